@@ -1,0 +1,144 @@
+// Package text is how Squirrel 3.0.4 turns numbers into text and text into
+// numbers, and the string functions of its standard library, over bytes and
+// plain Go numbers. It knows nothing of the virtual machine's values, so that
+// the scanner, the VM, the library and the tools can all agree by using it.
+//
+// # Strings
+//
+// A Squirrel string is any sequence of bytes; nothing here decodes UTF-8. The
+// original hands strings to the C library, so several functions see only what
+// precedes the first NUL byte: [Format] (the format itself and %s arguments),
+// [Split], [LStrip], [Compare], [ParseInt] and [ParseFloat], [Clip]. Programs
+// can tell, so it is kept. Letters, digits and space mean ASCII.
+//
+// # Floats
+//
+// A Squirrel float is 32 bits wide. C promotes it to double before printing,
+// so all digits come from float64(f): FormatFloat(0.1) is "0.1" because of its
+// six digits, but Format with "%.9f" shows 0.100000001. Infinities and NaN are
+// spelt as glibc spells them, NaN with the sign of its sign bit.
+package text
+
+import (
+	"bytes"
+	"math"
+)
+
+// clipLen is how much of an operand an error message shows.
+const clipLen = 50
+
+// CString returns s up to its first NUL byte.
+func CString(s []byte) []byte {
+	if i := bytes.IndexByte(s, 0); i >= 0 {
+		return s[:i]
+	}
+	return s
+}
+
+// Clip returns the part of s that a run-time error message shows: at most 50
+// bytes, ending before a NUL.
+func Clip(s []byte) []byte {
+	if len(s) > clipLen {
+		s = s[:clipLen]
+	}
+	return CString(s)
+}
+
+// Compare orders strings as the relational operators do: byte by byte,
+// ignoring everything from the first NUL on. It returns -1, 0 or 1.
+func Compare(a, b []byte) int { return bytes.Compare(CString(a), CString(b)) }
+
+// Hash is the string hash of Squirrel 3.0.4. It is visible to programs in the
+// order in which tables iterate. Of a long string only about the first 32
+// bytes count.
+func Hash(s []byte) uint32 {
+	h := uint32(len(s))
+	step := len(s)>>5 | 1
+	for i, left := 0, len(s); left >= step; i, left = i+1, left-step {
+		h ^= h<<5 + h>>2 + uint32(s[i])
+	}
+	return h
+}
+
+// IsSpace is C's isspace: blank, tab, newline, vertical tab, form feed and
+// carriage return.
+func IsSpace(c byte) bool { return c == ' ' || c-'\t' < 5 }
+
+// Strip removes white space from both ends of s.
+func Strip(s []byte) []byte {
+	for len(s) > 0 && IsSpace(s[0]) {
+		s = s[1:]
+	}
+	return RStrip(s)
+}
+
+// LStrip removes white space from the start of s, and whatever follows a NUL.
+func LStrip(s []byte) []byte {
+	for len(s) > 0 && IsSpace(s[0]) {
+		s = s[1:]
+	}
+	return CString(s)
+}
+
+// RStrip removes white space from the end of s.
+func RStrip(s []byte) []byte {
+	for len(s) > 0 && IsSpace(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+// Split cuts s at every byte that occurs in seps, as C's strtok does: a run of
+// separators is one cut, and empty pieces do not exist. The pieces alias s.
+func Split(s, seps []byte) [][]byte {
+	var isSep [256]bool
+	for _, c := range CString(seps) {
+		isSep[c] = true
+	}
+	var pieces [][]byte
+	s = CString(s)
+	for i := 0; i < len(s); {
+		if isSep[s[i]] {
+			i++
+			continue
+		}
+		begin := i
+		for i < len(s) && !isSep[s[i]] {
+			i++
+		}
+		pieces = append(pieces, s[begin:i])
+	}
+	return pieces
+}
+
+// Lower appends s in lower case to dst.
+func Lower(dst, s []byte) []byte {
+	for _, c := range s {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+// Upper appends s in upper case to dst.
+func Upper(dst, s []byte) []byte {
+	for _, c := range s {
+		if 'a' <= c && c <= 'z' {
+			c -= 'a' - 'A'
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+// Truncate converts a float to an integer as Squirrel does on x86: towards
+// zero; what does not fit, and NaN, becomes the smallest integer. (Go leaves
+// that case to the processor, so a plain conversion would differ by machine.)
+func Truncate(f float32) int32 {
+	if f >= math.MinInt32 && f < -math.MinInt32 {
+		return int32(f)
+	}
+	return math.MinInt32
+}
