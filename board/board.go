@@ -1,0 +1,257 @@
+// Package board is the hardware a device's code believes it has: pins, I2C,
+// SPI and UART, simulated.
+//
+// A Simulated has two sides. The device machine uses Setup, Write, Read and
+// Transfer, which together are its interface device.Board. A test, a script or
+// a person plays the world outside: Drive puts a level on a pin, Attach hangs a
+// peripheral on a bus, Feed lets bytes arrive at a UART, Sent shows what the
+// device wrote. Command does the same from one line of text.
+//
+// Levels are fractions of the supply: 0 is low, 1 is high, 0.5 is half of it
+// on an analog input. Two names are not pins: "voltage" is the supply in volts
+// and "lightlevel" the light sensor's reading, 0 to 65535.
+//
+// Every name is good: a board has the pins and buses it is asked about. Which
+// of them a type of module really has is for package device to know.
+package board
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Supply is the voltage a new board runs on.
+const Supply = 3.3
+
+// uartLog bounds what Sent remembers per bus.
+const uartLog = 64 << 10
+
+// ErrNoAnswer is returned by Transfer when nothing on an I2C bus acknowledges
+// the address.
+var ErrNoAnswer = errors.New("no acknowledgement from the peripheral")
+
+// A Peripheral answers a transfer: it takes what the device wrote and returns
+// the bytes the device asked to read. On SPI, where both happen at once, in is
+// len(out).
+type Peripheral func(out []byte, in int) ([]byte, error)
+
+// A Change is something the world did that the device can notice.
+type Change struct {
+	Pin  string // an input's level changed; empty for bytes on a UART
+	Bus  string
+	Data []byte
+}
+
+type pin struct {
+	mode   string
+	out    float64 // what the device writes
+	world  float64 // what the world drives
+	driven bool
+}
+
+type bus struct {
+	peripherals map[int]Peripheral
+	registers   map[int]*Registers // made by Command
+	sent        []byte
+}
+
+// Simulated is a board without hardware. It is safe for concurrent use.
+type Simulated struct {
+	mu     sync.Mutex
+	pins   map[string]*pin
+	buses  map[string]*bus
+	notify func(Change)
+}
+
+// New returns a board on which nothing is connected.
+func New() *Simulated {
+	s := &Simulated{pins: map[string]*pin{}, buses: map[string]*bus{}}
+	s.Drive("voltage", Supply)
+	return s
+}
+
+// Setup gives a pin a mode, one of the imp API's names such as
+// "DIGITAL_IN_PULLUP", and, for an output, its first level.
+func (s *Simulated) Setup(name, mode string, level float64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.pin(name)
+	p.mode, p.out = mode, level
+	return nil
+}
+
+// Write sets the level of an output. Writing a pin that is an input is kept
+// and shows when the pin becomes an output.
+func (s *Simulated) Write(name string, level float64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pin(name).out = level
+	return nil
+}
+
+// Read returns the level of a pin, whatever its mode.
+func (s *Simulated) Read(name string) float64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pin(name).level()
+}
+
+// Transfer writes out to a bus and reads in bytes back. The address matters on
+// I2C alone, where it is the 8-bit form the imp API uses, and where silence is
+// ErrNoAnswer. A SPI bus without a peripheral reads as ones, as a floating
+// line pulled high does.
+func (s *Simulated) Transfer(name string, addr int, out []byte, in int) ([]byte, error) {
+	s.mu.Lock()
+	b := s.bus(name)
+	b.sent = append(b.sent, out...)
+	if n := len(b.sent) - uartLog; n > 0 {
+		b.sent = slices.Delete(b.sent, 0, n)
+	}
+	if strings.HasPrefix(name, "i2c") {
+		addr &^= 1 // the lowest bit says read or write, not who
+	} else {
+		addr = 0
+	}
+	f := b.peripherals[addr]
+	s.mu.Unlock()
+	if f == nil {
+		if strings.HasPrefix(name, "i2c") {
+			return nil, ErrNoAnswer
+		}
+		return slices.Repeat([]byte{0xff}, in), nil
+	}
+	got, err := f(out, in)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if len(got) > in {
+		got = got[:in]
+	}
+	return append(got[:len(got):len(got)], make([]byte, in-len(got))...), nil
+}
+
+// Drive puts a level on a pin from outside.
+func (s *Simulated) Drive(name string, level float64) {
+	s.change(name, func(p *pin) { p.world, p.driven = level, true })
+}
+
+// Release stops driving a pin: pull-ups and pull-downs decide its level again.
+func (s *Simulated) Release(name string) {
+	s.change(name, func(p *pin) { p.world, p.driven = 0, false })
+}
+
+func (s *Simulated) change(name string, f func(*pin)) {
+	s.mu.Lock()
+	p := s.pin(name)
+	before := p.high()
+	f(p)
+	notify := s.notify
+	seen := strings.HasPrefix(p.mode, "DIGITAL_IN") && p.high() != before
+	s.mu.Unlock()
+	if seen && notify != nil {
+		notify(Change{Pin: name})
+	}
+}
+
+// Attach puts a peripheral on a bus, in place of one with that address. For
+// SPI and UART, which have no addresses, addr is 0.
+func (s *Simulated) Attach(name string, addr int, p Peripheral) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.bus(name)
+	if b.peripherals == nil {
+		b.peripherals = map[int]Peripheral{}
+	}
+	b.peripherals[addr&^1] = p
+}
+
+// Feed lets bytes arrive at a UART.
+func (s *Simulated) Feed(name string, data []byte) {
+	s.mu.Lock()
+	notify := s.notify
+	s.mu.Unlock()
+	if notify != nil {
+		notify(Change{Bus: name, Data: slices.Clone(data)})
+	}
+}
+
+// Sent returns and forgets what the device wrote to a bus.
+func (s *Simulated) Sent(name string) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.bus(name)
+	sent := b.sent
+	b.sent = nil
+	return sent
+}
+
+// Mode returns the mode the device gave a pin, or "" if it never did.
+func (s *Simulated) Mode(name string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pin(name).mode
+}
+
+// Reset takes every mode and output level away, as a restart of the device
+// does. What the world drives and has attached stays.
+func (s *Simulated) Reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.pins {
+		p.mode, p.out = "", 0
+	}
+}
+
+// Notify has f called with what happens on the board, from the goroutine that
+// made it happen. One f at a time; nil for none.
+func (s *Simulated) Notify(f func(Change)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.notify = f
+}
+
+func (s *Simulated) pin(name string) *pin {
+	p := s.pins[name]
+	if p == nil {
+		p = &pin{}
+		s.pins[name] = p
+	}
+	return p
+}
+
+func (s *Simulated) bus(name string) *bus {
+	b := s.buses[name]
+	if b == nil {
+		b = &bus{}
+		s.buses[name] = b
+	}
+	return b
+}
+
+// level is what a meter on the pin would show.
+func (p *pin) level() float64 {
+	switch {
+	case p.mode == "DIGITAL_OUT_OD" || p.mode == "DIGITAL_OUT_OD_PULLUP":
+		if p.out == 0 {
+			return 0
+		}
+	case p.output():
+		return p.out
+	}
+	if p.driven {
+		return p.world
+	}
+	if strings.HasSuffix(p.mode, "PULLUP") {
+		return 1
+	}
+	return 0
+}
+
+func (p *pin) output() bool {
+	return p.mode == "DIGITAL_OUT" || p.mode == "PWM_OUT" || p.mode == "ANALOG_OUT"
+}
+
+func (p *pin) high() bool { return p.level() >= 0.5 }

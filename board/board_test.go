@@ -1,0 +1,115 @@
+package board
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestLevels(t *testing.T) {
+	for _, tc := range []struct {
+		name, mode string
+		out        float64
+		world      float64 // -1: nothing drives the pin
+		want       float64
+	}{
+		{"unconfigured", "", 0, -1, 0},
+		{"output low", "DIGITAL_OUT", 0, 1, 0},
+		{"output high", "DIGITAL_OUT", 1, 0, 1},
+		{"input floats", "DIGITAL_IN", 0, -1, 0},
+		{"input driven", "DIGITAL_IN", 0, 1, 1},
+		{"pull-up", "DIGITAL_IN_PULLUP", 0, -1, 1},
+		{"pull-up driven low", "DIGITAL_IN_PULLUP", 0, 0, 0},
+		{"pull-down", "DIGITAL_IN_PULLDOWN", 0, -1, 0},
+		{"open drain pulls", "DIGITAL_OUT_OD", 0, 1, 0},
+		{"open drain lets go", "DIGITAL_OUT_OD", 1, 1, 1},
+		{"open drain pull-up", "DIGITAL_OUT_OD_PULLUP", 1, -1, 1},
+		{"analog", "ANALOG_IN", 0, 0.25, 0.25},
+		{"pwm", "PWM_OUT", 0.75, -1, 0.75},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := New()
+			if err := s.Setup("pin1", tc.mode, tc.out); err != nil {
+				t.Fatal(err)
+			}
+			if tc.world >= 0 {
+				s.Drive("pin1", tc.world)
+			}
+			if got := s.Read("pin1"); got != tc.want {
+				t.Errorf("level %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestNotifyOnlyOnEdges(t *testing.T) {
+	s := New()
+	var seen []string
+	s.Notify(func(c Change) { seen = append(seen, c.Pin+c.Bus+string(c.Data)) })
+	s.Drive("pin1", 1) // not an input yet
+	if err := s.Setup("pin1", "DIGITAL_IN_PULLUP", 0); err != nil {
+		t.Fatal(err)
+	}
+	s.Drive("pin1", 1)
+	s.Drive("pin1", 0)
+	s.Drive("pin1", 0)
+	s.Release("pin1")
+	s.Feed("uart57", []byte("hi"))
+	if want := []string{"pin1", "pin1", "uart57hi"}; !slices.Equal(seen, want) {
+		t.Errorf("changes %q, want %q", seen, want)
+	}
+}
+
+func TestTransfer(t *testing.T) {
+	s := New()
+	if _, err := s.Transfer("i2c89", 0x90, []byte{0}, 2); !errors.Is(err, ErrNoAnswer) {
+		t.Errorf("empty I2C bus: %v", err)
+	}
+	var r Registers
+	r.Set(5, 0xaa, 0xbb)
+	s.Attach("i2c89", 0x90, r.Transfer)
+	got, err := s.Transfer("i2c89", 0x91, []byte{5}, 2)
+	if err != nil || !slices.Equal(got, []byte{0xaa, 0xbb}) {
+		t.Errorf("registers: % x, %v", got, err)
+	}
+	if _, err := s.Transfer("i2c89", 0x90, []byte{7, 1, 2}, 0); err != nil || r.Get(8) != 2 {
+		t.Errorf("write: register 8 is %d, %v", r.Get(8), err)
+	}
+	got, err = s.Transfer("spi257", 0, []byte{1, 2}, 2)
+	if err != nil || !slices.Equal(got, []byte{0xff, 0xff}) {
+		t.Errorf("floating SPI: % x, %v", got, err)
+	}
+	s.Attach("spi257", 0, func(out []byte, in int) ([]byte, error) { return out[:1], nil })
+	got, err = s.Transfer("spi257", 0, []byte{9, 2}, 2)
+	if err != nil || !slices.Equal(got, []byte{9, 0}) {
+		t.Errorf("short answer is padded: % x, %v", got, err)
+	}
+	if got := s.Sent("spi257"); !slices.Equal(got, []byte{1, 2, 9, 2}) {
+		t.Errorf("sent % x", got)
+	}
+}
+
+func TestCommand(t *testing.T) {
+	s := New()
+	var fed string
+	s.Notify(func(c Change) { fed += string(c.Data) })
+	script := "# a comment\n\npin1 = 1\nvoltage = 2.9\ni2c89 0x90 00 = 1a 20\ni2c89 0x90 02 = 7f\nuart57 < say \"hi\"\\n\n"
+	for line := range strings.Lines(script) {
+		if err := s.Command(line); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+	}
+	got, err := s.Transfer("i2c89", 0x90, []byte{0}, 3)
+	if err != nil || !slices.Equal(got, []byte{0x1a, 0x20, 0x7f}) {
+		t.Errorf("registers % x, %v", got, err)
+	}
+	if s.Read("pin1") != 1 || s.Read("voltage") != 2.9 || fed != "say \"hi\"\n" {
+		t.Errorf("pin1 %v, voltage %v, fed %q", s.Read("pin1"), s.Read("voltage"), fed)
+	}
+	for _, bad := range []string{"pin1", "pin1 = high", "i2c89 0x1000 00 = 1", "i2c89 0x90 zz = 1", "i2c89 0x90 00 = xyz", "a b = 1", `uart57 < \q`} {
+		if err := s.Command(bad); err == nil {
+			t.Errorf("%q: no error", bad)
+		}
+	}
+}
