@@ -1,0 +1,122 @@
+package mqtt
+
+import "time"
+
+// Client is the client's end of one connection. Its events are *Connack; *Publish,
+// answered with Ack unless its QoS is 0; *Suback; *Unsuback; *Delivered; and
+// *Disconnect, the last. A Connack that refuses is the last as well.
+type Client struct{ session }
+
+// NewClient returns the session of a connection that was made just now, with the
+// CONNECT to send. The limits of cfg (nil = the zero Config, which must not change
+// afterwards) need not be in the CONNECT. With st, what State returned at the end
+// of the last session, that session goes on if the server has its half; see also
+// CleanStart.
+func NewClient(now time.Time, cfg *Config, c *Connect, st *State) (*Client, error) {
+	if cfg == nil {
+		cfg = new(Config)
+	}
+	connect := *c
+	if connect.Version >= V5 {
+		connect.Props = cfg.properties(c.Props)
+	}
+	if connect.Props.given().AuthMethod != "" {
+		return nil, &Error{BadAuthMethod, "enhanced authentication is not supported"}
+	}
+	words, err := Append(nil, &connect, connect.Version)
+	if err != nil {
+		return nil, err
+	}
+	s := &Client{session{cfg: cfg, client: true, maxQoS: 2, words: words}}
+	s.opening = &opening{connect: &connect, state: st}
+	s.dec.Version, s.dec.MaxSize = connect.Version, cfg.maxPacketSize()
+	s.noExpiry = connect.Version >= V5 && connect.Props.SessionExpiry.Or(0) == 0
+	s.deadline = now.Add(connectTimeout)
+	return s, nil
+}
+
+func (s *session) handleClient(p Packet) (Event, error) {
+	switch p := p.(type) {
+	case *Connack:
+		return s.connack(p)
+	case *Suback:
+		return p, s.settle(p.PacketID, TypeSuback, len(p.Codes))
+	case *Unsuback:
+		return p, s.settle(p.PacketID, TypeUnsuback, len(p.Codes))
+	case *Ping:
+		if p.Response {
+			return nil, nil
+		}
+	}
+	return nil, &Error{ProtocolError, p.Type().String() + " from a server, or at this point"}
+}
+
+func (s *session) connack(p *Connack) (Event, error) {
+	if s.phase != phaseNew {
+		return nil, &Error{ProtocolError, "a second CONNACK"}
+	}
+	if p.Code.Failed() {
+		s.phase = phaseClosed
+		return p, nil
+	}
+	c, st := s.opening.connect, s.opening.state
+	if p.SessionPresent && (c.CleanStart || st == nil) {
+		return nil, &Error{ProtocolError, "the server goes on with a session that the client has not"}
+	}
+	s.fitsPeer(p.Props)
+	keepAlive := p.Props.given().ServerKeepAlive.Or(c.KeepAlive)
+	// Two looks in a row without a word of ours cannot be further apart than the
+	// keep alive time.
+	s.patience = time.Duration(keepAlive) * time.Second / 2
+	s.deadline = time.Time{} // Feed knows the time
+	s.begin(st, p.SessionPresent)
+	return p, nil
+}
+
+// settle takes the answer to a subscription request off the list.
+func (s *session) settle(id uint16, kind Type, codes int) error {
+	at := s.findAsked(id)
+	if at < 0 || s.asked[at].kind != kind {
+		return &Error{ProtocolError, kind.String() + " that answers no request"}
+	}
+	if int(s.asked[at].count) != codes && (kind == TypeSuback || s.dec.Version >= V5) {
+		return &Error{ProtocolError, kind.String() + " needs one code for each filter"}
+	}
+	s.answered(at)
+	return nil
+}
+
+// Subscribe asks for messages and returns the packet identifier of the *Suback
+// that will answer. A request without an answer does not outlive the connection.
+func (c *Client) Subscribe(filters ...Subscription) (id uint16, err error) {
+	return c.request(TypeSuback, len(filters), func(id uint16) Packet {
+		return &Subscribe{PacketID: id, Filters: filters}
+	})
+}
+
+// Unsubscribe ends subscriptions and returns the packet identifier of the
+// *Unsuback that will answer.
+func (c *Client) Unsubscribe(filters ...string) (id uint16, err error) {
+	return c.request(TypeUnsuback, len(filters), func(id uint16) Packet {
+		return &Unsubscribe{PacketID: id, Filters: filters}
+	})
+}
+
+func (c *Client) request(kind Type, count int, packet func(id uint16) Packet) (uint16, error) {
+	if err := c.active(); err != nil {
+		return 0, err
+	}
+	if len(c.asked) >= maxAsked {
+		return 0, ErrQueueFull
+	}
+	id := c.newID()
+	words, err := Append(c.words, packet(id), c.dec.Version)
+	if err != nil {
+		return 0, err
+	}
+	if !c.fits(len(words) - len(c.words)) {
+		return 0, &Error{PacketTooLarge, "the server does not take a request of this size"}
+	}
+	c.words = words
+	return id, c.ask(id, count, kind)
+}

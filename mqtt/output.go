@@ -1,0 +1,85 @@
+package mqtt
+
+// outputChunk is how many bytes there must be for Output to stop before a further
+// message.
+const outputChunk = 64 << 10
+
+// Output appends what there is to say to dst. It stops at about 64 KiB, so it is
+// to be called until nothing comes; what it has returned counts as sent.
+func (s *session) Output(dst []byte) []byte {
+	start := len(dst)
+	dst = append(dst, s.words...)
+	s.words = nil
+	for _, a := range s.answers {
+		dst = s.appendAnswer(dst, a)
+	}
+	if s.answers = s.answers[:0]; cap(s.answers) > 4 {
+		s.answers = nil
+	}
+	more := false
+	if s.phase == phaseOpen || s.phase == phaseLeaving {
+		dst, more = s.messages(dst, start)
+	}
+	if s.bye != nil && !more {
+		dst = s.lastWords(dst)
+	}
+	s.spoke = s.spoke || len(dst) > start
+	return dst
+}
+
+func (s *session) appendAnswer(dst []byte, a answer) []byte {
+	w := writer{b: dst}
+	switch a.kind {
+	case TypePingreq, TypePingresp:
+		w.u8(byte(a.kind << 4))
+		w.u8(0)
+	default:
+		w.ack(&Ack{Kind: a.kind, Code: a.code, PacketID: a.id}, s.dec.Version)
+	}
+	return w.b
+}
+
+// messages appends messages while the peer's receive maximum allows, up to
+// outputChunk after start; more reports that there are others it allows.
+func (s *session) messages(dst []byte, start int) (_ []byte, more bool) {
+	for m := s.out.sendable(); m != nil; m = s.out.sendable() {
+		if len(dst)-start >= outputChunk {
+			return dst, true
+		}
+		var err error
+		dst, err = s.appendMessage(dst, m)
+		s.out.sent(m, err)
+	}
+	s.out.trim()
+	return dst, false
+}
+
+func (s *session) appendMessage(dst []byte, m *Outgoing) ([]byte, error) {
+	p := m.Message
+	p.Dup = m.Sent
+	if b, ok := s.appendAliased(dst, &p); ok {
+		return b, nil
+	}
+	w := writer{b: dst}
+	w.publishHead(&p, s.dec.Version)
+	if w.err != nil {
+		return dst, w.err
+	}
+	return append(w.b, p.Payload...), nil
+}
+
+// lastWords appends the DISCONNECT, without its properties if the peer would not
+// take a packet that large.
+func (s *session) lastWords(dst []byte) []byte {
+	for _, p := range [...]*Disconnect{s.bye, {Code: s.bye.Code}} {
+		if b, err := Append(dst, p, s.dec.Version); err == nil && s.fits(len(b)-len(dst)) {
+			dst = b
+			break
+		}
+	}
+	s.bye = nil
+	if s.phase == phaseLeaving {
+		s.phase = phaseClosed
+	}
+	return dst
+}

@@ -1,0 +1,54 @@
+package mqtt
+
+import "time"
+
+// Deadline is when Tick must be called, zero if it need not. It changes with every
+// call of another method. While the session is Blocked the peer is not read from,
+// so its silence is not held against it.
+func (s *session) Deadline() time.Time {
+	switch {
+	case s.phase == phaseAccepting || s.phase >= phaseLeaving:
+		return time.Time{}
+	case s.phase == phaseOpen && (s.patience == 0 || s.held != 0 && !s.client):
+		return time.Time{}
+	}
+	return s.deadline
+}
+
+// Tick does what is due at now. It returns ErrTimeout, and the session has ended,
+// when the peer has been silent for too long. Bytes that are there should be fed
+// before.
+func (s *session) Tick(now time.Time) error {
+	deadline := s.Deadline()
+	if deadline.IsZero() || now.Before(deadline) {
+		return nil
+	}
+	if s.phase == phaseOpen && s.client && (!s.pinged || s.heard || s.held != 0) {
+		s.look(now)
+		return nil
+	}
+	s.fail(ErrTimeout)
+	return ErrTimeout
+}
+
+// look pings the server unless both sides had something to say anyway.
+func (s *session) look(now time.Time) {
+	s.pinged = !s.spoke || !s.heard
+	if s.pinged {
+		s.answers = append(s.answers, answer{kind: TypePingreq})
+	}
+	s.heard, s.spoke = false, false
+	s.deadline = now.Add(s.patience)
+}
+
+// noteProgress puts the deadline off when there are new bytes, be it only a part of
+// a packet: a large packet on a slow link is not silence.
+func (s *session) noteProgress(now time.Time, have int) {
+	if have <= s.seen && s.held == 0 {
+		return
+	}
+	s.heard = true
+	if !s.client && s.phase == phaseOpen && s.patience > 0 {
+		s.deadline = now.Add(s.patience)
+	}
+}
