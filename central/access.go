@@ -1,0 +1,73 @@
+package central
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/store"
+)
+
+// Access is how a tool finds a node and proves who it is.
+type Access struct {
+	URL  string `json:"url"`  // of the HTTP listener
+	MQTT string `json:"mqtt"` // address of the MQTT listener
+	Key  string `json:"key"`  // a login key
+}
+
+// toolsKey describes the login key in the access file.
+const toolsKey = "the tandem command on this machine"
+
+// WriteAccess writes the access file, which only its owner can read. Where it
+// listens may change from start to start, the key does not.
+func (s *Service) WriteAccess(ctx context.Context, file, mqtt string) error {
+	owner, err := s.operator(ctx)
+	if err != nil {
+		return err
+	}
+	keys, _, err := s.Store.LoginKeys(ctx, owner.ID, store.Page{})
+	if err != nil {
+		return err
+	}
+	a := Access{URL: s.URL, MQTT: mqtt}
+	for _, k := range keys {
+		if k.Description == toolsKey {
+			a.Key = k.ID
+		}
+	}
+	if a.Key == "" {
+		k, err := s.Store.AddLoginKey(ctx, store.LoginKey{ID: newLoginKey(), Account: owner.ID, Description: toolsKey})
+		if err != nil {
+			return err
+		}
+		a.Key = k.ID
+	}
+	data, err := json.MarshalIndent(a, "", "  ")
+	if err != nil {
+		return err
+	}
+	tmp := file + ".new"
+	if err := os.WriteFile(tmp, append(data, '\n'), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, file)
+}
+
+// ReadAccess reads the access file of a node.
+func ReadAccess(file string) (Access, error) {
+	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Access{}, tandem.Errorf(tandem.NotFound, "there is no %s: name the data directory of a node that has been started", file)
+	}
+	if err != nil {
+		return Access{}, err
+	}
+	var a Access
+	if err := json.Unmarshal(data, &a); err != nil {
+		return Access{}, &tandem.Error{Kind: tandem.Invalid, Msg: file + " is damaged: start the node again, which writes it anew", Err: err}
+	}
+	return a, nil
+}

@@ -1,0 +1,76 @@
+package central
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/store"
+)
+
+// tokenLife is how long an access token is good, as clients expect it.
+const tokenLife = time.Hour
+
+// authorize finds out who makes the call.
+func (c *call) authorize() error {
+	secret, ok := strings.CutPrefix(c.r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		return tandem.Errorf(tandem.Unauthorized, "this needs an access token: exchange a login key for one at POST /v5/auth/token")
+	}
+	t, err := c.Store.Token(c.ctx, secret)
+	if tandem.KindOf(err) == tandem.NotFound || err == nil && t.Refresh {
+		return tandem.Errorf(tandem.Unauthorized, "this access token is not good, or not any more")
+	}
+	if err != nil {
+		return err
+	}
+	c.account, err = c.Store.Account(c.ctx, t.Account)
+	return err
+}
+
+// exchangeKey gives an access token for a login key.
+func (c *call) exchangeKey() error {
+	var in struct {
+		Key string `json:"key"`
+	}
+	data, err := io.ReadAll(c.r.Body)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, &in); err != nil || in.Key == "" {
+		return tandem.Errorf(tandem.Invalid, `send {"key": "…"} with a login key`)
+	}
+	k, err := c.Store.LoginKey(c.ctx, in.Key)
+	if tandem.KindOf(err) == tandem.NotFound {
+		return tandem.Errorf(tandem.NotFound, "there is no such login key")
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := c.Store.ChangeLoginKey(c.ctx, k.ID, func(k *store.LoginKey) error { k.Usages++; return nil }); err != nil {
+		return err
+	}
+	secret := rand.Text()
+	expires := time.Now().Add(tokenLife)
+	if _, err := c.Store.AddToken(c.ctx, store.Token{Account: k.Account, Expires: expires}, secret); err != nil {
+		return err
+	}
+	return c.send(http.StatusOK, map[string]any{
+		"access_token": secret, "expires_in": int(tokenLife.Seconds()), "expires_at": stamp(expires),
+	})
+}
+
+func (c *call) getAccount() error {
+	return c.sendObject(http.StatusOK, object{
+		Type: "account", ID: c.account.ID, Links: c.self("accounts", c.account.ID),
+		Attributes:    map[string]any{"username": c.account.Username, "email": c.account.Email},
+		Relationships: map[string]ref{},
+	})
+}
+
+// stamp is a time as the API writes it.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

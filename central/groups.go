@@ -1,0 +1,268 @@
+package central
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/store"
+)
+
+func (c *call) showProduct(p store.Product) any {
+	return object{
+		Type: "product", ID: p.ID, Links: c.self("products", p.ID),
+		Attributes: map[string]any{
+			"name": p.Name, "description": p.Description, "created_at": stamp(p.Created), "updated_at": stamp(p.Updated),
+		},
+		Relationships: refs(map[string]ref{
+			"owner":   {"account", p.Owner},
+			"creator": {"account", p.Creator},
+		}),
+	}
+}
+
+func (c *call) listProducts() error {
+	number, page := c.page()
+	list, total, err := c.Store.Products(c.ctx, c.filter("owner.id"), page)
+	if err != nil {
+		return err
+	}
+	return sendList(c, number, page, total, list, c.showProduct)
+}
+
+func (c *call) addProduct() error {
+	var in struct{ Name, Description string }
+	if _, err := c.read(&in); err != nil {
+		return err
+	}
+	if in.Name == "" {
+		return tandem.Errorf(tandem.Invalid, "a product needs a name")
+	}
+	p, err := c.Store.AddProduct(c.ctx, store.Product{Owner: c.account.ID, Creator: c.account.ID, Name: in.Name, Description: in.Description})
+	if err != nil {
+		return err
+	}
+	return c.sendObject(http.StatusCreated, c.showProduct(p).(object))
+}
+
+func (c *call) getProduct() error {
+	p, err := c.Store.Product(c.ctx, c.arg(1))
+	if err != nil {
+		return err
+	}
+	return c.sendObject(http.StatusOK, c.showProduct(p).(object))
+}
+
+func (c *call) deleteProduct() error {
+	if err := c.Store.DeleteProduct(c.ctx, c.arg(1)); err != nil {
+		return err
+	}
+	return c.noContent()
+}
+
+// groupSuffix is what the API adds to the type of a device group.
+const groupSuffix = "_devicegroup"
+
+func (c *call) showGroup(g store.Group) any {
+	env := json.RawMessage(g.Env)
+	if len(env) == 0 {
+		env = json.RawMessage("{}")
+	}
+	return object{
+		Type: g.Type + groupSuffix, ID: g.ID, Links: c.self("devicegroups", g.ID),
+		Attributes: map[string]any{
+			"name": g.Name, "description": g.Description, "env_vars": env,
+			"created_at": stamp(g.Created), "updated_at": stamp(g.Updated),
+		},
+		Relationships: refs(map[string]ref{
+			"product":                  {"product", g.Product},
+			"owner":                    {"account", g.Owner},
+			"creator":                  {"account", g.Creator},
+			"current_deployment":       {"deployment", g.Current},
+			"min_supported_deployment": {"deployment", g.MinSupported},
+		}),
+	}
+}
+
+func (c *call) listGroups() error {
+	number, page := c.page()
+	f := store.GroupFilter{
+		Owner: c.filter("owner.id"), Product: c.filter("product.id"), Type: strings.TrimSuffix(c.filter("type"), groupSuffix),
+	}
+	list, total, err := c.Store.Groups(c.ctx, f, page)
+	if err != nil {
+		return err
+	}
+	return sendList(c, number, page, total, list, c.showGroup)
+}
+
+func (c *call) addGroup() error {
+	var in struct {
+		Name, Description string
+		Env               json.RawMessage `json:"env_vars"`
+	}
+	body, err := c.read(&in)
+	if err != nil {
+		return err
+	}
+	kind, ok := strings.CutSuffix(body.Data.Type, groupSuffix)
+	if !ok || kind != tandem.GroupDevelopment && kind != tandem.GroupProduction {
+		return tandem.Errorf(tandem.Invalid, "the type of a device group is %s or %s", tandem.GroupDevelopment+groupSuffix, tandem.GroupProduction+groupSuffix)
+	}
+	if in.Name == "" {
+		return tandem.Errorf(tandem.Invalid, "a device group needs a name")
+	}
+	g, err := c.Store.AddGroup(c.ctx, store.Group{
+		Product: body.Data.Relationships["product"].ID, Creator: c.account.ID, Type: kind,
+		Name: in.Name, Description: in.Description, Env: string(in.Env),
+	})
+	if err != nil {
+		return err
+	}
+	return c.sendObject(http.StatusCreated, c.showGroup(g).(object))
+}
+
+func (c *call) getGroup() error {
+	g, err := c.Store.Group(c.ctx, c.arg(1))
+	if err != nil {
+		return err
+	}
+	return c.sendObject(http.StatusOK, c.showGroup(g).(object))
+}
+
+func (c *call) deleteGroup() error {
+	if err := c.Store.DeleteGroup(c.ctx, c.arg(1)); err != nil {
+		return err
+	}
+	return c.noContent()
+}
+
+// restartGroup restarts both sides of all pairs of a group, with its current
+// deployment.
+func (c *call) restartGroup() error {
+	g, err := c.Store.Group(c.ctx, c.arg(1))
+	if err != nil {
+		return err
+	}
+	if err := c.Host.Deployed(c.ctx, g.ID); err != nil {
+		return err
+	}
+	return c.noContent()
+}
+
+// eachDevice reads a list of devices and does something with each. It is not
+// atomic, as the API has it: what cannot be done is reported in the end.
+func (c *call) eachDevice(do func(store.Device) error) error {
+	var in struct {
+		Data []ref `json:"data"`
+	}
+	if err := json.NewDecoder(c.r.Body).Decode(&in); err != nil {
+		return &tandem.Error{Kind: tandem.Invalid, Msg: `send {"data": [{"type": "device", "id": "…"}]}`, Err: err}
+	}
+	if _, err := c.Store.Group(c.ctx, c.arg(1)); err != nil {
+		return err
+	}
+	var failed error
+	for _, r := range in.Data {
+		d, err := c.device(r.ID)
+		if err == nil {
+			err = do(d)
+		}
+		if err != nil && failed == nil {
+			failed = err
+		}
+	}
+	if failed != nil {
+		return failed
+	}
+	return c.noContent()
+}
+
+func (c *call) assignDevices() error {
+	return c.eachDevice(func(d store.Device) error {
+		if _, err := c.Store.Assign(c.ctx, d.ID, c.arg(1)); err != nil {
+			return err
+		}
+		return c.Host.Assigned(c.ctx, d.ID)
+	})
+}
+
+func (c *call) unassignDevices() error {
+	return c.eachDevice(func(d store.Device) error {
+		if d.Group != c.arg(1) {
+			return tandem.Errorf(tandem.NotFound, "device %s is not in this device group", d.ID)
+		}
+		if _, err := c.Store.Assign(c.ctx, d.ID, ""); err != nil {
+			return err
+		}
+		return c.Host.Assigned(c.ctx, d.ID)
+	})
+}
+
+func (c *call) showDeployment(d store.Deployment) object {
+	attributes := map[string]any{
+		"sha": d.SHA, "description": d.Description, "origin": nil, "flagged": d.Flagged(), "tags": append([]string{}, d.Tags...),
+		"created_at": stamp(d.Created), "updated_at": stamp(d.Updated),
+	}
+	if d.Origin != "" {
+		attributes["origin"] = d.Origin
+	}
+	return object{
+		Type: "deployment", ID: d.ID, Links: c.self("deployments", d.ID), Attributes: attributes,
+		Relationships: refs(map[string]ref{
+			"owner":       {"account", d.Owner},
+			"creator":     {"account", d.Creator},
+			"product":     {"product", d.Product},
+			"devicegroup": {"devicegroup", d.Group},
+			"flagger":     {"account", d.Flagger},
+		}),
+	}
+}
+
+func (c *call) listDeployments() error {
+	number, page := c.page()
+	f := store.DeploymentFilter{
+		Owner: c.filter("owner.id"), Creator: c.filter("creator.id"), Product: c.filter("product.id"),
+		Group: c.filter("devicegroup.id"), SHA: c.filter("sha"), Flagger: c.filter("flagger.id"),
+	}
+	list, total, err := c.Store.Deployments(c.ctx, f, page)
+	if err != nil {
+		return err
+	}
+	return sendList(c, number, page, total, list, func(d store.Deployment) any { return c.showDeployment(d) })
+}
+
+func (c *call) addDeployment() error {
+	var in struct {
+		DeviceCode  string `json:"device_code"`
+		AgentCode   string `json:"agent_code"`
+		Description string
+		Origin      string
+		Flagged     bool
+		Tags        []string
+	}
+	body, err := c.read(&in)
+	if err != nil {
+		return err
+	}
+	d, err := c.AddDeployment(c.ctx, Deployment{
+		Code: Code{Agent: in.AgentCode, Device: in.DeviceCode}, Group: body.Data.Relationships["devicegroup"].ID, Creator: c.account.ID,
+		Description: in.Description, Origin: in.Origin, Flagged: in.Flagged, Tags: in.Tags,
+	})
+	if err != nil {
+		return err
+	}
+	return c.sendObject(http.StatusCreated, c.showDeployment(d))
+}
+
+func (c *call) getDeployment() error {
+	d, err := c.Store.Deployment(c.ctx, c.arg(1))
+	if err != nil {
+		return err
+	}
+	o := c.showDeployment(d)
+	attributes := o.Attributes.(map[string]any)
+	attributes["device_code"], attributes["agent_code"] = d.DeviceCode, d.AgentCode
+	return c.sendObject(http.StatusOK, o)
+}

@@ -1,0 +1,243 @@
+// Package central is the control plane: what a person can do to a fleet, as
+// methods of Service, and the same over HTTP as the impCentral API v5
+// (Service.Handler), which existing clients of that API can use.
+//
+// Everything a command or a page does goes through here. A Service checks what
+// it is given, writes it to the store, and tells the host what has changed, in
+// that order, so that what it has said yes to is durable.
+package central
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/host"
+	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/logbook"
+	"github.com/tandem-iot/tandem/squirrel/syntax"
+	"github.com/tandem-iot/tandem/store"
+)
+
+// Service is the control plane of a node.
+type Service struct {
+	Store *store.Store
+	Host  *host.Host
+	Log   *logbook.Logbook
+	URL   string // of the HTTP listener, without a final slash
+
+	streams streams
+}
+
+// Code is the source of both sides of a pair.
+type Code struct{ Agent, Device string }
+
+// Problem is a place where code does not compile. Line and Column count from 1.
+type Problem struct {
+	Side         tandem.Side
+	Line, Column int
+	Text         string
+}
+
+// CompileError says what is wrong with code that was to be deployed.
+type CompileError struct{ Problems []Problem }
+
+func (e *CompileError) Error() string {
+	var b strings.Builder
+	for i, p := range e.Problems {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		fmt.Fprintf(&b, "%s code, line %d, column %d: %s", p.Side, p.Line, p.Column, p.Text)
+	}
+	return b.String()
+}
+
+// check compiles both sides and returns a *CompileError if one does not.
+func (c Code) check() error {
+	var bad CompileError
+	for _, s := range []struct {
+		side tandem.Side
+		src  string
+	}{{tandem.AgentSide, c.Agent}, {tandem.DeviceSide, c.Device}} {
+		_, err := imp.Compile(s.side, []byte(s.src), nil)
+		var at *syntax.Error
+		switch {
+		case errors.As(err, &at):
+			bad.Problems = append(bad.Problems, Problem{Side: s.side, Line: int(at.Pos.Line), Column: int(at.Pos.Col), Text: at.Msg})
+		case err != nil:
+			return err
+		}
+	}
+	if bad.Problems != nil {
+		return &bad
+	}
+	return nil
+}
+
+// Deployment describes a deployment to be made.
+type Deployment struct {
+	Code
+	Group       string // id
+	Creator     string // account
+	Description string
+	Origin      string
+	Flagged     bool
+	Tags        []string
+}
+
+// AddDeployment makes a deployment and makes it its group's current one. The
+// devices of the group take it up when they restart: see Restart. The error is
+// a *CompileError when the code does not compile.
+func (s *Service) AddDeployment(ctx context.Context, d Deployment) (store.Deployment, error) {
+	if err := d.check(); err != nil {
+		return store.Deployment{}, err
+	}
+	record := store.Deployment{
+		Group: d.Group, Creator: d.Creator, Description: d.Description, Origin: d.Origin, Tags: d.Tags,
+		DeviceCode: d.Device, AgentCode: d.Agent,
+	}
+	if d.Flagged {
+		record.Flagger = d.Creator
+	}
+	return s.Store.Deploy(ctx, record)
+}
+
+// Deploy makes a deployment and restarts the group's devices with it. Code
+// that the group has already is deployed again only if it is asked for.
+func (s *Service) Deploy(ctx context.Context, group string, c Code) error {
+	if _, err := s.AddDeployment(ctx, Deployment{Code: c, Group: group}); err != nil {
+		return err
+	}
+	return s.Host.Deployed(ctx, group)
+}
+
+// EnsureGroup returns the development device group with a name, in the product
+// with a name, of the operator; what is missing is made.
+func (s *Service) EnsureGroup(ctx context.Context, product, name string) (store.Group, error) {
+	owner, err := s.operator(ctx)
+	if err != nil {
+		return store.Group{}, err
+	}
+	p, err := s.ensureProduct(ctx, owner.ID, product)
+	if err != nil {
+		return store.Group{}, err
+	}
+	groups, _, err := s.Store.Groups(ctx, store.GroupFilter{Product: p.ID}, store.Page{})
+	if err != nil {
+		return store.Group{}, err
+	}
+	for _, g := range groups {
+		if g.Name == name {
+			return g, nil
+		}
+	}
+	return s.Store.AddGroup(ctx, store.Group{Product: p.ID, Owner: owner.ID, Creator: owner.ID, Type: tandem.GroupDevelopment, Name: name})
+}
+
+func (s *Service) ensureProduct(ctx context.Context, owner, name string) (store.Product, error) {
+	products, _, err := s.Store.Products(ctx, owner, store.Page{})
+	if err != nil {
+		return store.Product{}, err
+	}
+	for _, p := range products {
+		if p.Name == name {
+			return p, nil
+		}
+	}
+	return s.Store.AddProduct(ctx, store.Product{Owner: owner, Creator: owner, Name: name})
+}
+
+// operatorName is the account that owns what the node's own tools make.
+const operatorName = "operator"
+
+// operator returns the operator's account. It has no password: its tools prove
+// who they are with the login key in the node's access file.
+func (s *Service) operator(ctx context.Context) (store.Account, error) {
+	a, err := s.Store.AccountNamed(ctx, operatorName)
+	if tandem.KindOf(err) == tandem.NotFound {
+		return s.Store.AddAccount(ctx, store.Account{Username: operatorName, Email: operatorName + "@localhost"})
+	}
+	return a, err
+}
+
+// NewDevice describes a device to be made.
+type NewDevice struct {
+	Name  string
+	Group string // id; empty: unassigned
+}
+
+// AddDevice makes a device of the operator's and returns it with its key, which
+// is not kept and cannot be asked for again.
+func (s *Service) AddDevice(ctx context.Context, d NewDevice) (store.Device, string, error) {
+	made, keys, err := s.AddDevices(ctx, []NewDevice{d})
+	if err != nil {
+		return store.Device{}, "", err
+	}
+	return made[0], keys[0], nil
+}
+
+// AddDevices is AddDevice for many, all or none.
+func (s *Service) AddDevices(ctx context.Context, list []NewDevice) ([]store.Device, []string, error) {
+	owner, err := s.operator(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	keys := make([]string, len(list))
+	records := make([]store.Device, len(list))
+	for i, d := range list {
+		keys[i] = tandem.NewKey()
+		records[i] = store.Device{Owner: owner.ID, Group: d.Group, Name: d.Name, KeyHash: store.Hash(keys[i])}
+	}
+	made, err := s.Store.AddDevices(ctx, records)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, d := range made {
+		if d.Group == "" {
+			continue
+		}
+		if err := s.Host.Assigned(ctx, d.ID); err != nil {
+			return nil, nil, err
+		}
+	}
+	return made, keys, nil
+}
+
+// Knows reports whether there is a device with an id.
+func (s *Service) Knows(ctx context.Context, id tandem.DeviceID) bool {
+	_, err := s.Store.Device(ctx, id)
+	return err == nil
+}
+
+// AgentURL returns the address of a device's agent.
+func (s *Service) AgentURL(ctx context.Context, id tandem.DeviceID) (string, error) {
+	d, err := s.Store.Device(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	return s.URL + "/" + string(d.Agent), nil
+}
+
+// Authenticate checks a device's key.
+func (s *Service) Authenticate(ctx context.Context, id tandem.DeviceID, key string) error {
+	d, err := s.Store.Device(ctx, id)
+	if tandem.KindOf(err) == tandem.NotFound || err == nil && !d.HasKey(key) {
+		return tandem.Errorf(tandem.Unauthorized, "there is no device %s with this key", id)
+	}
+	return err
+}
+
+// newLoginKey returns a login key: 16 characters of [0-9a-z].
+func newLoginKey() string {
+	const alphabet = "0123456789abcdefghijklmnopqrstuv"
+	var b [16]byte
+	rand.Read(b[:])
+	for i := range b {
+		b[i] = alphabet[b[i]&31]
+	}
+	return string(b[:])
+}

@@ -1,0 +1,96 @@
+package host
+
+import (
+	"context"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/agent"
+)
+
+// do has one effect happen.
+func (p *pair) do(e agent.Effect) {
+	switch e := e.(type) {
+	case *agent.Log:
+		p.log(e.Type, e.Msg)
+	case *agent.Send:
+		p.send("device/"+e.Message.Name, e.Message)
+	case *agent.Answer:
+		p.answer(e.ID, e.Response, nil)
+	case *agent.Fetch:
+		p.fetch(e.ID, e.Fetch)
+	case *agent.Cancel:
+		if cancel := p.fetches[e.ID]; cancel != nil {
+			delete(p.fetches, e.ID)
+			cancel()
+		}
+	case *agent.Save:
+		p.save(e)
+	case *agent.Restart:
+		if e.Detail != "" {
+			p.log(tandem.LogAgentError, e.Detail)
+		}
+		p.end(e)
+	}
+}
+
+func (p *pair) log(typ, msg string) {
+	p.host.Log.Append(tandem.LogEntry{Device: p.device, TS: time.Now(), Type: typ, Msg: msg})
+}
+
+// save hands the table to the committer. The machine waits meanwhile.
+func (p *pair) save(e *agent.Save) {
+	incarnation := p.incarnation
+	p.host.Store.Save(p.agent, incarnation, e.Table, e.Mark, func(err error) {
+		if err != nil {
+			p.host.Logger.Error("server.save failed", "agent", p.agent, "incarnation", incarnation, "err", err)
+		}
+		p.command(func() {
+			if p.machine != nil && p.incarnation == incarnation {
+				p.step(&agent.Saved{Err: err})
+			}
+		})
+	})
+}
+
+// fetch does an outgoing request on a goroutine of its own.
+func (p *pair) fetch(id uint64, f *tandem.Fetch) {
+	ctx, cancel := context.WithCancel(context.Background())
+	if p.fetches == nil {
+		p.fetches = map[uint64]context.CancelFunc{}
+	}
+	p.fetches[id] = cancel
+	incarnation := p.incarnation
+	p.host.spawn(func() {
+		defer cancel()
+		var part func([]byte)
+		if f.Stream {
+			part = func(data []byte) {
+				p.command(func() { p.fetched(incarnation, id, &agent.FetchedPart{ID: id, Data: data}) })
+			}
+		}
+		r := p.host.Fetcher.Fetch(ctx, f, part)
+		p.command(func() {
+			p.fetched(incarnation, id, &agent.Fetched{ID: id, Response: r})
+		})
+	})
+}
+
+// fetched passes on what came of a request, unless nobody wants it any more.
+func (p *pair) fetched(incarnation, id uint64, ev agent.Event) {
+	if p.incarnation != incarnation || p.fetches[id] == nil {
+		return
+	}
+	_, last := ev.(*agent.Fetched)
+	if last {
+		delete(p.fetches, id)
+	}
+	// It is an event like any other, unless the machine waits for it.
+	if p.state == live && p.machine.Busy() && p.machine.Takes(ev) {
+		p.step(ev)
+		return
+	}
+	p.mu.Lock()
+	p.inbox = append(p.inbox, item{event: ev})
+	p.mu.Unlock()
+}

@@ -1,0 +1,269 @@
+// Package host runs agents: it keeps their machines, feeds them events one at
+// a time, does what they want done, and sees to it that they live as long as
+// their devices do.
+//
+// An agent's machine (package agent) is a value without a clock or a socket.
+// Around it stands a pair: the queue of what has happened to the agent, the
+// link of its device, the requests that wait for an answer. Whoever brings an
+// event to a pair nobody is running runs it himself, on his own goroutine, so
+// an HTTP request or a device's message is usually handled without any
+// hand-over; whoever brings one to a pair that is being run leaves it in the
+// queue. There is no goroutine for an idle agent, and after a while no machine
+// either: it becomes bytes until something happens.
+//
+// See DESIGN.md for the states of a pair and what happens on each failure.
+package host
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/logbook"
+	"github.com/tandem-iot/tandem/store"
+)
+
+// Link is a device's connection, as its pair sees it. Its methods do not
+// block and may be called from any goroutine.
+type Link interface {
+	// Send gives the device a message on a topic: device/<name>, or sys/….
+	Send(topic string, m tandem.Message)
+	// Close ends the connection; why is for the device.
+	Close(why string)
+}
+
+// Fetcher does an outgoing HTTP request. It always returns a response; what
+// went wrong is a status below 100. Pieces of a streamed body go to part.
+type Fetcher interface {
+	Fetch(ctx context.Context, f *tandem.Fetch, part func([]byte)) *tandem.Response
+}
+
+// Host runs the agents of one node. Fill in the fields, then call Run; the
+// other methods may be called while Run runs.
+type Host struct {
+	Store   *store.Store
+	Log     *logbook.Logbook
+	Fetcher Fetcher
+	URL     func(tandem.AgentID) string // of an agent, without a final slash
+	Version string
+	Logger  *slog.Logger // nil: nothing is said
+
+	// Limits; zero values are the defaults of package tandem.
+	Memory         int           // bytes of an agent's arena
+	Budget         time.Duration // VM time per event
+	Grace          time.Duration // how long a broken link may take to come back unnoticed
+	HibernateAfter time.Duration // without events; an agent then becomes bytes
+
+	mu       sync.Mutex
+	agents   map[tandem.AgentID]*pair
+	devices  map[tandem.DeviceID]*pair
+	programs map[string]*program // current one of each device group
+	stopping bool
+	closed   bool           // no goroutine may start any more
+	work     sync.WaitGroup // goroutines that run pairs and fetches
+	ids      atomic.Uint64  // of requests
+	counts   counts
+}
+
+// counts is what Counts reports.
+type counts struct{ live, frozen, events atomic.Int64 }
+
+// Counts says how many agents are in memory as machines and as bytes, and how
+// many events have been handled since the start.
+func (h *Host) Counts() (live, frozen, events int64) {
+	return h.counts.live.Load(), h.counts.frozen.Load(), h.counts.events.Load()
+}
+
+// spawn runs f on a goroutine that Run waits for. Once the host has ended it
+// does nothing.
+func (h *Host) spawn(f func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.closed {
+		h.work.Go(f)
+	}
+}
+
+// init makes the host ready for everything but Run's own work.
+func (h *Host) init() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.agents != nil {
+		return
+	}
+	h.agents = map[tandem.AgentID]*pair{}
+	h.devices = map[tandem.DeviceID]*pair{}
+	h.programs = map[string]*program{}
+	h.ids.Store(uint64(time.Now().UnixNano()))
+	if h.Logger == nil {
+		h.Logger = slog.New(slog.DiscardHandler)
+	}
+	orDefault(&h.Memory, tandem.AgentMemory)
+	orDefault(&h.Budget, tandem.EventBudget)
+	orDefault(&h.Grace, tandem.ReconnectGrace)
+	orDefault(&h.HibernateAfter, tandem.HibernateAfterIdle)
+}
+
+func orDefault[T comparable](p *T, value T) {
+	var zero T
+	if *p == zero {
+		*p = value
+	}
+}
+
+// Run brings back the agents that ran when the node last stopped, keeps all
+// agents running until ctx ends, and then puts them to sleep in the store:
+// those that can be are not restarted by it. It returns when nothing of the
+// host runs any more.
+func (h *Host) Run(ctx context.Context) error {
+	h.init()
+	if err := h.resumeAll(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	<-ctx.Done()
+	return h.stopAll()
+}
+
+// pairOf returns the pair of a device, from memory or the store.
+func (h *Host) pairOf(ctx context.Context, id tandem.DeviceID) (*pair, error) {
+	h.init()
+	h.mu.Lock()
+	p := h.devices[id]
+	h.mu.Unlock()
+	if p != nil {
+		return p, nil
+	}
+	d, err := h.Store.Device(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return h.enter(d)
+}
+
+// pairOfAgent is pairOf by the agent's id.
+func (h *Host) pairOfAgent(ctx context.Context, id tandem.AgentID) (*pair, error) {
+	h.init()
+	h.mu.Lock()
+	p := h.agents[id]
+	h.mu.Unlock()
+	if p != nil {
+		return p, nil
+	}
+	if !id.Valid() {
+		return nil, tandem.Errorf(tandem.NotFound, "there is no agent %q", id)
+	}
+	d, err := h.Store.DeviceOf(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return h.enter(d)
+}
+
+// inMemory returns the pair of a device, nil when nothing has concerned it yet.
+func (h *Host) inMemory(id tandem.DeviceID) *pair {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.devices[id]
+}
+
+// enter returns the pair in memory, made when it is not there.
+func (h *Host) enter(d store.Device) (*pair, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if p := h.devices[d.ID]; p != nil {
+		return p, nil
+	}
+	if h.stopping {
+		return nil, errStopping
+	}
+	p := &pair{host: h, device: d.ID, agent: d.Agent, group: d.Group, grouped: true}
+	h.devices[d.ID] = p
+	h.agents[d.Agent] = p
+	return p, nil
+}
+
+var errStopping = tandem.Errorf(tandem.Unavailable, "this server is being stopped: try again in a moment")
+
+// pairs returns all pairs in memory.
+func (h *Host) pairs() []*pair {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := make([]*pair, 0, len(h.devices))
+	for _, p := range h.devices {
+		all = append(all, p)
+	}
+	return all
+}
+
+// RestartAgent restarts a device's agent, starting it if it does not run.
+func (h *Host) RestartAgent(ctx context.Context, id tandem.DeviceID) error {
+	p, err := h.pairOf(ctx, id)
+	if err != nil {
+		return err
+	}
+	p.command(func() { p.restartFor(tandem.ReasonRestart) })
+	return nil
+}
+
+// RestartDevice asks a device to restart its code. It is an error when the
+// device is offline, for then it cannot hear.
+func (h *Host) RestartDevice(ctx context.Context, id tandem.DeviceID) error {
+	p, err := h.pairOf(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !p.sendSystem("sys/restart", restartMessage{Reason: tandem.ReasonRestart}) {
+		return tandem.Errorf(tandem.Unavailable, "device %s is offline: it cannot be told to restart", id)
+	}
+	return nil
+}
+
+// Deployed tells the host that a device group has a new deployment: the
+// agents of its devices restart with it, devices that are online get theirs.
+func (h *Host) Deployed(ctx context.Context, group string) error {
+	h.init()
+	h.forgetProgram(group, nil)
+	devices, _, err := h.Store.Devices(ctx, store.DeviceFilter{Group: group}, store.Page{})
+	if err != nil {
+		return err
+	}
+	for _, d := range devices {
+		p, err := h.enter(d)
+		if err != nil {
+			return err
+		}
+		p.reload(group)
+	}
+	return nil
+}
+
+// Assigned tells the host that a device was made, or assigned to another
+// device group, or taken out of one. Both sides restart with the group's code.
+func (h *Host) Assigned(ctx context.Context, id tandem.DeviceID) error {
+	h.init()
+	d, err := h.Store.Device(ctx, id)
+	if err != nil {
+		return err
+	}
+	p, err := h.enter(d)
+	if err != nil {
+		return err
+	}
+	p.reload(d.Group)
+	return nil
+}
+
+// reload has both sides run what their group has now.
+func (p *pair) reload(group string) {
+	p.command(func() {
+		p.mu.Lock()
+		p.group, p.grouped = group, true
+		p.mu.Unlock()
+		p.restartFor(tandem.ReasonReload)
+		p.offerCode()
+	})
+}

@@ -1,0 +1,289 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/agent"
+	"github.com/tandem-iot/tandem/store"
+)
+
+// peer is what the host knows of the device's side of a pair.
+type peer struct {
+	known       bool // it has said hello
+	boot        uint64
+	incarnation uint64
+	code        string // SHA-256 of the device code it runs, in hexadecimal
+}
+
+// What travels on the sys topics, as JSON.
+type (
+	helloMessage struct {
+		Boot        uint64        `json:"boot"`
+		Incarnation uint64        `json:"incarnation"`
+		Reason      tandem.Reason `json:"reason"`
+		Runtime     string        `json:"runtime"`
+		Code        string        `json:"code"`
+	}
+	statusMessage struct {
+		Type string `json:"type"`
+		Msg  string `json:"msg"`
+	}
+	agentMessage struct {
+		Event       string        `json:"event"` // started, restarted, moved; running in answer to a hello
+		Reason      tandem.Reason `json:"reason"`
+		Incarnation uint64        `json:"incarnation"`
+	}
+	codeMessage struct {
+		SHA  string            `json:"sha"`
+		Code string            `json:"code"`
+		Env  map[string]string `json:"env"` // members of the __EI enum
+	}
+	restartMessage struct {
+		Reason tandem.Reason `json:"reason"`
+	}
+)
+
+// Connect says that a device has a link. An older link of the device is
+// closed: the newer one is the device's.
+func (h *Host) Connect(ctx context.Context, id tandem.DeviceID, l Link, address string) error {
+	p, err := h.pairOf(ctx, id)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	old := p.link
+	p.link, p.address = l, address
+	p.mu.Unlock()
+	if old != nil {
+		old.Close("a newer connection of the device has taken over")
+	}
+	p.command(func() {
+		p.graceUntil = time.Time{}
+		p.linked()
+	})
+	return nil
+}
+
+// linked tells the agent that the device is there, unless it knows.
+func (p *pair) linked() {
+	p.mu.Lock()
+	address, still := p.address, p.link != nil
+	p.mu.Unlock()
+	if p.connected || !still {
+		return
+	}
+	p.connected = true
+	p.log(tandem.LogStatus, "Device connected")
+	p.seen(store.Sighting{Address: address})
+	if p.state == absent {
+		p.start(p.reason) // it lives as long as its device does
+		return
+	}
+	p.tell(&agent.DeviceConnected{Address: address})
+}
+
+// Disconnect says that a link is no more. A clean end is the device's own
+// wish; any other may be mended before the agent hears of it.
+func (h *Host) Disconnect(ctx context.Context, id tandem.DeviceID, l Link, clean bool) {
+	p, err := h.pairOf(ctx, id)
+	if err != nil {
+		return // the device was deleted meanwhile
+	}
+	p.mu.Lock()
+	mine := p.link == l
+	if mine {
+		p.link = nil
+	}
+	p.mu.Unlock()
+	if !mine {
+		return
+	}
+	p.command(func() {
+		p.mu.Lock()
+		back := p.link != nil
+		p.mu.Unlock()
+		switch {
+		case !p.connected || back:
+		case clean:
+			p.lost()
+		default:
+			p.graceUntil = time.Now().Add(p.host.Grace)
+		}
+	})
+}
+
+// lost tells the agent that the device is gone.
+func (p *pair) lost() {
+	p.connected, p.graceUntil = false, time.Time{}
+	p.log(tandem.LogStatus, "Device disconnected")
+	p.seen(store.Sighting{})
+	p.tell(&agent.DeviceDisconnected{})
+}
+
+// tell gives the agent an event about its device. An agent that does not run
+// learns when it starts.
+func (p *pair) tell(ev agent.Event) {
+	if p.state != live && p.state != frozen && p.state != starting {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.inbox = append(p.inbox, item{event: ev})
+}
+
+// FromDevice takes a message that a device has published. handled is called
+// once, when it may be acknowledged: for a message to the agent when its
+// handler has completed, perhaps at once, perhaps on another goroutine.
+func (h *Host) FromDevice(ctx context.Context, id tandem.DeviceID, topic string, m tandem.Message, handled func()) {
+	p, err := h.pairOf(ctx, id)
+	if err != nil {
+		handled()
+		return
+	}
+	if name, ok := strings.CutPrefix(topic, "agent/"); ok {
+		m.Name = name
+		if !p.deliver(item{event: &agent.DeviceMessage{Message: m}, handled: handled}, nil) {
+			p.log(tandem.LogAgentError, fmt.Sprintf("message %q of the device was dropped: %d events wait for the agent already", name, inboxLimit))
+			handled()
+		}
+		return
+	}
+	defer handled()
+	switch topic {
+	case "log":
+		p.log(tandem.LogDevice, string(m.Data))
+	case "log/error":
+		p.log(tandem.LogDeviceError, string(m.Data))
+	case "sys/status":
+		var s statusMessage
+		if json.Unmarshal(m.Data, &s) == nil && s.Type != "" {
+			p.log(s.Type, s.Msg)
+		}
+	case "sys/hello":
+		var hello helloMessage
+		if err := json.Unmarshal(m.Data, &hello); err != nil {
+			p.log(tandem.LogDeviceError, "sys/hello is not the JSON it should be: "+err.Error())
+			return
+		}
+		p.command(func() { p.hello(hello) })
+	}
+}
+
+// hello is what a device that runs our runtime says on each new connection and
+// at each start of its code.
+func (p *pair) hello(hello helloMessage) {
+	old := p.peer
+	p.peer = peer{known: true, boot: hello.Boot, incarnation: hello.Incarnation, code: hello.Code}
+	if !old.known {
+		old = p.lastPeer()
+	}
+	if hello.Code != "" && (old.boot != hello.Boot || old.incarnation != hello.Incarnation) {
+		if p.connected && old.known && old.boot != hello.Boot && p.peer.boot != 0 {
+			// The link came back before its loss was noticed, but to a device
+			// that has lost its memory: code that counts on hearing of a
+			// connection must hear of this one.
+			p.tell(&agent.DeviceDisconnected{})
+			p.tell(&agent.DeviceConnected{Address: p.address})
+		}
+		text := fmt.Sprintf("Device restarted: %s.", hello.Reason)
+		switch hello.Reason {
+		case tandem.ReasonNone:
+			text = "Device started."
+		case tandem.ReasonPowerOn, tandem.ReasonWake:
+			text = fmt.Sprintf("Device started: %s.", hello.Reason)
+		}
+		p.log(tandem.LogStatus, text)
+		p.tell(&agent.PeerStarted{Reason: hello.Reason, Incarnation: hello.Incarnation})
+		p.seen(store.Sighting{Runtime: hello.Runtime, Boot: hello.Boot, Incarnation: hello.Incarnation})
+	}
+	if p.state == live || p.state == frozen {
+		p.sendSystem("sys/agent", agentMessage{Event: "running", Incarnation: p.incarnation})
+	}
+	p.offerCode()
+}
+
+// lastPeer is what the store remembers of the device from before this node
+// started.
+func (p *pair) lastPeer() peer {
+	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
+	defer cancel()
+	d, err := p.host.Store.Device(ctx, p.device)
+	if err != nil {
+		p.host.Logger.Warn("the device's last start is not known", "device", p.device, "err", err)
+		return peer{}
+	}
+	return peer{known: d.Boot != 0, boot: d.Boot, incarnation: d.Incarnation}
+}
+
+// seen remembers what is new of the device. Should it be forgotten, a start of
+// the device may be logged twice.
+func (p *pair) seen(s store.Sighting) {
+	s.At = time.Now()
+	p.host.Store.Seen(p.device, s, func(err error) {
+		if err != nil {
+			p.host.Logger.Warn("what was seen of the device is not remembered", "device", p.device, "err", err)
+		}
+	})
+}
+
+// offerCode sends a device its device group's code when it runs another.
+func (p *pair) offerCode() {
+	if !p.peer.known {
+		return // some other MQTT client, which runs no code of ours
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
+	defer cancel()
+	pr, err := p.program(ctx)
+	if err != nil {
+		if tandem.KindOf(err) != tandem.NotFound {
+			p.host.Logger.Warn("device code not offered", "device", p.device, "err", err)
+		}
+		return
+	}
+	d := pr.deployment
+	if d.DeviceSHA == p.peer.code || d.DeviceCode == "" {
+		return
+	}
+	if p.sendSystem("sys/code", codeMessage{SHA: d.DeviceSHA, Code: d.DeviceCode, Env: pr.env}) {
+		p.log(tandem.LogStatus, fmt.Sprintf("Downloading new code; %.2f%% program storage used", 100*float64(len(d.DeviceCode))/programStorage))
+	}
+}
+
+// programStorage is what a device has for its code, in bytes of source.
+const programStorage = 256 << 10
+
+// send gives the device a message if it has a link.
+func (p *pair) send(topic string, m tandem.Message) bool {
+	p.mu.Lock()
+	l := p.link
+	p.mu.Unlock()
+	if l == nil {
+		return false
+	}
+	l.Send(topic, m)
+	return true
+}
+
+func (p *pair) sendSystem(topic string, v any) bool {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // our own plain structs
+	}
+	return p.send(topic, tandem.Message{Data: data})
+}
+
+// Online reports whether a device has a link now.
+func (h *Host) Online(id tandem.DeviceID) bool {
+	p := h.inMemory(id)
+	if p == nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.link != nil
+}

@@ -1,0 +1,189 @@
+package host
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/agent"
+)
+
+// stopPatience is how long a stopping node lets its agents finish what they
+// are in the middle of.
+const stopPatience = 5 * time.Second
+
+// stopAll puts every agent to sleep in the store.
+func (h *Host) stopAll() error {
+	h.mu.Lock()
+	h.stopping = true
+	h.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, p := range h.pairs() {
+		wg.Add(1)
+		until := time.Now().Add(stopPatience)
+		p.command(func() { p.stop(until, wg.Done) })
+	}
+	wg.Wait()
+	h.mu.Lock()
+	h.closed = true
+	h.mu.Unlock()
+	h.work.Wait()
+	return nil
+}
+
+// stop ends the pair's life on this node: a machine goes to the store, to be
+// taken up by the next node to run, as if nothing had been. ended is called
+// when that is durable.
+func (p *pair) stop(until time.Time, ended func()) {
+	if p.unsettled() && time.Now().Before(until) {
+		time.AfterFunc(20*time.Millisecond, func() { p.command(func() { p.stop(until, ended) }) })
+		return
+	}
+	was, m := p.state, p.machine
+	p.state = stopped
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	for _, cancel := range p.fetches {
+		cancel()
+	}
+	p.refuseWaiting()
+	data := p.frozen
+	p.frozen = nil
+	if was == live {
+		var err error
+		if data, err = m.Snapshot(); err != nil {
+			p.host.Logger.Error("agent cannot be kept over the restart of the node", "agent", p.agent, "err", err)
+		}
+	}
+	if was != live && was != frozen {
+		ended()
+		return
+	}
+	p.host.Store.End(p.agent, p.incarnation, data, func(err error) {
+		if err != nil {
+			p.host.Logger.Error("agent not put to sleep; it will start anew", "agent", p.agent, "err", err)
+		}
+		ended()
+	})
+}
+
+// unsettled reports whether the machine is in the middle of something.
+func (p *pair) unsettled() bool {
+	return p.state == starting || p.state == live && (p.machine.Busy() || len(p.fetches) > 0)
+}
+
+func (p *pair) refuseWaiting() {
+	p.mu.Lock()
+	waiting := p.waiting
+	p.waiting = nil
+	p.mu.Unlock()
+	for _, w := range waiting {
+		w.err = errStopping
+		w.ready <- struct{}{}
+	}
+}
+
+// resumeAll brings back the agents that ran when the node last stopped: those
+// it put to sleep go on where they were, those it did not are started anew.
+func (h *Host) resumeAll(ctx context.Context) error {
+	running, err := h.Store.Running(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range running {
+		p, err := h.pairOfAgent(ctx, id)
+		if tandem.KindOf(err) == tandem.NotFound {
+			continue // deleted
+		}
+		if err != nil {
+			return err
+		}
+		p.command(p.resume)
+	}
+	return nil
+}
+
+// resume takes the agent's snapshot out of the store. From then on the bytes
+// are history: should the node be lost, the agent must not go back to them.
+func (p *pair) resume() {
+	if p.state != absent {
+		return // an event was faster, and has started it
+	}
+	p.state = starting
+	p.host.Store.TakeSnapshot(p.agent, func(snapshot []byte, err error) {
+		p.command(func() { p.resumed(snapshot, err) })
+	})
+}
+
+func (p *pair) resumed(snapshot []byte, err error) {
+	if p.state != starting {
+		return // the node stops again
+	}
+	p.state = absent
+	if err != nil {
+		p.startLater("the agent cannot be taken up", err)
+		return
+	}
+	if snapshot == nil {
+		p.start(tandem.ReasonHostLost)
+		return
+	}
+	if err := p.goOn(snapshot); err != nil {
+		p.host.Logger.Warn("agent cannot be resumed and starts anew", "agent", p.agent, "err", err)
+		p.start(tandem.ReasonBytecode)
+	}
+}
+
+// goOn makes a snapshot of an earlier node the pair's machine.
+func (p *pair) goOn(snapshot []byte) (err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
+	defer cancel()
+	rec, err := p.host.Store.Record(ctx, p.agent)
+	if err != nil {
+		return err
+	}
+	pr, err := p.program(ctx)
+	if err != nil {
+		return err
+	}
+	if pr.agentErr != nil {
+		return pr.agentErr
+	}
+	p.code = pr.agent
+	p.incarnation = rec.Incarnation
+	now := time.Now()
+	m, err := agent.Restore(p.config(), snapshot, now)
+	if err != nil {
+		return err
+	}
+	p.machine, p.state, p.started, p.active = m, live, now, now
+	p.host.counts.live.Add(1)
+	p.log(tandem.LogStatus, "Agent moved: shutdown.")
+	p.sendSystem("sys/agent", agentMessage{Event: "moved", Reason: tandem.ReasonShutdown, Incarnation: p.incarnation})
+	// The requests it had under way are lost with the node that made them.
+	for _, id := range m.Fetching() {
+		lost := &agent.Fetched{ID: id, Response: &tandem.Response{Status: tandem.FetchReceiveFailed}}
+		if m.Busy() && m.Takes(lost) {
+			p.step(lost)
+		} else {
+			p.giveBack(item{event: lost})
+		}
+	}
+	if m.Saving() {
+		p.step(&agent.Saved{Err: errStopping})
+	}
+	p.connected = m.Connected()
+	if p.connected {
+		p.graceUntil = now.Add(p.host.Grace)
+	}
+	p.mu.Lock()
+	back := p.link != nil
+	p.mu.Unlock()
+	if back {
+		p.graceUntil = time.Time{}
+		p.linked()
+	}
+	return nil
+}

@@ -1,0 +1,320 @@
+// Package server is a whole Tandem node as one value.
+//
+//	s := &server.Server{Dir: "/var/lib/tandem"}
+//	err := s.Run(ctx)
+//
+// A node has an HTTP listener (agent URLs, the API under /v5/, MQTT over
+// WebSocket at /mqtt) and an MQTT listener for devices. Everything it must not
+// lose is in Dir: records and configuration in tandem.db (SQLite), log lines
+// in nats/. The file access.json in Dir, readable by its owner alone, is how
+// the tandem command on the same machine finds the node and proves who it is.
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/bus"
+	"github.com/tandem-iot/tandem/central"
+	"github.com/tandem-iot/tandem/egress"
+	"github.com/tandem-iot/tandem/gateway"
+	"github.com/tandem-iot/tandem/hlc"
+	"github.com/tandem-iot/tandem/host"
+	"github.com/tandem-iot/tandem/ingress"
+	"github.com/tandem-iot/tandem/logbook"
+	"github.com/tandem-iot/tandem/store"
+)
+
+// Default addresses, on loopback: a node is opened to the world on purpose.
+const (
+	DefaultHTTP = "127.0.0.1:7880"
+	DefaultMQTT = "127.0.0.1:7883"
+)
+
+// AccessFile is the name of the access file in a node's directory.
+const AccessFile = "access.json"
+
+// Server is a node. The zero value with a Dir is a node on loopback. Fields
+// are not to be changed once Run is called.
+type Server struct {
+	Dir  string // where the data is; made when it is not there
+	HTTP string // address to listen at; "" is DefaultHTTP
+	MQTT string // address to listen at; "" is DefaultMQTT
+	// MQTTS is where to listen for MQTT over TLS; "" is nowhere. It needs
+	// Certificate.
+	MQTTS string
+	// Certificate, when set, also makes the HTTP listener speak TLS.
+	Certificate *tls.Certificate
+	// URL is where the world reaches the HTTP listener, without a final slash,
+	// for a node behind a proxy; "" derives it from HTTP.
+	URL string
+	// Egress lists the private networks that agents may send HTTP requests to.
+	Egress []netip.Prefix
+	// Memory is what an agent may have in its arena, in bytes; 0 is
+	// tandem.AgentMemory.
+	Memory int
+	// HibernateAfter is after how long without events an agent becomes bytes;
+	// 0 is tandem.HibernateAfterIdle.
+	HibernateAfter time.Duration
+	Version        string
+	Logger         *slog.Logger // nil: nothing is said
+	// Ready is called once the node accepts connections.
+	Ready func(*Node)
+}
+
+// Node is a running server as a program around it sees it.
+type Node struct {
+	URL     string // of the HTTP listener, as the world sees it
+	MQTT    string // address of the MQTT listener
+	MQTTS   string
+	Central *central.Service // what a person can do, without the HTTP
+	Log     *logbook.Logbook
+	Host    *host.Host
+}
+
+// Run runs the node until ctx ends; then it lets requests finish, puts its
+// agents to sleep so that the next start goes on where they are, and returns.
+func (s *Server) Run(ctx context.Context) error {
+	n := &node{Server: s, logger: s.Logger}
+	if n.logger == nil {
+		n.logger = slog.New(slog.DiscardHandler)
+	}
+	defer n.close()
+	if err := n.listen(); err != nil {
+		return err
+	}
+	if err := n.open(ctx); err != nil {
+		return err
+	}
+	return n.run(ctx)
+}
+
+// node is what one Run works with.
+type node struct {
+	*Server
+	logger  *slog.Logger
+	http    net.Listener
+	mqtt    net.Listener
+	mqtts   net.Listener
+	bus     *bus.Bus
+	store   *store.Store
+	log     *logbook.Logbook
+	host    *host.Host
+	gateway *gateway.Gateway
+	central *central.Service
+	closers []func() error
+}
+
+// close undoes listen and open, the latest first.
+func (n *node) close() {
+	for i := len(n.closers) - 1; i >= 0; i-- {
+		if err := n.closers[i](); err != nil && !errors.Is(err, net.ErrClosed) {
+			n.logger.Error("closing", "err", err)
+		}
+	}
+}
+
+// listen takes the addresses first: when one is in use nothing else need
+// begin.
+func (n *node) listen() (err error) {
+	if n.http, err = n.listenAt(n.HTTP, DefaultHTTP, "HTTP"); err != nil {
+		return err
+	}
+	if n.mqtt, err = n.listenAt(n.MQTT, DefaultMQTT, "MQTT"); err != nil {
+		return err
+	}
+	if n.Certificate == nil {
+		if n.MQTTS != "" {
+			return tandem.Errorf(tandem.Invalid, "MQTT over TLS at %s needs a certificate", n.MQTTS)
+		}
+		return nil
+	}
+	config := &tls.Config{Certificates: []tls.Certificate{*n.Certificate}, MinVersion: tls.VersionTLS12}
+	web := config.Clone()
+	web.NextProtos = []string{"h2", "http/1.1"}
+	n.http = tls.NewListener(n.http, web)
+	if n.MQTTS != "" {
+		l, err := n.listenAt(n.MQTTS, "", "MQTT over TLS")
+		if err != nil {
+			return err
+		}
+		n.mqtts = tls.NewListener(l, config)
+	}
+	return nil
+}
+
+func (n *node) listenAt(addr, fallback, what string) (net.Listener, error) {
+	if addr == "" {
+		addr = fallback
+	}
+	l, err := net.Listen("tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, &tandem.Error{Kind: tandem.Conflict, Msg: fmt.Sprintf("the address %s for %s is in use: stop what uses it, or choose another", addr, what), Err: err}
+	}
+	if err != nil {
+		return nil, &tandem.Error{Kind: tandem.Invalid, Msg: fmt.Sprintf("cannot listen at %s for %s", addr, what), Err: err}
+	}
+	n.closers = append(n.closers, l.Close)
+	return l, nil
+}
+
+// open opens the data.
+func (n *node) open(ctx context.Context) error {
+	if n.Dir == "" {
+		return tandem.Errorf(tandem.Invalid, "a node needs a directory for its data")
+	}
+	if err := os.MkdirAll(n.Dir, 0o700); err != nil {
+		if errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTDIR) {
+			return &tandem.Error{Kind: tandem.Invalid, Msg: n.Dir + " is not a directory", Err: err}
+		}
+		return &tandem.Error{Kind: tandem.Invalid, Msg: "the data directory cannot be made", Err: err}
+	}
+	var err error
+	if n.store, err = store.Open(ctx, filepath.Join(n.Dir, "tandem.db")); err != nil {
+		return err
+	}
+	n.closers = append(n.closers, n.store.Close)
+	if n.bus, err = bus.Open(ctx, bus.Options{Dir: filepath.Join(n.Dir, "nats"), Logger: n.logger}); err != nil {
+		return err
+	}
+	n.closers = append(n.closers, n.bus.Close)
+	n.log, err = logbook.Open(ctx, n.bus, logbook.Options{Clock: &hlc.Clock{}, Logger: n.logger})
+	return err
+}
+
+// url returns where the world reaches the HTTP listener.
+func (n *node) url() string {
+	if n.URL != "" {
+		return strings.TrimRight(n.URL, "/")
+	}
+	scheme := "http"
+	if n.Certificate != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + n.http.Addr().String()
+}
+
+// run runs the parts until ctx ends, and ends them in the order in which they
+// need each other: first nothing comes in any more, then the agents are put to
+// sleep, then what they have written is made durable.
+func (n *node) run(ctx context.Context) error {
+	url := n.url()
+	n.host = &host.Host{
+		Store: n.store, Log: n.log, Fetcher: &egress.Fetcher{Allow: n.Egress},
+		URL:     func(id tandem.AgentID) string { return url + "/" + string(id) },
+		Version: n.Version, Logger: n.logger, Memory: n.Memory, HibernateAfter: n.HibernateAfter,
+	}
+	n.central = &central.Service{Store: n.store, Host: n.host, Log: n.log, URL: url}
+	n.gateway = &gateway.Gateway{Host: n.host, Authenticate: n.central.Authenticate, Logger: n.logger}
+
+	storeCtx, stopStore := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopStore()
+	logCtx, stopLog := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopLog()
+	hostCtx, stopHost := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopHost()
+	var parts errgroup.Group
+	failed, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	part := func(name string, f func() error) {
+		parts.Go(func() error {
+			if err := f(); err != nil && !errors.Is(err, context.Canceled) {
+				err = fmt.Errorf("%s: %w", name, err)
+				cancel(err)
+				return err
+			}
+			return nil
+		})
+	}
+	part("store", func() error { return n.store.Run(storeCtx) })
+	part("log", func() error { return n.log.Run(logCtx) })
+	hostDone := make(chan struct{})
+	part("host", func() error { defer close(hostDone); return n.host.Run(hostCtx) })
+	var doors errgroup.Group
+	doors.Go(func() error { return n.serveHTTP(failed) })
+	listeners := []net.Listener{n.mqtt}
+	if n.mqtts != nil {
+		listeners = append(listeners, n.mqtts)
+	}
+	doors.Go(func() error { return n.gateway.Serve(failed, listeners...) })
+	if err := n.central.WriteAccess(ctx, filepath.Join(n.Dir, AccessFile), n.mqtt.Addr().String()); err != nil {
+		cancel(err)
+	} else if n.Ready != nil {
+		n.Ready(n.describe(url))
+	}
+	doorErr := doors.Wait()
+	cancel(doorErr)
+	stopHost()
+	<-hostDone
+	stopLog()
+	stopStore()
+	err := parts.Wait()
+	if cause := context.Cause(failed); err == nil && ctx.Err() == nil && cause != nil {
+		err = cause
+	}
+	if doorErr != nil && ctx.Err() == nil {
+		err = doorErr
+	}
+	return err
+}
+
+func (n *node) describe(url string) *Node {
+	d := &Node{URL: url, MQTT: n.mqtt.Addr().String(), Central: n.central, Log: n.log, Host: n.host}
+	if n.mqtts != nil {
+		d.MQTTS = n.mqtts.Addr().String()
+	}
+	return d
+}
+
+// drainWait bounds how long requests under way may take once the node stops.
+const drainWait = 5 * time.Second
+
+func (n *node) serveHTTP(ctx context.Context) error {
+	agents := &ingress.Handler{Agents: n.host, Logger: n.logger}
+	api := n.central.Handler(ctx)
+	socket := n.gateway
+	mux := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch path := r.URL.Path; {
+		case path == "/mqtt":
+			socket.ServeHTTP(w, r)
+		case strings.HasPrefix(path, "/v5/") || path == "/v5":
+			api.ServeHTTP(w, r)
+		default:
+			agents.ServeHTTP(w, r)
+		}
+	})
+	srv := ingress.NewServer(mux, n.logger)
+	drained := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(drained)
+		agents.Stop()
+		wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainWait)
+		defer cancel()
+		if srv.Shutdown(wait) != nil {
+			srv.Close() // whoever is still waiting has waited long enough
+		}
+	})
+	if err := srv.Serve(n.http); !errors.Is(err, http.ErrServerClosed) {
+		if !stop() {
+			<-drained
+		}
+		return fmt.Errorf("http: %w", err)
+	}
+	<-drained
+	return nil
+}
