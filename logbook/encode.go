@@ -1,0 +1,44 @@
+package logbook
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/bus"
+)
+
+// A line in the stream: a version byte, Clock and ts as 8 bytes each (big
+// endian; ts in ms since 1970), the length of the type as one byte, the type,
+// the message. The device is in the subject.
+const (
+	version    = 1
+	headerSize = 1 + 8 + 8 + 1
+)
+
+func encode(e tandem.LogEntry, ts int64) []byte {
+	if len(e.Type) > 255 {
+		e.Type = e.Type[:255]
+	}
+	b := make([]byte, 0, headerSize+len(e.Type)+len(e.Msg))
+	b = append(b, version)
+	b = binary.BigEndian.AppendUint64(b, e.Clock)
+	b = binary.BigEndian.AppendUint64(b, uint64(ts))
+	b = append(b, byte(len(e.Type)))
+	b = append(b, e.Type...)
+	return append(b, e.Msg...)
+}
+
+func decode(subject string, b []byte) (tandem.LogEntry, error) {
+	if len(b) < headerSize || b[0] != version || len(b) < headerSize+int(b[17]) {
+		return tandem.LogEntry{}, tandem.Errorf(tandem.Internal, "a line of %s in the log stream has an unknown form", subject)
+	}
+	kind := headerSize + int(b[17])
+	return tandem.LogEntry{
+		Device: bus.LogDevice(subject),
+		TS:     time.UnixMilli(int64(binary.BigEndian.Uint64(b[9:]))).UTC(),
+		Type:   string(b[headerSize:kind]),
+		Msg:    string(b[kind:]),
+		Clock:  binary.BigEndian.Uint64(b[1:]),
+	}, nil
+}

@@ -1,0 +1,263 @@
+package logbook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tandem-iot/tandem"
+)
+
+// Tail calls fn with the devices' lines as they come, in causal order, until
+// ctx ends; it returns nil then. fn is not called concurrently. When fn is slow
+// nothing is lost that the logbook still keeps.
+func (l *Logbook) Tail(ctx context.Context, devices []tandem.DeviceID, fn func(tandem.LogEntry)) error {
+	return l.TailFrom(ctx, devices, 0, fn)
+}
+
+// TailFrom is Tail that begins with the last n lines of each device.
+func (l *Logbook) TailFrom(ctx context.Context, devices []tandem.DeviceID, n int, fn func(tandem.LogEntry)) error {
+	f := l.Follow(fn)
+	if err := f.Add(ctx, devices, n); err != nil {
+		f.stop()
+		return err
+	}
+	return f.Run(ctx)
+}
+
+// A Follower is a tail whose devices can change while it runs.
+type Follower struct {
+	book *Logbook
+	fn   func(tandem.LogEntry)
+
+	arrived chan arrival
+	failed  chan error
+	done    chan struct{}
+
+	adding sync.Mutex // held by Add, which may wait for Run
+	mu     sync.Mutex // never held while waiting
+	feeds  map[tandem.DeviceID]*feed
+}
+
+// arrival is a line that has come, or the history of devices that were added.
+type arrival struct {
+	line tandem.LogEntry
+	past []tandem.LogEntry
+}
+
+// feed is where some devices' lines come from.
+type feed struct {
+	lines   jetstream.ConsumeContext // nil while Add is at it
+	devices int                      // that still want them
+}
+
+// Follow returns a follower that calls fn with each line. It must be run.
+func (l *Logbook) Follow(fn func(tandem.LogEntry)) *Follower {
+	return &Follower{
+		book: l, fn: fn,
+		arrived: make(chan arrival, 256),
+		failed:  make(chan error, 1),
+		done:    make(chan struct{}),
+		feeds:   map[tandem.DeviceID]*feed{},
+	}
+}
+
+// Add follows more devices, beginning with the last n lines of each. When it
+// returns, every line that is appended from now on will be shown. Devices that
+// are followed already are left as they are.
+func (f *Follower) Add(ctx context.Context, devices []tandem.DeviceID, n int) error {
+	f.adding.Lock()
+	defer f.adding.Unlock()
+	select {
+	case <-f.done:
+		return errEnded()
+	default:
+	}
+	fresh := &feed{}
+	ids := f.reserve(devices, fresh)
+	if len(ids) == 0 {
+		return nil
+	}
+	lines, err := f.feed(ctx, ids, n)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	fresh.lines = lines
+	if err != nil {
+		for _, id := range ids {
+			delete(f.feeds, id)
+		}
+		return err
+	}
+	if fresh.devices == 0 { // all removed meanwhile
+		lines.Stop()
+	}
+	return nil
+}
+
+// reserve gives a feed to those devices that have none.
+func (f *Follower) reserve(devices []tandem.DeviceID, fresh *feed) (ids []tandem.DeviceID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, id := range devices {
+		if f.feeds[id] == nil && id.Valid() {
+			ids = append(ids, id)
+			f.feeds[id] = fresh
+			fresh.devices++
+		}
+	}
+	return ids
+}
+
+// feed begins to deliver the lines of ids.
+func (f *Follower) feed(ctx context.Context, ids []tandem.DeviceID, n int) (jetstream.ConsumeContext, error) {
+	from := jetstream.OrderedConsumerConfig{
+		FilterSubjects:    subjects(ids),
+		DeliverPolicy:     jetstream.DeliverNewPolicy,
+		InactiveThreshold: abandoned,
+	}
+	if n > 0 {
+		// The place after the newest line is taken from the lines themselves,
+		// so what comes between reading them and following is not missed.
+		list, next, err := f.book.history(ctx, ids, n)
+		if err != nil {
+			return nil, err
+		}
+		if err := f.bring(ctx, list); err != nil {
+			return nil, err
+		}
+		from.DeliverPolicy, from.OptStartSeq = jetstream.DeliverByStartSequencePolicy, next
+	}
+	reader, err := f.book.stream.OrderedConsumer(ctx, from)
+	if err != nil {
+		return nil, fmt.Errorf("following the log: %w", err)
+	}
+	lines, err := reader.Consume(f.receive, jetstream.ConsumeErrHandler(f.trouble))
+	if err != nil {
+		return nil, fmt.Errorf("following the log: %w", err)
+	}
+	return lines, nil
+}
+
+// bring gives Run a history, before any line that follows it.
+func (f *Follower) bring(ctx context.Context, list []tandem.LogEntry) error {
+	if len(list) == 0 {
+		return nil
+	}
+	select {
+	case f.arrived <- arrival{past: list}:
+		return nil
+	case <-f.done:
+		return errEnded()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func errEnded() error {
+	return tandem.Errorf(tandem.Unavailable, "this view of the log has ended; open another")
+}
+
+// receive takes a line from the engine. It holds the engine back when fn is
+// slow.
+func (f *Follower) receive(msg jetstream.Msg) {
+	e, _, err := line(msg)
+	if err != nil {
+		f.fail(err)
+		return
+	}
+	select {
+	case f.arrived <- arrival{line: e}:
+	case <-f.done:
+	}
+}
+
+// trouble hears of what goes wrong with a feed. The ordered consumer mends
+// all but the end of the engine.
+func (f *Follower) trouble(_ jetstream.ConsumeContext, err error) {
+	if errors.Is(err, jetstream.ErrConnectionClosed) || errors.Is(err, jetstream.ErrServerShutdown) || errors.Is(err, jetstream.ErrStreamNotFound) {
+		f.fail(&tandem.Error{Kind: tandem.Unavailable, Msg: "the log has ended: the log store is stopping", Err: err})
+	}
+}
+
+func (f *Follower) fail(err error) {
+	select {
+	case f.failed <- err:
+	default: // it has failed already
+	}
+}
+
+// Remove stops following a device.
+func (f *Follower) Remove(id tandem.DeviceID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	from := f.feeds[id]
+	if from == nil {
+		return
+	}
+	delete(f.feeds, id)
+	if from.devices--; from.devices == 0 && from.lines != nil {
+		from.lines.Stop()
+	}
+}
+
+// show passes on a line, unless its device was removed while it was held.
+func (f *Follower) show(e tandem.LogEntry) {
+	f.mu.Lock()
+	wanted := f.feeds[e.Device] != nil
+	f.mu.Unlock()
+	if wanted {
+		f.fn(e)
+	}
+}
+
+// Run shows lines until ctx ends, and returns nil then; an error when the
+// engine has ended before. A follower runs once.
+func (f *Follower) Run(ctx context.Context) error {
+	defer f.stop()
+	var m merge
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case a := <-f.arrived:
+			if a.past == nil {
+				m.add(a.line, time.Now())
+				break
+			}
+			for _, e := range m.sorted(a.past) {
+				f.show(e)
+			}
+		case <-timer.C:
+			m.take(time.Now(), f.show)
+		case err := <-f.failed:
+			return err
+		case <-ctx.Done():
+			return nil
+		}
+		if due, ok := m.next(); ok {
+			timer.Reset(time.Until(due))
+		}
+	}
+}
+
+// stop ends the feeds.
+func (f *Follower) stop() {
+	close(f.done)
+	f.adding.Lock() // an Add that waited has ended
+	defer f.adding.Unlock()
+	f.mu.Lock()
+	ended := map[*feed]bool{}
+	for _, from := range f.feeds {
+		ended[from] = true
+	}
+	clear(f.feeds)
+	f.mu.Unlock()
+	for from := range ended {
+		from.lines.Stop()
+		<-from.lines.Closed()
+	}
+}

@@ -1,0 +1,248 @@
+// Package logbook keeps the devices' log lines and shows them in causal order.
+//
+//	l, err := logbook.Open(ctx, bus, logbook.Options{Clock: clock})
+//	go l.Run(ctx)
+//	l.Append(entry)
+//	l.TailFrom(ctx, devices, 100, func(e tandem.LogEntry) { ... })
+//
+// # Writing
+//
+// Append stamps a line, gives it to the engine and returns; it waits a
+// moment at most, when lines come faster than the engine takes them. A device's
+// lines are kept in the order they were appended in. Lines are worth less than
+// records: when the engine is away they are dropped and counted, and the
+// device's next line is preceded by one that says how many there were; a power
+// cut may take the last second with it.
+//
+// A line has two times. Clock is the hybrid logical clock, for order: of two
+// lines of which one could have caused the other, the cause has the smaller
+// one. TS is the wall clock, for people; it never runs backwards within a
+// device.
+//
+// Lines over 4 KB are cut, and say so. A device has 100 lines a minute in the
+// long run and 6,000 in a burst, its agent's included. Past that lines are
+// discarded until there is room for a hundred, with one line at the
+// beginning that says so and one at the end that says how many. Status lines
+// and exit codes are never discarded: no restart goes unexplained.
+//
+// # Reading
+//
+// History, Tail and TailFrom. All merge by Clock; the live ones hold a line
+// back for a tenth of a second, so that a straggler can still come before it.
+// TailFrom goes from what was to what is without a gap or a doubled line.
+package logbook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/bus"
+	"github.com/tandem-iot/tandem/hlc"
+)
+
+const (
+	defaultLines = 1000
+	defaultAge   = 30 * 24 * time.Hour
+
+	queueSize  = 8192                  // lines between Append and the engine
+	inFlight   = 4096                  // lines the engine has not acknowledged
+	queueWait  = 50 * time.Millisecond // of one Append, when the queue is full
+	ackWait    = 5 * time.Second
+	flushWait  = 5 * time.Second // at the end of Run
+	evictEvery = time.Minute
+)
+
+// Options say how to open a logbook. The zero value is good.
+type Options struct {
+	Clock  *hlc.Clock    // the node's; nil: one of its own
+	Lines  int           // kept of each device; 0: 1,000
+	Age    time.Duration // how long lines are kept; 0: 30 days
+	Logger *slog.Logger  // nil: discard
+}
+
+// Logbook is an open logbook. It is safe for concurrent use.
+type Logbook struct {
+	clock   *hlc.Clock
+	log     *slog.Logger
+	now     func() time.Time
+	began   time.Time
+	js      jetstream.JetStream // with our acknowledgement handlers
+	stream  jetstream.Stream
+	queue   chan item
+	away    atomic.Bool // the engine failed to take a line, and has taken none since
+	stopped chan struct{}
+	desks   [64]desk
+	lost    atomic.Uint64 // lines, ever
+}
+
+// item is a line on its way to the engine or, with flushed, a mark in the
+// queue: what went before has been given to the engine.
+type item struct {
+	msg     *nats.Msg
+	flushed chan<- (<-chan struct{})
+}
+
+// Open makes the stream, or brings its limits up to date. The bus must stay
+// open longer than the logbook is used.
+func Open(ctx context.Context, b *bus.Bus, o Options) (*Logbook, error) {
+	l := &Logbook{clock: o.Clock, log: o.Logger, now: time.Now, began: time.Now(), queue: make(chan item, queueSize), stopped: make(chan struct{})}
+	if l.clock == nil {
+		l.clock = new(hlc.Clock)
+	}
+	if l.log == nil {
+		l.log = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	l.js, err = jetstream.New(b.Conn(),
+		jetstream.WithPublishAsyncMaxPending(inFlight),
+		jetstream.WithPublishAsyncTimeout(ackWait),
+		jetstream.WithPublishAsyncErrHandler(func(_ jetstream.JetStream, m *nats.Msg, err error) { l.drop(m, err) }),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("opening the logbook: %w", err)
+	}
+	if o.Lines == 0 {
+		o.Lines = defaultLines
+	}
+	if o.Age == 0 {
+		o.Age = defaultAge
+	}
+	l.stream, err = l.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+		Name:              bus.LogStream,
+		Subjects:          []string{bus.LogSubjects},
+		Storage:           jetstream.FileStorage,
+		MaxMsgsPerSubject: int64(o.Lines),
+		MaxAge:            o.Age,
+		Discard:           jetstream.DiscardOld,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opening the log stream: %w", err)
+	}
+	return l, l.resume(ctx)
+}
+
+// resume makes sure that new lines come after all that are there, whatever has
+// happened to the wall clock since.
+func (l *Logbook) resume(ctx context.Context) error {
+	last := l.stream.CachedInfo().State.LastSeq
+	if last == 0 {
+		return nil
+	}
+	msg, err := l.stream.GetMsg(ctx, last)
+	if errors.Is(err, jetstream.ErrMsgNotFound) { // of a device that was deleted, or too old
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading the newest log line: %w", err)
+	}
+	e, err := decode(msg.Subject, msg.Data)
+	if err != nil {
+		return err
+	}
+	if !l.clock.Observe(hlc.Timestamp(e.Clock)) {
+		l.log.Warn("the newest log line is from the future; new lines will be shown before it", "ts", e.TS)
+		return nil
+	}
+	for i := range l.desks {
+		l.desks[i].floor = e.TS.UnixMilli()
+	}
+	return nil
+}
+
+// throttleTime is a time, in ms, that no setting of the wall clock can disturb.
+func (l *Logbook) throttleTime() int64 { return time.Since(l.began).Milliseconds() }
+
+// Run gives lines to the engine until ctx ends, and then those that are still
+// waiting. It returns when the engine has acknowledged them, or after a few
+// seconds.
+func (l *Logbook) Run(ctx context.Context) error {
+	evict := time.NewTicker(evictEvery)
+	defer evict.Stop()
+	for {
+		select {
+		case it := <-l.queue:
+			l.publish(it)
+		case <-evict.C:
+			for i := range l.desks {
+				l.desks[i].evict(l.now().UnixMilli(), l.throttleTime())
+			}
+		case <-ctx.Done():
+			return l.finish()
+		}
+	}
+}
+
+// finish empties the queue, once no more can come in, and waits for the engine.
+func (l *Logbook) finish() error {
+	close(l.stopped)
+	for i := range l.desks {
+		l.desks[i].close()
+	}
+	for {
+		select {
+		case it := <-l.queue:
+			l.publish(it)
+			continue
+		default:
+		}
+		break
+	}
+	select {
+	case <-l.js.PublishAsyncComplete():
+		return nil
+	case <-time.After(flushWait):
+		return tandem.Errorf(tandem.Unavailable, "the last log lines may be lost: the log store did not answer")
+	}
+}
+
+func (l *Logbook) publish(it item) {
+	if it.flushed != nil {
+		it.flushed <- l.js.PublishAsyncComplete()
+		return
+	}
+	// No retries: they would change the order.
+	if _, err := l.js.PublishMsgAsync(it.msg, jetstream.WithRetryAttempts(0), jetstream.WithStallWait(ackWait)); err != nil {
+		l.drop(it.msg, err)
+		return
+	}
+	l.away.Store(false)
+}
+
+// Flush waits until the engine has all that was appended before.
+func (l *Logbook) Flush(ctx context.Context) error {
+	flushed := make(chan (<-chan struct{}), 1)
+	select {
+	case l.queue <- item{flushed: flushed}:
+	case <-l.stopped:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	var acknowledged <-chan struct{}
+	select {
+	case acknowledged = <-flushed:
+	case <-l.stopped:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-acknowledged:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Forget deletes the lines of a device that is no more.
+func (l *Logbook) Forget(ctx context.Context, id tandem.DeviceID) error {
+	return l.stream.Purge(ctx, jetstream.WithPurgeSubject(bus.LogSubject(id)))
+}

@@ -1,0 +1,78 @@
+package logbook
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+)
+
+// stragglers is how long a live line is held back for lines that belong before
+// it.
+const stragglers = 100 * time.Millisecond
+
+// merge puts lines into causal order. It is pure: time comes from the caller.
+type merge struct {
+	held  []held                        // by Clock
+	shown map[tandem.DeviceID]time.Time // the newest ts that was shown
+}
+
+type held struct {
+	entry tandem.LogEntry
+	due   time.Time // when it will have waited long enough
+}
+
+// add takes a line that has come at now.
+func (m *merge) add(e tandem.LogEntry, now time.Time) {
+	// Mostly it belongs at the end.
+	at := len(m.held)
+	for at > 0 && m.held[at-1].entry.Clock > e.Clock {
+		at--
+	}
+	m.held = slices.Insert(m.held, at, held{e, now.Add(stragglers)})
+}
+
+// take shows the lines that are due, and with them those that belong before.
+func (m *merge) take(now time.Time, show func(tandem.LogEntry)) {
+	n := 0
+	for i, h := range m.held {
+		if !h.due.After(now) {
+			n = i + 1
+		}
+	}
+	for _, h := range m.held[:n] {
+		show(m.pass(h.entry))
+	}
+	m.held = slices.Delete(m.held, 0, n)
+}
+
+// next returns when take has something to do, if ever.
+func (m *merge) next() (time.Time, bool) {
+	if len(m.held) == 0 {
+		return time.Time{}, false
+	}
+	return slices.MinFunc(m.held, func(a, b held) int { return a.due.Compare(b.due) }).due, true
+}
+
+// pass makes sure that a device's ts does not run backwards in this view, where
+// the order by Clock is not the order in which the lines were appended.
+func (m *merge) pass(e tandem.LogEntry) tandem.LogEntry {
+	if last, ok := m.shown[e.Device]; ok && e.TS.Before(last) {
+		e.TS = last
+	}
+	if m.shown == nil {
+		m.shown = map[tandem.DeviceID]time.Time{}
+	}
+	m.shown[e.Device] = e.TS
+	return e
+}
+
+// sorted puts lines that are all there into order.
+func (m *merge) sorted(list []tandem.LogEntry) []tandem.LogEntry {
+	slices.SortStableFunc(list, func(a, b tandem.LogEntry) int { return cmp.Compare(a.Clock, b.Clock) })
+	for i, e := range list {
+		list[i] = m.pass(e)
+	}
+	return list
+}

@@ -1,0 +1,179 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+)
+
+// LoginKeysPerAccount is how many login keys an account can have.
+const LoginKeysPerAccount = 10
+
+// An Account is somebody who may use the API.
+type Account struct {
+	ID               string
+	Username, Email  string // each unique, upper and lower case alike
+	Password         string // as its hash function encodes it; opaque here
+	Created, Updated time.Time
+}
+
+// A Token lets its bearer act for an account. The secret itself is not kept.
+type Token struct {
+	ID      string
+	Account string
+	Refresh bool // it can only be exchanged for an access token
+	Created time.Time
+	Expires time.Time // zero: never
+
+	hash []byte
+}
+
+// A LoginKey can be exchanged for access tokens. The API identifies it by the
+// secret itself, 16 characters, which is therefore kept as it is.
+type LoginKey struct {
+	ID          string
+	Account     string
+	Description string
+	Usages      int
+	Created     time.Time
+}
+
+var accounts = table[Account]{
+	name: "accounts", noun: "account", order: "rowid",
+	columns: "id, username, email, password, created, updated",
+	fields: func(a *Account) []any {
+		return []any{&a.ID, &a.Username, &a.Email, &a.Password, (*milli)(&a.Created), (*milli)(&a.Updated)}
+	},
+}
+
+var tokens = table[Token]{
+	name: "tokens", noun: "token", order: "rowid",
+	columns: "id, account, hash, refresh, created, expires",
+	fields: func(t *Token) []any {
+		return []any{&t.ID, &t.Account, &t.hash, &t.Refresh, (*milli)(&t.Created), (*milli)(&t.Expires)}
+	},
+}
+
+var loginKeys = table[LoginKey]{
+	name: "login_keys", noun: "login key", order: "rowid",
+	columns: "id, account, description, usages, created",
+	fields: func(k *LoginKey) []any {
+		return []any{&k.ID, &k.Account, &k.Description, &k.Usages, (*milli)(&k.Created)}
+	},
+}
+
+// Hash is how secrets of enough randomness are kept: device keys and tokens.
+func Hash(secret string) []byte {
+	sum := sha256.Sum256([]byte(secret))
+	return sum[:]
+}
+
+// AddAccount makes an account.
+func (s *Store) AddAccount(ctx context.Context, a Account) (Account, error) {
+	a.ID, a.Created = newID(), s.stamp()
+	a.Updated = a.Created
+	err := s.do(ctx, func() error {
+		return named(accounts.insert(s, &a), "Duplicate Resource: Accounts must have unique names and e-mail addresses.")
+	})
+	return a, err
+}
+
+// Account returns an account by its id.
+func (s *Store) Account(ctx context.Context, id string) (Account, error) {
+	a, err := accounts.one(ctx, s.read, where("id = ?", id))
+	return a, s.describe(err)
+}
+
+// AccountNamed returns an account by its user name or e-mail address.
+func (s *Store) AccountNamed(ctx context.Context, name string) (Account, error) {
+	a, err := accounts.one(ctx, s.read, where("username = ? OR email = ?", name, name))
+	return a, s.describe(err)
+}
+
+// Accounts returns accounts, the oldest first, and how many there are.
+func (s *Store) Accounts(ctx context.Context, page Page) ([]Account, int, error) {
+	return accounts.list(ctx, s, condition{}, page)
+}
+
+// ChangeAccount edits an account.
+func (s *Store) ChangeAccount(ctx context.Context, id string, edit func(*Account) error) (Account, error) {
+	a, err := accounts.change(ctx, s, id, func(a *Account) error {
+		a.Updated = s.stamp()
+		return edit(a)
+	})
+	return a, named(err, "Duplicate Resource: Accounts must have unique names and e-mail addresses.")
+}
+
+// AddToken makes a token for an account with the given secret, and drops those
+// that have expired. t's Account, Refresh and Expires count.
+func (s *Store) AddToken(ctx context.Context, t Token, secret string) (Token, error) {
+	t.ID, t.hash, t.Created = newID(), Hash(secret), s.stamp()
+	err := s.do(ctx, func() error {
+		if err := s.exec("DELETE FROM tokens WHERE expires > 0 AND expires <= ?", milli(t.Created)); err != nil {
+			return err
+		}
+		return tokens.insert(s, &t)
+	})
+	return t, err
+}
+
+// Token returns the token with a secret, NotFound also when it has expired.
+func (s *Store) Token(ctx context.Context, secret string) (Token, error) {
+	t, err := tokens.one(ctx, s.read, where("hash = ? AND (expires = 0 OR expires > ?)", Hash(secret), milli(s.stamp())))
+	return t, s.describe(err)
+}
+
+// Tokens returns an account's refresh tokens.
+func (s *Store) Tokens(ctx context.Context, account string, page Page) ([]Token, int, error) {
+	return tokens.list(ctx, s, where("account = ? AND refresh", account), page)
+}
+
+// DeleteToken revokes a token of an account by its id.
+func (s *Store) DeleteToken(ctx context.Context, account, id string) error {
+	return s.do(ctx, func() error {
+		if _, err := tokens.one(background(), s.write, where("id = ? AND account = ?", id, account)); err != nil {
+			return err
+		}
+		return tokens.remove(s, id)
+	})
+}
+
+// AddLoginKey makes a login key; its ID is given. An account can have
+// LoginKeysPerAccount of them.
+func (s *Store) AddLoginKey(ctx context.Context, k LoginKey) (LoginKey, error) {
+	k.Created = s.stamp()
+	err := s.do(ctx, func() error {
+		list, err := loginKeys.query(background(), s.write, where("account = ?", k.Account), Page{})
+		if err != nil {
+			return err
+		}
+		if len(list) >= LoginKeysPerAccount {
+			return tandem.Errorf(tandem.Limit, "Account Limit Reached: An account can have %d login keys; delete one first.", LoginKeysPerAccount)
+		}
+		return loginKeys.insert(s, &k)
+	})
+	return k, err
+}
+
+// LoginKey returns a login key. Whose it is, the caller must look at.
+func (s *Store) LoginKey(ctx context.Context, id string) (LoginKey, error) {
+	k, err := loginKeys.one(ctx, s.read, where("id = ?", id))
+	return k, s.describe(err)
+}
+
+// LoginKeys returns an account's login keys.
+func (s *Store) LoginKeys(ctx context.Context, account string, page Page) ([]LoginKey, int, error) {
+	return loginKeys.list(ctx, s, where("account = ?", account), page)
+}
+
+// ChangeLoginKey edits a login key, for example to count a usage.
+func (s *Store) ChangeLoginKey(ctx context.Context, id string, edit func(*LoginKey) error) (LoginKey, error) {
+	return loginKeys.change(ctx, s, id, edit)
+}
+
+// DeleteLoginKey deletes a login key.
+func (s *Store) DeleteLoginKey(ctx context.Context, id string) error {
+	return s.do(ctx, func() error { return loginKeys.remove(s, id) })
+}

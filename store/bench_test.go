@@ -1,0 +1,81 @@
+package store
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/tandem-iot/tandem"
+)
+
+// BenchmarkSave has writers that each save 500 bytes again as soon as the save
+// before is durable.
+func BenchmarkSave(b *testing.B) {
+	for _, writers := range []int{1, 64, 1000} {
+		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {
+			s := open(b)
+			ids := make([]tandem.AgentID, writers)
+			for i := range ids {
+				ids[i] = tandem.NewAgentID()
+				begin(b, s, ids[i])
+			}
+			table := make([]byte, 500)
+			left := make(chan struct{}, b.N)
+			for range b.N {
+				left <- struct{}{}
+			}
+			close(left)
+			b.ResetTimer()
+			var wg sync.WaitGroup
+			for _, id := range ids {
+				wg.Go(func() {
+					result := make(chan error, 1)
+					for range left {
+						s.Save(id, 1, table, tandem.Mark{Boot: 1, Seq: 1}, func(err error) { result <- err })
+						if err := <-result; err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			}
+			wg.Wait()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "saves/s")
+		})
+	}
+}
+
+func BenchmarkRecord(b *testing.B) {
+	s := open(b)
+	const agents = 1000
+	ids := make([]tandem.AgentID, agents)
+	for i := range ids {
+		ids[i] = tandem.NewAgentID()
+		begin(b, s, ids[i])
+		if err := save(s, ids[i], 1, fmt.Sprintf("%500d", i), tandem.Mark{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	i := 0
+	for b.Loop() {
+		if r := record(b, s, ids[i%agents]); len(r.Saved) != 500 {
+			b.Fatal(r)
+		}
+		i++
+	}
+}
+
+func BenchmarkAddDevices(b *testing.B) {
+	s := open(b)
+	owner := addAccount(b, s, "ann").ID
+	list := make([]Device, 10_000)
+	for i := range list {
+		list[i] = Device{Owner: owner, KeyHash: Hash("")}
+	}
+	for b.Loop() {
+		if _, err := s.AddDevices(b.Context(), list); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(len(list)*b.N)/b.Elapsed().Seconds(), "devices/s")
+}

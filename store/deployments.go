@@ -1,0 +1,156 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+)
+
+// A Deployment is a version of a group's code.
+type Deployment struct {
+	ID                    string
+	Group, Product        string
+	Owner, Creator        string // accounts
+	Version               int    // 1, 2, … within the group
+	SHA                   string // 64 hexadecimal digits that depend on both codes alone
+	DeviceSHA, AgentSHA   string // SHA-256 of each code, in hexadecimal
+	Description           string
+	Origin                string
+	Flagger               string // account; empty: not flagged
+	Tags                  []string
+	Created, Updated      time.Time // Created differs among a group's
+	DeviceCode, AgentCode string    // empty in a list
+}
+
+// Flagged reports whether the deployment is kept from deletion.
+func (d Deployment) Flagged() bool { return d.Flagger != "" }
+
+// DeploymentFilter chooses deployments. An empty field does not matter.
+type DeploymentFilter struct {
+	Owner, Creator, Product, Group, SHA, Flagger string
+	Flagged                                      *bool
+	Tags                                         []string // all of them
+}
+
+// deploymentHeads is the table without the code, which lists do not need.
+var deploymentHeads = table[Deployment]{
+	name: "deployments", noun: "deployment", order: "rowid DESC",
+	columns: "id, device_group, product, owner, creator, version, sha, device_sha, agent_sha, description, origin, flagger, tags, created, updated",
+	fields: func(d *Deployment) []any {
+		return []any{&d.ID, &d.Group, &d.Product, &d.Owner, &d.Creator, &d.Version, &d.SHA, &d.DeviceSHA, &d.AgentSHA,
+			&d.Description, &d.Origin, &d.Flagger, (*words)(&d.Tags), (*milli)(&d.Created), (*milli)(&d.Updated)}
+	},
+}
+
+var deployments = table[Deployment]{
+	name: deploymentHeads.name, noun: deploymentHeads.noun, order: deploymentHeads.order,
+	columns: deploymentHeads.columns + ", device_code, agent_code",
+	fields: func(d *Deployment) []any {
+		return append(deploymentHeads.fields(d), &d.DeviceCode, &d.AgentCode)
+	},
+}
+
+// sum fills in what follows from the code.
+func (d *Deployment) sum() {
+	device, agent := sha256.Sum256([]byte(d.DeviceCode)), sha256.Sum256([]byte(d.AgentCode))
+	both := sha256.Sum256(append(device[:], agent[:]...))
+	d.DeviceSHA, d.AgentSHA, d.SHA = hex.EncodeToString(device[:]), hex.EncodeToString(agent[:]), hex.EncodeToString(both[:])
+}
+
+// Deploy makes a deployment and makes it its group's current one. It restarts
+// nothing.
+func (s *Store) Deploy(ctx context.Context, d Deployment) (Deployment, error) {
+	d.ID = newID()
+	d.sum()
+	err := s.do(ctx, func() error {
+		g, err := groups.one(background(), s.write, where("id = ?", d.Group))
+		if err != nil {
+			return err
+		}
+		d.Product, d.Owner, d.Version, d.Created = g.Product, g.Owner, 1, s.stamp()
+		if g.Current != "" {
+			before, err := deploymentHeads.one(background(), s.write, where("id = ?", g.Current))
+			if err != nil {
+				return err
+			}
+			d.Version = before.Version + 1
+			if !d.Created.After(before.Created) { // clients order by it
+				d.Created = before.Created.Add(time.Millisecond)
+			}
+		}
+		d.Updated = d.Created
+		g.Current = d.ID
+		if g.MinSupported == "" {
+			g.MinSupported = d.ID
+		}
+		if err := deployments.insert(s, &d); err != nil {
+			return err
+		}
+		return groups.update(s, &g)
+	})
+	return d, err
+}
+
+// Deployment returns a deployment with its code.
+func (s *Store) Deployment(ctx context.Context, id string) (Deployment, error) {
+	d, err := deployments.one(ctx, s.read, where("id = ?", id))
+	return d, s.describe(err)
+}
+
+// Deployments returns deployments without their code, the newest first, and
+// how many there are.
+func (s *Store) Deployments(ctx context.Context, f DeploymentFilter, page Page) ([]Deployment, int, error) {
+	var c condition
+	c.equal("owner", f.Owner)
+	c.equal("creator", f.Creator)
+	c.equal("product", f.Product)
+	c.equal("device_group", f.Group)
+	c.equal("sha", f.SHA)
+	c.equal("flagger", f.Flagger)
+	if f.Flagged != nil {
+		c.and("(flagger <> '') = ?", *f.Flagged)
+	}
+	for _, tag := range f.Tags {
+		c.and("EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ?)", tag)
+	}
+	return deploymentHeads.list(ctx, s, c, page)
+}
+
+// ChangeDeployment edits a deployment's description, origin, flagger and tags;
+// all else stays.
+func (s *Store) ChangeDeployment(ctx context.Context, id string, edit func(*Deployment) error) (Deployment, error) {
+	return deployments.change(ctx, s, id, func(d *Deployment) error {
+		edited := *d
+		if err := edit(&edited); err != nil {
+			return err
+		}
+		d.Description, d.Origin, d.Flagger, d.Tags = edited.Description, edited.Origin, edited.Flagger, edited.Tags
+		d.Updated = s.stamp()
+		return nil
+	})
+}
+
+// DeleteDeployment deletes a deployment that is not flagged and older than its
+// group's minimum supported one.
+func (s *Store) DeleteDeployment(ctx context.Context, id string) error {
+	return s.do(ctx, func() error {
+		d, err := deploymentHeads.one(background(), s.write, where("id = ?", id))
+		if err != nil {
+			return err
+		}
+		if d.Flagged() {
+			return tandem.Errorf(tandem.Conflict, "Resource Flagged: You cannot delete flagged deployments; set the flagged attribute to false and try again.")
+		}
+		inUse, err := s.exists("SELECT 1 FROM device_groups g JOIN deployments m ON m.id = g.min_supported WHERE g.id = ? AND m.version <= ?", d.Group, d.Version)
+		if err != nil {
+			return err
+		}
+		if inUse {
+			return tandem.Errorf(tandem.Conflict, "Deployment In Use: You cannot delete the minimum supported deployment of a devicegroup or a newer one.")
+		}
+		return deployments.remove(s, id)
+	})
+}

@@ -1,0 +1,185 @@
+package store
+
+import (
+	"context"
+	"crypto/subtle"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+)
+
+// A Device is a device and, by the agent's id, its agent.
+type Device struct {
+	ID               tandem.DeviceID
+	Agent            tandem.AgentID // for ever; not shown while unassigned
+	Owner            string         // account
+	Group            string         // empty: unassigned
+	Name             string
+	KeyHash          []byte // Hash of the device's key
+	Type             string // what kind of device, as the API's imp_type
+	MAC              string // aa:bb:cc:dd:ee:ff, or empty
+	Enrolled         time.Time
+	Created, Updated time.Time
+
+	// What was last seen of it. Whether it is online now, its host knows.
+	Changed time.Time // when it last came or went
+	Address string    // IP address
+	Runtime string    // what it runs our code with
+	// Boot and Incarnation are those of the newest start of its code, zero
+	// when none was heard of.
+	Boot, Incarnation uint64
+}
+
+// HasKey reports whether key is the device's. It takes the same time for every
+// wrong key.
+func (d Device) HasKey(key string) bool {
+	return subtle.ConstantTimeCompare(d.KeyHash, Hash(key)) == 1
+}
+
+// DeviceFilter chooses devices. An empty field does not matter.
+type DeviceFilter struct {
+	Owner, Product, Group, GroupOwner, GroupType string
+	Unassigned                                   bool
+}
+
+// A Sighting is what there is to remember of a device that came, went or
+// started. Empty fields leave what was known before.
+type Sighting struct {
+	At                time.Time
+	Address, Runtime  string
+	Boot, Incarnation uint64
+}
+
+var devices = table[Device]{
+	name: "devices", noun: "device", order: "rowid",
+	columns: "id, agent, owner, device_group, name, key_hash, type, mac, enrolled, changed, address, runtime, boot, incarnation, created, updated",
+	fields: func(d *Device) []any {
+		return []any{&d.ID, &d.Agent, &d.Owner, (*optional)(&d.Group), &d.Name, &d.KeyHash, &d.Type, &d.MAC,
+			(*milli)(&d.Enrolled), (*milli)(&d.Changed), &d.Address, &d.Runtime,
+			&d.Boot, &d.Incarnation, (*milli)(&d.Created), (*milli)(&d.Updated)}
+	},
+}
+
+// AddDevices makes devices, all or none. A device that has no ID or Agent gets
+// a random one; the others' must be free.
+func (s *Store) AddDevices(ctx context.Context, list []Device) ([]Device, error) {
+	now := s.stamp()
+	made := make([]Device, len(list))
+	for i, d := range list {
+		if d.ID == "" {
+			d.ID = tandem.NewDeviceID()
+		}
+		if d.Agent == "" {
+			d.Agent = tandem.NewAgentID()
+		}
+		d.Enrolled, d.Created, d.Updated = now, now, now
+		made[i] = d
+	}
+	err := s.do(ctx, func() error {
+		for i := range made {
+			if err := devices.insert(s, &made[i]); err != nil {
+				return named(err, "Duplicate Resource: Device "+string(made[i].ID)+" exists already, or its owner or group does not.")
+			}
+		}
+		return nil
+	})
+	return made, err
+}
+
+// Device returns a device.
+func (s *Store) Device(ctx context.Context, id tandem.DeviceID) (Device, error) {
+	d, err := devices.one(ctx, s.read, where("id = ?", string(id)))
+	return d, s.describe(err)
+}
+
+// DeviceOf returns an agent's device.
+func (s *Store) DeviceOf(ctx context.Context, id tandem.AgentID) (Device, error) {
+	d, err := devices.one(ctx, s.read, where("agent = ?", string(id)))
+	return d, s.describe(err)
+}
+
+// DeviceAt returns a device by its MAC address.
+func (s *Store) DeviceAt(ctx context.Context, mac string) (Device, error) {
+	d, err := devices.one(ctx, s.read, where("mac = ? AND mac <> ''", mac))
+	return d, s.describe(err)
+}
+
+// Devices returns devices, the oldest first, and how many there are.
+func (s *Store) Devices(ctx context.Context, f DeviceFilter, page Page) ([]Device, int, error) {
+	var c condition
+	c.equal("owner", f.Owner)
+	c.equal("device_group", f.Group)
+	if f.Unassigned {
+		c.and("device_group IS NULL")
+	}
+	var g condition
+	g.equal("product", f.Product)
+	g.equal("owner", f.GroupOwner)
+	g.equal("type", f.GroupType)
+	if len(g.terms) > 0 {
+		c.and("device_group IN (SELECT id FROM device_groups"+g.String()+")", g.args...)
+	}
+	return devices.list(ctx, s, c, page)
+}
+
+// RenameDevice gives a device a name.
+func (s *Store) RenameDevice(ctx context.Context, id tandem.DeviceID, name string) (Device, error) {
+	return devices.change(ctx, s, string(id), func(d *Device) error {
+		d.Name, d.Updated = name, s.stamp()
+		return nil
+	})
+}
+
+// RekeyDevice gives a device a new key. The old one is no longer good.
+func (s *Store) RekeyDevice(ctx context.Context, id tandem.DeviceID, key string) error {
+	_, err := devices.change(ctx, s, string(id), func(d *Device) error {
+		d.KeyHash, d.Updated = Hash(key), s.stamp()
+		return nil
+	})
+	return err
+}
+
+// Assign puts a device into a group, or with an empty group into none.
+func (s *Store) Assign(ctx context.Context, id tandem.DeviceID, group string) (Device, error) {
+	return devices.change(ctx, s, string(id), func(d *Device) error {
+		if group != "" {
+			if _, err := groups.one(background(), s.write, where("id = ?", group)); err != nil {
+				return err
+			}
+		}
+		d.Group, d.Updated = group, s.stamp()
+		return nil
+	})
+}
+
+// Seen remembers that a device came or went. Like an agent's writes it does
+// not block.
+func (s *Store) Seen(id tandem.DeviceID, what Sighting, done func(error)) {
+	s.submit(&op{
+		run: func() error {
+			return s.exec(`UPDATE devices SET changed = ?, address = iif(?2 = '', address, ?2), runtime = iif(?3 = '', runtime, ?3),
+				boot = iif(?5 = 0, boot, ?5), incarnation = iif(?5 = 0, incarnation, ?6) WHERE id = ?4`,
+				milli(what.At), what.Address, what.Runtime, string(id), int64(what.Boot), int64(what.Incarnation))
+		},
+		done: done,
+	})
+}
+
+// DeleteDevice deletes an unassigned device and all that is kept of its agent.
+func (s *Store) DeleteDevice(ctx context.Context, id tandem.DeviceID) error {
+	return s.do(ctx, func() error {
+		d, err := devices.one(background(), s.write, where("id = ?", string(id)))
+		if err != nil {
+			return err
+		}
+		if d.Group != "" {
+			return tandem.Errorf(tandem.Conflict, "Device Assigned: Cannot delete a device that is assigned to a devicegroup; unassign it first.")
+		}
+		for _, query := range []string{"DELETE FROM agents WHERE agent = ?", "DELETE FROM snapshots WHERE agent = ?"} {
+			if err := s.exec(query, string(d.Agent)); err != nil {
+				return err
+			}
+		}
+		return devices.remove(s, string(id))
+	})
+}

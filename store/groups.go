@@ -1,0 +1,144 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+)
+
+// A Group is a device group: its devices run the current deployment.
+type Group struct {
+	ID                string
+	Product           string
+	Owner, Creator    string // accounts; the owner is the product's
+	Type              string // "development" and so on, without "_devicegroup"
+	Name              string // unique in the product
+	Description       string
+	Region            string
+	Env               string // a JSON object with its keys in the order they were given; "" is {}
+	LoadAfterBlessing bool
+	ProductionTarget  string // groups; empty: none
+	DUTTarget         string
+	Current           string // deployments; empty before the first
+	MinSupported      string
+	Created, Updated  time.Time
+}
+
+// GroupFilter chooses groups. An empty field does not matter.
+type GroupFilter struct{ Owner, Product, Type string }
+
+var groups = table[Group]{
+	name: "device_groups", noun: "device group", order: "rowid",
+	columns: "id, product, owner, creator, type, name, description, region, env, load_after_blessing, production_target, dut_target, current, min_supported, created, updated",
+	fields: func(g *Group) []any {
+		return []any{&g.ID, &g.Product, &g.Owner, &g.Creator, &g.Type, &g.Name, &g.Description, &g.Region, &g.Env, &g.LoadAfterBlessing,
+			&g.ProductionTarget, &g.DUTTarget, &g.Current, &g.MinSupported, (*milli)(&g.Created), (*milli)(&g.Updated)}
+	},
+}
+
+// AddGroup makes a device group in an existing product.
+func (s *Store) AddGroup(ctx context.Context, g Group) (Group, error) {
+	g.ID, g.Created, g.Current, g.MinSupported = newID(), s.stamp(), "", ""
+	g.Updated = g.Created
+	err := s.do(ctx, func() error {
+		product, err := products.one(background(), s.write, where("id = ?", g.Product))
+		if err != nil {
+			return err
+		}
+		g.Owner = product.Owner
+		if err := s.checkTargets(g); err != nil {
+			return err
+		}
+		return named(groups.insert(s, &g), duplicateGroup)
+	})
+	return g, err
+}
+
+// checkTargets makes sure that the groups which g names exist.
+func (s *Store) checkTargets(g Group) error {
+	for _, id := range []string{g.ProductionTarget, g.DUTTarget} {
+		if id == "" {
+			continue
+		}
+		if _, err := groups.one(background(), s.write, where("id = ?", id)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Group returns a device group.
+func (s *Store) Group(ctx context.Context, id string) (Group, error) {
+	g, err := groups.one(ctx, s.read, where("id = ?", id))
+	return g, s.describe(err)
+}
+
+// Groups returns device groups, the oldest first, and how many there are.
+func (s *Store) Groups(ctx context.Context, f GroupFilter, page Page) ([]Group, int, error) {
+	var c condition
+	c.equal("owner", f.Owner)
+	c.equal("product", f.Product)
+	c.equal("type", f.Type)
+	return groups.list(ctx, s, c, page)
+}
+
+// ChangeGroup edits a device group. Its product, owner and type stay, and its
+// deployments are changed by Deploy and SetMinSupported.
+func (s *Store) ChangeGroup(ctx context.Context, id string, edit func(*Group) error) (Group, error) {
+	g, err := groups.change(ctx, s, id, func(g *Group) error {
+		was := *g
+		if err := edit(g); err != nil {
+			return err
+		}
+		g.ID, g.Product, g.Owner, g.Creator, g.Type = was.ID, was.Product, was.Owner, was.Creator, was.Type
+		g.Current, g.MinSupported, g.Created, g.Updated = was.Current, was.MinSupported, was.Created, s.stamp()
+		return s.checkTargets(*g)
+	})
+	return g, named(err, duplicateGroup)
+}
+
+// SetMinSupported says which deployment of a group is the oldest that a device
+// may go on running. It must not be older than the one set before.
+func (s *Store) SetMinSupported(ctx context.Context, group, deployment string) error {
+	_, err := groups.change(ctx, s, group, func(g *Group) error {
+		next, err := deploymentHeads.one(background(), s.write, where("id = ? AND device_group = ?", deployment, group))
+		if err != nil {
+			return err
+		}
+		before, err := deploymentHeads.one(background(), s.write, where("id = ?", g.MinSupported))
+		if err != nil {
+			return err
+		}
+		if next.Version < before.Version {
+			return tandem.Errorf(tandem.Conflict, "Invalid Deployment: The minimum supported deployment cannot be older than the current one.")
+		}
+		g.MinSupported, g.Updated = next.ID, s.stamp()
+		return nil
+	})
+	return err
+}
+
+// DeleteGroup deletes a device group with its deployments and webhooks. It
+// must have no devices and no flagged deployments, and be nobody's target.
+func (s *Store) DeleteGroup(ctx context.Context, id string) error {
+	return s.do(ctx, func() error {
+		for _, bar := range []struct{ query, msg string }{
+			{"SELECT 1 FROM devices WHERE device_group = ?1", "Devices Exist: Cannot delete a devicegroup with assigned devices; unassign those first."},
+			{"SELECT 1 FROM deployments WHERE device_group = ?1 AND flagger <> ''", "Flagged Deployments Exist: Cannot delete a devicegroup with flagged deployments; delete those first."},
+			{"SELECT 1 FROM device_groups WHERE id <> ?1 AND (production_target = ?1 OR dut_target = ?1)", "Devicegroup In Use: Cannot delete a devicegroup that is the target of another; change that one first."},
+		} {
+			barred, err := s.exists(bar.query, id)
+			if err != nil {
+				return err
+			}
+			if barred {
+				return tandem.Errorf(tandem.Conflict, "%s", bar.msg)
+			}
+		}
+		if err := s.exec("DELETE FROM deployments WHERE device_group = ?", id); err != nil {
+			return err
+		}
+		return groups.remove(s, id)
+	})
+}

@@ -1,0 +1,80 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+)
+
+// A Product is what its owner's device groups belong to.
+type Product struct {
+	ID               string
+	Owner, Creator   string // accounts
+	Name             string // unique for the owner
+	Description      string
+	Created, Updated time.Time
+}
+
+const (
+	duplicateProduct = "Duplicate Resource: Products must have unique names."
+	duplicateGroup   = "Duplicate Resource: Devicegroups must have unique names."
+)
+
+var products = table[Product]{
+	name: "products", noun: "product", order: "rowid",
+	columns: "id, owner, creator, name, description, created, updated",
+	fields: func(p *Product) []any {
+		return []any{&p.ID, &p.Owner, &p.Creator, &p.Name, &p.Description, (*milli)(&p.Created), (*milli)(&p.Updated)}
+	},
+}
+
+// AddProduct makes a product.
+func (s *Store) AddProduct(ctx context.Context, p Product) (Product, error) {
+	p.ID, p.Created = newID(), s.stamp()
+	p.Updated = p.Created
+	err := s.do(ctx, func() error {
+		if _, err := accounts.one(background(), s.write, where("id = ?", p.Owner)); err != nil {
+			return err
+		}
+		return named(products.insert(s, &p), duplicateProduct)
+	})
+	return p, err
+}
+
+// Product returns a product.
+func (s *Store) Product(ctx context.Context, id string) (Product, error) {
+	p, err := products.one(ctx, s.read, where("id = ?", id))
+	return p, s.describe(err)
+}
+
+// Products returns products, the oldest first, and how many there are.
+// An empty owner means everybody's.
+func (s *Store) Products(ctx context.Context, owner string, page Page) ([]Product, int, error) {
+	var c condition
+	c.equal("owner", owner)
+	return products.list(ctx, s, c, page)
+}
+
+// ChangeProduct edits a product.
+func (s *Store) ChangeProduct(ctx context.Context, id string, edit func(*Product) error) (Product, error) {
+	p, err := products.change(ctx, s, id, func(p *Product) error {
+		p.Updated = s.stamp()
+		return edit(p)
+	})
+	return p, named(err, duplicateProduct)
+}
+
+// DeleteProduct deletes a product that has no device groups.
+func (s *Store) DeleteProduct(ctx context.Context, id string) error {
+	return s.do(ctx, func() error {
+		used, err := s.exists("SELECT 1 FROM device_groups WHERE product = ?", id)
+		if err != nil {
+			return err
+		}
+		if used {
+			return tandem.Errorf(tandem.Conflict, "Dependent Devicegroups Exist: Cannot delete a product with associated devicegroups.")
+		}
+		return products.remove(s, id)
+	})
+}

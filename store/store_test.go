@@ -1,0 +1,464 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+)
+
+// open opens and runs a store on a new file.
+func open(t testing.TB) *Store {
+	t.Helper()
+	return openFile(t, filepath.Join(t.TempDir(), "tandem.db"))
+}
+
+// openFile opens and runs a store until the test ends.
+func openFile(t testing.TB, path string) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := run(t, s)
+	t.Cleanup(func() {
+		stop()
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// run runs a store until the returned function is called.
+func run(t testing.TB, s *Store) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func begin(t testing.TB, s *Store, id tandem.AgentID) uint64 {
+	t.Helper()
+	type answer struct {
+		incarnation uint64
+		err         error
+	}
+	result := make(chan answer, 1)
+	s.Begin(id, func(incarnation uint64, err error) { result <- answer{incarnation, err} })
+	a := <-result
+	if a.err != nil {
+		t.Fatal(a.err)
+	}
+	return a.incarnation
+}
+
+func save(s *Store, id tandem.AgentID, incarnation uint64, table string, mark tandem.Mark) error {
+	result := make(chan error, 1)
+	s.Save(id, incarnation, []byte(table), mark, func(err error) { result <- err })
+	return <-result
+}
+
+func end(s *Store, id tandem.AgentID, incarnation uint64, snapshot []byte) error {
+	result := make(chan error, 1)
+	s.End(id, incarnation, snapshot, func(err error) { result <- err })
+	return <-result
+}
+
+func take(t testing.TB, s *Store, id tandem.AgentID) string {
+	t.Helper()
+	result := make(chan string, 1)
+	s.TakeSnapshot(id, func(snapshot []byte, err error) {
+		if err != nil {
+			t.Error(err)
+		}
+		result <- string(snapshot)
+	})
+	return <-result
+}
+
+func record(t testing.TB, s *Store, id tandem.AgentID) Record {
+	t.Helper()
+	r, err := s.Record(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+const agent = tandem.AgentID("AAAAAAAAAAAA")
+
+func TestAgentLife(t *testing.T) {
+	s := open(t)
+	if r := record(t, s, agent); r.Incarnation != 0 || r.Running || r.Saved != nil {
+		t.Errorf("before the first run: %+v", r)
+	}
+	if got := begin(t, s, agent); got != 1 {
+		t.Fatalf("first incarnation %d", got)
+	}
+	if err := save(s, agent, 1, "one", tandem.Mark{Boot: 1, Seq: 2}); err != nil {
+		t.Fatal(err)
+	}
+	if got := begin(t, s, agent); got != 2 {
+		t.Fatalf("second incarnation %d", got)
+	}
+	for _, stale := range []uint64{0, 1, 3} {
+		if err := save(s, agent, stale, "stale", tandem.Mark{}); tandem.KindOf(err) != tandem.Conflict {
+			t.Errorf("save of incarnation %d: %v, want a conflict", stale, err)
+		}
+		if err := end(s, agent, stale, nil); tandem.KindOf(err) != tandem.Conflict {
+			t.Errorf("end of incarnation %d: %v, want a conflict", stale, err)
+		}
+	}
+	r := record(t, s, agent)
+	if string(r.Saved) != "one" || r.Mark != (tandem.Mark{Boot: 1, Seq: 2}) || !r.Running || r.Incarnation != 2 {
+		t.Errorf("after the second start: %+v", r)
+	}
+	if d := time.Since(r.Changed); d < -time.Second || d > time.Minute {
+		t.Errorf("changed %v ago", d)
+	}
+	if err := end(s, agent, 2, nil); err != nil {
+		t.Fatal(err)
+	}
+	if r := record(t, s, agent); r.Running || string(r.Saved) != "one" {
+		t.Errorf("after the end: %+v", r)
+	}
+}
+
+func TestLargestMark(t *testing.T) {
+	s := open(t)
+	want := tandem.Mark{Boot: 1<<64 - 1, Seq: 1<<64 - 2}
+	if err := save(s, agent, begin(t, s, agent), "", want); err != nil {
+		t.Fatal(err)
+	}
+	if r := record(t, s, agent); r.Mark != want {
+		t.Errorf("got %v, want %v", r.Mark, want)
+	}
+}
+
+func TestSnapshots(t *testing.T) {
+	s := open(t)
+	if got := take(t, s, agent); got != "" {
+		t.Errorf("snapshot of an agent that never ran: %q", got)
+	}
+	n := begin(t, s, agent)
+	if err := end(s, agent, n, []byte("image")); err != nil {
+		t.Fatal(err)
+	}
+	if r := record(t, s, agent); !r.Running || r.Incarnation != n {
+		t.Errorf("with a snapshot: %+v", r)
+	}
+	if got := take(t, s, agent); got != "image" {
+		t.Errorf("took %q", got)
+	}
+	if got := take(t, s, agent); got != "" {
+		t.Errorf("took it twice: %q", got)
+	}
+	for name, drop := range map[string]func(){
+		"begin": func() { begin(t, s, agent) },
+		"end": func() {
+			if err := end(s, agent, record(t, s, agent).Incarnation, nil); err != nil {
+				t.Error(err)
+			}
+		},
+	} {
+		if err := end(s, agent, record(t, s, agent).Incarnation, []byte("image")); err != nil {
+			t.Fatal(err)
+		}
+		drop()
+		if got := take(t, s, agent); got != "" {
+			t.Errorf("%s left the snapshot %q", name, got)
+		}
+	}
+}
+
+func TestRunning(t *testing.T) {
+	s := open(t)
+	for _, id := range []tandem.AgentID{"CCCCCCCCCCCC", "AAAAAAAAAAAA", "BBBBBBBBBBBB"} {
+		begin(t, s, id)
+	}
+	if err := end(s, "BBBBBBBBBBBB", 1, nil); err != nil {
+		t.Fatal(err)
+	}
+	ids, err := s.Running(t.Context())
+	if err != nil || len(ids) != 2 || ids[0] != "AAAAAAAAAAAA" || ids[1] != "CCCCCCCCCCCC" {
+		t.Errorf("running: %v, %v", ids, err)
+	}
+}
+
+func TestSurvivesReopening(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a ?#%.db") // a name that must not be taken for a URL
+	for i := range uint64(3) {
+		s, err := Open(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop := run(t, s)
+		if got := begin(t, s, agent); got != i+1 {
+			t.Errorf("incarnation %d, want %d", got, i+1)
+		}
+		stop()
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestStop checks that what waits when Run ends is still written, and what
+// comes later is refused.
+func TestStop(t *testing.T) {
+	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "tandem.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const writes = 3 * maxBatch
+	results := make(chan error, writes)
+	s.Begin(agent, func(_ uint64, err error) { results <- err })
+	for range writes - 1 {
+		s.Save(agent, 1, nil, tandem.Mark{}, func(err error) { results <- err })
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for range writes {
+		if err := <-results; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := save(s, agent, 1, "", tandem.Mark{}); tandem.KindOf(err) != tandem.Unavailable {
+		t.Errorf("save after the end: %v", err)
+	}
+	if _, err := s.AddProduct(t.Context(), Product{}); tandem.KindOf(err) != tandem.Unavailable {
+		t.Errorf("AddProduct after the end: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCloseWithoutRun(t *testing.T) {
+	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "tandem.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	result := make(chan error, 1)
+	s.Save(agent, 1, nil, tandem.Mark{}, func(err error) { result <- err })
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-result; tandem.KindOf(err) != tandem.Unavailable {
+		t.Errorf("the write that waited: %v", err)
+	}
+}
+
+// TestWithdrawn checks that a write whose context ends before its transaction
+// began does not happen.
+func TestWithdrawn(t *testing.T) {
+	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "tandem.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.AddAccount(ctx, Account{Username: "a", Email: "a@b"}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	stop := run(t, s)
+	if _, err := s.AddAccount(t.Context(), Account{Username: "b", Email: "b@b"}); err != nil {
+		t.Error(err)
+	}
+	if list, _, err := s.Accounts(t.Context(), Page{}); err != nil || len(list) != 1 {
+		t.Errorf("accounts: %v, %v", list, err)
+	}
+	stop()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestFullDisk fills the database, and checks that nobody is told of a success
+// that was none, that everybody is told, and that the store recovers.
+func TestFullDisk(t *testing.T) {
+	s := open(t)
+	const writers = 100
+	ids := make([]tandem.AgentID, writers)
+	for i := range ids {
+		ids[i] = tandem.NewAgentID()
+		begin(t, s, ids[i])
+	}
+	limit := func(pages string) {
+		if err := s.do(t.Context(), func() error { return s.exec("PRAGMA max_page_count = " + pages) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit("1") // the least it can be: the present size
+	saved := map[tandem.AgentID]string{}
+	failures := 0
+	for round := range 5 {
+		table := strings.Repeat(string(rune('a'+round)), 2000*(round+1))
+		results := make([]chan error, writers)
+		for i, id := range ids {
+			results[i] = make(chan error, 1)
+			s.Save(id, 1, []byte(table), tandem.Mark{}, func(err error) { results[i] <- err })
+		}
+		for i, id := range ids {
+			switch err := <-results[i]; {
+			case err == nil:
+				saved[id] = table
+			case tandem.KindOf(err) != tandem.Unavailable || !strings.Contains(err.Error(), "no space"):
+				t.Errorf("on a full disk: %v", err)
+			default:
+				failures++
+			}
+		}
+	}
+	if failures < writers {
+		t.Errorf("only %d failures", failures)
+	}
+	for _, id := range ids {
+		if r := record(t, s, id); string(r.Saved) != saved[id] {
+			t.Errorf("agent %s has %d bytes, acknowledged were %d", id, len(r.Saved), len(saved[id]))
+		}
+	}
+	limit("1000000")
+	for _, id := range ids {
+		if err := save(s, id, 1, "after", tandem.Mark{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestOneFailsAlone checks that a write which is wrong takes no others with it.
+func TestOneFailsAlone(t *testing.T) {
+	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "tandem.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := errors.New("mine")
+	results := make(chan error, 4)
+	submit := func(run func() error) {
+		s.submit(&op{several: true, run: run, done: func(err error) { results <- err }})
+	}
+	add := func(name string) error {
+		return accounts.insert(s, &Account{ID: newID(), Username: name, Email: name})
+	}
+	submit(func() error { return add("a") })
+	submit(func() error { return errors.Join(add("b"), own) })
+	submit(func() error { return add("a") })
+	submit(func() error { return add("c") })
+	stop := run(t, s)
+	for i, check := range []func(error) bool{
+		func(err error) bool { return err == nil },
+		func(err error) bool { return errors.Is(err, own) },
+		func(err error) bool { return tandem.KindOf(err) == tandem.Conflict },
+		func(err error) bool { return err == nil },
+	} {
+		if err := <-results; !check(err) {
+			t.Errorf("write %d: %v", i, err)
+		}
+	}
+	list, _, err := s.Accounts(t.Context(), Page{})
+	if err != nil || len(list) != 2 || list[0].Username != "a" || list[1].Username != "c" {
+		t.Errorf("accounts: %+v, %v", list, err)
+	}
+	stop()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOpenErrors(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	database := func(name, script string) string {
+		path := filepath.Join(dir, name)
+		db, err := sql.Open("sqlite", dsn(path, ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.Exec(script); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	inUse := filepath.Join(dir, "inuse.db")
+	openFile(t, inUse)
+	locked := file("locked.db", "")
+	if err := os.Mkdir(locked+".lock", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, path string
+		kind       tandem.Kind
+		says       string
+	}{
+		{"a directory", dir, tandem.Invalid, "is a directory"},
+		{"a file in no directory", filepath.Join(dir, "no", "tandem.db"), tandem.NotFound, "does not exist"},
+		{"no database", file("short", "x"), tandem.Invalid, "is not a Tandem database"},
+		{"a text file", file("text", strings.Repeat("text ", 1000)), tandem.Invalid, "is not a Tandem database"},
+		{"a damaged database", file("damaged", "SQLite format 3\x00"+strings.Repeat("x", 5000)), tandem.Invalid, "is damaged"},
+		{"another program's", database("other", "CREATE TABLE t (a)"), tandem.Invalid, "of another program"},
+		{"a newer schema", database("newer", "CREATE TABLE t (a); PRAGMA user_version = 99; PRAGMA application_id = 0x54616e64"), tandem.Conflict, "has schema 99"},
+		{"in use", inUse, tandem.Conflict, inUse + ".lock"},
+		{"a lock that is none", locked, tandem.Invalid, ".lock is a directory"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, err := Open(t.Context(), tt.path)
+			if err == nil {
+				t.Fatal(errors.Join(errors.New("no error"), s.Close()))
+			}
+			if tandem.KindOf(err) != tt.kind || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("%v: %v; want %v and %q", tandem.KindOf(err), err, tt.kind, tt.says)
+			}
+		})
+	}
+}
+
+func TestUnusable(t *testing.T) {
+	err := unusable("/d/x.db", &os.PathError{Op: "open", Path: "/d/x.db", Err: os.ErrPermission})
+	if tandem.KindOf(err) != tandem.Forbidden || !strings.Contains(err.Error(), "no permission") {
+		t.Errorf("permission: %v", err)
+	}
+	err = unusable("/d/x.db", &os.PathError{Op: "open", Path: "/d/x.db", Err: os.ErrDeadlineExceeded})
+	if tandem.KindOf(err) != tandem.Unavailable || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("another error: %v", err)
+	}
+}
+
+// TestDurability checks the settings that make a commit survive a power cut.
+func TestDurability(t *testing.T) {
+	s := open(t)
+	var journal string
+	var synchronous int
+	err := s.do(t.Context(), func() error {
+		return s.write.QueryRowContext(background(), "SELECT (SELECT journal_mode FROM pragma_journal_mode), (SELECT synchronous FROM pragma_synchronous)").Scan(&journal, &synchronous)
+	})
+	if err != nil || journal != "wal" || synchronous != 2 {
+		t.Errorf("journal_mode %s, synchronous %d, %v; want wal and 2", journal, synchronous, err)
+	}
+}
