@@ -28,6 +28,8 @@ type Message struct {
 	Format Format
 	Data   []byte
 	Mark   Mark // zero when the sender does not number its messages
+	// Incarnation is the sending agent's; zero from devices.
+	Incarnation uint64
 }
 
 // Mark numbers a device's messages: the n-th that it sent since it booted.

@@ -106,9 +106,22 @@ func (s *Service) AddDeployment(ctx context.Context, d Deployment) (store.Deploy
 	return s.Store.Deploy(ctx, record)
 }
 
-// Deploy makes a deployment and restarts the group's devices with it. Code
-// that the group has already is deployed again only if it is asked for.
+// Deploy makes a deployment and restarts the group's devices with it, unless
+// the code is what the group has already.
 func (s *Service) Deploy(ctx context.Context, group string, c Code) error {
+	g, err := s.Store.Group(ctx, group)
+	if err != nil {
+		return err
+	}
+	if g.Current != "" {
+		d, err := s.Store.Deployment(ctx, g.Current)
+		if err != nil {
+			return err
+		}
+		if d.AgentCode == c.Agent && d.DeviceCode == c.Device {
+			return nil
+		}
+	}
 	if _, err := s.AddDeployment(ctx, Deployment{Code: c, Group: group}); err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ func (p *pair) do(e agent.Effect) {
 	case *agent.Log:
 		p.log(e.Type, e.Msg)
 	case *agent.Send:
+		e.Message.Incarnation = p.incarnation
 		p.send("device/"+e.Message.Name, e.Message)
 	case *agent.Answer:
 		p.answer(e.ID, e.Response, nil)
@@ -63,34 +64,36 @@ func (p *pair) fetch(id uint64, f *tandem.Fetch) {
 	incarnation := p.incarnation
 	p.host.spawn(func() {
 		defer cancel()
-		var part func([]byte)
-		if f.Stream {
-			part = func(data []byte) {
-				p.command(func() { p.fetched(incarnation, id, &agent.FetchedPart{ID: id, Data: data}) })
+		part := func(data []byte) {
+			// The next piece is not read before the agent has had this one.
+			taken := make(chan struct{})
+			p.command(func() {
+				p.fetched(incarnation, id, item{event: &agent.FetchedPart{ID: id, Data: data}, handled: func() { close(taken) }})
+			})
+			select {
+			case <-taken:
+			case <-ctx.Done():
 			}
 		}
 		r := p.host.Fetcher.Fetch(ctx, f, part)
-		p.command(func() {
-			p.fetched(incarnation, id, &agent.Fetched{ID: id, Response: r})
-		})
+		p.command(func() { p.fetched(incarnation, id, item{event: &agent.Fetched{ID: id, Response: r}}) })
 	})
 }
 
 // fetched passes on what came of a request, unless nobody wants it any more.
-func (p *pair) fetched(incarnation, id uint64, ev agent.Event) {
+func (p *pair) fetched(incarnation, id uint64, it item) {
 	if p.incarnation != incarnation || p.fetches[id] == nil {
 		return
 	}
-	_, last := ev.(*agent.Fetched)
-	if last {
+	if _, last := it.event.(*agent.Fetched); last {
 		delete(p.fetches, id)
 	}
 	// It is an event like any other, unless the machine waits for it.
-	if p.state == live && p.machine.Busy() && p.machine.Takes(ev) {
-		p.step(ev)
+	if p.state == live && p.machine.Busy() && p.machine.Takes(it.event) {
+		p.step(it.event)
 		return
 	}
 	p.mu.Lock()
-	p.inbox = append(p.inbox, item{event: ev})
+	p.inbox = append(p.inbox, it)
 	p.mu.Unlock()
 }

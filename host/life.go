@@ -85,7 +85,7 @@ func (p *pair) begun(incarnation uint64, err error) {
 	p.state = live
 	p.stopBy = time.Time{}
 	reason := p.reason
-	p.reason = tandem.ReasonNone
+	p.reason, p.began = tandem.ReasonNone, reason
 	text, event := "Agent started.", "started"
 	if incarnation > 1 && reason != tandem.ReasonNone {
 		text, event = fmt.Sprintf("Agent restarted: %s.", reason), "restarted"

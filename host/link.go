@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/tandem-iot/tandem"
@@ -147,30 +148,42 @@ func (h *Host) FromDevice(ctx context.Context, id tandem.DeviceID, topic string,
 	}
 	if name, ok := strings.CutPrefix(topic, "agent/"); ok {
 		m.Name = name
-		if !p.deliver(item{event: &agent.DeviceMessage{Message: m}, handled: handled}, nil) {
+		// Others' events must not keep the device's connection from being read.
+		var done atomic.Bool
+		it := item{event: &agent.DeviceMessage{Message: m}, handled: func() { done.Store(true); handled() }}
+		if !p.deliver(it, done.Load) {
 			p.log(tandem.LogAgentError, fmt.Sprintf("message %q of the device was dropped: %d events wait for the agent already", name, inboxLimit))
 			handled()
 		}
 		return
 	}
-	defer handled()
+	// By the pair's queue, so that lines and starts are logged in the order in
+	// which the device said them.
+	p.commandHere(func() { p.said(topic, m.Data) })
+	handled()
+}
+
+// said takes what a device publishes for the log, and about itself.
+func (p *pair) said(topic string, data []byte) {
 	switch topic {
 	case "log":
-		p.log(tandem.LogDevice, string(m.Data))
+		p.log(tandem.LogDevice, string(data))
 	case "log/error":
-		p.log(tandem.LogDeviceError, string(m.Data))
+		p.log(tandem.LogDeviceError, string(data))
 	case "sys/status":
 		var s statusMessage
-		if json.Unmarshal(m.Data, &s) == nil && s.Type != "" {
-			p.log(s.Type, s.Msg)
+		if err := json.Unmarshal(data, &s); err != nil || s.Type == "" {
+			p.log(tandem.LogDeviceError, "sys/status is not the JSON it should be")
+			return
 		}
+		p.log(s.Type, s.Msg)
 	case "sys/hello":
 		var hello helloMessage
-		if err := json.Unmarshal(m.Data, &hello); err != nil {
+		if err := json.Unmarshal(data, &hello); err != nil {
 			p.log(tandem.LogDeviceError, "sys/hello is not the JSON it should be: "+err.Error())
 			return
 		}
-		p.command(func() { p.hello(hello) })
+		p.hello(hello)
 	}
 }
 
@@ -202,7 +215,7 @@ func (p *pair) hello(hello helloMessage) {
 		p.seen(store.Sighting{Runtime: hello.Runtime, Boot: hello.Boot, Incarnation: hello.Incarnation})
 	}
 	if p.state == live || p.state == frozen {
-		p.sendSystem("sys/agent", agentMessage{Event: "running", Incarnation: p.incarnation})
+		p.sendSystem("sys/agent", agentMessage{Event: "running", Reason: p.began, Incarnation: p.incarnation})
 	}
 	p.offerCode()
 }

@@ -38,6 +38,7 @@ type pair struct {
 	held        []agent.Effect   // of Boot, until the incarnation is durable
 	incarnation uint64
 	reason      tandem.Reason // of the start under way, or wanted
+	began       tandem.Reason // why this incarnation did
 	again       tandem.Reason // for a restart as soon as the start under way is over
 	started     time.Time     // when the incarnation began
 	active      time.Time     // of the newest event
@@ -80,6 +81,21 @@ func (p *pair) command(f func()) {
 	p.mu.Lock()
 	p.commands = append(p.commands, f)
 	p.unlockAndRun()
+}
+
+// commandHere is command that, when nobody runs the pair, runs it on the
+// caller's goroutine.
+func (p *pair) commandHere(f func()) {
+	p.mu.Lock()
+	p.commands = append(p.commands, f)
+	if p.owned {
+		p.mu.Unlock()
+		return
+	}
+	p.owned = true
+	p.mu.Unlock()
+	ran := false
+	p.run(func() bool { was := ran; ran = true; return was })
 }
 
 // unlockAndRun lets go of mu and has the pair run by a goroutine of its own if

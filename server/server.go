@@ -90,7 +90,7 @@ type Node struct {
 // Run runs the node until ctx ends; then it lets requests finish, puts its
 // agents to sleep so that the next start goes on where they are, and returns.
 func (s *Server) Run(ctx context.Context) error {
-	n := &node{Server: s, logger: s.Logger}
+	n := &node{Server: s, logger: s.Logger, clock: new(hlc.Clock)}
 	if n.logger == nil {
 		n.logger = slog.New(slog.DiscardHandler)
 	}
@@ -108,6 +108,7 @@ func (s *Server) Run(ctx context.Context) error {
 type node struct {
 	*Server
 	logger  *slog.Logger
+	clock   *hlc.Clock
 	http    net.Listener
 	mqtt    net.Listener
 	mqtts   net.Listener
@@ -193,7 +194,7 @@ func (n *node) open(ctx context.Context) error {
 		return err
 	}
 	n.closers = append(n.closers, n.bus.Close)
-	n.log, err = logbook.Open(ctx, n.bus, logbook.Options{Clock: &hlc.Clock{}, Logger: n.logger})
+	n.log, err = logbook.Open(ctx, n.bus, logbook.Options{Clock: n.clock, Logger: n.logger})
 	return err
 }
 
@@ -220,7 +221,7 @@ func (n *node) run(ctx context.Context) error {
 		Version: n.Version, Logger: n.logger, Memory: n.Memory, HibernateAfter: n.HibernateAfter,
 	}
 	n.central = &central.Service{Store: n.store, Host: n.host, Log: n.log, URL: url}
-	n.gateway = &gateway.Gateway{Host: n.host, Authenticate: n.central.Authenticate, Logger: n.logger}
+	n.gateway = &gateway.Gateway{Host: n.host, Authenticate: n.central.Authenticate, Clock: n.clock, Logger: n.logger}
 
 	storeCtx, stopStore := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopStore()

@@ -1,0 +1,153 @@
+package agent
+
+import (
+	"github.com/tandem-iot/tandem/imp"
+)
+
+// docs is where the vendor's pages are.
+const docs = "https://developer.electricimp.com/api/"
+
+// API is the agent's own part of the API; imp.Shared is the rest.
+var API = imp.API{
+	Functions: concat(serverFunctions, deviceFunctions, encodingFunctions, requestFunctions, httpFunctions),
+	Constants: []imp.Constant{
+		{Name: "VALIDATE_NONE", On: imp.OnAgent, Value: validateNone, Doc: "Do not verify the server's certificate.", Source: docs + "httprequest/setvalidation"},
+		{Name: "VALIDATE_USING_SYSTEM_CA_CERTS", On: imp.OnAgent, Value: validateSystem, Doc: "Verify the server's certificate.", Source: docs + "httprequest/setvalidation"},
+		{Name: "NO_TIMEOUT", On: imp.OnAgent, Value: noTimeout, Doc: "Wait for the response as long as it takes.", Source: docs + "httprequest/sendasync"},
+		{Name: "SHUTDOWN_NEWSQUIRREL", On: imp.OnAgent, Value: shutdownNewSquirrel, Doc: "There is new code.", Source: docs + "server/onshutdown"},
+		{Name: "SHUTDOWN_NEWFIRMWARE", On: imp.OnAgent, Value: shutdownNewFirmware, Doc: "There is new software to run the code.", Source: docs + "server/onshutdown"},
+		{Name: "SHUTDOWN_OTHER", On: imp.OnAgent, Value: shutdownOther, Doc: "There is another reason.", Source: docs + "server/onshutdown"},
+	},
+	Classes: []imp.Class{
+		{Name: requestClass, On: imp.OnAgent, Doc: "An outgoing HTTP request, to be sent once."},
+		{Name: responseClass, On: imp.OnAgent, Doc: "The answer to an HTTP request. It may be kept and sent later."},
+	},
+}
+
+func concat(parts ...[]imp.Function) (all []imp.Function) {
+	for _, p := range parts {
+		all = append(all, p...)
+	}
+	return all
+}
+
+var serverFunctions = []imp.Function{
+	{
+		Name: "server.log", On: imp.OnAgent, Result: "integer",
+		Params: []imp.Param{{Name: "message", Type: "any", Doc: "shown as print shows it"}},
+		Doc:    "Writes a line to the device's log. A string that is not text is shown in hexadecimal. The result is 0.",
+		Source: docs + "server/log", Fn: serverLog(false),
+	}, {
+		Name: "server.error", On: imp.OnAgent, Result: "integer",
+		Params: []imp.Param{{Name: "message", Type: "any", Doc: "shown as print shows it"}},
+		Doc:    "Writes a line to the device's log as an error. The result is 0.",
+		Source: docs + "server/error", Fn: serverLog(true),
+	}, {
+		Name: "server.save", On: imp.OnAgent, Result: "integer",
+		Params: []imp.Param{
+			{Name: "table", Type: "any", Doc: "replaces what was saved before"},
+			{Name: "format", Type: "integer", Optional: true, Doc: "1 for JSON, which is usual, 2 for binary, which takes blobs too"},
+		},
+		Throws:  []string{"the value is no table", "the format is neither 1 nor 2", "the table has more than 64 KB"},
+		Doc:     "Saves a table for server.load, also in later incarnations. It returns when the table is on disk: 0, or one of the SEND_ERROR constants when it could not be saved. Members that the format cannot hold are left out, and an error is logged for them.",
+		Source:  docs + "server/save",
+		Example: `if (server.save({ target = 21 }) != 0) server.error("not saved");`,
+		Fn:      serverSave,
+	}, {
+		Name: "server.load", On: imp.OnAgent, Result: "table",
+		Doc:    "A new copy of the table that was saved last; an empty one when there is none.",
+		Source: docs + "server/load", Fn: serverLoad,
+	}, {
+		Name: "server.restart", On: imp.OnAgent,
+		Doc:    "Ends this incarnation and begins the next. It does not return.",
+		Source: docs + "server/restart", Fn: serverRestart,
+	}, {
+		Name: "server.onshutdown", On: imp.OnAgent,
+		Params: []imp.Param{{Name: "callback", Type: "handler", Doc: "called with one of the SHUTDOWN constants"}},
+		Doc:    "Sets the function that is called when the agent is to stop on purpose. It has 10 seconds to save what it must and to call server.restart.",
+		Source: docs + "server/onshutdown", Fn: imp.SetsHandler(handlerShutdown),
+	},
+}
+
+var deviceFunctions = []imp.Function{
+	{
+		Name: "device.on", On: imp.OnAgent,
+		Params: []imp.Param{
+			{Name: "name", Type: "string", Doc: "of the message"},
+			{Name: "callback", Type: "handler", Doc: "called with the data"},
+		},
+		Doc:    "Sets the function for the device's messages with a name.",
+		Source: docs + "device/on", Fn: deviceOn,
+	}, {
+		Name: "device.send", On: imp.OnAgent,
+		Params: []imp.Param{
+			{Name: "name", Type: "string", Doc: "of the message"},
+			{Name: "data", Type: "any", Doc: "what can be serialised"},
+		},
+		Throws: []string{"Cannot serialize a …", "the message is over 256 KB"},
+		Doc:    "Sends the device a message. It is lost when the device is not connected.",
+		Source: docs + "device/send", Fn: deviceSend,
+	}, {
+		Name: "device.isconnected", On: imp.OnAgent, Result: "bool",
+		Doc:    "Whether the device has a link.",
+		Source: docs + "device/isconnected", Fn: deviceIsConnected,
+	}, {
+		Name: "device.onconnect", On: imp.OnAgent,
+		Params: []imp.Param{{Name: "callback", Type: "handler", Doc: "called without arguments"}},
+		Doc:    "Sets the function that is called when the device connects. If it has been connected since before the agent started, the function is called once for that.",
+		Source: docs + "device/onconnect", Fn: imp.SetsHandler(handlerConnect),
+	}, {
+		Name: "device.ondisconnect", On: imp.OnAgent,
+		Params: []imp.Param{{Name: "callback", Type: "handler", Doc: "may take one argument, an empty table"}},
+		Doc:    "Sets the function that is called when the device is gone.",
+		Source: docs + "device/ondisconnect", Fn: imp.SetsHandler(handlerDisconnect),
+	}, {
+		Name: "device.info", On: imp.OnAgent, Result: "table",
+		Doc:    "The device's id, whether it isconnected, and its ipaddress when it was last seen.",
+		Source: docs + "device/info", Fn: deviceInfo,
+	},
+}
+
+var encodingFunctions = []imp.Function{
+	{
+		Name: "http.agenturl", On: imp.OnAgent, Result: "string",
+		Doc:    "The URL of this agent.",
+		Source: docs + "http/agenturl", Fn: agentURL,
+	}, {
+		Name: "http.jsonencode", On: imp.OnAgent, Result: "string",
+		Params: []imp.Param{
+			{Name: "value", Type: "any"},
+			{Name: "settings", Type: "table", Optional: true, Doc: "compact: without spaces"},
+		},
+		Throws: []string{"Cannot serialize a …"},
+		Doc:    "The JSON text of a value. Keys that are numbers become text.",
+		Source: docs + "http/jsonencode", Fn: jsonEncode,
+	}, {
+		Name: "http.jsondecode", On: imp.OnAgent, Result: "any",
+		Params: []imp.Param{{Name: "text", Type: "data"}},
+		Throws: []string{"invalid JSON at byte N: …"},
+		Doc:    "The value of a JSON text. Whole numbers of 32 bits are integers, other numbers floats.",
+		Source: docs + "http/jsondecode", Fn: jsonDecode,
+	}, {
+		Name: "http.urlencode", On: imp.OnAgent, Result: "string",
+		Params: []imp.Param{{Name: "table", Type: "table", Doc: "of strings, numbers, and arrays of them"}},
+		Doc:    "A query or form with the slots of the table.",
+		Source: docs + "http/urlencode", Fn: urlEncode,
+	}, {
+		Name: "http.urldecode", On: imp.OnAgent, Result: "table",
+		Params: []imp.Param{{Name: "text", Type: "string"}},
+		Doc:    "The fields of a query or form: strings, and arrays of strings where a name is repeated.",
+		Source: docs + "http/urldecode", Fn: urlDecodeNative,
+	}, {
+		Name: "http.base64encode", On: imp.OnAgent, Result: "string",
+		Params: []imp.Param{{Name: "data", Type: "data"}},
+		Doc:    "The base64 text of a string or blob.",
+		Source: docs + "http/base64encode", Fn: base64Encode,
+	}, {
+		Name: "http.base64decode", On: imp.OnAgent, Result: "blob",
+		Params: []imp.Param{{Name: "text", Type: "data"}},
+		Throws: []string{"this is not base64"},
+		Doc:    "What a base64 text stands for.",
+		Source: docs + "http/base64decode", Fn: base64Decode,
+	},
+}

@@ -1,0 +1,79 @@
+package agent
+
+import "github.com/tandem-iot/tandem/imp"
+
+var (
+	paramURL     = imp.Param{Name: "url", Type: "string", Doc: "begins with http:// or https://"}
+	paramHeaders = imp.Param{Name: "headers", Type: "table", Optional: true, Doc: "values are strings, numbers, or arrays of them"}
+	paramBody    = imp.Param{Name: "body", Type: "data", Optional: true}
+)
+
+// requestFunctions make outgoing requests.
+var requestFunctions = []imp.Function{
+	{
+		Name: "http.get", On: imp.OnAgent, Result: "httprequest", Params: []imp.Param{paramURL, paramHeaders},
+		Doc: "Makes a GET request, which is then to be sent.", Source: docs + "http/get", Fn: requestNative("GET"),
+		Example: `http.get("https://example.com/").sendasync(@(r) server.log(r.statuscode));`,
+	}, {
+		Name: "http.post", On: imp.OnAgent, Result: "httprequest", Params: []imp.Param{paramURL, paramHeaders, paramBody},
+		Doc: "Makes a POST request, which is then to be sent.", Source: docs + "http/post", Fn: requestNative("POST"),
+	}, {
+		Name: "http.put", On: imp.OnAgent, Result: "httprequest", Params: []imp.Param{paramURL, paramHeaders, paramBody},
+		Doc: "Makes a PUT request, which is then to be sent.", Source: docs + "http/put", Fn: requestNative("PUT"),
+	}, {
+		Name: "http.httpdelete", On: imp.OnAgent, Result: "httprequest", Params: []imp.Param{paramURL, paramHeaders},
+		Doc: "Makes a DELETE request, which is then to be sent.", Source: docs + "http/httpdelete", Fn: requestNative("DELETE"),
+	}, {
+		Name: "http.request", On: imp.OnAgent, Result: "httprequest",
+		Params: []imp.Param{{Name: "verb", Type: "string"}, paramURL, paramHeaders, paramBody},
+		Doc:    "Makes a request with any verb, which is then to be sent.", Source: docs + "http/request", Fn: httpRequest,
+	}, {
+		Name: "httprequest.sendasync", On: imp.OnAgent,
+		Params: []imp.Param{
+			{Name: "done", Type: "function", Doc: "called with a table: statuscode, headers, rawheaders, body"},
+			{Name: "stream", Type: "function", Optional: true, Doc: "called with pieces of the body as they arrive"},
+			{Name: "timeout", Type: "number", Optional: true, Doc: "seconds, 600 when left out, or NO_TIMEOUT"},
+		},
+		Throws: []string{"a request can be sent only once"},
+		Doc:    "Sends the request. A statuscode below 100 is a libcurl error number. 40 requests can be sent at once, and 2 more every second; beyond that the response is 429 with the header retry-after.",
+		Source: docs + "httprequest/sendasync", Fn: sendAsync,
+	}, {
+		Name: "httprequest.sendsync", On: imp.OnAgent, Result: "table",
+		Throws: []string{"a request can be sent only once"},
+		Doc:    "Sends the request and waits for the response, which is as that of sendasync. Nothing else of the program runs meanwhile.",
+		Source: docs + "httprequest/sendsync", Fn: sendSync,
+	}, {
+		Name: "httprequest.cancel", On: imp.OnAgent,
+		Doc:    "Drops the request: its functions are not called any more.",
+		Source: docs + "httprequest/cancel", Fn: cancelRequest,
+	}, {
+		Name: "httprequest.setvalidation", On: imp.OnAgent,
+		Params: []imp.Param{{Name: "option", Type: "integer", Doc: "one of the VALIDATE constants"}},
+		Doc:    "Says whether the server's certificate is verified. It is not unless this asks for it.",
+		Source: docs + "httprequest/setvalidation", Fn: setValidation,
+	},
+}
+
+// httpFunctions take requests.
+var httpFunctions = []imp.Function{
+	{
+		Name: "http.onrequest", On: imp.OnAgent,
+		Params:  []imp.Param{{Name: "callback", Type: "handler", Doc: "called with the request, a table of method, path, query, headers, body, and an httpresponse"}},
+		Doc:     "Sets the function that takes HTTP requests to the agent's URL.",
+		Source:  docs + "http/onrequest",
+		Example: `http.onrequest(@(request, response) response.send(200, "hello\n"));`,
+		Fn:      imp.SetsHandler(handlerRequest),
+	}, {
+		Name: "httpresponse.header", On: imp.OnAgent,
+		Params: []imp.Param{{Name: "name", Type: "string"}, {Name: "value", Type: "any", Doc: "a string or number"}},
+		Throws: []string{"it cannot be a header"},
+		Doc:    "Adds a header to the response, before it is sent.",
+		Source: docs + "httpresponse/header", Fn: responseHeader,
+	}, {
+		Name: "httpresponse.send", On: imp.OnAgent,
+		Params: []imp.Param{{Name: "status", Type: "integer", Doc: "200 to 599"}, {Name: "body", Type: "data", Optional: true}},
+		Throws: []string{"the status is out of range", "the body has more than 1 MB"},
+		Doc:    "Sends the response. A second one is ignored, and an error is logged.",
+		Source: docs + "httpresponse/send", Fn: responseSend,
+	},
+}

@@ -1,0 +1,118 @@
+package agent
+
+import (
+	"fmt"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/squirrel"
+)
+
+// Names of handlers. That of a message has the message's name behind it.
+const (
+	handlerMessage    = "device.on "
+	handlerConnect    = "device.onconnect"
+	handlerDisconnect = "device.ondisconnect"
+)
+
+// message takes an agent.send of the device.
+func (m *Machine) message(msg *tandem.Message) imp.Outcome {
+	if msg.Mark.Boot != 0 {
+		if !msg.Mark.After(m.mark) {
+			return imp.Done // it is part of our state already
+		}
+		m.mark = msg.Mark
+	}
+	if len(msg.Name)+len(msg.Data) > tandem.MessageSize {
+		m.log(true, fmt.Sprintf("a message of the device was dropped: %s is over %d KB", imp.LogText([]byte(msg.Name)), tandem.MessageSize>>10))
+		return imp.Done
+	}
+	const growth = 8 // of values over their encoding; tables take more
+	m.core.Reserve(growth * len(msg.Data))
+	var buf [64]byte
+	fn := m.core.HandlerBytes(append(append(buf[:0], handlerMessage...), msg.Name...))
+	if fn.IsNull() {
+		m.log(true, "no handler for agent.send(): "+imp.LogText([]byte(msg.Name)))
+		return imp.Done
+	}
+	data, err := imp.Compact(*msg)
+	if err == nil {
+		var x squirrel.Value
+		if x, err = imp.Decode(m.core.VM, data); err == nil {
+			return m.core.Call(fn, x)
+		}
+	}
+	m.log(true, fmt.Sprintf("the data of a message of the device, %s, cannot be read: %v", imp.LogText([]byte(msg.Name)), err))
+	return imp.Done
+}
+
+func (m *Machine) deviceConnected(address string) imp.Outcome {
+	m.address = address
+	if m.connected {
+		return imp.Done
+	}
+	m.connected = true
+	return m.core.CallHandler(handlerConnect)
+}
+
+func (m *Machine) deviceDisconnected() imp.Outcome {
+	if !m.connected {
+		return imp.Done
+	}
+	m.connected, m.announce = false, false
+	fn := m.core.Handler(handlerDisconnect)
+	switch {
+	case fn.IsNull():
+		return imp.Done
+	case m.core.VM.Params(fn) == 0:
+		return m.core.Call(fn)
+	}
+	return m.core.Call(fn, m.core.VM.NewTable())
+}
+
+// announced tells a program that has asked for it that the device is
+// connected since before the program was started.
+func (m *Machine) announced() (o imp.Outcome) {
+	defer m.core.Guard(&o)
+	m.announce = false
+	return m.core.CallHandler(handlerConnect)
+}
+
+func deviceOn(call *squirrel.Call) (squirrel.Value, error) {
+	call.Charge(nativeCost)
+	imp.CoreOf(call).SetHandler(handlerMessage+call.Str(1), call.Arg(2))
+	return squirrel.Null, nil
+}
+
+func deviceSend(call *squirrel.Call) (squirrel.Value, error) {
+	m := machineOf(call)
+	name := call.Str(1)
+	data, err := imp.Encode(nil, call.VM(), call.Arg(2), imp.ForMessage)
+	if err != nil {
+		return call.Errorf("%v", err)
+	}
+	call.Charge(nativeCost + len(data))
+	if len(name)+len(data) > tandem.MessageSize {
+		return call.Errorf("device.send: the message is over %d KB", tandem.MessageSize>>10)
+	}
+	if !m.room(len(name) + len(data)) {
+		return call.Errorf("device.send: %s", noRoom)
+	}
+	if m.connected {
+		m.effects = append(m.effects, &Send{tandem.Message{Name: name, Format: tandem.FormatCompact, Data: data}})
+	}
+	return squirrel.Null, nil
+}
+
+func deviceIsConnected(call *squirrel.Call) (squirrel.Value, error) {
+	return squirrel.Bool(machineOf(call).connected), nil
+}
+
+func deviceInfo(call *squirrel.Call) (squirrel.Value, error) {
+	m, vm := machineOf(call), call.VM()
+	t := vm.NewTable()
+	vm.Set(t, vm.NewString("id"), vm.NewString(string(m.cfg.Device)))
+	vm.Set(t, vm.NewString("isconnected"), squirrel.Bool(m.connected))
+	vm.Set(t, vm.NewString("ipaddress"), vm.NewString(m.address))
+	return t, nil
+}

@@ -1,0 +1,196 @@
+package agent
+
+import (
+	"encoding/base64"
+	"strings"
+
+	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/squirrel"
+)
+
+func jsonEncode(call *squirrel.Call) (squirrel.Value, error) {
+	vm := call.VM()
+	style := imp.JSONStyle{Spaced: true, Short: true}
+	if settings := call.Arg(2); !settings.IsNull() {
+		style.Spaced = !vm.Field(settings, "compact").Truthy()
+	}
+	data, err := imp.Encode(nil, vm, call.Arg(1), imp.ForJSON)
+	if err != nil {
+		return call.Errorf("http.jsonencode: %v", err)
+	}
+	text, err := imp.ToJSON(make([]byte, 0, 2*len(data)), data, style)
+	if err != nil {
+		return call.Errorf("http.jsonencode: %v", err)
+	}
+	call.Charge(nativeCost + len(text)/2)
+	return vm.NewStringBytes(text), nil
+}
+
+func jsonDecode(call *squirrel.Call) (squirrel.Value, error) {
+	if !imp.IsData(call.VM(), call.Arg(1)) {
+		return call.Errorf("http.jsondecode: give a string")
+	}
+	text := call.Bytes(1)
+	call.Charge(nativeCost + len(text)/2)
+	data, err := imp.FromJSON(make([]byte, 0, len(text)), text)
+	if err != nil {
+		return call.Errorf("http.jsondecode: %v", err)
+	}
+	x, err := imp.Decode(call.VM(), data)
+	if err != nil {
+		return call.Errorf("http.jsondecode: %v", err)
+	}
+	return x, nil
+}
+
+func base64Encode(call *squirrel.Call) (squirrel.Value, error) {
+	if !imp.IsData(call.VM(), call.Arg(1)) {
+		return call.Errorf("http.base64encode: give a string or a blob")
+	}
+	data := call.Bytes(1)
+	call.Charge(nativeCost + len(data)/4)
+	return call.VM().NewStringBytes(base64.StdEncoding.AppendEncode(nil, data)), nil
+}
+
+// base64Decode is lenient as to line ends and missing padding.
+func base64Decode(call *squirrel.Call) (squirrel.Value, error) {
+	if !imp.IsData(call.VM(), call.Arg(1)) {
+		return call.Errorf("http.base64decode: give a string")
+	}
+	data := call.Bytes(1)
+	call.Charge(nativeCost + len(data)/4)
+	text := make([]byte, 0, len(data))
+	for _, c := range data {
+		switch c {
+		case ' ', '\t', '\r', '\n':
+		default:
+			text = append(text, c)
+		}
+	}
+	for len(text) > 0 && text[len(text)-1] == '=' {
+		text = text[:len(text)-1]
+	}
+	out, err := base64.RawStdEncoding.AppendDecode(nil, text)
+	if err != nil {
+		return call.Errorf("http.base64decode: this is not base64")
+	}
+	return call.VM().NewBlob(out), nil
+}
+
+// nullInURL is what null becomes in a query: clients of the imp API know it.
+const nullInURL = "%28null%20%3A%20%28nil%29%29"
+
+func urlEncode(call *squirrel.Call) (squirrel.Value, error) {
+	vm, t := call.VM(), call.Arg(1)
+	var out []byte
+	add := func(key, x squirrel.Value) bool {
+		switch x.Type() {
+		case squirrel.TypeNull, squirrel.TypeInteger, squirrel.TypeFloat, squirrel.TypeBool, squirrel.TypeString:
+		default:
+			return false
+		}
+		if len(out) > 0 {
+			out = append(out, '&')
+		}
+		out = append(appendURL(out, textOf(vm, key)), '=')
+		if x.IsNull() {
+			out = append(out, nullInURL...)
+		} else {
+			out = appendURL(out, textOf(vm, x))
+		}
+		return true
+	}
+	for i, key, x, ok := vm.Next(t, 0); ok; i, key, x, ok = vm.Next(t, i) {
+		good := true
+		if x.IsArray() {
+			for j := range vm.Len(x) {
+				good = good && add(key, vm.Index(x, j))
+			}
+		} else {
+			good = add(key, x)
+		}
+		if !good {
+			return call.Errorf("http.urlencode: '%s' is neither a string nor a number, nor an array of those", textOf(vm, key))
+		}
+	}
+	call.Charge(nativeCost + len(out)/4)
+	return vm.NewStringBytes(out), nil
+}
+
+// appendURL appends s with all that is not unreserved (RFC 3986) as %XX.
+func appendURL(dst []byte, s string) []byte {
+	const digits = "0123456789ABCDEF"
+	for i := range len(s) {
+		c := s[i]
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~", c) >= 0 {
+			dst = append(dst, c)
+		} else {
+			dst = append(dst, '%', digits[c>>4], digits[c&15])
+		}
+	}
+	return dst
+}
+
+func urlDecodeNative(call *squirrel.Call) (squirrel.Value, error) {
+	s := call.Str(1)
+	call.Charge(nativeCost + len(s)/2)
+	return urlDecode(call.VM(), s), nil
+}
+
+// urlDecode returns the table of a query: strings, and arrays of strings
+// where a name is repeated.
+func urlDecode(vm *squirrel.VM, s string) squirrel.Value {
+	t := vm.NewTable()
+	for len(s) > 0 {
+		var field string
+		field, s, _ = strings.Cut(s, "&")
+		if field == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(field, "=")
+		key, x := vm.NewStringBytes(unescape(name)), vm.NewStringBytes(unescape(value))
+		old, again := vm.Get(t, key)
+		switch {
+		case !again:
+			vm.Set(t, key, x)
+		case old.IsArray():
+			vm.Append(old, x)
+		default:
+			both := vm.NewArray()
+			vm.Append(both, old)
+			vm.Append(both, x)
+			vm.Set(t, key, both)
+		}
+	}
+	return t
+}
+
+// unescape undoes %XX, and + for space. What is no escape stays.
+func unescape(s string) []byte {
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case c == '+':
+			c = ' '
+		case c == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]):
+			c = unhex(s[i+1])<<4 | unhex(s[i+2])
+			i += 2
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func isHex(c byte) bool { return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'f' }
+
+func unhex(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return c | 0x20 - 'a' + 10
+}
+
+func agentURL(call *squirrel.Call) (squirrel.Value, error) {
+	return call.VM().NewString(machineOf(call).cfg.URL), nil
+}

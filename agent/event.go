@@ -1,0 +1,128 @@
+package agent
+
+import "github.com/tandem-iot/tandem"
+
+// Event is something that happens to an agent. A machine takes one at a time;
+// while Busy reports true it takes only those marked below, and the host keeps
+// the others in order until it does not.
+type Event interface{ event() }
+
+type (
+	// Boot runs the agent's code. It is the first event of an incarnation.
+	Boot struct{}
+
+	// DeviceMessage is an agent.send of the device.
+	DeviceMessage struct{ Message tandem.Message }
+
+	// DeviceConnected says that the device has a link now. Address is the
+	// device's IP address as the gateway saw it.
+	DeviceConnected struct{ Address string }
+
+	// DeviceDisconnected says that the link is gone and the grace is over.
+	DeviceDisconnected struct{}
+
+	// PeerStarted says that the device's code has begun a new incarnation.
+	PeerStarted struct {
+		Reason      tandem.Reason
+		Incarnation uint64
+	}
+
+	// Request is an HTTP request to the agent. It is answered by an Answer
+	// effect with the same ID, from this event or any later one.
+	Request struct {
+		ID      uint64
+		Request *tandem.Request
+	}
+
+	// Alarm runs the earliest timer that is due; see Machine.Alarm. It is
+	// harmless when none is.
+	Alarm struct{}
+
+	// Fetched ends an outgoing request. Taken while busy when the machine
+	// waits for that very request (sendsync).
+	Fetched struct {
+		ID       uint64
+		Response *tandem.Response
+	}
+
+	// FetchedPart is a piece of the body of a streamed response.
+	FetchedPart struct {
+		ID   uint64
+		Data []byte
+	}
+
+	// Saved ends a Save effect: the record is durable, or Err says why not.
+	// Taken while busy.
+	Saved struct{ Err error }
+
+	// Woken ends an imp.sleep whose time has come; see Machine.Alarm. Taken
+	// while busy.
+	Woken struct{}
+
+	// Shutdown asks the agent to end. With a callback set by
+	// server.onshutdown the agent may take until the host's patience ends and
+	// then says Restart; without one it says Restart at once.
+	Shutdown struct{ Reason tandem.Reason }
+)
+
+func (*Boot) event()               {}
+func (*DeviceMessage) event()      {}
+func (*DeviceConnected) event()    {}
+func (*DeviceDisconnected) event() {}
+func (*PeerStarted) event()        {}
+func (*Request) event()            {}
+func (*Alarm) event()              {}
+func (*Fetched) event()            {}
+func (*FetchedPart) event()        {}
+func (*Saved) event()              {}
+func (*Woken) event()              {}
+func (*Shutdown) event()           {}
+
+// Effect is something an agent wants done. Effects of one Step are in the
+// order in which the program caused them.
+type Effect interface{ effect() }
+
+type (
+	// Log is a line for the log.
+	Log struct{ Type, Msg string }
+
+	// Send is a device.send. It is lost when the device is not connected.
+	Send struct{ Message tandem.Message }
+
+	// Answer answers a Request.
+	Answer struct {
+		ID       uint64
+		Response *tandem.Response
+	}
+
+	// Fetch starts an outgoing request, which ends with Fetched.
+	Fetch struct {
+		ID    uint64
+		Fetch *tandem.Fetch
+	}
+
+	// Cancel ends an outgoing request; nothing more is to be heard of it.
+	Cancel struct{ ID uint64 }
+
+	// Save replaces the saved table; it ends with Saved. Mark is that of the
+	// newest device message that is part of the saved state.
+	Save struct {
+		Table []byte // compact encoding; see imp
+		Mark  tandem.Mark
+	}
+
+	// Restart ends this incarnation: the machine takes no further events.
+	// Detail is for the log, "" when the reason says it all.
+	Restart struct {
+		Reason tandem.Reason
+		Detail string
+	}
+)
+
+func (*Log) effect()     {}
+func (*Send) effect()    {}
+func (*Answer) effect()  {}
+func (*Fetch) effect()   {}
+func (*Cancel) effect()  {}
+func (*Save) effect()    {}
+func (*Restart) effect() {}

@@ -1,0 +1,86 @@
+package agent
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+)
+
+func TestLogOfOneEvent(t *testing.T) {
+	w := newWorld(mustCompile(t, `for (local i = 0; i < 7000; i++) server.log(i);`))
+	effects := w.m.Step(w.now, &Boot{})
+	if len(effects) != tandem.LogBurst {
+		t.Fatalf("%d lines", len(effects))
+	}
+	last := effects[len(effects)-1].(*Log)
+	if last.Type != tandem.LogAgentError || !strings.Contains(last.Msg, "dropped") {
+		t.Errorf("the last line is %v", last)
+	}
+	if w.m.Dead() {
+		t.Error("the agent is dead")
+	}
+}
+
+func TestLongLine(t *testing.T) {
+	w := newWorld(mustCompile(t, `local s = "0123456789abcdef"; while (s.len() < 100000) s += s; server.log(s);`))
+	effects := w.m.Step(w.now, &Boot{})
+	if n := len(effects[0].(*Log).Msg); n != tandem.LogLineSize+1 {
+		t.Errorf("%d bytes", n)
+	}
+}
+
+// TestForgottenRequests: requests that are never answered do not pile up.
+func TestForgottenRequests(t *testing.T) {
+	w := newWorld(mustCompile(t, `http.onrequest(@(q, r) null);`))
+	w.do(&Boot{})
+	for i := range 3 * sweepAt {
+		w.do(&Request{uint64(i), &tandem.Request{Method: "GET"}})
+		w.now = w.now.Add(3 * tandem.AnswerWait / sweepAt)
+	}
+	if n := len(w.m.requests); n > sweepAt {
+		t.Errorf("%d requests are kept", n)
+	}
+}
+
+// TestMemoryFullOfEvent: an event that does not fit the memory ends the
+// incarnation, not the host.
+func TestMemoryFullOfEvent(t *testing.T) {
+	big := []byte(`[` + strings.Repeat(`{},`, 60000) + `0]`)
+	for name, ev := range map[string]Event{
+		"message": &DeviceMessage{tandem.Message{Name: "x", Data: big}},
+		"request": &Request{1, &tandem.Request{Method: "POST", Body: make([]byte, tandem.RequestBodySize)}},
+		"fetched": &Fetched{1, &tandem.Response{Status: 200, Body: make([]byte, tandem.FetchBodySize)}},
+	} {
+		cfg := mustCompile(t, `device.on("x", @(d) server.log(d.len())); http.onrequest(@(q, r) r.send(200, "")); http.get("http://x").sendasync(@(r) server.log("no"));`)
+		cfg.Memory = 128 << 10
+		w := newWorld(cfg)
+		w.do(&Boot{})
+		w.do(ev)
+		if out := w.out.String(); !w.m.Dead() || !strings.Contains(out, "restart out_of_memory") {
+			t.Errorf("%s: dead is %v\n%s", name, w.m.Dead(), out)
+		}
+	}
+}
+
+// TestGarbageDoesNotFillMemory: many large events, each of which fits.
+func TestGarbageDoesNotFillMemory(t *testing.T) {
+	w := newWorld(mustCompile(t, `http.onrequest(@(q, r) r.send(200, q.body.len().tostring())); device.on("x", @(d) null);`))
+	w.do(&Boot{})
+	list := []byte(`[` + strings.Repeat(`1,`, 30000) + `0]`)
+	for i := range 50 {
+		w.do(&Request{uint64(i), &tandem.Request{Method: "POST", Body: make([]byte, tandem.RequestBodySize)}})
+		w.do(&DeviceMessage{tandem.Message{Name: "x", Data: list}})
+		w.advance(time.Second)
+	}
+	if w.m.Dead() {
+		t.Fatal(w.out.String())
+	}
+	if n := strings.Count(w.out.String(), `"524288"`); n != 50 {
+		t.Errorf("%d answers", n)
+	}
+	if n := w.m.Memory(); n > 8<<20 {
+		t.Errorf("%d bytes of memory", n)
+	}
+}

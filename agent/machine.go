@@ -1,0 +1,257 @@
+// Package agent is an agent as a value: a pure machine over a Squirrel VM,
+// with the agent's half of the imp API.
+//
+// New makes the machine of one incarnation. Step takes one event and returns
+// what the agent wants done; it never waits, and knows no clock but the now it
+// is given. A program that must wait (server.save, sendsync, imp.sleep) is
+// suspended inside its VM: the machine is Busy, and takes only the events that
+// Takes says until the one has come that it waits for. Snapshot writes all the
+// machine is, also while it is busy, and Restore goes on from there, on
+// whichever host.
+//
+// The host owns everything that takes time: it delivers events one at a time
+// and in order, carries out effects, calls Step with an Alarm when Alarm's time
+// has come, and ends the incarnation on a Restart.
+//
+// What the API looks like to programs is in the API tables of this package
+// (API) and of package imp (imp.Shared).
+package agent
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/squirrel"
+	"github.com/tandem-iot/tandem/squirrel/compile"
+)
+
+// Config is what an incarnation starts with.
+type Config struct {
+	Program     *compile.Program // from imp.Compile
+	Agent       tandem.AgentID
+	Device      tandem.DeviceID
+	URL         string // what http.agenturl() gives
+	Incarnation uint64
+	Start       tandem.Reason
+	Connected   bool          // whether the device has a link
+	Address     string        // its IP address, "" when it was never seen
+	Saved       []byte        // the saved table in the compact encoding, nil when there is none
+	Mark        tandem.Mark   // of the newest device message that is part of Saved
+	Memory      int           // bytes the program may have alive; 0 is tandem.AgentMemory
+	Budget      time.Duration // VM time per event; 0 is tandem.EventBudget
+	Version     string        // what imp.getsoftwareversion() gives
+}
+
+// Machine is one incarnation of an agent. It is not safe for concurrent use.
+type Machine struct {
+	core    imp.Core
+	cfg     Config
+	effects []Effect
+	volume  int // bytes of data that the effects hold
+	lines   int // log lines among the effects
+	dead    bool
+
+	connected bool
+	announce  bool // the program has not heard yet that the device is connected since before the start
+	address   string
+
+	saved  []byte // what server.load returns
+	mark   tandem.Mark
+	saving []byte // while the program waits for Saved
+
+	stopping tandem.Reason // why the host wants the agent to end
+
+	requests    map[uint32]openRequest // by the number in the httpresponse
+	lastRequest uint32                 // the newest such number
+	fetches     map[uint32]fetch       // by id
+	syncID      uint32                 // of the request that sendsync waits for
+	credits     float64                // for outgoing requests
+	refilled    time.Time              // when credits was true
+}
+
+// What a suspended program can wait for, beside imp.Sleeping and imp.Ending.
+const (
+	waitSave = imp.FirstWait + iota
+	waitFetch
+)
+
+// nativeCost is the fuel of natives that do more than a few instructions'
+// work, beside that of their data.
+const nativeCost = 30
+
+// library is what programs see. All machines share it.
+var library = sync.OnceValue(func() *squirrel.Library {
+	return imp.Library("agent", tandem.AgentSide, imp.Shared, API)
+})
+
+// New returns the machine of a new incarnation. Its first event is a Boot.
+func New(cfg Config, now time.Time) *Machine {
+	m := &Machine{
+		cfg: cfg, connected: cfg.Connected, announce: cfg.Connected, address: cfg.Address,
+		saved: cfg.Saved, mark: cfg.Mark,
+		requests: map[uint32]openRequest{}, fetches: map[uint32]fetch{},
+		credits: maxCredits, refilled: now,
+	}
+	m.core.Start(m.coreConfig(), now)
+	m.core.SetParam("deviceid", m.core.VM.NewString(string(cfg.Device)))
+	return m
+}
+
+func (m *Machine) coreConfig() imp.Config {
+	memory := m.cfg.Memory
+	if memory <= 0 {
+		memory = tandem.AgentMemory
+	}
+	return imp.Config{
+		Side: tandem.AgentSide, Library: library(), Program: m.cfg.Program, Memory: memory, Budget: m.cfg.Budget,
+		Version: m.cfg.Version, Environment: imp.EnvironmentAgent, Incarnation: m.cfg.Incarnation, Log: m.log, Owner: m,
+	}
+}
+
+// machineOf returns the machine whose program makes the call.
+func machineOf(call *squirrel.Call) *Machine { return imp.CoreOf(call).Owner().(*Machine) }
+
+// Busy reports whether an event is not complete: the program waits in the
+// middle of it.
+func (m *Machine) Busy() bool { return m.core.Busy() }
+
+// Dead reports whether the incarnation has ended.
+func (m *Machine) Dead() bool { return m.dead }
+
+// Alarm returns when the machine wants to run of its own accord: by a Woken
+// when it is Busy, else by an Alarm.
+func (m *Machine) Alarm() (time.Time, bool) {
+	if m.dead {
+		return time.Time{}, false
+	}
+	return m.core.Alarm()
+}
+
+// Memory returns the bytes of Go memory that the machine's arena takes.
+func (m *Machine) Memory() int { return m.core.VM.Footprint() }
+
+// Takes reports whether Step takes ev now. While the machine is not busy it
+// takes everything.
+func (m *Machine) Takes(ev Event) bool {
+	switch ev := ev.(type) {
+	case *Woken:
+		return true
+	case *Saved:
+		return !m.Busy() || m.core.Waiting() == waitSave
+	case *Fetched:
+		return !m.Busy() || m.core.Waiting() == waitFetch && ev.ID == uint64(m.syncID)
+	}
+	return !m.Busy()
+}
+
+// Step takes one event and returns what the program caused by it. The next
+// Step reuses the slice, but not what is in it. A dead machine does nothing.
+func (m *Machine) Step(now time.Time, ev Event) []Effect {
+	clear(m.effects)
+	m.effects, m.volume, m.lines = m.effects[:0], 0, 0
+	if m.dead {
+		return nil
+	}
+	if !m.Takes(ev) {
+		panic(fmt.Sprintf("agent: %T while the machine is busy", ev))
+	}
+	m.core.Now = now
+	for o := m.take(ev); ; o = m.announced() {
+		switch {
+		case o.Over():
+			m.end(o.Reason())
+		case m.core.Waiting() == imp.Ending:
+			m.core.Abort()
+			m.end(m.endReason())
+		case o == imp.Done && m.announce && m.core.HasHandler(handlerConnect):
+			continue
+		}
+		return m.effects
+	}
+}
+
+// take runs the program for one event.
+func (m *Machine) take(ev Event) (o imp.Outcome) {
+	defer m.core.Guard(&o)
+	switch ev := ev.(type) {
+	case *Boot:
+		return m.core.Boot()
+	case *DeviceMessage:
+		return m.message(&ev.Message)
+	case *DeviceConnected:
+		return m.deviceConnected(ev.Address)
+	case *DeviceDisconnected:
+		return m.deviceDisconnected()
+	case *PeerStarted:
+		return m.core.PeerStarted(ev.Reason, ev.Incarnation)
+	case *Request:
+		return m.request(ev)
+	case *Alarm:
+		return m.core.Fire()
+	case *Fetched:
+		return m.fetched(ev)
+	case *FetchedPart:
+		return m.fetchedPart(ev)
+	case *Saved:
+		return m.savedTable(ev.Err)
+	case *Woken:
+		return m.core.Wake()
+	case *Shutdown:
+		return m.shutdown(ev.Reason)
+	}
+	panic(fmt.Sprintf("agent: %T is no event", ev))
+}
+
+// end is the end of the incarnation.
+func (m *Machine) end(reason tandem.Reason) {
+	m.dead = true
+	m.effects = append(m.effects, &Restart{Reason: reason})
+}
+
+// endReason is why a program ends that has called server.restart.
+func (m *Machine) endReason() tandem.Reason {
+	if m.stopping != tandem.ReasonNone {
+		return m.stopping
+	}
+	return tandem.ReasonRestart
+}
+
+// maxVolume bounds the data that one Step's effects hold, which is outside of
+// the program's memory.
+const maxVolume = 8 << 20
+
+const noRoom = "too much data in one event; go on in another, with imp.wakeup"
+
+// room takes n bytes of what one Step's effects may hold.
+func (m *Machine) room(n int) bool {
+	const perEffect = 100
+	if m.volume+n+perEffect > maxVolume {
+		return false
+	}
+	m.volume += n + perEffect
+	return true
+}
+
+// log is where lines of the program go. Of one event the log takes as many as
+// it would in a burst; a line that is too long is cut to where the log cuts
+// it, and says so.
+func (m *Machine) log(isError bool, msg string) {
+	t := tandem.LogAgent
+	if isError {
+		t = tandem.LogAgentError
+	}
+	switch m.lines++; {
+	case m.lines == tandem.LogBurst:
+		t, msg = tandem.LogAgentError, fmt.Sprintf("one event wrote more than %d lines; the others are dropped", tandem.LogBurst)
+	case m.lines > tandem.LogBurst:
+		return
+	}
+	if len(msg) > tandem.LogLineSize {
+		msg = strings.Clone(msg[:tandem.LogLineSize+1])
+	}
+	m.effects = append(m.effects, &Log{t, msg})
+}

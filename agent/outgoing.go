@@ -1,0 +1,310 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/squirrel"
+)
+
+const requestClass = "httprequest"
+
+// An httprequest's payload is an array.
+const (
+	requestVerb = iota
+	requestURL
+	requestHeaders
+	requestBody
+	requestValidate // whether to verify the server's certificate
+	requestSent     // whether it was sent or cancelled
+	requestFetch    // the number of the fetch, or null
+	requestTimer    // that of the timer which answers for the limit, or null
+	requestFields
+)
+
+// fetch is an outgoing request that has not ended. What it calls is kept
+// under its id: an array of the callbacks done and stream.
+type fetch struct {
+	ID   uint32 `cbor:"1,keyasint"`
+	Sync bool   `cbor:"2,keyasint,omitempty"` // sendsync waits for it
+}
+
+// Limits of outgoing requests.
+const (
+	maxCredits       = 40
+	creditsPerSecond = 2
+	fetchTimeout     = 600 * time.Second
+	noTimeout        = -1 // NO_TIMEOUT
+)
+
+// newRequest makes an httprequest. Arguments from number first are headers
+// and body.
+func newRequest(call *squirrel.Call, verb string, url squirrel.Value, first int) (squirrel.Value, error) {
+	call.Charge(nativeCost)
+	vm := call.VM()
+	body := call.Arg(first + 1)
+	if !body.IsNull() && !imp.IsData(vm, body) {
+		return call.Errorf("the body of a request is a string or a blob; use http.jsonencode for other values")
+	}
+	p := vm.NewArray()
+	for i := range requestFields {
+		x := squirrel.Null
+		switch i {
+		case requestVerb:
+			x = vm.NewString(verb)
+		case requestURL:
+			x = url
+		case requestHeaders:
+			x = call.Arg(first)
+		case requestBody:
+			x = body
+		case requestValidate, requestSent:
+			x = squirrel.Bool(false)
+		}
+		vm.Append(p, x)
+	}
+	return vm.NewNative(requestClass, p), nil
+}
+
+// requestNative is http.get and its kind.
+func requestNative(verb string) squirrel.NativeFunc {
+	return func(call *squirrel.Call) (squirrel.Value, error) { return newRequest(call, verb, call.Arg(1), 2) }
+}
+
+func httpRequest(call *squirrel.Call) (squirrel.Value, error) {
+	return newRequest(call, strings.ToUpper(call.Str(1)), call.Arg(2), 3)
+}
+
+// thisRequest returns the payload of the httprequest that a method is called
+// on.
+func thisRequest(call *squirrel.Call) (payload squirrel.Value, ok bool) {
+	if !call.VM().IsNative(call.This(), requestClass) {
+		return squirrel.Null, false
+	}
+	return call.VM().Payload(call.This()), true
+}
+
+func notARequest(call *squirrel.Call) (squirrel.Value, error) {
+	return call.Errorf("this is not an httprequest")
+}
+
+// toFetch returns what an httprequest asks for. The error is for the program.
+func (m *Machine) toFetch(payload squirrel.Value) (*tandem.Fetch, error) {
+	vm := m.core.VM
+	if vm.Index(payload, requestSent).AsBool() {
+		return nil, fmt.Errorf("a request can be sent only once; make a new one")
+	}
+	f := &tandem.Fetch{
+		Method:   vm.Text(vm.Index(payload, requestVerb)),
+		URL:      vm.Text(vm.Index(payload, requestURL)),
+		Body:     slices.Clone(vm.Bytes(vm.Index(payload, requestBody))),
+		Timeout:  fetchTimeout,
+		Validate: vm.Index(payload, requestValidate).AsBool(),
+	}
+	if len(f.Body) > tandem.FetchBodySize {
+		return nil, fmt.Errorf("the body of a request has %d bytes, more than %d", len(f.Body), tandem.FetchBodySize)
+	}
+	if !m.room(len(f.Body)) {
+		return nil, errors.New(noRoom)
+	}
+	headers := vm.Index(payload, requestHeaders)
+	for i, key, x, ok := vm.Next(headers, 0); ok; i, key, x, ok = vm.Next(headers, i) {
+		values := []squirrel.Value{x}
+		if x.IsArray() {
+			values = values[:0]
+			for j := range vm.Len(x) {
+				values = append(values, vm.Index(x, j))
+			}
+		}
+		for _, x := range values {
+			h := tandem.Header{Name: textOf(vm, key), Value: textOf(vm, x)}
+			if !validHeader(h.Name, h.Value) {
+				return nil, fmt.Errorf("'%s' cannot be a header", h.Name)
+			}
+			f.Headers = append(f.Headers, h)
+		}
+	}
+	return f, nil
+}
+
+// spend takes a credit for an outgoing request. When there is none it returns
+// the seconds until there is.
+func (m *Machine) spend() (wait float64, ok bool) {
+	m.credits = min(maxCredits, m.credits+max(0, m.core.Now.Sub(m.refilled).Seconds())*creditsPerSecond)
+	m.refilled = m.core.Now
+	switch {
+	case m.credits < 1:
+		return (1 - m.credits) / creditsPerSecond, false
+	case len(m.fetches) >= tandem.FetchesInFlight:
+		return 1.0 / creditsPerSecond, false
+	}
+	m.credits--
+	return 0, true
+}
+
+// limited is the response to a request beyond the limit.
+func limited(vm *squirrel.VM, wait float64) squirrel.Value {
+	return responseTable(vm, &tandem.Response{Status: 429, Headers: []tandem.Header{
+		{Name: "x-agent-rate-limited", Value: "1"},
+		{Name: "retry-after", Value: strconv.FormatFloat(wait, 'f', -1, 32)},
+	}})
+}
+
+// responseTable makes what a program gets of a response.
+func responseTable(vm *squirrel.VM, r *tandem.Response) squirrel.Value {
+	t, headers, raw := vm.NewTable(), vm.NewTable(), vm.NewArray()
+	for _, h := range r.Headers {
+		key, value := lowerString(vm, h.Name), vm.NewString(h.Value)
+		if old, ok := vm.Get(headers, key); ok {
+			value = vm.NewString(vm.Text(old) + ", " + h.Value)
+		}
+		vm.Set(headers, key, value)
+		vm.Append(raw, vm.NewString(h.Name+": "+h.Value))
+	}
+	vm.SetField(t, "statuscode", squirrel.Int(int32(r.Status)))
+	vm.SetField(t, "headers", headers)
+	vm.SetField(t, "rawheaders", raw)
+	vm.SetField(t, "body", vm.NewStringBytes(r.Body))
+	return t
+}
+
+func sendAsync(call *squirrel.Call) (squirrel.Value, error) {
+	m, vm := machineOf(call), call.VM()
+	payload, ok := thisRequest(call)
+	if !ok {
+		return notARequest(call)
+	}
+	f, err := m.toFetch(payload)
+	if err != nil {
+		return call.Errorf("httprequest.sendasync: %v", err)
+	}
+	done, stream := call.Arg(1), call.Arg(2)
+	f.Stream = !stream.IsNull()
+	if x := call.Arg(3); !x.IsNull() {
+		f.Timeout = 0
+		if s := x.AsFloat(); s != noTimeout {
+			if !(s > 0 && s <= 1e6) {
+				return call.Errorf("httprequest.sendasync: the timeout is a number of seconds above 0, or NO_TIMEOUT")
+			}
+			f.Timeout = time.Duration(float64(s) * float64(time.Second))
+		}
+	}
+	if wait, ok := m.spend(); ok {
+		both := vm.NewArray()
+		vm.Append(both, done)
+		vm.Append(both, stream)
+		id := m.start(f, fetch{ID: m.core.Keep(both)})
+		vm.SetIndex(payload, requestFetch, squirrel.Int(int32(id)))
+	} else if id, ok := m.core.After(0, "", done, limited(vm, wait)); ok {
+		vm.SetIndex(payload, requestTimer, squirrel.Int(int32(id)))
+	} else {
+		return call.Errorf("httprequest.sendasync: too many requests and timers are pending")
+	}
+	vm.SetIndex(payload, requestSent, squirrel.Bool(true))
+	return squirrel.Null, nil
+}
+
+// start starts an outgoing request.
+func (m *Machine) start(what *tandem.Fetch, f fetch) (id uint32) {
+	m.fetches[f.ID] = f
+	m.effects = append(m.effects, &Fetch{ID: uint64(f.ID), Fetch: what})
+	return f.ID
+}
+
+func sendSync(call *squirrel.Call) (squirrel.Value, error) {
+	m, vm := machineOf(call), call.VM()
+	payload, ok := thisRequest(call)
+	if !ok {
+		return notARequest(call)
+	}
+	f, err := m.toFetch(payload)
+	if err != nil {
+		return call.Errorf("httprequest.sendsync: %v", err)
+	}
+	vm.SetIndex(payload, requestSent, squirrel.Bool(true))
+	wait, ok := m.spend()
+	if !ok {
+		return limited(vm, wait), nil
+	}
+	m.syncID = m.start(f, fetch{ID: m.core.NewID(), Sync: true})
+	return m.core.Suspend(call, waitFetch)
+}
+
+func cancelRequest(call *squirrel.Call) (squirrel.Value, error) {
+	m, vm := machineOf(call), call.VM()
+	payload, ok := thisRequest(call)
+	if !ok {
+		return notARequest(call)
+	}
+	vm.SetIndex(payload, requestSent, squirrel.Bool(true)) // or will never be
+	if timer := vm.Index(payload, requestTimer); !timer.IsNull() {
+		m.core.CancelTimer(uint32(timer.AsInt()))
+		vm.SetIndex(payload, requestTimer, squirrel.Null)
+	}
+	if x := vm.Index(payload, requestFetch); !x.IsNull() {
+		id := uint32(x.AsInt())
+		vm.SetIndex(payload, requestFetch, squirrel.Null)
+		if _, pending := m.fetches[id]; pending {
+			delete(m.fetches, id)
+			m.core.Drop(id)
+			m.effects = append(m.effects, &Cancel{ID: uint64(id)})
+		}
+	}
+	return squirrel.Null, nil
+}
+
+// Values of httprequest.setvalidation.
+const (
+	validateNone   = 0
+	validateSystem = 1
+)
+
+func setValidation(call *squirrel.Call) (squirrel.Value, error) {
+	payload, ok := thisRequest(call)
+	if !ok {
+		return notARequest(call)
+	}
+	option := call.Int(1)
+	if option != validateNone && option != validateSystem {
+		return call.Errorf("httprequest.setvalidation: use VALIDATE_NONE or VALIDATE_USING_SYSTEM_CA_CERTS")
+	}
+	call.VM().SetIndex(payload, requestValidate, squirrel.Bool(option == validateSystem))
+	return squirrel.Null, nil
+}
+
+// fetched ends an outgoing request.
+func (m *Machine) fetched(ev *Fetched) imp.Outcome {
+	id := uint32(ev.ID)
+	f, ok := m.fetches[id]
+	if !ok {
+		return imp.Done // cancelled
+	}
+	delete(m.fetches, id)
+	const perHeader = 64 // words of strings and slots
+	m.core.Reserve(len(ev.Response.Body) + perHeader*len(ev.Response.Headers))
+	if f.Sync {
+		return m.core.Resume(responseTable(m.core.VM, ev.Response))
+	}
+	done := m.core.VM.Index(m.core.Kept(id), 0)
+	m.core.Drop(id)
+	return m.core.Call(done, responseTable(m.core.VM, ev.Response))
+}
+
+// fetchedPart hands on a piece of a body.
+func (m *Machine) fetchedPart(ev *FetchedPart) imp.Outcome {
+	if _, ok := m.fetches[uint32(ev.ID)]; !ok {
+		return imp.Done
+	}
+	m.core.Reserve(len(ev.Data))
+	stream := m.core.VM.Index(m.core.Kept(uint32(ev.ID)), 1)
+	if stream.IsNull() {
+		return imp.Done
+	}
+	return m.core.Call(stream, m.core.VM.NewStringBytes(ev.Data))
+}

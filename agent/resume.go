@@ -1,0 +1,25 @@
+package agent
+
+import (
+	"maps"
+	"slices"
+)
+
+// What a host must know of a machine that it has restored, because the ends of
+// what the machine waits for were lost with the host that it ran on before.
+
+// Fetching returns the ids of the outgoing requests that have not ended, in
+// the order in which they were made.
+func (m *Machine) Fetching() []uint64 {
+	ids := make([]uint64, 0, len(m.fetches))
+	for _, id := range slices.Sorted(maps.Keys(m.fetches)) {
+		ids = append(ids, uint64(id))
+	}
+	return ids
+}
+
+// Saving reports whether the program waits for Saved.
+func (m *Machine) Saving() bool { return m.core.Waiting() == waitSave }
+
+// Connected reports whether the program believes its device connected.
+func (m *Machine) Connected() bool { return m.connected }

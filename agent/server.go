@@ -1,0 +1,138 @@
+package agent
+
+import (
+	"fmt"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/squirrel"
+)
+
+const handlerShutdown = "server.onshutdown"
+
+// What server.onshutdown's callback gets: numbers of the device's API.
+const (
+	shutdownNewSquirrel = 1
+	shutdownNewFirmware = 2
+	shutdownOther       = 3
+)
+
+// Formats of server.save.
+const (
+	saveJSON   = 1
+	saveBinary = 2
+)
+
+// shutdown asks the program to end, or ends it when it does not care.
+func (m *Machine) shutdown(reason tandem.Reason) imp.Outcome {
+	asked := m.stopping != tandem.ReasonNone
+	m.stopping = reason
+	fn := m.core.Handler(handlerShutdown)
+	if fn.IsNull() || asked {
+		m.end(reason)
+		return imp.Done
+	}
+	code := shutdownOther
+	switch reason {
+	case tandem.ReasonReload:
+		code = shutdownNewSquirrel
+	case tandem.ReasonBytecode:
+		code = shutdownNewFirmware
+	}
+	return m.core.Call(fn, squirrel.Int(int32(code)))
+}
+
+// savedTable ends server.save.
+func (m *Machine) savedTable(err error) imp.Outcome {
+	if m.core.Waiting() != waitSave {
+		return imp.Done // of a run before: nobody waits for it
+	}
+	table := m.saving
+	m.saving = nil
+	if err != nil {
+		m.log(true, fmt.Sprintf("server.save: %v", err))
+		return m.core.Resume(squirrel.Int(imp.SendTimeout))
+	}
+	m.saved = table
+	return m.core.Resume(squirrel.Int(0))
+}
+
+func serverLog(isError bool) squirrel.NativeFunc {
+	return func(call *squirrel.Call) (squirrel.Value, error) {
+		x := call.Arg(1)
+		msg := call.VM().ToString(x)
+		if x.Type() == squirrel.TypeString || call.VM().IsBlob(x) {
+			msg = imp.LogText(call.Bytes(1))
+		}
+		call.Charge(nativeCost + len(msg)/8)
+		machineOf(call).log(isError, msg)
+		return squirrel.Int(0), nil
+	}
+}
+
+func serverSave(call *squirrel.Call) (squirrel.Value, error) {
+	m := machineOf(call)
+	if call.Arg(1).Type() != squirrel.TypeTable {
+		return call.Errorf("server.save: only a table can be saved, not a value of type %s", call.Arg(1).Type())
+	}
+	purpose := imp.ForSaveJSON
+	if format := call.Arg(2); !format.IsNull() {
+		switch format.AsInt() {
+		case saveJSON:
+		case saveBinary:
+			purpose = imp.ForMessage
+		default:
+			return call.Errorf("server.save: the format is 1 (JSON) or 2 (binary)")
+		}
+	}
+	table, dropped := imp.EncodeMost(nil, call.VM(), call.Arg(1), purpose)
+	if table == nil {
+		return call.Errorf("server.save: %s", dropped[0])
+	}
+	call.Charge(nativeCost + len(table))
+	if len(dropped) > 0 {
+		for _, d := range dropped {
+			m.log(true, "server.save: "+d)
+		}
+		for _, line := range imp.TraceLines(call.VM().Stack()) {
+			m.log(true, line)
+		}
+	}
+	if n := savedSize(table, purpose); n > tandem.SavedTableSize {
+		return call.Errorf("server.save: the table has %d bytes, more than %d KB", n, tandem.SavedTableSize>>10)
+	}
+	m.saving = table
+	m.effects = append(m.effects, &Save{Table: table, Mark: m.mark})
+	return m.core.Suspend(call, waitSave)
+}
+
+// savedSize returns the size of a table in the format it is saved in, as far
+// as it matters for the limit.
+func savedSize(table []byte, p imp.Purpose) int {
+	const growth = 6 // the most that JSON is larger
+	if p == imp.ForMessage || len(table)*growth <= tandem.SavedTableSize {
+		return len(table)
+	}
+	text, err := imp.TranscodeJSON(table)
+	if err != nil {
+		panic(err) // we have just made it
+	}
+	return len(text)
+}
+
+func serverLoad(call *squirrel.Call) (squirrel.Value, error) {
+	m := machineOf(call)
+	if m.saved == nil {
+		return call.VM().NewTable(), nil
+	}
+	call.Charge(nativeCost + len(m.saved))
+	t, err := imp.Decode(call.VM(), m.saved)
+	if err != nil {
+		return call.Errorf("server.load: %v", err)
+	}
+	return t, nil
+}
+
+func serverRestart(call *squirrel.Call) (squirrel.Value, error) {
+	return imp.CoreOf(call).Suspend(call, imp.Ending)
+}

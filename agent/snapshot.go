@@ -1,0 +1,87 @@
+package agent
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"github.com/tandem-iot/tandem"
+)
+
+// state is what a Machine has beside its Core. Lists are sorted, so that the
+// same machine gives the same bytes.
+type state struct {
+	Agent       tandem.AgentID  `cbor:"1,keyasint"`
+	Device      tandem.DeviceID `cbor:"2,keyasint"`
+	Connected   bool            `cbor:"3,keyasint,omitempty"`
+	Announce    bool            `cbor:"4,keyasint,omitempty"`
+	Address     string          `cbor:"5,keyasint,omitempty"`
+	Saved       []byte          `cbor:"6,keyasint,omitempty"`
+	Mark        tandem.Mark     `cbor:"7,keyasint"`
+	Saving      []byte          `cbor:"8,keyasint,omitempty"`
+	Stopping    tandem.Reason   `cbor:"9,keyasint,omitempty"`
+	Requests    []numbered      `cbor:"10,keyasint,omitempty"`
+	LastRequest uint32          `cbor:"11,keyasint,omitempty"`
+	Fetches     []fetch         `cbor:"12,keyasint,omitempty"`
+	SyncID      uint32          `cbor:"13,keyasint,omitempty"`
+	Credits     float64         `cbor:"14,keyasint"`
+	Refilled    int64           `cbor:"15,keyasint"` // nanoseconds since 1970
+	Dead        bool            `cbor:"16,keyasint,omitempty"`
+	Start       tandem.Reason   `cbor:"17,keyasint,omitempty"`
+}
+
+// numbered is an open request with its number.
+type numbered struct {
+	Number  uint32      `cbor:"1,keyasint"`
+	Request openRequest `cbor:"2,keyasint"`
+}
+
+// Snapshot returns all the machine is. It may be taken between events and
+// while the machine is busy; the machine goes on as if nothing had happened.
+func (m *Machine) Snapshot() ([]byte, error) {
+	s := state{
+		Agent: m.cfg.Agent, Device: m.cfg.Device, Connected: m.connected, Announce: m.announce, Address: m.address,
+		Saved: m.saved, Mark: m.mark, Saving: m.saving, Stopping: m.stopping, LastRequest: m.lastRequest,
+		SyncID: m.syncID, Credits: m.credits, Refilled: m.refilled.UnixNano(), Dead: m.dead, Start: m.cfg.Start,
+	}
+	for number, r := range m.requests {
+		s.Requests = append(s.Requests, numbered{number, r})
+	}
+	slices.SortFunc(s.Requests, func(a, b numbered) int { return cmp.Compare(a.Number, b.Number) })
+	s.Fetches = slices.SortedFunc(maps.Values(m.fetches), func(a, b fetch) int { return cmp.Compare(a.ID, b.ID) })
+	data, err := cbor.Marshal(s)
+	if err != nil {
+		return nil, fmt.Errorf("snapshot of agent %s: %w", m.cfg.Agent, err)
+	}
+	return m.core.Snapshot(data)
+}
+
+// Restore returns the machine of a snapshot. Of cfg, the Program, which must
+// be the snapshot's, URL, Memory, Budget and Version are used.
+func Restore(cfg Config, data []byte, now time.Time) (*Machine, error) {
+	m := &Machine{cfg: cfg, requests: map[uint32]openRequest{}, fetches: map[uint32]fetch{}}
+	own, err := m.core.Restore(m.coreConfig(), data, now)
+	if err != nil {
+		return nil, err
+	}
+	var s state
+	if err := cbor.Unmarshal(own, &s); err != nil {
+		return nil, fmt.Errorf("restore an agent: %w", err)
+	}
+	m.cfg.Agent, m.cfg.Device, m.cfg.Start, m.cfg.Incarnation = s.Agent, s.Device, s.Start, m.core.Incarnation()
+	m.connected, m.announce, m.address = s.Connected, s.Announce, s.Address
+	m.saved, m.mark, m.saving, m.stopping = s.Saved, s.Mark, s.Saving, s.Stopping
+	m.lastRequest, m.syncID, m.dead = s.LastRequest, s.SyncID, s.Dead
+	m.credits, m.refilled = s.Credits, time.Unix(0, s.Refilled)
+	for _, n := range s.Requests {
+		m.requests[n.Number] = n.Request
+	}
+	for _, f := range s.Fetches {
+		m.fetches[f.ID] = f
+	}
+	return m, nil
+}

@@ -1,0 +1,152 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/imp"
+)
+
+var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func mustCompile(t testing.TB, src string) Config {
+	t.Helper()
+	prog, err := imp.Compile(tandem.AgentSide, []byte(src), imp.Environment{"PRODUCT_NAME": "Lamp"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Config{
+		Program: prog, Agent: "abcdefghijkl", Device: "0123456789abcdef",
+		URL: "https://agent.example.com/abcdefghijkl", Incarnation: 3, Version: "tandem test",
+	}
+}
+
+// world is a machine with a clock, and with what its host would keep.
+type world struct {
+	m       *Machine
+	cfg     Config
+	now     time.Time
+	waiting []Event // come while the machine was busy
+	out     strings.Builder
+}
+
+func newWorld(cfg Config) *world {
+	w := &world{cfg: cfg, now: epoch}
+	w.m = New(cfg, w.now)
+	return w
+}
+
+// do delivers an event, now or when the machine takes it, and writes down
+// what comes of it.
+func (w *world) do(ev Event) {
+	if !w.m.Dead() && !w.m.Takes(ev) {
+		w.waiting = append(w.waiting, ev)
+		return
+	}
+	w.show(w.m.Step(w.now, ev))
+	for len(w.waiting) > 0 && !w.m.Busy() {
+		next := w.waiting[0]
+		w.waiting = w.waiting[1:]
+		w.show(w.m.Step(w.now, next))
+	}
+}
+
+// advance lets time pass, alarms included.
+func (w *world) advance(d time.Duration) {
+	end := w.now.Add(d)
+	for {
+		at, ok := w.m.Alarm()
+		if !ok || at.After(end) {
+			break
+		}
+		if at.After(w.now) {
+			w.now = at
+		}
+		if w.m.Busy() {
+			w.do(&Woken{})
+		} else {
+			w.do(&Alarm{})
+		}
+	}
+	w.now = end
+}
+
+// move replaces the machine by one restored from its snapshot.
+func (w *world) move() error {
+	data, err := w.m.Snapshot()
+	if err != nil {
+		return err
+	}
+	m, err := Restore(Config{Program: w.cfg.Program, URL: w.cfg.URL, Memory: w.cfg.Memory, Budget: w.cfg.Budget, Version: w.cfg.Version}, data, w.now)
+	if err != nil {
+		return err
+	}
+	again, err := m.Snapshot()
+	if err != nil {
+		return err
+	}
+	if string(again) != string(data) {
+		return errors.New("the snapshot of the restored machine differs")
+	}
+	w.m = m
+	return nil
+}
+
+func (w *world) show(effects []Effect) {
+	for _, e := range effects {
+		switch e := e.(type) {
+		case *Log:
+			fmt.Fprintf(&w.out, "%s: %s\n", e.Type, e.Msg)
+		case *Send:
+			fmt.Fprintf(&w.out, "send %s %s\n", e.Message.Name, toJSON(e.Message.Data))
+		case *Answer:
+			fmt.Fprintf(&w.out, "answer %d: %d%s %q\n", e.ID, e.Response.Status, showHeaders(e.Response.Headers), e.Response.Body)
+		case *Fetch:
+			fmt.Fprintf(&w.out, "fetch %d: %s %s%s %q timeout=%v", e.ID, e.Fetch.Method, e.Fetch.URL, showHeaders(e.Fetch.Headers), e.Fetch.Body, e.Fetch.Timeout)
+			if e.Fetch.Validate {
+				w.out.WriteString(" validate")
+			}
+			if e.Fetch.Stream {
+				w.out.WriteString(" stream")
+			}
+			w.out.WriteString("\n")
+		case *Cancel:
+			fmt.Fprintf(&w.out, "cancel %d\n", e.ID)
+		case *Save:
+			fmt.Fprintf(&w.out, "save %s mark=%d:%d\n", toJSON(e.Table), e.Mark.Boot, e.Mark.Seq)
+		case *Restart:
+			fmt.Fprintf(&w.out, "restart %s\n", e.Reason)
+		}
+	}
+}
+
+func showHeaders(headers []tandem.Header) string {
+	s := ""
+	for _, h := range headers {
+		s += fmt.Sprintf(" [%s: %s]", h.Name, h.Value)
+	}
+	return s
+}
+
+func toJSON(compact []byte) string {
+	text, err := imp.TranscodeJSON(compact)
+	if err != nil {
+		return err.Error()
+	}
+	if len(text) > 90 {
+		return fmt.Sprintf("%s... (%d bytes)", text[:90], len(text))
+	}
+	return string(text)
+}
+
+func fromJSON(text string) []byte {
+	data, err := imp.FromJSON(nil, []byte(text))
+	if err != nil {
+		panic(err)
+	}
+	return data
+}

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/central"
+	"github.com/tandem-iot/tandem/server"
+	"github.com/tandem-iot/tandem/store"
+)
+
+// agentCode echoes, counts durably, and answers its device.
+const agentCode = `
+local saved = server.load();
+n <- "n" in saved ? saved.n : 0;
+http.onrequest(function(request, response) {
+    if (request.path == "/echo/") return response.send(200, request.body);
+    n++;
+    if (server.save({ n = n }) != 0) return response.send(500, "not saved");
+    response.send(200, n.tostring());
+});
+device.on("ping", function(data) { device.send("pong", data); });
+`
+
+// fleet is a node with many agents.
+type fleet struct {
+	dir     string
+	devices []store.Device
+	key     string // of all devices
+	process *process
+	access  central.Access
+}
+
+// prepare writes the data of a node that has never run an agent.
+func (p plan) prepare(ctx context.Context, dir string) (*fleet, error) {
+	f := &fleet{dir: dir, key: tandem.NewKey()}
+	s, err := store.Open(ctx, filepath.Join(dir, "tandem.db"))
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	ctx, stop := context.WithCancel(ctx)
+	ran := make(chan error, 1)
+	go func() { ran <- s.Run(ctx) }()
+	defer func() { stop(); <-ran }()
+	owner, err := s.AddAccount(ctx, store.Account{Username: "bench", Email: "bench@localhost"})
+	if err != nil {
+		return nil, err
+	}
+	product, err := s.AddProduct(ctx, store.Product{Owner: owner.ID, Creator: owner.ID, Name: "bench"})
+	if err != nil {
+		return nil, err
+	}
+	group, err := s.AddGroup(ctx, store.Group{Product: product.ID, Owner: owner.ID, Creator: owner.ID, Type: tandem.GroupDevelopment, Name: "bench"})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.Deploy(ctx, store.Deployment{Group: group.ID, Creator: owner.ID, AgentCode: agentCode}); err != nil {
+		return nil, err
+	}
+	list := make([]store.Device, max(p.agents, p.conns))
+	for i := range list {
+		list[i] = store.Device{Owner: owner.ID, Group: group.ID, KeyHash: store.Hash(f.key)}
+	}
+	f.devices, err = s.AddDevices(ctx, list)
+	return f, err
+}
+
+// start starts the node.
+func (f *fleet) start(ctx context.Context, binary string) (err error) {
+	f.process, err = start(ctx, binary, "up", "--data", f.dir, "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(f.dir, server.AccessFile)
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		if f.access, err = central.ReadAccess(file); err == nil {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			f.process.stop()
+			return fmt.Errorf("the node does not start: %w", err)
+		}
+		if err := pause(ctx, 20*time.Millisecond); err != nil {
+			f.process.stop()
+			return err
+		}
+	}
+}
+
+// http returns the first n agents as a target.
+func (f *fleet) http(name, path string, n int, check func([]byte) error) httpTarget {
+	t := httpTarget{name: name, addr: string(bytes.TrimPrefix([]byte(f.access.URL), []byte("http://"))), check: check}
+	for _, d := range f.devices[:n] {
+		t.paths = append(t.paths, "/"+string(d.Agent)+path)
+	}
+	return t
+}
+
+// mqtt returns the first n devices as a target.
+func (f *fleet) mqtt(name string, n int) mqttTarget {
+	t := mqttTarget{name: name, addr: f.access.MQTT}
+	for _, d := range f.devices[:n] {
+		id := string(d.ID)
+		t.pairs = append(t.pairs, mqttPair{login: login{id, id, f.key}, publish: "agent/ping", hear: "device/#"})
+	}
+	return t
+}
+
+// anything accepts every answer.
+func anything([]byte) error { return nil }
+
+// body is what is echoed: 64 bytes, and as JSON a string, so that the device's
+// echo can be compared too.
+func body() []byte {
+	b := bytes.Repeat([]byte("x"), 64)
+	b[0], b[63] = '"', '"'
+	return b
+}
+
+// cold asks agents that have never run, one after the other.
+func (p plan) cold(ctx context.Context, f *fleet, r *report) error {
+	s, err := f.http("cold agents", "/echo/", p.agents, equals(body())).once(ctx, 1, body())
+	if err != nil {
+		return err
+	}
+	r.add(
+		row{name: "cold_p50_ms", what: fmt.Sprintf("cold agent, event to first answer, p50 of %d", p.agents), unit: "ms", value: s.ms(50), peer: "workerd, published", peerValue: 1.7},
+		row{name: "cold_p99_ms", what: "cold agent, p99", unit: "ms", value: s.ms(99), peer: "workerd, published", peerValue: 3.7},
+	)
+	return nil
+}
+
+// idleAgents measures memory once the agents have become bytes, and how long
+// they take to answer again.
+func (p plan) idleAgents(ctx context.Context, f *fleet, r *report) error {
+	if err := pause(ctx, tandem.HibernateAfterIdle+2*time.Second); err != nil {
+		return err
+	}
+	full, ok := f.process.settled(ctx, 60*time.Second)
+	if !ok {
+		r.note("memory is not measured: this system has no /proc, or was interrupted")
+		return ctx.Err()
+	}
+	empty, err := p.emptyNode(ctx)
+	if err != nil {
+		return err
+	}
+	r.add(row{name: "idle_agent_kib", what: fmt.Sprintf("memory per idle agent at %d (node without agents subtracted)", p.agents), unit: "KiB",
+		value: (full - empty) / float64(p.agents) / 1024, peer: "workerd, published", peerValue: 231})
+	n := min(p.agents, 1000)
+	s, err := f.http("hibernated agents", "/echo/", n, equals(body())).once(ctx, 1, body())
+	if err != nil {
+		return err
+	}
+	r.add(row{name: "wake_p50_ms", what: "hibernated agent, event to answer, p50", unit: "ms", value: s.ms(50)})
+	return nil
+}
+
+// emptyNode returns the memory of a node that has no agents.
+func (p plan) emptyNode(ctx context.Context) (float64, error) {
+	dir, err := os.MkdirTemp("", "tandem-bench-empty")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(dir)
+	f := &fleet{dir: dir}
+	if err := f.start(ctx, p.tandem); err != nil {
+		return 0, err
+	}
+	defer f.process.stop()
+	size, _ := f.process.settled(ctx, 10*time.Second)
+	return size, nil
+}
+
+// idleConnections measures what a connected device costs that says nothing.
+func (p plan) idleConnections(ctx context.Context, f *fleet, r *report) error {
+	if p.conns <= 0 {
+		r.note("idle connections are not measured: too few file descriptors")
+		return nil
+	}
+	before, ok := f.process.settled(ctx, 20*time.Second)
+	if !ok {
+		return ctx.Err()
+	}
+	start := time.Now()
+	conns, err := f.mqtt("idle devices", p.conns).connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer hangUp(conns)
+	rate := float64(p.conns) / time.Since(start).Seconds()
+	// The agents have heard of their devices and must become bytes again.
+	if err := pause(ctx, tandem.HibernateAfterIdle+2*time.Second); err != nil {
+		return err
+	}
+	after, _ := f.process.settled(ctx, 60*time.Second)
+	r.add(
+		row{name: "idle_connection_kib", what: fmt.Sprintf("memory per idle device connection at %d", p.conns), unit: "KiB",
+			value: (after - before) / float64(p.conns) / 1024, peer: "mosquitto, published", peerValue: 1.72},
+		row{name: "connects_per_s", what: "connect and subscribe", unit: "/s", value: rate, peer: "mosquitto, published", peerValue: 12154},
+	)
+	return nil
+}

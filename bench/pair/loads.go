@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// runHTTP runs each target in turn, rounds times, and returns their medians.
+func (p plan) runHTTP(ctx context.Context, targets ...httpTarget) ([]sample, error) {
+	runs := make([][]sample, len(targets))
+	for range p.rounds {
+		for i, t := range targets {
+			s, err := t.load(ctx, p.inFlight, p.each, body())
+			if err != nil {
+				return nil, err
+			}
+			runs[i] = append(runs[i], s)
+		}
+	}
+	medians := make([]sample, len(targets))
+	for i := range runs {
+		medians[i] = median(runs[i])
+	}
+	return medians, nil
+}
+
+// http compares requests to agents with a plain server's.
+func (p plan) http(ctx context.Context, f *fleet, r *report) error {
+	peer, addr, err := startSelf(ctx, "http-peer")
+	if err != nil {
+		return err
+	}
+	defer peer.stop()
+	counters := make([]string, p.pairs)
+	for i := range counters {
+		counters[i] = fmt.Sprintf("/count/%d", i)
+	}
+	targets := []httpTarget{
+		{name: "net/http", addr: addr, paths: []string{"/echo/"}, check: equals(body())},
+		f.http("echo, one agent", "/echo/", 1, equals(body())),
+		f.http("echo, many agents", "/echo/", p.pairs, equals(body())),
+		{name: "net/http with a log", addr: addr, paths: counters, check: counts},
+		f.http("counter, one agent", "/count", 1, counts),
+		f.http("counter, many agents", "/count", p.pairs, counts),
+	}
+	s, err := p.runHTTP(ctx, targets...)
+	if err != nil {
+		return err
+	}
+	plain := s[0].perSecond()
+	for i, x := range []struct{ name, what string }{
+		{"echo_1_per_s", "HTTP echo of 64 bytes, 1 agent"},
+		{"echo_many_per_s", fmt.Sprintf("HTTP echo of 64 bytes, %d agents", p.pairs)},
+	} {
+		r.add(row{name: x.name, what: x.what, unit: "/s", value: s[i+1].perSecond(), peer: "net/http echo", peerValue: plain})
+	}
+	for i, x := range []struct{ name, what string }{
+		{"counter_1_per_s", "counter saved before each answer, 1 agent"},
+		{"counter_many_per_s", fmt.Sprintf("counter saved before each answer, %d agents", p.pairs)},
+	} {
+		r.add(row{name: x.name, what: x.what, unit: "/s", value: s[i+4].perSecond(), peer: "net/http echo", peerValue: plain})
+	}
+	r.add(
+		row{name: "counter_log_per_s", what: "the same counters, beside one shared log", unit: "/s", value: s[5].perSecond(), peer: "net/http + log", peerValue: s[3].perSecond()},
+		row{name: "echo_many_p50_ms", what: "HTTP echo, many agents, p50", unit: "ms", value: s[2].ms(50), peer: "net/http echo", peerValue: s[0].ms(50)},
+		row{name: "echo_many_p99_ms", what: "HTTP echo, many agents, p99", unit: "ms", value: s[2].ms(99), peer: "net/http echo", peerValue: s[0].ms(99)},
+	)
+	return nil
+}
+
+// mqtt compares device → agent → device with client → broker → client and
+// back.
+func (p plan) mqtt(ctx context.Context, f *fleet, r *report) error {
+	if _, err := findMosquitto(); err != nil {
+		r.note("device round trips are not compared: mosquitto is not installed (Debian: apt-get install mosquitto)")
+		return nil
+	}
+	broker, addr, err := startMosquitto(ctx, f.dir)
+	if err != nil {
+		return err
+	}
+	defer broker.stop()
+	echo, _, err := startSelf(ctx, "mqtt-peer", addr, fmt.Sprint(p.pairs))
+	if err != nil {
+		return err
+	}
+	defer echo.stop()
+	peer := mqttTarget{name: "mosquitto", addr: addr}
+	for i := range p.pairs {
+		peer.pairs = append(peer.pairs, mqttPair{
+			login: login{id: fmt.Sprintf("device%d", i)}, publish: fmt.Sprintf("p/%d/ping", i), hear: fmt.Sprintf("p/%d/pong", i),
+		})
+	}
+	targets := []mqttTarget{f.mqtt("devices", p.pairs), peer}
+	var conns [2][]*mqttConn
+	for i, t := range targets {
+		if conns[i], err = t.connect(ctx); err != nil {
+			return err
+		}
+		defer hangUp(conns[i])
+	}
+	for _, load := range []struct {
+		name, what string
+		active     int
+	}{
+		{"1", "1 pair", 1},
+		{"many", fmt.Sprintf("%d pairs connected, 1 message under way", p.pairs), 0},
+		{"many_busy", fmt.Sprintf("%d pairs, 64 messages under way", p.pairs), 64},
+	} {
+		var s [2]sample
+		for i, t := range targets {
+			if s[i], err = p.runMQTT(ctx, t, conns[i], load.active); err != nil {
+				return err
+			}
+		}
+		r.add(
+			row{name: "trip_" + load.name + "_p50_us", what: "device → agent → device, " + load.what + ", p50", unit: "µs", value: s[0].ms(50) * 1000, peer: "mosquitto echo", peerValue: s[1].ms(50) * 1000},
+			row{name: "trip_" + load.name + "_p99_us", what: "… p99", unit: "µs", value: s[0].ms(99) * 1000, peer: "mosquitto echo", peerValue: s[1].ms(99) * 1000},
+			row{name: "trip_" + load.name + "_per_s", what: "… round trips", unit: "/s", value: s[0].perSecond(), peer: "mosquitto echo", peerValue: s[1].perSecond()},
+		)
+	}
+	return nil
+}
+
+// runMQTT returns the median of several runs. With active 0 all connections
+// take turns, one message at a time; with 1 only the first is used.
+func (p plan) runMQTT(ctx context.Context, t mqttTarget, conns []*mqttConn, active int) (sample, error) {
+	if active == 1 {
+		conns, t.pairs = conns[:1], t.pairs[:1]
+	}
+	var runs []sample
+	for range p.rounds {
+		s, err := t.load(ctx, conns, max(active, 1), min(p.each, 2*time.Second), body())
+		if err != nil {
+			return sample{}, err
+		}
+		runs = append(runs, s)
+	}
+	return median(runs), nil
+}

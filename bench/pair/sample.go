@@ -1,0 +1,48 @@
+package main
+
+import (
+	"slices"
+	"time"
+)
+
+// sample is what one run of one load took.
+type sample struct {
+	took    []time.Duration // sorted
+	elapsed time.Duration
+}
+
+func newSample(elapsed time.Duration, parts ...[]time.Duration) sample {
+	s := sample{took: slices.Concat(parts...), elapsed: elapsed}
+	slices.Sort(s.took)
+	return s
+}
+
+func (s sample) perSecond() float64 {
+	if s.elapsed <= 0 {
+		return 0
+	}
+	return float64(len(s.took)) / s.elapsed.Seconds()
+}
+
+// ms returns a percentile in milliseconds.
+func (s sample) ms(percent float64) float64 {
+	if len(s.took) == 0 {
+		return 0
+	}
+	i := min(len(s.took)-1, int(float64(len(s.took))*percent/100))
+	return float64(s.took[i]) / float64(time.Millisecond)
+}
+
+// median picks the run with the middle rate.
+func median(runs []sample) sample {
+	slices.SortFunc(runs, func(a, b sample) int {
+		switch x, y := a.perSecond(), b.perSecond(); {
+		case x < y:
+			return -1
+		case x > y:
+			return 1
+		}
+		return 0
+	})
+	return runs[len(runs)/2]
+}

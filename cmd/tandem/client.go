@@ -1,0 +1,267 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/central"
+	"github.com/tandem-iot/tandem/server"
+)
+
+// nodeFlags say which node a command talks to.
+type nodeFlags struct {
+	Data string `placeholder:"DIR" default:"tandem-data" env:"TANDEM_DATA" help:"Data directory of a node on this machine (for tandem dev: DIR/.tandem/node)."`
+	URL  string `name:"url" placeholder:"URL" env:"TANDEM_URL" help:"A node elsewhere; needs --login-key."`
+	Key  string `name:"login-key" placeholder:"KEY" env:"TANDEM_LOGIN_KEY" help:"Login key for --url."`
+}
+
+// access finds the node.
+func (f nodeFlags) access() (central.Access, error) {
+	if f.URL == "" {
+		return central.ReadAccess(filepath.Join(f.Data, server.AccessFile))
+	}
+	if f.Key == "" {
+		return central.Access{}, tandem.Errorf(tandem.Unauthorized, "--url needs --login-key")
+	}
+	return central.Access{URL: strings.TrimRight(f.URL, "/"), Key: f.Key}, nil
+}
+
+// client talks to a node's API.
+type client struct {
+	base  string // up to and with /v5
+	token string
+	http  http.Client
+}
+
+func (f nodeFlags) dial(ctx context.Context) (*client, error) {
+	a, err := f.access()
+	if err != nil {
+		return nil, err
+	}
+	c := &client{base: a.URL + "/v5"}
+	var out struct {
+		Token string `json:"access_token"`
+	}
+	if err := c.do(ctx, "POST", "/auth/token", map[string]string{"key": a.Key}, &out); err != nil {
+		return nil, err
+	}
+	c.token = out.Token
+	return c, nil
+}
+
+// do makes a call. in and out may be nil.
+func (c *client) do(ctx context.Context, method, path string, in, out any) error {
+	r, err := c.request(ctx, method, path, in)
+	if err != nil {
+		return err
+	}
+	defer r.Body.Close()
+	if out == nil {
+		return nil
+	}
+	return json.NewDecoder(r.Body).Decode(out)
+}
+
+// request makes a call and returns its answer, whose body is the caller's to
+// close.
+func (c *client) request(ctx context.Context, method, path string, in any) (*http.Response, error) {
+	var body io.Reader
+	if in != nil {
+		data, err := json.Marshal(in)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(data)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/vnd.api+json")
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	r, err := c.http.Do(req)
+	if err != nil {
+		var at *url.Error
+		if errors.As(err, &at) {
+			err = at.Err
+		}
+		return nil, &tandem.Error{Kind: tandem.Unavailable, Msg: fmt.Sprintf("no node answers at %s: is it running?", strings.TrimSuffix(c.base, "/v5")), Err: err}
+	}
+	if r.StatusCode >= 300 {
+		defer r.Body.Close()
+		return nil, failure(r)
+	}
+	return r, nil
+}
+
+// failure reads the error an API call was answered with.
+func failure(r *http.Response) error {
+	var out struct {
+		Errors []struct{ Title, Detail string }
+	}
+	if json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&out) != nil || len(out.Errors) == 0 {
+		return fmt.Errorf("the node answered %s", r.Status)
+	}
+	kind := tandem.Invalid
+	if r.StatusCode == http.StatusNotFound {
+		kind = tandem.NotFound
+	}
+	return tandem.Errorf(kind, "%s", out.Errors[0].Detail)
+}
+
+// resource is what the commands read of the API's objects.
+type resource struct {
+	ID         string `json:"id"`
+	Attributes struct {
+		Name   string `json:"name"`
+		URL    string `json:"url"`
+		Agent  string `json:"agent_url"`
+		Online bool   `json:"device_online"`
+		Key    string `json:"key"`
+	} `json:"attributes"`
+	Relationships map[string]struct{ ID string } `json:"relationships"`
+}
+
+// list reads all pages of a collection.
+func (c *client) list(ctx context.Context, collection, filter string) (all []resource, err error) {
+	for number := 1; ; number++ {
+		var out struct {
+			Data  []resource
+			Links map[string]string
+		}
+		path := fmt.Sprintf("/%s?page[number]=%d&page[size]=100%s", collection, number, filter)
+		if err := c.do(ctx, "GET", path, nil, &out); err != nil {
+			return nil, err
+		}
+		all = append(all, out.Data...)
+		if out.Links["next"] == "" {
+			return all, nil
+		}
+	}
+}
+
+// create makes an object.
+func (c *client) create(ctx context.Context, collection, typ string, attributes any, relationships map[string]any) (resource, error) {
+	var out struct{ Data resource }
+	in := map[string]any{"data": map[string]any{"type": typ, "attributes": attributes, "relationships": relationships}}
+	err := c.do(ctx, "POST", "/"+collection, in, &out)
+	return out.Data, err
+}
+
+// group returns the id of the device group with a name, in the product with a
+// name; with make, what is missing is made.
+func (c *client) group(ctx context.Context, product, name string, make bool) (string, error) {
+	products, err := c.list(ctx, "products", "")
+	if err != nil {
+		return "", err
+	}
+	id := named(products, product)
+	if id == "" {
+		if !make {
+			return "", tandem.Errorf(tandem.NotFound, "there is no product %s", product)
+		}
+		p, err := c.create(ctx, "products", "product", map[string]string{"name": product}, nil)
+		if err != nil {
+			return "", err
+		}
+		id = p.ID
+	}
+	groups, err := c.list(ctx, "devicegroups", "&filter[product.id]="+id)
+	if err != nil {
+		return "", err
+	}
+	if g := named(groups, name); g != "" {
+		return g, nil
+	}
+	if !make {
+		return "", tandem.Errorf(tandem.NotFound, "product %s has no device group %s: tandem deploy makes it", product, name)
+	}
+	g, err := c.create(ctx, "devicegroups", "development_devicegroup", map[string]string{"name": name},
+		map[string]any{"product": map[string]string{"type": "product", "id": id}})
+	return g.ID, err
+}
+
+func named(list []resource, name string) string {
+	for _, r := range list {
+		if r.Attributes.Name == name {
+			return r.ID
+		}
+	}
+	return ""
+}
+
+// device returns the device with an id or, if just one has it, a name.
+func (c *client) device(ctx context.Context, name string) (resource, error) {
+	list, err := c.list(ctx, "devices", "")
+	if err != nil {
+		return resource{}, err
+	}
+	var found []resource
+	for _, d := range list {
+		if d.ID == strings.ToLower(name) {
+			return d, nil
+		}
+		if d.Attributes.Name == name {
+			found = append(found, d)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return resource{}, tandem.Errorf(tandem.NotFound, "there is no device %s: tandem device list shows them", name)
+	case 1:
+		return found[0], nil
+	}
+	return resource{}, tandem.Errorf(tandem.Conflict, "%d devices are named %s: use the id", len(found), name)
+}
+
+// follow prints the devices' lines as they come, until ctx ends.
+func (c *client) follow(ctx context.Context, devices []resource, show func(tandem.LogEntry)) error {
+	var stream struct {
+		Data struct{ ID string }
+	}
+	if err := c.do(ctx, "POST", "/logstream", nil, &stream); err != nil {
+		return err
+	}
+	path := "/logstream/" + stream.Data.ID
+	for _, d := range devices {
+		if err := c.do(ctx, "PUT", path+"/"+d.ID, nil, nil); err != nil {
+			return err
+		}
+	}
+	r, err := c.request(ctx, "GET", path+"?format=json", nil)
+	if err != nil {
+		return err
+	}
+	defer r.Body.Close()
+	lines := bufio.NewScanner(r.Body)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		data, ok := strings.CutPrefix(lines.Text(), "data: ")
+		if !ok {
+			continue
+		}
+		var e tandem.LogEntry
+		if err := json.Unmarshal([]byte(data), &e); err != nil {
+			return err
+		}
+		if e.Type != "" { // else it is about the stream itself
+			show(e)
+		}
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return tandem.Errorf(tandem.Unavailable, "the node has ended the log")
+}

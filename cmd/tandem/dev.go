@@ -1,0 +1,266 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/central"
+	"github.com/tandem-iot/tandem/device/runner"
+	"github.com/tandem-iot/tandem/server"
+)
+
+type devCmd struct {
+	Dir     string `arg:"" help:"Directory with agent.nut and, for a device that runs here too, device.nut."`
+	HTTP    string `name:"http" placeholder:"ADDR" default:"${http}" help:"Where the node listens for HTTP."`
+	MQTT    string `name:"mqtt" placeholder:"ADDR" default:"${mqtt}" help:"Where the node listens for MQTT."`
+	Verbose bool   `short:"v" help:"Also print what the node itself has to say."`
+}
+
+// watchEvery is how often dev looks whether a source file was saved.
+const watchEvery = 200 * time.Millisecond
+
+// dev is a pair under development: a node, and a device if there is code for
+// one.
+type dev struct {
+	*devCmd
+	s      *streams
+	out    *lineWriter
+	logger *slog.Logger
+	node   *server.Node
+	group  string
+	id     tandem.DeviceID
+	key    string
+
+	mu      sync.Mutex
+	runner  *runner.Runner // nil without device code
+	offline bool
+}
+
+// identity is what dev remembers of its device from one run to the next.
+type identity struct {
+	Device tandem.DeviceID `json:"device"`
+	Key    string          `json:"key"`
+	Group  string          `json:"group"`
+}
+
+func (c *devCmd) Run(ctx context.Context, s *streams) error {
+	if _, err := readPair(c.Dir); err != nil {
+		return err
+	}
+	ctx, quit := context.WithCancel(ctx)
+	defer quit()
+	d := &dev{devCmd: c, s: s, out: newLineWriter(s.out)}
+	level := slog.LevelError
+	if c.Verbose {
+		level = slog.LevelDebug
+	}
+	d.logger = slog.New(slog.NewTextHandler(&sayer{d.out}, &slog.HandlerOptions{Level: level}))
+	typed, restore := keys(s.in, d.out)
+	defer restore()
+	parts, ctx := errgroup.WithContext(ctx)
+	nodeCtx, stopNode := context.WithCancel(context.WithoutCancel(ctx))
+	ready := make(chan *server.Node, 1)
+	node := &server.Server{
+		Dir: filepath.Join(c.Dir, ".tandem", "node"), HTTP: c.HTTP, MQTT: c.MQTT, Version: version(),
+		Logger: d.logger, Ready: func(n *server.Node) { ready <- n },
+	}
+	parts.Go(func() error { return node.Run(nodeCtx) })
+	parts.Go(func() error {
+		// The node outlives what talks to it, so that the end is seen too.
+		defer stopNode()
+		select {
+		case d.node = <-ready:
+		case <-ctx.Done():
+			return nil
+		}
+		return d.run(ctx, quit, typed)
+	})
+	return parts.Wait()
+}
+
+// run is everything around the node.
+func (d *dev) run(ctx context.Context, quit func(), typed <-chan byte) error {
+	if err := d.enrol(ctx); err != nil {
+		return err
+	}
+	src, err := readPair(d.Dir)
+	if err != nil {
+		return err
+	}
+	parts, ctx := errgroup.WithContext(ctx)
+	log := d.node.Log.Follow(d.out.entry)
+	if err := log.Add(ctx, []tandem.DeviceID{d.id}, 0); err != nil {
+		return untilDone(err)
+	}
+	d.deploy(ctx, src)
+	d.welcome(src)
+	parts.Go(func() error { return untilDone(log.Run(ctx)) })
+	if src.hasDevice {
+		parts.Go(func() error { return d.runDevice(ctx) })
+	}
+	parts.Go(func() error {
+		watchPair(ctx, d.Dir, watchEvery, func() {
+			src, err := readPair(d.Dir)
+			if err != nil {
+				d.out.say("%v", err)
+				return
+			}
+			d.deploy(ctx, src)
+		})
+		return nil
+	})
+	parts.Go(func() error {
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case key := <-typed:
+				if key == 'q' || key == interruptKey {
+					quit()
+					return nil
+				}
+				d.press(ctx, key)
+			}
+		}
+	})
+	return parts.Wait()
+}
+
+func untilDone(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// enrol finds the device of an earlier run, or makes one.
+func (d *dev) enrol(ctx context.Context) error {
+	file := filepath.Join(d.Dir, ".tandem", "device.json")
+	data, err := os.ReadFile(file)
+	var who identity
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	default:
+		if err := json.Unmarshal(data, &who); err != nil {
+			return &tandem.Error{Kind: tandem.Invalid, Msg: fmt.Sprintf("%s is damaged: delete it, and a new device is made", file), Err: err}
+		}
+	}
+	if who.Device != "" && d.node.Central.Knows(ctx, who.Device) {
+		d.id, d.key, d.group = who.Device, who.Key, who.Group
+		return nil
+	}
+	group, err := d.node.Central.EnsureGroup(ctx, "dev", "dev")
+	if err != nil {
+		return err
+	}
+	device, key, err := d.node.Central.AddDevice(ctx, central.NewDevice{Name: filepath.Base(d.Dir), Group: group.ID})
+	if err != nil {
+		return err
+	}
+	who = identity{Device: device.ID, Key: key, Group: group.ID}
+	d.id, d.key, d.group = who.Device, who.Key, who.Group
+	if data, err = json.MarshalIndent(who, "", "  "); err != nil {
+		return err
+	}
+	return os.WriteFile(file, append(data, '\n'), 0o600)
+}
+
+// welcome says where everything is.
+func (d *dev) welcome(src pairSource) {
+	url, err := d.node.Central.AgentURL(context.Background(), d.id)
+	if err != nil {
+		d.out.say("%v", err)
+	}
+	d.out.say("Agent   %s", url)
+	if src.hasDevice {
+		d.out.say("Device  %s, runs here", d.id)
+	} else {
+		d.out.say("Device  any MQTT client, at %s:\n        ID=%s KEY=%s URL=%s", d.node.MQTT, d.id, d.key, url)
+	}
+	d.out.say("Keys    r restart agent · d restart device · o device offline/online · q quit")
+	d.out.say("Saving %s or %s in %s deploys it.\n", agentFile, deviceFile, d.Dir)
+}
+
+// deploy gives the pair its code. When it does not compile, the code that runs
+// goes on.
+func (d *dev) deploy(ctx context.Context, src pairSource) {
+	err := d.node.Central.Deploy(ctx, d.group, central.Code{Agent: string(src.agent), Device: string(src.device)})
+	var bad *central.CompileError
+	switch {
+	case errors.As(err, &bad):
+		for _, p := range bad.Problems {
+			file := agentFile
+			if p.Side == tandem.DeviceSide {
+				file = deviceFile
+			}
+			d.out.say("%s:%d:%d: %s", filepath.Join(d.Dir, file), p.Line, p.Column, p.Text)
+		}
+		d.out.say("Not deployed: save the file again once it is mended.")
+	case err != nil && ctx.Err() == nil:
+		d.out.say("Not deployed: %v", err)
+	}
+}
+
+func (d *dev) runDevice(ctx context.Context) error {
+	r := &runner.Runner{
+		ID: d.id, Key: d.key, Addr: "tcp://" + d.node.MQTT, Dir: filepath.Join(d.Dir, ".tandem", "device"), Logger: d.logger,
+	}
+	d.mu.Lock()
+	d.runner = r
+	d.mu.Unlock()
+	return untilDone(r.Run(ctx))
+}
+
+// press does what a key means.
+func (d *dev) press(ctx context.Context, key byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch key {
+	case 'r':
+		if err := d.node.Host.RestartAgent(ctx, d.id); err != nil {
+			d.out.say("%v", err)
+		}
+	case 'd', 'o':
+		if d.runner == nil {
+			d.out.say("No device runs here: there is no %s in %s.", deviceFile, d.Dir)
+			return
+		}
+		if key == 'd' {
+			d.runner.PowerCycle()
+			return
+		}
+		d.offline = !d.offline
+		d.runner.Offline(d.offline)
+		if d.offline {
+			d.out.say("The device's network is off; press o to turn it on again.")
+		} else {
+			d.out.say("The device's network is on.")
+		}
+	default:
+		d.out.say("Keys    r restart agent · d restart device · o device offline/online · q quit")
+	}
+}
+
+// sayer lets slog write through a lineWriter, so that lines stay whole.
+type sayer struct{ out *lineWriter }
+
+func (s *sayer) Write(b []byte) (int, error) {
+	s.out.write(string(b))
+	return len(b), nil
+}
+
+var _ io.Writer = (*sayer)(nil)

@@ -1,0 +1,318 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestThermostat(t *testing.T) {
+	p := startDev(t, example(t, "thermostat"))
+	p.expect(`\[Status\] Agent started\.`)
+	p.expect(`\[Status\] Device (re)?started`)
+	if page := p.get("/"); !strings.Contains(page, "<title>Thermostat</title>") {
+		t.Errorf("the page is %.200q", page)
+	}
+	p.until("/state", `"temperature": 1\d`)
+	if status, body := p.request("POST", "/target", `{"target": 99}`); status != 400 || !strings.Contains(body, "between 5 and 30") {
+		t.Errorf("a bad target: %d %s", status, body)
+	}
+	if status, body := p.request("POST", "/target", `{"target": 22.5}`); status != 200 || !strings.Contains(body, `"target": 22.5`) {
+		t.Errorf("a target: %d %s", status, body)
+	}
+	p.expect(`\[Agent\] Target is now 22\.5 °C`)
+	p.expect(`\[Device\] Target 22\.5 °C`)
+	p.press("r")
+	p.expect(`\[Status\] Agent restarted: restart\.`)
+	if body := p.get("/state"); !strings.Contains(body, `"target": 22.5`) {
+		t.Errorf("after a restart of the agent: %s", body)
+	}
+	p.press("q")
+	if status := p.wait(); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+}
+
+func TestSync(t *testing.T) {
+	p := startDev(t, example(t, "sync"))
+	p.until("", `"inStep": true`)
+	if status, body := p.request("POST", "", `{"label": "kitchen", "period": 1}`); status != 200 {
+		t.Fatalf("%d %s", status, body)
+	}
+	p.until("", `"inStep": true`)
+	for _, keys := range []string{"r", "d", "rd", "dr", "rrd", "o"} {
+		for _, k := range strings.Split(keys, "") {
+			p.press(k)
+			if k == "o" {
+				p.expect(`\[Status\] Device disconnected`)
+				p.press("o")
+				p.expect(`\[Status\] Device connected`)
+			}
+		}
+		if body := p.until("", `"inStep": true`); !strings.Contains(body, "kitchen") {
+			t.Errorf("after %s: %s", keys, body)
+		}
+	}
+	p.stop()
+}
+
+func TestCurlDevice(t *testing.T) {
+	for _, tool := range []string{"mosquitto_pub", "mosquitto_sub"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Fatalf("%v: install Debian's mosquitto-clients", err)
+		}
+	}
+	p := startDev(t, example(t, "curl-device"))
+	who := p.expect(`ID=(\S+) KEY=(\S+) URL=(\S+)`)
+	_, port, _ := strings.Cut(p.addr("--mqtt"), ":")
+	as := func(version string, args ...string) *exec.Cmd {
+		return exec.Command(args[0], append([]string{"-V", version, "-p", port, "-i", who[1], "-u", who[1], "-P", who[2], "-q", "1"}, args[1:]...)...)
+	}
+	for _, version := range []string{"mqttv311", "mqttv5"} {
+		if out, err := as(version, "mosquitto_pub", "-t", "agent/reading", "-m", `{"celsius": 21.5}`).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v: %s", version, err, out)
+		}
+		if body := p.get(""); !strings.Contains(body, "21.5") {
+			t.Errorf("%s: after a reading: %s", version, body)
+		}
+		p.expect(`\[Agent\] Reading`)
+		p.expect(`\[Status\] Device disconnected`)
+		sub := as(version, "mosquitto_sub", "-t", "device/#", "-v", "-C", "1", "-W", "30")
+		out, err := sub.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := sub.Start(); err != nil {
+			t.Fatal(err)
+		}
+		p.expect(`\[Status\] Device connected`)
+		p.request("POST", "/led", "on")
+		line := make([]byte, 64)
+		n, _ := out.Read(line)
+		if got := string(line[:n]); !strings.HasPrefix(got, "device/") {
+			t.Errorf("%s: the device heard %q", version, got)
+		}
+		if err := sub.Wait(); err != nil {
+			t.Errorf("%s: mosquitto_sub: %v", version, err)
+		}
+	}
+	wrong := exec.Command("mosquitto_pub", "-V", "mqttv5", "-p", port, "-i", who[1], "-u", who[1], "-P", "wrong", "-q", "1", "-t", "agent/x", "-m", "1")
+	if out, err := wrong.CombinedOutput(); err == nil || !strings.Contains(strings.ToLower(string(out)), "not auth") {
+		t.Errorf("a wrong key: %v, %s", err, out)
+	}
+	p.stop()
+}
+
+const lifeAgent = `
+local saved = server.load();
+count <- "count" in saved ? saved.count : 0;
+peers <- [];
+server.log("agent runs, incarnation " + tandem.incarnation() + ", count " + count + ", connected " + device.isconnected());
+tandem.onpeerstart(function(reason, incarnation) { server.log("agent heard: device " + reason); });
+device.onconnect(function() { server.log("agent: onconnect"); });
+device.ondisconnect(function() { server.log("agent: ondisconnect"); });
+device.on("hello", function(x) { server.log("agent: hello " + x); });
+junk <- [];
+http.onrequest(function(q, r) {
+    switch (q.path) {
+    case "/save":
+        count++;
+        local failed = server.save({ count = count });
+        return r.send(200, failed ? "failed" : count.tostring());
+    case "/restart": r.send(200, "restarting"); server.restart(); break;
+    case "/memory": r.send(200, "filling"); while (true) junk.append(blob(1000)); break;
+    case "/throw": r.send(200, "throwing"); imp.wakeup(0, function() { local t = {}; t.missing.more(); }); break;
+    case "/loop": r.send(200, "looping"); while (true) {} break;
+    case "/silent": server.restart(); break;
+    default: r.send(200, count.tostring());
+    }
+});
+`
+
+const lifeDevice = `
+server.setsendtimeoutpolicy(RETURN_ON_ERROR, WAIT_TIL_SENT, 10);
+server.log("device runs, incarnation " + tandem.incarnation());
+tandem.onpeerstart(function(reason, incarnation) { server.log("device heard: agent " + reason); });
+agent.send("hello", hardware.getdeviceid());
+`
+
+func TestLifeOfAPair(t *testing.T) {
+	p := startDev(t, map[string]string{"agent.nut": lifeAgent, "device.nut": lifeDevice})
+	p.expect(`\[Status\] Agent started\.`)
+	p.expect(`\[Agent\] agent runs, incarnation 1, count 0`)
+	p.expect(`\[Device\] device runs`)
+	p.expect(`\[Agent\] agent: hello \w{16}`)
+
+	for _, tc := range []struct{ path, reason, also string }{
+		{"/restart", "restart", ""},
+		{"/memory", "out_of_memory", `ERROR: .*memory`},
+		{"/throw", "exception", `ERROR: the index 'missing' does not exist`},
+		{"/loop", "watchdog", `ERROR: .*(processor|CPU)`},
+	} {
+		p.get(tc.path)
+		if tc.also != "" {
+			p.expect(tc.also)
+		}
+		p.expect(`\[Status\] Agent restarted: ` + tc.reason + `\.`)
+		p.expect(`\[Device\] device heard: agent ` + tc.reason)
+		p.get("/") // it is healthy
+	}
+	for _, reason := range []string{"restart", "out_of_memory", "exception", "watchdog"} {
+		if n := p.count(`Agent restarted: ` + reason + `\.`); n != 1 {
+			t.Errorf("restart for %s is logged %d times", reason, n)
+		}
+	}
+	if status, body := p.request("GET", "/silent", ""); status != 502 || !strings.Contains(body, "restarted (restart) before it answered") {
+		t.Errorf("a request that its agent took along: %d %s", status, body)
+	}
+
+	// Redeploy, and a mistake.
+	write(t, filepath.Join(p.dir, "agent.nut"), "local = 3;\n"+lifeAgent)
+	p.expect(`agent\.nut:1:\d+: expected 'IDENTIFIER'`)
+	p.get("/") // the old code goes on
+	write(t, filepath.Join(p.dir, "agent.nut"), lifeAgent+"\nserver.log(\"second version\");\n")
+	p.expect(`\[Status\] Agent restarted: reload\.`)
+	p.expect(`\[Agent\] second version`)
+	write(t, filepath.Join(p.dir, "device.nut"), lifeDevice+"\nserver.log(\"second device\");\n")
+	p.expect(`\[Status\] Downloading new code; \d+\.\d\d% program storage used`)
+	p.expect(`\[Device\] second device`)
+
+	// The device loses its power, then its network.
+	p.press("d")
+	p.expect(`\[Status\] Device started: power_on\.`)
+	p.expect(`\[Agent\] agent heard: device power_on`)
+	p.press("o")
+	p.expect(`\[Status\] Device disconnected`)
+	p.expect(`\[Agent\] agent: ondisconnect`)
+	p.press("o")
+	p.expect(`\[Status\] Device connected`)
+	p.expect(`\[Agent\] agent: onconnect`)
+
+	// The node loses its power right after a save has been acknowledged.
+	for range 3 {
+		p.get("/save")
+	}
+	want := p.get("/save")
+	p.kill()
+	p.restart(t)
+	p.expect(`\[Status\] Agent restarted: (host_lost|reload)\.`)
+	if got := p.get("/"); got != want {
+		t.Errorf("after kill -9 the count is %s, %s was acknowledged", got, want)
+	}
+	p.stop()
+}
+
+// A node that is stopped and started again restarts nobody.
+func TestStopAndStart(t *testing.T) {
+	code := `n <- 0; parked <- null;
+http.onrequest(function(q, r) { n++; r.send(200, n + " " + tandem.incarnation()); });
+function tick() { imp.wakeup(0.2, tick); ticks++; if (ticks % 5 == 0) server.log("tick"); }
+ticks <- 0; tick();`
+	dir := t.TempDir()
+	pairDir := t.TempDir()
+	write(t, filepath.Join(pairDir, "agent.nut"), code)
+	args := []string{"up", "--data", dir, "--http", freeAddr(t), "--mqtt", freeAddr(t)}
+	node := start(t, args...)
+	node.expect(`HTTP at (\S+), MQTT`)
+	tool := func(args ...string) string {
+		t.Helper()
+		status, out, errs := runCommand(t, "", append(args, "--data", dir)...)
+		if status != 0 {
+			t.Fatalf("tandem %s: %d %s", strings.Join(args, " "), status, errs)
+		}
+		return out
+	}
+	tool("deploy", pairDir)
+	added := tool("device", "add", "desk")
+	url := strings.TrimSpace(added[strings.Index(added, "URL=")+4:])
+	p := &pair{process: node, url: url}
+	if got := p.get(""); got != "1 1" {
+		t.Fatalf("first answer %q", got)
+	}
+	if list := tool("device", "list"); !strings.Contains(list, "desk") {
+		t.Errorf("device list: %s", list)
+	}
+	node.stop()
+	p.process = start(t, args...)
+	p.expect(`HTTP at (\S+), MQTT`)
+	if got := p.get(""); got != "2 1" {
+		t.Errorf("after stop and start the agent answers %q, want the second answer of incarnation 1", got)
+	}
+	log := tool("log", "desk")
+	if !strings.Contains(log, "Agent moved: shutdown.") || strings.Contains(log, "restarted") {
+		t.Errorf("log:\n%s", log)
+	}
+	tool("restart", "agent", "desk")
+	p.until("", `^\d+ 2$`)
+	if log := tool("log", "desk"); !strings.Contains(log, "Agent restarted: restart.") {
+		t.Errorf("log:\n%s", log)
+	}
+	p.stop()
+}
+
+func TestClearRefusals(t *testing.T) {
+	busy := freeAddr(t)
+	blocker := start(t, "up", "--data", t.TempDir(), "--http", busy, "--mqtt", freeAddr(t))
+	blocker.expect(`HTTP at`)
+	good := t.TempDir()
+	write(t, filepath.Join(good, "agent.nut"), "")
+	broken := t.TempDir()
+	write(t, filepath.Join(broken, "agent.nut"), "")
+	write(t, filepath.Join(broken, ".tandem"), "a file where a directory belongs")
+	damaged := t.TempDir()
+	write(t, filepath.Join(damaged, "agent.nut"), "")
+	if err := os.MkdirAll(filepath.Join(damaged, ".tandem", "node"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(damaged, ".tandem", "node", "tandem.db"), "this is no database, is it?")
+	for _, tc := range []struct {
+		name, want string
+		args       []string
+	}{
+		{"no directory", "there is no directory", []string{"dev", filepath.Join(good, "missing")}},
+		{"no agent.nut", "has no agent.nut", []string{"dev", t.TempDir()}},
+		{"port in use", "is in use", []string{"dev", good, "--http", busy, "--mqtt", freeAddr(t)}},
+		{"data directory is a file", "not a directory", []string{"dev", broken, "--http", freeAddr(t), "--mqtt", freeAddr(t)}},
+		{"damaged database", "not a Tandem database", []string{"dev", damaged, "--http", freeAddr(t), "--mqtt", freeAddr(t)}},
+		{"no node", "there is no", []string{"log", "--data", t.TempDir()}},
+		{"no such file", "no such file", []string{"run", filepath.Join(good, "missing.nut")}},
+		{"bad device id", "is no device id", []string{"device", "run", "--id", "x", "--key", "y"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			status, _, errs := runCommand(t, "", tc.args...)
+			if status != 1 || !strings.Contains(errs, tc.want) || strings.Count(errs, "\n") != 1 {
+				t.Errorf("status %d, stderr %q; want status 1 and one line with %q", status, errs, tc.want)
+			}
+		})
+	}
+	blocker.stop()
+}
+
+func TestRunAndCheck(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"hello.nut": "print(\"hello \" + sqrt(16.0) + \"\\n\");\n",
+		"fail.nut":  "function f(x) {\n\treturn x.y;\n}\nf({});\n",
+		"bad.nut":   "local a = ;\n",
+	} {
+		write(t, filepath.Join(dir, name), text)
+	}
+	if status, out, errs := runCommand(t, "", "run", filepath.Join(dir, "hello.nut")); status != 0 || out != "hello 4\n" || errs != "" {
+		t.Errorf("run hello.nut: %d %q %q", status, out, errs)
+	}
+	if status, out, _ := runCommand(t, "print(1+1)", "run", "-"); status != 0 || out != "2" {
+		t.Errorf("run -: %d %q", status, out)
+	}
+	status, _, errs := runCommand(t, "", "run", filepath.Join(dir, "fail.nut"))
+	for _, want := range []string{"AN ERROR HAS OCCURED [the index 'y' does not exist]", "CALLSTACK", "*FUNCTION [main()]", "line [4]", "LOCALS"} {
+		if status != 1 || !strings.Contains(errs, want) {
+			t.Errorf("run fail.nut: %d, no %q in %q", status, want, errs)
+		}
+	}
+	status, out, _ := runCommand(t, "", "check", filepath.Join(dir, "hello.nut"), filepath.Join(dir, "bad.nut"))
+	if want := filepath.Join(dir, "bad.nut") + ":1:"; status != 1 || !strings.HasPrefix(out, want) || !strings.Contains(out, "expression expected") {
+		t.Errorf("check: %d %q", status, out)
+	}
+}

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"text/tabwriter"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/device/runner"
+)
+
+// groupFlags name a device group.
+type groupFlags struct {
+	Product string `placeholder:"NAME" default:"dev" help:"Product the device group belongs to."`
+	Group   string `placeholder:"NAME" default:"dev" help:"Device group."`
+}
+
+type deployCmd struct {
+	nodeFlags
+	groupFlags
+	Dir string `arg:"" help:"Directory with agent.nut and, if devices run code, device.nut."`
+}
+
+func (c *deployCmd) Run(ctx context.Context, s *streams) error {
+	src, err := readPair(c.Dir)
+	if err != nil {
+		return err
+	}
+	api, err := c.dial(ctx)
+	if err != nil {
+		return err
+	}
+	group, err := api.group(ctx, c.Product, c.Group, true)
+	if err != nil {
+		return err
+	}
+	attributes := map[string]string{"agent_code": string(src.agent), "device_code": string(src.device)}
+	d, err := api.create(ctx, "deployments", "deployment", attributes,
+		map[string]any{"devicegroup": map[string]string{"type": "devicegroup", "id": group}})
+	if err != nil {
+		return err
+	}
+	if err := api.do(ctx, "POST", "/devicegroups/"+group+"/restart", nil, nil); err != nil {
+		return err
+	}
+	fmt.Fprintln(s.out, d.ID)
+	return nil
+}
+
+type deviceCmd struct {
+	Add  deviceAddCmd  `cmd:"" help:"Make a device and print its id, its key and its agent's address."`
+	List deviceListCmd `cmd:"" help:"List the devices."`
+	Run  deviceRunCmd  `cmd:"" help:"Run a device on this machine, against any node."`
+}
+
+type deviceAddCmd struct {
+	nodeFlags
+	groupFlags
+	Name string `arg:"" optional:"" help:"Name of the device."`
+}
+
+func (c *deviceAddCmd) Run(ctx context.Context, s *streams) error {
+	api, err := c.dial(ctx)
+	if err != nil {
+		return err
+	}
+	group, err := api.group(ctx, c.Product, c.Group, true)
+	if err != nil {
+		return err
+	}
+	d, err := api.create(ctx, "devices", "device", map[string]string{"name": c.Name},
+		map[string]any{"devicegroup": map[string]string{"type": "devicegroup", "id": group}})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "ID=%s\nKEY=%s\nURL=%s\n", d.ID, d.Attributes.Key, d.Attributes.Agent)
+	fmt.Fprintln(s.err, "The key is shown this once.")
+	return nil
+}
+
+type deviceListCmd struct{ nodeFlags }
+
+func (c *deviceListCmd) Run(ctx context.Context, s *streams) error {
+	api, err := c.dial(ctx)
+	if err != nil {
+		return err
+	}
+	list, err := api.list(ctx, "devices", "")
+	if err != nil {
+		return err
+	}
+	t := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "DEVICE\tNAME\tONLINE\tAGENT")
+	for _, d := range list {
+		online := "no"
+		if d.Attributes.Online {
+			online = "yes"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", d.ID, d.Attributes.Name, online, d.Attributes.Agent)
+	}
+	return t.Flush()
+}
+
+type deviceRunCmd struct {
+	ID   string `required:"" placeholder:"ID" env:"TANDEM_DEVICE_ID" help:"The device's id."`
+	Key  string `required:"" placeholder:"KEY" env:"TANDEM_DEVICE_KEY" help:"The device's key."`
+	Node string `placeholder:"URL" default:"tcp://${mqtt}" help:"The node: tcp://HOST:PORT, tls://…, ws://… or wss://…."`
+	Dir  string `placeholder:"DIR" help:"Where the device keeps its code and state; by default tandem-device-ID."`
+	Code string `placeholder:"FILE" help:"Run this code instead of what the node deploys."`
+
+	Verbose bool `short:"v" help:"Say more."`
+}
+
+func (c *deviceRunCmd) Run(ctx context.Context, s *streams) error {
+	id := tandem.DeviceID(c.ID)
+	if !id.Valid() {
+		return tandem.Errorf(tandem.Invalid, "%q is no device id: it has 16 digits of 0-9a-f", c.ID)
+	}
+	level := slog.LevelInfo
+	if c.Verbose {
+		level = slog.LevelDebug
+	}
+	r := &runner.Runner{
+		ID: id, Key: c.Key, Addr: c.Node, Dir: c.Dir, Code: c.Code,
+		Logger: slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level})),
+	}
+	if r.Dir == "" {
+		r.Dir = "tandem-device-" + c.ID
+	}
+	return untilDone(r.Run(ctx))
+}
+
+type logCmd struct {
+	nodeFlags
+	Follow  bool     `short:"f" help:"Go on with what comes."`
+	Lines   int      `short:"n" default:"20" help:"How many past lines of each device to begin with."`
+	Devices []string `arg:"" optional:"" help:"Ids or names of devices; by default all."`
+}
+
+func (c *logCmd) Run(ctx context.Context, s *streams) error {
+	api, err := c.dial(ctx)
+	if err != nil {
+		return err
+	}
+	devices, err := c.devices(ctx, api)
+	if err != nil {
+		return err
+	}
+	out := newLineWriter(s.out)
+	out.ids = len(devices) != 1
+	if err := c.past(ctx, api, devices, out); err != nil || !c.Follow {
+		return err
+	}
+	return api.follow(ctx, devices, out.entry)
+}
+
+func (c *logCmd) devices(ctx context.Context, api *client) ([]resource, error) {
+	if len(c.Devices) == 0 {
+		return api.list(ctx, "devices", "")
+	}
+	var devices []resource
+	for _, name := range c.Devices {
+		d, err := api.device(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		devices = append(devices, d)
+	}
+	return devices, nil
+}
+
+// past prints the last lines of the devices, merged by time.
+func (c *logCmd) past(ctx context.Context, api *client, devices []resource, out *lineWriter) error {
+	if c.Lines <= 0 {
+		return nil
+	}
+	var all []tandem.LogEntry
+	for _, d := range devices {
+		var page struct{ Data []tandem.LogEntry }
+		path := fmt.Sprintf("/devices/%s/logs?page[size]=%d", d.ID, min(c.Lines, 100))
+		if err := api.do(ctx, "GET", path, nil, &page); err != nil {
+			return err
+		}
+		slices.Reverse(page.Data)
+		for _, e := range page.Data {
+			e.Device = tandem.DeviceID(d.ID)
+			all = append(all, e)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b tandem.LogEntry) int { return a.TS.Compare(b.TS) })
+	for _, e := range all {
+		out.entry(e)
+	}
+	return nil
+}
+
+type restartCmd struct {
+	nodeFlags
+	Side   string `arg:"" enum:"agent,device" help:"What to restart: agent or device."`
+	Device string `arg:"" optional:"" help:"Id or name of the device; not needed when there is just one."`
+}
+
+func (c *restartCmd) Run(ctx context.Context) error {
+	api, err := c.dial(ctx)
+	if err != nil {
+		return err
+	}
+	var d resource
+	if c.Device != "" {
+		d, err = api.device(ctx, c.Device)
+	} else {
+		d, err = api.only(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	return api.do(ctx, "POST", "/devices/"+d.ID+"/restart?side="+c.Side, nil, nil)
+}
+
+// only returns the one device there is.
+func (c *client) only(ctx context.Context) (resource, error) {
+	list, err := c.list(ctx, "devices", "")
+	if err != nil {
+		return resource{}, err
+	}
+	if len(list) != 1 {
+		return resource{}, tandem.Errorf(tandem.Invalid, "there are %d devices: say which", len(list))
+	}
+	return list[0], nil
+}

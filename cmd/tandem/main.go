@@ -1,0 +1,106 @@
+// Command tandem runs and develops pairs of device and agent code.
+//
+//	tandem dev DIR            run a pair from a directory, redeploying as files change
+//	tandem up                 run a node
+//	tandem device run         run a device on this machine against a node
+//	tandem run FILE.nut       run plain Squirrel
+//	tandem check FILE.nut…    look for errors without running
+//
+// `tandem --help` lists every command, `tandem COMMAND --help` its flags.
+//
+// Results go to stdout and talk goes to stderr. The exit status is 0 when all
+// went well, 1 when it did not, 2 when the command line makes no sense.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/tandem-iot/tandem/server"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// commands is the grammar of the command line; each command's flags are the
+// fields of its struct and its code is its Run method.
+type commands struct {
+	Run     runCmd     `cmd:"" help:"Run a Squirrel program."`
+	Check   checkCmd   `cmd:"" help:"Compile Squirrel files and print what is wrong with them."`
+	Dev     devCmd     `cmd:"" help:"Run the pair in a directory: agent.nut, and device.nut if there is one."`
+	Up      upCmd      `cmd:"" help:"Run a node."`
+	Deploy  deployCmd  `cmd:"" help:"Deploy a directory's agent.nut and device.nut to a device group of a running node."`
+	Device  deviceCmd  `cmd:"" help:"Add devices to a running node, list them, or run one on this machine."`
+	Log     logCmd     `cmd:"" help:"Print the log of devices and agents."`
+	Restart restartCmd `cmd:"" help:"Restart a device or its agent."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// streams are the ends of the process a command talks through.
+type streams struct {
+	in  io.Reader
+	out io.Writer
+	err io.Writer
+}
+
+// exit carries an exit status out of kong, which wants to end the process
+// itself after printing help.
+type exit int
+
+// silent is an error that has been told already, or whose telling is the
+// command's output.
+var silent = errors.New("")
+
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (status int) {
+	defer func() {
+		switch x := recover().(type) {
+		case nil:
+		case exit:
+			status = int(x)
+		default:
+			panic(x)
+		}
+	}()
+	s := &streams{in: stdin, out: stdout, err: stderr}
+	parser, err := kong.New(&commands{},
+		kong.Name("tandem"),
+		kong.Description("An open, self-hosted platform for pairs of device and agent code, compatible with Electric Imp."),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { panic(exit(code)) }),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(s),
+		kong.Vars{"http": server.DefaultHTTP, "mqtt": server.DefaultMQTT},
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+	if err != nil {
+		panic(err) // the grammar above is wrong
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	command, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(stderr, "tandem: %v (tandem --help lists the commands)\n", err)
+		return 2
+	}
+	err = command.Run()
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, silent):
+	default:
+		fmt.Fprintf(stderr, "tandem: %s\n", strings.TrimSpace(err.Error()))
+	}
+	return 1
+}

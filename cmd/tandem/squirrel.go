@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"time"
+
+	"github.com/tandem-iot/tandem/squirrel"
+	"github.com/tandem-iot/tandem/squirrel/compile"
+	"github.com/tandem-iot/tandem/squirrel/syntax"
+)
+
+type runCmd struct {
+	File   string `arg:"" help:"Squirrel source; - reads it from standard input."`
+	Memory int    `placeholder:"MIB" default:"1024" help:"How much memory the program may use, in MiB."`
+}
+
+// runSlice is how much fuel a program gets between two looks at whether it is
+// to be stopped: a few milliseconds' worth.
+const runSlice = 1_000_000
+
+// Run runs a program as the stock interpreter does.
+func (c *runCmd) Run(ctx context.Context, s *streams) error {
+	if c.Memory < 1 || c.Memory > 16<<10 {
+		return fmt.Errorf("--memory is in MiB, from 1 to 16384")
+	}
+	name, src, err := readSource(c.File, s.in)
+	if err != nil {
+		return err
+	}
+	prog, err := compile.Compile(name, src, compile.Options{})
+	if err != nil {
+		return stockError(s, err)
+	}
+	v := squirrel.New(squirrel.Standard(), c.Memory<<20)
+	out := bufio.NewWriterSize(s.out, 32<<10)
+	defer out.Flush()
+	v.SetOutput(func(b []byte, isErr bool) {
+		if isErr {
+			out.Flush()
+			s.err.Write(b)
+			return
+		}
+		out.Write(b)
+	})
+	v.SetClock(func() (int64, int64) {
+		now := time.Now()
+		return now.Unix(), int64(now.Nanosecond() / 1000)
+	})
+	v.Start(v.Load(prog), v.Root())
+	for {
+		switch v.Run(runSlice) {
+		case squirrel.Done:
+			return nil
+		case squirrel.OutOfFuel:
+			if ctx.Err() != nil {
+				return errors.New("interrupted")
+			}
+		case squirrel.Failed:
+			out.Flush()
+			io.WriteString(s.err, v.Err().Report())
+			return silent
+		case squirrel.OutOfMemory:
+			return fmt.Errorf("the program needs more than %d MiB of memory: see --memory", c.Memory)
+		case squirrel.Suspended:
+			return errors.New("the program waits for something that does not exist here")
+		}
+	}
+}
+
+// stockError prints a compile error in the stock interpreter's words.
+func stockError(s *streams, err error) error {
+	var bad *syntax.Error
+	if !errors.As(err, &bad) {
+		return err
+	}
+	fmt.Fprintln(s.err, bad.Stock())
+	return silent
+}
+
+func readSource(file string, stdin io.Reader) (name string, src []byte, err error) {
+	if file == "-" {
+		src, err = io.ReadAll(io.LimitReader(stdin, math.MaxInt32))
+		return "stdin", src, err
+	}
+	src, err = os.ReadFile(file)
+	return file, src, err
+}
+
+type checkCmd struct {
+	Files []string `arg:"" help:"Squirrel sources."`
+}
+
+// Run compiles files and prints what is wrong with them, a line each.
+func (c *checkCmd) Run(s *streams) error {
+	failed := false
+	for _, file := range c.Files {
+		name, src, err := readSource(file, s.in)
+		if err != nil {
+			return err
+		}
+		if _, err := compile.Compile(name, src, compile.Options{}); err != nil {
+			failed = true
+			fmt.Fprintln(s.out, err)
+		}
+	}
+	if failed {
+		return silent
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+)
+
+// pairSource is what a directory of a pair holds.
+type pairSource struct {
+	agent, device []byte
+	hasDevice     bool // there is a device.nut
+}
+
+const (
+	agentFile  = "agent.nut"
+	deviceFile = "device.nut"
+)
+
+// readPair reads a pair's sources. The agent's is required.
+func readPair(dir string) (pairSource, error) {
+	var p pairSource
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return p, tandem.Errorf(tandem.NotFound, "there is no directory %s", dir)
+	case err != nil:
+		return p, err
+	case !info.IsDir():
+		return p, tandem.Errorf(tandem.Invalid, "%s is not a directory; give the one that holds %s and %s", dir, agentFile, deviceFile)
+	}
+	p.agent, err = os.ReadFile(filepath.Join(dir, agentFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return p, tandem.Errorf(tandem.NotFound, "%s has no %s", dir, agentFile)
+	}
+	if err != nil {
+		return p, fmt.Errorf("the agent's code cannot be read: %w", err)
+	}
+	p.device, err = os.ReadFile(filepath.Join(dir, deviceFile))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return p, nil
+	case err != nil:
+		return p, fmt.Errorf("the device's code cannot be read: %w", err)
+	}
+	p.hasDevice = true
+	return p, nil
+}
+
+// stamp tells versions of a file apart without reading it.
+type stamp struct {
+	time time.Time
+	size int64
+}
+
+func stamps(dir string) (s [2]stamp) {
+	for i, name := range []string{agentFile, deviceFile} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			s[i] = stamp{info.ModTime(), info.Size()}
+		}
+	}
+	return s
+}
+
+// watchPair calls changed after a source file was saved, until ctx ends. It
+// looks every so often instead of asking the kernel: that works on every file
+// system and with every editor's way of saving. A file counts as saved when it
+// looks the same twice, so that a half-written one is not picked up.
+func watchPair(ctx context.Context, dir string, every time.Duration, changed func()) {
+	known := stamps(dir)
+	last := known
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := stamps(dir)
+		if now == last && now != known {
+			known = now
+			changed()
+		}
+		last = now
+	}
+}

@@ -1,0 +1,97 @@
+package device
+
+import (
+	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/squirrel"
+)
+
+// hardwareAPI is the global hardware but its pins and buses.
+var hardwareAPI = imp.API{
+	Functions: []imp.Function{
+		{
+			Name: "hardware.getdeviceid", On: imp.OnDevice, Result: "string",
+			Doc:    "The device id, 16 hexadecimal digits.",
+			Source: docs + "2318", Fn: constant(func(m *Machine) squirrel.Value { return m.vm().NewString(string(m.cfg.Device)) }),
+		},
+		{
+			Name: "hardware.millis", On: imp.OnDevice, Result: "integer",
+			Doc:    "Milliseconds since the code started; wraps at 32 bits.",
+			Source: docs + "2318", Fn: constant(func(m *Machine) squirrel.Value { return squirrel.Int(int32(m.uptime().Milliseconds())) }),
+		},
+		{
+			Name: "hardware.micros", On: imp.OnDevice, Result: "integer",
+			Doc:    "Microseconds since the code started; wraps at 32 bits.",
+			Source: docs + "2318", Fn: constant(func(m *Machine) squirrel.Value { return squirrel.Int(int32(m.uptime().Microseconds())) }),
+		},
+		{
+			Name: "hardware.wakereason", On: imp.OnDevice, Result: "integer",
+			Doc:    "Why the code has started: one of the WAKEREASON constants.",
+			Source: docs + "2407", Fn: constant(func(m *Machine) squirrel.Value { return squirrel.Int(int32(m.st.Wake)) }),
+		},
+		{
+			Name: "hardware.voltage", On: imp.OnDevice, Result: "float",
+			Doc:    "The supply voltage.",
+			Source: docs + "2318", Fn: constant(func(m *Machine) squirrel.Value { return squirrel.Float(float32(m.board.Read("voltage"))) }),
+		},
+		{
+			Name: "hardware.lightlevel", On: imp.OnDevice, Result: "integer",
+			Doc:    "The light sensor, 0 to 65535.",
+			Source: docs + "2318", Fn: constant(func(m *Machine) squirrel.Value { return squirrel.Int(int32(m.board.Read("lightlevel"))) }),
+		},
+	},
+	Constants: hardwareConstants(),
+}
+
+func hardwareConstants() (all []imp.Constant) {
+	for _, c := range []struct {
+		name, doc string
+		value     int
+	}{
+		{"WAKEREASON_POWER_ON", "power came", WakePowerOn},
+		{"WAKEREASON_TIMER", "a deep sleep is over", WakeTimer},
+		{"WAKEREASON_SW_RESET", "imp.reset, or out of memory", WakeSoftwareReset},
+		{"WAKEREASON_PIN", "a wake-up pin went high", WakePin},
+		{"WAKEREASON_PIN1", "old name of WAKEREASON_PIN", WakePin},
+		{"WAKEREASON_NEW_SQUIRREL", "new code", WakeNewSquirrel},
+		{"WAKEREASON_SQUIRREL_ERROR", "an exception was not caught", WakeSquirrelError},
+		{"WAKEREASON_NEW_FIRMWARE", "a new runtime", 6},
+		{"WAKEREASON_SNOOZE", "a pause after failing to connect", 7},
+		{"WAKEREASON_HW_RESET", "the reset line", 8},
+		{"WAKEREASON_BLINKUP", "BlinkUp", 9},
+		{"WAKEREASON_SW_RESTART", "server.restart", WakeRestart},
+		{"WAKEREASON_POWER_RESTORED", "power came back", 11},
+	} {
+		all = append(all, imp.Constant{Name: c.name, On: imp.OnDevice, Value: c.value, Doc: "wake reason: " + c.doc, Source: docs + "2407"})
+	}
+	for mode, name := range modeNames {
+		if name != "" {
+			all = append(all, imp.Constant{Name: name, On: imp.OnDevice, Value: mode, Doc: "a mode for pin.configure", Source: docs + "2538"})
+		}
+	}
+	for _, c := range []struct {
+		name, doc string
+		value     int
+	}{
+		{"CLOCK_SPEED_10_KHZ", "I2C clock", 10},
+		{"CLOCK_SPEED_50_KHZ", "I2C clock", 50},
+		{"CLOCK_SPEED_100_KHZ", "I2C clock", 100},
+		{"CLOCK_SPEED_400_KHZ", "I2C clock", 400},
+		{"SIMPLEX_TX", "SPI flag: only write", 1},
+		{"SIMPLEX_RX", "SPI flag: only read", 2},
+		{"CLOCK_IDLE_HIGH", "SPI flag: clock polarity", 4},
+		{"CLOCK_IDLE_LOW", "SPI flag: clock polarity, the default", 0},
+		{"CLOCK_2ND_EDGE", "SPI flag: clock phase", 8},
+		{"MSB_FIRST", "SPI flag: bit order, the default", 0},
+		{"LSB_FIRST", "SPI flag: bit order", 16},
+		{"PARITY_NONE", "UART parity", 0},
+		{"PARITY_EVEN", "UART parity", 1},
+		{"PARITY_ODD", "UART parity", 2},
+		{"NO_CTSRTS", "UART flag: no flow control", 1},
+		{"NO_TX", "UART flag: do not write", 2},
+		{"NO_RX", "UART flag: do not read", 4},
+		{"TIMING_ENABLED", "UART flag: unused", 8},
+	} {
+		all = append(all, imp.Constant{Name: c.name, On: imp.OnDevice, Value: c.value, Doc: c.doc, Source: docs + "2318"})
+	}
+	return all
+}

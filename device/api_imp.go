@@ -1,0 +1,103 @@
+package device
+
+import (
+	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/squirrel"
+)
+
+// impAPI is what the global imp has on a device beside what it has on both
+// sides.
+var impAPI = imp.API{
+	Functions: []imp.Function{
+		{
+			Name: "imp.onidle", On: imp.OnDevice,
+			Params: []imp.Param{{Name: "callback", Type: "handler", Doc: "called once, without arguments; null removes it"}},
+			Doc:    "Sets what is called when there is nothing else to do.",
+			Source: docs + "2440", Fn: imp.SetsHandler(onIdle),
+		},
+		{
+			Name: "imp.deepsleepfor", On: imp.OnDevice,
+			Params: []imp.Param{{Name: "seconds", Type: "number", Doc: "up to 2,419,198"}},
+			Throws: []string{"invalid sleep time"},
+			Doc:    "Sleeps deeply at once: the code starts again from its first line, with nothing but the global table nv. Never returns.",
+			Source: docs + "2424", Fn: func(c *squirrel.Call) (squirrel.Value, error) { return sleepFor(c, false) },
+		},
+		{
+			Name: "imp.deepsleepuntil", On: imp.OnDevice, Params: untilParams,
+			Throws: []string{"invalid sleep time"},
+			Doc:    "The same, until a time of day, UTC.",
+			Source: docs + "2424", Fn: func(c *squirrel.Call) (squirrel.Value, error) { return sleepUntil(c, false) },
+		},
+		{
+			Name: "imp.reset", On: imp.OnDevice,
+			Doc:    "Restarts with the wake reason SW_RESET; the log shows exit code 16. Never returns.",
+			Source: docs + "2933", Fn: impReset,
+		},
+		{
+			Name: "imp.info", On: imp.OnDevice, Result: "table",
+			Doc:    "A table with the slot type: the type of module, such as imp003, or tandem.",
+			Source: docs + "2321", Fn: impInfo,
+		},
+		{
+			Name: "imp.net.info", On: imp.OnDevice, Result: "table",
+			Doc:    "The network: interface, an array with one table {type, macaddress, connected}; and while there is a link active, the index into it, and ipv4, a table {address}.",
+			Source: docs + "2573", Fn: impNetInfo,
+		},
+		{
+			Name: "imp.rssi", On: imp.OnDevice, Result: "integer",
+			Doc:    "The strength of the radio signal, dBm: 0, for there is no radio.",
+			Source: docs + "2315", Fn: constant(func(*Machine) squirrel.Value { return squirrel.Int(0) }),
+		},
+		{
+			Name: "imp.getmacaddress", On: imp.OnDevice, Result: "string",
+			Doc:    "The network address, 12 hexadecimal digits, made of the device id.",
+			Source: docs + "2315", Fn: constant(func(m *Machine) squirrel.Value { return m.vm().NewString(m.macAddress()) }),
+		},
+		{
+			Name: "imp.getssid", On: imp.OnDevice, Result: "string",
+			Doc:    "The name of the wireless network: empty, for there is no radio.",
+			Source: docs + "2315", Fn: constant(func(m *Machine) squirrel.Value { return m.vm().NewString("") }),
+		},
+		{
+			Name: "imp.setpowersave", On: imp.OnDevice,
+			Params: []imp.Param{{Name: "state", Type: "bool", Doc: "on or off"}},
+			Doc:    "Does nothing: there is no radio to save.",
+			Source: docs + "2315", Fn: nothing,
+		},
+		{
+			Name: "imp.setsendbuffersize", On: imp.OnDevice,
+			Params: []imp.Param{{Name: "size", Type: "integer", Doc: "bytes, 3456 to 30000; values beyond are brought into range"}},
+			Result: "integer",
+			Doc:    "Sets the size of the send buffer and gives the one before. While there is a link it can only grow.",
+			Source: "https://developer.electricimp.com/api/imp/setsendbuffersize", Fn: impSetSendBuffer,
+		},
+		{
+			Name: "imp.setuserconfiguration", On: imp.OnDevice,
+			Params: []imp.Param{{Name: "value", Type: "s|x|o", Doc: "up to 4096 bytes; null erases it"}},
+			Throws: []string{"value too long in imp.setuserconfiguration(value)"},
+			Doc:    "Keeps some bytes that outlive power cuts and new code.",
+			Source: docs + "2381", Fn: impSetUserConfiguration,
+		},
+		{
+			Name: "imp.getuserconfiguration", On: imp.OnDevice, Result: "blob",
+			Doc:    "What imp.setuserconfiguration has kept, or null.",
+			Source: docs + "2381", Fn: impGetUserConfiguration,
+		},
+		{
+			Name: "imp.enableblinkup", On: imp.OnDevice,
+			Params: []imp.Param{{Name: "state", Type: "bool", Doc: "on or off"}},
+			Doc:    "Does nothing: there is no BlinkUp.",
+			Source: docs + "2315", Fn: nothing,
+		},
+		{
+			Name: "imp.configure", On: imp.OnDevice,
+			Params: []imp.Param{
+				{Name: "name", Type: "any", Doc: "of the device"},
+				{Name: "inputs", Type: "any", Optional: true, Doc: "unused"},
+				{Name: "outputs", Type: "any", Optional: true, Doc: "unused"},
+			},
+			Doc:    "Does nothing; it is there so that old code runs.",
+			Source: docs + "2634", Fn: nothing,
+		},
+	},
+}

@@ -1,0 +1,164 @@
+package device
+
+import (
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/squirrel"
+)
+
+// docs is where the vendor's pages are, by number.
+const docs = "https://developer.electricimp.com/node/"
+
+// ours says that a behaviour is our own.
+const ours = "tandem"
+
+// maxSleep is the longest deep sleep: 28 days, but 2 s.
+const maxSleep = 2419198 * time.Second
+
+// linkAPI is what talks to the agent and the server.
+var linkAPI = imp.API{
+	Functions: []imp.Function{
+		{
+			Name: "agent.on", On: imp.OnDevice,
+			Params: []imp.Param{
+				{Name: "name", Type: "string", Doc: "of the message"},
+				{Name: "callback", Type: "handler", Doc: "called with the data; null removes it"},
+			},
+			Doc:    "Sets what is called when the agent has sent a message of that name. A message that nobody has asked for is dropped, and an error logged.",
+			Source: docs + "2309", Fn: agentOn,
+		},
+		{
+			Name: "agent.send", On: imp.OnDevice,
+			Params: []imp.Param{
+				{Name: "name", Type: "string", Doc: "of the message"},
+				{Name: "data", Type: "any", Doc: "what can be serialised; null when there is nothing to say"},
+			},
+			Result: "integer", Throws: []string{"Cannot serialize a …", "the message is over 256 KB"},
+			Doc:     "Sends a message to the agent: 0, or one of the SEND_ERROR constants. Once it has returned 0 the message is sent, in order, until the agent's handler has completed, across any loss of the link; only a power cut loses it.",
+			Source:  docs + "2509",
+			Example: `if (agent.send("reading", { celsius = 21.5 }) != 0) server.connect();`,
+			Fn:      agentSend,
+		},
+		{
+			Name: "server.log", On: imp.OnDevice,
+			Params: []imp.Param{{Name: "message", Type: "any", Doc: "what to log; turned into a string"}},
+			Result: "integer",
+			Doc:    "Writes a line to the device's log. It takes the way of a message, and gives 0 or one of the SEND_ERROR constants.",
+			Source: docs + "2398", Fn: func(c *squirrel.Call) (squirrel.Value, error) { return logLine(c, tandem.LogDevice) },
+		},
+		{
+			Name: "server.error", On: imp.OnDevice,
+			Params: []imp.Param{{Name: "message", Type: "any", Doc: "what to log; turned into a string"}},
+			Result: "integer",
+			Doc:    "Writes an error line to the device's log.",
+			Source: docs + "2347", Fn: func(c *squirrel.Call) (squirrel.Value, error) { return logLine(c, tandem.LogDeviceError) },
+		},
+		{
+			Name: "server.connect", On: imp.OnDevice,
+			Params: []imp.Param{
+				{Name: "callback", Type: "handler", Optional: true, Doc: "called with SERVER_CONNECTED or with why not"},
+				{Name: "timeout", Type: "number", Optional: true, Doc: "seconds until the callback is told that it has failed; 60 when left out"},
+			},
+			Doc:    "Makes a link to the server. With SUSPEND_ON_ERROR and no callback the code stops until there is one. Attempts go on after the callback was told of a failure, until server.disconnect.",
+			Source: docs + "2362", Fn: serverConnect,
+		},
+		{
+			Name: "server.disconnect", On: imp.OnDevice,
+			Doc:    "Ends the link, and any attempt to make one. What was sent and is not acknowledged goes with the next link.",
+			Source: docs + "2486", Fn: serverDisconnect,
+		},
+		{
+			Name: "server.isconnected", On: imp.OnDevice, Result: "bool",
+			Doc:    "Tells whether there is a link to the server, as far as the device knows.",
+			Source: docs + "2411", Fn: serverIsConnected,
+		},
+		{
+			Name: "server.flush", On: imp.OnDevice,
+			Params: []imp.Param{{Name: "timeout", Type: "number", Doc: "seconds"}},
+			Result: "bool",
+			Doc:    "Stops the code until everything sent is acknowledged. Gives false when that did not happen in time.",
+			Source: ours, Fn: serverFlush,
+		},
+		{
+			Name: "server.setsendtimeoutpolicy", On: imp.OnDevice,
+			Params: []imp.Param{
+				{Name: "policy", Type: "integer", Doc: "SUSPEND_ON_ERROR, RETURN_ON_ERROR or RETURN_ON_ERROR_NO_DISCONNECT"},
+				{Name: "wait", Type: "integer", Doc: "WAIT_TIL_SENT or WAIT_FOR_ACK"},
+				{Name: "timeout", Type: "number", Doc: "seconds"},
+			},
+			Throws: []string{"invalid policy", "invalid wait", "invalid timeout"},
+			Doc:    "Says what a send does when it cannot be done: stop the code until it can, or return an error; and whether a send is done when it is in the send buffer or when it is acknowledged. The default is SUSPEND_ON_ERROR, WAIT_TIL_SENT, 30.",
+			Source: docs + "2492", Fn: serverSetPolicy,
+		},
+		{
+			Name: "server.onunexpecteddisconnect", On: imp.OnDevice,
+			Params: []imp.Param{{Name: "callback", Type: "handler", Doc: "called with the reason"}},
+			Doc:    "Sets what is called when the link is lost and could not be made again for a minute, unless the policy is SUSPEND_ON_ERROR.",
+			Source: docs + "2510", Fn: imp.SetsHandler(onUnexpected),
+		},
+		{
+			Name: "server.onshutdown", On: imp.OnDevice,
+			Params: []imp.Param{{Name: "callback", Type: "handler", Doc: "called with one of the SHUTDOWN constants"}},
+			Doc:    "Sets what is called when new code is there. The code then decides when to take it, by server.restart. Without a callback the restart is immediate, as is one that an operator asks for.",
+			Source: docs + "2454", Fn: imp.SetsHandler(onShutdown),
+		},
+		{
+			Name: "server.restart", On: imp.OnDevice,
+			Doc:    "Starts the code from its first line, new code if there is any. Never returns.",
+			Source: docs + "2378", Fn: serverRestart,
+		},
+		{
+			Name: "server.sleepfor", On: imp.OnDevice,
+			Params: []imp.Param{{Name: "seconds", Type: "number", Doc: "up to 2,419,198"}},
+			Throws: []string{"invalid sleep time"},
+			Doc:    "Waits, 30 s at most, until everything sent is acknowledged, then sleeps deeply: the code starts again from its first line, with nothing but the global table nv. Never returns.",
+			Source: docs + "2339", Fn: func(c *squirrel.Call) (squirrel.Value, error) { return sleepFor(c, true) },
+		},
+		{
+			Name: "server.sleepuntil", On: imp.OnDevice, Params: untilParams,
+			Throws: []string{"invalid sleep time"},
+			Doc:    "The same, until a time of day, UTC.",
+			Source: docs + "2364", Fn: func(c *squirrel.Call) (squirrel.Value, error) { return sleepUntil(c, true) },
+		},
+	},
+	Constants: linkConstants(),
+}
+
+// untilParams are those of server.sleepuntil and imp.deepsleepuntil.
+var untilParams = []imp.Param{
+	{Name: "hour", Type: "integer", Doc: "0 to 23"},
+	{Name: "minute", Type: "integer", Doc: "0 to 59"},
+	{Name: "second", Type: "integer", Optional: true, Doc: "0 to 59; 0 when left out"},
+	{Name: "dayOfWeek", Type: "integer", Optional: true, Doc: "SUNDAY to SATURDAY; the next time of day when left out"},
+}
+
+func linkConstants() (all []imp.Constant) {
+	for _, c := range []struct {
+		name, page, doc string
+		value           int
+	}{
+		{"SUSPEND_ON_ERROR", "2492", "send timeout policy: stop the code until there is a link", suspendOnError},
+		{"RETURN_ON_ERROR", "2492", "send timeout policy: return an error and drop the link", returnOnError},
+		{"RETURN_ON_ERROR_NO_DISCONNECT", "2492", "send timeout policy: return an error and keep the link", returnNoDisconnect},
+		{"WAIT_TIL_SENT", "2492", "a send is done when it is in the send buffer", waitTilSent},
+		{"WAIT_FOR_ACK", "2492", "a send is done when it is acknowledged", waitForAck},
+		{"NOT_CONNECTED", "2362", "reason: no link has been asked for", NotConnected},
+		{"NO_WIFI", "2362", "reason: no network", NoLink},
+		{"NO_LINK", "2362", "reason: no network", NoLink},
+		{"NO_IP_ADDRESS", "2362", "reason: no address on the network", NoAddress},
+		{"NOT_RESOLVED", "2362", "reason: the server's name is not known", NotResolved},
+		{"NO_SERVER", "2362", "reason: the server does not answer", NoServer},
+		{"SERVER_CONNECTED", "2362", "there is a link", ServerConnected},
+		{"SHUTDOWN_NEWSQUIRREL", "2454", "shutdown reason: new code", ShutdownNewSquirrel},
+		{"SHUTDOWN_NEWFIRMWARE", "2454", "shutdown reason: a new runtime", 2},
+		{"SHUTDOWN_OTHER", "2454", "shutdown reason: another", ShutdownOther},
+	} {
+		all = append(all, imp.Constant{Name: c.name, On: imp.OnDevice, Value: c.value, Doc: c.doc, Source: docs + c.page})
+	}
+	for i, day := range []string{"SUNDAY", "MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY"} {
+		all = append(all, imp.Constant{Name: day, On: imp.OnDevice, Value: i, Doc: "a day of the week", Source: docs + "2364"})
+	}
+	return all
+}

@@ -1,0 +1,154 @@
+package device
+
+import "github.com/tandem-iot/tandem/imp"
+
+// peripheralAPI is what pins and buses can do. The payload of an instance is
+// its index in the module's peripherals.
+var peripheralAPI = imp.API{
+	Classes: []imp.Class{
+		{Name: "pin", On: imp.OnDevice, Doc: "A pin: hardware.pin1, hardware.pinA."},
+		{Name: "i2c", On: imp.OnDevice, Doc: "An I2C bus: hardware.i2c89."},
+		{Name: "spi", On: imp.OnDevice, Doc: "A SPI bus: hardware.spi257."},
+		{Name: "uart", On: imp.OnDevice, Doc: "A UART: hardware.uart57."},
+	},
+	Functions: []imp.Function{
+		{
+			Name: "pin.configure", On: imp.OnDevice,
+			Params: []imp.Param{
+				{Name: "mode", Type: "integer", Doc: "DIGITAL_IN, ANALOG_IN, PWM_OUT, ..."},
+				{Name: "option", Type: "c|n|o", Optional: true, Doc: "a digital input's callback, called without arguments when the level changes; an output's first level; PWM_OUT's period in seconds"},
+				{Name: "duty", Type: "number", Optional: true, Doc: "PWM_OUT's first duty cycle, 0 to 1"},
+			},
+			Throws: []string{"this pin does not support that mode", "only a digital input has a callback"},
+			Doc:    "Says what the pin is for.",
+			Source: docs + "2538", Fn: pinConfigure,
+		},
+		{
+			Name: "pin.read", On: imp.OnDevice, Result: "number",
+			Doc:    "The pin's level: 0 or 1; 0 to 65535 for ANALOG_IN; the duty cycle for PWM_OUT.",
+			Source: docs + "2318", Fn: pinRead,
+		},
+		{
+			Name: "pin.write", On: imp.OnDevice,
+			Params: []imp.Param{{Name: "level", Type: "n|b", Doc: "0 or 1; 0.0 to 1.0 for PWM_OUT and ANALOG_OUT"}},
+			Throws: []string{"pin is not configured as an output"},
+			Doc:    "Sets an output.",
+			Source: docs + "2318", Fn: pinWrite,
+		},
+		{
+			Name: "i2c.configure", On: imp.OnDevice,
+			Params: []imp.Param{{Name: "speed", Type: "integer", Doc: "one of the CLOCK_SPEED constants"}},
+			Doc:    "Makes the bus ready.",
+			Source: docs + "2318", Fn: busConfigure,
+		},
+		{
+			Name: "i2c.read", On: imp.OnDevice,
+			Params: []imp.Param{
+				{Name: "address", Type: "integer", Doc: "of the peripheral, 8-bit form"},
+				{Name: "register", Type: "data", Doc: "bytes to write first, often a register's number"},
+				{Name: "count", Type: "integer", Doc: "bytes to read"},
+			},
+			Result: "string", Throws: []string{"the bus is not configured"},
+			Doc:     "Writes, then reads. Gives null when the peripheral does not answer; see readerror.",
+			Source:  docs + "2318",
+			Example: `local raw = hardware.i2c89.read(0x90, "\x00", 2);`,
+			Fn:      onBus("i2c", i2cRead),
+		},
+		{
+			Name: "i2c.write", On: imp.OnDevice,
+			Params: []imp.Param{
+				{Name: "address", Type: "integer", Doc: "of the peripheral, 8-bit form"},
+				{Name: "data", Type: "data", Doc: "what to write"},
+			},
+			Result: "integer", Throws: []string{"the bus is not configured"},
+			Doc:    "Writes. Gives 0, or an error number when the peripheral does not answer.",
+			Source: docs + "2318", Fn: onBus("i2c", i2cWrite),
+		},
+		{
+			Name: "i2c.readerror", On: imp.OnDevice, Result: "integer",
+			Doc:    "The error number of the last read: 0, or -13 when the peripheral did not answer.",
+			Source: ours, Fn: i2cReadError,
+		},
+		{
+			Name: "spi.configure", On: imp.OnDevice,
+			Params: []imp.Param{
+				{Name: "flags", Type: "integer", Doc: "CLOCK_IDLE_HIGH, LSB_FIRST, ... combined by |"},
+				{Name: "speed", Type: "number", Doc: "kHz"},
+			},
+			Result: "number",
+			Doc:    "Makes the bus ready, and gives the speed.",
+			Source: docs + "2318", Fn: spiConfigure,
+		},
+		{
+			Name: "spi.write", On: imp.OnDevice,
+			Params: []imp.Param{{Name: "data", Type: "data", Doc: "what to write"}},
+			Result: "integer", Throws: []string{"the bus is not configured"},
+			Doc:    "Writes, and gives 0.",
+			Source: docs + "2318", Fn: onBus("spi", spiWrite),
+		},
+		{
+			Name: "spi.writeread", On: imp.OnDevice,
+			Params: []imp.Param{{Name: "data", Type: "data", Doc: "what to write"}},
+			Result: "string or blob", Throws: []string{"the bus is not configured"},
+			Doc:    "Writes, and gives what was read meanwhile, of the type of data.",
+			Source: docs + "2318", Fn: onBus("spi", spiWriteRead),
+		},
+		{
+			Name: "spi.readstring", On: imp.OnDevice,
+			Params: []imp.Param{{Name: "count", Type: "integer", Doc: "bytes"}},
+			Result: "string", Throws: []string{"the bus is not configured"},
+			Doc: "Reads.", Source: docs + "2318", Fn: onBus("spi", spiReadString),
+		},
+		{
+			Name: "spi.readblob", On: imp.OnDevice,
+			Params: []imp.Param{{Name: "count", Type: "integer", Doc: "bytes"}},
+			Result: "blob", Throws: []string{"the bus is not configured"},
+			Doc: "Reads.", Source: docs + "2318", Fn: onBus("spi", spiReadBlob),
+		},
+		{
+			Name: "uart.configure", On: imp.OnDevice,
+			Params: []imp.Param{
+				{Name: "baud", Type: "integer", Doc: "bits per second"},
+				{Name: "bits", Type: "integer", Doc: "7 or 8"},
+				{Name: "parity", Type: "integer", Doc: "PARITY_NONE, PARITY_EVEN or PARITY_ODD"},
+				{Name: "stop", Type: "integer", Doc: "1 or 2"},
+				{Name: "flags", Type: "integer", Doc: "NO_CTSRTS, NO_TX, NO_RX, combined by |"},
+				{Name: "callback", Type: "handler", Optional: true, Doc: "called without arguments when bytes have arrived"},
+			},
+			Result: "integer",
+			Doc:    "Makes the UART ready, and gives the speed.",
+			Source: docs + "2318", Fn: uartConfigure,
+		},
+		{
+			Name: "uart.write", On: imp.OnDevice,
+			Params: []imp.Param{{Name: "data", Type: "i|s|x", Doc: "one byte, or several"}},
+			Throws: []string{"the bus is not configured"},
+			Doc:    "Writes.", Source: docs + "2318", Fn: onBus("uart", uartWrite),
+		},
+		{
+			Name: "uart.read", On: imp.OnDevice, Result: "integer",
+			Doc:    "Takes the oldest byte that has arrived; -1 when there is none.",
+			Source: docs + "2318", Fn: onBus("uart", uartRead),
+		},
+		{
+			Name: "uart.readstring", On: imp.OnDevice,
+			Params: []imp.Param{{Name: "count", Type: "integer", Optional: true, Doc: "bytes at most; all when left out"}},
+			Result: "string",
+			Doc:    "Takes what has arrived.", Source: docs + "2318", Fn: onBus("uart", uartReadString),
+		},
+		{
+			Name: "uart.readblob", On: imp.OnDevice,
+			Params: []imp.Param{{Name: "count", Type: "integer", Optional: true, Doc: "bytes at most; all when left out"}},
+			Result: "blob",
+			Doc:    "Takes what has arrived.", Source: docs + "2318", Fn: onBus("uart", uartReadBlob),
+		},
+		{
+			Name: "uart.flush", On: imp.OnDevice,
+			Doc:    "Waits until everything is written, which it always is.",
+			Source: docs + "2318", Fn: nothing,
+		},
+		{Name: "i2c.disable", On: imp.OnDevice, Doc: "Gives the bus's pins free.", Source: docs + "2318", Fn: busDisable},
+		{Name: "spi.disable", On: imp.OnDevice, Doc: "Gives the bus's pins free.", Source: docs + "2318", Fn: busDisable},
+		{Name: "uart.disable", On: imp.OnDevice, Doc: "Gives the bus's pins free.", Source: docs + "2318", Fn: busDisable},
+	},
+}

@@ -1,0 +1,243 @@
+package device
+
+import (
+	"slices"
+
+	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/squirrel"
+)
+
+// uartFIFO is how many bytes wait for the code to read them; later ones are
+// lost.
+const uartFIFO = 4 << 10
+
+// maxTransfer bounds what one read asks of a bus, bytes.
+const maxTransfer = 64 << 10
+
+// noAnswer is I2C's error number for a peripheral that does not answer.
+const noAnswer = -13
+
+// busState is what the code has made of a bus.
+type busState struct {
+	Ready    bool
+	Received []byte // by a UART, not yet read
+}
+
+func (b *busState) receive(data []byte) {
+	n := min(len(data), uartFIFO-len(b.Received))
+	b.Received = append(b.Received, data[:n]...)
+}
+
+// take takes up to n bytes.
+func (b *busState) take(n int) []byte {
+	n = max(0, min(n, len(b.Received)))
+	got := slices.Clone(b.Received[:n])
+	b.Received = slices.Delete(b.Received, 0, n)
+	return got
+}
+
+// bus is the bus that a method is called on.
+type bus struct {
+	*busState
+	m     *Machine
+	name  string
+	index int
+}
+
+// busOf returns the bus that a method is called on; of any class when class
+// is "".
+func busOf(c *squirrel.Call, class string) (bus, bool) {
+	m := of(c)
+	for _, k := range []string{"i2c", "spi", "uart"} {
+		if i, ok := m.thing(c, k); ok && (class == "" || class == k) {
+			return bus{&m.st.Buses[i], m, m.things[i].name, i}, true
+		}
+	}
+	return bus{}, false
+}
+
+// onBus returns a native that needs a bus of a class, configured.
+func onBus(class string, f func(c *squirrel.Call, b bus) (squirrel.Value, error)) squirrel.NativeFunc {
+	return func(c *squirrel.Call) (squirrel.Value, error) {
+		b, ok := busOf(c, class)
+		switch {
+		case !ok:
+			return notA(c, class)
+		case !b.Ready:
+			return c.Errorf("the bus is not configured: call %s.configure first", b.name)
+		}
+		return f(c, b)
+	}
+}
+
+// transfer writes out and reads n bytes.
+func (b bus) transfer(c *squirrel.Call, addr int, out []byte, n int) ([]byte, error) {
+	c.Charge((len(out) + n) / 8)
+	return b.m.board.Transfer(b.name, addr, out, n)
+}
+
+func busConfigure(c *squirrel.Call) (squirrel.Value, error) {
+	b, ok := busOf(c, "")
+	if !ok {
+		return notA(c, "bus")
+	}
+	b.Ready = true
+	return squirrel.Null, nil
+}
+
+func busDisable(c *squirrel.Call) (squirrel.Value, error) {
+	b, ok := busOf(c, "")
+	if !ok {
+		return notA(c, "bus")
+	}
+	*b.busState = busState{}
+	b.m.core.SetHandler(pinHandler(b.index), squirrel.Null)
+	return squirrel.Null, nil
+}
+
+// dataOf returns a copy of argument i, a string or a blob.
+func dataOf(c *squirrel.Call, i int) ([]byte, bool) {
+	return slices.Clone(c.Bytes(i)), imp.IsData(c.VM(), c.Arg(i))
+}
+
+func notData(c *squirrel.Call) (squirrel.Value, error) {
+	return c.Errorf("data to write must be a string or a blob")
+}
+
+// count returns argument i, a number of bytes to read, or what to throw.
+func count(c *squirrel.Call, i int) (int, bool) {
+	n := int(c.Int(i))
+	return n, n >= 0 && n <= maxTransfer
+}
+
+func badCount(c *squirrel.Call) (squirrel.Value, error) {
+	return c.Errorf("the number of bytes must be 0 to %d", maxTransfer)
+}
+
+func i2cRead(c *squirrel.Call, b bus) (squirrel.Value, error) {
+	n, ok := count(c, 3)
+	if !ok {
+		return badCount(c)
+	}
+	register, ok := dataOf(c, 2)
+	if !ok {
+		return notData(c)
+	}
+	got, err := b.transfer(c, int(c.Int(1)), register, n)
+	if b.m.st.I2CError = 0; err != nil {
+		b.m.st.I2CError = noAnswer
+		return squirrel.Null, nil
+	}
+	return b.m.vm().NewStringBytes(got), nil
+}
+
+func i2cWrite(c *squirrel.Call, b bus) (squirrel.Value, error) {
+	out, ok := dataOf(c, 2)
+	if !ok {
+		return notData(c)
+	}
+	if _, err := b.transfer(c, int(c.Int(1)), out, 0); err != nil {
+		return squirrel.Int(noAnswer), nil
+	}
+	return squirrel.Int(0), nil
+}
+
+func i2cReadError(c *squirrel.Call) (squirrel.Value, error) {
+	return squirrel.Int(int32(of(c).st.I2CError)), nil
+}
+
+func spiConfigure(c *squirrel.Call) (squirrel.Value, error) {
+	if _, err := busConfigure(c); err != nil {
+		return squirrel.Null, err
+	}
+	return c.Arg(2), nil
+}
+
+// exchange writes and reads on a SPI or UART.
+func exchange(c *squirrel.Call, b bus, out []byte, n int, result func([]byte) squirrel.Value) (squirrel.Value, error) {
+	got, err := b.transfer(c, 0, out, n)
+	if err != nil {
+		return c.Errorf("%v", err)
+	}
+	return result(got), nil
+}
+
+func spiWrite(c *squirrel.Call, b bus) (squirrel.Value, error) {
+	out, ok := dataOf(c, 1)
+	if !ok {
+		return notData(c)
+	}
+	return exchange(c, b, out, 0, func([]byte) squirrel.Value { return squirrel.Int(0) })
+}
+
+func spiWriteRead(c *squirrel.Call, b bus) (squirrel.Value, error) {
+	out, ok := dataOf(c, 1)
+	if !ok {
+		return notData(c)
+	}
+	result := b.m.blob
+	if c.Arg(1).IsString() {
+		result = b.m.vm().NewStringBytes
+	}
+	return exchange(c, b, out, len(out), result)
+}
+
+func spiReadString(c *squirrel.Call, b bus) (squirrel.Value, error) {
+	n, ok := count(c, 1)
+	if !ok {
+		return badCount(c)
+	}
+	return exchange(c, b, nil, n, b.m.vm().NewStringBytes)
+}
+
+func spiReadBlob(c *squirrel.Call, b bus) (squirrel.Value, error) {
+	n, ok := count(c, 1)
+	if !ok {
+		return badCount(c)
+	}
+	return exchange(c, b, nil, n, b.m.blob)
+}
+
+func uartConfigure(c *squirrel.Call) (squirrel.Value, error) {
+	b, ok := busOf(c, "uart")
+	if !ok {
+		return notA(c, "uart")
+	}
+	*b.busState = busState{Ready: true}
+	b.m.core.SetHandler(pinHandler(b.index), c.Arg(6))
+	return c.Arg(1), nil
+}
+
+func uartWrite(c *squirrel.Call, b bus) (squirrel.Value, error) {
+	out, ok := dataOf(c, 1)
+	if c.Arg(1).IsInt() {
+		out, ok = []byte{byte(c.Int(1))}, true
+	}
+	if !ok {
+		return notData(c)
+	}
+	return exchange(c, b, out, 0, func([]byte) squirrel.Value { return squirrel.Null })
+}
+
+func uartRead(_ *squirrel.Call, b bus) (squirrel.Value, error) {
+	if got := b.take(1); len(got) == 1 {
+		return squirrel.Int(int32(got[0])), nil
+	}
+	return squirrel.Int(-1), nil
+}
+
+// wanted returns how many bytes a UART is asked for.
+func wanted(c *squirrel.Call) int {
+	if c.Arg(1).IsNull() {
+		return uartFIFO
+	}
+	return int(c.Int(1))
+}
+
+func uartReadString(c *squirrel.Call, b bus) (squirrel.Value, error) {
+	return b.m.vm().NewStringBytes(b.take(wanted(c))), nil
+}
+
+func uartReadBlob(c *squirrel.Call, b bus) (squirrel.Value, error) {
+	return b.m.blob(b.take(wanted(c))), nil
+}

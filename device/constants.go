@@ -1,0 +1,85 @@
+package device
+
+import "github.com/tandem-iot/tandem/imp"
+
+// What server.connect and server.onunexpecteddisconnect give their callbacks.
+const (
+	NotConnected    = 0
+	NoLink          = 1 // the network itself is away
+	NoAddress       = 2
+	NotResolved     = 3 // the server's name
+	NoServer        = 4 // the server does not answer
+	ServerConnected = 5
+)
+
+// Refused is the Code of a Sent that the server will not have: to the code the
+// message is as lost as one whose link has gone.
+const Refused = imp.SendDisconnected
+
+// Why the code started: hardware.wakereason().
+const (
+	WakePowerOn       = 0
+	WakeTimer         = 1
+	WakeSoftwareReset = 2
+	WakePin           = 3
+	WakeNewSquirrel   = 4
+	WakeSquirrelError = 5
+	WakeRestart       = 10
+)
+
+var wakeNames = map[int]string{
+	WakePowerOn: "POWER_ON", WakeTimer: "TIMER", WakeSoftwareReset: "SW_RESET", WakePin: "PIN",
+	WakeNewSquirrel: "NEW_SQUIRREL", WakeSquirrelError: "SQUIRREL_ERROR", WakeRestart: "SW_RESTART",
+}
+
+// WakeName returns the name of a wake reason: that of its constant in code,
+// without WAKEREASON_.
+func WakeName(wake int) string { return wakeNames[wake] }
+
+// Why the code should end: what server.onshutdown's callback gets.
+const (
+	ShutdownNewSquirrel = 1
+	ShutdownOther       = 3
+)
+
+// Send timeout policies. The numbers are ours; code knows the names.
+const (
+	suspendOnError = iota
+	returnOnError
+	returnNoDisconnect
+)
+
+// When a send is done.
+const (
+	waitTilSent = iota
+	waitForAck
+)
+
+// Pin modes, by number. The numbers are ours; code knows the names.
+const (
+	modeNone = iota
+	modeDigitalIn
+	modeDigitalInPullUp
+	modeDigitalInPullDown
+	modeDigitalInWakeup
+	modeDigitalOut
+	modeDigitalOutOD
+	modeDigitalOutODPullUp
+	modeAnalogIn
+	modeAnalogOut
+	modePWMOut
+)
+
+// modeNames are what the modes are called in code and at the Board.
+var modeNames = [...]string{
+	modeDigitalIn:          "DIGITAL_IN",
+	modeDigitalInPullUp:    "DIGITAL_IN_PULLUP",
+	modeDigitalInPullDown:  "DIGITAL_IN_PULLDOWN",
+	modeDigitalInWakeup:    "DIGITAL_IN_WAKEUP",
+	modeDigitalOut:         "DIGITAL_OUT",
+	modeDigitalOutOD:       "DIGITAL_OUT_OD",
+	modeDigitalOutODPullUp: "DIGITAL_OUT_OD_PULLUP",
+	modeAnalogIn:           "ANALOG_IN",
+	modeAnalogOut:          "ANALOG_OUT",
+	modePWMOut:             "PWM_OUT",
+}

@@ -1,0 +1,325 @@
+package device
+
+import (
+	"slices"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/imp"
+)
+
+// Send buffer sizes, bytes.
+const (
+	minSendBuffer = 3456  // also the default: six segments of 576
+	maxSendBuffer = 30000 // imp.setsendbuffersize's ceiling
+	parcelExtra   = 16    // what framing adds to a message
+)
+
+// sendOK is what a send returns that has not failed.
+const sendOK = 0
+
+// instant is a time in nanoseconds since 1970; 0 is never.
+type instant int64
+
+func instantOf(t time.Time) instant { return instant(t.UnixNano()) }
+
+func (i instant) due(now time.Time) bool { return i != 0 && instantOf(now) >= i }
+
+// link is the device's end of the connection as its code experiences it: the
+// send buffer, the timeout policy and the one thing the code may be waiting for.
+// It has no VM, so it is tested alone.
+type link struct {
+	Up      bool
+	Why     int    // the last reason for not being up
+	Address string // of the device, while up
+	Dropped bool   // we have given it up after an error, and nobody has noticed yet
+
+	Policy  int
+	When    int // waitTilSent or waitForAck
+	Timeout time.Duration
+	Buffer  int
+
+	LastID uint64
+	Out    []outgoing // sent and not acknowledged
+	Wait   wait
+
+	emit func(Effect)
+}
+
+// outgoing is a message or line on its way.
+type outgoing struct {
+	ID      uint64
+	Size    int
+	Sure    bool // kept until acknowledged
+	Written bool // no longer in the send buffer
+}
+
+// parcel is a message or line that is to be sent.
+type parcel struct {
+	Type string // of a line; "" for a message
+	Name string
+	Data []byte
+}
+
+func (p *parcel) size() int { return len(p.Name) + len(p.Data) + parcelExtra }
+
+// wait is what the code waits for.
+type wait struct {
+	For    waitKind
+	ID     uint64
+	Until  instant
+	Parcel *parcel
+}
+
+type waitKind uint8
+
+const (
+	waitNothing waitKind = iota
+	waitLink             // to send Parcel
+	waitRoom             // in the send buffer, to send Parcel
+	waitAck              // of ID
+	waitFlush            // until nothing is on its way
+	waitSleep            // the same, and then deep sleep
+	waitConnect          // server.connect
+	waitRestart          // for ever: the incarnation has ended
+)
+
+func newLink(up bool, address string) link {
+	l := link{Up: up, Address: address, Policy: suspendOnError, When: waitTilSent, Timeout: 30 * time.Second, Buffer: minSendBuffer}
+	if up {
+		l.Why = ServerConnected
+	}
+	return l
+}
+
+// suspends reports whether the policy is to stop the code while there is no
+// link.
+func (l *link) suspends() bool { return l.Policy == suspendOnError }
+
+// verdict is what became of a wait or a send.
+type verdict struct {
+	done bool
+	code int // one of the send codes
+}
+
+func done(code int) verdict { return verdict{true, code} }
+
+// send sends p as the policy says. When it is not done, the code must wait.
+func (l *link) send(now time.Time, p *parcel) verdict {
+	switch {
+	case !l.Up && l.suspends():
+		l.emit(&Connect{})
+		l.Wait = wait{For: waitLink, Parcel: p}
+		return verdict{}
+	case !l.Up:
+		return done(imp.SendNotConnected)
+	case l.room(p):
+		id := l.put(p, false)
+		if l.When == waitTilSent {
+			return done(sendOK)
+		}
+		l.Wait = wait{For: waitAck, ID: id, Until: l.deadline(now)}
+		return verdict{}
+	case l.Policy == returnNoDisconnect:
+		return done(imp.SendWouldBlock)
+	case l.Policy == returnOnError && l.Timeout == 0:
+		l.drop()
+		return done(imp.SendTimeout)
+	}
+	l.Wait = wait{For: waitRoom, Parcel: p, Until: l.deadline(now)}
+	return verdict{}
+}
+
+// deadline is when a send that waits fails. With SUSPEND_ON_ERROR none does:
+// everything is sent again until it is acknowledged.
+func (l *link) deadline(now time.Time) instant {
+	if l.suspends() {
+		return 0
+	}
+	return instantOf(now.Add(l.Timeout))
+}
+
+// room reports whether p fits the send buffer. One that is larger than the
+// whole buffer goes when it is empty.
+func (l *link) room(p *parcel) bool {
+	used := 0
+	for _, o := range l.Out {
+		if !o.Written {
+			used += o.Size
+		}
+	}
+	return used == 0 || used+p.size() <= l.Buffer
+}
+
+// put sends p. A line is sure when its sender waits for the acknowledgement or
+// when it must survive the loss of the link; a message always is.
+func (l *link) put(p *parcel, sure bool) uint64 {
+	l.LastID++
+	id := l.LastID
+	sure = sure || p.Type == "" || l.When == waitForAck
+	l.Out = append(l.Out, outgoing{ID: id, Size: p.size(), Sure: sure})
+	if p.Type == "" {
+		l.emit(&Send{ID: id, Message: tandem.Message{Name: p.Name, Format: tandem.FormatCompact, Data: p.Data}})
+	} else {
+		l.emit(&Log{ID: id, Type: p.Type, Msg: string(p.Data), Sure: sure})
+	}
+	return id
+}
+
+// report sends a line that explains how the code ended. It takes no policy into
+// account and waits for nothing.
+func (l *link) report(typ, msg string) { l.put(&parcel{Type: typ, Data: []byte(msg)}, true) }
+
+// drop gives the link up after an error, and asks for a new one: what the code
+// has already handed over must arrive.
+func (l *link) drop() {
+	l.Up, l.Why, l.Dropped = false, NotConnected, true
+	l.unwritten()
+	l.emit(&Disconnect{})
+	l.emit(&Connect{})
+}
+
+// hangUp ends the link because the code says so.
+func (l *link) hangUp() {
+	l.Up, l.Why, l.Dropped = false, NotConnected, false
+	l.unwritten()
+	l.emit(&Disconnect{})
+}
+
+// unwritten does what the loss of the link means for what was on its way.
+func (l *link) unwritten() {
+	l.Out = slices.DeleteFunc(l.Out, func(o outgoing) bool { return !o.Sure })
+	for i := range l.Out {
+		l.Out[i].Written = false
+	}
+}
+
+// linked takes the news that there is a link.
+func (l *link) linked(now time.Time, address string) verdict {
+	l.Up, l.Why, l.Address = true, ServerConnected, address
+	switch w := l.Wait; w.For {
+	case waitLink:
+		l.Wait = wait{}
+		return l.send(now, w.Parcel)
+	case waitConnect:
+		return done(sendOK)
+	}
+	return verdict{}
+}
+
+// unlinked takes the news that there is none.
+func (l *link) unlinked(reason int) verdict {
+	l.Up, l.Why = false, reason
+	l.unwritten()
+	w := l.Wait
+	switch w.For {
+	case waitRoom:
+		if l.suspends() {
+			l.Wait = wait{For: waitLink, Parcel: w.Parcel}
+			return verdict{}
+		}
+		return done(imp.SendDisconnected)
+	case waitAck:
+		if l.suspends() {
+			return verdict{}
+		}
+		l.forget(w.ID)
+		return done(imp.SendDisconnected)
+	case waitFlush, waitSleep:
+		if l.suspends() {
+			return verdict{}
+		}
+		return done(imp.SendDisconnected)
+	}
+	return verdict{}
+}
+
+// written takes the news that id has left the send buffer.
+func (l *link) written(now time.Time, id uint64) verdict {
+	i := l.index(id)
+	if i < 0 {
+		return verdict{}
+	}
+	l.Out[i].Written = true
+	if !l.Out[i].Sure {
+		l.Out = slices.Delete(l.Out, i, i+1)
+	}
+	if w := l.Wait; w.For == waitRoom && l.room(w.Parcel) {
+		l.Wait = wait{}
+		return l.send(now, w.Parcel)
+	}
+	return l.flushed()
+}
+
+// sent takes the news that id has been acknowledged, or refused.
+func (l *link) sent(now time.Time, id uint64, code int) verdict {
+	if i := l.index(id); i >= 0 {
+		l.Out = slices.Delete(l.Out, i, i+1)
+	}
+	switch w := l.Wait; {
+	case w.For == waitAck && w.ID == id:
+		return done(code)
+	case w.For == waitRoom && l.room(w.Parcel):
+		l.Wait = wait{}
+		return l.send(now, w.Parcel)
+	}
+	return l.flushed()
+}
+
+func (l *link) index(id uint64) int {
+	return slices.IndexFunc(l.Out, func(o outgoing) bool { return o.ID == id })
+}
+
+func (l *link) flushed() verdict {
+	if k := l.Wait.For; (k == waitFlush || k == waitSleep) && len(l.Out) == 0 {
+		return done(sendOK)
+	}
+	return verdict{}
+}
+
+// expired ends a wait whose time has come.
+func (l *link) expired(now time.Time) verdict {
+	w := l.Wait
+	if !w.Until.due(now) {
+		return verdict{}
+	}
+	if w.For == waitAck {
+		l.forget(w.ID)
+	}
+	if (w.For == waitAck || w.For == waitRoom) && l.Policy == returnOnError {
+		l.drop()
+	}
+	return done(imp.SendTimeout)
+}
+
+// forget withdraws what the code is told has failed.
+func (l *link) forget(id uint64) {
+	l.Out = slices.DeleteFunc(l.Out, func(o outgoing) bool { return o.ID == id })
+	l.emit(&Forget{ID: id})
+}
+
+// flush begins to wait until nothing is on its way.
+func (l *link) flush(now time.Time, timeout time.Duration, kind waitKind) verdict {
+	if len(l.Out) == 0 {
+		return done(sendOK)
+	}
+	if !l.Up && !l.suspends() {
+		return done(imp.SendNotConnected)
+	}
+	if !l.Up {
+		l.emit(&Connect{})
+	}
+	l.Wait = wait{For: kind, Until: instantOf(now.Add(timeout))}
+	return verdict{}
+}
+
+// setBuffer sets the size of the send buffer and returns the old one. While
+// there is a link it can only grow.
+func (l *link) setBuffer(n int) int {
+	old := l.Buffer
+	n = min(max(n, minSendBuffer), maxSendBuffer)
+	if !l.Up || n > old {
+		l.Buffer = n
+	}
+	return old
+}

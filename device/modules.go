@@ -1,0 +1,107 @@
+package device
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// module says which pins and buses a type of module has. Lists are separated
+// by spaces; pins leave the word "pin" out.
+type module struct {
+	pins, i2c, spi, uart string
+	environment          int // what imp.environment() gives
+}
+
+// Types of environment, for imp.environment().
+const (
+	environmentCard   = 0
+	environmentModule = 1
+)
+
+// AnyModule is the type of a device that has every pin and bus of every
+// module, so that code written for any of them loads.
+const AnyModule = "tandem"
+
+// wakePins are the pins that can wake a module from deep sleep.
+var wakePins = []string{"pin1", "pinW"}
+
+// modules are the types a device can claim to be. Names of buses are those the
+// vendor's libraries and examples use.
+var modules = map[string]module{
+	"imp001": {
+		pins: "1 2 5 7 8 9",
+		i2c:  "i2c12 i2c89", spi: "spi189 spi257", uart: "uart12 uart57 uart1289",
+		environment: environmentCard,
+	},
+	"imp002": {
+		pins: "1 2 5 6 7 8 9 A B C D E",
+		i2c:  "i2c12 i2c89", spi: "spi189 spi257", uart: "uart12 uart57 uart6E uart1289",
+		environment: environmentModule,
+	},
+	"imp003": {
+		pins: "A B C D E F G H J K L M N P Q R S T U V W X Y",
+		i2c:  "i2cAB i2cFG", spi: "spiEBCA spiLGDK", uart: "uartDM uartFG uartQRPW",
+		environment: environmentModule,
+	},
+	"imp004m": {
+		pins: "A B C D E F G H J K M N P Q R S T W",
+		i2c:  "i2cFG i2cQP", spi: "spiAHSR", uart: "uartFG uartHJ uartFGJH",
+		environment: environmentModule,
+	},
+	"imp005": {
+		pins: "A B C D E F G H J K L M N P Q R S T U V W Y XA XB XC XD XE",
+		i2c:  "i2c0 i2cJH", spi: "spi0 spiBCAD", uart: "uart0 uart1 uart2",
+		environment: environmentModule,
+	},
+}
+
+// Modules returns the types of module there are.
+func Modules() []string {
+	return append(slices.Sorted(maps.Keys(modules)), AnyModule)
+}
+
+// KnownModule reports whether there is such a type of module.
+func KnownModule(name string) bool {
+	_, ok := lookupModule(name)
+	return ok
+}
+
+// lookupModule returns a module by name, AnyModule being all of them in one.
+func lookupModule(name string) (module, bool) {
+	if name != AnyModule {
+		m, ok := modules[name]
+		return m, ok
+	}
+	var all [4][]string
+	for _, m := range modules {
+		for i, list := range []string{m.pins, m.i2c, m.spi, m.uart} {
+			all[i] = append(all[i], strings.Fields(list)...)
+		}
+	}
+	var s [4]string
+	for i, names := range all {
+		slices.Sort(names)
+		s[i] = strings.Join(slices.Compact(names), " ")
+	}
+	return module{pins: s[0], i2c: s[1], spi: s[2], uart: s[3], environment: environmentModule}, true
+}
+
+// peripherals lists everything that hangs under the global hardware, by native
+// class. A peripheral's payload in the VM is its index here, so the order must
+// be the same in every process: it is, being sorted.
+func (m module) peripherals() []peripheral {
+	var out []peripheral
+	for _, p := range strings.Fields(m.pins) {
+		out = append(out, peripheral{"pin", "pin" + p})
+	}
+	for _, l := range []struct{ class, names string }{{"i2c", m.i2c}, {"spi", m.spi}, {"uart", m.uart}} {
+		for _, n := range strings.Fields(l.names) {
+			out = append(out, peripheral{l.class, n})
+		}
+	}
+	slices.SortFunc(out, func(a, b peripheral) int { return strings.Compare(a.name, b.name) })
+	return out
+}
+
+type peripheral struct{ class, name string }

@@ -1,0 +1,257 @@
+package device
+
+import (
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/squirrel"
+)
+
+// of returns the machine whose code makes the call.
+func of(c *squirrel.Call) *Machine { return imp.CoreOf(c).Owner().(*Machine) }
+
+func nothing(*squirrel.Call) (squirrel.Value, error) { return squirrel.Null, nil }
+
+// constant returns a native without arguments.
+func constant(f func(m *Machine) squirrel.Value) squirrel.NativeFunc {
+	return func(c *squirrel.Call) (squirrel.Value, error) { return f(of(c)), nil }
+}
+
+func agentOn(c *squirrel.Call) (squirrel.Value, error) {
+	of(c).core.SetHandler(agentHandler(c.Str(1)), c.Arg(2))
+	return squirrel.Null, nil
+}
+
+func agentSend(c *squirrel.Call) (squirrel.Value, error) {
+	m := of(c)
+	p := &parcel{Name: c.Str(1)}
+	if p.Name == "" || strings.ContainsAny(p.Name, "+#\x00") || !utf8.ValidString(p.Name) {
+		return c.Errorf("agent.send: the name of a message must be text without + and #, and not empty")
+	}
+	data, err := imp.Encode(nil, m.vm(), c.Arg(2), imp.ForMessage)
+	if err != nil {
+		return c.Errorf("%v", err)
+	}
+	if n := len(p.Name) + len(data); n > tandem.MessageSize {
+		return c.Errorf("agent.send: the message has %d bytes, %d at most", n, tandem.MessageSize)
+	}
+	p.Data = data
+	c.Charge(len(data) / 8)
+	return m.answer(c, m.st.Link.send(m.core.Now, p))
+}
+
+// logLine sends a line.
+func logLine(c *squirrel.Call, typ string) (squirrel.Value, error) {
+	m := of(c)
+	x := c.Arg(1)
+	text := m.vm().ToString(x)
+	if imp.IsData(m.vm(), x) {
+		text = imp.LogText(c.Bytes(1))
+	}
+	return m.answer(c, m.st.Link.send(m.core.Now, &parcel{Type: typ, Data: []byte(text)}))
+}
+
+// answer returns what became of a send, or stops the code until it is known.
+func (m *Machine) answer(c *squirrel.Call, v verdict) (squirrel.Value, error) {
+	if !v.done {
+		return m.core.Suspend(c, imp.FirstWait)
+	}
+	return imp.Int32(v.code), nil
+}
+
+func serverConnect(c *squirrel.Call) (squirrel.Value, error) {
+	m := of(c)
+	l := &m.st.Link
+	fn, patience := c.Arg(1), float32(60)
+	if x, ok := c.Arg(2).Number(); ok {
+		patience = x
+	}
+	m.core.SetHandler(onConnect, fn)
+	m.st.Patience = 0
+	if l.Up {
+		if !fn.IsNull() {
+			m.later(onConnect, ServerConnected)
+		}
+		return squirrel.Null, nil
+	}
+	m.emit(&Connect{})
+	if fn.IsNull() && l.suspends() {
+		l.Wait = wait{For: waitConnect}
+		return m.core.Suspend(c, imp.FirstWait)
+	}
+	if !fn.IsNull() {
+		m.st.Patience = instantOf(m.core.Now.Add(seconds(patience)))
+	}
+	return squirrel.Null, nil
+}
+
+// seconds turns a program's number of seconds into a duration that is not
+// negative and no longer than the longest deep sleep.
+func seconds(s float32) time.Duration {
+	if !(s > 0) {
+		return 0
+	}
+	if float64(s) >= maxSleep.Seconds() {
+		return maxSleep
+	}
+	return time.Duration(float64(s) * float64(time.Second)).Round(time.Millisecond)
+}
+
+func serverDisconnect(c *squirrel.Call) (squirrel.Value, error) {
+	m := of(c)
+	m.st.Unexpected, m.st.Patience = 0, 0
+	m.core.SetHandler(onConnect, squirrel.Null)
+	m.st.Link.hangUp()
+	return squirrel.Null, nil
+}
+
+func serverIsConnected(c *squirrel.Call) (squirrel.Value, error) {
+	return squirrel.Bool(of(c).st.Link.Up), nil
+}
+
+func serverFlush(c *squirrel.Call) (squirrel.Value, error) {
+	m := of(c)
+	v := m.st.Link.flush(m.core.Now, seconds(c.Float(1)), waitFlush)
+	if !v.done {
+		return m.core.Suspend(c, imp.FirstWait)
+	}
+	return squirrel.Bool(v.code == sendOK), nil
+}
+
+func serverSetPolicy(c *squirrel.Call) (squirrel.Value, error) {
+	policy, when, timeout := int(c.Int(1)), int(c.Int(2)), c.Float(3)
+	switch {
+	case policy < suspendOnError || policy > returnNoDisconnect:
+		return c.Errorf("invalid policy %d: use SUSPEND_ON_ERROR, RETURN_ON_ERROR or RETURN_ON_ERROR_NO_DISCONNECT", policy)
+	case when != waitTilSent && when != waitForAck:
+		return c.Errorf("invalid wait %d: use WAIT_TIL_SENT or WAIT_FOR_ACK", when)
+	case !(timeout >= 0):
+		return c.Errorf("invalid timeout: use seconds, 0 or more")
+	}
+	l := &of(c).st.Link
+	l.Policy, l.When, l.Timeout = policy, when, seconds(timeout)
+	return squirrel.Null, nil
+}
+
+func serverRestart(c *squirrel.Call) (squirrel.Value, error) {
+	m := of(c)
+	m.end(&Restart{Reason: tandem.ReasonRestart, Wake: WakeRestart})
+	return m.core.Suspend(c, imp.Ending)
+}
+
+// exitCodeReset is what the log shows after imp.reset.
+const exitCodeReset = "16"
+
+func impReset(c *squirrel.Call) (squirrel.Value, error) {
+	m := of(c)
+	m.st.Link.report(tandem.LogExitCode, exitCodeReset)
+	m.end(&Restart{Reason: tandem.ReasonRestart, Wake: WakeSoftwareReset, Detail: "imp.reset"})
+	return m.core.Suspend(c, imp.Ending)
+}
+
+func sleepFor(c *squirrel.Call, flush bool) (squirrel.Value, error) {
+	s := c.Float(1)
+	if !(s >= 0 && float64(s) <= maxSleep.Seconds()) {
+		return c.Errorf("invalid sleep time: use 0 to %d seconds", int(maxSleep.Seconds()))
+	}
+	return of(c).sleep(c, seconds(s), flush)
+}
+
+func sleepUntil(c *squirrel.Call, flush bool) (squirrel.Value, error) {
+	hour, minute, second, day := int(c.Int(1)), int(c.Int(2)), int(c.Int(3)), -1
+	if !c.Arg(4).IsNull() {
+		if day = int(c.Int(4)); day < 0 || day > 6 {
+			return c.Errorf("invalid sleep time: the day is %d, use SUNDAY to SATURDAY", day)
+		}
+	}
+	if hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59 {
+		return c.Errorf("invalid sleep time: %d:%d:%d is no time of day", hour, minute, second)
+	}
+	m := of(c)
+	now := m.core.Now.UTC()
+	at := time.Date(now.Year(), now.Month(), now.Day(), hour, minute, second, 0, time.UTC)
+	for !at.After(now) || day >= 0 && int(at.Weekday()) != day {
+		at = at.AddDate(0, 0, 1)
+	}
+	return m.sleep(c, at.Sub(now), flush)
+}
+
+// flushBeforeSleep is how long server.sleepfor waits for what is on its way.
+const flushBeforeSleep = 30 * time.Second
+
+// sleep ends the incarnation by a deep sleep, after a flush if so asked.
+func (m *Machine) sleep(c *squirrel.Call, d time.Duration, flush bool) (squirrel.Value, error) {
+	if flush {
+		m.st.Sleep = d
+		if v := m.st.Link.flush(m.core.Now, flushBeforeSleep, waitSleep); !v.done {
+			return m.core.Suspend(c, imp.FirstWait)
+		}
+	}
+	m.deepSleep(d)
+	return m.core.Suspend(c, imp.Ending)
+}
+
+func impInfo(c *squirrel.Call) (squirrel.Value, error) {
+	m, v := of(c), c.VM()
+	t := v.NewTable()
+	v.SetField(t, "type", v.NewString(m.cfg.Module))
+	return t, nil
+}
+
+func impNetInfo(c *squirrel.Call) (squirrel.Value, error) {
+	m := of(c)
+	v, l := m.vm(), &m.st.Link
+	card := v.NewTable()
+	v.SetField(card, "type", v.NewString("ethernet"))
+	v.SetField(card, "macaddress", v.NewString(m.macAddress()))
+	v.SetField(card, "connected", squirrel.Bool(l.Up))
+	t := v.NewTable()
+	cards := v.NewArray()
+	v.Append(cards, card)
+	v.SetField(t, "interface", cards)
+	if l.Up {
+		ip := v.NewTable()
+		v.SetField(ip, "address", v.NewString(l.Address))
+		v.SetField(t, "ipv4", ip)
+		v.SetField(t, "active", squirrel.Int(0))
+	}
+	return t, nil
+}
+
+func impSetSendBuffer(c *squirrel.Call) (squirrel.Value, error) {
+	return imp.Int32(of(c).st.Link.setBuffer(int(c.Int(1)))), nil
+}
+
+// userConfigurationSize is the size of the flash for it, bytes.
+const userConfigurationSize = 4096
+
+func impSetUserConfiguration(c *squirrel.Call) (squirrel.Value, error) {
+	m := of(c)
+	var data []byte
+	if !c.Arg(1).IsNull() {
+		b, ok := dataOf(c, 1)
+		if !ok {
+			return notData(c)
+		}
+		data = append([]byte{}, b...) // not nil, which would erase
+	}
+	if len(data) > userConfigurationSize {
+		return c.Errorf("value too long in imp.setuserconfiguration(value)")
+	}
+	m.st.User = data
+	m.emit(&Configured{Data: data})
+	return squirrel.Null, nil
+}
+
+func impGetUserConfiguration(c *squirrel.Call) (squirrel.Value, error) {
+	m := of(c)
+	if m.st.User == nil {
+		return squirrel.Null, nil
+	}
+	return m.blob(m.st.User), nil
+}
+
+func (m *Machine) blob(b []byte) squirrel.Value { return m.vm().NewBlob(b) }

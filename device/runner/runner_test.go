@@ -1,0 +1,560 @@
+package runner
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/board"
+	"github.com/tandem-iot/tandem/mqtt"
+)
+
+// pair is a device and its node, in virtual time.
+type pair struct {
+	*node
+	r     *Runner
+	board *board.Simulated
+	end   func()
+}
+
+// inBubble runs a story in virtual time; code, if any, is what the device has
+// kept from an earlier life.
+func inBubble(t *testing.T, code string, story func(p *pair)) { inBubbleWith(t, code, false, story) }
+
+// inBubbleWith is inBubble, with a node that is down in the beginning or not.
+func inBubbleWith(t *testing.T, code string, down bool, story func(p *pair)) {
+	dir := t.TempDir()
+	if code != "" {
+		f, err := openFiles(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.setCode(codeOf(code)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, dir, down)
+		defer func() { p.end() }()
+		story(p)
+	})
+}
+
+func codeOf(text string) *code {
+	return &code{SHA: shaOf(text), Text: text, Env: map[string]string{"DEPLOYMENT_SHA": "d"}}
+}
+
+func newPair(t *testing.T, dir string, down bool) *pair {
+	p := &pair{node: newNode(t), board: board.New()}
+	p.down = down
+	p.r = &Runner{
+		ID: testID, Key: "secret", Dir: dir, Board: p.board, dial: p.connect,
+		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- p.r.Run(ctx) }()
+	p.end = func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		p.wg.Wait()
+	}
+	return p
+}
+
+// connected waits for the start of a connection.
+func (p *pair) connected() got {
+	p.t.Helper()
+	p.skipTo("CONNECT…")
+	return p.expect("sys/hello…")
+}
+
+// started waits for the code to start.
+func (p *pair) started() got {
+	p.t.Helper()
+	for {
+		if g := p.skipTo("sys/hello…"); strings.Contains(g.payload, `"running":true`) {
+			return g
+		}
+	}
+}
+
+func TestFirstLife(t *testing.T) {
+	inBubble(t, "", func(p *pair) {
+		c := p.expect("CONNECT v5 clean=true")
+		for key, want := range map[string]string{"client": string(testID), "username": string(testID), "password": "secret", "format": "compact"} {
+			if c.user[key] != want {
+				t.Errorf("%s %q, want %q", key, c.user[key], want)
+			}
+		}
+		h := p.expect(`sys/hello {"boot":1,"incarnation":0,"wake":"POWER_ON","reason":"power_on","runtime":"tandem","code":"","running":false}`)
+		if h.user["clock"] == "" {
+			t.Error("no clock")
+		}
+		text := `
+			server.log("wake " + hardware.wakereason() + " " + server.isconnected() + " " + __EI.DEPLOYMENT_SHA);
+			agent.on("ask", function(x) { agent.send("answer", x); });
+			agent.send("reading", { celsius = 21.5 });
+			server.error("oops");`
+		p.sayCode(text)
+		p.expect(
+			`sys/hello {"boot":1,"incarnation":1,"wake":"NEW_SQUIRREL","reason":"reload","runtime":"tandem","code":"`+shaOf(text)+`","running":true}`,
+			"log wake 4 true d",
+		)
+		m := p.expect(`agent/reading {"celsius":21.5}`)
+		if m.user["boot"] != "1" || m.user["seq"] != "1" || m.user["clock"] == "" {
+			t.Errorf("properties %v", m.user)
+		}
+		p.expect("log/error oops")
+		p.say("device/ask", []int{1, 2})
+		if m := p.expect("agent/answer [1,2]"); m.user["seq"] != "2" {
+			t.Errorf("properties %v", m.user)
+		}
+		p.sayCode(text) // nothing new
+		p.quiet(time.Minute)
+		p.end()
+		if !p.current().bye {
+			t.Error("the device has left without a word")
+		}
+		p.end = func() {}
+	})
+}
+
+func TestResend(t *testing.T) {
+	inBubble(t, `
+		agent.send("one", 1);
+		server.log("line");
+		agent.send("two", 2);
+		agent.on("three", function(_) { server.log("three"); agent.send("three", 3); });`, func(p *pair) {
+		p.set(func(n *node) { n.hold = true })
+		p.started()
+		one := p.expect("agent/one 1")
+		p.expect("log line", "agent/two 2")
+		p.set(func(n *node) { n.hold = false })
+		cut := time.Now()
+		p.cut()
+		p.expect("CONNECT…")
+		if pause := time.Since(cut); pause > firstPause {
+			t.Errorf("the first retry came after %v", pause)
+		}
+		p.expect("sys/hello…")
+		again := p.expect("agent/one 1")
+		if again.user["seq"] != one.user["seq"] || again.user["boot"] != one.user["boot"] || again.user["clock"] != one.user["clock"] {
+			t.Errorf("sent again with %v, before with %v", again.user, one.user)
+		}
+		p.expect("agent/two 2")
+		p.say("device/three", nil)
+		p.expect("log three", "agent/three 3")
+		synctest.Wait() // until it is acknowledged
+		p.cut()
+		p.connected()
+		p.quiet(time.Minute)
+	})
+}
+
+// TestNothingIsLost: over a link that breaks again and again, every message
+// arrives, and without its repetitions the order is that of sending.
+func TestNothingIsLost(t *testing.T) {
+	const messages = 60
+	repeated := 0
+	for seed := range uint64(20) {
+		inBubble(t, `
+			n <- 0;
+			function next() {
+				if (n < 60) imp.wakeup(0.03, next);
+				agent.send("n", ++n);
+			}
+			next();`, func(p *pair) {
+			chance := rand.New(rand.NewPCG(seed, 0))
+			p.set(func(n *node) { n.luck = func() bool { return chance.IntN(16) > 0 } })
+			last := 0
+			for last < messages {
+				g := p.skipTo("agent/n…")
+				seq, err := strconv.Atoi(g.user["seq"])
+				switch {
+				case err != nil || g.payload != g.user["seq"]:
+					t.Fatalf("seed %d: %s with %v", seed, g, g.user)
+				case seq > last+1:
+					t.Fatalf("seed %d: %d comes after %d", seed, seq, last)
+				case seq <= last:
+					repeated++
+				}
+				last = max(last, seq)
+			}
+		})
+	}
+	if repeated == 0 {
+		t.Error("nothing was repeated: the test shows nothing")
+	}
+}
+
+// TestSuspended: with the default policy, code that sends without a link waits,
+// and goes on where it was.
+func TestSuspended(t *testing.T) {
+	inBubble(t, `
+		agent.on("go", function(_) { imp.sleep(10); for (local i = 0; i < 3; i++) agent.send("n", i); });`, func(p *pair) {
+		p.started()
+		p.say("device/go", nil)
+		synctest.Wait()
+		p.r.Offline(true)
+		pass(time.Hour)
+		p.quiet(time.Second)
+		p.r.Offline(false)
+		p.connected()
+		p.expect("agent/n 0", "agent/n 1", "agent/n 2")
+	})
+}
+
+func TestBackoff(t *testing.T) {
+	inBubble(t, "", func(p *pair) {
+		p.connected()
+		p.set(func(n *node) { n.down = true })
+		p.cut()
+		pass(10 * time.Minute)
+		p.set(func(n *node) { n.down = false })
+		all := p.attempts()
+		last := time.Duration(0)
+		for i := 1; i < len(all); i++ {
+			pause := all[i].Sub(all[i-1])
+			if pause > lastPause {
+				t.Errorf("attempt %d after %v", i, pause)
+			}
+			last = max(last, pause)
+		}
+		if len(all) < 20 || last < lastPause/2 {
+			t.Errorf("%d attempts in ten minutes, the longest pause %v", len(all), last)
+		}
+		p.connected()
+	})
+}
+
+func TestStartsWithoutNetwork(t *testing.T) {
+	inBubbleWith(t, `
+		server.setsendtimeoutpolicy(RETURN_ON_ERROR, WAIT_TIL_SENT, 10);
+		hardware.pin9.configure(DIGITAL_OUT, 1);
+		failed <- agent.send("lost", 1);
+		server.connect(@(reason) agent.send("state", [failed, reason]), 3600);`, true, func(p *pair) {
+		pass(time.Minute)
+		if p.board.Read("pin9") != 1 {
+			t.Fatal("the code does not run")
+		}
+		p.set(func(n *node) { n.down = false })
+		p.connected()
+		p.expect("agent/state [1,5]")
+	})
+}
+
+func TestNewCode(t *testing.T) {
+	inBubble(t, `server.log("old");
+		server.onshutdown(function(reason) { server.log("shutdown " + reason); imp.wakeup(5, server.restart); });`, func(p *pair) {
+		p.started()
+		p.expect("log old")
+		p.say("sys/restart", map[string]string{"reason": "restart"})
+		if g := p.started(); !strings.Contains(g.payload, `"incarnation":2,"wake":"SW_RESTART","reason":"restart"`) {
+			t.Errorf("hello %s", g.payload)
+		}
+		p.expect("log old")
+		p.sayCode("this is no Squirrel")
+		p.expect("log/error…")
+		p.sayCode(`server.log("new " + hardware.wakereason());`)
+		p.expect("log shutdown 1")
+		p.started()
+		p.expect("log new 4")
+		p.end()
+
+		// What the process has kept is what the next one runs.
+		p2 := newPair(t, p.r.Dir, false)
+		p2.skipTo("CONNECT…")
+		if g := p2.expect("sys/hello…"); !strings.Contains(g.payload, `"boot":2,"incarnation":4,"wake":"POWER_ON","reason":"power_on"`) || !strings.Contains(g.payload, `"running":true`) {
+			t.Errorf("hello %s", g.payload)
+		}
+		p2.expect("log new 0")
+		p.end = p2.end
+	})
+}
+
+func TestPowerCycle(t *testing.T) {
+	inBubble(t, `
+		if (!("nv" in getroottable())) nv <- 0;
+		imp.setuserconfiguration(imp.getuserconfiguration() == null ? "a" : imp.getuserconfiguration().tostring() + "b");
+		agent.send("user", imp.getuserconfiguration().tostring());`, func(p *pair) {
+		p.set(func(n *node) { n.hold = true })
+		p.started()
+		p.expect(`agent/user "a"`)
+		p.r.PowerCycle()
+		p.started()
+		m := p.expect(`agent/user "ab"`)
+		if m.user["boot"] != "2" || m.user["seq"] != "1" {
+			t.Errorf("properties %v", m.user)
+		}
+		p.quiet(time.Minute)
+	})
+}
+
+func TestDeepSleep(t *testing.T) {
+	inBubble(t, `
+		if (!("nv" in getroottable())) nv <- { runs = 0 };
+		nv.runs++;
+		hardware.pin1.configure(DIGITAL_IN_WAKEUP);
+		server.log(nv.runs + " " + hardware.wakereason() + " " + hardware.pin1.read());
+		imp.onidle(@() server.sleepfor(3600));`, func(p *pair) {
+		p.started()
+		p.expect("log 1 0 0")
+		slept := time.Now()
+		p.quiet(59 * time.Minute)
+		p.connected()
+		if d := time.Since(slept); d < time.Hour || d > time.Hour+time.Minute {
+			t.Errorf("slept %v", d)
+		}
+		p.expect("log 2 1 0")
+		pass(time.Minute)
+		p.board.Drive("pin1", 1)
+		p.connected()
+		p.expect("log 3 3 1")
+	})
+}
+
+func TestCrashLoop(t *testing.T) {
+	inBubble(t, `function f() { throw "trouble"; }
+f();`, func(p *pair) {
+		p.connected()
+		var at []time.Time
+		for range 5 {
+			p.skipTo("log/error trouble")
+			p.expect("log/error   at f device_code:1", "log/error   at main device_code:2")
+			at = append(at, time.Now())
+		}
+		for i, want := range []time.Duration{0, 1, 2, 4} {
+			if d := at[i+1].Sub(at[i]); d.Round(time.Second) != want*time.Second {
+				t.Errorf("start %d came after %v, want %v s", i+1, d, int(want))
+			}
+		}
+		if g := p.started(); !strings.Contains(g.payload, `"wake":"SQUIRREL_ERROR"`) || !strings.Contains(g.payload, `"reason":"exception"`) {
+			t.Errorf("hello %s", g.payload)
+		}
+	})
+}
+
+func TestPeerStarted(t *testing.T) {
+	inBubble(t, `tandem.onpeerstart(@(reason, n) server.log("peer " + reason + " " + n));
+		agent.on("x", @(x) server.log("x"));`, func(p *pair) {
+		p.started()
+		news := func(event, reason string, n uint64) {
+			p.say("sys/agent", started{Event: event, Reason: tandem.Reason(reason), Incarnation: n})
+		}
+		news("started", "", 4)
+		p.expect("log peer  4")
+		news("started", "", 4) // said again after a reconnect
+		p.say("device/x", 1, mqtt.UserProperty{Key: "incarnation", Value: "4"})
+		p.expect("log x")
+		news("restarted", "reload", 5)
+		p.expect("log peer reload 5")
+		p.say("device/x", 1, mqtt.UserProperty{Key: "incarnation", Value: "6"}) // its announcement was lost
+		p.expect("log peer  6", "log x")
+		news("moved", "", 6)
+		news("running", "", 6)
+		p.say("device/x", 1)
+		p.expect("log x")
+		news("running", "", 7) // we have missed a start
+		p.expect("log peer  7")
+		p.quiet(time.Second)
+	})
+}
+
+func TestRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, t.TempDir(), true)
+		p.set(func(n *node) { n.code, n.down = mqtt.BadCredentials, false })
+		pass(5 * time.Minute)
+		if n := len(p.attempts()); n > 30 {
+			t.Errorf("%d attempts with a key that is wrong", n)
+		}
+		p.end()
+	})
+}
+
+func TestTime(t *testing.T) {
+	inBubble(t, `server.log(time());`, func(p *pair) {
+		p.started()
+		p.expect("log…")
+		want := time.Now().Add(24 * time.Hour)
+		p.say("sys/time", map[string]time.Time{"time": want})
+		p.say("sys/restart", struct{}{})
+		p.started()
+		at := want.Unix()
+		if g := p.next(); g.payload != itoa(at) && g.payload != itoa(at+1) {
+			t.Errorf("the code's time is %s, want %d", g.payload, at)
+		}
+	})
+}
+
+// pass lets virtual time go by.
+func pass(d time.Duration) { <-time.After(d) }
+
+func itoa(n int64) string { return string(encode(n)) }
+
+func TestBadFields(t *testing.T) {
+	for _, r := range []*Runner{
+		{ID: "x", Addr: "tcp://localhost", Dir: t.TempDir()},
+		{ID: testID, Addr: "localhost:1883", Dir: t.TempDir()},
+		{ID: testID, Addr: "http://localhost", Dir: t.TempDir()},
+		{ID: testID, Addr: "tcp://localhost", Module: "imp999", Dir: t.TempDir()},
+		{ID: testID, Addr: "tcp://localhost"},
+	} {
+		if err := r.Run(context.Background()); tandem.KindOf(err) != tandem.Invalid {
+			t.Errorf("%+v: %v", r, err)
+		}
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, countersFile), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := &Runner{ID: testID, Addr: "tcp://localhost", Dir: dir}
+	if err := r.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "damaged") {
+		t.Errorf("damaged counters: %v", err)
+	}
+}
+
+// TestTooLarge: what the server will not take is not tried for ever.
+func TestTooLarge(t *testing.T) {
+	inBubble(t, `
+		server.setsendtimeoutpolicy(RETURN_ON_ERROR, WAIT_FOR_ACK, 10);
+		agent.on("go", function(_) {
+			local big = agent.send("big", blob(10000));
+			agent.send("result", [big, server.isconnected()]);
+		});`, func(p *pair) {
+		p.started()
+		p.set(func(n *node) { n.cfg = &mqtt.Config{MaxPacketSize: 5000} })
+		p.cut()
+		p.connected()
+		p.say("device/go", nil)
+		p.expect("agent/result [3,true]")
+		p.quiet(time.Minute)
+	})
+}
+
+// TestKeptLines: lines that are kept while there is no link are bounded, and
+// the code need not know.
+func TestKeptLines(t *testing.T) {
+	inBubbleWith(t, `
+		server.setsendtimeoutpolicy(RETURN_ON_ERROR, WAIT_TIL_SENT, 10);
+		imp.wakeup(1, function() { for (local i = 0; i < 1100; i++) print(i); });
+		agent.on("flush", @(_) agent.send("flushed", server.flush(10)));`, true, func(p *pair) {
+		pass(time.Minute)
+		p.set(func(n *node) { n.down = false })
+		p.connected()
+		for i := 100; i < 1100; i++ {
+			p.expect("log " + itoa(int64(i)))
+		}
+		p.say("device/flush", nil)
+		p.expect("agent/flushed true")
+	})
+}
+
+func TestOutbox(t *testing.T) {
+	var o outbox
+	a, b, c := &item{gen: 1, id: 1, keep: true}, &item{gen: 1, id: 2}, &item{gen: 1, id: 3, keep: true}
+	for _, it := range []*item{a, b, c} {
+		o.add(it)
+	}
+	o.sent, a.packet, c.packet = 3, 7, 8
+	if n := o.waiting(); n != 2 {
+		t.Errorf("%d wait, want 2", n)
+	}
+	if it := o.acknowledged(9); it != nil {
+		t.Errorf("unknown packet acknowledges %+v", it)
+	}
+	o.forget(1, 3)
+	if it := o.acknowledged(7); it != a || o.sent != 2 {
+		t.Errorf("acknowledged %+v, %d sent", it, o.sent)
+	}
+	o.unsend()
+	if len(o.items) != 0 || o.sent != 0 {
+		t.Errorf("left: %+v", o.items)
+	}
+}
+
+// TestTransports goes over real sockets, by every way there is.
+func TestTransports(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "device.nut")
+	if err := os.WriteFile(file, []byte(`agent.send("hello", blob(100000));`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, scheme := range []string{"tcp", "tls", "ws", "wss"} {
+		t.Run(scheme, func(t *testing.T) {
+			n := newNode(t)
+			addr, trust := n.listen(t, scheme)
+			ctx, cancel := context.WithCancel(context.Background())
+			r := &Runner{ID: testID, Key: "secret", Addr: addr, Dir: t.TempDir(), Code: file, TLS: trust}
+			done := make(chan error, 1)
+			go func() { done <- r.Run(ctx) }()
+			n.skipTo("agent/hello…")
+			cancel()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			n.wg.Wait()
+			if !n.current().bye {
+				t.Error("the device has left without a word")
+			}
+		})
+	}
+}
+
+// listen opens the node to the world, and returns its address and what a device
+// must trust.
+func (n *node) listen(t *testing.T, scheme string) (addr string, trust *tls.Config) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"mqtt"}})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		conn := websocket.NetConn(context.Background(), c, websocket.MessageBinary)
+		n.set(func(n *node) { n.accept(conn) })
+		<-n.current().closed
+	}))
+	t.Cleanup(server.Close)
+	if scheme == "ws" {
+		server.Start()
+		return "ws://" + server.Listener.Addr().String() + "/mqtt", nil
+	}
+	server.StartTLS() // for its certificate, even if it serves nothing
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	trust = &tls.Config{RootCAs: roots}
+	if scheme == "wss" {
+		return "wss://" + server.Listener.Addr().String() + "/mqtt", trust
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	if scheme == "tls" {
+		listener = tls.NewListener(listener, &tls.Config{Certificates: server.TLS.Certificates})
+	}
+	go func() {
+		if c, err := listener.Accept(); err == nil {
+			n.set(func(n *node) { n.accept(c) })
+		}
+	}()
+	return scheme + "://" + listener.Addr().String(), trust
+}

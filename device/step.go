@@ -1,0 +1,225 @@
+package device
+
+import (
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/squirrel"
+)
+
+// Step takes an event and returns what the code wants done. The slice is
+// reused by the next Step. A dead machine takes nothing.
+func (m *Machine) Step(now time.Time, ev Event) []Effect {
+	clear(m.effects)
+	m.effects = m.effects[:0]
+	if m.dead || m.Busy() && !TakenBusy(ev) {
+		return nil
+	}
+	m.core.Now = now
+	m.settle(m.guarded(func() imp.Outcome { return m.take(ev) }))
+	for !m.dead && !m.Busy() && len(m.st.Later) > 0 {
+		next := m.st.Later[0]
+		m.st.Later = m.st.Later[1:]
+		m.settle(m.guarded(func() imp.Outcome { return m.callBack(next) }))
+	}
+	if m.st.Link.Dropped {
+		m.st.Link.Dropped = false
+		m.lost()
+	}
+	return m.effects
+}
+
+// guarded runs f; when making a value finds the memory full, that is the
+// outcome.
+func (m *Machine) guarded(f func() imp.Outcome) (o imp.Outcome) {
+	defer m.core.Guard(&o)
+	return f()
+}
+
+func (m *Machine) take(ev Event) imp.Outcome {
+	now := m.core.Now
+	switch ev := ev.(type) {
+	case *Boot:
+		return m.boot()
+	case *AgentMessage:
+		return m.message(ev.Message)
+	case *Linked:
+		m.st.Unexpected = 0
+		if m.st.Patience != 0 {
+			m.st.Patience = 0
+			m.later(onConnect, ServerConnected)
+		}
+		return m.conclude(func(l *link) verdict { return l.linked(now, ev.Address) })
+	case *Unlinked:
+		if m.st.Link.Up && !m.st.Link.suspends() {
+			m.lost()
+		}
+		return m.conclude(func(l *link) verdict { return l.unlinked(ev.Reason) })
+	case *Written:
+		return m.conclude(func(l *link) verdict { return l.written(now, ev.ID) })
+	case *Sent:
+		return m.conclude(func(l *link) verdict { return l.sent(now, ev.ID, ev.Code) })
+	case *Alarm:
+		return m.alarm()
+	case *Woken:
+		if m.core.Waiting() == imp.Sleeping {
+			return m.core.Wake()
+		}
+		return m.conclude(func(l *link) verdict { return l.expired(now) })
+	case *Changed:
+		return m.changed(ev)
+	case *Shutdown:
+		return m.shutdown(ev.Reason)
+	case *PeerStarted:
+		return m.core.PeerStarted(ev.Reason, ev.Incarnation)
+	case *Idle:
+		return m.once(onIdle)
+	}
+	return imp.Done
+}
+
+// boot runs the code from its first line, with the nv table that a deep sleep
+// has left.
+func (m *Machine) boot() imp.Outcome {
+	if nv := m.st.NV; nv != nil {
+		m.st.NV = nil
+		if x, err := imp.Decode(m.vm(), nv); err == nil {
+			m.vm().SetField(m.vm().Root(), "nv", x)
+		} else {
+			m.explain(true, "the nv table of before the deep sleep is lost: "+err.Error())
+		}
+	}
+	return m.core.Boot()
+}
+
+// message runs the handler of a message from the agent.
+func (m *Machine) message(msg tandem.Message) imp.Outcome {
+	if m.core.Handler(agentHandler(msg.Name)).IsNull() {
+		m.explain(true, "no handler for device.send(): "+msg.Name)
+		return imp.Done
+	}
+	data, err := imp.Compact(msg)
+	var x squirrel.Value
+	if err == nil {
+		x, err = imp.Decode(m.vm(), data)
+	}
+	if err != nil {
+		m.explain(true, "the data of device.send(\""+msg.Name+"\") is damaged: "+err.Error())
+		return imp.Done
+	}
+	return m.core.CallHandler(agentHandler(msg.Name), x)
+}
+
+// lost begins the time after which the code is told that the link is lost.
+func (m *Machine) lost() {
+	m.st.Unexpected = instantOf(m.core.Now.Add(reconnectPatience))
+}
+
+// alarm runs one thing whose time has come.
+func (m *Machine) alarm() imp.Outcome {
+	switch now := m.core.Now; {
+	case m.st.Unexpected.due(now):
+		m.st.Unexpected = 0
+		return m.core.CallHandler(onUnexpected, imp.Int32(m.st.Link.Why))
+	case m.st.Patience.due(now):
+		m.st.Patience = 0
+		why := m.st.Link.Why
+		if why == NotConnected {
+			why = NoServer
+		}
+		m.later(onConnect, why)
+		return imp.Done
+	}
+	return m.core.Fire()
+}
+
+// shutdown lets the code decide when to restart, if it wants to.
+func (m *Machine) shutdown(reason int) imp.Outcome {
+	if !m.core.Handler(onShutdown).IsNull() {
+		return m.core.CallHandler(onShutdown, imp.Int32(reason))
+	}
+	restart := &Restart{Reason: tandem.ReasonRestart, Wake: WakeRestart}
+	if reason == ShutdownNewSquirrel {
+		restart = &Restart{Reason: tandem.ReasonReload, Wake: WakeNewSquirrel}
+	}
+	m.end(restart)
+	return imp.Done
+}
+
+// once runs a handler that is to run once.
+func (m *Machine) once(name string, args ...squirrel.Value) imp.Outcome {
+	fn := m.core.Handler(name)
+	if fn.IsNull() {
+		return imp.Done
+	}
+	m.core.SetHandler(name, squirrel.Null)
+	return m.core.Call(fn, args...)
+}
+
+// later has a handler called when nothing else runs.
+func (m *Machine) later(handler string, reason int) {
+	m.st.Later = append(m.st.Later, callback{handler, reason})
+}
+
+func (m *Machine) callBack(c callback) imp.Outcome { return m.once(c.Handler, imp.Int32(c.Reason)) }
+
+// conclude takes news of the link and, when they end what the code waits for,
+// goes on with the code.
+func (m *Machine) conclude(news func(*link) verdict) imp.Outcome {
+	kind := m.st.Link.Wait.For
+	v := news(&m.st.Link)
+	if !v.done || kind == waitNothing {
+		return imp.Done
+	}
+	m.st.Link.Wait = wait{}
+	switch kind {
+	case waitFlush:
+		return m.core.Resume(squirrel.Bool(v.code == sendOK))
+	case waitConnect:
+		return m.core.Resume(squirrel.Null)
+	case waitSleep:
+		m.deepSleep(m.st.Sleep)
+		return imp.Done
+	}
+	return m.core.Resume(imp.Int32(v.code))
+}
+
+// settle ends the incarnation when the outcome says so.
+func (m *Machine) settle(o imp.Outcome) {
+	if !o.Over() || m.dead {
+		return
+	}
+	restart := &Restart{Reason: o.Reason(), Wake: WakeSoftwareReset}
+	switch o {
+	case imp.Failed:
+		restart.Wake = WakeSquirrelError
+	case imp.OutOfMemory:
+		m.st.Link.report(tandem.LogExitCode, "out of memory")
+	case imp.Watchdog:
+		m.st.Link.report(tandem.LogExitCode, "watchdog")
+	}
+	m.end(restart)
+}
+
+// end ends the incarnation.
+func (m *Machine) end(e Effect) {
+	m.dead = true
+	m.emit(e)
+}
+
+// deepSleep ends the incarnation for a while. What the nv table has that cannot
+// be serialised is not kept.
+func (m *Machine) deepSleep(d time.Duration) {
+	e := &DeepSleep{Duration: d, Pins: m.wakePins()}
+	if nv := m.vm().Field(m.vm().Root(), "nv"); nv.IsTable() {
+		var dropped []string
+		e.NV, dropped = imp.EncodeMost(nil, m.vm(), nv, imp.ForMessage)
+		for _, d := range dropped {
+			m.explain(true, "nv: "+d)
+		}
+	}
+	m.end(e)
+}
+
+func agentHandler(name string) string { return "agent.on:" + name }

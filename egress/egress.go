@@ -1,0 +1,217 @@
+// Package egress makes the HTTP requests of agents.
+//
+// It does what libcurl did for agents of Electric Imp: redirects are not
+// followed, nothing is decompressed, servers are not verified unless the agent
+// asks, and what goes wrong is a number below 100 in place of the status, with
+// a sentence about it as the body. The protocol is HTTP/1.1.
+//
+// Agents are other people's programs inside the operator's network, so they
+// reach public addresses only: loopback, private, shared (CGNAT), link-local,
+// multicast and reserved ranges and the metadata services of clouds are refused
+// unless [Fetcher.Allow] opens them. The check is made on the address that is
+// about to be connected to, after the name has been resolved, so that a name
+// that resolves to something else the second time gains nothing. Proxies named
+// in the environment are not used, because behind one the check would be void.
+package egress
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+)
+
+const (
+	connectTimeout = 30 * time.Second
+	idleTimeout    = 90 * time.Second
+	idleConns      = 256 // kept open in all
+	idlePerHost    = 16
+	headerSize     = 64 << 10
+	partSize       = 16 << 10 // of a streamed body, at most
+)
+
+// Fetcher makes requests. The zero value is ready to use and reaches public
+// addresses only. Its methods may be called at the same time; the fields are not
+// to be changed after the first Fetch.
+type Fetcher struct {
+	Allow []netip.Prefix // addresses to reach even though they are not public
+	Roots *x509.CertPool // authorities for requests that validate; nil = the system's
+
+	once       sync.Once
+	trusting   *http.Transport // takes any certificate
+	validating *http.Transport
+}
+
+// Fetch makes one request and returns what came of it, never nil. When f.Stream
+// is set the body is given to part, piece by piece in order on the caller's
+// goroutine, and the response has none; part owns the piece, and while it does
+// not return nothing more is read from the server. Otherwise the body is
+// bounded by tandem.FetchBodySize. When ctx ends first the result is a timeout.
+func (x *Fetcher) Fetch(ctx context.Context, f *tandem.Fetch, part func([]byte)) *tandem.Response {
+	x.once.Do(x.setUp)
+	if f.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, f.Timeout)
+		defer cancel()
+	}
+	req, failure := newRequest(ctx, f)
+	if failure != nil {
+		return failure
+	}
+	transport := x.trusting
+	if f.Validate {
+		transport = x.validating
+	}
+	// Not http.Client: it would follow redirects and has its own idea of headers.
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		return outcome(ctx, req.URL, err)
+	}
+	defer resp.Body.Close()
+	out := &tandem.Response{Status: resp.StatusCode, Headers: headers(resp.Header)}
+	if f.Stream {
+		err = stream(resp.Body, part)
+	} else {
+		out.Body, err = collect(resp.Body, resp.ContentLength)
+	}
+	if err != nil {
+		return outcome(ctx, req.URL, err)
+	}
+	return out
+}
+
+// Close closes the connections that are kept for later requests.
+func (x *Fetcher) Close() {
+	x.once.Do(x.setUp)
+	x.trusting.CloseIdleConnections()
+	x.validating.CloseIdleConnections()
+}
+
+func (x *Fetcher) setUp() {
+	x.trusting = x.transport(&tls.Config{InsecureSkipVerify: true})
+	x.validating = x.transport(&tls.Config{RootCAs: x.Roots})
+}
+
+func (x *Fetcher) transport(conf *tls.Config) *http.Transport {
+	dialer := net.Dialer{Timeout: connectTimeout, Control: x.control}
+	return &http.Transport{
+		DialContext:            dialer.DialContext,
+		TLSClientConfig:        conf,
+		TLSHandshakeTimeout:    connectTimeout,
+		DisableCompression:     true,
+		MaxIdleConns:           idleConns,
+		MaxIdleConnsPerHost:    idlePerHost,
+		IdleConnTimeout:        idleTimeout,
+		MaxResponseHeaderBytes: headerSize,
+		ExpectContinueTimeout:  time.Second,
+	}
+}
+
+// newRequest returns the request, or what is wrong with it.
+func newRequest(ctx context.Context, f *tandem.Fetch) (*http.Request, *tandem.Response) {
+	u, err := url.Parse(f.URL)
+	switch {
+	case err != nil:
+		return nil, failed(tandem.FetchBadURL, "the URL is not valid")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, failed(tandem.FetchUnsupportedProtocol, "the URL must begin with http:// or https://")
+	case u.Hostname() == "":
+		return nil, failed(tandem.FetchBadURL, "the URL names no host")
+	}
+	req, err := http.NewRequestWithContext(ctx, f.Method, f.URL, bytes.NewReader(f.Body))
+	if err != nil {
+		return nil, failed(tandem.FetchSendFailed, "the method is not valid")
+	}
+	req.Header.Set("User-Agent", "tandem")
+	for i, h := range f.Headers {
+		if !validHeader(h) {
+			return nil, failed(tandem.FetchSendFailed, "the header "+strconv.Quote(h.Name)+" is not valid")
+		}
+		switch name := http.CanonicalHeaderKey(h.Name); name {
+		case "Host":
+			req.Host = h.Value
+		case "Connection":
+			req.Close = req.Close || strings.EqualFold(h.Value, "close")
+		case "Content-Length", "Transfer-Encoding", "Keep-Alive", "Te", "Trailer", "Upgrade", "Proxy-Connection":
+			// How the body and the connection go is not the agent's business.
+		default:
+			first := !slices.ContainsFunc(f.Headers[:i], func(o tandem.Header) bool { return strings.EqualFold(o.Name, h.Name) })
+			if first {
+				req.Header.Set(name, h.Value) // also in place of the default
+			} else {
+				req.Header.Add(name, h.Value)
+			}
+		}
+	}
+	if u.User != nil && req.Header.Get("Authorization") == "" {
+		password, _ := u.User.Password()
+		req.SetBasicAuth(u.User.Username(), password)
+	}
+	return req, nil
+}
+
+// validHeader reports whether h stays within its line.
+func validHeader(h tandem.Header) bool {
+	for _, c := range []byte(h.Name) {
+		if c <= ' ' || c >= 0x7F || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
+			return false
+		}
+	}
+	return h.Name != "" && !strings.ContainsAny(h.Value, "\r\n\x00")
+}
+
+// headers returns the header lines with lower-case names, by name; a name that
+// came more than once has as many lines, in the server's order.
+func headers(h http.Header) []tandem.Header {
+	list := make([]tandem.Header, 0, len(h))
+	for name, values := range h {
+		name = strings.ToLower(name)
+		for _, v := range values {
+			list = append(list, tandem.Header{Name: name, Value: v})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b tandem.Header) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
+
+// collect reads a body whose length is said to be size, -1 when unknown.
+func collect(r io.Reader, size int64) ([]byte, error) {
+	if size > tandem.FetchBodySize {
+		return nil, errTooLarge
+	}
+	// One byte more than announced, so that the end is seen without growing.
+	body := bytes.NewBuffer(make([]byte, 0, max(size, 0)+bytes.MinRead))
+	n, err := body.ReadFrom(io.LimitReader(r, tandem.FetchBodySize+1))
+	if err == nil && n > tandem.FetchBodySize {
+		err = errTooLarge
+	}
+	return body.Bytes(), err
+}
+
+func stream(r io.Reader, part func([]byte)) error {
+	buf := make([]byte, partSize)
+	for {
+		n, err := r.Read(buf)
+		if n > 0 {
+			part(bytes.Clone(buf[:n]))
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}

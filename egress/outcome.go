@@ -1,0 +1,73 @@
+package egress
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+
+	"github.com/tandem-iot/tandem"
+)
+
+var errTooLarge = errors.New("egress: response is too large")
+
+// tlsFailed is libcurl's number for a handshake that came to nothing.
+const tlsFailed = 35
+
+// failed is a request that came to nothing. The text is for the person who
+// reads the agent's log.
+func failed(code int, text string) *tandem.Response {
+	return &tandem.Response{Status: code, Body: []byte(text)}
+}
+
+// outcome puts err into libcurl's terms. Texts name the host as the agent did
+// and no address, because what internal names resolve to is not for agents.
+func outcome(ctx context.Context, u *url.URL, err error) *tandem.Response {
+	var (
+		network  net.Error
+		dns      *net.DNSError
+		op       *net.OpError
+		hostname x509.HostnameError
+		verify   *tls.CertificateVerificationError
+		record   tls.RecordHeaderError
+	)
+	host := u.Host
+	switch {
+	case errors.Is(err, errTooLarge):
+		return failed(tandem.FetchTooLarge, fmt.Sprintf("the response is larger than %d bytes: ask for less, or stream it", tandem.FetchBodySize))
+	case errors.Is(err, errRefused):
+		return failed(tandem.FetchRefused, fmt.Sprintf("%s has no public address, and agents may reach no other; the operator of this server can allow it", host))
+	case ctx.Err() != nil, errors.As(err, &network) && network.Timeout():
+		return failed(tandem.FetchTimeout, "no complete response in time from "+host)
+	case errors.As(err, &dns):
+		return failed(tandem.FetchHostNotFound, "there is no host "+u.Hostname())
+	case errors.As(err, &hostname):
+		return failed(tandem.FetchWrongHost, "the server's certificate is not for "+host)
+	case errors.As(err, &verify):
+		return failed(tandem.FetchUntrusted, "the certificate of "+host+" cannot be trusted: "+verify.Err.Error())
+	case errors.As(err, &record):
+		return failed(tlsFailed, host+" does not speak TLS")
+	case errors.As(err, &op):
+		return broken(op, host)
+	case errors.Is(err, io.EOF):
+		return failed(tandem.FetchEmptyReply, host+" closed the connection without a response")
+	}
+	return failed(tandem.FetchReceiveFailed, "the response of "+host+" cannot be read: "+err.Error())
+}
+
+// broken is a network operation that failed.
+func broken(op *net.OpError, host string) *tandem.Response {
+	switch op.Op {
+	case "dial":
+		return failed(tandem.FetchNoConnection, "cannot connect to "+host)
+	case "remote error", "local error": // package tls says it so
+		return failed(tlsFailed, "no agreement on TLS with "+host+": "+op.Err.Error())
+	case "write":
+		return failed(tandem.FetchSendFailed, "the connection to "+host+" broke while sending")
+	}
+	return failed(tandem.FetchReceiveFailed, "the connection to "+host+" broke while receiving")
+}

@@ -1,0 +1,143 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/mqtt"
+)
+
+// echoHost sends what a device publishes as agent/x back as device/x.
+type echoHost struct {
+	testHost
+	mu    sync.Mutex
+	links map[tandem.DeviceID]Link
+}
+
+func newEchoHost() *echoHost {
+	h := &echoHost{links: map[tandem.DeviceID]Link{}}
+	h.testHost.events = make(chan hostEvent, 4096)
+	h.connect = func(id tandem.DeviceID, l Link) error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.links[id] = l
+		return nil
+	}
+	h.fromDevice = func(ev hostEvent) {
+		h.mu.Lock()
+		l := h.links[ev.id]
+		h.mu.Unlock()
+		l.Send("device/x", ev.message)
+		ev.handled()
+	}
+	return h
+}
+
+// fleet connects n devices that have subscribed.
+func fleet(t testing.TB, addr string, v mqtt.Version, n int) []net.Conn {
+	t.Helper()
+	conns := make([]net.Conn, n)
+	buf := make([]byte, 4096)
+	for i := range conns {
+		nc, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { nc.Close() })
+		c := connecting(v)
+		c.ClientID = fmt.Sprintf("%016x", i)
+		c.Username, c.KeepAlive = c.ClientID, 300
+		for _, p := range []mqtt.Packet{c, &mqtt.Subscribe{PacketID: 1, Filters: []mqtt.Subscription{{Filter: "device/#", QoS: 1}}}} {
+			raw, err := mqtt.Append(nil, p, v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := nc.Write(raw); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := nc.Read(buf); err != nil {
+				t.Fatal(err)
+			}
+		}
+		conns[i] = nc
+	}
+	return conns
+}
+
+// forEverybody lets any device in.
+func forEverybody(g *Gateway) *Gateway {
+	g.Authenticate = func(ctx context.Context, id tandem.DeviceID, key string) error { return nil }
+	return g
+}
+
+// TestIdleConnectionIsSmall counts what a connection costs that nothing
+// happens on: heap and stack, the client's end of the socket in this process
+// included.
+func TestIdleConnectionIsSmall(t *testing.T) {
+	const n = 500
+	used := func() uint64 {
+		for range 3 { // stacks shrink by half at a time
+			runtime.GC()
+		}
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc + m.StackInuse
+	}
+	h := newEchoHost()
+	addr, _ := start(t, forEverybody(&Gateway{Host: h}))
+	fleet(t, addr, mqtt.V311, 10) // what is there once
+	before := used()
+	conns := fleet(t, addr, mqtt.V311, n)
+	each := (used() - before) / n
+	t.Logf("%d bytes for each of %d connections", each, n)
+	if each > 12<<10 {
+		t.Errorf("%d bytes for an idle connection, the budget is 12 KiB", each)
+	}
+	runtime.KeepAlive(conns)
+}
+
+func BenchmarkRoundTrip(b *testing.B) {
+	for _, n := range []int{1, 1000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			h := newEchoHost()
+			addr, _ := start(b, forEverybody(&Gateway{Host: h}))
+			conns := fleet(b, addr, mqtt.V311, n)
+			raw, err := mqtt.Append(nil, &mqtt.Publish{Topic: "agent/x", Payload: make([]byte, 64), QoS: 1, PacketID: 1}, mqtt.V311)
+			if err != nil {
+				b.Fatal(err)
+			}
+			var took []time.Duration
+			buf := make([]byte, 4096)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				c := conns[i%n]
+				start := time.Now()
+				if _, err := c.Write(raw); err != nil {
+					b.Fatal(err)
+				}
+				// The acknowledgement and the echo; the latter's identifier is
+				// acknowledged.
+				m, err := io.ReadAtLeast(c, buf, 4+2+2+8+2+64)
+				if err != nil {
+					b.Fatal(err)
+				}
+				took = append(took, time.Since(start))
+				id := buf[m-66 : m-64]
+				if _, err := c.Write([]byte{0x40, 2, id[0], id[1]}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
+		})
+	}
+}

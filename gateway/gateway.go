@@ -1,0 +1,241 @@
+// Package gateway is the node's end of the device link: it takes MQTT
+// connections, decides who a device is, and carries messages between devices
+// and the host of their agents. It is a gateway, not a broker: a device reaches
+// its own agent and nothing else.
+//
+// Devices speak MQTT 5 or 3.1.1 over TCP, TLS or WebSocket. Client id and user
+// name are the device id, the password is the device key; a client certificate
+// that the listener has verified and whose common name is the device id will do
+// as well. A device publishes to
+//
+//	agent/<name>            a message to its agent
+//	log, log/error          a line for its log
+//	sys/hello, sys/status   what our device runtime says of itself
+//
+// and subscribes to filters below device/ and sys/. Anything else is refused: a
+// v5 client is told the reason, a 3.1.1 client is disconnected where the version
+// has no other way to say no. Retained flags and wills are accepted and mean
+// nothing, since there is nobody else to see them.
+//
+// A QoS 1 or 2 message is acknowledged when the host says that it has been
+// handled. What the host sends goes out with the subscription's QoS, 1 at most;
+// what it sends before the first SUBSCRIBE waits for that, within bounds.
+// A session ends with its connection.
+//
+// See DESIGN.md for how a connection is read, written and bounded.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/hlc"
+	"github.com/tandem-iot/tandem/mqtt"
+)
+
+// Host has the agents of devices. See package host, which is one.
+type Host interface {
+	Connect(ctx context.Context, id tandem.DeviceID, l Link, address string) error
+	Disconnect(ctx context.Context, id tandem.DeviceID, l Link, clean bool)
+	FromDevice(ctx context.Context, id tandem.DeviceID, topic string, m tandem.Message, handled func())
+}
+
+// Gateway takes the connections of devices. Fill in the fields, then call
+// Serve; they are not to be changed afterwards.
+type Gateway struct {
+	Host Host
+	// Authenticate returns nil when the key is the device's. An error of a kind
+	// other than NotFound, Unauthorized and Forbidden means that this cannot be
+	// known at the moment.
+	Authenticate func(ctx context.Context, id tandem.DeviceID, key string) error
+	Clock        *hlc.Clock   // of the node; nil: the gateway has its own
+	Logger       *slog.Logger // nil: nothing is said
+
+	// KeepAlive is the longest keep-alive interval of a v5 device, which is told
+	// so. A silent device is given up after one and a half of it. 0: as long as
+	// makes tandem.PresenceTimeout. A 3.1.1 device cannot be told and has its
+	// own way.
+	KeepAlive time.Duration
+	// Connections bounds the connections at one time, those that are not yet
+	// known to be a device's included. 0: 100,000.
+	Connections int
+
+	once   sync.Once
+	config mqtt.Config
+
+	mu       sync.Mutex
+	devices  map[tandem.DeviceID]*conn
+	unknown  map[*conn]struct{} // have not said who they are
+	count    int                // connections, those that are ending included
+	stopping bool
+	ended    sync.Cond // count has become less
+}
+
+// Limits of a connection.
+const (
+	connectLimit   = 16 << 10         // bytes of a CONNECT packet
+	maxFilters     = 32               // subscriptions
+	inflightCount  = 256              // messages the host has not handled
+	inflightBytes  = 1 << 20          // their data; the next is still taken when there is less
+	backlogCount   = 256              // messages to the device it has not acknowledged
+	backlogBytes   = 1 << 20          // their data
+	earlyCount     = 32               // messages before the first SUBSCRIBE
+	earlyBytes     = 256 << 10        // their data
+	earlyTime      = 10 * time.Second // how long they are kept
+	writeTimeout   = 30 * time.Second // for the socket to take what is written
+	lingerTimeout  = 2 * time.Second  // for the device to take the last words
+	coalesceTime   = time.Millisecond // for acknowledgements to wait for others
+	handshakeLimit = 10 * time.Second // TLS
+	hostTimeout    = 10 * time.Second // for the host and the store, at either end of a connection
+)
+
+func (g *Gateway) setUp() {
+	g.once.Do(func() {
+		if g.Clock == nil {
+			g.Clock = new(hlc.Clock)
+		}
+		if g.Logger == nil {
+			g.Logger = slog.New(slog.DiscardHandler)
+		}
+		if g.KeepAlive == 0 {
+			g.KeepAlive = tandem.PresenceTimeout * 2 / 3
+		}
+		if g.Connections == 0 {
+			g.Connections = 100_000
+		}
+		g.config.QueueLength = backlogCount
+		g.devices = map[tandem.DeviceID]*conn{}
+		g.unknown = map[*conn]struct{}{}
+		g.ended.L = &g.mu
+	})
+}
+
+// Serve takes connections from the listeners, TCP or TLS, until ctx ends or a
+// listener fails. There may be none, when all devices come by WebSocket. It
+// closes the listeners and all connections of the gateway, WebSocket included,
+// and returns when they have ended. The error is that of a listener, or nil.
+func (g *Gateway) Serve(ctx context.Context, listeners ...net.Listener) error {
+	g.setUp()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var accepting sync.WaitGroup
+	for _, l := range listeners {
+		accepting.Go(func() { cancel(g.accept(ctx, l)) })
+	}
+	<-ctx.Done()
+	for _, l := range listeners {
+		l.Close() // what it says of its own end is nothing to act on
+	}
+	accepting.Wait()
+	g.stop()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
+}
+
+// accept returns when the listener is closed, or fails for good.
+func (g *Gateway) accept(ctx context.Context, l net.Listener) error {
+	const maxDelay = time.Second
+	delay := 5 * time.Millisecond
+	for {
+		nc, err := l.Accept()
+		var temporary interface{ Temporary() bool }
+		switch {
+		case err == nil:
+			delay = 5 * time.Millisecond
+			if c := g.enter(nc); c != nil {
+				go c.run() // stop waits for it
+			}
+		case ctx.Err() != nil:
+			return nil
+		case errors.As(err, &temporary) && temporary.Temporary():
+			// Out of file descriptors, most likely: some will be closed.
+			g.Logger.Error("a device's connection cannot be accepted", "err", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(delay):
+			}
+			delay = min(2*delay, maxDelay)
+		default:
+			return err
+		}
+	}
+}
+
+// enter takes a new connection on, or closes it and returns nil.
+func (g *Gateway) enter(nc net.Conn) *conn {
+	g.mu.Lock()
+	stopping, full := g.stopping, g.count >= g.Connections
+	var c *conn
+	if !stopping && !full {
+		c = newConn(g, nc)
+		g.count++
+		g.unknown[c] = struct{}{}
+	}
+	g.mu.Unlock()
+	if c == nil {
+		nc.Close()
+	}
+	if full && !stopping {
+		g.Logger.Warn("a connection was closed because there are too many", "limit", g.Connections, "address", nc.RemoteAddr())
+	}
+	return c
+}
+
+// identify notes whose connection c is. An older one of the device is closed.
+func (g *Gateway) identify(c *conn) {
+	g.mu.Lock()
+	delete(g.unknown, c)
+	old := g.devices[c.id]
+	g.devices[c.id] = c
+	stopping := g.stopping
+	g.mu.Unlock()
+	if old != nil {
+		old.end(mqtt.SessionTakenOver, "a newer connection of the device has taken over")
+	}
+	if stopping { // stop has not seen it, maybe
+		c.end(mqtt.ShuttingDown, stopText)
+	}
+}
+
+// leave is the last thing a connection does.
+func (g *Gateway) leave(c *conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.unknown, c)
+	if g.devices[c.id] == c {
+		delete(g.devices, c.id)
+	}
+	g.count--
+	g.ended.Broadcast()
+}
+
+const stopText = "this server is being stopped: connect again in a moment"
+
+// stop ends all connections and waits for them.
+func (g *Gateway) stop() {
+	g.mu.Lock()
+	g.stopping = true
+	all := make([]*conn, 0, g.count)
+	for _, c := range g.devices {
+		all = append(all, c)
+	}
+	for c := range g.unknown {
+		all = append(all, c)
+	}
+	g.mu.Unlock()
+	for _, c := range all {
+		c.end(mqtt.ShuttingDown, stopText)
+	}
+	g.mu.Lock()
+	for g.count > 0 {
+		g.ended.Wait()
+	}
+	g.mu.Unlock()
+}

@@ -1,0 +1,31 @@
+package imp
+
+import (
+	"maps"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/squirrel/compile"
+)
+
+// Environment holds the members of the enum __EI, by name, that a program is
+// compiled with. Members that imps always have and that are missing are "".
+type Environment map[string]string
+
+// environmentNames are the members __EI always has.
+var environmentNames = []string{
+	"PRODUCT_ID", "PRODUCT_NAME", "DEVICEGROUP_ID", "DEVICEGROUP_NAME", "DEVICEGROUP_TYPE",
+	"DEPLOYMENT_ID", "DEPLOYMENT_SHA", "DEPLOYMENT_CREATED_AT",
+}
+
+// Compile compiles a side's program. Its error is a *syntax.Error with the
+// position and what is wrong there.
+func Compile(side tandem.Side, src []byte, env Environment) (*compile.Program, error) {
+	members := map[string]any{}
+	for _, name := range environmentNames {
+		members[name] = ""
+	}
+	for name, val := range maps.All(env) {
+		members[name] = val
+	}
+	return compile.Compile(SourceName(side), src, compile.Options{Enums: map[string]map[string]any{"__EI": members}})
+}

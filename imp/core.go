@@ -1,0 +1,292 @@
+package imp
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/squirrel"
+	"github.com/tandem-iot/tandem/squirrel/compile"
+)
+
+// FuelPerSecond turns a CPU budget into the VM's units: about what one core
+// of a small server runs in a second. It is a fixed number, not a
+// measurement, so that a program fails in the same place everywhere.
+const FuelPerSecond = 100_000_000
+
+// Outcome says how far the program came.
+type Outcome uint8
+
+const (
+	// Done: the handler has returned.
+	Done Outcome = iota
+	// Waiting: a native waits; see Core.Waiting.
+	Waiting
+	// Failed: an exception was not caught. It is logged already.
+	Failed
+	// Watchdog: the CPU budget is used up. It is logged already.
+	Watchdog
+	// OutOfMemory: the VM is unusable. It is logged already.
+	OutOfMemory
+)
+
+// Over reports whether the incarnation has ended.
+func (o Outcome) Over() bool { return o >= Failed }
+
+// Reason returns why an incarnation has ended.
+func (o Outcome) Reason() tandem.Reason {
+	switch o {
+	case Failed:
+		return tandem.ReasonException
+	case Watchdog:
+		return tandem.ReasonWatchdog
+	case OutOfMemory:
+		return tandem.ReasonOutOfMemory
+	}
+	return tandem.ReasonNone
+}
+
+// Wait is what a suspended program waits for.
+type Wait uint8
+
+const (
+	NotWaiting Wait = iota
+	Sleeping        // imp.sleep
+	Ending          // for the end: the host is to restart the side
+	FirstWait       // a machine's own kinds begin here
+)
+
+// Config is what a Core is made of.
+type Config struct {
+	Side        tandem.Side
+	Library     *squirrel.Library
+	Program     *compile.Program
+	Memory      int           // bytes that may be alive
+	Budget      time.Duration // VM time per event; 0 is tandem.EventBudget
+	Version     string        // of the software, for imp.getsoftwareversion
+	Environment int32         // imp.environment()
+	Incarnation uint64
+	// Log takes a line of the program's log.
+	Log func(isError bool, msg string)
+	// Owner is the machine around the Core, for its natives.
+	Owner any
+}
+
+// Core is one side's program at work. Its owner sets Now before everything
+// else it does. Handlers run to their end one at a time: while Busy, only
+// Resume, Throw, Wake and Abort may be called.
+type Core struct {
+	VM  *squirrel.VM
+	Now time.Time
+
+	cfg    Config
+	fuel   int64
+	timers []timer // by due time, then id
+	lastID uint32
+	wait   Wait
+	wake   int64    // nanoseconds since 1970, while Sleeping
+	crash  []string // the report held back while the program's own handler runs
+}
+
+// Names of handlers that both sides have.
+const (
+	handlerMain      = "main"
+	handlerUnhandled = "imp.onunhandledexception"
+	handlerPeer      = "tandem.onpeerstart"
+)
+
+// CoreOf returns the Core whose program makes the call.
+func CoreOf(call *squirrel.Call) *Core { return call.VM().Host().(*Core) }
+
+// Owner returns the machine around the Core.
+func (c *Core) Owner() any { return c.cfg.Owner }
+
+// Incarnation returns the number of this run.
+func (c *Core) Incarnation() uint64 { return c.cfg.Incarnation }
+
+// Log writes a line to the program's log.
+func (c *Core) Log(isError bool, msg string) { c.cfg.Log(isError, msg) }
+
+// Start makes the VM and loads the program; Boot runs it.
+func (c *Core) Start(cfg Config, now time.Time) {
+	c.VM = squirrel.New(cfg.Library, cfg.Memory)
+	c.VM.Seed(uint64(now.UnixNano()) ^ cfg.Incarnation)
+	c.attach(cfg, now)
+	c.SetHandler(handlerMain, c.VM.Load(cfg.Program))
+}
+
+// attach connects the Core and its VM.
+func (c *Core) attach(cfg Config, now time.Time) {
+	budget := cfg.Budget
+	if budget <= 0 {
+		budget = tandem.EventBudget
+	}
+	c.cfg, c.Now = cfg, now
+	c.cfg.Budget = budget
+	c.fuel = int64(budget.Seconds() * FuelPerSecond)
+	c.VM.SetHost(c)
+	c.VM.SetClock(func() (int64, int64) { return c.Now.Unix(), int64(c.Now.Nanosecond() / 1000) })
+	c.VM.SetOutput(c.print)
+}
+
+// print is where print() and error() write.
+func (c *Core) print(b []byte, isErr bool) {
+	if n := len(b); n > 0 && b[n-1] == '\n' {
+		b = b[:n-1]
+	}
+	c.cfg.Log(isErr, LogText(b))
+}
+
+// Boot runs the program from its first line.
+func (c *Core) Boot() Outcome {
+	main := c.Handler(handlerMain)
+	c.SetHandler(handlerMain, squirrel.Null)
+	return c.Call(main)
+}
+
+// Call runs a function of the program with the root table as this.
+func (c *Core) Call(fn squirrel.Value, args ...squirrel.Value) Outcome {
+	c.VM.Start(fn, c.VM.Root(), args...)
+	return c.run()
+}
+
+// CallHandler runs the handler with a name, if there is one.
+func (c *Core) CallHandler(name string, args ...squirrel.Value) Outcome {
+	fn := c.Handler(name)
+	if fn.IsNull() {
+		return Done
+	}
+	return c.Call(fn, args...)
+}
+
+// Busy reports whether a handler has begun and not ended.
+func (c *Core) Busy() bool { return c.wait != NotWaiting }
+
+// Waiting returns what the program waits for.
+func (c *Core) Waiting() Wait { return c.wait }
+
+// Suspend is what a native returns when it waits.
+func (c *Core) Suspend(call *squirrel.Call, w Wait) (squirrel.Value, error) {
+	c.wait = w
+	return call.Suspend()
+}
+
+// Resume ends the native that waits, with its result, and goes on.
+func (c *Core) Resume(result squirrel.Value) Outcome {
+	c.wait = NotWaiting
+	c.VM.Resume(result)
+	return c.run()
+}
+
+// Throw ends the native that waits by an exception, and goes on.
+func (c *Core) Throw(msg string) Outcome {
+	c.wait = NotWaiting
+	c.VM.ResumeThrow(c.VM.NewString(msg))
+	return c.run()
+}
+
+// Wake ends imp.sleep when its time has come.
+func (c *Core) Wake() Outcome {
+	if c.wait != Sleeping || c.Now.UnixNano() < c.wake {
+		return Waiting
+	}
+	return c.Resume(squirrel.Null)
+}
+
+// Abort drops what is running.
+func (c *Core) Abort() {
+	c.VM.Abort()
+	c.wait, c.crash = NotWaiting, nil
+}
+
+// run goes on until the handler ends or waits.
+func (c *Core) run() Outcome {
+	switch c.VM.Run(c.fuel) {
+	case squirrel.Done:
+		if c.crash != nil {
+			c.report()
+			return Failed
+		}
+		return Done
+	case squirrel.Suspended:
+		return Waiting
+	case squirrel.OutOfFuel:
+		c.report()
+		c.Log(true, fmt.Sprintf("one event took more than %v of processor time; split the work with imp.wakeup", c.cfg.Budget))
+		c.Abort()
+		return Watchdog
+	case squirrel.OutOfMemory:
+		return c.outOfMemory()
+	}
+	return c.uncaught(c.VM.Err())
+}
+
+// outOfMemory logs why the program cannot go on.
+func (c *Core) outOfMemory() Outcome {
+	c.report()
+	c.Log(true, fmt.Sprintf("out of memory: more than %d bytes in use", c.VM.MemoryLimit()))
+	c.wait = NotWaiting
+	return OutOfMemory
+}
+
+// Guard is deferred by a machine around the making of values outside of the
+// VM's run, which may find the memory full: it sets the outcome then.
+func (c *Core) Guard(o *Outcome) {
+	r := recover()
+	if r == nil {
+		return
+	}
+	if !squirrel.IsOutOfMemory(r) {
+		panic(r)
+	}
+	*o = c.outOfMemory()
+}
+
+// uncaught calls the program's own handler for what nobody caught, then logs
+// the exception.
+func (c *Core) uncaught(err *squirrel.Error) Outcome {
+	lines := append([]string{err.Message}, TraceLines(err.Stack)...)
+	handler := c.Handler(handlerUnhandled)
+	if c.crash != nil || handler.IsNull() {
+		// With a report held back, the handler itself has failed.
+		c.report()
+		c.crash = lines
+		c.report()
+		return Failed
+	}
+	c.crash = lines
+	return c.Call(handler, c.VM.NewString(err.Error()))
+}
+
+// report logs the report that was held back.
+func (c *Core) report() {
+	for _, line := range c.crash {
+		c.Log(true, line)
+	}
+	c.crash = nil
+}
+
+// TraceLines returns a log line per frame of a call stack, the innermost
+// first. Natives have no place in the program, so they have none in the log.
+func TraceLines(stack []squirrel.Frame) (lines []string) {
+	for _, f := range stack {
+		if f.Line >= 0 {
+			lines = append(lines, fmt.Sprintf("  at %s %s:%d", f.Func, f.Source, f.Line))
+		}
+	}
+	return lines
+}
+
+// Reserve is called before values are made that take about n bytes, to make
+// room for them. The caller holds no values yet.
+func (c *Core) Reserve(n int) {
+	if c.VM.MemoryFree() < n {
+		c.VM.Collect()
+	}
+}
+
+// PeerStarted tells the program that the other side has begun a new
+// incarnation.
+func (c *Core) PeerStarted(reason tandem.Reason, incarnation uint64) Outcome {
+	return c.CallHandler(handlerPeer, c.VM.NewString(string(reason)), squirrel.Int(int32(incarnation)))
+}

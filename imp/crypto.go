@@ -1,0 +1,97 @@
+package imp
+
+import (
+	"crypto/hmac"
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
+	"crypto/subtle"
+	"hash"
+
+	"github.com/tandem-iot/tandem/squirrel"
+)
+
+// hashCost is the fuel of a hash, beside that of its data.
+const hashCost = 60
+
+const cryptoSource = "https://developer.electricimp.com/api/crypto"
+
+// cryptoFunctions are the hashes, as crypto.X on both sides and as
+// http.hash.X in the agent.
+var cryptoFunctions = append(hashFunctions(), Function{
+	Name: "crypto.equals", On: OnBoth, Result: "bool",
+	Params: []Param{{Name: "a", Type: "data"}, {Name: "b", Type: "data"}},
+	Doc:    "Compares two strings or blobs in a time that does not tell where they differ.",
+	Source: cryptoSource,
+	Fn: func(call *squirrel.Call) (squirrel.Value, error) {
+		for i := 1; i <= 2; i++ {
+			if !IsData(call.VM(), call.Arg(i)) {
+				return notData(call, i)
+			}
+		}
+		a, b := call.Bytes(1), call.Bytes(2)
+		call.Charge(len(a) / 8)
+		return squirrel.Bool(subtle.ConstantTimeCompare(a, b) == 1), nil
+	},
+})
+
+func hashFunctions() (all []Function) {
+	algorithms := []struct {
+		name string
+		make func() hash.Hash
+	}{{"md5", md5.New}, {"sha1", sha1.New}, {"sha256", sha256.New}, {"sha512", sha512.New}}
+	for _, table := range []struct {
+		path string
+		on   Sides
+	}{{"crypto.", OnBoth}, {"http.hash.", OnAgent}} {
+		for _, a := range algorithms {
+			all = append(all, Function{
+				Name: table.path + a.name, On: table.on, Result: "blob",
+				Params: []Param{{Name: "data", Type: "data"}},
+				Doc:    "The " + a.name + " hash of a string or blob.",
+				Source: cryptoSource,
+				Fn:     hashNative(a.make),
+			}, Function{
+				Name: table.path + "hmac" + a.name, On: table.on, Result: "blob",
+				Params: []Param{{Name: "data", Type: "data"}, {Name: "key", Type: "data"}},
+				Doc:    "The keyed " + a.name + " hash (HMAC) of a string or blob. The key is the second argument.",
+				Source: cryptoSource,
+				Fn:     hmacNative(a.make),
+			})
+		}
+	}
+	return all
+}
+
+func hashNative(make func() hash.Hash) squirrel.NativeFunc {
+	return func(call *squirrel.Call) (squirrel.Value, error) {
+		if !IsData(call.VM(), call.Arg(1)) {
+			return notData(call, 1)
+		}
+		data := call.Bytes(1)
+		call.Charge(hashCost + len(data)/4)
+		h := make()
+		h.Write(data)
+		return call.VM().NewBlob(h.Sum(nil)), nil
+	}
+}
+
+func hmacNative(make func() hash.Hash) squirrel.NativeFunc {
+	return func(call *squirrel.Call) (squirrel.Value, error) {
+		for i := 1; i <= 2; i++ {
+			if !IsData(call.VM(), call.Arg(i)) {
+				return notData(call, i)
+			}
+		}
+		data, key := call.Bytes(1), call.Bytes(2)
+		call.Charge(2*hashCost + (len(data)+len(key))/4)
+		h := hmac.New(make, key)
+		h.Write(data)
+		return call.VM().NewBlob(h.Sum(nil)), nil
+	}
+}
+
+func notData(call *squirrel.Call, i int) (squirrel.Value, error) {
+	return call.Errorf("parameter %d must be a string or a blob", i)
+}

@@ -1,0 +1,259 @@
+package imp
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+
+	"github.com/tandem-iot/tandem/squirrel"
+	"github.com/tandem-iot/tandem/squirrel/text"
+)
+
+// Purpose is what values are encoded for; it decides which may be.
+type Purpose uint8
+
+const (
+	// ForMessage: strings that are not safe become blobs; keys are safe
+	// strings.
+	ForMessage Purpose = iota
+	// ForJSON: no blobs; keys that are not strings become text.
+	ForJSON
+	// ForSaveJSON: no blobs, no strings that are not safe, no floats that are
+	// no numbers. Keys are safe strings.
+	ForSaveJSON
+)
+
+// Encode appends to dst the compact encoding of x. The error is a text for
+// the program.
+func Encode(dst []byte, vm *squirrel.VM, x squirrel.Value, p Purpose) ([]byte, error) {
+	e := encoder{vm: vm, out: dst, purpose: p}
+	if err := e.value(x, 0); err != nil {
+		return dst, err
+	}
+	return e.out, nil
+}
+
+// EncodeMost is Encode, but leaves out slots that cannot be encoded, and puts
+// null for such elements of arrays. Each gives a line in dropped. When x as a
+// whole cannot be encoded the result is nil, and dropped says why.
+func EncodeMost(dst []byte, vm *squirrel.VM, x squirrel.Value, p Purpose) (out []byte, dropped []string) {
+	e := encoder{vm: vm, out: dst, purpose: p, lenient: true}
+	if err := e.value(x, 0); err != nil {
+		return nil, []string{err.Error()}
+	}
+	return e.out, e.dropped
+}
+
+// MaxEncoded is the most bytes that Encode makes. A structure whose parts
+// are used many times can be far larger encoded than it is in memory.
+const MaxEncoded = 1 << 20
+
+var errTooLarge = fmt.Errorf("Cannot serialize more than %d bytes", MaxEncoded)
+
+type encoder struct {
+	vm      *squirrel.VM
+	out     []byte
+	purpose Purpose
+	lenient bool
+	dropped []string
+	path    [MaxDepth]squirrel.Value // the containers around the value
+}
+
+var errCycle = errors.New("Cannot serialize a structure that contains itself")
+
+func cannot(what string) error { return fmt.Errorf("Cannot serialize a %s", what) }
+
+func (e *encoder) value(x squirrel.Value, depth int) error {
+	switch x.Type() {
+	case squirrel.TypeNull:
+		e.out = append(e.out, compactNull)
+	case squirrel.TypeBool:
+		tag := byte(compactFalse)
+		if x.AsBool() {
+			tag = compactTrue
+		}
+		e.out = append(e.out, tag)
+	case squirrel.TypeInteger:
+		e.out = appendInteger(e.out, x.AsInt())
+	case squirrel.TypeFloat:
+		f := float64(x.AsFloat())
+		if e.purpose == ForSaveJSON && (math.IsNaN(f) || math.IsInf(f, 0)) {
+			return cannot("float that is not a number in JSON")
+		}
+		e.out = appendFloat(e.out, x.AsFloat())
+	case squirrel.TypeString:
+		return e.string(e.vm.Bytes(x))
+	case squirrel.TypeTable, squirrel.TypeArray:
+		return e.container(x, depth)
+	case squirrel.TypeInstance:
+		if !e.vm.IsBlob(x) {
+			return cannot(x.Type().String())
+		}
+		if e.purpose != ForMessage {
+			return cannot("blob in JSON")
+		}
+		e.out = appendBlob(e.out, e.vm.Bytes(x))
+	default:
+		return cannot(x.Type().String())
+	}
+	return nil
+}
+
+func (e *encoder) string(s []byte) error {
+	switch e.purpose {
+	case ForMessage:
+		e.out = appendText(e.out, s)
+	case ForSaveJSON:
+		if !Safe(s) {
+			return cannot("string in JSON that is not UTF-8 or holds a NUL")
+		}
+		fallthrough
+	default:
+		e.out = appendString(e.out, s)
+	}
+	return nil
+}
+
+func (e *encoder) container(x squirrel.Value, depth int) error {
+	if depth >= MaxDepth {
+		return fmt.Errorf("Cannot serialize: %w", errTooDeep)
+	}
+	if len(e.out) > MaxEncoded {
+		return errTooLarge
+	}
+	for _, around := range e.path[:depth] {
+		if around == x {
+			return errCycle
+		}
+	}
+	e.path[depth] = x
+	if x.Type() == squirrel.TypeTable {
+		return e.table(x, depth)
+	}
+	e.out = append(e.out, compactArray)
+	for i := range e.vm.Len(x) {
+		at := len(e.out)
+		if err := e.value(e.vm.Index(x, i), depth+1); err != nil {
+			if !e.lenient || err == errTooLarge {
+				return err
+			}
+			e.out = append(e.out[:at], compactNull)
+			e.drop(strconv.Itoa(i), err)
+		}
+	}
+	e.out = append(e.out, compactEnd)
+	return nil
+}
+
+func (e *encoder) table(x squirrel.Value, depth int) error {
+	e.out = append(e.out, compactTable)
+	for i, key, val, ok := e.vm.Next(x, 0); ok; i, key, val, ok = e.vm.Next(x, i) {
+		at := len(e.out)
+		err := e.key(key)
+		if err == nil {
+			err = e.value(val, depth+1)
+		}
+		if err != nil {
+			if !e.lenient || err == errTooLarge {
+				return err
+			}
+			e.out = e.out[:at]
+			e.drop(e.keyText(key), err)
+		}
+	}
+	e.out = append(e.out, compactEnd)
+	return nil
+}
+
+// drop notes that something was left out. A few notes tell enough.
+func (e *encoder) drop(key string, err error) {
+	const enough = 10
+	if len(e.dropped) < enough {
+		e.dropped = append(e.dropped, fmt.Sprintf("'%s' was left out: %v", key, err))
+	}
+}
+
+func (e *encoder) key(key squirrel.Value) error {
+	if key.Type() == squirrel.TypeString {
+		s := e.vm.Bytes(key)
+		if e.purpose != ForJSON && !Safe(s) {
+			return cannot("table with a key that is not UTF-8 or holds a NUL")
+		}
+		e.out = appendString(e.out, s)
+		return nil
+	}
+	if e.purpose != ForJSON {
+		return fmt.Errorf("Cannot serialize a table with a key that is not a string but of type %s", key.Type())
+	}
+	switch key.Type() {
+	case squirrel.TypeInteger, squirrel.TypeFloat, squirrel.TypeBool:
+		e.out = appendString(e.out, e.keyText(key))
+		return nil
+	}
+	return cannot("table with a key of type " + key.Type().String())
+}
+
+func (e *encoder) keyText(key squirrel.Value) string {
+	switch key.Type() {
+	case squirrel.TypeString:
+		return LogText(e.vm.Bytes(key))
+	case squirrel.TypeInteger:
+		return text.FormatInt(key.AsInt())
+	case squirrel.TypeFloat:
+		return text.FormatFloat(key.AsFloat())
+	case squirrel.TypeBool:
+		return strconv.FormatBool(key.AsBool())
+	}
+	return key.Type().String()
+}
+
+// Decode makes the value that data, in the compact encoding, stands for.
+func Decode(vm *squirrel.VM, data []byte) (squirrel.Value, error) {
+	r := reader{data: data}
+	x := decodeItem(vm, &r, r.next())
+	if r.err == nil && len(r.data) > 0 {
+		r.fail(errCompact)
+	}
+	return x, r.err
+}
+
+func decodeItem(vm *squirrel.VM, r *reader, it item) squirrel.Value {
+	switch it.kind {
+	case compactFalse, compactTrue:
+		return squirrel.Bool(it.kind == compactTrue)
+	case compactInteger:
+		return squirrel.Int(it.num)
+	case compactFloat:
+		return squirrel.Float(it.float)
+	case compactString:
+		return vm.NewStringBytes(it.bytes)
+	case compactBlob:
+		return vm.NewBlob(it.bytes)
+	case compactArray:
+		a := vm.NewArray()
+		for it = r.next(); r.err == nil && it.kind != compactEnd; it = r.next() {
+			vm.Append(a, decodeItem(vm, r, it))
+		}
+		return a
+	case compactTable:
+		t := vm.NewTable()
+		for it = r.next(); r.err == nil && it.kind != compactEnd; it = r.next() {
+			if it.kind != compactString {
+				r.fail(errCompact)
+				break
+			}
+			key := vm.NewStringBytes(it.bytes)
+			it = r.next()
+			if it.kind == compactEnd {
+				r.fail(errCompact)
+				break
+			}
+			vm.Set(t, key, decodeItem(vm, r, it))
+		}
+		return t
+	case compactEnd:
+		r.fail(errCompact)
+	}
+	return squirrel.Null
+}

@@ -1,0 +1,74 @@
+package imp
+
+import (
+	"github.com/tandem-iot/tandem/squirrel"
+)
+
+// What the Go side of a machine must keep of the program's values is in the
+// VM's registry table: handlers by name, everything else by a number. So it is
+// part of the VM's snapshot, and the collector knows of it.
+
+// keepCost is the fuel of keeping a value.
+const keepCost = 20
+
+// SetHandler keeps a function under a name; null removes it.
+func (c *Core) SetHandler(name string, fn squirrel.Value) {
+	key := c.VM.NewString(name)
+	if fn.IsNull() {
+		c.VM.Delete(c.VM.Registry(), key)
+		return
+	}
+	c.VM.Set(c.VM.Registry(), key, fn)
+}
+
+// Handler returns the function kept under a name, or null.
+func (c *Core) Handler(name string) squirrel.Value {
+	fn, _ := c.VM.Get(c.VM.Registry(), c.VM.NewString(name))
+	return fn
+}
+
+// HandlerBytes is Handler for a name that is made for the call.
+func (c *Core) HandlerBytes(name []byte) squirrel.Value {
+	fn, _ := c.VM.Get(c.VM.Registry(), c.VM.NewStringBytes(name))
+	return fn
+}
+
+// HasHandler reports whether there is a function with a name.
+func (c *Core) HasHandler(name string) bool { return !c.Handler(name).IsNull() }
+
+// SetParam sets a slot of imp.configparams.
+func (c *Core) SetParam(name string, x squirrel.Value) {
+	api := c.VM.Field(c.VM.Root(), "imp")
+	params := c.VM.Field(api, "configparams")
+	if params.IsNull() {
+		params = c.VM.NewTable()
+		c.VM.SetField(api, "configparams", params)
+	}
+	c.VM.SetField(params, name, x)
+}
+
+// NewID returns a number that nothing is kept under.
+func (c *Core) NewID() uint32 {
+	for {
+		c.lastID++
+		if _, used := c.VM.Get(c.VM.Registry(), squirrel.Int(int32(c.lastID))); !used {
+			return c.lastID
+		}
+	}
+}
+
+// Keep keeps a value and returns its number.
+func (c *Core) Keep(x squirrel.Value) uint32 {
+	id := c.NewID()
+	c.VM.Set(c.VM.Registry(), squirrel.Int(int32(id)), x)
+	return id
+}
+
+// Kept returns the value with a number, or null.
+func (c *Core) Kept(id uint32) squirrel.Value {
+	x, _ := c.VM.Get(c.VM.Registry(), squirrel.Int(int32(id)))
+	return x
+}
+
+// Drop forgets the value with a number.
+func (c *Core) Drop(id uint32) { c.VM.Delete(c.VM.Registry(), squirrel.Int(int32(id))) }

@@ -1,0 +1,82 @@
+package imp
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"github.com/tandem-iot/tandem/squirrel"
+	"github.com/tandem-iot/tandem/squirrel/compile"
+)
+
+// A snapshot is a byte with snapshotVersion, then two parts with their length
+// in front: the Core's state in CBOR, and the machine's own state; then the
+// VM's snapshot.
+const snapshotVersion = 1
+
+// coreState is what a Core has beside its VM.
+type coreState struct {
+	Timers      []timer  `cbor:"1,keyasint,omitempty"`
+	LastID      uint32   `cbor:"2,keyasint,omitempty"`
+	Wait        Wait     `cbor:"3,keyasint,omitempty"`
+	Wake        int64    `cbor:"4,keyasint,omitempty"`
+	Crash       []string `cbor:"5,keyasint,omitempty"`
+	Incarnation uint64   `cbor:"6,keyasint,omitempty"`
+}
+
+// Snapshot returns everything the Core is, and the machine's own state, which
+// Restore gives back. The Core goes on as if nothing had happened.
+func (c *Core) Snapshot(machine []byte) ([]byte, error) {
+	state, err := cbor.Marshal(coreState{c.timers, c.lastID, c.wait, c.wake, c.crash, c.cfg.Incarnation})
+	if err != nil {
+		return nil, fmt.Errorf("snapshot: %w", err)
+	}
+	out := []byte{snapshotVersion}
+	for _, part := range [][]byte{state, machine} {
+		out = binary.AppendUvarint(out, uint64(len(part)))
+		out = append(out, part...)
+	}
+	vm, err := c.VM.Snapshot()
+	if err != nil {
+		return nil, fmt.Errorf("snapshot: %w", err)
+	}
+	return append(out, vm...), nil
+}
+
+// Restore makes the Core what it was, with the program it had. The
+// incarnation is the snapshot's. It returns the machine's own state.
+func (c *Core) Restore(cfg Config, data []byte, now time.Time) (machine []byte, err error) {
+	if len(data) == 0 || data[0] != snapshotVersion {
+		return nil, errors.New("restore: this is no snapshot of this version")
+	}
+	data = data[1:]
+	var parts [2][]byte
+	for i := range parts {
+		n, size := binary.Uvarint(data)
+		if size <= 0 || n > uint64(len(data)-size) {
+			return nil, errors.New("restore: the snapshot is cut short")
+		}
+		parts[i], data = data[size:size+int(n)], data[size+int(n):]
+	}
+	var s coreState
+	if err := cbor.Unmarshal(parts[0], &s); err != nil {
+		return nil, fmt.Errorf("restore: %w", err)
+	}
+	program := func(hash [32]byte) *compile.Program {
+		if hash == cfg.Program.Hash() {
+			return cfg.Program
+		}
+		return nil
+	}
+	c.VM, err = squirrel.Restore(cfg.Library, data, program, cfg.Memory)
+	if err != nil {
+		return nil, fmt.Errorf("restore: %w", err)
+	}
+	c.timers, c.lastID, c.wait, c.wake, c.crash = s.Timers, s.LastID, s.Wait, s.Wake, s.Crash
+	cfg.Incarnation = s.Incarnation
+	c.attach(cfg, now)
+	return parts[1], nil
+}

@@ -1,0 +1,98 @@
+package imp
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/squirrel"
+)
+
+// timer is an imp.wakeup. What it calls is kept in the VM under its id.
+type timer struct {
+	Due  int64  `cbor:"1,keyasint"` // nanoseconds since 1970
+	ID   uint32 `cbor:"2,keyasint"`
+	Name string `cbor:"3,keyasint,omitempty"` // "" for most
+}
+
+// maxInterval is the longest imp.wakeup and imp.sleep, in seconds.
+const maxInterval = 10_737_418
+
+// seconds turns an interval into a duration, of whole milliseconds: a 32-bit
+// float promises no more.
+func seconds(s float32) time.Duration {
+	return time.Duration(float64(s)*1000+0.5) * time.Millisecond
+}
+
+// After has fn called with args after d, by Fire. It returns the timer's id,
+// or false when there are too many.
+func (c *Core) After(d time.Duration, name string, fn squirrel.Value, args ...squirrel.Value) (uint32, bool) {
+	if len(c.timers) >= tandem.TimersPerAgent {
+		return 0, false
+	}
+	if len(args) > 0 {
+		call := c.VM.NewArray()
+		c.VM.Append(call, fn)
+		for _, arg := range args {
+			c.VM.Append(call, arg)
+		}
+		fn = call
+	}
+	t := timer{Due: c.Now.Add(d).UnixNano(), ID: c.Keep(fn), Name: name}
+	i, _ := slices.BinarySearchFunc(c.timers, t, func(a, b timer) int {
+		return cmp.Or(cmp.Compare(a.Due, b.Due), cmp.Compare(a.ID, b.ID))
+	})
+	c.timers = slices.Insert(c.timers, i, t)
+	return t.ID, true
+}
+
+// CancelTimer drops a timer; it reports whether there was one.
+func (c *Core) CancelTimer(id uint32) bool {
+	return c.cancelTimer(func(t timer) bool { return t.ID == id })
+}
+
+func (c *Core) cancelTimer(is func(timer) bool) bool {
+	i := slices.IndexFunc(c.timers, is)
+	if i < 0 {
+		return false
+	}
+	c.Drop(c.timers[i].ID)
+	c.timers = slices.Delete(c.timers, i, i+1)
+	return true
+}
+
+// Fire runs the earliest timer, if it is due.
+func (c *Core) Fire() Outcome {
+	if len(c.timers) == 0 || c.timers[0].Due > c.Now.UnixNano() {
+		return Done
+	}
+	id := c.timers[0].ID
+	c.timers = slices.Delete(c.timers, 0, 1)
+	fn := c.Kept(id)
+	c.Drop(id)
+	if !fn.IsArray() {
+		return c.Call(fn)
+	}
+	args := make([]squirrel.Value, c.VM.Len(fn))
+	for i := range args {
+		args[i] = c.VM.Index(fn, i)
+	}
+	return c.Call(args[0], args[1:]...)
+}
+
+// Alarm returns when the program wants to run next of its own accord: when
+// the sleep ends while it sleeps, else when the earliest timer is due.
+func (c *Core) Alarm() (time.Time, bool) {
+	switch {
+	case c.wait == Sleeping:
+		return time.Unix(0, c.wake), true
+	case c.wait == NotWaiting && len(c.timers) > 0:
+		return time.Unix(0, c.timers[0].Due), true
+	}
+	return time.Time{}, false
+}
+
+func (c *Core) timerNamed(name string) bool {
+	return slices.ContainsFunc(c.timers, func(t timer) bool { return t.Name == name })
+}

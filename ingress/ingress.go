@@ -1,0 +1,237 @@
+// Package ingress gives agents their URLs: it turns HTTP requests into requests
+// to an agent, and agents' answers into HTTP responses.
+//
+// An agent is reached as the first element of the path, https://host/<id>/path,
+// or, when [Handler.Domain] is set, as a host name, https://<id>.<domain>/path.
+// Agent ids tell upper from lower case and host names officially do not, so the
+// second form is for clients that leave the Host header as it is.
+//
+// What the agent does not answer itself is answered here, in plain text for the
+// person who reads it:
+//
+//	404  no such agent, or none that takes requests
+//	413  the body is larger than 512 KB
+//	502  the agent's answer is not HTTP
+//	503  the server is stopping, or too much waits for the agent; see Retry-After
+//	504  the agent could not be reached or did not answer in time
+//
+// Otherwise a response is the agent's own: status, headers and body. What
+// belongs to the connection is not the agent's to say: hop-by-hop headers are
+// dropped and Content-Length is set from the body. Nothing is added for CORS.
+//
+// [Handler] must not stand behind a http.ServeMux that cleans paths, because
+// paths are the agent's business.
+package ingress
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+)
+
+// Agents takes requests to agents. The error's kind is NotFound when there is no
+// such agent, Limit when too much waits for it, Unavailable when it did not
+// answer in time.
+type Agents interface {
+	Request(ctx context.Context, id tandem.AgentID, r *tandem.Request) (*tandem.Response, error)
+}
+
+// Handler serves the URLs of agents.
+type Handler struct {
+	Agents Agents
+	Domain string       // host names below it are agents; "": only paths are
+	Logger *slog.Logger // nil: nothing is said
+
+	stopping atomic.Bool
+}
+
+// Timeouts of the server that NewServer makes. A response must be out within
+// responseTimeout of the request, so that is longer than an agent may take.
+const (
+	headerTimeout   = 10 * time.Second
+	bodyTimeout     = time.Minute
+	responseTimeout = tandem.AnswerWait + time.Minute
+	idleTimeout     = 2 * time.Minute
+	maxHeader       = 64 << 10
+)
+
+// NewServer returns a server for h, or for something that has h inside, that
+// slow or silent clients cannot hold up. Its Serve and Shutdown are the
+// caller's. Handlers that respond for longer than an agent may must extend their
+// write deadline.
+func NewServer(h http.Handler, logger *slog.Logger) *http.Server {
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: headerTimeout,
+		WriteTimeout:      responseTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+	}
+}
+
+// Stop has all requests from now on answered with 503. Those under way go on.
+func (h *Handler) Stop() { h.stopping.Store(true) }
+
+// Takes reports whether r is addressed to an agent, by its form.
+func (h *Handler) Takes(r *http.Request) bool {
+	_, _, ok := h.address(r)
+	return ok
+}
+
+// address returns the agent a request is for, and the path without it.
+func (h *Handler) address(r *http.Request) (id tandem.AgentID, path string, ok bool) {
+	if h.Domain != "" {
+		host, _, _ := strings.Cut(r.Host, ":")
+		if n := len(host) - len(h.Domain); n > 1 && host[n-1] == '.' && strings.EqualFold(host[n:], h.Domain) {
+			id, ok = named(host[:n-1])
+			return id, r.URL.Path, ok
+		}
+	}
+	first, path := r.URL.Path, ""
+	if !strings.HasPrefix(first, "/") {
+		return "", "", false
+	}
+	first = first[1:]
+	if i := strings.IndexByte(first, '/'); i >= 0 {
+		first, path = first[:i], first[i:]
+	}
+	id = tandem.AgentID(first)
+	return id, path, id.Valid()
+}
+
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	id, path, ok := h.address(r)
+	if h.stopping.Load() {
+		unavailable(w, errStopping)
+		return
+	}
+	if !ok {
+		refuse(w, http.StatusNotFound, "there is no agent at this address")
+		return
+	}
+	body, err := readBody(w, r)
+	switch {
+	case errors.Is(err, errTooLarge):
+		// The rest of the body is not waited for.
+		w.Header().Set("Connection", "close")
+		refuse(w, http.StatusRequestEntityTooLarge, err.Error())
+		return
+	case err != nil:
+		panic(http.ErrAbortHandler) // the client has gone or is too slow
+	}
+	answer, err := h.Agents.Request(r.Context(), id, request(r, path, body))
+	if err != nil {
+		h.fail(w, r, id, err)
+		return
+	}
+	respond(w, r, answer)
+}
+
+// request is what the agent gets to see.
+func request(r *http.Request, path string, body []byte) *tandem.Request {
+	proto := r.Header.Get("X-Forwarded-Proto")
+	if proto == "" {
+		proto = "http"
+		if r.TLS != nil {
+			proto = "https"
+		}
+		r.Header["X-Forwarded-Proto"] = []string{proto}
+	}
+	r.Header["Host"] = []string{r.Host} // net/http keeps it apart
+	from, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		from = r.RemoteAddr // not TCP
+	}
+	return &tandem.Request{
+		Method: r.Method, Path: path, Query: r.URL.RawQuery, Headers: r.Header,
+		Body: body, Proto: proto, From: from,
+	}
+}
+
+var (
+	errTooLarge = tandem.Errorf(tandem.Limit, "the request's body is larger than %d bytes", tandem.RequestBodySize)
+	errStopping = tandem.Errorf(tandem.Unavailable, "this server is being stopped: try again in a moment")
+)
+
+// firstRead is what is made room for on a client's word alone.
+const firstRead = 16 << 10
+
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	size := r.ContentLength
+	switch {
+	case size == 0:
+		return nil, nil
+	case size > tandem.RequestBodySize:
+		return nil, errTooLarge
+	}
+	// Not Server.ReadTimeout: it would go on while the agent thinks, and then
+	// end the request. Servers without deadlines (recorders in tests) say so
+	// by an error, and that is all right.
+	c := http.NewResponseController(w)
+	_ = c.SetReadDeadline(time.Now().Add(bodyTimeout))
+	body, err := readUpTo(r.Body, size)
+	if err != nil {
+		return nil, err // the deadline stays, for net/http reads on before it closes
+	}
+	_ = c.SetReadDeadline(time.Time{})
+	return body, nil
+}
+
+func readUpTo(r io.Reader, size int64) ([]byte, error) {
+	if size > 0 && size <= firstRead {
+		body := make([]byte, size)
+		_, err := io.ReadFull(r, body)
+		return body, err
+	}
+	body, err := io.ReadAll(io.LimitReader(r, tandem.RequestBodySize+1))
+	if err == nil && len(body) > tandem.RequestBodySize {
+		err = errTooLarge
+	}
+	return body, err
+}
+
+// fail answers for an agent that does not.
+func (h *Handler) fail(w http.ResponseWriter, r *http.Request, id tandem.AgentID, err error) {
+	switch kind := tandem.KindOf(err); {
+	case r.Context().Err() != nil:
+		panic(http.ErrAbortHandler) // nobody is there to be answered
+	case kind == tandem.NotFound:
+		refuse(w, http.StatusNotFound, err.Error())
+	case kind == tandem.Limit, kind == tandem.Unavailable && h.stopping.Load():
+		unavailable(w, err)
+	case kind == tandem.Unavailable:
+		refuse(w, http.StatusGatewayTimeout, err.Error())
+	default:
+		if h.Logger != nil {
+			h.Logger.Error("request to an agent failed", "agent", id, "err", err)
+		}
+		refuse(w, http.StatusInternalServerError, "the server could not bring the request to the agent; its log says why")
+	}
+}
+
+func unavailable(w http.ResponseWriter, err error) {
+	w.Header().Set("Retry-After", "2")
+	refuse(w, http.StatusServiceUnavailable, err.Error())
+}
+
+func refuse(w http.ResponseWriter, status int, text string) {
+	text += "\n"
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text) // a client that has gone needs no answer
+}

@@ -1,0 +1,65 @@
+package ingress
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/tandem-iot/tandem"
+)
+
+// respond sends an agent's answer.
+func respond(w http.ResponseWriter, r *http.Request, a *tandem.Response) {
+	if a.Status < 200 || a.Status > 999 {
+		refuse(w, http.StatusBadGateway, fmt.Sprintf("the agent answered with status %d, which is not an HTTP status", a.Status))
+		return
+	}
+	if len(a.Body) > tandem.ResponseBodySize {
+		refuse(w, http.StatusBadGateway, fmt.Sprintf("the agent's answer is larger than %d bytes", tandem.ResponseBodySize))
+		return
+	}
+	header := w.Header()
+	for _, line := range a.Headers {
+		if !valid(line) {
+			clear(header)
+			refuse(w, http.StatusBadGateway, fmt.Sprintf("the agent's answer has a header %q that is not valid", line.Name))
+			return
+		}
+		if name := http.CanonicalHeaderKey(line.Name); !ours(name) {
+			header[name] = append(header[name], line.Value)
+		}
+	}
+	bodiless := a.Status == http.StatusNoContent || a.Status == http.StatusNotModified
+	if !bodiless {
+		header["Content-Length"] = []string{strconv.Itoa(len(a.Body))}
+	}
+	w.WriteHeader(a.Status)
+	if !bodiless && r.Method != http.MethodHead {
+		_, _ = w.Write(a.Body) // a client that has gone needs no answer
+	}
+}
+
+// ours reports whether a header is about the connection or the framing.
+func ours(name string) bool {
+	switch name {
+	case "Connection", "Content-Length", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
+		return true
+	}
+	return false
+}
+
+// valid reports whether a header line stays one line.
+func valid(h tandem.Header) bool {
+	for _, c := range []byte(h.Name) {
+		if c <= ' ' || c >= 0x7F || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
+			return false
+		}
+	}
+	for _, c := range []byte(h.Value) {
+		if c < ' ' && c != '\t' || c == 0x7F {
+			return false
+		}
+	}
+	return h.Name != ""
+}

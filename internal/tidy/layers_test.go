@@ -1,0 +1,104 @@
+package tidy
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/tandem-iot/tandem"
+
+// layers lists our packages from the leaves up; "." is the module root.
+// A package may import only packages on the lines above its own, and packages
+// on one line are strangers. This is policy: change it in review, never to
+// make a build pass. ARCHITECTURE.md says what each package is for.
+const layers = `
+. squirrel/syntax squirrel/text squirrel/regexp hlc mqtt
+squirrel/compile
+squirrel
+imp
+agent device
+bus board egress
+store logbook
+host
+gateway ingress central device/runner
+server
+cmd/tandem bench/pair examples internal/tidy
+`
+
+// imports returns our packages with the packages of ours each imports, by
+// the names layers uses.
+func imports(t *testing.T) map[string][]string {
+	t.Helper()
+	// -e: a package that does not compile is another test's business.
+	cmd := exec.Command("go", "list", "-e", "-f", `{{.ImportPath}} {{join .Imports " "}}`, module+"/...")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	short := func(path string) (string, bool) {
+		if path == module {
+			return ".", true
+		}
+		return strings.CutPrefix(path, module+"/")
+	}
+	found := map[string][]string{}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		pkg, _ := short(fields[0])
+		found[pkg] = nil
+		for _, path := range fields[1:] {
+			if dep, ours := short(path); ours {
+				found[pkg] = append(found[pkg], dep)
+			}
+		}
+	}
+	return found
+}
+
+// violations compares imports with a table of layers.
+func violations(table string, found map[string][]string) (bad []string) {
+	rank := map[string]int{}
+	for i, line := range strings.Split(strings.TrimSpace(table), "\n") {
+		for _, pkg := range strings.Fields(line) {
+			rank[pkg] = i + 1
+		}
+	}
+	for pkg, deps := range found {
+		if rank[pkg] == 0 {
+			bad = append(bad, pkg+": add the package to layers, on the lowest line its imports allow")
+			continue
+		}
+		for _, dep := range deps {
+			if rank[dep] >= rank[pkg] {
+				bad = append(bad, pkg+" imports "+dep+", which is not below it: move the code, or declare a small interface where it is used")
+			}
+		}
+	}
+	return bad
+}
+
+func TestLayers(t *testing.T) {
+	for _, v := range violations(layers, imports(t)) {
+		t.Error(v)
+	}
+}
+
+func TestViolations(t *testing.T) {
+	const table = "\nleaf\nmid other\ntop\n"
+	for _, tc := range []struct {
+		name  string
+		found map[string][]string
+		bad   int
+	}{
+		{"downwards is fine", map[string][]string{"top": {"mid", "leaf"}, "mid": {"leaf"}}, 0},
+		{"upwards", map[string][]string{"leaf": {"top"}}, 1},
+		{"sideways", map[string][]string{"mid": {"other"}}, 1},
+		{"unlisted", map[string][]string{"stray": nil}, 1},
+	} {
+		if got := violations(table, tc.found); len(got) != tc.bad {
+			t.Errorf("%s: got %q, want %d violations", tc.name, got, tc.bad)
+		}
+	}
+}

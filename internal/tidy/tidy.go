@@ -1,0 +1,14 @@
+// Package tidy holds no code: its tests keep the house rules of this
+// repository, so that a rule is a failing test with the remedy in its message
+// and not a paragraph somebody has to remember.
+//
+//   - [TestLayers]: who may import whom.
+//   - [TestHouseRules]: sizes of functions and files, names and comments of
+//     packages, no init, no sleeping in tests, no package "log".
+//   - [TestDependencies]: few direct dependencies, each with its reason in
+//     RATIONALE.md.
+//   - [TestDocLinks]: relative links in the documents lead somewhere.
+//
+// The exceptions are lists in the test files. Changing one is a decision for
+// review, never a way to make a build pass.
+package tidy
