@@ -58,15 +58,20 @@ type Host struct {
 	Grace          time.Duration // how long a broken link may take to come back unnoticed
 	HibernateAfter time.Duration // without events; an agent then becomes bytes
 
+	agents  sync.Map // tandem.AgentID → *pair; looked up far more often than changed
+	devices sync.Map // tandem.DeviceID → *pair
+
+	once     sync.Once
 	mu       sync.Mutex
-	agents   map[tandem.AgentID]*pair
-	devices  map[tandem.DeviceID]*pair
 	programs map[string]*program // current one of each device group
 	stopping bool
 	closed   bool           // no goroutine may start any more
 	work     sync.WaitGroup // goroutines that run pairs and fetches
 	ids      atomic.Uint64  // of requests
 	counts   counts
+
+	garbage   atomic.Int64 // bytes of arenas frozen since memory was given back
+	releasing atomic.Bool
 }
 
 // counts is what Counts reports.
@@ -90,22 +95,17 @@ func (h *Host) spawn(f func()) {
 
 // init makes the host ready for everything but Run's own work.
 func (h *Host) init() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.agents != nil {
-		return
-	}
-	h.agents = map[tandem.AgentID]*pair{}
-	h.devices = map[tandem.DeviceID]*pair{}
-	h.programs = map[string]*program{}
-	h.ids.Store(uint64(time.Now().UnixNano()))
-	if h.Logger == nil {
-		h.Logger = slog.New(slog.DiscardHandler)
-	}
-	orDefault(&h.Memory, tandem.AgentMemory)
-	orDefault(&h.Budget, tandem.EventBudget)
-	orDefault(&h.Grace, tandem.ReconnectGrace)
-	orDefault(&h.HibernateAfter, tandem.HibernateAfterIdle)
+	h.once.Do(func() {
+		h.programs = map[string]*program{}
+		h.ids.Store(uint64(time.Now().UnixNano()))
+		if h.Logger == nil {
+			h.Logger = slog.New(slog.DiscardHandler)
+		}
+		orDefault(&h.Memory, tandem.AgentMemory)
+		orDefault(&h.Budget, tandem.EventBudget)
+		orDefault(&h.Grace, tandem.ReconnectGrace)
+		orDefault(&h.HibernateAfter, tandem.HibernateAfterIdle)
+	})
 }
 
 func orDefault[T comparable](p *T, value T) {
@@ -131,10 +131,7 @@ func (h *Host) Run(ctx context.Context) error {
 // pairOf returns the pair of a device, from memory or the store.
 func (h *Host) pairOf(ctx context.Context, id tandem.DeviceID) (*pair, error) {
 	h.init()
-	h.mu.Lock()
-	p := h.devices[id]
-	h.mu.Unlock()
-	if p != nil {
+	if p := h.inMemory(id); p != nil {
 		return p, nil
 	}
 	d, err := h.Store.Device(ctx, id)
@@ -147,11 +144,8 @@ func (h *Host) pairOf(ctx context.Context, id tandem.DeviceID) (*pair, error) {
 // pairOfAgent is pairOf by the agent's id.
 func (h *Host) pairOfAgent(ctx context.Context, id tandem.AgentID) (*pair, error) {
 	h.init()
-	h.mu.Lock()
-	p := h.agents[id]
-	h.mu.Unlock()
-	if p != nil {
-		return p, nil
+	if p, ok := h.agents.Load(id); ok {
+		return p.(*pair), nil
 	}
 	if !id.Valid() {
 		return nil, tandem.Errorf(tandem.NotFound, "there is no agent %q", id)
@@ -165,24 +159,26 @@ func (h *Host) pairOfAgent(ctx context.Context, id tandem.AgentID) (*pair, error
 
 // inMemory returns the pair of a device, nil when nothing has concerned it yet.
 func (h *Host) inMemory(id tandem.DeviceID) *pair {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.devices[id]
+	p, ok := h.devices.Load(id)
+	if !ok {
+		return nil
+	}
+	return p.(*pair)
 }
 
 // enter returns the pair in memory, made when it is not there.
 func (h *Host) enter(d store.Device) (*pair, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if p := h.devices[d.ID]; p != nil {
+	if p := h.inMemory(d.ID); p != nil {
 		return p, nil
 	}
 	if h.stopping {
 		return nil, errStopping
 	}
 	p := &pair{host: h, device: d.ID, agent: d.Agent, group: d.Group, grouped: true}
-	h.devices[d.ID] = p
-	h.agents[d.Agent] = p
+	h.devices.Store(d.ID, p)
+	h.agents.Store(d.Agent, p)
 	return p, nil
 }
 
@@ -190,11 +186,9 @@ var errStopping = tandem.Errorf(tandem.Unavailable, "this server is being stoppe
 
 // pairs returns all pairs in memory.
 func (h *Host) pairs() []*pair {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	all := make([]*pair, 0, len(h.devices))
-	for _, p := range h.devices {
-		all = append(all, p)
+	var all []*pair
+	for _, p := range h.devices.Range {
+		all = append(all, p.(*pair))
 	}
 	return all
 }

@@ -222,11 +222,12 @@ func (p *pair) freeze() {
 		p.active = time.Now()
 		return
 	}
+	p.host.frozeArena(p.machine.Memory())
 	p.frozenAlarm = time.Time{}
 	if at, ok := p.machine.Alarm(); ok {
 		p.frozenAlarm = at
 	}
-	p.frozen, p.machine, p.state = data, nil, frozen
+	p.frozen, p.machine, p.state = pack(data), nil, frozen
 	p.host.counts.live.Add(-1)
 	p.host.counts.frozen.Add(1)
 }
@@ -237,7 +238,7 @@ func (p *pair) thaw() bool {
 	data := p.frozen
 	p.frozen = nil
 	p.host.counts.frozen.Add(-1)
-	m, err := agent.Restore(p.config(), data, time.Now())
+	m, err := p.restore(data)
 	if err != nil {
 		p.host.Logger.Warn("agent cannot be resumed and starts anew", "agent", p.agent, "err", err)
 		p.state = absent
@@ -262,10 +263,8 @@ func (h *Host) Deleted(id tandem.DeviceID) {
 	if p == nil {
 		return
 	}
-	h.mu.Lock()
-	delete(h.devices, id)
-	delete(h.agents, p.agent)
-	h.mu.Unlock()
+	h.devices.Delete(id)
+	h.agents.Delete(p.agent)
 	p.mu.Lock()
 	l := p.link
 	p.link = nil

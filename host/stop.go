@@ -55,6 +55,8 @@ func (p *pair) stop(until time.Time, ended func()) {
 		var err error
 		if data, err = m.Snapshot(); err != nil {
 			p.host.Logger.Error("agent cannot be kept over the restart of the node", "agent", p.agent, "err", err)
+		} else {
+			data = pack(data)
 		}
 	}
 	if was != live && was != frozen {
@@ -153,11 +155,11 @@ func (p *pair) goOn(snapshot []byte) (err error) {
 	}
 	p.code = pr.agent
 	p.incarnation = rec.Incarnation
-	now := time.Now()
-	m, err := agent.Restore(p.config(), snapshot, now)
+	m, err := p.restore(snapshot)
 	if err != nil {
 		return err
 	}
+	now := time.Now()
 	p.machine, p.state, p.started, p.active = m, live, now, now
 	p.host.counts.live.Add(1)
 	p.log(tandem.LogStatus, "Agent moved: shutdown.")

@@ -32,9 +32,10 @@ const (
 	takeSnapshot = "DELETE FROM snapshots WHERE agent = ? RETURNING data"
 )
 
-// agentStatements are prepared on the committer's connection.
+// agentStatements are prepared on the committer's connection: those of the
+// agents, and those of the transaction around them.
 type agentStatements struct {
-	begin, save, end, put, drop, take *sql.Stmt
+	open, commit, begin, save, end, put, drop, take *sql.Stmt
 }
 
 func (a *agentStatements) prepare(ctx context.Context, conn *sql.Conn) (err error) {
@@ -42,6 +43,7 @@ func (a *agentStatements) prepare(ctx context.Context, conn *sql.Conn) (err erro
 		stmt  **sql.Stmt
 		query string
 	}{
+		{&a.open, "BEGIN IMMEDIATE"}, {&a.commit, "COMMIT"},
 		{&a.begin, beginAgent}, {&a.save, saveAgent}, {&a.end, endAgent},
 		{&a.put, putSnapshot}, {&a.drop, dropSnapshot}, {&a.take, takeSnapshot},
 	} {
@@ -55,7 +57,7 @@ func (a *agentStatements) prepare(ctx context.Context, conn *sql.Conn) (err erro
 // Close closes those that have been prepared.
 func (a agentStatements) Close() error {
 	var errs []error
-	for _, stmt := range []*sql.Stmt{a.begin, a.save, a.end, a.put, a.drop, a.take} {
+	for _, stmt := range []*sql.Stmt{a.open, a.commit, a.begin, a.save, a.end, a.put, a.drop, a.take} {
 		if stmt != nil {
 			errs = append(errs, stmt.Close())
 		}

@@ -142,7 +142,7 @@ func (s *Store) transact(batch []*op) (err error) {
 			err = errors.Join(err, s.rollback())
 		}
 	}()
-	if err := s.exec("BEGIN IMMEDIATE"); err != nil {
+	if _, err := s.agents.open.ExecContext(background()); err != nil {
 		return err
 	}
 	for _, o := range batch {
@@ -150,7 +150,8 @@ func (s *Store) transact(batch []*op) (err error) {
 			return err
 		}
 	}
-	return s.exec("COMMIT")
+	_, err = s.agents.commit.ExecContext(background())
+	return err
 }
 
 // rollback ends a failed transaction. When there is none, because it did not
