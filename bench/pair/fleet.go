@@ -95,7 +95,7 @@ func (f *fleet) start(ctx context.Context, binary string) (err error) {
 
 // http returns the first n agents as a target.
 func (f *fleet) http(name, path string, n int, check func([]byte) error) httpTarget {
-	t := httpTarget{name: name, addr: string(bytes.TrimPrefix([]byte(f.access.URL), []byte("http://"))), check: check}
+	t := httpTarget{name: name, server: f.process, addr: string(bytes.TrimPrefix([]byte(f.access.URL), []byte("http://"))), check: check}
 	for _, d := range f.devices[:n] {
 		t.paths = append(t.paths, "/"+string(d.Agent)+path)
 	}

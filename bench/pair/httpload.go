@@ -15,10 +15,11 @@ import (
 
 // httpTarget is something that answers POSTs.
 type httpTarget struct {
-	name  string
-	addr  string
-	paths []string // used in turn
-	check func(answer []byte) error
+	name   string
+	server *process
+	addr   string
+	paths  []string // used in turn
+	check  func(answer []byte) error
 }
 
 // httpConn is a bare HTTP/1.1 client connection. The generator shares two

@@ -11,10 +11,12 @@ func (p plan) runHTTP(ctx context.Context, targets ...httpTarget) ([]sample, err
 	runs := make([][]sample, len(targets))
 	for range p.rounds {
 		for i, t := range targets {
+			before := t.server.cpu()
 			s, err := t.load(ctx, p.inFlight, p.each, body())
 			if err != nil {
 				return nil, err
 			}
+			s.cpu = t.server.cpu() - before
 			runs[i] = append(runs[i], s)
 		}
 	}
@@ -37,10 +39,10 @@ func (p plan) http(ctx context.Context, f *fleet, r *report) error {
 		counters[i] = fmt.Sprintf("/count/%d", i)
 	}
 	targets := []httpTarget{
-		{name: "net/http", addr: addr, paths: []string{"/echo/"}, check: equals(body())},
+		{name: "net/http", server: peer, addr: addr, paths: []string{"/echo/"}, check: equals(body())},
 		f.http("echo, one agent", "/echo/", 1, equals(body())),
 		f.http("echo, many agents", "/echo/", p.pairs, equals(body())),
-		{name: "net/http with a log", addr: addr, paths: counters, check: counts},
+		{name: "net/http with a log", server: peer, addr: addr, paths: counters, check: counts},
 		f.http("counter, one agent", "/count", 1, counts),
 		f.http("counter, many agents", "/count", p.pairs, counts),
 	}
@@ -63,6 +65,9 @@ func (p plan) http(ctx context.Context, f *fleet, r *report) error {
 	}
 	r.add(
 		row{name: "counter_log_per_s", what: "the same counters, beside one shared log", unit: "/s", value: s[5].perSecond(), peer: "net/http + log", peerValue: s[3].perSecond()},
+		row{name: "echo_1_cpu_us", what: "server's processor time per echo, 1 agent", unit: "µs", value: s[1].cpuEach(), peer: "net/http echo", peerValue: s[0].cpuEach()},
+		row{name: "echo_many_cpu_us", what: "server's processor time per echo, many agents", unit: "µs", value: s[2].cpuEach(), peer: "net/http echo", peerValue: s[0].cpuEach()},
+		row{name: "counter_many_cpu_us", what: "server's processor time per saved counter, many agents", unit: "µs", value: s[5].cpuEach(), peer: "net/http + log", peerValue: s[3].cpuEach()},
 		row{name: "echo_many_p50_ms", what: "HTTP echo, many agents, p50", unit: "ms", value: s[2].ms(50), peer: "net/http echo", peerValue: s[0].ms(50)},
 		row{name: "echo_many_p99_ms", what: "HTTP echo, many agents, p99", unit: "ms", value: s[2].ms(99), peer: "net/http echo", peerValue: s[0].ms(99)},
 	)

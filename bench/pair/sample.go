@@ -9,6 +9,7 @@ import (
 type sample struct {
 	took    []time.Duration // sorted
 	elapsed time.Duration
+	cpu     time.Duration // the server's, during the run
 }
 
 func newSample(elapsed time.Duration, parts ...[]time.Duration) sample {
@@ -31,6 +32,15 @@ func (s sample) ms(percent float64) float64 {
 	}
 	i := min(len(s.took)-1, int(float64(len(s.took))*percent/100))
 	return float64(s.took[i]) / float64(time.Millisecond)
+}
+
+// cpuEach is the server's processor time per request in microseconds: the
+// figure that a busy machine disturbs least.
+func (s sample) cpuEach() float64 {
+	if len(s.took) == 0 {
+		return 0
+	}
+	return float64(s.cpu) / float64(len(s.took)) / float64(time.Microsecond)
 }
 
 // median picks the run with the middle rate.

@@ -42,6 +42,9 @@ func nonFinite(x float64) string {
 // FormatInt returns i in decimal.
 func FormatInt(i int32) string { return strconv.Itoa(int(i)) }
 
+// AppendInt appends i in decimal.
+func AppendInt(dst []byte, i int32) []byte { return strconv.AppendInt(dst, int64(i), 10) }
+
 // ParseInt is string.tointeger: leading white space, a sign and as many digits
 // as there are; the rest is ignored and the value saturates. Text that has a
 // point or an e anywhere is read as a float and truncated.

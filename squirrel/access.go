@@ -1,0 +1,283 @@
+package squirrel
+
+import (
+	"sync/atomic"
+
+	"github.com/tandem-iot/tandem/squirrel/compile"
+)
+
+// storeHint writes a hint that machines share, when it says something new.
+func storeHint(p *uint32, hint uint32) {
+	if atomic.LoadUint32(p) != hint {
+		atomic.StoreUint32(p, hint)
+	}
+}
+
+// metaAt returns the metamethod that a table's delegates have at a level of
+// the chain, and the object to call it on. A metamethod may have changed the
+// chain meanwhile.
+func (v *VM) metaAt(obj Value, level int, m meta) (self, fn Value) {
+	if !obj.isTable() {
+		return obj, v.metamethod(obj, m)
+	}
+	for ; level > 1; level-- {
+		if obj = *v.at(obj.off() + 3); obj == Null {
+			return Null, Null
+		}
+	}
+	return obj, v.metamethod(obj, m)
+}
+
+// rawGet looks a key up in the object itself and, for tables, in its
+// delegates. Weak references read as what they refer to.
+func (v *VM) rawGet(in *compile.Inst, obj, key Value) (Value, bool) {
+	switch obj.tag() {
+	case tagTable:
+		if key == Null {
+			return Null, false
+		}
+		if p := v.tableFind(obj.off(), key); p != 0 {
+			v.cacheHint(in, p-(*v.at(obj.off() + 2)).off())
+			return v.real(*v.at(p + 1)), true
+		}
+		for d := (*v.at(obj.off() + 3)).off(); d != 0; d = (*v.at(d + 3)).off() {
+			if p := v.tableFind(d, key); p != 0 {
+				return v.real(*v.at(p + 1)), true
+			}
+		}
+	case tagArray:
+		if i, ok := arrayIndex(key, v.arrayLen(obj.off())); ok {
+			return v.real(*v.arraySlot(obj.off(), i)), true
+		}
+	case tagString, tagLong:
+		n := v.strLen(obj)
+		if key.isNumber() {
+			i := int(key.AsInt())
+			if i < 0 {
+				i += n // deviation: the original reads before the string
+			}
+			if i >= 0 && i < n {
+				return Int(int32(v.strBytes(obj)[i])), true
+			}
+		}
+	case tagInstance:
+		if p := v.memberFind((*v.at(obj.off() + 1)).off(), key); p != 0 {
+			class := (*v.at(obj.off() + 1)).off()
+			v.cacheHint(in, p-(*v.at((*v.at(class + 3)).off() + 2)).off())
+			return v.instanceMember(obj.off(), lo(*v.at(p + 1))), true
+		}
+	case tagClass:
+		if p := v.memberFind(obj.off(), key); p != 0 {
+			v.cacheHint(in, p-(*v.at((*v.at(obj.off() + 3)).off() + 2)).off())
+			return v.classMember(obj.off(), lo(*v.at(p + 1))), true
+		}
+	}
+	return Null, false
+}
+
+// arrayIndex returns the index that a key stands for: floats are truncated.
+func arrayIndex(key Value, n int) (uint32, bool) {
+	if !key.isNumber() {
+		return 0, false
+	}
+	i := key.AsInt()
+	return uint32(i), i >= 0 && int(i) < n
+}
+
+// getOp reads a slot for OpGet, OpPrepCall and their named forms.
+func (v *VM) getOp(in *compile.Inst) outcome {
+	obj, key := *v.reg(in.B), v.keyOf(in)
+	if in.Op == compile.OpPrepCall || in.Op == compile.OpPrepCallK {
+		*v.reg(in.A + compile.FrameSize) = obj
+	}
+	if x, ok := v.rawGet(in, obj, key); ok {
+		*v.reg(in.A) = x
+		return next
+	}
+	level := 0
+	switch obj.tag() {
+	case tagTable:
+		for d := *v.at(obj.off() + 3); d != Null; d = *v.at(d.off() + 3) {
+			level++
+		}
+		// The level is a number of 16 bits in the continue word.
+		level = min(level, 1<<16-1)
+	case tagInstance:
+		level = 1
+	}
+	return v.getMeta(in, obj, key, level)
+}
+
+// getMeta tries the _get of a delegate chain from the given level down to the
+// object itself, then what comes after metamethods.
+func (v *VM) getMeta(in *compile.Inst, obj, key Value, level int) outcome {
+	for ; level > 0; level-- {
+		if self, m := v.metaAt(obj, level, metaGet); m != Null {
+			return v.pushCall(m, contWord(contOp|contGet, level), Null, self, key)
+		}
+	}
+	if n, ok := v.builtin(in, obj.Type(), key); ok {
+		*v.reg(in.A) = ref(tagNative, n)
+		return enter
+	}
+	if in.B == 0 {
+		if p := v.tableFind(v.root.off(), key); p != 0 && key != Null {
+			*v.reg(in.A) = v.real(*v.at(p + 1))
+			return enter
+		}
+	}
+	return v.noIndex(key)
+}
+
+// builtin finds a built-in method of a type.
+func (v *VM) builtin(in *compile.Inst, t Type, key Value) (uint32, bool) {
+	if key.tag() != tagString {
+		return 0, false
+	}
+	var cache *uint32
+	if in.Op == compile.OpPrepCallK {
+		cache = &v.frameProto(v.frame).Cache[v.pc-1]
+		if h := atomic.LoadUint32(cache); h < uint32(len(v.img.methodKey)) && v.img.methodKey[h] == key && v.img.methodType[h] == t {
+			return h, true
+		}
+	}
+	n, ok := v.img.methods[t][key]
+	if ok && cache != nil {
+		storeHint(cache, n)
+	}
+	return n, ok
+}
+
+// setOp writes a slot that is there, for OpSet and OpSetK.
+func (v *VM) setOp(in *compile.Inst) outcome {
+	obj, key, x := *v.reg(in.A), v.keyOf(in), *v.reg(in.C)
+	level := 0
+	switch obj.tag() {
+	case tagTable:
+		if key == Null {
+			break
+		}
+		if p := v.tableFind(obj.off(), key); p != 0 {
+			v.cacheHint(in, p-(*v.at(obj.off() + 2)).off())
+			*v.at(p + 1) = x
+			return next
+		}
+		for d := (*v.at(obj.off() + 3)).off(); d != 0; d = (*v.at(d + 3)).off() {
+			if p := v.tableFind(d, key); p != 0 {
+				*v.at(p + 1) = x
+				return next
+			}
+			level++
+		}
+		level = min(level, 1<<16-1)
+	case tagInstance:
+		class := (*v.at(obj.off() + 1)).off()
+		if p := v.memberFind(class, key); p != 0 {
+			if m := lo(*v.at(p + 1)); m < memberMethod {
+				v.cacheHint(in, p-(*v.at((*v.at(class + 3)).off() + 2)).off())
+				*v.at(obj.off() + wordsInstance + m) = x
+				return next
+			}
+		}
+		level = 1
+	case tagArray:
+		if !key.isNumber() {
+			return v.throwf("indexing array with %s", key.Type())
+		}
+		i, ok := arrayIndex(key, v.arrayLen(obj.off()))
+		if !ok {
+			return v.noIndex(key)
+		}
+		*v.arraySlot(obj.off(), i) = x
+		return next
+	default:
+		return v.throwf("trying to set '%s'", obj.Type())
+	}
+	return v.setMeta(in, obj, key, level)
+}
+
+// setMeta tries the _set of a delegate chain as getMeta does _get.
+func (v *VM) setMeta(in *compile.Inst, obj, key Value, level int) outcome {
+	x := *v.reg(in.C)
+	for ; level > 0; level-- {
+		if self, m := v.metaAt(obj, level, metaSet); m != Null {
+			return v.pushCall(m, contWord(contOp|contGet, level), Null, self, key, x)
+		}
+	}
+	if in.A == 0 && key != Null {
+		if p := v.tableFind(v.root.off(), key); p != 0 {
+			*v.at(p + 1) = x
+			return enter
+		}
+	}
+	return v.noIndex(key)
+}
+
+// newSlotOp makes or overwrites a slot, for OpNewSlot and OpNewSlotK.
+func (v *VM) newSlotOp(in *compile.Inst) outcome {
+	obj, key, x := *v.reg(in.A), v.keyOf(in), *v.reg(in.C)
+	if key == Null && (obj.isTable() || obj.isClass()) {
+		return v.throwf("null cannot be used as index")
+	}
+	switch obj.tag() {
+	case tagTable:
+		if p := v.tableFind(obj.off(), key); p != 0 {
+			*v.at(p + 1) = x
+			return next
+		}
+		if m := v.metamethod(obj, metaNewSlot); m != Null {
+			return v.callMeta(m, stageResult, obj, key, x)
+		}
+		v.tableInsert(obj.off(), key, x)
+		return next
+	case tagInstance:
+		if m := v.metamethod(obj, metaNewSlot); m != Null {
+			return v.callMeta(m, stageResult, obj, key, x)
+		}
+		return v.throwf("class instances do not support the new slot operator")
+	case tagClass:
+		return v.addMember(obj.off(), key, x, false)
+	}
+	return v.throwf("indexing %s with %s", obj.Type(), key.Type())
+}
+
+// deleteOp removes a slot; its value is the result.
+func (v *VM) deleteOp(in *compile.Inst) outcome {
+	obj, key := *v.reg(in.B), *v.reg(in.C)
+	if m := v.metamethod(obj, metaDelSlot); m != Null {
+		return v.callMeta(m, stageResult, obj, key)
+	}
+	switch obj.tag() {
+	case tagTable:
+		p := v.tableFind(obj.off(), key)
+		if p == 0 || key == Null {
+			return v.noIndex(key)
+		}
+		*v.reg(in.A) = v.real(*v.at(p + 1))
+		v.tableRemove(obj.off(), p)
+		return next
+	case tagInstance:
+		return v.throwf("cannot delete a slot from instance")
+	}
+	return v.throwf("attempt to delete a slot from a %s", obj.Type())
+}
+
+// has is the operator in: is there such a slot, without delegates and
+// metamethods.
+func (v *VM) has(obj, key Value) bool {
+	switch obj.tag() {
+	case tagTable:
+		return key != Null && v.tableFind(obj.off(), key) != 0
+	case tagArray:
+		_, ok := arrayIndex(key, v.arrayLen(obj.off()))
+		return ok
+	case tagString, tagLong:
+		_, ok := arrayIndex(key, v.strLen(obj))
+		return ok
+	case tagInstance:
+		return v.memberFind((*v.at(obj.off() + 1)).off(), key) != 0
+	case tagClass:
+		return v.memberFind(obj.off(), key) != 0
+	}
+	return false
+}

@@ -1,0 +1,156 @@
+package squirrel
+
+import (
+	"errors"
+	"unsafe"
+)
+
+// An object in the arena starts with a header word:
+//
+//	bits 0–4 kind, 5–7 flags, 8–31 size in words with the header, 32–63 serial
+//
+// The serial numbers objects of a VM in the order they were made; it stands
+// for an address wherever a program can see one (hashes, comparison, text). A
+// weak reference has that of what it refers to.
+const (
+	kindMask  = 31
+	flagHash  = 1 << 5 // a long string whose hash is known
+	flagWeak  = 1 << 6 // a weak reference to this object exists
+	sizeShift = 8
+)
+
+func header(kind int, words uint32, serial uint32) Value {
+	return Value(kind) | Value(words)<<sizeShift | Value(serial)<<32
+}
+
+func headerKind(h Value) uint32   { return uint32(h) & kindMask }
+func headerSize(h Value) uint32   { return uint32(h) >> sizeShift }
+func headerSerial(h Value) uint32 { return uint32(h >> 32) }
+
+// errOutOfMemory travels as a panic from alloc to Run: nothing a program does
+// can go on after it.
+var errOutOfMemory = errors.New("out of memory")
+
+// mem is the arena: one pointer-free slice. Allocation moves a mark upward;
+// the collector copies what is alive and resets the mark. Objects below perm
+// are the library's image: they never move and are never freed.
+type mem struct {
+	w      []Value
+	base   unsafe.Pointer // of w
+	top    uint32         // first free word
+	soft   uint32         // allocation past this takes the slow path
+	perm   uint32         // end of the image
+	limit  uint32         // words a program may have alive
+	serial uint32         // of the newest object
+	live   uint32         // words alive after the last collection
+}
+
+// setWords installs w as the arena.
+func (m *mem) setWords(w []Value) {
+	m.w = w
+	m.base = unsafe.Pointer(unsafe.SliceData(w))
+}
+
+// alloc returns the offset of a new zeroed object. It never collects, so
+// offsets held by the caller stay good; it may replace the slice, so pointers
+// into it do not.
+func (v *VM) alloc(kind int, words uint32) uint32 {
+	off := v.top
+	end := off + words
+	if end > v.soft || words > maxObjSize {
+		v.allocSlow(words)
+	}
+	v.top = end
+	h := header(kind, words, 0)
+	if identityKinds>>kind&1 != 0 {
+		v.serial++
+		h |= Value(v.serial) << 32
+	}
+	*v.at(off) = h
+	return off
+}
+
+// identityKinds are the objects that programs can tell apart. Only they are
+// numbered: how many others are made depends on when garbage is collected,
+// which programs must not see.
+const identityKinds = 1<<tagTable | 1<<tagArray | 1<<tagClosure | 1<<tagGenerator | 1<<tagClass | 1<<tagInstance | 1<<tagBound
+
+// allocSlow makes room for words more and asks for a collection at the next
+// safepoint. While a program runs it gives up when garbage and what is alive
+// come to twice the limit: that is how far a program can get past it.
+func (v *VM) allocSlow(words uint32) {
+	end := uint64(v.top) + uint64(words)
+	if words > maxObjSize || end > 1<<31 || v.inLoop && end > 2*uint64(v.limit)+uint64(v.perm)+2*minHeadroom {
+		panic(errOutOfMemory)
+	}
+	if end > uint64(len(v.w)) {
+		size := end + end/2 + 256
+		if uint64(v.gcAt) > end && uint64(v.gcAt) < size {
+			size = uint64(v.gcAt)
+		}
+		if size <= uint64(cap(v.w)) {
+			old := len(v.w)
+			v.w = v.w[:size]
+			clear(v.w[old:])
+		} else {
+			w := make([]Value, size)
+			copy(w, v.w[:v.top])
+			v.setWords(w)
+		}
+	}
+	v.soft = uint32(len(v.w))
+	if uint64(v.gcAt) < end {
+		v.requestCollect()
+	} else if v.soft > v.gcAt {
+		v.soft = v.gcAt
+	}
+}
+
+// Strings, tables and so on have fixed layouts, in words from the header:
+//
+//	string   1: length | hash<<32          2…: bytes
+//	long     1: length | hash<<32          2: bytes object
+//	bytes    1: bytes in use               2…: bytes
+//	table    1: used | first free<<32      2: nodes or null   3: delegate or null
+//	nodes    1…: key, value, next (integer; -1 ends) of each node
+//	array    1: length                     2: vector or null
+//	vector   1…: values
+//	closure  1: prototype | captured<<32     2: bound environment or null
+//	         3: base class or null         4…: cells, then default values
+//	cell     1: value
+//	generator 1: state | pc<<32            2: closure          3…: registers
+//	class    1: flags | native class<<32   2: base or null     3: members table
+//	         4: defaults array             5: methods array    6: metamethods or null
+//	         7: member attributes or null  8: class attributes
+//	instance 1: class                      2: payload          3…: fields
+//	weak     1: referent or null
+//	bound    1: native                     2: environment
+const (
+	wordsString   = 2
+	wordsLong     = 3
+	wordsBytes    = 2
+	wordsTable    = 4
+	wordsArray    = 3
+	wordsClosure  = 4
+	wordsCell     = 2
+	wordsGen      = 3
+	wordsClass    = 9
+	wordsInstance = 3
+	wordsWeak     = 2
+	wordsBound    = 3
+)
+
+func lo(x Value) uint32              { return uint32(x) }
+func hi(x Value) uint32              { return uint32(x >> 32) }
+func pair(low, high uint32) Value    { return Value(low) | Value(high)<<32 }
+func (v *VM) kind(off uint32) uint32 { return headerKind(*v.at(off)) }
+func (v *VM) size(off uint32) uint32 { return headerSize(*v.at(off)) }
+
+// bytesAt returns n bytes that start at word off. They alias the arena.
+func (v *VM) bytesAt(off, n uint32) []byte {
+	if n == 0 {
+		return nil
+	}
+	_ = v.w[off+(n+7)/8-1]
+	return unsafe.Slice((*byte)(unsafe.Pointer(&v.w[off])), n)
+}

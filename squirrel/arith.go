@@ -1,0 +1,170 @@
+package squirrel
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/tandem-iot/tandem/squirrel/compile"
+	"github.com/tandem-iot/tandem/squirrel/text"
+)
+
+// operator is an arithmetic operator as messages and metamethods know it.
+type operator struct {
+	sign byte
+	meta meta
+}
+
+var operators = map[compile.Op]operator{
+	compile.OpAdd: {'+', metaAdd}, compile.OpSub: {'-', metaSub},
+	compile.OpMul: {'*', metaMul}, compile.OpDiv: {'/', metaDiv}, compile.OpMod: {'%', metaModulo},
+}
+
+// arithOp is + - * / % on what the loop does not do itself.
+func (v *VM) arithOp(in *compile.Inst) outcome {
+	x, y := *v.reg(in.B), *v.reg(in.C)
+	op := in.Op
+	if op == compile.OpAddI {
+		op, y = compile.OpAdd, Int(in.D)
+		if in.C != 0 {
+			op, y = compile.OpSub, Int(-in.D)
+		}
+	}
+	switch {
+	case x.isInt() && y.isInt():
+		if y == Int(0) { // only division and modulo come here with integers
+			if op == compile.OpDiv {
+				return v.throwf("division by zero")
+			}
+			return v.throwf("modulo by zero")
+		}
+	case x.isNumber() && y.isNumber():
+		*v.reg(in.A) = Float(floatArith(op, x.AsFloat(), y.AsFloat()))
+		return next
+	case op == compile.OpAdd && (x.isString() || y.isString()):
+		return v.concatOp(in, x, y)
+	}
+	o := operators[op]
+	if m := v.metamethod(x, o.meta); m != Null {
+		return v.callMeta(m, stageResult, x, y)
+	}
+	return v.throwf("arith op %c on between '%s' and '%s'", o.sign, x.Type(), y.Type())
+}
+
+func floatArith(op compile.Op, x, y float32) float32 {
+	switch op {
+	case compile.OpAdd:
+		return x + y
+	case compile.OpSub:
+		return x - y
+	case compile.OpMul:
+		return x * y
+	case compile.OpDiv:
+		return x / y
+	}
+	return floatMod(x, y)
+}
+
+// floatMod is C's fmod, whose invalid results are negative NaNs on x86.
+func floatMod(x, y float32) float32 {
+	r := float32(math.Mod(float64(x), float64(y)))
+	if r != r && x == x && y == y {
+		return math.Float32frombits(0xffc00000)
+	}
+	return r
+}
+
+// concatOp joins two values of which one is a string.
+func (v *VM) concatOp(in *compile.Inst, x, y Value) outcome {
+	if m := v.metamethod(y, metaToString); m != Null {
+		return v.callMeta(m, stageToString, y)
+	}
+	if m := v.metamethod(x, metaToString); m != Null {
+		return v.callMeta(m, stageToString2, x)
+	}
+	v.join(in, x, y)
+	return next
+}
+
+// join stores the concatenation of x and y. Short pieces are put together
+// without making strings of them first.
+func (v *VM) join(in *compile.Inst, x, y Value) {
+	if x.tag() == tagLong || y.tag() == tagLong {
+		r := v.concat(v.textValue(x), v.textValue(y))
+		*v.reg(in.A) = r
+		return
+	}
+	var buf [2*maxShort + 64]byte
+	b := v.appendText(v.appendText(buf[:0], x), y)
+	r := v.NewStringBytes(b)
+	*v.reg(in.A) = r
+}
+
+// concatGot ends a concatenation for which _tostring was called; a result
+// that is no string stands for none.
+func (v *VM) concatGot(in *compile.Inst, stage int, s Value) outcome {
+	x, y := *v.reg(in.B), *v.reg(in.C)
+	if in.Op == compile.OpAddI {
+		y = Int(in.D)
+	}
+	if stage == stageToString2 {
+		if s.isString() {
+			x = s
+		}
+	} else if s.isString() {
+		y = s
+	}
+	v.join(in, x, y)
+	return enter
+}
+
+// textValue returns x as a string, without metamethods.
+func (v *VM) textValue(x Value) Value {
+	if x.isString() {
+		return x
+	}
+	var buf [64]byte
+	return v.NewStringBytes(v.appendText(buf[:0], x))
+}
+
+// appendText appends the text of x, without metamethods.
+func (v *VM) appendText(dst []byte, x Value) []byte {
+	switch x.Type() {
+	case TypeString:
+		return append(dst, v.strBytes(x)...)
+	case TypeInteger:
+		return text.AppendInt(dst, x.AsInt())
+	case TypeFloat:
+		return text.AppendFloat(dst, x.AsFloat())
+	case TypeBool:
+		if x.AsBool() {
+			return append(dst, "true"...)
+		}
+		return append(dst, "false"...)
+	case TypeNull:
+		return append(dst, "(null : 0x0)"...)
+	}
+	return fmt.Appendf(dst, "(%s : 0x%08x)", x.Type(), v.address(x))
+}
+
+// address stands for where an object is: eight times its serial, so that it
+// is the same in every run. Native functions have the hash of their path.
+func (v *VM) address(x Value) uint32 {
+	if x.tag() == tagNative {
+		return v.lib.natives[x.off()].hash
+	}
+	return headerSerial(*v.at(x.off())) << 3
+}
+
+// bitOp complains of operands of & | ^ << >> >>>.
+func (v *VM) bitOp(in *compile.Inst) outcome {
+	return v.throwf("bitwise op between '%s' and '%s'", (*v.reg(in.B)).Type(), (*v.reg(in.C)).Type())
+}
+
+// negOp is unary minus on what is no number.
+func (v *VM) negOp(in *compile.Inst) outcome {
+	x := *v.reg(in.B)
+	if m := v.metamethod(x, metaUnm); m != Null {
+		return v.callMeta(m, stageResult, x)
+	}
+	return v.throwf("attempt to negate a %s", x.Type())
+}

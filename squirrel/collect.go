@@ -1,0 +1,262 @@
+package squirrel
+
+import "sync"
+
+// The collector copies what is alive into new words, in the order in which it
+// is found, and drops the old ones (Cheney). The image stays where it is and
+// is scanned for references to younger objects.
+
+const checkedPad = 16 // words, see copyLive
+
+const minHeadroom = 8192 // words a collection leaves free for the next
+
+// spare keeps word slices of machines that have just been collected.
+var spare sync.Pool
+
+// requestCollect has the loop stop at the next safepoint: the fuel is put
+// aside.
+func (v *VM) requestCollect() {
+	if v.gcDue {
+		return
+	}
+	v.gcDue = true
+	v.held += v.tick + 1
+	v.tick = -1
+}
+
+// setThreshold decides when to collect next: when as much as is alive has
+// been allocated again.
+func (v *VM) setThreshold() {
+	live := v.top - v.perm
+	v.gcAt = min(v.top+max(live, minHeadroom), max(v.perm+v.limit, v.top)+minHeadroom)
+	v.soft = min(uint32(len(v.w)), v.gcAt)
+}
+
+// collect is a collection at a safepoint of the loop. It panics with
+// errOutOfMemory when more than the limit is alive.
+func (v *VM) collect() {
+	if v.gcDue {
+		v.gcDue = false
+		v.tick += v.held
+		v.held = 0
+	}
+	v.copyLive(minHeadroom)
+	if v.live-v.perm > v.limit {
+		panic(errOutOfMemory)
+	}
+}
+
+// compact collects and leaves little room.
+func (v *VM) compact() { v.copyLive(0) }
+
+// collector is one collection.
+type collector struct {
+	old   []Value
+	w     []Value
+	top   uint32
+	perm  uint32
+	weaks []uint32 // weak references that were copied
+}
+
+// copyLive is a collection. It leaves the words it copied, as much again and
+// at least headroom; for a headroom of 0 just what a new machine has.
+func (v *VM) copyLive(headroom uint32) {
+	used := uint64(v.top)
+	c := &collector{old: v.w, perm: v.perm, top: v.perm}
+	c.w = takeWords(used + imageSlack + checkedPad)
+	copy(c.w, v.w[:v.perm])
+	if checked && v.perm > 1 {
+		// Objects get other places each time, so a stale offset shows.
+		n := wordsBytes + v.top%checkedPad/2
+		clear(c.w[c.top : c.top+n])
+		c.w[c.top] = header(tagBytes, n, 0)
+		c.top += n
+	}
+	c.scan(1, v.perm)
+	if v.perm == 1 {
+		// The image is being made anew: see pinSymbols.
+		for _, x := range v.img.symbols() {
+			c.forward(x)
+		}
+	}
+	v.forEachRoot(c.forward)
+	c.scan(c.perm, 0)
+	for _, off := range c.weaks {
+		c.w[off+1] = c.survivor(c.w[off+1])
+	}
+	v.reintern(c)
+	old := v.w
+	v.live = c.top
+	want := uint64(c.top) + imageSlack
+	if headroom > 0 {
+		want = uint64(c.top) + uint64(max(headroom, c.top-v.perm))
+	}
+	v.install(c, want, headroom > 0)
+	if checked {
+		for i := range old {
+			old[i] = noValue
+		}
+	} else if len(old) >= minSpare {
+		spare.Put(&old)
+	}
+	v.setThreshold()
+}
+
+const minSpare = 1 << 11 // words worth keeping
+
+// takeWords returns at least n words. They are not zero.
+func takeWords(n uint64) []Value {
+	if p, ok := spare.Get().(*[]Value); ok {
+		if w := (*p)[:cap(*p)]; uint64(len(w)) >= n && uint64(len(w)) <= 8*n+minSpare {
+			return w
+		}
+	}
+	return make([]Value, n)
+}
+
+// install makes the copied words the arena, of want words that are zero from
+// top on. A slice that is larger is kept while the machine works, for what it
+// will need then.
+func (v *VM) install(c *collector, want uint64, working bool) {
+	have := uint64(cap(c.w))
+	if have < want || have > want+want/2 && (!working || have > 8*want) {
+		w := make([]Value, want)
+		copy(w, c.w[:c.top])
+		if !checked && have >= minSpare {
+			spent := c.w
+			spare.Put(&spent)
+		}
+		c.w = w
+	} else {
+		c.w = c.w[:want]
+		clear(c.w[c.top:])
+	}
+	v.setWords(c.w)
+	v.top = c.top
+}
+
+// forEachRoot replaces every reference that the machine holds outside the
+// arena.
+func (v *VM) forEachRoot(f func(Value) Value) {
+	// The stack first: what is above the frames in use is dropped.
+	end := v.frameEnd(v.frame)
+	if v.resumed == resumedStart {
+		end = hdrFunc + contArgs(v.stackAt(hdrFunc-hdrCont))
+	}
+	size := v.stackSize()
+	clear(v.w[v.stack+1+min(end, size) : v.stack+1+size])
+	if need := max(end+stackSlack, initialStack); size > 4*need {
+		h := v.at(v.stack)
+		*h = header(tagVector, 1+2*need, headerSerial(*h))
+	}
+	v.stack = f(ref(tagVector, v.stack)).off()
+	v.root, v.registry, v.classes = f(v.root), f(v.registry), f(v.classes)
+	v.exc, v.result = f(v.exc), f(v.result)
+	for i := range v.progs {
+		v.progs[i].consts = f(ref(tagVector, v.progs[i].consts)).off()
+	}
+}
+
+// isRef reports whether a word refers to an object: return and continue words
+// do not.
+func isRef(x Value) bool { return x>>32-tagString < tagForward-tagString }
+
+// forward copies an object unless it has been copied, and returns where it is
+// now.
+func (c *collector) forward(x Value) Value {
+	if !isRef(x) || x.off() < c.perm {
+		return x
+	}
+	off := x.off()
+	h := c.old[off]
+	if headerKind(h) == tagForward {
+		return x&^0xffffffff | h>>32
+	}
+	n := headerSize(h)
+	to := c.top
+	src, dst := c.old[off:off+n], c.w[to:to+n]
+	if n <= 20 {
+		// Most objects are small: a call of memmove costs more than this.
+		for i, x := range src {
+			dst[i] = x
+		}
+	} else {
+		copy(dst, src)
+	}
+	c.top += n
+	c.old[off] = tagForward | Value(to)<<32
+	return x&^0xffffffff | Value(to)
+}
+
+// survivor returns where an object is now, or null when it was not copied.
+func (c *collector) survivor(x Value) Value {
+	if !isRef(x) || x.off() < c.perm {
+		return x
+	}
+	if h := c.old[x.off()]; headerKind(h) == tagForward {
+		return x&^0xffffffff | h>>32
+	}
+	return Null
+}
+
+// scan forwards what the objects from one offset to another refer to; to 0
+// means as long as there are new ones.
+func (c *collector) scan(from, to uint32) {
+	for from < to || to == 0 && from < c.top {
+		h := c.w[from]
+		n := headerSize(h)
+		first, last := refRange(headerKind(h), n)
+		if headerKind(h) == tagWeak {
+			c.weaks = append(c.weaks, from)
+		}
+		for i := from + first; i < from+last; i++ {
+			if x := c.w[i]; isRef(x) && x.off() >= c.perm {
+				c.w[i] = c.forward(x)
+			}
+		}
+		from += n
+	}
+}
+
+// refRange returns which words of an object of a kind are values.
+func refRange(kind, size uint32) (first, last uint32) {
+	switch kind {
+	case tagString, tagBytes, tagWeak:
+		return 0, 0
+	case tagNodes, tagVector, tagCell, tagInstance, tagBound:
+		return 1, size
+	}
+	// Word 1 is lengths and numbers.
+	return 2, size
+}
+
+// reintern makes the table of short strings anew with those that are alive.
+func (v *VM) reintern(c *collector) {
+	old := v.interned
+	alive := 0
+	for i, off := range old.slots {
+		if off == 0 {
+			continue
+		}
+		if off >= c.perm {
+			h := c.old[off]
+			if headerKind(h) != tagForward {
+				old.slots[i] = 0
+				continue
+			}
+			old.slots[i] = hi(h)
+		}
+		alive++
+	}
+	size := 64
+	for 4*alive > 2*size {
+		size *= 2
+	}
+	t := internTable{slots: make([]uint32, size), n: alive}
+	for _, off := range old.slots {
+		if off != 0 {
+			t.place(off, hi(c.w[off+1]))
+		}
+	}
+	v.interned = t
+}

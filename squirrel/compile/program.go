@@ -1,0 +1,124 @@
+// Package compile turns a parsed Squirrel script into a Program: register
+// bytecode that any number of machines share and never change.
+//
+// A function's registers are this, its parameters, the array vargv where it
+// takes one, then locals and temporaries in the manner of a stack. A local
+// that an inner function captures lives in a cell, made when its declaration
+// is executed; all other locals are plain registers. Exception handlers are a
+// table of code ranges, so entering a try costs nothing.
+package compile
+
+import (
+	"crypto/sha256"
+
+	"github.com/tandem-iot/tandem/squirrel/syntax"
+)
+
+// Program is a compiled script.
+type Program struct {
+	Name    string
+	Protos  []*Proto // 0 is the main chunk
+	Strings []string // every string the code names
+	hash    [32]byte
+}
+
+// Hash identifies the source, its name and the options it was compiled with.
+func (p *Program) Hash() [32]byte { return p.hash }
+
+// Proto is the code of one function.
+type Proto struct {
+	Name      string // "" when anonymous
+	Source    string
+	Line      int32 // where it starts
+	Code      []Inst
+	Lines     []int32  // line of each instruction
+	Cache     []uint32 // a hint per instruction; use atomics
+	Params    []string // with this
+	Defaults  int      // how many of the last parameters have one
+	Varargs   bool
+	Generator bool
+	Fixed     int // len(Params) when a call with so many can begin at once, else -1
+	MaxStack  int // registers used, call windows included
+	Outers    []Outer
+	Handlers  []Handler // innermost first
+	Locals    []Local   // for stack traces
+}
+
+// Outer says where a new closure finds a captured variable's cell.
+type Outer struct {
+	Name  string
+	Local bool // in a register of the enclosing function, else among its captured variables
+	Index int
+}
+
+// Handler catches exceptions thrown by instructions in [From, To).
+type Handler struct {
+	From, To, Target int32
+	Reg              uint8 // receives the exception
+}
+
+// Local is a named variable, for traces.
+type Local struct {
+	Name     string
+	Reg      uint8
+	Cell     bool
+	From, To int32 // instructions during which it exists
+}
+
+// Options are what a script sees besides its own text.
+type Options struct {
+	// Consts are compile-time constants: int, int32, float64, string or bool.
+	Consts map[string]any
+	// Enums are compile-time tables of such constants.
+	Enums map[string]map[string]any
+	// Globals, when set, holds constants and enums from one script to the
+	// next, as scripts of one VM share them. It is updated.
+	Globals *Constants
+	// LastIsResult makes the value of a final expression statement the result
+	// of the script, as an interactive prompt wants it.
+	LastIsResult bool
+}
+
+// Constants is the table of constants and enums that scripts share.
+type Constants struct {
+	scalars map[string]syntax.Expr
+	enums   map[string]map[string]syntax.Expr
+}
+
+// NewConstants returns an empty table.
+func NewConstants() *Constants {
+	return &Constants{scalars: map[string]syntax.Expr{}, enums: map[string]map[string]syntax.Expr{}}
+}
+
+// scalar and enum define a name anew: constants and enums share one space.
+func (c *Constants) scalar(name string, x syntax.Expr) {
+	delete(c.enums, name)
+	c.scalars[name] = x
+}
+
+func (c *Constants) enum(name string, members map[string]syntax.Expr) {
+	delete(c.scalars, name)
+	c.enums[name] = members
+}
+
+// Compile parses and compiles a script. Its error is a *syntax.Error.
+func Compile(name string, src []byte, opts Options) (*Program, error) {
+	file, err := syntax.Parse(name, src)
+	if err != nil {
+		return nil, err
+	}
+	c := &compiler{prog: &Program{Name: name}, strings: map[string]int32{}, consts: opts.Globals, captured: resolve(file), lastIsResult: opts.LastIsResult}
+	if c.consts == nil {
+		c.consts = NewConstants()
+	}
+	h := sha256.New()
+	h.Write([]byte(name))
+	h.Write([]byte{0})
+	h.Write(src)
+	c.predefine(opts, h)
+	if err := c.file(file); err != nil {
+		return nil, err
+	}
+	h.Sum(c.prog.hash[:0])
+	return c.prog, nil
+}

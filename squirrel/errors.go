@@ -1,0 +1,92 @@
+package squirrel
+
+import (
+	"fmt"
+
+	"github.com/tandem-iot/tandem/squirrel/text"
+)
+
+// throwf makes a string the exception.
+func (v *VM) throwf(format string, args ...any) outcome {
+	v.exc = v.NewString(fmt.Sprintf(format, args...))
+	return thrown
+}
+
+// noIndex throws that there is no slot with a key.
+func (v *VM) noIndex(key Value) outcome {
+	return v.throwf("the index '%s' does not exist", v.clipped(key))
+}
+
+// clipped shows a value in an error message: numbers and strings as they are,
+// the type of everything else.
+func (v *VM) clipped(x Value) string {
+	switch x.Type() {
+	case TypeString:
+		return string(text.Clip(v.strBytes(x)))
+	case TypeInteger:
+		return text.FormatInt(x.AsInt())
+	case TypeFloat:
+		return text.FormatFloat14(x.AsFloat())
+	}
+	return x.Type().String()
+}
+
+// findHandler looks for who catches VM.exc: the frame of a function with a
+// handler, or a frame whose exception null means that there is no such slot.
+func (v *VM) findHandler() (frame uint32, handler int, ok bool) {
+	pc := v.pc
+	for f := v.frame; f != 0; {
+		v.tick--
+		if p := v.frameProto(f); p != nil {
+			at := int32(pc) - 1
+			for i, h := range p.Handlers {
+				if h.From <= at && at < h.To {
+					return f, i, true
+				}
+			}
+		}
+		if v.exc == Null && v.stackAt(f-hdrCont)&contGet != 0 {
+			return f, -1, true
+		}
+		ret := v.stackAt(f - hdrRet)
+		f, pc = retFrame(ret), lo(ret)
+	}
+	return 0, 0, false
+}
+
+// unwind takes the exception to who catches it.
+func (v *VM) unwind() outcome {
+	frame, handler, ok := v.findHandler()
+	if !ok {
+		v.err = v.captureError()
+	}
+	f := v.frame
+	for f != frame {
+		f = v.dropFrame(f)
+	}
+	switch {
+	case !ok:
+		v.run, v.reentry = idle, false
+		v.frame, v.pc, v.exc = 0, 0, Null
+		return failed
+	case handler < 0:
+		cont := v.stackAt(f - hdrCont)
+		ret := v.stackAt(f - hdrRet)
+		v.dropFrame(f)
+		v.frame, v.pc = retFrame(ret), lo(ret)
+		return v.metaDeclined(cont)
+	}
+	h := v.frameProto(f).Handlers[handler]
+	v.frame, v.pc = f, uint32(h.Target)
+	*v.reg(h.Reg) = v.exc
+	v.exc = Null
+	return enter
+}
+
+// dropFrame forgets a frame and returns its caller's.
+func (v *VM) dropFrame(f uint32) uint32 {
+	if v.stackAt(f-hdrCont)&contGen != 0 {
+		v.killGenerator(v.stackAt(f - hdrA).off())
+	}
+	return retFrame(v.stackAt(f - hdrRet))
+}

@@ -1,0 +1,99 @@
+package squirrel
+
+import (
+	"errors"
+
+	"github.com/tandem-iot/tandem/squirrel/compile"
+	"github.com/tandem-iot/tandem/squirrel/syntax"
+)
+
+// AddStock adds base functions that Squirrel has and imps do not:
+// compilestring, setroottable and getstackinfos. Threads, the debug hook, the
+// error handler and files are left out.
+func AddStock(l *Library) {
+	l.Func("compilestring", Native{Check: -2, Mask: ".ss", Fn: stockCompile})
+	l.Func("setroottable", Native{Check: 2, Mask: ".t", Fn: stockSetRoot})
+	l.Func("getstackinfos", Native{Check: 2, Mask: ".n", Fn: stockStack})
+}
+
+// stockCompile returns a script as a function. A machine that has compiled
+// something by itself is restored only where that program is loaded too.
+func stockCompile(c *Call) (Value, error) {
+	name := "unnamedbuffer"
+	if c.NArgs() > 1 {
+		name = c.Str(2)
+	}
+	src := []byte(c.Str(1))
+	c.Charge(4 * len(src))
+	p, err := compile.Compile(name, src, compile.Options{})
+	if err != nil {
+		if e := (*syntax.Error)(nil); errors.As(err, &e) {
+			return c.throwString(e.Msg)
+		}
+		return c.throwError(err)
+	}
+	return c.v.Load(p), nil
+}
+
+// stockSetRoot returns the root table that was.
+func stockSetRoot(c *Call) (Value, error) {
+	old := c.v.root
+	c.v.root = c.Arg(1)
+	return old, nil
+}
+
+// stockStack describes a function that is running: 0 is getstackinfos itself,
+// 1 its caller. The result is null when the level is too high.
+func stockStack(c *Call) (Value, error) {
+	v, level := c.v, c.Int(1)
+	if level < 0 {
+		return Null, nil
+	}
+	if level == 0 {
+		return c.stackTable(Frame{Func: "getstackinfos", Source: "NATIVE", Line: -1}, 0, 0), nil
+	}
+	f, pc := v.frame, v.pc
+	for ; level > 1 && f != 0; level-- {
+		ret := v.stackAt(f - hdrRet)
+		f, pc = retFrame(ret), lo(ret)
+	}
+	if f == 0 {
+		return Null, nil
+	}
+	return c.stackTable(v.describeFrame(f, pc), f, pc), nil
+}
+
+// stackTable makes the table for a frame.
+func (c *Call) stackTable(d Frame, f, pc uint32) Value {
+	v := c.v
+	c.Charge(32 + 8*len(d.Locals))
+	locals := v.newTable(0)
+	if f != 0 {
+		v.frameLocals(f, pc, func(name string, x Value) { v.setSlot(locals, name, x) })
+	}
+	t := v.newTable(0)
+	v.setSlot(t, "func", v.NewString(d.Func))
+	v.setSlot(t, "src", v.NewString(d.Source))
+	v.setSlot(t, "line", Int(int32(d.Line)))
+	v.setSlot(t, "locals", ref(tagTable, locals))
+	return ref(tagTable, t)
+}
+
+// frameLocals calls fn with the variables of a frame.
+func (v *VM) frameLocals(f, pc uint32, fn func(name string, x Value)) {
+	p := v.frameProto(f)
+	if p == nil {
+		return
+	}
+	at := int32(pc) - 1
+	for _, l := range p.Locals {
+		if l.Name == "" || at < l.From && int(l.Reg) >= len(p.Params) || l.To >= 0 && at >= l.To {
+			continue
+		}
+		x := v.stackAt(f + uint32(l.Reg))
+		if l.Cell && x.tag() == tagCell {
+			x = *v.at(x.off() + 1)
+		}
+		fn(l.Name, x)
+	}
+}

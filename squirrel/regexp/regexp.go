@@ -1,0 +1,118 @@
+// Package regexp is the regular expression engine behind Squirrel's regexp
+// class. It is not a good one, and programs depend on how it is not: it takes
+// the first alternative that matches, never comes back to a choice once made,
+// and ends a repetition as soon as what follows it could match.
+//
+//	(b+)(bbb) on bbbbbbb matches bbbb: b, then bbb
+//
+// # Syntax
+//
+//	^ $            start of the subject (first in an alternative), its end
+//	. x [abc] [^a-z]
+//	( ) (?: )      group, group without capture
+//	a|b
+//	* + ? {n} {n,} {n,m}
+//	\a \A letter or not      \d \D digit            \w \W letter, digit or _
+//	\s \S white space        \x \X hexadecimal      \c \C control character
+//	\p \P punctuation        \l lower case          \u upper case
+//	\b \B edge of a run of non-blanks, or not
+//	\mXY           balanced text from X to its Y (an addition of Squirrel 3.1)
+//	\n \t \r \f \v and any other escaped byte, itself
+//
+// There is no lazy repetition: a*? is a* and then a question mark. Letters are
+// ASCII; a byte above 127 must be escaped in a pattern. The subject ends at
+// its first NUL byte.
+//
+// The original reads beyond the end of the subject when "." or a negated class
+// is tried there. Here nothing matches at the end, as in later releases. Its
+// other habits are kept, down to a group that is captured while looking ahead
+// and then reported although the match went on elsewhere.
+//
+// # Cost
+//
+// Nested repetitions can take exponential time. Every step of a match is taken
+// from a budget that the caller gives, and [ErrBudget] ends a match that has
+// used it up.
+package regexp
+
+import (
+	"bytes"
+	"errors"
+)
+
+// ErrBudget says that a match took more steps than the caller allowed.
+var ErrBudget = errors.New("regular expression takes too long")
+
+// SyntaxError is what Compile says about a pattern, in the original's words.
+type SyntaxError string
+
+func (e SyntaxError) Error() string { return string(e) }
+
+// Span is a part of the subject, from Begin up to but not including End.
+type Span struct{ Begin, End int }
+
+// Regexp is a compiled pattern. It does not change and may be shared.
+type Regexp struct {
+	nodes  []node
+	groups int
+}
+
+// Groups returns the number of captures, the whole match among them.
+func (re *Regexp) Groups() int { return re.groups }
+
+// Match reports whether the pattern matches the whole of s. It takes its
+// steps from *budget.
+func (re *Regexp) Match(s []byte, budget *int) (bool, error) {
+	m := re.matcher(subject(s, 0), 0, budget)
+	end := m.match(0, 0, none)
+	return end == len(m.s) && m.left >= 0, m.err()
+}
+
+// Search finds the first match that begins at or after start. An empty
+// subject never matches.
+func (re *Regexp) Search(s []byte, start int, budget *int) (Span, bool, error) {
+	m, span, err := re.search(s, start, budget)
+	return span, m != nil, err
+}
+
+// Capture is Search with all groups; the first is the whole match. A group
+// that took no part or is empty is the zero Span. The result is nil when
+// nothing matches.
+func (re *Regexp) Capture(s []byte, start int, budget *int) ([]Span, error) {
+	m, _, err := re.search(s, start, budget)
+	if m == nil {
+		return nil, err
+	}
+	for i, g := range m.groups {
+		if g.End <= g.Begin {
+			m.groups[i] = Span{}
+		}
+	}
+	return m.groups, nil
+}
+
+func (re *Regexp) search(s []byte, start int, budget *int) (*matcher, Span, error) {
+	if start < 0 || start >= len(s) {
+		return nil, Span{}, nil
+	}
+	m := re.matcher(subject(s, start), start, budget)
+	for at := start; at < len(m.s); at++ {
+		m.group = 0
+		end := m.match(0, at, none)
+		if m.left < 0 {
+			break
+		}
+		if end >= 0 {
+			return m, Span{at, end}, m.err()
+		}
+	}
+	return nil, Span{}, m.err()
+}
+
+// subject cuts s at the first NUL from start on.
+func subject(s []byte, start int) []byte {
+	if i := bytes.IndexByte(s[start:], 0); i >= 0 {
+		return s[:start+i]
+	}
+	return s
+}

@@ -1,0 +1,170 @@
+package squirrel
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"testing"
+
+	"github.com/tandem-iot/tandem/squirrel/compile"
+)
+
+const restoreScript = `
+class P { a = 1; b = null; static s = [1]; constructor(x) { b = x; } function m(k = 3) { return a + k; } function _tostring() { return "P"; } }
+class Q extends P { c = "x"; function m(k = 3) { return base.m(k) + 1; } }
+local t = { a = 1, [2] = "two", [1.5] = Q(7), w = null }.setdelegate({ d = 4, _get = function(k) { if (k == "z") return wait(); throw null; } });
+local long = "0123456789012345678901234567890123456789";
+long += long;
+t.w = t.weakref();
+function g(n) { try { for (local i = 0; i < n; i++) yield wait() + i; } catch (e) { yield e; } }
+local n = 0;
+local add = function(x, ...) { n += x + vargv.len(); return n; };
+t.bound <- add.bindenv(t);
+t.gen <- g(3);
+resume t.gen;
+foreach (k, x in t) add(1, k);
+[1, 2].map(function(x) { return t.z + t.bound(x); });
+local r = "" + Q(wait()) + long + resume t.gen;
+foreach (c in r) n += c;
+return n + t[1.5].m() + P.s.len();
+`
+
+// restoreSeeds returns snapshots of a machine in many states.
+func restoreSeeds(t testing.TB, l *Library, p *compile.Program) [][]byte {
+	var seeds [][]byte
+	v := New(l, 1<<20)
+	v.Start(v.Load(p), v.Root())
+	for {
+		data, err := v.Snapshot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		seeds = append(seeds, data)
+		switch status := v.Run(40); status {
+		case Done:
+			return seeds
+		case Suspended:
+			if data, err = v.Snapshot(); err != nil {
+				t.Fatal(err)
+			}
+			seeds = append(seeds, data)
+			v.Resume(Int(1))
+		case OutOfFuel:
+		default:
+			t.Fatal(status, v.Err())
+		}
+	}
+}
+
+// exercise lets a restored machine do what it will.
+func exercise(v *VM) {
+	for range 20 {
+		switch v.Run(5000) {
+		case Suspended:
+			v.Resume(Int(1))
+		case OutOfFuel:
+			if v.FuelUsed() > 1<<20 {
+				return
+			}
+			v.Collect()
+		default:
+			return
+		}
+	}
+}
+
+// seal gives a changed snapshot the checksum that it needs to be looked at.
+func seal(data []byte) []byte {
+	if len(data) >= 12 {
+		binary.LittleEndian.PutUint32(data[8:], crc32.Checksum(data[12:], castagnoli))
+	}
+	return data
+}
+
+// TestRestoreChanged changes every word of a snapshot a little: it is refused,
+// or the machine does something, but nothing breaks.
+func TestRestoreChanged(t *testing.T) {
+	l := waitingLibrary()
+	p := compiled(t, "restore", restoreScript)
+	program := func(h [32]byte) *compile.Program { return p }
+	seeds := restoreSeeds(t, l, p)
+	refused, taken := 0, 0
+	for s := 0; s < len(seeds); s += 1 + len(seeds)/8 {
+		seed := seeds[s]
+		first := 12 + len(l.manifest())
+		for i := first; i+8 <= len(seed); i += 4 {
+			data := append([]byte(nil), seed...)
+			switch i / 4 % 5 {
+			case 0:
+				data[i] ^= 1
+			case 1:
+				data[i+1]++
+			case 2:
+				copy(data[i:], seed[max(first, i-8):i])
+			case 3:
+				binary.LittleEndian.PutUint32(data[i:], 0xffffffff)
+			case 4:
+				copy(data[i:], seed[len(seed)-400+i%256:][:8])
+			}
+			v, err := Restore(l, seal(data), program, 1<<20)
+			if err != nil {
+				if !errors.Is(err, ErrSnapshot) {
+					t.Fatal(err)
+				}
+				refused++
+				continue
+			}
+			taken++
+			exercise(v)
+		}
+	}
+	t.Log(len(seeds), "seeds,", refused, "refused,", taken, "taken")
+}
+
+func FuzzRestore(f *testing.F) {
+	l := waitingLibrary()
+	p := compiled(f, "restore", restoreScript)
+	for _, s := range restoreSeeds(f, l, p) {
+		f.Add(s, uint32(0), uint64(0))
+	}
+	program := func(h [32]byte) *compile.Program { return p }
+	f.Fuzz(func(t *testing.T, data []byte, at uint32, word uint64) {
+		data = append([]byte(nil), data...)
+		if n := len(data) - 20; n > 0 {
+			i := 12 + int(at)%n
+			binary.LittleEndian.PutUint64(data[i:], binary.LittleEndian.Uint64(data[i:])^word)
+		}
+		v, err := Restore(l, seal(data), program, 1<<20)
+		if err == nil {
+			exercise(v)
+		}
+	})
+}
+
+func BenchmarkNew(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		New(standard, 1<<20)
+	}
+}
+
+func BenchmarkSnapshotRestore(b *testing.B) {
+	p := compiled(b, "b", `local a = []; for (local i = 0; i < 350; i++) a.append({ a = i, b = "text" + i, c = [i, 1.5] }); ::keep <- a;`)
+	v := New(standard, 1<<20)
+	v.Start(v.Load(p), v.Root())
+	if v.Run(1<<30) != Done {
+		b.Fatal(v.Err())
+	}
+	program := func([32]byte) *compile.Program { return p }
+	b.ReportAllocs()
+	for b.Loop() {
+		data, err := v.Snapshot()
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.SetBytes(int64(len(data)))
+		if _, err := Restore(standard, data, program, 1<<20); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

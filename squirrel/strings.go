@@ -1,0 +1,183 @@
+package squirrel
+
+import (
+	"bytes"
+
+	"github.com/tandem-iot/tandem/squirrel/text"
+)
+
+// internTable finds the short strings of a VM by content. It is beside the
+// arena, because a collection or a restore can make it anew.
+type internTable struct {
+	slots []uint32 // offsets; 0 is free
+	n     int
+}
+
+func (t *internTable) clone() internTable {
+	return internTable{slots: append([]uint32(nil), t.slots...), n: t.n}
+}
+
+// internAdd enters a string that is not in the table.
+func (v *VM) internAdd(off uint32) {
+	t := &v.interned
+	if 4*(t.n+1) > 3*len(t.slots) {
+		old := t.slots
+		t.slots = make([]uint32, max(64, 2*len(old)))
+		for _, o := range old {
+			if o != 0 {
+				t.place(o, hi(*v.at(o + 1)))
+			}
+		}
+	}
+	t.place(off, hi(*v.at(off + 1)))
+	t.n++
+}
+
+func (t *internTable) place(off, hash uint32) {
+	mask := uint32(len(t.slots) - 1)
+	i := spread(hash) & mask
+	for t.slots[i] != 0 {
+		i = (i + 1) & mask
+	}
+	t.slots[i] = off
+}
+
+// spread mixes a string hash, whose low bits alone are poor.
+func spread(h uint32) uint32 { return h * 0x9e3779b1 >> 7 }
+
+// NewString returns the string s.
+func (v *VM) NewString(s string) Value {
+	if len(s) <= maxShort {
+		var buf [maxShort]byte
+		return v.internBytes(buf[:copy(buf[:], s)])
+	}
+	return v.newLong(len(s), func(dst []byte) { copy(dst, s) })
+}
+
+// NewStringBytes returns a string with the content of b, which may alias the
+// arena.
+func (v *VM) NewStringBytes(b []byte) Value {
+	if len(b) <= maxShort {
+		var buf [maxShort]byte
+		return v.internBytes(buf[:copy(buf[:], b)])
+	}
+	return v.newLong(len(b), func(dst []byte) { copy(dst, b) })
+}
+
+// internBytes returns the short string b, which does not alias the arena.
+func (v *VM) internBytes(b []byte) Value {
+	h := text.Hash(b)
+	word := pair(uint32(len(b)), h)
+	if t := &v.interned; len(t.slots) > 0 {
+		mask := uint32(len(t.slots) - 1)
+		for i := spread(h) & mask; t.slots[i] != 0; i = (i + 1) & mask {
+			off := t.slots[i]
+			if *v.at(off + 1) == word && bytes.Equal(v.bytesAt(off+wordsString, uint32(len(b))), b) {
+				return ref(tagString, off)
+			}
+		}
+	}
+	off := v.alloc(tagString, wordsString+uint32(len(b)+7)/8)
+	*v.at(off + 1) = word
+	copy(v.bytesAt(off+wordsString, uint32(len(b))), b)
+	v.internAdd(off)
+	return ref(tagString, off)
+}
+
+// newLong makes a string longer than maxShort and has fill write it.
+func (v *VM) newLong(n int, fill func(dst []byte)) Value {
+	buf := v.newBytes(n, n)
+	fill(v.bytesAt(buf+wordsBytes, uint32(n)))
+	return v.longOn(buf, n)
+}
+
+// longOn makes a long string of the first n bytes of a bytes object. Several
+// strings may share one: its bytes are only ever appended to.
+func (v *VM) longOn(buf uint32, n int) Value {
+	off := v.alloc(tagLong, wordsLong)
+	*v.at(off + 1) = pair(uint32(n), 0)
+	*v.at(off + 2) = ref(tagBytes, buf)
+	return ref(tagLong, off)
+}
+
+// newBytes makes a bytes object of n bytes with room for capacity.
+func (v *VM) newBytes(n, capacity int) uint32 {
+	if capacity > maxObjSize*8-64 {
+		panic(errOutOfMemory)
+	}
+	off := v.alloc(tagBytes, wordsBytes+uint32(capacity+7)/8)
+	*v.at(off + 1) = pair(uint32(n), 0)
+	return off
+}
+
+// strLen returns the length of a string.
+func (v *VM) strLen(x Value) int { return int(lo(*v.at(x.off() + 1))) }
+
+// strBytes returns the bytes of a string. They alias the arena.
+func (v *VM) strBytes(x Value) []byte {
+	n := lo(*v.at(x.off() + 1))
+	if x.tag() == tagString {
+		return v.bytesAt(x.off()+wordsString, n)
+	}
+	return v.bytesAt((*v.at(x.off() + 2)).off()+wordsBytes, n)
+}
+
+// Text returns a copy of a string's bytes.
+func (v *VM) Text(x Value) string { return string(v.strBytes(x)) }
+
+// strHash returns the 3.0.4 hash of a string.
+func (v *VM) strHash(x Value) uint32 {
+	if x.tag() == tagString {
+		return hi(*v.at(x.off() + 1))
+	}
+	h := v.at(x.off())
+	if *h&flagHash == 0 {
+		*h |= flagHash
+		n := lo(*v.at(x.off() + 1))
+		*v.at(x.off() + 1) = pair(n, text.Hash(v.strBytes(x)))
+	}
+	return hi(*v.at(x.off() + 1))
+}
+
+// concat joins two strings. When the left one is the newest part of its
+// buffer the right one is appended in place: loops of s += x cost no copies.
+func (v *VM) concat(a, b Value) Value {
+	an, bn := v.strLen(a), v.strLen(b)
+	switch {
+	case bn == 0:
+		return a
+	case an == 0:
+		return b
+	case an+bn <= maxShort:
+		var buf [maxShort]byte
+		n := copy(buf[:], v.strBytes(a))
+		n += copy(buf[n:], v.strBytes(b))
+		return v.internBytes(buf[:n])
+	}
+	n := an + bn
+	v.tick -= int64(bn >> 4)
+	if a.tag() == tagLong {
+		buf := (*v.at(a.off() + 2)).off()
+		used := lo(*v.at(buf + 1))
+		if int(used) == an && n <= int(v.size(buf)-wordsBytes)*8 {
+			*v.at(buf + 1) = pair(uint32(n), 0)
+			copy(v.bytesAt(buf+wordsBytes, uint32(n))[an:], v.strBytes(b))
+			return v.longOn(buf, n)
+		}
+	}
+	v.tick -= int64(an >> 4)
+	buf := v.newBytes(n, n+n/2)
+	dst := v.bytesAt(buf+wordsBytes, uint32(n))
+	copy(dst, v.strBytes(a))
+	copy(dst[an:], v.strBytes(b))
+	return v.longOn(buf, n)
+}
+
+// strEqual compares strings by content; it is only needed when both are long.
+func (v *VM) strEqual(a, b Value) bool {
+	if a == b || a.tag() != tagLong || b.tag() != tagLong || v.strLen(a) != v.strLen(b) {
+		return a == b
+	}
+	v.tick -= int64(v.strLen(a) >> 6)
+	return bytes.Equal(v.strBytes(a), v.strBytes(b))
+}

@@ -1,0 +1,19 @@
+package syntax
+
+import "fmt"
+
+// Error is a mistake in a script.
+type Error struct {
+	File string
+	Pos  Pos
+	Msg  string
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Pos.Line, e.Pos.Col, e.Msg)
+}
+
+// Stock returns the error as the original's console prints it.
+func (e *Error) Stock() string {
+	return fmt.Sprintf("%s line = (%d) column = (%d) : error %s", e.File, e.Pos.Line, e.Pos.Col, e.Msg)
+}

@@ -1,0 +1,85 @@
+// What arrays do; like the original throughout.
+function p(l, f) { try { print(l + " => " + show(f()) + "\n"); } catch (e) { print(l + " !! " + e + "\n"); } }
+function show(x) {
+	if (type(x) == "null") return "null";
+	if (type(x) == "string") return "\"" + x + "\"";
+	if (type(x) == "array") { local s = "["; foreach (i, v in x) s += (i ? "," : "") + show(v); return s + "]"; }
+	if (type(x) == "float") return x + "f";
+	return "" + x;
+}
+p("append", function() { local a = []; return [a.append(1), a.push([2]), a]; });
+p("append none", @() [].append());
+p("append two", @() [].append(1, 2));
+p("many", function() { local a = []; for (local i = 0; i < 1000; i++) a.append(i); return [a.len(), a[999], a.top()]; });
+p("extend", function() { local a = [1]; return [a.extend([2, 3]), a.extend([]), a.extend(a), a]; });
+p("extend type", @() [].extend(1));
+p("pop", function() { local a = [1, 2]; return [a.pop(), a, a.pop(), a.len()]; });
+p("pop empty", @() [].pop());
+p("top empty", @() [].top());
+p("insert", function() { local a = [2]; a.insert(0, 1); a.insert(2, 4); a.insert(2, 3); a.insert(1.9, "x"); return a; });
+p("insert beyond", @() [1].insert(2, 0));
+p("insert negative", @() [1].insert(-1, 0));
+p("remove", function() { local a = [1, 2, 3]; return [a.remove(0), a.remove(1.5), a]; });
+p("remove beyond", @() [1].remove(1));
+p("remove negative", @() [1].remove(-1));
+p("remove type", @() [1].remove("0"));
+p("resize", function() { local a = [1, 2, 3]; a.resize(1); a.resize(3); a.resize(5, "f"); return a; });
+p("resize same", function() { local a = [1]; return [a.resize(1, 9), a.resize(2.7, 8), a]; });
+p("reverse", function() { local a = [1, 2, 3], b = [1, 2], c = []; a.reverse(); b.reverse(); c.reverse(); return [a, b, c]; });
+p("slice", @() [[1, 2, 3].slice(1), [1, 2, 3].slice(0, 2), [1, 2, 3].slice(-2), [1, 2, 3].slice(-2, -1), [1, 2].slice(2), [].slice(0, 0)]);
+p("slice wrong", @() [1, 2, 3].slice(2, 1));
+p("slice beyond", @() [1, 2, 3].slice(1, 4));
+p("slice type", @() [1, 2, 3].slice("a"));
+p("slice copies", function() { local a = [1, 2]; local b = a.slice(0); b[0] = 9; return [a, b]; });
+p("clear", function() { local a = [1, 2]; return [a.clear(), a]; });
+p("map", @() [1, 2, 3].map(@(x) x * x));
+p("map empty", @() [].map(@(x) x));
+p("map this", function() { local a = [1]; return a.map(function(x) { return this == a; }); });
+p("map native", @() ["1", "2"].map(function(x) { return x.tointeger(); }));
+p("map throws", @() [1, 2].map(function(x) { if (x == 2) throw "two"; return x; }));
+p("map args", @() [1].map(@(x, y) x));
+p("map type", @() [1].map(1));
+p("map grows", function() { local a = [1, 2]; local b = a.map(function(x) { a.append(x); return x; }); return [a, b]; });
+p("map nested", @() [1, 2].map(@(x) [10, 20].map(@(y) x + y)));
+p("apply", function() { local a = [1, 2]; return [a.apply(@(x) x + 0.5), a]; });
+p("apply clears", function() { local a = [1, 2, 3]; a.apply(function(x) { return -x; }); return a; });
+p("reduce", @() [[1, 2, 3].reduce(@(a, b) a + b), [1].reduce(@(a, b) a + b), [].reduce(@(a, b) a + b), ["a", 1, 2.5].reduce(@(a, b) a + b)]);
+p("reduce order", @() [1, 2, 3].reduce(@(a, b) "(" + a + b + ")"));
+p("filter", @() [5, 6, 7, 8].filter(@(i, v) i != 1 && v % 2 == 0));
+p("filter truth", @() [1, 2, 3, 4, 5].filter(@(i, v) [0, 0.0, "", null, []][i]));
+p("filter empty", @() [].filter(@(i, v) true));
+p("find", @() [[1, 2].find(2), [1, 2].find(3), [1, 2].find(2.0), ["ab"].find("a" + "b"), [null].find(null), [[]].find([]), [true].find(1)]);
+p("find long", function() { local s = "0123456789012345678901234567890123456789012345"; return [1, s + "a"].find(s + "a"); });
+p("find none", @() [1].find());
+p("sort", function() { local a = [3, 1, 2.5, 2, -1]; a.sort(); return a; });
+p("sort strings", function() { local a = ["b", "a", "", "ab", "B"]; a.sort(); return a; });
+p("sort nulls", function() { local a = [3, null, "x".len()]; a.sort(); return a; });
+p("sort small", function() { local a = [], b = [1]; return [a.sort(), b.sort(), a, b]; });
+p("sort mixed", function() { local a = [1, "a"]; a.sort(); return a; });
+p("sort function", function() { local a = [3, 1, 2]; a.sort(@(x, y) y <=> x); return a; });
+p("sort float", function() { local a = [1, 2, 3]; a.sort(@(x, y) (y - x) * 1.0); return a; });
+p("sort bool", function() { local a = [1, 2, 3, 4]; a.sort(@(x, y) x < y); return a; });
+p("sort inconsistent", function() { local a = [1, 2, 3, 4, 5]; a.sort(@(x, y) -1); return a; });
+p("sort null", function() { local a = [1, 2]; a.sort(null); return a; });
+p("sort result", function() { local a = [1, 2]; a.sort(@(x, y) null); return a; });
+p("sort throws", function() { local a = [1, 2]; a.sort(function(x, y) { throw "no"; }); return a; });
+p("sort cmp", function() {
+	local C = class { k = 0; constructor(n) { k = n; } function _cmp(o) { return o.k <=> k; } };
+	local a = [C(1), C(3), C(2)];
+	a.sort();
+	return a.map(@(x) x.k);
+});
+p("sort cmp wrong", function() { local C = class { function _cmp(o) { return "x"; } }; local a = [C(), C()]; a.sort(); });
+p("sort delegate", function() {
+	local d = { _cmp = function(o) { return this.k <=> o.k; } };
+	local a = [3, 1, 2].map(@(n) { k = n }.setdelegate(d));
+	a.sort();
+	return a.map(@(x) x.k);
+});
+p("sort nested", function() { local a = [[2, 1], [1, 0]]; a.sort(function(x, y) { x.sort(); y.sort(); return x[0] <=> y[0]; }); return a; });
+p("array", @() [array(2), array(2, 7), array(0), array(1.9)]);
+p("array type", @() array("2"));
+p("array none", @() array());
+p("tostring", @() [1].tostring().slice(0, 11));
+p("weakref", function() { local a = [1]; local w = a.weakref(); return [typeof w, w.ref() == a, [w][0] == a]; });
+p("weak elements", function() { local x = [7]; local a = [x.weakref()]; return [a[0][0], a.slice(0)[0][0], a.map(@(y) typeof y), typeof a.pop(), a]; });

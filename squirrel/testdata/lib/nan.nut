@@ -1,0 +1,1 @@
+foreach (n, x in {sqrt=sqrt(-1), asin=asin(2), acos=acos(2), log=log(-1), log10=log10(-1), pow=pow(-1,0.5), sin=sin(1.0/0), cos=cos(1.0/0), tan=tan(1.0/0), expnan=exp(0.0/0), sqrtnan=sqrt(0.0/0), fm=5.0%0.0, absn=fabs(0.0/0), infinf=(1.0/0)-(1.0/0), floornan=floor(0.0/0)}) print(n + " " + x + "\n");

@@ -1,0 +1,163 @@
+package squirrel
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/tandem-iot/tandem/squirrel/compile"
+	"github.com/tandem-iot/tandem/squirrel/text"
+)
+
+// Error is an exception that nobody caught.
+type Error struct {
+	Message  string  // the string thrown, or the text of what was thrown instead
+	IsString bool    // whether a string was thrown
+	Stack    []Frame // innermost first
+}
+
+// Frame is a function that was running.
+type Frame struct {
+	Func   string  // "main" for the main chunk, "unknown" for an anonymous one
+	Source string  // "NATIVE" for a native function
+	Line   int     // -1 for a native function
+	Locals []Local // newest first, then parameters from the last, then this
+}
+
+// Local is a variable of a running function.
+type Local struct {
+	Name string
+	Text string // its value, for people to read
+}
+
+// Error returns the message with the place it comes from, in the manner of
+// Electric Imp: "the index 'x' does not exist: in f device_code:24".
+func (e *Error) Error() string {
+	for _, f := range e.Stack {
+		if f.Line >= 0 {
+			return fmt.Sprintf("%s: in %s %s:%d", e.message(), f.Func, f.Source, f.Line)
+		}
+	}
+	return e.message()
+}
+
+func (e *Error) message() string {
+	if e.IsString {
+		return e.Message
+	}
+	return "[unknown]"
+}
+
+// Report returns what the console of Squirrel 3.0.4 prints, spelling
+// included: the message, the call stack, and the locals.
+func (e *Error) Report() string {
+	var b strings.Builder
+	msg := e.Message
+	if !e.IsString {
+		msg = "unknown"
+	}
+	fmt.Fprintf(&b, "\nAN ERROR HAS OCCURED [%s]\n\nCALLSTACK\n", msg)
+	for _, f := range e.Stack {
+		fmt.Fprintf(&b, "*FUNCTION [%s()] %s line [%d]\n", f.Func, f.Source, f.Line)
+	}
+	b.WriteString("\nLOCALS\n")
+	for _, f := range e.Stack {
+		for _, l := range f.Locals {
+			fmt.Fprintf(&b, "[%s] %s\n", l.Name, l.Text)
+		}
+	}
+	return b.String()
+}
+
+// captureError describes VM.exc and the frames that are about to be unwound.
+func (v *VM) captureError() *Error {
+	e := &Error{IsString: v.exc.isString(), Message: v.ToString(v.exc)}
+	e.Stack = v.Stack()
+	return e
+}
+
+// maxTrace bounds a trace: endless recursion has thousands of frames.
+const maxTrace = 64
+
+// Stack returns the functions that are running, innermost first.
+func (v *VM) Stack() []Frame {
+	var stack []Frame
+	pc := v.pc
+	for f := v.frame; f != 0 && len(stack) < maxTrace; {
+		stack = append(stack, v.describeFrame(f, pc))
+		ret := v.stackAt(f - hdrRet)
+		f, pc = retFrame(ret), lo(ret)
+	}
+	return stack
+}
+
+func (v *VM) describeFrame(f, pc uint32) Frame {
+	p := v.frameProto(f)
+	if p == nil {
+		return Frame{Func: v.functionName(v.stackAt(f - hdrFunc)), Source: "NATIVE", Line: -1}
+	}
+	frame := Frame{Func: p.Name, Source: p.Source, Line: int(p.Line)}
+	if frame.Func == "" {
+		frame.Func = "unknown"
+	}
+	if pc > 0 && int(pc) <= len(p.Lines) {
+		frame.Line = int(p.Lines[pc-1])
+	}
+	frame.Locals = v.describeLocals(f, p, int32(pc)-1)
+	return frame
+}
+
+func (v *VM) describeLocals(f uint32, p *compile.Proto, at int32) []Local {
+	var locals []Local
+	for i := len(p.Locals) - 1; i >= 0; i-- {
+		l := p.Locals[i]
+		if l.Name == "" || at < l.From && int(l.Reg) >= len(p.Params) || l.To >= 0 && at >= l.To {
+			continue
+		}
+		x := v.stackAt(f + uint32(l.Reg))
+		if l.Cell && x.tag() == tagCell {
+			x = *v.at(x.off() + 1)
+		}
+		locals = append(locals, Local{l.Name, v.traceText(x)})
+	}
+	return locals
+}
+
+// functionName returns a function's name as traces show it.
+func (v *VM) functionName(fn Value) string {
+	switch fn.tag() {
+	case tagClosure:
+		return v.proto(lo(*v.at(fn.off() + 1))).Name
+	case tagNative:
+		return v.lib.natives[fn.off()].Name
+	case tagBound:
+		return v.functionName(*v.at(fn.off() + 1))
+	}
+	return ""
+}
+
+// traceText shows a value as the console's report does.
+func (v *VM) traceText(x Value) string {
+	switch x.tag() {
+	case tagNull:
+		return "NULL"
+	case tagInt:
+		return text.FormatInt(x.AsInt())
+	case tagFloat:
+		return text.FormatFloat14(x.AsFloat())
+	case tagString, tagLong:
+		s := v.strBytes(x)
+		if len(s) > maxTraceText {
+			return "\"" + string(s[:maxTraceText]) + "...\""
+		}
+		return "\"" + string(s) + "\""
+	case tagNative, tagBound:
+		return "NATIVECLOSURE"
+	case tagClosure:
+		return "CLOSURE"
+	case tagBool:
+		return v.ToString(x)
+	}
+	return strings.ToUpper(x.Type().String())
+}
+
+const maxTraceText = 200 // bytes of a string that a trace shows

@@ -1,0 +1,228 @@
+package squirrel
+
+import (
+	"github.com/tandem-iot/tandem/squirrel/compile"
+)
+
+// Status says why VM.Run returned.
+type Status uint8
+
+const (
+	// Done: the function returned; see VM.Result.
+	Done Status = iota
+	// Suspended: a native waits; VM.Resume goes on.
+	Suspended
+	// OutOfFuel: the fuel given to Run is used up; Run again goes on.
+	OutOfFuel
+	// Failed: an exception was not caught; see VM.Err. The stack is empty.
+	Failed
+	// OutOfMemory: more was alive than the limit allows. The VM is unusable.
+	OutOfMemory
+)
+
+// VM is one Squirrel machine. It is not safe for concurrent use. All its
+// state but the host reference is in the arena and a few words beside it.
+type VM struct {
+	mem
+	gcAt uint32 // collect at the next safepoint when top is past this
+	tick int64  // fuel left in this slice
+	held int64  // fuel put aside to reach a safepoint early
+	used int64  // fuel used in earlier slices
+
+	root     Value
+	registry Value
+	classes  Value  // vector of the library's native classes
+	stack    uint32 // vector
+	exc      Value  // being thrown
+	result   Value  // of the function that the host started, or on its way to a native
+
+	frame   uint32 // stack index of the running frame's first register
+	pc      uint32 // of the running frame, while not in the loop
+	run     runState
+	reentry bool  // the next thing is to enter the native frame again, with result
+	reState int   // the state that it asked for
+	resumed uint8 // how a suspended native ended
+	gcDue   bool
+	inLoop  bool
+
+	interned internTable
+	progs    []loaded
+
+	lib  *Library
+	img  *image // symbols and methods; the library's unless restored from another version
+	host any
+	err  *Error
+	call Call
+
+	clock func() (sec int64, usec int64) // for time(); nil is the system's
+	out   func(b []byte, isErr bool)     // for print() and error(); nil discards
+}
+
+type runState uint8
+
+const (
+	idle runState = iota
+	running
+	suspended
+	broken // out of memory
+)
+
+// loaded is a program as this VM holds it. A function prototype is known by
+// the number of its program and its number there, in 16 bits each.
+type loaded struct {
+	*compile.Program
+	consts uint32 // vector of its strings
+}
+
+const maxPrograms = 1 << 16
+
+func (v *VM) proto(number uint32) *compile.Proto {
+	return v.progs[number>>16].Protos[number&0xffff]
+}
+
+// New returns a VM with the library's root table. memLimit is in bytes: more
+// may not be alive.
+func New(l *Library, memLimit int) *VM {
+	img := l.built()
+	v := &VM{lib: l, img: img}
+	v.setLimit(memLimit)
+	w := make([]Value, len(img.words)+imageSlack)
+	copy(w, img.words)
+	v.setWords(w)
+	v.top, v.perm, v.serial = uint32(len(img.words)), uint32(len(img.words)), img.serial
+	v.root, v.registry, v.classes = img.root, img.registry, img.classes
+	v.interned = img.interned.clone()
+	v.live = v.perm
+	v.setThreshold()
+	v.newStack(initialStack)
+	return v
+}
+
+const (
+	imageSlack   = 640     // words a new VM has before its arena grows
+	initialStack = 384     // registers
+	maxStack     = 1 << 20 // registers, where the memory limit does not say less
+)
+
+func (v *VM) setLimit(bytes int) { v.limit = uint32(min(max(bytes, 4096)/8, 1<<29)) }
+
+// Load adds a program and returns its main function. The program's strings
+// are copied into the arena; its code is shared.
+func (v *VM) Load(p *compile.Program) Value {
+	if len(v.progs) >= maxPrograms || len(p.Protos) > 1<<16 {
+		panic("squirrel: too many programs or functions")
+	}
+	vec := v.alloc(tagVector, uint32(1+len(p.Strings)))
+	prog := uint32(len(v.progs))
+	v.progs = append(v.progs, loaded{p, vec})
+	for i, s := range p.Strings {
+		k := v.NewString(s)
+		*v.at(vec + 1 + uint32(i)) = k
+	}
+	return v.newClosure(prog<<16, Null)
+}
+
+// Start enters fn at the next Run. The VM must be idle.
+func (v *VM) Start(fn, this Value, args ...Value) {
+	if v.run != idle {
+		panic("squirrel: Start on a VM that is not idle")
+	}
+	v.run = running
+	v.err, v.result, v.exc = nil, Null, Null
+	v.enterHost(fn, this, args)
+}
+
+// Result returns what the function returned, after Done.
+func (v *VM) Result() Value { return v.result }
+
+// Err returns the uncaught exception, after Failed.
+func (v *VM) Err() *Error { return v.err }
+
+// Idle reports whether nothing is running.
+func (v *VM) Idle() bool { return v.run == idle }
+
+// Suspended reports whether a native waits for Resume.
+func (v *VM) Suspended() bool { return v.run == suspended }
+
+// Abort drops whatever is running.
+func (v *VM) Abort() {
+	if v.run != broken {
+		v.run = idle
+	}
+	v.reentry, v.resumed = false, resumedNot
+	v.frame, v.pc, v.exc = 0, 0, Null
+}
+
+// Root returns the root table.
+func (v *VM) Root() Value { return v.root }
+
+// Registry returns a table that programs cannot reach, for what the host must
+// keep from one Run to the next.
+func (v *VM) Registry() Value { return v.registry }
+
+// SetHost sets what natives reach through Host. It is no part of a snapshot.
+func (v *VM) SetHost(h any) { v.host = h }
+
+// Host returns what SetHost set.
+func (v *VM) Host() any { return v.host }
+
+// SetClock sets the clock that time(), date() and clock() read: seconds since
+// 1970 and microseconds.
+func (v *VM) SetClock(now func() (sec, usec int64)) { v.clock = now }
+
+// SetOutput sets where print() and error() write.
+func (v *VM) SetOutput(out func(b []byte, isErr bool)) { v.out = out }
+
+// MemoryUsed returns the bytes in use, with garbage not yet collected.
+func (v *VM) MemoryUsed() int { return int(v.top-v.perm) * 8 }
+
+// MemoryLimit returns the limit in bytes.
+func (v *VM) MemoryLimit() int { return int(v.limit) * 8 }
+
+// MemoryFree returns how many bytes are left below the limit.
+func (v *VM) MemoryFree() int { return max(0, v.MemoryLimit()-v.MemoryUsed()) }
+
+// FuelUsed returns the CPU units used since the VM was made.
+func (v *VM) FuelUsed() int64 { return v.used }
+
+// stackAt returns register i of the stack.
+func (v *VM) stackAt(i uint32) Value { return *v.at(v.stack + 1 + i) }
+
+func (v *VM) stackRef(i uint32) *Value { return v.at(v.stack + 1 + i) }
+
+func (v *VM) stackSize() uint32 { return v.size(v.stack) - 1 }
+
+// newStack makes the first stack.
+func (v *VM) newStack(n uint32) { v.stack = v.alloc(tagVector, 1+n) }
+
+// stackSlack is what every frame may use beyond its first register without
+// asking: a whole register window, and a frame for a native above it.
+const stackSlack = 256 + nativeLocals + 16
+
+// needStack makes sure that the stack has n registers and the slack beyond;
+// it reports whether that is possible.
+func (v *VM) needStack(n uint32) bool {
+	size := v.stackSize()
+	if n+stackSlack <= size {
+		return true
+	}
+	if n+stackSlack > v.maxStack() {
+		return false
+	}
+	grown := v.alloc(tagVector, 1+min(v.maxStack(), max(n+stackSlack, size+size/2)))
+	copy(v.w[grown+1:], v.w[v.stack+1:v.stack+1+size])
+	v.stack = grown
+	return true
+}
+
+// maxStack leaves most of the memory to objects, so that endless recursion
+// ends in an error that can be caught.
+func (v *VM) maxStack() uint32 { return min(maxStack, max(v.limit/4, 2048)) }
+
+// How the host ended the native call that suspended the VM.
+const (
+	resumedNot uint8 = iota
+	resumedValue
+	resumedThrow
+	resumedStart // a call of the host's, not yet begun
+)
