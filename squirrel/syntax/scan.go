@@ -2,8 +2,7 @@ package syntax
 
 import (
 	"bytes"
-
-	"github.com/tandem-iot/tandem/squirrel/text"
+	"strconv"
 )
 
 // scanner cuts the source into tokens. scan reads the next one into tok and
@@ -26,7 +25,10 @@ type scanner struct {
 }
 
 func newScanner(name string, src []byte) scanner {
-	return scanner{name: name, src: text.CString(src), line: 1, lastLine: 1}
+	if i := bytes.IndexByte(src, 0); i >= 0 {
+		src = src[:i]
+	}
+	return scanner{name: name, src: src, line: 1, lastLine: 1}
 }
 
 func (s *scanner) pos() Pos { return Pos{s.line, s.col} }
@@ -274,7 +276,7 @@ func (s *scanner) number() token {
 	case first == '0' && '0' <= c && c <= '7':
 		return s.octal()
 	}
-	return s.decimal(first)
+	return s.decimal()
 }
 
 func (s *scanner) hex() token {
@@ -309,35 +311,40 @@ func (s *scanner) octal() token {
 }
 
 // decimal reads an integer or a float. Points and exponents are taken as they
-// come; what is too much of them does not count.
-func (s *scanner) decimal(first byte) token {
-	buf := []byte{first}
-	isFloat := false
+// come; what does not fit a number ends its value, not the token.
+func (s *scanner) decimal() token {
+	begin := s.at - 1
+	end, point, exponent := 0, false, false
 	for c := s.char(); isDigit(c) || c == '.' || c|0x20 == 'e'; c = s.char() {
-		buf = append(buf, c)
-		s.next()
-		if isDigit(c) {
-			continue
+		if !isDigit(c) {
+			if end == 0 && (exponent || point && c == '.') {
+				end = s.at
+			}
+			point, exponent = point || c == '.', exponent || c != '.'
 		}
-		isFloat = true
-		if c == '.' {
+		s.next()
+		if isDigit(c) || c == '.' {
 			continue
 		}
 		if c = s.char(); c == '+' || c == '-' {
-			buf = append(buf, c)
 			s.next()
 		}
 		if !isDigit(s.char()) {
 			s.fail("exponent expected")
 		}
 	}
-	if isFloat {
-		s.float, _ = text.ParseFloat(buf) // it begins with a digit, so it is a number
+	if end == 0 {
+		end = s.at
+	}
+	digits := string(s.src[begin:end])
+	if point || exponent {
+		f, _ := strconv.ParseFloat(digits, 64) // out of range is infinite, and nothing else can fail
+		s.float = float32(f)
 		return tokFloat
 	}
 	s.int = 0
-	for _, c := range buf {
-		s.int = s.int*10 + int32(c-'0')
+	for i := range len(digits) {
+		s.int = s.int*10 + int32(digits[i]-'0')
 	}
 	return tokInt
 }
