@@ -1,0 +1,409 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+)
+
+const lifeCode = `
+n <- 0; parked <- null; heard <- 0;
+local saved = server.load(); count <- "count" in saved ? saved.count : 0;
+device.onconnect(function() { server.log("onconnect"); });
+device.ondisconnect(function() { server.log("ondisconnect"); });
+tandem.onpeerstart(function(reason, i) { server.log("peer " + reason + " " + i); });
+device.on("add", function(x) { count += x; server.save({ count = count }); });
+device.on("hear", function(x) { heard += x; });
+http.onrequest(function(q, r) {
+    n++;
+    switch (q.path) {
+    case "/restart": r.send(200, "ok"); server.restart(); break;
+    case "/silent": server.restart(); break;
+    case "/memory": r.send(200, "ok"); local a = []; while (true) a.append(blob(1000)); break;
+    case "/throw": r.send(200, "ok"); throw "ouch"; break;
+    case "/loop": r.send(200, "ok"); while (true) {} break;
+    case "/park": parked = r; break;
+    case "/unpark": parked.send(200, "parked " + n); r.send(200, "ok"); break;
+    case "/timer": imp.wakeup(0.05, function() { server.log("timer " + n); }); r.send(200, "ok"); break;
+    case "/save": count++; r.send(200, server.save({ count = count }) + " " + count); break;
+    case "/count": r.send(200, count.tostring()); break;
+    case "/heard": r.send(200, heard.tostring()); break;
+    case "/fetch": http.get("http://example.com/").sendasync(function(x) { r.send(200, x.statuscode + " " + x.body); }); break;
+    case "/sync": local x = http.get("http://example.com/").sendsync(); r.send(200, x.statuscode + " " + x.body); break;
+    case "/send": device.send("x", n); r.send(200, device.isconnected().tostring()); break;
+    default: r.send(200, n + " " + tandem.incarnation() + " " + device.isconnected());
+    }
+});
+`
+
+// restartText is the line a reason gives.
+func restartText(r tandem.Reason) string { return "^status Agent restarted: " + string(r) + `\.$` }
+
+func TestRestarts(t *testing.T) {
+	w := newWorld(t, lifeCode, 1, nil)
+	w.get("/")
+	w.lines.expect(`^status Agent started\.$`)
+	l := w.connect()
+	for i, tc := range []struct {
+		path   string
+		reason tandem.Reason
+	}{
+		{"/restart", tandem.ReasonRestart}, {"/memory", tandem.ReasonOutOfMemory},
+		{"/restart", tandem.ReasonRestart}, {"/throw", tandem.ReasonException},
+		{"/restart", tandem.ReasonRestart}, {"/loop", tandem.ReasonWatchdog},
+	} {
+		w.get(tc.path)
+		w.lines.expect(restartText(tc.reason))
+		w.lines.expect("^agent.log onconnect$") // the device is there already
+		l.expect(t, fmt.Sprintf(`^sys/agent {"event":"restarted","reason":%q,"incarnation":%d}$`, tc.reason, i+2))
+		if got, want := w.get("/"), fmt.Sprintf("1 %d true", i+2); got != want {
+			t.Errorf("after %s the agent says %q, want %q", tc.path, got, want)
+		}
+	}
+	w.deploy(lifeCode + "server.log(\"version 2\");")
+	w.lines.expect(restartText(tandem.ReasonReload))
+	w.lines.expect("version 2")
+	w.must(w.host.RestartAgent(t.Context(), w.devices[0].ID))
+	w.lines.expect(restartText(tandem.ReasonRestart))
+	for reason, n := range map[string]int{"restart": 4, "out_of_memory": 1, "exception": 1, "watchdog": 1, "reload": 1} {
+		if got := w.lines.count("Agent restarted: " + reason + "."); got != n {
+			t.Errorf("%d restarts for %s are logged, want %d", got, reason, n)
+		}
+	}
+}
+
+func TestCrashesBackOff(t *testing.T) {
+	for n, want := range []time.Duration{0, 1, 2, 4, 8, 16, 32, 60, 60} {
+		if got := crashDelay(n); got != want*time.Second {
+			t.Errorf("after %d crashes the delay is %v, want %d s", n, got, want)
+		}
+	}
+	w := newWorld(t, `throw "at once";`, 1, nil)
+	done := make(chan error, 1)
+	go func() {
+		_, err := w.request(t.Context(), "/")
+		done <- err
+	}()
+	w.lines.expect(`^status Agent started\.$`)
+	w.lines.expect(restartText(tandem.ReasonException))
+	w.lines.expect(`^status Agent stopped: exception\. It restarts in 1 s, having crashed 2 times in a row\.$`)
+	w.deploy(`http.onrequest(@(q, r) r.send(200, "well"));`) // does not wait for the delay
+	if err := <-done; err != nil {
+		t.Errorf("a request during the delay: %v", err)
+	}
+}
+
+func TestPresence(t *testing.T) {
+	w := newWorld(t, lifeCode, 1, nil)
+	id := w.devices[0].ID
+	w.get("/")
+	one := w.connect()
+	w.lines.expect("^status Device connected$")
+	w.lines.expect("^agent.log onconnect$")
+	w.get("/send")
+	one.expect(t, "^device/x ")
+
+	two := w.connect()
+	if why := <-one.closed; why == "" {
+		t.Error("the older connection is not told why it is closed")
+	}
+	w.host.Disconnect(t.Context(), id, one, false) // its end means nothing any more
+	w.get("/send")
+	two.expect(t, "^device/x ")
+
+	w.host.Disconnect(t.Context(), id, two, false) // broken
+	three := w.connect()                           // and back within the grace
+	w.get("/send")
+	three.expect(t, "^device/x ")
+	w.host.Disconnect(t.Context(), id, three, true) // good-bye
+	w.lines.expect("^status Device disconnected$")
+	w.lines.expect("^agent.log ondisconnect$")
+	if n := w.lines.count("Device disconnected"); n != 1 {
+		t.Errorf("%d disconnects are logged, want 1", n)
+	}
+	four := w.connect()
+	w.lines.expect("^agent.log onconnect$")
+	w.host.Disconnect(t.Context(), id, four, false)
+	w.lines.expect("^agent.log ondisconnect$") // after the grace
+}
+
+func TestHello(t *testing.T) {
+	w := newWorld(t, lifeCode, 1, func(h *Host) { h.Grace = time.Hour })
+	id := w.devices[0].ID
+	say := func(boot, incarnation uint64, reason tandem.Reason, code string) {
+		t.Helper()
+		data, err := json.Marshal(helloMessage{Boot: boot, Incarnation: incarnation, Reason: reason, Code: code})
+		w.must(err)
+		w.host.FromDevice(t.Context(), id, "sys/hello", tandem.Message{Data: data}, func() {})
+	}
+	w.get("/")
+	l := w.connect()
+	w.lines.expect("onconnect")
+	say(1, 0, "", "")
+	l.expect(t, `^sys/agent {"event":"running","reason":"","incarnation":1}$`)
+	l.expect(t, `^sys/code {.*"code":"// device"`)
+	w.lines.expect(`^status Downloading new code; 0\.00% program storage used$`)
+	say(1, 1, tandem.ReasonPowerOn, "aa")
+	w.lines.expect(`^status Device started: power_on\.$`)
+	w.lines.expect(`^agent.log peer power_on 1$`)
+	say(1, 1, tandem.ReasonPowerOn, "aa") // a new connection, not a new start
+	say(1, 2, tandem.ReasonException, "aa")
+	w.lines.expect(`^status Device restarted: exception\.$`)
+	if n := w.lines.count("Device started"); n != 1 {
+		t.Errorf("one start is logged %d times", n)
+	}
+
+	// Its power fails and comes back before anybody notices.
+	w.host.Disconnect(t.Context(), id, l, false)
+	w.connect()
+	say(2, 3, tandem.ReasonPowerOn, "aa")
+	w.lines.expect("^agent.log ondisconnect$")
+	w.lines.expect("^agent.log onconnect$")
+}
+
+func TestRequests(t *testing.T) {
+	release := make(chan struct{})
+	w := newWorld(t, lifeCode, 1, func(h *Host) {
+		h.Fetcher = fetcher(func(ctx context.Context, f *tandem.Fetch) *tandem.Response {
+			select {
+			case <-release:
+			case <-ctx.Done():
+			}
+			return &tandem.Response{Status: 200, Body: []byte("fetched")}
+		})
+	})
+	if r, err := w.request(t.Context(), "/silent"); err != nil || r.Status != 502 {
+		t.Errorf("a request that its agent took along: %+v, %v", r, err)
+	}
+	if _, err := w.host.Request(t.Context(), "not-an-agent", &tandem.Request{}); kind(err) != tandem.NotFound {
+		t.Errorf("no such agent: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	parked := make(chan error, 1)
+	go func() {
+		_, err := w.request(ctx, "/park")
+		parked <- err
+	}()
+	w.waitWaiting(1)
+	cancel()
+	if err := <-parked; err != context.Canceled {
+		t.Errorf("an abandoned request: %v", err)
+	}
+	w.get("/unpark") // answers nobody
+
+	// While the agent waits for a sendsync, others wait for it.
+	synced := make(chan string, 1)
+	go func() { synced <- w.get("/sync") }()
+	w.waitWaiting(1)
+	behind := make(chan string, 1)
+	go func() { behind <- w.get("/count") }()
+	w.waitWaiting(2)
+	p := w.host.inMemory(w.devices[0].ID)
+	for range inboxLimit - 1 {
+		if !p.deliver(item{event: nil, request: 1}, nil) { // of nobody: dropped when its turn comes
+			t.Fatal("the inbox is full too early")
+		}
+	}
+	if _, err := w.request(t.Context(), "/"); kind(err) != tandem.Limit {
+		t.Errorf("one too many: %v", err)
+	}
+	close(release)
+	if got := <-synced; got != "200 fetched" {
+		t.Errorf("sendsync: %q", got)
+	}
+	if got := <-behind; got != "0" {
+		t.Errorf("the request behind it: %q", got)
+	}
+	if got := w.get("/fetch"); got != "200 fetched" {
+		t.Errorf("sendasync: %q", got)
+	}
+}
+
+// waitWaiting waits until n requests to the first agent are under way, the
+// first of them with the agent.
+func (w *world) waitWaiting(n int) {
+	w.t.Helper()
+	p := w.host.inMemory(w.devices[0].ID)
+	deadline := time.Now().Add(patience)
+	for {
+		begun := 0
+		p.mu.Lock()
+		for _, x := range p.waiting {
+			if x.begun {
+				begun++
+			}
+		}
+		total := len(p.waiting)
+		p.mu.Unlock()
+		if total == n && begun > 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatalf("%d requests wait, want %d", total, n)
+		}
+		<-time.After(time.Millisecond)
+	}
+}
+
+func TestHibernation(t *testing.T) {
+	w := newWorld(t, lifeCode, 1, func(h *Host) { h.HibernateAfter = 10 * time.Millisecond })
+	parked := make(chan string, 1)
+	w.get("/")
+	go func() { parked <- w.get("/park") }()
+	w.waitWaiting(1)
+	frozen := func() {
+		t.Helper()
+		deadline := time.Now().Add(patience)
+		for {
+			if _, n, _ := w.host.Counts(); n == 1 {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("the agent never hibernates")
+			}
+			<-time.After(time.Millisecond)
+		}
+	}
+	frozen()
+	if got := w.get("/timer"); got != "ok" {
+		t.Error(got)
+	}
+	frozen() // with a timer pending
+	w.lines.expect("^agent.log timer 3$")
+	frozen()
+	w.message("hear", "7", tandem.Mark{})
+	frozen()
+	if got := w.get("/heard"); got != "7" {
+		t.Errorf("heard %s", got)
+	}
+	w.get("/unpark")
+	if got := <-parked; got != "parked 5" {
+		t.Errorf("the parked answer: %q", got)
+	}
+	if n := w.lines.count("status"); n != 1 {
+		t.Errorf("%d status lines, want only the start's", n)
+	}
+}
+
+func TestStopAndStart(t *testing.T) {
+	w := newWorld(t, lifeCode, 1, nil)
+	w.get("/")
+	w.get("/save")
+	w.get("/timer")
+	w.stop()
+	w.open(nil)
+	w.follow()
+	w.lines.expect(`^status Agent moved: shutdown\.$`)
+	w.lines.expect("^agent.log timer 3$")
+	if got := w.get("/"); got != "4 1 false" {
+		t.Errorf("after stop and start: %q", got)
+	}
+	if n := w.lines.count("started") + w.lines.count("restarted"); n != 0 {
+		t.Errorf("%d starts are logged", n)
+	}
+}
+
+// A node that is lost loses nothing that was acknowledged, and a message that
+// comes again is applied to saved state once.
+func TestHostLost(t *testing.T) {
+	w := newWorld(t, lifeCode, 1, nil)
+	for i := range 5 {
+		w.message("add", "1", tandem.Mark{Boot: 1, Seq: uint64(i + 1)})
+	}
+	w.get("/save")
+	w.abandon()
+	w.open(nil)
+	w.follow()
+	w.lines.expect(restartText(tandem.ReasonHostLost))
+	for i := range 6 {
+		w.message("add", "1", tandem.Mark{Boot: 1, Seq: uint64(i + 1)})
+	}
+	if got := w.get("/count"); got != "7" {
+		t.Errorf("the count is %s, want 5 + 1 by the save + 1 new", got)
+	}
+}
+
+func TestSaveFails(t *testing.T) {
+	w := newWorld(t, lifeCode, 1, nil)
+	w.get("/")
+	// Somebody else begins the next incarnation: this one is fenced.
+	began := make(chan error, 1)
+	w.store.Begin(w.devices[0].Agent, func(_ uint64, err error) { began <- err })
+	w.must(<-began)
+	if got := w.get("/save"); got == "0 1" {
+		t.Errorf("a save that the store refused says %q", got)
+	}
+	w.get("/")
+}
+
+// TestStress has many goroutines at many pairs, and checks that everything is
+// answered and handled once, and that acknowledged saves only grow.
+func TestStress(t *testing.T) {
+	const pairs, workers, each = 20, 16, 150
+	w := newWorld(t, lifeCode, pairs, func(h *Host) { h.HibernateAfter = 3 * time.Millisecond; h.Grace = time.Millisecond })
+	var saved [pairs]atomic.Int64
+	var handled, sent atomic.Int64
+	var wg sync.WaitGroup
+	paths := []string{"/", "/save", "/save", "/save", "/timer", "/restart", "/count", "/silent", "/throw"}
+	for worker := range workers {
+		wg.Go(func() {
+			for i := range each {
+				which := (worker*31 + i*7) % pairs
+				d := w.devices[which]
+				switch i % 10 {
+				case 3:
+					l := newLink()
+					w.must(w.host.Connect(t.Context(), d.ID, l, ""))
+					w.host.Disconnect(t.Context(), d.ID, l, i%20 == 3)
+				case 6:
+					sent.Add(1)
+					w.host.FromDevice(t.Context(), d.ID, "agent/hear", tandem.Message{Data: []byte("1")}, func() { handled.Add(1) })
+				default:
+					path := paths[(worker+i)%len(paths)]
+					if path == "/throw" && i%50 != 0 { // crashes make agents wait
+						path = "/"
+					}
+					before := saved[which].Load()
+					r, err := w.host.Request(t.Context(), d.Agent, &tandem.Request{Method: "GET", Path: path})
+					if err != nil {
+						t.Errorf("%s: %v", path, err)
+						continue
+					}
+					if path != "/save" || r.Status != 200 {
+						continue
+					}
+					var failed, count int64
+					if _, err := fmt.Sscan(string(r.Body), &failed, &count); err != nil || failed != 0 || count <= before {
+						t.Errorf("save answered %q, and %d was acknowledged before it began", r.Body, before)
+					}
+					for {
+						old := saved[which].Load()
+						if count <= old || saved[which].CompareAndSwap(old, count) {
+							break
+						}
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	w.stop()
+	if handled.Load() != sent.Load() {
+		t.Errorf("%d messages were sent, %d handled", sent.Load(), handled.Load())
+	}
+	w.open(nil)
+	for i, d := range w.devices {
+		r, err := w.host.Request(t.Context(), d.Agent, &tandem.Request{Method: "GET", Path: "/count"})
+		w.must(err)
+		if got, err := strconv.ParseInt(string(r.Body), 10, 64); err != nil || got < saved[i].Load() {
+			t.Errorf("agent %d has %q, %d was acknowledged", i, r.Body, saved[i].Load())
+		}
+	}
+}
