@@ -310,6 +310,56 @@ func TestStopAndStart(t *testing.T) {
 	}
 }
 
+// An event may come before the host has looked at who ran before it.
+func TestEventBeforeResume(t *testing.T) {
+	w := newWorld(t, lifeCode, 1, nil)
+	answer := make(chan string, 1)
+	early := func(h *Host) {
+		p, err := h.pairOf(t.Context(), w.devices[0].ID)
+		w.must(err)
+		p.owned = true // nobody may run it before the request is there
+		go func() {
+			r, err := h.Request(t.Context(), w.devices[0].Agent, &tandem.Request{Method: "GET", Path: "/"})
+			if err != nil {
+				t.Error(err)
+			}
+			answer <- string(r.Body)
+		}()
+		w.waitQueued(p)
+		go p.run(nil)
+	}
+	w.get("/")
+	w.stop()
+	w.open(early)
+	if got := <-answer; got != "2 1 false" {
+		t.Errorf("after stop and start: %q", got)
+	}
+	w.abandon()
+	w.open(early)
+	w.follow()
+	w.lines.expect(restartText(tandem.ReasonHostLost))
+	if got := <-answer; got != "1 2 false" {
+		t.Errorf("after a loss: %q", got)
+	}
+}
+
+// waitQueued waits until a request waits for p.
+func (w *world) waitQueued(p *pair) {
+	deadline := time.Now().Add(patience)
+	for {
+		p.mu.Lock()
+		n := len(p.inbox)
+		p.mu.Unlock()
+		if n > 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatal("the request never comes")
+		}
+		<-time.After(time.Millisecond)
+	}
+}
+
 // A node that is lost loses nothing that was acknowledged, and a message that
 // comes again is applied to saved state once.
 func TestHostLost(t *testing.T) {

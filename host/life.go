@@ -25,6 +25,10 @@ func (p *pair) start(reason tandem.Reason) {
 		p.startLater("the agent's record cannot be read", err)
 		return
 	}
+	if reason == tandem.ReasonNone && rec.Running && p.incarnation == 0 {
+		p.resume() // it ran on an earlier node, and this event is faster than resumeAll
+		return
+	}
 	pr, err := p.program(ctx)
 	if err == nil {
 		err = pr.agentErr

@@ -111,7 +111,7 @@ func (h *Host) resumeAll(ctx context.Context) error {
 // are history: should the node be lost, the agent must not go back to them.
 func (p *pair) resume() {
 	if p.state != absent {
-		return // an event was faster, and has started it
+		return // an event was faster, and has seen to it
 	}
 	p.state = starting
 	p.host.Store.TakeSnapshot(p.agent, func(snapshot []byte, err error) {
