@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -70,6 +71,8 @@ type Host struct {
 	ids      atomic.Uint64  // of requests
 	counts   counts
 
+	hogs chan struct{} // room for the agents that may use much processor time at once
+
 	garbage   atomic.Int64 // bytes of arenas frozen since memory was given back
 	releasing atomic.Bool
 }
@@ -97,6 +100,7 @@ func (h *Host) spawn(f func()) {
 func (h *Host) init() {
 	h.once.Do(func() {
 		h.programs = map[string]*program{}
+		h.hogs = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
 		h.ids.Store(uint64(time.Now().UnixNano()))
 		if h.Logger == nil {
 			h.Logger = slog.New(slog.DiscardHandler)

@@ -55,11 +55,16 @@ func TestRestarts(t *testing.T) {
 		path   string
 		reason tandem.Reason
 	}{
-		{"/restart", tandem.ReasonRestart}, {"/memory", tandem.ReasonOutOfMemory},
-		{"/restart", tandem.ReasonRestart}, {"/throw", tandem.ReasonException},
-		{"/restart", tandem.ReasonRestart}, {"/loop", tandem.ReasonWatchdog},
+		{"/restart", tandem.ReasonRestart}, {"", tandem.ReasonRestart}, // "" is a wish from outside, which counts as no crash
+		{"/memory", tandem.ReasonOutOfMemory}, {"", tandem.ReasonRestart},
+		{"/throw", tandem.ReasonException}, {"", tandem.ReasonRestart},
+		{"/loop", tandem.ReasonWatchdog}, {"", tandem.ReasonRestart},
 	} {
-		w.get(tc.path)
+		if tc.path == "" {
+			w.must(w.host.RestartAgent(t.Context(), w.devices[0].ID))
+		} else {
+			w.get(tc.path)
+		}
 		w.lines.expect(restartText(tc.reason))
 		w.lines.expect("^agent.log onconnect$") // the device is there already
 		l.expect(t, fmt.Sprintf(`^sys/agent {"event":"restarted","reason":%q,"incarnation":%d}$`, tc.reason, i+2))
@@ -72,7 +77,7 @@ func TestRestarts(t *testing.T) {
 	w.lines.expect("version 2")
 	w.must(w.host.RestartAgent(t.Context(), w.devices[0].ID))
 	w.lines.expect(restartText(tandem.ReasonRestart))
-	for reason, n := range map[string]int{"restart": 4, "out_of_memory": 1, "exception": 1, "watchdog": 1, "reload": 1} {
+	for reason, n := range map[string]int{"restart": 6, "out_of_memory": 1, "exception": 1, "watchdog": 1, "reload": 1} {
 		if got := w.lines.count("Agent restarted: " + reason + "."); got != n {
 			t.Errorf("%d restarts for %s are logged, want %d", got, reason, n)
 		}
@@ -93,7 +98,7 @@ func TestCrashesBackOff(t *testing.T) {
 	}()
 	w.lines.expect(`^status Agent started\.$`)
 	w.lines.expect(restartText(tandem.ReasonException))
-	w.lines.expect(`^status Agent stopped: exception\. It restarts in 1 s, having crashed 2 times in a row\.$`)
+	w.lines.expect(`^status Agent stopped: exception\. It restarts in 1 s, having ended early 2 times in a row\.$`)
 	w.deploy(`http.onrequest(@(q, r) r.send(200, "well"));`) // does not wait for the delay
 	if err := <-done; err != nil {
 		t.Errorf("a request during the delay: %v", err)
@@ -223,6 +228,28 @@ func TestRequests(t *testing.T) {
 	}
 	if got := w.get("/fetch"); got != "200 fetched" {
 		t.Errorf("sendasync: %q", got)
+	}
+}
+
+// Many agents that never rest do not keep others from being answered.
+func TestHogs(t *testing.T) {
+	const hogs = 6
+	w := newWorld(t, `function spin() { imp.wakeup(0, spin); for (local i = 0; i < 3000000; i++) {} }
+http.onrequest(function(q, r) { r.send(200, "ok"); if (q.path == "/spin") spin(); });`, hogs+1, nil)
+	w.get("/spin")
+	w.lines.expect("^status Agent uses much processor time: ")
+	for _, d := range w.devices[2:] {
+		if _, err := w.host.Request(t.Context(), d.Agent, &tandem.Request{Path: "/spin"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 20 {
+		if _, err := w.host.Request(t.Context(), w.devices[1].Agent, &tandem.Request{Path: "/"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := w.lines.count("much processor time"); n != 1 {
+		t.Errorf("it is logged %d times", n)
 	}
 }
 
@@ -401,7 +428,7 @@ func TestStress(t *testing.T) {
 	var saved [pairs]atomic.Int64
 	var handled, sent atomic.Int64
 	var wg sync.WaitGroup
-	paths := []string{"/", "/save", "/save", "/save", "/timer", "/restart", "/count", "/silent", "/throw"}
+	paths := []string{"/", "/save", "/save", "/save", "/timer", "/restart", "/count", "/", "/throw"}
 	for worker := range workers {
 		wg.Go(func() {
 			for i := range each {
@@ -417,7 +444,11 @@ func TestStress(t *testing.T) {
 					w.host.FromDevice(t.Context(), d.ID, "agent/hear", tandem.Message{Data: []byte("1")}, func() { handled.Add(1) })
 				default:
 					path := paths[(worker+i)%len(paths)]
-					if path == "/throw" && i%50 != 0 { // crashes make agents wait
+					switch {
+					case path == "/restart":
+						w.must(w.host.RestartAgent(t.Context(), d.ID))
+						continue
+					case path == "/throw" && i%50 != 0: // crashes make agents wait
 						path = "/"
 					}
 					before := saved[which].Load()

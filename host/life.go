@@ -132,16 +132,19 @@ func (p *pair) end(r *agent.Restart) {
 		reason = p.reason // the agent has done as it was told
 	}
 	ran := time.Since(p.started)
+	// A program that restarts itself as soon as it runs must be slowed down
+	// like one that crashes.
+	hasty := crash(reason) || r.Reason == tandem.ReasonRestart && p.reason == tandem.ReasonNone && ran < hastyRun
 	p.dropMachine()
 	p.refuseDelivered(reason)
 	if p.handling {
 		p.settle()
 	}
-	if !crash(reason) || ran >= crashMemory {
+	if !hasty || ran >= crashMemory {
 		p.crashes = 0
 	}
 	delay := time.Duration(0)
-	if crash(reason) {
+	if hasty {
 		delay = crashDelay(p.crashes)
 		p.crashes++
 	}
@@ -151,7 +154,7 @@ func (p *pair) end(r *agent.Restart) {
 		p.start(reason)
 		return
 	}
-	p.log(tandem.LogStatus, fmt.Sprintf("Agent stopped: %s. It restarts in %d s, having crashed %d times in a row.", reason, int(delay.Seconds()), p.crashes))
+	p.log(tandem.LogStatus, fmt.Sprintf("Agent stopped: %s. It restarts in %d s, having ended early %d times in a row.", reason, int(delay.Seconds()), p.crashes))
 	p.state, p.startAt = delayed, time.Now().Add(delay)
 }
 
@@ -164,9 +167,10 @@ func (p *pair) dropMachine() {
 	p.fetches = nil
 }
 
-// crashMemory is how long an incarnation must have run for the crashes before
-// it to be forgotten.
-const crashMemory = time.Minute
+const (
+	crashMemory = time.Minute // a run this long makes the crashes before it forgotten
+	hastyRun    = time.Second // a program that restarts itself sooner is in a hurry
+)
 
 func crash(r tandem.Reason) bool {
 	return r == tandem.ReasonException || r == tandem.ReasonOutOfMemory || r == tandem.ReasonWatchdog

@@ -47,6 +47,11 @@ type pair struct {
 	crashes     int           // in a row
 	fetches     map[uint64]context.CancelFunc
 
+	cpu    time.Duration // used, less what has been forgiven since; see book
+	cpuAt  time.Time     // when cpu was true
+	hog    bool          // it has used much, and shares half of the processors with its like
+	hogged time.Time     // when the log last said so
+
 	connected  bool      // what the agent believes of the device
 	graceUntil time.Time // the link is broken, and may come back until then
 	peer       peer
@@ -236,10 +241,16 @@ func (p *pair) giveBack(it item) {
 
 // step gives the machine an event and does what it wants done.
 func (p *pair) step(ev agent.Event) {
+	if p.hog {
+		p.host.hogs <- struct{}{}
+		defer func() { <-p.host.hogs }()
+	}
 	now := time.Now()
 	p.active = now
 	p.host.counts.events.Add(1)
-	for _, e := range p.machine.Step(now, ev) {
+	effects := p.machine.Step(now, ev)
+	p.book(now, time.Since(now))
+	for _, e := range effects {
 		p.do(e)
 		if p.machine == nil {
 			return // that was its end

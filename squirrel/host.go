@@ -14,7 +14,7 @@ func (v *VM) Params(x Value) int {
 	if !x.isClosure() {
 		return 0
 	}
-	return len(v.proto(lo(*v.at(x.off()+1))).Params) - 1
+	return len(v.proto(lo(*v.at(x.off() + 1))).Params) - 1
 }
 
 // Footprint returns the bytes of the arena, used or not.

@@ -1,0 +1,30 @@
+package host
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+)
+
+// An agent may use all the processor time there is while nobody else wants it.
+// One that has used much lately shares half of the processors with its like,
+// so that the others always have the other half: a few that never rest cannot
+// be noticed by their neighbours, however many they are.
+const (
+	hogAfter    = 2 * time.Second // of processor time, forgiven at a rate of …
+	hogForgiven = 0.25            // … so much for each second that passes
+	hogLog      = 10 * time.Minute
+)
+
+// book adds what an event has taken to the agent's account.
+func (p *pair) book(began time.Time, took time.Duration) {
+	forgiven := time.Duration(float64(began.Sub(p.cpuAt)) * hogForgiven)
+	p.cpu = max(0, p.cpu-forgiven) + took
+	p.cpuAt = began
+	p.hog = p.cpu > hogAfter
+	if p.hog && began.Sub(p.hogged) >= hogLog {
+		p.hogged = began
+		p.log(tandem.LogStatus, fmt.Sprintf("Agent uses much processor time: %.1f s of late. It shares half of the processors with others that do.", p.cpu.Seconds()))
+	}
+}
