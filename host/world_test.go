@@ -22,7 +22,7 @@ const patience = 30 * time.Second
 
 // world is a host on a real store and a real logbook, with one device group.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	dir     string
 	store   *store.Store
 	log     *logbook.Logbook
@@ -35,7 +35,7 @@ type world struct {
 }
 
 // newWorld makes n devices that run the code.
-func newWorld(t *testing.T, code string, n int, change func(*Host)) *world {
+func newWorld(t testing.TB, code string, n int, change func(*Host)) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir()}
 	w.open(change)
@@ -166,7 +166,7 @@ func (w *world) message(name, data string, mark tandem.Mark) {
 
 // lines are log lines as they come.
 type lines struct {
-	t    *testing.T
+	t    testing.TB
 	mu   sync.Mutex
 	news *sync.Cond
 	all  []string
@@ -234,7 +234,7 @@ func (l *link) Send(topic string, m tandem.Message) {
 
 func (l *link) Close(why string) { l.closed <- why }
 
-func (l *link) expect(t *testing.T, pattern string) {
+func (l *link) expect(t testing.TB, pattern string) {
 	t.Helper()
 	re := regexp.MustCompile(pattern)
 	timeout := time.After(patience)

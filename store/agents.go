@@ -35,7 +35,8 @@ const (
 // agentStatements are prepared on the committer's connection: those of the
 // agents, and those of the transaction around them.
 type agentStatements struct {
-	open, commit, begin, save, end, put, drop, take *sql.Stmt
+	open, commit, mark, undo, release *sql.Stmt
+	begin, save, end, put, drop, take *sql.Stmt
 }
 
 func (a *agentStatements) prepare(ctx context.Context, conn *sql.Conn) (err error) {
@@ -44,6 +45,7 @@ func (a *agentStatements) prepare(ctx context.Context, conn *sql.Conn) (err erro
 		query string
 	}{
 		{&a.open, "BEGIN IMMEDIATE"}, {&a.commit, "COMMIT"},
+		{&a.mark, "SAVEPOINT op"}, {&a.undo, "ROLLBACK TO op"}, {&a.release, "RELEASE op"},
 		{&a.begin, beginAgent}, {&a.save, saveAgent}, {&a.end, endAgent},
 		{&a.put, putSnapshot}, {&a.drop, dropSnapshot}, {&a.take, takeSnapshot},
 	} {
@@ -57,7 +59,7 @@ func (a *agentStatements) prepare(ctx context.Context, conn *sql.Conn) (err erro
 // Close closes those that have been prepared.
 func (a agentStatements) Close() error {
 	var errs []error
-	for _, stmt := range []*sql.Stmt{a.open, a.commit, a.begin, a.save, a.end, a.put, a.drop, a.take} {
+	for _, stmt := range []*sql.Stmt{a.open, a.commit, a.mark, a.undo, a.release, a.begin, a.save, a.end, a.put, a.drop, a.take} {
 		if stmt != nil {
 			errs = append(errs, stmt.Close())
 		}

@@ -170,18 +170,19 @@ func (s *Store) apply(o *op) error {
 		o.err = o.run()
 		return fatal(o.err)
 	}
-	if err := s.exec("SAVEPOINT op"); err != nil {
+	if _, err := s.agents.mark.ExecContext(background()); err != nil {
 		return err
 	}
 	if o.err = o.run(); o.err != nil {
 		if err := fatal(o.err); err != nil {
 			return err
 		}
-		if err := s.exec("ROLLBACK TO op"); err != nil {
+		if _, err := s.agents.undo.ExecContext(background()); err != nil {
 			return err
 		}
 	}
-	return s.exec("RELEASE op")
+	_, err := s.agents.release.ExecContext(background())
+	return err
 }
 
 // fatal returns err when the transaction is lost with it: when SQLite failed,

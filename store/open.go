@@ -111,10 +111,11 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err := s.migrate(ctx); err != nil {
 		return s.describe(err)
 	}
-	s.read, err = sql.Open("sqlite", dsn(s.path, fmt.Sprintf("_busy_timeout=%d&_query_only=1&_dqs=0", busyTimeout)))
+	pool, err := sql.Open("sqlite", dsn(s.path, fmt.Sprintf("_busy_timeout=%d&_query_only=1&_dqs=0", busyTimeout)))
 	if err != nil {
 		return s.describe(err)
 	}
+	s.read = newReader(pool)
 	s.read.SetMaxOpenConns(readers)
 	s.read.SetMaxIdleConns(readers)
 	if s.record, err = s.read.PrepareContext(ctx, selectRecord); err != nil {
@@ -133,7 +134,10 @@ func (s *Store) abandon() error {
 	if s.write != nil {
 		errs = append(errs, s.write.Close())
 	}
-	for _, db := range []*sql.DB{s.read, s.writeDB, s.lock} {
+	if s.read != nil {
+		errs = append(errs, s.read.Close())
+	}
+	for _, db := range []*sql.DB{s.writeDB, s.lock} {
 		if db != nil {
 			errs = append(errs, db.Close())
 		}

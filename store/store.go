@@ -55,7 +55,7 @@ type Store struct {
 	lock    *sql.DB   // holds the lock file
 	writeDB *sql.DB   // has exactly one connection, which is write
 	write   *sql.Conn // for the committer alone, once Open has returned
-	read    *sql.DB
+	read    *reader
 
 	agents agentStatements
 	record *sql.Stmt // on read
