@@ -337,6 +337,21 @@ func TestStopAndStart(t *testing.T) {
 	}
 }
 
+// An agent that waits after a crash while the node is stopped is not lost with
+// it.
+func TestStopWhileDelayed(t *testing.T) {
+	w := newWorld(t, `throw "at once";`, 1, nil)
+	w.must(w.host.Assigned(t.Context(), w.devices[0].ID))
+	w.lines.expect("It restarts in 1 s")
+	w.stop()
+	w.open(nil)
+	w.follow()
+	w.lines.expect(restartText(tandem.ReasonShutdown))
+	if n := w.lines.count("host_lost"); n != 0 {
+		t.Errorf("host_lost is logged %d times", n)
+	}
+}
+
 // An event may come before the host has looked at who ran before it.
 func TestEventBeforeResume(t *testing.T) {
 	w := newWorld(t, lifeCode, 1, nil)

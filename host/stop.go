@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"sync"
 	"time"
@@ -51,16 +52,24 @@ func (p *pair) stop(until time.Time, ended func()) {
 	p.refuseWaiting()
 	data := p.frozen
 	p.frozen = nil
-	if was == live {
-		var err error
-		if data, err = m.Snapshot(); err != nil {
+	switch was {
+	case live:
+		snapshot, err := m.Snapshot()
+		if err != nil {
 			p.host.Logger.Error("agent cannot be kept over the restart of the node", "agent", p.agent, "err", err)
+			data = noMemory
 		} else {
-			data = pack(data)
+			data = pack(snapshot)
 		}
-	}
-	if was != live && was != frozen {
+	case frozen:
+	case delayed:
+		data = noMemory
+	default:
 		ended()
+		return
+	}
+	if p.incarnation == 0 {
+		ended() // nothing of it has ever run here
 		return
 	}
 	p.host.Store.End(p.agent, p.incarnation, data, func(err error) {
@@ -108,18 +117,43 @@ func (h *Host) resumeAll(ctx context.Context) error {
 }
 
 // resume takes the agent's snapshot out of the store. From then on the bytes
-// are history: should the node be lost, the agent must not go back to them.
+// are history: should the node be lost, the agent must not go back to them. So
+// everything that may fail for another reason is done before.
 func (p *pair) resume() {
 	if p.state != absent {
 		return // an event was faster, and has seen to it
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
+	defer cancel()
+	rec, err := p.host.Store.Record(ctx, p.agent)
+	if err != nil {
+		p.startLater("the agent's record cannot be read", err)
+		return
+	}
+	pr, err := p.program(ctx)
+	if err == nil {
+		err = pr.agentErr
+	}
+	switch {
+	case tandem.KindOf(err) == tandem.NotFound || pr != nil && err != nil:
+		p.codelessFor(err)
+		return
+	case err != nil:
+		p.startLater("the agent's code cannot be read", err)
+		return
+	}
+	p.code = pr.agent
 	p.state = starting
 	p.host.Store.TakeSnapshot(p.agent, func(snapshot []byte, err error) {
-		p.command(func() { p.resumed(snapshot, err) })
+		p.command(func() { p.resumed(rec.Incarnation, snapshot, err) })
 	})
 }
 
-func (p *pair) resumed(snapshot []byte, err error) {
+// noMemory stands for the snapshot of an agent that is to go on, but of whose
+// memory there is nothing to go on with.
+var noMemory = []byte{0}
+
+func (p *pair) resumed(incarnation uint64, snapshot []byte, err error) {
 	if p.state != starting {
 		return // the node stops again
 	}
@@ -128,10 +162,15 @@ func (p *pair) resumed(snapshot []byte, err error) {
 		p.startLater("the agent cannot be taken up", err)
 		return
 	}
-	if snapshot == nil {
+	switch {
+	case snapshot == nil:
 		p.start(tandem.ReasonHostLost)
 		return
+	case bytes.Equal(snapshot, noMemory):
+		p.start(tandem.ReasonShutdown)
+		return
 	}
+	p.incarnation = incarnation
 	if err := p.goOn(snapshot); err != nil {
 		p.host.Logger.Warn("agent cannot be resumed and starts anew", "agent", p.agent, "err", err)
 		p.start(tandem.ReasonBytecode)
@@ -139,22 +178,7 @@ func (p *pair) resumed(snapshot []byte, err error) {
 }
 
 // goOn makes a snapshot of an earlier node the pair's machine.
-func (p *pair) goOn(snapshot []byte) (err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
-	defer cancel()
-	rec, err := p.host.Store.Record(ctx, p.agent)
-	if err != nil {
-		return err
-	}
-	pr, err := p.program(ctx)
-	if err != nil {
-		return err
-	}
-	if pr.agentErr != nil {
-		return pr.agentErr
-	}
-	p.code = pr.agent
-	p.incarnation = rec.Incarnation
+func (p *pair) goOn(snapshot []byte) error {
 	m, err := p.restore(snapshot)
 	if err != nil {
 		return err
