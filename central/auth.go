@@ -2,8 +2,6 @@ package central
 
 import (
 	"crypto/rand"
-	"encoding/json"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -37,11 +35,10 @@ func (c *call) exchangeKey() error {
 	var in struct {
 		Key string `json:"key"`
 	}
-	data, err := io.ReadAll(c.r.Body)
-	if err != nil {
+	if err := c.readJSON(&in); err != nil {
 		return err
 	}
-	if err := json.Unmarshal(data, &in); err != nil || in.Key == "" {
+	if in.Key == "" {
 		return tandem.Errorf(tandem.Invalid, `send {"key": "…"} with a login key`)
 	}
 	k, err := c.Store.LoginKey(c.ctx, in.Key)

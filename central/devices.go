@@ -9,22 +9,45 @@ import (
 )
 
 // device finds a device by its id, its agent's id or its MAC address.
-func (c *call) device(id string) (store.Device, error) {
-	switch {
-	case tandem.DeviceID(strings.ToLower(id)).Valid():
-		return c.Store.Device(c.ctx, tandem.DeviceID(strings.ToLower(id)))
+func (c *call) device(id string) (d store.Device, err error) {
+	err = tandem.Errorf(tandem.NotFound, "")
+	switch low := strings.ToLower(id); {
+	case tandem.DeviceID(low).Valid():
+		d, err = c.Store.Device(c.ctx, tandem.DeviceID(low))
 	case tandem.AgentID(id).Valid():
-		d, err := c.Store.DeviceOf(c.ctx, tandem.AgentID(id))
-		if err != nil || d.Group != "" {
-			return d, err
+		if d, err = c.Store.DeviceOf(c.ctx, tandem.AgentID(id)); err == nil && d.Group == "" {
+			err = tandem.Errorf(tandem.NotFound, "") // an unassigned device shows no agent
 		}
 	case strings.Count(id, ":") == 5:
-		return c.Store.DeviceAt(c.ctx, strings.ToLower(id))
+		d, err = c.Store.DeviceAt(c.ctx, low)
 	}
-	return store.Device{}, tandem.Errorf(tandem.NotFound, "there is no device %s", id)
+	if tandem.KindOf(err) == tandem.NotFound {
+		return store.Device{}, tandem.Errorf(tandem.NotFound, "there is no device %s", id)
+	}
+	return d, err
 }
 
-func (c *call) showDevice(d store.Device) object {
+// group is a device group, looked up once for an answer.
+func (c *call) group(id string) (store.Group, error) {
+	if g, ok := c.groups[id]; ok || id == "" {
+		return g, nil
+	}
+	g, err := c.Store.Group(c.ctx, id)
+	if err != nil {
+		return g, err
+	}
+	if c.groups == nil {
+		c.groups = map[string]store.Group{}
+	}
+	c.groups[id] = g
+	return g, nil
+}
+
+func (c *call) showDevice(d store.Device) (object, error) {
+	group, err := c.group(d.Group)
+	if err != nil {
+		return object{}, err
+	}
 	attributes := map[string]any{
 		"name": d.Name, "agent_id": nil, "agent_url": nil, "device_online": c.Host.Online(d.ID), "device_state_changed_at": nil,
 		"agent_running": false, "agent_state_changed_at": nil, "last_enrolled_at": stamp(d.Enrolled),
@@ -48,8 +71,17 @@ func (c *call) showDevice(d store.Device) object {
 		Relationships: refs(map[string]ref{
 			"owner":       {"account", d.Owner},
 			"devicegroup": {"devicegroup", d.Group},
+			"product":     {"product", group.Product},
 		}),
+	}, nil
+}
+
+func (c *call) sendDevice(d store.Device) error {
+	o, err := c.showDevice(d)
+	if err != nil {
+		return err
 	}
+	return c.sendObject(http.StatusOK, o)
 }
 
 func (c *call) listDevices() error {
@@ -65,7 +97,13 @@ func (c *call) listDevices() error {
 	if err != nil {
 		return err
 	}
-	return sendList(c, number, page, total, list, func(d store.Device) any { return c.showDevice(d) })
+	shown := make([]object, len(list))
+	for i, d := range list {
+		if shown[i], err = c.showDevice(d); err != nil {
+			return err
+		}
+	}
+	return sendList(c, number, page, total, shown, func(o object) any { return o })
 }
 
 // addDevice makes a device. The original API has no such call, as its devices
@@ -87,7 +125,10 @@ func (c *call) addDevice() error {
 	if err != nil {
 		return err
 	}
-	o := c.showDevice(d)
+	o, err := c.showDevice(d)
+	if err != nil {
+		return err
+	}
 	o.Attributes.(map[string]any)["key"] = key
 	return c.sendObject(http.StatusCreated, o)
 }
@@ -97,7 +138,7 @@ func (c *call) getDevice() error {
 	if err != nil {
 		return err
 	}
-	return c.sendObject(http.StatusOK, c.showDevice(d))
+	return c.sendDevice(d)
 }
 
 func (c *call) renameDevice() error {
@@ -114,7 +155,7 @@ func (c *call) renameDevice() error {
 			return err
 		}
 	}
-	return c.sendObject(http.StatusOK, c.showDevice(d))
+	return c.sendDevice(d)
 }
 
 func (c *call) deleteDevice() error {
@@ -126,6 +167,9 @@ func (c *call) deleteDevice() error {
 		return err
 	}
 	c.Host.Deleted(d.ID)
+	if err := c.Log.Forget(c.ctx, d.ID); err != nil {
+		return err
+	}
 	return c.noContent()
 }
 

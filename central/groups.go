@@ -1,6 +1,7 @@
 package central
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -113,6 +114,9 @@ func (c *call) addGroup() error {
 	if in.Name == "" {
 		return tandem.Errorf(tandem.Invalid, "a device group needs a name")
 	}
+	if env := bytes.TrimSpace(in.Env); len(env) > 0 && env[0] != '{' {
+		return tandem.Errorf(tandem.Invalid, "env_vars is an object")
+	}
 	g, err := c.Store.AddGroup(c.ctx, store.Group{
 		Product: body.Data.Relationships["product"].ID, Creator: c.account.ID, Type: kind,
 		Name: in.Name, Description: in.Description, Env: string(in.Env),
@@ -157,24 +161,28 @@ func (c *call) eachDevice(do func(store.Device) error) error {
 	var in struct {
 		Data []ref `json:"data"`
 	}
-	if err := json.NewDecoder(c.r.Body).Decode(&in); err != nil {
-		return &tandem.Error{Kind: tandem.Invalid, Msg: `send {"data": [{"type": "device", "id": "…"}]}`, Err: err}
+	if err := c.readJSON(&in); err != nil {
+		return err
+	}
+	if len(in.Data) == 0 {
+		return tandem.Errorf(tandem.Invalid, `say which devices: {"data": [{"type": "device", "id": "…"}]}`)
 	}
 	if _, err := c.Store.Group(c.ctx, c.arg(1)); err != nil {
 		return err
 	}
-	var failed error
+	var failed []failure
 	for _, r := range in.Data {
 		d, err := c.device(r.ID)
 		if err == nil {
 			err = do(d)
 		}
-		if err != nil && failed == nil {
-			failed = err
+		if err != nil {
+			failed = append(failed, failureOf(err))
 		}
 	}
 	if failed != nil {
-		return failed
+		c.failWith(http.StatusBadRequest, failed...)
+		return nil
 	}
 	return c.noContent()
 }

@@ -1,6 +1,7 @@
 package central
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,21 +23,20 @@ const maxBody = 8 << 20
 type call struct {
 	*Service
 	ctx     context.Context
-	running context.Context // ends with the node
 	r       *http.Request
 	w       http.ResponseWriter
 	path    []string // below /v5, unescaped; clients put names where ids belong
 	account store.Account
+	groups  map[string]store.Group // those that were looked up for the answer
 }
 
-// Handler returns the API, for paths below /v5. Log streams end when ctx does.
-// It routes by itself, because
+// Handler returns the API, for paths below /v5. It routes by itself, because
 // clients put names of any shape into paths and want 404 for them, never a
 // redirect to a cleaner path.
-func (s *Service) Handler(ctx context.Context) http.Handler {
+func (s *Service) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rest := strings.TrimLeft(strings.TrimPrefix(r.URL.Path, "/v5"), "/")
-		c := &call{Service: s, ctx: r.Context(), running: ctx, r: r, w: w, path: strings.Split(strings.TrimRight(rest, "/"), "/")}
+		c := &call{Service: s, ctx: r.Context(), r: r, w: w, path: strings.Split(strings.TrimSuffix(rest, "/"), "/")}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		if err := c.serve(); err != nil {
 			c.fail(err)
@@ -49,37 +49,38 @@ func (s *Service) Handler(ctx context.Context) http.Handler {
 type route struct {
 	method, path string
 	do           func(*call) error
-	open         bool // needs no token
+	open         bool   // needs no token
+	about        string // for docs/api.md
 }
 
 var routes = []route{
-	{"POST", "auth/token", (*call).exchangeKey, true},
-	{"GET", "logstream/:id", (*call).readStream, true}, // the id is the secret
-	{"GET", "accounts/me", (*call).getAccount, false},
-	{"GET", "products", (*call).listProducts, false},
-	{"POST", "products", (*call).addProduct, false},
-	{"GET", "products/:id", (*call).getProduct, false},
-	{"DELETE", "products/:id", (*call).deleteProduct, false},
-	{"GET", "devicegroups", (*call).listGroups, false},
-	{"POST", "devicegroups", (*call).addGroup, false},
-	{"GET", "devicegroups/:id", (*call).getGroup, false},
-	{"DELETE", "devicegroups/:id", (*call).deleteGroup, false},
-	{"POST", "devicegroups/:id/restart", (*call).restartGroup, false},
-	{"POST", "devicegroups/:id/relationships/devices", (*call).assignDevices, false},
-	{"DELETE", "devicegroups/:id/relationships/devices", (*call).unassignDevices, false},
-	{"GET", "deployments", (*call).listDeployments, false},
-	{"POST", "deployments", (*call).addDeployment, false},
-	{"GET", "deployments/:id", (*call).getDeployment, false},
-	{"GET", "devices", (*call).listDevices, false},
-	{"POST", "devices", (*call).addDevice, false},
-	{"GET", "devices/:id", (*call).getDevice, false},
-	{"PATCH", "devices/:id", (*call).renameDevice, false},
-	{"DELETE", "devices/:id", (*call).deleteDevice, false},
-	{"POST", "devices/:id/restart", (*call).restartDevice, false},
-	{"GET", "devices/:id/logs", (*call).listLogs, false},
-	{"POST", "logstream", (*call).openStream, false},
-	{"PUT", "logstream/:id/:device", (*call).addToStream, false},
-	{"DELETE", "logstream/:id/:device", (*call).dropFromStream, false},
+	{"POST", "auth/token", (*call).exchangeKey, true, "exchanges a login key, `{\"key\": …}`, for an access token"},
+	{"GET", "accounts/me", (*call).getAccount, false, "whose token it is"},
+	{"GET", "products", (*call).listProducts, false, "products; `filter[owner.id]`"},
+	{"POST", "products", (*call).addProduct, false, "makes a product: `name`, `description`"},
+	{"GET", "products/:id", (*call).getProduct, false, "a product"},
+	{"DELETE", "products/:id", (*call).deleteProduct, false, "deletes a product without device groups"},
+	{"GET", "devicegroups", (*call).listGroups, false, "device groups; `filter[owner.id]`, `[product.id]`, `[type]`"},
+	{"POST", "devicegroups", (*call).addGroup, false, "makes a device group of type `development_devicegroup` or `production_devicegroup`: `name`, `description`, `env_vars`; relationship `product`"},
+	{"GET", "devicegroups/:id", (*call).getGroup, false, "a device group"},
+	{"DELETE", "devicegroups/:id", (*call).deleteGroup, false, "deletes a device group without devices and flagged deployments, and its deployments with it"},
+	{"POST", "devicegroups/:id/restart", (*call).restartGroup, false, "restarts both sides of all its pairs with the current deployment"},
+	{"POST", "devicegroups/:id/relationships/devices", (*call).assignDevices, false, "assigns devices, which restart with the group's code: `{\"data\": [{\"type\": \"device\", \"id\": …}]}`"},
+	{"DELETE", "devicegroups/:id/relationships/devices", (*call).unassignDevices, false, "takes devices out of the group; the same body"},
+	{"GET", "deployments", (*call).listDeployments, false, "deployments without their code, the newest first; `filter[owner.id]`, `[creator.id]`, `[product.id]`, `[devicegroup.id]`, `[sha]`, `[flagger.id]`"},
+	{"POST", "deployments", (*call).addDeployment, false, "makes a deployment the group's current one and restarts nothing: `agent_code`, `device_code`, `description`, `origin`, `flagged`, `tags`; relationship `devicegroup`"},
+	{"GET", "deployments/:id", (*call).getDeployment, false, "a deployment with its code"},
+	{"GET", "devices", (*call).listDevices, false, "devices; `filter[owner.id]`, `[product.id]`, `[devicegroup.id]`, `[devicegroup.type]`, `[devicegroup.owner.id]` (`null`: unassigned)"},
+	{"POST", "devices", (*call).addDevice, false, "makes a device: `name`; relationship `devicegroup`. The answer's attribute `key` is its key, shown this once (Tandem's own)"},
+	{"GET", "devices/:id", (*call).getDevice, false, "a device, by its id, its agent's id or its MAC address"},
+	{"PATCH", "devices/:id", (*call).renameDevice, false, "renames a device: `name`"},
+	{"DELETE", "devices/:id", (*call).deleteDevice, false, "deletes an unassigned device with its log and its agent's state"},
+	{"POST", "devices/:id/restart", (*call).restartDevice, false, "restarts both sides of a pair; with `?side=agent` or `?side=device` one of them (Tandem's own)"},
+	{"GET", "devices/:id/logs", (*call).listLogs, false, "a device's log, the newest line first: `ts`, `type`, `msg`"},
+	{"POST", "logstream", (*call).openStream, false, "opens a log stream. With attributes `devices`, a list of ids, and `lines` it follows these from their last lines on, without a gap or a doubled line (Tandem's own)"},
+	{"GET", "logstream/:id", (*call).readStream, true, "reads a log stream as server-sent events; needs no token, for its id is the secret"},
+	{"PUT", "logstream/:id/:device", (*call).addToStream, false, "follows a device from now on"},
+	{"DELETE", "logstream/:id/:device", (*call).dropFromStream, false, "stops following a device"},
 }
 
 func (r route) matches(c *call) bool {
@@ -95,14 +96,11 @@ func (r route) matches(c *call) bool {
 	return true
 }
 
+// serve never answers 405: a name with a slash in it, taken for an id, can look
+// like the path of another route, and clients want 404 for it.
 func (c *call) serve() error {
-	known := false
 	for _, r := range routes {
-		if !r.matches(c) {
-			continue
-		}
-		known = true
-		if r.method != c.r.Method {
+		if r.method != c.r.Method || !r.matches(c) {
 			continue
 		}
 		if !r.open {
@@ -112,11 +110,7 @@ func (c *call) serve() error {
 		}
 		return r.do(c)
 	}
-	if known {
-		c.w.WriteHeader(http.StatusMethodNotAllowed)
-		return nil
-	}
-	return tandem.Errorf(tandem.NotFound, "there is nothing at %s", c.r.URL.Path)
+	return tandem.Errorf(tandem.NotFound, "there is nothing to %s at %s", c.r.Method, c.r.URL.Path)
 }
 
 // arg returns word i of the path.
@@ -147,15 +141,30 @@ func (c *call) fail(err error) {
 		c.failCompile(bad)
 		return
 	}
+	f := failureOf(err)
+	status := statuses[tandem.KindOf(err)].status
+	c.failWith(status, f)
+}
+
+// failure is an error as it is sent.
+type failure struct {
+	Status string `json:"status"`
+	Code   string `json:"code"`
+	Title  string `json:"title"`
+	Detail string `json:"detail"`
+	Meta   any    `json:"meta"` // clients print nothing when it is an empty list
+}
+
+func failureOf(err error) failure {
 	how := statuses[tandem.KindOf(err)]
-	detail := err.Error()
+	f := failure{strconv.Itoa(how.status), how.code, how.title, err.Error(), []struct{}{{}}}
 	var known *tandem.Error
 	if errors.As(err, &known) {
-		if title, rest, ok := strings.Cut(known.Msg, ": "); ok && isTitle(title) {
-			how.title, detail = title, rest
+		if title, detail, ok := strings.Cut(known.Msg, ": "); ok && isTitle(title) {
+			f.Title, f.Detail = title, detail
 		}
 	}
-	c.failWith(how.status, how.code, how.title, detail, []struct{}{{}})
+	return f
 }
 
 // isTitle recognises the API's own titles, such as "Duplicate Resource".
@@ -180,18 +189,11 @@ func (c *call) failCompile(bad *CompileError) {
 	for _, p := range bad.Problems {
 		places = append(places, place{p.Line, p.Column, p.Text, "error", p.Side.String() + "_code"})
 	}
-	c.failWith(http.StatusBadRequest, "CX005", "Compilation Error", bad.Error(), places)
+	c.failWith(http.StatusBadRequest, failure{"400", "CX005", "Compilation Error", bad.Error(), places})
 }
 
-func (c *call) failWith(status int, code, title, detail string, meta any) {
-	type failure struct {
-		Status string `json:"status"`
-		Code   string `json:"code"`
-		Title  string `json:"title"`
-		Detail string `json:"detail"`
-		Meta   any    `json:"meta"`
-	}
-	c.send(status, map[string]any{"errors": []failure{{strconv.Itoa(status), code, title, detail, meta}}})
+func (c *call) failWith(status int, list ...failure) {
+	c.send(status, map[string]any{"errors": list})
 }
 
 func (c *call) send(status int, v any) error {
@@ -201,10 +203,7 @@ func (c *call) send(status int, v any) error {
 	}
 	c.w.Header().Set("Content-Type", "application/vnd.api+json")
 	c.w.WriteHeader(status)
-	_, err = c.w.Write(data)
-	if err != nil {
-		return nil // nobody is there any more
-	}
+	c.w.Write(data) // it fails when nobody is there any more
 	return nil
 }
 
@@ -236,7 +235,7 @@ func refs(all map[string]ref) map[string]ref {
 }
 
 // received is a resource as it is sent to us. Clients that have nothing to say
-// send null.
+// send null, or nothing.
 type received struct {
 	Data struct {
 		Type          string          `json:"type"`
@@ -248,12 +247,8 @@ type received struct {
 // read reads the request's resource and its attributes.
 func (c *call) read(attributes any) (received, error) {
 	var in received
-	data, err := io.ReadAll(c.r.Body)
-	if err != nil {
-		return in, &tandem.Error{Kind: tandem.Limit, Msg: "the request is too large, or was cut off", Err: err}
-	}
-	if err := json.Unmarshal(data, &in); err != nil {
-		return in, &tandem.Error{Kind: tandem.Invalid, Msg: "the request is not the JSON it should be", Err: err}
+	if err := c.readJSON(&in); err != nil {
+		return in, err
 	}
 	if len(in.Data.Attributes) > 0 {
 		if err := json.Unmarshal(in.Data.Attributes, attributes); err != nil {
@@ -261,6 +256,20 @@ func (c *call) read(attributes any) (received, error) {
 		}
 	}
 	return in, nil
+}
+
+func (c *call) readJSON(v any) error {
+	data, err := io.ReadAll(c.r.Body)
+	if err != nil {
+		return &tandem.Error{Kind: tandem.Invalid, Msg: "the request is too large, or was cut off", Err: err}
+	}
+	if len(bytes.TrimSpace(data)) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return &tandem.Error{Kind: tandem.Invalid, Msg: "the request is not the JSON it should be", Err: err}
+	}
+	return nil
 }
 
 // sizes of a page of a list.
@@ -273,7 +282,7 @@ func (c *call) page() (number int, p store.Page) {
 	number, size := 1, defaultPage
 	q := c.r.URL.Query()
 	if n, err := strconv.Atoi(q.Get("page[number]")); err == nil && n > 0 {
-		number = n
+		number = min(n, 1<<24) // there is nothing so far out, and the offset must not overflow
 	}
 	if n, err := strconv.Atoi(q.Get("page[size]")); err == nil && n > 0 {
 		size = min(n, largestPage)
@@ -289,9 +298,11 @@ func sendList[T any](c *call, number int, p store.Page, total int, list []T, sho
 	for i, x := range list {
 		data[i] = show(x)
 	}
-	base := c.URL + c.r.URL.Path
+	query := c.r.URL.Query()
 	at := func(n int) string {
-		return base + "?page[number]=" + strconv.Itoa(n) + "&page[size]=" + strconv.Itoa(p.Limit)
+		query.Set("page[number]", strconv.Itoa(n))
+		query.Set("page[size]", strconv.Itoa(p.Limit))
+		return c.URL + c.r.URL.Path + "?" + query.Encode()
 	}
 	last := max(1, (total+p.Limit-1)/p.Limit)
 	links := map[string]string{"self": at(number), "first": at(1), "last": at(last)}

@@ -1,10 +1,10 @@
 package central
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -41,71 +41,147 @@ func (c *call) listLogs() error {
 // streams are the log streams that have been opened. A stream's id is all that
 // is asked for to read it, so it is a secret.
 type streams struct {
-	mu  sync.Mutex
-	all map[string]*stream
+	mu      sync.Mutex
+	all     map[string]*stream
+	stopped bool
 }
 
 // stream is one reader's view of some devices' logs.
 type stream struct {
-	account  string
-	follower *logbook.Follower
-	events   chan event
-	reading  bool
-	unread   *time.Timer // forgets a stream nobody came to read
+	id, account string
+	opened      time.Time
+	follower    *logbook.Follower
+	events      chan event
+	closed      chan struct{} // the stream is to end, or has ended
+	reading     bool          // the reader runs the follower and sees to its end
+	unread      *time.Timer   // closes a stream nobody came to read
 }
 
 type event struct{ name, data string }
 
 // Limits of the API.
 const (
-	streamsPerAccount = 8
+	streamsPerAccount = 32
 	streamUnread      = time.Minute // between opening a stream and reading it
 	streamKeepAlive   = 15 * time.Second
 )
 
+// openStream opens a stream. When an account has too many its oldest one is
+// closed: clients that lose their connection open another and leave the first
+// behind.
 func (c *call) openStream() error {
-	id := rand.Text()
-	s := &stream{account: c.account.ID, events: make(chan event, 64)}
-	s.follower = c.Log.Follow(func(e tandem.LogEntry) {
-		data, err := json.Marshal(map[string]string{"device_id": string(e.Device), "ts": stamp(e.TS), "type": e.Type, "msg": e.Msg})
-		if err != nil {
-			panic(err) // strings marshal
-		}
-		s.events <- event{"message", string(data)}
-	})
-	s.unread = time.AfterFunc(streamUnread, func() { c.streams.drop(id) })
-	if !c.streams.add(id, s) {
-		return tandem.Errorf(tandem.Limit, "Account Limit Reached: An account can have %d log streams; close one first.", streamsPerAccount)
+	var in struct {
+		Devices []string
+		Lines   int
 	}
-	url := c.URL + "/v5/logstream/" + id
+	if _, err := c.read(&in); err != nil {
+		return err
+	}
+	if in.Lines < 0 || in.Lines > keptLines {
+		return tandem.Errorf(tandem.Invalid, "a log stream can begin with 0 to %d lines of each device", keptLines)
+	}
+	var ids []tandem.DeviceID
+	for _, id := range in.Devices {
+		d, err := c.device(id)
+		if err != nil {
+			return err
+		}
+		ids = append(ids, d.ID)
+	}
+	s := &stream{id: rand.Text(), account: c.account.ID, opened: time.Now(), events: make(chan event, 64), closed: make(chan struct{})}
+	s.follower = c.Log.Follow(s.line)
+	if err := s.follower.Add(c.ctx, ids, in.Lines); err != nil {
+		s.release()
+		return err
+	}
+	s.unread = time.AfterFunc(streamUnread, func() { c.streams.close(s.id) })
+	oldest, err := c.streams.add(s)
+	if err != nil {
+		s.unread.Stop()
+		s.release()
+		return err
+	}
+	c.streams.close(oldest)
 	return c.send(http.StatusCreated, map[string]any{"data": map[string]any{
-		"type": "logstream", "id": id, "attributes": map[string]string{"url": url},
+		"type": "logstream", "id": s.id, "attributes": map[string]string{"url": c.URL + "/v5/logstream/" + s.id},
 	}})
 }
 
-func (t *streams) add(id string, s *stream) bool {
+// line passes on a line to the reader, as fast as that takes them.
+func (s *stream) line(e tandem.LogEntry) {
+	data, err := json.Marshal(map[string]string{"device_id": string(e.Device), "ts": stamp(e.TS), "type": e.Type, "msg": e.Msg})
+	if err != nil {
+		panic(err) // strings marshal
+	}
+	select {
+	case s.events <- event{"message", string(data)}:
+	case <-s.closed:
+	}
+}
+
+// release frees what the follower of a stream holds that has no reader.
+func (s *stream) release() {
+	close(s.closed)
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	s.follower.Run(over) // it ends at once, and well or not does not matter
+}
+
+// add adds a stream, and returns the id of the one that must go for it, if any.
+func (t *streams) add(s *stream) (oldest string, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	n := 0
-	for _, other := range t.all {
-		if other.account == s.account {
-			n++
-		}
-	}
-	if n >= streamsPerAccount {
-		return false
+	if t.stopped {
+		return "", tandem.Errorf(tandem.Unavailable, "the node is stopping; try again when it is up")
 	}
 	if t.all == nil {
 		t.all = map[string]*stream{}
 	}
-	t.all[id] = s
-	return true
+	t.all[s.id] = s
+	var own []*stream
+	for _, other := range t.all {
+		if other.account == s.account {
+			own = append(own, other)
+		}
+	}
+	if len(own) > streamsPerAccount {
+		oldest = slices.MinFunc(own, func(a, b *stream) int {
+			return cmp.Or(a.opened.Compare(b.opened), cmp.Compare(a.id, b.id))
+		}).id
+	}
+	return oldest, nil
 }
 
-func (t *streams) drop(id string) {
+// close ends the stream with an id, if there is one.
+func (t *streams) close(id string) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
+	s := t.all[id]
 	delete(t.all, id)
+	t.mu.Unlock()
+	if s == nil {
+		return
+	}
+	s.unread.Stop()
+	if s.reading { // for good now, as nobody finds the stream any more
+		close(s.closed)
+	} else {
+		s.release()
+	}
+}
+
+// Stop ends the log streams and refuses new ones; all else goes on.
+func (s *Service) Stop() {
+	t := &s.streams
+	t.mu.Lock()
+	t.stopped = true
+	var ids []string
+	for id := range t.all {
+		ids = append(ids, id)
+	}
+	t.mu.Unlock()
+	for _, id := range ids {
+		t.close(id)
+	}
 }
 
 func (t *streams) get(id string) (*stream, error) {
@@ -126,7 +202,7 @@ func (t *streams) take(id string) (*stream, error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if s.reading {
+	if t.all[id] == nil || s.reading {
 		return nil, tandem.Errorf(tandem.Conflict, "log stream %s is being read already", id)
 	}
 	s.reading = true
@@ -134,32 +210,28 @@ func (t *streams) take(id string) (*stream, error) {
 	return s, nil
 }
 
-// readStream sends events until the reader goes or the node stops.
+// readStream sends events until the reader goes or the stream is closed.
 func (c *call) readStream() error {
 	s, err := c.streams.take(c.arg(1))
 	if err != nil {
 		return err
 	}
-	defer c.streams.drop(c.arg(1))
 	ctx, cancel := context.WithCancel(c.ctx)
-	defer context.AfterFunc(c.running, cancel)()
-	followed := make(chan error, 1)
-	go func() { followed <- s.follower.Run(ctx) }()
+	followed := make(chan struct{})
+	go func() {
+		defer close(followed)
+		s.follower.Run(ctx) // an early end of the log is all there is to know
+	}()
 	defer func() {
+		c.streams.close(s.id)
 		cancel()
-		for { // what it still has to say nobody wants
-			select {
-			case <-s.events:
-			case <-followed:
-				return
-			}
-		}
+		<-followed
 	}()
 	c.w.Header().Set("Content-Type", "text/event-stream")
 	c.w.Header().Set("Cache-Control", "no-store")
 	out := http.NewResponseController(c.w)
-	if write(c.w, out, "retry: 3000\n"+event{"state_change", `{"state":"opened"}`}.text()) != nil {
-		return nil
+	if write(c.w, out, "retry: 3000\n"+state("opened", "").text()) != nil {
+		return nil // the reader has gone
 	}
 	alive := time.NewTicker(streamKeepAlive)
 	defer alive.Stop()
@@ -170,22 +242,30 @@ func (c *call) readStream() error {
 			text = e.text()
 		case <-alive.C:
 			text = ":\n\n"
-		case err := <-followed:
-			followed <- nil
-			if err != nil && !errors.Is(err, context.Canceled) {
-				write(c.w, out, event{"state_change", `{"state":"closed"}`}.text()) // the reader finds out either way
-			}
+		case <-followed:
+			write(c.w, out, state("closed", "").text()) // the reader finds out either way
+			return nil
+		case <-s.closed:
+			write(c.w, out, state("closed", "").text())
 			return nil
 		case <-ctx.Done():
 			return nil
 		}
 		if write(c.w, out, text) != nil {
-			return nil // the reader has gone
+			return nil
 		}
 	}
 }
 
 func (e event) text() string { return "event: " + e.name + "\ndata: " + e.data + "\n\n" }
+
+// state is an event about the stream itself.
+func state(what string, id tandem.DeviceID) event {
+	if id == "" {
+		return event{"state_change", fmt.Sprintf(`{"state":%q}`, what)}
+	}
+	return event{"state_change", fmt.Sprintf(`{"state":%q,"device_id":%q}`, what, id)}
+}
 
 func write(w io.Writer, out *http.ResponseController, text string) error {
 	// The server's own limit is for answers that end.
@@ -234,9 +314,9 @@ func (c *call) dropFromStream() error {
 
 // change tells the reader which devices it follows. A reader that does not
 // keep up misses it.
-func (s *stream) change(state string, id tandem.DeviceID) {
+func (s *stream) change(what string, id tandem.DeviceID) {
 	select {
-	case s.events <- event{"state_change", fmt.Sprintf(`{"state":%q,"device_id":%q}`, state, id)}:
+	case s.events <- state(what, id):
 	default:
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -210,11 +211,8 @@ func (n *node) url() string {
 	return scheme + "://" + n.http.Addr().String()
 }
 
-// run runs the parts until ctx ends, and ends them in the order in which they
-// need each other: first nothing comes in any more, then the agents are put to
-// sleep, then what they have written is made durable.
-func (n *node) run(ctx context.Context) error {
-	url := n.url()
+// assemble makes the parts that run.
+func (n *node) assemble(url string) {
 	n.host = &host.Host{
 		Store: n.store, Log: n.log, Fetcher: &egress.Fetcher{Allow: n.Egress},
 		URL:     func(id tandem.AgentID) string { return url + "/" + string(id) },
@@ -222,7 +220,14 @@ func (n *node) run(ctx context.Context) error {
 	}
 	n.central = &central.Service{Store: n.store, Host: n.host, Log: n.log, URL: url}
 	n.gateway = &gateway.Gateway{Host: n.host, Authenticate: n.central.Authenticate, Clock: n.clock, Logger: n.logger}
+}
 
+// run runs the parts until ctx ends, and ends them in the order in which they
+// need each other: first nothing comes in any more, then the agents are put to
+// sleep, then what they have written is made durable.
+func (n *node) run(ctx context.Context) error {
+	url := n.url()
+	n.assemble(url)
 	storeCtx, stopStore := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopStore()
 	logCtx, stopLog := context.WithCancel(context.WithoutCancel(ctx))
@@ -246,32 +251,30 @@ func (n *node) run(ctx context.Context) error {
 	part("log", func() error { return n.log.Run(logCtx) })
 	hostDone := make(chan struct{})
 	part("host", func() error { defer close(hostDone); return n.host.Run(hostCtx) })
-	var doors errgroup.Group
-	doors.Go(func() error { return n.serveHTTP(failed) })
-	listeners := []net.Listener{n.mqtt}
-	if n.mqtts != nil {
-		listeners = append(listeners, n.mqtts)
+	var doors sync.WaitGroup
+	door := func(f func() error) {
+		doors.Go(func() {
+			if err := f(); err != nil {
+				cancel(err) // the other one ends too
+			}
+		})
 	}
-	doors.Go(func() error { return n.gateway.Serve(failed, listeners...) })
+	door(func() error { return n.serveHTTP(failed) })
+	door(func() error { return n.serveMQTT(failed) })
 	if err := n.central.WriteAccess(ctx, filepath.Join(n.Dir, AccessFile), n.mqtt.Addr().String()); err != nil {
 		cancel(err)
 	} else if n.Ready != nil {
 		n.Ready(n.describe(url))
 	}
-	doorErr := doors.Wait()
-	cancel(doorErr)
+	doors.Wait()
 	stopHost()
 	<-hostDone
 	stopLog()
 	stopStore()
-	err := parts.Wait()
-	if cause := context.Cause(failed); err == nil && ctx.Err() == nil && cause != nil {
-		err = cause
+	if err := parts.Wait(); ctx.Err() != nil {
+		return err
 	}
-	if doorErr != nil && ctx.Err() == nil {
-		err = doorErr
-	}
-	return err
+	return context.Cause(failed) // what failed first
 }
 
 func (n *node) describe(url string) *Node {
@@ -282,12 +285,23 @@ func (n *node) describe(url string) *Node {
 	return d
 }
 
+func (n *node) serveMQTT(ctx context.Context) error {
+	listeners := []net.Listener{n.mqtt}
+	if n.mqtts != nil {
+		listeners = append(listeners, n.mqtts)
+	}
+	if err := n.gateway.Serve(ctx, listeners...); err != nil {
+		return fmt.Errorf("mqtt: %w", err)
+	}
+	return nil
+}
+
 // drainWait bounds how long requests under way may take once the node stops.
 const drainWait = 5 * time.Second
 
 func (n *node) serveHTTP(ctx context.Context) error {
 	agents := &ingress.Handler{Agents: n.host, Logger: n.logger}
-	api := n.central.Handler(ctx)
+	api := n.central.Handler()
 	socket := n.gateway
 	mux := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
@@ -304,6 +318,7 @@ func (n *node) serveHTTP(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() {
 		defer close(drained)
 		agents.Stop()
+		n.central.Stop()
 		wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainWait)
 		defer cancel()
 		if srv.Shutdown(wait) != nil {

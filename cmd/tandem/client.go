@@ -20,7 +20,7 @@ import (
 
 // nodeFlags say which node a command talks to.
 type nodeFlags struct {
-	Data string `placeholder:"DIR" default:"tandem-data" env:"TANDEM_DATA" help:"Data directory of a node on this machine (for tandem dev: DIR/.tandem/node)."`
+	Data string `placeholder:"DIR" default:"tandem-data" env:"TANDEM_DATA" help:"Data directory of a node on this machine (${default}; that of tandem dev DIR is DIR/.tandem/node)."`
 	URL  string `name:"url" placeholder:"URL" env:"TANDEM_URL" help:"A node elsewhere; needs --login-key."`
 	Key  string `name:"login-key" placeholder:"KEY" env:"TANDEM_LOGIN_KEY" help:"Login key for --url."`
 }
@@ -226,29 +226,26 @@ func (c *client) device(ctx context.Context, name string) (resource, error) {
 	return resource{}, tandem.Errorf(tandem.Conflict, "%d devices are named %s: use the id", len(found), name)
 }
 
-// follow prints the devices' lines as they come, until ctx ends.
-func (c *client) follow(ctx context.Context, devices []resource, show func(tandem.LogEntry)) error {
-	var stream struct {
-		Data struct{ ID string }
+// follow shows the devices' last lines and then those that come, none missing
+// and none twice, until ctx ends.
+func (c *client) follow(ctx context.Context, devices []resource, lines int, show func(tandem.LogEntry)) error {
+	ids := make([]string, len(devices))
+	for i, d := range devices {
+		ids[i] = d.ID
 	}
-	if err := c.do(ctx, "POST", "/logstream", nil, &stream); err != nil {
+	stream, err := c.create(ctx, "logstream", "logstream", map[string]any{"devices": ids, "lines": lines}, nil)
+	if err != nil {
 		return err
 	}
-	path := "/logstream/" + stream.Data.ID
-	for _, d := range devices {
-		if err := c.do(ctx, "PUT", path+"/"+d.ID, nil, nil); err != nil {
-			return err
-		}
-	}
-	r, err := c.request(ctx, "GET", path+"?format=json", nil)
+	r, err := c.request(ctx, "GET", "/logstream/"+stream.ID+"?format=json", nil)
 	if err != nil {
 		return err
 	}
 	defer r.Body.Close()
-	lines := bufio.NewScanner(r.Body)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		data, ok := strings.CutPrefix(lines.Text(), "data: ")
+	events := bufio.NewScanner(r.Body)
+	events.Buffer(nil, 1<<20)
+	for events.Scan() {
+		data, ok := strings.CutPrefix(events.Text(), "data: ")
 		if !ok {
 			continue
 		}
@@ -263,5 +260,5 @@ func (c *client) follow(ctx context.Context, devices []resource, show func(tande
 	if ctx.Err() != nil {
 		return nil
 	}
-	return tandem.Errorf(tandem.Unavailable, "the node has ended the log")
+	return tandem.Errorf(tandem.Unavailable, "the node has ended the log: it stops, or too many logs are being followed")
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,13 +24,16 @@ import (
 
 type devCmd struct {
 	Dir     string `arg:"" help:"Directory with agent.nut and, for a device that runs here too, device.nut."`
-	HTTP    string `name:"http" placeholder:"ADDR" default:"${http}" help:"Where the node listens for HTTP."`
-	MQTT    string `name:"mqtt" placeholder:"ADDR" default:"${mqtt}" help:"Where the node listens for MQTT."`
+	HTTP    string `name:"http" placeholder:"ADDR" default:"${http}" help:"Where the node listens for HTTP (${default})."`
+	MQTT    string `name:"mqtt" placeholder:"ADDR" default:"${mqtt}" help:"Where the node listens for MQTT (${default})."`
 	Verbose bool   `short:"v" help:"Also print what the node itself has to say."`
 }
 
 // watchEvery is how often dev looks whether a source file was saved.
 const watchEvery = 200 * time.Millisecond
+
+// patienceOfPeople is how long an end may take without a word.
+const patienceOfPeople = time.Second
 
 // dev is a pair under development: a node, and a device if there is code for
 // one.
@@ -42,11 +46,14 @@ type dev struct {
 	group  string
 	id     tandem.DeviceID
 	key    string
+	had    pairSource // what was read last
 
 	mu      sync.Mutex
-	runner  *runner.Runner // nil without device code
+	runner  *runner.Runner // nil until there is device code
 	offline bool
 }
+
+const keysLine = "Keys    r restart agent · d power-cycle device · o device offline/online · q quit"
 
 // identity is what dev remembers of its device from one run to the next.
 type identity struct {
@@ -76,7 +83,17 @@ func (c *devCmd) Run(ctx context.Context, s *streams) error {
 		Dir: filepath.Join(c.Dir, ".tandem", "node"), HTTP: c.HTTP, MQTT: c.MQTT, Version: version(),
 		Logger: d.logger, Ready: func(n *server.Node) { ready <- n },
 	}
-	parts.Go(func() error { return node.Run(nodeCtx) })
+	ended := make(chan struct{})
+	parts.Go(func() error { defer close(ended); return node.Run(nodeCtx) })
+	parts.Go(func() error {
+		<-nodeCtx.Done()
+		select {
+		case <-ended:
+		case <-time.After(patienceOfPeople):
+			d.out.say("Waiting for HTTP requests under way to be answered, a few seconds at most.")
+		}
+		return nil
+	})
 	parts.Go(func() error {
 		// The node outlives what talks to it, so that the end is seen too.
 		defer stopNode()
@@ -85,13 +102,13 @@ func (c *devCmd) Run(ctx context.Context, s *streams) error {
 		case <-ctx.Done():
 			return nil
 		}
-		return d.run(ctx, quit, typed)
+		return d.run(ctx, quit, typed, restore)
 	})
 	return parts.Wait()
 }
 
 // run is everything around the node.
-func (d *dev) run(ctx context.Context, quit func(), typed <-chan byte) error {
+func (d *dev) run(ctx context.Context, quit func(), typed <-chan byte, restore func()) error {
 	if err := d.enrol(ctx); err != nil {
 		return err
 	}
@@ -107,18 +124,12 @@ func (d *dev) run(ctx context.Context, quit func(), typed <-chan byte) error {
 	d.deploy(ctx, src)
 	d.welcome(src)
 	parts.Go(func() error { return untilDone(log.Run(ctx)) })
+	d.had = src
 	if src.hasDevice {
-		parts.Go(func() error { return d.runDevice(ctx) })
+		d.startDevice(ctx, parts)
 	}
 	parts.Go(func() error {
-		watchPair(ctx, d.Dir, watchEvery, func() {
-			src, err := readPair(d.Dir)
-			if err != nil {
-				d.out.say("%v", err)
-				return
-			}
-			d.deploy(ctx, src)
-		})
+		watchPair(ctx, d.Dir, watchEvery, func() { d.changed(ctx, parts) })
 		return nil
 	})
 	parts.Go(func() error {
@@ -128,6 +139,7 @@ func (d *dev) run(ctx context.Context, quit func(), typed <-chan byte) error {
 				return nil
 			case key := <-typed:
 				if key == 'q' || key == interruptKey {
+					restore() // from now on Ctrl-C is a signal, for the impatient
 					quit()
 					return nil
 				}
@@ -136,6 +148,37 @@ func (d *dev) run(ctx context.Context, quit func(), typed <-chan byte) error {
 		}
 	})
 	return parts.Wait()
+}
+
+// changed takes up what has become of the source files.
+func (d *dev) changed(ctx context.Context, parts *errgroup.Group) {
+	src, err := readPair(d.Dir)
+	switch {
+	case tandem.KindOf(err) == tandem.NotFound:
+		d.out.warn("%v: what runs goes on, until there is one again.", err)
+		return
+	case err != nil:
+		d.out.warn("Not deployed: %v", err)
+		return
+	}
+	before := d.had
+	d.had = src
+	d.mu.Lock()
+	runs := d.runner != nil
+	d.mu.Unlock()
+	switch {
+	case before.hasDevice && !src.hasDevice:
+		d.out.warn("%s has no %s any more: the device goes on with the code it has.", d.Dir, deviceFile)
+		if bytes.Equal(src.agent, before.agent) {
+			return
+		}
+	case src.hasDevice && !runs:
+		d.out.say("Device  %s, runs here from now on", d.id)
+	}
+	d.deploy(ctx, src)
+	if src.hasDevice && !runs {
+		d.startDevice(ctx, parts)
+	}
 }
 
 func untilDone(err error) error {
@@ -147,6 +190,10 @@ func untilDone(err error) error {
 
 // enrol finds the device of an earlier run, or makes one.
 func (d *dev) enrol(ctx context.Context) error {
+	// What is in there is of this machine, keys included.
+	if err := os.WriteFile(filepath.Join(d.Dir, ".tandem", ".gitignore"), []byte("*\n"), 0o600); err != nil {
+		return err
+	}
 	file := filepath.Join(d.Dir, ".tandem", "device.json")
 	data, err := os.ReadFile(file)
 	var who identity
@@ -167,7 +214,11 @@ func (d *dev) enrol(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	device, key, err := d.node.Central.AddDevice(ctx, central.NewDevice{Name: filepath.Base(d.Dir), Group: group.ID})
+	dir, err := filepath.Abs(d.Dir) // it may be "."
+	if err != nil {
+		return err
+	}
+	device, key, err := d.node.Central.AddDevice(ctx, central.NewDevice{Name: filepath.Base(dir), Group: group.ID})
 	if err != nil {
 		return err
 	}
@@ -191,7 +242,7 @@ func (d *dev) welcome(src pairSource) {
 	} else {
 		d.out.say("Device  any MQTT client, at %s:\n        ID=%s KEY=%s URL=%s", d.node.MQTT, d.id, d.key, url)
 	}
-	d.out.say("Keys    r restart agent · d restart device · o device offline/online · q quit")
+	d.out.say("%s", keysLine)
 	d.out.say("Saving %s or %s in %s deploys it.\n", agentFile, deviceFile, d.Dir)
 }
 
@@ -207,22 +258,22 @@ func (d *dev) deploy(ctx context.Context, src pairSource) {
 			if p.Side == tandem.DeviceSide {
 				file = deviceFile
 			}
-			d.out.say("%s:%d:%d: %s", filepath.Join(d.Dir, file), p.Line, p.Column, p.Text)
+			d.out.warn("%s:%d:%d: %s", filepath.Join(d.Dir, file), p.Line, p.Column, p.Text)
 		}
-		d.out.say("Not deployed: save the file again once it is mended.")
+		d.out.warn("Not deployed: save the file again once it is mended.")
 	case err != nil && ctx.Err() == nil:
-		d.out.say("Not deployed: %v", err)
+		d.out.warn("Not deployed: %v", err)
 	}
 }
 
-func (d *dev) runDevice(ctx context.Context) error {
+func (d *dev) startDevice(ctx context.Context, parts *errgroup.Group) {
 	r := &runner.Runner{
 		ID: d.id, Key: d.key, Addr: "tcp://" + d.node.MQTT, Dir: filepath.Join(d.Dir, ".tandem", "device"), Logger: d.logger,
 	}
 	d.mu.Lock()
 	d.runner = r
 	d.mu.Unlock()
-	return untilDone(r.Run(ctx))
+	parts.Go(func() error { return untilDone(r.Run(ctx)) })
 }
 
 // press does what a key means.
@@ -232,7 +283,7 @@ func (d *dev) press(ctx context.Context, key byte) {
 	switch key {
 	case 'r':
 		if err := d.node.Host.RestartAgent(ctx, d.id); err != nil {
-			d.out.say("%v", err)
+			d.out.warn("%v", err)
 		}
 	case 'd', 'o':
 		if d.runner == nil {
@@ -251,7 +302,7 @@ func (d *dev) press(ctx context.Context, key byte) {
 			d.out.say("The device's network is on.")
 		}
 	default:
-		d.out.say("Keys    r restart agent · d restart device · o device offline/online · q quit")
+		d.out.say("%s", keysLine)
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -204,6 +205,68 @@ func TestLifeOfAPair(t *testing.T) {
 	p.stop()
 }
 
+// Source files come and go while tandem dev runs.
+func TestFilesComeAndGo(t *testing.T) {
+	p := startDev(t, map[string]string{"agent.nut": `server.log("agent 1");`})
+	p.expect(`\[Agent\] agent 1`)
+	p.press("d")
+	p.expect(`No device runs here`)
+	device := filepath.Join(p.dir, "device.nut")
+	write(t, device, `server.log("device 1");`)
+	p.expect(`Device  \w{16}, runs here from now on`)
+	p.expect(`\[Device\] device 1`)
+	remove(t, device)
+	p.expect(`has no device.nut any more: the device goes on`)
+	p.press("d")
+	p.expect(`\[Device\] device 1`)
+	write(t, device, `server.log("device 2");`)
+	p.expect(`\[Device\] device 2`)
+	agent := filepath.Join(p.dir, "agent.nut")
+	remove(t, agent)
+	p.expect(`has no agent.nut: what runs goes on`)
+	write(t, agent, `server.log("agent 2");`)
+	p.expect(`\[Agent\] agent 2`)
+	if n := p.count(`runs here from now on`); n != 1 {
+		t.Errorf("the device was started %d times", n)
+	}
+	if data, err := os.ReadFile(filepath.Join(p.dir, ".tandem", ".gitignore")); err != nil || string(data) != "*\n" {
+		t.Errorf(".tandem/.gitignore: %q, %v", data, err)
+	}
+	status, _, errs := runCommand(t, "", "dev", p.dir, "--http", freeAddr(t), "--mqtt", freeAddr(t))
+	if status != 1 || !strings.Contains(errs, "is in use by another process") {
+		t.Errorf("a second tandem dev on the directory: %d %s", status, errs)
+	}
+	p.stop()
+}
+
+// tandem log -f shows every line once, from the past on.
+func TestLogFollow(t *testing.T) {
+	const lines = 400
+	p := startDev(t, map[string]string{"agent.nut": `n <- 0;
+function tick() { for (local i = 0; i < 4; i++) server.log("line " + n++ + "."); if (n < 400) imp.wakeup(0.01, tick); }
+tick();`})
+	p.expect(`line 19\.`)
+	log := start(t, "log", "-f", "-n", "1000", "--data", filepath.Join(p.dir, ".tandem", "node"))
+	log.expect(`line 399\.`)
+	for i := range lines {
+		if n := log.count(fmt.Sprintf(`\[Agent\] line %d\.`, i)); n != 1 {
+			t.Errorf("line %d is there %d times", i, n)
+		}
+	}
+	log.stop()
+	status, out, errs := runCommand(t, "", "log", "-n", "250", "--data", filepath.Join(p.dir, ".tandem", "node"))
+	if status != 0 || strings.Count(out, "\n") != 250 || !strings.Contains(out, "line 399.") {
+		t.Errorf("log -n 250: %d, %d lines, %s", status, strings.Count(out, "\n"), errs)
+	}
+	again := start(t, "log", "-f", "--data", filepath.Join(p.dir, ".tandem", "node"))
+	again.expect(`line 399\.`)
+	p.stop()
+	if status := again.wait(); status != 1 {
+		t.Errorf("following a node that stops: exit status %d", status)
+	}
+	again.expect(`the node has ended the log`)
+}
+
 // A node that is stopped and started again restarts nobody.
 func TestStopAndStart(t *testing.T) {
 	code := `n <- 0; parked <- null;
@@ -288,6 +351,34 @@ func TestClearRefusals(t *testing.T) {
 		})
 	}
 	blocker.stop()
+}
+
+func TestCommandLine(t *testing.T) {
+	for _, tc := range []struct {
+		args        string
+		status      int
+		stdout, err string // fragments
+	}{
+		{"", 0, "Usage: tandem <command>", ""},
+		{"--help", 0, "device add", ""},
+		{"dev --help", 0, "(127.0.0.1:7880)", ""},
+		{"version", 0, "tandem ", ""},
+		{"frobnicate", 2, "", "unexpected argument frobnicate"},
+		{"dev", 2, "", `expected "<dir>"`},
+		{"restart both", 2, "", `"agent","device"`},
+		{"log --lines=-1", 1, "", "from 0 up"},
+		{"deploy . --url http://127.0.0.1:1", 1, "", "agent.nut"},
+		{"device list --url http://127.0.0.1:1", 1, "", "needs --login-key"},
+		{"device list --url http://127.0.0.1:1 --login-key x", 1, "", "no node answers at http://127.0.0.1:1"},
+		{"up --egress nonsense", 1, "", "is not a network"},
+		{"up --cert x", 1, "", "go together"},
+		{"up --cert x --key y", 1, "", "cannot be used"},
+	} {
+		status, out, errs := runCommand(t, "", strings.Fields(tc.args)...)
+		if status != tc.status || !strings.Contains(out, tc.stdout) || !strings.Contains(errs, tc.err) {
+			t.Errorf("tandem %s: %d, %q, %q; want %d, %q, %q", tc.args, status, out, errs, tc.status, tc.stdout, tc.err)
+		}
+	}
 }
 
 func TestRunAndCheck(t *testing.T) {

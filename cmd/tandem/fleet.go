@@ -13,8 +13,8 @@ import (
 
 // groupFlags name a device group.
 type groupFlags struct {
-	Product string `placeholder:"NAME" default:"dev" help:"Product the device group belongs to."`
-	Group   string `placeholder:"NAME" default:"dev" help:"Device group."`
+	Product string `placeholder:"NAME" default:"dev" help:"Product the device group belongs to (${default})."`
+	Group   string `placeholder:"NAME" default:"dev" help:"Device group (${default}); it is made when it is not there."`
 }
 
 type deployCmd struct {
@@ -106,7 +106,7 @@ func (c *deviceListCmd) Run(ctx context.Context, s *streams) error {
 type deviceRunCmd struct {
 	ID   string `required:"" placeholder:"ID" env:"TANDEM_DEVICE_ID" help:"The device's id."`
 	Key  string `required:"" placeholder:"KEY" env:"TANDEM_DEVICE_KEY" help:"The device's key."`
-	Node string `placeholder:"URL" default:"tcp://${mqtt}" help:"The node: tcp://HOST:PORT, tls://…, ws://… or wss://…."`
+	Node string `placeholder:"URL" default:"tcp://${mqtt}" help:"The node: tcp://HOST:PORT, tls://…, ws://… or wss://… (${default})."`
 	Dir  string `placeholder:"DIR" help:"Where the device keeps its code and state; by default tandem-device-ID."`
 	Code string `placeholder:"FILE" help:"Run this code instead of what the node deploys."`
 
@@ -134,12 +134,15 @@ func (c *deviceRunCmd) Run(ctx context.Context, s *streams) error {
 
 type logCmd struct {
 	nodeFlags
-	Follow  bool     `short:"f" help:"Go on with what comes."`
-	Lines   int      `short:"n" default:"20" help:"How many past lines of each device to begin with."`
+	Follow  bool     `short:"f" help:"Go on with the lines that come, until Ctrl-C."`
+	Lines   int      `short:"n" placeholder:"N" default:"20" help:"How many past lines of each device to begin with (${default})."`
 	Devices []string `arg:"" optional:"" help:"Ids or names of devices; by default all."`
 }
 
 func (c *logCmd) Run(ctx context.Context, s *streams) error {
+	if c.Lines < 0 {
+		return tandem.Errorf(tandem.Invalid, "--lines is a number from 0 up")
+	}
 	api, err := c.dial(ctx)
 	if err != nil {
 		return err
@@ -150,10 +153,10 @@ func (c *logCmd) Run(ctx context.Context, s *streams) error {
 	}
 	out := newLineWriter(s.out)
 	out.ids = len(devices) != 1
-	if err := c.past(ctx, api, devices, out); err != nil || !c.Follow {
-		return err
+	if c.Follow {
+		return untilDone(api.follow(ctx, devices, c.Lines, out.entry))
 	}
-	return api.follow(ctx, devices, out.entry)
+	return c.past(ctx, api, devices, out)
 }
 
 func (c *logCmd) devices(ctx context.Context, api *client) ([]resource, error) {
@@ -173,27 +176,42 @@ func (c *logCmd) devices(ctx context.Context, api *client) ([]resource, error) {
 
 // past prints the last lines of the devices, merged by time.
 func (c *logCmd) past(ctx context.Context, api *client, devices []resource, out *lineWriter) error {
-	if c.Lines <= 0 {
-		return nil
-	}
 	var all []tandem.LogEntry
 	for _, d := range devices {
-		var page struct{ Data []tandem.LogEntry }
-		path := fmt.Sprintf("/devices/%s/logs?page[size]=%d", d.ID, min(c.Lines, 100))
-		if err := api.do(ctx, "GET", path, nil, &page); err != nil {
+		lines, err := api.lines(ctx, tandem.DeviceID(d.ID), c.Lines)
+		if err != nil {
 			return err
 		}
-		slices.Reverse(page.Data)
-		for _, e := range page.Data {
-			e.Device = tandem.DeviceID(d.ID)
-			all = append(all, e)
-		}
+		slices.Reverse(lines)
+		all = append(all, lines...)
 	}
 	slices.SortStableFunc(all, func(a, b tandem.LogEntry) int { return a.TS.Compare(b.TS) })
 	for _, e := range all {
 		out.entry(e)
 	}
 	return nil
+}
+
+// lines returns a device's last n lines, the newest first.
+func (c *client) lines(ctx context.Context, id tandem.DeviceID, n int) (all []tandem.LogEntry, err error) {
+	for number := 1; len(all) < n; number++ {
+		var page struct {
+			Data  []tandem.LogEntry
+			Links map[string]string
+		}
+		path := fmt.Sprintf("/devices/%s/logs?page[number]=%d&page[size]=100", id, number)
+		if err := c.do(ctx, "GET", path, nil, &page); err != nil {
+			return nil, err
+		}
+		for _, e := range page.Data {
+			e.Device = id
+			all = append(all, e)
+		}
+		if page.Links["next"] == "" {
+			break
+		}
+	}
+	return all[:min(n, len(all))], nil
 }
 
 type restartCmd struct {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 	"os"
+	"sync"
 
 	"golang.org/x/term"
 )
@@ -23,10 +24,10 @@ func keys(in io.Reader, out *lineWriter) (typed <-chan byte, restore func()) {
 	if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		if old, err := term.MakeRaw(int(f.Fd())); err == nil {
 			out.setRaw(true)
-			restore = func() {
+			restore = sync.OnceFunc(func() {
 				term.Restore(int(f.Fd()), old)
 				out.setRaw(false)
-			}
+			})
 			read = rawKeys
 		}
 	}

@@ -90,6 +90,15 @@ func (l *lineWriter) say(format string, args ...any) {
 	l.write(fmt.Sprintf(format, args...) + "\n")
 }
 
+// warn writes a remark that something is wrong.
+func (l *lineWriter) warn(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if l.colour {
+		text = paint(colourError, text)
+	}
+	l.write(text + "\n")
+}
+
 func (l *lineWriter) write(text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

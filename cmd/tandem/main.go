@@ -28,22 +28,26 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // else nohup was asked for
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
+	context.AfterFunc(ctx, stop) // the second signal ends the process at once
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
 // commands is the grammar of the command line; each command's flags are the
 // fields of its struct and its code is its Run method.
 type commands struct {
-	Run     runCmd     `cmd:"" help:"Run a Squirrel program."`
-	Check   checkCmd   `cmd:"" help:"Compile Squirrel files and print what is wrong with them."`
-	Dev     devCmd     `cmd:"" help:"Run the pair in a directory: agent.nut, and device.nut if there is one."`
+	Dev     devCmd     `cmd:"" help:"Develop a pair: run a directory's agent.nut, and its device.nut if there is one, and deploy them as they change."`
 	Up      upCmd      `cmd:"" help:"Run a node."`
-	Deploy  deployCmd  `cmd:"" help:"Deploy a directory's agent.nut and device.nut to a device group of a running node."`
+	Deploy  deployCmd  `cmd:"" help:"Deploy a directory's agent.nut and device.nut to a device group of a running node, and restart its devices. Prints the deployment's id."`
 	Device  deviceCmd  `cmd:"" help:"Add devices to a running node, list them, or run one on this machine."`
 	Log     logCmd     `cmd:"" help:"Print the log of devices and agents."`
 	Restart restartCmd `cmd:"" help:"Restart a device or its agent."`
+	Run     runCmd     `cmd:"" help:"Run a Squirrel program."`
+	Check   checkCmd   `cmd:"" help:"Look for mistakes in Squirrel files: prints FILE:LINE:COLUMN: MESSAGE for each."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
@@ -58,9 +62,22 @@ type streams struct {
 // itself after printing help.
 type exit int
 
-// silent is an error that has been told already, or whose telling is the
+// errSilent is an error that has been told already, or whose telling is the
 // command's output.
-var silent = errors.New("")
+var errSilent = errors.New("")
+
+func newParser(grammar *commands, options ...kong.Option) *kong.Kong {
+	parser, err := kong.New(grammar, append(options,
+		kong.Name("tandem"),
+		kong.Description("An open, self-hosted platform for pairs of device and agent code, compatible with Electric Imp."),
+		kong.Vars{"http": server.DefaultHTTP, "mqtt": server.DefaultMQTT},
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)...)
+	if err != nil {
+		panic(err) // the grammar above is wrong
+	}
+	return parser
+}
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (status int) {
 	defer func() {
@@ -73,19 +90,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		}
 	}()
 	s := &streams{in: stdin, out: stdout, err: stderr}
-	parser, err := kong.New(&commands{},
-		kong.Name("tandem"),
-		kong.Description("An open, self-hosted platform for pairs of device and agent code, compatible with Electric Imp."),
+	parser := newParser(&commands{},
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { panic(exit(code)) }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(s),
-		kong.Vars{"http": server.DefaultHTTP, "mqtt": server.DefaultMQTT},
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
-	if err != nil {
-		panic(err) // the grammar above is wrong
-	}
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
@@ -98,7 +108,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	switch {
 	case err == nil:
 		return 0
-	case errors.Is(err, silent):
+	case errors.Is(err, errSilent):
 	default:
 		fmt.Fprintf(stderr, "tandem: %s\n", strings.TrimSpace(err.Error()))
 	}

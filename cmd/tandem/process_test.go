@@ -216,6 +216,13 @@ func write(t *testing.T, name, text string) {
 	}
 }
 
+func remove(t *testing.T, name string) {
+	t.Helper()
+	if err := os.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // example returns the files of an example.
 func example(t *testing.T, name string) map[string]string {
 	t.Helper()

@@ -17,7 +17,7 @@ import (
 
 type runCmd struct {
 	File   string `arg:"" help:"Squirrel source; - reads it from standard input."`
-	Memory int    `placeholder:"MIB" default:"1024" help:"How much memory the program may use, in MiB."`
+	Memory int    `placeholder:"MIB" default:"1024" help:"How much memory the program may use, in MiB (${default})."`
 }
 
 // runSlice is how much fuel a program gets between two looks at whether it is
@@ -64,7 +64,7 @@ func (c *runCmd) Run(ctx context.Context, s *streams) error {
 		case squirrel.Failed:
 			out.Flush()
 			io.WriteString(s.err, v.Err().Report())
-			return silent
+			return errSilent
 		case squirrel.OutOfMemory:
 			return fmt.Errorf("the program needs more than %d MiB of memory: see --memory", c.Memory)
 		case squirrel.Suspended:
@@ -80,7 +80,7 @@ func stockError(s *streams, err error) error {
 		return err
 	}
 	fmt.Fprintln(s.err, bad.Stock())
-	return silent
+	return errSilent
 }
 
 func readSource(file string, stdin io.Reader) (name string, src []byte, err error) {
@@ -110,7 +110,7 @@ func (c *checkCmd) Run(s *streams) error {
 		}
 	}
 	if failed {
-		return silent
+		return errSilent
 	}
 	return nil
 }

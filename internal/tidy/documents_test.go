@@ -1,10 +1,13 @@
 package tidy
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -13,6 +16,8 @@ import (
 // on for years.
 const maxDependencies = 15
 
+// TestDependencies compares what our packages and tests import with the table
+// in RATIONALE.md.
 func TestDependencies(t *testing.T) {
 	mod, err := os.ReadFile(filepath.Join(root, "go.mod"))
 	if err != nil {
@@ -22,20 +27,42 @@ func TestDependencies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	direct := directDependencies(string(mod))
-	if len(direct) > maxDependencies {
-		t.Errorf("%d direct dependencies, the budget is %d: %s", len(direct), maxDependencies, strings.Join(direct, " "))
-	}
-	for _, d := range direct {
-		if !strings.Contains(string(rationale), d) {
-			t.Errorf("%s: give its reason in RATIONALE.md, under Dependencies", d)
-		}
+	for _, b := range compareDependencies(importedModules(requirements(string(mod)), everyImport(t)), reasons(string(rationale))) {
+		t.Error(b)
 	}
 }
 
-// directDependencies returns the modules a go.mod requires for its own
-// packages.
-func directDependencies(mod string) (direct []string) {
+func compareDependencies(imported, reasons []string) (bad []string) {
+	if len(imported) > maxDependencies {
+		bad = append(bad, fmt.Sprintf("%d modules are imported, the budget is %d: %s", len(imported), maxDependencies, strings.Join(imported, " ")))
+	}
+	for _, m := range imported {
+		if !slices.Contains(reasons, m) {
+			bad = append(bad, m+": give its reason in RATIONALE.md, under Dependencies")
+		}
+	}
+	for _, m := range reasons {
+		if !slices.Contains(imported, m) {
+			bad = append(bad, m+": nothing imports it; take it out of RATIONALE.md, and of go.mod with go mod tidy")
+		}
+	}
+	return bad
+}
+
+// everyImport returns the paths our packages and their tests import.
+func everyImport(t *testing.T) []string {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-e", "-f", `{{join .Imports "\n"}}{{"\n"}}{{join .TestImports "\n"}}{{"\n"}}{{join .XTestImports "\n"}}`, module+"/...")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	return strings.Fields(string(out))
+}
+
+// requirements returns the modules a go.mod requires.
+func requirements(mod string) (all []string) {
 	block := false
 	for line := range strings.Lines(mod) {
 		line = strings.TrimSpace(line)
@@ -47,20 +74,47 @@ func directDependencies(mod string) (direct []string) {
 			block = false
 		}
 		rest, single := strings.CutPrefix(line, "require ")
-		if !block && !single || strings.HasSuffix(line, "// indirect") {
-			continue
-		}
-		if f := strings.Fields(rest); len(f) >= 2 {
-			direct = append(direct, f[0])
+		if f := strings.Fields(rest); (block || single) && len(f) >= 2 {
+			all = append(all, f[0])
 		}
 	}
-	return direct
+	return all
 }
 
-func TestDirectDependencies(t *testing.T) {
-	got := directDependencies("module m\n\ngo 1.26\n\nrequire a.example/x v1.0.0\n\nrequire (\n\tb.example/y v1.0.0\n\tc.example/z v1.0.0 // indirect\n)\n\ntool d.example/t\n")
-	if want := "a.example/x b.example/y"; strings.Join(got, " ") != want {
-		t.Errorf("got %q, want %q", got, want)
+// importedModules returns those modules that have one of the packages.
+func importedModules(modules, packages []string) (imported []string) {
+	for _, m := range modules {
+		if slices.ContainsFunc(packages, func(p string) bool { return p == m || strings.HasPrefix(p, m+"/") }) {
+			imported = append(imported, m)
+		}
+	}
+	return imported
+}
+
+// reasons returns the modules in the table of RATIONALE.md.
+func reasons(rationale string) (modules []string) {
+	_, section, _ := strings.Cut(rationale, "\n## Dependencies\n")
+	for line := range strings.Lines(section) {
+		if cells := strings.Split(line, "|"); len(cells) > 2 && strings.Contains(cells[1], "/") {
+			modules = append(modules, strings.TrimSpace(cells[1]))
+		}
+	}
+	return modules
+}
+
+func TestCompareDependencies(t *testing.T) {
+	mod := "module m\n\ngo 1.26\n\nrequire a.example/x v1.0.0\n\nrequire (\n\tb.example/y v1.0.0\n\tb.example/y/z v1.0.0 // indirect\n\tc.example/z v1.0.0 // indirect\n)\n\ntool d.example/t\n"
+	imported := importedModules(requirements(mod), []string{"fmt", "a.example/x/deep", "b.example/y/z"})
+	if got, want := strings.Join(imported, " "), "a.example/x b.example/y b.example/y/z"; got != want {
+		t.Errorf("imported: got %q, want %q", got, want)
+	}
+	table := reasons("text\n\n## Dependencies\n\n| module | why |\n|---|---|\n| a.example/x | because |\n| e.example/old | no more |\n")
+	if got, want := strings.Join(table, " "), "a.example/x e.example/old"; got != want {
+		t.Errorf("reasons: got %q, want %q", got, want)
+	}
+	bad := compareDependencies([]string{"a.example/x", "b.example/y"}, table)
+	if len(bad) != 2 || !strings.HasPrefix(bad[0], "b.example/y: give") || !strings.HasPrefix(bad[1], "e.example/old: nothing") {
+		t.Errorf("got %q", bad)
 	}
 }
 

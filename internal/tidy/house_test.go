@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -24,10 +25,28 @@ const (
 
 // longFunctions may pass maxFunction, up to the given number of lines. Each
 // is one switch over a closed set, which splitting would only scatter.
-var longFunctions = map[string]int{}
+var longFunctions = map[string]int{
+	"squirrel.loop": 800, // the instructions
+	"squirrel.slow": 100, // those that the loop leaves undone
+}
+
+// untested packages have no test file of their own.
+var untested = []string{
+	"bench/pair", // it measures, and checks what it measures as it goes
+}
+
+// An interface says what its user needs, so it is small, and a package that
+// declares many has not decided what it needs.
+const (
+	maxMethods    = 5
+	maxInterfaces = 4 // in a package
+)
 
 // emptyNames say nothing about what is inside.
 var emptyNames = []string{"util", "utils", "helper", "helpers", "common", "misc", "shared", "base", "core", "lib", "models", "types", "services", "manager"}
+
+// unfinished are the words people leave behind for later.
+var unfinished = regexp.MustCompile(`\b(TODO|FIXME|XXX|HACK)\b`)
 
 // source is one parsed Go file of ours.
 type source struct {
@@ -53,6 +72,9 @@ func sources(t *testing.T) []source {
 		if d.IsDir() {
 			if n := d.Name(); n == "testdata" || n == "node_modules" || (n != ".." && strings.HasPrefix(n, ".")) {
 				return fs.SkipDir
+			}
+			if _, err := os.Stat(filepath.Join(name, "go.mod")); err == nil && name != root {
+				return fs.SkipDir // another module
 			}
 			return nil
 		}
@@ -99,6 +121,13 @@ func (s source) breaches() (bad []string) {
 			bad = append(bad, s.at(imp.Pos())+": use a *slog.Logger field (nil means discard) instead of package log")
 		}
 	}
+	for _, group := range s.file.Comments {
+		for _, c := range group.List {
+			if unfinished.MatchString(c.Text) {
+				bad = append(bad, s.at(c.Pos())+": finish it, or say what is so and why; what is to be done belongs into an issue")
+			}
+		}
+	}
 	for _, decl := range s.file.Decls {
 		if fn, ok := decl.(*ast.FuncDecl); ok {
 			bad = append(bad, s.functionBreaches(fn)...)
@@ -129,21 +158,66 @@ func (s source) functionBreaches(fn *ast.FuncDecl) (bad []string) {
 	return bad
 }
 
+// interfaces returns the interfaces a file declares, with the number of their
+// methods. Constraints of type parameters and closed sets of types, which have
+// no method that is exported, are none.
+func (s source) interfaces() map[string]int {
+	found := map[string]int{}
+	ast.Inspect(s.file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.TypeSpec)
+		if !ok {
+			return true
+		}
+		if i, ok := spec.Type.(*ast.InterfaceType); ok {
+			if methods, exported := countMethods(i); exported {
+				found[spec.Name.Name] = methods
+			}
+		}
+		return true
+	})
+	return found
+}
+
+func countMethods(i *ast.InterfaceType) (count int, exported bool) {
+	for _, m := range i.Methods.List {
+		for _, name := range m.Names {
+			count++
+			exported = exported || name.IsExported()
+		}
+	}
+	return count, exported
+}
+
 func TestHouseRules(t *testing.T) {
 	documented := map[string]bool{} // package directories, and whether one file has the package comment
+	tested := map[string]bool{}
+	interfaces := map[string][]string{}
 	for _, s := range sources(t) {
 		for _, b := range s.breaches() {
 			t.Error(b)
 		}
 		dir := path.Dir(s.path)
 		if s.test() {
+			tested[dir] = true
 			continue
 		}
 		documented[dir] = documented[dir] || s.file.Doc != nil
+		for name, methods := range s.interfaces() {
+			interfaces[dir] = append(interfaces[dir], name)
+			if methods > maxMethods {
+				t.Errorf("%s: interface %s has %d methods, more than %d: ask for what is used, or take the concrete type", s.path, name, methods, maxMethods)
+			}
+		}
 	}
 	for dir, ok := range documented {
 		if !ok {
 			t.Errorf("%s: no package comment: say what the package is for and how it is used", dir)
+		}
+		if !tested[dir] && !slices.Contains(untested, dir) {
+			t.Errorf("%s: no test file: show what the package does", dir)
+		}
+		if list := interfaces[dir]; len(list) > maxInterfaces {
+			t.Errorf("%s: %d interfaces (%s), more than %d: use concrete types where there is one", dir, len(list), strings.Join(list, ", "), maxInterfaces)
 		}
 	}
 }
@@ -159,6 +233,8 @@ func TestBreaches(t *testing.T) {
 		{"empty name", "p/p.go", "package helpers\n", `"helpers" says nothing`},
 		{"package log", "p/p.go", "package p\nimport \"log\"\n", "slog"},
 		{"sleep in a test", "p/p_test.go", "package p\nfunc f() { time.Sleep(1) }\n", "time.Sleep"},
+		{"something left to do", "p/p.go", "package p\n\n// TO" + "DO: more\n", "finish it"},
+		{"todos is a word", "p/p.go", "package p\n\n// todos are fine\n", ""},
 		{"sleep elsewhere", "p/p.go", "package p\nfunc f() { time.Sleep(1) }\n", ""},
 	} {
 		s, err := parseSource(tc.path, []byte(tc.src))

@@ -4,9 +4,9 @@
 //
 //   - [TestLayers]: who may import whom.
 //   - [TestHouseRules]: sizes of functions and files, names and comments of
-//     packages, no init, no sleeping in tests, no package "log".
-//   - [TestDependencies]: few direct dependencies, each with its reason in
-//     RATIONALE.md.
+//     packages, no init, no sleeping in tests, no package "log", nothing left
+//     to do, tests in every package, few and small interfaces.
+//   - [TestDependencies]: few modules, each with its reason in RATIONALE.md.
 //   - [TestDocLinks]: relative links in the documents lead somewhere.
 //
 // The exceptions are lists in the test files. Changing one is a decision for

@@ -1,0 +1,338 @@
+package central
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tandem-iot/tandem/store"
+)
+
+// step is one call to the API and what its answer must be.
+type step struct {
+	method, path string
+	token        string // "": a good one; none; or as it is
+	body         string
+	status       int
+	want         []string // fragments of the answer
+	not          []string // what it must not have
+	save         string   // keeps data.id under this name
+}
+
+const (
+	none     = "none"
+	anID     = "11111111-2222-4333-8444-555555555555"
+	noDevice = "0123456789abcdef"
+)
+
+// story goes through every route, in an order that makes sense.
+var story = []step{
+	{method: "POST", path: "/auth/token", token: none, body: `{"key": "{key}"}`, status: 200, want: []string{`"access_token":"`, `"expires_in":3600`, `"expires_at":"20`}},
+	{method: "POST", path: "/auth/token", token: none, body: `{"key": "0000000000000000"}`, status: 404, want: []string{"no such login key"}},
+	{method: "POST", path: "/auth/token", token: none, body: `null`, status: 400, want: []string{"login key"}},
+	{method: "POST", path: "/auth/token", token: none, body: ``, status: 400},
+	{method: "POST", path: "/auth/token", token: none, body: `{"key": `, status: 400, want: []string{"JSON"}},
+	{method: "GET", path: "/accounts/me", status: 200, want: []string{`"username":"operator"`}, save: "me"},
+	{method: "GET", path: "/accounts/me", token: none, status: 401, want: []string{`"status":"401"`, "login key", `"meta":[{}]`}},
+	{method: "GET", path: "/accounts/me", token: "wrong", status: 401},
+	{method: "GET", path: "/accounts/me", body: "null", status: 200},
+
+	{method: "GET", path: "/products", body: "null", status: 200, want: []string{`"data":[]`, `"links":{`}, not: []string{`"next"`, `"prev"`}},
+	{method: "POST", path: "/products", body: `{"data":{"type":"product","attributes":{"name":"lamp","description":"it shines"}}}`, status: 201, save: "product",
+		want: []string{`"type":"product"`, `"name":"lamp"`, `"description":"it shines"`, `"owner":{"type":"account","id":"{me}"}`, `"creator":{`, `/v5/products/`}},
+	{method: "POST", path: "/products", body: `{"data":{"type":"product","attributes":{"name":"lamp"}}}`, status: 409,
+		want: []string{`"title":"Duplicate Resource"`, `"detail":"Products must have unique names."`, `"meta":[{}]`}, not: []string{`"id"`}},
+	{method: "POST", path: "/products", body: `null`, status: 400, want: []string{"needs a name"}},
+	{method: "POST", path: "/products", body: `{"data":{"attributes":{"name":7}}}`, status: 400, want: []string{"attributes"}},
+	{method: "POST", path: "/products", body: `{`, status: 400, want: []string{"JSON"}},
+	{method: "GET", path: "/products/{product}", body: "null", status: 200, want: []string{`"id":"{product}"`}},
+	{method: "GET", path: "/products?filter[owner.id]={me}", status: 200, want: []string{"{product}"}},
+	{method: "GET", path: "/products?filter[owner.id]=nobody", status: 200, want: []string{`"data":[]`}},
+
+	{method: "POST", path: "/devicegroups", status: 201, save: "group",
+		body: `{"data":{"type":"development_devicegroup","attributes":{"name":"dev","env_vars":{"z":1,"a":2}},"relationships":{"product":{"type":"product","id":"{product}"}}}}`,
+		want: []string{`"type":"development_devicegroup"`, `"env_vars":{"z":1,"a":2}`, `"product":{"type":"product","id":"{product}"}`}, not: []string{"current_deployment"}},
+	{method: "POST", path: "/devicegroups", status: 201, save: "other",
+		body: `{"data":{"type":"production_devicegroup","attributes":{"name":"shop"},"relationships":{"product":{"type":"product","id":"{product}"}}}}`,
+		want: []string{`"type":"production_devicegroup"`, `"env_vars":{}`}},
+	{method: "POST", path: "/devicegroups", status: 409, want: []string{"Devicegroups must have unique names."},
+		body: `{"data":{"type":"development_devicegroup","attributes":{"name":"dev"},"relationships":{"product":{"type":"product","id":"{product}"}}}}`},
+	{method: "POST", path: "/devicegroups", body: `{"data":{"type":"devicegroup","attributes":{"name":"x"}}}`, status: 400, want: []string{"development_devicegroup"}},
+	{method: "POST", path: "/devicegroups", body: `{"data":{"type":"development_devicegroup","attributes":{}}}`, status: 400, want: []string{"name"}},
+	{method: "POST", path: "/devicegroups", body: `{"data":{"type":"development_devicegroup","attributes":{"name":"x","env_vars":[1]}}}`, status: 400, want: []string{"env_vars"}},
+	{method: "POST", path: "/devicegroups", body: `{"data":{"type":"development_devicegroup","attributes":{"name":"x"},"relationships":{"product":{"type":"product","id":"y"}}}}`, status: 404, want: []string{"no such product"}},
+	{method: "GET", path: "/devicegroups?filter[product.id]={product}&filter[type]=production_devicegroup", status: 200, want: []string{"{other}"}, not: []string{`"id":"{group}"`}},
+	{method: "GET", path: "/devicegroups/{group}", body: "null", status: 200, want: []string{`"name":"dev"`}},
+
+	{method: "POST", path: "/deployments", status: 201, save: "deployment",
+		body: `{"data":{"type":"deployment","attributes":{"agent_code":"server.log(1);","device_code":"// none","description":"first","origin":"desk","flagged":true,"tags":["a","b"]},"relationships":{"devicegroup":{"type":"devicegroup","id":"{group}"}}}}`,
+		want: []string{`"sha":"`, `"flagged":true`, `"tags":["a","b"]`, `"origin":"desk"`, `"devicegroup":{"type":"devicegroup","id":"{group}"}`, `"flagger":{`}, not: []string{`agent_code`}},
+	{method: "POST", path: "/deployments", status: 400,
+		body: `{"data":{"type":"deployment","attributes":{"agent_code":"local x = ;","device_code":"\nlocal = 1;"},"relationships":{"devicegroup":{"type":"devicegroup","id":"{group}"}}}}`,
+		want: []string{`"code":"CX005"`, `"title":"Compilation Error"`, `"row":1,"column":`, `"file":"agent_code"`, `"row":2,"column":`, `"file":"device_code"`, `"type":"error"`, "expression expected"}},
+	{method: "POST", path: "/deployments", status: 404, want: []string{"no such device group"},
+		body: `{"data":{"type":"deployment","attributes":{"agent_code":"","device_code":""},"relationships":{"devicegroup":{"type":"devicegroup","id":"x"}}}}`},
+	{method: "GET", path: "/deployments/{deployment}", body: "null", status: 200, want: []string{`"agent_code":"server.log(1);"`, `"device_code":"// none"`}},
+	{method: "GET", path: "/deployments?filter[devicegroup.id]={group}", status: 200, want: []string{`"id":"{deployment}"`}, not: []string{"agent_code"}},
+	{method: "GET", path: "/devicegroups/{group}", status: 200, want: []string{`"current_deployment":{"type":"deployment","id":"{deployment}"}`, `"min_supported_deployment":{`}},
+
+	{method: "POST", path: "/devices", body: `{"data":{"type":"device","attributes":{"name":"desk"}}}`, status: 201, save: "device",
+		want: []string{`"key":"`, `"agent_id":null`, `"device_online":false`}, not: []string{`"devicegroup":`, `"product":`}},
+	{method: "POST", path: "/devices", body: `{"data":{"type":"device","relationships":{"devicegroup":{"type":"devicegroup","id":"x"}}}}`, status: 404},
+	{method: "GET", path: "/devices/{device}", body: "null", status: 200, want: []string{`"name":"desk"`}, not: []string{`"key"`}},
+	{method: "GET", path: "/devices/{DEVICE}", status: 200, want: []string{`"name":"desk"`}},
+	{method: "PATCH", path: "/devices/{device}", body: `{"data":{"attributes":{"name":"my desk"}}}`, status: 200, want: []string{`"name":"my desk"`}},
+	{method: "PATCH", path: "/devices/{device}", body: `{"data":{"attributes":{}}}`, status: 200, want: []string{`"name":"my desk"`}},
+	{method: "PATCH", path: "/devices/" + noDevice, body: `{"data":{"attributes":{"name":"x"}}}`, status: 404},
+	{method: "GET", path: "/devices?filter[devicegroup.owner.id]=null", status: 200, want: []string{"{device}"}},
+	{method: "POST", path: "/devices/{device}/restart", body: "null", status: 400, want: []string{"no device group"}},
+
+	{method: "POST", path: "/devicegroups/{group}/relationships/devices", body: `{"data":[{"type":"device","id":"{device}"}]}`, status: 204},
+	{method: "GET", path: "/devices/{device}", status: 200,
+		want: []string{`"agent_url":"http`, `"devicegroup":{"type":"devicegroup","id":"{group}"}`, `"product":{"type":"product","id":"{product}"}`}},
+	{method: "GET", path: "/devices?filter[devicegroup.id]={group}&filter[product.id]={product}", status: 200, want: []string{"{device}"}},
+	{method: "GET", path: "/devices?filter[devicegroup.owner.id]=null", status: 200, want: []string{`"data":[]`}},
+	{method: "POST", path: "/devicegroups/{group}/relationships/devices", body: `{"data":[{"type":"device","id":"` + noDevice + `"},{"type":"device","id":"{device}"},{"type":"device","id":"x y"}]}`, status: 400,
+		want: []string{`"status":"404"`, noDevice, "x y"}},
+	{method: "POST", path: "/devicegroups/{group}/relationships/devices", body: "null", status: 400, want: []string{"which devices"}},
+	{method: "POST", path: "/devicegroups/" + anID + "/relationships/devices", body: `{"data":[{"type":"device","id":"{device}"}]}`, status: 404},
+	{method: "POST", path: "/devicegroups/{group}/restart", body: "null", status: 204},
+	{method: "POST", path: "/devicegroups/" + anID + "/restart", body: "null", status: 404},
+	{method: "POST", path: "/devices/{device}/restart", body: "null", status: 204},
+	{method: "POST", path: "/devices/{device}/restart?side=agent", status: 204},
+	{method: "POST", path: "/devices/{device}/restart?side=device", status: 503, want: []string{"offline"}},
+	{method: "POST", path: "/devices/{device}/restart?side=both", status: 400, want: []string{"agent or device"}},
+	{method: "GET", path: "/devices/{device}/logs", body: "null", status: 200, want: []string{`"data":[`, `"links":{`}},
+	{method: "GET", path: "/devices/{device}/logs?page[number]=99999999999999&page[size]=100", status: 200, want: []string{`"data":[]`}},
+
+	{method: "POST", path: "/logstream", body: "null", status: 201, want: []string{`/v5/logstream/`}, save: "stream"},
+	{method: "PUT", path: "/logstream/{stream}/{device}", body: "null", status: 204},
+	{method: "PUT", path: "/logstream/{stream}/" + noDevice, body: "null", status: 404},
+	{method: "PUT", path: "/logstream/x/{device}", body: "null", status: 404},
+	{method: "DELETE", path: "/logstream/{stream}/{device}", status: 204},
+	{method: "GET", path: "/logstream/x", token: none, status: 404, want: []string{"no log stream"}},
+	{method: "POST", path: "/logstream", body: `{"data":{"attributes":{"lines":-1}}}`, status: 400},
+	{method: "POST", path: "/logstream", body: `{"data":{"attributes":{"devices":["x"]}}}`, status: 404},
+
+	{method: "DELETE", path: "/devices/{device}", body: "null", status: 409, want: []string{`"title":"Device Assigned"`}},
+	{method: "DELETE", path: "/devicegroups/{group}", status: 409},
+	{method: "DELETE", path: "/products/{product}", status: 409, want: []string{`"title":"Dependent Devicegroups Exist"`}},
+	{method: "DELETE", path: "/devicegroups/{group}/relationships/devices", body: `{"data":[{"type":"device","id":"{device}"}]}`, status: 204},
+	{method: "DELETE", path: "/devicegroups/{group}/relationships/devices", body: `{"data":[{"type":"device","id":"{device}"}]}`, status: 400, want: []string{`"status":"404"`}},
+	{method: "DELETE", path: "/devices/{device}", body: "null", status: 204},
+	{method: "DELETE", path: "/devices/{device}", status: 404},
+	{method: "DELETE", path: "/devicegroups/{group}", status: 409, want: []string{`"title":"Flagged Deployments Exist"`}},
+	{method: "DELETE", path: "/devicegroups/{other}", body: "null", status: 204},
+	{method: "DELETE", path: "/devicegroups/{other}", status: 404},
+	{method: "POST", path: "/products", body: `{"data":{"type":"product","attributes":{"name":"empty"}}}`, status: 201, save: "empty"},
+	{method: "DELETE", path: "/products/{empty}", body: "null", status: 204},
+	{method: "DELETE", path: "/products/{empty}", status: 404},
+
+	{method: "PUT", path: "/products", status: 404, want: []string{"nothing to PUT at"}},
+	{method: "GET", path: "/nothing", status: 404},
+	{method: "GET", path: "/", status: 404},
+	{method: "GET", path: "//products", status: 200}, // a base URL with a final slash
+}
+
+func TestStory(t *testing.T) {
+	w := newWorld(t)
+	visited := map[string]bool{"GET logstream/:id": true} // TestStream reads one
+	for i, s := range story {
+		path := w.fill(s.path)
+		token := map[string]string{"": w.token, none: ""}[s.token]
+		if s.token == "wrong" {
+			token = "wrong"
+		}
+		status, body := w.do(s.method, path, token, w.fill(s.body))
+		name := fmt.Sprintf("step %d, %s %s", i, s.method, s.path)
+		if status != s.status {
+			t.Errorf("%s: %d %s, want %d", name, status, body, s.status)
+		}
+		for _, fragment := range s.want {
+			if !strings.Contains(body, w.fill(fragment)) {
+				t.Errorf("%s: no %q in %s", name, w.fill(fragment), body)
+			}
+		}
+		for _, fragment := range s.not {
+			if strings.Contains(body, w.fill(fragment)) {
+				t.Errorf("%s: %q in %s", name, w.fill(fragment), body)
+			}
+		}
+		if status == 204 && body != "" {
+			t.Errorf("%s: 204 with %q", name, body)
+		}
+		if status >= 400 && !strings.HasPrefix(body, `{"errors":[{"status":"`) {
+			t.Errorf("%s: an error without its JSON: %q", name, body)
+		}
+		if s.save != "" {
+			var out struct{ Data struct{ ID string } }
+			if err := json.Unmarshal([]byte(body), &out); err != nil || out.Data.ID == "" {
+				t.Fatalf("%s: no id in %s", name, body)
+			}
+			w.names[s.save] = out.Data.ID
+			w.names[strings.ToUpper(s.save)] = strings.ToUpper(out.Data.ID)
+		}
+		for _, r := range routes {
+			c := &call{path: strings.Split(strings.Trim(strings.Split(path, "?")[0], "/"), "/")}
+			if r.method == s.method && r.matches(c) {
+				visited[r.method+" "+r.path] = true
+			}
+		}
+	}
+	for _, r := range routes {
+		if !visited[r.method+" "+r.path] {
+			t.Errorf("no step of the story goes to %s %s", r.method, r.path)
+		}
+	}
+}
+
+// Every route but the open ones asks who it is first, whatever the path holds.
+func TestUnauthorized(t *testing.T) {
+	w := newWorld(t)
+	expired := "expired"
+	if _, err := w.Store.AddToken(t.Context(), store.Token{Account: w.operatorID(), Expires: time.Now().Add(-time.Second)}, expired); err != nil {
+		t.Fatal(err)
+	}
+	refresh := "refresh"
+	if _, err := w.Store.AddToken(t.Context(), store.Token{Account: w.operatorID(), Refresh: true}, refresh); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range routes {
+		path := "/" + strings.NewReplacer(":id", anID, ":device", noDevice).Replace(r.path)
+		for _, token := range []string{"", "wrong", expired, refresh} {
+			status, body := w.do(r.method, path, token, "null")
+			if !r.open && (status != 401 || !strings.Contains(body, `"title":"Unauthorized"`)) || r.open && status == 401 {
+				t.Errorf("%s %s with token %q: %d %s", r.method, path, token, status, body)
+			}
+		}
+	}
+}
+
+func (w *world) operatorID() string {
+	w.t.Helper()
+	a, err := w.operator(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return a.ID
+}
+
+// Clients try a name as an id first, and only go on after a 404.
+func TestOddIDs(t *testing.T) {
+	w := newWorld(t)
+	w.pair("", "")
+	ids := []string{
+		"desk", "my%20desk", "a/b", "a/restart", "a/logs", "{device}/logs/x", "..", ".", "../..", "..%2f..", "%2f", "//", "%00", "%25", "'", "%22", ";", "%3f", "%23",
+		"0c:2a:69:00:00:00", ":::::", noDevice, "0123456789ABCDEF", "T1oUmIZ3At_N", "null", "me", "%ff", "ü", strings.Repeat("x", 2000), anID, "a/relationships/devices",
+	}
+	for _, collection := range []string{"products", "devicegroups", "deployments", "devices", "accounts"} {
+		for _, id := range ids {
+			if collection == "accounts" && id == "me" {
+				continue
+			}
+			status, body := w.do("GET", "/"+collection+"/"+w.fill(id), w.token, "null")
+			if status != 404 || !strings.Contains(body, `"status":"404"`) {
+				t.Errorf("GET /%s/%.50s: %d %s", collection, id, status, body)
+			}
+		}
+	}
+}
+
+func TestPages(t *testing.T) {
+	w := newWorld(t)
+	owner := w.operatorID()
+	const count = 45
+	for i := range count {
+		if _, err := w.Store.AddProduct(t.Context(), store.Product{Owner: owner, Creator: owner, Name: fmt.Sprint("p", i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tc := range []struct {
+		query string
+		items int
+		links string // those besides self, first and last
+	}{
+		{"", 20, "next"},
+		{"page[number]=1&page[size]=100", 45, ""},
+		{"page%5Bnumber%5D=2", 20, "next prev"},
+		{"page[number]=3", 5, "prev"},
+		{"page[number]=4", 0, "prev"},
+		{"page[size]=45", 45, ""},
+		{"page[size]=44", 44, "next"},
+		{"page[size]=1000", 45, ""},
+		{"page[size]=0&page[number]=0", 20, "next"},
+		{"page[size]=x&page[number]=-1", 20, "next"},
+		{"page[number]=9223372036854775807&page[size]=100", 0, "prev"},
+		{"filter[owner.id]=nobody", 0, ""},
+	} {
+		var out struct {
+			Data  []struct{ ID string }
+			Links map[string]string
+		}
+		status, body := w.do("GET", "/products?"+tc.query, w.token, "null")
+		if err := json.Unmarshal([]byte(body), &out); err != nil || status != 200 {
+			t.Fatalf("%s: %d %s", tc.query, status, body)
+		}
+		var links []string
+		for _, name := range []string{"next", "prev"} {
+			if out.Links[name] != "" {
+				links = append(links, name)
+			}
+		}
+		if len(out.Data) != tc.items || strings.Join(links, " ") != tc.links {
+			t.Errorf("%s: %d items, links %q; want %d, %q", tc.query, len(out.Data), links, tc.items, tc.links)
+		}
+	}
+	w.walkPages(owner, count)
+}
+
+// walkPages follows links.next, which leads through all products once, with the
+// filter.
+func (w *world) walkPages(owner string, count int) {
+	t := w.t
+	t.Helper()
+	seen := map[string]bool{}
+	path := "/products?page[size]=10&filter[owner.id]=" + owner
+	for path != "" {
+		var out struct {
+			Data  []struct{ ID string }
+			Links struct{ Next string }
+		}
+		_, body := w.do("GET", path, w.token, "")
+		if err := json.Unmarshal([]byte(body), &out); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range out.Data {
+			if seen[p.ID] {
+				t.Errorf("%s is on two pages", p.ID)
+			}
+			seen[p.ID] = true
+		}
+		if path = strings.TrimPrefix(out.Links.Next, w.url+"/v5"); path != "" && !strings.Contains(path, owner) {
+			t.Errorf("links.next lost the filter: %s", path)
+		}
+	}
+	if len(seen) != count {
+		t.Errorf("saw %d of %d", len(seen), count)
+	}
+}
+
+func TestTooLarge(t *testing.T) {
+	w := newWorld(t)
+	status, body := w.do("POST", "/products", w.token, `{"data":"`+strings.Repeat("x", maxBody)+`"}`)
+	if status != 400 || !strings.Contains(body, "too large") {
+		t.Errorf("%d %.200s", status, body)
+	}
+}
+
+func TestTitles(t *testing.T) {
+	for s, want := range map[string]bool{
+		"Duplicate Resource": true, "Account Limit Reached": true, "": false, "there is": false, "Not that": false, "“Quoted”": false,
+	} {
+		if got := isTitle(s); got != want {
+			t.Errorf("isTitle(%q) = %v", s, got)
+		}
+	}
+}

@@ -1,0 +1,315 @@
+package central
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tandem-iot/tandem"
+)
+
+const noisy = `server.log("agent runs");`
+
+func TestDeviceKey(t *testing.T) {
+	w := newWorld(t)
+	d := w.must("POST", "/devices", `{"data":{"type":"device","attributes":{"name":"desk"}}}`)
+	id := tandem.DeviceID(d.ID)
+	if err := w.Authenticate(t.Context(), id, d.Attributes.Key); err != nil {
+		t.Errorf("the key that was shown: %v", err)
+	}
+	for _, key := range []string{"", "wrong", strings.ToUpper(d.Attributes.Key) + "0"} {
+		if err := w.Authenticate(t.Context(), id, key); tandem.KindOf(err) != tandem.Unauthorized {
+			t.Errorf("key %q: %v", key, err)
+		}
+	}
+	if err := w.Authenticate(t.Context(), noDevice, d.Attributes.Key); tandem.KindOf(err) != tandem.Unauthorized {
+		t.Errorf("a device that is not there: %v", err)
+	}
+	if again := w.must("GET", "/devices/"+d.ID, ""); again.Attributes.Key != "" {
+		t.Error("the key is shown again")
+	}
+}
+
+// An agent's id finds its device while it is assigned, and outlives that.
+func TestAgentID(t *testing.T) {
+	w := newWorld(t)
+	w.pair(noisy, "")
+	if d := w.must("GET", "/devices/{agent}", ""); d.ID != w.names["device"] {
+		t.Errorf("by its agent's id: %+v", d)
+	}
+	const devices = "/devicegroups/{group}/relationships/devices"
+	w.must("DELETE", devices, `{"data":[{"type":"device","id":"{agent}"}]}`)
+	if status, body := w.do("GET", w.fill("/devices/{agent}"), w.token, ""); status != 404 {
+		t.Errorf("unassigned: %d %s", status, body)
+	}
+	w.must("POST", devices, `{"data":[{"type":"device","id":"{device}"}]}`)
+	if d := w.must("GET", "/devices/{device}", ""); d.Attributes.Agent != w.names["agent"] {
+		t.Errorf("the agent's id was %s and is %s", w.names["agent"], d.Attributes.Agent)
+	}
+}
+
+// Whatever starts an agent starts it once and says why.
+func TestRestarts(t *testing.T) {
+	w := newWorld(t)
+	id := w.pair(noisy, "// device")
+	const (
+		self  = `{"data":[{"type":"device","id":"{device}"}]}`
+		moved = "/devicegroups/{second}/relationships/devices"
+	)
+	w.lines(id, "Agent restarted: restart.", 1, func() { w.must("POST", "/devices/{device}/restart?side=agent", "") })
+	w.names["second"] = w.must("POST", "/devicegroups",
+		`{"data":{"type":"development_devicegroup","attributes":{"name":"second"},"relationships":{"product":{"type":"product","id":"{product}"}}}}`).ID
+	w.must("POST", "/deployments", `{"data":{"type":"deployment","attributes":{"agent_code":"server.log(\"second\");","device_code":"// second"},"relationships":{"devicegroup":{"type":"devicegroup","id":"{second}"}}}}`)
+
+	l := &link{}
+	if err := w.Host.Connect(t.Context(), id, l, "127.0.0.1"); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name, method, path, body string
+		says                     string
+		restarts, codes          int // what the device is sent
+	}{
+		{"both", "POST", "/devices/{device}/restart", "null", "Agent restarted: restart.", 1, 0},
+		{"the agent", "POST", "/devices/{device}/restart?side=agent", "", "Agent restarted: restart.", 0, 0},
+		{"the group", "POST", "/devicegroups/{group}/restart", "null", "Agent restarted: reload.", 0, 0},
+		{"assigned again", "POST", "/devicegroups/{group}/relationships/devices", self, "Agent restarted: reload.", 0, 0},
+		{"moved", "POST", moved, self, "Agent restarted: reload.", 0, 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			before := l.count("sys/restart")
+			w.lines(id, tc.says, 1, func() { w.must(tc.method, tc.path, tc.body) })
+			if n := l.count("sys/restart") - before; n != tc.restarts {
+				t.Errorf("the device was told %d times to restart, want %d", n, tc.restarts)
+			}
+		})
+	}
+	before := l.count("sys/restart")
+	w.must("POST", "/devices/{device}/restart?side=device", "")
+	if n := l.count("sys/restart") - before; n != 1 {
+		t.Errorf("the device was told %d times to restart", n)
+	}
+	if !strings.Contains(w.online(), `"device_online":true`) {
+		t.Error("the device is not shown as online")
+	}
+	w.must("DELETE", moved, self)
+	w.must("DELETE", "/devices/{device}", "")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !strings.Contains(l.why, "deleted") {
+		t.Errorf("the link of the deleted device was closed with %q", l.why)
+	}
+}
+
+func (w *world) online() string {
+	w.t.Helper()
+	_, body := w.do("GET", w.fill("/devices/{device}"), w.token, "")
+	return body
+}
+
+// Deploy restarts the pairs only when there is something new to run.
+func TestDeploy(t *testing.T) {
+	w := newWorld(t)
+	id := w.pair(noisy, "")
+	w.lines(id, "Agent restarted: reload.", 1, func() {
+		for _, code := range []string{noisy, `server.log("second");`, `server.log("second");`} {
+			if err := w.Deploy(t.Context(), w.names["group"], Code{Agent: code}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	err := w.Deploy(t.Context(), w.names["group"], Code{Agent: "local = 1;"})
+	if bad, ok := err.(*CompileError); !ok || len(bad.Problems) != 1 || !strings.HasPrefix(bad.Error(), "agent code, line 1, column ") {
+		t.Errorf("code with a mistake: %v", err)
+	}
+}
+
+func TestLogsNewestFirst(t *testing.T) {
+	w := newWorld(t)
+	w.names["device"] = w.must("POST", "/devices", `{"data":{"type":"device"}}`).ID
+	id := tandem.DeviceID(w.names["device"])
+	const count = 25
+	for i := range count {
+		w.Log.Append(tandem.LogEntry{Device: id, Type: tandem.LogDevice, Msg: fmt.Sprint("line ", i)})
+	}
+	if err := w.Log.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	page := func(query string) (lines []string, next bool) {
+		var out struct {
+			Data  []map[string]string
+			Links map[string]string
+		}
+		_, body := w.do("GET", w.fill("/devices/{device}/logs")+query, w.token, "null")
+		if err := json.Unmarshal([]byte(body), &out); err != nil {
+			t.Fatalf("%v: %s", err, body)
+		}
+		for _, e := range out.Data {
+			if len(e) != 3 || e["ts"] == "" || e["type"] == "" {
+				t.Errorf("a line is %v", e)
+			}
+			lines = append(lines, e["msg"])
+		}
+		return lines, out.Links["next"] != ""
+	}
+	lines, next := page("?page[size]=3")
+	if got := strings.Join(lines, ", "); got != "line 24, line 23, line 22" || !next {
+		t.Errorf("first page: %s, next %v", got, next)
+	}
+	lines, next = page("?page[size]=100")
+	if len(lines) != count || lines[count-1] != "line 0" || next {
+		t.Errorf("%d lines, next %v", len(lines), next)
+	}
+}
+
+func TestStream(t *testing.T) {
+	w := newWorld(t)
+	id := w.pair("", "")
+	say := func(text string) {
+		w.Log.Append(tandem.LogEntry{Device: id, Type: tandem.LogAgent, Msg: text})
+	}
+	stream := w.must("POST", "/logstream", "null").ID
+	s := w.stream(stream)
+	s.expect(`{"state":"opened"}`)
+	if status, body := w.do("GET", "/logstream/"+stream, "", ""); status != 409 {
+		t.Errorf("a second reader: %d %s", status, body)
+	}
+	w.must("PUT", "/logstream/"+stream+"/{agent}", "null")
+	s.expect(`{"state":"subscribed","device_id":"` + string(id) + `"}`)
+	say("heard")
+	s.expect(`"msg":"heard"`)
+	w.must("DELETE", "/logstream/"+stream+"/{device}", "null")
+	s.expect(`{"state":"unsubscribed","device_id":"` + string(id) + `"}`)
+	say("not heard")
+	w.must("PUT", "/logstream/"+stream+"/{device}", "null")
+	s.expect("subscribed")
+	say("heard again")
+	s.expect(`"msg":"heard again"`)
+
+	// A reader that leaves takes the stream along.
+	s.body.Close()
+	for status := 0; status != 404; {
+		status, _ = w.do("PUT", w.fill("/logstream/"+stream+"/{device}"), w.token, "null")
+	}
+
+	// One that begins with the past neither misses a line nor sees one twice.
+	done := make(chan struct{})
+	const count = 300
+	say("line 0")
+	if err := w.Log.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(done)
+		for i := 1; i < count; i++ {
+			say(fmt.Sprint("line ", i))
+		}
+	}()
+	s = w.stream(w.must("POST", "/logstream", `{"data":{"attributes":{"devices":["{device}"],"lines":1000}}}`).ID)
+	s.expect("opened")
+	next := 0
+	for next < count {
+		line := s.next()
+		if line == "" {
+			t.Fatalf("the stream ended after %d lines", next)
+		}
+		if !strings.Contains(line, `"msg":"line `) {
+			continue
+		}
+		if !strings.Contains(line, fmt.Sprintf(`"msg":"line %d"`, next)) {
+			t.Fatalf("%s, want line %d", line, next)
+		}
+		next++
+	}
+	<-done
+
+	w.Stop()
+	s.expect(`{"state":"closed"}`)
+	if got := s.next(); got != "" {
+		t.Errorf("after the end: %s", got)
+	}
+	if status, body := w.do("POST", "/logstream", w.token, "null"); status != 503 {
+		t.Errorf("a stream of a node that stops: %d %s", status, body)
+	}
+}
+
+// Too many streams close the oldest one, whether somebody reads it or not.
+func TestStreamLimit(t *testing.T) {
+	w := newWorld(t)
+	w.pair("", "")
+	var ids []string
+	open := func() {
+		ids = append(ids, w.must("POST", "/logstream", `{"data":{"attributes":{"devices":["{device}"],"lines":5}}}`).ID)
+	}
+	open()
+	s := w.stream(ids[0])
+	s.expect("opened")
+	for range streamsPerAccount + 1 {
+		open()
+	}
+	for {
+		data := s.next()
+		if strings.Contains(data, `"closed"`) {
+			break
+		}
+		if data == "" {
+			t.Fatal("the oldest stream ended without a word")
+		}
+	}
+	if got := s.next(); got != "" {
+		t.Errorf("after the end: %s", got)
+	}
+	for i, id := range ids {
+		status, body := w.do("PUT", w.fill("/logstream/"+id+"/{device}"), w.token, "null")
+		if want := map[bool]int{true: 404, false: 204}[i < 2]; status != want {
+			t.Errorf("stream %d: %d %s, want %d", i, status, body, want)
+		}
+	}
+}
+
+func TestAccessFile(t *testing.T) {
+	w := newWorld(t)
+	file := filepath.Join(t.TempDir(), "access.json")
+	for _, mqtt := range []string{"127.0.0.1:1", "127.0.0.1:2"} {
+		if err := w.WriteAccess(t.Context(), file, mqtt); err != nil {
+			t.Fatal(err)
+		}
+		a, err := ReadAccess(file)
+		if err != nil || a != (Access{URL: w.url, MQTT: mqtt, Key: w.key}) {
+			t.Errorf("%+v, %v; the key is %s", a, err, w.key)
+		}
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	if _, err := ReadAccess(file + ".not"); tandem.KindOf(err) != tandem.NotFound {
+		t.Errorf("no file: %v", err)
+	}
+	if err := os.WriteFile(file, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadAccess(file); tandem.KindOf(err) != tandem.Invalid || !strings.Contains(err.Error(), "is damaged") {
+		t.Errorf("a damaged file: %v", err)
+	}
+}
+
+func TestEnsureGroup(t *testing.T) {
+	w := newWorld(t)
+	first, err := w.EnsureGroup(context.Background(), "p", "g")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		product, group string
+		same           bool
+	}{{"p", "g", true}, {"p", "h", false}, {"q", "g", false}} {
+		g, err := w.EnsureGroup(t.Context(), tc.product, tc.group)
+		if err != nil || (g.ID == first.ID) != tc.same {
+			t.Errorf("%s/%s: %s, %v; the first is %s", tc.product, tc.group, g.ID, err, first.ID)
+		}
+	}
+}

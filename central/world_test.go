@@ -1,0 +1,289 @@
+package central
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/bus"
+	"github.com/tandem-iot/tandem/egress"
+	"github.com/tandem-iot/tandem/host"
+	"github.com/tandem-iot/tandem/logbook"
+	"github.com/tandem-iot/tandem/store"
+)
+
+// world is a control plane with everything real below it.
+type world struct {
+	*Service
+	t     *testing.T
+	url   string
+	key   string // a login key
+	token string
+	names map[string]string // what {name} stands for in paths and bodies
+}
+
+// newWorld makes a control plane; the test's end ends it, and checks that it
+// ends well.
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	dir := t.TempDir()
+	db, err := store.Open(t.Context(), filepath.Join(dir, "tandem.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := bus.Open(t.Context(), bus.Options{Dir: filepath.Join(dir, "nats")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := logbook.Open(t.Context(), b, logbook.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, names: map[string]string{}}
+	h := &host.Host{Store: db, Log: log, Fetcher: &egress.Fetcher{}, URL: func(id tandem.AgentID) string { return w.url + "/" + string(id) }}
+	w.Service = &Service{Store: db, Host: h, Log: log}
+	listener := httptest.NewServer(w.Handler())
+	w.url, w.URL = listener.URL, listener.URL
+	var parts errgroup.Group
+	var stops []func()
+	run := func(f func(context.Context) error) {
+		ctx, stop := context.WithCancel(context.Background())
+		stops = append(stops, stop)
+		parts.Go(func() error { return f(ctx) })
+	}
+	hostDone := make(chan struct{})
+	run(func(ctx context.Context) error { defer close(hostDone); return h.Run(ctx) })
+	run(log.Run)
+	run(db.Run)
+	t.Cleanup(func() {
+		w.Stop()
+		listener.Close()
+		stops[0]()
+		<-hostDone
+		stops[1]()
+		stops[2]()
+		if err := parts.Wait(); err != nil {
+			t.Error(err)
+		}
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	w.login(filepath.Join(dir, "access.json"))
+	return w
+}
+
+func (w *world) login(file string) {
+	w.t.Helper()
+	if err := w.WriteAccess(w.t.Context(), file, "127.0.0.1:1"); err != nil {
+		w.t.Fatal(err)
+	}
+	a, err := ReadAccess(file)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.key = a.Key
+	w.names["key"] = a.Key
+	var out struct {
+		Token string `json:"access_token"`
+	}
+	_, body := w.do("POST", "/auth/token", "", `{"key": "`+a.Key+`"}`)
+	if err := json.Unmarshal([]byte(body), &out); err != nil || out.Token == "" {
+		w.t.Fatalf("login: %v: %s", err, body)
+	}
+	w.token = out.Token
+}
+
+// fill puts what was saved into the places of a text.
+func (w *world) fill(text string) string {
+	for name, value := range w.names {
+		text = strings.ReplaceAll(text, "{"+name+"}", value)
+	}
+	return text
+}
+
+// do makes a call, with the path as it is.
+func (w *world) do(method, path, token, body string) (int, string) {
+	w.t.Helper()
+	r := w.open(w.t.Context(), method, path, token, body)
+	defer r.Body.Close()
+	data, err := io.ReadAll(r.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return r.StatusCode, string(data)
+}
+
+func (w *world) open(ctx context.Context, method, path, token, body string) *http.Response {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(ctx, method, w.url+"/v5"+path, strings.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	r, err := client.Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return r
+}
+
+// must makes a call as the operator that must succeed, and returns the data of
+// its answer.
+func (w *world) must(method, path, body string) (data struct {
+	ID         string
+	Attributes struct {
+		Key   string
+		Agent string `json:"agent_id"`
+	}
+}) {
+	w.t.Helper()
+	status, answer := w.do(method, w.fill(path), w.token, w.fill(body))
+	if status >= 300 {
+		w.t.Fatalf("%s %s: %d %s", method, path, status, answer)
+	}
+	if answer != "" {
+		out := struct{ Data any }{&data}
+		if err := json.Unmarshal([]byte(answer), &out); err != nil {
+			w.t.Fatalf("%s %s: %v: %s", method, path, err, answer)
+		}
+	}
+	return data
+}
+
+// pair makes a device group with a deployment and a device in it, as {product},
+// {group}, {device} and {agent}.
+func (w *world) pair(agent, device string) tandem.DeviceID {
+	w.t.Helper()
+	w.names["product"] = w.must("POST", "/products", `{"data":{"type":"product","attributes":{"name":"lamp"}}}`).ID
+	w.names["group"] = w.must("POST", "/devicegroups",
+		`{"data":{"type":"development_devicegroup","attributes":{"name":"dev"},"relationships":{"product":{"type":"product","id":"{product}"}}}}`).ID
+	code, err := json.Marshal(map[string]string{"agent_code": agent, "device_code": device})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.must("POST", "/deployments", `{"data":{"type":"deployment","attributes":`+string(code)+`,"relationships":{"devicegroup":{"type":"devicegroup","id":"{group}"}}}}`)
+	d := w.must("POST", "/devices", `{"data":{"type":"device","attributes":{"name":"desk"},"relationships":{"devicegroup":{"type":"devicegroup","id":"{group}"}}}}`)
+	w.names["device"], w.names["agent"] = d.ID, d.Attributes.Agent
+	return tandem.DeviceID(d.ID)
+}
+
+// patience is how long a test waits for something that must happen.
+const patience = 30 * time.Second
+
+// lines calls do and waits until the device's log has, after that, count lines
+// with a text; it fails when it has more by then.
+func (w *world) lines(id tandem.DeviceID, text string, count int, do func()) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	defer cancel()
+	seen := 0
+	last := make(chan struct{})
+	f := w.Log.Follow(func(e tandem.LogEntry) {
+		if strings.Contains(e.Msg, text) {
+			if seen++; seen == count {
+				close(last)
+			}
+		}
+	})
+	if err := f.Add(ctx, []tandem.DeviceID{id}, 0); err != nil {
+		w.t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- f.Run(ctx) }()
+	do()
+	select {
+	case <-last:
+	case <-ctx.Done():
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		w.t.Fatal(err)
+	}
+	if seen != count {
+		w.t.Fatalf("%d lines with %q, want %d", seen, text, count)
+	}
+}
+
+// eventStream reads server-sent events as they come.
+type eventStream struct {
+	t     *testing.T
+	lines *bufio.Scanner
+	body  io.Closer
+}
+
+func (w *world) stream(id string) *eventStream {
+	w.t.Helper()
+	r := w.open(w.t.Context(), "GET", "/logstream/"+id+"?format=json", "", "")
+	if r.StatusCode != 200 || r.Header.Get("Content-Type") != "text/event-stream" {
+		w.t.Fatalf("reading a stream: %s, %s", r.Status, r.Header)
+	}
+	w.t.Cleanup(func() { r.Body.Close() })
+	return &eventStream{w.t, bufio.NewScanner(r.Body), r.Body}
+}
+
+// next returns the next event's data, "" at the end. Status lines, which come
+// in the agent's own time, are passed over.
+func (s *eventStream) next() string {
+	s.t.Helper()
+	for s.lines.Scan() {
+		if data, ok := strings.CutPrefix(s.lines.Text(), "data: "); ok && !strings.Contains(data, `"type":"status"`) {
+			return data
+		}
+	}
+	return ""
+}
+
+func (s *eventStream) expect(fragment string) {
+	s.t.Helper()
+	if got := s.next(); !strings.Contains(got, fragment) || got == "" {
+		s.t.Fatalf("the stream says %q, want something with %q", got, fragment)
+	}
+}
+
+// link is a device's connection as the host sees it.
+type link struct {
+	mu     sync.Mutex
+	topics []string
+	why    string // it was closed
+}
+
+func (l *link) Send(topic string, m tandem.Message) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.topics = append(l.topics, topic)
+}
+
+func (l *link) Close(why string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.why = why
+}
+
+func (l *link) count(topic string) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, t := range l.topics {
+		if t == topic {
+			n++
+		}
+	}
+	return n
+}
