@@ -140,7 +140,6 @@ type device struct {
 	nc  net.Conn
 	s   *mqtt.Client
 	buf []byte
-	ev  bool // an event was returned and Feed is to be called again
 }
 
 // connecting is a CONNECT as a device sends it.

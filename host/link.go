@@ -204,10 +204,10 @@ func (p *pair) hello(hello helloMessage) {
 			p.tell(&agent.DeviceConnected{Address: p.address})
 		}
 		text := fmt.Sprintf("Device restarted: %s.", hello.Reason)
-		switch hello.Reason {
-		case tandem.ReasonNone:
-			text = "Device started."
-		case tandem.ReasonPowerOn, tandem.ReasonWake:
+		switch {
+		case hello.Reason == tandem.ReasonNone, hello.Incarnation == 1 && hello.Reason == tandem.ReasonReload:
+			text = "Device started." // the first code it has ever had
+		case hello.Reason == tandem.ReasonPowerOn, hello.Reason == tandem.ReasonWake:
 			text = fmt.Sprintf("Device started: %s.", hello.Reason)
 		}
 		p.log(tandem.LogStatus, text)

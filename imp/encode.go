@@ -1,7 +1,6 @@
 package imp
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -49,7 +48,13 @@ func EncodeMost(dst []byte, vm *squirrel.VM, x squirrel.Value, p Purpose) (out [
 // are used many times can be far larger encoded than it is in memory.
 const MaxEncoded = 1 << 20
 
-var errTooLarge = fmt.Errorf("Cannot serialize more than %d bytes", MaxEncoded)
+// refusal is why a value cannot be encoded, in the imp API's words: programs
+// get the text as it is.
+type refusal string
+
+func (r refusal) Error() string { return "Cannot serialize " + string(r) }
+
+var errTooLarge = refusal(fmt.Sprintf("more than %d bytes", MaxEncoded))
 
 type encoder struct {
 	vm      *squirrel.VM
@@ -60,9 +65,9 @@ type encoder struct {
 	path    [MaxDepth]squirrel.Value // the containers around the value
 }
 
-var errCycle = errors.New("Cannot serialize a structure that contains itself")
+const errCycle = refusal("a structure that contains itself")
 
-func cannot(what string) error { return fmt.Errorf("Cannot serialize a %s", what) }
+func cannot(what string) error { return refusal("a " + what) }
 
 func (e *encoder) value(x squirrel.Value, depth int) error {
 	switch x.Type() {
@@ -117,7 +122,7 @@ func (e *encoder) string(s []byte) error {
 
 func (e *encoder) container(x squirrel.Value, depth int) error {
 	if depth >= MaxDepth {
-		return fmt.Errorf("Cannot serialize: %w", errTooDeep)
+		return refusal("this: " + errTooDeep.Error())
 	}
 	if len(e.out) > MaxEncoded {
 		return errTooLarge
@@ -184,7 +189,7 @@ func (e *encoder) key(key squirrel.Value) error {
 		return nil
 	}
 	if e.purpose != ForJSON {
-		return fmt.Errorf("Cannot serialize a table with a key that is not a string but of type %s", key.Type())
+		return cannot("table with a key that is not a string but of type " + key.Type().String())
 	}
 	switch key.Type() {
 	case squirrel.TypeInteger, squirrel.TypeFloat, squirrel.TypeBool:

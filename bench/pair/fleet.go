@@ -112,9 +112,6 @@ func (f *fleet) mqtt(name string, n int) mqttTarget {
 	return t
 }
 
-// anything accepts every answer.
-func anything([]byte) error { return nil }
-
 // body is what is echoed: 64 bytes, and as JSON a string, so that the device's
 // echo can be compared too.
 func body() []byte {
