@@ -83,6 +83,7 @@ func hardwareConstants() (all []imp.Constant) {
 		{"CLOCK_2ND_EDGE", "SPI flag: clock phase", 8},
 		{"MSB_FIRST", "SPI flag: bit order, the default", 0},
 		{"LSB_FIRST", "SPI flag: bit order", 16},
+		{"NO_SCLK", "SPI flag: no clock pin; unused", 32},
 		{"PARITY_NONE", "UART parity", 0},
 		{"PARITY_EVEN", "UART parity", 1},
 		{"PARITY_ODD", "UART parity", 2},

@@ -147,6 +147,18 @@ var peripheralAPI = imp.API{
 			Doc:    "Waits until everything is written, which it always is.",
 			Source: docs + "2318", Fn: nothing,
 		},
+		{
+			Name: "uart.setrxfifosize", On: imp.OnDevice,
+			Params: []imp.Param{{Name: "size", Type: "integer", Doc: "bytes"}},
+			Doc:    "Sets the size of the receive buffer. The simulated one takes what comes, so nothing changes.",
+			Source: docs + "2318", Fn: nothing,
+		},
+		{
+			Name: "uart.settxfifosize", On: imp.OnDevice,
+			Params: []imp.Param{{Name: "size", Type: "integer", Doc: "bytes"}},
+			Doc:    "Sets the size of the transmit buffer. The simulated one takes what comes, so nothing changes.",
+			Source: docs + "2318", Fn: nothing,
+		},
 		{Name: "i2c.disable", On: imp.OnDevice, Doc: "Gives the bus's pins free.", Source: docs + "2318", Fn: busDisable},
 		{Name: "spi.disable", On: imp.OnDevice, Doc: "Gives the bus's pins free.", Source: docs + "2318", Fn: busDisable},
 		{Name: "uart.disable", On: imp.OnDevice, Doc: "Gives the bus's pins free.", Source: docs + "2318", Fn: busDisable},

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -185,7 +186,7 @@ func (l *loop) ended(e *device.Restart) {
 	case crashed:
 		if l.crashes > 0 {
 			pause = min(time.Second<<min(l.crashes-1, 6), time.Minute)
-			l.complain("the code has crashed again; the next start is in " + pause.String())
+			l.announce(fmt.Sprintf("Device stopped: %s. It restarts in %d s, having crashed %d times in a row.", e.Reason, int(pause.Seconds()), l.crashes+1))
 		}
 		l.crashes++
 	case e.Reason == tandem.ReasonRestart:
@@ -257,6 +258,11 @@ func (l *loop) addLine(it *item, topic string, text []byte) {
 	if lost := l.out.add(it); lost != nil {
 		l.settled(lost, true)
 	}
+}
+
+// announce logs a line about the device that is not its code's.
+func (l *loop) announce(msg string) {
+	l.addLine(&item{keep: true}, "sys/status", status(tandem.LogStatus, msg))
 }
 
 // complain logs an error of ours where the owner of the code will see it.
