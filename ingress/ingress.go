@@ -52,6 +52,7 @@ type Handler struct {
 	Logger *slog.Logger // nil: nothing is said
 
 	stopping atomic.Bool
+	bodies   budget
 }
 
 // Timeouts of the server that NewServer makes. A response must be out within
@@ -122,6 +123,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, "there is no agent at this address")
 		return
 	}
+	if n := room(r.ContentLength); n > 0 {
+		if !h.bodies.take(id, n) {
+			w.Header().Set("Connection", "close") // the body is not waited for
+			unavailable(w, errBusy)
+			return
+		}
+		defer h.bodies.give(id, n)
+	}
 	body, err := readBody(w, r)
 	switch {
 	case errors.Is(err, errTooLarge):
@@ -129,14 +138,20 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 		refuse(w, http.StatusRequestEntityTooLarge, err.Error())
 		return
-	case err != nil:
+	case gone(err):
 		panic(http.ErrAbortHandler) // the client has gone or is too slow
+	case err != nil:
+		w.Header().Set("Connection", "close") // where the next request begins is anybody's guess
+		refuse(w, http.StatusBadRequest, "the request's body is not well-formed HTTP: "+err.Error())
+		return
 	}
 	answer, err := h.Agents.Request(r.Context(), id, request(r, path, body))
 	if err != nil {
 		h.fail(w, r, id, err)
 		return
 	}
+	// It need not lie here for as long as the agent might have thought.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(bodyTimeout))
 	respond(w, r, answer)
 }
 
@@ -163,6 +178,7 @@ func request(r *http.Request, path string, body []byte) *tandem.Request {
 
 var (
 	errTooLarge = tandem.Errorf(tandem.Limit, "the request's body is larger than %d bytes", tandem.RequestBodySize)
+	errBusy     = tandem.Errorf(tandem.Unavailable, "too many large requests are under way: try again in a moment")
 	errStopping = tandem.Errorf(tandem.Unavailable, "this server is being stopped: try again in a moment")
 )
 
@@ -188,6 +204,12 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	}
 	_ = c.SetReadDeadline(time.Time{})
 	return body, nil
+}
+
+// gone reports whether err, of reading a body, is that of the connection.
+func gone(err error) bool {
+	var failed net.Error
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &failed)
 }
 
 func readUpTo(r io.Reader, size int64) ([]byte, error) {

@@ -194,6 +194,56 @@ func TestBodySizes(t *testing.T) {
 	}
 }
 
+// Bodies may not take more memory than there is for them, whoever sends them.
+func TestBodyBudget(t *testing.T) {
+	h := &Handler{Agents: answer(200, "done")}
+	post := func(form string) int {
+		resp, _ := ask(t, h, "POST /"+agentID+" HTTP/1.1\r\nHost: h\r\n"+form)
+		return resp.StatusCode
+	}
+	large := fmt.Sprintf("Content-Length: %d\r\n\r\n%s", firstRead+1, strings.Repeat("x", firstRead+1))
+	const chunked, small = "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", "Content-Length: 1\r\n\r\nx"
+	for _, tc := range []struct {
+		name, id              string
+		takes                 int64
+		large, chunked, small int
+	}{
+		{"nothing under way", "x", 0, 200, 200, 200},
+		{"much of another agent", "x", bodiesOfAgent, 200, 200, 200},
+		{"much of the agent", agentID, bodiesOfAgent - firstRead, 503, 503, 200},
+		{"room for a known size only", agentID, bodiesOfAgent - firstRead - 1, 200, 503, 200},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if !h.bodies.take(tandem.AgentID(tc.id), tc.takes) {
+				t.Fatal("there is no room at the start")
+			}
+			if a, b, c := post(large), post(chunked), post(small); a != tc.large || b != tc.chunked || c != tc.small {
+				t.Errorf("large %d, chunked %d, small %d", a, b, c)
+			}
+			h.bodies.give(tandem.AgentID(tc.id), tc.takes)
+			if h.bodies.all != 0 || len(h.bodies.of) != 0 {
+				t.Errorf("left: %d bytes, %v", h.bodies.all, h.bodies.of)
+			}
+		})
+	}
+	for i := range bodiesOfAll / bodiesOfAgent {
+		h.bodies.take(tandem.AgentID(fmt.Sprint(i)), bodiesOfAgent)
+	}
+	if got := post(large); got != 503 {
+		t.Errorf("when all agents together have too much: %d", got)
+	}
+}
+
+func TestMalformedBodies(t *testing.T) {
+	for _, body := range []string{"zz\r\n", "2\r\nhi!", "2" + strings.Repeat("0", 20) + "\r\n"} {
+		raw := "POST /" + agentID + " HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + body + "\r\n\r\n"
+		resp, got := ask(t, &Handler{Agents: agents(describe)}, raw)
+		if resp.StatusCode != 400 || !resp.Close || !strings.Contains(got, "not well-formed") {
+			t.Errorf("%q: %d %s", body, resp.StatusCode, got)
+		}
+	}
+}
+
 func TestStopping(t *testing.T) {
 	h := &Handler{Agents: answer(200, "")}
 	h.Stop()
@@ -265,19 +315,7 @@ func TestSlowClients(t *testing.T) {
 // status 0 when it is closed without a response.
 func overPipe(t *testing.T, h http.Handler, raw string) (int, string) {
 	t.Helper()
-	client, server := net.Pipe()
-	s := NewServer(h, nil)
-	l := &oneConn{conns: make(chan net.Conn, 1), closed: make(chan bool)}
-	l.conns <- server
-	done := make(chan error, 1)
-	go func() { done <- s.Serve(l) }()
-	defer func() {
-		client.Close()
-		s.Close()
-		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
-			t.Error(err)
-		}
-	}()
+	client := servePipe(t, h)
 	if _, err := io.WriteString(client, raw); err != nil {
 		t.Fatal(err)
 	}
@@ -307,6 +345,38 @@ func (l *oneConn) Accept() (net.Conn, error) {
 }
 func (l *oneConn) Close() error   { close(l.closed); return nil }
 func (l *oneConn) Addr() net.Addr { return &net.TCPAddr{} }
+
+// A client that does not take its answer is hung up on.
+func TestSlowReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := servePipe(t, &Handler{Agents: answer(200, strings.Repeat("x", 64<<10))})
+		if _, err := io.WriteString(client, "GET /"+agentID+" HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(bodyTimeout + time.Second)
+		if got, err := io.ReadAll(client); len(got) > 0 || err != nil {
+			t.Errorf("%d bytes after the time for them, %v", len(got), err)
+		}
+	})
+}
+
+// servePipe serves the other end of the connection until the test ends.
+func servePipe(t *testing.T, h http.Handler) net.Conn {
+	client, server := net.Pipe()
+	s := NewServer(h, nil)
+	l := &oneConn{conns: make(chan net.Conn, 1), closed: make(chan bool)}
+	l.conns <- server
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(l) }()
+	t.Cleanup(func() {
+		client.Close()
+		s.Close()
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	})
+	return client
+}
 
 func TestTakes(t *testing.T) {
 	h := &Handler{Domain: "agents.example"}
