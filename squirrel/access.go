@@ -2,15 +2,38 @@ package squirrel
 
 import (
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/tandem-iot/tandem/squirrel/compile"
 )
+
+// hintMethod marks a hint that is the number of a built-in method, not the place
+// of a node.
+const hintMethod = 1 << 31
 
 // storeHint writes a hint that machines share, when it says something new.
 func storeHint(p *uint32, hint uint32) {
 	if atomic.LoadUint32(p) != hint {
 		atomic.StoreUint32(p, hint)
 	}
+}
+
+// lookAgain finds a name among nodes where the hint of the instruction before
+// s.ip did not say. Where objects of several shapes come by in turn, a new hint
+// each time costs more than it saves: only one in eight is kept.
+func (v *VM) lookAgain(s *position, nodes uint32, key Value) uint32 {
+	if nodes == 0 || key.tag() != tagString {
+		return 0
+	}
+	hash := hi(*v.at(key.off() + 1))
+	p := nodes + 1 + hash&nodeMask(*v.at(nodes))*nodeWords
+	if *v.at(p) != key {
+		p = v.nodeFind(nodes, hash, key)
+	}
+	if v.tick&7 == 0 && p != 0 {
+		storeHint((*uint32)(unsafe.Add(s.cache, (s.pc(s.ip)-1)*4)), p-nodes)
+	}
+	return p
 }
 
 // metaAt returns the metamethod that a table's delegates have at a level of
@@ -137,13 +160,10 @@ func (v *VM) builtin(in *compile.Inst, t Type, key Value) (uint32, bool) {
 	var cache *uint32
 	if in.Op == compile.OpPrepCallK {
 		cache = &v.frameProto(v.frame).Cache[v.pc-1]
-		if h := atomic.LoadUint32(cache); h < uint32(len(v.img.methodKey)) && v.img.methodKey[h] == key && v.img.methodType[h] == t {
-			return h, true
-		}
 	}
 	n, ok := v.img.methods[t][key]
 	if ok && cache != nil {
-		storeHint(cache, n)
+		storeHint(cache, hintMethod|n)
 	}
 	return n, ok
 }
@@ -216,7 +236,7 @@ func (v *VM) setMeta(in *compile.Inst, obj, key Value, level int) outcome {
 // newSlotOp makes or overwrites a slot, for OpNewSlot and OpNewSlotK.
 func (v *VM) newSlotOp(in *compile.Inst) outcome {
 	obj, key, x := *v.reg(in.A), v.keyOf(in), *v.reg(in.C)
-	if key == Null && (obj.isTable() || obj.isClass()) {
+	if key == Null {
 		return v.throwf("null cannot be used as index")
 	}
 	switch obj.tag() {

@@ -11,7 +11,8 @@ import (
 //
 // The serial numbers objects of a VM in the order they were made; it stands
 // for an address wherever a program can see one (hashes, comparison, text). A
-// weak reference has that of what it refers to.
+// weak reference has that of what it refers to. Nodes have none, but their
+// number less one in its place.
 const (
 	kindMask  = 31
 	flagHash  = 1 << 5 // a long string whose hash is known
@@ -85,17 +86,17 @@ func (v *VM) allocSlow(words uint32) {
 	}
 	if end > uint64(len(v.w)) {
 		size := end + end/2 + 256
-		if uint64(v.gcAt) > end && uint64(v.gcAt) < size {
-			size = uint64(v.gcAt)
+		if at := uint64(v.gcAt); at > end && at < max(size, 4*end) {
+			size = at
 		}
 		if size <= uint64(cap(v.w)) {
 			old := len(v.w)
 			v.w = v.w[:size]
 			clear(v.w[old:])
 		} else {
-			w := make([]Value, size)
-			copy(w, v.w[:v.top])
-			v.setWords(w)
+			w := takeWords(size)
+			clear(w[copy(w, v.w[:v.top]):])
+			v.setWords(w) // the old words are not spare: a caller may be reading them
 		}
 	}
 	v.soft = uint32(len(v.w))
@@ -122,6 +123,8 @@ func (v *VM) allocSlow(words uint32) {
 //	class    1: flags | native class<<32   2: base or null     3: members table
 //	         4: defaults array             5: methods array    6: metamethods or null
 //	         7: member attributes or null  8: class attributes
+//	         9, 10: the nodes of the members and the vector of the methods
+//	         again, or null
 //	instance 1: class                      2: payload          3…: fields
 //	weak     1: referent or null
 //	bound    1: native                     2: environment
@@ -134,7 +137,7 @@ const (
 	wordsClosure  = 4
 	wordsCell     = 2
 	wordsGen      = 3
-	wordsClass    = 9
+	wordsClass    = 11
 	wordsInstance = 3
 	wordsWeak     = 2
 	wordsBound    = 3

@@ -14,6 +14,12 @@ type operator struct {
 	meta meta
 }
 
+// literalOps are the operators of instructions that name their right operand.
+var literalOps = map[compile.Op]compile.Op{
+	compile.OpAddI: compile.OpAdd, compile.OpMulI: compile.OpMul, compile.OpDivI: compile.OpDiv, compile.OpModI: compile.OpMod,
+	compile.OpBitAndI: compile.OpBitAnd, compile.OpShlI: compile.OpShl, compile.OpShrI: compile.OpShr,
+}
+
 var operators = map[compile.Op]operator{
 	compile.OpAdd: {'+', metaAdd}, compile.OpSub: {'-', metaSub},
 	compile.OpMul: {'*', metaMul}, compile.OpDiv: {'/', metaDiv}, compile.OpMod: {'%', metaModulo},
@@ -23,9 +29,9 @@ var operators = map[compile.Op]operator{
 func (v *VM) arithOp(in *compile.Inst) outcome {
 	x, y := *v.reg(in.B), *v.reg(in.C)
 	op := in.Op
-	if op == compile.OpAddI {
-		op, y = compile.OpAdd, Int(in.D)
-		if in.C != 0 {
+	if base, ok := literalOps[op]; ok {
+		op, y = base, Int(in.D)
+		if in.Op == compile.OpAddI && in.C != 0 {
 			op, y = compile.OpSub, Int(-in.D)
 		}
 	}
@@ -99,12 +105,71 @@ func (v *VM) join(in *compile.Inst, x, y Value) {
 	*v.reg(in.A) = r
 }
 
+// textOp is OpText on what may have a _tostring.
+func (v *VM) textOp(in *compile.Inst) outcome {
+	x := *v.reg(in.A)
+	if m := v.metamethod(x, metaToString); m != Null {
+		return v.callMeta(m, stageResult, x)
+	}
+	return next
+}
+
+// texts appends the texts of in.C registers from in.B.
+func (v *VM) texts(b []byte, in *compile.Inst) []byte {
+	for i := range in.C {
+		b = v.appendText(b, *v.reg(in.B + i))
+	}
+	return b
+}
+
+// joined returns the string b, which is on the scratch buffer.
+func (v *VM) joined(b []byte) Value {
+	v.keepScratch(b)
+	v.tick -= int64(len(b) >> 4)
+	if len(b) <= maxShort {
+		return v.internBytes(b)
+	}
+	return v.NewStringBytes(b)
+}
+
+// maxScratch is how large a scratch buffer is kept, in bytes.
+const maxScratch = 1 << 12
+
+func (v *VM) keepScratch(b []byte) {
+	if cap(b) <= maxScratch {
+		v.scratch = b[:0]
+	}
+}
+
+// extendOp is OpExtend. What has no metamethods is joined at once.
+func (v *VM) extendOp(in *compile.Inst) outcome {
+	x := *v.reg(in.A)
+	switch {
+	case x.tag() == tagLong:
+		b := v.texts(v.scratch[:0], in)
+		v.keepScratch(b)
+		r := v.extend(x, b)
+		*v.reg(in.A) = r
+	case x.tag() <= tagBool || x.tag() == tagString:
+		r := v.joined(v.texts(v.appendText(v.scratch[:0], x), in))
+		*v.reg(in.A) = r
+	default:
+		y := v.joined(v.texts(v.scratch[:0], in))
+		*v.reg(in.B) = y
+		return v.concatOp(in, x, y)
+	}
+	return next
+}
+
 // concatGot ends a concatenation for which _tostring was called; a result
 // that is no string stands for none.
 func (v *VM) concatGot(in *compile.Inst, stage int, s Value) outcome {
 	x, y := *v.reg(in.B), *v.reg(in.C)
-	if in.Op == compile.OpAddI {
+	switch in.Op {
+	case compile.OpAddI:
 		y = Int(in.D)
+	case compile.OpExtend:
+		x, y = *v.reg(in.A), *v.reg(in.B)
 	}
 	if stage == stageToString2 {
 		if s.isString() {
@@ -157,7 +222,11 @@ func (v *VM) address(x Value) uint32 {
 
 // bitOp complains of operands of & | ^ << >> >>>.
 func (v *VM) bitOp(in *compile.Inst) outcome {
-	return v.throwf("bitwise op between '%s' and '%s'", (*v.reg(in.B)).Type(), (*v.reg(in.C)).Type())
+	y := TypeInteger
+	if _, ok := literalOps[in.Op]; !ok {
+		y = (*v.reg(in.C)).Type()
+	}
+	return v.throwf("bitwise op between '%s' and '%s'", (*v.reg(in.B)).Type(), y)
 }
 
 // negOp is unary minus on what is no number.

@@ -1,6 +1,8 @@
 package squirrel
 
 import (
+	"unsafe"
+
 	"github.com/tandem-iot/tandem/squirrel/compile"
 )
 
@@ -168,6 +170,14 @@ const maxHops = 200
 // the result of that is a generator.
 func (v *VM) enterClosure(f, n uint32) outcome {
 	fn := v.stackAt(f - hdrFunc).off()
+	if e := v.entryOf(lo(*v.at(fn + 1))); uint32(e.Fixed) == n && f <= v.frameLimit() {
+		if env := *v.at(fn + 2); env != Null {
+			*v.stackRef(f) = env
+		}
+		v.tick -= callCost
+		v.frame, v.pc = f, 0
+		return enter
+	}
 	p := v.proto(lo(*v.at(fn + 1)))
 	want := uint32(len(p.Params))
 	switch {
@@ -201,6 +211,31 @@ func (v *VM) enterClosure(f, n uint32) outcome {
 	return enter
 }
 
+// nativeOp is OpCall of a native. What is usual takes no more than this.
+func (v *VM) nativeOp(in *compile.Inst, f uint32) outcome {
+	h := unsafe.Pointer(v.stackRef(f - hdrFunc))
+	n, nat := uint32(in.B), &v.lib.natives[(*word(h, 0)).off()]
+	*word(h, hdrFunc-hdrRet) = retWord(v.frame, int(v.pc))
+	*word(h, hdrFunc-hdrCont) = contReg(in.C)
+	if out := v.checkArgs(nat, f, n); out != next {
+		return out
+	}
+	v.tick -= nativeCost
+	c := &v.call
+	c.v, c.base, c.n, c.state, c.fresh = v, f, int(n), 0, true
+	c.ctl, c.result = ctlReturn, Null
+	x, err := nat.Fn(c)
+	if err == nil && c.ctl == ctlReturn {
+		*v.reg(in.C) = x
+		return next
+	}
+	f, n, out, again := v.nativeEnd(f, n, x, err)
+	if again {
+		return v.invoke(f, n)
+	}
+	return out
+}
+
 // runNative calls the native of frame f, or enters it again in a state. When
 // it calls another function in its turn, again is set and f and n tell of
 // that call.
@@ -212,7 +247,7 @@ func (v *VM) runNative(f, n uint32, state int) (nf, nn uint32, out outcome, agai
 		return f, n, out, false
 	}
 	if state == 0 {
-		v.tick -= callCost
+		v.tick -= nativeCost
 		if !v.needStack(f + n) {
 			return f, n, v.throwf("stack overflow"), false
 		}
@@ -222,6 +257,11 @@ func (v *VM) runNative(f, n uint32, state int) (nf, nn uint32, out outcome, agai
 	c.ctl, c.result = ctlReturn, v.result
 	v.result = Null
 	x, err := nat.Fn(c)
+	return v.nativeEnd(f, n, x, err)
+}
+
+// nativeEnd does what a native's return asks for.
+func (v *VM) nativeEnd(f, n uint32, x Value, err error) (nf, nn uint32, out outcome, again bool) {
 	if err != nil {
 		if err != errThrown {
 			v.exc = v.NewString(err.Error())
@@ -230,7 +270,7 @@ func (v *VM) runNative(f, n uint32, state int) (nf, nn uint32, out outcome, agai
 		v.persist(f, n)
 		return f, n, thrown, false
 	}
-	switch c.ctl {
+	switch v.call.ctl {
 	case ctlSuspend:
 		v.persist(f, n)
 		return f, n, waiting, false
@@ -389,8 +429,17 @@ func (v *VM) returnOp(in *compile.Inst) outcome {
 	if in.B != 0 {
 		x = *v.reg(in.A)
 	}
-	if cont := v.stackAt(v.frame - hdrCont); cont&contGen != 0 {
+	cont := v.stackAt(v.frame - hdrCont)
+	if cont&contGen != 0 {
 		v.killGenerator(v.stackAt(v.frame - hdrA).off())
+	}
+	if cont == contWord(contNative, sortCompared) && v.tick >= 0 && !checked {
+		caller := retFrame(v.stackAt(v.frame - hdrRet))
+		if v.stackAt(caller-hdrFunc) == ref(tagNative, v.img.sort) {
+			if out, ok := v.sortReturn(caller, x); ok {
+				return out
+			}
+		}
 	}
 	return v.deliver(v.frame, x)
 }

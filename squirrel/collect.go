@@ -25,10 +25,11 @@ func (v *VM) requestCollect() {
 }
 
 // setThreshold decides when to collect next: when as much as is alive has
-// been allocated again.
+// been allocated again. Where much less is alive than was, a program is likely
+// to want as much again; so room for that goes away by halves.
 func (v *VM) setThreshold() {
-	live := v.top - v.perm
-	v.gcAt = min(v.top+max(live, minHeadroom), max(v.perm+v.limit, v.top)+minHeadroom)
+	v.room = max(v.top-v.perm, v.room/2, minHeadroom)
+	v.gcAt = min(v.top+v.room, max(v.perm+v.limit, v.top)+minHeadroom)
 	v.soft = min(uint32(len(v.w)), v.gcAt)
 }
 
@@ -47,7 +48,10 @@ func (v *VM) collect() {
 }
 
 // compact collects and leaves little room.
-func (v *VM) compact() { v.copyLive(0) }
+func (v *VM) compact() {
+	v.room = 0
+	v.copyLive(0)
+}
 
 // collector is one collection.
 type collector struct {
@@ -63,7 +67,7 @@ type collector struct {
 func (v *VM) copyLive(headroom uint32) {
 	used := uint64(v.top)
 	c := &collector{old: v.w, perm: v.perm, top: v.perm}
-	c.w = takeWords(used + imageSlack + checkedPad)
+	c.w = takeWords(used + uint64(headroom/4) + imageSlack + checkedPad)
 	copy(c.w, v.w[:v.perm])
 	if checked && v.perm > 1 {
 		// Objects get other places each time, so a stale offset shows.
@@ -89,7 +93,8 @@ func (v *VM) copyLive(headroom uint32) {
 	v.live = c.top
 	want := uint64(c.top) + imageSlack
 	if headroom > 0 {
-		want = uint64(c.top) + uint64(max(headroom, c.top-v.perm))
+		room := uint64(max(headroom, c.top-v.perm, v.room/2))
+		want = uint64(c.top) + room + room/8 // the last object before a safepoint goes past the threshold
 	}
 	v.install(c, want, headroom > 0)
 	if checked {
@@ -107,8 +112,12 @@ const minSpare = 1 << 11 // words worth keeping
 // takeWords returns at least n words. They are not zero.
 func takeWords(n uint64) []Value {
 	if p, ok := spare.Get().(*[]Value); ok {
-		if w := (*p)[:cap(*p)]; uint64(len(w)) >= n && uint64(len(w)) <= 8*n+minSpare {
+		w := (*p)[:cap(*p)]
+		if uint64(len(w)) >= n && uint64(len(w)) <= 8*n+minSpare {
 			return w
+		}
+		if uint64(len(w)) > n {
+			spare.Put(p)
 		}
 	}
 	return make([]Value, n)
@@ -120,8 +129,10 @@ func takeWords(n uint64) []Value {
 func (v *VM) install(c *collector, want uint64, working bool) {
 	have := uint64(cap(c.w))
 	if have < want || have > want+want/2 && (!working || have > 8*want) {
-		w := make([]Value, want)
-		copy(w, c.w[:c.top])
+		// Taken from the same place that gets the spent ones, or each collection
+		// would add one to it.
+		w := takeWords(want)[:want]
+		clear(w[copy(w, c.w[:c.top]):])
 		if !checked && have >= minSpare {
 			spent := c.w
 			spare.Put(&spent)
@@ -230,30 +241,35 @@ func refRange(kind, size uint32) (first, last uint32) {
 	return 2, size
 }
 
-// reintern makes the table of short strings anew with those that are alive.
+// reintern follows the short strings to where they are now. Where some have
+// gone the table is made anew.
 func (v *VM) reintern(c *collector) {
-	old := v.interned
-	alive := 0
-	for i, off := range old.slots {
+	slots := v.interned.slots
+	alive, gone := 0, 0
+	for i, off := range slots {
 		if off == 0 {
 			continue
 		}
 		if off >= c.perm {
 			h := c.old[off]
 			if headerKind(h) != tagForward {
-				old.slots[i] = 0
+				slots[i] = 0
+				gone++
 				continue
 			}
-			old.slots[i] = hi(h)
+			slots[i] = hi(h)
 		}
 		alive++
+	}
+	if gone == 0 {
+		return
 	}
 	size := 64
 	for 4*alive > 2*size {
 		size *= 2
 	}
 	t := internTable{slots: make([]uint32, size), n: alive}
-	for _, off := range old.slots {
+	for _, off := range slots {
 		if off != 0 {
 			t.place(off, hi(c.w[off+1]))
 		}

@@ -52,6 +52,7 @@ func (v *VM) compare(x, y Value) (int, relation) {
 	case TypeFloat:
 		return less(x.AsFloat() < y.AsFloat()), ordered
 	case TypeString:
+		v.tick -= int64(min(v.strLen(x), v.strLen(y)) >> 4)
 		return text.Compare(v.strBytes(x), v.strBytes(y)), ordered
 	case TypeTable, TypeInstance:
 		if v.metamethod(x, metaCmp) != Null {

@@ -6,8 +6,12 @@ import (
 	"github.com/tandem-iot/tandem/squirrel/text"
 )
 
+// throwCost is the fuel for making an error message.
+const throwCost = 60
+
 // throwf makes a string the exception.
 func (v *VM) throwf(format string, args ...any) outcome {
+	v.tick -= throwCost
 	v.exc = v.NewString(fmt.Sprintf(format, args...))
 	return thrown
 }

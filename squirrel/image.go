@@ -20,6 +20,7 @@ type image struct {
 	typeNames   [typeCount]Value
 	constructor Value
 	methods     [typeCount]map[Value]uint32 // built-in methods by name
+	sort        uint32                      // the native that sorts arrays
 	methodKey   []Value                     // of each native: its name as a method
 	methodType  []Type                      // and the type it belongs to
 }
@@ -65,6 +66,7 @@ func (v *VM) makeSymbols() *image {
 		img.typeNames[t] = v.NewString(name)
 	}
 	img.constructor = v.NewString("constructor")
+	img.sort = v.lib.methods[TypeArray]["sort"]
 	img.methodKey = make([]Value, len(v.lib.natives))
 	img.methodType = make([]Type, len(v.lib.natives))
 	for t := range v.lib.methods {
@@ -79,6 +81,15 @@ func (v *VM) makeSymbols() *image {
 		}
 	}
 	return img
+}
+
+// hinted returns the method of x called key that a hint says, or null.
+func (img *image) hinted(hint uint32, x, key Value) Value {
+	n := hint &^ hintMethod
+	if n < uint32(len(img.methodKey)) && img.methodKey[n] == key && img.methodType[n] == x.Type() {
+		return ref(tagNative, n)
+	}
+	return Null
 }
 
 // methodOf returns the type that a native is a built-in method of.

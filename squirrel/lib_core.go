@@ -117,6 +117,7 @@ func baseCallee(c *Call) (Value, error) {
 // baseCollect makes the next safepoint collect. The number of objects that
 // were dropped, which the original returns, is not known yet.
 func baseCollect(c *Call) (Value, error) {
+	c.Charge(256 + int(c.v.top-c.v.perm)>>1)
 	c.v.requestCollect()
 	return Int(0), nil
 }

@@ -64,7 +64,7 @@ func functionBind(c *Call) (Value, error) {
 }
 
 func functionInfos(c *Call) (Value, error) {
-	c.Charge(16)
+	c.Charge(64)
 	t := c.v.newTable(4)
 	fn := c.This()
 	if fn.isClosure() {

@@ -10,7 +10,7 @@ import (
 // stepsPerUnit of them cost a CPU unit.
 const (
 	regexpSteps  = 4 << 20
-	stepsPerUnit = 4
+	stepsPerUnit = 2
 )
 
 // regexpCache keeps compiled patterns for all machines of a library. An
@@ -48,7 +48,7 @@ func addRegexp(l *Library) {
 	cache := &regexpCache{byText: map[string]*regexp.Regexp{}, maxSize: 512}
 	construct := func(c *Call) (Value, error) {
 		pattern := c.v.strBytes(c.Arg(1))
-		c.Charge(len(pattern))
+		c.Charge(128 + 16*len(pattern))
 		if _, err := cache.get(pattern); err != nil {
 			return c.throwError(err)
 		}

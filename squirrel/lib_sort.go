@@ -1,38 +1,34 @@
 package squirrel
 
+import (
+	"math/bits"
+	"slices"
+	"unsafe"
+
+	"github.com/tandem-iot/tandem/squirrel/compile"
+)
+
 // sorter is how far a sort has come: the heap sort of 3.0.4, whose order of
 // equal elements programs can see. The children of element i are 2i and 2i+1,
 // those of element 0 too. First every element from the middle down is sifted
-// into the heap; then the largest is swapped to the end, over and over.
+// into the heap; then the largest is swapped to the end, over and over. In
+// between it stands at a comparison.
 type sorter struct {
-	c        *Call
 	e        []Value // the elements; they alias the arena
 	n        int
 	next     int // element to sift when building, else the last one of the heap
 	root     int
-	bottom   int
 	child    int
-	step     sortStep
 	building bool
-	answer   int // of a comparison that was called for
-	answered bool
+	picking  bool // comparing the two children, else the root and the larger one
 }
-
-type sortStep int
-
-const (
-	stepNext sortStep = iota // choose what to sift
-	stepPick                 // choose the larger child
-	stepSift                 // compare with it
-)
 
 // Locals of sort.
 const (
 	sortNext = iota
 	sortRoot
-	sortBottom
 	sortChild
-	sortStage // step, and whether the heap is being built
+	sortStage // 1 building, 2 picking
 	sortCount
 )
 
@@ -43,25 +39,30 @@ const (
 	sortMetamethod
 )
 
+const inconsistent = "inconsistent compare function"
+
 func arraySort(c *Call) (Value, error) {
 	if !c.This().isArray() {
 		return c.damaged()
 	}
-	s := sorter{c: c, e: c.v.elements(c.This().off())}
+	s := sorter{e: c.v.elements(c.This().off())}
 	if c.State() == sortStart {
-		if len(s.e) < 2 {
+		s.n = len(s.e)
+		if s.n < 2 {
 			return Null, nil
 		}
-		s.n, s.next, s.building = len(s.e), len(s.e)/2, true
-		return s.run()
+		if c.NArgs() == 0 && sortIntegers(s.e) {
+			c.Charge(s.n * bits.Len(uint(s.n)))
+			return Null, nil
+		}
+		s.begin()
+		return s.run(c)
 	}
-	s.load()
-	if s.root < 0 || s.root > s.bottom || s.child < 0 || s.child > s.bottom || s.bottom >= s.n || s.next >= s.n ||
-		s.step == stepPick && s.child == s.bottom || s.step != stepPick && s.step != stepSift {
+	if !s.load(c.v.window(c.base), c.n) {
+		if len(s.e) < s.n {
+			return c.throwString("the array became shorter while it was sorted")
+		}
 		return c.damaged()
-	}
-	if len(s.e) < s.n {
-		return c.throwString("the array became shorter while it was sorted")
 	}
 	x := c.Result()
 	switch {
@@ -70,116 +71,208 @@ func arraySort(c *Call) (Value, error) {
 	case !x.isNumber():
 		return c.throwString("numeric value expected as return value of the compare function")
 	}
-	s.answer, s.answered = int(x.AsInt()), true
-	return s.run()
+	more, ok := s.answer(int(x.AsInt()))
+	if !ok {
+		return c.throwString(inconsistent)
+	}
+	if !more {
+		return Null, nil
+	}
+	return s.run(c)
 }
 
-// load takes up what save has kept.
-func (s *sorter) load() {
-	local := func(i int) int { return int(s.c.Local(i).AsInt()) }
-	s.next, s.root, s.bottom, s.child, s.n = local(sortNext), local(sortRoot), local(sortBottom), local(sortChild), local(sortCount)
-	s.step, s.building = sortStep(local(sortStage)&3), local(sortStage)&4 != 0
+// sortIntegers sorts when there is nothing but integers: then no program can
+// tell how.
+func sortIntegers(e []Value) bool {
+	for _, x := range e {
+		if !x.isInt() {
+			return false
+		}
+	}
+	const sign = 1 << 31 // turned over, the words are in the order of the numbers
+	for i := range e {
+		e[i] ^= sign
+	}
+	slices.Sort(e)
+	for i := range e {
+		e[i] ^= sign
+	}
+	return true
 }
 
-func (s *sorter) save() {
-	stage := int(s.step)
+// load takes up what save has kept in a frame behind n arguments. It reports
+// whether that makes sense with the array as it is.
+func (s *sorter) load(frame unsafe.Pointer, n int) bool {
+	local := func(i int) int { return int(int32(*word(frame, n+i))) }
+	s.next, s.root, s.child, s.n = local(sortNext), local(sortRoot), local(sortChild), local(sortCount)
+	stage := local(sortStage)
+	s.building, s.picking = stage&1 != 0, stage&2 != 0
+	last := s.child
+	if s.picking {
+		last++
+	}
+	return s.n <= len(s.e) && s.next < s.n && s.next >= -1 && s.root >= 0 && s.child >= 0 &&
+		s.root <= s.bottom() && last <= s.bottom()
+}
+
+func (s *sorter) save(frame unsafe.Pointer, n int) {
+	*word(frame, n+sortNext) = Int(int32(s.next))
+	*word(frame, n+sortRoot) = Int(int32(s.root))
+	*word(frame, n+sortChild) = Int(int32(s.child))
+	stage := Int(0)
 	if s.building {
-		stage |= 4
+		stage |= 1
 	}
-	for i, n := range [...]int{sortNext: s.next, sortRoot: s.root, sortBottom: s.bottom, sortChild: s.child, sortStage: stage, sortCount: s.n} {
-		s.c.SetLocal(i, Int(int32(n)))
+	if s.picking {
+		stage |= 2
+	}
+	*word(frame, n+sortStage) = stage
+	*word(frame, n+sortCount) = Int(int32(s.n))
+}
+
+// bottom is the last element that is sifted.
+func (s *sorter) bottom() int {
+	if s.building {
+		return s.n - 1
+	}
+	return s.next
+}
+
+func (s *sorter) begin() {
+	s.building, s.next = true, s.n/2
+	s.choose()
+	s.descend()
+}
+
+// run goes on to the end, or to a comparison that takes a call.
+func (s *sorter) run(c *Call) (Value, error) {
+	for {
+		a, b := s.pair()
+		if c.NArgs() > 0 {
+			s.keep(c)
+			return c.CallThen(sortCompared, c.Arg(1), c.v.root, a, b)
+		}
+		c.Charge(1)
+		order, how := c.v.compare(a, b)
+		switch how {
+		case byMetamethod:
+			s.keep(c)
+			return c.CallThen(sortMetamethod, c.v.metamethod(a, metaCmp), a, b)
+		case incomparable:
+			return c.throwString(c.v.compareError(a, b))
+		}
+		more, ok := s.answer(order)
+		if !ok {
+			return c.throwString(inconsistent)
+		}
+		if !more {
+			return Null, nil
+		}
 	}
 }
 
-func (s *sorter) run() (Value, error) {
+// keep saves to the locals of a call.
+func (s *sorter) keep(c *Call) {
+	if c.fresh {
+		c.clearLocals()
+	}
+	s.save(c.v.window(c.base), c.n)
+}
+
+// pair returns what is to be compared.
+func (s *sorter) pair() (a, b Value) {
+	if s.picking {
+		return s.e[s.child], s.e[s.child+1]
+	}
+	return s.e[s.root], s.e[s.child]
+}
+
+// answer takes the result of the comparison. It reports whether there is
+// another, and whether the results make sense.
+func (s *sorter) answer(order int) (more, ok bool) {
+	if s.picking {
+		if order <= 0 {
+			s.child++
+		}
+		s.picking = false
+		return true, true
+	}
+	if order >= 0 {
+		return s.choose() && s.descend(), true
+	}
+	if s.root == s.child {
+		return false, false
+	}
+	s.e[s.root], s.e[s.child] = s.e[s.child], s.e[s.root]
+	s.root = s.child
+	return s.descend(), true
+}
+
+// descend goes on below the root, or with another root when there is nothing.
+// It reports false when all is sorted.
+func (s *sorter) descend() bool {
 	for {
-		switch s.step {
-		case stepNext:
-			if !s.choose() {
-				return Null, nil
-			}
-		case stepPick:
-			if !s.answered {
-				s.child = 2 * s.root
-				if s.child > s.bottom {
-					s.step = stepNext
-					continue
-				}
-				if s.child == s.bottom {
-					s.step = stepSift
-					continue
-				}
-			}
-			order, ok, err := s.compare(s.child, s.child+1)
-			if !ok {
-				return Null, err
-			}
-			if order <= 0 {
-				s.child++
-			}
-			s.step = stepSift
-		case stepSift:
-			order, ok, err := s.compare(s.root, s.child)
-			if !ok {
-				return Null, err
-			}
-			if order >= 0 {
-				s.step = stepNext
-				continue
-			}
-			if s.root == s.child {
-				return s.c.throwString("inconsistent compare function")
-			}
-			s.e[s.root], s.e[s.child] = s.e[s.child], s.e[s.root]
-			s.root, s.step = s.child, stepPick
+		s.child = 2 * s.root
+		if bottom := s.bottom(); s.child <= bottom {
+			s.picking = s.child < bottom
+			return true
+		}
+		if !s.choose() {
+			return false
 		}
 	}
 }
 
 // choose sets what is to be sifted next, and reports false when all is sorted.
 func (s *sorter) choose() bool {
-	s.step = stepPick
-	if s.building && s.next >= 0 {
-		s.root, s.bottom = s.next, s.n-1
-		s.next--
-		return true
-	}
 	if s.building {
+		if s.next >= 0 {
+			s.root = s.next
+			s.next--
+			return true
+		}
 		s.building, s.next = false, s.n-1
 	}
 	if s.next < 1 {
 		return false
 	}
 	s.e[0], s.e[s.next] = s.e[s.next], s.e[0]
-	s.root, s.bottom = 0, s.next-1
+	s.root = 0
 	s.next--
 	return true
 }
 
-// compare orders elements i and j. When that takes a call, ok is false and the
-// sort goes on when the call has returned; so it is when an error is thrown.
-func (s *sorter) compare(i, j int) (order int, ok bool, err error) {
-	if s.answered {
-		s.answered = false
-		return s.answer, true, nil
+// sortReturn is what happens when a compare function returns x to the sort in
+// frame f: the same as entering the native again, but without all that other
+// natives may need. ok is false where that has to be done after all.
+func (v *VM) sortReturn(f uint32, x Value) (out outcome, ok bool) {
+	const n = 2 // the array and the function
+	frame := v.window(f)
+	array, fn := *word(frame, 0), *word(frame, 1)
+	if contArgs(*word(frame, -hdrCont)) != n || !array.isArray() || !fn.isClosure() || !x.isNumber() {
+		return 0, false
 	}
-	c := s.c
-	a, b := s.e[i], s.e[j]
-	if c.NArgs() > 0 {
-		s.save()
-		_, err = c.CallThen(sortCompared, c.Arg(1), c.v.root, a, b)
-		return 0, false, err
+	s := sorter{e: v.elements(array.off())}
+	if !s.load(frame, n) {
+		return 0, false
 	}
-	c.Charge(1)
-	order, how := c.v.compare(a, b)
-	switch how {
-	case byMetamethod:
-		s.save()
-		_, err = c.CallThen(sortMetamethod, c.v.metamethod(a, metaCmp), a, b)
-		return 0, false, err
-	case incomparable:
-		_, err = c.throwString(c.v.compareError(a, b))
-		return 0, false, err
+	v.frame, v.pc = f, 0
+	more, ok := s.answer(int(x.AsInt()))
+	if !ok {
+		return v.throwf(inconsistent), true
 	}
-	return order, true, nil
+	if !more {
+		return v.deliver(f, Null), true
+	}
+	s.save(frame, n)
+	const up = n + nativeLocals + compile.FrameSize
+	callee := unsafe.Add(frame, up*8)
+	*word(callee, -hdrFunc) = fn
+	*word(callee, -hdrRet) = retWord(f, 0)
+	*word(callee, -hdrCont) = contWord(contNative, sortCompared)
+	*word(callee, -hdrA) = Null
+	*word(callee, -hdrB) = Null
+	*word(callee, 0) = v.root
+	*word(callee, 1), *word(callee, 2) = s.pair()
+	return v.enterClosure(f+up, 3), true
 }

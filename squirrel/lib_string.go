@@ -131,7 +131,7 @@ func stringSplit(c *Call) (Value, error) {
 	}
 	c.Charge(len(s) >> 3)
 	pieces := text.Split(s, seps)
-	c.Charge(2 * len(pieces))
+	c.Charge(8 * len(pieces))
 	a := c.v.newArray(len(pieces))
 	for i, p := range pieces {
 		piece := c.v.NewStringBytes(p)
@@ -160,7 +160,7 @@ func stringFormat(c *Call) (Value, error) {
 	if err != nil {
 		return c.throwError(err)
 	}
-	c.Charge(len(out) >> 3)
+	c.Charge(24 + len(out)>>2)
 	return c.v.NewStringBytes(out), nil
 }
 

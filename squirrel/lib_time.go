@@ -52,10 +52,10 @@ func timeDate(c *Call) (Value, error) {
 	}{
 		{"sec", d.Second()}, {"min", d.Minute()}, {"hour", d.Hour()}, {"day", d.Day()},
 		{"month", int(d.Month()) - 1}, {"year", d.Year()}, {"wday", int(d.Weekday())}, {"yday", d.YearDay() - 1},
-		{"usec", int(usec)},
+		{"usec", int(usec)}, {"time", int(sec)},
 	} {
 		c.v.setSlot(t, f.name, Int(int32(f.n)))
 	}
-	c.Charge(20)
+	c.Charge(80)
 	return ref(tagTable, t), nil
 }

@@ -89,7 +89,11 @@ func (v *VM) finish(f uint32, cont, x Value) outcome {
 		return v.compared(in, int(int32(x)))
 	case compile.OpForeach:
 		return v.foreachGot(in, f, cont, x)
-	case compile.OpAdd, compile.OpAddI:
+	case compile.OpText:
+		if !x.isString() {
+			return enter
+		}
+	case compile.OpAdd, compile.OpAddI, compile.OpExtend:
 		if stage == stageToString || stage == stageToString2 {
 			return v.concatGot(in, stage, x)
 		}
@@ -109,7 +113,7 @@ func (v *VM) metaDeclined(cont Value) outcome {
 	case compile.OpSetK, compile.OpSet:
 		return v.setMeta(in, *v.reg(in.A), v.keyOf(in), level-1)
 	case compile.OpForeach:
-		return v.noIndex(*v.reg(in.A + 2))
+		return v.throwf("_nexti returned an invalid idx")
 	}
 	return v.throwf("metamethod failed")
 }

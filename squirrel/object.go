@@ -24,6 +24,7 @@ func (v *VM) arrayReserve(a uint32, n int) {
 	if n >= maxObjSize {
 		panic(errOutOfMemory)
 	}
+	v.tick -= int64(n) >> 2 // for clearing it, and collecting it one day
 	grown := v.alloc(tagVector, 1+uint32(n))
 	if have := lo(*v.at(a + 1)); have > 0 {
 		copy(v.w[grown+1:grown+1+have], v.w[vec+1:vec+1+have])
@@ -54,9 +55,11 @@ func (v *VM) arrayAppend(a uint32, x Value) {
 func (v *VM) arrayClone(a uint32) uint32 {
 	n := v.arrayLen(a)
 	off := v.newArray(n)
-	for i := range uint32(n) {
-		*v.arraySlot(off, i) = *v.arraySlot(a, i)
+	if n > 0 {
+		from, to := (*v.at(a + 2)).off()+1, (*v.at(off + 2)).off()+1
+		copy(v.w[to:to+uint32(n)], v.w[from:from+uint32(n)])
 	}
+	v.tick -= int64(n) >> 3
 	return off
 }
 

@@ -1,7 +1,6 @@
 package squirrel
 
 import (
-	"sync/atomic"
 	"unsafe"
 
 	"github.com/tandem-iot/tandem/squirrel/compile"
@@ -19,8 +18,11 @@ const (
 	failed                 // nobody caught the exception
 )
 
-// callCost is the fuel that a call costs, beside its instructions.
-const callCost = 4
+// What a call of a script function and of a native cost, beside what they do.
+const (
+	callCost   = 4
+	nativeCost = 8
+)
 
 // Run goes on with what Start entered, for at most about fuel units: one is
 // about one instruction. What was used beyond the fuel of one Run is owed by
@@ -88,11 +90,6 @@ func (v *VM) wake() outcome {
 	return enter
 }
 
-// window returns the registers of a frame.
-func (v *VM) window(frame uint32) *[256]Value {
-	return (*[256]Value)(unsafe.Pointer(v.at(v.stack + 1 + frame)))
-}
-
 // safepoint collects when that is due. It reports whether there is fuel to go
 // on.
 func (v *VM) safepoint() bool {
@@ -102,20 +99,15 @@ func (v *VM) safepoint() bool {
 	return v.tick >= 0
 }
 
-func f32(x Value) float32 { return *(*float32)(unsafe.Pointer(&x)) }
-
 // loop executes instructions. Each case does what is quick and common itself;
-// what it leaves undone, slow does.
+// what it leaves undone, slow does. See position for what is a variable here
+// and what is not.
 func (v *VM) loop() Status {
 	var (
-		out   = v.wake()
-		frame uint32
-		regs  *[256]Value
-		fun   uint32         // the running closure
-		code  unsafe.Pointer // its instructions
-		cache unsafe.Pointer // their hints
-		pc    int
-		kbase uint32 // where the program's strings are
+		out  = v.wake()
+		s    position
+		regs unsafe.Pointer // the registers of the running frame
+		ip   unsafe.Pointer // the next instruction
 	)
 reload:
 	for {
@@ -140,227 +132,335 @@ reload:
 			out = v.reenter()
 			continue
 		}
-		frame, pc = v.frame, int(v.pc)
-		regs = v.window(frame)
-		fun = v.stackAt(frame - hdrFunc).off()
-		{
-			n := lo(*v.at(fun + 1))
-			prog := &v.progs[n>>16]
-			p := prog.Protos[n&0xffff]
-			code, cache = unsafe.Pointer(unsafe.SliceData(p.Code)), unsafe.Pointer(unsafe.SliceData(p.Cache))
-			kbase = prog.consts + 1
-		}
+		regs = v.load(&s)
+		ip = s.ip
 		for {
-			in := (*compile.Inst)(unsafe.Add(code, pc*8))
-			pc++
+			in := (*compile.Inst)(ip)
+			ip = unsafe.Add(ip, instSize)
 			switch in.Op {
 			case compile.OpNop:
 				continue
 			case compile.OpLoadNull:
-				regs[in.A] = Null
+				*reg(regs, in.A) = Null
 				continue
 			case compile.OpLoadInt:
-				regs[in.A] = Int(in.D)
+				*reg(regs, in.A) = Int(in.D)
 				continue
 			case compile.OpLoadFloat:
-				regs[in.A] = floatTag | Value(uint32(in.D))
+				*reg(regs, in.A) = floatTag | Value(uint32(in.D))
 				continue
 			case compile.OpLoadBool:
-				regs[in.A] = valFalse | Value(in.B)
+				*reg(regs, in.A) = valFalse | Value(in.B)
 				continue
 			case compile.OpLoadStr:
-				regs[in.A] = *v.at(kbase + uint32(in.D))
+				*reg(regs, in.A) = *v.at(s.kbase + uint32(in.D))
 				continue
 			case compile.OpLoadRoot:
-				regs[in.A] = v.root
+				*reg(regs, in.A) = v.root
 				continue
 			case compile.OpMove:
-				regs[in.A] = regs[in.B]
+				*reg(regs, in.A) = *reg(regs, in.B)
 				continue
 			case compile.OpNewCell:
+				s.ip = ip
 				c := v.newCell(Null)
-				regs = v.window(frame)
-				regs[in.A] = c
+				regs, ip = v.window(s.frame), s.ip
+				*reg(regs, before(ip).A) = c
 				continue
 			case compile.OpCellize:
-				c := v.newCell(regs[in.A])
-				regs = v.window(frame)
-				regs[in.A] = c
+				s.ip = ip
+				c := v.newCell(*reg(regs, in.A))
+				regs, ip = v.window(s.frame), s.ip
+				*reg(regs, before(ip).A) = c
 				continue
 			case compile.OpGetCell:
-				if c := regs[in.B]; c.tag() == tagCell {
-					regs[in.A] = *v.at(c.off() + 1)
+				if c := *reg(regs, in.B); c.tag() == tagCell {
+					*reg(regs, in.A) = *v.at(c.off() + 1)
 					continue
 				}
 			case compile.OpSetCell:
-				if c := regs[in.A]; c.tag() == tagCell {
-					*v.at(c.off() + 1) = regs[in.B]
+				if c := *reg(regs, in.A); c.tag() == tagCell {
+					*v.at(c.off() + 1) = *reg(regs, in.B)
 					continue
 				}
 			case compile.OpGetOuter:
-				regs[in.A] = *v.at((*v.at(fun + wordsClosure + uint32(in.D))).off() + 1)
+				*reg(regs, in.A) = *v.at((*v.at(funOf(regs) + wordsClosure + uint32(in.D))).off() + 1)
 				continue
 			case compile.OpSetOuter:
-				*v.at((*v.at(fun + wordsClosure + uint32(in.D))).off() + 1) = regs[in.A]
+				*v.at((*v.at(funOf(regs) + wordsClosure + uint32(in.D))).off() + 1) = *reg(regs, in.A)
 				continue
 
 			case compile.OpGetK:
-				obj := regs[in.B]
-				key := *v.at(kbase + uint32(in.D))
-				hint := atomic.LoadUint32((*uint32)(unsafe.Add(cache, pc*4-4)))
+				obj := *reg(regs, in.B)
+				key := *v.at(s.kbase + uint32(in.D))
+				hint := s.hint(in)
 				switch obj.tag() {
 				case tagTable:
 					nodes := (*v.at(obj.off() + 2)).off()
-					if hint < headerSize(*v.at(nodes)) && *v.at(nodes + hint) == key {
-						if x := *v.at(nodes + hint + 1); x.tag() != tagWeak {
-							regs[in.A] = x
-							continue
+					p := nodes + hint
+					if hint >= headerSize(*v.at(nodes)) || *v.at(p) != key {
+						s.ip = ip
+						p = v.lookAgain(&s, nodes, key)
+						regs, ip = v.window(s.frame), s.ip
+						in = before(ip)
+						if p == 0 {
+							break
 						}
 					}
-				case tagInstance:
-					class := (*v.at(obj.off() + 1)).off()
-					nodes := (*v.at((*v.at(class + 3)).off() + 2)).off()
-					if hint < headerSize(*v.at(nodes)) && *v.at(nodes + hint) == key {
-						m := lo(*v.at(nodes + hint + 1))
-						var x Value
-						if m < memberMethod {
-							x = *v.at(obj.off() + wordsInstance + m)
-						} else {
-							x = *v.arraySlot((*v.at(class + 5)).off(), m-memberMethod)
-						}
-						if x.tag() != tagWeak {
-							regs[in.A] = x
-							continue
-						}
-					}
-				case tagClass:
-					nodes := (*v.at((*v.at(obj.off() + 3)).off() + 2)).off()
-					if hint < headerSize(*v.at(nodes)) && *v.at(nodes + hint) == key {
-						if m := lo(*v.at(nodes + hint + 1)); m >= memberMethod {
-							if x := *v.arraySlot((*v.at(obj.off() + 5)).off(), m-memberMethod); x.tag() != tagWeak {
-								regs[in.A] = x
-								continue
-							}
-						}
-					}
-				}
-			case compile.OpSetK:
-				obj := regs[in.A]
-				key := *v.at(kbase + uint32(in.D))
-				hint := atomic.LoadUint32((*uint32)(unsafe.Add(cache, pc*4-4)))
-				switch obj.tag() {
-				case tagTable:
-					nodes := (*v.at(obj.off() + 2)).off()
-					if hint < headerSize(*v.at(nodes)) && *v.at(nodes + hint) == key {
-						*v.at(nodes + hint + 1) = regs[in.C]
+					if x := *v.at(p + 1); x.tag() != tagWeak {
+						*reg(regs, in.A) = x
 						continue
 					}
 				case tagInstance:
 					class := (*v.at(obj.off() + 1)).off()
-					nodes := (*v.at((*v.at(class + 3)).off() + 2)).off()
-					if hint < headerSize(*v.at(nodes)) && *v.at(nodes + hint) == key {
-						if m := lo(*v.at(nodes + hint + 1)); m < memberMethod {
-							*v.at(obj.off() + wordsInstance + m) = regs[in.C]
+					nodes := (*v.at(class + 9)).off()
+					p := nodes + hint
+					if hint >= headerSize(*v.at(nodes)) || *v.at(p) != key {
+						s.ip = ip
+						p = v.lookAgain(&s, nodes, key)
+						regs, ip = v.window(s.frame), s.ip
+						in = before(ip)
+						if p == 0 {
+							break
+						}
+					}
+					m := lo(*v.at(p + 1))
+					var x Value
+					if m < memberMethod {
+						x = *v.at(obj.off() + wordsInstance + m)
+					} else {
+						x = *v.at((*v.at(class + 10)).off() + 1 + m - memberMethod)
+					}
+					if x.tag() != tagWeak {
+						*reg(regs, in.A) = x
+						continue
+					}
+				case tagClass:
+					nodes := (*v.at(obj.off() + 9)).off()
+					p := nodes + hint
+					if hint >= headerSize(*v.at(nodes)) || *v.at(p) != key {
+						s.ip = ip
+						p = v.lookAgain(&s, nodes, key)
+						regs, ip = v.window(s.frame), s.ip
+						in = before(ip)
+						if p == 0 {
+							break
+						}
+					}
+					if m := lo(*v.at(p + 1)); m >= memberMethod {
+						if x := *v.at((*v.at(obj.off() + 10)).off() + 1 + m - memberMethod); x.tag() != tagWeak {
+							*reg(regs, in.A) = x
 							continue
 						}
 					}
 				}
+			case compile.OpSetK:
+				obj := *reg(regs, in.A)
+				key := *v.at(s.kbase + uint32(in.D))
+				hint := s.hint(in)
+				switch obj.tag() {
+				case tagTable:
+					nodes := (*v.at(obj.off() + 2)).off()
+					p := nodes + hint
+					if hint >= headerSize(*v.at(nodes)) || *v.at(p) != key {
+						s.ip = ip
+						p = v.lookAgain(&s, nodes, key)
+						regs, ip = v.window(s.frame), s.ip
+						in = before(ip)
+						if p == 0 {
+							break
+						}
+					}
+					*v.at(p + 1) = *reg(regs, in.C)
+					continue
+				case tagInstance:
+					nodes := (*v.at((*v.at(obj.off() + 1)).off() + 9)).off()
+					p := nodes + hint
+					if hint >= headerSize(*v.at(nodes)) || *v.at(p) != key {
+						s.ip = ip
+						p = v.lookAgain(&s, nodes, key)
+						regs, ip = v.window(s.frame), s.ip
+						in = before(ip)
+						if p == 0 {
+							break
+						}
+					}
+					if m := lo(*v.at(p + 1)); m < memberMethod {
+						*v.at(obj.off() + wordsInstance + m) = *reg(regs, in.C)
+						continue
+					}
+				}
 			case compile.OpGet:
-				obj, key := regs[in.B], regs[in.C]
+				obj, key := *reg(regs, in.B), *reg(regs, in.C)
 				switch obj.tag() {
 				case tagArray:
 					if key.isInt() && uint32(key) < lo(*v.at(obj.off() + 1)) {
-						if x := *v.arraySlot(obj.off(), uint32(key)); x.tag() != tagWeak {
-							regs[in.A] = x
+						if x := *v.at((*v.at(obj.off() + 2)).off() + 1 + uint32(key)); x.tag() != tagWeak {
+							*reg(regs, in.A) = x
 							continue
 						}
 					}
 				case tagTable:
-					if p := v.tableFind(obj.off(), key); p != 0 && key != Null {
+					s.ip = ip
+					p := v.tableFind(obj.off(), key)
+					regs, ip = v.window(s.frame), s.ip
+					in = before(ip)
+					if p != 0 && key != Null {
 						if x := *v.at(p + 1); x.tag() != tagWeak {
-							regs[in.A] = x
+							*reg(regs, in.A) = x
 							continue
 						}
 					}
 				case tagString, tagLong:
 					if key.isInt() && uint32(key) < lo(*v.at(obj.off() + 1)) {
-						regs[in.A] = Int(int32(v.strBytes(obj)[uint32(key)]))
+						s.ip = ip
+						c := v.strByte(obj, uint32(key))
+						regs, ip = v.window(s.frame), s.ip
+						*reg(regs, before(ip).A) = intTag | Value(c)
 						continue
 					}
 				}
 			case compile.OpSet:
-				obj, key := regs[in.A], regs[in.B]
+				obj, key := *reg(regs, in.A), *reg(regs, in.B)
 				switch obj.tag() {
 				case tagArray:
 					if key.isInt() && uint32(key) < lo(*v.at(obj.off() + 1)) {
-						*v.arraySlot(obj.off(), uint32(key)) = regs[in.C]
+						*v.at((*v.at(obj.off() + 2)).off() + 1 + uint32(key)) = *reg(regs, in.C)
 						continue
 					}
 				case tagTable:
-					if p := v.tableFind(obj.off(), key); p != 0 && key != Null {
-						*v.at(p + 1) = regs[in.C]
+					s.ip = ip
+					p := v.tableFind(obj.off(), key)
+					regs, ip = v.window(s.frame), s.ip
+					in = before(ip)
+					if p != 0 && key != Null {
+						*v.at(p + 1) = *reg(regs, in.C)
 						continue
 					}
 				}
 			case compile.OpNewSlotK:
-				if obj := regs[in.A]; obj.tag() == tagTable {
-					key := *v.at(kbase + uint32(in.D))
-					if p := v.tableFind(obj.off(), key); p != 0 {
-						*v.at(p + 1) = regs[in.C]
-						continue
-					}
+				if obj := *reg(regs, in.A); obj.tag() == tagTable {
 					if *v.at(obj.off() + 3) == Null {
-						v.tableInsert(obj.off(), key, regs[in.C])
-						regs = v.window(frame)
+						s.ip = ip
+						v.tableSet(obj.off(), *v.at(s.kbase + uint32(in.D)), *reg(regs, in.C))
+						regs, ip = v.window(s.frame), s.ip
 						continue
 					}
 				}
 
+			case compile.OpNewSlot:
+				if obj, key := *reg(regs, in.A), *reg(regs, in.B); obj.tag() == tagTable && key != Null && *v.at(obj.off() + 3) == Null {
+					s.ip = ip
+					v.tableSet(obj.off(), key, *reg(regs, in.C))
+					regs, ip = v.window(s.frame), s.ip
+					continue
+				}
+			case compile.OpIn:
+				if obj, key := *reg(regs, in.C), *reg(regs, in.B); obj.tag() == tagTable && key != Null {
+					s.ip = ip
+					p := v.tableFind(obj.off(), key)
+					regs, ip = v.window(s.frame), s.ip
+					*reg(regs, before(ip).A) = Bool(p != 0)
+					continue
+				}
+
 			case compile.OpPrepCallK:
-				obj := regs[in.B]
-				key := *v.at(kbase + uint32(in.D))
-				hint := atomic.LoadUint32((*uint32)(unsafe.Add(cache, pc*4-4)))
+				obj := *reg(regs, in.B)
+				key := *v.at(s.kbase + uint32(in.D))
+				hint := s.hint(in)
 				switch obj.tag() {
 				case tagTable:
 					nodes := (*v.at(obj.off() + 2)).off()
-					if hint < headerSize(*v.at(nodes)) && *v.at(nodes + hint) == key {
-						if x := *v.at(nodes + hint + 1); x.tag() != tagWeak {
-							regs[in.A] = x
-							regs[in.A+compile.FrameSize] = obj
-							continue
+					p := nodes + hint
+					if hint >= headerSize(*v.at(nodes)) || *v.at(p) != key {
+						s.ip = ip
+						p = v.lookAgain(&s, nodes, key)
+						regs, ip = v.window(s.frame), s.ip
+						in = before(ip)
+						if p == 0 {
+							break
 						}
+					}
+					if x := *v.at(p + 1); x.tag() != tagWeak {
+						*reg(regs, in.A) = x
+						*reg(regs, in.A+compile.FrameSize) = obj
+						continue
 					}
 				case tagInstance:
 					class := (*v.at(obj.off() + 1)).off()
-					nodes := (*v.at((*v.at(class + 3)).off() + 2)).off()
-					if hint < headerSize(*v.at(nodes)) && *v.at(nodes + hint) == key {
-						if m := lo(*v.at(nodes + hint + 1)); m >= memberMethod {
-							regs[in.A] = *v.arraySlot((*v.at(class + 5)).off(), m-memberMethod)
-							regs[in.A+compile.FrameSize] = obj
-							continue
+					nodes := (*v.at(class + 9)).off()
+					p := nodes + hint
+					if hint >= headerSize(*v.at(nodes)) || *v.at(p) != key {
+						s.ip = ip
+						p = v.lookAgain(&s, nodes, key)
+						regs, ip = v.window(s.frame), s.ip
+						in = before(ip)
+						if p == 0 {
+							break
 						}
+					}
+					if m := lo(*v.at(p + 1)); m >= memberMethod {
+						*reg(regs, in.A) = *v.at((*v.at(class + 10)).off() + 1 + m - memberMethod)
+						*reg(regs, in.A+compile.FrameSize) = obj
+						continue
+					}
+				case tagInt, tagFloat, tagString, tagLong, tagArray:
+					s.ip = ip
+					native := v.img.hinted(hint, obj, key)
+					regs, ip = v.window(s.frame), s.ip
+					in = before(ip)
+					if native != Null {
+						*reg(regs, in.A+compile.FrameSize) = *reg(regs, in.B)
+						*reg(regs, in.A) = native
+						continue
 					}
 				}
 			case compile.OpCall:
-				f := frame + uint32(in.A) + compile.FrameSize
-				if callee := regs[in.A]; callee.isClosure() && f+stackSlack <= v.stackSize() {
+				f := s.frame + uint32(in.A) + compile.FrameSize
+				if callee := *reg(regs, in.A); callee.isClosure() && f <= s.limit {
 					n := lo(*v.at(callee.off() + 1))
-					prog := &v.progs[n>>16]
-					if p := prog.Protos[n&0xffff]; p.Fixed == int(in.B) {
-						regs = (*[256]Value)(unsafe.Pointer(&regs[in.A]))
-						regs[1] = retWord(frame, pc)
-						regs[2] = contReg(in.C)
-						regs = (*[256]Value)(unsafe.Add(unsafe.Pointer(regs), compile.FrameSize*8))
-						fun = callee.off()
-						if env := *v.at(fun + 2); env != Null {
-							regs[0] = env
+					if e := s.entry(n); n>>16 == s.prog && e.Fixed == int32(in.B) {
+						h := unsafe.Pointer(reg(regs, in.A))
+						*word(h, 1) = retWord(s.frame, int(s.pc(ip)))
+						*word(h, 2) = contReg(in.C)
+						regs = unsafe.Add(h, compile.FrameSize*8)
+						if env := *v.at(callee.off() + 2); env != Null {
+							*word(regs, 0) = env
 						}
-						frame, pc = f, 0
-						code, cache = unsafe.Pointer(unsafe.SliceData(p.Code)), unsafe.Pointer(unsafe.SliceData(p.Cache))
-						kbase = prog.consts + 1
+						s.frame = f
+						s.code, s.cache = unsafe.Pointer(e.Code), unsafe.Pointer(e.Cache)
+						ip = s.code
 						v.tick -= callCost
 						if v.tick < 0 || checked {
-							v.frame, v.pc = frame, 0
+							v.frame, v.pc = s.frame, 0
+							out = enter
+							continue reload
+						}
+						continue
+					}
+				} else if callee.tag() == tagNative && f <= s.limit {
+					v.frame, v.pc = s.frame, s.pc(ip)
+					s.ip = ip
+					out = v.nativeOp(in, f)
+					goto back
+				}
+			case compile.OpTailCall:
+				if callee := *reg(regs, in.A); callee.isClosure() && *word(regs, -hdrCont)&contGen == 0 {
+					n := lo(*v.at(callee.off() + 1))
+					if e := s.entry(n); n>>16 == s.prog && e.Fixed == int32(in.B) {
+						*word(regs, -hdrFunc) = callee
+						from := unsafe.Add(unsafe.Pointer(reg(regs, in.A)), compile.FrameSize*8)
+						for i := 0; i < int(in.B); i++ {
+							*word(regs, i) = *word(from, i)
+						}
+						if env := *v.at(callee.off() + 2); env != Null {
+							*word(regs, 0) = env
+						}
+						s.code, s.cache = unsafe.Pointer(e.Code), unsafe.Pointer(e.Cache)
+						ip = s.code
+						v.tick -= callCost
+						if v.tick < 0 || checked {
+							v.frame, v.pc = s.frame, 0
 							out = enter
 							continue reload
 						}
@@ -368,163 +468,249 @@ reload:
 					}
 				}
 			case compile.OpReturn:
-				x := Null
-				if in.B != 0 {
-					x = regs[in.A]
-				}
-				h := (*[compile.FrameSize]Value)(unsafe.Add(unsafe.Pointer(regs), -compile.FrameSize*8))
-				if c := h[2]; uint8(c) == contPlain {
-					pc = int(uint32(h[1]))
-					frame = uint32(h[1]>>32) & 0x7fffffff
-					regs = v.window(frame)
-					regs[uint8(c>>8)] = x
-					fun = v.stackAt(frame - hdrFunc).off()
-					n := lo(*v.at(fun + 1))
-					prog := &v.progs[n>>16]
-					p := prog.Protos[n&0xffff]
-					code, cache = unsafe.Pointer(unsafe.SliceData(p.Code)), unsafe.Pointer(unsafe.SliceData(p.Cache))
-					kbase = prog.consts + 1
-					continue
+				if c := *word(regs, -hdrCont); uint8(c) == contPlain {
+					x := Null
+					if in.B != 0 {
+						x = *reg(regs, in.A)
+					}
+					ret := *word(regs, -hdrRet)
+					to := unsafe.Add(regs, -int(s.frame-retFrame(ret))*8)
+					if n := lo(*v.at(funOf(to) + 1)); n>>16 == s.prog {
+						regs = to
+						*reg(regs, uint8(c>>8)) = x
+						s.frame = retFrame(ret)
+						e := s.entry(n)
+						s.code, s.cache = unsafe.Pointer(e.Code), unsafe.Pointer(e.Cache)
+						ip = unsafe.Add(s.code, int(lo(ret))*instSize)
+						continue
+					}
 				}
 
 			case compile.OpAdd:
-				x, y := regs[in.B], regs[in.C]
+				x, y := *reg(regs, in.B), *reg(regs, in.C)
 				if x.isInt() && y.isInt() {
-					regs[in.A] = intTag | Value(uint32(x)+uint32(y))
+					*reg(regs, in.A) = intTag | Value(uint32(x)+uint32(y))
 					continue
 				}
 				if x.isFloat() && y.isFloat() {
-					regs[in.A] = Float(f32(x) + f32(y))
+					*reg(regs, in.A) = Float(float(x) + float(y))
+					continue
+				}
+				if x.isInt() && y.isFloat() {
+					*reg(regs, in.A) = Float(float32(int32(x)) + float(y))
+					continue
+				}
+				if x.isFloat() && y.isInt() {
+					*reg(regs, in.A) = Float(float(x) + float32(int32(y)))
 					continue
 				}
 			case compile.OpSub:
-				x, y := regs[in.B], regs[in.C]
+				x, y := *reg(regs, in.B), *reg(regs, in.C)
 				if x.isInt() && y.isInt() {
-					regs[in.A] = intTag | Value(uint32(x)-uint32(y))
+					*reg(regs, in.A) = intTag | Value(uint32(x)-uint32(y))
 					continue
 				}
 				if x.isFloat() && y.isFloat() {
-					regs[in.A] = Float(f32(x) - f32(y))
+					*reg(regs, in.A) = Float(float(x) - float(y))
+					continue
+				}
+				if x.isInt() && y.isFloat() {
+					*reg(regs, in.A) = Float(float32(int32(x)) - float(y))
+					continue
+				}
+				if x.isFloat() && y.isInt() {
+					*reg(regs, in.A) = Float(float(x) - float32(int32(y)))
 					continue
 				}
 			case compile.OpMul:
-				x, y := regs[in.B], regs[in.C]
+				x, y := *reg(regs, in.B), *reg(regs, in.C)
 				if x.isInt() && y.isInt() {
-					regs[in.A] = intTag | Value(uint32(x)*uint32(y))
+					*reg(regs, in.A) = intTag | Value(uint32(x)*uint32(y))
 					continue
 				}
 				if x.isFloat() && y.isFloat() {
-					regs[in.A] = Float(f32(x) * f32(y))
+					*reg(regs, in.A) = Float(float(x) * float(y))
+					continue
+				}
+				if x.isInt() && y.isFloat() {
+					*reg(regs, in.A) = Float(float32(int32(x)) * float(y))
+					continue
+				}
+				if x.isFloat() && y.isInt() {
+					*reg(regs, in.A) = Float(float(x) * float32(int32(y)))
 					continue
 				}
 			case compile.OpDiv:
-				x, y := regs[in.B], regs[in.C]
+				x, y := *reg(regs, in.B), *reg(regs, in.C)
 				if x.isInt() && y.isInt() && uint32(y) != 0 {
-					regs[in.A] = Int(int32(x) / int32(y))
+					*reg(regs, in.A) = Int(int32(x) / int32(y))
 					continue
 				}
-				if x.isNumber() && y.isFloat() {
-					regs[in.A] = Float(x.AsFloat() / f32(y))
+				if x.isFloat() && y.isFloat() {
+					*reg(regs, in.A) = Float(float(x) / float(y))
+					continue
+				}
+				if x.isInt() && y.isFloat() {
+					*reg(regs, in.A) = Float(float32(int32(x)) / float(y))
+					continue
+				}
+				if x.isFloat() && y.isInt() {
+					*reg(regs, in.A) = Float(float(x) / float32(int32(y)))
 					continue
 				}
 			case compile.OpMod:
-				x, y := regs[in.B], regs[in.C]
+				x, y := *reg(regs, in.B), *reg(regs, in.C)
 				if x.isInt() && y.isInt() && uint32(y) != 0 {
-					regs[in.A] = Int(int32(x) % int32(y))
+					*reg(regs, in.A) = Int(int32(x) % int32(y))
 					continue
 				}
 			case compile.OpAddI:
-				x := regs[in.B]
+				x := *reg(regs, in.B)
 				if x.isInt() {
-					regs[in.A] = intTag | Value(uint32(x)+uint32(in.D))
+					*reg(regs, in.A) = intTag | Value(uint32(x)+uint32(in.D))
 					continue
 				}
 				if x.isFloat() {
-					regs[in.A] = Float(f32(x) + float32(in.D))
+					*reg(regs, in.A) = Float(float(x) + float32(in.D))
+					continue
+				}
+			case compile.OpMulI:
+				x := *reg(regs, in.B)
+				if x.isInt() {
+					*reg(regs, in.A) = intTag | Value(uint32(x)*uint32(in.D))
+					continue
+				}
+				if x.isFloat() {
+					*reg(regs, in.A) = Float(float(x) * float32(in.D))
+					continue
+				}
+			case compile.OpDivI: // the compiler sees to it that d is above 0
+				if x := *reg(regs, in.B); x.isInt() && in.D > 0 {
+					*reg(regs, in.A) = Int(int32(x) / in.D)
+					continue
+				}
+			case compile.OpModI:
+				if x := *reg(regs, in.B); x.isInt() && in.D > 0 {
+					*reg(regs, in.A) = Int(int32(x) % in.D)
+					continue
+				}
+			case compile.OpBitAndI:
+				if x := *reg(regs, in.B); x.isInt() {
+					*reg(regs, in.A) = intTag | Value(uint32(x)&uint32(in.D))
+					continue
+				}
+			case compile.OpShlI:
+				if x := *reg(regs, in.B); x.isInt() {
+					*reg(regs, in.A) = intTag | Value(uint32(x)<<(uint32(in.D)&31))
+					continue
+				}
+			case compile.OpShrI:
+				if x := *reg(regs, in.B); x.isInt() {
+					*reg(regs, in.A) = Int(int32(x) >> (uint32(in.D) & 31))
+					continue
+				}
+			case compile.OpText:
+				if t := reg(regs, in.A).tag(); t != tagTable && t != tagInstance {
 					continue
 				}
 			case compile.OpBitAnd:
-				x, y := regs[in.B], regs[in.C]
+				x, y := *reg(regs, in.B), *reg(regs, in.C)
 				if x.isInt() && y.isInt() {
-					regs[in.A] = x & y
+					*reg(regs, in.A) = x & y
 					continue
 				}
 			case compile.OpBitOr:
-				x, y := regs[in.B], regs[in.C]
+				x, y := *reg(regs, in.B), *reg(regs, in.C)
 				if x.isInt() && y.isInt() {
-					regs[in.A] = x | y
+					*reg(regs, in.A) = x | y
 					continue
 				}
 			case compile.OpBitXor:
-				x, y := regs[in.B], regs[in.C]
+				x, y := *reg(regs, in.B), *reg(regs, in.C)
 				if x.isInt() && y.isInt() {
-					regs[in.A] = intTag | (x ^ y)
+					*reg(regs, in.A) = intTag | (x ^ y)
 					continue
 				}
 			case compile.OpShl:
-				x, y := regs[in.B], regs[in.C]
+				x, y := *reg(regs, in.B), *reg(regs, in.C)
 				if x.isInt() && y.isInt() {
-					regs[in.A] = intTag | Value(uint32(x)<<(y&31))
+					*reg(regs, in.A) = intTag | Value(uint32(x)<<(y&31))
 					continue
 				}
 			case compile.OpShr:
-				x, y := regs[in.B], regs[in.C]
+				x, y := *reg(regs, in.B), *reg(regs, in.C)
 				if x.isInt() && y.isInt() {
-					regs[in.A] = Int(int32(x) >> (y & 31))
+					*reg(regs, in.A) = Int(int32(x) >> (y & 31))
 					continue
 				}
 			case compile.OpUshr:
-				x, y := regs[in.B], regs[in.C]
+				x, y := *reg(regs, in.B), *reg(regs, in.C)
 				if x.isInt() && y.isInt() {
-					regs[in.A] = intTag | Value(uint32(x)>>(y&31))
+					*reg(regs, in.A) = intTag | Value(uint32(x)>>(y&31))
 					continue
 				}
 			case compile.OpNeg:
-				x := regs[in.B]
+				x := *reg(regs, in.B)
 				if x.isInt() {
-					regs[in.A] = intTag | Value(-uint32(x))
+					*reg(regs, in.A) = intTag | Value(-uint32(x))
 					continue
 				}
 				if x.isFloat() {
-					regs[in.A] = x ^ 0x80000000
+					*reg(regs, in.A) = x ^ 0x80000000
 					continue
 				}
 			case compile.OpNot:
-				regs[in.A] = Bool(!regs[in.B].Truthy())
+				*reg(regs, in.A) = Bool(!reg(regs, in.B).Truthy())
 				continue
 			case compile.OpBitNot:
-				if x := regs[in.B]; x.isInt() {
-					regs[in.A] = x ^ 0xffffffff
+				if x := *reg(regs, in.B); x.isInt() {
+					*reg(regs, in.A) = x ^ 0xffffffff
 					continue
 				}
 			case compile.OpEq:
-				regs[in.A] = Bool(v.equal(regs[in.B], regs[in.C]))
+				x, y := *reg(regs, in.B), *reg(regs, in.C)
+				yes := x == y
+				if !yes && x != Null && y != Null && (x.tag() != y.tag() || x.tag() == tagLong) {
+					s.ip = ip
+					yes = v.equal(x, y)
+					regs, ip = v.window(s.frame), s.ip
+					in = before(ip)
+				}
+				*reg(regs, in.A) = Bool(yes)
 				continue
 			case compile.OpNe:
-				regs[in.A] = Bool(!v.equal(regs[in.B], regs[in.C]))
+				x, y := *reg(regs, in.B), *reg(regs, in.C)
+				yes := x == y
+				if !yes && x != Null && y != Null && (x.tag() != y.tag() || x.tag() == tagLong) {
+					s.ip = ip
+					yes = v.equal(x, y)
+					regs, ip = v.window(s.frame), s.ip
+					in = before(ip)
+				}
+				*reg(regs, in.A) = Bool(!yes)
 				continue
 			case compile.OpLt:
-				x, y := regs[in.B], regs[in.C]
+				x, y := *reg(regs, in.B), *reg(regs, in.C)
 				if x.isInt() && y.isInt() {
-					regs[in.A] = Bool(int32(x) < int32(y))
+					*reg(regs, in.A) = Bool(int32(x) < int32(y))
 					continue
 				}
 			case compile.OpLe:
-				x, y := regs[in.B], regs[in.C]
+				x, y := *reg(regs, in.B), *reg(regs, in.C)
 				if x.isInt() && y.isInt() {
-					regs[in.A] = Bool(int32(x) <= int32(y))
+					*reg(regs, in.A) = Bool(int32(x) <= int32(y))
 					continue
 				}
 			case compile.OpGt:
-				x, y := regs[in.B], regs[in.C]
+				x, y := *reg(regs, in.B), *reg(regs, in.C)
 				if x.isInt() && y.isInt() {
-					regs[in.A] = Bool(int32(x) > int32(y))
+					*reg(regs, in.A) = Bool(int32(x) > int32(y))
 					continue
 				}
 			case compile.OpGe:
-				x, y := regs[in.B], regs[in.C]
+				x, y := *reg(regs, in.B), *reg(regs, in.C)
 				if x.isInt() && y.isInt() {
-					regs[in.A] = Bool(int32(x) >= int32(y))
+					*reg(regs, in.A) = Bool(int32(x) >= int32(y))
 					continue
 				}
 
@@ -533,23 +719,30 @@ reload:
 			case compile.OpJump:
 				goto jump
 			case compile.OpJumpT:
-				if x := regs[in.A]; x == valTrue || x != valFalse && x.Truthy() {
+				if x := *reg(regs, in.A); x == valTrue || x != valFalse && x.Truthy() {
 					goto jump
 				}
 				continue
 			case compile.OpJumpF:
-				if x := regs[in.A]; x == valFalse || x != valTrue && !x.Truthy() {
+				if x := *reg(regs, in.A); x == valFalse || x != valTrue && !x.Truthy() {
 					goto jump
 				}
 				continue
 			case compile.OpJumpEq:
-				x, y := regs[in.B], regs[in.C]
-				if (x == y || v.equal(x, y)) == (in.A != 0) {
+				x, y := *reg(regs, in.B), *reg(regs, in.C)
+				yes := x == y
+				if !yes && x != Null && y != Null && (x.tag() != y.tag() || x.tag() == tagLong) {
+					s.ip = ip
+					yes = v.equal(x, y)
+					regs, ip = v.window(s.frame), s.ip
+					in = before(ip)
+				}
+				if yes == (in.A != 0) {
 					goto jump
 				}
 				continue
 			case compile.OpJumpLt:
-				x, y := regs[in.B], regs[in.C]
+				x, y := *reg(regs, in.B), *reg(regs, in.C)
 				if x.isInt() && y.isInt() {
 					if (int32(x) < int32(y)) == (in.A != 0) {
 						goto jump
@@ -557,13 +750,13 @@ reload:
 					continue
 				}
 				if x.isFloat() && y.isFloat() {
-					if (f32(x) < f32(y)) == (in.A != 0) {
+					if (float(x) < float(y)) == (in.A != 0) {
 						goto jump
 					}
 					continue
 				}
 			case compile.OpJumpLe:
-				x, y := regs[in.B], regs[in.C]
+				x, y := *reg(regs, in.B), *reg(regs, in.C)
 				if x.isInt() && y.isInt() {
 					if (int32(x) <= int32(y)) == (in.A != 0) {
 						goto jump
@@ -571,7 +764,7 @@ reload:
 					continue
 				}
 			case compile.OpJumpGt:
-				x, y := regs[in.B], regs[in.C]
+				x, y := *reg(regs, in.B), *reg(regs, in.C)
 				if x.isInt() && y.isInt() {
 					if (int32(x) > int32(y)) == (in.A != 0) {
 						goto jump
@@ -579,7 +772,7 @@ reload:
 					continue
 				}
 			case compile.OpJumpGe:
-				x, y := regs[in.B], regs[in.C]
+				x, y := *reg(regs, in.B), *reg(regs, in.C)
 				if x.isInt() && y.isInt() {
 					if (int32(x) >= int32(y)) == (in.A != 0) {
 						goto jump
@@ -587,34 +780,34 @@ reload:
 					continue
 				}
 			case compile.OpJumpEqI:
-				x := regs[in.B]
-				if (x == Int(int32(int8(in.C))) || x.isFloat() && f32(x) == float32(int8(in.C))) == (in.A != 0) {
+				x := *reg(regs, in.B)
+				if (x == Int(int32(int8(in.C))) || x.isFloat() && float(x) == float32(int8(in.C))) == (in.A != 0) {
 					goto jump
 				}
 				continue
 			case compile.OpJumpLtI:
-				if x := regs[in.B]; x.isInt() {
+				if x := *reg(regs, in.B); x.isInt() {
 					if (int32(x) < int32(int8(in.C))) == (in.A != 0) {
 						goto jump
 					}
 					continue
 				}
 			case compile.OpJumpLeI:
-				if x := regs[in.B]; x.isInt() {
+				if x := *reg(regs, in.B); x.isInt() {
 					if (int32(x) <= int32(int8(in.C))) == (in.A != 0) {
 						goto jump
 					}
 					continue
 				}
 			case compile.OpJumpGtI:
-				if x := regs[in.B]; x.isInt() {
+				if x := *reg(regs, in.B); x.isInt() {
 					if (int32(x) > int32(int8(in.C))) == (in.A != 0) {
 						goto jump
 					}
 					continue
 				}
 			case compile.OpJumpGeI:
-				if x := regs[in.B]; x.isInt() {
+				if x := *reg(regs, in.B); x.isInt() {
 					if (int32(x) >= int32(int8(in.C))) == (in.A != 0) {
 						goto jump
 					}
@@ -622,45 +815,58 @@ reload:
 				}
 
 			case compile.OpNewTable:
+				s.ip = ip
 				t := v.newTable(int(in.D))
-				regs = v.window(frame)
-				regs[in.A] = ref(tagTable, t)
+				regs, ip = v.window(s.frame), s.ip
+				*reg(regs, before(ip).A) = ref(tagTable, t)
 				continue
 			case compile.OpAppend:
-				if a := regs[in.A]; a.isArray() {
-					v.arrayAppend(a.off(), regs[in.B])
-					regs = v.window(frame)
+				if a := *reg(regs, in.A); a.isArray() {
+					s.ip = ip
+					v.arrayAppend(a.off(), *reg(regs, in.B))
+					regs, ip = v.window(s.frame), s.ip
 					continue
 				}
 			case compile.OpGetBase:
-				regs[in.A] = *v.at(fun + 3)
+				*reg(regs, in.A) = *v.at(funOf(regs) + 3)
 				continue
 			case compile.OpForeach:
-				if a, i := regs[in.A], uint32(regs[in.A+1]); a.isArray() {
+				if a, i := *reg(regs, in.A), uint32(*reg(regs, in.A+1)); a.isArray() {
 					if i >= lo(*v.at(a.off() + 1)) {
 						goto jump
 					}
-					if x := *v.arraySlot(a.off(), i); x.tag() != tagWeak {
-						regs[in.A+1] = intTag | Value(i+1)
-						regs[in.A+2] = intTag | Value(i)
-						regs[in.A+3] = x
+					if x := *v.at((*v.at(a.off() + 2)).off() + 1 + i); x.tag() != tagWeak {
+						*reg(regs, in.A+1) = intTag | Value(i+1)
+						*reg(regs, in.A+2) = intTag | Value(i)
+						*reg(regs, in.A+3) = x
 						continue
 					}
 				} else if a.isTable() {
+					s.ip = ip
 					j, p, ok := v.tableNext(a.off(), i)
+					regs, ip = v.window(s.frame), s.ip
+					in = before(ip)
 					if !ok {
 						goto jump
 					}
-					regs[in.A+1] = intTag | Value(j+1)
-					regs[in.A+2] = *v.at(p)
-					regs[in.A+3] = v.real(*v.at(p + 1))
+					*reg(regs, in.A+1) = intTag | Value(j+1)
+					*reg(regs, in.A+2) = *v.at(p)
+					x := *v.at(p + 1)
+					if x.tag() == tagWeak {
+						x = *v.at(x.off() + 1)
+					}
+					*reg(regs, in.A+3) = x
 					continue
 				}
 			}
-			v.frame, v.pc = frame, uint32(pc)
+			v.frame, v.pc = s.frame, s.pc(ip)
+			s.ip = ip
 			out = v.slow(in)
+		back:
 			if out == next && v.tick >= 0 && !checked {
-				regs = v.window(frame)
+				// The stack may be another.
+				s.limit = v.frameLimit()
+				regs, ip = v.window(s.frame), s.ip
 				continue
 			}
 			if out == next {
@@ -668,11 +874,11 @@ reload:
 			}
 			continue reload
 		jump:
-			pc += int(in.D)
+			ip = unsafe.Add(ip, int(in.D)*instSize)
 			if in.D < 0 {
 				v.tick += int64(in.D)
 				if v.tick < 0 || checked {
-					v.frame, v.pc = frame, uint32(pc)
+					v.frame, v.pc = s.frame, s.pc(ip)
 					out = enter
 					continue reload
 				}

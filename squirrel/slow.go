@@ -19,9 +19,20 @@ func (v *VM) slow(in *compile.Inst) outcome {
 		return v.tailCallOp(in)
 	case compile.OpReturn:
 		return v.returnOp(in)
-	case compile.OpAdd, compile.OpSub, compile.OpMul, compile.OpDiv, compile.OpMod, compile.OpAddI:
+	case compile.OpAdd, compile.OpSub, compile.OpMul, compile.OpDiv, compile.OpMod,
+		compile.OpAddI, compile.OpMulI, compile.OpDivI, compile.OpModI:
 		return v.arithOp(in)
-	case compile.OpBitAnd, compile.OpBitOr, compile.OpBitXor, compile.OpShl, compile.OpShr, compile.OpUshr:
+	case compile.OpText:
+		return v.textOp(in)
+	case compile.OpConcat:
+		b := v.texts(v.scratch[:0], in)
+		r := v.joined(b)
+		*v.reg(in.A) = r
+		return next
+	case compile.OpExtend:
+		return v.extendOp(in)
+	case compile.OpBitAnd, compile.OpBitOr, compile.OpBitXor, compile.OpShl, compile.OpShr, compile.OpUshr,
+		compile.OpBitAndI, compile.OpShlI, compile.OpShrI:
 		return v.bitOp(in)
 	case compile.OpNeg:
 		return v.negOp(in)
@@ -37,7 +48,7 @@ func (v *VM) slow(in *compile.Inst) outcome {
 	case compile.OpInstanceof:
 		x, class := *v.reg(in.B), *v.reg(in.C)
 		if !class.isClass() {
-			return v.throwf("cannot apply instanceof between a %s and a %s", x.Type(), class.Type())
+			return v.throwf("cannot apply instanceof between a %s and a %s", class.Type(), x.Type())
 		}
 		*v.reg(in.A) = Bool(v.instanceOf(x, class))
 		return next
@@ -211,5 +222,5 @@ func (v *VM) foreachGot(in *compile.Inst, f uint32, cont, x Value) outcome {
 	if m := v.metamethod(obj, metaGet); m != Null {
 		return v.pushCall(m, contWord(contOp|contGet, stageValue), Null, obj, x)
 	}
-	return v.noIndex(x)
+	return v.throwf("_nexti returned an invalid idx")
 }

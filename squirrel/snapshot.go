@@ -21,7 +21,7 @@ import (
 // Integers are little-endian; lists and strings have their length in front.
 // The bytes of strings are in the arena in the order of little-endian words.
 
-const snapshotMagic = "tansqvm\x01"
+const snapshotMagic = "tansqvm\x02"
 
 // ErrSnapshot is what is wrong with a snapshot that Restore refuses.
 var ErrSnapshot = errors.New("squirrel: bad snapshot")
@@ -213,7 +213,7 @@ func (v *VM) readPrograms(d *decoder, program func(hash [32]byte) *compile.Progr
 		if p == nil {
 			return fmt.Errorf("squirrel: the snapshot needs program %x, which is not known", h[:8])
 		}
-		v.progs = append(v.progs, loaded{p, consts})
+		v.progs = append(v.progs, load(p, consts))
 	}
 	return d.err
 }

@@ -122,6 +122,15 @@ func (v *VM) strBytes(x Value) []byte {
 	return v.bytesAt((*v.at(x.off() + 2)).off()+wordsBytes, n)
 }
 
+// strByte returns byte i of a string that is longer.
+func (v *VM) strByte(x Value, i uint32) byte {
+	at := x.off() + wordsString
+	if x.tag() == tagLong {
+		at = (*v.at(x.off() + 2)).off() + wordsBytes
+	}
+	return byte(*v.at(at + i/8) >> (i % 8 * 8))
+}
+
 // Text returns a copy of a string's bytes.
 func (v *VM) Text(x Value) string { return string(v.strBytes(x)) }
 
@@ -154,23 +163,51 @@ func (v *VM) concat(a, b Value) Value {
 		n += copy(buf[n:], v.strBytes(b))
 		return v.internBytes(buf[:n])
 	}
-	n := an + bn
-	v.tick -= int64(bn >> 4)
 	if a.tag() == tagLong {
-		buf := (*v.at(a.off() + 2)).off()
-		used := lo(*v.at(buf + 1))
-		if int(used) == an && n <= int(v.size(buf)-wordsBytes)*8 {
-			*v.at(buf + 1) = pair(uint32(n), 0)
-			copy(v.bytesAt(buf+wordsBytes, uint32(n))[an:], v.strBytes(b))
-			return v.longOn(buf, n)
+		if c, ok := v.inPlace(a, bn); ok {
+			copy(c[an:], v.strBytes(b))
+			return v.longOn((*v.at(a.off() + 2)).off(), an+bn)
 		}
 	}
-	v.tick -= int64(an >> 4)
+	n := an + bn
+	v.tick -= int64(n >> 4)
 	buf := v.newBytes(n, n+n/2)
 	dst := v.bytesAt(buf+wordsBytes, uint32(n))
 	copy(dst, v.strBytes(a))
 	copy(dst[an:], v.strBytes(b))
 	return v.longOn(buf, n)
+}
+
+// extend joins a long string and b, which does not alias the arena.
+func (v *VM) extend(a Value, b []byte) Value {
+	an := v.strLen(a)
+	if len(b) == 0 {
+		return a
+	}
+	if c, ok := v.inPlace(a, len(b)); ok {
+		copy(c[an:], b)
+		return v.longOn((*v.at(a.off() + 2)).off(), an+len(b))
+	}
+	n := an + len(b)
+	v.tick -= int64(n >> 4)
+	buf := v.newBytes(n, n+n/2)
+	dst := v.bytesAt(buf+wordsBytes, uint32(n))
+	copy(dst, v.strBytes(a))
+	copy(dst[an:], b)
+	return v.longOn(buf, n)
+}
+
+// inPlace makes room for more bytes behind long string a, where it is the
+// newest part of its buffer. It returns the bytes of both.
+func (v *VM) inPlace(a Value, more int) ([]byte, bool) {
+	buf, an := (*v.at(a.off() + 2)).off(), v.strLen(a)
+	n := an + more
+	if int(lo(*v.at(buf + 1))) != an || n > int(v.size(buf)-wordsBytes)*8 {
+		return nil, false
+	}
+	v.tick -= int64(more >> 4)
+	*v.at(buf + 1) = pair(uint32(n), 0)
+	return v.bytesAt(buf+wordsBytes, uint32(n)), true
 }
 
 // strEqual compares strings by content; it is only needed when both are long.

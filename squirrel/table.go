@@ -33,7 +33,9 @@ func (v *VM) setNodes(t, n uint32) {
 	if n > maxObjSize/4 {
 		panic(errOutOfMemory)
 	}
+	v.tick -= int64(n) // for clearing them, and collecting them one day
 	nodes := v.alloc(tagNodes, 1+n*nodeWords)
+	*v.at(nodes) |= Value(n-1) << 32
 	for i := uint32(0); i < n; i++ {
 		*v.at(nodes + 3 + i*nodeWords) = noNext
 	}
@@ -41,7 +43,10 @@ func (v *VM) setNodes(t, n uint32) {
 	*v.at(t + 2) = ref(tagNodes, nodes)
 }
 
-func (v *VM) nodeCount(nodes uint32) uint32 { return (v.size(nodes) - 1) / nodeWords }
+func (v *VM) nodeCount(nodes uint32) uint32 { return nodeMask(*v.at(nodes)) + 1 }
+
+// nodeMask returns the number of nodes less one, from their header.
+func nodeMask(h Value) uint32 { return hi(h) }
 
 // hash returns the hash that decides a key's place.
 func (v *VM) hash(key Value) uint32 {
@@ -62,30 +67,48 @@ func (v *VM) hash(key Value) uint32 {
 // a program can make on purpose, cost fuel.
 func (v *VM) tableFind(t uint32, key Value) uint32 {
 	nodes := (*v.at(t + 2)).off()
-	if nodes == 0 {
+	switch {
+	case nodes == 0:
 		return 0
+	case key.tag() == tagString:
+		return v.nodeFind(nodes, hi(*v.at(key.off() + 1)), key)
+	case key.isInt():
+		return v.nodeFind(nodes, uint32(key), key)
+	case key.tag() == tagLong:
+		return v.longFind(nodes, key)
 	}
-	i := v.hash(key) & (v.nodeCount(nodes) - 1)
-	long := key.tag() == tagLong
-	for hops := int64(0); ; hops++ {
+	return v.nodeFind(nodes, v.hash(key), key)
+}
+
+// nodeFind finds a key that equals only the same word.
+func (v *VM) nodeFind(nodes, hash uint32, key Value) uint32 {
+	p := nodes + 1 + hash&nodeMask(*v.at(nodes))*nodeWords
+	for hops := int64(0); *v.at(p) != key; hops++ {
+		next := *v.at(p + 2)
+		if next == noNext {
+			return 0
+		}
+		p = nodes + 1 + lo(next)*nodeWords
+		if hops > 8 {
+			v.tick--
+		}
+	}
+	return p
+}
+
+func (v *VM) longFind(nodes uint32, key Value) uint32 {
+	i := v.strHash(key) & nodeMask(*v.at(nodes))
+	for {
 		p := nodes + 1 + i*nodeWords
-		k := *v.at(p)
-		if k == key || long && k.tag() == tagLong && v.strEqual(k, key) {
-			v.chargeHops(hops)
+		if k := *v.at(p); k == key || k.tag() == tagLong && v.strEqual(k, key) {
 			return p
 		}
 		next := *v.at(p + 2)
 		if next == noNext {
-			v.chargeHops(hops)
 			return 0
 		}
+		v.tick--
 		i = lo(next)
-	}
-}
-
-func (v *VM) chargeHops(hops int64) {
-	if hops > 8 {
-		v.tick -= hops
 	}
 }
 
@@ -210,6 +233,7 @@ func (v *VM) tableClone(t uint32) uint32 {
 			return off
 		}
 		i = j
+		v.tick -= 4
 		v.tableInsert(off, *v.at(p), *v.at(p + 1))
 	}
 }

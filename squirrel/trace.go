@@ -72,6 +72,9 @@ func (e *Error) Report() string {
 func (v *VM) captureError() *Error {
 	e := &Error{IsString: v.exc.isString(), Message: v.ToString(v.exc)}
 	e.Stack = v.Stack()
+	if len(e.Stack) > 1 && e.Stack[0].Line < 0 {
+		e.Stack = e.Stack[1:] // a native that throws has left by the time the original looks
+	}
 	return e
 }
 

@@ -74,7 +74,7 @@ func (r *restorer) checkTable(off uint32) {
 		}
 		return
 	}
-	n, keys := v.nodeCount(nodes), uint32(0)
+	n, keys := (v.size(nodes)-1)/nodeWords, uint32(0)
 	for i := range n {
 		if v.w[nodes+1+i*nodeWords] != Null {
 			keys++
@@ -89,8 +89,8 @@ func (r *restorer) checkTable(off uint32) {
 // key is on the chain on which it is looked for.
 func (r *restorer) checkNodes(off uint32) {
 	v := r.v
-	n := v.nodeCount(off)
-	if v.size(off) != 1+n*nodeWords || n&(n-1) != 0 {
+	n := (v.size(off) - 1) / nodeWords
+	if v.size(off) != 1+n*nodeWords || n&(n-1) != 0 || nodeMask(v.w[off]) != n-1 {
 		r.fail(off, "%d nodes", n)
 		return
 	}
@@ -213,8 +213,11 @@ func (r *restorer) checkClass(off uint32) {
 	if v.w[members+3] != Null {
 		r.fail(off, "members with a delegate")
 	}
+	if v.w[off+9] != v.w[members+2] || v.w[off+10] != v.w[v.w[off+5].off()+2] {
+		r.fail(off, "notes of members")
+	}
 	if nodes := v.w[members+2].off(); nodes != 0 {
-		for i := range v.nodeCount(nodes) {
+		for i := range (v.size(nodes) - 1) / nodeWords {
 			p := nodes + 1 + i*nodeWords
 			if v.w[p] == Null {
 				continue

@@ -1,6 +1,8 @@
 package squirrel
 
 import (
+	"unsafe"
+
 	"github.com/tandem-iot/tandem/squirrel/compile"
 )
 
@@ -25,6 +27,7 @@ const (
 type VM struct {
 	mem
 	gcAt uint32 // collect at the next safepoint when top is past this
+	room uint32 // how much the last collection left for that
 	tick int64  // fuel left in this slice
 	held int64  // fuel put aside to reach a safepoint early
 	used int64  // fuel used in earlier slices
@@ -46,6 +49,7 @@ type VM struct {
 	inLoop  bool
 
 	interned internTable
+	scratch  []byte // where strings are put together
 	progs    []loaded
 
 	lib  *Library
@@ -71,7 +75,12 @@ const (
 // the number of its program and its number there, in 16 bits each.
 type loaded struct {
 	*compile.Program
-	consts uint32 // vector of its strings
+	entries *compile.Entry // the first
+	consts  uint32         // vector of its strings
+}
+
+func load(p *compile.Program, consts uint32) loaded {
+	return loaded{p, unsafe.SliceData(p.Entries()), consts}
 }
 
 const maxPrograms = 1 << 16
@@ -114,7 +123,7 @@ func (v *VM) Load(p *compile.Program) Value {
 	}
 	vec := v.alloc(tagVector, uint32(1+len(p.Strings)))
 	prog := uint32(len(v.progs))
-	v.progs = append(v.progs, loaded{p, vec})
+	v.progs = append(v.progs, load(p, vec))
 	for i, s := range p.Strings {
 		k := v.NewString(s)
 		*v.at(vec + 1 + uint32(i)) = k

@@ -40,17 +40,17 @@ func (f *function) assignName(e *syntax.Assign, x *syntax.Name, dst int) {
 		if e.Op == syntax.OpNone {
 			f.expr(e.Y, p.reg)
 		} else {
-			f.emit(binaryOps[e.Op], p.reg, p.reg, f.any(e.Y), 0)
+			f.combine(e.Op, p.reg, f.operand(e))
 		}
 		f.keep(p.reg, dst)
 		return
 	}
-	val := f.any(e.Y)
+	y := f.operand(e)
+	val := y.reg
 	if e.Op != syntax.OpNone {
-		t := f.push()
-		f.name(x, t)
-		f.emit(binaryOps[e.Op], t, t, val, 0)
-		val = t
+		val = f.push()
+		f.name(x, val)
+		f.combine(e.Op, val, y)
 	}
 	f.setName(p, x.Name, val)
 	f.keep(val, dst)
@@ -106,12 +106,12 @@ func (f *function) assignIndex(e *syntax.Assign, x *syntax.Index, dst int) {
 		f.c.fail(e.Pos(), "can't assign expression")
 	}
 	s := f.slot(x)
-	val := f.any(e.Y)
+	y := f.operand(e)
+	val := y.reg
 	if e.Op != syntax.OpNone {
-		t := f.push()
-		f.getSlot(s, t)
-		f.emit(binaryOps[e.Op], t, t, val, 0)
-		val = t
+		val = f.push()
+		f.getSlot(s, val)
+		f.combine(e.Op, val, y)
 	}
 	f.setSlot(s, val)
 	f.keep(val, dst)

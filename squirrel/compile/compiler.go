@@ -18,6 +18,7 @@ type compiler struct {
 	consts       *Constants
 	captured     map[declKey]bool
 	lastIsResult bool
+	texts        map[*syntax.Binary]bool // see isText
 }
 
 // function is the state of one function under compilation.
@@ -141,6 +142,8 @@ func (f *function) finish(line int32) {
 	f.line = line
 	f.emit(OpReturn, 0, 0, 0, 0)
 	f.closeScope(0, f.nreg)
+	// A pointer past the last instruction must not be one past the object.
+	f.proto.Code = append(f.proto.Code, Inst{})[:len(f.proto.Code)]
 	f.proto.Cache = make([]uint32, len(f.proto.Code))
 	f.proto.MaxStack += FrameSize
 	f.proto.Fixed = len(f.proto.Params)

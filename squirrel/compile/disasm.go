@@ -16,7 +16,7 @@ import (
 //	k string                       s signed number in a byte
 //	o captured variable            z float
 //	p function                     y whether
-//	j jump
+//	j jump                         w first of c registers
 var shapes = [OpCount]string{
 	OpNop: "", OpLoadNull: "ar", OpLoadInt: "ar dn", OpLoadFloat: "ar dz", OpLoadBool: "ar by", OpLoadStr: "ar dk",
 	OpLoadRoot: "ar", OpMove: "ar br", OpNewCell: "ar", OpCellize: "ar", OpGetCell: "ar br", OpSetCell: "ar br",
@@ -25,6 +25,8 @@ var shapes = [OpCount]string{
 	OpNewSlot: "ar br cr", OpDelete: "ar br cr",
 	OpPrepCallK: "af br dk", OpPrepCall: "af br cr", OpCall: "cr af bn", OpTailCall: "cr af bn", OpReturn: "ar by",
 	OpAdd: "ar br cr", OpSub: "ar br cr", OpMul: "ar br cr", OpDiv: "ar br cr", OpMod: "ar br cr", OpAddI: "ar br dn cy",
+	OpMulI: "ar br dn", OpDivI: "ar br dn", OpModI: "ar br dn", OpBitAndI: "ar br dn", OpShlI: "ar br dn", OpShrI: "ar br dn",
+	OpText: "ar", OpConcat: "ar bw cn", OpExtend: "ar bw cn",
 	OpBitAnd: "ar br cr", OpBitOr: "ar br cr", OpBitXor: "ar br cr", OpShl: "ar br cr", OpShr: "ar br cr",
 	OpUshr: "ar br cr", OpNeg: "ar br", OpNot: "ar br", OpBitNot: "ar br",
 	OpEq: "ar br cr", OpNe: "ar br cr", OpLt: "ar br cr", OpLe: "ar br cr", OpGt: "ar br cr", OpGe: "ar br cr", OpCmp: "ar br cr",
@@ -123,7 +125,7 @@ func (in Inst) field(name byte) int32 {
 
 func (p *Program) operand(f *Proto, pc int, kind byte, x int32) string {
 	switch kind {
-	case 'r', 'f', 'q':
+	case 'r', 'f', 'q', 'w':
 		return fmt.Sprintf("r%d", x)
 	case 'x':
 		if x == 255 {

@@ -9,13 +9,8 @@ import (
 // any returns a register that holds e: the variable's own where e is a plain
 // local, else a new temporary.
 func (f *function) any(e syntax.Expr) uint8 {
-	switch e := e.(type) {
-	case *syntax.This:
-		return 0
-	case *syntax.Name:
-		if p := f.lookup(e.Name); p.kind == inRegister {
-			return p.reg
-		}
+	if reg, ok := f.inPlace(e); ok {
+		return reg
 	}
 	reg := f.push()
 	f.expr(e, reg)
@@ -25,19 +20,45 @@ func (f *function) any(e syntax.Expr) uint8 {
 // anyIn is any, but computes into reg where reg is a temporary, so that chains
 // of operators, indexes and calls take no register for each link.
 func (f *function) anyIn(e syntax.Expr, reg uint8) uint8 {
-	switch e := e.(type) {
-	case *syntax.This:
-		return 0
-	case *syntax.Name:
-		if p := f.lookup(e.Name); p.kind == inRegister {
-			return p.reg
-		}
+	if reg, ok := f.inPlace(e); ok {
+		return reg
 	}
 	if !f.isTemp(reg) {
 		return f.any(e)
 	}
 	f.expr(e, reg)
 	return reg
+}
+
+// inPlace compiles what leaves its value in a plain local, and returns that
+// local's register. The original does the same, and it shows: ++i + ++i adds
+// the last value of i to itself.
+func (f *function) inPlace(e syntax.Expr) (reg uint8, ok bool) {
+	switch e := e.(type) {
+	case *syntax.This:
+		return 0, true
+	case *syntax.Name:
+		return f.plainLocal(e)
+	case *syntax.Assign:
+		if reg, ok = f.plainLocal(e.X); ok {
+			f.assign(e, -1)
+		}
+	case *syntax.IncDec:
+		if reg, ok = f.plainLocal(e.X); ok && !e.Post {
+			f.incDec(e, -1)
+		}
+		ok = ok && !e.Post
+	}
+	return reg, ok
+}
+
+func (f *function) plainLocal(e syntax.Expr) (uint8, bool) {
+	name, ok := e.(*syntax.Name)
+	if !ok {
+		return 0, false
+	}
+	p := f.lookup(name.Name)
+	return p.reg, p.kind == inRegister
 }
 
 // effect compiles e for what it does; its value is not wanted.
@@ -274,6 +295,11 @@ var binaryOps = map[syntax.Op]Op{
 	syntax.OpGe: OpGe, syntax.OpCmp: OpCmp, syntax.OpIn: OpIn, syntax.OpInstanceof: OpInstanceof,
 }
 
+// intOps are operators with an integer literal on the right.
+var intOps = map[syntax.Op]Op{
+	syntax.OpMul: OpMulI, syntax.OpDiv: OpDivI, syntax.OpMod: OpModI, syntax.OpBitAnd: OpBitAndI, syntax.OpShl: OpShlI, syntax.OpShr: OpShrI,
+}
+
 func (f *function) binary(e *syntax.Binary, dst uint8) {
 	switch e.Op {
 	case syntax.OpAnd, syntax.OpOr:
@@ -289,6 +315,13 @@ func (f *function) binary(e *syntax.Binary, dst uint8) {
 		})
 		return
 	}
+	if e.Op == syntax.OpAdd {
+		if list := f.c.flatten(e); len(list) > 2 {
+			first, n := f.pieces(list)
+			f.emit(OpConcat, dst, first, n, 0)
+			return
+		}
+	}
 	x := f.anyIn(e.X, dst)
 	if y, ok := e.Y.(*syntax.Int); ok && e.Op == syntax.OpAdd {
 		f.emit(OpAddI, dst, x, 0, y.Val)
@@ -296,6 +329,12 @@ func (f *function) binary(e *syntax.Binary, dst uint8) {
 	} else if ok && e.Op == syntax.OpSub && y.Val != 0 && y.Val != math.MinInt32 { // -0.0-0 is -0.0; -MinInt32 is no int32
 		f.emit(OpAddI, dst, x, 1, -y.Val)
 		return
+	}
+	if y, ok := e.Y.(*syntax.Int); ok {
+		if op, ok := intOps[e.Op]; ok && (y.Val > 0 || op != OpDivI && op != OpModI) {
+			f.emit(op, dst, x, 0, y.Val)
+			return
+		}
 	}
 	y := f.any(e.Y)
 	f.emit(binaryOps[e.Op], dst, x, y, 0)

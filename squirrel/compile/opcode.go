@@ -45,6 +45,15 @@ const (
 	OpDiv           // R[a] = R[b] / R[c]
 	OpMod           // R[a] = R[b] % R[c]
 	OpAddI          // R[a] = R[b] + d, or R[b] - -d when c is 1
+	OpMulI          // R[a] = R[b] * d
+	OpDivI          // R[a] = R[b] / d, which is above 0
+	OpModI          // R[a] = R[b] % d, which is above 0
+	OpBitAndI       // R[a] = R[b] & d
+	OpShlI          // R[a] = R[b] << d
+	OpShrI          // R[a] = R[b] >> d
+	OpText          // R[a] = what _tostring makes of R[a], where it has that
+	OpConcat        // R[a] = the texts of c registers from R[b]
+	OpExtend        // R[a] = R[a] + the texts of c registers from R[b]
 	OpBitAnd        // R[a] = R[b] & R[c]
 	OpBitOr         // R[a] = R[b] | R[c]
 	OpBitXor        // R[a] = R[b] ^ R[c]
@@ -95,7 +104,8 @@ const (
 var opNames = [OpCount]string{
 	"nop", "loadnull", "loadint", "loadfloat", "loadbool", "loadstr", "loadroot", "move", "newcell", "cellize", "getcell", "setcell",
 	"getouter", "setouter", "getk", "setk", "newslotk", "get", "set", "newslot", "delete", "prepcallk", "prepcall", "call", "tailcall",
-	"return", "add", "sub", "mul", "div", "mod", "addi", "bitand", "bitor", "bitxor", "shl", "shr", "ushr", "neg", "not", "bitnot",
+	"return", "add", "sub", "mul", "div", "mod", "addi", "muli", "divi", "modi", "bitandi",
+	"shli", "shri", "text", "concat", "extend", "bitand", "bitor", "bitxor", "shl", "shr", "ushr", "neg", "not", "bitnot",
 	"eq", "ne", "lt", "le", "gt", "ge", "cmp", "jump", "jumpt", "jumpf", "jumpeq", "jumplt", "jumple", "jumpgt", "jumpge",
 	"jumpeqi", "jumplti", "jumplei", "jumpgti", "jumpgei", "in", "instanceof", "typeof", "clone", "resume", "yield", "throw",
 	"newtable", "newarray", "append", "closure", "newclass", "newmember", "getbase", "foreach",

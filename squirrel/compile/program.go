@@ -19,7 +19,19 @@ type Program struct {
 	Name    string
 	Protos  []*Proto // 0 is the main chunk
 	Strings []string // every string the code names
+	entries []Entry
 	hash    [32]byte
+}
+
+// Entries is what a machine needs to enter each of the functions, close
+// together.
+func (p *Program) Entries() []Entry { return p.entries }
+
+// Entry is how to enter a function.
+type Entry struct {
+	Code  *Inst   // the first; behind the last is room for one more
+	Cache *uint32 // its hint
+	Fixed int32   // Proto.Fixed
 }
 
 // Hash identifies the source, its name and the options it was compiled with.
@@ -107,7 +119,7 @@ func Compile(name string, src []byte, opts Options) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &compiler{prog: &Program{Name: name}, strings: map[string]int32{}, consts: opts.Globals, captured: resolve(file), lastIsResult: opts.LastIsResult}
+	c := &compiler{prog: &Program{Name: name}, strings: map[string]int32{}, consts: opts.Globals, captured: resolve(file), lastIsResult: opts.LastIsResult, texts: map[*syntax.Binary]bool{}}
 	if c.consts == nil {
 		c.consts = NewConstants()
 	}
@@ -118,6 +130,9 @@ func Compile(name string, src []byte, opts Options) (*Program, error) {
 	c.predefine(opts, h)
 	if err := c.file(file); err != nil {
 		return nil, err
+	}
+	for _, f := range c.prog.Protos {
+		c.prog.entries = append(c.prog.entries, Entry{&f.Code[0], &f.Cache[0], int32(f.Fixed)})
 	}
 	h.Sum(c.prog.hash[:0])
 	return c.prog, nil

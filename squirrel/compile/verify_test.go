@@ -70,6 +70,8 @@ func verifyOperand(p *Program, f *Proto, pc int, in Inst, field string, parents 
 		if in.Op == OpCall || in.Op == OpTailCall {
 			ok = in.B >= 1 && x+FrameSize+int(in.B) <= f.MaxStack
 		}
+	case 'w':
+		ok = in.C >= 1 && x+int(in.C) <= f.MaxStack
 	case 'q':
 		ok = x+3 < f.MaxStack
 	case 'k':
