@@ -23,7 +23,7 @@ store logbook
 host
 gateway ingress central device/runner
 server
-cmd/tandem bench/pair examples internal/tidy
+cmd/tandem bench/pair bench/squirrel examples internal/tidy
 `
 
 // imports returns our packages with the packages of ours each imports, by

@@ -1,5 +1,4 @@
-// Command goja runs a JavaScript program on goja. The programs print with
-// print.
+// Command goja runs a JavaScript program on goja, which gets a print.
 package main
 
 import (
@@ -22,8 +21,7 @@ func run(file string) error {
 		return err
 	}
 	vm := goja.New()
-		return err
-	}
+	if err := vm.Set("print", func(x goja.Value) { fmt.Println(x) }); err != nil {
 		return err
 	}
 	_, err = vm.RunScript(file, string(src))
