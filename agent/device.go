@@ -2,6 +2,8 @@ package agent
 
 import (
 	"fmt"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/imp"
@@ -19,6 +21,7 @@ const (
 func (m *Machine) message(msg *tandem.Message) imp.Outcome {
 	if msg.Mark.Boot != 0 {
 		if !msg.Mark.After(m.mark) {
+			m.oldMessage(msg.Mark.Boot)
 			return imp.Done // it is part of our state already
 		}
 		m.mark = msg.Mark
@@ -44,6 +47,15 @@ func (m *Machine) message(msg *tandem.Message) imp.Outcome {
 	}
 	m.log(true, fmt.Sprintf("the data of a message of the device, %s, cannot be read: %v", imp.LogText([]byte(msg.Name)), err))
 	return imp.Done
+}
+
+// oldMessage says once that messages of an earlier boot come: a device sends in
+// order, so it has lost its count, and nobody would ever hear of it again.
+func (m *Machine) oldMessage(boot uint64) {
+	if boot < m.mark.Boot && boot != m.oldBoot {
+		m.oldBoot = boot
+		m.log(true, fmt.Sprintf("messages of the device are dropped as old ones: their boot number is %d, but there was %d already; a device that has lost its count must go on above that", boot, m.mark.Boot))
+	}
 }
 
 func (m *Machine) deviceConnected(address string) imp.Outcome {
@@ -87,6 +99,9 @@ func deviceOn(call *squirrel.Call) (squirrel.Value, error) {
 func deviceSend(call *squirrel.Call) (squirrel.Value, error) {
 	m := machineOf(call)
 	name := call.Str(1)
+	if name == "" || strings.ContainsAny(name, "+#\x00") || !utf8.ValidString(name) {
+		return call.Errorf("device.send: the name of a message must be text without + and #, and not empty")
+	}
 	data, err := imp.Encode(nil, call.VM(), call.Arg(2), imp.ForMessage)
 	if err != nil {
 		return call.Errorf("%v", err)

@@ -22,7 +22,7 @@ func jsonEncode(call *squirrel.Call) (squirrel.Value, error) {
 	if err != nil {
 		return call.Errorf("http.jsonencode: %v", err)
 	}
-	call.Charge(nativeCost + len(text)/2)
+	call.Charge(nativeCost + len(text))
 	return vm.NewStringBytes(text), nil
 }
 
@@ -31,7 +31,7 @@ func jsonDecode(call *squirrel.Call) (squirrel.Value, error) {
 		return call.Errorf("http.jsondecode: give a string")
 	}
 	text := call.Bytes(1)
-	call.Charge(nativeCost + len(text)/2)
+	call.Charge(nativeCost + len(text))
 	data, err := imp.FromJSON(make([]byte, 0, len(text)), text)
 	if err != nil {
 		return call.Errorf("http.jsondecode: %v", err)
@@ -113,7 +113,7 @@ func urlEncode(call *squirrel.Call) (squirrel.Value, error) {
 			return call.Errorf("http.urlencode: '%s' is neither a string nor a number, nor an array of those", textOf(vm, key))
 		}
 	}
-	call.Charge(nativeCost + len(out)/4)
+	call.Charge(nativeCost + len(out))
 	return vm.NewStringBytes(out), nil
 }
 

@@ -20,7 +20,6 @@ const (
 // httpresponse holds its number.
 type openRequest struct {
 	ID      uint64          `cbor:"1,keyasint"` // the host's
-	Head    bool            `cbor:"2,keyasint,omitempty"`
 	At      int64           `cbor:"3,keyasint"` // seconds since 1970 when it came
 	Headers []tandem.Header `cbor:"4,keyasint,omitempty"`
 	Size    int             `cbor:"5,keyasint,omitempty"` // bytes of Headers
@@ -58,7 +57,7 @@ func (m *Machine) request(ev *Request) imp.Outcome {
 	}
 	m.lastRequest++
 	number := m.lastRequest
-	m.requests[number] = openRequest{ID: ev.ID, Head: r.Method == "HEAD", At: m.core.Now.Unix()}
+	m.requests[number] = openRequest{ID: ev.ID, At: m.core.Now.Unix()}
 
 	vm := m.core.VM
 	t := vm.NewTable()
@@ -183,9 +182,6 @@ func responseSend(call *squirrel.Call) (squirrel.Value, error) {
 	call.Charge(nativeCost + len(body)/8)
 	r := m.requests[number]
 	delete(m.requests, number)
-	if r.Head {
-		body = nil
-	}
 	m.answer(r.ID, int(status), r.Headers, slices.Clone(body))
 	return squirrel.Null, nil
 }

@@ -31,6 +31,42 @@ func TestLongLine(t *testing.T) {
 	}
 }
 
+// TestLinesOfBigData: what is not text is not turned into a longer line than
+// the log takes, and looking at it is paid for.
+func TestLinesOfBigData(t *testing.T) {
+	cfg := mustCompile(t, `local s = blob(200000).tostring(); while (true) server.log(s);`)
+	cfg.Budget = tandem.EventBudget / 10
+	w := newWorld(cfg)
+	effects := w.m.Step(w.now, &Boot{})
+	if n := len(effects[0].(*Log).Msg); n != tandem.LogLineSize+1 {
+		t.Errorf("%d bytes", n)
+	}
+	if last, ok := effects[len(effects)-1].(*Restart); !ok || last.Reason != tandem.ReasonWatchdog {
+		t.Errorf("the last effect is %v", effects[len(effects)-1])
+	}
+	if n := len(effects); n > 500 {
+		t.Errorf("%d effects: reading the data cost too little", n)
+	}
+}
+
+// TestEncodingIsPaidFor: natives that do much in one call do not make an event
+// last much longer than its budget.
+func TestEncodingIsPaidFor(t *testing.T) {
+	for _, work := range []string{"http.urlencode(t)", "http.jsonencode(t)", "http.jsondecode(j)"} {
+		cfg := mustCompile(t, `local t = {}; for (local i = 0; i < 2000; i++) t["key" + i] <- i;
+local j = http.jsonencode(t); while (true) { server.log("x"); `+work+`; }`)
+		cfg.Budget = tandem.EventBudget / 10
+		w := newWorld(cfg)
+		effects := w.m.Step(w.now, &Boot{})
+		if last, ok := effects[len(effects)-1].(*Restart); !ok || last.Reason != tandem.ReasonWatchdog {
+			t.Errorf("%s: the last effect is %v", work, effects[len(effects)-1])
+		}
+		if n := len(effects); n > 450 {
+			t.Errorf("%s: %d calls in one event", work, n)
+		}
+	}
+}
+
 // TestForgottenRequests: requests that are never answered do not pile up.
 func TestForgottenRequests(t *testing.T) {
 	w := newWorld(mustCompile(t, `http.onrequest(@(q, r) null);`))

@@ -59,9 +59,10 @@ type Machine struct {
 	announce  bool // the program has not heard yet that the device is connected since before the start
 	address   string
 
-	saved  []byte // what server.load returns
-	mark   tandem.Mark
-	saving []byte // while the program waits for Saved
+	saved   []byte // what server.load returns
+	mark    tandem.Mark
+	oldBoot uint64 // of messages that were dropped, which the log says
+	saving  []byte // while the program waits for Saved
 
 	stopping tandem.Reason // why the host wants the agent to end
 

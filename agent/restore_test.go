@@ -224,3 +224,29 @@ func TestDocumented(t *testing.T) {
 		}
 	}
 }
+
+// TestRestoreBytes: what the program names need not be text.
+func TestRestoreBytes(t *testing.T) {
+	w := newWorld(mustCompile(t, `
+imp.onunhandledexception(function(e) { imp.sleep(1); server.log("slept"); });
+imp.wakeup(5, @() server.log("rang"), "timer \xff");
+http.onrequest(function(q, r) { r.header("X", "header \xff"); imp.wakeup(2, @() r.send(200, "late")); });
+device.on("crash", function(d) { throw "crash \xff"; });
+`))
+	w.do(&Boot{})
+	w.do(&Request{1, &tandem.Request{Method: "GET"}})
+	for i := range 4 {
+		if i == 3 {
+			w.do(&DeviceMessage{tandem.Message{Name: "crash", Data: []byte("1")}})
+		}
+		if err := w.move(); err != nil {
+			t.Fatal(err)
+		}
+		w.advance(2 * time.Second)
+	}
+	for _, want := range []string{"answer 1: 200 [X: header \xff]", "slept", "rang", "crash"} {
+		if !strings.Contains(w.out.String(), want) {
+			t.Errorf("%q is missing in:\n%s", want, w.out.String())
+		}
+	}
+}

@@ -60,11 +60,15 @@ func (m *Machine) savedTable(err error) imp.Outcome {
 func serverLog(isError bool) squirrel.NativeFunc {
 	return func(call *squirrel.Call) (squirrel.Value, error) {
 		x := call.Arg(1)
-		msg := call.VM().ToString(x)
-		if x.Type() == squirrel.TypeString || call.VM().IsBlob(x) {
-			msg = imp.LogText(call.Bytes(1))
+		var msg string
+		if imp.IsData(call.VM(), x) {
+			data := call.Bytes(1)
+			call.Charge(nativeCost + len(data)/8)
+			msg = imp.LogText(data)
+		} else {
+			call.Charge(nativeCost)
+			msg = call.VM().ToString(x)
 		}
-		call.Charge(nativeCost + len(msg)/8)
 		machineOf(call).log(isError, msg)
 		return squirrel.Int(0), nil
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/imp"
 )
 
 // state is what a Machine has beside its Core. Lists are sorted, so that the
@@ -32,6 +33,7 @@ type state struct {
 	Refilled    int64           `cbor:"15,keyasint"` // nanoseconds since 1970
 	Dead        bool            `cbor:"16,keyasint,omitempty"`
 	Start       tandem.Reason   `cbor:"17,keyasint,omitempty"`
+	OldBoot     uint64          `cbor:"18,keyasint,omitempty"`
 }
 
 // numbered is an open request with its number.
@@ -47,6 +49,7 @@ func (m *Machine) Snapshot() ([]byte, error) {
 		Agent: m.cfg.Agent, Device: m.cfg.Device, Connected: m.connected, Announce: m.announce, Address: m.address,
 		Saved: m.saved, Mark: m.mark, Saving: m.saving, Stopping: m.stopping, LastRequest: m.lastRequest,
 		SyncID: m.syncID, Credits: m.credits, Refilled: m.refilled.UnixNano(), Dead: m.dead, Start: m.cfg.Start,
+		OldBoot: m.oldBoot,
 	}
 	for number, r := range m.requests {
 		s.Requests = append(s.Requests, numbered{number, r})
@@ -69,13 +72,13 @@ func Restore(cfg Config, data []byte, now time.Time) (*Machine, error) {
 		return nil, err
 	}
 	var s state
-	if err := cbor.Unmarshal(own, &s); err != nil {
+	if err := imp.DecodeState(own, &s); err != nil {
 		return nil, fmt.Errorf("restore an agent: %w", err)
 	}
 	m.cfg.Agent, m.cfg.Device, m.cfg.Start, m.cfg.Incarnation = s.Agent, s.Device, s.Start, m.core.Incarnation()
 	m.connected, m.announce, m.address = s.Connected, s.Announce, s.Address
 	m.saved, m.mark, m.saving, m.stopping = s.Saved, s.Mark, s.Saving, s.Stopping
-	m.lastRequest, m.syncID, m.dead = s.LastRequest, s.SyncID, s.Dead
+	m.lastRequest, m.syncID, m.dead, m.oldBoot = s.LastRequest, s.SyncID, s.Dead, s.OldBoot
 	m.credits, m.refilled = s.Credits, time.Unix(0, s.Refilled)
 	for _, n := range s.Requests {
 		m.requests[n.Number] = n.Request

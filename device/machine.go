@@ -213,7 +213,7 @@ func Restore(cfg Config, data []byte, now time.Time) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := cbor.Unmarshal(own, &m.st); err != nil {
+	if err := imp.DecodeState(own, &m.st); err != nil {
 		return nil, fmt.Errorf("restore: %w", err)
 	}
 	if len(m.st.Pins) != len(m.things) || len(m.st.Buses) != len(m.things) {

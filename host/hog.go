@@ -12,9 +12,10 @@ import (
 // so that the others always have the other half: a few that never rest cannot
 // be noticed by their neighbours, however many they are.
 const (
-	hogAfter    = 2 * time.Second // of processor time, forgiven at a rate of …
-	hogForgiven = 0.25            // … so much for each second that passes
-	hogLog      = 10 * time.Minute
+	hogAfter    = 200 * time.Millisecond // of processor time, forgiven at a rate of …
+	hogForgiven = 0.01                   // … so much for each second that passes
+	hogTold     = 2 * time.Second        // of processor time; its developer is told
+	hogLog      = 10 * time.Minute       // at most this often
 )
 
 // book adds what an event has taken to the agent's account.
@@ -23,7 +24,7 @@ func (p *pair) book(began time.Time, took time.Duration) {
 	p.cpu = max(0, p.cpu-forgiven) + took
 	p.cpuAt = began
 	p.hog = p.cpu > hogAfter
-	if p.hog && began.Sub(p.hogged) >= hogLog {
+	if p.cpu > hogTold && began.Sub(p.hogged) >= hogLog {
 		p.hogged = began
 		p.log(tandem.LogStatus, fmt.Sprintf("Agent uses much processor time: %.1f s of late. It shares half of the processors with others that do.", p.cpu.Seconds()))
 	}

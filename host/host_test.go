@@ -326,7 +326,6 @@ func TestStopAndStart(t *testing.T) {
 	w.get("/timer")
 	w.stop()
 	w.open(nil)
-	w.follow()
 	w.lines.expect(`^status Agent moved: shutdown\.$`)
 	w.lines.expect("^agent.log timer 3$")
 	if got := w.get("/"); got != "4 1 false" {
@@ -345,7 +344,6 @@ func TestStopWhileDelayed(t *testing.T) {
 	w.lines.expect("It restarts in 1 s")
 	w.stop()
 	w.open(nil)
-	w.follow()
 	w.lines.expect(restartText(tandem.ReasonShutdown))
 	if n := w.lines.count("host_lost"); n != 0 {
 		t.Errorf("host_lost is logged %d times", n)
@@ -378,7 +376,6 @@ func TestEventBeforeResume(t *testing.T) {
 	}
 	w.abandon()
 	w.open(early)
-	w.follow()
 	w.lines.expect(restartText(tandem.ReasonHostLost))
 	if got := <-answer; got != "1 2 false" {
 		t.Errorf("after a loss: %q", got)
@@ -412,7 +409,6 @@ func TestHostLost(t *testing.T) {
 	w.get("/save")
 	w.abandon()
 	w.open(nil)
-	w.follow()
 	w.lines.expect(restartText(tandem.ReasonHostLost))
 	for i := range 6 {
 		w.message("add", "1", tandem.Mark{Boot: 1, Seq: uint64(i + 1)})

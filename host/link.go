@@ -172,8 +172,8 @@ func (p *pair) said(topic string, data []byte) {
 		p.log(tandem.LogDeviceError, string(data))
 	case "sys/status":
 		var s statusMessage
-		if err := json.Unmarshal(data, &s); err != nil || s.Type == "" {
-			p.log(tandem.LogDeviceError, "sys/status is not the JSON it should be")
+		if err := json.Unmarshal(data, &s); err != nil || s.Type != tandem.LogStatus && s.Type != tandem.LogExitCode {
+			p.log(tandem.LogDeviceError, "sys/status is not what it should be: JSON with a type, status or lastexitcode, and a msg")
 			return
 		}
 		p.log(s.Type, s.Msg)

@@ -85,6 +85,14 @@ func (p *pair) unsettled() bool {
 	return p.state == starting || p.state == live && (p.machine.Busy() || len(p.fetches) > 0)
 }
 
+// Refuse answers all requests that wait for an agent with Unavailable. A node
+// that stops calls it when it has waited for them long enough.
+func (h *Host) Refuse() {
+	for _, p := range h.pairs() {
+		p.refuseWaiting()
+	}
+}
+
 func (p *pair) refuseWaiting() {
 	p.mu.Lock()
 	waiting := p.waiting

@@ -85,6 +85,9 @@ func (w *world) open(change func(*Host)) {
 		func() error { return w.log.Run(logCtx) },
 		func() error { return w.host.Run(hostCtx) },
 	} {
+		if i == 2 && w.devices != nil {
+			w.follow() // from before the first line
+		}
 		parts[i] = make(chan error, 1)
 		go func() { parts[i] <- run() }()
 	}

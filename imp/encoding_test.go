@@ -306,3 +306,21 @@ func TestMessageData(t *testing.T) {
 		}
 	}
 }
+
+func TestLogText(t *testing.T) {
+	long := strings.Repeat("a", 3*tandem.LogLineSize)
+	for _, tc := range []struct{ in, want string }{
+		{"", ""},
+		{"grün", "grün"},
+		{long, long},
+		{"a\x00\xff", "binary: 61 00 ff"},
+	} {
+		if got := LogText([]byte(tc.in)); got != tc.want {
+			t.Errorf("%.20q is shown as %.60q", tc.in, got)
+		}
+	}
+	// Too long for a line, so that the log says so, but not by much.
+	if n := len(LogText([]byte(long + "\x00"))); n <= tandem.LogLineSize || n > tandem.LogLineSize+16 {
+		t.Errorf("a long string that is not text gives %d bytes", n)
+	}
+}

@@ -1,11 +1,6 @@
 package imp
 
-import (
-	"fmt"
-	"strings"
-
-	"github.com/tandem-iot/tandem"
-)
+import "github.com/tandem-iot/tandem"
 
 // Compact returns the data of a message in the compact encoding. The result
 // may alias the message's.
@@ -28,15 +23,18 @@ func TranscodeJSON(compact []byte) ([]byte, error) { return ToJSON(nil, compact,
 func TranscodeCBOR(compact []byte) ([]byte, error) { return ToCBOR(nil, compact) }
 
 // LogText returns a string of a program as the log shows it: what is not text
-// is shown in hexadecimal.
+// is shown in hexadecimal, and only so much of it that the log sees that the
+// line is too long.
 func LogText(b []byte) string {
 	if Safe(b) {
 		return string(b)
 	}
-	var s strings.Builder
-	s.WriteString("binary:")
+	const digits = "0123456789abcdef"
+	b = b[:min(len(b), tandem.LogLineSize/len(" 00")+1)]
+	s := make([]byte, 0, len("binary:")+len(" 00")*len(b))
+	s = append(s, "binary:"...)
 	for _, c := range b {
-		fmt.Fprintf(&s, " %02x", c)
+		s = append(s, ' ', digits[c>>4], digits[c&15])
 	}
-	return s.String()
+	return string(s)
 }

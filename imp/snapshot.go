@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
@@ -25,6 +26,20 @@ type coreState struct {
 	Wake        int64    `cbor:"4,keyasint,omitempty"`
 	Crash       []string `cbor:"5,keyasint,omitempty"`
 	Incarnation uint64   `cbor:"6,keyasint,omitempty"`
+}
+
+// stateMode reads state. Strings in it are the program's, so they are any
+// bytes, although CBOR calls them text.
+var stateMode = sync.OnceValues(cbor.DecOptions{UTF8: cbor.UTF8DecodeInvalid}.DecMode)
+
+// DecodeState reads a machine's own state, which it has written by
+// cbor.Marshal.
+func DecodeState(data []byte, state any) error {
+	mode, err := stateMode()
+	if err != nil {
+		return err
+	}
+	return mode.Unmarshal(data, state)
 }
 
 // Snapshot returns everything the Core is, and the machine's own state, which
@@ -62,7 +77,7 @@ func (c *Core) Restore(cfg Config, data []byte, now time.Time) (machine []byte, 
 		parts[i], data = data[size:size+int(n)], data[size+int(n):]
 	}
 	var s coreState
-	if err := cbor.Unmarshal(parts[0], &s); err != nil {
+	if err := DecodeState(parts[0], &s); err != nil {
 		return nil, fmt.Errorf("restore: %w", err)
 	}
 	program := func(hash [32]byte) *compile.Program {

@@ -321,8 +321,14 @@ func (n *node) serveHTTP(ctx context.Context) error {
 		n.central.Stop()
 		wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainWait)
 		defer cancel()
+		if srv.Shutdown(wait) == nil {
+			return
+		}
+		n.host.Refuse() // whoever is still waiting for an agent has waited long enough, and is told
+		wait, cancel = context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
 		if srv.Shutdown(wait) != nil {
-			srv.Close() // whoever is still waiting has waited long enough
+			srv.Close()
 		}
 	})
 	if err := srv.Serve(n.http); !errors.Is(err, http.ErrServerClosed) {

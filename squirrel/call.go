@@ -275,7 +275,7 @@ func (v *VM) nativeEnd(f, n uint32, x Value, err error) (nf, nn uint32, out outc
 		v.persist(f, n)
 		return f, n, waiting, false
 	case ctlTail:
-		return v.nativeTail(f, n)
+		return v.nativeTail(f)
 	case ctlThen:
 		return v.nativeThen(f, n)
 	}
@@ -290,11 +290,11 @@ func (v *VM) persist(f, n uint32) {
 }
 
 // nativeTail gives a native's frame to the function that it called last.
-func (v *VM) nativeTail(f, n uint32) (nf, nn uint32, out outcome, again bool) {
+func (v *VM) nativeTail(f uint32) (nf, nn uint32, out outcome, again bool) {
 	c := &v.call
 	ret := v.stackAt(f - hdrRet)
 	v.frame, v.pc = retFrame(ret), lo(ret)
-	n = uint32(len(c.args)) + 1
+	n := uint32(len(c.args)) + 1
 	if n > maxNativeArg || !v.needStack(f+n) {
 		return f, n, v.throwf("stack overflow"), false
 	}

@@ -187,9 +187,9 @@ func (c *collector) forward(x Value) Value {
 	to := c.top
 	src, dst := c.old[off:off+n], c.w[to:to+n]
 	if n <= 20 {
-		// Most objects are small: a call of memmove costs more than this.
-		for i, x := range src {
-			dst[i] = x
+		//lint:ignore S1001 most objects are small: a call of memmove costs more than this
+		for i := range src {
+			dst[i] = src[i]
 		}
 	} else {
 		copy(dst, src)
@@ -264,11 +264,9 @@ func (v *VM) reintern(c *collector) {
 	if gone == 0 {
 		return
 	}
-	size := 64
-	for 4*alive > 2*size {
-		size *= 2
-	}
-	t := internTable{slots: make([]uint32, size), n: alive}
+	var t internTable
+	t.reserve(alive)
+	t.n = alive
 	for _, off := range slots {
 		if off != 0 {
 			t.place(off, hi(c.w[off+1]))

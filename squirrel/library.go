@@ -44,7 +44,6 @@ const (
 type nativeClass struct {
 	name    string
 	methods []uint32
-	hidden  bool
 }
 
 // NewLibrary returns a library with the core of the language: the base

@@ -30,7 +30,6 @@ type Call struct {
 	v      *VM
 	base   uint32 // stack index of this
 	n      int    // arguments, with this
-	native uint32
 	state  int
 	result Value
 	ctl    control

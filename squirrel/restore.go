@@ -15,6 +15,7 @@ type restorer struct {
 	classes []uint32 // new numbers plus one of native classes, 0 for gone
 	foreign bool     // the library is another version of the snapshot's
 	starts  bitset   // where objects are
+	strings int      // how many of them are short strings
 	private bitset   // objects with one owner, which no value may refer to
 	err     error
 
@@ -88,6 +89,7 @@ func (r *restorer) restore() error {
 	if r.err != nil {
 		return r.err
 	}
+	v.interned.reserve(r.strings)
 	for off := uint32(1); off < v.top; off += v.size(off) {
 		if v.kind(off) == tagString {
 			v.internAdd(off)
@@ -116,6 +118,9 @@ func (r *restorer) walk() {
 		if headerSerial(h) > v.serial && kind != tagNodes {
 			r.fail(off, "serial from the future")
 			return
+		}
+		if kind == tagString {
+			r.strings++
 		}
 		r.starts.add(off)
 		off += n

@@ -17,6 +17,15 @@ func (t *internTable) clone() internTable {
 	return internTable{slots: append([]uint32(nil), t.slots...), n: t.n}
 }
 
+// reserve makes an empty table large enough for n strings, and as many again.
+func (t *internTable) reserve(n int) {
+	size := 64
+	for size < 2*n {
+		size *= 2
+	}
+	t.slots, t.n = make([]uint32, size), 0
+}
+
 // internAdd enters a string that is not in the table.
 func (v *VM) internAdd(off uint32) {
 	t := &v.interned

@@ -102,7 +102,9 @@ func (c *checkCmd) Run(s *streams) error {
 	for _, file := range c.Files {
 		name, src, err := readSource(file, s.in)
 		if err != nil {
-			return err
+			failed = true
+			fmt.Fprintf(s.err, "tandem: %v\n", err)
+			continue
 		}
 		if _, err := compile.Compile(name, src, compile.Options{}); err != nil {
 			failed = true

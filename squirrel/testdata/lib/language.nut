@@ -129,3 +129,32 @@ p("unary chain", @() - - 3 + !!1)
 p("typeof chain", @() typeof typeof 1)
 p("nested array", @() [[1, 2], [3, [4]]][1][1][0])
 p("weird call", @() (@(a, b) a - b)(5 3))
+
+// Texts joined in a row: _tostring is called as + would call it.
+{
+	local log = [];
+	local T = class { n = null; constructor(n) { this.n = n; } function _tostring() { log.append(n); return "<" + n + ">"; } };
+	local f = function(x) { log.append(x); return x; };
+	local show = function(s) { local l = ""; foreach (x in log) l += x + " "; print(s + " | " + l + "\n"); log.clear(); };
+	local a = T("a"), b = T("b"), k = 1;
+	show("x" + a + f("c") + b + f(1.5));
+	show(a + "x" + f("c") + b);
+	show("k" + k + (k = 5) + k + k++ + k);
+	local s = "s"; s += "x" + a + f(2) + b; show(s);
+	local o = T("o"); o += "x" + a + b; show(o);
+	local n = 7; n += "x" + 1 + 2 + false + true; show(n);
+	local t = { s = "t" }; t.s += "x" + a + 1; show(t.s);
+	local long = "0123456789012345678901234567890123456789";
+	local l = long; l += "a" + 1 + long; l += "b" + 2; show(l); show(l.slice(0, 40) == long);
+	show("1" + 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9 + a + 10 + 11);
+	local bad = class { function _tostring() { return 5; } };
+	print(("x" + bad() + "y").slice(0, 12) + "\n");
+	local thrower = class { function _tostring() { throw "no text"; } };
+	try { print("x" + f("d") + thrower() + f("e")); } catch (e) { show(e); }
+	local vec = class { x = 3; function _mul(y) { return "m" + y; } function _modulo(y) { return "r" + y; } };
+	print(vec() * 2 + " " + vec() % 3 + "\n");
+	try { vec() / 2; } catch (e) { print(e + "\n"); }
+	try { vec() & 2; } catch (e) { print(e + "\n"); }
+	try { "a" << 2; } catch (e) { print(e + "\n"); }
+	print((7 * 2) + " " + (-7 / 2) + " " + (-7 % 4) + " " + (-7 & 3) + " " + (1 << 33) + " " + (-8 >> 1) + " " + (7.5 * 2) + " " + (7.5 / 2) + " " + (7.5 % 2) + "\n");
+}
