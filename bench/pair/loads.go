@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/tandem-iot/tandem"
 )
 
 // runHTTP runs each target in turn, rounds times, and returns their medians.
@@ -29,6 +31,10 @@ func (p plan) runHTTP(ctx context.Context, targets ...httpTarget) ([]sample, err
 
 // http compares requests to agents with a plain server's.
 func (p plan) http(ctx context.Context, f *fleet, r *report) error {
+	// Agents still digest that their devices have gone: let them come to rest.
+	if err := pause(ctx, tandem.ReconnectGrace+tandem.HibernateAfterIdle+5*time.Second); err != nil {
+		return err
+	}
 	peer, addr, err := startSelf(ctx, "http-peer")
 	if err != nil {
 		return err
