@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -62,7 +63,7 @@ func (m *Machine) request(ev *Request) imp.Outcome {
 	vm := m.core.VM
 	t := vm.NewTable()
 	vm.SetField(t, "method", vm.NewString(r.Method))
-	vm.SetField(t, "path", vm.NewString(r.Path))
+	vm.SetField(t, "path", vm.NewString(cmp.Or(r.Path, "/"))) // the bare address is the root: routers know no other
 	vm.SetField(t, "query", urlDecode(vm, r.Query))
 	vm.SetField(t, "headers", m.requestHeaders(r))
 	vm.SetField(t, "body", vm.NewStringBytes(r.Body))

@@ -72,6 +72,7 @@ type state struct {
 	Link       link
 	Wake       int
 	Booted     instant // when the code started
+	Read       instant // what the clock of hardware.millis showed last
 	Unexpected instant // when to tell the code that the link is lost
 	Patience   instant // when to tell server.connect's callback that it has failed
 	Later      []callback
@@ -155,7 +156,17 @@ func (m *Machine) emit(e Effect) { m.effects = append(m.effects, e) }
 
 func (m *Machine) vm() *squirrel.VM { return m.core.VM }
 
-func (m *Machine) uptime() time.Duration { return time.Duration(instantOf(m.core.Now) - m.st.Booted) }
+// readTime is how long hardware.millis and hardware.micros take.
+const readTime = 10 * time.Microsecond
+
+// uptime reads the clock of hardware.millis. It takes time to read: code that
+// waits in a loop for the clock to move, as drivers do for a chip that does not
+// answer, gets on although all of one event happens at one time.
+func (m *Machine) uptime(c *squirrel.Call) time.Duration {
+	c.Charge(int(readTime.Seconds() * imp.FuelPerSecond))
+	m.st.Read = max(instantOf(m.core.Now), m.st.Read+instant(readTime))
+	return time.Duration(m.st.Read - m.st.Booted)
+}
 
 // macAddress makes an address of the kind that is locally administered.
 func (m *Machine) macAddress() string {

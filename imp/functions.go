@@ -6,6 +6,10 @@ import (
 	"github.com/tandem-iot/tandem/squirrel"
 )
 
+// apiRelease is the release of impOS whose API this is. Code reads the number
+// out of imp.getsoftwareversion.
+const apiRelease = "release-44.0"
+
 // Shared is the part of the API that both sides have.
 var Shared = API{
 	Functions: append([]Function{
@@ -59,10 +63,10 @@ var Shared = API{
 			},
 		}, {
 			Name: "imp.getsoftwareversion", On: OnBoth, Result: "string",
-			Doc:    "The version of the software that runs the program.",
+			Doc:    "What runs the program, as on imps three parts with \" - \" between: a name, the release of impOS whose API this is, and the version of Tandem.",
 			Source: "https://developer.electricimp.com/api/imp/getsoftwareversion",
 			Fn: func(call *squirrel.Call) (squirrel.Value, error) {
-				return call.VM().NewString(CoreOf(call).cfg.Version), nil
+				return call.VM().NewString("tandem - " + apiRelease + " - " + CoreOf(call).cfg.Version), nil
 			},
 		}, {
 			Name: "imp.onunhandledexception", On: OnBoth,
