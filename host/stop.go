@@ -208,16 +208,17 @@ func (p *pair) goOn(snapshot []byte) error {
 	if m.Saving() {
 		p.step(&agent.Saved{Err: errStopping})
 	}
-	p.connected = m.Connected()
-	if p.connected {
-		p.graceUntil = now.Add(p.host.Grace)
-	}
 	p.mu.Lock()
-	back := p.link != nil
+	back, address := p.link != nil, p.address
 	p.mu.Unlock()
-	if back {
-		p.graceUntil = time.Time{}
-		p.linked()
+	switch {
+	case back: // and logged already; the agent ignores what it knows
+		p.connected, p.graceUntil = true, time.Time{}
+		p.tell(&agent.DeviceConnected{Address: address})
+	case m.Connected():
+		p.connected, p.graceUntil = true, now.Add(p.host.Grace)
+	default:
+		p.connected = false
 	}
 	return nil
 }

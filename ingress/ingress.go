@@ -50,6 +50,10 @@ type Handler struct {
 	Agents Agents
 	Domain string       // host names below it are agents; "": only paths are
 	Logger *slog.Logger // nil: nothing is said
+	// LoopbackIsSecure has requests from this machine count as https, as
+	// browsers have it: for developers, whose agents may insist on https. Not
+	// for a node behind a proxy on the same machine.
+	LoopbackIsSecure bool
 
 	stopping atomic.Bool
 	bodies   budget
@@ -145,7 +149,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "the request's body is not well-formed HTTP: "+err.Error())
 		return
 	}
-	answer, err := h.Agents.Request(r.Context(), id, request(r, path, body))
+	answer, err := h.Agents.Request(r.Context(), id, h.request(r, path, body))
 	if err != nil {
 		h.fail(w, r, id, err)
 		return
@@ -156,20 +160,20 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // request is what the agent gets to see.
-func request(r *http.Request, path string, body []byte) *tandem.Request {
+func (h *Handler) request(r *http.Request, path string, body []byte) *tandem.Request {
+	from, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		from = r.RemoteAddr // not TCP
+	}
 	proto := r.Header.Get("X-Forwarded-Proto")
 	if proto == "" {
 		proto = "http"
-		if r.TLS != nil {
+		if r.TLS != nil || h.LoopbackIsSecure && net.ParseIP(from).IsLoopback() {
 			proto = "https"
 		}
 		r.Header["X-Forwarded-Proto"] = []string{proto}
 	}
 	r.Header["Host"] = []string{r.Host} // net/http keeps it apart
-	from, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		from = r.RemoteAddr // not TCP
-	}
 	return &tandem.Request{
 		Method: r.Method, Path: path, Query: r.URL.RawQuery, Headers: r.Header,
 		Body: body, Proto: proto, From: from,

@@ -110,6 +110,22 @@ func TestRequests(t *testing.T) {
 	}
 }
 
+func TestLoopbackIsSecure(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		s := httptest.NewServer(&Handler{Agents: agents(describe), LoopbackIsSecure: secure})
+		resp, err := s.Client().Get(s.URL + "/" + agentID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		s.Close()
+		if err != nil || strings.Contains(string(body), "https") != secure {
+			t.Errorf("LoopbackIsSecure %t: %s, %v", secure, body, err)
+		}
+	}
+}
+
 func TestProtoOverTLS(t *testing.T) {
 	s := httptest.NewTLSServer(&Handler{Agents: agents(describe)})
 	defer s.Close()

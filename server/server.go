@@ -72,8 +72,11 @@ type Server struct {
 	// HibernateAfter is after how long without events an agent becomes bytes;
 	// 0 is tandem.HibernateAfterIdle.
 	HibernateAfter time.Duration
-	Version        string
-	Logger         *slog.Logger // nil: nothing is said
+	// LoopbackIsSecure has requests from this machine count as https; see
+	// ingress.Handler.
+	LoopbackIsSecure bool
+	Version          string
+	Logger           *slog.Logger // nil: nothing is said
 	// Ready is called once the node accepts connections.
 	Ready func(*Node)
 }
@@ -300,7 +303,7 @@ func (n *node) serveMQTT(ctx context.Context) error {
 const drainWait = 5 * time.Second
 
 func (n *node) serveHTTP(ctx context.Context) error {
-	agents := &ingress.Handler{Agents: n.host, Logger: n.logger}
+	agents := &ingress.Handler{Agents: n.host, Logger: n.logger, LoopbackIsSecure: n.LoopbackIsSecure}
 	api := n.central.Handler()
 	socket := n.gateway
 	mux := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -80,7 +80,7 @@ func (c *devCmd) Run(ctx context.Context, s *streams) error {
 	nodeCtx, stopNode := context.WithCancel(context.WithoutCancel(ctx))
 	ready := make(chan *server.Node, 1)
 	node := &server.Server{
-		Dir: filepath.Join(c.Dir, ".tandem", "node"), HTTP: c.HTTP, MQTT: c.MQTT, Version: version(),
+		Dir: filepath.Join(c.Dir, ".tandem", "node"), HTTP: c.HTTP, MQTT: c.MQTT, LoopbackIsSecure: true, Version: version(),
 		Logger: d.logger, Ready: func(n *server.Node) { ready <- n },
 	}
 	ended := make(chan struct{})
