@@ -16,12 +16,16 @@ var hardwareAPI = imp.API{
 		{
 			Name: "hardware.millis", On: imp.OnDevice, Result: "integer",
 			Doc:    "Milliseconds since the code started; wraps at 32 bits.",
-			Source: docs + "2318", Fn: func(c *squirrel.Call) (squirrel.Value, error) { return squirrel.Int(int32(of(c).uptime(c).Milliseconds())), nil },
+			Source: docs + "2318", Fn: func(c *squirrel.Call) (squirrel.Value, error) {
+				return squirrel.Int(int32(of(c).uptime(c).Milliseconds())), nil
+			},
 		},
 		{
 			Name: "hardware.micros", On: imp.OnDevice, Result: "integer",
 			Doc:    "Microseconds since the code started; wraps at 32 bits.",
-			Source: docs + "2318", Fn: func(c *squirrel.Call) (squirrel.Value, error) { return squirrel.Int(int32(of(c).uptime(c).Microseconds())), nil },
+			Source: docs + "2318", Fn: func(c *squirrel.Call) (squirrel.Value, error) {
+				return squirrel.Int(int32(of(c).uptime(c).Microseconds())), nil
+			},
 		},
 		{
 			Name: "hardware.wakereason", On: imp.OnDevice, Result: "integer",

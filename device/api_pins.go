@@ -61,12 +61,12 @@ var peripheralAPI = imp.API{
 				{Name: "data", Type: "data", Doc: "what to write"},
 			},
 			Result: "integer", Throws: []string{"the bus is not configured"},
-			Doc:    "Writes. Gives 0, or an error number when the peripheral does not answer.",
+			Doc:    "Writes. Gives 0, or -2 when the peripheral does not answer.",
 			Source: docs + "2318", Fn: onBus("i2c", i2cWrite),
 		},
 		{
 			Name: "i2c.readerror", On: imp.OnDevice, Result: "integer",
-			Doc:    "The error number of the last read: 0, or -13 when the peripheral did not answer.",
+			Doc:    "The error number of the last read: 0, -2 when the peripheral did not answer to the register to read, or -10 when it did not answer to the read itself.",
 			Source: ours, Fn: i2cReadError,
 		},
 		{

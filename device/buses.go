@@ -14,8 +14,11 @@ const uartFIFO = 4 << 10
 // maxTransfer bounds what one read asks of a bus, bytes.
 const maxTransfer = 64 << 10
 
-// noAnswer is I2C's error number for a peripheral that does not answer.
-const noAnswer = -13
+// I2C's error numbers for a peripheral that does not acknowledge its address.
+const (
+	noAnswerToWrite = -2
+	noAnswerToRead  = -10
+)
 
 // busState is what the code has made of a bus.
 type busState struct {
@@ -124,8 +127,12 @@ func i2cRead(c *squirrel.Call, b bus) (squirrel.Value, error) {
 		return notData(c)
 	}
 	got, err := b.transfer(c, int(c.Int(1)), register, n)
-	if b.m.st.I2CError = 0; err != nil {
-		b.m.st.I2CError = noAnswer
+	b.m.st.I2CError = 0
+	if err != nil {
+		b.m.st.I2CError = noAnswerToRead
+		if len(register) > 0 { // it is written first
+			b.m.st.I2CError = noAnswerToWrite
+		}
 		return squirrel.Null, nil
 	}
 	return b.m.vm().NewStringBytes(got), nil
@@ -137,7 +144,7 @@ func i2cWrite(c *squirrel.Call, b bus) (squirrel.Value, error) {
 		return notData(c)
 	}
 	if _, err := b.transfer(c, int(c.Int(1)), out, 0); err != nil {
-		return squirrel.Int(noAnswer), nil
+		return squirrel.Int(noAnswerToWrite), nil
 	}
 	return squirrel.Int(0), nil
 }
