@@ -29,6 +29,8 @@ func AddBlob(l *Library) {
 		blobMethod("readstring", 2, "xn", blobReadString),
 		blobMethod("writestring", 2, "xs", blobWriteString),
 		blobMethod("tostring", 1, "x", func(c *Call, b blob) (Value, error) { return b.text(c, b.bytes()), nil }),
+		// As text a blob is its content, on imps; the original shows an address.
+		blobMethod("_tostring", 1, "x", func(c *Call, b blob) (Value, error) { return b.text(c, b.bytes()), nil }),
 		blobMethod("resize", 2, "xn", blobResize),
 		blobMethod("swap2", 1, "x", blobSwap2),
 		blobMethod("swap4", 1, "x", blobSwap4),

@@ -62,3 +62,4 @@ p("rand", function() { local low = 0, n = 2000; for (local i = 0; i < n; i++) { 
 p("regexp derived, no base", function() { local R = class extends regexp { constructor() { } }; return R().match("a"); });
 p("regexp wrong this", @() regexp("a").match.call(blob(), "a"));
 p("regexp NUL", @() regexp("b").search("a\0b"));
+p("blob as text", function() { local b = blob(); b.writestring("abc"); return "x" + b; });
