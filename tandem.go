@@ -94,6 +94,7 @@ const (
 	LogAgentError  = "agent.error"
 	LogDevice      = "server.log"
 	LogDeviceError = "server.error"
+	LogSleep       = "server.sleep"
 	LogStatus      = "status"
 	LogExitCode    = "lastexitcode"
 )

@@ -72,6 +72,8 @@ type Machine struct {
 	syncID      uint32                 // of the request that sendsync waits for
 	credits     float64                // for outgoing requests
 	refilled    time.Time              // when credits was true
+
+	patterns map[string]*pattern // compiled, by text; nil at first
 }
 
 // What a suspended program can wait for, beside imp.Sleeping and imp.Ending.

@@ -35,7 +35,7 @@ var impAPI = imp.API{
 		},
 		{
 			Name: "imp.info", On: imp.OnDevice, Result: "table",
-			Doc:    "A table with the slot type: the type of module, such as imp003, or tandem.",
+			Doc:    "A table with the slot type: the type of module, such as imp003.",
 			Source: docs + "2321", Fn: impInfo,
 		},
 		{

@@ -104,7 +104,7 @@ type (
 	// lost with the link.
 	Log struct {
 		ID   uint64
-		Type string // one of tandem.LogDevice, LogDeviceError, LogExitCode
+		Type string // one of tandem.LogDevice, LogDeviceError, LogSleep, LogExitCode
 		Msg  string
 		Sure bool
 	}

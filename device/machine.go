@@ -99,7 +99,7 @@ var library = sync.OnceValue(func() *squirrel.Library {
 // API returns all that device code can call beyond the language, for the
 // manual.
 func API() []imp.API {
-	return []imp.API{imp.Shared, linkAPI, impAPI, hardwareAPI, peripheralAPI}
+	return []imp.API{imp.Shared, linkAPI, impAPI, hardwareAPI, peripheralAPI, relicsAPI}
 }
 
 // New returns a machine. Its first event is Boot. The module of cfg must be a

@@ -19,9 +19,12 @@ const (
 	environmentModule = 1
 )
 
-// AnyModule is the type of a device that has every pin and bus of every
-// module, so that code written for any of them loads.
+// AnyModule is a device that has every pin and bus of every module, so that code
+// written for any of them loads. Drivers tell types apart by imp.info and
+// imp.environment, and know no others: it says that it is an imp001.
 const AnyModule = "tandem"
+
+const anyModuleType = "imp001"
 
 // wakePins are the pins that can wake a module from deep sleep.
 var wakePins = []string{"pin1", "pinW"}
@@ -56,6 +59,13 @@ var modules = map[string]module{
 	},
 }
 
+// laterModules has what the vendor's examples use on modules that are not
+// among modules: imp006 and impC001.
+var laterModules = module{
+	pins: "YG",
+	i2c:  "i2cJK i2cKL i2cLM i2cXCD", spi: "spiYJTHU", uart: "uartABCD uartNU",
+}
+
 // Modules returns the types of module there are.
 func Modules() []string {
 	return append(slices.Sorted(maps.Keys(modules)), AnyModule)
@@ -74,7 +84,7 @@ func lookupModule(name string) (module, bool) {
 		return m, ok
 	}
 	var all [4][]string
-	for _, m := range modules {
+	for _, m := range append(slices.Collect(maps.Values(modules)), laterModules) {
 		for i, list := range []string{m.pins, m.i2c, m.spi, m.uart} {
 			all[i] = append(all[i], strings.Fields(list)...)
 		}
@@ -84,7 +94,7 @@ func lookupModule(name string) (module, bool) {
 		slices.Sort(names)
 		s[i] = strings.Join(slices.Compact(names), " ")
 	}
-	return module{pins: s[0], i2c: s[1], spi: s[2], uart: s[3], environment: environmentModule}, true
+	return module{pins: s[0], i2c: s[1], spi: s[2], uart: s[3], environment: modules[anyModuleType].environment}, true
 }
 
 // peripherals lists everything that hangs under the global hardware, by native

@@ -185,6 +185,9 @@ const flushBeforeSleep = 30 * time.Second
 // sleep ends the incarnation by a deep sleep, after a flush if so asked.
 func (m *Machine) sleep(c *squirrel.Call, d time.Duration, flush bool) (squirrel.Value, error) {
 	if flush {
+		if m.st.Link.Up {
+			m.st.Link.report(tandem.LogSleep, "sleeping until "+m.core.Now.Add(d).UTC().Format(time.RFC3339))
+		}
 		m.st.Sleep = d
 		if v := m.st.Link.flush(m.core.Now, flushBeforeSleep, waitSleep); !v.done {
 			return m.core.Suspend(c, imp.FirstWait)
@@ -197,7 +200,11 @@ func (m *Machine) sleep(c *squirrel.Call, d time.Duration, flush bool) (squirrel
 func impInfo(c *squirrel.Call) (squirrel.Value, error) {
 	m, v := of(c), c.VM()
 	t := v.NewTable()
-	v.SetField(t, "type", v.NewString(m.cfg.Module))
+	kind := m.cfg.Module
+	if kind == AnyModule {
+		kind = anyModuleType
+	}
+	v.SetField(t, "type", v.NewString(kind))
 	return t, nil
 }
 

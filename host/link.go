@@ -172,8 +172,9 @@ func (p *pair) said(topic string, data []byte) {
 		p.log(tandem.LogDeviceError, string(data))
 	case "sys/status":
 		var s statusMessage
-		if err := json.Unmarshal(data, &s); err != nil || s.Type != tandem.LogStatus && s.Type != tandem.LogExitCode {
-			p.log(tandem.LogDeviceError, "sys/status is not what it should be: JSON with a type, status or lastexitcode, and a msg")
+		err := json.Unmarshal(data, &s)
+		if err != nil || s.Type != tandem.LogStatus && s.Type != tandem.LogExitCode && s.Type != tandem.LogSleep {
+			p.log(tandem.LogDeviceError, "sys/status is not what it should be: JSON with a type, status, lastexitcode or server.sleep, and a msg")
 			return
 		}
 		p.log(s.Type, s.Msg)

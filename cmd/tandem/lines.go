@@ -19,6 +19,7 @@ var tags = map[string]string{
 	tandem.LogAgentError:  "Agent",
 	tandem.LogDevice:      "Device",
 	tandem.LogDeviceError: "Device",
+	tandem.LogSleep:       "Device",
 	tandem.LogStatus:      "Status",
 	tandem.LogExitCode:    "Exit Code",
 }

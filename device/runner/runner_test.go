@@ -308,6 +308,11 @@ func TestPowerCycle(t *testing.T) {
 	})
 }
 
+// sleepLine is what server.sleepfor has the log say.
+func sleepLine(until time.Time) string {
+	return `sys/status {"type":"server.sleep","msg":"sleeping until ` + until.UTC().Format(time.RFC3339) + `"}`
+}
+
 func TestDeepSleep(t *testing.T) {
 	inBubble(t, `
 		if (!("nv" in getroottable())) nv <- { runs = 0 };
@@ -318,12 +323,13 @@ func TestDeepSleep(t *testing.T) {
 		p.started()
 		p.expect("log 1 0 0")
 		slept := time.Now()
+		p.expect(sleepLine(slept.Add(time.Hour)))
 		p.quiet(59 * time.Minute)
 		p.connected()
 		if d := time.Since(slept); d < time.Hour || d > time.Hour+time.Minute {
 			t.Errorf("slept %v", d)
 		}
-		p.expect("log 2 1 0")
+		p.expect("log 2 1 0", sleepLine(time.Now().Add(time.Hour)))
 		pass(time.Minute)
 		p.board.Drive("pin1", 1)
 		p.connected()

@@ -1,0 +1,185 @@
+package agent
+
+import (
+	"fmt"
+	"regexp"
+	"regexp/syntax"
+
+	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/squirrel"
+)
+
+// regexp2Class is the agents' better regexp. Its syntax is RE2's, as is
+// package regexp's. An instance's payload is its pattern's text, so snapshots
+// need no more.
+const regexp2Class = "regexp2"
+
+// squirrelDocs is where the vendor's pages on the language are.
+const squirrelDocs = "https://developer.electricimp.com/squirrel/"
+
+// A search cannot be interrupted, so its worst case is bounded beforehand: it
+// looks at each instruction of the pattern once for each byte of the text.
+const (
+	patternSize  = 256 // bytes, as on Electric Imp
+	patternCode  = 2000
+	searchSteps  = 32 << 20 // about half a second
+	patternsKept = 32
+)
+
+// pattern is a compiled one.
+type pattern struct {
+	search *regexp.Regexp
+	whole  *regexp.Regexp // the same, for the whole text
+	code   int            // instructions
+}
+
+var regexp2Functions = []imp.Function{
+	{
+		Name: regexp2Class, On: imp.OnAgent, Result: regexp2Class,
+		Params:  []imp.Param{{Name: "pattern", Type: "string", Doc: "in the syntax of RE2, 256 bytes at most"}},
+		Throws:  []string{"the pattern is malformed, too long or too complex"},
+		Doc:     "Makes a regular expression.",
+		Source:  squirrelDocs + "regexp2/regexp2",
+		Example: `local m = regexp2(@"^/room/(\d+)$").capture(request.path);`,
+		Fn:      newRegexp2,
+	}, {
+		Name: "regexp2.match", On: imp.OnAgent, Result: "bool",
+		Params: []imp.Param{{Name: "text", Type: "string", Doc: "to match"}},
+		Throws: []string{"the text is too long for the pattern"},
+		Doc:    "Whether the whole text matches.",
+		Source: squirrelDocs + "regexp2/match", Fn: regexp2Match,
+	}, {
+		Name: "regexp2.search", On: imp.OnAgent, Result: "table",
+		Params: regexp2Params, Throws: []string{"the text is too long for the pattern"},
+		Doc:    "Where the first match is: a table with its begin and end, which is the byte after it. Null when there is none.",
+		Source: squirrelDocs + "regexp2/search", Fn: regexp2Search(false),
+	}, {
+		Name: "regexp2.capture", On: imp.OnAgent, Result: "array",
+		Params: regexp2Params, Throws: []string{"the text is too long for the pattern"},
+		Doc:    "Where the first match and its groups are: an array of tables as search gives them, the match's first. A group that took no part has -1 twice. Null when there is no match.",
+		Source: squirrelDocs + "regexp2/capture", Fn: regexp2Search(true),
+	},
+}
+
+var regexp2Params = []imp.Param{
+	{Name: "text", Type: "string", Doc: "to search"},
+	{Name: "start", Type: "integer", Optional: true, Doc: "the byte to begin at, where ^ matches then"},
+}
+
+func newRegexp2(call *squirrel.Call) (squirrel.Value, error) {
+	if _, err := machineOf(call).pattern(call, call.Str(1)); err != nil {
+		return call.Errorf("regexp2: %v", err)
+	}
+	return call.VM().NewNative(regexp2Class, call.Arg(1)), nil
+}
+
+// pattern compiles a pattern, or finds it compiled. Whether it was cannot be
+// told from the outside, so that an agent that has moved runs as before. The
+// error is for the program.
+func (m *Machine) pattern(call *squirrel.Call, text string) (*pattern, error) {
+	call.Charge(nativeCost + 64*len(text))
+	if p := m.patterns[text]; p != nil {
+		return p, nil
+	}
+	p, err := compilePattern(text)
+	if err != nil {
+		return nil, err
+	}
+	if m.patterns == nil || len(m.patterns) >= patternsKept {
+		m.patterns = map[string]*pattern{}
+	}
+	m.patterns[text] = p
+	return p, nil
+}
+
+func compilePattern(text string) (*pattern, error) {
+	if len(text) > patternSize {
+		return nil, fmt.Errorf("the pattern has %d bytes, %d at most", len(text), patternSize)
+	}
+	tree, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return nil, err
+	}
+	prog, err := syntax.Compile(tree.Simplify())
+	switch {
+	case err != nil:
+		return nil, err
+	case len(prog.Inst) > patternCode:
+		return nil, fmt.Errorf("the pattern is too complex: use shorter repetitions")
+	}
+	search, err := regexp.Compile(text)
+	if err != nil {
+		return nil, err
+	}
+	whole, err := regexp.Compile(`\A(?:` + text + `)\z`)
+	if err != nil {
+		return nil, err
+	}
+	return &pattern{search: search, whole: whole, code: len(prog.Inst)}, nil
+}
+
+// regexp2Call returns what a method works with. The error is for the program.
+func regexp2Call(call *squirrel.Call) (p *pattern, text []byte, err error) {
+	vm := call.VM()
+	if !vm.IsNative(call.This(), regexp2Class) {
+		return nil, nil, fmt.Errorf("this is not a regexp2")
+	}
+	p, err = machineOf(call).pattern(call, vm.Text(vm.Payload(call.This())))
+	if err != nil {
+		return nil, nil, err
+	}
+	text = call.Bytes(1)
+	steps := p.code * (len(text) + 1)
+	if steps > searchSteps {
+		return nil, nil, fmt.Errorf("a text of %d bytes is too long for this pattern", len(text))
+	}
+	call.Charge(steps)
+	return p, text, nil
+}
+
+func regexp2Match(call *squirrel.Call) (squirrel.Value, error) {
+	p, text, err := regexp2Call(call)
+	if err != nil {
+		return call.Errorf("regexp2.match: %v", err)
+	}
+	return squirrel.Bool(p.whole.Match(text)), nil
+}
+
+// regexp2Search is search and, with groups, capture.
+func regexp2Search(groups bool) squirrel.NativeFunc {
+	return func(call *squirrel.Call) (squirrel.Value, error) {
+		p, text, err := regexp2Call(call)
+		if err != nil {
+			return call.Errorf("regexp2: %v", err)
+		}
+		start := int(call.Int(2))
+		if start < 0 || start > len(text) {
+			return squirrel.Null, nil
+		}
+		at := p.search.FindSubmatchIndex(text[start:])
+		if at == nil {
+			return squirrel.Null, nil
+		}
+		vm := call.VM()
+		if !groups {
+			return span(vm, at, start), nil
+		}
+		all := vm.NewArray()
+		for ; len(at) > 0; at = at[2:] {
+			vm.Append(all, span(vm, at, start))
+		}
+		return all, nil
+	}
+}
+
+// span returns the first pair of at as a table.
+func span(vm *squirrel.VM, at []int, start int) squirrel.Value {
+	begin, end := at[0], at[1]
+	if begin >= 0 {
+		begin, end = begin+start, end+start
+	}
+	t := vm.NewTable()
+	vm.SetField(t, "begin", squirrel.Int(int32(begin)))
+	vm.SetField(t, "end", squirrel.Int(int32(end)))
+	return t
+}
