@@ -52,7 +52,8 @@ func base64Encode(call *squirrel.Call) (squirrel.Value, error) {
 	return call.VM().NewStringBytes(base64.StdEncoding.AppendEncode(nil, data)), nil
 }
 
-// base64Decode is lenient as to line ends and missing padding.
+// base64Decode is lenient as to line ends, missing padding and a last character
+// that makes no byte: Rocky decodes what clients send as credentials unseen.
 func base64Decode(call *squirrel.Call) (squirrel.Value, error) {
 	if !imp.IsData(call.VM(), call.Arg(1)) {
 		return call.Errorf("http.base64decode: give a string")
@@ -68,6 +69,9 @@ func base64Decode(call *squirrel.Call) (squirrel.Value, error) {
 		}
 	}
 	for len(text) > 0 && text[len(text)-1] == '=' {
+		text = text[:len(text)-1]
+	}
+	if len(text)%4 == 1 {
 		text = text[:len(text)-1]
 	}
 	out, err := base64.RawStdEncoding.AppendDecode(nil, text)
