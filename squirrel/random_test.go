@@ -2,6 +2,8 @@ package squirrel
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -104,9 +106,10 @@ function show(v) { print(typeof v + " " + v + "\n"); }
 
 // TestRandomPrograms: a program does the same in one go as when the machine is
 // stopped, saved and restored again and again.
-func TestRandomPrograms(t *testing.T) {
-	l := waitingLibrary()
-	rapid.Check(t, func(t *rapid.T) {
+func TestRandomPrograms(t *testing.T) { rapid.Check(t, randomPrograms(waitingLibrary())) }
+
+func randomPrograms(l *Library) func(*rapid.T) {
+	return func(t *rapid.T) {
 		src := randomPrelude
 		p := &programmer{t: t}
 		for range rapid.IntRange(1, 12).Draw(t, "statements") {
@@ -132,7 +135,7 @@ func TestRandomPrograms(t *testing.T) {
 		if whole != parts {
 			t.Fatalf("%s\n%s", diffLines(parts, whole), src)
 		}
-	})
+	}
 }
 
 // bounded runs a program and returns what it printed, up to 2000 bytes.
@@ -159,3 +162,80 @@ func bounded(t *rapid.T, l *Library, p *compile.Program, slice int64, between fu
 }
 
 func clip(s string) string { return s[:min(len(s), 2000)] }
+
+// FuzzPrograms is TestRandomPrograms with the fuzzer in the place of chance.
+func FuzzPrograms(f *testing.F) {
+	f.Fuzz(rapid.MakeFuzz(randomPrograms(waitingLibrary())))
+}
+
+// FuzzRun runs any text that compiles, in one go and in slices with a snapshot
+// and a restore between them, within little fuel and memory.
+func FuzzRun(f *testing.F) {
+	files, err := filepath.Glob("testdata/*/*.nut")
+	if err != nil || len(files) == 0 {
+		f.Fatal("no seeds: ", err)
+	}
+	seeds := strings.Split(randomPrelude+restoreScript, "\n")
+	for _, name := range files {
+		src, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		seeds = append(seeds, strings.Split(string(src), "\n")...)
+	}
+	f.Add(randomPrelude, uint8(7))
+	f.Add(restoreScript, uint8(40))
+	for _, line := range seeds { // small ones: the time goes into finding, not into minimizing
+		if _, err := compile.Compile("seed", []byte(line), compile.Options{}); err == nil {
+			f.Add(line, uint8(len(line)))
+		}
+	}
+	l := waitingLibrary()
+	f.Fuzz(func(t *testing.T, src string, slice uint8) {
+		prog, err := compile.Compile("fuzz", []byte(src), compile.Options{})
+		if err != nil {
+			return
+		}
+		whole, ended := limited(t, l, prog, 1<<20)
+		parts, _ := limited(t, l, prog, 1+int64(slice))
+		// Only what a weak reference shows and when memory is short depend
+		// on when there was a collection.
+		if n := min(len(whole), len(parts)); !strings.Contains(src, "weakref") && whole[:n] != parts[:n] {
+			t.Fatalf("in one go:\n%s\nin slices:\n%s", whole, parts)
+		} else if ended && len(whole) != len(parts) {
+			t.Fatalf("in one go:\n%s\nin slices:\n%s", whole, parts)
+		}
+	})
+}
+
+// limited runs a program in slices for 20,000 units of fuel at most, and
+// returns what it printed and whether it came to its own end.
+func limited(t *testing.T, l *Library, p *compile.Program, slice int64) (printed string, ended bool) {
+	const fuel, memory = 20_000, 1 << 18
+	var out strings.Builder
+	v := New(l, memory)
+	v.Start(v.Load(p), v.Root())
+	for v.FuelUsed() < fuel {
+		v.SetOutput(func(b []byte, _ bool) { out.Write(b) })
+		switch status := v.Run(min(slice, fuel)); status {
+		case Suspended, OutOfFuel:
+			if slice < fuel {
+				data, err := v.Snapshot()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if v, err = Restore(l, data, func([32]byte) *compile.Program { return p }, memory); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if status == Suspended {
+				v.Resume(Int(7))
+			}
+		case Done, Failed:
+			return out.String() + fmt.Sprint(status, v.Err()), true
+		default:
+			return out.String(), false
+		}
+	}
+	return out.String(), false
+}

@@ -1,6 +1,7 @@
 package syntax
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"strings"
@@ -93,4 +94,33 @@ func TestTokenErrors(t *testing.T) {
 			t.Errorf("%q: got %v, want %s", c.src, err, c.want)
 		}
 	}
+}
+
+// FuzzScan: a scan ends, every token lies where the scanner is, and what was
+// read is what stands there.
+func FuzzScan(f *testing.F) {
+	f.Add([]byte("local a = @\"x\"\"y\" /* c */ + 0x1F .. 1.5e+2 'a' # d\n<- />"))
+	f.Add([]byte("\"\\x41\\n\" @\"\n\" 'ab' 1e2e3 08 0x"))
+	f.Fuzz(func(t *testing.T, src []byte) {
+		s := newScanner("s", src)
+		defer func() {
+			if r := recover(); r != nil {
+				if e, ok := r.(*Error); !ok || e.Msg == "" || e.Pos.Line < 1 {
+					t.Fatalf("%v", r)
+				}
+			}
+		}()
+		for s.scan(); s.tok != tokEOF; s.scan() {
+			from := s.at
+			if s.at > len(s.src) || int(s.line) > 1+bytes.Count(s.src, []byte("\n")) {
+				t.Fatalf("at %d, line %d", s.at, s.line)
+			}
+			if s.tok == tokIdent && !bytes.HasSuffix(s.src[:from], []byte(s.str)) {
+				t.Fatalf("identifier %q before %d", s.str, from)
+			}
+		}
+		if s.at != len(s.src) {
+			t.Fatalf("ended at %d of %d", s.at, len(s.src))
+		}
+	})
 }
