@@ -169,8 +169,12 @@ func (d *decoder) names() []string {
 // Anything may be in data: what is no good is refused with an error that
 // wraps ErrSnapshot.
 func Restore(l *Library, data []byte, program func(hash [32]byte) *compile.Program, memLimit int) (*VM, error) {
-	if len(data) < len(snapshotMagic)+4 || string(data[:len(snapshotMagic)]) != snapshotMagic {
-		return nil, fmt.Errorf("%w: no snapshot of this format", ErrSnapshot)
+	const name = len(snapshotMagic) - 1
+	switch {
+	case len(data) < len(snapshotMagic)+4 || string(data[:name]) != snapshotMagic[:name]:
+		return nil, fmt.Errorf("%w: this is no snapshot", ErrSnapshot)
+	case data[name] != snapshotMagic[name]:
+		return nil, fmt.Errorf("%w: it has format %d, and this version reads format %d", ErrSnapshot, data[name], snapshotMagic[name])
 	}
 	d := &decoder{b: data[len(snapshotMagic)+4:]}
 	if crc32.Checksum(d.b, castagnoli) != binary.LittleEndian.Uint32(data[len(snapshotMagic):]) {
@@ -211,7 +215,7 @@ func (v *VM) readPrograms(d *decoder, program func(hash [32]byte) *compile.Progr
 		}
 		p := program(h)
 		if p == nil {
-			return fmt.Errorf("squirrel: the snapshot needs program %x, which is not known", h[:8])
+			return fmt.Errorf("squirrel: the snapshot needs program %x, which is not known: another source, or what another compiler made of it", h[:8])
 		}
 		v.progs = append(v.progs, load(p, consts))
 	}

@@ -167,14 +167,16 @@ func TestHash(t *testing.T) {
 	consts := func(x any) Options { return Options{Consts: map[string]any{"A": x}} }
 	seen := map[[32]byte]string{}
 	for i, h := range [][32]byte{
-		hash("a", "x", Options{}), hash("b", "x", Options{}), hash("a", "y", Options{}), hash("a", "x", consts(1)), hash("a", "x", consts(2)),
+		hash("a", "A", Options{}), hash("b", "A", Options{}), hash("a", "B", Options{}), hash("a", "A", consts(1)), hash("a", "A", consts(2)),
+		hash("a", "\nA", Options{}), hash("a", "A", Options{LastIsResult: true}), hash("a", "local A", Options{}), hash("a", "local B", Options{}),
+		hash("a", "try { A } catch (e) {}", Options{}), hash("a", "@() A", Options{}), hash("a", "@(A) A", Options{}), hash("a", "@(A = 1) A", Options{}),
 	} {
 		if other, twice := seen[h]; twice {
 			t.Errorf("%d has the hash of %s", i, other)
 		}
 		seen[h] = fmt.Sprint(i)
 	}
-	if first, again := hash("a", "x", consts(1)), hash("a", "x", consts(1)); first != again {
+	if first, again := hash("a", "A", consts(1)), hash("a", "A", consts(1)); first != again {
 		t.Error("the hash is not stable")
 	}
 }

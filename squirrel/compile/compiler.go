@@ -1,11 +1,6 @@
 package compile
 
 import (
-	"encoding/json"
-	"hash"
-	"maps"
-	"slices"
-
 	"github.com/tandem-iot/tandem/squirrel/syntax"
 )
 
@@ -88,10 +83,10 @@ func (c *compiler) file(file *syntax.File) (err error) {
 	return nil
 }
 
-// predefine adds the constants of the options, and to the hash.
-func (c *compiler) predefine(opts Options, h hash.Hash) {
-	for _, name := range slices.Sorted(maps.Keys(opts.Consts)) {
-		c.consts.scalar(name, literal(opts.Consts[name]))
+// predefine adds the constants of the options.
+func (c *compiler) predefine(opts Options) {
+	for name, val := range opts.Consts {
+		c.consts.scalar(name, literal(val))
 	}
 	for name, members := range opts.Enums {
 		enum := map[string]syntax.Expr{}
@@ -100,8 +95,6 @@ func (c *compiler) predefine(opts Options, h hash.Hash) {
 		}
 		c.consts.enum(name, enum)
 	}
-	// Maps marshal in key order.
-	json.NewEncoder(h).Encode([]any{opts.Consts, opts.Enums})
 }
 
 func literal(val any) syntax.Expr {

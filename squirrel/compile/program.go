@@ -8,11 +8,7 @@
 // table of code ranges, so entering a try costs nothing.
 package compile
 
-import (
-	"crypto/sha256"
-
-	"github.com/tandem-iot/tandem/squirrel/syntax"
-)
+import "github.com/tandem-iot/tandem/squirrel/syntax"
 
 // Program is a compiled script.
 type Program struct {
@@ -34,7 +30,9 @@ type Entry struct {
 	Fixed int32   // Proto.Fixed
 }
 
-// Hash identifies the source, its name and the options it was compiled with.
+// Hash identifies the code: programs with the same hash are the same to every
+// machine. It depends on the source, its name, the options it was compiled
+// with, and on this compiler.
 func (p *Program) Hash() [32]byte { return p.hash }
 
 // Proto is the code of one function.
@@ -123,17 +121,13 @@ func Compile(name string, src []byte, opts Options) (*Program, error) {
 	if c.consts == nil {
 		c.consts = NewConstants()
 	}
-	h := sha256.New()
-	h.Write([]byte(name))
-	h.Write([]byte{0})
-	h.Write(src)
-	c.predefine(opts, h)
+	c.predefine(opts)
 	if err := c.file(file); err != nil {
 		return nil, err
 	}
 	for _, f := range c.prog.Protos {
 		c.prog.entries = append(c.prog.entries, Entry{&f.Code[0], &f.Cache[0], int32(f.Fixed)})
 	}
-	h.Sum(c.prog.hash[:0])
+	c.prog.hash = c.prog.sum()
 	return c.prog, nil
 }

@@ -1,0 +1,89 @@
+package compile
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+)
+
+// codeVersion is part of every hash. Raise it when an operation comes to mean
+// something else, or when its place in the numbering changes: then a machine
+// that was written down in the middle of older code is refused, not misread.
+// A change of what the compiler makes of a source needs no new version: the
+// hash is of the code.
+const codeVersion = 1
+
+// sum returns what Hash gives: of everything that a machine sees of p.
+func (p *Program) sum() [32]byte {
+	h := hasher{codeVersion}
+	h.text(p.Name)
+	h.texts(p.Strings)
+	h.number(len(p.Protos))
+	for _, f := range p.Protos {
+		h.proto(f)
+	}
+	return sha256.Sum256(h)
+}
+
+// hasher gathers what is hashed: numbers as varints, lists and texts with
+// their length in front.
+type hasher []byte
+
+func (h *hasher) number(n int) { *h = binary.AppendVarint(*h, int64(n)) }
+
+func (h *hasher) yes(b bool) {
+	n := 0
+	if b {
+		n = 1
+	}
+	h.number(n)
+}
+
+func (h *hasher) text(s string) {
+	h.number(len(s))
+	*h = append(*h, s...)
+}
+
+func (h *hasher) texts(list []string) {
+	h.number(len(list))
+	for _, s := range list {
+		h.text(s)
+	}
+}
+
+func (h *hasher) proto(f *Proto) {
+	h.text(f.Name)
+	h.text(f.Source)
+	h.number(int(f.Line))
+	h.number(len(f.Code))
+	for i, in := range f.Code {
+		*h = append(*h, byte(in.Op), in.A, in.B, in.C)
+		h.number(int(in.D))
+		h.number(int(f.Lines[i]))
+	}
+	h.texts(f.Params)
+	h.number(f.Defaults)
+	h.yes(f.Varargs)
+	h.yes(f.Generator)
+	h.number(f.MaxStack)
+	h.number(len(f.Outers))
+	for _, o := range f.Outers {
+		h.text(o.Name)
+		h.yes(o.Local)
+		h.number(o.Index)
+	}
+	h.number(len(f.Handlers))
+	for _, c := range f.Handlers {
+		h.number(int(c.From))
+		h.number(int(c.To))
+		h.number(int(c.Target))
+		h.number(int(c.Reg))
+	}
+	h.number(len(f.Locals))
+	for _, l := range f.Locals {
+		h.text(l.Name)
+		h.number(int(l.Reg))
+		h.yes(l.Cell)
+		h.number(int(l.From))
+		h.number(int(l.To))
+	}
+}
