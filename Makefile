@@ -4,11 +4,12 @@ FUZZTIME ?= 20s
 SOAK ?= 10m
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build test lint bench bench-squirrel fuzz soak run
+.PHONY: build test lint check bench bench-squirrel fuzz soak run
 
 build: ; go build -trimpath -o bin/tandem ./cmd/tandem
-test: lint ; go test -race -timeout 15m ./...
+test: lint ; go test -race -timeout 15m ./... && go test -tags squirrelcheck ./squirrel/... ./imp
 lint: ; test -z "$$(gofmt -l .)" && go vet ./... && $(STATICCHECK) ./...
+check: ; go test -tags squirrelcheck -timeout 30m ./squirrel/... ./imp ./agent ./device
 bench: build ; go run ./bench/pair -tandem bin/tandem
 bench-squirrel: build ; go run ./bench/squirrel -tandem bin/tandem
 fuzz: ; for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done

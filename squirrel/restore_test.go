@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"runtime"
+	"syscall"
 	"testing"
 
 	"github.com/tandem-iot/tandem/squirrel/compile"
@@ -167,4 +169,39 @@ func BenchmarkSnapshotRestore(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkCollectHost: what 2,000 idle machines add to a collection of Go's,
+// in CPU time of the process.
+func BenchmarkCollectHost(b *testing.B) {
+	p := compiled(b, "b", `::keep <- []; for (local i = 0; i < 100; i++) keep.append({ a = i, b = "text" + i });`)
+	const rounds = 100
+	without := collectTime(rounds)
+	machines := make([]*VM, 2000)
+	for i := range machines {
+		v := New(standard, 1<<20)
+		v.Start(v.Load(p), v.Root())
+		if v.Run(1<<30) != Done {
+			b.Fatal(v.Err())
+		}
+		v.Collect()
+		machines[i] = v
+	}
+	for b.Loop() {
+		with := collectTime(rounds)
+		b.ReportMetric(float64(with-without)/1e6/rounds, "ms-cpu/collection")
+	}
+	runtime.KeepAlive(machines)
+}
+
+// collectTime returns the processor time that n collections take.
+func collectTime(n int) int64 {
+	runtime.GC()
+	var before, after syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &before)
+	for range n {
+		runtime.GC()
+	}
+	syscall.Getrusage(syscall.RUSAGE_SELF, &after)
+	return after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano()
 }

@@ -10,13 +10,15 @@ import (
 	"os"
 	"time"
 
+	"golang.org/x/term"
+
 	"github.com/tandem-iot/tandem/squirrel"
 	"github.com/tandem-iot/tandem/squirrel/compile"
 	"github.com/tandem-iot/tandem/squirrel/syntax"
 )
 
 type runCmd struct {
-	File   string `arg:"" help:"Squirrel source; - reads it from standard input."`
+	File   string `arg:"" optional:"" help:"Squirrel source; - or nothing reads it from standard input, line by line when that is a terminal."`
 	Memory int    `placeholder:"MIB" default:"1024" help:"How much memory the program may use, in MiB (${default})."`
 }
 
@@ -29,6 +31,12 @@ func (c *runCmd) Run(ctx context.Context, s *streams) error {
 	if c.Memory < 1 || c.Memory > 16<<10 {
 		return fmt.Errorf("--memory is in MiB, from 1 to 16384")
 	}
+	if c.File == "" {
+		if f, ok := s.in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+			return converse(f, s, c.Memory<<20)
+		}
+		c.File = "-"
+	}
 	name, src, err := readSource(c.File, s.in)
 	if err != nil {
 		return err
@@ -37,9 +45,34 @@ func (c *runCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return stockError(s, err)
 	}
-	v := squirrel.New(squirrel.Standard(), c.Memory<<20)
+	v, flush := newMachine(s, c.Memory<<20)
+	defer flush()
+	v.Start(v.Load(prog), v.Root())
+	for {
+		switch v.Run(runSlice) {
+		case squirrel.Done:
+			return nil
+		case squirrel.OutOfFuel:
+			if ctx.Err() != nil {
+				return errors.New("interrupted")
+			}
+		case squirrel.Failed:
+			flush()
+			io.WriteString(s.err, v.Err().Report())
+			return errSilent
+		case squirrel.OutOfMemory:
+			return fmt.Errorf("the program needs more than %d MiB of memory: see --memory", c.Memory)
+		case squirrel.Suspended:
+			return errors.New("the program waits for something that does not exist here")
+		}
+	}
+}
+
+// newMachine returns a machine with the stock library that may use so many
+// bytes and writes to s. What it prints is not all written before flush.
+func newMachine(s *streams, memory int) (v *squirrel.VM, flush func() error) {
+	v = squirrel.New(squirrel.Standard(), memory)
 	out := bufio.NewWriterSize(s.out, 32<<10)
-	defer out.Flush()
 	v.SetOutput(func(b []byte, isErr bool) {
 		if isErr {
 			out.Flush()
@@ -52,25 +85,7 @@ func (c *runCmd) Run(ctx context.Context, s *streams) error {
 		now := time.Now()
 		return now.Unix(), int64(now.Nanosecond() / 1000)
 	})
-	v.Start(v.Load(prog), v.Root())
-	for {
-		switch v.Run(runSlice) {
-		case squirrel.Done:
-			return nil
-		case squirrel.OutOfFuel:
-			if ctx.Err() != nil {
-				return errors.New("interrupted")
-			}
-		case squirrel.Failed:
-			out.Flush()
-			io.WriteString(s.err, v.Err().Report())
-			return errSilent
-		case squirrel.OutOfMemory:
-			return fmt.Errorf("the program needs more than %d MiB of memory: see --memory", c.Memory)
-		case squirrel.Suspended:
-			return errors.New("the program waits for something that does not exist here")
-		}
-	}
+	return v, out.Flush
 }
 
 // stockError prints a compile error in the stock interpreter's words.

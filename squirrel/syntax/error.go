@@ -7,6 +7,10 @@ type Error struct {
 	File string
 	Pos  Pos
 	Msg  string
+
+	// AtEnd says that the whole text, which ends with a newline, had been read
+	// when something was missing: with more of it this may be no mistake.
+	AtEnd bool
 }
 
 func (e *Error) Error() string {

@@ -34,7 +34,9 @@ func newScanner(name string, src []byte) scanner {
 func (s *scanner) pos() Pos { return Pos{s.line, s.col} }
 
 // fail unwinds to Parse.
-func (s *scanner) fail(msg string) { panic(&Error{File: s.name, Pos: s.pos(), Msg: msg}) }
+func (s *scanner) fail(msg string) {
+	panic(&Error{File: s.name, Pos: s.pos(), Msg: msg, AtEnd: s.at == len(s.src)})
+}
 
 // char returns the current byte, 0 at the end.
 func (s *scanner) char() byte {
