@@ -419,7 +419,8 @@ reload:
 				f := s.frame + uint32(in.A) + compile.FrameSize
 				if callee := *reg(regs, in.A); callee.isClosure() && f <= s.limit {
 					n := lo(*v.at(callee.off() + 1))
-					if e := s.entry(n); n>>16 == s.prog && e.Fixed == int32(in.B) {
+					if n>>16 == s.prog && s.entry(n).Fixed == int32(in.B) {
+						e := s.entry(n)
 						h := unsafe.Pointer(reg(regs, in.A))
 						*word(h, 1) = retWord(s.frame, int(s.pc(ip)))
 						*word(h, 2) = contReg(in.C)
@@ -447,7 +448,8 @@ reload:
 			case compile.OpTailCall:
 				if callee := *reg(regs, in.A); callee.isClosure() && *word(regs, -hdrCont)&contGen == 0 {
 					n := lo(*v.at(callee.off() + 1))
-					if e := s.entry(n); n>>16 == s.prog && e.Fixed == int32(in.B) {
+					if n>>16 == s.prog && s.entry(n).Fixed == int32(in.B) {
+						e := s.entry(n)
 						*word(regs, -hdrFunc) = callee
 						from := unsafe.Add(unsafe.Pointer(reg(regs, in.A)), compile.FrameSize*8)
 						for i := 0; i < int(in.B); i++ {

@@ -224,3 +224,18 @@ func TestSubtraction(t *testing.T) {
 		}
 	}
 }
+
+// A function of one program calls one of another, and ends in a call of it.
+func TestCallsBetweenPrograms(t *testing.T) {
+	v := New(standard, 1<<20)
+	for i, src := range []string{
+		"function one(x) { return x + 1; } function two(x) { return one(x) * 2; } return 0",
+		"local a = two(3); return a + one(1)",
+		"function last(x) { return two(x); } return last(5)",
+	} {
+		v.Start(v.Load(compiled(t, "program", src)), v.Root())
+		if status := v.Run(1 << 20); status != Done || v.Result() != Int([]int32{0, 10, 12}[i]) {
+			t.Fatal(src, status, v.Err(), v.ToString(v.Result()))
+		}
+	}
+}
