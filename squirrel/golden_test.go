@@ -3,7 +3,6 @@ package squirrel
 import (
 	"bytes"
 	"compress/gzip"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -87,12 +86,7 @@ func TestGoldenSnapshots(t *testing.T) {
 
 // takeUp restores a machine and returns what it prints until its end.
 func takeUp(p *compile.Program, data []byte) (printed string, err error) {
-	v, err := Restore(goldenLibrary(), data, func(h [32]byte) *compile.Program {
-		if h == p.Hash() {
-			return p
-		}
-		return nil
-	}, 1<<20)
+	v, err := Restore(goldenLibrary(), data, only(p), 1<<20)
 	if err != nil {
 		return "", err
 	}
@@ -105,7 +99,7 @@ func takeUp(p *compile.Program, data []byte) (printed string, err error) {
 		case Done:
 			return out.String(), nil
 		default:
-			return "", fmt.Errorf("status %d: %w", status, errors.New(fmt.Sprint(v.Err())))
+			return "", fmt.Errorf("status %d: %v", status, v.Err())
 		}
 	}
 }
@@ -160,8 +154,12 @@ func keepGolden(t *testing.T, p *compile.Program, v *VM, put func(string, []byte
 	}
 	var z bytes.Buffer
 	w := gzip.NewWriter(&z)
-	w.Write(data)
-	w.Close()
+	if _, err := w.Write(data); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
 	put(fmt.Sprintf("%02d.snapshot.gz", n), z.Bytes())
 	put(fmt.Sprintf("%02d.out", n), []byte(left))
 }

@@ -220,13 +220,7 @@ func limited(t *testing.T, l *Library, p *compile.Program, slice int64) (printed
 		switch status := v.Run(min(slice, fuel)); status {
 		case Suspended, OutOfFuel:
 			if slice < fuel {
-				data, err := v.Snapshot()
-				if err != nil {
-					t.Fatal(err)
-				}
-				if v, err = Restore(l, data, func([32]byte) *compile.Program { return p }, memory); err != nil {
-					t.Fatal(err)
-				}
+				v = relocated(t, l, p, v)
 			}
 			if status == Suspended {
 				v.Resume(Int(7))

@@ -50,16 +50,21 @@ func relocated(t testing.TB, l *Library, p *compile.Program, v *VM) *VM {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := Restore(l, data, func(h [32]byte) *compile.Program {
-		if h == p.Hash() {
-			return p
-		}
-		return nil
-	}, v.MemoryLimit())
+	w, err := Restore(l, data, only(p), v.MemoryLimit())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// only is what a host that has just one program gives Restore.
+func only(p *compile.Program) func([32]byte) *compile.Program {
+	return func(h [32]byte) *compile.Program {
+		if h == p.Hash() {
+			return p
+		}
+		return nil
+	}
 }
 
 func compiled(t testing.TB, name, src string) *compile.Program {
