@@ -123,6 +123,14 @@ func (v *VM) getOp(in *compile.Inst) outcome {
 		for d := *v.at(obj.off() + 3); d != Null; d = *v.at(d.off() + 3) {
 			level++
 		}
+		if level > 0 {
+			// The innermost delegate is asked first, and it is a table with
+			// the methods of tables.
+			if n, ok := v.builtin(in, TypeTable, key); ok {
+				*v.reg(in.A) = ref(tagNative, n)
+				return enter
+			}
+		}
 		// The level is a number of 16 bits in the continue word.
 		level = min(level, 1<<16-1)
 	case tagInstance:
@@ -131,12 +139,23 @@ func (v *VM) getOp(in *compile.Inst) outcome {
 	return v.getMeta(in, obj, key, level)
 }
 
+// askWord is the continue word of a _get or _set at a level of the chain of
+// delegates. What one throws on behalf of the delegate nearer to the object
+// means no more than that it does not have the slot.
+func askWord(level int) Value {
+	kind := contOp | contGet
+	if level > 1 {
+		kind |= contInner
+	}
+	return contWord(kind, level)
+}
+
 // getMeta tries the _get of a delegate chain from the given level down to the
 // object itself, then what comes after metamethods.
 func (v *VM) getMeta(in *compile.Inst, obj, key Value, level int) outcome {
 	for ; level > 0; level-- {
 		if self, m := v.metaAt(obj, level, metaGet); m != Null {
-			return v.pushCall(m, contWord(contOp|contGet, level), Null, self, key)
+			return v.pushCall(m, askWord(level), Null, self, key)
 		}
 	}
 	if n, ok := v.builtin(in, obj.Type(), key); ok {
@@ -221,7 +240,7 @@ func (v *VM) setMeta(in *compile.Inst, obj, key Value, level int) outcome {
 	x := *v.reg(in.C)
 	for ; level > 0; level-- {
 		if self, m := v.metaAt(obj, level, metaSet); m != Null {
-			return v.pushCall(m, contWord(contOp|contGet, level), Null, self, key, x)
+			return v.pushCall(m, askWord(level), Null, self, key, x)
 		}
 	}
 	if in.A == 0 && key != Null {

@@ -43,6 +43,7 @@ const (
 	contNew      = 0x10 // the result is operand b, a new instance
 	contGen      = 0x20 // the frame is that of generator operand a
 	contGet      = 0x40 // throwing null means that there is no such slot
+	contInner    = 0x80 // so does throwing anything
 	contMark     = 1 << 63
 	maxNativeArg = 1<<24 - 1
 )

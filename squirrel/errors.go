@@ -36,7 +36,7 @@ func (v *VM) clipped(x Value) string {
 }
 
 // findHandler looks for who catches VM.exc: the frame of a function with a
-// handler, or a frame whose exception null means that there is no such slot.
+// handler, or a frame whose exception means that there is no such slot.
 func (v *VM) findHandler() (frame uint32, handler int, ok bool) {
 	pc := v.pc
 	for f := v.frame; f != 0; {
@@ -49,7 +49,7 @@ func (v *VM) findHandler() (frame uint32, handler int, ok bool) {
 				}
 			}
 		}
-		if v.exc == Null && v.stackAt(f-hdrCont)&contGet != 0 {
+		if cont := v.stackAt(f - hdrCont); cont&contGet != 0 && (v.exc == Null || cont&contInner != 0) {
 			return f, -1, true
 		}
 		ret := v.stackAt(f - hdrRet)

@@ -68,8 +68,8 @@ func (c *Call) stackTable(d Frame, f, pc uint32) Value {
 	v := c.v
 	c.Charge(32 + 8*len(d.Locals))
 	locals := v.newTable(0)
-	if f != 0 {
-		v.frameLocals(f, pc, func(name string, x Value) { v.setSlot(locals, name, x) })
+	if p := v.frameProto(f); f != 0 && p != nil {
+		v.frameLocals(f, p, int32(pc)-1, func(name string, x Value) { v.setSlot(locals, name, x) })
 	}
 	t := v.newTable(0)
 	v.setSlot(t, "func", v.NewString(d.Func))
@@ -77,23 +77,4 @@ func (c *Call) stackTable(d Frame, f, pc uint32) Value {
 	v.setSlot(t, "line", Int(int32(d.Line)))
 	v.setSlot(t, "locals", ref(tagTable, locals))
 	return ref(tagTable, t)
-}
-
-// frameLocals calls fn with the variables of a frame.
-func (v *VM) frameLocals(f, pc uint32, fn func(name string, x Value)) {
-	p := v.frameProto(f)
-	if p == nil {
-		return
-	}
-	at := int32(pc) - 1
-	for _, l := range p.Locals {
-		if l.Name == "" || at < l.From && int(l.Reg) >= len(p.Params) || l.To >= 0 && at >= l.To {
-			continue
-		}
-		x := v.stackAt(f + uint32(l.Reg))
-		if l.Cell && x.tag() == tagCell {
-			x = *v.at(x.off() + 1)
-		}
-		fn(l.Name, x)
-	}
 }

@@ -102,7 +102,7 @@ func (v *VM) finish(f uint32, cont, x Value) outcome {
 	return enter
 }
 
-// metaDeclined goes on where _get or _set threw null: the slot is not there.
+// metaDeclined goes on where _get or _set threw that the slot is not there.
 func (v *VM) metaDeclined(cont Value) outcome {
 	v.exc = Null
 	in := v.instruction()

@@ -20,7 +20,7 @@ type Frame struct {
 	Func   string  // "main" for the main chunk, "unknown" for an anonymous one
 	Source string  // "NATIVE" for a native function
 	Line   int     // -1 for a native function
-	Locals []Local // newest first, then parameters from the last, then this
+	Locals []Local // captured ones, then the newest first, parameters from the last, this
 }
 
 // Local is a variable of a running function.
@@ -47,6 +47,9 @@ func (e *Error) message() string {
 	return "[unknown]"
 }
 
+// reportedLocals is how many functions have their locals in a report.
+const reportedLocals = 9
+
 // Report returns what the console of Squirrel 3.0.4 prints, spelling
 // included: the message, the call stack, and the locals.
 func (e *Error) Report() string {
@@ -60,7 +63,7 @@ func (e *Error) Report() string {
 		fmt.Fprintf(&b, "*FUNCTION [%s()] %s line [%d]\n", f.Func, f.Source, f.Line)
 	}
 	b.WriteString("\nLOCALS\n")
-	for _, f := range e.Stack {
+	for _, f := range e.Stack[:min(len(e.Stack), reportedLocals)] {
 		for _, l := range f.Locals {
 			fmt.Fprintf(&b, "[%s] %s\n", l.Name, l.Text)
 		}
@@ -105,24 +108,34 @@ func (v *VM) describeFrame(f, pc uint32) Frame {
 	if pc > 0 && int(pc) <= len(p.Lines) {
 		frame.Line = int(p.Lines[pc-1])
 	}
-	frame.Locals = v.describeLocals(f, p, int32(pc)-1)
+	v.frameLocals(f, p, int32(pc)-1, func(name string, x Value) {
+		frame.Locals = append(frame.Locals, Local{name, v.traceText(x)})
+	})
 	return frame
 }
 
-func (v *VM) describeLocals(f uint32, p *compile.Proto, at int32) []Local {
-	var locals []Local
+// frameLocals calls fn with the variables of a frame that is at an
+// instruction, in the order that Frame.Locals has.
+func (v *VM) frameLocals(f uint32, p *compile.Proto, at int32, fn func(name string, x Value)) {
+	closure := v.stackAt(f - hdrFunc).off()
+	for i, o := range p.Outers {
+		fn(o.Name, *v.at((*v.at(closure + wordsClosure + uint32(i))).off() + 1))
+	}
 	for i := len(p.Locals) - 1; i >= 0; i-- {
 		l := p.Locals[i]
-		if l.Name == "" || at < l.From && int(l.Reg) >= len(p.Params) || l.To >= 0 && at >= l.To {
+		if at < l.From && int(l.Reg) >= len(p.Params) || l.To >= 0 && at >= l.To {
 			continue
 		}
 		x := v.stackAt(f + uint32(l.Reg))
 		if l.Cell && x.tag() == tagCell {
 			x = *v.at(x.off() + 1)
 		}
-		locals = append(locals, Local{l.Name, v.traceText(x)})
+		name := l.Name
+		if name == "" {
+			name = "@INDEX@" // of a foreach that does not want it
+		}
+		fn(name, x)
 	}
-	return locals
 }
 
 // functionName returns a function's name as traces show it.

@@ -1,6 +1,7 @@
 package squirrel
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -56,6 +57,29 @@ LOCALS
 	}
 	if !v.Idle() {
 		t.Error("a machine that failed is not idle")
+	}
+}
+
+// TestReportCaptured: captured variables come first, the hidden ones of foreach
+// are listed, and only the nine innermost functions show theirs.
+func TestReportCaptured(t *testing.T) {
+	v := started(t, 1<<20, `local a = 1, b = "x";
+function f(n) { if (n > 0) return f(n - 1) + 1; foreach (v in [7]) { local g = function() { local z = v; throw b + a; }; g(); } }
+f(9);`)
+	if s := v.Run(1 << 20); s != Failed {
+		t.Fatal(s)
+	}
+	var want strings.Builder
+	want.WriteString("\nAN ERROR HAS OCCURED [x1]\n\nCALLSTACK\n*FUNCTION [unknown()] test.nut line [2]\n")
+	want.WriteString(strings.Repeat("*FUNCTION [f()] test.nut line [2]\n", 10))
+	want.WriteString("*FUNCTION [main()] test.nut line [3]\n\nLOCALS\n")
+	want.WriteString("[v] 7\n[b] \"x\"\n[a] 1\n[z] 7\n[this] TABLE\n")
+	want.WriteString("[b] \"x\"\n[a] 1\n[g] CLOSURE\n[v] 7\n[@INDEX@] 0\n[n] 0\n[this] TABLE\n")
+	for n := range 7 {
+		fmt.Fprintf(&want, "[b] \"x\"\n[a] 1\n[n] %d\n[this] TABLE\n", n+1)
+	}
+	if got := v.Err().Report(); got != want.String() {
+		t.Errorf("%s", diffLines(got, want.String()))
 	}
 }
 

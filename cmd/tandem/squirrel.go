@@ -56,6 +56,9 @@ func (c *runCmd) Run(ctx context.Context, s *streams) error {
 			if ctx.Err() != nil {
 				return errors.New("interrupted")
 			}
+			if err := flush(); err != nil {
+				return err
+			}
 		case squirrel.Failed:
 			flush()
 			io.WriteString(s.err, v.Err().Report())

@@ -225,8 +225,7 @@ func (f *function) declareLoopVar(name string, reg uint8, key declKey) uint8 {
 
 func (f *function) switchStmt(s *syntax.Switch) {
 	f.scoped(func() {
-		x := f.push()
-		f.expr(s.X, x)
+		x := f.any(s.X)
 		l := f.enterLoop(true)
 		var next []int
 		fall := -1

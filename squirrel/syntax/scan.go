@@ -2,7 +2,9 @@ package syntax
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strconv"
+	"unicode/utf16"
 )
 
 // scanner cuts the source into tokens. scan reads the next one into tok and
@@ -25,10 +27,32 @@ type scanner struct {
 }
 
 func newScanner(name string, src []byte) scanner {
+	src = decode(src)
 	if i := bytes.IndexByte(src, 0); i >= 0 {
 		src = src[:i]
 	}
 	return scanner{name: name, src: src, line: 1, lastLine: 1}
+}
+
+// decode drops the byte order mark of a source in UTF-8, and makes UTF-8 of one
+// in UTF-16. Without a mark, a source is bytes, as it is.
+func decode(src []byte) []byte {
+	var order binary.ByteOrder
+	switch {
+	case bytes.HasPrefix(src, []byte("\xef\xbb\xbf")):
+		return src[3:]
+	case bytes.HasPrefix(src, []byte("\xff\xfe")):
+		order = binary.LittleEndian
+	case bytes.HasPrefix(src, []byte("\xfe\xff")):
+		order = binary.BigEndian
+	default:
+		return src
+	}
+	units := make([]uint16, 0, len(src)/2)
+	for src = src[2:]; len(src) >= 2; src = src[2:] {
+		units = append(units, order.Uint16(src))
+	}
+	return []byte(string(utf16.Decode(units)))
 }
 
 func (s *scanner) pos() Pos { return Pos{s.line, s.col} }

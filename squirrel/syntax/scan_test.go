@@ -124,3 +124,23 @@ func FuzzScan(f *testing.F) {
 		}
 	})
 }
+
+// Editors mark the encoding of a file; positions count from behind the mark.
+func TestByteOrderMark(t *testing.T) {
+	for src, want := range map[string]string{
+		"\xef\xbb\xbfa = \"ö\"":                            `a = "ö"`,
+		"\xff\xfea\x00 \x00=\x00 \x00\"\x00\xf6\x00\"\x00": `a = "ö"`,
+		"\xfe\xff\x00a\x00 \x00=\x00 \x00\"\x00\xf6\x00\"": `a = "ö"`,
+		"\xff\xfea\x00\x00":                                "a",
+		"\xff\xfe":                                         "",
+	} {
+		if got, err := tokens(src); got != want || err != nil {
+			t.Errorf("%q: got %q, %v, want %q", src, got, err, want)
+		}
+	}
+	_, marked := Parse("f", []byte("\xef\xbb\xbf@"))
+	_, bare := Parse("f", []byte("@"))
+	if marked == nil || bare == nil || marked.Error() != bare.Error() {
+		t.Errorf("got %v, want %v", marked, bare)
+	}
+}

@@ -158,3 +158,5 @@ p("weird call", @() (@(a, b) a - b)(5 3))
 	try { "a" << 2; } catch (e) { print(e + "\n"); }
 	print((7 * 2) + " " + (-7 / 2) + " " + (-7 % 4) + " " + (-7 & 3) + " " + (1 << 33) + " " + (-8 >> 1) + " " + (7.5 * 2) + " " + (7.5 / 2) + " " + (7.5 % 2) + "\n");
 }
+p("switch on a variable", function() { local v = 0; switch (v) { case (v = 1): return "hit"; default: return "miss"; } });
+p("switch in a switch", function() { local s = ""; foreach (k in [1, 2, 3]) switch (k) { case 1: switch (k + 1) { case 2: s += "a"; } case k * 1: s += "b"; break; default: s += "c"; } return s; });

@@ -76,3 +76,16 @@ p("assert false", @() assert(0));
 p("roottable", @() [getroottable() == this, "print" in getroottable(), _charsize_, _intsize_, _floatsize_, _version_, _versionnumber_]);
 p("dummy", @() dummy(1, 2));
 p("print none", @() print());
+// Built-in methods are found before _get; what an inner _get or _set throws
+// means that it does not have the slot.
+p("get and methods", function() { local t = { a = 1 }.setdelegate({ _get = @(k) "dyn" }); return [t.len(), t.zz]; });
+p("get chain", function() {
+	local inner = { _get = function(k) { throw "inner " + k; }, _set = function(k, x) { throw "inner"; } }, set = [];
+	local outer = { _get = @(k) "outer " + k, _set = function(k, x) { set.append(k); } }.setdelegate(inner);
+	local t = {}.setdelegate(outer);
+	t.y = 4;
+	return [t.z, set];
+});
+p("get chain throws", function() { local d = { _get = function(k) { throw "d " + k; } }; return {}.setdelegate(d).z; });
+p("get inner throws", function() { local d = { _get = function(k) { throw "d " + k; } }; return {}.setdelegate({}.setdelegate(d)).z; });
+p("set inner throws", function() { local d = { _set = function(k, x) { throw "d " + k; } }; local t = {}.setdelegate({}.setdelegate(d)); t.z = 1; });
