@@ -176,4 +176,4 @@ func (v *VM) traceText(x Value) string {
 	return strings.ToUpper(x.Type().String())
 }
 
-const maxTraceText = 200 // bytes of a string that a trace shows
+const maxTraceText = 4 << 10 // bytes of a string that a trace shows
