@@ -124,6 +124,8 @@ const (
 	ReasonPowerOn     Reason = "power_on"  // a device, cold
 	ReasonWake        Reason = "wake"      // a device, from deep sleep
 	ReasonMigrating   Reason = "migrating"
+	ReasonBalance     Reason = "balance" // a move, so that all nodes have their share
+	ReasonDrain       Reason = "drain"   // a move, because the node is being emptied
 	ReasonIdle        Reason = "idle"
 	ReasonUnassigned  Reason = "unassigned"
 	ReasonShutdown    Reason = "shutdown" // the node is being stopped on purpose

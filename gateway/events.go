@@ -60,7 +60,7 @@ func (c *conn) publish(p *mqtt.Publish) {
 	c.held, c.more = true, c.in.len() > 0
 	topic, id := p.Topic, p.PacketID
 	c.mu.Unlock()
-	c.g.Host.FromDevice(context.Background(), c.id, topic, m, func() { c.handled(id, size) })
+	c.g.Host.FromDevice(context.Background(), c.id, c, topic, m, func() { c.handled(id, size) })
 	c.mu.Lock()
 	c.held = false
 }

@@ -42,7 +42,7 @@ import (
 type Host interface {
 	Connect(ctx context.Context, id tandem.DeviceID, l Link, address string) error
 	Disconnect(ctx context.Context, id tandem.DeviceID, l Link, clean bool)
-	FromDevice(ctx context.Context, id tandem.DeviceID, topic string, m tandem.Message, handled func())
+	FromDevice(ctx context.Context, id tandem.DeviceID, l Link, topic string, m tandem.Message, handled func())
 }
 
 // Gateway takes the connections of devices. Fill in the fields, then call

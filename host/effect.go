@@ -82,11 +82,16 @@ func (p *pair) fetch(id uint64, f *tandem.Fetch) {
 
 // fetched passes on what came of a request, unless nobody wants it any more.
 func (p *pair) fetched(incarnation, id uint64, it item) {
+	if p.away {
+		p.fetchedAfter(incarnation, id, it)
+		return
+	}
 	if p.incarnation != incarnation || p.fetches[id] == nil {
 		return
 	}
 	if _, last := it.event.(*agent.Fetched); last {
 		delete(p.fetches, id)
+		delete(p.fetchedAt, id)
 	}
 	// It is an event like any other, unless the machine waits for it.
 	if p.state == live && p.machine.Busy() && p.machine.Takes(it.event) {
@@ -96,4 +101,19 @@ func (p *pair) fetched(incarnation, id uint64, it item) {
 	p.mu.Lock()
 	p.inbox = append(p.inbox, it)
 	p.mu.Unlock()
+}
+
+// fetchedAfter sends what came of a request after the agent, which has moved.
+func (p *pair) fetchedAfter(incarnation, id uint64, it item) {
+	ref := FetchRef{p.host.node, p.agent, incarnation, id}
+	switch ev := it.event.(type) {
+	case *agent.Fetched:
+		p.host.away.Delete(ref)
+		p.host.others.Fetched(ref, ev.Response, nil)
+	case *agent.FetchedPart:
+		p.host.others.Fetched(ref, nil, ev.Data)
+	}
+	if it.handled != nil {
+		it.handled()
+	}
 }

@@ -75,6 +75,15 @@ type Host struct {
 
 	garbage   atomic.Int64 // bytes of arenas frozen since memory was given back
 	releasing atomic.Bool
+
+	// In a cluster only; see Join.
+	others       Others // nil: the host is alone, and has all agents
+	node         string
+	open         []bool        // by shard: it is here
+	base         time.Time     // of leaseEnd
+	leaseEnd     atomic.Int64  // nanoseconds after base
+	leaseChanged chan struct{} // closed when leaseEnd has changed, or pairs have been abandoned
+	away         sync.Map      // FetchRef → context.CancelFunc, of requests made for agents that have moved
 }
 
 // counts is what Counts reports.
@@ -125,8 +134,10 @@ func orDefault[T comparable](p *T, value T) {
 // host runs any more.
 func (h *Host) Run(ctx context.Context) error {
 	h.init()
-	if err := h.resumeAll(ctx); err != nil && !errors.Is(err, context.Canceled) {
-		return err
+	if h.others == nil {
+		if err := h.resumeAll(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			return err
+		}
 	}
 	<-ctx.Done()
 	return h.stopAll()
@@ -180,6 +191,9 @@ func (h *Host) enter(d store.Device) (*pair, error) {
 	if h.stopping {
 		return nil, errStopping
 	}
+	if !h.has(d.Agent) {
+		return nil, ErrElsewhere
+	}
 	p := &pair{host: h, device: d.ID, agent: d.Agent, group: d.Group, grouped: true}
 	h.devices.Store(d.ID, p)
 	h.agents.Store(d.Agent, p)
@@ -231,6 +245,9 @@ func (h *Host) Deployed(ctx context.Context, group string) error {
 	}
 	for _, d := range devices {
 		p, err := h.enter(d)
+		if errors.Is(err, ErrElsewhere) {
+			continue // who has it is told too
+		}
 		if err != nil {
 			return err
 		}
@@ -248,6 +265,9 @@ func (h *Host) Assigned(ctx context.Context, id tandem.DeviceID) error {
 		return err
 	}
 	p, err := h.enter(d)
+	if errors.Is(err, ErrElsewhere) {
+		return nil // who has it is told too
+	}
 	if err != nil {
 		return err
 	}

@@ -57,8 +57,19 @@ func (h *Host) Connect(ctx context.Context, id tandem.DeviceID, l Link, address 
 		return err
 	}
 	p.mu.Lock()
+	if p.leaving {
+		p.mu.Unlock()
+		return ErrElsewhere
+	}
 	old := p.link
 	p.link, p.address = l, address
+	if r, ok := l.(referable); ok {
+		if p.heard == r.Ref() {
+			old = nil // it is the same, only by another way
+		} else {
+			p.heard, p.accepted = r.Ref(), 0
+		}
+	}
 	p.mu.Unlock()
 	if old != nil {
 		old.Close("a newer connection of the device has taken over")
@@ -91,18 +102,27 @@ func (p *pair) linked() {
 // Disconnect says that a link is no more. A clean end is the device's own
 // wish; any other may be mended before the agent hears of it.
 func (h *Host) Disconnect(ctx context.Context, id tandem.DeviceID, l Link, clean bool) {
+	_ = h.DisconnectLink(ctx, id, l, clean) // the device was deleted meanwhile
+}
+
+// DisconnectLink is Disconnect in a cluster, where the agent may be elsewhere.
+func (h *Host) DisconnectLink(ctx context.Context, id tandem.DeviceID, l Link, clean bool) error {
 	p, err := h.pairOf(ctx, id)
 	if err != nil {
-		return // the device was deleted meanwhile
+		return err
 	}
 	p.mu.Lock()
-	mine := p.link == l
+	if p.leaving {
+		p.mu.Unlock()
+		return ErrElsewhere
+	}
+	mine := p.link != nil && sameLink(p.link, l)
 	if mine {
 		p.link = nil
 	}
 	p.mu.Unlock()
 	if !mine {
-		return
+		return nil
 	}
 	p.command(func() {
 		p.mu.Lock()
@@ -116,6 +136,7 @@ func (h *Host) Disconnect(ctx context.Context, id tandem.DeviceID, l Link, clean
 			p.graceUntil = time.Now().Add(p.host.Grace)
 		}
 	})
+	return nil
 }
 
 // lost tells the agent that the device is gone.
@@ -140,27 +161,103 @@ func (p *pair) tell(ev agent.Event) {
 // FromDevice takes a message that a device has published. handled is called
 // once, when it may be acknowledged: for a message to the agent when its
 // handler has completed, perhaps at once, perhaps on another goroutine.
-func (h *Host) FromDevice(ctx context.Context, id tandem.DeviceID, topic string, m tandem.Message, handled func()) {
+func (h *Host) FromDevice(ctx context.Context, id tandem.DeviceID, _ Link, topic string, m tandem.Message, handled func()) {
+	if h.FromLink(ctx, id, LinkRef{}, 0, topic, m, handled) != nil {
+		handled()
+	}
+}
+
+// FromLink is FromDevice in a cluster: seq counts a link's messages from 1. A
+// message that the pair has already, whether this host or another got it, is
+// not taken again; handled is called when it has been handled. With an error
+// nothing has happened, and handled is not called.
+func (h *Host) FromLink(ctx context.Context, id tandem.DeviceID, ref LinkRef, seq uint64, topic string, m tandem.Message, handled func()) error {
 	p, err := h.pairOf(ctx, id)
 	if err != nil {
-		handled()
-		return
+		return err
 	}
-	if name, ok := strings.CutPrefix(topic, "agent/"); ok {
+	name, toAgent := strings.CutPrefix(topic, "agent/")
+	if seq != 0 {
+		take, err := p.expects(ref, seq, toAgent)
+		if err != nil || !take {
+			if err == nil {
+				handled()
+			}
+			return err
+		}
+	}
+	if toAgent {
 		m.Name = name
 		// Others' events must not keep the device's connection from being read.
 		var done atomic.Bool
-		it := item{event: &agent.DeviceMessage{Message: m}, handled: func() { done.Store(true); handled() }}
-		if !p.deliver(it, done.Load) {
+		it := item{event: &agent.DeviceMessage{Message: m}, handled: func() { done.Store(true); handled() }, seq: seq}
+		err := p.deliver(it, done.Load)
+		if tandem.KindOf(err) == tandem.Limit {
 			p.log(tandem.LogAgentError, fmt.Sprintf("message %q of the device was dropped: %d events wait for the agent already", name, inboxLimit))
 			handled()
+			return nil
 		}
-		return
+		return err
 	}
 	// By the pair's queue, so that lines and starts are logged in the order in
 	// which the device said them.
 	p.commandHere(func() { p.said(topic, m.Data) })
 	handled()
+	return nil
+}
+
+// expects reports whether a numbered message is to be taken: one to the agent
+// always, because deliver knows what it has; of the others only new ones.
+func (p *pair) expects(ref LinkRef, seq uint64, toAgent bool) (bool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.leaving:
+		return false, ErrElsewhere
+	case p.heard != ref:
+		return false, nil // a newer link has taken over, and this one is being closed
+	case toAgent:
+		return true, nil
+	case seq <= p.accepted:
+		return false, nil
+	}
+	p.accepted = seq
+	return true, nil
+}
+
+// repeated takes a message that the pair has had: it is in the queue, being
+// handled, or done.
+func (p *pair) repeated(it item) {
+	if p.handling && p.current.seq == it.seq {
+		p.current.handled = it.handled
+		return
+	}
+	p.mu.Lock()
+	for i := range p.inbox {
+		if p.inbox[i].seq == it.seq {
+			p.inbox[i].handled = it.handled
+			p.mu.Unlock()
+			return
+		}
+	}
+	leaving := p.leaving
+	p.mu.Unlock()
+	if !leaving {
+		it.handled()
+	}
+}
+
+// referable is a link in a cluster.
+type referable interface{ Ref() LinkRef }
+
+// sameLink reports whether two values are one connection.
+func sameLink(a, b Link) bool {
+	if a == b {
+		return true
+	}
+	x, ok := a.(referable)
+	y, also := b.(referable)
+	return ok && also && x.Ref() == y.Ref()
 }
 
 // said takes what a device publishes for the log, and about itself.

@@ -25,8 +25,11 @@ type pair struct {
 	link     Link
 	address  string // of the device, as last seen
 	waiting  map[uint64]*waiter
-	group    string // device group
-	grouped  bool   // group is known
+	group    string  // device group
+	grouped  bool    // group is known
+	leaving  bool    // the pair goes to another host, or has gone: it takes nothing
+	heard    LinkRef // whose messages accepted counts
+	accepted uint64  // the last of them that the pair has taken; in a cluster only
 
 	state       state
 	code        *compile.Program // of this incarnation
@@ -46,6 +49,9 @@ type pair struct {
 	stopBy      time.Time     // when the agent's patience with a shutdown ends
 	crashes     int           // in a row
 	fetches     map[uint64]context.CancelFunc
+	fetchedAt   map[uint64]string // the node that makes it, when not this one
+	away        bool              // the pair has moved; what it fetched is sent after it
+	abandoned   atomic.Bool       // others have the agent now
 
 	cpu    time.Duration // used, less what has been forgiven since; see book
 	cpuAt  time.Time     // when cpu was true
@@ -77,8 +83,10 @@ const (
 // item is an event with what is to be done when it has been handled.
 type item struct {
 	event   agent.Event
-	handled func() // may be nil
-	request uint64 // when the event is a Request
+	handled func()  // may be nil
+	request uint64  // when the event is a Request
+	waiter  *waiter // who waits for the answer, until the item is in the inbox
+	seq     uint64  // of a device's message, among those of its link; in a cluster only
 }
 
 // command has f run by whoever owns the pair, even while the machine is busy.
@@ -120,23 +128,44 @@ const inboxLimit = 1000
 
 // deliver brings an event and, if nobody runs the pair, runs it until it has
 // been handled and maybe longer: enough reports when the caller has no more
-// interest. It returns false when too much is waiting already.
-func (p *pair) deliver(it item, enough func() bool) bool {
+// interest. The error is errFull when too much is waiting already, or
+// ErrElsewhere.
+func (p *pair) deliver(it item, enough func() bool) error {
 	p.mu.Lock()
-	if len(p.inbox) >= inboxLimit {
+	switch {
+	case p.leaving:
 		p.mu.Unlock()
-		return false
+		return ErrElsewhere
+	case it.seq != 0 && it.seq <= p.accepted:
+		p.mu.Unlock()
+		p.command(func() { p.repeated(it) })
+		return nil
+	case len(p.inbox) >= inboxLimit:
+		p.mu.Unlock()
+		return errFull
+	}
+	if it.waiter != nil {
+		if p.waiting == nil {
+			p.waiting = map[uint64]*waiter{}
+		}
+		p.waiting[it.request] = it.waiter
+		it.waiter = nil
+	}
+	if it.seq != 0 {
+		p.accepted = it.seq
 	}
 	p.inbox = append(p.inbox, it)
 	if p.owned {
 		p.mu.Unlock()
-		return true
+		return nil
 	}
 	p.owned = true
 	p.mu.Unlock()
 	p.run(enough)
-	return true
+	return nil
 }
+
+var errFull = tandem.Errorf(tandem.Limit, "%d events wait for the agent already", inboxLimit)
 
 // run takes what there is to take until nothing is left that can be taken now.
 // The caller owns the pair, and does not any more afterwards. When enough
@@ -245,11 +274,17 @@ func (p *pair) step(ev agent.Event) {
 		p.host.hogs <- struct{}{}
 		defer func() { <-p.host.hogs }()
 	}
+	if !p.leased() {
+		return
+	}
 	now := time.Now()
 	p.active = now
 	p.host.counts.events.Add(1)
 	effects := p.machine.Step(now, ev)
 	p.book(now, time.Since(now))
+	if !p.leased() { // nothing of it may be seen
+		return
+	}
 	for _, e := range effects {
 		p.do(e)
 		if p.machine == nil {

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -16,6 +17,21 @@ type waiter struct {
 	response *tandem.Response
 	err      error
 	begun    bool // the agent has seen the request; under the pair's mu
+
+	origin Origin // zero when the host is alone
+	away   bool   // who waits is at origin, not here
+}
+
+// finish ends the wait.
+func (w *waiter) finish(h *Host, r *tandem.Response, err error) {
+	if w.away {
+		if !errors.Is(err, ErrMoved) {
+			h.others.Answered(w.origin, r, err)
+		}
+		return
+	}
+	w.response, w.err = r, err
+	w.ready <- struct{}{}
 }
 
 var waiters = sync.Pool{New: func() any { return &waiter{ready: make(chan struct{}, 1)} }}
@@ -25,22 +41,26 @@ var waiters = sync.Pool{New: func() any { return &waiter{ready: make(chan struct
 // there is no such agent, Limit when too many requests wait for it already,
 // and Unavailable when it could not be reached, or did not answer, in time.
 func (h *Host) Request(ctx context.Context, id tandem.AgentID, r *tandem.Request) (*tandem.Response, error) {
+	return h.RequestFrom(ctx, Origin{}, id, r)
+}
+
+// RequestFrom is Request in a cluster. With ErrElsewhere nothing has happened;
+// with ErrMoved the agent has taken the request along, and origin will have
+// the answer; with ErrLost it is not known what has become of it.
+func (h *Host) RequestFrom(ctx context.Context, origin Origin, id tandem.AgentID, r *tandem.Request) (*tandem.Response, error) {
 	p, err := h.pairOfAgent(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	w := waiters.Get().(*waiter)
+	w.origin = origin
 	number := h.ids.Add(1)
-	p.mu.Lock()
-	if p.waiting == nil {
-		p.waiting = map[uint64]*waiter{}
-	}
-	p.waiting[number] = w
-	p.mu.Unlock()
-	it := item{event: &agent.Request{ID: number, Request: r}, request: number}
-	if !p.deliver(it, func() bool { return len(w.ready) > 0 }) {
-		p.forget(number)
-		return nil, tandem.Errorf(tandem.Limit, "%d requests and messages wait for this agent already: try again later", inboxLimit)
+	it := item{event: &agent.Request{ID: number, Request: r}, request: number, waiter: w}
+	if err := p.deliver(it, func() bool { return len(w.ready) > 0 }); err != nil {
+		if tandem.KindOf(err) == tandem.Limit {
+			err = tandem.Errorf(tandem.Limit, "%d requests and messages wait for this agent already: try again later", inboxLimit)
+		}
+		return nil, err
 	}
 	if len(w.ready) == 0 {
 		if err := p.wait(ctx, number, w); err != nil {
@@ -49,7 +69,7 @@ func (h *Host) Request(ctx context.Context, id tandem.AgentID, r *tandem.Request
 	}
 	<-w.ready
 	response, err := w.response, w.err
-	w.response, w.err, w.begun = nil, nil, false
+	w.response, w.err, w.begun, w.origin = nil, nil, false, Origin{}
 	waiters.Put(w)
 	return response, err
 }
@@ -112,8 +132,7 @@ func (p *pair) answer(number uint64, r *tandem.Response, err error) {
 	delete(p.waiting, number)
 	p.mu.Unlock()
 	if w != nil {
-		w.response, w.err = r, err
-		w.ready <- struct{}{}
+		w.finish(p.host, r, err)
 	}
 }
 

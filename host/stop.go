@@ -3,6 +3,7 @@ package host
 import (
 	"bytes"
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -99,8 +100,7 @@ func (p *pair) refuseWaiting() {
 	p.waiting = nil
 	p.mu.Unlock()
 	for _, w := range waiting {
-		w.err = errStopping
-		w.ready <- struct{}{}
+		w.finish(p.host, nil, errStopping)
 	}
 }
 
@@ -111,10 +111,14 @@ func (h *Host) resumeAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return h.resumeThese(ctx, running)
+}
+
+func (h *Host) resumeThese(ctx context.Context, running []tandem.AgentID) error {
 	for _, id := range running {
 		p, err := h.pairOfAgent(ctx, id)
-		if tandem.KindOf(err) == tandem.NotFound {
-			continue // deleted
+		if tandem.KindOf(err) == tandem.NotFound || errors.Is(err, ErrElsewhere) {
+			continue // deleted, or somebody else's already
 		}
 		if err != nil {
 			return err

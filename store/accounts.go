@@ -88,7 +88,7 @@ func (s *Store) Account(ctx context.Context, id string) (Account, error) {
 
 // AccountNamed returns an account by its user name or e-mail address.
 func (s *Store) AccountNamed(ctx context.Context, name string) (Account, error) {
-	a, err := accounts.one(ctx, s.read, where("username = ? OR email = ?", name, name))
+	a, err := accounts.one(ctx, s.read, where("lower(username) = lower(?) OR lower(email) = lower(?)", name, name))
 	return a, s.describe(err)
 }
 
@@ -133,7 +133,7 @@ func (s *Store) Tokens(ctx context.Context, account string, page Page) ([]Token,
 // DeleteToken revokes a token of an account by its id.
 func (s *Store) DeleteToken(ctx context.Context, account, id string) error {
 	return s.do(ctx, func() error {
-		if _, err := tokens.one(background(), s.write, where("id = ? AND account = ?", id, account)); err != nil {
+		if _, err := tokens.one(s.inside(), s.write, where("id = ? AND account = ?", id, account)); err != nil {
 			return err
 		}
 		return tokens.remove(s, id)
@@ -145,7 +145,11 @@ func (s *Store) DeleteToken(ctx context.Context, account, id string) error {
 func (s *Store) AddLoginKey(ctx context.Context, k LoginKey) (LoginKey, error) {
 	k.Created = s.stamp()
 	err := s.do(ctx, func() error {
-		list, err := loginKeys.query(background(), s.write, where("account = ?", k.Account), Page{})
+		// Its lock keeps other nodes from counting at the same time.
+		if _, err := accounts.one(s.inside(), s.write, where("id = ?", k.Account)); err != nil {
+			return err
+		}
+		list, err := loginKeys.query(s.inside(), s.write, where("account = ?", k.Account), Page{})
 		if err != nil {
 			return err
 		}

@@ -22,57 +22,29 @@ type Record struct {
 const (
 	selectRecord = "SELECT incarnation, running, changed, mark_boot, mark_seq, saved FROM agents WHERE agent = ?"
 
-	beginAgent = `INSERT INTO agents (agent, incarnation, running, changed) VALUES (?, 1, 1, ?)
-		ON CONFLICT (agent) DO UPDATE SET incarnation = incarnation + 1, running = 1, changed = excluded.changed
+	beginAgent = `INSERT INTO agents (agent, shard, incarnation, running, changed) VALUES (?, ?, 1, TRUE, ?)
+		ON CONFLICT (agent) DO UPDATE SET incarnation = agents.incarnation + 1, running = TRUE, changed = excluded.changed, shard = excluded.shard
 		RETURNING incarnation`
-	saveAgent    = "UPDATE agents SET saved = ?, mark_boot = ?, mark_seq = ? WHERE agent = ? AND incarnation = ?"
-	endAgent     = "UPDATE agents SET running = ?, changed = ? WHERE agent = ? AND incarnation = ?"
-	putSnapshot  = "INSERT INTO snapshots (agent, data) VALUES (?, ?) ON CONFLICT (agent) DO UPDATE SET data = excluded.data"
+	saveAgent = "UPDATE agents SET saved = ?, mark_boot = ?, mark_seq = ? WHERE agent = ? AND incarnation = ?"
+	endAgent  = "UPDATE agents SET running = ?, changed = ? WHERE agent = ? AND incarnation = ?"
+
 	dropSnapshot = "DELETE FROM snapshots WHERE agent = ?"
 	takeSnapshot = "DELETE FROM snapshots WHERE agent = ? RETURNING data"
+
+	// These two follow endAgent, and must do nothing when it did nothing.
+	putSnapshot = `INSERT INTO snapshots (agent, data) SELECT agent, ? FROM agents WHERE agent = ? AND incarnation = ?
+		ON CONFLICT (agent) DO UPDATE SET data = excluded.data`
+	endSnapshot = "DELETE FROM snapshots WHERE agent IN (SELECT agent FROM agents WHERE agent = ? AND incarnation = ?)"
 )
-
-// agentStatements are prepared on the committer's connection: those of the
-// agents, and those of the transaction around them.
-type agentStatements struct {
-	open, commit, mark, undo, release *sql.Stmt
-	begin, save, end, put, drop, take *sql.Stmt
-}
-
-func (a *agentStatements) prepare(ctx context.Context, conn *sql.Conn) (err error) {
-	for _, p := range []struct {
-		stmt  **sql.Stmt
-		query string
-	}{
-		{&a.open, "BEGIN IMMEDIATE"}, {&a.commit, "COMMIT"},
-		{&a.mark, "SAVEPOINT op"}, {&a.undo, "ROLLBACK TO op"}, {&a.release, "RELEASE op"},
-		{&a.begin, beginAgent}, {&a.save, saveAgent}, {&a.end, endAgent},
-		{&a.put, putSnapshot}, {&a.drop, dropSnapshot}, {&a.take, takeSnapshot},
-	} {
-		if *p.stmt, err = conn.PrepareContext(ctx, p.query); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Close closes those that have been prepared.
-func (a agentStatements) Close() error {
-	var errs []error
-	for _, stmt := range []*sql.Stmt{a.open, a.commit, a.mark, a.undo, a.release, a.begin, a.save, a.end, a.put, a.drop, a.take} {
-		if stmt != nil {
-			errs = append(errs, stmt.Close())
-		}
-	}
-	return errors.Join(errs...)
-}
 
 // Record returns an agent's record as of the last commit; an empty one with
 // only Agent set when it has never run.
 func (s *Store) Record(ctx context.Context, id tandem.AgentID) (Record, error) {
+	ctx, cancel := s.read.bounded(ctx)
+	defer cancel()
 	r := Record{Agent: id}
 	var incarnation, boot, seq int64
-	err := s.record.QueryRowContext(ctx, string(id)).Scan(&incarnation, &r.Running, (*milli)(&r.Changed), &boot, &seq, &r.Saved)
+	err := s.read.scan(ctx, selectRecord, []any{string(id)}, &incarnation, &r.Running, (*milli)(&r.Changed), &boot, &seq, &r.Saved)
 	if errors.Is(err, sql.ErrNoRows) {
 		return r, nil
 	}
@@ -81,39 +53,21 @@ func (s *Store) Record(ctx context.Context, id tandem.AgentID) (Record, error) {
 	return r, s.describe(err)
 }
 
-// Running returns the agents that run, or would if their node did.
-func (s *Store) Running(ctx context.Context) (ids []tandem.AgentID, err error) {
-	rows, err := s.read.QueryContext(ctx, "SELECT agent FROM agents WHERE running ORDER BY agent")
-	if err != nil {
-		return nil, s.describe(err)
-	}
-	defer rows.Close() // Err tells
-	for rows.Next() {
-		var id tandem.AgentID
-		if err := rows.Scan(&id); err != nil {
-			return nil, s.describe(err)
-		}
-		ids = append(ids, id)
-	}
-	return ids, s.describe(rows.Err())
-}
-
 // Begin starts the next incarnation of an agent. A snapshot of the one before
 // is gone with it.
 func (s *Store) Begin(id tandem.AgentID, done func(incarnation uint64, err error)) {
 	var incarnation int64
-	now := s.stamp()
 	s.submit(&op{
-		several: true,
-		run: func() error {
-			row := s.agents.begin.QueryRowContext(background(), string(id), milli(now))
-			if err := row.Scan(&incarnation); err != nil {
-				return err
-			}
-			_, err := affected(s.agents.drop, string(id))
-			return err
+		steps: []step{
+			{query: beginAgent, args: []any{string(id), ShardOf(id, s.shards), milli(s.stamp())}, into: &incarnation},
+			{query: dropSnapshot, args: []any{string(id)}},
 		},
-		done: func(err error) { done(uint64(incarnation), err) },
+		done: func(err error) {
+			if err != nil {
+				incarnation = 0
+			}
+			done(uint64(incarnation), err)
+		},
 	})
 }
 
@@ -121,14 +75,9 @@ func (s *Store) Begin(id tandem.AgentID, done func(incarnation uint64, err error
 // incarnation is not the current one. The store keeps table until done.
 func (s *Store) Save(id tandem.AgentID, incarnation uint64, table []byte, mark tandem.Mark, done func(error)) {
 	s.submit(&op{
-		run: func() error {
-			n, err := affected(s.agents.save, table, int64(mark.Boot), int64(mark.Seq), string(id), int64(incarnation))
-			if err == nil && n == 0 {
-				return stale(id, incarnation)
-			}
-			return err
-		},
-		done: done,
+		steps: []step{{query: saveAgent, args: []any{table, int64(mark.Boot), int64(mark.Seq), string(id), int64(incarnation)}}},
+		none:  func() error { return stale(id, incarnation) },
+		done:  done,
 	})
 }
 
@@ -137,25 +86,14 @@ func (s *Store) Save(id tandem.AgentID, incarnation uint64, table []byte, mark t
 // TakeSnapshot's answer is restored, and stays Running. It fails with Conflict
 // when incarnation is not the current one.
 func (s *Store) End(id tandem.AgentID, incarnation uint64, snapshot []byte, done func(error)) {
-	now := s.stamp()
+	last := step{query: endSnapshot, args: []any{string(id), int64(incarnation)}}
+	if snapshot != nil {
+		last = step{query: putSnapshot, args: []any{snapshot, string(id), int64(incarnation)}}
+	}
 	s.submit(&op{
-		several: true,
-		run: func() error {
-			n, err := affected(s.agents.end, snapshot != nil, milli(now), string(id), int64(incarnation))
-			if err != nil {
-				return err
-			}
-			if n == 0 {
-				return stale(id, incarnation)
-			}
-			if snapshot == nil {
-				_, err = affected(s.agents.drop, string(id))
-			} else {
-				_, err = affected(s.agents.put, string(id), snapshot)
-			}
-			return err
-		},
-		done: done,
+		steps: []step{{query: endAgent, args: []any{snapshot != nil, milli(s.stamp()), string(id), int64(incarnation)}}, last},
+		none:  func() error { return stale(id, incarnation) },
+		done:  done,
 	})
 }
 
@@ -164,21 +102,14 @@ func (s *Store) End(id tandem.AgentID, incarnation uint64, snapshot []byte, done
 // Without a snapshot done gets nil and no error.
 func (s *Store) TakeSnapshot(id tandem.AgentID, done func(snapshot []byte, err error)) {
 	var snapshot []byte
-	s.submit(&op{
-		run: func() error {
-			err := s.agents.take.QueryRowContext(background(), string(id)).Scan(&snapshot)
-			if errors.Is(err, sql.ErrNoRows) {
-				return nil
-			}
-			return err
-		},
-		done: func(err error) {
-			if err != nil {
-				snapshot = nil
-			}
-			done(snapshot, err)
-		},
-	})
+	o := &op{steps: []step{{query: takeSnapshot, args: []any{string(id)}, into: &snapshot}}}
+	o.done = func(err error) {
+		if err != nil || o.steps[0].rows == 0 { // it may be left from a transaction that failed
+			snapshot = nil
+		}
+		done(snapshot, err)
+	}
+	s.submit(o)
 }
 
 func stale(id tandem.AgentID, incarnation uint64) error {

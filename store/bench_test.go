@@ -11,42 +11,58 @@ import (
 // BenchmarkSave has writers that each save 500 bytes again as soon as the save
 // before is durable.
 func BenchmarkSave(b *testing.B) {
-	for _, writers := range []int{1, 64, 1000} {
-		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {
-			s := open(b)
-			ids := make([]tandem.AgentID, writers)
-			for i := range ids {
-				ids[i] = tandem.NewAgentID()
-				begin(b, s, ids[i])
+	for _, engine := range engines {
+		for _, writers := range []int{1, 64, 1000} {
+			b.Run(fmt.Sprintf("%s/writers=%d", engine.name, writers), func(b *testing.B) {
+				s := engine.open(b)
+				running(b, s)
+				benchmarkSave(b, s, writers)
+			})
+		}
+	}
+}
+
+func benchmarkSave(b *testing.B, s *Store, writers int) {
+	ids := make([]tandem.AgentID, writers)
+	for i := range ids {
+		ids[i] = tandem.NewAgentID()
+		begin(b, s, ids[i])
+	}
+	table := make([]byte, 500)
+	left := make(chan struct{}, b.N)
+	for range b.N {
+		left <- struct{}{}
+	}
+	close(left)
+	b.ResetTimer()
+	var wg sync.WaitGroup
+	for _, id := range ids {
+		wg.Go(func() {
+			result := make(chan error, 1)
+			for range left {
+				s.Save(id, 1, table, tandem.Mark{Boot: 1, Seq: 1}, func(err error) { result <- err })
+				if err := <-result; err != nil {
+					b.Error(err)
+					return
+				}
 			}
-			table := make([]byte, 500)
-			left := make(chan struct{}, b.N)
-			for range b.N {
-				left <- struct{}{}
-			}
-			close(left)
-			b.ResetTimer()
-			var wg sync.WaitGroup
-			for _, id := range ids {
-				wg.Go(func() {
-					result := make(chan error, 1)
-					for range left {
-						s.Save(id, 1, table, tandem.Mark{Boot: 1, Seq: 1}, func(err error) { result <- err })
-						if err := <-result; err != nil {
-							b.Error(err)
-							return
-						}
-					}
-				})
-			}
-			wg.Wait()
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "saves/s")
+		})
+	}
+	wg.Wait()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "saves/s")
+}
+
+func BenchmarkRecord(b *testing.B) {
+	for _, engine := range engines {
+		b.Run(engine.name, func(b *testing.B) {
+			s := engine.open(b)
+			running(b, s)
+			benchmarkRecord(b, s)
 		})
 	}
 }
 
-func BenchmarkRecord(b *testing.B) {
-	s := open(b)
+func benchmarkRecord(b *testing.B, s *Store) {
 	const agents = 1000
 	ids := make([]tandem.AgentID, agents)
 	for i := range ids {
@@ -66,7 +82,16 @@ func BenchmarkRecord(b *testing.B) {
 }
 
 func BenchmarkAddDevices(b *testing.B) {
-	s := open(b)
+	for _, engine := range engines {
+		b.Run(engine.name, func(b *testing.B) {
+			s := engine.open(b)
+			running(b, s)
+			benchmarkAddDevices(b, s)
+		})
+	}
+}
+
+func benchmarkAddDevices(b *testing.B, s *Store) {
 	owner := addAccount(b, s, "ann").ID
 	list := make([]Device, 10_000)
 	for i := range list {

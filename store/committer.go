@@ -2,9 +2,9 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"sync/atomic"
+	"time"
 
 	sqlite3 "modernc.org/sqlite/lib"
 
@@ -17,13 +17,19 @@ const maxBatch = 512
 
 // op is one write that waits for its transaction.
 type op struct {
-	run  func() error // on the committer's goroutine, inside the transaction
-	done func(error)  // after the transaction; exactly once
-	// several: run makes more than one statement, which must be undone
-	// together when one fails.
-	several bool
+	// What it does: steps, of which none needs to know what came of another,
+	// or run, on the committer's goroutine, inside the transaction. Should
+	// transactions fail because of others, run may be called several times.
+	steps []step
+	run   func() error
+	none  func() error // the op's error when its first step changed no row; nil: that is well
+	done  func(error)  // after the transaction; exactly once
+	alone bool         // in a transaction of its own
+
+	since   time.Time   // when it was submitted
+	session int64       // the node's, then; 0: it was not in a cluster yet
 	taken   atomic.Bool // by the committer, or by a waiter who gave up
-	err     error       // of run, when it concerns this op alone
+	err     error       // of what it does, when that concerns this op alone
 }
 
 // Run is the committer. When ctx ends, it still writes what was waiting, and
@@ -61,7 +67,9 @@ func errStopped() error {
 
 // submit queues a write.
 func (s *Store) submit(o *op) {
+	o.since = time.Now()
 	s.mu.Lock()
+	o.session = s.fence.session
 	stopped := s.stopped
 	if !stopped {
 		s.waiting = append(s.waiting, o)
@@ -77,12 +85,17 @@ func (s *Store) submit(o *op) {
 	}
 }
 
-// do queues a write of several statements and waits for it. A write that ctx
-// ended before its transaction began does not happen; one that has begun is
-// waited for, so that the answer is always true.
+// do queues a write and waits for it. A write that ctx ended before its
+// transaction began does not happen; one that has begun is waited for, so that
+// the answer is always true.
 func (s *Store) do(ctx context.Context, run func() error) error {
+	return s.wait(ctx, &op{run: run})
+}
+
+// wait is do for an op that has no done yet.
+func (s *Store) wait(ctx context.Context, o *op) error {
 	result := make(chan error, 1)
-	o := &op{run: run, done: func(err error) { result <- err }, several: true}
+	o.done = func(err error) { result <- err }
 	s.submit(o)
 	select {
 	case err := <-result:
@@ -106,21 +119,46 @@ func (s *Store) commitWaiting() {
 			return
 		}
 		for len(waiting) > 0 {
-			n := min(len(waiting), maxBatch)
-			s.commit(waiting[:n])
+			if s.server != nil {
+				if waiting = s.connected(waiting); len(waiting) == 0 {
+					break
+				}
+			}
+			n := batchLength(waiting)
+			if s.server != nil {
+				s.commitToServer(waiting[:n])
+			} else {
+				s.commit(waiting[:n])
+			}
 			waiting = waiting[n:]
 		}
 	}
 }
 
-// commit writes a batch in one transaction and tells every waiter.
-func (s *Store) commit(waiting []*op) {
+// batchLength returns how many of those waiting share the next transaction.
+func batchLength(waiting []*op) int {
+	for i, o := range waiting[:min(len(waiting), maxBatch)] {
+		if o.alone {
+			return max(i, 1)
+		}
+	}
+	return min(len(waiting), maxBatch)
+}
+
+// take returns the ops that nobody has withdrawn, which are the caller's then.
+func take(waiting []*op) []*op {
 	batch := make([]*op, 0, len(waiting))
 	for _, o := range waiting {
 		if o.taken.CompareAndSwap(false, true) {
 			batch = append(batch, o)
 		}
 	}
+	return batch
+}
+
+// commit writes a batch in one transaction and tells every waiter.
+func (s *Store) commit(waiting []*op) {
+	batch := take(waiting)
 	if len(batch) == 0 {
 		return
 	}
@@ -142,7 +180,7 @@ func (s *Store) transact(batch []*op) (err error) {
 			err = errors.Join(err, s.rollback())
 		}
 	}()
-	if _, err := s.agents.open.ExecContext(background()); err != nil {
+	if err := s.exec("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
 	for _, o := range batch {
@@ -150,8 +188,7 @@ func (s *Store) transact(batch []*op) (err error) {
 			return err
 		}
 	}
-	_, err = s.agents.commit.ExecContext(background())
-	return err
+	return s.exec("COMMIT")
 }
 
 // rollback ends a failed transaction. When there is none, because it did not
@@ -164,25 +201,46 @@ func (s *Store) rollback() error {
 	return err
 }
 
-// apply runs one op. It returns an error when the whole transaction is lost.
+// apply does what one op does. It returns an error when the whole transaction
+// is lost. What is one statement needs no savepoint.
 func (s *Store) apply(o *op) error {
-	if !o.several {
-		o.err = o.run()
+	if len(o.steps) == 1 {
+		o.err = s.perform(o)
 		return fatal(o.err)
 	}
-	if _, err := s.agents.mark.ExecContext(background()); err != nil {
+	if err := s.exec("SAVEPOINT op"); err != nil {
 		return err
 	}
-	if o.err = o.run(); o.err != nil {
+	if o.run != nil {
+		o.err = o.run()
+	} else {
+		o.err = s.perform(o)
+	}
+	if o.err != nil {
 		if err := fatal(o.err); err != nil {
 			return err
 		}
-		if _, err := s.agents.undo.ExecContext(background()); err != nil {
+		if err := s.exec("ROLLBACK TO op"); err != nil {
 			return err
 		}
 	}
-	_, err := s.agents.release.ExecContext(background())
-	return err
+	return s.exec("RELEASE op")
+}
+
+// perform makes the steps of an op.
+func (s *Store) perform(o *op) error {
+	if _, err := s.write.perform(s.inside(), o.steps); err != nil {
+		return err
+	}
+	return o.verdict()
+}
+
+// verdict is the error of an op whose steps have been made.
+func (o *op) verdict() error {
+	if o.none != nil && o.steps[0].rows == 0 {
+		return o.none()
+	}
+	return nil
 }
 
 // fatal returns err when the transaction is lost with it: when SQLite failed,
@@ -196,15 +254,6 @@ func fatal(err error) error {
 }
 
 func (s *Store) exec(query string, args ...any) error {
-	_, err := s.write.ExecContext(background(), query, args...)
+	_, err := s.write.exec(s.inside(), query, args...)
 	return err
-}
-
-// affected runs a statement and returns how many rows it changed.
-func affected(stmt *sql.Stmt, args ...any) (int64, error) {
-	result, err := stmt.ExecContext(background(), args...)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
 }

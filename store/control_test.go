@@ -42,7 +42,9 @@ func addGroup(t testing.TB, s *Store, name string) Group {
 	return must[Group](t)(s.AddGroup(t.Context(), Group{Product: p.ID, Creator: a.ID, Type: tandem.GroupDevelopment, Name: name}))
 }
 
-func TestAccounts(t *testing.T) {
+func TestAccounts(t *testing.T) { onBoth(t, testAccounts) }
+
+func testAccounts(t *testing.T, open opener) {
 	s, ctx := open(t), t.Context()
 	a := addAccount(t, s, "Ann")
 	addAccount(t, s, "Bob")
@@ -66,7 +68,9 @@ func TestAccounts(t *testing.T) {
 	}
 }
 
-func TestTokens(t *testing.T) {
+func TestTokens(t *testing.T) { onBoth(t, testTokens) }
+
+func testTokens(t *testing.T, open opener) {
 	s, ctx := open(t), t.Context()
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	s.now = func() time.Time { return now }
@@ -99,7 +103,9 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-func TestLoginKeys(t *testing.T) {
+func TestLoginKeys(t *testing.T) { onBoth(t, testLoginKeys) }
+
+func testLoginKeys(t *testing.T, open opener) {
 	s, ctx := open(t), t.Context()
 	a := addAccount(t, s, "ann")
 	for i := range LoginKeysPerAccount {
@@ -120,7 +126,9 @@ func TestLoginKeys(t *testing.T) {
 	}
 }
 
-func TestProducts(t *testing.T) {
+func TestProducts(t *testing.T) { onBoth(t, testProducts) }
+
+func testProducts(t *testing.T, open opener) {
 	s, ctx := open(t), t.Context()
 	a, b := addAccount(t, s, "ann"), addAccount(t, s, "bob")
 	p := must[Product](t)(s.AddProduct(ctx, Product{Owner: a.ID, Creator: b.ID, Name: "Kettle", Description: "hot"}))
@@ -153,7 +161,9 @@ func TestProducts(t *testing.T) {
 	wantKind(t, s.DeleteProduct(ctx, p.ID), tandem.NotFound, "no such product")
 }
 
-func TestGroups(t *testing.T) {
+func TestGroups(t *testing.T) { onBoth(t, testGroups) }
+
+func testGroups(t *testing.T, open opener) {
 	s, ctx := open(t), t.Context()
 	g := addGroup(t, s, "ann")
 	_, err := s.AddGroup(ctx, Group{Product: g.Product, Name: "ann"})
@@ -210,7 +220,9 @@ func deployFour(t *testing.T, s *Store) (g Group, all []Deployment) {
 	return must[Group](t)(s.Group(t.Context(), g.ID)), all
 }
 
-func TestDeploy(t *testing.T) {
+func TestDeploy(t *testing.T) { onBoth(t, testDeploy) }
+
+func testDeploy(t *testing.T, open opener) {
 	s, ctx := open(t), t.Context()
 	now := time.Now()
 	s.now = func() time.Time { return now } // the clock stands, Created does not
@@ -251,7 +263,9 @@ func flag(t *testing.T, s *Store, id, account string) {
 	}
 }
 
-func TestDeploymentFilter(t *testing.T) {
+func TestDeploymentFilter(t *testing.T) { onBoth(t, testDeploymentFilter) }
+
+func testDeploymentFilter(t *testing.T, open opener) {
 	s, ctx := open(t), t.Context()
 	g, all := deployFour(t, s)
 	flag(t, s, all[1].ID, g.Owner)
@@ -284,7 +298,9 @@ func TestDeploymentFilter(t *testing.T) {
 	}
 }
 
-func TestDeleteDeployment(t *testing.T) {
+func TestDeleteDeployment(t *testing.T) { onBoth(t, testDeleteDeployment) }
+
+func testDeleteDeployment(t *testing.T, open opener) {
 	s, ctx := open(t), t.Context()
 	g, all := deployFour(t, s)
 	flag(t, s, all[1].ID, g.Owner)
@@ -308,7 +324,9 @@ func TestDeleteDeployment(t *testing.T) {
 	}
 }
 
-func TestDevices(t *testing.T) {
+func TestDevices(t *testing.T) { onBoth(t, testDevices) }
+
+func testDevices(t *testing.T, open opener) {
 	s, ctx := open(t), t.Context()
 	g := addGroup(t, s, "ann")
 	key := tandem.NewKey()
@@ -377,7 +395,9 @@ func TestDevices(t *testing.T) {
 	}
 }
 
-func TestAssignAndDelete(t *testing.T) {
+func TestAssignAndDelete(t *testing.T) { onBoth(t, testAssignAndDelete) }
+
+func testAssignAndDelete(t *testing.T, open opener) {
 	s, ctx := open(t), t.Context()
 	g := addGroup(t, s, "ann")
 	d := must[[]Device](t)(s.AddDevices(ctx, []Device{{Owner: g.Owner, KeyHash: Hash("")}}))[0]
@@ -403,7 +423,9 @@ func TestAssignAndDelete(t *testing.T) {
 	}
 }
 
-func TestWebhooks(t *testing.T) {
+func TestWebhooks(t *testing.T) { onBoth(t, testWebhooks) }
+
+func testWebhooks(t *testing.T, open opener) {
 	s, ctx := open(t), t.Context()
 	g := addGroup(t, s, "ann")
 	w := must[Webhook](t)(s.AddWebhook(ctx, Webhook{Group: g.ID, Creator: g.Owner, URL: "https://example.com", Event: "blessing", ContentType: "application/json"}))

@@ -66,13 +66,13 @@ func (s *Store) Deploy(ctx context.Context, d Deployment) (Deployment, error) {
 	d.ID = newID()
 	d.sum()
 	err := s.do(ctx, func() error {
-		g, err := groups.one(background(), s.write, where("id = ?", d.Group))
+		g, err := groups.one(s.inside(), s.write, where("id = ?", d.Group))
 		if err != nil {
 			return err
 		}
 		d.Product, d.Owner, d.Version, d.Created = g.Product, g.Owner, 1, s.stamp()
 		if g.Current != "" {
-			before, err := deploymentHeads.one(background(), s.write, where("id = ?", g.Current))
+			before, err := deploymentHeads.one(s.inside(), s.write, where("id = ?", g.Current))
 			if err != nil {
 				return err
 			}
@@ -114,7 +114,7 @@ func (s *Store) Deployments(ctx context.Context, f DeploymentFilter, page Page) 
 		c.and("(flagger <> '') = ?", *f.Flagged)
 	}
 	for _, tag := range f.Tags {
-		c.and("EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ?)", tag)
+		c.and(s.tagged(), tag)
 	}
 	return deploymentHeads.list(ctx, s, c, page)
 }
@@ -137,7 +137,7 @@ func (s *Store) ChangeDeployment(ctx context.Context, id string, edit func(*Depl
 // group's minimum supported one.
 func (s *Store) DeleteDeployment(ctx context.Context, id string) error {
 	return s.do(ctx, func() error {
-		d, err := deploymentHeads.one(background(), s.write, where("id = ?", id))
+		d, err := deploymentHeads.one(s.inside(), s.write, where("id = ?", id))
 		if err != nil {
 			return err
 		}

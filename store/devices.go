@@ -76,10 +76,12 @@ func (s *Store) AddDevices(ctx context.Context, list []Device) ([]Device, error)
 		made[i] = d
 	}
 	err := s.do(ctx, func() error {
+		steps := make([]step, len(made))
 		for i := range made {
-			if err := devices.insert(s, &made[i]); err != nil {
-				return named(err, "Duplicate Resource: Device "+string(made[i].ID)+" exists already, or its owner or group does not.")
-			}
+			steps[i] = step{query: devices.inserting(), args: devices.fields(&made[i])}
+		}
+		if i, err := s.write.perform(s.inside(), steps); err != nil {
+			return named(err, "Duplicate Resource: Device "+string(made[i].ID)+" exists already, or its owner or group does not.")
 		}
 		return nil
 	})
@@ -143,7 +145,7 @@ func (s *Store) RekeyDevice(ctx context.Context, id tandem.DeviceID, key string)
 func (s *Store) Assign(ctx context.Context, id tandem.DeviceID, group string) (Device, error) {
 	return devices.change(ctx, s, string(id), func(d *Device) error {
 		if group != "" {
-			if _, err := groups.one(background(), s.write, where("id = ?", group)); err != nil {
+			if _, err := groups.one(s.inside(), s.write, where("id = ?", group)); err != nil {
 				return err
 			}
 		}
@@ -152,23 +154,27 @@ func (s *Store) Assign(ctx context.Context, id tandem.DeviceID, group string) (D
 	})
 }
 
+// What is NULL leaves what there is.
+const seenDevice = `UPDATE devices SET changed = ?, address = COALESCE(?, address), runtime = COALESCE(?, runtime),
+	boot = COALESCE(?, boot), incarnation = COALESCE(?, incarnation) WHERE id = ?`
+
 // Seen remembers that a device came or went. Like an agent's writes it does
 // not block.
 func (s *Store) Seen(id tandem.DeviceID, what Sighting, done func(error)) {
+	var boot, incarnation any
+	if what.Boot != 0 {
+		boot, incarnation = int64(what.Boot), int64(what.Incarnation)
+	}
 	s.submit(&op{
-		run: func() error {
-			return s.exec(`UPDATE devices SET changed = ?, address = iif(?2 = '', address, ?2), runtime = iif(?3 = '', runtime, ?3),
-				boot = iif(?5 = 0, boot, ?5), incarnation = iif(?5 = 0, incarnation, ?6) WHERE id = ?4`,
-				milli(what.At), what.Address, what.Runtime, string(id), int64(what.Boot), int64(what.Incarnation))
-		},
-		done: done,
+		steps: []step{{query: seenDevice, args: []any{milli(what.At), optional(what.Address), optional(what.Runtime), boot, incarnation, string(id)}}},
+		done:  done,
 	})
 }
 
 // DeleteDevice deletes an unassigned device and all that is kept of its agent.
 func (s *Store) DeleteDevice(ctx context.Context, id tandem.DeviceID) error {
 	return s.do(ctx, func() error {
-		d, err := devices.one(background(), s.write, where("id = ?", string(id)))
+		d, err := devices.one(s.inside(), s.write, where("id = ?", string(id)))
 		if err != nil {
 			return err
 		}

@@ -42,7 +42,7 @@ func (s *Store) AddGroup(ctx context.Context, g Group) (Group, error) {
 	g.ID, g.Created, g.Current, g.MinSupported = newID(), s.stamp(), "", ""
 	g.Updated = g.Created
 	err := s.do(ctx, func() error {
-		product, err := products.one(background(), s.write, where("id = ?", g.Product))
+		product, err := products.one(s.inside(), s.write, where("id = ?", g.Product))
 		if err != nil {
 			return err
 		}
@@ -61,7 +61,7 @@ func (s *Store) checkTargets(g Group) error {
 		if id == "" {
 			continue
 		}
-		if _, err := groups.one(background(), s.write, where("id = ?", id)); err != nil {
+		if _, err := groups.one(s.inside(), s.write, where("id = ?", id)); err != nil {
 			return err
 		}
 	}
@@ -102,11 +102,11 @@ func (s *Store) ChangeGroup(ctx context.Context, id string, edit func(*Group) er
 // may go on running. It must not be older than the one set before.
 func (s *Store) SetMinSupported(ctx context.Context, group, deployment string) error {
 	_, err := groups.change(ctx, s, group, func(g *Group) error {
-		next, err := deploymentHeads.one(background(), s.write, where("id = ? AND device_group = ?", deployment, group))
+		next, err := deploymentHeads.one(s.inside(), s.write, where("id = ? AND device_group = ?", deployment, group))
 		if err != nil {
 			return err
 		}
-		before, err := deploymentHeads.one(background(), s.write, where("id = ?", g.MinSupported))
+		before, err := deploymentHeads.one(s.inside(), s.write, where("id = ?", g.MinSupported))
 		if err != nil {
 			return err
 		}
@@ -123,6 +123,10 @@ func (s *Store) SetMinSupported(ctx context.Context, group, deployment string) e
 // must have no devices and no flagged deployments, and be nobody's target.
 func (s *Store) DeleteGroup(ctx context.Context, id string) error {
 	return s.do(ctx, func() error {
+		// Its lock keeps other nodes from making it a target meanwhile.
+		if _, err := groups.one(s.inside(), s.write, where("id = ?", id)); err != nil {
+			return err
+		}
 		for _, bar := range []struct{ query, msg string }{
 			{"SELECT 1 FROM devices WHERE device_group = ?1", "Devices Exist: Cannot delete a devicegroup with assigned devices; unassign those first."},
 			{"SELECT 1 FROM deployments WHERE device_group = ?1 AND flagger <> ''", "Flagged Deployments Exist: Cannot delete a devicegroup with flagged deployments; delete those first."},

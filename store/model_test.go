@@ -73,7 +73,9 @@ func (s *Store) applyOperation(id tandem.AgentID, o operation, answered func(ans
 
 // TestModel queues random writes without waiting, so that they share
 // transactions, and compares every answer and the records with the model's.
-func TestModel(t *testing.T) {
+func TestModel(t *testing.T) { onBoth(t, testModel) }
+
+func testModel(t *testing.T, open opener) {
 	s := open(t)
 	round := 0
 	rapid.Check(t, func(t *rapid.T) {

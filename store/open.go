@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"modernc.org/sqlite"
@@ -28,13 +29,10 @@ const applicationID = 0x54616e64
 // database, such as a backup.
 const busyTimeout = 5000 // ms
 
-// readers bounds the connections for reading.
-const readers = 4
-
 // Each file takes the schema from the version before its number to its number.
 // A file that has been part of a release is never changed.
 //
-//go:embed migrations/*.sql
+//go:embed migrations
 var migrations embed.FS
 
 // Open opens the database in the file at path, which it makes when there is
@@ -47,9 +45,9 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if err := probe(path); err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, now: time.Now, wake: make(chan struct{}, 1)}
+	s := &Store{path: path, shards: DefaultShards, now: time.Now, wake: make(chan struct{}, 1)}
 	if err := s.open(ctx); err != nil {
-		return nil, errors.Join(err, s.abandon())
+		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
@@ -105,7 +103,8 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err != nil {
 		return s.describe(err)
 	}
-	if s.write, err = s.writeDB.Conn(ctx); err != nil {
+	s.write = newWriter(s.writeDB, nil)
+	if err = s.write.connect(ctx); err != nil {
 		return s.describe(err)
 	}
 	if err := s.migrate(ctx); err != nil {
@@ -115,29 +114,20 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err != nil {
 		return s.describe(err)
 	}
-	s.read = newReader(pool)
-	s.read.SetMaxOpenConns(readers)
-	s.read.SetMaxIdleConns(readers)
-	if s.record, err = s.read.PrepareContext(ctx, selectRecord); err != nil {
-		return s.describe(err)
-	}
-	return s.describe(s.agents.prepare(ctx, s.write))
+	s.read = newReader(pool, nil)
+	return nil
 }
 
-// abandon closes what a failed open has opened.
-func (s *Store) abandon() error {
+// close closes all that is open.
+func (s *Store) close() error {
 	var errs []error
-	if s.record != nil {
-		errs = append(errs, s.record.Close())
-	}
-	errs = append(errs, s.agents.Close())
-	if s.write != nil {
-		errs = append(errs, s.write.Close())
-	}
 	if s.read != nil {
 		errs = append(errs, s.read.Close())
 	}
-	for _, db := range []*sql.DB{s.writeDB, s.lock} {
+	if s.write != nil {
+		errs = append(errs, s.write.Close())
+	}
+	for _, db := range []*sql.DB{s.writeDB, s.placing, s.lock} {
 		if db != nil {
 			errs = append(errs, db.Close())
 		}
@@ -166,13 +156,14 @@ func (s *Store) takeLock(ctx context.Context) (err error) {
 
 // migrate applies the migrations that the file has not seen.
 func (s *Store) migrate(ctx context.Context) error {
-	files, err := migrations.ReadDir("migrations")
+	files, err := migrations.ReadDir("migrations/sqlite")
 	if err != nil {
 		return err
 	}
 	var version, application, tables int
-	row := s.write.QueryRowContext(ctx, "SELECT (SELECT user_version FROM pragma_user_version), (SELECT application_id FROM pragma_application_id), (SELECT count(*) FROM sqlite_schema)")
-	if err := row.Scan(&version, &application, &tables); err != nil {
+	err = s.write.scan(ctx, "SELECT (SELECT user_version FROM pragma_user_version), (SELECT application_id FROM pragma_application_id), (SELECT count(*) FROM sqlite_schema)",
+		nil, &version, &application, &tables)
+	if err != nil {
 		return err
 	}
 	if tables > 0 && application != applicationID {
@@ -182,14 +173,14 @@ func (s *Store) migrate(ctx context.Context) error {
 		return tandem.Errorf(tandem.Conflict, "the database %s has schema %d, and this version of Tandem knows schemas up to %d; use the newer version that wrote it", s.path, version, len(files))
 	}
 	for i, file := range files[version:] {
-		text, err := migrations.ReadFile("migrations/" + file.Name())
+		text, err := migrations.ReadFile("migrations/sqlite/" + file.Name())
 		if err != nil {
 			return err
 		}
 		script := "BEGIN IMMEDIATE;\n" + string(text) +
 			"\nPRAGMA user_version = " + strconv.Itoa(version+i+1) +
 			";\nPRAGMA application_id = " + strconv.Itoa(applicationID) + ";\nCOMMIT;"
-		if _, err := s.write.ExecContext(ctx, script); err != nil {
+		if _, err := s.write.conn.ExecContext(ctx, script); err != nil {
 			return fmt.Errorf("bringing the database to schema %d: %w", version+i+1, err)
 		}
 	}
@@ -206,9 +197,17 @@ func primary(err error) int {
 	return 0
 }
 
+// contradicts reports whether a constraint was violated.
+func contradicts(err error) bool {
+	return primary(err) == sqlite3.SQLITE_CONSTRAINT || strings.HasPrefix(sqlstate(err), "23")
+}
+
 // describe gives an error of SQLite a kind and says what to do. Other errors
 // pass.
 func (s *Store) describe(err error) error {
+	if s.server != nil {
+		return s.server.describe(err)
+	}
 	kind, msg := tandem.Internal, "the database "+s.path+" failed"
 	switch primary(err) {
 	case 0:

@@ -34,7 +34,7 @@ func (s *Store) AddProduct(ctx context.Context, p Product) (Product, error) {
 	p.ID, p.Created = newID(), s.stamp()
 	p.Updated = p.Created
 	err := s.do(ctx, func() error {
-		if _, err := accounts.one(background(), s.write, where("id = ?", p.Owner)); err != nil {
+		if _, err := accounts.one(s.inside(), s.write, where("id = ?", p.Owner)); err != nil {
 			return err
 		}
 		return named(products.insert(s, &p), duplicateProduct)

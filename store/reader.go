@@ -5,25 +5,53 @@ import (
 	"database/sql"
 	"errors"
 	"sync"
+	"time"
 )
 
-// reader is the pool of connections for reading. It keeps the statements it
-// has prepared: to parse a look-up takes SQLite longer than to make it, and an
-// agent that starts waits for several.
+// reader is the pool of connections for reading. On SQLite it keeps the
+// statements it has prepared: to parse a look-up takes SQLite longer than to
+// make it, and an agent that starts waits for several. For PostgreSQL the
+// driver does that.
 type reader struct {
 	*sql.DB
-	mu    sync.Mutex
-	stmts map[string]*sql.Stmt
+	server *server // nil: SQLite
+	mu     sync.Mutex
+	stmts  map[string]*sql.Stmt
 }
 
-// maxStatements bounds the statements kept. The look-ups are a few dozen;
-// lists can be filtered in more ways than that.
-const maxStatements = 128
+const (
+	// readers bounds the connections for reading.
+	readers = 4
+	// maxStatements bounds the statements kept. The look-ups are a few dozen;
+	// lists can be filtered in more ways than that.
+	maxStatements = 128
+	// readPatience is how long a server may take to answer a read.
+	readPatience = 10 * time.Second
+)
 
-func newReader(db *sql.DB) *reader { return &reader{DB: db, stmts: map[string]*sql.Stmt{}} }
+func newReader(db *sql.DB, server *server) *reader {
+	db.SetMaxOpenConns(readers)
+	db.SetMaxIdleConns(readers)
+	return &reader{DB: db, server: server, stmts: map[string]*sql.Stmt{}}
+}
+
+// bounded limits the time of a read from a server.
+func (r *reader) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if r.server == nil {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, readPatience)
+}
+
+// lock is what a query must end with so that its records do not change before
+// the transaction ends. Readers have none.
+func (r *reader) lock() string { return "" }
 
 // QueryContext is that of the pool, with the statement prepared once.
 func (r *reader) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if r.server != nil {
+		return r.queryAgain(ctx, r.server.dialect.query(query), args)
+	}
 	stmt, err := r.prepared(ctx, query)
 	if err != nil {
 		return nil, err
@@ -32,6 +60,52 @@ func (r *reader) QueryContext(ctx context.Context, query string, args ...any) (*
 		return r.DB.QueryContext(ctx, query, args...)
 	}
 	return stmt.QueryContext(ctx, args...)
+}
+
+// queryAgain asks again when a connection was broken: the pool's may all be,
+// from a restart of the server that nobody has noticed. Not so when no new one
+// can be made.
+func (r *reader) queryAgain(ctx context.Context, query string, args []any) (rows *sql.Rows, err error) {
+	for range readers + 1 {
+		rows, err = r.DB.QueryContext(ctx, query, args...)
+		if err == nil || !broken(err) || ctx.Err() != nil {
+			break
+		}
+	}
+	return rows, err
+}
+
+// queryOnce is QueryContext for a query that will not be asked again, and has
+// no parameters.
+func (r *reader) queryOnce(ctx context.Context, query string) (*sql.Rows, error) {
+	if r.server != nil {
+		return r.queryAgain(ctx, query, nil)
+	}
+	return r.DB.QueryContext(ctx, query)
+}
+
+// scan reads one row, sql.ErrNoRows when there is none.
+func (r *reader) scan(ctx context.Context, query string, args []any, into ...any) error {
+	rows, err := r.QueryContext(ctx, query, args...)
+	return scanOne(rows, err, into)
+}
+
+// scanOne reads the first row of a query's answer.
+func scanOne(rows *sql.Rows, err error, into []any) error {
+	if err != nil {
+		return err
+	}
+	defer rows.Close() // Err tells
+	if !rows.Next() {
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		return sql.ErrNoRows
+	}
+	if err := rows.Scan(into...); err != nil {
+		return err
+	}
+	return rows.Close()
 }
 
 // prepared returns the statement for a query, nil when there are too many.

@@ -1,7 +1,9 @@
 // Package store keeps what must not be lost or doubled: the agents' records
-// and the records of the control plane, in one SQLite file.
+// and the records of the control plane, in one SQLite file, or for a cluster of
+// nodes in one PostgreSQL database.
 //
 //	s, err := store.Open(ctx, "/var/lib/tandem/tandem.db")
+//	s, err := store.OpenPostgres(ctx, "postgres://tandem:secret@db.example.com/tandem")
 //	defer s.Close()
 //	go s.Run(ctx) // the committer; nothing is written before it runs
 //
@@ -12,8 +14,9 @@
 // save at once share one fsync. A write has succeeded when its done function
 // has been called with nil, or its method has returned nil: it is on the disk
 // then, and survives a power cut. An error means that it is not part of the
-// database; only a failure of the disk itself while a transaction is being
-// made durable leaves open which of the two a restart will find.
+// database; only a failure of the disk itself, or of the connection to a
+// server, while a transaction is being made durable leaves open which of the two
+// is so. The error is Unavailable then.
 //
 // The writes of agents never block: they take a done function, which is called
 // exactly once, on the committer's goroutine, and must not block. When the
@@ -25,6 +28,22 @@
 // An agent's record holds the number of its current incarnation. Begin raises
 // it; Save and End must name it, or fail with Conflict. So what an earlier
 // activation has still in its hands can never overwrite a later one's state.
+//
+// # Clusters
+//
+// On PostgreSQL, nodes share the database. Each calls Register, and Renew all
+// the time. Agents belong to shards, by ShardOf; AssignShards and Handover say
+// which node owns which. Whoever finds that a node's lease has run out calls
+// Bury: that waits for the transaction the node is making, and all later ones
+// of its session fail with Conflict, whole, whatever the node believes. It is
+// told by OnFenced, and may Register again. A transaction has one session: what
+// was submitted in an earlier one fails.
+//
+// A server that is away makes writes wait for 5 s, and then fail with
+// Unavailable; reads fail at once, or after 10 s when it does not answer. The
+// connections come back by themselves. A node uses up to seven. They must reach
+// the server itself: what pools them by transaction would take away their
+// settings.
 //
 // # Control records
 //
@@ -38,32 +57,34 @@
 // # The file
 //
 // One process at a time may have a file open; Open refuses the second one. The
-// schema is brought up to date by Open. A newer one is refused.
+// schema is brought up to date by Open and OpenPostgres. A newer one is refused.
 package store
 
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"sync"
 	"time"
 )
 
-// Store is an open store. Make one with Open.
+// Store is an open store. Make one with Open or OpenPostgres.
 type Store struct {
 	path    string
-	lock    *sql.DB   // holds the lock file
-	writeDB *sql.DB   // has exactly one connection, which is write
-	write   *sql.Conn // for the committer alone, once Open has returned
+	lock    *sql.DB // holds the lock file
+	writeDB *sql.DB // has exactly one connection, which is write's
+	write   *writer // for the committer alone, once Open has returned
 	read    *reader
+	shards  int // how many there are
 
-	agents agentStatements
-	record *sql.Stmt // on read
+	// On PostgreSQL.
+	server  *server // nil: SQLite
+	placing *sql.DB // for what must not wait for reads or writes: leases
 
 	now func() time.Time
 
 	mu      sync.Mutex
 	waiting []*op
+	fence   fence
 	stopped bool          // no more writes: Run or Close has ended
 	wake    chan struct{} // holds a token when waiting may not be empty
 }
@@ -72,19 +93,14 @@ type Store struct {
 // Run has returned.
 func (s *Store) Close() error {
 	s.stop()
-	var errs []error
-	for _, c := range []interface{ Close() error }{s.record, s.read, s.agents, s.write, s.writeDB, s.lock} {
-		errs = append(errs, c.Close())
-	}
-	return errors.Join(errs...)
+	return s.close()
 }
 
-// Path returns the name of the database file.
+// Path returns the name of the database file, "" on PostgreSQL.
 func (s *Store) Path() string { return s.path }
 
 // stamp returns the current time as precisely as the store keeps it.
 func (s *Store) stamp() time.Time { return s.now().UTC().Truncate(time.Millisecond) }
 
-// background is the context of everything the committer does: what it has
-// begun it finishes.
-func background() context.Context { return context.Background() }
+// inside is the context of everything the committer does inside a transaction.
+func (s *Store) inside() context.Context { return s.write.inside() }

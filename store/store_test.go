@@ -11,7 +11,44 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/internal/pgtest"
 )
+
+// opener opens a store on a new database.
+type opener func(testing.TB) *Store
+
+// engines are the databases that a store can be on.
+var engines = []struct {
+	name string
+	open opener // and does not run it
+}{
+	{"sqlite", func(t testing.TB) *Store {
+		return must[*Store](t)(Open(t.Context(), filepath.Join(t.TempDir(), "tandem.db")))
+	}},
+	{"postgres", func(t testing.TB) *Store {
+		return must[*Store](t)(OpenPostgres(t.Context(), pgtest.Start(t)))
+	}},
+}
+
+// onBoth runs a test on both databases, with stores that run.
+func onBoth(t *testing.T, test func(*testing.T, opener)) {
+	onBothIdle(t, func(t *testing.T, open opener) {
+		test(t, func(t testing.TB) *Store {
+			t.Helper()
+			s := open(t)
+			running(t, s)
+			return s
+		})
+	})
+}
+
+// onBothIdle runs a test on both databases, with stores that the test runs and
+// closes.
+func onBothIdle(t *testing.T, test func(*testing.T, opener)) {
+	for _, engine := range engines {
+		t.Run(engine.name, func(t *testing.T) { test(t, engine.open) })
+	}
+}
 
 // open opens and runs a store on a new file.
 func open(t testing.TB) *Store {
@@ -26,6 +63,12 @@ func openFile(t testing.TB, path string) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
+	running(t, s)
+	return s
+}
+
+// running runs a store until the test ends.
+func running(t testing.TB, s *Store) {
 	stop := run(t, s)
 	t.Cleanup(func() {
 		stop()
@@ -33,7 +76,6 @@ func openFile(t testing.TB, path string) *Store {
 			t.Error(err)
 		}
 	})
-	return s
 }
 
 // run runs a store until the returned function is called.
@@ -76,7 +118,7 @@ func end(s *Store, id tandem.AgentID, incarnation uint64, snapshot []byte) error
 	return <-result
 }
 
-func take(t testing.TB, s *Store, id tandem.AgentID) string {
+func taken(t testing.TB, s *Store, id tandem.AgentID) string {
 	t.Helper()
 	result := make(chan string, 1)
 	s.TakeSnapshot(id, func(snapshot []byte, err error) {
@@ -99,7 +141,9 @@ func record(t testing.TB, s *Store, id tandem.AgentID) Record {
 
 const agent = tandem.AgentID("AAAAAAAAAAAA")
 
-func TestAgentLife(t *testing.T) {
+func TestAgentLife(t *testing.T) { onBoth(t, testAgentLife) }
+
+func testAgentLife(t *testing.T, open opener) {
 	s := open(t)
 	if r := record(t, s, agent); r.Incarnation != 0 || r.Running || r.Saved != nil {
 		t.Errorf("before the first run: %+v", r)
@@ -136,7 +180,9 @@ func TestAgentLife(t *testing.T) {
 	}
 }
 
-func TestLargestMark(t *testing.T) {
+func TestLargestMark(t *testing.T) { onBoth(t, testLargestMark) }
+
+func testLargestMark(t *testing.T, open opener) {
 	s := open(t)
 	want := tandem.Mark{Boot: 1<<64 - 1, Seq: 1<<64 - 2}
 	if err := save(s, agent, begin(t, s, agent), "", want); err != nil {
@@ -147,9 +193,11 @@ func TestLargestMark(t *testing.T) {
 	}
 }
 
-func TestSnapshots(t *testing.T) {
+func TestSnapshots(t *testing.T) { onBoth(t, testSnapshots) }
+
+func testSnapshots(t *testing.T, open opener) {
 	s := open(t)
-	if got := take(t, s, agent); got != "" {
+	if got := taken(t, s, agent); got != "" {
 		t.Errorf("snapshot of an agent that never ran: %q", got)
 	}
 	n := begin(t, s, agent)
@@ -159,10 +207,10 @@ func TestSnapshots(t *testing.T) {
 	if r := record(t, s, agent); !r.Running || r.Incarnation != n {
 		t.Errorf("with a snapshot: %+v", r)
 	}
-	if got := take(t, s, agent); got != "image" {
+	if got := taken(t, s, agent); got != "image" {
 		t.Errorf("took %q", got)
 	}
-	if got := take(t, s, agent); got != "" {
+	if got := taken(t, s, agent); got != "" {
 		t.Errorf("took it twice: %q", got)
 	}
 	for name, drop := range map[string]func(){
@@ -177,13 +225,15 @@ func TestSnapshots(t *testing.T) {
 			t.Fatal(err)
 		}
 		drop()
-		if got := take(t, s, agent); got != "" {
+		if got := taken(t, s, agent); got != "" {
 			t.Errorf("%s left the snapshot %q", name, got)
 		}
 	}
 }
 
-func TestRunning(t *testing.T) {
+func TestRunning(t *testing.T) { onBoth(t, testRunning) }
+
+func testRunning(t *testing.T, open opener) {
 	s := open(t)
 	for _, id := range []tandem.AgentID{"CCCCCCCCCCCC", "AAAAAAAAAAAA", "BBBBBBBBBBBB"} {
 		begin(t, s, id)
@@ -220,11 +270,10 @@ func TestSurvivesReopening(t *testing.T) {
 
 // TestStop checks that what waits when Run ends is still written, and what
 // comes later is refused.
-func TestStop(t *testing.T) {
-	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "tandem.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
+func TestStop(t *testing.T) { onBothIdle(t, testStop) }
+
+func testStop(t *testing.T, open opener) {
+	s := open(t)
 	const writes = 3 * maxBatch
 	results := make(chan error, writes)
 	s.Begin(agent, func(_ uint64, err error) { results <- err })
@@ -252,11 +301,10 @@ func TestStop(t *testing.T) {
 	}
 }
 
-func TestCloseWithoutRun(t *testing.T) {
-	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "tandem.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
+func TestCloseWithoutRun(t *testing.T) { onBothIdle(t, testCloseWithoutRun) }
+
+func testCloseWithoutRun(t *testing.T, open opener) {
+	s := open(t)
 	result := make(chan error, 1)
 	s.Save(agent, 1, nil, tandem.Mark{}, func(err error) { result <- err })
 	if err := s.Close(); err != nil {
@@ -269,11 +317,10 @@ func TestCloseWithoutRun(t *testing.T) {
 
 // TestWithdrawn checks that a write whose context ends before its transaction
 // began does not happen.
-func TestWithdrawn(t *testing.T) {
-	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "tandem.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
+func TestWithdrawn(t *testing.T) { onBothIdle(t, testWithdrawn) }
+
+func testWithdrawn(t *testing.T, open opener) {
+	s := open(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := s.AddAccount(ctx, Account{Username: "a", Email: "a@b"}); !errors.Is(err, context.Canceled) {
@@ -345,15 +392,14 @@ func TestFullDisk(t *testing.T) {
 }
 
 // TestOneFailsAlone checks that a write which is wrong takes no others with it.
-func TestOneFailsAlone(t *testing.T) {
-	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "tandem.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
+func TestOneFailsAlone(t *testing.T) { onBothIdle(t, testOneFailsAlone) }
+
+func testOneFailsAlone(t *testing.T, open opener) {
+	s := open(t)
 	own := errors.New("mine")
 	results := make(chan error, 4)
 	submit := func(run func() error) {
-		s.submit(&op{several: true, run: run, done: func(err error) { results <- err }})
+		s.submit(&op{run: run, done: func(err error) { results <- err }})
 	}
 	add := func(name string) error {
 		return accounts.insert(s, &Account{ID: newID(), Username: name, Email: name})
@@ -456,7 +502,7 @@ func TestDurability(t *testing.T) {
 	var journal string
 	var synchronous int
 	err := s.do(t.Context(), func() error {
-		return s.write.QueryRowContext(background(), "SELECT (SELECT journal_mode FROM pragma_journal_mode), (SELECT synchronous FROM pragma_synchronous)").Scan(&journal, &synchronous)
+		return s.write.scan(s.inside(), "SELECT (SELECT journal_mode FROM pragma_journal_mode), (SELECT synchronous FROM pragma_synchronous)", nil, &journal, &synchronous)
 	})
 	if err != nil || journal != "wal" || synchronous != 2 {
 		t.Errorf("journal_mode %s, synchronous %d, %v; want wal and 2", journal, synchronous, err)

@@ -8,10 +8,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
-
-	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/tandem-iot/tandem"
 )
@@ -32,6 +31,8 @@ type table[T any] struct {
 // querier is the read pool, or the committer's connection.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	bounded(ctx context.Context) (context.Context, context.CancelFunc)
+	lock() string // what a query ends with so that its records stay as they are
 }
 
 // condition collects what a WHERE clause asks for.
@@ -67,9 +68,11 @@ func (c condition) String() string {
 func (t table[T]) query(ctx context.Context, q querier, c condition, page Page) (list []T, err error) {
 	limit := page.Limit
 	if limit == 0 {
-		limit = -1 // SQLite's "no limit"
+		limit = math.MaxInt64
 	}
-	text := "SELECT " + t.columns + " FROM " + t.name + c.String() + " ORDER BY " + t.order + " LIMIT ? OFFSET ?"
+	ctx, cancel := q.bounded(ctx)
+	defer cancel()
+	text := "SELECT " + t.columns + " FROM " + t.name + c.String() + " ORDER BY " + t.order + " LIMIT ? OFFSET ?" + q.lock()
 	rows, err := q.QueryContext(ctx, text, append(c.args[:len(c.args):len(c.args)], limit, page.Offset)...)
 	if err != nil {
 		return nil, err
@@ -109,13 +112,19 @@ func (t table[T]) list(ctx context.Context, s *Store, c condition, page Page) (l
 	if page == (Page{}) {
 		return list, len(list), nil
 	}
-	err = s.read.QueryRowContext(ctx, "SELECT count(*) FROM "+t.name+c.String(), c.args...).Scan(&total)
+	ctx, cancel := s.read.bounded(ctx)
+	defer cancel()
+	err = s.read.scan(ctx, "SELECT count(*) FROM "+t.name+c.String(), c.args, &total)
 	return list, total, s.describe(err)
 }
 
 func (t table[T]) insert(s *Store, record *T) error {
+	return s.exec(t.inserting(), t.fields(record)...)
+}
+
+func (t table[T]) inserting() string {
 	marks := strings.Repeat(", ?", strings.Count(t.columns, ",")+1)[2:]
-	return s.exec("INSERT INTO "+t.name+" ("+t.columns+") VALUES ("+marks+")", t.fields(record)...)
+	return "INSERT INTO " + t.name + " (" + t.columns + ") VALUES (" + marks + ")"
 }
 
 func (t table[T]) update(s *Store, record *T) error {
@@ -129,7 +138,7 @@ func (t table[T]) update(s *Store, record *T) error {
 func (t table[T]) change(ctx context.Context, s *Store, id string, edit func(*T) error) (record T, err error) {
 	key, _, _ := strings.Cut(t.columns, ", ")
 	err = s.do(ctx, func() error {
-		if record, err = t.one(background(), s.write, where(key+" = ?", id)); err != nil {
+		if record, err = t.one(s.inside(), s.write, where(key+" = ?", id)); err != nil {
 			return err
 		}
 		if err := edit(&record); err != nil {
@@ -143,25 +152,22 @@ func (t table[T]) change(ctx context.Context, s *Store, id string, edit func(*T)
 // remove deletes the record with the given key.
 func (t table[T]) remove(s *Store, id string) error {
 	key, _, _ := strings.Cut(t.columns, ", ")
-	result, err := s.write.ExecContext(background(), "DELETE FROM "+t.name+" WHERE "+key+" = ?", id)
-	if err != nil {
-		return err
+	n, err := s.write.exec(s.inside(), "DELETE FROM "+t.name+" WHERE "+key+" = ?", id)
+	if err == nil && n == 0 {
+		err = t.absent()
 	}
-	if n, err := result.RowsAffected(); n == 0 && err == nil {
-		return t.absent()
-	}
-	return nil
+	return err
 }
 
 // exists tells, inside a transaction, whether a query has an answer.
 func (s *Store) exists(query string, args ...any) (found bool, err error) {
-	err = s.write.QueryRowContext(background(), "SELECT EXISTS ("+query+")", args...).Scan(&found)
+	err = s.write.scan(s.inside(), "SELECT EXISTS ("+query+")", args, &found)
 	return found, err
 }
 
 // named gives a constraint that was violated the name that people know it by.
 func named(err error, msg string) error {
-	if primary(err) == sqlite3.SQLITE_CONSTRAINT {
+	if contradicts(err) {
 		return tandem.Errorf(tandem.Conflict, "%s", msg)
 	}
 	return err

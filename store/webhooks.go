@@ -30,7 +30,7 @@ func (s *Store) AddWebhook(ctx context.Context, w Webhook) (Webhook, error) {
 	w.ID, w.Created = newID(), s.stamp()
 	w.Updated = w.Created
 	err := s.do(ctx, func() error {
-		g, err := groups.one(background(), s.write, where("id = ?", w.Group))
+		g, err := groups.one(s.inside(), s.write, where("id = ?", w.Group))
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,323 @@
+package cluster
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/host"
+	"github.com/tandem-iot/tandem/mesh"
+	"github.com/tandem-iot/tandem/store"
+)
+
+// moves is what a node knows of moves: those it makes, and the agents that
+// have been offered to it.
+type moves struct {
+	mu      sync.Mutex
+	waiting map[uint64]chan struct{} // own offers, until the other is ready
+	offered map[uint64]*offered
+}
+
+// offered is a batch of agents that another node wants to hand over. They could
+// go on here; they may not before the database says that their shards are
+// this node's, with the epoch after the one that they left.
+type offered struct {
+	from   mesh.Peer
+	shards []int
+	epochs []int64 // before
+	in     *host.Import
+}
+
+// forget drops what belonged to an earlier life.
+func (m *moves) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.waiting, m.offered = map[uint64]chan struct{}{}, map[uint64]*offered{}
+}
+
+// claim reports whether a shard that is this node's has not been opened yet,
+// and notes that it is now.
+func (m *moves) claim(l *life, shard int, epoch int64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if l.opened[shard] >= epoch {
+		return false
+	}
+	l.opened[shard] = epoch
+	return true
+}
+
+// activate lets the agents of those shards go on that have been offered, and
+// returns the other shards.
+func (m *moves) activate(c *Cluster, shards []int, t *table) (rest []int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	left := map[int]bool{}
+	for _, s := range shards {
+		left[s] = true
+	}
+	for id, o := range m.offered {
+		all := true
+		for i, s := range o.shards {
+			all = all && left[s] && t.routes[s].epoch == o.epochs[i]+1
+		}
+		if !all {
+			continue
+		}
+		delete(m.offered, id)
+		o.in.Activate(o.shards)
+		for _, s := range o.shards {
+			delete(left, s)
+		}
+	}
+	for _, s := range shards {
+		if left[s] {
+			rest = append(rest, s)
+		}
+	}
+	return rest
+}
+
+func (m *moves) ready(id uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if ch := m.waiting[id]; ch != nil {
+		delete(m.waiting, id)
+		close(ch)
+	}
+}
+
+func (m *moves) drop(id uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.offered, id)
+}
+
+// prepare makes machines of what is offered and says so.
+func (c *Cluster) prepare(from mesh.Peer, m *offerMessage) {
+	ctx, cancel := context.WithTimeout(context.Background(), moveTimeout)
+	defer cancel()
+	in := c.Host.Import(ctx, m.Pairs, m.Why)
+	c.moves.mu.Lock()
+	c.moves.offered[m.ID] = &offered{from: from, shards: m.Shards, epochs: m.Epochs, in: in}
+	c.moves.mu.Unlock()
+	c.reply(from, kindReady, &moveMessage{ID: m.ID})
+}
+
+// arrived lets agents go on: the database says that they are this node's.
+func (c *Cluster) arrived(m *goMessage) {
+	l := c.lifeNow()
+	c.learn(&routesMessage{Shards: m.Shards, Owner: c.Info.ID, Epochs: m.Epochs})
+	c.moves.mu.Lock()
+	o := c.moves.offered[m.ID]
+	fresh := o != nil
+	for i, s := range m.Shards {
+		fresh = fresh && l.opened[s] < m.Epochs[i]
+	}
+	if fresh {
+		delete(c.moves.offered, m.ID)
+		for i, s := range m.Shards {
+			l.opened[s] = m.Epochs[i]
+		}
+		o.in.Activate(o.shards)
+	}
+	c.moves.mu.Unlock()
+	for _, s := range c.links.all() {
+		if slices.Contains(m.Shards, host.ShardOf(s.agent, len(c.table.Load().routes))) {
+			go s.rebind()
+		}
+	}
+}
+
+// moveAway hands shards over that have another target.
+func (c *Cluster) moveAway(ctx context.Context, l *life) {
+	for ctx.Err() == nil {
+		t := c.table.Load()
+		batches := c.leaving(l, t)
+		for to, shards := range batches {
+			peer, ok := t.peer(to)
+			if !ok || !t.nodes[to].Alive {
+				continue
+			}
+			for batch := range slices.Chunk(shards, sharesBatch) {
+				if ctx.Err() != nil {
+					return
+				}
+				if err := c.move(ctx, l, batch, peer); err != nil {
+					c.logger.Warn("agents stay where they are for now", "shards", len(batch), "to", to, "err", err)
+					pause(ctx, 200*time.Millisecond)
+				}
+			}
+		}
+		wait, cancel := context.WithTimeout(ctx, lookEvery)
+		_ = c.await(wait, t)
+		cancel()
+	}
+}
+
+// leaving returns the open shards that are to be elsewhere, by where.
+func (c *Cluster) leaving(l *life, t *table) map[string][]int {
+	c.moves.mu.Lock()
+	defer c.moves.mu.Unlock()
+	batches := map[string][]int{}
+	for shard, r := range t.routes {
+		if r.owner == c.Info.ID && r.target != "" && r.target != r.owner && l.opened[shard] == r.epoch {
+			batches[r.target] = append(batches[r.target], shard)
+		}
+	}
+	return batches
+}
+
+// move hands some shards over, agents and all. With an error they are still
+// here and go on.
+func (c *Cluster) move(ctx context.Context, l *life, shards []int, to mesh.Peer) error {
+	t := c.table.Load()
+	why := tandem.ReasonBalance
+	if c.draining.Load() {
+		why = tandem.ReasonDrain
+	}
+	offer := &offerMessage{ID: c.ids.Add(1), Shards: shards, Why: why}
+	for _, s := range shards {
+		offer.Epochs = append(offer.Epochs, t.routes[s].epoch)
+	}
+	rest, cancel := context.WithTimeout(ctx, moveTimeout)
+	defer cancel()
+	pairs, err := c.Host.Export(rest, shards)
+	offer.Pairs = pairs
+	if err == nil {
+		err = c.offer(rest, l, offer, to)
+	}
+	var epochs map[int]int64
+	if err == nil {
+		epochs, err = c.handover(ctx, l, offer, to)
+	} else {
+		c.reply(to, kindStay, &moveMessage{ID: offer.ID})
+	}
+	if err != nil {
+		c.Host.Import(context.WithoutCancel(ctx), pairs, "").Activate(shards)
+		return err
+	}
+	gone := &goMessage{ID: offer.ID, Shards: shards}
+	for _, s := range shards {
+		gone.Epochs = append(gone.Epochs, epochs[s])
+	}
+	c.reply(to, kindGo, gone)
+	routes := &routesMessage{Shards: shards, Owner: to.Node, Epochs: gone.Epochs}
+	c.broadcast(kindRoutes, routes)
+	c.learn(routes)
+	return nil
+}
+
+// offer sends agents to the new owner and waits until they could go on there,
+// and until everything they have said here has been heard.
+func (c *Cluster) offer(ctx context.Context, l *life, m *offerMessage, to mesh.Peer) error {
+	ready := make(chan struct{})
+	c.moves.mu.Lock()
+	c.moves.waiting[m.ID] = ready
+	c.moves.mu.Unlock()
+	defer func() {
+		c.moves.mu.Lock()
+		delete(c.moves.waiting, m.ID)
+		c.moves.mu.Unlock()
+	}()
+	if err := l.mesh.Send(to, encode(kindOffer, m)); err != nil {
+		return err
+	}
+	c.flush(ctx, l, m.Pairs)
+	select {
+	case <-ready:
+		return nil
+	case <-ctx.Done():
+		return tandem.Errorf(tandem.Unavailable, "node %s does not take the agents", to.Node)
+	}
+}
+
+// flushWait bounds the wait for gateways. One that cannot be reached breaks
+// the links of the devices that it has when it hears of it too late.
+const flushWait = 500 * time.Millisecond
+
+func (c *Cluster) flush(ctx context.Context, l *life, pairs []*host.Moved) {
+	ctx, cancel := context.WithTimeout(ctx, flushWait)
+	defer cancel()
+	t := c.table.Load()
+	gateways := map[mesh.Peer]bool{}
+	for _, p := range pairs {
+		if p.Link != nil && p.Link.Node != c.Info.ID {
+			if peer, ok := t.peer(p.Link.Node); ok {
+				gateways[peer] = true
+			}
+		}
+	}
+	var wg sync.WaitGroup
+	for g := range gateways {
+		wg.Go(func() {
+			if err := l.mesh.Flush(ctx, g); err != nil {
+				c.logger.Warn("a gateway has not heard all that agents have said before they moved", "node", g.Node, "err", err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// handover makes the move true in the database. An error means that it is not,
+// and cannot become so any more.
+func (c *Cluster) handover(ctx context.Context, l *life, m *offerMessage, to mesh.Peer) (map[int]int64, error) {
+	shards := make([]store.ShardInfo, len(m.Shards))
+	for i, s := range m.Shards {
+		shards[i] = store.ShardInfo{Shard: s, Owner: c.Info.ID, Epoch: m.Epochs[i]}
+	}
+	epochs, err := c.Store.Handover(ctx, shards, to.Node, to.Session)
+	if err == nil {
+		return epochs, nil
+	}
+	c.logger.Warn("a move is not confirmed", "to", to.Node, "shards", len(shards), "err", err)
+	// Whether it took place is not known. To take the shards back raises their
+	// epochs, so that it cannot any more, or fails because it has.
+	for {
+		back, err2 := c.Store.Handover(ctx, shards, c.Info.ID, l.self.Session)
+		switch {
+		case err2 == nil:
+			c.moves.mu.Lock()
+			for s, e := range back {
+				l.opened[s] = e
+			}
+			c.moves.mu.Unlock()
+			c.reply(to, kindStay, &moveMessage{ID: m.ID})
+			own := &routesMessage{Shards: m.Shards, Owner: c.Info.ID}
+			for _, s := range m.Shards {
+				own.Epochs = append(own.Epochs, back[s])
+			}
+			c.broadcast(kindRoutes, own)
+			c.learn(own)
+			return nil, err
+		case ctx.Err() != nil:
+			return nil, err
+		case tandem.KindOf(err2) == tandem.Conflict:
+			if epochs := c.confirmed(ctx, m, to); epochs != nil {
+				return epochs, nil
+			}
+		}
+		pause(ctx, 100*time.Millisecond)
+	}
+}
+
+// confirmed returns the new epochs when the database says that the move has
+// taken place.
+func (c *Cluster) confirmed(ctx context.Context, m *offerMessage, to mesh.Peer) map[int]int64 {
+	now, err := c.Store.Membership(ctx, -1)
+	if err != nil {
+		return nil
+	}
+	epochs := map[int]int64{}
+	for _, s := range now.Shards {
+		epochs[s.Shard] = s.Epoch
+	}
+	for i, s := range m.Shards {
+		if epochs[s] <= m.Epochs[i] {
+			return nil
+		}
+	}
+	return epochs
+}

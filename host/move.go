@@ -1,0 +1,467 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/agent"
+)
+
+// Moved is a pair on its way between two hosts: all there is of it. Times are
+// nanoseconds since 1970, 0 for none.
+type Moved struct {
+	Device tandem.DeviceID `cbor:"1,keyasint"`
+	Agent  tandem.AgentID  `cbor:"2,keyasint"`
+	Group  string          `cbor:"3,keyasint,omitempty"`
+	State  uint8           `cbor:"4,keyasint"`
+	Packed []byte          `cbor:"5,keyasint,omitempty"` // the machine, when there is one
+
+	Incarnation uint64        `cbor:"6,keyasint,omitempty"`
+	Reason      tandem.Reason `cbor:"7,keyasint,omitempty"`
+	Began       tandem.Reason `cbor:"8,keyasint,omitempty"`
+	Started     int64         `cbor:"9,keyasint,omitempty"`
+	StartAt     int64         `cbor:"10,keyasint,omitempty"`
+	StopBy      int64         `cbor:"11,keyasint,omitempty"`
+	Alarm       int64         `cbor:"12,keyasint,omitempty"` // of a frozen machine
+	Crashes     int           `cbor:"13,keyasint,omitempty"`
+
+	Connected  bool     `cbor:"14,keyasint,omitempty"`
+	GraceUntil int64    `cbor:"15,keyasint,omitempty"`
+	Address    string   `cbor:"16,keyasint,omitempty"`
+	Link       *LinkRef `cbor:"17,keyasint,omitempty"`
+	Heard      LinkRef  `cbor:"18,keyasint"`
+	Accepted   uint64   `cbor:"19,keyasint,omitempty"`
+	Peer       MovedPeer
+
+	Current *MovedItem  `cbor:"20,keyasint,omitempty"`
+	Inbox   []MovedItem `cbor:"21,keyasint,omitempty"`
+	Waiting []MovedWait `cbor:"22,keyasint,omitempty"`
+	Fetches []FetchRef  `cbor:"23,keyasint,omitempty"`
+}
+
+// MovedPeer is what the host knows of the device's side.
+type MovedPeer struct {
+	Known       bool   `cbor:"1,keyasint,omitempty"`
+	Boot        uint64 `cbor:"2,keyasint,omitempty"`
+	Incarnation uint64 `cbor:"3,keyasint,omitempty"`
+	Code        string `cbor:"4,keyasint,omitempty"`
+}
+
+// MovedItem is an event of a queue; one of its pointers is set, or Gone.
+type MovedItem struct {
+	Seq         uint64                 `cbor:"1,keyasint,omitempty"`
+	Number      uint64                 `cbor:"2,keyasint,omitempty"`
+	Message     *tandem.Message        `cbor:"3,keyasint,omitempty"`
+	Request     *tandem.Request        `cbor:"4,keyasint,omitempty"`
+	Connected   *agent.DeviceConnected `cbor:"5,keyasint,omitempty"`
+	Gone        bool                   `cbor:"6,keyasint,omitempty"` // DeviceDisconnected
+	PeerStarted *agent.PeerStarted     `cbor:"7,keyasint,omitempty"`
+	Shutdown    *agent.Shutdown        `cbor:"8,keyasint,omitempty"`
+	Fetched     *agent.Fetched         `cbor:"9,keyasint,omitempty"`
+	Part        *agent.FetchedPart     `cbor:"10,keyasint,omitempty"`
+	Alarm       bool                   `cbor:"11,keyasint,omitempty"`
+	Boot        bool                   `cbor:"12,keyasint,omitempty"`
+}
+
+// MovedWait is a request that waits for the agent's answer.
+type MovedWait struct {
+	Number uint64 `cbor:"1,keyasint"`
+	Begun  bool   `cbor:"2,keyasint,omitempty"`
+	Origin Origin `cbor:"3,keyasint"`
+}
+
+// settleWait is between two looks at an agent that is in the middle of what
+// cannot be moved.
+const settleWait = 2 * time.Millisecond
+
+// Export ends the life of some shards' agents on this host and returns all
+// that is needed for them to go on at another. Each is stopped between two
+// events, or where its program waits; a save under way, or a start, is waited
+// for. From the moment of the call the shards' agents are Elsewhere. When ctx
+// ends before all could be stopped the error says so; those that were are
+// returned all the same, to be given to Import.
+func (h *Host) Export(ctx context.Context, shards []int) ([]*Moved, error) {
+	pairs := h.closeShards(shards)
+	for _, p := range pairs {
+		p.mu.Lock()
+		p.leaving = true
+		p.mu.Unlock()
+	}
+	var (
+		mu     sync.Mutex
+		all    []*Moved
+		failed error
+		wg     sync.WaitGroup
+	)
+	for _, p := range pairs {
+		wg.Add(1)
+		p.command(func() {
+			p.leave(ctx, func(m *Moved, err error) {
+				mu.Lock()
+				defer mu.Unlock()
+				if m != nil {
+					all = append(all, m)
+				}
+				if err != nil {
+					failed = err
+				}
+				wg.Done()
+			})
+		})
+	}
+	wg.Wait()
+	return all, failed
+}
+
+// leave gives the pair to left as soon as it can be moved.
+func (p *pair) leave(ctx context.Context, left func(*Moved, error)) {
+	switch {
+	case p.state == stopped:
+		left(nil, nil)
+		return
+	case p.state == starting, p.state == live && p.machine.Saving():
+		if ctx.Err() != nil {
+			p.stay()
+			left(nil, fmt.Errorf("agent %s does not come to rest: %w", p.agent, ctx.Err()))
+			return
+		}
+		time.AfterFunc(settleWait, func() { p.command(func() { p.leave(ctx, left) }) })
+		return
+	}
+	m, err := p.export()
+	if err != nil {
+		p.stay()
+		left(nil, err)
+		return
+	}
+	p.host.mu.Lock()
+	p.host.devices.CompareAndDelete(p.device, p)
+	p.host.agents.CompareAndDelete(p.agent, p)
+	p.host.mu.Unlock()
+	left(m, nil)
+}
+
+// stay takes back what Export has done to a pair that could not leave.
+func (p *pair) stay() {
+	p.mu.Lock()
+	p.leaving = false
+	p.mu.Unlock()
+}
+
+// export returns all there is of the pair, and ends it here.
+func (p *pair) export() (*Moved, error) {
+	m := &Moved{
+		Device: p.device, Agent: p.agent, State: uint8(p.state), Incarnation: p.incarnation,
+		Reason: p.reason, Began: p.began, Started: nanos(p.started), StartAt: nanos(p.startAt), StopBy: nanos(p.stopBy),
+		Crashes: p.crashes, Connected: p.connected, GraceUntil: nanos(p.graceUntil),
+		Peer: MovedPeer{p.peer.known, p.peer.boot, p.peer.incarnation, p.peer.code},
+	}
+	switch p.state {
+	case live:
+		data, err := p.machine.Snapshot()
+		if err != nil {
+			return nil, fmt.Errorf("agent %s cannot be moved: %w", p.agent, err)
+		}
+		m.Packed = pack(data)
+		p.host.counts.live.Add(-1)
+	case frozen:
+		m.Packed, m.Alarm = p.frozen, nanos(p.frozenAlarm)
+		p.host.counts.frozen.Add(-1)
+	case codeless:
+		m.State = uint8(absent) // the other host looks for itself
+	}
+	if p.handling {
+		it := p.current.moved()
+		m.Current = &it
+	}
+	p.mu.Lock()
+	m.Group, m.Address, m.Heard, m.Accepted = p.group, p.address, p.heard, p.accepted
+	if l, ok := p.link.(referable); ok {
+		ref := l.Ref()
+		m.Link = &ref
+	}
+	for _, it := range p.inbox {
+		m.Inbox = append(m.Inbox, it.moved())
+	}
+	waiting := p.waiting
+	p.waiting, p.inbox = nil, nil
+	p.mu.Unlock()
+	for number, w := range waiting {
+		m.Waiting = append(m.Waiting, MovedWait{number, w.begun, w.origin})
+		w.finish(p.host, nil, ErrMoved)
+	}
+	for id, cancel := range p.fetches {
+		ref := FetchRef{p.host.node, p.agent, p.incarnation, id}
+		if at, ok := p.fetchedAt[id]; ok {
+			ref.Node = at
+		} else {
+			p.host.away.Store(ref, cancel)
+		}
+		m.Fetches = append(m.Fetches, ref)
+	}
+	p.away, p.fetches = true, nil
+	p.retire()
+	return m, nil
+}
+
+// moved returns an item as it travels.
+func (it item) moved() MovedItem {
+	m := MovedItem{Seq: it.seq, Number: it.request}
+	switch ev := it.event.(type) {
+	case *agent.DeviceMessage:
+		m.Message = &ev.Message
+	case *agent.Request:
+		m.Request = ev.Request
+	case *agent.DeviceConnected:
+		m.Connected = ev
+	case *agent.DeviceDisconnected:
+		m.Gone = true
+	case *agent.PeerStarted:
+		m.PeerStarted = ev
+	case *agent.Shutdown:
+		m.Shutdown = ev
+	case *agent.Fetched:
+		m.Fetched = ev
+	case *agent.FetchedPart:
+		m.Part = ev
+	case *agent.Boot:
+		m.Boot = true
+	case *agent.Alarm, *agent.Woken, *agent.Saved:
+		m.Alarm = true // of which only that it is under way matters
+	}
+	return m
+}
+
+func (m *MovedItem) item() item {
+	it := item{seq: m.Seq, request: m.Number}
+	switch {
+	case m.Message != nil:
+		it.event = &agent.DeviceMessage{Message: *m.Message}
+	case m.Request != nil:
+		it.event = &agent.Request{ID: m.Number, Request: m.Request}
+	case m.Connected != nil:
+		it.event = m.Connected
+	case m.Gone:
+		it.event = &agent.DeviceDisconnected{}
+	case m.PeerStarted != nil:
+		it.event = m.PeerStarted
+	case m.Shutdown != nil:
+		it.event = m.Shutdown
+	case m.Fetched != nil:
+		it.event = m.Fetched
+	case m.Part != nil:
+		it.event = m.Part
+	case m.Boot:
+		it.event = &agent.Boot{}
+	default:
+		it.event = &agent.Alarm{}
+	}
+	return it
+}
+
+func nanos(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+func fromNanos(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, n)
+}
+
+// Import is the other half of a move.
+type Import struct {
+	host  *Host
+	pairs []*pair
+	moved []*Moved
+	why   tandem.Reason
+}
+
+// Import makes machines of what another host has exported, but lets nothing
+// happen yet. why is for the agents' logs; "" is for agents that come back to
+// the host that they did not leave after all.
+func (h *Host) Import(ctx context.Context, moved []*Moved, why tandem.Reason) *Import {
+	h.init()
+	im := &Import{host: h, moved: moved, why: why}
+	for _, m := range moved {
+		im.pairs = append(im.pairs, h.arrive(ctx, m))
+	}
+	return im
+}
+
+// Activate lets the agents go on. Their shards are open from then on.
+func (im *Import) Activate(shards []int) {
+	h := im.host
+	h.mu.Lock()
+	for _, s := range shards {
+		h.open[s] = true
+	}
+	for _, p := range im.pairs {
+		h.devices.Store(p.device, p)
+		h.agents.Store(p.agent, p)
+	}
+	h.mu.Unlock()
+	for i, p := range im.pairs {
+		m := im.moved[i]
+		if m.Link != nil {
+			l := h.others.Link(*m.Link, p.device, p.agent)
+			p.mu.Lock()
+			if p.link == nil {
+				p.link = l
+			}
+			p.mu.Unlock()
+		}
+		p.command(func() { p.goOnHere(im.why) })
+	}
+}
+
+// arrive makes a pair of what has arrived.
+func (h *Host) arrive(ctx context.Context, m *Moved) *pair {
+	p := &pair{
+		host: h, device: m.Device, agent: m.Agent, group: m.Group, grouped: true, state: state(m.State), incarnation: m.Incarnation,
+		reason: m.Reason, began: m.Began, started: fromNanos(m.Started), startAt: fromNanos(m.StartAt), stopBy: fromNanos(m.StopBy),
+		crashes: m.Crashes, connected: m.Connected, graceUntil: fromNanos(m.GraceUntil), address: m.Address,
+		peer:  peer{m.Peer.Known, m.Peer.Boot, m.Peer.Incarnation, m.Peer.Code},
+		heard: m.Heard, accepted: m.Accepted, active: time.Now(),
+	}
+	for i := range m.Inbox {
+		p.inbox = append(p.inbox, m.Inbox[i].item())
+	}
+	for _, w := range m.Waiting {
+		if p.waiting == nil {
+			p.waiting = map[uint64]*waiter{}
+		}
+		p.waiting[w.Number] = &waiter{origin: w.Origin, begun: w.Begun, away: true}
+	}
+	if len(m.Packed) == 0 {
+		return p
+	}
+	pr, err := p.program(ctx)
+	if err == nil {
+		err = pr.agentErr
+	}
+	if err != nil {
+		return p.unfit(err)
+	}
+	p.code = pr.agent
+	p.frozen, p.frozenAlarm = m.Packed, fromNanos(m.Alarm)
+	if p.state == live {
+		p.frozen = nil
+		if p.machine, err = p.restore(m.Packed); err != nil {
+			return p.unfit(err)
+		}
+		if m.Current != nil {
+			p.current, p.handling = m.Current.item(), true
+		}
+	}
+	for _, f := range m.Fetches {
+		p.fetchesAt(f)
+	}
+	return p
+}
+
+// unfit is a pair whose machine cannot go on with this build, or with the code
+// its group has now: it starts anew.
+func (p *pair) unfit(err error) *pair {
+	p.host.Logger.Warn("agent cannot go on here and starts anew", "agent", p.agent, "err", err)
+	p.state, p.machine, p.frozen, p.reason = absent, nil, nil, tandem.ReasonBytecode
+	return p
+}
+
+func (p *pair) fetchesAt(f FetchRef) {
+	if p.fetches == nil {
+		p.fetches = map[uint64]context.CancelFunc{}
+	}
+	if p.fetchedAt == nil {
+		p.fetchedAt = map[uint64]string{}
+	}
+	p.fetches[f.ID] = func() { p.host.others.CancelFetch(f) }
+	p.fetchedAt[f.ID] = f.Node
+}
+
+// goOnHere is the first thing a pair does on a host that it has come to.
+func (p *pair) goOnHere(why tandem.Reason) {
+	if !p.leased() {
+		return
+	}
+	switch p.state {
+	case live:
+		p.host.counts.live.Add(1)
+	case frozen:
+		p.host.counts.frozen.Add(1)
+	case absent:
+		if p.reason != tandem.ReasonNone {
+			p.refuseDelivered(p.reason)
+			p.start(p.reason)
+		}
+		return
+	default:
+		return
+	}
+	if why != "" {
+		p.log(tandem.LogStatus, fmt.Sprintf("Agent moved: %s.", why))
+		p.sendSystem("sys/agent", agentMessage{Event: "moved", Reason: why, Incarnation: p.incarnation})
+	}
+	if p.handling && !p.machine.Busy() {
+		p.settle()
+	}
+}
+
+// FetchResult brings what came of an outgoing request that another node has
+// made.
+func (h *Host) FetchResult(f FetchRef, r *tandem.Response, part []byte) {
+	x, ok := h.agents.Load(f.Agent)
+	if !ok {
+		return
+	}
+	p := x.(*pair)
+	p.command(func() {
+		it := item{event: &agent.FetchedPart{ID: f.ID, Data: part}}
+		if r != nil {
+			it.event = &agent.Fetched{ID: f.ID, Response: r}
+		}
+		p.fetched(f.Incarnation, f.ID, it)
+	})
+}
+
+// CancelFetch ends a request that this host makes for an agent that has moved.
+func (h *Host) CancelFetch(f FetchRef) {
+	if cancel, ok := h.away.LoadAndDelete(f); ok {
+		cancel.(context.CancelFunc)()
+	}
+}
+
+// Away returns how many requests the host makes for agents that have moved.
+func (h *Host) Away() (n int) {
+	for range h.away.Range {
+		n++
+	}
+	return n
+}
+
+// NodeLost tells the host that a node is gone: what it was doing for agents
+// that are here now has failed, and the links of its gateway are broken.
+func (h *Host) NodeLost(node string) {
+	for _, p := range h.pairs() {
+		p.command(func() {
+			for id, at := range p.fetchedAt {
+				if at == node {
+					p.fetched(p.incarnation, id, item{event: &agent.Fetched{ID: id, Response: &tandem.Response{Status: tandem.FetchReceiveFailed}}})
+				}
+			}
+		})
+		p.mu.Lock()
+		l := p.link
+		p.mu.Unlock()
+		if r, ok := l.(referable); ok && r.Ref().Node == node {
+			h.Disconnect(context.Background(), p.device, l, false)
+		}
+	}
+}

@@ -1,0 +1,253 @@
+package pgtest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// superuser is the one user of a server. It needs no password.
+const superuser = "tandem"
+
+// patience is how long a server may take to start or stop.
+const patience = 60 * time.Second
+
+// Server is a PostgreSQL server on 127.0.0.1.
+type Server struct {
+	Dir  string // of its files
+	Port int
+
+	programs string // the directory of PostgreSQL's programs
+	output   bytes.Buffer
+	process  *os.Process   // nil: it is stopped
+	ended    chan struct{} // closed when the process has ended, and output can be read
+	made     atomic.Int64  // databases
+}
+
+// StartServer starts a server on the files in dir, which it makes when there
+// are none. With port 0 it chooses a free one.
+func StartServer(dir string, port int) (*Server, error) {
+	s := &Server{Dir: dir, Port: port}
+	var err error
+	if s.programs, err = find(); err != nil {
+		return nil, err
+	}
+	if s.Port == 0 {
+		if s.Port, err = freePort(); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := os.Stat(s.data()); errors.Is(err, os.ErrNotExist) {
+		if err := s.makeFiles(); err != nil {
+			return nil, err
+		}
+	}
+	return s, s.Start()
+}
+
+// URL returns the URL of a database of the server.
+func (s *Server) URL(database string) string {
+	return fmt.Sprintf("postgres://%s@127.0.0.1:%d/%s?sslmode=disable", superuser, s.Port, database)
+}
+
+// Create makes a database, and returns its URL.
+func (s *Server) Create(ctx context.Context) (url string, err error) {
+	conn, err := pgx.Connect(ctx, s.URL("postgres"))
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
+	name := fmt.Sprintf("test_%d", s.made.Add(1))
+	if _, err := conn.Exec(ctx, "CREATE DATABASE "+name); err != nil {
+		return "", err
+	}
+	return s.URL(name), nil
+}
+
+// Start starts a server that is stopped, and waits until it can be used.
+func (s *Server) Start() error {
+	deadline := time.Now().Add(patience)
+	for {
+		if err := s.launch(); err != nil {
+			return err
+		}
+		err := s.wait(deadline)
+		if err == nil {
+			return nil
+		}
+		// The children of one that was killed may still be ending.
+		if s.process != nil || time.Now().After(deadline) || !bytes.Contains(s.output.Bytes(), []byte("shared memory block")) {
+			return errors.Join(err, s.Stop(true))
+		}
+		pause()
+	}
+}
+
+// Stop stops the server: at once, with kill -9, or in order, which ends its
+// connections. It does nothing when the server is stopped.
+func (s *Server) Stop(immediate bool) error {
+	if s.process == nil {
+		return nil
+	}
+	signal := syscall.SIGINT // PostgreSQL's "fast"
+	if immediate {
+		signal = syscall.SIGKILL
+	}
+	err := s.process.Signal(signal)
+	if err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	select {
+	case <-s.ended:
+	case <-time.After(patience):
+		return errors.Join(errors.New("PostgreSQL does not stop"), s.process.Kill())
+	}
+	s.process = nil
+	return nil
+}
+
+func (s *Server) data() string { return filepath.Join(s.Dir, "data") }
+
+func pause() { time.Sleep(20 * time.Millisecond) }
+
+// find returns the directory of PostgreSQL's programs.
+func find() (string, error) {
+	if path, err := exec.LookPath("initdb"); err == nil {
+		if path, err = filepath.EvalSymlinks(path); err == nil {
+			return filepath.Dir(path), nil
+		}
+	}
+	all, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	if err != nil || len(all) == 0 {
+		return "", errors.Join(errors.New("PostgreSQL is not installed: run apt-get install postgresql"), err)
+	}
+	return filepath.Dir(all[len(all)-1]), nil
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
+}
+
+// attributes has a program end with this process, and not run as root, which
+// PostgreSQL refuses.
+func attributes() (*syscall.SysProcAttr, error) {
+	attr := &syscall.SysProcAttr{Pdeathsig: syscall.SIGQUIT}
+	if os.Getuid() != 0 {
+		return attr, nil
+	}
+	account, err := user.Lookup("postgres")
+	if err != nil {
+		if account, err = user.Lookup("nobody"); err != nil {
+			return nil, fmt.Errorf("PostgreSQL does not run as root, and there is no user for it: %w", err)
+		}
+	}
+	uid, err := strconv.ParseUint(account.Uid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	gid, err := strconv.ParseUint(account.Gid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	return attr, nil
+}
+
+// makeFiles makes the files of a new server.
+func (s *Server) makeFiles() error {
+	attr, err := attributes()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(s.data(), 0o700); err != nil {
+		return err
+	}
+	if c := attr.Credential; c != nil {
+		for _, dir := range []string{s.Dir, s.data()} {
+			if err := os.Chown(dir, int(c.Uid), int(c.Gid)); err != nil {
+				return err
+			}
+		}
+	}
+	cmd := exec.Command(filepath.Join(s.programs, "initdb"), "--pgdata", s.data(), "--username", superuser,
+		"--auth", "trust", "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync")
+	cmd.Dir, cmd.SysProcAttr = s.Dir, attr
+	runtime.LockOSThread() // Pdeathsig is about the thread
+	defer runtime.UnlockOSThread()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb in %s, which the user of PostgreSQL must be able to reach: %w\n%s", s.Dir, err, out)
+	}
+	return nil
+}
+
+// launch starts the process. A goroutine keeps the thread that has started it,
+// because Pdeathsig kills the process with it, and ends with the process.
+func (s *Server) launch() error {
+	attr, err := attributes()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(filepath.Join(s.programs, "postgres"), "-D", s.data(), "-p", strconv.Itoa(s.Port),
+		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=")
+	s.output.Reset()
+	cmd.Dir, cmd.SysProcAttr, cmd.Stdout, cmd.Stderr = s.Dir, attr, &s.output, &s.output
+	cmd.WaitDelay = time.Second // children of one that was killed have its output for a while
+	started := make(chan error, 1)
+	ended := make(chan struct{})
+	go func() {
+		runtime.LockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			// How it ended, its output says.
+			_ = cmd.Wait()
+		}
+		close(ended)
+	}()
+	if err := <-started; err != nil {
+		return err
+	}
+	s.process, s.ended = cmd.Process, ended
+	return nil
+}
+
+// wait waits until the server can be used.
+func (s *Server) wait(deadline time.Time) error {
+	for {
+		ctx, cancel := context.WithDeadline(context.Background(), deadline)
+		conn, err := pgx.Connect(ctx, s.URL("postgres"))
+		if err == nil {
+			err = conn.Close(ctx)
+			cancel()
+			return err
+		}
+		cancel()
+		select {
+		case <-s.ended:
+			s.process = nil
+			return fmt.Errorf("PostgreSQL does not start:\n%s", s.output.Bytes())
+		default:
+		}
+		if time.Now().After(deadline) {
+			return err
+		}
+		pause()
+	}
+}
