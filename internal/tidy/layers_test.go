@@ -18,7 +18,7 @@ squirrel/compile
 squirrel
 imp
 agent device
-bus board egress
+bus mesh board egress
 store logbook
 host
 gateway ingress central device/runner

@@ -1,0 +1,419 @@
+// Package mesh carries messages between the nodes of a cluster so that they
+// arrive once and in order.
+//
+//	network, err := mesh.Embed(ctx, mesh.EmbedOptions{Name: "a", Listen: ":7422", Join: []string{"b:7422"}, Secret: secret})
+//	defer network.Close()
+//	m := mesh.New(mesh.Config{Self: mesh.Peer{Node: "a", Session: 7}, Conn: network.Conn(), Prefix: "prod", Clock: clock,
+//		Receive: func(from mesh.Peer, data []byte) { … }})
+//	go m.Run(ctx)
+//	m.Send(mesh.Peer{Node: "b", Session: 9}, data)
+//
+// Underneath is NATS, which delivers a message at most once: a broken route, a
+// full buffer or a server that restarts loses some without a word. Mesh
+// numbers what it sends, keeps it until the other end has it, and sends it
+// again when it has to. As long as both runs live, everything sent from one to
+// the other arrives, once and in order, however long they were cut off from
+// each other. When one of them ends, what it had not received is gone, and
+// what it had not got across too: whoever needs more keeps it in the store.
+//
+// A Peer is one run of a node. A node that restarts comes back with a higher
+// session, as another peer, to which nothing that was meant for the earlier
+// one is delivered. As soon as a mesh sees the newer run, by a frame from it
+// or because somebody sends to it, it forgets the older. Drop makes it forget
+// a run that has been declared lost, for good: no Receive from it begins
+// any more, whatever is still under way.
+//
+// Send does not wait for the peer. At most 64 MB wait for one peer that has
+// not received them; then Send fails, with kind Limit. Flush waits until what
+// was sent has been received, which means that the peer's Receive has returned
+// for it. A message has at most 64 MB; large ones travel in pieces of up to
+// half a megabyte, small ones that wait share a frame.
+//
+// Receive is called for one message of a peer after the other; the messages
+// of different peers come at the same time. While it is busy, at most 4 MB of
+// that peer come in; the rest stays with the sender. Receive may Send but not
+// Flush to the peer it serves: the answer would wait behind itself.
+//
+// Broadcast tells all nodes something that they can do without.
+//
+// Every frame carries a stamp of the sender's clock, which the receiver's
+// has observed before Receive is called.
+//
+// Network is the NATS: Embed runs a server inside the process that connects to
+// those of the other nodes, Dial uses servers that others run. DESIGN.md has
+// the protocol and what always holds.
+package mesh
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/hlc"
+)
+
+const (
+	maxFrame   = 512 << 10 // bytes
+	minPayload = 4 << 10   // bytes NATS must let through
+	incoming   = 8192      // NATS messages that wait for the receiving goroutine
+)
+
+// Peer is one run of a node.
+type Peer struct {
+	Node    string // at most 255 bytes
+	Session int64  // a later run of the node has a higher one
+}
+
+// Config says who we are and what to do with what comes.
+type Config struct {
+	Self   Peer
+	Conn   *nats.Conn // the caller's; all servers behind it must have the same max_payload
+	Prefix string     // of all subjects, so that clusters can share a NATS: they begin with mesh.<prefix>.
+	Clock  *hlc.Clock
+	Logger *slog.Logger // nil: discard
+	// Receive gets the messages of each peer in order, of each peer one after
+	// the other. The data is Receive's.
+	Receive func(from Peer, data []byte)
+	// News gets the broadcasts of others, as far as they arrive; nil: they
+	// are not wanted. Nothing is received while it runs. The data is News's.
+	News func(data []byte)
+}
+
+// Mesh is one run's end of the lanes to all others.
+type Mesh struct {
+	c       Config
+	start   time.Time
+	prefix  string
+	wake    chan struct{}  // the time to wake up has changed
+	parts   sync.WaitGroup // goroutines that call Receive
+	mu      sync.Mutex     // guards what follows, and keeps frames in order until they are published
+	st      *station
+	wakeAt  time.Duration
+	running bool
+	ended   bool
+	buf     []byte
+}
+
+// New returns a mesh that has yet to Run. What is sent before that is
+// delivered then.
+func New(c Config) *Mesh {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Mesh{
+		c:      c,
+		start:  time.Now(),
+		prefix: "mesh." + token(c.Prefix) + ".",
+		wake:   make(chan struct{}, 1),
+		st:     newStation(c.Self, pieceLimit(c)),
+		wakeAt: never,
+	}
+}
+
+// pieceLimit is what fits a frame besides its header.
+func pieceLimit(c Config) int {
+	limit := max(c.Conn.MaxPayload(), minPayload) // not known before the first connection
+	return min(int(limit), maxFrame) - fixedHeader - len(c.Self.Node)
+}
+
+// token makes any name a token of a NATS subject.
+func token(name string) string {
+	return strings.ReplaceAll(url.QueryEscape(name), ".", "%2E")
+}
+
+func (m *Mesh) subject(node string) string { return m.prefix + "to." + token(node) }
+func (m *Mesh) news() string               { return m.prefix + "news" }
+
+// now is the time since start, and never 0.
+func (m *Mesh) now() time.Duration { return time.Since(m.start) + 1 }
+
+func checkNode(node string) error {
+	if node == "" || len(node) > maxNodeName {
+		return tandem.Errorf(tandem.Invalid, "the node name %.40q has %d bytes; give it a name of 1 to %d", node, len(node), maxNodeName)
+	}
+	return nil
+}
+
+// Run receives, and sends again what was lost, until ctx ends, and returns
+// when no Receive runs any more. Its error is of a connection that was closed
+// or cannot be used, nil otherwise. A mesh runs once.
+func (m *Mesh) Run(ctx context.Context) error {
+	if err := checkNode(m.c.Self.Node); err != nil {
+		return err
+	}
+	if m.c.Prefix == "" {
+		return tandem.Errorf(tandem.Invalid, "the cluster has no name; give it one, which all its nodes share")
+	}
+	if n := m.c.Conn.MaxPayload(); n != 0 && n < minPayload {
+		return tandem.Errorf(tandem.Invalid, "NATS lets only %d bytes through; set its max_payload to %d at least, 1 MB is better", n, minPayload)
+	}
+	in := make(chan *nats.Msg, incoming)
+	subjects := []string{m.subject(m.c.Self.Node)}
+	if m.c.News != nil {
+		subjects = append(subjects, m.news())
+	}
+	for _, subject := range subjects {
+		sub, err := m.c.Conn.ChanSubscribe(subject, in)
+		if err != nil {
+			return &tandem.Error{Kind: tandem.Unavailable, Msg: "cannot receive from other nodes over NATS", Err: err}
+		}
+		defer m.unsubscribe(sub)
+	}
+	m.begin()
+	defer m.end()
+	ctx, cancel := context.WithCancel(ctx)
+	var timer sync.WaitGroup
+	timer.Go(func() { m.keepTime(ctx) })
+	defer timer.Wait()
+	defer cancel()
+	return m.receive(ctx, in)
+}
+
+func (m *Mesh) unsubscribe(sub *nats.Subscription) {
+	if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrBadSubscription) {
+		m.c.Logger.Warn("cannot unsubscribe from NATS", "subject", sub.Subject, "error", err)
+	}
+}
+
+// begin takes up what was sent to ourselves before Run.
+func (m *Mesh) begin() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.running = true
+	m.st.limit = pieceLimit(m.c)
+	for _, l := range m.st.lanes {
+		m.deliver(l)
+	}
+}
+
+// end fails all who wait, and waits for the last Receive.
+func (m *Mesh) end() {
+	m.mu.Lock()
+	m.running, m.ended = false, true
+	for _, l := range m.st.lanes {
+		l.end(errEnded())
+	}
+	m.mu.Unlock()
+	m.parts.Wait()
+}
+
+func errEnded() error {
+	return tandem.Errorf(tandem.Unavailable, "this node does not talk to the others any more; it stops, or starts anew")
+}
+
+func (m *Mesh) receive(ctx context.Context, in <-chan *nats.Msg) error {
+	closed := m.c.Conn.StatusChanged(nats.CLOSED)
+	defer m.c.Conn.RemoveStatusListener(closed)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-closed:
+			return tandem.Errorf(tandem.Unavailable, "the connection to NATS was closed")
+		case msg := <-in:
+			if err := m.arrive(msg.Data); err != nil {
+				m.c.Logger.Warn("a frame from another node cannot be read and is ignored; do all nodes run the same version?",
+					"subject", msg.Subject, "bytes", len(msg.Data), "error", err)
+			}
+		}
+	}
+}
+
+func (m *Mesh) arrive(data []byte) error {
+	p, err := decode(data)
+	if err != nil {
+		return err
+	}
+	believed := m.c.Clock.Observe(p.stamp)
+	if p.flags&flagNews != 0 {
+		return m.heard(&p)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l, err := m.st.arrive(m.now(), &p)
+	m.after()
+	if l == nil {
+		return err
+	}
+	if !believed && !l.ahead {
+		m.c.Logger.Warn("a node's clock is ahead by more than a minute and not believed; set the clocks of all nodes by NTP",
+			"node", p.from.Node, "clock", p.stamp.Time())
+	}
+	l.ahead = !believed
+	m.deliver(l)
+	return err
+}
+
+// heard passes a broadcast on, if it is of a run that counts.
+func (m *Mesh) heard(p *packet) error {
+	if p.from == m.c.Self || len(p.pieces) != 1 {
+		return nil
+	}
+	m.mu.Lock()
+	_, err := m.st.lane(p.from)
+	m.mu.Unlock()
+	if err == nil {
+		m.c.News(p.pieces[0].data)
+	}
+	return nil // a run that is over has no news
+}
+
+// deliver sees to it that what the lane has got is received. The lock is held.
+func (m *Mesh) deliver(l *lane) {
+	if m.running && !l.busy && l.hasFrames() {
+		l.busy = true
+		m.parts.Go(func() { m.empty(l) })
+	}
+}
+
+// empty calls Receive until the lane has nothing more.
+func (m *Mesh) empty(l *lane) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for m.running && l.hasFrames() {
+		messages := l.recv.inbox[0]
+		m.mu.Unlock()
+		for _, data := range messages {
+			if l.over.Load() {
+				break
+			}
+			m.c.Receive(l.peer, data)
+		}
+		m.mu.Lock()
+		m.st.received(m.now(), l)
+		m.after()
+	}
+	l.busy = false
+}
+
+// after publishes what the station has put out, and wakes the timekeeper if
+// it would sleep too long. The lock is held.
+func (m *Mesh) after() {
+	for i := range m.st.out {
+		p := &m.st.out[i]
+		p.stamp = m.c.Clock.Now()
+		m.buf = encode(m.buf[:0], p)
+		// A frame that cannot be published is one more that got lost: that is
+		// noticed and made good, and a closed connection ends Run.
+		if err := m.c.Conn.Publish(m.subject(p.to.Node), m.buf); err != nil {
+			m.c.Logger.Debug("a frame was not published", "node", p.to.Node, "error", err)
+		}
+	}
+	clear(m.st.out)
+	m.st.out = m.st.out[:0]
+	if self := m.st.lanes[m.c.Self.Node]; self != nil {
+		m.deliver(self)
+	}
+	if m.st.due < m.wakeAt {
+		m.wakeAt = m.st.due
+		select {
+		case m.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// keepTime calls tick when it is due.
+func (m *Mesh) keepTime(ctx context.Context) {
+	const idle = time.Hour
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-m.wake:
+		}
+		m.mu.Lock()
+		now := m.now()
+		if m.st.due <= now {
+			m.st.tick(now)
+		}
+		m.wakeAt = m.st.due
+		m.after()
+		wait := min(m.wakeAt-now, idle)
+		m.mu.Unlock()
+		timer.Reset(wait)
+	}
+}
+
+// Send sends data to a peer; the mesh keeps data, so the caller must not
+// change it any more. It does not wait. Its error has kind Limit when too much
+// waits for the peer already or data is too large, NotFound when that run of
+// the node is over, Unavailable when Run has ended. What is sent to Self is
+// received too.
+func (m *Mesh) Send(to Peer, data []byte) error {
+	if err := checkNode(to.Node); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ended {
+		return errEnded()
+	}
+	err := m.st.post(m.now(), to, data)
+	m.after()
+	return err
+}
+
+// Flush waits until the peer's Receive has returned for all that was sent to
+// it before. It fails with kind NotFound when that run is over, and with
+// Unavailable when Run has ended.
+func (m *Mesh) Flush(ctx context.Context, to Peer) error {
+	done, err := m.flush(to)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case err := <-done:
+		return err
+	}
+}
+
+func (m *Mesh) flush(to Peer) (<-chan error, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ended {
+		return nil, errEnded()
+	}
+	return m.st.flush(to)
+}
+
+// Drop ends a run that has been declared lost, and those before it: what
+// waits for it is forgotten, Flush and Send to it fail, and what comes from it
+// is ignored. No Receive from it begins any more; one that had begun may still
+// run, and Drop does not wait for it.
+func (m *Mesh) Drop(p Peer) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.st.drop(p)
+}
+
+// Broadcast tells all nodes; who is out of reach misses it.
+func (m *Mesh) Broadcast(data []byte) {
+	p := packet{from: m.c.Self, flags: flagNews, stamp: m.c.Clock.Now(), pieces: []piece{{data: data}}}
+	if err := m.c.Conn.Publish(m.news(), encode(nil, &p)); err != nil {
+		m.c.Logger.Warn("a broadcast was not sent", "bytes", len(data), "error", err)
+	}
+}
+
+// Waiting returns what was sent to a peer and has not been received, as far
+// as we know.
+func (m *Mesh) Waiting(to Peer) (messages, bytes int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if l := m.st.lanes[to.Node]; l != nil && l.peer == to {
+		return l.send.messages, l.send.bytes
+	}
+	return 0, 0
+}
