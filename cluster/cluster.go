@@ -377,7 +377,7 @@ func (c *Cluster) plan(ctx context.Context, nodes []store.NodeInfo) error {
 		r := t.routes[ch.Shard]
 		plan[i] = store.ShardInfo{Shard: ch.Shard, Owner: r.owner, Epoch: r.epoch, Target: ch.Target}
 	}
-	if err := c.Store.Assign(ctx, plan); err != nil {
+	if err := c.Store.AssignShards(ctx, plan); err != nil {
 		return err
 	}
 	c.look()

@@ -58,7 +58,7 @@ func (h *testHost) Disconnect(_ context.Context, id tandem.DeviceID, l Link, cle
 	h.events <- hostEvent{what: what, id: id, link: l}
 }
 
-func (h *testHost) FromDevice(_ context.Context, id tandem.DeviceID, topic string, m tandem.Message, handled func()) {
+func (h *testHost) FromDevice(_ context.Context, id tandem.DeviceID, _ Link, topic string, m tandem.Message, handled func()) {
 	ev := hostEvent{what: topic, id: id, message: m, handled: handled}
 	if h.fromDevice != nil {
 		h.fromDevice(ev)

@@ -146,7 +146,7 @@ func TestHello(t *testing.T) {
 		t.Helper()
 		data, err := json.Marshal(helloMessage{Boot: boot, Incarnation: incarnation, Reason: reason, Code: code})
 		w.must(err)
-		w.host.FromDevice(t.Context(), id, "sys/hello", tandem.Message{Data: data}, func() {})
+		w.host.FromDevice(t.Context(), id, nil, "sys/hello", tandem.Message{Data: data}, func() {})
 	}
 	w.get("/")
 	l := w.connect()
@@ -452,7 +452,7 @@ func TestStress(t *testing.T) {
 					w.host.Disconnect(t.Context(), d.ID, l, i%20 == 3)
 				case 6:
 					sent.Add(1)
-					w.host.FromDevice(t.Context(), d.ID, "agent/hear", tandem.Message{Data: []byte("1")}, func() { handled.Add(1) })
+					w.host.FromDevice(t.Context(), d.ID, nil, "agent/hear", tandem.Message{Data: []byte("1")}, func() { handled.Add(1) })
 				default:
 					path := paths[(worker+i)%len(paths)]
 					switch {

@@ -159,7 +159,7 @@ func (w *world) request(ctx context.Context, path string) (*tandem.Response, err
 func (w *world) message(name, data string, mark tandem.Mark) {
 	w.t.Helper()
 	handled := make(chan struct{})
-	w.host.FromDevice(w.t.Context(), w.devices[0].ID, "agent/"+name, tandem.Message{Data: []byte(data), Mark: mark}, func() { close(handled) })
+	w.host.FromDevice(w.t.Context(), w.devices[0].ID, nil, "agent/"+name, tandem.Message{Data: []byte(data), Mark: mark}, func() { close(handled) })
 	select {
 	case <-handled:
 	case <-time.After(patience):

@@ -26,7 +26,7 @@
 // Send does not wait for the peer. At most 64 MB wait for one peer that has
 // not received them; then Send fails, with kind Limit. Flush waits until what
 // was sent has been received, which means that the peer's Receive has returned
-// for it. A message has at most 64 MB; large ones travel in pieces of up to
+// for it. A message has at most 32 MB; large ones travel in pieces of up to
 // half a megabyte, small ones that wait share a frame.
 //
 // Receive is called for one message of a peer after the other; the messages

@@ -374,7 +374,16 @@ func TestEnd(t *testing.T) {
 func TestStamps(t *testing.T) {
 	network := embed(t, EmbedOptions{Name: "a"})
 	ahead := hlc.New(func() time.Time { return time.Now().Add(30 * time.Second) })
-	a := New(Config{Self: Peer{"a", 1}, Conn: network.Conn(), Prefix: "test", Clock: ahead})
+	a := New(Config{Self: Peer{"a", 1}, Conn: network.Conn(), Prefix: "test", Clock: ahead, Receive: func(Peer, []byte) {}})
+	ctx, cancel := context.WithCancel(t.Context())
+	var run sync.WaitGroup
+	run.Go(func() {
+		if err := a.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	defer run.Wait()
+	defer cancel()
 	b := startNode(t, Peer{"b", 1}, network)
 	stamp := ahead.Now()
 	for _, data := range [][]byte{nil, []byte("no frame"), make([]byte, 100)} {

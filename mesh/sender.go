@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	maxMessage   = 64 << 20 // bytes
+	maxMessage   = 32 << 20 // bytes
 	maxWaiting   = 64 << 20 // bytes of messages to one peer that it has not received
 	messageCost  = 64       // bytes a message counts on top, so that empty ones cannot pile up
 	windowFrames = 256

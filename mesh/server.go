@@ -186,7 +186,7 @@ func (n *Network) Close() error {
 // serverOptions are those of an embedded server. Its port for clients cannot
 // be done without, because the one for routes opens only after it; so it is a
 // random one on loopback, and only our own connection has the token.
-func serverOptions(ctx context.Context, o EmbedOptions, token string) (*server.Options, error) {
+func serverOptions(ctx context.Context, o EmbedOptions, key string) (*server.Options, error) {
 	if o.Name == "" || o.Secret == "" {
 		return nil, tandem.Errorf(tandem.Invalid, "a node of a cluster needs a name of its own and the secret that all nodes share; give both")
 	}
@@ -206,12 +206,12 @@ func serverOptions(ctx context.Context, o EmbedOptions, token string) (*server.O
 		port = server.RANDOM_PORT
 	}
 	options := &server.Options{
-		ServerName:                 o.Name,
+		ServerName:                 token(o.Name), // which has no spaces
 		Host:                       "127.0.0.1",
 		Port:                       server.RANDOM_PORT,
 		NoSigs:                     true,
 		MaxPayload:                 server.MAX_PAYLOAD_SIZE,
-		CustomClientAuthentication: ownToken(token),
+		CustomClientAuthentication: ownToken(key),
 		Cluster: server.ClusterOpts{
 			Name:           clusterName,
 			Host:           host,
@@ -279,9 +279,16 @@ func (t ownToken) Check(c server.ClientAuthentication) bool {
 // serverLog passes on what the server says when something is wrong.
 type serverLog struct{ to *slog.Logger }
 
-func (l *serverLog) Noticef(string, ...any)            {}
-func (l *serverLog) Debugf(string, ...any)             {}
-func (l *serverLog) Tracef(string, ...any)             {}
-func (l *serverLog) Warnf(format string, args ...any)  { l.to.Warn(fmt.Sprintf(format, args...)) }
-func (l *serverLog) Errorf(format string, args ...any) { l.to.Error(fmt.Sprintf(format, args...)) }
+func (l *serverLog) Noticef(string, ...any)           {}
+func (l *serverLog) Debugf(string, ...any)            {}
+func (l *serverLog) Tracef(string, ...any)            {}
+func (l *serverLog) Warnf(format string, args ...any) { l.to.Warn(fmt.Sprintf(format, args...)) }
+func (l *serverLog) Errorf(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if strings.Contains(text, "Authorization Violation") {
+		l.to.Error("a node and another do not let each other in: they were started with another secret, or belong to another cluster", "nats", text)
+		return
+	}
+	l.to.Error(text)
+}
 func (l *serverLog) Fatalf(format string, args ...any) { l.to.Error(fmt.Sprintf(format, args...)) }

@@ -371,8 +371,13 @@ func TestLimits(t *testing.T) {
 	if err := a.post(1, b.self, make([]byte, maxMessage+1)); tandem.KindOf(err) != tandem.Limit {
 		t.Errorf("a message too large: %v", err)
 	}
-	if err := a.post(1, b.self, make([]byte, maxMessage)); err != nil {
-		t.Errorf("the largest message: %v", err)
+	for range maxWaiting/maxMessage - 1 {
+		if err := a.post(1, b.self, make([]byte, maxMessage)); err != nil {
+			t.Errorf("the largest message: %v", err)
+		}
+	}
+	if err := a.post(1, b.self, make([]byte, maxMessage-messageCost*(maxWaiting/maxMessage-1))); err != nil {
+		t.Errorf("as much as may wait: %v", err)
 	}
 	if err := a.post(1, b.self, nil); tandem.KindOf(err) != tandem.Limit {
 		t.Errorf("one more: %v", err)
