@@ -81,6 +81,8 @@ var routes = []route{
 	{"GET", "logstream/:id", (*call).readStream, true, "reads a log stream as server-sent events; needs no token, for its id is the secret"},
 	{"PUT", "logstream/:id/:device", (*call).addToStream, false, "follows a device from now on"},
 	{"DELETE", "logstream/:id/:device", (*call).dropFromStream, false, "stops following a device"},
+	{"GET", "cluster", (*call).getCluster, false, "the nodes of the cluster, with their shards, agents and moves (Tandem's own)"},
+	{"POST", "cluster/nodes/:id/drain", (*call).drainNode, false, "has a node give its agents to the others, for good until it starts anew (Tandem's own)"},
 }
 
 func (r route) matches(c *call) bool {

@@ -15,19 +15,30 @@ import (
 	"strings"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/host"
 	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/logbook"
 	"github.com/tandem-iot/tandem/squirrel/syntax"
 	"github.com/tandem-iot/tandem/store"
 )
 
+// Host runs the agents: a node's own host, or all of a cluster's.
+type Host interface {
+	Online(id tandem.DeviceID) bool
+	Runs(id tandem.DeviceID) bool
+	RestartAgent(ctx context.Context, id tandem.DeviceID) error
+	RestartDevice(ctx context.Context, id tandem.DeviceID) error
+	Deployed(ctx context.Context, group string) error
+	Assigned(ctx context.Context, id tandem.DeviceID) error
+	Deleted(id tandem.DeviceID)
+}
+
 // Service is the control plane of a node.
 type Service struct {
-	Store *store.Store
-	Host  *host.Host
-	Log   *logbook.Logbook
-	URL   string // of the HTTP listener, without a final slash
+	Store   *store.Store
+	Host    Host
+	Log     *logbook.Logbook
+	URL     string  // of the HTTP listener, without a final slash
+	Cluster Cluster // nil: the node is alone
 
 	streams streams
 }

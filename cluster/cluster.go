@@ -26,6 +26,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -37,6 +38,7 @@ import (
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/hlc"
 	"github.com/tandem-iot/tandem/host"
+	"github.com/tandem-iot/tandem/logbook"
 	"github.com/tandem-iot/tandem/mesh"
 	"github.com/tandem-iot/tandem/placement"
 	"github.com/tandem-iot/tandem/store"
@@ -64,8 +66,8 @@ type Cluster struct {
 	Info   store.NodeInfo // ID, URL, MQTT, Version
 	Lease  time.Duration  // 0: DefaultLease
 	Logger *slog.Logger   // nil: nothing is said
-	// Logs answers other nodes' questions for log lines; see package logbook.
-	Prefix string // of the nodes' subjects
+	Log    *logbook.Logbook
+	Prefix string // of the nodes' subjects; "": tandem
 
 	logger *slog.Logger
 	ready  chan struct{}
@@ -75,6 +77,7 @@ type Cluster struct {
 	calls  calls
 	links  links
 	guests guests
+	logs   logs
 
 	tableMu sync.Mutex // held while the table is replaced
 	table   atomic.Pointer[table]
@@ -275,7 +278,7 @@ func (c *Cluster) watchOnce(ctx context.Context, l *life) error {
 	t := newTable(m, c.table.Load())
 	c.setTable(t)
 	c.tableMu.Unlock()
-	c.countPeers(l, t)
+	c.countPeers(ctx, l, t)
 	c.takeUp(ctx, l, t)
 	select {
 	case <-c.ready:
@@ -286,11 +289,19 @@ func (c *Cluster) watchOnce(ctx context.Context, l *life) error {
 }
 
 // countPeers notices nodes that are not what they were.
-func (c *Cluster) countPeers(l *life, t *table) {
+func (c *Cluster) countPeers(ctx context.Context, l *life, t *table) {
 	now := map[mesh.Peer]bool{}
 	for id := range t.nodes {
 		p, _ := t.peer(id)
 		now[p] = true
+	}
+	c.logs.forget(func(p mesh.Peer) bool { return !now[p] })
+	fresh := false
+	for p := range now {
+		fresh = fresh || !l.known[p]
+	}
+	if fresh {
+		go c.extendAll(ctx)
 	}
 	for p := range l.known {
 		if !now[p] && p != l.self {
@@ -394,11 +405,9 @@ func (c *Cluster) Drain(ctx context.Context) error {
 	default:
 		return nil // it never had any
 	}
-	c.draining.Store(true)
-	if err := c.Store.Renew(ctx, c.info(), c.Lease); err != nil {
+	if err := c.beginDrain(ctx); err != nil {
 		return err
 	}
-	c.broadcast(kindRoutes, &routesMessage{})
 	for {
 		t := c.table.Load()
 		others, left := false, 0
@@ -428,6 +437,36 @@ func (c *Cluster) Drain(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Settle waits until every link of this node's gateway has ended where its
+// agent is.
+func (c *Cluster) Settle(ctx context.Context) error {
+	for left := len(c.links.all()); left > 0; left = len(c.links.all()) {
+		if ctx.Err() != nil {
+			return tandem.Errorf(tandem.Unavailable, "%d links have not been taken leave of", left)
+		}
+		pause(ctx, 10*time.Millisecond)
+	}
+	return nil
+}
+
+// Another returns where devices can connect other than here; "" is nowhere.
+func (c *Cluster) Another() string {
+	t := c.table.Load()
+	if t == nil {
+		return ""
+	}
+	var all []string
+	for id, n := range t.nodes {
+		if id != c.Info.ID && n.Alive && !n.Draining && n.MQTT != "" {
+			all = append(all, n.MQTT)
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return all[rand.IntN(len(all))]
 }
 
 // Leave says that the node is no more. It is called when everything else has
@@ -527,7 +566,11 @@ func (c *Cluster) dispatch(from mesh.Peer, kind byte, data []byte) error {
 	case kindCancel:
 		return with(data, func(m *cancelMessage) { c.Host.CancelFetch(m.Ref) })
 	case kindOffer:
-		return with(data, func(m *offerMessage) { go c.prepare(from, m) })
+		return with(data, func(m *offerMessage) {
+			if whole := c.moves.gather(m); whole != nil {
+				go c.prepare(from, whole)
+			}
+		})
 	case kindReady:
 		return with(data, func(m *moveMessage) { c.moves.ready(m.ID) })
 	case kindGo:
@@ -537,7 +580,11 @@ func (c *Cluster) dispatch(from mesh.Peer, kind byte, data []byte) error {
 	case kindAsk:
 		return with(data, func(m *askMessage) { go c.tell(from, m) })
 	case kindTold:
-		return with(data, func(m *toldMessage) { c.calls.answered(m.ID, &toldAnswer{yes: m.Yes, elsewhere: m.Elsewhere, err: m.Failure.err()}) })
+		return with(data, func(m *toldMessage) {
+			c.calls.answered(m.ID, &toldAnswer{yes: m.Yes, elsewhere: m.Elsewhere, err: m.Failure.err(), lines: m.Lines})
+		})
+	case kindLine:
+		return with(data, c.showLine)
 	}
 	return errWire
 }

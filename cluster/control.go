@@ -19,6 +19,7 @@ const (
 	askDeployed      = "deployed"
 	askAssigned      = "assigned"
 	askDeleted       = "deleted"
+	askDrain         = "drain"
 )
 
 const askWait = 5 * time.Second
@@ -58,6 +59,42 @@ func (c *Cluster) Deleted(id tandem.DeviceID) {
 	if err := c.askAll(context.Background(), &askMessage{What: askDeleted, Device: id}); err != nil {
 		c.logger.Warn("not all nodes know that a device has been deleted", "device", id, "err", err)
 	}
+}
+
+// DrainNode has a node give its agents to others, and returns when it has begun
+// to; Status shows how far it is. It gets none again before it starts anew.
+func (c *Cluster) DrainNode(ctx context.Context, node string) error {
+	t := c.table.Load()
+	peer, ok := t.peer(node)
+	if !ok {
+		return tandem.Errorf(tandem.NotFound, "the cluster has no node %q; tandem cluster status lists them", node)
+	}
+	others := 0
+	for id, n := range t.nodes {
+		if id != node && n.Alive && !n.Draining {
+			others++
+		}
+	}
+	if others == 0 {
+		return tandem.Errorf(tandem.Conflict, "no other node can take the agents of %s; start one first", node)
+	}
+	ctx, cancel := context.WithTimeout(ctx, askWait)
+	defer cancel()
+	a := c.ask(ctx, peer, &askMessage{What: askDrain})
+	if a.lost {
+		return tandem.Errorf(tandem.Unavailable, "node %s was lost", node)
+	}
+	return a.err
+}
+
+func (c *Cluster) beginDrain(ctx context.Context) error {
+	c.draining.Store(true)
+	if err := c.Store.Renew(ctx, c.info(), c.Lease); err != nil {
+		return err
+	}
+	c.broadcast(kindRoutes, &routesMessage{})
+	c.look()
+	return nil
 }
 
 // askOwner asks the node that has a device's agent.
@@ -106,7 +143,7 @@ func (c *Cluster) askAll(ctx context.Context, m *askMessage) error {
 
 func (c *Cluster) ask(ctx context.Context, peer mesh.Peer, m *askMessage) *toldAnswer {
 	if peer.Node == c.Info.ID {
-		return c.answer(ctx, m)
+		return c.answer(ctx, peer, m)
 	}
 	q := *m
 	q.ID = c.ids.Add(1)
@@ -127,13 +164,17 @@ func (c *Cluster) ask(ctx context.Context, peer mesh.Peer, m *askMessage) *toldA
 func (c *Cluster) tell(from mesh.Peer, m *askMessage) {
 	ctx, cancel := context.WithTimeout(context.Background(), askWait)
 	defer cancel()
-	a := c.answer(ctx, m)
-	c.reply(from, kindTold, &toldMessage{ID: m.ID, Yes: a.yes, Elsewhere: a.elsewhere, Failure: failureOf(a.err)})
+	a := c.answer(ctx, from, m)
+	c.reply(from, kindTold, &toldMessage{ID: m.ID, Yes: a.yes, Elsewhere: a.elsewhere, Failure: failureOf(a.err), Lines: a.lines})
 }
 
 // answer answers a question from what this node's host knows.
-func (c *Cluster) answer(ctx context.Context, m *askMessage) *toldAnswer {
+func (c *Cluster) answer(ctx context.Context, from mesh.Peer, m *askMessage) *toldAnswer {
 	switch m.What {
+	case askHistory, askFollow, askUnfollow:
+		return c.answerLog(ctx, from, m)
+	case askDrain:
+		return &toldAnswer{err: c.beginDrain(ctx)}
 	case askDeployed:
 		return &toldAnswer{err: c.Host.Deployed(ctx, m.Group)}
 	case askAssigned:

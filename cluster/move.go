@@ -17,6 +17,7 @@ import (
 type moves struct {
 	mu      sync.Mutex
 	waiting map[uint64]chan struct{} // own offers, until the other is ready
+	coming  map[uint64]*offerMessage // of which more is to come
 	offered map[uint64]*offered
 }
 
@@ -34,7 +35,25 @@ type offered struct {
 func (m *moves) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.waiting, m.offered = map[uint64]chan struct{}{}, map[uint64]*offered{}
+	m.waiting, m.coming, m.offered = map[uint64]chan struct{}{}, map[uint64]*offerMessage{}, map[uint64]*offered{}
+}
+
+// gather puts the parts of an offer together; it returns the whole with the
+// last.
+func (m *moves) gather(part *offerMessage) *offerMessage {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if before := m.coming[part.ID]; before != nil {
+		before.Pairs = append(before.Pairs, part.Pairs...)
+		before.More = part.More
+		part = before
+	}
+	if part.More {
+		m.coming[part.ID] = part
+		return nil
+	}
+	delete(m.coming, part.ID)
+	return part
 }
 
 // claim reports whether a shard that is this node's has not been opened yet,
@@ -93,6 +112,7 @@ func (m *moves) drop(id uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.offered, id)
+	delete(m.coming, id)
 }
 
 // prepare makes machines of what is offered and says so.
@@ -125,7 +145,7 @@ func (c *Cluster) arrived(m *goMessage) {
 	}
 	c.moves.mu.Unlock()
 	for _, s := range c.links.all() {
-		if slices.Contains(m.Shards, host.ShardOf(s.agent, len(c.table.Load().routes))) {
+		if slices.Contains(m.Shards, store.ShardOf(s.agent, len(c.table.Load().routes))) {
 			go s.rebind()
 		}
 	}
@@ -222,7 +242,7 @@ func (c *Cluster) offer(ctx context.Context, l *life, m *offerMessage, to mesh.P
 		delete(c.moves.waiting, m.ID)
 		c.moves.mu.Unlock()
 	}()
-	if err := l.mesh.Send(to, encode(kindOffer, m)); err != nil {
+	if err := sendOffer(ctx, l, m, to); err != nil {
 		return err
 	}
 	c.flush(ctx, l, m.Pairs)
@@ -231,6 +251,35 @@ func (c *Cluster) offer(ctx context.Context, l *life, m *offerMessage, to mesh.P
 		return nil
 	case <-ctx.Done():
 		return tandem.Errorf(tandem.Unavailable, "node %s does not take the agents", to.Node)
+	}
+}
+
+// offerPart is how many bytes of machines, and somewhat more, travel in one
+// message.
+const offerPart = 4 << 20
+
+// sendOffer sends an offer in as many parts as it needs.
+func sendOffer(ctx context.Context, l *life, m *offerMessage, to mesh.Peer) error {
+	rest := m.Pairs
+	for {
+		part := *m
+		size, n := 0, 0
+		for n < len(rest) && (n == 0 || size < offerPart) {
+			size += rest[n].Size()
+			n++
+		}
+		part.Pairs, rest = rest[:n], rest[n:]
+		part.More = len(rest) > 0
+		data := encode(kindOffer, &part)
+		err := l.mesh.Send(to, data)
+		for tandem.KindOf(err) == tandem.Limit && ctx.Err() == nil {
+			if err = l.mesh.Flush(ctx, to); err == nil {
+				err = l.mesh.Send(to, data)
+			}
+		}
+		if err != nil || !part.More {
+			return err
+		}
 	}
 }
 

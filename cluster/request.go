@@ -27,6 +27,7 @@ type call struct {
 type toldAnswer struct {
 	response  *tandem.Response
 	yes       bool
+	lines     []tandem.LogEntry
 	err       error
 	elsewhere bool
 	lost      bool // whoever had the question is gone

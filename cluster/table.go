@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/host"
 	"github.com/tandem-iot/tandem/mesh"
 	"github.com/tandem-iot/tandem/store"
 )
@@ -67,7 +66,7 @@ func (t *table) with(m *routesMessage) *table {
 	return &table{version: t.version, routes: routes, nodes: t.nodes, changed: make(chan struct{})}
 }
 
-func (t *table) route(id tandem.AgentID) route { return t.routes[host.ShardOf(id, len(t.routes))] }
+func (t *table) route(id tandem.AgentID) route { return t.routes[store.ShardOf(id, len(t.routes))] }
 
 // peer returns the run of a node that is registered.
 func (t *table) peer(node string) (mesh.Peer, bool) {

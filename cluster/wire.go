@@ -33,6 +33,7 @@ const (
 	kindStay               // old to new: forget them
 	kindAsk                // a question of the control plane
 	kindTold               // its answer
+	kindLine               // a log line, to a node that follows the device's log
 	kindRoutes             // to all, by broadcast: where shards are now
 )
 
@@ -115,6 +116,7 @@ type (
 		Epochs []int64 // before the move
 		Why    tandem.Reason
 		Pairs  []*host.Moved
+		More   bool // pairs of the same offer follow
 	}
 	moveMessage struct { // ready, stay
 		_  struct{} `cbor:",toarray"`
@@ -132,6 +134,15 @@ type (
 		What   string
 		Device tandem.DeviceID
 		Group  string
+
+		View    uint64 // of a log
+		Devices []tandem.DeviceID
+		Lines   int
+	}
+	lineMessage struct {
+		_    struct{} `cbor:",toarray"`
+		View uint64
+		Line tandem.LogEntry
 	}
 	toldMessage struct {
 		_         struct{} `cbor:",toarray"`
@@ -139,6 +150,7 @@ type (
 		Yes       bool
 		Elsewhere bool
 		Failure   *failure
+		Lines     []tandem.LogEntry
 	}
 	routesMessage struct {
 		_      struct{} `cbor:",toarray"`

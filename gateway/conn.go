@@ -253,11 +253,15 @@ func (c *conn) end(code mqtt.Reason, why string) {
 }
 
 func (c *conn) endLocked(code mqtt.Reason, why string) {
+	c.endWith(code, &mqtt.Properties{ReasonString: why})
+}
+
+func (c *conn) endWith(code mqtt.Reason, props *mqtt.Properties) {
 	if c.leaving {
 		return
 	}
 	// Before CONNECT has been answered there is nobody to tell.
-	_ = c.session.Disconnect(code, &mqtt.Properties{ReasonString: why})
+	_ = c.session.Disconnect(code, props)
 	c.leaving = true
 	c.changed.Broadcast()
 	c.flush()

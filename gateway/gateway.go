@@ -64,6 +64,9 @@ type Gateway struct {
 	// Connections bounds the connections at one time, those that are not yet
 	// known to be a device's included. 0: 100,000.
 	Connections int
+	// Another returns the address of another server that takes devices, to
+	// which they are sent when this one stops; "" or nil: there is none.
+	Another func() string
 
 	once   sync.Once
 	config mqtt.Config
@@ -200,9 +203,31 @@ func (g *Gateway) identify(c *conn) {
 		old.end(mqtt.SessionTakenOver, "a newer connection of the device has taken over")
 	}
 	if stopping { // stop has not seen it, maybe
-		c.end(mqtt.ShuttingDown, stopText)
+		g.sendAway(c)
 	}
 }
+
+// sendAway ends a connection because the server stops.
+func (g *Gateway) sendAway(c *conn) {
+	another := ""
+	if g.Another != nil {
+		another = g.Another()
+	}
+	if another == "" {
+		c.end(mqtt.ShuttingDown, stopText)
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.endWith(mqtt.UseAnotherServer, &mqtt.Properties{ReasonString: stopText, ServerReference: another})
+}
+
+// When devices are sent to another server, they are so over this time, lest it
+// be overrun; but no slower than one in the pace.
+const (
+	awayTime = 5 * time.Second
+	awayPace = 5 * time.Millisecond
+)
 
 // leave is the last thing a connection does.
 func (g *Gateway) leave(c *conn) {
@@ -230,8 +255,15 @@ func (g *Gateway) stop() {
 		all = append(all, c)
 	}
 	g.mu.Unlock()
+	pause := time.Duration(0)
+	if g.Another != nil && len(all) > 0 {
+		pause = min(awayTime/time.Duration(len(all)), awayPace)
+	}
 	for _, c := range all {
-		c.end(mqtt.ShuttingDown, stopText)
+		g.sendAway(c)
+		if pause > 0 {
+			<-time.After(pause)
+		}
 	}
 	g.mu.Lock()
 	for g.count > 0 {

@@ -42,6 +42,28 @@ type Moved struct {
 	Fetches []FetchRef  `cbor:"23,keyasint,omitempty"`
 }
 
+// Size is about how many bytes the pair has on its way.
+func (m *Moved) Size() int {
+	n := 1000 + len(m.Packed)
+	for i := range m.Inbox {
+		it := &m.Inbox[i]
+		n += 100
+		if it.Message != nil {
+			n += len(it.Message.Data)
+		}
+		if it.Request != nil {
+			n += len(it.Request.Body)
+		}
+		if it.Part != nil {
+			n += len(it.Part.Data)
+		}
+		if it.Fetched != nil && it.Fetched.Response != nil {
+			n += len(it.Fetched.Response.Body)
+		}
+	}
+	return n
+}
+
 // MovedPeer is what the host knows of the device's side.
 type MovedPeer struct {
 	Known       bool   `cbor:"1,keyasint,omitempty"`

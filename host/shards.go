@@ -3,10 +3,10 @@ package host
 import (
 	"context"
 	"errors"
-	"hash/fnv"
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/store"
 )
 
 // In a cluster, agents are divided among the hosts by shard. Which shards a
@@ -57,13 +57,6 @@ type FetchRef struct {
 	Agent       tandem.AgentID `cbor:"2,keyasint"`
 	Incarnation uint64         `cbor:"3,keyasint"`
 	ID          uint64         `cbor:"4,keyasint"`
-}
-
-// ShardOf returns the shard of an agent among count.
-func ShardOf(id tandem.AgentID, count int) int {
-	h := fnv.New32a()
-	h.Write([]byte(id))
-	return int(h.Sum32() % uint32(count))
 }
 
 // Join makes the host one of a cluster's: it has no shards yet, and runs
@@ -119,7 +112,7 @@ func (h *Host) Has(id tandem.AgentID) bool {
 	return h.has(id)
 }
 
-func (h *Host) has(id tandem.AgentID) bool { return h.open == nil || h.open[ShardOf(id, len(h.open))] }
+func (h *Host) has(id tandem.AgentID) bool { return h.open == nil || h.open[store.ShardOf(id, len(h.open))] }
 
 // OpenShards gives the host shards that nobody had, or whose agents it has
 // taken over with Import already.
@@ -141,7 +134,7 @@ func (h *Host) closeShards(shards []int) (pairs []*pair) {
 		closing[s] = true
 	}
 	for _, x := range h.agents.Range {
-		if p := x.(*pair); closing[ShardOf(p.agent, len(h.open))] {
+		if p := x.(*pair); closing[store.ShardOf(p.agent, len(h.open))] {
 			pairs = append(pairs, p)
 		}
 	}

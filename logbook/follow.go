@@ -3,7 +3,6 @@ package logbook
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -51,8 +50,8 @@ type arrival struct {
 
 // feed is where some devices' lines come from.
 type feed struct {
-	lines   jetstream.ConsumeContext // nil while Add is at it
-	devices int                      // that still want them
+	lines   *source // nil while Add is at it
+	devices int     // that still want them
 }
 
 // Follow returns a follower that calls fn with each line. It must be run.
@@ -85,15 +84,15 @@ func (f *Follower) Add(ctx context.Context, devices []tandem.DeviceID, n int) er
 	lines, err := f.feed(ctx, ids, n)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	fresh.lines = lines
 	if err != nil {
 		for _, id := range ids {
 			delete(f.feeds, id)
 		}
 		return err
 	}
+	fresh.lines = &lines
 	if fresh.devices == 0 { // all removed meanwhile
-		lines.Stop()
+		lines.stop()
 	}
 	return nil
 }
@@ -113,33 +112,131 @@ func (f *Follower) reserve(devices []tandem.DeviceID, fresh *feed) (ids []tandem
 }
 
 // feed begins to deliver the lines of ids.
-func (f *Follower) feed(ctx context.Context, ids []tandem.DeviceID, n int) (jetstream.ConsumeContext, error) {
-	from := jetstream.OrderedConsumerConfig{
-		FilterSubjects:    subjects(ids),
-		DeliverPolicy:     jetstream.DeliverNewPolicy,
-		InactiveThreshold: abandoned,
+func (f *Follower) feed(ctx context.Context, ids []tandem.DeviceID, n int) (source, error) {
+	var from source
+	if f.book.others != nil {
+		from.far = &far{f: f}
+		from.stopFar = f.book.others.Follow(ctx, ids, from.far.receive)
 	}
-	if n > 0 {
-		// The place after the newest line is taken from the lines themselves,
-		// so what comes between reading them and following is not missed.
-		list, next, err := f.book.history(ctx, ids, n)
-		if err != nil {
-			return nil, err
-		}
-		if err := f.bring(ctx, list); err != nil {
-			return nil, err
-		}
-		from.DeliverPolicy, from.OptStartSeq = jetstream.DeliverByStartSequencePolicy, next
+	// The place after the newest line is taken from the lines themselves, so
+	// what comes between reading them and following is not missed.
+	list, next, err := f.past(ctx, ids, n)
+	if err == nil {
+		err = f.bring(ctx, list)
 	}
-	reader, err := f.book.stream.OrderedConsumer(ctx, from)
+	if err == nil {
+		from.near, err = f.book.consume(ctx, ids, next, f.receive, f.trouble)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("following the log: %w", err)
+		from.stop()
+		return source{}, err
 	}
-	lines, err := reader.Consume(f.receive, jetstream.ConsumeErrHandler(f.trouble))
-	if err != nil {
-		return nil, fmt.Errorf("following the log: %w", err)
+	if from.far != nil {
+		from.far.open(list)
 	}
-	return lines, nil
+	return from, nil
+}
+
+// past returns the last n lines of each device, and the place in our stream
+// after them; 0 when none are wanted.
+func (f *Follower) past(ctx context.Context, ids []tandem.DeviceID, n int) ([]tandem.LogEntry, uint64, error) {
+	if n == 0 {
+		return nil, 0, nil
+	}
+	list, next, err := f.book.history(ctx, ids, n)
+	if err != nil || f.book.others == nil {
+		return list, next, err
+	}
+	list = append(list, f.book.others.History(ctx, ids, n)...)
+	return newest(new(merge).sorted(list), n), next, nil
+}
+
+// source is where a feed's lines come from.
+type source struct {
+	near    jetstream.ConsumeContext
+	far     *far // nil: there are no others
+	stopFar func()
+}
+
+func (s source) stop() {
+	if s.stopFar != nil {
+		s.stopFar()
+	}
+	if s.near != nil {
+		s.near.Stop()
+	}
+}
+
+// far takes the lines of other nodes, and keeps them until the history, which
+// some of them may be in, has been brought.
+type far struct {
+	f      *Follower
+	mu     sync.Mutex
+	past   map[place]bool // what has been brought
+	ready  bool
+	queue  []tandem.LogEntry
+	moving bool // a goroutine empties the queue
+}
+
+// place is a line's in the order of a device's.
+type place struct {
+	device tandem.DeviceID
+	clock  uint64
+}
+
+// farLimit bounds the lines of other nodes that wait for a slow reader.
+const farLimit = 16384
+
+func (r *far) receive(e tandem.LogEntry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.queue) >= farLimit {
+		r.f.fail(tandem.Errorf(tandem.Limit, "the log of the other nodes comes faster than it is read; open another view"))
+		return
+	}
+	r.queue = append(r.queue, e)
+	r.move()
+}
+
+// open lets through what is not in the history.
+func (r *far) open(list []tandem.LogEntry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.past = make(map[place]bool, len(list))
+	for _, e := range list {
+		r.past[place{e.Device, e.Clock}] = true
+	}
+	r.ready = true
+	r.move()
+}
+
+// move begins to pass on what is queued. The lock is held.
+func (r *far) move() {
+	if r.ready && !r.moving && len(r.queue) > 0 {
+		r.moving = true
+		go r.pass()
+	}
+}
+
+func (r *far) pass() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for len(r.queue) > 0 {
+		list := r.queue
+		r.queue = nil
+		r.mu.Unlock()
+		for _, e := range list {
+			if r.past[place{e.Device, e.Clock}] {
+				continue
+			}
+			select {
+			case r.f.arrived <- arrival{line: e}:
+			case <-r.f.done:
+			}
+		}
+		r.mu.Lock()
+	}
+	r.moving = false
 }
 
 // bring gives Run a history, before any line that follows it.
@@ -200,7 +297,7 @@ func (f *Follower) Remove(id tandem.DeviceID) {
 	}
 	delete(f.feeds, id)
 	if from.devices--; from.devices == 0 && from.lines != nil {
-		from.lines.Stop()
+		from.lines.stop()
 	}
 }
 
@@ -218,7 +315,10 @@ func (f *Follower) show(e tandem.LogEntry) {
 // engine has ended before. A follower runs once.
 func (f *Follower) Run(ctx context.Context) error {
 	defer f.stop()
-	var m merge
+	m := merge{wait: stragglers}
+	if f.book.others != nil {
+		m.wait = farStragglers
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -257,7 +357,7 @@ func (f *Follower) stop() {
 	clear(f.feeds)
 	f.mu.Unlock()
 	for from := range ended {
-		from.lines.Stop()
-		<-from.lines.Closed()
+		from.lines.stop()
+		<-from.lines.near.Closed()
 	}
 }

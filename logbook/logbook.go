@@ -27,7 +27,8 @@
 //
 // # Reading
 //
-// History, Tail and TailFrom. All merge by Clock; the live ones hold a line
+// History, Tail and TailFrom. In a cluster they show the lines of all nodes;
+// see Join. All merge by Clock; the live ones hold a line
 // back for a tenth of a second, so that a straggler can still come before it.
 // TailFrom goes from what was to what is without a gap or a doubled line.
 package logbook
@@ -81,7 +82,23 @@ type Logbook struct {
 	stopped chan struct{}
 	desks   [64]desk
 	lost    atomic.Uint64 // lines, ever
+	others  Others        // nil: the node is alone
 }
+
+// Others is the logbooks of a cluster's other nodes. Each node keeps the lines
+// that were appended there.
+type Others interface {
+	// History returns the last n lines of each device that each node has; in
+	// no order. It leaves out nodes that do not answer.
+	History(ctx context.Context, devices []tandem.DeviceID, n int) []tandem.LogEntry
+	// Follow calls fn with each line that is appended elsewhere after it has
+	// returned, until stop is called. fn does not block.
+	Follow(ctx context.Context, devices []tandem.DeviceID, fn func(tandem.LogEntry)) (stop func())
+}
+
+// Join has the logbook show the lines of others too. It is called before
+// anything is read.
+func (l *Logbook) Join(others Others) { l.others = others }
 
 // item is a line on its way to the engine or, with flushed, a mark in the
 // queue: what went before has been given to the engine.

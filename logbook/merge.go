@@ -12,8 +12,12 @@ import (
 // it.
 const stragglers = 100 * time.Millisecond
 
+// farStragglers is the same where lines come from other nodes.
+const farStragglers = 250 * time.Millisecond
+
 // merge puts lines into causal order. It is pure: time comes from the caller.
 type merge struct {
+	wait  time.Duration                 // how long a line is held
 	held  []held                        // by Clock
 	shown map[tandem.DeviceID]time.Time // the newest ts that was shown
 }
@@ -30,7 +34,7 @@ func (m *merge) add(e tandem.LogEntry, now time.Time) {
 	for at > 0 && m.held[at-1].entry.Clock > e.Clock {
 		at--
 	}
-	m.held = slices.Insert(m.held, at, held{e, now.Add(stragglers)})
+	m.held = slices.Insert(m.held, at, held{e, now.Add(m.wait)})
 }
 
 // take shows the lines that are due, and with them those that belong before.

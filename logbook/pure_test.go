@@ -102,7 +102,7 @@ func TestMerge(t *testing.T) {
 			})
 		}
 		slices.SortStableFunc(events, func(a, b event) int { return a.come.Compare(b.come) })
-		var m merge
+		m := merge{wait: stragglers}
 		var shown []tandem.LogEntry
 		show := func(e tandem.LogEntry) { shown = append(shown, e) }
 		for _, ev := range events {

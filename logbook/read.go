@@ -16,8 +16,57 @@ const abandoned = 10 * time.Second
 
 // History returns the last n lines of a device, the oldest first.
 func (l *Logbook) History(ctx context.Context, id tandem.DeviceID, n int) ([]tandem.LogEntry, error) {
-	list, _, err := l.history(ctx, []tandem.DeviceID{id}, n)
-	return new(merge).sorted(list), err
+	ids := []tandem.DeviceID{id}
+	list, err := l.Own(ctx, ids, n)
+	if err != nil {
+		return nil, err
+	}
+	if l.others != nil {
+		list = append(list, l.others.History(ctx, ids, n)...)
+	}
+	return newest(new(merge).sorted(list), n), nil
+}
+
+// Own returns the last n lines of each device that were appended here, as they
+// were.
+func (l *Logbook) Own(ctx context.Context, devices []tandem.DeviceID, n int) ([]tandem.LogEntry, error) {
+	list, _, err := l.history(ctx, devices, n)
+	return list, err
+}
+
+// FollowOwn calls fn with each line that is appended here after it has
+// returned, until stop is called.
+func (l *Logbook) FollowOwn(ctx context.Context, devices []tandem.DeviceID, fn func(tandem.LogEntry)) (stop func(), err error) {
+	lines, err := l.consume(ctx, devices, 0, func(msg jetstream.Msg) {
+		if e, _, err := line(msg); err == nil {
+			fn(e)
+		}
+	}, func(jetstream.ConsumeContext, error) {})
+	if err != nil {
+		return nil, err
+	}
+	return lines.Stop, nil
+}
+
+// consume has lines delivered from a place in the stream on; 0 is its end.
+func (l *Logbook) consume(ctx context.Context, ids []tandem.DeviceID, next uint64, receive jetstream.MessageHandler, trouble jetstream.ConsumeErrHandlerFunc) (jetstream.ConsumeContext, error) {
+	from := jetstream.OrderedConsumerConfig{
+		FilterSubjects:    subjects(ids),
+		DeliverPolicy:     jetstream.DeliverNewPolicy,
+		InactiveThreshold: abandoned,
+	}
+	if next > 0 {
+		from.DeliverPolicy, from.OptStartSeq = jetstream.DeliverByStartSequencePolicy, next
+	}
+	reader, err := l.stream.OrderedConsumer(ctx, from)
+	if err != nil {
+		return nil, fmt.Errorf("following the log: %w", err)
+	}
+	lines, err := reader.Consume(receive, jetstream.ConsumeErrHandler(trouble))
+	if err != nil {
+		return nil, fmt.Errorf("following the log: %w", err)
+	}
+	return lines, nil
 }
 
 // history returns the last n lines of each device, as they were appended, and

@@ -6,7 +6,8 @@
 // A node has an HTTP listener (agent URLs, the API under /v5/, MQTT over
 // WebSocket at /mqtt) and an MQTT listener for devices. Everything it must not
 // lose is in Dir: records and configuration in tandem.db (SQLite), log lines
-// in nats/. The file access.json in Dir, readable by its owner alone, is how
+// in nats/. As one of a cluster's, it has its records in the cluster's database
+// instead, and gives its agents to the other nodes before it stops. The file access.json in Dir, readable by its owner alone, is how
 // the tandem command on the same machine finds the node and proves who it is.
 package server
 
@@ -32,12 +33,14 @@ import (
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/bus"
 	"github.com/tandem-iot/tandem/central"
+	"github.com/tandem-iot/tandem/cluster"
 	"github.com/tandem-iot/tandem/egress"
 	"github.com/tandem-iot/tandem/gateway"
 	"github.com/tandem-iot/tandem/hlc"
 	"github.com/tandem-iot/tandem/host"
 	"github.com/tandem-iot/tandem/ingress"
 	"github.com/tandem-iot/tandem/logbook"
+	"github.com/tandem-iot/tandem/mesh"
 	"github.com/tandem-iot/tandem/store"
 )
 
@@ -75,6 +78,7 @@ type Server struct {
 	// LoopbackIsSecure has requests from this machine count as https; see
 	// ingress.Handler.
 	LoopbackIsSecure bool
+	Cluster          *Cluster // nil: the node is alone
 	Version          string
 	Logger           *slog.Logger // nil: nothing is said
 	// Ready is called once the node accepts connections.
@@ -89,6 +93,7 @@ type Node struct {
 	Central *central.Service // what a person can do, without the HTTP
 	Log     *logbook.Logbook
 	Host    *host.Host
+	Cluster *cluster.Cluster // nil: the node is alone
 }
 
 // Run runs the node until ctx ends; then it lets requests finish, puts its
@@ -122,6 +127,10 @@ type node struct {
 	host    *host.Host
 	gateway *gateway.Gateway
 	central *central.Service
+	agents  agents
+	name    string // of this node; in a cluster only, as are the next two
+	net     *mesh.Network
+	cluster *cluster.Cluster
 	closers []func() error
 }
 
@@ -190,10 +199,14 @@ func (n *node) open(ctx context.Context) error {
 		return &tandem.Error{Kind: tandem.Invalid, Msg: "the data directory cannot be made", Err: err}
 	}
 	var err error
-	if n.store, err = store.Open(ctx, filepath.Join(n.Dir, "tandem.db")); err != nil {
+	if n.Cluster != nil {
+		err = n.openCluster(ctx)
+	} else if n.store, err = store.Open(ctx, filepath.Join(n.Dir, "tandem.db")); err == nil {
+		n.closers = append(n.closers, n.store.Close)
+	}
+	if err != nil {
 		return err
 	}
-	n.closers = append(n.closers, n.store.Close)
 	if n.bus, err = bus.Open(ctx, bus.Options{Dir: filepath.Join(n.Dir, "nats"), Logger: n.logger}); err != nil {
 		return err
 	}
@@ -221,13 +234,20 @@ func (n *node) assemble(url string) {
 		URL:     func(id tandem.AgentID) string { return url + "/" + string(id) },
 		Version: n.Version, Logger: n.logger, Memory: n.Memory, HibernateAfter: n.HibernateAfter,
 	}
-	n.central = &central.Service{Store: n.store, Host: n.host, Log: n.log, URL: url}
-	n.gateway = &gateway.Gateway{Host: n.host, Authenticate: n.central.Authenticate, Clock: n.clock, Logger: n.logger}
+	n.agents = n.host
+	n.central = &central.Service{Store: n.store, Log: n.log, URL: url}
+	n.gateway = &gateway.Gateway{Authenticate: n.central.Authenticate, Clock: n.clock, Logger: n.logger}
+	if n.Cluster != nil {
+		n.assembleCluster(url)
+		n.agents, n.central.Cluster, n.gateway.Another = n.cluster, n.cluster, n.cluster.Another
+	}
+	n.central.Host, n.gateway.Host = n.agents, n.agents
 }
 
 // run runs the parts until ctx ends, and ends them in the order in which they
-// need each other: first nothing comes in any more, then the agents are put to
-// sleep, then what they have written is made durable.
+// need each other: in a cluster, the agents go to other nodes first; then nothing
+// comes in any more, then the agents that are left are put to sleep, then what
+// they have written is made durable.
 func (n *node) run(ctx context.Context) error {
 	url := n.url()
 	n.assemble(url)
@@ -237,6 +257,10 @@ func (n *node) run(ctx context.Context) error {
 	defer stopLog()
 	hostCtx, stopHost := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopHost()
+	clusterCtx, stopCluster := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopCluster()
+	doorsCtx, closeDoors := context.WithCancel(context.WithoutCancel(ctx))
+	defer closeDoors()
 	var parts errgroup.Group
 	failed, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -254,6 +278,13 @@ func (n *node) run(ctx context.Context) error {
 	part("log", func() error { return n.log.Run(logCtx) })
 	hostDone := make(chan struct{})
 	part("host", func() error { defer close(hostDone); return n.host.Run(hostCtx) })
+	if n.cluster != nil {
+		part("cluster", func() error { return n.cluster.Run(clusterCtx) })
+		select {
+		case <-n.cluster.Ready():
+		case <-failed.Done():
+		}
+	}
 	var doors sync.WaitGroup
 	door := func(f func() error) {
 		doors.Go(func() {
@@ -262,16 +293,28 @@ func (n *node) run(ctx context.Context) error {
 			}
 		})
 	}
-	door(func() error { return n.serveHTTP(failed) })
-	door(func() error { return n.serveMQTT(failed) })
+	door(func() error { return n.serveHTTP(doorsCtx) })
+	door(func() error { return n.serveMQTT(doorsCtx) })
 	if err := n.central.WriteAccess(ctx, filepath.Join(n.Dir, AccessFile), n.mqtt.Addr().String()); err != nil {
 		cancel(err)
 	} else if n.Ready != nil {
 		n.Ready(n.describe(url))
 	}
+	<-failed.Done()
+	if n.cluster != nil && ctx.Err() != nil {
+		n.drain(context.WithoutCancel(ctx))
+	}
+	closeDoors()
 	doors.Wait()
+	if n.cluster != nil {
+		n.settle(context.WithoutCancel(ctx))
+	}
 	stopHost()
 	<-hostDone
+	stopCluster()
+	if n.cluster != nil {
+		n.leave(context.WithoutCancel(ctx))
+	}
 	stopLog()
 	stopStore()
 	if err := parts.Wait(); ctx.Err() != nil {
@@ -281,7 +324,7 @@ func (n *node) run(ctx context.Context) error {
 }
 
 func (n *node) describe(url string) *Node {
-	d := &Node{URL: url, MQTT: n.mqtt.Addr().String(), Central: n.central, Log: n.log, Host: n.host}
+	d := &Node{URL: url, MQTT: n.mqtt.Addr().String(), Central: n.central, Log: n.log, Host: n.host, Cluster: n.cluster}
 	if n.mqtts != nil {
 		d.MQTTS = n.mqtts.Addr().String()
 	}
@@ -303,7 +346,7 @@ func (n *node) serveMQTT(ctx context.Context) error {
 const drainWait = 5 * time.Second
 
 func (n *node) serveHTTP(ctx context.Context) error {
-	agents := &ingress.Handler{Agents: n.host, Logger: n.logger, LoopbackIsSecure: n.LoopbackIsSecure}
+	agents := &ingress.Handler{Agents: n.agents, Logger: n.logger, LoopbackIsSecure: n.LoopbackIsSecure}
 	api := n.central.Handler()
 	socket := n.gateway
 	mux := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

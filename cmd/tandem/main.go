@@ -2,6 +2,7 @@
 //
 //	tandem dev DIR            run a pair from a directory, redeploying as files change
 //	tandem up                 run a node
+//	tandem cluster status     show the nodes of a cluster
 //	tandem device run         run a device on this machine against a node
 //	tandem run FILE.nut       run plain Squirrel
 //	tandem check FILE.nut…    look for errors without running
@@ -46,6 +47,7 @@ type commands struct {
 	Device  deviceCmd  `cmd:"" help:"Add devices to a running node, list them, or run one on this machine."`
 	Log     logCmd     `cmd:"" help:"Print the log of devices and agents."`
 	Restart restartCmd `cmd:"" help:"Restart a device or its agent."`
+	Cluster clusterCmd `cmd:"" help:"Show the nodes of a cluster, or empty one."`
 	Run     runCmd     `cmd:"" help:"Run a Squirrel program."`
 	Check   checkCmd   `cmd:"" help:"Look for mistakes in Squirrel files: prints FILE:LINE:COLUMN: MESSAGE for each."`
 	Version versionCmd `cmd:"" help:"Print the version."`
@@ -70,7 +72,7 @@ func newParser(grammar *commands, options ...kong.Option) *kong.Kong {
 	parser, err := kong.New(grammar, append(options,
 		kong.Name("tandem"),
 		kong.Description("An open, self-hosted platform for pairs of device and agent code, compatible with Electric Imp."),
-		kong.Vars{"http": server.DefaultHTTP, "mqtt": server.DefaultMQTT},
+		kong.Vars{"http": server.DefaultHTTP, "mqtt": server.DefaultMQTT, "cluster": server.DefaultCluster},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)...)
 	if err != nil {

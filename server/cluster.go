@@ -1,0 +1,167 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/central"
+	"github.com/tandem-iot/tandem/cluster"
+	"github.com/tandem-iot/tandem/gateway"
+	"github.com/tandem-iot/tandem/ingress"
+	"github.com/tandem-iot/tandem/mesh"
+	"github.com/tandem-iot/tandem/store"
+)
+
+// DefaultCluster is where a node listens for the others.
+const DefaultCluster = "127.0.0.1:7422"
+
+// Cluster says how a node is one of many. All nodes share a database; they talk
+// to each other over NATS servers that exist already, or over ones of their own.
+type Cluster struct {
+	Database string // URL of the PostgreSQL database
+	Node     string // name of this node, different for each; "": made once, and kept in Dir
+	NATS     string // URLs of existing servers; "": the nodes have their own
+	// Without NATS:
+	Listen    string   // for other nodes; "" is DefaultCluster
+	Advertise string   // under which others reach us, when that is not Listen
+	Join      []string // host:port of other nodes, of which one has to be up; the first node has none
+	Lease     time.Duration
+}
+
+// agents is whoever has the agents: the host of a node that is alone, or the
+// cluster.
+type agents interface {
+	gateway.Host
+	ingress.Agents
+	central.Host
+}
+
+// nodeFile is the name of the file in a node's directory that has its name.
+const nodeFile = "node"
+
+// nodeName returns the node's name, which stays the same as long as its
+// directory does.
+func (n *node) nodeName() (string, error) {
+	if n.Cluster.Node != "" {
+		return n.Cluster.Node, checkNodeName(n.Cluster.Node)
+	}
+	file := filepath.Join(n.Dir, nodeFile)
+	data, err := os.ReadFile(file)
+	if err == nil {
+		name := strings.TrimSpace(string(data))
+		return name, checkNodeName(name)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	host, err := os.Hostname()
+	if err != nil || checkNodeName(host) != nil {
+		host = "node"
+	}
+	var b [2]byte
+	rand.Read(b[:])
+	name := host + "-" + hex.EncodeToString(b[:])
+	return name, os.WriteFile(file, []byte(name+"\n"), 0o600)
+}
+
+func checkNodeName(name string) error {
+	for _, r := range name {
+		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.' {
+			name = ""
+			break
+		}
+	}
+	if name == "" || len(name) > 63 {
+		return tandem.Errorf(tandem.Invalid, "a node's name has 1 to 63 letters, digits, and characters of -_.")
+	}
+	return nil
+}
+
+// openCluster opens what the nodes share. Its NATS is up before the node is one
+// of them.
+func (n *node) openCluster(ctx context.Context) (err error) {
+	if n.name, err = n.nodeName(); err != nil {
+		return err
+	}
+	if n.store, err = store.OpenPostgres(ctx, n.Cluster.Database); err != nil {
+		return err
+	}
+	n.closers = append(n.closers, n.store.Close)
+	if n.Cluster.NATS != "" {
+		n.net, err = mesh.Dial(ctx, n.Cluster.NATS, n.logger)
+	} else {
+		n.net, err = n.embed(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	n.closers = append(n.closers, n.net.Close)
+	return nil
+}
+
+func (n *node) embed(ctx context.Context) (*mesh.Network, error) {
+	m, err := n.store.Membership(ctx, -1)
+	if err != nil {
+		return nil, err
+	}
+	o := mesh.EmbedOptions{
+		Name: n.name, Listen: n.Cluster.Listen, Advertise: n.Cluster.Advertise, Join: n.Cluster.Join,
+		Secret: m.Secret, Logger: n.logger,
+	}
+	if o.Listen == "" {
+		o.Listen = DefaultCluster
+	}
+	return mesh.Embed(ctx, o)
+}
+
+// assembleCluster makes the node's part of the cluster.
+func (n *node) assembleCluster(url string) {
+	n.cluster = &cluster.Cluster{
+		Store: n.store, Host: n.host, Log: n.log, Conn: n.net.Conn(), Clock: n.clock, Logger: n.logger, Lease: n.Cluster.Lease,
+		Info: store.NodeInfo{ID: n.name, URL: url, MQTT: n.mqtt.Addr().String(), Version: n.Version},
+	}
+	n.log.Join(n.cluster)
+}
+
+// Bounds of a node's leaving.
+const (
+	leaveWait = 60 * time.Second // for its agents to go to others
+	byeWait   = 5 * time.Second  // for the last word to the database
+)
+
+// drain empties the node before it stops.
+func (n *node) drain(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, leaveWait)
+	defer cancel()
+	if err := n.cluster.Drain(ctx); err != nil {
+		n.logger.Error("the node stops with agents that did not go to others; they go on elsewhere from where they are put to sleep", "err", err)
+	}
+}
+
+// settle waits until the owners of the agents know that this node's devices are
+// gone.
+func (n *node) settle(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, byeWait)
+	defer cancel()
+	if err := n.cluster.Settle(ctx); err != nil {
+		n.logger.Warn("not all nodes have heard that this one's devices are gone", "err", err)
+	}
+}
+
+// leave tells the database that the node is no more. If it does not, the
+// others find out when the lease has run out.
+func (n *node) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, byeWait)
+	defer cancel()
+	if err := n.cluster.Leave(ctx); err != nil {
+		n.logger.Warn("the node has not told the database that it is gone; the others wait for its lease to run out", "err", err)
+	}
+}
