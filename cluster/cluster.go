@@ -55,8 +55,8 @@ const (
 	moveTimeout = 3 * time.Second        // for the agents of a batch to come to rest, and for the new owner to take them
 )
 
-// Cluster is this node's part of a cluster. Fill in the exported fields, then
-// call Run; the methods that others call may be called as soon as Ready has
+// Cluster is this node's part of a cluster. Fill in the exported fields, have
+// the host and the logbook Join it before they run, then call Run; the methods that others call may be called as soon as Ready has
 // been closed.
 type Cluster struct {
 	Store  *store.Store
@@ -129,7 +129,6 @@ func (c *Cluster) Ready() <-chan struct{} { c.setUp(); return c.ready }
 // back with none.
 func (c *Cluster) Run(ctx context.Context) error {
 	c.setUp()
-	joined := false
 	for ctx.Err() == nil {
 		session, err := c.Store.Register(ctx, c.info(), c.Lease)
 		began := time.Now()
@@ -144,10 +143,6 @@ func (c *Cluster) Run(ctx context.Context) error {
 			c.logger.Error("the node cannot join the cluster yet", "err", err)
 			pause(ctx, time.Second)
 			continue
-		}
-		if !joined {
-			c.Host.Join(c, c.Info.ID, m.Count)
-			joined = true
 		}
 		c.Info.Session = session
 		c.Host.Lease(began.Add(c.Lease - time.Second)) // Register may have taken a while

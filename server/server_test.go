@@ -37,6 +37,8 @@ type running struct {
 	t     *testing.T
 	stop  context.CancelFunc
 	ended chan error
+
+	server *Server // in a cluster only
 }
 
 // start runs a node on loopback until the test's end at the latest.

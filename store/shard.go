@@ -23,6 +23,9 @@ func ShardOf(id tandem.AgentID, count int) int {
 	return int(h % uint32(count))
 }
 
+// Shards returns how many shards there are.
+func (s *Store) Shards() int { return s.shards }
+
 // Running returns the agents that run, or would if their node did, in their
 // order.
 func (s *Store) Running(ctx context.Context) ([]tandem.AgentID, error) {
