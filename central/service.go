@@ -23,10 +23,20 @@ import (
 
 // Host runs the agents: a node's own host, or all of a cluster's.
 type Host interface {
-	Online(id tandem.DeviceID) bool
-	Runs(id tandem.DeviceID) bool
+	Presence
+	Changes
 	RestartAgent(ctx context.Context, id tandem.DeviceID) error
 	RestartDevice(ctx context.Context, id tandem.DeviceID) error
+}
+
+// Presence tells what a device and its agent are doing.
+type Presence interface {
+	Online(id tandem.DeviceID) bool
+	Runs(id tandem.DeviceID) bool
+}
+
+// Changes is told of what has changed in the store.
+type Changes interface {
 	Deployed(ctx context.Context, group string) error
 	Assigned(ctx context.Context, id tandem.DeviceID) error
 	Deleted(id tandem.DeviceID)

@@ -321,6 +321,12 @@ func (h *Host) Import(ctx context.Context, moved []*Moved, why tandem.Reason) *I
 // Activate lets the agents go on. Their shards are open from then on.
 func (im *Import) Activate(shards []int) {
 	h := im.host
+	for i, p := range im.pairs { // nobody knows them yet
+		if ref := im.moved[i].Link; ref != nil {
+			p.link = h.others.Link(*ref, p.device, p.agent)
+		}
+		p.commands = append(p.commands, func() { p.goOnHere(im.why) })
+	}
 	h.mu.Lock()
 	for _, s := range shards {
 		h.open[s] = true
@@ -330,17 +336,9 @@ func (im *Import) Activate(shards []int) {
 		h.agents.Store(p.agent, p)
 	}
 	h.mu.Unlock()
-	for i, p := range im.pairs {
-		m := im.moved[i]
-		if m.Link != nil {
-			l := h.others.Link(*m.Link, p.device, p.agent)
-			p.mu.Lock()
-			if p.link == nil {
-				p.link = l
-			}
-			p.mu.Unlock()
-		}
-		p.command(func() { p.goOnHere(im.why) })
+	for _, p := range im.pairs {
+		p.mu.Lock()
+		p.unlockAndRun()
 	}
 }
 

@@ -112,7 +112,9 @@ func (h *Host) Has(id tandem.AgentID) bool {
 	return h.has(id)
 }
 
-func (h *Host) has(id tandem.AgentID) bool { return h.open == nil || h.open[store.ShardOf(id, len(h.open))] }
+func (h *Host) has(id tandem.AgentID) bool {
+	return h.open == nil || h.open[store.ShardOf(id, len(h.open))]
+}
 
 // OpenShards gives the host shards that nobody had, or whose agents it has
 // taken over with Import already.

@@ -138,8 +138,20 @@ const (
 	byeWait   = 5 * time.Second  // for the last word to the database
 )
 
-// drain empties the node before it stops.
+// awaitCluster waits until the node is part of the cluster.
+func (n *node) awaitCluster(ctx context.Context) {
+	select {
+	case <-n.cluster.Ready():
+	case <-ctx.Done():
+	}
+}
+
+// drain empties the node before it stops. It and the two after it do nothing
+// for a node that is alone.
 func (n *node) drain(ctx context.Context) {
+	if n.cluster == nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, leaveWait)
 	defer cancel()
 	if err := n.cluster.Drain(ctx); err != nil {
@@ -150,6 +162,9 @@ func (n *node) drain(ctx context.Context) {
 // settle waits until the owners of the agents know that this node's devices are
 // gone.
 func (n *node) settle(ctx context.Context) {
+	if n.cluster == nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, byeWait)
 	defer cancel()
 	if err := n.cluster.Settle(ctx); err != nil {
@@ -160,6 +175,9 @@ func (n *node) settle(ctx context.Context) {
 // leave tells the database that the node is no more. If it does not, the
 // others find out when the lease has run out.
 func (n *node) leave(ctx context.Context) {
+	if n.cluster == nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, byeWait)
 	defer cancel()
 	if err := n.cluster.Leave(ctx); err != nil {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -152,117 +153,164 @@ func (p *testPair) ask(node *running, query string) error {
 	return nil
 }
 
-// TestDrainUnderLoad has nodes join, be emptied and stop one after the other
-// while pairs talk and are asked. No agent is restarted, no request fails, no
-// message is lost, doubled or out of order.
+// load is pairs that talk while they are asked, through whichever node's door
+// is open.
+type load struct {
+	*fleet
+	list    []testPair
+	devices int // the first so many pairs have one that runs
+
+	mu    sync.Mutex
+	doors []*running
+	halt  chan struct{}
+	asked sync.WaitGroup
+}
+
+func (l *load) open(n *running) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.doors = append(l.doors, n)
+}
+
+func (l *load) close(n *running) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.doors = slices.DeleteFunc(l.doors, func(x *running) bool { return x == n })
+}
+
+func (l *load) door(i int) *running {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.doors[i%len(l.doors)]
+}
+
+// begin starts a load on pairs, some of them with devices, at the nodes there
+// are. The devices end with the test.
+func (f *fleet) begin(pairs, devices int) *load {
+	f.t.Helper()
+	l := &load{fleet: f, list: f.pairs(pairs), devices: devices, doors: slices.Clone(f.nodes), halt: make(chan struct{})}
+	ctx, stop := context.WithCancel(context.Background())
+	var work sync.WaitGroup
+	for i := range devices {
+		p := &l.list[i]
+		addr := "tcp://" + l.door(i).MQTT
+		dir := filepath.Join(f.t.TempDir(), "device")
+		work.Go(func() {
+			if err := (&runner.Runner{ID: p.id, Key: p.key, Addr: addr, Dir: dir}).Run(ctx); err != nil {
+				f.t.Errorf("the device ended with %v", err)
+			}
+		})
+	}
+	f.t.Cleanup(func() {
+		stop()
+		work.Wait()
+	})
+	for i := range l.list {
+		l.asked.Go(func() { l.keepAsking(i) })
+	}
+	return l
+}
+
+func (l *load) keepAsking(i int) {
+	for n := 0; ; n++ {
+		select {
+		case <-l.halt:
+			return
+		default:
+		}
+		query := ""
+		if n%10 == 3 {
+			query = "?slow=0.3"
+		}
+		if err := l.list[i].ask(l.door(i+n), query); err != nil {
+			l.t.Error(err)
+			return
+		}
+		<-time.After(time.Millisecond)
+	}
+}
+
+// end stops asking, and checks at a node what has come of it.
+func (l *load) end(at *running) {
+	l.t.Helper()
+	close(l.halt)
+	l.asked.Wait()
+	for i := range l.list {
+		p := &l.list[i]
+		if err := p.ask(at, ""); err != nil {
+			l.t.Error(err)
+		}
+		if i < l.devices && p.heard < 20 {
+			l.t.Errorf("agent %s has heard %d messages", p.agent, p.heard)
+		}
+		l.checkLog(at, p.id, i < l.devices)
+	}
+}
+
+// checkLog checks that a log has no restart and no complaint in it.
+func (l *load) checkLog(at *running, id tandem.DeviceID, device bool) {
+	l.t.Helper()
+	lines, err := at.Log.History(l.t.Context(), id, 1000)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	begins, bad := 0, false
+	for _, e := range lines {
+		bad = bad || strings.HasPrefix(e.Msg, "Agent restarted") || e.Type == tandem.LogAgentError || e.Type == tandem.LogDeviceError
+		if e.Msg == "device begins" {
+			begins++
+		}
+	}
+	if !slices.IsSortedFunc(lines, func(a, b tandem.LogEntry) int { return cmp.Compare(a.Clock, b.Clock) }) {
+		bad = true
+	}
+	if !bad && (!device || begins == 1) {
+		return
+	}
+	l.t.Errorf("the log of %s:", id)
+	for _, e := range lines {
+		l.t.Logf("%s %d %s %s", e.TS.Format("05.000"), e.Clock, e.Type, e.Msg)
+	}
+}
+
+// TestDrainUnderLoad has a node join and another be emptied while pairs talk
+// and are asked. No agent is restarted, no request fails, no message is lost,
+// doubled or out of order.
 func TestDrainUnderLoad(t *testing.T) {
 	f := &fleet{t: t, url: pgtest.Start(t)}
 	f.add()
-	f.add()
-	f.nodes[1].until("two nodes", func() bool { return f.nodes[1].settled(2) && f.nodes[1].shards() > 1000 })
-	list := f.pairs(20)
-
-	ctx, stop := context.WithCancel(t.Context())
-	var work sync.WaitGroup
-	doors := &struct {
-		sync.Mutex
-		open []*running
-	}{open: slices.Clone(f.nodes)}
-	door := func(i int) *running {
-		doors.Lock()
-		defer doors.Unlock()
-		return doors.open[i%len(doors.open)]
-	}
-	for i := range 5 { // devices
-		p := &list[i]
-		work.Go(func() {
-			d := &runner.Runner{
-				ID: p.id, Key: p.key, Addr: "tcp://" + door(i).MQTT, Dir: filepath.Join(t.TempDir(), "device"),
-				Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
-			}
-			if err := d.Run(ctx); err != nil {
-				t.Errorf("the device ended with %v", err)
-			}
-		})
-	}
-	var asked sync.WaitGroup
-	halt := make(chan struct{})
-	for i := range list {
-		p := &list[i]
-		asked.Go(func() {
-			for n := 0; ; n++ {
-				select {
-				case <-halt:
-					return
-				default:
-				}
-				query := ""
-				if n%10 == 3 {
-					query = "?slow=0.3"
-				}
-				if err := p.ask(door(i+n), query); err != nil {
-					t.Error(err)
-					return
-				}
-				<-time.After(time.Millisecond)
-			}
-		})
-	}
+	second := f.add()
+	second.until("two nodes", func() bool { return second.settled(2) && second.shards() > 1000 })
+	l := f.begin(20, 5)
 	third := f.add()
-	doors.Lock()
-	doors.open = append(doors.open, third)
-	doors.Unlock()
+	l.open(third)
 	third.until("three nodes", func() bool { return third.settled(3) && third.shards() > 1000 })
-	for _, n := range third.Cluster.Status().Nodes {
-		if n.Shards < 1000 {
-			t.Errorf("node %s has %d shards", n.ID, n.Shards)
-		}
-	}
-	// Devices are at the first two nodes; the second keeps its door open.
 	if err := third.Cluster.DrainNode(t.Context(), "n2"); err != nil {
 		t.Fatal(err)
 	}
-	third.until("n2 is empty", func() bool { return third.settled(3) })
-	<-time.After(300 * time.Millisecond)
-	close(halt)
-	asked.Wait()
-	for i := range 5 {
-		p := &list[i]
-		if err := p.ask(third, ""); err != nil {
-			t.Error(err)
-		}
-		if p.heard < 20 {
-			t.Errorf("agent %s has heard %d messages", p.agent, p.heard)
-		}
+	third.until("n2 is empty", func() bool { return third.settled(3) && second.shards() == 0 })
+	l.end(third)
+}
+
+// TestRollingStop has each of three nodes stop and another take its place while
+// pairs are asked, as an upgrade does. Nobody notices.
+func TestRollingStop(t *testing.T) {
+	f := &fleet{t: t, url: pgtest.Start(t)}
+	for range 3 {
+		f.add()
 	}
-	for i := range list {
-		lines, err := third.Log.History(t.Context(), list[i].id, 1000)
-		if err != nil {
-			t.Fatal(err)
-		}
-		moves, begins, shown := 0, 0, false
-		for _, e := range lines {
-			switch {
-			case strings.HasPrefix(e.Msg, "Agent moved"):
-				moves++
-			case strings.HasPrefix(e.Msg, "Agent restarted"), e.Type == tandem.LogAgentError, e.Type == tandem.LogDeviceError:
-				t.Errorf("%s: %s", list[i].id, e.Msg)
-				shown = true
-			case e.Msg == "device begins":
-				begins++
-			}
-		}
-		if shown {
-			for _, e := range lines {
-				t.Logf("%s %d %s %s", e.TS.Format("05.000"), e.Clock, e.Type, e.Msg)
-			}
-		}
-		if i < 5 && begins != 1 {
-			t.Errorf("%d lines of the device, want 1:\n%v", begins, lines)
-		}
+	first := f.nodes[0]
+	first.until("three nodes", func() bool { return first.settled(3) && f.nodes[2].shards() > 1000 })
+	l := f.begin(20, 0)
+	for i := range 3 {
+		old := f.nodes[i]
+		l.close(old) // as a load balancer does
+		old.end()
+		fresh := f.add()
+		l.open(fresh)
+		fresh.until("three nodes again", func() bool { return fresh.settled(3) && fresh.shards() > 1000 })
 	}
-	stop()
-	work.Wait()
+	l.end(f.nodes[5])
 }
 
 // freeAddr returns an address on loopback that nobody listens at.

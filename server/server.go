@@ -280,10 +280,7 @@ func (n *node) run(ctx context.Context) error {
 	part("host", func() error { defer close(hostDone); return n.host.Run(hostCtx) })
 	if n.cluster != nil {
 		part("cluster", func() error { return n.cluster.Run(clusterCtx) })
-		select {
-		case <-n.cluster.Ready():
-		case <-failed.Done():
-		}
+		n.awaitCluster(failed)
 	}
 	var doors sync.WaitGroup
 	door := func(f func() error) {
@@ -301,20 +298,17 @@ func (n *node) run(ctx context.Context) error {
 		n.Ready(n.describe(url))
 	}
 	<-failed.Done()
-	if n.cluster != nil && ctx.Err() != nil {
-		n.drain(context.WithoutCancel(ctx))
+	gone := context.WithoutCancel(ctx)
+	if ctx.Err() != nil {
+		n.drain(gone)
 	}
 	closeDoors()
 	doors.Wait()
-	if n.cluster != nil {
-		n.settle(context.WithoutCancel(ctx))
-	}
+	n.settle(gone)
 	stopHost()
 	<-hostDone
 	stopCluster()
-	if n.cluster != nil {
-		n.leave(context.WithoutCancel(ctx))
-	}
+	n.leave(gone)
 	stopLog()
 	stopStore()
 	if err := parts.Wait(); ctx.Err() != nil {
