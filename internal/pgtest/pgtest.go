@@ -71,7 +71,7 @@ func (s *shared) start() {
 	if s.err = sweep(); s.err != nil {
 		return
 	}
-	if s.dir, s.err = makeDir(); s.err != nil {
+	if s.dir, s.err = MakeDir(); s.err != nil {
 		return
 	}
 	s.server, s.err = StartServer(s.dir, 0)
@@ -88,7 +88,8 @@ func (s *shared) stop() error {
 	return errors.Join(errs...)
 }
 
-func makeDir() (string, error) {
+// MakeDir makes a directory for a server's files; whoever calls it removes it.
+func MakeDir() (string, error) {
 	return os.MkdirTemp("", prefix+strconv.Itoa(os.Getpid())+"-")
 }
 
@@ -96,7 +97,7 @@ func makeDir() (string, error) {
 // tb.TempDir would not do: only root may enter those of root.
 func Dir(tb testing.TB) string {
 	tb.Helper()
-	dir, err := makeDir()
+	dir, err := MakeDir()
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// code is the agents' program. It counts requests twice: in memory, and in what
+// it saves; and says how often it has begun.
+const code = `
+state <- server.load();
+if (!("begun" in state)) state = { begun = 0, saved = 0 };
+state.begun++;
+server.save(state);
+count <- 0;
+http.onrequest(function(q, r) {
+    count++;
+    if (q.method == "POST") { state.saved++; server.save(state); }
+    r.send(200, state.begun + " " + count + " " + state.saved);
+});`
+
+// subject is an agent under observation.
+type subject struct {
+	id     string
+	device string
+
+	mu     sync.Mutex
+	begun  int // as it last said
+	count  int
+	saved  int
+	unsure int // POSTs whose outcome is not known
+}
+
+// answer is what an agent says.
+type answer struct{ begun, count, saved int }
+
+// ask sends one request to an agent by way of a node.
+func (l *lab) ask(ctx context.Context, n *proc, s *subject, method string) (answer, error) {
+	var a answer
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+n.web+"/"+s.id, nil)
+	if err != nil {
+		return a, err
+	}
+	resp, err := l.http.Do(req)
+	if err != nil {
+		return a, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return a, err
+	}
+	if resp.StatusCode != 200 {
+		return a, fmt.Errorf("%s %s at %s: %s %.100s", method, s.id, n.name, resp.Status, strings.TrimSpace(string(body)))
+	}
+	if _, err := fmt.Sscan(string(body), &a.begun, &a.count, &a.saved); err != nil {
+		return a, fmt.Errorf("%s answers %q", s.id, body)
+	}
+	return a, nil
+}
+
+// step asks and compares the answer with all that were before. The error is of
+// the request; broken says what must never be.
+func (l *lab) step(ctx context.Context, n *proc, s *subject, method string) (restarted bool, broken, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, err := l.ask(ctx, n, s, method)
+	if err != nil {
+		if method == http.MethodPost {
+			s.unsure++
+		}
+		return false, nil, err
+	}
+	own := 0
+	if method == http.MethodPost {
+		own = 1
+	}
+	switch {
+	case a.begun < s.begun:
+		broken = fmt.Errorf("agent %s has begun %d times, and said %d before", s.id, a.begun, s.begun)
+	case a.begun == s.begun && a.count <= s.count:
+		broken = fmt.Errorf("agent %s counts %d in one life, and was at %d before", s.id, a.count, s.count)
+	case a.saved < s.saved+own:
+		broken = fmt.Errorf("agent %s has saved %d, and had acknowledged %d before: an acknowledged save is lost, or two of it run", s.id, a.saved, s.saved+own)
+	case a.saved > s.saved+own+s.unsure:
+		broken = fmt.Errorf("agent %s has saved %d times, and was asked to at most %d times: a request had its effect twice", s.id, a.saved, s.saved+own+s.unsure)
+	}
+	restarted = s.begun != 0 && a.begun != s.begun
+	s.unsure -= min(s.unsure, a.saved-s.saved-own)
+	s.begun, s.count, s.saved = a.begun, a.count, a.saved
+	return restarted, broken, nil
+}
+
+// series are measured times.
+type series struct {
+	mu   sync.Mutex
+	list []time.Duration
+}
+
+func (s *series) add(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.list = append(s.list, d)
+}

@@ -1,0 +1,321 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/tandem-iot/tandem/central"
+	"github.com/tandem-iot/tandem/cluster"
+	"github.com/tandem-iot/tandem/internal/pgtest"
+	"github.com/tandem-iot/tandem/server"
+)
+
+// lab is a cluster of real processes on loopback with a real database.
+type lab struct {
+	tandem string // the binary
+	dir    string
+	pg     *pgtest.Server
+	db     string // URL of the database
+	nodes  []*proc
+	http   *http.Client
+	token  string
+}
+
+// proc is a node.
+type proc struct {
+	name, dir        string
+	web, mqtt, nodes string // where it listens
+	log              *os.File
+	cmd              *exec.Cmd
+	ended            chan error
+}
+
+// newLab starts the database. close ends everything.
+func newLab(ctx context.Context, tandem string) (l *lab, err error) {
+	dir, err := pgtest.MakeDir()
+	if err != nil {
+		return nil, err
+	}
+	l = &lab{tandem: tandem, dir: dir, http: &http.Client{
+		Timeout:   40 * time.Second,
+		Transport: &http.Transport{MaxIdleConnsPerHost: 512, MaxIdleConns: 2048},
+	}}
+	if l.pg, err = pgtest.StartServer(dir, 0); err != nil {
+		return l, err
+	}
+	l.db, err = l.pg.Create(ctx)
+	return l, err
+}
+
+// close ends the processes and removes their files.
+func (l *lab) close() error {
+	var errs []error
+	for _, n := range l.nodes {
+		n.kill()
+		errs = append(errs, n.log.Close(), os.RemoveAll(n.dir))
+	}
+	if l.pg != nil {
+		errs = append(errs, l.pg.Stop(true))
+	}
+	return errors.Join(append(errs, os.RemoveAll(l.dir))...)
+}
+
+// add starts one more node, and waits until it answers. With alone it has a
+// database of its own.
+func (l *lab) add(ctx context.Context, alone bool) (*proc, error) {
+	dir, err := os.MkdirTemp("", "tandem-lab-")
+	if err != nil {
+		return nil, err
+	}
+	n := &proc{name: fmt.Sprintf("n%d", len(l.nodes)+1), dir: dir}
+	if n.log, err = os.Create(filepath.Join(dir, "log")); err != nil {
+		return nil, err
+	}
+	for _, addr := range []*string{&n.web, &n.mqtt, &n.nodes} {
+		if *addr, err = freeAddr(); err != nil {
+			return nil, err
+		}
+	}
+	l.nodes = append(l.nodes, n)
+	return n, l.start(ctx, n, alone)
+}
+
+func freeAddr() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return listener.Addr().String(), listener.Close()
+}
+
+// start starts a node that does not run.
+func (l *lab) start(ctx context.Context, n *proc, alone bool) error {
+	args := []string{"up", "--data", filepath.Join(n.dir, "data"), "--http", n.web, "--mqtt", n.mqtt}
+	if !alone {
+		args = append(args, "--database", l.db, "--node", n.name, "--cluster", n.nodes)
+		for _, other := range l.nodes {
+			if other != n {
+				args = append(args, "--join", other.nodes)
+			}
+		}
+	}
+	n.cmd = exec.Command(l.tandem, args...)
+	n.cmd.Stdout, n.cmd.Stderr = n.log, n.log
+	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := n.cmd.Start(); err != nil {
+		return err
+	}
+	cmd, ended := n.cmd, make(chan error, 1)
+	n.ended = ended
+	go func() { ended <- cmd.Wait() }()
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		resp, err := l.http.Get("http://" + n.web + "/v5/products")
+		if err == nil {
+			return resp.Body.Close()
+		}
+		select {
+		case err := <-ended:
+			ended <- err
+			return fmt.Errorf("%s ended: %w; its log:\n%s", n.name, err, tail(n.log.Name()))
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%s does not answer; its log:\n%s", n.name, tail(n.log.Name()))
+		}
+	}
+}
+
+func tail(file string) string {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err.Error()
+	}
+	return string(data[max(0, len(data)-4000):])
+}
+
+// runs reports whether the node's process is there.
+func (n *proc) runs() bool {
+	if n.cmd == nil {
+		return false
+	}
+	select {
+	case err := <-n.ended:
+		n.ended <- err
+		return false
+	default:
+		return true
+	}
+}
+
+func (n *proc) signal(s syscall.Signal) error { return n.cmd.Process.Signal(s) }
+
+// kill is kill -9.
+func (n *proc) kill() {
+	if n.runs() {
+		n.cmd.Process.Kill() // it may have ended meanwhile
+		n.ended <- <-n.ended
+	}
+}
+
+// stop asks the node to end, and waits until it has.
+func (n *proc) stop() error {
+	if err := n.signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	select {
+	case err := <-n.ended:
+		n.ended <- err
+		return err
+	case <-time.After(90 * time.Second):
+		return fmt.Errorf("%s does not end; its log:\n%s", n.name, tail(n.log.Name()))
+	}
+}
+
+// api makes a call to a node's API. out may be nil.
+func (l *lab) api(ctx context.Context, n *proc, method, path, body string, out any) error {
+	if l.token == "" && path != "/auth/token" {
+		a, err := central.ReadAccess(filepath.Join(n.dir, "data", server.AccessFile))
+		if err != nil {
+			return err
+		}
+		var t struct {
+			Token string `json:"access_token"`
+		}
+		if err := l.api(ctx, n, "POST", "/auth/token", `{"key":"`+a.Key+`"}`, &t); err != nil {
+			return err
+		}
+		l.token = t.Token
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+n.web+"/v5"+path, strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/vnd.api+json")
+	req.Header.Set("Authorization", "Bearer "+l.token)
+	resp, err := l.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode >= 300 {
+		err = fmt.Errorf("%s %s: %s %s", method, path, resp.Status, data)
+	}
+	if err != nil || out == nil {
+		return err
+	}
+	return json.NewDecoder(bytes.NewReader(data)).Decode(out)
+}
+
+// create makes a resource and returns its id and its agent's.
+func (l *lab) create(ctx context.Context, n *proc, kind string, attributes map[string]string, in map[string]string) (id, agent string, err error) {
+	relationships := map[string]any{}
+	for kind, id := range in {
+		relationships[kind] = map[string]string{"type": kind, "id": id}
+	}
+	typ := kind
+	if kind == "devicegroup" {
+		typ = "development_devicegroup"
+	}
+	body, err := json.Marshal(map[string]any{"data": map[string]any{"type": typ, "attributes": attributes, "relationships": relationships}})
+	if err != nil {
+		return "", "", err
+	}
+	var out struct {
+		Data struct {
+			ID         string
+			Attributes struct {
+				Agent string `json:"agent_id"`
+			}
+		}
+	}
+	err = l.api(ctx, n, "POST", "/"+kind+"s", string(body), &out)
+	return out.Data.ID, out.Data.Attributes.Agent, err
+}
+
+// agents deploys code to so many devices and returns their agents' ids.
+func (l *lab) agents(ctx context.Context, n *proc, code string, count int) (devices, agents []string, err error) {
+	product, _, err := l.create(ctx, n, "product", map[string]string{"name": "lab"}, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	group, _, err := l.create(ctx, n, "devicegroup", map[string]string{"name": "lab"}, map[string]string{"product": product})
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, _, err = l.create(ctx, n, "deployment", map[string]string{"agent_code": code, "device_code": ""}, map[string]string{"devicegroup": group}); err != nil {
+		return nil, nil, err
+	}
+	for i := range count {
+		id, agent, err := l.create(ctx, n, "device", map[string]string{"name": fmt.Sprint("desk ", i)}, map[string]string{"devicegroup": group})
+		if err != nil {
+			return nil, nil, err
+		}
+		devices, agents = append(devices, id), append(agents, agent)
+	}
+	return devices, agents, nil
+}
+
+func (l *lab) status(ctx context.Context, n *proc) (cluster.Status, error) {
+	var out struct {
+		Data struct{ Attributes cluster.Status }
+	}
+	err := l.api(ctx, n, "GET", "/cluster", "", &out)
+	return out.Data.Attributes, err
+}
+
+// settled waits until so many nodes are alive, and each has a fair part of the
+// shards, or none when it drains.
+func (l *lab) settled(ctx context.Context, at *proc, nodes int) error {
+	deadline := time.Now().Add(60 * time.Second)
+	for {
+		st, err := l.status(ctx, at)
+		if err == nil && balanced(st, nodes) {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("the cluster does not settle: %+v %w", st, err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func balanced(st cluster.Status, nodes int) bool {
+	able, alive := 0, 0
+	for _, n := range st.Nodes {
+		if n.Alive {
+			alive++
+			if !n.Draining {
+				able++
+			}
+		}
+	}
+	if st.Orphan > 0 || alive != nodes || able == 0 || len(st.Nodes) != nodes {
+		return false
+	}
+	for _, n := range st.Nodes {
+		if n.Leaving > 0 || n.Draining && n.Shards > 0 || !n.Draining && n.Shards < st.Shards/able*8/10 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// load asks agents, each by one caller at a time, through nodes whose doors are
+// open.
+type load struct {
+	lab      *lab
+	subjects []*subject
+	faults   bool // failed requests are to be expected
+
+	mu      sync.RWMutex
+	doors   []*proc
+	history []string // what has been done to the cluster
+
+	asked, saved, failed, restarts atomic.Int64
+	broken                         chan error
+	stop                           context.CancelFunc
+	work                           sync.WaitGroup
+}
+
+func newLoad(l *lab, devices, agents []string, doors []*proc) *load {
+	d := &load{lab: l, doors: doors, broken: make(chan error, 1)}
+	for i := range agents {
+		d.subjects = append(d.subjects, &subject{id: agents[i], device: devices[i]})
+	}
+	return d
+}
+
+// begin starts so many callers.
+func (d *load) begin(ctx context.Context, callers int) {
+	ctx, d.stop = context.WithCancel(ctx)
+	for c := range callers {
+		d.work.Go(func() {
+			random := rand.New(rand.NewPCG(uint64(c), 1))
+			for i := c; ctx.Err() == nil; i += callers {
+				d.once(ctx, d.subjects[i%len(d.subjects)], random)
+			}
+		})
+	}
+}
+
+func (d *load) end() {
+	d.stop()
+	d.work.Wait()
+}
+
+func (d *load) door(random *rand.Rand) *proc {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if len(d.doors) == 0 {
+		return nil
+	}
+	return d.doors[random.IntN(len(d.doors))]
+}
+
+// open and close say which nodes requests go to, as a load balancer knows it.
+func (d *load) open(n *proc) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.doors = append(d.doors[:len(d.doors):len(d.doors)], n)
+}
+
+func (d *load) close(n *proc) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var rest []*proc
+	for _, x := range d.doors {
+		if x != n {
+			rest = append(rest, x)
+		}
+	}
+	d.doors = rest
+}
+
+func (d *load) did(what string, args ...any) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	line := time.Now().Format("15:04:05.000 ") + fmt.Sprintf(what, args...)
+	d.history = append(d.history, line)
+	fmt.Println(line)
+}
+
+func (d *load) once(ctx context.Context, s *subject, random *rand.Rand) {
+	method := http.MethodGet
+	if random.IntN(4) == 0 {
+		method = http.MethodPost
+	}
+	n := d.door(random)
+	if n == nil {
+		<-time.After(10 * time.Millisecond)
+		return
+	}
+	restarted, broken, err := d.lab.step(ctx, n, s, method)
+	switch {
+	case ctx.Err() != nil:
+	case broken != nil:
+		d.fail(broken)
+	case err != nil:
+		d.failed.Add(1)
+		if !d.faults {
+			d.fail(err)
+		}
+		<-time.After(5 * time.Millisecond)
+	default:
+		d.asked.Add(1)
+		if method == http.MethodPost {
+			d.saved.Add(1)
+		}
+		if restarted {
+			d.restarts.Add(1)
+			if !d.faults {
+				d.fail(fmt.Errorf("agent %s was restarted", s.id))
+			}
+		}
+	}
+}
+
+func (d *load) fail(err error) {
+	select {
+	case d.broken <- err:
+	default: // there is a failure already
+	}
+}
+
+// failure returns what was broken so far, with the story of the cluster.
+func (d *load) failure() error {
+	select {
+	case err := <-d.broken:
+		d.mu.RLock()
+		defer d.mu.RUnlock()
+		list := []error{err}
+		for _, line := range d.history[max(0, len(d.history)-20):] {
+			list = append(list, errors.New("  "+line))
+		}
+		return errors.Join(list...)
+	default:
+		return nil
+	}
+}
+
+// upgrade replaces each of three nodes under load, one after the other.
+func upgrade(ctx context.Context, l *lab, o options) error {
+	d, err := threeNodes(ctx, l, o.agents)
+	if err != nil {
+		return err
+	}
+	d.begin(ctx, 32)
+	defer d.end()
+	began := time.Now()
+	for _, n := range d.lab.nodes {
+		d.did("%s is taken out of the load balancer and stopped", n.name)
+		d.close(n)
+		if err := n.stop(); err != nil {
+			return err
+		}
+		d.did("%s starts anew", n.name)
+		if err := l.start(ctx, n, false); err != nil {
+			return err
+		}
+		d.open(n)
+		if err := l.settled(ctx, n, 3); err != nil {
+			return err
+		}
+		d.did("%s has its share of the agents", n.name)
+		if err := d.failure(); err != nil {
+			return err
+		}
+	}
+	d.end()
+	fmt.Printf("upgraded 3 nodes with %d agents in %.1f s: %d requests, %d saves, %d failed, %d restarts\n",
+		len(d.subjects), time.Since(began).Seconds(), d.asked.Load(), d.saved.Load(), d.failed.Load(), d.restarts.Load())
+	return d.failure()
+}
+
+// threeNodes starts three nodes with agents, all of which have begun.
+func threeNodes(ctx context.Context, l *lab, agents int) (*load, error) {
+	for range 3 {
+		if _, err := l.add(ctx, false); err != nil {
+			return nil, err
+		}
+	}
+	if err := l.settled(ctx, l.nodes[0], 3); err != nil {
+		return nil, err
+	}
+	devices, ids, err := l.agents(ctx, l.nodes[0], code, agents)
+	if err != nil {
+		return nil, err
+	}
+	d := newLoad(l, devices, ids, l.nodes)
+	for i, s := range d.subjects {
+		if _, _, err := l.step(ctx, l.nodes[i%3], s, http.MethodGet); err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
+}

@@ -1,0 +1,83 @@
+// Command cluster measures and tries a cluster of real nodes on loopback, with
+// a real PostgreSQL server:
+//
+//	go run ./bench/cluster -tandem bin/tandem            figures
+//	go run ./bench/cluster -tandem bin/tandem upgrade    a rolling upgrade under load
+//	go run ./bench/cluster -tandem bin/tandem chaos -for 30m
+//
+// The figures are a table and, as the last line, the same as one JSON object.
+// Chaos kills, pauses, empties and restarts nodes and the database in an order
+// that -seed decides, checks every answer against all that were before, and ends
+// with a line that counts what was done; a failure prints the seed and what led
+// to it.
+//
+// It needs PostgreSQL's programs, as Debian's package postgresql has them.
+// Everything stays on loopback, is bounded in time and number, and what it
+// starts it ends.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// options are the flags.
+type options struct {
+	tandem string
+	agents int
+	length time.Duration
+	seed   uint64
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "cluster:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	var o options
+	flags := flag.NewFlagSet("cluster", flag.ContinueOnError)
+	flags.StringVar(&o.tandem, "tandem", "bin/tandem", "the tandem binary")
+	flags.IntVar(&o.agents, "agents", 1000, "agents")
+	flags.DurationVar(&o.length, "for", time.Minute, "length of chaos")
+	flags.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of chaos")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	what := flags.Arg(0)
+	if flags.NArg() > 1 {
+		if err := flags.Parse(flags.Args()[1:]); err != nil {
+			return err
+		}
+	}
+	if o.agents < 1 || o.length <= 0 {
+		return errors.New("-agents and -for must be positive")
+	}
+	l, err := newLab(ctx, o.tandem)
+	if err == nil {
+		switch what {
+		case "":
+			err = measure(ctx, l, o)
+		case "upgrade":
+			err = upgrade(ctx, l, o)
+		case "chaos":
+			err = chaos(ctx, l, o)
+		default:
+			err = fmt.Errorf("there is no %q: say nothing, upgrade or chaos", what)
+		}
+	}
+	if l != nil {
+		err = errors.Join(err, l.close())
+	}
+	return err
+}
