@@ -414,8 +414,11 @@ func (c *Cluster) Drain(ctx context.Context) error {
 				left++
 			}
 		}
-		if left == 0 || !others {
+		if left == 0 {
 			break
+		}
+		if !others {
+			return nil // they are put to sleep, for whoever comes
 		}
 		c.look()
 		wait, cancel := context.WithTimeout(ctx, lookEvery)
@@ -431,17 +434,41 @@ func (c *Cluster) Drain(ctx context.Context) error {
 			return err
 		}
 	}
+	return c.sayEmpty(ctx)
+}
+
+// sayEmpty tells the others that what this node has not answered it has not
+// done, so that they need not take it for lost when the node has gone.
+func (c *Cluster) sayEmpty(ctx context.Context) error {
+	for c.calls.serving.Load() > 0 {
+		pause(ctx, time.Millisecond)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	for _, p := range c.othersNow() {
+		c.reply(p, kindEmpty, &emptyMessage{})
+	}
 	return nil
 }
 
 // Settle waits until every link of this node's gateway has ended where its
-// agent is.
+// agent is, and the others have heard all that this node has said.
 func (c *Cluster) Settle(ctx context.Context) error {
 	for left := len(c.links.all()); left > 0; left = len(c.links.all()) {
 		if ctx.Err() != nil {
 			return tandem.Errorf(tandem.Unavailable, "%d links have not been taken leave of", left)
 		}
 		pause(ctx, 10*time.Millisecond)
+	}
+	l := c.lifeNow()
+	if l == nil {
+		return nil // it never was one of them
+	}
+	for _, p := range c.othersNow() {
+		if err := l.mesh.Flush(ctx, p); err != nil && tandem.KindOf(err) != tandem.NotFound {
+			return err
+		}
 	}
 	return nil
 }
@@ -553,9 +580,18 @@ func (c *Cluster) dispatch(from mesh.Peer, kind byte, data []byte) error {
 			go c.Host.Disconnect(context.Background(), m.Device, goneLink{m.Ref}, false)
 		})
 	case kindRequest:
-		return with(data, func(m *requestMessage) { go c.serveRequest(from, m) })
+		return with(data, func(m *requestMessage) {
+			c.calls.serving.Add(1)
+			go c.serveRequest(from, m)
+		})
 	case kindAnswer:
 		return with(data, c.takeAnswer)
+	case kindLeft:
+		return with(data, func(m *pendingMessage) { c.calls.passOn(m.ID, from, mesh.Peer{}) })
+	case kindTaken:
+		return with(data, func(m *pendingMessage) { c.calls.passOn(m.ID, mesh.Peer{}, from) })
+	case kindEmpty:
+		return with(data, func(*emptyMessage) { c.calls.emptied(from) })
 	case kindFetched:
 		return with(data, c.forward)
 	case kindCancel:

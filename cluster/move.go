@@ -86,7 +86,7 @@ func (m *moves) activate(c *Cluster, shards []int, t *table) (rest []int) {
 			continue
 		}
 		delete(m.offered, id)
-		o.in.Activate(o.shards)
+		c.activate(o)
 		for _, s := range o.shards {
 			delete(left, s)
 		}
@@ -97,6 +97,18 @@ func (m *moves) activate(c *Cluster, shards []int, t *table) (rest []int) {
 		}
 	}
 	return rest
+}
+
+// activate lets agents go on, and tells those who wait for answers of theirs.
+func (c *Cluster) activate(o *offered) {
+	o.in.Activate(o.shards)
+	for _, origin := range o.in.Origins() {
+		if origin.Node == c.Info.ID {
+			c.calls.passOn(origin.ID, mesh.Peer{}, c.lifeNow().self)
+		} else {
+			c.toNode(origin.Node, kindTaken, &pendingMessage{ID: origin.ID})
+		}
+	}
 }
 
 func (m *moves) ready(id uint64) {
@@ -141,7 +153,7 @@ func (c *Cluster) arrived(m *goMessage) {
 		for i, s := range m.Shards {
 			l.opened[s] = m.Epochs[i]
 		}
-		o.in.Activate(o.shards)
+		c.activate(o)
 	}
 	c.moves.mu.Unlock()
 	for _, s := range c.links.all() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tandem-iot/tandem"
@@ -16,10 +17,22 @@ import (
 type calls struct {
 	mu      sync.Mutex
 	waiting map[uint64]*call
+	empty   map[mesh.Peer]bool // have said that they do nothing any more
+
+	serving atomic.Int64 // requests of other nodes
+}
+
+func (c *calls) emptied(p mesh.Peer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.empty == nil {
+		c.empty = map[mesh.Peer]bool{}
+	}
+	c.empty[p] = true
 }
 
 type call struct {
-	peer   mesh.Peer        // who has the question
+	peer   mesh.Peer        // who has the question; zero while it is on its way with its agent
 	answer chan *toldAnswer // has room for one
 }
 
@@ -61,6 +74,20 @@ func (c *calls) answered(id uint64, a *toldAnswer) {
 	}
 }
 
+// passOn notes that a question is not with one run any more, or is with
+// another now; the two are told by different nodes, in any order.
+func (c *calls) passOn(id uint64, from, to mesh.Peer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.waiting[id]
+	if k == nil {
+		return
+	}
+	if to != (mesh.Peer{}) || k.peer == from {
+		k.peer = to
+	}
+}
+
 // lost ends the waits for a node that is gone.
 func (c *calls) lost(peer mesh.Peer) {
 	c.mu.Lock()
@@ -68,9 +95,10 @@ func (c *calls) lost(peer mesh.Peer) {
 	for id, k := range c.waiting {
 		if k.peer == peer {
 			delete(c.waiting, id)
-			k.answer <- &toldAnswer{lost: true}
+			k.answer <- &toldAnswer{lost: !c.empty[peer], elsewhere: c.empty[peer]}
 		}
 	}
+	delete(c.empty, peer)
 }
 
 // Request gives an agent an HTTP request, wherever in the cluster it is, and
@@ -158,6 +186,7 @@ func (c *Cluster) attempt(ctx context.Context, t *table, id tandem.AgentID, r *t
 			return &toldAnswer{response: response, err: err}, nil
 		}
 		// The agent has taken it along; the answer comes from wherever it is.
+		c.calls.passOn(number, peer, mesh.Peer{})
 	} else if err := c.send(peer, kindRequest, &requestMessage{ID: number, Agent: id, Request: r}); err != nil {
 		return &toldAnswer{}, nil // the node is gone, and the table about to say so
 	}
@@ -171,11 +200,13 @@ func (c *Cluster) attempt(ctx context.Context, t *table, id tandem.AgentID, r *t
 
 // serveRequest answers another node's request.
 func (c *Cluster) serveRequest(from mesh.Peer, m *requestMessage) {
+	defer c.calls.serving.Add(-1)
 	ctx, cancel := context.WithTimeout(context.Background(), tandem.AnswerWait)
 	defer cancel()
 	response, err := c.Host.RequestFrom(ctx, host.Origin{Node: from.Node, ID: m.ID}, m.Agent, m.Request)
-	if errors.Is(err, host.ErrMoved) {
-		return // whoever has the agent answers
+	if errors.Is(err, host.ErrMoved) { // whoever has the agent answers
+		c.reply(from, kindLeft, &pendingMessage{ID: m.ID})
+		return
 	}
 	a := &answerMessage{ID: m.ID, Response: response}
 	switch {

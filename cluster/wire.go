@@ -25,6 +25,9 @@ const (
 	kindGone               // gateway to owner: there is no such link
 	kindRequest            // ingress to owner
 	kindAnswer             // whoever has the agent, to ingress
+	kindLeft               // owner to ingress: the agent has left with the request
+	kindTaken              // new owner to ingress: the request has come here
+	kindEmpty              // to all: no agents are here, nor will be; what has not been answered has not been done
 	kindFetched            // who made an outgoing request, to whoever has the agent
 	kindCancel             // whoever has the agent, to who makes the request
 	kindOffer              // a move, old owner to new: here they are
@@ -97,6 +100,13 @@ type (
 		Failure   *failure
 		Elsewhere bool // nothing has happened: ask again
 		Lost      bool
+	}
+	emptyMessage struct {
+		_ struct{} `cbor:",toarray"`
+	}
+	pendingMessage struct { // left, taken
+		_  struct{} `cbor:",toarray"`
+		ID uint64
 	}
 	fetchedMessage struct {
 		_        struct{} `cbor:",toarray"`

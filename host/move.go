@@ -318,6 +318,16 @@ func (h *Host) Import(ctx context.Context, moved []*Moved, why tandem.Reason) *I
 	return im
 }
 
+// Origins returns where answers that the agents owe are to go.
+func (im *Import) Origins() (list []Origin) {
+	for _, m := range im.moved {
+		for _, w := range m.Waiting {
+			list = append(list, w.Origin)
+		}
+	}
+	return list
+}
+
 // Activate lets the agents go on. Their shards are open from then on.
 func (im *Import) Activate(shards []int) {
 	h := im.host
