@@ -405,10 +405,7 @@ func (c *Cluster) Drain(ctx context.Context) error {
 	}
 	for {
 		t := c.table.Load()
-		others, left := false, 0
-		for id, n := range t.nodes {
-			others = others || id != c.Info.ID && n.Alive && !n.Draining
-		}
+		left := 0
 		for _, r := range t.routes {
 			if r.owner == c.Info.ID {
 				left++
@@ -417,7 +414,7 @@ func (c *Cluster) Drain(ctx context.Context) error {
 		if left == 0 {
 			break
 		}
-		if !others {
+		if !t.othersFor(c.Info.ID) {
 			return nil // they are put to sleep, for whoever comes
 		}
 		c.look()

@@ -64,27 +64,34 @@ func (c *Cluster) Deleted(id tandem.DeviceID) {
 // DrainNode has a node give its agents to others, and returns when it has begun
 // to; Status shows how far it is. It gets none again before it starts anew.
 func (c *Cluster) DrainNode(ctx context.Context, node string) error {
-	t := c.table.Load()
-	peer, ok := t.peer(node)
-	if !ok {
-		return tandem.Errorf(tandem.NotFound, "the cluster has no node %q; tandem cluster status lists them", node)
-	}
-	others := 0
-	for id, n := range t.nodes {
-		if id != node && n.Alive && !n.Draining {
-			others++
-		}
-	}
-	if others == 0 {
-		return tandem.Errorf(tandem.Conflict, "no other node can take the agents of %s; start one first", node)
-	}
 	ctx, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()
-	a := c.ask(ctx, peer, &askMessage{What: askDrain})
-	if a.lost {
-		return tandem.Errorf(tandem.Unavailable, "node %s was lost", node)
+	for {
+		t := c.table.Load()
+		peer, ok := t.peer(node)
+		if !ok {
+			return tandem.Errorf(tandem.NotFound, "the cluster has no node %q; tandem cluster status lists them", node)
+		}
+		if !t.othersFor(node) {
+			return tandem.Errorf(tandem.Conflict, "no other node can take the agents of %s; start one first", node)
+		}
+		if a := c.ask(ctx, peer, &askMessage{What: askDrain}); !a.lost {
+			return a.err
+		}
+		if c.pauseForNews(ctx, t) != nil { // it may be starting anew
+			return tandem.Errorf(tandem.Unavailable, "node %s does not answer", node)
+		}
 	}
-	return a.err
+}
+
+// othersFor reports whether other nodes can take a node's agents.
+func (t *table) othersFor(node string) bool {
+	for id, n := range t.nodes {
+		if id != node && n.Alive && !n.Draining {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *Cluster) beginDrain(ctx context.Context) error {

@@ -11,17 +11,23 @@ import (
 )
 
 // code is the agents' program. It counts requests twice: in memory, and in what
-// it saves; and says how often it has begun.
+// it saves; and says how often it has begun. It tells only what is known to be
+// saved.
 const code = `
 state <- server.load();
 if (!("begun" in state)) state = { begun = 0, saved = 0 };
+safe <- state.saved;
 state.begun++;
-server.save(state);
+while (server.save(state) != 0) {}
 count <- 0;
 http.onrequest(function(q, r) {
     count++;
-    if (q.method == "POST") { state.saved++; server.save(state); }
-    r.send(200, state.begun + " " + count + " " + state.saved);
+    if (q.method == "POST") {
+        state.saved++;
+        if (server.save(state) != 0) { r.send(503, "not saved"); return; }
+        safe = state.saved;
+    }
+    r.send(200, state.begun + " " + count + " " + safe);
 });`
 
 // subject is an agent under observation.
@@ -89,6 +95,10 @@ func (l *lab) step(ctx context.Context, n *proc, s *subject, method string) (res
 		broken = fmt.Errorf("agent %s has saved %d, and had acknowledged %d before: an acknowledged save is lost, or two of it run", s.id, a.saved, s.saved+own)
 	case a.saved > s.saved+own+s.unsure:
 		broken = fmt.Errorf("agent %s has saved %d times, and was asked to at most %d times: a request had its effect twice", s.id, a.saved, s.saved+own+s.unsure)
+	}
+	if broken != nil {
+		broken = fmt.Errorf("%s %s (now: life %d, count %d, saved %d; before: life %d, count %d, saved %d and perhaps %d more): %w",
+			n.name, method, a.begun, a.count, a.saved, s.begun, s.count, s.saved, s.unsure, broken)
 	}
 	restarted = s.begun != 0 && a.begun != s.begun
 	s.unsure -= min(s.unsure, a.saved-s.saved-own)

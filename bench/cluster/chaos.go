@@ -5,9 +5,15 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"syscall"
 	"time"
 )
+
+// faults are what chaos can do.
+var faults = map[string]func(context.Context, *load, *proc) error{
+	"kill": kill, "pause": pausePastLease, "blink": blink, "stop": stopAndStart, "drain": drain, "database": killDatabase, "all": killAll,
+}
 
 // chaos does one thing after the other to a cluster under load.
 func chaos(ctx context.Context, l *lab, o options) error {
@@ -21,19 +27,20 @@ func chaos(ctx context.Context, l *lab, o options) error {
 	defer d.end()
 	random := rand.New(rand.NewPCG(o.seed, 2))
 	counts := map[string]int{}
-	faults := []struct {
-		name string
-		do   func(context.Context, *load, *proc) error
-	}{{"kill", kill}, {"pause", pausePastLease}, {"blink", blink}, {"stop", stopAndStart}, {"drain", drain}, {"database", killDatabase}, {"all", killAll}}
+	names := strings.Split(o.faults, ",")
 	for end := time.Now().Add(o.length); time.Now().Before(end) && ctx.Err() == nil; {
-		f := faults[random.IntN(len(faults))]
+		name := names[random.IntN(len(names))]
 		n := l.nodes[random.IntN(len(l.nodes))]
-		counts[f.name]++
-		if err := f.do(ctx, d, n); err != nil {
-			return fmt.Errorf("seed %d: %s of %s: %w", o.seed, f.name, n.name, err)
+		do := faults[name]
+		if do == nil {
+			return fmt.Errorf("there is no fault %q", name)
+		}
+		counts[name]++
+		if err := do(ctx, d, n); err != nil {
+			return fmt.Errorf("seed %d: %s of %s: %w", o.seed, name, n.name, err)
 		}
 		if err := l.settled(ctx, l.nodes[0], 3); err != nil {
-			return fmt.Errorf("seed %d: after %s of %s: %w", o.seed, f.name, n.name, err)
+			return fmt.Errorf("seed %d: after %s of %s: %w", o.seed, name, n.name, err)
 		}
 		if err := d.failure(); err != nil {
 			return fmt.Errorf("seed %d: %w", o.seed, err)

@@ -140,12 +140,22 @@ func (l *lab) start(ctx context.Context, n *proc, alone bool) error {
 	}
 }
 
+// logs returns the end of each node's log.
+func (l *lab) logs() (list []error) {
+	for _, n := range l.nodes {
+		list = append(list, fmt.Errorf("log of %s:\n%s", n.name, tail(n.log.Name())))
+	}
+	return list
+}
+
+const tailSize = 20_000
+
 func tail(file string) string {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return err.Error()
 	}
-	return string(data[max(0, len(data)-4000):])
+	return string(data[max(0, len(data)-tailSize):])
 }
 
 // runs reports whether the node's process is there.
@@ -163,6 +173,13 @@ func (n *proc) runs() bool {
 }
 
 func (n *proc) signal(s syscall.Signal) error { return n.cmd.Process.Signal(s) }
+
+// dump ends a node and has it say what it was doing.
+func (n *proc) dump() {
+	if n.runs() && n.signal(syscall.SIGQUIT) == nil {
+		n.ended <- <-n.ended
+	}
+}
 
 // kill is kill -9.
 func (n *proc) kill() {
@@ -289,7 +306,10 @@ func (l *lab) settled(ctx context.Context, at *proc, nodes int) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("the cluster does not settle: %+v %w", st, err)
+			for _, n := range l.nodes {
+				n.dump()
+			}
+			return errors.Join(append([]error{fmt.Errorf("the cluster does not settle: %+v", st), err}, l.logs()...)...)
 		}
 		select {
 		case <-ctx.Done():

@@ -139,6 +139,7 @@ func (d *load) failure() error {
 		d.mu.RLock()
 		defer d.mu.RUnlock()
 		list := []error{err}
+		list = append(list, d.lab.logs()...)
 		for _, line := range d.history[max(0, len(d.history)-20):] {
 			list = append(list, errors.New("  "+line))
 		}

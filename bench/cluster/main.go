@@ -33,6 +33,7 @@ type options struct {
 	agents int
 	length time.Duration
 	seed   uint64
+	faults string
 }
 
 func main() {
@@ -51,6 +52,7 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&o.agents, "agents", 1000, "agents")
 	flags.DurationVar(&o.length, "for", time.Minute, "length of chaos")
 	flags.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of chaos")
+	flags.StringVar(&o.faults, "faults", "kill,pause,blink,stop,drain,database,all", "what chaos does")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
