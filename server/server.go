@@ -290,11 +290,13 @@ func (n *node) run(ctx context.Context) error {
 			}
 		})
 	}
-	door(func() error { return n.serveHTTP(doorsCtx) })
-	door(func() error { return n.serveMQTT(doorsCtx) })
+	// Who knocks meanwhile waits in the listeners' queues.
 	if err := n.central.WriteAccess(ctx, filepath.Join(n.Dir, AccessFile), n.mqtt.Addr().String()); err != nil {
 		cancel(err)
-	} else if n.Ready != nil {
+	}
+	door(func() error { return n.serveHTTP(doorsCtx) })
+	door(func() error { return n.serveMQTT(doorsCtx) })
+	if failed.Err() == nil && n.Ready != nil {
 		n.Ready(n.describe(url))
 	}
 	<-failed.Done()

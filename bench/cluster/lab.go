@@ -16,10 +16,12 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/central"
 	"github.com/tandem-iot/tandem/cluster"
 	"github.com/tandem-iot/tandem/internal/pgtest"
 	"github.com/tandem-iot/tandem/server"
+	"github.com/tandem-iot/tandem/store"
 )
 
 // lab is a cluster of real processes on loopback with a real database.
@@ -338,4 +340,21 @@ func balanced(st cluster.Status, nodes int) bool {
 		}
 	}
 	return true
+}
+
+// owners returns the node of each agent, as the database has it.
+func (l *lab) owners(ctx context.Context, d *load) (map[*subject]string, error) {
+	s, err := store.OpenPostgres(ctx, l.db)
+	if err != nil {
+		return nil, err
+	}
+	m, err := s.Membership(ctx, -1)
+	if err := errors.Join(err, s.Close()); err != nil {
+		return nil, err
+	}
+	owners := map[*subject]string{}
+	for _, a := range d.subjects {
+		owners[a] = m.Shards[store.ShardOf(tandem.AgentID(a.id), m.Count)].Owner
+	}
+	return owners, nil
 }
