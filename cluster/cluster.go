@@ -51,7 +51,7 @@ const DefaultLease = 3 * time.Second
 const (
 	lookEvery   = 500 * time.Millisecond // at the membership, without being asked to
 	maxMoves    = 512                    // shards under way in the whole cluster
-	sharesBatch = 64                     // shards that move together
+	sharesBatch = 24                     // shards that move together
 	moveTimeout = 3 * time.Second        // for the agents of a batch to come to rest, and for the new owner to take them
 )
 
@@ -576,6 +576,13 @@ func (c *Cluster) dispatch(from mesh.Peer, kind byte, data []byte) error {
 		return with(data, func(m *linkMessage) {
 			go c.Host.Disconnect(context.Background(), m.Device, goneLink{m.Ref}, false)
 		})
+	}
+	return c.dispatchCall(from, kind, data)
+}
+
+// dispatchCall takes requests, moves and questions.
+func (c *Cluster) dispatchCall(from mesh.Peer, kind byte, data []byte) error {
+	switch kind {
 	case kindRequest:
 		return with(data, func(m *requestMessage) {
 			c.calls.serving.Add(1)

@@ -82,6 +82,16 @@ func (l *lab) step(ctx context.Context, n *proc, s *subject, method string) (res
 		}
 		return false, nil, err
 	}
+	restarted, broken = s.compare(a, method)
+	if broken != nil {
+		broken = fmt.Errorf("%s %s: %w", n.name, method, broken)
+	}
+	return restarted, broken, nil
+}
+
+// compare says whether an answer can be true after those that were before, and
+// keeps it for the next.
+func (s *subject) compare(a answer, method string) (restarted bool, broken error) {
 	own := 0
 	if method == http.MethodPost {
 		own = 1
@@ -97,13 +107,13 @@ func (l *lab) step(ctx context.Context, n *proc, s *subject, method string) (res
 		broken = fmt.Errorf("agent %s has saved %d times, and was asked to at most %d times: a request had its effect twice", s.id, a.saved, s.saved+own+s.unsure)
 	}
 	if broken != nil {
-		broken = fmt.Errorf("%s %s (now: life %d, count %d, saved %d; before: life %d, count %d, saved %d and perhaps %d more): %w",
-			n.name, method, a.begun, a.count, a.saved, s.begun, s.count, s.saved, s.unsure, broken)
+		broken = fmt.Errorf("(now: life %d, count %d, saved %d; before: life %d, count %d, saved %d and perhaps %d more): %w",
+			a.begun, a.count, a.saved, s.begun, s.count, s.saved, s.unsure, broken)
 	}
 	restarted = s.begun != 0 && a.begun != s.begun
 	s.unsure -= min(s.unsure, a.saved-s.saved-own)
 	s.begun, s.count, s.saved = a.begun, a.count, a.saved
-	return restarted, broken, nil
+	return restarted, broken
 }
 
 // series are measured times.

@@ -15,10 +15,13 @@ var faults = map[string]func(context.Context, *load, *proc) error{
 	"kill": kill, "pause": pausePastLease, "blink": blink, "stop": stopAndStart, "drain": drain, "database": killDatabase, "all": killAll,
 }
 
+// chaosAgents is how many agents chaos has at most: it asks each often.
+const chaosAgents = 300
+
 // chaos does one thing after the other to a cluster under load.
 func chaos(ctx context.Context, l *lab, o options) error {
 	fmt.Println("seed", o.seed)
-	d, err := threeNodes(ctx, l, min(o.agents, 300))
+	d, err := threeNodes(ctx, l, min(o.agents, chaosAgents))
 	if err != nil {
 		return err
 	}

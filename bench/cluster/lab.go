@@ -298,13 +298,30 @@ func (l *lab) status(ctx context.Context, n *proc) (cluster.Status, error) {
 	return out.Data.Attributes, err
 }
 
+// emptied waits until a node has no shards.
+func (l *lab) emptied(ctx context.Context, at, leaver *proc) error {
+	return l.until(ctx, at, func(st cluster.Status) bool {
+		for _, n := range st.Nodes {
+			if n.ID == leaver.name {
+				return n.Shards == 0
+			}
+		}
+		return false
+	})
+}
+
 // settled waits until so many nodes are alive, and each has a fair part of the
 // shards, or none when it drains.
 func (l *lab) settled(ctx context.Context, at *proc, nodes int) error {
+	return l.until(ctx, at, func(st cluster.Status) bool { return balanced(st, nodes) })
+}
+
+// until waits until the cluster, as a node sees it, is as wanted.
+func (l *lab) until(ctx context.Context, at *proc, wanted func(cluster.Status) bool) error {
 	deadline := time.Now().Add(60 * time.Second)
 	for {
 		st, err := l.status(ctx, at)
-		if err == nil && balanced(st, nodes) {
+		if err == nil && wanted(st) {
 			return nil
 		}
 		if time.Now().After(deadline) {

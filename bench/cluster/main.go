@@ -49,7 +49,7 @@ func run(ctx context.Context, args []string) error {
 	var o options
 	flags := flag.NewFlagSet("cluster", flag.ContinueOnError)
 	flags.StringVar(&o.tandem, "tandem", "bin/tandem", "the tandem binary")
-	flags.IntVar(&o.agents, "agents", 1000, "agents")
+	flags.IntVar(&o.agents, "agents", 3000, "agents; a third of them moves")
 	flags.DurationVar(&o.length, "for", time.Minute, "length of chaos")
 	flags.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of chaos")
 	flags.StringVar(&o.faults, "faults", "kill,pause,blink,stop,drain,database,all", "what chaos does")

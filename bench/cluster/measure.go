@@ -30,14 +30,14 @@ type figures struct {
 	LostMax    float64 `json:"node_lost_answers_after_max_ms"`
 	SavesPG    float64 `json:"saves_per_s_postgresql"`
 	SavesAlone float64 `json:"saves_per_s_sqlite"`
-	FetchPeer  string  `json:"peer"`
+	Peer       string  `json:"peer"`
 }
 
 // watched is how many agents are asked without a pause while they move.
 const watched = 32
 
 func measure(ctx context.Context, l *lab, o options) error {
-	f := figures{Agents: o.agents, FetchPeer: "a named peer's live migration: 500-850 ms and one failed request per busy client; 18 s of errors after kill -9"}
+	f := figures{Agents: o.agents, Peer: "a named peer's live migration: 500-850 ms and one failed request per busy client; 18 s of errors after kill -9"}
 	d, err := threeNodes(ctx, l, o.agents)
 	if err != nil {
 		return err
@@ -163,7 +163,7 @@ func moves(ctx context.Context, l *lab, d *load, f *figures) error {
 	if err := l.api(ctx, at, "POST", "/cluster/nodes/"+leaver.name+"/drain", "", nil); err != nil {
 		return err
 	}
-	if err := l.settled(ctx, at, 3); err != nil {
+	if err := l.emptied(ctx, at, leaver); err != nil {
 		return err
 	}
 	took := time.Since(began)
