@@ -1,10 +1,12 @@
 # Everything a contributor does, one line each. Needs Go; `make test` and
-# `make bench` use mosquitto too (see .ci/run).
+# `make bench` use mosquitto too, and PostgreSQL (see .ci/run).
 FUZZTIME ?= 20s
 SOAK ?= 10m
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build test lint check bench bench-squirrel fuzz soak run
+DURATION ?= 30m
+
+.PHONY: build test lint check bench bench-squirrel bench-cluster upgrade chaos fuzz soak run
 
 build: ; go build -trimpath -o bin/tandem ./cmd/tandem
 test: lint ; go test -race -timeout 15m ./... && go test -tags squirrelcheck ./squirrel/... ./imp
@@ -12,6 +14,9 @@ lint: ; test -z "$$(gofmt -l .)" && go vet ./... && $(STATICCHECK) ./...
 check: ; go test -tags squirrelcheck -timeout 30m ./squirrel/... ./imp ./agent ./device
 bench: build ; go run ./bench/pair -tandem bin/tandem
 bench-squirrel: build ; go run ./bench/squirrel -tandem bin/tandem
+bench-cluster: build ; go run ./bench/cluster -tandem bin/tandem
+upgrade: build ; go run ./bench/cluster -tandem bin/tandem -agents 1000 upgrade
+chaos: build ; go run ./bench/cluster -tandem bin/tandem chaos -for $(DURATION)
 fuzz: ; for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
 soak: ; TANDEM_SOAK=$(SOAK) go test -race -timeout 0 -run Soak ./...
 run: ; go run ./cmd/tandem dev examples/thermostat

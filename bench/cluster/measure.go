@@ -37,7 +37,7 @@ type figures struct {
 const watched = 32
 
 func measure(ctx context.Context, l *lab, o options) error {
-	f := figures{Agents: o.agents, Peer: "a named peer's live migration: 500-850 ms and one failed request per busy client; 18 s of errors after kill -9"}
+	f := figures{Agents: o.agents, Peer: "workerd cluster (experimental), as measured elsewhere: 500-850 ms, one failed request per busy client, memory lost; 18 s of errors after kill -9"}
 	d, err := threeNodes(ctx, l, o.agents)
 	if err != nil {
 		return err
