@@ -400,9 +400,7 @@ func (c *Cluster) Drain(ctx context.Context) error {
 	default:
 		return nil // it never had any
 	}
-	if err := c.beginDrain(ctx); err != nil {
-		return err
-	}
+	c.beginDrain(ctx)
 	for {
 		t := c.table.Load()
 		left := 0

@@ -94,14 +94,15 @@ func (t *table) othersFor(node string) bool {
 	return false
 }
 
-func (c *Cluster) beginDrain(ctx context.Context) error {
+func (c *Cluster) beginDrain(ctx context.Context) {
 	c.draining.Store(true)
 	if err := c.Store.Renew(ctx, c.info(), c.Lease); err != nil {
-		return err
+		// The next renewal says so too; and who has been declared lost comes
+		// back with no agents, and gets none.
+		c.logger.Warn("the others do not know yet that this node gives its agents away", "err", err)
 	}
 	c.broadcast(kindRoutes, &routesMessage{})
 	c.look()
-	return nil
 }
 
 // askOwner asks the node that has a device's agent.
@@ -181,7 +182,8 @@ func (c *Cluster) answer(ctx context.Context, from mesh.Peer, m *askMessage) *to
 	case askHistory, askFollow, askUnfollow:
 		return c.answerLog(ctx, from, m)
 	case askDrain:
-		return &toldAnswer{err: c.beginDrain(ctx)}
+		c.beginDrain(ctx)
+		return &toldAnswer{}
 	case askDeployed:
 		return &toldAnswer{err: c.Host.Deployed(ctx, m.Group)}
 	case askAssigned:
