@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -53,12 +54,12 @@ var errOffline = errors.New("the network was taken away")
 // dial begins an attempt to connect.
 func (l *loop) dial(ctx context.Context) {
 	ctx, l.cancelDial = context.WithTimeout(ctx, dialTimeout)
-	cancel := l.cancelDial
+	cancel, another := l.cancelDial, l.another
 	outcome := make(chan dialed, 1)
 	l.dialing = outcome
 	l.wg.Go(func() {
 		defer cancel()
-		c, err := l.r.dial(ctx)
+		c, err := l.r.dial(ctx, another)
 		outcome <- dialed{c, err}
 	})
 }
@@ -82,6 +83,7 @@ func (l *loop) stopDial() {
 func (l *loop) opened(d dialed) {
 	l.dialing = nil
 	if d.err != nil {
+		l.another = ""
 		l.failed(whyNot(d.err), d.err)
 		return
 	}
@@ -205,6 +207,9 @@ func (l *loop) event(c *conn, ev mqtt.Event) {
 			l.log.Warn("another device with the same id has connected; only one can be")
 			l.failures = max(l.failures, refusedFailures)
 		}
+		if ev.Code == mqtt.UseAnotherServer && ev.Props != nil {
+			l.another = ev.Props.ServerReference
+		}
 		l.drop(device.NoServer, errors.New("the server ends the connection: "+ev.Code.String()))
 	}
 }
@@ -221,7 +226,7 @@ func (l *loop) accepted(c *conn, ev *mqtt.Connack) {
 		l.drop(device.NoServer, err)
 		return
 	}
-	l.log.Info("connected", "server", l.r.Addr)
+	l.log.Info("connected", "server", cmp.Or(l.another, l.r.Addr))
 	if l.phase == waitingForLink && l.start() {
 		return // it has said hello, and the code knows of the link
 	}

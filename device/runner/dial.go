@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -15,8 +16,9 @@ import (
 	"github.com/tandem-iot/tandem/device"
 )
 
-// dialer makes a connection to the server.
-type dialer func(ctx context.Context) (net.Conn, error)
+// dialer makes a connection to the server or, when it is not "", to another
+// one at host:port that the server has named.
+type dialer func(ctx context.Context, another string) (net.Conn, error)
 
 // networkDialer returns the dialer for Addr.
 func (r *Runner) networkDialer() (dialer, error) {
@@ -36,10 +38,12 @@ func (r *Runner) networkDialer() (dialer, error) {
 	var d net.Dialer
 	switch u.Scheme {
 	case "tcp":
-		return func(ctx context.Context) (net.Conn, error) { return d.DialContext(ctx, "tcp", host) }, nil
+		return func(ctx context.Context, another string) (net.Conn, error) {
+			return d.DialContext(ctx, "tcp", cmp.Or(another, host))
+		}, nil
 	case "tls":
 		t := tls.Dialer{NetDialer: &d, Config: r.TLS}
-		return func(ctx context.Context) (net.Conn, error) { return t.DialContext(ctx, "tcp", host) }, nil
+		return func(ctx context.Context, _ string) (net.Conn, error) { return t.DialContext(ctx, "tcp", host) }, nil
 	}
 	return r.webSocketDialer(u.String()), nil
 }
@@ -47,7 +51,7 @@ func (r *Runner) networkDialer() (dialer, error) {
 // webSocketDialer returns the dialer for a URL with ws or wss.
 func (r *Runner) webSocketDialer(url string) dialer {
 	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: r.TLS}}
-	return func(ctx context.Context) (net.Conn, error) {
+	return func(ctx context.Context, _ string) (net.Conn, error) {
 		c, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: client, Subprotocols: []string{"mqtt"}})
 		if err != nil {
 			return nil, err

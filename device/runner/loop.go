@@ -68,6 +68,7 @@ type loop struct {
 	conn    *conn
 	dialing chan dialed
 	retryAt time.Time
+	another string    // server that the last one has sent us to; "": back to Addr
 	byeAt   time.Time // when patience with a server that does not close ends
 	out     outbox
 	peer    uint64 // the agent's incarnation, 0 unknown

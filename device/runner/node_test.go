@@ -57,7 +57,7 @@ type nodeConn struct {
 func newNode(t *testing.T) *node { return &node{t: t, got: make(chan got, 1000)} }
 
 // connect is the dialer of a Runner.
-func (n *node) connect(context.Context) (net.Conn, error) {
+func (n *node) connect(context.Context, string) (net.Conn, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.dial = append(n.dial, time.Now())
