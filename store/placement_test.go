@@ -154,7 +154,11 @@ func TestBuried(t *testing.T) {
 		wantKind(t, <-result, tandem.Conflict, "declared lost")
 		_, err := a.AddAccount(t.Context(), Account{Username: "late", Email: "late"})
 		wantKind(t, err, tandem.Conflict, "declared lost")
-		<-fenced // closed once, or it panics
+		select {
+		case <-fenced: // closed once, or it panics
+		case <-time.After(patience):
+			t.Fatal("the node is not told that it has been declared lost")
+		}
 	}
 	_, err := a.Handover(t.Context(), []ShardInfo{{Shard: 9, Epoch: 4}}, "n2", 1)
 	wantKind(t, err, tandem.Conflict, "declared lost")
