@@ -28,6 +28,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,8 +57,8 @@ const (
 )
 
 // Cluster is this node's part of a cluster. Fill in the exported fields, have
-// the host and the logbook Join it before they run, then call Run; the methods that others call may be called as soon as Ready has
-// been closed.
+// the host and the logbook Join it before they run, then call Run; the methods
+// that others call may be called as soon as Ready has been closed.
 type Cluster struct {
 	Store  *store.Store
 	Host   *host.Host
@@ -144,7 +145,6 @@ func (c *Cluster) Run(ctx context.Context) error {
 			pause(ctx, time.Second)
 			continue
 		}
-		c.Info.Session = session
 		c.Host.Lease(began.Add(c.Lease - time.Second)) // Register may have taken a while
 		if err := c.live(ctx, session, m); err != nil {
 			return err
@@ -416,10 +416,7 @@ func (c *Cluster) Drain(ctx context.Context) error {
 			return nil // they are put to sleep, for whoever comes
 		}
 		c.look()
-		wait, cancel := context.WithTimeout(ctx, lookEvery)
-		_ = c.await(wait, t)
-		cancel()
-		if err := ctx.Err(); err != nil {
+		if t.await(ctx, lookEvery) != nil {
 			return tandem.Errorf(tandem.Unavailable, "%d shards are still here", left)
 		}
 	}
@@ -688,11 +685,6 @@ func (c *Cluster) Status() Status {
 	for _, n := range byID {
 		st.Nodes = append(st.Nodes, *n)
 	}
-	slices.SortFunc(st.Nodes, func(a, b NodeStatus) int {
-		if a.ID < b.ID {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(st.Nodes, func(a, b NodeStatus) int { return strings.Compare(a.ID, b.ID) })
 	return st
 }

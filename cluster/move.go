@@ -69,7 +69,8 @@ func (m *moves) claim(l *life, shard int, epoch int64) bool {
 }
 
 // activate lets the agents of those shards go on that have been offered, and
-// returns the other shards.
+// returns the other shards. Offers that can come to nothing any more are
+// forgotten.
 func (m *moves) activate(c *Cluster, shards []int, t *table) (rest []int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -80,7 +81,11 @@ func (m *moves) activate(c *Cluster, shards []int, t *table) (rest []int) {
 	for id, o := range m.offered {
 		all := true
 		for i, s := range o.shards {
-			all = all && left[s] && t.routes[s].epoch == o.epochs[i]+1
+			r := t.routes[s]
+			all = all && left[s] && r.epoch == o.epochs[i]+1
+			if r.epoch > o.epochs[i] && r.owner != c.Info.ID {
+				delete(m.offered, id) // somebody else has them now
+			}
 		}
 		if !all {
 			continue
@@ -183,9 +188,7 @@ func (c *Cluster) moveAway(ctx context.Context, l *life) {
 				}
 			}
 		}
-		wait, cancel := context.WithTimeout(ctx, lookEvery)
-		_ = c.await(wait, t)
-		cancel()
+		_ = t.await(ctx, lookEvery) // the loop looks
 	}
 }
 

@@ -154,11 +154,8 @@ func repeatable(method string) bool {
 const rerouteWait = 50 * time.Millisecond
 
 func (c *Cluster) pauseForNews(ctx context.Context, t *table) error {
-	short, cancel := context.WithTimeout(ctx, rerouteWait)
-	defer cancel()
 	c.look() // at the database
-	_ = c.await(short, t)
-	return ctx.Err()
+	return t.await(ctx, rerouteWait)
 }
 
 // attempt sends a request to where the agent is believed to be. An empty

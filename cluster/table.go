@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/mesh"
@@ -99,12 +100,14 @@ func (c *Cluster) learn(m *routesMessage) {
 	}
 }
 
-// await waits until there is a newer table than t, or ctx ends.
-func (c *Cluster) await(ctx context.Context, t *table) error {
+// await waits until there is a newer table than t, or for a while. Its error is
+// that ctx has ended.
+func (t *table) await(ctx context.Context, while time.Duration) error {
+	short, cancel := context.WithTimeout(ctx, while)
+	defer cancel()
 	select {
 	case <-t.changed:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	case <-short.Done():
 	}
+	return ctx.Err()
 }

@@ -181,21 +181,27 @@ func TestBuried(t *testing.T) {
 	}
 }
 
+// standStill has a node stop in the middle of a transaction that makes an
+// account. It goes on when goOn is closed; written tells how it ended.
+func standStill(s *Store, username string) (goOn chan<- struct{}, written <-chan error) {
+	inside, resume, result := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		result <- s.do(context.Background(), func() error {
+			close(inside)
+			<-resume
+			return accounts.insert(s, &Account{ID: newID(), Username: username, Email: "x"})
+		})
+	}()
+	<-inside
+	return resume, result
+}
+
 // TestBuryWaits checks that a transaction that is being made delays Bury, and
 // is part of the database when Bury returns.
 func TestBuryWaits(t *testing.T) {
 	nodes := cluster(t, time.Millisecond, 2)
 	a, b := nodes[0], nodes[1]
-	inside, goOn := make(chan struct{}), make(chan struct{})
-	written := make(chan error, 1)
-	go func() {
-		written <- a.do(context.Background(), func() error {
-			close(inside)
-			<-goOn
-			return accounts.insert(a, &Account{ID: newID(), Username: "in time", Email: "x"})
-		})
-	}()
-	<-inside
+	goOn, written := standStill(a, "in time")
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -239,16 +245,7 @@ func waitFor(t *testing.T, s *Store, query string) {
 func TestFrozen(t *testing.T) {
 	nodes := cluster(t, time.Millisecond, 2)
 	a, b := nodes[0], nodes[1]
-	inside, goOn := make(chan struct{}), make(chan struct{})
-	written := make(chan error, 1)
-	go func() {
-		written <- a.do(context.Background(), func() error {
-			close(inside)
-			<-goOn
-			return accounts.insert(a, &Account{ID: newID(), Username: "too late", Email: "x"})
-		})
-	}()
-	<-inside
+	goOn, written := standStill(a, "too late")
 	bury(t, b, "n1", 1)
 	close(goOn)
 	wantKind(t, <-written, tandem.Unavailable, "")

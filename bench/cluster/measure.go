@@ -158,7 +158,6 @@ func moves(ctx context.Context, l *lab, d *load, f *figures) error {
 		})
 	}
 	<-time.After(500 * time.Millisecond)
-	clear(worst) // of the time before; a torn value does no harm
 	began := time.Now()
 	if err := l.api(ctx, at, "POST", "/cluster/nodes/"+leaver.name+"/drain", "", nil); err != nil {
 		return err
