@@ -49,6 +49,8 @@ type Fetcher struct {
 	Allow []netip.Prefix // addresses to reach even though they are not public
 	Roots *x509.CertPool // authorities for requests that validate; nil = the system's
 
+	resolver *net.Resolver // nil: the system's
+
 	once       sync.Once
 	trusting   *http.Transport // takes any certificate
 	validating *http.Transport
@@ -105,7 +107,7 @@ func (x *Fetcher) setUp() {
 }
 
 func (x *Fetcher) transport(conf *tls.Config) *http.Transport {
-	dialer := net.Dialer{Timeout: connectTimeout, Control: x.control}
+	dialer := net.Dialer{Timeout: connectTimeout, Resolver: x.resolver, Control: x.control}
 	return &http.Transport{
 		DialContext:            dialer.DialContext,
 		TLSClientConfig:        conf,
