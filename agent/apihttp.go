@@ -49,7 +49,7 @@ var requestFunctions = []imp.Function{
 	}, {
 		Name: "httprequest.setvalidation", On: imp.OnAgent,
 		Params: []imp.Param{{Name: "option", Type: "integer", Doc: "one of the VALIDATE constants"}},
-		Doc:    "Says whether the server's certificate is verified. It is not unless this asks for it.",
+		Doc:    "Says whether the server's certificate is verified. Without this it is as the device group's validate_tls says, at first not.",
 		Source: docs + "httprequest/setvalidation", Fn: setValidation,
 	},
 }

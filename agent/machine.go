@@ -44,6 +44,7 @@ type Config struct {
 	Memory      int           // bytes the program may have alive; 0 is tandem.AgentMemory
 	Budget      time.Duration // VM time per event; 0 is tandem.EventBudget
 	Version     string        // what imp.getsoftwareversion() gives
+	ValidateTLS bool          // requests verify servers unless the program says otherwise
 }
 
 // Machine is one incarnation of an agent. It is not safe for concurrent use.

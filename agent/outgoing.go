@@ -21,7 +21,7 @@ const (
 	requestURL
 	requestHeaders
 	requestBody
-	requestValidate // whether to verify the server's certificate
+	requestValidate // whether to verify the server's certificate; null: as the device group has it
 	requestSent     // whether it was sent or cancelled
 	requestFetch    // the number of the fetch, or null
 	requestTimer    // that of the timer which answers for the limit, or null
@@ -64,7 +64,7 @@ func newRequest(call *squirrel.Call, verb string, url squirrel.Value, first int)
 			x = call.Arg(first)
 		case requestBody:
 			x = body
-		case requestValidate, requestSent:
+		case requestSent:
 			x = squirrel.Bool(false)
 		}
 		vm.Append(p, x)
@@ -105,7 +105,10 @@ func (m *Machine) toFetch(payload squirrel.Value) (*tandem.Fetch, error) {
 		URL:      vm.Text(vm.Index(payload, requestURL)),
 		Body:     slices.Clone(vm.Bytes(vm.Index(payload, requestBody))),
 		Timeout:  fetchTimeout,
-		Validate: vm.Index(payload, requestValidate).AsBool(),
+		Validate: m.cfg.ValidateTLS,
+	}
+	if x := vm.Index(payload, requestValidate); !x.IsNull() {
+		f.Validate = x.AsBool()
 	}
 	if len(f.Body) > tandem.FetchBodySize {
 		return nil, fmt.Errorf("the body of a request has %d bytes, more than %d", len(f.Body), tandem.FetchBodySize)

@@ -34,6 +34,7 @@ type state struct {
 	Dead        bool            `cbor:"16,keyasint,omitempty"`
 	Start       tandem.Reason   `cbor:"17,keyasint,omitempty"`
 	OldBoot     uint64          `cbor:"18,keyasint,omitempty"`
+	ValidateTLS bool            `cbor:"19,keyasint,omitempty"`
 }
 
 // numbered is an open request with its number.
@@ -49,7 +50,7 @@ func (m *Machine) Snapshot() ([]byte, error) {
 		Agent: m.cfg.Agent, Device: m.cfg.Device, Connected: m.connected, Announce: m.announce, Address: m.address,
 		Saved: m.saved, Mark: m.mark, Saving: m.saving, Stopping: m.stopping, LastRequest: m.lastRequest,
 		SyncID: m.syncID, Credits: m.credits, Refilled: m.refilled.UnixNano(), Dead: m.dead, Start: m.cfg.Start,
-		OldBoot: m.oldBoot,
+		OldBoot: m.oldBoot, ValidateTLS: m.cfg.ValidateTLS,
 	}
 	for number, r := range m.requests {
 		s.Requests = append(s.Requests, numbered{number, r})
@@ -76,6 +77,7 @@ func Restore(cfg Config, data []byte, now time.Time) (*Machine, error) {
 		return nil, fmt.Errorf("restore an agent: %w", err)
 	}
 	m.cfg.Agent, m.cfg.Device, m.cfg.Start, m.cfg.Incarnation = s.Agent, s.Device, s.Start, m.core.Incarnation()
+	m.cfg.ValidateTLS = s.ValidateTLS
 	m.connected, m.announce, m.address = s.Connected, s.Announce, s.Address
 	m.saved, m.mark, m.saving, m.stopping = s.Saved, s.Mark, s.Saving, s.Stopping
 	m.lastRequest, m.syncID, m.dead, m.oldBoot = s.LastRequest, s.SyncID, s.Dead, s.OldBoot

@@ -20,6 +20,7 @@ type program struct {
 	env        imp.Environment
 	agent      *compile.Program
 	agentErr   error // it does not compile
+	validate   bool  // agents' requests verify servers unless they say otherwise
 }
 
 // programOf returns a group's program. The error says NotFound when the group
@@ -67,6 +68,7 @@ func (p *program) load(ctx context.Context, s *store.Store, group string) error 
 	if p.deployment, err = s.Deployment(ctx, g.Current); err != nil {
 		return err
 	}
+	p.validate = g.ValidateTLS
 	p.env = environment(product, g, p.deployment)
 	p.agent, p.agentErr = imp.Compile(tandem.AgentSide, []byte(p.deployment.AgentCode), p.env)
 	p.deployment.AgentCode = "" // the source is not needed any more

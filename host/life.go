@@ -40,7 +40,7 @@ func (p *pair) start(reason tandem.Reason) {
 	p.code = pr.agent
 	cfg := p.config()
 	cfg.Incarnation, cfg.Start = rec.Incarnation+1, reason
-	cfg.Saved, cfg.Mark = rec.Saved, rec.Mark
+	cfg.Saved, cfg.Mark, cfg.ValidateTLS = rec.Saved, rec.Mark, pr.validate
 	p.mu.Lock()
 	cfg.Connected, cfg.Address = p.connected, p.address
 	p.inbox = slices.DeleteFunc(p.inbox, outdated) // it starts with the latest
