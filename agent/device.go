@@ -27,6 +27,7 @@ func (m *Machine) message(msg *tandem.Message) imp.Outcome {
 		m.mark = msg.Mark
 	}
 	if len(msg.Name)+len(msg.Data) > tandem.MessageSize {
+		m.over(tandem.OverFromDevice)
 		m.log(true, fmt.Sprintf("a message of the device was dropped: %s is over %d KB", imp.LogText([]byte(msg.Name)), tandem.MessageSize>>10))
 		return imp.Done
 	}
@@ -108,6 +109,7 @@ func deviceSend(call *squirrel.Call) (squirrel.Value, error) {
 	}
 	call.Charge(nativeCost + len(data))
 	if len(name)+len(data) > tandem.MessageSize {
+		m.over(tandem.OverToDevice)
 		return call.Errorf("device.send: the message is over %d KB", tandem.MessageSize>>10)
 	}
 	if !m.room(len(name) + len(data)) {

@@ -111,6 +111,13 @@ type (
 		Mark  tandem.Mark
 	}
 
+	// Over says that the program has come upon a limit, one of tandem.Over,
+	// so many times in this event. It wants nothing done.
+	Over struct {
+		Limit string
+		Times int
+	}
+
 	// Restart ends this incarnation: the machine takes no further events.
 	// Detail is for the log, "" when the reason says it all.
 	Restart struct {
@@ -125,4 +132,5 @@ func (*Answer) effect()  {}
 func (*Fetch) effect()   {}
 func (*Cancel) effect()  {}
 func (*Save) effect()    {}
+func (*Over) effect()    {}
 func (*Restart) effect() {}

@@ -111,6 +111,7 @@ func (m *Machine) toFetch(payload squirrel.Value) (*tandem.Fetch, error) {
 		f.Validate = x.AsBool()
 	}
 	if len(f.Body) > tandem.FetchBodySize {
+		m.over(tandem.OverFetchBody)
 		return nil, fmt.Errorf("the body of a request has %d bytes, more than %d", len(f.Body), tandem.FetchBodySize)
 	}
 	if !m.room(len(f.Body)) {
@@ -143,8 +144,10 @@ func (m *Machine) spend() (wait float64, ok bool) {
 	m.refilled = m.core.Now
 	switch {
 	case m.credits < 1:
+		m.over(tandem.OverFetchCredits)
 		return (1 - m.credits) / creditsPerSecond, false
 	case len(m.fetches) >= tandem.FetchesInFlight:
+		m.over(tandem.OverFetchesInFlight)
 		return 1.0 / creditsPerSecond, false
 	}
 	m.credits--

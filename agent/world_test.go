@@ -122,6 +122,8 @@ func (w *world) show(effects []Effect) {
 			fmt.Fprintf(&w.out, "cancel %d\n", e.ID)
 		case *Save:
 			fmt.Fprintf(&w.out, "save %s mark=%d:%d\n", toJSON(e.Table), e.Mark.Boot, e.Mark.Seq)
+		case *Over:
+			fmt.Fprintf(&w.out, "over %s %d\n", e.Limit, e.Times)
 		case *Restart:
 			fmt.Fprintf(&w.out, "restart %s\n", e.Reason)
 		}

@@ -19,6 +19,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -31,6 +32,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/meter"
 )
 
 const (
@@ -54,6 +56,7 @@ type Fetcher struct {
 	once       sync.Once
 	trusting   *http.Transport // takes any certificate
 	validating *http.Transport
+	outcomes   meter.Labelled
 }
 
 // Fetch makes one request and returns what came of it, never nil. When f.Stream
@@ -63,6 +66,20 @@ type Fetcher struct {
 // bounded by tandem.FetchBodySize. When ctx ends first the result is a timeout.
 func (x *Fetcher) Fetch(ctx context.Context, f *tandem.Fetch, part func([]byte)) *tandem.Response {
 	x.once.Do(x.setUp)
+	r := x.fetch(ctx, f, part)
+	name := outcomeName(r.Status)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		name = "cancelled"
+	}
+	x.outcomes.Add(name, 1)
+	return r
+}
+
+// Outcomes counts what has come of all requests: 2xx and so on for statuses,
+// names for what went wrong.
+func (x *Fetcher) Outcomes() map[string]int64 { return x.outcomes.All() }
+
+func (x *Fetcher) fetch(ctx context.Context, f *tandem.Fetch, part func([]byte)) *tandem.Response {
 	if f.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, f.Timeout)

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -105,6 +106,9 @@ func TestRebinding(t *testing.T) {
 	}
 	if reached.Load() != 1 {
 		t.Errorf("the server was reached %d times", reached.Load())
+	}
+	if got, want := f.Outcomes(), (map[string]int64{"2xx": 1, "refused": 2}); !maps.Equal(got, want) {
+		t.Errorf("counted: %v", got)
 	}
 }
 
@@ -211,4 +215,10 @@ func TestCodes(t *testing.T) {
 		return nil, fmt.Errorf("silent: %w", ctx.Err())
 	}}
 	want(t, f.Fetch(t.Context(), &tandem.Fetch{Method: "GET", URL: "http://silent.test/", Timeout: 50 * time.Millisecond}, nil), tandem.FetchTimeout, "in time")
+	given, giveUp := context.WithCancel(t.Context())
+	giveUp()
+	want(t, f.Fetch(given, &tandem.Fetch{Method: "GET", URL: "http://silent.test/"}, nil), tandem.FetchTimeout, "")
+	if got, want := f.Outcomes(), (map[string]int64{"timeout": 1, "cancelled": 1}); !maps.Equal(got, want) {
+		t.Errorf("counted: %v", got)
+	}
 }

@@ -23,7 +23,12 @@ func (p *pair) book(began time.Time, took time.Duration) {
 	forgiven := time.Duration(float64(began.Sub(p.cpuAt)) * hogForgiven)
 	p.cpu = max(0, p.cpu-forgiven) + took
 	p.cpuAt = began
-	p.hog = p.cpu > hogAfter
+	if hog := p.cpu > hogAfter; hog != p.hog {
+		p.hog = hog
+		if hog {
+			p.host.over(tandem.OverProcessor)
+		}
+	}
 	if p.cpu > hogTold && began.Sub(p.hogged) >= hogLog {
 		p.hogged = began
 		p.log(tandem.LogStatus, fmt.Sprintf("Agent uses much processor time: %.1f s of late. It shares half of the processors with others that do.", p.cpu.Seconds()))

@@ -220,6 +220,9 @@ func TestRequests(t *testing.T) {
 	if _, err := w.request(t.Context(), "/"); kind(err) != tandem.Limit {
 		t.Errorf("one too many: %v", err)
 	}
+	if n := w.host.Activity().Over[tandem.OverInbox]; n != 1 {
+		t.Errorf("counted %d times", n)
+	}
 	close(release)
 	if got := <-synced; got != "200 fetched" {
 		t.Errorf("sendsync: %q", got)

@@ -93,6 +93,7 @@ func (p *pair) begun(incarnation uint64, err error) {
 	text, event := "Agent started.", "started"
 	if incarnation > 1 && reason != tandem.ReasonNone {
 		text, event = fmt.Sprintf("Agent restarted: %s.", reason), "restarted"
+		p.host.counts.restarts.Add(string(reason), 1)
 	}
 	p.log(tandem.LogStatus, text)
 	p.sendSystem("sys/agent", agentMessage{Event: event, Reason: reason, Incarnation: incarnation})
@@ -131,6 +132,9 @@ func (p *pair) end(r *agent.Restart) {
 	if reason == tandem.ReasonRestart && p.reason != tandem.ReasonNone {
 		reason = p.reason // the agent has done as it was told
 	}
+	if limit := overOf(r.Reason); limit != "" {
+		p.host.over(limit)
+	}
 	ran := time.Since(p.started)
 	// A program that restarts itself as soon as it runs must be slowed down
 	// like one that crashes.
@@ -154,6 +158,7 @@ func (p *pair) end(r *agent.Restart) {
 		p.start(reason)
 		return
 	}
+	p.host.over(tandem.OverCrashes)
 	p.log(tandem.LogStatus, fmt.Sprintf("Agent stopped: %s. It restarts in %d s, having ended early %d times in a row.", reason, int(delay.Seconds()), p.crashes))
 	p.state, p.startAt = delayed, time.Now().Add(delay)
 }

@@ -193,6 +193,7 @@ func (h *Host) FromLink(ctx context.Context, id tandem.DeviceID, ref LinkRef, se
 		it := item{event: &agent.DeviceMessage{Message: m}, handled: func() { done.Store(true); handled() }, seq: seq}
 		err := p.deliver(it, done.Load)
 		if tandem.KindOf(err) == tandem.Limit {
+			h.over(tandem.OverInbox)
 			p.log(tandem.LogAgentError, fmt.Sprintf("message %q of the device was dropped: %d events wait for the agent already", name, inboxLimit))
 			handled()
 			return nil

@@ -258,6 +258,9 @@ func (p *pair) take(it item) {
 		p.mu.Unlock()
 	}
 	p.current, p.handling = it, true
+	if _, ok := it.event.(*agent.DeviceMessage); ok {
+		p.host.counts.toAgent.Add(1)
+	}
 	p.step(it.event)
 }
 

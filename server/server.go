@@ -4,7 +4,8 @@
 //	err := s.Run(ctx)
 //
 // A node has an HTTP listener (agent URLs, the API under /v5/, MQTT over
-// WebSocket at /mqtt) and an MQTT listener for devices. Everything it must not
+// WebSocket at /mqtt, figures for Prometheus at /metrics) and an MQTT listener
+// for devices. Everything it must not
 // lose is in Dir: records and configuration in tandem.db (SQLite), log lines
 // in nats/. As one of a cluster's, it has its records in the cluster's database
 // instead, and gives its agents to the other nodes before it stops. The file access.json in Dir, readable by its owner alone, is how
@@ -125,6 +126,7 @@ type node struct {
 	store   *store.Store
 	log     *logbook.Logbook
 	host    *host.Host
+	fetcher *egress.Fetcher
 	gateway *gateway.Gateway
 	central *central.Service
 	agents  agents
@@ -229,8 +231,9 @@ func (n *node) url() string {
 
 // assemble makes the parts that run.
 func (n *node) assemble(url string) {
+	n.fetcher = &egress.Fetcher{Allow: n.Egress}
 	n.host = &host.Host{
-		Store: n.store, Log: n.log, Fetcher: &egress.Fetcher{Allow: n.Egress},
+		Store: n.store, Log: n.log, Fetcher: n.fetcher,
 		URL:     func(id tandem.AgentID) string { return url + "/" + string(id) },
 		Version: n.Version, Logger: n.logger, Memory: n.Memory, HibernateAfter: n.HibernateAfter,
 	}
@@ -345,10 +348,13 @@ func (n *node) serveHTTP(ctx context.Context) error {
 	agents := &ingress.Handler{Agents: n.agents, Logger: n.logger, LoopbackIsSecure: n.LoopbackIsSecure}
 	api := n.central.Handler()
 	socket := n.gateway
+	metrics := n.metrics(agents)
 	mux := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
 		case path == "/mqtt":
 			socket.ServeHTTP(w, r)
+		case path == "/metrics":
+			metrics.ServeHTTP(w, r)
 		case strings.HasPrefix(path, "/v5/") || path == "/v5":
 			api.ServeHTTP(w, r)
 		default:
