@@ -136,6 +136,11 @@ func (m *Machine) Alarm() (time.Time, bool) {
 	return m.core.Alarm()
 }
 
+// Used returns the VM time that the program has used since the machine was made.
+func (m *Machine) Used() time.Duration {
+	return time.Duration(m.core.VM.FuelUsed()) * (time.Second / imp.FuelPerSecond)
+}
+
 // Memory returns the bytes of Go memory that the machine's arena takes.
 func (m *Machine) Memory() int { return m.core.VM.Footprint() }
 

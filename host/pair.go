@@ -38,6 +38,7 @@ type pair struct {
 	frozenAlarm time.Time        // when a frozen machine's next timer is due
 	current     item             // being handled; not complete while the machine is busy
 	handling    bool             // current is
+	rang        bool             // the timers that were due have had their turn since the last item
 	held        []agent.Effect   // of Boot, until the incarnation is durable
 	incarnation uint64
 	reason      tandem.Reason // of the start under way, or wanted
@@ -188,7 +189,12 @@ func (p *pair) run(enough func() bool) {
 			p.commands = shift(p.commands)
 			p.mu.Unlock()
 			f()
+		} else if p.alarmDue() {
+			p.mu.Unlock()
+			p.rang = true
+			p.alarms(time.Now())
 		} else {
+			p.rang = false
 			it := p.inbox[0]
 			p.inbox = shift(p.inbox)
 			w := p.waiting[it.request]
@@ -283,8 +289,9 @@ func (p *pair) step(ev agent.Event) {
 	now := time.Now()
 	p.active = now
 	p.host.counts.events.Add(1)
+	used := p.machine.Used()
 	effects := p.machine.Step(now, ev)
-	p.book(now, time.Since(now))
+	p.book(now, time.Since(now), p.machine.Used()-used)
 	if !p.leased() { // nothing of it may be seen
 		return
 	}
@@ -336,6 +343,16 @@ func (p *pair) tick() {
 			p.freeze()
 		}
 	}
+}
+
+// alarmDue reports whether timers are due and it is their turn: while there is
+// always a message, and its handler saves, tick finds the machine busy.
+func (p *pair) alarmDue() bool {
+	if p.rang || p.state != live || p.machine.Busy() {
+		return false
+	}
+	at, ok := p.machine.Alarm()
+	return ok && !at.After(time.Now())
 }
 
 // alarms runs the timers that are due. It runs no more than were due when it

@@ -145,8 +145,9 @@ func (l *Logbook) enqueue(w *writer, e tandem.LogEntry) bool {
 			l.written.Add(1)
 			return true
 		case <-wait.C:
-			l.away.Store(true)
-			l.log.Warn("the log store does not keep up; log lines are being dropped")
+			if l.away.CompareAndSwap(false, true) { // many wait at the same time
+				l.log.Warn("the log store does not keep up; log lines are being dropped")
+			}
 		}
 	}
 	return false
