@@ -6,7 +6,7 @@ STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 DURATION ?= 30m
 
-.PHONY: build test lint check bench bench-squirrel bench-cluster upgrade chaos fuzz soak run
+.PHONY: build test lint check bench bench-agents bench-squirrel bench-cluster upgrade chaos fuzz soak run
 
 build: ; go build -trimpath -o bin/tandem ./cmd/tandem
 test: lint ; go test -race -timeout 15m ./... && go test -tags squirrelcheck ./squirrel/... ./imp
@@ -14,6 +14,7 @@ lint: ; test -z "$$(gofmt -l .)" && go vet ./... && $(STATICCHECK) ./...
 check: ; go test -tags squirrelcheck -timeout 30m ./squirrel/... ./imp ./agent ./device
 bench: build ; go run ./bench/pair -tandem bin/tandem
 bench-squirrel: build ; go run ./bench/squirrel -tandem bin/tandem
+bench-agents: build ; go run ./bench/pair -tandem bin/tandem agents
 bench-cluster: build ; go run ./bench/cluster -tandem bin/tandem
 upgrade: build ; go run ./bench/cluster -tandem bin/tandem -agents 1000 upgrade
 chaos: build ; go run ./bench/cluster -tandem bin/tandem chaos -for $(DURATION)
