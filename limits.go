@@ -20,6 +20,7 @@ const (
 	OverTimers          = "timers"
 	OverFetchCredits    = "fetch_credits"
 	OverFetchesInFlight = "fetches_in_flight"
+	OverNodeFetches     = "node_fetches"
 	OverFetchBody       = "fetch_body"
 	OverFetchResponse   = "fetch_response"
 	OverFetchTime       = "fetch_time"
@@ -35,6 +36,6 @@ const (
 var Over = []string{
 	OverMemory, OverEventTime, OverEventData, OverSavedTable, OverFromDevice, OverToDevice, OverDeviceBacklog, OverInbox,
 	OverRequestBody, OverRequestMemory, OverPlacementWait, OverAnswerWait, OverResponseBody, OverResponseHeaders, OverTimers,
-	OverFetchCredits, OverFetchesInFlight, OverFetchBody, OverFetchResponse, OverFetchTime, OverLogRate, OverLogLine, OverLogEvent,
+	OverFetchCredits, OverFetchesInFlight, OverNodeFetches, OverFetchBody, OverFetchResponse, OverFetchTime, OverLogRate, OverLogLine, OverLogEvent,
 	OverCrashes, OverProcessor, OverConnections,
 }

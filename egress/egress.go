@@ -29,6 +29,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tandem-iot/tandem"
@@ -38,8 +39,8 @@ import (
 const (
 	connectTimeout = 30 * time.Second
 	idleTimeout    = 90 * time.Second
-	idleConns      = 256 // kept open in all
-	idlePerHost    = 16
+	idleConns      = 1024 // kept open in all
+	idlePerHost    = 256  // a fleet's agents mostly talk to the same one
 	headerSize     = 64 << 10
 	partSize       = 16 << 10 // of a streamed body, at most
 )
@@ -51,12 +52,15 @@ type Fetcher struct {
 	Allow []netip.Prefix // addresses to reach even though they are not public
 	Roots *x509.CertPool // authorities for requests that validate; nil = the system's
 
+	most     int           // requests under way; 0: a quarter of the file descriptors
 	resolver *net.Resolver // nil: the system's
 
 	once       sync.Once
 	trusting   *http.Transport // takes any certificate
 	validating *http.Transport
 	outcomes   meter.Labelled
+	slots      chan struct{} // has one for each request under way
+	waited     atomic.Int64  // requests that found no room in it
 }
 
 // Fetch makes one request and returns what came of it, never nil. When f.Stream
@@ -89,6 +93,10 @@ func (x *Fetcher) fetch(ctx context.Context, f *tandem.Fetch, part func([]byte))
 	if failure != nil {
 		return failure
 	}
+	if !x.enter(ctx) {
+		return outcome(ctx, req.URL, ctx.Err())
+	}
+	defer func() { <-x.slots }()
 	transport := x.trusting
 	if f.Validate {
 		transport = x.validating
@@ -118,7 +126,30 @@ func (x *Fetcher) Close() {
 	x.validating.CloseIdleConnections()
 }
 
+// enter waits until there is room for a request more; false: ctx has ended.
+func (x *Fetcher) enter(ctx context.Context) bool {
+	select {
+	case x.slots <- struct{}{}:
+		return true
+	default:
+	}
+	x.waited.Add(1)
+	select {
+	case x.slots <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// Waited returns how many requests had to wait because too many were under way.
+func (x *Fetcher) Waited() int64 { return x.waited.Load() }
+
 func (x *Fetcher) setUp() {
+	if x.most == 0 {
+		x.most = max(1, descriptors()/4) // devices and files need some too
+	}
+	x.slots = make(chan struct{}, x.most)
 	x.trusting = x.transport(&tls.Config{InsecureSkipVerify: true})
 	x.validating = x.transport(&tls.Config{RootCAs: x.Roots})
 }

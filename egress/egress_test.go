@@ -356,3 +356,23 @@ func TestConnectionsAreKept(t *testing.T) {
 		t.Errorf("%d connections for three requests in a row", conns)
 	}
 }
+
+// A node's agents together cannot take all of its file descriptors.
+func TestTooManyAtOnce(t *testing.T) {
+	held, release := make(chan bool), make(chan bool)
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { held <- true; <-release }))
+	defer s.Close()
+	f := newFetcher(t)
+	f.most = 1
+	first := make(chan *tandem.Response)
+	go func() { first <- f.Fetch(t.Context(), &tandem.Fetch{Method: "GET", URL: s.URL}, nil) }()
+	<-held
+	want(t, f.Fetch(t.Context(), &tandem.Fetch{Method: "GET", URL: s.URL, Timeout: 20 * time.Millisecond}, nil), tandem.FetchTimeout, "in time")
+	if n := f.Waited(); n != 1 {
+		t.Errorf("%d have waited", n)
+	}
+	go func() { <-held; release <- true }()
+	release <- true
+	want(t, <-first, 200, "")
+	want(t, f.Fetch(t.Context(), &tandem.Fetch{Method: "GET", URL: s.URL}, nil), 200, "")
+}

@@ -93,6 +93,7 @@ var metAlone = map[string]string{
 	tandem.OverPlacementWait: "host",
 	tandem.OverAnswerWait:    "host",
 	tandem.OverRequestMemory: "ingress",
+	tandem.OverNodeFetches:   "egress",
 }
 
 func TestLimits(t *testing.T) {

@@ -84,7 +84,7 @@ func (f figures) over(host map[string]int64) map[string]int64 {
 	log, fetches := f.n.log.Activity(), f.n.fetcher.Outcomes()
 	all := map[string]int64{
 		tandem.OverLogRate: int64(log.Throttled), tandem.OverLogLine: int64(log.Cut),
-		tandem.OverFetchResponse: fetches["too_large"], tandem.OverFetchTime: fetches["timeout"],
+		tandem.OverNodeFetches: f.n.fetcher.Waited(), tandem.OverFetchResponse: fetches["too_large"], tandem.OverFetchTime: fetches["timeout"],
 	}
 	for _, counts := range []map[string]int64{host, f.agents.Activity().Over, f.n.gateway.Over()} {
 		for limit, n := range counts {
