@@ -240,12 +240,12 @@ func (b *busy) steady(ctx context.Context, f *fleet, t *target, d *drivers, inte
 	}
 	d.sampling.Store(false)
 	elapsed := time.Since(began)
-	acked, seen := d.acked.Load(), t.calls.Load()-calls
+	acked, seen, used := d.acked.Load(), t.calls.Load()-calls, f.process.cpu()-cpu
 	if err := d.settle(ctx); err != nil {
 		return err
 	}
 	took := newSample(elapsed, d.latencies()...)
-	took.cpu = f.process.cpu() - cpu
+	took.cpu = used
 	seconds, nominal := elapsed.Seconds(), float64(b.agents)*b.rate
 	r.add(
 		row{name: "asked_per_s", what: "asked: messages, saves and requests, of each", unit: "/s", value: nominal},
