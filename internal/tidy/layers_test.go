@@ -18,6 +18,7 @@ squirrel/compile
 squirrel
 imp
 agent device
+reference
 bus mesh board egress
 store logbook
 host
