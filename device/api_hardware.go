@@ -72,11 +72,11 @@ func hardwareConstants() (all []imp.Constant) {
 		{"WAKEREASON_SW_RESTART", "server.restart", WakeRestart},
 		{"WAKEREASON_POWER_RESTORED", "power came back", 11},
 	} {
-		all = append(all, imp.Constant{Name: c.name, On: imp.OnDevice, Value: c.value, Doc: "wake reason: " + c.doc, Source: docs + "2407"})
+		all = append(all, imp.Constant{Name: c.name, On: imp.OnDevice, Value: c.value, Doc: "Wake reason: " + c.doc + ".", Source: docs + "2407"})
 	}
 	for mode, name := range modeNames {
 		if name != "" {
-			all = append(all, imp.Constant{Name: name, On: imp.OnDevice, Value: mode, Doc: "a mode for pin.configure", Source: docs + "2538"})
+			all = append(all, imp.Constant{Name: name, On: imp.OnDevice, Value: mode, Doc: "A mode for pin.configure.", Source: docs + "2538"})
 		}
 	}
 	for _, c := range []struct {
@@ -103,7 +103,7 @@ func hardwareConstants() (all []imp.Constant) {
 		{"NO_RX", "UART flag: do not read", 4},
 		{"TIMING_ENABLED", "UART flag: unused", 8},
 	} {
-		all = append(all, imp.Constant{Name: c.name, On: imp.OnDevice, Value: c.value, Doc: c.doc, Source: docs + "2318"})
+		all = append(all, imp.Constant{Name: c.name, On: imp.OnDevice, Value: c.value, Doc: c.doc + ".", Source: docs + "2318"})
 	}
 	return all
 }

@@ -27,7 +27,7 @@ var impAPI = imp.API{
 		{
 			Name: "imp.deepsleepuntil", On: imp.OnDevice, Params: untilParams,
 			Throws: []string{"invalid sleep time"},
-			Doc:    "The same, until a time of day, UTC.",
+			Doc:    "Sleeps deeply until a time of day, UTC, as imp.deepsleepfor does. Never returns.",
 			Source: docs + "2424", Fn: func(c *squirrel.Call) (squirrel.Value, error) { return sleepUntil(c, false) },
 			Example: `imp.onidle(@() imp.deepsleepuntil(7, 30));`,
 		},

@@ -101,7 +101,7 @@ if (!server.flush(10)) server.log("not all has arrived");`,
 				{Name: "timeout", Type: "number", Doc: "seconds"},
 			},
 			Throws: []string{"invalid policy", "invalid wait", "invalid timeout"},
-			Doc:    "Says what a send does when it cannot be done: stop the code until it can, or return an error; and whether a send is done when it is in the send buffer or when it is acknowledged. The default is SUSPEND_ON_ERROR, WAIT_TIL_SENT, 30.",
+			Doc:    "Says what a send does when it cannot be done: stop the code until it can, or return an error; and whether A send is done when it is in the send buffer. or when it is acknowledged. The default is SUSPEND_ON_ERROR, WAIT_TIL_SENT, 30.",
 			Source: docs + "2492", Fn: serverSetPolicy,
 			Example: `server.setsendtimeoutpolicy(RETURN_ON_ERROR, WAIT_TIL_SENT, 10);`,
 		},
@@ -139,7 +139,7 @@ server.onunexpecteddisconnect(@(reason) server.connect());`,
 		{
 			Name: "server.sleepuntil", On: imp.OnDevice, Params: untilParams,
 			Throws: []string{"invalid sleep time"},
-			Doc:    "The same, until a time of day, UTC.",
+			Doc:    "Sleeps deeply until a time of day, UTC, as server.sleepfor does. Never returns.",
 			Source: docs + "2364", Fn: func(c *squirrel.Call) (squirrel.Value, error) { return sleepUntil(c, true) },
 			Example: `imp.onidle(@() server.sleepuntil(7, 30, 0, MONDAY));`,
 		},
@@ -160,26 +160,26 @@ func linkConstants() (all []imp.Constant) {
 		name, page, doc string
 		value           int
 	}{
-		{"SUSPEND_ON_ERROR", "2492", "send timeout policy: stop the code until there is a link", suspendOnError},
-		{"RETURN_ON_ERROR", "2492", "send timeout policy: return an error and drop the link", returnOnError},
-		{"RETURN_ON_ERROR_NO_DISCONNECT", "2492", "send timeout policy: return an error and keep the link", returnNoDisconnect},
-		{"WAIT_TIL_SENT", "2492", "a send is done when it is in the send buffer", waitTilSent},
-		{"WAIT_FOR_ACK", "2492", "a send is done when it is acknowledged", waitForAck},
-		{"NOT_CONNECTED", "2362", "reason: no link has been asked for", NotConnected},
-		{"NO_WIFI", "2362", "reason: no network", NoLink},
-		{"NO_LINK", "2362", "reason: no network", NoLink},
-		{"NO_IP_ADDRESS", "2362", "reason: no address on the network", NoAddress},
-		{"NOT_RESOLVED", "2362", "reason: the server's name is not known", NotResolved},
-		{"NO_SERVER", "2362", "reason: the server does not answer", NoServer},
-		{"SERVER_CONNECTED", "2362", "there is a link", ServerConnected},
-		{"SHUTDOWN_NEWSQUIRREL", "2454", "shutdown reason: new code", ShutdownNewSquirrel},
-		{"SHUTDOWN_NEWFIRMWARE", "2454", "shutdown reason: a new runtime", 2},
-		{"SHUTDOWN_OTHER", "2454", "shutdown reason: another", ShutdownOther},
+		{"SUSPEND_ON_ERROR", "2492", "Send timeout policy: stop the code until there is a link.", suspendOnError},
+		{"RETURN_ON_ERROR", "2492", "Send timeout policy: return an error and drop the link.", returnOnError},
+		{"RETURN_ON_ERROR_NO_DISCONNECT", "2492", "Send timeout policy: return an error and keep the link.", returnNoDisconnect},
+		{"WAIT_TIL_SENT", "2492", "A send is done when it is in the send buffer.", waitTilSent},
+		{"WAIT_FOR_ACK", "2492", "A send is done when it is acknowledged.", waitForAck},
+		{"NOT_CONNECTED", "2362", "Reason: no link has been asked for.", NotConnected},
+		{"NO_WIFI", "2362", "Reason: no network.", NoLink},
+		{"NO_LINK", "2362", "Reason: no network.", NoLink},
+		{"NO_IP_ADDRESS", "2362", "Reason: no address on the network.", NoAddress},
+		{"NOT_RESOLVED", "2362", "Reason: the server's name is not known.", NotResolved},
+		{"NO_SERVER", "2362", "Reason: the server does not answer.", NoServer},
+		{"SERVER_CONNECTED", "2362", "There is a link.", ServerConnected},
+		{"SHUTDOWN_NEWSQUIRREL", "2454", "There is new code.", ShutdownNewSquirrel},
+		{"SHUTDOWN_NEWFIRMWARE", "2454", "There is a new runtime.", 2},
+		{"SHUTDOWN_OTHER", "2454", "There is another reason.", ShutdownOther},
 	} {
 		all = append(all, imp.Constant{Name: c.name, On: imp.OnDevice, Value: c.value, Doc: c.doc, Source: docs + c.page})
 	}
 	for i, day := range []string{"SUNDAY", "MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY"} {
-		all = append(all, imp.Constant{Name: day, On: imp.OnDevice, Value: i, Doc: "a day of the week", Source: docs + "2364"})
+		all = append(all, imp.Constant{Name: day, On: imp.OnDevice, Value: i, Doc: "A day of the week.", Source: docs + "2364"})
 	}
 	return all
 }

@@ -3,6 +3,7 @@ package reference
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -47,7 +48,7 @@ type Object struct {
 	Doc     string
 	Group   string // one of Groups
 	On      imp.Sides
-	Entries []Entry
+	Entries []Entry // what can be called before constants
 }
 
 // Groups are the groups of objects in their order.
@@ -60,9 +61,12 @@ func Entries() []Entry { return entries() }
 // Objects returns the objects in the order of their groups, and by name.
 func Objects() []Object { return objects() }
 
+// apis returns the whole registry; imp.Shared is in what device.API returns.
+func apis() []imp.API { return append([]imp.API{language(), agent.API}, device.API()...) }
+
 var entries = sync.OnceValue(func() []Entry {
 	var all []Entry
-	for _, api := range append([]imp.API{language(), agent.API}, device.API()...) {
+	for _, api := range apis() {
 		all = append(all, fromAPI(api)...)
 	}
 	all = append(all, values...)
@@ -80,7 +84,7 @@ func fromAPI(api imp.API) (all []Entry) {
 		// the registry's entry.
 		if i := slices.IndexFunc(api.Functions, func(f imp.Function) bool { return f.Name == c.Name }); i >= 0 {
 			f := api.Functions[i]
-			e.Callable, e.Params, e.Result, e.Throws, e.Source, e.Example = true, f.Params, f.Result, f.Throws, f.Source, f.Example
+			e.Callable, e.Doc, e.Params, e.Result, e.Throws, e.Source, e.Example = true, f.Doc, f.Params, f.Result, f.Throws, f.Source, f.Example
 		} else {
 			e.Source, e.Example = classOrigin(api, c)
 		}
@@ -138,15 +142,18 @@ func literal(x any) string {
 
 // objects groups the entries.
 var objects = sync.OnceValue(func() []Object {
+	docs := maps.Clone(objectDocs)
+	for _, api := range apis() {
+		for _, c := range api.Classes {
+			docs[c.Name] = c.Doc
+		}
+	}
 	byName := map[string]*Object{}
 	for _, e := range Entries() {
 		o := byName[e.Object]
 		if o == nil {
-			o = &Object{Name: e.Object, Doc: objectDocs[e.Object]}
+			o = &Object{Name: e.Object, Doc: docs[e.Object]}
 			byName[e.Object] = o
-		}
-		if e.Kind == Class && !e.Callable && o.Doc == "" {
-			o.Doc = e.Doc
 		}
 		o.On |= e.On
 		o.Entries = append(o.Entries, e)
@@ -154,6 +161,7 @@ var objects = sync.OnceValue(func() []Object {
 	var all []Object
 	for _, o := range byName {
 		o.Group = groupOf(o)
+		slices.SortStableFunc(o.Entries, func(a, b Entry) int { return rank(a) - rank(b) })
 		all = append(all, *o)
 	}
 	slices.SortFunc(all, func(a, b Object) int {
@@ -161,6 +169,17 @@ var objects = sync.OnceValue(func() []Object {
 	})
 	return all
 })
+
+// rank puts the class itself first and constants last.
+func rank(e Entry) int {
+	switch e.Kind {
+	case Class:
+		return 0
+	case Constant:
+		return 2
+	}
+	return 1
+}
 
 func groupOf(o *Object) string {
 	switch {
@@ -186,7 +205,7 @@ func Lookup(name string) (found []Entry) {
 			}
 		}
 	}
-	pick(func(e Entry) bool { return strings.ToLower(e.Name) == name })
+	pick(func(e Entry) bool { return strings.ToLower(e.Name) == name && !(e.Kind == Class && !e.Callable) })
 	pick(func(e Entry) bool { return e.Object == name })
 	if len(found) == 0 {
 		pick(func(e Entry) bool { return strings.HasSuffix(strings.ToLower(e.Name), "."+name) })
