@@ -76,17 +76,17 @@ func hardwareConstants() (all []imp.Constant) {
 	}
 	for mode, name := range modeNames {
 		if name != "" {
-			all = append(all, imp.Constant{Name: name, On: imp.OnDevice, Value: mode, Doc: "A mode for pin.configure.", Source: docs + "2538"})
+			all = append(all, imp.Constant{Name: name, On: imp.OnDevice, Value: mode, Doc: modeDocs[mode], Source: docs + "2538"})
 		}
 	}
 	for _, c := range []struct {
 		name, doc string
 		value     int
 	}{
-		{"CLOCK_SPEED_10_KHZ", "I2C clock", 10},
-		{"CLOCK_SPEED_50_KHZ", "I2C clock", 50},
-		{"CLOCK_SPEED_100_KHZ", "I2C clock", 100},
-		{"CLOCK_SPEED_400_KHZ", "I2C clock", 400},
+		{"CLOCK_SPEED_10_KHZ", "I2C clock: 10 kHz", 10},
+		{"CLOCK_SPEED_50_KHZ", "I2C clock: 50 kHz", 50},
+		{"CLOCK_SPEED_100_KHZ", "I2C clock: 100 kHz", 100},
+		{"CLOCK_SPEED_400_KHZ", "I2C clock: 400 kHz", 400},
 		{"SIMPLEX_TX", "SPI flag: only write", 1},
 		{"SIMPLEX_RX", "SPI flag: only read", 2},
 		{"CLOCK_IDLE_HIGH", "SPI flag: clock polarity", 4},

@@ -101,7 +101,7 @@ if (!server.flush(10)) server.log("not all has arrived");`,
 				{Name: "timeout", Type: "number", Doc: "seconds"},
 			},
 			Throws: []string{"invalid policy", "invalid wait", "invalid timeout"},
-			Doc:    "Says what a send does when it cannot be done: stop the code until it can, or return an error; and whether A send is done when it is in the send buffer. or when it is acknowledged. The default is SUSPEND_ON_ERROR, WAIT_TIL_SENT, 30.",
+			Doc:    "Says what a send does when it cannot be done: stop the code until it can, or return an error; and whether a send is done when it is in the send buffer or when it is acknowledged. The default is SUSPEND_ON_ERROR, WAIT_TIL_SENT, 30.",
 			Source: docs + "2492", Fn: serverSetPolicy,
 			Example: `server.setsendtimeoutpolicy(RETURN_ON_ERROR, WAIT_TIL_SENT, 10);`,
 		},
@@ -173,7 +173,7 @@ func linkConstants() (all []imp.Constant) {
 		{"NO_SERVER", "2362", "Reason: the server does not answer.", NoServer},
 		{"SERVER_CONNECTED", "2362", "There is a link.", ServerConnected},
 		{"SHUTDOWN_NEWSQUIRREL", "2454", "There is new code.", ShutdownNewSquirrel},
-		{"SHUTDOWN_NEWFIRMWARE", "2454", "There is a new runtime.", 2},
+		{"SHUTDOWN_NEWFIRMWARE", "2454", "There is new software to run the code.", 2},
 		{"SHUTDOWN_OTHER", "2454", "There is another reason.", ShutdownOther},
 	} {
 		all = append(all, imp.Constant{Name: c.name, On: imp.OnDevice, Value: c.value, Doc: c.doc, Source: docs + c.page})

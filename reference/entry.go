@@ -73,8 +73,23 @@ var entries = sync.OnceValue(func() []Entry {
 	slices.SortStableFunc(all, func(a, b Entry) int {
 		return cmp.Or(strings.Compare(a.Object, b.Object), strings.Compare(a.Name, b.Name), cmp.Compare(a.On, b.On))
 	})
-	return all
+	return mergeConstants(all)
 })
+
+// mergeConstants makes one entry of those for a constant that each side has
+// registered by itself.
+func mergeConstants(all []Entry) (merged []Entry) {
+	for _, e := range all {
+		if n := len(merged); n > 0 && e.Kind == Constant {
+			if last := &merged[n-1]; last.Name == e.Name && last.Value == e.Value && last.Doc == e.Doc {
+				last.On |= e.On
+				continue
+			}
+		}
+		merged = append(merged, e)
+	}
+	return merged
+}
 
 // fromAPI turns a part of the registry into entries.
 func fromAPI(api imp.API) (all []Entry) {

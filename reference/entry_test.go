@@ -110,14 +110,19 @@ func find(name string, side tandem.Side) (Entry, bool) {
 // TestEverythingIsThere compares the entries with what there is at run time, in
 // both directions.
 func TestEverythingIsThere(t *testing.T) {
+	_, sidebar, _ := strings.Cut(string(Site()["index.html"]), "<nav")
+	sidebar, _, _ = strings.Cut(sidebar, "</nav>")
 	for _, side := range []tandem.Side{tandem.AgentSide, tandem.DeviceSide} {
 		r := walk(t, side)
 		if len(r.natives) < 200 || len(r.reached) < 100 {
 			t.Fatalf("%v: only %d natives and %d reached", side, len(r.natives), len(r.reached))
 		}
 		documented := func(name, what string) {
-			if _, ok := find(name, side); !ok {
+			e, ok := find(name, side)
+			if !ok {
 				t.Errorf("%v: %s %s has no entry", side, what, name)
+			} else if !strings.Contains(sidebar, `href="`+e.href()+`"`) {
+				t.Errorf("%v: %s is not in the menu of the site", side, name)
 			}
 		}
 		for _, n := range r.natives {

@@ -40,8 +40,14 @@ func handled(src string) (names []string) {
 	return names
 }
 
-func message(name string) tandem.Message {
-	return tandem.Message{Name: name, Format: tandem.FormatJSON, Data: []byte(`{"celsius":21.5,"heating":true,"version":1,"period":60,"label":"kitchen"}`)}
+// payloads are what the other side may send, in JSON: the first unless a program
+// wants something else.
+var payloads = []string{
+	`{"celsius":21.5,"heating":true,"version":1,"period":60,"label":"kitchen"}`, `"hello"`, `21`,
+}
+
+func message(name, data string) tandem.Message {
+	return tandem.Message{Name: name, Format: tandem.FormatJSON, Data: []byte(data)}
 }
 
 const (
@@ -61,6 +67,11 @@ type agentHost struct {
 // runAgent runs an agent's code through a whole life.
 func runAgent(t testing.TB, src string) *outcome {
 	t.Helper()
+	return agentLife(t, src, payloads[0])
+}
+
+func agentLife(t testing.TB, src, data string) *outcome {
+	t.Helper()
 	program, err := imp.Compile(tandem.AgentSide, []byte(src), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +88,7 @@ func runAgent(t testing.TB, src string) *outcome {
 		}
 	}
 	for _, name := range handled(src) {
-		h.do(&agent.DeviceMessage{Message: message(name)})
+		h.do(&agent.DeviceMessage{Message: message(name, data)})
 	}
 	h.do(&agent.DeviceDisconnected{})
 	h.do(&agent.DeviceConnected{Address: "192.0.2.1"})
@@ -163,6 +174,11 @@ type deviceHost struct {
 // runDevice runs a device's code through a whole life.
 func runDevice(t testing.TB, src string) *outcome {
 	t.Helper()
+	return deviceLife(t, src, payloads[0])
+}
+
+func deviceLife(t testing.TB, src, data string) *outcome {
+	t.Helper()
 	program, err := imp.Compile(tandem.DeviceSide, []byte(src), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -186,7 +202,7 @@ func runDevice(t testing.TB, src string) *outcome {
 		}
 	}
 	for _, name := range handled(src) {
-		h.do(&device.AgentMessage{Message: message(name)})
+		h.do(&device.AgentMessage{Message: message(name, data)})
 	}
 	h.board.Drive("pin1", 1)
 	h.board.Feed("uart57", []byte("hello\n"))

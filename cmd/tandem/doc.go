@@ -10,10 +10,14 @@ import (
 
 type docCmd struct {
 	Name string `arg:"" optional:"" help:"What to look up: server.save, or server, or sendasync. Without it, all objects are listed."`
+	Site string `placeholder:"DIR" help:"Write the manual as a web site into a directory instead; a node has it at /docs/."`
 }
 
 // Run prints from the reference manual.
 func (c *docCmd) Run(s *streams) error {
+	if c.Site != "" {
+		return reference.Write(c.Site)
+	}
 	if c.Name == "" {
 		return reference.Index(s.out)
 	}

@@ -1,9 +1,22 @@
 package main
 
 import (
+	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
+
+func TestDocSite(t *testing.T) {
+	dir := t.TempDir()
+	if status := run(t.Context(), []string{"doc", "--site", dir}, strings.NewReader(""), io.Discard, io.Discard); status != 0 {
+		t.Fatal(status)
+	}
+	if page, err := os.ReadFile(filepath.Join(dir, "server.html")); err != nil || !strings.Contains(string(page), "server.save") {
+		t.Error(err)
+	}
+}
 
 func TestDoc(t *testing.T) {
 	for _, tc := range []struct {
