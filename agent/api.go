@@ -9,11 +9,12 @@ const docs = "https://developer.electricimp.com/api/"
 
 // API is the agent's own part of the API; imp.Shared is the rest.
 var API = imp.API{
-	Functions: concat(serverFunctions, deviceFunctions, encodingFunctions, requestFunctions, httpFunctions, regexp2Functions),
+	Functions: concat(serverFunctions, deviceFunctions, encodingFunctions, requestFunctions, httpFunctions, regexp2Functions, signFunctions),
 	Constants: []imp.Constant{
 		{Name: "VALIDATE_NONE", On: imp.OnAgent, Value: validateNone, Doc: "Do not verify the server's certificate.", Source: docs + "httprequest/setvalidation"},
 		{Name: "VALIDATE_USING_SYSTEM_CA_CERTS", On: imp.OnAgent, Value: validateSystem, Doc: "Verify the server's certificate.", Source: docs + "httprequest/setvalidation"},
 		{Name: "NO_TIMEOUT", On: imp.OnAgent, Value: noTimeout, Doc: "Wait for the response as long as it takes.", Source: docs + "httprequest/sendasync"},
+		{Name: "crypto.RSASSA_PKCS1_SHA256", On: imp.OnAgent, Value: modePKCS1SHA256, Doc: "Sign by RSA and PKCS #1 v1.5, of the SHA-256 hash.", Source: docs + "crypto/sign"},
 		{Name: "SHUTDOWN_NEWSQUIRREL", On: imp.OnAgent, Value: shutdownNewSquirrel, Doc: "There is new code.", Source: docs + "server/onshutdown"},
 		{Name: "SHUTDOWN_NEWFIRMWARE", On: imp.OnAgent, Value: shutdownNewFirmware, Doc: "There is new software to run the code.", Source: docs + "server/onshutdown"},
 		{Name: "SHUTDOWN_OTHER", On: imp.OnAgent, Value: shutdownOther, Doc: "There is another reason.", Source: docs + "server/onshutdown"},

@@ -70,8 +70,8 @@ type Machine struct {
 	lastRequest uint32                 // the newest such number
 	fetches     map[uint32]fetch       // by id
 	syncID      uint32                 // of the request that sendsync waits for
-	credits     float64                // for outgoing requests
-	refilled    time.Time              // when credits was true
+	sending     credits                // for outgoing requests
+	signing     credits                // for signatures
 
 	patterns map[string]*pattern // compiled, by text; nil at first
 }
@@ -97,7 +97,7 @@ func New(cfg Config, now time.Time) *Machine {
 		cfg: cfg, connected: cfg.Connected, announce: cfg.Connected, address: cfg.Address,
 		saved: cfg.Saved, mark: cfg.Mark,
 		requests: map[uint32]openRequest{}, fetches: map[uint32]fetch{},
-		credits: maxCredits, refilled: now,
+		sending: newCredits(now), signing: newCredits(now),
 	}
 	m.core.Start(m.coreConfig(), now)
 	m.core.SetParam("deviceid", m.core.VM.NewString(string(cfg.Device)))

@@ -37,10 +37,8 @@ type fetch struct {
 
 // Limits of outgoing requests.
 const (
-	maxCredits       = 40
-	creditsPerSecond = 2
-	fetchTimeout     = 600 * time.Second
-	noTimeout        = -1 // NO_TIMEOUT
+	fetchTimeout = 600 * time.Second
+	noTimeout    = -1 // NO_TIMEOUT
 )
 
 // newRequest makes an httprequest. Arguments from number first are headers
@@ -136,16 +134,10 @@ func (m *Machine) toFetch(payload squirrel.Value) (*tandem.Fetch, error) {
 // spend takes a credit for an outgoing request. When there is none it returns
 // the seconds until there is.
 func (m *Machine) spend() (wait float64, ok bool) {
-	m.credits = min(maxCredits, m.credits+max(0, m.core.Now.Sub(m.refilled).Seconds())*creditsPerSecond)
-	m.refilled = m.core.Now
-	switch {
-	case m.credits < 1:
-		return (1 - m.credits) / creditsPerSecond, false
-	case len(m.fetches) >= tandem.FetchesInFlight:
+	if len(m.fetches) >= tandem.FetchesInFlight {
 		return 1.0 / creditsPerSecond, false
 	}
-	m.credits--
-	return 0, true
+	return m.sending.take(m.core.Now, 1)
 }
 
 // limited is the response to a request beyond the limit.
