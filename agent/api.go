@@ -68,6 +68,19 @@ var serverFunctions = []imp.Function{
 		Params: []imp.Param{{Name: "callback", Type: "handler", Doc: "called with one of the SHUTDOWN constants"}},
 		Doc:    "Sets the function that is called when the agent is to stop on purpose. It has 10 seconds to save what it must and to call server.restart.",
 		Source: docs + "server/onshutdown", Fn: imp.SetsHandler(handlerShutdown),
+	}, {
+		Name: "server.show", On: imp.OnAgent, Result: "integer",
+		Params: []imp.Param{{Name: "message", Type: "any", Doc: "shown as print shows it"}},
+		Doc:    "For old programs: does as server.log.",
+		Source: docs + "server/show", Fn: serverLog(false),
+		Example: `server.show("21.5 degrees");  // today: server.log`,
+	}, {
+		Name: "server.setpermanentvalues", On: imp.OnAgent,
+		Params: []imp.Param{{Name: "table", Type: "table", Doc: "its slots are added to server.permanent"}},
+		Doc:    "For old programs: sets slots of the table server.permanent, which is empty when the agent starts. Values that are to survive a restart are for server.save, which the log says once.",
+		Source: docs + "server/setpermanentvalues", Fn: setPermanentValues,
+		Example: `server.setpermanentvalues({ count = 1 });
+server.log(server.permanent.count);`,
 	},
 }
 

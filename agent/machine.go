@@ -100,6 +100,8 @@ func New(cfg Config, now time.Time) *Machine {
 		sending: newCredits(now), signing: newCredits(now),
 	}
 	m.core.Start(m.coreConfig(), now)
+	vm := m.core.VM
+	vm.SetField(vm.Field(vm.Root(), "server"), permanentTable, vm.NewTable())
 	m.core.SetParam("deviceid", m.core.VM.NewString(string(cfg.Device)))
 	return m
 }
