@@ -35,7 +35,7 @@ var requestFunctions = []imp.Function{
 			{Name: "timeout", Type: "number", Optional: true, Doc: "seconds, 600 when left out, or NO_TIMEOUT"},
 		},
 		Throws: []string{"a request can be sent only once"},
-		Doc:    "Sends the request. A statuscode below 100 is a libcurl error number. 40 requests can be sent at once, and 2 more every second; beyond that the response is 429 with the header retry-after.",
+		Doc:    "Sends the request. A statuscode below 100 is a libcurl error number. Redirects are not followed. A body compressed by gzip is decompressed, unless the request has the header Accept-Encoding. 40 requests can be sent at once, and 2 more every second; beyond that the response is 429 with the header retry-after.",
 		Source: docs + "httprequest/sendasync", Fn: sendAsync,
 	}, {
 		Name: "httprequest.sendsync", On: imp.OnAgent, Result: "table",
