@@ -1,6 +1,9 @@
 package tandem
 
-import "time"
+import (
+	"io"
+	"time"
+)
 
 // Format says how the data of a message is encoded.
 type Format uint8
@@ -71,6 +74,7 @@ type Fetch struct {
 	URL      string
 	Headers  []Header
 	Body     []byte
+	Chunks   io.Reader     // instead of Body: it is sent in chunks as they come
 	Timeout  time.Duration // 0: none
 	Validate bool          // verify the server's certificate
 	Stream   bool          // deliver the body in pieces as they arrive

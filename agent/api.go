@@ -9,7 +9,7 @@ const docs = "https://developer.electricimp.com/api/"
 
 // API is the agent's own part of the API; imp.Shared is the rest.
 var API = imp.API{
-	Functions: concat(serverFunctions, deviceFunctions, encodingFunctions, requestFunctions, httpFunctions, regexp2Functions, signFunctions),
+	Functions: concat(serverFunctions, deviceFunctions, encodingFunctions, requestFunctions, httpFunctions, regexp2Functions, streamFunctions, signFunctions),
 	Constants: []imp.Constant{
 		{Name: "VALIDATE_NONE", On: imp.OnAgent, Value: validateNone, Doc: "Do not verify the server's certificate.", Source: docs + "httprequest/setvalidation"},
 		{Name: "VALIDATE_USING_SYSTEM_CA_CERTS", On: imp.OnAgent, Value: validateSystem, Doc: "Verify the server's certificate.", Source: docs + "httprequest/setvalidation"},
@@ -21,6 +21,7 @@ var API = imp.API{
 	},
 	Classes: []imp.Class{
 		{Name: requestClass, On: imp.OnAgent, Doc: "An outgoing HTTP request, to be sent once."},
+		{Name: streamClass, On: imp.OnAgent, Doc: "An outgoing HTTP request whose body is sent piece by piece. It is sent once: after its callback has been called, or cancel, every method throws."},
 		{Name: responseClass, On: imp.OnAgent, Doc: "The answer to an HTTP request. It may be kept and sent later."},
 		{Name: regexp2Class, On: imp.OnAgent, Doc: "A regular expression."},
 	},

@@ -1,6 +1,10 @@
 package agent
 
-import "github.com/tandem-iot/tandem"
+import (
+	"time"
+
+	"github.com/tandem-iot/tandem"
+)
 
 // Event is something that happens to an agent. A machine takes one at a time;
 // while Busy reports true it takes only those marked below, and the host keeps
@@ -51,6 +55,13 @@ type (
 		Data []byte
 	}
 
+	// Uploaded says that of an Upload N bytes more have been sent. Taken while
+	// busy when the machine waits for that very upload.
+	Uploaded struct {
+		ID uint64
+		N  int
+	}
+
 	// Saved ends a Save effect: the record is durable, or Err says why not.
 	// Taken while busy.
 	Saved struct{ Err error }
@@ -74,6 +85,7 @@ func (*Request) event()            {}
 func (*Alarm) event()              {}
 func (*Fetched) event()            {}
 func (*FetchedPart) event()        {}
+func (*Uploaded) event()           {}
 func (*Saved) event()              {}
 func (*Woken) event()              {}
 func (*Shutdown) event()           {}
@@ -101,6 +113,28 @@ type (
 		Fetch *tandem.Fetch
 	}
 
+	// Upload starts an outgoing request whose body comes in Chunks, until
+	// ChunksEnd. It ends with Fetched.
+	Upload struct {
+		ID    uint64
+		Fetch *tandem.Fetch
+	}
+
+	// Chunk is a piece of an Upload's body, never empty.
+	Chunk struct {
+		ID   uint64
+		Data []byte
+	}
+
+	// ChunksEnd ends an Upload's body. The rest of the request may take
+	// Timeout, 0 for any time. With Stream the response's body is given to the
+	// agent in FetchedParts as it arrives.
+	ChunksEnd struct {
+		ID      uint64
+		Timeout time.Duration
+		Stream  bool
+	}
+
 	// Cancel ends an outgoing request; nothing more is to be heard of it.
 	Cancel struct{ ID uint64 }
 
@@ -119,10 +153,13 @@ type (
 	}
 )
 
-func (*Log) effect()     {}
-func (*Send) effect()    {}
-func (*Answer) effect()  {}
-func (*Fetch) effect()   {}
-func (*Cancel) effect()  {}
-func (*Save) effect()    {}
-func (*Restart) effect() {}
+func (*Log) effect()       {}
+func (*Send) effect()      {}
+func (*Answer) effect()    {}
+func (*Fetch) effect()     {}
+func (*Upload) effect()    {}
+func (*Chunk) effect()     {}
+func (*ChunksEnd) effect() {}
+func (*Cancel) effect()    {}
+func (*Save) effect()      {}
+func (*Restart) effect()   {}

@@ -80,6 +80,7 @@ type Machine struct {
 const (
 	waitSave = imp.FirstWait + iota
 	waitFetch
+	waitUpload
 )
 
 // nativeCost is the fuel of natives that do more than a few instructions'
@@ -148,7 +149,10 @@ func (m *Machine) Takes(ev Event) bool {
 	case *Saved:
 		return !m.Busy() || m.core.Waiting() == waitSave
 	case *Fetched:
-		return !m.Busy() || m.core.Waiting() == waitFetch && ev.ID == uint64(m.syncID)
+		w := m.core.Waiting()
+		return !m.Busy() || (w == waitFetch || w == waitUpload) && ev.ID == uint64(m.syncID)
+	case *Uploaded:
+		return !m.Busy() || m.core.Waiting() == waitUpload && ev.ID == uint64(m.syncID)
 	}
 	return !m.Busy()
 }
@@ -201,6 +205,8 @@ func (m *Machine) take(ev Event) (o imp.Outcome) {
 		return m.fetched(ev)
 	case *FetchedPart:
 		return m.fetchedPart(ev)
+	case *Uploaded:
+		return m.uploaded(ev)
 	case *Saved:
 		return m.savedTable(ev.Err)
 	case *Woken:

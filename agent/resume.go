@@ -18,6 +18,12 @@ func (m *Machine) Fetching() []uint64 {
 	return ids
 }
 
+// Uploading returns the ids of those whose body is sent in chunks: they cannot
+// go on elsewhere.
+func (m *Machine) Uploading() []uint64 {
+	return slices.DeleteFunc(m.Fetching(), func(id uint64) bool { return !m.fetches[uint32(id)].Upload })
+}
+
 // Saving reports whether the program waits for Saved.
 func (m *Machine) Saving() bool { return m.core.Waiting() == waitSave }
 

@@ -126,6 +126,8 @@ func (s *script) event(a args) Event {
 		return &Fetched{id, &tandem.Response{Status: a.num("status", 200), Headers: headers, Body: body}}
 	case "part":
 		return &FetchedPart{id, body}
+	case "uploaded":
+		return &Uploaded{id, a.num("n", 0)}
 	case "saved":
 		if d.HasArg("fails") {
 			return &Saved{errors.New("the disk is full")}

@@ -110,14 +110,13 @@ func (w *world) show(effects []Effect) {
 		case *Answer:
 			fmt.Fprintf(&w.out, "answer %d: %d%s %q\n", e.ID, e.Response.Status, showHeaders(e.Response.Headers), e.Response.Body)
 		case *Fetch:
-			fmt.Fprintf(&w.out, "fetch %d: %s %s%s %q timeout=%v", e.ID, e.Fetch.Method, e.Fetch.URL, showHeaders(e.Fetch.Headers), e.Fetch.Body, e.Fetch.Timeout)
-			if e.Fetch.Validate {
-				w.out.WriteString(" validate")
-			}
-			if e.Fetch.Stream {
-				w.out.WriteString(" stream")
-			}
-			w.out.WriteString("\n")
+			w.showFetch("fetch", e.ID, e.Fetch)
+		case *Upload:
+			w.showFetch("upload", e.ID, e.Fetch)
+		case *Chunk:
+			fmt.Fprintf(&w.out, "chunk %d: %d bytes %.20q\n", e.ID, len(e.Data), e.Data)
+		case *ChunksEnd:
+			fmt.Fprintf(&w.out, "end %d: timeout=%v stream=%v\n", e.ID, e.Timeout, e.Stream)
 		case *Cancel:
 			fmt.Fprintf(&w.out, "cancel %d\n", e.ID)
 		case *Save:
@@ -126,6 +125,17 @@ func (w *world) show(effects []Effect) {
 			fmt.Fprintf(&w.out, "restart %s\n", e.Reason)
 		}
 	}
+}
+
+func (w *world) showFetch(what string, id uint64, f *tandem.Fetch) {
+	fmt.Fprintf(&w.out, "%s %d: %s %s%s %q timeout=%v", what, id, f.Method, f.URL, showHeaders(f.Headers), f.Body, f.Timeout)
+	if f.Validate {
+		w.out.WriteString(" validate")
+	}
+	if f.Stream {
+		w.out.WriteString(" stream")
+	}
+	w.out.WriteString("\n")
 }
 
 func showHeaders(headers []tandem.Header) string {

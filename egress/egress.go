@@ -131,9 +131,16 @@ func newRequest(ctx context.Context, f *tandem.Fetch) (*http.Request, *tandem.Re
 	case u.Hostname() == "":
 		return nil, failed(tandem.FetchBadURL, "the URL names no host")
 	}
-	req, err := http.NewRequestWithContext(ctx, f.Method, f.URL, bytes.NewReader(f.Body))
+	body := f.Chunks
+	if body == nil {
+		body = bytes.NewReader(f.Body)
+	}
+	req, err := http.NewRequestWithContext(ctx, f.Method, f.URL, body)
 	if err != nil {
 		return nil, failed(tandem.FetchSendFailed, "the method is not valid")
+	}
+	if f.Chunks != nil {
+		req.ContentLength, req.TransferEncoding = -1, []string{"chunked"}
 	}
 	req.Header.Set("User-Agent", "tandem")
 	for i, h := range f.Headers {

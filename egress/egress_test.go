@@ -225,6 +225,36 @@ func TestStreamDeliversAtOnce(t *testing.T) {
 	}
 }
 
+func TestChunks(t *testing.T) {
+	got := make(chan string)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		buf := make([]byte, 3)
+		for range 2 {
+			if _, err := io.ReadFull(r.Body, buf); err != nil {
+				t.Error(err)
+			}
+			got <- string(buf)
+		}
+		_, err := r.Body.Read(buf)
+		fmt.Fprintf(w, "%s %v %v", r.Method, r.TransferEncoding, err)
+	}))
+	defer s.Close()
+	for _, method := range []string{"POST", "GET"} {
+		body, chunks := io.Pipe()
+		go func() {
+			for _, chunk := range []string{"one", "two"} {
+				chunks.Write([]byte(chunk))
+				if c := <-got; c != chunk { // before there is any more
+					t.Errorf("%q arrived", c)
+				}
+			}
+			chunks.Close()
+		}()
+		r := newFetcher(t).Fetch(t.Context(), &tandem.Fetch{Method: method, URL: s.URL, Chunks: body}, nil)
+		want(t, r, 200, method+" [chunked] EOF")
+	}
+}
+
 func TestHead(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(echo))
 	defer s.Close()

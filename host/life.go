@@ -58,7 +58,7 @@ func (p *pair) start(reason tandem.Reason) {
 // outdated reports whether an event was meant for an earlier incarnation.
 func outdated(it item) bool {
 	switch it.event.(type) {
-	case *agent.DeviceConnected, *agent.DeviceDisconnected, *agent.PeerStarted, *agent.Shutdown, *agent.Fetched, *agent.FetchedPart:
+	case *agent.DeviceConnected, *agent.DeviceDisconnected, *agent.PeerStarted, *agent.Shutdown, *agent.Fetched, *agent.FetchedPart, *agent.Uploaded:
 		return true
 	}
 	return false
@@ -164,7 +164,7 @@ func (p *pair) dropMachine() {
 	for _, cancel := range p.fetches {
 		cancel()
 	}
-	p.fetches = nil
+	p.fetches, p.uploads = nil, nil
 }
 
 const (

@@ -216,6 +216,10 @@ func (p *pair) export() (*Moved, error) {
 		w.finish(p.host, nil, ErrMoved)
 	}
 	for id, cancel := range p.fetches {
+		if p.uploads[id] != nil {
+			cancel() // the rest of the body is with the agent
+			continue
+		}
 		ref := FetchRef{p.host.node, p.agent, p.incarnation, id}
 		if at, ok := p.fetchedAt[id]; ok {
 			ref.Node = at
@@ -224,7 +228,7 @@ func (p *pair) export() (*Moved, error) {
 		}
 		m.Fetches = append(m.Fetches, ref)
 	}
-	p.away, p.fetches = true, nil
+	p.away, p.fetches, p.uploads = true, nil, nil
 	p.retire()
 	return m, nil
 }
@@ -251,7 +255,7 @@ func (it item) moved() MovedItem {
 		m.Part = ev
 	case *agent.Boot:
 		m.Boot = true
-	case *agent.Alarm, *agent.Woken, *agent.Saved:
+	case *agent.Alarm, *agent.Woken, *agent.Saved, *agent.Uploaded:
 		m.Alarm = true // of which only that it is under way matters
 	}
 	return m
@@ -424,6 +428,9 @@ func (p *pair) goOnHere(why tandem.Reason) {
 	switch p.state {
 	case live:
 		p.host.counts.live.Add(1)
+		for _, id := range p.machine.Uploading() {
+			p.enqueue(item{event: &agent.Fetched{ID: id, Response: &tandem.Response{Status: tandem.FetchSendFailed}}})
+		}
 	case frozen:
 		p.host.counts.frozen.Add(1)
 	case absent:

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,9 +50,10 @@ type pair struct {
 	stopBy      time.Time     // when the agent's patience with a shutdown ends
 	crashes     int           // in a row
 	fetches     map[uint64]context.CancelFunc
-	fetchedAt   map[uint64]string // the node that makes it, when not this one
-	away        bool              // the pair has moved; what it fetched is sent after it
-	abandoned   atomic.Bool       // others have the agent now
+	fetchedAt   map[uint64]string  // the node that makes it, when not this one
+	uploads     map[uint64]*upload // those of fetches whose body comes in pieces
+	away        bool               // the pair has moved; what it fetched is sent after it
+	abandoned   atomic.Bool        // others have the agent now
 
 	cpu    time.Duration // used, less what has been forgiven since; see book
 	cpuAt  time.Time     // when cpu was true
@@ -189,20 +191,39 @@ func (p *pair) run(enough func() bool) {
 			p.mu.Unlock()
 			f()
 		} else {
-			it := p.inbox[0]
-			p.inbox = shift(p.inbox)
-			w := p.waiting[it.request]
-			if w != nil && p.state == live {
-				w.begun = true
-			}
-			p.mu.Unlock()
-			if w != nil || it.request == 0 {
-				p.take(it)
-			}
+			p.next()
 		}
 		p.runs.Store(p.state == live || p.state == frozen || p.state == starting)
 		p.setTimer()
 	}
+}
+
+// next takes an item out of the inbox and handles it. mu is held, and let go of.
+func (p *pair) next() {
+	if p.state == live && p.machine.Busy() {
+		i := p.awaited()
+		it := p.inbox[i]
+		p.inbox = slices.Delete(p.inbox, i, i+1)
+		p.mu.Unlock()
+		p.step(it.event) // the current item goes on
+		return
+	}
+	it := p.inbox[0]
+	p.inbox = shift(p.inbox)
+	w := p.waiting[it.request]
+	if w != nil && p.state == live {
+		w.begun = true
+	}
+	p.mu.Unlock()
+	if w != nil || it.request == 0 {
+		p.take(it)
+	}
+}
+
+// awaited returns the index of what the busy machine waits for, -1 when it has
+// not come yet.
+func (p *pair) awaited() int {
+	return slices.IndexFunc(p.inbox, func(it item) bool { return p.machine.Takes(it.event) })
 }
 
 // shift takes the first element off a queue and lets its memory go when that
@@ -229,7 +250,7 @@ func (p *pair) ready() bool {
 	}
 	switch p.state {
 	case live:
-		return !p.machine.Busy()
+		return !p.machine.Busy() || p.awaited() >= 0
 	case absent, frozen, codeless:
 		return true
 	}

@@ -190,7 +190,7 @@ func (p *pair) vanish() {
 	for _, cancel := range p.fetches {
 		cancel()
 	}
-	p.fetches, p.fetchedAt = nil, nil
+	p.fetches, p.fetchedAt, p.uploads = nil, nil, nil
 	p.mu.Lock()
 	waiting := p.waiting
 	p.waiting, p.inbox = nil, nil

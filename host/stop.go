@@ -202,12 +202,7 @@ func (p *pair) goOn(snapshot []byte) error {
 	p.sendSystem("sys/agent", agentMessage{Event: "moved", Reason: tandem.ReasonShutdown, Incarnation: p.incarnation})
 	// The requests it had under way are lost with the node that made them.
 	for _, id := range m.Fetching() {
-		lost := &agent.Fetched{ID: id, Response: &tandem.Response{Status: tandem.FetchReceiveFailed}}
-		if m.Busy() && m.Takes(lost) {
-			p.step(lost)
-		} else {
-			p.giveBack(item{event: lost})
-		}
+		p.giveBack(item{event: &agent.Fetched{ID: id, Response: &tandem.Response{Status: tandem.FetchReceiveFailed}}})
 	}
 	if m.Saving() {
 		p.step(&agent.Saved{Err: errStopping})
