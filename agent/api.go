@@ -9,8 +9,8 @@ const docs = "https://developer.electricimp.com/api/"
 
 // API is the agent's own part of the API; imp.Shared is the rest.
 var API = imp.API{
-	Functions: concat(serverFunctions, deviceFunctions, encodingFunctions, requestFunctions, httpFunctions, regexp2Functions, streamFunctions, signFunctions),
-	Constants: []imp.Constant{
+	Functions: concat(serverFunctions, deviceFunctions, encodingFunctions, requestFunctions, httpFunctions, regexp2Functions, streamFunctions, signFunctions, mqttFunctions),
+	Constants: append([]imp.Constant{
 		{Name: "VALIDATE_NONE", On: imp.OnAgent, Value: validateNone, Doc: "Do not verify the server's certificate.", Source: docs + "httprequest/setvalidation"},
 		{Name: "VALIDATE_USING_SYSTEM_CA_CERTS", On: imp.OnAgent, Value: validateSystem, Doc: "Verify the server's certificate.", Source: docs + "httprequest/setvalidation"},
 		{Name: "NO_TIMEOUT", On: imp.OnAgent, Value: noTimeout, Doc: "Wait for the response as long as it takes.", Source: docs + "httprequest/sendasync"},
@@ -18,10 +18,12 @@ var API = imp.API{
 		{Name: "SHUTDOWN_NEWSQUIRREL", On: imp.OnAgent, Value: shutdownNewSquirrel, Doc: "There is new code.", Source: docs + "server/onshutdown"},
 		{Name: "SHUTDOWN_NEWFIRMWARE", On: imp.OnAgent, Value: shutdownNewFirmware, Doc: "There is new software to run the code.", Source: docs + "server/onshutdown"},
 		{Name: "SHUTDOWN_OTHER", On: imp.OnAgent, Value: shutdownOther, Doc: "There is another reason.", Source: docs + "server/onshutdown"},
-	},
+	}, mqttConstants...),
 	Classes: []imp.Class{
 		{Name: requestClass, On: imp.OnAgent, Doc: "An outgoing HTTP request, to be sent once."},
 		{Name: streamClass, On: imp.OnAgent, Doc: "An outgoing HTTP request whose body is sent piece by piece. It is sent once: after its callback has been called, or cancel, every method throws."},
+		{Name: mqttClientClass, On: imp.OnAgent, Doc: "A client of an MQTT broker. An agent can have one connection at a time. It ends with the incarnation, and when the agent moves to another node or its node is stopped; onconnectionlost is called then, and the program connects again. A client with a connection lives on without being referred to."},
+		{Name: mqttMessageClass, On: imp.OnAgent, Doc: "An MQTT message to be sent."},
 		{Name: responseClass, On: imp.OnAgent, Doc: "The answer to an HTTP request. It may be kept and sent later."},
 		{Name: regexp2Class, On: imp.OnAgent, Doc: "A regular expression."},
 	},

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/mqtt"
 )
 
 // Event is something that happens to an agent. A machine takes one at a time;
@@ -62,6 +63,38 @@ type (
 		N  int
 	}
 
+	// MQTTConnected answers an MQTTConnect: Code is 0, a return code of
+	// MQTT 3.1.1, or -1, and Why says what is wrong. What is not 0 ends the
+	// connection.
+	MQTTConnected struct {
+		ID   uint64
+		Code int
+		Why  string
+	}
+
+	// MQTTMessage is a message of the broker.
+	MQTTMessage struct {
+		ID      uint64
+		Topic   string
+		Payload []byte
+	}
+
+	// MQTTDone ends an MQTTPublish, MQTTSubscribe or MQTTUnsubscribe: Code is 0
+	// or what the broker or the host has against it, QoS what a subscription
+	// was granted. Taken while busy when the machine waits for that request.
+	MQTTDone struct {
+		ID, Request uint64
+		Code        int
+		QoS         byte
+	}
+
+	// MQTTLost says that the connection has ended, and with it all requests.
+	// Taken while busy when the machine waits for one of them.
+	MQTTLost struct {
+		ID  uint64
+		Why string
+	}
+
 	// Saved ends a Save effect: the record is durable, or Err says why not.
 	// Taken while busy.
 	Saved struct{ Err error }
@@ -86,6 +119,10 @@ func (*Alarm) event()              {}
 func (*Fetched) event()            {}
 func (*FetchedPart) event()        {}
 func (*Uploaded) event()           {}
+func (*MQTTConnected) event()      {}
+func (*MQTTMessage) event()        {}
+func (*MQTTDone) event()           {}
+func (*MQTTLost) event()           {}
 func (*Saved) event()              {}
 func (*Woken) event()              {}
 func (*Shutdown) event()           {}
@@ -138,6 +175,38 @@ type (
 	// Cancel ends an outgoing request; nothing more is to be heard of it.
 	Cancel struct{ ID uint64 }
 
+	// MQTTConnect makes a connection to an MQTT broker, of which there is one
+	// at a time. It ends with MQTTLost, with MQTTConnected when that has an
+	// error, or by MQTTClose.
+	MQTTConnect struct {
+		ID      uint64
+		URL     string
+		Connect *mqtt.Connect
+	}
+
+	// MQTTPublish sends a message; MQTTDone follows when it is written, with
+	// QoS 1 and 2 when it is acknowledged.
+	MQTTPublish struct {
+		ID, Request uint64
+		Message     *mqtt.Publish
+	}
+
+	// MQTTSubscribe asks for messages; MQTTDone follows.
+	MQTTSubscribe struct {
+		ID, Request uint64
+		Filter      string
+		QoS         byte
+	}
+
+	// MQTTUnsubscribe ends a subscription; MQTTDone follows.
+	MQTTUnsubscribe struct {
+		ID, Request uint64
+		Filter      string
+	}
+
+	// MQTTClose ends the connection; nothing more is to be heard of it.
+	MQTTClose struct{ ID uint64 }
+
 	// Save replaces the saved table; it ends with Saved. Mark is that of the
 	// newest device message that is part of the saved state.
 	Save struct {
@@ -153,13 +222,18 @@ type (
 	}
 )
 
-func (*Log) effect()       {}
-func (*Send) effect()      {}
-func (*Answer) effect()    {}
-func (*Fetch) effect()     {}
-func (*Upload) effect()    {}
-func (*Chunk) effect()     {}
-func (*ChunksEnd) effect() {}
-func (*Cancel) effect()    {}
-func (*Save) effect()      {}
-func (*Restart) effect()   {}
+func (*Log) effect()             {}
+func (*Send) effect()            {}
+func (*Answer) effect()          {}
+func (*Fetch) effect()           {}
+func (*Upload) effect()          {}
+func (*Chunk) effect()           {}
+func (*ChunksEnd) effect()       {}
+func (*Cancel) effect()          {}
+func (*MQTTConnect) effect()     {}
+func (*MQTTPublish) effect()     {}
+func (*MQTTSubscribe) effect()   {}
+func (*MQTTUnsubscribe) effect() {}
+func (*MQTTClose) effect()       {}
+func (*Save) effect()            {}
+func (*Restart) effect()         {}

@@ -66,6 +66,8 @@ type Machine struct {
 
 	stopping tandem.Reason // why the host wants the agent to end
 
+	broker broker
+
 	requests    map[uint32]openRequest // by the number in the httpresponse
 	lastRequest uint32                 // the newest such number
 	fetches     map[uint32]fetch       // by id
@@ -81,6 +83,7 @@ const (
 	waitSave = imp.FirstWait + iota
 	waitFetch
 	waitUpload
+	waitMQTT
 )
 
 // nativeCost is the fuel of natives that do more than a few instructions'
@@ -148,6 +151,10 @@ func (m *Machine) Takes(ev Event) bool {
 		return true
 	case *Saved:
 		return !m.Busy() || m.core.Waiting() == waitSave
+	case *MQTTDone:
+		return !m.Busy() || m.core.Waiting() == waitMQTT && ev.Request == uint64(m.syncID)
+	case *MQTTLost:
+		return !m.Busy() || m.core.Waiting() == waitMQTT && ev.ID == uint64(m.broker.ID)
 	case *Fetched:
 		w := m.core.Waiting()
 		return !m.Busy() || (w == waitFetch || w == waitUpload) && ev.ID == uint64(m.syncID)
@@ -207,6 +214,14 @@ func (m *Machine) take(ev Event) (o imp.Outcome) {
 		return m.fetchedPart(ev)
 	case *Uploaded:
 		return m.uploaded(ev)
+	case *MQTTConnected:
+		return m.mqttConnected(ev)
+	case *MQTTMessage:
+		return m.mqttMessage(ev)
+	case *MQTTDone:
+		return m.mqttDone(ev)
+	case *MQTTLost:
+		return m.mqttLost(ev)
 	case *Saved:
 		return m.savedTable(ev.Err)
 	case *Woken:

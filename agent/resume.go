@@ -24,6 +24,10 @@ func (m *Machine) Uploading() []uint64 {
 	return slices.DeleteFunc(m.Fetching(), func(id uint64) bool { return !m.fetches[uint32(id)].Upload })
 }
 
+// MQTT returns the id of the connection to an MQTT broker that the program has
+// or waits for, 0 when there is none.
+func (m *Machine) MQTT() uint64 { return uint64(m.broker.ID) }
+
 // Saving reports whether the program waits for Saved.
 func (m *Machine) Saving() bool { return m.core.Waiting() == waitSave }
 

@@ -126,6 +126,14 @@ func (s *script) event(a args) Event {
 		return &Fetched{id, &tandem.Response{Status: a.num("status", 200), Headers: headers, Body: body}}
 	case "part":
 		return &FetchedPart{id, body}
+	case "mqtt-connected":
+		return &MQTTConnected{id, a.num("code", 0), a.str("why", "")}
+	case "mqtt-message":
+		return &MQTTMessage{id, a.str("topic", "t"), body}
+	case "mqtt-done":
+		return &MQTTDone{id, uint64(a.num("request", 0)), a.num("code", 0), byte(a.num("qos", 0))}
+	case "mqtt-lost":
+		return &MQTTLost{id, a.str("why", "it broke")}
 	case "uploaded":
 		return &Uploaded{id, a.num("n", 0)}
 	case "saved":

@@ -35,6 +35,7 @@ type state struct {
 	Start       tandem.Reason   `cbor:"17,keyasint,omitempty"`
 	OldBoot     uint64          `cbor:"18,keyasint,omitempty"`
 	Signing     credits         `cbor:"19,keyasint"`
+	Broker      broker          `cbor:"20,keyasint"`
 }
 
 // numbered is an open request with its number.
@@ -50,7 +51,7 @@ func (m *Machine) Snapshot() ([]byte, error) {
 		Agent: m.cfg.Agent, Device: m.cfg.Device, Connected: m.connected, Announce: m.announce, Address: m.address,
 		Saved: m.saved, Mark: m.mark, Saving: m.saving, Stopping: m.stopping, LastRequest: m.lastRequest,
 		SyncID: m.syncID, Sending: m.sending.Left, SendingAt: m.sending.At, Dead: m.dead, Start: m.cfg.Start,
-		OldBoot: m.oldBoot, Signing: m.signing,
+		OldBoot: m.oldBoot, Signing: m.signing, Broker: m.broker,
 	}
 	for number, r := range m.requests {
 		s.Requests = append(s.Requests, numbered{number, r})
@@ -81,6 +82,7 @@ func Restore(cfg Config, data []byte, now time.Time) (*Machine, error) {
 	m.saved, m.mark, m.saving, m.stopping = s.Saved, s.Mark, s.Saving, s.Stopping
 	m.lastRequest, m.syncID, m.dead, m.oldBoot = s.LastRequest, s.SyncID, s.Dead, s.OldBoot
 	m.sending, m.signing = credits{s.Sending, s.SendingAt}, s.Signing
+	m.broker = s.Broker
 	for _, n := range s.Requests {
 		m.requests[n.Number] = n.Request
 	}

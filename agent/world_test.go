@@ -117,6 +117,24 @@ func (w *world) show(effects []Effect) {
 			fmt.Fprintf(&w.out, "chunk %d: %d bytes %.20q\n", e.ID, len(e.Data), e.Data)
 		case *ChunksEnd:
 			fmt.Fprintf(&w.out, "end %d: timeout=%v stream=%v\n", e.ID, e.Timeout, e.Stream)
+		case *MQTTConnect:
+			c := e.Connect
+			fmt.Fprintf(&w.out, "mqtt %d: connect %s as %s keepalive=%d", e.ID, e.URL, c.ClientID, c.KeepAlive)
+			if c.HasUsername {
+				fmt.Fprintf(&w.out, " %s:%s", c.Username, c.Password)
+			}
+			if c.Will != nil {
+				fmt.Fprintf(&w.out, " will %s %q qos=%d retain=%v", c.Will.Topic, c.Will.Payload, c.Will.QoS, c.Will.Retain)
+			}
+			w.out.WriteString("\n")
+		case *MQTTPublish:
+			fmt.Fprintf(&w.out, "mqtt %d: %d publish %s %.20q qos=%d retain=%v\n", e.ID, e.Request, e.Message.Topic, e.Message.Payload, e.Message.QoS, e.Message.Retain)
+		case *MQTTSubscribe:
+			fmt.Fprintf(&w.out, "mqtt %d: %d subscribe %s qos=%d\n", e.ID, e.Request, e.Filter, e.QoS)
+		case *MQTTUnsubscribe:
+			fmt.Fprintf(&w.out, "mqtt %d: %d unsubscribe %s\n", e.ID, e.Request, e.Filter)
+		case *MQTTClose:
+			fmt.Fprintf(&w.out, "mqtt %d: close\n", e.ID)
 		case *Cancel:
 			fmt.Fprintf(&w.out, "cancel %d\n", e.ID)
 		case *Save:

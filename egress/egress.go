@@ -1,4 +1,5 @@
-// Package egress makes the HTTP requests of agents.
+// Package egress makes the HTTP requests of agents, and their connections to MQTT
+// brokers.
 //
 // It does what libcurl did for agents of Electric Imp: redirects are not
 // followed, servers are not verified unless the agent asks, and what goes wrong

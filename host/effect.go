@@ -26,6 +26,10 @@ func (p *pair) do(e agent.Effect) {
 		p.uploads[e.ID].add(e.Data)
 	case *agent.ChunksEnd:
 		p.uploads[e.ID].end(e.Timeout, e.Stream)
+	case *agent.MQTTConnect:
+		p.connectMQTT(e)
+	case *agent.MQTTPublish, *agent.MQTTSubscribe, *agent.MQTTUnsubscribe, *agent.MQTTClose:
+		p.doMQTT(e)
 	case *agent.Cancel:
 		if cancel := p.fetches[e.ID]; cancel != nil {
 			delete(p.fetches, e.ID)

@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -37,10 +38,12 @@ type Link interface {
 	Close(why string)
 }
 
-// Fetcher does an outgoing HTTP request. It always returns a response; what
-// went wrong is a status below 100. Pieces of a streamed body go to part.
+// Fetcher is the agents' way out. Fetch does an HTTP request. It always returns
+// a response; what went wrong is a status below 100. Pieces of a streamed body go
+// to part. DialBroker makes a connection to the MQTT broker at an address.
 type Fetcher interface {
 	Fetch(ctx context.Context, f *tandem.Fetch, part func([]byte)) *tandem.Response
+	DialBroker(ctx context.Context, address string) (net.Conn, error)
 }
 
 // Host runs the agents of one node. Fill in the fields, then call Run; the

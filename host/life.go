@@ -58,7 +58,8 @@ func (p *pair) start(reason tandem.Reason) {
 // outdated reports whether an event was meant for an earlier incarnation.
 func outdated(it item) bool {
 	switch it.event.(type) {
-	case *agent.DeviceConnected, *agent.DeviceDisconnected, *agent.PeerStarted, *agent.Shutdown, *agent.Fetched, *agent.FetchedPart, *agent.Uploaded:
+	case *agent.DeviceConnected, *agent.DeviceDisconnected, *agent.PeerStarted, *agent.Shutdown, *agent.Fetched, *agent.FetchedPart, *agent.Uploaded,
+		*agent.MQTTConnected, *agent.MQTTMessage, *agent.MQTTDone, *agent.MQTTLost:
 		return true
 	}
 	return false
@@ -165,6 +166,7 @@ func (p *pair) dropMachine() {
 		cancel()
 	}
 	p.fetches, p.uploads = nil, nil
+	p.leaveMQTT()
 }
 
 const (
@@ -249,6 +251,7 @@ func (p *pair) thaw() bool {
 	m, err := p.restore(data)
 	if err != nil {
 		p.host.Logger.Warn("agent cannot be resumed and starts anew", "agent", p.agent, "err", err)
+		p.leaveMQTT()
 		p.state = absent
 		p.start(tandem.ReasonBytecode)
 		return false
@@ -284,6 +287,7 @@ func (h *Host) Deleted(id tandem.DeviceID) {
 		if p.machine != nil {
 			p.dropMachine()
 		}
+		p.leaveMQTT()
 		p.state, p.frozen = stopped, nil
 		p.refuseWaiting()
 	})

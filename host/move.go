@@ -57,6 +57,9 @@ func (m *Moved) Size() int {
 		if it.Part != nil {
 			n += len(it.Part.Data)
 		}
+		if it.MQTTMessage != nil {
+			n += len(it.MQTTMessage.Payload)
+		}
 		if it.Fetched != nil && it.Fetched.Response != nil {
 			n += len(it.Fetched.Response.Body)
 		}
@@ -86,6 +89,11 @@ type MovedItem struct {
 	Part        *agent.FetchedPart     `cbor:"10,keyasint,omitempty"`
 	Alarm       bool                   `cbor:"11,keyasint,omitempty"`
 	Boot        bool                   `cbor:"12,keyasint,omitempty"`
+
+	MQTTConnected *agent.MQTTConnected `cbor:"13,keyasint,omitempty"`
+	MQTTMessage   *agent.MQTTMessage   `cbor:"14,keyasint,omitempty"`
+	MQTTDone      *agent.MQTTDone      `cbor:"15,keyasint,omitempty"`
+	MQTTLost      *agent.MQTTLost      `cbor:"16,keyasint,omitempty"`
 }
 
 // MovedWait is a request that waits for the agent's answer.
@@ -199,6 +207,9 @@ func (p *pair) export() (*Moved, error) {
 		it := p.current.moved()
 		m.Current = &it
 	}
+	if p.mqtt != nil {
+		p.lostMQTT(p.mqtt.id)
+	}
 	p.mu.Lock()
 	m.Group, m.Address, m.Heard, m.Accepted = p.group, p.address, p.heard, p.accepted
 	if l, ok := p.link.(referable); ok {
@@ -253,6 +264,14 @@ func (it item) moved() MovedItem {
 		m.Fetched = ev
 	case *agent.FetchedPart:
 		m.Part = ev
+	case *agent.MQTTConnected:
+		m.MQTTConnected = ev
+	case *agent.MQTTMessage:
+		m.MQTTMessage = ev
+	case *agent.MQTTDone:
+		m.MQTTDone = ev
+	case *agent.MQTTLost:
+		m.MQTTLost = ev
 	case *agent.Boot:
 		m.Boot = true
 	case *agent.Alarm, *agent.Woken, *agent.Saved, *agent.Uploaded:
@@ -280,6 +299,14 @@ func (m *MovedItem) item() item {
 		it.event = m.Fetched
 	case m.Part != nil:
 		it.event = m.Part
+	case m.MQTTConnected != nil:
+		it.event = m.MQTTConnected
+	case m.MQTTMessage != nil:
+		it.event = m.MQTTMessage
+	case m.MQTTDone != nil:
+		it.event = m.MQTTDone
+	case m.MQTTLost != nil:
+		it.event = m.MQTTLost
 	case m.Boot:
 		it.event = &agent.Boot{}
 	default:

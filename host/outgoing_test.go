@@ -44,10 +44,9 @@ func (w *world) move() {
 	w.host.Import(w.t.Context(), moved, tandem.ReasonBalance).Activate([]int{0})
 }
 
-// TestUploads: bodies in pieces, to a server that says what it got.
-func TestUploads(t *testing.T) {
-	begun, quit := make(chan bool, 1), make(chan bool)
-	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+// uploadServer says what it got. To /hang it listens until quit, having begun.
+func uploadServer(t *testing.T, begun chan<- bool, quit <-chan bool) *httptest.Server {
+	return httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/echo":
 			body, err := io.ReadAll(r.Body)
@@ -69,10 +68,9 @@ func TestUploads(t *testing.T) {
 			<-quit // reading nothing
 		}
 	}))
-	defer s.Close()
-	defer close(quit)
-	w := newWorld(t, `
-const URL = "`+s.URL+`";
+}
+
+const uploads = `
 answer <- @(r) server.log("done " + r.statuscode + " " + r.body.len() + " " + (r.body.len() < 100 ? r.body : ""));
 http.onrequest(function(q, response) {
   switch (q.path) {
@@ -115,7 +113,15 @@ http.onrequest(function(q, response) {
     break;
   }
   response.send(200, "");
-});`, 1, func(h *Host) { outward(t)(h); alone(h) })
+});`
+
+// TestUploads: bodies in pieces, to a server that says what it got.
+func TestUploads(t *testing.T) {
+	begun, quit := make(chan bool, 1), make(chan bool)
+	s := uploadServer(t, begun, quit)
+	defer s.Close()
+	defer close(quit)
+	w := newWorld(t, `const URL = "`+s.URL+`";`+uploads, 1, func(h *Host) { outward(t)(h); alone(h) })
 	for _, tc := range []struct{ path, want string }{
 		{"/async", `done 200 \d+ POST 7 \[chunked\] "one two" <nil>`},
 		{"/pieces", `done 200 0 24`},

@@ -52,6 +52,7 @@ type pair struct {
 	fetches     map[uint64]context.CancelFunc
 	fetchedAt   map[uint64]string  // the node that makes it, when not this one
 	uploads     map[uint64]*upload // those of fetches whose body comes in pieces
+	mqtt        *connection        // nil: none
 	away        bool               // the pair has moved; what it fetched is sent after it
 	abandoned   atomic.Bool        // others have the agent now
 

@@ -208,6 +208,7 @@ func (p *pair) vanish() {
 func (p *pair) retire() {
 	p.state = stopped
 	p.machine, p.frozen, p.held = nil, nil, nil
+	p.leaveMQTT()
 	p.connected, p.graceUntil = false, time.Time{}
 	p.current, p.handling = item{}, false
 	if p.timer != nil {

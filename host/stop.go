@@ -50,6 +50,7 @@ func (p *pair) stop(until time.Time, ended func()) {
 	for _, cancel := range p.fetches {
 		cancel()
 	}
+	p.leaveMQTT()
 	p.refuseWaiting()
 	data := p.frozen
 	p.frozen = nil
@@ -203,6 +204,9 @@ func (p *pair) goOn(snapshot []byte) error {
 	// The requests it had under way are lost with the node that made them.
 	for _, id := range m.Fetching() {
 		p.giveBack(item{event: &agent.Fetched{ID: id, Response: &tandem.Response{Status: tandem.FetchReceiveFailed}}})
+	}
+	if id := m.MQTT(); id != 0 {
+		p.lostMQTT(id)
 	}
 	if m.Saving() {
 		p.step(&agent.Saved{Err: errStopping})

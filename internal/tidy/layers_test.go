@@ -14,11 +14,11 @@ const module = "github.com/tandem-iot/tandem"
 // make a build pass. ARCHITECTURE.md says what each package is for.
 const layers = `
 . squirrel/syntax squirrel/text squirrel/regexp hlc mqtt placement internal/pgtest
-squirrel/compile
+squirrel/compile internal/brokertest
 squirrel
 imp
 agent device
-bus mesh board egress
+bus mesh board egress egress/broker
 store logbook
 host
 gateway ingress cluster device/runner
