@@ -1,6 +1,7 @@
 package host
 
 import (
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -156,4 +157,59 @@ func TestUploads(t *testing.T) {
 		t.Errorf("the request has not moved: %v", err)
 	}
 	w.lines.expect("the stream has ended")
+}
+
+// TestResponses: what the program sees of real responses.
+func TestResponses(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/echo":
+			body, err := io.ReadAll(r.Body)
+			rw.Header().Set("Set-Cookie", "a=1")
+			rw.Header().Add("Set-Cookie", "b=2")
+			fmt.Fprintf(rw, "%s %v %q %v", r.Method, r.Header["X-Many"], body, err)
+		case "/binary":
+			rw.Write([]byte{0, 255, 10, 0})
+		case "/gzip":
+			rw.Header().Set("Content-Encoding", "gzip")
+			z := gzip.NewWriter(rw)
+			io.WriteString(z, "the text")
+			z.Close()
+		case "/redirect":
+			http.Redirect(rw, r, "/echo", http.StatusFound)
+		}
+	}))
+	defer s.Close()
+	w := newWorld(t, `const URL = "`+s.URL+`";
+http.onrequest(function(q, response) {
+  local r = http.post(URL + "/echo", { "X-Many": ["1", "2"] }, "\x00\xff").sendsync();
+  server.log(r.statuscode + " " + r.body + " " + r.headers["set-cookie"]);
+  local cookies = r.rawheaders.filter(@(i, h) h.slice(0, 10) == "set-cookie");
+  server.log(cookies.len() + " " + cookies[0]);
+  r = http.get(URL + "/binary").sendsync();
+  server.log("binary " + r.body.len() + " " + r.body[1] + " " + typeof r.body);
+  r = http.get(URL + "/gzip").sendsync();
+  server.log("gzip " + r.body + " " + ("content-encoding" in r.headers));
+  r = http.get(URL + "/gzip", { "Accept-Encoding": "gzip" }).sendsync();
+  server.log("raw " + (r.body[0] == 0x1f) + " " + r.headers["content-encoding"]);
+  r = http.request("HEAD", URL + "/echo").sendsync();
+  server.log("head " + r.statuscode + " " + r.body.len());
+  r = http.get(URL + "/redirect").sendsync();
+  server.log("redirect " + r.statuscode + " " + r.headers.location);
+  r = http.get("http://127.0.0.1:1/").sendsync();
+  server.log("nobody " + r.statuscode);
+  http.get(URL + "/echo").sendasync(@(r) server.log("done " + r.statuscode), @(piece) server.log("piece " + piece), NO_TIMEOUT);
+  response.header("X", "1");
+  response.send(200, "\x00\xff");
+  response.send(500, "ignored");
+});`, 1, outward(t))
+	if body := w.get("/"); body != "\x00\xff" {
+		t.Errorf("got %q", body)
+	}
+	for _, line := range []string{
+		`200 POST \[1 2\] "\\x00\\xff" <nil> a=1, b=2`, "2 set-cookie: a=1", "binary 4 255 string", "gzip the text false", "raw true gzip",
+		"head 200 0", "redirect 302 /echo", "nobody 7", `httpresponse.send\(500\) was ignored`, `piece GET \[\] "" <nil>`, "done 200",
+	} {
+		w.lines.expect(line)
+	}
 }

@@ -67,7 +67,7 @@ type Server struct {
 	// URL is where the world reaches the HTTP listener, without a final slash,
 	// for a node behind a proxy; "" derives it from HTTP.
 	URL string
-	// Egress lists the private networks that agents may send HTTP requests to.
+	// Egress lists the private networks that agents may reach.
 	Egress []netip.Prefix
 	// Memory is what an agent may have in its arena, in bytes; 0 is
 	// tandem.AgentMemory.

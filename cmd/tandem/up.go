@@ -25,7 +25,7 @@ type upCmd struct {
 	Cluster   string   `placeholder:"ADDR" default:"${cluster}" help:"Without --nats: where to listen for the other nodes (${default})."`
 	Advertise string   `placeholder:"ADDR" help:"Without --nats: where the other nodes reach this one, when that is not --cluster."`
 	Join      []string `placeholder:"ADDR" help:"Without --nats: where another node listens with its --cluster. One that is up is enough; the first node needs none."`
-	Egress    []string `placeholder:"CIDR" help:"Private network that agents may send HTTP requests to; may be given more than once."`
+	Egress    []string `placeholder:"CIDR" help:"Private network that agents may reach, by HTTP and MQTT; may be given more than once."`
 	Verbose   bool     `short:"v" help:"Say more."`
 }
 
