@@ -33,7 +33,7 @@ client.connect("ssl://broker.example.com", "lamp-1");`,
 			{Name: "options", Type: "table", Optional: true, Doc: "username, password; keepalive: seconds, 0 or 30 to 65535, 60 when left out; willtopic, willmessage, willqos, willretain"},
 		},
 		Throws: []string{"there is a connection already", "the client ID is too short or too long", "an option is wrong"},
-		Doc:    "Connects, with a clean session; onconnect says what came of it. The certificate of ssl:// is verified.",
+		Doc:    "Connects, with a clean session; onconnect says what came of it. The certificate of ssl:// is verified. It takes one of the credits of httprequest.sendasync; when there is none it waits until there is.",
 		Source: docs + "mqtt/mqttclient/connect", Fn: mqttConnect,
 		Example: `client <- mqtt.createclient();
 client.onconnect(@(code) server.log("connected: " + code));

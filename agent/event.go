@@ -176,11 +176,12 @@ type (
 	Cancel struct{ ID uint64 }
 
 	// MQTTConnect makes a connection to an MQTT broker, of which there is one
-	// at a time. It ends with MQTTLost, with MQTTConnected when that has an
+	// at a time, after Wait. It ends with MQTTLost, with MQTTConnected when that has an
 	// error, or by MQTTClose.
 	MQTTConnect struct {
 		ID      uint64
 		URL     string
+		Wait    time.Duration
 		Connect *mqtt.Connect
 	}
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 	"unicode/utf8"
 
 	"github.com/tandem-iot/tandem"
@@ -128,7 +129,10 @@ func mqttConnect(call *squirrel.Call) (squirrel.Value, error) {
 	}
 	m.broker = broker{ID: m.core.Keep(client)}
 	vm.SetIndex(client, clientLink, squirrel.Int(int32(m.broker.ID)))
-	m.effects = append(m.effects, &MQTTConnect{ID: uint64(m.broker.ID), URL: url, Connect: c})
+	// A program that connects again as soon as it hears that it could not must
+	// not hammer at the broker.
+	wait, _ := m.sending.take(m.core.Now, 1)
+	m.effects = append(m.effects, &MQTTConnect{ID: uint64(m.broker.ID), URL: url, Wait: time.Duration(wait * float64(time.Second)), Connect: c})
 	return squirrel.Null, nil
 }
 

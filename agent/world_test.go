@@ -126,6 +126,9 @@ func (w *world) show(effects []Effect) {
 			if c.Will != nil {
 				fmt.Fprintf(&w.out, " will %s %q qos=%d retain=%v", c.Will.Topic, c.Will.Payload, c.Will.QoS, c.Will.Retain)
 			}
+			if e.Wait > 0 {
+				fmt.Fprintf(&w.out, " after %v", e.Wait)
+			}
 			w.out.WriteString("\n")
 		case *MQTTPublish:
 			fmt.Fprintf(&w.out, "mqtt %d: %d publish %s %.20q qos=%d retain=%v\n", e.ID, e.Request, e.Message.Topic, e.Message.Payload, e.Message.QoS, e.Message.Retain)

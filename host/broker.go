@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"net"
+	"time"
 
 	"github.com/tandem-iot/tandem/agent"
 	"github.com/tandem-iot/tandem/egress/broker"
@@ -19,7 +20,15 @@ type connection struct {
 func (p *pair) connectMQTT(e *agent.MQTTConnect) {
 	p.leaveMQTT()
 	c := &connection{id: e.ID}
-	c.Conn = broker.New(func(ctx context.Context) (net.Conn, error) { return p.host.Fetcher.DialBroker(ctx, e.URL) }, e.Connect, broker.Events{
+	dial := func(ctx context.Context) (net.Conn, error) {
+		select {
+		case <-time.After(e.Wait):
+			return p.host.Fetcher.DialBroker(ctx, e.URL)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	c.Conn = broker.New(dial, e.Connect, broker.Events{
 		Connected: func(code int, why string) {
 			p.heardMQTT(c, item{event: &agent.MQTTConnected{ID: e.ID, Code: code, Why: why}})
 		},
