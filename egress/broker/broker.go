@@ -74,6 +74,7 @@ type Conn struct {
 	// What follows is Run's.
 	client    *mqtt.Client
 	in        []byte // read and not fed
+	closed    bool   // by the broker: nothing more is to be read
 	open      bool
 	leaving   bool
 	ended     error // why the loop is to end

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -218,6 +219,35 @@ func TestBusy(t *testing.T) {
 		p.expect(fmt.Sprintf("message t %d ", i))
 	}
 	p.Close()
+	p.ends()
+}
+
+// TestLastWords: what the broker has sent before it closes is handed on, also to
+// an agent that is behind.
+func TestLastWords(t *testing.T) {
+	const n = 100
+	p := join(t, func(context.Context) (net.Conn, error) {
+		ours, theirs := net.Pipe()
+		go func() {
+			if _, err := theirs.Read(make([]byte, 100)); err != nil { // CONNECT, in one piece
+				t.Error(err)
+			}
+			theirs.Write([]byte{0x20, 2, 0, 0})
+			theirs.Write(bytes.Repeat([]byte{0x30, 4, 0, 1, 't', 'x'}, n))
+			theirs.Close()
+		}()
+		return ours, nil
+	}, mqtt.Connect{})
+	p.setBusy(true)
+	p.expect("connected 0")
+	for range n / 2 {
+		p.expect("message t x")
+	}
+	p.setBusy(false)
+	for range n / 2 {
+		p.expect("message t x")
+	}
+	p.expect("lost the broker has closed the connection")
 	p.ends()
 }
 

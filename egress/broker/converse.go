@@ -42,12 +42,15 @@ func (c *Conn) converse(ctx context.Context, conn net.Conn) error {
 				writing = true
 			}
 		}
+		if c.closed && c.ended == nil && !c.behind() {
+			c.ended = errors.New("the broker has closed the connection")
+		}
 		if c.ended != nil && !writing {
 			return c.ended
 		}
 		timer.Reset(time.Until(c.due()))
 		from := in
-		if c.behind() && !c.leaving || c.ended != nil {
+		if c.behind() && !c.leaving || c.closed || c.ended != nil {
 			from = nil
 		}
 		select {
@@ -58,9 +61,7 @@ func (c *Conn) converse(ctx context.Context, conn net.Conn) error {
 		case <-timer.C:
 			c.tick(time.Now())
 		case h := <-from:
-			if err := c.hear(h); err != nil {
-				return err
-			}
+			c.hear(h)
 		case err := <-wrote:
 			if writing = false; err != nil {
 				return errors.New("the broker takes nothing more")
@@ -74,18 +75,14 @@ func (c *Conn) converse(ctx context.Context, conn net.Conn) error {
 // hear takes what the reader has. When the connection is being left that is only
 // thrown away: to close before the broker does, with something unread, would have
 // TCP take our last words back.
-func (c *Conn) hear(h heard) error {
-	if !c.leaving {
-		c.in = append(c.in, h.data...)
-		c.feed()
-	}
+func (c *Conn) hear(h heard) {
 	switch {
-	case h.err == nil || c.ended != nil:
-		return nil
-	case c.leaving:
-		return errLeft
+	case !c.leaving:
+		c.in = append(c.in, h.data...)
+		c.closed = h.err != nil
+	case h.err != nil:
+		c.ended = errLeft
 	}
-	return errors.New("the broker has closed the connection")
 }
 
 // behind reports whether the agent is, so that nothing more is to be read.
