@@ -121,7 +121,7 @@ func (w *world) show(effects []Effect) {
 			c := e.Connect
 			fmt.Fprintf(&w.out, "mqtt %d: connect %s as %s keepalive=%d", e.ID, e.URL, c.ClientID, c.KeepAlive)
 			if c.HasUsername {
-				fmt.Fprintf(&w.out, " %s:%s", c.Username, c.Password)
+				fmt.Fprintf(&w.out, " user=%q password=%q", c.Username, c.Password)
 			}
 			if c.Will != nil {
 				fmt.Fprintf(&w.out, " will %s %q qos=%d retain=%v", c.Will.Topic, c.Will.Payload, c.Will.QoS, c.Will.Retain)
