@@ -30,6 +30,9 @@ type Message struct {
 	Mark   Mark // zero when the sender does not number its messages
 	// Incarnation is the sending agent's; zero from devices.
 	Incarnation uint64
+	// Post is not zero for a tandem.post: it is kept until it has been handled.
+	// The numbers of an agent's posts grow; a device's all have the same.
+	Post uint64
 }
 
 // Mark numbers a device's messages: the n-th that it sent since it booted.

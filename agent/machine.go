@@ -64,6 +64,11 @@ type Machine struct {
 	oldBoot uint64 // of messages that were dropped, which the log says
 	saving  []byte // while the program waits for Saved
 
+	cause   tandem.Mark       // of the device's message that is being handled
+	nth     uint32            // posts made meanwhile
+	posting uint32            // while the program waits for Posted, what its callback is kept under; 0: none
+	posts   map[uint64]uint32 // what callbacks are kept under, by the posts' numbers; nil at first
+
 	stopping tandem.Reason // why the host wants the agent to end
 
 	requests    map[uint32]openRequest // by the number in the httpresponse
@@ -80,6 +85,7 @@ type Machine struct {
 const (
 	waitSave = imp.FirstWait + iota
 	waitFetch
+	waitPost
 )
 
 // nativeCost is the fuel of natives that do more than a few instructions'
@@ -145,6 +151,8 @@ func (m *Machine) Takes(ev Event) bool {
 		return true
 	case *Saved:
 		return !m.Busy() || m.core.Waiting() == waitSave
+	case *Posted:
+		return !m.Busy() || m.core.Waiting() == waitPost
 	case *Fetched:
 		return !m.Busy() || m.core.Waiting() == waitFetch && ev.ID == uint64(m.syncID)
 	}
@@ -163,6 +171,9 @@ func (m *Machine) Step(now time.Time, ev Event) []Effect {
 		panic(fmt.Sprintf("agent: %T while the machine is busy", ev))
 	}
 	m.core.Now = now
+	if !m.Busy() {
+		m.cause, m.nth = tandem.Mark{}, 0
+	}
 	for o := m.take(ev); ; o = m.announced() {
 		switch {
 		case o.Over():
@@ -201,6 +212,10 @@ func (m *Machine) take(ev Event) (o imp.Outcome) {
 		return m.fetchedPart(ev)
 	case *Saved:
 		return m.savedTable(ev.Err)
+	case *Posted:
+		return m.posted(ev)
+	case *Handled:
+		return m.postHandled(ev.Seq)
 	case *Woken:
 		return m.core.Wake()
 	case *Shutdown:

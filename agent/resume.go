@@ -21,5 +21,8 @@ func (m *Machine) Fetching() []uint64 {
 // Saving reports whether the program waits for Saved.
 func (m *Machine) Saving() bool { return m.core.Waiting() == waitSave }
 
+// Posting reports whether the program waits for Posted.
+func (m *Machine) Posting() bool { return m.core.Waiting() == waitPost }
+
 // Connected reports whether the program believes its device connected.
 func (m *Machine) Connected() bool { return m.connected }

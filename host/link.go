@@ -61,11 +61,11 @@ func (h *Host) Connect(ctx context.Context, id tandem.DeviceID, l Link, address 
 		p.mu.Unlock()
 		return ErrElsewhere
 	}
-	old := p.link
+	old, same := p.link, false
 	p.link, p.address = l, address
 	if r, ok := l.(referable); ok {
 		if p.heard == r.Ref() {
-			old = nil // it is the same, only by another way
+			old, same = nil, true // it is the same, only by another way
 		} else {
 			p.heard, p.accepted = r.Ref(), 0
 		}
@@ -77,6 +77,11 @@ func (h *Host) Connect(ctx context.Context, id tandem.DeviceID, l Link, address 
 	p.command(func() {
 		p.graceUntil = time.Time{}
 		p.linked()
+		if !same {
+			p.relinked()
+		} else {
+			p.sendPosts()
+		}
 	})
 	return nil
 }
@@ -142,6 +147,7 @@ func (h *Host) DisconnectLink(ctx context.Context, id tandem.DeviceID, l Link, c
 // lost tells the agent that the device is gone.
 func (p *pair) lost() {
 	p.connected, p.graceUntil = false, time.Time{}
+	p.posts, p.unread = posts{pending: p.posts.pending}, nil // whoever comes next hears of it all
 	p.log(tandem.LogStatus, "Device disconnected")
 	p.seen(store.Sighting{})
 	p.tell(&agent.DeviceDisconnected{})
@@ -233,18 +239,23 @@ func (p *pair) repeated(it item) {
 		return
 	}
 	p.mu.Lock()
-	for i := range p.inbox {
-		if p.inbox[i].seq == it.seq {
-			p.inbox[i].handled = it.handled
-			p.mu.Unlock()
-			return
-		}
-	}
+	known := again(p.inbox, it) || again(p.unread, it)
 	leaving := p.leaving
 	p.mu.Unlock()
-	if !leaving {
+	if !known && !leaving {
 		it.handled()
 	}
+}
+
+// again has a message that is in the list be acknowledged as it says.
+func again(list []item, it item) bool {
+	for i := range list {
+		if list[i].seq == it.seq {
+			list[i].handled = it.handled
+			return true
+		}
+	}
+	return false
 }
 
 // referable is a link in a cluster.
@@ -275,6 +286,8 @@ func (p *pair) said(topic string, data []byte) {
 			return
 		}
 		p.log(s.Type, s.Msg)
+	case "sys/handled":
+		p.handledPost(data)
 	case "sys/hello":
 		var hello helloMessage
 		if err := json.Unmarshal(data, &hello); err != nil {
