@@ -338,6 +338,10 @@ func (l *loop) delivered(ev *mqtt.Delivered) {
 
 // settled tells the code that something needs no more sending.
 func (l *loop) settled(it *item, refused bool) {
+	if it.post != nil {
+		l.postSettled(it)
+		return
+	}
 	if it.gen == 0 || it.gen != l.gen {
 		return
 	}
