@@ -10,30 +10,31 @@ import (
 )
 
 // Send gives the device a message. It does not wait; a message that the device
-// has not subscribed to, or that there is no room for, is dropped. The data is
-// the gateway's from here on.
-func (c *conn) Send(topic string, m tandem.Message) {
+// has not subscribed to, or that there is no room for, is dropped. It returns
+// false when the connection is ending. The data is the gateway's from here on.
+func (c *conn) Send(topic string, m tandem.Message) bool {
 	e, err := c.want.encode(topic, m)
 	if err != nil {
 		c.g.Logger.Error("a message cannot be put into the device's format", "device", c.id, "topic", topic, "err", err)
-		return
+		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.leaving:
-		return
+		return false
 	case e.post != 0:
 		c.post(e)
 	case !c.subscribed:
 		c.keep(e)
-		return
+		return true
 	default:
 		c.put(e)
 	}
 	if !c.held {
 		c.flush()
 	}
+	return true
 }
 
 // Close ends the connection and tells the device why.
@@ -101,6 +102,9 @@ func (c *conn) put(e parcel) bool {
 		}
 		if e.post != 0 {
 			p.Props.User = append(p.Props.User, mqtt.UserProperty{Key: "post", Value: strconv.FormatUint(e.post, 10)})
+			if e.after != 0 {
+				p.Props.User = append(p.Props.User, mqtt.UserProperty{Key: "after", Value: strconv.FormatUint(e.after, 10)})
+			}
 		}
 	}
 	id, err := c.session.Publish(&p)

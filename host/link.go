@@ -65,7 +65,8 @@ func (h *Host) Connect(ctx context.Context, id tandem.DeviceID, l Link, address 
 	p.link, p.address = l, address
 	if r, ok := l.(referable); ok {
 		if p.heard == r.Ref() {
-			old, same = nil, true // it is the same, only by another way
+			// It is the same, only by another way, unless it was broken between.
+			old, same = nil, old != nil
 		} else {
 			p.heard, p.accepted = r.Ref(), 0
 		}
@@ -184,12 +185,14 @@ func (h *Host) FromLink(ctx context.Context, id tandem.DeviceID, ref LinkRef, se
 	}
 	name, toAgent := strings.CutPrefix(topic, "agent/")
 	if seq != 0 {
-		take, err := p.expects(ref, seq, toAgent)
-		if err != nil || !take {
-			if err == nil {
-				handled()
-			}
+		switch verdict, err := p.expects(ref, seq, toAgent); {
+		case err != nil:
 			return err
+		case verdict == taken:
+			handled()
+			return nil
+		case verdict == stale:
+			return nil
 		}
 	}
 	if toAgent {
@@ -212,23 +215,36 @@ func (h *Host) FromLink(ctx context.Context, id tandem.DeviceID, ref LinkRef, se
 	return nil
 }
 
-// expects reports whether a numbered message is to be taken: one to the agent
-// always, because deliver knows what it has; of the others only new ones.
-func (p *pair) expects(ref LinkRef, seq uint64, toAgent bool) (bool, error) {
+// expectation is what is to become of a numbered message.
+type expectation uint8
+
+const (
+	wanted expectation = iota
+	taken              // the pair has had it
+	stale              // nobody is to believe that it has been handled
+)
+
+// expects says what is to become of a numbered message: one to the agent is
+// always wanted, because deliver knows what it has; of the others only new ones.
+func (p *pair) expects(ref LinkRef, seq uint64, toAgent bool) (expectation, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case p.leaving:
-		return false, ErrElsewhere
+		return stale, ErrElsewhere
+	case p.heard == LinkRef{}:
+		// The host has lost the pair and got it back, and the link does not know
+		// it yet: it must introduce itself.
+		return stale, ErrElsewhere
 	case p.heard != ref:
-		return false, nil // a newer link has taken over, and this one is being closed
+		return stale, nil // a newer link has taken over, and this one is being closed
 	case toAgent:
-		return true, nil
+		return wanted, nil
 	case seq <= p.accepted:
-		return false, nil
+		return taken, nil
 	}
 	p.accepted = seq
-	return true, nil
+	return wanted, nil
 }
 
 // repeated takes a message that the pair has had: it is in the queue, being

@@ -84,9 +84,14 @@ func (p *pair) sendPosts() {
 	}
 	for q.sent < len(q.list) && q.sent < postWindow && (q.sent == 0 || bytes < postBytes) {
 		next := q.list[q.sent]
-		l.Send("device/"+next.Name, tandem.Message{
-			Name: next.Name, Format: tandem.FormatCompact, Data: next.Data, Incarnation: p.incarnation, Post: next.Seq,
-		})
+		m := tandem.Message{Name: next.Name, Format: tandem.FormatCompact, Data: next.Data, Incarnation: p.incarnation, Post: next.Seq}
+		if q.sent > 0 {
+			m.After = q.list[q.sent-1].Seq
+		}
+		if !l.Send("device/"+next.Name, m) {
+			p.sendPostsLater()
+			return
+		}
 		q.sent++
 		q.upTo = next.Seq
 		bytes += len(next.Data)
@@ -104,7 +109,7 @@ func (p *pair) knowPosts() bool {
 	list, err := p.host.Store.Posts(ctx, p.agent)
 	if err != nil {
 		p.host.Logger.Warn("what the agent has posted cannot be read", "agent", p.agent, "err", err)
-		time.AfterFunc(retryPosts, func() { p.command(p.sendPosts) })
+		p.sendPostsLater()
 		return false
 	}
 	q.known, q.list, q.sent = true, list, 0
@@ -114,8 +119,12 @@ func (p *pair) knowPosts() bool {
 	return true
 }
 
-// retryPosts is how long after a failure of the store it is asked again.
+// retryPosts is how long after a failure a thing is tried again.
 const retryPosts = time.Second
+
+func (p *pair) sendPostsLater() {
+	time.AfterFunc(retryPosts, func() { p.command(p.sendPosts) })
+}
 
 // handledPost takes the device's word that it has handled a post.
 func (p *pair) handledPost(data []byte) {

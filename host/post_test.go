@@ -24,10 +24,11 @@ type postLink struct {
 	sent chan tandem.Message
 }
 
-func (l *postLink) Send(_ string, m tandem.Message) {
+func (l *postLink) Send(_ string, m tandem.Message) bool {
 	if m.Post != 0 {
 		l.sent <- m
 	}
+	return true
 }
 
 func (l *postLink) Close(string) {}

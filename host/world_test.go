@@ -227,12 +227,13 @@ type link struct {
 
 func newLink() *link { return &link{make(chan string, 100), make(chan string, 1)} }
 
-func (l *link) Send(topic string, m tandem.Message) {
+func (l *link) Send(topic string, m tandem.Message) bool {
 	text := string(m.Data)
 	if m.Format == tandem.FormatCompact {
 		text = fmt.Sprintf("%d bytes", len(m.Data))
 	}
 	l.sent <- topic + " " + text
+	return true
 }
 
 func (l *link) Close(why string) { l.closed <- why }

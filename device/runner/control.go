@@ -93,7 +93,10 @@ func (l *loop) receive(c *conn, p *mqtt.Publish) {
 	m := tandem.Message{Name: name, Format: formatOf(p), Data: slices.Clone(p.Payload)}
 	if text, ok := p.Props.Get("post"); ok && p.QoS > 0 {
 		if seq, err := strconv.ParseUint(text, 10, 64); err == nil {
-			l.arrive(c, p.PacketID, seq, m)
+			after, _ := p.Props.Get("after")
+			m.Post = seq
+			m.After, _ = strconv.ParseUint(after, 10, 64) // nothing is no number, and none
+			l.arrive(c, p.PacketID, m)
 			return
 		}
 	}

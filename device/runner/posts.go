@@ -97,8 +97,7 @@ func (f *files) forget(k *keptPost) error {
 
 // arrived is a post of the agent that has not been handled.
 type arrived struct {
-	seq     uint64
-	message tandem.Message
+	message tandem.Message // Post is its number
 	conn    *conn // that it came with last, and its number there
 	packet  uint16
 	fed     bool // the running code has it, or it waits for it
@@ -158,19 +157,25 @@ func (l *loop) postSettled(it *item) {
 
 // arrive takes a post of the agent. It is acknowledged when it has been handled,
 // by whichever run of the code.
-func (l *loop) arrive(c *conn, packet uint16, seq uint64, m tandem.Message) {
-	if seq <= l.files.state.Applied {
+func (l *loop) arrive(c *conn, packet uint16, m tandem.Message) {
+	newest := l.files.state.Applied
+	if m.Post <= newest {
 		l.acknowledgeTo(c, packet)
 		return
 	}
 	for _, a := range l.arrived {
-		if a.seq == seq {
+		if a.message.Post == m.Post {
 			a.conn, a.packet = c, packet
 			return
 		}
+		newest = a.message.Post
 	}
-	m.Post = seq
-	l.arrived = append(l.arrived, &arrived{seq: seq, message: m, conn: c, packet: packet})
+	if m.After > newest {
+		// One is missing, and whoever handled this first could never handle that.
+		l.drop(device.NoServer, errors.New("a post of the agent is missing; on a new connection it comes again"))
+		return
+	}
+	l.arrived = append(l.arrived, &arrived{message: m, conn: c, packet: packet})
 	l.feedPosts()
 }
 
@@ -190,7 +195,7 @@ func (l *loop) feedPosts() {
 
 // applied ends a post that has been handled.
 func (l *loop) applied(a *arrived) {
-	if err := l.files.setApplied(a.seq); err != nil {
+	if err := l.files.setApplied(a.message.Post); err != nil {
 		l.fatal = err
 		return
 	}

@@ -107,6 +107,23 @@ func TestPostsOfTheAgent(t *testing.T) {
 	})
 }
 
+// TestPostsGap: one that comes after another which has not come is not handled
+// before it.
+func TestPostsGap(t *testing.T) {
+	inBubble(t, `agent.on("n", @(n) server.log("n " + n));`, func(p *pair) {
+		after := func(seq int) mqtt.UserProperty { return mqtt.UserProperty{Key: "after", Value: strconv.Itoa(seq)} }
+		p.started()
+		p.say("device/n", 1, posted(1001))
+		p.expect("log n 1")
+		p.say("device/n", 3, posted(1003), after(1002))
+		p.connected()
+		p.say("device/n", 2, posted(1002), after(1001))
+		p.say("device/n", 3, posted(1003), after(1002))
+		p.say("device/n", 4, posted(1004))
+		p.expect("log n 2", "log n 3", "log n 4")
+	})
+}
+
 // TestPostsWithoutCode: they wait for the first code.
 func TestPostsWithoutCode(t *testing.T) {
 	inBubble(t, "", func(p *pair) {
