@@ -143,8 +143,8 @@ const (
 	DeviceMemory       = 512 << 10
 	SavedTableSize     = 64 << 10
 	MessageSize        = 256 << 10 // either way, the name included
-	PostsKept          = 1000    // each way, until they are handled
-	PostsSize          = 1 << 20 // the names included
+	PostsKept          = 1000      // each way, until they are handled
+	PostsSize          = 1 << 20   // the names included
 	RequestBodySize    = 512 << 10 // incoming HTTP
 	ResponseBodySize   = 1 << 20   // answer to incoming HTTP
 	FetchBodySize      = 1 << 20   // response of outgoing HTTP

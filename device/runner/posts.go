@@ -98,7 +98,7 @@ func (f *files) forget(k *keptPost) error {
 // arrived is a post of the agent that has not been handled.
 type arrived struct {
 	message tandem.Message // Post is its number
-	conn    *conn // that it came with last, and its number there
+	conn    *conn          // that it came with last, and its number there
 	packet  uint16
 	fed     bool // the running code has it, or it waits for it
 }

@@ -12,7 +12,9 @@ import (
 )
 
 // posted is the number of an agent's post.
-func posted(seq int) mqtt.UserProperty { return mqtt.UserProperty{Key: "post", Value: strconv.Itoa(seq)} }
+func posted(seq int) mqtt.UserProperty {
+	return mqtt.UserProperty{Key: "post", Value: strconv.Itoa(seq)}
+}
 
 // keptFiles returns how many posts are on disk.
 func (p *pair) keptFiles() int {
