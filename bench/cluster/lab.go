@@ -204,9 +204,16 @@ func (l *lab) start(ctx context.Context, n *proc, alone bool) error {
 	}
 }
 
+// dirs returns where the nodes have their logs and data.
+func (l *lab) dirs() (list []string) {
+	for _, n := range l.nodes {
+		list = append(list, n.dir)
+	}
+	return list
+}
+
 // logs returns the end of each node's log.
 func (l *lab) logs() (list []error) {
-	l.failed = true
 	for _, n := range l.nodes {
 		list = append(list, fmt.Errorf("the end of the log of %s, %s:\n%s", n.name, n.log.Name(), tail(n.log.Name())))
 	}

@@ -88,6 +88,9 @@ func run(ctx context.Context, args []string) error {
 		}
 	}
 	if l != nil {
+		if l.failed = err != nil; l.failed {
+			fmt.Fprintln(os.Stderr, "the nodes' directories are kept:", l.dirs())
+		}
 		err = errors.Join(err, l.close())
 	}
 	return err
