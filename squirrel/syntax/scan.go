@@ -24,6 +24,10 @@ type scanner struct {
 	str   string  // of tokIdent, tokConstructor and tokString
 	int   int32   // of tokInt
 	float float32 // of tokFloat
+
+	begun    bool // a token has been read
+	places   Places
+	requires []Require
 }
 
 func newScanner(name string, src []byte) scanner {
@@ -94,6 +98,7 @@ func (s *scanner) scan() {
 		s.tok = tokEOF
 		return
 	}
+	s.begun = true
 	s.tok = s.token()
 	s.prev, s.last = s.last, s.tok
 }
@@ -110,6 +115,7 @@ func (s *scanner) skipSpace() {
 			s.next()
 			s.col = 1
 		case '#':
+			s.directive()
 			s.skipLine()
 		case '/':
 			switch {
