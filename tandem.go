@@ -150,6 +150,7 @@ const (
 	FetchBodySize      = 1 << 20   // response of outgoing HTTP
 	TimersPerAgent     = 1000
 	FetchesInFlight    = 40
+	LibrarySize        = 1 << 20 // source
 	LogLineSize        = 4 << 10
 	LogBurst           = 6000 // lines
 	LogRatePerMinute   = 100  // lines, long-term

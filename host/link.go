@@ -385,12 +385,11 @@ func (p *pair) offerCode() {
 		}
 		return
 	}
-	d := pr.deployment
-	if d.DeviceSHA == p.peer.code || d.DeviceCode == "" {
+	if pr.deviceSHA == p.peer.code || pr.device == "" {
 		return
 	}
-	if p.sendSystem("sys/code", codeMessage{SHA: d.DeviceSHA, Code: d.DeviceCode, Env: pr.env}) {
-		p.log(tandem.LogStatus, fmt.Sprintf("Downloading new code; %.2f%% program storage used", 100*float64(len(d.DeviceCode))/programStorage))
+	if p.sendSystem("sys/code", codeMessage{SHA: pr.deviceSHA, Code: pr.device, Env: pr.env}) {
+		p.log(tandem.LogStatus, fmt.Sprintf("Downloading new code; %.2f%% program storage used", 100*float64(len(pr.device))/programStorage))
 	}
 }
 

@@ -238,7 +238,10 @@ func (l *link) Send(topic string, m tandem.Message) bool {
 
 func (l *link) Close(why string) { l.closed <- why }
 
-func (l *link) expect(t testing.TB, pattern string) {
+func (l *link) expect(t testing.TB, pattern string) { t.Helper(); l.next(t, pattern) }
+
+// next returns the next message that matches.
+func (l *link) next(t testing.TB, pattern string) string {
 	t.Helper()
 	re := regexp.MustCompile(pattern)
 	timeout := time.After(patience)
@@ -246,7 +249,7 @@ func (l *link) expect(t testing.TB, pattern string) {
 		select {
 		case got := <-l.sent:
 			if re.MatchString(got) {
-				return
+				return got
 			}
 		case <-timeout:
 			t.Fatalf("the device never got %q", pattern)
