@@ -65,9 +65,6 @@ func requires(name, src string) (list []requirement, rest string, err error) {
 		if at.LibraryID, err = tandem.ParseLibraryID(strings.Trim(r.Text, `"`)); err != nil || !quoted {
 			return nil, "", at.fail(`write #require "NAME:VERSION", such as #require "Promise.lib.nut:4.0.0"`)
 		}
-		if r.Late {
-			return nil, "", at.fail("#require has to come before all other code")
-		}
 		list = append(list, at)
 		b.Write(file.Text[from:r.Begin])
 		from = r.End
@@ -77,7 +74,8 @@ func requires(name, src string) (list []requirement, rest string, err error) {
 }
 
 // Include returns a side's program with the libraries that it asks for, and
-// those that they ask for, in front of it. A program that asks for none is
+// those that they ask for, in front of it, wherever it asks: test runners put
+// their own code before that of a user. A program that asks for none is
 // returned as it is. find returns the source of a library; NotFound says that
 // there is none. The error is a *syntax.Error when it is the program's.
 //

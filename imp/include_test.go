@@ -44,6 +44,7 @@ func TestInclude(t *testing.T) {
 		{"none", "x <- 1", "x <- 1"},
 		{"a comment", "x <- 1 // #require \"A.lib.nut:1.0.0\"", "x <- 1 // #require \"A.lib.nut:1.0.0\""},
 		{"one", "// mine\n#require \"A.lib.nut:2.0.0\"\n\na2;", "\n#line 1 \"A.lib.nut\"\na2 <- true\n;\n#line 1 \"agent_code\"\n// mine\n\n\na2;"},
+		{"after code", "x <- 1;\n #require \"A.lib.nut:2.0.0\"\nx;", "\n#line 1 \"A.lib.nut\"\na2 <- true\n;\n#line 1 \"agent_code\"\nx <- 1;\n \nx;"},
 		{"each once, what is asked for first", "#require \"B.class.nut:2.1\"\n#require \"A.lib.nut:1.0.0\"\n#require \"B.class.nut:2.1\"\n(1);",
 			"\n#line 1 \"A.lib.nut\"\n" + testShelf["A.lib.nut:1.0.0"] + "\n;\n#line 1 \"B.class.nut\"\n\nclass B {\n\tfunction b() { ::a(); }\n}\nlocal open = 1 // without an end\n;\n#line 1 \"agent_code\"\n\n\n\n(1);"},
 	} {
@@ -67,7 +68,6 @@ func TestIncludeErrors(t *testing.T) {
 		{"#require \"Missing.lib.nut:1\"", "Missing.lib.nut:3:3: there is no library Nowhere.lib.nut:1 here; add it with: tandem library add Nowhere.lib.nut:1 FILE"},
 		{"#require \"A.lib.nut:1.0.0\"\n#require \"D.lib.nut:2\"", "D.lib.nut:2:1: the library A.lib.nut:2.0.0 is asked for in version 1.0.0 too: a program can have one"},
 		{"#require \"E.lib.nut:1\"", "G.lib.nut:1:1: libraries ask for each other: E.lib.nut:1, F.lib.nut:1, G.lib.nut:1, E.lib.nut:1"},
-		{"\nx <- 1\n#require \"A.lib.nut:1.0.0\"", "agent_code:3:1: #require has to come before all other code"},
 		{"#require Promise", "agent_code:1:1: write #require \"NAME:VERSION\", such as #require \"Promise.lib.nut:4.0.0\""},
 		{"#require \"Promise\"", "agent_code:1:1: write #require \"NAME:VERSION\", such as #require \"Promise.lib.nut:4.0.0\""},
 		{"#require \"A.lib.nut:1.0.0\"\nx = ;", "agent_code:2:6: expression expected"},
@@ -135,7 +135,7 @@ func TestLibraryCheck(t *testing.T) {
 		{"A:1", "\n", "empty"},
 		{"A:1", "x = ;", "A:1:5: expression expected"},
 		{"A:1", "/* x", "missing \"*/\""},
-		{"A:1", "x <- 1\n#require \"B:1\"", "A:2:1: #require has to come before"},
+		{"A:1", "x <- 1\n#require B:1", "A:2:1: write #require"},
 		{"A:1", "x <- 1\x00", "NUL"},
 		{"A:1", strings.Repeat("/", tandem.LibrarySize+1), "1048577 bytes"},
 	} {
@@ -150,4 +150,29 @@ func TestLibraryCheck(t *testing.T) {
 			t.Errorf("%s: %v has no kind", c.id, err)
 		}
 	}
+}
+
+// FuzzInclude: whatever a program is, what is wrong with it has a place, and
+// what is included stands for itself.
+func FuzzInclude(f *testing.F) {
+	f.Add("// mine\n#require \"B.class.nut:2.1\"\n#require \"Built.lib.nut:1\"\n\nB();")
+	f.Add("#line 3 \"x\"\n#require \"A.lib.nut:1.0.0\"\n/*")
+	f.Add("\xef\xbb\xbf#require \"E.lib.nut:1\"\x00")
+	f.Add("x = @\"\n#require \"A.lib.nut:1.0.0\"\n\"")
+	f.Fuzz(func(t *testing.T, src string) {
+		text, err := Include(t.Context(), tandem.AgentSide, src, testShelf.find)
+		var at *syntax.Error
+		if err != nil {
+			if !errors.As(err, &at) {
+				t.Errorf("%v has no place", err)
+			}
+			return
+		}
+		if again, err := Include(t.Context(), tandem.AgentSide, text, testShelf.find); err != nil || again != text {
+			t.Errorf("included again: %v\n%q\n%q", err, text, again)
+		}
+		if _, err := Compile(tandem.AgentSide, []byte(text), nil); err != nil && !errors.As(err, &at) {
+			t.Errorf("%v has no place", err)
+		}
+	})
 }

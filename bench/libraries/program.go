@@ -164,7 +164,7 @@ func test(root string, repo *repository, name string) (*program, error) {
 		if _, err := os.Stat(file); err != nil {
 			continue
 		}
-		a := &assembly{root: root}
+		a := &assembly{root: root, values: repo.values}
 		a.require("Promise.lib.nut:4.0.0")
 		for _, first := range map[string][]string{"agent": repo.agent, "device": repo.device}[side] {
 			if strings.Contains(first, ":") {
@@ -181,6 +181,11 @@ func test(root string, repo *repository, name string) (*program, error) {
 			p.skipped = "needs an account or a setting: " + a.needs
 		}
 	}
+	for part, reason := range repo.skips {
+		if strings.Contains(p.name, part) {
+			p.skipped = reason
+		}
+	}
 	return p, nil
 }
 
@@ -190,6 +195,7 @@ type assembly struct {
 	root     string // of the repository
 	requires []string
 	text     strings.Builder
+	values   map[string]string
 	needs    string // variables without a value
 	depth    int
 }
@@ -237,13 +243,15 @@ func (a *assembly) add(name, text string) error {
 			continue
 		}
 		line = variable.ReplaceAllStringFunc(line, func(v string) string {
-			if v == "@{__FILE__}" {
+			name := v[2 : len(v)-1]
+			value, known := a.values[name]
+			switch {
+			case name == "__FILE__":
 				return base
+			case !known && !strings.Contains(a.needs, name):
+				a.needs = strings.TrimSpace(a.needs + " " + name)
 			}
-			if !strings.Contains(a.needs, v[2:len(v)-1]) {
-				a.needs = strings.TrimSpace(a.needs + " " + v[2:len(v)-1])
-			}
-			return ""
+			return value
 		})
 		a.text.WriteString(line + "\n")
 	}

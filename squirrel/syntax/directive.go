@@ -37,7 +37,6 @@ type Require struct {
 	Pos        Pos    // of its #, in the text as it is
 	Begin, End int    // where it is in File.Text
 	Text       string // what follows the word, without white space around it
-	Late       bool   // there is code before it
 }
 
 // Limits of what a #line directive can say, so that lines stay within int32.
@@ -59,7 +58,7 @@ func (s *scanner) directive() {
 	case "#line":
 		s.lineDirective(rest)
 	case "#require":
-		s.requires = append(s.requires, Require{Pos: s.pos(), Begin: s.at, End: s.at + len(line), Text: string(rest), Late: s.begun})
+		s.requires = append(s.requires, Require{Pos: s.pos(), Begin: s.at, End: s.at + len(line), Text: string(rest)})
 	}
 }
 

@@ -42,7 +42,7 @@ func TestRequires(t *testing.T) {
 		{"#require \"A:1\"", `1:0 "\"A:1\""`},
 		{"// a\n/* b\n */\n\n#require \"A:1\"\r\n\t#require\t\"B:2\" \n# c\n#require\"C:3\"\nx", `5:1 "\"A:1\"", 6:2 "\"B:2\"", 8:1 "\"C:3\""`},
 		{"#require\n#require A\nx", `1:0 "", 2:1 "A"`},
-		{"x\n#require \"A:1\"\n", `2:1 "\"A:1\"" late`},
+		{"x\n#require \"A:1\"\n", `2:1 "\"A:1\""`},
 		{"x = @\"\n#require \"\n// #require 1\n/*\n#require 2\n*/ #require 3\n#required 4\n# require 5\ny #require 6", ""},
 		{"\xef\xbb\xbf#require \"A:1\"\n\x00)", `1:0 "\"A:1\""`},
 	} {
@@ -53,11 +53,7 @@ func TestRequires(t *testing.T) {
 		}
 		var got []string
 		for _, r := range f.Requires {
-			s := fmt.Sprintf("%d:%d %q", r.Pos.Line, r.Pos.Col, r.Text)
-			if r.Late {
-				s += " late"
-			}
-			got = append(got, s)
+			got = append(got, fmt.Sprintf("%d:%d %q", r.Pos.Line, r.Pos.Col, r.Text))
 			if text := string(f.Text[r.Begin:r.End]); !strings.HasPrefix(text, "#require") || strings.TrimSpace(text[8:]) != r.Text {
 				t.Errorf("%q: %q is not the directive", c.src, text)
 			}

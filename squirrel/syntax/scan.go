@@ -25,7 +25,6 @@ type scanner struct {
 	int   int32   // of tokInt
 	float float32 // of tokFloat
 
-	begun    bool // a token has been read
 	places   Places
 	requires []Require
 }
@@ -98,7 +97,6 @@ func (s *scanner) scan() {
 		s.tok = tokEOF
 		return
 	}
-	s.begun = true
 	s.tok = s.token()
 	s.prev, s.last = s.last, s.tok
 }
