@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"unicode/utf8"
 
 	"github.com/tandem-iot/tandem"
 )
@@ -27,6 +28,9 @@ func (c *libraryAddCmd) Run(ctx context.Context, s *streams) error {
 	code, err := os.ReadFile(c.File)
 	if err != nil {
 		return err
+	}
+	if !utf8.Valid(code) { // JSON could not carry it as it is
+		return tandem.Errorf(tandem.Invalid, "%s is not text in UTF-8: convert it first", c.File)
 	}
 	api, err := c.dial(ctx)
 	if err != nil {

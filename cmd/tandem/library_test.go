@@ -12,6 +12,7 @@ func TestLibrary(t *testing.T) {
 		"agent.nut":  "",
 		"device.nut": "",
 		"lib.nut":    "function greet(who) {\n\tif (who == \"nobody\") throw \"nobody to greet\";\n\treturn \"Hello \" + who;\n}\n",
+		"latin.nut":  "// \xfc\n",
 		"other.nut":  "function greet(who) { return \"Bye \" + who; }\n",
 	})
 	p.expect(`Device connected`)
@@ -32,6 +33,7 @@ func TestLibrary(t *testing.T) {
 		{"add Greeter.lib.nut:1.0.0 other.nut", "a version never changes", 1},
 		{"add Greeter.lib.nut lib.nut", "is not the name and version of a library", 1},
 		{"add Greeter.lib.nut:1.0.1 missing.nut", "no such file", 1},
+		{"add Latin.lib.nut:1.0.0 latin.nut", "is not text in UTF-8", 1},
 		{"add Another.class.nut:0.1 other.nut", "", 0},
 	} {
 		args := strings.Fields(tc.args)
