@@ -33,6 +33,12 @@ type Message struct {
 	Mark   Mark // zero when the sender does not number its messages
 	// Incarnation is the sending agent's; zero from devices.
 	Incarnation uint64
+	// Post is not zero for a tandem.post: it is kept until it has been handled.
+	// The numbers of an agent's posts grow; a device's all have the same.
+	Post uint64
+	// After is the number of the agent's post before this one, when that has not
+	// been handled as far as is known.
+	After uint64
 }
 
 // Mark numbers a device's messages: the n-th that it sent since it booted.

@@ -9,7 +9,7 @@ const docs = "https://developer.electricimp.com/api/"
 
 // API is the agent's own part of the API; imp.Shared is the rest.
 var API = imp.API{
-	Functions: concat(serverFunctions, deviceFunctions, encodingFunctions, requestFunctions, httpFunctions, regexp2Functions, streamFunctions, signFunctions, mqttFunctions),
+	Functions: concat(serverFunctions, deviceFunctions, postFunctions, encodingFunctions, requestFunctions, httpFunctions, regexp2Functions, streamFunctions, signFunctions, mqttFunctions),
 	Constants: append([]imp.Constant{
 		{Name: "VALIDATE_NONE", On: imp.OnAgent, Value: validateNone, Doc: "Do not verify the server's certificate.", Source: docs + "httprequest/setvalidation"},
 		{Name: "VALIDATE_USING_SYSTEM_CA_CERTS", On: imp.OnAgent, Value: validateSystem, Doc: "Verify the server's certificate.", Source: docs + "httprequest/setvalidation"},

@@ -99,6 +99,17 @@ type (
 	// Taken while busy.
 	Saved struct{ Err error }
 
+	// Posted ends a Post effect: the message is kept under the number Seq, 0 when
+	// the device has handled it already, or Err says why it is not. Taken while
+	// busy.
+	Posted struct {
+		Seq uint64
+		Err error
+	}
+
+	// Handled says that the device has handled the post with a number.
+	Handled struct{ Seq uint64 }
+
 	// Woken ends an imp.sleep whose time has come; see Machine.Alarm. Taken
 	// while busy.
 	Woken struct{}
@@ -125,6 +136,8 @@ func (*MQTTDone) event()           {}
 func (*MQTTLost) event()           {}
 func (*Saved) event()              {}
 func (*Woken) event()              {}
+func (*Posted) event()             {}
+func (*Handled) event()            {}
 func (*Shutdown) event()           {}
 
 // Effect is something an agent wants done. Effects of one Step are in the
@@ -215,6 +228,16 @@ type (
 		Mark  tandem.Mark
 	}
 
+	// Post keeps a message for the device until it has handled it; it ends with
+	// Posted, and later with Handled. Cause is the mark of the device's message
+	// that is being handled, zero when none is or it has none; of the posts made
+	// meanwhile this is the Nth, from 1.
+	Post struct {
+		Message tandem.Message
+		Cause   tandem.Mark
+		Nth     uint32
+	}
+
 	// Restart ends this incarnation: the machine takes no further events.
 	// Detail is for the log, "" when the reason says it all.
 	Restart struct {
@@ -237,4 +260,5 @@ func (*MQTTSubscribe) effect()   {}
 func (*MQTTUnsubscribe) effect() {}
 func (*MQTTClose) effect()       {}
 func (*Save) effect()            {}
+func (*Post) effect()            {}
 func (*Restart) effect()         {}

@@ -64,6 +64,11 @@ type Machine struct {
 	oldBoot uint64 // of messages that were dropped, which the log says
 	saving  []byte // while the program waits for Saved
 
+	cause   tandem.Mark       // of the device's message that is being handled
+	nth     uint32            // posts made meanwhile
+	posting uint32            // while the program waits for Posted, what its callback is kept under; 0: none
+	posts   map[uint64]uint32 // what callbacks are kept under, by the posts' numbers; nil at first
+
 	stopping tandem.Reason // why the host wants the agent to end
 
 	broker broker
@@ -84,6 +89,7 @@ const (
 	waitFetch
 	waitUpload
 	waitMQTT
+	waitPost
 )
 
 // nativeCost is the fuel of natives that do more than a few instructions'
@@ -155,6 +161,8 @@ func (m *Machine) Takes(ev Event) bool {
 		return !m.Busy() || m.core.Waiting() == waitMQTT && ev.Request == uint64(m.syncID)
 	case *MQTTLost:
 		return !m.Busy() || m.core.Waiting() == waitMQTT && ev.ID == uint64(m.broker.ID)
+	case *Posted:
+		return !m.Busy() || m.core.Waiting() == waitPost
 	case *Fetched:
 		w := m.core.Waiting()
 		return !m.Busy() || (w == waitFetch || w == waitUpload) && ev.ID == uint64(m.syncID)
@@ -176,6 +184,9 @@ func (m *Machine) Step(now time.Time, ev Event) []Effect {
 		panic(fmt.Sprintf("agent: %T while the machine is busy", ev))
 	}
 	m.core.Now = now
+	if !m.Busy() {
+		m.cause, m.nth = tandem.Mark{}, 0
+	}
 	for o := m.take(ev); ; o = m.announced() {
 		switch {
 		case o.Over():
@@ -224,6 +235,10 @@ func (m *Machine) take(ev Event) (o imp.Outcome) {
 		return m.mqttLost(ev)
 	case *Saved:
 		return m.savedTable(ev.Err)
+	case *Posted:
+		return m.posted(ev)
+	case *Handled:
+		return m.postHandled(ev.Seq)
 	case *Woken:
 		return m.core.Wake()
 	case *Shutdown:

@@ -31,5 +31,8 @@ func (m *Machine) MQTT() uint64 { return uint64(m.broker.ID) }
 // Saving reports whether the program waits for Saved.
 func (m *Machine) Saving() bool { return m.core.Waiting() == waitSave }
 
+// Posting reports whether the program waits for Posted.
+func (m *Machine) Posting() bool { return m.core.Waiting() == waitPost }
+
 // Connected reports whether the program believes its device connected.
 func (m *Machine) Connected() bool { return m.connected }

@@ -141,6 +141,16 @@ func (s *script) event(a args) Event {
 			return &Saved{errors.New("the disk is full")}
 		}
 		return &Saved{}
+	case "posted":
+		switch a.str("fails", "") {
+		case "disk":
+			return &Posted{Err: errors.New("the disk is full")}
+		case "full":
+			return &Posted{Err: tandem.Errorf(tandem.Limit, "1000 messages wait for the device already")}
+		}
+		return &Posted{Seq: uint64(a.num("seq", 0))}
+	case "handled":
+		return &Handled{uint64(a.num("seq", 0))}
 	case "shutdown":
 		return &Shutdown{tandem.Reason(a.str("reason", "reload"))}
 	case "alarm":

@@ -34,8 +34,18 @@ type state struct {
 	Dead        bool            `cbor:"16,keyasint,omitempty"`
 	Start       tandem.Reason   `cbor:"17,keyasint,omitempty"`
 	OldBoot     uint64          `cbor:"18,keyasint,omitempty"`
-	Signing     credits         `cbor:"19,keyasint"`
-	Broker      broker          `cbor:"20,keyasint"`
+	Cause       tandem.Mark     `cbor:"19,keyasint"`
+	Nth         uint32          `cbor:"20,keyasint,omitempty"`
+	Posting     uint32          `cbor:"21,keyasint,omitempty"`
+	Posts       []keptPost      `cbor:"22,keyasint,omitempty"`
+	Signing     credits         `cbor:"23,keyasint"`
+	Broker      broker          `cbor:"24,keyasint"`
+}
+
+// keptPost is what a post's callback is kept under.
+type keptPost struct {
+	Seq  uint64 `cbor:"1,keyasint"`
+	Kept uint32 `cbor:"2,keyasint"`
 }
 
 // numbered is an open request with its number.
@@ -51,7 +61,10 @@ func (m *Machine) Snapshot() ([]byte, error) {
 		Agent: m.cfg.Agent, Device: m.cfg.Device, Connected: m.connected, Announce: m.announce, Address: m.address,
 		Saved: m.saved, Mark: m.mark, Saving: m.saving, Stopping: m.stopping, LastRequest: m.lastRequest,
 		SyncID: m.syncID, Sending: m.sending.Left, SendingAt: m.sending.At, Dead: m.dead, Start: m.cfg.Start,
-		OldBoot: m.oldBoot, Signing: m.signing, Broker: m.broker,
+		OldBoot: m.oldBoot, Cause: m.cause, Nth: m.nth, Posting: m.posting, Signing: m.signing, Broker: m.broker,
+	}
+	for _, seq := range slices.Sorted(maps.Keys(m.posts)) {
+		s.Posts = append(s.Posts, keptPost{seq, m.posts[seq]})
 	}
 	for number, r := range m.requests {
 		s.Requests = append(s.Requests, numbered{number, r})
@@ -83,6 +96,10 @@ func Restore(cfg Config, data []byte, now time.Time) (*Machine, error) {
 	m.lastRequest, m.syncID, m.dead, m.oldBoot = s.LastRequest, s.SyncID, s.Dead, s.OldBoot
 	m.sending, m.signing = credits{s.Sending, s.SendingAt}, s.Signing
 	m.broker = s.Broker
+	m.cause, m.nth, m.posting = s.Cause, s.Nth, s.Posting
+	for _, p := range s.Posts {
+		m.keepPost(p.Seq, p.Kept)
+	}
 	for _, n := range s.Requests {
 		m.requests[n.Number] = n.Request
 	}

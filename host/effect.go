@@ -38,6 +38,8 @@ func (p *pair) do(e agent.Effect) {
 		}
 	case *agent.Save:
 		p.save(e)
+	case *agent.Post:
+		p.post(e)
 	case *agent.Restart:
 		if e.Detail != "" {
 			p.log(tandem.LogAgentError, e.Detail)

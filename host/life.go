@@ -43,7 +43,8 @@ func (p *pair) start(reason tandem.Reason) {
 	cfg.Saved, cfg.Mark = rec.Saved, rec.Mark
 	p.mu.Lock()
 	cfg.Connected, cfg.Address = p.connected, p.address
-	p.inbox = slices.DeleteFunc(p.inbox, outdated) // it starts with the latest
+	p.inbox = append(p.unread, slices.DeleteFunc(p.inbox, outdated)...) // it starts with the latest
+	p.unread = nil
 	p.mu.Unlock()
 	now := time.Now()
 	p.machine = agent.New(cfg, now)
@@ -59,7 +60,7 @@ func (p *pair) start(reason tandem.Reason) {
 func outdated(it item) bool {
 	switch it.event.(type) {
 	case *agent.DeviceConnected, *agent.DeviceDisconnected, *agent.PeerStarted, *agent.Shutdown, *agent.Fetched, *agent.FetchedPart, *agent.Uploaded,
-		*agent.MQTTConnected, *agent.MQTTMessage, *agent.MQTTDone, *agent.MQTTLost:
+		*agent.MQTTConnected, *agent.MQTTMessage, *agent.MQTTDone, *agent.MQTTLost, *agent.Handled:
 		return true
 	}
 	return false

@@ -35,6 +35,7 @@ type Moved struct {
 	Heard      LinkRef  `cbor:"18,keyasint"`
 	Accepted   uint64   `cbor:"19,keyasint,omitempty"`
 	Peer       MovedPeer
+	PostsUpTo  uint64 `cbor:"24,keyasint,omitempty"`
 
 	Current *MovedItem  `cbor:"20,keyasint,omitempty"`
 	Inbox   []MovedItem `cbor:"21,keyasint,omitempty"`
@@ -89,6 +90,7 @@ type MovedItem struct {
 	Part        *agent.FetchedPart     `cbor:"10,keyasint,omitempty"`
 	Alarm       bool                   `cbor:"11,keyasint,omitempty"`
 	Boot        bool                   `cbor:"12,keyasint,omitempty"`
+	Handled     *agent.Handled         `cbor:"17,keyasint,omitempty"`
 
 	MQTTConnected *agent.MQTTConnected `cbor:"13,keyasint,omitempty"`
 	MQTTMessage   *agent.MQTTMessage   `cbor:"14,keyasint,omitempty"`
@@ -152,7 +154,7 @@ func (p *pair) leave(ctx context.Context, left func(*Moved, error)) {
 	case p.state == stopped:
 		left(nil, nil)
 		return
-	case p.state == starting, p.state == live && p.machine.Saving():
+	case p.state == starting, p.posts.pending > 0, p.state == live && (p.machine.Saving() || p.machine.Posting()):
 		if ctx.Err() != nil {
 			p.stay()
 			left(nil, fmt.Errorf("agent %s does not come to rest: %w", p.agent, ctx.Err()))
@@ -187,7 +189,8 @@ func (p *pair) export() (*Moved, error) {
 		Device: p.device, Agent: p.agent, State: uint8(p.state), Incarnation: p.incarnation,
 		Reason: p.reason, Began: p.began, Started: nanos(p.started), StartAt: nanos(p.startAt), StopBy: nanos(p.stopBy),
 		Crashes: p.crashes, Connected: p.connected, GraceUntil: nanos(p.graceUntil),
-		Peer: MovedPeer{p.peer.known, p.peer.boot, p.peer.incarnation, p.peer.code},
+		Peer:      MovedPeer{p.peer.known, p.peer.boot, p.peer.incarnation, p.peer.code},
+		PostsUpTo: p.posts.upTo,
 	}
 	switch p.state {
 	case live:
@@ -216,7 +219,7 @@ func (p *pair) export() (*Moved, error) {
 		ref := l.Ref()
 		m.Link = &ref
 	}
-	for _, it := range p.inbox {
+	for _, it := range append(p.unread, p.inbox...) {
 		m.Inbox = append(m.Inbox, it.moved())
 	}
 	waiting := p.waiting
@@ -274,7 +277,9 @@ func (it item) moved() MovedItem {
 		m.MQTTLost = ev
 	case *agent.Boot:
 		m.Boot = true
-	case *agent.Alarm, *agent.Woken, *agent.Saved, *agent.Uploaded:
+	case *agent.Handled:
+		m.Handled = ev
+	case *agent.Alarm, *agent.Woken, *agent.Saved, *agent.Posted, *agent.Uploaded:
 		m.Alarm = true // of which only that it is under way matters
 	}
 	return m
@@ -309,6 +314,8 @@ func (m *MovedItem) item() item {
 		it.event = m.MQTTLost
 	case m.Boot:
 		it.event = &agent.Boot{}
+	case m.Handled != nil:
+		it.event = m.Handled
 	default:
 		it.event = &agent.Alarm{}
 	}
@@ -390,7 +397,7 @@ func (h *Host) arrive(ctx context.Context, m *Moved) *pair {
 		reason: m.Reason, began: m.Began, started: fromNanos(m.Started), startAt: fromNanos(m.StartAt), stopBy: fromNanos(m.StopBy),
 		crashes: m.Crashes, connected: m.Connected, graceUntil: fromNanos(m.GraceUntil), address: m.Address,
 		peer:  peer{m.Peer.Known, m.Peer.Boot, m.Peer.Incarnation, m.Peer.Code},
-		heard: m.Heard, accepted: m.Accepted, active: time.Now(),
+		heard: m.Heard, accepted: m.Accepted, active: time.Now(), posts: posts{upTo: m.PostsUpTo},
 	}
 	for i := range m.Inbox {
 		p.inbox = append(p.inbox, m.Inbox[i].item())
@@ -452,6 +459,7 @@ func (p *pair) goOnHere(why tandem.Reason) {
 	if !p.leased() {
 		return
 	}
+	defer p.sendPosts()
 	switch p.state {
 	case live:
 		p.host.counts.live.Add(1)

@@ -64,6 +64,8 @@ type pair struct {
 	connected  bool      // what the agent believes of the device
 	graceUntil time.Time // the link is broken, and may come back until then
 	peer       peer
+	posts      posts
+	unread     []item // posts of the device, for an agent that has no code
 
 	runs    atomic.Bool // there is an incarnation, for those who only ask
 	timer   *time.Timer
@@ -90,6 +92,13 @@ type item struct {
 	request uint64  // when the event is a Request
 	waiter  *waiter // who waits for the answer, until the item is in the inbox
 	seq     uint64  // of a device's message, among those of its link; in a cluster only
+}
+
+// post reports whether the event is a tandem.post of the device: it may not be
+// lost, and there are never more than the gateway lets through.
+func (it item) post() bool {
+	m, ok := it.event.(*agent.DeviceMessage)
+	return ok && m.Message.Post != 0
 }
 
 // command has f run by whoever owns the pair, even while the machine is busy.
@@ -143,7 +152,7 @@ func (p *pair) deliver(it item, enough func() bool) error {
 		p.mu.Unlock()
 		p.command(func() { p.repeated(it) })
 		return nil
-	case len(p.inbox) >= inboxLimit:
+	case len(p.inbox) >= inboxLimit && !it.post():
 		p.mu.Unlock()
 		return errFull
 	}

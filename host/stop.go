@@ -211,6 +211,9 @@ func (p *pair) goOn(snapshot []byte) error {
 	if m.Saving() {
 		p.step(&agent.Saved{Err: errStopping})
 	}
+	if m.Posting() {
+		p.step(&agent.Posted{Err: errStopping})
+	}
 	p.mu.Lock()
 	back, address := p.link != nil, p.address
 	p.mu.Unlock()
