@@ -9,17 +9,21 @@ const docs = "https://developer.electricimp.com/api/"
 
 // API is the agent's own part of the API; imp.Shared is the rest.
 var API = imp.API{
-	Functions: concat(serverFunctions, deviceFunctions, encodingFunctions, requestFunctions, httpFunctions, regexp2Functions),
-	Constants: []imp.Constant{
+	Functions: concat(serverFunctions, deviceFunctions, postFunctions, encodingFunctions, requestFunctions, httpFunctions, regexp2Functions, streamFunctions, signFunctions, mqttFunctions),
+	Constants: append([]imp.Constant{
 		{Name: "VALIDATE_NONE", On: imp.OnAgent, Value: validateNone, Doc: "Do not verify the server's certificate.", Source: docs + "httprequest/setvalidation"},
 		{Name: "VALIDATE_USING_SYSTEM_CA_CERTS", On: imp.OnAgent, Value: validateSystem, Doc: "Verify the server's certificate.", Source: docs + "httprequest/setvalidation"},
 		{Name: "NO_TIMEOUT", On: imp.OnAgent, Value: noTimeout, Doc: "Wait for the response as long as it takes.", Source: docs + "httprequest/sendasync"},
+		{Name: "crypto.RSASSA_PKCS1_SHA256", On: imp.OnAgent, Value: modePKCS1SHA256, Doc: "Sign by RSA and PKCS #1 v1.5, of the SHA-256 hash.", Source: docs + "crypto/sign"},
 		{Name: "SHUTDOWN_NEWSQUIRREL", On: imp.OnAgent, Value: shutdownNewSquirrel, Doc: "There is new code.", Source: docs + "server/onshutdown"},
 		{Name: "SHUTDOWN_NEWFIRMWARE", On: imp.OnAgent, Value: shutdownNewFirmware, Doc: "There is new software to run the code.", Source: docs + "server/onshutdown"},
 		{Name: "SHUTDOWN_OTHER", On: imp.OnAgent, Value: shutdownOther, Doc: "There is another reason.", Source: docs + "server/onshutdown"},
-	},
+	}, mqttConstants...),
 	Classes: []imp.Class{
 		{Name: requestClass, On: imp.OnAgent, Doc: "An outgoing HTTP request, to be sent once."},
+		{Name: streamClass, On: imp.OnAgent, Doc: "An outgoing HTTP request whose body is sent piece by piece. It is sent once: after its callback has been called, or cancel, every method throws."},
+		{Name: mqttClientClass, On: imp.OnAgent, Doc: "A client of an MQTT broker. An agent can have one connection at a time. It ends with the incarnation, and when the agent moves to another node or its node is stopped; onconnectionlost is called then, and the program connects again. A client with a connection lives on without being referred to."},
+		{Name: mqttMessageClass, On: imp.OnAgent, Doc: "An MQTT message to be sent."},
 		{Name: responseClass, On: imp.OnAgent, Doc: "The answer to an HTTP request. It may be kept and sent later."},
 		{Name: regexp2Class, On: imp.OnAgent, Doc: "A regular expression."},
 	},
@@ -76,6 +80,19 @@ if (!("target" in saved)) saved.target <- 20;`,
     server.save({ stopped = time() });
     server.restart();
 });`,
+	}, {
+		Name: "server.show", On: imp.OnAgent, Result: "integer",
+		Params: []imp.Param{{Name: "message", Type: "any", Doc: "shown as print shows it"}},
+		Doc:    "For old programs: does as server.log.",
+		Source: docs + "server/show", Fn: serverLog(false),
+		Example: `server.show("21.5 degrees");  // today: server.log`,
+	}, {
+		Name: "server.setpermanentvalues", On: imp.OnAgent,
+		Params: []imp.Param{{Name: "table", Type: "table", Doc: "its slots are added to server.permanent"}},
+		Doc:    "For old programs: sets slots of the table server.permanent, which is empty when the agent starts. Values that are to survive a restart are for server.save, which the log says once.",
+		Source: docs + "server/setpermanentvalues", Fn: setPermanentValues,
+		Example: `server.setpermanentvalues({ count = 1 });
+server.log(server.permanent.count);`,
 	},
 }
 

@@ -43,7 +43,7 @@ http.post("https://example.com/readings", headers, body).sendasync(function(resp
 			{Name: "timeout", Type: "number", Optional: true, Doc: "seconds, 600 when left out, or NO_TIMEOUT"},
 		},
 		Throws: []string{"a request can be sent only once"},
-		Doc:    "Sends the request. A statuscode below 100 is a libcurl error number. 40 requests can be sent at once, and 2 more every second; beyond that the response is 429 with the header retry-after.",
+		Doc:    "Sends the request. A statuscode below 100 is a libcurl error number. Redirects are not followed. A body compressed by gzip is decompressed, unless the request has the header Accept-Encoding. 40 requests can be sent at once, and 2 more every second; beyond that the response is 429 with the header retry-after.",
 		Source: docs + "httprequest/sendasync", Fn: sendAsync,
 		Example: `http.get("https://example.com/weather").sendasync(function(response) {
     if (response.statuscode == 200) server.log(http.jsondecode(response.body).celsius);

@@ -53,6 +53,9 @@ func (c *conn) publish(p *mqtt.Publish) {
 	m := tandem.Message{Name: name, Data: bytes.Clone(p.Payload)}
 	if p.Props != nil {
 		m.Format, m.Mark = formatOf(p.Props), markOf(p.Props)
+		if _, ok := p.Props.Get("post"); ok {
+			m.Post = 1
+		}
 		c.observe(p.Props)
 	}
 	c.inflight++
@@ -142,7 +145,11 @@ func (c *conn) subscribe(p *mqtt.Subscribe) {
 		}
 	}
 	c.must(c.session.Suback(p.PacketID, codes...))
-	if len(c.filters) == 0 || c.leaving || c.subscribed {
+	if len(c.filters) == 0 || c.leaving {
+		return
+	}
+	defer c.postUnwanted()
+	if c.subscribed {
 		return
 	}
 	c.subscribed = true
@@ -152,6 +159,15 @@ func (c *conn) subscribe(p *mqtt.Subscribe) {
 		c.put(e)
 	}
 	c.early, c.earlyBytes = nil, 0
+}
+
+// postUnwanted tries again what the device had not subscribed to before.
+func (c *conn) postUnwanted() {
+	list := c.unwanted
+	c.unwanted = nil
+	for _, e := range list {
+		c.post(e)
+	}
 }
 
 // grant adds a subscription and returns the code that says so, or why not.
@@ -199,15 +215,20 @@ func (c *conn) delivered(d *mqtt.Delivered) {
 	if d.Code.Failed() {
 		c.complain("device refuses a message", "reason", d.Code)
 	}
+	post := uint64(0)
 	for i, u := range c.unacked {
 		if u.id == d.PacketID {
 			c.backlogBytes -= u.size
 			c.unacked = append(c.unacked[:i], c.unacked[i+1:]...)
+			post = u.post
 			break
 		}
 	}
 	if len(c.unacked) == 0 {
 		c.unacked, c.overflowed = nil, false
+	}
+	if post != 0 {
+		c.tellHandled(post)
 	}
 }
 

@@ -16,21 +16,21 @@ var Shared = API{
 		{
 			Name: "imp.wakeup", On: OnAgent, Result: "timer|null",
 			Params: []Param{
-				{Name: "interval", Type: "number", Doc: "seconds from now, 0 to 10,737,418"},
+				{Name: "interval", Type: "number", Doc: "seconds from now, up to 10,737,418; below 0 is 0"},
 				{Name: "callback", Type: "function", Doc: "called without arguments"},
 				{Name: "name", Type: "string", Optional: true, Doc: "for imp.cancelwakeup, at most 100 bytes"},
 			},
-			Doc:     "Calls a function later. The result is null when the interval is out of range, a pending timer has the same name, or 1,000 timers are pending.",
+			Doc:     "Calls a function later. The result is null when the interval is too long, a pending timer has the same name, or 1,000 timers are pending.",
 			Source:  "https://developer.electricimp.com/api/imp/wakeup",
 			Example: `imp.wakeup(5, @() server.log("five seconds later"));`,
 			Fn:      wakeup,
 		}, {
 			Name: "imp.wakeup", On: OnDevice, Result: "timer|null",
 			Params: []Param{
-				{Name: "interval", Type: "number", Doc: "seconds from now, 0 to 10,737,418"},
+				{Name: "interval", Type: "number", Doc: "seconds from now, up to 10,737,418; below 0 is 0"},
 				{Name: "callback", Type: "function", Doc: "called without arguments"},
 			},
-			Doc:    "Calls a function later. The result is null when the interval is out of range or 1,000 timers are pending.",
+			Doc:    "Calls a function later. The result is null when the interval is too long or 1,000 timers are pending.",
 			Source: "https://developer.electricimp.com/api/imp/wakeup",
 			Fn:     wakeup,
 			Example: `function blink() {
@@ -148,8 +148,8 @@ const maxTimerName = 100 // bytes
 
 func wakeup(call *squirrel.Call) (squirrel.Value, error) {
 	c := CoreOf(call)
-	s := call.Float(1)
-	if !(s >= 0 && s <= maxInterval) {
+	s := max(call.Float(1), 0) // programs count down to a moment that has passed just now
+	if !(s <= maxInterval) {
 		return squirrel.Null, nil
 	}
 	name := ""

@@ -136,6 +136,21 @@ func (h *agentHost) perform(e agent.Effect) {
 		h.waiting = append(h.waiting, &agent.Fetched{ID: e.ID, Response: &tandem.Response{
 			Status: 200, Headers: []tandem.Header{{Name: "content-type", Value: "application/json"}}, Body: body,
 		}})
+	case *agent.Post:
+		h.waiting = append(h.waiting, &agent.Posted{Seq: 7}, &agent.Handled{Seq: 7})
+	case *agent.Chunk:
+		h.waiting = append(h.waiting, &agent.Uploaded{ID: e.ID, N: len(e.Data)})
+	case *agent.ChunksEnd:
+		h.waiting = append(h.waiting, &agent.Fetched{ID: e.ID, Response: &tandem.Response{Status: 200}})
+	case *agent.MQTTConnect:
+		h.waiting = append(h.waiting, &agent.MQTTConnected{ID: e.ID})
+	case *agent.MQTTPublish:
+		h.waiting = append(h.waiting, &agent.MQTTDone{ID: e.ID, Request: e.Request})
+	case *agent.MQTTSubscribe:
+		h.waiting = append(h.waiting, &agent.MQTTDone{ID: e.ID, Request: e.Request, QoS: e.QoS},
+			&agent.MQTTMessage{ID: e.ID, Topic: "house/kitchen", Payload: []byte("21.5")})
+	case *agent.MQTTUnsubscribe:
+		h.waiting = append(h.waiting, &agent.MQTTDone{ID: e.ID, Request: e.Request})
 	case *agent.Answer:
 		h.answers++
 	case *agent.Restart:

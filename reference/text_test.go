@@ -67,7 +67,7 @@ func TestLookup(t *testing.T) {
 		{"server.save", []string{"server.save"}, true},
 		{"SERVER.SAVE()", []string{"server.save"}, true},
 		{"server.log", []string{"server.log", "server.log"}, true}, // one for each side
-		{"sendasync", []string{"httprequest.sendasync"}, true},
+		{"sendasync", []string{"httprequest.sendasync", "mqttmessage.sendasync"}, true},
 		{"wakereason_timer", []string{"WAKEREASON_TIMER"}, true},
 		{"configure", []string{"pin.configure", "i2c.configure", "spi.configure", "uart.configure"}, false},
 		{"server", []string{"server.save", "server.restart", "MONDAY"}, false},

@@ -68,7 +68,7 @@ type Server struct {
 	// URL is where the world reaches the HTTP listener, without a final slash,
 	// for a node behind a proxy; "" derives it from HTTP.
 	URL string
-	// Egress lists the private networks that agents may send HTTP requests to.
+	// Egress lists the private networks that agents may reach.
 	Egress []netip.Prefix
 	// Memory is what an agent may have in its arena, in bytes; 0 is
 	// tandem.AgentMemory.
@@ -79,9 +79,11 @@ type Server struct {
 	// LoopbackIsSecure has requests from this machine count as https; see
 	// ingress.Handler.
 	LoopbackIsSecure bool
-	Cluster          *Cluster // nil: the node is alone
-	Version          string
-	Logger           *slog.Logger // nil: nothing is said
+	// ClockOffset is how far the node's clock is to be off, for rehearsals.
+	ClockOffset time.Duration
+	Cluster     *Cluster // nil: the node is alone
+	Version     string
+	Logger      *slog.Logger // nil: nothing is said
 	// Ready is called once the node accepts connections.
 	Ready func(*Node)
 }
@@ -100,7 +102,7 @@ type Node struct {
 // Run runs the node until ctx ends; then it lets requests finish, puts its
 // agents to sleep so that the next start goes on where they are, and returns.
 func (s *Server) Run(ctx context.Context) error {
-	n := &node{Server: s, logger: s.Logger, clock: new(hlc.Clock)}
+	n := &node{Server: s, logger: s.Logger, clock: hlc.New(func() time.Time { return time.Now().Add(s.ClockOffset) })}
 	if n.logger == nil {
 		n.logger = slog.New(slog.DiscardHandler)
 	}

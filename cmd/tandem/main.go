@@ -2,6 +2,7 @@
 //
 //	tandem dev DIR            run a pair from a directory, redeploying as files change
 //	tandem up                 run a node
+//	tandem library add        give a node a library that code can #require
 //	tandem cluster status     show the nodes of a cluster
 //	tandem device run         run a device on this machine against a node
 //	tandem run FILE.nut       run plain Squirrel
@@ -45,6 +46,7 @@ type commands struct {
 	Dev     devCmd     `cmd:"" help:"Develop a pair: run a directory's agent.nut, and its device.nut if there is one, and deploy them as they change."`
 	Up      upCmd      `cmd:"" help:"Run a node."`
 	Deploy  deployCmd  `cmd:"" help:"Deploy a directory's agent.nut and device.nut to a device group of a running node, and restart its devices. Prints the deployment's id."`
+	Library libraryCmd `cmd:"" help:"Add a library that code can #require, or list those that a running node has."`
 	Device  deviceCmd  `cmd:"" help:"Add devices to a running node, list them, or run one on this machine."`
 	Log     logCmd     `cmd:"" help:"Print the log of devices and agents."`
 	Restart restartCmd `cmd:"" help:"Restart a device or its agent."`

@@ -14,18 +14,18 @@ const module = "github.com/tandem-iot/tandem"
 // make a build pass. ARCHITECTURE.md says what each package is for.
 const layers = `
 . squirrel/syntax squirrel/text squirrel/regexp hlc mqtt placement docs internal/pgtest
-squirrel/compile
+squirrel/compile internal/brokertest
 squirrel
 imp
 agent device
 reference
-bus mesh board egress
+bus mesh board egress egress/broker
 store logbook
 host
 gateway ingress cluster device/runner
 central
 server
-cmd/tandem bench/cluster bench/pair bench/squirrel examples internal/tidy
+cmd/tandem bench/cluster bench/libraries bench/pair bench/squirrel examples internal/tidy
 `
 
 // imports returns our packages with the packages of ours each imports, by
