@@ -5,8 +5,9 @@ SOAK ?= 10m
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 DURATION ?= 30m
+LIBS ?= ../electricimp
 
-.PHONY: build test lint check bench bench-agents bench-squirrel bench-cluster upgrade chaos fuzz soak run
+.PHONY: build test lint check bench bench-agents bench-squirrel bench-cluster libraries upgrade chaos fuzz soak run
 
 build: ; go build -trimpath -o bin/tandem ./cmd/tandem
 test: lint ; go test -race -timeout 15m ./... && go test -tags squirrelcheck ./squirrel/... ./imp
@@ -16,6 +17,7 @@ bench: build ; go run ./bench/pair -tandem bin/tandem
 bench-squirrel: build ; go run ./bench/squirrel -tandem bin/tandem
 bench-agents: build ; go run ./bench/pair -tandem bin/tandem agents
 bench-cluster: build ; go run ./bench/cluster -tandem bin/tandem
+libraries: build ; go run ./bench/libraries -tandem bin/tandem -libs $(LIBS)
 upgrade: build ; go run ./bench/cluster -tandem bin/tandem -agents 1000 upgrade
 chaos: build ; go run ./bench/cluster -tandem bin/tandem chaos -for $(DURATION)
 fuzz: ; for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done

@@ -11,6 +11,8 @@ const (
 	OverToDevice        = "message_to_device"
 	OverDeviceBacklog   = "device_backlog"
 	OverInbox           = "inbox"
+	OverPosts           = "posts"
+	OverSignCredits     = "sign_credits"
 	OverRequestBody     = "request_body"
 	OverRequestMemory   = "request_memory"
 	OverPlacementWait   = "placement_wait"
@@ -34,7 +36,7 @@ const (
 
 // Over are all the names of limits.
 var Over = []string{
-	OverMemory, OverEventTime, OverEventData, OverSavedTable, OverFromDevice, OverToDevice, OverDeviceBacklog, OverInbox,
+	OverMemory, OverEventTime, OverEventData, OverSavedTable, OverFromDevice, OverToDevice, OverDeviceBacklog, OverInbox, OverPosts, OverSignCredits,
 	OverRequestBody, OverRequestMemory, OverPlacementWait, OverAnswerWait, OverResponseBody, OverResponseHeaders, OverTimers,
 	OverFetchCredits, OverFetchesInFlight, OverNodeFetches, OverFetchBody, OverFetchResponse, OverFetchTime, OverLogRate, OverLogLine, OverLogEvent,
 	OverCrashes, OverProcessor, OverConnections,

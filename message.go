@@ -1,6 +1,9 @@
 package tandem
 
-import "time"
+import (
+	"io"
+	"time"
+)
 
 // Format says how the data of a message is encoded.
 type Format uint8
@@ -30,6 +33,12 @@ type Message struct {
 	Mark   Mark // zero when the sender does not number its messages
 	// Incarnation is the sending agent's; zero from devices.
 	Incarnation uint64
+	// Post is not zero for a tandem.post: it is kept until it has been handled.
+	// The numbers of an agent's posts grow; a device's all have the same.
+	Post uint64
+	// After is the number of the agent's post before this one, when that has not
+	// been handled as far as is known.
+	After uint64
 }
 
 // Mark numbers a device's messages: the n-th that it sent since it booted.
@@ -71,6 +80,7 @@ type Fetch struct {
 	URL      string
 	Headers  []Header
 	Body     []byte
+	Chunks   io.Reader     // instead of Body: it is sent in chunks as they come
 	Timeout  time.Duration // 0: none
 	Validate bool          // verify the server's certificate
 	Stream   bool          // deliver the body in pieces as they arrive

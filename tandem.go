@@ -143,11 +143,14 @@ const (
 	DeviceMemory       = 512 << 10
 	SavedTableSize     = 64 << 10
 	MessageSize        = 256 << 10 // either way, the name included
+	PostsKept          = 1000      // each way, until they are handled
+	PostsSize          = 1 << 20   // the names included
 	RequestBodySize    = 512 << 10 // incoming HTTP
 	ResponseBodySize   = 1 << 20   // answer to incoming HTTP
 	FetchBodySize      = 1 << 20   // response of outgoing HTTP
 	TimersPerAgent     = 1000
 	FetchesInFlight    = 40
+	LibrarySize        = 1 << 20 // source
 	LogLineSize        = 4 << 10
 	LogBurst           = 6000 // lines
 	LogRatePerMinute   = 100  // lines, long-term

@@ -24,7 +24,7 @@ func (m *Machine) message(msg *tandem.Message) imp.Outcome {
 			m.oldMessage(msg.Mark.Boot)
 			return imp.Done // it is part of our state already
 		}
-		m.mark = msg.Mark
+		m.mark, m.cause = msg.Mark, msg.Mark
 	}
 	if len(msg.Name)+len(msg.Data) > tandem.MessageSize {
 		m.over(tandem.OverFromDevice)
@@ -99,26 +99,37 @@ func deviceOn(call *squirrel.Call) (squirrel.Value, error) {
 
 func deviceSend(call *squirrel.Call) (squirrel.Value, error) {
 	m := machineOf(call)
+	msg, err := m.messageOf(call, "device.send")
+	if err != nil {
+		return squirrel.Null, err
+	}
+	if m.connected {
+		m.effects = append(m.effects, &Send{msg})
+	}
+	return squirrel.Null, nil
+}
+
+// messageOf makes a message of a name and a value, the first two arguments.
+func (m *Machine) messageOf(call *squirrel.Call, native string) (msg tandem.Message, err error) {
 	name := call.Str(1)
 	if name == "" || strings.ContainsAny(name, "+#\x00") || !utf8.ValidString(name) {
-		return call.Errorf("device.send: the name of a message must be text without + and #, and not empty")
+		_, err = call.Errorf("%s: the name of a message must be text without + and #, and not empty", native)
+		return msg, err
 	}
 	data, err := imp.Encode(nil, call.VM(), call.Arg(2), imp.ForMessage)
 	if err != nil {
-		return call.Errorf("%v", err)
+		_, err = call.Errorf("%v", err)
+		return msg, err
 	}
 	call.Charge(nativeCost + len(data))
-	if len(name)+len(data) > tandem.MessageSize {
+	switch {
+	case len(name)+len(data) > tandem.MessageSize:
 		m.over(tandem.OverToDevice)
-		return call.Errorf("device.send: the message is over %d KB", tandem.MessageSize>>10)
+		_, err = call.Errorf("%s: the message is over %d KB", native, tandem.MessageSize>>10)
+	case !m.room(len(name) + len(data)):
+		_, err = call.Errorf("%s: %s", native, noRoom)
 	}
-	if !m.room(len(name) + len(data)) {
-		return call.Errorf("device.send: %s", noRoom)
-	}
-	if m.connected {
-		m.effects = append(m.effects, &Send{tandem.Message{Name: name, Format: tandem.FormatCompact, Data: data}})
-	}
-	return squirrel.Null, nil
+	return tandem.Message{Name: name, Format: tandem.FormatCompact, Data: data}, err
 }
 
 func deviceIsConnected(call *squirrel.Call) (squirrel.Value, error) {

@@ -71,12 +71,16 @@ func base64Decode(call *squirrel.Call) (squirrel.Value, error) {
 	for len(text) > 0 && text[len(text)-1] == '=' {
 		text = text[:len(text)-1]
 	}
-	if len(text)%4 == 1 {
-		text = text[:len(text)-1]
+	lone := len(text)%4 == 1
+	if lone {
+		text = append(text, 'A') // for it to be looked at as the others are
 	}
 	out, err := base64.RawStdEncoding.AppendDecode(nil, text)
 	if err != nil {
 		return call.Errorf("http.base64decode: this is not base64")
+	}
+	if lone {
+		out = out[:len(out)-1]
 	}
 	return call.VM().NewBlob(out), nil
 }

@@ -66,14 +66,21 @@ type Machine struct {
 	oldBoot uint64 // of messages that were dropped, which the log says
 	saving  []byte // while the program waits for Saved
 
+	cause   tandem.Mark       // of the device's message that is being handled
+	nth     uint32            // posts made meanwhile
+	posting uint32            // while the program waits for Posted, what its callback is kept under; 0: none
+	posts   map[uint64]uint32 // what callbacks are kept under, by the posts' numbers; nil at first
+
 	stopping tandem.Reason // why the host wants the agent to end
+
+	broker broker
 
 	requests    map[uint32]openRequest // by the number in the httpresponse
 	lastRequest uint32                 // the newest such number
 	fetches     map[uint32]fetch       // by id
 	syncID      uint32                 // of the request that sendsync waits for
-	credits     float64                // for outgoing requests
-	refilled    time.Time              // when credits was true
+	sending     credits                // for outgoing requests
+	signing     credits                // for signatures
 
 	patterns map[string]*pattern // compiled, by text; nil at first
 }
@@ -82,6 +89,9 @@ type Machine struct {
 const (
 	waitSave = imp.FirstWait + iota
 	waitFetch
+	waitUpload
+	waitMQTT
+	waitPost
 )
 
 // nativeCost is the fuel of natives that do more than a few instructions'
@@ -99,9 +109,11 @@ func New(cfg Config, now time.Time) *Machine {
 		cfg: cfg, connected: cfg.Connected, announce: cfg.Connected, address: cfg.Address,
 		saved: cfg.Saved, mark: cfg.Mark,
 		requests: map[uint32]openRequest{}, fetches: map[uint32]fetch{},
-		credits: maxCredits, refilled: now,
+		sending: newCredits(now), signing: newCredits(now),
 	}
 	m.core.Start(m.coreConfig(), now)
+	vm := m.core.VM
+	vm.SetField(vm.Field(vm.Root(), "server"), permanentTable, vm.NewTable())
 	m.core.SetParam("deviceid", m.core.VM.NewString(string(cfg.Device)))
 	return m
 }
@@ -152,8 +164,17 @@ func (m *Machine) Takes(ev Event) bool {
 		return true
 	case *Saved:
 		return !m.Busy() || m.core.Waiting() == waitSave
+	case *MQTTDone:
+		return !m.Busy() || m.core.Waiting() == waitMQTT && ev.Request == uint64(m.syncID)
+	case *MQTTLost:
+		return !m.Busy() || m.core.Waiting() == waitMQTT && ev.ID == uint64(m.broker.ID)
+	case *Posted:
+		return !m.Busy() || m.core.Waiting() == waitPost
 	case *Fetched:
-		return !m.Busy() || m.core.Waiting() == waitFetch && ev.ID == uint64(m.syncID)
+		w := m.core.Waiting()
+		return !m.Busy() || (w == waitFetch || w == waitUpload) && ev.ID == uint64(m.syncID)
+	case *Uploaded:
+		return !m.Busy() || m.core.Waiting() == waitUpload && ev.ID == uint64(m.syncID)
 	}
 	return !m.Busy()
 }
@@ -170,6 +191,9 @@ func (m *Machine) Step(now time.Time, ev Event) []Effect {
 		panic(fmt.Sprintf("agent: %T while the machine is busy", ev))
 	}
 	m.core.Now = now
+	if !m.Busy() {
+		m.cause, m.nth = tandem.Mark{}, 0
+	}
 	for o := m.take(ev); ; o = m.announced() {
 		switch {
 		case o.Over():
@@ -206,8 +230,22 @@ func (m *Machine) take(ev Event) (o imp.Outcome) {
 		return m.fetched(ev)
 	case *FetchedPart:
 		return m.fetchedPart(ev)
+	case *Uploaded:
+		return m.uploaded(ev)
+	case *MQTTConnected:
+		return m.mqttConnected(ev)
+	case *MQTTMessage:
+		return m.mqttMessage(ev)
+	case *MQTTDone:
+		return m.mqttDone(ev)
+	case *MQTTLost:
+		return m.mqttLost(ev)
 	case *Saved:
 		return m.savedTable(ev.Err)
+	case *Posted:
+		return m.posted(ev)
+	case *Handled:
+		return m.postHandled(ev.Seq)
 	case *Woken:
 		return m.core.Wake()
 	case *Shutdown:

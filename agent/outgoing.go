@@ -31,27 +31,31 @@ const (
 // fetch is an outgoing request that has not ended. What it calls is kept
 // under its id: an array of the callbacks done and stream.
 type fetch struct {
-	ID   uint32 `cbor:"1,keyasint"`
-	Sync bool   `cbor:"2,keyasint,omitempty"` // sendsync waits for it
+	ID     uint32 `cbor:"1,keyasint"`
+	Sync   bool   `cbor:"2,keyasint,omitempty"` // sendsync or closesync waits for it
+	Upload bool   `cbor:"3,keyasint,omitempty"` // it is an httpstream's
+	Unsent int    `cbor:"4,keyasint,omitempty"` // bytes of an upload that the host still has
 }
 
 // Limits of outgoing requests.
 const (
-	maxCredits       = 40
-	creditsPerSecond = 2
-	fetchTimeout     = 600 * time.Second
-	noTimeout        = -1 // NO_TIMEOUT
+	fetchTimeout = 600 * time.Second
+	noTimeout    = -1 // NO_TIMEOUT
 )
 
 // newRequest makes an httprequest. Arguments from number first are headers
 // and body.
 func newRequest(call *squirrel.Call, verb string, url squirrel.Value, first int) (squirrel.Value, error) {
-	call.Charge(nativeCost)
-	vm := call.VM()
-	body := call.Arg(first + 1)
+	vm, body := call.VM(), call.Arg(first+1)
 	if !body.IsNull() && !imp.IsData(vm, body) {
 		return call.Errorf("the body of a request is a string or a blob; use http.jsonencode for other values")
 	}
+	return vm.NewNative(requestClass, requestPayload(call, verb, url, call.Arg(first), body)), nil
+}
+
+func requestPayload(call *squirrel.Call, verb string, url, headers, body squirrel.Value) squirrel.Value {
+	call.Charge(nativeCost)
+	vm := call.VM()
 	p := vm.NewArray()
 	for i := range requestFields {
 		x := squirrel.Null
@@ -61,7 +65,7 @@ func newRequest(call *squirrel.Call, verb string, url squirrel.Value, first int)
 		case requestURL:
 			x = url
 		case requestHeaders:
-			x = call.Arg(first)
+			x = headers
 		case requestBody:
 			x = body
 		case requestSent:
@@ -69,7 +73,7 @@ func newRequest(call *squirrel.Call, verb string, url squirrel.Value, first int)
 		}
 		vm.Append(p, x)
 	}
-	return vm.NewNative(requestClass, p), nil
+	return p
 }
 
 // requestNative is http.get and its kind.
@@ -140,18 +144,14 @@ func (m *Machine) toFetch(payload squirrel.Value) (*tandem.Fetch, error) {
 // spend takes a credit for an outgoing request. When there is none it returns
 // the seconds until there is.
 func (m *Machine) spend() (wait float64, ok bool) {
-	m.credits = min(maxCredits, m.credits+max(0, m.core.Now.Sub(m.refilled).Seconds())*creditsPerSecond)
-	m.refilled = m.core.Now
-	switch {
-	case m.credits < 1:
-		m.over(tandem.OverFetchCredits)
-		return (1 - m.credits) / creditsPerSecond, false
-	case len(m.fetches) >= tandem.FetchesInFlight:
+	if len(m.fetches) >= tandem.FetchesInFlight {
 		m.over(tandem.OverFetchesInFlight)
 		return 1.0 / creditsPerSecond, false
 	}
-	m.credits--
-	return 0, true
+	if wait, ok = m.sending.take(m.core.Now, 1); !ok {
+		m.over(tandem.OverFetchCredits)
+	}
+	return wait, ok
 }
 
 // limited is the response to a request beyond the limit.
@@ -192,14 +192,8 @@ func sendAsync(call *squirrel.Call) (squirrel.Value, error) {
 	}
 	done, stream := call.Arg(1), call.Arg(2)
 	f.Stream = !stream.IsNull()
-	if x := call.Arg(3); !x.IsNull() {
-		f.Timeout = 0
-		if s := x.AsFloat(); s != noTimeout {
-			if !(s > 0 && s <= 1e6) {
-				return call.Errorf("httprequest.sendasync: the timeout is a number of seconds above 0, or NO_TIMEOUT")
-			}
-			f.Timeout = time.Duration(float64(s) * float64(time.Second))
-		}
+	if f.Timeout, err = timeoutOf(call.Arg(3)); err != nil {
+		return call.Errorf("httprequest.sendasync: %v", err)
 	}
 	if wait, ok := m.spend(); ok {
 		both := vm.NewArray()
@@ -214,6 +208,19 @@ func sendAsync(call *squirrel.Call) (squirrel.Value, error) {
 	}
 	vm.SetIndex(payload, requestSent, squirrel.Bool(true))
 	return squirrel.Null, nil
+}
+
+// timeoutOf returns the duration that a program's timeout stands for.
+func timeoutOf(x squirrel.Value) (time.Duration, error) {
+	switch s := x.AsFloat(); {
+	case x.IsNull():
+		return fetchTimeout, nil
+	case s == noTimeout:
+		return 0, nil
+	case s > 0 && s <= 1e6:
+		return time.Duration(float64(s) * float64(time.Second)), nil
+	}
+	return 0, errors.New("the timeout is a number of seconds above 0, or NO_TIMEOUT")
 }
 
 // start starts an outgoing request.
@@ -256,13 +263,17 @@ func cancelRequest(call *squirrel.Call) (squirrel.Value, error) {
 	if x := vm.Index(payload, requestFetch); !x.IsNull() {
 		id := uint32(x.AsInt())
 		vm.SetIndex(payload, requestFetch, squirrel.Null)
-		if _, pending := m.fetches[id]; pending {
-			delete(m.fetches, id)
-			m.core.Drop(id)
-			m.effects = append(m.effects, &Cancel{ID: uint64(id)})
-		}
+		m.cancelFetch(id)
 	}
 	return squirrel.Null, nil
+}
+
+func (m *Machine) cancelFetch(id uint32) {
+	if _, pending := m.fetches[id]; pending {
+		delete(m.fetches, id)
+		m.core.Drop(id)
+		m.effects = append(m.effects, &Cancel{ID: uint64(id)})
+	}
 }
 
 // Values of httprequest.setvalidation.
@@ -276,9 +287,13 @@ func setValidation(call *squirrel.Call) (squirrel.Value, error) {
 	if !ok {
 		return notARequest(call)
 	}
+	return validate(call, payload, requestClass)
+}
+
+func validate(call *squirrel.Call, payload squirrel.Value, class string) (squirrel.Value, error) {
 	option := call.Int(1)
 	if option != validateNone && option != validateSystem {
-		return call.Errorf("httprequest.setvalidation: use VALIDATE_NONE or VALIDATE_USING_SYSTEM_CA_CERTS")
+		return call.Errorf("%s.setvalidation: use VALIDATE_NONE or VALIDATE_USING_SYSTEM_CA_CERTS", class)
 	}
 	call.VM().SetIndex(payload, requestValidate, squirrel.Bool(option == validateSystem))
 	return squirrel.Null, nil
@@ -294,12 +309,19 @@ func (m *Machine) fetched(ev *Fetched) imp.Outcome {
 	delete(m.fetches, id)
 	const perHeader = 64 // words of strings and slots
 	m.core.Reserve(len(ev.Response.Body) + perHeader*len(ev.Response.Headers))
-	if f.Sync {
-		return m.core.Resume(responseTable(m.core.VM, ev.Response))
-	}
+	response := responseTable(m.core.VM, ev.Response)
 	done := m.core.VM.Index(m.core.Kept(id), 0)
 	m.core.Drop(id)
-	return m.core.Call(done, responseTable(m.core.VM, ev.Response))
+	switch {
+	case f.Sync:
+		return m.core.Resume(response)
+	case m.core.Busy(): // in httpstream.send
+		if _, ok := m.core.After(0, "", done, response); !ok {
+			m.log(true, "an httpstream's callback was not called: too many timers and results are pending")
+		}
+		return m.core.Resume(squirrel.Null)
+	}
+	return m.core.Call(done, response)
 }
 
 // fetchedPart hands on a piece of a body.

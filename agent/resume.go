@@ -18,8 +18,21 @@ func (m *Machine) Fetching() []uint64 {
 	return ids
 }
 
+// Uploading returns the ids of those whose body is sent in chunks: they cannot
+// go on elsewhere.
+func (m *Machine) Uploading() []uint64 {
+	return slices.DeleteFunc(m.Fetching(), func(id uint64) bool { return !m.fetches[uint32(id)].Upload })
+}
+
+// MQTT returns the id of the connection to an MQTT broker that the program has
+// or waits for, 0 when there is none.
+func (m *Machine) MQTT() uint64 { return uint64(m.broker.ID) }
+
 // Saving reports whether the program waits for Saved.
 func (m *Machine) Saving() bool { return m.core.Waiting() == waitSave }
+
+// Posting reports whether the program waits for Posted.
+func (m *Machine) Posting() bool { return m.core.Waiting() == waitPost }
 
 // Connected reports whether the program believes its device connected.
 func (m *Machine) Connected() bool { return m.connected }

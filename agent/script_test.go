@@ -127,11 +127,31 @@ func (s *script) event(a args) Event {
 		return &Fetched{id, &tandem.Response{Status: a.num("status", 200), Headers: headers, Body: body}}
 	case "part":
 		return &FetchedPart{id, body}
+	case "mqtt-connected":
+		return &MQTTConnected{id, a.num("code", 0), a.str("why", "")}
+	case "mqtt-message":
+		return &MQTTMessage{id, a.str("topic", "t"), body}
+	case "mqtt-done":
+		return &MQTTDone{id, uint64(a.num("request", 0)), a.num("code", 0), byte(a.num("qos", 0))}
+	case "mqtt-lost":
+		return &MQTTLost{id, a.str("why", "it broke")}
+	case "uploaded":
+		return &Uploaded{id, a.num("n", 0)}
 	case "saved":
 		if d.HasArg("fails") {
 			return &Saved{errors.New("the disk is full")}
 		}
 		return &Saved{}
+	case "posted":
+		switch a.str("fails", "") {
+		case "disk":
+			return &Posted{Err: errors.New("the disk is full")}
+		case "full":
+			return &Posted{Err: tandem.Errorf(tandem.Limit, "1000 messages wait for the device already")}
+		}
+		return &Posted{Seq: uint64(a.num("seq", 0))}
+	case "handled":
+		return &Handled{uint64(a.num("seq", 0))}
 	case "shutdown":
 		return &Shutdown{tandem.Reason(a.str("reason", "reload"))}
 	case "alarm":

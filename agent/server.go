@@ -141,3 +141,26 @@ func serverLoad(call *squirrel.Call) (squirrel.Value, error) {
 func serverRestart(call *squirrel.Call) (squirrel.Value, error) {
 	return imp.CoreOf(call).Suspend(call, imp.Ending)
 }
+
+const permanentTable = "permanent" // server.permanent
+
+// setPermanentValues keeps what it is given for as long as the incarnation
+// lasts; what is to outlive it is for server.save.
+func setPermanentValues(call *squirrel.Call) (squirrel.Value, error) {
+	m, vm := machineOf(call), call.VM()
+	table := call.Arg(1)
+	call.Charge(nativeCost * (1 + vm.Len(table)))
+	server := vm.Field(vm.Root(), "server")
+	permanent := vm.Field(server, permanentTable)
+	if permanent.Type() != squirrel.TypeTable {
+		permanent = vm.NewTable()
+		vm.SetField(server, permanentTable, permanent)
+	}
+	if vm.Len(permanent) == 0 {
+		m.log(true, "server.setpermanentvalues: the values are lost when the agent restarts; use server.save")
+	}
+	for i, key, x, ok := vm.Next(table, 0); ok; i, key, x, ok = vm.Next(table, i) {
+		vm.Set(permanent, key, x)
+	}
+	return squirrel.Null, nil
+}

@@ -29,12 +29,24 @@ type state struct {
 	LastRequest uint32          `cbor:"11,keyasint,omitempty"`
 	Fetches     []fetch         `cbor:"12,keyasint,omitempty"`
 	SyncID      uint32          `cbor:"13,keyasint,omitempty"`
-	Credits     float64         `cbor:"14,keyasint"`
-	Refilled    int64           `cbor:"15,keyasint"` // nanoseconds since 1970
+	Sending     float64         `cbor:"14,keyasint"` // credits, and
+	SendingAt   int64           `cbor:"15,keyasint"` // when, in nanoseconds since 1970
 	Dead        bool            `cbor:"16,keyasint,omitempty"`
 	Start       tandem.Reason   `cbor:"17,keyasint,omitempty"`
 	OldBoot     uint64          `cbor:"18,keyasint,omitempty"`
-	ValidateTLS bool            `cbor:"19,keyasint,omitempty"`
+	Cause       tandem.Mark     `cbor:"19,keyasint"`
+	Nth         uint32          `cbor:"20,keyasint,omitempty"`
+	Posting     uint32          `cbor:"21,keyasint,omitempty"`
+	Posts       []keptPost      `cbor:"22,keyasint,omitempty"`
+	Signing     credits         `cbor:"23,keyasint"`
+	Broker      broker          `cbor:"24,keyasint"`
+	ValidateTLS bool            `cbor:"25,keyasint,omitempty"`
+}
+
+// keptPost is what a post's callback is kept under.
+type keptPost struct {
+	Seq  uint64 `cbor:"1,keyasint"`
+	Kept uint32 `cbor:"2,keyasint"`
 }
 
 // numbered is an open request with its number.
@@ -49,8 +61,12 @@ func (m *Machine) Snapshot() ([]byte, error) {
 	s := state{
 		Agent: m.cfg.Agent, Device: m.cfg.Device, Connected: m.connected, Announce: m.announce, Address: m.address,
 		Saved: m.saved, Mark: m.mark, Saving: m.saving, Stopping: m.stopping, LastRequest: m.lastRequest,
-		SyncID: m.syncID, Credits: m.credits, Refilled: m.refilled.UnixNano(), Dead: m.dead, Start: m.cfg.Start,
-		OldBoot: m.oldBoot, ValidateTLS: m.cfg.ValidateTLS,
+		SyncID: m.syncID, Sending: m.sending.Left, SendingAt: m.sending.At, Dead: m.dead, Start: m.cfg.Start,
+		OldBoot: m.oldBoot, Cause: m.cause, Nth: m.nth, Posting: m.posting, Signing: m.signing, Broker: m.broker,
+		ValidateTLS: m.cfg.ValidateTLS,
+	}
+	for _, seq := range slices.Sorted(maps.Keys(m.posts)) {
+		s.Posts = append(s.Posts, keptPost{seq, m.posts[seq]})
 	}
 	for number, r := range m.requests {
 		s.Requests = append(s.Requests, numbered{number, r})
@@ -81,7 +97,12 @@ func Restore(cfg Config, data []byte, now time.Time) (*Machine, error) {
 	m.connected, m.announce, m.address = s.Connected, s.Announce, s.Address
 	m.saved, m.mark, m.saving, m.stopping = s.Saved, s.Mark, s.Saving, s.Stopping
 	m.lastRequest, m.syncID, m.dead, m.oldBoot = s.LastRequest, s.SyncID, s.Dead, s.OldBoot
-	m.credits, m.refilled = s.Credits, time.Unix(0, s.Refilled)
+	m.sending, m.signing = credits{s.Sending, s.SendingAt}, s.Signing
+	m.broker = s.Broker
+	m.cause, m.nth, m.posting = s.Cause, s.Nth, s.Posting
+	for _, p := range s.Posts {
+		m.keepPost(p.Seq, p.Kept)
+	}
 	for _, n := range s.Requests {
 		m.requests[n.Number] = n.Request
 	}

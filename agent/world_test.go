@@ -110,24 +110,57 @@ func (w *world) show(effects []Effect) {
 		case *Answer:
 			fmt.Fprintf(&w.out, "answer %d: %d%s %q\n", e.ID, e.Response.Status, showHeaders(e.Response.Headers), e.Response.Body)
 		case *Fetch:
-			fmt.Fprintf(&w.out, "fetch %d: %s %s%s %q timeout=%v", e.ID, e.Fetch.Method, e.Fetch.URL, showHeaders(e.Fetch.Headers), e.Fetch.Body, e.Fetch.Timeout)
-			if e.Fetch.Validate {
-				w.out.WriteString(" validate")
+			w.showFetch("fetch", e.ID, e.Fetch)
+		case *Upload:
+			w.showFetch("upload", e.ID, e.Fetch)
+		case *Chunk:
+			fmt.Fprintf(&w.out, "chunk %d: %d bytes %.20q\n", e.ID, len(e.Data), e.Data)
+		case *ChunksEnd:
+			fmt.Fprintf(&w.out, "end %d: timeout=%v stream=%v\n", e.ID, e.Timeout, e.Stream)
+		case *MQTTConnect:
+			c := e.Connect
+			fmt.Fprintf(&w.out, "mqtt %d: connect %s as %s keepalive=%d", e.ID, e.URL, c.ClientID, c.KeepAlive)
+			if c.HasUsername {
+				fmt.Fprintf(&w.out, " user=%q password=%q", c.Username, c.Password)
 			}
-			if e.Fetch.Stream {
-				w.out.WriteString(" stream")
+			if c.Will != nil {
+				fmt.Fprintf(&w.out, " will %s %q qos=%d retain=%v", c.Will.Topic, c.Will.Payload, c.Will.QoS, c.Will.Retain)
+			}
+			if e.Wait > 0 {
+				fmt.Fprintf(&w.out, " after %v", e.Wait)
 			}
 			w.out.WriteString("\n")
+		case *MQTTPublish:
+			fmt.Fprintf(&w.out, "mqtt %d: %d publish %s %.20q qos=%d retain=%v\n", e.ID, e.Request, e.Message.Topic, e.Message.Payload, e.Message.QoS, e.Message.Retain)
+		case *MQTTSubscribe:
+			fmt.Fprintf(&w.out, "mqtt %d: %d subscribe %s qos=%d\n", e.ID, e.Request, e.Filter, e.QoS)
+		case *MQTTUnsubscribe:
+			fmt.Fprintf(&w.out, "mqtt %d: %d unsubscribe %s\n", e.ID, e.Request, e.Filter)
+		case *MQTTClose:
+			fmt.Fprintf(&w.out, "mqtt %d: close\n", e.ID)
 		case *Cancel:
 			fmt.Fprintf(&w.out, "cancel %d\n", e.ID)
 		case *Save:
 			fmt.Fprintf(&w.out, "save %s mark=%d:%d\n", toJSON(e.Table), e.Mark.Boot, e.Mark.Seq)
 		case *Over:
 			fmt.Fprintf(&w.out, "over %s %d\n", e.Limit, e.Times)
+		case *Post:
+			fmt.Fprintf(&w.out, "post %s %s cause=%d:%d nth=%d\n", e.Message.Name, toJSON(e.Message.Data), e.Cause.Boot, e.Cause.Seq, e.Nth)
 		case *Restart:
 			fmt.Fprintf(&w.out, "restart %s\n", e.Reason)
 		}
 	}
+}
+
+func (w *world) showFetch(what string, id uint64, f *tandem.Fetch) {
+	fmt.Fprintf(&w.out, "%s %d: %s %s%s %q timeout=%v", what, id, f.Method, f.URL, showHeaders(f.Headers), f.Body, f.Timeout)
+	if f.Validate {
+		w.out.WriteString(" validate")
+	}
+	if f.Stream {
+		w.out.WriteString(" stream")
+	}
+	w.out.WriteString("\n")
 }
 
 func showHeaders(headers []tandem.Header) string {

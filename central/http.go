@@ -2,6 +2,7 @@ package central
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/store"
 )
 
@@ -71,6 +73,8 @@ var routes = []route{
 	{"GET", "deployments", (*call).listDeployments, false, "deployments without their code, the newest first; `filter[owner.id]`, `[creator.id]`, `[product.id]`, `[devicegroup.id]`, `[sha]`, `[flagger.id]`"},
 	{"POST", "deployments", (*call).addDeployment, false, "makes a deployment the group's current one and restarts nothing: `agent_code`, `device_code`, `description`, `origin`, `flagged`, `tags`; relationship `devicegroup`"},
 	{"GET", "deployments/:id", (*call).getDeployment, false, "a deployment with its code"},
+	{"GET", "libraries", (*call).listLibraries, false, "libraries that code can `#require`: `name`, `supported`; relationship `versions`, a list whose ids are what code asks for"},
+	{"POST", "libraries", (*call).addLibrary, false, "adds a version of a library, for good: `name`, `version`, `code` (Tandem's own)"},
 	{"GET", "devices", (*call).listDevices, false, "devices; `filter[owner.id]`, `[product.id]`, `[devicegroup.id]`, `[devicegroup.type]`, `[devicegroup.owner.id]` (`null`: unassigned)"},
 	{"POST", "devices", (*call).addDevice, false, "makes a device: `name`; relationship `devicegroup`. The answer's attribute `key` is its key, shown this once (Tandem's own)"},
 	{"GET", "devices/:id", (*call).getDevice, false, "a device, by its id, its agent's id or its MAC address"},
@@ -190,7 +194,7 @@ func (c *call) failCompile(bad *CompileError) {
 	}
 	var places []place
 	for _, p := range bad.Problems {
-		places = append(places, place{p.Line, p.Column, p.Text, "error", p.Side.String() + "_code"})
+		places = append(places, place{p.Line, p.Column, p.Text, "error", cmp.Or(p.File, imp.SourceName(p.Side))})
 	}
 	c.failWith(http.StatusBadRequest, failure{"400", "CX005", "Compilation Error", bad.Error(), places})
 }

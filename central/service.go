@@ -59,6 +59,7 @@ type Code struct{ Agent, Device string }
 // Problem is a place where code does not compile. Line and Column count from 1.
 type Problem struct {
 	Side         tandem.Side
+	File         string // "" is the side's code itself, else a library or what #line says
 	Line, Column int
 	Text         string
 }
@@ -72,23 +73,35 @@ func (e *CompileError) Error() string {
 		if i > 0 {
 			b.WriteString("; ")
 		}
-		fmt.Fprintf(&b, "%s code, line %d, column %d: %s", p.Side, p.Line, p.Column, p.Text)
+		fmt.Fprintf(&b, "%s code, ", p.Side)
+		if p.File != "" {
+			fmt.Fprintf(&b, "%s, ", p.File)
+		}
+		fmt.Fprintf(&b, "line %d, column %d: %s", p.Line, p.Column, p.Text)
 	}
 	return b.String()
 }
 
-// check compiles both sides and returns a *CompileError if one does not.
-func (c Code) check() error {
+// check compiles both sides with their libraries and returns a *CompileError
+// if one does not.
+func (s *Service) check(ctx context.Context, c Code) error {
 	var bad CompileError
-	for _, s := range []struct {
+	for _, part := range []struct {
 		side tandem.Side
 		src  string
 	}{{tandem.AgentSide, c.Agent}, {tandem.DeviceSide, c.Device}} {
-		_, err := imp.Compile(s.side, []byte(s.src), nil)
+		text, err := imp.Include(ctx, part.side, part.src, s.Store.LibraryCode)
+		if err == nil {
+			_, err = imp.Compile(part.side, []byte(text), nil)
+		}
 		var at *syntax.Error
 		switch {
 		case errors.As(err, &at):
-			bad.Problems = append(bad.Problems, Problem{Side: s.side, Line: int(at.Pos.Line), Column: int(at.Pos.Col), Text: at.Msg})
+			p := Problem{Side: part.side, Line: int(at.Pos.Line), Column: int(at.Pos.Col), Text: at.Msg}
+			if at.File != imp.SourceName(part.side) {
+				p.File = at.File
+			}
+			bad.Problems = append(bad.Problems, p)
 		case err != nil:
 			return err
 		}
@@ -114,7 +127,7 @@ type Deployment struct {
 // devices of the group take it up when they restart: see Restart. The error is
 // a *CompileError when the code does not compile.
 func (s *Service) AddDeployment(ctx context.Context, d Deployment) (store.Deployment, error) {
-	if err := d.check(); err != nil {
+	if err := s.check(ctx, d.Code); err != nil {
 		return store.Deployment{}, err
 	}
 	record := store.Deployment{

@@ -267,10 +267,11 @@ type link struct {
 	why    string // it was closed
 }
 
-func (l *link) Send(topic string, m tandem.Message) {
+func (l *link) Send(topic string, m tandem.Message) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.topics = append(l.topics, topic)
+	return true
 }
 
 func (l *link) Close(why string) {

@@ -499,16 +499,19 @@ func (c *Cluster) send(to mesh.Peer, kind byte, v any) error {
 
 // reply is send to a node that is lost if it cannot be reached, which is seen
 // to elsewhere.
-func (c *Cluster) reply(to mesh.Peer, kind byte, v any) {
-	if err := c.send(to, kind, v); err != nil {
+func (c *Cluster) reply(to mesh.Peer, kind byte, v any) (sent bool) {
+	err := c.send(to, kind, v)
+	if err != nil {
 		c.logger.Debug("a message to another node is not sent", "node", to.Node, "err", err)
 	}
+	return err == nil
 }
 
-func (c *Cluster) toNode(node string, kind byte, v any) {
-	if peer, ok := c.table.Load().peer(node); ok {
-		c.reply(peer, kind, v)
-	}
+// toNode reports whether there is such a node, to which the message is on its
+// way.
+func (c *Cluster) toNode(node string, kind byte, v any) bool {
+	peer, ok := c.table.Load().peer(node)
+	return ok && c.reply(peer, kind, v)
 }
 
 func (c *Cluster) broadcast(kind byte, v any) { c.lifeNow().mesh.Broadcast(encode(kind, v)) }
@@ -536,7 +539,7 @@ func (c *Cluster) receive(from mesh.Peer, data []byte) {
 func (c *Cluster) dispatch(from mesh.Peer, kind byte, data []byte) error {
 	switch kind {
 	case kindOpen:
-		return with(data, func(m *openMessage) { c.guests.run(m.Ref, func() { c.guestOpen(m) }) })
+		return with(data, func(m *openMessage) { c.guests.run(m.Ref, func() { c.guestOpen(from, m) }) })
 	case kindMessage:
 		return with(data, func(m *messageMessage) { c.guests.run(m.Ref, func() { c.guestMessage(m) }) })
 	case kindClose:

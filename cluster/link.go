@@ -258,12 +258,12 @@ func (s *link) acknowledged(seq uint64) {
 // deliver gives the device a message of an owner with an epoch. What an owner
 // says that is not the pair's any more is not believed: if it is not known
 // that it would have been said all the same, the device has to begin anew.
-func (s *link) deliver(epoch int64, topic string, m tandem.Message) {
+func (s *link) deliver(epoch int64, topic string, m tandem.Message) bool {
 	if epoch < s.epoch.Load() {
 		s.out.Close("the connection to the agent was broken")
-		return
+		return false
 	}
-	s.out.Send(topic, m)
+	return s.out.Send(topic, m)
 }
 
 // localLink is a link as this node's host sees it.
@@ -272,9 +272,9 @@ type localLink struct {
 	epoch int64
 }
 
-func (l *localLink) Send(topic string, m tandem.Message) { l.s.deliver(l.epoch, topic, m) }
-func (l *localLink) Close(why string)                    { l.s.out.Close(why) }
-func (l *localLink) Ref() host.LinkRef                   { return l.s.Ref() }
+func (l *localLink) Send(topic string, m tandem.Message) bool { return l.s.deliver(l.epoch, topic, m) }
+func (l *localLink) Close(why string)                         { l.s.out.Close(why) }
+func (l *localLink) Ref() host.LinkRef                        { return l.s.Ref() }
 
 // remoteLink is a link at another node's gateway.
 type remoteLink struct {
@@ -284,8 +284,8 @@ type remoteLink struct {
 	epoch  int64 // of the shard when this node got it
 }
 
-func (l *remoteLink) Send(topic string, m tandem.Message) {
-	l.c.toNode(l.ref.Node, kindSend, &sendMessage{ID: l.ref.ID, Device: l.device, Epoch: l.epoch, Topic: topic, Message: m})
+func (l *remoteLink) Send(topic string, m tandem.Message) bool {
+	return l.c.toNode(l.ref.Node, kindSend, &sendMessage{ID: l.ref.ID, Device: l.device, Epoch: l.epoch, Topic: topic, Message: m})
 }
 
 func (l *remoteLink) Close(why string) {
@@ -310,9 +310,9 @@ func (c *Cluster) Link(ref host.LinkRef, device tandem.DeviceID, agent tandem.Ag
 // the host.
 type goneLink struct{ ref host.LinkRef }
 
-func (goneLink) Send(string, tandem.Message) {}
-func (goneLink) Close(string)                {}
-func (l goneLink) Ref() host.LinkRef         { return l.ref }
+func (goneLink) Send(string, tandem.Message) bool { return false }
+func (goneLink) Close(string)                     {}
+func (l goneLink) Ref() host.LinkRef              { return l.ref }
 
 // guests are the links of other nodes' gateways whose pairs are here, each
 // with what it has sent and has not been looked at: one goroutine a link keeps
@@ -350,7 +350,14 @@ func (g *guests) work(ref host.LinkRef) {
 	}
 }
 
-func (c *Cluster) guestOpen(m *openMessage) {
+func (c *Cluster) guestOpen(from mesh.Peer, m *openMessage) {
+	if peer, known := c.table.Load().peer(m.Ref.Node); !known || peer != from {
+		// It has only just joined, and nothing could be said to it yet: what the
+		// pair has to say, and that it has handled something, would be lost.
+		c.reply(from, kindAstray, &linkMessage{Ref: m.Ref, Device: m.Device})
+		c.look()
+		return
+	}
 	l := &remoteLink{c, m.Ref, m.Device, c.table.Load().route(m.Agent).epoch}
 	err := c.Host.Connect(context.Background(), m.Device, l, m.Address)
 	switch {

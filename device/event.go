@@ -39,6 +39,13 @@ type (
 		Code int
 	}
 
+	// Handled says that the agent has handled a Post of so many bytes. ID is 0
+	// for one of an earlier incarnation.
+	Handled struct {
+		ID   uint64
+		Size int
+	}
+
 	// Alarm runs the earliest timer that is due; see Machine.Alarm. It is
 	// harmless when none is.
 	Alarm struct{}
@@ -77,6 +84,7 @@ func (*Linked) event()       {}
 func (*Unlinked) event()     {}
 func (*Written) event()      {}
 func (*Sent) event()         {}
+func (*Handled) event()      {}
 func (*Alarm) event()        {}
 func (*Woken) event()        {}
 func (*Changed) event()      {}
@@ -127,9 +135,24 @@ type (
 	// attempt to make one. It is not answered by Unlinked.
 	Disconnect struct{}
 
+	// Post is a tandem.post. It is kept, whatever happens, and sent in its place
+	// among the messages until the agent has handled it, which Handled reports.
+	// Cause is the number of the agent's post that is being handled, zero when
+	// none is; of the posts made meanwhile this is the Nth, from 1.
+	Post struct {
+		ID      uint64
+		Message tandem.Message // without a mark: the runner numbers messages
+		Cause   uint64
+		Nth     uint32
+	}
+
 	// Configured replaces the user configuration, which outlives everything;
-	// nil erases it.
-	Configured struct{ Data []byte }
+	// nil erases it. When Cause is not zero it and the handling of the agent's
+	// post with that number become durable as one.
+	Configured struct {
+		Data  []byte
+		Cause uint64
+	}
 
 	// DeepSleep switches the device off, its link first. It starts again after
 	// Duration with the wake reason TIMER, or when one of the Pins goes high with
@@ -156,6 +179,7 @@ func (*Send) effect()       {}
 func (*Forget) effect()     {}
 func (*Connect) effect()    {}
 func (*Disconnect) effect() {}
+func (*Post) effect()       {}
 func (*Configured) effect() {}
 func (*DeepSleep) effect()  {}
 func (*Restart) effect()    {}

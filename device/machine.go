@@ -37,6 +37,8 @@ type Config struct {
 	Address     string        // of the device, while connected
 	NV          []byte        // of the DeepSleep before; nil when there is none
 	User        []byte        // the user configuration; nil when there is none
+	Posts       int           // how many of earlier incarnations are kept
+	PostsSize   int           // bytes of them
 	Module      string        // a type of module such as "imp003"; "" = AnyModule
 	Board       Board         // nil: a board on which nothing ever happens
 	Memory      int           // bytes; 0 = tandem.DeviceMemory
@@ -70,6 +72,7 @@ type Machine struct {
 // state is what a machine remembers beside its VM; it is part of a snapshot.
 type state struct {
 	Link       link
+	Posts      posts
 	Wake       int
 	Booted     instant // when the code started
 	Read       instant // what the clock of hardware.millis showed last
@@ -99,7 +102,7 @@ var library = sync.OnceValue(func() *squirrel.Library {
 // API returns all that device code can call beyond the language, for the
 // manual.
 func API() []imp.API {
-	return []imp.API{imp.Shared, linkAPI, impAPI, hardwareAPI, peripheralAPI, relicsAPI}
+	return []imp.API{imp.Shared, linkAPI, postAPI, impAPI, hardwareAPI, peripheralAPI, relicsAPI}
 }
 
 // New returns a machine. Its first event is Boot. The module of cfg must be a
@@ -108,7 +111,7 @@ func New(cfg Config, now time.Time) *Machine {
 	m := newMachine(cfg)
 	m.st = state{
 		Link: newLink(cfg.Connected, cfg.Address), Wake: cfg.Wake, Booted: instantOf(now),
-		User: cfg.User, NV: cfg.NV,
+		User: cfg.User, NV: cfg.NV, Posts: posts{Count: cfg.Posts, Size: cfg.PostsSize},
 		Pins: make([]pinState, len(m.things)), Buses: make([]busState, len(m.things)),
 	}
 	m.st.Link.emit = m.emit

@@ -27,20 +27,30 @@ func agentOn(c *squirrel.Call) (squirrel.Value, error) {
 
 func agentSend(c *squirrel.Call) (squirrel.Value, error) {
 	m := of(c)
-	p := &parcel{Name: c.Str(1)}
-	if p.Name == "" || strings.ContainsAny(p.Name, "+#\x00") || !utf8.ValidString(p.Name) {
-		return c.Errorf("agent.send: the name of a message must be text without + and #, and not empty")
-	}
-	data, err := imp.Encode(nil, m.vm(), c.Arg(2), imp.ForMessage)
+	p, err := m.parcelOf(c, "agent.send")
 	if err != nil {
-		return c.Errorf("%v", err)
+		return squirrel.Null, err
 	}
-	if n := len(p.Name) + len(data); n > tandem.MessageSize {
-		return c.Errorf("agent.send: the message has %d bytes, %d at most", n, tandem.MessageSize)
-	}
-	p.Data = data
-	c.Charge(len(data) / 8)
 	return m.answer(c, m.st.Link.send(m.core.Now, p))
+}
+
+// parcelOf makes a message of a name and a value, the first two arguments.
+func (m *Machine) parcelOf(c *squirrel.Call, native string) (p *parcel, err error) {
+	p = &parcel{Name: c.Str(1)}
+	if p.Name == "" || strings.ContainsAny(p.Name, "+#\x00") || !utf8.ValidString(p.Name) {
+		_, err = c.Errorf("%s: the name of a message must be text without + and #, and not empty", native)
+		return nil, err
+	}
+	if p.Data, err = imp.Encode(nil, m.vm(), c.Arg(2), imp.ForMessage); err != nil {
+		_, err = c.Errorf("%v", err)
+		return nil, err
+	}
+	if n := len(p.Name) + len(p.Data); n > tandem.MessageSize {
+		_, err = c.Errorf("%s: the message has %d bytes, %d at most", native, n, tandem.MessageSize)
+		return nil, err
+	}
+	c.Charge(len(p.Data) / 8)
+	return p, nil
 }
 
 // logLine sends a line.
@@ -249,7 +259,7 @@ func impSetUserConfiguration(c *squirrel.Call) (squirrel.Value, error) {
 		return c.Errorf("value too long in imp.setuserconfiguration(value)")
 	}
 	m.st.User = data
-	m.emit(&Configured{Data: data})
+	m.emit(&Configured{Data: data, Cause: m.st.Posts.Cause})
 	return squirrel.Null, nil
 }
 

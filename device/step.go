@@ -17,6 +17,9 @@ func (m *Machine) Step(now time.Time, ev Event) []Effect {
 		return nil
 	}
 	m.core.Now = now
+	if !m.Busy() {
+		m.st.Posts.Cause, m.st.Posts.Nth = 0, 0
+	}
 	m.settle(m.guarded(func() imp.Outcome { return m.take(ev) }))
 	for !m.dead && !m.Busy() && len(m.st.Later) > 0 {
 		next := m.st.Later[0]
@@ -60,6 +63,8 @@ func (m *Machine) take(ev Event) imp.Outcome {
 		return m.conclude(func(l *link) verdict { return l.written(now, ev.ID) })
 	case *Sent:
 		return m.conclude(func(l *link) verdict { return l.sent(now, ev.ID, ev.Code) })
+	case *Handled:
+		return m.postHandled(ev)
 	case *Alarm:
 		return m.alarm()
 	case *Woken:
@@ -95,6 +100,7 @@ func (m *Machine) boot() imp.Outcome {
 
 // message runs the handler of a message from the agent.
 func (m *Machine) message(msg tandem.Message) imp.Outcome {
+	m.st.Posts.Cause = msg.Post
 	if m.core.Handler(agentHandler(msg.Name)).IsNull() {
 		m.explain(true, "no handler for device.send(): "+msg.Name)
 		return imp.Done

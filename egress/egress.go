@@ -1,9 +1,12 @@
-// Package egress makes the HTTP requests of agents.
+// Package egress makes the HTTP requests of agents, and their connections to MQTT
+// brokers.
 //
 // It does what libcurl did for agents of Electric Imp: redirects are not
-// followed, nothing is decompressed, servers are not verified unless the agent
-// asks, and what goes wrong is a number below 100 in place of the status, with
-// a sentence about it as the body. The protocol is HTTP/1.1.
+// followed, servers are not verified unless the agent asks, and what goes wrong
+// is a number below 100 in place of the status, with a sentence about it as the
+// body. The protocol is HTTP/1.1. Servers are offered gzip, of which agents see
+// nothing; one that sets the header Accept-Encoding itself, or asks for a range,
+// gets the body as it came.
 //
 // Agents are other people's programs inside the operator's network, so they
 // reach public addresses only: loopback, private, shared (CGNAT), link-local,
@@ -160,7 +163,6 @@ func (x *Fetcher) transport(conf *tls.Config) *http.Transport {
 		DialContext:            dialer.DialContext,
 		TLSClientConfig:        conf,
 		TLSHandshakeTimeout:    connectTimeout,
-		DisableCompression:     true,
 		MaxIdleConns:           idleConns,
 		MaxIdleConnsPerHost:    idlePerHost,
 		IdleConnTimeout:        idleTimeout,
@@ -180,9 +182,16 @@ func newRequest(ctx context.Context, f *tandem.Fetch) (*http.Request, *tandem.Re
 	case u.Hostname() == "":
 		return nil, failed(tandem.FetchBadURL, "the URL names no host")
 	}
-	req, err := http.NewRequestWithContext(ctx, f.Method, f.URL, bytes.NewReader(f.Body))
+	body := f.Chunks
+	if body == nil {
+		body = bytes.NewReader(f.Body)
+	}
+	req, err := http.NewRequestWithContext(ctx, f.Method, f.URL, body)
 	if err != nil {
 		return nil, failed(tandem.FetchSendFailed, "the method is not valid")
+	}
+	if f.Chunks != nil {
+		req.ContentLength, req.TransferEncoding = -1, []string{"chunked"}
 	}
 	req.Header.Set("User-Agent", "tandem")
 	for i, h := range f.Headers {

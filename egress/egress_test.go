@@ -2,6 +2,7 @@ package egress
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -12,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,7 +71,7 @@ func TestRequest(t *testing.T) {
 	}, nil)
 	want(t, r, 200, "POST /a%20b?c=d host=elsewhere.example length=8\n")
 	got := strings.ReplaceAll(string(r.Body), "\r", "")
-	wantText := "POST /a%20b?c=d host=elsewhere.example length=8\nAuthorization: Basic bWU6c2VjcmV0\nContent-Length: 8\nUser-Agent: tandem\nX-A: 1\nX-A: 2\nthe body"
+	wantText := "POST /a%20b?c=d host=elsewhere.example length=8\nAccept-Encoding: gzip\nAuthorization: Basic bWU6c2VjcmV0\nContent-Length: 8\nUser-Agent: tandem\nX-A: 1\nX-A: 2\nthe body"
 	if got != wantText {
 		t.Errorf("the server saw\n%s\nwant\n%s", got, wantText)
 	}
@@ -174,18 +176,6 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-func TestBodiesAreNotDecoded(t *testing.T) {
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Accept-Encoding") != "" {
-			t.Errorf("asked for %q on its own", r.Header.Get("Accept-Encoding"))
-		}
-		w.Header().Set("Content-Encoding", "gzip")
-		w.Write([]byte("\x1f\x8b as it is"))
-	}))
-	defer s.Close()
-	want(t, get(t, s.URL), 200, "\x1f\x8b as it is")
-}
-
 func TestSizes(t *testing.T) {
 	for _, tc := range []struct {
 		size, status int
@@ -235,6 +225,36 @@ func TestStreamDeliversAtOnce(t *testing.T) {
 	}
 }
 
+func TestChunks(t *testing.T) {
+	got := make(chan string)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		buf := make([]byte, 3)
+		for range 2 {
+			if _, err := io.ReadFull(r.Body, buf); err != nil {
+				t.Error(err)
+			}
+			got <- string(buf)
+		}
+		_, err := r.Body.Read(buf)
+		fmt.Fprintf(w, "%s %v %v", r.Method, r.TransferEncoding, err)
+	}))
+	defer s.Close()
+	for _, method := range []string{"POST", "GET"} {
+		body, chunks := io.Pipe()
+		go func() {
+			for _, chunk := range []string{"one", "two"} {
+				chunks.Write([]byte(chunk))
+				if c := <-got; c != chunk { // before there is any more
+					t.Errorf("%q arrived", c)
+				}
+			}
+			chunks.Close()
+		}()
+		r := newFetcher(t).Fetch(t.Context(), &tandem.Fetch{Method: method, URL: s.URL, Chunks: body}, nil)
+		want(t, r, 200, method+" [chunked] EOF")
+	}
+}
+
 func TestHead(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(echo))
 	defer s.Close()
@@ -242,6 +262,50 @@ func TestHead(t *testing.T) {
 	if r.Status != 200 || len(r.Body) != 0 {
 		t.Errorf("%d %q", r.Status, r.Body)
 	}
+}
+
+func TestCompression(t *testing.T) {
+	zip := func(text string) string {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		io.WriteString(z, text)
+		z.Close()
+		return b.String()
+	}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Accept-Encoding") != "identity" {
+			w.Header().Set("Content-Encoding", "gzip")
+		}
+		switch r.URL.Path {
+		case "/bomb":
+			io.WriteString(w, zip(strings.Repeat("0", tandem.FetchBodySize+1)))
+		case "/broken":
+			io.WriteString(w, "this is not gzip")
+		default:
+			io.WriteString(w, zip("the text"))
+		}
+	}))
+	defer s.Close()
+	ask := func(path, name, value string) *tandem.Response {
+		return newFetcher(t).Fetch(t.Context(), &tandem.Fetch{Method: "GET", URL: s.URL + path, Headers: []tandem.Header{{Name: name, Value: value}}}, nil)
+	}
+	encoded := func(r *tandem.Response) bool {
+		return slices.Contains(r.Headers, tandem.Header{Name: "content-encoding", Value: "gzip"})
+	}
+	r := ask("/", "x", "y")
+	want(t, r, 200, "the text")
+	if encoded(r) {
+		t.Error("a body that is decompressed is said to be compressed")
+	}
+	r = ask("/", "accept-encoding", "gzip")
+	want(t, r, 200, zip("the text"))
+	if !encoded(r) {
+		t.Error("a body that is compressed is not said to be")
+	}
+	want(t, ask("/", "Accept-Encoding", "identity"), 200, zip("the text"))
+	want(t, ask("/", "Range", "bytes=0-99"), 200, zip("the text"))
+	want(t, ask("/bomb", "x", "y"), tandem.FetchTooLarge, "larger than")
+	want(t, ask("/broken", "x", "y"), tandem.FetchReceiveFailed, "cannot be read")
 }
 
 func TestTimeout(t *testing.T) {

@@ -48,6 +48,7 @@ type conn struct {
 	inflightBytes int
 	early         []parcel // from before the first SUBSCRIBE
 	earlyBytes    int
+	unwanted      []parcel // posts that the device has not subscribed to
 	unacked       []unacked
 	backlogBytes  int       // of unacked
 	unsentBytes   int       // of QoS 0 messages since the last time that all had been sent
@@ -64,6 +65,7 @@ type filter struct {
 type unacked struct {
 	id   uint16
 	size int
+	post uint64 // its number, if it is one
 }
 
 func newConn(g *Gateway, nc net.Conn) *conn {
@@ -207,7 +209,7 @@ func (c *conn) connectFits() bool {
 // told, the socket is closed.
 func (c *conn) finish() {
 	c.mu.Lock()
-	c.early, c.filters = nil, nil
+	c.early, c.filters, c.unwanted = nil, nil, nil
 	c.flush()
 	c.limitWriting()
 	for c.writing {

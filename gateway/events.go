@@ -54,6 +54,9 @@ func (c *conn) publish(p *mqtt.Publish) {
 	m := tandem.Message{Name: name, Data: bytes.Clone(p.Payload)}
 	if p.Props != nil {
 		m.Format, m.Mark = formatOf(p.Props), markOf(p.Props)
+		if _, ok := p.Props.Get("post"); ok {
+			m.Post = 1
+		}
 		c.observe(p.Props)
 	}
 	c.inflight++
@@ -155,7 +158,11 @@ func (c *conn) subscribe(p *mqtt.Subscribe) {
 		}
 	}
 	c.must(c.session.Suback(p.PacketID, codes...))
-	if len(c.filters) == 0 || c.leaving || c.subscribed {
+	if len(c.filters) == 0 || c.leaving {
+		return
+	}
+	defer c.postUnwanted()
+	if c.subscribed {
 		return
 	}
 	c.subscribed = true
@@ -165,6 +172,15 @@ func (c *conn) subscribe(p *mqtt.Subscribe) {
 		c.put(e)
 	}
 	c.early, c.earlyBytes = nil, 0
+}
+
+// postUnwanted tries again what the device had not subscribed to before.
+func (c *conn) postUnwanted() {
+	list := c.unwanted
+	c.unwanted = nil
+	for _, e := range list {
+		c.post(e)
+	}
 }
 
 // grant adds a subscription and returns the code that says so, or why not.
@@ -212,15 +228,20 @@ func (c *conn) delivered(d *mqtt.Delivered) {
 	if d.Code.Failed() {
 		c.complain("device refuses a message", "reason", d.Code)
 	}
+	post := uint64(0)
 	for i, u := range c.unacked {
 		if u.id == d.PacketID {
 			c.backlogBytes -= u.size
 			c.unacked = append(c.unacked[:i], c.unacked[i+1:]...)
+			post = u.post
 			break
 		}
 	}
 	if len(c.unacked) == 0 {
 		c.unacked, c.overflowed = nil, false
+	}
+	if post != 0 {
+		c.tellHandled(post)
 	}
 }
 

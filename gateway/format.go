@@ -30,13 +30,14 @@ type parcel struct {
 	contentType string
 	data        []byte
 	incarnation uint64 // of the agent; 0: it is not the agent's message
+	post, after uint64 // its number, and the one before's, when the agent is to hear that it has been handled
 }
 
 // encode puts a message into the device's format, if it is one of an agent's
 // values; what is JSON already stays so.
 func (f format) encode(topic string, m tandem.Message) (parcel, error) {
 	if m.Format != tandem.FormatCompact || f == format(tandem.FormatCompact) {
-		return parcel{topic, contentTypes[m.Format], m.Data, m.Incarnation}, nil
+		return parcel{topic, contentTypes[m.Format], m.Data, m.Incarnation, m.Post, m.After}, nil
 	}
 	var (
 		data []byte
@@ -47,7 +48,7 @@ func (f format) encode(topic string, m tandem.Message) (parcel, error) {
 	} else {
 		data, err = imp.TranscodeJSON(m.Data)
 	}
-	return parcel{topic, contentTypes[f], data, m.Incarnation}, err
+	return parcel{topic, contentTypes[f], data, m.Incarnation, m.Post, m.After}, err
 }
 
 // formatOf returns the format a v5 device says a message has. Text and other

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"strconv"
 	"time"
 
@@ -9,27 +10,31 @@ import (
 )
 
 // Send gives the device a message. It does not wait; a message that the device
-// has not subscribed to, or that there is no room for, is dropped. The data is
-// the gateway's from here on.
-func (c *conn) Send(topic string, m tandem.Message) {
+// has not subscribed to, or that there is no room for, is dropped. It returns
+// false when the connection is ending. The data is the gateway's from here on.
+func (c *conn) Send(topic string, m tandem.Message) bool {
 	e, err := c.want.encode(topic, m)
 	if err != nil {
 		c.g.Logger.Error("a message cannot be put into the device's format", "device", c.id, "topic", topic, "err", err)
-		return
+		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.leaving:
-		return
+		return false
+	case e.post != 0:
+		c.post(e)
 	case !c.subscribed:
 		c.keep(e)
-		return
+		return true
+	default:
+		c.put(e)
 	}
-	c.put(e)
 	if !c.held {
 		c.flush()
 	}
+	return true
 }
 
 // Close ends the connection and tells the device why.
@@ -50,16 +55,41 @@ func (c *conn) keep(e parcel) {
 	c.earlyBytes += len(e.data)
 }
 
-// put gives a message to the session.
-func (c *conn) put(e parcel) {
+// post gives the session a message that may not be lost. One that the device
+// has not subscribed to with QoS 1 waits for a subscription; the host sends no
+// more than a few before it has heard of the first.
+func (c *conn) post(e parcel) {
+	switch qos, ok := c.subscription(e.topic); {
+	case ok && qos == 0:
+		c.complain("a tandem.post waits: the device has subscribed with QoS 0, which does not say when it has it", "topic", e.topic)
+		fallthrough
+	case !ok:
+		c.unwanted = append(c.unwanted, e)
+	case !c.put(e):
+		c.endLocked(mqtt.QuotaExceeded, "too many messages wait for the device; it gets them again")
+	}
+}
+
+// tellHandled tells the host that the device has handled a post. The lock is
+// held, and let go of meanwhile.
+func (c *conn) tellHandled(post uint64) {
+	c.mu.Unlock()
+	defer c.mu.Lock()
+	m := tandem.Message{Data: strconv.AppendUint(nil, post, 10)}
+	c.g.Host.FromDevice(context.Background(), c.id, c, "sys/handled", m, func() {})
+}
+
+// put gives a message to the session. It returns false when the message is
+// dropped for want of room.
+func (c *conn) put(e parcel) bool {
 	qos, ok := c.subscription(e.topic)
 	if !ok {
-		return
+		return true
 	}
 	size := len(e.topic) + len(e.data)
 	if c.backlogBytes+c.unsentBytes+size > backlogBytes && c.backlogBytes+c.unsentBytes > 0 {
 		c.overflow(e.topic)
-		return
+		return false
 	}
 	p := mqtt.Publish{Topic: e.topic, Payload: e.data, QoS: qos}
 	if c.v5 {
@@ -70,19 +100,27 @@ func (c *conn) put(e parcel) {
 		if e.incarnation != 0 {
 			p.Props.User = append(p.Props.User, mqtt.UserProperty{Key: "incarnation", Value: strconv.FormatUint(e.incarnation, 10)})
 		}
+		if e.post != 0 {
+			p.Props.User = append(p.Props.User, mqtt.UserProperty{Key: "post", Value: strconv.FormatUint(e.post, 10)})
+			if e.after != 0 {
+				p.Props.User = append(p.Props.User, mqtt.UserProperty{Key: "after", Value: strconv.FormatUint(e.after, 10)})
+			}
+		}
 	}
 	id, err := c.session.Publish(&p)
 	switch {
 	case err == mqtt.ErrQueueFull:
 		c.overflow(e.topic)
+		return false
 	case err != nil:
 		c.g.Logger.Warn("a message cannot be sent to the device", "device", c.id, "topic", e.topic, "err", err)
 	case id != 0:
-		c.unacked = append(c.unacked, unacked{id, size})
+		c.unacked = append(c.unacked, unacked{id, size, e.post})
 		c.backlogBytes += size
 	default:
 		c.unsentBytes += size
 	}
+	return true
 }
 
 // overflow notes, once until the device has caught up, that messages are lost.

@@ -2,12 +2,16 @@ package host
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"sync"
 	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/squirrel/compile"
+	"github.com/tandem-iot/tandem/squirrel/syntax"
 	"github.com/tandem-iot/tandem/store"
 )
 
@@ -19,8 +23,10 @@ type program struct {
 	deployment store.Deployment
 	env        imp.Environment
 	agent      *compile.Program
-	agentErr   error // it does not compile
-	validate   bool  // agents' requests verify servers unless they say otherwise
+	agentErr   error  // it does not compile
+	validate   bool   // agents' requests verify servers unless they say otherwise
+	device     string // code with its libraries
+	deviceSHA  string // of device
 }
 
 // programOf returns a group's program. The error says NotFound when the group
@@ -70,8 +76,37 @@ func (p *program) load(ctx context.Context, s *store.Store, group string) error 
 	}
 	p.validate = g.ValidateTLS
 	p.env = environment(product, g, p.deployment)
-	p.agent, p.agentErr = imp.Compile(tandem.AgentSide, []byte(p.deployment.AgentCode), p.env)
-	p.deployment.AgentCode = "" // the source is not needed any more
+	if err := p.compile(ctx, s); err != nil {
+		return err
+	}
+	p.deployment.AgentCode, p.deployment.DeviceCode = "", "" // the sources are not needed any more
+	return nil
+}
+
+// compile includes the libraries on both sides and compiles the agent's. A
+// device compiles its own, and can say what is wrong with it.
+func (p *program) compile(ctx context.Context, s *store.Store) error {
+	d := &p.deployment
+	code, err := imp.Include(ctx, tandem.AgentSide, d.AgentCode, s.LibraryCode)
+	var bad *syntax.Error
+	switch {
+	case errors.As(err, &bad):
+		p.agentErr = err
+	case err != nil:
+		return err
+	default:
+		p.agent, p.agentErr = imp.Compile(tandem.AgentSide, []byte(code), p.env)
+	}
+	p.device, p.deviceSHA = d.DeviceCode, d.DeviceSHA
+	code, err = imp.Include(ctx, tandem.DeviceSide, d.DeviceCode, s.LibraryCode)
+	switch {
+	case errors.As(err, &bad):
+	case err != nil:
+		return err
+	case code != d.DeviceCode:
+		sum := sha256.Sum256([]byte(code))
+		p.device, p.deviceSHA = code, hex.EncodeToString(sum[:])
+	}
 	return nil
 }
 

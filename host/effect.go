@@ -22,15 +22,28 @@ func (p *pair) do(e agent.Effect) {
 		p.answer(e.ID, e.Response, nil)
 	case *agent.Fetch:
 		p.fetch(e.ID, e.Fetch)
+	case *agent.Upload:
+		p.upload(e.ID, e.Fetch)
+	case *agent.Chunk:
+		p.uploads[e.ID].add(e.Data)
+	case *agent.ChunksEnd:
+		p.uploads[e.ID].end(e.Timeout, e.Stream)
+	case *agent.MQTTConnect:
+		p.connectMQTT(e)
+	case *agent.MQTTPublish, *agent.MQTTSubscribe, *agent.MQTTUnsubscribe, *agent.MQTTClose:
+		p.doMQTT(e)
 	case *agent.Cancel:
 		if cancel := p.fetches[e.ID]; cancel != nil {
 			delete(p.fetches, e.ID)
+			delete(p.uploads, e.ID)
 			cancel()
 		}
 	case *agent.Save:
 		p.save(e)
 	case *agent.Over:
 		p.host.counts.over.Add(e.Limit, int64(e.Times))
+	case *agent.Post:
+		p.post(e)
 	case *agent.Restart:
 		if e.Detail != "" {
 			p.log(tandem.LogAgentError, e.Detail)
@@ -61,28 +74,35 @@ func (p *pair) save(e *agent.Save) {
 
 // fetch does an outgoing request on a goroutine of its own.
 func (p *pair) fetch(id uint64, f *tandem.Fetch) {
+	ctx, cancel := p.beginFetch(id)
+	incarnation := p.incarnation
+	p.host.spawn(func() {
+		defer cancel()
+		r := p.host.Fetcher.Fetch(ctx, f, func(data []byte) { p.fetchedPart(ctx, incarnation, id, data) })
+		p.command(func() { p.fetched(incarnation, id, item{event: &agent.Fetched{ID: id, Response: r}}) })
+	})
+}
+
+func (p *pair) beginFetch(id uint64) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background())
 	if p.fetches == nil {
 		p.fetches = map[uint64]context.CancelFunc{}
 	}
 	p.fetches[id] = cancel
-	incarnation := p.incarnation
-	p.host.spawn(func() {
-		defer cancel()
-		part := func(data []byte) {
-			// The next piece is not read before the agent has had this one.
-			taken := make(chan struct{})
-			p.command(func() {
-				p.fetched(incarnation, id, item{event: &agent.FetchedPart{ID: id, Data: data}, handled: func() { close(taken) }})
-			})
-			select {
-			case <-taken:
-			case <-ctx.Done():
-			}
-		}
-		r := p.host.Fetcher.Fetch(ctx, f, part)
-		p.command(func() { p.fetched(incarnation, id, item{event: &agent.Fetched{ID: id, Response: r}}) })
+	return ctx, cancel
+}
+
+// fetchedPart passes on a piece of a body. It returns when the agent has had
+// it, so that the next is not read before.
+func (p *pair) fetchedPart(ctx context.Context, incarnation, id uint64, data []byte) {
+	taken := make(chan struct{})
+	p.command(func() {
+		p.fetched(incarnation, id, item{event: &agent.FetchedPart{ID: id, Data: data}, handled: func() { close(taken) }})
 	})
+	select {
+	case <-taken:
+	case <-ctx.Done():
+	}
 }
 
 // fetched passes on what came of a request, unless nobody wants it any more.
@@ -97,15 +117,17 @@ func (p *pair) fetched(incarnation, id uint64, it item) {
 	if _, last := it.event.(*agent.Fetched); last {
 		delete(p.fetches, id)
 		delete(p.fetchedAt, id)
+		delete(p.uploads, id)
 	}
-	// It is an event like any other, unless the machine waits for it.
-	if p.state == live && p.machine.Busy() && p.machine.Takes(it.event) {
-		p.step(it.event)
-		return
-	}
+	p.enqueue(it)
+}
+
+// enqueue puts an event of the host's own making into the inbox, however full
+// that is. The machine may be waiting for it.
+func (p *pair) enqueue(it item) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.inbox = append(p.inbox, it)
-	p.mu.Unlock()
 }
 
 // fetchedAfter sends what came of a request after the agent, which has moved.

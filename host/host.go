@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -31,16 +32,19 @@ import (
 // Link is a device's connection, as its pair sees it. Its methods do not
 // block and may be called from any goroutine.
 type Link interface {
-	// Send gives the device a message on a topic: device/<name>, or sys/….
-	Send(topic string, m tandem.Message)
+	// Send gives the device a message on a topic: device/<name>, or sys/…. It
+	// returns false when the message is lost already.
+	Send(topic string, m tandem.Message) bool
 	// Close ends the connection; why is for the device.
 	Close(why string)
 }
 
-// Fetcher does an outgoing HTTP request. It always returns a response; what
-// went wrong is a status below 100. Pieces of a streamed body go to part.
+// Fetcher is the agents' way out. Fetch does an HTTP request. It always returns
+// a response; what went wrong is a status below 100. Pieces of a streamed body go
+// to part. DialBroker makes a connection to the MQTT broker at an address.
 type Fetcher interface {
 	Fetch(ctx context.Context, f *tandem.Fetch, part func([]byte)) *tandem.Response
+	DialBroker(ctx context.Context, address string) (net.Conn, error)
 }
 
 // Host runs the agents of one node. Fill in the fields, then call Run; the

@@ -43,7 +43,8 @@ func (p *pair) start(reason tandem.Reason) {
 	cfg.Saved, cfg.Mark, cfg.ValidateTLS = rec.Saved, rec.Mark, pr.validate
 	p.mu.Lock()
 	cfg.Connected, cfg.Address = p.connected, p.address
-	p.inbox = slices.DeleteFunc(p.inbox, outdated) // it starts with the latest
+	p.inbox = append(p.unread, slices.DeleteFunc(p.inbox, outdated)...) // it starts with the latest
+	p.unread = nil
 	p.mu.Unlock()
 	now := time.Now()
 	p.machine = agent.New(cfg, now)
@@ -58,7 +59,8 @@ func (p *pair) start(reason tandem.Reason) {
 // outdated reports whether an event was meant for an earlier incarnation.
 func outdated(it item) bool {
 	switch it.event.(type) {
-	case *agent.DeviceConnected, *agent.DeviceDisconnected, *agent.PeerStarted, *agent.Shutdown, *agent.Fetched, *agent.FetchedPart:
+	case *agent.DeviceConnected, *agent.DeviceDisconnected, *agent.PeerStarted, *agent.Shutdown, *agent.Fetched, *agent.FetchedPart, *agent.Uploaded,
+		*agent.MQTTConnected, *agent.MQTTMessage, *agent.MQTTDone, *agent.MQTTLost, *agent.Handled:
 		return true
 	}
 	return false
@@ -169,7 +171,8 @@ func (p *pair) dropMachine() {
 	for _, cancel := range p.fetches {
 		cancel()
 	}
-	p.fetches = nil
+	p.fetches, p.uploads = nil, nil
+	p.leaveMQTT()
 }
 
 const (
@@ -254,6 +257,7 @@ func (p *pair) thaw() bool {
 	m, err := p.restore(data)
 	if err != nil {
 		p.host.Logger.Warn("agent cannot be resumed and starts anew", "agent", p.agent, "err", err)
+		p.leaveMQTT()
 		p.state = absent
 		p.start(tandem.ReasonBytecode)
 		return false
@@ -289,6 +293,7 @@ func (h *Host) Deleted(id tandem.DeviceID) {
 		if p.machine != nil {
 			p.dropMachine()
 		}
+		p.leaveMQTT()
 		p.state, p.frozen = stopped, nil
 		p.refuseWaiting()
 	})

@@ -61,11 +61,12 @@ func (h *Host) Connect(ctx context.Context, id tandem.DeviceID, l Link, address 
 		p.mu.Unlock()
 		return ErrElsewhere
 	}
-	old := p.link
+	old, same := p.link, false
 	p.link, p.address = l, address
 	if r, ok := l.(referable); ok {
 		if p.heard == r.Ref() {
-			old = nil // it is the same, only by another way
+			// It is the same, only by another way, unless it was broken between.
+			old, same = nil, old != nil
 		} else {
 			p.heard, p.accepted = r.Ref(), 0
 		}
@@ -77,6 +78,11 @@ func (h *Host) Connect(ctx context.Context, id tandem.DeviceID, l Link, address 
 	p.command(func() {
 		p.graceUntil = time.Time{}
 		p.linked()
+		if !same {
+			p.relinked()
+		} else {
+			p.sendPosts()
+		}
 	})
 	return nil
 }
@@ -142,6 +148,7 @@ func (h *Host) DisconnectLink(ctx context.Context, id tandem.DeviceID, l Link, c
 // lost tells the agent that the device is gone.
 func (p *pair) lost() {
 	p.connected, p.graceUntil = false, time.Time{}
+	p.posts, p.unread = posts{pending: p.posts.pending}, nil // whoever comes next hears of it all
 	p.log(tandem.LogStatus, "Device disconnected")
 	p.seen(store.Sighting{})
 	p.tell(&agent.DeviceDisconnected{})
@@ -178,12 +185,14 @@ func (h *Host) FromLink(ctx context.Context, id tandem.DeviceID, ref LinkRef, se
 	}
 	name, toAgent := strings.CutPrefix(topic, "agent/")
 	if seq != 0 {
-		take, err := p.expects(ref, seq, toAgent)
-		if err != nil || !take {
-			if err == nil {
-				handled()
-			}
+		switch verdict, err := p.expects(ref, seq, toAgent); {
+		case err != nil:
 			return err
+		case verdict == taken:
+			handled()
+			return nil
+		case verdict == stale:
+			return nil
 		}
 	}
 	if toAgent {
@@ -207,23 +216,36 @@ func (h *Host) FromLink(ctx context.Context, id tandem.DeviceID, ref LinkRef, se
 	return nil
 }
 
-// expects reports whether a numbered message is to be taken: one to the agent
-// always, because deliver knows what it has; of the others only new ones.
-func (p *pair) expects(ref LinkRef, seq uint64, toAgent bool) (bool, error) {
+// expectation is what is to become of a numbered message.
+type expectation uint8
+
+const (
+	wanted expectation = iota
+	taken              // the pair has had it
+	stale              // nobody is to believe that it has been handled
+)
+
+// expects says what is to become of a numbered message: one to the agent is
+// always wanted, because deliver knows what it has; of the others only new ones.
+func (p *pair) expects(ref LinkRef, seq uint64, toAgent bool) (expectation, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case p.leaving:
-		return false, ErrElsewhere
+		return stale, ErrElsewhere
+	case p.heard == LinkRef{}:
+		// The host has lost the pair and got it back, and the link does not know
+		// it yet: it must introduce itself.
+		return stale, ErrElsewhere
 	case p.heard != ref:
-		return false, nil // a newer link has taken over, and this one is being closed
+		return stale, nil // a newer link has taken over, and this one is being closed
 	case toAgent:
-		return true, nil
+		return wanted, nil
 	case seq <= p.accepted:
-		return false, nil
+		return taken, nil
 	}
 	p.accepted = seq
-	return true, nil
+	return wanted, nil
 }
 
 // repeated takes a message that the pair has had: it is in the queue, being
@@ -234,18 +256,23 @@ func (p *pair) repeated(it item) {
 		return
 	}
 	p.mu.Lock()
-	for i := range p.inbox {
-		if p.inbox[i].seq == it.seq {
-			p.inbox[i].handled = it.handled
-			p.mu.Unlock()
-			return
-		}
-	}
+	known := again(p.inbox, it) || again(p.unread, it)
 	leaving := p.leaving
 	p.mu.Unlock()
-	if !leaving {
+	if !known && !leaving {
 		it.handled()
 	}
+}
+
+// again has a message that is in the list be acknowledged as it says.
+func again(list []item, it item) bool {
+	for i := range list {
+		if list[i].seq == it.seq {
+			list[i].handled = it.handled
+			return true
+		}
+	}
+	return false
 }
 
 // referable is a link in a cluster.
@@ -276,6 +303,8 @@ func (p *pair) said(topic string, data []byte) {
 			return
 		}
 		p.log(s.Type, s.Msg)
+	case "sys/handled":
+		p.handledPost(data)
 	case "sys/hello":
 		var hello helloMessage
 		if err := json.Unmarshal(data, &hello); err != nil {
@@ -357,12 +386,11 @@ func (p *pair) offerCode() {
 		}
 		return
 	}
-	d := pr.deployment
-	if d.DeviceSHA == p.peer.code || d.DeviceCode == "" {
+	if pr.deviceSHA == p.peer.code || pr.device == "" {
 		return
 	}
-	if p.sendSystem("sys/code", codeMessage{SHA: d.DeviceSHA, Code: d.DeviceCode, Env: pr.env}) {
-		p.log(tandem.LogStatus, fmt.Sprintf("Downloading new code; %.2f%% program storage used", 100*float64(len(d.DeviceCode))/programStorage))
+	if p.sendSystem("sys/code", codeMessage{SHA: pr.deviceSHA, Code: pr.device, Env: pr.env}) {
+		p.log(tandem.LogStatus, fmt.Sprintf("Downloading new code; %.2f%% program storage used", 100*float64(len(pr.device))/programStorage))
 	}
 }
 

@@ -35,6 +35,7 @@ type Moved struct {
 	Heard      LinkRef  `cbor:"18,keyasint"`
 	Accepted   uint64   `cbor:"19,keyasint,omitempty"`
 	Peer       MovedPeer
+	PostsUpTo  uint64 `cbor:"24,keyasint,omitempty"`
 
 	Current *MovedItem  `cbor:"20,keyasint,omitempty"`
 	Inbox   []MovedItem `cbor:"21,keyasint,omitempty"`
@@ -56,6 +57,9 @@ func (m *Moved) Size() int {
 		}
 		if it.Part != nil {
 			n += len(it.Part.Data)
+		}
+		if it.MQTTMessage != nil {
+			n += len(it.MQTTMessage.Payload)
 		}
 		if it.Fetched != nil && it.Fetched.Response != nil {
 			n += len(it.Fetched.Response.Body)
@@ -86,6 +90,12 @@ type MovedItem struct {
 	Part        *agent.FetchedPart     `cbor:"10,keyasint,omitempty"`
 	Alarm       bool                   `cbor:"11,keyasint,omitempty"`
 	Boot        bool                   `cbor:"12,keyasint,omitempty"`
+	Handled     *agent.Handled         `cbor:"17,keyasint,omitempty"`
+
+	MQTTConnected *agent.MQTTConnected `cbor:"13,keyasint,omitempty"`
+	MQTTMessage   *agent.MQTTMessage   `cbor:"14,keyasint,omitempty"`
+	MQTTDone      *agent.MQTTDone      `cbor:"15,keyasint,omitempty"`
+	MQTTLost      *agent.MQTTLost      `cbor:"16,keyasint,omitempty"`
 }
 
 // MovedWait is a request that waits for the agent's answer.
@@ -144,7 +154,7 @@ func (p *pair) leave(ctx context.Context, left func(*Moved, error)) {
 	case p.state == stopped:
 		left(nil, nil)
 		return
-	case p.state == starting, p.state == live && p.machine.Saving():
+	case p.state == starting, p.posts.pending > 0, p.state == live && (p.machine.Saving() || p.machine.Posting()):
 		if ctx.Err() != nil {
 			p.stay()
 			left(nil, fmt.Errorf("agent %s does not come to rest: %w", p.agent, ctx.Err()))
@@ -179,7 +189,8 @@ func (p *pair) export() (*Moved, error) {
 		Device: p.device, Agent: p.agent, State: uint8(p.state), Incarnation: p.incarnation,
 		Reason: p.reason, Began: p.began, Started: nanos(p.started), StartAt: nanos(p.startAt), StopBy: nanos(p.stopBy),
 		Crashes: p.crashes, Connected: p.connected, GraceUntil: nanos(p.graceUntil),
-		Peer: MovedPeer{p.peer.known, p.peer.boot, p.peer.incarnation, p.peer.code},
+		Peer:      MovedPeer{p.peer.known, p.peer.boot, p.peer.incarnation, p.peer.code},
+		PostsUpTo: p.posts.upTo,
 	}
 	switch p.state {
 	case live:
@@ -199,13 +210,16 @@ func (p *pair) export() (*Moved, error) {
 		it := p.current.moved()
 		m.Current = &it
 	}
+	if p.mqtt != nil {
+		p.lostMQTT(p.mqtt.id)
+	}
 	p.mu.Lock()
 	m.Group, m.Address, m.Heard, m.Accepted = p.group, p.address, p.heard, p.accepted
 	if l, ok := p.link.(referable); ok {
 		ref := l.Ref()
 		m.Link = &ref
 	}
-	for _, it := range p.inbox {
+	for _, it := range append(p.unread, p.inbox...) {
 		m.Inbox = append(m.Inbox, it.moved())
 	}
 	waiting := p.waiting
@@ -216,6 +230,10 @@ func (p *pair) export() (*Moved, error) {
 		w.finish(p.host, nil, ErrMoved)
 	}
 	for id, cancel := range p.fetches {
+		if p.uploads[id] != nil {
+			cancel() // the rest of the body is with the agent
+			continue
+		}
 		ref := FetchRef{p.host.node, p.agent, p.incarnation, id}
 		if at, ok := p.fetchedAt[id]; ok {
 			ref.Node = at
@@ -224,7 +242,7 @@ func (p *pair) export() (*Moved, error) {
 		}
 		m.Fetches = append(m.Fetches, ref)
 	}
-	p.away, p.fetches = true, nil
+	p.away, p.fetches, p.uploads = true, nil, nil
 	p.retire()
 	return m, nil
 }
@@ -249,9 +267,19 @@ func (it item) moved() MovedItem {
 		m.Fetched = ev
 	case *agent.FetchedPart:
 		m.Part = ev
+	case *agent.MQTTConnected:
+		m.MQTTConnected = ev
+	case *agent.MQTTMessage:
+		m.MQTTMessage = ev
+	case *agent.MQTTDone:
+		m.MQTTDone = ev
+	case *agent.MQTTLost:
+		m.MQTTLost = ev
 	case *agent.Boot:
 		m.Boot = true
-	case *agent.Alarm, *agent.Woken, *agent.Saved:
+	case *agent.Handled:
+		m.Handled = ev
+	case *agent.Alarm, *agent.Woken, *agent.Saved, *agent.Posted, *agent.Uploaded:
 		m.Alarm = true // of which only that it is under way matters
 	}
 	return m
@@ -276,8 +304,18 @@ func (m *MovedItem) item() item {
 		it.event = m.Fetched
 	case m.Part != nil:
 		it.event = m.Part
+	case m.MQTTConnected != nil:
+		it.event = m.MQTTConnected
+	case m.MQTTMessage != nil:
+		it.event = m.MQTTMessage
+	case m.MQTTDone != nil:
+		it.event = m.MQTTDone
+	case m.MQTTLost != nil:
+		it.event = m.MQTTLost
 	case m.Boot:
 		it.event = &agent.Boot{}
+	case m.Handled != nil:
+		it.event = m.Handled
 	default:
 		it.event = &agent.Alarm{}
 	}
@@ -359,7 +397,7 @@ func (h *Host) arrive(ctx context.Context, m *Moved) *pair {
 		reason: m.Reason, began: m.Began, started: fromNanos(m.Started), startAt: fromNanos(m.StartAt), stopBy: fromNanos(m.StopBy),
 		crashes: m.Crashes, connected: m.Connected, graceUntil: fromNanos(m.GraceUntil), address: m.Address,
 		peer:  peer{m.Peer.Known, m.Peer.Boot, m.Peer.Incarnation, m.Peer.Code},
-		heard: m.Heard, accepted: m.Accepted, active: time.Now(),
+		heard: m.Heard, accepted: m.Accepted, active: time.Now(), posts: posts{upTo: m.PostsUpTo},
 	}
 	for i := range m.Inbox {
 		p.inbox = append(p.inbox, m.Inbox[i].item())
@@ -421,9 +459,13 @@ func (p *pair) goOnHere(why tandem.Reason) {
 	if !p.leased() {
 		return
 	}
+	defer p.sendPosts()
 	switch p.state {
 	case live:
 		p.host.counts.live.Add(1)
+		for _, id := range p.machine.Uploading() {
+			p.enqueue(item{event: &agent.Fetched{ID: id, Response: &tandem.Response{Status: tandem.FetchSendFailed}}})
+		}
 	case frozen:
 		p.host.counts.frozen.Add(1)
 	case absent:

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,9 +51,11 @@ type pair struct {
 	stopBy      time.Time     // when the agent's patience with a shutdown ends
 	crashes     int           // in a row
 	fetches     map[uint64]context.CancelFunc
-	fetchedAt   map[uint64]string // the node that makes it, when not this one
-	away        bool              // the pair has moved; what it fetched is sent after it
-	abandoned   atomic.Bool       // others have the agent now
+	fetchedAt   map[uint64]string  // the node that makes it, when not this one
+	uploads     map[uint64]*upload // those of fetches whose body comes in pieces
+	mqtt        *connection        // nil: none
+	away        bool               // the pair has moved; what it fetched is sent after it
+	abandoned   atomic.Bool        // others have the agent now
 
 	cpu    time.Duration // used, less what has been forgiven since; see book
 	cpuAt  time.Time     // when cpu was true
@@ -62,6 +65,8 @@ type pair struct {
 	connected  bool      // what the agent believes of the device
 	graceUntil time.Time // the link is broken, and may come back until then
 	peer       peer
+	posts      posts
+	unread     []item // posts of the device, for an agent that has no code
 
 	runs    atomic.Bool // there is an incarnation, for those who only ask
 	timer   *time.Timer
@@ -88,6 +93,13 @@ type item struct {
 	request uint64  // when the event is a Request
 	waiter  *waiter // who waits for the answer, until the item is in the inbox
 	seq     uint64  // of a device's message, among those of its link; in a cluster only
+}
+
+// post reports whether the event is a tandem.post of the device: it may not be
+// lost, and there are never more than the gateway lets through.
+func (it item) post() bool {
+	m, ok := it.event.(*agent.DeviceMessage)
+	return ok && m.Message.Post != 0
 }
 
 // command has f run by whoever owns the pair, even while the machine is busy.
@@ -141,7 +153,7 @@ func (p *pair) deliver(it item, enough func() bool) error {
 		p.mu.Unlock()
 		p.command(func() { p.repeated(it) })
 		return nil
-	case len(p.inbox) >= inboxLimit:
+	case len(p.inbox) >= inboxLimit && !it.post():
 		p.mu.Unlock()
 		return errFull
 	}
@@ -195,20 +207,39 @@ func (p *pair) run(enough func() bool) {
 			p.alarms(time.Now())
 		} else {
 			p.rang = false
-			it := p.inbox[0]
-			p.inbox = shift(p.inbox)
-			w := p.waiting[it.request]
-			if w != nil && p.state == live {
-				w.begun = true
-			}
-			p.mu.Unlock()
-			if w != nil || it.request == 0 {
-				p.take(it)
-			}
+			p.next()
 		}
 		p.runs.Store(p.state == live || p.state == frozen || p.state == starting)
 		p.setTimer()
 	}
+}
+
+// next takes an item out of the inbox and handles it. mu is held, and let go of.
+func (p *pair) next() {
+	if p.state == live && p.machine.Busy() {
+		i := p.awaited()
+		it := p.inbox[i]
+		p.inbox = slices.Delete(p.inbox, i, i+1)
+		p.mu.Unlock()
+		p.step(it.event) // the current item goes on
+		return
+	}
+	it := p.inbox[0]
+	p.inbox = shift(p.inbox)
+	w := p.waiting[it.request]
+	if w != nil && p.state == live {
+		w.begun = true
+	}
+	p.mu.Unlock()
+	if w != nil || it.request == 0 {
+		p.take(it)
+	}
+}
+
+// awaited returns the index of what the busy machine waits for, -1 when it has
+// not come yet.
+func (p *pair) awaited() int {
+	return slices.IndexFunc(p.inbox, func(it item) bool { return p.machine.Takes(it.event) })
 }
 
 // shift takes the first element off a queue and lets its memory go when that
@@ -235,7 +266,7 @@ func (p *pair) ready() bool {
 	}
 	switch p.state {
 	case live:
-		return !p.machine.Busy()
+		return !p.machine.Busy() || p.awaited() >= 0
 	case absent, frozen, codeless:
 		return true
 	}

@@ -165,13 +165,18 @@ func (p *pair) refuseDelivered(reason tandem.Reason) {
 	}
 }
 
-// refuseAll answers everything that waits for an agent that has no code.
+// refuseAll answers everything that waits for an agent that has no code. What
+// the device has posted waits until there is some.
 func (p *pair) refuseAll() {
 	p.mu.Lock()
 	inbox := p.inbox
 	p.inbox = nil
 	p.mu.Unlock()
 	for _, it := range inbox {
+		if it.post() {
+			p.unread = append(p.unread, it)
+			continue
+		}
 		if it.request != 0 {
 			p.answer(it.request, nil, tandem.Errorf(tandem.NotFound, "this agent has no code: its device group has no deployment"))
 		}

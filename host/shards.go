@@ -190,7 +190,7 @@ func (p *pair) vanish() {
 	for _, cancel := range p.fetches {
 		cancel()
 	}
-	p.fetches, p.fetchedAt = nil, nil
+	p.fetches, p.fetchedAt, p.uploads = nil, nil, nil
 	p.mu.Lock()
 	waiting := p.waiting
 	p.waiting, p.inbox = nil, nil
@@ -208,6 +208,7 @@ func (p *pair) vanish() {
 func (p *pair) retire() {
 	p.state = stopped
 	p.machine, p.frozen, p.held = nil, nil, nil
+	p.leaveMQTT()
 	p.connected, p.graceUntil = false, time.Time{}
 	p.current, p.handling = item{}, false
 	if p.timer != nil {

@@ -50,6 +50,7 @@ func (p *pair) stop(until time.Time, ended func()) {
 	for _, cancel := range p.fetches {
 		cancel()
 	}
+	p.leaveMQTT()
 	p.refuseWaiting()
 	data := p.frozen
 	p.frozen = nil
@@ -203,15 +204,16 @@ func (p *pair) goOn(snapshot []byte) error {
 	p.sendSystem("sys/agent", agentMessage{Event: "moved", Reason: tandem.ReasonShutdown, Incarnation: p.incarnation})
 	// The requests it had under way are lost with the node that made them.
 	for _, id := range m.Fetching() {
-		lost := &agent.Fetched{ID: id, Response: &tandem.Response{Status: tandem.FetchReceiveFailed}}
-		if m.Busy() && m.Takes(lost) {
-			p.step(lost)
-		} else {
-			p.giveBack(item{event: lost})
-		}
+		p.giveBack(item{event: &agent.Fetched{ID: id, Response: &tandem.Response{Status: tandem.FetchReceiveFailed}}})
+	}
+	if id := m.MQTT(); id != 0 {
+		p.lostMQTT(id)
 	}
 	if m.Saving() {
 		p.step(&agent.Saved{Err: errStopping})
+	}
+	if m.Posting() {
+		p.step(&agent.Posted{Err: errStopping})
 	}
 	p.mu.Lock()
 	back, address := p.link != nil, p.address

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -227,17 +228,21 @@ type link struct {
 
 func newLink() *link { return &link{make(chan string, 100), make(chan string, 1)} }
 
-func (l *link) Send(topic string, m tandem.Message) {
+func (l *link) Send(topic string, m tandem.Message) bool {
 	text := string(m.Data)
 	if m.Format == tandem.FormatCompact {
 		text = fmt.Sprintf("%d bytes", len(m.Data))
 	}
 	l.sent <- topic + " " + text
+	return true
 }
 
 func (l *link) Close(why string) { l.closed <- why }
 
-func (l *link) expect(t testing.TB, pattern string) {
+func (l *link) expect(t testing.TB, pattern string) { t.Helper(); l.next(t, pattern) }
+
+// next returns the next message that matches.
+func (l *link) next(t testing.TB, pattern string) string {
 	t.Helper()
 	re := regexp.MustCompile(pattern)
 	timeout := time.After(patience)
@@ -245,7 +250,7 @@ func (l *link) expect(t testing.TB, pattern string) {
 		select {
 		case got := <-l.sent:
 			if re.MatchString(got) {
-				return
+				return got
 			}
 		case <-timeout:
 			t.Fatalf("the device never got %q", pattern)
@@ -268,6 +273,10 @@ func (f fetcher) Fetch(ctx context.Context, r *tandem.Fetch, part func([]byte)) 
 		return &tandem.Response{Status: tandem.FetchRefused}
 	}
 	return f(ctx, r)
+}
+
+func (fetcher) DialBroker(context.Context, string) (net.Conn, error) {
+	return nil, errors.New("there is no broker")
 }
 
 func kind(err error) tandem.Kind {

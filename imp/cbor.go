@@ -54,6 +54,7 @@ type cborParser struct {
 var (
 	errCBOREnd  = errors.New("it ends too early")
 	errCBORKind = errors.New("it holds an item that has no counterpart in Squirrel")
+	errCBORKey  = errors.New("keys must be text or integers")
 )
 
 // head reads the first byte of an item, and its argument.
@@ -116,8 +117,10 @@ func (p *cborParser) integer(major byte, arg uint64) {
 	switch {
 	case arg > math.MaxInt32 && major == cborUnsigned:
 		p.out = appendFloat(p.out, float32(arg))
+	case arg == math.MaxUint64:
+		p.out = appendFloat(p.out, -1<<64)
 	case arg > math.MaxInt32:
-		p.out = appendFloat(p.out, -1-float32(arg))
+		p.out = appendFloat(p.out, -float32(arg+1)) // rounded once
 	case major == cborUnsigned:
 		p.out = appendInteger(p.out, int32(arg))
 	default:
@@ -203,7 +206,7 @@ func (p *cborParser) key() error {
 			return nil
 		}
 	}
-	return errors.New("keys must be text or integers")
+	return errCBORKey
 }
 
 func (p *cborParser) other(info byte, arg uint64) error {

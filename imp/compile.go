@@ -17,9 +17,16 @@ var environmentNames = []string{
 	"DEPLOYMENT_ID", "DEPLOYMENT_SHA", "DEPLOYMENT_CREATED_AT",
 }
 
-// Compile compiles a side's program. Its error is a *syntax.Error with the
-// position and what is wrong there.
+// Compile compiles a side's program, in which its libraries are included
+// already. Its error is a *syntax.Error with the position and what is wrong
+// there.
 func Compile(side tandem.Side, src []byte, env Environment) (*compile.Program, error) {
+	switch list, _, err := requires(SourceName(side), string(src)); {
+	case err != nil:
+		return nil, err
+	case list != nil:
+		return nil, list[0].fail("the library %s is not included: a node does that when it is given the code", list[0].LibraryID)
+	}
 	members := map[string]any{}
 	for _, name := range environmentNames {
 		members[name] = ""

@@ -86,6 +86,11 @@ func (s *session) settle(id uint16, kind Type, codes int) error {
 	return nil
 }
 
+// Behind says that the server has sent what the application has not fed yet. It
+// is to be called before Tick by one that is behind, or the server would be taken
+// for silent.
+func (c *Client) Behind() { c.heard = true }
+
 // Subscribe asks for messages and returns the packet identifier of the *Suback
 // that will answer. A request without an answer does not outlive the connection.
 func (c *Client) Subscribe(filters ...Subscription) (id uint16, err error) {

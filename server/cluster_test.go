@@ -84,6 +84,12 @@ const counterAgent = `
 count <- 0;
 begun <- math.rand();
 heard <- 0;
+posted <- 0;
+device.on("post", function(x) {
+    if (x != posted + 1) server.error("got post " + x + " after " + posted);
+    posted = x;
+    tandem.post("post", x);
+});
 device.on("n", function(x) { if (LOST) server.error("got " + x + " after " + heard); heard = x; device.send("ok", x); });
 http.onrequest(function(q, r) {
     local n = ++count;
@@ -92,9 +98,14 @@ http.onrequest(function(q, r) {
 });`
 
 const counterDevice = `
-n <- 0; ok <- 0;
+n <- 0; ok <- 0; posted <- 0; back <- 0;
+agent.on("post", function(x) {
+    if (x != back + 1) server.error("post " + x + " comes back after " + back);
+    back = x;
+});
 agent.on("ok", function(x) { if (GONE) server.error("ok " + x + " after " + ok); ok = x; });
-function tick() { imp.wakeup(0.02, tick); if (n - ok < 20) agent.send("n", ++n); }
+function tick() { imp.wakeup(0.02, tick); if (n - ok < 20) agent.send("n", ++n);
+    if (posted - back < 5) tandem.post("post", ++posted); }
 tick();
 server.log("device begins");`
 

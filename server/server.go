@@ -3,9 +3,9 @@
 //	s := &server.Server{Dir: "/var/lib/tandem"}
 //	err := s.Run(ctx)
 //
-// A node has an HTTP listener (agent URLs, the API under /v5/, MQTT over
-// WebSocket at /mqtt, figures for Prometheus at /metrics) and an MQTT listener
-// for devices. Everything it must not
+// A node has an HTTP listener (agent URLs, the API under /v5/, the manual under
+// /docs/, figures for Prometheus at /metrics, MQTT over WebSocket at /mqtt) and
+// an MQTT listener for devices. Everything it must not
 // lose is in Dir: records and configuration in tandem.db (SQLite), log lines
 // in nats/. As one of a cluster's, it has its records in the cluster's database
 // instead, and gives its agents to the other nodes before it stops. The file access.json in Dir, readable by its owner alone, is how
@@ -42,6 +42,7 @@ import (
 	"github.com/tandem-iot/tandem/ingress"
 	"github.com/tandem-iot/tandem/logbook"
 	"github.com/tandem-iot/tandem/mesh"
+	"github.com/tandem-iot/tandem/reference"
 	"github.com/tandem-iot/tandem/store"
 )
 
@@ -68,7 +69,7 @@ type Server struct {
 	// URL is where the world reaches the HTTP listener, without a final slash,
 	// for a node behind a proxy; "" derives it from HTTP.
 	URL string
-	// Egress lists the private networks that agents may send HTTP requests to.
+	// Egress lists the private networks that agents may reach.
 	Egress []netip.Prefix
 	// Memory is what an agent may have in its arena, in bytes; 0 is
 	// tandem.AgentMemory.
@@ -79,9 +80,11 @@ type Server struct {
 	// LoopbackIsSecure has requests from this machine count as https; see
 	// ingress.Handler.
 	LoopbackIsSecure bool
-	Cluster          *Cluster // nil: the node is alone
-	Version          string
-	Logger           *slog.Logger // nil: nothing is said
+	// ClockOffset is how far the node's clock is to be off, for rehearsals.
+	ClockOffset time.Duration
+	Cluster     *Cluster // nil: the node is alone
+	Version     string
+	Logger      *slog.Logger // nil: nothing is said
 	// Ready is called once the node accepts connections.
 	Ready func(*Node)
 }
@@ -100,7 +103,7 @@ type Node struct {
 // Run runs the node until ctx ends; then it lets requests finish, puts its
 // agents to sleep so that the next start goes on where they are, and returns.
 func (s *Server) Run(ctx context.Context) error {
-	n := &node{Server: s, logger: s.Logger, clock: new(hlc.Clock)}
+	n := &node{Server: s, logger: s.Logger, clock: hlc.New(func() time.Time { return time.Now().Add(s.ClockOffset) })}
 	if n.logger == nil {
 		n.logger = slog.New(slog.DiscardHandler)
 	}
@@ -347,6 +350,7 @@ const drainWait = 5 * time.Second
 func (n *node) serveHTTP(ctx context.Context) error {
 	agents := &ingress.Handler{Agents: n.agents, Logger: n.logger, LoopbackIsSecure: n.LoopbackIsSecure}
 	api := n.central.Handler()
+	manual := reference.Handler()
 	socket := n.gateway
 	metrics := n.metrics(agents)
 	mux := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -357,6 +361,8 @@ func (n *node) serveHTTP(ctx context.Context) error {
 			metrics.ServeHTTP(w, r)
 		case strings.HasPrefix(path, "/v5/") || path == "/v5":
 			api.ServeHTTP(w, r)
+		case strings.HasPrefix(path, "/docs/") || path == "/docs":
+			manual.ServeHTTP(w, r)
 		default:
 			agents.ServeHTTP(w, r)
 		}

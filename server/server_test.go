@@ -183,6 +183,9 @@ func TestLife(t *testing.T) {
 		if status, _ := n.get(n.URL+"/", nil); status != 404 {
 			t.Errorf("no agent's address: %d", status)
 		}
+		if status, body := n.get(n.URL+"/docs/server.html", nil); status != 200 || !strings.Contains(body, "server.save") {
+			t.Errorf("the manual: %d", status)
+		}
 		if a, err := central.ReadAccess(filepath.Join(dir, AccessFile)); err != nil || a.URL != n.URL || a.MQTT != n.MQTT {
 			t.Errorf("the access file: %+v, %v", a, err)
 		}

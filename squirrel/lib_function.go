@@ -101,7 +101,8 @@ func (v *VM) closureInfos(t uint32, fn Value) {
 	}
 	v.setSlot(t, "native", Bool(false))
 	v.setSlot(t, "name", name)
-	v.setSlot(t, "src", v.NewString(p.Source))
+	source, _ := p.Place(p.Line)
+	v.setSlot(t, "src", v.NewString(source))
 	v.setSlot(t, "parameters", ref(tagArray, params))
 	v.setSlot(t, "varargs", Int(int32(varargs)))
 	v.setSlot(t, "defparams", ref(tagArray, defaults))

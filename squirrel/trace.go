@@ -101,13 +101,15 @@ func (v *VM) describeFrame(f, pc uint32) Frame {
 	if p == nil {
 		return Frame{Func: v.functionName(v.stackAt(f - hdrFunc)), Source: "NATIVE", Line: -1}
 	}
-	frame := Frame{Func: p.Name, Source: p.Source, Line: int(p.Line)}
+	frame := Frame{Func: p.Name}
 	if frame.Func == "" {
 		frame.Func = "unknown"
 	}
+	line := p.Line
 	if pc > 0 && int(pc) <= len(p.Lines) {
-		frame.Line = int(p.Lines[pc-1])
+		line = p.Lines[pc-1]
 	}
+	frame.Source, frame.Line = p.Place(line)
 	v.frameLocals(f, p, int32(pc)-1, func(name string, x Value) {
 		frame.Locals = append(frame.Locals, Local{name, v.traceText(x)})
 	})

@@ -181,7 +181,7 @@ func (s *Store) DeleteDevice(ctx context.Context, id tandem.DeviceID) error {
 		if d.Group != "" {
 			return tandem.Errorf(tandem.Conflict, "Device Assigned: Cannot delete a device that is assigned to a devicegroup; unassign it first.")
 		}
-		for _, query := range []string{"DELETE FROM agents WHERE agent = ?", "DELETE FROM snapshots WHERE agent = ?"} {
+		for _, query := range []string{"DELETE FROM agents WHERE agent = ?", "DELETE FROM snapshots WHERE agent = ?", deletePosts} {
 			if err := s.exec(query, string(d.Agent)); err != nil {
 				return err
 			}

@@ -34,40 +34,63 @@ http.onrequest(function(q, r) {
 type subject struct {
 	id     string
 	device string
+	key    string // the device's
 
 	mu     sync.Mutex
+	last   answer
+	lastAt time.Time
 	begun  int // as it last said
 	count  int
 	saved  int
 	unsure int // POSTs whose outcome is not known
 }
 
-// answer is what an agent says.
-type answer struct{ begun, count, saved int }
+// answer is what an agent says. The last three are pairCode's.
+type answer struct {
+	begun, count, saved int
+	up, done            int    // how many posts it has had; how many its device has back, once it has halted, else -1
+	broken              string // what the pair has found wrong itself
+}
+
+// at is when the agent last answered.
+func (s *subject) at() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lastAt
+}
 
 // ask sends one request to an agent by way of a node.
 func (l *lab) ask(ctx context.Context, n *proc, s *subject, method string) (answer, error) {
-	var a answer
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+n.web+"/"+s.id, nil)
+	a := answer{done: -1}
+	body, err := l.call(ctx, n, s, method, "")
 	if err != nil {
 		return a, err
 	}
-	resp, err := l.http.Do(req)
-	if err != nil {
-		return a, err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return a, err
-	}
-	if resp.StatusCode != 200 {
-		return a, fmt.Errorf("%s %s at %s: %s %.100s", method, s.id, n.name, resp.Status, strings.TrimSpace(string(body)))
-	}
-	if _, err := fmt.Sscan(string(body), &a.begun, &a.count, &a.saved); err != nil {
+	numbers, broken, _ := strings.Cut(body, "\n")
+	a.broken = broken
+	into := []any{&a.begun, &a.count, &a.saved, &a.up, &a.done}
+	if n, err := fmt.Sscan(numbers, into[:min(len(into), len(strings.Fields(numbers)))]...); err != nil || n < 3 {
 		return a, fmt.Errorf("%s answers %q", s.id, body)
 	}
 	return a, nil
+}
+
+// call returns what an agent answers with status 200.
+func (l *lab) call(ctx context.Context, n *proc, s *subject, method, path string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+n.web+"/"+s.id+path, nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := l.http.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != 200 {
+		err = fmt.Errorf("%s %s at %s: %s %.100s", method, s.id, n.name, resp.Status, strings.TrimSpace(string(body)))
+	}
+	return string(body), err
 }
 
 // step asks and compares the answer with all that were before. The error is of
@@ -103,6 +126,10 @@ func (s *subject) compare(a answer, method string) (restarted bool, broken error
 		broken = fmt.Errorf("agent %s counts %d in one life, and was at %d before", s.id, a.count, s.count)
 	case a.saved < s.saved+own:
 		broken = fmt.Errorf("agent %s has saved %d, and had acknowledged %d before: an acknowledged save is lost, or two of it run", s.id, a.saved, s.saved+own)
+	case a.broken != "":
+		broken = fmt.Errorf("agent %s and its device have found: %s", s.id, a.broken)
+	case a.up < s.last.up:
+		broken = fmt.Errorf("agent %s has had %d posts, and %d before", s.id, a.up, s.last.up)
 	case a.saved > s.saved+own+s.unsure:
 		broken = fmt.Errorf("agent %s has saved %d times, and was asked to at most %d times: a request had its effect twice", s.id, a.saved, s.saved+own+s.unsure)
 	}
@@ -113,6 +140,7 @@ func (s *subject) compare(a answer, method string) (restarted bool, broken error
 	restarted = s.begun != 0 && a.begun != s.begun
 	s.unsure -= min(s.unsure, a.saved-s.saved-own)
 	s.begun, s.count, s.saved = a.begun, a.count, a.saved
+	s.last, s.lastAt = a, time.Now()
 	return restarted, broken
 }
 

@@ -2,65 +2,186 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 )
 
-// faults are what chaos can do.
-var faults = map[string]func(context.Context, *load, *proc) error{
-	"kill": kill, "pause": pausePastLease, "blink": blink, "stop": stopAndStart, "drain": drain, "database": killDatabase, "all": killAll,
+// fault is something that chaos does.
+type fault struct {
+	do      func(context.Context, *load, *proc, *rand.Rand) error
+	restart bool // agents may be restarted by it; by others none is
+	network bool // it needs hosts
 }
 
-// chaosAgents is how many agents chaos has at most: it asks each often.
-const chaosAgents = 300
+var faults = map[string]fault{
+	"kill":     {do: kill, restart: true},
+	"pause":    {do: pausePastLease, restart: true},
+	"blink":    {do: blink},
+	"stop":     {do: stopAndStart},
+	"drain":    {do: drain},
+	"database": {do: killDatabase, restart: true},
+	"all":      {do: killAll, restart: true},
+	"power":    {do: powerCut},
+	"offline":  {do: devicesOffline},
+	"cut":      {do: cutPastLease, restart: true, network: true},
+	"split":    {do: splitPair, restart: true, network: true},
+	"slow":     {do: slowDown, restart: true, network: true},
+	"flicker":  {do: flicker, restart: true, network: true},
+}
+
+// How many agents chaos has at most: it asks each often.
+const (
+	chaosAgents    = 300
+	chaosPairs     = 100 // of them with devices
+	chaosRegisters = 6   // and these beside
+)
+
+// wave is how long after a fault agents may still be restarted by it.
+const wave = 30 * time.Second
 
 // chaos does one thing after the other to a cluster under load.
-func chaos(ctx context.Context, l *lab, o options) error {
+func chaos(ctx context.Context, l *lab, o options) (err error) {
 	fmt.Println("seed", o.seed)
-	d, err := threeNodes(ctx, l, min(o.agents, chaosAgents))
+	names, err := l.faultNames(o)
 	if err != nil {
 		return err
 	}
-	d.faults = true
+	d, regs, err := chaosLoad(ctx, l, min(o.agents, chaosAgents))
+	if err != nil {
+		return err
+	}
+	b, err := newBalancer("127.0.0.1:0", l.nodes[0].mqtt, l.nodes[1].mqtt, l.nodes[2].mqtt)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.close()) }()
+	if d.fleet, err = newFleet(ctx, b.addr(), d.pairs); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.fleet.close(err != nil)) }()
 	d.begin(ctx, 16)
 	defer d.end()
-	random := rand.New(rand.NewPCG(o.seed, 2))
+	regs.begin(ctx)
+	defer func() { regs.stop(); regs.work.Wait() }()
 	counts := map[string]int{}
-	names := strings.Split(o.faults, ",")
+	random := rand.New(rand.NewPCG(o.seed, 2))
 	for end := time.Now().Add(o.length); time.Now().Before(end) && ctx.Err() == nil; {
 		name := names[random.IntN(len(names))]
 		n := l.nodes[random.IntN(len(l.nodes))]
-		do := faults[name]
-		if do == nil {
-			return fmt.Errorf("there is no fault %q", name)
-		}
 		counts[name]++
-		if err := do(ctx, d, n); err != nil {
+		if err := d.round(ctx, regs, name, n, random); err != nil {
 			return fmt.Errorf("seed %d: %s of %s: %w", o.seed, name, n.name, err)
-		}
-		if err := l.settled(ctx, l.nodes[0], 3); err != nil {
-			return fmt.Errorf("seed %d: after %s of %s: %w", o.seed, name, n.name, err)
-		}
-		if err := d.failure(); err != nil {
-			return fmt.Errorf("seed %d: %w", o.seed, err)
 		}
 	}
 	d.end()
-	for i, s := range d.subjects {
-		if _, broken, err := l.step(ctx, l.nodes[i%3], s, http.MethodGet); broken != nil || err != nil {
-			return fmt.Errorf("seed %d: at the end: %w %w", o.seed, broken, err)
-		}
+	if err := d.lastLook(ctx); err != nil {
+		return fmt.Errorf("seed %d: at the end: %w", o.seed, d.withStory(err))
 	}
-	fmt.Printf("chaos: seed %d, %v of faults %v: %d answers checked, %d acknowledged saves, %d failed requests, %d restarts seen, nothing broken\n",
-		o.seed, o.length, counts, d.asked.Load(), d.saved.Load(), d.failed.Load(), d.restarts.Load())
+	total := 0
+	for _, n := range counts {
+		total += n
+	}
+	fmt.Printf("chaos: seed %d, %v, %d faults %v: %d answers checked, %d acknowledged saves, %d failed requests, %d restarts, each after a fault that explains it, "+
+		"%d posts of %d devices handled once each and back in order, %d pairs of log lines in causal order, %d operations on %d registers linearisable (%d windows not decided), nothing broken\n",
+		o.seed, o.length, total, counts, d.asked.Load(), d.saved.Load(), d.failed.Load(), d.restarted.Load(),
+		d.posted, len(d.pairs), d.lines, regs.checked, len(regs.list), regs.undecided)
 	return d.failure()
 }
 
-func kill(ctx context.Context, d *load, n *proc) error {
+// faultNames are those that are wanted and can be.
+func (l *lab) faultNames(o options) (names []string, err error) {
+	all := slices.Sorted(maps.Keys(faults))
+	if o.faults != "" {
+		all = strings.Split(o.faults, ",")
+	}
+	for _, name := range all {
+		f, known := faults[name]
+		switch {
+		case !known:
+			return nil, fmt.Errorf("there is no fault %q; there are %s", name, strings.Join(slices.Sorted(maps.Keys(faults)), ", "))
+		case !f.network || l.hosts != nil:
+			names = append(names, name)
+		case o.faults != "":
+			return nil, fmt.Errorf("fault %q needs -net, and network namespaces", name)
+		}
+	}
+	return names, nil
+}
+
+// chaosLoad starts three nodes whose clocks differ, and their agents.
+func chaosLoad(ctx context.Context, l *lab, agents int) (*load, *registers, error) {
+	l.skews = []time.Duration{0, 3 * time.Second, -3 * time.Second}
+	l.deviceCode, l.agentCode = deviceCode, pairCode
+	d, err := threeNodes(ctx, l, agents+chaosRegisters)
+	if err != nil {
+		return nil, nil, err
+	}
+	regs := &registers{load: d}
+	for _, s := range d.subjects[agents:] {
+		regs.list = append(regs.list, &register{subject: s})
+	}
+	d.subjects = d.subjects[:agents]
+	d.pairs = d.subjects[:min(agents, chaosPairs)]
+	d.faults = true
+	return d, regs, nil
+}
+
+// round does one thing, waits until the cluster is whole again, and looks at what
+// has come of it.
+func (d *load) round(ctx context.Context, regs *registers, name string, n *proc, random *rand.Rand) error {
+	f := faults[name]
+	if f.restart {
+		d.mayRestart(time.Now().Add(time.Hour))
+	}
+	err := f.do(ctx, d, n, random)
+	if err == nil {
+		err = d.lab.settled(ctx, d.lab.nodes[0], len(d.lab.nodes))
+	}
+	if f.restart {
+		d.mayRestart(time.Now().Add(wave))
+	}
+	if err != nil {
+		return d.withStory(err)
+	}
+	if err := regs.check(); err != nil {
+		return d.withStory(err)
+	}
+	regs.begin(ctx)
+	if err := d.fleet.failure(); err != nil {
+		return d.withStory(err)
+	}
+	return d.failure()
+}
+
+// lastLook asks everybody once more.
+func (d *load) lastLook(ctx context.Context) error {
+	nodes := d.lab.nodes
+	for i, s := range d.subjects {
+		if _, broken, err := d.lab.step(ctx, nodes[i%len(nodes)], s, http.MethodGet); broken != nil || err != nil {
+			return errors.Join(broken, err)
+		}
+	}
+	if err := d.halt(ctx); err != nil {
+		return err
+	}
+	for i, s := range d.pairs {
+		n, err := d.lab.causal(ctx, nodes[i%len(nodes)], s)
+		if err != nil {
+			return err
+		}
+		d.lines += n
+	}
+	return nil
+}
+
+func kill(ctx context.Context, d *load, n *proc, _ *rand.Rand) error {
 	d.did("kill -9 of %s", n.name)
 	n.kill()
 	<-time.After(2 * time.Second)
@@ -69,12 +190,12 @@ func kill(ctx context.Context, d *load, n *proc) error {
 
 // pausePastLease has a node sleep until its agents are others', and wake up with
 // all it wanted to do.
-func pausePastLease(_ context.Context, d *load, n *proc) error {
+func pausePastLease(_ context.Context, d *load, n *proc, _ *rand.Rand) error {
 	d.did("%s is paused for 8 s", n.name)
 	return stopped(n, 8*time.Second)
 }
 
-func blink(_ context.Context, d *load, n *proc) error {
+func blink(_ context.Context, d *load, n *proc, _ *rand.Rand) error {
 	d.did("%s is paused for 1 s", n.name)
 	return stopped(n, time.Second)
 }
@@ -87,7 +208,7 @@ func stopped(n *proc, wait time.Duration) error {
 	return n.signal(syscall.SIGCONT)
 }
 
-func stopAndStart(ctx context.Context, d *load, n *proc) error {
+func stopAndStart(ctx context.Context, d *load, n *proc, _ *rand.Rand) error {
 	d.did("%s is stopped and started", n.name)
 	if err := n.stop(); err != nil {
 		return err
@@ -95,7 +216,7 @@ func stopAndStart(ctx context.Context, d *load, n *proc) error {
 	return d.lab.start(ctx, n, false)
 }
 
-func drain(ctx context.Context, d *load, n *proc) error {
+func drain(ctx context.Context, d *load, n *proc, _ *rand.Rand) error {
 	d.did("%s is drained, and restarted", n.name)
 	if err := d.lab.api(ctx, d.lab.nodes[0], "POST", "/cluster/nodes/"+n.name+"/drain", "", nil); err != nil {
 		return err
@@ -107,7 +228,7 @@ func drain(ctx context.Context, d *load, n *proc) error {
 	return d.lab.start(ctx, n, false)
 }
 
-func killDatabase(_ context.Context, d *load, _ *proc) error {
+func killDatabase(_ context.Context, d *load, _ *proc, _ *rand.Rand) error {
 	d.did("kill -9 of the database for 1 s")
 	if err := d.lab.pg.Stop(true); err != nil {
 		return err
@@ -116,7 +237,7 @@ func killDatabase(_ context.Context, d *load, _ *proc) error {
 	return d.lab.pg.Start()
 }
 
-func killAll(ctx context.Context, d *load, _ *proc) error {
+func killAll(ctx context.Context, d *load, _ *proc, _ *rand.Rand) error {
 	d.did("kill -9 of all nodes and the database")
 	for _, n := range d.lab.nodes {
 		n.kill()

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,11 +34,19 @@ type lab struct {
 	nodes  []*proc
 	http   *http.Client
 	token  string
+
+	agentCode, deviceCode string
+	skews                 []time.Duration // of the nodes' clocks, if they are to differ
+	hosts                 *hosts          // nil: all is on loopback
+	forward               *balancer       // from the hosts to the database
+	failed                bool            // the nodes' directories are kept, to be looked at
 }
 
 // proc is a node.
 type proc struct {
 	name, dir        string
+	host             string // "" on loopback
+	skew             time.Duration
 	web, mqtt, nodes string // where it listens
 	log              *os.File
 	cmd              *exec.Cmd
@@ -50,9 +59,10 @@ func newLab(ctx context.Context, tandem string) (l *lab, err error) {
 	if err != nil {
 		return nil, err
 	}
-	l = &lab{tandem: tandem, dir: dir, http: &http.Client{
+	dialer := net.Dialer{Timeout: 2 * time.Second}
+	l = &lab{tandem: tandem, dir: dir, agentCode: code, http: &http.Client{
 		Timeout:   40 * time.Second,
-		Transport: &http.Transport{MaxIdleConnsPerHost: 512, MaxIdleConns: 2048},
+		Transport: &http.Transport{MaxIdleConnsPerHost: 512, MaxIdleConns: 2048, DialContext: dialer.DialContext},
 	}}
 	if l.pg, err = pgtest.StartServer(dir, 0); err != nil {
 		return l, err
@@ -61,12 +71,38 @@ func newLab(ctx context.Context, tandem string) (l *lab, err error) {
 	return l, err
 }
 
+// spread has each node that is added be a host of its own.
+func (l *lab) spread() (err error) {
+	if l.hosts, err = newHosts(); err != nil {
+		return err
+	}
+	u, err := url.Parse(l.db)
+	if err != nil {
+		return err
+	}
+	if l.forward, err = newBalancer(net.JoinHostPort(l.hosts.address(1), "0"), u.Host); err != nil {
+		return err
+	}
+	u.Host = l.forward.addr()
+	l.db = u.String()
+	return nil
+}
+
 // close ends the processes and removes their files.
 func (l *lab) close() error {
 	var errs []error
 	for _, n := range l.nodes {
 		n.kill()
-		errs = append(errs, n.log.Close(), os.RemoveAll(n.dir))
+		errs = append(errs, n.log.Close())
+		if !l.failed {
+			errs = append(errs, os.RemoveAll(n.dir))
+		}
+	}
+	if l.forward != nil {
+		errs = append(errs, l.forward.close())
+	}
+	if l.hosts != nil {
+		errs = append(errs, l.hosts.close())
 	}
 	if l.pg != nil {
 		errs = append(errs, l.pg.Stop(true))
@@ -85,13 +121,32 @@ func (l *lab) add(ctx context.Context, alone bool) (*proc, error) {
 	if n.log, err = os.Create(filepath.Join(dir, "log")); err != nil {
 		return nil, err
 	}
-	for _, addr := range []*string{&n.web, &n.mqtt, &n.nodes} {
-		if *addr, err = freeAddr(); err != nil {
-			return nil, err
-		}
+	if i := len(l.nodes); i < len(l.skews) {
+		n.skew = l.skews[i]
+	}
+	if err := l.place(n); err != nil {
+		return nil, err
 	}
 	l.nodes = append(l.nodes, n)
 	return n, l.start(ctx, n, alone)
+}
+
+// place gives a node its addresses.
+func (l *lab) place(n *proc) (err error) {
+	if l.hosts != nil {
+		var address string
+		if n.host, address, err = l.hosts.add(); err != nil {
+			return err
+		}
+		n.web, n.mqtt, n.nodes = address+":7880", address+":7883", address+":7884"
+		return nil
+	}
+	for _, addr := range []*string{&n.web, &n.mqtt, &n.nodes} {
+		if *addr, err = freeAddr(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func freeAddr() (string, error) {
@@ -113,7 +168,14 @@ func (l *lab) start(ctx context.Context, n *proc, alone bool) error {
 			}
 		}
 	}
-	n.cmd = exec.Command(l.tandem, args...)
+	if n.skew != 0 {
+		args = append(args, "--clock-offset="+n.skew.String())
+	}
+	command := append([]string{l.tandem}, args...)
+	if n.host != "" {
+		command = append([]string{"ip", "netns", "exec", n.host}, command...)
+	}
+	n.cmd = exec.Command(command[0], command[1:]...)
 	n.cmd.Stdout, n.cmd.Stderr = n.log, n.log
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := n.cmd.Start(); err != nil {
@@ -142,15 +204,23 @@ func (l *lab) start(ctx context.Context, n *proc, alone bool) error {
 	}
 }
 
-// logs returns the end of each node's log.
-func (l *lab) logs() (list []error) {
+// dirs returns where the nodes have their logs and data.
+func (l *lab) dirs() (list []string) {
 	for _, n := range l.nodes {
-		list = append(list, fmt.Errorf("log of %s:\n%s", n.name, tail(n.log.Name())))
+		list = append(list, n.dir)
 	}
 	return list
 }
 
-const tailSize = 20_000
+// logs returns the end of each node's log.
+func (l *lab) logs() (list []error) {
+	for _, n := range l.nodes {
+		list = append(list, fmt.Errorf("the end of the log of %s, %s:\n%s", n.name, n.log.Name(), tail(n.log.Name())))
+	}
+	return list
+}
+
+const tailSize = 4_000
 
 func tail(file string) string {
 	data, err := os.ReadFile(file)
@@ -241,8 +311,17 @@ func (l *lab) api(ctx context.Context, n *proc, method, path, body string, out a
 	return json.NewDecoder(bytes.NewReader(data)).Decode(out)
 }
 
-// create makes a resource and returns its id and its agent's.
-func (l *lab) create(ctx context.Context, n *proc, kind string, attributes map[string]string, in map[string]string) (id, agent string, err error) {
+// made is what comes of creating something.
+type made struct {
+	ID         string
+	Attributes struct {
+		Agent string `json:"agent_id"`
+		Key   string `json:"key"`
+	}
+}
+
+// create makes a resource.
+func (l *lab) create(ctx context.Context, n *proc, kind string, attributes map[string]string, in map[string]string) (m made, err error) {
 	relationships := map[string]any{}
 	for kind, id := range in {
 		relationships[kind] = map[string]string{"type": kind, "id": id}
@@ -253,41 +332,35 @@ func (l *lab) create(ctx context.Context, n *proc, kind string, attributes map[s
 	}
 	body, err := json.Marshal(map[string]any{"data": map[string]any{"type": typ, "attributes": attributes, "relationships": relationships}})
 	if err != nil {
-		return "", "", err
+		return m, err
 	}
-	var out struct {
-		Data struct {
-			ID         string
-			Attributes struct {
-				Agent string `json:"agent_id"`
-			}
-		}
-	}
+	out := struct{ Data *made }{&m}
 	err = l.api(ctx, n, "POST", "/"+kind+"s", string(body), &out)
-	return out.Data.ID, out.Data.Attributes.Agent, err
+	return m, err
 }
 
-// agents deploys code to so many devices and returns their agents' ids.
-func (l *lab) agents(ctx context.Context, n *proc, code string, count int) (devices, agents []string, err error) {
-	product, _, err := l.create(ctx, n, "product", map[string]string{"name": "lab"}, nil)
+// agents deploys the code to so many devices.
+func (l *lab) agents(ctx context.Context, n *proc, count int) (list []*subject, err error) {
+	product, err := l.create(ctx, n, "product", map[string]string{"name": "lab"}, nil)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	group, _, err := l.create(ctx, n, "devicegroup", map[string]string{"name": "lab"}, map[string]string{"product": product})
+	group, err := l.create(ctx, n, "devicegroup", map[string]string{"name": "lab"}, map[string]string{"product": product.ID})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if _, _, err = l.create(ctx, n, "deployment", map[string]string{"agent_code": code, "device_code": ""}, map[string]string{"devicegroup": group}); err != nil {
-		return nil, nil, err
+	code := map[string]string{"agent_code": l.agentCode, "device_code": l.deviceCode}
+	if _, err = l.create(ctx, n, "deployment", code, map[string]string{"devicegroup": group.ID}); err != nil {
+		return nil, err
 	}
 	for i := range count {
-		id, agent, err := l.create(ctx, n, "device", map[string]string{"name": fmt.Sprint("desk ", i)}, map[string]string{"devicegroup": group})
+		d, err := l.create(ctx, n, "device", map[string]string{"name": fmt.Sprint("desk ", i)}, map[string]string{"devicegroup": group.ID})
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		devices, agents = append(devices, id), append(agents, agent)
+		list = append(list, &subject{id: d.Attributes.Agent, device: d.ID, key: d.Attributes.Key})
 	}
-	return devices, agents, nil
+	return list, nil
 }
 
 func (l *lab) status(ctx context.Context, n *proc) (cluster.Status, error) {

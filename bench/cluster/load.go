@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,22 +19,24 @@ type load struct {
 	subjects []*subject
 	faults   bool // failed requests are to be expected
 
-	mu      sync.RWMutex
-	doors   []*proc
-	history []string // what has been done to the cluster
+	pairs  []*subject // those of the subjects whose devices run
+	fleet  *fleet
+	posted int64 // by them
+	lines  int64 // pairs of log lines that were compared
 
-	asked, saved, failed, restarts atomic.Int64
-	broken                         chan error
-	stop                           context.CancelFunc
-	work                           sync.WaitGroup
+	mu       sync.RWMutex
+	doors    []*proc
+	history  []string  // what has been done to the cluster
+	restarts time.Time // until then agents may be restarted
+
+	asked, saved, failed, restarted atomic.Int64
+	broken                          chan error
+	stop                            context.CancelFunc
+	work                            sync.WaitGroup
 }
 
-func newLoad(l *lab, devices, agents []string, doors []*proc) *load {
-	d := &load{lab: l, doors: doors, broken: make(chan error, 1)}
-	for i := range agents {
-		d.subjects = append(d.subjects, &subject{id: agents[i], device: devices[i]})
-	}
-	return d
+func newLoad(l *lab, subjects []*subject, doors []*proc) *load {
+	return &load{lab: l, subjects: subjects, doors: doors, broken: make(chan error, 1)}
 }
 
 // begin starts so many callers.
@@ -100,11 +103,13 @@ func (d *load) once(ctx context.Context, s *subject, random *rand.Rand) {
 		<-time.After(10 * time.Millisecond)
 		return
 	}
+	before := s.at()
 	restarted, broken, err := d.lab.step(ctx, n, s, method)
 	switch {
 	case ctx.Err() != nil:
 	case broken != nil:
-		d.fail(broken)
+		lines, logErr := d.lab.logOf(ctx, n, s)
+		d.fail(errors.Join(broken, fmt.Errorf("the log of its device %s:\n%s", s.device, strings.Join(lines, "\n")), logErr))
 	case err != nil:
 		d.failed.Add(1)
 		if !d.faults {
@@ -117,9 +122,9 @@ func (d *load) once(ctx context.Context, s *subject, random *rand.Rand) {
 			d.saved.Add(1)
 		}
 		if restarted {
-			d.restarts.Add(1)
-			if !d.faults {
-				d.fail(fmt.Errorf("agent %s was restarted", s.id))
+			d.restarted.Add(1)
+			if !d.explained(before) {
+				d.fail(fmt.Errorf("agent %s was restarted, and nothing that was done explains it", s.id))
 			}
 		}
 	}
@@ -136,17 +141,37 @@ func (d *load) fail(err error) {
 func (d *load) failure() error {
 	select {
 	case err := <-d.broken:
-		d.mu.RLock()
-		defer d.mu.RUnlock()
-		list := []error{err}
-		list = append(list, d.lab.logs()...)
-		for _, line := range d.history[max(0, len(d.history)-20):] {
-			list = append(list, errors.New("  "+line))
-		}
-		return errors.Join(list...)
+		return d.withStory(err)
 	default:
 		return nil
 	}
+}
+
+// withStory adds what the nodes have said lately, and what was done to them.
+func (d *load) withStory(err error) error {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	list := []error{err}
+	list = append(list, d.lab.logs()...)
+	for _, line := range d.history[max(0, len(d.history)-20):] {
+		list = append(list, errors.New("  "+line))
+	}
+	return errors.Join(list...)
+}
+
+// mayRestart says that what is done now may restart agents until a time.
+func (d *load) mayRestart(until time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.restarts = until
+}
+
+// explained reports whether an agent that had answered at a time may have been
+// restarted since.
+func (d *load) explained(since time.Time) bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.restarts.After(since)
 }
 
 // upgrade replaces each of three nodes under load, one after the other.
@@ -179,7 +204,7 @@ func upgrade(ctx context.Context, l *lab, o options) error {
 	}
 	d.end()
 	fmt.Printf("upgraded 3 nodes with %d agents in %.1f s: %d requests, %d saves, %d failed, %d restarts\n",
-		len(d.subjects), time.Since(began).Seconds(), d.asked.Load(), d.saved.Load(), d.failed.Load(), d.restarts.Load())
+		len(d.subjects), time.Since(began).Seconds(), d.asked.Load(), d.saved.Load(), d.failed.Load(), d.restarted.Load())
 	return d.failure()
 }
 
@@ -193,11 +218,11 @@ func threeNodes(ctx context.Context, l *lab, agents int) (*load, error) {
 	if err := l.settled(ctx, l.nodes[0], 3); err != nil {
 		return nil, err
 	}
-	devices, ids, err := l.agents(ctx, l.nodes[0], code, agents)
+	subjects, err := l.agents(ctx, l.nodes[0], agents)
 	if err != nil {
 		return nil, err
 	}
-	d := newLoad(l, devices, ids, l.nodes)
+	d := newLoad(l, subjects, l.nodes)
 	for i, s := range d.subjects {
 		if _, _, err := l.step(ctx, l.nodes[i%3], s, http.MethodGet); err != nil {
 			return nil, err

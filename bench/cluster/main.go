@@ -34,6 +34,7 @@ type options struct {
 	length time.Duration
 	seed   uint64
 	faults string
+	net    bool
 }
 
 func main() {
@@ -52,7 +53,8 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&o.agents, "agents", 3000, "agents; a third of them moves")
 	flags.DurationVar(&o.length, "for", time.Minute, "length of chaos")
 	flags.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of chaos")
-	flags.StringVar(&o.faults, "faults", "kill,pause,blink,stop,drain,database,all", "what chaos does")
+	flags.StringVar(&o.faults, "faults", "", "what chaos does, with commas between; all that can be done when left out")
+	flags.BoolVar(&o.net, "net", os.Geteuid() == 0, "make each node a host on a network of its own, which can be cut; needs root, Linux, and Debian's iproute2")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -66,6 +68,13 @@ func run(ctx context.Context, args []string) error {
 		return errors.New("-agents and -for must be positive")
 	}
 	l, err := newLab(ctx, o.tandem)
+	if err == nil && what == "chaos" {
+		if !o.net {
+			fmt.Println("all nodes are on one host: the faults of the network are left out; they need -net, and root")
+		} else {
+			err = l.spread()
+		}
+	}
 	if err == nil {
 		switch what {
 		case "":
@@ -79,6 +88,9 @@ func run(ctx context.Context, args []string) error {
 		}
 	}
 	if l != nil {
+		if l.failed = err != nil; l.failed {
+			fmt.Fprintln(os.Stderr, "the nodes' directories are kept:", l.dirs())
+		}
 		err = errors.Join(err, l.close())
 	}
 	return err

@@ -222,10 +222,10 @@ func alone(ctx context.Context, l *lab, d *load, f *figures) error {
 	if err != nil {
 		return err
 	}
-	devices, ids, err := l.agents(ctx, n, code, len(d.subjects))
+	subjects, err := l.agents(ctx, n, len(d.subjects))
 	if err != nil {
 		return err
 	}
-	f.SavesAlone, err = newLoad(l, devices, ids, []*proc{n}).saveRate(ctx)
+	f.SavesAlone, err = newLoad(l, subjects, []*proc{n}).saveRate(ctx)
 	return err
 }

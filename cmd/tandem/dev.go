@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -242,6 +243,7 @@ func (d *dev) welcome(src pairSource) {
 	} else {
 		d.out.say("Device  any MQTT client, at %s:\n        ID=%s KEY=%s URL=%s", d.node.MQTT, d.id, d.key, url)
 	}
+	d.out.say("Manual  %s/docs/", d.node.URL)
 	d.out.say("%s", keysLine)
 	d.out.say("Saving %s or %s in %s deploys it.\n", agentFile, deviceFile, d.Dir)
 }
@@ -254,11 +256,13 @@ func (d *dev) deploy(ctx context.Context, src pairSource) {
 	switch {
 	case errors.As(err, &bad):
 		for _, p := range bad.Problems {
-			file := agentFile
-			if p.Side == tandem.DeviceSide {
-				file = deviceFile
+			file := p.File
+			if file == "" {
+				file = filepath.Join(d.Dir, map[tandem.Side]string{tandem.AgentSide: agentFile, tandem.DeviceSide: deviceFile}[p.Side])
 			}
-			d.out.warn("%s:%d:%d: %s", filepath.Join(d.Dir, file), p.Line, p.Column, p.Text)
+			const add = "tandem library add " // to the node that runs here
+			text := strings.Replace(p.Text, add, add+"--data "+filepath.Join(d.Dir, ".tandem", "node")+" ", 1)
+			d.out.warn("%s:%d:%d: %s", file, p.Line, p.Column, text)
 		}
 		d.out.warn("Not deployed: save the file again once it is mended.")
 	case err != nil && ctx.Err() == nil:

@@ -2,10 +2,12 @@
 //
 //	tandem dev DIR            run a pair from a directory, redeploying as files change
 //	tandem up                 run a node
+//	tandem library add        give a node a library that code can #require
 //	tandem cluster status     show the nodes of a cluster
 //	tandem device run         run a device on this machine against a node
 //	tandem run FILE.nut       run plain Squirrel
 //	tandem check FILE.nut…    look for errors without running
+//	tandem doc server.save    show the manual
 //
 // `tandem --help` lists every command, `tandem COMMAND --help` its flags.
 //
@@ -44,12 +46,14 @@ type commands struct {
 	Dev     devCmd     `cmd:"" help:"Develop a pair: run a directory's agent.nut, and its device.nut if there is one, and deploy them as they change."`
 	Up      upCmd      `cmd:"" help:"Run a node."`
 	Deploy  deployCmd  `cmd:"" help:"Deploy a directory's agent.nut and device.nut to a device group of a running node, and restart its devices. Prints the deployment's id."`
+	Library libraryCmd `cmd:"" help:"Add a library that code can #require, or list those that a running node has."`
 	Device  deviceCmd  `cmd:"" help:"Add devices to a running node, list them, or run one on this machine."`
 	Log     logCmd     `cmd:"" help:"Print the log of devices and agents."`
 	Restart restartCmd `cmd:"" help:"Restart a device or its agent."`
 	Cluster clusterCmd `cmd:"" help:"Show the nodes of a cluster, or empty one."`
 	Run     runCmd     `cmd:"" help:"Run a Squirrel program."`
 	Check   checkCmd   `cmd:"" help:"Look for mistakes in Squirrel files: prints FILE:LINE:COLUMN: MESSAGE for each."`
+	Doc     docCmd     `cmd:"" help:"Show the manual of what agent and device code can call."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

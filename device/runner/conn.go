@@ -79,6 +79,10 @@ func (l *loop) stopDial() {
 	})
 }
 
+// maxPacket is the largest packet taken, in bytes: code comes in one, with its
+// libraries.
+const maxPacket = 8 << 20
+
 // opened takes the outcome of an attempt to connect.
 func (l *loop) opened(d dialed) {
 	l.dialing = nil
@@ -88,7 +92,7 @@ func (l *loop) opened(d dialed) {
 		return
 	}
 	now := time.Now()
-	client, err := mqtt.NewClient(now, &mqtt.Config{}, &mqtt.Connect{
+	client, err := mqtt.NewClient(now, &mqtt.Config{MaxPacketSize: maxPacket}, &mqtt.Connect{
 		Version: mqtt.V5, CleanStart: true, KeepAlive: keepAlive, ClientID: string(l.r.ID),
 		HasUsername: true, Username: string(l.r.ID), HasPassword: true, Password: []byte(l.r.Key),
 		Props: &mqtt.Properties{User: []mqtt.UserProperty{{Key: "format", Value: "compact"}}},
@@ -338,6 +342,10 @@ func (l *loop) delivered(ev *mqtt.Delivered) {
 
 // settled tells the code that something needs no more sending.
 func (l *loop) settled(it *item, refused bool) {
+	if it.post != nil {
+		l.postSettled(it)
+		return
+	}
 	if it.gen == 0 || it.gen != l.gen {
 		return
 	}

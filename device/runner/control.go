@@ -90,7 +90,17 @@ func (l *loop) receive(c *conn, p *mqtt.Publish) {
 	}
 	l.heardOf(p)
 	// The payload is the session's, and the machine may be busy.
-	l.feed(&device.AgentMessage{Message: tandem.Message{Name: name, Format: formatOf(p), Data: slices.Clone(p.Payload)}}, ack)
+	m := tandem.Message{Name: name, Format: formatOf(p), Data: slices.Clone(p.Payload)}
+	if text, ok := p.Props.Get("post"); ok && p.QoS > 0 {
+		if seq, err := strconv.ParseUint(text, 10, 64); err == nil {
+			after, _ := p.Props.Get("after")
+			m.Post = seq
+			m.After, _ = strconv.ParseUint(after, 10, 64) // nothing is no number, and none
+			l.arrive(c, p.PacketID, m)
+			return
+		}
+	}
+	l.feed(&device.AgentMessage{Message: m}, ack)
 }
 
 func (l *loop) acknowledgeTo(c *conn, id uint16) {

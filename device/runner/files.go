@@ -17,7 +17,8 @@ import (
 const (
 	countersFile = "counters.json"
 	codeFile     = "code.json"
-	userFile     = "user.bin"
+	stateFile    = "state.json"
+	postsDir     = "posts"
 )
 
 // code is device code, as sys/code has it and as it is kept.
@@ -38,12 +39,21 @@ type counters struct {
 	Incarnation uint64 `json:"incarnation"`
 }
 
+// durable is what the code and the agent's posts have left. One file has it all,
+// so that what becomes durable together does.
+type durable struct {
+	User    []byte `json:"user"`    // the user configuration; nil: none
+	Applied uint64 `json:"applied"` // number of the newest of the agent's posts that have been handled
+	Cause   uint64 `json:"cause"`   // number of the newest of them during which the code has posted,
+	Nth     uint32 `json:"nth"`     // and how often
+}
+
 // files is what outlives the process.
 type files struct {
 	dir string
 	counters
-	code *code  // nil: none yet
-	user []byte // nil: none
+	state durable
+	code  *code // nil: none yet
 }
 
 func openFiles(dir string) (*files, error) {
@@ -60,14 +70,10 @@ func openFiles(dir string) (*files, error) {
 	if err := f.readJSON(codeFile, &f.code); err != nil {
 		return nil, err
 	}
-	user, err := os.ReadFile(filepath.Join(dir, userFile))
-	switch {
-	case err == nil:
-		f.user = append([]byte{}, user...)
-	case !errors.Is(err, fs.ErrNotExist):
+	if err := f.readJSON(stateFile, &f.state); err != nil {
 		return nil, err
 	}
-	return f, nil
+	return f, os.MkdirAll(filepath.Join(dir, postsDir), 0o700)
 }
 
 func (f *files) readJSON(name string, into any) error {
@@ -102,16 +108,20 @@ func (f *files) setCode(c *code) error {
 	return f.writeJSON(codeFile, c)
 }
 
-// setUser keeps the user configuration; nil erases it.
-func (f *files) setUser(data []byte) error {
-	f.user = data
-	if data == nil {
-		if err := os.Remove(filepath.Join(f.dir, userFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		return f.syncDir()
+// setUser keeps the user configuration; nil erases it. Of an agent's post that
+// is being handled nothing more is to be done should the power go now.
+func (f *files) setUser(data []byte, handling uint64) error {
+	f.state.User, f.state.Applied = data, max(f.state.Applied, handling)
+	return f.writeJSON(stateFile, f.state)
+}
+
+// setApplied keeps that the agent's posts have been handled up to a number.
+func (f *files) setApplied(seq uint64) error {
+	if seq <= f.state.Applied {
+		return nil
 	}
-	return f.write(userFile, data)
+	f.state.Applied = seq
+	return f.writeJSON(stateFile, f.state)
 }
 
 func (f *files) writeJSON(name string, x any) error {
@@ -125,7 +135,8 @@ func (f *files) writeJSON(name string, x any) error {
 // write replaces a file so that, whenever the power goes, the old or the new
 // content is there.
 func (f *files) write(name string, data []byte) error {
-	tmp, err := os.CreateTemp(f.dir, name+".*")
+	dir := filepath.Dir(filepath.Join(f.dir, name))
+	tmp, err := os.CreateTemp(dir, filepath.Base(name)+".*")
 	if err != nil {
 		return err
 	}
@@ -140,11 +151,11 @@ func (f *files) write(name string, data []byte) error {
 	if err != nil {
 		return errors.Join(err, os.Remove(tmp.Name()))
 	}
-	return f.syncDir()
+	return syncDir(dir)
 }
 
-func (f *files) syncDir() error {
-	d, err := os.Open(f.dir)
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}

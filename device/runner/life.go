@@ -20,7 +20,8 @@ func (l *loop) powerOn() {
 		return
 	}
 	l.seq, l.nv, l.pins, l.crashes, l.begun = 0, nil, nil, 0, false
-	l.out = outbox{}
+	l.out, l.arrived = outbox{}, nil
+	l.keptPosts()
 	l.wake, l.reason = device.WakePowerOn, tandem.ReasonPowerOn
 	l.wanted, l.tried, l.failures, l.retryAt = true, l.offline, 0, time.Now()
 	l.phase, l.startAt = waitingForLink, time.Now().Add(bootWait)
@@ -47,16 +48,20 @@ func (l *loop) restart(reason tandem.Reason) {
 	l.startAfter(0, device.WakeRestart, reason)
 }
 
-// halt ends the running code.
+// halt ends the running code. What it has not handled of the agent's posts the
+// next run will.
 func (l *loop) halt() {
 	l.m = nil
-	for _, w := range l.queue {
-		if w.ack != nil {
-			l.acks = append(l.acks, w.ack)
+	rest := append(l.handling, l.queue...)
+	l.handling, l.queue, l.urgent = nil, nil, nil
+	for _, w := range rest {
+		switch {
+		case w.post != nil:
+			w.post.fed = false
+		case w.ack != nil:
+			w.ack()
 		}
 	}
-	l.queue, l.urgent = nil, nil
-	l.acknowledge()
 }
 
 // startAfter has the code start again.
@@ -116,7 +121,8 @@ func (l *loop) start() bool {
 	}
 	l.m = device.New(device.Config{
 		Program: program, Device: l.r.ID, Incarnation: l.files.Incarnation, Wake: l.wake,
-		Connected: l.linked(), Address: address, NV: l.nv, User: l.files.user,
+		Connected: l.linked(), Address: address, NV: l.nv, User: l.files.state.User,
+		Posts: l.kept, PostsSize: l.keptSize,
 		Module: l.r.Module, Board: l.r.Board, Version: Version,
 	}, l.now())
 	l.nv, l.pins = nil, nil
@@ -125,6 +131,7 @@ func (l *loop) start() bool {
 		l.out.add(&item{publish: *l.hello()})
 	}
 	l.feed(&device.Boot{}, nil)
+	l.feedPosts()
 	return true
 }
 
@@ -134,6 +141,8 @@ func (l *loop) perform(effects []device.Effect) {
 		switch e := e.(type) {
 		case *device.Send:
 			l.send(e)
+		case *device.Post:
+			l.post(e)
 		case *device.Log:
 			l.line(e)
 		case *device.Forget:
@@ -144,7 +153,7 @@ func (l *loop) perform(effects []device.Effect) {
 			l.wanted = false
 			l.hangUp()
 		case *device.Configured:
-			if err := l.files.setUser(e.Data); err != nil {
+			if err := l.files.setUser(e.Data, e.Cause); err != nil {
 				l.fatal = err
 			}
 		case *device.DeepSleep:
@@ -164,6 +173,7 @@ func (l *loop) connect() {
 
 func (l *loop) sleep(e *device.DeepSleep) {
 	l.log.Info("deep sleep", "for", e.Duration)
+	l.acknowledge()
 	l.halt()
 	l.wanted = false
 	l.hangUp()
@@ -176,6 +186,7 @@ func (l *loop) sleep(e *device.DeepSleep) {
 // waits longer and longer.
 func (l *loop) ended(e *device.Restart) {
 	l.log.Info("the code ends", "reason", e.Reason, "detail", e.Detail)
+	l.acknowledge() // a post that ends the code has been handled, or it would do so forever
 	l.halt()
 	crashed := e.Reason == tandem.ReasonException || e.Reason == tandem.ReasonOutOfMemory || e.Reason == tandem.ReasonWatchdog
 	if !crashed || time.Since(l.began) >= healthy {

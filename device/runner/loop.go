@@ -42,17 +42,20 @@ type loop struct {
 	skew    time.Duration // of the server's clock against ours, for the running code
 	next    time.Duration // the same, for the next start
 
-	m       *device.Machine // while running
-	gen     uint64          // counts machines
-	ran     string          // SHA of the code that ran last
-	ranEnv  map[string]string
-	began   time.Time     // the running code, or the last
-	begun   bool          // code has run since the device was switched on
-	started tandem.Reason // why the running code started
-	woken   int           // its wake reason
-	crashes int           // in a row
-	queue   []waiting     // for the machine
-	acks    []func()      // due when the machine is not busy
+	m        *device.Machine // while running
+	gen      uint64          // counts machines
+	ran      string          // SHA of the code that ran last
+	ranEnv   map[string]string
+	began    time.Time     // the running code, or the last
+	begun    bool          // code has run since the device was switched on
+	started  tandem.Reason // why the running code started
+	woken    int           // its wake reason
+	crashes  int           // in a row
+	queue    []waiting     // for the machine
+	handling []waiting     // to be acknowledged when the machine is not busy
+	arrived  []*arrived    // posts of the agent
+	kept     int           // posts of the code, on disk
+	keptSize int           // bytes of them
 
 	// What the machine wants done can have consequences for it at once. They
 	// wait until all of it is done.
@@ -83,8 +86,9 @@ type loop struct {
 // waiting is an event that waits for the machine, and what to do when it has
 // been handled.
 type waiting struct {
-	ev  device.Event
-	ack func()
+	ev   device.Event
+	ack  func()   // nil: nobody wants to know
+	post *arrived // which is not acknowledged unless it has been handled
 }
 
 // maxQueue bounds the events that wait for a busy machine. Messages beyond it
@@ -268,7 +272,7 @@ func (l *loop) feed(ev device.Event, ack func()) {
 			ack()
 		}
 	default:
-		l.queue = append(l.queue, waiting{ev, ack})
+		l.queue = append(l.queue, waiting{ev: ev, ack: ack})
 	}
 	l.pump()
 }
@@ -280,9 +284,7 @@ func (l *loop) pump() {
 		case len(l.queue) > 0:
 			next := l.queue[0]
 			l.queue = l.queue[1:]
-			if next.ack != nil {
-				l.acks = append(l.acks, next.ack)
-			}
+			l.handling = append(l.handling, next)
 			l.step(next.ev)
 		case l.active:
 			l.step(&device.Idle{})
@@ -310,9 +312,14 @@ func (l *loop) step(ev device.Event) {
 }
 
 func (l *loop) acknowledge() {
-	acks := l.acks
-	l.acks = nil
-	for _, ack := range acks {
-		ack()
+	done := l.handling
+	l.handling = nil
+	for _, w := range done {
+		switch {
+		case w.post != nil:
+			l.applied(w.post)
+		case w.ack != nil:
+			w.ack()
+		}
 	}
 }

@@ -20,8 +20,9 @@ type item struct {
 	publish mqtt.Publish
 	gen     uint64 // the run of the code that knows it by id; 0 none does
 	id      uint64
-	keep    bool // sent again until acknowledged
-	line    bool // of the log
+	keep    bool      // sent again until acknowledged
+	line    bool      // of the log
+	post    *keptPost // when it is a tandem.post
 
 	packet uint16 // while it waits for the acknowledgement
 }

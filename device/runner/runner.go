@@ -18,6 +18,15 @@
 // run of the code ended, which are kept like messages. Sessions of MQTT are not
 // used: each connection begins with a clean start, a subscription and sys/hello.
 //
+// # Posts
+//
+// A tandem.post of the code is a file in Dir before anything else the code does
+// is seen, and is sent, with the mark it got then, until the agent has handled
+// it; after a power cut before everything newer. A tandem.post of the agent has a
+// number. It is acknowledged when a run of the code has handled it, and the number
+// is kept then, or earlier together with a user configuration that its handler has
+// set; one that comes again is acknowledged only.
+//
 // # Starting
 //
 // Switched on, the runner waits for the outcome of the first attempt to connect,

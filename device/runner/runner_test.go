@@ -273,7 +273,7 @@ func TestNewCode(t *testing.T) {
 		p.expect("log old")
 		p.sayCode("this is no Squirrel")
 		p.expect("log/error…")
-		p.sayCode(`server.log("new " + hardware.wakereason());`)
+		p.sayCode(strings.Repeat("// what libraries take\n", 1<<16) + `server.log("new " + hardware.wakereason());`)
 		p.expect("log shutdown 1")
 		p.started()
 		p.expect("log new 4")

@@ -205,3 +205,26 @@ func FuzzCompile(f *testing.F) {
 		}
 	})
 }
+
+// Directives are part of what a program is, comments are not.
+func TestHashOfPlaces(t *testing.T) {
+	hash := func(src string) [32]byte {
+		p, err := Compile("test", []byte(src), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Hash()
+	}
+	plain := hash("# x\nreturn 1")
+	if hash("#require \"A:1\"\nreturn 1") != plain {
+		t.Error("a comment made another program")
+	}
+	seen := map[[32]byte]bool{plain: true}
+	for _, src := range []string{"#line 3\nreturn 1", "#line 4\nreturn 1", "#line 4 \"a\"\nreturn 1", "#line 2\nreturn 1"} {
+		if h := hash(src); seen[h] {
+			t.Errorf("%q has the hash of another program", src)
+		} else {
+			seen[h] = true
+		}
+	}
+}

@@ -9,6 +9,7 @@ const maxRegister = 250
 // compiler holds what all functions of a script share.
 type compiler struct {
 	prog         *Program
+	places       syntax.Places
 	strings      map[string]int32
 	consts       *Constants
 	captured     map[declKey]bool
@@ -47,7 +48,9 @@ type loop struct {
 type failure struct{ err *syntax.Error }
 
 func (c *compiler) fail(p syntax.Pos, msg string) {
-	panic(failure{&syntax.Error{File: c.prog.Name, Pos: p, Msg: msg}})
+	e := &syntax.Error{Pos: p, Msg: msg}
+	e.File, e.Pos.Line = c.places.At(c.prog.Name, p.Line)
+	panic(failure{e})
 }
 
 // file compiles the whole script.
@@ -125,7 +128,7 @@ func (c *compiler) str(s string) int32 {
 }
 
 func (c *compiler) newFunction(parent *function, name string, line int32) *function {
-	p := &Proto{Name: name, Source: c.prog.Name, Line: line}
+	p := &Proto{Name: name, Source: c.prog.Name, Line: line, Places: c.places}
 	c.prog.Protos = append(c.prog.Protos, p)
 	return &function{c: c, parent: parent, proto: p, line: line}
 }

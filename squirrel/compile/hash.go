@@ -21,6 +21,11 @@ func (p *Program) sum() [32]byte {
 	for _, f := range p.Protos {
 		h.proto(f)
 	}
+	for _, at := range p.Protos[0].Places {
+		h.number(int(at.Line))
+		h.number(int(at.From))
+		h.text(at.File)
+	}
 	return sha256.Sum256(h)
 }
 

@@ -52,6 +52,13 @@ type Proto struct {
 	Outers    []Outer
 	Handlers  []Handler // innermost first
 	Locals    []Local   // for stack traces
+	Places    syntax.Places
+}
+
+// Place returns the file and the line there that a line of the source comes from.
+func (p *Proto) Place(line int32) (file string, at int) {
+	file, line = p.Places.At(p.Source, line)
+	return file, int(line)
 }
 
 // Outer says where a new closure finds a captured variable's cell.
@@ -117,7 +124,7 @@ func Compile(name string, src []byte, opts Options) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &compiler{prog: &Program{Name: name}, strings: map[string]int32{}, consts: opts.Globals, captured: resolve(file), lastIsResult: opts.LastIsResult, texts: map[*syntax.Binary]bool{}}
+	c := &compiler{prog: &Program{Name: name}, places: file.Places, strings: map[string]int32{}, consts: opts.Globals, captured: resolve(file), lastIsResult: opts.LastIsResult, texts: map[*syntax.Binary]bool{}}
 	if c.consts == nil {
 		c.consts = NewConstants()
 	}

@@ -16,6 +16,10 @@ type File struct {
 	// Generator is set when the main chunk itself contains yield.
 	Generator bool
 	End       Pos
+
+	Text     []byte    // what was read: without a byte order mark, and up to the first NUL
+	Places   Places    // where it comes from; positions in the tree are those in the text
+	Requires []Require // in their order
 }
 
 // Expr is an expression.

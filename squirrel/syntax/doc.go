@@ -11,10 +11,18 @@
 //   - 1.2.3 is one number, 5.tostring() is a float and a name, 010 is eight.
 //   - Whether an expression can be assigned to is decided by its last operand,
 //     so `a == b || c = d` is accepted (see [Assign]).
-//   - # starts a comment as // does; directives such as #line are comments.
+//   - # starts a comment as // does, and two comments that begin a line are
+//     directives.
 //
 // What a name means (a local, a captured variable, a constant, a slot) is not
 // decided here, so errors that depend on it are the compiler's to report.
+//
+// # Directives
+//
+// `#line N "file"` says that the next line is line N of that file, `#line N`
+// that it is line N of the same. They decide what errors and traces say, and
+// nothing else: see [Places]. What `#require "…"` means is for others to know,
+// so they are only listed, in [File].
 //
 // # Errors
 //

@@ -36,17 +36,18 @@ func Parse(name string, src []byte) (file *File, err error) {
 		switch e := recover().(type) {
 		case nil:
 		case *Error:
-			file, err = nil, e
+			file, err = nil, p.places.place(e)
 		default:
 			panic(e)
 		}
 	}()
 	p.scan()
-	file = &File{Name: name}
+	file = &File{Name: name, Text: p.src}
 	for p.tok != tokEOF {
 		file.Body = append(file.Body, p.terminated())
 	}
 	file.Generator, file.End = p.fn.generator, p.pos()
+	file.Places, file.Requires = p.places, p.requires
 	return file, nil
 }
 

@@ -24,6 +24,9 @@ type scanner struct {
 	str   string  // of tokIdent, tokConstructor and tokString
 	int   int32   // of tokInt
 	float float32 // of tokFloat
+
+	places   Places
+	requires []Require
 }
 
 func newScanner(name string, src []byte) scanner {
@@ -110,6 +113,7 @@ func (s *scanner) skipSpace() {
 			s.next()
 			s.col = 1
 		case '#':
+			s.directive()
 			s.skipLine()
 		case '/':
 			switch {

@@ -1,0 +1,89 @@
+package agent
+
+import (
+	"fmt"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/squirrel"
+)
+
+var postFunctions = []imp.Function{
+	{
+		Name: "tandem.post", On: imp.OnAgent, Result: "integer",
+		Params: []imp.Param{
+			{Name: "name", Type: "string", Doc: "of the message"},
+			{Name: "data", Type: "any", Doc: "what can be serialised"},
+			{Name: "callback", Type: "handler", Optional: true, Doc: "called without arguments when the device has handled the message, if this incarnation still runs"},
+		},
+		Throws:  []string{"Cannot serialize a …", "the message is over 256 KB"},
+		Doc:     "Sends the device a message for its agent.on, as device.send does, but one that is not lost: it is on disk when the function returns 0, and is kept until the device's handler has completed, whoever is restarted or loses power meanwhile. Messages arrive in the order in which they were posted, and take effect once. The result is one of the SEND_ERROR constants when it is not kept: SEND_ERROR_WOULDBLOCK when 1,000 messages, or 1 MB of them, wait already, SEND_ERROR_TIMEOUT when it could not be written.",
+		Source:  "tandem",
+		Example: `tandem.post("target", 21, @() server.log("the device has its new target"));`,
+		Fn:      post,
+	},
+}
+
+func post(call *squirrel.Call) (squirrel.Value, error) {
+	m := machineOf(call)
+	msg, err := m.messageOf(call, "tandem.post")
+	if err != nil {
+		return squirrel.Null, err
+	}
+	m.posting = 0
+	if fn := call.Arg(3); !fn.IsNull() {
+		m.posting = m.core.Keep(fn)
+	}
+	m.nth++
+	m.effects = append(m.effects, &Post{Message: msg, Cause: m.cause, Nth: m.nth})
+	return m.core.Suspend(call, waitPost)
+}
+
+// posted ends tandem.post.
+func (m *Machine) posted(ev *Posted) imp.Outcome {
+	if m.core.Waiting() != waitPost {
+		return imp.Done // of a run before: nobody waits for it
+	}
+	kept := m.posting
+	m.posting = 0
+	code := int32(0)
+	switch {
+	case ev.Err != nil:
+		m.log(true, fmt.Sprintf("tandem.post: %v", ev.Err))
+		code = imp.SendTimeout
+		if tandem.KindOf(ev.Err) == tandem.Limit {
+			code = imp.SendWouldBlock
+			m.over(tandem.OverPosts)
+		}
+		m.nth-- // the next takes its place
+		m.core.Drop(kept)
+	case kept != 0 && ev.Seq == 0:
+		fn := m.core.Kept(kept)
+		m.core.Drop(kept)
+		if _, ok := m.core.After(0, "", fn); !ok {
+			m.log(true, "tandem.post: the callback cannot be called: too many timers are pending")
+		}
+	case kept != 0:
+		m.keepPost(ev.Seq, kept)
+	}
+	return m.core.Resume(squirrel.Int(code))
+}
+
+func (m *Machine) keepPost(seq uint64, kept uint32) {
+	if m.posts == nil {
+		m.posts = map[uint64]uint32{}
+	}
+	m.posts[seq] = kept
+}
+
+// postHandled calls a post's callback.
+func (m *Machine) postHandled(seq uint64) imp.Outcome {
+	kept, ok := m.posts[seq]
+	if !ok {
+		return imp.Done
+	}
+	delete(m.posts, seq)
+	fn := m.core.Kept(kept)
+	m.core.Drop(kept)
+	return m.core.Call(fn)
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"io"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"time"
+)
+
+// balancer is what stands before a cluster: it gives each connection to one of
+// the targets that take it.
+type balancer struct {
+	listener net.Listener
+	targets  []string
+	work     sync.WaitGroup
+
+	mu    sync.Mutex
+	conns map[net.Conn]bool // nil once closed
+}
+
+func newBalancer(addr string, targets ...string) (*balancer, error) {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	b := &balancer{listener: listener, targets: targets, conns: map[net.Conn]bool{}}
+	b.work.Go(b.accept)
+	return b, nil
+}
+
+func (b *balancer) addr() string { return b.listener.Addr().String() }
+
+func (b *balancer) accept() {
+	for {
+		c, err := b.listener.Accept()
+		if err != nil {
+			return
+		}
+		b.work.Go(func() { b.serve(c) })
+	}
+}
+
+func (b *balancer) serve(c net.Conn) {
+	defer c.Close()
+	for _, i := range rand.Perm(len(b.targets)) {
+		t, err := net.DialTimeout("tcp", b.targets[i], time.Second)
+		if err != nil {
+			continue
+		}
+		defer t.Close()
+		if !b.holds(c, t) {
+			return
+		}
+		var both sync.WaitGroup
+		both.Go(func() { copyAndClose(t, c) })
+		both.Go(func() { copyAndClose(c, t) })
+		both.Wait()
+		b.release(c, t)
+		return
+	}
+}
+
+// copyAndClose passes on what is said and that it has ended, however it has.
+func copyAndClose(to, from net.Conn) {
+	_, err := io.Copy(to, from)
+	if half, ok := to.(*net.TCPConn); err == nil && ok && half.CloseWrite() == nil {
+		return
+	}
+	to.Close()
+	from.Close()
+}
+
+func (b *balancer) holds(conns ...net.Conn) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range conns {
+		if b.conns == nil {
+			return false
+		}
+		b.conns[c] = true
+	}
+	return true
+}
+
+func (b *balancer) release(conns ...net.Conn) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range conns {
+		delete(b.conns, c)
+	}
+}
+
+func (b *balancer) close() error {
+	err := b.listener.Close()
+	b.mu.Lock()
+	for c := range b.conns {
+		c.Close()
+	}
+	b.conns = nil
+	b.mu.Unlock()
+	b.work.Wait()
+	return err
+}

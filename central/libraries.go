@@ -1,0 +1,65 @@
+package central
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/store"
+)
+
+// AddLibrary adds a library to the installation: from then on, every program
+// that says #require "NAME:VERSION" has it. It cannot be changed or taken away.
+func (s *Service) AddLibrary(ctx context.Context, id tandem.LibraryID, code string) (store.Library, error) {
+	if err := imp.CheckLibrary(id, code); err != nil {
+		return store.Library{}, err
+	}
+	return s.Store.AddLibrary(ctx, id, code)
+}
+
+// library is one of the installation's as it is sent, with all its versions.
+func (c *call) library(name string, versions []ref) map[string]any {
+	return map[string]any{
+		"type": "library", "id": name, "links": c.self("libraries", name),
+		"attributes":    map[string]any{"name": name, "supported": true},
+		"relationships": map[string]any{"versions": versions},
+	}
+}
+
+const libraryVersion = "library_version"
+
+func (c *call) listLibraries() error {
+	list, err := c.Store.Libraries(c.ctx)
+	if err != nil {
+		return err
+	}
+	var names []string // in the order of the list
+	versions := map[string][]ref{}
+	for _, l := range list {
+		if versions[l.Name] == nil {
+			names = append(names, l.Name)
+		}
+		versions[l.Name] = append(versions[l.Name], ref{libraryVersion, l.ID})
+	}
+	number, page := c.page()
+	from := min(page.Offset, len(names))
+	return sendList(c, number, page, len(names), names[from:min(from+page.Limit, len(names))],
+		func(name string) any { return c.library(name, versions[name]) })
+}
+
+func (c *call) addLibrary() error {
+	var in struct{ Name, Version, Code string }
+	if _, err := c.read(&in); err != nil {
+		return err
+	}
+	id, err := tandem.ParseLibraryID(in.Name + ":" + in.Version)
+	if err != nil {
+		return err
+	}
+	l, err := c.AddLibrary(c.ctx, id, in.Code)
+	if err != nil {
+		return err
+	}
+	return c.send(http.StatusCreated, map[string]any{"data": c.library(l.Name, []ref{{libraryVersion, l.ID}})})
+}

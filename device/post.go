@@ -1,0 +1,82 @@
+package device
+
+import (
+	"slices"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/squirrel"
+)
+
+// postAPI is what a pair has beyond imps.
+var postAPI = imp.API{
+	Functions: []imp.Function{{
+		Name: "tandem.post", On: imp.OnDevice,
+		Params: []imp.Param{
+			{Name: "name", Type: "string", Doc: "of the message"},
+			{Name: "data", Type: "any", Doc: "what can be serialised; null when there is nothing to say"},
+			{Name: "callback", Type: "handler", Optional: true, Doc: "called without arguments when the agent has handled the message, if this incarnation still runs"},
+		},
+		Result: "integer", Throws: []string{"Cannot serialize a …", "the message is over 256 KB"},
+		Doc:     "Sends the agent a message for its device.on, as agent.send does, but one that is not lost: it is kept until the agent's handler has completed, whoever is restarted or loses power meanwhile. Messages arrive in the order in which they were posted, and take effect once. It never waits and does not need a link: what is kept goes with the next. The result is 0, or SEND_ERROR_WOULDBLOCK when 1,000 messages, or 1 MB of them, wait already.",
+		Source:  ours,
+		Example: `tandem.post("alarm", { door = "open" }, @() server.log("the agent knows"));`,
+		Fn:      post,
+	}},
+}
+
+// posts is what a machine knows of its posts.
+type posts struct {
+	Count, Size int // of those that are kept
+	LastID      uint64
+	Callbacks   []postCallback
+
+	Cause uint64 // number of the agent's post that is being handled
+	Nth   uint32 // posts made meanwhile
+}
+
+// postCallback is what a post's callback is kept under.
+type postCallback struct {
+	ID   uint64
+	Kept uint32
+}
+
+func post(c *squirrel.Call) (squirrel.Value, error) {
+	m := of(c)
+	p, err := m.parcelOf(c, "tandem.post")
+	if err != nil {
+		return squirrel.Null, err
+	}
+	q, size := &m.st.Posts, len(p.Name)+len(p.Data)
+	if q.Count >= tandem.PostsKept || q.Size+size > tandem.PostsSize {
+		return squirrel.Int(imp.SendWouldBlock), nil
+	}
+	q.Count++
+	q.Size += size
+	q.LastID++
+	q.Nth++
+	if fn := c.Arg(3); !fn.IsNull() {
+		q.Callbacks = append(q.Callbacks, postCallback{q.LastID, m.core.Keep(fn)})
+	}
+	m.emit(&Post{
+		ID: q.LastID, Cause: q.Cause, Nth: q.Nth,
+		Message: tandem.Message{Name: p.Name, Format: tandem.FormatCompact, Data: p.Data, Post: 1},
+	})
+	return squirrel.Int(sendOK), nil
+}
+
+// postHandled takes note that a post is kept no longer, and calls its callback.
+func (m *Machine) postHandled(ev *Handled) imp.Outcome {
+	q := &m.st.Posts
+	q.Count--
+	q.Size -= ev.Size
+	i := slices.IndexFunc(q.Callbacks, func(c postCallback) bool { return c.ID == ev.ID })
+	if i < 0 {
+		return imp.Done
+	}
+	kept := q.Callbacks[i].Kept
+	q.Callbacks = slices.Delete(q.Callbacks, i, i+1)
+	fn := m.core.Kept(kept)
+	m.core.Drop(kept)
+	return m.core.Call(fn)
+}

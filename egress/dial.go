@@ -1,0 +1,47 @@
+package egress
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/url"
+)
+
+// DialBroker makes a connection to an MQTT broker: tcp:// or mqtt:// and a host,
+// with a port if it is not 1883, or, with TLS, ssl:// or mqtts:// and port 8883.
+// The broker's certificate is verified, because a user name and a password are
+// about to be sent. Errors are for the person who reads the agent's log.
+func (x *Fetcher) DialBroker(ctx context.Context, address string) (net.Conn, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Hostname() == "" {
+		return nil, errors.New("the URL is not valid")
+	}
+	port, secure := "1883", false
+	switch u.Scheme {
+	case "tcp", "mqtt":
+	case "ssl", "mqtts":
+		port, secure = "8883", true
+	default:
+		return nil, errors.New("the URL must begin with tcp:// or ssl://")
+	}
+	if u.Port() != "" {
+		port = u.Port()
+	}
+	dialer := net.Dialer{Timeout: connectTimeout, Control: x.control}
+	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	if err != nil {
+		return nil, errors.New(string(outcome(ctx, u, err).Body))
+	}
+	if !secure {
+		return conn, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	wrapped := tls.Client(conn, &tls.Config{RootCAs: x.Roots, ServerName: u.Hostname()})
+	if err := wrapped.HandshakeContext(ctx); err != nil {
+		conn.Close() // nothing was said on it
+		return nil, errors.New(string(outcome(ctx, u, err).Body))
+	}
+	return wrapped, nil
+}

@@ -1,0 +1,64 @@
+package host
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/store"
+)
+
+// Both sides get their libraries; a deployment is what was submitted all the
+// same, and a node that starts again goes on with what it includes.
+func TestLibraries(t *testing.T) {
+	w := newWorld(t, lifeCode, 1, func(h *Host) { h.Grace = time.Hour })
+	ctx, id := t.Context(), w.devices[0].ID
+	for lib, code := range map[tandem.LibraryID]string{
+		{Name: "Count.lib.nut", Version: "1.0.0"}: "class Count {\n\tn = 0;\n\tfunction next() { return ++n; }\n\tfunction fail() {\n\t\tthrow \"in the library\";\n\t}\n}",
+		{Name: "Twice.lib.nut", Version: "2"}:     "#require \"Count.lib.nut:1.0.0\"\nfunction twice(c) { c.next(); return c.next(); }",
+	} {
+		_, err := w.store.AddLibrary(ctx, lib, code)
+		w.must(err)
+	}
+	const require = "// A pair.\n#require \"Twice.lib.nut:2\"\n\n"
+	d, err := w.store.Deploy(ctx, store.Deployment{Group: w.group.ID, DeviceCode: require + "twice(Count());", AgentCode: require + `c <- Count();
+http.onrequest(function(q, r) {
+	if (q.path == "/fail") c.fail();
+	r.send(200, "" + twice(c));
+});`})
+	w.must(err)
+	w.must(w.host.Deployed(ctx, w.group.ID))
+	if got := w.get("/"); got != "2" {
+		t.Errorf("the agent counts %s", got)
+	}
+
+	l := w.connect()
+	hello := func(code string) {
+		data, err := json.Marshal(helloMessage{Boot: 1, Code: code})
+		w.must(err)
+		w.host.FromDevice(ctx, id, nil, "sys/hello", tandem.Message{Data: data}, func() {})
+	}
+	hello(d.DeviceSHA)
+	var sent struct{ SHA, Code string }
+	w.must(json.Unmarshal([]byte(strings.TrimPrefix(l.next(t, "sys/code "), "sys/code ")), &sent))
+	if sum := fmt.Sprintf("%x", sha256.Sum256([]byte(sent.Code))); sent.SHA != sum || sent.SHA == d.DeviceSHA || strings.Contains(sent.Code, "#require") ||
+		!strings.HasSuffix(sent.Code, "\n// A pair.\n\n\ntwice(Count());") || strings.Count(sent.Code, "class Count") != 1 {
+		t.Errorf("the device is sent %+v", sent)
+	}
+	hello(sent.SHA)
+
+	w.stop()
+	w.open(nil)
+	w.lines.expect(`^status Agent moved: shutdown\.$`)
+	if got := w.get("/"); got != "4" {
+		t.Errorf("after stop and start the agent counts %s", got)
+	}
+	w.request(ctx, "/fail")
+	w.lines.expect("^agent.error in the library$")
+	w.lines.expect("^agent.error   at fail Count.lib.nut:5$")
+	w.lines.expect("^agent.error   at unknown agent_code:6$")
+}

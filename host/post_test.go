@@ -1,0 +1,147 @@
+package host
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/imp"
+)
+
+const postCode = `
+device.on("make", function(n) {
+    for (local i = 0; i < n; i++) tandem.post("p", i, @() server.log("handled"));
+    server.log("made " + n);
+});
+device.on("once", function(n) { tandem.post("p", n); server.log("once"); imp.sleep(3600); });
+http.onrequest(@(q, r) r.send(200, tandem.post("p", q.path).tostring()));
+`
+
+// postLink is a device's link that takes posts.
+type postLink struct {
+	w    *world
+	sent chan tandem.Message
+}
+
+func (l *postLink) Send(_ string, m tandem.Message) bool {
+	if m.Post != 0 {
+		l.sent <- m
+	}
+	return true
+}
+
+func (l *postLink) Close(string) {}
+
+func (w *world) postLink() *postLink {
+	w.t.Helper()
+	l := &postLink{w, make(chan tandem.Message, 2*postWindow)}
+	w.must(w.host.Connect(w.t.Context(), w.devices[0].ID, l, "192.0.2.1"))
+	return l
+}
+
+// next returns the next post.
+func (l *postLink) next(want string) tandem.Message {
+	l.w.t.Helper()
+	select {
+	case m := <-l.sent:
+		text, err := imp.TranscodeJSON(m.Data)
+		l.w.must(err)
+		if string(text) != want {
+			l.w.t.Fatalf("post %s, want %s", text, want)
+		}
+		return m
+	case <-time.After(patience):
+		l.w.t.Fatalf("no post; want %s", want)
+		return tandem.Message{}
+	}
+}
+
+// handle says that the device has handled a post.
+func (l *postLink) handle(m tandem.Message) {
+	data := strconv.AppendUint(nil, m.Post, 10)
+	l.w.host.FromDevice(l.w.t.Context(), l.w.devices[0].ID, l, "sys/handled", tandem.Message{Data: data}, func() {})
+}
+
+// Posts are sent in order, not too many at a time, until they have been handled.
+func TestPosts(t *testing.T) {
+	w := newWorld(t, postCode, 1, nil)
+	w.message("make", "20", tandem.Mark{})
+	l := w.postLink()
+	var sent []tandem.Message
+	for i := range postWindow {
+		sent = append(sent, l.next(strconv.Itoa(i)))
+	}
+	select {
+	case m := <-l.sent:
+		t.Errorf("more than the window: %s", m.Data)
+	case <-time.After(20 * time.Millisecond):
+	}
+	l.handle(sent[0])
+	w.lines.expect("^agent.log handled$")
+	l.next("16")
+
+	// What was not handled comes again on a new link, and after the node is lost.
+	again := w.postLink()
+	if m := again.next("1"); m.Post != sent[1].Post {
+		t.Errorf("number %d, and %d before", m.Post, sent[1].Post)
+	}
+	w.abandon()
+	w.open(nil)
+	l = w.postLink()
+	for i := 1; i < 20; i++ {
+		l.handle(l.next(strconv.Itoa(i)))
+	}
+	if got := w.get("/end"); got != "0" {
+		t.Fatalf("tandem.post gives %s", got)
+	}
+	l.handle(l.next(`"/end"`))
+}
+
+// A message that is handled again after the node was lost posts nothing twice.
+func TestPostsOnce(t *testing.T) {
+	w := newWorld(t, postCode, 1, nil)
+	send := func() {
+		w.host.FromDevice(t.Context(), w.devices[0].ID, nil, "agent/once",
+			tandem.Message{Data: []byte("7"), Mark: tandem.Mark{Boot: 3, Seq: 4}, Post: 1}, func() { t.Error("it is handled") })
+		w.lines.expect("^agent.log once$")
+	}
+	send()
+	w.abandon()
+	w.open(nil)
+	send()
+	l := w.postLink()
+	first := l.next("7")
+	w.abandon()
+	w.open(nil)
+	l = w.postLink()
+	l.handle(first)
+	select {
+	case m := <-l.sent:
+		if m.Post != first.Post {
+			t.Errorf("posted twice: %d and %d", first.Post, m.Post)
+		}
+	case <-time.After(patience):
+		t.Error("it does not come again")
+	}
+}
+
+// What a device posts waits for an agent that has no code.
+func TestPostsWithoutCode(t *testing.T) {
+	w := newWorld(t, "}", 1, nil)
+	l := w.postLink()
+	handled := make(chan struct{})
+	w.host.FromDevice(t.Context(), w.devices[0].ID, l, "agent/make", tandem.Message{Data: []byte("1"), Post: 1}, func() { close(handled) })
+	w.host.FromDevice(t.Context(), w.devices[0].ID, l, "agent/make", tandem.Message{Data: []byte("5")}, func() {})
+	select {
+	case <-handled:
+		t.Error("it counts as handled")
+	default:
+	}
+	w.deploy(postCode)
+	<-handled
+	w.lines.expect("^agent.log made 1$")
+	if n := w.lines.count("made 5"); n != 0 {
+		t.Error("what was only sent was kept")
+	}
+}

@@ -1,0 +1,153 @@
+package host
+
+import (
+	"context"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/agent"
+)
+
+// upload is the body of an outgoing request that the agent sends in pieces. It
+// is read by the fetcher, and may be nil: a request that has ended takes no more.
+type upload struct {
+	ctx  context.Context // of the request
+	took func(n int)     // called for bytes that were read, reportSize or more
+	stop func()          // ends the request
+
+	mu     sync.Mutex
+	news   chan struct{} // has room for one: chunks or ended have changed
+	chunks [][]byte
+	read   int // bytes not reported yet
+	ended  bool
+	stream bool        // the agent takes the response in pieces
+	timer  *time.Timer // of the response
+}
+
+// reportSize is how many bytes are read before the agent hears of it. It is less
+// than the agent lets wait.
+const reportSize = 32 << 10
+
+func (u *upload) add(chunk []byte) {
+	if u == nil {
+		return
+	}
+	u.mu.Lock()
+	u.chunks = append(u.chunks, chunk)
+	u.mu.Unlock()
+	u.wake()
+}
+
+// end says that the body is complete, how long the request may take from now
+// on, 0 for ever, and whether the agent takes the response in pieces.
+func (u *upload) end(timeout time.Duration, stream bool) {
+	if u == nil {
+		return
+	}
+	u.mu.Lock()
+	u.ended, u.stream = true, stream
+	if timeout > 0 {
+		u.timer = time.AfterFunc(timeout, u.stop)
+	}
+	u.mu.Unlock()
+	u.wake()
+}
+
+func (u *upload) wake() {
+	select {
+	case u.news <- struct{}{}:
+	default:
+	}
+}
+
+// Read waits for a piece of the body.
+func (u *upload) Read(b []byte) (int, error) {
+	for {
+		u.mu.Lock()
+		if len(u.chunks) > 0 {
+			n := copy(b, u.chunks[0])
+			if u.chunks[0] = u.chunks[0][n:]; len(u.chunks[0]) == 0 {
+				u.chunks = shift(u.chunks)
+			}
+			report := 0
+			if u.read += n; u.read >= reportSize {
+				report, u.read = u.read, 0
+			}
+			u.mu.Unlock()
+			if report > 0 {
+				u.took(report)
+			}
+			return n, nil
+		}
+		ended := u.ended
+		u.mu.Unlock()
+		if ended {
+			return 0, io.EOF
+		}
+		select {
+		case <-u.news:
+		case <-u.ctx.Done():
+			return 0, u.ctx.Err()
+		}
+	}
+}
+
+// streams reports whether the agent takes the response in pieces. A server may
+// respond before it has said so; then it does not.
+func (u *upload) streams() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.stream
+}
+
+// close lets go of what is not needed when the request has ended.
+func (u *upload) close() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.chunks = nil
+	if u.timer != nil {
+		u.timer.Stop()
+	}
+}
+
+// upload does an outgoing request whose body comes in pieces.
+func (p *pair) upload(id uint64, f *tandem.Fetch) {
+	ctx, cancel := p.beginFetch(id)
+	incarnation := p.incarnation
+	u := &upload{ctx: ctx, stop: cancel, news: make(chan struct{}, 1)}
+	u.took = func(n int) {
+		p.command(func() { p.fetched(incarnation, id, item{event: &agent.Uploaded{ID: id, N: n}}) })
+	}
+	if p.uploads == nil {
+		p.uploads = map[uint64]*upload{}
+	}
+	p.uploads[id] = u
+	// Whether it does becomes known when the body ends.
+	f.Chunks, f.Stream = u, true
+	p.host.spawn(func() {
+		defer cancel()
+		var body []byte
+		tooLarge := false
+		r := p.host.Fetcher.Fetch(ctx, f, func(data []byte) {
+			switch {
+			case u.streams():
+				p.fetchedPart(ctx, incarnation, id, data)
+			case len(body)+len(data) > tandem.FetchBodySize:
+				tooLarge = true
+				cancel()
+			default:
+				body = append(body, data...)
+			}
+		})
+		u.close()
+		switch {
+		case tooLarge:
+			r = &tandem.Response{Status: tandem.FetchTooLarge}
+		case r.Status >= 100:
+			r.Body = body
+		}
+		p.command(func() { p.fetched(incarnation, id, item{event: &agent.Fetched{ID: id, Response: r}}) })
+	})
+}

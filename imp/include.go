@@ -1,0 +1,161 @@
+package imp
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/squirrel/compile"
+	"github.com/tandem-iot/tandem/squirrel/syntax"
+)
+
+// includedSize bounds a program with its libraries, in bytes.
+const includedSize = 4 << 20
+
+// CheckLibrary returns why a source cannot be that of a library.
+func CheckLibrary(l tandem.LibraryID, code string) error {
+	switch {
+	case strings.TrimSpace(code) == "":
+		return tandem.Errorf(tandem.Invalid, "the library %s is empty", l)
+	case len(code) > tandem.LibrarySize:
+		return tandem.Errorf(tandem.Limit, "the library %s has %d bytes: %d are the most", l, len(code), tandem.LibrarySize)
+	case strings.Contains(code, "\x00"):
+		return tandem.Errorf(tandem.Invalid, "the library %s has a NUL byte, which ends a source", l)
+	}
+	_, err := compile.Compile(l.Name, []byte(code), compile.Options{})
+	if err == nil {
+		_, _, err = requires(l.Name, code)
+	}
+	if err != nil {
+		return &tandem.Error{Kind: tandem.Invalid, Msg: "the library does not compile", Err: err}
+	}
+	return nil
+}
+
+// requirement is a library that a source asks for, and where it does.
+type requirement struct {
+	tandem.LibraryID
+	file string
+	pos  syntax.Pos
+}
+
+func (r requirement) fail(format string, args ...any) error {
+	return &syntax.Error{File: r.file, Pos: r.pos, Msg: fmt.Sprintf(format, args...)}
+}
+
+// requires returns what a source asks for, and the source without asking, its
+// lines as they were. Its error is a *syntax.Error.
+func requires(name, src string) (list []requirement, rest string, err error) {
+	if !strings.Contains(src, "#require") && !strings.HasPrefix(src, "\xef\xbb\xbf") {
+		return nil, src, nil
+	}
+	file, err := syntax.Parse(name, []byte(src))
+	if err != nil {
+		return nil, "", err
+	}
+	var b strings.Builder
+	from := 0
+	for _, r := range file.Requires {
+		at := requirement{pos: r.Pos}
+		at.pos.Col = max(1, at.pos.Col) // the scanner counts from 0 on the first line
+		at.file, at.pos.Line = file.Places.At(name, r.Pos.Line)
+		quoted := strings.HasPrefix(r.Text, `"`) && strings.HasSuffix(r.Text, `"`) && len(r.Text) > 1
+		if at.LibraryID, err = tandem.ParseLibraryID(strings.Trim(r.Text, `"`)); err != nil || !quoted {
+			return nil, "", at.fail(`write #require "NAME:VERSION", such as #require "Promise.lib.nut:4.0.0"`)
+		}
+		list = append(list, at)
+		b.Write(file.Text[from:r.Begin])
+		from = r.End
+	}
+	b.Write(file.Text[from:])
+	return list, b.String(), nil
+}
+
+// Include returns a side's program with the libraries that it asks for, and
+// those that they ask for, in front of it, wherever it asks: test runners put
+// their own code before that of a user. A program that asks for none is
+// returned as it is. find returns the source of a library; NotFound says that
+// there is none. The error is a *syntax.Error when it is the program's.
+//
+// What is returned stands for itself: directives in it say which file each line
+// is from, and it asks for nothing any more.
+func Include(ctx context.Context, side tandem.Side, src string, find func(context.Context, tandem.LibraryID) (string, error)) (string, error) {
+	list, rest, err := requires(SourceName(side), src)
+	if err != nil || len(list) == 0 {
+		return src, err
+	}
+	in := includer{ctx: ctx, find: find, state: map[string]*included{}}
+	for _, r := range list {
+		if err := in.add(r); err != nil {
+			return "", err
+		}
+	}
+	in.write(SourceName(side), rest)
+	if in.out.Len() > includedSize {
+		return "", list[0].fail("the program with its libraries has %d bytes: %d are the most", in.out.Len(), includedSize)
+	}
+	return in.out.String(), nil
+}
+
+type includer struct {
+	ctx   context.Context
+	find  func(context.Context, tandem.LibraryID) (string, error)
+	state map[string]*included // by name
+	path  []string             // libraries that are being read, each asked for by the one before
+	out   bytes.Buffer
+}
+
+// included is a library on its way into the program.
+type included struct {
+	version string
+	done    bool
+}
+
+// add writes a library after those that it asks for.
+func (in *includer) add(r requirement) error {
+	if have := in.state[r.Name]; have != nil {
+		switch {
+		case have.version != r.Version:
+			return r.fail("the library %s is asked for in version %s too: a program can have one", r.LibraryID, have.version)
+		case !have.done:
+			return r.fail("libraries ask for each other: %s, %s", strings.Join(in.path, ", "), r.LibraryID)
+		}
+		return nil
+	}
+	code, err := in.find(in.ctx, r.LibraryID)
+	if tandem.KindOf(err) == tandem.NotFound {
+		return r.fail("there is no library %s here; add it with: tandem library add %s FILE", r.LibraryID, r.LibraryID)
+	}
+	if err != nil {
+		return err
+	}
+	list, rest, err := requires(r.Name, code)
+	if err != nil {
+		return err
+	}
+	have := &included{version: r.Version}
+	in.state[r.Name] = have
+	in.path = append(in.path, r.String())
+	for _, inner := range list {
+		if err := in.add(inner); err != nil {
+			return err
+		}
+	}
+	in.path, have.done = in.path[:len(in.path)-1], true
+	in.write(r.Name, rest)
+	if in.out.Len() > includedSize {
+		return r.fail("the program with its libraries has more than %d bytes", includedSize)
+	}
+	return nil
+}
+
+// write adds a source. The semicolon before it ends a statement that a source
+// before it has left open.
+func (in *includer) write(name, src string) {
+	if in.out.Len() > 0 {
+		in.out.WriteString("\n;")
+	}
+	fmt.Fprintf(&in.out, "\n#line 1 %q\n%s", name, src)
+}

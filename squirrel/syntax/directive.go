@@ -1,0 +1,84 @@
+package syntax
+
+import (
+	"bytes"
+	"sort"
+	"strconv"
+)
+
+// Place says that the lines from Line on, up to the next Place, are those of
+// File from From on.
+type Place struct {
+	Line, From int32
+	File       string
+}
+
+// Places are what the #line directives of a text say, in its order.
+type Places []Place
+
+// At returns the file and the line there that a line of the text comes from.
+// Before the first directive that is the text itself, which is called name.
+func (p Places) At(name string, line int32) (string, int32) {
+	i := sort.Search(len(p), func(i int) bool { return p[i].Line > line })
+	if i == 0 {
+		return name, line
+	}
+	return p[i-1].File, p[i-1].From + line - p[i-1].Line
+}
+
+// place puts the error where the directives say.
+func (p Places) place(e *Error) *Error {
+	e.File, e.Pos.Line = p.At(e.File, e.Pos.Line)
+	return e
+}
+
+// Require is a #require directive, which asks for a library.
+type Require struct {
+	Pos        Pos    // of its #, in the text as it is
+	Begin, End int    // where it is in File.Text
+	Text       string // what follows the word, without white space around it
+}
+
+// Limits of what a #line directive can say, so that lines stay within int32.
+const maxDirectedLine = 1 << 30
+
+// directive takes note of a comment that begins with # if it is a directive,
+// for which only white space may be before it on its line. Others are comments.
+func (s *scanner) directive() {
+	before := bytes.TrimRight(s.src[:s.at], " \t\r")
+	if len(before) > 0 && before[len(before)-1] != '\n' {
+		return
+	}
+	line, _, _ := bytes.Cut(s.src[s.at:], []byte("\n"))
+	word, rest := line, []byte(nil)
+	if i := bytes.IndexAny(line, " \t\r\""); i >= 0 {
+		word, rest = line[:i], bytes.TrimSpace(line[i:])
+	}
+	switch string(word) {
+	case "#line":
+		s.lineDirective(rest)
+	case "#require":
+		s.requires = append(s.requires, Require{Pos: s.pos(), Begin: s.at, End: s.at + len(line), Text: string(rest)})
+	}
+}
+
+// lineDirective reads N or N "file", which is about the line that follows.
+func (s *scanner) lineDirective(text []byte) {
+	number, file, named := bytes.Cut(text, []byte(" "))
+	n, err := strconv.Atoi(string(number))
+	if err != nil || n < 0 || n > maxDirectedLine {
+		return
+	}
+	name := s.name
+	if len(s.places) > 0 {
+		name = s.places[len(s.places)-1].File
+	}
+	if named {
+		file = bytes.TrimSpace(file)
+		if len(file) < 2 || file[0] != '"' || file[len(file)-1] != '"' {
+			return
+		}
+		name = string(file[1 : len(file)-1])
+	}
+	s.places = append(s.places, Place{Line: s.line + 1, From: int32(n), File: name})
+}

@@ -1,0 +1,8 @@
+CREATE TABLE libraries (
+	rowid   BIGINT GENERATED ALWAYS AS IDENTITY UNIQUE,
+	id      TEXT PRIMARY KEY NOT NULL, -- name:version
+	name    TEXT COLLATE "C" NOT NULL,
+	version TEXT NOT NULL,
+	created BIGINT NOT NULL,
+	code    TEXT NOT NULL
+);
