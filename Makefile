@@ -5,9 +5,10 @@ SOAK ?= 10m
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 DURATION ?= 30m
+ROUNDS ?= 5
 LIBS ?= ../electricimp
 
-.PHONY: build test lint check bench bench-agents bench-squirrel bench-cluster libraries upgrade chaos fuzz soak run
+.PHONY: build test lint check bench bench-agents bench-squirrel bench-cluster libraries upgrade chaos powercut fuzz soak run
 
 build: ; go build -trimpath -o bin/tandem ./cmd/tandem
 test: lint ; go test -race -timeout 15m ./... && go test -tags squirrelcheck ./squirrel/... ./imp
@@ -20,6 +21,7 @@ bench-cluster: build ; go run ./bench/cluster -tandem bin/tandem
 libraries: build ; go run ./bench/libraries -tandem bin/tandem -libs $(LIBS)
 upgrade: build ; go run ./bench/cluster -tandem bin/tandem -agents 1000 upgrade
 chaos: build ; go run ./bench/cluster -tandem bin/tandem chaos -for $(DURATION)
+powercut: build ; go run ./bench/powercut -tandem bin/tandem -rounds $(ROUNDS)
 fuzz: ; for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
 soak: ; TANDEM_SOAK=$(SOAK) go test -race -timeout 0 -run Soak ./...
 run: ; go run ./cmd/tandem dev examples/thermostat

@@ -1,0 +1,261 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/tandem-iot/tandem/internal/pgtest"
+	"github.com/tandem-iot/tandem/store"
+)
+
+const diskSize = 512 << 20 // bytes; only what is written takes memory
+
+// A round's load lasts between these.
+const (
+	shortest = 200 * time.Millisecond
+	longest  = 1500 * time.Millisecond
+)
+
+// The power goes when some more blocks, at most unflushed, have been written: there
+// is nothing to lose between two saves. A disk that nobody writes to loses it
+// when it has been idle for so long.
+const (
+	unflushed = 40
+	idle      = time.Second
+)
+
+// world is a machine with a disk: a node on it with SQLite, or PostgreSQL, which
+// a node elsewhere uses.
+type world struct {
+	name   string
+	random *rand.Rand
+	volume *volume
+	pg     *pgtest.Server // nil: SQLite
+	load   *load
+}
+
+// newSQLite makes a machine that runs a node.
+func newSQLite(ctx context.Context, tandem string, random *rand.Rand) (*world, error) {
+	w := &world{name: "SQLite", random: random}
+	var err error
+	if w.volume, err = newVolume(ctx, diskSize, random); err != nil {
+		return nil, err
+	}
+	if err = w.populate(ctx, tandem, filepath.Join(w.volume.dir, "node"), ""); err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	return w, nil
+}
+
+// newPostgres makes a machine that runs PostgreSQL, durably or not.
+func newPostgres(ctx context.Context, tandem string, random *rand.Rand, fsync bool) (*world, error) {
+	w := &world{name: "PostgreSQL", random: random}
+	if !fsync {
+		w.name = "PostgreSQL with fsync=off"
+	}
+	var err error
+	if w.volume, err = newVolume(ctx, diskSize, random); err != nil {
+		return nil, err
+	}
+	url := ""
+	if w.pg, url, err = startPostgres(ctx, filepath.Join(w.volume.dir, "postgres"), fsync); err == nil {
+		err = w.populate(ctx, tandem, filepath.Join(w.volume.base, "node"), url)
+	}
+	if err == nil {
+		err = w.volume.sync(ctx) // initdb has not
+	}
+	if err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	return w, nil
+}
+
+// startPostgres starts a server with new files and a database. It returns the
+// server also with an error, if there is one to stop.
+func startPostgres(ctx context.Context, dir string, fsync bool) (pg *pgtest.Server, url string, err error) {
+	if pg, err = pgtest.StartServer(dir, 0); err != nil {
+		return nil, "", err
+	}
+	if !fsync {
+		if err := withoutFsync(pg); err != nil {
+			return pg, "", err
+		}
+	}
+	url, err = pg.Create(ctx)
+	return pg, url, err
+}
+
+func withoutFsync(pg *pgtest.Server) error {
+	if err := pg.Stop(false); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(filepath.Join(pg.Dir, "data", "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString("\nfsync = off\n")
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return pg.Start()
+}
+
+// populate starts the node and gives it agents.
+func (w *world) populate(ctx context.Context, tandem, data, database string) error {
+	n, err := newNode(tandem, data, w.volume.base, database)
+	if err != nil {
+		return err
+	}
+	w.load = newLoad(n, nil)
+	if err := n.start(ctx); err != nil {
+		return err
+	}
+	ids, err := n.deploy(ctx, w.volume.base, code, agents)
+	w.load = newLoad(n, ids)
+	return err
+}
+
+// close ends what runs and removes the disk.
+func (w *world) close() error {
+	return errors.Join(w.volume.cut(w.kill, w.wait), w.volume.close())
+}
+
+// kill kills all processes, and does not wait: some may hang in the disk.
+func (w *world) kill() error {
+	pids, err := children("self")
+	if err != nil {
+		return err
+	}
+	for _, pid := range pids {
+		of, err := children(pid) // PostgreSQL's, which outlive it for a while
+		if err != nil {
+			return err
+		}
+		pids = append(pids, of...)
+	}
+	for _, word := range pids {
+		pid, err := strconv.Atoi(word)
+		if err != nil {
+			return err
+		}
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return err
+		}
+	}
+	return nil
+}
+
+// children returns the ids of a process's children.
+func children(pid string) (pids []string, err error) {
+	files, err := filepath.Glob("/proc/" + pid + "/task/*/children")
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range files {
+		list, err := os.ReadFile(file)
+		if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.ESRCH) { // it may have ended
+			return nil, err
+		}
+		pids = append(pids, strings.Fields(string(list))...)
+	}
+	return pids, nil
+}
+
+func (w *world) wait() error {
+	if w.load != nil {
+		w.load.node.wait()
+	}
+	if w.pg != nil {
+		return w.pg.Stop(true)
+	}
+	return nil
+}
+
+// round has a load, cuts the power at some moment, starts all again, and checks.
+func (w *world) round(ctx context.Context) (tally, error) {
+	during, stop := context.WithCancel(ctx)
+	defer stop()
+	loaded := make(chan error, 1)
+	go func() { loaded <- w.load.run(during, true) }()
+	length := shortest + time.Duration(w.random.Int64N(int64(longest-shortest)))
+	select {
+	case <-time.After(length):
+	case <-ctx.Done():
+	}
+	deaf := func() { w.load.cut.Store(true) }
+	select {
+	case <-w.volume.disk.CutAfter(1+w.random.IntN(unflushed), w.random, deaf):
+	case <-time.After(idle): // nothing is written: that is as good a moment
+		deaf()
+	case <-ctx.Done():
+		deaf()
+	}
+	err := w.volume.cut(w.kill, w.wait)
+	stop()
+	failed := <-loaded
+	if err := errors.Join(err, ctx.Err()); err != nil {
+		return tally{}, err
+	}
+	if failed != nil { // a save that fails is not acknowledged
+		fmt.Printf("%s: a request failed before the cut: %v\n", w.name, failed)
+	}
+	if err := w.restart(ctx); err != nil {
+		return tally{}, err
+	}
+	t, err := w.check(ctx)
+	if err == nil && t.Saves == 0 {
+		err = errors.New("no save was acknowledged before the cut")
+	}
+	if err == nil {
+		lost, kept := w.volume.disk.Outcome()
+		fmt.Printf("%s: power cut after %d ms, of %d unflushed blocks %d are left in part or whole; %d acknowledged saves and %d posts, %d lost\n",
+			w.name, length.Milliseconds(), lost+kept, kept, t.Saves, t.Posts, t.Lost)
+	}
+	return t, err
+}
+
+func (w *world) restart(ctx context.Context) error {
+	if err := w.volume.boot(ctx, false); err != nil {
+		return err
+	}
+	if w.pg != nil {
+		if err := w.pg.Start(); err != nil {
+			return err
+		}
+	}
+	return w.load.node.start(ctx)
+}
+
+// check compares what is there with what was acknowledged. The node runs before
+// and after.
+func (w *world) check(ctx context.Context) (tally, error) {
+	t, err := w.load.check(ctx)
+	if err != nil {
+		return t, err
+	}
+	n := w.load.node
+	var db *store.Store
+	if w.pg != nil {
+		db, err = store.OpenPostgres(ctx, n.database)
+	} else {
+		n.kill() // the file is one process's
+		db, err = store.Open(ctx, filepath.Join(n.data, "tandem.db"))
+	}
+	if err != nil {
+		return t, err
+	}
+	posts, err := w.load.checkPosts(ctx, db)
+	t.Posts, t.Lost = posts.Posts, t.Lost+posts.Lost
+	if err := errors.Join(err, db.Close()); err != nil || w.pg != nil {
+		return t, err
+	}
+	return t, n.start(ctx)
+}
