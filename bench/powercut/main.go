@@ -43,11 +43,12 @@ type report struct {
 	Rounds  int    `json:"rounds"` // of each store
 	Cuts    int    `json:"cuts"`
 	Saves   int    `json:"saves"` // acknowledged, and looked for after the cut
-	Posts   int    `json:"posts"`
-	Lost    int    `json:"lost"`
+	Posts   int    `json:"posts"` // likewise; those of earlier rounds are looked for again
+	Lost    int    `json:"lost"` // of both
 	Control struct {
 		Cuts  int `json:"cuts"`
 		Saves int `json:"saves"`
+		Posts int `json:"posts"`
 		Lost  int `json:"lost"`
 	} `json:"control"`
 	Costs []cost `json:"costs"`
@@ -148,7 +149,8 @@ func (r *report) control(ctx context.Context, make func() (*world, error)) error
 		if err := errors.Join(ctx.Err(), w.close()); err != nil {
 			return err
 		}
-		r.Control.Cuts, r.Control.Saves, r.Control.Lost = r.Control.Cuts+1, r.Control.Saves+t.Saves, r.Control.Lost+t.Lost
+		c := &r.Control
+		c.Cuts, c.Saves, c.Posts, c.Lost = c.Cuts+1, c.Saves+t.Saves, c.Posts+t.Posts, c.Lost+t.Lost
 		if err == nil && t.Lost > 0 {
 			fmt.Printf("%s has lost %d acknowledged saves or posts, as the control must\n", w.name, t.Lost)
 			return nil
