@@ -44,7 +44,7 @@ type report struct {
 	Cuts    int    `json:"cuts"`
 	Saves   int    `json:"saves"` // acknowledged, and looked for after the cut
 	Posts   int    `json:"posts"` // likewise; those of earlier rounds are looked for again
-	Lost    int    `json:"lost"` // of both
+	Lost    int    `json:"lost"`  // of both
 	Control struct {
 		Cuts  int `json:"cuts"`
 		Saves int `json:"saves"`
