@@ -7,7 +7,7 @@ STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DURATION ?= 30m
 LIBS ?= ../electricimp
 
-.PHONY: build test lint check bench bench-squirrel bench-cluster libraries upgrade chaos fuzz soak run
+.PHONY: build test lint check bench bench-agents bench-squirrel bench-cluster libraries upgrade chaos fuzz soak run
 
 build: ; go build -trimpath -o bin/tandem ./cmd/tandem
 test: lint ; go test -race -timeout 15m ./... && go test -tags squirrelcheck ./squirrel/... ./imp
@@ -15,6 +15,7 @@ lint: ; test -z "$$(gofmt -l .)" && go vet ./... && $(STATICCHECK) ./...
 check: ; go test -tags squirrelcheck -timeout 30m ./squirrel/... ./imp ./agent ./device
 bench: build ; go run ./bench/pair -tandem bin/tandem
 bench-squirrel: build ; go run ./bench/squirrel -tandem bin/tandem
+bench-agents: build ; go run ./bench/pair -tandem bin/tandem agents
 bench-cluster: build ; go run ./bench/cluster -tandem bin/tandem
 libraries: build ; go run ./bench/libraries -tandem bin/tandem -libs $(LIBS)
 upgrade: build ; go run ./bench/cluster -tandem bin/tandem -agents 1000 upgrade

@@ -42,11 +42,13 @@ var serverFunctions = []imp.Function{
 		Params: []imp.Param{{Name: "message", Type: "any", Doc: "shown as print shows it"}},
 		Doc:    "Writes a line to the device's log. A string that is not text is shown in hexadecimal. The result is 0.",
 		Source: docs + "server/log", Fn: serverLog(false),
+		Example: `server.log("Target: " + 21);   // → Target: 21`,
 	}, {
 		Name: "server.error", On: imp.OnAgent, Result: "integer",
 		Params: []imp.Param{{Name: "message", Type: "any", Doc: "shown as print shows it"}},
 		Doc:    "Writes a line to the device's log as an error. The result is 0.",
 		Source: docs + "server/error", Fn: serverLog(true),
+		Example: `server.error("The valve does not close");`,
 	}, {
 		Name: "server.save", On: imp.OnAgent, Result: "integer",
 		Params: []imp.Param{
@@ -62,15 +64,22 @@ var serverFunctions = []imp.Function{
 		Name: "server.load", On: imp.OnAgent, Result: "table",
 		Doc:    "A new copy of the table that was saved last; an empty one when there is none.",
 		Source: docs + "server/load", Fn: serverLoad,
+		Example: `local saved = server.load();
+if (!("target" in saved)) saved.target <- 20;`,
 	}, {
 		Name: "server.restart", On: imp.OnAgent,
 		Doc:    "Ends this incarnation and begins the next. It does not return.",
 		Source: docs + "server/restart", Fn: serverRestart,
+		Example: `imp.wakeup(86400, @() server.restart());`,
 	}, {
 		Name: "server.onshutdown", On: imp.OnAgent,
 		Params: []imp.Param{{Name: "callback", Type: "handler", Doc: "called with one of the SHUTDOWN constants"}},
 		Doc:    "Sets the function that is called when the agent is to stop on purpose. It has 10 seconds to save what it must and to call server.restart.",
 		Source: docs + "server/onshutdown", Fn: imp.SetsHandler(handlerShutdown),
+		Example: `server.onshutdown(function(reason) {
+    server.save({ stopped = time() });
+    server.restart();
+});`,
 	}, {
 		Name: "server.show", On: imp.OnAgent, Result: "integer",
 		Params: []imp.Param{{Name: "message", Type: "any", Doc: "shown as print shows it"}},
@@ -96,6 +105,9 @@ var deviceFunctions = []imp.Function{
 		},
 		Doc:    "Sets the function for the device's messages with a name.",
 		Source: docs + "device/on", Fn: deviceOn,
+		Example: `device.on("reading", function(reading) {
+    server.log(reading.celsius + " °C");
+});`,
 	}, {
 		Name: "device.send", On: imp.OnAgent,
 		Params: []imp.Param{
@@ -105,24 +117,30 @@ var deviceFunctions = []imp.Function{
 		Throws: []string{"Cannot serialize a …", "the message is over 256 KB"},
 		Doc:    "Sends the device a message. It is lost when the device is not connected.",
 		Source: docs + "device/send", Fn: deviceSend,
+		Example: `device.send("target", { celsius = 21 });`,
 	}, {
 		Name: "device.isconnected", On: imp.OnAgent, Result: "bool",
 		Doc:    "Whether the device has a link.",
 		Source: docs + "device/isconnected", Fn: deviceIsConnected,
+		Example: `if (!device.isconnected()) server.log("The device is away");`,
 	}, {
 		Name: "device.onconnect", On: imp.OnAgent,
 		Params: []imp.Param{{Name: "callback", Type: "handler", Doc: "called without arguments"}},
 		Doc:    "Sets the function that is called when the device connects. If it has been connected since before the agent started, the function is called once for that.",
 		Source: docs + "device/onconnect", Fn: imp.SetsHandler(handlerConnect),
+		Example: `device.onconnect(@() device.send("target", 21));`,
 	}, {
 		Name: "device.ondisconnect", On: imp.OnAgent,
 		Params: []imp.Param{{Name: "callback", Type: "handler", Doc: "may take one argument, an empty table"}},
 		Doc:    "Sets the function that is called when the device is gone.",
 		Source: docs + "device/ondisconnect", Fn: imp.SetsHandler(handlerDisconnect),
+		Example: `device.ondisconnect(@() server.log("The device is gone"));`,
 	}, {
 		Name: "device.info", On: imp.OnAgent, Result: "table",
 		Doc:    "The device's id, whether it isconnected, and its ipaddress when it was last seen.",
 		Source: docs + "device/info", Fn: deviceInfo,
+		Example: `local info = device.info();
+server.log(info.id + " was last seen at " + info.ipaddress);`,
 	},
 }
 
@@ -131,6 +149,7 @@ var encodingFunctions = []imp.Function{
 		Name: "http.agenturl", On: imp.OnAgent, Result: "string",
 		Doc:    "The URL of this agent.",
 		Source: docs + "http/agenturl", Fn: agentURL,
+		Example: `server.log("Open " + http.agenturl());`,
 	}, {
 		Name: "http.jsonencode", On: imp.OnAgent, Result: "string",
 		Params: []imp.Param{
@@ -140,32 +159,39 @@ var encodingFunctions = []imp.Function{
 		Throws: []string{"Cannot serialize a …"},
 		Doc:    "The JSON text of a value. Keys that are numbers become text.",
 		Source: docs + "http/jsonencode", Fn: jsonEncode,
+		Example: `server.log(http.jsonencode({ on = true }, { compact = true }));   // → {"on":true}`,
 	}, {
 		Name: "http.jsondecode", On: imp.OnAgent, Result: "any",
 		Params: []imp.Param{{Name: "text", Type: "data"}},
 		Throws: []string{"invalid JSON at byte N: …"},
 		Doc:    "The value of a JSON text. Whole numbers of 32 bits are integers, other numbers floats.",
 		Source: docs + "http/jsondecode", Fn: jsonDecode,
+		Example: `local reading = http.jsondecode("{\"celsius\": 21.5}");
+server.log(reading.celsius);   // → 21.5`,
 	}, {
 		Name: "http.urlencode", On: imp.OnAgent, Result: "string",
 		Params: []imp.Param{{Name: "table", Type: "table", Doc: "of strings, numbers, and arrays of them"}},
 		Doc:    "A query or form with the slots of the table.",
 		Source: docs + "http/urlencode", Fn: urlEncode,
+		Example: `server.log(http.urlencode({ room = "living room" }));   // → room=living%20room`,
 	}, {
 		Name: "http.urldecode", On: imp.OnAgent, Result: "table",
 		Params: []imp.Param{{Name: "text", Type: "string"}},
 		Doc:    "The fields of a query or form: strings, and arrays of strings where a name is repeated.",
 		Source: docs + "http/urldecode", Fn: urlDecodeNative,
+		Example: `server.log(http.urldecode("room=living%20room").room);   // → living room`,
 	}, {
 		Name: "http.base64encode", On: imp.OnAgent, Result: "string",
 		Params: []imp.Param{{Name: "data", Type: "data"}},
 		Doc:    "The base64 text of a string or blob.",
 		Source: docs + "http/base64encode", Fn: base64Encode,
+		Example: `server.log(http.base64encode("hello"));   // → aGVsbG8=`,
 	}, {
 		Name: "http.base64decode", On: imp.OnAgent, Result: "blob",
 		Params: []imp.Param{{Name: "text", Type: "data"}},
 		Throws: []string{"this is not base64"},
 		Doc:    "What a base64 text stands for.",
 		Source: docs + "http/base64decode", Fn: base64Decode,
+		Example: `server.log(http.base64decode("aGVsbG8=").tostring());   // → hello`,
 	},
 }

@@ -17,16 +17,24 @@ var requestFunctions = []imp.Function{
 	}, {
 		Name: "http.post", On: imp.OnAgent, Result: "httprequest", Params: []imp.Param{paramURL, paramHeaders, paramBody},
 		Doc: "Makes a POST request, which is then to be sent.", Source: docs + "http/post", Fn: requestNative("POST"),
+		Example: `local headers = { "Content-Type": "application/json" };
+local body = http.jsonencode({ celsius = 21.5 });
+http.post("https://example.com/readings", headers, body).sendasync(function(response) {
+    if (response.statuscode != 200) server.error("not posted: " + response.statuscode);
+});`,
 	}, {
 		Name: "http.put", On: imp.OnAgent, Result: "httprequest", Params: []imp.Param{paramURL, paramHeaders, paramBody},
 		Doc: "Makes a PUT request, which is then to be sent.", Source: docs + "http/put", Fn: requestNative("PUT"),
+		Example: `http.put("https://example.com/rooms/12", {}, "kitchen").sendasync(@(r) server.log(r.statuscode));`,
 	}, {
 		Name: "http.httpdelete", On: imp.OnAgent, Result: "httprequest", Params: []imp.Param{paramURL, paramHeaders},
 		Doc: "Makes a DELETE request, which is then to be sent.", Source: docs + "http/httpdelete", Fn: requestNative("DELETE"),
+		Example: `http.httpdelete("https://example.com/rooms/12").sendasync(@(r) server.log(r.statuscode));`,
 	}, {
 		Name: "http.request", On: imp.OnAgent, Result: "httprequest",
 		Params: []imp.Param{{Name: "verb", Type: "string"}, paramURL, paramHeaders, paramBody},
 		Doc:    "Makes a request with any verb, which is then to be sent.", Source: docs + "http/request", Fn: httpRequest,
+		Example: `http.request("PATCH", "https://example.com/rooms/12", {}, "kitchen").sendasync(@(r) server.log(r.statuscode));`,
 	}, {
 		Name: "httprequest.sendasync", On: imp.OnAgent,
 		Params: []imp.Param{
@@ -37,20 +45,32 @@ var requestFunctions = []imp.Function{
 		Throws: []string{"a request can be sent only once"},
 		Doc:    "Sends the request. A statuscode below 100 is a libcurl error number. Redirects are not followed. A body compressed by gzip is decompressed, unless the request has the header Accept-Encoding. 40 requests can be sent at once, and 2 more every second; beyond that the response is 429 with the header retry-after.",
 		Source: docs + "httprequest/sendasync", Fn: sendAsync,
+		Example: `http.get("https://example.com/weather").sendasync(function(response) {
+    if (response.statuscode == 200) server.log(http.jsondecode(response.body).celsius);
+    else server.log("No weather: " + response.statuscode);
+});`,
 	}, {
 		Name: "httprequest.sendsync", On: imp.OnAgent, Result: "table",
 		Throws: []string{"a request can be sent only once"},
 		Doc:    "Sends the request and waits for the response, which is as that of sendasync. Nothing else of the program runs meanwhile.",
 		Source: docs + "httprequest/sendsync", Fn: sendSync,
+		Example: `local response = http.get("https://example.com/").sendsync();
+server.log(response.statuscode);`,
 	}, {
 		Name: "httprequest.cancel", On: imp.OnAgent,
 		Doc:    "Drops the request: its functions are not called any more.",
 		Source: docs + "httprequest/cancel", Fn: cancelRequest,
+		Example: `local request = http.get("https://example.com/slow");
+request.sendasync(@(r) server.log(r.statuscode));
+imp.wakeup(10, @() request.cancel());`,
 	}, {
 		Name: "httprequest.setvalidation", On: imp.OnAgent,
 		Params: []imp.Param{{Name: "option", Type: "integer", Doc: "one of the VALIDATE constants"}},
-		Doc:    "Says whether the server's certificate is verified. It is not unless this asks for it.",
+		Doc:    "Says whether the server's certificate is verified. Without this it is as the device group's validate_tls says, at first not.",
 		Source: docs + "httprequest/setvalidation", Fn: setValidation,
+		Example: `local request = http.get("https://example.com/");
+request.setvalidation(VALIDATE_USING_SYSTEM_CA_CERTS);
+request.sendasync(@(r) server.log(r.statuscode));`,
 	},
 }
 
@@ -69,11 +89,19 @@ var httpFunctions = []imp.Function{
 		Throws: []string{"it cannot be a header"},
 		Doc:    "Adds a header to the response, before it is sent.",
 		Source: docs + "httpresponse/header", Fn: responseHeader,
+		Example: `http.onrequest(function(request, response) {
+    response.header("Content-Type", "application/json");
+    response.send(200, http.jsonencode({ path = request.path }));
+});`,
 	}, {
 		Name: "httpresponse.send", On: imp.OnAgent,
 		Params: []imp.Param{{Name: "status", Type: "integer", Doc: "200 to 599"}, {Name: "body", Type: "data", Optional: true}},
 		Throws: []string{"the status is out of range", "the body has more than 1 MB"},
 		Doc:    "Sends the response. A second one is ignored, and an error is logged.",
 		Source: docs + "httpresponse/send", Fn: responseSend,
+		Example: `http.onrequest(function(request, response) {
+    if (request.method == "POST") response.send(201, "made\n");
+    else response.send(405, "POST only\n");
+});`,
 	},
 }

@@ -27,6 +27,7 @@ func (m *Machine) message(msg *tandem.Message) imp.Outcome {
 		m.mark, m.cause = msg.Mark, msg.Mark
 	}
 	if len(msg.Name)+len(msg.Data) > tandem.MessageSize {
+		m.over(tandem.OverFromDevice)
 		m.log(true, fmt.Sprintf("a message of the device was dropped: %s is over %d KB", imp.LogText([]byte(msg.Name)), tandem.MessageSize>>10))
 		return imp.Done
 	}
@@ -123,6 +124,7 @@ func (m *Machine) messageOf(call *squirrel.Call, native string) (msg tandem.Mess
 	call.Charge(nativeCost + len(data))
 	switch {
 	case len(name)+len(data) > tandem.MessageSize:
+		m.over(tandem.OverToDevice)
 		_, err = call.Errorf("%s: the message is over %d KB", native, tandem.MessageSize>>10)
 	case !m.room(len(name) + len(data)):
 		_, err = call.Errorf("%s: %s", native, noRoom)

@@ -228,6 +228,13 @@ type (
 		Mark  tandem.Mark
 	}
 
+	// Over says that the program has come upon a limit, one of tandem.Over,
+	// so many times in this event. It wants nothing done.
+	Over struct {
+		Limit string
+		Times int
+	}
+
 	// Post keeps a message for the device until it has handled it; it ends with
 	// Posted, and later with Handled. Cause is the mark of the device's message
 	// that is being handled, zero when none is or it has none; of the posts made
@@ -261,4 +268,5 @@ func (*MQTTUnsubscribe) effect() {}
 func (*MQTTClose) effect()       {}
 func (*Save) effect()            {}
 func (*Post) effect()            {}
+func (*Over) effect()            {}
 func (*Restart) effect()         {}

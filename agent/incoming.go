@@ -149,6 +149,7 @@ func responseHeader(call *squirrel.Call) (squirrel.Value, error) {
 	if m, number, ok := openResponse(call, "header"); ok {
 		r := m.requests[number]
 		if r.Size += len(name) + len(value); r.Size > maxHeaders {
+			m.over(tandem.OverResponseHeaders)
 			return call.Errorf("httpresponse.header: the headers have more than %d KB", maxHeaders>>10)
 		}
 		r.Headers = append(r.Headers, tandem.Header{Name: name, Value: value})
@@ -171,6 +172,7 @@ func responseSend(call *squirrel.Call) (squirrel.Value, error) {
 	}
 	body := call.Bytes(2)
 	if len(body) > tandem.ResponseBodySize {
+		machineOf(call).over(tandem.OverResponseBody)
 		return call.Errorf("httpresponse.send: the body has %d bytes, more than %d", len(body), tandem.ResponseBodySize)
 	}
 	m, number, ok := openResponse(call, "send")

@@ -11,8 +11,11 @@ import (
 func TestLogOfOneEvent(t *testing.T) {
 	w := newWorld(mustCompile(t, `for (local i = 0; i < 7000; i++) server.log(i);`))
 	effects := w.m.Step(w.now, &Boot{})
-	if len(effects) != tandem.LogBurst {
-		t.Fatalf("%d lines", len(effects))
+	if len(effects) != tandem.LogBurst+1 {
+		t.Fatalf("%d effects", len(effects))
+	}
+	if over, ok := effects[tandem.LogBurst-1].(*Over); !ok || *over != (Over{tandem.OverLogEvent, 1}) {
+		t.Errorf("before the last line: %v", effects[tandem.LogBurst-1])
 	}
 	last := effects[len(effects)-1].(*Log)
 	if last.Type != tandem.LogAgentError || !strings.Contains(last.Msg, "dropped") {

@@ -44,6 +44,7 @@ type Config struct {
 	Memory      int           // bytes the program may have alive; 0 is tandem.AgentMemory
 	Budget      time.Duration // VM time per event; 0 is tandem.EventBudget
 	Version     string        // what imp.getsoftwareversion() gives
+	ValidateTLS bool          // requests verify servers unless the program says otherwise
 }
 
 // Machine is one incarnation of an agent. It is not safe for concurrent use.
@@ -51,8 +52,9 @@ type Machine struct {
 	core    imp.Core
 	cfg     Config
 	effects []Effect
-	volume  int // bytes of data that the effects hold
-	lines   int // log lines among the effects
+	volume  int     // bytes of data that the effects hold
+	lines   int     // log lines among the effects
+	overs   []*Over // those among the effects
 	dead    bool
 
 	connected bool
@@ -123,7 +125,7 @@ func (m *Machine) coreConfig() imp.Config {
 	}
 	return imp.Config{
 		Side: tandem.AgentSide, Library: library(), Program: m.cfg.Program, Memory: memory, Budget: m.cfg.Budget,
-		Version: m.cfg.Version, Environment: imp.EnvironmentAgent, Incarnation: m.cfg.Incarnation, Log: m.log, Owner: m,
+		Version: m.cfg.Version, Environment: imp.EnvironmentAgent, Incarnation: m.cfg.Incarnation, Log: m.log, Over: m.over, Owner: m,
 	}
 }
 
@@ -144,6 +146,11 @@ func (m *Machine) Alarm() (time.Time, bool) {
 		return time.Time{}, false
 	}
 	return m.core.Alarm()
+}
+
+// Used returns the VM time that the program has used since the machine was made.
+func (m *Machine) Used() time.Duration {
+	return time.Duration(m.core.VM.FuelUsed()) * (time.Second / imp.FuelPerSecond)
 }
 
 // Memory returns the bytes of Go memory that the machine's arena takes.
@@ -176,7 +183,7 @@ func (m *Machine) Takes(ev Event) bool {
 // Step reuses the slice, but not what is in it. A dead machine does nothing.
 func (m *Machine) Step(now time.Time, ev Event) []Effect {
 	clear(m.effects)
-	m.effects, m.volume, m.lines = m.effects[:0], 0, 0
+	m.effects, m.volume, m.lines, m.overs = m.effects[:0], 0, 0, nil
 	if m.dead {
 		return nil
 	}
@@ -271,10 +278,24 @@ const noRoom = "too much data in one event; go on in another, with imp.wakeup"
 func (m *Machine) room(n int) bool {
 	const perEffect = 100
 	if m.volume+n+perEffect > maxVolume {
+		m.over(tandem.OverEventData)
 		return false
 	}
 	m.volume += n + perEffect
 	return true
+}
+
+// over notes that the program has come upon a limit.
+func (m *Machine) over(limit string) {
+	for _, o := range m.overs {
+		if o.Limit == limit {
+			o.Times++
+			return
+		}
+	}
+	o := &Over{limit, 1}
+	m.overs = append(m.overs, o)
+	m.effects = append(m.effects, o)
 }
 
 // log is where lines of the program go. Of one event the log takes as many as
@@ -287,6 +308,7 @@ func (m *Machine) log(isError bool, msg string) {
 	}
 	switch m.lines++; {
 	case m.lines == tandem.LogBurst:
+		m.over(tandem.OverLogEvent)
 		t, msg = tandem.LogAgentError, fmt.Sprintf("one event wrote more than %d lines; the others are dropped", tandem.LogBurst)
 	case m.lines > tandem.LogBurst:
 		return

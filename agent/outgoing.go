@@ -21,7 +21,7 @@ const (
 	requestURL
 	requestHeaders
 	requestBody
-	requestValidate // whether to verify the server's certificate
+	requestValidate // whether to verify the server's certificate; null: as the device group has it
 	requestSent     // whether it was sent or cancelled
 	requestFetch    // the number of the fetch, or null
 	requestTimer    // that of the timer which answers for the limit, or null
@@ -68,7 +68,7 @@ func requestPayload(call *squirrel.Call, verb string, url, headers, body squirre
 			x = headers
 		case requestBody:
 			x = body
-		case requestValidate, requestSent:
+		case requestSent:
 			x = squirrel.Bool(false)
 		}
 		vm.Append(p, x)
@@ -109,9 +109,13 @@ func (m *Machine) toFetch(payload squirrel.Value) (*tandem.Fetch, error) {
 		URL:      vm.Text(vm.Index(payload, requestURL)),
 		Body:     slices.Clone(vm.Bytes(vm.Index(payload, requestBody))),
 		Timeout:  fetchTimeout,
-		Validate: vm.Index(payload, requestValidate).AsBool(),
+		Validate: m.cfg.ValidateTLS,
+	}
+	if x := vm.Index(payload, requestValidate); !x.IsNull() {
+		f.Validate = x.AsBool()
 	}
 	if len(f.Body) > tandem.FetchBodySize {
+		m.over(tandem.OverFetchBody)
 		return nil, fmt.Errorf("the body of a request has %d bytes, more than %d", len(f.Body), tandem.FetchBodySize)
 	}
 	if !m.room(len(f.Body)) {
@@ -141,9 +145,13 @@ func (m *Machine) toFetch(payload squirrel.Value) (*tandem.Fetch, error) {
 // the seconds until there is.
 func (m *Machine) spend() (wait float64, ok bool) {
 	if len(m.fetches) >= tandem.FetchesInFlight {
+		m.over(tandem.OverFetchesInFlight)
 		return 1.0 / creditsPerSecond, false
 	}
-	return m.sending.take(m.core.Now, 1)
+	if wait, ok = m.sending.take(m.core.Now, 1); !ok {
+		m.over(tandem.OverFetchCredits)
+	}
+	return wait, ok
 }
 
 // limited is the response to a request beyond the limit.

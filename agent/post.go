@@ -53,6 +53,7 @@ func (m *Machine) posted(ev *Posted) imp.Outcome {
 		code = imp.SendTimeout
 		if tandem.KindOf(ev.Err) == tandem.Limit {
 			code = imp.SendWouldBlock
+			m.over(tandem.OverPosts)
 		}
 		m.nth-- // the next takes its place
 		m.core.Drop(kept)

@@ -40,7 +40,7 @@ var regexp2Functions = []imp.Function{
 		Throws:  []string{"the pattern is malformed, too long or too complex"},
 		Doc:     "Makes a regular expression.",
 		Source:  squirrelDocs + "regexp2/regexp2",
-		Example: `local m = regexp2(@"^/room/(\d+)$").capture(request.path);`,
+		Example: `if (regexp2(@"(?i)^/room/\d+$").match("/Room/12")) server.log("a room");   // → a room`,
 		Fn:      newRegexp2,
 	}, {
 		Name: "regexp2.match", On: imp.OnAgent, Result: "bool",
@@ -48,16 +48,21 @@ var regexp2Functions = []imp.Function{
 		Throws: []string{"the text is too long for the pattern"},
 		Doc:    "Whether the whole text matches.",
 		Source: squirrelDocs + "regexp2/match", Fn: regexp2Match,
+		Example: `server.log(regexp2("on|off").match("off"));   // → true`,
 	}, {
 		Name: "regexp2.search", On: imp.OnAgent, Result: "table",
 		Params: regexp2Params, Throws: []string{"the text is too long for the pattern"},
 		Doc:    "Where the first match is: a table with its begin and end, which is the byte after it. Null when there is none.",
 		Source: squirrelDocs + "regexp2/search", Fn: regexp2Search(false),
+		Example: `local m = regexp2(@"\d+").search("room 12");
+server.log(m.begin + " to " + m.end);   // → 5 to 7`,
 	}, {
 		Name: "regexp2.capture", On: imp.OnAgent, Result: "array",
 		Params: regexp2Params, Throws: []string{"the text is too long for the pattern"},
 		Doc:    "Where the first match and its groups are: an array of tables as search gives them, the match's first. A group that took no part has -1 twice. Null when there is no match.",
 		Source: squirrelDocs + "regexp2/capture", Fn: regexp2Search(true),
+		Example: `local text = "/room/12", m = regexp2(@"^/room/(\d+)$").capture(text);
+server.log(text.slice(m[1].begin, m[1].end));   // → 12`,
 	},
 }
 

@@ -82,6 +82,7 @@ func (s *script) run(d *datadriven.TestData) string {
 		cfg.Memory = a.num("memory", 0)
 		cfg.Budget = time.Duration(a.num("budget", 0)) * time.Millisecond
 		cfg.Mark = a.mark()
+		cfg.ValidateTLS = d.HasArg("validate")
 		if d.HasArg("saved") {
 			cfg.Saved = fromJSON(strings.Join(d.CmdArgs[len(d.CmdArgs)-1].Vals, ","))
 		}

@@ -103,6 +103,7 @@ func serverSave(call *squirrel.Call) (squirrel.Value, error) {
 		}
 	}
 	if n := savedSize(table, purpose); n > tandem.SavedTableSize {
+		m.over(tandem.OverSavedTable)
 		return call.Errorf("server.save: the table has %d bytes, more than %d KB", n, tandem.SavedTableSize>>10)
 	}
 	m.saving = table

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/squirrel"
 )
@@ -39,11 +40,13 @@ var signFunctions = []imp.Function{
 		Throws: []string{"the mode is unknown", "the key is not one", "the message has more than 64 KB"},
 		Doc:    "Signs a message. Signing and verifying share 40 credits: one costs the bits of its key / 1024, and 2 come back every second. Beyond that the callback gets an error.",
 		Source: docs + "crypto/sign", Fn: cryptoSign,
-		Example: `local pem = "MIIEow...";  // between the lines BEGIN and END
-crypto.sign(crypto.RSASSA_PKCS1_SHA256, "message", http.base64decode(pem), function(error, signature) {
-    if (error) server.error(error);
-    else device.send("signature", signature);
-});`,
+		Example: `// pem is what is between the lines BEGIN and END of the private key.
+function sendSigned(message, pem) {
+    crypto.sign(crypto.RSASSA_PKCS1_SHA256, message, http.base64decode(pem), function(error, signature) {
+        if (error) server.error(error);
+        else device.send("signature", signature);
+    });
+}`,
 	}, {
 		Name: "crypto.verify", On: imp.OnAgent,
 		Params: []imp.Param{
@@ -56,9 +59,11 @@ crypto.sign(crypto.RSASSA_PKCS1_SHA256, "message", http.base64decode(pem), funct
 		Throws: []string{"the mode is unknown", "the key is not one", "the message has more than 64 KB"},
 		Doc:    "Verifies a signature. For the credits see crypto.sign; beyond them a callback with one parameter gets false, and an error is logged.",
 		Source: docs + "crypto/verify", Fn: cryptoVerify,
-		Example: `crypto.verify(crypto.RSASSA_PKCS1_SHA256, "message", signature, publicKey, function(error, isVerified) {
-    server.log(isVerified ? "it is genuine" : "it is forged");
-});`,
+		Example: `function check(message, signature, publicKey) {
+    crypto.verify(crypto.RSASSA_PKCS1_SHA256, message, signature, publicKey, function(error, isVerified) {
+        server.log(isVerified ? "it is genuine" : "it is forged");
+    });
+}`,
 	},
 }
 
@@ -76,6 +81,7 @@ func cryptoSign(call *squirrel.Call) (squirrel.Value, error) {
 	}
 	price := float64(key.N.BitLen()) / 1024
 	if _, ok := m.signing.take(m.core.Now, price); !ok {
+		m.over(tandem.OverSignCredits)
 		return m.later(call, 4, vm.NewString(signLimited), squirrel.Null)
 	}
 	call.Charge(int(16_000 * price * price * price))
@@ -107,6 +113,7 @@ func cryptoVerify(call *squirrel.Call) (squirrel.Value, error) {
 	}
 	price := float64(key.N.BitLen()) / 1024
 	if _, ok := m.signing.take(m.core.Now, price); !ok {
+		m.over(tandem.OverSignCredits)
 		m.log(true, "crypto.verify: "+signLimited)
 		return tell(vm.NewString(signLimited), squirrel.Bool(false))
 	}

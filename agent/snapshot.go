@@ -40,6 +40,7 @@ type state struct {
 	Posts       []keptPost      `cbor:"22,keyasint,omitempty"`
 	Signing     credits         `cbor:"23,keyasint"`
 	Broker      broker          `cbor:"24,keyasint"`
+	ValidateTLS bool            `cbor:"25,keyasint,omitempty"`
 }
 
 // keptPost is what a post's callback is kept under.
@@ -62,6 +63,7 @@ func (m *Machine) Snapshot() ([]byte, error) {
 		Saved: m.saved, Mark: m.mark, Saving: m.saving, Stopping: m.stopping, LastRequest: m.lastRequest,
 		SyncID: m.syncID, Sending: m.sending.Left, SendingAt: m.sending.At, Dead: m.dead, Start: m.cfg.Start,
 		OldBoot: m.oldBoot, Cause: m.cause, Nth: m.nth, Posting: m.posting, Signing: m.signing, Broker: m.broker,
+		ValidateTLS: m.cfg.ValidateTLS,
 	}
 	for _, seq := range slices.Sorted(maps.Keys(m.posts)) {
 		s.Posts = append(s.Posts, keptPost{seq, m.posts[seq]})
@@ -91,6 +93,7 @@ func Restore(cfg Config, data []byte, now time.Time) (*Machine, error) {
 		return nil, fmt.Errorf("restore an agent: %w", err)
 	}
 	m.cfg.Agent, m.cfg.Device, m.cfg.Start, m.cfg.Incarnation = s.Agent, s.Device, s.Start, m.core.Incarnation()
+	m.cfg.ValidateTLS = s.ValidateTLS
 	m.connected, m.announce, m.address = s.Connected, s.Announce, s.Address
 	m.saved, m.mark, m.saving, m.stopping = s.Saved, s.Mark, s.Saving, s.Stopping
 	m.lastRequest, m.syncID, m.dead, m.oldBoot = s.LastRequest, s.SyncID, s.Dead, s.OldBoot

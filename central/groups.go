@@ -73,7 +73,7 @@ func (c *call) showGroup(g store.Group) any {
 	return object{
 		Type: g.Type + groupSuffix, ID: g.ID, Links: c.self("devicegroups", g.ID),
 		Attributes: map[string]any{
-			"name": g.Name, "description": g.Description, "env_vars": env,
+			"name": g.Name, "description": g.Description, "env_vars": env, "validate_tls": g.ValidateTLS,
 			"created_at": stamp(g.Created), "updated_at": stamp(g.Updated),
 		},
 		Relationships: refs(map[string]ref{
@@ -102,6 +102,7 @@ func (c *call) addGroup() error {
 	var in struct {
 		Name, Description string
 		Env               json.RawMessage `json:"env_vars"`
+		ValidateTLS       bool            `json:"validate_tls"`
 	}
 	body, err := c.read(&in)
 	if err != nil {
@@ -119,7 +120,7 @@ func (c *call) addGroup() error {
 	}
 	g, err := c.Store.AddGroup(c.ctx, store.Group{
 		Product: body.Data.Relationships["product"].ID, Creator: c.account.ID, Type: kind,
-		Name: in.Name, Description: in.Description, Env: string(in.Env),
+		Name: in.Name, Description: in.Description, Env: string(in.Env), ValidateTLS: in.ValidateTLS,
 	})
 	if err != nil {
 		return err
@@ -129,6 +130,27 @@ func (c *call) addGroup() error {
 
 func (c *call) getGroup() error {
 	g, err := c.Store.Group(c.ctx, c.arg(1))
+	if err != nil {
+		return err
+	}
+	return c.sendObject(http.StatusOK, c.showGroup(g).(object))
+}
+
+// changeGroup edits a device group. What agents see of it changes when they are
+// restarted with the group.
+func (c *call) changeGroup() error {
+	var in struct {
+		ValidateTLS *bool `json:"validate_tls"`
+	}
+	if _, err := c.read(&in); err != nil {
+		return err
+	}
+	g, err := c.Store.ChangeGroup(c.ctx, c.arg(1), func(g *store.Group) error {
+		if in.ValidateTLS != nil {
+			g.ValidateTLS = *in.ValidateTLS
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}

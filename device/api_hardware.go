@@ -12,6 +12,7 @@ var hardwareAPI = imp.API{
 			Name: "hardware.getdeviceid", On: imp.OnDevice, Result: "string",
 			Doc:    "The device id, 16 hexadecimal digits.",
 			Source: docs + "2318", Fn: constant(func(m *Machine) squirrel.Value { return m.vm().NewString(string(m.cfg.Device)) }),
+			Example: `server.log("I am " + hardware.getdeviceid());`,
 		},
 		{
 			Name: "hardware.millis", On: imp.OnDevice, Result: "integer",
@@ -19,6 +20,7 @@ var hardwareAPI = imp.API{
 			Source: docs + "2318", Fn: func(c *squirrel.Call) (squirrel.Value, error) {
 				return squirrel.Int(int32(of(c).uptime(c).Milliseconds())), nil
 			},
+			Example: `server.log("Up for " + hardware.millis() / 1000 + " s");`,
 		},
 		{
 			Name: "hardware.micros", On: imp.OnDevice, Result: "integer",
@@ -26,21 +28,26 @@ var hardwareAPI = imp.API{
 			Source: docs + "2318", Fn: func(c *squirrel.Call) (squirrel.Value, error) {
 				return squirrel.Int(int32(of(c).uptime(c).Microseconds())), nil
 			},
+			Example: `local start = hardware.micros();
+server.log(hardware.micros() - start + " µs");`,
 		},
 		{
 			Name: "hardware.wakereason", On: imp.OnDevice, Result: "integer",
 			Doc:    "Why the code has started: one of the WAKEREASON constants.",
 			Source: docs + "2407", Fn: constant(func(m *Machine) squirrel.Value { return squirrel.Int(int32(m.st.Wake)) }),
+			Example: `if (hardware.wakereason() == WAKEREASON_TIMER) server.log("Slept well");`,
 		},
 		{
 			Name: "hardware.voltage", On: imp.OnDevice, Result: "float",
 			Doc:    "The supply voltage.",
 			Source: docs + "2318", Fn: constant(func(m *Machine) squirrel.Value { return squirrel.Float(float32(m.board.Read("voltage"))) }),
+			Example: `if (hardware.voltage() < 2.6) server.log("The battery is low");`,
 		},
 		{
 			Name: "hardware.lightlevel", On: imp.OnDevice, Result: "integer",
 			Doc:    "The light sensor, 0 to 65535.",
 			Source: docs + "2318", Fn: constant(func(m *Machine) squirrel.Value { return squirrel.Int(int32(m.board.Read("lightlevel"))) }),
+			Example: `if (hardware.lightlevel() < 10000) server.log("It is dark");`,
 		},
 	},
 	Constants: hardwareConstants(),
@@ -65,21 +72,21 @@ func hardwareConstants() (all []imp.Constant) {
 		{"WAKEREASON_SW_RESTART", "server.restart", WakeRestart},
 		{"WAKEREASON_POWER_RESTORED", "power came back", 11},
 	} {
-		all = append(all, imp.Constant{Name: c.name, On: imp.OnDevice, Value: c.value, Doc: "wake reason: " + c.doc, Source: docs + "2407"})
+		all = append(all, imp.Constant{Name: c.name, On: imp.OnDevice, Value: c.value, Doc: "Wake reason: " + c.doc + ".", Source: docs + "2407"})
 	}
 	for mode, name := range modeNames {
 		if name != "" {
-			all = append(all, imp.Constant{Name: name, On: imp.OnDevice, Value: mode, Doc: "a mode for pin.configure", Source: docs + "2538"})
+			all = append(all, imp.Constant{Name: name, On: imp.OnDevice, Value: mode, Doc: modeDocs[mode], Source: docs + "2538"})
 		}
 	}
 	for _, c := range []struct {
 		name, doc string
 		value     int
 	}{
-		{"CLOCK_SPEED_10_KHZ", "I2C clock", 10},
-		{"CLOCK_SPEED_50_KHZ", "I2C clock", 50},
-		{"CLOCK_SPEED_100_KHZ", "I2C clock", 100},
-		{"CLOCK_SPEED_400_KHZ", "I2C clock", 400},
+		{"CLOCK_SPEED_10_KHZ", "I2C clock: 10 kHz", 10},
+		{"CLOCK_SPEED_50_KHZ", "I2C clock: 50 kHz", 50},
+		{"CLOCK_SPEED_100_KHZ", "I2C clock: 100 kHz", 100},
+		{"CLOCK_SPEED_400_KHZ", "I2C clock: 400 kHz", 400},
 		{"SIMPLEX_TX", "SPI flag: only write", 1},
 		{"SIMPLEX_RX", "SPI flag: only read", 2},
 		{"CLOCK_IDLE_HIGH", "SPI flag: clock polarity", 4},
@@ -96,7 +103,7 @@ func hardwareConstants() (all []imp.Constant) {
 		{"NO_RX", "UART flag: do not read", 4},
 		{"TIMING_ENABLED", "UART flag: unused", 8},
 	} {
-		all = append(all, imp.Constant{Name: c.name, On: imp.OnDevice, Value: c.value, Doc: c.doc, Source: docs + "2318"})
+		all = append(all, imp.Constant{Name: c.name, On: imp.OnDevice, Value: c.value, Doc: c.doc + ".", Source: docs + "2318"})
 	}
 	return all
 }

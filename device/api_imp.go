@@ -14,6 +14,7 @@ var impAPI = imp.API{
 			Params: []imp.Param{{Name: "callback", Type: "handler", Doc: "called once, without arguments; null removes it"}},
 			Doc:    "Sets what is called when there is nothing else to do.",
 			Source: docs + "2440", Fn: imp.SetsHandler(onIdle),
+			Example: `imp.onidle(@() server.log("Nothing else to do"));`,
 		},
 		{
 			Name: "imp.deepsleepfor", On: imp.OnDevice,
@@ -21,48 +22,58 @@ var impAPI = imp.API{
 			Throws: []string{"invalid sleep time"},
 			Doc:    "Sleeps deeply at once: the code starts again from its first line, with nothing but the global table nv. Never returns.",
 			Source: docs + "2424", Fn: func(c *squirrel.Call) (squirrel.Value, error) { return sleepFor(c, false) },
+			Example: `imp.onidle(@() imp.deepsleepfor(3600));`,
 		},
 		{
 			Name: "imp.deepsleepuntil", On: imp.OnDevice, Params: untilParams,
 			Throws: []string{"invalid sleep time"},
-			Doc:    "The same, until a time of day, UTC.",
+			Doc:    "Sleeps deeply until a time of day, UTC, as imp.deepsleepfor does. Never returns.",
 			Source: docs + "2424", Fn: func(c *squirrel.Call) (squirrel.Value, error) { return sleepUntil(c, false) },
+			Example: `imp.onidle(@() imp.deepsleepuntil(7, 30));`,
 		},
 		{
 			Name: "imp.reset", On: imp.OnDevice,
 			Doc:    "Restarts with the wake reason SW_RESET; the log shows exit code 16. Never returns.",
 			Source: docs + "2933", Fn: impReset,
+			Example: `imp.wakeup(3600, @() imp.reset());`,
 		},
 		{
 			Name: "imp.info", On: imp.OnDevice, Result: "table",
 			Doc:    "A table with the slot type: the type of module, such as imp003.",
 			Source: docs + "2321", Fn: impInfo,
+			Example: `server.log(imp.info().type);`,
 		},
 		{
 			Name: "imp.net.info", On: imp.OnDevice, Result: "table",
 			Doc:    "The network: interface, an array with one table {type, macaddress, connected}; and while there is a link active, the index into it, and ipv4, a table {address}.",
 			Source: docs + "2573", Fn: impNetInfo,
+			Example: `local net = imp.net.info();
+if ("ipv4" in net) server.log("My address is " + net.ipv4.address);`,
 		},
 		{
 			Name: "imp.rssi", On: imp.OnDevice, Result: "integer",
 			Doc:    "The strength of the radio signal, dBm: 0, for there is no radio.",
 			Source: docs + "2315", Fn: constant(func(*Machine) squirrel.Value { return squirrel.Int(0) }),
+			Example: `server.log(imp.rssi() + " dBm");`,
 		},
 		{
 			Name: "imp.getmacaddress", On: imp.OnDevice, Result: "string",
 			Doc:    "The network address, 12 hexadecimal digits, made of the device id.",
 			Source: docs + "2315", Fn: constant(func(m *Machine) squirrel.Value { return m.vm().NewString(m.macAddress()) }),
+			Example: `server.log(imp.getmacaddress());`,
 		},
 		{
 			Name: "imp.getssid", On: imp.OnDevice, Result: "string",
 			Doc:    "The name of the wireless network: empty, for there is no radio.",
 			Source: docs + "2315", Fn: constant(func(m *Machine) squirrel.Value { return m.vm().NewString("") }),
+			Example: `if (imp.getssid() == "") server.log("There is no radio");`,
 		},
 		{
 			Name: "imp.setpowersave", On: imp.OnDevice,
 			Params: []imp.Param{{Name: "state", Type: "bool", Doc: "on or off"}},
 			Doc:    "Does nothing: there is no radio to save.",
 			Source: docs + "2315", Fn: nothing,
+			Example: `imp.setpowersave(true);`,
 		},
 		{
 			Name: "imp.setsendbuffersize", On: imp.OnDevice,
@@ -70,6 +81,7 @@ var impAPI = imp.API{
 			Result: "integer",
 			Doc:    "Sets the size of the send buffer and gives the one before. While there is a link it can only grow.",
 			Source: "https://developer.electricimp.com/api/imp/setsendbuffersize", Fn: impSetSendBuffer,
+			Example: `local before = imp.setsendbuffersize(8096);`,
 		},
 		{
 			Name: "imp.setuserconfiguration", On: imp.OnDevice,
@@ -77,17 +89,22 @@ var impAPI = imp.API{
 			Throws: []string{"value too long in imp.setuserconfiguration(value)"},
 			Doc:    "Keeps some bytes that outlive power cuts and new code.",
 			Source: docs + "2381", Fn: impSetUserConfiguration,
+			Example: `imp.setuserconfiguration("kitchen");
+server.log(imp.getuserconfiguration().tostring());   // → kitchen`,
 		},
 		{
 			Name: "imp.getuserconfiguration", On: imp.OnDevice, Result: "blob",
 			Doc:    "What imp.setuserconfiguration has kept, or null.",
 			Source: docs + "2381", Fn: impGetUserConfiguration,
+			Example: `local kept = imp.getuserconfiguration();
+server.log(kept == null ? "nothing kept" : kept.tostring());   // → nothing kept`,
 		},
 		{
 			Name: "imp.enableblinkup", On: imp.OnDevice,
 			Params: []imp.Param{{Name: "state", Type: "bool", Doc: "on or off"}},
 			Doc:    "Does nothing: there is no BlinkUp.",
 			Source: docs + "2315", Fn: nothing,
+			Example: `imp.enableblinkup(false);`,
 		},
 		{
 			Name: "imp.configure", On: imp.OnDevice,
@@ -98,6 +115,7 @@ var impAPI = imp.API{
 			},
 			Doc:    "Does nothing; it is there so that old code runs.",
 			Source: docs + "2634", Fn: nothing,
+			Example: `imp.configure("Thermostat", [], []);`,
 		},
 	},
 }

@@ -28,6 +28,9 @@ var linkAPI = imp.API{
 			},
 			Doc:    "Sets what is called when the agent has sent a message of that name. A message that nobody has asked for is dropped, and an error logged.",
 			Source: docs + "2309", Fn: agentOn,
+			Example: `agent.on("target", function(celsius) {
+    server.log("Target: " + celsius);
+});`,
 		},
 		{
 			Name: "agent.send", On: imp.OnDevice,
@@ -47,6 +50,7 @@ var linkAPI = imp.API{
 			Result: "integer",
 			Doc:    "Writes a line to the device's log. It takes the way of a message, and gives 0 or one of the SEND_ERROR constants.",
 			Source: docs + "2398", Fn: func(c *squirrel.Call) (squirrel.Value, error) { return logLine(c, tandem.LogDevice) },
+			Example: `server.log(format("%.1f °C", 21.46));   // → 21.5 °C`,
 		},
 		{
 			Name: "server.error", On: imp.OnDevice,
@@ -54,6 +58,7 @@ var linkAPI = imp.API{
 			Result: "integer",
 			Doc:    "Writes an error line to the device's log.",
 			Source: docs + "2347", Fn: func(c *squirrel.Call) (squirrel.Value, error) { return logLine(c, tandem.LogDeviceError) },
+			Example: `server.error("The sensor does not answer");`,
 		},
 		{
 			Name: "server.connect", On: imp.OnDevice,
@@ -63,16 +68,21 @@ var linkAPI = imp.API{
 			},
 			Doc:    "Makes a link to the server. With SUSPEND_ON_ERROR and no callback the code stops until there is one. Attempts go on after the callback was told of a failure, until server.disconnect.",
 			Source: docs + "2362", Fn: serverConnect,
+			Example: `server.connect(function(reason) {
+    if (reason == SERVER_CONNECTED) agent.send("hello", null);
+}, 30);`,
 		},
 		{
 			Name: "server.disconnect", On: imp.OnDevice,
 			Doc:    "Ends the link, and any attempt to make one. What was sent and is not acknowledged goes with the next link.",
 			Source: docs + "2486", Fn: serverDisconnect,
+			Example: `imp.onidle(@() server.disconnect());`,
 		},
 		{
 			Name: "server.isconnected", On: imp.OnDevice, Result: "bool",
 			Doc:    "Tells whether there is a link to the server, as far as the device knows.",
 			Source: docs + "2411", Fn: serverIsConnected,
+			Example: `if (!server.isconnected()) server.connect();`,
 		},
 		{
 			Name: "server.flush", On: imp.OnDevice,
@@ -80,6 +90,8 @@ var linkAPI = imp.API{
 			Result: "bool",
 			Doc:    "Stops the code until everything sent is acknowledged. Gives false when that did not happen in time.",
 			Source: ours, Fn: serverFlush,
+			Example: `agent.send("last words", "good night");
+if (!server.flush(10)) server.log("not all has arrived");`,
 		},
 		{
 			Name: "server.setsendtimeoutpolicy", On: imp.OnDevice,
@@ -91,23 +103,30 @@ var linkAPI = imp.API{
 			Throws: []string{"invalid policy", "invalid wait", "invalid timeout"},
 			Doc:    "Says what a send does when it cannot be done: stop the code until it can, or return an error; and whether a send is done when it is in the send buffer or when it is acknowledged. The default is SUSPEND_ON_ERROR, WAIT_TIL_SENT, 30.",
 			Source: docs + "2492", Fn: serverSetPolicy,
+			Example: `server.setsendtimeoutpolicy(RETURN_ON_ERROR, WAIT_TIL_SENT, 10);`,
 		},
 		{
 			Name: "server.onunexpecteddisconnect", On: imp.OnDevice,
 			Params: []imp.Param{{Name: "callback", Type: "handler", Doc: "called with the reason"}},
 			Doc:    "Sets what is called when the link is lost and could not be made again for a minute, unless the policy is SUSPEND_ON_ERROR.",
 			Source: docs + "2510", Fn: imp.SetsHandler(onUnexpected),
+			Example: `server.setsendtimeoutpolicy(RETURN_ON_ERROR, WAIT_TIL_SENT, 10);
+server.onunexpecteddisconnect(@(reason) server.connect());`,
 		},
 		{
 			Name: "server.onshutdown", On: imp.OnDevice,
 			Params: []imp.Param{{Name: "callback", Type: "handler", Doc: "called with one of the SHUTDOWN constants"}},
 			Doc:    "Sets what is called when new code is there. The code then decides when to take it, by server.restart. Without a callback the restart is immediate, as is one that an operator asks for.",
 			Source: docs + "2454", Fn: imp.SetsHandler(onShutdown),
+			Example: `server.onshutdown(function(reason) {
+    imp.wakeup(5, @() server.restart());   // once the valve is closed
+});`,
 		},
 		{
 			Name: "server.restart", On: imp.OnDevice,
 			Doc:    "Starts the code from its first line, new code if there is any. Never returns.",
 			Source: docs + "2378", Fn: serverRestart,
+			Example: `imp.wakeup(86400, @() server.restart());`,
 		},
 		{
 			Name: "server.sleepfor", On: imp.OnDevice,
@@ -115,12 +134,14 @@ var linkAPI = imp.API{
 			Throws: []string{"invalid sleep time"},
 			Doc:    "Waits, 30 s at most, until everything sent is acknowledged, then sleeps deeply: the code starts again from its first line, with nothing but the global table nv. Never returns.",
 			Source: docs + "2339", Fn: func(c *squirrel.Call) (squirrel.Value, error) { return sleepFor(c, true) },
+			Example: `imp.onidle(@() server.sleepfor(3600));`,
 		},
 		{
 			Name: "server.sleepuntil", On: imp.OnDevice, Params: untilParams,
 			Throws: []string{"invalid sleep time"},
-			Doc:    "The same, until a time of day, UTC.",
+			Doc:    "Sleeps deeply until a time of day, UTC, as server.sleepfor does. Never returns.",
 			Source: docs + "2364", Fn: func(c *squirrel.Call) (squirrel.Value, error) { return sleepUntil(c, true) },
+			Example: `imp.onidle(@() server.sleepuntil(7, 30, 0, MONDAY));`,
 		},
 	},
 	Constants: linkConstants(),
@@ -139,26 +160,26 @@ func linkConstants() (all []imp.Constant) {
 		name, page, doc string
 		value           int
 	}{
-		{"SUSPEND_ON_ERROR", "2492", "send timeout policy: stop the code until there is a link", suspendOnError},
-		{"RETURN_ON_ERROR", "2492", "send timeout policy: return an error and drop the link", returnOnError},
-		{"RETURN_ON_ERROR_NO_DISCONNECT", "2492", "send timeout policy: return an error and keep the link", returnNoDisconnect},
-		{"WAIT_TIL_SENT", "2492", "a send is done when it is in the send buffer", waitTilSent},
-		{"WAIT_FOR_ACK", "2492", "a send is done when it is acknowledged", waitForAck},
-		{"NOT_CONNECTED", "2362", "reason: no link has been asked for", NotConnected},
-		{"NO_WIFI", "2362", "reason: no network", NoLink},
-		{"NO_LINK", "2362", "reason: no network", NoLink},
-		{"NO_IP_ADDRESS", "2362", "reason: no address on the network", NoAddress},
-		{"NOT_RESOLVED", "2362", "reason: the server's name is not known", NotResolved},
-		{"NO_SERVER", "2362", "reason: the server does not answer", NoServer},
-		{"SERVER_CONNECTED", "2362", "there is a link", ServerConnected},
-		{"SHUTDOWN_NEWSQUIRREL", "2454", "shutdown reason: new code", ShutdownNewSquirrel},
-		{"SHUTDOWN_NEWFIRMWARE", "2454", "shutdown reason: a new runtime", 2},
-		{"SHUTDOWN_OTHER", "2454", "shutdown reason: another", ShutdownOther},
+		{"SUSPEND_ON_ERROR", "2492", "Send timeout policy: stop the code until there is a link.", suspendOnError},
+		{"RETURN_ON_ERROR", "2492", "Send timeout policy: return an error and drop the link.", returnOnError},
+		{"RETURN_ON_ERROR_NO_DISCONNECT", "2492", "Send timeout policy: return an error and keep the link.", returnNoDisconnect},
+		{"WAIT_TIL_SENT", "2492", "A send is done when it is in the send buffer.", waitTilSent},
+		{"WAIT_FOR_ACK", "2492", "A send is done when it is acknowledged.", waitForAck},
+		{"NOT_CONNECTED", "2362", "Reason: no link has been asked for.", NotConnected},
+		{"NO_WIFI", "2362", "Reason: no network.", NoLink},
+		{"NO_LINK", "2362", "Reason: no network.", NoLink},
+		{"NO_IP_ADDRESS", "2362", "Reason: no address on the network.", NoAddress},
+		{"NOT_RESOLVED", "2362", "Reason: the server's name is not known.", NotResolved},
+		{"NO_SERVER", "2362", "Reason: the server does not answer.", NoServer},
+		{"SERVER_CONNECTED", "2362", "There is a link.", ServerConnected},
+		{"SHUTDOWN_NEWSQUIRREL", "2454", "There is new code.", ShutdownNewSquirrel},
+		{"SHUTDOWN_NEWFIRMWARE", "2454", "There is new software to run the code.", 2},
+		{"SHUTDOWN_OTHER", "2454", "There is another reason.", ShutdownOther},
 	} {
 		all = append(all, imp.Constant{Name: c.name, On: imp.OnDevice, Value: c.value, Doc: c.doc, Source: docs + c.page})
 	}
 	for i, day := range []string{"SUNDAY", "MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY"} {
-		all = append(all, imp.Constant{Name: day, On: imp.OnDevice, Value: i, Doc: "a day of the week", Source: docs + "2364"})
+		all = append(all, imp.Constant{Name: day, On: imp.OnDevice, Value: i, Doc: "A day of the week.", Source: docs + "2364"})
 	}
 	return all
 }

@@ -22,11 +22,17 @@ var peripheralAPI = imp.API{
 			Throws: []string{"this pin does not support that mode", "only a digital input has a callback"},
 			Doc:    "Says what the pin is for.",
 			Source: docs + "2538", Fn: pinConfigure,
+			Example: `local button = hardware.pin1;
+button.configure(DIGITAL_IN_PULLUP, function() {
+    server.log(button.read() == 0 ? "pressed" : "released");
+});`,
 		},
 		{
 			Name: "pin.read", On: imp.OnDevice, Result: "number",
 			Doc:    "The pin's level: 0 or 1; 0 to 65535 for ANALOG_IN; the duty cycle for PWM_OUT.",
 			Source: docs + "2318", Fn: pinRead,
+			Example: `hardware.pin2.configure(ANALOG_IN);
+server.log(hardware.pin2.read() / 65535.0 * hardware.voltage() + " V");`,
 		},
 		{
 			Name: "pin.write", On: imp.OnDevice,
@@ -34,12 +40,16 @@ var peripheralAPI = imp.API{
 			Throws: []string{"pin is not configured as an output"},
 			Doc:    "Sets an output.",
 			Source: docs + "2318", Fn: pinWrite,
+			Example: `local led = hardware.pin1;
+led.configure(DIGITAL_OUT, 0);
+led.write(1);`,
 		},
 		{
 			Name: "i2c.configure", On: imp.OnDevice,
 			Params: []imp.Param{{Name: "speed", Type: "integer", Doc: "one of the CLOCK_SPEED constants"}},
 			Doc:    "Makes the bus ready.",
 			Source: docs + "2318", Fn: busConfigure,
+			Example: `hardware.i2c89.configure(CLOCK_SPEED_400_KHZ);`,
 		},
 		{
 			Name: "i2c.read", On: imp.OnDevice,
@@ -49,10 +59,13 @@ var peripheralAPI = imp.API{
 				{Name: "count", Type: "integer", Doc: "bytes to read"},
 			},
 			Result: "string", Throws: []string{"the bus is not configured"},
-			Doc:     "Writes, then reads. Gives null when the peripheral does not answer; see readerror.",
-			Source:  docs + "2318",
-			Example: `local raw = hardware.i2c89.read(0x90, "\x00", 2);`,
-			Fn:      onBus("i2c", i2cRead),
+			Doc:    "Writes, then reads. Gives null when the peripheral does not answer; see readerror.",
+			Source: docs + "2318",
+			Example: `local i2c = hardware.i2c89;
+i2c.configure(CLOCK_SPEED_400_KHZ);
+local raw = i2c.read(0x90, "\x00", 2);
+if (raw != null) server.log(raw[0] + " °C");`,
+			Fn: onBus("i2c", i2cRead),
 		},
 		{
 			Name: "i2c.write", On: imp.OnDevice,
@@ -63,11 +76,17 @@ var peripheralAPI = imp.API{
 			Result: "integer", Throws: []string{"the bus is not configured"},
 			Doc:    "Writes. Gives 0, or -2 when the peripheral does not answer.",
 			Source: docs + "2318", Fn: onBus("i2c", i2cWrite),
+			Example: `local i2c = hardware.i2c89;
+i2c.configure(CLOCK_SPEED_100_KHZ);
+if (i2c.write(0x90, "\x01\x60") != 0) server.log("The sensor does not answer");`,
 		},
 		{
 			Name: "i2c.readerror", On: imp.OnDevice, Result: "integer",
 			Doc:    "The error number of the last read: 0, -2 when the peripheral did not answer to the register to read, or -10 when it did not answer to the read itself.",
 			Source: ours, Fn: i2cReadError,
+			Example: `local i2c = hardware.i2c89;
+i2c.configure(CLOCK_SPEED_100_KHZ);
+if (i2c.read(0xA0, "\x00", 1) == null) server.log("No answer: " + i2c.readerror());   // → No answer: -2`,
 		},
 		{
 			Name: "spi.configure", On: imp.OnDevice,
@@ -78,6 +97,7 @@ var peripheralAPI = imp.API{
 			Result: "number",
 			Doc:    "Makes the bus ready, and gives the speed.",
 			Source: docs + "2318", Fn: spiConfigure,
+			Example: `hardware.spi257.configure(MSB_FIRST | CLOCK_IDLE_LOW, 1000);`,
 		},
 		{
 			Name: "spi.write", On: imp.OnDevice,
@@ -85,6 +105,8 @@ var peripheralAPI = imp.API{
 			Result: "integer", Throws: []string{"the bus is not configured"},
 			Doc:    "Writes, and gives 0.",
 			Source: docs + "2318", Fn: onBus("spi", spiWrite),
+			Example: `hardware.spi257.configure(MSB_FIRST, 1000);
+hardware.spi257.write("\x9f");`,
 		},
 		{
 			Name: "spi.writeread", On: imp.OnDevice,
@@ -92,18 +114,24 @@ var peripheralAPI = imp.API{
 			Result: "string or blob", Throws: []string{"the bus is not configured"},
 			Doc:    "Writes, and gives what was read meanwhile, of the type of data.",
 			Source: docs + "2318", Fn: onBus("spi", spiWriteRead),
+			Example: `hardware.spi257.configure(MSB_FIRST, 1000);
+local answer = hardware.spi257.writeread("\x9f\x00\x00\x00");`,
 		},
 		{
 			Name: "spi.readstring", On: imp.OnDevice,
 			Params: []imp.Param{{Name: "count", Type: "integer", Doc: "bytes"}},
 			Result: "string", Throws: []string{"the bus is not configured"},
 			Doc: "Reads.", Source: docs + "2318", Fn: onBus("spi", spiReadString),
+			Example: `hardware.spi257.configure(MSB_FIRST, 1000);
+local data = hardware.spi257.readstring(4);`,
 		},
 		{
 			Name: "spi.readblob", On: imp.OnDevice,
 			Params: []imp.Param{{Name: "count", Type: "integer", Doc: "bytes"}},
 			Result: "blob", Throws: []string{"the bus is not configured"},
 			Doc: "Reads.", Source: docs + "2318", Fn: onBus("spi", spiReadBlob),
+			Example: `hardware.spi257.configure(MSB_FIRST, 1000);
+local data = hardware.spi257.readblob(4);`,
 		},
 		{
 			Name: "uart.configure", On: imp.OnDevice,
@@ -118,49 +146,67 @@ var peripheralAPI = imp.API{
 			Result: "integer",
 			Doc:    "Makes the UART ready, and gives the speed.",
 			Source: docs + "2318", Fn: uartConfigure,
+			Example: `local uart = hardware.uart57;
+uart.configure(9600, 8, PARITY_NONE, 1, NO_CTSRTS, function() {
+    server.log(uart.readstring());
+});`,
 		},
 		{
 			Name: "uart.write", On: imp.OnDevice,
 			Params: []imp.Param{{Name: "data", Type: "i|s|x", Doc: "one byte, or several"}},
 			Throws: []string{"the bus is not configured"},
 			Doc:    "Writes.", Source: docs + "2318", Fn: onBus("uart", uartWrite),
+			Example: `hardware.uart57.configure(9600, 8, PARITY_NONE, 1, NO_CTSRTS);
+hardware.uart57.write("hello\n");`,
 		},
 		{
 			Name: "uart.read", On: imp.OnDevice, Result: "integer",
 			Doc:    "Takes the oldest byte that has arrived; -1 when there is none.",
 			Source: docs + "2318", Fn: onBus("uart", uartRead),
+			Example: `hardware.uart57.configure(9600, 8, PARITY_NONE, 1, NO_CTSRTS);
+local byte = hardware.uart57.read();
+if (byte < 0) server.log("nothing yet");   // → nothing yet`,
 		},
 		{
 			Name: "uart.readstring", On: imp.OnDevice,
 			Params: []imp.Param{{Name: "count", Type: "integer", Optional: true, Doc: "bytes at most; all when left out"}},
 			Result: "string",
 			Doc:    "Takes what has arrived.", Source: docs + "2318", Fn: onBus("uart", uartReadString),
+			Example: `hardware.uart57.configure(9600, 8, PARITY_NONE, 1, NO_CTSRTS);
+local text = hardware.uart57.readstring();`,
 		},
 		{
 			Name: "uart.readblob", On: imp.OnDevice,
 			Params: []imp.Param{{Name: "count", Type: "integer", Optional: true, Doc: "bytes at most; all when left out"}},
 			Result: "blob",
 			Doc:    "Takes what has arrived.", Source: docs + "2318", Fn: onBus("uart", uartReadBlob),
+			Example: `hardware.uart57.configure(9600, 8, PARITY_NONE, 1, NO_CTSRTS);
+local data = hardware.uart57.readblob(16);`,
 		},
 		{
 			Name: "uart.flush", On: imp.OnDevice,
 			Doc:    "Waits until everything is written, which it always is.",
 			Source: docs + "2318", Fn: nothing,
+			Example: `hardware.uart57.configure(9600, 8, PARITY_NONE, 1, NO_CTSRTS);
+hardware.uart57.write("hello\n");
+hardware.uart57.flush();`,
 		},
 		{
 			Name: "uart.setrxfifosize", On: imp.OnDevice,
 			Params: []imp.Param{{Name: "size", Type: "integer", Doc: "bytes"}},
 			Doc:    "Sets the size of the receive buffer. The simulated one takes what comes, so nothing changes.",
 			Source: docs + "2318", Fn: nothing,
+			Example: `hardware.uart57.setrxfifosize(1024);`,
 		},
 		{
 			Name: "uart.settxfifosize", On: imp.OnDevice,
 			Params: []imp.Param{{Name: "size", Type: "integer", Doc: "bytes"}},
 			Doc:    "Sets the size of the transmit buffer. The simulated one takes what comes, so nothing changes.",
 			Source: docs + "2318", Fn: nothing,
+			Example: `hardware.uart57.settxfifosize(1024);`,
 		},
-		{Name: "i2c.disable", On: imp.OnDevice, Doc: "Gives the bus's pins free.", Source: docs + "2318", Fn: busDisable},
-		{Name: "spi.disable", On: imp.OnDevice, Doc: "Gives the bus's pins free.", Source: docs + "2318", Fn: busDisable},
-		{Name: "uart.disable", On: imp.OnDevice, Doc: "Gives the bus's pins free.", Source: docs + "2318", Fn: busDisable},
+		{Name: "i2c.disable", On: imp.OnDevice, Doc: "Gives the bus's pins free.", Source: docs + "2318", Fn: busDisable, Example: `hardware.i2c89.disable();`},
+		{Name: "spi.disable", On: imp.OnDevice, Doc: "Gives the bus's pins free.", Source: docs + "2318", Fn: busDisable, Example: `hardware.spi257.disable();`},
+		{Name: "uart.disable", On: imp.OnDevice, Doc: "Gives the bus's pins free.", Source: docs + "2318", Fn: busDisable, Example: `hardware.uart57.disable();`},
 	},
 }

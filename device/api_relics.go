@@ -14,23 +14,27 @@ var relicsAPI = imp.API{
 			Throws: []string{"this module has no such bus"},
 			Doc:    "Makes a bus ready, as its own configure does today.",
 			Source: docs + "2634", Fn: hardwareConfigure,
+			Example: `hardware.configure(I2C_89);`,
 		},
 		{
 			Name: "hardware.getimpeeid", On: imp.OnDevice, Result: "string",
 			Doc:    "The device id; hardware.getdeviceid is its name today.",
 			Source: docs + "2634", Fn: constant(func(m *Machine) squirrel.Value { return m.vm().NewString(string(m.cfg.Device)) }),
+			Example: `server.log("I am " + hardware.getimpeeid());`,
 		},
 		{
 			Name: "server.show", On: imp.OnDevice,
 			Params: []imp.Param{{Name: "message", Type: "any", Doc: "unused"}},
 			Doc:    "Does nothing: the page on which it showed a value is no more.",
 			Source: docs + "2634", Fn: nothing,
+			Example: `server.show("21.5 °C");`,
 		},
 		{
 			Name: "server.expectonlinein", On: imp.OnDevice,
 			Params: []imp.Param{{Name: "seconds", Type: "number", Doc: "unused"}},
 			Doc:    "Disconnects, as server.disconnect does. A deep sleep follows.",
 			Source: docs + "2482", Fn: serverDisconnect,
+			Example: `imp.onidle(@() server.expectonlinein(3600));`,
 		},
 	},
 	Constants: []imp.Constant{

@@ -83,3 +83,17 @@ var modeNames = [...]string{
 	modeAnalogOut:          "ANALOG_OUT",
 	modePWMOut:             "PWM_OUT",
 }
+
+// modeDocs are what the manual says of the modes.
+var modeDocs = [...]string{
+	modeDigitalIn:          "Pin mode: a digital input.",
+	modeDigitalInPullUp:    "Pin mode: a digital input that is high when nothing drives it.",
+	modeDigitalInPullDown:  "Pin mode: a digital input that is low when nothing drives it.",
+	modeDigitalInWakeup:    "Pin mode: a digital input that ends a deep sleep when it goes high. pin1 and pinW have it.",
+	modeDigitalOut:         "Pin mode: a digital output.",
+	modeDigitalOutOD:       "Pin mode: a digital output that only pulls down.",
+	modeDigitalOutODPullUp: "Pin mode: a digital output that only pulls down, with a resistor that pulls up.",
+	modeAnalogIn:           "Pin mode: an analog input, read as 0 to 65535.",
+	modeAnalogOut:          "Pin mode: an analog output, written as 0.0 to 1.0.",
+	modePWMOut:             "Pin mode: a digital output that is high for a part of each period.",
+}

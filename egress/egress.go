@@ -22,6 +22,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -31,16 +32,18 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/meter"
 )
 
 const (
 	connectTimeout = 30 * time.Second
 	idleTimeout    = 90 * time.Second
-	idleConns      = 256 // kept open in all
-	idlePerHost    = 16
+	idleConns      = 1024 // kept open in all
+	idlePerHost    = 256  // a fleet's agents mostly talk to the same one
 	headerSize     = 64 << 10
 	partSize       = 16 << 10 // of a streamed body, at most
 )
@@ -52,9 +55,15 @@ type Fetcher struct {
 	Allow []netip.Prefix // addresses to reach even though they are not public
 	Roots *x509.CertPool // authorities for requests that validate; nil = the system's
 
+	most     int           // requests under way; 0: a quarter of the file descriptors
+	resolver *net.Resolver // nil: the system's
+
 	once       sync.Once
 	trusting   *http.Transport // takes any certificate
 	validating *http.Transport
+	outcomes   meter.Labelled
+	slots      chan struct{} // has one for each request under way
+	waited     atomic.Int64  // requests that found no room in it
 }
 
 // Fetch makes one request and returns what came of it, never nil. When f.Stream
@@ -64,6 +73,20 @@ type Fetcher struct {
 // bounded by tandem.FetchBodySize. When ctx ends first the result is a timeout.
 func (x *Fetcher) Fetch(ctx context.Context, f *tandem.Fetch, part func([]byte)) *tandem.Response {
 	x.once.Do(x.setUp)
+	r := x.fetch(ctx, f, part)
+	name := outcomeName(r.Status)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		name = "cancelled"
+	}
+	x.outcomes.Add(name, 1)
+	return r
+}
+
+// Outcomes counts what has come of all requests: 2xx and so on for statuses,
+// names for what went wrong.
+func (x *Fetcher) Outcomes() map[string]int64 { return x.outcomes.All() }
+
+func (x *Fetcher) fetch(ctx context.Context, f *tandem.Fetch, part func([]byte)) *tandem.Response {
 	if f.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, f.Timeout)
@@ -73,6 +96,10 @@ func (x *Fetcher) Fetch(ctx context.Context, f *tandem.Fetch, part func([]byte))
 	if failure != nil {
 		return failure
 	}
+	if !x.enter(ctx) {
+		return outcome(ctx, req.URL, ctx.Err())
+	}
+	defer func() { <-x.slots }()
 	transport := x.trusting
 	if f.Validate {
 		transport = x.validating
@@ -102,13 +129,36 @@ func (x *Fetcher) Close() {
 	x.validating.CloseIdleConnections()
 }
 
+// enter waits until there is room for a request more; false: ctx has ended.
+func (x *Fetcher) enter(ctx context.Context) bool {
+	select {
+	case x.slots <- struct{}{}:
+		return true
+	default:
+	}
+	x.waited.Add(1)
+	select {
+	case x.slots <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// Waited returns how many requests had to wait because too many were under way.
+func (x *Fetcher) Waited() int64 { return x.waited.Load() }
+
 func (x *Fetcher) setUp() {
+	if x.most == 0 {
+		x.most = max(1, descriptors()/4) // devices and files need some too
+	}
+	x.slots = make(chan struct{}, x.most)
 	x.trusting = x.transport(&tls.Config{InsecureSkipVerify: true})
 	x.validating = x.transport(&tls.Config{RootCAs: x.Roots})
 }
 
 func (x *Fetcher) transport(conf *tls.Config) *http.Transport {
-	dialer := net.Dialer{Timeout: connectTimeout, Control: x.control}
+	dialer := net.Dialer{Timeout: connectTimeout, Resolver: x.resolver, Control: x.control}
 	return &http.Transport{
 		DialContext:            dialer.DialContext,
 		TLSClientConfig:        conf,

@@ -154,7 +154,7 @@ func TestPublic(t *testing.T) {
 		{true, "1.1.1.1 8.8.8.8 100.63.255.255 100.128.0.1 172.15.0.1 172.32.0.1 192.0.1.1 198.17.0.1 223.255.255.255 168.63.129.15"},
 		{true, "2606:4700:4700::1111 2a00::1 ::ffff:1.1.1.1 64:ff9b::101:101"},
 		{false, "0.0.0.0 0.1.2.3 10.0.0.1 100.64.0.1 100.100.100.200 127.0.0.1 127.255.255.255 168.63.129.16 169.254.0.1 169.254.169.254"},
-		{false, "172.16.0.1 172.31.255.255 192.0.0.192 192.168.0.1 198.18.0.1 224.0.0.1 239.1.1.1 240.0.0.1 255.255.255.255"},
+		{false, "172.16.0.1 172.31.255.255 192.0.0.192 192.88.99.1 192.168.0.1 198.18.0.1 224.0.0.1 239.1.1.1 240.0.0.1 255.255.255.255"},
 		{false, ":: ::1 ::7f00:1 ::ffff:127.0.0.1 ::ffff:10.0.0.1 64:ff9b::7f00:1 64:ff9b::a00:1 64:ff9b:1::1"},
 		{false, "fe80::1 fe80::1%eth0 fec0::1 fc00::1 fd00:ec2::254 ff02::1 2001::1 2001:db8::1 2002:7f00:1:: 100::1 5f00::1"},
 	} {
@@ -419,4 +419,24 @@ func TestConnectionsAreKept(t *testing.T) {
 	if conns != 1 {
 		t.Errorf("%d connections for three requests in a row", conns)
 	}
+}
+
+// A node's agents together cannot take all of its file descriptors.
+func TestTooManyAtOnce(t *testing.T) {
+	held, release := make(chan bool), make(chan bool)
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { held <- true; <-release }))
+	defer s.Close()
+	f := newFetcher(t)
+	f.most = 1
+	first := make(chan *tandem.Response)
+	go func() { first <- f.Fetch(t.Context(), &tandem.Fetch{Method: "GET", URL: s.URL}, nil) }()
+	<-held
+	want(t, f.Fetch(t.Context(), &tandem.Fetch{Method: "GET", URL: s.URL, Timeout: 20 * time.Millisecond}, nil), tandem.FetchTimeout, "in time")
+	if n := f.Waited(); n != 1 {
+		t.Errorf("%d have waited", n)
+	}
+	go func() { <-held; release <- true }()
+	release <- true
+	want(t, <-first, 200, "")
+	want(t, f.Fetch(t.Context(), &tandem.Fetch{Method: "GET", URL: s.URL}, nil), 200, "")
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"strconv"
 
 	"github.com/tandem-iot/tandem"
 )
@@ -17,6 +18,28 @@ var errTooLarge = errors.New("egress: response is too large")
 
 // tlsFailed is libcurl's number for a handshake that came to nothing.
 const tlsFailed = 35
+
+// outcomeName returns the name under which a status is counted.
+func outcomeName(status int) string {
+	switch status {
+	case tandem.FetchUnsupportedProtocol, tandem.FetchBadURL:
+		return "bad_url"
+	case tandem.FetchHostNotFound:
+		return "no_host"
+	case tandem.FetchRefused:
+		return "refused"
+	case tandem.FetchTimeout:
+		return "timeout"
+	case tlsFailed, tandem.FetchWrongHost, tandem.FetchUntrusted:
+		return "tls"
+	case tandem.FetchTooLarge:
+		return "too_large"
+	}
+	if status < 100 {
+		return "connection"
+	}
+	return strconv.Itoa(status/100) + "xx"
+}
 
 // failed is a request that came to nothing. The text is for the person who
 // reads the agent's log.

@@ -170,6 +170,9 @@ func (c *conn) take() bool {
 			c.g.Logger.Info("device is disconnected for a violation of MQTT", "device", c.id, "address", c.nc.RemoteAddr(), "err", err)
 			c.leaving = true
 			c.flush()
+			if c.id != "" && mqtt.ReasonOf(err) == mqtt.PacketTooLarge {
+				c.tellTooLarge()
+			}
 			return false
 		}
 		if ev != nil {

@@ -46,7 +46,8 @@ func (c *conn) publish(p *mqtt.Publish) {
 	size := len(p.Payload)
 	if len(name)+size > tandem.MessageSize {
 		c.g.Logger.Info("device is disconnected: its message is too large", "device", c.id, "topic", p.Topic, "bytes", len(name)+size)
-		c.endLocked(mqtt.PacketTooLarge, "a message and its name may have "+strconv.Itoa(tandem.MessageSize)+" bytes")
+		c.endLocked(mqtt.PacketTooLarge, tooLarge)
+		c.tellTooLarge()
 		return
 	}
 	// The host keeps the data, and the buffer it is in now does not last.
@@ -66,6 +67,18 @@ func (c *conn) publish(p *mqtt.Publish) {
 	c.g.Host.FromDevice(context.Background(), c.id, c, topic, m, func() { c.handled(id, size) })
 	c.mu.Lock()
 	c.held = false
+}
+
+var tooLarge = "a message and its name may have " + strconv.Itoa(tandem.MessageSize) + " bytes"
+
+// tellTooLarge puts into the device's log why it is disconnected: one that
+// speaks MQTT 3.1.1 cannot be told. The lock is held, and let go of.
+func (c *conn) tellTooLarge() {
+	c.g.over.Add(tandem.OverFromDevice, 1)
+	c.mu.Unlock()
+	line := tandem.Message{Data: []byte("the device was disconnected because its message is too large: " + tooLarge)}
+	c.g.Host.FromDevice(context.Background(), c.id, c, "log/error", line, func() {})
+	c.mu.Lock()
 }
 
 // refusePublish refuses a message to a topic that is not a device's.

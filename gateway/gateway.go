@@ -35,6 +35,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/hlc"
+	"github.com/tandem-iot/tandem/meter"
 	"github.com/tandem-iot/tandem/mqtt"
 )
 
@@ -70,6 +71,7 @@ type Gateway struct {
 
 	once   sync.Once
 	config mqtt.Config
+	over   meter.Labelled // how often a limit was met
 
 	mu       sync.Mutex
 	devices  map[tandem.DeviceID]*conn
@@ -117,6 +119,17 @@ func (g *Gateway) setUp() {
 		g.ended.L = &g.mu
 	})
 }
+
+// Devices returns how many devices have a connection here.
+func (g *Gateway) Devices() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.devices)
+}
+
+// Over counts how often a limit was met that is kept here, by those of
+// tandem.Over.
+func (g *Gateway) Over() map[string]int64 { return g.over.All() }
 
 // Serve takes connections from the listeners, TCP or TLS, until ctx ends or a
 // listener fails. There may be none, when all devices come by WebSocket. It
@@ -186,6 +199,7 @@ func (g *Gateway) enter(nc net.Conn) *conn {
 		nc.Close()
 	}
 	if full && !stopping {
+		g.over.Add(tandem.OverConnections, 1)
 		g.Logger.Warn("a connection was closed because there are too many", "limit", g.Connections, "address", nc.RemoteAddr())
 	}
 	return c

@@ -384,7 +384,8 @@ func TestRetainedAndWillAreIgnored(t *testing.T) {
 func TestSizes(t *testing.T) {
 	versions(t, func(t *testing.T, v mqtt.Version) {
 		h := newHost()
-		addr, _ := start(t, &Gateway{Host: h})
+		g := &Gateway{Host: h}
+		addr, _ := start(t, g)
 		d := join(t, addr, v)
 		link := h.next(t, "connect").link
 		full := strings.Repeat("x", tandem.MessageSize-1)
@@ -402,11 +403,12 @@ func TestSizes(t *testing.T) {
 		}
 		d.publish("agent/n", full+"x", 1, nil)
 		d.closed(tooLarge)
-		h.next(t, "lost")
+		saysTooLarge(t, g, h)
 	})
 	// Larger than the packets that are taken at all; our client would not send it.
 	h := newHost()
-	addr, _ := start(t, &Gateway{Host: h})
+	g := &Gateway{Host: h}
+	addr, _ := start(t, g)
 	d := join(t, addr, mqtt.V5)
 	h.next(t, "connect")
 	raw, err := mqtt.Append(nil, &mqtt.Publish{Topic: "agent/n", Payload: make([]byte, 300<<10)}, mqtt.V5)
@@ -415,7 +417,19 @@ func TestSizes(t *testing.T) {
 	}
 	go d.nc.Write(raw) // ends with the connection
 	d.closed(mqtt.PacketTooLarge)
+	saysTooLarge(t, g, h)
+}
+
+// saysTooLarge checks that the device's log says why it was disconnected.
+func saysTooLarge(t *testing.T, g *Gateway, h *testHost) {
+	t.Helper()
+	if line := string(h.next(t, "log/error").message.Data); !strings.Contains(line, "its message is too large") {
+		t.Errorf("the log says %q", line)
+	}
 	h.next(t, "lost")
+	if n := g.Over()[tandem.OverFromDevice]; n != 1 {
+		t.Errorf("counted %d times", n)
+	}
 }
 
 func TestAcknowledgedWhenHandled(t *testing.T) {
@@ -623,7 +637,8 @@ func TestStop(t *testing.T) {
 func TestTooManyConnections(t *testing.T) {
 	log, text := journal()
 	h := newHost()
-	addr, _ := start(t, &Gateway{Host: h, Connections: 1, Logger: log})
+	g := &Gateway{Host: h, Connections: 1, Logger: log}
+	addr, _ := start(t, g)
 	d := join(t, addr, mqtt.V5)
 	h.next(t, "connect")
 	nc, err := net.Dial("tcp", addr)
@@ -639,6 +654,9 @@ func TestTooManyConnections(t *testing.T) {
 	}
 	d.publish("agent/x", "", 0, nil)
 	h.next(t, "agent/x")
+	if over, devices := g.Over()[tandem.OverConnections], g.Devices(); over != 1 || devices != 1 {
+		t.Errorf("%d connections too many, %d devices", over, devices)
+	}
 }
 
 // A device that takes nothing costs no more than the bound, and does not hold
@@ -646,7 +664,8 @@ func TestTooManyConnections(t *testing.T) {
 func TestSlowDevice(t *testing.T) {
 	log, text := journal()
 	h := newHost()
-	addr, stop := start(t, &Gateway{Host: h, Logger: log})
+	g := &Gateway{Host: h, Logger: log}
+	addr, stop := start(t, g)
 	d := join(t, addr, mqtt.V5)
 	link := h.next(t, "connect").link
 	if _, err := d.s.Subscribe(mqtt.Subscription{Filter: "device/#"}); err != nil {
@@ -665,6 +684,9 @@ func TestSlowDevice(t *testing.T) {
 	c.mu.Unlock()
 	if n := strings.Count(text(), "messages to the device are dropped"); n != 1 {
 		t.Errorf("%d lines in the log", n)
+	}
+	if n := g.Over()[tandem.OverDeviceBacklog]; n < 900 {
+		t.Errorf("%d dropped messages are counted", n)
 	}
 	stop() // although the device takes nothing
 }

@@ -125,6 +125,7 @@ func (c *conn) put(e parcel) bool {
 
 // overflow notes, once until the device has caught up, that messages are lost.
 func (c *conn) overflow(topic string) {
+	c.g.over.Add(tandem.OverDeviceBacklog, 1)
 	if !c.overflowed {
 		c.overflowed = true
 		c.g.Logger.Warn("messages to the device are dropped: it is too slow to take them", "device", c.id, "topic", topic)

@@ -24,6 +24,7 @@ type program struct {
 	env        imp.Environment
 	agent      *compile.Program
 	agentErr   error  // it does not compile
+	validate   bool   // agents' requests verify servers unless they say otherwise
 	device     string // code with its libraries
 	deviceSHA  string // of device
 }
@@ -73,6 +74,7 @@ func (p *program) load(ctx context.Context, s *store.Store, group string) error 
 	if p.deployment, err = s.Deployment(ctx, g.Current); err != nil {
 		return err
 	}
+	p.validate = g.ValidateTLS
 	p.env = environment(product, g, p.deployment)
 	if err := p.compile(ctx, s); err != nil {
 		return err

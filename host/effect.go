@@ -15,7 +15,9 @@ func (p *pair) do(e agent.Effect) {
 		p.log(e.Type, e.Msg)
 	case *agent.Send:
 		e.Message.Incarnation = p.incarnation
-		p.send("device/"+e.Message.Name, e.Message)
+		if p.send("device/"+e.Message.Name, e.Message) {
+			p.host.counts.toDevice.Add(1)
+		}
 	case *agent.Answer:
 		p.answer(e.ID, e.Response, nil)
 	case *agent.Fetch:
@@ -38,6 +40,8 @@ func (p *pair) do(e agent.Effect) {
 		}
 	case *agent.Save:
 		p.save(e)
+	case *agent.Over:
+		p.host.counts.over.Add(e.Limit, int64(e.Times))
 	case *agent.Post:
 		p.post(e)
 	case *agent.Restart:
@@ -54,8 +58,9 @@ func (p *pair) log(typ, msg string) {
 
 // save hands the table to the committer. The machine waits meanwhile.
 func (p *pair) save(e *agent.Save) {
-	incarnation := p.incarnation
+	incarnation, began := p.incarnation, time.Now()
 	p.host.Store.Save(p.agent, incarnation, e.Table, e.Mark, func(err error) {
+		p.host.counts.saved(began, err)
 		if err != nil {
 			p.host.Logger.Error("server.save failed", "agent", p.agent, "incarnation", incarnation, "err", err)
 		}

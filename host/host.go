@@ -90,9 +90,6 @@ type Host struct {
 	away         sync.Map      // FetchRef → context.CancelFunc, of requests made for agents that have moved
 }
 
-// counts is what Counts reports.
-type counts struct{ live, frozen, events atomic.Int64 }
-
 // Counts says how many agents are in memory as machines and as bytes, and how
 // many events have been handled since the start.
 func (h *Host) Counts() (live, frozen, events int64) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/store"
 )
 
 const lifeCode = `
@@ -218,6 +219,9 @@ func TestRequests(t *testing.T) {
 	}
 	if _, err := w.request(t.Context(), "/"); kind(err) != tandem.Limit {
 		t.Errorf("one too many: %v", err)
+	}
+	if n := w.host.Activity().Over[tandem.OverInbox]; n != 1 {
+		t.Errorf("counted %d times", n)
 	}
 	close(release)
 	if got := <-synced; got != "200 fetched" {
@@ -498,4 +502,33 @@ func TestStress(t *testing.T) {
 			t.Errorf("agent %d has %q, %d was acknowledged", i, r.Body, saved[i].Load())
 		}
 	}
+}
+
+// TestValidateTLS: the device group's default is that of agents which start
+// after it was changed, and they keep it.
+func TestValidateTLS(t *testing.T) {
+	asked := make(chan bool, 1)
+	note := func(h *Host) {
+		h.Fetcher = fetcher(func(_ context.Context, f *tandem.Fetch) *tandem.Response {
+			asked <- f.Validate
+			return &tandem.Response{Status: 200}
+		})
+	}
+	w := newWorld(t, lifeCode, 1, note)
+	check := func(want bool) {
+		t.Helper()
+		w.get("/fetch")
+		if got := <-asked; got != want {
+			t.Errorf("validate is %v", got)
+		}
+	}
+	check(false)
+	_, err := w.store.ChangeGroup(t.Context(), w.group.ID, func(g *store.Group) error { g.ValidateTLS = true; return nil })
+	w.must(err)
+	check(false)
+	w.must(w.host.Deployed(t.Context(), w.group.ID))
+	check(true)
+	w.stop()
+	w.open(note)
+	check(true)
 }

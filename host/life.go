@@ -40,7 +40,7 @@ func (p *pair) start(reason tandem.Reason) {
 	p.code = pr.agent
 	cfg := p.config()
 	cfg.Incarnation, cfg.Start = rec.Incarnation+1, reason
-	cfg.Saved, cfg.Mark = rec.Saved, rec.Mark
+	cfg.Saved, cfg.Mark, cfg.ValidateTLS = rec.Saved, rec.Mark, pr.validate
 	p.mu.Lock()
 	cfg.Connected, cfg.Address = p.connected, p.address
 	p.inbox = append(p.unread, slices.DeleteFunc(p.inbox, outdated)...) // it starts with the latest
@@ -95,6 +95,7 @@ func (p *pair) begun(incarnation uint64, err error) {
 	text, event := "Agent started.", "started"
 	if incarnation > 1 && reason != tandem.ReasonNone {
 		text, event = fmt.Sprintf("Agent restarted: %s.", reason), "restarted"
+		p.host.counts.restarts.Add(string(reason), 1)
 	}
 	p.log(tandem.LogStatus, text)
 	p.sendSystem("sys/agent", agentMessage{Event: event, Reason: reason, Incarnation: incarnation})
@@ -133,6 +134,9 @@ func (p *pair) end(r *agent.Restart) {
 	if reason == tandem.ReasonRestart && p.reason != tandem.ReasonNone {
 		reason = p.reason // the agent has done as it was told
 	}
+	if limit := overOf(r.Reason); limit != "" {
+		p.host.over(limit)
+	}
 	ran := time.Since(p.started)
 	// A program that restarts itself as soon as it runs must be slowed down
 	// like one that crashes.
@@ -156,6 +160,7 @@ func (p *pair) end(r *agent.Restart) {
 		p.start(reason)
 		return
 	}
+	p.host.over(tandem.OverCrashes)
 	p.log(tandem.LogStatus, fmt.Sprintf("Agent stopped: %s. It restarts in %d s, having ended early %d times in a row.", reason, int(delay.Seconds()), p.crashes))
 	p.state, p.startAt = delayed, time.Now().Add(delay)
 }

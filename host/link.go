@@ -67,8 +67,9 @@ func (h *Host) Connect(ctx context.Context, id tandem.DeviceID, l Link, address 
 		if p.heard == r.Ref() {
 			// It is the same, only by another way, unless it was broken between.
 			old, same = nil, old != nil
+			p.accepted = max(p.accepted, max(r.Next(), 1)-1)
 		} else {
-			p.heard, p.accepted = r.Ref(), 0
+			p.heard, p.accepted = r.Ref(), max(r.Next(), 1)-1
 		}
 	}
 	p.mu.Unlock()
@@ -202,6 +203,7 @@ func (h *Host) FromLink(ctx context.Context, id tandem.DeviceID, ref LinkRef, se
 		it := item{event: &agent.DeviceMessage{Message: m}, handled: func() { done.Store(true); handled() }, seq: seq}
 		err := p.deliver(it, done.Load)
 		if tandem.KindOf(err) == tandem.Limit {
+			h.over(tandem.OverInbox)
 			p.log(tandem.LogAgentError, fmt.Sprintf("message %q of the device was dropped: %d events wait for the agent already", name, inboxLimit))
 			handled()
 			return nil
@@ -238,6 +240,8 @@ func (p *pair) expects(ref LinkRef, seq uint64, toAgent bool) (expectation, erro
 		return stale, ErrElsewhere
 	case p.heard != ref:
 		return stale, nil // a newer link has taken over, and this one is being closed
+	case seq > p.accepted+1:
+		return stale, ErrElsewhere // one is missing; after an introduction all come again
 	case toAgent:
 		return wanted, nil
 	case seq <= p.accepted:
@@ -275,7 +279,12 @@ func again(list []item, it item) bool {
 }
 
 // referable is a link in a cluster.
-type referable interface{ Ref() LinkRef }
+type referable interface {
+	Ref() LinkRef
+	// Next is the number of the first message that is to come by a link that
+	// has been given to Connect: what was before has been handled.
+	Next() uint64
+}
 
 // sameLink reports whether two values are one connection.
 func sameLink(a, b Link) bool {

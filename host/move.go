@@ -478,6 +478,7 @@ func (p *pair) goOnHere(why tandem.Reason) {
 		return
 	}
 	if why != "" {
+		p.host.counts.moves.Add(string(why), 1)
 		p.log(tandem.LogStatus, fmt.Sprintf("Agent moved: %s.", why))
 		p.sendSystem("sys/agent", agentMessage{Event: "moved", Reason: why, Incarnation: p.incarnation})
 	}

@@ -39,6 +39,7 @@ type pair struct {
 	frozenAlarm time.Time        // when a frozen machine's next timer is due
 	current     item             // being handled; not complete while the machine is busy
 	handling    bool             // current is
+	rang        bool             // the timers that were due have had their turn since the last item
 	held        []agent.Effect   // of Boot, until the incarnation is durable
 	incarnation uint64
 	reason      tandem.Reason // of the start under way, or wanted
@@ -148,11 +149,15 @@ func (p *pair) deliver(it item, enough func() bool) error {
 	case p.leaving:
 		p.mu.Unlock()
 		return ErrElsewhere
+	case it.seq > p.accepted+1:
+		p.mu.Unlock()
+		return ErrElsewhere // others were faster, and one is missing
 	case it.seq != 0 && it.seq <= p.accepted:
 		p.mu.Unlock()
 		p.command(func() { p.repeated(it) })
 		return nil
 	case len(p.inbox) >= inboxLimit && !it.post():
+		p.accepted = max(p.accepted, it.seq) // it is dropped for good
 		p.mu.Unlock()
 		return errFull
 	}
@@ -200,7 +205,12 @@ func (p *pair) run(enough func() bool) {
 			p.commands = shift(p.commands)
 			p.mu.Unlock()
 			f()
+		} else if p.alarmDue() {
+			p.mu.Unlock()
+			p.rang = true
+			p.alarms(time.Now())
 		} else {
+			p.rang = false
 			p.next()
 		}
 		p.runs.Store(p.state == live || p.state == frozen || p.state == starting)
@@ -289,6 +299,9 @@ func (p *pair) take(it item) {
 		p.mu.Unlock()
 	}
 	p.current, p.handling = it, true
+	if _, ok := it.event.(*agent.DeviceMessage); ok {
+		p.host.counts.toAgent.Add(1)
+	}
 	p.step(it.event)
 }
 
@@ -311,8 +324,9 @@ func (p *pair) step(ev agent.Event) {
 	now := time.Now()
 	p.active = now
 	p.host.counts.events.Add(1)
+	used := p.machine.Used()
 	effects := p.machine.Step(now, ev)
-	p.book(now, time.Since(now))
+	p.book(now, time.Since(now), p.machine.Used()-used)
 	if !p.leased() { // nothing of it may be seen
 		return
 	}
@@ -364,6 +378,16 @@ func (p *pair) tick() {
 			p.freeze()
 		}
 	}
+}
+
+// alarmDue reports whether timers are due and it is their turn: while there is
+// always a message, and its handler saves, tick finds the machine busy.
+func (p *pair) alarmDue() bool {
+	if p.rang || p.state != live || p.machine.Busy() {
+		return false
+	}
+	at, ok := p.machine.Alarm()
+	return ok && !at.After(time.Now())
 }
 
 // alarms runs the timers that are due. It runs no more than were due when it

@@ -58,6 +58,7 @@ func (h *Host) RequestFrom(ctx context.Context, origin Origin, id tandem.AgentID
 	it := item{event: &agent.Request{ID: number, Request: r}, request: number, waiter: w}
 	if err := p.deliver(it, func() bool { return len(w.ready) > 0 }); err != nil {
 		if tandem.KindOf(err) == tandem.Limit {
+			h.over(tandem.OverInbox)
 			err = tandem.Errorf(tandem.Limit, "%d requests and messages wait for this agent already: try again later", inboxLimit)
 		}
 		return nil, err
@@ -98,7 +99,14 @@ func (p *pair) wait(ctx context.Context, number uint64, w *waiter) error {
 		}
 		why = errNoAnswer
 	}
-	return p.abandon(number, why)
+	err := p.abandon(number, why)
+	switch err {
+	case errNotReached:
+		p.host.over(tandem.OverPlacementWait)
+	case errNoAnswer:
+		p.host.over(tandem.OverAnswerWait)
+	}
+	return err
 }
 
 // abandon takes a request back because of err, unless its answer is on its way

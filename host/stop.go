@@ -199,6 +199,7 @@ func (p *pair) goOn(snapshot []byte) error {
 	now := time.Now()
 	p.machine, p.state, p.started, p.active = m, live, now, now
 	p.host.counts.live.Add(1)
+	p.host.counts.moves.Add(string(tandem.ReasonShutdown), 1)
 	p.log(tandem.LogStatus, "Agent moved: shutdown.")
 	p.sendSystem("sys/agent", agentMessage{Event: "moved", Reason: tandem.ReasonShutdown, Incarnation: p.incarnation})
 	// The requests it had under way are lost with the node that made them.

@@ -68,6 +68,9 @@ type Config struct {
 	Incarnation uint64
 	// Log takes a line of the program's log.
 	Log func(isError bool, msg string)
+	// Over notes that the program has come upon one of the limits tandem.Over;
+	// nil: nobody wants to know.
+	Over func(limit string)
 	// Owner is the machine around the Core, for its natives.
 	Owner any
 }
@@ -86,6 +89,7 @@ type Core struct {
 	wait   Wait
 	wake   int64    // nanoseconds since 1970, while Sleeping
 	crash  []string // the report held back while the program's own handler runs
+	full   bool     // the log has said that there are too many timers, and there still are many
 }
 
 // Names of handlers that both sides have.

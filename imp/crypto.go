@@ -8,6 +8,7 @@ import (
 	"crypto/sha512"
 	"crypto/subtle"
 	"hash"
+	"strconv"
 
 	"github.com/tandem-iot/tandem/squirrel"
 )
@@ -21,9 +22,10 @@ const cryptoSource = "https://developer.electricimp.com/api/crypto"
 // http.hash.X in the agent.
 var cryptoFunctions = append(hashFunctions(), Function{
 	Name: "crypto.equals", On: OnBoth, Result: "bool",
-	Params: []Param{{Name: "a", Type: "data"}, {Name: "b", Type: "data"}},
-	Doc:    "Compares two strings or blobs in a time that does not tell where they differ.",
-	Source: cryptoSource,
+	Params:  []Param{{Name: "a", Type: "data"}, {Name: "b", Type: "data"}},
+	Doc:     "Compares two strings or blobs in a time that does not tell where they differ.",
+	Source:  cryptoSource,
+	Example: `server.log(crypto.equals("secret", "guess"));   // → false`,
 	Fn: func(call *squirrel.Call) (squirrel.Value, error) {
 		for i := 1; i <= 2; i++ {
 			if !IsData(call.VM(), call.Arg(i)) {
@@ -48,16 +50,18 @@ func hashFunctions() (all []Function) {
 		for _, a := range algorithms {
 			all = append(all, Function{
 				Name: table.path + a.name, On: table.on, Result: "blob",
-				Params: []Param{{Name: "data", Type: "data"}},
-				Doc:    "The " + a.name + " hash of a string or blob.",
-				Source: cryptoSource,
-				Fn:     hashNative(a.make),
+				Params:  []Param{{Name: "data", Type: "data"}},
+				Doc:     "The " + a.name + " hash of a string or blob.",
+				Source:  cryptoSource,
+				Example: "local hex = \"\";\nforeach (byte in " + table.path + a.name + "(\"hello\")) hex += format(\"%02x\", byte);",
+				Fn:      hashNative(a.make),
 			}, Function{
 				Name: table.path + "hmac" + a.name, On: table.on, Result: "blob",
-				Params: []Param{{Name: "data", Type: "data"}, {Name: "key", Type: "data"}},
-				Doc:    "The keyed " + a.name + " hash (HMAC) of a string or blob. The key is the second argument.",
-				Source: cryptoSource,
-				Fn:     hmacNative(a.make),
+				Params:  []Param{{Name: "data", Type: "data"}, {Name: "key", Type: "data"}},
+				Doc:     "The keyed " + a.name + " hash (HMAC) of a string or blob. The key is the second argument.",
+				Source:  cryptoSource,
+				Example: "local proof = " + table.path + "hmac" + a.name + "(\"message\", \"key\");\nserver.log(proof.len());   // → " + strconv.Itoa(a.make().Size()),
+				Fn:      hmacNative(a.make),
 			})
 		}
 	}

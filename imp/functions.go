@@ -33,6 +33,11 @@ var Shared = API{
 			Doc:    "Calls a function later. The result is null when the interval is too long or 1,000 timers are pending.",
 			Source: "https://developer.electricimp.com/api/imp/wakeup",
 			Fn:     wakeup,
+			Example: `function blink() {
+    imp.wakeup(0.5, blink);
+    server.log("tick");
+}
+blink();`,
 		}, {
 			Name: "imp.cancelwakeup", On: OnBoth,
 			Params: []Param{{Name: "timer", Type: "x|s|o", Doc: "what imp.wakeup returned, or on the agent the timer's name"}},
@@ -40,6 +45,8 @@ var Shared = API{
 			Doc:    "Drops a timer. One that has fired or was dropped before does not matter; a name must be that of a pending timer.",
 			Source: "https://developer.electricimp.com/api/imp/cancelwakeup",
 			Fn:     cancelWakeup,
+			Example: `local timer = imp.wakeup(60, @() server.log("a minute later"));
+imp.cancelwakeup(timer);`,
 		}, {
 			Name: "imp.sleep", On: OnBoth,
 			Params: []Param{{Name: "seconds", Type: "number"}},
@@ -47,6 +54,9 @@ var Shared = API{
 			Doc:    "Stops the program for a while. Nothing else of it runs meanwhile.",
 			Source: "https://developer.electricimp.com/api/imp/sleep",
 			Fn:     sleep,
+			Example: `server.log("wait");
+imp.sleep(0.1);
+server.log("go");`,
 		}, {
 			Name: "imp.getmemoryfree", On: OnBoth, Result: "integer",
 			Doc:    "Bytes of memory left.",
@@ -54,6 +64,7 @@ var Shared = API{
 			Fn: func(call *squirrel.Call) (squirrel.Value, error) {
 				return squirrel.Int(int32(call.VM().MemoryFree())), nil
 			},
+			Example: `server.log(imp.getmemoryfree() / 1024 + " KB left");`,
 		}, {
 			Name: "imp.environment", On: OnBoth, Result: "integer",
 			Doc:    "Where the program runs: one of the ENVIRONMENT constants.",
@@ -61,6 +72,7 @@ var Shared = API{
 			Fn: func(call *squirrel.Call) (squirrel.Value, error) {
 				return squirrel.Int(CoreOf(call).cfg.Environment), nil
 			},
+			Example: `if (imp.environment() == ENVIRONMENT_AGENT) server.log("This is the agent");`,
 		}, {
 			Name: "imp.getsoftwareversion", On: OnBoth, Result: "string",
 			Doc:    "What runs the program, as on imps three parts with \" - \" between: a name, the release of impOS whose API this is, and the version of Tandem.",
@@ -68,12 +80,14 @@ var Shared = API{
 			Fn: func(call *squirrel.Call) (squirrel.Value, error) {
 				return call.VM().NewString("tandem - " + apiRelease + " - " + CoreOf(call).cfg.Version), nil
 			},
+			Example: `server.log(imp.getsoftwareversion());`,
 		}, {
 			Name: "imp.onunhandledexception", On: OnBoth,
-			Params: []Param{{Name: "callback", Type: "handler", Doc: "called with the text of the exception and where it was thrown"}},
-			Doc:    "Sets the function that is called once, before the restart, when an exception is not caught.",
-			Source: "https://developer.electricimp.com/api/imp/onunhandledexception",
-			Fn:     SetsHandler(handlerUnhandled),
+			Params:  []Param{{Name: "callback", Type: "handler", Doc: "called with the text of the exception and where it was thrown"}},
+			Doc:     "Sets the function that is called once, before the restart, when an exception is not caught.",
+			Source:  "https://developer.electricimp.com/api/imp/onunhandledexception",
+			Fn:      SetsHandler(handlerUnhandled),
+			Example: `imp.onunhandledexception(@(problem) server.log("About to restart: " + problem));`,
 		}, {
 			Name: "tandem.incarnation", On: OnBoth, Result: "integer",
 			Doc:    "The number of this run. Every restart of this side begins the next.",
@@ -81,6 +95,7 @@ var Shared = API{
 			Fn: func(call *squirrel.Call) (squirrel.Value, error) {
 				return squirrel.Int(int32(CoreOf(call).Incarnation())), nil
 			},
+			Example: `server.log("Start number " + tandem.incarnation());`,
 		}, {
 			Name: "tandem.onpeerstart", On: OnBoth,
 			Params:  []Param{{Name: "callback", Type: "handler", Doc: "called with the reason, a string, and the number of the other side's incarnation"}},

@@ -2,6 +2,7 @@ package imp
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -29,6 +30,7 @@ func seconds(s float32) time.Duration {
 // or false when there are too many.
 func (c *Core) After(d time.Duration, name string, fn squirrel.Value, args ...squirrel.Value) (uint32, bool) {
 	if len(c.timers) >= tandem.TimersPerAgent {
+		c.tooManyTimers()
 		return 0, false
 	}
 	if len(args) > 0 {
@@ -44,7 +46,20 @@ func (c *Core) After(d time.Duration, name string, fn squirrel.Value, args ...sq
 		return cmp.Or(cmp.Compare(a.Due, b.Due), cmp.Compare(a.ID, b.ID))
 	})
 	c.timers = slices.Insert(c.timers, i, t)
+	c.full = c.full && len(c.timers) > tandem.TimersPerAgent/2
 	return t.ID, true
+}
+
+// tooManyTimers says so once, until there are far fewer: a program that does not
+// look at what imp.wakeup returns would never hear of it.
+func (c *Core) tooManyTimers() {
+	if c.cfg.Over != nil {
+		c.cfg.Over(tandem.OverTimers)
+	}
+	if !c.full {
+		c.full = true
+		c.Log(true, fmt.Sprintf("imp.wakeup: %d timers are pending, and there can be no more", tandem.TimersPerAgent))
+	}
 }
 
 // CancelTimer drops a timer; it reports whether there was one.

@@ -57,6 +57,7 @@ type Handler struct {
 
 	stopping atomic.Bool
 	bodies   budget
+	counts   counts
 }
 
 // Timeouts of the server that NewServer makes. A response must be out within
@@ -118,45 +119,49 @@ func (h *Handler) address(r *http.Request) (id tandem.AgentID, path string, ok b
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began, status := time.Now(), 0
+	defer func() { h.counts.answered(status, time.Since(began)) }()
+	status = h.serve(w, r)
+}
+
+// serve answers a request and returns the status. It panics when the client has
+// gone.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) int {
 	id, path, ok := h.address(r)
 	if h.stopping.Load() {
-		unavailable(w, errStopping)
-		return
+		return unavailable(w, errStopping)
 	}
 	if !ok {
-		refuse(w, http.StatusNotFound, "there is no agent at this address")
-		return
+		return refuse(w, http.StatusNotFound, "there is no agent at this address")
 	}
 	if n := room(r.ContentLength); n > 0 {
 		if !h.bodies.take(id, n) {
+			h.counts.over.Add(tandem.OverRequestMemory, 1)
 			w.Header().Set("Connection", "close") // the body is not waited for
-			unavailable(w, errBusy)
-			return
+			return unavailable(w, errBusy)
 		}
 		defer h.bodies.give(id, n)
 	}
 	body, err := readBody(w, r)
 	switch {
 	case errors.Is(err, errTooLarge):
+		h.counts.over.Add(tandem.OverRequestBody, 1)
 		// The rest of the body is not waited for.
 		w.Header().Set("Connection", "close")
-		refuse(w, http.StatusRequestEntityTooLarge, err.Error())
-		return
+		return refuse(w, http.StatusRequestEntityTooLarge, err.Error())
 	case gone(err):
 		panic(http.ErrAbortHandler) // the client has gone or is too slow
 	case err != nil:
 		w.Header().Set("Connection", "close") // where the next request begins is anybody's guess
-		refuse(w, http.StatusBadRequest, "the request's body is not well-formed HTTP: "+err.Error())
-		return
+		return refuse(w, http.StatusBadRequest, "the request's body is not well-formed HTTP: "+err.Error())
 	}
 	answer, err := h.Agents.Request(r.Context(), id, h.request(r, path, body))
 	if err != nil {
-		h.fail(w, r, id, err)
-		return
+		return h.fail(w, r, id, err)
 	}
 	// It need not lie here for as long as the agent might have thought.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(bodyTimeout))
-	respond(w, r, answer)
+	return respond(w, r, answer)
 }
 
 // request is what the agent gets to see.
@@ -230,34 +235,35 @@ func readUpTo(r io.Reader, size int64) ([]byte, error) {
 }
 
 // fail answers for an agent that does not.
-func (h *Handler) fail(w http.ResponseWriter, r *http.Request, id tandem.AgentID, err error) {
+func (h *Handler) fail(w http.ResponseWriter, r *http.Request, id tandem.AgentID, err error) int {
 	switch kind := tandem.KindOf(err); {
 	case r.Context().Err() != nil:
 		panic(http.ErrAbortHandler) // nobody is there to be answered
 	case kind == tandem.NotFound:
-		refuse(w, http.StatusNotFound, err.Error())
+		return refuse(w, http.StatusNotFound, err.Error())
 	case kind == tandem.Limit, kind == tandem.Unavailable && h.stopping.Load():
-		unavailable(w, err)
+		return unavailable(w, err)
 	case kind == tandem.Unavailable:
-		refuse(w, http.StatusGatewayTimeout, err.Error())
-	default:
-		if h.Logger != nil {
-			h.Logger.Error("request to an agent failed", "agent", id, "err", err)
-		}
-		refuse(w, http.StatusInternalServerError, "the server could not bring the request to the agent; its log says why")
+		return refuse(w, http.StatusGatewayTimeout, err.Error())
 	}
+	if h.Logger != nil {
+		h.Logger.Error("request to an agent failed", "agent", id, "err", err)
+	}
+	return refuse(w, http.StatusInternalServerError, "the server could not bring the request to the agent; its log says why")
 }
 
-func unavailable(w http.ResponseWriter, err error) {
+func unavailable(w http.ResponseWriter, err error) int {
 	w.Header().Set("Retry-After", "2")
-	refuse(w, http.StatusServiceUnavailable, err.Error())
+	return refuse(w, http.StatusServiceUnavailable, err.Error())
 }
 
-func refuse(w http.ResponseWriter, status int, text string) {
+// refuse answers for the agent and returns the status.
+func refuse(w http.ResponseWriter, status int, text string) int {
 	text += "\n"
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, text) // a client that has gone needs no answer
+	return status
 }

@@ -248,6 +248,9 @@ func TestBodyBudget(t *testing.T) {
 	if got := post(large); got != 503 {
 		t.Errorf("when all agents together have too much: %d", got)
 	}
+	if a := h.Activity(); a.Over[tandem.OverRequestMemory] != 4 || a.Requests["5xx"] != 4 || a.Requests["2xx"] != 9 || a.Took.Count != 13 {
+		t.Errorf("counted: %+v", a)
+	}
 }
 
 func TestMalformedBodies(t *testing.T) {

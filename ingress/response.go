@@ -9,22 +9,19 @@ import (
 	"github.com/tandem-iot/tandem"
 )
 
-// respond sends an agent's answer.
-func respond(w http.ResponseWriter, r *http.Request, a *tandem.Response) {
+// respond sends an agent's answer and returns the status.
+func respond(w http.ResponseWriter, r *http.Request, a *tandem.Response) int {
 	if a.Status < 200 || a.Status > 999 {
-		refuse(w, http.StatusBadGateway, fmt.Sprintf("the agent answered with status %d, which is not an HTTP status", a.Status))
-		return
+		return refuse(w, http.StatusBadGateway, fmt.Sprintf("the agent answered with status %d, which is not an HTTP status", a.Status))
 	}
 	if len(a.Body) > tandem.ResponseBodySize {
-		refuse(w, http.StatusBadGateway, fmt.Sprintf("the agent's answer is larger than %d bytes", tandem.ResponseBodySize))
-		return
+		return refuse(w, http.StatusBadGateway, fmt.Sprintf("the agent's answer is larger than %d bytes", tandem.ResponseBodySize))
 	}
 	header := w.Header()
 	for _, line := range a.Headers {
 		if !valid(line) {
 			clear(header)
-			refuse(w, http.StatusBadGateway, fmt.Sprintf("the agent's answer has a header %q that is not valid", line.Name))
-			return
+			return refuse(w, http.StatusBadGateway, fmt.Sprintf("the agent's answer has a header %q that is not valid", line.Name))
 		}
 		if name := http.CanonicalHeaderKey(line.Name); !ours(name) {
 			header[name] = append(header[name], line.Value)
@@ -38,6 +35,7 @@ func respond(w http.ResponseWriter, r *http.Request, a *tandem.Response) {
 	if !bodiless && r.Method != http.MethodHead {
 		_, _ = w.Write(a.Body) // a client that has gone needs no answer
 	}
+	return a.Status
 }
 
 // ours reports whether a header is about the connection or the framing.

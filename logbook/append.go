@@ -98,8 +98,10 @@ func (l *Logbook) write(w *writer, e tandem.LogEntry) {
 	switch w.throttle(e.Type, l.throttleTime()) {
 	case pass:
 	case closing:
+		l.silent.Add(1)
 		e = notice(e, "Messages throttled: more than 100 log lines a minute; discarding lines.")
 	case closed:
+		l.silent.Add(1)
 		return
 	case opening:
 		if l.enqueue(w, notice(e, fmt.Sprintf("Messages throttled: %d log lines were discarded.", w.discarded))) {
@@ -123,11 +125,15 @@ func (l *Logbook) enqueue(w *writer, e tandem.LogEntry) bool {
 	if e.Clock == 0 {
 		e.Clock = uint64(l.clock.Now())
 	}
-	e.Msg = cut(e.Msg)
+	if len(e.Msg) > tandem.LogLineSize {
+		l.cuts.Add(1)
+		e.Msg = cut(e.Msg)
+	}
 	w.ts = max(w.ts, e.TS.UnixMilli())
 	it := item{msg: &nats.Msg{Subject: bus.LogSubject(e.Device), Data: encode(e, w.ts)}}
 	select {
 	case l.queue <- it:
+		l.written.Add(1)
 		return true
 	default:
 	}
@@ -136,10 +142,12 @@ func (l *Logbook) enqueue(w *writer, e tandem.LogEntry) bool {
 		defer wait.Stop()
 		select {
 		case l.queue <- it:
+			l.written.Add(1)
 			return true
 		case <-wait.C:
-			l.away.Store(true)
-			l.log.Warn("the log store does not keep up; log lines are being dropped")
+			if l.away.CompareAndSwap(false, true) { // many wait at the same time
+				l.log.Warn("the log store does not keep up; log lines are being dropped")
+			}
 		}
 	}
 	return false
@@ -170,6 +178,19 @@ func (l *Logbook) drop(m *nats.Msg, cause error) {
 // Lost returns how many lines have been lost since the logbook was opened,
 // because the engine did not take them.
 func (l *Logbook) Lost() uint64 { return l.lost.Load() }
+
+// Activity is what has happened to log lines since the logbook was opened.
+type Activity struct {
+	Written   uint64 // given to the engine
+	Throttled uint64 // discarded because a device had too many
+	Lost      uint64 // discarded because the engine did not take them
+	Cut       uint64 // shortened
+}
+
+// Activity reports what has happened to log lines.
+func (l *Logbook) Activity() Activity {
+	return Activity{l.written.Load(), l.silent.Load(), l.lost.Load(), l.cuts.Load()}
+}
 
 // cut shortens a line to the limit, at the end of a character.
 func cut(msg string) string {

@@ -82,6 +82,9 @@ type Logbook struct {
 	stopped chan struct{}
 	desks   [64]desk
 	lost    atomic.Uint64 // lines, ever
+	written atomic.Uint64 // lines put into the queue
+	silent  atomic.Uint64 // lines discarded by throttles
+	cuts    atomic.Uint64 // lines that were too long
 	others  Others        // nil: the node is alone
 }
 

@@ -3,8 +3,9 @@
 //	s := &server.Server{Dir: "/var/lib/tandem"}
 //	err := s.Run(ctx)
 //
-// A node has an HTTP listener (agent URLs, the API under /v5/, MQTT over
-// WebSocket at /mqtt) and an MQTT listener for devices. Everything it must not
+// A node has an HTTP listener (agent URLs, the API under /v5/, the manual under
+// /docs/, figures for Prometheus at /metrics, MQTT over WebSocket at /mqtt) and
+// an MQTT listener for devices. Everything it must not
 // lose is in Dir: records and configuration in tandem.db (SQLite), log lines
 // in nats/. As one of a cluster's, it has its records in the cluster's database
 // instead, and gives its agents to the other nodes before it stops. The file access.json in Dir, readable by its owner alone, is how
@@ -41,6 +42,7 @@ import (
 	"github.com/tandem-iot/tandem/ingress"
 	"github.com/tandem-iot/tandem/logbook"
 	"github.com/tandem-iot/tandem/mesh"
+	"github.com/tandem-iot/tandem/reference"
 	"github.com/tandem-iot/tandem/store"
 )
 
@@ -127,6 +129,7 @@ type node struct {
 	store   *store.Store
 	log     *logbook.Logbook
 	host    *host.Host
+	fetcher *egress.Fetcher
 	gateway *gateway.Gateway
 	central *central.Service
 	agents  agents
@@ -231,8 +234,9 @@ func (n *node) url() string {
 
 // assemble makes the parts that run.
 func (n *node) assemble(url string) {
+	n.fetcher = &egress.Fetcher{Allow: n.Egress}
 	n.host = &host.Host{
-		Store: n.store, Log: n.log, Fetcher: &egress.Fetcher{Allow: n.Egress},
+		Store: n.store, Log: n.log, Fetcher: n.fetcher,
 		URL:     func(id tandem.AgentID) string { return url + "/" + string(id) },
 		Version: n.Version, Logger: n.logger, Memory: n.Memory, HibernateAfter: n.HibernateAfter,
 	}
@@ -346,13 +350,19 @@ const drainWait = 5 * time.Second
 func (n *node) serveHTTP(ctx context.Context) error {
 	agents := &ingress.Handler{Agents: n.agents, Logger: n.logger, LoopbackIsSecure: n.LoopbackIsSecure}
 	api := n.central.Handler()
+	manual := reference.Handler()
 	socket := n.gateway
+	metrics := n.metrics(agents)
 	mux := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
 		case path == "/mqtt":
 			socket.ServeHTTP(w, r)
+		case path == "/metrics":
+			metrics.ServeHTTP(w, r)
 		case strings.HasPrefix(path, "/v5/") || path == "/v5":
 			api.ServeHTTP(w, r)
+		case strings.HasPrefix(path, "/docs/") || path == "/docs":
+			manual.ServeHTTP(w, r)
 		default:
 			agents.ServeHTTP(w, r)
 		}

@@ -35,6 +35,7 @@ const patience = 60 * time.Second
 type running struct {
 	*Node
 	t     *testing.T
+	dir   string
 	stop  context.CancelFunc
 	ended chan error
 
@@ -55,7 +56,7 @@ func start(t *testing.T, s *Server) *running {
 	ready := make(chan *Node, 1)
 	s.Ready = func(n *Node) { ready <- n }
 	ctx, stop := context.WithCancel(context.Background())
-	r := &running{t: t, stop: stop, ended: make(chan error, 1)}
+	r := &running{t: t, dir: s.Dir, stop: stop, ended: make(chan error, 1)}
 	go func() { r.ended <- s.Run(ctx) }()
 	t.Cleanup(r.end)
 	select {
@@ -181,6 +182,9 @@ func TestLife(t *testing.T) {
 		}
 		if status, _ := n.get(n.URL+"/", nil); status != 404 {
 			t.Errorf("no agent's address: %d", status)
+		}
+		if status, body := n.get(n.URL+"/docs/server.html", nil); status != 200 || !strings.Contains(body, "server.save") {
+			t.Errorf("the manual: %d", status)
 		}
 		if a, err := central.ReadAccess(filepath.Join(dir, AccessFile)); err != nil || a.URL != n.URL || a.MQTT != n.MQTT {
 			t.Errorf("the access file: %+v, %v", a, err)

@@ -162,7 +162,9 @@ func (s *Store) commit(waiting []*op) {
 	if len(batch) == 0 {
 		return
 	}
+	began := time.Now()
 	failure := s.describe(s.transact(batch))
+	s.committed(began, len(batch))
 	for _, o := range batch {
 		if failure != nil {
 			o.done(failure)
@@ -170,6 +172,12 @@ func (s *Store) commit(waiting []*op) {
 			o.done(s.describe(o.err))
 		}
 	}
+}
+
+// committed counts a transaction that has ended.
+func (s *Store) committed(began time.Time, writes int) {
+	s.commits.Observe(time.Since(began))
+	s.writes.Observe(writes)
 }
 
 // transact makes the transaction. Its error is the failure of all; what

@@ -177,10 +177,10 @@ func testGroups(t *testing.T, open opener) {
 
 	env := `{"b":1,"a":{"z":null}}`
 	changed := must[Group](t)(s.ChangeGroup(ctx, g.ID, func(g *Group) error {
-		g.Env, g.Product, g.Current = env, "stolen", "stolen"
+		g.Env, g.Product, g.Current, g.ValidateTLS = env, "stolen", "stolen", true
 		return nil
 	}))
-	if changed.Env != env || changed.Product != g.Product || changed.Current != "" {
+	if changed.Env != env || !changed.ValidateTLS || changed.Product != g.Product || changed.Current != "" {
 		t.Errorf("changed to %+v", changed)
 	}
 	if got := must[Group](t)(s.Group(ctx, g.ID)); got != changed {

@@ -18,6 +18,7 @@ type Group struct {
 	Region            string
 	Env               string // a JSON object with its keys in the order they were given; "" is {}
 	LoadAfterBlessing bool
+	ValidateTLS       bool   // agents' outgoing requests verify servers unless they say otherwise
 	ProductionTarget  string // groups; empty: none
 	DUTTarget         string
 	Current           string // deployments; empty before the first
@@ -30,9 +31,9 @@ type GroupFilter struct{ Owner, Product, Type string }
 
 var groups = table[Group]{
 	name: "device_groups", noun: "device group", order: "rowid",
-	columns: "id, product, owner, creator, type, name, description, region, env, load_after_blessing, production_target, dut_target, current, min_supported, created, updated",
+	columns: "id, product, owner, creator, type, name, description, region, env, load_after_blessing, validate_tls, production_target, dut_target, current, min_supported, created, updated",
 	fields: func(g *Group) []any {
-		return []any{&g.ID, &g.Product, &g.Owner, &g.Creator, &g.Type, &g.Name, &g.Description, &g.Region, &g.Env, &g.LoadAfterBlessing,
+		return []any{&g.ID, &g.Product, &g.Owner, &g.Creator, &g.Type, &g.Name, &g.Description, &g.Region, &g.Env, &g.LoadAfterBlessing, &g.ValidateTLS,
 			&g.ProductionTarget, &g.DUTTarget, &g.Current, &g.MinSupported, (*milli)(&g.Created), (*milli)(&g.Updated)}
 	},
 }

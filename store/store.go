@@ -65,6 +65,8 @@ import (
 	"database/sql"
 	"sync"
 	"time"
+
+	"github.com/tandem-iot/tandem/meter"
 )
 
 // Store is an open store. Make one with Open or OpenPostgres.
@@ -82,6 +84,9 @@ type Store struct {
 
 	now func() time.Time
 
+	commits meter.Times // transactions of the committer
+	writes  meter.Sizes // writes in each
+
 	mu      sync.Mutex
 	waiting []*op
 	fence   fence
@@ -95,6 +100,10 @@ func (s *Store) Close() error {
 	s.stop()
 	return s.close()
 }
+
+// Commits reports how long the committer's transactions have taken, and how
+// many writes each had.
+func (s *Store) Commits() (took, writes meter.Histogram) { return s.commits.Read(), s.writes.Read() }
 
 // Path returns the name of the database file, "" on PostgreSQL.
 func (s *Store) Path() string { return s.path }

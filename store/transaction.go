@@ -79,7 +79,9 @@ func (s *Store) finish(o *op, err error) { o.done(s.describe(err)) }
 // batch could not be written as one.
 func (s *Store) transactWithServer(batch []*op, id identity) error {
 	t := transaction{store: s, ops: batch, id: id}
+	began := time.Now()
 	err := t.make()
+	s.committed(began, len(batch))
 	switch {
 	case err == nil:
 		for _, o := range batch {

@@ -412,20 +412,20 @@ func (l *lab) until(ctx context.Context, at *proc, wanted func(cluster.Status) b
 }
 
 func balanced(st cluster.Status, nodes int) bool {
-	able, alive := 0, 0
+	weight, alive := 0.0, 0
 	for _, n := range st.Nodes {
 		if n.Alive {
 			alive++
 			if !n.Draining {
-				able++
+				weight += n.Weight
 			}
 		}
 	}
-	if st.Orphan > 0 || alive != nodes || able == 0 || len(st.Nodes) != nodes {
+	if st.Orphan > 0 || alive != nodes || weight == 0 || len(st.Nodes) != nodes {
 		return false
 	}
 	for _, n := range st.Nodes {
-		if n.Leaving > 0 || n.Draining && n.Shards > 0 || !n.Draining && n.Shards < st.Shards/able*8/10 {
+		if n.Leaving > 0 || n.Draining && n.Shards > 0 || !n.Draining && float64(n.Shards) < 0.8*n.Weight/weight*float64(st.Shards) {
 			return false
 		}
 	}

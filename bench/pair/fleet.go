@@ -38,12 +38,17 @@ type fleet struct {
 
 // prepare writes the data of a node that has never run an agent.
 func (p plan) prepare(ctx context.Context, dir string) (*fleet, error) {
-	f := &fleet{dir: dir, key: tandem.NewKey()}
 	s, err := store.Open(ctx, filepath.Join(dir, "tandem.db"))
 	if err != nil {
 		return nil, err
 	}
 	defer s.Close()
+	return populate(ctx, s, dir, agentCode, max(p.agents, p.conns))
+}
+
+// populate makes n devices whose agents run the code.
+func populate(ctx context.Context, s *store.Store, dir, code string, n int) (*fleet, error) {
+	f := &fleet{dir: dir, key: tandem.NewKey()}
 	ctx, stop := context.WithCancel(ctx)
 	ran := make(chan error, 1)
 	go func() { ran <- s.Run(ctx) }()
@@ -60,10 +65,10 @@ func (p plan) prepare(ctx context.Context, dir string) (*fleet, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.Deploy(ctx, store.Deployment{Group: group.ID, Creator: owner.ID, AgentCode: agentCode}); err != nil {
+	if _, err := s.Deploy(ctx, store.Deployment{Group: group.ID, Creator: owner.ID, AgentCode: code}); err != nil {
 		return nil, err
 	}
-	list := make([]store.Device, max(p.agents, p.conns))
+	list := make([]store.Device, n)
 	for i := range list {
 		list[i] = store.Device{Owner: owner.ID, Group: group.ID, KeyHash: store.Hash(f.key)}
 	}
@@ -71,9 +76,9 @@ func (p plan) prepare(ctx context.Context, dir string) (*fleet, error) {
 	return f, err
 }
 
-// start starts the node.
-func (f *fleet) start(ctx context.Context, binary string) (err error) {
-	f.process, err = start(ctx, binary, "up", "--data", f.dir, "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0")
+// start starts the node, with more arguments if there are any.
+func (f *fleet) start(ctx context.Context, binary string, args ...string) (err error) {
+	f.process, err = start(ctx, binary, append([]string{"up", "--data", f.dir, "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"}, args...)...)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,14 @@
 // turn with its peer's, several times, and the median run counts, because the
 // machine may be busy with other things; ratios say more than absolute figures.
 //
+//	go run ./bench/pair -tandem bin/tandem agents -for 1m
+//
+// loads a node with 10,000 pairs instead. Each second each device sends its
+// agent a message, the agent saves, and it makes an HTTP request. The rate is kept
+// whether the node keeps up or not. In the end the node is killed, and what it has
+// saved is compared with what was acknowledged, and with the requests that have
+// arrived: nothing may be missing.
+//
 // Everything stays on loopback, is bounded in time and number, and what it
 // starts it ends.
 package main
@@ -77,7 +85,15 @@ func run(ctx context.Context, args []string) error {
 		p.conns = most
 	}
 	var r report
-	if err := p.measure(ctx, &r); err != nil {
+	measure := p.measure
+	if flags.Arg(0) == "agents" {
+		b, err := newBusy(p, flags.Args()[1:])
+		if err != nil {
+			return err
+		}
+		measure = b.measure
+	}
+	if err := measure(ctx, &r); err != nil {
 		return err
 	}
 	return r.write(os.Stdout)

@@ -92,8 +92,15 @@ func (m *mqttConn) send(kind byte, parts ...[]byte) error {
 }
 
 // next reads a packet; the body is valid until the next call.
-func (m *mqttConn) next() (byte, []byte, error) {
-	if err := m.c.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+func (m *mqttConn) next() (byte, []byte, error) { return m.nextWithin(30 * time.Second) }
+
+// nextWithin is next with a limit of time; 0 is none.
+func (m *mqttConn) nextWithin(limit time.Duration) (byte, []byte, error) {
+	var deadline time.Time
+	if limit > 0 {
+		deadline = time.Now().Add(limit)
+	}
+	if err := m.c.SetReadDeadline(deadline); err != nil {
 		return 0, nil, err
 	}
 	kind, err := m.r.ReadByte()

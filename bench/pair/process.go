@@ -57,6 +57,13 @@ func (p *process) stop() {
 	p.cmd.Wait() // how it ended does not matter any more
 }
 
+// kill ends the child without warning.
+func (p *process) kill() {
+	p.cmd.Process.Kill()
+	io.Copy(io.Discard, p.out)
+	p.cmd.Wait() // killed, as it was to be
+}
+
 // status reads a field of /proc/<pid>/status in bytes. ok is false where
 // there is no such file.
 func (p *process) status(field string) (bytes float64, ok bool) {

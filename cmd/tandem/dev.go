@@ -243,6 +243,7 @@ func (d *dev) welcome(src pairSource) {
 	} else {
 		d.out.say("Device  any MQTT client, at %s:\n        ID=%s KEY=%s URL=%s", d.node.MQTT, d.id, d.key, url)
 	}
+	d.out.say("Manual  %s/docs/", d.node.URL)
 	d.out.say("%s", keysLine)
 	d.out.say("Saving %s or %s in %s deploys it.\n", agentFile, deviceFile, d.Dir)
 }

@@ -287,6 +287,8 @@ ticks <- 0; tick();`
 		}
 		return out
 	}
+	tool("deploy", pairDir, "--validate-tls")
+	tool("deploy", pairDir, "--no-validate-tls")
 	tool("deploy", pairDir)
 	added := tool("device", "add", "desk")
 	url := strings.TrimSpace(added[strings.Index(added, "URL=")+4:])

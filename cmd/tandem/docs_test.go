@@ -18,7 +18,7 @@ func TestCommandsDocument(t *testing.T) {
 	var list strings.Builder
 	list.WriteString(heading)
 	for _, command := range newParser(&commands{}).Model.Leaves(true) {
-		reference(&list, command)
+		describe(&list, command)
 	}
 	data, err := os.ReadFile(name)
 	if err != nil {
@@ -40,7 +40,7 @@ func TestCommandsDocument(t *testing.T) {
 	}
 }
 
-func reference(out *strings.Builder, command *kong.Node) {
+func describe(out *strings.Builder, command *kong.Node) {
 	fmt.Fprintf(out, "\n### %s\n\n%s\n", command.FullPath(), command.Help)
 	row := func(name, help string) { fmt.Fprintf(out, "| `%s` | %s |\n", name, help) }
 	flags := command.AllFlags(true)

@@ -20,7 +20,8 @@ type groupFlags struct {
 type deployCmd struct {
 	nodeFlags
 	groupFlags
-	Dir string `arg:"" help:"Directory with agent.nut and, if devices run code, device.nut."`
+	ValidateTLS *bool  `name:"validate-tls" negatable:"" help:"Have the group's agents verify the servers of their HTTPS requests unless the program says otherwise; --no-validate-tls takes it back. Without either it stays as it is."`
+	Dir         string `arg:"" help:"Directory with agent.nut and, if devices run code, device.nut."`
 }
 
 func (c *deployCmd) Run(ctx context.Context, s *streams) error {
@@ -35,6 +36,14 @@ func (c *deployCmd) Run(ctx context.Context, s *streams) error {
 	group, err := api.group(ctx, c.Product, c.Group, true)
 	if err != nil {
 		return err
+	}
+	if c.ValidateTLS != nil {
+		change := map[string]any{"data": map[string]any{
+			"type": "devicegroup", "id": group, "attributes": map[string]bool{"validate_tls": *c.ValidateTLS},
+		}}
+		if err := api.do(ctx, "PATCH", "/devicegroups/"+group, change, nil); err != nil {
+			return err
+		}
 	}
 	attributes := map[string]string{"agent_code": string(src.agent), "device_code": string(src.device)}
 	d, err := api.create(ctx, "deployments", "deployment", attributes,

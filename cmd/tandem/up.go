@@ -14,7 +14,7 @@ import (
 
 type upCmd struct {
 	Data      string        `placeholder:"DIR" default:"tandem-data" help:"Where the node keeps everything (${default})."`
-	HTTP      string        `name:"http" placeholder:"ADDR" default:"${http}" help:"Where to listen for HTTP: agent URLs, the API, MQTT over WebSocket at /mqtt (${default})."`
+	HTTP      string        `name:"http" placeholder:"ADDR" default:"${http}" help:"Where to listen for HTTP: agent URLs, the API, the manual at /docs/, figures for Prometheus at /metrics, MQTT over WebSocket at /mqtt (${default})."`
 	MQTT      string        `name:"mqtt" placeholder:"ADDR" default:"${mqtt}" help:"Where to listen for MQTT (${default})."`
 	MQTTS     string        `name:"mqtts" placeholder:"ADDR" help:"Where to listen for MQTT over TLS; needs --cert and --key."`
 	Cert      string        `placeholder:"FILE" help:"Certificate chain in PEM; HTTP speaks TLS then."`
@@ -40,7 +40,7 @@ func (c *upCmd) Run(ctx context.Context, s *streams) error {
 		Dir: c.Data, HTTP: c.HTTP, MQTT: c.MQTT, MQTTS: c.MQTTS, URL: c.URL, Version: version(), ClockOffset: c.Clock,
 		Logger: slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level})),
 		Ready: func(n *server.Node) {
-			fmt.Fprintf(s.err, "HTTP at %s, MQTT at %s, data in %s\n", n.URL, n.MQTT, c.Data)
+			fmt.Fprintf(s.err, "HTTP at %s, MQTT at %s, data in %s, manual at %s/docs/\n", n.URL, n.MQTT, c.Data, n.URL)
 		},
 	}
 	for _, e := range c.Egress {

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// window is how many messages a device may have unacknowledged: as a device
+// does, it holds back the next.
+const window = 8
+
+// drivers has many devices send messages. Each connection has a goroutine that
+// reads acknowledgements; a few others send for all of them.
+type drivers struct {
+	list     []*driver
+	sent     atomic.Int64
+	acked    atomic.Int64
+	sampling atomic.Bool
+	wg       sync.WaitGroup
+	stopping atomic.Bool
+	failure  atomic.Pointer[error]
+}
+
+// driver is one device.
+type driver struct {
+	c       *mqttConn
+	pending atomic.Int32
+	sentAt  [window]atomic.Int64 // nanoseconds, by packet id
+	took    []time.Duration      // the reader's
+}
+
+// senders is how many goroutines send.
+const senders = 4
+
+func newDrivers(conns []*mqttConn) *drivers {
+	d := &drivers{}
+	for _, c := range conns {
+		x := &driver{c: c}
+		d.list = append(d.list, x)
+		d.wg.Go(func() { d.read(x) })
+	}
+	return d
+}
+
+// read takes acknowledgements until the connection ends.
+func (d *drivers) read(x *driver) {
+	for {
+		kind, b, err := x.c.nextWithin(0)
+		if err != nil {
+			if !d.stopping.Load() {
+				d.fail(fmt.Errorf("a device's connection: %w", err))
+			}
+			return
+		}
+		if kind != 0x40 || len(b) < 2 {
+			continue
+		}
+		now := time.Now().UnixNano()
+		at := x.sentAt[binary.BigEndian.Uint16(b)%window].Load()
+		if d.sampling.Load() {
+			x.took = append(x.took, time.Duration(now-at))
+		}
+		d.acked.Add(1)
+		x.pending.Add(-1)
+	}
+}
+
+func (d *drivers) fail(err error) { d.failure.CompareAndSwap(nil, &err) }
+
+func (d *drivers) err() error {
+	if err := d.failure.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// send has a device send a message if its window has room.
+func (d *drivers) send(x *driver, topic string, data []byte) bool {
+	if x.pending.Load() >= window {
+		return false
+	}
+	x.pending.Add(1)
+	x.sentAt[(x.c.id+1)%window].Store(time.Now().UnixNano())
+	if err := x.c.publish(topic, data); err != nil {
+		d.fail(err)
+		return false
+	}
+	d.sent.Add(1)
+	return true
+}
+
+// all has every device send one message, and waits until all are acknowledged.
+func (d *drivers) all(ctx context.Context, topic string, data func(i int) []byte) error {
+	const underWay = 500
+	for i, x := range d.list {
+		for d.sent.Load()-d.acked.Load() >= underWay || !d.send(x, topic, data(i)) {
+			if err := d.wait(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return d.settle(ctx)
+}
+
+func (d *drivers) wait(ctx context.Context) error {
+	if err := d.err(); err != nil {
+		return err
+	}
+	return pause(ctx, time.Millisecond)
+}
+
+// settle waits until everything is acknowledged.
+func (d *drivers) settle(ctx context.Context) error {
+	const patience = 2 * time.Minute
+	for deadline := time.Now().Add(patience); d.sent.Load() != d.acked.Load(); {
+		if time.Now().After(deadline) {
+			return errors.New("messages are not acknowledged")
+		}
+		if err := d.wait(ctx); err != nil {
+			return err
+		}
+	}
+	return d.err()
+}
+
+// pace has every device send a message each interval, spread evenly, whether the
+// node keeps up or not. A device whose window is full skips its turn; held counts
+// these.
+func (d *drivers) pace(ctx context.Context, interval, length time.Duration, held *atomic.Int64) error {
+	began := time.Now()
+	data := []byte(`{"temperature": 21.5, "humidity": 40}`)
+	var wg sync.WaitGroup
+	for s := range senders {
+		wg.Go(func() {
+			for k := time.Duration(0); ; k++ {
+				for i := s; i < len(d.list); i += senders {
+					due := k*interval + interval*time.Duration(i)/time.Duration(len(d.list))
+					if due >= length || d.err() != nil {
+						return
+					}
+					// Sleep seldom, and then for several.
+					if early := due - time.Since(began); early > 0 && pause(ctx, max(early, time.Millisecond)) != nil {
+						return
+					}
+					if !d.send(d.list[i], "agent/tick", data) {
+						held.Add(1)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(ctx.Err(), d.err())
+}
+
+// latencies returns what was sampled. Nothing may be under way.
+func (d *drivers) latencies() (all [][]time.Duration) {
+	for _, x := range d.list {
+		all = append(all, x.took)
+	}
+	return all
+}
+
+// stop ends the connections and the goroutines that read them.
+func (d *drivers) stop() {
+	d.stopping.Store(true)
+	for _, x := range d.list {
+		x.c.c.Close()
+	}
+	d.wg.Wait()
+}

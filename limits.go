@@ -1,0 +1,43 @@
+package tandem
+
+// Names of limits, as metrics have them. docs/limits.md says what each is and
+// what whoever comes upon it gets to see.
+const (
+	OverMemory          = "agent_memory"
+	OverEventTime       = "event_time"
+	OverEventData       = "event_data"
+	OverSavedTable      = "saved_table"
+	OverFromDevice      = "message_from_device"
+	OverToDevice        = "message_to_device"
+	OverDeviceBacklog   = "device_backlog"
+	OverInbox           = "inbox"
+	OverPosts           = "posts"
+	OverSignCredits     = "sign_credits"
+	OverRequestBody     = "request_body"
+	OverRequestMemory   = "request_memory"
+	OverPlacementWait   = "placement_wait"
+	OverAnswerWait      = "answer_wait"
+	OverResponseBody    = "response_body"
+	OverResponseHeaders = "response_headers"
+	OverTimers          = "timers"
+	OverFetchCredits    = "fetch_credits"
+	OverFetchesInFlight = "fetches_in_flight"
+	OverNodeFetches     = "node_fetches"
+	OverFetchBody       = "fetch_body"
+	OverFetchResponse   = "fetch_response"
+	OverFetchTime       = "fetch_time"
+	OverLogRate         = "log_rate"
+	OverLogLine         = "log_line"
+	OverLogEvent        = "log_event"
+	OverCrashes         = "crashes"
+	OverProcessor       = "processor"
+	OverConnections     = "connections"
+)
+
+// Over are all the names of limits.
+var Over = []string{
+	OverMemory, OverEventTime, OverEventData, OverSavedTable, OverFromDevice, OverToDevice, OverDeviceBacklog, OverInbox, OverPosts, OverSignCredits,
+	OverRequestBody, OverRequestMemory, OverPlacementWait, OverAnswerWait, OverResponseBody, OverResponseHeaders, OverTimers,
+	OverFetchCredits, OverFetchesInFlight, OverNodeFetches, OverFetchBody, OverFetchResponse, OverFetchTime, OverLogRate, OverLogLine, OverLogEvent,
+	OverCrashes, OverProcessor, OverConnections,
+}
