@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"cmp"
+	_ "embed"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -32,11 +34,14 @@ import (
 // more than functions; TestCallsAreComplete tells which are missing. The flag
 // -rewrite fills in what comes of the calls.
 //
-// The test is a generous host: it answers requests, saves tables, and lets an
-// hour pass at the end. The arguments of a block are
+// The test is a generous host: it answers requests, saves tables, keeps posts,
+// has an MQTT broker, and lets an hour pass at the end. The arguments of a block
+// are
 //
-//	connected     the device has a link
-//	fails         tables cannot be saved
+//	connected     the device has a link, and handles what is posted
+//	fails         nothing can be saved, kept, uploaded or connected to
+//	full          no more posts are kept
+//	denied        the broker refuses requests
 //	memory=N      bytes of memory
 //	saved=JSON    the saved table
 //	then=EVENT    what happens after the call: see afterwards
@@ -84,9 +89,22 @@ function part(s) { server.log("part " + s); }
 function called() { server.log("called"); }
 function each(n, f) { for (local i = 0; i < n; i++) f(i); }
 function other() { return http.get("http://x"); }
+function upload() { return http.poststream("http://x", {}, done); }
+function handled() { server.log("handled"); }
+function online(f) { local c = mqtt.createclient(); c.onconnect(@(code) f(c)); c.connect("tcp://b", "id"); }
+function told(code) { server.log("told " + code); }
+function granted(code, qos) { server.log("granted " + code + " " + qos); }
+function signed(e, s) { server.log("signed " + show(e) + " " + show(s ? http.hash.sha1(s) : s)); }
+function verified(e, yes) { server.log("verified " + show(e) + " " + yes); }
+RSA <- crypto.RSASSA_PKCS1_SHA256;
 loop <- {}; loop.self <- [loop];
 http.onrequest(function(q, r) { request <- q; response <- r; });
 `
+
+// callKeys has keys for crypto.sign and crypto.verify.
+//
+//go:embed testdata/calls/keys.nut
+var callKeys string
 
 // callLine is one call, with where it is and how it is made.
 type callLine struct {
@@ -101,7 +119,7 @@ func (l callLine) program() string {
 		body = "return " + body + ";"
 	}
 	const run = `device.on("row", function(_) { local out; try { out = "-> " + show(row()); } catch (e) { out = "throws " + e; } server.log(out); });`
-	return "function row() { " + body + " }\n" + run + callsPrelude
+	return "function row() { " + body + " }\n" + run + callsPrelude + callKeys
 }
 
 // run makes the call and returns what comes of it.
@@ -112,7 +130,16 @@ func (l callLine) run(t *testing.T) string {
 	if l.args.d.HasArg("saved") {
 		cfg.Saved = fromJSON(l.args.str("saved", ""))
 	}
-	h := &generousHost{world: newWorld(cfg), fails: l.args.d.HasArg("fails")}
+	h := &generousHost{world: newWorld(cfg)}
+	if l.args.d.HasArg("fails") {
+		h.fails = os.ErrPermission
+	}
+	if l.args.d.HasArg("full") {
+		h.full = tandem.Errorf(tandem.Limit, "1000 messages wait already")
+	}
+	if l.args.d.HasArg("denied") {
+		h.denied = 128
+	}
 	h.do(&Boot{})
 	h.do(&Request{1, &tandem.Request{Method: "GET"}})
 	if out := h.out.String(); out != "" {
@@ -139,6 +166,8 @@ var afterwards = map[string]Event{
 	"request":      &Request{2, &tandem.Request{Method: "GET", Path: "/a", Query: "b=c", Proto: "https"}},
 	"shutdown":     &Shutdown{tandem.ReasonReload},
 	"crash":        &DeviceMessage{tandem.Message{Name: "crash"}},
+	"published":    &MQTTMessage{1, "a/b", []byte("hello")},
+	"lost":         &MQTTLost{1, "it broke"},
 }
 
 // all returns the values of a word that may be there many times.
@@ -172,13 +201,17 @@ func oneLine(out string) string {
 // generousHost is a world whose machine gets what it asks for.
 type generousHost struct {
 	*world
-	fails   bool
+	fails   error // why nothing is saved, kept, uploaded or connected to
+	full    error // why no more posts are kept
+	denied  int   // what the broker has against requests
+	posts   uint64
+	unread  []Event // the ends of posts, when the device is connected
 	replies []Event
 }
 
 // do delivers an event, and then what the machine asks for until it is idle.
 func (h *generousHost) do(ev Event) {
-	h.replies = append(h.replies, ev)
+	h.reply(ev)
 	for len(h.replies) > 0 && !h.m.Dead() {
 		i := slices.IndexFunc(h.replies, h.m.Takes)
 		var next Event = &Woken{}
@@ -192,26 +225,65 @@ func (h *generousHost) do(ev Event) {
 	}
 }
 
+func (h *generousHost) reply(events ...Event) { h.replies = append(h.replies, events...) }
+
 func (h *generousHost) step(ev Event) {
 	effects := h.m.Step(h.now, ev)
 	h.show(effects)
 	for _, e := range effects {
 		switch e := e.(type) {
 		case *Save:
-			saved := &Saved{}
-			if h.fails {
-				saved.Err = os.ErrPermission
-			}
-			h.replies = append(h.replies, saved)
+			h.reply(&Saved{h.fails})
+		case *Post:
+			h.post()
 		case *Fetch:
-			r := &tandem.Response{Status: 200, Headers: []tandem.Header{{Name: "X-A", Value: "b"}}, Body: []byte("hello")}
-			if e.Fetch.Stream {
-				h.replies = append(h.replies, &FetchedPart{e.ID, r.Body})
-				r.Body = nil
+			h.respond(e.ID, e.Fetch.Stream)
+		case *Chunk:
+			if h.fails != nil {
+				h.reply(&Fetched{e.ID, &tandem.Response{Status: 55}})
 			}
-			h.replies = append(h.replies, &Fetched{e.ID, r})
+			h.reply(&Uploaded{e.ID, len(e.Data)})
+		case *ChunksEnd:
+			h.respond(e.ID, e.Stream)
+		case *MQTTConnect:
+			connected := &MQTTConnected{ID: e.ID}
+			if h.fails != nil {
+				connected.Code, connected.Why = 5, "it is not allowed"
+			}
+			h.reply(connected)
+		case *MQTTPublish:
+			h.reply(&MQTTDone{e.ID, e.Request, h.denied, 0})
+		case *MQTTSubscribe:
+			h.reply(&MQTTDone{e.ID, e.Request, h.denied, e.QoS})
+		case *MQTTUnsubscribe:
+			h.reply(&MQTTDone{e.ID, e.Request, h.denied, 0})
 		}
 	}
+	if h.m.Connected() {
+		h.reply(h.unread...)
+		h.unread = nil
+	}
+}
+
+// respond ends an outgoing request.
+func (h *generousHost) respond(id uint64, stream bool) {
+	r := &tandem.Response{Status: 200, Headers: []tandem.Header{{Name: "X-A", Value: "b"}}, Body: []byte("hello")}
+	if stream {
+		h.reply(&FetchedPart{id, r.Body})
+		r.Body = nil
+	}
+	h.reply(&Fetched{id, r})
+}
+
+// post keeps a post, and has the device handle it when it is connected.
+func (h *generousHost) post() {
+	if err := cmp.Or(h.fails, h.full); err != nil {
+		h.reply(&Posted{Err: err})
+		return
+	}
+	h.posts++
+	h.reply(&Posted{Seq: h.posts})
+	h.unread = append(h.unread, &Handled{h.posts})
 }
 
 // pass lets time pass, and the end of what the machine waits for come.

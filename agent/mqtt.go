@@ -28,7 +28,7 @@ const (
 	messageBody
 	messageQoS
 	messageRetain
-	messageRequest // the number under which it is on its way, or null
+	messageRequest // the number under which it is on its way, or of the timer that tells why it is not; or null
 	messageFields
 )
 
@@ -52,7 +52,8 @@ const (
 	maxMQTTRequests = 64 // on their way
 	maxMQTTUnsent   = 512 << 10
 	maxClientID     = 255
-	minKeepAlive    = 30 // seconds
+	maxOption       = 65535 // bytes of what connect is given; MQTT has no room for more
+	minKeepAlive    = 30    // seconds
 	maxKeepAlive    = 65535
 	usualKeepAlive  = 60
 )
@@ -114,6 +115,9 @@ func mqttConnect(call *squirrel.Call) (squirrel.Value, error) {
 	if id == "" || len(id) > maxClientID {
 		return call.Errorf("mqttclient.connect: the client ID has 1 to %d bytes, not %d", maxClientID, len(id))
 	}
+	if len(url) > maxOption {
+		return call.Errorf("mqttclient.connect: the URL has %d bytes, more than %d", len(url), maxOption)
+	}
 	c := &mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: id, KeepAlive: usualKeepAlive}
 	if options := call.Arg(3); !options.IsNull() {
 		if err := connectOptions(vm, options, c); err != nil {
@@ -124,7 +128,7 @@ func mqttConnect(call *squirrel.Call) (squirrel.Value, error) {
 	if c.Will != nil {
 		n += len(c.Will.Payload)
 	}
-	if n > tandem.MessageSize || !m.room(n) {
+	if !m.room(n) {
 		return call.Errorf("mqttclient.connect: %s", noRoom)
 	}
 	m.broker = broker{ID: m.core.Keep(client)}
@@ -142,6 +146,9 @@ func connectOptions(vm *squirrel.VM, options squirrel.Value, c *mqtt.Connect) er
 		x := vm.Field(options, name)
 		if !x.IsNull() && !imp.IsData(vm, x) {
 			return nil, false, fmt.Errorf("%s must be a string or a blob", name)
+		}
+		if n := len(vm.Bytes(x)); n > maxOption {
+			return nil, false, fmt.Errorf("%s has %d bytes, more than %d", name, n, maxOption)
 		}
 		return slices.Clone(vm.Bytes(x)), !x.IsNull(), nil
 	}
@@ -225,15 +232,17 @@ func (m *Machine) forgetBroker() (waits bool) {
 }
 
 // answerMQTT calls the callback of a request when the running handler is
-// through.
-func (m *Machine) answerMQTT(fn squirrel.Value, r mqttRequest, code, qos int32) {
+// through. It returns the timer that does, 0 when there are too many.
+func (m *Machine) answerMQTT(fn squirrel.Value, r mqttRequest, code, qos int32) (timer uint32) {
 	args := []squirrel.Value{squirrel.Int(code)}
 	if r.Sub && m.core.VM.Params(fn) != 1 {
 		args = append(args, squirrel.Int(qos))
 	}
-	if _, ok := m.core.After(0, "", fn, args...); !ok {
+	timer, ok := m.core.After(0, "", fn, args...)
+	if !ok {
 		m.log(true, "a callback of mqtt was not called: too many timers and results are pending")
 	}
+	return timer
 }
 
 func mqttIsConnected(call *squirrel.Call) (squirrel.Value, error) {
@@ -243,7 +252,7 @@ func mqttIsConnected(call *squirrel.Call) (squirrel.Value, error) {
 }
 
 // submit makes room for a request of size bytes. When there is none, code says
-// why, and the callback, which may be null, is about to hear it.
+// why, and the callback, which may be null, is about to hear it from the timer id.
 func (m *Machine) submit(call *squirrel.Call, client, fn squirrel.Value, r mqttRequest) (id uint32, code int32) {
 	used := r.Size
 	for _, other := range m.broker.Requests {
@@ -261,9 +270,9 @@ func (m *Machine) submit(call *squirrel.Call, client, fn squirrel.Value, r mqttR
 		return r.ID, 0
 	}
 	if !fn.IsNull() {
-		m.answerMQTT(fn, r, code, 0)
+		id = m.answerMQTT(fn, r, code, 0)
 	}
-	return 0, code
+	return id, code
 }
 
 func mqttSubscribe(call *squirrel.Call) (squirrel.Value, error) {
@@ -280,7 +289,7 @@ func mqttSubscribe(call *squirrel.Call) (squirrel.Value, error) {
 	if !mqtt.ValidFilter(filter) || !utf8.ValidString(filter) {
 		return call.Errorf("mqttclient.subscribe: this is no topic to subscribe to")
 	}
-	if id, _ := m.submit(call, client, call.Arg(3), mqttRequest{Size: len(filter), Sub: true}); id != 0 {
+	if id, code := m.submit(call, client, call.Arg(3), mqttRequest{Size: len(filter), Sub: true}); code == 0 {
 		m.effects = append(m.effects, &MQTTSubscribe{ID: uint64(m.broker.ID), Request: uint64(id), Filter: filter, QoS: qos})
 	}
 	return squirrel.Null, nil
@@ -296,7 +305,7 @@ func mqttUnsubscribe(call *squirrel.Call) (squirrel.Value, error) {
 	if !mqtt.ValidFilter(filter) || !utf8.ValidString(filter) {
 		return call.Errorf("mqttclient.unsubscribe: this is no topic to subscribe to")
 	}
-	if id, _ := m.submit(call, client, call.Arg(2), mqttRequest{Size: len(filter)}); id != 0 {
+	if id, code := m.submit(call, client, call.Arg(2), mqttRequest{Size: len(filter)}); code == 0 {
 		m.effects = append(m.effects, &MQTTUnsubscribe{ID: uint64(m.broker.ID), Request: uint64(id), Filter: filter})
 	}
 	return squirrel.Null, nil
@@ -364,8 +373,8 @@ func (m *Machine) publish(call *squirrel.Call, message, fn squirrel.Value) (id u
 		return 0, 0, err
 	}
 	id, code = m.submit(call, vm.Index(message, messageClient), fn, mqttRequest{Size: len(p.Topic) + len(p.Payload)})
+	vm.SetIndex(message, messageRequest, squirrel.Int(int32(id)))
 	if code == 0 {
-		vm.SetIndex(message, messageRequest, squirrel.Int(int32(id)))
 		m.effects = append(m.effects, &MQTTPublish{ID: uint64(m.broker.ID), Request: uint64(id), Message: p})
 	}
 	return id, code, nil
@@ -405,8 +414,12 @@ func mqttCancel(call *squirrel.Call) (squirrel.Value, error) {
 	if err != nil {
 		return squirrel.Null, err
 	}
-	if x := vm.Index(message, messageRequest); !x.IsNull() && m.mqttRequest(uint32(x.AsInt())) >= 0 {
-		m.core.Drop(uint32(x.AsInt()))
+	if x := vm.Index(message, messageRequest); !x.IsNull() {
+		id := uint32(x.AsInt())
+		if m.mqttRequest(id) >= 0 {
+			m.core.Drop(id)
+		}
+		m.core.CancelTimer(id)
 	}
 	return squirrel.Null, nil
 }

@@ -156,7 +156,7 @@ func setPermanentValues(call *squirrel.Call) (squirrel.Value, error) {
 		permanent = vm.NewTable()
 		vm.SetField(server, permanentTable, permanent)
 	}
-	if vm.Len(permanent) == 0 {
+	if vm.Len(permanent) == 0 && vm.Len(table) > 0 {
 		m.log(true, "server.setpermanentvalues: the values are lost when the agent restarts; use server.save")
 	}
 	for i, key, x, ok := vm.Next(table, 0); ok; i, key, x, ok = vm.Next(table, i) {

@@ -79,12 +79,12 @@ func cryptoSign(call *squirrel.Call) (squirrel.Value, error) {
 	if err != nil {
 		return call.Errorf("crypto.sign: %v", err)
 	}
-	price := key.N.BitLen() / 1024
-	if _, ok := m.signing.take(m.core.Now, float64(price)); !ok {
+	price := float64(key.N.BitLen()) / 1024
+	if _, ok := m.signing.take(m.core.Now, price); !ok {
 		m.over(tandem.OverSignCredits)
 		return m.later(call, 4, vm.NewString(signLimited), squirrel.Null)
 	}
-	call.Charge(16_000 * price * price * price)
+	call.Charge(int(16_000 * price * price * price))
 	sum := sha256.Sum256(call.Bytes(2))
 	signature, err := rsa.SignPKCS1v15(nil, key, crypto.SHA256, sum[:])
 	if err != nil {
@@ -111,13 +111,13 @@ func cryptoVerify(call *squirrel.Call) (squirrel.Value, error) {
 		}
 		return m.later(call, 5, problem, verified)
 	}
-	price := key.N.BitLen() / 1024
-	if _, ok := m.signing.take(m.core.Now, float64(price)); !ok {
+	price := float64(key.N.BitLen()) / 1024
+	if _, ok := m.signing.take(m.core.Now, price); !ok {
 		m.over(tandem.OverSignCredits)
 		m.log(true, "crypto.verify: "+signLimited)
 		return tell(vm.NewString(signLimited), squirrel.Bool(false))
 	}
-	call.Charge(5_000 * price * price)
+	call.Charge(int(5_000 * price * price))
 	sum := sha256.Sum256(call.Bytes(2))
 	err = rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], call.Bytes(3))
 	return tell(squirrel.Null, squirrel.Bool(err == nil))

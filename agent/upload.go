@@ -161,9 +161,10 @@ func openStream(call *squirrel.Call, method string) (payload squirrel.Value, id 
 		timer, ok := m.core.After(0, "", callback, limited(vm, wait))
 		if !ok {
 			_, err = call.Errorf("httpstream.%s: too many requests and timers are pending", method)
+			return payload, 0, 0, err
 		}
 		vm.SetIndex(payload, requestTimer, squirrel.Int(int32(timer)))
-		return payload, 0, wait, err
+		return payload, 0, wait, nil
 	}
 	both := vm.NewArray()
 	vm.Append(both, callback)

@@ -143,7 +143,7 @@ func (w *world) show(effects []Effect) {
 		case *Save:
 			fmt.Fprintf(&w.out, "save %s mark=%d:%d\n", toJSON(e.Table), e.Mark.Boot, e.Mark.Seq)
 		case *Over:
-			fmt.Fprintf(&w.out, "over %s %d\n", e.Limit, e.Times)
+			fmt.Fprintf(&w.out, "limit %s %d\n", e.Limit, e.Times)
 		case *Post:
 			fmt.Fprintf(&w.out, "post %s %s cause=%d:%d nth=%d\n", e.Message.Name, toJSON(e.Message.Data), e.Cause.Boot, e.Cause.Seq, e.Nth)
 		case *Restart:

@@ -52,7 +52,7 @@ const DefaultLease = 3 * time.Second
 const (
 	lookEvery   = 500 * time.Millisecond // at the membership, without being asked to
 	maxMoves    = 512                    // shards under way in the whole cluster
-	sharesBatch = 24                     // shards that move together
+	sharesBatch = 16                     // shards that move together
 	moveTimeout = 3 * time.Second        // for the agents of a batch to come to rest, and for the new owner to take them
 )
 
@@ -85,6 +85,7 @@ type Cluster struct {
 	looking chan struct{} // has a token when somebody wants the membership to be looked at
 
 	draining atomic.Bool
+	gauge    gauge
 	moves    moves
 
 	lifeMu sync.Mutex
@@ -165,6 +166,11 @@ func (c *Cluster) info() store.NodeInfo {
 	i.Draining = c.draining.Load()
 	live, frozen, _ := c.Host.Counts()
 	i.Agents = int(live + frozen)
+	mean := 0.0
+	if t := c.table.Load(); t != nil {
+		mean = t.meanLoad()
+	}
+	i.Load, i.Weight = c.gauge.read(time.Now(), processorTime(), mean)
 	return i
 }
 
@@ -367,7 +373,7 @@ func (c *Cluster) plan(ctx context.Context, nodes []store.NodeInfo) error {
 	var able []placement.Node
 	for _, n := range t.nodes {
 		if n.Alive {
-			able = append(able, placement.Node{ID: n.ID, Draining: n.Draining})
+			able = append(able, placement.Node{ID: n.ID, Weight: n.Weight, Draining: n.Draining})
 		}
 	}
 	shards := make([]placement.Shard, len(t.routes))
@@ -657,7 +663,8 @@ type NodeStatus struct {
 	Alive    bool      `json:"alive"`
 	Draining bool      `json:"draining"`
 	Agents   int       `json:"agents"`
-	Load     float64   `json:"load"`
+	Load     float64   `json:"load"`   // part of its processors that it uses, 0 to 1
+	Weight   float64   `json:"weight"` // its share of the shards is in proportion
 	Shards   int       `json:"shards"`
 	Leaving  int       `json:"moving"` // shards on their way to another node
 }
@@ -672,7 +679,7 @@ func (c *Cluster) Status() Status {
 	st := Status{Shards: len(t.routes)}
 	byID := map[string]*NodeStatus{}
 	for _, n := range t.nodes {
-		byID[n.ID] = &NodeStatus{ID: n.ID, URL: n.URL, MQTT: n.MQTT, Version: n.Version, Started: n.Started, Alive: n.Alive, Draining: n.Draining, Agents: n.Agents, Load: n.Load}
+		byID[n.ID] = &NodeStatus{ID: n.ID, URL: n.URL, MQTT: n.MQTT, Version: n.Version, Started: n.Started, Alive: n.Alive, Draining: n.Draining, Agents: n.Agents, Load: n.Load, Weight: n.Weight}
 	}
 	for _, r := range t.routes {
 		n := byID[r.owner]

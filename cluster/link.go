@@ -185,12 +185,15 @@ func (s *link) rebind() {
 	s.bound = known
 	s.owner = peer
 	s.epoch.Store(r.epoch)
-	unacked, closed := slices.Clone(s.unacked), s.closed
+	unacked, closed, next := slices.Clone(s.unacked), s.closed, s.seq+1
+	if len(unacked) > 0 {
+		next = unacked[0].seq
+	}
 	s.mu.Unlock()
 	if !known {
 		return
 	}
-	if !closed && !s.sayOpen(peer, r.epoch) {
+	if !closed && !s.sayOpen(peer, r.epoch, next) {
 		s.unbind(peer)
 		return
 	}
@@ -205,11 +208,11 @@ func (s *link) rebind() {
 	}
 }
 
-func (s *link) sayOpen(owner mesh.Peer, epoch int64) bool {
+func (s *link) sayOpen(owner mesh.Peer, epoch int64, next uint64) bool {
 	if owner.Node != s.c.Info.ID {
-		return s.c.send(owner, kindOpen, &openMessage{Ref: s.Ref(), Device: s.device, Agent: s.agent, Address: s.address}) == nil
+		return s.c.send(owner, kindOpen, &openMessage{Ref: s.Ref(), Device: s.device, Agent: s.agent, Address: s.address, Next: next}) == nil
 	}
-	err := s.c.Host.Connect(context.Background(), s.device, &localLink{s, epoch}, s.address)
+	err := s.c.Host.Connect(context.Background(), s.device, &localLink{s, epoch, next}, s.address)
 	if tandem.KindOf(err) == tandem.NotFound && !errors.Is(err, host.ErrElsewhere) {
 		s.out.Close("the device has been deleted")
 		return true
@@ -233,7 +236,7 @@ func (s *link) sayClosed(owner mesh.Peer) bool {
 		s.mu.Unlock()
 		return s.c.send(owner, kindClose, &closeMessage{Ref: s.Ref(), Device: s.device, Agent: s.agent, Clean: clean}) == nil
 	}
-	if errors.Is(s.c.Host.DisconnectLink(context.Background(), s.device, &localLink{s, 0}, s.clean), host.ErrElsewhere) {
+	if errors.Is(s.c.Host.DisconnectLink(context.Background(), s.device, &localLink{s, 0, 1}, s.clean), host.ErrElsewhere) {
 		return false
 	}
 	s.c.links.remove(s)
@@ -270,11 +273,13 @@ func (s *link) deliver(epoch int64, topic string, m tandem.Message) bool {
 type localLink struct {
 	s     *link
 	epoch int64
+	next  uint64
 }
 
 func (l *localLink) Send(topic string, m tandem.Message) bool { return l.s.deliver(l.epoch, topic, m) }
 func (l *localLink) Close(why string)                         { l.s.out.Close(why) }
 func (l *localLink) Ref() host.LinkRef                        { return l.s.Ref() }
+func (l *localLink) Next() uint64                             { return l.next }
 
 // remoteLink is a link at another node's gateway.
 type remoteLink struct {
@@ -282,6 +287,7 @@ type remoteLink struct {
 	ref    host.LinkRef
 	device tandem.DeviceID
 	epoch  int64 // of the shard when this node got it
+	next   uint64
 }
 
 func (l *remoteLink) Send(topic string, m tandem.Message) bool {
@@ -293,15 +299,16 @@ func (l *remoteLink) Close(why string) {
 }
 
 func (l *remoteLink) Ref() host.LinkRef { return l.ref }
+func (l *remoteLink) Next() uint64      { return l.next }
 
 // Link is for the host: the link of a pair that has come to it.
 func (c *Cluster) Link(ref host.LinkRef, device tandem.DeviceID, agent tandem.AgentID) host.Link {
 	epoch := c.table.Load().route(agent).epoch
 	if ref.Node != c.Info.ID {
-		return &remoteLink{c, ref, device, epoch}
+		return &remoteLink{c, ref, device, epoch, 1}
 	}
 	if s := c.links.get(ref.ID); s != nil {
-		return &localLink{s, epoch}
+		return &localLink{s, epoch, 1}
 	}
 	return goneLink{ref}
 }
@@ -313,6 +320,7 @@ type goneLink struct{ ref host.LinkRef }
 func (goneLink) Send(string, tandem.Message) bool { return false }
 func (goneLink) Close(string)                     {}
 func (l goneLink) Ref() host.LinkRef              { return l.ref }
+func (l goneLink) Next() uint64                   { return 1 }
 
 // guests are the links of other nodes' gateways whose pairs are here, each
 // with what it has sent and has not been looked at: one goroutine a link keeps
@@ -358,7 +366,7 @@ func (c *Cluster) guestOpen(from mesh.Peer, m *openMessage) {
 		c.look()
 		return
 	}
-	l := &remoteLink{c, m.Ref, m.Device, c.table.Load().route(m.Agent).epoch}
+	l := &remoteLink{c, m.Ref, m.Device, c.table.Load().route(m.Agent).epoch, m.Next}
 	err := c.Host.Connect(context.Background(), m.Device, l, m.Address)
 	switch {
 	case errors.Is(err, host.ErrElsewhere):

@@ -47,6 +47,7 @@ type (
 		Device  tandem.DeviceID
 		Agent   tandem.AgentID
 		Address string
+		Next    uint64 // number of the first message that is to come
 	}
 	messageMessage struct {
 		_       struct{} `cbor:",toarray"`

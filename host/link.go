@@ -67,8 +67,9 @@ func (h *Host) Connect(ctx context.Context, id tandem.DeviceID, l Link, address 
 		if p.heard == r.Ref() {
 			// It is the same, only by another way, unless it was broken between.
 			old, same = nil, old != nil
+			p.accepted = max(p.accepted, max(r.Next(), 1)-1)
 		} else {
-			p.heard, p.accepted = r.Ref(), 0
+			p.heard, p.accepted = r.Ref(), max(r.Next(), 1)-1
 		}
 	}
 	p.mu.Unlock()
@@ -239,6 +240,8 @@ func (p *pair) expects(ref LinkRef, seq uint64, toAgent bool) (expectation, erro
 		return stale, ErrElsewhere
 	case p.heard != ref:
 		return stale, nil // a newer link has taken over, and this one is being closed
+	case seq > p.accepted+1:
+		return stale, ErrElsewhere // one is missing; after an introduction all come again
 	case toAgent:
 		return wanted, nil
 	case seq <= p.accepted:
@@ -276,7 +279,12 @@ func again(list []item, it item) bool {
 }
 
 // referable is a link in a cluster.
-type referable interface{ Ref() LinkRef }
+type referable interface {
+	Ref() LinkRef
+	// Next is the number of the first message that is to come by a link that
+	// has been given to Connect: what was before has been handled.
+	Next() uint64
+}
 
 // sameLink reports whether two values are one connection.
 func sameLink(a, b Link) bool {

@@ -149,11 +149,15 @@ func (p *pair) deliver(it item, enough func() bool) error {
 	case p.leaving:
 		p.mu.Unlock()
 		return ErrElsewhere
+	case it.seq > p.accepted+1:
+		p.mu.Unlock()
+		return ErrElsewhere // others were faster, and one is missing
 	case it.seq != 0 && it.seq <= p.accepted:
 		p.mu.Unlock()
 		p.command(func() { p.repeated(it) })
 		return nil
 	case len(p.inbox) >= inboxLimit && !it.post():
+		p.accepted = max(p.accepted, it.seq) // it is dropped for good
 		p.mu.Unlock()
 		return errFull
 	}

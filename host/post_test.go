@@ -145,3 +145,65 @@ func TestPostsWithoutCode(t *testing.T) {
 		t.Error("what was only sent was kept")
 	}
 }
+
+// farLink is a link at another node's gateway.
+type farLink struct {
+	postLink
+	ref  LinkRef
+	next uint64
+}
+
+func (l *farLink) Ref() LinkRef { return l.ref }
+func (l *farLink) Next() uint64 { return l.next }
+
+// What comes by a link of which the pair has not heard, or behind a message that
+// has not come, is neither handled nor counts as handled.
+func TestFarLinks(t *testing.T) {
+	w := newWorld(t, `n <- 0; device.on("n", function(x) { if (x != n + 1) server.error("gap"); n = x; server.log("n " + n); });`, 1, nil)
+	id, ref := w.devices[0].ID, LinkRef{"n1", 7}
+	say := func(ref LinkRef, seq uint64, n string) (handled bool, err error) {
+		done := make(chan struct{})
+		err = w.host.FromLink(t.Context(), id, ref, seq, "agent/n", tandem.Message{Data: []byte(n)}, func() { close(done) })
+		if err != nil {
+			return false, err
+		}
+		select {
+		case <-done:
+			return true, nil
+		case <-time.After(50 * time.Millisecond):
+			return false, nil
+		}
+	}
+	want := func(what string, handled bool, err error, wantHandled bool, wantErr error) {
+		t.Helper()
+		if handled != wantHandled || err != wantErr {
+			t.Fatalf("%s: handled %v, %v", what, handled, err)
+		}
+	}
+	handled, err := say(ref, 11, "1")
+	want("before the introduction", handled, err, false, ErrElsewhere)
+	connect := func(ref LinkRef, next uint64) {
+		t.Helper()
+		w.must(w.host.Connect(t.Context(), id, &farLink{postLink{w, nil}, ref, next}, "192.0.2.1"))
+	}
+	connect(ref, 11)
+	handled, err = say(ref, 12, "2")
+	want("behind one that is missing", handled, err, false, ErrElsewhere)
+	handled, err = say(ref, 11, "1")
+	want("the first", handled, err, true, nil)
+	handled, err = say(ref, 12, "2")
+	want("the second", handled, err, true, nil)
+	handled, err = say(ref, 11, "1")
+	want("the first again", handled, err, true, nil)
+	handled, err = say(LinkRef{"n2", 1}, 1, "9")
+	want("another link", handled, err, false, nil)
+	connect(LinkRef{"n2", 1}, 5)
+	handled, err = say(ref, 13, "9")
+	want("the older link", handled, err, false, nil)
+	handled, err = say(LinkRef{"n2", 1}, 5, "3")
+	want("the newer link", handled, err, true, nil)
+	w.lines.expect("^agent.log n 3$")
+	if n := w.lines.count("gap"); n != 0 {
+		t.Errorf("%d gaps", n)
+	}
+}

@@ -217,6 +217,9 @@ func (c *Core) run() Outcome {
 	case squirrel.OutOfFuel:
 		c.report()
 		c.Log(true, fmt.Sprintf("one event took more than %v of processor time; split the work with imp.wakeup", c.cfg.Budget))
+		for _, line := range TraceLines(c.VM.Stack()) {
+			c.Log(true, line)
+		}
 		c.Abort()
 		return Watchdog
 	case squirrel.OutOfMemory:

@@ -106,7 +106,24 @@ func list(b *strings.Builder, entries []Entry) {
 		for _, e := range lines {
 			e.line(b)
 		}
+		if more := leadsTo(o.Name, lines); len(more) > 0 {
+			b.WriteString("\n  See also ")
+			wrapped(b, 11, strings.Join(more, ", "))
+		}
 	}
+}
+
+// leadsTo returns the other objects, apart from the language's types, that
+// functions of one return.
+func leadsTo(object string, entries []Entry) (names []string) {
+	for _, e := range entries {
+		for _, result := range strings.Split(e.Result, "|") {
+			if result != object && !slices.Contains(names, result) && slices.ContainsFunc(Objects(), func(o Object) bool { return o.Name == result && o.Group != "Language" }) {
+				names = append(names, result)
+			}
+		}
+	}
+	return names
 }
 
 // Index writes the list of all objects for a terminal.

@@ -183,7 +183,7 @@ func (n *node) listenAt(addr, fallback, what string) (net.Listener, error) {
 	}
 	l, err := net.Listen("tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, &tandem.Error{Kind: tandem.Conflict, Msg: fmt.Sprintf("the address %s for %s is in use: stop what uses it, or choose another", addr, what), Err: err}
+		return nil, &tandem.Error{Kind: tandem.Conflict, Msg: fmt.Sprintf("the address %s for %s is in use: stop what uses it, or choose another with --http, --mqtt or --mqtts", addr, what), Err: err}
 	}
 	if err != nil {
 		return nil, &tandem.Error{Kind: tandem.Invalid, Msg: fmt.Sprintf("cannot listen at %s for %s", addr, what), Err: err}

@@ -12,10 +12,11 @@ import (
 // NodeInfo is what a cluster knows of a node.
 type NodeInfo struct {
 	ID       string
-	Session  int64  // of its registration
-	URL      string // of its API and its agents
-	MQTT     string // where devices connect
-	Load     float64
+	Session  int64   // of its registration
+	URL      string  // of its API and its agents
+	MQTT     string  // where devices connect
+	Load     float64 // part of its processors that it uses, 0 to 1
+	Weight   float64 // its share of the shards is in proportion
 	Agents   int
 	Draining bool // it wants to have no agents
 	Alive    bool // its lease has not run out, by the database's clock
@@ -165,9 +166,9 @@ func (s *Store) Register(ctx context.Context, info NodeInfo, lease time.Duration
 		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO leases (node, session, expires, load, agents, draining) VALUES ($1, $2, clock_timestamp() + $3`+millisecond+`, $4, $5, $6)
-			ON CONFLICT (node) DO UPDATE SET session = excluded.session, expires = excluded.expires, load = excluded.load, agents = excluded.agents, draining = excluded.draining`,
-			info.ID, session, float64(lease.Milliseconds()), info.Load, info.Agents, info.Draining); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO leases (node, session, expires, load, agents, draining, weight) VALUES ($1, $2, clock_timestamp() + $3`+millisecond+`, $4, $5, $6, $7)
+			ON CONFLICT (node) DO UPDATE SET session = excluded.session, expires = excluded.expires, load = excluded.load, agents = excluded.agents, draining = excluded.draining, weight = excluded.weight`,
+			info.ID, session, float64(lease.Milliseconds()), info.Load, info.Agents, info.Draining, info.Weight); err != nil {
 			return err
 		}
 		return abandon(ctx, tx, info.ID)
@@ -196,14 +197,14 @@ func errNotRegistered() error {
 }
 
 // Renew gives the node's lease its full time again, from now on, and tells the
-// others of its load, agents and draining. Conflict means that the node has
+// others of its load, weight, agents and draining. Conflict means that the node has
 // been declared lost.
 func (s *Store) Renew(ctx context.Context, info NodeInfo, lease time.Duration) error {
 	id, _ := s.identity()
 	var n int64
 	err := s.place(ctx, nil, func(ctx context.Context, tx *sql.Tx) error {
-		result, err := tx.ExecContext(ctx, `UPDATE leases SET expires = clock_timestamp() + $3`+millisecond+`, load = $4, agents = $5, draining = $6 WHERE node = $1 AND session = $2`,
-			id.node, id.session, float64(lease.Milliseconds()), info.Load, info.Agents, info.Draining)
+		result, err := tx.ExecContext(ctx, `UPDATE leases SET expires = clock_timestamp() + $3`+millisecond+`, load = $4, agents = $5, draining = $6, weight = $7 WHERE node = $1 AND session = $2`,
+			id.node, id.session, float64(lease.Milliseconds()), info.Load, info.Agents, info.Draining, info.Weight)
 		if err != nil {
 			return err
 		}
@@ -247,7 +248,7 @@ func (s *Store) Membership(ctx context.Context, known int64) (*Membership, error
 }
 
 func readNodes(ctx context.Context, tx *sql.Tx) (list []NodeInfo, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT n.id, n.session, n.url, n.mqtt, l.load, l.agents, l.draining, l.expires > clock_timestamp(), n.started, n.version
+	rows, err := tx.QueryContext(ctx, `SELECT n.id, n.session, n.url, n.mqtt, l.load, l.weight, l.agents, l.draining, l.expires > clock_timestamp(), n.started, n.version
 		FROM nodes n JOIN leases l ON l.node = n.id AND l.session = n.session ORDER BY n.id`)
 	if err != nil {
 		return nil, err
@@ -255,7 +256,7 @@ func readNodes(ctx context.Context, tx *sql.Tx) (list []NodeInfo, err error) {
 	defer rows.Close() // Err tells
 	for rows.Next() {
 		var n NodeInfo
-		if err := rows.Scan(&n.ID, &n.Session, &n.URL, &n.MQTT, &n.Load, &n.Agents, &n.Draining, &n.Alive, (*milli)(&n.Started), &n.Version); err != nil {
+		if err := rows.Scan(&n.ID, &n.Session, &n.URL, &n.MQTT, &n.Load, &n.Weight, &n.Agents, &n.Draining, &n.Alive, (*milli)(&n.Started), &n.Version); err != nil {
 			return nil, err
 		}
 		list = append(list, n)

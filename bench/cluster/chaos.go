@@ -109,7 +109,7 @@ func (l *lab) faultNames(o options) (names []string, err error) {
 		case !f.network || l.hosts != nil:
 			names = append(names, name)
 		case o.faults != "":
-			return nil, fmt.Errorf("fault %q needs -net, and network namespaces", name)
+			return nil, fmt.Errorf("fault %q needs -net=on, and network namespaces", name)
 		}
 	}
 	return names, nil

@@ -30,7 +30,8 @@ func newHosts() (*hosts, error) {
 		"ip link set "+h.bridge+" up",
 	)
 	if err != nil {
-		return nil, errors.Join(err, h.close())
+		_ = commands("ip link del " + h.bridge) // it may never have been there
+		return nil, err
 	}
 	return h, nil
 }

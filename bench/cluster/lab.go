@@ -71,9 +71,22 @@ func newLab(ctx context.Context, tandem string) (l *lab, err error) {
 	return l, err
 }
 
-// spread has each node that is added be a host of its own.
-func (l *lab) spread() (err error) {
+// network has each node that is added be a host of its own, if it is to.
+func (l *lab) network(want string) (err error) {
+	switch want {
+	case "on", "auto":
+	case "off":
+		fmt.Println("all nodes are on one host: the faults of the network are left out")
+		return nil
+	default:
+		return fmt.Errorf("-net is on, off or auto, not %q", want)
+	}
 	if l.hosts, err = newHosts(); err != nil {
+		l.hosts = nil
+		if want == "auto" {
+			fmt.Println("all nodes are on one host: the faults of the network are left out, because there can be no hosts:", err)
+			return nil
+		}
 		return err
 	}
 	u, err := url.Parse(l.db)
@@ -412,20 +425,20 @@ func (l *lab) until(ctx context.Context, at *proc, wanted func(cluster.Status) b
 }
 
 func balanced(st cluster.Status, nodes int) bool {
-	able, alive := 0, 0
+	weight, alive := 0.0, 0
 	for _, n := range st.Nodes {
 		if n.Alive {
 			alive++
 			if !n.Draining {
-				able++
+				weight += n.Weight
 			}
 		}
 	}
-	if st.Orphan > 0 || alive != nodes || able == 0 || len(st.Nodes) != nodes {
+	if st.Orphan > 0 || alive != nodes || weight == 0 || len(st.Nodes) != nodes {
 		return false
 	}
 	for _, n := range st.Nodes {
-		if n.Leaving > 0 || n.Draining && n.Shards > 0 || !n.Draining && n.Shards < st.Shards/able*8/10 {
+		if n.Leaving > 0 || n.Draining && n.Shards > 0 || !n.Draining && float64(n.Shards) < 0.8*n.Weight/weight*float64(st.Shards) {
 			return false
 		}
 	}

@@ -34,7 +34,7 @@ type options struct {
 	length time.Duration
 	seed   uint64
 	faults string
-	net    bool
+	net    string
 }
 
 func main() {
@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string) error {
 	flags.DurationVar(&o.length, "for", time.Minute, "length of chaos")
 	flags.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of chaos")
 	flags.StringVar(&o.faults, "faults", "", "what chaos does, with commas between; all that can be done when left out")
-	flags.BoolVar(&o.net, "net", os.Geteuid() == 0, "make each node a host on a network of its own, which can be cut; needs root, Linux, and Debian's iproute2")
+	flags.StringVar(&o.net, "net", "auto", "on: make each node a host on a network of its own, which can be cut; needs root, Linux, and Debian's iproute2; off: not; auto: if it can be")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -69,11 +69,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	l, err := newLab(ctx, o.tandem)
 	if err == nil && what == "chaos" {
-		if !o.net {
-			fmt.Println("all nodes are on one host: the faults of the network are left out; they need -net, and root")
-		} else {
-			err = l.spread()
-		}
+		err = l.network(o.net)
 	}
 	if err == nil {
 		switch what {

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"text/tabwriter"
 	"time"
+
+	"github.com/tandem-iot/tandem/hlc"
 )
 
 // figures is what is measured. Times are in milliseconds.
@@ -30,6 +32,8 @@ type figures struct {
 	LostMax    float64 `json:"node_lost_answers_after_max_ms"`
 	SavesPG    float64 `json:"saves_per_s_postgresql"`
 	SavesAlone float64 `json:"saves_per_s_sqlite"`
+	CausalNs   float64 `json:"causal_ns_per_message"`
+	ClockNs    float64 `json:"time_now_ns"`
 	Peer       string  `json:"peer"`
 }
 
@@ -47,6 +51,7 @@ func measure(ctx context.Context, l *lab, o options) error {
 			return err
 		}
 	}
+	causality(&f)
 	t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "request to an agent on the node asked\t%.2f ms p50\t%.2f ms p99\n", f.OwnP50, f.OwnP99)
 	fmt.Fprintf(t, "request to an agent on another node\t%.2f ms p50\t%.2f ms p99\t%.2f of the first\n", f.OtherP50, f.OtherP99, f.OtherP50/f.OwnP50)
@@ -54,6 +59,7 @@ func measure(ctx context.Context, l *lab, o options) error {
 	fmt.Fprintf(t, "agents moved per second\t%.0f\n", f.MovesPerS)
 	fmt.Fprintf(t, "kill -9 of a node: its agents answer after\t%.0f ms p50\t%.0f ms at most\n", f.LostP50, f.LostMax)
 	fmt.Fprintf(t, "saves per second over HTTP\t%.0f PostgreSQL, 3 nodes\t%.0f SQLite, 1 node\n", f.SavesPG, f.SavesAlone)
+	fmt.Fprintf(t, "causal order of the logs\t%.0f ns a message\t%.1f of time.Now()\t%.3f %% of a request\n", f.CausalNs, f.CausalNs/f.ClockNs, f.CausalNs/f.OwnP50/1e4)
 	if err := t.Flush(); err != nil {
 		return err
 	}
@@ -66,6 +72,26 @@ func quantile(list []time.Duration, q float64) float64 {
 	}
 	slices.Sort(list)
 	return list[int(q*float64(len(list)-1))].Seconds() * 1000
+}
+
+// causality measures what keeps the logs in causal order: whoever sends takes a
+// stamp and writes it down, and whoever receives reads it and takes account of it.
+func causality(f *figures) {
+	const rounds = 1 << 20
+	var sender, receiver hlc.Clock
+	began := time.Now()
+	for range rounds {
+		stamp, err := hlc.Parse(sender.Now().String())
+		if err != nil || !receiver.Observe(stamp) {
+			panic("a stamp of this moment is not believed")
+		}
+	}
+	f.CausalNs = float64(time.Since(began).Nanoseconds()) / rounds
+	began = time.Now()
+	for range rounds {
+		time.Now()
+	}
+	f.ClockNs = float64(time.Since(began).Nanoseconds()) / rounds
 }
 
 // latency asks one agent after the other by way of each node.

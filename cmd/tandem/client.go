@@ -48,6 +48,9 @@ func (f nodeFlags) dial(ctx context.Context) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !strings.HasPrefix(a.URL, "http://") && !strings.HasPrefix(a.URL, "https://") {
+		return nil, tandem.Errorf(tandem.Invalid, "%s is not the URL of a node: write http://host:port or https://host", a.URL)
+	}
 	c := &client{base: a.URL + "/v5"}
 	var out struct {
 		Token string `json:"access_token"`

@@ -40,7 +40,7 @@ func (c *clusterStatusCmd) Run(ctx context.Context, s *streams) error {
 
 func printStatus(w io.Writer, st cluster.Status) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "NODE\tSTATE\tSHARDS\tMOVING\tAGENTS\tVERSION\tUP\tHTTP\tMQTT")
+	fmt.Fprintln(t, "NODE\tSTATE\tLOAD\tSHARDS\tMOVING\tAGENTS\tVERSION\tUP\tHTTP\tMQTT")
 	for _, n := range st.Nodes {
 		state := "ok"
 		switch {
@@ -51,11 +51,11 @@ func printStatus(w io.Writer, st cluster.Status) error {
 		case n.Draining:
 			state = "draining"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\t%s\n",
-			n.ID, state, n.Shards, n.Leaving, n.Agents, n.Version, time.Since(n.Started).Round(time.Second), n.URL, n.MQTT)
+		fmt.Fprintf(t, "%s\t%s\t%.0f %%\t%d\t%d\t%d\t%s\t%s\t%s\t%s\n",
+			n.ID, state, 100*n.Load, n.Shards, n.Leaving, n.Agents, n.Version, time.Since(n.Started).Round(time.Second), n.URL, n.MQTT)
 	}
 	if st.Orphan > 0 {
-		fmt.Fprintf(t, "(nobody)\t\t%d\n", st.Orphan)
+		fmt.Fprintf(t, "(nobody)\t\t\t%d\n", st.Orphan)
 	}
 	return t.Flush()
 }
