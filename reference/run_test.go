@@ -55,13 +55,79 @@ const (
 	someTime   = 15 * time.Minute
 )
 
-// agentHost runs an agent: it answers what the agent wants done, and lets
-// happen what can happen to an agent.
-type agentHost struct {
+// machine is what a life is that of.
+type machine[Event, Effect any] interface {
+	Step(now time.Time, ev Event) []Effect
+	Alarm() (time.Time, bool)
+	Busy() bool
+	Dead() bool
+	Snapshot() ([]byte, error)
+}
+
+// life is a machine with a clock, and with what has yet to happen to it. Its
+// owner does what the machine wants done, and lets happen what can happen.
+type life[Event, Effect any] struct {
 	outcome
-	m       *agent.Machine
-	now     time.Time
-	waiting []agent.Event
+	m            machine[Event, Effect]
+	now          time.Time
+	waiting      []Event
+	takes        func(Event) bool
+	perform      func(Effect)
+	woken, alarm Event
+}
+
+// do delivers an event, and then what comes of it.
+func (l *life[Event, Effect]) do(ev Event) {
+	l.waiting = append(l.waiting, ev)
+	for rounds := 0; ; rounds++ {
+		i := slices.IndexFunc(l.waiting, l.takes)
+		if i < 0 || l.m.Dead() || rounds > 1000 {
+			return
+		}
+		next := l.waiting[i]
+		l.waiting = slices.Delete(l.waiting, i, i+1)
+		for _, e := range l.m.Step(l.now, next) {
+			l.perform(e)
+		}
+	}
+}
+
+// advance lets time pass, alarms included.
+func (l *life[Event, Effect]) advance(d time.Duration) {
+	end := l.now.Add(d)
+	for range mostAlarms {
+		at, ok := l.m.Alarm()
+		if !ok || at.After(end) {
+			break
+		}
+		if at.After(l.now) {
+			l.now = at
+		}
+		if l.m.Busy() {
+			l.do(l.woken)
+		} else {
+			l.do(l.alarm)
+		}
+	}
+	l.now = end
+}
+
+// boot runs the machine's code, and keeps what it is then.
+func (l *life[Event, Effect]) boot(t testing.TB, ev Event) {
+	t.Helper()
+	l.do(ev)
+	if l.m.Dead() {
+		return
+	}
+	var err error
+	if l.snapshot, err = l.m.Snapshot(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// agentHost runs an agent.
+type agentHost struct {
+	life[agent.Event, agent.Effect]
 }
 
 // runAgent runs an agent's code through a whole life.
@@ -76,17 +142,13 @@ func agentLife(t testing.TB, src, data string) *outcome {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &agentHost{now: epoch}
-	h.m = agent.New(agent.Config{
+	h := &agentHost{}
+	m := agent.New(agent.Config{
 		Program: program, Agent: "abcdefghijkl", Device: "0123456789abcdef", URL: "https://agent.example.com/abcdefghijkl",
 		Incarnation: 3, Version: "test", Connected: true, Address: "192.0.2.1",
-	}, h.now)
-	h.do(&agent.Boot{})
-	if !h.m.Dead() {
-		if h.snapshot, err = h.m.Snapshot(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	}, epoch)
+	h.life = life[agent.Event, agent.Effect]{m: m, now: epoch, takes: m.Takes, perform: h.carryOut, woken: &agent.Woken{}, alarm: &agent.Alarm{}}
+	h.boot(t, &agent.Boot{})
 	for _, name := range handled(src) {
 		h.do(&agent.DeviceMessage{Message: message(name, data)})
 	}
@@ -105,23 +167,7 @@ func agentLife(t testing.TB, src, data string) *outcome {
 	return &h.outcome
 }
 
-// do delivers an event, and then what comes of it.
-func (h *agentHost) do(ev agent.Event) {
-	h.waiting = append(h.waiting, ev)
-	for rounds := 0; ; rounds++ {
-		i := slices.IndexFunc(h.waiting, h.m.Takes)
-		if i < 0 || h.m.Dead() || rounds > 1000 {
-			return
-		}
-		next := h.waiting[i]
-		h.waiting = slices.Delete(h.waiting, i, i+1)
-		for _, e := range h.m.Step(h.now, next) {
-			h.perform(e)
-		}
-	}
-}
-
-func (h *agentHost) perform(e agent.Effect) {
+func (h *agentHost) carryOut(e agent.Effect) {
 	switch e := e.(type) {
 	case *agent.Log:
 		h.log(e.Type == tandem.LogAgentError, e.Msg)
@@ -158,32 +204,10 @@ func (h *agentHost) perform(e agent.Effect) {
 	}
 }
 
-func (h *agentHost) advance(d time.Duration) {
-	end := h.now.Add(d)
-	for range mostAlarms {
-		at, ok := h.m.Alarm()
-		if !ok || at.After(end) {
-			break
-		}
-		if at.After(h.now) {
-			h.now = at
-		}
-		if h.m.Busy() {
-			h.do(&agent.Woken{})
-		} else {
-			h.do(&agent.Alarm{})
-		}
-	}
-	h.now = end
-}
-
 // deviceHost is the same for a device.
 type deviceHost struct {
-	outcome
-	m       *device.Machine
-	board   *board.Simulated
-	now     time.Time
-	waiting []device.Event
+	life[device.Event, device.Effect]
+	board *board.Simulated
 }
 
 // runDevice runs a device's code through a whole life.
@@ -198,7 +222,7 @@ func deviceLife(t testing.TB, src, data string) *outcome {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &deviceHost{now: epoch, board: board.New()}
+	h := &deviceHost{board: board.New()}
 	for _, line := range []string{"i2c89 0x90 00 = 15 80", "lightlevel = 40000", "pin1 = 0", "pin2 = 0.5"} {
 		if err := h.board.Command(line); err != nil {
 			t.Fatal(err)
@@ -207,15 +231,14 @@ func deviceLife(t testing.TB, src, data string) *outcome {
 	h.board.Notify(func(c board.Change) {
 		h.waiting = append(h.waiting, &device.Changed{Pin: c.Pin, Bus: c.Bus, Data: c.Data})
 	})
-	h.m = device.New(device.Config{
+	m := device.New(device.Config{
 		Program: program, Device: "0123456789abcdef", Incarnation: 7, Connected: true, Address: "10.0.0.2", Board: h.board, Version: "test",
-	}, h.now)
-	h.do(&device.Boot{})
-	if !h.m.Dead() {
-		if h.snapshot, err = h.m.Snapshot(); err != nil {
-			t.Fatal(err)
-		}
+	}, epoch)
+	h.life = life[device.Event, device.Effect]{
+		m: m, now: epoch, waiting: h.waiting, takes: func(e device.Event) bool { return !m.Busy() || device.TakenBusy(e) }, perform: h.carryOut,
+		woken: &device.Woken{}, alarm: &device.Alarm{},
 	}
+	h.boot(t, &device.Boot{})
 	for _, name := range handled(src) {
 		h.do(&device.AgentMessage{Message: message(name, data)})
 	}
@@ -232,22 +255,7 @@ func deviceLife(t testing.TB, src, data string) *outcome {
 	return &h.outcome
 }
 
-func (h *deviceHost) do(ev device.Event) {
-	h.waiting = append(h.waiting, ev)
-	for rounds := 0; ; rounds++ {
-		i := slices.IndexFunc(h.waiting, func(e device.Event) bool { return !h.m.Busy() || device.TakenBusy(e) })
-		if i < 0 || h.m.Dead() || rounds > 1000 {
-			return
-		}
-		next := h.waiting[i]
-		h.waiting = slices.Delete(h.waiting, i, i+1)
-		for _, e := range h.m.Step(h.now, next) {
-			h.perform(e)
-		}
-	}
-}
-
-func (h *deviceHost) perform(e device.Effect) {
+func (h *deviceHost) carryOut(e device.Effect) {
 	sent := func(id uint64) {
 		h.waiting = append(h.waiting, &device.Written{ID: id}, &device.Sent{ID: id})
 	}
@@ -257,30 +265,13 @@ func (h *deviceHost) perform(e device.Effect) {
 		sent(e.ID)
 	case *device.Send:
 		sent(e.ID)
+	case *device.Post:
+		h.waiting = append(h.waiting, &device.Handled{ID: e.ID, Size: len(e.Message.Name) + len(e.Message.Data)})
 	case *device.Connect:
 		h.waiting = append(h.waiting, &device.Linked{Address: "10.0.0.2"})
 	case *device.Restart:
 		h.restarts = append(h.restarts, e.Reason)
 	}
-}
-
-func (h *deviceHost) advance(d time.Duration) {
-	end := h.now.Add(d)
-	for range mostAlarms {
-		at, ok := h.m.Alarm()
-		if !ok || at.After(end) {
-			break
-		}
-		if at.After(h.now) {
-			h.now = at
-		}
-		if h.m.Busy() {
-			h.do(&device.Woken{})
-		} else {
-			h.do(&device.Alarm{})
-		}
-	}
-	h.now = end
 }
 
 // fault returns what is wrong with how a program went, or "". A program may
