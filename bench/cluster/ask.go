@@ -77,7 +77,7 @@ func (l *lab) ask(ctx context.Context, n *proc, s *subject, method string) (answ
 
 // call returns what an agent answers with status 200.
 func (l *lab) call(ctx context.Context, n *proc, s *subject, method, path string) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+n.web+"/"+s.id+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+n.Web+"/"+s.id+path, nil)
 	if err != nil {
 		return "", err
 	}
@@ -88,7 +88,7 @@ func (l *lab) call(ctx context.Context, n *proc, s *subject, method, path string
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode != 200 {
-		err = fmt.Errorf("%s %s at %s: %s %.100s", method, s.id, n.name, resp.Status, strings.TrimSpace(string(body)))
+		err = fmt.Errorf("%s %s at %s: %s %.100s", method, s.id, n.Name, resp.Status, strings.TrimSpace(string(body)))
 	}
 	return string(body), err
 }
@@ -107,7 +107,7 @@ func (l *lab) step(ctx context.Context, n *proc, s *subject, method string) (res
 	}
 	restarted, broken = s.compare(a, method)
 	if broken != nil {
-		broken = fmt.Errorf("%s %s: %w", n.name, method, broken)
+		broken = fmt.Errorf("%s %s: %w", n.Name, method, broken)
 	}
 	return restarted, broken, nil
 }

@@ -77,7 +77,7 @@ func chaos(ctx context.Context, l *lab, o options) (err error) {
 		n := l.nodes[random.IntN(len(l.nodes))]
 		counts[name]++
 		if err := d.round(ctx, regs, name, n, random); err != nil {
-			return fmt.Errorf("seed %d: %s of %s: %w", o.seed, name, n.name, err)
+			return fmt.Errorf("seed %d: %s of %s: %w", o.seed, name, n.Name, err)
 		}
 	}
 	d.end()
@@ -182,8 +182,8 @@ func (d *load) lastLook(ctx context.Context) error {
 }
 
 func kill(ctx context.Context, d *load, n *proc, _ *rand.Rand) error {
-	d.did("kill -9 of %s", n.name)
-	n.kill()
+	d.did("kill -9 of %s", n.Name)
+	n.Kill()
 	<-time.After(2 * time.Second)
 	return d.lab.start(ctx, n, false)
 }
@@ -191,38 +191,38 @@ func kill(ctx context.Context, d *load, n *proc, _ *rand.Rand) error {
 // pausePastLease has a node sleep until its agents are others', and wake up with
 // all it wanted to do.
 func pausePastLease(_ context.Context, d *load, n *proc, _ *rand.Rand) error {
-	d.did("%s is paused for 8 s", n.name)
+	d.did("%s is paused for 8 s", n.Name)
 	return stopped(n, 8*time.Second)
 }
 
 func blink(_ context.Context, d *load, n *proc, _ *rand.Rand) error {
-	d.did("%s is paused for 1 s", n.name)
+	d.did("%s is paused for 1 s", n.Name)
 	return stopped(n, time.Second)
 }
 
 func stopped(n *proc, wait time.Duration) error {
-	if err := n.signal(syscall.SIGSTOP); err != nil {
+	if err := n.Signal(syscall.SIGSTOP); err != nil {
 		return err
 	}
 	<-time.After(wait)
-	return n.signal(syscall.SIGCONT)
+	return n.Signal(syscall.SIGCONT)
 }
 
 func stopAndStart(ctx context.Context, d *load, n *proc, _ *rand.Rand) error {
-	d.did("%s is stopped and started", n.name)
-	if err := n.stop(); err != nil {
+	d.did("%s is stopped and started", n.Name)
+	if err := n.Stop(); err != nil {
 		return err
 	}
 	return d.lab.start(ctx, n, false)
 }
 
 func drain(ctx context.Context, d *load, n *proc, _ *rand.Rand) error {
-	d.did("%s is drained, and restarted", n.name)
-	if err := d.lab.api(ctx, d.lab.nodes[0], "POST", "/cluster/nodes/"+n.name+"/drain", "", nil); err != nil {
+	d.did("%s is drained, and restarted", n.Name)
+	if err := d.lab.api(ctx, d.lab.nodes[0], "POST", "/cluster/nodes/"+n.Name+"/drain", "", nil); err != nil {
 		return err
 	}
 	<-time.After(2 * time.Second)
-	if err := n.stop(); err != nil {
+	if err := n.Stop(); err != nil {
 		return err
 	}
 	return d.lab.start(ctx, n, false)
@@ -240,7 +240,7 @@ func killDatabase(_ context.Context, d *load, _ *proc, _ *rand.Rand) error {
 func killAll(ctx context.Context, d *load, _ *proc, _ *rand.Rand) error {
 	d.did("kill -9 of all nodes and the database")
 	for _, n := range d.lab.nodes {
-		n.kill()
+		n.Kill()
 	}
 	if err := d.lab.pg.Stop(true); err != nil {
 		return err

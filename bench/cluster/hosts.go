@@ -110,7 +110,7 @@ func commands(lines ...string) error {
 
 // cutPastLease takes a node off the network until its agents are others'.
 func cutPastLease(_ context.Context, d *load, n *proc, _ *rand.Rand) error {
-	d.did("%s is cut off for 8 s", n.name)
+	d.did("%s is cut off for 8 s", n.Name)
 	return d.lab.during(8*time.Second, func(on bool) error { return d.lab.hosts.cut(n.host, on) })
 }
 
@@ -120,18 +120,18 @@ func splitPair(_ context.Context, d *load, n *proc, random *rand.Rand) error {
 	for other == n {
 		other = d.lab.nodes[random.IntN(len(d.lab.nodes))]
 	}
-	d.did("%s and %s do not hear of each other for 6 s", n.name, other.name)
+	d.did("%s and %s do not hear of each other for 6 s", n.Name, other.Name)
 	return d.lab.during(6*time.Second, func(on bool) error { return d.lab.hosts.split(n.host, other.host, on) })
 }
 
 func slowDown(_ context.Context, d *load, n *proc, _ *rand.Rand) error {
-	d.did("the network of %s is slow and loses packets for 5 s", n.name)
+	d.did("the network of %s is slow and loses packets for 5 s", n.Name)
 	return d.lab.during(5*time.Second, func(on bool) error { return d.lab.hosts.slow(n.host, on) })
 }
 
 // flicker loses all packets of a node a third of the time.
 func flicker(_ context.Context, d *load, n *proc, random *rand.Rand) error {
-	d.did("the network of %s comes and goes for 5 s", n.name)
+	d.did("the network of %s comes and goes for 5 s", n.Name)
 	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
 		off := time.Duration(20+random.IntN(160)) * time.Millisecond
 		if err := d.lab.during(off, func(on bool) error { return d.lab.hosts.cut(n.host, on) }); err != nil {

@@ -11,13 +11,12 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/bench/node"
 	"github.com/tandem-iot/tandem/central"
 	"github.com/tandem-iot/tandem/cluster"
 	"github.com/tandem-iot/tandem/internal/pgtest"
@@ -44,13 +43,11 @@ type lab struct {
 
 // proc is a node.
 type proc struct {
-	name, dir        string
-	host             string // "" on loopback
-	skew             time.Duration
-	web, mqtt, nodes string // where it listens
-	log              *os.File
-	cmd              *exec.Cmd
-	ended            chan error
+	node.Process
+	dir         string
+	host        string // "" on loopback
+	skew        time.Duration
+	mqtt, nodes string // where it listens too
 }
 
 // newLab starts the database. close ends everything.
@@ -105,8 +102,7 @@ func (l *lab) network(want string) (err error) {
 func (l *lab) close() error {
 	var errs []error
 	for _, n := range l.nodes {
-		n.kill()
-		errs = append(errs, n.log.Close())
+		n.Kill()
 		if !l.failed {
 			errs = append(errs, os.RemoveAll(n.dir))
 		}
@@ -130,10 +126,7 @@ func (l *lab) add(ctx context.Context, alone bool) (*proc, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &proc{name: fmt.Sprintf("n%d", len(l.nodes)+1), dir: dir}
-	if n.log, err = os.Create(filepath.Join(dir, "log")); err != nil {
-		return nil, err
-	}
+	n := &proc{dir: dir, Process: node.Process{Name: fmt.Sprintf("n%d", len(l.nodes)+1), Log: filepath.Join(dir, "log")}}
 	if i := len(l.nodes); i < len(l.skews) {
 		n.skew = l.skews[i]
 	}
@@ -151,30 +144,22 @@ func (l *lab) place(n *proc) (err error) {
 		if n.host, address, err = l.hosts.add(); err != nil {
 			return err
 		}
-		n.web, n.mqtt, n.nodes = address+":7880", address+":7883", address+":7884"
+		n.Web, n.mqtt, n.nodes = address+":7880", address+":7883", address+":7884"
 		return nil
 	}
-	for _, addr := range []*string{&n.web, &n.mqtt, &n.nodes} {
-		if *addr, err = freeAddr(); err != nil {
+	for _, addr := range []*string{&n.Web, &n.mqtt, &n.nodes} {
+		if *addr, err = node.FreeAddr(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func freeAddr() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return listener.Addr().String(), listener.Close()
-}
-
 // start starts a node that does not run.
 func (l *lab) start(ctx context.Context, n *proc, alone bool) error {
-	args := []string{"up", "--data", filepath.Join(n.dir, "data"), "--http", n.web, "--mqtt", n.mqtt}
+	args := []string{"up", "--data", filepath.Join(n.dir, "data"), "--http", n.Web, "--mqtt", n.mqtt}
 	if !alone {
-		args = append(args, "--database", l.db, "--node", n.name, "--cluster", n.nodes)
+		args = append(args, "--database", l.db, "--node", n.Name, "--cluster", n.nodes)
 		for _, other := range l.nodes {
 			if other != n {
 				args = append(args, "--join", other.nodes)
@@ -188,33 +173,7 @@ func (l *lab) start(ctx context.Context, n *proc, alone bool) error {
 	if n.host != "" {
 		command = append([]string{"ip", "netns", "exec", n.host}, command...)
 	}
-	n.cmd = exec.Command(command[0], command[1:]...)
-	n.cmd.Stdout, n.cmd.Stderr = n.log, n.log
-	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := n.cmd.Start(); err != nil {
-		return err
-	}
-	cmd, ended := n.cmd, make(chan error, 1)
-	n.ended = ended
-	go func() { ended <- cmd.Wait() }()
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		resp, err := l.http.Get("http://" + n.web + "/v5/products")
-		if err == nil {
-			return resp.Body.Close()
-		}
-		select {
-		case err := <-ended:
-			ended <- err
-			return fmt.Errorf("%s ended: %w; its log:\n%s", n.name, err, tail(n.log.Name()))
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(20 * time.Millisecond):
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%s does not answer; its log:\n%s", n.name, tail(n.log.Name()))
-		}
-	}
+	return n.Start(ctx, command...)
 }
 
 // dirs returns where the nodes have their logs and data.
@@ -228,64 +187,9 @@ func (l *lab) dirs() (list []string) {
 // logs returns the end of each node's log.
 func (l *lab) logs() (list []error) {
 	for _, n := range l.nodes {
-		list = append(list, fmt.Errorf("the end of the log of %s, %s:\n%s", n.name, n.log.Name(), tail(n.log.Name())))
+		list = append(list, fmt.Errorf("the end of the log of %s, %s:\n%s", n.Name, n.Log, n.Tail()))
 	}
 	return list
-}
-
-const tailSize = 4_000
-
-func tail(file string) string {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return err.Error()
-	}
-	return string(data[max(0, len(data)-tailSize):])
-}
-
-// runs reports whether the node's process is there.
-func (n *proc) runs() bool {
-	if n.cmd == nil {
-		return false
-	}
-	select {
-	case err := <-n.ended:
-		n.ended <- err
-		return false
-	default:
-		return true
-	}
-}
-
-func (n *proc) signal(s syscall.Signal) error { return n.cmd.Process.Signal(s) }
-
-// dump ends a node and has it say what it was doing.
-func (n *proc) dump() {
-	if n.runs() && n.signal(syscall.SIGQUIT) == nil {
-		n.ended <- <-n.ended
-	}
-}
-
-// kill is kill -9.
-func (n *proc) kill() {
-	if n.runs() {
-		n.cmd.Process.Kill() // it may have ended meanwhile
-		n.ended <- <-n.ended
-	}
-}
-
-// stop asks the node to end, and waits until it has.
-func (n *proc) stop() error {
-	if err := n.signal(syscall.SIGTERM); err != nil {
-		return err
-	}
-	select {
-	case err := <-n.ended:
-		n.ended <- err
-		return err
-	case <-time.After(90 * time.Second):
-		return fmt.Errorf("%s does not end; its log:\n%s", n.name, tail(n.log.Name()))
-	}
 }
 
 // api makes a call to a node's API. out may be nil.
@@ -303,7 +207,7 @@ func (l *lab) api(ctx context.Context, n *proc, method, path, body string, out a
 		}
 		l.token = t.Token
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+n.web+"/v5"+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+n.Web+"/v5"+path, strings.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -388,7 +292,7 @@ func (l *lab) status(ctx context.Context, n *proc) (cluster.Status, error) {
 func (l *lab) emptied(ctx context.Context, at, leaver *proc) error {
 	return l.until(ctx, at, func(st cluster.Status) bool {
 		for _, n := range st.Nodes {
-			if n.ID == leaver.name {
+			if n.ID == leaver.Name {
 				return n.Shards == 0
 			}
 		}
@@ -412,7 +316,7 @@ func (l *lab) until(ctx context.Context, at *proc, wanted func(cluster.Status) b
 		}
 		if time.Now().After(deadline) {
 			for _, n := range l.nodes {
-				n.dump()
+				n.Dump()
 			}
 			return errors.Join(append([]error{fmt.Errorf("the cluster does not settle: %+v", st), err}, l.logs()...)...)
 		}

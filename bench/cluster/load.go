@@ -184,12 +184,12 @@ func upgrade(ctx context.Context, l *lab, o options) error {
 	defer d.end()
 	began := time.Now()
 	for _, n := range d.lab.nodes {
-		d.did("%s is taken out of the load balancer and stopped", n.name)
+		d.did("%s is taken out of the load balancer and stopped", n.Name)
 		d.close(n)
-		if err := n.stop(); err != nil {
+		if err := n.Stop(); err != nil {
 			return err
 		}
-		d.did("%s starts anew", n.name)
+		d.did("%s starts anew", n.Name)
 		if err := l.start(ctx, n, false); err != nil {
 			return err
 		}
@@ -197,7 +197,7 @@ func upgrade(ctx context.Context, l *lab, o options) error {
 		if err := l.settled(ctx, n, 3); err != nil {
 			return err
 		}
-		d.did("%s has its share of the agents", n.name)
+		d.did("%s has its share of the agents", n.Name)
 		if err := d.failure(); err != nil {
 			return err
 		}

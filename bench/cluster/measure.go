@@ -106,7 +106,7 @@ func latency(ctx context.Context, l *lab, d *load, f *figures) error {
 		s := d.subjects[i%len(d.subjects)]
 		at := l.nodes[i/len(d.subjects)%3]
 		into := other
-		if owners[s] == at.name {
+		if owners[s] == at.Name {
 			into = own
 		}
 		began := time.Now()
@@ -160,7 +160,7 @@ func moves(ctx context.Context, l *lab, d *load, f *figures) error {
 	leaver, at := l.nodes[2], l.nodes[0]
 	var leaving []*subject
 	for _, s := range d.subjects {
-		if owners[s] == leaver.name {
+		if owners[s] == leaver.Name {
 			leaving = append(leaving, s)
 		}
 	}
@@ -186,7 +186,7 @@ func moves(ctx context.Context, l *lab, d *load, f *figures) error {
 	}
 	<-time.After(500 * time.Millisecond)
 	began := time.Now()
-	if err := l.api(ctx, at, "POST", "/cluster/nodes/"+leaver.name+"/drain", "", nil); err != nil {
+	if err := l.api(ctx, at, "POST", "/cluster/nodes/"+leaver.Name+"/drain", "", nil); err != nil {
 		return err
 	}
 	if err := l.emptied(ctx, at, leaver); err != nil {
@@ -197,7 +197,7 @@ func moves(ctx context.Context, l *lab, d *load, f *figures) error {
 	work.Wait()
 	f.BlackP50, f.BlackP99 = quantile(worst, 0.5), quantile(worst, 0.99)
 	f.MovesPerS, f.MoveFailed = float64(len(leaving))/took.Seconds(), failed.Load()
-	if err := leaver.stop(); err != nil {
+	if err := leaver.Stop(); err != nil {
 		return err
 	}
 	if err := l.start(ctx, leaver, false); err != nil {
@@ -215,11 +215,11 @@ func loss(ctx context.Context, l *lab, d *load, f *figures) error {
 	dead, at := l.nodes[1], l.nodes[0]
 	after := &series{}
 	began := time.Now()
-	dead.kill()
+	dead.Kill()
 	var work sync.WaitGroup
 	room := make(chan struct{}, 64)
 	for _, s := range d.subjects {
-		if owners[s] != dead.name {
+		if owners[s] != dead.Name {
 			continue
 		}
 		room <- struct{}{}
@@ -242,7 +242,7 @@ func loss(ctx context.Context, l *lab, d *load, f *figures) error {
 // alone measures a node with SQLite.
 func alone(ctx context.Context, l *lab, d *load, f *figures) error {
 	for _, n := range l.nodes {
-		n.kill()
+		n.Kill()
 	}
 	l.token = ""
 	n, err := l.add(ctx, true)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tandem-iot/tandem/bench/node"
 )
 
 // lab is a node with one device, and the service that libraries talk to.
@@ -43,7 +44,12 @@ func newLab(ctx context.Context, tandem string, verbose bool) (l *lab, err error
 			l = nil
 		}
 	}()
-	web, link := freeAddr(), freeAddr()
+	var web, link string
+	for _, addr := range []*string{&web, &link} {
+		if *addr, err = node.FreeAddr(); err != nil {
+			return l, err
+		}
+	}
 	if l.service, err = newService(web); err != nil {
 		return l, err
 	}
@@ -72,15 +78,6 @@ func newLab(ctx context.Context, tandem string, verbose bool) (l *lab, err error
 	}
 	l.lines = make(chan string, 1000)
 	return l, l.start(l.lines, "log", "-f", "-n", "0", made[1])
-}
-
-func freeAddr() string {
-	s, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "127.0.0.1:0"
-	}
-	defer s.Close()
-	return s.Addr().String()
 }
 
 func (l *lab) cmd(ctx context.Context, args ...string) *exec.Cmd {

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+
+	"github.com/tandem-iot/tandem/bench/node"
 )
 
 // The peers: each does the same work as Tandem does in the row it stands
@@ -158,7 +160,7 @@ func startMosquitto(ctx context.Context, dir string) (*process, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	addr, err := freeAddr()
+	addr, err := node.FreeAddr()
 	if err != nil {
 		return nil, "", err
 	}

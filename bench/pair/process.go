@@ -128,16 +128,6 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// freeAddr finds a loopback port nobody uses right now.
-func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
-}
-
 // waitFor returns when something listens at addr.
 func waitFor(ctx context.Context, addr string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)

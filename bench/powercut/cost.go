@@ -76,7 +76,7 @@ func compare(ctx context.Context, tandem, store string) (with, without cost, err
 	for range turns {
 		for _, r := range rigs {
 			if err := r.turn(ctx); err != nil {
-				return with, without, err
+				return with, without, fmt.Errorf("%w; the node runs: %v; its log:\n%s", err, r.load.node.Runs(), r.load.node.Tail())
 			}
 		}
 	}
@@ -162,7 +162,7 @@ func (r *rig) cost() cost {
 
 func (r *rig) close() error {
 	if r.load != nil {
-		r.load.node.kill()
+		r.load.node.Kill()
 	}
 	var err error
 	if r.pg != nil {

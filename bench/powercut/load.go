@@ -64,13 +64,13 @@ type subject struct {
 
 // load has agents save and post.
 type load struct {
-	node     *node
+	node     *machine
 	client   *http.Client
 	subjects []*subject
 	cut      atomic.Bool // what is heard from now on was not said in time
 }
 
-func newLoad(n *node, ids []string) *load {
+func newLoad(n *machine, ids []string) *load {
 	dialer := net.Dialer{Timeout: 2 * time.Second}
 	l := &load{node: n, client: &http.Client{
 		Timeout:   20 * time.Second,
@@ -88,7 +88,7 @@ func (l *load) ask(ctx context.Context, s *subject, path, body string) (int, err
 	if path != "/" {
 		method = http.MethodPost
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+l.node.web+"/"+s.id+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+l.node.Web+"/"+s.id+path, strings.NewReader(body))
 	if err != nil {
 		return 0, err
 	}

@@ -3,38 +3,28 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
-	"time"
+
+	"github.com/tandem-iot/tandem/bench/node"
 )
 
-// node is a process of the tandem binary.
-type node struct {
-	tandem    string // the binary
-	data      string // its directory
-	web, mqtt string // where it listens
-	database  string // URL; "" for SQLite
-	mesh      string // where it listens for other nodes
-	log       string // file
-	cmd       *exec.Cmd
-	ended     chan error
+// machine is a node with its files.
+type machine struct {
+	node.Process
+	tandem     string // the binary
+	data       string // its directory
+	mqtt, mesh string // where it listens for devices, and for other nodes
+	database   string // URL; "" for SQLite
 }
 
 // newNode gives a node its addresses. Its log is beside other files in dir.
-func newNode(tandem, data, dir, database string) (*node, error) {
-	n := &node{tandem: tandem, data: data, log: filepath.Join(dir, "log"), database: database}
-	for _, addr := range []*string{&n.web, &n.mqtt, &n.mesh} {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		*addr = listener.Addr().String()
-		if err := listener.Close(); err != nil {
+func newNode(tandem, data, dir, database string) (*machine, error) {
+	n := &machine{Process: node.Process{Name: "the node", Log: filepath.Join(dir, "log")}, tandem: tandem, data: data, database: database}
+	for _, addr := range []*string{&n.Web, &n.mqtt, &n.mesh} {
+		var err error
+		if *addr, err = node.FreeAddr(); err != nil {
 			return nil, err
 		}
 	}
@@ -42,72 +32,17 @@ func newNode(tandem, data, dir, database string) (*node, error) {
 }
 
 // start starts the process and waits until it answers.
-func (n *node) start(ctx context.Context) error {
-	log, err := os.OpenFile(n.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		return err
-	}
-	defer log.Close() // the process has its own
-	args := []string{"up", "--data", n.data, "--http", n.web, "--mqtt", n.mqtt}
+func (n *machine) start(ctx context.Context) error {
+	args := []string{n.tandem, "up", "--data", n.data, "--http", n.Web, "--mqtt", n.mqtt}
 	if n.database != "" {
 		args = append(args, "--database", n.database, "--node", "one", "--cluster", n.mesh)
 	}
-	n.cmd = exec.Command(n.tandem, args...)
-	n.cmd.Stdout, n.cmd.Stderr = log, log
-	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := n.cmd.Start(); err != nil {
-		return err
-	}
-	cmd, ended := n.cmd, make(chan error, 1)
-	n.ended = ended
-	go func() { ended <- cmd.Wait() }()
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		resp, err := http.Get("http://" + n.web + "/v5/products")
-		if err == nil {
-			return resp.Body.Close()
-		}
-		select {
-		case err := <-ended:
-			ended <- err
-			return fmt.Errorf("the node ended: %v; its log:\n%s", err, n.tail())
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(20 * time.Millisecond):
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("the node does not answer; its log:\n%s", n.tail())
-		}
-	}
-}
-
-// wait waits until the process has ended.
-func (n *node) wait() {
-	if n.ended != nil {
-		n.ended <- <-n.ended
-	}
-}
-
-// kill is kill -9.
-func (n *node) kill() {
-	if n.ended != nil {
-		_ = n.cmd.Process.Kill() // it may have ended
-		n.wait()
-	}
-}
-
-func (n *node) tail() string {
-	const size = 4000
-	data, err := os.ReadFile(n.log)
-	if err != nil {
-		return err.Error()
-	}
-	return string(data[max(0, len(data)-size):])
+	return n.Start(ctx, args...)
 }
 
 // deploy gives so many agents their code, and returns their ids. Their devices
 // are never there.
-func (n *node) deploy(ctx context.Context, dir, code string, count int) (ids []string, err error) {
+func (n *machine) deploy(ctx context.Context, dir, code string, count int) (ids []string, err error) {
 	program := filepath.Join(dir, "program")
 	if err := os.Mkdir(program, 0o700); err != nil {
 		return nil, err

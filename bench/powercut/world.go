@@ -171,7 +171,7 @@ func children(pid string) (pids []string, err error) {
 
 func (w *world) wait() error {
 	if w.load != nil {
-		w.load.node.wait()
+		w.load.node.Wait()
 	}
 	if w.pg != nil {
 		return w.pg.Stop(true)
@@ -246,7 +246,7 @@ func (w *world) check(ctx context.Context) (tally, error) {
 	if w.pg != nil {
 		db, err = store.OpenPostgres(ctx, n.database)
 	} else {
-		n.kill() // the file is one process's
+		n.Kill() // the file is one process's
 		db, err = store.Open(ctx, filepath.Join(n.data, "tandem.db"))
 	}
 	if err != nil {

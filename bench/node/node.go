@@ -1,0 +1,142 @@
+// Package node runs nodes as processes of the tandem binary, for measurements
+// and trials: they can be killed, paused and started again, and say what they had
+// to say last.
+package node
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+)
+
+const (
+	startPatience = 30 * time.Second
+	stopPatience  = 90 * time.Second
+	tailSize      = 4_000 // bytes
+)
+
+// Process is a node. It ends with the program that has started it.
+type Process struct {
+	Name string // for messages
+	Web  string // where it listens for HTTP
+	Log  string // file that what it says is added to
+
+	cmd   *exec.Cmd
+	ended chan error // holds how it has ended, once it has
+}
+
+// FreeAddr returns an address on loopback that nobody listens at.
+func FreeAddr() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// Start runs a command, which must not run already, and waits until it answers.
+func (p *Process) Start(ctx context.Context, command ...string) error {
+	log, err := os.OpenFile(p.Log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close() // the process has its own
+	p.cmd = exec.Command(command[0], command[1:]...)
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := p.cmd.Start(); err != nil {
+		return err
+	}
+	cmd, ended := p.cmd, make(chan error, 1)
+	p.ended = ended
+	go func() { ended <- cmd.Wait() }()
+	return p.answers(ctx)
+}
+
+func (p *Process) answers(ctx context.Context) error {
+	client := http.Client{Timeout: startPatience}
+	for deadline := time.Now().Add(startPatience); ; {
+		resp, err := client.Get("http://" + p.Web + "/v5/products")
+		if err == nil {
+			return resp.Body.Close()
+		}
+		select {
+		case err := <-p.ended:
+			p.ended <- err
+			return fmt.Errorf("%s ended: %w; its log:\n%s", p.Name, err, p.Tail())
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%s does not answer; its log:\n%s", p.Name, p.Tail())
+		}
+	}
+}
+
+// Runs reports whether the process is there.
+func (p *Process) Runs() bool {
+	if p.ended == nil {
+		return false
+	}
+	select {
+	case err := <-p.ended:
+		p.ended <- err
+		return false
+	default:
+		return true
+	}
+}
+
+// Signal sends the process a signal.
+func (p *Process) Signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }
+
+// Wait waits until the process has ended, if it was ever started.
+func (p *Process) Wait() {
+	if p.ended != nil {
+		p.ended <- <-p.ended
+	}
+}
+
+// Kill is kill -9.
+func (p *Process) Kill() {
+	if p.Runs() {
+		p.cmd.Process.Kill() // it may have ended meanwhile
+		p.Wait()
+	}
+}
+
+// Dump ends the process and has it say what it was doing.
+func (p *Process) Dump() {
+	if p.Runs() && p.Signal(syscall.SIGQUIT) == nil {
+		p.Wait()
+	}
+}
+
+// Stop asks the process to end, and waits until it has.
+func (p *Process) Stop() error {
+	if err := p.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	select {
+	case err := <-p.ended:
+		p.ended <- err
+		return err
+	case <-time.After(stopPatience):
+		return fmt.Errorf("%s does not end; its log:\n%s", p.Name, p.Tail())
+	}
+}
+
+// Tail returns the end of what the process has said.
+func (p *Process) Tail() string {
+	data, err := os.ReadFile(p.Log)
+	if err != nil {
+		return err.Error()
+	}
+	return string(data[max(0, len(data)-tailSize):])
+}
