@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -53,11 +54,7 @@ func (p *pair) post(e *agent.Post) {
 // posted takes a post that the store has now.
 func (p *pair) posted(kept store.Post) {
 	q := &p.posts
-	if !q.known {
-		p.sendPosts()
-		return
-	}
-	if n := len(q.list); n == 0 || q.list[n-1].Seq < kept.Seq {
+	if n := len(q.list); q.known && (n == 0 || q.list[n-1].Seq < kept.Seq) {
 		q.list = append(q.list, kept)
 	}
 	p.sendPosts()
@@ -149,15 +146,11 @@ func (p *pair) handledPost(data []byte) {
 
 func (p *pair) forgetPost(seq uint64) {
 	q := &p.posts
-	for i, kept := range q.list {
-		if kept.Seq != seq {
-			continue
-		}
-		q.list = append(q.list[:i], q.list[i+1:]...)
+	if i := slices.IndexFunc(q.list, func(kept store.Post) bool { return kept.Seq == seq }); i >= 0 {
+		q.list = slices.Delete(q.list, i, i+1)
 		if i < q.sent {
 			q.sent--
 		}
-		break
 	}
 	if len(q.list) == 0 {
 		q.list = nil

@@ -25,8 +25,7 @@ type Post struct {
 const (
 	selectPosting = "SELECT posted, cause_boot, cause_seq, cause_nth FROM agents WHERE agent = ? AND incarnation = ?"
 	changePosting = "UPDATE agents SET posted = ?, cause_boot = ?, cause_seq = ?, cause_nth = ? WHERE agent = ?"
-	countPosts    = "SELECT COUNT(*) FROM posts WHERE agent = ?"
-	sumPosts      = "SELECT COALESCE(SUM(LENGTH(name) + LENGTH(data)), 0) FROM posts WHERE agent = ?"
+	countPosts    = "SELECT COUNT(*), COALESCE(SUM(LENGTH(name) + LENGTH(data)), 0) FROM posts WHERE agent = ?"
 	insertPost    = "INSERT INTO posts (agent, seq, name, data, cause_boot, cause_seq, cause_nth) VALUES (?, ?, ?, ?, ?, ?, ?)"
 	selectPost    = "SELECT seq FROM posts WHERE agent = ? AND cause_boot = ? AND cause_seq = ? AND cause_nth = ?"
 	selectPosts   = "SELECT seq, name, data FROM posts WHERE agent = ? ORDER BY seq"
@@ -92,16 +91,13 @@ func (s *Store) post(id tandem.AgentID, incarnation uint64, p *Post) (int64, err
 
 func (s *Store) roomForPost(ctx context.Context, agent string, size int) error {
 	var count, bytes int64
-	if err := s.write.scan(ctx, countPosts, []any{agent}, &count); err != nil {
+	err := s.write.scan(ctx, countPosts, []any{agent}, &count, &bytes)
+	switch {
+	case err != nil:
 		return err
-	}
-	if count >= tandem.PostsKept {
+	case count >= tandem.PostsKept:
 		return tandem.Errorf(tandem.Limit, "%d messages wait for the device already", count)
-	}
-	if err := s.write.scan(ctx, sumPosts, []any{agent}, &bytes); err != nil {
-		return err
-	}
-	if bytes+int64(size) > tandem.PostsSize {
+	case bytes+int64(size) > tandem.PostsSize:
 		return tandem.Errorf(tandem.Limit, "messages of %d KB wait for the device already", bytes>>10)
 	}
 	return nil
