@@ -120,8 +120,10 @@ func (g *Gateway) setUp() {
 	})
 }
 
-// Devices returns how many devices have a connection here.
+// Devices returns how many devices have a connection here. It may be asked before
+// Serve.
 func (g *Gateway) Devices() int {
+	g.setUp()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return len(g.devices)
@@ -195,12 +197,12 @@ func (g *Gateway) enter(nc net.Conn) *conn {
 		g.unknown[c] = struct{}{}
 	}
 	g.mu.Unlock()
-	if c == nil {
-		nc.Close()
-	}
-	if full && !stopping {
+	if full && !stopping { // said before the client can know
 		g.over.Add(tandem.OverConnections, 1)
 		g.Logger.Warn("a connection was closed because there are too many", "limit", g.Connections, "address", nc.RemoteAddr())
+	}
+	if c == nil {
+		nc.Close()
 	}
 	return c
 }

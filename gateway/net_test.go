@@ -376,3 +376,14 @@ func TestMosquitto(t *testing.T) {
 		})
 	}
 }
+
+// Whoever shows figures may ask before the gateway serves, and while it begins to.
+func TestDevicesEarly(t *testing.T) {
+	g := &Gateway{Host: newHost(), Authenticate: authenticate}
+	counted := make(chan int)
+	go func() { counted <- g.Devices() }()
+	start(t, g)
+	if n := <-counted; n != 0 {
+		t.Errorf("%d devices", n)
+	}
+}
