@@ -12,6 +12,8 @@ import (
 	"os/exec"
 	"syscall"
 	"time"
+
+	"github.com/tandem-iot/tandem/internal/child"
 )
 
 const (
@@ -48,13 +50,11 @@ func (p *Process) Start(ctx context.Context, command ...string) error {
 	defer log.Close() // the process has its own
 	p.cmd = exec.Command(command[0], command[1:]...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := p.cmd.Start(); err != nil {
+	ended, err := child.Start(p.cmd, syscall.SIGKILL)
+	if err != nil {
 		return err
 	}
-	cmd, ended := p.cmd, make(chan error, 1)
 	p.ended = ended
-	go func() { ended <- cmd.Wait() }()
 	return p.answers(ctx)
 }
 

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/tandem-iot/tandem/internal/child"
 )
 
 // superuser is the one user of a server. It needs no password.
@@ -32,9 +34,9 @@ type Server struct {
 
 	programs string // the directory of PostgreSQL's programs
 	output   bytes.Buffer
-	process  *os.Process   // nil: it is stopped
-	ended    chan struct{} // closed when the process has ended, and output can be read
-	made     atomic.Int64  // databases
+	process  *os.Process  // nil: it is stopped
+	ended    chan error   // gets how the process has ended; output can be read then
+	made     atomic.Int64 // databases
 }
 
 // StartServer starts a server on the files in dir, which it makes when there
@@ -197,8 +199,7 @@ func (s *Server) makeFiles() error {
 	return nil
 }
 
-// launch starts the process. A goroutine keeps the thread that has started it,
-// because Pdeathsig kills the process with it, and ends with the process.
+// launch starts the process.
 func (s *Server) launch() error {
 	attr, err := attributes()
 	if err != nil {
@@ -209,19 +210,8 @@ func (s *Server) launch() error {
 	s.output.Reset()
 	cmd.Dir, cmd.SysProcAttr, cmd.Stdout, cmd.Stderr = s.Dir, attr, &s.output, &s.output
 	cmd.WaitDelay = time.Second // children of one that was killed have its output for a while
-	started := make(chan error, 1)
-	ended := make(chan struct{})
-	go func() {
-		runtime.LockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			// How it ended, its output says.
-			_ = cmd.Wait()
-		}
-		close(ended)
-	}()
-	if err := <-started; err != nil {
+	ended, err := child.Start(cmd, syscall.SIGQUIT)
+	if err != nil {
 		return err
 	}
 	s.process, s.ended = cmd.Process, ended
