@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -26,7 +25,7 @@ type register struct {
 
 	mu      sync.Mutex
 	history []porcupine.Operation
-	open    []porcupine.Operation // writes of the window before, whose outcome nobody knows
+	open    []porcupine.Operation // writes of earlier windows whose outcome nobody knows
 }
 
 // write and read are a register's inputs; a read's output is an int64.
@@ -128,15 +127,8 @@ func (r *registers) check() error {
 	r.work.Wait()
 	var errs []error
 	for _, reg := range r.list {
-		ops := observed(append(reg.open, reg.history...))
-		reg.open = nil
-		for _, op := range reg.history {
-			if op.Return == math.MaxInt64 {
-				reg.open = append(reg.open, op)
-			}
-		}
 		r.checked += int64(len(reg.history))
-		reg.history = nil
+		ops := reg.window()
 		switch porcupine.CheckOperationsTimeout(registerModel, ops, checkPatience) {
 		case porcupine.Illegal:
 			errs = append(errs, fmt.Errorf("the history of register %s is none of a single copy:\n%s", reg.id, describe(ops)))
@@ -147,18 +139,30 @@ func (r *registers) check() error {
 	return errors.Join(errs...)
 }
 
-// observed leaves out writes of unknown outcome whose value nobody has read: they
-// may as well never have happened, and are what makes checking expensive.
-func observed(ops []porcupine.Operation) []porcupine.Operation {
+// window ends a window and returns what has to be explained in it: its operations,
+// and those writes of unknown outcome that have been read in it.
+//
+// Such a write may have its effect windows later. Given up by its caller, it is
+// still in the send buffer of the connection, and is sent again when the network
+// is back. It is kept until it is read: then it has had its effect, and is not
+// believed to have another.
+func (reg *register) window() (ops []porcupine.Operation) {
 	read := map[int64]bool{}
-	for _, op := range ops {
+	for _, op := range reg.history {
 		if !op.Input.(registerInput).write {
 			read[op.Output.(int64)] = true
 		}
 	}
-	return slices.DeleteFunc(ops, func(op porcupine.Operation) bool {
-		return op.Return == math.MaxInt64 && !read[op.Input.(registerInput).value]
-	})
+	var open []porcupine.Operation
+	for _, op := range append(reg.open, reg.history...) {
+		if op.Return == math.MaxInt64 && !read[op.Input.(registerInput).value] {
+			open = append(open, op) // as good as not happened; it would only make checking expensive
+		} else {
+			ops = append(ops, op)
+		}
+	}
+	reg.open, reg.history = open, nil
+	return ops
 }
 
 // dialled reports whether there was no connection to send the request on.
