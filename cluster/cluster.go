@@ -153,6 +153,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 		if ctx.Err() == nil {
 			c.logger.Error("this node has been declared lost by the others, who have its agents now; it joins again with none", "node", c.Info.ID)
 			c.Host.Abandon()
+			c.calls.allLost()
 			for _, s := range c.links.all() {
 				s.out.Close("the server was out of touch with the others")
 			}

@@ -101,11 +101,23 @@ func (c *calls) lost(peer mesh.Peer) {
 	delete(c.empty, peer)
 }
 
+// allLost ends all waits. Answers go to the run of the node that asked: when that
+// has ended, nobody will ever know them.
+func (c *calls) allLost() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, k := range c.waiting {
+		delete(c.waiting, id)
+		k.answer <- &toldAnswer{lost: true}
+	}
+	c.empty = nil
+}
+
 // Request gives an agent an HTTP request, wherever in the cluster it is, and
 // returns its answer. While the agent is between two nodes, or nobody has it,
-// the request waits. See host.Host.Request for the errors; an agent whose node
-// was lost while it had the request answers with 502, unless the method is one
-// that may be repeated.
+// the request waits. See host.Host.Request for the errors. When the agent's node
+// was lost while it had the request, or this one was declared lost meanwhile, the
+// answer is 502, unless the method is one that may be repeated.
 func (c *Cluster) Request(ctx context.Context, id tandem.AgentID, r *tandem.Request) (*tandem.Response, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, tandem.AnswerWait, errNoAnswer)
 	defer cancel()
@@ -136,7 +148,7 @@ var (
 var lostResponse = &tandem.Response{
 	Status:  502,
 	Headers: []tandem.Header{{Name: "Content-Type", Value: "text/plain; charset=utf-8"}},
-	Body:    []byte("The server that had the agent was lost before the agent answered this request. It may or may not have had an effect.\n"),
+	Body:    []byte("A server was lost before the agent answered this request. It may or may not have had an effect.\n"),
 }
 
 // repeatable says which methods may be sent again when it is not known whether

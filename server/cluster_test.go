@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/central"
 	"github.com/tandem-iot/tandem/device/runner"
@@ -117,8 +119,8 @@ var (
 	lenient = strings.NewReplacer("LOST", "x > heard + 1", "GONE", "x < ok")
 )
 
-// pairs makes pairs with those programs.
-func (f *fleet) pairs(n int, kind *strings.Replacer) (list []testPair) {
+// pairs makes pairs with a program.
+func (f *fleet) pairs(n int, code central.Code) (list []testPair) {
 	f.t.Helper()
 	ctx := f.t.Context()
 	c := f.nodes[0].Central
@@ -126,7 +128,7 @@ func (f *fleet) pairs(n int, kind *strings.Replacer) (list []testPair) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	if err := c.Deploy(ctx, g.ID, central.Code{Agent: kind.Replace(counterAgent), Device: kind.Replace(counterDevice)}); err != nil {
+	if err := c.Deploy(ctx, g.ID, code); err != nil {
 		f.t.Fatal(err)
 	}
 	for i := range n {
@@ -207,7 +209,7 @@ func (l *load) door(i int) *running {
 // are. The devices end with the test.
 func (f *fleet) begin(pairs, devices int, kind *strings.Replacer) *load {
 	f.t.Helper()
-	l := &load{fleet: f, list: f.pairs(pairs, kind), devices: devices, doors: slices.Clone(f.nodes), halt: make(chan struct{})}
+	l := &load{fleet: f, list: f.pairs(pairs, central.Code{Agent: kind.Replace(counterAgent), Device: kind.Replace(counterDevice)}), devices: devices, doors: slices.Clone(f.nodes), halt: make(chan struct{})}
 	ctx, stop := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	for i := range devices {
@@ -363,4 +365,72 @@ func (n *running) shards() int {
 		}
 	}
 	return 0
+}
+
+// TestAskerDeclaredLost: a node is declared lost while it waits for another's
+// agent. The answer goes to the run of the node that is over, so the client hears
+// that nobody knows, and what may be repeated is asked again.
+func TestAskerDeclaredLost(t *testing.T) {
+	f := &fleet{t: t, url: pgtest.Start(t)}
+	asker, owner := f.add(), f.add()
+	owner.until("two nodes", func() bool { return owner.settled(2) && owner.shards() > 1000 })
+	db, err := pgx.Connect(t.Context(), f.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close(context.Background())
+	pairs := f.pairs(20, central.Code{Agent: `
+		asked <- 0;
+		http.onrequest(function(q, r) {
+			server.log("asked " + ++asked);
+			imp.wakeup(1.5, @() r.send(200, asked.tostring()));
+		});`})
+	i := slices.IndexFunc(pairs, func(p testPair) bool { return owner.Cluster.Host.Has(p.agent) })
+	if i < 0 {
+		t.Fatal("no agent of 20 is on the second node")
+	}
+	for _, c := range []struct {
+		method, answer string
+		heard          string // by the agent, before the node is declared lost
+	}{
+		{"POST", "502 A server was lost", "asked 1"},
+		{"GET", "200 3", "asked 2"}, // and asked once more
+	} {
+		answered := make(chan string, 1)
+		go func() { answered <- answerOf(t.Context(), c.method, asker.URL+"/"+string(pairs[i].agent)) }()
+		owner.until(c.heard, func() bool {
+			lines, err := owner.Log.History(t.Context(), pairs[i].id, 10)
+			return err == nil && len(lines) > 0 && lines[len(lines)-1].Msg == c.heard
+		})
+		if _, err := db.Exec(t.Context(), "DELETE FROM leases WHERE node = 'n1'"); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case got := <-answered:
+			if !strings.HasPrefix(got, c.answer) {
+				t.Errorf("%s: %q, want %q", c.method, got, c.answer)
+			}
+		case <-time.After(patience / 2):
+			t.Fatalf("%s is not answered within %v", c.method, patience/2)
+		}
+		owner.until("two nodes", func() bool { return owner.settled(2) })
+	}
+}
+
+// answerOf returns the status and the body, or what went wrong.
+func answerOf(ctx context.Context, method, url string) string {
+	req, err := http.NewRequestWithContext(ctx, method, url, nil)
+	if err != nil {
+		return err.Error()
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("%d %s", resp.StatusCode, body)
 }
