@@ -32,7 +32,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/tandem-iot/tandem"
@@ -62,24 +61,31 @@ type Fetcher struct {
 	trusting   *http.Transport // takes any certificate
 	validating *http.Transport
 	outcomes   meter.Labelled
-	slots      chan struct{} // has one for each request under way
-	waited     atomic.Int64  // requests that found no room in it
+	line       line
 }
 
-// Fetch makes one request and returns what came of it, never nil. When f.Stream
-// is set the body is given to part, piece by piece in order on the caller's
-// goroutine, and the response has none; part owns the piece, and while it does
-// not return nothing more is read from the server. Otherwise the body is
-// bounded by tandem.FetchBodySize. When ctx ends first the result is a timeout.
-func (x *Fetcher) Fetch(ctx context.Context, f *tandem.Fetch, part func([]byte)) *tandem.Response {
+// Fetch begins a request and returns. What comes of it, never nil, is given to
+// done, on another goroutine, which done may keep for a while. When f.Stream is set
+// the body is given to part before that, piece by piece in order, and the response
+// has none; part owns the piece, and while it does not return nothing more is read
+// from the server. Otherwise the body is bounded by tandem.FetchBodySize.
+//
+// The time that ctx has runs from now on, also while the request waits for its
+// turn. When it is over the result is a timeout.
+func (x *Fetcher) Fetch(ctx context.Context, f *tandem.Fetch, part func([]byte), done func(*tandem.Response)) {
 	x.once.Do(x.setUp)
-	r := x.fetch(ctx, f, part)
+	x.line.enter(&request{ctx: ctx, fetch: f, part: part, done: done})
+}
+
+// make makes a request, or gives it up when its time was over before its turn.
+func (x *Fetcher) make(q *request) {
+	r := x.fetch(q.ctx, q.fetch, q.part)
 	name := outcomeName(r.Status)
-	if errors.Is(ctx.Err(), context.Canceled) {
+	if errors.Is(q.ctx.Err(), context.Canceled) {
 		name = "cancelled"
 	}
 	x.outcomes.Add(name, 1)
-	return r
+	q.done(r)
 }
 
 // Outcomes counts what has come of all requests: 2xx and so on for statuses,
@@ -87,19 +93,13 @@ func (x *Fetcher) Fetch(ctx context.Context, f *tandem.Fetch, part func([]byte))
 func (x *Fetcher) Outcomes() map[string]int64 { return x.outcomes.All() }
 
 func (x *Fetcher) fetch(ctx context.Context, f *tandem.Fetch, part func([]byte)) *tandem.Response {
-	if f.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, f.Timeout)
-		defer cancel()
-	}
 	req, failure := newRequest(ctx, f)
 	if failure != nil {
 		return failure
 	}
-	if !x.enter(ctx) {
+	if ctx.Err() != nil {
 		return outcome(ctx, req.URL, ctx.Err())
 	}
-	defer func() { <-x.slots }()
 	transport := x.trusting
 	if f.Validate {
 		transport = x.validating
@@ -122,37 +122,22 @@ func (x *Fetcher) fetch(ctx context.Context, f *tandem.Fetch, part func([]byte))
 	return out
 }
 
-// Close closes the connections that are kept for later requests.
+// Close ends what is kept for later requests.
 func (x *Fetcher) Close() {
 	x.once.Do(x.setUp)
+	x.line.close()
 	x.trusting.CloseIdleConnections()
 	x.validating.CloseIdleConnections()
 }
 
-// enter waits until there is room for a request more; false: ctx has ended.
-func (x *Fetcher) enter(ctx context.Context) bool {
-	select {
-	case x.slots <- struct{}{}:
-		return true
-	default:
-	}
-	x.waited.Add(1)
-	select {
-	case x.slots <- struct{}{}:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // Waited returns how many requests had to wait because too many were under way.
-func (x *Fetcher) Waited() int64 { return x.waited.Load() }
+func (x *Fetcher) Waited() int64 { return x.line.waited.Load() }
 
 func (x *Fetcher) setUp() {
 	if x.most == 0 {
 		x.most = max(1, descriptors()/4) // devices and files need some too
 	}
-	x.slots = make(chan struct{}, x.most)
+	x.line.most, x.line.do = x.most, x.make
 	x.trusting = x.transport(&tls.Config{InsecureSkipVerify: true})
 	x.validating = x.transport(&tls.Config{RootCAs: x.Roots})
 }

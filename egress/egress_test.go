@@ -29,9 +29,21 @@ func newFetcher(t *testing.T) *Fetcher {
 	return f
 }
 
+// fetch has a request made, for as long as it may take, and waits.
+func fetch(ctx context.Context, x *Fetcher, f *tandem.Fetch, part func([]byte)) *tandem.Response {
+	if f.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, f.Timeout)
+		defer cancel()
+	}
+	done := make(chan *tandem.Response, 1)
+	x.Fetch(ctx, f, part, func(r *tandem.Response) { done <- r })
+	return <-done
+}
+
 func get(t *testing.T, url string) *tandem.Response {
 	t.Helper()
-	return newFetcher(t).Fetch(t.Context(), &tandem.Fetch{Method: "GET", URL: url}, nil)
+	return fetch(t.Context(), newFetcher(t), &tandem.Fetch{Method: "GET", URL: url}, nil)
 }
 
 func want(t *testing.T, r *tandem.Response, status int, body string) {
@@ -58,7 +70,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 func TestRequest(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(echo))
 	defer s.Close()
-	r := newFetcher(t).Fetch(t.Context(), &tandem.Fetch{
+	r := fetch(t.Context(), newFetcher(t), &tandem.Fetch{
 		Method: "POST",
 		URL:    strings.Replace(s.URL, "//", "//me:secret@", 1) + "/a%20b?c=d#e",
 		Headers: []tandem.Header{
@@ -92,7 +104,7 @@ func TestRequest(t *testing.T) {
 func TestUserAgentIsTheAgents(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(echo))
 	defer s.Close()
-	r := newFetcher(t).Fetch(t.Context(), &tandem.Fetch{Method: "GET", URL: s.URL, Headers: []tandem.Header{{Name: "user-agent", Value: "mine"}}}, nil)
+	r := fetch(t.Context(), newFetcher(t), &tandem.Fetch{Method: "GET", URL: s.URL, Headers: []tandem.Header{{Name: "user-agent", Value: "mine"}}}, nil)
 	want(t, r, 200, "User-Agent: mine\r\n")
 }
 
@@ -121,7 +133,7 @@ func TestBadRequests(t *testing.T) {
 		if tc.header != (tandem.Header{}) {
 			f.Headers = []tandem.Header{tc.header}
 		}
-		if r := newFetcher(t).Fetch(t.Context(), f, nil); r.Status != tc.status {
+		if r := fetch(t.Context(), newFetcher(t), f, nil); r.Status != tc.status {
 			t.Errorf("%s %q %q: got %d %s, want %d", tc.method, tc.url, tc.header, r.Status, r.Body, tc.status)
 		}
 	}
@@ -135,10 +147,10 @@ func TestPrivateAddressesAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var f Fetcher
+	f := &Fetcher{}
 	t.Cleanup(f.Close)
 	for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "10.1.2.3", "169.254.169.254", "[fe80::1%25lo]"} {
-		r := f.Fetch(t.Context(), &tandem.Fetch{Method: "GET", URL: "http://" + host + ":" + port + "/"}, nil)
+		r := fetch(t.Context(), f, &tandem.Fetch{Method: "GET", URL: "http://" + host + ":" + port + "/"}, nil)
 		want(t, r, tandem.FetchRefused, "has no public address")
 	}
 	if reached {
@@ -196,7 +208,7 @@ func TestSizes(t *testing.T) {
 			w.Write(make([]byte, tc.size))
 		}))
 		var streamed []byte
-		r := newFetcher(t).Fetch(t.Context(), &tandem.Fetch{Method: "GET", URL: s.URL, Stream: tc.stream}, func(b []byte) { streamed = append(streamed, b...) })
+		r := fetch(t.Context(), newFetcher(t), &tandem.Fetch{Method: "GET", URL: s.URL, Stream: tc.stream}, func(b []byte) { streamed = append(streamed, b...) })
 		if r.Status != tc.status || r.Status == 200 && len(r.Body)+len(streamed) != tc.size || tc.stream && len(r.Body) > 0 {
 			t.Errorf("%+v: got %d, %d bytes and %d streamed", tc, r.Status, len(r.Body), len(streamed))
 		}
@@ -215,7 +227,7 @@ func TestStreamDeliversAtOnce(t *testing.T) {
 	}))
 	defer s.Close()
 	var parts []string
-	r := newFetcher(t).Fetch(t.Context(), &tandem.Fetch{Method: "GET", URL: s.URL, Stream: true}, func(b []byte) {
+	r := fetch(t.Context(), newFetcher(t), &tandem.Fetch{Method: "GET", URL: s.URL, Stream: true}, func(b []byte) {
 		parts = append(parts, string(b))
 		next <- true
 	})
@@ -250,7 +262,7 @@ func TestChunks(t *testing.T) {
 			}
 			chunks.Close()
 		}()
-		r := newFetcher(t).Fetch(t.Context(), &tandem.Fetch{Method: method, URL: s.URL, Chunks: body}, nil)
+		r := fetch(t.Context(), newFetcher(t), &tandem.Fetch{Method: method, URL: s.URL, Chunks: body}, nil)
 		want(t, r, 200, method+" [chunked] EOF")
 	}
 }
@@ -258,7 +270,7 @@ func TestChunks(t *testing.T) {
 func TestHead(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(echo))
 	defer s.Close()
-	r := newFetcher(t).Fetch(t.Context(), &tandem.Fetch{Method: "HEAD", URL: s.URL}, nil)
+	r := fetch(t.Context(), newFetcher(t), &tandem.Fetch{Method: "HEAD", URL: s.URL}, nil)
 	if r.Status != 200 || len(r.Body) != 0 {
 		t.Errorf("%d %q", r.Status, r.Body)
 	}
@@ -287,7 +299,7 @@ func TestCompression(t *testing.T) {
 	}))
 	defer s.Close()
 	ask := func(path, name, value string) *tandem.Response {
-		return newFetcher(t).Fetch(t.Context(), &tandem.Fetch{Method: "GET", URL: s.URL + path, Headers: []tandem.Header{{Name: name, Value: value}}}, nil)
+		return fetch(t.Context(), newFetcher(t), &tandem.Fetch{Method: "GET", URL: s.URL + path, Headers: []tandem.Header{{Name: name, Value: value}}}, nil)
 	}
 	encoded := func(r *tandem.Response) bool {
 		return slices.Contains(r.Headers, tandem.Header{Name: "content-encoding", Value: "gzip"})
@@ -317,13 +329,13 @@ func TestTimeout(t *testing.T) {
 			}
 			<-r.Context().Done()
 		}))
-		r := newFetcher(t).Fetch(t.Context(), &tandem.Fetch{Method: "GET", URL: s.URL, Timeout: 50 * time.Millisecond}, nil)
+		r := fetch(t.Context(), newFetcher(t), &tandem.Fetch{Method: "GET", URL: s.URL, Timeout: 50 * time.Millisecond}, nil)
 		want(t, r, tandem.FetchTimeout, "in time")
 		s.Close()
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	want(t, newFetcher(t).Fetch(ctx, &tandem.Fetch{Method: "GET", URL: "http://127.0.0.1:1/"}, nil), tandem.FetchTimeout, "")
+	want(t, fetch(ctx, newFetcher(t), &tandem.Fetch{Method: "GET", URL: "http://127.0.0.1:1/"}, nil), tandem.FetchTimeout, "")
 }
 
 func TestTLS(t *testing.T) {
@@ -347,7 +359,7 @@ func TestTLS(t *testing.T) {
 		{wrongHost, true, roots, tandem.FetchWrongHost},
 	} {
 		f := &Fetcher{Allow: append(loopback, netip.MustParsePrefix("::1/128")), Roots: tc.roots}
-		if r := f.Fetch(t.Context(), &tandem.Fetch{Method: "GET", URL: tc.url, Validate: tc.validate}, nil); r.Status != tc.status {
+		if r := fetch(t.Context(), f, &tandem.Fetch{Method: "GET", URL: tc.url, Validate: tc.validate}, nil); r.Status != tc.status {
 			t.Errorf("%+v: got %d %s", tc, r.Status, r.Body)
 		}
 		f.Close()
@@ -411,7 +423,7 @@ func TestConnectionsAreKept(t *testing.T) {
 	s.Start()
 	f := newFetcher(t)
 	for range 3 {
-		r := f.Fetch(t.Context(), &tandem.Fetch{Method: "POST", URL: s.URL, Body: bytes.Repeat([]byte("x"), 1000)}, nil)
+		r := fetch(t.Context(), f, &tandem.Fetch{Method: "POST", URL: s.URL, Body: bytes.Repeat([]byte("x"), 1000)}, nil)
 		want(t, r, 200, "xxx")
 	}
 	f.Close()
@@ -419,24 +431,4 @@ func TestConnectionsAreKept(t *testing.T) {
 	if conns != 1 {
 		t.Errorf("%d connections for three requests in a row", conns)
 	}
-}
-
-// A node's agents together cannot take all of its file descriptors.
-func TestTooManyAtOnce(t *testing.T) {
-	held, release := make(chan bool), make(chan bool)
-	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { held <- true; <-release }))
-	defer s.Close()
-	f := newFetcher(t)
-	f.most = 1
-	first := make(chan *tandem.Response)
-	go func() { first <- f.Fetch(t.Context(), &tandem.Fetch{Method: "GET", URL: s.URL}, nil) }()
-	<-held
-	want(t, f.Fetch(t.Context(), &tandem.Fetch{Method: "GET", URL: s.URL, Timeout: 20 * time.Millisecond}, nil), tandem.FetchTimeout, "in time")
-	if n := f.Waited(); n != 1 {
-		t.Errorf("%d have waited", n)
-	}
-	go func() { <-held; release <- true }()
-	release <- true
-	want(t, <-first, 200, "")
-	want(t, f.Fetch(t.Context(), &tandem.Fetch{Method: "GET", URL: s.URL}, nil), 200, "")
 }

@@ -100,7 +100,7 @@ func TestRebinding(t *testing.T) {
 	})
 	defer f.Close()
 	for i, status := range []int{200, tandem.FetchRefused, tandem.FetchRefused} {
-		if r := f.Fetch(t.Context(), &tandem.Fetch{Method: "GET", URL: "http://rebinding.test:" + at}, nil); r.Status != status {
+		if r := fetch(t.Context(), f, &tandem.Fetch{Method: "GET", URL: "http://rebinding.test:" + at}, nil); r.Status != status {
 			t.Errorf("request %d: %d %s", i, r.Status, r.Body)
 		}
 	}
@@ -119,7 +119,7 @@ func TestMixedAddresses(t *testing.T) {
 	f := &Fetcher{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}
 	f.resolver = names(t, func(string) []string { return []string{"127.0.0.2", "169.254.169.254", "127.0.0.1"} })
 	defer f.Close()
-	if r := f.Fetch(t.Context(), &tandem.Fetch{Method: "GET", URL: "http://mixed.test:" + at}, nil); r.Status != 200 {
+	if r := fetch(t.Context(), f, &tandem.Fetch{Method: "GET", URL: "http://mixed.test:" + at}, nil); r.Status != 200 {
 		t.Errorf("%d %s", r.Status, r.Body)
 	}
 }
@@ -136,7 +136,7 @@ func TestOtherWaysToWriteLoopback(t *testing.T) {
 		"[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[0:0:0:0:0:ffff:7f00:0001]", "[::127.0.0.1]", "[64:ff9b::127.0.0.1]", "[2002:7f00:1::]", "[::]", "0", "0.0.0.0",
 		"example.com@127.0.0.1", "example.com:80@127.0.0.1", "127.0.0.1%2f@127.0.0.1", "metadata.test", "localhost.localdomain",
 	} {
-		r := f.Fetch(t.Context(), &tandem.Fetch{Method: "GET", URL: "http://" + host + ":" + at + "/"}, nil)
+		r := fetch(t.Context(), f, &tandem.Fetch{Method: "GET", URL: "http://" + host + ":" + at + "/"}, nil)
 		if r.Status >= 100 {
 			t.Errorf("%s: %d %s", host, r.Status, r.Body)
 		}
@@ -155,11 +155,11 @@ func TestRedirectIntoTheNetwork(t *testing.T) {
 	s := httptest.NewServer(http.RedirectHandler("http://169.254.169.254/latest/meta-data", http.StatusFound))
 	defer s.Close()
 	f := newFetcher(t)
-	r := f.Fetch(t.Context(), &tandem.Fetch{Method: "GET", URL: s.URL}, nil)
+	r := fetch(t.Context(), f, &tandem.Fetch{Method: "GET", URL: s.URL}, nil)
 	want(t, r, 302, "")
 	for _, h := range r.Headers {
 		if h.Name == "location" {
-			want(t, f.Fetch(t.Context(), &tandem.Fetch{Method: "GET", URL: h.Value}, nil), tandem.FetchRefused, "no public address")
+			want(t, fetch(t.Context(), f, &tandem.Fetch{Method: "GET", URL: h.Value}, nil), tandem.FetchRefused, "no public address")
 			return
 		}
 	}
@@ -176,7 +176,7 @@ func TestProxiesOfTheEnvironmentAreNotUsed(t *testing.T) {
 	f := newFetcher(t)
 	f.resolver = names(t, func(string) []string { return []string{"127.0.0.1"} })
 	// net/http itself makes an exception for loopback, so it goes by a name.
-	want(t, f.Fetch(t.Context(), &tandem.Fetch{Method: "GET", URL: "http://server.test:" + at}, nil), 200, "")
+	want(t, fetch(t.Context(), f, &tandem.Fetch{Method: "GET", URL: "http://server.test:" + at}, nil), 200, "")
 	if proxied.Load() != 0 || reached.Load() != 1 {
 		t.Errorf("the proxy was reached %d times, the server %d", proxied.Load(), reached.Load())
 	}
@@ -208,16 +208,16 @@ func TestCodes(t *testing.T) {
 	}
 	f := newFetcher(t)
 	f.resolver = names(t, func(string) []string { return nil })
-	want(t, f.Fetch(t.Context(), &tandem.Fetch{Method: "GET", URL: "http://nowhere.test/"}, nil), tandem.FetchHostNotFound, "there is no host nowhere.test")
+	want(t, fetch(t.Context(), f, &tandem.Fetch{Method: "GET", URL: "http://nowhere.test/"}, nil), tandem.FetchHostNotFound, "there is no host nowhere.test")
 	f = newFetcher(t)
 	f.resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		<-ctx.Done()
 		return nil, fmt.Errorf("silent: %w", ctx.Err())
 	}}
-	want(t, f.Fetch(t.Context(), &tandem.Fetch{Method: "GET", URL: "http://silent.test/", Timeout: 50 * time.Millisecond}, nil), tandem.FetchTimeout, "in time")
+	want(t, fetch(t.Context(), f, &tandem.Fetch{Method: "GET", URL: "http://silent.test/", Timeout: 50 * time.Millisecond}, nil), tandem.FetchTimeout, "in time")
 	given, giveUp := context.WithCancel(t.Context())
 	giveUp()
-	want(t, f.Fetch(given, &tandem.Fetch{Method: "GET", URL: "http://silent.test/"}, nil), tandem.FetchTimeout, "")
+	want(t, fetch(given, f, &tandem.Fetch{Method: "GET", URL: "http://silent.test/"}, nil), tandem.FetchTimeout, "")
 	if got, want := f.Outcomes(), (map[string]int64{"timeout": 1, "cancelled": 1}); !maps.Equal(got, want) {
 		t.Errorf("counted: %v", got)
 	}

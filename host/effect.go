@@ -72,19 +72,29 @@ func (p *pair) save(e *agent.Save) {
 	})
 }
 
-// fetch does an outgoing request on a goroutine of its own.
+// fetch begins an outgoing request. Whoever has made it runs the pair.
 func (p *pair) fetch(id uint64, f *tandem.Fetch) {
-	ctx, cancel := p.beginFetch(id)
+	ctx, cancel := p.beginFetch(id, f.Timeout)
 	incarnation := p.incarnation
-	p.host.spawn(func() {
-		defer cancel()
-		r := p.host.Fetcher.Fetch(ctx, f, func(data []byte) { p.fetchedPart(ctx, incarnation, id, data) })
-		p.command(func() { p.fetched(incarnation, id, item{event: &agent.Fetched{ID: id, Response: r}}) })
-	})
+	if !p.host.busy() {
+		return
+	}
+	p.host.Fetcher.Fetch(ctx, f,
+		func(data []byte) { p.fetchedPart(ctx, incarnation, id, data) },
+		func(r *tandem.Response) {
+			defer p.host.work.Done()
+			cancel()
+			p.commandNow(func() { p.fetched(incarnation, id, item{event: &agent.Fetched{ID: id, Response: r}}) })
+		})
 }
 
-func (p *pair) beginFetch(id uint64) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(context.Background())
+// beginFetch notes that there is a request, which may take so long; 0 is for ever.
+func (p *pair) beginFetch(id uint64, limit time.Duration) (ctx context.Context, cancel context.CancelFunc) {
+	if limit > 0 {
+		ctx, cancel = context.WithTimeout(context.Background(), limit)
+	} else {
+		ctx, cancel = context.WithCancel(context.Background())
+	}
 	if p.fetches == nil {
 		p.fetches = map[uint64]context.CancelFunc{}
 	}

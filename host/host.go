@@ -39,11 +39,13 @@ type Link interface {
 	Close(why string)
 }
 
-// Fetcher is the agents' way out. Fetch does an HTTP request. It always returns
-// a response; what went wrong is a status below 100. Pieces of a streamed body go
-// to part. DialBroker makes a connection to the MQTT broker at an address.
+// Fetcher is the agents' way out.
 type Fetcher interface {
-	Fetch(ctx context.Context, f *tandem.Fetch, part func([]byte)) *tandem.Response
+	// Fetch begins an HTTP request, which may take as long as ctx has. Pieces of a
+	// streamed body go to part, and what came of it to done, on a goroutine of the
+	// Fetcher's; there always is a response; what went wrong is a status below 100.
+	Fetch(ctx context.Context, f *tandem.Fetch, part func([]byte), done func(*tandem.Response))
+	// DialBroker makes a connection to the MQTT broker at an address.
 	DialBroker(ctx context.Context, address string) (net.Conn, error)
 }
 
@@ -71,7 +73,7 @@ type Host struct {
 	programs map[string]*program // current one of each device group
 	stopping bool
 	closed   bool           // no goroutine may start any more
-	work     sync.WaitGroup // goroutines that run pairs and fetches
+	work     sync.WaitGroup // goroutines that run pairs, and fetches
 	ids      atomic.Uint64  // of requests
 	counts   counts
 
@@ -99,11 +101,24 @@ func (h *Host) Counts() (live, frozen, events int64) {
 // spawn runs f on a goroutine that Run waits for. Once the host has ended it
 // does nothing.
 func (h *Host) spawn(f func()) {
+	if h.busy() {
+		go func() {
+			defer h.work.Done()
+			f()
+		}()
+	}
+}
+
+// busy has Run wait until work.Done is called. It returns false when the host has
+// ended.
+func (h *Host) busy() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.closed {
-		h.work.Go(f)
+	if h.closed {
+		return false
 	}
+	h.work.Add(1)
+	return true
 }
 
 // init makes the host ready for everything but Run's own work.

@@ -112,6 +112,18 @@ func (p *pair) command(f func()) {
 // commandHere is command that, when nobody runs the pair, runs it on the
 // caller's goroutine.
 func (p *pair) commandHere(f func()) {
+	ran := false
+	p.commandUntil(f, func() bool { was := ran; ran = true; return was })
+}
+
+// commandNow is commandHere for a goroutine that has nothing else to do: it also
+// handles what the command has put into the inbox.
+func (p *pair) commandNow(f func()) {
+	turns := 0
+	p.commandUntil(f, func() bool { turns++; return turns > 2 })
+}
+
+func (p *pair) commandUntil(f func(), enough func() bool) {
 	p.mu.Lock()
 	p.commands = append(p.commands, f)
 	if p.owned {
@@ -120,8 +132,7 @@ func (p *pair) commandHere(f func()) {
 	}
 	p.owned = true
 	p.mu.Unlock()
-	ran := false
-	p.run(func() bool { was := ran; ran = true; return was })
+	p.run(enough)
 }
 
 // unlockAndRun lets go of mu and has the pair run by a goroutine of its own if
@@ -418,7 +429,7 @@ func (p *pair) setTimer() {
 	p.timerAt = at
 	d := max(0, time.Until(at))
 	if p.timer == nil {
-		p.timer = time.AfterFunc(d, func() { p.command(p.tick) })
+		p.timer = time.AfterFunc(d, func() { p.commandNow(p.tick) })
 		return
 	}
 	p.timer.Reset(d)

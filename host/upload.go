@@ -114,7 +114,7 @@ func (u *upload) close() {
 
 // upload does an outgoing request whose body comes in pieces.
 func (p *pair) upload(id uint64, f *tandem.Fetch) {
-	ctx, cancel := p.beginFetch(id)
+	ctx, cancel := p.beginFetch(id, 0) // its time begins when the body has ended
 	incarnation := p.incarnation
 	u := &upload{ctx: ctx, stop: cancel, news: make(chan struct{}, 1)}
 	u.took = func(n int) {
@@ -126,21 +126,24 @@ func (p *pair) upload(id uint64, f *tandem.Fetch) {
 	p.uploads[id] = u
 	// Whether it does becomes known when the body ends.
 	f.Chunks, f.Stream = u, true
-	p.host.spawn(func() {
-		defer cancel()
-		var body []byte
-		tooLarge := false
-		r := p.host.Fetcher.Fetch(ctx, f, func(data []byte) {
-			switch {
-			case u.streams():
-				p.fetchedPart(ctx, incarnation, id, data)
-			case len(body)+len(data) > tandem.FetchBodySize:
-				tooLarge = true
-				cancel()
-			default:
-				body = append(body, data...)
-			}
-		})
+	if !p.host.busy() {
+		return
+	}
+	var body []byte
+	tooLarge := false
+	p.host.Fetcher.Fetch(ctx, f, func(data []byte) {
+		switch {
+		case u.streams():
+			p.fetchedPart(ctx, incarnation, id, data)
+		case len(body)+len(data) > tandem.FetchBodySize:
+			tooLarge = true
+			cancel()
+		default:
+			body = append(body, data...)
+		}
+	}, func(r *tandem.Response) {
+		defer p.host.work.Done()
+		cancel()
 		u.close()
 		switch {
 		case tooLarge:
@@ -148,6 +151,6 @@ func (p *pair) upload(id uint64, f *tandem.Fetch) {
 		case r.Status >= 100:
 			r.Body = body
 		}
-		p.command(func() { p.fetched(incarnation, id, item{event: &agent.Fetched{ID: id, Response: r}}) })
+		p.commandNow(func() { p.fetched(incarnation, id, item{event: &agent.Fetched{ID: id, Response: r}}) })
 	})
 }

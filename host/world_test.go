@@ -268,11 +268,14 @@ func (w *world) connect() *link {
 // fetcher answers outgoing requests.
 type fetcher func(ctx context.Context, f *tandem.Fetch) *tandem.Response
 
-func (f fetcher) Fetch(ctx context.Context, r *tandem.Fetch, part func([]byte)) *tandem.Response {
-	if f == nil {
-		return &tandem.Response{Status: tandem.FetchRefused}
-	}
-	return f(ctx, r)
+func (f fetcher) Fetch(ctx context.Context, r *tandem.Fetch, part func([]byte), done func(*tandem.Response)) {
+	go func() {
+		if f == nil {
+			done(&tandem.Response{Status: tandem.FetchRefused})
+			return
+		}
+		done(f(ctx, r))
+	}()
 }
 
 func (fetcher) DialBroker(context.Context, string) (net.Conn, error) {
