@@ -41,8 +41,6 @@ import (
 const (
 	connectTimeout = 30 * time.Second
 	idleTimeout    = 90 * time.Second
-	idleConns      = 1024 // kept open in all
-	idlePerHost    = 256  // a fleet's agents mostly talk to the same one
 	headerSize     = 64 << 10
 	partSize       = 16 << 10 // of a streamed body, at most
 )
@@ -144,12 +142,13 @@ func (x *Fetcher) setUp() {
 
 func (x *Fetcher) transport(conf *tls.Config) *http.Transport {
 	dialer := net.Dialer{Timeout: connectTimeout, Resolver: x.resolver, Control: x.control}
+	idle := max(1, x.most/4)
 	return &http.Transport{
 		DialContext:            dialer.DialContext,
 		TLSClientConfig:        conf,
 		TLSHandshakeTimeout:    connectTimeout,
-		MaxIdleConns:           idleConns,
-		MaxIdleConnsPerHost:    idlePerHost,
+		MaxIdleConns:           idle,
+		MaxIdleConnsPerHost:    idle, // a fleet's agents mostly talk to the same one
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: headerSize,
 		ExpectContinueTimeout:  time.Second,
