@@ -152,7 +152,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 		}
 		if ctx.Err() == nil {
 			c.logger.Error("this node has been declared lost by the others, who have its agents now; it joins again with none", "node", c.Info.ID)
-			c.Host.Abandon()
+			c.Host.Abandon() // once more: what has come before the life's last part ended
 			c.calls.allLost()
 			for _, s := range c.links.all() {
 				s.out.Close("the server was out of touch with the others")
@@ -176,8 +176,8 @@ func (c *Cluster) info() store.NodeInfo {
 }
 
 // live is one life of the node.
-func (c *Cluster) live(ctx context.Context, session int64, m *store.Membership) error {
-	ctx, cancel := context.WithCancel(ctx)
+func (c *Cluster) live(outer context.Context, session int64, m *store.Membership) error {
+	ctx, cancel := context.WithCancel(outer)
 	defer cancel()
 	l := &life{self: mesh.Peer{Node: c.Info.ID, Session: session}, fenced: cancel, known: map[mesh.Peer]bool{}, opened: map[int]int64{}}
 	l.mesh = mesh.New(mesh.Config{
@@ -197,6 +197,13 @@ func (c *Cluster) live(ctx context.Context, session int64, m *store.Membership) 
 	parts.Go(func() error { c.renew(ctx, l); return nil })
 	parts.Go(func() error { c.watch(ctx, l); return nil })
 	parts.Go(func() error { c.moveAway(ctx, l); return nil })
+	parts.Go(func() error {
+		<-ctx.Done()
+		if outer.Err() == nil {
+			c.Host.Abandon() // the other parts may wait for agents, which wait for a lease
+		}
+		return nil
+	})
 	c.look()
 	err := parts.Wait()
 	if err != nil {

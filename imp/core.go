@@ -232,6 +232,9 @@ func (c *Core) run() Outcome {
 func (c *Core) outOfMemory() Outcome {
 	c.report()
 	c.Log(true, fmt.Sprintf("out of memory: more than %d bytes in use", c.VM.MemoryLimit()))
+	for _, line := range TraceLines(c.VM.Stack()) {
+		c.Log(true, line)
+	}
 	c.wait = NotWaiting
 	return OutOfMemory
 }

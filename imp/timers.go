@@ -51,14 +51,15 @@ func (c *Core) After(d time.Duration, name string, fn squirrel.Value, args ...sq
 }
 
 // tooManyTimers says so once, until there are far fewer: a program that does not
-// look at what imp.wakeup returns would never hear of it.
+// look at what imp.wakeup returns would never hear of it. Callbacks that are called
+// later, of requests that are over a limit for one, are timers too.
 func (c *Core) tooManyTimers() {
 	if c.cfg.Over != nil {
 		c.cfg.Over(tandem.OverTimers)
 	}
 	if !c.full {
 		c.full = true
-		c.Log(true, fmt.Sprintf("imp.wakeup: %d timers are pending, and there can be no more", tandem.TimersPerAgent))
+		c.Log(true, fmt.Sprintf("too many timers: %d are pending, of imp.wakeup and for callbacks, and there can be no more", tandem.TimersPerAgent))
 	}
 }
 

@@ -72,7 +72,7 @@ var limits = []struct {
 	{tandem.OverRequestBody, tandem.RequestBodySize + 1, 413, "larger than 524288 bytes", ""},
 	{tandem.OverResponseBody, 0, 400, "httpresponse.send: the body has 1048577 bytes, more than 1048576", ""},
 	{tandem.OverResponseHeaders, 0, 400, "httpresponse.header: the headers have more than 64 KB", ""},
-	{tandem.OverTimers, 0, 200, "true", `imp.wakeup: 1000 timers are pending`},
+	{tandem.OverTimers, 0, 200, "true", `too many timers: 1000 are pending`},
 	{tandem.OverFetchCredits, 0, 200, " 429 true true", ""},
 	{tandem.OverFetchesInFlight, 0, 200, "429 true true", ""},
 	{tandem.OverFetchBody, 0, 400, "the body of a request has 1048577 bytes, more than 1048576", ""},

@@ -228,6 +228,7 @@ func limited(t *testing.T, l *Library, p *compile.Program, slice int64) (printed
 		case Done, Failed:
 			return out.String() + fmt.Sprint(status, v.Err()), true
 		default:
+			v.Stack() // even of a machine that is full
 			return out.String(), false
 		}
 	}

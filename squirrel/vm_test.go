@@ -150,6 +150,38 @@ func TestMemoryLimit(t *testing.T) {
 	}
 }
 
+// TestFullStack: a machine that is full says where, wherever that was.
+func TestFullStack(t *testing.T) {
+	const src = `
+		function fill(a) {
+			for (local i = 0; ; i++) {
+				a.append({ n = i, s = "n" + i });
+			}
+		}
+		function deep(n, a) {
+			try { return n ? deep(n - 1, a) : fill(a); } catch (e) { throw e; }
+		}
+		class C { constructor(a) { deep(20, a); } }
+		function g(a) { foreach (x in [1].map(@(x) C(a))) yield x; }
+		foreach (x in g([])) {}`
+	for limit := 24 << 10; limit < 80<<10; limit += 64 {
+		v := started(t, limit, src)
+		if s := v.Run(1 << 40); s != OutOfMemory {
+			t.Fatalf("%d bytes: status %d, %v", limit, s, v.Err())
+		}
+		stack := v.Stack()
+		if len(stack) == 0 {
+			t.Fatalf("%d bytes: no stack", limit)
+		}
+		if last := stack[len(stack)-1]; last.Func != "main" {
+			t.Fatalf("%d bytes: the outermost function is %s, of %d", limit, last.Func, len(stack))
+		}
+		if limit > 40<<10 && (stack[0].Func != "fill" || stack[0].Line != 4) {
+			t.Errorf("%d bytes: full in %s, line %d", limit, stack[0].Func, stack[0].Line)
+		}
+	}
+}
+
 // TestIdleSize: a new machine is small, and one that has worked is small again.
 func TestIdleSize(t *testing.T) {
 	v := New(standard, 1<<20)
