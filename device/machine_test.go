@@ -277,7 +277,8 @@ func TestCodeThatDoesNotFit(t *testing.T) {
 	s.cfg.Connected = true
 	out := s.start("x <- \"" + strings.Repeat("x", 600<<10) + "\"; server.log(x.len());")
 	want := `log 1 server.error sure: out of memory: more than 524288 bytes in use
-log 2 lastexitcode sure: out of memory
+log 2 server.error sure:   at main device_code:1
+log 3 lastexitcode sure: out of memory
 restart out_of_memory wake=2
 `
 	if out != want {
