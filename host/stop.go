@@ -15,23 +15,52 @@ import (
 // are in the middle of.
 const stopPatience = 5 * time.Second
 
-// stopAll puts every agent to sleep in the store.
+// stopAll puts every agent to sleep in the store. In a cluster that needs a lease:
+// without one the host has no say over its agents any more, and after a while it
+// drops them, as if it had been lost.
 func (h *Host) stopAll() error {
 	h.mu.Lock()
 	h.stopping = true
 	h.mu.Unlock()
 	var wg sync.WaitGroup
+	until := time.Now().Add(stopPatience)
 	for _, p := range h.pairs() {
 		wg.Add(1)
-		until := time.Now().Add(stopPatience)
 		p.command(func() { p.stop(until, wg.Done) })
 	}
-	wg.Wait()
+	asleep := make(chan struct{})
+	go func() {
+		wg.Wait()
+		close(asleep)
+	}()
+	h.dropWithoutLease(until, asleep)
+	<-asleep
 	h.mu.Lock()
 	h.closed = true
 	h.mu.Unlock()
 	h.work.Wait()
 	return nil
+}
+
+// dropWithoutLease returns when all agents are asleep, or have been dropped.
+func (h *Host) dropWithoutLease(after time.Time, asleep <-chan struct{}) {
+	if h.others == nil {
+		return
+	}
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	for {
+		select {
+		case <-asleep:
+			return
+		case now := <-look.C:
+			if now.After(after) && int64(now.Sub(h.base)) > h.leaseEnd.Load() {
+				h.Logger.Error("the node stops without a lease: agents that have not been put to sleep yet start anew elsewhere")
+				h.Abandon()
+				return
+			}
+		}
+	}
 }
 
 // stop ends the pair's life on this node: a machine goes to the store, to be

@@ -1,0 +1,47 @@
+package server
+
+import (
+	"testing"
+
+	"github.com/tandem-iot/tandem/central"
+	"github.com/tandem-iot/tandem/internal/pgtest"
+)
+
+// TestStopWithoutDatabase: a node whose database is gone stops all the same. Its
+// agents can be kept nowhere, and start anew.
+func TestStopWithoutDatabase(t *testing.T) {
+	dir, err := pgtest.MakeDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pg, err := pgtest.StartServer(dir, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped := false
+	defer func() {
+		if !stopped {
+			pg.Stop(true)
+		}
+	}()
+	url, err := pg.Create(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fleet{t: t, url: url}
+	n := f.add()
+	pairs := f.pairs(4, central.Code{Agent: `
+		function tick() { imp.wakeup(0.01, tick); }
+		http.onrequest(function(q, r) { if (q.path == "/busy") tick(); r.send(200, "here"); });`})
+	for i, p := range pairs {
+		path := []string{"/busy", "/idle"}[i%2]
+		if got := answerOf(t.Context(), "GET", n.URL+"/"+string(p.agent)+path); got != "200 here" {
+			t.Fatal(got)
+		}
+	}
+	stopped = true
+	if err := pg.Stop(true); err != nil {
+		t.Fatal(err)
+	}
+	n.end()
+}
