@@ -14,6 +14,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/squirrel/syntax"
 	"github.com/tandem-iot/tandem/store"
 )
 
@@ -148,6 +149,11 @@ func (c *call) fail(err error) {
 		c.failCompile(bad)
 		return
 	}
+	var at *syntax.Error
+	if errors.As(err, &at) { // a library
+		c.failAt(err, []place{{int(at.Pos.Line), int(at.Pos.Col), at.Msg, "error", at.File}})
+		return
+	}
 	f := failureOf(err)
 	status := statuses[tandem.KindOf(err)].status
 	c.failWith(status, f)
@@ -184,19 +190,25 @@ func isTitle(s string) bool {
 	return s != ""
 }
 
+// place is where code does not compile.
+type place struct {
+	Row    int    `json:"row"`
+	Column int    `json:"column"`
+	Text   string `json:"text"`
+	Type   string `json:"type"`
+	File   string `json:"file"`
+}
+
 func (c *call) failCompile(bad *CompileError) {
-	type place struct {
-		Row    int    `json:"row"`
-		Column int    `json:"column"`
-		Text   string `json:"text"`
-		Type   string `json:"type"`
-		File   string `json:"file"`
-	}
 	var places []place
 	for _, p := range bad.Problems {
 		places = append(places, place{p.Line, p.Column, p.Text, "error", cmp.Or(p.File, imp.SourceName(p.Side))})
 	}
-	c.failWith(http.StatusBadRequest, failure{"400", "CX005", "Compilation Error", bad.Error(), places})
+	c.failAt(bad, places)
+}
+
+func (c *call) failAt(err error, places []place) {
+	c.failWith(http.StatusBadRequest, failure{"400", "CX005", "Compilation Error", err.Error(), places})
 }
 
 func (c *call) failWith(status int, list ...failure) {

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,10 +21,13 @@ import (
 
 // nodeFlags say which node a command talks to.
 type nodeFlags struct {
-	Data string `placeholder:"DIR" default:"tandem-data" env:"TANDEM_DATA" help:"Data directory of a node on this machine (${default}; that of tandem dev DIR is DIR/.tandem/node)."`
+	Data string `placeholder:"DIR" default:"${data}" env:"TANDEM_DATA" help:"Data directory of a node on this machine (${default}; that of tandem dev DIR is DIR/.tandem/node)."`
 	URL  string `name:"url" placeholder:"URL" env:"TANDEM_URL" help:"A node elsewhere; needs --login-key."`
 	Key  string `name:"login-key" placeholder:"KEY" env:"TANDEM_LOGIN_KEY" help:"Login key for --url."`
 }
+
+// defaultData is the directory of a node that is not told another.
+const defaultData = "tandem-data"
 
 // access finds the node.
 func (f nodeFlags) access() (central.Access, error) {
@@ -112,16 +116,69 @@ func (c *client) request(ctx context.Context, method, path string, in any) (*htt
 // failure reads the error an API call was answered with.
 func failure(r *http.Response) error {
 	var out struct {
-		Errors []struct{ Title, Detail string }
+		Errors []struct {
+			Code, Detail string
+			Meta         []place // of code that does not compile
+		}
 	}
 	if json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&out) != nil || len(out.Errors) == 0 {
 		return fmt.Errorf("the node answered %s", r.Status)
+	}
+	if out.Errors[0].Code == "CX005" {
+		return notCompiled(out.Errors[0].Meta)
 	}
 	kind := tandem.Invalid
 	if r.StatusCode == http.StatusNotFound {
 		kind = tandem.NotFound
 	}
 	return tandem.Errorf(kind, "%s", out.Errors[0].Detail)
+}
+
+// place is where code does not compile.
+type place struct {
+	Row, Column int
+	Text        string
+	File        string // as the node names it
+}
+
+// notCompiled is an answer to code that does not compile.
+type notCompiled []place
+
+func (e notCompiled) Error() string { return e.in(nil) }
+
+// in is a line for each place, as tandem check has it. files are the names here of
+// what the node names otherwise.
+func (e notCompiled) in(files map[string]string) string {
+	var lines []string
+	for _, p := range e {
+		lines = append(lines, fmt.Sprintf("%s:%d:%d: %s", cmp.Or(files[p.File], p.File), p.Row, p.Column, p.Text))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// compiled is the error of a command that has sent files: where they do not
+// compile has been said.
+func compiled(s *streams, f nodeFlags, files map[string]string, err error) error {
+	var bad notCompiled
+	if !errors.As(err, &bad) {
+		return err
+	}
+	fmt.Fprintln(s.err, strings.ReplaceAll(bad.in(files), addLibrary, addLibrary+f.again()))
+	return errSilent
+}
+
+// addLibrary is how the node's advice begins.
+const addLibrary = "tandem library add "
+
+// again is what has to be typed for another command to find the same node.
+func (f nodeFlags) again() string {
+	switch {
+	case f.URL != "":
+		return "--url " + f.URL + " --login-key KEY "
+	case f.Data != defaultData:
+		return "--data " + f.Data + " "
+	}
+	return ""
 }
 
 // resource is what the commands read of the API's objects.

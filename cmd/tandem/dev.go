@@ -260,8 +260,8 @@ func (d *dev) deploy(ctx context.Context, src pairSource) {
 			if file == "" {
 				file = filepath.Join(d.Dir, map[tandem.Side]string{tandem.AgentSide: agentFile, tandem.DeviceSide: deviceFile}[p.Side])
 			}
-			const add = "tandem library add " // to the node that runs here
-			text := strings.Replace(p.Text, add, add+"--data "+filepath.Join(d.Dir, ".tandem", "node")+" ", 1)
+			here := nodeFlags{Data: filepath.Join(d.Dir, ".tandem", "node")}
+			text := strings.Replace(p.Text, addLibrary, addLibrary+here.again(), 1)
 			d.out.warn("%s:%d:%d: %s", file, p.Line, p.Column, text)
 		}
 		d.out.warn("Not deployed: save the file again once it is mended.")

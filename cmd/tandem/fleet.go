@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"text/tabwriter"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/device/runner"
+	"github.com/tandem-iot/tandem/imp"
 )
 
 // groupFlags name a device group.
@@ -49,7 +51,9 @@ func (c *deployCmd) Run(ctx context.Context, s *streams) error {
 	d, err := api.create(ctx, "deployments", "deployment", attributes,
 		map[string]any{"devicegroup": map[string]string{"type": "devicegroup", "id": group}})
 	if err != nil {
-		return err
+		return compiled(s, c.nodeFlags, map[string]string{
+			imp.SourceName(tandem.AgentSide): filepath.Join(c.Dir, agentFile), imp.SourceName(tandem.DeviceSide): filepath.Join(c.Dir, deviceFile),
+		}, err)
 	}
 	if err := api.do(ctx, "POST", "/devicegroups/"+group+"/restart", nil, nil); err != nil {
 		return err
@@ -59,9 +63,10 @@ func (c *deployCmd) Run(ctx context.Context, s *streams) error {
 }
 
 type deviceCmd struct {
-	Add  deviceAddCmd  `cmd:"" help:"Make a device and print its id, its key and its agent's address."`
-	List deviceListCmd `cmd:"" help:"List the devices."`
-	Run  deviceRunCmd  `cmd:"" help:"Run a device on this machine, against any node."`
+	Add    deviceAddCmd    `cmd:"" help:"Make a device and print its id, its key and its agent's address."`
+	List   deviceListCmd   `cmd:"" help:"List the devices."`
+	Remove deviceRemoveCmd `cmd:"" help:"Remove a device for good, with its agent, what that has saved, and their log."`
+	Run    deviceRunCmd    `cmd:"" help:"Run a device on this machine, against any node."`
 }
 
 type deviceAddCmd struct {
@@ -75,6 +80,11 @@ func (c *deviceAddCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
+	if c.Name != "" {
+		if err := api.free(ctx, c.Name); err != nil {
+			return err
+		}
+	}
 	group, err := api.group(ctx, c.Product, c.Group, true)
 	if err != nil {
 		return err
@@ -86,6 +96,48 @@ func (c *deviceAddCmd) Run(ctx context.Context, s *streams) error {
 	}
 	fmt.Fprintf(s.out, "ID=%s\nKEY=%s\nURL=%s\n", d.ID, d.Attributes.Key, d.Attributes.Agent)
 	fmt.Fprintln(s.err, "The key is shown this once.")
+	return nil
+}
+
+// free returns an error when a device has a name already: commands could not tell
+// the two apart.
+func (c *client) free(ctx context.Context, name string) error {
+	list, err := c.list(ctx, "devices", "")
+	if err != nil {
+		return err
+	}
+	for _, d := range list {
+		if d.Attributes.Name == name {
+			return tandem.Errorf(tandem.Conflict, "device %s is named %s already: choose another name, or remove that device with tandem device remove", d.ID, name)
+		}
+	}
+	return nil
+}
+
+type deviceRemoveCmd struct {
+	nodeFlags
+	Device string `arg:"" help:"Id or name of the device."`
+}
+
+func (c *deviceRemoveCmd) Run(ctx context.Context, s *streams) error {
+	api, err := c.dial(ctx)
+	if err != nil {
+		return err
+	}
+	d, err := api.device(ctx, c.Device)
+	if err != nil {
+		return err
+	}
+	if group := d.Relationships["devicegroup"].ID; group != "" {
+		this := map[string]any{"data": []map[string]string{{"type": "device", "id": d.ID}}}
+		if err := api.do(ctx, "DELETE", "/devicegroups/"+group+"/relationships/devices", this, nil); err != nil {
+			return err
+		}
+	}
+	if err := api.do(ctx, "DELETE", "/devices/"+d.ID, nil, nil); err != nil {
+		return err
+	}
+	fmt.Fprintln(s.out, d.ID)
 	return nil
 }
 

@@ -37,7 +37,8 @@ func (c *libraryAddCmd) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	attributes := map[string]string{"name": id.Name, "version": id.Version, "code": string(code)}
-	return api.do(ctx, "POST", "/libraries", map[string]any{"data": map[string]any{"type": "library", "attributes": attributes}}, nil)
+	err = api.do(ctx, "POST", "/libraries", map[string]any{"data": map[string]any{"type": "library", "attributes": attributes}}, nil)
+	return compiled(s, c.nodeFlags, map[string]string{id.Name: c.File}, err)
 }
 
 type libraryListCmd struct{ nodeFlags }

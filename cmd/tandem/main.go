@@ -76,7 +76,7 @@ func newParser(grammar *commands, options ...kong.Option) *kong.Kong {
 	parser, err := kong.New(grammar, append(options,
 		kong.Name("tandem"),
 		kong.Description("An open, self-hosted platform for pairs of device and agent code, compatible with Electric Imp."),
-		kong.Vars{"http": server.DefaultHTTP, "mqtt": server.DefaultMQTT, "cluster": server.DefaultCluster},
+		kong.Vars{"data": defaultData, "http": server.DefaultHTTP, "mqtt": server.DefaultMQTT, "cluster": server.DefaultCluster},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)...)
 	if err != nil {
@@ -102,8 +102,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(s),
 	)
-	if len(args) == 0 {
+	switch {
+	case len(args) == 0:
 		args = []string{"--help"}
+	case args[0] == "help": // as other commands have it
+		args = append(args[1:len(args):len(args)], "--help")
 	}
 	command, err := parser.Parse(args)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 )
 
 type upCmd struct {
-	Data      string        `placeholder:"DIR" default:"tandem-data" help:"Where the node keeps everything (${default})."`
+	Data      string        `placeholder:"DIR" default:"${data}" help:"Where the node keeps everything (${default})."`
 	HTTP      string        `name:"http" placeholder:"ADDR" default:"${http}" help:"Where to listen for HTTP: agent URLs, the API, the manual at /docs/, figures for Prometheus at /metrics, MQTT over WebSocket at /mqtt (${default})."`
 	MQTT      string        `name:"mqtt" placeholder:"ADDR" default:"${mqtt}" help:"Where to listen for MQTT (${default})."`
 	MQTTS     string        `name:"mqtts" placeholder:"ADDR" help:"Where to listen for MQTT over TLS; needs --cert and --key."`

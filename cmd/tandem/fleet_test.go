@@ -1,0 +1,63 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestFleet has a pair and its code go through the commands, good and bad.
+func TestFleet(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"good/agent.nut": "", "bad/agent.nut": "local x = ;\n", "bad/device.nut": "\n\nfoo(;\n",
+		"asks/agent.nut": "#require \"Nope:1.0.0\"\n", "lib.nut": "function f( {}\n",
+	} {
+		file := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		write(t, file, text)
+	}
+	data := filepath.Join(dir, "data")
+	node := start(t, "up", "--data", data, "--http", freeAddr(t), "--mqtt", freeAddr(t))
+	node.expect(`HTTP at`)
+	id := ""
+	for _, tc := range []struct {
+		args        string
+		status      int
+		stdout, err string // patterns
+	}{
+		{"deploy DIR/bad", 1, `^$`, `^DIR/bad/agent\.nut:1:11: expression expected\nDIR/bad/device\.nut:3:6: expression expected\n$`},
+		{"deploy DIR/asks", 1, `^$`, `^DIR/asks/agent\.nut:1:1: there is no library Nope:1\.0\.0 here; add it with: tandem library add --data DIR/data Nope:1\.0\.0 FILE\n$`},
+		{"library add F:1.0.0 DIR/lib.nut", 1, `^$`, `^DIR/lib\.nut:1:13: .*\n$`},
+		{"deploy DIR/good", 0, `^\S+\n$`, `^$`},
+		{"device add desk", 0, `^ID=\S+\nKEY=\S+\nURL=\S+\n$`, `this once`},
+		{"device add desk", 1, `^$`, `is named desk already: choose another name`},
+		{"device add", 0, `^ID=(\S+)\n`, `this once`},
+		{"device remove nobody", 1, `^$`, `there is no device nobody`},
+		{"device remove desk", 0, `^\S+\n$`, `^$`},
+		{"device remove ID", 0, `^ID\n$`, `^$`},
+		{"device list", 0, `^DEVICE +NAME +ONLINE +AGENT\n$`, `^$`},
+		{"device add desk", 0, `^ID=`, `this once`},
+		{"help device remove", 0, `^Usage: tandem device remove`, `^$`},
+	} {
+		here := strings.NewReplacer("DIR", dir, "ID", id)
+		args := strings.Fields(here.Replace(tc.args))
+		if args[0] != "help" {
+			args = append(args, "--data", data)
+		}
+		status, out, errs := runCommand(t, "", args...)
+		quoted := strings.NewReplacer("DIR", regexp.QuoteMeta(dir), "ID\\n", id+"\\n")
+		stdout, stderr := regexp.MustCompile(quoted.Replace(tc.stdout)), regexp.MustCompile(quoted.Replace(tc.err))
+		if status != tc.status || !stdout.MatchString(out) || !stderr.MatchString(errs) {
+			t.Errorf("tandem %s: %d, %q, %q; want %d, %s, %s", tc.args, status, out, errs, tc.status, stdout, stderr)
+		}
+		if m := stdout.FindStringSubmatch(out); len(m) > 1 {
+			id = m[1]
+		}
+	}
+	node.stop()
+}
