@@ -33,16 +33,17 @@ type conn struct {
 	session *mqtt.Server
 
 	filters    []filter
-	subscribed bool // once at least
-	clean      bool // the device has said good-bye
-	leaving    bool // nothing more is taken from the device, and nothing given to it but last words
-	broken     bool // nothing can be written
-	writing    bool // somebody is writing
-	held       bool // the host is handling a message: what it sends waits for the acknowledgement
-	more       bool // behind that message there is another
-	overflowed bool // and it has been logged
-	complained bool // something the device does wrong has been logged
-	kicked     bool // reading has been interrupted for good
+	subscribed bool     // once at least
+	clean      bool     // the device has said good-bye
+	leaving    bool     // nothing more is taken from the device, and nothing given to it but last words
+	broken     bool     // nothing can be written
+	writing    bool     // somebody is writing
+	held       bool     // the host is handling a message: what it sends waits for the acknowledgement
+	more       bool     // behind that message there is another
+	overflowed bool     // and it has been logged
+	complained bool     // something the device does wrong has been logged
+	lines      []string // for the device's log
+	kicked     bool     // reading has been interrupted for good
 
 	inflight      int // messages the host has not handled
 	inflightBytes int
@@ -172,6 +173,7 @@ func (c *conn) take() bool {
 			c.flush()
 			if c.id != "" && mqtt.ReasonOf(err) == mqtt.PacketTooLarge {
 				c.tellTooLarge()
+				c.tellAll()
 			}
 			return false
 		}

@@ -29,7 +29,9 @@ func (c *conn) handle(ev mqtt.Event) {
 		c.delivered(ev)
 	case *mqtt.Disconnect:
 		c.leaving, c.clean = true, ev.Clean()
+		return
 	}
+	c.tellAll()
 }
 
 // publish takes a message of the device.
@@ -71,20 +73,17 @@ func (c *conn) publish(p *mqtt.Publish) {
 
 var tooLarge = "a message and its name may have " + strconv.Itoa(tandem.MessageSize) + " bytes"
 
-// tellTooLarge puts into the device's log why it is disconnected: one that
-// speaks MQTT 3.1.1 cannot be told. The lock is held, and let go of.
+// tellTooLarge has the device's log say why it is disconnected: one that speaks
+// MQTT 3.1.1 cannot be told.
 func (c *conn) tellTooLarge() {
 	c.g.over.Add(tandem.OverFromDevice, 1)
-	c.mu.Unlock()
-	line := tandem.Message{Data: []byte("the device was disconnected because its message is too large: " + tooLarge)}
-	c.g.Host.FromDevice(context.Background(), c.id, c, "log/error", line, func() {})
-	c.mu.Lock()
+	c.tell("the device was disconnected because its message is too large: " + tooLarge)
 }
 
 // refusePublish refuses a message to a topic that is not a device's.
 func (c *conn) refusePublish(p *mqtt.Publish) {
 	const why = "a device may publish to agent/<name>, log, log/error, sys/hello and sys/status"
-	c.complain("device's message is refused: "+why, "topic", p.Topic)
+	c.complain("the device's message is refused: "+why, "topic", p.Topic)
 	if !c.v5 || p.QoS == 0 {
 		// There is no other way to say it.
 		c.endLocked(mqtt.NotAuthorized, why)
@@ -94,12 +93,31 @@ func (c *conn) refusePublish(p *mqtt.Publish) {
 }
 
 // complain logs what a device does wrong, the first time of a connection: it may
-// well do it with every message.
-func (c *conn) complain(text string, args ...any) {
+// well do it with every message. The device's log has it too, where its developer
+// looks.
+func (c *conn) complain(text, about string, value any) {
 	if !c.complained {
 		c.complained = true
-		c.g.Logger.With("device", c.id).Info(text, args...)
+		c.g.Logger.Info(text, "device", c.id, about, value)
+		c.tell(fmt.Sprintf("%s (%s %v)", text, about, value))
 	}
+}
+
+// tell has a line put into the device's log, when it says something next: what is
+// wrong may be found within a call of the host's, or while it is silent.
+func (c *conn) tell(line string) { c.lines = append(c.lines, line) }
+
+// tellAll puts lines into the device's log. The lock is held, and let go of
+// meanwhile.
+func (c *conn) tellAll() {
+	for len(c.lines) > 0 {
+		m := tandem.Message{Data: []byte(c.lines[0])}
+		c.lines = c.lines[1:]
+		c.mu.Unlock()
+		c.g.Host.FromDevice(context.Background(), c.id, c, "log/error", m, func() {})
+		c.mu.Lock()
+	}
+	c.lines = nil
 }
 
 // handled is called by the host, on any goroutine, when a message has been
@@ -154,7 +172,7 @@ func (c *conn) subscribe(p *mqtt.Subscribe) {
 	for i, f := range p.Filters {
 		codes[i] = c.grant(f, p.Props)
 		if codes[i].Failed() {
-			c.complain("device's subscription is refused", "filter", f.Filter, "reason", codes[i])
+			c.complain("the device's subscription is refused: "+codes[i].String(), "filter", f.Filter)
 		}
 	}
 	c.must(c.session.Suback(p.PacketID, codes...))
@@ -226,7 +244,7 @@ func (c *conn) unsubscribe(p *mqtt.Unsubscribe) {
 // delivered takes note that the device has a message, or has refused it.
 func (c *conn) delivered(d *mqtt.Delivered) {
 	if d.Code.Failed() {
-		c.complain("device refuses a message", "reason", d.Code)
+		c.complain("the device refuses a message", "reason", d.Code)
 	}
 	post := uint64(0)
 	for i, u := range c.unacked {

@@ -148,7 +148,7 @@ func TestForeignTopics(t *testing.T) {
 				d.publish(topic, "x", qos, nil)
 				d.closed(mqtt.Success)
 			}
-			if got := strings.Count(text(), "device's message is refused"); got != 4 {
+			if got := strings.Count(text(), "the device's message is refused"); got != 4 {
 				t.Errorf("%d lines in the log:\n%s", got, text())
 			}
 		})
@@ -711,6 +711,9 @@ func TestUnacknowledgedBacklog(t *testing.T) {
 	}
 	// A message of the device behind the acknowledgements shows that they came.
 	d.publish("agent/x", "", 0, nil)
+	if ev := h.next(t, "log/error"); !strings.Contains(string(ev.message.Data), "too slow to take them") {
+		t.Errorf("the device's log is told %q", ev.message.Data)
+	}
 	h.next(t, "agent/x")
 	link.Send("device/x", tandem.Message{Data: []byte("room again")})
 	d.message("device/x", "room again")

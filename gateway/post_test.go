@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/tandem-iot/tandem"
@@ -25,6 +26,9 @@ func TestPosts(t *testing.T) {
 		}
 		d.flush()
 		want[*mqtt.Suback](d)
+		if ev := h.next(t, "log/error"); !strings.Contains(string(ev.message.Data), "until the device subscribes with QoS 1") {
+			t.Errorf("the device's log is told %q", ev.message.Data)
+		}
 		d.subscribe("device/b")
 		p := d.message("device/b", "b")
 		if v == mqtt.V5 {

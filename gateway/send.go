@@ -61,7 +61,7 @@ func (c *conn) keep(e parcel) {
 func (c *conn) post(e parcel) {
 	switch qos, ok := c.subscription(e.topic); {
 	case ok && qos == 0:
-		c.complain("a tandem.post waits: the device has subscribed with QoS 0, which does not say when it has it", "topic", e.topic)
+		c.complain("a tandem.post waits until the device subscribes with QoS 1: with QoS 0 it does not say when it has a message", "topic", e.topic)
 		fallthrough
 	case !ok:
 		c.unwanted = append(c.unwanted, e)
@@ -128,7 +128,9 @@ func (c *conn) overflow(topic string) {
 	c.g.over.Add(tandem.OverDeviceBacklog, 1)
 	if !c.overflowed {
 		c.overflowed = true
-		c.g.Logger.Warn("messages to the device are dropped: it is too slow to take them", "device", c.id, "topic", topic)
+		const text = "messages to the device are dropped: it is too slow to take them"
+		c.g.Logger.Warn(text, "device", c.id, "topic", topic)
+		c.tell(text)
 	}
 }
 
