@@ -45,22 +45,46 @@ func markdown(source string) template.HTML {
 	return template.HTML(b.String())
 }
 
-// headings returns the second-level headings of a document with their anchors.
-func headings(source string) (all []link) {
+// passage is a part of a document: what comes before the first of its second-level
+// headings, or one of those and what comes below it.
+type passage struct {
+	link        // the heading and its anchor; empty before the first
+	Body string // its words
+}
+
+// passages returns the parts of a document in order.
+func passages(source string) []passage {
 	src := []byte(source)
-	walkNodes(markdownParser.Parser().Parse(text.NewReader(src)), func(n ast.Node) {
-		if h, ok := n.(*ast.Heading); ok && h.Level == 2 {
+	all := []passage{{}}
+	root := markdownParser.Parser().Parse(text.NewReader(src))
+	for n := root.FirstChild(); n != nil; n = n.NextSibling() {
+		switch h, ok := n.(*ast.Heading); {
+		case ok && h.Level == 1: // the title
+		case ok && h.Level == 2:
 			id, _ := h.AttributeString("id")
-			var words strings.Builder
-			walkNodes(h, func(n ast.Node) {
-				if t, ok := n.(*ast.Text); ok {
-					words.Write(t.Segment.Value(src))
-				}
-			})
-			all = append(all, link{"#" + string(id.([]byte)), words.String()})
+			all = append(all, passage{link: link{"#" + string(id.([]byte)), words(h, src)}})
+		default:
+			all[len(all)-1].Body += words(n, src) + " "
+		}
+	}
+	return all
+}
+
+// words returns the text of a part of a document, without marks.
+func words(root ast.Node, src []byte) string {
+	var b strings.Builder
+	walkNodes(root, func(n ast.Node) {
+		switch n := n.(type) {
+		case *ast.Text:
+			b.Write(n.Segment.Value(src))
+			if n.SoftLineBreak() || n.NextSibling() == nil {
+				b.WriteByte(' ')
+			}
+		case *ast.FencedCodeBlock, *ast.CodeBlock:
+			b.Write(n.Lines().Value(src))
 		}
 	})
-	return all
+	return strings.Join(strings.Fields(b.String()), " ")
 }
 
 func walkNodes(root ast.Node, visit func(ast.Node)) {

@@ -181,7 +181,17 @@ type found struct {
 	Name string `json:"n"`
 	Text string `json:"t"`
 	Href string `json:"h"`
-	Kind string `json:"k"` // what it is, and where
+	Kind string `json:"k"` // what it is, or where
+	Body string `json:"b"` // all words, where Text is not all there is
+}
+
+// words are all that is said of an entry.
+func (e Entry) words() string {
+	all := append([]string{e.Doc}, e.Throws...)
+	for _, p := range e.Params {
+		all = append(all, p.Doc)
+	}
+	return strings.TrimSpace(strings.Join(all, " "))
 }
 
 // searchIndex is a script with the index in JSON: a page that was opened from a
@@ -189,17 +199,20 @@ type found struct {
 func searchIndex(m *menu) []byte {
 	var all []found
 	for _, o := range Objects() {
-		all = append(all, found{o.Name, firstSentence(o.Doc), file(o.Name), "object"})
+		all = append(all, found{o.Name, firstSentence(o.Doc), file(o.Name), "object", o.Doc})
 	}
 	for _, e := range Entries() {
 		if !(e.Kind == Class && !e.Callable) {
-			all = append(all, found{e.Name, firstSentence(e.Doc), e.href(), sides(e.On)})
+			all = append(all, found{e.Name, firstSentence(e.Doc), e.href(), sides(e.On), e.words()})
 		}
 	}
 	for _, d := range append(m.Guides, m.Documents...) {
-		all = append(all, found{d.Title, "", file(d.Name), "guide"})
-		for _, h := range headings(d.Text) {
-			all = append(all, found{h.Text, d.Title, file(d.Name) + h.Href, "guide"})
+		for _, p := range passages(d.Text) {
+			if p.Text == "" {
+				all = append(all, found{d.Title, "", file(d.Name), "guide", p.Body})
+			} else {
+				all = append(all, found{p.Text, "", file(d.Name) + p.Href, d.Title, p.Body})
+			}
 		}
 	}
 	data, err := json.Marshal(all)

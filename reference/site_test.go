@@ -72,8 +72,10 @@ func TestSearchIndex(t *testing.T) {
 		t.Fatal(err)
 	}
 	have := map[string]string{}
+	bodies := map[string]string{}
 	for _, f := range all {
 		have[f.Name] = f.Href
+		bodies[f.Href] += f.Body
 		if page, _, _ := strings.Cut(f.Href, "#"); Site()[page] == nil {
 			t.Errorf("%s: there is no page %s", f.Name, page)
 		}
@@ -84,6 +86,13 @@ func TestSearchIndex(t *testing.T) {
 	} {
 		if have[name] != want {
 			t.Errorf("%s: %s, and not %s", name, have[name], want)
+		}
+	}
+	for href, want := range map[string]string{
+		"server.html#server.save": "64", "link.html#topics": "publishes log", "limits.html": "which agent it was",
+	} {
+		if !strings.Contains(bodies[href], want) {
+			t.Errorf("%s cannot be found by %q: %q", href, want, bodies[href])
 		}
 	}
 }

@@ -1,5 +1,5 @@
 // The search of the manual. searchIndex comes from index.js: a list of
-// {n: name, t: text, h: where, k: kind}.
+// {n: name, t: text, h: where, k: kind, b: all that is said of it}.
 const input = document.getElementById("q");
 const list = document.getElementById("results");
 const most = 12;
@@ -16,14 +16,14 @@ function score(entry, words) {
     else if (name.startsWith(word)) sum += 2;
     else if (last.startsWith(word)) sum += 3;
     else if (name.includes(word)) sum += 4;
-    else if (entry.t.toLowerCase().includes(word)) sum += 8;
+    else if ((entry.t + " " + entry.k).toLowerCase().includes(word)) sum += 8;
+    else if (entry.b.toLowerCase().includes(word)) sum += 16;
     else return Infinity;
   }
   return sum;
 }
 
-function find(text) {
-  const words = text.toLowerCase().split(/[\s()]+/).filter(Boolean);
+function find(words) {
   if (words.length === 0) return [];
   return searchIndex
     .map(entry => ({ entry, rank: score(entry, words) }))
@@ -31,6 +31,20 @@ function find(text) {
     .sort((a, b) => a.rank - b.rank)
     .slice(0, most)
     .map(x => x.entry);
+}
+
+// excerpt is what to show of an entry: where a word is that only its body has, or
+// its first sentence.
+function excerpt(entry, words) {
+  const head = (entry.n + " " + entry.t + " " + entry.k).toLowerCase();
+  const word = words.find(word => !head.includes(word));
+  if (word === undefined) return entry.t || entry.b.slice(0, 100);
+  const at = entry.b.toLowerCase().indexOf(word);
+  let from = Math.max(0, at - 30);
+  if (from > 0) from = entry.b.indexOf(" ", from) + 1;
+  let to = Math.min(entry.b.length, at + word.length + 70);
+  if (to < entry.b.length) to = Math.max(at + word.length, entry.b.lastIndexOf(" ", to));
+  return (from > 0 ? "… " : "") + entry.b.slice(from, to) + (to < entry.b.length ? " …" : "");
 }
 
 function element(name, className, text) {
@@ -41,7 +55,8 @@ function element(name, className, text) {
 }
 
 function show() {
-  const found = find(input.value);
+  const words = input.value.toLowerCase().split(/[\s()]+/).filter(Boolean);
+  const found = find(words);
   list.replaceChildren(...found.map((entry, i) => {
     const item = element("li", "", "");
     item.id = "result" + i;
@@ -49,7 +64,7 @@ function show() {
     const a = element("a", "", "");
     a.href = entry.h;
     a.tabIndex = -1;
-    a.append(element("strong", "", entry.n), element("em", "", entry.k), element("span", "", entry.t));
+    a.append(element("strong", "", entry.n), element("em", "", entry.k), element("span", "", excerpt(entry, words)));
     item.append(a);
     return item;
   }));
