@@ -15,26 +15,18 @@ import (
 // are in the middle of.
 const stopPatience = 5 * time.Second
 
-// stopAll puts every agent to sleep in the store. In a cluster that needs a lease:
-// without one the host has no say over its agents any more, and after a while it
-// drops them, as if it had been lost.
+// stopAll puts every agent to sleep in the store.
 func (h *Host) stopAll() error {
 	h.mu.Lock()
 	h.stopping = true
 	h.mu.Unlock()
 	var wg sync.WaitGroup
-	until := time.Now().Add(stopPatience)
 	for _, p := range h.pairs() {
 		wg.Add(1)
+		until := time.Now().Add(stopPatience)
 		p.command(func() { p.stop(until, wg.Done) })
 	}
-	asleep := make(chan struct{})
-	go func() {
-		wg.Wait()
-		close(asleep)
-	}()
-	h.dropWithoutLease(until, asleep)
-	<-asleep
+	wg.Wait()
 	h.mu.Lock()
 	h.closed = true
 	h.mu.Unlock()
@@ -42,25 +34,35 @@ func (h *Host) stopAll() error {
 	return nil
 }
 
-// dropWithoutLease returns when all agents are asleep, or have been dropped.
-func (h *Host) dropWithoutLease(after time.Time, asleep <-chan struct{}) {
-	if h.others == nil {
-		return
+// Stopping says that the node stops. In a cluster the host needs a lease to put
+// agents to sleep, and whoever brings them something waits for it. From now on, when
+// there has been none for a while, it drops its agents, as if it had been lost.
+func (h *Host) Stopping() {
+	if h.others != nil {
+		h.spawn(h.dropWithoutLease)
 	}
-	look := time.NewTicker(100 * time.Millisecond)
+}
+
+func (h *Host) dropWithoutLease() {
+	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
-	for {
-		select {
-		case <-asleep:
+	for now := range look.C {
+		switch {
+		case h.asleep():
 			return
-		case now := <-look.C:
-			if now.After(after) && int64(now.Sub(h.base)) > h.leaseEnd.Load() {
-				h.Logger.Error("the node stops without a lease: agents that have not been put to sleep yet start anew elsewhere")
-				h.Abandon()
-				return
-			}
+		case now.Sub(h.base) > time.Duration(h.leaseEnd.Load())+stopPatience:
+			h.Logger.Error("the node stops without a lease: agents that have not been put to sleep yet start anew elsewhere")
+			h.Abandon()
+			return
 		}
 	}
+}
+
+// asleep reports whether the host has ended.
+func (h *Host) asleep() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.closed
 }
 
 // stop ends the pair's life on this node: a machine goes to the store, to be

@@ -210,26 +210,28 @@ func (l *load) door(i int) *running {
 func (f *fleet) begin(pairs, devices int, kind *strings.Replacer) *load {
 	f.t.Helper()
 	l := &load{fleet: f, list: f.pairs(pairs, central.Code{Agent: kind.Replace(counterAgent), Device: kind.Replace(counterDevice)}), devices: devices, doors: slices.Clone(f.nodes), halt: make(chan struct{})}
-	ctx, stop := context.WithCancel(context.Background())
-	var work sync.WaitGroup
 	for i := range devices {
-		p := &l.list[i]
-		addr := "tcp://" + l.door(i).MQTT
-		dir := filepath.Join(f.t.TempDir(), "device")
-		work.Go(func() {
-			if err := (&runner.Runner{ID: p.id, Key: p.key, Addr: addr, Dir: dir}).Run(ctx); err != nil {
-				f.t.Errorf("the device ended with %v", err)
-			}
-		})
+		f.run(filepath.Join(f.t.TempDir(), "device"), l.door(i), l.list[i])
 	}
-	f.t.Cleanup(func() {
-		stop()
-		work.Wait()
-	})
 	for i := range l.list {
 		l.asked.Go(func() { l.keepAsking(i) })
 	}
 	return l
+}
+
+// run has a pair's device run at a node until the test's end.
+func (f *fleet) run(dir string, at *running, p testPair) {
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- (&runner.Runner{ID: p.id, Key: p.key, Addr: "tcp://" + at.MQTT, Dir: dir}).Run(ctx)
+	}()
+	f.t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			f.t.Errorf("the device ended with %v", err)
+		}
+	})
 }
 
 func (l *load) keepAsking(i int) {

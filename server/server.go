@@ -306,6 +306,7 @@ func (n *node) run(ctx context.Context) error {
 		n.Ready(n.describe(url))
 	}
 	<-failed.Done()
+	n.host.Stopping()
 	gone := context.WithoutCancel(ctx)
 	if ctx.Err() != nil {
 		n.drain(gone)
