@@ -306,11 +306,8 @@ func (n *node) run(ctx context.Context) error {
 		n.Ready(n.describe(url))
 	}
 	<-failed.Done()
-	n.host.Stopping()
 	gone := context.WithoutCancel(ctx)
-	if ctx.Err() != nil {
-		n.drain(gone)
-	}
+	n.beginStop(gone, ctx.Err() != nil)
 	closeDoors()
 	doors.Wait()
 	n.settle(gone)
@@ -324,6 +321,15 @@ func (n *node) run(ctx context.Context) error {
 		return err
 	}
 	return context.Cause(failed) // what failed first
+}
+
+// beginStop has the host know that the node stops, and, when it was asked to, gives
+// the agents away.
+func (n *node) beginStop(ctx context.Context, asked bool) {
+	n.host.Stopping()
+	if asked {
+		n.drain(ctx)
+	}
 }
 
 func (n *node) describe(url string) *Node {
