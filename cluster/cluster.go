@@ -97,6 +97,7 @@ type Cluster struct {
 type life struct {
 	self   mesh.Peer
 	mesh   *mesh.Mesh
+	ctx    context.Context // ends with it
 	fenced context.CancelFunc
 	known  map[mesh.Peer]bool // registered nodes, as last seen; the watcher's
 	opened map[int]int64      // shards that are open here, by epoch; under moves.mu
@@ -179,7 +180,7 @@ func (c *Cluster) info() store.NodeInfo {
 func (c *Cluster) live(outer context.Context, session int64, m *store.Membership) error {
 	ctx, cancel := context.WithCancel(outer)
 	defer cancel()
-	l := &life{self: mesh.Peer{Node: c.Info.ID, Session: session}, fenced: cancel, known: map[mesh.Peer]bool{}, opened: map[int]int64{}}
+	l := &life{ctx: ctx, self: mesh.Peer{Node: c.Info.ID, Session: session}, fenced: cancel, known: map[mesh.Peer]bool{}, opened: map[int]int64{}}
 	l.mesh = mesh.New(mesh.Config{
 		Self: l.self, Conn: c.Conn, Prefix: c.Prefix, Clock: c.Clock, Logger: c.logger,
 		Receive: c.receive, News: c.news,
@@ -336,16 +337,20 @@ func (c *Cluster) takeUp(ctx context.Context, l *life, t *table) {
 		return
 	}
 	c.Host.OpenShards(fresh)
-	go func() {
-		for {
-			err := c.Host.TakeUp(ctx, fresh)
-			if err == nil || ctx.Err() != nil {
-				return
-			}
-			c.logger.Error("agents cannot be taken up yet", "shards", len(fresh), "err", err)
-			pause(ctx, time.Second)
+	go c.bringBack(ctx, fresh)
+}
+
+// bringBack has the agents of shards that are here run that do not, and ran when
+// somebody last had them.
+func (c *Cluster) bringBack(ctx context.Context, shards []int) {
+	for {
+		err := c.Host.TakeUp(ctx, shards)
+		if err == nil || ctx.Err() != nil {
+			return
 		}
-	}()
+		c.logger.Error("agents cannot be taken up yet", "shards", len(shards), "err", err)
+		pause(ctx, time.Second)
+	}
 }
 
 // plan gives shards without an owner to nodes, and targets to those that are

@@ -132,21 +132,39 @@ func (c *Cluster) askAll(ctx context.Context, m *askMessage) error {
 	ctx, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()
 	t := c.table.Load()
-	answers := make(chan *toldAnswer, len(t.nodes))
+	answers := make(chan error, len(t.nodes))
 	asked := 0
 	for id, n := range t.nodes {
-		if peer, _ := t.peer(id); n.Alive {
+		if n.Alive {
 			asked++
-			go func() { answers <- c.ask(ctx, peer, m) }()
+			go func() { answers <- c.askNode(ctx, id, m) }()
 		}
 	}
 	var failed error
 	for range asked {
-		if a := <-answers; a.err != nil {
-			failed = a.err
+		if err := <-answers; err != nil {
+			failed = err
 		}
 	}
 	return failed
+}
+
+// askNode asks a node until it has answered, or is gone: then it knows nothing that
+// would have to be corrected. What is asked may be done twice.
+func (c *Cluster) askNode(ctx context.Context, node string, m *askMessage) error {
+	for {
+		t := c.table.Load()
+		peer, ok := t.peer(node)
+		if !ok || !t.nodes[node].Alive {
+			return nil
+		}
+		if a := c.ask(ctx, peer, m); !a.lost {
+			return a.err
+		}
+		if c.pauseForNews(ctx, t) != nil {
+			return tandem.Errorf(tandem.Unavailable, "node %s does not answer", node)
+		}
+	}
 }
 
 func (c *Cluster) ask(ctx context.Context, peer mesh.Peer, m *askMessage) *toldAnswer {

@@ -104,9 +104,11 @@ func (m *moves) activate(c *Cluster, shards []int, t *table) (rest []int) {
 	return rest
 }
 
-// activate lets agents go on, and tells those who wait for answers of theirs.
+// activate lets agents go on, and tells those who wait for answers of theirs. Who
+// gave them away may not have had all that ought to run.
 func (c *Cluster) activate(o *offered) {
 	o.in.Activate(o.shards)
+	go c.bringBack(c.lifeNow().ctx, o.shards)
 	for _, origin := range o.in.Origins() {
 		if origin.Node == c.Info.ID {
 			c.calls.passOn(origin.ID, mesh.Peer{}, c.lifeNow().self)

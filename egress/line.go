@@ -2,6 +2,7 @@ package egress
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -32,6 +33,7 @@ type line struct {
 
 	mu      sync.Mutex
 	waiting []*request
+	given   int // at most so many of them have been given up
 	workers int
 	idle    []chan *request // of workers without work; the one that has worked last is the last
 	closed  bool
@@ -65,8 +67,16 @@ func (l *line) late(q *request) {
 	taken := q.taken
 	q.taken = true
 	l.mu.Unlock()
-	if !taken {
-		l.do(q)
+	if taken {
+		return
+	}
+	l.do(q)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	q.fetch, q.part, q.done = nil, nil, nil
+	if l.given++; l.given > len(l.waiting)/2 {
+		l.waiting = slices.DeleteFunc(l.waiting, func(q *request) bool { return q.taken })
+		l.given = 0
 	}
 }
 

@@ -218,6 +218,9 @@ func (c *conn) finish() {
 		c.changed.Wait()
 	}
 	told, clean := !c.connected.IsZero(), c.clean
+	if told {
+		c.tellAll()
+	}
 	deaf := clean || c.broken || c.flushed.IsZero() // or nothing was said to it
 	c.in.release()
 	c.in = nil

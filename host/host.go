@@ -73,6 +73,7 @@ type Host struct {
 	programs map[string]*program // current one of each device group
 	stopping bool
 	closed   bool           // no goroutine may start any more
+	ended    chan struct{}  // closed with that
 	work     sync.WaitGroup // goroutines that run pairs, and fetches
 	ids      atomic.Uint64  // of requests
 	counts   counts
@@ -125,6 +126,7 @@ func (h *Host) busy() bool {
 func (h *Host) init() {
 	h.once.Do(func() {
 		h.programs = map[string]*program{}
+		h.ended = make(chan struct{})
 		h.hogs = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
 		h.ids.Store(uint64(time.Now().UnixNano()))
 		if h.Logger == nil {

@@ -282,6 +282,12 @@ func (h *Host) Deleted(id tandem.DeviceID) {
 	}
 	h.devices.Delete(id)
 	h.agents.Delete(p.agent)
+	if h.others != nil { // it may wait for a lease, and nothing else ends that
+		h.mu.Lock()
+		p.abandoned.Store(true)
+		h.wakeWaiting()
+		h.mu.Unlock()
+	}
 	p.mu.Lock()
 	l := p.link
 	p.link = nil

@@ -209,6 +209,7 @@ func (p *pair) export() (*Moved, error) {
 	if p.handling {
 		it := p.current.moved()
 		m.Current = &it
+		p.current.letGo()
 	}
 	if p.mqtt != nil {
 		p.lostMQTT(p.mqtt.id)
@@ -221,6 +222,7 @@ func (p *pair) export() (*Moved, error) {
 	}
 	for _, it := range append(p.unread, p.inbox...) {
 		m.Inbox = append(m.Inbox, it.moved())
+		it.letGo()
 	}
 	waiting := p.waiting
 	p.waiting, p.inbox = nil, nil
@@ -245,6 +247,14 @@ func (p *pair) export() (*Moved, error) {
 	p.away, p.fetches, p.uploads = true, nil, nil
 	p.retire()
 	return m, nil
+}
+
+// letGo has whoever reads a body for the agent go on: it has its piece, and will
+// have it where it goes.
+func (it item) letGo() {
+	if _, piece := it.event.(*agent.FetchedPart); piece && it.handled != nil {
+		it.handled()
+	}
 }
 
 // moved returns an item as it travels.

@@ -364,6 +364,9 @@ func (p *pair) settle() {
 
 // tick does what has become due.
 func (p *pair) tick() {
+	if p.state == stopped {
+		return // the timer was faster than who stopped it
+	}
 	now := time.Now()
 	p.timerAt = time.Time{}
 	if p.connected && !p.graceUntil.IsZero() && !now.Before(p.graceUntil) {

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/tandem-iot/tandem"
@@ -78,8 +79,7 @@ func (h *Host) Lease(until time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.leaseEnd.Store(int64(until.Sub(h.base)))
-	close(h.leaseChanged)
-	h.leaseChanged = make(chan struct{})
+	h.wakeWaiting()
 }
 
 // leased waits until the host may act for the pair. It returns false when the
@@ -154,8 +154,8 @@ func (h *Host) TakeUp(ctx context.Context, shards []int) error {
 	return h.resumeThese(ctx, running)
 }
 
-// Abandon drops everything: others have the host's agents now. Nothing that
-// they still want done is done.
+// Abandon drops everything: others have the host's agents now. Nothing that they
+// still want done is done; when it returns the last of them has stopped.
 func (h *Host) Abandon() {
 	h.mu.Lock()
 	for i := range h.open {
@@ -167,12 +167,31 @@ func (h *Host) Abandon() {
 		h.devices.Delete(p.device)
 		h.agents.Delete(p.agent)
 	}
+	h.wakeWaiting()
+	h.mu.Unlock()
+	var left sync.WaitGroup
+	for _, p := range all {
+		left.Add(1)
+		p.command(func() {
+			p.vanish()
+			left.Done()
+		})
+	}
+	gone := make(chan struct{})
+	go func() {
+		left.Wait()
+		close(gone)
+	}()
+	select {
+	case <-gone:
+	case <-h.ended: // pairs run no more
+	}
+}
+
+// wakeWaiting has those who wait for a lease look again. The lock is held.
+func (h *Host) wakeWaiting() {
 	close(h.leaseChanged)
 	h.leaseChanged = make(chan struct{})
-	h.mu.Unlock()
-	for _, p := range all {
-		p.command(p.vanish)
-	}
 }
 
 // vanish ends the pair on this host without a trace.

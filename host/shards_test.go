@@ -2,6 +2,11 @@ package host
 
 import (
 	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,6 +53,101 @@ func TestAbandonEndsWaits(t *testing.T) {
 	if live, frozen, _ := w.host.Counts(); live != 0 || frozen != 0 {
 		t.Errorf("%d agents live and %d hibernate here, and none is this host's", live, frozen)
 	}
+}
+
+// TestStopDropsAgain: a move that has failed gives agents back to a host that stops
+// without a lease. It drops them, too.
+func TestStopDropsAgain(t *testing.T) {
+	said := make(lineChan, 100)
+	w := newWorld(t, `http.onrequest(@(q, r) r.send(200, "here"));`, 3, func(h *Host) {
+		alone(h)
+		h.Logger = slog.New(slog.NewTextHandler(said, nil))
+	})
+	for _, d := range w.devices {
+		if _, err := w.host.RequestFrom(t.Context(), Origin{}, d.Agent, &tandem.Request{Method: "GET", Path: "/"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	moved, err := w.host.Export(t.Context(), []int{0})
+	w.must(err)
+	w.host.Lease(time.Now().Add(-stopPatience))
+	w.host.Stopping()
+	for !strings.Contains(<-said, "stops without a lease") {
+	}
+	w.host.Import(t.Context(), moved, "").Activate([]int{0})
+	w.stop()
+}
+
+// lineChan is a log.
+type lineChan chan string
+
+func (c lineChan) Write(line []byte) (int, error) {
+	c <- string(line)
+	return len(line), nil
+}
+
+// itself is the rest of a cluster that has one host only.
+type itself struct {
+	nobody
+	host *Host
+}
+
+func (i *itself) Fetched(f FetchRef, r *tandem.Response, part []byte) { i.host.FetchResult(f, r, part) }
+
+// TestBodiesGoOn: an agent moves while a piece of a body waits for it. What reads
+// the body goes on.
+func TestBodiesGoOn(t *testing.T) {
+	const pieces = 20
+	hang, more := make(chan bool), make(chan bool)
+	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/hang" {
+			hang <- true
+			<-hang
+			return
+		}
+		for i := range pieces {
+			if i == 1 {
+				<-more
+			}
+			fmt.Fprintf(rw, "piece %d;", i)
+			rw.(http.Flusher).Flush()
+		}
+	}))
+	defer s.Close()
+	w := newWorld(t, `const URL = "`+s.URL+`";
+		got <- "";
+		http.onrequest(function(q, r) {
+			if (q.path == "/hang") http.get(URL + "/hang").sendsync();
+			else http.get(URL + "/").sendasync(@(r) server.log("done " + split(got, ";").len()), function(piece) { got += piece; server.log("some"); }, NO_TIMEOUT);
+			r.send(200, "");
+		});`, 1, func(h *Host) {
+		outward(t)(h)
+		alone(h)
+		h.others = &itself{host: h}
+	})
+	w.get("/")
+	w.lines.expect("some")
+	waited := make(chan error, 1)
+	go func() {
+		_, err := w.request(t.Context(), "/hang")
+		waited <- err
+	}()
+	<-hang // the agent waits, and takes nothing
+	close(more)
+	for { // until a piece is in the inbox
+		p := w.host.inMemory(w.devices[0].ID)
+		p.mu.Lock()
+		n := len(p.inbox)
+		p.mu.Unlock()
+		if n > 0 {
+			break
+		}
+		<-time.After(time.Millisecond)
+	}
+	w.move()
+	hang <- true
+	w.lines.expect(fmt.Sprint("done ", pieces))
+	<-waited // nobody: the world's others are not there to answer
 }
 
 // events returns how many have been handled, after a while.

@@ -29,6 +29,7 @@ func (h *Host) stopAll() error {
 	wg.Wait()
 	h.mu.Lock()
 	h.closed = true
+	close(h.ended)
 	h.mu.Unlock()
 	h.work.Wait()
 	return nil
@@ -44,25 +45,24 @@ func (h *Host) Stopping() {
 }
 
 func (h *Host) dropWithoutLease() {
-	look := time.NewTicker(20 * time.Millisecond)
+	look := time.NewTicker(100 * time.Millisecond)
 	defer look.Stop()
-	for now := range look.C {
-		switch {
-		case h.asleep():
+	told := false
+	for {
+		select {
+		case <-h.ended:
 			return
-		case now.Sub(h.base) > time.Duration(h.leaseEnd.Load())+stopPatience:
-			h.Logger.Error("the node stops without a lease: agents that have not been put to sleep yet start anew elsewhere")
-			h.Abandon()
-			return
+		case now := <-look.C:
+			if now.Sub(h.base) < time.Duration(h.leaseEnd.Load())+stopPatience {
+				continue
+			}
+			if !told {
+				h.Logger.Error("the node stops without a lease: agents that have not been put to sleep yet start anew elsewhere")
+				told = true
+			}
+			h.Abandon() // again and again: a move that fails gives agents back
 		}
 	}
-}
-
-// asleep reports whether the host has ended.
-func (h *Host) asleep() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.closed
 }
 
 // stop ends the pair's life on this node: a machine goes to the store, to be
@@ -149,6 +149,9 @@ func (h *Host) resumeAll(ctx context.Context) error {
 func (h *Host) resumeThese(ctx context.Context, running []tandem.AgentID) error {
 	for _, id := range running {
 		p, err := h.pairOfAgent(ctx, id)
+		if err == nil && p.runs.Load() {
+			continue // it is here, and well
+		}
 		if tandem.KindOf(err) == tandem.NotFound || errors.Is(err, ErrElsewhere) {
 			continue // deleted, or somebody else's already
 		}

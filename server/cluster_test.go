@@ -419,6 +419,28 @@ func TestAskerDeclaredLost(t *testing.T) {
 	}
 }
 
+// TestForgottenAgent: a node has not taken up all agents of its shards yet when it
+// gives the shards away. The next one does.
+func TestForgottenAgent(t *testing.T) {
+	f := &fleet{t: t, url: pgtest.Start(t)}
+	first, second := f.add(), f.add()
+	second.until("two nodes", func() bool { return second.settled(2) && second.shards() > 1000 })
+	pairs := f.pairs(10, central.Code{Agent: `http.onrequest(@(q, r) r.send(200, "here"));`})
+	i := slices.IndexFunc(pairs, func(p testPair) bool { return first.Cluster.Host.Has(p.agent) })
+	if i < 0 {
+		t.Fatal("no agent of 10 is on the first node")
+	}
+	p := pairs[i]
+	if got := answerOf(t.Context(), "GET", first.URL+"/"+string(p.agent)); got != "200 here" {
+		t.Fatal(got)
+	}
+	first.Cluster.Host.Deleted(p.id) // it is out of mind, and the database says that it runs
+	if err := second.Cluster.DrainNode(t.Context(), "n1"); err != nil {
+		t.Fatal(err)
+	}
+	second.until("the agent runs", func() bool { return second.Cluster.Host.Runs(p.id) })
+}
+
 // answerOf returns the status and the body, or what went wrong.
 func answerOf(ctx context.Context, method, url string) string {
 	req, err := http.NewRequestWithContext(ctx, method, url, nil)

@@ -41,7 +41,8 @@ function excerpt(entry, words) {
   if (word === undefined) return entry.t || entry.b.slice(0, 100);
   const at = entry.b.toLowerCase().indexOf(word);
   let from = Math.max(0, at - 30);
-  if (from > 0) from = entry.b.indexOf(" ", from) + 1;
+  const space = from > 0 ? entry.b.indexOf(" ", from) : -1;
+  if (space >= 0 && space < at) from = space + 1;
   let to = Math.min(entry.b.length, at + word.length + 70);
   if (to < entry.b.length) to = Math.max(at + word.length, entry.b.lastIndexOf(" ", to));
   return (from > 0 ? "… " : "") + entry.b.slice(from, to) + (to < entry.b.length ? " …" : "");
