@@ -72,7 +72,7 @@ type Fetcher struct {
 // turn. When it is over the result is a timeout.
 func (x *Fetcher) Fetch(ctx context.Context, f *tandem.Fetch, part func([]byte), done func(*tandem.Response)) {
 	x.once.Do(x.setUp)
-	x.line.enter(&request{ctx: ctx, fetch: f, part: part, done: done})
+	x.line.enter(&request{ctx: ctx, since: time.Now(), fetch: f, part: part, done: done})
 }
 
 // make makes a request, or gives it up when its time was over before its turn.

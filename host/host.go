@@ -77,6 +77,7 @@ type Host struct {
 	work     sync.WaitGroup // goroutines that run pairs, and fetches
 	ids      atomic.Uint64  // of requests
 	counts   counts
+	crew     crew
 
 	hogs chan struct{} // room for the agents that may use much processor time at once
 
@@ -103,10 +104,10 @@ func (h *Host) Counts() (live, frozen, events int64) {
 // does nothing.
 func (h *Host) spawn(f func()) {
 	if h.busy() {
-		go func() {
+		h.crew.run(func() {
 			defer h.work.Done()
 			f()
-		}()
+		})
 	}
 }
 

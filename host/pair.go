@@ -432,7 +432,7 @@ func (p *pair) setTimer() {
 	p.timerAt = at
 	d := max(0, time.Until(at))
 	if p.timer == nil {
-		p.timer = time.AfterFunc(d, func() { p.commandNow(p.tick) })
+		p.timer = time.AfterFunc(d, func() { p.command(p.tick) })
 		return
 	}
 	p.timer.Reset(d)

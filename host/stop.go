@@ -32,6 +32,7 @@ func (h *Host) stopAll() error {
 	close(h.ended)
 	h.mu.Unlock()
 	h.work.Wait()
+	h.crew.end()
 	return nil
 }
 
