@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -108,9 +109,34 @@ func (s *Store) wait(ctx context.Context, o *op) error {
 	}
 }
 
+const (
+	gatherFrom = 4                    // writes in the transaction before, from which it is worth while
+	gatherFor  = 2 * time.Millisecond // at most
+)
+
+// gather lets more writes come while they do, when the last transaction had several:
+// a flush of the disk costs as much for one as for many.
+func (s *Store) gather(last int) {
+	if last < gatherFrom {
+		return
+	}
+	before := -1
+	for began := time.Now(); time.Since(began) < gatherFor; {
+		s.mu.Lock()
+		n := len(s.waiting)
+		s.mu.Unlock()
+		if n == before || n == 0 || n >= maxBatch {
+			return
+		}
+		before = n
+		runtime.Gosched()
+	}
+}
+
 // commitWaiting writes until nothing is waiting.
 func (s *Store) commitWaiting() {
-	for {
+	for last := s.lastBatch; ; {
+		s.gather(last)
 		s.mu.Lock()
 		waiting := s.waiting
 		s.waiting = nil
@@ -125,6 +151,7 @@ func (s *Store) commitWaiting() {
 				}
 			}
 			n := batchLength(waiting)
+			last, s.lastBatch = n, n
 			if s.server != nil {
 				s.commitToServer(waiting[:n])
 			} else {

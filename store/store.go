@@ -87,11 +87,12 @@ type Store struct {
 	commits meter.Times // transactions of the committer
 	writes  meter.Sizes // writes in each
 
-	mu      sync.Mutex
-	waiting []*op
-	fence   fence
-	stopped bool          // no more writes: Run or Close has ended
-	wake    chan struct{} // holds a token when waiting may not be empty
+	mu        sync.Mutex
+	waiting   []*op
+	lastBatch int // writes in the last transaction; the committer's
+	fence     fence
+	stopped   bool          // no more writes: Run or Close has ended
+	wake      chan struct{} // holds a token when waiting may not be empty
 }
 
 // Close releases the file. Writes that Run has not done fail. Call it after
