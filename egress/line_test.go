@@ -116,3 +116,36 @@ func TestWorkers(t *testing.T) {
 	}
 	wait(0, 0)
 }
+
+// More workers are made for those who wait for servers, and not for those who wait
+// for this machine, but for a while.
+func TestGrow(t *testing.T) {
+	var l line
+	l.most = 500
+	l.growing = true // by this test, which has the time pass
+	begun, release := make(chan bool, 1000), make(chan bool)
+	l.do = func(*request) { begun <- true; <-release }
+	now := time.Now()
+	for i := range 300 {
+		l.enter(&request{ctx: t.Context(), since: now.Add(time.Duration(i) * time.Millisecond)})
+	}
+	for _, tc := range []struct {
+		at      time.Duration
+		spare   bool
+		workers int // then
+		more    bool
+	}{
+		{500 * time.Millisecond, false, 256, true},
+		{longWait + 265*time.Millisecond, false, 266, true}, // those who came in the first 265 ms
+		{longWait + 265*time.Millisecond, true, 300, false},
+	} {
+		if more := l.growOnce(now.Add(tc.at), tc.spare); l.workers != tc.workers || more != tc.more {
+			t.Errorf("after %v, spare %v: %d workers, more to come %v; want %d, %v", tc.at, tc.spare, l.workers, more, tc.workers, tc.more)
+		}
+	}
+	for range 300 {
+		<-begun
+	}
+	l.close()
+	close(release)
+}
