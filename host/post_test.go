@@ -132,7 +132,9 @@ func TestPostsWithoutCode(t *testing.T) {
 	l := w.postLink()
 	handled := make(chan struct{})
 	w.host.FromDevice(t.Context(), w.devices[0].ID, l, "agent/make", tandem.Message{Data: []byte("1"), Post: 1}, func() { close(handled) })
-	w.host.FromDevice(t.Context(), w.devices[0].ID, l, "agent/make", tandem.Message{Data: []byte("5")}, func() {})
+	dropped := make(chan struct{})
+	w.host.FromDevice(t.Context(), w.devices[0].ID, l, "agent/make", tandem.Message{Data: []byte("5")}, func() { close(dropped) })
+	<-dropped
 	select {
 	case <-handled:
 		t.Error("it counts as handled")
