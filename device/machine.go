@@ -41,6 +41,7 @@ type Config struct {
 	PostsSize   int           // bytes of them
 	Module      string        // a type of module such as "imp003"; "" = AnyModule
 	Board       Board         // nil: a board on which nothing ever happens
+	Flash       Flash         // nil: none, of 0 bytes
 	Memory      int           // bytes; 0 = tandem.DeviceMemory
 	Budget      time.Duration // VM time per event; 0 = tandem.EventBudget
 	Version     string        // of the runtime
@@ -85,6 +86,7 @@ type state struct {
 	Pins       []pinState
 	Buses      []busState
 	I2CError   int
+	Flash      bool // enabled
 	Dead       bool
 }
 
@@ -102,7 +104,7 @@ var library = sync.OnceValue(func() *squirrel.Library {
 // API returns all that device code can call beyond the language, for the
 // manual.
 func API() []imp.API {
-	return []imp.API{imp.Shared, linkAPI, postAPI, impAPI, hardwareAPI, peripheralAPI, relicsAPI}
+	return []imp.API{imp.Shared, linkAPI, postAPI, impAPI, hardwareAPI, flashAPI, peripheralAPI, relicsAPI}
 }
 
 // New returns a machine. Its first event is Boot. The module of cfg must be a
@@ -129,6 +131,9 @@ func newMachine(cfg Config) *Machine {
 	}
 	if cfg.Board == nil {
 		cfg.Board = noBoard{}
+	}
+	if cfg.Flash == nil {
+		cfg.Flash = noFlash{}
 	}
 	mod, ok := lookupModule(cfg.Module)
 	if !ok {

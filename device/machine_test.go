@@ -27,6 +27,7 @@ type story struct {
 	m       *Machine
 	now     time.Time
 	changes []board.Change
+	flash   board.Flash
 
 	commands []string // to the board, so far
 
@@ -36,9 +37,9 @@ type story struct {
 }
 
 func newStory(t *testing.T) *story {
-	s := &story{t: t, board: board.New(), now: epoch}
+	s := &story{t: t, board: board.New(), now: epoch, flash: board.NewFlash(8)}
 	s.board.Notify(func(c board.Change) { s.changes = append(s.changes, c) })
-	s.cfg = Config{Device: "0123456789abcdef", Incarnation: 7, Board: s.board, Version: "test", Budget: 20 * time.Millisecond}
+	s.cfg = Config{Device: "0123456789abcdef", Incarnation: 7, Board: s.board, Flash: s.flash, Version: "test", Budget: 20 * time.Millisecond}
 	return s
 }
 
@@ -62,7 +63,7 @@ func (s *story) step(ev Event) string {
 			s.t.Fatal(err)
 		}
 		cfg := s.cfg
-		cfg.Board = s.sameWorld()
+		cfg.Board, cfg.Flash = s.sameWorld(), slices.Clone(s.flash)
 		if twin, err = Restore(cfg, data, s.now); err != nil {
 			s.t.Fatal(err)
 		}

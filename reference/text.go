@@ -138,8 +138,8 @@ func Index(w io.Writer) error {
 			group = o.Group
 			b.WriteString(group + "\n\n")
 		}
-		pad(&b, 2, o.Name, 16)
-		wrapped(&b, 18, firstSentence(o.Doc))
+		pad(&b, 2, o.Name, 18)
+		wrapped(&b, 20, firstSentence(o.Doc))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -19,6 +19,7 @@ const (
 	codeFile     = "code.json"
 	stateFile    = "state.json"
 	postsDir     = "posts"
+	flashFile    = "flash"
 )
 
 // code is device code, as sys/code has it and as it is kept.

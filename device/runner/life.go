@@ -123,7 +123,7 @@ func (l *loop) start() bool {
 		Program: program, Device: l.r.ID, Incarnation: l.files.Incarnation, Wake: l.wake,
 		Connected: l.linked(), Address: address, NV: l.nv, User: l.files.state.User,
 		Posts: l.kept, PostsSize: l.keptSize,
-		Module: l.r.Module, Board: l.r.Board, Version: Version,
+		Module: l.r.Module, Board: l.r.Board, Flash: l.flash, Version: Version,
 	}, l.now())
 	l.nv, l.pins = nil, nil
 	l.log.Info("the code starts", "incarnation", l.files.Incarnation, "reason", l.started)

@@ -2,9 +2,11 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -30,6 +32,7 @@ type loop struct {
 	r     *Runner
 	log   *slog.Logger
 	files *files
+	flash *flash
 	clock *hlc.Clock
 	fatal error // the device cannot go on
 
@@ -100,13 +103,18 @@ func newLoop(r *Runner) (*loop, error) {
 	if err != nil {
 		return nil, err
 	}
+	chip, err := openFlash(filepath.Join(r.Dir, flashFile))
+	if err != nil {
+		return nil, err
+	}
 	l := &loop{
-		r: r, log: r.Logger.With("device", string(r.ID)), files: f, clock: hlc.New(time.Now),
+		flash: chip,
+		r:     r, log: r.Logger.With("device", string(r.ID)), files: f, clock: hlc.New(time.Now),
 		heard: make(chan heard), wrote: make(chan wrote),
 	}
 	have, err := l.current()
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, chip.file.Close())
 	}
 	if have != nil {
 		l.ran, l.ranEnv = have.SHA, have.Env
@@ -153,6 +161,9 @@ func (l *loop) stop() {
 		l.closed()
 	}
 	l.wg.Wait()
+	if err := l.flash.file.Close(); err != nil {
+		l.log.Error("the flash cannot be closed", "err", err)
+	}
 }
 
 // leave tells the server that the device goes.

@@ -308,6 +308,30 @@ func TestPowerCycle(t *testing.T) {
 	})
 }
 
+// TestFlash: what is in the flash outlives a power cut, and its sectors are erased
+// apart.
+func TestFlash(t *testing.T) {
+	inBubble(t, `
+		local f = hardware.spiflash;
+		f.enable();
+		local text = f.read(f.size() - 4, 4).tostring();
+		agent.send("was", text == "\xff\xff\xff\xff" ? "erased" : text);
+		agent.send("first", f.read(4095, 2).tostring() == "\xff\xff");
+		if (text == "kept") f.erasesector(f.size() - 1);
+		else agent.send("wrote", f.write(f.size() - 4, "kept", SPIFLASH_POSTVERIFY));`, func(p *pair) {
+		for _, want := range []string{"erased", "kept", "erased"} {
+			p.started()
+			p.expect(`agent/was "` + want + `"`)
+			p.expect(`agent/first true`)
+			if want == "erased" {
+				p.expect(`agent/wrote 0`)
+			}
+			p.r.PowerCycle()
+		}
+		p.started()
+	})
+}
+
 // sleepLine is what server.sleepfor has the log say.
 func sleepLine(until time.Time) string {
 	return `sys/status {"type":"server.sleep","msg":"sleeping until ` + until.UTC().Format(time.RFC3339) + `"}`

@@ -1,0 +1,222 @@
+package device
+
+import (
+	"bytes"
+
+	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/squirrel"
+)
+
+// Flash is the board's memory that outlives everything: NOR flash, in which
+// programming only clears bits, and only erasing a sector sets them again.
+// Addresses are in range, and those of Erase multiples of [SectorSize].
+type Flash interface {
+	Size() int // bytes; a multiple of SectorSize
+	ReadAt(b []byte, addr int64) (int, error)
+	Program(addr int, data []byte) error
+	Erase(addr int) error
+}
+
+// SectorSize is what Flash erases at a time, bytes.
+const SectorSize = 4096
+
+// noFlash is that of a device that has none.
+type noFlash struct{}
+
+func (noFlash) Size() int                         { return 0 }
+func (noFlash) ReadAt([]byte, int64) (int, error) { return 0, nil }
+func (noFlash) Program(int, []byte) error         { return nil }
+func (noFlash) Erase(int) error                   { return nil }
+
+// Flags of spiflash.write, and what it returns when what they ask for fails.
+const (
+	preVerify  = 1 // do not write where bits would have to be set
+	postVerify = 2 // look afterwards whether it is there
+)
+
+// flashID is the chip: a W25Q16, of a kind that imps have.
+const flashID = 0xEF4015
+
+var flashAPI = imp.API{
+	Functions: []imp.Function{
+		{
+			Name: "hardware.spiflash.enable", On: imp.OnDevice,
+			Doc:    "Makes the flash ready. Before, every other call throws.",
+			Source: docs + "2570", Fn: flashSwitch(true),
+			Example: `hardware.spiflash.enable();`,
+		},
+		{
+			Name: "hardware.spiflash.disable", On: imp.OnDevice,
+			Doc:    "Switches the flash off, which saves power on real devices. What is in it stays.",
+			Source: docs + "2570", Fn: flashSwitch(false),
+			Example: `hardware.spiflash.disable();`,
+		},
+		{
+			Name: "hardware.spiflash.size", On: imp.OnDevice, Result: "integer",
+			Throws: []string{"the flash is not enabled"},
+			Doc:    "How many bytes of the flash are the program's.",
+			Source: docs + "2570", Fn: onFlash(func(c *squirrel.Call, f Flash) (squirrel.Value, error) {
+				return squirrel.Int(int32(f.Size())), nil
+			}),
+			Example: `hardware.spiflash.enable();
+server.log(hardware.spiflash.size() / 4096 + " sectors");`,
+		},
+		{
+			Name: "hardware.spiflash.chipid", On: imp.OnDevice, Result: "integer",
+			Throws: []string{"the flash is not enabled"},
+			Doc:    "The JEDEC id of the chip.",
+			Source: docs + "2570", Fn: onFlash(func(*squirrel.Call, Flash) (squirrel.Value, error) { return squirrel.Int(flashID), nil }),
+			Example: `hardware.spiflash.enable();
+server.log(format("%06X", hardware.spiflash.chipid()));   // → EF4015`,
+		},
+		{
+			Name: "hardware.spiflash.setspeed", On: imp.OnDevice, Result: "integer",
+			Params: []imp.Param{{Name: "hertz", Type: "integer", Doc: "of the chip's clock"}},
+			Throws: []string{"the flash is not enabled"},
+			Doc:    "Does nothing and gives the speed back: a simulated chip has no clock.",
+			Source: docs + "2570", Fn: onFlash(func(c *squirrel.Call, _ Flash) (squirrel.Value, error) { return c.Arg(1), nil }),
+			Example: `hardware.spiflash.enable();
+hardware.spiflash.setspeed(15000000);`,
+		},
+		{
+			Name: "hardware.spiflash.read", On: imp.OnDevice, Result: "blob",
+			Params: []imp.Param{
+				{Name: "address", Type: "integer", Doc: "of the first byte"},
+				{Name: "count", Type: "integer", Doc: "bytes to read"},
+			},
+			Throws: []string{"the flash is not enabled", "the flash has no such address"},
+			Doc:    "Reads. What is erased reads as 0xFF.",
+			Source: docs + "2570", Fn: onFlash(flashRead),
+			Example: `hardware.spiflash.enable();
+server.log(hardware.spiflash.read(0, 4));`,
+		},
+		{
+			Name: "hardware.spiflash.write", On: imp.OnDevice, Result: "integer",
+			Params: []imp.Param{
+				{Name: "address", Type: "integer", Doc: "of the first byte"},
+				{Name: "data", Type: "data", Doc: "what to write"},
+				{Name: "verify", Type: "integer", Optional: true, Doc: "SPIFLASH_PREVERIFY, SPIFLASH_POSTVERIFY, or both; 0, neither, when left out"},
+				{Name: "start", Type: "integer", Optional: true, Doc: "index in the data to begin at; 0 when left out"},
+				{Name: "end", Type: "integer", Optional: true, Doc: "index in the data to end before; its length when left out"},
+			},
+			Throws: []string{"the flash is not enabled", "the flash has no such address", "the data has no such part"},
+			Doc:    "Writes, which only turns bits from 1 to 0: erase the sector first, unless that is what is meant. Gives 0, or which of the checks asked for has failed. When SPIFLASH_PREVERIFY does nothing is written.",
+			Source: docs + "2570", Fn: onFlash(flashWrite),
+			Example: `local flash = hardware.spiflash;
+flash.enable();
+flash.erasesector(0);
+if (flash.write(0, "21.5", SPIFLASH_POSTVERIFY) == 0) server.log(flash.read(0, 4));   // → 21.5
+flash.disable();`,
+		},
+		{
+			Name: "hardware.spiflash.erasesector", On: imp.OnDevice,
+			Params: []imp.Param{{Name: "address", Type: "integer", Doc: "of any byte of the sector"}},
+			Throws: []string{"the flash is not enabled", "the flash has no such address"},
+			Doc:    "Erases a sector, which has 4096 bytes: all its bits become 1.",
+			Source: docs + "2570", Fn: onFlash(flashErase),
+			Example: `hardware.spiflash.enable();
+hardware.spiflash.erasesector(4096);   // the second`,
+		},
+	},
+	Constants: []imp.Constant{
+		{Name: "SPIFLASH_PREVERIFY", On: imp.OnDevice, Value: preVerify, Doc: "Do not write where bits would have to become 1.", Source: docs + "2570"},
+		{Name: "SPIFLASH_POSTVERIFY", On: imp.OnDevice, Value: postVerify, Doc: "Look afterwards whether the data is there.", Source: docs + "2570"},
+	},
+}
+
+func flashSwitch(on bool) squirrel.NativeFunc {
+	return func(c *squirrel.Call) (squirrel.Value, error) {
+		of(c).st.Flash = on
+		return squirrel.Null, nil
+	}
+}
+
+// onFlash is a call that needs the flash enabled.
+func onFlash(f func(*squirrel.Call, Flash) (squirrel.Value, error)) squirrel.NativeFunc {
+	return func(c *squirrel.Call) (squirrel.Value, error) {
+		if m := of(c); m.st.Flash {
+			return f(c, m.cfg.Flash)
+		}
+		return c.Errorf("the flash is not enabled: call hardware.spiflash.enable first")
+	}
+}
+
+// flashed turns addr, count into a range of the flash.
+func flashed(f Flash, addr, count int32) bool {
+	return addr >= 0 && count >= 0 && int64(addr)+int64(count) <= int64(f.Size())
+}
+
+func noSuchAddress(c *squirrel.Call, f Flash, addr, count int32) (squirrel.Value, error) {
+	return c.Errorf("the flash has no %d bytes at %d: it has %d", count, addr, f.Size())
+}
+
+func flashRead(c *squirrel.Call, f Flash) (squirrel.Value, error) {
+	addr, count := c.Int(1), c.Int(2)
+	if !flashed(f, addr, count) {
+		return noSuchAddress(c, f, addr, count)
+	}
+	c.Charge(int(count) / 8)
+	if int(count) > c.VM().MemoryLimit() {
+		return c.Errorf("%d bytes are more than the memory has", count)
+	}
+	data := make([]byte, count)
+	if _, err := f.ReadAt(data, int64(addr)); err != nil {
+		return c.Errorf("the flash cannot be read: %v", err)
+	}
+	return c.VM().NewBlob(data), nil
+}
+
+func flashWrite(c *squirrel.Call, f Flash) (squirrel.Value, error) {
+	data, ok := dataOf(c, 2)
+	if !ok {
+		return notData(c)
+	}
+	addr, verify, from, to := c.Int(1), int32(0), int32(0), int32(len(data))
+	if c.NArgs() >= 3 {
+		verify = c.Int(3)
+	}
+	if c.NArgs() >= 4 {
+		from = c.Int(4)
+	}
+	if c.NArgs() >= 5 {
+		to = c.Int(5)
+	}
+	if from < 0 || from > to || int(to) > len(data) {
+		return c.Errorf("the data has no part from %d to %d: its length is %d", from, to, len(data))
+	}
+	data = data[from:to]
+	if !flashed(f, addr, to-from) {
+		return noSuchAddress(c, f, addr, to-from)
+	}
+	c.Charge(len(data) / 8)
+	there := make([]byte, len(data))
+	if _, err := f.ReadAt(there, int64(addr)); err != nil {
+		return c.Errorf("the flash cannot be read: %v", err)
+	}
+	for i := range there {
+		there[i] &= data[i]
+	}
+	right := bytes.Equal(there, data) // what will be there
+	if !right && verify&preVerify != 0 {
+		return squirrel.Int(preVerify), nil
+	}
+	if err := f.Program(int(addr), there); err != nil {
+		return c.Errorf("the flash cannot be written: %v", err)
+	}
+	if !right && verify&postVerify != 0 {
+		return squirrel.Int(postVerify), nil
+	}
+	return squirrel.Int(0), nil
+}
+
+func flashErase(c *squirrel.Call, f Flash) (squirrel.Value, error) {
+	addr := c.Int(1)
+	if !flashed(f, addr, 1) {
+		return noSuchAddress(c, f, addr, 1)
+	}
+	c.Charge(SectorSize / 8)
+	if err := f.Erase(int(addr) &^ (SectorSize - 1)); err != nil {
+		return c.Errorf("the flash cannot be erased: %v", err)
+	}
+	return squirrel.Null, nil
+}
