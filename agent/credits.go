@@ -15,6 +15,13 @@ type credits struct {
 	At   int64   `cbor:"2,keyasint"` // when that was true, in nanoseconds since 1970
 }
 
+// Credits are what an agent has left. They outlive its incarnations: a restart is no
+// way to have more.
+type Credits struct{ sending, signing credits }
+
+// Credits returns what the machine has left.
+func (m *Machine) Credits() Credits { return Credits{m.sending, m.signing} }
+
 func newCredits(now time.Time) credits { return credits{maxCredits, now.UnixNano()} }
 
 // take takes n credits, unless there are fewer. wait is then in how many

@@ -91,7 +91,11 @@ const nullInURL = "%28null%20%3A%20%28nil%29%29"
 func urlEncode(call *squirrel.Call) (squirrel.Value, error) {
 	vm, t := call.VM(), call.Arg(1)
 	var out []byte
+	tooLong := false
 	add := func(key, x squirrel.Value) bool {
+		if tooLong = tooLong || len(out) > imp.MaxEncoded; tooLong {
+			return true
+		}
 		switch x.Type() {
 		case squirrel.TypeNull, squirrel.TypeInteger, squirrel.TypeFloat, squirrel.TypeBool, squirrel.TypeString:
 		default:
@@ -116,6 +120,9 @@ func urlEncode(call *squirrel.Call) (squirrel.Value, error) {
 			}
 		} else {
 			good = add(key, x)
+		}
+		if tooLong {
+			return call.Errorf("http.urlencode: the result has more than %d bytes", imp.MaxEncoded)
 		}
 		if !good {
 			return call.Errorf("http.urlencode: '%s' is neither a string nor a number, nor an array of those", textOf(vm, key))

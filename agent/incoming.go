@@ -26,8 +26,13 @@ type openRequest struct {
 	Size    int             `cbor:"5,keyasint,omitempty"` // bytes of Headers
 }
 
-// maxHeaders bounds the headers of a response, in bytes.
-const maxHeaders = 64 << 10
+const (
+	maxHeaders      = 64 << 10  // bytes of a response's headers
+	maxHeaderLines  = 1000      // of a response
+	maxOpenHeaders  = 1 << 20   // bytes of those of all responses that have not been sent
+	maxFetchHeaders = 256 << 10 // bytes of a request's headers
+	headerOverhead  = 32        // bytes that one counts for more than it has
+)
 
 // sweepAt is how many open requests make the machine look for old ones.
 const sweepAt = 256
@@ -101,6 +106,14 @@ func (m *Machine) requestHeaders(r *tandem.Request) squirrel.Value {
 	return t
 }
 
+// openHeaders returns how many bytes of headers wait for their responses.
+func (m *Machine) openHeaders() (n int) {
+	for _, r := range m.requests {
+		n += r.Size + headerOverhead*len(r.Headers)
+	}
+	return n
+}
+
 // lowerString returns name in lower case.
 func lowerString(vm *squirrel.VM, name string) squirrel.Value {
 	var buf [64]byte
@@ -148,7 +161,7 @@ func responseHeader(call *squirrel.Call) (squirrel.Value, error) {
 	}
 	if m, number, ok := openResponse(call, "header"); ok {
 		r := m.requests[number]
-		if r.Size += len(name) + len(value); r.Size > maxHeaders {
+		if r.Size += len(name) + len(value); r.Size > maxHeaders || len(r.Headers) == maxHeaderLines || m.openHeaders() > maxOpenHeaders {
 			m.over(tandem.OverResponseHeaders)
 			return call.Errorf("httpresponse.header: the headers have more than %d KB", maxHeaders>>10)
 		}

@@ -45,6 +45,7 @@ type Config struct {
 	Budget      time.Duration // VM time per event; 0 is tandem.EventBudget
 	Version     string        // what imp.getsoftwareversion() gives
 	ValidateTLS bool          // requests verify servers unless the program says otherwise
+	Credits     *Credits      // what an earlier incarnation had left; nil: there was none
 }
 
 // Machine is one incarnation of an agent. It is not safe for concurrent use.
@@ -110,6 +111,9 @@ func New(cfg Config, now time.Time) *Machine {
 		saved: cfg.Saved, mark: cfg.Mark,
 		requests: map[uint32]openRequest{}, fetches: map[uint32]fetch{},
 		sending: newCredits(now), signing: newCredits(now),
+	}
+	if c := cfg.Credits; c != nil {
+		m.sending, m.signing = c.sending, c.signing
 	}
 	m.core.Start(m.coreConfig(), now)
 	vm := m.core.VM

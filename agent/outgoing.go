@@ -121,7 +121,7 @@ func (m *Machine) toFetch(payload squirrel.Value) (*tandem.Fetch, error) {
 	if !m.room(len(f.Body)) {
 		return nil, errors.New(noRoom)
 	}
-	headers := vm.Index(payload, requestHeaders)
+	headers, size := vm.Index(payload, requestHeaders), 0
 	for i, key, x, ok := vm.Next(headers, 0); ok; i, key, x, ok = vm.Next(headers, i) {
 		values := []squirrel.Value{x}
 		if x.IsArray() {
@@ -135,8 +135,15 @@ func (m *Machine) toFetch(payload squirrel.Value) (*tandem.Fetch, error) {
 			if !validHeader(h.Name, h.Value) {
 				return nil, fmt.Errorf("'%s' cannot be a header", h.Name)
 			}
+			if size += headerOverhead + len(h.Name) + len(h.Value); size > maxFetchHeaders {
+				m.over(tandem.OverFetchBody)
+				return nil, fmt.Errorf("the headers of a request have more than %d KB", maxFetchHeaders>>10)
+			}
 			f.Headers = append(f.Headers, h)
 		}
+	}
+	if !m.room(size) {
+		return nil, errors.New(noRoom)
 	}
 	return f, nil
 }

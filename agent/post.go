@@ -2,6 +2,8 @@ package agent
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/imp"
@@ -75,6 +77,9 @@ func (m *Machine) keepPost(seq uint64, kept uint32) {
 	}
 	m.posts[seq] = kept
 }
+
+// PostsAwaited returns the numbers of the posts whose callbacks have not been called.
+func (m *Machine) PostsAwaited() []uint64 { return slices.Sorted(maps.Keys(m.posts)) }
 
 // postHandled calls a post's callback.
 func (m *Machine) postHandled(seq uint64) imp.Outcome {

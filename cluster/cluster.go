@@ -614,7 +614,7 @@ func (c *Cluster) dispatchCall(from mesh.Peer, kind byte, data []byte) error {
 	case kindEmpty:
 		return with(data, func(*emptyMessage) { c.calls.emptied(from) })
 	case kindFetched:
-		return with(data, c.forward)
+		return with(data, func(m *fetchedMessage) { c.forward(m, func() {}) })
 	case kindCancel:
 		return with(data, func(m *cancelMessage) { c.Host.CancelFetch(m.Ref) })
 	case kindOffer:

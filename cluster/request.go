@@ -254,28 +254,31 @@ func (c *Cluster) takeAnswer(m *answerMessage) {
 
 // Fetched is for the host: what came of an outgoing request whose agent has
 // moved.
-func (c *Cluster) Fetched(f host.FetchRef, r *tandem.Response, part []byte) {
-	c.forward(&fetchedMessage{Ref: f, Response: r, Part: part})
+func (c *Cluster) Fetched(f host.FetchRef, r *tandem.Response, part []byte, taken func()) {
+	c.forward(&fetchedMessage{Ref: f, Response: r, Part: part}, taken)
 }
 
 // maxHops bounds how often a result is sent after an agent that keeps moving.
 const maxHops = 100
 
-func (c *Cluster) forward(m *fetchedMessage) {
+func (c *Cluster) forward(m *fetchedMessage, taken func()) {
 	if c.Host.Has(m.Ref.Agent) {
 		c.Host.FetchResult(m.Ref, m.Response, m.Part)
+		taken()
 		return
 	}
 	if m.Hops++; m.Hops > maxHops {
-		return // its node is lost, and with it who waited
+		taken() // its node is lost, and with it who waited
+		return
 	}
 	t := c.table.Load()
 	peer, ok := t.peer(t.route(m.Ref.Agent).owner)
 	if ok && peer.Node != c.Info.ID {
 		c.reply(peer, kindFetched, m)
+		taken()
 		return
 	}
-	time.AfterFunc(rerouteWait, func() { c.forward(m) })
+	time.AfterFunc(rerouteWait, func() { c.forward(m, taken) })
 }
 
 // CancelFetch is for the host.

@@ -66,10 +66,23 @@ func (p *pair) save(e *agent.Save) {
 		}
 		p.command(func() {
 			if p.machine != nil && p.incarnation == incarnation {
-				p.step(&agent.Saved{Err: err})
+				p.resolve(&agent.Saved{Err: err})
 			}
 		})
 	})
+}
+
+// resolve ends what the machine waits for. That of a pair that is to leave goes with
+// it: the program might go on to the next thing to wait for, and never be able to.
+func (p *pair) resolve(ev agent.Event) {
+	p.mu.Lock()
+	leaving := p.leaving
+	p.mu.Unlock()
+	if leaving {
+		p.result = ev
+		return
+	}
+	p.step(ev)
 }
 
 // fetch begins an outgoing request. Whoever has made it runs the pair.
@@ -143,14 +156,17 @@ func (p *pair) enqueue(it item) {
 // fetchedAfter sends what came of a request after the agent, which has moved.
 func (p *pair) fetchedAfter(incarnation, id uint64, it item) {
 	ref := FetchRef{p.host.node, p.agent, incarnation, id}
+	taken := it.handled
+	if taken == nil {
+		taken = func() {}
+	}
 	switch ev := it.event.(type) {
 	case *agent.Fetched:
 		p.host.away.Delete(ref)
-		p.host.others.Fetched(ref, ev.Response, nil)
+		p.host.others.Fetched(ref, ev.Response, nil, taken)
 	case *agent.FetchedPart:
-		p.host.others.Fetched(ref, nil, ev.Data)
-	}
-	if it.handled != nil {
-		it.handled()
+		p.host.others.Fetched(ref, nil, ev.Data, taken)
+	default:
+		taken()
 	}
 }

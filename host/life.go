@@ -40,7 +40,7 @@ func (p *pair) start(reason tandem.Reason) {
 	p.code = pr.agent
 	cfg := p.config()
 	cfg.Incarnation, cfg.Start = rec.Incarnation+1, reason
-	cfg.Saved, cfg.Mark, cfg.ValidateTLS = rec.Saved, rec.Mark, pr.validate
+	cfg.Saved, cfg.Mark, cfg.ValidateTLS, cfg.Credits = rec.Saved, rec.Mark, pr.validate, p.credits
 	p.mu.Lock()
 	cfg.Connected, cfg.Address = p.connected, p.address
 	p.inbox = append(p.unread, slices.DeleteFunc(p.inbox, outdated)...) // it starts with the latest
@@ -143,7 +143,11 @@ func (p *pair) end(r *agent.Restart) {
 	hasty := crash(reason) || r.Reason == tandem.ReasonRestart && p.reason == tandem.ReasonNone && ran < hastyRun
 	p.dropMachine()
 	p.refuseDelivered(reason)
-	if p.handling {
+	if p.handling && p.current.post() && p.reason != tandem.ReasonNone && !crash(r.Reason) {
+		// It was cut off from outside, and is not handled: the next incarnation has it.
+		p.giveBack(p.current)
+		p.current, p.handling = item{}, false
+	} else if p.handling {
 		p.settle()
 	}
 	if !hasty || ran >= crashMemory {
@@ -166,12 +170,13 @@ func (p *pair) end(r *agent.Restart) {
 }
 
 func (p *pair) dropMachine() {
-	p.machine = nil
+	left := p.machine.Credits()
+	p.machine, p.credits = nil, &left
 	p.host.counts.live.Add(-1)
 	for _, cancel := range p.fetches {
 		cancel()
 	}
-	p.fetches, p.uploads = nil, nil
+	p.fetches, p.fetchedAt, p.uploads = nil, nil, nil
 	p.leaveMQTT()
 }
 

@@ -35,12 +35,50 @@ type Moved struct {
 	Heard      LinkRef  `cbor:"18,keyasint"`
 	Accepted   uint64   `cbor:"19,keyasint,omitempty"`
 	Peer       MovedPeer
-	PostsUpTo  uint64 `cbor:"24,keyasint,omitempty"`
+	PostsUpTo  uint64       `cbor:"24,keyasint,omitempty"`
+	Result     *MovedResult `cbor:"25,keyasint,omitempty"`
 
 	Current *MovedItem  `cbor:"20,keyasint,omitempty"`
 	Inbox   []MovedItem `cbor:"21,keyasint,omitempty"`
 	Waiting []MovedWait `cbor:"22,keyasint,omitempty"`
 	Fetches []FetchRef  `cbor:"23,keyasint,omitempty"`
+}
+
+// MovedResult is what has come of the save or the post that the machine waits for.
+type MovedResult struct {
+	Post    bool        `cbor:"1,keyasint,omitempty"`
+	Seq     uint64      `cbor:"2,keyasint,omitempty"` // of a post
+	Failed  bool        `cbor:"3,keyasint,omitempty"`
+	Kind    tandem.Kind `cbor:"4,keyasint,omitempty"`
+	Failure string      `cbor:"5,keyasint,omitempty"`
+}
+
+func movedResult(ev agent.Event) *MovedResult {
+	var r *MovedResult
+	var err error
+	switch ev := ev.(type) {
+	case *agent.Saved:
+		r, err = &MovedResult{}, ev.Err
+	case *agent.Posted:
+		r, err = &MovedResult{Post: true, Seq: ev.Seq}, ev.Err
+	default:
+		return nil
+	}
+	if err != nil {
+		r.Failed, r.Kind, r.Failure = true, tandem.KindOf(err), err.Error()
+	}
+	return r
+}
+
+func (r *MovedResult) event() agent.Event {
+	var err error
+	if r.Failed {
+		err = &tandem.Error{Kind: r.Kind, Msg: r.Failure}
+	}
+	if r.Post {
+		return &agent.Posted{Seq: r.Seq, Err: err}
+	}
+	return &agent.Saved{Err: err}
 }
 
 // Size is about how many bytes the pair has on its way.
@@ -154,7 +192,7 @@ func (p *pair) leave(ctx context.Context, left func(*Moved, error)) {
 	case p.state == stopped:
 		left(nil, nil)
 		return
-	case p.state == starting, p.posts.pending > 0, p.state == live && (p.machine.Saving() || p.machine.Posting()):
+	case p.state == starting, p.posts.pending > 0, p.state == live && p.result == nil && (p.machine.Saving() || p.machine.Posting()):
 		if ctx.Err() != nil {
 			p.stay()
 			left(nil, fmt.Errorf("agent %s does not come to rest: %w", p.agent, ctx.Err()))
@@ -181,6 +219,10 @@ func (p *pair) stay() {
 	p.mu.Lock()
 	p.leaving = false
 	p.mu.Unlock()
+	if ev := p.result; ev != nil {
+		p.result = nil
+		p.step(ev)
+	}
 }
 
 // export returns all there is of the pair, and ends it here.
@@ -206,6 +248,7 @@ func (p *pair) export() (*Moved, error) {
 	case codeless:
 		m.State = uint8(absent) // the other host looks for itself
 	}
+	m.Result = movedResult(p.result)
 	if p.handling {
 		it := p.current.moved()
 		m.Current = &it
@@ -438,6 +481,9 @@ func (h *Host) arrive(ctx context.Context, m *Moved) *pair {
 		if m.Current != nil {
 			p.current, p.handling = m.Current.item(), true
 		}
+		if m.Result != nil {
+			p.result = m.Result.event()
+		}
 	}
 	for _, f := range m.Fetches {
 		p.fetchesAt(f)
@@ -492,9 +538,11 @@ func (p *pair) goOnHere(why tandem.Reason) {
 		p.log(tandem.LogStatus, fmt.Sprintf("Agent moved: %s.", why))
 		p.sendSystem("sys/agent", agentMessage{Event: "moved", Reason: why, Incarnation: p.incarnation})
 	}
-	if p.handling && !p.machine.Busy() {
-		p.settle()
+	if ev := p.result; ev != nil && p.state == live {
+		p.result = nil
+		p.step(ev)
 	}
+	p.settle()
 }
 
 // FetchResult brings what came of an outgoing request that another node has

@@ -34,7 +34,7 @@ type nobody struct{}
 
 func (nobody) Answered(Origin, *tandem.Response, error)           {}
 func (nobody) Link(LinkRef, tandem.DeviceID, tandem.AgentID) Link { return nil }
-func (nobody) Fetched(FetchRef, *tandem.Response, []byte)         {}
+func (nobody) Fetched(FetchRef, *tandem.Response, []byte, func()) {}
 func (nobody) CancelFetch(FetchRef)                               {}
 
 // move has the agents leave and come back.

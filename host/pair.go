@@ -41,6 +41,8 @@ type pair struct {
 	handling    bool             // current is
 	rang        bool             // the timers that were due have had their turn since the last item
 	held        []agent.Effect   // of Boot, until the incarnation is durable
+	result      agent.Event      // what the machine waits for, kept back while the pair is to leave
+	credits     *agent.Credits   // what the incarnation before had left
 	incarnation uint64
 	reason      tandem.Reason // of the start under way, or wanted
 	began       tandem.Reason // why this incarnation did

@@ -39,7 +39,7 @@ func (p *pair) post(e *agent.Post) {
 		}
 		p.command(func() {
 			if p.machine != nil && p.incarnation == incarnation {
-				p.step(&agent.Posted{Seq: seq, Err: err})
+				p.resolve(&agent.Posted{Seq: seq, Err: err})
 			}
 			if err != nil && tandem.KindOf(err) != tandem.Limit {
 				p.posts.known = false // it may have been kept all the same
@@ -110,6 +110,13 @@ func (p *pair) knowPosts() bool {
 		return false
 	}
 	q.known, q.list, q.sent = true, list, 0
+	if p.machine != nil {
+		for _, seq := range p.machine.PostsAwaited() {
+			if !slices.ContainsFunc(list, func(kept store.Post) bool { return kept.Seq == seq }) {
+				p.tell(&agent.Handled{Seq: seq}) // by a node before this, which could not say it any more
+			}
+		}
+	}
 	for q.sent < len(list) && list[q.sent].Seq <= q.upTo {
 		q.sent++
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -129,6 +130,8 @@ func (p *pair) forget(number uint64) bool {
 	defer p.mu.Unlock()
 	_, ok := p.waiting[number]
 	delete(p.waiting, number)
+	// Nobody wants what the agent has not seen yet, and nobody counts its body.
+	p.inbox = slices.DeleteFunc(p.inbox, func(it item) bool { return it.request == number })
 	return ok
 }
 

@@ -46,8 +46,9 @@ type Others interface {
 	// Link returns a link by its reference.
 	Link(ref LinkRef, device tandem.DeviceID, agent tandem.AgentID) Link
 	// Fetched carries what came of an outgoing request to its agent, which has
-	// moved since: a part of the body, or the end.
-	Fetched(f FetchRef, r *tandem.Response, part []byte)
+	// moved since: a part of the body, or the end. taken is called when it is on its
+	// way: what is given after that does not overtake it.
+	Fetched(f FetchRef, r *tandem.Response, part []byte, taken func())
 	// CancelFetch ends an outgoing request that another node makes.
 	CancelFetch(f FetchRef)
 }
@@ -226,7 +227,7 @@ func (p *pair) vanish() {
 // retire makes the pair take nothing any more.
 func (p *pair) retire() {
 	p.state = stopped
-	p.machine, p.frozen, p.held = nil, nil, nil
+	p.machine, p.frozen, p.held, p.result = nil, nil, nil, nil
 	p.leaveMQTT()
 	p.connected, p.graceUntil = false, time.Time{}
 	p.current, p.handling = item{}, false

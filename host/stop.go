@@ -75,7 +75,7 @@ func (p *pair) stop(until time.Time, ended func()) {
 		return
 	}
 	was, m := p.state, p.machine
-	p.state = stopped
+	p.state, p.machine = stopped, nil // what it waits for comes too late
 	if p.timer != nil {
 		p.timer.Stop()
 	}
@@ -116,7 +116,7 @@ func (p *pair) stop(until time.Time, ended func()) {
 
 // unsettled reports whether the machine is in the middle of something.
 func (p *pair) unsettled() bool {
-	return p.state == starting || p.state == live && (p.machine.Busy() || len(p.fetches) > 0)
+	return p.state == starting || p.posts.pending > 0 || p.state == live && (p.machine.Busy() || len(p.fetches) > 0)
 }
 
 // Refuse answers all requests that wait for an agent with Unavailable. A node
@@ -222,6 +222,14 @@ func (p *pair) resumed(incarnation uint64, snapshot []byte, err error) {
 	if err := p.goOn(snapshot); err != nil {
 		p.host.Logger.Warn("agent cannot be resumed and starts anew", "agent", p.agent, "err", err)
 		p.start(tandem.ReasonBytecode)
+		return
+	}
+	if p.machine != nil && len(p.machine.PostsAwaited()) > 0 {
+		p.knowPosts()
+	}
+	if again := p.again; again != tandem.ReasonNone { // somebody wanted that meanwhile
+		p.again = tandem.ReasonNone
+		p.restartFor(again)
 	}
 }
 

@@ -98,7 +98,11 @@ func (e *encoder) value(x squirrel.Value, depth int) error {
 		if e.purpose != ForMessage {
 			return cannot("blob in JSON")
 		}
-		e.out = appendBlob(e.out, e.vm.Bytes(x))
+		b := e.vm.Bytes(x)
+		if len(e.out)+len(b) > MaxEncoded {
+			return errTooLarge
+		}
+		e.out = appendBlob(e.out, b)
 	default:
 		return cannot(x.Type().String())
 	}
@@ -106,6 +110,9 @@ func (e *encoder) value(x squirrel.Value, depth int) error {
 }
 
 func (e *encoder) string(s []byte) error {
+	if len(e.out)+len(s) > MaxEncoded { // it may be there many times, in one place of the memory
+		return errTooLarge
+	}
 	switch e.purpose {
 	case ForMessage:
 		e.out = appendText(e.out, s)

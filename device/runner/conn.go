@@ -321,7 +321,7 @@ func (l *loop) written(w wrote) {
 		if it.packet == 0 {
 			l.out.remove(it)
 		}
-		if it.gen == l.gen {
+		if it.gen == l.gen && it.post == nil {
 			l.feed(&device.Written{ID: it.id}, nil)
 		}
 	}

@@ -101,7 +101,7 @@ func (o *outbox) unsend() {
 // cannot be taken back, but is not sent again.
 func (o *outbox) forget(gen, id uint64) {
 	for i, it := range o.items {
-		if it.gen != gen || it.id != id {
+		if it.gen != gen || it.id != id || it.post != nil { // posts are numbered apart, and not withdrawn
 			continue
 		}
 		if i >= o.sent {

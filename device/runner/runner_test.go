@@ -512,6 +512,13 @@ func TestOutbox(t *testing.T) {
 		t.Errorf("unknown packet acknowledges %+v", it)
 	}
 	o.forget(1, 3)
+	post := &item{gen: 1, id: 9, keep: true, post: &keptPost{}}
+	o.add(post)
+	o.forget(1, 9) // a send of that number
+	if len(o.items) != 4 || !post.keep || post.gen != 1 {
+		t.Error("a post is withdrawn")
+	}
+	o.remove(post)
 	if it := o.acknowledged(7); it != a || o.sent != 2 {
 		t.Errorf("acknowledged %+v, %d sent", it, o.sent)
 	}
