@@ -69,6 +69,8 @@ type Machine struct {
 
 	cause   tandem.Mark       // of the device's message that is being handled
 	nth     uint32            // posts made meanwhile
+	post    uint64            // sum of the last of them
+	unsure  uint64            // sum of one that failed, and may be kept all the same; 0: none
 	posting uint32            // while the program waits for Posted, what its callback is kept under; 0: none
 	posts   map[uint64]uint32 // what callbacks are kept under, by the posts' numbers; nil at first
 
@@ -196,7 +198,7 @@ func (m *Machine) Step(now time.Time, ev Event) []Effect {
 	}
 	m.core.Now = now
 	if !m.Busy() {
-		m.cause, m.nth = tandem.Mark{}, 0
+		m.cause, m.nth, m.unsure = tandem.Mark{}, 0, 0
 	}
 	for o := m.take(ev); ; o = m.announced() {
 		switch {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"hash/fnv"
 	"maps"
 	"slices"
 
@@ -36,9 +37,22 @@ func post(call *squirrel.Call) (squirrel.Value, error) {
 	if fn := call.Arg(3); !fn.IsNull() {
 		m.posting = m.core.Keep(fn)
 	}
+	if m.post = sumOf(msg); m.unsure != 0 && m.unsure != m.post {
+		m.nth++ // it is not the same again, which may be kept under that number
+	}
+	m.unsure = 0
 	m.nth++
 	m.effects = append(m.effects, &Post{Message: msg, Cause: m.cause, Nth: m.nth})
 	return m.core.Suspend(call, waitPost)
+}
+
+// sumOf tells posts apart; it is not 0.
+func sumOf(msg tandem.Message) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(msg.Name))
+	h.Write([]byte{0})
+	h.Write(msg.Data)
+	return h.Sum64() | 1
 }
 
 // posted ends tandem.post.
@@ -58,6 +72,9 @@ func (m *Machine) posted(ev *Posted) imp.Outcome {
 			m.over(tandem.OverPosts)
 		}
 		m.nth-- // the next takes its place
+		if code == imp.SendTimeout {
+			m.unsure = m.post // it may be kept all the same
+		}
 		m.core.Drop(kept)
 	case kept != 0 && ev.Seq == 0:
 		fn := m.core.Kept(kept)

@@ -41,6 +41,8 @@ type state struct {
 	Signing     credits         `cbor:"23,keyasint"`
 	Broker      broker          `cbor:"24,keyasint"`
 	ValidateTLS bool            `cbor:"25,keyasint,omitempty"`
+	Post        uint64          `cbor:"26,keyasint,omitempty"`
+	Unsure      uint64          `cbor:"27,keyasint,omitempty"`
 }
 
 // keptPost is what a post's callback is kept under.
@@ -63,7 +65,7 @@ func (m *Machine) Snapshot() ([]byte, error) {
 		Saved: m.saved, Mark: m.mark, Saving: m.saving, Stopping: m.stopping, LastRequest: m.lastRequest,
 		SyncID: m.syncID, Sending: m.sending.Left, SendingAt: m.sending.At, Dead: m.dead, Start: m.cfg.Start,
 		OldBoot: m.oldBoot, Cause: m.cause, Nth: m.nth, Posting: m.posting, Signing: m.signing, Broker: m.broker,
-		ValidateTLS: m.cfg.ValidateTLS,
+		ValidateTLS: m.cfg.ValidateTLS, Post: m.post, Unsure: m.unsure,
 	}
 	for _, seq := range slices.Sorted(maps.Keys(m.posts)) {
 		s.Posts = append(s.Posts, keptPost{seq, m.posts[seq]})
@@ -99,7 +101,7 @@ func Restore(cfg Config, data []byte, now time.Time) (*Machine, error) {
 	m.lastRequest, m.syncID, m.dead, m.oldBoot = s.LastRequest, s.SyncID, s.Dead, s.OldBoot
 	m.sending, m.signing = credits{s.Sending, s.SendingAt}, s.Signing
 	m.broker = s.Broker
-	m.cause, m.nth, m.posting = s.Cause, s.Nth, s.Posting
+	m.cause, m.nth, m.posting, m.post, m.unsure = s.Cause, s.Nth, s.Posting, s.Post, s.Unsure
 	for _, p := range s.Posts {
 		m.keepPost(p.Seq, p.Kept)
 	}

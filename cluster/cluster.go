@@ -619,7 +619,7 @@ func (c *Cluster) dispatchCall(from mesh.Peer, kind byte, data []byte) error {
 		return with(data, func(m *cancelMessage) { c.Host.CancelFetch(m.Ref) })
 	case kindOffer:
 		return with(data, func(m *offerMessage) {
-			if whole := c.moves.gather(m); whole != nil {
+			if whole := c.moves.gather(from, m); whole != nil {
 				go c.prepare(from, whole)
 			}
 		})

@@ -27,8 +27,8 @@ type moves struct {
 type offered struct {
 	from   mesh.Peer
 	shards []int
-	epochs []int64 // before
-	in     *host.Import
+	epochs []int64      // before
+	in     *host.Import // nil while it is made
 }
 
 // forget drops what belonged to an earlier life.
@@ -38,9 +38,10 @@ func (m *moves) forget() {
 	m.waiting, m.coming, m.offered = map[uint64]chan struct{}{}, map[uint64]*offerMessage{}, map[uint64]*offered{}
 }
 
-// gather puts the parts of an offer together; it returns the whole with the
-// last.
-func (m *moves) gather(part *offerMessage) *offerMessage {
+// gather puts the parts of an offer together; it returns the whole with the last,
+// and notes the offer, so that a word to drop it finds it. What was offered of the
+// same shards before is history.
+func (m *moves) gather(from mesh.Peer, part *offerMessage) *offerMessage {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if before := m.coming[part.ID]; before != nil {
@@ -53,6 +54,12 @@ func (m *moves) gather(part *offerMessage) *offerMessage {
 		return nil
 	}
 	delete(m.coming, part.ID)
+	for id, o := range m.offered {
+		if slices.ContainsFunc(o.shards, func(s int) bool { return slices.Contains(part.Shards, s) }) {
+			delete(m.offered, id)
+		}
+	}
+	m.offered[part.ID] = &offered{from: from, shards: part.Shards, epochs: part.Epochs}
 	return part
 }
 
@@ -79,7 +86,7 @@ func (m *moves) activate(c *Cluster, shards []int, t *table) (rest []int) {
 		left[s] = true
 	}
 	for id, o := range m.offered {
-		all := true
+		all := o.in != nil
 		for i, s := range o.shards {
 			r := t.routes[s]
 			all = all && left[s] && r.epoch == o.epochs[i]+1
@@ -140,9 +147,14 @@ func (c *Cluster) prepare(from mesh.Peer, m *offerMessage) {
 	defer cancel()
 	in := c.Host.Import(ctx, m.Pairs, m.Why)
 	c.moves.mu.Lock()
-	c.moves.offered[m.ID] = &offered{from: from, shards: m.Shards, epochs: m.Epochs, in: in}
+	o := c.moves.offered[m.ID]
+	if o != nil {
+		o.in = in
+	}
 	c.moves.mu.Unlock()
-	c.reply(from, kindReady, &moveMessage{ID: m.ID})
+	if o != nil { // it still stands
+		c.reply(from, kindReady, &moveMessage{ID: m.ID})
+	}
 }
 
 // arrived lets agents go on: the database says that they are this node's.
@@ -151,7 +163,7 @@ func (c *Cluster) arrived(m *goMessage) {
 	c.learn(&routesMessage{Shards: m.Shards, Owner: c.Info.ID, Epochs: m.Epochs})
 	c.moves.mu.Lock()
 	o := c.moves.offered[m.ID]
-	fresh := o != nil
+	fresh := o != nil && o.in != nil
 	for i, s := range m.Shards {
 		fresh = fresh && l.opened[s] < m.Epochs[i]
 	}
@@ -345,45 +357,57 @@ func (c *Cluster) handover(ctx context.Context, l *life, m *offerMessage, to mes
 		back, err2 := c.Store.Handover(ctx, shards, c.Info.ID, l.self.Session)
 		switch {
 		case err2 == nil:
-			c.moves.mu.Lock()
-			for s, e := range back {
-				l.opened[s] = e
-			}
-			c.moves.mu.Unlock()
-			c.reply(to, kindStay, &moveMessage{ID: m.ID})
-			own := &routesMessage{Shards: m.Shards, Owner: c.Info.ID}
-			for _, s := range m.Shards {
-				own.Epochs = append(own.Epochs, back[s])
-			}
-			c.broadcast(kindRoutes, own)
-			c.learn(own)
+			c.takenBack(l, m, to, back)
 			return nil, err
 		case ctx.Err() != nil:
 			return nil, err
 		case tandem.KindOf(err2) == tandem.Conflict:
-			if epochs := c.confirmed(ctx, m, to); epochs != nil {
+			switch owner, epochs := c.confirmed(ctx, m); owner {
+			case to.Node:
 				return epochs, nil
+			case c.Info.ID: // the answer to an earlier attempt was lost
+				c.takenBack(l, m, to, epochs)
+				return nil, err
 			}
 		}
 		pause(ctx, 100*time.Millisecond)
 	}
 }
 
-// confirmed returns the new epochs when the database says that the move has
-// taken place.
-func (c *Cluster) confirmed(ctx context.Context, m *offerMessage, to mesh.Peer) map[int]int64 {
+// takenBack says that shards have stayed, with new epochs.
+func (c *Cluster) takenBack(l *life, m *offerMessage, to mesh.Peer, epochs map[int]int64) {
+	c.moves.mu.Lock()
+	for _, s := range m.Shards {
+		l.opened[s] = epochs[s]
+	}
+	c.moves.mu.Unlock()
+	c.reply(to, kindStay, &moveMessage{ID: m.ID})
+	own := &routesMessage{Shards: m.Shards, Owner: c.Info.ID}
+	for _, s := range m.Shards {
+		own.Epochs = append(own.Epochs, epochs[s])
+	}
+	c.broadcast(kindRoutes, own)
+	c.learn(own)
+}
+
+// confirmed returns who has the shards now, and their new epochs, when the database
+// says that they have changed hands, or are back with this node. A transaction has
+// all of them, or none; "" is neither of the two, or not known.
+func (c *Cluster) confirmed(ctx context.Context, m *offerMessage) (owner string, epochs map[int]int64) {
 	now, err := c.Store.Membership(ctx, -1)
 	if err != nil {
-		return nil
+		return "", nil
 	}
-	epochs := map[int]int64{}
+	epochs = map[int]int64{}
+	owners := map[int]string{}
 	for _, s := range now.Shards {
-		epochs[s.Shard] = s.Epoch
+		epochs[s.Shard], owners[s.Shard] = s.Epoch, s.Owner
 	}
+	owner = owners[m.Shards[0]]
 	for i, s := range m.Shards {
-		if epochs[s] <= m.Epochs[i] {
-			return nil
+		if epochs[s] <= m.Epochs[i] || owners[s] != owner {
+			return "", nil
 		}
 	}
-	return epochs
+	return owner, epochs
 }

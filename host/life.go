@@ -88,6 +88,9 @@ func (p *pair) begun(incarnation uint64, err error) {
 		p.startLater("the agent's new incarnation cannot be recorded", err)
 		return
 	}
+	if !p.leased() { // it may have taken long
+		return
+	}
 	p.state = live
 	p.stopBy = time.Time{}
 	reason := p.reason

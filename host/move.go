@@ -182,7 +182,16 @@ func (h *Host) Export(ctx context.Context, shards []int) ([]*Moved, error) {
 			})
 		})
 	}
-	wg.Wait()
+	done := make(chan struct{})
+	go func() {
+		wg.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-h.ended: // pairs run no more; who has none here is not moved
+		return nil, errStopping
+	}
 	return all, failed
 }
 

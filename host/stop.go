@@ -27,6 +27,9 @@ func (h *Host) stopAll() error {
 		p.command(func() { p.stop(until, wg.Done) })
 	}
 	wg.Wait()
+	for _, cancel := range h.away.Range { // requests for agents that have left; nobody waits so long
+		cancel.(context.CancelFunc)()
+	}
 	h.mu.Lock()
 	h.closed = true
 	close(h.ended)
@@ -216,6 +219,9 @@ func (p *pair) resumed(incarnation uint64, snapshot []byte, err error) {
 		return
 	case bytes.Equal(snapshot, noMemory):
 		p.start(tandem.ReasonShutdown)
+		return
+	}
+	if !p.leased() { // it may have taken long
 		return
 	}
 	p.incarnation = incarnation
