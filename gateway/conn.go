@@ -194,7 +194,8 @@ func (c *conn) take() bool {
 // overloaded reports that the host must handle something before more is taken
 // from the device.
 func (c *conn) overloaded() bool {
-	return c.inflight >= inflightCount || c.inflightBytes >= inflightBytes || c.session.Blocked()
+	return c.inflight >= inflightCount || c.inflightBytes >= inflightBytes || c.session.Blocked() ||
+		c.writing && c.session.Answers() >= unreadAnswers
 }
 
 // connectFits spares strangers' packets the room a device's may take.

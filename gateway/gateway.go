@@ -86,6 +86,7 @@ const (
 	connectLimit   = 16 << 10         // bytes of a CONNECT packet
 	maxFilters     = 32               // subscriptions
 	inflightCount  = 256              // messages the host has not handled
+	unreadAnswers  = 4096             // that wait for the device to read; nothing is read from it then
 	inflightBytes  = 1 << 20          // their data; the next is still taken when there is less
 	backlogCount   = 256              // messages to the device it has not acknowledged
 	backlogBytes   = 1 << 20          // their data

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -689,6 +690,32 @@ func TestSlowDevice(t *testing.T) {
 		t.Errorf("%d dropped messages are counted", n)
 	}
 	stop() // although the device takes nothing
+}
+
+// TestUnreadAnswers: a device that asks and asks and reads nothing is not read from
+// any more.
+func TestUnreadAnswers(t *testing.T) {
+	h := newHost()
+	addr, _ := start(t, &Gateway{Host: h})
+	d := join(t, addr, mqtt.V5)
+	c := h.next(t, "connect").link.(*conn)
+	ping := bytes.Repeat([]byte{0xC0, 0}, 32<<10)
+	for total := 0; ; total += len(ping) {
+		if err := d.nc.SetWriteDeadline(time.Now().Add(500 * time.Millisecond)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.nc.Write(ping); err != nil {
+			break // it is stopped
+		}
+		if total > 100<<20 {
+			t.Fatal("100 MB of pings were taken")
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n := c.session.Answers(); n > 2*unreadAnswers+64<<10 {
+		t.Errorf("%d answers wait", n)
+	}
 }
 
 func TestUnacknowledgedBacklog(t *testing.T) {

@@ -212,8 +212,10 @@ func (h *Host) FromLink(ctx context.Context, id tandem.DeviceID, ref LinkRef, se
 	}
 	// By the pair's queue, so that lines and starts are logged in the order in
 	// which the device said them.
-	p.commandHere(func() { p.said(topic, m.Data) })
-	handled()
+	p.commandHere(func() {
+		p.said(topic, m.Data)
+		handled() // not before, or what waits for a busy pair would have no bounds
+	})
 	return nil
 }
 

@@ -124,6 +124,10 @@ func (s *session) room(first byte) bool {
 	return true
 }
 
+// Answers returns how many acknowledgements and pings Output has still to give. The
+// other side has them grow as long as it says something and is given nothing.
+func (s *session) Answers() int { return len(s.answers) }
+
 // Blocked reports that Feed takes nothing until the application has answered
 // something: a CONNECT, messages, or subscriptions. The owner reads no more from
 // the peer meanwhile, and feeds what it has when Blocked has become false.
