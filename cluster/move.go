@@ -146,6 +146,11 @@ func (c *Cluster) prepare(from mesh.Peer, m *offerMessage) {
 	ctx, cancel := context.WithTimeout(context.Background(), moveTimeout)
 	defer cancel()
 	in := c.Host.Import(ctx, m.Pairs, m.Why)
+	if err := in.Err(); err != nil {
+		c.logger.Warn("agents are not taken now", "from", from.Node, "err", err)
+		c.moves.drop(m.ID)
+		return
+	}
 	c.moves.mu.Lock()
 	o := c.moves.offered[m.ID]
 	if o != nil {

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -404,7 +405,12 @@ type Import struct {
 	pairs []*pair
 	moved []*Moved
 	why   tandem.Reason
+	err   error
 }
+
+// Err says why some of the agents cannot be had at the moment. They had better stay
+// where they are: here they would start anew.
+func (im *Import) Err() error { return im.err }
 
 // Import makes machines of what another host has exported, but lets nothing
 // happen yet. why is for the agents' logs; "" is for agents that come back to
@@ -413,7 +419,11 @@ func (h *Host) Import(ctx context.Context, moved []*Moved, why tandem.Reason) *I
 	h.init()
 	im := &Import{host: h, moved: moved, why: why}
 	for _, m := range moved {
-		im.pairs = append(im.pairs, h.arrive(ctx, m))
+		p, err := h.arrive(ctx, m)
+		if err != nil {
+			im.err = err
+		}
+		im.pairs = append(im.pairs, p)
 	}
 	return im
 }
@@ -453,8 +463,8 @@ func (im *Import) Activate(shards []int) {
 }
 
 // arrive makes a pair of what has arrived.
-func (h *Host) arrive(ctx context.Context, m *Moved) *pair {
-	p := &pair{
+func (h *Host) arrive(ctx context.Context, m *Moved) (p *pair, failed error) {
+	p = &pair{
 		host: h, device: m.Device, agent: m.Agent, group: m.Group, grouped: true, state: state(m.State), incarnation: m.Incarnation,
 		reason: m.Reason, began: m.Began, started: fromNanos(m.Started), startAt: fromNanos(m.StartAt), stopBy: fromNanos(m.StopBy),
 		crashes: m.Crashes, connected: m.Connected, graceUntil: fromNanos(m.GraceUntil), address: m.Address,
@@ -471,21 +481,21 @@ func (h *Host) arrive(ctx context.Context, m *Moved) *pair {
 		p.waiting[w.Number] = &waiter{origin: w.Origin, begun: w.Begun, away: true}
 	}
 	if len(m.Packed) == 0 {
-		return p
+		return p, nil
 	}
 	pr, err := p.program(ctx)
 	if err == nil {
 		err = pr.agentErr
 	}
 	if err != nil {
-		return p.unfit(err)
+		return p.unfit(err), passing(err)
 	}
 	p.code = pr.agent
 	p.frozen, p.frozenAlarm = m.Packed, fromNanos(m.Alarm)
 	if p.state == live {
 		p.frozen = nil
 		if p.machine, err = p.restore(m.Packed); err != nil {
-			return p.unfit(err)
+			return p.unfit(err), nil
 		}
 		if m.Current != nil {
 			p.current, p.handling = m.Current.item(), true
@@ -497,7 +507,15 @@ func (h *Host) arrive(ctx context.Context, m *Moved) *pair {
 	for _, f := range m.Fetches {
 		p.fetchesAt(f)
 	}
-	return p
+	return p, nil
+}
+
+// passing returns err when it is of the moment, and not of the agent's code.
+func passing(err error) error {
+	if tandem.KindOf(err) == tandem.Unavailable || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
 }
 
 // unfit is a pair whose machine cannot go on with this build, or with the code
