@@ -145,6 +145,9 @@ func (p *pair) end(r *agent.Restart) {
 	// like one that crashes.
 	hasty := crash(reason) || r.Reason == tandem.ReasonRestart && p.reason == tandem.ReasonNone && ran < hastyRun
 	p.dropMachine()
+	if p.reason != tandem.ReasonNone {
+		p.credits = nil // who wanted that is not the agent, which could do it for their sake
+	}
 	p.refuseDelivered(reason)
 	if p.handling && p.current.post() && p.reason != tandem.ReasonNone && !crash(r.Reason) {
 		// It was cut off from outside, and is not handled: the next incarnation has it.
