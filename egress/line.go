@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/internal/crew"
 )
 
 // request is one that has been asked for.
@@ -25,9 +26,8 @@ type request struct {
 // line has requests done, as many at a time as there may be, the others in the
 // order in which they came. One that waits is only a few bytes.
 //
-// Workers are goroutines, each of which does one request at a time. Some stay when
-// there is nothing to do, for the sake of their stacks, which have grown. There are
-// more as long as it is servers that let requests wait. When it is this machine,
+// Workers do one request at a time each. Some stay when there is nothing to do. There
+// are more as long as it is servers that let requests wait. When it is this machine,
 // which has too much to do, more requests at a time would only make each of them
 // cost more.
 type line struct {
@@ -40,13 +40,14 @@ type line struct {
 	waiting []*request
 	given   int // at most so many of them have been given up
 	workers int
-	idle    []chan *request // of workers without work; the one that has worked last is the last
-	growing bool            // somebody looks whether there should be more
+	idle    int  // of them
+	growing bool // somebody looks whether there should be more
 	closed  bool
+	crew    crew.Crew // what the workers are
 }
 
 const (
-	idleWorkers = 256
+	idleWorkers = crew.Idle
 	growEvery   = 5 * time.Millisecond
 	lateTimer   = 5 * time.Millisecond // one that rings so late says that the machine has too much to do
 	longWait    = time.Second          // for a worker; then there is one all the same
@@ -56,15 +57,13 @@ const (
 func (l *line) enter(q *request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	switch n := len(l.idle); {
-	case n > 0:
-		q.taken = true
-		l.idle[n-1] <- q // has room
-		l.idle = l.idle[:n-1]
+	switch {
+	case l.idle > 0:
+		l.idle--
+		l.give(q)
 	case l.workers < min(l.most, idleWorkers):
-		q.taken = true
 		l.workers++
-		go l.work(q)
+		l.give(q)
 	default:
 		if l.workers == l.most {
 			l.waited.Add(1)
@@ -76,6 +75,16 @@ func (l *line) enter(q *request) {
 			go l.grow()
 		}
 	}
+}
+
+// give has a worker do a request.
+func (l *line) give(q *request) {
+	q.taken = true
+	l.crew.Run(func() {
+		for ; q != nil; q = l.next() {
+			l.do(q)
+		}
+	})
 }
 
 // grow adds workers while requests wait.
@@ -104,10 +113,9 @@ func (l *line) growOnce(now time.Time, spare bool) bool {
 			break
 		}
 		l.shift()
-		q.taken = true
 		q.leave()
 		l.workers++
-		go l.work(q)
+		l.give(q)
 	}
 	l.growing = l.first() != nil
 	return l.growing
@@ -150,32 +158,22 @@ func (l *line) late(q *request) {
 	}
 }
 
-func (l *line) work(q *request) {
-	next := make(chan *request, 1)
-	for q != nil {
-		l.do(q)
-		q = l.next(next)
-	}
-}
-
-// next returns what a worker is to do, nil when it is not needed any more.
-func (l *line) next(own chan *request) *request {
+// next returns what a worker is to do after a request; nil: nothing.
+func (l *line) next() *request {
 	l.mu.Lock()
-	if q := l.first(); q != nil {
+	defer l.mu.Unlock()
+	q := l.first()
+	switch {
+	case q != nil:
 		l.shift()
 		q.taken = true
-		l.mu.Unlock()
 		q.leave()
-		return q
-	}
-	if l.closed || len(l.idle) == idleWorkers {
+	case l.closed || l.idle == idleWorkers:
 		l.workers--
-		l.mu.Unlock()
-		return nil
+	default:
+		l.idle++
 	}
-	l.idle = append(l.idle, own)
-	l.mu.Unlock()
-	return <-own
+	return q
 }
 
 // close sends the idle workers away, and those that work when they are done.
@@ -183,9 +181,7 @@ func (l *line) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
-	l.workers -= len(l.idle)
-	for _, own := range l.idle {
-		own <- nil
-	}
-	l.idle = nil
+	l.workers -= l.idle
+	l.idle = 0
+	l.crew.End()
 }

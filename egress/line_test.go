@@ -76,7 +76,7 @@ func TestWorkers(t *testing.T) {
 		t.Helper()
 		for deadline := time.Now().Add(10 * time.Second); ; {
 			l.mu.Lock()
-			w, n := l.workers, len(l.idle)
+			w, n := l.workers, l.idle
 			l.mu.Unlock()
 			if w == workers && n == idle {
 				return

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/internal/crew"
 	"github.com/tandem-iot/tandem/logbook"
 	"github.com/tandem-iot/tandem/store"
 )
@@ -77,7 +78,7 @@ type Host struct {
 	work     sync.WaitGroup // goroutines that run pairs, and fetches
 	ids      atomic.Uint64  // of requests
 	counts   counts
-	crew     crew
+	crew     crew.Crew
 
 	hogs chan struct{} // room for the agents that may use much processor time at once
 
@@ -104,7 +105,7 @@ func (h *Host) Counts() (live, frozen, events int64) {
 // does nothing.
 func (h *Host) spawn(f func()) {
 	if h.busy() {
-		h.crew.run(func() {
+		h.crew.Run(func() {
 			defer h.work.Done()
 			f()
 		})

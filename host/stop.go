@@ -35,7 +35,7 @@ func (h *Host) stopAll() error {
 	close(h.ended)
 	h.mu.Unlock()
 	h.work.Wait()
-	h.crew.end()
+	h.crew.End()
 	return nil
 }
 

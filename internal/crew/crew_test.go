@@ -1,4 +1,4 @@
-package host
+package crew
 
 import (
 	"sync/atomic"
@@ -7,7 +7,7 @@ import (
 )
 
 func TestCrew(t *testing.T) {
-	var c crew
+	var c Crew
 	var ran atomic.Int64
 	release := make(chan bool)
 	begun := make(chan bool)
@@ -31,10 +31,10 @@ func TestCrew(t *testing.T) {
 			<-time.After(time.Millisecond)
 		}
 	}
-	const many = idleCrew + 50
+	const many = Idle + 50
 	for range 3 {
 		for range many {
-			c.run(f)
+			c.Run(f)
 		}
 		for range many { // none waits for another
 			<-begun
@@ -42,11 +42,11 @@ func TestCrew(t *testing.T) {
 		for range many {
 			release <- true
 		}
-		idle(idleCrew)
+		idle(Idle)
 	}
-	c.run(f)
+	c.Run(f)
 	<-begun
-	c.end()
+	c.End()
 	idle(0)
 	release <- true
 	for ran.Load() != 3*many+1 {
