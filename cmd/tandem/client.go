@@ -144,16 +144,18 @@ type place struct {
 // notCompiled is an answer to code that does not compile.
 type notCompiled []place
 
-func (e notCompiled) Error() string { return e.in(nil) }
+func (e notCompiled) Error() string {
+	return strings.Join(e.lines(nil, nodeFlags{Data: defaultData}), "\n")
+}
 
-// in is a line for each place, as tandem check has it. files are the names here of
-// what the node names otherwise.
-func (e notCompiled) in(files map[string]string) string {
-	var lines []string
+// lines are one for each place, as tandem check has them. files are the names here of
+// what the node names otherwise; f is how commands find it.
+func (e notCompiled) lines(files map[string]string, f nodeFlags) (lines []string) {
 	for _, p := range e {
-		lines = append(lines, fmt.Sprintf("%s:%d:%d: %s", cmp.Or(files[p.File], p.File), p.Row, p.Column, p.Text))
+		text := strings.Replace(p.Text, addLibrary, addLibrary+f.again(), 1)
+		lines = append(lines, fmt.Sprintf("%s:%d:%d: %s", cmp.Or(files[p.File], p.File), p.Row, p.Column, text))
 	}
-	return strings.Join(lines, "\n")
+	return lines
 }
 
 // compiled is the error of a command that has sent files: where they do not
@@ -163,7 +165,7 @@ func compiled(s *streams, f nodeFlags, files map[string]string, err error) error
 	if !errors.As(err, &bad) {
 		return err
 	}
-	fmt.Fprintln(s.err, strings.ReplaceAll(bad.in(files), addLibrary, addLibrary+f.again()))
+	fmt.Fprintln(s.err, strings.Join(bad.lines(files, f), "\n"))
 	return errSilent
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,7 +12,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +20,7 @@ import (
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/central"
 	"github.com/tandem-iot/tandem/device/runner"
+	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/server"
 )
 
@@ -255,14 +256,12 @@ func (d *dev) deploy(ctx context.Context, src pairSource) {
 	var bad *central.CompileError
 	switch {
 	case errors.As(err, &bad):
+		var places notCompiled
 		for _, p := range bad.Problems {
-			file := p.File
-			if file == "" {
-				file = filepath.Join(d.Dir, map[tandem.Side]string{tandem.AgentSide: agentFile, tandem.DeviceSide: deviceFile}[p.Side])
-			}
-			here := nodeFlags{Data: filepath.Join(d.Dir, ".tandem", "node")}
-			text := strings.Replace(p.Text, addLibrary, addLibrary+here.again(), 1)
-			d.out.warn("%s:%d:%d: %s", file, p.Line, p.Column, text)
+			places = append(places, place{p.Line, p.Column, p.Text, cmp.Or(p.File, imp.SourceName(p.Side))})
+		}
+		for _, line := range places.lines(pairFiles(d.Dir), nodeFlags{Data: filepath.Join(d.Dir, ".tandem", "node")}) {
+			d.out.warn("%s", line)
 		}
 		d.out.warn("Not deployed: save the file again once it is mended.")
 	case err != nil && ctx.Err() == nil:

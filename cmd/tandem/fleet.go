@@ -4,13 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"text/tabwriter"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/device/runner"
-	"github.com/tandem-iot/tandem/imp"
 )
 
 // groupFlags name a device group.
@@ -51,9 +49,7 @@ func (c *deployCmd) Run(ctx context.Context, s *streams) error {
 	d, err := api.create(ctx, "deployments", "deployment", attributes,
 		map[string]any{"devicegroup": map[string]string{"type": "devicegroup", "id": group}})
 	if err != nil {
-		return compiled(s, c.nodeFlags, map[string]string{
-			imp.SourceName(tandem.AgentSide): filepath.Join(c.Dir, agentFile), imp.SourceName(tandem.DeviceSide): filepath.Join(c.Dir, deviceFile),
-		}, err)
+		return compiled(s, c.nodeFlags, pairFiles(c.Dir), err)
 	}
 	if err := api.do(ctx, "POST", "/devicegroups/"+group+"/restart", nil, nil); err != nil {
 		return err
@@ -106,10 +102,8 @@ func (c *client) free(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	for _, d := range list {
-		if d.Attributes.Name == name {
-			return tandem.Errorf(tandem.Conflict, "device %s is named %s already: choose another name, or remove that device with tandem device remove", d.ID, name)
-		}
+	if id := named(list, name); id != "" {
+		return tandem.Errorf(tandem.Conflict, "device %s is named %s already: choose another name, or remove that device with tandem device remove", id, name)
 	}
 	return nil
 }

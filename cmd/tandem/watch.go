@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/imp"
 )
 
 // pairSource is what a directory of a pair holds.
@@ -22,6 +23,14 @@ const (
 	agentFile  = "agent.nut"
 	deviceFile = "device.nut"
 )
+
+// pairFiles are a directory's files by the names that nodes have for them.
+func pairFiles(dir string) map[string]string {
+	return map[string]string{
+		imp.SourceName(tandem.AgentSide):  filepath.Join(dir, agentFile),
+		imp.SourceName(tandem.DeviceSide): filepath.Join(dir, deviceFile),
+	}
+}
 
 // readPair reads a pair's sources. The agent's is required.
 func readPair(dir string) (pairSource, error) {
