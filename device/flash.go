@@ -2,31 +2,30 @@ package device
 
 import (
 	"bytes"
+	"io"
 
 	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/squirrel"
 )
 
-// Flash is the board's memory that outlives everything: NOR flash, in which
-// programming only clears bits, and only erasing a sector sets them again.
-// Addresses are in range, and those of Erase multiples of [SectorSize].
+// Flash is the board's memory that outlives everything. It keeps what it is given:
+// that writing only clears bits, and only erasing a sector sets them again, is for
+// the machine to see to.
 type Flash interface {
-	Size() int // bytes; a multiple of SectorSize
-	ReadAt(b []byte, addr int64) (int, error)
-	Program(addr int, data []byte) error
-	Erase(addr int) error
+	Size() int // bytes; whole sectors
+	io.ReaderAt
+	io.WriterAt
 }
 
-// SectorSize is what Flash erases at a time, bytes.
-const SectorSize = 4096
+// sectorSize is what is erased at a time, bytes.
+const sectorSize = 4096
 
 // noFlash is that of a device that has none.
 type noFlash struct{}
 
-func (noFlash) Size() int                         { return 0 }
-func (noFlash) ReadAt([]byte, int64) (int, error) { return 0, nil }
-func (noFlash) Program(int, []byte) error         { return nil }
-func (noFlash) Erase(int) error                   { return nil }
+func (noFlash) Size() int                          { return 0 }
+func (noFlash) ReadAt([]byte, int64) (int, error)  { return 0, nil }
+func (noFlash) WriteAt([]byte, int64) (int, error) { return 0, nil }
 
 // Flags of spiflash.write, and what it returns when what they ask for fails.
 const (
@@ -200,7 +199,7 @@ func flashWrite(c *squirrel.Call, f Flash) (squirrel.Value, error) {
 	if !right && verify&preVerify != 0 {
 		return squirrel.Int(preVerify), nil
 	}
-	if err := f.Program(int(addr), there); err != nil {
+	if _, err := f.WriteAt(there, int64(addr)); err != nil {
 		return c.Errorf("the flash cannot be written: %v", err)
 	}
 	if !right && verify&postVerify != 0 {
@@ -214,8 +213,8 @@ func flashErase(c *squirrel.Call, f Flash) (squirrel.Value, error) {
 	if !flashed(f, addr, 1) {
 		return noSuchAddress(c, f, addr, 1)
 	}
-	c.Charge(SectorSize / 8)
-	if err := f.Erase(int(addr) &^ (SectorSize - 1)); err != nil {
+	c.Charge(sectorSize / 8)
+	if _, err := f.WriteAt(bytes.Repeat([]byte{0xFF}, sectorSize), int64(addr)&^(sectorSize-1)); err != nil {
 		return c.Errorf("the flash cannot be erased: %v", err)
 	}
 	return squirrel.Null, nil

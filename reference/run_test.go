@@ -232,7 +232,7 @@ func deviceLife(t testing.TB, src, data string) *outcome {
 		h.waiting = append(h.waiting, &device.Changed{Pin: c.Pin, Bus: c.Bus, Data: c.Data})
 	})
 	m := device.New(device.Config{
-		Program: program, Device: "0123456789abcdef", Incarnation: 7, Connected: true, Address: "10.0.0.2", Board: h.board, Flash: board.NewFlash(4), Version: "test",
+		Program: program, Device: "0123456789abcdef", Incarnation: 7, Connected: true, Address: "10.0.0.2", Board: h.board, Flash: board.NewFlash(16 << 10), Version: "test",
 	}, epoch)
 	h.life = life[device.Event, device.Effect]{
 		m: m, now: epoch, waiting: h.waiting, takes: func(e device.Event) bool { return !m.Busy() || device.TakenBusy(e) }, perform: h.carryOut,

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -36,22 +37,10 @@ func (f *flash) ReadAt(b []byte, addr int64) (int, error) {
 	return len(b), nil
 }
 
-func (f *flash) Program(addr int, data []byte) error {
-	now := make([]byte, len(data))
-	if _, err := f.ReadAt(now, int64(addr)); err != nil {
-		return err
-	}
-	for i := range now {
-		now[i] &= data[i]
-	}
-	invert(now)
-	_, err := f.file.WriteAt(now, int64(addr))
-	return err
-}
-
-func (f *flash) Erase(addr int) error {
-	_, err := f.file.WriteAt(make([]byte, device.SectorSize), int64(addr))
-	return err
+func (f *flash) WriteAt(b []byte, addr int64) (int, error) {
+	inverse := bytes.Clone(b)
+	invert(inverse)
+	return f.file.WriteAt(inverse, addr)
 }
 
 func invert(b []byte) {
