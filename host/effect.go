@@ -85,20 +85,25 @@ func (p *pair) resolve(ev agent.Event) {
 	p.step(ev)
 }
 
-// fetch begins an outgoing request. Whoever has made it runs the pair.
+// fetch begins an outgoing request.
 func (p *pair) fetch(id uint64, f *tandem.Fetch) {
 	ctx, cancel := p.beginFetch(id, f.Timeout)
 	incarnation := p.incarnation
+	p.request(ctx, id, f, func(data []byte) { p.fetchedPart(ctx, incarnation, id, data) }, func(*tandem.Response) { cancel() })
+}
+
+// request has a request made. Pieces of the body go to part; end is called with the
+// response before the agent has it. Whoever has made the request runs the pair.
+func (p *pair) request(ctx context.Context, id uint64, f *tandem.Fetch, part func([]byte), end func(*tandem.Response)) {
 	if !p.host.busy() {
 		return
 	}
-	p.host.Fetcher.Fetch(ctx, f,
-		func(data []byte) { p.fetchedPart(ctx, incarnation, id, data) },
-		func(r *tandem.Response) {
-			defer p.host.work.Done()
-			cancel()
-			p.commandNow(func() { p.fetched(incarnation, id, item{event: &agent.Fetched{ID: id, Response: r}}) })
-		})
+	incarnation := p.incarnation
+	p.host.Fetcher.Fetch(ctx, f, part, func(r *tandem.Response) {
+		defer p.host.work.Done()
+		end(r)
+		p.commandNow(func() { p.fetched(incarnation, id, item{event: &agent.Fetched{ID: id, Response: r}}) })
+	})
 }
 
 // beginFetch notes that there is a request, which may take so long; 0 is for ever.

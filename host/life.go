@@ -110,6 +110,11 @@ func (p *pair) begun(incarnation uint64, err error) {
 			return
 		}
 	}
+	p.restartAgain()
+}
+
+// restartAgain does what was wanted while the agent could not be told.
+func (p *pair) restartAgain() {
 	if again := p.again; again != tandem.ReasonNone {
 		p.again = tandem.ReasonNone
 		p.restartFor(again)
@@ -145,17 +150,17 @@ func (p *pair) end(r *agent.Restart) {
 	// like one that crashes.
 	hasty := crash(reason) || r.Reason == tandem.ReasonRestart && p.reason == tandem.ReasonNone && ran < hastyRun
 	p.dropMachine()
-	if p.reason != tandem.ReasonNone {
-		p.credits = nil // who wanted that is not the agent, which could do it for their sake
+	outside := p.reason != tandem.ReasonNone // somebody else wanted that
+	if outside {
+		p.credits = nil // it is no way for the agent to have more
 	}
 	p.refuseDelivered(reason)
-	if p.handling && p.current.post() && p.reason != tandem.ReasonNone && !crash(r.Reason) {
-		// It was cut off from outside, and is not handled: the next incarnation has it.
+	if p.handling && p.current.post() && outside && !crash(r.Reason) {
+		// It was cut off, and is not handled: the next incarnation has it.
 		p.giveBack(p.current)
 		p.current, p.handling = item{}, false
-	} else if p.handling {
-		p.settle()
 	}
+	p.settle()
 	if !hasty || ran >= crashMemory {
 		p.crashes = 0
 	}

@@ -183,14 +183,7 @@ func (h *Host) Export(ctx context.Context, shards []int) ([]*Moved, error) {
 			})
 		})
 	}
-	done := make(chan struct{})
-	go func() {
-		wg.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-h.ended: // pairs run no more; who has none here is not moved
+	if !h.await(&wg) {
 		return nil, errStopping
 	}
 	return all, failed

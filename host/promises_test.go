@@ -42,6 +42,15 @@ func (w *world) ask(path string) {
 	go w.request(ctx, path)
 }
 
+// inALoop has the first agent save again and again.
+func (w *world) inALoop() {
+	w.t.Helper()
+	w.ask("/loop")
+	for w.saved("n") < 20 {
+		<-time.After(time.Millisecond)
+	}
+}
+
 const savesInALoop = `
 n <- 0;
 http.onrequest(function(q, r) {
@@ -54,10 +63,7 @@ http.onrequest(function(q, r) {
 // middle of that. It has not been told of more saves than it knows of when it goes on.
 func TestStopBetweenSaves(t *testing.T) {
 	w := newWorld(t, savesInALoop, 1, nil)
-	w.ask("/loop")
-	for w.saved("n") < 20 {
-		<-time.After(time.Millisecond)
-	}
+	w.inALoop()
 	w.stopNow()
 	was := w.saved("n")
 	<-time.After(100 * time.Millisecond) // in which it would go on
@@ -69,10 +75,7 @@ func TestStopBetweenSaves(t *testing.T) {
 // TestMoveBetweenSaves: a program that saves again and again can be moved.
 func TestMoveBetweenSaves(t *testing.T) {
 	w := newWorld(t, savesInALoop, 1, alone)
-	w.ask("/loop")
-	for w.saved("n") < 20 {
-		<-time.After(time.Millisecond)
-	}
+	w.inALoop()
 	w.move()
 	w.lines.expect("Agent moved: balance.")
 	w.lines.expect("^agent.log at 3000$")

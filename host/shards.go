@@ -178,14 +178,22 @@ func (h *Host) Abandon() {
 			left.Done()
 		})
 	}
-	gone := make(chan struct{})
+	h.await(&left)
+}
+
+// await waits for what pairs are to do. It returns false when the host has ended,
+// whose pairs run no more.
+func (h *Host) await(work *sync.WaitGroup) bool {
+	done := make(chan struct{})
 	go func() {
-		left.Wait()
-		close(gone)
+		work.Wait()
+		close(done)
 	}()
 	select {
-	case <-gone:
-	case <-h.ended: // pairs run no more
+	case <-done:
+		return true
+	case <-h.ended:
+		return false
 	}
 }
 

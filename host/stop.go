@@ -233,10 +233,7 @@ func (p *pair) resumed(incarnation uint64, snapshot []byte, err error) {
 	if p.machine != nil && len(p.machine.PostsAwaited()) > 0 {
 		p.knowPosts()
 	}
-	if again := p.again; again != tandem.ReasonNone { // somebody wanted that meanwhile
-		p.again = tandem.ReasonNone
-		p.restartFor(again)
-	}
+	p.restartAgain()
 }
 
 // goOn makes a snapshot of an earlier node the pair's machine.

@@ -126,12 +126,9 @@ func (p *pair) upload(id uint64, f *tandem.Fetch) {
 	p.uploads[id] = u
 	// Whether it does becomes known when the body ends.
 	f.Chunks, f.Stream = u, true
-	if !p.host.busy() {
-		return
-	}
 	var body []byte
 	tooLarge := false
-	p.host.Fetcher.Fetch(ctx, f, func(data []byte) {
+	p.request(ctx, id, f, func(data []byte) {
 		switch {
 		case u.streams():
 			p.fetchedPart(ctx, incarnation, id, data)
@@ -142,15 +139,13 @@ func (p *pair) upload(id uint64, f *tandem.Fetch) {
 			body = append(body, data...)
 		}
 	}, func(r *tandem.Response) {
-		defer p.host.work.Done()
 		cancel()
 		u.close()
 		switch {
 		case tooLarge:
-			r = &tandem.Response{Status: tandem.FetchTooLarge}
+			*r = tandem.Response{Status: tandem.FetchTooLarge}
 		case r.Status >= 100:
 			r.Body = body
 		}
-		p.commandNow(func() { p.fetched(incarnation, id, item{event: &agent.Fetched{ID: id, Response: r}}) })
 	})
 }
