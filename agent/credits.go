@@ -17,7 +17,10 @@ type credits struct {
 
 // Credits are what an agent has left. They outlive its incarnations: a restart is no
 // way to have more.
-type Credits struct{ sending, signing credits }
+type Credits struct {
+	Sending credits `cbor:"1,keyasint"`
+	Signing credits `cbor:"2,keyasint"`
+}
 
 // Credits returns what the machine has left.
 func (m *Machine) Credits() Credits { return Credits{m.sending, m.signing} }

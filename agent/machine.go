@@ -115,7 +115,7 @@ func New(cfg Config, now time.Time) *Machine {
 		sending: newCredits(now), signing: newCredits(now),
 	}
 	if c := cfg.Credits; c != nil {
-		m.sending, m.signing = c.sending, c.signing
+		m.sending, m.signing = c.Sending, c.Signing
 	}
 	m.core.Start(m.coreConfig(), now)
 	vm := m.core.VM

@@ -89,12 +89,12 @@ type Cluster struct {
 	moves    moves
 
 	lifeMu sync.Mutex
-	life   *life // of the present registration
+	life   *term // of the present registration
 }
 
-// life is the time between a registration of the node and its end, or its being
+// term is the time between a registration of the node and its end, or its being
 // declared lost.
-type life struct {
+type term struct {
 	self   mesh.Peer
 	mesh   *mesh.Mesh
 	ctx    context.Context // ends with it
@@ -180,7 +180,7 @@ func (c *Cluster) info() store.NodeInfo {
 func (c *Cluster) live(outer context.Context, session int64, m *store.Membership) error {
 	ctx, cancel := context.WithCancel(outer)
 	defer cancel()
-	l := &life{ctx: ctx, self: mesh.Peer{Node: c.Info.ID, Session: session}, fenced: cancel, known: map[mesh.Peer]bool{}, opened: map[int]int64{}}
+	l := &term{ctx: ctx, self: mesh.Peer{Node: c.Info.ID, Session: session}, fenced: cancel, known: map[mesh.Peer]bool{}, opened: map[int]int64{}}
 	l.mesh = mesh.New(mesh.Config{
 		Self: l.self, Conn: c.Conn, Prefix: c.Prefix, Clock: c.Clock, Logger: c.logger,
 		Receive: c.receive, News: c.news,
@@ -230,7 +230,7 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // renew keeps the node's lease.
-func (c *Cluster) renew(ctx context.Context, l *life) {
+func (c *Cluster) renew(ctx context.Context, l *term) {
 	for ctx.Err() == nil {
 		began := time.Now()
 		try, cancel := context.WithTimeout(ctx, c.Lease/3)
@@ -261,7 +261,7 @@ func (c *Cluster) look() {
 
 // watch follows the membership, takes shards up that the node has been given,
 // and plans when it is this node's turn to.
-func (c *Cluster) watch(ctx context.Context, l *life) {
+func (c *Cluster) watch(ctx context.Context, l *term) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
@@ -279,7 +279,7 @@ func (c *Cluster) watch(ctx context.Context, l *life) {
 	}
 }
 
-func (c *Cluster) watchOnce(ctx context.Context, l *life) error {
+func (c *Cluster) watchOnce(ctx context.Context, l *term) error {
 	m, err := c.Store.Membership(ctx, c.table.Load().version)
 	if err != nil {
 		return err
@@ -299,7 +299,7 @@ func (c *Cluster) watchOnce(ctx context.Context, l *life) error {
 }
 
 // countPeers notices nodes that are not what they were.
-func (c *Cluster) countPeers(ctx context.Context, l *life, t *table) {
+func (c *Cluster) countPeers(ctx context.Context, l *term, t *table) {
 	now := map[mesh.Peer]bool{}
 	for id := range t.nodes {
 		p, _ := t.peer(id)
@@ -325,7 +325,7 @@ func (c *Cluster) countPeers(ctx context.Context, l *life, t *table) {
 }
 
 // takeUp opens the shards that this node has now.
-func (c *Cluster) takeUp(ctx context.Context, l *life, t *table) {
+func (c *Cluster) takeUp(ctx context.Context, l *term, t *table) {
 	var fresh []int
 	for shard, r := range t.routes {
 		if r.owner == c.Info.ID && c.moves.claim(l, shard, r.epoch) {
@@ -506,7 +506,7 @@ func (c *Cluster) Another() string {
 // ended.
 func (c *Cluster) Leave(ctx context.Context) error { return c.Store.Leave(ctx) }
 
-func (c *Cluster) lifeNow() *life {
+func (c *Cluster) lifeNow() *term {
 	c.lifeMu.Lock()
 	defer c.lifeMu.Unlock()
 	return c.life

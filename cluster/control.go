@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/host"
+	"github.com/tandem-iot/tandem/life"
 	"github.com/tandem-iot/tandem/mesh"
 )
 
@@ -219,7 +219,7 @@ func (c *Cluster) answer(ctx context.Context, from mesh.Peer, m *askMessage) *to
 			do = c.Host.RestartDevice
 		}
 		err := do(ctx, m.Device)
-		if errors.Is(err, host.ErrElsewhere) {
+		if errors.Is(err, life.ErrElsewhere) {
 			return &toldAnswer{elsewhere: true}
 		}
 		return &toldAnswer{err: err}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/host"
+	"github.com/tandem-iot/tandem/life"
 	"github.com/tandem-iot/tandem/mesh"
 )
 
@@ -210,7 +210,7 @@ func (s *link) sayOpen(owner mesh.Peer, epoch int64, next uint64) bool {
 		return s.c.send(owner, kindOpen, &openMessage{Ref: s.Ref(), Device: s.device, Agent: s.agent, Address: s.address, Next: next}) == nil
 	}
 	err := s.c.Host.Connect(context.Background(), s.device, &localLink{s, epoch}, next, s.address)
-	if tandem.KindOf(err) == tandem.NotFound && !errors.Is(err, host.ErrElsewhere) {
+	if tandem.KindOf(err) == tandem.NotFound && !errors.Is(err, life.ErrElsewhere) {
 		s.out.Close("the device has been deleted")
 		return true
 	}
@@ -233,7 +233,7 @@ func (s *link) sayClosed(owner mesh.Peer) bool {
 		s.mu.Unlock()
 		return s.c.send(owner, kindClose, &closeMessage{Ref: s.Ref(), Device: s.device, Agent: s.agent, Clean: end.Clean, Lost: end.Lost}) == nil
 	}
-	if errors.Is(s.c.Host.Disconnect(context.Background(), s.device, s.Ref(), s.end), host.ErrElsewhere) {
+	if errors.Is(s.c.Host.Disconnect(context.Background(), s.device, s.Ref(), s.end), life.ErrElsewhere) {
 		return false
 	}
 	s.c.links.remove(s)
@@ -361,7 +361,7 @@ func (c *Cluster) guestOpen(from mesh.Peer, m *openMessage) {
 	l := &remoteLink{c, m.Ref, m.Device, c.table.Load().route(m.Agent).epoch}
 	err := c.Host.Connect(context.Background(), m.Device, l, m.Next, m.Address)
 	switch {
-	case errors.Is(err, host.ErrElsewhere):
+	case errors.Is(err, life.ErrElsewhere):
 		c.toNode(m.Ref.Node, kindAstray, &linkMessage{Ref: m.Ref, Device: m.Device})
 	case tandem.KindOf(err) == tandem.NotFound:
 		l.Close("the device has been deleted")
@@ -382,7 +382,7 @@ func (c *Cluster) guestMessage(m *messageMessage) {
 
 func (c *Cluster) guestClose(m *closeMessage) {
 	end := tandem.LinkEnd{Clean: m.Clean, Lost: m.Lost}
-	if errors.Is(c.Host.Disconnect(context.Background(), m.Device, m.Ref, end), host.ErrElsewhere) {
+	if errors.Is(c.Host.Disconnect(context.Background(), m.Device, m.Ref, end), life.ErrElsewhere) {
 		c.toNode(m.Ref.Node, kindAstray, &linkMessage{Ref: m.Ref, Device: m.Device})
 		return
 	}

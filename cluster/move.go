@@ -8,6 +8,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/host"
+	"github.com/tandem-iot/tandem/life"
 	"github.com/tandem-iot/tandem/mesh"
 	"github.com/tandem-iot/tandem/store"
 )
@@ -65,7 +66,7 @@ func (m *moves) gather(from mesh.Peer, part *offerMessage) *offerMessage {
 
 // claim reports whether a shard that is this node's has not been opened yet,
 // and notes that it is now.
-func (m *moves) claim(l *life, shard int, epoch int64) bool {
+func (m *moves) claim(l *term, shard int, epoch int64) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if l.opened[shard] >= epoch {
@@ -188,7 +189,7 @@ func (c *Cluster) arrived(m *goMessage) {
 }
 
 // moveAway hands shards over that have another target.
-func (c *Cluster) moveAway(ctx context.Context, l *life) {
+func (c *Cluster) moveAway(ctx context.Context, l *term) {
 	for ctx.Err() == nil {
 		t := c.table.Load()
 		batches := c.leaving(l, t)
@@ -212,7 +213,7 @@ func (c *Cluster) moveAway(ctx context.Context, l *life) {
 }
 
 // leaving returns the open shards that are to be elsewhere, by where.
-func (c *Cluster) leaving(l *life, t *table) map[string][]int {
+func (c *Cluster) leaving(l *term, t *table) map[string][]int {
 	c.moves.mu.Lock()
 	defer c.moves.mu.Unlock()
 	batches := map[string][]int{}
@@ -226,7 +227,7 @@ func (c *Cluster) leaving(l *life, t *table) map[string][]int {
 
 // move hands some shards over, agents and all. With an error they are still
 // here and go on.
-func (c *Cluster) move(ctx context.Context, l *life, shards []int, to mesh.Peer) error {
+func (c *Cluster) move(ctx context.Context, l *term, shards []int, to mesh.Peer) error {
 	t := c.table.Load()
 	why := tandem.ReasonBalance
 	if c.draining.Load() {
@@ -266,7 +267,7 @@ func (c *Cluster) move(ctx context.Context, l *life, shards []int, to mesh.Peer)
 
 // offer sends agents to the new owner and waits until they could go on there,
 // and until everything they have said here has been heard.
-func (c *Cluster) offer(ctx context.Context, l *life, m *offerMessage, to mesh.Peer) error {
+func (c *Cluster) offer(ctx context.Context, l *term, m *offerMessage, to mesh.Peer) error {
 	ready := make(chan struct{})
 	c.moves.mu.Lock()
 	c.moves.waiting[m.ID] = ready
@@ -293,7 +294,7 @@ func (c *Cluster) offer(ctx context.Context, l *life, m *offerMessage, to mesh.P
 const offerPart = 4 << 20
 
 // sendOffer sends an offer in as many parts as it needs.
-func sendOffer(ctx context.Context, l *life, m *offerMessage, to mesh.Peer) error {
+func sendOffer(ctx context.Context, l *term, m *offerMessage, to mesh.Peer) error {
 	rest := m.Pairs
 	for {
 		part := *m
@@ -321,7 +322,7 @@ func sendOffer(ctx context.Context, l *life, m *offerMessage, to mesh.Peer) erro
 // the links of the devices that it has when it hears of it too late.
 const flushWait = 500 * time.Millisecond
 
-func (c *Cluster) flush(ctx context.Context, l *life, pairs []*host.Moved) {
+func (c *Cluster) flush(ctx context.Context, l *term, pairs []*life.Moved) {
 	ctx, cancel := context.WithTimeout(ctx, flushWait)
 	defer cancel()
 	t := c.table.Load()
@@ -346,7 +347,7 @@ func (c *Cluster) flush(ctx context.Context, l *life, pairs []*host.Moved) {
 
 // handover makes the move true in the database. An error means that it is not,
 // and cannot become so any more.
-func (c *Cluster) handover(ctx context.Context, l *life, m *offerMessage, to mesh.Peer) (map[int]int64, error) {
+func (c *Cluster) handover(ctx context.Context, l *term, m *offerMessage, to mesh.Peer) (map[int]int64, error) {
 	shards := make([]store.ShardInfo, len(m.Shards))
 	for i, s := range m.Shards {
 		shards[i] = store.ShardInfo{Shard: s, Owner: c.Info.ID, Epoch: m.Epochs[i]}
@@ -380,7 +381,7 @@ func (c *Cluster) handover(ctx context.Context, l *life, m *offerMessage, to mes
 }
 
 // takenBack says that shards have stayed, with new epochs.
-func (c *Cluster) takenBack(l *life, m *offerMessage, to mesh.Peer, epochs map[int]int64) {
+func (c *Cluster) takenBack(l *term, m *offerMessage, to mesh.Peer, epochs map[int]int64) {
 	c.moves.mu.Lock()
 	for _, s := range m.Shards {
 		l.opened[s] = epochs[s]

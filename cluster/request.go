@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/host"
+	"github.com/tandem-iot/tandem/life"
 	"github.com/tandem-iot/tandem/mesh"
 )
 
@@ -187,11 +187,11 @@ func (c *Cluster) attempt(ctx context.Context, t *table, id tandem.AgentID, r *t
 	if owner == c.Info.ID {
 		response, err := c.Host.Request(ctx, tandem.Origin{Node: owner, ID: number}, id, r)
 		switch {
-		case errors.Is(err, host.ErrElsewhere):
+		case errors.Is(err, life.ErrElsewhere):
 			return &toldAnswer{}, nil
-		case errors.Is(err, host.ErrLost):
+		case errors.Is(err, life.ErrLost):
 			return &toldAnswer{lost: true}, nil
-		case !errors.Is(err, host.ErrMoved):
+		case !errors.Is(err, life.ErrMoved):
 			return &toldAnswer{response: response, err: err}, nil
 		}
 		// The agent has taken it along; the answer comes from wherever it is.
@@ -213,15 +213,15 @@ func (c *Cluster) serveRequest(from mesh.Peer, m *requestMessage) {
 	ctx, cancel := context.WithTimeout(context.Background(), tandem.AnswerWait)
 	defer cancel()
 	response, err := c.Host.Request(ctx, tandem.Origin{Node: from.Node, ID: m.ID}, m.Agent, m.Request)
-	if errors.Is(err, host.ErrMoved) { // whoever has the agent answers
+	if errors.Is(err, life.ErrMoved) { // whoever has the agent answers
 		c.reply(from, kindLeft, &pendingMessage{ID: m.ID})
 		return
 	}
 	a := &answerMessage{ID: m.ID, Response: response}
 	switch {
-	case errors.Is(err, host.ErrElsewhere):
+	case errors.Is(err, life.ErrElsewhere):
 		a.Elsewhere = true
-	case errors.Is(err, host.ErrLost):
+	case errors.Is(err, life.ErrLost):
 		a.Lost = true
 	default:
 		a.Failure = failureOf(err)
@@ -234,9 +234,9 @@ func (c *Cluster) serveRequest(from mesh.Peer, m *requestMessage) {
 func (c *Cluster) Answered(o tandem.Origin, r *tandem.Response, err error) {
 	a := &answerMessage{ID: o.ID, Response: r, Failure: failureOf(err)}
 	switch {
-	case errors.Is(err, host.ErrElsewhere):
+	case errors.Is(err, life.ErrElsewhere):
 		a.Elsewhere, a.Failure = true, nil
-	case errors.Is(err, host.ErrLost):
+	case errors.Is(err, life.ErrLost):
 		a.Lost, a.Failure = true, nil
 	}
 	if o.Node == c.Info.ID {

@@ -7,7 +7,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/host"
+	"github.com/tandem-iot/tandem/life"
 )
 
 // What nodes say to each other: a byte with the kind, and one of the structs
@@ -127,7 +127,7 @@ type (
 		Shards []int
 		Epochs []int64 // before the move
 		Why    tandem.Reason
-		Pairs  []*host.Moved
+		Pairs  []*life.Moved
 		More   bool // pairs of the same offer follow
 	}
 	moveMessage struct { // ready, stay

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/host"
+	"github.com/tandem-iot/tandem/life"
 	"github.com/tandem-iot/tandem/mesh"
 	"github.com/tandem-iot/tandem/store"
 )
@@ -15,10 +16,9 @@ import (
 func TestWire(t *testing.T) {
 	said := &offerMessage{
 		ID: 7, Shards: []int{1, 4095}, Epochs: []int64{3, 1 << 40}, Why: tandem.ReasonDrain, More: true,
-		Pairs: []*host.Moved{{
-			Device: "0123456789abcdef", Agent: "abc", Packed: []byte{0, 255}, Link: &tandem.LinkRef{Node: "n1", ID: 9},
-			Inbox:   []host.MovedItem{{Seq: 1, Message: &tandem.Message{Name: "a\xff", Data: []byte{1}}}, {Gone: true}},
-			Waiting: []host.MovedWait{{Number: 1, Begun: true, Origin: tandem.Origin{Node: "n2", ID: 1 << 63}}},
+		Pairs: []*life.Moved{{
+			Device: "0123456789abcdef", Agent: "abc", State: []byte{0, 255}, Link: &tandem.LinkRef{Node: "n1", ID: 9},
+			Origins: []tandem.Origin{{Node: "n2", ID: 1 << 63}}, Version: 1,
 		}},
 	}
 	data := encode(kindOffer, said)

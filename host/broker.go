@@ -7,19 +7,23 @@ import (
 
 	"github.com/tandem-iot/tandem/agent"
 	"github.com/tandem-iot/tandem/egress/broker"
+	"github.com/tandem-iot/tandem/life"
 )
 
 // connection is an agent's connection to an MQTT broker. It is there for as long
-// as the program believes in it, also while the machine is frozen.
+// as the program counts on it, also while the machine is frozen.
 type connection struct {
 	*broker.Conn
-	id uint64 // the program's number for it
+	number uint64 // the life's for it
 }
 
 // connectMQTT makes the agent's connection.
-func (p *pair) connectMQTT(e *agent.MQTTConnect) {
-	p.leaveMQTT()
-	c := &connection{id: e.ID}
+func (p *pair) connectMQTT(order *life.ConnectMQTT) {
+	e, cause := order.Connect, p.life.Number()
+	c := &connection{number: order.Conn}
+	heard := func(ev agent.Event, done func()) {
+		p.bring(arrival{event: &life.MQTT{Conn: order.Conn, Event: ev}, cause: cause, done: done})
+	}
 	dial := func(ctx context.Context) (net.Conn, error) {
 		select {
 		case <-time.After(e.Wait):
@@ -30,70 +34,57 @@ func (p *pair) connectMQTT(e *agent.MQTTConnect) {
 	}
 	c.Conn = broker.New(dial, e.Connect, broker.Events{
 		Connected: func(code int, why string) {
-			p.heardMQTT(c, item{event: &agent.MQTTConnected{ID: e.ID, Code: code, Why: why}})
+			heard(&agent.MQTTConnected{ID: e.ID, Code: code, Why: why}, nil)
 		},
 		Message: func(topic string, payload []byte, handled func()) {
-			p.heardMQTT(c, item{event: &agent.MQTTMessage{ID: e.ID, Topic: topic, Payload: payload}, handled: handled})
+			heard(&agent.MQTTMessage{ID: e.ID, Topic: topic, Payload: payload}, handled)
 		},
 		Done: func(request uint64, code int, qos byte) {
-			p.heardMQTT(c, item{event: &agent.MQTTDone{ID: e.ID, Request: request, Code: code, QoS: qos}})
+			heard(&agent.MQTTDone{ID: e.ID, Request: request, Code: code, QoS: qos}, nil)
 		},
 		Lost: func(why string) {
-			p.heardMQTT(c, item{event: &agent.MQTTLost{ID: e.ID, Why: why}})
+			heard(&agent.MQTTLost{ID: e.ID, Why: why}, nil)
 		},
 	})
-	p.mqtt = c
+	p.broker = c
 	p.host.spawn(func() { c.Run(context.Background()) }) // until Close
 }
 
-// heardMQTT passes on what comes of a connection, unless nobody wants it any
-// more.
-func (p *pair) heardMQTT(c *connection, it item) {
-	p.command(func() {
-		if p.mqtt != c {
-			return
-		}
-		switch ev := it.event.(type) {
-		case *agent.MQTTLost:
-			p.mqtt = nil
-		case *agent.MQTTConnected:
-			if ev.Code != 0 {
-				p.mqtt = nil
-			}
-		}
-		p.enqueue(it)
-	})
-}
-
-// doMQTT does what the program wants of its connection. A request that comes
-// when that is gone has failed already: MQTTLost is on its way.
-func (p *pair) doMQTT(e agent.Effect) {
-	c := p.mqtt
-	if c == nil {
+// heardMQTT forgets a connection that has ended.
+func (p *pair) heardMQTT(ev *life.MQTT) {
+	if p.broker == nil || p.broker.number != ev.Conn {
 		return
 	}
-	switch e := e.(type) {
+	switch x := ev.Event.(type) {
+	case *agent.MQTTLost:
+		p.broker = nil
+	case *agent.MQTTConnected:
+		if x.Code != 0 {
+			p.broker = nil
+		}
+	}
+}
+
+// doMQTT does what the program wants of its connection.
+func (p *pair) doMQTT(order *life.DoMQTT) {
+	c := p.broker
+	if c == nil || c.number != order.Conn {
+		return // it has ended: MQTTLost is on its way to the life
+	}
+	switch e := order.Effect.(type) {
 	case *agent.MQTTPublish:
 		c.Publish(e.Request, e.Message)
 	case *agent.MQTTSubscribe:
 		c.Subscribe(e.Request, e.Filter, e.QoS)
 	case *agent.MQTTUnsubscribe:
 		c.Unsubscribe(e.Request, e.Filter)
-	case *agent.MQTTClose:
-		p.leaveMQTT()
 	}
 }
 
-// leaveMQTT ends the connection in good order.
-func (p *pair) leaveMQTT() {
-	if p.mqtt != nil {
-		p.mqtt.Close()
-		p.mqtt = nil
+// closeMQTT ends a connection in good order.
+func (p *pair) closeMQTT(number uint64) {
+	if c := p.broker; c != nil && c.number == number {
+		c.Close()
+		p.broker = nil
 	}
-}
-
-// lostMQTT tells the program that its connection is gone, which has stayed
-// where the agent was before.
-func (p *pair) lostMQTT(id uint64) {
-	p.enqueue(item{event: &agent.MQTTLost{ID: id, Why: "the agent has moved"}})
 }

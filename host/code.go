@@ -10,7 +10,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/imp"
-	"github.com/tandem-iot/tandem/squirrel/compile"
+	"github.com/tandem-iot/tandem/life"
 	"github.com/tandem-iot/tandem/squirrel/syntax"
 	"github.com/tandem-iot/tandem/store"
 )
@@ -18,15 +18,9 @@ import (
 // program is what the devices of a group run, compiled once for all of them.
 // It is looked up when the first agent starts, and again after Deployed.
 type program struct {
-	once       sync.Once
-	err        error
-	deployment store.Deployment
-	env        imp.Environment
-	agent      *compile.Program
-	agentErr   error  // it does not compile
-	validate   bool   // agents' requests verify servers unless they say otherwise
-	device     string // code with its libraries
-	deviceSHA  string // of device
+	life.Program
+	once sync.Once
+	err  error
 }
 
 // programOf returns a group's program. The error says NotFound when the group
@@ -49,8 +43,8 @@ func (h *Host) programOf(ctx context.Context, group string) (*program, error) {
 	return p, p.err
 }
 
-// forgetProgram has a group's program looked up anew; p nil means whichever
-// it is.
+// forgetProgram has a group's program looked up again when it is needed next; p nil
+// means the present one.
 func (h *Host) forgetProgram(group string, p *program) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -71,33 +65,28 @@ func (p *program) load(ctx context.Context, s *store.Store, group string) error 
 	if err != nil {
 		return err
 	}
-	if p.deployment, err = s.Deployment(ctx, g.Current); err != nil {
+	d, err := s.Deployment(ctx, g.Current)
+	if err != nil {
 		return err
 	}
-	p.validate = g.ValidateTLS
-	p.env = environment(product, g, p.deployment)
-	if err := p.compile(ctx, s); err != nil {
-		return err
-	}
-	p.deployment.AgentCode, p.deployment.DeviceCode = "", "" // the sources are not needed any more
-	return nil
+	p.Validate, p.Env = g.ValidateTLS, environment(product, g, d)
+	return p.compile(ctx, s, d)
 }
 
 // compile includes the libraries on both sides and compiles the agent's. A
 // device compiles its own, and can say what is wrong with it.
-func (p *program) compile(ctx context.Context, s *store.Store) error {
-	d := &p.deployment
+func (p *program) compile(ctx context.Context, s *store.Store, d store.Deployment) error {
 	code, err := imp.Include(ctx, tandem.AgentSide, d.AgentCode, s.LibraryCode)
 	var bad *syntax.Error
 	switch {
 	case errors.As(err, &bad):
-		p.agentErr = err
+		p.AgentErr = err
 	case err != nil:
 		return err
 	default:
-		p.agent, p.agentErr = imp.Compile(tandem.AgentSide, []byte(code), p.env)
+		p.Agent, p.AgentErr = imp.Compile(tandem.AgentSide, []byte(code), p.Env)
 	}
-	p.device, p.deviceSHA = d.DeviceCode, d.DeviceSHA
+	p.Device, p.DeviceSHA = d.DeviceCode, d.DeviceSHA
 	code, err = imp.Include(ctx, tandem.DeviceSide, d.DeviceCode, s.LibraryCode)
 	switch {
 	case errors.As(err, &bad):
@@ -105,7 +94,7 @@ func (p *program) compile(ctx context.Context, s *store.Store) error {
 		return err
 	case code != d.DeviceCode:
 		sum := sha256.Sum256([]byte(code))
-		p.device, p.deviceSHA = code, hex.EncodeToString(sum[:])
+		p.Device, p.DeviceSHA = code, hex.EncodeToString(sum[:])
 	}
 	return nil
 }
@@ -117,22 +106,4 @@ func environment(product store.Product, g store.Group, d store.Deployment) imp.E
 		"DEVICEGROUP_ID": g.ID, "DEVICEGROUP_NAME": g.Name, "DEVICEGROUP_TYPE": g.Type,
 		"DEPLOYMENT_ID": d.ID, "DEPLOYMENT_SHA": d.SHA, "DEPLOYMENT_CREATED_AT": d.Created.UTC().Format(time.RFC3339Nano),
 	}
-}
-
-// program returns what the pair's sides are to run.
-func (p *pair) program(ctx context.Context) (*program, error) {
-	p.mu.Lock()
-	group, known := p.group, p.grouped
-	p.mu.Unlock()
-	if !known {
-		d, err := p.host.Store.Device(ctx, p.device)
-		if err != nil {
-			return nil, err
-		}
-		group = d.Group
-		p.mu.Lock()
-		p.group, p.grouped = group, true
-		p.mu.Unlock()
-	}
-	return p.host.programOf(ctx, group)
 }

@@ -38,7 +38,7 @@ http.onrequest(function(q, r) {
 
 	l := w.connect()
 	hello := func(code string) {
-		data, err := json.Marshal(helloMessage{Boot: 1, Code: code})
+		data, err := json.Marshal(map[string]any{"boot": 1, "code": code})
 		w.must(err)
 		w.say("sys/hello", tandem.Message{Data: data}, func() {})
 	}

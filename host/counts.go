@@ -4,7 +4,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/meter"
 )
 
@@ -49,15 +48,4 @@ func (c *counts) saved(began time.Time, err error) {
 		return
 	}
 	c.saves.Observe(time.Since(began))
-}
-
-// overOf is the limit that an incarnation has ended by, "" when it was none.
-func overOf(reason tandem.Reason) string {
-	switch reason {
-	case tandem.ReasonOutOfMemory:
-		return tandem.OverMemory
-	case tandem.ReasonWatchdog:
-		return tandem.OverEventTime
-	}
-	return ""
 }

@@ -26,6 +26,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/internal/crew"
+	"github.com/tandem-iot/tandem/life"
 	"github.com/tandem-iot/tandem/logbook"
 	"github.com/tandem-iot/tandem/store"
 )
@@ -60,6 +61,8 @@ type Host struct {
 	devices sync.Map // tandem.DeviceID → *pair
 
 	once     sync.Once
+	config   life.Config
+	start    time.Time // of the host's clock; see now
 	mu       sync.Mutex
 	programs map[string]*program // current one of each device group
 	stopping bool
@@ -79,10 +82,15 @@ type Host struct {
 	others       Others // nil: the host is alone, and has all agents
 	node         string
 	open         []bool        // by shard: it is here
-	base         time.Time     // of leaseEnd
-	leaseEnd     atomic.Int64  // nanoseconds after base
+	leaseEnd     atomic.Int64  // by the host's clock
 	leaseChanged chan struct{} // closed when leaseEnd has changed, or pairs have been abandoned
 	away         sync.Map      // FetchRef → context.CancelFunc, of requests made for agents that have moved
+}
+
+// now is the time of an event. The host's clock is monotonic and begins with it.
+func (h *Host) now() tandem.Now {
+	now := time.Now()
+	return tandem.Now{Wall: now, Mono: now.Sub(h.start)}
 }
 
 // Counts says how many agents are in memory as machines and as bytes, and how
@@ -128,6 +136,10 @@ func (h *Host) init() {
 		orDefault(&h.Budget, tandem.EventBudget)
 		orDefault(&h.Grace, tandem.ReconnectGrace)
 		orDefault(&h.HibernateAfter, tandem.HibernateAfterIdle)
+		h.config = life.Config{
+			Version: h.Version, URL: h.URL, Memory: h.Memory, Budget: h.Budget, Grace: h.Grace, HibernateAfter: h.HibernateAfter,
+		}
+		h.start = time.Now().Add(-time.Nanosecond) // so that no time is 0
 	})
 }
 
@@ -199,18 +211,24 @@ func (h *Host) enter(d store.Device) (*pair, error) {
 		return p, nil
 	}
 	if h.stopping {
-		return nil, errStopping
+		return nil, life.ErrStopping
 	}
 	if !h.has(d.Agent) {
-		return nil, ErrElsewhere
+		return nil, life.ErrElsewhere
 	}
-	p := &pair{host: h, device: d.ID, agent: d.Agent, group: d.Group, grouped: true}
+	p := h.newPair(life.New(&h.config, d.ID, d.Agent))
+	p.life.SetGroup(d.Group)
 	h.devices.Store(d.ID, p)
 	h.agents.Store(d.Agent, p)
 	return p, nil
 }
 
-var errStopping = tandem.Errorf(tandem.Unavailable, "this server is being stopped: try again in a moment")
+// newPair makes the shell around a life.
+func (h *Host) newPair(l *life.Life) *pair {
+	p := &pair{host: h, device: l.Device, agent: l.Agent}
+	p.life = l
+	return p
+}
 
 // pairs returns all pairs in memory.
 func (h *Host) pairs() []*pair {
@@ -227,21 +245,14 @@ func (h *Host) RestartAgent(ctx context.Context, id tandem.DeviceID) error {
 	if err != nil {
 		return err
 	}
-	p.command(func() { p.restartFor(tandem.ReasonRestart) })
+	p.bring(arrival{event: &life.Restart{Reason: tandem.ReasonRestart}})
 	return nil
 }
 
-// RestartDevice asks a device to restart its code. It is an error when the
-// device is offline, for then it cannot hear.
-func (h *Host) RestartDevice(ctx context.Context, id tandem.DeviceID) error {
-	p, err := h.pairOf(ctx, id)
-	if err != nil {
-		return err
-	}
-	if !p.sendSystem("sys/restart", restartMessage{Reason: tandem.ReasonRestart}) {
-		return tandem.Errorf(tandem.Unavailable, "device %s is offline: it cannot be told to restart", id)
-	}
-	return nil
+// Runs reports whether a device's agent runs, or would if anything happened.
+func (h *Host) Runs(id tandem.DeviceID) bool {
+	p := h.inMemory(id)
+	return p != nil && p.runs.Load()
 }
 
 // Deployed tells the host that a device group has a new deployment: the
@@ -254,14 +265,9 @@ func (h *Host) Deployed(ctx context.Context, group string) error {
 		return err
 	}
 	for _, d := range devices {
-		p, err := h.enter(d)
-		if errors.Is(err, ErrElsewhere) {
-			continue // who has it is told too
-		}
-		if err != nil {
+		if err := h.reload(d); err != nil {
 			return err
 		}
-		p.reload(group)
 	}
 	return nil
 }
@@ -274,24 +280,36 @@ func (h *Host) Assigned(ctx context.Context, id tandem.DeviceID) error {
 	if err != nil {
 		return err
 	}
+	return h.reload(d)
+}
+
+// reload has both sides of a pair run what their group has now. Of a pair that is
+// on another node that node is told.
+func (h *Host) reload(d store.Device) error {
 	p, err := h.enter(d)
-	if errors.Is(err, ErrElsewhere) {
-		return nil // who has it is told too
+	if errors.Is(err, life.ErrElsewhere) {
+		return nil
 	}
 	if err != nil {
 		return err
 	}
-	p.reload(d.Group)
+	p.bring(arrival{event: &life.Reload{Group: d.Group}})
 	return nil
 }
 
-// reload has both sides run what their group has now.
-func (p *pair) reload(group string) {
-	p.command(func() {
-		p.mu.Lock()
-		p.group, p.grouped = group, true
-		p.mu.Unlock()
-		p.restartFor(tandem.ReasonReload)
-		p.offerCode()
-	})
+// Deleted tells the host that a device and its agent are no more.
+func (h *Host) Deleted(id tandem.DeviceID) {
+	p := h.inMemory(id)
+	if p == nil {
+		return
+	}
+	h.devices.Delete(id)
+	h.agents.Delete(p.agent)
+	if h.others != nil { // it may wait for a lease, and nothing else ends that
+		h.mu.Lock()
+		p.abandoned.Store(true)
+		h.wakeWaiting()
+		h.mu.Unlock()
+	}
+	p.bring(arrival{event: &life.Deleted{}})
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/life"
 	"github.com/tandem-iot/tandem/store"
 )
 
@@ -86,11 +87,6 @@ func TestRestarts(t *testing.T) {
 }
 
 func TestCrashesBackOff(t *testing.T) {
-	for n, want := range []time.Duration{0, 1, 2, 4, 8, 16, 32, 60, 60} {
-		if got := crashDelay(n); got != want*time.Second {
-			t.Errorf("after %d crashes the delay is %v, want %d s", n, got, want)
-		}
-	}
 	w := newWorld(t, `throw "at once";`, 1, nil)
 	done := make(chan error, 1)
 	go func() {
@@ -143,7 +139,7 @@ func TestHello(t *testing.T) {
 	w := newWorld(t, lifeCode, 1, func(h *Host) { h.Grace = time.Hour })
 	say := func(boot, incarnation uint64, reason tandem.Reason, code string) {
 		t.Helper()
-		data, err := json.Marshal(helloMessage{Boot: boot, Incarnation: incarnation, Reason: reason, Code: code})
+		data, err := json.Marshal(hello{Boot: boot, Incarnation: incarnation, Reason: reason, Code: code})
 		w.must(err)
 		w.say("sys/hello", tandem.Message{Data: data}, func() {})
 	}
@@ -210,9 +206,14 @@ func TestRequests(t *testing.T) {
 	go func() { behind <- w.get("/count") }()
 	w.waitWaiting(2)
 	p := w.host.inMemory(w.devices[0].ID)
-	for range inboxLimit - 1 {
-		if p.deliver(item{event: nil, request: 1}, nil) != nil { // of nobody: dropped when its turn comes
+	for range life.MaxRequests - 1 {
+		r := &life.Request{Number: w.host.ids.Add(1), Request: &tandem.Request{Method: "GET", Path: "/"}}
+		owner, verdict, _ := p.box.request(arrival{event: r, wait: &waiter{ready: make(chan struct{}, 1)}})
+		if verdict != life.Wanted {
 			t.Fatal("the inbox is full too early")
+		}
+		if owner {
+			p.run(nil)
 		}
 	}
 	if _, err := w.request(t.Context(), "/"); kind(err) != tandem.Limit {
@@ -262,15 +263,11 @@ func (w *world) waitWaiting(n int) {
 	p := w.host.inMemory(w.devices[0].ID)
 	deadline := time.Now().Add(patience)
 	for {
-		begun := 0
-		p.mu.Lock()
-		for _, x := range p.waiting {
-			if x.begun {
-				begun++
-			}
-		}
-		total := len(p.waiting)
-		p.mu.Unlock()
+		var begun, total int
+		p.inspect(func(l *life.Life) {
+			seen, unseen := l.Pending()
+			begun, total = seen, seen+unseen
+		})
 		if total == n && begun > 0 {
 			return
 		}
@@ -359,7 +356,7 @@ func TestEventBeforeResume(t *testing.T) {
 	early := func(h *Host) {
 		p, err := h.pairOf(t.Context(), w.devices[0].ID)
 		w.must(err)
-		p.owned = true // nobody may run it before the request is there
+		p.box.owned = true // it must not run before the request is there
 		go func() {
 			r, err := h.Request(t.Context(), tandem.Origin{}, w.devices[0].Agent, &tandem.Request{Method: "GET", Path: "/"})
 			if err != nil {
@@ -388,9 +385,9 @@ func TestEventBeforeResume(t *testing.T) {
 func (w *world) waitQueued(p *pair) {
 	deadline := time.Now().Add(patience)
 	for {
-		p.mu.Lock()
-		n := len(p.inbox)
-		p.mu.Unlock()
+		p.box.mu.Lock()
+		n := len(p.box.queue)
+		p.box.mu.Unlock()
 		if n > 0 {
 			return
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/egress"
+	"github.com/tandem-iot/tandem/life"
 )
 
 // outward has a host do real requests, to this machine.
@@ -153,7 +154,7 @@ func TestUploads(t *testing.T) {
 	}()
 	w.lines.expect("filling")
 	w.move()
-	if err := <-asked; !errors.Is(err, ErrMoved) {
+	if err := <-asked; !errors.Is(err, life.ErrMoved) {
 		t.Errorf("the request has not moved: %v", err)
 	}
 	w.lines.expect("the stream has ended")

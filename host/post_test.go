@@ -7,6 +7,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/life"
 )
 
 const postCode = `
@@ -38,7 +39,7 @@ func (l *postLink) Ref() tandem.LinkRef { return l.ref }
 
 func (w *world) postLink() *postLink {
 	w.t.Helper()
-	l := &postLink{w, newRef(), make(chan tandem.Message, 2*postWindow)}
+	l := &postLink{w, newRef(), make(chan tandem.Message, 100)}
 	w.linking.Lock()
 	defer w.linking.Unlock()
 	w.introduce(l)
@@ -74,7 +75,7 @@ func TestPosts(t *testing.T) {
 	w.message("make", "20", tandem.Mark{})
 	l := w.postLink()
 	var sent []tandem.Message
-	for i := range postWindow {
+	for i := range 16 { // the window
 		sent = append(sent, l.next(strconv.Itoa(i)))
 	}
 	select {
@@ -178,14 +179,14 @@ func TestFarLinks(t *testing.T) {
 		}
 	}
 	handled, err := say(ref, 11, "1")
-	want("before the introduction", handled, err, false, ErrElsewhere)
+	want("before the introduction", handled, err, false, life.ErrElsewhere)
 	connect := func(ref tandem.LinkRef, next uint64) {
 		t.Helper()
 		w.must(w.host.Connect(t.Context(), id, &postLink{w, ref, nil}, next, "192.0.2.1"))
 	}
 	connect(ref, 11)
 	handled, err = say(ref, 12, "2")
-	want("behind one that is missing", handled, err, false, ErrElsewhere)
+	want("behind one that is missing", handled, err, false, life.ErrElsewhere)
 	handled, err = say(ref, 11, "1")
 	want("the first", handled, err, true, nil)
 	handled, err = say(ref, 12, "2")

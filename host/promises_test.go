@@ -10,13 +10,14 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/life"
 )
 
 // stopNow stops a pair without patience, and waits until it is durable.
 func (w *world) stopNow() {
 	p := w.host.inMemory(w.devices[0].ID)
 	ended := make(chan struct{})
-	p.command(func() { p.stop(time.Now(), func() { close(ended) }) })
+	p.bring(arrival{event: &life.Stop{}, left: func(departure) { close(ended) }})
 	<-ended
 }
 
@@ -95,17 +96,12 @@ func TestGivenUp(t *testing.T) {
 			gone <- err
 		}()
 		for waiting := 0; waiting == 0; {
-			p.mu.Lock()
-			waiting = len(p.inbox)
-			p.mu.Unlock()
+			p.inspect(func(l *life.Life) { waiting = l.Queued() })
 		}
 		cancel()
 		<-gone
-		p.mu.Lock()
-		n := len(p.inbox)
-		p.mu.Unlock()
-		if n != 0 {
-			t.Fatalf("%d requests of nobody wait", n)
+		for waiting := 1; waiting != 0; {
+			p.inspect(func(l *life.Life) { waiting = l.Queued() })
 		}
 	}
 }
@@ -142,11 +138,9 @@ func TestCutOffPost(t *testing.T) {
 	w.say("agent/do", tandem.Message{Data: []byte("7"), Post: 1}, func() { close(handled) })
 	w.lines.expect("^agent.log begins 1$")
 	p := w.host.inMemory(w.devices[0].ID)
-	p.command(func() {
-		p.restartFor(tandem.ReasonReload)
-		p.stopBy = time.Now() // it has had its time
-		p.tick()
-	})
+	p.bring(arrival{event: &life.Restart{Reason: tandem.ReasonReload}})
+	p.inspect(func(l *life.Life) { l.StopBy = 1 }) // it has had its time
+	p.bring(arrival{event: &life.Tick{}})
 	w.lines.expect("Agent restarted: reload.")
 	w.lines.expect("^agent.log ends 7$")
 	<-handled

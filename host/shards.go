@@ -1,31 +1,17 @@
 package host
 
 import (
-	"context"
-	"errors"
 	"sync"
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/life"
 	"github.com/tandem-iot/tandem/store"
 )
 
 // In a cluster, agents are divided among the hosts by shard. Which shards a
 // host has is decided elsewhere (package placement); the host only keeps to
-// it: what concerns an agent of another shard is refused with ErrElsewhere.
-
-// Errors that say where to turn to.
-var (
-	// ErrElsewhere: the agent is not on this host, or is about to leave it.
-	// Nothing has been done; ask whoever has it.
-	ErrElsewhere = errors.New("host: the agent is on another node")
-	// ErrMoved: the agent has left with the request, and will answer it from
-	// wherever it is.
-	ErrMoved = errors.New("host: the agent has moved, and the request with it")
-	// ErrLost: the host had lost the agent to another node before it answered;
-	// whether the request had an effect is not known.
-	ErrLost = errors.New("host: the agent was lost to another node")
-)
+// it: what concerns an agent of another shard is refused with life.ErrElsewhere.
 
 // Others is the rest of the cluster. Its methods do not block.
 type Others interface {
@@ -49,7 +35,6 @@ func (h *Host) Join(others Others, node string, shards int) {
 	defer h.mu.Unlock()
 	h.others, h.node = others, node
 	h.open = make([]bool, shards)
-	h.base = time.Now()
 	h.leaseChanged = make(chan struct{})
 }
 
@@ -59,31 +44,55 @@ func (h *Host) Join(others Others, node string, shards int) {
 func (h *Host) Lease(until time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.leaseEnd.Store(int64(until.Sub(h.base)))
+	h.leaseEnd.Store(int64(until.Sub(h.start)))
 	h.wakeWaiting()
 }
 
 // leased waits until the host may act for the pair. It returns false when the
-// host has lost it; then the pair is no more.
+// host has lost it.
 func (p *pair) leased() bool {
 	h := p.host
-	if h.others == nil {
+	if h.others == nil || p.life.Ended() {
 		return true
 	}
 	for !p.abandoned.Load() {
-		if int64(time.Since(h.base)) < h.leaseEnd.Load() {
+		if h.holdsLease() {
 			return true
 		}
 		h.mu.Lock()
 		changed := h.leaseChanged
 		h.mu.Unlock()
-		if int64(time.Since(h.base)) < h.leaseEnd.Load() || p.abandoned.Load() {
-			continue
+		if !h.holdsLease() && !p.abandoned.Load() {
+			<-changed
 		}
-		<-changed
 	}
-	p.vanish()
 	return false
+}
+
+func (h *Host) holdsLease() bool { return int64(time.Since(h.start)) < h.leaseEnd.Load() }
+
+// discard is in place of perform for what an agent has done that its host has
+// lost. Those who wait hear that it is not known what has become of their request.
+func (p *pair) discard(effects []life.Effect) {
+	for _, e := range effects {
+		switch e := e.(type) {
+		case *life.Answer:
+			if w := p.waiters[e.Number]; w != nil {
+				delete(p.waiters, e.Number)
+				w.finish(nil, life.ErrLost)
+			}
+		case *life.AnswerAway:
+			p.host.others.Answered(e.Origin, nil, life.ErrLost)
+		case *life.Left, *life.End, *life.Stopped:
+			p.depart(departure{})
+		}
+	}
+}
+
+// vanish ends the life of a pair that another node has now.
+func (p *pair) vanish() {
+	p.perform(p.life.Take(p.host.now(), 0, &life.Vanish{}))
+	p.gauge()
 }
 
 // Has reports whether the host has an agent's shard.
@@ -124,17 +133,6 @@ func (h *Host) closeShards(shards []int) (pairs []*pair) {
 	return pairs
 }
 
-// TakeUp brings back the agents of shards that the host has been given and
-// nobody has handed over: those that were put to sleep go on, those whose node
-// was lost start anew.
-func (h *Host) TakeUp(ctx context.Context, shards []int) error {
-	running, err := h.Store.RunningIn(ctx, shards)
-	if err != nil {
-		return err
-	}
-	return h.resumeThese(ctx, running)
-}
-
 // Abandon drops everything: others have the host's agents now. Nothing that they
 // still want done is done; when it returns the last of them has stopped.
 func (h *Host) Abandon() {
@@ -153,10 +151,7 @@ func (h *Host) Abandon() {
 	var left sync.WaitGroup
 	for _, p := range all {
 		left.Add(1)
-		p.command(func() {
-			p.vanish()
-			left.Done()
-		})
+		p.bring(arrival{event: &life.Leave{}, left: func(departure) { left.Done() }})
 	}
 	h.await(&left)
 }
@@ -181,49 +176,4 @@ func (h *Host) await(work *sync.WaitGroup) bool {
 func (h *Host) wakeWaiting() {
 	close(h.leaseChanged)
 	h.leaseChanged = make(chan struct{})
-}
-
-// vanish ends the pair on this host without a trace.
-func (p *pair) vanish() {
-	if p.state == stopped {
-		return
-	}
-	switch p.state {
-	case live, starting:
-		p.host.counts.live.Add(-1)
-	case frozen:
-		p.host.counts.frozen.Add(-1)
-	}
-	p.retire()
-	for _, cancel := range p.fetches {
-		cancel()
-	}
-	p.fetches, p.fetchedAt, p.uploads = nil, nil, nil
-	p.mu.Lock()
-	waiting := p.waiting
-	p.waiting, p.inbox = nil, nil
-	p.mu.Unlock()
-	for _, w := range waiting {
-		err := ErrElsewhere
-		if w.begun {
-			err = ErrLost
-		}
-		w.finish(p.host, nil, err)
-	}
-}
-
-// retire makes the pair take nothing any more.
-func (p *pair) retire() {
-	p.state = stopped
-	p.machine, p.frozen, p.held, p.result = nil, nil, nil, nil
-	p.leaveMQTT()
-	p.connected, p.graceUntil = false, time.Time{}
-	p.current, p.handling = item{}, false
-	if p.timer != nil {
-		p.timer.Stop()
-	}
-	p.runs.Store(false)
-	p.mu.Lock()
-	p.leaving, p.link = true, nil
-	p.mu.Unlock()
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/life"
 )
 
 // TestAbandonEndsWaits: agents that have something to do wait for a lease, and who
@@ -44,7 +45,7 @@ func TestAbandonEndsWaits(t *testing.T) {
 		<-time.After(time.Millisecond)
 	}
 	w.host.Abandon()
-	if err := <-asked; !errors.Is(err, ErrElsewhere) && !errors.Is(err, ErrLost) {
+	if err := <-asked; !errors.Is(err, life.ErrElsewhere) && !errors.Is(err, life.ErrLost) {
 		t.Errorf("a request that waited: %v", err)
 	}
 	if n := <-moved; n != 0 {
@@ -143,9 +144,8 @@ func TestBodiesGoOn(t *testing.T) {
 	close(more)
 	for { // until a piece is in the inbox
 		p := w.host.inMemory(w.devices[0].ID)
-		p.mu.Lock()
-		n := len(p.inbox)
-		p.mu.Unlock()
+		var n int
+		p.inspect(func(l *life.Life) { n = l.Queued() })
 		if n > 0 {
 			break
 		}

@@ -5,13 +5,10 @@ import (
 	"io"
 	"sync"
 	"time"
-
-	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/agent"
 )
 
 // upload is the body of an outgoing request that the agent sends in pieces. It
-// is read by the fetcher, and may be nil: a request that has ended takes no more.
+// is read by the fetcher.
 type upload struct {
 	ctx  context.Context // of the request
 	took func(n int)     // called for bytes that were read, reportSize or more
@@ -31,9 +28,6 @@ type upload struct {
 const reportSize = 32 << 10
 
 func (u *upload) add(chunk []byte) {
-	if u == nil {
-		return
-	}
 	u.mu.Lock()
 	u.chunks = append(u.chunks, chunk)
 	u.mu.Unlock()
@@ -43,9 +37,6 @@ func (u *upload) add(chunk []byte) {
 // end says that the body is complete, how long the request may take from now
 // on, 0 for ever, and whether the agent takes the response in pieces.
 func (u *upload) end(timeout time.Duration, stream bool) {
-	if u == nil {
-		return
-	}
 	u.mu.Lock()
 	u.ended, u.stream = true, stream
 	if timeout > 0 {
@@ -69,7 +60,8 @@ func (u *upload) Read(b []byte) (int, error) {
 		if len(u.chunks) > 0 {
 			n := copy(b, u.chunks[0])
 			if u.chunks[0] = u.chunks[0][n:]; len(u.chunks[0]) == 0 {
-				u.chunks = shift(u.chunks)
+				u.chunks[0] = nil
+				u.chunks = u.chunks[1:]
 			}
 			report := 0
 			if u.read += n; u.read >= reportSize {
@@ -110,42 +102,4 @@ func (u *upload) close() {
 	if u.timer != nil {
 		u.timer.Stop()
 	}
-}
-
-// upload does an outgoing request whose body comes in pieces.
-func (p *pair) upload(id uint64, f *tandem.Fetch) {
-	ctx, cancel := p.beginFetch(id, 0) // its time begins when the body has ended
-	incarnation := p.incarnation
-	u := &upload{ctx: ctx, stop: cancel, news: make(chan struct{}, 1)}
-	u.took = func(n int) {
-		p.command(func() { p.fetched(incarnation, id, item{event: &agent.Uploaded{ID: id, N: n}}) })
-	}
-	if p.uploads == nil {
-		p.uploads = map[uint64]*upload{}
-	}
-	p.uploads[id] = u
-	// Whether it does becomes known when the body ends.
-	f.Chunks, f.Stream = u, true
-	var body []byte
-	tooLarge := false
-	p.request(ctx, id, f, func(data []byte) {
-		switch {
-		case u.streams():
-			p.fetchedPart(ctx, incarnation, id, data)
-		case len(body)+len(data) > tandem.FetchBodySize:
-			tooLarge = true
-			cancel()
-		default:
-			body = append(body, data...)
-		}
-	}, func(r *tandem.Response) {
-		cancel()
-		u.close()
-		switch {
-		case tooLarge:
-			*r = tandem.Response{Status: tandem.FetchTooLarge}
-		case r.Status >= 100:
-			r.Body = body
-		}
-	})
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/bus"
+	"github.com/tandem-iot/tandem/life"
 	"github.com/tandem-iot/tandem/logbook"
 	"github.com/tandem-iot/tandem/store"
 )
@@ -199,6 +200,30 @@ func (w *world) introduce(l tandem.Link) {
 func (w *world) disconnect(l tandem.Link, clean bool) {
 	w.t.Helper()
 	w.must(w.host.Disconnect(w.t.Context(), w.devices[0].ID, l.Ref(), tandem.LinkEnd{Clean: clean}))
+}
+
+// hello is what a device says of itself.
+type hello struct {
+	Boot        uint64        `json:"boot"`
+	Incarnation uint64        `json:"incarnation"`
+	Reason      tandem.Reason `json:"reason"`
+	Code        string        `json:"code"`
+}
+
+// inspect looks at a pair's life, as its owner.
+func (p *pair) inspect(look func(*life.Life)) {
+	for {
+		p.box.mu.Lock()
+		mine := !p.box.owned
+		p.box.owned = true
+		p.box.mu.Unlock()
+		if mine {
+			look(p.life)
+			p.run(nil)
+			return
+		}
+		<-time.After(100 * time.Microsecond)
+	}
 }
 
 // lines are log lines as they come.

@@ -1,0 +1,125 @@
+package life
+
+import "github.com/tandem-iot/tandem"
+
+// How much waits for one agent.
+const (
+	MaxRequests = 1000 // that the agent has not seen
+	MaxMessages = 1000 // of its device, and what that says for the log and of itself
+)
+
+// Door decides who may come in to a pair: whether an event is taken, and so is
+// handled or answered some time, or not, which whoever brings it is told at once.
+// It numbers nothing itself: a link numbers what it brings, from 1.
+type Door struct {
+	Heard    tandem.LinkRef // whose messages Accepted counts
+	Accepted uint64         // the last of them that has been taken
+	Linked   bool           // Heard is the device's link now
+
+	shut     error // why nothing is taken; nil: the door is open
+	requests int   // that wait behind the door
+	messages int
+	crowded  bool // the device has been told to wait, since there was room
+}
+
+// Verdict says what is to become of a message.
+type Verdict uint8
+
+const (
+	Wanted    Verdict = iota // it is taken: bring a Message, or a Said
+	Taken                    // the pair has it already: bring an Again for a message to the agent; else it is handled
+	Stale                    // a newer link has taken over: it is not to be acknowledged, and the link is being closed
+	Elsewhere                // the link must introduce itself again
+	Full                     // too much waits already
+	Shut                     // see Why
+)
+
+// Shut has the door take nothing any more, for a reason; Open undoes it.
+func (d *Door) Shut(why error) { d.shut = why }
+
+// Open opens the door.
+func (d *Door) Open() { d.shut = nil }
+
+// Why says why the door is shut; nil when it is open.
+func (d *Door) Why() error { return d.shut }
+
+// Count says how much waits behind the door now.
+func (d *Door) Count(requests, messages int) {
+	d.requests, d.messages = requests, messages
+	if messages < MaxMessages/2 {
+		d.crowded = false
+	}
+}
+
+// Introduce takes a link, whose next message has a number. It is the device's
+// from now on.
+func (d *Door) Introduce(ref tandem.LinkRef, next uint64) error {
+	if d.shut != nil {
+		return d.shut
+	}
+	next = max(next, 1)
+	if d.Heard == ref {
+		d.Accepted = max(d.Accepted, next-1)
+	} else {
+		d.Heard, d.Accepted = ref, next-1
+	}
+	d.Linked = true
+	return nil
+}
+
+// End says that a link has ended.
+func (d *Door) End(ref tandem.LinkRef) error {
+	if d.shut != nil {
+		return d.shut
+	}
+	if d.Heard == ref {
+		d.Linked = false
+	}
+	return nil
+}
+
+// Message says what is to become of message seq of a link. One that is wanted is
+// taken: the next has the next number.
+//
+// A message by a link that has not introduced itself, or behind one that is
+// missing, is not taken: after an introduction all come again that have not been
+// acknowledged.
+func (d *Door) Message(ref tandem.LinkRef, seq uint64) Verdict {
+	switch {
+	case d.shut != nil:
+		return Shut
+	case d.Heard == tandem.LinkRef{}:
+		return Elsewhere
+	case d.Heard != ref:
+		return Stale
+	case seq > d.Accepted+1:
+		return Elsewhere
+	case seq <= d.Accepted:
+		return Taken
+	case d.messages >= MaxMessages:
+		return Full
+	}
+	d.Accepted = seq
+	d.messages++
+	return Wanted
+}
+
+// Crowd notes that the device has been told to wait, and reports whether that is
+// new.
+func (d *Door) Crowd() bool {
+	was := d.crowded
+	d.crowded = true
+	return !was
+}
+
+// Request says whether a request is taken.
+func (d *Door) Request() Verdict {
+	switch {
+	case d.shut != nil:
+		return Shut
+	case d.requests >= MaxRequests:
+		return Full
+	}
+	d.requests++
+	return Wanted
+}

@@ -1,0 +1,194 @@
+package life
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/agent"
+)
+
+const (
+	crashMemory = time.Minute // a run this long makes the crashes before it forgotten
+	hastyRun    = time.Second // a program that restarts itself sooner is slowed down like one that crashes
+)
+
+// end is the end of an incarnation: what belonged to it is dropped, and the next
+// one starts, later when the agent keeps crashing.
+func (l *Life) end(r *agent.Restart) {
+	outside := l.Reason != tandem.ReasonNone // somebody else wanted that
+	reason := r.Reason
+	if reason == tandem.ReasonRestart && outside {
+		reason = l.Reason // the agent has done as it was told
+	}
+	if limit := overOf(r.Reason); limit != "" {
+		l.over(limit)
+	}
+	ran := time.Duration(l.mono() - l.Started)
+	hasty := crash(reason) || r.Reason == tandem.ReasonRestart && !outside && ran < hastyRun
+	l.dropMachine()
+	if outside {
+		l.Credits = nil // it is no way for the agent to have more
+	}
+	l.refuseBegun(reason)
+	if l.Handling && l.Current.isPost() && outside && !crash(r.Reason) {
+		// It was cut off, and is not handled: the next incarnation has it.
+		l.giveBack(l.Current)
+		l.Current, l.Handling = item{}, false
+	}
+	l.settle()
+	if !hasty || ran >= crashMemory {
+		l.Crashes = 0
+	}
+	delay := time.Duration(0)
+	if hasty {
+		delay = crashDelay(l.Crashes)
+		l.Crashes++
+	}
+	if delay == 0 {
+		l.start(reason)
+		return
+	}
+	l.Reason = reason
+	l.over(tandem.OverCrashes)
+	l.logf(tandem.LogStatus, "Agent stopped: %s. It restarts in %d s, having ended early %d times in a row.", reason, int(delay.Seconds()), l.Crashes)
+	l.Phase, l.StartAt = delayed, l.in(delay)
+}
+
+// dropMachine drops an incarnation with what it has under way. Its credits stay:
+// a restart is no way to have more.
+func (l *Life) dropMachine() {
+	left := l.machine.Credits()
+	l.machine, l.Credits = nil, &left
+	l.boots, l.saving, l.Result = nil, 0, nil
+	l.Phase, l.StopBy, l.Ringing = absent, 0, time.Time{}
+	l.cancelFetches()
+	l.leaveMQTT()
+}
+
+func crash(r tandem.Reason) bool {
+	return r == tandem.ReasonException || r == tandem.ReasonOutOfMemory || r == tandem.ReasonWatchdog
+}
+
+// overOf is the limit that an incarnation has ended by, "" when it was none.
+func overOf(reason tandem.Reason) string {
+	switch reason {
+	case tandem.ReasonOutOfMemory:
+		return tandem.OverMemory
+	case tandem.ReasonWatchdog:
+		return tandem.OverEventTime
+	}
+	return ""
+}
+
+// crashDelay is how long an agent waits that has crashed n times before: 0, 1,
+// 2, 4 … 60 s.
+func crashDelay(n int) time.Duration {
+	if n == 0 {
+		return 0
+	}
+	return min(time.Second<<min(n-1, 10), time.Minute)
+}
+
+// deleted ends the life because the device is no more.
+func (l *Life) deleted() {
+	if l.Link != nil {
+		l.emit(&CloseLink{"the device has been deleted"})
+	}
+	l.retire(errDeleted)
+	l.refuseWaiting(errDeleted)
+	l.emit(&Stopped{})
+}
+
+// unsettled reports whether the pair is in the middle of something that a
+// stopping node lets it finish, or has something to handle.
+func (l *Life) unsettled() bool {
+	switch l.Phase {
+	case loading, resuming, starting:
+		return true
+	case live, frozen:
+		if l.Ready() || len(l.Fetches) > 0 || l.Phase == live && l.machine.Busy() {
+			return true
+		}
+	}
+	return l.posts.pending > 0
+}
+
+// tryStop ends the life on this node when nothing is under way any more, or the
+// patience is over: a machine goes to the store, to be taken up by the next node
+// to run, as if nothing had been.
+func (l *Life) tryStop() {
+	if l.unsettled() && !l.due(l.giveUp) {
+		return
+	}
+	data, keep := l.asleep()
+	l.retire(ErrStopping)
+	l.refuseWaiting(ErrStopping)
+	if !keep || l.Incarnation == 0 {
+		l.emit(&Stopped{})
+		return
+	}
+	l.emit(&End{Incarnation: l.Incarnation, Data: data})
+}
+
+// asleep returns what a stopping node is to keep of the agent. keep is false when
+// it has not run.
+func (l *Life) asleep() (data []byte, keep bool) {
+	switch l.Phase {
+	case live:
+		packed, err := l.snapshot()
+		if err != nil {
+			l.emit(&Report{Bad: true, Msg: "agent cannot be kept over the restart of the node; it starts from its saved state", Err: err})
+			return NoMemory, true
+		}
+		return packed, true
+	case frozen:
+		return l.Packed, true
+	case delayed:
+		return NoMemory, true
+	}
+	return nil, false
+}
+
+// retire has the pair take nothing any more, for a reason. What it has under way
+// is dropped.
+func (l *Life) retire(why error) {
+	l.gone = why
+	l.cancelFetches()
+	l.leaveMQTT()
+	l.Phase, l.machine, l.Packed, l.boots, l.Result = stopped, nil, nil, nil, nil
+	l.wait, l.saving, l.leaving, l.ending = wait{}, 0, nil, nil
+	if l.Handling {
+		l.forget(l.Current.token)
+	}
+	l.Current, l.Handling, l.Ringing = item{}, false, time.Time{}
+	for _, it := range l.Unread {
+		l.forget(it.token)
+	}
+	for _, s := range l.Hearing {
+		l.forget(s.Token)
+	}
+	l.Unread, l.Hearing = nil, nil
+	l.drop(func(it item) bool { return it.request == 0 })
+	l.Connected, l.GraceUntil, l.Link = false, 0, nil
+	l.emit(&DropLink{})
+}
+
+// vanish ends the pair on this host without a trace. Requests that the agent has
+// not seen can be given to whoever has it now.
+func (l *Life) vanish() {
+	l.retire(ErrElsewhere)
+	for _, r := range l.waiting() {
+		err := ErrElsewhere
+		if r.Begun {
+			err = ErrLost
+		}
+		l.finish(r, nil, err)
+	}
+	l.forgetRequests()
+	l.emit(&Stopped{})
+}
+
+func restartedText(reason tandem.Reason) []byte {
+	return fmt.Appendf(nil, "The agent restarted (%s) before it answered this request.\n", reason)
+}

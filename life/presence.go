@@ -1,0 +1,282 @@
+package life
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/agent"
+)
+
+// What travels on the sys topics, as JSON.
+type (
+	helloMessage struct {
+		Boot        uint64        `json:"boot"`
+		Incarnation uint64        `json:"incarnation"`
+		Reason      tandem.Reason `json:"reason"`
+		Runtime     string        `json:"runtime"`
+		Code        string        `json:"code"`
+	}
+	statusMessage struct {
+		Type string `json:"type"`
+		Msg  string `json:"msg"`
+	}
+	agentMessage struct {
+		Event       string        `json:"event"` // started, restarted, moved; running in answer to a hello
+		Reason      tandem.Reason `json:"reason"`
+		Incarnation uint64        `json:"incarnation"`
+	}
+	codeMessage struct {
+		SHA  string            `json:"sha"`
+		Code string            `json:"code"`
+		Env  map[string]string `json:"env"` // members of the __EI enum
+	}
+	restartMessage struct {
+		Reason tandem.Reason `json:"reason"`
+	}
+)
+
+// linked takes a new link of the device, or the same by another way.
+func (l *Life) linked(ev *Linked) {
+	another := l.Link == nil || *l.Link != ev.Ref
+	if l.Link != nil && another {
+		l.emit(&CloseLink{"a newer connection of the device has taken over"})
+	}
+	ref := ev.Ref
+	l.Link, l.Address, l.GraceUntil = &ref, ev.Address, 0
+	l.emit(&UseLink{ref})
+	switch {
+	case !l.Connected:
+		l.present()
+	case l.Lost && another:
+		// The link came back before its end was noticed, but something that the
+		// agent said meanwhile has not arrived. Code that counts on a connection
+		// must hear that this is another.
+		l.blink()
+	}
+	if another {
+		l.posts.sent, l.PostsUpTo = 0, 0
+	}
+	l.sendPosts()
+}
+
+// present tells the agent that the device is there.
+func (l *Life) present() {
+	l.Connected, l.Lost = true, false
+	l.log(tandem.LogStatus, "Device connected")
+	l.emit(&Seen{At: l.now.Wall, Address: l.Address})
+	if l.Phase == absent {
+		l.start(l.Reason) // it lives as long as its device does
+		return
+	}
+	l.tell(&agent.DeviceConnected{Address: l.Address})
+}
+
+// blink tells the agent of an end of the connection and of a new one.
+func (l *Life) blink() {
+	l.Lost = false
+	l.tell(&agent.DeviceDisconnected{})
+	l.tell(&agent.DeviceConnected{Address: l.Address})
+}
+
+// unlinked takes the end of a link. A clean end is the device's own wish; any
+// other may be mended before the agent hears of it.
+func (l *Life) unlinked(ev *Unlinked) {
+	if l.Link == nil || *l.Link != ev.Ref {
+		if ev.End.Lost && l.Connected {
+			// An older one, over which something was lost before a newer one took
+			// over.
+			l.Lost = true
+			if l.Link != nil {
+				l.blink()
+			}
+		}
+		return
+	}
+	l.Link = nil
+	l.emit(&DropLink{})
+	l.Lost = l.Lost || ev.End.Lost
+	switch {
+	case !l.Connected:
+	case ev.End.Clean:
+		l.lost()
+	default:
+		l.GraceUntil = l.in(l.cfg.Grace)
+	}
+}
+
+// lost tells the agent that the device is gone.
+func (l *Life) lost() {
+	l.Connected, l.GraceUntil, l.Lost = false, 0, false
+	// The next link hears of all posts anew, and the device posts anew what it has
+	// not been told the end of.
+	l.posts.known, l.posts.list, l.posts.sent, l.PostsUpTo = false, nil, 0, 0
+	for _, it := range l.Unread {
+		l.count(it, -1)
+		l.forget(it.token)
+	}
+	l.Unread = nil
+	l.log(tandem.LogStatus, "Device disconnected")
+	l.emit(&Seen{At: l.now.Wall})
+	l.tell(&agent.DeviceDisconnected{})
+}
+
+// send gives the device a message if it has a link. What is said while the agent
+// believes in a connection that is broken is lost, and the agent hears of that
+// when the device comes back.
+func (l *Life) send(topic string, m tandem.Message) bool {
+	if l.Link == nil {
+		l.Lost = l.Lost || l.Connected
+		return false
+	}
+	l.emit(&Send{topic, m})
+	return true
+}
+
+// notSent takes back that the link has been given a message.
+func (l *Life) notSent(post uint64) {
+	if post == 0 {
+		l.Lost = l.Lost || l.Connected
+		return
+	}
+	l.postNotSent(post)
+}
+
+func (l *Life) sendSystem(topic string, v any) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // our own plain structs
+	}
+	if l.Link != nil { // system messages are said again with the next hello
+		l.emit(&Send{topic, tandem.Message{Data: data}})
+	}
+}
+
+// said takes what a device publishes for the log, and about itself, in its order.
+func (l *Life) said(s said) {
+	if l.greeted != 0 {
+		l.Hearing = append(l.Hearing, s)
+		return
+	}
+	if s.Topic == "sys/hello" && !l.Peer.Known {
+		// What the store remembers of the device says whether this is a new start.
+		l.greeted = l.id()
+		l.Hearing = append(l.Hearing, s)
+		l.emit(&LoadDevice{l.greeted})
+		return
+	}
+	l.heard(s)
+	l.handled(s.Token)
+}
+
+// deviceLoaded goes on with what the device has said.
+func (l *Life) deviceLoaded(ev *DeviceLoaded) {
+	if ev.ID != l.greeted {
+		return
+	}
+	l.greeted = 0
+	if ev.Err != nil {
+		l.emit(&Report{Msg: "the device's last start is not known; it may be logged twice", Err: ev.Err})
+	}
+	waiting := l.Hearing
+	l.Hearing = nil
+	for i, s := range waiting {
+		if i == 0 {
+			l.hello(s.Data, ev.Peer)
+			l.handled(s.Token)
+			continue
+		}
+		l.said(s)
+	}
+}
+
+func (l *Life) heard(s said) {
+	switch s.Topic {
+	case "log":
+		l.log(tandem.LogDevice, string(s.Data))
+	case "log/error":
+		l.log(tandem.LogDeviceError, string(s.Data))
+	case "sys/status":
+		var status statusMessage
+		err := json.Unmarshal(s.Data, &status)
+		if err != nil || status.Type != tandem.LogStatus && status.Type != tandem.LogExitCode && status.Type != tandem.LogSleep {
+			l.log(tandem.LogDeviceError, "sys/status is invalid: it must be JSON with a type (status, lastexitcode or server.sleep) and a msg")
+			return
+		}
+		l.log(status.Type, status.Msg)
+	case "sys/handled":
+		l.handledPost(s.Data)
+	case "sys/hello":
+		l.hello(s.Data, l.Peer)
+	}
+}
+
+// hello is what a device that runs our runtime says on each new connection and
+// at each start of its code. old is what was known of it.
+func (l *Life) hello(data []byte, old Peer) {
+	var hello helloMessage
+	if err := json.Unmarshal(data, &hello); err != nil {
+		l.log(tandem.LogDeviceError, "sys/hello is invalid: it must be JSON: "+err.Error())
+		return
+	}
+	l.Peer = Peer{Known: true, Boot: hello.Boot, Incarnation: hello.Incarnation, Code: hello.Code}
+	if hello.Code != "" && (old.Boot != hello.Boot || old.Incarnation != hello.Incarnation) {
+		if l.Connected && old.Known && old.Boot != hello.Boot && hello.Boot != 0 {
+			// The link came back before its loss was noticed, but to a device
+			// that has lost its memory: code that counts on hearing of a
+			// connection must hear of this one.
+			l.blink()
+		}
+		l.log(tandem.LogStatus, startText(hello))
+		l.tell(&agent.PeerStarted{Reason: hello.Reason, Incarnation: hello.Incarnation})
+		l.emit(&Seen{At: l.now.Wall, Runtime: hello.Runtime, Boot: hello.Boot, Incarnation: hello.Incarnation})
+	}
+	if l.Phase == live || l.Phase == frozen {
+		l.sendSystem("sys/agent", agentMessage{Event: "running", Reason: l.Began, Incarnation: l.Incarnation})
+	}
+	l.offerCode()
+}
+
+func startText(hello helloMessage) string {
+	switch {
+	case hello.Reason == tandem.ReasonNone, hello.Incarnation == 1 && hello.Reason == tandem.ReasonReload:
+		return "Device started." // the first code it has ever had
+	case hello.Reason == tandem.ReasonPowerOn, hello.Reason == tandem.ReasonWake:
+		return fmt.Sprintf("Device started: %s.", hello.Reason)
+	}
+	return fmt.Sprintf("Device restarted: %s.", hello.Reason)
+}
+
+// programStorage is what a device has for its code, in bytes of source.
+const programStorage = 256 << 10
+
+// offerCode sends a device its device group's code when it runs another. A device
+// that has not said hello is another MQTT client, which runs no code of ours.
+func (l *Life) offerCode() {
+	if l.Peer.Known && l.Phase != stopped {
+		l.offered = l.id()
+		l.emit(&LoadProgram{ID: l.offered, Group: l.Group, Grouped: l.Grouped})
+	}
+}
+
+func (l *Life) programLoaded(ev *ProgramLoaded) {
+	if ev.ID != l.offered {
+		return // it is looked up again, since the group has changed
+	}
+	l.offered = 0
+	if ev.Err != nil {
+		if tandem.KindOf(ev.Err) != tandem.NotFound {
+			l.emit(&Report{Msg: "device code not offered", Err: ev.Err})
+		}
+		return
+	}
+	if !l.Grouped {
+		l.Group, l.Grouped = ev.Group, true
+	}
+	p := ev.Program
+	if p.Device == "" || p.DeviceSHA == l.Peer.Code || l.Link == nil {
+		return
+	}
+	l.sendSystem("sys/code", codeMessage{SHA: p.DeviceSHA, Code: p.Device, Env: p.Env})
+	l.logf(tandem.LogStatus, "Downloading new code; %.2f%% program storage used", 100*float64(len(p.Device))/programStorage)
+}

@@ -1,0 +1,73 @@
+package life
+
+import (
+	"time"
+
+	"github.com/klauspost/compress/s2"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/agent"
+)
+
+// A frozen machine is its snapshot, compressed: words of small integers and
+// offsets shrink to a third or less, in a few microseconds.
+
+// snapshot returns the machine as bytes.
+func (l *Life) snapshot() ([]byte, error) {
+	data, err := l.machine.Snapshot()
+	if err != nil {
+		return nil, err
+	}
+	packed := s2.Encode(nil, data)
+	return append(make([]byte, 0, len(packed)), packed...), nil // Encode leaves room for the worst case
+}
+
+// restore makes a machine of a packed snapshot, for the program that is loaded.
+func (l *Life) restore(packed []byte) (*agent.Machine, error) {
+	data, err := s2.Decode(nil, packed)
+	if err != nil {
+		return nil, err
+	}
+	return agent.Restore(l.config(), data, l.now.Wall)
+}
+
+// freeze turns an idle machine into bytes.
+func (l *Life) freeze() {
+	if !l.restful() {
+		return
+	}
+	packed, err := l.snapshot()
+	if err != nil {
+		l.emit(&Report{Bad: true, Msg: "agent cannot be hibernated", Err: err})
+		l.Active = l.mono()
+		return
+	}
+	l.Alarm = time.Time{}
+	if at, ok := l.machine.Alarm(); ok {
+		l.Alarm = at
+	}
+	arena := l.machine.Memory()
+	l.Packed, l.machine, l.Phase = packed, nil, frozen
+	if len(l.effects) == 0 {
+		l.effects = nil // an agent asleep keeps no memory for the effects of its last event
+	}
+	l.emit(&Froze{arena})
+}
+
+// thaw makes a machine of the bytes again. When that cannot be, the agent starts
+// from its saved state, and thaw returns false.
+func (l *Life) thaw() bool {
+	packed := l.Packed
+	l.Packed = nil
+	m, err := l.restore(packed)
+	if err != nil {
+		l.emit(&Report{Msg: "agent cannot be resumed; it starts from its saved state", Err: err})
+		l.cancelFetches()
+		l.leaveMQTT()
+		l.refuseBegun(tandem.ReasonBytecode)
+		l.start(tandem.ReasonBytecode)
+		return false
+	}
+	l.machine, l.Phase, l.Active = m, live, l.mono()
+	return true
+}

@@ -1,0 +1,262 @@
+package life
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/agent"
+)
+
+// retryDelay is how long after a failure of the store a thing is tried again.
+const retryDelay = time.Second
+
+// start begins the next incarnation.
+func (l *Life) start(reason tandem.Reason) {
+	loud := l.Phase != codeless
+	l.Reason = reason
+	l.load(wait{loud: loud})
+}
+
+// load has the record and the program read, which a start and a resumption need.
+// When it is not known yet whether the agent ran at an earlier node the answer
+// says which of the two it is.
+func (l *Life) load(w wait) {
+	w.id = l.id()
+	w.resume = w.resume || l.Reason == tandem.ReasonNone && l.Incarnation == 0
+	l.Phase, l.wait = loading, w
+	l.emit(&LoadAgent{ID: w.id, Group: l.Group, Grouped: l.Grouped})
+}
+
+// agentLoaded goes on with a start or a resumption.
+func (l *Life) agentLoaded(ev *AgentLoaded) {
+	if l.Phase != loading || ev.ID != l.wait.id {
+		return
+	}
+	if ev.Err != nil {
+		l.startLater("the agent's record cannot be read", ev.Err)
+		return
+	}
+	l.wait.record = ev.Record
+	err := ev.ProgramErr
+	if err == nil {
+		l.Group, l.Grouped = ev.Group, true
+		err = ev.Program.AgentErr
+	} else if tandem.KindOf(err) != tandem.NotFound && (l.wait.resume && ev.Record.Running || passing(err)) {
+		l.startLater("the agent's code cannot be read", err)
+		return
+	}
+	if err != nil {
+		l.codelessFor(err)
+		return
+	}
+	l.program = ev.Program
+	if l.wait.resume && ev.Record.Running {
+		// From now on the snapshot is void: everything that may fail for another
+		// reason has been done.
+		l.Phase, l.wait.id = resuming, l.id()
+		l.emit(&TakeSnapshot{ID: l.wait.id})
+		return
+	}
+	l.boot()
+}
+
+// passing reports whether an error is of the moment, and not of the agent's code.
+func passing(err error) bool { return tandem.KindOf(err) == tandem.Unavailable }
+
+// boot runs the code from its first line. What it wants is held back until the
+// store says that the incarnation is durable, so that no two incarnations can be
+// taken for one.
+func (l *Life) boot() {
+	cfg := l.config()
+	rec := l.wait.record
+	cfg.Incarnation, cfg.Start, cfg.Saved, cfg.Mark = rec.Incarnation+1, l.Reason, rec.Saved, rec.Mark
+	cfg.ValidateTLS, cfg.Credits = l.program.Validate, l.Credits
+	cfg.Connected, cfg.Address = l.Connected, l.Address
+	l.drop(item.outdated) // it starts with the latest
+	if len(l.Unread) > 0 {
+		l.Inbox, l.Unread = append(l.Unread, l.Inbox...), nil
+	}
+	l.machine = agent.New(cfg, l.now.Wall)
+	l.Phase, l.Incarnation, l.Started, l.Active = starting, cfg.Incarnation, l.mono(), l.mono()
+	l.wait = wait{id: l.id()}
+	l.emit(&Begin{ID: l.wait.id})
+	mark := len(l.effects)
+	// The boot is turned into effects when the incarnation begins: an end of it
+	// is one of an incarnation that has begun.
+	l.boots = slices.Clone(l.run(&agent.Boot{}))
+	l.effects = l.effects[:mark]
+}
+
+// config is what every incarnation of the agent has in common.
+func (l *Life) config() agent.Config {
+	return agent.Config{
+		Program: l.program.Agent, Agent: l.Agent, Device: l.Device, URL: l.cfg.URL(l.Agent),
+		Memory: l.cfg.Memory, Budget: l.cfg.Budget, Version: l.cfg.Version,
+	}
+}
+
+// begunAs goes on when the incarnation is durable, or cannot be.
+func (l *Life) begunAs(ev *Begun) {
+	if l.Phase != starting || ev.ID != l.wait.id {
+		return
+	}
+	err := ev.Err
+	if err == nil && ev.Incarnation != l.Incarnation {
+		err = tandem.Errorf(tandem.Conflict, "another node has begun incarnation %d of the agent", ev.Incarnation)
+	}
+	if err != nil {
+		l.machine, l.boots = nil, nil
+		l.startLater("the agent's new incarnation cannot be recorded", err)
+		return
+	}
+	reason := l.Reason
+	l.Phase, l.StopBy, l.Reason, l.Began = live, 0, tandem.ReasonNone, reason
+	event := "started"
+	if l.Incarnation > 1 && reason != tandem.ReasonNone {
+		event = "restarted"
+		l.emit(&Restarted{reason})
+		l.logf(tandem.LogStatus, "Agent restarted: %s.", reason)
+	} else {
+		l.log(tandem.LogStatus, "Agent started.")
+	}
+	l.sendSystem("sys/agent", agentMessage{Event: event, Reason: reason, Incarnation: l.Incarnation})
+	boots := l.boots
+	l.boots = nil
+	for _, e := range boots {
+		l.do(e)
+		if l.machine == nil {
+			return
+		}
+	}
+	l.restartAgain()
+}
+
+// restartAgain does what was wanted while the agent could not be told.
+func (l *Life) restartAgain() {
+	if again := l.Again; again != tandem.ReasonNone {
+		l.Again = tandem.ReasonNone
+		l.restart(again)
+	}
+}
+
+// startLater tries again after a failure that is not the agent's.
+func (l *Life) startLater(what string, err error) {
+	l.emit(&Report{Bad: true, Msg: "agent not started: " + what, Err: err})
+	l.Phase, l.StartAt, l.wait = delayed, l.in(retryDelay), wait{}
+}
+
+// codelessFor settles that there is nothing to run.
+func (l *Life) codelessFor(err error) {
+	if l.wait.loud && tandem.KindOf(err) != tandem.NotFound {
+		l.log(tandem.LogAgentError, err.Error())
+	}
+	l.Phase, l.machine, l.program, l.wait = codeless, nil, nil, wait{}
+	l.refuseAll()
+	if again := l.Again; again != tandem.ReasonNone {
+		l.Again = tandem.ReasonNone // what there is to run now has been looked at
+		l.start(again)
+	}
+}
+
+// NoMemory stands for the snapshot of an agent that is to go on, but of whose
+// memory there is nothing to go on with.
+var NoMemory = []byte{0}
+
+// snapshotTaken resumes the agent.
+func (l *Life) snapshotTaken(ev *SnapshotTaken) {
+	if l.Phase != resuming || ev.ID != l.wait.id {
+		return
+	}
+	if ev.Err != nil {
+		l.startLater("the agent's snapshot cannot be taken", ev.Err)
+		return
+	}
+	switch {
+	case ev.Data == nil:
+		l.bootFor(tandem.ReasonHostLost)
+		return
+	case bytes.Equal(ev.Data, NoMemory):
+		l.bootFor(tandem.ReasonShutdown)
+		return
+	}
+	m, err := l.restore(ev.Data)
+	if err != nil {
+		l.emit(&Report{Msg: "agent cannot be resumed; it starts from its saved state", Err: err})
+		l.bootFor(tandem.ReasonBytecode)
+		return
+	}
+	l.Incarnation = l.wait.record.Incarnation
+	l.goOn(m)
+	if len(m.PostsAwaited()) > 0 && l.machine != nil {
+		l.knowPosts()
+	}
+	l.restartAgain()
+}
+
+func (l *Life) bootFor(reason tandem.Reason) {
+	l.Reason = reason
+	l.boot()
+}
+
+// goOn has the machine of a snapshot go on, which an earlier run of a node made.
+func (l *Life) goOn(m *agent.Machine) {
+	l.machine, l.Phase, l.wait = m, live, wait{}
+	l.Started, l.Active = l.mono(), l.mono()
+	l.emit(&Arrived{tandem.ReasonShutdown})
+	l.log(tandem.LogStatus, "Agent moved: shutdown.")
+	l.sendSystem("sys/agent", agentMessage{Event: "moved", Reason: tandem.ReasonShutdown, Incarnation: l.Incarnation})
+	// The requests it had under way are lost with the run that made them.
+	for _, id := range m.Fetching() {
+		l.giveBack(item{event: &agent.Fetched{ID: id, Response: &tandem.Response{Status: tandem.FetchReceiveFailed}}})
+	}
+	if id := m.MQTT(); id != 0 {
+		l.lostMQTT(id)
+	}
+	switch {
+	case l.Link != nil: // and logged already; the agent ignores what it knows
+		l.Connected, l.GraceUntil = true, 0
+		l.tell(&agent.DeviceConnected{Address: l.Address})
+	case m.Connected():
+		l.Connected, l.GraceUntil = true, l.in(l.cfg.Grace)
+	default:
+		l.Connected = false
+	}
+	if m.Saving() {
+		l.step(&agent.Saved{Err: ErrStopping})
+	}
+	if l.machine != nil && l.machine.Posting() {
+		l.step(&agent.Posted{Err: ErrStopping})
+	}
+}
+
+// restart restarts the agent for a reason from outside.
+func (l *Life) restart(reason tandem.Reason) {
+	switch l.Phase {
+	case live:
+	case frozen:
+		if !l.thaw() {
+			return
+		}
+	case starting, loading, resuming:
+		l.Again = reason // it must be running to be told
+		return
+	default:
+		l.Crashes = 0
+		if l.Reason != tandem.ReasonNone && reason == tandem.ReasonRestart {
+			reason = l.Reason
+		}
+		l.start(reason)
+		return
+	}
+	if l.StopBy != 0 {
+		return // it has been told already
+	}
+	l.Reason, l.StopBy = reason, l.in(tandem.ShutdownWait)
+	if l.machine.Busy() {
+		l.giveBack(item{event: &agent.Shutdown{Reason: reason}})
+		return
+	}
+	l.step(&agent.Shutdown{Reason: reason})
+}
