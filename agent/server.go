@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/codec"
 	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/squirrel"
 )
@@ -118,7 +119,7 @@ func savedSize(table []byte, p imp.Purpose) int {
 	if p == imp.ForMessage || len(table)*growth <= tandem.SavedTableSize {
 		return len(table)
 	}
-	text, err := imp.TranscodeJSON(table)
+	text, err := codec.TranscodeJSON(table)
 	if err != nil {
 		panic(err) // we have just made it
 	}

@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/codec"
 	"github.com/tandem-iot/tandem/internal/pgtest"
 	"github.com/tandem-iot/tandem/store"
 )
@@ -128,7 +128,7 @@ func (b *busy) check(ctx context.Context, s *store.Store, f *fleet, t *target, d
 		if rec.Saved == nil {
 			return fmt.Errorf("agent %s has saved nothing", dev.Agent)
 		}
-		text, err := imp.TranscodeJSON(rec.Saved)
+		text, err := codec.TranscodeJSON(rec.Saved)
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@
 // and not a paragraph somebody has to remember.
 //
 //   - [TestLayers]: who may import whom.
+//   - [TestReach]: what must never be linked into what, directly or not.
 //   - [TestHouseRules]: sizes of functions and files, names and comments of
 //     packages, no init, no sleeping in tests, no package "log", nothing left
 //     to do, tests in every package, few and small interfaces.
