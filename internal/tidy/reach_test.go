@@ -2,7 +2,6 @@ package tidy
 
 import (
 	"maps"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -40,14 +39,8 @@ type graph map[string][]string
 func linked(t *testing.T) graph {
 	t.Helper()
 	const format = `{{if not .Standard}}{{.ImportPath}} {{join .Imports " "}}{{end}}`
-	cmd := exec.Command("go", "list", "-e", "-deps", "-f", format, module+"/...")
-	cmd.Dir = root
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("go list: %v", err)
-	}
 	g := graph{}
-	for line := range strings.Lines(string(out)) {
+	for line := range strings.Lines(goList(t, ".", "-deps", "-f", format, "./...")) {
 		fields := strings.Fields(line)
 		for i, path := range fields {
 			if path == module {
