@@ -1,7 +1,6 @@
 # Everything a contributor does, one line each. Needs Go; `make test` and
 # `make bench` use mosquitto too, and PostgreSQL (see .ci/run).
 FUZZTIME ?= 20s
-SOAK ?= 10m
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Directories of our modules; a test compares them with the go.mod files.
@@ -13,7 +12,7 @@ DURATION ?= 30m
 ROUNDS ?= 5
 LIBS ?= ../electricimp
 
-.PHONY: build test lint tidy check bench bench-agents bench-squirrel bench-cluster libraries upgrade chaos powercut fuzz soak run
+.PHONY: build test lint tidy check bench bench-agents bench-squirrel bench-cluster libraries upgrade chaos powercut fuzz run
 
 build: ; go build -trimpath -o bin/tandem ./cmd/tandem
 test: lint ; for m in $(MODULES); do go test -C $$m -race -timeout 15m ./... || exit 1; done && go test -tags squirrelcheck ./squirrel/... ./imp
@@ -29,5 +28,4 @@ upgrade: build ; $(BENCH) ./cluster $(BINARY) -agents 1000 upgrade
 chaos: build ; $(BENCH) ./cluster $(BINARY) chaos -for $(DURATION)
 powercut: build ; $(BENCH) ./powercut $(BINARY) -rounds $(ROUNDS)
 fuzz: ; for m in $(MODULES); do for p in $$(go list -C $$m ./...); do for f in $$(go test -C $$m -list '^Fuzz' $$p | grep '^Fuzz' || true); do go test -C $$m -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done; done
-soak: ; TANDEM_SOAK=$(SOAK) go test -race -timeout 0 -run Soak ./...
 run: ; go run ./cmd/tandem dev examples/thermostat

@@ -61,7 +61,7 @@ func newBusy(p plan, args []string) (*busy, error) {
 }
 
 func (b *busy) measure(ctx context.Context, r *report) (err error) {
-	dir, err := pgtest.MakeDir()
+	dir, err := os.MkdirTemp("", "tandem-bench")
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,14 @@ func (b *busy) measure(ctx context.Context, r *report) (err error) {
 	open := func() (*store.Store, error) { return store.Open(ctx, filepath.Join(dir, "tandem.db")) }
 	args := []string{"--egress", "127.0.0.0/8"}
 	if b.postgres {
-		pg, err := pgtest.StartServer(filepath.Join(dir, "pg"), 0)
+		// A directory of its own: PostgreSQL does not run as root, and so could
+		// not reach one inside root's.
+		home, err := pgtest.MakeDir()
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(home)
+		pg, err := pgtest.StartServer(home, 0)
 		if err != nil {
 			return err
 		}
