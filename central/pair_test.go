@@ -66,7 +66,7 @@ func TestRestarts(t *testing.T) {
 	w.must("POST", "/deployments", `{"data":{"type":"deployment","attributes":{"agent_code":"server.log(\"second\");","device_code":"// second"},"relationships":{"devicegroup":{"type":"devicegroup","id":"{second}"}}}}`)
 
 	l := &link{}
-	if err := w.host.Connect(t.Context(), id, l, "127.0.0.1"); err != nil {
+	if err := w.host.Connect(t.Context(), id, l, 1, "127.0.0.1"); err != nil {
 		t.Fatal(err)
 	}
 	for _, tc := range []struct {

@@ -591,7 +591,8 @@ func (c *Cluster) dispatch(from mesh.Peer, kind byte, data []byte) error {
 		})
 	case kindGone:
 		return with(data, func(m *linkMessage) {
-			go c.Host.Disconnect(context.Background(), m.Device, goneLink{m.Ref}, false)
+			// The device may have been deleted meanwhile, or its agent be elsewhere: both see to the link.
+			go func() { _ = c.Host.Disconnect(context.Background(), m.Device, m.Ref, tandem.LinkEnd{Lost: true}) }()
 		})
 	}
 	return c.dispatchCall(from, kind, data)
@@ -653,7 +654,7 @@ func with[T any](data []byte, f func(*T)) error {
 func (c *Cluster) toDevice(from mesh.Peer, m *sendMessage) {
 	s := c.links.get(m.ID)
 	if s == nil {
-		c.reply(from, kindGone, &linkMessage{Ref: host.LinkRef{Node: c.Info.ID, ID: m.ID}, Device: m.Device})
+		c.reply(from, kindGone, &linkMessage{Ref: tandem.LinkRef{Node: c.Info.ID, ID: m.ID}, Device: m.Device})
 		return
 	}
 	s.deliver(m.Epoch, m.Topic, m.Message)

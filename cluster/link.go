@@ -24,7 +24,7 @@ type link struct {
 	device  tandem.DeviceID
 	agent   tandem.AgentID
 	address string
-	out     host.Link // the gateway's
+	out     tandem.Link // the gateway's
 
 	epoch atomic.Int64 // of the owner that the link is bound to; what an earlier one still says is not believed
 
@@ -36,7 +36,7 @@ type link struct {
 	seq      uint64
 	unacked  []published
 	closed   bool
-	clean    bool
+	end      tandem.LinkEnd
 }
 
 // published is a message of the device that has not been handled.
@@ -49,18 +49,17 @@ type published struct {
 
 // links are those of the node's gateway.
 type links struct {
-	mu    sync.Mutex
-	byID  map[uint64]*link
-	byOut map[host.Link]*link
+	mu   sync.Mutex
+	byID map[uint64]*link
 }
 
 func (l *links) add(s *link) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.byID == nil {
-		l.byID, l.byOut = map[uint64]*link{}, map[host.Link]*link{}
+		l.byID = map[uint64]*link{}
 	}
-	l.byID[s.id], l.byOut[s.out] = s, s
+	l.byID[s.id] = s
 }
 
 func (l *links) get(id uint64) *link {
@@ -69,17 +68,10 @@ func (l *links) get(id uint64) *link {
 	return l.byID[id]
 }
 
-func (l *links) of(out host.Link) *link {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.byOut[out]
-}
-
 func (l *links) remove(s *link) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.byID, s.id)
-	delete(l.byOut, s.out)
 }
 
 func (l *links) all() []*link {
@@ -93,12 +85,12 @@ func (l *links) all() []*link {
 }
 
 // Connect says that a device has a link at this node's gateway.
-func (c *Cluster) Connect(ctx context.Context, id tandem.DeviceID, out host.Link, address string) error {
+func (c *Cluster) Connect(ctx context.Context, id tandem.DeviceID, out tandem.Link, next uint64, address string) error {
 	d, err := c.Store.Device(ctx, id)
 	if err != nil {
 		return err
 	}
-	s := &link{c: c, id: c.ids.Add(1), device: id, agent: d.Agent, address: address, out: out}
+	s := &link{c: c, id: out.Ref().ID, seq: next - 1, device: id, agent: d.Agent, address: address, out: out}
 	c.links.add(s)
 	s.rebind()
 	return nil
@@ -106,43 +98,48 @@ func (c *Cluster) Connect(ctx context.Context, id tandem.DeviceID, out host.Link
 
 // FromDevice takes a message that a device of this node's gateway has
 // published. handled is called when it may be acknowledged.
-func (c *Cluster) FromDevice(ctx context.Context, id tandem.DeviceID, out host.Link, topic string, m tandem.Message, handled func()) {
-	s := c.links.of(out)
+//
+// An error says that the link is not known any more: the device must connect again.
+func (c *Cluster) FromDevice(ctx context.Context, id tandem.DeviceID, ref tandem.LinkRef, seq uint64, topic string, m tandem.Message, handled func()) error {
+	s := c.links.get(ref.ID)
 	if s == nil {
-		handled()
-		return
+		return errNoLink
 	}
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	s.mu.Lock()
-	s.seq++
-	p := published{s.seq, topic, m, handled}
+	s.seq = seq
+	p := published{seq, topic, m, handled}
 	s.unacked = append(s.unacked, p)
 	bound, owner := s.bound, s.owner
 	s.mu.Unlock()
 	if bound && !s.pass(owner, p) {
 		s.unbind(owner)
 	}
+	return nil
 }
 
+var errNoLink = tandem.Errorf(tandem.Unavailable, "the connection to the agent was broken; connect again")
+
 // Disconnect says that a link is no more.
-func (c *Cluster) Disconnect(ctx context.Context, id tandem.DeviceID, out host.Link, clean bool) {
-	s := c.links.of(out)
+func (c *Cluster) Disconnect(ctx context.Context, id tandem.DeviceID, ref tandem.LinkRef, end tandem.LinkEnd) error {
+	s := c.links.get(ref.ID)
 	if s == nil {
-		return
+		return nil
 	}
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	s.mu.Lock()
-	s.closed, s.clean = true, clean
+	s.closed, s.end = true, end
 	bound, owner := s.bound, s.owner
 	s.mu.Unlock()
 	if bound && !s.sayClosed(owner) {
 		s.unbind(owner)
 	}
+	return nil
 }
 
-func (s *link) Ref() host.LinkRef { return host.LinkRef{Node: s.c.Info.ID, ID: s.id} }
+func (s *link) Ref() tandem.LinkRef { return tandem.LinkRef{Node: s.c.Info.ID, ID: s.id} }
 
 func (s *link) isBound() bool {
 	s.mu.Lock()
@@ -212,7 +209,7 @@ func (s *link) sayOpen(owner mesh.Peer, epoch int64, next uint64) bool {
 	if owner.Node != s.c.Info.ID {
 		return s.c.send(owner, kindOpen, &openMessage{Ref: s.Ref(), Device: s.device, Agent: s.agent, Address: s.address, Next: next}) == nil
 	}
-	err := s.c.Host.Connect(context.Background(), s.device, &localLink{s, epoch, next}, s.address)
+	err := s.c.Host.Connect(context.Background(), s.device, &localLink{s, epoch}, next, s.address)
 	if tandem.KindOf(err) == tandem.NotFound && !errors.Is(err, host.ErrElsewhere) {
 		s.out.Close("the device has been deleted")
 		return true
@@ -225,18 +222,18 @@ func (s *link) pass(owner mesh.Peer, p published) bool {
 	if owner.Node != s.c.Info.ID {
 		return s.c.send(owner, kindMessage, &messageMessage{Ref: s.Ref(), Device: s.device, Seq: p.seq, Topic: p.topic, Message: p.message}) == nil
 	}
-	err := s.c.Host.FromLink(context.Background(), s.device, s.Ref(), p.seq, p.topic, p.message, func() { s.acknowledged(p.seq) })
+	err := s.c.Host.FromDevice(context.Background(), s.device, s.Ref(), p.seq, p.topic, p.message, func() { s.acknowledged(p.seq) })
 	return err == nil
 }
 
 func (s *link) sayClosed(owner mesh.Peer) bool {
 	if owner.Node != s.c.Info.ID {
 		s.mu.Lock()
-		clean := s.clean
+		end := s.end
 		s.mu.Unlock()
-		return s.c.send(owner, kindClose, &closeMessage{Ref: s.Ref(), Device: s.device, Agent: s.agent, Clean: clean}) == nil
+		return s.c.send(owner, kindClose, &closeMessage{Ref: s.Ref(), Device: s.device, Agent: s.agent, Clean: end.Clean, Lost: end.Lost}) == nil
 	}
-	if errors.Is(s.c.Host.DisconnectLink(context.Background(), s.device, &localLink{s, 0, 1}, s.clean), host.ErrElsewhere) {
+	if errors.Is(s.c.Host.Disconnect(context.Background(), s.device, s.Ref(), s.end), host.ErrElsewhere) {
 		return false
 	}
 	s.c.links.remove(s)
@@ -273,21 +270,18 @@ func (s *link) deliver(epoch int64, topic string, m tandem.Message) bool {
 type localLink struct {
 	s     *link
 	epoch int64
-	next  uint64
 }
 
 func (l *localLink) Send(topic string, m tandem.Message) bool { return l.s.deliver(l.epoch, topic, m) }
 func (l *localLink) Close(why string)                         { l.s.out.Close(why) }
-func (l *localLink) Ref() host.LinkRef                        { return l.s.Ref() }
-func (l *localLink) Next() uint64                             { return l.next }
+func (l *localLink) Ref() tandem.LinkRef                      { return l.s.Ref() }
 
 // remoteLink is a link at another node's gateway.
 type remoteLink struct {
 	c      *Cluster
-	ref    host.LinkRef
+	ref    tandem.LinkRef
 	device tandem.DeviceID
 	epoch  int64 // of the shard when this node got it
-	next   uint64
 }
 
 func (l *remoteLink) Send(topic string, m tandem.Message) bool {
@@ -298,43 +292,41 @@ func (l *remoteLink) Close(why string) {
 	l.c.toNode(l.ref.Node, kindEnd, &endMessage{ID: l.ref.ID, Epoch: l.epoch, Why: why})
 }
 
-func (l *remoteLink) Ref() host.LinkRef { return l.ref }
-func (l *remoteLink) Next() uint64      { return l.next }
+func (l *remoteLink) Ref() tandem.LinkRef { return l.ref }
 
 // Link is for the host: the link of a pair that has come to it.
-func (c *Cluster) Link(ref host.LinkRef, device tandem.DeviceID, agent tandem.AgentID) host.Link {
+func (c *Cluster) Link(ref tandem.LinkRef, device tandem.DeviceID, agent tandem.AgentID) tandem.Link {
 	epoch := c.table.Load().route(agent).epoch
 	if ref.Node != c.Info.ID {
-		return &remoteLink{c, ref, device, epoch, 1}
+		return &remoteLink{c, ref, device, epoch}
 	}
 	if s := c.links.get(ref.ID); s != nil {
-		return &localLink{s, epoch, 1}
+		return &localLink{s, epoch}
 	}
 	return goneLink{ref}
 }
 
 // goneLink is a link that ended while its pair moved. Whoever ended it tells
 // the host.
-type goneLink struct{ ref host.LinkRef }
+type goneLink struct{ ref tandem.LinkRef }
 
 func (goneLink) Send(string, tandem.Message) bool { return false }
 func (goneLink) Close(string)                     {}
-func (l goneLink) Ref() host.LinkRef              { return l.ref }
-func (l goneLink) Next() uint64                   { return 1 }
+func (l goneLink) Ref() tandem.LinkRef            { return l.ref }
 
 // guests are the links of other nodes' gateways whose pairs are here, each
 // with what it has sent and has not been looked at: one goroutine a link keeps
 // the order, and none waits for another link's agent.
 type guests struct {
 	mu    sync.Mutex
-	queue map[host.LinkRef][]func()
+	queue map[tandem.LinkRef][]func()
 }
 
-func (g *guests) run(ref host.LinkRef, f func()) {
+func (g *guests) run(ref tandem.LinkRef, f func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.queue == nil {
-		g.queue = map[host.LinkRef][]func(){}
+		g.queue = map[tandem.LinkRef][]func(){}
 	}
 	q, busy := g.queue[ref]
 	g.queue[ref] = append(q, f)
@@ -343,7 +335,7 @@ func (g *guests) run(ref host.LinkRef, f func()) {
 	}
 }
 
-func (g *guests) work(ref host.LinkRef) {
+func (g *guests) work(ref tandem.LinkRef) {
 	for {
 		g.mu.Lock()
 		q := g.queue[ref]
@@ -366,8 +358,8 @@ func (c *Cluster) guestOpen(from mesh.Peer, m *openMessage) {
 		c.look()
 		return
 	}
-	l := &remoteLink{c, m.Ref, m.Device, c.table.Load().route(m.Agent).epoch, m.Next}
-	err := c.Host.Connect(context.Background(), m.Device, l, m.Address)
+	l := &remoteLink{c, m.Ref, m.Device, c.table.Load().route(m.Agent).epoch}
+	err := c.Host.Connect(context.Background(), m.Device, l, m.Next, m.Address)
 	switch {
 	case errors.Is(err, host.ErrElsewhere):
 		c.toNode(m.Ref.Node, kindAstray, &linkMessage{Ref: m.Ref, Device: m.Device})
@@ -380,7 +372,7 @@ func (c *Cluster) guestOpen(from mesh.Peer, m *openMessage) {
 }
 
 func (c *Cluster) guestMessage(m *messageMessage) {
-	err := c.Host.FromLink(context.Background(), m.Device, m.Ref, m.Seq, m.Topic, m.Message, func() {
+	err := c.Host.FromDevice(context.Background(), m.Device, m.Ref, m.Seq, m.Topic, m.Message, func() {
 		c.toNode(m.Ref.Node, kindAck, &ackMessage{ID: m.Ref.ID, Seq: m.Seq})
 	})
 	if err != nil {
@@ -389,8 +381,8 @@ func (c *Cluster) guestMessage(m *messageMessage) {
 }
 
 func (c *Cluster) guestClose(m *closeMessage) {
-	l := &remoteLink{c: c, ref: m.Ref, device: m.Device}
-	if errors.Is(c.Host.DisconnectLink(context.Background(), m.Device, l, m.Clean), host.ErrElsewhere) {
+	end := tandem.LinkEnd{Clean: m.Clean, Lost: m.Lost}
+	if errors.Is(c.Host.Disconnect(context.Background(), m.Device, m.Ref, end), host.ErrElsewhere) {
 		c.toNode(m.Ref.Node, kindAstray, &linkMessage{Ref: m.Ref, Device: m.Device})
 		return
 	}

@@ -185,7 +185,7 @@ func (c *Cluster) attempt(ctx context.Context, t *table, id tandem.AgentID, r *t
 	k := c.calls.add(number, peer)
 	defer c.calls.remove(number)
 	if owner == c.Info.ID {
-		response, err := c.Host.RequestFrom(ctx, host.Origin{Node: owner, ID: number}, id, r)
+		response, err := c.Host.Request(ctx, tandem.Origin{Node: owner, ID: number}, id, r)
 		switch {
 		case errors.Is(err, host.ErrElsewhere):
 			return &toldAnswer{}, nil
@@ -212,7 +212,7 @@ func (c *Cluster) serveRequest(from mesh.Peer, m *requestMessage) {
 	defer c.calls.serving.Add(-1)
 	ctx, cancel := context.WithTimeout(context.Background(), tandem.AnswerWait)
 	defer cancel()
-	response, err := c.Host.RequestFrom(ctx, host.Origin{Node: from.Node, ID: m.ID}, m.Agent, m.Request)
+	response, err := c.Host.Request(ctx, tandem.Origin{Node: from.Node, ID: m.ID}, m.Agent, m.Request)
 	if errors.Is(err, host.ErrMoved) { // whoever has the agent answers
 		c.reply(from, kindLeft, &pendingMessage{ID: m.ID})
 		return
@@ -231,7 +231,7 @@ func (c *Cluster) serveRequest(from mesh.Peer, m *requestMessage) {
 
 // Answered is for the host: the answer to a request that has come with its
 // agent.
-func (c *Cluster) Answered(o host.Origin, r *tandem.Response, err error) {
+func (c *Cluster) Answered(o tandem.Origin, r *tandem.Response, err error) {
 	a := &answerMessage{ID: o.ID, Response: r, Failure: failureOf(err)}
 	switch {
 	case errors.Is(err, host.ErrElsewhere):
@@ -254,7 +254,7 @@ func (c *Cluster) takeAnswer(m *answerMessage) {
 
 // Fetched is for the host: what came of an outgoing request whose agent has
 // moved.
-func (c *Cluster) Fetched(f host.FetchRef, r *tandem.Response, part []byte, taken func()) {
+func (c *Cluster) Fetched(f tandem.FetchRef, r *tandem.Response, part []byte, taken func()) {
 	c.forward(&fetchedMessage{Ref: f, Response: r, Part: part}, taken)
 }
 
@@ -282,7 +282,7 @@ func (c *Cluster) forward(m *fetchedMessage, taken func()) {
 }
 
 // CancelFetch is for the host.
-func (c *Cluster) CancelFetch(f host.FetchRef) {
+func (c *Cluster) CancelFetch(f tandem.FetchRef) {
 	if f.Node == c.Info.ID {
 		c.Host.CancelFetch(f)
 	} else if peer, ok := c.table.Load().peer(f.Node); ok {

@@ -43,7 +43,7 @@ const (
 type (
 	openMessage struct {
 		_       struct{} `cbor:",toarray"`
-		Ref     host.LinkRef
+		Ref     tandem.LinkRef
 		Device  tandem.DeviceID
 		Agent   tandem.AgentID
 		Address string
@@ -51,7 +51,7 @@ type (
 	}
 	messageMessage struct {
 		_       struct{} `cbor:",toarray"`
-		Ref     host.LinkRef
+		Ref     tandem.LinkRef
 		Device  tandem.DeviceID
 		Seq     uint64
 		Topic   string
@@ -59,10 +59,11 @@ type (
 	}
 	closeMessage struct {
 		_      struct{} `cbor:",toarray"`
-		Ref    host.LinkRef
+		Ref    tandem.LinkRef
 		Device tandem.DeviceID
 		Agent  tandem.AgentID
 		Clean  bool
+		Lost   bool
 	}
 	sendMessage struct {
 		_       struct{} `cbor:",toarray"`
@@ -85,7 +86,7 @@ type (
 	}
 	linkMessage struct { // closed, astray, gone
 		_      struct{} `cbor:",toarray"`
-		Ref    host.LinkRef
+		Ref    tandem.LinkRef
 		Device tandem.DeviceID
 	}
 	requestMessage struct {
@@ -111,14 +112,14 @@ type (
 	}
 	fetchedMessage struct {
 		_        struct{} `cbor:",toarray"`
-		Ref      host.FetchRef
+		Ref      tandem.FetchRef
 		Hops     int
 		Response *tandem.Response
 		Part     []byte
 	}
 	cancelMessage struct {
 		_   struct{} `cbor:",toarray"`
-		Ref host.FetchRef
+		Ref tandem.FetchRef
 	}
 	offerMessage struct {
 		_      struct{} `cbor:",toarray"`

@@ -16,9 +16,9 @@ func TestWire(t *testing.T) {
 	said := &offerMessage{
 		ID: 7, Shards: []int{1, 4095}, Epochs: []int64{3, 1 << 40}, Why: tandem.ReasonDrain, More: true,
 		Pairs: []*host.Moved{{
-			Device: "0123456789abcdef", Agent: "abc", Packed: []byte{0, 255}, Link: &host.LinkRef{Node: "n1", ID: 9},
+			Device: "0123456789abcdef", Agent: "abc", Packed: []byte{0, 255}, Link: &tandem.LinkRef{Node: "n1", ID: 9},
 			Inbox:   []host.MovedItem{{Seq: 1, Message: &tandem.Message{Name: "a\xff", Data: []byte{1}}}, {Gone: true}},
-			Waiting: []host.MovedWait{{Number: 1, Begun: true, Origin: host.Origin{Node: "n2", ID: 1 << 63}}},
+			Waiting: []host.MovedWait{{Number: 1, Begun: true, Origin: tandem.Origin{Node: "n2", ID: 1 << 63}}},
 		}},
 	}
 	data := encode(kindOffer, said)

@@ -59,7 +59,7 @@ func (c *conn) admit(p *mqtt.Connect) *refusal {
 	c.connected = time.Now()
 	c.mu.Unlock()
 	c.g.identify(c)
-	err := c.g.Host.Connect(ctx, id, c, address(c))
+	err := c.g.Host.Connect(ctx, id, c, c.seq+1, address(c))
 	switch tandem.KindOf(err) {
 	case tandem.NotFound:
 		return &refusal{mqtt.NotAuthorized, keyText}

@@ -26,6 +26,9 @@ type conn struct {
 	v5   bool            // likewise
 	id   tandem.DeviceID // likewise; "" until then
 
+	ref tandem.LinkRef
+	seq uint64 // of the last message given to the host; the connection's goroutine has it
+
 	certified tandem.DeviceID // whose certificate the client has; "" none
 
 	mu      sync.Mutex
@@ -70,7 +73,7 @@ type unacked struct {
 }
 
 func newConn(g *Gateway, nc net.Conn) *conn {
-	c := &conn{g: g, nc: nc, session: mqtt.NewServer(time.Now(), &g.config)}
+	c := &conn{g: g, nc: nc, ref: tandem.LinkRef{Node: g.Node, ID: g.links.Add(1)}, session: mqtt.NewServer(time.Now(), &g.config)}
 	c.changed.L = &c.mu
 	c.raw = newRaw(c)
 	return c
@@ -228,7 +231,9 @@ func (c *conn) finish() {
 	c.mu.Unlock()
 	if told {
 		ctx, cancel := context.WithTimeout(context.Background(), hostTimeout)
-		c.g.Host.Disconnect(ctx, c.id, c, clean)
+		if err := c.g.Host.Disconnect(ctx, c.id, c.ref, tandem.LinkEnd{Clean: clean}); err != nil {
+			c.g.Logger.Warn("the host does not know that a connection has ended", "device", c.id, "err", err)
+		}
 		cancel()
 	}
 	if !deaf {

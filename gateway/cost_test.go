@@ -19,13 +19,13 @@ import (
 type echoHost struct {
 	testHost
 	mu    sync.Mutex
-	links map[tandem.DeviceID]Link
+	links map[tandem.DeviceID]tandem.Link
 }
 
 func newEchoHost() *echoHost {
-	h := &echoHost{links: map[tandem.DeviceID]Link{}}
+	h := &echoHost{links: map[tandem.DeviceID]tandem.Link{}}
 	h.testHost.events = make(chan hostEvent, 4096)
-	h.connect = func(id tandem.DeviceID, l Link) error {
+	h.connect = func(id tandem.DeviceID, l tandem.Link) error {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		h.links[id] = l

@@ -25,14 +25,15 @@ const (
 // testHost tells the test what it is told, and does what the test wants.
 type testHost struct {
 	events     chan hostEvent
-	connect    func(id tandem.DeviceID, l Link) error
+	connect    func(id tandem.DeviceID, l tandem.Link) error
 	fromDevice func(m hostEvent) // nil: what is told is handled at once
 }
 
 type hostEvent struct {
 	what    string // connect, lost, goodbye, or a topic
 	id      tandem.DeviceID
-	link    Link
+	link    tandem.Link // of connect
+	ref     tandem.LinkRef
 	address string
 	message tandem.Message
 	handled func()
@@ -40,32 +41,34 @@ type hostEvent struct {
 
 func newHost() *testHost { return &testHost{events: make(chan hostEvent, 10_000)} }
 
-func (h *testHost) Connect(_ context.Context, id tandem.DeviceID, l Link, address string) error {
+func (h *testHost) Connect(_ context.Context, id tandem.DeviceID, l tandem.Link, _ uint64, address string) error {
 	if h.connect != nil {
 		if err := h.connect(id, l); err != nil {
 			return err
 		}
 	}
-	h.events <- hostEvent{what: "connect", id: id, link: l, address: address}
+	h.events <- hostEvent{what: "connect", id: id, link: l, ref: l.Ref(), address: address}
 	return nil
 }
 
-func (h *testHost) Disconnect(_ context.Context, id tandem.DeviceID, l Link, clean bool) {
+func (h *testHost) Disconnect(_ context.Context, id tandem.DeviceID, ref tandem.LinkRef, end tandem.LinkEnd) error {
 	what := "lost"
-	if clean {
+	if end.Clean {
 		what = "goodbye"
 	}
-	h.events <- hostEvent{what: what, id: id, link: l}
+	h.events <- hostEvent{what: what, id: id, ref: ref}
+	return nil
 }
 
-func (h *testHost) FromDevice(_ context.Context, id tandem.DeviceID, _ Link, topic string, m tandem.Message, handled func()) {
+func (h *testHost) FromDevice(_ context.Context, id tandem.DeviceID, _ tandem.LinkRef, _ uint64, topic string, m tandem.Message, handled func()) error {
 	ev := hostEvent{what: topic, id: id, message: m, handled: handled}
 	if h.fromDevice != nil {
 		h.fromDevice(ev)
-		return
+		return nil
 	}
 	handled()
 	h.events <- ev
+	return nil
 }
 
 // next returns the next thing the host is told.

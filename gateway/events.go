@@ -66,9 +66,20 @@ func (c *conn) publish(p *mqtt.Publish) {
 	c.held, c.more = true, c.in.len() > 0
 	topic, id := p.Topic, p.PacketID
 	c.mu.Unlock()
-	c.g.Host.FromDevice(context.Background(), c.id, c, topic, m, func() { c.handled(id, size) })
+	c.say(topic, m, func() { c.handled(id, size) })
 	c.mu.Lock()
 	c.held = false
+}
+
+// say gives the host a message. What the host does not take is not acknowledged:
+// the device sends it again on another connection. The lock is not held.
+func (c *conn) say(topic string, m tandem.Message, handled func()) {
+	c.seq++
+	err := c.g.Host.FromDevice(context.Background(), c.id, c.ref, c.seq, topic, m, handled)
+	if err != nil {
+		c.g.Logger.Info("a message of the device is not taken", "device", c.id, "topic", topic, "err", err)
+		c.end(mqtt.ServerUnavailable, "the server cannot take messages at the moment; connect again")
+	}
 }
 
 var tooLarge = "a message and its name may have " + strconv.Itoa(tandem.MessageSize) + " bytes"
@@ -114,7 +125,7 @@ func (c *conn) tellAll() {
 		m := tandem.Message{Data: []byte(c.lines[0])}
 		c.lines = c.lines[1:]
 		c.mu.Unlock()
-		c.g.Host.FromDevice(context.Background(), c.id, c, "log/error", m, func() {})
+		c.say("log/error", m, func() {})
 		c.mu.Lock()
 	}
 	c.lines = nil

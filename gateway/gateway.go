@@ -31,6 +31,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tandem-iot/tandem"
@@ -41,15 +42,22 @@ import (
 
 // Host has the agents of devices. See package host, which is one.
 type Host interface {
-	Connect(ctx context.Context, id tandem.DeviceID, l Link, address string) error
-	Disconnect(ctx context.Context, id tandem.DeviceID, l Link, clean bool)
-	FromDevice(ctx context.Context, id tandem.DeviceID, l Link, topic string, m tandem.Message, handled func())
+	// Connect introduces a link; the first message that will come by it has the
+	// number next.
+	Connect(ctx context.Context, id tandem.DeviceID, l tandem.Link, next uint64, address string) error
+	// FromDevice takes a message of a link. handled is called once, when it may be
+	// acknowledged, or not at all when there is an error: then the connection ends
+	// without acknowledging, and the device sends the message again on another.
+	FromDevice(ctx context.Context, id tandem.DeviceID, ref tandem.LinkRef, seq uint64, topic string, m tandem.Message, handled func()) error
+	// Disconnect says that a link has ended.
+	Disconnect(ctx context.Context, id tandem.DeviceID, ref tandem.LinkRef, end tandem.LinkEnd) error
 }
 
 // Gateway takes the connections of devices. Fill in the fields, then call
 // Serve; they are not to be changed afterwards.
 type Gateway struct {
 	Host Host
+	Node string // of the links' references; may be empty for a node that is alone
 	// Authenticate returns nil when the key is the device's. An error of a kind
 	// other than NotFound, Unauthorized and Forbidden means that this cannot be
 	// known at the moment.
@@ -71,6 +79,7 @@ type Gateway struct {
 
 	once   sync.Once
 	config mqtt.Config
+	links  atomic.Uint64  // of references
 	over   meter.Labelled // how often a limit was met
 
 	mu       sync.Mutex
@@ -115,6 +124,7 @@ func (g *Gateway) setUp() {
 			g.Connections = 100_000
 		}
 		g.config.QueueLength = backlogCount
+		g.links.Store(uint64(time.Now().UnixNano())) // above those of any earlier run
 		g.devices = map[tandem.DeviceID]*conn{}
 		g.unknown = map[*conn]struct{}{}
 		g.ended.L = &g.mu

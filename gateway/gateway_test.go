@@ -64,7 +64,7 @@ func TestMessages(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.flush()
-		if h.next(t, "goodbye").link != link {
+		if h.next(t, "goodbye").ref != link.Ref() {
 			t.Error("another link")
 		}
 	})
@@ -99,7 +99,7 @@ func TestNotLetIn(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			versions(t, func(t *testing.T, v mqtt.Version) {
 				h := newHost()
-				h.connect = func(tandem.DeviceID, Link) error { return tandem.Errorf(tandem.NotFound, "no device") }
+				h.connect = func(tandem.DeviceID, tandem.Link) error { return tandem.Errorf(tandem.NotFound, "no device") }
 				addr, stop := start(t, &Gateway{Host: h})
 				c := connecting(v)
 				c.ClientID, c.Username, c.Password = tc.id, tc.user, []byte(tc.key)
@@ -290,7 +290,7 @@ func TestEarlyMessages(t *testing.T) {
 	versions(t, func(t *testing.T, v mqtt.Version) {
 		h := newHost()
 		log, text := journal()
-		h.connect = func(_ tandem.DeviceID, l Link) error {
+		h.connect = func(_ tandem.DeviceID, l tandem.Link) error {
 			for i := range earlyCount + 5 { // before CONNACK
 				l.Send("device/x", tandem.Message{Data: fmt.Append(nil, i)})
 			}
@@ -583,7 +583,7 @@ func TestTakeOver(t *testing.T) {
 		d.closed(why)
 		for range 2 {
 			switch ev := <-h.events; {
-			case ev.what == "lost" && ev.link == first:
+			case ev.what == "lost" && ev.ref == first.Ref():
 			case ev.what == "connect" && ev.link != first:
 			default:
 				t.Errorf("%+v", ev)

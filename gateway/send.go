@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"strconv"
 	"time"
 
@@ -36,6 +35,9 @@ func (c *conn) Send(topic string, m tandem.Message) bool {
 	}
 	return true
 }
+
+// Ref names the connection.
+func (c *conn) Ref() tandem.LinkRef { return c.ref }
 
 // Close ends the connection and tells the device why.
 func (c *conn) Close(why string) { c.end(mqtt.AdministrativeAction, why) }
@@ -76,7 +78,7 @@ func (c *conn) tellHandled(post uint64) {
 	c.mu.Unlock()
 	defer c.mu.Lock()
 	m := tandem.Message{Data: strconv.AppendUint(nil, post, 10)}
-	c.g.Host.FromDevice(context.Background(), c.id, c, "sys/handled", m, func() {})
+	c.say("sys/handled", m, func() {})
 }
 
 // put gives a message to the session. It returns false when the message is

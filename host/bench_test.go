@@ -9,7 +9,7 @@ import (
 const echoCode = `http.onrequest(@(q, r) r.send(200, q.body));`
 
 func (w *world) echo(b *testing.B, i int) {
-	r, err := w.host.Request(b.Context(), w.devices[i].Agent, &tandem.Request{Method: "POST", Path: "/", Body: []byte("hello")})
+	r, err := w.host.Request(b.Context(), tandem.Origin{}, w.devices[i].Agent, &tandem.Request{Method: "POST", Path: "/", Body: []byte("hello")})
 	if err != nil || r.Status != 200 {
 		b.Fatal(r, err)
 	}

@@ -16,7 +16,7 @@ import (
 // same, and a node that starts again goes on with what it includes.
 func TestLibraries(t *testing.T) {
 	w := newWorld(t, lifeCode, 1, func(h *Host) { h.Grace = time.Hour })
-	ctx, id := t.Context(), w.devices[0].ID
+	ctx := t.Context()
 	for lib, code := range map[tandem.LibraryID]string{
 		{Name: "Count.lib.nut", Version: "1.0.0"}: "class Count {\n\tn = 0;\n\tfunction next() { return ++n; }\n\tfunction fail() {\n\t\tthrow \"in the library\";\n\t}\n}",
 		{Name: "Twice.lib.nut", Version: "2"}:     "#require \"Count.lib.nut:1.0.0\"\nfunction twice(c) { c.next(); return c.next(); }",
@@ -40,7 +40,7 @@ http.onrequest(function(q, r) {
 	hello := func(code string) {
 		data, err := json.Marshal(helloMessage{Boot: 1, Code: code})
 		w.must(err)
-		w.host.FromDevice(ctx, id, nil, "sys/hello", tandem.Message{Data: data}, func() {})
+		w.say("sys/hello", tandem.Message{Data: data}, func() {})
 	}
 	hello(d.DeviceSHA)
 	var sent struct{ SHA, Code string }

@@ -160,7 +160,7 @@ func (p *pair) enqueue(it item) {
 
 // fetchedAfter sends what came of a request after the agent, which has moved.
 func (p *pair) fetchedAfter(incarnation, id uint64, it item) {
-	ref := FetchRef{p.host.node, p.agent, incarnation, id}
+	ref := tandem.FetchRef{Node: p.host.node, Agent: p.agent, Incarnation: incarnation, ID: id}
 	taken := it.handled
 	if taken == nil {
 		taken = func() {}

@@ -30,16 +30,6 @@ import (
 	"github.com/tandem-iot/tandem/store"
 )
 
-// Link is a device's connection, as its pair sees it. Its methods do not
-// block and may be called from any goroutine.
-type Link interface {
-	// Send gives the device a message on a topic: device/<name>, or sys/…. It
-	// returns false when the message is lost already.
-	Send(topic string, m tandem.Message) bool
-	// Close ends the connection; why is for the device.
-	Close(why string)
-}
-
 // Fetcher is the agents' way out.
 type Fetcher interface {
 	// Fetch begins an HTTP request, which may take as long as ctx has. Pieces of a

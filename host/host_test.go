@@ -108,7 +108,6 @@ func TestCrashesBackOff(t *testing.T) {
 
 func TestPresence(t *testing.T) {
 	w := newWorld(t, lifeCode, 1, nil)
-	id := w.devices[0].ID
 	w.get("/")
 	one := w.connect()
 	w.lines.expect("^status Device connected$")
@@ -120,15 +119,15 @@ func TestPresence(t *testing.T) {
 	if why := <-one.closed; why == "" {
 		t.Error("the older connection is not told why it is closed")
 	}
-	w.host.Disconnect(t.Context(), id, one, false) // its end means nothing any more
+	w.disconnect(one, false) // its end means nothing any more
 	w.get("/send")
 	two.expect(t, "^device/x ")
 
-	w.host.Disconnect(t.Context(), id, two, false) // broken
-	three := w.connect()                           // and back within the grace
+	w.disconnect(two, false) // broken
+	three := w.connect()     // and back within the grace
 	w.get("/send")
 	three.expect(t, "^device/x ")
-	w.host.Disconnect(t.Context(), id, three, true) // good-bye
+	w.disconnect(three, true) // good-bye
 	w.lines.expect("^status Device disconnected$")
 	w.lines.expect("^agent.log ondisconnect$")
 	if n := w.lines.count("Device disconnected"); n != 1 {
@@ -136,18 +135,17 @@ func TestPresence(t *testing.T) {
 	}
 	four := w.connect()
 	w.lines.expect("^agent.log onconnect$")
-	w.host.Disconnect(t.Context(), id, four, false)
+	w.disconnect(four, false)
 	w.lines.expect("^agent.log ondisconnect$") // after the grace
 }
 
 func TestHello(t *testing.T) {
 	w := newWorld(t, lifeCode, 1, func(h *Host) { h.Grace = time.Hour })
-	id := w.devices[0].ID
 	say := func(boot, incarnation uint64, reason tandem.Reason, code string) {
 		t.Helper()
 		data, err := json.Marshal(helloMessage{Boot: boot, Incarnation: incarnation, Reason: reason, Code: code})
 		w.must(err)
-		w.host.FromDevice(t.Context(), id, nil, "sys/hello", tandem.Message{Data: data}, func() {})
+		w.say("sys/hello", tandem.Message{Data: data}, func() {})
 	}
 	w.get("/")
 	l := w.connect()
@@ -167,7 +165,7 @@ func TestHello(t *testing.T) {
 	}
 
 	// Its power fails and comes back before anybody notices.
-	w.host.Disconnect(t.Context(), id, l, false)
+	w.disconnect(l, false)
 	w.connect()
 	say(2, 3, tandem.ReasonPowerOn, "aa")
 	w.lines.expect("^agent.log ondisconnect$")
@@ -188,7 +186,7 @@ func TestRequests(t *testing.T) {
 	if r, err := w.request(t.Context(), "/silent"); err != nil || r.Status != 502 {
 		t.Errorf("a request that its agent took along: %+v, %v", r, err)
 	}
-	if _, err := w.host.Request(t.Context(), "not-an-agent", &tandem.Request{}); kind(err) != tandem.NotFound {
+	if _, err := w.host.Request(t.Context(), tandem.Origin{}, "not-an-agent", &tandem.Request{}); kind(err) != tandem.NotFound {
 		t.Errorf("no such agent: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -243,12 +241,12 @@ http.onrequest(function(q, r) { r.send(200, "ok"); if (q.path == "/spin") spin()
 	w.get("/spin")
 	w.lines.expect("^status Agent uses much processor time: ")
 	for _, d := range w.devices[2:] {
-		if _, err := w.host.Request(t.Context(), d.Agent, &tandem.Request{Path: "/spin"}); err != nil {
+		if _, err := w.host.Request(t.Context(), tandem.Origin{}, d.Agent, &tandem.Request{Path: "/spin"}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for range 20 {
-		if _, err := w.host.Request(t.Context(), w.devices[1].Agent, &tandem.Request{Path: "/"}); err != nil {
+		if _, err := w.host.Request(t.Context(), tandem.Origin{}, w.devices[1].Agent, &tandem.Request{Path: "/"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -363,7 +361,7 @@ func TestEventBeforeResume(t *testing.T) {
 		w.must(err)
 		p.owned = true // nobody may run it before the request is there
 		go func() {
-			r, err := h.Request(t.Context(), w.devices[0].Agent, &tandem.Request{Method: "GET", Path: "/"})
+			r, err := h.Request(t.Context(), tandem.Origin{}, w.devices[0].Agent, &tandem.Request{Method: "GET", Path: "/"})
 			if err != nil {
 				t.Error(err)
 			}
@@ -435,12 +433,45 @@ func TestSaveFails(t *testing.T) {
 	w.get("/")
 }
 
+// stressed is a device that several goroutines use.
+type stressed struct {
+	mu  sync.Mutex
+	ref tandem.LinkRef
+	seq uint64
+}
+
+// blink connects the device and ends the connection.
+func (s *stressed) blink(w *world, id tandem.DeviceID, clean bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.connect(w, id)
+	w.must(w.host.Disconnect(w.t.Context(), id, s.ref, tandem.LinkEnd{Clean: clean}))
+}
+
+func (s *stressed) connect(w *world, id tandem.DeviceID) {
+	l := newLink()
+	w.must(w.host.Connect(w.t.Context(), id, l, 1, ""))
+	s.ref, s.seq = l.Ref(), 0
+}
+
+func (s *stressed) say(w *world, id tandem.DeviceID, handled func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ref == (tandem.LinkRef{}) {
+		s.connect(w, id)
+	}
+	s.seq++
+	m := tandem.Message{Data: []byte("1")}
+	w.must(w.host.FromDevice(w.t.Context(), id, s.ref, s.seq, "agent/hear", m, handled))
+}
+
 // TestStress has many goroutines at many pairs, and checks that everything is
 // answered and handled once, and that acknowledged saves only grow.
 func TestStress(t *testing.T) {
 	const pairs, workers, each = 20, 16, 150
 	w := newWorld(t, lifeCode, pairs, func(h *Host) { h.HibernateAfter = 3 * time.Millisecond; h.Grace = time.Millisecond })
 	var saved [pairs]atomic.Int64
+	var devices [pairs]stressed
 	var handled, sent atomic.Int64
 	var wg sync.WaitGroup
 	paths := []string{"/", "/save", "/save", "/save", "/timer", "/restart", "/count", "/", "/throw"}
@@ -451,12 +482,10 @@ func TestStress(t *testing.T) {
 				d := w.devices[which]
 				switch i % 10 {
 				case 3:
-					l := newLink()
-					w.must(w.host.Connect(t.Context(), d.ID, l, ""))
-					w.host.Disconnect(t.Context(), d.ID, l, i%20 == 3)
+					devices[which].blink(w, d.ID, i%20 == 3)
 				case 6:
 					sent.Add(1)
-					w.host.FromDevice(t.Context(), d.ID, nil, "agent/hear", tandem.Message{Data: []byte("1")}, func() { handled.Add(1) })
+					devices[which].say(w, d.ID, func() { handled.Add(1) })
 				default:
 					path := paths[(worker+i)%len(paths)]
 					switch {
@@ -467,7 +496,7 @@ func TestStress(t *testing.T) {
 						path = "/"
 					}
 					before := saved[which].Load()
-					r, err := w.host.Request(t.Context(), d.Agent, &tandem.Request{Method: "GET", Path: path})
+					r, err := w.host.Request(t.Context(), tandem.Origin{}, d.Agent, &tandem.Request{Method: "GET", Path: path})
 					if err != nil {
 						t.Errorf("%s: %v", path, err)
 						continue
@@ -496,7 +525,7 @@ func TestStress(t *testing.T) {
 	}
 	w.open(nil)
 	for i, d := range w.devices {
-		r, err := w.host.Request(t.Context(), d.Agent, &tandem.Request{Method: "GET", Path: "/count"})
+		r, err := w.host.Request(t.Context(), tandem.Origin{}, d.Agent, &tandem.Request{Method: "GET", Path: "/count"})
 		w.must(err)
 		if got, err := strconv.ParseInt(string(r.Body), 10, 64); err != nil || got < saved[i].Load() {
 			t.Errorf("agent %d has %q, %d was acknowledged", i, r.Body, saved[i].Load())

@@ -68,7 +68,7 @@ function tick() { imp.wakeup(0, tick); ticks++; }
 tick();
 device.on("x", function(x) { if (heard == 0) imp.sleep(0.3); if (server.save({ heard = ++heard }) != 0 || heard == 300) server.log(heard + " messages, " + (ticks >= heard - 1 ? "enough" : "only " + ticks) + " ticks"); });`, 1, nil)
 	for range messages { // all but the first wait in the queue
-		w.host.FromDevice(t.Context(), w.devices[0].ID, nil, "agent/x", tandem.Message{Data: []byte("1")}, func() {})
+		w.say("agent/x", tandem.Message{Data: []byte("1")}, func() {})
 	}
 	w.lines.expect("300 messages, enough ticks$")
 }

@@ -49,9 +49,10 @@ type (
 	}
 )
 
-// Connect says that a device has a link. An older link of the device is
-// closed: the newer one is the device's.
-func (h *Host) Connect(ctx context.Context, id tandem.DeviceID, l Link, address string) error {
+// Connect introduces a device's link. An older link of the device is closed: the
+// newer one is the device's. next is the number of the first message that will
+// come by it; what was before has been handled.
+func (h *Host) Connect(ctx context.Context, id tandem.DeviceID, l tandem.Link, next uint64, address string) error {
 	p, err := h.pairOf(ctx, id)
 	if err != nil {
 		return err
@@ -63,14 +64,12 @@ func (h *Host) Connect(ctx context.Context, id tandem.DeviceID, l Link, address 
 	}
 	old, same := p.link, false
 	p.link, p.address = l, address
-	if r, ok := l.(referable); ok {
-		if p.heard == r.Ref() {
-			// It is the same, only by another way, unless it was broken between.
-			old, same = nil, old != nil
-			p.accepted = max(p.accepted, max(r.Next(), 1)-1)
-		} else {
-			p.heard, p.accepted = r.Ref(), max(r.Next(), 1)-1
-		}
+	if next = max(next, 1); p.heard == l.Ref() {
+		// It is the same, only by another way, unless it was broken between.
+		old, same = nil, old != nil
+		p.accepted = max(p.accepted, next-1)
+	} else {
+		p.heard, p.accepted = l.Ref(), next-1
 	}
 	p.mu.Unlock()
 	if old != nil {
@@ -108,12 +107,7 @@ func (p *pair) linked() {
 
 // Disconnect says that a link is no more. A clean end is the device's own
 // wish; any other may be mended before the agent hears of it.
-func (h *Host) Disconnect(ctx context.Context, id tandem.DeviceID, l Link, clean bool) {
-	_ = h.DisconnectLink(ctx, id, l, clean) // the device was deleted meanwhile
-}
-
-// DisconnectLink is Disconnect in a cluster, where the agent may be elsewhere.
-func (h *Host) DisconnectLink(ctx context.Context, id tandem.DeviceID, l Link, clean bool) error {
+func (h *Host) Disconnect(ctx context.Context, id tandem.DeviceID, ref tandem.LinkRef, end tandem.LinkEnd) error {
 	p, err := h.pairOf(ctx, id)
 	if err != nil {
 		return err
@@ -123,7 +117,7 @@ func (h *Host) DisconnectLink(ctx context.Context, id tandem.DeviceID, l Link, c
 		p.mu.Unlock()
 		return ErrElsewhere
 	}
-	mine := p.link != nil && sameLink(p.link, l)
+	mine := p.link != nil && p.link.Ref() == ref
 	if mine {
 		p.link = nil
 	}
@@ -137,7 +131,7 @@ func (h *Host) DisconnectLink(ctx context.Context, id tandem.DeviceID, l Link, c
 		p.mu.Unlock()
 		switch {
 		case !p.connected || back:
-		case clean:
+		case end.Clean:
 			p.lost()
 		default:
 			p.graceUntil = time.Now().Add(p.host.Grace)
@@ -166,35 +160,27 @@ func (p *pair) tell(ev agent.Event) {
 	p.inbox = append(p.inbox, item{event: ev})
 }
 
-// FromDevice takes a message that a device has published. handled is called
-// once, when it may be acknowledged: for a message to the agent when its
-// handler has completed, perhaps at once, perhaps on another goroutine.
-func (h *Host) FromDevice(ctx context.Context, id tandem.DeviceID, _ Link, topic string, m tandem.Message, handled func()) {
-	if h.FromLink(ctx, id, LinkRef{}, 0, topic, m, handled) != nil {
-		handled()
-	}
-}
-
-// FromLink is FromDevice in a cluster: seq counts a link's messages from 1. A
-// message that the pair has already, whether this host or another got it, is
-// not taken again; handled is called when it has been handled. With an error
-// nothing has happened, and handled is not called.
-func (h *Host) FromLink(ctx context.Context, id tandem.DeviceID, ref LinkRef, seq uint64, topic string, m tandem.Message, handled func()) error {
+// FromDevice takes a message that a device has published; seq counts what comes
+// by its link, from 1. handled is called once, when the message may be
+// acknowledged: for one to the agent when its handler has completed, perhaps at
+// once, perhaps on another goroutine. A message that the pair has already,
+// whether this host or another got it, is not taken again; handled is called when
+// it has been handled. With an error nothing has happened, and handled is not
+// called: the link must introduce itself again, or the device is not here.
+func (h *Host) FromDevice(ctx context.Context, id tandem.DeviceID, ref tandem.LinkRef, seq uint64, topic string, m tandem.Message, handled func()) error {
 	p, err := h.pairOf(ctx, id)
 	if err != nil {
 		return err
 	}
 	name, toAgent := strings.CutPrefix(topic, "agent/")
-	if seq != 0 {
-		switch verdict, err := p.expects(ref, seq, toAgent); {
-		case err != nil:
-			return err
-		case verdict == taken:
-			handled()
-			return nil
-		case verdict == stale:
-			return nil
-		}
+	switch verdict, err := p.expects(ref, seq, toAgent); {
+	case err != nil:
+		return err
+	case verdict == taken:
+		handled()
+		return nil
+	case verdict == stale:
+		return nil
 	}
 	if toAgent {
 		m.Name = name
@@ -230,13 +216,13 @@ const (
 
 // expects says what is to become of a numbered message: one to the agent is
 // always wanted, because deliver knows what it has; of the others only new ones.
-func (p *pair) expects(ref LinkRef, seq uint64, toAgent bool) (expectation, error) {
+func (p *pair) expects(ref tandem.LinkRef, seq uint64, toAgent bool) (expectation, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case p.leaving:
 		return stale, ErrElsewhere
-	case p.heard == LinkRef{}:
+	case p.heard == tandem.LinkRef{}:
 		// The host has lost the pair and got it back, and the link does not know
 		// it yet: it must introduce itself.
 		return stale, ErrElsewhere
@@ -278,24 +264,6 @@ func again(list []item, it item) bool {
 		}
 	}
 	return false
-}
-
-// referable is a link in a cluster.
-type referable interface {
-	Ref() LinkRef
-	// Next is the number of the first message that is to come by a link that
-	// has been given to Connect: what was before has been handled.
-	Next() uint64
-}
-
-// sameLink reports whether two values are one connection.
-func sameLink(a, b Link) bool {
-	if a == b {
-		return true
-	}
-	x, ok := a.(referable)
-	y, also := b.(referable)
-	return ok && also && x.Ref() == y.Ref()
 }
 
 // said takes what a device publishes for the log, and about itself.

@@ -29,20 +29,20 @@ type Moved struct {
 	Alarm       int64         `cbor:"12,keyasint,omitempty"` // of a frozen machine
 	Crashes     int           `cbor:"13,keyasint,omitempty"`
 
-	Connected  bool     `cbor:"14,keyasint,omitempty"`
-	GraceUntil int64    `cbor:"15,keyasint,omitempty"`
-	Address    string   `cbor:"16,keyasint,omitempty"`
-	Link       *LinkRef `cbor:"17,keyasint,omitempty"`
-	Heard      LinkRef  `cbor:"18,keyasint"`
-	Accepted   uint64   `cbor:"19,keyasint,omitempty"`
+	Connected  bool            `cbor:"14,keyasint,omitempty"`
+	GraceUntil int64           `cbor:"15,keyasint,omitempty"`
+	Address    string          `cbor:"16,keyasint,omitempty"`
+	Link       *tandem.LinkRef `cbor:"17,keyasint,omitempty"`
+	Heard      tandem.LinkRef  `cbor:"18,keyasint"`
+	Accepted   uint64          `cbor:"19,keyasint,omitempty"`
 	Peer       MovedPeer
 	PostsUpTo  uint64       `cbor:"24,keyasint,omitempty"`
 	Result     *MovedResult `cbor:"25,keyasint,omitempty"`
 
-	Current *MovedItem  `cbor:"20,keyasint,omitempty"`
-	Inbox   []MovedItem `cbor:"21,keyasint,omitempty"`
-	Waiting []MovedWait `cbor:"22,keyasint,omitempty"`
-	Fetches []FetchRef  `cbor:"23,keyasint,omitempty"`
+	Current *MovedItem        `cbor:"20,keyasint,omitempty"`
+	Inbox   []MovedItem       `cbor:"21,keyasint,omitempty"`
+	Waiting []MovedWait       `cbor:"22,keyasint,omitempty"`
+	Fetches []tandem.FetchRef `cbor:"23,keyasint,omitempty"`
 }
 
 // MovedResult is what has come of the save or the post that the machine waits for.
@@ -139,9 +139,9 @@ type MovedItem struct {
 
 // MovedWait is a request that waits for the agent's answer.
 type MovedWait struct {
-	Number uint64 `cbor:"1,keyasint"`
-	Begun  bool   `cbor:"2,keyasint,omitempty"`
-	Origin Origin `cbor:"3,keyasint"`
+	Number uint64        `cbor:"1,keyasint"`
+	Begun  bool          `cbor:"2,keyasint,omitempty"`
+	Origin tandem.Origin `cbor:"3,keyasint"`
 }
 
 // settleWait is between two looks at an agent that is in the middle of what
@@ -262,8 +262,8 @@ func (p *pair) export() (*Moved, error) {
 	}
 	p.mu.Lock()
 	m.Group, m.Address, m.Heard, m.Accepted = p.group, p.address, p.heard, p.accepted
-	if l, ok := p.link.(referable); ok {
-		ref := l.Ref()
+	if p.link != nil {
+		ref := p.link.Ref()
 		m.Link = &ref
 	}
 	for _, it := range append(p.unread, p.inbox...) {
@@ -282,7 +282,7 @@ func (p *pair) export() (*Moved, error) {
 			cancel() // the rest of the body is with the agent
 			continue
 		}
-		ref := FetchRef{p.host.node, p.agent, p.incarnation, id}
+		ref := tandem.FetchRef{Node: p.host.node, Agent: p.agent, Incarnation: p.incarnation, ID: id}
 		if at, ok := p.fetchedAt[id]; ok {
 			ref.Node = at
 		} else {
@@ -422,7 +422,7 @@ func (h *Host) Import(ctx context.Context, moved []*Moved, why tandem.Reason) *I
 }
 
 // Origins returns where answers that the agents owe are to go.
-func (im *Import) Origins() (list []Origin) {
+func (im *Import) Origins() (list []tandem.Origin) {
 	for _, m := range im.moved {
 		for _, w := range m.Waiting {
 			list = append(list, w.Origin)
@@ -519,7 +519,7 @@ func (p *pair) unfit(err error) *pair {
 	return p
 }
 
-func (p *pair) fetchesAt(f FetchRef) {
+func (p *pair) fetchesAt(f tandem.FetchRef) {
 	if p.fetches == nil {
 		p.fetches = map[uint64]context.CancelFunc{}
 	}
@@ -567,7 +567,7 @@ func (p *pair) goOnHere(why tandem.Reason) {
 
 // FetchResult brings what came of an outgoing request that another node has
 // made.
-func (h *Host) FetchResult(f FetchRef, r *tandem.Response, part []byte) {
+func (h *Host) FetchResult(f tandem.FetchRef, r *tandem.Response, part []byte) {
 	x, ok := h.agents.Load(f.Agent)
 	if !ok {
 		return
@@ -583,7 +583,7 @@ func (h *Host) FetchResult(f FetchRef, r *tandem.Response, part []byte) {
 }
 
 // CancelFetch ends a request that this host makes for an agent that has moved.
-func (h *Host) CancelFetch(f FetchRef) {
+func (h *Host) CancelFetch(f tandem.FetchRef) {
 	if cancel, ok := h.away.LoadAndDelete(f); ok {
 		cancel.(context.CancelFunc)()
 	}
@@ -611,8 +611,8 @@ func (h *Host) NodeLost(node string) {
 		p.mu.Lock()
 		l := p.link
 		p.mu.Unlock()
-		if r, ok := l.(referable); ok && r.Ref().Node == node {
-			h.Disconnect(context.Background(), p.device, l, false)
+		if l != nil && l.Ref().Node == node {
+			_ = h.Disconnect(context.Background(), p.device, l.Ref(), tandem.LinkEnd{Lost: true}) // the device was deleted meanwhile
 		}
 	}
 }

@@ -32,10 +32,10 @@ func alone(h *Host) {
 
 type nobody struct{}
 
-func (nobody) Answered(Origin, *tandem.Response, error)           {}
-func (nobody) Link(LinkRef, tandem.DeviceID, tandem.AgentID) Link { return nil }
-func (nobody) Fetched(FetchRef, *tandem.Response, []byte, func()) {}
-func (nobody) CancelFetch(FetchRef)                               {}
+func (nobody) Answered(tandem.Origin, *tandem.Response, error)                  {}
+func (nobody) Link(tandem.LinkRef, tandem.DeviceID, tandem.AgentID) tandem.Link { return nil }
+func (nobody) Fetched(tandem.FetchRef, *tandem.Response, []byte, func())        {}
+func (nobody) CancelFetch(tandem.FetchRef)                                      {}
 
 // move has the agents leave and come back.
 func (w *world) move() {

@@ -23,14 +23,14 @@ type pair struct {
 	owned    bool // somebody runs the pair
 	commands []func()
 	inbox    []item // what it takes when it is not busy
-	link     Link
+	link     tandem.Link
 	address  string // of the device, as last seen
 	waiting  map[uint64]*waiter
-	group    string  // device group
-	grouped  bool    // group is known
-	leaving  bool    // the pair goes to another host, or has gone: it takes nothing
-	heard    LinkRef // whose messages accepted counts
-	accepted uint64  // the last of them that the pair has taken; in a cluster only
+	group    string         // device group
+	grouped  bool           // group is known
+	leaving  bool           // the pair goes to another host, or has gone: it takes nothing
+	heard    tandem.LinkRef // whose messages accepted counts
+	accepted uint64         // the last of them that the pair has taken
 
 	state       state
 	code        *compile.Program // of this incarnation
@@ -94,7 +94,7 @@ type item struct {
 	handled func()  // may be nil
 	request uint64  // when the event is a Request
 	waiter  *waiter // who waits for the answer, until the item is in the inbox
-	seq     uint64  // of a device's message, among those of its link; in a cluster only
+	seq     uint64  // of a device's message, among those of its link
 }
 
 // post reports whether the event is a tandem.post of the device: it may not be

@@ -21,6 +21,7 @@ http.onrequest(@(q, r) r.send(200, tandem.post("p", q.path).tostring()));
 // postLink is a device's link that takes posts.
 type postLink struct {
 	w    *world
+	ref  tandem.LinkRef
 	sent chan tandem.Message
 }
 
@@ -33,10 +34,14 @@ func (l *postLink) Send(_ string, m tandem.Message) bool {
 
 func (l *postLink) Close(string) {}
 
+func (l *postLink) Ref() tandem.LinkRef { return l.ref }
+
 func (w *world) postLink() *postLink {
 	w.t.Helper()
-	l := &postLink{w, make(chan tandem.Message, 2*postWindow)}
-	w.must(w.host.Connect(w.t.Context(), w.devices[0].ID, l, "192.0.2.1"))
+	l := &postLink{w, newRef(), make(chan tandem.Message, 2*postWindow)}
+	w.linking.Lock()
+	defer w.linking.Unlock()
+	w.introduce(l)
 	return l
 }
 
@@ -60,7 +65,7 @@ func (l *postLink) next(want string) tandem.Message {
 // handle says that the device has handled a post.
 func (l *postLink) handle(m tandem.Message) {
 	data := strconv.AppendUint(nil, m.Post, 10)
-	l.w.host.FromDevice(l.w.t.Context(), l.w.devices[0].ID, l, "sys/handled", tandem.Message{Data: data}, func() {})
+	l.w.say("sys/handled", tandem.Message{Data: data}, func() {})
 }
 
 // Posts are sent in order, not too many at a time, until they have been handled.
@@ -102,7 +107,7 @@ func TestPosts(t *testing.T) {
 func TestPostsOnce(t *testing.T) {
 	w := newWorld(t, postCode, 1, nil)
 	send := func() {
-		w.host.FromDevice(t.Context(), w.devices[0].ID, nil, "agent/once",
+		w.say("agent/once",
 			tandem.Message{Data: []byte("7"), Mark: tandem.Mark{Boot: 3, Seq: 4}, Post: 1}, func() { t.Error("it is handled") })
 		w.lines.expect("^agent.log once$")
 	}
@@ -129,11 +134,11 @@ func TestPostsOnce(t *testing.T) {
 // What a device posts waits for an agent that has no code.
 func TestPostsWithoutCode(t *testing.T) {
 	w := newWorld(t, "}", 1, nil)
-	l := w.postLink()
+	w.postLink()
 	handled := make(chan struct{})
-	w.host.FromDevice(t.Context(), w.devices[0].ID, l, "agent/make", tandem.Message{Data: []byte("1"), Post: 1}, func() { close(handled) })
+	w.say("agent/make", tandem.Message{Data: []byte("1"), Post: 1}, func() { close(handled) })
 	dropped := make(chan struct{})
-	w.host.FromDevice(t.Context(), w.devices[0].ID, l, "agent/make", tandem.Message{Data: []byte("5")}, func() { close(dropped) })
+	w.say("agent/make", tandem.Message{Data: []byte("5")}, func() { close(dropped) })
 	<-dropped
 	select {
 	case <-handled:
@@ -148,24 +153,14 @@ func TestPostsWithoutCode(t *testing.T) {
 	}
 }
 
-// farLink is a link at another node's gateway.
-type farLink struct {
-	postLink
-	ref  LinkRef
-	next uint64
-}
-
-func (l *farLink) Ref() LinkRef { return l.ref }
-func (l *farLink) Next() uint64 { return l.next }
-
 // What comes by a link of which the pair has not heard, or behind a message that
 // has not come, is neither handled nor counts as handled.
 func TestFarLinks(t *testing.T) {
 	w := newWorld(t, `n <- 0; device.on("n", function(x) { if (x != n + 1) server.error("gap"); n = x; server.log("n " + n); });`, 1, nil)
-	id, ref := w.devices[0].ID, LinkRef{"n1", 7}
-	say := func(ref LinkRef, seq uint64, n string) (handled bool, err error) {
+	id, ref := w.devices[0].ID, tandem.LinkRef{Node: "n1", ID: 7}
+	say := func(ref tandem.LinkRef, seq uint64, n string) (handled bool, err error) {
 		done := make(chan struct{})
-		err = w.host.FromLink(t.Context(), id, ref, seq, "agent/n", tandem.Message{Data: []byte(n)}, func() { close(done) })
+		err = w.host.FromDevice(t.Context(), id, ref, seq, "agent/n", tandem.Message{Data: []byte(n)}, func() { close(done) })
 		if err != nil {
 			return false, err
 		}
@@ -184,9 +179,9 @@ func TestFarLinks(t *testing.T) {
 	}
 	handled, err := say(ref, 11, "1")
 	want("before the introduction", handled, err, false, ErrElsewhere)
-	connect := func(ref LinkRef, next uint64) {
+	connect := func(ref tandem.LinkRef, next uint64) {
 		t.Helper()
-		w.must(w.host.Connect(t.Context(), id, &farLink{postLink{w, nil}, ref, next}, "192.0.2.1"))
+		w.must(w.host.Connect(t.Context(), id, &postLink{w, ref, nil}, next, "192.0.2.1"))
 	}
 	connect(ref, 11)
 	handled, err = say(ref, 12, "2")
@@ -197,12 +192,12 @@ func TestFarLinks(t *testing.T) {
 	want("the second", handled, err, true, nil)
 	handled, err = say(ref, 11, "1")
 	want("the first again", handled, err, true, nil)
-	handled, err = say(LinkRef{"n2", 1}, 1, "9")
+	handled, err = say(tandem.LinkRef{Node: "n2", ID: 1}, 1, "9")
 	want("another link", handled, err, false, nil)
-	connect(LinkRef{"n2", 1}, 5)
+	connect(tandem.LinkRef{Node: "n2", ID: 1}, 5)
 	handled, err = say(ref, 13, "9")
 	want("the older link", handled, err, false, nil)
-	handled, err = say(LinkRef{"n2", 1}, 5, "3")
+	handled, err = say(tandem.LinkRef{Node: "n2", ID: 1}, 5, "3")
 	want("the newer link", handled, err, true, nil)
 	w.lines.expect("^agent.log n 3$")
 	if n := w.lines.count("gap"); n != 0 {

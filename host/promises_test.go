@@ -91,7 +91,7 @@ func TestGivenUp(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		gone := make(chan error)
 		go func() {
-			_, err := w.host.Request(ctx, w.devices[0].Agent, &tandem.Request{Method: "POST", Path: "/", Body: make([]byte, 1000)})
+			_, err := w.host.Request(ctx, tandem.Origin{}, w.devices[0].Agent, &tandem.Request{Method: "POST", Path: "/", Body: make([]byte, 1000)})
 			gone <- err
 		}()
 		for waiting := 0; waiting == 0; {
@@ -116,7 +116,7 @@ func TestCreditsOutlive(t *testing.T) {
 		function ask() { http.get("http://127.0.0.1/").sendasync(@(r) server.log("status " + r.statuscode)); }
 		http.onrequest(function(q, r) { if (q.path == "/restart") server.restart(); for (local i = 0; i < q.query.n.tointeger(); i++) ask(); r.send(200, tandem.incarnation() + ""); });`, 1, nil)
 	ask := func(n int) string {
-		r, err := w.host.Request(t.Context(), w.devices[0].Agent, &tandem.Request{Method: "GET", Path: "/", Query: fmt.Sprint("n=", n)})
+		r, err := w.host.Request(t.Context(), tandem.Origin{}, w.devices[0].Agent, &tandem.Request{Method: "GET", Path: "/", Query: fmt.Sprint("n=", n)})
 		w.must(err)
 		return string(r.Body)
 	}
@@ -137,9 +137,9 @@ func TestCutOffPost(t *testing.T) {
 		if (tandem.incarnation() == 1) imp.sleep(1000);
 		server.log("ends " + x);
 	});`, 1, nil)
-	l := w.postLink()
+	w.postLink()
 	handled := make(chan struct{})
-	w.host.FromDevice(t.Context(), w.devices[0].ID, l, "agent/do", tandem.Message{Data: []byte("7"), Post: 1}, func() { close(handled) })
+	w.say("agent/do", tandem.Message{Data: []byte("7"), Post: 1}, func() { close(handled) })
 	w.lines.expect("^agent.log begins 1$")
 	p := w.host.inMemory(w.devices[0].ID)
 	p.command(func() {

@@ -19,8 +19,8 @@ type waiter struct {
 	err      error
 	begun    bool // the agent has seen the request; under the pair's mu
 
-	origin Origin // zero when the host is alone
-	away   bool   // who waits is at origin, not here
+	origin tandem.Origin // zero when the host is alone
+	away   bool          // who waits is at origin, not here
 }
 
 // finish ends the wait.
@@ -41,14 +41,12 @@ var waiters = sync.Pool{New: func() any { return &waiter{ready: make(chan struct
 // started, woken or waited for as need be. The error's kind is NotFound when
 // there is no such agent, Limit when too many requests wait for it already,
 // and Unavailable when it could not be reached, or did not answer, in time.
-func (h *Host) Request(ctx context.Context, id tandem.AgentID, r *tandem.Request) (*tandem.Response, error) {
-	return h.RequestFrom(ctx, Origin{}, id, r)
-}
-
-// RequestFrom is Request in a cluster. With ErrElsewhere nothing has happened;
-// with ErrMoved the agent has taken the request along, and origin will have
-// the answer; with ErrLost it is not known what has become of it.
-func (h *Host) RequestFrom(ctx context.Context, origin Origin, id tandem.AgentID, r *tandem.Request) (*tandem.Response, error) {
+//
+// With ErrElsewhere nothing has happened; with ErrMoved the agent has taken the
+// request along, and origin will have the answer; with ErrLost it is not known
+// what has become of it. A host that has all agents returns none of these, and
+// needs no origin.
+func (h *Host) Request(ctx context.Context, origin tandem.Origin, id tandem.AgentID, r *tandem.Request) (*tandem.Response, error) {
 	p, err := h.pairOfAgent(ctx, id)
 	if err != nil {
 		return nil, err
@@ -71,7 +69,7 @@ func (h *Host) RequestFrom(ctx context.Context, origin Origin, id tandem.AgentID
 	}
 	<-w.ready
 	response, err := w.response, w.err
-	w.response, w.err, w.begun, w.origin = nil, nil, false, Origin{}
+	w.response, w.err, w.begun, w.origin = nil, nil, false, tandem.Origin{}
 	waiters.Put(w)
 	return response, err
 }

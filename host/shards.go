@@ -27,38 +27,18 @@ var (
 	ErrLost = errors.New("host: the agent was lost to another node")
 )
 
-// Origin says where the answer to a request is to go.
-type Origin struct {
-	Node string `cbor:"1,keyasint"`
-	ID   uint64 `cbor:"2,keyasint"`
-}
-
-// LinkRef names a device's connection at some node's gateway.
-type LinkRef struct {
-	Node string `cbor:"1,keyasint"`
-	ID   uint64 `cbor:"2,keyasint"`
-}
-
 // Others is the rest of the cluster. Its methods do not block.
 type Others interface {
 	// Answered carries the answer to a request that has moved with its agent.
-	Answered(o Origin, r *tandem.Response, err error)
+	Answered(o tandem.Origin, r *tandem.Response, err error)
 	// Link returns a link by its reference.
-	Link(ref LinkRef, device tandem.DeviceID, agent tandem.AgentID) Link
+	Link(ref tandem.LinkRef, device tandem.DeviceID, agent tandem.AgentID) tandem.Link
 	// Fetched carries what came of an outgoing request to its agent, which has
 	// moved since: a part of the body, or the end. taken is called when it is on its
 	// way: what is given after that does not overtake it.
-	Fetched(f FetchRef, r *tandem.Response, part []byte, taken func())
+	Fetched(f tandem.FetchRef, r *tandem.Response, part []byte, taken func())
 	// CancelFetch ends an outgoing request that another node makes.
-	CancelFetch(f FetchRef)
-}
-
-// FetchRef names an outgoing request, and the node that makes it.
-type FetchRef struct {
-	Node        string         `cbor:"1,keyasint"`
-	Agent       tandem.AgentID `cbor:"2,keyasint"`
-	Incarnation uint64         `cbor:"3,keyasint"`
-	ID          uint64         `cbor:"4,keyasint"`
+	CancelFetch(f tandem.FetchRef)
 }
 
 // Join makes the host one of a cluster's: it has no shards yet, and runs

@@ -21,14 +21,14 @@ func TestAbandonEndsWaits(t *testing.T) {
 		tick();
 		http.onrequest(@(q, r) r.send(200, "here"));`, 5, alone)
 	for _, d := range w.devices {
-		if _, err := w.host.RequestFrom(t.Context(), Origin{}, d.Agent, &tandem.Request{Method: "GET", Path: "/"}); err != nil {
+		if _, err := w.host.Request(t.Context(), tandem.Origin{}, d.Agent, &tandem.Request{Method: "GET", Path: "/"}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	w.host.Lease(time.Now())
 	asked, moved := make(chan error, 1), make(chan int, 1)
 	go func() {
-		_, err := w.host.RequestFrom(t.Context(), Origin{}, w.devices[0].Agent, &tandem.Request{Method: "GET", Path: "/"})
+		_, err := w.host.Request(t.Context(), tandem.Origin{}, w.devices[0].Agent, &tandem.Request{Method: "GET", Path: "/"})
 		asked <- err
 	}()
 	for { // until there is one that the lease stops
@@ -64,7 +64,7 @@ func TestStopDropsAgain(t *testing.T) {
 		h.Logger = slog.New(slog.NewTextHandler(said, nil))
 	})
 	for _, d := range w.devices {
-		if _, err := w.host.RequestFrom(t.Context(), Origin{}, d.Agent, &tandem.Request{Method: "GET", Path: "/"}); err != nil {
+		if _, err := w.host.Request(t.Context(), tandem.Origin{}, d.Agent, &tandem.Request{Method: "GET", Path: "/"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -92,7 +92,7 @@ type itself struct {
 	host *Host
 }
 
-func (i *itself) Fetched(f FetchRef, r *tandem.Response, part []byte, taken func()) {
+func (i *itself) Fetched(f tandem.FetchRef, r *tandem.Response, part []byte, taken func()) {
 	if i.host.Has(f.Agent) {
 		i.host.FetchResult(f, r, part)
 		taken()

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,6 +34,10 @@ type world struct {
 	stop    func() // ends the host politely and closes everything
 	abandon func() // ends everything but the host, as a lost node would
 	lines   *lines
+
+	linking sync.Mutex
+	ref     tandem.LinkRef // the first device's link, and the number of its last message
+	seq     uint64
 }
 
 // newWorld makes n devices that run the code.
@@ -69,6 +74,7 @@ func (w *world) open(change func(*Host)) {
 	w.must(err)
 	w.log, err = logbook.Open(ctx, b, logbook.Options{})
 	w.must(err)
+	w.ref = tandem.LinkRef{} // nobody knows it any more
 	w.host = &Host{
 		Store: w.store, Log: w.log, Fetcher: fetcher(nil),
 		URL:   func(id tandem.AgentID) string { return "http://localhost/" + string(id) },
@@ -153,19 +159,46 @@ func (w *world) get(path string) string {
 }
 
 func (w *world) request(ctx context.Context, path string) (*tandem.Response, error) {
-	return w.host.Request(ctx, w.devices[0].Agent, &tandem.Request{Method: "GET", Path: path})
+	return w.host.Request(ctx, tandem.Origin{}, w.devices[0].Agent, &tandem.Request{Method: "GET", Path: path})
 }
 
 // message has the first device send a message, and waits until it is handled.
 func (w *world) message(name, data string, mark tandem.Mark) {
 	w.t.Helper()
 	handled := make(chan struct{})
-	w.host.FromDevice(w.t.Context(), w.devices[0].ID, nil, "agent/"+name, tandem.Message{Data: []byte(data), Mark: mark}, func() { close(handled) })
+	w.say("agent/"+name, tandem.Message{Data: []byte(data), Mark: mark}, func() { close(handled) })
 	select {
 	case <-handled:
 	case <-time.After(patience):
 		w.t.Fatalf("message %s was never handled", name)
 	}
+}
+
+// say has the first device publish a message, by a link that it makes when it has
+// none.
+func (w *world) say(topic string, m tandem.Message, handled func()) {
+	w.t.Helper()
+	id := w.devices[0].ID
+	w.linking.Lock()
+	defer w.linking.Unlock()
+	if w.ref == (tandem.LinkRef{}) {
+		w.introduce(newLink())
+	}
+	w.seq++
+	w.must(w.host.FromDevice(w.t.Context(), id, w.ref, w.seq, topic, m, handled))
+}
+
+// introduce makes l the first device's link.
+func (w *world) introduce(l tandem.Link) {
+	w.t.Helper()
+	w.must(w.host.Connect(w.t.Context(), w.devices[0].ID, l, 1, "192.0.2.7"))
+	w.ref, w.seq = l.Ref(), 0
+}
+
+// disconnect ends a link of the first device.
+func (w *world) disconnect(l tandem.Link, clean bool) {
+	w.t.Helper()
+	w.must(w.host.Disconnect(w.t.Context(), w.devices[0].ID, l.Ref(), tandem.LinkEnd{Clean: clean}))
 }
 
 // lines are log lines as they come.
@@ -222,11 +255,18 @@ func (l *lines) count(text string) (n int) {
 
 // link is a device's connection that writes down what it gets.
 type link struct {
+	ref    tandem.LinkRef
 	sent   chan string
 	closed chan string
 }
 
-func newLink() *link { return &link{make(chan string, 100), make(chan string, 1)} }
+var links atomic.Uint64
+
+func newRef() tandem.LinkRef { return tandem.LinkRef{ID: links.Add(1)} }
+
+func newLink() *link { return &link{newRef(), make(chan string, 100), make(chan string, 1)} }
+
+func (l *link) Ref() tandem.LinkRef { return l.ref }
 
 func (l *link) Send(topic string, m tandem.Message) bool {
 	text := string(m.Data)
@@ -261,7 +301,9 @@ func (l *link) next(t testing.TB, pattern string) string {
 func (w *world) connect() *link {
 	w.t.Helper()
 	l := newLink()
-	w.must(w.host.Connect(w.t.Context(), w.devices[0].ID, l, "192.0.2.7"))
+	w.linking.Lock()
+	defer w.linking.Unlock()
+	w.introduce(l)
 	return l
 }
 

@@ -16,10 +16,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/host"
 )
-
-var _ Agents = (*host.Host)(nil)
 
 const agentID = "AbCdEf123_-Z"
 

@@ -240,9 +240,9 @@ func (n *node) assemble(url string) {
 		URL:     func(id tandem.AgentID) string { return url + "/" + string(id) },
 		Version: n.Version, Logger: n.logger, Memory: n.Memory, HibernateAfter: n.HibernateAfter,
 	}
-	n.agents = n.host
+	n.agents = alone{n.host}
 	n.central = &central.Service{Store: n.store, Log: n.log, URL: url}
-	n.gateway = &gateway.Gateway{Authenticate: n.central.Authenticate, Clock: n.clock, Logger: n.logger}
+	n.gateway = &gateway.Gateway{Node: n.name, Authenticate: n.central.Authenticate, Clock: n.clock, Logger: n.logger}
 	if n.Cluster != nil {
 		n.assembleCluster(url)
 		n.agents, n.central.Cluster, n.gateway.Another = n.cluster, n.cluster, n.cluster.Another
