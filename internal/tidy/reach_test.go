@@ -29,7 +29,8 @@ var reaches = []reach{
 	{from: "codec", only: ". squirrel/text", why: "it translates where no program runs"},
 	{from: "agent device", never: storage + messages, why: "a machine returns effects; its host does them"},
 	{from: "device/runner", never: storage + messages, why: "it runs on the device, where nothing of a node is"},
-	{from: "ingress", never: machine + storage + messages, why: "it holds requests for agents wherever they run"},
+	{from: "gateway", never: "host " + machine + storage + messages, why: "it connects devices to agents wherever they run"},
+	{from: "ingress", never: "host " + machine + storage + messages, why: "it holds requests for agents wherever they run"},
 }
 
 // graph holds what each package imports, the standard library left out.
