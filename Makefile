@@ -1,27 +1,31 @@
 # Everything a contributor does, one line each. Needs Go; `make test` and
 # `make bench` use mosquitto too, and PostgreSQL (see .ci/run).
 FUZZTIME ?= 20s
-SOAK ?= 10m
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# Directories of our modules; a test compares them with the go.mod files.
+MODULES = . bench bench/squirrel/peers
+BENCH = go run -C bench
+BINARY = -tandem $(CURDIR)/bin/tandem
 
 DURATION ?= 30m
 ROUNDS ?= 5
 LIBS ?= ../electricimp
 
-.PHONY: build test lint check bench bench-agents bench-squirrel bench-cluster libraries upgrade chaos powercut fuzz soak run
+.PHONY: build test lint tidy check bench bench-agents bench-squirrel bench-cluster libraries upgrade chaos powercut fuzz run
 
 build: ; go build -trimpath -o bin/tandem ./cmd/tandem
-test: lint ; go test -race -timeout 15m ./... && go test -tags squirrelcheck ./squirrel/... ./imp
-lint: ; test -z "$$(gofmt -l .)" && go vet ./... && $(STATICCHECK) ./...
+test: lint ; for m in $(MODULES); do go test -C $$m -race -timeout 15m ./... || exit 1; done && go test -tags squirrelcheck ./squirrel/... ./imp
+lint: ; test -z "$$(gofmt -l .)" && for m in $(MODULES); do go vet -C $$m ./... && (cd $$m && $(STATICCHECK) ./...) || exit 1; done
+tidy: ; for m in $(MODULES); do (cd $$m && go mod tidy) || exit 1; done
 check: ; go test -tags squirrelcheck -timeout 30m ./squirrel/... ./imp ./agent ./device
-bench: build ; go run ./bench/pair -tandem bin/tandem
-bench-squirrel: build ; go run ./bench/squirrel -tandem bin/tandem
-bench-agents: build ; go run ./bench/pair -tandem bin/tandem agents
-bench-cluster: build ; go run ./bench/cluster -tandem bin/tandem
-libraries: build ; go run ./bench/libraries -tandem bin/tandem -libs $(LIBS)
-upgrade: build ; go run ./bench/cluster -tandem bin/tandem -agents 1000 upgrade
-chaos: build ; go run ./bench/cluster -tandem bin/tandem chaos -for $(DURATION)
-powercut: build ; go run ./bench/powercut -tandem bin/tandem -rounds $(ROUNDS)
-fuzz: ; for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
-soak: ; TANDEM_SOAK=$(SOAK) go test -race -timeout 0 -run Soak ./...
+bench: build ; $(BENCH) ./pair $(BINARY)
+bench-squirrel: build ; $(BENCH) ./squirrel $(BINARY)
+bench-agents: build ; $(BENCH) ./pair $(BINARY) agents
+bench-cluster: build ; $(BENCH) ./cluster $(BINARY)
+libraries: build ; $(BENCH) ./libraries $(BINARY) -libs $(abspath $(LIBS))
+upgrade: build ; $(BENCH) ./cluster $(BINARY) -agents 1000 upgrade
+chaos: build ; $(BENCH) ./cluster $(BINARY) chaos -for $(DURATION)
+powercut: build ; $(BENCH) ./powercut $(BINARY) -rounds $(ROUNDS)
+fuzz: ; for m in $(MODULES); do for p in $$(go list -C $$m ./...); do for f in $$(go test -C $$m -list '^Fuzz' $$p | grep '^Fuzz' || true); do go test -C $$m -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done; done
 run: ; go run ./cmd/tandem dev examples/thermostat

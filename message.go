@@ -12,7 +12,7 @@ const (
 	// FormatJSON is JSON text. What is not JSON counts as a string, or as a
 	// blob where it is not UTF-8 either; nothing at all counts as null.
 	FormatJSON Format = iota
-	// FormatCompact is the compact Squirrel encoding of package imp.
+	// FormatCompact is the compact encoding of package codec.
 	FormatCompact
 	// FormatCBOR is CBOR, RFC 8949.
 	FormatCBOR

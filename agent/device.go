@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/codec"
 	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/squirrel"
 )
@@ -39,7 +40,7 @@ func (m *Machine) message(msg *tandem.Message) imp.Outcome {
 		m.log(true, "no handler for agent.send(): "+imp.LogText([]byte(msg.Name)))
 		return imp.Done
 	}
-	data, err := imp.Compact(*msg)
+	data, err := codec.Compact(*msg)
 	if err == nil {
 		var x squirrel.Value
 		if x, err = imp.Decode(m.core.VM, data); err == nil {

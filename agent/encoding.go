@@ -4,13 +4,14 @@ import (
 	"encoding/base64"
 	"strings"
 
+	"github.com/tandem-iot/tandem/codec"
 	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/squirrel"
 )
 
 func jsonEncode(call *squirrel.Call) (squirrel.Value, error) {
 	vm := call.VM()
-	style := imp.JSONStyle{Spaced: true, Short: true}
+	style := codec.JSONStyle{Spaced: true, Short: true}
 	if settings := call.Arg(2); !settings.IsNull() {
 		style.Spaced = !vm.Field(settings, "compact").Truthy()
 	}
@@ -18,7 +19,7 @@ func jsonEncode(call *squirrel.Call) (squirrel.Value, error) {
 	if err != nil {
 		return call.Errorf("http.jsonencode: %v", err)
 	}
-	text, err := imp.ToJSON(make([]byte, 0, 2*len(data)), data, style)
+	text, err := codec.ToJSON(make([]byte, 0, 2*len(data)), data, style)
 	if err != nil {
 		return call.Errorf("http.jsonencode: %v", err)
 	}
@@ -32,7 +33,7 @@ func jsonDecode(call *squirrel.Call) (squirrel.Value, error) {
 	}
 	text := call.Bytes(1)
 	call.Charge(nativeCost + len(text))
-	data, err := imp.FromJSON(make([]byte, 0, len(text)), text)
+	data, err := codec.FromJSON(make([]byte, 0, len(text)), text)
 	if err != nil {
 		return call.Errorf("http.jsondecode: %v", err)
 	}

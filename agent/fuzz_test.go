@@ -17,12 +17,12 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/codec"
 )
 
-// codecProgram makes the calls that the fuzzers compare, and sends the device
+// codecsProgram makes the calls that the fuzzers compare, and sends the device
 // what comes of them.
-const codecProgram = `
+const codecsProgram = `
 function on(name, f) {
   device.on(name, function(x) { try { f(x); } catch (e) { device.send("error", e); } });
 }
@@ -45,31 +45,31 @@ type fataler interface {
 	Fatalf(format string, args ...any)
 }
 
-// codec is a machine with codecProgram.
-type codec struct {
+// codecs is a machine with codecsProgram.
+type codecs struct {
 	m     *Machine
 	saved []byte // the newest Save
 }
 
-func newCodec(t testing.TB) *codec {
-	cfg := mustCompile(t, codecProgram)
+func newCodecs(t testing.TB) *codecs {
+	cfg := mustCompile(t, codecsProgram)
 	cfg.Connected = true
-	c := &codec{m: New(cfg, epoch)}
+	c := &codecs{m: New(cfg, epoch)}
 	c.m.Step(epoch, &Boot{})
 	return c
 }
 
-// next returns the codec of the next incarnation.
-func (c *codec) next() *codec {
+// next returns the codecs of the next incarnation.
+func (c *codecs) next() *codecs {
 	cfg := c.m.cfg
 	cfg.Saved = c.saved
-	c = &codec{m: New(cfg, epoch)}
+	c = &codecs{m: New(cfg, epoch)}
 	c.m.Step(epoch, &Boot{})
 	return c
 }
 
 // call sends the program a value and returns what it sends back, by name.
-func (c *codec) call(t fataler, name string, value any) map[string]any {
+func (c *codecs) call(t fataler, name string, value any) map[string]any {
 	sent := map[string]any{}
 	events := []Event{&DeviceMessage{tandem.Message{Name: name, Format: tandem.FormatCompact, Data: appendValue(nil, value)}}}
 	for ; len(events) > 0; events = events[1:] {
@@ -126,7 +126,7 @@ func appendValue(dst []byte, x any) []byte {
 
 // valueOf undoes appendValue, by way of CBOR.
 func valueOf(t fataler, compact []byte) any {
-	item, err := imp.TranscodeCBOR(compact)
+	item, err := codec.TranscodeCBOR(compact)
 	if err != nil {
 		t.Fatalf("%x: %v", compact, err)
 	}
@@ -273,11 +273,11 @@ func asText(s string) string {
 
 // TestJSONEncode: encoding/json reads what http.jsonencode writes, and so does
 // http.jsondecode.
-func TestJSONEncode(t *testing.T) { rapid.Check(t, checkEncode(newCodec(t))) }
+func TestJSONEncode(t *testing.T) { rapid.Check(t, checkEncode(newCodecs(t))) }
 
-func FuzzJSONEncode(f *testing.F) { f.Fuzz(rapid.MakeFuzz(checkEncode(newCodec(f)))) }
+func FuzzJSONEncode(f *testing.F) { f.Fuzz(rapid.MakeFuzz(checkEncode(newCodecs(f)))) }
 
-func checkEncode(c *codec) func(*rapid.T) {
+func checkEncode(c *codecs) func(*rapid.T) {
 	return func(t *rapid.T) {
 		x := values().Draw(t, "x")
 		want, ok := asJSON(x)
@@ -333,7 +333,7 @@ func asSaved(x any, inJSON bool) (out any, ok bool) {
 		f := float64(x)
 		return x, !inJSON || !math.IsNaN(f) && !math.IsInf(f, 0)
 	case string:
-		if !imp.Safe([]byte(x)) {
+		if !codec.Safe([]byte(x)) {
 			return []byte(x), !inJSON
 		}
 	case []byte:
@@ -349,7 +349,7 @@ func asSaved(x any, inJSON bool) (out any, ok bool) {
 	case map[string]any:
 		table := map[string]any{}
 		for k, e := range x {
-			if e, ok = asSaved(e, inJSON); ok && imp.Safe([]byte(k)) {
+			if e, ok = asSaved(e, inJSON); ok && codec.Safe([]byte(k)) {
 				table[k] = e
 			}
 		}
@@ -361,11 +361,11 @@ func asSaved(x any, inJSON bool) (out any, ok bool) {
 // TestSave: server.load gives what server.save was given, but for what the
 // format cannot hold, in this incarnation and the next, with the keys in the
 // same order.
-func TestSave(t *testing.T) { rapid.Check(t, checkSave(newCodec(t))) }
+func TestSave(t *testing.T) { rapid.Check(t, checkSave(newCodecs(t))) }
 
-func FuzzSave(f *testing.F) { f.Fuzz(rapid.MakeFuzz(checkSave(newCodec(f)))) }
+func FuzzSave(f *testing.F) { f.Fuzz(rapid.MakeFuzz(checkSave(newCodecs(f)))) }
 
-func checkSave(c *codec) func(*rapid.T) {
+func checkSave(c *codecs) func(*rapid.T) {
 	return func(t *rapid.T) {
 		x := map[string]any{"v": values().Draw(t, "v"), text().Draw(t, "key"): values().Draw(t, "w")}
 		for _, format := range []string{"json", "binary"} {
@@ -387,7 +387,7 @@ func FuzzURL(f *testing.F) {
 	for _, s := range []string{"", "a=b", "a=1&b=2&a=3", "a=x+y%20%2B", "a", "=b", "&&", "a=%zz", "a=%", "a=%4", "a;b", "%C3%A9=\xc3\xa9", "a=\x00\xff", "a==&&=", "a=%00"} {
 		f.Add(s)
 	}
-	c := newCodec(f)
+	c := newCodecs(f)
 	f.Fuzz(func(t *testing.T, query string) {
 		out, _ := c.call(t, "url", []byte(query))["encoded"].(string)
 		got, err := url.ParseQuery(out)
@@ -420,7 +420,7 @@ func FuzzBase64(f *testing.F) {
 	for _, s := range []string{"", "Zg==", "Zm8=", "Zm9v", "Zg", "Zg=", "Z", "Z=", "=", "Zm9v\r\nYg==", "Z g = =", "Zh==", "Zg==Zg==", "-_", "+/+/", "Zm9vY", "\x00", "\xff"} {
 		f.Add([]byte(s))
 	}
-	c := newCodec(f)
+	c := newCodecs(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		got := c.call(t, "base64", data)
 		if want := base64.StdEncoding.EncodeToString(data); got["encoded"] != want {

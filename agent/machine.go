@@ -19,7 +19,6 @@ package agent
 
 import (
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -260,20 +259,6 @@ func (m *Machine) take(ev Event) (o imp.Outcome) {
 	panic(fmt.Sprintf("agent: %T is no event", ev))
 }
 
-// end is the end of the incarnation.
-func (m *Machine) end(reason tandem.Reason) {
-	m.dead = true
-	m.effects = append(m.effects, &Restart{Reason: reason})
-}
-
-// endReason is why a program ends that has called server.restart.
-func (m *Machine) endReason() tandem.Reason {
-	if m.stopping != tandem.ReasonNone {
-		return m.stopping
-	}
-	return tandem.ReasonRestart
-}
-
 // maxVolume bounds the data that one Step's effects hold, which is outside of
 // the program's memory.
 const maxVolume = 8 << 20
@@ -302,25 +287,4 @@ func (m *Machine) over(limit string) {
 	o := &Over{limit, 1}
 	m.overs = append(m.overs, o)
 	m.effects = append(m.effects, o)
-}
-
-// log is where lines of the program go. Of one event the log takes as many as
-// it would in a burst; a line that is too long is cut to where the log cuts
-// it, and says so.
-func (m *Machine) log(isError bool, msg string) {
-	t := tandem.LogAgent
-	if isError {
-		t = tandem.LogAgentError
-	}
-	switch m.lines++; {
-	case m.lines == tandem.LogBurst:
-		m.over(tandem.OverLogEvent)
-		t, msg = tandem.LogAgentError, fmt.Sprintf("one event wrote more than %d lines; the others are dropped", tandem.LogBurst)
-	case m.lines > tandem.LogBurst:
-		return
-	}
-	if len(msg) > tandem.LogLineSize {
-		msg = strings.Clone(msg[:tandem.LogLineSize+1])
-	}
-	m.effects = append(m.effects, &Log{t, msg})
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/codec"
 	"github.com/tandem-iot/tandem/imp"
 )
 
@@ -172,7 +173,7 @@ func showHeaders(headers []tandem.Header) string {
 }
 
 func toJSON(compact []byte) string {
-	text, err := imp.TranscodeJSON(compact)
+	text, err := codec.TranscodeJSON(compact)
 	if err != nil {
 		return err.Error()
 	}
@@ -183,7 +184,7 @@ func toJSON(compact []byte) string {
 }
 
 func fromJSON(text string) []byte {
-	data, err := imp.FromJSON(nil, []byte(text))
+	data, err := codec.FromJSON(nil, []byte(text))
 	if err != nil {
 		panic(err)
 	}

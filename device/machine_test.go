@@ -13,6 +13,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/board"
+	"github.com/tandem-iot/tandem/codec"
 	"github.com/tandem-iot/tandem/imp"
 )
 
@@ -120,7 +121,7 @@ func show(e Effect) string {
 		}
 		return fmt.Sprintf("log %d %s%s: %s", e.ID, e.Type, sure, e.Msg)
 	case *Send:
-		text, err := imp.TranscodeJSON(e.Message.Data)
+		text, err := codec.TranscodeJSON(e.Message.Data)
 		if err != nil {
 			return err.Error()
 		}
@@ -133,7 +134,7 @@ func show(e Effect) string {
 	case *DeepSleep:
 		nv := "none"
 		if e.NV != nil {
-			text, err := imp.TranscodeJSON(e.NV)
+			text, err := codec.TranscodeJSON(e.NV)
 			if err != nil {
 				return err.Error()
 			}
@@ -179,7 +180,7 @@ func (s *story) do(d *datadriven.TestData) string {
 	case "device":
 		return s.device(d)
 	case "nv":
-		nv, err := imp.FromJSON(nil, []byte(d.Input))
+		nv, err := codec.FromJSON(nil, []byte(d.Input))
 		if err != nil {
 			s.t.Fatal(err)
 		}

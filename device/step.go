@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/codec"
 	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/squirrel"
 )
@@ -105,7 +106,7 @@ func (m *Machine) message(msg tandem.Message) imp.Outcome {
 		m.explain(true, "no handler for device.send(): "+msg.Name)
 		return imp.Done
 	}
-	data, err := imp.Compact(msg)
+	data, err := codec.Compact(msg)
 	var x squirrel.Value
 	if err == nil {
 		x, err = imp.Decode(m.vm(), data)

@@ -2,7 +2,7 @@ package gateway
 
 import (
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/codec"
 	"github.com/tandem-iot/tandem/mqtt"
 )
 
@@ -44,9 +44,9 @@ func (f format) encode(topic string, m tandem.Message) (parcel, error) {
 		err  error
 	)
 	if f == format(tandem.FormatCBOR) {
-		data, err = imp.TranscodeCBOR(m.Data)
+		data, err = codec.TranscodeCBOR(m.Data)
 	} else {
-		data, err = imp.TranscodeJSON(m.Data)
+		data, err = codec.TranscodeJSON(m.Data)
 	}
 	return parcel{topic, contentTypes[f], data, m.Incarnation, m.Post, m.After}, err
 }

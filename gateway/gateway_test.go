@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/codec"
 	"github.com/tandem-iot/tandem/hlc"
 	"github.com/tandem-iot/tandem/host"
-	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/mqtt"
 )
 
@@ -197,7 +197,7 @@ func TestTime(t *testing.T) {
 }
 
 func TestFormats(t *testing.T) {
-	compact, err := imp.FromJSON(nil, []byte(`{"a":[1,"x"]}`))
+	compact, err := codec.FromJSON(nil, []byte(`{"a":[1,"x"]}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/codec"
 	"github.com/tandem-iot/tandem/life"
 )
 
@@ -51,7 +51,7 @@ func (l *postLink) next(want string) tandem.Message {
 	l.w.t.Helper()
 	select {
 	case m := <-l.sent:
-		text, err := imp.TranscodeJSON(m.Data)
+		text, err := codec.TranscodeJSON(m.Data)
 		l.w.must(err)
 		if string(text) != want {
 			l.w.t.Fatalf("post %s, want %s", text, want)

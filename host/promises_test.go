@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/codec"
 	"github.com/tandem-iot/tandem/life"
 )
 
@@ -29,7 +29,7 @@ func (w *world) saved(name string) int {
 	if rec.Saved == nil {
 		return 0
 	}
-	text, err := imp.TranscodeJSON(rec.Saved)
+	text, err := codec.TranscodeJSON(rec.Saved)
 	w.must(err)
 	table := map[string]int{}
 	w.must(json.Unmarshal(text, &table))

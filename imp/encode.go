@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/tandem-iot/tandem/codec"
 	"github.com/tandem-iot/tandem/squirrel"
 	"github.com/tandem-iot/tandem/squirrel/text"
 )
@@ -62,7 +63,7 @@ type encoder struct {
 	purpose Purpose
 	lenient bool
 	dropped []string
-	path    [MaxDepth]squirrel.Value // the containers around the value
+	path    [codec.MaxDepth]squirrel.Value // the containers around the value
 }
 
 const errCycle = refusal("a structure that contains itself")
@@ -72,21 +73,21 @@ func cannot(what string) error { return refusal("a " + what) }
 func (e *encoder) value(x squirrel.Value, depth int) error {
 	switch x.Type() {
 	case squirrel.TypeNull:
-		e.out = append(e.out, compactNull)
+		e.out = append(e.out, codec.Null)
 	case squirrel.TypeBool:
-		tag := byte(compactFalse)
+		tag := byte(codec.False)
 		if x.AsBool() {
-			tag = compactTrue
+			tag = codec.True
 		}
 		e.out = append(e.out, tag)
 	case squirrel.TypeInteger:
-		e.out = appendInteger(e.out, x.AsInt())
+		e.out = codec.AppendInteger(e.out, x.AsInt())
 	case squirrel.TypeFloat:
 		f := float64(x.AsFloat())
 		if e.purpose == ForSaveJSON && (math.IsNaN(f) || math.IsInf(f, 0)) {
 			return cannot("float that is not a number in JSON")
 		}
-		e.out = appendFloat(e.out, x.AsFloat())
+		e.out = codec.AppendFloat(e.out, x.AsFloat())
 	case squirrel.TypeString:
 		return e.string(e.vm.Bytes(x))
 	case squirrel.TypeTable, squirrel.TypeArray:
@@ -102,7 +103,7 @@ func (e *encoder) value(x squirrel.Value, depth int) error {
 		if len(e.out)+len(b) > MaxEncoded {
 			return errTooLarge
 		}
-		e.out = appendBlob(e.out, b)
+		e.out = codec.AppendBlob(e.out, b)
 	default:
 		return cannot(x.Type().String())
 	}
@@ -115,21 +116,21 @@ func (e *encoder) string(s []byte) error {
 	}
 	switch e.purpose {
 	case ForMessage:
-		e.out = appendText(e.out, s)
+		e.out = codec.AppendText(e.out, s)
 	case ForSaveJSON:
-		if !Safe(s) {
+		if !codec.Safe(s) {
 			return cannot("string in JSON that is not UTF-8 or holds a NUL")
 		}
 		fallthrough
 	default:
-		e.out = appendString(e.out, s)
+		e.out = codec.AppendString(e.out, s)
 	}
 	return nil
 }
 
 func (e *encoder) container(x squirrel.Value, depth int) error {
-	if depth >= MaxDepth {
-		return refusal("this: " + errTooDeep.Error())
+	if depth >= codec.MaxDepth {
+		return refusal("this: " + codec.ErrTooDeep.Error())
 	}
 	if len(e.out) > MaxEncoded {
 		return errTooLarge
@@ -143,23 +144,23 @@ func (e *encoder) container(x squirrel.Value, depth int) error {
 	if x.Type() == squirrel.TypeTable {
 		return e.table(x, depth)
 	}
-	e.out = append(e.out, compactArray)
+	e.out = append(e.out, codec.Array)
 	for i := range e.vm.Len(x) {
 		at := len(e.out)
 		if err := e.value(e.vm.Index(x, i), depth+1); err != nil {
 			if !e.lenient || err == errTooLarge {
 				return err
 			}
-			e.out = append(e.out[:at], compactNull)
+			e.out = append(e.out[:at], codec.Null)
 			e.drop(strconv.Itoa(i), err)
 		}
 	}
-	e.out = append(e.out, compactEnd)
+	e.out = append(e.out, codec.End)
 	return nil
 }
 
 func (e *encoder) table(x squirrel.Value, depth int) error {
-	e.out = append(e.out, compactTable)
+	e.out = append(e.out, codec.Table)
 	for i, key, val, ok := e.vm.Next(x, 0); ok; i, key, val, ok = e.vm.Next(x, i) {
 		at := len(e.out)
 		err := e.key(key)
@@ -174,7 +175,7 @@ func (e *encoder) table(x squirrel.Value, depth int) error {
 			e.drop(e.keyText(key), err)
 		}
 	}
-	e.out = append(e.out, compactEnd)
+	e.out = append(e.out, codec.End)
 	return nil
 }
 
@@ -189,10 +190,10 @@ func (e *encoder) drop(key string, err error) {
 func (e *encoder) key(key squirrel.Value) error {
 	if key.Type() == squirrel.TypeString {
 		s := e.vm.Bytes(key)
-		if e.purpose != ForJSON && !Safe(s) {
+		if e.purpose != ForJSON && !codec.Safe(s) {
 			return cannot("table with a key that is not UTF-8 or holds a NUL")
 		}
-		e.out = appendString(e.out, s)
+		e.out = codec.AppendString(e.out, s)
 		return nil
 	}
 	if e.purpose != ForJSON {
@@ -200,7 +201,7 @@ func (e *encoder) key(key squirrel.Value) error {
 	}
 	switch key.Type() {
 	case squirrel.TypeInteger, squirrel.TypeFloat, squirrel.TypeBool:
-		e.out = appendString(e.out, e.keyText(key))
+		e.out = codec.AppendString(e.out, e.keyText(key))
 		return nil
 	}
 	return cannot("table with a key of type " + key.Type().String())
@@ -222,50 +223,36 @@ func (e *encoder) keyText(key squirrel.Value) string {
 
 // Decode makes the value that data, in the compact encoding, stands for.
 func Decode(vm *squirrel.VM, data []byte) (squirrel.Value, error) {
-	r := reader{data: data}
-	x := decodeItem(vm, &r, r.next())
-	if r.err == nil && len(r.data) > 0 {
-		r.fail(errCompact)
-	}
-	return x, r.err
+	r := codec.NewReader(data)
+	x := decodeItem(vm, &r, r.Next())
+	return x, r.Close()
 }
 
-func decodeItem(vm *squirrel.VM, r *reader, it item) squirrel.Value {
-	switch it.kind {
-	case compactFalse, compactTrue:
-		return squirrel.Bool(it.kind == compactTrue)
-	case compactInteger:
-		return squirrel.Int(it.num)
-	case compactFloat:
-		return squirrel.Float(it.float)
-	case compactString:
-		return vm.NewStringBytes(it.bytes)
-	case compactBlob:
-		return vm.NewBlob(it.bytes)
-	case compactArray:
+func decodeItem(vm *squirrel.VM, r *codec.Reader, it codec.Item) squirrel.Value {
+	switch it.Kind {
+	case codec.False, codec.True:
+		return squirrel.Bool(it.Kind == codec.True)
+	case codec.Integer:
+		return squirrel.Int(it.Int)
+	case codec.Float:
+		return squirrel.Float(it.Float)
+	case codec.String:
+		return vm.NewStringBytes(it.Bytes)
+	case codec.Blob:
+		return vm.NewBlob(it.Bytes)
+	case codec.Array:
 		a := vm.NewArray()
-		for it = r.next(); r.err == nil && it.kind != compactEnd; it = r.next() {
+		for it = r.Next(); r.Err() == nil && it.Kind != codec.End; it = r.Next() {
 			vm.Append(a, decodeItem(vm, r, it))
 		}
 		return a
-	case compactTable:
+	case codec.Table:
 		t := vm.NewTable()
-		for it = r.next(); r.err == nil && it.kind != compactEnd; it = r.next() {
-			if it.kind != compactString {
-				r.fail(errCompact)
-				break
-			}
-			key := vm.NewStringBytes(it.bytes)
-			it = r.next()
-			if it.kind == compactEnd {
-				r.fail(errCompact)
-				break
-			}
-			vm.Set(t, key, decodeItem(vm, r, it))
+		for k, ok := r.Key(); ok; k, ok = r.Key() {
+			key := vm.NewStringBytes(k)
+			vm.Set(t, key, decodeItem(vm, r, r.Next()))
 		}
 		return t
-	case compactEnd:
-		r.fail(errCompact)
 	}
 	return squirrel.Null
 }

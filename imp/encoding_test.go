@@ -1,7 +1,6 @@
 package imp
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"math"
 	"reflect"
@@ -11,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/codec"
 	"github.com/tandem-iot/tandem/squirrel"
 )
 
@@ -29,7 +29,7 @@ func roundTrip(data []byte) ([]byte, error) {
 // modelJSON turns a value in the compact encoding into what encoding/json
 // makes of the JSON text for it.
 func modelJSON(t interface{ Fatalf(string, ...any) }, compact []byte) any {
-	text, err := ToJSON(nil, compact, JSONStyle{})
+	text, err := codec.ToJSON(nil, compact, codec.JSONStyle{})
 	if err != nil {
 		t.Fatalf("%x: %v", compact, err)
 	}
@@ -80,17 +80,6 @@ func widen(x any) any {
 	return x
 }
 
-func TestHalfFloat(t *testing.T) {
-	for h, want := range map[uint16]float32{0x0000: 0, 0x3c00: 1, 0xc000: -2, 0x3555: 0.33325195, 0x7bff: 65504, 0x0001: 5.9604645e-08, 0x7c00: float32(math.Inf(1))} {
-		if got := halfFloat(h); got != want {
-			t.Errorf("%04x: got %v, want %v", h, got, want)
-		}
-	}
-	if f := halfFloat(0x7e00); f == f {
-		t.Error("7e00 is not a number")
-	}
-}
-
 // values generates Go values as encoding/json has them.
 func values() *rapid.Generator[any] {
 	scalar := rapid.OneOf(
@@ -117,7 +106,7 @@ func TestJSONThroughVM(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		compact, err := FromJSON(nil, text)
+		compact, err := codec.FromJSON(nil, text)
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}
@@ -133,7 +122,7 @@ func TestJSONThroughVM(t *testing.T) {
 		if got := widen(modelJSON(t, again)); !reflect.DeepEqual(got, widen(narrow(want))) {
 			t.Fatalf("%s: got %v, want %v", text, got, want)
 		}
-		spaced, err := ToJSON(nil, again, JSONStyle{Spaced: true})
+		spaced, err := codec.ToJSON(nil, again, codec.JSONStyle{Spaced: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,38 +131,6 @@ func TestJSONThroughVM(t *testing.T) {
 			t.Fatalf("%s: spaced %s, %v", text, spaced, err)
 		}
 	})
-}
-
-func TestMessageData(t *testing.T) {
-	blob := func(b string) string { return `"` + base64.StdEncoding.EncodeToString([]byte(b)) + `"` }
-	for _, c := range []struct {
-		format tandem.Format
-		data   string
-		want   string // as JSON
-	}{
-		{tandem.FormatJSON, "", "null"},
-		{tandem.FormatJSON, "21.5", "21.5"},
-		{tandem.FormatJSON, "2.0", "2.0"},
-		{tandem.FormatJSON, "on", `"on"`},
-		{tandem.FormatJSON, "\xff\x00", blob("\xff\x00")},
-		{tandem.FormatJSON, `"a\u0000"`, blob("a\x00")},
-		{tandem.FormatCompact, "\x42", "2"},
-		{tandem.FormatCBOR, "\x43abc", blob("abc")},
-		{tandem.FormatCBOR, "\xc1\x1a\x00\x00\x00\x05", "5"},
-		{tandem.FormatCBOR, "\xa1\x01\x02", `{"1":2}`},
-		{tandem.FormatCBOR, "\x3b\x00\x00\x00\x00\x7f\xff\xff\xff", "-2147483648"},
-		{tandem.FormatCBOR, "\x3b\x00\x00\x00\x00\x80\x00\x00\x80", "-2.147484e+09"},
-		{tandem.FormatCBOR, "\x3b\xff\xff\xff\xff\xff\xff\xff\xff", "-1.8446744e+19"},
-	} {
-		compact, err := Compact(tandem.Message{Format: c.format, Data: []byte(c.data)})
-		if err != nil {
-			t.Errorf("%q: %v", c.data, err)
-			continue
-		}
-		if got, err := TranscodeJSON(compact); err != nil || string(got) != c.want {
-			t.Errorf("%q: got %s, %v, want %s", c.data, got, err, c.want)
-		}
-	}
 }
 
 func TestLogText(t *testing.T) {

@@ -11,10 +11,9 @@
 // budget, the report of an uncaught exception, and the snapshot of all this.
 // Package agent and package device each put their events around one.
 //
-// Values travel between machines in the compact encoding (Encode, Decode); see
-// compact.go for its form. JSON and CBOR are only ever turned into it and made
-// from it (FromJSON, ToJSON, FromCBOR, ToCBOR), which needs no VM, so that a
-// gateway can translate without running anything.
+// Values travel between machines in the compact encoding: Encode makes it of a
+// machine's value, Decode the other way round. What can be done with it without
+// a machine, JSON and CBOR included, is in package codec.
 package imp
 
 import (

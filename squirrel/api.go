@@ -136,6 +136,18 @@ func (v *VM) Bytes(x Value) []byte {
 	return nil
 }
 
+// Params returns how many parameters a function takes at most, without this;
+// 0 when x is no function of a program.
+func (v *VM) Params(x Value) int {
+	if x.tag() == tagBound {
+		x = *v.at(x.off() + 1)
+	}
+	if !x.isClosure() {
+		return 0
+	}
+	return len(v.proto(lo(*v.at(x.off() + 1))).Params) - 1
+}
+
 // NewNative returns an instance of a native class of the library. The payload
 // is the object's own state, which programs cannot see: any value, an array
 // or table, or what NewBuffer gives.

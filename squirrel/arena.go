@@ -32,6 +32,11 @@ func headerSerial(h Value) uint32 { return uint32(h >> 32) }
 // can go on after it.
 var errOutOfMemory = errors.New("out of memory")
 
+// IsOutOfMemory reports whether r, from recover, is what the making of values
+// panics with when the memory is full. Run recovers it itself; a host that
+// makes values between two Runs must.
+func IsOutOfMemory(r any) bool { return r == errOutOfMemory }
+
 // mem is the arena: one pointer-free slice. Allocation moves a mark upward;
 // the collector copies what is alive and resets the mark. Objects below perm
 // are the library's image: they never move and are never freed.

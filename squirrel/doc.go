@@ -20,6 +20,11 @@
 // A machine that is idle can be given the next function to Start: a program's
 // callbacks are kept in a table that only the host sees ([VM.Registry]).
 //
+// The examples are whole programs: embedding and calling, native functions
+// ([Library.Func]), budgets and stopping ([VM.Run]), snapshot and restore
+// ([VM.Snapshot]). The package and those below it need the standard library
+// alone, and a module that imports them gets no other requirements.
+//
 // # A machine is a value
 //
 // All that a machine is lies in one slice of words, without pointers:

@@ -191,6 +191,9 @@ func (v *VM) MemoryLimit() int { return int(v.limit) * 8 }
 // MemoryFree returns how many bytes are left below the limit.
 func (v *VM) MemoryFree() int { return max(0, v.MemoryLimit()-v.MemoryUsed()) }
 
+// Footprint returns the bytes of the arena, used or not.
+func (v *VM) Footprint() int { return cap(v.w) * 8 }
+
 // FuelUsed returns the CPU units used since the VM was made.
 func (v *VM) FuelUsed() int64 { return v.used }
 

@@ -1,9 +1,9 @@
 // Command cluster measures and tries a cluster of real nodes on loopback, with
 // a real PostgreSQL server:
 //
-//	go run ./bench/cluster -tandem bin/tandem            figures
-//	go run ./bench/cluster -tandem bin/tandem upgrade    a rolling upgrade under load
-//	go run ./bench/cluster -tandem bin/tandem chaos -for 30m
+//	go run ./cluster -tandem ../bin/tandem            figures
+//	go run ./cluster -tandem ../bin/tandem upgrade    a rolling upgrade under load
+//	go run ./cluster -tandem ../bin/tandem chaos -for 30m
 //
 // The figures are a table and, as the last line, the same as one JSON object.
 // Chaos kills, pauses, empties and restarts nodes and the database in an order
@@ -49,7 +49,7 @@ func main() {
 func run(ctx context.Context, args []string) error {
 	var o options
 	flags := flag.NewFlagSet("cluster", flag.ContinueOnError)
-	flags.StringVar(&o.tandem, "tandem", "bin/tandem", "the tandem binary")
+	flags.StringVar(&o.tandem, "tandem", "../bin/tandem", "the tandem binary")
 	flags.IntVar(&o.agents, "agents", 3000, "agents; a third of them moves")
 	flags.DurationVar(&o.length, "for", time.Minute, "length of chaos")
 	flags.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of chaos")

@@ -2,7 +2,7 @@
 // as their users would: `tandem library add` puts each into a real node,
 // programs ask for it with #require, and a real device runs beside the agent.
 //
-//	go run ./bench/libraries -tandem bin/tandem -libs DIR
+//	go run ./libraries -tandem ../bin/tandem -libs DIR
 //
 // It does three things with them. Each library is loaded by an agent, a device,
 // or both. Then each that is in squirrel/*.nut does its work, against other code
@@ -45,7 +45,7 @@ func main() {
 
 func run(ctx context.Context, args []string) (err error) {
 	flags := flag.NewFlagSet("libraries", flag.ContinueOnError)
-	tandem := flags.String("tandem", "bin/tandem", "the tandem binary")
+	tandem := flags.String("tandem", "../bin/tandem", "the tandem binary")
 	libs := flags.String("libs", "", "directory with the repositories")
 	only := flags.String("only", "", "run only programs whose name has this in it")
 	labs := flags.Int("labs", 6, "nodes, with a device each, that share the programs; most of these wait most of the time")

@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/codec"
 	"github.com/tandem-iot/tandem/internal/pgtest"
 	"github.com/tandem-iot/tandem/store"
 )
@@ -61,7 +61,7 @@ func newBusy(p plan, args []string) (*busy, error) {
 }
 
 func (b *busy) measure(ctx context.Context, r *report) (err error) {
-	dir, err := pgtest.MakeDir()
+	dir, err := os.MkdirTemp("", "tandem-bench")
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,14 @@ func (b *busy) measure(ctx context.Context, r *report) (err error) {
 	open := func() (*store.Store, error) { return store.Open(ctx, filepath.Join(dir, "tandem.db")) }
 	args := []string{"--egress", "127.0.0.0/8"}
 	if b.postgres {
-		pg, err := pgtest.StartServer(filepath.Join(dir, "pg"), 0)
+		// A directory of its own: PostgreSQL does not run as root, and so could
+		// not reach one inside root's.
+		home, err := pgtest.MakeDir()
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(home)
+		pg, err := pgtest.StartServer(home, 0)
 		if err != nil {
 			return err
 		}
@@ -128,7 +135,7 @@ func (b *busy) check(ctx context.Context, s *store.Store, f *fleet, t *target, d
 		if rec.Saved == nil {
 			return fmt.Errorf("agent %s has saved nothing", dev.Agent)
 		}
-		text, err := imp.TranscodeJSON(rec.Saved)
+		text, err := codec.TranscodeJSON(rec.Saved)
 		if err != nil {
 			return err
 		}

@@ -1,7 +1,7 @@
 // Command pair measures Tandem beside named peers that do the same work, in
 // one run on one machine:
 //
-//	go run ./bench/pair -tandem bin/tandem
+//	go run ./pair -tandem ../bin/tandem
 //
 // It prints a table and, as its last line, the same figures as one JSON object.
 // Peers are a plain net/http server, the same with a shared log and group
@@ -9,7 +9,7 @@
 // turn with its peer's, several times, and the median run counts, because the
 // machine may be busy with other things; ratios say more than absolute figures.
 //
-//	go run ./bench/pair -tandem bin/tandem agents -for 1m
+//	go run ./pair -tandem ../bin/tandem agents -for 1m
 //
 // loads a node with 10,000 pairs instead. Each second each device sends its
 // agent a message, the agent saves, and it makes an HTTP request. The rate is kept
@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	var p plan
 	flags := flag.NewFlagSet("pair", flag.ContinueOnError)
-	flags.StringVar(&p.tandem, "tandem", "bin/tandem", "the tandem binary to measure")
+	flags.StringVar(&p.tandem, "tandem", "../bin/tandem", "the tandem binary to measure")
 	flags.IntVar(&p.agents, "agents", 10_000, "idle agents")
 	flags.IntVar(&p.conns, "conns", 10_000, "idle device connections")
 	flags.IntVar(&p.pairs, "pairs", 1_000, "pairs in the larger loads")

@@ -1,7 +1,7 @@
 // Command powercut checks that what a node has acknowledged survives a power cut,
 // with SQLite and with PostgreSQL, and measures what that costs:
 //
-//	go run ./bench/powercut -tandem bin/tandem -rounds 5
+//	go run ./powercut -tandem ../bin/tandem -rounds 5
 //
 // A killed process proves little: what it has written is in the kernel's page
 // cache, and the kernel lives. Here the files are on ext4 on a loop device on a
@@ -65,7 +65,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("powercut", flag.ContinueOnError)
-	tandem := flags.String("tandem", "bin/tandem", "the tandem binary")
+	tandem := flags.String("tandem", "../bin/tandem", "the tandem binary")
 	rounds := flags.Int("rounds", 5, "power cuts of each store, and at most of the control")
 	seed := flags.Uint64("seed", uint64(time.Now().UnixNano()), "of the moments and of what is left")
 	if err := flags.Parse(args); err != nil {

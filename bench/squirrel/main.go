@@ -1,7 +1,7 @@
 // Command squirrel measures the language beside others: the same small programs
 // in Squirrel on Tandem, and in Lua and JavaScript on named peers.
 //
-//	go run ./bench/squirrel -tandem bin/tandem
+//	go run ./squirrel -tandem ../bin/tandem
 //
 // The peers are PUC Lua (the lua5.4 in the path), and gopher-lua and goja, which
 // are built from the module in peers, so that Tandem's own does not depend on
@@ -40,8 +40,8 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("squirrel", flag.ContinueOnError)
-	tandem := flags.String("tandem", "bin/tandem", "the tandem binary to measure")
-	dir := flags.String("dir", "bench/squirrel", "where programs and peers are")
+	tandem := flags.String("tandem", "../bin/tandem", "the tandem binary to measure")
+	dir := flags.String("dir", "squirrel", "where programs and peers are")
 	pairs := flags.Int("pairs", 5, "runs of each program on each peer")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	if len(programs) == 0 {
-		return fmt.Errorf("no programs in %s: run this in the repository, or say -dir", *dir)
+		return fmt.Errorf("no programs in %s: run this in the directory bench, or say -dir", *dir)
 	}
 	bin, err := os.MkdirTemp("", "bench-squirrel-")
 	if err != nil {

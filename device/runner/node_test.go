@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/codec"
 	"github.com/tandem-iot/tandem/mqtt"
 )
 
@@ -172,7 +172,7 @@ func (c *nodeConn) publish(p *mqtt.Publish) error {
 			g.user[u.Key] = u.Value
 		}
 		if p.Props.ContentType == tandem.ContentCompact {
-			text, err := imp.TranscodeJSON(p.Payload)
+			text, err := codec.TranscodeJSON(p.Payload)
 			if err != nil {
 				return err
 			}

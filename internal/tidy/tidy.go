@@ -3,6 +3,9 @@
 // and not a paragraph somebody has to remember.
 //
 //   - [TestLayers]: who may import whom.
+//   - [TestReach]: what must never be linked into what, directly or not.
+//   - [TestEmbedding]: squirrel brings none of our requirements along.
+//   - [TestModules]: the Makefile's commands go through all modules.
 //   - [TestHouseRules]: sizes of functions and files, names and comments of
 //     packages, no init, no sleeping in tests, no package "log", nothing left
 //     to do, tests in every package, few and small interfaces.

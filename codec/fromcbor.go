@@ -1,11 +1,9 @@
-package imp
+package codec
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 )
 
@@ -102,9 +100,9 @@ func (p *cborParser) value(depth int) error {
 			return err
 		}
 		if major == cborText {
-			p.out = appendText(p.out, s)
+			p.out = AppendText(p.out, s)
 		} else {
-			p.out = appendBlob(p.out, s)
+			p.out = AppendBlob(p.out, s)
 		}
 		return nil
 	case cborArray, cborMap:
@@ -116,15 +114,15 @@ func (p *cborParser) value(depth int) error {
 func (p *cborParser) integer(major byte, arg uint64) {
 	switch {
 	case arg > math.MaxInt32 && major == cborUnsigned:
-		p.out = appendFloat(p.out, float32(arg))
+		p.out = AppendFloat(p.out, float32(arg))
 	case arg == math.MaxUint64:
-		p.out = appendFloat(p.out, -1<<64)
+		p.out = AppendFloat(p.out, -1<<64)
 	case arg > math.MaxInt32:
-		p.out = appendFloat(p.out, -float32(arg+1)) // rounded once
+		p.out = AppendFloat(p.out, -float32(arg+1)) // rounded once
 	case major == cborUnsigned:
-		p.out = appendInteger(p.out, int32(arg))
+		p.out = AppendInteger(p.out, int32(arg))
 	default:
-		p.out = appendInteger(p.out, -1-int32(arg))
+		p.out = AppendInteger(p.out, -1-int32(arg))
 	}
 }
 
@@ -159,12 +157,12 @@ func (p *cborParser) content(major, info byte, arg uint64) ([]byte, error) {
 
 func (p *cborParser) container(major, info byte, n uint64, depth int) error {
 	if depth >= MaxDepth {
-		return errTooDeep
+		return ErrTooDeep
 	}
 	if major == cborMap {
-		p.out = append(p.out, compactTable)
+		p.out = append(p.out, Table)
 	} else {
-		p.out = append(p.out, compactArray)
+		p.out = append(p.out, Array)
 	}
 	for i := uint64(0); info == cborOpen || i < n; i++ {
 		if info == cborOpen && len(p.data) > 0 && p.data[0] == cborBreak {
@@ -180,7 +178,7 @@ func (p *cborParser) container(major, info byte, n uint64, depth int) error {
 			return err
 		}
 	}
-	p.out = append(p.out, compactEnd)
+	p.out = append(p.out, End)
 	return nil
 }
 
@@ -195,14 +193,14 @@ func (p *cborParser) key() error {
 		if err != nil {
 			return err
 		}
-		p.out = appendString(p.out, s)
+		p.out = AppendString(p.out, s)
 		return nil
 	case cborUnsigned:
-		p.out = appendString(p.out, strconv.FormatUint(arg, 10))
+		p.out = AppendString(p.out, strconv.FormatUint(arg, 10))
 		return nil
 	case cborNegative:
 		if arg <= math.MaxInt64 {
-			p.out = appendString(p.out, strconv.FormatInt(-1-int64(arg), 10))
+			p.out = AppendString(p.out, strconv.FormatInt(-1-int64(arg), 10))
 			return nil
 		}
 	}
@@ -212,17 +210,17 @@ func (p *cborParser) key() error {
 func (p *cborParser) other(info byte, arg uint64) error {
 	switch info {
 	case cborFalse:
-		p.out = append(p.out, compactFalse)
+		p.out = append(p.out, False)
 	case cborTrue:
-		p.out = append(p.out, compactTrue)
+		p.out = append(p.out, True)
 	case cborNull, cborUndefined:
-		p.out = append(p.out, compactNull)
+		p.out = append(p.out, Null)
 	case cborHalf:
-		p.out = appendFloat(p.out, halfFloat(uint16(arg)))
+		p.out = AppendFloat(p.out, halfFloat(uint16(arg)))
 	case cborSingle:
-		p.out = appendFloat(p.out, math.Float32frombits(uint32(arg)))
+		p.out = AppendFloat(p.out, math.Float32frombits(uint32(arg)))
 	case cborDouble:
-		p.out = appendFloat(p.out, float32(math.Float64frombits(arg)))
+		p.out = AppendFloat(p.out, float32(math.Float64frombits(arg)))
 	default:
 		return errCBORKind
 	}
@@ -248,82 +246,4 @@ func halfFloat(h uint16) float32 {
 		f = -f
 	}
 	return float32(f)
-}
-
-// ToCBOR appends to dst the CBOR item of one value in the compact encoding.
-func ToCBOR(dst, compact []byte) ([]byte, error) {
-	w := cborWriter{out: dst}
-	if err := transcode(compact, &w); err != nil {
-		return dst, err
-	}
-	return w.out, nil
-}
-
-type cborWriter struct {
-	out   []byte
-	begun []int // where the containers being written begin
-}
-
-func (w *cborWriter) head(major byte, n uint64) { w.out = appendCBORHead(w.out, major, n) }
-
-func appendCBORHead(dst []byte, major byte, n uint64) []byte {
-	switch {
-	case n < 24:
-		return append(dst, major|byte(n))
-	case n <= math.MaxUint8:
-		return append(dst, major|24, byte(n))
-	case n <= math.MaxUint16:
-		return binary.BigEndian.AppendUint16(append(dst, major|25), uint16(n))
-	default:
-		return binary.BigEndian.AppendUint32(append(dst, major|26), uint32(n))
-	}
-}
-
-func (w *cborWriter) scalar(it item) {
-	switch it.kind {
-	case compactNull:
-		w.out = append(w.out, cborOther|cborNull)
-	case compactFalse:
-		w.out = append(w.out, cborOther|cborFalse)
-	case compactTrue:
-		w.out = append(w.out, cborOther|cborTrue)
-	case compactInteger:
-		if it.num < 0 {
-			w.head(cborNegative, uint64(-1-int64(it.num)))
-		} else {
-			w.head(cborUnsigned, uint64(it.num))
-		}
-	case compactFloat:
-		w.out = binary.BigEndian.AppendUint32(append(w.out, cborOther|cborSingle), math.Float32bits(it.float))
-	case compactString:
-		if Safe(it.bytes) {
-			w.key(it.bytes)
-			return
-		}
-		fallthrough
-	case compactBlob:
-		w.head(cborBytes, uint64(len(it.bytes)))
-		w.out = append(w.out, it.bytes...)
-	}
-}
-
-func (w *cborWriter) key(k []byte) {
-	w.head(cborText, uint64(len(k)))
-	w.out = append(w.out, k...)
-}
-
-func (w *cborWriter) open(byte) { w.begun = append(w.begun, len(w.out)) }
-
-func (w *cborWriter) element(byte, int) {}
-
-// close puts the head, which holds the length, in front of the content.
-func (w *cborWriter) close(kind byte, n int) {
-	major := byte(cborArray)
-	if kind == compactTable {
-		major = cborMap
-	}
-	var buf [5]byte
-	at := w.begun[len(w.begun)-1]
-	w.begun = w.begun[:len(w.begun)-1]
-	w.out = slices.Insert(w.out, at, appendCBORHead(buf[:0], major, uint64(n))...)
 }

@@ -1,4 +1,4 @@
-package imp
+package codec
 
 import (
 	"errors"
@@ -18,11 +18,11 @@ func FromJSON(dst, text []byte) ([]byte, error) { return fromJSON(dst, text, fal
 // are blobs. Only JSON that is nested too deep is an error.
 func FromMessageJSON(dst, text []byte) ([]byte, error) {
 	if len(text) == 0 {
-		return append(dst, compactNull), nil
+		return append(dst, Null), nil
 	}
 	out, err := fromJSON(dst, text, true)
-	if err != nil && !errors.Is(err, errTooDeep) {
-		return appendText(dst, text), nil
+	if err != nil && !errors.Is(err, ErrTooDeep) {
+		return AppendText(dst, text), nil
 	}
 	return out, err
 }
@@ -84,7 +84,7 @@ func (p *jsonParser) value(depth int) error {
 	switch c := p.peek(); c {
 	case '{', '[':
 		if depth >= MaxDepth {
-			return errTooDeep
+			return ErrTooDeep
 		}
 		if c == '{' {
 			return p.object(depth)
@@ -96,17 +96,17 @@ func (p *jsonParser) value(depth int) error {
 			return err
 		}
 		if p.blobs {
-			p.out = appendText(p.out, s)
+			p.out = AppendText(p.out, s)
 		} else {
-			p.out = appendString(p.out, s)
+			p.out = AppendString(p.out, s)
 		}
 		return nil
 	case 't':
-		return p.word("true", compactTrue)
+		return p.word("true", True)
 	case 'f':
-		return p.word("false", compactFalse)
+		return p.word("false", False)
 	case 'n':
-		return p.word("null", compactNull)
+		return p.word("null", Null)
 	default:
 		return p.number()
 	}
@@ -125,10 +125,10 @@ func (p *jsonParser) word(w string, tag byte) error {
 
 func (p *jsonParser) array(depth int) error {
 	p.pos++
-	p.out = append(p.out, compactArray)
+	p.out = append(p.out, Array)
 	if p.peek() == ']' {
 		p.pos++
-		p.out = append(p.out, compactEnd)
+		p.out = append(p.out, End)
 		return nil
 	}
 	for {
@@ -143,10 +143,10 @@ func (p *jsonParser) array(depth int) error {
 
 func (p *jsonParser) object(depth int) error {
 	p.pos++
-	p.out = append(p.out, compactTable)
+	p.out = append(p.out, Table)
 	if p.peek() == '}' {
 		p.pos++
-		p.out = append(p.out, compactEnd)
+		p.out = append(p.out, End)
 		return nil
 	}
 	for {
@@ -157,7 +157,7 @@ func (p *jsonParser) object(depth int) error {
 		if err != nil {
 			return err
 		}
-		p.out = appendString(p.out, key)
+		p.out = AppendString(p.out, key)
 		if p.peek() != ':' {
 			return p.unexpected()
 		}
@@ -179,7 +179,7 @@ func (p *jsonParser) more(end byte) (bool, error) {
 		return true, nil
 	case end:
 		p.pos++
-		p.out = append(p.out, compactEnd)
+		p.out = append(p.out, End)
 		return false, nil
 	}
 	return false, p.unexpected()
@@ -345,11 +345,11 @@ func (p *jsonParser) number() error {
 	text := string(p.text[start:p.pos])
 	if whole {
 		if i, err := strconv.ParseInt(text, 10, 32); err == nil {
-			p.out = appendInteger(p.out, int32(i))
+			p.out = AppendInteger(p.out, int32(i))
 			return nil
 		}
 	}
 	f, _ := strconv.ParseFloat(text, 32) // out of range: an infinity
-	p.out = appendFloat(p.out, float32(f))
+	p.out = AppendFloat(p.out, float32(f))
 	return nil
 }

@@ -4,17 +4,9 @@ import (
 	"fmt"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/codec"
 	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/squirrel"
-)
-
-const handlerShutdown = "server.onshutdown"
-
-// What server.onshutdown's callback gets: numbers of the device's API.
-const (
-	shutdownNewSquirrel = 1
-	shutdownNewFirmware = 2
-	shutdownOther       = 3
 )
 
 // Formats of server.save.
@@ -22,25 +14,6 @@ const (
 	saveJSON   = 1
 	saveBinary = 2
 )
-
-// shutdown asks the program to end, or ends it when it does not care.
-func (m *Machine) shutdown(reason tandem.Reason) imp.Outcome {
-	asked := m.stopping != tandem.ReasonNone
-	m.stopping = reason
-	fn := m.core.Handler(handlerShutdown)
-	if fn.IsNull() || asked {
-		m.end(reason)
-		return imp.Done
-	}
-	code := shutdownOther
-	switch reason {
-	case tandem.ReasonReload:
-		code = shutdownNewSquirrel
-	case tandem.ReasonBytecode:
-		code = shutdownNewFirmware
-	}
-	return m.core.Call(fn, squirrel.Int(int32(code)))
-}
 
 // savedTable ends server.save.
 func (m *Machine) savedTable(err error) imp.Outcome {
@@ -55,23 +28,6 @@ func (m *Machine) savedTable(err error) imp.Outcome {
 	}
 	m.saved = table
 	return m.core.Resume(squirrel.Int(0))
-}
-
-func serverLog(isError bool) squirrel.NativeFunc {
-	return func(call *squirrel.Call) (squirrel.Value, error) {
-		x := call.Arg(1)
-		var msg string
-		if imp.IsData(call.VM(), x) {
-			data := call.Bytes(1)
-			call.Charge(nativeCost + len(data)/8)
-			msg = imp.LogText(data)
-		} else {
-			call.Charge(nativeCost)
-			msg = call.VM().ToString(x)
-		}
-		machineOf(call).log(isError, msg)
-		return squirrel.Int(0), nil
-	}
 }
 
 func serverSave(call *squirrel.Call) (squirrel.Value, error) {
@@ -118,7 +74,7 @@ func savedSize(table []byte, p imp.Purpose) int {
 	if p == imp.ForMessage || len(table)*growth <= tandem.SavedTableSize {
 		return len(table)
 	}
-	text, err := imp.TranscodeJSON(table)
+	text, err := codec.TranscodeJSON(table)
 	if err != nil {
 		panic(err) // we have just made it
 	}
@@ -136,10 +92,6 @@ func serverLoad(call *squirrel.Call) (squirrel.Value, error) {
 		return call.Errorf("server.load: %v", err)
 	}
 	return t, nil
-}
-
-func serverRestart(call *squirrel.Call) (squirrel.Value, error) {
-	return imp.CoreOf(call).Suspend(call, imp.Ending)
 }
 
 const permanentTable = "permanent" // server.permanent

@@ -1,4 +1,4 @@
-package imp
+package codec
 
 import (
 	"encoding/base64"
@@ -32,23 +32,23 @@ type jsonWriter struct {
 	style JSONStyle
 }
 
-func (w *jsonWriter) scalar(it item) {
-	switch it.kind {
-	case compactNull:
+func (w *jsonWriter) scalar(it Item) {
+	switch it.Kind {
+	case Null:
 		w.out = append(w.out, "null"...)
-	case compactFalse:
+	case False:
 		w.out = append(w.out, "false"...)
-	case compactTrue:
+	case True:
 		w.out = append(w.out, "true"...)
-	case compactInteger:
-		w.out = strconv.AppendInt(w.out, int64(it.num), 10)
-	case compactFloat:
-		w.float(it.float)
-	case compactString:
-		w.string(it.bytes)
-	case compactBlob:
+	case Integer:
+		w.out = strconv.AppendInt(w.out, int64(it.Int), 10)
+	case Float:
+		w.float(it.Float)
+	case String:
+		w.string(it.Bytes)
+	case Blob:
 		w.out = append(w.out, '"')
-		w.out = base64.StdEncoding.AppendEncode(w.out, it.bytes)
+		w.out = base64.StdEncoding.AppendEncode(w.out, it.Bytes)
 		w.out = append(w.out, '"')
 	}
 }
@@ -73,7 +73,7 @@ func (w *jsonWriter) float(f float32) {
 }
 
 func (w *jsonWriter) open(kind byte) {
-	if kind == compactTable {
+	if kind == Table {
 		w.out = append(w.out, '{')
 	} else {
 		w.out = append(w.out, '[')
@@ -101,7 +101,7 @@ func (w *jsonWriter) close(kind byte, n int) {
 	if w.style.Spaced && n > 0 {
 		w.out = append(w.out, ' ')
 	}
-	if kind == compactTable {
+	if kind == Table {
 		w.out = append(w.out, '}')
 	} else {
 		w.out = append(w.out, ']')
