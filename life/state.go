@@ -82,6 +82,7 @@ type state struct {
 	Peer       Peer            `cbor:"37,keyasint"`
 	Hearing    []said          `cbor:"38,keyasint,omitempty"` // waits until the device's last start is known
 	PostsUpTo  uint64          `cbor:"39,keyasint,omitempty"` // newest post that the link has been given
+	Heard      tandem.LinkRef  `cbor:"41,keyasint"`           // the newest link, also when it has ended
 }
 
 // instants are the fields of a state that hold one, those in lists included.
@@ -137,7 +138,8 @@ type local struct {
 	leaving *Leave
 	gone    error // why the life has ended here
 	ending  *Stop
-	giveUp  instant // when the patience of leaving or ending ends
+	leaveBy instant // when the patience of leaving ends
+	endBy   instant // when that of ending does
 
 	requests int // in Inbox
 	messages int // of the device in Inbox and Unread
