@@ -51,6 +51,11 @@ func (l *Life) ring() bool {
 		l.Ringing = time.Time{}
 		return len(l.Inbox) == 0
 	}
+	if !l.now.Wall.After(l.Ringing) {
+		// A timer that is set in this turn is due after it, also when the clock
+		// stands still or steps back.
+		l.now.Wall = l.Ringing.Add(1)
+	}
 	if l.machine.Busy() {
 		l.step(&agent.Woken{})
 	} else {

@@ -64,6 +64,19 @@ func (w *world) command(d *datadriven.TestData) {
 	case "go": // the agent goes on after manual
 		w.manual = false
 		w.settle()
+	case "advance": // so many times, after manual
+		for range first(d) {
+			w.perform(w.life.Advance(w.now))
+			w.settle()
+		}
+	case "wall": // the wall clock steps
+		w.now.Wall = w.now.Wall.Add(duration(d, 0))
+	case "damage":
+		w.life.Packed = []byte{1}
+	case "clear":
+		w.store.posts, w.store.seq, w.store.record = nil, 0, Record{}
+	case "forgotten": // the store has done so when the life had ended
+		w.store.posts = nil
 	case "state":
 		w.tellState()
 	default:
@@ -75,7 +88,7 @@ func (w *world) configure(d *datadriven.TestData) {
 	for _, a := range d.CmdArgs {
 		v, err := time.ParseDuration(a.Vals[0])
 		if err != nil {
-			d.Fatalf(w.t, "%v", err)
+			w.t.Fatalf("%s: %v", d.Pos, err)
 		}
 		switch a.Key {
 		case "grace":
@@ -128,6 +141,9 @@ func (w *world) tellState() {
 	seen, unseen := l.Pending()
 	w.say("runs %v, live %v, frozen %v, ended %v, idle %v", l.Runs(), l.Live(), l.Frozen(), l.Ended(), l.Idle())
 	w.say("%d requests and %d messages wait; %d requests seen, %d not", requests, messages, seen, unseen)
+	if l.Hog() {
+		w.say("it uses much processor time")
+	}
 	if at, ok := l.Deadline(w.now); ok {
 		w.say("deadline in %s", at-w.now.Mono)
 	}
@@ -172,7 +188,10 @@ func (w *world) event(d *datadriven.TestData) {
 }
 
 func (w *world) mqttEvent(d *datadriven.TestData) {
-	id := number(d, "id", 1)
+	id := uint64(1)
+	if m := w.life.Machine(); m != nil {
+		id = m.MQTT()
+	}
 	switch d.CmdArgs[0].Key {
 	case "connected":
 		w.mqtt(&agent.MQTTConnected{ID: id, Code: int(number(d, "code", 0))}, "")
@@ -217,7 +236,7 @@ func (w *world) order(d *datadriven.TestData) {
 	case "tick":
 		w.tick()
 	default:
-		d.Fatalf(w.t, "there is no command %s", d.Cmd)
+		w.t.Fatalf("%s: there is no command %s", d.Pos, d.Cmd)
 	}
 }
 

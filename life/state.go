@@ -23,7 +23,8 @@ const (
 )
 
 // instant is a monotonic time of this host, 0 for none. In a state that travels
-// it is the time that is left, or minus the time that has passed.
+// it is the time that is left, and a nanosecond more, or minus the time that has
+// passed.
 type instant time.Duration
 
 // Peer is what is known of the device's side.
@@ -98,7 +99,9 @@ func (s *state) instants() []*instant {
 func (s *state) depart(now instant) {
 	for _, at := range s.instants() {
 		if *at != 0 {
-			*at = nonzero(*at - now)
+			if *at -= now; *at >= 0 {
+				*at++
+			}
 		}
 	}
 }
@@ -107,6 +110,9 @@ func (s *state) depart(now instant) {
 func (s *state) arrive(now instant) {
 	for _, at := range s.instants() {
 		if *at != 0 {
+			if *at > 0 {
+				*at--
+			}
 			*at = nonzero(*at + now)
 		}
 	}

@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/agent"
@@ -20,7 +21,7 @@ const (
 // world is one pair in virtual time, with a store that does what the life wants of
 // it. Given the same calls it gives the same lines.
 type world struct {
-	t        testing.TB
+	t        rapid.TB
 	cfg      *Config
 	life     *Life
 	now      tandem.Now
@@ -56,7 +57,7 @@ type testStore struct {
 // begin is when virtual time begins.
 var begin = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 
-func newWorld(t testing.TB) *world {
+func newWorld(t rapid.TB) *world {
 	w := &world{
 		t:        t,
 		now:      tandem.Now{Wall: begin, Mono: time.Hour},
