@@ -16,12 +16,9 @@ func (p *pair) perform(effects []life.Effect) {
 	for _, e := range effects {
 		switch e := e.(type) {
 		case *life.Answer:
-			if w := p.waiters[e.Number]; w != nil {
-				delete(p.waiters, e.Number)
-				w.finish(e.Response, e.Err)
-			}
+			p.tokens.take(e.Token).wait.finish(e.Response, e.Err)
 		case *life.Handled:
-			p.tokens.take(e.Token)()
+			p.tokens.take(e.Token).done()
 		case *life.Forget:
 			p.tokens.take(e.Token)
 		case *life.Log:
@@ -157,6 +154,7 @@ const readWait = 10 * time.Second
 func (p *pair) read(e life.Effect) life.Event {
 	ctx, cancel := context.WithTimeout(context.Background(), readWait)
 	defer cancel()
+	defer func() { p.now = p.host.now() }() // it may have taken long
 	switch e := e.(type) {
 	case *life.LoadAgent:
 		ev := &life.AgentLoaded{ID: e.ID}

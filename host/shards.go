@@ -64,6 +64,7 @@ func (p *pair) leased() bool {
 		h.mu.Unlock()
 		if !h.holdsLease() && !p.abandoned.Load() {
 			<-changed
+			p.now = h.now()
 		}
 	}
 	return false
@@ -77,10 +78,7 @@ func (p *pair) discard(effects []life.Effect) {
 	for _, e := range effects {
 		switch e := e.(type) {
 		case *life.Answer:
-			if w := p.waiters[e.Number]; w != nil {
-				delete(p.waiters, e.Number)
-				w.finish(nil, life.ErrLost)
-			}
+			p.tokens.take(e.Token).wait.finish(nil, life.ErrLost)
 		case *life.AnswerAway:
 			p.host.others.Answered(e.Origin, nil, life.ErrLost)
 		case *life.Left, *life.End, *life.Stopped:
@@ -91,7 +89,8 @@ func (p *pair) discard(effects []life.Effect) {
 
 // vanish ends the life of a pair that another node has now.
 func (p *pair) vanish() {
-	p.perform(p.life.Take(p.host.now(), 0, &life.Vanish{}))
+	p.now = p.host.now()
+	p.perform(p.life.Take(p.now, 0, &life.Vanish{}))
 	p.gauge()
 }
 

@@ -12,10 +12,10 @@ type Effect interface{ effect() }
 
 // For those who wait for the agent.
 type (
-	// Answer answers a Request. Err is in place of a Response when the agent gave
-	// none.
+	// Answer answers a Request and gives its Token back. Err is in place of a
+	// Response when the agent gave none.
 	Answer struct {
-		Number   uint64
+		Token    uint64
 		Response *tandem.Response
 		Err      error
 	}

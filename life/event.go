@@ -13,9 +13,10 @@ type Event interface{ event() }
 
 // What others want of the agent.
 type (
-	// Request is an HTTP request. An Answer with its Number follows, unless the
-	// request gives up or goes along with the agent.
+	// Request is an HTTP request. An Answer with its Token follows, or, when the
+	// request gives up, a Forget.
 	Request struct {
+		Token   uint64
 		Number  uint64 // unique on this host
 		Origin  tandem.Origin
 		Request *tandem.Request

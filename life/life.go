@@ -242,7 +242,7 @@ func (l *Life) takeOutcome(ev Event) {
 func (l *Life) late(ev Event) {
 	switch ev := ev.(type) {
 	case *Request:
-		l.emit(&Answer{Number: ev.Number, Err: l.gone})
+		l.emit(&Answer{Token: ev.Token, Err: l.gone})
 	case *Message:
 		l.emit(&Forget{ev.Token})
 	case *Again:

@@ -162,7 +162,11 @@ type pending struct {
 	Begun  bool          `cbor:"3,keyasint,omitempty"` // the agent has seen it
 	Since  instant       `cbor:"4,keyasint,omitempty"`
 	Away   bool          `cbor:"5,keyasint,omitempty"` // who waits is at Origin, not at this host
+
+	token  uint64 // of who waits here
 	done   bool
+	event  agent.Request // in the same piece of memory
+	answer Answer
 }
 
 // fetching is an outgoing request of the agent.

@@ -94,9 +94,7 @@ func (l *Life) export() (*Moved, error) {
 	}
 	s.Requests = nil
 	for _, r := range l.waiting() {
-		there := *r
-		there.Away = true
-		s.Requests = append(s.Requests, &there)
+		s.Requests = append(s.Requests, &pending{Number: r.Number, Origin: r.Origin, Begun: r.Begun, Since: r.Since, Away: true})
 		m.Origins = append(m.Origins, r.Origin)
 	}
 	s.depart(l.mono())
@@ -113,7 +111,7 @@ func (l *Life) export() (*Moved, error) {
 func (l *Life) letGo() {
 	for _, r := range l.waiting() {
 		if !r.Away {
-			l.emit(&Answer{Number: r.Number, Err: ErrMoved})
+			l.emit(&Answer{Token: r.token, Err: ErrMoved})
 		}
 	}
 	letPiece := func(it *item) {
