@@ -387,12 +387,6 @@ func testDevices(t *testing.T, open opener) {
 	if d := must[Device](t)(s.RenameDevice(ctx, free.ID, "new")); d.Name != "new" {
 		t.Errorf("renamed: %+v", d)
 	}
-	if err := s.RekeyDevice(ctx, free.ID, "new key"); err != nil {
-		t.Error(err)
-	}
-	if d := must[Device](t)(s.Device(ctx, free.ID)); !d.HasKey("new key") || d.HasKey(key) {
-		t.Error("the key was not changed")
-	}
 }
 
 func TestAssignAndDelete(t *testing.T) { onBoth(t, testAssignAndDelete) }

@@ -132,15 +132,6 @@ func (s *Store) RenameDevice(ctx context.Context, id tandem.DeviceID, name strin
 	})
 }
 
-// RekeyDevice gives a device a new key. The old one is no longer good.
-func (s *Store) RekeyDevice(ctx context.Context, id tandem.DeviceID, key string) error {
-	_, err := devices.change(ctx, s, string(id), func(d *Device) error {
-		d.KeyHash, d.Updated = Hash(key), s.stamp()
-		return nil
-	})
-	return err
-}
-
 // Assign puts a device into a group, or with an empty group into none.
 func (s *Store) Assign(ctx context.Context, id tandem.DeviceID, group string) (Device, error) {
 	return devices.change(ctx, s, string(id), func(d *Device) error {

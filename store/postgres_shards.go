@@ -83,7 +83,7 @@ func registered(ctx context.Context, tx *sql.Tx, nodes []string) (able []string,
 func (s *Store) Handover(ctx context.Context, shards []ShardInfo, to string, toSession int64) (map[int]int64, error) {
 	id, _ := s.identity()
 	switch {
-	case s.server == nil:
+	case s.postgres == nil:
 		return nil, s.place(ctx, nil, nil) // says so
 	case id.session == 0:
 		return nil, errNotRegistered()

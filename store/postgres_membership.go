@@ -97,7 +97,7 @@ func (s *Store) lost(session int64) {
 
 // place makes one transaction about the cluster, apart from the committer.
 func (s *Store) place(ctx context.Context, options *sql.TxOptions, f func(context.Context, *sql.Tx) error) error {
-	if s.server == nil {
+	if s.postgres == nil {
 		return tandem.Errorf(tandem.Invalid, "a cluster needs PostgreSQL, and this is SQLite; give the node a postgres:// URL")
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)

@@ -424,7 +424,7 @@ func TestUnknownOutcome(t *testing.T) {
 
 // TestWording checks what people are told of the server's errors.
 func TestWording(t *testing.T) {
-	p := must[*server](t)(newServer("postgres://ann@db.example.com/tandem"))
+	p := must[*postgres](t)(newServer("postgres://ann@db.example.com/tandem"))
 	for code, want := range map[string]struct {
 		kind tandem.Kind
 		says string

@@ -39,7 +39,7 @@ func (s *Store) connected(waiting []*op) []*op {
 		err := s.write.connect(ctx)
 		cancel()
 		if err != nil {
-			waiting = expire(waiting, s.server.unreachable(err))
+			waiting = expire(waiting, s.postgres.unreachable(err))
 			pause(retryPause)
 		}
 	}
@@ -157,7 +157,7 @@ func (t *transaction) make() (err error) {
 	defer w.watch()()
 	defer func() {
 		if err != nil && w.ctx.Err() != nil {
-			err = t.store.server.silent(err)
+			err = t.store.postgres.silent(err)
 		}
 		if err != nil && !w.lost() {
 			err = t.undo(err)
