@@ -13,6 +13,7 @@ import (
 	"github.com/tandem-iot/tandem/squirrel/compile"
 	"github.com/tandem-iot/tandem/squirrel/syntax"
 	"github.com/tandem-iot/tandem/store"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // program is what the devices of a group run, compiled once for all of them.
@@ -20,7 +21,7 @@ import (
 type program struct {
 	once       sync.Once
 	err        error
-	deployment store.Deployment
+	deployment record.Deployment
 	env        imp.Environment
 	agent      *compile.Program
 	agentErr   error  // it does not compile
@@ -111,7 +112,7 @@ func (p *program) compile(ctx context.Context, s *store.Store) error {
 }
 
 // environment is what a program sees as the enum __EI.
-func environment(product store.Product, g store.Group, d store.Deployment) imp.Environment {
+func environment(product record.Product, g record.Group, d record.Deployment) imp.Environment {
 	return imp.Environment{
 		"PRODUCT_ID": product.ID, "PRODUCT_NAME": product.Name,
 		"DEVICEGROUP_ID": g.ID, "DEVICEGROUP_NAME": g.Name, "DEVICEGROUP_TYPE": g.Type,

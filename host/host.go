@@ -28,6 +28,7 @@ import (
 	"github.com/tandem-iot/tandem/internal/crew"
 	"github.com/tandem-iot/tandem/logbook"
 	"github.com/tandem-iot/tandem/store"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // Fetcher is the agents' way out.
@@ -192,7 +193,7 @@ func (h *Host) inMemory(id tandem.DeviceID) *pair {
 }
 
 // enter returns the pair in memory, made when it is not there.
-func (h *Host) enter(d store.Device) (*pair, error) {
+func (h *Host) enter(d record.Device) (*pair, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if p := h.inMemory(d.ID); p != nil {

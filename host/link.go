@@ -10,7 +10,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/agent"
-	"github.com/tandem-iot/tandem/store"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // peer is what the host knows of the device's side of a pair.
@@ -97,7 +97,7 @@ func (p *pair) linked() {
 	}
 	p.connected = true
 	p.log(tandem.LogStatus, "Device connected")
-	p.seen(store.Sighting{Address: address})
+	p.seen(record.Sighting{Address: address})
 	if p.state == absent {
 		p.start(p.reason) // it lives as long as its device does
 		return
@@ -145,7 +145,7 @@ func (p *pair) lost() {
 	p.connected, p.graceUntil = false, time.Time{}
 	p.posts, p.unread = posts{pending: p.posts.pending}, nil // whoever comes next hears of it all
 	p.log(tandem.LogStatus, "Device disconnected")
-	p.seen(store.Sighting{})
+	p.seen(record.Sighting{})
 	p.tell(&agent.DeviceDisconnected{})
 }
 
@@ -318,7 +318,7 @@ func (p *pair) hello(hello helloMessage) {
 		}
 		p.log(tandem.LogStatus, text)
 		p.tell(&agent.PeerStarted{Reason: hello.Reason, Incarnation: hello.Incarnation})
-		p.seen(store.Sighting{Runtime: hello.Runtime, Boot: hello.Boot, Incarnation: hello.Incarnation})
+		p.seen(record.Sighting{Runtime: hello.Runtime, Boot: hello.Boot, Incarnation: hello.Incarnation})
 	}
 	if p.state == live || p.state == frozen {
 		p.sendSystem("sys/agent", agentMessage{Event: "running", Reason: p.began, Incarnation: p.incarnation})
@@ -341,7 +341,7 @@ func (p *pair) lastPeer() peer {
 
 // seen remembers what is new of the device. Should it be forgotten, a start of
 // the device may be logged twice.
-func (p *pair) seen(s store.Sighting) {
+func (p *pair) seen(s record.Sighting) {
 	s.At = time.Now()
 	p.host.Store.Seen(p.device, s, func(err error) {
 		if err != nil {

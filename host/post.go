@@ -8,14 +8,14 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/agent"
-	"github.com/tandem-iot/tandem/store"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // posts are the agent's tandem.posts that its device has not handled. The
 // store has them; this is what of them the host has in memory.
 type posts struct {
 	known bool // list is all there is
-	list  []store.Post
+	list  []record.Post
 	sent  int    // how many of list the device's link has been given
 	upTo  uint64 // the newest that it has been given, or 0
 
@@ -32,7 +32,7 @@ const (
 // post keeps a message for the device. The machine waits meanwhile.
 func (p *pair) post(e *agent.Post) {
 	incarnation := p.incarnation
-	kept := store.Post{Name: e.Message.Name, Data: e.Message.Data, Cause: e.Cause, Nth: e.Nth}
+	kept := record.Post{Name: e.Message.Name, Data: e.Message.Data, Cause: e.Cause, Nth: e.Nth}
 	p.host.Store.Post(p.agent, incarnation, &kept, func(seq uint64, err error) {
 		if err != nil && tandem.KindOf(err) != tandem.Limit {
 			p.host.Logger.Error("tandem.post failed", "agent", p.agent, "incarnation", incarnation, "err", err)
@@ -52,7 +52,7 @@ func (p *pair) post(e *agent.Post) {
 }
 
 // posted takes a post that the store has now.
-func (p *pair) posted(kept store.Post) {
+func (p *pair) posted(kept record.Post) {
 	q := &p.posts
 	if n := len(q.list); q.known && (n == 0 || q.list[n-1].Seq < kept.Seq) {
 		q.list = append(q.list, kept)
@@ -112,7 +112,7 @@ func (p *pair) knowPosts() bool {
 	q.known, q.list, q.sent = true, list, 0
 	if p.machine != nil {
 		for _, seq := range p.machine.PostsAwaited() {
-			if !slices.ContainsFunc(list, func(kept store.Post) bool { return kept.Seq == seq }) {
+			if !slices.ContainsFunc(list, func(kept record.Post) bool { return kept.Seq == seq }) {
 				p.tell(&agent.Handled{Seq: seq}) // by a node before this, which could not say it any more
 			}
 		}
@@ -153,7 +153,7 @@ func (p *pair) handledPost(data []byte) {
 
 func (p *pair) forgetPost(seq uint64) {
 	q := &p.posts
-	if i := slices.IndexFunc(q.list, func(kept store.Post) bool { return kept.Seq == seq }); i >= 0 {
+	if i := slices.IndexFunc(q.list, func(kept record.Post) bool { return kept.Seq == seq }); i >= 0 {
 		q.list = slices.Delete(q.list, i, i+1)
 		if i < q.sent {
 			q.sent--

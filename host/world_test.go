@@ -17,6 +17,7 @@ import (
 	"github.com/tandem-iot/tandem/bus"
 	"github.com/tandem-iot/tandem/logbook"
 	"github.com/tandem-iot/tandem/store"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // patience is how long a test waits for something that must happen.
@@ -29,8 +30,8 @@ type world struct {
 	store   *store.Store
 	log     *logbook.Logbook
 	host    *Host
-	group   store.Group
-	devices []store.Device
+	group   record.Group
+	devices []record.Device
 	stop    func() // ends the host politely and closes everything
 	abandon func() // ends everything but the host, as a lost node would
 	lines   *lines
@@ -48,14 +49,14 @@ func newWorld(t testing.TB, code string, n int, change func(*Host)) *world {
 	ctx := t.Context()
 	owner, err := w.store.AddAccount(ctx, store.Account{Username: "o", Email: "o@localhost"})
 	w.must(err)
-	product, err := w.store.AddProduct(ctx, store.Product{Owner: owner.ID, Creator: owner.ID, Name: "p"})
+	product, err := w.store.AddProduct(ctx, record.Product{Owner: owner.ID, Creator: owner.ID, Name: "p"})
 	w.must(err)
-	w.group, err = w.store.AddGroup(ctx, store.Group{Product: product.ID, Owner: owner.ID, Creator: owner.ID, Type: tandem.GroupDevelopment, Name: "g"})
+	w.group, err = w.store.AddGroup(ctx, record.Group{Product: product.ID, Owner: owner.ID, Creator: owner.ID, Type: tandem.GroupDevelopment, Name: "g"})
 	w.must(err)
 	w.deploy(code)
-	list := make([]store.Device, n)
+	list := make([]record.Device, n)
 	for i := range list {
-		list[i] = store.Device{Owner: owner.ID, Group: w.group.ID, KeyHash: store.Hash("key")}
+		list[i] = record.Device{Owner: owner.ID, Group: w.group.ID, KeyHash: record.Hash("key")}
 	}
 	w.devices, err = w.store.AddDevices(ctx, list)
 	w.must(err)
@@ -133,7 +134,7 @@ func (w *world) must(err error) {
 // deploy gives the group code and tells the host.
 func (w *world) deploy(code string) {
 	w.t.Helper()
-	_, err := w.store.Deploy(w.t.Context(), store.Deployment{Group: w.group.ID, AgentCode: code, DeviceCode: "// device"})
+	_, err := w.store.Deploy(w.t.Context(), record.Deployment{Group: w.group.ID, AgentCode: code, DeviceCode: "// device"})
 	w.must(err)
 	w.must(w.host.Deployed(w.t.Context(), w.group.ID))
 }

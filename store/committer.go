@@ -6,12 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/store/record"
 )
-
-// maxBatch bounds the writes in one transaction, and with it how long the
-// first of them waits for the last.
-const maxBatch = 512
 
 // op is one write that waits for its transaction.
 type op struct {
@@ -54,27 +50,23 @@ func (s *Store) stop() {
 	s.mu.Unlock()
 	for _, o := range rest {
 		if o.taken.CompareAndSwap(false, true) {
-			o.done(errStopped())
+			o.done(record.Stopped())
 		}
 	}
-}
-
-func errStopped() error {
-	return tandem.Errorf(tandem.Unavailable, "the store is stopping; try again when the node is up")
 }
 
 // submit queues a write.
 func (s *Store) submit(o *op) {
 	o.since = time.Now()
 	s.mu.Lock()
-	o.session = s.fence.session
+	o.session = s.fence.Session
 	stopped := s.stopped
 	if !stopped {
 		s.waiting = append(s.waiting, o)
 	}
 	s.mu.Unlock()
 	if stopped {
-		o.done(errStopped())
+		o.done(record.Stopped())
 		return
 	}
 	select {
@@ -122,7 +114,7 @@ func (s *Store) gather(last int) {
 		s.mu.Lock()
 		n := len(s.waiting)
 		s.mu.Unlock()
-		if n == before || n == 0 || n >= maxBatch {
+		if n == before || n == 0 || n >= record.MaxBatch {
 			return
 		}
 		before = n
@@ -147,7 +139,7 @@ func (s *Store) commitWaiting() {
 					break
 				}
 			}
-			n := batchLength(waiting)
+			n := record.Batch(len(waiting), func(i int) bool { return waiting[i].alone })
 			last, s.lastBatch = n, n
 			if s.postgres != nil {
 				s.commitToServer(waiting[:n])
@@ -157,16 +149,6 @@ func (s *Store) commitWaiting() {
 			waiting = waiting[n:]
 		}
 	}
-}
-
-// batchLength returns how many of those waiting share the next transaction.
-func batchLength(waiting []*op) int {
-	for i, o := range waiting[:min(len(waiting), maxBatch)] {
-		if o.alone {
-			return max(i, 1)
-		}
-	}
-	return min(len(waiting), maxBatch)
 }
 
 // take returns the ops that nobody has withdrawn, which are the caller's then.

@@ -8,11 +8,12 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // model is what the store should do with agents, in the simplest form.
 type model struct {
-	record   Record
+	record   record.Agent
 	snapshot string
 }
 
@@ -91,7 +92,7 @@ func testModel(t *testing.T, open opener) {
 			id := tandem.AgentID(fmt.Sprintf("r%08d-a%d", round, rapid.IntRange(0, 2).Draw(t, "agent")))
 			m := models[id]
 			if m == nil {
-				m = &model{record: Record{Agent: id}}
+				m = &model{record: record.Agent{ID: id}}
 				models[id] = m
 			}
 			o := operation{

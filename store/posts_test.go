@@ -5,9 +5,10 @@ import (
 	"testing"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
-func post(s *Store, incarnation uint64, p Post) (uint64, error) {
+func post(s *Store, incarnation uint64, p record.Post) (uint64, error) {
 	type answer struct {
 		seq uint64
 		err error
@@ -45,7 +46,7 @@ func TestPosts(t *testing.T) { onBoth(t, testPosts) }
 func testPosts(t *testing.T, open opener) {
 	s := open(t)
 	begin(t, s, agent)
-	must := func(p Post) uint64 {
+	must := func(p record.Post) uint64 {
 		t.Helper()
 		seq, err := post(s, 1, p)
 		if err != nil {
@@ -53,15 +54,15 @@ func testPosts(t *testing.T, open opener) {
 		}
 		return seq
 	}
-	first := must(Post{Name: "a", Data: []byte("1")})
-	second := must(Post{Name: "b", Data: []byte("2")})
+	first := must(record.Post{Name: "a", Data: []byte("1")})
+	second := must(record.Post{Name: "b", Data: []byte("2")})
 	if second <= first {
 		t.Errorf("numbers %d and then %d", first, second)
 	}
 	if got := posts(t, s); got != "a=1 b=2" {
 		t.Errorf("there are %s", got)
 	}
-	if _, err := post(s, 2, Post{Name: "c"}); tandem.KindOf(err) != tandem.Conflict {
+	if _, err := post(s, 2, record.Post{Name: "c"}); tandem.KindOf(err) != tandem.Conflict {
 		t.Errorf("post of another incarnation: %v", err)
 	}
 	handled(t, s, first)
@@ -78,11 +79,11 @@ func TestPostsOfOneCause(t *testing.T) { onBoth(t, testPostsOfOneCause) }
 func testPostsOfOneCause(t *testing.T, open opener) {
 	s := open(t)
 	begin(t, s, agent)
-	cause := func(boot, seq uint64, nth uint32) Post {
-		return Post{Name: "x", Data: []byte{byte('0' + nth)}, Cause: tandem.Mark{Boot: boot, Seq: seq}, Nth: nth}
+	cause := func(boot, seq uint64, nth uint32) record.Post {
+		return record.Post{Name: "x", Data: []byte{byte('0' + nth)}, Cause: tandem.Mark{Boot: boot, Seq: seq}, Nth: nth}
 	}
 	var seqs []uint64
-	for _, p := range []Post{cause(1, 1, 1), cause(1, 1, 2), cause(1, 1, 1), cause(1, 1, 2), cause(1, 2, 1), cause(2, 1, 1), cause(1, 9, 1)} {
+	for _, p := range []record.Post{cause(1, 1, 1), cause(1, 1, 2), cause(1, 1, 1), cause(1, 1, 2), cause(1, 2, 1), cause(2, 1, 1), cause(1, 9, 1)} {
 		seq, err := post(s, 1, p)
 		if err != nil {
 			t.Fatal(err)
@@ -106,7 +107,7 @@ func TestPostsLimits(t *testing.T) { onBoth(t, testPostsLimits) }
 func testPostsLimits(t *testing.T, open opener) {
 	s := open(t)
 	begin(t, s, agent)
-	big := Post{Name: "big", Data: make([]byte, tandem.PostsSize/2)}
+	big := record.Post{Name: "big", Data: make([]byte, tandem.PostsSize/2)}
 	if _, err := post(s, 1, big); err != nil {
 		t.Fatal(err)
 	}
@@ -115,14 +116,14 @@ func testPostsLimits(t *testing.T, open opener) {
 	}
 	results := make(chan error, tandem.PostsKept)
 	for range tandem.PostsKept - 1 {
-		s.Post(agent, 1, &Post{Name: "small", Data: []byte{0}}, func(_ uint64, err error) { results <- err })
+		s.Post(agent, 1, &record.Post{Name: "small", Data: []byte{0}}, func(_ uint64, err error) { results <- err })
 	}
 	for range tandem.PostsKept - 1 {
 		if err := <-results; err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := post(s, 1, Post{Name: "small", Data: []byte{0}}); tandem.KindOf(err) != tandem.Limit {
+	if _, err := post(s, 1, record.Post{Name: "small", Data: []byte{0}}); tandem.KindOf(err) != tandem.Limit {
 		t.Errorf("too many: %v", err)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/placement"
 )
 
 // applicationID marks a SQLite file as ours: "Tand".
@@ -43,7 +44,7 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if err := probe(path); err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, shards: DefaultShards, now: time.Now, wake: make(chan struct{}, 1)}
+	s := &Store{path: path, shards: placement.DefaultShards, now: time.Now, wake: make(chan struct{}, 1)}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}

@@ -32,7 +32,7 @@
 // # Clusters
 //
 // On PostgreSQL, nodes share the database. Each calls Register once, and Renew
-// for as long as it lives. Agents belong to shards, by ShardOf; AssignShards and
+// for as long as it lives. Agents belong to shards (package placement); AssignShards and
 // Handover say which node owns which. A node that finds another's lease expired
 // calls Bury. Bury waits for the transaction that the lost node is making, and
 // makes all later ones of its session fail with Conflict. The lost node is told
@@ -44,6 +44,10 @@
 // connections come back by themselves. A node uses up to seven. They must reach
 // the server itself: what pools them by transaction would take away their
 // settings.
+//
+// # Records
+//
+// Package record has what is kept, and the decisions about it.
 //
 // # Control records
 //

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/internal/pgtest"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // opener opens a store on a new database.
@@ -130,7 +131,7 @@ func taken(t testing.TB, s *Store, id tandem.AgentID) string {
 	return <-result
 }
 
-func record(t testing.TB, s *Store, id tandem.AgentID) Record {
+func recordOf(t testing.TB, s *Store, id tandem.AgentID) record.Agent {
 	t.Helper()
 	r, err := s.Record(t.Context(), id)
 	if err != nil {
@@ -145,7 +146,7 @@ func TestAgentLife(t *testing.T) { onBoth(t, testAgentLife) }
 
 func testAgentLife(t *testing.T, open opener) {
 	s := open(t)
-	if r := record(t, s, agent); r.Incarnation != 0 || r.Running || r.Saved != nil {
+	if r := recordOf(t, s, agent); r.Incarnation != 0 || r.Running || r.Saved != nil {
 		t.Errorf("before the first run: %+v", r)
 	}
 	if got := begin(t, s, agent); got != 1 {
@@ -165,7 +166,7 @@ func testAgentLife(t *testing.T, open opener) {
 			t.Errorf("end of incarnation %d: %v, want a conflict", stale, err)
 		}
 	}
-	r := record(t, s, agent)
+	r := recordOf(t, s, agent)
 	if string(r.Saved) != "one" || r.Mark != (tandem.Mark{Boot: 1, Seq: 2}) || !r.Running || r.Incarnation != 2 {
 		t.Errorf("after the second start: %+v", r)
 	}
@@ -175,7 +176,7 @@ func testAgentLife(t *testing.T, open opener) {
 	if err := end(s, agent, 2, nil); err != nil {
 		t.Fatal(err)
 	}
-	if r := record(t, s, agent); r.Running || string(r.Saved) != "one" {
+	if r := recordOf(t, s, agent); r.Running || string(r.Saved) != "one" {
 		t.Errorf("after the end: %+v", r)
 	}
 }
@@ -188,7 +189,7 @@ func testLargestMark(t *testing.T, open opener) {
 	if err := save(s, agent, begin(t, s, agent), "", want); err != nil {
 		t.Fatal(err)
 	}
-	if r := record(t, s, agent); r.Mark != want {
+	if r := recordOf(t, s, agent); r.Mark != want {
 		t.Errorf("got %v, want %v", r.Mark, want)
 	}
 }
@@ -204,7 +205,7 @@ func testSnapshots(t *testing.T, open opener) {
 	if err := end(s, agent, n, []byte("image")); err != nil {
 		t.Fatal(err)
 	}
-	if r := record(t, s, agent); !r.Running || r.Incarnation != n {
+	if r := recordOf(t, s, agent); !r.Running || r.Incarnation != n {
 		t.Errorf("with a snapshot: %+v", r)
 	}
 	if got := taken(t, s, agent); got != "image" {
@@ -216,12 +217,12 @@ func testSnapshots(t *testing.T, open opener) {
 	for name, drop := range map[string]func(){
 		"begin": func() { begin(t, s, agent) },
 		"end": func() {
-			if err := end(s, agent, record(t, s, agent).Incarnation, nil); err != nil {
+			if err := end(s, agent, recordOf(t, s, agent).Incarnation, nil); err != nil {
 				t.Error(err)
 			}
 		},
 	} {
-		if err := end(s, agent, record(t, s, agent).Incarnation, []byte("image")); err != nil {
+		if err := end(s, agent, recordOf(t, s, agent).Incarnation, []byte("image")); err != nil {
 			t.Fatal(err)
 		}
 		drop()
@@ -274,7 +275,7 @@ func TestStop(t *testing.T) { onBothIdle(t, testStop) }
 
 func testStop(t *testing.T, open opener) {
 	s := open(t)
-	const writes = 3 * maxBatch
+	const writes = 3 * record.MaxBatch
 	results := make(chan error, writes)
 	s.Begin(agent, func(_ uint64, err error) { results <- err })
 	for range writes - 1 {
@@ -293,7 +294,7 @@ func testStop(t *testing.T, open opener) {
 	if err := save(s, agent, 1, "", tandem.Mark{}); tandem.KindOf(err) != tandem.Unavailable {
 		t.Errorf("save after the end: %v", err)
 	}
-	if _, err := s.AddProduct(t.Context(), Product{}); tandem.KindOf(err) != tandem.Unavailable {
+	if _, err := s.AddProduct(t.Context(), record.Product{}); tandem.KindOf(err) != tandem.Unavailable {
 		t.Errorf("AddProduct after the end: %v", err)
 	}
 	if err := s.Close(); err != nil {
@@ -379,7 +380,7 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("only %d failures", failures)
 	}
 	for _, id := range ids {
-		if r := record(t, s, id); string(r.Saved) != saved[id] {
+		if r := recordOf(t, s, id); string(r.Saved) != saved[id] {
 			t.Errorf("agent %s has %d bytes, acknowledged were %d", id, len(r.Saved), len(saved[id]))
 		}
 	}

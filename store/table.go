@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // A Page chooses a part of a list: Limit records from Offset on. Limit 0 means
@@ -101,7 +102,7 @@ func (t table[T]) one(ctx context.Context, q querier, c condition) (record T, er
 }
 
 func (t table[T]) absent() error {
-	return tandem.Errorf(tandem.NotFound, "there is no such %s", t.noun)
+	return record.Absent(t.noun)
 }
 
 // list returns a page of the records that meet c, and how many there are.

@@ -14,8 +14,8 @@ const module = "github.com/tandem-iot/tandem"
 // make a build pass. ARCHITECTURE.md says what each package is for.
 const layers = `
 internal/child internal/crew
-. squirrel/syntax squirrel/text squirrel/regexp hlc meter mqtt placement docs internal/pgtest bench/node
-squirrel/compile internal/brokertest
+. squirrel/syntax squirrel/text squirrel/regexp hlc meter mqtt docs internal/pgtest bench/node
+squirrel/compile internal/brokertest placement store/record
 squirrel
 imp
 agent device
