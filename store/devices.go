@@ -19,7 +19,7 @@ var devices = table[record.Device]{
 	fields: func(d *record.Device) []any {
 		return []any{&d.ID, &d.Agent, &d.Owner, (*optional)(&d.Group), &d.Name, &d.KeyHash, &d.Type, &d.MAC,
 			(*milli)(&d.Enrolled), (*milli)(&d.Changed), &d.Address, &d.Runtime,
-			&d.Boot, &d.Incarnation, (*milli)(&d.Created), (*milli)(&d.Updated)}
+			(*bits)(&d.Boot), (*bits)(&d.Incarnation), (*milli)(&d.Created), (*milli)(&d.Updated)}
 	},
 }
 

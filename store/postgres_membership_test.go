@@ -10,7 +10,6 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/internal/pgtest"
-	"github.com/tandem-iot/tandem/placement"
 	"github.com/tandem-iot/tandem/store/record"
 )
 
@@ -70,52 +69,6 @@ func assign(t *testing.T, s *Store, node string, shards ...int) {
 	if err := s.AssignShards(t.Context(), plan); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func TestMembership(t *testing.T) {
-	nodes := cluster(t, time.Hour, 2)
-	a, b := nodes[0], nodes[1]
-	m := membership(t, a)
-	if m.Count != placement.DefaultShards || len(m.Shards) != m.Count || len(m.Secret) != 64 || len(m.Nodes) != 2 {
-		t.Fatalf("%d shards of %d, secret %q, nodes %+v", len(m.Shards), m.Count, m.Secret, m.Nodes)
-	}
-	if err := a.Renew(t.Context(), record.Node{ID: "n1", Load: 0.5, Agents: 7, Draining: true}, time.Hour); err != nil {
-		t.Fatal(err)
-	}
-	assign(t, b, "n1", 3, 5)
-	assign(t, b, "nobody", 4)
-	assign(t, b, "n2", 5) // it has an owner: it is to move
-	after := membership(t, b)
-	want := record.Node{ID: "n1", Session: 1, URL: "http://n1", Load: 0.5, Agents: 7, Draining: true, Alive: true, Started: time.UnixMilli(1000).UTC(), Version: "v"}
-	if after.Nodes[0] != want {
-		t.Errorf("node %+v, want %+v", after.Nodes[0], want)
-	}
-	for shard, want := range map[int]record.Shard{3: shard(3, "n1", 1, "n1"), 4: {Shard: 4}, 5: shard(5, "n1", 1, "n2")} {
-		if after.Shards[shard] != want {
-			t.Errorf("shard %+v, want %+v", after.Shards[shard], want)
-		}
-	}
-	if after.Version != m.Version+2 || after.Secret != m.Secret {
-		t.Errorf("version %d after %d", after.Version, m.Version)
-	}
-	if same := must[*record.Membership](t)(a.Membership(t.Context(), after.Version)); same.Shards != nil || len(same.Nodes) != 2 {
-		t.Errorf("known already: %+v", same)
-	}
-
-	// A plan that is out of date changes nothing.
-	if err := a.AssignShards(t.Context(), []record.Shard{shard(3, "n1", 0, "n2"), shard(3, "", 1, "n2")}); err != nil {
-		t.Fatal(err)
-	}
-	if got := membership(t, a); got.Version != after.Version || !slices.Equal(got.Shards, after.Shards) {
-		t.Errorf("an old plan was carried out")
-	}
-	if err := a.Leave(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if m := membership(t, b); len(m.Nodes) != 1 || m.Shards[3] != (shard(3, "", 2, "n1")) || m.Version != after.Version+1 {
-		t.Errorf("after one has left: %+v, shard %+v", m.Nodes, m.Shards[3])
-	}
-	wantKind(t, save(a, agent, 1, "", tandem.Mark{}), tandem.Conflict, "declared lost")
 }
 
 func TestPlacementOnSQLite(t *testing.T) {
@@ -318,28 +271,6 @@ func TestHandover(t *testing.T) {
 			t.Errorf("shard %+v, want %+v", m.Shards[shard], want)
 		}
 	}
-	for _, tt := range []struct {
-		name    string
-		list    []record.Shard
-		to      string
-		session int64
-	}{
-		{"one is not its own", []record.Shard{{Shard: 3, Epoch: 1}, {Shard: 1, Epoch: 2}}, "n2", 1},
-		{"an old epoch", []record.Shard{{Shard: 3, Epoch: 0}}, "n2", 1},
-		{"an old session", []record.Shard{{Shard: 3, Epoch: 1}}, "n2", 0},
-		{"nobody", []record.Shard{{Shard: 3, Epoch: 1}}, "n3", 1},
-	} {
-		_, err := a.Handover(ctx, tt.list, tt.to, tt.session)
-		if tandem.KindOf(err) != tandem.Conflict {
-			t.Errorf("%s: %v", tt.name, err)
-		}
-	}
-	if got := membership(t, b); got.Version != m.Version || !slices.Equal(got.Shards, m.Shards) {
-		t.Error("what was refused changed something")
-	}
-	if epochs, err = a.Handover(ctx, []record.Shard{{Shard: 3, Epoch: 1}}, "n1", 1); err != nil || epochs[3] != 2 {
-		t.Errorf("to itself: %v, %v", epochs, err)
-	}
 }
 
 // TestContention has nodes plan, hand over, bury and register against each
@@ -432,55 +363,6 @@ func TestBurials(t *testing.T) {
 	wg.Wait()
 	if buried != 1 {
 		t.Errorf("buried %d times", buried)
-	}
-}
-
-func TestPlanner(t *testing.T) {
-	nodes := cluster(t, time.Hour, 2)
-	planner := func(s *Store, node string, lease time.Duration) bool {
-		return must[bool](t)(s.Planner(t.Context(), node, lease))
-	}
-	if !planner(nodes[0], "n1", time.Hour) || planner(nodes[1], "n2", time.Hour) || !planner(nodes[0], "n1", time.Millisecond) {
-		t.Error("the first is not the planner")
-	}
-	waitFor(t, nodes[0], "SELECT expires < clock_timestamp() FROM planner")
-	if !planner(nodes[1], "n2", time.Hour) || planner(nodes[0], "n1", time.Hour) {
-		t.Error("the second is not the planner")
-	}
-}
-
-func TestRunningIn(t *testing.T) { onBoth(t, testRunningIn) }
-
-func testRunningIn(t *testing.T, open opener) {
-	s := open(t)
-	byShard := map[int][]tandem.AgentID{}
-	for range 300 {
-		id := tandem.NewAgentID()
-		begin(t, s, id)
-		shard := placement.ShardOf(id, placement.DefaultShards)
-		byShard[shard] = append(byShard[shard], id)
-	}
-	var all []int
-	for shard, want := range byShard {
-		all = append(all, shard)
-		got := must[[]tandem.AgentID](t)(s.RunningIn(t.Context(), []int{shard}))
-		slices.Sort(want)
-		if slices.Sort(got); !slices.Equal(got, want) {
-			t.Fatalf("shard %d: %v, want %v", shard, got, want)
-		}
-	}
-	all = slices.AppendSeq(all, func(yield func(int) bool) {
-		for i := placement.DefaultShards; i < placement.DefaultShards+manyShards; i++ {
-			if !yield(i) {
-				return
-			}
-		}
-	})
-	if got := must[[]tandem.AgentID](t)(s.RunningIn(t.Context(), all)); len(got) != 300 {
-		t.Errorf("%d in all shards", len(got))
-	}
-	if got := must[[]tandem.AgentID](t)(s.RunningIn(t.Context(), nil)); len(got) != 0 {
-		t.Errorf("%d in none", len(got))
 	}
 }
 

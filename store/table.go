@@ -205,6 +205,20 @@ func (m milli) Value() (driver.Value, error) {
 	return time.Time(m).UnixMilli(), nil
 }
 
+// bits is a number of 64 bits without a sign as a column, which has a sign.
+type bits uint64
+
+func (b *bits) Scan(v any) error {
+	n, ok := v.(int64)
+	if !ok {
+		return fmt.Errorf("a number column holds %T", v)
+	}
+	*b = bits(n)
+	return nil
+}
+
+func (b bits) Value() (driver.Value, error) { return int64(b), nil }
+
 // optional is a reference as a column: NULL when empty.
 type optional string
 

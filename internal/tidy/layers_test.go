@@ -16,8 +16,8 @@ const layers = `
 internal/child internal/crew
 . squirrel/syntax squirrel/text squirrel/regexp hlc meter mqtt docs internal/pgtest bench/node
 squirrel/compile internal/brokertest placement store/record
-squirrel
-imp
+squirrel store/twin
+imp store/storetest
 agent device
 reference
 bus mesh board egress egress/broker
