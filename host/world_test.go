@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/bus"
 	"github.com/tandem-iot/tandem/logbook"
 	"github.com/tandem-iot/tandem/store"
 	"github.com/tandem-iot/tandem/store/record"
@@ -71,9 +70,7 @@ func (w *world) open(change func(*Host)) {
 	ctx := context.Background()
 	w.store, err = store.Open(ctx, filepath.Join(w.dir, "tandem.db"))
 	w.must(err)
-	b, err := bus.Open(ctx, bus.Options{Dir: filepath.Join(w.dir, "nats")})
-	w.must(err)
-	w.log, err = logbook.Open(ctx, b, logbook.Options{})
+	w.log, err = logbook.Open(ctx, filepath.Join(w.dir, "nats"), logbook.Options{})
 	w.must(err)
 	w.ref = tandem.LinkRef{} // nobody knows it any more
 	w.host = &Host{
@@ -99,7 +96,7 @@ func (w *world) open(change func(*Host)) {
 		parts[i] = make(chan error, 1)
 		go func() { parts[i] <- run() }()
 	}
-	s := w.store
+	s, log := w.store, w.log
 	var once sync.Once
 	end := func(alsoHost bool) {
 		once.Do(func() {
@@ -111,7 +108,7 @@ func (w *world) open(change func(*Host)) {
 			w.must(<-parts[1])
 			stopStore()
 			w.must(<-parts[0])
-			w.must(b.Close())
+			w.must(log.Close())
 			w.must(s.Close())
 			if !alsoHost {
 				stopHost()

@@ -20,7 +20,7 @@ squirrel store/twin
 imp store/storetest
 agent device
 reference
-bus mesh board egress egress/broker
+mesh board egress egress/broker
 store logbook
 host
 gateway ingress cluster device/runner
