@@ -28,7 +28,7 @@ func (a Agent) Begin(now time.Time) Agent {
 // Save returns the record with a new table and mark. The error is Stale when
 // incarnation is not the current one.
 func (a Agent) Save(incarnation uint64, table []byte, mark tandem.Mark) (Agent, error) {
-	if err := a.check(incarnation); err != nil {
+	if err := a.Check(incarnation); err != nil {
 		return a, err
 	}
 	a.Saved, a.Mark = table, mark
@@ -39,15 +39,16 @@ func (a Agent) Save(incarnation uint64, table []byte, mark tandem.Mark) (Agent, 
 // put into a snapshot, from which it can be resumed. Without a snapshot, an
 // earlier one is deleted.
 func (a Agent) End(incarnation uint64, snapshot bool, now time.Time) (Agent, error) {
-	if err := a.check(incarnation); err != nil {
+	if err := a.Check(incarnation); err != nil {
 		return a, err
 	}
 	a.Running, a.Changed = snapshot, Stamp(now)
 	return a, nil
 }
 
-// check fences: only the current incarnation may change the record.
-func (a Agent) check(incarnation uint64) error {
+// Check fences: only the current incarnation may change what is kept of an
+// agent. Its error for any other is Stale.
+func (a Agent) Check(incarnation uint64) error {
 	if incarnation == 0 || incarnation != a.Incarnation {
 		return Stale(a.ID, incarnation)
 	}

@@ -126,6 +126,9 @@ func plans(t *testing.T, a, b Node) {
 	if got := members(t, a).Version; got != version+2 {
 		t.Errorf("an old plan raised the version to %d", got)
 	}
+	last := placement.DefaultShards - 1
+	do(t, a, twin.AssignShards{Plan: []record.Shard{shard(-1, "", 0, "a"), shard(last+1, "", 0, "a"), shard(0, "", 0, "a"), shard(last, "", 0, "a")}})
+	wantShards(t, a, shard(0, "a", 1, "a"), shard(last, "a", 1, "a"))
 	assign(t, a, "", 5, 7)
 	wantShards(t, a, shard(5, "a", 1, ""), shard(7, "", 0, ""))
 }
@@ -206,32 +209,34 @@ func writesOfLostNode(t *testing.T, a, b Node) {
 func handover(t *testing.T, a, b Node) {
 	register(t, a, "a", alive)
 	register(t, b, "b", alive)
-	assign(t, b, "a", 1, 2, 3)
+	assign(t, b, "a", 0, 1, 2, 3)
 	assign(t, b, "b", 1, 2)
 	do(t, a, twin.Begin{Agent: agent}, twin.Save{Agent: agent, Incarnation: 1, Table: []byte("before")})
 	version := members(t, b).Version
-	epochs := value[map[int]int64](t, a, twin.Handover{Shards: []record.Shard{{Shard: 1, Epoch: 1}, {Shard: 2, Epoch: 1}}, To: "b", ToSession: 1})
-	if !reflect.DeepEqual(epochs, map[int]int64{1: 2, 2: 2}) {
+	epochs := value[map[int]int64](t, a, twin.Handover{Shards: []record.Shard{{Shard: 0, Epoch: 1}, {Shard: 2, Epoch: 1}}, To: "b", ToSession: 1})
+	if !reflect.DeepEqual(epochs, map[int]int64{0: 2, 2: 2}) {
 		t.Errorf("epochs %v", epochs)
 	}
-	wantShards(t, b, shard(1, "b", 2, "b"), shard(2, "b", 2, "b"), shard(3, "a", 1, "a"))
+	wantShards(t, b, shard(0, "b", 2, "a"), shard(1, "a", 1, "b"), shard(2, "b", 2, "b"), shard(3, "a", 1, "a"))
 	for _, tt := range []struct {
 		name    string
 		list    []record.Shard
 		to      string
 		session int64
 	}{
-		{"one is not its own", []record.Shard{{Shard: 3, Epoch: 1}, {Shard: 1, Epoch: 2}}, "b", 1},
+		{"one is not its own", []record.Shard{{Shard: 3, Epoch: 1}, {Shard: 0, Epoch: 2}}, "b", 1},
 		{"an old epoch", []record.Shard{{Shard: 3, Epoch: 0}}, "b", 1},
 		{"an old session", []record.Shard{{Shard: 3, Epoch: 1}}, "b", 0},
 		{"a later session", []record.Shard{{Shard: 3, Epoch: 1}}, "b", 2},
+		{"a shard that is unknown", []record.Shard{{Shard: 3, Epoch: 1}, {Shard: placement.DefaultShards, Epoch: 1}}, "b", 1},
+		{"a shard below all", []record.Shard{{Shard: 3, Epoch: 1}, {Shard: -1, Epoch: 1}}, "b", 1},
 		{"a node that is unknown", []record.Shard{{Shard: 3, Epoch: 1}}, "c", 1},
 	} {
 		if got := one(a, twin.Handover{Shards: tt.list, To: tt.to, ToSession: tt.session}); tandem.KindOf(got.Err) != tandem.Conflict {
 			t.Errorf("%s: %v", tt.name, got.Err)
 		}
 	}
-	wantShards(t, b, shard(1, "b", 2, "b"), shard(2, "b", 2, "b"), shard(3, "a", 1, "a"))
+	wantShards(t, b, shard(0, "b", 2, "a"), shard(1, "a", 1, "b"), shard(2, "b", 2, "b"), shard(3, "a", 1, "a"))
 	if got := members(t, b).Version; got != version+1 {
 		t.Errorf("what was refused raised the version to %d, from %d", got, version)
 	}

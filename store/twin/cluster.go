@@ -159,7 +159,7 @@ func (o Bury) perform(t transaction) (any, error) {
 func (o AssignShards) perform(t transaction) (any, error) {
 	changed := false
 	for _, p := range o.Plan {
-		if p.Shard < 0 || p.Shard >= len(t.db.shards) {
+		if !t.db.has(p.Shard) {
 			continue
 		}
 		next, ok := t.db.shards[p.Shard].Assign(p, t.db.nodes[p.Target].leased)
@@ -171,6 +171,9 @@ func (o AssignShards) perform(t transaction) (any, error) {
 	}
 	return nil, nil
 }
+
+// has reports whether there is a shard of that number.
+func (db *Database) has(shard int) bool { return 0 <= shard && shard < len(db.shards) }
 
 func (o Handover) write(t transaction) (any, error) {
 	if t.fence.Session == 0 {
@@ -184,7 +187,7 @@ func (o Handover) write(t transaction) (any, error) {
 	given := map[int]record.Shard{}
 	epochs := map[int]int64{}
 	for _, s := range o.Shards {
-		if s.Shard < 0 || s.Shard >= len(t.db.shards) {
+		if !t.db.has(s.Shard) {
 			continue
 		}
 		if next, ok := t.db.shards[s.Shard].HandOver(t.fence.Node, s.Epoch, o.To); ok {

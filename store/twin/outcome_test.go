@@ -152,6 +152,23 @@ func TestFencedOnce(t *testing.T) {
 	}
 }
 
+// TestDeleteDevice checks that a device takes all that is kept of its agent along.
+func TestDeleteDevice(t *testing.T) {
+	db := twin.New("", shards)
+	db.PutDevice(record.Device{ID: "d", Agent: agent})
+	s := db.Open()
+	submit(t, s, twin.Begin{Agent: agent})
+	s.Commit(now, 1, twin.Done)
+	db.DeleteDevice("d")
+	if r := recordOf(t, s); r.Incarnation != 0 {
+		t.Errorf("%+v", r)
+	}
+	a := perform(t, s, twin.Device{Device: "d"}, twin.Done).Answers[0]
+	if tandem.KindOf(a.Err) != tandem.NotFound || a.Value != nil {
+		t.Errorf("%+v", a)
+	}
+}
+
 // TestCommitter checks the order of writes, and which share a transaction.
 func TestCommitter(t *testing.T) {
 	s := twin.New("", shards).Open()

@@ -59,14 +59,12 @@ func (Deployment) op()  {}
 func (LibraryCode) op() {}
 
 func (o Record) perform(t transaction) (any, error) {
-	a := t.db.agents[o.Agent].agent
-	a.ID = o.Agent
-	return a, nil
+	return t.kept(o.Agent).agent, nil
 }
 
 func (o Posts) perform(t transaction) (any, error) {
 	var list []record.Post
-	for _, p := range t.db.agents[o.Agent].posts {
+	for _, p := range t.kept(o.Agent).posts {
 		list = append(list, record.Post{Seq: p.Seq, Name: p.Name, Data: p.Data})
 	}
 	return list, nil

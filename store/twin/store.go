@@ -158,9 +158,6 @@ func (a Answer) as(how Outcome) Answer {
 	if how != Done {
 		a.Value, a.Err = nil, errAway
 	}
-	if a.Err != nil {
-		a.Value = nil
-	}
 	return a
 }
 

@@ -82,18 +82,15 @@ func (TakeSnapshot) op() {}
 func (Seen) op()         {}
 
 func (o Begin) write(t transaction) (any, error) {
-	k := t.db.agents[o.Agent]
-	k.agent.ID = o.Agent
+	k := t.kept(o.Agent)
 	k.agent, k.snapshot = k.agent.Begin(t.at), nil
 	t.db.agents[o.Agent] = k
 	return k.agent.Incarnation, nil
 }
 
 func (o Save) write(t transaction) (any, error) {
-	k, err := t.kept(o.Agent)
-	if err != nil {
-		return nil, record.Stale(o.Agent, o.Incarnation)
-	}
+	k := t.kept(o.Agent)
+	var err error
 	if k.agent, err = k.agent.Save(o.Incarnation, o.Table, o.Mark); err != nil {
 		return nil, err
 	}
@@ -102,9 +99,9 @@ func (o Save) write(t transaction) (any, error) {
 }
 
 func (o Post) write(t transaction) (any, error) {
-	k, err := t.kept(o.Agent)
-	if err != nil || k.agent.Incarnation != o.Incarnation {
-		return nil, record.Stale(o.Agent, o.Incarnation)
+	k := t.kept(o.Agent)
+	if err := k.agent.Check(o.Incarnation); err != nil {
+		return nil, err
 	}
 	if k.posting.Repeats(o.Post) {
 		return k.number(o.Post), nil
@@ -136,20 +133,15 @@ func (k kept) number(post record.Post) uint64 {
 }
 
 func (o Handled) write(t transaction) (any, error) {
-	k, err := t.kept(o.Agent)
-	if err != nil {
-		return nil, nil
-	}
+	k := t.kept(o.Agent)
 	k.posts = slices.DeleteFunc(slices.Clone(k.posts), func(p record.Post) bool { return p.Seq == o.Seq })
 	t.db.agents[o.Agent] = k
 	return nil, nil
 }
 
 func (o End) write(t transaction) (any, error) {
-	k, err := t.kept(o.Agent)
-	if err != nil {
-		return nil, record.Stale(o.Agent, o.Incarnation)
-	}
+	k := t.kept(o.Agent)
+	var err error
 	if k.agent, err = k.agent.End(o.Incarnation, o.Snapshot != nil, t.at); err != nil {
 		return nil, err
 	}
@@ -159,10 +151,7 @@ func (o End) write(t transaction) (any, error) {
 }
 
 func (o TakeSnapshot) write(t transaction) (any, error) {
-	k, err := t.kept(o.Agent)
-	if err != nil || k.snapshot == nil {
-		return []byte(nil), nil
-	}
+	k := t.kept(o.Agent)
 	snapshot := k.snapshot
 	k.snapshot = nil
 	t.db.agents[o.Agent] = k
@@ -176,11 +165,9 @@ func (o Seen) write(t transaction) (any, error) {
 	return nil, nil
 }
 
-// kept returns what is kept of an agent that has run.
-func (t transaction) kept(id tandem.AgentID) (kept, error) {
-	k, known := t.db.agents[id]
-	if !known {
-		return k, record.Absent("agent")
-	}
-	return k, nil
+// kept returns what is kept of an agent; nothing, when it has never run.
+func (t transaction) kept(id tandem.AgentID) kept {
+	k := t.db.agents[id]
+	k.agent.ID = id
+	return k
 }
