@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -41,6 +42,31 @@ func addGroup(t testing.TB, s *Store, name string) record.Group {
 	a := addAccount(t, s, name)
 	p := must[record.Product](t)(s.AddProduct(t.Context(), record.Product{Owner: a.ID, Creator: a.ID, Name: name}))
 	return must[record.Group](t)(s.AddGroup(t.Context(), record.Group{Product: p.ID, Creator: a.ID, Type: tandem.GroupDevelopment, Name: name}))
+}
+
+// TestNewID checks that ids are random UUIDs, version 4.
+func TestNewID(t *testing.T) {
+	form := regexp.MustCompile("^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
+	seen := map[string]bool{}
+	for range 1000 {
+		id := newID()
+		if !form.MatchString(id) || seen[id] {
+			t.Fatalf("%s is no UUID, or was given before", id)
+		}
+		seen[id] = true
+	}
+	for i, c := range []byte("xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx") { // what is not fixed is random
+		if c != 'x' {
+			continue
+		}
+		digits := map[byte]bool{}
+		for id := range seen {
+			digits[id[i]] = true
+		}
+		if len(digits) != 16 {
+			t.Errorf("digit %d of ids takes %d values", i, len(digits))
+		}
+	}
 }
 
 func TestAccounts(t *testing.T) { onBoth(t, testAccounts) }
