@@ -43,7 +43,8 @@ func startEngine(ctx context.Context, dir string, logger *slog.Logger) (*engine,
 		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, &tandem.Error{Kind: tandem.Forbidden, Msg: "cannot make the directory of the logbook; check its permissions", Err: err}
+		return nil, &tandem.Error{Kind: tandem.Forbidden,
+			Msg: "cannot make the directory of the logbook; check its permissions", Err: err}
 	}
 	e := &engine{closed: make(chan struct{})}
 	if e.server, err = startServer(ctx, dir, logger); err != nil {
@@ -82,7 +83,8 @@ func startServer(ctx context.Context, dir string, logger *slog.Logger) (*server.
 	if !s.JetStreamEnabled() {
 		s.Shutdown()
 		s.WaitForShutdown()
-		return nil, tandem.Errorf(tandem.Unavailable, "the logbook cannot keep lines in %s; check the directory's permissions and free space", dir)
+		return nil, tandem.Errorf(tandem.Unavailable,
+			"the logbook cannot keep lines in %s; check the directory's permissions and free space", dir)
 	}
 	return s, nil
 }

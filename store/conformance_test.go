@@ -185,8 +185,10 @@ func fill(tb testing.TB, n node) (known storetest.Known) {
 	s, ctx := n.store, tb.Context()
 	a := must[store.Account](tb)(s.AddAccount(ctx, store.Account{Username: "ann", Email: "ann@example.com"}))
 	known.Product = must[record.Product](tb)(s.AddProduct(ctx, record.Product{Owner: a.ID, Name: "Kettle"}))
-	g := must[record.Group](tb)(s.AddGroup(ctx, record.Group{Product: known.Product.ID, Name: "g", Type: tandem.GroupDevelopment}))
-	known.Deployment = must[record.Deployment](tb)(s.Deploy(ctx, record.Deployment{Group: g.ID, AgentCode: "server.log(1);", Tags: []string{}}))
+	group := record.Group{Product: known.Product.ID, Name: "g", Type: tandem.GroupDevelopment}
+	g := must[record.Group](tb)(s.AddGroup(ctx, group))
+	deployment := record.Deployment{Group: g.ID, AgentCode: "server.log(1);", Tags: []string{}}
+	known.Deployment = must[record.Deployment](tb)(s.Deploy(ctx, deployment))
 	known.Group = must[record.Group](tb)(s.Group(ctx, g.ID))
 	known.Device = must[[]record.Device](tb)(s.AddDevices(ctx, []record.Device{
 		{Owner: a.ID, Group: g.ID, KeyHash: record.Hash("key")}, {Owner: a.ID, KeyHash: record.Hash("other")},

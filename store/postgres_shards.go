@@ -47,7 +47,8 @@ func (s *Store) AssignShards(ctx context.Context, plan []record.Shard) error {
 		}
 		shards, owners, epochs, targets := columns(changed)
 		if _, err := tx.ExecContext(ctx, `UPDATE shards s SET owner = p.owner, epoch = p.epoch, target = p.target
-			FROM unnest($1::int[], $2::text[], $3::bigint[], $4::text[]) AS p (shard, owner, epoch, target) WHERE s.shard = p.shard`,
+			FROM unnest($1::int[], $2::text[], $3::bigint[], $4::text[]) AS p (shard, owner, epoch, target)
+			WHERE s.shard = p.shard`,
 			shards, owners, epochs, targets); err != nil {
 			return err
 		}
@@ -82,7 +83,8 @@ func assigned(rows, plan []record.Shard, able []string) (changed []record.Shard)
 // registered returns those of some nodes that are part of the cluster, and
 // keeps them so until the transaction ends.
 func registered(ctx context.Context, tx *sql.Tx, nodes []string) (able []string, err error) {
-	if _, err := tx.ExecContext(ctx, "SELECT 1 FROM nodes WHERE id = ANY ($1) ORDER BY id FOR SHARE", nodes); err != nil {
+	const lock = "SELECT 1 FROM nodes WHERE id = ANY ($1) ORDER BY id FOR SHARE"
+	if _, err := tx.ExecContext(ctx, lock, nodes); err != nil {
 		return nil, err
 	}
 	rows, err := tx.QueryContext(ctx, "SELECT node FROM leases WHERE node = ANY ($1)", nodes)
@@ -122,7 +124,9 @@ func readShards(ctx context.Context, tx *sql.Tx, where string, args ...any) (lis
 // before is written before. It returns the new epochs. With Conflict nothing
 // has changed, because a shard is not this node's at its epoch or the other
 // node is not alive. With Unavailable it may have taken place.
-func (s *Store) Handover(ctx context.Context, shards []record.Shard, to string, toSession int64) (map[int]int64, error) {
+func (s *Store) Handover(
+	ctx context.Context, shards []record.Shard, to string, toSession int64,
+) (map[int]int64, error) {
 	id := s.identity()
 	switch {
 	case s.postgres == nil:
@@ -177,7 +181,8 @@ func (s *Store) handOver(from string, list []record.Shard, to string, toSession 
 // declared lost until the transaction ends.
 func (s *Store) lockTaker(from, to string, session int64) error {
 	var expires, now time.Time
-	err := s.write.scan(s.inside(), `SELECT l.expires, clock_timestamp() FROM nodes n JOIN leases l ON l.node = n.id AND l.session = n.session
+	err := s.write.scan(s.inside(), `SELECT l.expires, clock_timestamp()
+		FROM nodes n JOIN leases l ON l.node = n.id AND l.session = n.session
 		WHERE n.id = $1 AND n.session = $2 FOR SHARE OF n`, []any{to, session}, &expires, &now)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):

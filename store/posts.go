@@ -14,11 +14,12 @@ const (
 	selectPosting = "SELECT posted, cause_boot, cause_seq, cause_nth FROM agents WHERE agent = ? AND incarnation = ?"
 	changePosting = "UPDATE agents SET posted = ?, cause_boot = ?, cause_seq = ?, cause_nth = ? WHERE agent = ?"
 	countPosts    = "SELECT COUNT(*), COALESCE(SUM(OCTET_LENGTH(name) + OCTET_LENGTH(data)), 0) FROM posts WHERE agent = ?"
-	insertPost    = "INSERT INTO posts (agent, seq, name, data, cause_boot, cause_seq, cause_nth) VALUES (?, ?, ?, ?, ?, ?, ?)"
-	selectPost    = "SELECT seq FROM posts WHERE agent = ? AND cause_boot = ? AND cause_seq = ? AND cause_nth = ?"
-	selectPosts   = "SELECT seq, name, data FROM posts WHERE agent = ? ORDER BY seq"
-	deletePost    = "DELETE FROM posts WHERE agent = ? AND seq = ?"
-	deletePosts   = "DELETE FROM posts WHERE agent = ?"
+	insertPost    = `INSERT INTO posts (agent, seq, name, data, cause_boot, cause_seq, cause_nth)
+		VALUES (?, ?, ?, ?, ?, ?, ?)`
+	selectPost  = "SELECT seq FROM posts WHERE agent = ? AND cause_boot = ? AND cause_seq = ? AND cause_nth = ?"
+	selectPosts = "SELECT seq, name, data FROM posts WHERE agent = ? ORDER BY seq"
+	deletePost  = "DELETE FROM posts WHERE agent = ? AND seq = ?"
+	deletePosts = "DELETE FROM posts WHERE agent = ?"
 )
 
 // Post keeps a message of an agent for its device. done gets its number; 0 when
@@ -55,28 +56,35 @@ func (s *Store) post(id tandem.AgentID, incarnation uint64, p *record.Post, now 
 		return 0, err
 	}
 	next := posting.Next(*p, now)
-	if err := s.exec(changePosting, int64(next.Last), int64(next.Cause.Boot), int64(next.Cause.Seq), int64(next.Nth), string(id)); err != nil {
+	last, cause := int64(next.Last), next.Cause
+	err = s.exec(changePosting, last, int64(cause.Boot), int64(cause.Seq), int64(next.Nth), string(id))
+	if err != nil {
 		return 0, err
 	}
-	return next.Last, s.exec(insertPost, string(id), int64(next.Last), p.Name, p.Data, int64(p.Cause.Boot), int64(p.Cause.Seq), int64(p.Nth))
+	cause = p.Cause
+	return next.Last, s.exec(insertPost,
+		string(id), last, p.Name, p.Data, int64(cause.Boot), int64(cause.Seq), int64(p.Nth))
 }
 
 // posting reads how far an agent's posts have been numbered, and keeps other
 // nodes from changing that until the transaction ends.
 func (s *Store) posting(id tandem.AgentID, incarnation uint64) (p record.Posting, err error) {
 	var last, boot, seq, nth int64
-	err = s.write.scan(s.inside(), selectPosting+s.write.lock(), []any{string(id), int64(incarnation)}, &last, &boot, &seq, &nth)
+	query := selectPosting + s.write.lock()
+	err = s.write.scan(s.inside(), query, []any{string(id), int64(incarnation)}, &last, &boot, &seq, &nth)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = record.Stale(id, incarnation)
 	}
-	return record.Posting{Last: uint64(last), Cause: tandem.Mark{Boot: uint64(boot), Seq: uint64(seq)}, Nth: uint32(nth)}, err
+	cause := tandem.Mark{Boot: uint64(boot), Seq: uint64(seq)}
+	return record.Posting{Last: uint64(last), Cause: cause, Nth: uint32(nth)}, err
 }
 
 // posted returns the number that a post got when it was made first, 0 when the
 // device has handled it.
 func (s *Store) posted(id tandem.AgentID, p *record.Post) (uint64, error) {
 	var number int64
-	err := s.write.scan(s.inside(), selectPost, []any{string(id), int64(p.Cause.Boot), int64(p.Cause.Seq), int64(p.Nth)}, &number)
+	args := []any{string(id), int64(p.Cause.Boot), int64(p.Cause.Seq), int64(p.Nth)}
+	err := s.write.scan(s.inside(), selectPost, args, &number)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
 	}

@@ -57,5 +57,7 @@ func (d Deployment) Flagged() bool { return d.Flagger != "" }
 func (d *Deployment) Sum() {
 	device, agent := sha256.Sum256([]byte(d.DeviceCode)), sha256.Sum256([]byte(d.AgentCode))
 	both := sha256.Sum256(append(device[:], agent[:]...))
-	d.DeviceSHA, d.AgentSHA, d.SHA = hex.EncodeToString(device[:]), hex.EncodeToString(agent[:]), hex.EncodeToString(both[:])
+	d.DeviceSHA = hex.EncodeToString(device[:])
+	d.AgentSHA = hex.EncodeToString(agent[:])
+	d.SHA = hex.EncodeToString(both[:])
 }

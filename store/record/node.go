@@ -73,7 +73,7 @@ func (f Fence) Holds(session int64) bool { return f.Session == 0 || f.Session ==
 
 // Fenced is the error of all that a node writes after it was declared lost.
 func Fenced() error {
-	return tandem.Errorf(tandem.Conflict, "this node has been declared lost by the others; its pending writes were rejected")
+	return tandem.Errorf(tandem.Conflict, "this node has been declared lost; its pending writes were rejected")
 }
 
 // NotRegistered is the error of what only a node of a cluster can do.

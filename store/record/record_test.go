@@ -41,7 +41,8 @@ func TestCurrentIncarnationAlone(t *testing.T) {
 
 func TestAgentLife(t *testing.T) {
 	a := Agent{ID: "a"}.Begin(noon)
-	if want := time.Date(2026, 1, 2, 11, 0, 0, 123_000_000, time.UTC); a.Incarnation != 1 || !a.Running || a.Changed != want {
+	if want := time.Date(2026, 1, 2, 11, 0, 0, 123_000_000, time.UTC); a.Incarnation != 1 || !a.Running ||
+		a.Changed != want {
 		t.Errorf("begun: %+v", a)
 	}
 	for _, snapshot := range []bool{true, false} {
@@ -206,7 +207,8 @@ func TestFence(t *testing.T) {
 
 func TestBatch(t *testing.T) {
 	for _, tt := range []struct{ waiting, alone, want int }{
-		{0, -1, 0}, {3, -1, 3}, {MaxBatch + 1, -1, MaxBatch}, {3, 0, 1}, {3, 1, 1}, {3, 2, 2}, {MaxBatch + 1, MaxBatch, MaxBatch},
+		{0, -1, 0}, {3, -1, 3}, {MaxBatch + 1, -1, MaxBatch}, {3, 0, 1}, {3, 1, 1}, {3, 2, 2},
+		{MaxBatch + 1, MaxBatch, MaxBatch},
 	} {
 		if got := Batch(tt.waiting, func(i int) bool { return i == tt.alone }); got != tt.want {
 			t.Errorf("of %d, %d alone: %d, want %d", tt.waiting, tt.alone, got, tt.want)
@@ -216,10 +218,12 @@ func TestBatch(t *testing.T) {
 
 func TestSeen(t *testing.T) {
 	d := Device{Address: "192.0.2.1", Runtime: "r", Boot: 1, Incarnation: 2}
-	if got := d.Seen(Sighting{At: noon}); got.Changed != Stamp(noon) || got.Address != d.Address || got.Runtime != "r" || got.Boot != 1 || got.Incarnation != 2 {
+	if got := d.Seen(Sighting{At: noon}); got.Changed != Stamp(noon) || got.Address != d.Address ||
+		got.Runtime != "r" || got.Boot != 1 || got.Incarnation != 2 {
 		t.Errorf("what was not seen has changed: %+v", got)
 	}
-	if got := d.Seen(Sighting{Address: "192.0.2.2", Runtime: "s", Boot: 3}); got.Address != "192.0.2.2" || got.Runtime != "s" || got.Boot != 3 || got.Incarnation != 0 {
+	if got := d.Seen(Sighting{Address: "192.0.2.2", Runtime: "s", Boot: 3}); got.Address != "192.0.2.2" ||
+		got.Runtime != "s" || got.Boot != 3 || got.Incarnation != 0 {
 		t.Errorf("seen: %+v", got)
 	}
 }
@@ -229,7 +233,8 @@ func TestDeploymentSum(t *testing.T) {
 	d.Sum()
 	swapped := Deployment{DeviceCode: "b", AgentCode: "a"}
 	swapped.Sum()
-	if len(d.SHA) != 64 || d.SHA == swapped.SHA || d.DeviceSHA != swapped.AgentSHA || d.Flagged() || !(Deployment{Flagger: "ann"}).Flagged() {
+	if len(d.SHA) != 64 || d.SHA == swapped.SHA || d.DeviceSHA != swapped.AgentSHA || d.Flagged() ||
+		!(Deployment{Flagger: "ann"}).Flagged() {
 		t.Errorf("%+v and %+v", d, swapped)
 	}
 }

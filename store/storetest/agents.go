@@ -40,7 +40,8 @@ func Run(t *testing.T, open func(testing.TB) (Node, Known)) {
 }
 
 func agentLife(t *testing.T, n Node) {
-	if r := recordOf(t, n, agent); r.ID != agent || r.Incarnation != 0 || r.Running || r.Saved != nil || !r.Changed.IsZero() {
+	if r := recordOf(t, n, agent); r.ID != agent || r.Incarnation != 0 || r.Running || r.Saved != nil ||
+		!r.Changed.IsZero() {
 		t.Errorf("before the first run: %+v", r)
 	}
 	if got := value[uint64](t, n, twin.Begin{Agent: agent}); got != 1 {
@@ -58,7 +59,8 @@ func agentLife(t *testing.T, n Node) {
 		refused(t, n, twin.Post{Agent: agent, Incarnation: stale}, tandem.Conflict)
 	}
 	r := recordOf(t, n, agent)
-	if string(r.Saved) != "one" || r.Mark != (tandem.Mark{Boot: 1, Seq: 2}) || !r.Running || r.Incarnation != 2 || r.Changed != record.Stamp(later) {
+	if string(r.Saved) != "one" || r.Mark != (tandem.Mark{Boot: 1, Seq: 2}) || !r.Running ||
+		r.Incarnation != 2 || r.Changed != record.Stamp(later) {
 		t.Errorf("after the second start: %+v", r)
 	}
 	if snapshot := value[[]byte](t, n, twin.TakeSnapshot{Agent: agent}); snapshot != nil {
@@ -101,7 +103,9 @@ func snapshots(t *testing.T, n Node) {
 			t.Errorf("%T left the snapshot %q", drop, got)
 		}
 	}
-	do(t, n, twin.End{Agent: agent, Incarnation: 2, Snapshot: []byte("one")}, twin.End{Agent: agent, Incarnation: 2, Snapshot: []byte("two")})
+	for _, image := range []string{"one", "two"} {
+		do(t, n, twin.End{Agent: agent, Incarnation: 2, Snapshot: []byte(image)})
+	}
 	if got := taken(); got != "two" {
 		t.Errorf("took %q, which was replaced", got)
 	}

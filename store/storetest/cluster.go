@@ -39,7 +39,8 @@ func RunCluster(t *testing.T, open func(tb testing.TB, count int) []Node) {
 }
 
 func node(id string) record.Node {
-	return record.Node{ID: id, URL: "http://" + id, MQTT: id + ":1883", Weight: 1, Started: time.UnixMilli(1000).UTC(), Version: "v"}
+	return record.Node{ID: id, URL: "http://" + id, MQTT: id + ":1883", Weight: 1,
+		Started: time.UnixMilli(1000).UTC(), Version: "v"}
 }
 
 func register(t testing.TB, n Node, id string, lease time.Duration) int64 {
@@ -85,8 +86,10 @@ func membership(t *testing.T, a, b Node) {
 	refused(t, a, twin.Renew{Node: node("a"), Lease: alive}, tandem.Invalid)
 	refused(t, a, twin.Handover{To: "a", ToSession: 1}, tandem.Invalid)
 	before := members(t, a)
-	if before.Count != placement.DefaultShards || len(before.Shards) != before.Count || len(before.Nodes) != 0 || before.Secret == "" {
-		t.Fatalf("a new cluster has %d shards of %d, secret %q, nodes %+v", len(before.Shards), before.Count, before.Secret, before.Nodes)
+	if before.Count != placement.DefaultShards || len(before.Shards) != before.Count ||
+		len(before.Nodes) != 0 || before.Secret == "" {
+		t.Fatalf("a new cluster has %d shards of %d, secret %q, nodes %+v", len(before.Shards), before.Count,
+			before.Secret, before.Nodes)
 	}
 	if got := register(t, b, "b", over); got != 1 {
 		t.Errorf("first session %d", got)
@@ -97,7 +100,8 @@ func membership(t *testing.T, a, b Node) {
 	first, second := node("a"), node("b")
 	first.Session, first.Alive, first.Load, first.Weight, first.Agents, first.Draining = 1, true, 0.5, 2, 7, true
 	second.Session = 1
-	if !reflect.DeepEqual(m.Nodes, []record.Node{first, second}) || m.Secret != before.Secret || m.Version != before.Version+2 {
+	if !reflect.DeepEqual(m.Nodes, []record.Node{first, second}) || m.Secret != before.Secret ||
+		m.Version != before.Version+2 {
 		t.Errorf("%+v", m)
 	}
 	same := value[record.Membership](t, b, twin.Membership{Known: m.Version})
@@ -121,13 +125,16 @@ func plans(t *testing.T, a, b Node) {
 		t.Errorf("version %d after %d", got, version)
 	}
 	// A plan that is out of date changes nothing.
-	do(t, a, twin.AssignShards{Plan: []record.Shard{shard(3, "a", 0, "b"), shard(3, "", 1, "b"), shard(5, "b", 1, "a")}}, twin.AssignShards{})
+	old := []record.Shard{shard(3, "a", 0, "b"), shard(3, "", 1, "b"), shard(5, "b", 1, "a")}
+	do(t, a, twin.AssignShards{Plan: old}, twin.AssignShards{})
 	wantShards(t, a, shard(3, "a", 1, "a"), shard(5, "a", 1, "b"))
 	if got := members(t, a).Version; got != version+2 {
 		t.Errorf("an old plan raised the version to %d", got)
 	}
 	last := placement.DefaultShards - 1
-	do(t, a, twin.AssignShards{Plan: []record.Shard{shard(-1, "", 0, "a"), shard(last+1, "", 0, "a"), shard(0, "", 0, "a"), shard(last, "", 0, "a")}})
+	do(t, a, twin.AssignShards{Plan: []record.Shard{
+		shard(-1, "", 0, "a"), shard(last+1, "", 0, "a"), shard(0, "", 0, "a"), shard(last, "", 0, "a"),
+	}})
 	wantShards(t, a, shard(0, "a", 1, "a"), shard(last, "a", 1, "a"))
 	assign(t, a, "", 5, 7)
 	wantShards(t, a, shard(5, "a", 1, ""), shard(7, "", 0, ""))
@@ -213,7 +220,8 @@ func handover(t *testing.T, a, b Node) {
 	assign(t, b, "b", 1, 2)
 	do(t, a, twin.Begin{Agent: agent}, twin.Save{Agent: agent, Incarnation: 1, Table: []byte("before")})
 	version := members(t, b).Version
-	epochs := value[map[int]int64](t, a, twin.Handover{Shards: []record.Shard{{Shard: 0, Epoch: 1}, {Shard: 2, Epoch: 1}}, To: "b", ToSession: 1})
+	given := []record.Shard{{Shard: 0, Epoch: 1}, {Shard: 2, Epoch: 1}}
+	epochs := value[map[int]int64](t, a, twin.Handover{Shards: given, To: "b", ToSession: 1})
 	if !reflect.DeepEqual(epochs, map[int]int64{0: 2, 2: 2}) {
 		t.Errorf("epochs %v", epochs)
 	}
@@ -228,11 +236,12 @@ func handover(t *testing.T, a, b Node) {
 		{"an old epoch", []record.Shard{{Shard: 3, Epoch: 0}}, "b", 1},
 		{"an old session", []record.Shard{{Shard: 3, Epoch: 1}}, "b", 0},
 		{"a later session", []record.Shard{{Shard: 3, Epoch: 1}}, "b", 2},
-		{"a shard that is unknown", []record.Shard{{Shard: 3, Epoch: 1}, {Shard: placement.DefaultShards, Epoch: 1}}, "b", 1},
+		{"a shard above all", []record.Shard{{Shard: 3, Epoch: 1}, {Shard: placement.DefaultShards, Epoch: 1}}, "b", 1},
 		{"a shard below all", []record.Shard{{Shard: 3, Epoch: 1}, {Shard: -1, Epoch: 1}}, "b", 1},
 		{"a node that is unknown", []record.Shard{{Shard: 3, Epoch: 1}}, "c", 1},
 	} {
-		if got := one(a, twin.Handover{Shards: tt.list, To: tt.to, ToSession: tt.session}); tandem.KindOf(got.Err) != tandem.Conflict {
+		op := twin.Handover{Shards: tt.list, To: tt.to, ToSession: tt.session}
+		if got := one(a, op); tandem.KindOf(got.Err) != tandem.Conflict {
 			t.Errorf("%s: %v", tt.name, got.Err)
 		}
 	}
@@ -244,7 +253,8 @@ func handover(t *testing.T, a, b Node) {
 	do(t, b, twin.Renew{Node: node("b"), Lease: over})
 	do(t, a, twin.Renew{Node: node("a"), Lease: over})
 	refused(t, a, twin.Handover{Shards: []record.Shard{{Shard: 3, Epoch: 1}}, To: "b", ToSession: 1}, tandem.Conflict)
-	epochs = value[map[int]int64](t, a, twin.Handover{Shards: []record.Shard{{Shard: 3, Epoch: 1}}, To: "a", ToSession: 1})
+	own := twin.Handover{Shards: []record.Shard{{Shard: 3, Epoch: 1}}, To: "a", ToSession: 1}
+	epochs = value[map[int]int64](t, a, own)
 	if !reflect.DeepEqual(epochs, map[int]int64{3: 2}) {
 		t.Errorf("epochs of its own %v", epochs)
 	}

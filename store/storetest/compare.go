@@ -128,7 +128,8 @@ func (g *generator) writes() (ops []twin.Op) {
 func (g *generator) write() twin.Op {
 	id := g.agent()
 	incarnation := rapid.Uint64Range(0, 3).Draw(g.t, "incarnation")
-	switch rapid.SampledFrom([]string{"begin", "save", "save", "end", "suspend", "take", "post", "post", "post", "handled"}).Draw(g.t, "what") {
+	switch rapid.SampledFrom([]string{"begin", "save", "save", "end", "suspend", "take", "post", "post", "post",
+		"handled"}).Draw(g.t, "what") {
 	case "begin":
 		return twin.Begin{Agent: id}
 	case "save":
@@ -173,7 +174,8 @@ func (g *generator) cluster(n int, m record.Membership) []twin.Op {
 	session -= rapid.SampledFrom([]int64{0, 0, 0, 1}).Draw(g.t, "earlier")
 	info := node(id)
 	info.Load, info.Draining = rapid.Float64Range(0, 1).Draw(g.t, "load"), rapid.Bool().Draw(g.t, "draining")
-	switch rapid.SampledFrom([]string{"write", "write", "register", "renew", "leave", "bury", "assign", "assign", "handover", "handover", "plan"}).Draw(g.t, "what") {
+	switch rapid.SampledFrom([]string{"write", "write", "register", "renew", "leave", "bury", "assign",
+		"assign", "handover", "handover", "plan"}).Draw(g.t, "what") {
 	case "register":
 		return []twin.Op{twin.Register{Node: info, Lease: lease}}
 	case "renew":

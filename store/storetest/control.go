@@ -22,7 +22,8 @@ func lookUps(t *testing.T, n Node, known Known) {
 		{twin.Group{ID: known.Group.ID}, known.Group, twin.Group{ID: "none"}},
 		{twin.Product{ID: known.Product.ID}, known.Product, twin.Product{ID: "none"}},
 		{twin.Deployment{ID: known.Deployment.ID}, known.Deployment, twin.Deployment{ID: "none"}},
-		{twin.LibraryCode{Library: known.Library}, known.LibraryCode, twin.LibraryCode{Library: tandem.LibraryID{Name: "none", Version: "1"}}},
+		{twin.LibraryCode{Library: known.Library}, known.LibraryCode,
+			twin.LibraryCode{Library: tandem.LibraryID{Name: "none", Version: "1"}}},
 	} {
 		if a := one(n, tt.op); a.Err != nil || !reflect.DeepEqual(a.Value, tt.want) {
 			t.Errorf("%T gave %+v, %v; want %+v", tt.op, a.Value, a.Err, tt.want)

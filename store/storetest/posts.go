@@ -39,8 +39,10 @@ func posts(t *testing.T, n Node) {
 	if got := listed(t, n); got != "a=1 b=2" {
 		t.Errorf("there are %s", got)
 	}
-	refused(t, n, twin.Post{Agent: agent, Incarnation: 2, Post: record.Post{Name: "c", Data: []byte{0}}}, tandem.Conflict)
-	refused(t, n, twin.Post{Agent: "BBBBBBBBBBBB", Incarnation: 1, Post: record.Post{Name: "c", Data: []byte{0}}}, tandem.Conflict)
+	refused(t, n, twin.Post{Agent: agent, Incarnation: 2, Post: record.Post{Name: "c", Data: []byte{0}}},
+		tandem.Conflict)
+	refused(t, n, twin.Post{Agent: "BBBBBBBBBBBB", Incarnation: 1, Post: record.Post{Name: "c", Data: []byte{0}}},
+		tandem.Conflict)
 	handled := twin.Handled{Agent: agent, Seq: first}
 	do(t, n, handled, handled, twin.Handled{Agent: "BBBBBBBBBBBB", Seq: second}, twin.Begin{Agent: agent})
 	if got := listed(t, n); got != "b=2" {
@@ -56,7 +58,9 @@ func postsOfOneCause(t *testing.T, n Node) {
 		return record.Post{Name: "x", Data: []byte{byte('0' + nth)}, Cause: tandem.Mark{Boot: boot, Seq: seq}, Nth: nth}
 	}
 	var seqs []uint64
-	for _, p := range []record.Post{cause(1, 1, 1), cause(1, 1, 2), cause(1, 1, 1), cause(1, 1, 2), cause(1, 2, 1), cause(2, 1, 1), cause(1, 9, 1)} {
+	for _, p := range []record.Post{
+		cause(1, 1, 1), cause(1, 1, 2), cause(1, 1, 1), cause(1, 1, 2), cause(1, 2, 1), cause(2, 1, 1), cause(1, 9, 1),
+	} {
 		seqs = append(seqs, post(t, n, p))
 	}
 	if seqs[2] != seqs[0] || seqs[3] != seqs[1] || seqs[4] == seqs[1] || seqs[6] != 0 {
@@ -74,7 +78,8 @@ func postsOfOneCause(t *testing.T, n Node) {
 	if seq := post(t, n, cause(2, 1, 1)); seq != 0 {
 		t.Errorf("after a post without a cause it has number %d", seq)
 	}
-	largest := record.Post{Name: "y", Data: []byte("0"), Cause: tandem.Mark{Boot: 1<<64 - 1, Seq: 1<<64 - 1}, Nth: 1<<32 - 1}
+	largest := record.Post{Name: "y", Data: []byte("0"), Cause: tandem.Mark{Boot: 1<<64 - 1, Seq: 1<<64 - 1},
+		Nth: 1<<32 - 1}
 	if seq := post(t, n, largest); seq != free+1 || post(t, n, largest) != seq {
 		t.Errorf("with the largest cause it has number %d, after %d", seq, free)
 	}
@@ -85,7 +90,8 @@ func postLimits(t *testing.T, n Node) {
 	// Names and data count in bytes.
 	name := strings.Repeat("é", 500)
 	first := post(t, n, record.Post{Name: name, Data: make([]byte, tandem.PostsSize-1000-10)})
-	refused(t, n, twin.Post{Agent: agent, Incarnation: 1, Post: record.Post{Name: "ab", Data: make([]byte, 9)}}, tandem.Limit)
+	refused(t, n, twin.Post{Agent: agent, Incarnation: 1, Post: record.Post{Name: "ab", Data: make([]byte, 9)}},
+		tandem.Limit)
 	exact := record.Post{Name: "a", Data: make([]byte, 9), Cause: tandem.Mark{Boot: 1, Seq: 1}, Nth: 1}
 	second := post(t, n, exact)
 	if again := post(t, n, exact); again != second {

@@ -42,10 +42,13 @@ func TestDiffer(t *testing.T) {
 		{"a snapshot", twin.Answer{Value: []byte(nil)}, twin.Answer{Value: []byte{1}}, true},
 		{"agents", twin.Answer{Value: []tandem.AgentID{"a"}}, twin.Answer{Value: []tandem.AgentID{"b"}}, true},
 		{"posts", twin.Answer{Value: []record.Post{{Seq: 1}}}, twin.Answer{Value: []record.Post{{Seq: 2}}}, true},
-		{"the data of posts", twin.Answer{Value: []record.Post{{Data: []byte{}}}}, twin.Answer{Value: []record.Post{{}}}, false},
+		{"the data of posts", twin.Answer{Value: []record.Post{{Data: []byte{}}}},
+			twin.Answer{Value: []record.Post{{}}}, false},
 		{"a table", twin.Answer{Value: record.Agent{Saved: []byte{1}}}, twin.Answer{Value: record.Agent{}}, true},
-		{"the secret", twin.Answer{Value: record.Membership{Secret: "a"}}, twin.Answer{Value: record.Membership{Secret: "b"}}, false},
-		{"the version", twin.Answer{Value: record.Membership{Version: 1}}, twin.Answer{Value: record.Membership{Version: 2}}, true},
+		{"the secret", twin.Answer{Value: record.Membership{Secret: "a"}},
+			twin.Answer{Value: record.Membership{Secret: "b"}}, false},
+		{"the version", twin.Answer{Value: record.Membership{Version: 1}},
+			twin.Answer{Value: record.Membership{Version: 2}}, true},
 	} {
 		if got := differ(tt.a, tt.b); got != tt.want {
 			t.Errorf("%s: %v", tt.name, got)

@@ -91,7 +91,8 @@ func TestOutcomes(t *testing.T) {
 func TestLostRegistration(t *testing.T) {
 	s := twin.New("", shards).Open()
 	register(t, s, "a", time.Hour)
-	if a := perform(t, s, twin.Register{Node: record.Node{ID: "a"}, Lease: time.Hour}, twin.Lost).Answers[0]; a.Value != nil || tandem.KindOf(a.Err) != tandem.Unavailable {
+	again := twin.Register{Node: record.Node{ID: "a"}, Lease: time.Hour}
+	if a := perform(t, s, again, twin.Lost).Answers[0]; a.Value != nil || tandem.KindOf(a.Err) != tandem.Unavailable {
 		t.Errorf("%+v", a)
 	}
 	submit(t, s, twin.Begin{Agent: agent})
@@ -138,7 +139,8 @@ func TestFencedOnce(t *testing.T) {
 	if r := a.Perform(now, late, twin.Done); r.Fenced || tandem.KindOf(r.Answers[0].Err) != tandem.Conflict {
 		t.Errorf("a renewal of the session before: %+v", r)
 	}
-	if r := a.Commit(now, 1, twin.Done); r.Fenced || r.Answers[0].Number != old || tandem.KindOf(r.Answers[0].Err) != tandem.Conflict {
+	if r := a.Commit(now, 1, twin.Done); r.Fenced || r.Answers[0].Number != old ||
+		tandem.KindOf(r.Answers[0].Err) != tandem.Conflict {
 		t.Errorf("a write of the session before: %+v", r)
 	}
 	submit(t, a, twin.Begin{Agent: agent})
@@ -195,7 +197,8 @@ func TestCommitter(t *testing.T) {
 	if r := s.Perform(now, first, twin.Done); len(r.Answers) != 0 {
 		t.Errorf("what is not there gave %+v", r)
 	}
-	if r := s.Stop(); len(r.Answers) != 4 || tandem.KindOf(r.Answers[3].Err) != tandem.Unavailable || s.Next() != 0 || len(s.Waiting()) != 0 {
+	if r := s.Stop(); len(r.Answers) != 4 || tandem.KindOf(r.Answers[3].Err) != tandem.Unavailable ||
+		s.Next() != 0 || len(s.Waiting()) != 0 {
 		t.Errorf("%+v", r)
 	}
 	if _, err := s.Submit(now, twin.Running{}); tandem.KindOf(err) != tandem.Unavailable {
@@ -212,9 +215,12 @@ func step(t *rapid.T, nodes []*twin.Store) string {
 	node := record.Node{ID: rapid.SampledFrom([]string{"n1", "n2"}).Draw(t, "name")}
 	ops := []twin.Op{
 		twin.Begin{Agent: id}, twin.Save{Agent: id, Incarnation: incarnation, Table: []byte{byte(incarnation)}},
-		twin.Post{Agent: id, Incarnation: incarnation, Post: record.Post{Name: "p"}}, twin.End{Agent: id, Incarnation: incarnation, Snapshot: []byte("s")},
-		twin.TakeSnapshot{Agent: id}, twin.Handled{Agent: id, Seq: uint64(now.UnixMilli())}, twin.Register{Node: node, Lease: -time.Hour},
-		twin.Bury{Node: node.ID, Session: 1}, twin.AssignShards{Plan: []record.Shard{{Shard: 1, Target: node.ID}}}, twin.Running{},
+		twin.Post{Agent: id, Incarnation: incarnation, Post: record.Post{Name: "p"}},
+		twin.End{Agent: id, Incarnation: incarnation, Snapshot: []byte("s")},
+		twin.TakeSnapshot{Agent: id}, twin.Handled{Agent: id, Seq: uint64(now.UnixMilli())},
+		twin.Register{Node: node, Lease: -time.Hour},
+		twin.Bury{Node: node.ID, Session: 1}, twin.AssignShards{Plan: []record.Shard{{Shard: 1, Target: node.ID}}},
+		twin.Running{},
 		twin.Handover{Shards: []record.Shard{{Shard: 1, Epoch: 1}}, To: node.ID, ToSession: 1}, twin.Membership{},
 	}
 	op := ops[rapid.IntRange(0, len(ops)-1).Draw(t, "op")]
