@@ -432,6 +432,14 @@ func testAssignAndDelete(t *testing.T, open opener) {
 	wantKind(t, s.DeleteDevice(ctx, d.ID), tandem.Conflict, "Device Assigned: ")
 	wantKind(t, s.DeleteGroup(ctx, g.ID), tandem.Conflict, "Devices Exist: ")
 	begin(t, s, d.Agent)
+	kept := make(chan error, 2)
+	s.Post(d.Agent, 1, &record.Post{Name: "p", Data: []byte{0}}, func(_ uint64, err error) { kept <- err })
+	s.End(d.Agent, 1, []byte("image"), func(err error) { kept <- err })
+	for range cap(kept) {
+		if err := <-kept; err != nil {
+			t.Fatal(err)
+		}
+	}
 	if got := must[record.Device](t)(s.Assign(ctx, d.ID, "")); got.Group != "" {
 		t.Errorf("unassigned: %+v", got)
 	}
@@ -441,6 +449,18 @@ func testAssignAndDelete(t *testing.T, open opener) {
 	wantKind(t, s.DeleteDevice(ctx, d.ID), tandem.NotFound, "no such device")
 	if r := recordOf(t, s, d.Agent); r.Incarnation != 0 {
 		t.Errorf("the agent's record is left: %+v", r)
+	}
+	if list := must[[]record.Post](t)(s.Posts(ctx, d.Agent)); len(list) != 0 {
+		t.Errorf("posts are left: %+v", list)
+	}
+	s.TakeSnapshot(d.Agent, func(snapshot []byte, err error) {
+		if snapshot != nil {
+			t.Errorf("a snapshot is left: %q", snapshot)
+		}
+		kept <- err
+	})
+	if err := <-kept; err != nil {
+		t.Error(err)
 	}
 }
 
