@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem/store"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // step is one call to the API and what its answer must be.
@@ -270,7 +271,7 @@ func TestPages(t *testing.T) {
 	owner := w.operatorID()
 	const count = 45
 	for i := range count {
-		if _, err := w.Store.AddProduct(t.Context(), store.Product{Owner: owner, Creator: owner, Name: fmt.Sprint("p", i)}); err != nil {
+		if _, err := w.Store.AddProduct(t.Context(), record.Product{Owner: owner, Creator: owner, Name: fmt.Sprint("p", i)}); err != nil {
 			t.Fatal(err)
 		}
 	}

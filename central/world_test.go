@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/bus"
 	"github.com/tandem-iot/tandem/egress"
 	"github.com/tandem-iot/tandem/host"
 	"github.com/tandem-iot/tandem/logbook"
@@ -43,11 +42,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := bus.Open(t.Context(), bus.Options{Dir: filepath.Join(dir, "nats")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	log, err := logbook.Open(t.Context(), b, logbook.Options{})
+	log, err := logbook.Open(t.Context(), filepath.Join(dir, "nats"), logbook.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +73,7 @@ func newWorld(t *testing.T) *world {
 		if err := parts.Wait(); err != nil {
 			t.Error(err)
 		}
-		if err := b.Close(); err != nil {
+		if err := log.Close(); err != nil {
 			t.Error(err)
 		}
 		if err := db.Close(); err != nil {

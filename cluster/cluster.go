@@ -3,7 +3,7 @@
 // to the agent, on whichever node that is; and agents move between nodes without
 // being restarted.
 //
-//	c := &cluster.Cluster{Store: s, Host: h, Conn: conn, Info: store.NodeInfo{ID: "n1", …}}
+//	c := &cluster.Cluster{Store: s, Host: h, Conn: conn, Info: record.Node{ID: "n1", …}}
 //	go c.Run(ctx)   // until the node ends
 //	c.Drain(ctx)    // before that: its agents go to others
 //
@@ -43,6 +43,7 @@ import (
 	"github.com/tandem-iot/tandem/mesh"
 	"github.com/tandem-iot/tandem/placement"
 	"github.com/tandem-iot/tandem/store"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // DefaultLease is how long a node may be out of touch with the database before
@@ -64,9 +65,9 @@ type Cluster struct {
 	Host   *host.Host
 	Conn   *nats.Conn // to the other nodes
 	Clock  *hlc.Clock
-	Info   store.NodeInfo // ID, URL, MQTT, Version
-	Lease  time.Duration  // 0: DefaultLease
-	Logger *slog.Logger   // nil: nothing is said
+	Info   record.Node   // ID, URL, MQTT, Version
+	Lease  time.Duration // 0: DefaultLease
+	Logger *slog.Logger  // nil: nothing is said
 	Log    *logbook.Logbook
 	Prefix string // of the nodes' subjects; "": tandem
 
@@ -135,7 +136,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		session, err := c.Store.Register(ctx, c.info(), c.Lease)
 		began := time.Now()
-		var m *store.Membership
+		var m *record.Membership
 		if err == nil {
 			m, err = c.Store.Membership(ctx, -1)
 		}
@@ -163,7 +164,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 	return nil
 }
 
-func (c *Cluster) info() store.NodeInfo {
+func (c *Cluster) info() record.Node {
 	i := c.Info
 	i.Draining = c.draining.Load()
 	live, frozen, _ := c.Host.Counts()
@@ -177,7 +178,7 @@ func (c *Cluster) info() store.NodeInfo {
 }
 
 // live is one life of the node.
-func (c *Cluster) live(outer context.Context, session int64, m *store.Membership) error {
+func (c *Cluster) live(outer context.Context, session int64, m *record.Membership) error {
 	ctx, cancel := context.WithCancel(outer)
 	defer cancel()
 	l := &term{ctx: ctx, self: mesh.Peer{Node: c.Info.ID, Session: session}, fenced: cancel, known: map[mesh.Peer]bool{}, opened: map[int]int64{}}
@@ -355,7 +356,7 @@ func (c *Cluster) bringBack(ctx context.Context, shards []int) {
 
 // plan gives shards without an owner to nodes, and targets to those that are
 // to move, when this node is the planner.
-func (c *Cluster) plan(ctx context.Context, nodes []store.NodeInfo) error {
+func (c *Cluster) plan(ctx context.Context, nodes []record.Node) error {
 	mine, err := c.Store.Planner(ctx, c.Info.ID, 2*c.Lease)
 	if err != nil || !mine {
 		return err
@@ -397,10 +398,10 @@ func (c *Cluster) plan(ctx context.Context, nodes []store.NodeInfo) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	plan := make([]store.ShardInfo, len(changes))
+	plan := make([]record.Shard, len(changes))
 	for i, ch := range changes {
 		r := t.routes[ch.Shard]
-		plan[i] = store.ShardInfo{Shard: ch.Shard, Owner: r.owner, Epoch: r.epoch, Target: ch.Target}
+		plan[i] = record.Shard{Shard: ch.Shard, Owner: r.owner, Epoch: r.epoch, Target: ch.Target}
 	}
 	if err := c.Store.AssignShards(ctx, plan); err != nil {
 		return err

@@ -10,7 +10,8 @@ import (
 	"github.com/tandem-iot/tandem/host"
 	"github.com/tandem-iot/tandem/life"
 	"github.com/tandem-iot/tandem/mesh"
-	"github.com/tandem-iot/tandem/store"
+	"github.com/tandem-iot/tandem/placement"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // moves is what a node knows of moves: those it makes, and the agents that
@@ -182,7 +183,7 @@ func (c *Cluster) arrived(m *goMessage) {
 	}
 	c.moves.mu.Unlock()
 	for _, s := range c.links.all() {
-		if slices.Contains(m.Shards, store.ShardOf(s.agent, len(c.table.Load().routes))) {
+		if slices.Contains(m.Shards, placement.ShardOf(s.agent, len(c.table.Load().routes))) {
 			go s.rebind()
 		}
 	}
@@ -348,9 +349,9 @@ func (c *Cluster) flush(ctx context.Context, l *term, pairs []*life.Moved) {
 // handover makes the move true in the database. An error means that it is not,
 // and cannot become so any more.
 func (c *Cluster) handover(ctx context.Context, l *term, m *offerMessage, to mesh.Peer) (map[int]int64, error) {
-	shards := make([]store.ShardInfo, len(m.Shards))
+	shards := make([]record.Shard, len(m.Shards))
 	for i, s := range m.Shards {
-		shards[i] = store.ShardInfo{Shard: s, Owner: c.Info.ID, Epoch: m.Epochs[i]}
+		shards[i] = record.Shard{Shard: s, Owner: c.Info.ID, Epoch: m.Epochs[i]}
 	}
 	epochs, err := c.Store.Handover(ctx, shards, to.Node, to.Session)
 	if err == nil {

@@ -7,7 +7,8 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/mesh"
-	"github.com/tandem-iot/tandem/store"
+	"github.com/tandem-iot/tandem/placement"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // table is what a node knows of where everything is. It is never changed, only
@@ -15,8 +16,8 @@ import (
 type table struct {
 	version int64 // of the membership that it was made of
 	routes  []route
-	nodes   map[string]store.NodeInfo // that are registered
-	changed chan struct{}             // closed when there is a newer table
+	nodes   map[string]record.Node // that are registered
+	changed chan struct{}          // closed when there is a newer table
 }
 
 // route is where a shard is.
@@ -26,8 +27,8 @@ type route struct {
 	target string
 }
 
-func newTable(m *store.Membership, old *table) *table {
-	t := &table{version: m.Version, nodes: map[string]store.NodeInfo{}, changed: make(chan struct{})}
+func newTable(m *record.Membership, old *table) *table {
+	t := &table{version: m.Version, nodes: map[string]record.Node{}, changed: make(chan struct{})}
 	for _, n := range m.Nodes {
 		t.nodes[n.ID] = n
 	}
@@ -67,7 +68,7 @@ func (t *table) with(m *routesMessage) *table {
 	return &table{version: t.version, routes: routes, nodes: t.nodes, changed: make(chan struct{})}
 }
 
-func (t *table) route(id tandem.AgentID) route { return t.routes[store.ShardOf(id, len(t.routes))] }
+func (t *table) route(id tandem.AgentID) route { return t.routes[placement.ShardOf(id, len(t.routes))] }
 
 // peer returns the run of a node that is registered.
 func (t *table) peer(node string) (mesh.Peer, bool) {

@@ -8,7 +8,7 @@ import (
 	"github.com/tandem-iot/tandem/host"
 	"github.com/tandem-iot/tandem/life"
 	"github.com/tandem-iot/tandem/mesh"
-	"github.com/tandem-iot/tandem/store"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // What nodes say to each other arrives as it was said, bytes that are no text
@@ -61,9 +61,9 @@ func FuzzDispatch(f *testing.F) {
 }
 
 func someTable() *table {
-	m := &store.Membership{Version: 1, Count: 4, Nodes: []store.NodeInfo{{ID: "a", Session: 1, Alive: true}, {ID: "b", Session: 5, Alive: true}}}
+	m := &record.Membership{Version: 1, Count: 4, Nodes: []record.Node{{ID: "a", Session: 1, Alive: true}, {ID: "b", Session: 5, Alive: true}}}
 	for i := range m.Count {
-		m.Shards = append(m.Shards, store.ShardInfo{Shard: i, Owner: "a", Epoch: int64(i + 1), Target: "b"})
+		m.Shards = append(m.Shards, record.Shard{Shard: i, Owner: "a", Epoch: int64(i + 1), Target: "b"})
 	}
 	return newTable(m, nil)
 }
@@ -78,14 +78,14 @@ func TestTable(t *testing.T) {
 	if newer == nil || newer.routes[0] != (route{"b", 2, "b"}) || newer.routes[3] != old.routes[3] || old.routes[0].owner != "a" {
 		t.Fatalf("%+v", newer)
 	}
-	late := &store.Membership{Version: 2, Count: 4, Nodes: []store.NodeInfo{{ID: "a", Session: 2, Alive: true}}}
+	late := &record.Membership{Version: 2, Count: 4, Nodes: []record.Node{{ID: "a", Session: 2, Alive: true}}}
 	for i := range late.Count {
-		late.Shards = append(late.Shards, store.ShardInfo{Shard: i, Owner: "a", Epoch: 1})
+		late.Shards = append(late.Shards, record.Shard{Shard: i, Owner: "a", Epoch: 1})
 	}
 	if got := newTable(late, newer); got.routes[0] != newer.routes[0] {
 		t.Errorf("an answer that a broadcast has overtaken counts: %+v", got.routes[0])
 	}
-	if got := newTable(&store.Membership{Version: 2, Nodes: late.Nodes}, newer); got.routes[0] != newer.routes[0] || len(got.nodes) != 1 {
+	if got := newTable(&record.Membership{Version: 2, Nodes: late.Nodes}, newer); got.routes[0] != newer.routes[0] || len(got.nodes) != 1 {
 		t.Errorf("an answer without shards: %+v", got)
 	}
 	if p, ok := newer.peer("b"); !ok || p != (mesh.Peer{Node: "b", Session: 5}) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/agent"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // What travels on the sys topics, as JSON.
@@ -64,7 +65,7 @@ func (l *Life) linked(ev *Linked) {
 func (l *Life) present() {
 	l.Connected, l.Lost = true, false
 	l.log(tandem.LogStatus, "Device connected")
-	l.emit(&Seen{At: l.now.Wall, Address: l.Address})
+	l.emit(&Seen{record.Sighting{At: l.now.Wall, Address: l.Address}})
 	if l.Phase == absent {
 		l.start(l.Reason) // it lives as long as its device does
 		return
@@ -117,7 +118,7 @@ func (l *Life) lost() {
 	}
 	l.Unread = nil
 	l.log(tandem.LogStatus, "Device disconnected")
-	l.emit(&Seen{At: l.now.Wall})
+	l.emit(&Seen{record.Sighting{At: l.now.Wall}})
 	l.tell(&agent.DeviceDisconnected{})
 }
 
@@ -229,7 +230,7 @@ func (l *Life) hello(data []byte, old Peer) {
 		}
 		l.log(tandem.LogStatus, startText(hello))
 		l.tell(&agent.PeerStarted{Reason: hello.Reason, Incarnation: hello.Incarnation})
-		l.emit(&Seen{At: l.now.Wall, Runtime: hello.Runtime, Boot: hello.Boot, Incarnation: hello.Incarnation})
+		l.emit(&Seen{record.Sighting{At: l.now.Wall, Runtime: hello.Runtime, Boot: hello.Boot, Incarnation: hello.Incarnation}})
 	}
 	if l.Phase == live || l.Phase == frozen {
 		l.sendSystem("sys/agent", agentMessage{Event: "running", Reason: l.Began, Incarnation: l.Incarnation})

@@ -5,6 +5,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/agent"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // phase is where an agent is in its life.
@@ -124,11 +125,11 @@ type local struct {
 	program *Program       // of this incarnation
 	boots   []agent.Effect // of the boot, until the incarnation is durable
 
-	wait    wait   // what the phase waits for
-	saving  uint64 // ID of the Save or KeepPost that the machine waits for
-	kept    *Post  // in that KeepPost
-	greeted uint64 // ID of the LoadDevice that Hearing waits for; 0: none
-	offered uint64 // ID of the LoadProgram for the device; 0: none
+	wait    wait         // what the phase waits for
+	saving  uint64       // ID of the Save or KeepPost that the machine waits for
+	kept    *record.Post // in that KeepPost
+	greeted uint64       // ID of the LoadDevice that Hearing waits for; 0: none
+	offered uint64       // ID of the LoadProgram for the device; 0: none
 
 	posts   posts
 	open    map[uint64]*pending // requests that have no answer yet, by number
@@ -152,7 +153,7 @@ type wait struct {
 	id     uint64
 	resume bool // the agent is to go on from its snapshot if there is one
 	loud   bool // it is worth a log line when there is no code
-	record Record
+	record record.Agent
 }
 
 // pending is a request that waits for the agent's answer.

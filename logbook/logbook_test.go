@@ -10,31 +10,20 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/bus"
 	"github.com/tandem-iot/tandem/hlc"
 )
 
-func openBus(t testing.TB, dir string) *bus.Bus {
-	t.Helper()
-	b, err := bus.Open(t.Context(), bus.Options{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-// open returns a running logbook on a bus of its own.
+// open returns a running logbook in a directory of its own.
 func open(t testing.TB, o Options) *Logbook {
 	t.Helper()
-	b := openBus(t, t.TempDir())
-	l, err := Open(t.Context(), b, o)
+	l, err := Open(t.Context(), t.TempDir(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	stop := run(t, l)
 	t.Cleanup(func() {
 		stop()
-		if err := b.Close(); err != nil {
+		if err := l.Close(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -164,8 +153,7 @@ func TestReopen(t *testing.T) {
 	dir := t.TempDir()
 	var list []tandem.LogEntry
 	for i, wall := range []time.Time{time.UnixMilli(1_000_000_000), time.UnixMilli(1_000_000_000).Add(-30 * time.Second)} {
-		b := openBus(t, dir)
-		l, err := Open(t.Context(), b, Options{Clock: hlc.New(func() time.Time { return wall })})
+		l, err := Open(t.Context(), dir, Options{Clock: hlc.New(func() time.Time { return wall })})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -175,7 +163,7 @@ func TestReopen(t *testing.T) {
 		flush(t, l)
 		list = history(t, l, 1, 10)
 		stop()
-		if err := b.Close(); err != nil {
+		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -365,15 +353,14 @@ func TestSlowReader(t *testing.T) {
 // TestEngineAway stops the engine under a logbook, and checks that Append does
 // not block and that what is lost is counted.
 func TestEngineAway(t *testing.T) {
-	b := openBus(t, t.TempDir())
-	l, err := Open(t.Context(), b, Options{})
+	l, err := Open(t.Context(), t.TempDir(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	stop := run(t, l)
 	say(l, 1, "kept")
 	flush(t, l)
-	if err := b.Close(); err != nil {
+	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 	start := time.Now()

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // BenchmarkSave has writers that each save 500 bytes again as soon as the save
@@ -74,7 +75,7 @@ func benchmarkRecord(b *testing.B, s *Store) {
 	}
 	i := 0
 	for b.Loop() {
-		if r := record(b, s, ids[i%agents]); len(r.Saved) != 500 {
+		if r := recordOf(b, s, ids[i%agents]); len(r.Saved) != 500 {
 			b.Fatal(r)
 		}
 		i++
@@ -93,9 +94,9 @@ func BenchmarkAddDevices(b *testing.B) {
 
 func benchmarkAddDevices(b *testing.B, s *Store) {
 	owner := addAccount(b, s, "ann").ID
-	list := make([]Device, 10_000)
+	list := make([]record.Device, 10_000)
 	for i := range list {
-		list[i] = Device{Owner: owner, KeyHash: Hash("")}
+		list[i] = record.Device{Owner: owner, KeyHash: record.Hash("")}
 	}
 	for b.Loop() {
 		if _, err := s.AddDevices(b.Context(), list); err != nil {

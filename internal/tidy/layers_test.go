@@ -11,13 +11,13 @@ import (
 // make a build pass. ARCHITECTURE.md says what each package is for.
 const layers = `
 internal/child internal/crew
-. squirrel/syntax squirrel/text squirrel/regexp hlc meter mqtt placement docs internal/pgtest bench/node
-squirrel/compile internal/brokertest codec
-squirrel
-imp
+. squirrel/syntax squirrel/text squirrel/regexp hlc meter mqtt docs internal/pgtest bench/node
+squirrel/compile internal/brokertest placement store/record codec
+squirrel store/twin
+imp store/storetest
 agent device
 reference life
-bus mesh board egress egress/broker
+mesh board egress egress/broker
 store logbook
 host
 gateway ingress cluster device/runner

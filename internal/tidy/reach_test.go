@@ -20,7 +20,7 @@ type reach struct {
 const (
 	machine  = "squirrel squirrel/compile imp "
 	storage  = "store logbook modernc.org/... github.com/jackc/... "
-	messages = "bus mesh github.com/nats-io/..."
+	messages = "mesh github.com/nats-io/..."
 )
 
 var reaches = []reach{

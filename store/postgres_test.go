@@ -18,6 +18,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/internal/pgtest"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 func TestDollars(t *testing.T) {
@@ -208,7 +209,7 @@ func TestKillServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, n := range before {
-			r := record(t, s, crashAgent(i))
+			r := recordOf(t, s, crashAgent(i))
 			got := int(r.Mark.Seq)
 			if got < n {
 				t.Errorf("round %d, agent %d: save %d was acknowledged, the record has %d", round, i, n, got)
@@ -237,7 +238,7 @@ func TestServerAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	const writes = 3 * maxBatch // some are in the transaction that breaks, the others wait
+	const writes = 3 * record.MaxBatch // some are in the transaction that breaks, the others wait
 	results := make(chan error, writes)
 	for range writes {
 		s.Save(agent, 1, nil, tandem.Mark{}, func(err error) { results <- err })
@@ -263,7 +264,7 @@ func TestServerAway(t *testing.T) {
 	if err := <-waits; err != nil {
 		t.Errorf("a save that waited for the server: %v", err)
 	}
-	if r := record(t, s, agent); string(r.Saved) != "waited" {
+	if r := recordOf(t, s, agent); string(r.Saved) != "waited" {
 		t.Errorf("saved %q", r.Saved)
 	}
 }
@@ -288,7 +289,7 @@ func TestStaleConnections(t *testing.T) {
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if r := record(t, s, agent); r.Incarnation != 1 {
+	if r := recordOf(t, s, agent); r.Incarnation != 1 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -389,7 +390,7 @@ func TestSilentServer(t *testing.T) {
 	if err := save(s, agent, 1, "found", tandem.Mark{}); err != nil {
 		t.Error(err)
 	}
-	if r := record(t, s, agent); string(r.Saved) != "found" {
+	if r := recordOf(t, s, agent); string(r.Saved) != "found" {
 		t.Errorf("saved %q", r.Saved)
 	}
 }
@@ -416,7 +417,7 @@ func TestUnknownOutcome(t *testing.T) {
 		}
 		last = i
 	}
-	r := record(t, s, agent)
+	r := recordOf(t, s, agent)
 	if got := int(r.Mark.Seq); got < last || failures == 0 {
 		t.Errorf("save %d was acknowledged, the record has %d; %d failures", last, got, failures)
 	}
@@ -424,7 +425,7 @@ func TestUnknownOutcome(t *testing.T) {
 
 // TestWording checks what people are told of the server's errors.
 func TestWording(t *testing.T) {
-	p := must[*server](t)(newServer("postgres://ann@db.example.com/tandem"))
+	p := must[*postgres](t)(newServer("postgres://ann@db.example.com/tandem"))
 	for code, want := range map[string]struct {
 		kind tandem.Kind
 		says string

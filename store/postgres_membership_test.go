@@ -10,6 +10,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/internal/pgtest"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // cluster opens and runs the stores of nodes that share a database. They are
@@ -28,12 +29,16 @@ func cluster(t *testing.T, lease time.Duration, count int) (nodes []*Store) {
 
 func register(t *testing.T, s *Store, node string, lease time.Duration) int64 {
 	t.Helper()
-	return must[int64](t)(s.Register(t.Context(), NodeInfo{ID: node, URL: "http://" + node, Started: time.UnixMilli(1000), Version: "v"}, lease))
+	return must[int64](t)(s.Register(t.Context(), record.Node{ID: node, URL: "http://" + node, Started: time.UnixMilli(1000), Version: "v"}, lease))
 }
 
-func membership(t *testing.T, s *Store) *Membership {
+func shard(number int, owner string, epoch int64, target string) record.Shard {
+	return record.Shard{Shard: number, Owner: owner, Epoch: epoch, Target: target}
+}
+
+func membership(t *testing.T, s *Store) *record.Membership {
 	t.Helper()
-	return must[*Membership](t)(s.Membership(t.Context(), -1))
+	return must[*record.Membership](t)(s.Membership(t.Context(), -1))
 }
 
 // bury buries a node once its lease has run out, which it waits for.
@@ -55,7 +60,7 @@ func bury(t *testing.T, s *Store, node string, session int64) {
 func assign(t *testing.T, s *Store, node string, shards ...int) {
 	t.Helper()
 	all := membership(t, s).Shards
-	var plan []ShardInfo
+	var plan []record.Shard
 	for _, shard := range shards {
 		i := all[shard]
 		i.Target = node
@@ -66,55 +71,9 @@ func assign(t *testing.T, s *Store, node string, shards ...int) {
 	}
 }
 
-func TestMembership(t *testing.T) {
-	nodes := cluster(t, time.Hour, 2)
-	a, b := nodes[0], nodes[1]
-	m := membership(t, a)
-	if m.Count != DefaultShards || len(m.Shards) != m.Count || len(m.Secret) != 64 || len(m.Nodes) != 2 {
-		t.Fatalf("%d shards of %d, secret %q, nodes %+v", len(m.Shards), m.Count, m.Secret, m.Nodes)
-	}
-	if err := a.Renew(t.Context(), NodeInfo{ID: "n1", Load: 0.5, Agents: 7, Draining: true}, time.Hour); err != nil {
-		t.Fatal(err)
-	}
-	assign(t, b, "n1", 3, 5)
-	assign(t, b, "nobody", 4)
-	assign(t, b, "n2", 5) // it has an owner: it is to move
-	after := membership(t, b)
-	want := NodeInfo{ID: "n1", Session: 1, URL: "http://n1", Load: 0.5, Agents: 7, Draining: true, Alive: true, Started: time.UnixMilli(1000).UTC(), Version: "v"}
-	if after.Nodes[0] != want {
-		t.Errorf("node %+v, want %+v", after.Nodes[0], want)
-	}
-	for shard, want := range map[int]ShardInfo{3: {3, "n1", 1, "n1"}, 4: {Shard: 4}, 5: {5, "n1", 1, "n2"}} {
-		if after.Shards[shard] != want {
-			t.Errorf("shard %+v, want %+v", after.Shards[shard], want)
-		}
-	}
-	if after.Version != m.Version+2 || after.Secret != m.Secret {
-		t.Errorf("version %d after %d", after.Version, m.Version)
-	}
-	if same := must[*Membership](t)(a.Membership(t.Context(), after.Version)); same.Shards != nil || len(same.Nodes) != 2 {
-		t.Errorf("known already: %+v", same)
-	}
-
-	// A plan that is out of date changes nothing.
-	if err := a.AssignShards(t.Context(), []ShardInfo{{3, "n1", 0, "n2"}, {3, "", 1, "n2"}}); err != nil {
-		t.Fatal(err)
-	}
-	if got := membership(t, a); got.Version != after.Version || !slices.Equal(got.Shards, after.Shards) {
-		t.Errorf("an old plan was carried out")
-	}
-	if err := a.Leave(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if m := membership(t, b); len(m.Nodes) != 1 || m.Shards[3] != (ShardInfo{3, "", 2, "n1"}) || m.Version != after.Version+1 {
-		t.Errorf("after one has left: %+v, shard %+v", m.Nodes, m.Shards[3])
-	}
-	wantKind(t, save(a, agent, 1, "", tandem.Mark{}), tandem.Conflict, "declared lost")
-}
-
 func TestPlacementOnSQLite(t *testing.T) {
 	s := open(t)
-	_, err := s.Register(t.Context(), NodeInfo{ID: "n"}, time.Second)
+	_, err := s.Register(t.Context(), record.Node{ID: "n"}, time.Second)
 	wantKind(t, err, tandem.Invalid, "PostgreSQL")
 	_, err = s.Membership(t.Context(), 0)
 	wantKind(t, err, tandem.Invalid, "PostgreSQL")
@@ -132,7 +91,7 @@ func TestBuried(t *testing.T) {
 		t.Errorf("one that is alive: %v, %v", buried, err)
 	}
 	session := register(t, a, "n1", 100*time.Millisecond)
-	if i := membership(t, b).Shards[9]; session != 2 || i != (ShardInfo{9, "", 2, "n1"}) {
+	if i := membership(t, b).Shards[9]; session != 2 || i != (shard(9, "", 2, "n1")) {
 		t.Errorf("session %d, shard %+v", session, i)
 	}
 	assign(t, b, "n1", 9)
@@ -144,7 +103,7 @@ func TestBuried(t *testing.T) {
 		t.Errorf("buried twice: %v, %v", again, err)
 	}
 	m := membership(t, b)
-	if i := m.Shards[9]; i != (ShardInfo{9, "", 4, "n1"}) || len(m.Nodes) != 1 {
+	if i := m.Shards[9]; i != (shard(9, "", 4, "n1")) || len(m.Nodes) != 1 {
 		t.Errorf("shard %+v, nodes %+v", i, m.Nodes)
 	}
 	for range 2 { // refused by the database, then at once
@@ -160,14 +119,14 @@ func TestBuried(t *testing.T) {
 			t.Fatal("the node is not told that it has been declared lost")
 		}
 	}
-	_, err := a.Handover(t.Context(), []ShardInfo{{Shard: 9, Epoch: 4}}, "n2", 1)
+	_, err := a.Handover(t.Context(), []record.Shard{{Shard: 9, Epoch: 4}}, "n2", 1)
 	wantKind(t, err, tandem.Conflict, "declared lost")
-	wantKind(t, a.Renew(t.Context(), NodeInfo{ID: "n1"}, time.Hour), tandem.Conflict, "declared lost")
+	wantKind(t, a.Renew(t.Context(), record.Node{ID: "n1"}, time.Hour), tandem.Conflict, "declared lost")
 	called := false
 	if a.OnFenced(func() { called = true }); !called {
 		t.Error("who asks later is not told")
 	}
-	if r := record(t, b, agent); r.Saved != nil || r.Incarnation != 1 {
+	if r := recordOf(t, b, agent); r.Saved != nil || r.Incarnation != 1 {
 		t.Errorf("the record is %+v", r)
 	}
 	if list, _, err := b.Accounts(t.Context(), Page{}); err != nil || len(list) != 0 {
@@ -295,7 +254,7 @@ func TestHandover(t *testing.T) {
 	for i := range cap(saved) {
 		a.Save(agent, 1, fmt.Append(nil, i), tandem.Mark{}, func(err error) { saved <- err })
 	}
-	list := []ShardInfo{{Shard: 1, Epoch: 1}, {Shard: 2, Epoch: 1}}
+	list := []record.Shard{{Shard: 1, Epoch: 1}, {Shard: 2, Epoch: 1}}
 	epochs, err := a.Handover(ctx, list, "n2", 1)
 	if err != nil || epochs[1] != 2 || epochs[2] != 2 || len(epochs) != 2 {
 		t.Fatalf("%v, %v", epochs, err)
@@ -303,36 +262,14 @@ func TestHandover(t *testing.T) {
 	if len(saved) != cap(saved) {
 		t.Errorf("%d of %d saves were before it", len(saved), cap(saved))
 	}
-	if r := record(t, b, agent); string(r.Saved) != "1999" {
+	if r := recordOf(t, b, agent); string(r.Saved) != "1999" {
 		t.Errorf("the new owner sees %s", r.Saved)
 	}
 	m := membership(t, b)
-	for shard, want := range map[int]ShardInfo{1: {1, "n2", 2, "n2"}, 2: {2, "n2", 2, "n2"}, 3: {3, "n1", 1, "n1"}} {
+	for shard, want := range map[int]record.Shard{1: shard(1, "n2", 2, "n2"), 2: shard(2, "n2", 2, "n2"), 3: shard(3, "n1", 1, "n1")} {
 		if m.Shards[shard] != want {
 			t.Errorf("shard %+v, want %+v", m.Shards[shard], want)
 		}
-	}
-	for _, tt := range []struct {
-		name    string
-		list    []ShardInfo
-		to      string
-		session int64
-	}{
-		{"one is not its own", []ShardInfo{{Shard: 3, Epoch: 1}, {Shard: 1, Epoch: 2}}, "n2", 1},
-		{"an old epoch", []ShardInfo{{Shard: 3, Epoch: 0}}, "n2", 1},
-		{"an old session", []ShardInfo{{Shard: 3, Epoch: 1}}, "n2", 0},
-		{"nobody", []ShardInfo{{Shard: 3, Epoch: 1}}, "n3", 1},
-	} {
-		_, err := a.Handover(ctx, tt.list, tt.to, tt.session)
-		if tandem.KindOf(err) != tandem.Conflict {
-			t.Errorf("%s: %v", tt.name, err)
-		}
-	}
-	if got := membership(t, b); got.Version != m.Version || !slices.Equal(got.Shards, m.Shards) {
-		t.Error("what was refused changed something")
-	}
-	if epochs, err = a.Handover(ctx, []ShardInfo{{Shard: 3, Epoch: 1}}, "n1", 1); err != nil || epochs[3] != 2 {
-		t.Errorf("to itself: %v, %v", epochs, err)
 	}
 }
 
@@ -355,7 +292,7 @@ func TestContention(t *testing.T) {
 	wg.Wait()
 	m := membership(t, nodes[0])
 	for _, i := range m.Shards {
-		there := slices.ContainsFunc(m.Nodes, func(n NodeInfo) bool { return n.ID == i.Owner })
+		there := slices.ContainsFunc(m.Nodes, func(n record.Node) bool { return n.ID == i.Owner })
 		if i.Owner != "" && !there {
 			t.Errorf("%+v is owned by nobody who is there", i)
 		}
@@ -369,7 +306,7 @@ func contend(s *Store, n, round int) error {
 	if err != nil {
 		return err
 	}
-	var plan, mine []ShardInfo
+	var plan, mine []record.Shard
 	for _, i := range m.Shards[:40] {
 		if i.Owner == own {
 			mine = append(mine, i)
@@ -392,9 +329,9 @@ func contend(s *Store, n, round int) error {
 			}
 		}
 	}
-	switch err := s.Renew(ctx, NodeInfo{ID: own}, 10*time.Millisecond); {
+	switch err := s.Renew(ctx, record.Node{ID: own}, 10*time.Millisecond); {
 	case tandem.KindOf(err) == tandem.Conflict:
-		_, err := s.Register(ctx, NodeInfo{ID: own}, 10*time.Millisecond)
+		_, err := s.Register(ctx, record.Node{ID: own}, 10*time.Millisecond)
 		return err
 	default:
 		return err
@@ -429,64 +366,6 @@ func TestBurials(t *testing.T) {
 	}
 }
 
-func TestPlanner(t *testing.T) {
-	nodes := cluster(t, time.Hour, 2)
-	planner := func(s *Store, node string, lease time.Duration) bool {
-		return must[bool](t)(s.Planner(t.Context(), node, lease))
-	}
-	if !planner(nodes[0], "n1", time.Hour) || planner(nodes[1], "n2", time.Hour) || !planner(nodes[0], "n1", time.Millisecond) {
-		t.Error("the first is not the planner")
-	}
-	waitFor(t, nodes[0], "SELECT expires < clock_timestamp() FROM planner")
-	if !planner(nodes[1], "n2", time.Hour) || planner(nodes[0], "n1", time.Hour) {
-		t.Error("the second is not the planner")
-	}
-}
-
-func TestRunningIn(t *testing.T) { onBoth(t, testRunningIn) }
-
-func testRunningIn(t *testing.T, open opener) {
-	s := open(t)
-	byShard := map[int][]tandem.AgentID{}
-	for range 300 {
-		id := tandem.NewAgentID()
-		begin(t, s, id)
-		shard := ShardOf(id, DefaultShards)
-		byShard[shard] = append(byShard[shard], id)
-	}
-	var all []int
-	for shard, want := range byShard {
-		all = append(all, shard)
-		got := must[[]tandem.AgentID](t)(s.RunningIn(t.Context(), []int{shard}))
-		slices.Sort(want)
-		if slices.Sort(got); !slices.Equal(got, want) {
-			t.Fatalf("shard %d: %v, want %v", shard, got, want)
-		}
-	}
-	all = slices.AppendSeq(all, func(yield func(int) bool) {
-		for i := DefaultShards; i < DefaultShards+manyShards; i++ {
-			if !yield(i) {
-				return
-			}
-		}
-	})
-	if got := must[[]tandem.AgentID](t)(s.RunningIn(t.Context(), all)); len(got) != 300 {
-		t.Errorf("%d in all shards", len(got))
-	}
-	if got := must[[]tandem.AgentID](t)(s.RunningIn(t.Context(), nil)); len(got) != 0 {
-		t.Errorf("%d in none", len(got))
-	}
-}
-
-// TestShardOf holds down what is in databases already.
-func TestShardOf(t *testing.T) {
-	for id, want := range map[tandem.AgentID]int{"": 0x811c9dc5 % 4096, "a": 0xe40c292c % 4096, "foobar": 0xbf9cf968 % 4096} {
-		if got := ShardOf(id, 4096); got != want {
-			t.Errorf("%s: %d, want %d", id, got, want)
-		}
-	}
-}
-
 // TestConcurrentChanges has two nodes change the same records at once: no
 // change is lost.
 func TestConcurrentChanges(t *testing.T) {
@@ -501,7 +380,7 @@ func TestConcurrentChanges(t *testing.T) {
 				if _, err := s.ChangeLoginKey(context.Background(), "k", func(k *LoginKey) error { k.Usages++; return nil }); err != nil {
 					t.Error(err)
 				}
-				if _, err := s.Deploy(context.Background(), Deployment{Group: g.ID}); err != nil {
+				if _, err := s.Deploy(context.Background(), record.Deployment{Group: g.ID}); err != nil {
 					t.Error(err)
 				}
 			}

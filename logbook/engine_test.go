@@ -1,4 +1,4 @@
-package bus
+package logbook
 
 import (
 	"bytes"
@@ -12,63 +12,55 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tandem-iot/tandem"
 )
 
-func open(t *testing.T, dir string) *Bus {
+func openEngine(t *testing.T, dir string) *engine {
 	t.Helper()
-	b, err := Open(t.Context(), Options{Dir: dir})
+	e, err := startEngine(t.Context(), dir, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return b
+	return e
 }
 
-func closeBus(t *testing.T, b *Bus) {
-	t.Helper()
-	if err := b.Close(); err != nil {
-		t.Error(err)
-	}
-}
-
-// TestKept checks that what JetStream has acknowledged is there after a clean
-// stop.
+// TestKept checks that lines which have been acknowledged are there after a
+// clean stop, in a directory that is made.
 func TestKept(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "made", "for us")
-	cfg := jetstream.StreamConfig{Name: "T", Subjects: []string{"t.*"}}
-	b := open(t, dir)
-	if _, err := b.JetStream().CreateStream(t.Context(), cfg); err != nil {
-		t.Fatal(err)
-	}
-	for i := range 10 {
-		if _, err := b.JetStream().Publish(t.Context(), "t.a", fmt.Append(nil, i)); err != nil {
+	for i := range 2 {
+		l, err := Open(t.Context(), dir, Options{})
+		if err != nil {
 			t.Fatal(err)
 		}
+		stop := run(t, l)
+		say(l, 1, fmt.Sprint(i))
+		stop()
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
 	}
-	closeBus(t, b)
-
-	b = open(t, dir)
-	defer closeBus(t, b)
-	stream, err := b.JetStream().Stream(t.Context(), cfg.Name)
+	l, err := Open(t.Context(), dir, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	msg, err := stream.GetLastMsgForSubject(t.Context(), "t.a")
-	if err != nil || string(msg.Data) != "9" || msg.Sequence != 10 {
-		t.Errorf("got %+v, %v", msg, err)
+	if got := messages(history(t, l, 1, 10)); got != "0,1" {
+		t.Errorf("kept: %s", got)
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
 	}
 }
 
 // TestCloseDrains checks that handlers have ended when Close returns, and that
 // they have seen all that was sent before.
 func TestCloseDrains(t *testing.T) {
-	b := open(t, t.TempDir())
+	e := openEngine(t, t.TempDir())
 	const sent = 1000
 	var handled atomic.Int64
 	first, release := make(chan struct{}), make(chan struct{})
-	_, err := b.Conn().Subscribe("x", func(*nats.Msg) {
+	_, err := e.conn.Subscribe("x", func(*nats.Msg) {
 		if handled.Add(1) == 1 {
 			close(first)
 			<-release
@@ -78,13 +70,13 @@ func TestCloseDrains(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range sent {
-		if err := b.Conn().Publish("x", nil); err != nil {
+		if err := e.conn.Publish("x", nil); err != nil {
 			t.Fatal(err)
 		}
 	}
 	<-first
 	closed := make(chan error, 1)
-	go func() { closed <- b.Close() }()
+	go func() { closed <- e.close() }()
 	close(release)
 	if err := <-closed; err != nil {
 		t.Error(err)
@@ -92,20 +84,24 @@ func TestCloseDrains(t *testing.T) {
 	if got := handled.Load(); got != sent {
 		t.Errorf("%d messages handled when Close returned, want %d", got, sent)
 	}
-	if !b.Conn().IsClosed() || b.server.Running() {
+	if !e.conn.IsClosed() || e.server.Running() {
 		t.Error("not all is closed")
 	}
 }
 
-func TestNobodyListens(t *testing.T) {
-	b := open(t, t.TempDir())
-	defer closeBus(t, b)
-	if addr := b.server.Addr(); addr != nil {
+func TestEngineDoesNotListen(t *testing.T) {
+	e := openEngine(t, t.TempDir())
+	defer func() {
+		if err := e.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if addr := e.server.Addr(); addr != nil {
 		t.Errorf("the server listens on %v", addr)
 	}
 }
 
-func TestOpenErrors(t *testing.T) {
+func TestEngineErrors(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -122,10 +118,12 @@ func TestOpenErrors(t *testing.T) {
 		{"a file", t.Context(), file, tandem.Forbidden},
 		{"ended context", ended, t.TempDir(), tandem.Unavailable},
 	} {
-		b, err := Open(tt.ctx, Options{Dir: tt.dir})
+		e, err := startEngine(tt.ctx, tt.dir, slog.New(slog.DiscardHandler))
 		if err == nil {
-			closeBus(t, b)
-			// The server may have been ready before anybody looked.
+			if err := e.close(); err != nil {
+				t.Error(err)
+			}
+			// The server may have been ready before its context was looked at.
 			if tt.kind != tandem.Unavailable {
 				t.Errorf("%s: no error", tt.name)
 			}
@@ -151,9 +149,9 @@ func TestServerLog(t *testing.T) {
 	}
 }
 
-func TestNames(t *testing.T) {
+func TestSubjects(t *testing.T) {
 	id := tandem.NewDeviceID()
-	if got := LogDevice(LogSubject(id)); got != id {
+	if got := deviceOf(subject(id)); got != id {
 		t.Errorf("%s came back as %s", id, got)
 	}
 }

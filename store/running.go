@@ -7,21 +7,8 @@ import (
 	"strings"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/placement"
 )
-
-// DefaultShards is how many shards there are, unless the database says
-// otherwise.
-const DefaultShards = 4096
-
-// ShardOf returns the shard of an agent, of count.
-func ShardOf(id tandem.AgentID, count int) int {
-	const offset, prime = 2166136261, 16777619 // FNV-1a; its answers are in the database
-	h := uint32(offset)
-	for i := range len(id) {
-		h = (h ^ uint32(id[i])) * prime
-	}
-	return int(h % uint32(count))
-}
 
 // Shards returns how many shards there are.
 func (s *Store) Shards() int { return s.shards }
@@ -56,7 +43,7 @@ func (s *Store) RunningIn(ctx context.Context, shards []int) ([]tandem.AgentID, 
 		wanted[shard] = true
 	}
 	ids, err := s.running(ctx, filter)
-	return slices.DeleteFunc(ids, func(id tandem.AgentID) bool { return !wanted[ShardOf(id, s.shards)] }), err
+	return slices.DeleteFunc(ids, func(id tandem.AgentID) bool { return !wanted[placement.ShardOf(id, s.shards)] }), err
 }
 
 func (s *Store) running(ctx context.Context, filter string) (ids []tandem.AgentID, err error) {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // The committer's transactions with a PostgreSQL server. All steps that need no
@@ -39,7 +39,7 @@ func (s *Store) connected(waiting []*op) []*op {
 		err := s.write.connect(ctx)
 		cancel()
 		if err != nil {
-			waiting = expire(waiting, s.server.unreachable(err))
+			waiting = expire(waiting, s.postgres.unreachable(err))
 			pause(retryPause)
 		}
 	}
@@ -48,8 +48,8 @@ func (s *Store) connected(waiting []*op) []*op {
 
 // commitToServer writes a batch and tells every waiter.
 func (s *Store) commitToServer(waiting []*op) {
-	id, lost := s.identity()
-	batch := admit(take(waiting), id, lost)
+	id := s.identity()
+	batch := admit(take(waiting), id)
 	if len(batch) == 0 {
 		return
 	}
@@ -77,7 +77,7 @@ func (s *Store) finish(o *op, err error) { o.done(s.describe(err)) }
 
 // transactWithServer writes a batch and tells every waiter. It returns why the
 // batch could not be written as one.
-func (s *Store) transactWithServer(batch []*op, id identity) error {
+func (s *Store) transactWithServer(batch []*op, id record.Fence) error {
 	t := transaction{store: s, ops: batch, id: id}
 	began := time.Now()
 	err := t.make()
@@ -89,7 +89,7 @@ func (s *Store) transactWithServer(batch []*op, id identity) error {
 		}
 		return nil
 	case errors.Is(err, errFenced):
-		s.lost(id.session)
+		s.lost(id.Session)
 	case (len(batch) > 1 || clashes(err)) && !s.write.lost() && !serverFailed(err):
 		for i, o := range batch {
 			if s.write.lost() {
@@ -111,7 +111,7 @@ func (s *Store) transactWithServer(batch []*op, id identity) error {
 // transactAlone writes one op. When the server ends its transaction in favour
 // of another one, it tries again; but who has waited for a lock has waited long
 // enough, as others wait behind it.
-func (s *Store) transactAlone(o *op, id identity) {
+func (s *Store) transactAlone(o *op, id record.Fence) {
 	for try := 1; ; try++ {
 		t := transaction{store: s, ops: []*op{o}, id: id}
 		err := t.make()
@@ -119,7 +119,7 @@ func (s *Store) transactAlone(o *op, id identity) {
 			continue
 		}
 		if errors.Is(err, errFenced) {
-			s.lost(id.session)
+			s.lost(id.Session)
 		}
 		if err == nil {
 			err = o.err
@@ -135,7 +135,7 @@ var errBroke = fmt.Errorf("not tried again: %w", driver.ErrBadConn)
 type transaction struct {
 	store *Store
 	ops   []*op
-	id    identity
+	id    record.Fence
 
 	steps []step // not sent yet
 	owner []*op  // whose each of them is; nil: the transaction's own
@@ -157,18 +157,18 @@ func (t *transaction) make() (err error) {
 	defer w.watch()()
 	defer func() {
 		if err != nil && w.ctx.Err() != nil {
-			err = t.store.server.silent(err)
+			err = t.store.postgres.silent(err)
 		}
 		if err != nil && !w.lost() {
 			err = t.undo(err)
 		}
 	}()
-	if err := w.nameAfter(t.id.node); err != nil {
+	if err := w.nameAfter(t.id.Node); err != nil {
 		return err
 	}
 	t.add(nil, step{query: "BEGIN"})
-	if t.id.session != 0 {
-		t.add(nil, step{query: lockFence, args: []any{t.id.node, t.id.session}, into: new(int64)})
+	if t.id.Session != 0 {
+		t.add(nil, step{query: lockFence, args: []any{t.id.Node, t.id.Session}, into: new(int64)})
 	}
 	for _, o := range t.ops {
 		o.err = nil
@@ -252,16 +252,17 @@ func (t *transaction) undo(err error) error {
 
 // admit refuses the ops of an earlier life of the node, or all when this one
 // has ended.
-func admit(batch []*op, id identity, lost bool) []*op {
+func admit(batch []*op, id record.Fence) []*op {
 	admitted := batch[:0]
 	for _, o := range batch {
-		if lost || o.session != 0 && o.session != id.session {
-			o.done(errFenced)
-		} else {
+		if id.Admits(o.session) {
 			admitted = append(admitted, o)
+		} else {
+			o.done(errFenced)
 		}
 	}
 	return admitted
 }
 
-var errFenced = tandem.Errorf(tandem.Conflict, "this node has been declared lost by the others; what it still wanted to write is not written")
+// errFenced is record.Fenced as a value that can be compared.
+var errFenced = record.Fenced()

@@ -7,63 +7,20 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
-// NodeInfo is what a cluster knows of a node.
-type NodeInfo struct {
-	ID       string
-	Session  int64   // of its registration
-	URL      string  // of its API and its agents
-	MQTT     string  // where devices connect
-	Load     float64 // part of its processors that it uses, 0 to 1
-	Weight   float64 // its share of the shards is in proportion
-	Agents   int
-	Draining bool // it wants to have no agents
-	Alive    bool // its lease has not run out, by the database's clock
-	Started  time.Time
-	Version  string
-}
-
-// ShardInfo is a shard at one moment.
-type ShardInfo struct {
-	Shard  int
-	Owner  string // a node; empty: none
-	Epoch  int64  // raised with every change of the owner
-	Target string // the node that should own it; empty: none is known
-}
-
-// Membership is a cluster at one moment.
-type Membership struct {
-	Version int64       // raised by every change of shards, and of who is a node
-	Shards  []ShardInfo // in their order; nil when the version is the one already known
-	Nodes   []NodeInfo  // those registered, by their ids
-	Count   int         // of shards
-	Secret  string      // by which the nodes know each other
-}
-
-// identity is what a node's transactions prove to be still true.
-type identity struct {
-	node    string
-	session int64 // 0: the node is in no cluster
-}
-
-// fence is the node's identity, and what came of it. The store's mutex guards
-// it.
+// fence is the identity of the node's writes. The store's mutex guards it.
 type fence struct {
-	identity
-	lost     bool   // the others have declared this session lost
-	onFenced func() // to be called when they have; nil: it was, or nobody asked
+	record.Fence
+	onFenced func() // to be called once when the session is lost; nil: it was, or there is none
 }
 
-// burialDelay is how long after a lease its node can be declared lost: by then
-// the node has stopped, even when its clock is somewhat slow.
-const burialDelay = 500 * time.Millisecond
-
-// identity returns who the node is, and whether it has been declared lost.
-func (s *Store) identity() (identity, bool) {
+// identity returns the node's session, and whether that has been declared lost.
+func (s *Store) identity() record.Fence {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.fence.identity, s.fence.lost
+	return s.fence.Fence
 }
 
 // OnFenced has f called, once, when the others have declared this node lost.
@@ -71,7 +28,7 @@ func (s *Store) identity() (identity, bool) {
 // must not block. It is called at once when that is so already.
 func (s *Store) OnFenced(f func()) {
 	s.mu.Lock()
-	lost := s.fence.lost
+	lost := s.fence.Lost
 	if !lost {
 		s.fence.onFenced = f
 	}
@@ -85,9 +42,9 @@ func (s *Store) OnFenced(f func()) {
 func (s *Store) lost(session int64) {
 	s.mu.Lock()
 	var f func()
-	if s.fence.session == session {
+	if s.fence.Session == session {
 		f = s.fence.onFenced
-		s.fence.lost, s.fence.onFenced = true, nil
+		s.fence.Lost, s.fence.onFenced = true, nil
 	}
 	s.mu.Unlock()
 	if f != nil {
@@ -97,7 +54,7 @@ func (s *Store) lost(session int64) {
 
 // place makes one transaction about the cluster, apart from the committer.
 func (s *Store) place(ctx context.Context, options *sql.TxOptions, f func(context.Context, *sql.Tx) error) error {
-	if s.server == nil {
+	if s.postgres == nil {
 		return tandem.Errorf(tandem.Invalid, "a cluster needs PostgreSQL, and this is SQLite; give the node a postgres:// URL")
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -140,6 +97,8 @@ func connectionName(node string) string {
 }
 
 // The order of locks is: a node's lease, the rows of nodes, the version, shards.
+// Every change of shards locks the version first, so one who holds it can read
+// shards without locking them. disown is record.Shard.Abandon as one statement.
 const (
 	raiseVersion = "UPDATE cluster SET value = (value::bigint + 1)::text WHERE key = 'version'"
 	lockVersion  = "SELECT 1 FROM cluster WHERE key = 'version' FOR UPDATE"
@@ -152,9 +111,9 @@ const (
 // nobody's then. From now on all that is written proves that the node has not
 // been declared lost since; should it have been, that fails with Conflict. So
 // does what was submitted in an earlier session and is not yet written.
-func (s *Store) Register(ctx context.Context, info NodeInfo, lease time.Duration) (session int64, err error) {
-	if info.ID == "" {
-		return 0, tandem.Errorf(tandem.Invalid, "a node needs an id")
+func (s *Store) Register(ctx context.Context, info record.Node, lease time.Duration) (session int64, err error) {
+	if err := record.CheckNode(info); err != nil {
+		return 0, err
 	}
 	err = s.placeOver(ctx, info.ID, func(ctx context.Context, tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, "SELECT 1 FROM leases WHERE node = $1 FOR UPDATE", info.ID); err != nil {
@@ -177,7 +136,7 @@ func (s *Store) Register(ctx context.Context, info NodeInfo, lease time.Duration
 		return 0, err
 	}
 	s.mu.Lock()
-	s.fence = fence{identity: identity{node: info.ID, session: session}}
+	s.fence = fence{Fence: record.Fence{Node: info.ID, Session: session}}
 	s.mu.Unlock()
 	return session, nil
 }
@@ -191,20 +150,15 @@ func abandon(ctx context.Context, tx *sql.Tx, node string) error {
 	return err
 }
 
-// errNotRegistered is of what only a node of a cluster can do.
-func errNotRegistered() error {
-	return tandem.Errorf(tandem.Invalid, "this node is not registered with a cluster")
-}
-
 // Renew gives the node's lease its full time again, from now on, and tells the
 // others of its load, weight, agents and draining. Conflict means that the node has
 // been declared lost.
-func (s *Store) Renew(ctx context.Context, info NodeInfo, lease time.Duration) error {
-	id, _ := s.identity()
+func (s *Store) Renew(ctx context.Context, info record.Node, lease time.Duration) error {
+	id := s.identity()
 	var n int64
 	err := s.place(ctx, nil, func(ctx context.Context, tx *sql.Tx) error {
 		result, err := tx.ExecContext(ctx, `UPDATE leases SET expires = clock_timestamp() + $3`+millisecond+`, load = $4, agents = $5, draining = $6, weight = $7 WHERE node = $1 AND session = $2`,
-			id.node, id.session, float64(lease.Milliseconds()), info.Load, info.Agents, info.Draining, info.Weight)
+			id.Node, id.Session, float64(lease.Milliseconds()), info.Load, info.Agents, info.Draining, info.Weight)
 		if err != nil {
 			return err
 		}
@@ -214,19 +168,19 @@ func (s *Store) Renew(ctx context.Context, info NodeInfo, lease time.Duration) e
 	switch {
 	case err != nil:
 		return err
-	case id.session == 0:
-		return errNotRegistered()
+	case id.Session == 0:
+		return record.NotRegistered()
 	case n == 0:
-		s.lost(id.session)
-		return errFenced
+		s.lost(id.Session)
+		return record.Fenced()
 	}
 	return nil
 }
 
 // Membership returns the cluster as it is, without the shards when the version
 // is the one known; a known of -1 is never it.
-func (s *Store) Membership(ctx context.Context, known int64) (*Membership, error) {
-	m := &Membership{}
+func (s *Store) Membership(ctx context.Context, known int64) (*record.Membership, error) {
+	m := &record.Membership{}
 	err := s.place(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}, func(ctx context.Context, tx *sql.Tx) error {
 		err := tx.QueryRowContext(ctx, `SELECT
 			(SELECT value::bigint FROM cluster WHERE key = 'version'),
@@ -238,7 +192,7 @@ func (s *Store) Membership(ctx context.Context, known int64) (*Membership, error
 		if m.Nodes, err = readNodes(ctx, tx); err != nil || m.Version == known {
 			return err
 		}
-		m.Shards, err = readShards(ctx, tx, m.Count)
+		m.Shards, err = readShards(ctx, tx, "")
 		return err
 	})
 	if err != nil {
@@ -247,36 +201,21 @@ func (s *Store) Membership(ctx context.Context, known int64) (*Membership, error
 	return m, nil
 }
 
-func readNodes(ctx context.Context, tx *sql.Tx) (list []NodeInfo, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT n.id, n.session, n.url, n.mqtt, l.load, l.weight, l.agents, l.draining, l.expires > clock_timestamp(), n.started, n.version
+func readNodes(ctx context.Context, tx *sql.Tx) (list []record.Node, err error) {
+	rows, err := tx.QueryContext(ctx, `SELECT n.id, n.session, n.url, n.mqtt, l.load, l.weight, l.agents, l.draining, l.expires, clock_timestamp(), n.started, n.version
 		FROM nodes n JOIN leases l ON l.node = n.id AND l.session = n.session ORDER BY n.id`)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close() // Err tells
 	for rows.Next() {
-		var n NodeInfo
-		if err := rows.Scan(&n.ID, &n.Session, &n.URL, &n.MQTT, &n.Load, &n.Weight, &n.Agents, &n.Draining, &n.Alive, (*milli)(&n.Started), &n.Version); err != nil {
+		var n record.Node
+		var expires, now time.Time
+		if err := rows.Scan(&n.ID, &n.Session, &n.URL, &n.MQTT, &n.Load, &n.Weight, &n.Agents, &n.Draining, &expires, &now, (*milli)(&n.Started), &n.Version); err != nil {
 			return nil, err
 		}
+		n.Alive = record.Alive(expires, now)
 		list = append(list, n)
-	}
-	return list, rows.Err()
-}
-
-func readShards(ctx context.Context, tx *sql.Tx, count int) ([]ShardInfo, error) {
-	rows, err := tx.QueryContext(ctx, "SELECT shard, owner, epoch, target FROM shards ORDER BY shard")
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close() // Err tells
-	list := make([]ShardInfo, 0, count)
-	for rows.Next() {
-		var i ShardInfo
-		if err := rows.Scan(&i.Shard, &i.Owner, &i.Epoch, &i.Target); err != nil {
-			return nil, err
-		}
-		list = append(list, i)
 	}
 	return list, rows.Err()
 }
@@ -288,13 +227,12 @@ func readShards(ctx context.Context, tx *sql.Tx, count int) ([]ShardInfo, error)
 func (s *Store) Bury(ctx context.Context, node string, session int64) (buried bool, err error) {
 	err = s.placeOver(ctx, node, func(ctx context.Context, tx *sql.Tx) error {
 		buried = false
-		var expired bool
-		err := tx.QueryRowContext(ctx, "SELECT clock_timestamp() > expires + $3"+millisecond+" FROM leases WHERE node = $1 AND session = $2 FOR UPDATE",
-			node, session, float64(burialDelay.Milliseconds())).Scan(&expired)
+		var expires, now time.Time
+		err := tx.QueryRowContext(ctx, "SELECT expires, clock_timestamp() FROM leases WHERE node = $1 AND session = $2 FOR UPDATE", node, session).Scan(&expires, &now)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
-		if err != nil || !expired {
+		if err != nil || !record.Buriable(expires, now) {
 			return err
 		}
 		buried = true
@@ -318,24 +256,24 @@ func remove(ctx context.Context, tx *sql.Tx, node string, session int64) error {
 
 // Leave ends this node's part in the cluster. What it writes later is refused.
 func (s *Store) Leave(ctx context.Context) error {
-	id, _ := s.identity()
-	err := s.placeOver(ctx, id.node, func(ctx context.Context, tx *sql.Tx) error {
+	id := s.identity()
+	err := s.placeOver(ctx, id.Node, func(ctx context.Context, tx *sql.Tx) error {
 		var own bool
-		err := tx.QueryRowContext(ctx, "SELECT true FROM leases WHERE node = $1 AND session = $2 FOR UPDATE", id.node, id.session).Scan(&own)
+		err := tx.QueryRowContext(ctx, "SELECT true FROM leases WHERE node = $1 AND session = $2 FOR UPDATE", id.Node, id.Session).Scan(&own)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil // the others were faster
 		}
 		if err != nil {
 			return err
 		}
-		return remove(ctx, tx, id.node, id.session)
+		return remove(ctx, tx, id.Node, id.Session)
 	})
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
-	if s.fence.identity == id && id.session != 0 {
-		s.fence.lost, s.fence.onFenced = true, nil
+	if id.Session != 0 && s.fence.Node == id.Node && s.fence.Session == id.Session {
+		s.fence.Lost, s.fence.onFenced = true, nil
 	}
 	s.mu.Unlock()
 	return nil
@@ -345,6 +283,7 @@ func (s *Store) Leave(ctx context.Context) error {
 // lease, when there is no other.
 func (s *Store) Planner(ctx context.Context, node string, lease time.Duration) (mine bool, err error) {
 	err = s.place(ctx, nil, func(ctx context.Context, tx *sql.Tx) error {
+		// record.Planner.MayPlan as one statement
 		result, err := tx.ExecContext(ctx, `UPDATE planner SET node = $1, expires = clock_timestamp() + $2`+millisecond+` WHERE node = $1 OR expires < clock_timestamp()`,
 			node, float64(lease.Milliseconds()))
 		if err != nil {
