@@ -233,7 +233,7 @@ func (n *node) say(topic string, payload any, user ...mqtt.UserProperty) {
 // sayCode sends device code.
 func (n *node) sayCode(text string) {
 	n.t.Helper()
-	n.say("sys/code", code{SHA: shaOf(text), Text: text, Env: map[string]string{"DEPLOYMENT_SHA": "d"}})
+	n.say("sys/code", json.RawMessage(codeOf(text)))
 }
 
 // cut breaks the connection.

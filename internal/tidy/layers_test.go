@@ -19,7 +19,7 @@ squirrel/compile internal/brokertest
 squirrel
 imp
 agent device
-reference
+reference device/core
 bus mesh board egress egress/broker
 store logbook
 host
