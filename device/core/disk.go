@@ -134,10 +134,11 @@ func (c *Core) removeFile(name string) {
 // may be seen before it is durable.
 func (c *Core) held() bool { return c.disk.writes > 0 }
 
-// fileDone takes the outcome of the oldest operation.
+// fileDone takes the outcome of the oldest operation. A shell that tells it of
+// another has done them out of order, and what is on disk cannot be relied on.
 func (c *Core) fileDone(ev *FileDone) {
 	if len(c.disk.pending) == 0 || c.disk.pending[0].number != ev.Number {
-		return
+		panic(fmt.Sprintf("core: FileDone %d is not of the oldest operation", ev.Number))
 	}
 	done := c.disk.pending[0]
 	c.disk.pending = slices.Delete(c.disk.pending, 0, 1)
