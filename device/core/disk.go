@@ -64,6 +64,7 @@ type disk struct {
 	counters
 	state durable
 	code  *code // nil: none yet
+	ahead bool  // the posts know a newer cause than stateFile
 
 	pending []operation // asked for and not done, oldest first
 	writes  int         // how many of them are writes
@@ -101,7 +102,9 @@ func (c *Core) load(files []File) error {
 		return cmp.Or(cmp.Compare(a.Mark.Boot, b.Mark.Boot), cmp.Compare(a.Mark.Seq, b.Mark.Seq))
 	})
 	for _, k := range kept {
-		c.disk.state.caused(k)
+		if k.Cause != 0 && c.disk.state.caused(k) {
+			c.disk.ahead = true
+		}
 	}
 	c.posts.kept = kept
 	return nil

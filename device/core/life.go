@@ -50,6 +50,11 @@ type plan struct {
 // powerOn is the cold start. The boot must be counted before anything of it can
 // be seen.
 func (c *Core) powerOn() {
+	if c.disk.ahead {
+		// A post goes when it is handled, and takes with it what caused it.
+		c.disk.ahead = false
+		c.writeFile(stateFile, &c.disk.state)
+	}
 	c.disk.Boot++
 	c.life = life{phase: booting, wake: device.WakePowerOn, reason: tandem.ReasonPowerOn, skew: c.life.skew}
 	c.life.booting = c.writeFile(countersFile, c.disk.counters)

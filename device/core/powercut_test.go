@@ -255,7 +255,7 @@ func (a *agentModel) again(undo bool) {
 // TestManyFaults mixes power cuts with breaking links and a slow disk. Its seeds
 // are fixed; each gives the same story.
 func TestManyFaults(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range uint64(500) {
 		first := manyFaults(t, seed)
 		if seed%50 == 0 {
 			if second := manyFaults(t, seed); !bytes.Equal(first, second) {

@@ -25,12 +25,12 @@ import (
 //	pass 10s                  Time goes by.
 //	wall 1h                   The wall clock is set, by so much.
 //	net up|down|silent        From the next attempt to connect.
-//	server refuse|accept|hold|release|stall|unstall|reject TOPIC|accept-all
+//	server refuse|accept|hold|release|stall|let-through|unstall|small|reject TOPIC
 //	say TOPIC post=1 after=0  The server sends input.
 //	deploy, break, end taken|another
 //	ack 2                     The server acknowledges what it holds.
 //	disk slow|fast|fail, disk do 1, disk ls
-//	drive PIN 1
+//	drive PIN 1, read PIN
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, filepath.Join("testdata", "scripts"), func(t *testing.T, path string) {
 		w := newWorld(t)
@@ -103,6 +103,8 @@ func runCommand(w *world, d *datadriven.TestData) bool {
 		runDisk(w, d)
 	case "drive":
 		w.board.Drive(word(d, 0), float64(number(d, 1)))
+	case "read":
+		w.say("%s is %v", word(d, 0), w.board.Read(word(d, 0)))
 	default:
 		return false
 	}
@@ -146,6 +148,8 @@ func runServer(w *world, d *datadriven.TestData) bool {
 			s.stall = true
 		case "unstall":
 			s.unstall()
+		case "let-through":
+			s.letThrough()
 		case "reject":
 			s.refuse = word(d, 1)
 		case "small":

@@ -1,7 +1,9 @@
 package core
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/tandem-iot/tandem"
@@ -20,10 +22,13 @@ type server struct {
 
 	code    mqtt.Reason // of CONNACK, if not Success
 	config  mqtt.Config
+	piece   int  // how many bytes arrive at a time, 0 for all
 	hold    bool // messages for the agent are not acknowledged
 	stall   bool // what the device writes does not get through
 	stalled []*Write
 	refuse  string // topic of messages that are refused
+
+	seen []agentView // all that the device has published
 
 	subscribed func()             // the device can be told things
 	delivered  func(text string)  // the device has acknowledged this
@@ -86,8 +91,9 @@ func (s *server) receive(e *Write) {
 
 // speak sends what the session has to say.
 func (s *server) speak() {
-	if out := s.session.Output(nil); len(out) > 0 {
-		s.w.queue = append(s.w.queue, &Received{s.number, out})
+	out := s.session.Output(nil)
+	for piece := range slices.Chunk(out, cmp.Or(s.piece, 1<<20)) {
+		s.w.queue = append(s.w.queue, &Received{s.number, piece})
 	}
 }
 
@@ -149,6 +155,7 @@ func (s *server) publish(p *mqtt.Publish) error {
 		text += " dup"
 	}
 	s.w.say("> %s", text)
+	s.seen = append(s.seen, v)
 	if s.handle != nil {
 		s.handle(&v)
 	}
@@ -214,4 +221,10 @@ func (s *server) unstall() {
 	for _, e := range late {
 		s.receive(e)
 	}
+}
+
+// letThrough lets one write through, but none that comes of it.
+func (s *server) letThrough() {
+	s.unstall()
+	s.stall = true
 }
