@@ -42,11 +42,10 @@ const relayCode = `
 type agentModel struct {
 	t       *testing.T
 	w       *world
-	mark    tandem.Mark // of the newest message that was handled
-	got     []int       // the device's answers to posts, in order
-	own     []string    // the device's own posts: boot and number
-	waiting []int       // posts that the device has not acknowledged
-	next    int
+	mark    tandem.Mark          // of the newest message that was handled
+	got     []int                // the device's answers to posts, in order
+	own     []string             // the device's own posts: boot and number
+	waiting []int                // posts that the device has not acknowledged
 	kept    map[tandem.Mark]bool // posts that are durable
 	sum     int                  // of what was posted
 }

@@ -81,6 +81,7 @@ func (s *shell) run(ctx context.Context) error {
 	done := ctx.Done()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	bell := s.r.mail.ring()
 	s.step(&core.PowerOn{})
 	for s.fatal == nil && !s.left {
 		s.arm(timer)
@@ -88,7 +89,7 @@ func (s *shell) run(ctx context.Context) error {
 		case <-done:
 			done = nil
 			s.step(&core.Leave{})
-		case <-s.r.mail.ring():
+		case <-bell:
 			for _, ev := range s.r.mail.take() {
 				s.step(ev)
 			}
