@@ -30,7 +30,7 @@ import (
 //	deploy, break, end taken|another
 //	ack 2                     The server acknowledges what it holds.
 //	disk slow|fast|fail, disk do 1, disk ls
-//	drive PIN 1, read PIN
+//	drive PIN 1, read PIN, show clock
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, filepath.Join("testdata", "scripts"), func(t *testing.T, path string) {
 		w := newWorld(t)
@@ -103,6 +103,8 @@ func runCommand(w *world, d *datadriven.TestData) bool {
 		runDisk(w, d)
 	case "drive":
 		w.board.Drive(word(d, 0), float64(number(d, 1)))
+	case "show":
+		w.server.clocks = true
 	case "read":
 		w.say("%s is %v", word(d, 0), w.board.Read(word(d, 0)))
 	default:

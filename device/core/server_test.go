@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tandem-iot/tandem"
@@ -26,6 +27,7 @@ type server struct {
 	hold    bool // messages for the agent are not acknowledged
 	stall   bool // what the device writes does not get through
 	stalled []*Write
+	clocks  bool   // say the stamps of what the device publishes
 	refuse  string // topic of messages that are refused
 
 	seen []agentView // all that the device has published
@@ -150,6 +152,9 @@ func (s *server) publish(p *mqtt.Publish) error {
 	}
 	if v.post {
 		text += " post"
+	}
+	if s.clocks {
+		text += " clock " + strconv.FormatUint(numbered(p, "clock"), 10)
 	}
 	if p.Dup {
 		text += " dup"
