@@ -11,7 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/device"
+	"github.com/tandem-iot/tandem/mqtt"
 )
 
 // TestPure: a core does no I/O, starts no goroutine and knows no chance but what
@@ -128,6 +130,25 @@ func TestOutbox(t *testing.T) {
 	o.forget(1, 4)
 	if o.next() != nil || o.lines != 0 {
 		t.Errorf("left: %+v", o)
+	}
+}
+
+// TestOldestLineGoes: it is the oldest line that was not given to the connection.
+func TestOldestLineGoes(t *testing.T) {
+	var o outbox
+	line := func() *item { return &item{line: true} }
+	given, message, oldest := line(), &item{keep: true}, line()
+	o.add(given)
+	o.give(0)
+	o.add(message)
+	o.add(oldest)
+	for range maxKept - 1 {
+		if lost := o.add(line()); lost != nil {
+			t.Fatal("a line goes though there is room")
+		}
+	}
+	if lost := o.add(line()); lost != oldest || o.lines != maxKept || o.next() != message {
+		t.Errorf("lost %p, want %p; %d lines", lost, oldest, o.lines)
 	}
 }
 
@@ -265,31 +286,80 @@ func TestBusy(t *testing.T) {
 	w.wantNumbers("agent/pin", 1, maxQueue)
 }
 
-// TestPieces: it makes no difference in which pieces bytes arrive.
+// TestPieces: it makes no difference in which pieces bytes arrive, and a large
+// packet leaves no large buffer.
 func TestPieces(t *testing.T) {
-	story := func(piece int) string {
+	for _, piece := range []int{0, 1, 7, 4096} {
 		w := newWorld(t)
 		w.server.piece = piece
+		w.install(`agent.on("x", @(x) agent.send("y", x.len()));`)
 		w.on()
-		w.server.say("sys/code", encode(codeOf(`agent.on("x", @(x) agent.send("y", x.len()));`+strings.Repeat(" ", 1<<17), nil)))
-		w.settle()
-		for i := range 5 {
-			w.server.say("device/x", []byte(strconv.Quote(strings.Repeat("x", i*700))))
+		w.server.batch = true
+		for _, n := range []int{0, 700, 100_000, 10, 3000} {
+			w.server.say("device/x", []byte(strconv.Quote(strings.Repeat("x", n))))
 		}
+		w.server.batch = false
+		w.server.speak()
 		w.settle()
-		if got := w.seenPayloads("agent/y"); !slices.Equal(got, []string{"0", "700", "1400", "2100", "2800"}) {
+		if got := w.seenPayloads("agent/y"); !slices.Equal(got, []string{"0", "700", "100000", "10", "3000"}) {
 			t.Errorf("in pieces of %d: %v", piece, got)
 		}
-		if n := len(w.core.net.conn.in); n != 0 {
-			t.Errorf("%d bytes are left", n)
+		if in := w.core.net.conn.in; len(in) > 0 || cap(in) > maxIdle {
+			t.Errorf("an idle connection keeps %d of %d bytes", len(in), cap(in))
 		}
-		if n := cap(w.core.net.conn.in); n > maxIdle {
-			t.Errorf("an idle connection keeps %d bytes", n)
-		}
-		return ""
 	}
-	for _, piece := range []int{0, 1, 7, 4096} {
-		story(piece)
+}
+
+// TestManyLines: more lines than the session takes at a time all arrive, in
+// order.
+func TestManyLines(t *testing.T) {
+	w := newWorld(t)
+	w.install(`agent.on("go", function(_) { for (local i = 0; i < 600; i++) server.log(i); });
+		server.disconnect();
+		imp.setsendbuffersize(30000);
+		server.connect();`)
+	w.on()
+	w.pass(time.Minute)
+	w.server.say("device/go", []byte("1"))
+	w.settle()
+	w.wantNumbers("log", 0, 599)
+}
+
+// TestFormats: data arrives in the format that the server says it has.
+func TestFormats(t *testing.T) {
+	w := newWorld(t)
+	w.install(`agent.on("x", @(x) agent.send("y", x));`)
+	w.on()
+	for _, p := range []mqtt.Publish{
+		{Payload: []byte("[1]")},
+		{Payload: []byte("[2]"), Props: &mqtt.Properties{ContentType: tandem.ContentJSON}},
+		{Payload: []byte{0x81, 0x03}, Props: &mqtt.Properties{ContentType: tandem.ContentCBOR}},
+		{Payload: []byte("D"), Props: &mqtt.Properties{ContentType: tandem.ContentCompact}},
+	} {
+		p.Topic, p.QoS = "device/x", 1
+		if _, err := w.server.session.Publish(&p); err != nil {
+			t.Fatal(err)
+		}
+		w.server.speak()
+		w.settle()
+	}
+	if got := w.seenPayloads("agent/y"); !slices.Equal(got, []string{"[1]", "[2]", "[3]", "4"}) {
+		t.Errorf("got %v", got)
+	}
+}
+
+// TestLineBehindWindow: a line does not wait for the window, as it is not
+// acknowledged.
+func TestLineBehindWindow(t *testing.T) {
+	w := newWorld(t)
+	w.server.hold = true
+	w.install(`for (local i = 0; i < 32; i++) agent.send("n", i);
+		server.log("line");`)
+	w.on()
+	w.pass(time.Second)
+	w.wantNumbers("agent/n", 0, window-1)
+	if got := w.seenPayloads("log"); !slices.Equal(got, []string{"line"}) {
+		t.Errorf("lines %v", got)
 	}
 }
 

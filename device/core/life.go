@@ -62,7 +62,6 @@ func (c *Core) powerOn() {
 	c.out, c.posts.arrived = outbox{}, nil
 	c.keptPosts()
 	c.net.wanted, c.net.tried = true, c.net.offline
-	c.dialNow()
 }
 
 // booted begins to wait for a link.

@@ -23,6 +23,7 @@ type server struct {
 
 	code    mqtt.Reason // of CONNACK, if not Success
 	config  mqtt.Config
+	batch   bool // what is said waits for speak
 	piece   int  // how many bytes arrive at a time, 0 for all
 	hold    bool // messages for the agent are not acknowledged
 	stall   bool // what the device writes does not get through
@@ -119,7 +120,11 @@ func (s *server) event(ev mqtt.Event) {
 		}
 		err = s.session.Accept(now, nil, nil)
 	case *mqtt.Subscribe:
-		err = s.session.Suback(ev.PacketID, 1, 1)
+		code := mqtt.Reason(1)
+		if s.refuse == "subscriptions" {
+			code = mqtt.NotAuthorized
+		}
+		err = s.session.Suback(ev.PacketID, 1, code)
 		if s.subscribed != nil {
 			s.subscribed()
 		}
@@ -202,7 +207,9 @@ func (s *server) say(topic string, payload []byte, user ...string) {
 		s.w.t.Fatal(err)
 	}
 	s.said[id] = text
-	s.speak()
+	if !s.batch {
+		s.speak()
+	}
 }
 
 // disconnect has the server leave, with a reason.
