@@ -10,8 +10,8 @@ import (
 	"github.com/tandem-iot/tandem/mqtt"
 )
 
-// The session's clock is Mono: it must not be upset when somebody sets the wall
-// clock.
+// The session's clock is Mono, on a scale that begins at sessionOrigin: setting
+// the wall clock must not end a connection.
 var sessionOrigin = time.Unix(0, 0)
 
 func sessionTime(mono time.Duration) time.Time { return sessionOrigin.Add(mono) }

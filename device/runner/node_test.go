@@ -211,7 +211,9 @@ func (n *node) say(topic string, payload any) {
 	}
 	c := n.current()
 	c.mu.Lock()
-	_, err = c.s.Publish(&mqtt.Publish{Topic: topic, QoS: 1, Payload: data, Props: &mqtt.Properties{ContentType: tandem.ContentJSON}})
+	_, err = c.s.Publish(&mqtt.Publish{
+		Topic: topic, QoS: 1, Payload: data, Props: &mqtt.Properties{ContentType: tandem.ContentJSON},
+	})
 	out := c.s.Output(nil)
 	c.mu.Unlock()
 	if err != nil {

@@ -46,8 +46,8 @@ type Runner struct {
 	Module string
 
 	// Board is the hardware; nil is a simulated board on which nothing is
-	// connected. A *board.Simulated is listened to; whoever has another tells
-	// what happens there by Changed.
+	// connected. A *board.Simulated is listened to; of any other, call Changed
+	// when something happens there.
 	Board device.Board
 
 	// TLS is for tls and wss; nil trusts the system's authorities.

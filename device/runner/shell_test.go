@@ -88,7 +88,8 @@ func TestMail(t *testing.T) {
 	inBubble(t, `
 		server.log("wake " + hardware.wakereason());
 		hardware.pin2.configure(DIGITAL_IN, @() server.log("pin2 " + hardware.pin2.read()));
-		hardware.uart12.configure(9600, 8, PARITY_NONE, 1, 0, @() server.log("uart " + hardware.uart12.readstring()));`, func(p *pair) {
+		hardware.uart12.configure(9600, 8, PARITY_NONE, 1, 0,
+			@() server.log("uart " + hardware.uart12.readstring()));`, func(p *pair) {
 		p.started()
 		p.expect("log wake 0")
 		p.board.Drive("pin2", 1)
