@@ -16,7 +16,7 @@ squirrel/compile internal/brokertest placement store/record codec
 squirrel store/twin
 imp store/storetest
 agent device
-reference life
+reference life device/core
 mesh board egress egress/broker
 store logbook
 host
