@@ -17,28 +17,31 @@ import (
 
 // echoHost sends what a device publishes as agent/x back as device/x.
 type echoHost struct {
-	testHost
 	mu    sync.Mutex
-	links map[tandem.DeviceID]Link
+	links map[tandem.DeviceID]tandem.Link
 }
 
-func newEchoHost() *echoHost {
-	h := &echoHost{links: map[tandem.DeviceID]Link{}}
-	h.testHost.events = make(chan hostEvent, 4096)
-	h.connect = func(id tandem.DeviceID, l Link) error {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.links[id] = l
-		return nil
-	}
-	h.fromDevice = func(ev hostEvent) {
-		h.mu.Lock()
-		l := h.links[ev.id]
-		h.mu.Unlock()
-		l.Send("device/x", ev.message)
-		ev.handled()
-	}
-	return h
+func newEchoHost() *echoHost { return &echoHost{links: map[tandem.DeviceID]tandem.Link{}} }
+
+func (h *echoHost) Connect(_ context.Context, id tandem.DeviceID, l tandem.Link, _ uint64, _ string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.links[id] = l
+	return nil
+}
+
+func (h *echoHost) FromDevice(_ context.Context, id tandem.DeviceID, _ tandem.LinkRef, _ uint64, _ string,
+	m tandem.Message, handled func()) error {
+	h.mu.Lock()
+	l := h.links[id]
+	h.mu.Unlock()
+	l.Send("device/x", m)
+	handled()
+	return nil
+}
+
+func (*echoHost) Disconnect(context.Context, tandem.DeviceID, tandem.LinkRef, tandem.LinkEnd) error {
+	return nil
 }
 
 // fleet connects n devices that have subscribed.

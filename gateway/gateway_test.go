@@ -12,13 +12,11 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/gateway/session"
 	"github.com/tandem-iot/tandem/hlc"
-	"github.com/tandem-iot/tandem/host"
 	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/mqtt"
 )
-
-var _ Host = (*host.Host)(nil)
 
 // versions runs a test for both.
 func versions(t *testing.T, f func(t *testing.T, v mqtt.Version)) {
@@ -99,7 +97,7 @@ func TestNotLetIn(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			versions(t, func(t *testing.T, v mqtt.Version) {
 				h := newHost()
-				h.connect = func(tandem.DeviceID, Link) error { return tandem.Errorf(tandem.NotFound, "no device") }
+				h.connect = func(tandem.DeviceID, tandem.Link) error { return tandem.Errorf(tandem.NotFound, "no device") }
 				addr, stop := start(t, &Gateway{Host: h})
 				c := connecting(v)
 				c.ClientID, c.Username, c.Password = tc.id, tc.user, []byte(tc.key)
@@ -257,7 +255,7 @@ func TestManySubscriptions(t *testing.T) {
 	addr, _ := start(t, &Gateway{Host: h})
 	d := join(t, addr, mqtt.V5)
 	link := h.next(t, "connect").link
-	for i := range maxFilters {
+	for i := range session.MaxFilters {
 		d.subscribe(fmt.Sprintf("device/%d", i))
 	}
 	if got := d.subscribe("device/#", "device/0"); got[0] != mqtt.QuotaExceeded || got[1] != mqtt.GrantedQoS1 {
@@ -290,8 +288,8 @@ func TestEarlyMessages(t *testing.T) {
 	versions(t, func(t *testing.T, v mqtt.Version) {
 		h := newHost()
 		log, text := journal()
-		h.connect = func(_ tandem.DeviceID, l Link) error {
-			for i := range earlyCount + 5 { // before CONNACK
+		h.connect = func(_ tandem.DeviceID, l tandem.Link) error {
+			for i := range session.EarlyCount + 5 { // before CONNACK
 				l.Send("device/x", tandem.Message{Data: fmt.Append(nil, i)})
 			}
 			return nil
@@ -301,7 +299,7 @@ func TestEarlyMessages(t *testing.T) {
 		h.next(t, "connect").link.Send("sys/agent", tandem.Message{Data: []byte("one too many")})
 		d.subscribe("device/#", "sys/#")
 		want[*mqtt.Publish](d) // the time
-		for i := range earlyCount {
+		for i := range session.EarlyCount {
 			d.message("device/x", fmt.Sprint(i))
 		}
 		if n := strings.Count(text(), "messages to the device are dropped"); n != 1 {
@@ -436,7 +434,7 @@ func saysTooLarge(t *testing.T, g *Gateway, h *testHost) {
 func TestAcknowledgedWhenHandled(t *testing.T) {
 	versions(t, func(t *testing.T, v mqtt.Version) {
 		h := newHost()
-		h.fromDevice = func(ev hostEvent) { h.events <- ev }
+		h.fromDevice = h.keep
 		addr, _ := start(t, &Gateway{Host: h})
 		d := join(t, addr, v)
 		link := h.next(t, "connect").link
@@ -455,7 +453,7 @@ func TestAcknowledgedWhenHandled(t *testing.T) {
 
 func TestHandledAfterTheEnd(t *testing.T) {
 	h := newHost()
-	h.fromDevice = func(ev hostEvent) { h.events <- ev }
+	h.fromDevice = h.keep
 	addr, stop := start(t, &Gateway{Host: h})
 	d := join(t, addr, mqtt.V5)
 	link := h.next(t, "connect").link
@@ -511,11 +509,11 @@ func TestConcurrentSends(t *testing.T) {
 func TestBackpressure(t *testing.T) {
 	versions(t, func(t *testing.T, v mqtt.Version) {
 		h := newHost()
-		h.fromDevice = func(ev hostEvent) { h.events <- ev }
+		h.fromDevice = h.keep
 		addr, _ := start(t, &Gateway{Host: h})
 		d := join(t, addr, v)
 		h.next(t, "connect")
-		const count = 3 * inflightCount
+		const count = 3 * session.HandlingCount
 		sent := make(chan bool)
 		go func() {
 			defer close(sent)
@@ -536,7 +534,7 @@ func TestBackpressure(t *testing.T) {
 			if string(ev.message.Data) != fmt.Sprint(i) {
 				t.Fatalf("message %s at the place of %d", ev.message.Data, i)
 			}
-			if waiting = append(waiting, ev); len(waiting) == inflightCount {
+			if waiting = append(waiting, ev); len(waiting) == session.HandlingCount {
 				if n := len(h.events); n > 0 {
 					t.Fatalf("%d messages more than the limit", n)
 				}
@@ -553,7 +551,7 @@ func TestBackpressure(t *testing.T) {
 // A 3.1.1 device does not know how many messages may be unacknowledged.
 func TestBlockedSession(t *testing.T) {
 	h := newHost()
-	h.fromDevice = func(ev hostEvent) { h.events <- ev }
+	h.fromDevice = h.keep
 	addr, _ := start(t, &Gateway{Host: h})
 	d := join(t, addr, mqtt.V311)
 	h.next(t, "connect")
@@ -679,8 +677,8 @@ func TestSlowDevice(t *testing.T) {
 	}
 	c := link.(*conn)
 	c.mu.Lock()
-	if c.unsentBytes > backlogBytes+64<<10 || !c.overflowed {
-		t.Errorf("%d bytes wait, overflowed %v", c.unsentBytes, c.overflowed)
+	if l := c.session.Load(); l.BacklogBytes > session.BacklogBytes+64<<10 || !l.Dropping {
+		t.Errorf("%+v", l)
 	}
 	c.mu.Unlock()
 	if n := strings.Count(text(), "messages to the device are dropped"); n != 1 {
@@ -713,7 +711,7 @@ func TestUnreadAnswers(t *testing.T) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n := c.session.Answers(); n > 2*unreadAnswers+64<<10 {
+	if n := c.session.Load().Answers; n > 2*session.UnreadAnswers+64<<10 {
 		t.Errorf("%d answers wait", n)
 	}
 }
@@ -726,10 +724,10 @@ func TestUnacknowledgedBacklog(t *testing.T) {
 	d.subscribe("device/#")
 	const size = 100 << 10
 	fit := 0
-	for c := link.(*conn); !c.overflowed; fit++ { // nobody else touches it now
+	for c := link.(*conn); !c.session.Load().Dropping; fit++ { // nobody else touches it now
 		link.Send("device/x", tandem.Message{Data: make([]byte, size)})
 	}
-	if fit--; fit != backlogBytes/size {
+	if fit--; fit != session.BacklogBytes/size {
 		t.Errorf("%d messages fit", fit)
 	}
 	payload := string(make([]byte, size))

@@ -336,7 +336,7 @@ func TestMosquitto(t *testing.T) {
 	for _, version := range []string{"311", "5"} {
 		t.Run(version, func(t *testing.T) {
 			h := newHost()
-			h.connect = func(_ tandem.DeviceID, l Link) error {
+			h.connect = func(_ tandem.DeviceID, l tandem.Link) error {
 				l.Send("device/greeting", tandem.Message{Data: []byte(`{ "hello": "device" }`)})
 				return nil
 			}

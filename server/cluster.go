@@ -14,7 +14,6 @@ import (
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/central"
 	"github.com/tandem-iot/tandem/cluster"
-	"github.com/tandem-iot/tandem/gateway"
 	"github.com/tandem-iot/tandem/ingress"
 	"github.com/tandem-iot/tandem/mesh"
 	"github.com/tandem-iot/tandem/store"
@@ -39,7 +38,7 @@ type Cluster struct {
 // agents is whoever has the agents: the host of a node that is alone, or the
 // cluster.
 type agents interface {
-	gateway.Host
+	linkHost
 	ingress.Agents
 	central.Host
 }

@@ -242,12 +242,13 @@ func (n *node) assemble(url string) {
 	}
 	n.agents = n.host
 	n.central = &central.Service{Store: n.store, Log: n.log, URL: url}
-	n.gateway = &gateway.Gateway{Authenticate: n.central.Authenticate, Clock: n.clock, Logger: n.logger}
+	n.gateway = &gateway.Gateway{Node: n.name, Authenticate: n.central.Authenticate, Clock: n.clock, Logger: n.logger}
 	if n.Cluster != nil {
 		n.assembleCluster(url)
 		n.agents, n.central.Cluster, n.gateway.Another = n.cluster, n.cluster, n.cluster.Another
 	}
-	n.central.Host, n.gateway.Host = n.agents, n.agents
+	n.central.Host = n.agents
+	n.gateway.Host = &devices{host: n.agents, links: map[tandem.LinkRef]tandem.Link{}}
 }
 
 // run runs the parts until ctx ends, and ends them in the order in which they

@@ -15,7 +15,7 @@ const module = "github.com/tandem-iot/tandem"
 const layers = `
 internal/child internal/crew
 . squirrel/syntax squirrel/text squirrel/regexp hlc meter mqtt placement docs internal/pgtest bench/node
-squirrel/compile internal/brokertest
+squirrel/compile internal/brokertest gateway/session
 squirrel
 imp
 agent device
