@@ -128,7 +128,8 @@ func (s *Session) post(o outgoing) {
 	}
 	w := s.wait()
 	if len(w.posts) >= PostCount || len(w.posts) > 0 && w.postBytes+o.size() > PostBytes {
-		s.overflow(o.topic)
+		s.notices = append(s.notices, Notice{Over: tandem.OverDeviceBacklog})
+		s.note(Warn, "device is disconnected: too many posts wait for it to subscribe", "topic", o.topic)
 		s.End(mqtt.QuotaExceeded, tooMany, "")
 		return
 	}
