@@ -675,12 +675,9 @@ func TestSlowDevice(t *testing.T) {
 	for range 1000 { // of 64 KB, at QoS 0
 		link.Send("device/x", tandem.Message{Data: make([]byte, 64<<10)})
 	}
-	c := link.(*conn)
-	c.mu.Lock()
-	if l := c.session.Load(); l.BacklogBytes > session.BacklogBytes+64<<10 || !l.Dropping {
+	if l := load(link); l.BacklogBytes > session.BacklogBytes+64<<10 || !l.Dropping {
 		t.Errorf("%+v", l)
 	}
-	c.mu.Unlock()
 	if n := strings.Count(text(), "messages to the device are dropped"); n != 1 {
 		t.Errorf("%d lines in the log", n)
 	}
@@ -696,7 +693,7 @@ func TestUnreadAnswers(t *testing.T) {
 	h := newHost()
 	addr, _ := start(t, &Gateway{Host: h})
 	d := join(t, addr, mqtt.V5)
-	c := h.next(t, "connect").link.(*conn)
+	link := h.next(t, "connect").link
 	ping := bytes.Repeat([]byte{0xC0, 0}, 32<<10)
 	for total := 0; ; total += len(ping) {
 		if err := d.nc.SetWriteDeadline(time.Now().Add(500 * time.Millisecond)); err != nil {
@@ -709,11 +706,17 @@ func TestUnreadAnswers(t *testing.T) {
 			t.Fatal("100 MB of pings were taken")
 		}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if n := c.session.Load().Answers; n > 2*session.UnreadAnswers+64<<10 {
+	if n := load(link).Answers; n > 2*session.UnreadAnswers+64<<10 {
 		t.Errorf("%d answers wait", n)
 	}
+}
+
+// load returns what the session of a link holds.
+func load(l tandem.Link) session.Load {
+	c := l.(*conn)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.session.Load()
 }
 
 func TestUnacknowledgedBacklog(t *testing.T) {
@@ -724,7 +727,7 @@ func TestUnacknowledgedBacklog(t *testing.T) {
 	d.subscribe("device/#")
 	const size = 100 << 10
 	fit := 0
-	for c := link.(*conn); !c.session.Load().Dropping; fit++ { // nobody else touches it now
+	for ; !load(link).Dropping; fit++ {
 		link.Send("device/x", tandem.Message{Data: make([]byte, size)})
 	}
 	if fit--; fit != session.BacklogBytes/size {
