@@ -58,10 +58,10 @@ func (c *conn) deliver(q *session.Question) {
 
 // handled is called by the host, on any goroutine.
 func (c *conn) handled(seq uint64) {
-	now := c.g.now()
+	mono := c.g.elapsed()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	write := c.session.Handled(now, seq)
+	write := c.session.Handled(mono, seq)
 	c.changed.Broadcast()
 	c.settle()
 	if write {

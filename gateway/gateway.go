@@ -136,6 +136,8 @@ func (g *Gateway) now() tandem.Now {
 	return tandem.Now{Wall: wall, Mono: wall.Sub(g.origin)}
 }
 
+func (g *Gateway) elapsed() time.Duration { return time.Since(g.origin) }
+
 // Devices returns how many devices have a connection here. It may be asked before
 // Serve.
 func (g *Gateway) Devices() int {

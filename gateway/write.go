@@ -66,7 +66,7 @@ func (c *conn) flush() {
 			return
 		}
 		b.release()
-		c.session.Written(c.g.now(), err)
+		c.session.Written(c.g.elapsed(), err)
 		c.written()
 	}
 }
@@ -83,7 +83,7 @@ func (c *conn) drain(b *chunk) {
 		_, err := c.nc.Write(b.bytes())
 		c.mu.Lock()
 		b.buf, b.from = b.buf[:0], 0
-		c.session.Written(c.g.now(), err)
+		c.session.Written(c.g.elapsed(), err)
 		b.buf = c.session.Output(b.buf)
 		if b.len() == 0 {
 			b.release()

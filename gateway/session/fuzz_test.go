@@ -25,7 +25,7 @@ func FuzzSession(f *testing.F) {
 // TestRandomSessions is a part of FuzzSession that always runs.
 func TestRandomSessions(t *testing.T) {
 	ends := map[string]int{}
-	for seed := range uint64(3000) {
+	for seed := range uint64(1000) {
 		p := play(t, randomly(seed, 100+int(seed%2000)))
 		ends[fmt.Sprintf("%+v", p.end)]++
 	}
@@ -245,7 +245,7 @@ func (p *player) handle(n uint64) {
 			p.received[id] = true
 		}
 	}
-	p.s.Handled(p.time(), seq)
+	p.s.Handled(p.now, seq)
 }
 
 func (p *player) send() {
@@ -260,7 +260,7 @@ func (p *player) send() {
 // write writes what there is to write, and checks it.
 func (p *player) write(err error) {
 	if p.s.Writing() {
-		p.s.Written(p.time(), err)
+		p.s.Written(p.now, err)
 		return
 	}
 	raw := p.s.Output(nil)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/hlc"
@@ -107,7 +108,7 @@ func (s *Session) Taken(seq uint64, err error) {
 
 // Handled says that the host has handled message number seq. It returns whether
 // what there is to say is to be written now.
-func (s *Session) Handled(now tandem.Now, seq uint64) (write bool) {
+func (s *Session) Handled(mono time.Duration, seq uint64) (write bool) {
 	i := s.find(seq)
 	if i < 0 {
 		return false
@@ -122,7 +123,7 @@ func (s *Session) Handled(now tandem.Now, seq uint64) (write bool) {
 	}
 	s.held = false
 	// When the next message is there already, its end will do.
-	return !s.behind || now.Mono-s.flushed >= CoalesceTime
+	return !s.behind || mono-s.flushed >= CoalesceTime
 }
 
 // find returns the place of a message among those that the host handles, -1 if

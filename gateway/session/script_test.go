@@ -123,7 +123,7 @@ func (s *script) run(d *datadriven.TestData) {
 	case "taken":
 		s.s.Taken(num(d.CmdArgs[0].Key), failure(d))
 	case "handled":
-		s.write(s.s.Handled(s.time(), num(d.CmdArgs[0].Key)))
+		s.write(s.s.Handled(s.now, num(d.CmdArgs[0].Key)))
 		s.proceed()
 	case "send":
 		s.send(d)
@@ -133,7 +133,7 @@ func (s *script) run(d *datadriven.TestData) {
 		s.stalled = true
 	case "drain":
 		s.stalled = false
-		s.s.Written(s.time(), nil)
+		s.s.Written(s.now, nil)
 		s.flush()
 	case "break":
 		s.s.Break(errors.New("reset by peer"))
@@ -345,7 +345,7 @@ func (s *script) deliver(q *Question) {
 	s.say("deliver %d %s %s", q.Seq, q.Topic, describe(q))
 	if s.handle {
 		s.now += s.slow
-		s.write(s.s.Handled(s.time(), q.Seq))
+		s.write(s.s.Handled(s.now, q.Seq))
 		s.s.Taken(q.Seq, nil)
 	}
 }
@@ -459,7 +459,7 @@ func (s *script) flush() {
 			raw = raw[n:]
 		}
 		if !s.stalled {
-			s.s.Written(s.time(), nil)
+			s.s.Written(s.now, nil)
 		}
 	}
 }

@@ -255,9 +255,11 @@ func (s *Session) Output(dst []byte) []byte {
 func (s *Session) Writing() bool { return s.writing }
 
 // Written says that what Output has returned is written, or why it cannot be.
-func (s *Session) Written(now tandem.Now, err error) {
+// It takes the elapsed time of tandem.Now alone, as Handled does: both come with
+// each message, and the wall time costs more than what they do.
+func (s *Session) Written(mono time.Duration, err error) {
 	s.writing, s.spoke = false, true
-	s.flushed = now.Mono
+	s.flushed = mono
 	if err != nil {
 		s.Break(err)
 	}
