@@ -15,7 +15,7 @@
 // and subscribes to filters below device/ and sys/. Anything else is refused: a
 // v5 client is told the reason, a 3.1.1 client is disconnected where the version
 // has no other way to say no. Retained flags and wills are accepted and mean
-// nothing, since there is nobody else to see them.
+// nothing, since no other client could see them.
 //
 // A QoS 1 or 2 message is acknowledged when the host says that it has been
 // handled. What the host sends goes out with the subscription's QoS, 1 at most;
@@ -217,7 +217,8 @@ func (g *Gateway) enter(nc net.Conn) *conn {
 	g.mu.Unlock()
 	if full && !stopping { // said before the client can know
 		g.over.Add(tandem.OverConnections, 1)
-		g.Logger.Warn("a connection was closed because there are too many", "limit", g.Connections, "address", nc.RemoteAddr())
+		g.Logger.Warn("a connection was closed because there are too many",
+			"limit", g.Connections, "address", nc.RemoteAddr())
 	}
 	if c == nil {
 		nc.Close()

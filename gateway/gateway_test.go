@@ -659,7 +659,7 @@ func TestTooManyConnections(t *testing.T) {
 }
 
 // A device that takes nothing costs no more than the bound, and does not hold
-// up whoever sends to it.
+// up the goroutine that sends to it.
 func TestSlowDevice(t *testing.T) {
 	log, text := journal()
 	h := newHost()

@@ -15,7 +15,8 @@ func (c *conn) Ref() tandem.LinkRef { return tandem.LinkRef{Node: c.g.Node, ID: 
 func (c *conn) Send(topic string, m tandem.Message) bool {
 	m, err := encode(c.session.Format(), m) // it does not change
 	if err != nil {
-		c.g.Logger.Error("a message cannot be put into the device's format", "device", c.session.Device(), "topic", topic, "err", err)
+		c.g.Logger.Error("a message cannot be put into the device's format",
+			"device", c.session.Device(), "topic", topic, "err", err)
 		return false
 	}
 	c.mu.Lock()

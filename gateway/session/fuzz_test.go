@@ -75,7 +75,10 @@ func (p *player) time() tandem.Now {
 }
 
 func play(t *testing.T, data []byte) *player {
-	p := &player{t: t, data: data, v: mqtt.V311, open: map[uint64]uint16{}, due: map[uint16]int{}, received: map[uint16]bool{}}
+	p := &player{
+		t: t, data: data, v: mqtt.V311,
+		open: map[uint64]uint16{}, due: map[uint16]int{}, received: map[uint16]bool{},
+	}
 	stamp := hlc.Timestamp(0)
 	p.s = New(&Config{KeepAlive: 40 * time.Second, Stamp: func() hlc.Timestamp { stamp++; return stamp }}, p.time())
 	first := p.byte()

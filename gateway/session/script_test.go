@@ -381,7 +381,8 @@ func abbreviate(data []byte) string {
 
 // send is a message of the host: send topic data post=1 after=1 format=1 times=1.
 func (s *script) send(d *datadriven.TestData) {
-	m := tandem.Message{Post: num(arg(d, "post", "")), After: num(arg(d, "after", "")), Incarnation: num(arg(d, "incarnation", ""))}
+	m := tandem.Message{Post: num(arg(d, "post", "")), After: num(arg(d, "after", ""))}
+	m.Incarnation = num(arg(d, "incarnation", ""))
 	m.Format = tandem.Format(num(arg(d, "format", "")))
 	if len(d.CmdArgs) > 1 {
 		m.Data = []byte(d.CmdArgs[1].Key)
