@@ -101,7 +101,6 @@ func (s *Session) Taken(seq uint64, err error) {
 	}
 	s.failed = true
 	s.forget(i)
-	s.publish, s.reports = nil, nil
 	s.note(Info, "device is disconnected: its message was not taken", "err", err)
 	s.End(mqtt.ServerBusy, "the device's agent cannot be reached: connect again", "")
 }

@@ -129,6 +129,8 @@ func (s *script) run(d *datadriven.TestData) {
 		s.send(d)
 	case "wait":
 		s.wait(d)
+	case "tick": // although nothing may be due
+		s.s.Tick(s.time())
 	case "stall": // the device takes nothing
 		s.stalled = true
 	case "drain":
@@ -190,7 +192,10 @@ func (s *script) packets(lines string) (all []byte) {
 			continue
 		}
 		for i := range times {
-			if words[1] == "publish" && words[3] != "0" {
+			switch {
+			case words[1] == "puback":
+				words[2] = fmt.Sprint(i + 1)
+			case words[1] == "publish" && words[3] != "0":
 				words[4] = fmt.Sprint(i + 1)
 			}
 			all = append(all, s.packet(words[1:])...)
