@@ -156,11 +156,10 @@ func (c *conn) settle() {
 }
 
 // finish ends the connection: the device hears the last words, the host is
-// told, the socket is closed.
+// told, the socket is closed. The last words are being written already, see
+// settle.
 func (c *conn) finish() {
 	c.mu.Lock()
-	c.flush()
-	c.limitWriting()
 	for c.session.Writing() {
 		c.changed.Wait()
 	}

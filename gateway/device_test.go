@@ -28,6 +28,7 @@ type testHost struct {
 	events     chan hostEvent
 	connect    func(id tandem.DeviceID, l tandem.Link) error
 	fromDevice func(m hostEvent) error // nil: what is told is handled at once
+	disconnect error                   // what Disconnect returns
 
 	mu    sync.Mutex
 	links map[tandem.LinkRef]tandem.Link
@@ -70,7 +71,7 @@ func (h *testHost) Disconnect(_ context.Context, id tandem.DeviceID, ref tandem.
 		what = "goodbye"
 	}
 	h.events <- hostEvent{what: what, id: id, link: h.link(ref), end: end}
-	return nil
+	return h.disconnect
 }
 
 func (h *testHost) FromDevice(_ context.Context, id tandem.DeviceID, ref tandem.LinkRef, seq uint64, topic string,

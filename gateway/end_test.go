@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/tandem-iot/tandem"
@@ -166,5 +167,23 @@ func TestReferences(t *testing.T) {
 			h.next(t, "lost")
 		}
 		stop()
+	}
+}
+
+// TestEndIsNotTaken: when the host cannot be told that a device has gone, the
+// operator is.
+func TestEndIsNotTaken(t *testing.T) {
+	for _, err := range []error{nil, tandem.Errorf(tandem.Unavailable, "no such luck")} {
+		h := newHost()
+		h.disconnect = err
+		log, text := journal()
+		addr, stop := start(t, &Gateway{Host: h, Logger: log})
+		join(t, addr, mqtt.V5).nc.Close()
+		h.next(t, "connect")
+		h.next(t, "lost")
+		stop()
+		if strings.Contains(text(), "was not told that a device has disconnected") != (err != nil) {
+			t.Errorf("after %v: %s", err, text())
+		}
 	}
 }

@@ -681,6 +681,9 @@ func TestSlowDevice(t *testing.T) {
 	if n := strings.Count(text(), "messages to the device are dropped"); n != 1 {
 		t.Errorf("%d lines in the log", n)
 	}
+	if strings.Contains(text(), `msg=""`) {
+		t.Error("a line of the log is empty")
+	}
 	if n := g.Over()[tandem.OverDeviceBacklog]; n < 900 {
 		t.Errorf("%d dropped messages are counted", n)
 	}
