@@ -14,6 +14,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/board"
+	"github.com/tandem-iot/tandem/codec"
 	"github.com/tandem-iot/tandem/device"
 	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/squirrel/compile"
@@ -310,7 +311,7 @@ func jsonOf(p []byte, compact bool) string {
 	if !compact {
 		return string(p)
 	}
-	text, err := imp.TranscodeJSON(p)
+	text, err := codec.TranscodeJSON(p)
 	if err != nil {
 		return err.Error()
 	}

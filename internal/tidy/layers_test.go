@@ -12,7 +12,7 @@ import (
 const layers = `
 internal/child internal/crew
 . squirrel/syntax squirrel/text squirrel/regexp hlc meter mqtt docs internal/pgtest bench/node
-squirrel/compile internal/brokertest placement store/record codec
+squirrel/compile internal/brokertest placement store/record codec gateway/session
 squirrel store/twin
 imp store/storetest
 agent device
