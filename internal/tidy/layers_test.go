@@ -12,7 +12,7 @@ import (
 const layers = `
 internal/child internal/crew
 . squirrel/syntax squirrel/text squirrel/regexp hlc meter mqtt placement docs internal/pgtest bench/node
-squirrel/compile internal/brokertest codec
+squirrel/compile internal/brokertest codec cluster/protocol
 squirrel
 imp
 agent device
