@@ -89,7 +89,8 @@ var routes = []route{
 	{"PUT", "logstream/:id/:device", (*call).addToStream, false, "follows a device from now on"},
 	{"DELETE", "logstream/:id/:device", (*call).dropFromStream, false, "stops following a device"},
 	{"GET", "cluster", (*call).getCluster, false, "the nodes of the cluster, with their shards, agents and moves (Tandem's own)"},
-	{"POST", "cluster/nodes/:id/drain", (*call).drainNode, false, "has a node give its agents to the others, for good until it starts anew (Tandem's own)"},
+	{"POST", "cluster/nodes/:id/drain", (*call).drainNode, false, "has a node give its agents to the others, until it is started again or undrained (Tandem's own)"},
+	{"POST", "cluster/nodes/:id/undrain", (*call).undrainNode, false, "has a node that was drained get agents again (Tandem's own)"},
 }
 
 func (r route) matches(c *call) bool {

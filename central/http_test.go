@@ -156,6 +156,7 @@ var story = []step{
 
 	{method: "GET", path: "/cluster", status: 404, want: []string{"this node is alone"}},
 	{method: "POST", path: "/cluster/nodes/n1/drain", status: 404, want: []string{"this node is alone"}},
+	{method: "POST", path: "/cluster/nodes/n1/undrain", status: 404, want: []string{"this node is alone"}},
 	{method: "PUT", path: "/products", status: 404, want: []string{"nothing to PUT at"}},
 	{method: "GET", path: "/nothing", status: 404},
 	{method: "GET", path: "/", status: 404},

@@ -29,6 +29,10 @@ type (
 	// Reload has both sides run what the device group has now.
 	Reload struct{ Group string }
 
+	// Review is Reload for a pair that may run that already, and then is left alone: news
+	// that came while it was between two hosts is repeated.
+	Review struct{ Group string }
+
 	// Restart restarts the agent. One that has asked for it by server.onshutdown
 	// is told and gets some time first.
 	Restart struct{ Reason tandem.Reason }
@@ -72,6 +76,10 @@ type (
 		Topic string
 		Data  []byte
 	}
+
+	// Remind repeats what the device said last on sys/hello, to a pair that may have been
+	// taken over from a lost node, and then has not heard it.
+	Remind struct{ Data []byte }
 
 	// NotSent says that the link did not take a message. Post is its number, 0
 	// when it was no post.
@@ -219,6 +227,8 @@ type (
 func (*Request) event()       {}
 func (*GaveUp) event()        {}
 func (*Reload) event()        {}
+func (*Review) event()        {}
+func (*Remind) event()        {}
 func (*Restart) event()       {}
 func (*RestartDevice) event() {}
 func (*Deleted) event()       {}

@@ -186,6 +186,12 @@ func (l *Life) takeOrder(ev Event) {
 		l.Group, l.Grouped = ev.Group, true
 		l.restart(tandem.ReasonReload)
 		l.offerCode()
+	case *Review:
+		l.review(ev.Group)
+	case *Remind:
+		if !l.Peer.Known && l.greeted == 0 && l.Link != nil {
+			l.said(said{Topic: "sys/hello", Data: ev.Data})
+		}
 	case *Restart:
 		l.restart(ev.Reason)
 	case *RestartDevice:

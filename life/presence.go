@@ -261,6 +261,10 @@ func (l *Life) offerCode() {
 }
 
 func (l *Life) programLoaded(ev *ProgramLoaded) {
+	if ev.ID == l.reviewing && ev.ID != 0 {
+		l.reviewed(ev)
+		return
+	}
 	if ev.ID != l.offered {
 		return // it is looked up again, since the group has changed
 	}

@@ -260,3 +260,33 @@ func (l *Life) restart(reason tandem.Reason) {
 	}
 	l.step(&agent.Shutdown{Reason: reason})
 }
+
+// review has both sides run what the group has now, unless they do. An agent that is
+// being started or resumed reads it anyway.
+func (l *Life) review(group string) {
+	l.Group, l.Grouped = group, true
+	switch {
+	case l.Phase == loading || l.Phase == resuming:
+	case l.Runs():
+		l.reviewing = l.id()
+		l.emit(&LoadProgram{ID: l.reviewing, Group: group, Grouped: true})
+	default:
+		l.restart(tandem.ReasonReload)
+		l.offerCode()
+	}
+}
+
+// reviewed compares what the agent runs with what its group has.
+func (l *Life) reviewed(ev *ProgramLoaded) {
+	l.reviewing = 0
+	switch {
+	case ev.Err != nil && tandem.KindOf(ev.Err) != tandem.NotFound:
+		l.emit(&Report{Msg: "cannot read the code of an agent that came here; deploy again to be sure that it runs it", Err: ev.Err})
+		return
+	case ev.Err != nil || ev.Program.AgentErr != nil || !l.Runs():
+		l.restart(tandem.ReasonReload)
+	case l.program == nil || l.program.Agent.Hash() != ev.Program.Agent.Hash():
+		l.restart(tandem.ReasonReload)
+	}
+	l.offerCode()
+}

@@ -125,11 +125,12 @@ type local struct {
 	program *Program       // of this incarnation
 	boots   []agent.Effect // of the boot, until the incarnation is durable
 
-	wait    wait         // what the phase waits for
-	saving  uint64       // ID of the Save or KeepPost that the machine waits for
-	kept    *record.Post // in that KeepPost
-	greeted uint64       // ID of the LoadDevice that Hearing waits for; 0: none
-	offered uint64       // ID of the LoadProgram for the device; 0: none
+	wait      wait         // what the phase waits for
+	saving    uint64       // ID of the Save or KeepPost that the machine waits for
+	kept      *record.Post // in that KeepPost
+	greeted   uint64       // ID of the LoadDevice that Hearing waits for; 0: none
+	offered   uint64       // ID of the LoadProgram for the device; 0: none
+	reviewing uint64       // ID of the LoadProgram for a Review; 0: none
 
 	posts   posts
 	open    map[uint64]*pending // requests that have no answer yet, by number

@@ -43,10 +43,13 @@ type Change struct {
 // Owners that are not among the nodes are waited for: they may come back, or
 // be declared lost, which leaves their shards without an owner. The plan is the
 // same whoever makes it.
+//
+// When every node is to have none, what no node owns is given to them all the same:
+// agents that run where they should not are better than agents that do not run.
 func Plan(nodes []Node, shards []Shard, moves int) []Change {
 	p := newPlan(nodes, shards)
 	if len(p.able) == 0 {
-		return nil
+		return lastResort(nodes, shards)
 	}
 	for i, s := range shards {
 		if s.Owner == "" {
@@ -63,6 +66,24 @@ func Plan(nodes []Node, shards []Shard, moves int) []Change {
 	}
 	p.empty(&moves)
 	p.level(&moves)
+	return p.changes
+}
+
+// lastResort gives shards that no node owns to nodes that are being drained.
+func lastResort(nodes []Node, shards []Shard) []Change {
+	nodes = slices.Clone(nodes)
+	for i := range nodes {
+		nodes[i].Draining = false
+	}
+	p := newPlan(nodes, shards)
+	if len(p.able) == 0 {
+		return nil
+	}
+	for i, s := range shards {
+		if s.Owner == "" {
+			p.give(i)
+		}
+	}
 	return p.changes
 }
 

@@ -13,7 +13,7 @@ const layers = `
 internal/child internal/crew
 . squirrel/syntax squirrel/text squirrel/regexp hlc meter mqtt docs internal/pgtest bench/node
 squirrel/compile internal/brokertest placement store/record codec gateway/session
-squirrel store/twin
+squirrel store/twin cluster/protocol
 imp store/storetest
 agent device
 reference life device/core
