@@ -109,7 +109,7 @@ func (n *node) openCluster(ctx context.Context) (err error) {
 }
 
 func (n *node) embed(ctx context.Context) (*mesh.Network, error) {
-	m, err := n.record.Membership(ctx, -1)
+	m, err := n.store.Membership(ctx, -1)
 	if err != nil {
 		return nil, err
 	}
