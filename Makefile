@@ -10,15 +10,18 @@ BINARY = -tandem $(CURDIR)/bin/tandem
 
 DURATION ?= 30m
 ROUNDS ?= 5
+SEEDS ?= 200
+BUDGET ?=
 LIBS ?= ../electricimp
 
-.PHONY: build test lint tidy check bench bench-agents bench-squirrel bench-cluster libraries upgrade chaos powercut fuzz run
+.PHONY: build test lint tidy check simulate bench bench-agents bench-squirrel bench-cluster libraries upgrade chaos powercut fuzz run
 
 build: ; go build -trimpath -o bin/tandem ./cmd/tandem
 test: lint ; for m in $(MODULES); do go test -C $$m -race -timeout 15m ./... || exit 1; done && go test -tags squirrelcheck ./squirrel/... ./imp
 lint: ; test -z "$$(gofmt -l .)" && for m in $(MODULES); do go vet -C $$m ./... && (cd $$m && $(STATICCHECK) ./...) || exit 1; done
 tidy: ; for m in $(MODULES); do (cd $$m && go mod tidy) || exit 1; done
 check: ; go test -tags squirrelcheck -timeout 30m ./squirrel/... ./imp ./agent ./device
+simulate: ; $(BENCH) ./simulate -seeds $(SEEDS) $(if $(BUDGET),-budget $(BUDGET))
 bench: build ; $(BENCH) ./pair $(BINARY)
 bench-squirrel: build ; $(BENCH) ./squirrel $(BINARY)
 bench-agents: build ; $(BENCH) ./pair $(BINARY) agents

@@ -55,7 +55,7 @@ func (l *Life) linked(ev *Linked) {
 		// must hear that this is another.
 		l.blink()
 	}
-	if another {
+	if another && !l.wrong.keepPostSent {
 		l.posts.sent, l.PostsUpTo = 0, 0
 	}
 	l.sendPosts()
@@ -76,6 +76,9 @@ func (l *Life) present() {
 // blink tells the agent of an end of the connection and of a new one.
 func (l *Life) blink() {
 	l.Lost = false
+	if l.wrong.silentLoss {
+		return
+	}
 	l.tell(&agent.DeviceDisconnected{})
 	l.tell(&agent.DeviceConnected{Address: l.Address})
 }
@@ -153,21 +156,37 @@ func (l *Life) sendSystem(topic string, v any) {
 	}
 }
 
-// said takes what a device publishes for the log, and about itself, in its order.
+// said takes what a device publishes, in its order: for the log, about itself, and for
+// the agent.
 func (l *Life) said(s said) {
 	if l.greeted != 0 {
-		l.Hearing = append(l.Hearing, s)
+		l.hearLater(s)
+		return
+	}
+	if s.Message != nil {
+		if l.wrong.ackEarly {
+			l.handled(s.Token)
+			s.Token = 0
+		}
+		l.push(item{event: &agent.DeviceMessage{Message: *s.Message}, token: s.Token, seq: s.Seq})
 		return
 	}
 	if s.Topic == "sys/hello" && !l.Peer.Known {
 		// What the store remembers of the device says whether this is a new start.
 		l.greeted = l.id()
-		l.Hearing = append(l.Hearing, s)
+		l.hearLater(s)
 		l.emit(&LoadDevice{l.greeted})
 		return
 	}
 	l.heard(s)
 	l.handled(s.Token)
+}
+
+// hearLater has something that the device has said wait until its last start is known:
+// what it says next is handled after that.
+func (l *Life) hearLater(s said) {
+	l.messages++
+	l.Hearing = append(l.Hearing, s)
 }
 
 // deviceLoaded goes on with what the device has said.
@@ -181,6 +200,7 @@ func (l *Life) deviceLoaded(ev *DeviceLoaded) {
 	}
 	waiting := l.Hearing
 	l.Hearing = nil
+	l.messages -= len(waiting)
 	for i, s := range waiting {
 		if i == 0 {
 			l.hello(s.Data, ev.Peer)

@@ -142,11 +142,12 @@ type local struct {
 	giveUp  instant // when the patience of leaving or ending ends
 
 	requests int // in Inbox
-	messages int // of the device in Inbox and Unread
+	messages int // of the device in Inbox, Unread and Hearing
 	used     time.Duration
 	events   int
 	effects  []Effect
 	now      tandem.Now
+	wrong    mistakes
 }
 
 // wait is what the phases loading, resuming and starting wait for.
@@ -178,11 +179,13 @@ type fetching struct {
 	Upload bool   `cbor:"3,keyasint,omitempty"` // its body comes in pieces
 }
 
-// said is something that the device has said about itself.
+// said is something that the device has said: about itself, or to the agent.
 type said struct {
-	Token uint64 `cbor:"-"`
-	Topic string `cbor:"1,keyasint"`
-	Data  []byte `cbor:"2,keyasint"`
+	Token   uint64          `cbor:"-"`
+	Topic   string          `cbor:"1,keyasint,omitempty"`
+	Data    []byte          `cbor:"2,keyasint,omitempty"`
+	Message *tandem.Message `cbor:"3,keyasint,omitempty"` // for the agent
+	Seq     uint64          `cbor:"4,keyasint,omitempty"` // of the message
 }
 
 // queue has requests in the order of their deadlines. Those that have ended, or

@@ -22,9 +22,9 @@ store logbook
 host
 gateway ingress cluster device/runner
 central
-server
+server world
 cmd/tandem examples internal/tidy
-bench/cluster bench/libraries bench/pair bench/powercut bench/squirrel bench/squirrel/peers/goja bench/squirrel/peers/gopherlua
+bench/cluster bench/libraries bench/pair bench/powercut bench/simulate bench/squirrel bench/squirrel/peers/goja bench/squirrel/peers/gopherlua
 `
 
 // imports returns our packages with the packages of ours each imports, by
