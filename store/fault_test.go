@@ -62,7 +62,8 @@ func agentActions() []action {
 		{"posts", nil, does(twin.Posts{Agent: id}), "posts"},
 		{"running", nil, does(twin.Running{}), "agents"},
 		{"running in", nil, does(twin.RunningIn{Shards: []int{1}}), "agents"},
-		{"begin", []twin.Op{twin.Begin{Agent: "BBBBBBBBBBBB"}}, does(twin.Begin{Agent: "BBBBBBBBBBBB"}), "agents, agents INSERT, agents UPDATE, snapshots"},
+		{"begin", []twin.Op{twin.Begin{Agent: "BBBBBBBBBBBB"}}, does(twin.Begin{Agent: "BBBBBBBBBBBB"}),
+			"agents, agents INSERT, agents UPDATE, snapshots"},
 		{"save", nil, does(twin.Save{Agent: id, Incarnation: 1}), "agents, agents UPDATE"},
 		{"end", nil, does(image), "agents, agents UPDATE, snapshots, snapshots INSERT"},
 		{"take", []twin.Op{image}, does(twin.TakeSnapshot{Agent: id}), "snapshots, snapshots DELETE"},
@@ -145,7 +146,8 @@ func tryFaults(t *testing.T, admin, n node, postgres bool, actions []action) {
 	}
 }
 
-const faultFunction = "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''fault''; END'"
+const faultFunction = "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS " +
+	"'BEGIN RAISE EXCEPTION ''fault''; END'"
 
 // TestFaults checks that no error of the database is swallowed: what cannot be
 // read or written fails what needs it, and that alone.
