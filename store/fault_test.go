@@ -38,6 +38,14 @@ func (f faulty) install(tb testing.TB, s *store.Store, postgres bool) (mend stri
 	return mend
 }
 
+// causes reports whether an error names what was broken.
+func (f faulty) causes(err error) bool {
+	if f.verb != "" {
+		return strings.Contains(err.Error(), "fault")
+	}
+	return strings.Contains(err.Error(), f.table)
+}
+
 // action is one that must fail with any of some faults, and with no other.
 type action struct {
 	name    string
@@ -136,8 +144,11 @@ func tryFaults(t *testing.T, admin, n node, postgres bool, actions []action) {
 			}
 			mend := f.install(t, admin.store, postgres)
 			err := a.do(t.Context(), n)
-			if want := slices.Contains(strings.Split(a.faults, ", "), f.String()); (err != nil) != want {
+			switch want := slices.Contains(strings.Split(a.faults, ", "), f.String()); {
+			case (err != nil) != want:
 				t.Errorf("%s with a fault of %v: %v", a.name, f, err)
+			case want && !f.causes(err):
+				t.Errorf("%s does not say why it failed, a fault of %v: %v", a.name, f, err)
 			}
 			if err := admin.store.Script(t.Context(), mend); err != nil {
 				t.Fatalf("%s after %v: %v", a.name, f, err)
