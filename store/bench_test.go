@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/internal/pgtest"
 	"github.com/tandem-iot/tandem/store/record"
 )
 
@@ -104,4 +106,51 @@ func benchmarkAddDevices(b *testing.B, s *Store) {
 		}
 	}
 	b.ReportMetric(float64(len(list)*b.N)/b.Elapsed().Seconds(), "devices/s")
+}
+
+// BenchmarkPlacement has a node plan 512 shards of its own, and raise the epochs
+// of 16, which is what a handover does.
+func BenchmarkPlacement(b *testing.B) {
+	s, err := OpenPostgres(b.Context(), pgtest.Start(b))
+	if err != nil {
+		b.Fatal(err)
+	}
+	running(b, s)
+	if _, err := s.Register(b.Context(), record.Node{ID: "n1"}, time.Hour); err != nil {
+		b.Fatal(err)
+	}
+	plan := func(b *testing.B) []record.Shard {
+		m, err := s.Membership(b.Context(), -1)
+		if err != nil {
+			b.Fatal(err)
+		}
+		list := m.Shards[:512]
+		for i := range list {
+			list[i].Target = "n1"
+		}
+		return list
+	}
+	if err := s.AssignShards(b.Context(), plan(b)); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("plan", func(b *testing.B) {
+		list := plan(b)
+		for b.Loop() {
+			if err := s.AssignShards(b.Context(), list); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("handover", func(b *testing.B) {
+		list := plan(b)[:16]
+		for b.Loop() {
+			epochs, err := s.Handover(b.Context(), list, "n1", 1)
+			if err != nil {
+				b.Fatal(err)
+			}
+			for i := range list {
+				list[i].Epoch = epochs[list[i].Shard]
+			}
+		}
+	})
 }

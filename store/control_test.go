@@ -171,6 +171,14 @@ func testProducts(t *testing.T, open opener) {
 	if again := must[record.Product](t)(s.Product(ctx, p.ID)); got.Name != "Pot" || again != got {
 		t.Errorf("got %+v, then %+v", got, again)
 	}
+	lid := must[record.Product](t)(s.AddProduct(ctx, record.Product{Owner: a.ID, Name: "Lid"}))
+	_, err = s.ChangeProduct(ctx, lid.ID, func(p *record.Product) error { p.Name = "Pot"; return nil })
+	wantKind(t, err, tandem.Conflict, "Duplicate Resource: Products must have unique names.")
+	_, err = s.ChangeProduct(ctx, "none", func(*record.Product) error { return nil })
+	wantKind(t, err, tandem.NotFound, "no such product")
+	if err := s.DeleteProduct(ctx, lid.ID); err != nil {
+		t.Error(err)
+	}
 	if list, total, err := s.Products(ctx, a.ID, Page{}); err != nil || total != 1 || list[0].Name != "Pot" {
 		t.Errorf("%+v, %v", list, err)
 	}
@@ -201,6 +209,17 @@ func testGroups(t *testing.T, open opener) {
 	wantKind(t, err, tandem.NotFound, "no such device group")
 	fixture := must[record.Group](t)(s.AddGroup(ctx, record.Group{Product: g.Product, Name: "fixture", Type: "factoryfixture", ProductionTarget: g.ID}))
 	wantKind(t, s.DeleteGroup(ctx, g.ID), tandem.Conflict, "Devicegroup In Use: ")
+
+	_, err = s.ChangeGroup(ctx, fixture.ID, func(g *record.Group) error { g.Name = "ann"; return nil })
+	wantKind(t, err, tandem.Conflict, "Duplicate Resource: Devicegroups must have unique names.")
+	_, err = s.ChangeGroup(ctx, fixture.ID, func(g *record.Group) error { g.DUTTarget = "none"; return nil })
+	wantKind(t, err, tandem.NotFound, "no such device group")
+	refusal := tandem.Errorf(tandem.Forbidden, "not this one")
+	_, err = s.ChangeGroup(ctx, fixture.ID, func(g *record.Group) error { g.Name = "changed"; return refusal })
+	wantKind(t, err, tandem.Forbidden, "not this one")
+	if got := must[record.Group](t)(s.Group(ctx, fixture.ID)); got != fixture {
+		t.Errorf("what was refused made %+v of %+v", got, fixture)
+	}
 
 	env := `{"b":1,"a":{"z":null}}`
 	changed := must[record.Group](t)(s.ChangeGroup(ctx, g.ID, func(g *record.Group) error {

@@ -97,8 +97,8 @@ func connectionName(node string) string {
 }
 
 // The order of locks is: a node's lease, the rows of nodes, the version, shards.
-// Every change of shards locks the version first, so one who holds it can read
-// shards without locking them. disown is record.Shard.Abandon as one statement.
+// Every change of shards locks the version first, so they come one after
+// another. disown is record.Shard.Abandon as one statement.
 const (
 	raiseVersion = "UPDATE cluster SET value = (value::bigint + 1)::text WHERE key = 'version'"
 	lockVersion  = "SELECT 1 FROM cluster WHERE key = 'version' FOR UPDATE"
@@ -192,7 +192,7 @@ func (s *Store) Membership(ctx context.Context, known int64) (*record.Membership
 		if m.Nodes, err = readNodes(ctx, tx); err != nil || m.Version == known {
 			return err
 		}
-		m.Shards, err = readShards(ctx, tx, "")
+		m.Shards, err = readShards(ctx, tx, m.Count)
 		return err
 	})
 	if err != nil {

@@ -26,7 +26,7 @@ func columns(list []record.Shard) (shards []int32, owners []string, epochs []int
 // owner at once. Shards that have changed meanwhile are left alone, and so are
 // those whose target is not a node of the cluster.
 func (s *Store) AssignShards(ctx context.Context, plan []record.Shard) error {
-	numbers, _, _, targets := columns(plan)
+	shards, owners, epochs, targets := columns(plan)
 	return s.place(ctx, nil, func(ctx context.Context, tx *sql.Tx) error {
 		// In their order, so that two planners do not wait for each other; and
 		// locked, so that no target leaves before it owns its shards.
@@ -37,47 +37,23 @@ func (s *Store) AssignShards(ctx context.Context, plan []record.Shard) error {
 		if _, err := tx.ExecContext(ctx, lockVersion); err != nil {
 			return err
 		}
-		rows, err := readShards(ctx, tx, "WHERE shard = ANY ($1)", numbers)
+		// record.Shard.Assign as one statement
+		result, err := tx.ExecContext(ctx, `UPDATE shards s SET target = p.target,
+				owner = CASE s.owner WHEN '' THEN p.target ELSE s.owner END,
+				epoch = CASE WHEN s.owner = '' AND p.target <> '' THEN s.epoch + 1 ELSE s.epoch END
+			FROM unnest($1::int[], $2::text[], $3::bigint[], $4::text[]) AS p (shard, owner, epoch, target)
+			WHERE s.shard = p.shard AND s.owner = p.owner AND s.epoch = p.epoch
+				AND (p.target = '' OR p.target = ANY ($5))`,
+			shards, owners, epochs, targets, able)
 		if err != nil {
 			return err
 		}
-		changed := assigned(rows, plan, able)
-		if len(changed) == 0 {
-			return nil
+		n, err := result.RowsAffected()
+		if err == nil && n > 0 {
+			_, err = tx.ExecContext(ctx, raiseVersion)
 		}
-		shards, owners, epochs, targets := columns(changed)
-		if _, err := tx.ExecContext(ctx, `UPDATE shards s SET owner = p.owner, epoch = p.epoch, target = p.target
-			FROM unnest($1::int[], $2::text[], $3::bigint[], $4::text[]) AS p (shard, owner, epoch, target)
-			WHERE s.shard = p.shard`,
-			shards, owners, epochs, targets); err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, raiseVersion)
 		return err
 	})
-}
-
-// assigned returns the shards that a plan changes, as they are afterwards.
-func assigned(rows, plan []record.Shard, able []string) (changed []record.Shard) {
-	now := map[int]record.Shard{}
-	for _, row := range rows {
-		now[row.Shard] = row
-	}
-	touched := map[int]bool{}
-	for _, p := range plan {
-		row, known := now[p.Shard]
-		next, ok := row.Assign(p, slices.Contains(able, p.Target))
-		if known && ok {
-			now[p.Shard] = next
-			touched[p.Shard] = true
-		}
-	}
-	for _, row := range rows {
-		if touched[row.Shard] {
-			changed = append(changed, now[row.Shard])
-		}
-	}
-	return changed
 }
 
 // registered returns those of some nodes that are part of the cluster, and
@@ -92,6 +68,7 @@ func registered(ctx context.Context, tx *sql.Tx, nodes []string) (able []string,
 		return nil, err
 	}
 	defer rows.Close() // Err tells
+	able = []string{}  // and not nil, which would be NULL
 	for rows.Next() {
 		var node string
 		if err := rows.Scan(&node); err != nil {
@@ -103,12 +80,13 @@ func registered(ctx context.Context, tx *sql.Tx, nodes []string) (able []string,
 }
 
 // readShards returns shards in their order.
-func readShards(ctx context.Context, tx *sql.Tx, where string, args ...any) (list []record.Shard, err error) {
-	rows, err := tx.QueryContext(ctx, "SELECT shard, owner, epoch, target FROM shards "+where+" ORDER BY shard", args...)
+func readShards(ctx context.Context, tx *sql.Tx, count int) ([]record.Shard, error) {
+	rows, err := tx.QueryContext(ctx, "SELECT shard, owner, epoch, target FROM shards ORDER BY shard")
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close() // Err tells
+	list := make([]record.Shard, 0, count)
 	for rows.Next() {
 		var i record.Shard
 		if err := rows.Scan(&i.Shard, &i.Owner, &i.Epoch, &i.Target); err != nil {

@@ -9,6 +9,6 @@
 // of it in memory share these functions, so a simulated cluster decides what a
 // real one does. Where a decision needs no more than the row that it changes,
 // package store writes it as one guarded statement, because reading the row
-// first would cost each save a round trip; the comment at the statement names
+// first would cost a round trip; the comment at the statement names
 // the function here, and the suite in store/storetest compares the two.
 package record
