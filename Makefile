@@ -6,9 +6,11 @@ STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 DURATION ?= 30m
 ROUNDS ?= 5
+MUTANTS ?= 40
+SEED ?= 1
 LIBS ?= ../electricimp
 
-.PHONY: build test lint check bench bench-agents bench-squirrel bench-cluster libraries upgrade chaos powercut fuzz soak run
+.PHONY: build test lint check bench bench-agents bench-squirrel bench-cluster libraries upgrade chaos powercut fuzz mutants soak run
 
 build: ; go build -trimpath -o bin/tandem ./cmd/tandem
 test: lint ; go test -race -timeout 15m ./... && go test -tags squirrelcheck ./squirrel/... ./imp
@@ -23,5 +25,6 @@ upgrade: build ; go run ./bench/cluster -tandem bin/tandem -agents 1000 upgrade
 chaos: build ; go run ./bench/cluster -tandem bin/tandem chaos -for $(DURATION)
 powercut: build ; go run ./bench/powercut -tandem bin/tandem -rounds $(ROUNDS)
 fuzz: ; for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+mutants: ; go run ./internal/mutate -pkg "$(PKG)" -n $(MUTANTS) -seed $(SEED) -test "$(TESTS)"
 soak: ; TANDEM_SOAK=$(SOAK) go test -race -timeout 0 -run Soak ./...
 run: ; go run ./cmd/tandem dev examples/thermostat

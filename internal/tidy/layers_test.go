@@ -26,7 +26,7 @@ host
 gateway ingress cluster device/runner
 central
 server
-cmd/tandem bench/cluster bench/libraries bench/pair bench/powercut bench/squirrel examples internal/tidy
+cmd/tandem bench/cluster bench/libraries bench/pair bench/powercut bench/squirrel examples internal/mutate internal/tidy
 `
 
 // imports returns our packages with the packages of ours each imports, by
