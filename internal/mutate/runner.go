@@ -63,7 +63,7 @@ func (r *runner) try(ctx context.Context, dirs []string, m mutation) (verdict, e
 
 // test runs the tests in a directory, against a mutation or the code as it is.
 func (r *runner) test(ctx context.Context, dir string, m *mutation) (verdict, string, error) {
-	args := []string{"test", "-failfast", "-vet=off", "-p=1", "-timeout=" + r.timeout.String()}
+	args := []string{"test", "-failfast", "-vet=off", "-ldflags=-w", "-p=1", "-timeout=" + r.timeout.String()}
 	if m != nil {
 		overlay, err := r.overlay(*m)
 		if err != nil {
