@@ -242,9 +242,13 @@ func wanted(c *squirrel.Call) int {
 }
 
 func uartReadString(c *squirrel.Call, b bus) (squirrel.Value, error) {
-	return b.m.vm().NewStringBytes(b.take(wanted(c))), nil
+	got := b.take(wanted(c))
+	c.Charge(len(got) / 8)
+	return b.m.vm().NewStringBytes(got), nil
 }
 
 func uartReadBlob(c *squirrel.Call, b bus) (squirrel.Value, error) {
-	return b.m.blob(b.take(wanted(c))), nil
+	got := b.take(wanted(c))
+	c.Charge(len(got) / 8)
+	return b.m.blob(got), nil
 }

@@ -58,5 +58,5 @@ func TestCharges(t *testing.T) {
 	for _, n := range standard.natives[1:] {
 		natives = append(natives, n.path)
 	}
-	chargetest.Run(t, "testdata/charges.txt", natives, chargedFuel)
+	chargetest.Run(t, "testdata/charges/natives.txt", natives, chargedFuel)
 }
