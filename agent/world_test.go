@@ -32,6 +32,7 @@ type world struct {
 	cfg     Config
 	now     time.Time
 	waiting []Event // come while the machine was busy
+	posts   uint64  // kept so far
 	out     strings.Builder
 }
 

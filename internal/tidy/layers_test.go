@@ -13,7 +13,7 @@ const module = "github.com/tandem-iot/tandem"
 // on one line are strangers. This is policy: change it in review, never to
 // make a build pass. ARCHITECTURE.md says what each package is for.
 const layers = `
-internal/chargetest internal/child internal/crew
+internal/chargetest internal/child internal/crew internal/snapshottest
 . squirrel/syntax squirrel/text squirrel/regexp hlc meter mqtt placement docs internal/pgtest bench/node
 squirrel/compile internal/brokertest
 squirrel
