@@ -29,7 +29,7 @@ next <- counter();
 function numbers() { local i = 0; while (true) yield i++; }
 gen <- numbers();
 
-function note(text) { server.log(text + " #" + next() + " " + (resume gen) + " " + rand() % 1000 + " " + box + " " + time()); }
+function note(text) { server.log(text + " #" + next() + " " + (resume gen) + " " + math.rand() % 1000 + " " + box + " " + time()); }
 
 device.on("save", function(d) { note("save"); local r = server.save({ n = next(), d = d, items = box.items.len() }); note("saved " + r + " " + http.jsonencode(server.load())); });
 device.on("fetch", function(d) { local r = http.get("http://x/" + d); requests.append(r); r.sendasync(@(r) note("done " + r.statuscode + r.body), @(p) note("part " + p)); });
@@ -148,6 +148,9 @@ func TestRestoreGoesOn(t *testing.T) {
 			}
 			if a, b := stays.out.String(), moves.out.String(); a != b {
 				t.Fatalf("stays:\n%s\nmoves:\n%s", a, b)
+			}
+			if n == 0 && stays.m.Dead() {
+				t.Fatalf("the program has ended before anything happened:\n%s", stays.out.String())
 			}
 		}
 	})

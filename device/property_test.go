@@ -132,6 +132,9 @@ func TestRestoredGoesOn(t *testing.T) {
 			}
 		}
 		both(&Boot{})
+		if plain.m.Dead() {
+			t.Fatal("the code has ended before anything happened")
+		}
 		for range rapid.IntRange(1, 60).Draw(t, "events") {
 			if rapid.Bool().Draw(t, "save") {
 				data, err := saved.m.Snapshot()
