@@ -123,3 +123,22 @@ func TestGarbageDoesNotFillMemory(t *testing.T) {
 		t.Errorf("%d bytes of memory", n)
 	}
 }
+
+// TestValidHeader: which bytes names and values of headers may have.
+func TestValidHeader(t *testing.T) {
+	const token = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	for i := range 256 {
+		b := string([]byte{byte(i)})
+		for _, name := range []string{b, "x" + b, b + "x"} {
+			if got, want := validHeader(name, ""), strings.Contains(token, b); got != want {
+				t.Errorf("the name %q: %v", name, got)
+			}
+		}
+		if got, want := validHeader("x", "a"+b), i != 0 && i != '\r' && i != '\n'; got != want {
+			t.Errorf("byte %#x in a value: %v", i, got)
+		}
+	}
+	if validHeader("", "x") {
+		t.Error("a name of no bytes is taken")
+	}
+}
