@@ -407,8 +407,9 @@ func TestLostIsSaid(t *testing.T) {
 		}
 	}
 	const one, two, three = 0x1f, 0x2a0, 0x3b00 // the same in no other base
+	const four = one + 64                       // of the same desk
 	all := func(msg string) {
-		for _, n := range []int{one, two, three} {
+		for _, n := range []int{one, two, three, four} {
 			say(l, n, msg)
 		}
 		flush(t, l)
@@ -421,18 +422,20 @@ func TestLostIsSaid(t *testing.T) {
 	for range 2 {
 		say(l, two, "lost")
 	}
+	say(l, four, "lost")
 	flush(t, l)
 	refuse(-1)
 	all("b") // with it the engine turns out to be there again
 	all("c")
 	all("d")
-	if got := l.Lost(); got != 5 {
-		t.Errorf("%d lines lost, want 5", got)
+	if got := l.Lost(); got != 6 {
+		t.Errorf("%d lines lost, want 6", got)
 	}
 	for n, want := range map[int]string{
 		one:   "a,b,3 log lines were lost: the log store did not answer.,c,d",
 		two:   "a,b,2 log lines were lost: the log store did not answer.,c,d",
 		three: "a,b,c,d",
+		four:  "a,b,1 log lines were lost: the log store did not answer.,c,d",
 	} {
 		if got := messages(history(t, l, n, 10)); got != want {
 			t.Errorf("device %x: got %q, want %q", n, got, want)
