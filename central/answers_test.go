@@ -2,11 +2,17 @@ package central
 
 import (
 	"bytes"
+	"context"
 	"database/sql"
 	"encoding/json"
+	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/cluster"
 )
 
 // legible indents an answer and gives names to what is another in each run.
@@ -55,6 +61,7 @@ func TestStoreTrouble(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
+	db.SetMaxOpenConns(1) // settings are a connection's
 	exec := func(text string) {
 		t.Helper()
 		if _, err := db.ExecContext(t.Context(), text); err != nil {
@@ -75,6 +82,7 @@ func TestStoreTrouble(t *testing.T) {
 		}
 		tables = append(tables, name)
 	}
+	rows.Close()
 	if err := rows.Err(); err != nil || len(tables) == 0 {
 		t.Fatal(tables, err)
 	}
@@ -98,5 +106,114 @@ func TestStoreTrouble(t *testing.T) {
 	}
 	if failed < len(paths) {
 		t.Errorf("only %d calls failed without a table", failed)
+	}
+}
+
+// drained is a cluster of one node, and of what has been asked of it.
+type drained struct{ nodes []string }
+
+func (*drained) Status() cluster.Status { return cluster.Status{} }
+
+func (d *drained) DrainNode(_ context.Context, node string) error {
+	if node != "n1" {
+		return tandem.Errorf(tandem.NotFound, "there is no node %s", node)
+	}
+	d.nodes = append(d.nodes, node)
+	return nil
+}
+
+// TestCluster: the calls about a cluster's nodes.
+func TestCluster(t *testing.T) {
+	w := newWorld(t)
+	d := &drained{}
+	w.Cluster = d
+	for _, tc := range []struct {
+		method, path string
+		status       int
+	}{
+		{"GET", "/cluster", 200}, {"POST", "/cluster/nodes/n1/drain", 204}, {"POST", "/cluster/nodes/n2/drain", 404},
+	} {
+		if status, body := w.do(tc.method, tc.path, w.token, ""); status != tc.status {
+			t.Errorf("%s %s: %d %s", tc.method, tc.path, status, body)
+		}
+	}
+	if !slices.Equal(d.nodes, []string{"n1"}) {
+		t.Errorf("drained: %q", d.nodes)
+	}
+}
+
+// TestFilters: each filter leaves out what does not match it, and keeps what does.
+func TestFilters(t *testing.T) {
+	w := newWorld(t)
+	w.pair("", "")
+	w.names["me"] = w.operatorID()
+	for path, filters := range map[string]map[string]string{
+		"/products":     {"owner.id": "{me}"},
+		"/devicegroups": {"owner.id": "{me}", "product.id": "{product}", "type": "development_devicegroup"},
+		"/deployments":  {"owner.id": "{me}", "creator.id": "{me}", "product.id": "{product}", "devicegroup.id": "{group}"},
+		"/devices": {
+			"owner.id": "{me}", "product.id": "{product}", "devicegroup.id": "{group}",
+			"devicegroup.owner.id": "{me}", "devicegroup.type": "development_devicegroup",
+		},
+	} {
+		for name, value := range filters {
+			for v, found := range map[string]bool{value: true, anID: false} {
+				status, body := w.do("GET", path+"?filter["+name+"]="+w.fill(v), w.token, "")
+				if status != 200 || strings.Contains(body, `"data":[]`) == found {
+					t.Errorf("%s by %s %s: %d %s", path, name, v, status, body)
+				}
+			}
+		}
+	}
+}
+
+// TestMAC: a device is found by its MAC address, in either case, and shows it.
+func TestMAC(t *testing.T) {
+	w := newWorld(t)
+	w.pair("", "")
+	db, err := sql.Open("sqlite", w.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	if _, err := db.ExecContext(t.Context(), "PRAGMA busy_timeout = 10000"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ExecContext(t.Context(), "UPDATE devices SET mac = '0c:2a:69:00:00:01'"); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]int{"0c:2a:69:00:00:01": 200, "0C:2A:69:00:00:01": 200, "0c:2a:69:00:00:02": 404, "0c:2a:69:00:00": 404} {
+		status, body := w.do("GET", "/devices/"+path, w.token, "")
+		if status != want || want == 200 && !strings.Contains(body, `"mac_address":"0c:2a:69:00:00:01"`) {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+}
+
+// TestCompileErrorText: what is wrong with code, one after the other.
+func TestCompileErrorText(t *testing.T) {
+	one := Problem{tandem.AgentSide, "", 1, 2, "a"}
+	two := Problem{tandem.DeviceSide, "Lib", 3, 4, "b"}
+	for want, list := range map[string][]Problem{
+		"agent code, line 1, column 2: a":                                                                         {one},
+		"agent code, line 1, column 2: a; device code, Lib, line 3, column 4: b":                                  {one, two},
+		"device code, Lib, line 3, column 4: b; agent code, line 1, column 2: a; agent code, line 1, column 2: a": {two, one, one},
+	} {
+		if got := (&CompileError{list}).Error(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// TestStatuses: how each kind of error looks in HTTP.
+func TestStatuses(t *testing.T) {
+	for kind, want := range map[tandem.Kind]string{
+		tandem.Internal: "500 XX001", tandem.NotFound: "404 NF001", tandem.Invalid: "400 VX001", tandem.Conflict: "409 CX001",
+		tandem.Unauthorized: "401 PX001", tandem.Forbidden: "403 PX002", tandem.Limit: "409 CX002", tandem.Unavailable: "503 XX002",
+	} {
+		if s := statuses[kind]; fmt.Sprint(s.status, " ", s.code) != want || s.title == "" {
+			t.Errorf("%v: %+v, want %s", kind, s, want)
+		}
 	}
 }

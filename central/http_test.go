@@ -362,7 +362,7 @@ func TestTooLarge(t *testing.T) {
 
 func TestTitles(t *testing.T) {
 	for s, want := range map[string]bool{
-		"Duplicate Resource": true, "Account Limit Reached": true, "": false, "there is": false, "Not that": false, "“Quoted”": false,
+		"Duplicate Resource": true, "Account Limit Reached": true, "A Zone": true, "[": false, "@ At": false, "": false, "there is": false, "Not that": false, "“Quoted”": false,
 	} {
 		if got := isTitle(s); got != want {
 			t.Errorf("isTitle(%q) = %v", s, got)

@@ -34,6 +34,7 @@ type options struct {
 	count    int           // mutations of each package that compile
 	seed     uint64        // decides which
 	at       string        // only mutations at this place
+	retry    string        // only mutations that this former output has
 	timeout  time.Duration // of one test process
 	procs    int           // GOMAXPROCS of a test process
 	ignore   string        // name of the ignore list
@@ -47,6 +48,7 @@ func main() {
 	flag.IntVar(&o.count, "n", 40, "mutations to try in each package")
 	flag.Uint64Var(&o.seed, "seed", 1, "which mutations: the same seed picks the same ones")
 	flag.StringVar(&o.at, "at", "", "try every mutation at a place instead: file.go or file.go:line")
+	flag.StringVar(&o.retry, "retry", "", "try only the survivors that a former run has printed into this file")
 	flag.DurationVar(&o.timeout, "timeout", 2*time.Minute, "of the tests of one package; a timeout counts as noticed")
 	flag.IntVar(&o.procs, "procs", 1, "processors that a test process may use")
 	flag.StringVar(&o.ignore, "ignore", "internal/mutate/ignore.txt", "mutations that are not to be noticed, with reasons")
@@ -119,6 +121,13 @@ func measure(ctx context.Context, out io.Writer, r *runner, p pkg, list []ignore
 	if o.at != "" {
 		picked, limit = atPlace(all, o.at), len(all)
 	}
+	if o.retry != "" {
+		output, err := os.ReadFile(o.retry)
+		if err != nil {
+			return row, err
+		}
+		picked, limit = survivors(all, string(output)), len(all)
+	}
 	if o.list {
 		for _, m := range picked[:min(limit, len(picked))] {
 			fmt.Fprintf(out, "%s\n", m)
@@ -153,6 +162,25 @@ func measure(ctx context.Context, out io.Writer, r *runner, p pkg, list []ignore
 		}
 	}
 	return row, nil
+}
+
+// survivors returns the mutations that the output of a former run has, wherever
+// they are by now.
+func survivors(all []mutation, output string) (found []mutation) {
+	printed := map[[2]string]bool{}
+	before := ""
+	for line := range strings.Lines(output) {
+		if text, ok := strings.CutPrefix(strings.TrimRight(line, "\n"), "\t"); ok {
+			printed[[2]string{before, text}] = true
+		}
+		before = strings.TrimSpace(line)
+	}
+	for _, m := range all {
+		if printed[[2]string{m.Func, m.text()}] {
+			found = append(found, m)
+		}
+	}
+	return found
 }
 
 // atPlace returns the mutations at file.go or file.go:line, where the file's

@@ -285,6 +285,16 @@ func TestRun(t *testing.T) {
 	if src, err := os.ReadFile("m.go"); err != nil || !strings.Contains(string(src), "if n < 0 {") {
 		t.Errorf("the source was touched: %q, %v", src, err)
 	}
+	former := filepath.Join(t.TempDir(), "output")
+	if err := os.WriteFile(former, []byte(got), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out.Reset()
+	again := o
+	again.retry = former
+	if err := run(t.Context(), &out, again); err != nil || !strings.HasSuffix(strings.Join(strings.Fields(out.String()), " "), "m 1 0 0 1 0 % 0 1") {
+		t.Errorf("the survivors again: %v\n%s", err, out.String())
+	}
 	broken := "package m\n\nimport \"testing\"\n\nfunc TestBroken(t *testing.T) { t.Fatal() }\n"
 	if err := os.WriteFile("broken_test.go", []byte(broken), 0o600); err != nil {
 		t.Fatal(err)
