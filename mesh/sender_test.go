@@ -191,3 +191,26 @@ func TestAcked(t *testing.T) {
 		t.Errorf("at the end: %+v", s)
 	}
 }
+
+// TestTooLongInPieces: a message that is too long in all its pieces ends its lane,
+// and nothing of it is kept; one byte less is taken.
+func TestTooLongInPieces(t *testing.T) {
+	for over := range 2 {
+		w := newWorld(t, "a", "b")
+		a, b := w.stations[0], w.stations[1]
+		frames := [][]piece{
+			{{make([]byte, maxMessage), false}, {make([]byte, maxMessage-10), true}},
+			{{make([]byte, 9), true}},
+			{{make([]byte, 1+over), false}, {make([]byte, 1), false}},
+		}
+		for i, pieces := range frames {
+			l, err := b.arrive(w.now, &packet{from: a.self, to: b.self, number: uint64(i + 1), pieces: pieces})
+			if last := i == len(frames)-1; (err != nil) != (last && over > 0) {
+				t.Fatalf("%d bytes over, frame %d: %v", over, i, err)
+			}
+			if want := uint64(min(i+1, len(frames)-over)); l.recv.accepted != want {
+				t.Errorf("%d bytes over: %d frames are accepted, want %d", over, l.recv.accepted, want)
+			}
+		}
+	}
+}
