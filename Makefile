@@ -1,7 +1,6 @@
 # Everything a contributor does, one line each. Needs Go; `make test` and
 # `make bench` use mosquitto too, and PostgreSQL (see .ci/run).
 FUZZTIME ?= 20s
-SOAK ?= 10m
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 DURATION ?= 30m
@@ -10,7 +9,7 @@ MUTANTS ?= 40
 SEED ?= 1
 LIBS ?= ../electricimp
 
-.PHONY: build test lint check bench bench-agents bench-squirrel bench-cluster libraries upgrade chaos powercut fuzz mutants soak run
+.PHONY: build test lint check bench bench-agents bench-squirrel bench-cluster libraries upgrade chaos powercut fuzz mutants run
 
 build: ; go build -trimpath -o bin/tandem ./cmd/tandem
 test: lint ; go test -race -timeout 15m ./... && go test -tags squirrelcheck ./squirrel/... ./imp
@@ -26,5 +25,4 @@ chaos: build ; go run ./bench/cluster -tandem bin/tandem chaos -for $(DURATION)
 powercut: build ; go run ./bench/powercut -tandem bin/tandem -rounds $(ROUNDS)
 fuzz: ; for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
 mutants: ; go run ./internal/mutate -pkg "$(PKG)" -n $(MUTANTS) -seed $(SEED) -test "$(TESTS)"
-soak: ; TANDEM_SOAK=$(SOAK) go test -race -timeout 0 -run Soak ./...
 run: ; go run ./cmd/tandem dev examples/thermostat
