@@ -167,16 +167,18 @@ func measure(ctx context.Context, out io.Writer, r *runner, p pkg, list []ignore
 // survivors returns the mutations that the output of a former run has, wherever
 // they are by now.
 func survivors(all []mutation, output string) (found []mutation) {
-	printed := map[[2]string]bool{}
-	before := ""
-	for line := range strings.Lines(output) {
-		if text, ok := strings.CutPrefix(strings.TrimRight(line, "\n"), "\t"); ok {
-			printed[[2]string{before, text}] = true
+	printed := map[[3]string]bool{}
+	lines := strings.Split(output, "\n")
+	for i := 1; i+1 < len(lines); i++ {
+		code, ok := strings.CutPrefix(lines[i+1], removed)
+		if text, mutation := strings.CutPrefix(lines[i], "\t"); ok && mutation {
+			printed[[3]string{lines[i-1], text, code}] = true
 		}
-		before = strings.TrimSpace(line)
 	}
 	for _, m := range all {
-		if printed[[2]string{m.Func, m.text()}] {
+		before, _ := changedLines(m)
+		first, _, _ := strings.Cut(before, "\n")
+		if printed[[3]string{m.Func, m.text(), strings.TrimSpace(first)}] {
 			found = append(found, m)
 		}
 	}

@@ -52,6 +52,12 @@ func printTable(out io.Writer, rows []tally) {
 	w.Flush()
 }
 
+// The marks of lines before and after a mutation.
+const (
+	removed = "  - "
+	added   = "  + "
+)
+
 // printSurvivor prints a mutation that no test has noticed, with its lines
 // before and after. The second and third line are what the ignore list wants.
 func printSurvivor(out io.Writer, m mutation) {
@@ -63,7 +69,7 @@ func printSurvivor(out io.Writer, m mutation) {
 		}
 	}
 	fmt.Fprintf(out, "%s:%d\n%s\n\t%s\n", file, m.Line, m.Func, m.text())
-	fmt.Fprintf(out, "%s%s\n", prefixed("  - ", before), prefixed("  + ", after))
+	fmt.Fprintf(out, "%s%s\n", prefixed(removed, before), prefixed(added, after))
 }
 
 func prefixed(mark, lines string) string {
