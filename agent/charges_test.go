@@ -38,7 +38,8 @@ server.save(t);
 // not of what comes of it later.
 func chargedFuel(t *testing.T, call string, size int) int64 {
 	row := fmt.Sprintf("device.on(\"row\", function(_) { %s; });\n", call)
-	h := &generousHost{world: newWorld(mustCompile(t, fmt.Sprintf("const N = %d;\n", size)+row+callsPrelude+callKeys+chargesPrelude))}
+	src := fmt.Sprintf("const N = %d;\n", size) + row + callsPrelude + callKeys + chargesPrelude
+	h := &generousHost{world: newWorld(mustCompile(t, src))}
 	h.do(&Boot{})
 	h.do(&Request{1, &tandem.Request{Method: "GET"}})
 	if len(call) > 7 && (call[:7] == "client." || call[:7] == "message") {

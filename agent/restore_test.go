@@ -221,6 +221,13 @@ func TestRestoreRefuses(t *testing.T) {
 			t.Errorf("%d bytes of %d were taken", n, len(data))
 		}
 	}
+	damaged, err := w.m.core.Snapshot([]byte{0xff})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Restore(w.cfg, damaged, w.now); err == nil {
+		t.Error("a state that is no CBOR was taken")
+	}
 	other := mustCompile(t, "server.log(1);")
 	if _, err := Restore(other, data, w.now); err == nil || !strings.Contains(err.Error(), "program") {
 		t.Errorf("another program: %v", err)

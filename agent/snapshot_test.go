@@ -74,7 +74,10 @@ device.on("empty", @(n) timers.slice(0, n).map(@(x) imp.cancelwakeup(x)));
 		for i, tc := range []struct {
 			name, data string
 			said       bool
-		}{{"fill", "1", true}, {"fill", "1", false}, {"empty", "100", false}, {"fill", "1", false}, {"empty", "900", false}, {"fill", "1", true}} {
+		}{
+			{"fill", "1", true}, {"fill", "1", false}, {"empty", "100", false},
+			{"fill", "1", false}, {"empty", "900", false}, {"fill", "1", true},
+		} {
 			if said := strings.Contains(do(tc.name, tc.data), "too many timers"); said != tc.said {
 				t.Errorf("moves: %v, step %d: said: %v", moves, i, said)
 			}

@@ -52,7 +52,8 @@ func TestStoreTrouble(t *testing.T) {
 	w := newWorld(t)
 	w.pair("", "")
 	paths := []string{
-		"/accounts/me", "/products", "/products/{product}", "/devicegroups", "/devicegroups/{group}", "/deployments", "/libraries", "/devices",
+		"/accounts/me", "/products", "/products/{product}", "/devicegroups", "/devicegroups/{group}", "/deployments",
+		"/libraries", "/devices",
 		"/devices/{device}", "/devices?filter[devicegroup.id]={group}", "/devicegroups?filter[product.id]={product}",
 		"/deployments?filter[devicegroup.id]={group}", "/devices/{device}/logs", "/devices/{agent}",
 	}
@@ -70,7 +71,8 @@ func TestStoreTrouble(t *testing.T) {
 	}
 	exec("PRAGMA busy_timeout = 10000")
 	exec("PRAGMA legacy_alter_table = ON") // what refers to a table keeps the name
-	rows, err := db.QueryContext(t.Context(), "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
+	const all = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+	rows, err := db.QueryContext(t.Context(), all)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +185,9 @@ func TestMAC(t *testing.T) {
 	if _, err := db.ExecContext(t.Context(), "UPDATE devices SET mac = '0c:2a:69:00:00:01'"); err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]int{"0c:2a:69:00:00:01": 200, "0C:2A:69:00:00:01": 200, "0c:2a:69:00:00:02": 404, "0c:2a:69:00:00": 404} {
+	for path, want := range map[string]int{
+		"0c:2a:69:00:00:01": 200, "0C:2A:69:00:00:01": 200, "0c:2a:69:00:00:02": 404, "0c:2a:69:00:00": 404,
+	} {
 		status, body := w.do("GET", "/devices/"+path, w.token, "")
 		if status != want || want == 200 && !strings.Contains(body, `"mac_address":"0c:2a:69:00:00:01"`) {
 			t.Errorf("%s: %d %s", path, status, body)
@@ -210,7 +214,8 @@ func TestCompileErrorText(t *testing.T) {
 func TestStatuses(t *testing.T) {
 	for kind, want := range map[tandem.Kind]string{
 		tandem.Internal: "500 XX001", tandem.NotFound: "404 NF001", tandem.Invalid: "400 VX001", tandem.Conflict: "409 CX001",
-		tandem.Unauthorized: "401 PX001", tandem.Forbidden: "403 PX002", tandem.Limit: "409 CX002", tandem.Unavailable: "503 XX002",
+		tandem.Unauthorized: "401 PX001", tandem.Forbidden: "403 PX002", tandem.Limit: "409 CX002",
+		tandem.Unavailable: "503 XX002",
 	} {
 		if s := statuses[kind]; fmt.Sprint(s.status, " ", s.code) != want || s.title == "" {
 			t.Errorf("%v: %+v, want %s", kind, s, want)

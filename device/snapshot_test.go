@@ -58,3 +58,41 @@ func TestSnapshotHasAll(t *testing.T) {
 		return again
 	})
 }
+
+// TestRestoreRefuses: no bytes make a machine that are not a snapshot of its code
+// and its type of module.
+func TestRestoreRefuses(t *testing.T) {
+	s := newStory(t)
+	s.start("x <- 1;")
+	data, err := s.m.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Restore(s.cfg, data, epoch); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{0, 1, 2, 50, len(data) / 2, len(data) - 1} {
+		if _, err := Restore(s.cfg, data[:n], epoch); err == nil {
+			t.Errorf("%d bytes of %d were taken", n, len(data))
+		}
+	}
+	damaged, err := s.m.core.Snapshot([]byte{0xff})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Restore(s.cfg, damaged, epoch); err == nil {
+		t.Error("a state that is no CBOR was taken")
+	}
+	other := s.cfg
+	other.Module = "imp001"
+	if _, err := Restore(other, data, epoch); tandem.KindOf(err) != tandem.Invalid {
+		t.Errorf("another type of module: %v", err)
+	}
+	other = s.cfg
+	if other.Program, err = imp.Compile(tandem.DeviceSide, []byte("x <- 2;"), nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Restore(other, data, epoch); err == nil {
+		t.Error("other code was taken")
+	}
+}

@@ -15,7 +15,10 @@ func coreForTest(t *testing.T, src string) (*Core, Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := Config{Side: tandem.AgentSide, Library: Library("test", tandem.AgentSide, Shared), Program: program, Memory: 1 << 20, Log: func(bool, string) {}}
+	cfg := Config{
+		Side: tandem.AgentSide, Library: Library("test", tandem.AgentSide, Shared), Program: program,
+		Memory: 1 << 20, Log: func(bool, string) {},
+	}
 	c := &Core{}
 	c.Start(cfg, time.Unix(1, 0))
 	if o := c.Boot(); o != Done {

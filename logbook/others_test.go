@@ -210,7 +210,8 @@ func TestFullQueue(t *testing.T) {
 	flush(t, l)
 	say(l, 1, "last")
 	flush(t, l)
-	if got, want := messages(history(t, l, 1, 10)), "first,3 log lines were lost: the log store did not answer.,last"; got != want {
+	const want = "first,3 log lines were lost: the log store did not answer.,last"
+	if got := messages(history(t, l, 1, 10)); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	stop()

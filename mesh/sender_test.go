@@ -11,9 +11,13 @@ import (
 
 // TestMalformed: what is not a frame, to the byte.
 func TestMalformed(t *testing.T) {
-	whole := packet{from: Peer{Node: "node", Session: 1}, to: Peer{Session: 2}, number: 7, pieces: []piece{{[]byte("message"), false}, {nil, true}}}
+	whole := packet{
+		from: Peer{Node: "node", Session: 1}, to: Peer{Session: 2}, number: 7,
+		pieces: []piece{{[]byte("message"), false}, {nil, true}},
+	}
 	data := encode(nil, &whole)
-	if p, err := decode(data); err != nil || p.from != whole.from || len(p.pieces) != 2 || string(p.pieces[0].data) != "message" || !p.pieces[1].more {
+	p, err := decode(data)
+	if err != nil || p.from != whole.from || len(p.pieces) != 2 || string(p.pieces[0].data) != "message" || !p.pieces[1].more {
 		t.Fatalf("%+v, %v", p, err)
 	}
 	pieces := fixedHeader + len("node") // where they begin

@@ -62,6 +62,8 @@ func TestNewClientRefuses(t *testing.T) {
 // TestCodesForFilters: an answer to a request has a code for each filter; that of
 // 3.1.1 to UNSUBSCRIBE has none at all.
 func TestCodesForFilters(t *testing.T) {
+	subscribe := func(c *Client) (uint16, error) { return c.Subscribe(Subscription{Filter: "a"}) }
+	unsubscribe := func(c *Client) (uint16, error) { return c.Unsubscribe("a", "b") }
 	for _, tc := range []struct {
 		name   string
 		v      Version
@@ -69,13 +71,13 @@ func TestCodesForFilters(t *testing.T) {
 		answer string // after the packet identifier 1
 		ok     bool
 	}{
-		{"one of one", V5, func(c *Client) (uint16, error) { return c.Subscribe(Subscription{Filter: "a"}) }, "90 04 0001 00 00", true},
-		{"two of one", V5, func(c *Client) (uint16, error) { return c.Subscribe(Subscription{Filter: "a"}) }, "90 05 0001 00 00 00", false},
-		{"two of one, 3.1.1", V311, func(c *Client) (uint16, error) { return c.Subscribe(Subscription{Filter: "a"}) }, "90 04 0001 00 00", false},
-		{"one of one, 3.1.1", V311, func(c *Client) (uint16, error) { return c.Subscribe(Subscription{Filter: "a"}) }, "90 03 0001 00", true},
-		{"unsubscribed", V5, func(c *Client) (uint16, error) { return c.Unsubscribe("a", "b") }, "b0 05 0001 00 00 00", true},
-		{"unsubscribed from half", V5, func(c *Client) (uint16, error) { return c.Unsubscribe("a", "b") }, "b0 04 0001 00 00", false},
-		{"unsubscribed, 3.1.1", V311, func(c *Client) (uint16, error) { return c.Unsubscribe("a", "b") }, "b0 02 0001", true},
+		{"one of one", V5, subscribe, "90 04 0001 00 00", true},
+		{"two of one", V5, subscribe, "90 05 0001 00 00 00", false},
+		{"two of one, 3.1.1", V311, subscribe, "90 04 0001 00 00", false},
+		{"one of one, 3.1.1", V311, subscribe, "90 03 0001 00", true},
+		{"unsubscribed", V5, unsubscribe, "b0 05 0001 00 00 00", true},
+		{"unsubscribed from half", V5, unsubscribe, "b0 04 0001 00 00", false},
+		{"unsubscribed, 3.1.1", V311, unsubscribe, "b0 02 0001", true},
 	} {
 		c, err := NewClient(t0, nil, &Connect{Version: tc.v, ClientID: "a", CleanStart: true}, nil)
 		must(t, err)

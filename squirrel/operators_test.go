@@ -12,9 +12,11 @@ import (
 // numbers are operands: bounds of integers and of what fits an instruction,
 // shifts beyond the width, and floats of every kind.
 var numbers = []Value{
-	Int(0), Int(1), Int(-1), Int(2), Int(3), Int(-7), Int(10), Int(31), Int(32), Int(33), Int(126), Int(127), Int(128), Int(-127),
+	Int(0), Int(1), Int(-1), Int(2), Int(3), Int(-7), Int(10), Int(31), Int(32), Int(33), Int(126), Int(127), Int(128),
+	Int(-127),
 	Int(-128), Int(-129), Int(65536), Int(math.MaxInt32), Int(math.MinInt32), Int(1 << 24),
-	Float(0), Float(float32(math.Copysign(0, -1))), Float(0.5), Float(1), Float(2), Float(-2.5), Float(10), Float(127), Float(-128), Float(3e38),
+	Float(0), Float(float32(math.Copysign(0, -1))), Float(0.5), Float(1), Float(2), Float(-2.5), Float(10), Float(127),
+	Float(-128), Float(3e38),
 	Float(float32(math.Inf(1))), Float(float32(math.Inf(-1))),
 }
 
@@ -178,7 +180,7 @@ func TestArithmetic(t *testing.T) {
 		want := func(x, y Value) (Value, string) { return arithmetic(op, x, y) }
 		forms := []string{"z = x %s y; return z;", "x = x %s y; return x;", "y = x %s y; return y;", "return x %s y;"}
 		if strings.Contains("+ - * / %", op) {
-			forms = append(forms, "x %s= y; return x;", "local t = [x]; t[0] %s= y; return t[0];", "local t = { x = x }; t.x %s= y; return t.x;")
+			forms = append(forms, "x %s= y; return x;", "z = [x]; z[0] %s= y; return z[0];", "z = { x = x }; z.x %s= y; return z.x;")
 		}
 		for _, form := range forms {
 			o.check(fmt.Sprintf(form, op), want)

@@ -27,8 +27,9 @@ type outer struct {
 // TestCheck takes a value through a copy of all that is not local.
 func TestCheck(t *testing.T) {
 	local := map[string]string{"call": "a function", "cache": "derived", "in.hidden": "only an example"}
-	Check(t, &outer{}, local, func(m *outer) *outer {
-		return &outer{Flag: m.Flag, in: inner{Number: m.in.Number}, list: m.list, index: m.index, when: m.when, share: m.share, pair: m.pair}
+	Check(t, &outer{call: func() {}}, local, func(m *outer) *outer {
+		in := inner{Number: m.in.Number}
+		return &outer{Flag: m.Flag, in: in, list: m.list, index: m.index, when: m.when, share: m.share, pair: m.pair}
 	})
 }
 
@@ -39,7 +40,8 @@ func TestFiller(t *testing.T) {
 	if len(f.problems) != 1 || !strings.HasPrefix(f.problems[0], "call: a func() cannot be filled") {
 		t.Errorf("problems: %q", f.problems)
 	}
-	if !o.Flag || o.in.Number == 0 || o.in.hidden == "" || o.list[0].hidden == "" || len(o.index) != 1 || o.when.IsZero() || *o.share == 0 || o.pair[1] == 0 {
+	if !o.Flag || o.in.Number == 0 || o.in.hidden == "" || o.list[0].hidden == "" || len(o.index) != 1 ||
+		o.when.IsZero() || *o.share == 0 || o.pair[1] == 0 {
 		t.Errorf("not all of %+v is filled", o)
 	}
 	if o.in.Number == o.list[0].Number || o.pair[0] == o.pair[1] {

@@ -34,13 +34,19 @@ func heightOf(v reflect.Value) (h int) {
 // one of all expressions.
 func TestHeight(t *testing.T) {
 	forms := []string{
-		"a", "1", `"s"`, "null", "-a", "!a", "~a", "~1", "-1", "typeof a", "clone a", "resume a", "delete a.b", "delete a[-b]",
-		"a + b", "a + -b", "-a + b", "a && b || c", "a <=> (b, c)", "a in b", "a instanceof b", "a.b", "a[b]", "a[-b]", "(-a)[b]", "::a", "::a.b",
+		"a", "1", `"s"`, "null", "-a", "!a", "~a", "~1", "-1", "typeof a", "clone a", "resume a", "delete a.b",
+		"delete a[-b]",
+		"a + b", "a + -b", "-a + b", "a && b || c", "a <=> (b, c)", "a in b", "a instanceof b", "a.b", "a[b]", "a[-b]",
+		"(-a)[b]", "::a", "::a.b",
 		"a()", "a(b)", "a(-b, c)", "a(b, -c)", "(-a)(b)", "a.b(c)", "a++", "--a", "a.b++", "-a.b[c](d)",
-		"a = b", "a = -b", "a.b = c", "a += b", "a.b <- c", "a.b <- -c", "a[-b] = c", "a ? b : c", "-a ? b : c", "a ? -b : c", "a ? b : -c",
-		"[]", "[a]", "[a, -b]", "[-a, b]", "{}", "{ a = b }", "{ a = -b, c = d }", "{ [-a] = b }", "{ function f() { return -a; } }",
-		"function() {}", "function() { return a; }", "function() { return -a; }", "function() { if (-a) b(); }", "function(p = -a) {}",
-		"@() a", "@() -a", "@() @() a", "class {}", "class { a = -b }", "class extends a.b {}", "class </ a = -b /> {}", "class { </ a = -b /> c = 1 }",
+		"a = b", "a = -b", "a.b = c", "a += b", "a.b <- c", "a.b <- -c", "a[-b] = c", "a ? b : c", "-a ? b : c",
+		"a ? -b : c", "a ? b : -c",
+		"[]", "[a]", "[a, -b]", "[-a, b]", "{}", "{ a = b }", "{ a = -b, c = d }", "{ [-a] = b }",
+		"{ function f() { return -a; } }",
+		"function() {}", "function() { return a; }", "function() { return -a; }", "function() { if (-a) b(); }",
+		"function(p = -a) {}",
+		"@() a", "@() -a", "@() @() a", "class {}", "class { a = -b }", "class extends a.b {}", "class </ a = -b /> {}",
+		"class { </ a = -b /> c = 1 }",
 		"class { function f() { return -a; } }", "class { constructor() { a = -b; } }",
 	}
 	for _, src := range forms {
