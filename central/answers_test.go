@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -45,6 +46,43 @@ func (w *world) legible(body string) string {
 	return strings.ReplaceAll(body, "\n\n", "\n")
 }
 
+// database returns what runs a statement on the database beside the store, and the
+// names of its tables.
+func (w *world) database() (exec func(text string), tables []string) {
+	w.t.Helper()
+	db, err := sql.Open("sqlite", w.file)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { db.Close() })
+	db.SetMaxOpenConns(1) // settings are a connection's
+	exec = func(text string) {
+		w.t.Helper()
+		if _, err := db.ExecContext(context.Background(), text); err != nil {
+			w.t.Fatal(text, err)
+		}
+	}
+	exec("PRAGMA busy_timeout = 10000")
+	exec("PRAGMA legacy_alter_table = ON") // what refers to a table keeps the name
+	const all = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+	rows, err := db.QueryContext(w.t.Context(), all)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			w.t.Fatal(err)
+		}
+		tables = append(tables, name)
+	}
+	if err := rows.Err(); err != nil || len(tables) == 0 {
+		w.t.Fatal(tables, err)
+	}
+	return exec, tables
+}
+
 // TestStoreTrouble: a call that needs something that the database does not have
 // any more fails as ours, and never gives half an answer or one of the client's
 // mistakes.
@@ -57,37 +95,7 @@ func TestStoreTrouble(t *testing.T) {
 		"/devices/{device}", "/devices?filter[devicegroup.id]={group}", "/devicegroups?filter[product.id]={product}",
 		"/deployments?filter[devicegroup.id]={group}", "/devices/{device}/logs", "/devices/{agent}",
 	}
-	db, err := sql.Open("sqlite", w.file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	db.SetMaxOpenConns(1) // settings are a connection's
-	exec := func(text string) {
-		t.Helper()
-		if _, err := db.ExecContext(t.Context(), text); err != nil {
-			t.Fatal(text, err)
-		}
-	}
-	exec("PRAGMA busy_timeout = 10000")
-	exec("PRAGMA legacy_alter_table = ON") // what refers to a table keeps the name
-	const all = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
-	rows, err := db.QueryContext(t.Context(), all)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var tables []string
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			t.Fatal(err)
-		}
-		tables = append(tables, name)
-	}
-	rows.Close()
-	if err := rows.Err(); err != nil || len(tables) == 0 {
-		t.Fatal(tables, err)
-	}
+	exec, tables := w.database()
 	failed := 0
 	for _, table := range tables {
 		exec("ALTER TABLE " + table + " RENAME TO gone")
@@ -173,18 +181,8 @@ func TestFilters(t *testing.T) {
 func TestMAC(t *testing.T) {
 	w := newWorld(t)
 	w.pair("", "")
-	db, err := sql.Open("sqlite", w.file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	db.SetMaxOpenConns(1)
-	if _, err := db.ExecContext(t.Context(), "PRAGMA busy_timeout = 10000"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.ExecContext(t.Context(), "UPDATE devices SET mac = '0c:2a:69:00:00:01'"); err != nil {
-		t.Fatal(err)
-	}
+	exec, _ := w.database()
+	exec("UPDATE devices SET mac = '0c:2a:69:00:00:01'")
 	for path, want := range map[string]int{
 		"0c:2a:69:00:00:01": 200, "0C:2A:69:00:00:01": 200, "0c:2a:69:00:00:02": 404, "0c:2a:69:00:00": 404,
 	} {
@@ -221,4 +219,63 @@ func TestStatuses(t *testing.T) {
 			t.Errorf("%v: %+v, want %s", kind, s, want)
 		}
 	}
+}
+
+// TestStoreTakesNothing: a call that changes something fails when the database
+// takes nothing, and so does the making of the access file.
+func TestStoreTakesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.pair("", "")
+	w.names["free"] = w.must("POST", "/devices", `{"data":{"type":"device","attributes":{"name":"free"}}}`).ID
+	exec, tables := w.database()
+	exec("DELETE FROM login_keys")
+	for _, table := range tables {
+		for _, change := range []string{"INSERT", "UPDATE", "DELETE"} {
+			exec("CREATE TRIGGER no_" + change + "_" + table + " BEFORE " + change + " ON " + table +
+				" BEGIN SELECT RAISE(ABORT, 'nothing is taken'); END")
+		}
+	}
+	const product, group = `"product":{"type":"product","id":"{product}"}`, `"devicegroup":{"type":"devicegroup","id":"{group}"}`
+	for _, tc := range []struct{ method, path, body string }{
+		{"POST", "/products", `{"data":{"type":"product","attributes":{"name":"other"}}}`},
+		{"POST", "/devicegroups", `{"data":{"type":"development_devicegroup","attributes":{"name":"other"},"relationships":{` + product + `}}}`},
+		{"PATCH", "/devicegroups/{group}", `{"data":{"attributes":{"validate_tls":true}}}`},
+		{"POST", "/deployments", `{"data":{"type":"deployment","attributes":{"agent_code":"","device_code":""},"relationships":{` + group + `}}}`},
+		{"POST", "/libraries", `{"data":{"type":"library","attributes":{"name":"Lib","version":"1.0.0","code":"x"}}}`},
+		{"POST", "/devices", `{"data":{"type":"device","attributes":{"name":"other"}}}`},
+		{"PATCH", "/devices/{device}", `{"data":{"attributes":{"name":"renamed"}}}`},
+		{"DELETE", "/devices/{free}", ""},
+		{"POST", "/devicegroups/{group}/relationships/devices", `{"data":[{"type":"device","id":"{free}"}]}`},
+		{"DELETE", "/devicegroups/{group}/relationships/devices", `{"data":[{"type":"device","id":"{device}"}]}`},
+	} {
+		status, body := w.do(tc.method, w.fill(tc.path), w.token, w.fill(tc.body))
+		if status < 400 {
+			t.Errorf("%s %s: %d %s", tc.method, tc.path, status, body)
+		}
+	}
+	if err := w.WriteAccess(t.Context(), filepath.Join(t.TempDir(), "access.json"), ""); err == nil {
+		t.Error("an access file is made of a key that is not kept")
+	}
+	for _, table := range tables { // for the end
+		for _, change := range []string{"INSERT", "UPDATE", "DELETE"} {
+			exec("DROP TRIGGER no_" + change + "_" + table)
+		}
+	}
+}
+
+// TestReadStreamStays: the time in which a stream must be read is over when it is.
+func TestReadStreamStays(t *testing.T) {
+	w := newWorld(t)
+	id := w.must("POST", "/logstream", "null").ID
+	s, err := w.streams.take(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.unread.Stop() {
+		t.Error("a stream that is read is about to be closed")
+	}
+	if _, err := w.streams.take(id); tandem.KindOf(err) != tandem.Conflict {
+		t.Errorf("a second reader: %v", err)
+	}
+	w.streams.close(id)
 }
