@@ -88,7 +88,8 @@ func (c *call) sendDevice(d record.Device) error {
 func (c *call) listDevices() error {
 	number, page := c.page()
 	f := store.DeviceFilter{
-		Owner: c.filter("owner.id"), Product: c.filter("product.id"), Group: c.filter("devicegroup.id"), GroupType: c.filter("devicegroup.type"),
+		Owner: c.filter("owner.id"), Product: c.filter("product.id"), Group: c.filter("devicegroup.id"),
+		GroupType:  strings.TrimSuffix(c.filter("devicegroup.type"), groupSuffix),
 		Unassigned: c.filter("devicegroup.owner.id") == "null",
 	}
 	if !f.Unassigned {

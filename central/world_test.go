@@ -27,6 +27,7 @@ type world struct {
 	*Service
 	t     *testing.T
 	host  *host.Host
+	file  string // of the database
 	url   string
 	key   string // a login key
 	token string
@@ -48,7 +49,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w := &world{t: t, names: map[string]string{}}
 	h := &host.Host{Store: db, Log: log, Fetcher: &egress.Fetcher{}, URL: func(id tandem.AgentID) string { return w.url + "/" + string(id) }}
-	w.host = h
+	w.host, w.file = h, filepath.Join(dir, "tandem.db")
 	w.Service = &Service{Store: db, Host: h, Log: log}
 	listener := httptest.NewServer(w.Handler())
 	w.url, w.URL = listener.URL, listener.URL
