@@ -78,15 +78,8 @@ func (n *node) pairOf(id tandem.AgentID) (*pair, error) {
 
 func (n *node) pairOfDevice(id tandem.DeviceID) (*pair, error) { return n.pairOf(n.w.agentOf(id)) }
 
-// agentOf returns a device's agent.
-func (w *World) agentOf(id tandem.DeviceID) tandem.AgentID {
-	for i := range w.devices {
-		if w.devices[i].home.ID == id {
-			return w.devices[i].home.Agent
-		}
-	}
-	return ""
-}
+// agentOf returns the agent of a device; "" when there is none.
+func (w *World) agentOf(id tandem.DeviceID) tandem.AgentID { return w.paired[id] }
 
 // ask gives the host a request.
 func (n *node) ask(origin tandem.Origin, id tandem.AgentID, r *tandem.Request, done func(*tandem.Response, error)) {

@@ -1,7 +1,6 @@
 package world
 
 import (
-	"container/heap"
 	"time"
 
 	"github.com/tandem-iot/tandem/cluster/protocol"
@@ -93,7 +92,7 @@ func (n *node) send(to protocol.Peer, do func(there *node)) {
 // again has a task wait. It keeps its place among those for the same time.
 func (w *World) again(t *task, at time.Duration) {
 	t.at = at
-	heap.Push(&w.queue, t)
+	w.queue.push(t)
 }
 
 // named returns a node by its name.

@@ -39,6 +39,7 @@ type process struct {
 
 	store      *twin.Store
 	answers    map[uint64]answered
+	handovers  []bool // of the writes that wait, in their order: it is one
 	committing bool
 	apart      time.Duration // the database cannot be reached until then
 

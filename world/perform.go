@@ -165,6 +165,9 @@ type line struct {
 
 // line appends a line to a device's log.
 func (n *node) line(id tandem.DeviceID, e *life.Log) {
+	if n.w.agentOf(id) == "" {
+		return // only the logs of devices are looked at
+	}
 	entry := tandem.LogEntry{Device: id, TS: e.TS, Type: e.Type, Msg: e.Msg, Clock: uint64(n.clock.Now())}
 	n.newest = entry.Clock
 	n.w.log[id] = append(n.w.log[id], line{entry, n.self})

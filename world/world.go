@@ -1,7 +1,6 @@
 package world
 
 import (
-	"container/heap"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -42,7 +41,8 @@ type World struct {
 	nodes   []*node
 	devices []*device
 	homes   map[tandem.AgentID]tandem.DeviceID
-	links   map[[2]string]*wire // between nodes, by their names in order
+	paired  map[tandem.DeviceID]tandem.AgentID // devices that there are
+	links   map[[2]string]*wire                // between nodes, by their names in order
 
 	load    *load
 	log     map[tandem.DeviceID][]line
@@ -66,21 +66,52 @@ type task struct {
 	do     func()
 }
 
-// queue is a heap of tasks, the earliest first.
-type queue []*task
+// queue is a heap of tasks, the earliest first. It has their order beside them, so that
+// to compare two looks at neither.
+type queue []entry
 
-func (q queue) Len() int { return len(q) }
-func (q queue) Less(i, j int) bool {
+type entry struct {
+	at     time.Duration
+	number uint64
+	task   *task
+}
+
+func (q queue) before(i, j int) bool {
 	return q[i].at < q[j].at || q[i].at == q[j].at && q[i].number < q[j].number
 }
-func (q queue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-func (q *queue) Push(x any)   { *q = append(*q, x.(*task)) }
-func (q *queue) Pop() any {
-	old := *q
-	t := old[len(old)-1]
-	old[len(old)-1] = nil
-	*q = old[:len(old)-1]
-	return t
+
+func (q *queue) push(t *task) {
+	*q = append(*q, entry{t.at, t.number, t})
+	h := *q
+	for i := len(h) - 1; i > 0; {
+		parent := (i - 1) / 2
+		if !h.before(i, parent) {
+			return
+		}
+		h[i], h[parent] = h[parent], h[i]
+		i = parent
+	}
+}
+
+func (q *queue) pop() *task {
+	h := *q
+	first, last := h[0].task, len(h)-1
+	h[0], h[last] = h[last], entry{}
+	h = h[:last]
+	*q = h
+	for i := 0; ; {
+		least := i
+		for child := 2*i + 1; child <= 2*i+2 && child < last; child++ {
+			if h.before(child, least) {
+				least = child
+			}
+		}
+		if least == i {
+			return first
+		}
+		h[i], h[least] = h[least], h[i]
+		i = least
+	}
 }
 
 // New makes a world in which nothing has happened yet.
@@ -90,7 +121,7 @@ func New(cfg Config) *World {
 	}
 	w := &World{
 		cfg: cfg, random: rand.New(rand.NewPCG(cfg.Seed, 0x7461_6e64)), db: twin.New("secret", cfg.Shards),
-		homes: map[tandem.AgentID]tandem.DeviceID{}, links: map[[2]string]*wire{}, log: map[tandem.DeviceID][]line{},
+		homes: map[tandem.AgentID]tandem.DeviceID{}, paired: map[tandem.DeviceID]tandem.AgentID{}, links: map[[2]string]*wire{}, log: map[tandem.DeviceID][]line{},
 		lost: map[protocol.Peer]bool{},
 	}
 	w.program = programs()
@@ -117,6 +148,7 @@ func (w *World) furnish() {
 		w.homes[d.Agent] = d.ID
 		if i < w.cfg.Pairs {
 			w.devices = append(w.devices, newDevice(w, d))
+			w.paired[d.ID] = d.Agent
 		}
 	}
 }
@@ -127,13 +159,13 @@ func (w *World) after(d time.Duration, do func()) { w.push(&task{at: w.now + d, 
 func (w *World) push(t *task) {
 	w.number++
 	t.number = w.number
-	heap.Push(&w.queue, t)
+	w.queue.push(t)
 }
 
 // run lets things happen until a time, or until something is broken.
 func (w *World) run(until time.Duration) {
 	for w.failure == nil && len(w.queue) > 0 && w.queue[0].at <= until {
-		t := heap.Pop(&w.queue).(*task)
+		t := w.queue.pop()
 		w.now = t.at
 		if n := t.node; n != nil {
 			switch {
@@ -141,7 +173,7 @@ func (w *World) run(until time.Duration) {
 				continue
 			case n.paused > w.now: // its number keeps its place among those that wait
 				t.at = n.paused
-				heap.Push(&w.queue, t)
+				w.queue.push(t)
 				continue
 			}
 		}

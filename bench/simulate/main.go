@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -22,6 +23,10 @@ import (
 
 	"github.com/tandem-iot/tandem/world"
 )
+
+// gcPercent lets worlds make more garbage than usual before it is collected: they are
+// small, and there are few at a time.
+const gcPercent = 800
 
 type options struct {
 	seeds, from, seed uint64
@@ -44,6 +49,7 @@ func main() {
 	flag.StringVar(&o.mistake, "mistake", "", "switch a mistake on that the simulation is to find: "+strings.Join(world.Mistakes(), ","))
 	flag.StringVar(&o.trace, "trace", "", "write the trace of -seed to this file; empty: to standard output after a failure")
 	flag.Parse()
+	debug.SetGCPercent(gcPercent)
 	if err := o.run(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
