@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/cluster/protocol"
 	"github.com/tandem-iot/tandem/life"
 	"github.com/tandem-iot/tandem/mqtt"
@@ -44,6 +45,7 @@ var kinds = map[string]kind{
 	"cut":      {do: (*World).cutOff, restart: true},
 	"split":    {do: (*World).split, restart: true},
 	"slow":     {do: (*World).slow, restart: true},
+	"restart":  {do: (*World).restartSome, restart: true},
 }
 
 // Mistakes returns the mistakes that Config.Mistake can name.
@@ -231,6 +233,22 @@ func (w *World) slow(n *node, _ Fault) time.Duration {
 		}
 	}
 	return 4 * time.Second
+}
+
+// restartSome restarts some agents, as an operator does.
+func (w *World) restartSome(_ *node, _ Fault) time.Duration {
+	for _, n := range w.nodes {
+		for _, id := range sorted(n.pairs) {
+			if w.one(3) {
+				n.after(w.between(0, time.Second), func() {
+					if p := n.pairs[id]; p != nil {
+						p.bring(arrival{event: &life.Restart{Reason: tandem.ReasonRestart}})
+					}
+				})
+			}
+		}
+	}
+	return time.Second
 }
 
 // heal ends all faults.

@@ -32,6 +32,7 @@ type subject struct {
 	unsure              int // POSTs whose outcome is not known
 	up, done            int
 	ended               bool // what its device has posted is back
+	excused             bool // it was asked to restart itself
 }
 
 // Register is a value that several callers write and read, with what they saw.
@@ -103,23 +104,27 @@ func (l *load) call() {
 	}
 	s := l.subjects[l.next%len(l.subjects)]
 	l.next++
-	method := "GET"
+	method, path := "GET", "/"
 	if l.w.one(4) {
 		method = "POST"
+	}
+	if l.w.one(150) {
+		method, path = "POST", "/restart"
 	}
 	again := func() { l.w.after(l.w.between(thinkTime/2, thinkTime*3/2), l.call) }
 	if s.busy {
 		again()
 		return
 	}
-	l.ask(s, method, again)
+	l.ask(s, method, path, again)
 }
 
 // ask asks a subject once. Then is called when that has ended.
-func (l *load) ask(s *subject, method string, then func()) {
+func (l *load) ask(s *subject, method, path string, then func()) {
 	s.busy = true
+	s.excused = s.excused || path == "/restart"
 	before := s.heard
-	l.send(s.id, &tandem.Request{Method: method, Path: "/"}, func(body string, ok bool) {
+	l.send(s.id, &tandem.Request{Method: method, Path: path}, func(body string, ok bool) {
 		s.busy = false
 		if !ok {
 			l.Failed++
@@ -208,13 +213,16 @@ func (l *load) compare(s *subject, body, method string, before time.Duration) {
 	}
 	if s.begun != 0 && begun != s.begun {
 		l.Restarted++
-		if before > l.explained {
+		if before > l.explained && !s.excused {
 			l.w.broken("agent %s was restarted, and no fault explains it %s", s.id, now)
 		}
 	}
 	s.unsure -= min(s.unsure, saved-s.saved-own)
 	s.begun, s.count, s.saved, s.up, s.done = begun, count, saved, up, done
 	s.heard = l.w.now
+	if method == "GET" {
+		s.excused = false // what it was asked to do before has been done, or never will be
+	}
 }
 
 // use writes or reads a register, and then again.
@@ -280,13 +288,13 @@ func (l *load) last(s *subject) {
 		}
 	}
 	if !paired || s.done >= 0 {
-		l.ask(s, "GET", asked)
+		l.ask(s, "GET", "/", asked)
 		return
 	}
 	s.busy = true
 	l.send(s.id, &tandem.Request{Method: "GET", Path: "/halt"}, func(string, bool) {
 		s.busy = false
-		l.w.after(300*time.Millisecond, func() { l.ask(s, "GET", asked) })
+		l.w.after(300*time.Millisecond, func() { l.ask(s, "GET", "/", asked) })
 	})
 }
 

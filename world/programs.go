@@ -58,6 +58,7 @@ http.onrequest(function(q, r) {
     }
     count++;
     if (q.method == "POST") { state.saved++; save(); }
+    if (q.path == "/restart") { server.restart(); return; }
     r.send(200, state.begun + " " + count + " " + safe + " " + state.up + " " + state.done + "\n" + state.broken);
 });`
 
