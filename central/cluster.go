@@ -11,6 +11,7 @@ import (
 type Cluster interface {
 	Status() cluster.Status
 	DrainNode(ctx context.Context, node string) error
+	UndrainNode(ctx context.Context, node string) error
 }
 
 func (c *call) cluster() (Cluster, error) {
@@ -34,6 +35,17 @@ func (c *call) drainNode() error {
 		return err
 	}
 	if err := all.DrainNode(c.ctx, c.arg(2)); err != nil {
+		return err
+	}
+	return c.noContent()
+}
+
+func (c *call) undrainNode() error {
+	all, err := c.cluster()
+	if err != nil {
+		return err
+	}
+	if err := all.UndrainNode(c.ctx, c.arg(2)); err != nil {
 		return err
 	}
 	return c.noContent()

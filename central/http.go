@@ -16,6 +16,7 @@ import (
 	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/squirrel/syntax"
 	"github.com/tandem-iot/tandem/store"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // maxBody bounds a request to the API: two sides of code, and what JSON makes
@@ -30,7 +31,7 @@ type call struct {
 	w       http.ResponseWriter
 	path    []string // below /v5, unescaped; clients put names where ids belong
 	account store.Account
-	groups  map[string]store.Group // those that were looked up for the answer
+	groups  map[string]record.Group // those that were looked up for the answer
 }
 
 // Handler returns the API, for paths below /v5. It routes by itself, because
@@ -88,7 +89,8 @@ var routes = []route{
 	{"PUT", "logstream/:id/:device", (*call).addToStream, false, "follows a device from now on"},
 	{"DELETE", "logstream/:id/:device", (*call).dropFromStream, false, "stops following a device"},
 	{"GET", "cluster", (*call).getCluster, false, "the nodes of the cluster, with their shards, agents and moves (Tandem's own)"},
-	{"POST", "cluster/nodes/:id/drain", (*call).drainNode, false, "has a node give its agents to the others, for good until it starts anew (Tandem's own)"},
+	{"POST", "cluster/nodes/:id/drain", (*call).drainNode, false, "has a node give its agents to the others, until it is started again or undrained (Tandem's own)"},
+	{"POST", "cluster/nodes/:id/undrain", (*call).undrainNode, false, "has a node that was drained get agents again (Tandem's own)"},
 }
 
 func (r route) matches(c *call) bool {

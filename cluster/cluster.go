@@ -3,7 +3,7 @@
 // to the agent, on whichever node that is; and agents move between nodes without
 // being restarted.
 //
-//	c := &cluster.Cluster{Store: s, Host: h, Conn: conn, Info: store.NodeInfo{ID: "n1", …}}
+//	c := &cluster.Cluster{Store: s, Host: h, Conn: conn, Info: record.Node{ID: "n1", …}}
 //	go c.Run(ctx)   // until the node ends
 //	c.Drain(ctx)    // before that: its agents go to others
 //
@@ -17,8 +17,11 @@
 // its lease lasts, and everything it writes is refused once it has been declared
 // lost. What must travel goes over package mesh.
 //
-// DESIGN.md has the invariants, the protocols, and what happens when the
-// database, the network, or both are away.
+// The decisions are in package cluster/protocol: pure cores, which are tested by
+// scripts and under simulated faults. This package is their shell: it keeps a lock for
+// each core, carries out what the core wants, and brings what comes of it back.
+// DESIGN.md has the invariants, and what happens when the database, the network,
+// or both are away.
 package cluster
 
 import (
@@ -26,35 +29,27 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/cluster/protocol"
 	"github.com/tandem-iot/tandem/hlc"
 	"github.com/tandem-iot/tandem/host"
+	"github.com/tandem-iot/tandem/life"
 	"github.com/tandem-iot/tandem/logbook"
 	"github.com/tandem-iot/tandem/mesh"
 	"github.com/tandem-iot/tandem/placement"
 	"github.com/tandem-iot/tandem/store"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // DefaultLease is how long a node may be out of touch with the database before
 // others take its agents over.
 const DefaultLease = 3 * time.Second
-
-const (
-	lookEvery   = 500 * time.Millisecond // at the membership, without being asked to
-	maxMoves    = 512                    // shards under way in the whole cluster
-	sharesBatch = 16                     // shards that move together
-	moveTimeout = 3 * time.Second        // for the agents of a batch to come to rest, and for the new owner to take them
-)
 
 // Cluster is this node's part of a cluster. Fill in the exported fields, have
 // the host and the logbook Join it before they run, then call Run; the methods
@@ -64,43 +59,52 @@ type Cluster struct {
 	Host   *host.Host
 	Conn   *nats.Conn // to the other nodes
 	Clock  *hlc.Clock
-	Info   store.NodeInfo // ID, URL, MQTT, Version
-	Lease  time.Duration  // 0: DefaultLease
-	Logger *slog.Logger   // nil: nothing is said
+	Info   record.Node   // ID, URL, MQTT, Version
+	Lease  time.Duration // 0: DefaultLease
+	Logger *slog.Logger  // nil: discard
 	Log    *logbook.Logbook
 	Prefix string // of the nodes' subjects; "": tandem
 
 	logger *slog.Logger
+	base   time.Time // of the cores' monotonic time
 	ready  chan struct{}
+	ended  chan struct{} // closed when Run has returned
+	failed chan error
 	once   sync.Once
 
 	ids    atomic.Uint64
-	calls  calls
+	member core[*protocol.Member]
+	moves  core[*protocol.Moves]
 	links  links
 	guests guests
+	calls  calls
+	news   news
 	logs   logs
+	moving moving
+	gauge  gauge
 
-	tableMu sync.Mutex // held while the table is replaced
-	table   atomic.Pointer[table]
-	looking chan struct{} // has a token when somebody wants the membership to be looked at
+	view atomic.Pointer[current] // nil before the node is part of the cluster
 
-	draining atomic.Bool
-	gauge    gauge
-	moves    moves
-
-	lifeMu sync.Mutex
-	life   *term // of the present registration
+	runMu  sync.Mutex
+	run    *run // the present one, or the last
+	over   bool // Run is about to return: the database is asked nothing more
+	asking sync.WaitGroup
 }
 
-// term is the time between a registration of the node and its end, or its being
-// declared lost.
-type term struct {
-	self   mesh.Peer
-	mesh   *mesh.Mesh
-	ctx    context.Context // ends with it
-	fenced context.CancelFunc
-	known  map[mesh.Peer]bool // registered nodes, as last seen; the watcher's
-	opened map[int]int64      // shards that are open here, by epoch; under moves.mu
+// current is the table, and a way to wait for the next one.
+type current struct {
+	*protocol.Table
+	changed chan struct{} // closed when there is a newer table
+}
+
+// run is the time between a registration of the node and its being declared lost, or its
+// end.
+type run struct {
+	self  protocol.Peer
+	mesh  *mesh.Mesh
+	ctx   context.Context // ends with it
+	end   context.CancelFunc
+	ended chan struct{} // closed when the mesh has ended
 }
 
 func (c *Cluster) setUp() {
@@ -118,597 +122,314 @@ func (c *Cluster) setUp() {
 		if c.Prefix == "" {
 			c.Prefix = "tandem"
 		}
-		c.ready = make(chan struct{})
-		c.looking = make(chan struct{}, 1)
+		c.base = time.Now()
+		c.ready, c.ended = make(chan struct{}), make(chan struct{})
+		c.failed = make(chan error, 1)
 		c.ids.Store(uint64(time.Now().UnixNano()))
+		c.member.now, c.member.do = c.now, c.doMember
+		c.member.it = protocol.NewMember(protocol.MemberConfig{Node: c.Info.ID, Lease: c.Lease})
+		c.moves.now, c.moves.do, c.moves.apart = c.now, c.doMoves, true
+		c.moves.it = protocol.NewMoves(protocol.Peer{Node: c.Info.ID}, c.shardOf, c.ids.Load(), new(protocol.Table))
+		c.links.byID = map[uint64]*link{}
+		c.guests.core = protocol.NewGuests(c.shardOf)
+		c.calls.core = protocol.NewCalls(c.Info.ID, c.shardOf)
+		c.calls.callers = map[uint64]*caller{}
+		c.moving.imports = map[protocol.OfferID]*host.Import{}
 	})
 }
+
+// now is the time as the cores are told it. The monotonic part is never 0.
+func (c *Cluster) now() tandem.Now {
+	wall := time.Now()
+	return tandem.Now{Wall: wall, Mono: wall.Sub(c.base) + 1}
+}
+
+// at is the moment of a core's deadline.
+func (c *Cluster) at(mono time.Duration) time.Time { return c.base.Add(mono - 1) }
+
+func (c *Cluster) shardOf(id tandem.AgentID) int { return placement.ShardOf(id, c.Store.Shards()) }
 
 // Ready is closed when the node is part of the cluster.
 func (c *Cluster) Ready() <-chan struct{} { c.setUp(); return c.ready }
 
 // Run keeps the node in the cluster until ctx ends. Should the others have
 // declared it lost, it drops its agents, which are others' by then, and comes
-// back with none.
+// back with none. It runs once.
 func (c *Cluster) Run(ctx context.Context) error {
 	c.setUp()
-	for ctx.Err() == nil {
-		session, err := c.Store.Register(ctx, c.info(), c.Lease)
-		began := time.Now()
-		var m *store.Membership
-		if err == nil {
-			m, err = c.Store.Membership(ctx, -1)
-		}
-		if err != nil {
-			if tandem.KindOf(err) != tandem.Unavailable {
-				return err
-			}
-			c.logger.Error("the node cannot join the cluster yet", "err", err)
-			pause(ctx, time.Second)
-			continue
-		}
-		c.Host.Lease(began.Add(c.Lease - time.Second)) // Register may have taken a while
-		if err := c.live(ctx, session, m); err != nil {
-			return err
-		}
-		if ctx.Err() == nil {
-			c.logger.Error("this node has been declared lost by the others, who have its agents now; it joins again with none", "node", c.Info.ID)
-			c.Host.Abandon() // once more: what has come before the life's last part ended
-			c.calls.allLost()
-			for _, s := range c.links.all() {
-				s.out.Close("the server was out of touch with the others")
-			}
-		}
+	defer close(c.ended)
+	c.member.step(func(m *protocol.Member, now tandem.Now) []protocol.Effect { return m.Start(now) })
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-c.failed:
 	}
-	return nil
-}
-
-func (c *Cluster) info() store.NodeInfo {
-	i := c.Info
-	i.Draining = c.draining.Load()
-	live, frozen, _ := c.Host.Counts()
-	i.Agents = int(live + frozen)
-	mean := 0.0
-	if t := c.table.Load(); t != nil {
-		mean = t.meanLoad()
-	}
-	i.Load, i.Weight = c.gauge.read(time.Now(), processorTime(), mean)
-	return i
-}
-
-// live is one life of the node.
-func (c *Cluster) live(outer context.Context, session int64, m *store.Membership) error {
-	ctx, cancel := context.WithCancel(outer)
-	defer cancel()
-	l := &term{ctx: ctx, self: mesh.Peer{Node: c.Info.ID, Session: session}, fenced: cancel, known: map[mesh.Peer]bool{}, opened: map[int]int64{}}
-	l.mesh = mesh.New(mesh.Config{
-		Self: l.self, Conn: c.Conn, Prefix: c.Prefix, Clock: c.Clock, Logger: c.logger,
-		Receive: c.receive, News: c.news,
-	})
-	c.Store.OnFenced(cancel)
-	c.lifeMu.Lock()
-	c.life = l
-	c.lifeMu.Unlock()
-	c.moves.forget()
-	c.tableMu.Lock()
-	c.setTable(newTable(m, nil))
-	c.tableMu.Unlock()
-	var parts errgroup.Group
-	parts.Go(func() error { return ended(l.mesh.Run(ctx)) })
-	parts.Go(func() error { c.renew(ctx, l); return nil })
-	parts.Go(func() error { c.watch(ctx, l); return nil })
-	parts.Go(func() error { c.moveAway(ctx, l); return nil })
-	parts.Go(func() error {
-		<-ctx.Done()
-		if outer.Err() == nil {
-			c.Host.Abandon() // the other parts may wait for agents, which wait for a lease
-		}
-		return nil
-	})
-	c.look()
-	err := parts.Wait()
-	if err != nil {
-		return fmt.Errorf("the network between the nodes: %w", err)
-	}
-	return nil
-}
-
-func ended(err error) error {
-	if errors.Is(err, context.Canceled) {
-		return nil
+	c.runMu.Lock()
+	c.over = true
+	c.runMu.Unlock()
+	c.asking.Wait()
+	c.member.stop()
+	c.moves.stop()
+	if r := c.runNow(); r != nil {
+		r.end()
+		<-r.ended
 	}
 	return err
 }
 
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
+// fail ends Run.
+func (c *Cluster) fail(err error) {
+	select {
+	case c.failed <- err:
+	default: // an earlier failure ends it
+	}
+}
+
+func (c *Cluster) runNow() *run {
+	c.runMu.Lock()
+	defer c.runMu.Unlock()
+	return c.run
+}
+
+// begin begins a run of the node.
+func (c *Cluster) begin(e protocol.Begin) {
+	ctx, end := context.WithCancel(context.Background())
+	r := &run{self: e.Self, ctx: ctx, end: end, ended: make(chan struct{})}
+	r.mesh = mesh.New(mesh.Config{
+		Self: mesh.Peer(e.Self), Conn: c.Conn, Prefix: c.Prefix, Clock: c.Clock, Logger: c.logger,
+		Receive: func(from mesh.Peer, data []byte) { c.receive(protocol.Peer(from), data) }, News: c.takeNews,
+	})
+	c.moves.replace(protocol.NewMoves(e.Self, c.shardOf, c.ids.Add(1<<20), e.Table))
+	c.runMu.Lock()
+	c.run = r
+	c.runMu.Unlock()
+	c.Store.OnFenced(func() { go c.fenced(e.Self) })
+	go func() {
+		defer close(r.ended)
+		if err := r.mesh.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			c.fail(fmt.Errorf("the network between the nodes: %w", err))
+		}
+	}()
+}
+
+func (c *Cluster) fenced(self protocol.Peer) {
+	c.member.step(func(m *protocol.Member, _ tandem.Now) []protocol.Effect { return m.Fenced(self.Session) })
+}
+
+// abandon drops the node's agents and all that belongs to its run, and has it join again.
+// Agents are dropped first: what is under way may wait for them, and they for a lease.
+func (c *Cluster) abandon() {
+	c.Host.Abandon()
+	r := c.runNow()
+	r.end()
+	<-r.ended
+	c.moves.replace(protocol.NewMoves(r.self, c.shardOf, c.ids.Add(1<<20), new(protocol.Table)))
+	c.moving.clear()
+	c.Host.Abandon() // once more: what has come in before the mesh ended
+	c.guests.step(c, func(g *protocol.Guests) []protocol.Effect { g.Abandoned(); return nil })
+	c.calls.step(c, func(k *protocol.Calls, now tandem.Now) []protocol.Effect { return k.Abandoned(now) })
+	for _, l := range c.links.all() {
+		l.out.Close("the server was out of touch with the others")
+	}
+	c.member.step(func(m *protocol.Member, now tandem.Now) []protocol.Effect { return m.Abandoned(now) })
+}
+
+// table returns what the node knows of the cluster; nil before it is part of it.
+func (c *Cluster) table() *protocol.Table {
+	if v := c.view.Load(); v != nil {
+		return v.Table
+	}
+	return nil
+}
+
+// look has the membership read soon.
+func (c *Cluster) look() {
+	c.member.step(func(m *protocol.Member, now tandem.Now) []protocol.Effect { m.Look(now); return nil })
+}
+
+// await waits until there is a newer table than v, or for a while. Its error is
+// that ctx has ended.
+func (v *current) await(ctx context.Context, while time.Duration) error {
+	t := time.NewTimer(while)
 	defer t.Stop()
 	select {
-	case <-ctx.Done():
+	case <-v.changed:
 	case <-t.C:
+	case <-ctx.Done():
 	}
+	return ctx.Err()
 }
 
-// renew keeps the node's lease.
-func (c *Cluster) renew(ctx context.Context, l *term) {
-	for ctx.Err() == nil {
-		began := time.Now()
-		try, cancel := context.WithTimeout(ctx, c.Lease/3)
-		err := c.Store.Renew(try, c.info(), c.Lease)
-		cancel()
-		switch {
-		case err == nil:
-			c.Host.Lease(began.Add(c.Lease))
-			pause(ctx, c.Lease/6)
-			continue
-		case tandem.KindOf(err) == tandem.Conflict:
-			l.fenced()
-			return
-		case ctx.Err() == nil:
-			c.logger.Warn("the node's lease is not renewed", "err", err)
-		}
-		pause(ctx, c.Lease/15)
+// tell sends a message to a run of a node. The error says that there is no way to it.
+func (c *Cluster) tell(to protocol.Peer, m protocol.Message) error {
+	r := c.runNow()
+	if r == nil {
+		return errNotJoined
 	}
+	return r.mesh.Send(mesh.Peer(to), protocol.Encode(m))
 }
 
-// look has the membership looked at soon.
-func (c *Cluster) look() {
-	select {
-	case c.looking <- struct{}{}:
-	default:
-	}
-}
+var errNotJoined = tandem.Errorf(tandem.Unavailable, "this node is not part of the cluster yet")
 
-// watch follows the membership, takes shards up that the node has been given,
-// and plans when it is this node's turn to.
-func (c *Cluster) watch(ctx context.Context, l *term) {
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		case <-c.looking:
-		}
-		if err := c.watchOnce(ctx, l); err != nil && ctx.Err() == nil {
-			c.logger.Warn("the cluster's membership cannot be read", "err", err)
-			pause(ctx, 200*time.Millisecond)
-		}
-		pause(ctx, 5*time.Millisecond) // however many want to look
-	}
-}
-
-func (c *Cluster) watchOnce(ctx context.Context, l *term) error {
-	m, err := c.Store.Membership(ctx, c.table.Load().version)
-	if err != nil {
-		return err
-	}
-	c.tableMu.Lock()
-	t := newTable(m, c.table.Load())
-	c.setTable(t)
-	c.tableMu.Unlock()
-	c.countPeers(ctx, l, t)
-	c.takeUp(ctx, l, t)
-	select {
-	case <-c.ready:
-	default:
-		close(c.ready)
-	}
-	return c.plan(ctx, m.Nodes)
-}
-
-// countPeers notices nodes that are not what they were.
-func (c *Cluster) countPeers(ctx context.Context, l *term, t *table) {
-	now := map[mesh.Peer]bool{}
-	for id := range t.nodes {
-		p, _ := t.peer(id)
-		now[p] = true
-	}
-	c.logs.forget(func(p mesh.Peer) bool { return !now[p] })
-	fresh := false
-	for p := range now {
-		fresh = fresh || !l.known[p]
-	}
-	if fresh {
-		go c.extendAll(ctx)
-	}
-	for p := range l.known {
-		if !now[p] && p != l.self {
-			c.logger.Warn("a node is gone", "node", p.Node)
-			l.mesh.Drop(p)
-			c.calls.lost(p)
-			c.Host.NodeLost(p.Node)
-		}
-	}
-	l.known = now
-}
-
-// takeUp opens the shards that this node has now.
-func (c *Cluster) takeUp(ctx context.Context, l *term, t *table) {
-	var fresh []int
-	for shard, r := range t.routes {
-		if r.owner == c.Info.ID && c.moves.claim(l, shard, r.epoch) {
-			fresh = append(fresh, shard)
-		}
-	}
-	fresh = c.moves.activate(c, fresh, t)
-	if len(fresh) == 0 {
+// say is tell to a run that is lost if it cannot be reached, which Member notices.
+func (c *Cluster) say(to protocol.Peer, m protocol.Message) {
+	r := c.runNow()
+	if r != nil && to == r.self {
+		c.dispatch(to, m)
 		return
 	}
-	c.Host.OpenShards(fresh)
-	go c.bringBack(ctx, fresh)
-}
-
-// bringBack has the agents of shards that are here run that do not, and ran when
-// somebody last had them.
-func (c *Cluster) bringBack(ctx context.Context, shards []int) {
-	for {
-		err := c.Host.TakeUp(ctx, shards)
-		if err == nil || ctx.Err() != nil {
-			return
-		}
-		c.logger.Error("agents cannot be taken up yet", "shards", len(shards), "err", err)
-		pause(ctx, time.Second)
+	if err := c.tell(to, m); err != nil {
+		c.logger.Debug("cannot send to another node", "node", to.Node, "err", err)
 	}
 }
 
-// plan gives shards without an owner to nodes, and targets to those that are
-// to move, when this node is the planner.
-func (c *Cluster) plan(ctx context.Context, nodes []store.NodeInfo) error {
-	mine, err := c.Store.Planner(ctx, c.Info.ID, 2*c.Lease)
-	if err != nil || !mine {
-		return err
+func (c *Cluster) broadcast(m *protocol.Routes) {
+	if r := c.runNow(); r != nil {
+		r.mesh.Broadcast(protocol.Encode(m))
 	}
-	buried := false
-	for _, n := range nodes {
-		if n.Alive {
-			continue
-		}
-		gone, err := c.Store.Bury(ctx, n.ID, n.Session)
-		if err != nil {
-			return err
-		}
-		buried = buried || gone
-	}
-	t := c.table.Load()
-	if buried {
-		m, err := c.Store.Membership(ctx, -1)
-		if err != nil {
-			return err
-		}
-		c.tableMu.Lock()
-		t = newTable(m, c.table.Load())
-		c.setTable(t)
-		c.tableMu.Unlock()
-		c.look()
-	}
-	var able []placement.Node
-	for _, n := range t.nodes {
-		if n.Alive {
-			able = append(able, placement.Node{ID: n.ID, Weight: n.Weight, Draining: n.Draining})
-		}
-	}
-	shards := make([]placement.Shard, len(t.routes))
-	for i, r := range t.routes {
-		shards[i] = placement.Shard{Owner: r.owner, Target: r.target}
-	}
-	changes := placement.Plan(able, shards, maxMoves)
-	if len(changes) == 0 {
-		return nil
-	}
-	plan := make([]store.ShardInfo, len(changes))
-	for i, ch := range changes {
-		r := t.routes[ch.Shard]
-		plan[i] = store.ShardInfo{Shard: ch.Shard, Owner: r.owner, Epoch: r.epoch, Target: ch.Target}
-	}
-	if err := c.Store.AssignShards(ctx, plan); err != nil {
-		return err
-	}
-	c.look()
-	c.broadcast(kindRoutes, &routesMessage{}) // nothing new in it, but that there is something new
-	return nil
 }
 
-// Drain has the node's agents move to others, and returns when none is left or
-// nobody is there to take them. New devices and requests are served meanwhile.
-func (c *Cluster) Drain(ctx context.Context) error {
-	c.setUp()
-	select {
-	case <-c.ready:
-	default:
-		return nil // it never had any
-	}
-	c.beginDrain(ctx)
-	for {
-		t := c.table.Load()
-		left := 0
-		for _, r := range t.routes {
-			if r.owner == c.Info.ID {
-				left++
-			}
-		}
-		if left == 0 {
-			break
-		}
-		if !t.othersFor(c.Info.ID) {
-			return nil // they are put to sleep, for whoever comes
-		}
-		c.look()
-		if t.await(ctx, lookEvery) != nil {
-			return tandem.Errorf(tandem.Unavailable, "%d shards are still here", left)
-		}
-	}
-	for c.Host.Away() > 0 { // requests made for agents that have moved
-		pause(ctx, 20*time.Millisecond)
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-	}
-	return c.sayEmpty(ctx)
-}
-
-// sayEmpty tells the others that what this node has not answered it has not
-// done, so that they need not take it for lost when the node has gone.
-func (c *Cluster) sayEmpty(ctx context.Context) error {
-	for c.calls.serving.Load() > 0 {
-		pause(ctx, time.Millisecond)
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-	}
-	for _, p := range c.othersNow() {
-		c.reply(p, kindEmpty, &emptyMessage{})
-	}
-	return nil
-}
-
-// Settle waits until every link of this node's gateway has ended where its
-// agent is, and the others have heard all that this node has said.
-func (c *Cluster) Settle(ctx context.Context) error {
-	for left := len(c.links.all()); left > 0; left = len(c.links.all()) {
-		if ctx.Err() != nil {
-			return tandem.Errorf(tandem.Unavailable, "%d links have not been taken leave of", left)
-		}
-		pause(ctx, 10*time.Millisecond)
-	}
-	l := c.lifeNow()
-	if l == nil {
-		return nil // it never was one of them
-	}
-	for _, p := range c.othersNow() {
-		if err := l.mesh.Flush(ctx, p); err != nil && tandem.KindOf(err) != tandem.NotFound {
-			return err
-		}
-	}
-	return nil
-}
-
-// Another returns where devices can connect other than here; "" is nowhere.
-func (c *Cluster) Another() string {
-	t := c.table.Load()
-	if t == nil {
-		return ""
-	}
-	var all []string
-	for id, n := range t.nodes {
-		if id != c.Info.ID && n.Alive && !n.Draining && n.MQTT != "" {
-			all = append(all, n.MQTT)
-		}
-	}
-	if len(all) == 0 {
-		return ""
-	}
-	return all[rand.IntN(len(all))]
-}
-
-// Leave says that the node is no more. It is called when everything else has
-// ended.
-func (c *Cluster) Leave(ctx context.Context) error { return c.Store.Leave(ctx) }
-
-func (c *Cluster) lifeNow() *term {
-	c.lifeMu.Lock()
-	defer c.lifeMu.Unlock()
-	return c.life
-}
-
-func (c *Cluster) send(to mesh.Peer, kind byte, v any) error {
-	return c.lifeNow().mesh.Send(to, encode(kind, v))
-}
-
-// reply is send to a node that is lost if it cannot be reached, which is seen
-// to elsewhere.
-func (c *Cluster) reply(to mesh.Peer, kind byte, v any) (sent bool) {
-	err := c.send(to, kind, v)
-	if err != nil {
-		c.logger.Debug("a message to another node is not sent", "node", to.Node, "err", err)
-	}
-	return err == nil
-}
-
-// toNode reports whether there is such a node, to which the message is on its
-// way.
-func (c *Cluster) toNode(node string, kind byte, v any) bool {
-	peer, ok := c.table.Load().peer(node)
-	return ok && c.reply(peer, kind, v)
-}
-
-func (c *Cluster) broadcast(kind byte, v any) { c.lifeNow().mesh.Broadcast(encode(kind, v)) }
-
-// news takes a broadcast.
-func (c *Cluster) news(data []byte) {
-	if len(data) > 0 && data[0] == kindRoutes {
-		if m, err := decode[routesMessage](data[1:]); err == nil {
-			c.learn(m)
-		}
+// takeNews takes a broadcast.
+func (c *Cluster) takeNews(data []byte) {
+	m, err := protocol.Decode(data)
+	if routes, ok := m.(*protocol.Routes); ok && err == nil {
+		c.learn(routes)
 	}
 	c.look()
 }
 
 // receive takes a message of another node. It must not wait.
-func (c *Cluster) receive(from mesh.Peer, data []byte) {
-	if len(data) == 0 {
+func (c *Cluster) receive(from protocol.Peer, data []byte) {
+	m, err := protocol.Decode(data)
+	if err != nil {
+		c.logger.Error("cannot parse a message of another node", "node", from.Node, "err", err)
 		return
 	}
-	if err := c.dispatch(from, data[0], data[1:]); err != nil {
-		c.logger.Error("a message of another node is not understood", "node", from.Node, "kind", data[0], "err", err)
+	c.dispatch(from, m)
+}
+
+// dispatch brings a message to the core that it is for.
+func (c *Cluster) dispatch(from protocol.Peer, m protocol.Message) {
+	switch m := m.(type) {
+	case *protocol.Open, *protocol.Publish, *protocol.Close, *protocol.Gone:
+		c.fromGateway(from, m)
+	case *protocol.Send, *protocol.End, *protocol.Ack, *protocol.Closed, *protocol.Astray:
+		c.fromOwner(from, m)
+	case *protocol.Offer, *protocol.Ready, *protocol.Decline, *protocol.Go, *protocol.Stay:
+		c.dispatchMove(from, m)
+	case *protocol.Ask:
+		go c.answerAsk(from, m)
+	case *protocol.Fetched:
+		c.forward(m, func() {})
+	case *protocol.Cancel:
+		c.Host.CancelFetch(m.Ref)
+	case *protocol.Line:
+		c.showLine(m)
+	case *protocol.Routes:
+		c.learn(m)
+	default:
+		c.dispatchCall(from, m)
 	}
 }
 
-func (c *Cluster) dispatch(from mesh.Peer, kind byte, data []byte) error {
-	switch kind {
-	case kindOpen:
-		return with(data, func(m *openMessage) { c.guests.run(m.Ref, func() { c.guestOpen(from, m) }) })
-	case kindMessage:
-		return with(data, func(m *messageMessage) { c.guests.run(m.Ref, func() { c.guestMessage(m) }) })
-	case kindClose:
-		return with(data, func(m *closeMessage) { c.guests.run(m.Ref, func() { c.guestClose(m) }) })
-	case kindSend:
-		return with(data, func(m *sendMessage) { c.toDevice(from, m) })
-	case kindEnd:
-		return with(data, func(m *endMessage) {
-			if s := c.links.get(m.ID); s != nil && m.Epoch >= s.epoch.Load() {
-				s.out.Close(m.Why)
-			}
-		})
-	case kindAck:
-		return with(data, func(m *ackMessage) {
-			if s := c.links.get(m.ID); s != nil {
-				s.acknowledged(m.Seq)
-			}
-		})
-	case kindClosed:
-		return with(data, func(m *linkMessage) {
-			if s := c.links.get(m.Ref.ID); s != nil {
-				c.links.remove(s)
-			}
-		})
-	case kindAstray:
-		return with(data, func(m *linkMessage) {
-			if s := c.links.get(m.Ref.ID); s != nil {
-				s.unbind(from)
-			}
-		})
-	case kindGone:
-		return with(data, func(m *linkMessage) {
-			// The device may have been deleted meanwhile, or its agent be elsewhere: both see to the link.
-			go func() { _ = c.Host.Disconnect(context.Background(), m.Device, m.Ref, tandem.LinkEnd{Lost: true}) }()
-		})
-	}
-	return c.dispatchCall(from, kind, data)
-}
-
-// dispatchCall takes requests, moves and questions.
-func (c *Cluster) dispatchCall(from mesh.Peer, kind byte, data []byte) error {
-	switch kind {
-	case kindRequest:
-		return with(data, func(m *requestMessage) {
-			c.calls.serving.Add(1)
-			go c.serveRequest(from, m)
-		})
-	case kindAnswer:
-		return with(data, c.takeAnswer)
-	case kindLeft:
-		return with(data, func(m *pendingMessage) { c.calls.passOn(m.ID, from, mesh.Peer{}) })
-	case kindTaken:
-		return with(data, func(m *pendingMessage) { c.calls.passOn(m.ID, mesh.Peer{}, from) })
-	case kindEmpty:
-		return with(data, func(*emptyMessage) { c.calls.emptied(from) })
-	case kindFetched:
-		return with(data, func(m *fetchedMessage) { c.forward(m, func() {}) })
-	case kindCancel:
-		return with(data, func(m *cancelMessage) { c.Host.CancelFetch(m.Ref) })
-	case kindOffer:
-		return with(data, func(m *offerMessage) {
-			if whole := c.moves.gather(from, m); whole != nil {
-				go c.prepare(from, whole)
-			}
-		})
-	case kindReady:
-		return with(data, func(m *moveMessage) { c.moves.ready(m.ID) })
-	case kindGo:
-		return with(data, func(m *goMessage) { c.arrived(m) })
-	case kindStay:
-		return with(data, func(m *moveMessage) { c.moves.drop(m.ID) })
-	case kindAsk:
-		return with(data, func(m *askMessage) { go c.tell(from, m) })
-	case kindTold:
-		return with(data, func(m *toldMessage) {
-			c.calls.answered(m.ID, &toldAnswer{yes: m.Yes, elsewhere: m.Elsewhere, err: m.Failure.err(), lines: m.Lines})
-		})
-	case kindLine:
-		return with(data, c.showLine)
-	}
-	return errWire
-}
-
-func with[T any](data []byte, f func(*T)) error {
-	m, err := decode[T](data)
-	if err == nil {
-		f(m)
-	}
-	return err
-}
-
-// toDevice gives a device of this node's gateway a message.
-func (c *Cluster) toDevice(from mesh.Peer, m *sendMessage) {
-	s := c.links.get(m.ID)
-	if s == nil {
-		c.reply(from, kindGone, &linkMessage{Ref: tandem.LinkRef{Node: c.Info.ID, ID: m.ID}, Device: m.Device})
-		return
-	}
-	s.deliver(m.Epoch, m.Topic, m.Message)
-}
-
-// Status is what a node knows of the cluster.
-type Status struct {
-	Nodes  []NodeStatus `json:"nodes"`
-	Shards int          `json:"shards"`
-	Orphan int          `json:"orphans"` // shards that nobody has
-}
-
-// NodeStatus is a node as the cluster sees it.
-type NodeStatus struct {
-	ID       string    `json:"id"`
-	URL      string    `json:"url"`
-	MQTT     string    `json:"mqtt"`
-	Version  string    `json:"version"`
-	Started  time.Time `json:"started"`
-	Alive    bool      `json:"alive"`
-	Draining bool      `json:"draining"`
-	Agents   int       `json:"agents"`
-	Load     float64   `json:"load"`   // part of its processors that it uses, 0 to 1
-	Weight   float64   `json:"weight"` // its share of the shards is in proportion
-	Shards   int       `json:"shards"`
-	Leaving  int       `json:"moving"` // shards on their way to another node
-}
-
-// Status returns the state of the cluster, nodes by id.
-func (c *Cluster) Status() Status {
-	c.setUp()
-	t := c.table.Load()
-	if t == nil {
-		return Status{}
-	}
-	st := Status{Shards: len(t.routes)}
-	byID := map[string]*NodeStatus{}
-	for _, n := range t.nodes {
-		byID[n.ID] = &NodeStatus{ID: n.ID, URL: n.URL, MQTT: n.MQTT, Version: n.Version, Started: n.Started, Alive: n.Alive, Draining: n.Draining, Agents: n.Agents, Load: n.Load, Weight: n.Weight}
-	}
-	for _, r := range t.routes {
-		n := byID[r.owner]
-		if n == nil {
-			st.Orphan++
-			continue
-		}
-		n.Shards++
-		if r.target != "" && r.target != r.owner {
-			n.Leaving++
+func (c *Cluster) dispatchMove(from protocol.Peer, m protocol.Message) {
+	if o, ok := m.(*protocol.Offer); ok {
+		c.exists(from, o.Version)
+		for _, p := range o.Known {
+			c.exists(p, o.Version)
 		}
 	}
-	for _, n := range byID {
-		st.Nodes = append(st.Nodes, *n)
+	c.moves.step(func(v *protocol.Moves, now tandem.Now) []protocol.Effect {
+		switch m := m.(type) {
+		case *protocol.Offer:
+			return v.Offered(now, from, m)
+		case *protocol.Ready:
+			return v.Readied(now, from, m.ID)
+		case *protocol.Decline:
+			return v.Declined(now, from, m.ID, m.Failure)
+		case *protocol.Go:
+			return v.Went(now, from, m)
+		case *protocol.Stay:
+			return v.Stayed(from, m.ID)
+		}
+		return nil
+	})
+}
+
+func (c *Cluster) dispatchCall(from protocol.Peer, m protocol.Message) {
+	c.calls.step(c, func(k *protocol.Calls, now tandem.Now) []protocol.Effect {
+		switch m := m.(type) {
+		case *protocol.Request:
+			return k.Requested(from, m)
+		case *protocol.Answer:
+			return k.Answered(now, m)
+		case *protocol.Taken:
+			return k.Taken(now, m)
+		case *protocol.Told:
+			return k.Told(now, m)
+		case *protocol.Empty:
+			k.Emptied(from)
+		}
+		return nil
+	})
+}
+
+// exists has the Member know of a run that a message speaks of.
+func (c *Cluster) exists(p protocol.Peer, version int64) {
+	if !c.table().Has(p) {
+		c.member.step(func(m *protocol.Member, _ tandem.Now) []protocol.Effect { return m.Exists(p, version) })
 	}
-	slices.SortFunc(st.Nodes, func(a, b NodeStatus) int { return strings.Compare(a.ID, b.ID) })
-	return st
+}
+
+func (c *Cluster) learn(r *protocol.Routes) {
+	if len(r.Shards) > 0 {
+		c.member.step(func(m *protocol.Member, _ tandem.Now) []protocol.Effect { return m.Learn(r) })
+	}
+}
+
+// note writes a line to the operator's log.
+func (c *Cluster) note(e protocol.Note) {
+	var attrs []any
+	if e.Node != "" {
+		attrs = append(attrs, "node", e.Node)
+	}
+	if e.Shards != 0 {
+		attrs = append(attrs, "shards", e.Shards)
+	}
+	if e.Failure != nil {
+		attrs = append(attrs, "err", e.Failure)
+	}
+	c.logger.Warn(e.Text, attrs...)
+}
+
+// general carries out effects that several cores have.
+func (c *Cluster) general(e protocol.Effect) {
+	switch e := e.(type) {
+	case protocol.Tell:
+		c.say(e.To, e.Message)
+	case protocol.Broadcast:
+		c.broadcast(e.Routes)
+	case protocol.Learn:
+		c.learn(e.Routes)
+	case protocol.Look:
+		c.look()
+	case protocol.Note:
+		c.note(e)
+	default:
+		panic(fmt.Sprintf("cluster: a core wants %T, which is not its own", e))
+	}
+}
+
+// failureOf returns an error of the host as it travels.
+func failureOf(err error) *protocol.Failure {
+	f := protocol.FailureOf(err)
+	switch {
+	case errors.Is(err, life.ErrElsewhere):
+		f.Fate = protocol.Elsewhere
+	case errors.Is(err, life.ErrMoved):
+		f.Fate = protocol.Moved
+	case errors.Is(err, life.ErrLost):
+		f.Fate = protocol.Lost
+	}
+	return f
 }

@@ -2,227 +2,236 @@ package cluster
 
 import (
 	"context"
-	"errors"
-	"time"
+	"sync"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/life"
-	"github.com/tandem-iot/tandem/mesh"
+	"github.com/tandem-iot/tandem/cluster/protocol"
 )
 
-// What the control plane asks of hosts.
-const (
-	askRestartAgent  = "restart agent"
-	askRestartDevice = "restart device"
-	askOnline        = "online"
-	askRuns          = "runs"
-	askDeployed      = "deployed"
-	askAssigned      = "assigned"
-	askDeleted       = "deleted"
-	askDrain         = "drain"
-)
-
-const askWait = 5 * time.Second
-
-// RestartAgent restarts a device's agent.
-func (c *Cluster) RestartAgent(ctx context.Context, id tandem.DeviceID) error {
-	return c.askOwner(ctx, askRestartAgent, id).err
+// news keeps the core of what was said of agents that may have had no owner.
+type news struct {
+	mu   sync.Mutex
+	core protocol.News
 }
 
-// RestartDevice asks a device to restart its code.
-func (c *Cluster) RestartDevice(ctx context.Context, id tandem.DeviceID) error {
-	return c.askOwner(ctx, askRestartDevice, id).err
+// hear notes news before the host is told of it.
+func (n *news) hear(now tandem.Now, q protocol.Question) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.core.Hear(now, q)
 }
 
-// Online reports whether a device has a link; false also when nobody can say.
-func (c *Cluster) Online(id tandem.DeviceID) bool {
-	return c.askOwner(context.Background(), askOnline, id).yes
+// opened returns what the host has to be told about shards that it has just opened.
+func (n *news) opened(now tandem.Now, shards []int) []protocol.Effect {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.core.Opened(now, shards)
 }
 
-// Runs reports whether a device's agent runs.
-func (c *Cluster) Runs(id tandem.DeviceID) bool {
-	return c.askOwner(context.Background(), askRuns, id).yes
-}
-
-// Deployed tells all nodes that a device group has a new deployment.
-func (c *Cluster) Deployed(ctx context.Context, group string) error {
-	return c.askAll(ctx, &askMessage{What: askDeployed, Group: group})
-}
-
-// Assigned tells all nodes that a device is in another device group.
-func (c *Cluster) Assigned(ctx context.Context, id tandem.DeviceID) error {
-	return c.askAll(ctx, &askMessage{What: askAssigned, Device: id})
-}
-
-// Deleted tells all nodes that a device is no more.
-func (c *Cluster) Deleted(id tandem.DeviceID) {
-	if err := c.askAll(context.Background(), &askMessage{What: askDeleted, Device: id}); err != nil {
-		c.logger.Warn("not all nodes know that a device has been deleted", "device", id, "err", err)
+func (n *news) joined(c *Cluster, p protocol.Peer) {
+	n.mu.Lock()
+	effects := n.core.Joined(c.now(), p)
+	n.mu.Unlock()
+	for _, e := range effects {
+		c.general(e)
 	}
 }
 
-// DrainNode has a node give its agents to others, and returns when it has begun
-// to; Status shows how far it is. It gets none again before it starts anew.
-func (c *Cluster) DrainNode(ctx context.Context, node string) error {
-	ctx, cancel := context.WithTimeout(ctx, askWait)
+// recall has the agents of some shards do what they may not have heard of.
+func (c *Cluster) recall(effects []protocol.Effect) {
+	ctx, cancel := context.WithTimeout(context.Background(), protocol.AskWait)
 	defer cancel()
-	for {
-		t := c.table.Load()
-		peer, ok := t.peer(node)
+	for _, e := range effects {
+		e, ok := e.(protocol.Recall)
 		if !ok {
-			return tandem.Errorf(tandem.NotFound, "the cluster has no node %q; tandem cluster status lists them", node)
+			continue
 		}
-		if !t.othersFor(node) {
-			return tandem.Errorf(tandem.Conflict, "no other node can take the agents of %s; start one first", node)
+		in := map[int]bool{}
+		for _, s := range e.Shards {
+			in[s] = true
 		}
-		if a := c.ask(ctx, peer, &askMessage{What: askDrain}); !a.lost {
-			return a.err
-		}
-		if c.pauseForNews(ctx, t) != nil { // it may be starting anew
-			return tandem.Errorf(tandem.Unavailable, "node %s does not answer", node)
-		}
-	}
-}
-
-// othersFor reports whether other nodes can take a node's agents.
-func (t *table) othersFor(node string) bool {
-	for id, n := range t.nodes {
-		if id != node && n.Alive && !n.Draining {
-			return true
-		}
-	}
-	return false
-}
-
-func (c *Cluster) beginDrain(ctx context.Context) {
-	c.draining.Store(true)
-	if err := c.Store.Renew(ctx, c.info(), c.Lease); err != nil {
-		// The next renewal says so too; and who has been declared lost comes
-		// back with no agents, and gets none.
-		c.logger.Warn("the others do not know yet that this node gives its agents away", "err", err)
-	}
-	c.broadcast(kindRoutes, &routesMessage{})
-	c.look()
-}
-
-// askOwner asks the node that has a device's agent.
-func (c *Cluster) askOwner(ctx context.Context, what string, id tandem.DeviceID) *toldAnswer {
-	d, err := c.Store.Device(ctx, id)
-	if err != nil {
-		return &toldAnswer{err: err}
-	}
-	ctx, cancel := context.WithTimeout(ctx, askWait)
-	defer cancel()
-	for {
-		t := c.table.Load()
-		if peer, ok := t.peer(t.route(d.Agent).owner); ok {
-			a := c.ask(ctx, peer, &askMessage{What: what, Device: id})
-			if !a.elsewhere && !a.lost {
-				return a
-			}
-		}
-		if c.pauseForNews(ctx, t) != nil {
-			return &toldAnswer{err: tandem.Errorf(tandem.Unavailable, "the node that has the agent of device %s cannot be reached", id)}
+		err := c.review(ctx, e.Question, func(id tandem.AgentID) bool { return in[c.shardOf(id)] })
+		if err != nil {
+			c.logger.Warn("agents that came here may run code that has been replaced; deploy again to be sure", "err", err)
 		}
 	}
 }
 
-// askAll asks every node; the error is that of one of them.
-func (c *Cluster) askAll(ctx context.Context, m *askMessage) error {
-	ctx, cancel := context.WithTimeout(ctx, askWait)
-	defer cancel()
-	t := c.table.Load()
-	answers := make(chan error, len(t.nodes))
+// review has some of this node's agents follow news, unless they have.
+func (c *Cluster) review(ctx context.Context, q protocol.Question, of func(tandem.AgentID) bool) error {
+	switch q := q.(type) {
+	case *protocol.Deployed:
+		return c.Host.ReviewGroup(ctx, q.Group, of)
+	case *protocol.Assigned:
+		return c.Host.Review(ctx, q.Device, of)
+	case *protocol.Deleted:
+		c.Host.Deleted(q.Device)
+	}
+	return nil
+}
+
+// tellAll tells every node some news. The error is that of one of them; a node that is
+// gone meanwhile has nothing that would have to be corrected.
+func (c *Cluster) tellAll(ctx context.Context, q protocol.Question) error {
+	c.setUp()
+	c.news.mu.Lock()
+	c.news.core.Say(c.now(), q)
+	c.news.mu.Unlock()
+	t := c.table()
+	if t == nil {
+		return errNotJoined
+	}
+	answers := make(chan error, len(t.Nodes))
 	asked := 0
-	for id, n := range t.nodes {
+	for _, n := range t.Nodes {
 		if n.Alive {
 			asked++
-			go func() { answers <- c.askNode(ctx, id, m) }()
+			go func() {
+				_, err := c.question(ctx, protocol.Target{Node: n.ID}, q, protocol.AskWait)
+				answers <- err
+			}()
 		}
 	}
 	var failed error
 	for range asked {
-		if err := <-answers; err != nil {
+		if err := <-answers; err != nil && tandem.KindOf(err) != tandem.NotFound {
 			failed = err
 		}
 	}
 	return failed
 }
 
-// askNode asks a node until it has answered, or is gone: then it knows nothing that
-// would have to be corrected. What is asked may be done twice.
-func (c *Cluster) askNode(ctx context.Context, node string, m *askMessage) error {
-	for {
-		t := c.table.Load()
-		peer, ok := t.peer(node)
-		if !ok || !t.nodes[node].Alive {
-			return nil
-		}
-		if a := c.ask(ctx, peer, m); !a.lost {
-			return a.err
-		}
-		if c.pauseForNews(ctx, t) != nil {
-			return tandem.Errorf(tandem.Unavailable, "node %s does not answer", node)
-		}
+// Deployed tells all nodes that a device group has a new deployment.
+func (c *Cluster) Deployed(ctx context.Context, group string) error {
+	return c.tellAll(ctx, &protocol.Deployed{Group: group})
+}
+
+// Assigned tells all nodes that a device was made or is in another device group.
+func (c *Cluster) Assigned(ctx context.Context, id tandem.DeviceID) error {
+	return c.tellAll(ctx, &protocol.Assigned{Device: id})
+}
+
+// Deleted tells all nodes that a device was deleted.
+func (c *Cluster) Deleted(id tandem.DeviceID) {
+	if err := c.tellAll(context.Background(), &protocol.Deleted{Device: id}); err != nil {
+		c.logger.Warn("not all nodes know that a device has been deleted", "device", id, "err", err)
 	}
 }
 
-func (c *Cluster) ask(ctx context.Context, peer mesh.Peer, m *askMessage) *toldAnswer {
-	if peer.Node == c.Info.ID {
-		return c.answer(ctx, peer, m)
+// askOwner asks the node that has a device's agent.
+func (c *Cluster) askOwner(ctx context.Context, id tandem.DeviceID, q protocol.Question) (protocol.Finish, error) {
+	c.setUp()
+	d, err := c.Store.Device(ctx, id)
+	if err != nil {
+		return protocol.Finish{}, err
 	}
-	q := *m
-	q.ID = c.ids.Add(1)
-	k := c.calls.add(q.ID, peer)
-	defer c.calls.remove(q.ID)
-	if err := c.send(peer, kindAsk, &q); err != nil {
-		return &toldAnswer{lost: true}
-	}
-	select {
-	case a := <-k.answer:
-		return a
-	case <-ctx.Done():
-		return &toldAnswer{err: tandem.Errorf(tandem.Unavailable, "node %s does not answer", peer.Node)}
-	}
+	return c.question(ctx, protocol.Target{Agent: d.Agent}, q, protocol.AskWait)
 }
 
-// tell answers a question of another node.
-func (c *Cluster) tell(from mesh.Peer, m *askMessage) {
-	ctx, cancel := context.WithTimeout(context.Background(), askWait)
+// RestartAgent restarts a device's agent.
+func (c *Cluster) RestartAgent(ctx context.Context, id tandem.DeviceID) error {
+	_, err := c.askOwner(ctx, id, &protocol.RestartAgent{Device: id})
+	return err
+}
+
+// RestartDevice asks a device to restart its code.
+func (c *Cluster) RestartDevice(ctx context.Context, id tandem.DeviceID) error {
+	_, err := c.askOwner(ctx, id, &protocol.RestartDevice{Device: id})
+	return err
+}
+
+// Online reports whether a device has a link; false also when no node can say.
+func (c *Cluster) Online(id tandem.DeviceID) bool {
+	f, err := c.askOwner(context.Background(), id, &protocol.Online{Device: id})
+	return err == nil && f.Yes
+}
+
+// Runs reports whether a device's agent runs.
+func (c *Cluster) Runs(id tandem.DeviceID) bool {
+	f, err := c.askOwner(context.Background(), id, &protocol.Runs{Device: id})
+	return err == nil && f.Yes
+}
+
+// DrainNode has a node give its agents to others, and returns when it has begun
+// to; Status shows how far it is. It gets none again before it is started again or
+// UndrainNode is called.
+func (c *Cluster) DrainNode(ctx context.Context, node string) error {
+	c.setUp()
+	t := c.table()
+	if t.Node(node) == nil {
+		return errNoNode(node)
+	}
+	if !t.TakersFor(node) {
+		return tandem.Errorf(tandem.Conflict, "no other node can take the agents of %s; start one first", node)
+	}
+	return c.askDrain(ctx, node, false)
+}
+
+// UndrainNode has a node that was drained get agents again.
+func (c *Cluster) UndrainNode(ctx context.Context, node string) error {
+	c.setUp()
+	return c.askDrain(ctx, node, true)
+}
+
+func (c *Cluster) askDrain(ctx context.Context, node string, undo bool) error {
+	_, err := c.question(ctx, protocol.Target{Node: node}, &protocol.Drain{Undo: undo}, protocol.AskWait)
+	if tandem.KindOf(err) == tandem.NotFound {
+		return errNoNode(node)
+	}
+	return err
+}
+
+func errNoNode(node string) error {
+	return tandem.Errorf(tandem.NotFound, "the cluster has no node %q; tandem cluster status lists them", node)
+}
+
+// answerAsk answers a question of another node.
+func (c *Cluster) answerAsk(from protocol.Peer, m *protocol.Ask) {
+	ctx, cancel := context.WithTimeout(context.Background(), protocol.AskWait)
 	defer cancel()
-	a := c.answer(ctx, from, m)
-	c.reply(from, kindTold, &toldMessage{ID: m.ID, Yes: a.yes, Elsewhere: a.elsewhere, Failure: failureOf(a.err), Lines: a.lines})
+	told := c.answer(ctx, from, m)
+	if m.ID != 0 {
+		c.say(from, told)
+	}
 }
 
 // answer answers a question from what this node's host knows.
-func (c *Cluster) answer(ctx context.Context, from mesh.Peer, m *askMessage) *toldAnswer {
-	switch m.What {
-	case askHistory, askFollow, askUnfollow:
-		return c.answerLog(ctx, from, m)
-	case askDrain:
-		c.beginDrain(ctx)
-		return &toldAnswer{}
-	case askDeployed:
-		return &toldAnswer{err: c.Host.Deployed(ctx, m.Group)}
-	case askAssigned:
-		return &toldAnswer{err: c.Host.Assigned(ctx, m.Device)}
-	case askDeleted:
-		c.Host.Deleted(m.Device)
-		return &toldAnswer{}
-	case askOnline:
-		return &toldAnswer{yes: c.Host.Online(m.Device)}
-	case askRuns:
-		return &toldAnswer{yes: c.Host.Runs(m.Device)}
-	case askRestartAgent, askRestartDevice:
-		do := c.Host.RestartAgent
-		if m.What == askRestartDevice {
-			do = c.Host.RestartDevice
-		}
-		err := do(ctx, m.Device)
-		if errors.Is(err, life.ErrElsewhere) {
-			return &toldAnswer{elsewhere: true}
-		}
-		return &toldAnswer{err: err}
+func (c *Cluster) answer(ctx context.Context, from protocol.Peer, m *protocol.Ask) *protocol.Told {
+	told := &protocol.Told{ID: m.ID}
+	if protocol.IsNews(m.Question) {
+		c.news.hear(c.now(), m.Question)
 	}
-	return &toldAnswer{err: tandem.Errorf(tandem.Invalid, "this node does not know what %q is: it may be of an older version", m.What)}
+	if m.Again {
+		told.Failure = failureOf(c.review(ctx, m.Question, nil))
+		return told
+	}
+	var err error
+	switch q := m.Question.(type) {
+	case *protocol.History, *protocol.Follow, *protocol.Unfollow:
+		told.Lines, err = c.answerLog(ctx, from, q)
+	case *protocol.Drain:
+		c.member.step(func(v *protocol.Member, now tandem.Now) (out []protocol.Effect) {
+			if !q.Undo {
+				return v.Drain(now, false)
+			}
+			out, err = v.Undrain(now)
+			return out
+		})
+	case *protocol.Deployed:
+		err = c.Host.Deployed(ctx, q.Group)
+	case *protocol.Assigned:
+		err = c.Host.Assigned(ctx, q.Device)
+	case *protocol.Deleted:
+		c.Host.Deleted(q.Device)
+	case *protocol.Online:
+		told.Yes = c.Host.Online(q.Device)
+	case *protocol.Runs:
+		told.Yes = c.Host.Runs(q.Device)
+	case *protocol.RestartAgent:
+		err = c.Host.RestartAgent(ctx, q.Device)
+	case *protocol.RestartDevice:
+		err = c.Host.RestartDevice(ctx, q.Device)
+	}
+	told.Failure = failureOf(err)
+	return told
 }

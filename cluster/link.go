@@ -2,52 +2,36 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/life"
-	"github.com/tandem-iot/tandem/mesh"
+	"github.com/tandem-iot/tandem/cluster/protocol"
 )
 
-// link is a device's connection at this node's gateway, and its way to the
-// pair, wherever that is. What the device has published is kept until it has
-// been handled; when the pair moves, or its node is lost, the link turns to the
-// new owner and sends again what has not been: the new owner knows what it has
-// had already.
+// link is a device's connection at this node's gateway. Its core decides; what it
+// tells the pair's owner goes through one goroutine at a time, which keeps the order
+// and does not hold the lock: the owner may be this node's host, which runs the agent.
 type link struct {
-	c       *Cluster
-	id      uint64
-	device  tandem.DeviceID
-	agent   tandem.AgentID
-	address string
-	out     tandem.Link // the gateway's
+	c   *Cluster
+	out tandem.Link // the gateway's
 
-	epoch atomic.Int64 // of the owner that the link is bound to; what an earlier one still says is not believed
-
-	sending  sync.Mutex // held while something is sent to the owner: it keeps the order
-	mu       sync.Mutex
-	bound    bool
-	owner    mesh.Peer
-	patience time.Duration // before the next attempt to bind
-	seq      uint64
-	unacked  []published
-	closed   bool
-	end      tandem.LinkEnd
+	mu      sync.Mutex
+	core    *protocol.Link
+	waiting []acknowledgement // in the order of their numbers
+	tells   []protocol.Tell
+	telling bool
+	timer   *time.Timer
 }
 
-// published is a message of the device that has not been handled.
-type published struct {
+// acknowledgement is what to call when a message has been handled.
+type acknowledgement struct {
 	seq     uint64
-	topic   string
-	message tandem.Message
 	handled func()
 }
 
-// links are those of the node's gateway.
+// links are those of the node's gateway, by their numbers.
 type links struct {
 	mu   sync.Mutex
 	byID map[uint64]*link
@@ -56,10 +40,7 @@ type links struct {
 func (l *links) add(s *link) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.byID == nil {
-		l.byID = map[uint64]*link{}
-	}
-	l.byID[s.id] = s
+	l.byID[s.core.Ref.ID] = s
 }
 
 func (l *links) get(id uint64) *link {
@@ -68,10 +49,10 @@ func (l *links) get(id uint64) *link {
 	return l.byID[id]
 }
 
-func (l *links) remove(s *link) {
+func (l *links) remove(id uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.byID, s.id)
+	delete(l.byID, id)
 }
 
 func (l *links) all() []*link {
@@ -84,189 +65,256 @@ func (l *links) all() []*link {
 	return all
 }
 
-// Connect says that a device has a link at this node's gateway.
+// follow has the links turn to the owners that a new table names.
+func (l *links) follow(t *protocol.Table) {
+	for _, s := range l.all() {
+		s.mu.Lock()
+		stale := s.core.Stale(t)
+		s.mu.Unlock()
+		if stale {
+			go s.bind()
+		}
+	}
+}
+
+// Connect says that a device has a link at this node's gateway; next numbers the first
+// message that will come by it.
 func (c *Cluster) Connect(ctx context.Context, id tandem.DeviceID, out tandem.Link, next uint64, address string) error {
 	d, err := c.Store.Device(ctx, id)
 	if err != nil {
 		return err
 	}
-	s := &link{c: c, id: out.Ref().ID, seq: next - 1, device: id, agent: d.Agent, address: address, out: out}
+	s := &link{c: c, out: out, core: protocol.NewLink(protocol.LinkConfig{
+		Ref: out.Ref(), Device: id, Agent: d.Agent, Shard: c.shardOf(d.Agent), Address: address, Next: next,
+	})}
 	c.links.add(s)
-	s.rebind()
+	s.bind()
 	return nil
 }
 
-// FromDevice takes a message that a device of this node's gateway has
-// published. handled is called when it may be acknowledged.
-//
-// An error says that the link is not known any more: the device must connect again.
+// FromDevice takes a message that a device of this node's gateway has published.
+// handled is called when it may be acknowledged. With an error nothing has happened:
+// the link is not known any more, and the device must connect again.
 func (c *Cluster) FromDevice(ctx context.Context, id tandem.DeviceID, ref tandem.LinkRef, seq uint64, topic string, m tandem.Message, handled func()) error {
 	s := c.links.get(ref.ID)
 	if s == nil {
 		return errNoLink
 	}
-	s.sending.Lock()
-	defer s.sending.Unlock()
 	s.mu.Lock()
-	s.seq = seq
-	p := published{seq, topic, m, handled}
-	s.unacked = append(s.unacked, p)
-	bound, owner := s.bound, s.owner
-	s.mu.Unlock()
-	if bound && !s.pass(owner, p) {
-		s.unbind(owner)
+	effects, err := s.core.Publish(seq, topic, m)
+	if err != nil {
+		s.mu.Unlock()
+		return err
 	}
+	s.waiting = append(s.waiting, acknowledgement{seq, handled})
+	s.finish(effects)
 	return nil
 }
 
-var errNoLink = tandem.Errorf(tandem.Unavailable, "the connection to the agent was broken; connect again")
+var errNoLink = tandem.Errorf(tandem.NotFound, "the link has ended; connect again")
 
-// Disconnect says that a link is no more.
+// Disconnect says that a link has ended.
 func (c *Cluster) Disconnect(ctx context.Context, id tandem.DeviceID, ref tandem.LinkRef, end tandem.LinkEnd) error {
-	s := c.links.get(ref.ID)
-	if s == nil {
-		return nil
-	}
-	s.sending.Lock()
-	defer s.sending.Unlock()
-	s.mu.Lock()
-	s.closed, s.end = true, end
-	bound, owner := s.bound, s.owner
-	s.mu.Unlock()
-	if bound && !s.sayClosed(owner) {
-		s.unbind(owner)
+	if s := c.links.get(ref.ID); s != nil {
+		s.mu.Lock()
+		s.finish(s.core.Close(end))
 	}
 	return nil
 }
 
-func (s *link) Ref() tandem.LinkRef { return tandem.LinkRef{Node: s.c.Info.ID, ID: s.id} }
-
-func (s *link) isBound() bool {
+// bind turns the link to the owner that the table names.
+func (s *link) bind() {
+	t := s.c.table()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.bound
+	s.finish(s.core.Bind(s.c.now(), t))
 }
 
-// unbind notes that the owner is none any more, or not yet. The next table that
-// knows better binds the link again, or the next attempt.
-func (s *link) unbind(owner mesh.Peer) {
+// tick makes the attempt to bind that is due.
+func (s *link) tick() {
+	t := s.c.table()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.owner != owner || !s.bound {
-		return
-	}
-	s.bound = false
-	s.patience = min(max(2*s.patience, minRebind), maxRebind)
-	time.AfterFunc(s.patience, s.rebind)
-	s.c.look()
+	s.finish(s.core.Tick(s.c.now(), t))
 }
 
-// Between two attempts to bind a link.
-const (
-	minRebind = 10 * time.Millisecond
-	maxRebind = time.Second
-)
-
-// rebind turns the link to whoever has the pair now.
-func (s *link) rebind() {
-	s.sending.Lock()
-	defer s.sending.Unlock()
-	t := s.c.table.Load()
-	r := t.route(s.agent)
-	peer, known := t.peer(r.owner)
+// again has the link try at once what it tried in vain: its pair has come here.
+func (s *link) again() {
+	t := s.c.table()
 	s.mu.Lock()
-	if s.bound && s.owner == peer && s.epoch.Load() == r.epoch {
+	s.finish(s.core.Again(s.c.now(), t))
+}
+
+// finish carries effects out and lets go of the lock. It may run the agent.
+func (s *link) finish(effects []protocol.Effect) {
+	s.carryOut(effects)
+	s.mu.Lock()
+	if s.telling {
 		s.mu.Unlock()
 		return
 	}
-	s.bound = known
-	s.owner = peer
-	s.epoch.Store(r.epoch)
-	unacked, closed, next := slices.Clone(s.unacked), s.closed, s.seq+1
-	if len(unacked) > 0 {
-		next = unacked[0].seq
-	}
-	s.mu.Unlock()
-	if !known {
-		return
-	}
-	if !closed && !s.sayOpen(peer, r.epoch, next) {
-		s.unbind(peer)
-		return
-	}
-	for _, p := range unacked {
-		if !s.pass(peer, p) {
-			s.unbind(peer)
-			return
+	s.telling = true
+	for len(s.tells) > 0 {
+		e := s.tells[0]
+		s.tells = s.tells[1:]
+		epoch := s.core.Epoch()
+		s.mu.Unlock()
+		ok := s.tell(e, epoch)
+		s.mu.Lock()
+		if !ok {
+			s.carryOut(s.core.Astray(s.c.now(), e.To))
+			s.mu.Lock()
 		}
 	}
-	if closed && !s.sayClosed(peer) {
-		s.unbind(peer)
+	s.tells, s.telling = nil, false
+	s.mu.Unlock()
+}
+
+// carryOut does what does not wait, notes the rest for finish, and lets go of the lock.
+func (s *link) carryOut(effects []protocol.Effect) {
+	var after []func()
+	if s.core.Unbound() {
+		s.tells = nil // all of it belonged to the attempt that has failed
+	}
+	for _, e := range effects {
+		switch e := e.(type) {
+		case protocol.Tell:
+			s.tells = append(s.tells, e)
+		case protocol.Hand:
+			s.out.Send(e.Topic, e.Message) // under the lock, so that owners do not overtake each other
+		case protocol.Handled:
+			if handled := s.handled(e.Seq); handled != nil {
+				after = append(after, handled)
+			}
+		case protocol.Cut:
+			after = append(after, func() { s.out.Close(e.Why) })
+		case protocol.Over:
+			after = append(after, func() { s.c.links.remove(s.core.Ref.ID) })
+		default:
+			after = append(after, func() { s.c.general(e) })
+		}
+	}
+	s.setTimer()
+	s.mu.Unlock()
+	for _, f := range after {
+		f()
 	}
 }
 
-func (s *link) sayOpen(owner mesh.Peer, epoch int64, next uint64) bool {
-	if owner.Node != s.c.Info.ID {
-		return s.c.send(owner, kindOpen, &openMessage{Ref: s.Ref(), Device: s.device, Agent: s.agent, Address: s.address, Next: next}) == nil
+// setTimer has the link ticked when it wants that. The lock is held.
+func (s *link) setTimer() {
+	at, ok := s.core.Deadline()
+	switch wait := at - s.c.now().Mono; {
+	case !ok && s.timer != nil:
+		s.timer.Stop()
+	case !ok:
+	case s.timer == nil:
+		s.timer = time.AfterFunc(max(wait, 0), s.tick)
+	default:
+		s.timer.Reset(max(wait, 0))
 	}
-	err := s.c.Host.Connect(context.Background(), s.device, &localLink{s, epoch}, next, s.address)
-	if tandem.KindOf(err) == tandem.NotFound && !errors.Is(err, life.ErrElsewhere) {
-		s.out.Close("the device has been deleted")
-		return true
-	}
-	return err == nil
 }
 
-// pass gives the owner one message; false says that the owner is none.
-func (s *link) pass(owner mesh.Peer, p published) bool {
-	if owner.Node != s.c.Info.ID {
-		return s.c.send(owner, kindMessage, &messageMessage{Ref: s.Ref(), Device: s.device, Seq: p.seq, Topic: p.topic, Message: p.message}) == nil
+// handled takes what to call for a message out of the list.
+func (s *link) handled(seq uint64) func() {
+	i := slices.IndexFunc(s.waiting, func(a acknowledgement) bool { return a.seq == seq })
+	if i < 0 {
+		return nil
 	}
-	err := s.c.Host.FromDevice(context.Background(), s.device, s.Ref(), p.seq, p.topic, p.message, func() { s.acknowledged(p.seq) })
-	return err == nil
+	f := s.waiting[i].handled
+	s.waiting = slices.Delete(s.waiting, i, i+1)
+	return f
 }
 
-func (s *link) sayClosed(owner mesh.Peer) bool {
-	if owner.Node != s.c.Info.ID {
+// tell tells the owner something; false says that it has not been taken.
+func (s *link) tell(e protocol.Tell, epoch int64) bool {
+	if e.To.Node != s.c.Info.ID {
+		return s.c.tell(e.To, e.Message) == nil
+	}
+	ctx := context.Background()
+	device, ref := s.core.Device, s.core.Ref
+	switch m := e.Message.(type) {
+	case *protocol.Open:
+		err := s.c.enter(device, &localLink{s, epoch}, m)
+		f := failureOf(err)
+		if err != nil && f.Fate == protocol.Refused && f.Kind == tandem.NotFound {
+			s.out.Close("the device has been deleted")
+			return true
+		}
+		return err == nil
+	case *protocol.Publish:
+		return s.c.Host.FromDevice(ctx, device, ref, m.Seq, m.Topic, m.Message, func() { s.acknowledged(m.Seq) }) == nil
+	case *protocol.Close:
+		err := s.c.Host.Disconnect(ctx, device, ref, tandem.LinkEnd{Clean: m.Clean, Lost: m.Lost})
+		if err != nil && failureOf(err).Fate == protocol.Elsewhere {
+			return false
+		}
 		s.mu.Lock()
-		end := s.end
-		s.mu.Unlock()
-		return s.c.send(owner, kindClose, &closeMessage{Ref: s.Ref(), Device: s.device, Agent: s.agent, Clean: end.Clean, Lost: end.Lost}) == nil
+		s.carryOut(s.core.Heard(e.To))
 	}
-	if errors.Is(s.c.Host.Disconnect(context.Background(), s.device, s.Ref(), s.end), life.ErrElsewhere) {
-		return false
-	}
-	s.c.links.remove(s)
 	return true
 }
 
-// acknowledged notes that a message has been handled.
+// enter gives the host a link, and what the device said of itself before by it: a host
+// that has taken the pair over from a lost one would not know.
+func (c *Cluster) enter(device tandem.DeviceID, l tandem.Link, m *protocol.Open) error {
+	err := c.Host.Connect(context.Background(), device, l, m.Next, m.Address)
+	if err == nil && m.Hello != nil {
+		c.Host.Remind(device, m.Hello)
+	}
+	return err
+}
+
 func (s *link) acknowledged(seq uint64) {
 	s.mu.Lock()
-	i := slices.IndexFunc(s.unacked, func(p published) bool { return p.seq == seq })
-	if i < 0 {
-		s.mu.Unlock()
+	s.carryOut(s.core.Acknowledged(seq))
+}
+
+// deliver gives the device a message of an owner with an epoch. It reports whether the
+// gateway has it.
+func (s *link) deliver(epoch int64, topic string, m tandem.Message) bool {
+	s.mu.Lock()
+	effects := s.core.Deliver(epoch, topic, m)
+	if len(effects) == 1 {
+		if h, ok := effects[0].(protocol.Hand); ok { // the way of nearly all messages
+			defer s.mu.Unlock()
+			return s.out.Send(h.Topic, h.Message)
+		}
+	}
+	s.carryOut(effects)
+	return false
+}
+
+// fromOwner takes what an owner of another node says of a link.
+func (c *Cluster) fromOwner(from protocol.Peer, m protocol.Message) {
+	var id uint64
+	var event func(l *protocol.Link) []protocol.Effect
+	switch m := m.(type) {
+	case *protocol.Send:
+		c.toDevice(from, m)
+		return
+	case *protocol.End:
+		id, event = m.ID, func(l *protocol.Link) []protocol.Effect { return l.End(m.Epoch, m.Why) }
+	case *protocol.Ack:
+		id, event = m.ID, func(l *protocol.Link) []protocol.Effect { return l.Acknowledged(m.Seq) }
+	case *protocol.Closed:
+		id, event = m.ID, func(l *protocol.Link) []protocol.Effect { return l.Heard(from) }
+	case *protocol.Astray:
+		id, event = m.ID, func(l *protocol.Link) []protocol.Effect { return l.Astray(c.now(), from) }
+	}
+	if s := c.links.get(id); s != nil {
+		s.mu.Lock()
+		s.carryOut(event(s.core))
+	}
+}
+
+func (c *Cluster) toDevice(from protocol.Peer, m *protocol.Send) {
+	if s := c.links.get(m.ID); s != nil {
+		s.deliver(m.Epoch, m.Topic, m.Message)
 		return
 	}
-	handled := s.unacked[i].handled
-	s.patience = 0
-	s.unacked = slices.Delete(s.unacked, i, i+1)
-	s.mu.Unlock()
-	handled()
+	c.say(from, &protocol.Gone{ID: m.ID, Device: m.Device})
 }
 
-// deliver gives the device a message of an owner with an epoch. What an owner
-// says that is not the pair's any more is not believed: if it is not known
-// that it would have been said all the same, the device has to begin anew.
-func (s *link) deliver(epoch int64, topic string, m tandem.Message) bool {
-	if epoch < s.epoch.Load() {
-		s.out.Close("the connection to the agent was broken")
-		return false
-	}
-	return s.out.Send(topic, m)
-}
-
-// localLink is a link as this node's host sees it.
+// localLink is a link of this node's gateway as its host sees it.
 type localLink struct {
 	s     *link
 	epoch int64
@@ -274,117 +322,4 @@ type localLink struct {
 
 func (l *localLink) Send(topic string, m tandem.Message) bool { return l.s.deliver(l.epoch, topic, m) }
 func (l *localLink) Close(why string)                         { l.s.out.Close(why) }
-func (l *localLink) Ref() tandem.LinkRef                      { return l.s.Ref() }
-
-// remoteLink is a link at another node's gateway.
-type remoteLink struct {
-	c      *Cluster
-	ref    tandem.LinkRef
-	device tandem.DeviceID
-	epoch  int64 // of the shard when this node got it
-}
-
-func (l *remoteLink) Send(topic string, m tandem.Message) bool {
-	return l.c.toNode(l.ref.Node, kindSend, &sendMessage{ID: l.ref.ID, Device: l.device, Epoch: l.epoch, Topic: topic, Message: m})
-}
-
-func (l *remoteLink) Close(why string) {
-	l.c.toNode(l.ref.Node, kindEnd, &endMessage{ID: l.ref.ID, Epoch: l.epoch, Why: why})
-}
-
-func (l *remoteLink) Ref() tandem.LinkRef { return l.ref }
-
-// Link is for the host: the link of a pair that has come to it.
-func (c *Cluster) Link(ref tandem.LinkRef, device tandem.DeviceID, agent tandem.AgentID) tandem.Link {
-	epoch := c.table.Load().route(agent).epoch
-	if ref.Node != c.Info.ID {
-		return &remoteLink{c, ref, device, epoch}
-	}
-	if s := c.links.get(ref.ID); s != nil {
-		return &localLink{s, epoch}
-	}
-	return goneLink{ref}
-}
-
-// goneLink is a link that ended while its pair moved. Whoever ended it tells
-// the host.
-type goneLink struct{ ref tandem.LinkRef }
-
-func (goneLink) Send(string, tandem.Message) bool { return false }
-func (goneLink) Close(string)                     {}
-func (l goneLink) Ref() tandem.LinkRef            { return l.ref }
-
-// guests are the links of other nodes' gateways whose pairs are here, each
-// with what it has sent and has not been looked at: one goroutine a link keeps
-// the order, and none waits for another link's agent.
-type guests struct {
-	mu    sync.Mutex
-	queue map[tandem.LinkRef][]func()
-}
-
-func (g *guests) run(ref tandem.LinkRef, f func()) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.queue == nil {
-		g.queue = map[tandem.LinkRef][]func(){}
-	}
-	q, busy := g.queue[ref]
-	g.queue[ref] = append(q, f)
-	if !busy {
-		go g.work(ref)
-	}
-}
-
-func (g *guests) work(ref tandem.LinkRef) {
-	for {
-		g.mu.Lock()
-		q := g.queue[ref]
-		if len(q) == 0 {
-			delete(g.queue, ref)
-			g.mu.Unlock()
-			return
-		}
-		g.queue[ref] = q[1:]
-		g.mu.Unlock()
-		q[0]()
-	}
-}
-
-func (c *Cluster) guestOpen(from mesh.Peer, m *openMessage) {
-	if peer, known := c.table.Load().peer(m.Ref.Node); !known || peer != from {
-		// It has only just joined, and nothing could be said to it yet: what the
-		// pair has to say, and that it has handled something, would be lost.
-		c.reply(from, kindAstray, &linkMessage{Ref: m.Ref, Device: m.Device})
-		c.look()
-		return
-	}
-	l := &remoteLink{c, m.Ref, m.Device, c.table.Load().route(m.Agent).epoch}
-	err := c.Host.Connect(context.Background(), m.Device, l, m.Next, m.Address)
-	switch {
-	case errors.Is(err, life.ErrElsewhere):
-		c.toNode(m.Ref.Node, kindAstray, &linkMessage{Ref: m.Ref, Device: m.Device})
-	case tandem.KindOf(err) == tandem.NotFound:
-		l.Close("the device has been deleted")
-	case err != nil:
-		c.logger.Warn("a device's link is not taken", "device", m.Device, "err", err)
-		c.toNode(m.Ref.Node, kindAstray, &linkMessage{Ref: m.Ref, Device: m.Device})
-	}
-}
-
-func (c *Cluster) guestMessage(m *messageMessage) {
-	err := c.Host.FromDevice(context.Background(), m.Device, m.Ref, m.Seq, m.Topic, m.Message, func() {
-		c.toNode(m.Ref.Node, kindAck, &ackMessage{ID: m.Ref.ID, Seq: m.Seq})
-	})
-	if err != nil {
-		c.toNode(m.Ref.Node, kindAstray, &linkMessage{Ref: m.Ref, Device: m.Device})
-	}
-}
-
-func (c *Cluster) guestClose(m *closeMessage) {
-	end := tandem.LinkEnd{Clean: m.Clean, Lost: m.Lost}
-	if errors.Is(c.Host.Disconnect(context.Background(), m.Device, m.Ref, end), life.ErrElsewhere) {
-		c.toNode(m.Ref.Node, kindAstray, &linkMessage{Ref: m.Ref, Device: m.Device})
-		return
-	}
-	c.toNode(m.Ref.Node, kindClosed, &linkMessage{Ref: m.Ref, Device: m.Device})
-}
+func (l *localLink) Ref() tandem.LinkRef                      { return l.s.out.Ref() }

@@ -43,18 +43,3 @@ func (g *gauge) read(now time.Time, used time.Duration, mean float64) (load, wei
 	}
 	return g.load, cores * g.part
 }
-
-// meanLoad is that of the nodes that can have shards.
-func (t *table) meanLoad() float64 {
-	sum, n := 0.0, 0
-	for _, node := range t.nodes {
-		if node.Alive && !node.Draining {
-			sum += node.Load
-			n++
-		}
-	}
-	if n == 0 {
-		return 0
-	}
-	return sum / float64(n)
-}

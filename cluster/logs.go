@@ -5,24 +5,14 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/cluster/protocol"
 	"github.com/tandem-iot/tandem/logbook"
-	"github.com/tandem-iot/tandem/mesh"
 )
 
 // Each node keeps the log lines that were appended there, and shows those of
 // the others by asking them.
-const (
-	askHistory  = "log history"
-	askFollow   = "follow log"
-	askUnfollow = "unfollow log"
-)
-
-// logWait bounds the wait for one node's part of a log.
-const logWait = 2 * time.Second
-
 var _ logbook.Others = (*Cluster)(nil)
 
 // logs are the views of the log that nodes have at each other.
@@ -37,26 +27,26 @@ type view struct {
 	id      uint64
 	devices []tandem.DeviceID
 	fn      func(tandem.LogEntry)
-	peers   map[mesh.Peer]bool // that have been asked; under logs.mu
+	peers   map[protocol.Peer]bool // that have been asked; under logs.mu
 }
 
 // served names a view of another node.
 type served struct {
-	peer mesh.Peer
+	peer protocol.Peer
 	view uint64
 }
 
 // History is for the logbook.
 func (c *Cluster) History(ctx context.Context, devices []tandem.DeviceID, n int) (list []tandem.LogEntry) {
-	for _, a := range c.askOthers(ctx, c.othersNow(), &askMessage{What: askHistory, Devices: devices, Lines: n}) {
-		list = append(list, a.lines...)
+	for _, f := range c.askOthers(ctx, c.table().Others(c.Info.ID), &protocol.History{Devices: devices, Lines: n}) {
+		list = append(list, f.Lines...)
 	}
 	return list
 }
 
 // Follow is for the logbook.
 func (c *Cluster) Follow(ctx context.Context, devices []tandem.DeviceID, fn func(tandem.LogEntry)) (stop func()) {
-	v := &view{id: c.ids.Add(1), devices: slices.Clone(devices), fn: fn, peers: map[mesh.Peer]bool{}}
+	v := &view{id: c.ids.Add(1), devices: slices.Clone(devices), fn: fn, peers: map[protocol.Peer]bool{}}
 	c.logs.mu.Lock()
 	if c.logs.views == nil {
 		c.logs.views = map[uint64]*view{}
@@ -70,23 +60,23 @@ func (c *Cluster) Follow(ctx context.Context, devices []tandem.DeviceID, fn func
 		peers := slices.Collect(maps.Keys(v.peers))
 		c.logs.mu.Unlock()
 		for _, p := range peers {
-			c.reply(p, kindAsk, &askMessage{What: askUnfollow, View: v.id})
+			c.say(p, &protocol.Ask{Question: &protocol.Unfollow{View: v.id}})
 		}
 	}
 }
 
 // extend asks nodes that have not been asked yet for a view's lines.
 func (c *Cluster) extend(ctx context.Context, v *view) {
-	var fresh []mesh.Peer
+	var fresh []protocol.Peer
 	c.logs.mu.Lock()
-	for _, p := range c.othersNow() {
+	for _, p := range c.table().Others(c.Info.ID) {
 		if !v.peers[p] {
 			v.peers[p] = true
 			fresh = append(fresh, p)
 		}
 	}
 	c.logs.mu.Unlock()
-	c.askOthers(ctx, fresh, &askMessage{What: askFollow, View: v.id, Devices: v.devices})
+	c.askOthers(ctx, fresh, &protocol.Follow{View: v.id, Devices: v.devices})
 }
 
 // extendAll has all views show the lines of nodes that are new.
@@ -100,7 +90,7 @@ func (c *Cluster) extendAll(ctx context.Context) {
 }
 
 // forget ends the views of a run that is over.
-func (l *logs) forget(gone func(mesh.Peer) bool) {
+func (l *logs) forget(gone func(protocol.Peer) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for s, stop := range l.serve {
@@ -110,32 +100,23 @@ func (l *logs) forget(gone func(mesh.Peer) bool) {
 		}
 	}
 	for _, v := range l.views {
-		maps.DeleteFunc(v.peers, func(p mesh.Peer, _ bool) bool { return gone(p) })
+		maps.DeleteFunc(v.peers, func(p protocol.Peer, _ bool) bool { return gone(p) })
 	}
-}
-
-// othersNow returns the other nodes that are alive.
-func (c *Cluster) othersNow() (peers []mesh.Peer) {
-	t := c.table.Load()
-	if t == nil {
-		return nil
-	}
-	for id, n := range t.nodes {
-		if p, _ := t.peer(id); n.Alive && id != c.Info.ID {
-			peers = append(peers, p)
-		}
-	}
-	return peers
 }
 
 // askOthers asks some nodes the same, and returns the answers of those that
 // give one in time.
-func (c *Cluster) askOthers(ctx context.Context, peers []mesh.Peer, m *askMessage) (answers []*toldAnswer) {
-	ctx, cancel := context.WithTimeout(ctx, logWait)
-	defer cancel()
-	got := make(chan *toldAnswer, len(peers))
+func (c *Cluster) askOthers(ctx context.Context, peers []protocol.Peer, q protocol.Question) (answers []protocol.Finish) {
+	type answer struct {
+		protocol.Finish
+		err error
+	}
+	got := make(chan answer, len(peers))
 	for _, p := range peers {
-		go func() { got <- c.ask(ctx, p, m) }()
+		go func() {
+			f, err := c.question(ctx, protocol.Target{Run: p}, q, protocol.LogWait)
+			got <- answer{f, err}
+		}()
 	}
 	for range peers {
 		a := <-got
@@ -143,31 +124,31 @@ func (c *Cluster) askOthers(ctx context.Context, peers []mesh.Peer, m *askMessag
 			c.logger.Warn("a node's part of a log is missing", "err", a.err)
 			continue
 		}
-		answers = append(answers, a)
+		answers = append(answers, a.Finish)
 	}
 	return answers
 }
 
 // answerLog answers a question about this node's log.
-func (c *Cluster) answerLog(ctx context.Context, from mesh.Peer, m *askMessage) *toldAnswer {
-	switch key := (served{from, m.View}); m.What {
-	case askHistory:
-		list, err := c.Log.Own(ctx, m.Devices, m.Lines)
-		return &toldAnswer{lines: list, err: err}
-	case askFollow:
-		stop, err := c.Log.FollowOwn(ctx, m.Devices, func(e tandem.LogEntry) {
-			c.reply(from, kindLine, &lineMessage{View: m.View, Line: e})
+func (c *Cluster) answerLog(ctx context.Context, from protocol.Peer, q protocol.Question) ([]tandem.LogEntry, error) {
+	switch q := q.(type) {
+	case *protocol.History:
+		return c.Log.Own(ctx, q.Devices, q.Lines)
+	case *protocol.Follow:
+		stop, err := c.Log.FollowOwn(ctx, q.Devices, func(e tandem.LogEntry) {
+			c.say(from, &protocol.Line{View: q.View, Line: e})
 		})
 		if err != nil {
-			return &toldAnswer{err: err}
+			return nil, err
 		}
 		c.logs.mu.Lock()
 		defer c.logs.mu.Unlock()
 		if c.logs.serve == nil {
 			c.logs.serve = map[served]func(){}
 		}
-		c.logs.serve[key] = stop
-	case askUnfollow:
+		c.logs.serve[served{from, q.View}] = stop
+	case *protocol.Unfollow:
+		key := served{from, q.View}
 		c.logs.mu.Lock()
 		defer c.logs.mu.Unlock()
 		if stop := c.logs.serve[key]; stop != nil {
@@ -175,11 +156,11 @@ func (c *Cluster) answerLog(ctx context.Context, from mesh.Peer, m *askMessage) 
 			stop()
 		}
 	}
-	return &toldAnswer{}
+	return nil, nil
 }
 
 // showLine takes another node's line.
-func (c *Cluster) showLine(m *lineMessage) {
+func (c *Cluster) showLine(m *protocol.Line) {
 	c.logs.mu.Lock()
 	v := c.logs.views[m.View]
 	c.logs.mu.Unlock()

@@ -2,418 +2,283 @@ package cluster
 
 import (
 	"context"
-	"slices"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
+	"github.com/fxamacker/cbor/v2"
+
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/cluster/protocol"
 	"github.com/tandem-iot/tandem/host"
 	"github.com/tandem-iot/tandem/life"
 	"github.com/tandem-iot/tandem/mesh"
-	"github.com/tandem-iot/tandem/store"
 )
 
-// moves is what a node knows of moves: those it makes, and the agents that
-// have been offered to it.
-type moves struct {
+// moving keeps what was made of offers, until they are activated or dropped.
+type moving struct {
 	mu      sync.Mutex
-	waiting map[uint64]chan struct{} // own offers, until the other is ready
-	coming  map[uint64]*offerMessage // of which more is to come
-	offered map[uint64]*offered
+	imports map[protocol.OfferID]*host.Import // nil while it is made
 }
 
-// offered is a batch of agents that another node wants to hand over. They could
-// go on here; they may not before the database says that their shards are
-// this node's, with the epoch after the one that they left.
-type offered struct {
-	from   mesh.Peer
-	shards []int
-	epochs []int64      // before
-	in     *host.Import // nil while it is made
-}
-
-// forget drops what belonged to an earlier life.
-func (m *moves) forget() {
+func (m *moving) clear() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.waiting, m.coming, m.offered = map[uint64]chan struct{}{}, map[uint64]*offerMessage{}, map[uint64]*offered{}
+	clear(m.imports)
 }
 
-// gather puts the parts of an offer together; it returns the whole with the last,
-// and notes the offer, so that a word to drop it finds it. What was offered of the
-// same shards before is history.
-func (m *moves) gather(from mesh.Peer, part *offerMessage) *offerMessage {
+func (m *moving) put(id protocol.OfferID, in *host.Import) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if before := m.coming[part.ID]; before != nil {
-		before.Pairs = append(before.Pairs, part.Pairs...)
-		before.More = part.More
-		part = before
-	}
-	if part.More {
-		m.coming[part.ID] = part
-		return nil
-	}
-	delete(m.coming, part.ID)
-	for id, o := range m.offered {
-		if slices.ContainsFunc(o.shards, func(s int) bool { return slices.Contains(part.Shards, s) }) {
-			delete(m.offered, id)
-		}
-	}
-	m.offered[part.ID] = &offered{from: from, shards: part.Shards, epochs: part.Epochs}
-	return part
+	m.imports[id] = in
 }
 
-// claim reports whether a shard that is this node's has not been opened yet,
-// and notes that it is now.
-func (m *moves) claim(l *term, shard int, epoch int64) bool {
+func (m *moving) take(id protocol.OfferID) *host.Import {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if l.opened[shard] >= epoch {
-		return false
-	}
-	l.opened[shard] = epoch
-	return true
+	in := m.imports[id]
+	delete(m.imports, id)
+	return in
 }
 
-// activate lets the agents of those shards go on that have been offered, and
-// returns the other shards. Offers that can come to nothing any more are
-// forgotten.
-func (m *moves) activate(c *Cluster, shards []int, t *table) (rest []int) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	left := map[int]bool{}
-	for _, s := range shards {
-		left[s] = true
-	}
-	for id, o := range m.offered {
-		all := o.in != nil
-		for i, s := range o.shards {
-			r := t.routes[s]
-			all = all && left[s] && r.epoch == o.epochs[i]+1
-			if r.epoch > o.epochs[i] && r.owner != c.Info.ID {
-				delete(m.offered, id) // somebody else has them now
-			}
-		}
-		if !all {
-			continue
-		}
-		delete(m.offered, id)
-		c.activate(o)
-		for _, s := range o.shards {
-			delete(left, s)
-		}
-	}
-	for _, s := range shards {
-		if left[s] {
-			rest = append(rest, s)
-		}
-	}
-	return rest
-}
-
-// activate lets agents go on, and tells those who wait for answers of theirs. Who
-// gave them away may not have had all that ought to run.
-func (c *Cluster) activate(o *offered) {
-	o.in.Activate(o.shards)
-	go c.bringBack(c.lifeNow().ctx, o.shards)
-	for _, origin := range o.in.Origins() {
-		if origin.Node == c.Info.ID {
-			c.calls.passOn(origin.ID, mesh.Peer{}, c.lifeNow().self)
-		} else {
-			c.toNode(origin.Node, kindTaken, &pendingMessage{ID: origin.ID})
-		}
+// idle returns what reports that no agents are on their way from here.
+func (*moving) idle(c *Cluster) func() bool {
+	return func() (idle bool) {
+		c.moves.look(func(v *protocol.Moves) { idle = v.Idle() })
+		return idle
 	}
 }
 
-func (m *moves) ready(id uint64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if ch := m.waiting[id]; ch != nil {
-		delete(m.waiting, id)
-		close(ch)
+// doMoves carries out what Moves wants. What waits has a goroutine of its own.
+func (c *Cluster) doMoves(e protocol.Effect) {
+	switch e := e.(type) {
+	case protocol.Export:
+		go c.export(e)
+	case protocol.SendPart, protocol.Flush, protocol.Handover, protocol.Confirm:
+		go c.moveStep(e)
+	case protocol.Return:
+		c.takeBack(e)
+	case protocol.Gave:
+		c.guests.step(c, func(g *protocol.Guests) []protocol.Effect { g.Gave(e.Shards); return nil })
+	case protocol.Prepare:
+		go c.prepare(e)
+	case protocol.Discard:
+		c.moving.take(e.Offer)
+	case protocol.Activate:
+		c.activate(e)
+	case protocol.OpenShards:
+		c.openShards(e.Shards)
+	default:
+		c.general(e)
 	}
 }
 
-func (m *moves) drop(id uint64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.offered, id)
-	delete(m.coming, id)
-}
-
-// prepare makes machines of what is offered and says so.
-func (c *Cluster) prepare(from mesh.Peer, m *offerMessage) {
-	ctx, cancel := context.WithTimeout(context.Background(), moveTimeout)
+func (c *Cluster) export(e protocol.Export) {
+	ctx, cancel := context.WithDeadline(context.Background(), c.at(e.Until))
 	defer cancel()
-	in := c.Host.Import(ctx, m.Pairs, m.Why)
-	if err := in.Err(); err != nil {
-		c.logger.Warn("agents are not taken now", "from", from.Node, "err", err)
-		c.moves.drop(m.ID)
-		return
+	moved, err := c.Host.Export(ctx, e.Shards)
+	pairs := make([]*protocol.Pair, len(moved))
+	for i, m := range moved {
+		pairs[i] = c.pair(m)
 	}
-	c.moves.mu.Lock()
-	o := c.moves.offered[m.ID]
-	if o != nil {
-		o.in = in
-	}
-	c.moves.mu.Unlock()
-	if o != nil { // it still stands
-		c.reply(from, kindReady, &moveMessage{ID: m.ID})
-	}
+	c.moves.step(func(v *protocol.Moves, now tandem.Now) []protocol.Effect { return v.Exported(now, e.N, pairs, err) })
 }
 
-// arrived lets agents go on: the database says that they are this node's.
-func (c *Cluster) arrived(m *goMessage) {
-	l := c.lifeNow()
-	c.learn(&routesMessage{Shards: m.Shards, Owner: c.Info.ID, Epochs: m.Epochs})
-	c.moves.mu.Lock()
-	o := c.moves.offered[m.ID]
-	fresh := o != nil && o.in != nil
-	for i, s := range m.Shards {
-		fresh = fresh && l.opened[s] < m.Epochs[i]
-	}
-	if fresh {
-		delete(c.moves.offered, m.ID)
-		for i, s := range m.Shards {
-			l.opened[s] = m.Epochs[i]
-		}
-		c.activate(o)
-	}
-	c.moves.mu.Unlock()
-	for _, s := range c.links.all() {
-		if slices.Contains(m.Shards, store.ShardOf(s.agent, len(c.table.Load().routes))) {
-			go s.rebind()
-		}
-	}
-}
-
-// moveAway hands shards over that have another target.
-func (c *Cluster) moveAway(ctx context.Context, l *term) {
-	for ctx.Err() == nil {
-		t := c.table.Load()
-		batches := c.leaving(l, t)
-		for to, shards := range batches {
-			peer, ok := t.peer(to)
-			if !ok || !t.nodes[to].Alive {
-				continue
-			}
-			for batch := range slices.Chunk(shards, sharesBatch) {
-				if ctx.Err() != nil {
-					return
-				}
-				if err := c.move(ctx, l, batch, peer); err != nil {
-					c.logger.Warn("agents stay where they are for now", "shards", len(batch), "to", to, "err", err)
-					pause(ctx, 200*time.Millisecond)
-				}
-			}
-		}
-		_ = t.await(ctx, lookEvery) // the loop looks
-	}
-}
-
-// leaving returns the open shards that are to be elsewhere, by where.
-func (c *Cluster) leaving(l *term, t *table) map[string][]int {
-	c.moves.mu.Lock()
-	defer c.moves.mu.Unlock()
-	batches := map[string][]int{}
-	for shard, r := range t.routes {
-		if r.owner == c.Info.ID && r.target != "" && r.target != r.owner && l.opened[shard] == r.epoch {
-			batches[r.target] = append(batches[r.target], shard)
-		}
-	}
-	return batches
-}
-
-// move hands some shards over, agents and all. With an error they are still
-// here and go on.
-func (c *Cluster) move(ctx context.Context, l *term, shards []int, to mesh.Peer) error {
-	t := c.table.Load()
-	why := tandem.ReasonBalance
-	if c.draining.Load() {
-		why = tandem.ReasonDrain
-	}
-	offer := &offerMessage{ID: c.ids.Add(1), Shards: shards, Why: why}
-	for _, s := range shards {
-		offer.Epochs = append(offer.Epochs, t.routes[s].epoch)
-	}
-	rest, cancel := context.WithTimeout(ctx, moveTimeout)
-	defer cancel()
-	pairs, err := c.Host.Export(rest, shards)
-	offer.Pairs = pairs
-	if err == nil {
-		err = c.offer(rest, l, offer, to)
-	}
-	var epochs map[int]int64
-	if err == nil {
-		epochs, err = c.handover(ctx, l, offer, to)
-	} else {
-		c.reply(to, kindStay, &moveMessage{ID: offer.ID})
-	}
+// pair makes of what a host has exported what travels.
+func (c *Cluster) pair(m *life.Moved) *protocol.Pair {
+	data, err := cbor.Marshal(m)
 	if err != nil {
-		c.Host.Import(context.WithoutCancel(ctx), pairs, "").Activate(shards)
-		return err
+		panic(fmt.Sprintf("cluster: cannot encode a pair: %v", err)) // our own plain struct
 	}
-	gone := &goMessage{ID: offer.ID, Shards: shards}
-	for _, s := range shards {
-		gone.Epochs = append(gone.Epochs, epochs[s])
+	p := &protocol.Pair{Device: m.Device, Agent: m.Agent, Link: m.Link, Origins: m.Origins, Data: data}
+	if m.Link != nil {
+		c.guests.mu.Lock()
+		run, _ := c.guests.core.Run(*m.Link)
+		c.guests.mu.Unlock()
+		p.Run = run.Session
 	}
-	c.reply(to, kindGo, gone)
-	routes := &routesMessage{Shards: shards, Owner: to.Node, Epochs: gone.Epochs}
-	c.broadcast(kindRoutes, routes)
-	c.learn(routes)
-	return nil
+	return p
 }
 
-// offer sends agents to the new owner and waits until they could go on there,
-// and until everything they have said here has been heard.
-func (c *Cluster) offer(ctx context.Context, l *term, m *offerMessage, to mesh.Peer) error {
-	ready := make(chan struct{})
-	c.moves.mu.Lock()
-	c.moves.waiting[m.ID] = ready
-	c.moves.mu.Unlock()
-	defer func() {
-		c.moves.mu.Lock()
-		delete(c.moves.waiting, m.ID)
-		c.moves.mu.Unlock()
-	}()
-	if err := sendOffer(ctx, l, m, to); err != nil {
-		return err
+var pairMode = func() cbor.DecMode {
+	mode, err := cbor.DecOptions{UTF8: cbor.UTF8DecodeInvalid, MaxArrayElements: 1 << 24, MaxMapPairs: 1 << 20}.DecMode()
+	if err != nil {
+		panic(err) // constant options
 	}
-	c.flush(ctx, l, m.Pairs)
-	select {
-	case <-ready:
-		return nil
-	case <-ctx.Done():
-		return tandem.Errorf(tandem.Unavailable, "node %s does not take the agents", to.Node)
+	return mode
+}()
+
+// moved is the opposite of pair.
+func moved(pairs []*protocol.Pair) (list []*life.Moved, err error) {
+	for _, p := range pairs {
+		m := new(life.Moved)
+		if err := pairMode.Unmarshal(p.Data, m); err != nil {
+			return nil, fmt.Errorf("cannot parse agent %s as it was sent; the nodes may have different versions: %w", p.Agent, err)
+		}
+		list = append(list, m)
 	}
+	return list, nil
 }
 
-// offerPart is how many bytes of machines, and somewhat more, travel in one
-// message.
-const offerPart = 4 << 20
+// moveStep does what a move waits for, and tells Moves what came of it.
+func (c *Cluster) moveStep(e protocol.Effect) {
+	var outcome func(v *protocol.Moves, now tandem.Now) []protocol.Effect
+	switch e := e.(type) {
+	case protocol.SendPart:
+		err := c.sendPart(e)
+		outcome = func(v *protocol.Moves, now tandem.Now) []protocol.Effect { return v.Sent(now, e.N, err) }
+	case protocol.Flush:
+		err := c.flush(e)
+		outcome = func(v *protocol.Moves, now tandem.Now) []protocol.Effect { return v.Flushed(now, e.N, err) }
+	case protocol.Handover:
+		epochs, err := c.Store.Handover(c.runNow().ctx, rowsOf(e.Shards), e.To.Node, e.To.Session)
+		outcome = func(v *protocol.Moves, now tandem.Now) []protocol.Effect { return v.HandedOver(now, e.N, epochs, err) }
+	case protocol.Confirm:
+		rows, err := c.membership(c.runNow().ctx, -1)
+		outcome = func(v *protocol.Moves, now tandem.Now) []protocol.Effect { return v.Confirmed(now, e.N, rows, err) }
+	}
+	c.moves.step(outcome)
+}
 
-// sendOffer sends an offer in as many parts as it needs.
-func sendOffer(ctx context.Context, l *term, m *offerMessage, to mesh.Peer) error {
-	rest := m.Pairs
+// sendPart sends a part of an offer, and waits for room in the lane as need be.
+func (c *Cluster) sendPart(e protocol.SendPart) error {
+	r := c.runNow()
+	ctx, cancel := context.WithDeadline(r.ctx, c.at(e.Until))
+	defer cancel()
+	data := protocol.Encode(e.Offer)
 	for {
-		part := *m
-		size, n := 0, 0
-		for n < len(rest) && (n == 0 || size < offerPart) {
-			size += rest[n].Size()
-			n++
+		err := r.mesh.Send(mesh.Peer(e.To), data)
+		if tandem.KindOf(err) != tandem.Limit {
+			return err
 		}
-		part.Pairs, rest = rest[:n], rest[n:]
-		part.More = len(rest) > 0
-		data := encode(kindOffer, &part)
-		err := l.mesh.Send(to, data)
-		for tandem.KindOf(err) == tandem.Limit && ctx.Err() == nil {
-			if err = l.mesh.Flush(ctx, to); err == nil {
-				err = l.mesh.Send(to, data)
-			}
-		}
-		if err != nil || !part.More {
+		if err := r.mesh.Flush(ctx, mesh.Peer(e.To)); err != nil {
 			return err
 		}
 	}
 }
 
-// flushWait bounds the wait for gateways. One that cannot be reached breaks
-// the links of the devices that it has when it hears of it too late.
-const flushWait = 500 * time.Millisecond
-
-func (c *Cluster) flush(ctx context.Context, l *term, pairs []*life.Moved) {
-	ctx, cancel := context.WithTimeout(ctx, flushWait)
+// flush waits until gateways have heard all that this node has said.
+func (c *Cluster) flush(e protocol.Flush) error {
+	r := c.runNow()
+	ctx, cancel := context.WithDeadline(r.ctx, c.at(e.Until))
 	defer cancel()
-	t := c.table.Load()
-	gateways := map[mesh.Peer]bool{}
-	for _, p := range pairs {
-		if p.Link != nil && p.Link.Node != c.Info.ID {
-			if peer, ok := t.peer(p.Link.Node); ok {
-				gateways[peer] = true
-			}
-		}
-	}
-	var wg sync.WaitGroup
-	for g := range gateways {
-		wg.Go(func() {
-			if err := l.mesh.Flush(ctx, g); err != nil {
-				c.logger.Warn("a gateway has not heard all that agents have said before they moved", "node", g.Node, "err", err)
+	failures := make([]error, len(e.To))
+	var work sync.WaitGroup
+	for i, p := range e.To {
+		work.Go(func() {
+			if err := r.mesh.Flush(ctx, mesh.Peer(p)); err != nil {
+				failures[i] = fmt.Errorf("node %s: %w", p.Node, err)
 			}
 		})
 	}
-	wg.Wait()
+	work.Wait()
+	return errors.Join(failures...)
 }
 
-// handover makes the move true in the database. An error means that it is not,
-// and cannot become so any more.
-func (c *Cluster) handover(ctx context.Context, l *term, m *offerMessage, to mesh.Peer) (map[int]int64, error) {
-	shards := make([]store.ShardInfo, len(m.Shards))
-	for i, s := range m.Shards {
-		shards[i] = store.ShardInfo{Shard: s, Owner: c.Info.ID, Epoch: m.Epochs[i]}
-	}
-	epochs, err := c.Store.Handover(ctx, shards, to.Node, to.Session)
+// prepareWait bounds the making of machines.
+const prepareWait = 3 * time.Second
+
+// prepare makes machines of what is offered.
+func (c *Cluster) prepare(e protocol.Prepare) {
+	ctx, cancel := context.WithTimeout(context.Background(), prepareWait)
+	defer cancel()
+	list, err := moved(e.Pairs)
 	if err == nil {
-		return epochs, nil
+		in := c.Host.Import(ctx, list, e.Why)
+		if err = in.Err(); err == nil {
+			c.moving.put(e.Offer, in)
+		}
 	}
-	c.logger.Warn("a move is not confirmed", "to", to.Node, "shards", len(shards), "err", err)
-	// Whether it took place is not known. To take the shards back raises their
-	// epochs, so that it cannot any more, or fails because it has.
-	for {
-		back, err2 := c.Store.Handover(ctx, shards, c.Info.ID, l.self.Session)
-		switch {
-		case err2 == nil:
-			c.takenBack(l, m, to, back)
-			return nil, err
-		case ctx.Err() != nil:
-			return nil, err
-		case tandem.KindOf(err2) == tandem.Conflict:
-			switch owner, epochs := c.confirmed(ctx, m); owner {
-			case to.Node:
-				return epochs, nil
-			case c.Info.ID: // the answer to an earlier attempt was lost
-				c.takenBack(l, m, to, epochs)
-				return nil, err
+	c.moves.step(func(v *protocol.Moves, now tandem.Now) []protocol.Effect { return v.Prepared(now, e.Offer, err) })
+}
+
+// takeBack gives the host back what it has exported. It was its own, so it can be parsed.
+func (c *Cluster) takeBack(e protocol.Return) {
+	list, err := moved(e.Pairs)
+	if err != nil {
+		c.logger.Error("agents that did not move restart from what they saved", "shards", len(e.Shards), "err", err)
+		c.openShards(e.Shards)
+		return
+	}
+	c.Host.Import(context.Background(), list, "").Activate(e.Shards)
+	c.arrived(e.Pairs, e.Shards, e.Lost)
+	c.openShards(e.Shards)
+}
+
+// activate lets agents go on that have come here.
+func (c *Cluster) activate(e protocol.Activate) {
+	in := c.moving.take(e.Offer)
+	if in == nil {
+		c.logger.Error("agents that came here restart from what they saved: they were not prepared", "shards", len(e.Shards))
+		return // their shards are opened next
+	}
+	c.cameWith(e.Pairs)
+	in.Activate(e.Shards)
+	c.arrived(e.Pairs, e.Shards, e.Lost)
+}
+
+// cameWith notes the links of pairs before anything is said to them.
+func (c *Cluster) cameWith(pairs []*protocol.Pair) {
+	c.guests.step(c, func(g *protocol.Guests) (out []protocol.Effect) {
+		for _, p := range pairs {
+			if p.Link != nil && p.Link.Node != c.Info.ID {
+				run := protocol.Peer{Node: p.Link.Node, Session: p.Run}
+				out = append(out, g.Came(*p.Link, run, p.Device, c.shardOf(p.Agent))...)
 			}
 		}
-		pause(ctx, 100*time.Millisecond)
-	}
+		return out
+	})
 }
 
-// takenBack says that shards have stayed, with new epochs.
-func (c *Cluster) takenBack(l *term, m *offerMessage, to mesh.Peer, epochs map[int]int64) {
-	c.moves.mu.Lock()
-	for _, s := range m.Shards {
-		l.opened[s] = epochs[s]
-	}
-	c.moves.mu.Unlock()
-	c.reply(to, kindStay, &moveMessage{ID: m.ID})
-	own := &routesMessage{Shards: m.Shards, Owner: c.Info.ID}
-	for _, s := range m.Shards {
-		own.Epochs = append(own.Epochs, epochs[s])
-	}
-	c.broadcast(kindRoutes, own)
-	c.learn(own)
-}
-
-// confirmed returns who has the shards now, and their new epochs, when the database
-// says that they have changed hands, or are back with this node. A transaction has
-// all of them, or none; "" is neither of the two, or not known.
-func (c *Cluster) confirmed(ctx context.Context, m *offerMessage) (owner string, epochs map[int]int64) {
-	now, err := c.Store.Membership(ctx, -1)
-	if err != nil {
-		return "", nil
-	}
-	epochs = map[int]int64{}
-	owners := map[int]string{}
-	for _, s := range now.Shards {
-		epochs[s.Shard], owners[s.Shard] = s.Epoch, s.Owner
-	}
-	owner = owners[m.Shards[0]]
-	for i, s := range m.Shards {
-		if epochs[s] <= m.Epochs[i] || owners[s] != owner {
-			return "", nil
+// arrived has pairs that are here now hear of nodes that were lost meanwhile, and their
+// links turn to them.
+func (c *Cluster) arrived(pairs []*protocol.Pair, shards []int, lost []protocol.Peer) {
+	for _, p := range lost {
+		c.guests.step(c, func(g *protocol.Guests) []protocol.Effect { return g.Lost(p) })
+		for _, pair := range pairs {
+			c.Host.NodeLostFor(p.Node, pair.Agent)
 		}
 	}
-	return owner, epochs
+	in := map[int]bool{}
+	for _, s := range shards {
+		in[s] = true
+	}
+	for _, s := range c.links.all() {
+		if in[s.core.Shard] {
+			go s.again()
+		}
+	}
+}
+
+// openShards gives the host shards, and has those of their agents run that ought to and do
+// not: a node that gave them away may not have had all of them.
+func (c *Cluster) openShards(shards []int) {
+	c.Host.OpenShards(shards)
+	reminders := c.news.opened(c.now(), shards)
+	r := c.runNow()
+	go func() {
+		if c.bringBack(r.ctx, shards) {
+			c.recall(reminders) // not before, or an agent would start anew instead of going on
+		}
+	}()
+}
+
+// bringBackAgain is between two attempts to bring agents back.
+const bringBackAgain = time.Second
+
+// bringBack has the agents of some shards run that ought to. It reports whether that is so.
+func (c *Cluster) bringBack(ctx context.Context, shards []int) bool {
+	for {
+		err := c.Host.TakeUp(ctx, shards)
+		if err == nil || ctx.Err() != nil {
+			return err == nil
+		}
+		c.logger.Error("cannot start the agents of shards that came here; it will be retried", "shards", len(shards), "err", err)
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(bringBackAgain):
+		}
+	}
 }

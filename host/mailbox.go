@@ -109,8 +109,9 @@ func (b *mailbox) request(a arrival) (owner bool, v life.Verdict, why error) {
 
 // take gives the owner what has come. Without an arrival, and when the life is
 // not ready to go on by itself, the pair has no owner any more, and ok is false.
+// The queue goes on in spare, which is used up then.
 // What waits behind the door is counted anew.
-func (b *mailbox) take(l *life.Life, spare []arrival) (all []arrival, ok bool) {
+func (b *mailbox) take(l *life.Life, spare *[]arrival) (all []arrival, ok bool) {
 	ready := l.Ready()
 	requests, messages := l.Waiting()
 	b.mu.Lock()
@@ -128,8 +129,7 @@ func (b *mailbox) take(l *life.Life, spare []arrival) (all []arrival, ok bool) {
 		b.owned = ready
 		return nil, ready
 	}
-	all = b.queue
-	b.queue = spare
+	all, b.queue, *spare = b.queue, *spare, nil
 	return all, true
 }
 

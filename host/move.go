@@ -165,14 +165,17 @@ func timedOut(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
 
-// NodeLost tells the host that a node is gone: what it was doing for agents
-// that are here now has failed, and the links of its gateway are broken.
+// NodeLost tells the host that a node is gone: what it was doing for agents that are
+// here now has failed. The links of its gateway end one by one, by Disconnect.
 func (h *Host) NodeLost(node string) {
 	for _, p := range h.pairs() {
 		p.bring(arrival{event: &life.NodeLost{Node: node}})
-		if ref, online := p.box.linked(); online && ref.Node == node {
-			// The device may have been deleted meanwhile, or the pair have left.
-			_ = h.Disconnect(context.Background(), p.device, ref, tandem.LinkEnd{Lost: true})
-		}
+	}
+}
+
+// NodeLostFor is NodeLost for one agent, which was on its way when the node was lost.
+func (h *Host) NodeLostFor(node string, id tandem.AgentID) {
+	if p, ok := h.agents.Load(id); ok {
+		p.(*pair).bring(arrival{event: &life.NodeLost{Node: node}})
 	}
 }

@@ -25,11 +25,11 @@ type pair struct {
 // owner is what of a pair belongs to the goroutine that owns it.
 type owner struct {
 	life    *life.Life
-	spare   []arrival // for the next queue
-	soon    []arrival // outcomes that are known already; they come before everything else
+	now     tandem.Now // of the step under way
+	spare   []arrival  // for the next queue
+	soon    []arrival  // outcomes that are known already; they come before everything else
 	link    tandem.Link
 	coming  tandem.Link // of the Linked that is being taken
-	waiters map[uint64]*waiter
 	tokens  tokens
 	calls   map[uint64]*call // outgoing requests that this host makes, by the program's number
 	gone    map[tandem.FetchRef]bool
@@ -41,16 +41,28 @@ type owner struct {
 	frozen  bool          // counted as frozen
 }
 
-// tokens are the functions that a life's tokens stand for.
+// outside is what a token stands for: a function to be called when an item has
+// been handled, or who waits for an answer.
+type outside struct {
+	done func()
+	wait *waiter
+}
+
+// tokens are what a life's tokens stand for.
 type tokens struct {
-	list []func()
+	list []outside
 	free []uint64
 }
 
-func (t *tokens) add(f func()) uint64 {
-	if f == nil {
+// add returns a token for f, 0 for nil.
+func (t *tokens) add(done func()) uint64 {
+	if done == nil {
 		return 0
 	}
+	return t.put(outside{done: done})
+}
+
+func (t *tokens) put(f outside) uint64 {
 	if n := len(t.free); n > 0 {
 		token := t.free[n-1]
 		t.free = t.free[:n-1]
@@ -62,11 +74,11 @@ func (t *tokens) add(f func()) uint64 {
 }
 
 // take returns what a token stands for. It is free after that.
-func (t *tokens) take(token uint64) func() {
+func (t *tokens) take(token uint64) outside {
 	f := t.list[token-1]
-	t.list[token-1] = nil
+	t.list[token-1] = outside{}
 	t.free = append(t.free, token)
-	if len(t.free) == len(t.list) { // all
+	if len(t.free) == len(t.list) && len(t.list) > maxSpare {
 		t.list, t.free = nil, nil
 	}
 	return f
@@ -92,10 +104,9 @@ func (p *pair) bringHere(a arrival, enough func() bool) {
 // caller owns the pair. When enough reports that the caller has no more interest
 // the rest is left to another goroutine.
 func (p *pair) run(enough func() bool) {
+	p.now = p.host.now()
 	for {
-		spare := p.spare
-		p.spare = nil
-		all, ok := p.box.take(p.life, spare)
+		all, ok := p.box.take(p.life, &p.spare)
 		if !ok {
 			return
 		}
@@ -119,10 +130,12 @@ func (p *pair) takeAll(all []arrival) {
 		p.take(&all[i])
 		all[i] = arrival{}
 	}
-	if cap(all) <= maxSpare {
+	if cap(all) > 0 && cap(all) <= maxSpare {
 		p.spare = all[:0]
 	}
-	p.setTimer()
+	if !p.life.Ready() {
+		p.setTimer()
+	}
 }
 
 // maxSpare is the most arrivals for which memory is kept between two runs.
@@ -147,12 +160,7 @@ func (p *pair) take(a *arrival) {
 func (p *pair) prepare(a *arrival) {
 	switch ev := a.event.(type) {
 	case *life.Request:
-		if p.waiters == nil {
-			p.waiters = map[uint64]*waiter{}
-		}
-		p.waiters[ev.Number] = a.wait
-	case *life.GaveUp:
-		delete(p.waiters, ev.Number)
+		ev.Token = p.tokens.put(outside{wait: a.wait})
 	case *life.Linked:
 		p.coming = a.link
 	case *life.Message:
@@ -185,9 +193,10 @@ func (p *pair) step(a *arrival) {
 	}
 	if p.life.Hog() {
 		p.host.hogs <- struct{}{}
+		p.now = p.host.now()
 		defer func() { <-p.host.hogs }()
 	}
-	now := p.host.now()
+	now := p.now
 	var effects []life.Effect
 	if a == nil {
 		effects = p.life.Advance(now)
@@ -197,7 +206,8 @@ func (p *pair) step(a *arrival) {
 	events, used := p.life.Counted()
 	var took time.Duration
 	if events > 0 {
-		took = p.host.now().Mono - now.Mono
+		p.now = p.host.now() // which is that of the next step, too
+		took = p.now.Mono - now.Mono
 		p.host.counts.events.Add(int64(events))
 	}
 	if !p.leased() {
@@ -237,13 +247,12 @@ func difference(is, was bool) (n int64) {
 // forward; when it rings early it is set again, which spares most events the
 // cost.
 func (p *pair) setTimer() {
-	now := p.host.now()
-	at, ok := p.life.Deadline(now)
+	at, ok := p.life.Deadline(p.now)
 	if !ok || p.timerAt != 0 && at >= p.timerAt {
 		return
 	}
 	p.timerAt = max(1, at)
-	d := max(0, at-now.Mono)
+	d := max(0, at-p.now.Mono)
 	if p.timer == nil {
 		p.timer = time.AfterFunc(d, func() { p.bring(arrival{event: &life.Tick{}}) })
 		return

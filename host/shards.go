@@ -6,7 +6,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/life"
-	"github.com/tandem-iot/tandem/store"
+	"github.com/tandem-iot/tandem/placement"
 )
 
 // In a cluster, agents are divided among the hosts by shard. Which shards a
@@ -64,6 +64,7 @@ func (p *pair) leased() bool {
 		h.mu.Unlock()
 		if !h.holdsLease() && !p.abandoned.Load() {
 			<-changed
+			p.now = h.now()
 		}
 	}
 	return false
@@ -77,10 +78,7 @@ func (p *pair) discard(effects []life.Effect) {
 	for _, e := range effects {
 		switch e := e.(type) {
 		case *life.Answer:
-			if w := p.waiters[e.Number]; w != nil {
-				delete(p.waiters, e.Number)
-				w.finish(nil, life.ErrLost)
-			}
+			p.tokens.take(e.Token).wait.finish(nil, life.ErrLost)
 		case *life.AnswerAway:
 			p.host.others.Answered(e.Origin, nil, life.ErrLost)
 		case *life.Left, *life.End, *life.Stopped:
@@ -91,7 +89,8 @@ func (p *pair) discard(effects []life.Effect) {
 
 // vanish ends the life of a pair that another node has now.
 func (p *pair) vanish() {
-	p.perform(p.life.Take(p.host.now(), 0, &life.Vanish{}))
+	p.now = p.host.now()
+	p.perform(p.life.Take(p.now, 0, &life.Vanish{}))
 	p.gauge()
 }
 
@@ -103,7 +102,7 @@ func (h *Host) Has(id tandem.AgentID) bool {
 }
 
 func (h *Host) has(id tandem.AgentID) bool {
-	return h.open == nil || h.open[store.ShardOf(id, len(h.open))]
+	return h.open == nil || h.open[placement.ShardOf(id, len(h.open))]
 }
 
 // OpenShards gives the host shards that nobody had, or whose agents it has
@@ -126,7 +125,7 @@ func (h *Host) closeShards(shards []int) (pairs []*pair) {
 		closing[s] = true
 	}
 	for _, x := range h.agents.Range {
-		if p := x.(*pair); closing[store.ShardOf(p.agent, len(h.open))] {
+		if p := x.(*pair); closing[placement.ShardOf(p.agent, len(h.open))] {
 			pairs = append(pairs, p)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/agent"
 	"github.com/tandem-iot/tandem/squirrel/compile"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // Event is something that happens to a pair.
@@ -13,9 +14,10 @@ type Event interface{ event() }
 
 // What others want of the agent.
 type (
-	// Request is an HTTP request. An Answer with its Number follows, unless the
-	// request gives up or goes along with the agent.
+	// Request is an HTTP request. An Answer with its Token follows, or, when the
+	// request gives up, a Forget.
 	Request struct {
+		Token   uint64
 		Number  uint64 // unique on this host
 		Origin  tandem.Origin
 		Request *tandem.Request
@@ -26,6 +28,10 @@ type (
 
 	// Reload has both sides run what the device group has now.
 	Reload struct{ Group string }
+
+	// Review is Reload for a pair that may run that already, and then is left alone: news
+	// that came while it was between two hosts is repeated.
+	Review struct{ Group string }
 
 	// Restart restarts the agent. One that has asked for it by server.onshutdown
 	// is told and gets some time first.
@@ -71,6 +77,10 @@ type (
 		Data  []byte
 	}
 
+	// Remind repeats what the device said last on sys/hello, to a pair that may have been
+	// taken over from a lost node, and then has not heard it.
+	Remind struct{ Data []byte }
+
 	// NotSent says that the link did not take a message. Post is its number, 0
 	// when it was no post.
 	NotSent struct{ Post uint64 }
@@ -110,14 +120,6 @@ type (
 	Tick struct{}
 )
 
-// Record is what the store has of an agent.
-type Record struct {
-	Incarnation uint64 // 0: it has never run
-	Running     bool   // it runs, or would if its node did
-	Saved       []byte // compact encoding
-	Mark        tandem.Mark
-}
-
 // Program is what the sides of a pair are to run. It is shared and does not
 // change.
 type Program struct {
@@ -134,7 +136,7 @@ type (
 	// AgentLoaded is the outcome of LoadAgent.
 	AgentLoaded struct {
 		ID         uint64
-		Record     Record
+		Record     record.Agent
 		Err        error // the record cannot be read
 		Group      string
 		Program    *Program
@@ -159,7 +161,7 @@ type (
 	// PostsLoaded is the outcome of LoadPosts, in order.
 	PostsLoaded struct {
 		ID    uint64
-		Posts []Post
+		Posts []record.Post
 		Err   error
 	}
 
@@ -225,6 +227,8 @@ type (
 func (*Request) event()       {}
 func (*GaveUp) event()        {}
 func (*Reload) event()        {}
+func (*Review) event()        {}
+func (*Remind) event()        {}
 func (*Restart) event()       {}
 func (*RestartDevice) event() {}
 func (*Deleted) event()       {}

@@ -151,11 +151,11 @@ func (l *Life) take(ev Event) {
 	case *GaveUp:
 		l.gaveUp(ev.Number)
 	case *Message:
-		l.push(item{event: &agent.DeviceMessage{Message: ev.Message}, token: ev.Token, seq: ev.Seq})
+		l.said(said{Token: ev.Token, Message: &ev.Message, Seq: ev.Seq})
 	case *Again:
 		l.again(ev)
 	case *Said:
-		l.said(said{ev.Token, ev.Topic, ev.Data})
+		l.said(said{Token: ev.Token, Topic: ev.Topic, Data: ev.Data})
 	case *Linked:
 		l.linked(ev)
 	case *Unlinked:
@@ -188,6 +188,12 @@ func (l *Life) takeOrder(ev Event) {
 		l.Group, l.Grouped = ev.Group, true
 		l.restart(tandem.ReasonReload)
 		l.offerCode()
+	case *Review:
+		l.review(ev.Group)
+	case *Remind:
+		if !l.Peer.Known && l.greeted == 0 && l.Link != nil {
+			l.said(said{Topic: "sys/hello", Data: ev.Data})
+		}
 	case *Restart:
 		l.restart(ev.Reason)
 	case *RestartDevice:
@@ -244,7 +250,7 @@ func (l *Life) takeOutcome(ev Event) {
 func (l *Life) late(ev Event) {
 	switch ev := ev.(type) {
 	case *Request:
-		l.emit(&Answer{Number: ev.Number, Err: l.gone})
+		l.emit(&Answer{Token: ev.Token, Err: l.gone})
 	case *Message:
 		l.emit(&Forget{ev.Token})
 	case *Again:
@@ -323,10 +329,21 @@ func (l *Life) drop(of func(item) bool) {
 
 // again has a message that the pair has already be acknowledged as it says now.
 func (l *Life) again(ev *Again) {
+	if l.wrong.ackRepeated {
+		l.handled(ev.Token)
+		return
+	}
 	if l.Handling && l.Current.isMessage() && l.Current.seq == ev.Seq {
 		l.forget(l.Current.token)
 		l.Current.token = ev.Token
 		return
+	}
+	for i := range l.Hearing {
+		if s := &l.Hearing[i]; s.Message != nil && s.Seq == ev.Seq {
+			l.forget(s.Token)
+			s.Token = ev.Token
+			return
+		}
 	}
 	for _, list := range [][]item{l.Inbox, l.Unread} {
 		for i := range list {

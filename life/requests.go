@@ -7,9 +7,10 @@ import (
 
 // request takes an HTTP request.
 func (l *Life) request(ev *Request) {
-	r := &pending{Number: ev.Number, Origin: ev.Origin, Since: nonzero(l.mono())}
+	r := &pending{Number: ev.Number, Origin: ev.Origin, Since: nonzero(l.mono()), token: ev.Token}
+	r.event = agent.Request{ID: ev.Number, Request: ev.Request}
 	l.await(r)
-	l.push(item{event: &agent.Request{ID: ev.Number, Request: ev.Request}, request: ev.Number})
+	l.push(item{event: &r.event, request: ev.Number})
 }
 
 func (l *Life) await(r *pending) {
@@ -40,6 +41,7 @@ func (l *Life) waiting() []*pending {
 func (l *Life) gaveUp(number uint64) {
 	if r := l.open[number]; r != nil {
 		l.remove(r)
+		l.forget(r.token)
 	}
 }
 
@@ -66,7 +68,8 @@ func (l *Life) finish(r *pending, response *tandem.Response, err error) {
 		l.emit(&AnswerAway{r.Origin, response, err})
 		return
 	}
-	l.emit(&Answer{r.Number, response, err})
+	r.answer = Answer{r.token, response, err}
+	l.emit(&r.answer)
 }
 
 // expire refuses the requests whose patience has ended: with an agent that is not

@@ -87,6 +87,9 @@ func (l *Life) boot() {
 	// is one of an incarnation that has begun.
 	l.boots = slices.Clone(l.run(&agent.Boot{}))
 	l.effects = l.effects[:mark]
+	if l.wrong.earlyBoot {
+		l.begunAs(&Begun{ID: l.wait.id, Incarnation: l.Incarnation})
+	}
 }
 
 // config is what every incarnation of the agent has in common.
@@ -259,4 +262,34 @@ func (l *Life) restart(reason tandem.Reason) {
 		return
 	}
 	l.step(&agent.Shutdown{Reason: reason})
+}
+
+// review has both sides run what the group has now, unless they do. An agent that is
+// being started or resumed reads it anyway.
+func (l *Life) review(group string) {
+	l.Group, l.Grouped = group, true
+	switch {
+	case l.Phase == loading || l.Phase == resuming:
+	case l.Runs():
+		l.reviewing = l.id()
+		l.emit(&LoadProgram{ID: l.reviewing, Group: group, Grouped: true})
+	default:
+		l.restart(tandem.ReasonReload)
+		l.offerCode()
+	}
+}
+
+// reviewed compares what the agent runs with what its group has.
+func (l *Life) reviewed(ev *ProgramLoaded) {
+	l.reviewing = 0
+	switch {
+	case ev.Err != nil && tandem.KindOf(ev.Err) != tandem.NotFound:
+		l.emit(&Report{Msg: "cannot read the code of an agent that came here; deploy again to be sure that it runs it", Err: ev.Err})
+		return
+	case ev.Err != nil || ev.Program.AgentErr != nil || !l.Runs():
+		l.restart(tandem.ReasonReload)
+	case l.program == nil || l.program.Agent.Hash() != ev.Program.Agent.Hash():
+		l.restart(tandem.ReasonReload)
+	}
+	l.offerCode()
 }

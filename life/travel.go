@@ -72,6 +72,12 @@ func (l *Life) stay(err error) {
 // export returns all there is of the pair, and ends it here.
 func (l *Life) export() (*Moved, error) {
 	s := l.state
+	if l.wrong.loseInbox {
+		s.Inbox = nil
+	}
+	if l.wrong.loseResult {
+		s.Result = nil
+	}
 	switch l.Phase {
 	case live:
 		packed, err := l.snapshot()
@@ -106,9 +112,7 @@ func (l *Life) export() (*Moved, error) {
 	}
 	s.Requests = nil
 	for _, r := range l.waiting() {
-		there := *r
-		there.Away = true
-		s.Requests = append(s.Requests, &there)
+		s.Requests = append(s.Requests, &pending{Number: r.Number, Origin: r.Origin, Begun: r.Begun, Since: r.Since, Away: true})
 		m.Origins = append(m.Origins, r.Origin)
 	}
 	s.depart(l.mono())
@@ -125,7 +129,7 @@ func (l *Life) export() (*Moved, error) {
 func (l *Life) letGo() {
 	for _, r := range l.waiting() {
 		if !r.Away {
-			l.emit(&Answer{Number: r.Number, Err: ErrMoved})
+			l.emit(&Answer{Token: r.token, Err: ErrMoved})
 		}
 	}
 	letPiece := func(it *item) {

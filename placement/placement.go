@@ -2,7 +2,7 @@
 // agents. It is a function of what is known, without clock or database; package
 // cluster asks it and carries out what it says.
 //
-// Agents hash to a fixed number of shards, so a shard is about as many agents
+// Agents hash to a fixed number of shards (ShardOf), so a shard is about as many agents
 // as any other. Every node gets its share, in proportion to its weight; a shard
 // stays where it is unless its node is gone, is being drained, or has more than
 // its share while another has less. So a node that comes takes from all others
@@ -43,10 +43,13 @@ type Change struct {
 // Owners that are not among the nodes are waited for: they may come back, or
 // be declared lost, which leaves their shards without an owner. The plan is the
 // same whoever makes it.
+//
+// When every node is to have none, what no node owns is given to them all the same:
+// agents that run where they should not are better than agents that do not run.
 func Plan(nodes []Node, shards []Shard, moves int) []Change {
 	p := newPlan(nodes, shards)
 	if len(p.able) == 0 {
-		return nil
+		return lastResort(nodes, shards)
 	}
 	for i, s := range shards {
 		if s.Owner == "" {
@@ -63,6 +66,24 @@ func Plan(nodes []Node, shards []Shard, moves int) []Change {
 	}
 	p.empty(&moves)
 	p.level(&moves)
+	return p.changes
+}
+
+// lastResort gives shards that no node owns to nodes that are being drained.
+func lastResort(nodes []Node, shards []Shard) []Change {
+	nodes = slices.Clone(nodes)
+	for i := range nodes {
+		nodes[i].Draining = false
+	}
+	p := newPlan(nodes, shards)
+	if len(p.able) == 0 {
+		return nil
+	}
+	for i, s := range shards {
+		if s.Owner == "" {
+			p.give(i)
+		}
+	}
 	return p.changes
 }
 

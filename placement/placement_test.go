@@ -131,8 +131,16 @@ func TestPlanProperties(t *testing.T) {
 		for round := 0; ; round++ {
 			changes := Plan(nodes, shards, moves)
 			if able == 0 {
-				if len(changes) > 0 {
-					t.Fatal("changes without anybody to take a shard")
+				apply(shards, changes)
+				for i, s := range shards {
+					if s.Owner == "" && len(nodes) > 0 {
+						t.Fatalf("shard %d has no owner, and there are nodes", i)
+					}
+				}
+				for _, c := range changes {
+					if len(nodes) == 0 || shards[c.Shard].Owner != c.Target {
+						t.Fatalf("shard %d moves although no node may have it", c.Shard)
+					}
 				}
 				return
 			}

@@ -14,8 +14,9 @@ import (
 )
 
 type clusterCmd struct {
-	Status clusterStatusCmd `cmd:"" help:"Show the nodes of the cluster, with their shards, agents and moves."`
-	Drain  clusterDrainCmd  `cmd:"" help:"Have a node give its agents to the others, and wait until it has. None is restarted. The node gets none again before it is started anew; SIGTERM does the same and then ends it."`
+	Status  clusterStatusCmd  `cmd:"" help:"Show the nodes of the cluster, with their shards, agents and moves."`
+	Drain   clusterDrainCmd   `cmd:"" help:"Have a node give its agents to the others, and wait until it has. None is restarted. The node gets none again before it is started again or undrained; SIGTERM does the same and then ends it."`
+	Undrain clusterUndrainCmd `cmd:"" help:"Have a node that was drained get agents again."`
 }
 
 type clusterStatusCmd struct {
@@ -55,7 +56,7 @@ func printStatus(w io.Writer, st cluster.Status) error {
 			n.ID, state, 100*n.Load, n.Shards, n.Leaving, n.Agents, n.Version, time.Since(n.Started).Round(time.Second), n.URL, n.MQTT)
 	}
 	if st.Orphan > 0 {
-		fmt.Fprintf(t, "(nobody)\t\t\t%d\n", st.Orphan)
+		fmt.Fprintf(t, "(none)\t\t\t%d\n", st.Orphan)
 	}
 	return t.Flush()
 }
@@ -100,6 +101,23 @@ func (c *clusterDrainCmd) Run(ctx context.Context, s *streams) error {
 		case <-time.After(drainLook):
 		}
 	}
+}
+
+type clusterUndrainCmd struct {
+	nodeFlags
+	Node string `arg:"" help:"Name of the node."`
+}
+
+func (c *clusterUndrainCmd) Run(ctx context.Context, s *streams) error {
+	api, err := c.dial(ctx)
+	if err != nil {
+		return err
+	}
+	if err := api.do(ctx, "POST", "/cluster/nodes/"+url.PathEscape(c.Node)+"/undrain", nil, nil); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.err, "%s gets agents again\n", c.Node)
+	return nil
 }
 
 func (c *client) cluster(ctx context.Context) (cluster.Status, error) {

@@ -1,0 +1,241 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/cluster/protocol"
+)
+
+// calls keep the core of the requests and questions that wait for an answer. What the core
+// wants for one of them is done by the goroutine that waits for it.
+type calls struct {
+	mu      sync.Mutex
+	core    *protocol.Calls
+	callers map[uint64]*caller
+}
+
+// caller is a goroutine that waits for an answer.
+type caller struct {
+	todo []protocol.Effect // under calls.mu
+	wake chan struct{}     // has a token when there is something to do
+}
+
+// step brings an event. Effects for a caller are left with it; the others are carried out.
+func (k *calls) step(c *Cluster, event func(k *protocol.Calls, now tandem.Now) []protocol.Effect) {
+	k.mu.Lock()
+	rest := k.sort(event(k.core, c.now()))
+	k.mu.Unlock()
+	for _, e := range rest {
+		if s, ok := e.(protocol.Serve); ok {
+			go c.serve(s)
+			continue
+		}
+		c.general(e)
+	}
+}
+
+// sort leaves effects with the callers that they are for, and returns the others. The lock
+// is held.
+func (k *calls) sort(effects []protocol.Effect) (rest []protocol.Effect) {
+	for _, e := range effects {
+		var id uint64
+		switch e := e.(type) {
+		case protocol.Attempt:
+			id = e.ID
+		case protocol.Find:
+			id = e.ID
+		case protocol.Finish:
+			id = e.ID
+		default:
+			rest = append(rest, e)
+			continue
+		}
+		if w := k.callers[id]; w != nil {
+			w.todo = append(w.todo, e)
+			select {
+			case w.wake <- struct{}{}:
+			default:
+			}
+		}
+	}
+	return rest
+}
+
+func (k *calls) serving() (n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.core.Serving()
+}
+
+// call makes a call and waits until it ends. begin brings the event that begins it.
+func (c *Cluster) call(ctx context.Context, id uint64, begin func(k *protocol.Calls, now tandem.Now) []protocol.Effect) (protocol.Finish, error) {
+	w := &caller{wake: make(chan struct{}, 1)}
+	c.calls.mu.Lock()
+	c.calls.callers[id] = w
+	c.calls.mu.Unlock()
+	defer func() {
+		c.calls.mu.Lock()
+		c.calls.core.Cancel(id)
+		delete(c.calls.callers, id)
+		c.calls.mu.Unlock()
+	}()
+	c.calls.step(c, begin)
+	var timer *time.Timer
+	for {
+		e, wait := c.calls.next(id, w, c.now())
+		if f, ok := e.(protocol.Finish); ok {
+			return f, nil
+		}
+		if e != nil {
+			c.doCall(ctx, e)
+			continue
+		}
+		if timer == nil {
+			timer = time.NewTimer(wait)
+			defer timer.Stop()
+		} else {
+			timer.Reset(wait)
+		}
+		select {
+		case <-w.wake:
+		case <-timer.C:
+			c.calls.step(c, func(k *protocol.Calls, now tandem.Now) []protocol.Effect { return k.TickOf(now, id) })
+		case <-ctx.Done():
+			return protocol.Finish{}, context.Cause(ctx)
+		}
+	}
+}
+
+// next returns what a caller has to do, or for how long it may wait.
+func (k *calls) next(id uint64, w *caller, now tandem.Now) (e protocol.Effect, wait time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(w.todo) > 0 {
+		e = w.todo[0]
+		w.todo = w.todo[1:]
+		return e, 0
+	}
+	at, ok := k.core.DeadlineOf(id)
+	if !ok {
+		at = now.Mono + time.Hour // it has ended, and its end is on the way
+	}
+	return nil, max(at-now.Mono, 0)
+}
+
+// doCall makes an attempt, on the caller's goroutine, or asks the store.
+func (c *Cluster) doCall(ctx context.Context, e protocol.Effect) {
+	switch e := e.(type) {
+	case protocol.Find:
+		_, err := c.Store.DeviceOf(ctx, e.Agent)
+		c.calls.step(c, func(k *protocol.Calls, now tandem.Now) []protocol.Effect {
+			return k.Found(now, e.ID, protocol.FailureOf(err))
+		})
+	case protocol.Attempt:
+		if r := c.runNow(); r != nil && e.To == r.self {
+			c.attemptHere(ctx, e)
+		} else if c.tell(e.To, e.Message) != nil {
+			c.calls.step(c, func(k *protocol.Calls, now tandem.Now) []protocol.Effect { return k.Refused(now, e.ID) })
+		}
+	}
+}
+
+// attemptHere gives this node's host a request or question of this node.
+func (c *Cluster) attemptHere(ctx context.Context, e protocol.Attempt) {
+	var outcome func(k *protocol.Calls, now tandem.Now) []protocol.Effect
+	switch m := e.Message.(type) {
+	case *protocol.Request:
+		r, err := c.Host.Request(ctx, tandem.Origin{Node: e.To.Node, ID: e.ID}, m.Agent, m.Request)
+		a := &protocol.Answer{ID: e.ID, Response: r, Failure: failureOf(err)}
+		outcome = func(k *protocol.Calls, now tandem.Now) []protocol.Effect { return k.Answered(now, a) }
+	case *protocol.Ask:
+		told := c.answer(ctx, e.To, m)
+		outcome = func(k *protocol.Calls, now tandem.Now) []protocol.Effect { return k.Told(now, told) }
+	}
+	c.calls.step(c, outcome)
+}
+
+// Request gives an agent an HTTP request, wherever in the cluster it is, and
+// returns its answer. While the agent is between two nodes, or no node has it,
+// the request waits. See host.Host.Request for the errors. When the agent's node
+// was lost while it had the request, or this one was declared lost meanwhile, the
+// answer is 502, unless the method is one that may be repeated.
+func (c *Cluster) Request(ctx context.Context, id tandem.AgentID, r *tandem.Request) (*tandem.Response, error) {
+	number := c.ids.Add(1)
+	f, err := c.call(ctx, number, func(k *protocol.Calls, now tandem.Now) []protocol.Effect { return k.Ask(now, number, id, r) })
+	if err != nil {
+		return nil, err
+	}
+	return f.Response, f.Failure.Err()
+}
+
+// serve answers another node's request.
+func (c *Cluster) serve(e protocol.Serve) {
+	ctx, cancel := context.WithTimeout(context.Background(), tandem.AnswerWait)
+	defer cancel()
+	m := e.Request
+	r, err := c.Host.Request(ctx, tandem.Origin{Node: e.From.Node, ID: m.ID}, m.Agent, m.Request)
+	c.calls.step(c, func(k *protocol.Calls, _ tandem.Now) []protocol.Effect {
+		return k.Served(e.From, m.ID, r, failureOf(err))
+	})
+}
+
+// Answered is for the host: the answer to a request that has come with its
+// agent.
+func (c *Cluster) Answered(o tandem.Origin, r *tandem.Response, err error) {
+	if peer, ok := c.table().Peer(o.Node); ok {
+		c.say(peer, &protocol.Answer{ID: o.ID, Response: r, Failure: failureOf(err)})
+	}
+}
+
+// question asks until there is an answer, at most for a while.
+func (c *Cluster) question(ctx context.Context, to protocol.Target, q protocol.Question, wait time.Duration) (protocol.Finish, error) {
+	id := c.ids.Add(1)
+	f, err := c.call(ctx, id, func(k *protocol.Calls, now tandem.Now) []protocol.Effect {
+		return k.Question(now, id, to, q, wait)
+	})
+	return f, errors.Join(err, f.Failure.Err())
+}
+
+// Fetched is for the host: what came of an outgoing request whose agent has
+// moved.
+func (c *Cluster) Fetched(f tandem.FetchRef, r *tandem.Response, part []byte, taken func()) {
+	c.forward(&protocol.Fetched{Ref: f, Response: r, Part: part}, taken)
+}
+
+const (
+	maxHops     = 100                   // of a result that is sent after an agent that keeps moving
+	forwardWait = 50 * time.Millisecond // for news of where the agent is
+)
+
+// forward brings a result to the agent. taken is called when it is on its way: what
+// comes later does not overtake it.
+func (c *Cluster) forward(m *protocol.Fetched, taken func()) {
+	if c.Host.Has(m.Ref.Agent) {
+		c.Host.FetchResult(m.Ref, m.Response, m.Part)
+		taken()
+		return
+	}
+	if m.Hops++; m.Hops > maxHops {
+		taken() // its node is lost, and with it the agent that waited
+		return
+	}
+	t := c.table()
+	peer, ok := t.Peer(t.Route(c.shardOf(m.Ref.Agent)).Owner)
+	if ok && peer.Node != c.Info.ID {
+		c.say(peer, m)
+		taken()
+		return
+	}
+	time.AfterFunc(forwardWait, func() { c.forward(m, taken) })
+}
+
+// CancelFetch is for the host.
+func (c *Cluster) CancelFetch(f tandem.FetchRef) {
+	if peer, ok := c.table().Peer(f.Node); ok {
+		c.say(peer, &protocol.Cancel{Ref: f})
+	}
+}

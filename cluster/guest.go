@@ -1,0 +1,130 @@
+package cluster
+
+import (
+	"context"
+	"sync"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/cluster/protocol"
+)
+
+// guests keep the core of the links of other nodes. What a link has said is given to
+// the host on a goroutine of its own while there is something.
+type guests struct {
+	mu   sync.Mutex
+	core *protocol.Guests
+}
+
+func (g *guests) step(c *Cluster, event func(g *protocol.Guests) []protocol.Effect) {
+	g.mu.Lock()
+	effects := event(g.core)
+	g.mu.Unlock()
+	for _, e := range effects {
+		switch e.(type) {
+		case protocol.Enter, protocol.Pass, protocol.Leave:
+			go c.serveGuest(e)
+		default:
+			c.general(e)
+		}
+	}
+}
+
+// serveGuest gives the host what a link has said, until there is no more.
+func (c *Cluster) serveGuest(e protocol.Effect) {
+	for e != nil {
+		ref, err := c.perform(e)
+		c.guests.mu.Lock()
+		effects := c.guests.core.Done(ref, failureOf(err))
+		c.guests.mu.Unlock()
+		e = nil
+		for _, next := range effects {
+			switch next.(type) {
+			case protocol.Enter, protocol.Pass, protocol.Leave:
+				e = next
+			default:
+				c.general(next)
+			}
+		}
+	}
+}
+
+func (c *Cluster) perform(e protocol.Effect) (tandem.LinkRef, error) {
+	ctx := context.Background() // the host bounds each of these
+	switch e := e.(type) {
+	case protocol.Enter:
+		l := &remoteLink{c: c, ref: e.Ref, run: e.Run, device: e.Device, epoch: e.Epoch}
+		return e.Ref, c.enter(e.Device, l, &protocol.Open{Next: e.Next, Address: e.Address, Hello: e.Hello})
+	case protocol.Pass:
+		handled := func() { c.say(e.Run, &protocol.Ack{ID: e.Ref.ID, Seq: e.Seq}) }
+		return e.Ref, c.Host.FromDevice(ctx, e.Device, e.Ref, e.Seq, e.Topic, e.Message, handled)
+	case protocol.Leave:
+		return e.Ref, c.Host.Disconnect(ctx, e.Device, e.Ref, e.End)
+	}
+	panic("cluster: an effect of Guests is not carried out")
+}
+
+// fromGateway takes what a gateway of another node says of a link.
+func (c *Cluster) fromGateway(from protocol.Peer, m protocol.Message) {
+	if _, ok := m.(*protocol.Open); ok {
+		c.exists(from, 0)
+	}
+	c.guests.step(c, func(g *protocol.Guests) []protocol.Effect {
+		switch m := m.(type) {
+		case *protocol.Open:
+			return g.Opened(from, m)
+		case *protocol.Publish:
+			return g.Published(from, m)
+		case *protocol.Close:
+			return g.Closed(from, m)
+		case *protocol.Gone:
+			return g.Gone(from, m)
+		}
+		return nil
+	})
+}
+
+// remoteLink is a link of another node's gateway as this node's host sees it.
+type remoteLink struct {
+	c      *Cluster
+	ref    tandem.LinkRef
+	run    protocol.Peer // that has the link
+	device tandem.DeviceID
+	epoch  int64 // of the shard when this node got it
+}
+
+func (l *remoteLink) Send(topic string, m tandem.Message) bool {
+	return l.c.tell(l.run, &protocol.Send{ID: l.ref.ID, Device: l.device, Epoch: l.epoch, Topic: topic, Message: m}) == nil
+}
+
+func (l *remoteLink) Close(why string) {
+	l.c.say(l.run, &protocol.End{ID: l.ref.ID, Epoch: l.epoch, Why: why})
+}
+
+func (l *remoteLink) Ref() tandem.LinkRef { return l.ref }
+
+// Link is for the host: the link of a pair that has come to it.
+func (c *Cluster) Link(ref tandem.LinkRef, device tandem.DeviceID, agent tandem.AgentID) tandem.Link {
+	shard := c.shardOf(agent)
+	epoch := c.table().Route(shard).Epoch
+	c.moves.look(func(m *protocol.Moves) { epoch = max(epoch, m.Held(shard)) })
+	if ref.Node == c.Info.ID {
+		if s := c.links.get(ref.ID); s != nil {
+			return &localLink{s, epoch}
+		}
+		return goneLink{ref}
+	}
+	c.guests.mu.Lock()
+	run, ok := c.guests.core.Run(ref)
+	c.guests.mu.Unlock()
+	if !ok {
+		run, _ = c.table().Peer(ref.Node)
+	}
+	return &remoteLink{c: c, ref: ref, run: run, device: device, epoch: epoch}
+}
+
+// goneLink is a link that ended while its pair moved. Its gateway tells the host.
+type goneLink struct{ ref tandem.LinkRef }
+
+func (goneLink) Send(string, tandem.Message) bool { return false }
+func (goneLink) Close(string)                     {}
+func (l goneLink) Ref() tandem.LinkRef            { return l.ref }

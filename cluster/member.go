@@ -1,0 +1,258 @@
+package cluster
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/cluster/protocol"
+	"github.com/tandem-iot/tandem/mesh"
+	"github.com/tandem-iot/tandem/store/record"
+)
+
+// doMember carries out what the Member wants.
+func (c *Cluster) doMember(e protocol.Effect) {
+	switch e := e.(type) {
+	case protocol.Begin:
+		c.begin(e)
+	case protocol.Lease:
+		c.Host.Lease(c.at(e.Until))
+	case protocol.Replace:
+		c.replace(e.Table)
+	case protocol.Join:
+		c.joined(e.Peer)
+	case protocol.Lose:
+		c.lost(e.Peer)
+	case protocol.Belong:
+		close(c.ready)
+	case protocol.Abandon:
+		go c.abandon()
+	case protocol.Fail:
+		c.fail(e.Failure)
+	case protocol.Register, protocol.Renew, protocol.Read, protocol.AskPlanner, protocol.Bury, protocol.Assign:
+		c.runMu.Lock()
+		defer c.runMu.Unlock()
+		if !c.over {
+			c.asking.Go(func() { c.ask(e) })
+		}
+	default:
+		c.general(e)
+	}
+}
+
+// ask asks the database, and tells the Member what came of it.
+func (c *Cluster) ask(e protocol.Effect) {
+	ctx := context.Background() // the store bounds each of these
+	var outcome func(m *protocol.Member, now tandem.Now) []protocol.Effect
+	switch e := e.(type) {
+	case protocol.Register:
+		session, err := c.Store.Register(ctx, c.info(e.Draining), c.Lease)
+		outcome = func(m *protocol.Member, now tandem.Now) []protocol.Effect {
+			return m.Registered(now, e.N, session, err)
+		}
+	case protocol.Renew:
+		short, cancel := context.WithTimeout(ctx, e.Patience)
+		err := c.Store.Renew(short, c.info(e.Draining), c.Lease)
+		cancel()
+		outcome = func(m *protocol.Member, now tandem.Now) []protocol.Effect { return m.Renewed(now, e.N, err) }
+	case protocol.Read:
+		rows, err := c.membership(ctx, e.Known)
+		outcome = func(m *protocol.Member, now tandem.Now) []protocol.Effect { return m.HaveRead(now, e.N, rows, err) }
+	case protocol.AskPlanner:
+		mine, err := c.Store.Planner(ctx, c.Info.ID, e.Lease)
+		outcome = func(m *protocol.Member, now tandem.Now) []protocol.Effect { return m.Planning(now, e.N, mine, err) }
+	case protocol.Bury:
+		gone, err := c.Store.Bury(ctx, e.Peer.Node, e.Peer.Session)
+		outcome = func(m *protocol.Member, now tandem.Now) []protocol.Effect { return m.Buried(now, e.N, gone, err) }
+	case protocol.Assign:
+		err := c.Store.AssignShards(ctx, rowsOf(e.Plan))
+		outcome = func(m *protocol.Member, now tandem.Now) []protocol.Effect { return m.Assigned(now, e.N, err) }
+	}
+	c.member.step(outcome)
+}
+
+// info is what the others are told of this node.
+func (c *Cluster) info(draining bool) record.Node {
+	i := c.Info
+	i.Draining = draining
+	live, frozen, _ := c.Host.Counts()
+	i.Agents = int(live + frozen)
+	mean := 0.0
+	if t := c.table(); t != nil {
+		mean = t.MeanLoad()
+	}
+	i.Load, i.Weight = c.gauge.read(time.Now(), processorTime(), mean)
+	return i
+}
+
+// membership reads the cluster as it is.
+func (c *Cluster) membership(ctx context.Context, known int64) (*protocol.Membership, error) {
+	rows, err := c.Store.Membership(ctx, known)
+	if err != nil {
+		return nil, err
+	}
+	m := &protocol.Membership{Version: rows.Version, Count: rows.Count}
+	for _, n := range rows.Nodes {
+		m.Nodes = append(m.Nodes, protocol.Node(n))
+	}
+	for _, s := range rows.Shards {
+		m.Shards = append(m.Shards, protocol.Shard(s))
+	}
+	return m, nil
+}
+
+func rowsOf(list []protocol.Shard) (rows []record.Shard) {
+	for _, s := range list {
+		rows = append(rows, record.Shard(s))
+	}
+	return rows
+}
+
+// replace makes a newer table the node's, and has everything follow it.
+func (c *Cluster) replace(t *protocol.Table) {
+	old := c.view.Swap(&current{Table: t, changed: make(chan struct{})})
+	if old != nil {
+		close(old.changed)
+	}
+	draining := false
+	c.member.look(func(m *protocol.Member) { draining = m.Draining() })
+	c.guests.step(c, func(g *protocol.Guests) []protocol.Effect { g.Table(t); return nil })
+	c.calls.step(c, func(k *protocol.Calls, now tandem.Now) []protocol.Effect { return k.Table(now, t) })
+	c.moves.step(func(m *protocol.Moves, now tandem.Now) []protocol.Effect { return m.Table(now, t, draining) })
+	c.links.follow(t)
+	c.logs.forget(func(p protocol.Peer) bool { return !t.Has(p) })
+}
+
+// joined sees to it that a run that is new knows what it has to.
+func (c *Cluster) joined(p protocol.Peer) {
+	c.news.joined(c, p)
+	go c.extendAll(context.Background())
+}
+
+// lost ends what depended on a run of a node.
+func (c *Cluster) lost(p protocol.Peer) {
+	c.runNow().mesh.Drop(mesh.Peer(p))
+	c.moves.step(func(m *protocol.Moves, now tandem.Now) []protocol.Effect { return m.Lost(now, p) })
+	c.guests.step(c, func(g *protocol.Guests) []protocol.Effect { return g.Lost(p) })
+	c.calls.step(c, func(k *protocol.Calls, now tandem.Now) []protocol.Effect { return k.Lost(now, p) })
+	c.Host.NodeLost(p.Node)
+}
+
+// Drain has the node's agents move to others, and returns when none is left or
+// no node is there to take them. New devices and requests are served meanwhile.
+// It is for a node that stops: it cannot be undone.
+func (c *Cluster) Drain(ctx context.Context) error {
+	c.setUp()
+	select {
+	case <-c.ready:
+	default:
+		return nil // it never had any agents
+	}
+	c.member.step(func(m *protocol.Member, now tandem.Now) []protocol.Effect { return m.Drain(now, true) })
+	defer c.halt()
+	for {
+		v := c.view.Load()
+		left := v.Owned(c.Info.ID)
+		if left == 0 {
+			break
+		}
+		if !v.TakersFor(c.Info.ID) {
+			return nil // they are saved; the next node resumes them
+		}
+		c.look()
+		if v.await(ctx, drainLook) != nil {
+			return tandem.Errorf(tandem.Unavailable, "%d shards are still here", left)
+		}
+	}
+	// Requests made for agents that have moved, and those of other nodes.
+	if err := c.until(ctx, func() bool { return c.Host.Away() == 0 }); err != nil {
+		return err
+	}
+	c.calls.step(c, func(k *protocol.Calls, _ tandem.Now) []protocol.Effect { return k.Empty() })
+	return c.until(ctx, func() bool { return c.calls.serving() == 0 })
+}
+
+const (
+	drainLook = 500 * time.Millisecond
+	pollEvery = 10 * time.Millisecond
+)
+
+// until waits until something is so that no event tells of.
+func (c *Cluster) until(ctx context.Context, so func() bool) error {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for !so() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// halt has no agents leave or come any more. Those on their way arrive, or come back,
+// before it returns: later the host would not save them.
+func (c *Cluster) halt() {
+	c.moves.step(func(m *protocol.Moves, _ tandem.Now) []protocol.Effect { m.Halt(); return nil })
+	ctx, cancel := context.WithTimeout(context.Background(), haltWait)
+	defer cancel()
+	if err := c.until(ctx, c.moving.idle(c)); err != nil {
+		c.logger.Warn("agents are still on their way to another node; they restart from what they saved", "err", err)
+	}
+}
+
+// haltWait bounds the wait for agents on their way when the node stops.
+const haltWait = 10 * time.Second
+
+// Settle waits until every link of this node's gateway has ended where its
+// agent is, and the others have heard all that this node has said.
+func (c *Cluster) Settle(ctx context.Context) error {
+	c.setUp()
+	if err := c.until(ctx, func() bool { return len(c.links.all()) == 0 }); err != nil {
+		return tandem.Errorf(tandem.Unavailable, "the owners of %d links have not heard that they ended", len(c.links.all()))
+	}
+	r := c.runNow()
+	if r == nil {
+		return nil // it never was part of the cluster
+	}
+	for _, p := range c.table().Others(c.Info.ID) {
+		if err := r.mesh.Flush(ctx, mesh.Peer(p)); err != nil && tandem.KindOf(err) != tandem.NotFound {
+			return err
+		}
+	}
+	return nil
+}
+
+// Another returns where devices can connect other than here; "" is nowhere.
+func (c *Cluster) Another() string {
+	t := c.table()
+	if t == nil {
+		return ""
+	}
+	var all []string
+	for _, n := range t.Nodes {
+		if n.ID != c.Info.ID && n.Alive && !n.Draining && n.MQTT != "" {
+			all = append(all, n.MQTT)
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return all[rand.IntN(len(all))]
+}
+
+// Leave takes the node out of the cluster: its shards have no owner then, and what it
+// still writes is refused. So it is called when the host has ended, which has saved
+// the agents that are still here, and it waits until Run has returned: a registration
+// or renewal after it would keep the node in the cluster until its lease runs out.
+func (c *Cluster) Leave(ctx context.Context) error {
+	c.setUp()
+	select {
+	case <-c.ended:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return c.Store.Leave(ctx)
+}

@@ -1,0 +1,293 @@
+package protocol
+
+import (
+	"time"
+
+	"github.com/tandem-iot/tandem"
+)
+
+// Effect is what a core wants done. A core's effects are carried out in the
+// order in which it returned them.
+type Effect interface{ effect() }
+
+// Effects of several cores.
+type (
+	// Tell sends a message to a run of a node. To may be this node's own run.
+	// A message that cannot be sent is reported with the core's Refused event,
+	// where the core has one; otherwise the run is lost, which Member notices.
+	Tell struct {
+		To      Peer
+		Message Message
+	}
+	// Broadcast tells all nodes what they can do without.
+	Broadcast struct{ Routes *Routes }
+	// Learn has the Member take routes up in the table.
+	Learn struct{ Routes *Routes }
+	// Look has the Member read the membership soon.
+	Look struct{}
+	// Note is a line in the operator's log.
+	Note struct {
+		Text    string
+		Node    string // "": concerns none
+		Shards  int    // 0: concerns none
+		Failure error
+	}
+)
+
+// Effects of Link.
+type (
+	// Handled says that the message with this number may be acknowledged.
+	Handled struct{ Seq uint64 }
+	// Hand gives the device a message.
+	Hand struct {
+		Topic   string
+		Message tandem.Message
+	}
+	// Cut closes the device's connection. The gateway answers with a Close.
+	Cut struct{ Why string }
+	// Over says that the link has ended and its owner knows it.
+	Over struct{}
+)
+
+// Effects of Guests. Each but Tell and Look has one outcome, Done, and Guests
+// has only one under way for each link.
+type (
+	// Enter tells the host that a device has a link at another node.
+	Enter struct {
+		Ref     tandem.LinkRef
+		Run     Peer // that has the link
+		Device  tandem.DeviceID
+		Epoch   int64 // of the shard at this node, which messages to the device carry
+		Next    uint64
+		Address string
+		Hello   []byte
+	}
+	// Pass gives the host a message of the device. When it has been handled,
+	// an Ack goes to Run.
+	Pass struct {
+		Ref     tandem.LinkRef
+		Run     Peer
+		Device  tandem.DeviceID
+		Seq     uint64
+		Topic   string
+		Message tandem.Message
+	}
+	// Leave tells the host that the link has ended.
+	Leave struct {
+		Ref    tandem.LinkRef
+		Device tandem.DeviceID
+		End    tandem.LinkEnd
+	}
+)
+
+// Effects of Calls.
+type (
+	// Attempt sends a request or a question to a run of a node, which may be this one.
+	// Outcome: Refused when it cannot be sent; otherwise Answered or Told, at
+	// some time.
+	Attempt struct {
+		ID      uint64
+		To      Peer
+		Message Message // Request or Ask
+	}
+	// Find asks the store whether there is such an agent. Outcome: Found.
+	Find struct {
+		ID    uint64
+		Agent tandem.AgentID
+	}
+	// Finish ends a call.
+	Finish struct {
+		ID       uint64
+		Response *tandem.Response
+		Yes      bool
+		Lines    []tandem.LogEntry
+		Failure  *Failure
+	}
+	// Serve gives the host a request of another node. Outcome: Served.
+	Serve struct {
+		From    Peer
+		Request *Request
+	}
+)
+
+// Effects of Moves, giving.
+type (
+	// Export stops the agents of some shards and takes them out of the host.
+	// Outcome: Exported, at Until at the latest.
+	Export struct {
+		N      uint64
+		Shards []int
+		Until  time.Duration
+	}
+	// SendPart sends a part of an offer, and waits for room as need be. Outcome: Sent.
+	SendPart struct {
+		N     uint64
+		To    Peer
+		Offer *Offer
+		Until time.Duration
+	}
+	// Flush waits until nodes have received all that this one has told them. Outcome:
+	// Flushed, at Until at the latest.
+	Flush struct {
+		N     uint64
+		To    []Peer
+		Until time.Duration
+	}
+	// Handover changes the owner of shards in the database, from this node at their
+	// epochs. Outcome: HandedOver.
+	Handover struct {
+		N      uint64
+		Shards []Shard
+		To     Peer
+	}
+	// Confirm reads the whole membership. Outcome: Confirmed.
+	Confirm struct{ N uint64 }
+	// Return gives the host back what was exported, and lets it go on.
+	Return struct {
+		Shards []int
+		Pairs  []*Pair
+		Lost   []Peer // runs that were lost meanwhile
+	}
+	// Gave says that shards and their agents are another node's.
+	Gave struct{ Shards []int }
+)
+
+// OfferID names an offer of another node.
+type OfferID struct {
+	From Peer
+	ID   uint64
+}
+
+// Effects of Moves, taking.
+type (
+	// Prepare makes machines of what is offered and lets nothing happen yet.
+	// Outcome: Prepared.
+	Prepare struct {
+		Offer OfferID
+		Pairs []*Pair
+		Why   tandem.Reason
+	}
+	// Discard drops what has been prepared, or is being prepared.
+	Discard struct{ Offer OfferID }
+	// Activate lets what has been prepared go on: its shards are this node's.
+	Activate struct {
+		Offer  OfferID
+		Shards []int
+		Epochs []int64
+		Pairs  []*Pair // without Data
+		Lost   []Peer  // runs that were lost since the agents stopped
+	}
+	// OpenShards gives the host shards without agents in memory: those that ought to
+	// run start from their records.
+	OpenShards struct{ Shards []int }
+)
+
+// Effects of Member. Those with a number have an outcome with the same one.
+type (
+	// Register makes this node part of the cluster. Outcome: Registered.
+	Register struct {
+		N        uint64
+		Draining bool
+	}
+	// Renew gives the lease its full time again. Outcome: Renewed.
+	Renew struct {
+		N        uint64
+		Draining bool
+		Patience time.Duration
+	}
+	// Read reads the membership; Known is the version whose shards are known, -1 none.
+	// Outcome: HaveRead.
+	Read struct {
+		N     uint64
+		Known int64
+	}
+	// AskPlanner asks the database whether this node plans. Outcome: Planning.
+	AskPlanner struct {
+		N     uint64
+		Lease time.Duration
+	}
+	// Bury declares a run lost whose lease ran out a moment ago. Outcome: Buried.
+	Bury struct {
+		N    uint64
+		Peer Peer
+	}
+	// Assign carries out a plan. Outcome: Assigned.
+	Assign struct {
+		N    uint64
+		Plan []Shard
+	}
+	// Lease lets agents act until then.
+	Lease struct{ Until time.Duration }
+	// Begin begins a run of the node: it has this table and no shards.
+	Begin struct {
+		Self  Peer
+		Table *Table
+	}
+	// NewTable replaces the table.
+	Replace struct{ Table *Table }
+	// Join says that a run of another node has appeared.
+	Join struct{ Peer Peer }
+	// Lose says that a run of another node is over: what it was asked or doing is
+	// lost, and so are its links.
+	Lose struct{ Peer Peer }
+	// Belong says that the node is part of the cluster and has a table. It comes once.
+	Belong struct{}
+	// Abandon ends the run: others have this node's agents. They and all that waits
+	// are dropped. Outcome: Abandoned.
+	Abandon struct{}
+	// Fail says that the node cannot join the cluster, and why.
+	Fail struct{ Failure error }
+)
+
+// Effects of News.
+type (
+	// Recall gives the host what was said before some shards were open here. The
+	// host does it for the agents of those shards that do not know it yet.
+	Recall struct {
+		Question Question
+		Shards   []int
+	}
+)
+
+func (Tell) effect()       {}
+func (Broadcast) effect()  {}
+func (Learn) effect()      {}
+func (Look) effect()       {}
+func (Note) effect()       {}
+func (Handled) effect()    {}
+func (Hand) effect()       {}
+func (Cut) effect()        {}
+func (Over) effect()       {}
+func (Enter) effect()      {}
+func (Pass) effect()       {}
+func (Leave) effect()      {}
+func (Attempt) effect()    {}
+func (Find) effect()       {}
+func (Finish) effect()     {}
+func (Serve) effect()      {}
+func (Export) effect()     {}
+func (SendPart) effect()   {}
+func (Flush) effect()      {}
+func (Handover) effect()   {}
+func (Confirm) effect()    {}
+func (Return) effect()     {}
+func (Gave) effect()       {}
+func (Prepare) effect()    {}
+func (Discard) effect()    {}
+func (Activate) effect()   {}
+func (OpenShards) effect() {}
+func (Register) effect()   {}
+func (Renew) effect()      {}
+func (Read) effect()       {}
+func (AskPlanner) effect() {}
+func (Bury) effect()       {}
+func (Assign) effect()     {}
+func (Lease) effect()      {}
+func (Begin) effect()      {}
+func (Replace) effect()    {}
+func (Join) effect()       {}
+func (Lose) effect()       {}
+func (Belong) effect()     {}
+func (Abandon) effect()    {}
+func (Fail) effect()       {}
+func (Recall) effect()     {}

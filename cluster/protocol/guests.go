@@ -1,0 +1,253 @@
+package protocol
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/tandem-iot/tandem"
+)
+
+// Guests are the links of other nodes' gateways whose pairs are here. What a link
+// has said is given to the host one after the other; links do not wait for each
+// other. A link belongs to the run of the node that introduced it, and ends with it.
+type Guests struct {
+	shardOf func(tandem.AgentID) int
+	bugs    bugs
+
+	table *Table
+	links map[tandem.LinkRef]*guest
+	lost  runs
+}
+
+// guest is one link.
+type guest struct {
+	ref    tandem.LinkRef
+	run    Peer
+	device tandem.DeviceID
+	shard  int
+	known  bool // the link has introduced itself since the pair came, or came with it
+
+	busy  bool // the first of steps is with the host
+	steps []step
+}
+
+// step is something that a link has said. enter or pass is set, or neither: then
+// it is the link's end.
+type step struct {
+	from  Peer
+	enter *Open
+	pass  *Publish
+	end   tandem.LinkEnd
+	lost  bool // the link's run is lost: the end has to be told to no one
+}
+
+// NewGuests returns the links at the beginning: none.
+func NewGuests(shardOf func(tandem.AgentID) int) *Guests {
+	return &Guests{shardOf: shardOf, links: map[tandem.LinkRef]*guest{}, lost: runs{}}
+}
+
+// Table replaces the table.
+func (g *Guests) Table(t *Table) { g.table = t }
+
+func (g *Guests) get(from Peer, id uint64, device tandem.DeviceID) *guest {
+	ref := tandem.LinkRef{Node: from.Node, ID: id}
+	l := g.links[ref]
+	if l == nil {
+		l = &guest{ref: ref, run: from, device: device, shard: -1}
+		g.links[ref] = l
+	}
+	return l
+}
+
+// Opened takes a link's introduction. One by a run that the table does not have is
+// refused: nobody would tell this node that the run is lost.
+func (g *Guests) Opened(from Peer, m *Open) []Effect {
+	if !g.table.Has(from) && !g.bugs.answerUnknown || g.lost.lost(from) {
+		return []Effect{Tell{To: from, Message: &Astray{ID: m.ID}}, Look{}}
+	}
+	l := g.get(from, m.ID, m.Device)
+	l.run, l.shard, l.known = from, g.shardOf(m.Agent), true
+	return g.add(l, step{from: from, enter: m})
+}
+
+// Published takes a message by a link. One that has not introduced itself since the
+// pair came here must do so first: what number comes first is not known otherwise.
+func (g *Guests) Published(from Peer, m *Publish) []Effect {
+	l := g.links[tandem.LinkRef{Node: from.Node, ID: m.ID}]
+	if (l == nil || !l.known || l.run != from) && !g.bugs.takeStrangers {
+		return []Effect{Tell{To: from, Message: &Astray{ID: m.ID}}}
+	}
+	if l == nil {
+		l = g.get(from, m.ID, m.Device)
+	}
+	return g.add(l, step{from: from, pass: m})
+}
+
+// Closed takes the end of a link, introduced or not: the pair may have come with it.
+func (g *Guests) Closed(from Peer, m *Close) []Effect {
+	l := g.get(from, m.ID, m.Device)
+	l.known = false
+	return g.add(l, step{from: from, end: tandem.LinkEnd{Clean: m.Clean, Lost: m.Lost}})
+}
+
+// Gone takes a gateway's word that it has no such link.
+func (g *Guests) Gone(from Peer, m *Gone) []Effect {
+	l := g.get(from, m.ID, m.Device)
+	l.known = false
+	return g.add(l, step{from: from, end: tandem.LinkEnd{Lost: true}, lost: true})
+}
+
+// Came notes the link of a pair that has come here with its pair, which knows what number
+// comes next. A link whose run is lost already is ended.
+func (g *Guests) Came(ref tandem.LinkRef, run Peer, device tandem.DeviceID, shard int) []Effect {
+	if g.bugs.forgetArrivals {
+		return nil
+	}
+	l := g.get(Peer{Node: ref.Node}, ref.ID, device)
+	if l.known {
+		return nil // it was faster
+	}
+	l.run, l.shard, l.known = run, shard, true
+	if g.lost.lost(run) {
+		l.known = false
+		return g.add(l, step{from: run, end: tandem.LinkEnd{Lost: true}, lost: true})
+	}
+	return nil
+}
+
+// Run returns the run that a link belongs to.
+func (g *Guests) Run(ref tandem.LinkRef) (Peer, bool) {
+	l := g.links[ref]
+	if l == nil {
+		return Peer{}, false
+	}
+	return l.run, true
+}
+
+// Lost ends the links of a run that is over.
+func (g *Guests) Lost(p Peer) (out []Effect) {
+	g.lost.lose(p)
+	for _, l := range g.sorted() {
+		of := l.run.Node == p.Node && (l.run.Session <= p.Session || g.bugs.loseByName)
+		if of {
+			l.known = false
+			out = append(out, g.add(l, step{from: l.run, end: tandem.LinkEnd{Lost: true}, lost: true})...)
+		}
+	}
+	return out
+}
+
+// Gave forgets the links of shards that have left: should their pairs come back, the
+// links introduce themselves again.
+func (g *Guests) Gave(shards []int) {
+	if g.bugs.keepGivenLinks {
+		return
+	}
+	for _, l := range g.sorted() {
+		if slices.Contains(shards, l.shard) {
+			l.known = false
+			g.drop(l)
+		}
+	}
+}
+
+// Abandoned forgets all links: their pairs are others'.
+func (g *Guests) Abandoned() {
+	for _, l := range g.sorted() {
+		l.known = false
+		g.drop(l)
+	}
+}
+
+// drop forgets a link that has nothing with the host.
+func (g *Guests) drop(l *guest) {
+	if !l.busy && !l.known {
+		delete(g.links, l.ref)
+	}
+}
+
+func (g *Guests) sorted() []*guest {
+	list := make([]*guest, 0, len(g.links))
+	for _, l := range g.links {
+		list = append(list, l)
+	}
+	slices.SortFunc(list, func(a, b *guest) int {
+		return cmp.Or(cmp.Compare(a.ref.Node, b.ref.Node), cmp.Compare(a.ref.ID, b.ref.ID))
+	})
+	return list
+}
+
+func (g *Guests) add(l *guest, s step) []Effect {
+	l.steps = append(l.steps, s)
+	if l.busy && !g.bugs.overtakeInGuest {
+		return nil
+	}
+	return g.next(l)
+}
+
+// next gives the host the first of a link's steps.
+func (g *Guests) next(l *guest) []Effect {
+	l.busy = true
+	s := &l.steps[0]
+	if g.bugs.overtakeInGuest {
+		s = &l.steps[len(l.steps)-1]
+	}
+	switch {
+	case s.enter != nil:
+		m := s.enter
+		return []Effect{Enter{
+			Ref: l.ref, Run: s.from, Device: m.Device, Epoch: g.table.Route(l.shard).Epoch,
+			Next: m.Next, Address: m.Address, Hello: m.Hello,
+		}}
+	case s.pass != nil:
+		m := s.pass
+		return []Effect{Pass{Ref: l.ref, Run: s.from, Device: m.Device, Seq: m.Seq, Topic: m.Topic, Message: m.Message}}
+	}
+	return []Effect{Leave{Ref: l.ref, Device: l.device, End: s.end}}
+}
+
+// Done takes what came of the step that is with the host: nil, or a failure. A
+// failure with fate Elsewhere means that the pair is not here, and one of kind
+// NotFound that there is no such device.
+func (g *Guests) Done(ref tandem.LinkRef, failure *Failure) (out []Effect) {
+	l := g.links[ref]
+	if l == nil || !l.busy || len(l.steps) == 0 {
+		return nil
+	}
+	s := l.steps[0]
+	l.steps = l.steps[1:]
+	l.busy = false
+	out = g.outcome(l, s, failure)
+	if len(l.steps) > 0 {
+		return append(out, g.next(l)...)
+	}
+	l.steps = nil
+	g.drop(l)
+	return out
+}
+
+func (g *Guests) outcome(l *guest, s step, failure *Failure) []Effect {
+	id := l.ref.ID
+	switch {
+	case s.lost:
+		return nil
+	case s.enter == nil && s.pass == nil: // only who has the pair can say that it knows
+		if FateOf(failure) == Elsewhere {
+			return []Effect{Tell{To: s.from, Message: &Astray{ID: id}}}
+		}
+		return []Effect{Tell{To: s.from, Message: &Closed{ID: id}}}
+	case failure == nil:
+		return nil
+	case s.enter != nil && FateOf(failure) == Refused && failure.Kind == tandem.NotFound:
+		end := &End{ID: id, Epoch: g.table.Route(l.shard).Epoch, Why: "the device has been deleted"}
+		return []Effect{Tell{To: s.from, Message: end}}
+	}
+	out := []Effect{Tell{To: s.from, Message: &Astray{ID: id}}}
+	if !slices.ContainsFunc(l.steps, func(s step) bool { return s.enter != nil }) {
+		l.known = false // until it has introduced itself again
+	}
+	if FateOf(failure) == Refused && failure.Kind != tandem.Limit { // of a limit the agent's log tells
+		out = append(out, Note{Text: "a device's link is not taken", Failure: failure})
+	}
+	return out
+}

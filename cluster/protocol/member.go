@@ -1,0 +1,472 @@
+package protocol
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/placement"
+)
+
+// When a node does what it does again and again.
+const (
+	lookEvery   = 500 * time.Millisecond // reads the membership without being asked to
+	lookRest    = 5 * time.Millisecond   // between two readings, whoever asks for them
+	lookAgain   = 200 * time.Millisecond // after one that failed
+	joinAgain   = time.Second            // after a registration that failed
+	maxUnderWay = 512                    // shards that are under way in the whole cluster
+)
+
+// phase is how far a node's run has come.
+type phase uint8
+
+const (
+	phaseOut        phase = iota // it waits for the next attempt to register
+	phaseRegister                // the database is asked
+	phaseJoin                    // it is registered, and reads the membership
+	phaseIn                      // it is part of the cluster
+	phaseAbandoning              // it was declared lost, and drops its agents
+)
+
+// Member is a node's part in the cluster: it registers, keeps the lease, follows the
+// membership, and plans when it is its turn.
+//
+// The lease that it grants its agents is counted from when the database was asked, so it
+// ends before the one that the database has granted. A node that hears that it was
+// declared lost abandons its agents at once and registers again.
+type Member struct {
+	MemberConfig
+	bugs bugs
+
+	ids   uint64
+	phase phase
+	self  Peer
+	table *Table
+	known map[string]knownRun // other nodes
+
+	joinN    uint64
+	joinFrom time.Duration // when the registration was asked for
+	joinAt   time.Duration // of the next attempt
+
+	renewN     uint64
+	renewFrom  time.Duration
+	renewAt    time.Duration
+	renewAgain bool // something changed while a renewal was under way
+
+	readN    uint64
+	lookAt   time.Duration
+	wanted   bool // somebody has asked for a reading
+	belonged bool
+
+	planN  uint64
+	mine   bool // this node plans
+	bury   []Peer
+	buried bool
+
+	draining bool
+	leaving  bool // the node stops: its drain cannot be undone
+}
+
+// MemberConfig says who the node is.
+type MemberConfig struct {
+	Node  string
+	Lease time.Duration // how long it may be out of touch before others take its agents
+}
+
+// knownRun is a run of another node.
+type knownRun struct {
+	session int64
+	version int64 // of a membership that had it, or had it not yet lost it
+}
+
+// NewMember returns a node that is in no cluster yet.
+func NewMember(c MemberConfig) *Member {
+	return &Member{MemberConfig: c, known: map[string]knownRun{}}
+}
+
+func (m *Member) number() uint64 { m.ids++; return m.ids }
+
+// Self returns the node's present run.
+func (m *Member) Self() Peer { return m.self }
+
+// Draining reports whether the node gives its agents away.
+func (m *Member) Draining() bool { return m.draining }
+
+// Start registers the node.
+func (m *Member) Start(now tandem.Now) []Effect {
+	m.phase, m.joinAt = phaseRegister, 0
+	m.joinFrom = now.Mono
+	m.joinN = m.number()
+	return []Effect{Register{N: m.joinN, Draining: m.draining}}
+}
+
+// Registered takes the session of the registration, or an error. One of another kind than
+// Unavailable is final.
+func (m *Member) Registered(now tandem.Now, n uint64, session int64, err error) []Effect {
+	if m.phase != phaseRegister || n != m.joinN {
+		return nil
+	}
+	if err != nil {
+		return m.notYet(now, err)
+	}
+	m.self = Peer{Node: m.Node, Session: session}
+	m.phase = phaseJoin
+	if m.bugs.leaseFromAnswer {
+		m.joinFrom = now.Mono
+	}
+	m.readN = m.number()
+	return []Effect{Read{N: m.readN, Known: -1}}
+}
+
+func (m *Member) notYet(now tandem.Now, err error) []Effect {
+	if tandem.KindOf(err) != tandem.Unavailable {
+		m.phase = phaseOut
+		return []Effect{Fail{Failure: err}}
+	}
+	m.phase, m.joinAt = phaseOut, now.Mono+joinAgain
+	return []Effect{Note{Text: "the node cannot join the cluster yet", Node: m.Node, Failure: err}}
+}
+
+// HaveRead takes the membership.
+func (m *Member) HaveRead(now tandem.Now, n uint64, rows *Membership, err error) []Effect {
+	if n != m.readN {
+		return nil
+	}
+	m.readN = 0
+	switch {
+	case m.phase == phaseJoin && err != nil:
+		return m.notYet(now, err)
+	case m.phase == phaseJoin:
+		return m.enter(now, rows)
+	case m.phase != phaseIn:
+		return nil
+	case err != nil:
+		return m.rest(now, err)
+	}
+	out := m.replace(NewTable(rows, m.table))
+	if !m.belonged {
+		m.belonged = true
+		out = append(out, Belong{})
+	}
+	if m.mine { // this reading was for the plan
+		return append(out, m.plan(now)...)
+	}
+	m.planN = m.number()
+	return append(out, AskPlanner{N: m.planN, Lease: 2 * m.Lease})
+}
+
+// enter begins the node's run.
+func (m *Member) enter(now tandem.Now, rows *Membership) []Effect {
+	m.phase = phaseIn
+	m.table = NewTable(rows, nil)
+	m.known = map[string]knownRun{}
+	out := []Effect{
+		Begin{Self: m.self, Table: m.table},
+		Lease{Until: m.joinFrom + m.Lease},
+	}
+	out = append(out, m.replace(m.table)...)
+	out = append(out, m.renew(now)...)
+	m.wanted = true
+	m.lookAt = now.Mono + lookRest
+	return out
+}
+
+// replace makes a newer table the node's, and notices nodes that are not what they were.
+func (m *Member) replace(t *Table) (out []Effect) {
+	m.table = t
+	for _, id := range slices.Sorted(maps.Keys(m.known)) {
+		k := m.known[id]
+		n := t.Node(id)
+		switch {
+		case n != nil && n.Session == k.session:
+			continue
+		case n != nil && n.Session > k.session:
+		case t.Version < k.version && !m.bugs.loseStale:
+			continue // the table is older than the run
+		}
+		delete(m.known, id)
+		out = append(out, m.lose(Peer{Node: id, Session: k.session})...)
+	}
+	for i := range t.Nodes {
+		n := &t.Nodes[i]
+		if _, ok := m.known[n.ID]; ok || n.ID == m.Node {
+			continue
+		}
+		m.known[n.ID] = knownRun{session: n.Session, version: t.Version}
+		out = append(out, Join{Peer: n.Peer()})
+	}
+	return append(out, Replace{Table: t})
+}
+
+func (m *Member) lose(p Peer) []Effect {
+	return []Effect{Note{Text: "a node is gone", Node: p.Node}, Lose{Peer: p}}
+}
+
+// Exists notes that a run of a node exists, as a message shows, and that a membership of
+// that version had it. An earlier run of the node is over then, and nothing that
+// the new run says is taken for the earlier one's.
+func (m *Member) Exists(p Peer, version int64) (out []Effect) {
+	k, ok := m.known[p.Node]
+	if m.phase != phaseIn || p.Node == m.Node || ok && k.session >= p.Session {
+		return nil
+	}
+	if ok {
+		out = m.lose(Peer{Node: p.Node, Session: k.session})
+	}
+	m.known[p.Node] = knownRun{session: p.Session, version: version}
+	return append(out, Join{Peer: p}, Look{})
+}
+
+// Learn takes routes that are newer than the table.
+func (m *Member) Learn(r *Routes) []Effect {
+	if m.phase != phaseIn {
+		return nil
+	}
+	t := m.table.With(r)
+	if t == nil {
+		return nil
+	}
+	m.table = t
+	return []Effect{Replace{Table: t}}
+}
+
+// Look has the membership read soon.
+func (m *Member) Look(now tandem.Now) {
+	if m.wanted || m.phase != phaseIn {
+		return
+	}
+	m.wanted = true
+	if m.lookAt != 0 {
+		m.lookAt = min(m.lookAt, now.Mono+lookRest)
+	}
+}
+
+// rest ends a reading and what followed from it.
+func (m *Member) rest(now tandem.Now, err error) []Effect {
+	m.mine, m.buried, m.bury = false, false, nil
+	m.planN = 0
+	if err != nil {
+		m.lookAt = now.Mono + lookAgain
+		return []Effect{Note{Text: "cannot read the cluster's membership", Failure: err}}
+	}
+	m.lookAt = now.Mono + lookEvery
+	if m.wanted {
+		m.lookAt = now.Mono + lookRest
+	}
+	return nil
+}
+
+// Renewed takes the outcome of a renewal. Conflict means that the node was declared
+// lost.
+func (m *Member) Renewed(now tandem.Now, n uint64, err error) (out []Effect) {
+	if m.phase != phaseIn || n != m.renewN {
+		return nil
+	}
+	m.renewN = 0
+	switch {
+	case err == nil:
+		from := m.renewFrom
+		if m.bugs.leaseFromAnswer {
+			from = now.Mono
+		}
+		out = []Effect{Lease{Until: from + m.Lease}}
+		m.renewAt = now.Mono + m.Lease/6
+	case tandem.KindOf(err) == tandem.Conflict:
+		return m.abandon()
+	default:
+		out = []Effect{Note{Text: "cannot renew the node's lease", Failure: err}}
+		m.renewAt = now.Mono + m.Lease/15
+	}
+	if m.renewAgain {
+		out = append(out, m.renew(now)...)
+	}
+	return out
+}
+
+func (m *Member) renew(now tandem.Now) []Effect {
+	if m.renewN != 0 {
+		m.renewAgain = true
+		return nil
+	}
+	m.renewAgain = false
+	m.renewAt = 0
+	m.renewFrom = now.Mono
+	m.renewN = m.number()
+	return []Effect{Renew{N: m.renewN, Draining: m.draining, Patience: m.Lease / 3}}
+}
+
+// Fenced says that a transaction was refused because that run is over.
+func (m *Member) Fenced(session int64) []Effect {
+	if m.phase != phaseIn || session != m.self.Session {
+		return nil
+	}
+	return m.abandon()
+}
+
+// abandon ends the run. It does not wait for what is under way: that may wait for agents,
+// and they for a lease.
+func (m *Member) abandon() []Effect {
+	m.phase = phaseAbandoning
+	m.renewN, m.readN, m.planN = 0, 0, 0
+	m.mine, m.bury = false, nil
+	if m.bugs.waitToAbandon {
+		return nil
+	}
+	return []Effect{
+		Note{Text: "this node was declared lost; others have its agents. It rejoins without agents", Node: m.Node},
+		Abandon{},
+	}
+}
+
+// Abandoned says that the agents are dropped and nothing of the run is left.
+func (m *Member) Abandoned(now tandem.Now) []Effect {
+	if m.phase != phaseAbandoning {
+		return nil
+	}
+	return m.Start(now)
+}
+
+// Drain has the node's agents go to others, and none come. leaving says that the node
+// stops.
+func (m *Member) Drain(now tandem.Now, leaving bool) []Effect {
+	m.leaving = m.leaving || leaving
+	return m.drain(now, true)
+}
+
+// Undrain has the node get agents again.
+func (m *Member) Undrain(now tandem.Now) ([]Effect, error) {
+	if m.leaving {
+		return nil, tandem.Errorf(tandem.Conflict, "node %s is being stopped; start it again to have it take agents", m.Node)
+	}
+	return m.drain(now, false), nil
+}
+
+func (m *Member) drain(now tandem.Now, on bool) []Effect {
+	m.draining = on
+	if m.phase != phaseIn || !on && m.bugs.forgetUndrain {
+		return nil
+	}
+	out := m.renew(now)
+	m.Look(now)
+	return append(out, Replace{Table: m.table}, Broadcast{Routes: &Routes{}})
+}
+
+// Deadline says when the next step is due.
+func (m *Member) Deadline() (at time.Duration, ok bool) {
+	switch m.phase {
+	case phaseOut:
+		return soonest(m.joinAt)
+	case phaseIn:
+		return soonest(m.renewAt, m.lookAt)
+	}
+	return 0, false
+}
+
+// Tick makes the steps that are due.
+func (m *Member) Tick(now tandem.Now) (out []Effect) {
+	if m.phase == phaseOut && passed(m.joinAt, now) {
+		return m.Start(now)
+	}
+	if m.phase != phaseIn {
+		return nil
+	}
+	if passed(m.renewAt, now) {
+		out = m.renew(now)
+	}
+	if passed(m.lookAt, now) {
+		m.lookAt, m.wanted = 0, false
+		m.readN = m.number()
+		out = append(out, Read{N: m.readN, Known: m.table.Version})
+	}
+	return out
+}
+
+// Planning says whether it is this node that plans.
+func (m *Member) Planning(now tandem.Now, n uint64, mine bool, err error) []Effect {
+	if m.phase != phaseIn || n != m.planN {
+		return nil
+	}
+	if err != nil || !mine {
+		return m.rest(now, err)
+	}
+	m.mine = true
+	for i := range m.table.Nodes {
+		if n := &m.table.Nodes[i]; !n.Alive {
+			m.bury = append(m.bury, n.Peer())
+		}
+	}
+	return m.buryNext(now)
+}
+
+// buryNext declares the nodes lost whose lease has run out, one after the other. When that
+// changed something, the membership is read again before the plan is made.
+func (m *Member) buryNext(now tandem.Now) []Effect {
+	if len(m.bury) > 0 {
+		p := m.bury[0]
+		m.bury = m.bury[1:]
+		m.planN = m.number()
+		return []Effect{Bury{N: m.planN, Peer: p}}
+	}
+	if m.buried {
+		m.buried = false
+		m.readN = m.number()
+		return []Effect{Read{N: m.readN, Known: -1}}
+	}
+	return m.plan(now)
+}
+
+// Buried says whether a run has been declared lost.
+func (m *Member) Buried(now tandem.Now, n uint64, gone bool, err error) []Effect {
+	if m.phase != phaseIn || n != m.planN {
+		return nil
+	}
+	if err != nil {
+		return m.rest(now, err)
+	}
+	m.buried = m.buried || gone
+	return m.buryNext(now)
+}
+
+// plan gives shards without an owner to nodes, and targets to those that are to move.
+func (m *Member) plan(now tandem.Now) []Effect {
+	var able []placement.Node
+	takers := false
+	for _, n := range m.table.Nodes {
+		if n.Alive {
+			able = append(able, placement.Node{ID: n.ID, Weight: n.Weight, Draining: n.Draining})
+			takers = takers || !n.Draining
+		}
+	}
+	if !takers && m.bugs.planWithoutAble {
+		return m.rest(now, nil)
+	}
+	shards := make([]placement.Shard, len(m.table.Routes))
+	for i, r := range m.table.Routes {
+		shards[i] = placement.Shard{Owner: r.Owner, Target: r.Target}
+	}
+	changes := placement.Plan(able, shards, maxUnderWay)
+	if len(changes) == 0 {
+		return m.rest(now, nil)
+	}
+	m.planN = m.number()
+	rows := make([]Shard, len(changes))
+	for i, ch := range changes {
+		r := m.table.Routes[ch.Shard]
+		rows[i] = Shard{Shard: ch.Shard, Owner: r.Owner, Epoch: r.Epoch, Target: ch.Target}
+	}
+	return []Effect{Assign{N: m.planN, Plan: rows}}
+}
+
+// Assigned says that the plan is in the database.
+func (m *Member) Assigned(now tandem.Now, n uint64, err error) []Effect {
+	if m.phase != phaseIn || n != m.planN {
+		return nil
+	}
+	if err != nil {
+		return m.rest(now, err)
+	}
+	m.wanted = true
+	m.rest(now, nil)
+	return []Effect{Broadcast{Routes: &Routes{}}}
+}

@@ -1,0 +1,269 @@
+package protocol
+
+import "github.com/tandem-iot/tandem"
+
+// Message is what one node says to another. All but Routes go over the mesh's
+// lanes, which lose nothing and keep the order as long as both runs live.
+type Message interface{ kind() kind }
+
+// A device's link. Its reference is the sender's node, or the addressee's, and
+// the number ID.
+type (
+	// Open: gateway to owner; a device has a link.
+	Open struct {
+		_       struct{} `cbor:",toarray"`
+		ID      uint64
+		Device  tandem.DeviceID
+		Agent   tandem.AgentID
+		Address string
+		Next    uint64 // number of the first message that is to come
+		Hello   []byte // what the device said of itself last by this link; nil: nothing yet
+	}
+	// Publish: gateway to owner; the device has published a message.
+	Publish struct {
+		_       struct{} `cbor:",toarray"`
+		ID      uint64
+		Device  tandem.DeviceID
+		Seq     uint64
+		Topic   string
+		Message tandem.Message
+	}
+	// Close: gateway to owner; the link has ended.
+	Close struct {
+		_      struct{} `cbor:",toarray"`
+		ID     uint64
+		Device tandem.DeviceID
+		Agent  tandem.AgentID
+		Clean  bool
+		Lost   bool
+	}
+	// Send: owner to gateway; a message for the device.
+	Send struct {
+		_       struct{} `cbor:",toarray"`
+		ID      uint64
+		Device  tandem.DeviceID
+		Epoch   int64 // of the owner's shard
+		Topic   string
+		Message tandem.Message
+	}
+	// End: owner to gateway; close the link.
+	End struct {
+		_     struct{} `cbor:",toarray"`
+		ID    uint64
+		Epoch int64
+		Why   string
+	}
+	// Ack: owner to gateway; a message has been handled.
+	Ack struct {
+		_   struct{} `cbor:",toarray"`
+		ID  uint64
+		Seq uint64
+	}
+	// Closed: owner to gateway; a Close has been taken.
+	Closed struct {
+		_  struct{} `cbor:",toarray"`
+		ID uint64
+	}
+	// Astray: owner to gateway; the pair is not here, or does not know the
+	// link. What came by the link since has not been taken.
+	Astray struct {
+		_  struct{} `cbor:",toarray"`
+		ID uint64
+	}
+	// Gone: gateway to owner; there is no such link.
+	Gone struct {
+		_      struct{} `cbor:",toarray"`
+		ID     uint64
+		Device tandem.DeviceID
+	}
+)
+
+// Requests, and results of agents' own requests.
+type (
+	// Request: ingress to owner.
+	Request struct {
+		_       struct{} `cbor:",toarray"`
+		ID      uint64
+		Agent   tandem.AgentID
+		Request *tandem.Request
+	}
+	// Answer: who has the agent, to ingress.
+	Answer struct {
+		_        struct{} `cbor:",toarray"`
+		ID       uint64
+		Response *tandem.Response
+		Failure  *Failure
+	}
+	// Taken: old and new owner, to ingress; requests have moved with their
+	// agents. The word with the highest epoch is the newest.
+	Taken struct {
+		_     struct{} `cbor:",toarray"`
+		IDs   []uint64
+		By    Peer
+		Epoch int64 // of the shard at the new owner
+	}
+	// Empty: to all; this node has no agents and will get none. What it has not
+	// answered it has not done.
+	Empty struct {
+		_ struct{} `cbor:",toarray"`
+	}
+	// Fetched: who made an agent's request, to who has the agent.
+	Fetched struct {
+		_        struct{} `cbor:",toarray"`
+		Ref      tandem.FetchRef
+		Hops     int
+		Response *tandem.Response
+		Part     []byte
+	}
+	// Cancel: who has the agent, to who makes its request.
+	Cancel struct {
+		_   struct{} `cbor:",toarray"`
+		Ref tandem.FetchRef
+	}
+)
+
+// Pair is a pair on its way between two nodes. Data is the host's; the rest is what the
+// nodes need to know of it.
+type Pair struct {
+	_       struct{} `cbor:",toarray"`
+	Device  tandem.DeviceID
+	Agent   tandem.AgentID
+	Link    *tandem.LinkRef // nil: the device has none
+	Run     int64           // session of the node that has the link; 0: not known
+	Origins []tandem.Origin // of the requests that wait for the agent
+	Data    []byte
+}
+
+// Moves.
+type (
+	// Offer: old owner to new; these agents could be yours.
+	Offer struct {
+		_       struct{} `cbor:",toarray"`
+		ID      uint64
+		Shards  []int
+		Epochs  []int64 // before the move
+		Why     tandem.Reason
+		Version int64  // of the membership that the old owner knew when the agents stopped
+		Known   []Peer // runs of nodes that it knew then
+		Pairs   []*Pair
+		More    bool // pairs of the same offer follow
+	}
+	// Ready: new owner to old; the agents could go on here.
+	Ready struct {
+		_  struct{} `cbor:",toarray"`
+		ID uint64
+	}
+	// Decline: new owner to old; the agents cannot be taken now.
+	Decline struct {
+		_       struct{} `cbor:",toarray"`
+		ID      uint64
+		Failure *Failure
+	}
+	// Go: old owner to new; the agents are yours.
+	Go struct {
+		_      struct{} `cbor:",toarray"`
+		ID     uint64
+		Shards []int
+		Epochs []int64 // now
+	}
+	// Stay: old owner to new; the offer is withdrawn.
+	Stay struct {
+		_  struct{} `cbor:",toarray"`
+		ID uint64
+	}
+	// Routes: to all, by broadcast; these shards have this owner now. Without
+	// shards it says only that there is news in the database.
+	Routes struct {
+		_      struct{} `cbor:",toarray"`
+		Shards []int
+		Owner  string
+		Epochs []int64
+	}
+)
+
+// Questions of the control plane, and log lines.
+type (
+	// Ask: a question. With ID 0 no answer is wanted.
+	Ask struct {
+		ID       uint64
+		Again    bool // news that the others have heard before: agents that have followed it are left alone
+		Question Question
+	}
+	// Told: the answer.
+	Told struct {
+		_       struct{} `cbor:",toarray"`
+		ID      uint64
+		Yes     bool
+		Failure *Failure
+		Lines   []tandem.LogEntry
+	}
+	// Line: a log line, to a node that follows the device's log.
+	Line struct {
+		_    struct{} `cbor:",toarray"`
+		View uint64
+		Line tandem.LogEntry
+	}
+)
+
+// Question is what the control plane of one node asks another.
+type Question interface{ asks() question }
+
+type (
+	// RestartAgent asks the owner to restart an agent.
+	RestartAgent struct {
+		_      struct{} `cbor:",toarray"`
+		Device tandem.DeviceID
+	}
+	// RestartDevice asks the owner to have the device restart its code.
+	RestartDevice struct {
+		_      struct{} `cbor:",toarray"`
+		Device tandem.DeviceID
+	}
+	// Online asks the owner whether the device has a link.
+	Online struct {
+		_      struct{} `cbor:",toarray"`
+		Device tandem.DeviceID
+	}
+	// Runs asks the owner whether the agent runs.
+	Runs struct {
+		_      struct{} `cbor:",toarray"`
+		Device tandem.DeviceID
+	}
+	// Deployed tells every node that a device group has a new deployment.
+	Deployed struct {
+		_     struct{} `cbor:",toarray"`
+		Group string
+	}
+	// Assigned tells every node that a device was made, or is in another group.
+	Assigned struct {
+		_      struct{} `cbor:",toarray"`
+		Device tandem.DeviceID
+	}
+	// Deleted tells every node that a device was deleted.
+	Deleted struct {
+		_      struct{} `cbor:",toarray"`
+		Device tandem.DeviceID
+	}
+	// Drain asks a node to give its agents to others, or no longer to.
+	Drain struct {
+		_    struct{} `cbor:",toarray"`
+		Undo bool
+	}
+	// History asks for a node's part of a log.
+	History struct {
+		_       struct{} `cbor:",toarray"`
+		Devices []tandem.DeviceID
+		Lines   int
+	}
+	// Follow asks for a node's new lines of a log, as Line messages.
+	Follow struct {
+		_       struct{} `cbor:",toarray"`
+		View    uint64
+		Devices []tandem.DeviceID
+	}
+	// Unfollow ends a Follow.
+	Unfollow struct {
+		_    struct{} `cbor:",toarray"`
+		View uint64
+	}
+)

@@ -1,0 +1,76 @@
+// Package protocol is what the nodes of a cluster say to each other, and what
+// each of them decides about it.
+//
+// It consists of cores, one type and file each. A core takes an event and
+// returns effects, which are plain data; it has no goroutine, lock, clock,
+// socket or store, and the same events give the same effects.
+//
+//	Table    where everything is; replaced, never changed
+//	Link     a device's connection at this node's gateway, and its way to the pair
+//	Guests   links of other nodes' gateways whose pairs are here
+//	Calls    requests and questions that wait for an answer
+//	Moves    agents that are given to other nodes, and taken from them
+//	Member   registration, lease, membership, plan and drain of a node
+//	News     what was said of agents that had no owner at that moment
+//
+// Package cluster is their shell: it keeps a lock for each core, carries out the
+// effects in the order in which a core returned them, and brings what comes of them back
+// as events. An effect with a number N, or with an ID, has an outcome: exactly one
+// event with the same number.
+//
+// Deadlines are monotonic (tandem.Now.Mono). A core that waits says until when
+// with Deadline and expects a Tick then.
+//
+// The messages and their encoding are here, too: Encode and Decode. DESIGN.md
+// lists data, invariants, events, effects and failures.
+package protocol
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+)
+
+// Peer is one run of a node: the time between one registration with the
+// cluster and its end. A later run of the node has a higher session.
+type Peer struct {
+	Node    string
+	Session int64
+}
+
+func comparePeers(a, b Peer) int {
+	return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Session, b.Session))
+}
+
+// runs remembers which runs of nodes have been lost: all up to a session.
+type runs map[string]int64
+
+func (r runs) lose(p Peer) { r[p.Node] = max(r[p.Node], p.Session) }
+
+func (r runs) lost(p Peer) bool { return p.Node != "" && p.Session <= r[p.Node] }
+
+// soonest returns the earliest of some deadlines; zero ones are none.
+func soonest(deadlines ...time.Duration) (at time.Duration, ok bool) {
+	for _, d := range deadlines {
+		if d != 0 && (!ok || d < at) {
+			at, ok = d, true
+		}
+	}
+	return at, ok
+}
+
+// passed reports whether a deadline that is set has passed.
+func passed(deadline time.Duration, now tandem.Now) bool {
+	return deadline != 0 && now.Mono >= deadline
+}
+
+func sortedPeers(set map[Peer]bool) []Peer {
+	list := make([]Peer, 0, len(set))
+	for p := range set {
+		list = append(list, p)
+	}
+	slices.SortFunc(list, comparePeers)
+	return list
+}

@@ -1,0 +1,178 @@
+package protocol
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Node is what a cluster knows of a node.
+type Node struct {
+	ID       string
+	Session  int64   // of its registration
+	URL      string  // of its API and its agents
+	MQTT     string  // where devices connect
+	Load     float64 // part of its processors that it uses, 0 to 1
+	Weight   float64 // its share of the shards is in proportion
+	Agents   int
+	Draining bool // it gives its agents away
+	Alive    bool // its lease has not run out, by the database's clock
+	Started  time.Time
+	Version  string
+}
+
+// Peer returns the node's present run.
+func (n *Node) Peer() Peer { return Peer{Node: n.ID, Session: n.Session} }
+
+// Shard is a row of the database: who has a part of the agents.
+type Shard struct {
+	Shard  int
+	Owner  string // a node; "": none
+	Epoch  int64  // raised with every change of the owner
+	Target string // the node that should own it; "": none is known
+}
+
+// Membership is a cluster at one moment, as the database has it.
+type Membership struct {
+	Version int64 // raised by every change of shards, and of who is a node
+	Shards  []Shard
+	Nodes   []Node
+	Count   int // of shards
+}
+
+// Route is where a shard is.
+type Route struct {
+	Owner  string // "": no node has it
+	Epoch  int64
+	Target string
+}
+
+// Table is what a node knows of where everything is. It is never changed, only
+// replaced by a newer one. It may be old: what follows from it is checked
+// where it counts.
+type Table struct {
+	Version int64 // of the membership that it was made of
+	Routes  []Route
+	Nodes   []Node // those registered, by id
+}
+
+// NewTable returns the table that follows from an answer of the database. A
+// membership without shards has those of the old table. A broadcast may have
+// been faster than the answer, so the route with the higher epoch counts.
+func NewTable(m *Membership, old *Table) *Table {
+	t := &Table{Version: m.Version, Nodes: slices.Clone(m.Nodes)}
+	slices.SortFunc(t.Nodes, func(a, b Node) int { return cmp.Compare(a.ID, b.ID) })
+	if m.Shards == nil && old != nil {
+		t.Routes = old.Routes
+		return t
+	}
+	t.Routes = make([]Route, m.Count)
+	for _, s := range m.Shards {
+		if s.Shard >= 0 && s.Shard < m.Count {
+			t.Routes[s.Shard] = Route{Owner: s.Owner, Epoch: s.Epoch, Target: s.Target}
+		}
+	}
+	if old != nil {
+		for i, r := range old.Routes {
+			if i < len(t.Routes) && r.Epoch > t.Routes[i].Epoch {
+				t.Routes[i] = r
+			}
+		}
+	}
+	return t
+}
+
+// With returns the table with newer routes; nil when none is newer.
+func (t *Table) With(m *Routes) *Table {
+	var routes []Route
+	for i, s := range m.Shards {
+		if s < 0 || s >= len(t.Routes) || i >= len(m.Epochs) || m.Epochs[i] <= t.Routes[s].Epoch {
+			continue
+		}
+		if routes == nil {
+			routes = slices.Clone(t.Routes)
+		}
+		routes[s] = Route{Owner: m.Owner, Epoch: m.Epochs[i], Target: m.Owner}
+	}
+	if routes == nil {
+		return nil
+	}
+	return &Table{Version: t.Version, Routes: routes, Nodes: t.Nodes}
+}
+
+// Route returns where a shard is; the zero Route for a number that is none.
+func (t *Table) Route(shard int) Route {
+	if t == nil || shard < 0 || shard >= len(t.Routes) {
+		return Route{}
+	}
+	return t.Routes[shard]
+}
+
+// Node returns a node that is registered; nil when it is not.
+func (t *Table) Node(id string) *Node {
+	if t == nil {
+		return nil
+	}
+	i, ok := slices.BinarySearchFunc(t.Nodes, id, func(n Node, id string) int { return cmp.Compare(n.ID, id) })
+	if !ok {
+		return nil
+	}
+	return &t.Nodes[i]
+}
+
+// Peer returns the run of a node that is registered.
+func (t *Table) Peer(node string) (Peer, bool) {
+	if n := t.Node(node); n != nil {
+		return n.Peer(), true
+	}
+	return Peer{}, false
+}
+
+// Has reports whether that very run is registered.
+func (t *Table) Has(p Peer) bool {
+	n := t.Node(p.Node)
+	return n != nil && n.Session == p.Session
+}
+
+// Others returns the other nodes that are alive.
+func (t *Table) Others(self string) (list []Peer) {
+	if t == nil {
+		return nil
+	}
+	for i := range t.Nodes {
+		if n := &t.Nodes[i]; n.Alive && n.ID != self {
+			list = append(list, n.Peer())
+		}
+	}
+	return list
+}
+
+// TakersFor reports whether another node than the given one can take agents.
+func (t *Table) TakersFor(node string) bool {
+	return slices.ContainsFunc(t.Nodes, func(n Node) bool { return n.ID != node && n.Alive && !n.Draining })
+}
+
+// Owned returns how many shards a node has.
+func (t *Table) Owned(node string) (n int) {
+	for _, r := range t.Routes {
+		if r.Owner == node {
+			n++
+		}
+	}
+	return n
+}
+
+// MeanLoad is that of the nodes that can have shards.
+func (t *Table) MeanLoad() float64 {
+	sum, n := 0.0, 0
+	for _, node := range t.Nodes {
+		if node.Alive && !node.Draining {
+			sum += node.Load
+			n++
+		}
+	}
+	if n == 0 {
+		return 0
+	}
+	return sum / float64(n)
+}

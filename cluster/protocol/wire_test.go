@@ -1,0 +1,167 @@
+package protocol
+
+import (
+	"errors"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+)
+
+// someMessages has one of each message and question, with bytes that are no text.
+func someMessages() []Message {
+	ref := tandem.LinkRef{Node: "g", ID: 1 << 63}
+	fetch := tandem.FetchRef{Node: "n", Agent: "s0", Incarnation: 2, ID: 3}
+	message := tandem.Message{Name: "a\xff", Data: []byte{0, 255}, Mark: tandem.Mark{Boot: 1, Seq: 2}}
+	line := tandem.LogEntry{Device: "dev", TS: time.Unix(1_700_000_000, 123_456_789).UTC(), Type: tandem.LogAgent, Msg: "\xfe", Clock: 9}
+	pair := &Pair{Device: "dev", Agent: "s0", Link: &ref, Run: 4, Origins: []tandem.Origin{{Node: "i", ID: 5}}, Data: []byte{1}}
+	list := []Message{
+		&Open{ID: 1, Device: "dev", Agent: "s0", Address: "::1", Next: 7, Hello: []byte("{}")},
+		&Publish{ID: 1, Device: "dev", Seq: 8, Topic: "agent/a\xff", Message: message},
+		&Close{ID: 1, Device: "dev", Agent: "s0", Clean: true, Lost: true},
+		&Send{ID: 1, Device: "dev", Epoch: 1 << 40, Topic: "device/b", Message: message},
+		&End{ID: 1, Epoch: 3, Why: "why"},
+		&Ack{ID: 1, Seq: 8},
+		&Closed{ID: 1},
+		&Astray{ID: 1},
+		&Gone{ID: 1, Device: "dev"},
+		&Request{ID: 2, Agent: "s0", Request: &tandem.Request{Method: "POST", Body: []byte{2}}},
+		&Answer{ID: 2, Response: &tandem.Response{Status: 200, Body: []byte{3}}},
+		&Answer{ID: 2, Failure: &Failure{Fate: Lost, Kind: tandem.Limit, Text: "too much"}},
+		&Taken{IDs: []uint64{2, 3}, By: Peer{"n", 4}, Epoch: 5},
+		&Empty{},
+		&Fetched{Ref: fetch, Hops: 3, Response: &tandem.Response{Status: 56}},
+		&Cancel{Ref: fetch},
+		&Offer{ID: 4, Shards: []int{1, 4095}, Epochs: []int64{3, 4}, Why: tandem.ReasonDrain, Version: 9, Known: []Peer{{"g", 1}}, Pairs: []*Pair{pair}, More: true},
+		&Ready{ID: 4},
+		&Decline{ID: 4, Failure: &Failure{Kind: tandem.Unavailable, Text: "not now"}},
+		&Go{ID: 4, Shards: []int{1}, Epochs: []int64{4}},
+		&Stay{ID: 4},
+		&Routes{Shards: []int{1}, Owner: "n", Epochs: []int64{4}},
+		&Told{ID: 6, Yes: true, Failure: &Failure{Text: "no"}, Lines: []tandem.LogEntry{line}},
+		&Line{View: 7, Line: line},
+	}
+	for _, q := range []Question{
+		&RestartAgent{Device: "dev"}, &RestartDevice{Device: "dev"}, &Online{Device: "dev"}, &Runs{Device: "dev"},
+		&Deployed{Group: "g"}, &Assigned{Device: "dev"}, &Deleted{Device: "dev"}, &Drain{Undo: true},
+		&History{Devices: []tandem.DeviceID{"dev"}, Lines: 3}, &Follow{View: 7, Devices: []tandem.DeviceID{"dev"}}, &Unfollow{View: 7},
+	} {
+		list = append(list, &Ask{ID: 6, Again: true, Question: q})
+	}
+	return list
+}
+
+// What nodes say to each other arrives as it was said.
+func TestWire(t *testing.T) {
+	kinds := map[kind]bool{}
+	questions := map[question]bool{}
+	for _, said := range someMessages() {
+		heard, err := Decode(Encode(said))
+		if err != nil || !reflect.DeepEqual(heard, said) {
+			t.Errorf("%T: got %+v %v, said %+v", said, heard, err, said)
+		}
+		kinds[said.kind()] = true
+		if a, ok := said.(*Ask); ok {
+			questions[a.Question.asks()] = true
+		}
+	}
+	for k := range 256 { // whatever can be decoded is among them
+		if (newMessage(kind(k)) != nil) != (kinds[kind(k)] && kind(k) != kindAsk) {
+			t.Errorf("kind %d: is in the list of messages: %v", k, kinds[kind(k)])
+		}
+		if (newQuestion(question(k)) != nil) != questions[question(k)] {
+			t.Errorf("question %d: is in the list of messages: %v", k, questions[question(k)])
+		}
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	for name, data := range map[string][]byte{
+		"nothing":              nil,
+		"an unknown kind":      {99, 0x80},
+		"no CBOR":              {byte(kindAck), 0xff},
+		"an unknown question":  append([]byte{byte(kindAsk)}, marshal(&envelope{Kind: 99, Body: []byte{0x80}})...),
+		"a question that ends": append([]byte{byte(kindAsk)}, marshal(&envelope{Kind: questionDrain, Body: []byte{0x61, 'x'}})...),
+		"a request of nothing": Encode(&Request{ID: 1}),
+		"an answer of nothing": Encode(&Answer{ID: 1}),
+		"an offer of nothing":  Encode(&Offer{ID: 1}),
+		"a pair of nothing":    Encode(&Offer{Shards: []int{1}, Epochs: []int64{1}, Pairs: []*Pair{nil}}),
+		"too few epochs":       Encode(&Go{Shards: []int{1}}),
+		"too many epochs":      Encode(&Routes{Epochs: []int64{1}}),
+	} {
+		if m, err := Decode(data); !errors.Is(err, errWire) {
+			t.Errorf("%s: %v, %v", name, m, err)
+		}
+	}
+}
+
+// FuzzDecode: whatever another node sends, it is decoded to what encodes to the same, or
+// refused.
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte{})
+	for _, m := range someMessages() {
+		f.Add(Encode(m))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, err := Decode(data)
+		if err != nil {
+			return
+		}
+		again, err := Decode(Encode(m))
+		if err != nil {
+			t.Fatalf("%+v cannot be decoded again: %v", m, err)
+		}
+		if string(Encode(again)) != string(Encode(m)) {
+			t.Fatalf("%+v became %+v", m, again)
+		}
+	})
+}
+
+func TestFailure(t *testing.T) {
+	f := FailureOf(tandem.Errorf(tandem.Limit, "too much"))
+	if err := f.Err(); tandem.KindOf(err) != tandem.Limit || err.Error() != "too much" {
+		t.Errorf("an error arrives as %v", err)
+	}
+	if FailureOf(nil) != nil || (*Failure)(nil).Err() != nil || FateOf(nil) != Refused {
+		t.Error("no error arrives as one")
+	}
+	lost := Fatef(Lost, "gone")
+	if FailureOf(lost) != lost || FateOf(lost) != Lost {
+		t.Error("a failure loses its fate")
+	}
+	if err := (&Failure{Kind: 200}).Err(); tandem.KindOf(err) != tandem.Internal {
+		t.Errorf("an unknown kind is %v", tandem.KindOf(err))
+	}
+}
+
+// TestPure: the cores decide, and do nothing.
+func TestPure(t *testing.T) {
+	allowed := []string{"cmp", "errors", "fmt", "maps", "reflect", "slices", "time",
+		"github.com/fxamacker/cbor/v2", "github.com/tandem-iot/tandem", "github.com/tandem-iot/tandem/placement"}
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, imp := range file.Imports {
+			path, _ := strconv.Unquote(imp.Path.Value)
+			if !slices.Contains(allowed, path) {
+				t.Errorf("%s imports %s", name, path)
+			}
+		}
+	}
+}
