@@ -60,9 +60,7 @@ func (l *Life) Idle() bool {
 
 // Waiting returns how many requests, and how many messages of the device, wait
 // for the agent. A Door counts with them.
-func (l *Life) Waiting() (requests, messages int) {
-	return l.requests, l.messages + len(l.Hearing)
-}
+func (l *Life) Waiting() (requests, messages int) { return l.requests, l.messages }
 
 // Queued returns how many events wait for the agent.
 func (l *Life) Queued() int { return len(l.Inbox) }
@@ -361,6 +359,9 @@ func (l *Life) again(ev *Again) {
 // by their numbers, which are those of other messages now.
 func (l *Life) forgetNumbers() {
 	l.Current.seq = 0
+	for i := range l.Hearing {
+		l.Hearing[i].Seq = 0
+	}
 	for _, list := range [][]item{l.Inbox, l.Unread} {
 		for i := range list {
 			list[i].seq = 0

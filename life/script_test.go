@@ -12,6 +12,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/agent"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // TestScripts runs the scripts in testdata: events in, effects out, in virtual
@@ -74,7 +75,7 @@ func (w *world) command(d *datadriven.TestData) {
 	case "damage":
 		w.life.Packed = []byte{1}
 	case "clear":
-		w.store.posts, w.store.seq, w.store.record = nil, 0, Record{}
+		w.store.posts, w.store.seq, w.store.record = nil, 0, record.Agent{}
 	case "forgotten": // the store has done so when the life had ended
 		w.store.posts = nil
 	case "state":

@@ -13,7 +13,7 @@ import (
 func textOfEffect(w *world, e Effect) string {
 	switch e := e.(type) {
 	case *Answer:
-		return fmt.Sprintf("answer %d: %s", e.Number, answerText(e.Response, e.Err))
+		return fmt.Sprintf("answer %d: %s", w.asked[e.Token], answerText(e.Response, e.Err))
 	case *AnswerAway:
 		return fmt.Sprintf("answer to %s %d: %s", e.Origin.Node, e.Origin.ID, answerText(e.Response, e.Err))
 	case *Handled:
@@ -118,7 +118,7 @@ func storeText(e Effect) string {
 	case *ForgetPost:
 		return fmt.Sprintf("forget post %d", e.Seq)
 	case *Seen:
-		return fmt.Sprintf("seen %s boot %d incarnation %d", e.Address, e.Boot, e.Incarnation)
+		return fmt.Sprintf("seen %s boot %d incarnation %d", e.Sighting.Address, e.Sighting.Boot, e.Sighting.Incarnation)
 	case *TakeSnapshot:
 		return "take snapshot"
 	case *End:

@@ -11,6 +11,7 @@ import (
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/agent"
 	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 const (
@@ -38,6 +39,7 @@ type world struct {
 	tokens  map[uint64]string // outside, by what they stand for
 	token   uint64            // the newest
 	waiting map[uint64]bool   // requests without an answer
+	asked   map[uint64]uint64 // numbers of requests, by the tokens that stand for them here
 	moved   *Moved
 	lines   []string
 	effects []Effect // all there have been, when keep is set
@@ -46,10 +48,10 @@ type world struct {
 
 // testStore is what a real store would have of the pair.
 type testStore struct {
-	record   Record
+	record   record.Agent
 	group    string
 	snapshot []byte
-	posts    []Post
+	posts    []record.Post
 	seq      uint64
 	peer     Peer
 }
@@ -62,7 +64,7 @@ func newWorld(t rapid.TB) *world {
 		t:        t,
 		now:      tandem.Now{Wall: begin, Mono: time.Hour},
 		programs: map[string]*Program{}, hold: map[string]bool{}, fail: map[string]error{},
-		tokens: map[uint64]string{}, waiting: map[uint64]bool{},
+		tokens: map[uint64]string{}, waiting: map[uint64]bool{}, asked: map[uint64]uint64{},
 		cfg: &Config{
 			Version: "1", URL: func(id tandem.AgentID) string { return "http://localhost/" + string(id) },
 			Memory: 1 << 20, Budget: 2 * time.Second, Grace: 5 * time.Second, HibernateAfter: 10 * time.Second,
@@ -114,6 +116,8 @@ func (w *world) takeFor(cause uint64, ev Event) {
 			w.t.Fatalf("request %d is brought twice", ev.Number)
 		}
 		w.waiting[ev.Number] = true
+		ev.Token = w.newToken(fmt.Sprint("request ", ev.Number))
+		w.asked[ev.Token] = ev.Number
 	case *GaveUp:
 		delete(w.waiting, ev.Number)
 	}
@@ -155,8 +159,9 @@ func (w *world) perform(effects []Effect) {
 		case *Forget:
 			w.giveBack(e.Token)
 		case *Answer:
+			w.giveBack(e.Token)
 			if e.Err != ErrMoved { // it has gone along
-				w.answered(e.Number)
+				w.answered(w.asked[e.Token])
 			}
 		case *AnswerAway:
 			w.answered(e.Origin.ID)
@@ -228,7 +233,7 @@ func (w *world) performStore(e Effect) {
 	case *ForgetPost:
 		err := w.fail["forget"]
 		if err == nil {
-			s.posts = slices.DeleteFunc(s.posts, func(p Post) bool { return p.Seq == e.Seq })
+			s.posts = slices.DeleteFunc(s.posts, func(p record.Post) bool { return p.Seq == e.Seq })
 		}
 		w.outcome("forget", &PostForgotten{Seq: e.Seq, Err: err})
 	case *TakeSnapshot:
@@ -243,8 +248,8 @@ func (w *world) performStore(e Effect) {
 			s.snapshot = e.Data
 		}
 	case *Seen:
-		if e.Boot != 0 {
-			s.peer = Peer{Known: true, Boot: e.Boot, Incarnation: e.Incarnation}
+		if s := e.Sighting; s.Boot != 0 {
+			w.store.peer = Peer{Known: true, Boot: s.Boot, Incarnation: s.Incarnation}
 		}
 	}
 }
