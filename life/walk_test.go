@@ -75,15 +75,15 @@ var (
 )
 
 // quietOps happen to every pair; roughOps are those of nodes that fail, and of what
-// does not go along when a pair moves.
+// does not go along when a pair moves: a machine cannot go on where its code is withdrawn.
 var (
 	quietOps = []string{
 		"request", "request", "request", "gaveup", "link", "link", "relink", "unlink", "lost", "goodbye", "message", "message", "post", "again",
-		"hello", "log", "handled", "handled", "reload", "withdraw", "restart", "restartdevice", "wait", "wait", "wait", "fetched", "fetched", "part",
+		"hello", "log", "handled", "handled", "reload", "restart", "restartdevice", "wait", "wait", "wait", "fetched", "fetched", "part",
 	}
 	roughOps = append([]string{
 		"oldlost", "oldlink", "notsent", "fail", "mend", "mend", "hold", "let", "let", "letlast", "resume", "refuse", "nodelost", "mqtt", "mqttlost", "uploaded",
-		"leave", "arrive", "stop", "vanish", "deleted", "enter", "tick", "charge", "bad",
+		"leave", "arrive", "stop", "vanish", "deleted", "enter", "tick", "charge", "bad", "withdraw",
 	}, quietOps...)
 )
 
