@@ -72,6 +72,9 @@ func TestSame(t *testing.T) {
 // other host reads for itself, and what belongs to a host.
 var ofMove = regexp.MustCompile(`^(arrived |status: Agent moved|send sys/agent {"event":"moved"|load |drop link|use link|left: |hand on |handled |forget (said|act|part|mqtt|request)|answer \d+: the agent has moved)`)
 
+// ofTime is a line that says when the next ones happened.
+var ofTime = regexp.MustCompile(`^[0-9hmsµn.]+:$`)
+
 // likeHere makes lines of a pair that has moved comparable with those of one that
 // has not.
 func likeHere(lines []string) (list []string) {
@@ -79,9 +82,15 @@ func likeHere(lines []string) (list []string) {
 		if ofMove.MatchString(line) {
 			continue
 		}
+		if n := len(list); n > 0 && ofTime.MatchString(list[n-1]) && ofTime.MatchString(line) {
+			list = list[:n-1] // nothing comparable happened then
+		}
 		line = strings.Replace(line, "answer to n2 ", "answer ", 1)
 		line = strings.TrimSuffix(line, " at n0")
 		list = append(list, line)
+	}
+	if n := len(list); n > 0 && ofTime.MatchString(list[n-1]) {
+		list = list[:n-1]
 	}
 	return list
 }
