@@ -182,6 +182,7 @@ func (l *Life) retire(why error) {
 	}
 	l.Unread, l.Hearing = nil, nil
 	l.drop(func(it item) bool { return it.request == 0 })
+	l.messages = 0
 	l.Connected, l.GraceUntil, l.Link = false, 0, nil
 	l.emit(&DropLink{})
 }

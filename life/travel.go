@@ -176,6 +176,7 @@ func Arrive(cfg *Config, now tandem.Now, m *Moved, program func(group string) (*
 			l.count(it, 1)
 		}
 	}
+	l.messages += len(l.Hearing)
 	if len(l.Packed) == 0 {
 		return l, nil, nil
 	}
