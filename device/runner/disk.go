@@ -13,7 +13,11 @@ import (
 
 // disk is the directory with what outlives the process. Files have relative
 // names, with slashes. flash is ours; all others are the core's.
-type disk struct{ dir string }
+type disk struct {
+	dir   string
+	top   *os.File // dir, open to be flushed
+	posts *os.File // its subdirectory
+}
 
 const (
 	flashFile = "flash"
@@ -22,16 +26,29 @@ const (
 	fileMode  = 0o600
 )
 
-func openDisk(dir string) (disk, error) {
+func openDisk(dir string) (*disk, error) {
 	if dir == "" {
-		return disk{}, tandem.Errorf(tandem.Invalid, "the device needs a directory to keep its code and counters in")
+		return nil, tandem.Errorf(tandem.Invalid, "the device needs a directory to keep its code and counters in")
 	}
-	return disk{dir}, os.MkdirAll(filepath.Join(dir, postsDir), 0o700)
+	if err := os.MkdirAll(filepath.Join(dir, postsDir), 0o700); err != nil {
+		return nil, err
+	}
+	top, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	posts, err := os.Open(filepath.Join(dir, postsDir))
+	if err != nil {
+		return nil, errors.Join(err, top.Close())
+	}
+	return &disk{filepath.Clean(dir), top, posts}, nil
 }
+
+func (d *disk) close() error { return errors.Join(d.top.Close(), d.posts.Close()) }
 
 // read returns the files. What a power cut has left half written was never
 // there: it is removed.
-func (d disk) read() ([]core.File, error) {
+func (d *disk) read() ([]core.File, error) {
 	top, err := d.readDir("")
 	if err != nil {
 		return nil, err
@@ -40,7 +57,7 @@ func (d disk) read() ([]core.File, error) {
 	return append(top, posts...), err
 }
 
-func (d disk) readDir(sub string) (files []core.File, err error) {
+func (d *disk) readDir(sub string) (files []core.File, err error) {
 	entries, err := os.ReadDir(filepath.Join(d.dir, sub))
 	if err != nil {
 		return nil, err
@@ -66,7 +83,7 @@ func (d disk) readDir(sub string) (files []core.File, err error) {
 
 // write replaces a file so that, whenever the power goes, the old or the new
 // content is there.
-func (d disk) write(name string, data []byte) error {
+func (d *disk) write(name string, data []byte) error {
 	path := filepath.Join(d.dir, filepath.FromSlash(name))
 	tmp := path + tmpSuffix
 	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
@@ -84,22 +101,17 @@ func (d disk) write(name string, data []byte) error {
 	if err != nil {
 		return errors.Join(err, os.Remove(tmp))
 	}
-	return syncDir(filepath.Dir(path))
+	if filepath.Dir(path) == d.dir {
+		return d.top.Sync()
+	}
+	return d.posts.Sync()
 }
 
 // remove removes a file. A power cut may bring it back.
-func (d disk) remove(name string) error {
+func (d *disk) remove(name string) error {
 	err := os.Remove(filepath.Join(d.dir, filepath.FromSlash(name)))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return err
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

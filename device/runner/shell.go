@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -22,7 +23,7 @@ type shell struct {
 	r      *Runner
 	log    *slog.Logger
 	core   *core.Core
-	disk   disk
+	disk   *disk
 	flash  *flash
 	origin time.Time // of the core's Mono
 
@@ -45,12 +46,24 @@ func newShell(r *Runner) (*shell, error) {
 	if s.disk, err = openDisk(r.Dir); err != nil {
 		return nil, err
 	}
+	if s.flash, err = openFlash(filepath.Join(r.Dir, flashFile)); err != nil {
+		return nil, errors.Join(err, s.disk.close())
+	}
+	if s.core, err = s.newCore(); err != nil {
+		return nil, errors.Join(err, s.closeFiles())
+	}
+	return s, nil
+}
+
+// newCore returns the core for what is on the disk.
+func (s *shell) newCore() (*core.Core, error) {
+	r := s.r
 	files, err := s.disk.read()
 	if err != nil {
 		return nil, err
 	}
 	cfg := core.Config{
-		ID: r.ID, Key: r.Key, Server: r.Addr, OwnCode: r.Code != "", Module: r.Module, Board: r.Board,
+		ID: r.ID, Key: r.Key, Server: r.Addr, OwnCode: r.Code != "", Module: r.Module, Board: r.Board, Flash: s.flash,
 		Compile: compileDevice, Chance: rand.Uint64N,
 	}
 	if cfg.OwnCode {
@@ -60,15 +73,11 @@ func newShell(r *Runner) (*shell, error) {
 		}
 		cfg.Code = string(text)
 	}
-	if s.flash, err = openFlash(filepath.Join(r.Dir, flashFile)); err != nil {
-		return nil, err
-	}
-	cfg.Flash = s.flash
-	if s.core, err = core.New(cfg, files); err != nil {
-		s.closeFlash()
+	c, err := core.New(cfg, files)
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", r.Dir, err)
 	}
-	return s, nil
+	return c, nil
 }
 
 func compileDevice(text string, env map[string]string) (*compile.Program, error) {
@@ -122,14 +131,12 @@ func (s *shell) stop() {
 		s.closeConn(s.conn.number)
 	}
 	s.wg.Wait()
-	s.closeFlash()
-}
-
-func (s *shell) closeFlash() {
-	if err := s.flash.file.Close(); err != nil {
-		s.log.Error("the flash cannot be closed", "err", err)
+	if err := s.closeFiles(); err != nil {
+		s.log.Error("cannot close the device's files", "error", err)
 	}
 }
+
+func (s *shell) closeFiles() error { return errors.Join(s.flash.file.Close(), s.disk.close()) }
 
 // step gives the core an event, does what comes of it, and tells the core how it
 // went.

@@ -24,6 +24,7 @@ func TestDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer d.close()
 	for _, name := range []string{"a.json", "posts/1.json", "posts/2.json"} {
 		for _, text := range []string{"long before", "after"} {
 			if err := d.write(name, []byte(text)); err != nil {
