@@ -82,18 +82,14 @@ func (c *Cluster) tellAll(ctx context.Context, q protocol.Question) error {
 		return errNotJoined
 	}
 	answers := make(chan error, len(t.Nodes))
-	asked := 0
-	for _, n := range t.Nodes {
-		if n.Alive {
-			asked++
-			go func() {
-				_, err := c.question(ctx, protocol.Target{Node: n.ID}, q, protocol.AskWait)
-				answers <- err
-			}()
-		}
+	for _, n := range t.Nodes { // one whose lease has run out may still come back with its agents
+		go func() {
+			_, err := c.question(ctx, protocol.Target{Node: n.ID}, q, protocol.AskWait)
+			answers <- err
+		}()
 	}
 	var failed error
-	for range asked {
+	for range t.Nodes {
 		if err := <-answers; err != nil && tandem.KindOf(err) != tandem.NotFound {
 			failed = err
 		}

@@ -149,12 +149,16 @@ func (c *Cluster) Drain(ctx context.Context) error {
 	default:
 		return nil // it never had any agents
 	}
+	c.leaving.Store(true)
+	c.moves.step(func(m *protocol.Moves, _ tandem.Now) []protocol.Effect { m.Refuse(); return nil })
 	c.member.step(func(m *protocol.Member, now tandem.Now) []protocol.Effect { return m.Drain(now, true) })
 	defer c.halt()
 	for {
 		v := c.view.Load()
 		left := v.Owned(c.Info.ID)
-		if left == 0 {
+		quiet := false
+		c.moves.look(func(m *protocol.Moves) { quiet = m.Quiet() })
+		if left == 0 && quiet {
 			break
 		}
 		if !v.TakersFor(c.Info.ID) {

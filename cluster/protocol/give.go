@@ -179,19 +179,19 @@ func (m *Moves) gateways(g *giving) []Peer {
 	return sortedPeers(set)
 }
 
-// Flushed says that the gateways have heard what the agents have said. A gateway that
-// has not in time cuts the links that it hears of too late, and says so at their
-// end.
+// Flushed says that the gateways have heard what the agents have said. When one has not,
+// the agents stay: a device would hear the new owner before the rest of what the old one
+// has said.
 func (m *Moves) Flushed(now tandem.Now, n uint64, err error) (out []Effect) {
 	g := m.expects(n, stepReady)
-	if g == nil {
+	switch {
+	case g == nil:
 		return nil
-	}
-	if err != nil {
-		out = append(out, Note{Text: "a gateway has not heard all that agents said before they move", Node: g.to.Node, Shards: len(g.shards), Failure: err})
+	case err != nil && !m.bugs.ignoreFlush:
+		return m.withdraw(now, err)
 	}
 	g.flushed = true
-	return append(out, m.hand(g)...)
+	return m.hand(g)
 }
 
 // Readied takes the new owner's word that the agents could go on there.
@@ -254,7 +254,8 @@ func (m *Moves) withdraw(now tandem.Now, why error) []Effect {
 func (m *Moves) back(now tandem.Now, why error) []Effect {
 	g := m.giving
 	m.giving, m.failed = nil, g.to.Node
-	m.rest = now.Mono + moveRest
+	m.patience = min(max(2*m.patience, minMoveRest), maxMoveRest)
+	m.rest = now.Mono + m.patience
 	out := []Effect{
 		Note{Text: "move failed; it will be retried", Node: g.to.Node, Shards: len(g.shards), Failure: why},
 		Return{Shards: g.shards, Pairs: g.pairs, Lost: m.since(g.known)},
@@ -369,7 +370,7 @@ func (m *Moves) ownerNow(g *giving, rows *Membership) (owner string, epochs map[
 // given ends a move that took place.
 func (m *Moves) given(now tandem.Now, epochs map[int]int64) []Effect {
 	g := m.giving
-	m.giving = nil
+	m.giving, m.patience = nil, 0
 	word := &Go{ID: g.id, Shards: g.shards}
 	for _, s := range g.shards {
 		word.Epochs = append(word.Epochs, epochs[s])
