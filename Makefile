@@ -10,15 +10,20 @@ BINARY = -tandem $(CURDIR)/bin/tandem
 
 DURATION ?= 30m
 ROUNDS ?= 5
+SEEDS ?= 200
+BUDGET ?=
+MUTANTS ?= 40
+SEED ?= 1
 LIBS ?= ../electricimp
 
-.PHONY: build test lint tidy check bench bench-agents bench-squirrel bench-cluster libraries upgrade chaos powercut fuzz run
+.PHONY: build test lint tidy check simulate bench bench-agents bench-squirrel bench-cluster libraries upgrade chaos powercut fuzz mutants run
 
 build: ; go build -trimpath -o bin/tandem ./cmd/tandem
 test: lint ; for m in $(MODULES); do go test -C $$m -race -timeout 15m ./... || exit 1; done && go test -tags squirrelcheck ./squirrel/... ./imp
 lint: ; test -z "$$(gofmt -l .)" && for m in $(MODULES); do go vet -C $$m ./... && (cd $$m && $(STATICCHECK) ./...) || exit 1; done
 tidy: ; for m in $(MODULES); do (cd $$m && go mod tidy) || exit 1; done
 check: ; go test -tags squirrelcheck -timeout 30m ./squirrel/... ./imp ./agent ./device
+simulate: ; $(BENCH) ./simulate -seeds $(SEEDS) $(if $(BUDGET),-budget $(BUDGET))
 bench: build ; $(BENCH) ./pair $(BINARY)
 bench-squirrel: build ; $(BENCH) ./squirrel $(BINARY)
 bench-agents: build ; $(BENCH) ./pair $(BINARY) agents
@@ -28,4 +33,5 @@ upgrade: build ; $(BENCH) ./cluster $(BINARY) -agents 1000 upgrade
 chaos: build ; $(BENCH) ./cluster $(BINARY) chaos -for $(DURATION)
 powercut: build ; $(BENCH) ./powercut $(BINARY) -rounds $(ROUNDS)
 fuzz: ; for m in $(MODULES); do for p in $$(go list -C $$m ./...); do for f in $$(go test -C $$m -list '^Fuzz' $$p | grep '^Fuzz' || true); do go test -C $$m -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done; done
+mutants: ; go run ./internal/mutate -pkg "$(PKG)" -n $(MUTANTS) -seed $(SEED) -test "$(TESTS)"
 run: ; go run ./cmd/tandem dev examples/thermostat

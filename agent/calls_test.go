@@ -230,6 +230,7 @@ func (h *generousHost) reply(events ...Event) { h.replies = append(h.replies, ev
 func (h *generousHost) step(ev Event) {
 	effects := h.m.Step(h.now, ev)
 	h.show(effects)
+	h.checkKept()
 	for _, e := range effects {
 		switch e := e.(type) {
 		case *Save:

@@ -156,6 +156,7 @@ func responseHeader(call *squirrel.Call) (squirrel.Value, error) {
 		return notAResponse(call)
 	}
 	name, value := call.Str(1), textOf(call.VM(), call.Arg(2))
+	call.Charge(nativeCost + (len(name)+len(value))/8)
 	if !validHeader(name, value) {
 		return call.Errorf("httpresponse.header: '%s' cannot be a header", name)
 	}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"time"
@@ -121,5 +122,68 @@ func TestGarbageDoesNotFillMemory(t *testing.T) {
 	}
 	if n := w.m.Memory(); n > 8<<20 {
 		t.Errorf("%d bytes of memory", n)
+	}
+}
+
+// TestValidHeader: which bytes names and values of headers may have.
+func TestValidHeader(t *testing.T) {
+	const token = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	for i := range 256 {
+		b := string([]byte{byte(i)})
+		for _, name := range []string{b, "x" + b, b + "x"} {
+			if got, want := validHeader(name, ""), strings.Contains(token, b); got != want {
+				t.Errorf("the name %q: %v", name, got)
+			}
+		}
+		if got, want := validHeader("x", "a"+b), i != 0 && i != '\r' && i != '\n'; got != want {
+			t.Errorf("byte %#x in a value: %v", i, got)
+		}
+	}
+	if validHeader("", "x") {
+		t.Error("a name of no bytes is taken")
+	}
+}
+
+// TestDeviceMessageSize: a message of the device that is too large is dropped, is
+// said, and counts as a limit.
+func TestDeviceMessageSize(t *testing.T) {
+	for _, over := range []int{0, 1} {
+		w := newWorld(mustCompile(t, `device.on("m", @(d) server.log("got " + d.len()));`))
+		w.do(&Boot{})
+		data := append(append([]byte{'"'}, bytes.Repeat([]byte{'x'}, tandem.MessageSize-3+over)...), '"')
+		w.do(&DeviceMessage{tandem.Message{Name: "m", Data: data}})
+		want := "agent.log: got 262141\n"
+		if over > 0 {
+			want = "limit message_from_device 1\nagent.error: a message of the device was dropped: m is over 256 KB\n"
+		}
+		if got := w.out.String(); got != want {
+			t.Errorf("%d bytes over: got %q", over, got)
+		}
+	}
+}
+
+// TestSnapshotIsTheSame: the same machine gives the same bytes, with many of all
+// that it keeps by number.
+func TestSnapshotIsTheSame(t *testing.T) {
+	w := newWorld(mustCompile(t, `
+parked <- [];
+http.onrequest(@(q, r) parked.append(r));
+device.on("fetch", @(_) http.get("http://x").sendasync(@(r) null));
+device.on("post", @(_) tandem.post("p", 1, @() null));
+`))
+	w.do(&Boot{})
+	for i := range uint64(8) {
+		w.do(&Request{i, &tandem.Request{Method: "GET"}})
+		w.do(&DeviceMessage{tandem.Message{Name: "fetch", Data: []byte("1")}})
+		w.do(&DeviceMessage{tandem.Message{Name: "post", Data: []byte("1")}})
+		w.do(&Posted{Seq: 100 + i})
+	}
+	if len(w.m.requests) != 8 || len(w.m.fetches) != 8 || len(w.m.posts) != 8 {
+		t.Fatalf("%d requests, %d fetches, %d posts", len(w.m.requests), len(w.m.fetches), len(w.m.posts))
+	}
+	for range 20 {
+		if err := w.move(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

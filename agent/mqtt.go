@@ -131,6 +131,7 @@ func mqttConnect(call *squirrel.Call) (squirrel.Value, error) {
 	if !m.room(n) {
 		return call.Errorf("mqttclient.connect: %s", noRoom)
 	}
+	call.Charge(n / 8)
 	m.broker = broker{ID: m.core.Keep(client)}
 	vm.SetIndex(client, clientLink, squirrel.Int(int32(m.broker.ID)))
 	// A program that connects again as soon as it hears that it could not must

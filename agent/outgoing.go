@@ -99,7 +99,7 @@ func notARequest(call *squirrel.Call) (squirrel.Value, error) {
 }
 
 // toFetch returns what an httprequest asks for. The error is for the program.
-func (m *Machine) toFetch(payload squirrel.Value) (*tandem.Fetch, error) {
+func (m *Machine) toFetch(call *squirrel.Call, payload squirrel.Value) (*tandem.Fetch, error) {
 	vm := m.core.VM
 	if vm.Index(payload, requestSent).AsBool() {
 		return nil, fmt.Errorf("a request can be sent only once; make a new one")
@@ -145,6 +145,7 @@ func (m *Machine) toFetch(payload squirrel.Value) (*tandem.Fetch, error) {
 	if !m.room(size) {
 		return nil, errors.New(noRoom)
 	}
+	call.Charge((len(f.Body) + size) / 8)
 	return f, nil
 }
 
@@ -193,7 +194,7 @@ func sendAsync(call *squirrel.Call) (squirrel.Value, error) {
 	if !ok {
 		return notARequest(call)
 	}
-	f, err := m.toFetch(payload)
+	f, err := m.toFetch(call, payload)
 	if err != nil {
 		return call.Errorf("httprequest.sendasync: %v", err)
 	}
@@ -243,7 +244,7 @@ func sendSync(call *squirrel.Call) (squirrel.Value, error) {
 	if !ok {
 		return notARequest(call)
 	}
-	f, err := m.toFetch(payload)
+	f, err := m.toFetch(call, payload)
 	if err != nil {
 		return call.Errorf("httprequest.sendsync: %v", err)
 	}

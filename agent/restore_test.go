@@ -22,12 +22,14 @@ parked <- [];
 requests <- [];
 timers <- [];
 bytes <- blob();
+stream <- null;
+client <- mqtt.createclient();
 function counter() { local n = 0; return function() { return ++n; }; }
 next <- counter();
 function numbers() { local i = 0; while (true) yield i++; }
 gen <- numbers();
 
-function note(text) { server.log(text + " #" + next() + " " + (resume gen) + " " + rand() % 1000 + " " + box + " " + time()); }
+function note(text) { server.log(text + " #" + next() + " " + (resume gen) + " " + math.rand() % 1000 + " " + box + " " + time()); }
 
 device.on("save", function(d) { note("save"); local r = server.save({ n = next(), d = d, items = box.items.len() }); note("saved " + r + " " + http.jsonencode(server.load())); });
 device.on("fetch", function(d) { local r = http.get("http://x/" + d); requests.append(r); r.sendasync(@(r) note("done " + r.statuscode + r.body), @(p) note("part " + p)); });
@@ -40,6 +42,21 @@ device.on("grow", function(d) { for (local i = 0; i < 200; i++) box.add("item " 
   note("grown " + bytes.len()); });
 device.on("answer", function(d) { foreach (r in parked) { r.header("X", "y"); r.send(200, "late"); } parked.clear(); note("answered"); });
 device.on("map", function(d) { note(http.jsonencode([3, 1, 2].map(function(x) { imp.sleep(0.1); return x + 1; }))); });
+device.on("post", function(d) { note("post " + tandem.post("p", d, @() note("handled " + d)) + " " + tandem.post("q", null)); });
+device.on("flood", function(d) { local x; while ((x = imp.wakeup(500, @() null, "n" + timers.len())) != null) timers.append(x); note("flood"); });
+device.on("ebb", function(d) { foreach (x in timers) imp.cancelwakeup(x); timers.clear(); note("ebb"); });
+device.on("upload", function(d) { if (!stream) stream = http.poststream("http://x", {}, @(r) note("uploaded " + r.statuscode));
+  stream.send(blob(100000)); note("sent"); });
+device.on("close", function(d) { if (stream) { local s = stream; stream = null; s.closeasync(); }
+  note("close"); });
+device.on("pattern", function(d) { note("pattern " + regexp2("^(a|b)+" + d).match("ab7")); });
+device.on("sign", function(d) { try { crypto.sign(crypto.RSASSA_PKCS1_SHA256, "m", "no key", @(e, s) note(e)); } catch (e) { note(e); } });
+device.on("online", function(d) { client.connect("tcp://b", "id"); note("online"); });
+device.on("publish", function(d) { client.createmessage("a", "b" + d, { qos = 1 }).sendasync(@(code) note("published " + code)); note("publishes"); });
+device.on("offline", function(d) { client.disconnect(@() note("offline")); });
+client.onconnect(@(code) note("mqtt " + code));
+client.onconnectionlost(@(why) note("mqtt lost " + why));
+client.onmessage(@(m) note("mqtt " + m.topic + m.message));
 device.on("crash", function(d) { local t = {}; t.nothing = 1; });
 device.on("restart", @(d) server.restart());
 http.onrequest(function(q, r) {
@@ -61,8 +78,9 @@ tick();
 // that answers meet questions.
 func events(t *rapid.T, n int) Event {
 	id := rapid.Uint64Range(1, 30)
-	names := []string{"save", "save", "fetch", "fetch", "sync", "sleep", "timer", "untimer", "cancel", "grow", "answer", "map", "nobody"}
-	switch rapid.IntRange(0, 19).Draw(t, "kind") {
+	names := []string{"save", "save", "fetch", "fetch", "sync", "sleep", "timer", "untimer", "cancel", "grow", "answer", "map", "post", "flood", "ebb",
+		"upload", "close", "pattern", "sign", "online", "publish", "offline", "unknown"}
+	switch rapid.IntRange(0, 25).Draw(t, "kind") {
 	case 0, 1, 2, 3, 4, 5:
 		return &DeviceMessage{tandem.Message{Name: rapid.SampledFrom(names).Draw(t, "name"), Data: []byte("7"), Mark: tandem.Mark{Boot: 1, Seq: rapid.Uint64Range(1, 40).Draw(t, "seq")}}}
 	case 6:
@@ -90,6 +108,18 @@ func events(t *rapid.T, n int) Event {
 		if rapid.IntRange(0, 9).Draw(t, "end") == 0 {
 			return &DeviceMessage{tandem.Message{Name: rapid.SampledFrom([]string{"crash", "restart"}).Draw(t, "name"), Data: []byte("1")}}
 		}
+	case 20:
+		return &Handled{id.Draw(t, "seq")}
+	case 21:
+		return &MQTTConnected{ID: id.Draw(t, "id"), Code: rapid.IntRange(0, 1).Draw(t, "code") * 5, Why: "why"}
+	case 22:
+		return &MQTTMessage{id.Draw(t, "id"), "topic", []byte("payload")}
+	case 23:
+		return &MQTTDone{id.Draw(t, "id"), id.Draw(t, "request"), 0, 1}
+	case 24:
+		return &MQTTLost{id.Draw(t, "id"), "it broke"}
+	case 25:
+		return &Uploaded{id.Draw(t, "id"), 100_000}
 	}
 	return nil // time passes
 }
@@ -119,6 +149,9 @@ func TestRestoreGoesOn(t *testing.T) {
 			if a, b := stays.out.String(), moves.out.String(); a != b {
 				t.Fatalf("stays:\n%s\nmoves:\n%s", a, b)
 			}
+			if n == 0 && stays.m.Dead() {
+				t.Fatalf("the program has ended before anything happened:\n%s", stays.out.String())
+			}
 		}
 	})
 }
@@ -127,6 +160,9 @@ func TestRestoreGoesOn(t *testing.T) {
 // lets time pass.
 func (w *world) turn(ev Event, answer bool, pause time.Duration) {
 	if ev != nil {
+		if answer {
+			w.aim(ev)
+		}
 		w.do(ev)
 	}
 	if answer {
@@ -135,10 +171,41 @@ func (w *world) turn(ev Event, answer bool, pause time.Duration) {
 			w.do(&Saved{})
 		case waitFetch:
 			w.do(&Fetched{uint64(w.m.syncID), &tandem.Response{Status: 200}})
+		case waitPost:
+			w.posts++
+			w.do(&Posted{Seq: w.posts})
+		case waitUpload:
+			w.do(&Uploaded{uint64(w.m.syncID), 100_000})
 		}
 	}
 	w.advance(pause)
 	fmt.Fprintf(&w.out, "busy=%v dead=%v\n", w.m.Busy(), w.m.Dead())
+}
+
+// aim gives an event numbers that the machine knows, when it knows some.
+func (w *world) aim(ev Event) {
+	b := &w.m.broker
+	switch ev := ev.(type) {
+	case *Handled:
+		for _, ev.Seq = range w.m.PostsAwaited() {
+		}
+	case *MQTTConnected:
+		ev.ID = uint64(b.ID)
+	case *MQTTMessage:
+		ev.ID = uint64(b.ID)
+	case *MQTTLost:
+		ev.ID = uint64(b.ID)
+	case *MQTTDone:
+		if ev.ID = uint64(b.ID); len(b.Requests) > 0 {
+			ev.Request = uint64(b.Requests[0].ID)
+		}
+	case *Uploaded:
+		for id, f := range w.m.fetches {
+			if f.Upload {
+				ev.ID = uint64(id)
+			}
+		}
+	}
 }
 
 // TestRestoreRefuses: no bytes make a machine that are not a snapshot.
@@ -153,6 +220,13 @@ func TestRestoreRefuses(t *testing.T) {
 		if _, err := Restore(w.cfg, data[:n], w.now); err == nil {
 			t.Errorf("%d bytes of %d were taken", n, len(data))
 		}
+	}
+	damaged, err := w.m.core.Snapshot([]byte{0xff})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Restore(w.cfg, damaged, w.now); err == nil {
+		t.Error("a state that is no CBOR was taken")
 	}
 	other := mustCompile(t, "server.log(1);")
 	if _, err := Restore(other, data, w.now); err == nil || !strings.Contains(err.Error(), "program") {

@@ -150,7 +150,7 @@ func openStream(call *squirrel.Call, method string) (payload squirrel.Value, id 
 	case !vm.Index(payload, requestTimer).IsNull():
 		return payload, 0, 1.0 / creditsPerSecond, nil
 	}
-	f, err := m.toFetch(payload)
+	f, err := m.toFetch(call, payload)
 	if err != nil {
 		_, err = call.Errorf("httpstream.%s: %v", method, err)
 		return payload, 0, 0, err

@@ -33,6 +33,7 @@ type world struct {
 	cfg     Config
 	now     time.Time
 	waiting []Event // come while the machine was busy
+	posts   uint64  // kept so far
 	out     strings.Builder
 }
 
@@ -50,10 +51,38 @@ func (w *world) do(ev Event) {
 		return
 	}
 	w.show(w.m.Step(w.now, ev))
+	w.checkKept()
 	for len(w.waiting) > 0 && !w.m.Busy() {
 		next := w.waiting[0]
 		w.waiting = w.waiting[1:]
 		w.show(w.m.Step(w.now, next))
+		w.checkKept()
+	}
+}
+
+// checkKept panics when the machine keeps a value of the program's that nothing
+// refers to any more: it would be kept for ever. While timers are pending, which
+// are the Core's, there is no saying.
+func (w *world) checkKept() {
+	_, timers := w.m.Alarm()
+	if timers || w.m.Busy() || w.m.Dead() {
+		return
+	}
+	known := map[uint32]bool{w.m.broker.ID: true, w.m.posting: true}
+	for id := range w.m.fetches {
+		known[id] = true
+	}
+	for _, id := range w.m.posts {
+		known[id] = true
+	}
+	for _, r := range w.m.broker.Requests {
+		known[r.ID] = true
+	}
+	vm := w.m.core.VM
+	for i, key, x, ok := vm.Next(vm.Registry(), 0); ok; i, key, x, ok = vm.Next(vm.Registry(), i) {
+		if key.IsInt() && !known[uint32(key.AsInt())] {
+			panic(fmt.Sprintf("the machine keeps a %s under %d, and nothing refers to it", x.Type(), key.AsInt()))
+		}
 	}
 }
 

@@ -6,10 +6,11 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/store"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // device finds a device by its id, its agent's id or its MAC address.
-func (c *call) device(id string) (d store.Device, err error) {
+func (c *call) device(id string) (d record.Device, err error) {
 	err = tandem.Errorf(tandem.NotFound, "")
 	switch low := strings.ToLower(id); {
 	case tandem.DeviceID(low).Valid():
@@ -22,13 +23,13 @@ func (c *call) device(id string) (d store.Device, err error) {
 		d, err = c.Store.DeviceAt(c.ctx, low)
 	}
 	if tandem.KindOf(err) == tandem.NotFound {
-		return store.Device{}, tandem.Errorf(tandem.NotFound, "there is no device %s", id)
+		return record.Device{}, tandem.Errorf(tandem.NotFound, "there is no device %s", id)
 	}
 	return d, err
 }
 
 // group is a device group, looked up once for an answer.
-func (c *call) group(id string) (store.Group, error) {
+func (c *call) group(id string) (record.Group, error) {
 	if g, ok := c.groups[id]; ok || id == "" {
 		return g, nil
 	}
@@ -37,13 +38,13 @@ func (c *call) group(id string) (store.Group, error) {
 		return g, err
 	}
 	if c.groups == nil {
-		c.groups = map[string]store.Group{}
+		c.groups = map[string]record.Group{}
 	}
 	c.groups[id] = g
 	return g, nil
 }
 
-func (c *call) showDevice(d store.Device) (object, error) {
+func (c *call) showDevice(d record.Device) (object, error) {
 	group, err := c.group(d.Group)
 	if err != nil {
 		return object{}, err
@@ -76,7 +77,7 @@ func (c *call) showDevice(d store.Device) (object, error) {
 	}, nil
 }
 
-func (c *call) sendDevice(d store.Device) error {
+func (c *call) sendDevice(d record.Device) error {
 	o, err := c.showDevice(d)
 	if err != nil {
 		return err
@@ -87,7 +88,8 @@ func (c *call) sendDevice(d store.Device) error {
 func (c *call) listDevices() error {
 	number, page := c.page()
 	f := store.DeviceFilter{
-		Owner: c.filter("owner.id"), Product: c.filter("product.id"), Group: c.filter("devicegroup.id"), GroupType: c.filter("devicegroup.type"),
+		Owner: c.filter("owner.id"), Product: c.filter("product.id"), Group: c.filter("devicegroup.id"),
+		GroupType:  strings.TrimSuffix(c.filter("devicegroup.type"), groupSuffix),
 		Unassigned: c.filter("devicegroup.owner.id") == "null",
 	}
 	if !f.Unassigned {

@@ -8,9 +8,10 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/store"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
-func (c *call) showProduct(p store.Product) any {
+func (c *call) showProduct(p record.Product) any {
 	return object{
 		Type: "product", ID: p.ID, Links: c.self("products", p.ID),
 		Attributes: map[string]any{
@@ -40,7 +41,7 @@ func (c *call) addProduct() error {
 	if in.Name == "" {
 		return tandem.Errorf(tandem.Invalid, "a product needs a name")
 	}
-	p, err := c.Store.AddProduct(c.ctx, store.Product{Owner: c.account.ID, Creator: c.account.ID, Name: in.Name, Description: in.Description})
+	p, err := c.Store.AddProduct(c.ctx, record.Product{Owner: c.account.ID, Creator: c.account.ID, Name: in.Name, Description: in.Description})
 	if err != nil {
 		return err
 	}
@@ -65,7 +66,7 @@ func (c *call) deleteProduct() error {
 // groupSuffix is what the API adds to the type of a device group.
 const groupSuffix = "_devicegroup"
 
-func (c *call) showGroup(g store.Group) any {
+func (c *call) showGroup(g record.Group) any {
 	env := json.RawMessage(g.Env)
 	if len(env) == 0 {
 		env = json.RawMessage("{}")
@@ -118,7 +119,7 @@ func (c *call) addGroup() error {
 	if env := bytes.TrimSpace(in.Env); len(env) > 0 && env[0] != '{' {
 		return tandem.Errorf(tandem.Invalid, "env_vars is an object")
 	}
-	g, err := c.Store.AddGroup(c.ctx, store.Group{
+	g, err := c.Store.AddGroup(c.ctx, record.Group{
 		Product: body.Data.Relationships["product"].ID, Creator: c.account.ID, Type: kind,
 		Name: in.Name, Description: in.Description, Env: string(in.Env), ValidateTLS: in.ValidateTLS,
 	})
@@ -145,7 +146,7 @@ func (c *call) changeGroup() error {
 	if _, err := c.read(&in); err != nil {
 		return err
 	}
-	g, err := c.Store.ChangeGroup(c.ctx, c.arg(1), func(g *store.Group) error {
+	g, err := c.Store.ChangeGroup(c.ctx, c.arg(1), func(g *record.Group) error {
 		if in.ValidateTLS != nil {
 			g.ValidateTLS = *in.ValidateTLS
 		}
@@ -179,7 +180,7 @@ func (c *call) restartGroup() error {
 
 // eachDevice reads a list of devices and does something with each. It is not
 // atomic, as the API has it: what cannot be done is reported in the end.
-func (c *call) eachDevice(do func(store.Device) error) error {
+func (c *call) eachDevice(do func(record.Device) error) error {
 	var in struct {
 		Data []ref `json:"data"`
 	}
@@ -210,7 +211,7 @@ func (c *call) eachDevice(do func(store.Device) error) error {
 }
 
 func (c *call) assignDevices() error {
-	return c.eachDevice(func(d store.Device) error {
+	return c.eachDevice(func(d record.Device) error {
 		if _, err := c.Store.Assign(c.ctx, d.ID, c.arg(1)); err != nil {
 			return err
 		}
@@ -219,7 +220,7 @@ func (c *call) assignDevices() error {
 }
 
 func (c *call) unassignDevices() error {
-	return c.eachDevice(func(d store.Device) error {
+	return c.eachDevice(func(d record.Device) error {
 		if d.Group != c.arg(1) {
 			return tandem.Errorf(tandem.NotFound, "device %s is not in this device group", d.ID)
 		}
@@ -230,7 +231,7 @@ func (c *call) unassignDevices() error {
 	})
 }
 
-func (c *call) showDeployment(d store.Deployment) object {
+func (c *call) showDeployment(d record.Deployment) object {
 	attributes := map[string]any{
 		"sha": d.SHA, "description": d.Description, "origin": nil, "flagged": d.Flagged(), "tags": append([]string{}, d.Tags...),
 		"created_at": stamp(d.Created), "updated_at": stamp(d.Updated),
@@ -260,7 +261,7 @@ func (c *call) listDeployments() error {
 	if err != nil {
 		return err
 	}
-	return sendList(c, number, page, total, list, func(d store.Deployment) any { return c.showDeployment(d) })
+	return sendList(c, number, page, total, list, func(d record.Deployment) any { return c.showDeployment(d) })
 }
 
 func (c *call) addDeployment() error {

@@ -16,6 +16,7 @@ import (
 	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/squirrel/syntax"
 	"github.com/tandem-iot/tandem/store"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // maxBody bounds a request to the API: two sides of code, and what JSON makes
@@ -30,7 +31,7 @@ type call struct {
 	w       http.ResponseWriter
 	path    []string // below /v5, unescaped; clients put names where ids belong
 	account store.Account
-	groups  map[string]store.Group // those that were looked up for the answer
+	groups  map[string]record.Group // those that were looked up for the answer
 }
 
 // Handler returns the API, for paths below /v5. It routes by itself, because

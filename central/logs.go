@@ -14,7 +14,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/logbook"
-	"github.com/tandem-iot/tandem/store"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // keptLines is more than a logbook keeps of a device.
@@ -278,13 +278,13 @@ func write(w io.Writer, out *http.ResponseController, text string) error {
 	return out.Flush()
 }
 
-func (c *call) streamAndDevice() (*stream, store.Device, error) {
+func (c *call) streamAndDevice() (*stream, record.Device, error) {
 	s, err := c.streams.get(c.arg(1))
 	if err != nil {
-		return nil, store.Device{}, err
+		return nil, record.Device{}, err
 	}
 	if s.account != c.account.ID {
-		return nil, store.Device{}, tandem.Errorf(tandem.NotFound, "there is no log stream %s", c.arg(1))
+		return nil, record.Device{}, tandem.Errorf(tandem.NotFound, "there is no log stream %s", c.arg(1))
 	}
 	d, err := c.device(c.arg(2))
 	return s, d, err

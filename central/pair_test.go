@@ -185,6 +185,9 @@ func TestStream(t *testing.T) {
 	w.must("DELETE", "/logstream/"+stream+"/{device}", "null")
 	s.expect(`{"state":"unsubscribed","device_id":"` + string(id) + `"}`)
 	say("not heard")
+	if err := w.Log.Flush(t.Context()); err != nil { // or it might be a line that comes after
+		t.Fatal(err)
+	}
 	w.must("PUT", "/logstream/"+stream+"/{device}", "null")
 	s.expect("subscribed")
 	say("heard again")
@@ -196,36 +199,7 @@ func TestStream(t *testing.T) {
 		status, _ = w.do("PUT", w.fill("/logstream/"+stream+"/{device}"), w.token, "null")
 	}
 
-	// One that begins with the past neither misses a line nor sees one twice.
-	done := make(chan struct{})
-	const count = 300
-	say("line 0")
-	if err := w.Log.Flush(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		defer close(done)
-		for i := 1; i < count; i++ {
-			say(fmt.Sprint("line ", i))
-		}
-	}()
-	s = w.stream(w.must("POST", "/logstream", `{"data":{"attributes":{"devices":["{device}"],"lines":1000}}}`).ID)
-	s.expect("opened")
-	next := 0
-	for next < count {
-		line := s.next()
-		if line == "" {
-			t.Fatalf("the stream ended after %d lines", next)
-		}
-		if !strings.Contains(line, `"msg":"line `) {
-			continue
-		}
-		if !strings.Contains(line, fmt.Sprintf(`"msg":"line %d"`, next)) {
-			t.Fatalf("%s, want line %d", line, next)
-		}
-		next++
-	}
-	<-done
+	s = w.streamFromThePast(say)
 
 	w.Stop()
 	s.expect(`{"state":"closed"}`)
@@ -235,6 +209,42 @@ func TestStream(t *testing.T) {
 	if status, body := w.do("POST", "/logstream", w.token, "null"); status != 503 {
 		t.Errorf("a stream of a node that stops: %d %s", status, body)
 	}
+}
+
+// streamFromThePast reads a stream that begins with the past, which neither misses a
+// line nor sees one twice.
+func (w *world) streamFromThePast(say func(string)) *eventStream {
+	w.t.Helper()
+	done := make(chan struct{})
+	const count = 300
+	say("line 0")
+	if err := w.Log.Flush(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+	go func() {
+		defer close(done)
+		for i := 1; i < count; i++ {
+			say(fmt.Sprint("line ", i))
+		}
+	}()
+	s := w.stream(w.must("POST", "/logstream", `{"data":{"attributes":{"devices":["{device}"],"lines":1000}}}`).ID)
+	s.expect("opened")
+	next := 0
+	for next < count {
+		line := s.next()
+		if line == "" {
+			w.t.Fatalf("the stream ended after %d lines", next)
+		}
+		if !strings.Contains(line, `"msg":"line `) {
+			continue
+		}
+		if !strings.Contains(line, fmt.Sprintf(`"msg":"line %d"`, next)) {
+			w.t.Fatalf("%s, want line %d", line, next)
+		}
+		next++
+	}
+	<-done
+	return s
 }
 
 // Too many streams close the oldest one, whether somebody reads it or not.

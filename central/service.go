@@ -19,6 +19,7 @@ import (
 	"github.com/tandem-iot/tandem/logbook"
 	"github.com/tandem-iot/tandem/squirrel/syntax"
 	"github.com/tandem-iot/tandem/store"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // Host runs the agents: a node's own host, or all of a cluster's.
@@ -126,11 +127,11 @@ type Deployment struct {
 // AddDeployment makes a deployment and makes it its group's current one. The
 // devices of the group take it up when they restart: see Restart. The error is
 // a *CompileError when the code does not compile.
-func (s *Service) AddDeployment(ctx context.Context, d Deployment) (store.Deployment, error) {
+func (s *Service) AddDeployment(ctx context.Context, d Deployment) (record.Deployment, error) {
 	if err := s.check(ctx, d.Code); err != nil {
-		return store.Deployment{}, err
+		return record.Deployment{}, err
 	}
-	record := store.Deployment{
+	record := record.Deployment{
 		Group: d.Group, Creator: d.Creator, Description: d.Description, Origin: d.Origin, Tags: d.Tags,
 		DeviceCode: d.Device, AgentCode: d.Agent,
 	}
@@ -164,38 +165,38 @@ func (s *Service) Deploy(ctx context.Context, group string, c Code) error {
 
 // EnsureGroup returns the development device group with a name, in the product
 // with a name, of the operator; what is missing is made.
-func (s *Service) EnsureGroup(ctx context.Context, product, name string) (store.Group, error) {
+func (s *Service) EnsureGroup(ctx context.Context, product, name string) (record.Group, error) {
 	owner, err := s.operator(ctx)
 	if err != nil {
-		return store.Group{}, err
+		return record.Group{}, err
 	}
 	p, err := s.ensureProduct(ctx, owner.ID, product)
 	if err != nil {
-		return store.Group{}, err
+		return record.Group{}, err
 	}
 	groups, _, err := s.Store.Groups(ctx, store.GroupFilter{Product: p.ID}, store.Page{})
 	if err != nil {
-		return store.Group{}, err
+		return record.Group{}, err
 	}
 	for _, g := range groups {
 		if g.Name == name {
 			return g, nil
 		}
 	}
-	return s.Store.AddGroup(ctx, store.Group{Product: p.ID, Owner: owner.ID, Creator: owner.ID, Type: tandem.GroupDevelopment, Name: name})
+	return s.Store.AddGroup(ctx, record.Group{Product: p.ID, Owner: owner.ID, Creator: owner.ID, Type: tandem.GroupDevelopment, Name: name})
 }
 
-func (s *Service) ensureProduct(ctx context.Context, owner, name string) (store.Product, error) {
+func (s *Service) ensureProduct(ctx context.Context, owner, name string) (record.Product, error) {
 	products, _, err := s.Store.Products(ctx, owner, store.Page{})
 	if err != nil {
-		return store.Product{}, err
+		return record.Product{}, err
 	}
 	for _, p := range products {
 		if p.Name == name {
 			return p, nil
 		}
 	}
-	return s.Store.AddProduct(ctx, store.Product{Owner: owner, Creator: owner, Name: name})
+	return s.Store.AddProduct(ctx, record.Product{Owner: owner, Creator: owner, Name: name})
 }
 
 // operatorName is the account that owns what the node's own tools make.
@@ -219,25 +220,25 @@ type NewDevice struct {
 
 // AddDevice makes a device of the operator's and returns it with its key, which
 // is not kept and cannot be asked for again.
-func (s *Service) AddDevice(ctx context.Context, d NewDevice) (store.Device, string, error) {
+func (s *Service) AddDevice(ctx context.Context, d NewDevice) (record.Device, string, error) {
 	made, keys, err := s.AddDevices(ctx, []NewDevice{d})
 	if err != nil {
-		return store.Device{}, "", err
+		return record.Device{}, "", err
 	}
 	return made[0], keys[0], nil
 }
 
 // AddDevices is AddDevice for many, all or none.
-func (s *Service) AddDevices(ctx context.Context, list []NewDevice) ([]store.Device, []string, error) {
+func (s *Service) AddDevices(ctx context.Context, list []NewDevice) ([]record.Device, []string, error) {
 	owner, err := s.operator(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	keys := make([]string, len(list))
-	records := make([]store.Device, len(list))
+	records := make([]record.Device, len(list))
 	for i, d := range list {
 		keys[i] = tandem.NewKey()
-		records[i] = store.Device{Owner: owner.ID, Group: d.Group, Name: d.Name, KeyHash: store.Hash(keys[i])}
+		records[i] = record.Device{Owner: owner.ID, Group: d.Group, Name: d.Name, KeyHash: record.Hash(keys[i])}
 	}
 	made, err := s.Store.AddDevices(ctx, records)
 	if err != nil {

@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/bus"
 	"github.com/tandem-iot/tandem/egress"
 	"github.com/tandem-iot/tandem/host"
 	"github.com/tandem-iot/tandem/logbook"
@@ -28,6 +27,7 @@ type world struct {
 	*Service
 	t     *testing.T
 	host  *host.Host
+	file  string // of the database
 	url   string
 	key   string // a login key
 	token string
@@ -43,17 +43,13 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := bus.Open(t.Context(), bus.Options{Dir: filepath.Join(dir, "nats")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	log, err := logbook.Open(t.Context(), b, logbook.Options{})
+	log, err := logbook.Open(t.Context(), filepath.Join(dir, "nats"), logbook.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := &world{t: t, names: map[string]string{}}
 	h := &host.Host{Store: db, Log: log, Fetcher: &egress.Fetcher{}, URL: func(id tandem.AgentID) string { return w.url + "/" + string(id) }}
-	w.host = h
+	w.host, w.file = h, filepath.Join(dir, "tandem.db")
 	w.Service = &Service{Store: db, Host: h, Log: log}
 	listener := httptest.NewServer(w.Handler())
 	w.url, w.URL = listener.URL, listener.URL
@@ -78,7 +74,7 @@ func newWorld(t *testing.T) *world {
 		if err := parts.Wait(); err != nil {
 			t.Error(err)
 		}
-		if err := b.Close(); err != nil {
+		if err := log.Close(); err != nil {
 			t.Error(err)
 		}
 		if err := db.Close(); err != nil {

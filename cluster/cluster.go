@@ -3,7 +3,7 @@
 // to the agent, on whichever node that is; and agents move between nodes without
 // being restarted.
 //
-//	c := &cluster.Cluster{Store: s, Host: h, Conn: conn, Info: store.NodeInfo{ID: "n1", …}}
+//	c := &cluster.Cluster{Store: s, Host: h, Conn: conn, Info: record.Node{ID: "n1", …}}
 //	go c.Run(ctx)   // until the node ends
 //	c.Drain(ctx)    // before that: its agents go to others
 //
@@ -42,7 +42,9 @@ import (
 	"github.com/tandem-iot/tandem/life"
 	"github.com/tandem-iot/tandem/logbook"
 	"github.com/tandem-iot/tandem/mesh"
+	"github.com/tandem-iot/tandem/placement"
 	"github.com/tandem-iot/tandem/store"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // DefaultLease is how long a node may be out of touch with the database before
@@ -57,9 +59,9 @@ type Cluster struct {
 	Host   *host.Host
 	Conn   *nats.Conn // to the other nodes
 	Clock  *hlc.Clock
-	Info   store.NodeInfo // ID, URL, MQTT, Version
-	Lease  time.Duration  // 0: DefaultLease
-	Logger *slog.Logger   // nil: discard
+	Info   record.Node   // ID, URL, MQTT, Version
+	Lease  time.Duration // 0: DefaultLease
+	Logger *slog.Logger  // nil: discard
 	Log    *logbook.Logbook
 	Prefix string // of the nodes' subjects; "": tandem
 
@@ -146,7 +148,7 @@ func (c *Cluster) now() tandem.Now {
 // at is the moment of a core's deadline.
 func (c *Cluster) at(mono time.Duration) time.Time { return c.base.Add(mono - 1) }
 
-func (c *Cluster) shardOf(id tandem.AgentID) int { return store.ShardOf(id, c.Store.Shards()) }
+func (c *Cluster) shardOf(id tandem.AgentID) int { return placement.ShardOf(id, c.Store.Shards()) }
 
 // Ready is closed when the node is part of the cluster.
 func (c *Cluster) Ready() <-chan struct{} { c.setUp(); return c.ready }

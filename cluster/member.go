@@ -8,7 +8,7 @@ import (
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/cluster/protocol"
 	"github.com/tandem-iot/tandem/mesh"
-	"github.com/tandem-iot/tandem/store"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // doMember carries out what the Member wants.
@@ -73,7 +73,7 @@ func (c *Cluster) ask(e protocol.Effect) {
 }
 
 // info is what the others are told of this node.
-func (c *Cluster) info(draining bool) store.NodeInfo {
+func (c *Cluster) info(draining bool) record.Node {
 	i := c.Info
 	i.Draining = draining
 	live, frozen, _ := c.Host.Counts()
@@ -102,9 +102,9 @@ func (c *Cluster) membership(ctx context.Context, known int64) (*protocol.Member
 	return m, nil
 }
 
-func rowsOf(list []protocol.Shard) (rows []store.ShardInfo) {
+func rowsOf(list []protocol.Shard) (rows []record.Shard) {
 	for _, s := range list {
-		rows = append(rows, store.ShardInfo(s))
+		rows = append(rows, record.Shard(s))
 	}
 	return rows
 }

@@ -150,7 +150,11 @@ func i2cWrite(c *squirrel.Call, b bus) (squirrel.Value, error) {
 }
 
 func i2cReadError(c *squirrel.Call) (squirrel.Value, error) {
-	return squirrel.Int(int32(of(c).st.I2CError)), nil
+	b, ok := busOf(c, "i2c")
+	if !ok {
+		return notA(c, "i2c")
+	}
+	return squirrel.Int(int32(b.m.st.I2CError)), nil
 }
 
 func spiConfigure(c *squirrel.Call) (squirrel.Value, error) {
@@ -242,9 +246,13 @@ func wanted(c *squirrel.Call) int {
 }
 
 func uartReadString(c *squirrel.Call, b bus) (squirrel.Value, error) {
-	return b.m.vm().NewStringBytes(b.take(wanted(c))), nil
+	got := b.take(wanted(c))
+	c.Charge(len(got) / 8)
+	return b.m.vm().NewStringBytes(got), nil
 }
 
 func uartReadBlob(c *squirrel.Call, b bus) (squirrel.Value, error) {
-	return b.m.blob(b.take(wanted(c))), nil
+	got := b.take(wanted(c))
+	c.Charge(len(got) / 8)
+	return b.m.blob(got), nil
 }

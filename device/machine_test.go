@@ -73,10 +73,26 @@ func (s *story) step(ev Event) string {
 	for _, e := range s.m.Step(s.now, ev) {
 		fmt.Fprintln(&out, show(e))
 	}
+	s.checkKept()
 	if twin != nil {
 		s.compare(twin, ev, out.String())
 	}
 	return out.String() + s.pump()
+}
+
+// checkKept fails when the machine keeps a value of the code's that nothing refers
+// to any more. While timers are pending, which are the Core's, there is no saying.
+func (s *story) checkKept() {
+	if _, timers := s.m.core.Alarm(); timers || s.m.Busy() || s.m.Dead() {
+		return
+	}
+	vm := s.m.vm()
+	for i, key, x, ok := vm.Next(vm.Registry(), 0); ok; i, key, x, ok = vm.Next(vm.Registry(), i) {
+		is := func(c postCallback) bool { return key.IsInt() && c.Kept == uint32(key.AsInt()) }
+		if key.IsInt() && !slices.ContainsFunc(s.m.st.Posts.Callbacks, is) {
+			s.t.Errorf("the machine keeps a %s under %d, and nothing refers to it", x.Type(), key.AsInt())
+		}
+	}
 }
 
 // sameWorld returns a board to which the script has done the same.
@@ -143,6 +159,12 @@ func show(e Effect) string {
 		return fmt.Sprintf("deepsleep %v pins=%v nv=%s", e.Duration, e.Pins, nv)
 	case *Restart:
 		return strings.TrimRight(fmt.Sprintf("restart %s wake=%d %s", e.Reason, e.Wake, e.Detail), " ")
+	case *Post:
+		text, err := codec.TranscodeJSON(e.Message.Data)
+		if err != nil {
+			return err.Error()
+		}
+		return fmt.Sprintf("post %d %s %.60s cause=%d nth=%d", e.ID, e.Message.Name, text, e.Cause, e.Nth)
 	case *Configured:
 		return fmt.Sprintf("configured %q %v", e.Data, e.Data == nil)
 	}
@@ -200,6 +222,12 @@ func (s *story) do(d *datadriven.TestData) string {
 		var name string
 		d.ScanArgs(s.t, "name", &name)
 		return s.step(&AgentMessage{Message: tandem.Message{Name: name, Data: []byte(d.Input)}})
+	case "posted":
+		var name string
+		d.ScanArgs(s.t, "name", &name)
+		return s.step(&AgentMessage{Message: tandem.Message{Name: name, Post: number("number"), Data: []byte(d.Input)}})
+	case "handled":
+		return s.step(&Handled{ID: number("id"), Size: int(number("size"))})
 	case "shutdown":
 		return s.step(&Shutdown{Reason: int(number("reason"))})
 	case "peer":
@@ -241,12 +269,10 @@ func (s *story) device(d *datadriven.TestData) string {
 			s.cfg.Connected, s.cfg.Address = true, "10.0.0.2"
 		case "offline":
 			s.cfg.Connected = false
+		case "kept": // posts of earlier incarnations, and their bytes
+			s.cfg.Posts, s.cfg.PostsSize = atoi(s.t, arg.Vals[0]), atoi(s.t, arg.Vals[1])
 		case "wake":
-			n, err := strconv.Atoi(arg.Vals[0])
-			if err != nil {
-				s.t.Fatal(err)
-			}
-			s.cfg.Wake = n
+			s.cfg.Wake = atoi(s.t, arg.Vals[0])
 		case "module":
 			s.cfg.Module = arg.Vals[0]
 		default:
@@ -255,6 +281,14 @@ func (s *story) device(d *datadriven.TestData) string {
 	}
 	s.board.Reset()
 	return s.start(d.Input)
+}
+
+func atoi(t *testing.T, s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // TestStories runs the scripts, each twice: as it is, and with every event

@@ -61,6 +61,7 @@ func logLine(c *squirrel.Call, typ string) (squirrel.Value, error) {
 	if imp.IsData(m.vm(), x) {
 		text = imp.LogText(c.Bytes(1))
 	}
+	c.Charge(len(text) / 8)
 	return m.answer(c, m.st.Link.send(m.core.Now, &parcel{Type: typ, Data: []byte(text)}))
 }
 
@@ -258,6 +259,7 @@ func impSetUserConfiguration(c *squirrel.Call) (squirrel.Value, error) {
 	if len(data) > userConfigurationSize {
 		return c.Errorf("value too long in imp.setuserconfiguration(value)")
 	}
+	c.Charge(len(data) / 8)
 	m.st.User = data
 	m.emit(&Configured{Data: data, Cause: m.st.Posts.Cause})
 	return squirrel.Null, nil
@@ -268,6 +270,7 @@ func impGetUserConfiguration(c *squirrel.Call) (squirrel.Value, error) {
 	if m.st.User == nil {
 		return squirrel.Null, nil
 	}
+	c.Charge(len(m.st.User) / 8)
 	return m.blob(m.st.User), nil
 }
 

@@ -41,6 +41,9 @@ agent.on("flush", function(s) { server.log("flushed " + server.flush(s)); });
 agent.on("connect", function(x) { server.connect(@(r) server.log("connected " + r), 3); });
 agent.on("disconnect", function(x) { server.disconnect(); });
 agent.on("idle", function(x) { imp.onidle(@() note("idle")); });
+agent.on("post", function(x) { server.log(tandem.post("p", x, @() server.log("handled " + x)) + " " + tandem.post("q", null)); });
+agent.on("configure", function(x) { imp.setuserconfiguration("c" + x); server.log(imp.getuserconfiguration()); });
+agent.on("clock", function(x) { server.log(hardware.millis() + " " + hardware.micros()); });
 agent.on("generate", function(n) { local g = function(n) { for (local i = 0; i < n; i++) yield i; }(n); local s = 0; foreach (x in g) { s += x; imp.sleep(0.1); } note(s); });
 `
 
@@ -70,7 +73,7 @@ func drawEvent(t *rapid.T) Event {
 		return &AgentMessage{Message: tandem.Message{Name: name, Data: []byte(text)}}
 	}
 	small := rapid.IntRange(0, 12)
-	switch rapid.IntRange(0, 17).Draw(t, "event") {
+	switch rapid.IntRange(0, 20).Draw(t, "event") {
 	case 0:
 		return &Linked{Address: "10.0.0.2"}
 	case 1:
@@ -99,6 +102,14 @@ func drawEvent(t *rapid.T) Event {
 		return &PeerStarted{Reason: tandem.ReasonReload, Incarnation: 3}
 	case 15:
 		return &Idle{}
+	case 17:
+		return message(rapid.SampledFrom([]string{"post", "configure", "clock"}).Draw(t, "name"), fmt.Sprint(small.Draw(t, "x")))
+	case 18:
+		return &Handled{ID: uint64(small.Draw(t, "id")), Size: small.Draw(t, "size")}
+	case 19:
+		m := message("post", "7").(*AgentMessage)
+		m.Message.Post = uint64(small.Draw(t, "post"))
+		return m
 	case 16:
 		return &Changed{Bus: "uart57", Data: []byte("bytes")}
 	}
@@ -121,6 +132,9 @@ func TestRestoredGoesOn(t *testing.T) {
 			}
 		}
 		both(&Boot{})
+		if plain.m.Dead() {
+			t.Fatal("the code has ended before anything happened")
+		}
 		for range rapid.IntRange(1, 60).Draw(t, "events") {
 			if rapid.Bool().Draw(t, "save") {
 				data, err := saved.m.Snapshot()

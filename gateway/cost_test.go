@@ -17,28 +17,31 @@ import (
 
 // echoHost sends what a device publishes as agent/x back as device/x.
 type echoHost struct {
-	testHost
 	mu    sync.Mutex
 	links map[tandem.DeviceID]tandem.Link
 }
 
-func newEchoHost() *echoHost {
-	h := &echoHost{links: map[tandem.DeviceID]tandem.Link{}}
-	h.testHost.events = make(chan hostEvent, 4096)
-	h.connect = func(id tandem.DeviceID, l tandem.Link) error {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.links[id] = l
-		return nil
-	}
-	h.fromDevice = func(ev hostEvent) {
-		h.mu.Lock()
-		l := h.links[ev.id]
-		h.mu.Unlock()
-		l.Send("device/x", ev.message)
-		ev.handled()
-	}
-	return h
+func newEchoHost() *echoHost { return &echoHost{links: map[tandem.DeviceID]tandem.Link{}} }
+
+func (h *echoHost) Connect(_ context.Context, id tandem.DeviceID, l tandem.Link, _ uint64, _ string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.links[id] = l
+	return nil
+}
+
+func (h *echoHost) FromDevice(_ context.Context, id tandem.DeviceID, _ tandem.LinkRef, _ uint64, _ string,
+	m tandem.Message, handled func()) error {
+	h.mu.Lock()
+	l := h.links[id]
+	h.mu.Unlock()
+	l.Send("device/x", m)
+	handled()
+	return nil
+}
+
+func (*echoHost) Disconnect(context.Context, tandem.DeviceID, tandem.LinkRef, tandem.LinkEnd) error {
+	return nil
 }
 
 // fleet connects n devices that have subscribed.
@@ -138,6 +141,57 @@ func BenchmarkRoundTrip(b *testing.B) {
 			slices.Sort(took)
 			b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
 			b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
+		})
+	}
+}
+
+// BenchmarkBatches has a device publish 32 messages in one write, which all are
+// answered, and acknowledge what comes: for each message, not for each batch.
+func BenchmarkBatches(b *testing.B) {
+	for _, v := range []mqtt.Version{mqtt.V311, mqtt.V5} {
+		b.Run(map[mqtt.Version]string{mqtt.V311: "3.1.1", mqtt.V5: "5"}[v], func(b *testing.B) {
+			const count = 32
+			h := newEchoHost()
+			addr, _ := start(b, forEverybody(&Gateway{Host: h}))
+			c := fleet(b, addr, v, 1)[0]
+			var batch []byte
+			for i := range uint16(count) {
+				var err error
+				p := &mqtt.Publish{Topic: "agent/x", Payload: make([]byte, 64), QoS: 1, PacketID: i + 1}
+				if batch, err = mqtt.Append(batch, p, v); err != nil {
+					b.Fatal(err)
+				}
+			}
+			var in, acks []byte
+			buf := make([]byte, 64<<10)
+			b.ReportAllocs()
+			for i := 0; i < b.N; i += count {
+				if _, err := c.Write(append(acks, batch...)); err != nil {
+					b.Fatal(err)
+				}
+				acks = acks[:0]
+				for left := 2 * count; left > 0; {
+					n, err := c.Read(buf)
+					if err != nil {
+						b.Fatal(err)
+					}
+					in = append(in, buf[:n]...)
+					for {
+						p, n, err := mqtt.Decode(in, v, 0)
+						if err == mqtt.ErrIncomplete {
+							break
+						}
+						if err != nil {
+							b.Fatal(err)
+						}
+						in = in[n:]
+						left--
+						if m, ok := p.(*mqtt.Publish); ok {
+							acks = append(acks, 0x40, 2, byte(m.PacketID>>8), byte(m.PacketID))
+						}
+					}
+				}
+			}
 		})
 	}
 }

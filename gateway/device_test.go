@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"runtime"
@@ -26,28 +27,41 @@ const (
 type testHost struct {
 	events     chan hostEvent
 	connect    func(id tandem.DeviceID, l tandem.Link) error
-	fromDevice func(m hostEvent) // nil: what is told is handled at once
+	fromDevice func(m hostEvent) error // nil: what is told is handled at once
+	disconnect error                   // what Disconnect returns
+
+	mu    sync.Mutex
+	links map[tandem.LinkRef]tandem.Link
+	last  map[tandem.LinkRef]uint64 // number of the last message
 }
 
 type hostEvent struct {
 	what    string // connect, lost, goodbye, or a topic
 	id      tandem.DeviceID
-	link    tandem.Link // of connect
-	ref     tandem.LinkRef
+	link    tandem.Link
+	end     tandem.LinkEnd
 	address string
 	message tandem.Message
 	handled func()
 }
 
-func newHost() *testHost { return &testHost{events: make(chan hostEvent, 10_000)} }
+func newHost() *testHost {
+	return &testHost{
+		events: make(chan hostEvent, 10_000),
+		links:  map[tandem.LinkRef]tandem.Link{}, last: map[tandem.LinkRef]uint64{},
+	}
+}
 
-func (h *testHost) Connect(_ context.Context, id tandem.DeviceID, l tandem.Link, _ uint64, address string) error {
+func (h *testHost) Connect(_ context.Context, id tandem.DeviceID, l tandem.Link, next uint64, address string) error {
+	h.mu.Lock()
+	h.links[l.Ref()], h.last[l.Ref()] = l, next-1
+	h.mu.Unlock()
 	if h.connect != nil {
 		if err := h.connect(id, l); err != nil {
 			return err
 		}
 	}
-	h.events <- hostEvent{what: "connect", id: id, link: l, ref: l.Ref(), address: address}
+	h.events <- hostEvent{what: "connect", id: id, link: l, address: address}
 	return nil
 }
 
@@ -56,19 +70,38 @@ func (h *testHost) Disconnect(_ context.Context, id tandem.DeviceID, ref tandem.
 	if end.Clean {
 		what = "goodbye"
 	}
-	h.events <- hostEvent{what: what, id: id, ref: ref}
-	return nil
+	h.events <- hostEvent{what: what, id: id, link: h.link(ref), end: end}
+	return h.disconnect
 }
 
-func (h *testHost) FromDevice(_ context.Context, id tandem.DeviceID, _ tandem.LinkRef, _ uint64, topic string, m tandem.Message, handled func()) error {
-	ev := hostEvent{what: topic, id: id, message: m, handled: handled}
+func (h *testHost) FromDevice(_ context.Context, id tandem.DeviceID, ref tandem.LinkRef, seq uint64, topic string,
+	m tandem.Message, handled func()) error {
+	h.mu.Lock()
+	h.last[ref]++
+	inOrder := h.last[ref] == seq
+	h.mu.Unlock()
+	if !inOrder {
+		panic(fmt.Sprintf("message %d of %v is out of order", seq, ref))
+	}
+	ev := hostEvent{what: topic, id: id, link: h.link(ref), message: m, handled: handled}
 	if h.fromDevice != nil {
-		h.fromDevice(ev)
-		return nil
+		return h.fromDevice(ev)
 	}
 	handled()
 	h.events <- ev
 	return nil
+}
+
+// keep is a fromDevice that leaves it to the test when a message is handled.
+func (h *testHost) keep(ev hostEvent) error {
+	h.events <- ev
+	return nil
+}
+
+func (h *testHost) link(ref tandem.LinkRef) tandem.Link {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.links[ref]
 }
 
 // next returns the next thing the host is told.

@@ -15,7 +15,7 @@
 // and subscribes to filters below device/ and sys/. Anything else is refused: a
 // v5 client is told the reason, a 3.1.1 client is disconnected where the version
 // has no other way to say no. Retained flags and wills are accepted and mean
-// nothing, since there is nobody else to see them.
+// nothing, since no other client could see them.
 //
 // A QoS 1 or 2 message is acknowledged when the host says that it has been
 // handled. What the host sends goes out with the subscription's QoS, 1 at most;
@@ -29,27 +29,33 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/gateway/session"
 	"github.com/tandem-iot/tandem/hlc"
 	"github.com/tandem-iot/tandem/meter"
 	"github.com/tandem-iot/tandem/mqtt"
 )
 
-// Host has the agents of devices. See package host, which is one.
+// Host has the agents of devices. A connection's messages are numbered from
+// next, all topics in one order, and are given in that order.
 type Host interface {
-	// Connect introduces a link; the first message that will come by it has the
-	// number next.
+	// Connect says that a device has a connection.
 	Connect(ctx context.Context, id tandem.DeviceID, l tandem.Link, next uint64, address string) error
-	// FromDevice takes a message of a link. handled is called once, when it may be
-	// acknowledged, or not at all when there is an error: then the connection ends
-	// without acknowledging, and the device sends the message again on another.
-	FromDevice(ctx context.Context, id tandem.DeviceID, ref tandem.LinkRef, seq uint64, topic string, m tandem.Message, handled func()) error
-	// Disconnect says that a link has ended.
+	// FromDevice takes a message that the device has published. handled is called
+	// once, on any goroutine, when it may be acknowledged. With an error nothing
+	// has been done and handled is not called; the connection is ended without an
+	// acknowledgement, so that the device sends the message again.
+	FromDevice(ctx context.Context, id tandem.DeviceID, ref tandem.LinkRef, seq uint64, topic string,
+		m tandem.Message, handled func()) error
+	// Disconnect says that a connection has ended, and how. It is called once
+	// for each Connect, whatever that has returned, and after it: perhaps after
+	// the Connect of a newer connection.
 	Disconnect(ctx context.Context, id tandem.DeviceID, ref tandem.LinkRef, end tandem.LinkEnd) error
 }
 
@@ -57,7 +63,8 @@ type Host interface {
 // Serve; they are not to be changed afterwards.
 type Gateway struct {
 	Host Host
-	Node string // of the links' references; may be empty for a node that is alone
+	// Node is the node's name, for the references of its connections.
+	Node string
 	// Authenticate returns nil when the key is the device's. An error of a kind
 	// other than NotFound, Unauthorized and Forbidden means that this cannot be
 	// known at the moment.
@@ -67,8 +74,8 @@ type Gateway struct {
 
 	// KeepAlive is the longest keep-alive interval of a v5 device, which is told
 	// so. A silent device is given up after one and a half of it. 0: as long as
-	// makes tandem.PresenceTimeout. A 3.1.1 device cannot be told and has its
-	// own way.
+	// makes tandem.PresenceTimeout. A 3.1.1 device cannot be told and keeps its
+	// own interval, even none.
 	KeepAlive time.Duration
 	// Connections bounds the connections at one time, those that are not yet
 	// known to be a device's included. 0: 100,000.
@@ -77,10 +84,11 @@ type Gateway struct {
 	// which they are sent when this one stops; "" or nil: there is none.
 	Another func() string
 
-	once   sync.Once
-	config mqtt.Config
-	links  atomic.Uint64  // of references
-	over   meter.Labelled // how often a limit was met
+	once    sync.Once
+	config  session.Config
+	origin  time.Time      // of elapsed time
+	numbers atomic.Uint64  // of the newest connection; unique to this run of the node
+	over    meter.Labelled // how often a limit was met
 
 	mu       sync.Mutex
 	devices  map[tandem.DeviceID]*conn
@@ -90,21 +98,11 @@ type Gateway struct {
 	ended    sync.Cond // count has become less
 }
 
-// Limits of a connection.
+// Limits of a connection, besides those of its session.
 const (
-	connectLimit   = 16 << 10         // bytes of a CONNECT packet
-	maxFilters     = 32               // subscriptions
-	inflightCount  = 256              // messages the host has not handled
-	unreadAnswers  = 4096             // that wait for the device to read; nothing is read from it then
-	inflightBytes  = 1 << 20          // their data; the next is still taken when there is less
-	backlogCount   = 256              // messages to the device it has not acknowledged
-	backlogBytes   = 1 << 20          // their data
-	earlyCount     = 32               // messages before the first SUBSCRIBE
-	earlyBytes     = 256 << 10        // their data
-	earlyTime      = 10 * time.Second // how long they are kept
 	writeTimeout   = 30 * time.Second // for the socket to take what is written
 	lingerTimeout  = 2 * time.Second  // for the device to take the last words
-	coalesceTime   = time.Millisecond // for acknowledgements to wait for others
+	lingerBytes    = 1 << 20          // of the device that are read and dropped meanwhile
 	handshakeLimit = 10 * time.Second // TLS
 	hostTimeout    = 10 * time.Second // for the host and the store, at either end of a connection
 )
@@ -123,13 +121,22 @@ func (g *Gateway) setUp() {
 		if g.Connections == 0 {
 			g.Connections = 100_000
 		}
-		g.config.QueueLength = backlogCount
-		g.links.Store(uint64(time.Now().UnixNano())) // above those of any earlier run
+		g.config = session.Config{KeepAlive: g.KeepAlive, Stamp: g.Clock.Now}
+		g.origin = time.Now()
+		g.numbers.Store(rand.Uint64() >> 1)
 		g.devices = map[tandem.DeviceID]*conn{}
 		g.unknown = map[*conn]struct{}{}
 		g.ended.L = &g.mu
 	})
 }
+
+// now is the time for a session.
+func (g *Gateway) now() tandem.Now {
+	wall := time.Now()
+	return tandem.Now{Wall: wall, Mono: wall.Sub(g.origin)}
+}
+
+func (g *Gateway) elapsed() time.Duration { return time.Since(g.origin) }
 
 // Devices returns how many devices have a connection here. It may be asked before
 // Serve.
@@ -210,7 +217,8 @@ func (g *Gateway) enter(nc net.Conn) *conn {
 	g.mu.Unlock()
 	if full && !stopping { // said before the client can know
 		g.over.Add(tandem.OverConnections, 1)
-		g.Logger.Warn("a connection was closed because there are too many", "limit", g.Connections, "address", nc.RemoteAddr())
+		g.Logger.Warn("a connection was closed because there are too many",
+			"limit", g.Connections, "address", nc.RemoteAddr())
 	}
 	if c == nil {
 		nc.Close()
@@ -218,16 +226,17 @@ func (g *Gateway) enter(nc net.Conn) *conn {
 	return c
 }
 
-// identify notes whose connection c is. An older one of the device is closed.
-func (g *Gateway) identify(c *conn) {
+// identify notes that c is the connection of device id. An older one of the
+// device is closed.
+func (g *Gateway) identify(c *conn, id tandem.DeviceID) {
 	g.mu.Lock()
 	delete(g.unknown, c)
-	old := g.devices[c.id]
-	g.devices[c.id] = c
+	old := g.devices[id]
+	g.devices[id] = c
 	stopping := g.stopping
 	g.mu.Unlock()
 	if old != nil {
-		old.end(mqtt.SessionTakenOver, "a newer connection of the device has taken over")
+		old.end(mqtt.SessionTakenOver, "a newer connection of the device has taken over", "")
 	}
 	if stopping { // stop has not seen it, maybe
 		g.sendAway(c)
@@ -240,13 +249,11 @@ func (g *Gateway) sendAway(c *conn) {
 	if g.Another != nil {
 		another = g.Another()
 	}
+	code := mqtt.UseAnotherServer
 	if another == "" {
-		c.end(mqtt.ShuttingDown, stopText)
-		return
+		code = mqtt.ShuttingDown
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.endWith(mqtt.UseAnotherServer, &mqtt.Properties{ReasonString: stopText, ServerReference: another})
+	c.end(code, stopText, another)
 }
 
 // When devices are sent to another server, they are so over this time, lest it
@@ -261,8 +268,8 @@ func (g *Gateway) leave(c *conn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.unknown, c)
-	if g.devices[c.id] == c {
-		delete(g.devices, c.id)
+	if id := c.session.Device(); g.devices[id] == c {
+		delete(g.devices, id)
 	}
 	g.count--
 	g.ended.Broadcast()

@@ -13,12 +13,10 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/codec"
+	"github.com/tandem-iot/tandem/gateway/session"
 	"github.com/tandem-iot/tandem/hlc"
-	"github.com/tandem-iot/tandem/host"
 	"github.com/tandem-iot/tandem/mqtt"
 )
-
-var _ Host = (*host.Host)(nil)
 
 // versions runs a test for both.
 func versions(t *testing.T, f func(t *testing.T, v mqtt.Version)) {
@@ -64,7 +62,7 @@ func TestMessages(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.flush()
-		if h.next(t, "goodbye").ref != link.Ref() {
+		if h.next(t, "goodbye").link != link {
 			t.Error("another link")
 		}
 	})
@@ -257,7 +255,7 @@ func TestManySubscriptions(t *testing.T) {
 	addr, _ := start(t, &Gateway{Host: h})
 	d := join(t, addr, mqtt.V5)
 	link := h.next(t, "connect").link
-	for i := range maxFilters {
+	for i := range session.MaxFilters {
 		d.subscribe(fmt.Sprintf("device/%d", i))
 	}
 	if got := d.subscribe("device/#", "device/0"); got[0] != mqtt.QuotaExceeded || got[1] != mqtt.GrantedQoS1 {
@@ -291,7 +289,7 @@ func TestEarlyMessages(t *testing.T) {
 		h := newHost()
 		log, text := journal()
 		h.connect = func(_ tandem.DeviceID, l tandem.Link) error {
-			for i := range earlyCount + 5 { // before CONNACK
+			for i := range session.EarlyCount + 5 { // before CONNACK
 				l.Send("device/x", tandem.Message{Data: fmt.Append(nil, i)})
 			}
 			return nil
@@ -301,7 +299,7 @@ func TestEarlyMessages(t *testing.T) {
 		h.next(t, "connect").link.Send("sys/agent", tandem.Message{Data: []byte("one too many")})
 		d.subscribe("device/#", "sys/#")
 		want[*mqtt.Publish](d) // the time
-		for i := range earlyCount {
+		for i := range session.EarlyCount {
 			d.message("device/x", fmt.Sprint(i))
 		}
 		if n := strings.Count(text(), "messages to the device are dropped"); n != 1 {
@@ -436,7 +434,7 @@ func saysTooLarge(t *testing.T, g *Gateway, h *testHost) {
 func TestAcknowledgedWhenHandled(t *testing.T) {
 	versions(t, func(t *testing.T, v mqtt.Version) {
 		h := newHost()
-		h.fromDevice = func(ev hostEvent) { h.events <- ev }
+		h.fromDevice = h.keep
 		addr, _ := start(t, &Gateway{Host: h})
 		d := join(t, addr, v)
 		link := h.next(t, "connect").link
@@ -455,7 +453,7 @@ func TestAcknowledgedWhenHandled(t *testing.T) {
 
 func TestHandledAfterTheEnd(t *testing.T) {
 	h := newHost()
-	h.fromDevice = func(ev hostEvent) { h.events <- ev }
+	h.fromDevice = h.keep
 	addr, stop := start(t, &Gateway{Host: h})
 	d := join(t, addr, mqtt.V5)
 	link := h.next(t, "connect").link
@@ -511,11 +509,11 @@ func TestConcurrentSends(t *testing.T) {
 func TestBackpressure(t *testing.T) {
 	versions(t, func(t *testing.T, v mqtt.Version) {
 		h := newHost()
-		h.fromDevice = func(ev hostEvent) { h.events <- ev }
+		h.fromDevice = h.keep
 		addr, _ := start(t, &Gateway{Host: h})
 		d := join(t, addr, v)
 		h.next(t, "connect")
-		const count = 3 * inflightCount
+		const count = 3 * session.HandlingCount
 		sent := make(chan bool)
 		go func() {
 			defer close(sent)
@@ -536,7 +534,7 @@ func TestBackpressure(t *testing.T) {
 			if string(ev.message.Data) != fmt.Sprint(i) {
 				t.Fatalf("message %s at the place of %d", ev.message.Data, i)
 			}
-			if waiting = append(waiting, ev); len(waiting) == inflightCount {
+			if waiting = append(waiting, ev); len(waiting) == session.HandlingCount {
 				if n := len(h.events); n > 0 {
 					t.Fatalf("%d messages more than the limit", n)
 				}
@@ -553,7 +551,7 @@ func TestBackpressure(t *testing.T) {
 // A 3.1.1 device does not know how many messages may be unacknowledged.
 func TestBlockedSession(t *testing.T) {
 	h := newHost()
-	h.fromDevice = func(ev hostEvent) { h.events <- ev }
+	h.fromDevice = h.keep
 	addr, _ := start(t, &Gateway{Host: h})
 	d := join(t, addr, mqtt.V311)
 	h.next(t, "connect")
@@ -583,7 +581,7 @@ func TestTakeOver(t *testing.T) {
 		d.closed(why)
 		for range 2 {
 			switch ev := <-h.events; {
-			case ev.what == "lost" && ev.ref == first.Ref():
+			case ev.what == "lost" && ev.link == first:
 			case ev.what == "connect" && ev.link != first:
 			default:
 				t.Errorf("%+v", ev)
@@ -661,7 +659,7 @@ func TestTooManyConnections(t *testing.T) {
 }
 
 // A device that takes nothing costs no more than the bound, and does not hold
-// up whoever sends to it.
+// up the goroutine that sends to it.
 func TestSlowDevice(t *testing.T) {
 	log, text := journal()
 	h := newHost()
@@ -677,14 +675,14 @@ func TestSlowDevice(t *testing.T) {
 	for range 1000 { // of 64 KB, at QoS 0
 		link.Send("device/x", tandem.Message{Data: make([]byte, 64<<10)})
 	}
-	c := link.(*conn)
-	c.mu.Lock()
-	if c.unsentBytes > backlogBytes+64<<10 || !c.overflowed {
-		t.Errorf("%d bytes wait, overflowed %v", c.unsentBytes, c.overflowed)
+	if l := load(link); l.BacklogBytes > session.BacklogBytes+64<<10 || !l.Dropping {
+		t.Errorf("%+v", l)
 	}
-	c.mu.Unlock()
 	if n := strings.Count(text(), "messages to the device are dropped"); n != 1 {
 		t.Errorf("%d lines in the log", n)
+	}
+	if strings.Contains(text(), `msg=""`) {
+		t.Error("a line of the log is empty")
 	}
 	if n := g.Over()[tandem.OverDeviceBacklog]; n < 900 {
 		t.Errorf("%d dropped messages are counted", n)
@@ -698,7 +696,7 @@ func TestUnreadAnswers(t *testing.T) {
 	h := newHost()
 	addr, _ := start(t, &Gateway{Host: h})
 	d := join(t, addr, mqtt.V5)
-	c := h.next(t, "connect").link.(*conn)
+	link := h.next(t, "connect").link
 	ping := bytes.Repeat([]byte{0xC0, 0}, 32<<10)
 	for total := 0; ; total += len(ping) {
 		if err := d.nc.SetWriteDeadline(time.Now().Add(500 * time.Millisecond)); err != nil {
@@ -711,11 +709,17 @@ func TestUnreadAnswers(t *testing.T) {
 			t.Fatal("100 MB of pings were taken")
 		}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if n := c.session.Answers(); n > 2*unreadAnswers+64<<10 {
+	if n := load(link).Answers; n > 2*session.UnreadAnswers+64<<10 {
 		t.Errorf("%d answers wait", n)
 	}
+}
+
+// load returns what the session of a link holds.
+func load(l tandem.Link) session.Load {
+	c := l.(*conn)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.session.Load()
 }
 
 func TestUnacknowledgedBacklog(t *testing.T) {
@@ -726,10 +730,10 @@ func TestUnacknowledgedBacklog(t *testing.T) {
 	d.subscribe("device/#")
 	const size = 100 << 10
 	fit := 0
-	for c := link.(*conn); !c.overflowed; fit++ { // nobody else touches it now
+	for ; !load(link).Dropping; fit++ {
 		link.Send("device/x", tandem.Message{Data: make([]byte, size)})
 	}
-	if fit--; fit != backlogBytes/size {
+	if fit--; fit != session.BacklogBytes/size {
 		t.Errorf("%d messages fit", fit)
 	}
 	payload := string(make([]byte, size))

@@ -186,7 +186,7 @@ func TestTLS(t *testing.T) {
 		}
 	}
 
-	// Somebody who does not speak TLS, and somebody who says nothing.
+	// A client that does not speak TLS, and one that says nothing.
 	for _, text := range []string{"GET / HTTP/1.1\r\n\r\n", ""} {
 		nc, err := net.Dial("tcp", l.Addr().String())
 		if err != nil {
@@ -326,7 +326,7 @@ func TestKeepAlive(t *testing.T) {
 	}
 }
 
-// TestMosquitto drives the gateway with somebody else's client.
+// TestMosquitto drives the gateway with a client that is not ours.
 func TestMosquitto(t *testing.T) {
 	for _, name := range []string{"mosquitto_pub", "mosquitto_sub"} {
 		if _, err := exec.LookPath(name); err != nil {
@@ -377,7 +377,7 @@ func TestMosquitto(t *testing.T) {
 	}
 }
 
-// Whoever shows figures may ask before the gateway serves, and while it begins to.
+// Figures may be asked for before the gateway serves, and while it begins to.
 func TestDevicesEarly(t *testing.T) {
 	g := &Gateway{Host: newHost(), Authenticate: authenticate}
 	counted := make(chan int)

@@ -22,7 +22,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if c := g.enter(websocket.NetConn(context.Background(), ws, websocket.MessageBinary)); c != nil {
-		c.certified = certified(r.TLS)
+		c.certify(r.TLS)
 		c.run()
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/tandem-iot/tandem/life"
 	"github.com/tandem-iot/tandem/squirrel/syntax"
 	"github.com/tandem-iot/tandem/store"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // program is what the devices of a group run, compiled once for all of them.
@@ -75,7 +76,7 @@ func (p *program) load(ctx context.Context, s *store.Store, group string) error 
 
 // compile includes the libraries on both sides and compiles the agent's. A
 // device compiles its own, and can say what is wrong with it.
-func (p *program) compile(ctx context.Context, s *store.Store, d store.Deployment) error {
+func (p *program) compile(ctx context.Context, s *store.Store, d record.Deployment) error {
 	code, err := imp.Include(ctx, tandem.AgentSide, d.AgentCode, s.LibraryCode)
 	var bad *syntax.Error
 	switch {
@@ -100,7 +101,7 @@ func (p *program) compile(ctx context.Context, s *store.Store, d store.Deploymen
 }
 
 // environment is what a program sees as the enum __EI.
-func environment(product store.Product, g store.Group, d store.Deployment) imp.Environment {
+func environment(product record.Product, g record.Group, d record.Deployment) imp.Environment {
 	return imp.Environment{
 		"PRODUCT_ID": product.ID, "PRODUCT_NAME": product.Name,
 		"DEVICEGROUP_ID": g.ID, "DEVICEGROUP_NAME": g.Name, "DEVICEGROUP_TYPE": g.Type,

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/store"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // Both sides get their libraries; a deployment is what was submitted all the
@@ -25,7 +25,7 @@ func TestLibraries(t *testing.T) {
 		w.must(err)
 	}
 	const require = "// A pair.\n#require \"Twice.lib.nut:2\"\n\n"
-	d, err := w.store.Deploy(ctx, store.Deployment{Group: w.group.ID, DeviceCode: require + "twice(Count());", AgentCode: require + `c <- Count();
+	d, err := w.store.Deploy(ctx, record.Deployment{Group: w.group.ID, DeviceCode: require + "twice(Count());", AgentCode: require + `c <- Count();
 http.onrequest(function(q, r) {
 	if (q.path == "/fail") c.fail();
 	r.send(200, "" + twice(c));

@@ -29,6 +29,7 @@ import (
 	"github.com/tandem-iot/tandem/life"
 	"github.com/tandem-iot/tandem/logbook"
 	"github.com/tandem-iot/tandem/store"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // Fetcher is the agents' way out.
@@ -204,7 +205,7 @@ func (h *Host) inMemory(id tandem.DeviceID) *pair {
 }
 
 // enter returns the pair in memory, made when it is not there.
-func (h *Host) enter(d store.Device) (*pair, error) {
+func (h *Host) enter(d record.Device) (*pair, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if p := h.inMemory(d.ID); p != nil {
@@ -285,7 +286,7 @@ func (h *Host) Assigned(ctx context.Context, id tandem.DeviceID) error {
 
 // reload has both sides of a pair run what their group has now. Of a pair that is
 // on another node that node is told.
-func (h *Host) reload(d store.Device) error {
+func (h *Host) reload(d record.Device) error {
 	p, err := h.enter(d)
 	if errors.Is(err, life.ErrElsewhere) {
 		return nil

@@ -12,7 +12,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/life"
-	"github.com/tandem-iot/tandem/store"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 const lifeCode = `
@@ -549,7 +549,7 @@ func TestValidateTLS(t *testing.T) {
 		}
 	}
 	check(false)
-	_, err := w.store.ChangeGroup(t.Context(), w.group.ID, func(g *store.Group) error { g.ValidateTLS = true; return nil })
+	_, err := w.store.ChangeGroup(t.Context(), w.group.ID, func(g *record.Group) error { g.ValidateTLS = true; return nil })
 	w.must(err)
 	check(false)
 	w.must(w.host.Deployed(t.Context(), w.group.ID))

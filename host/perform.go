@@ -8,7 +8,6 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/life"
-	"github.com/tandem-iot/tandem/store"
 )
 
 // perform does what a life wants done, in order.
@@ -119,8 +118,7 @@ func (p *pair) performStore(e life.Effect) {
 			outcome(&life.Saved{ID: e.ID, Err: err})
 		})
 	case *life.KeepPost:
-		kept := &store.Post{Name: e.Post.Name, Data: e.Post.Data, Cause: e.Post.Cause, Nth: e.Post.Nth}
-		p.host.Store.Post(p.agent, e.Incarnation, kept, func(seq uint64, err error) {
+		p.host.Store.Post(p.agent, e.Incarnation, &e.Post, func(seq uint64, err error) {
 			if tandem.KindOf(err) != tandem.Limit {
 				p.report("tandem.post failed", e.Incarnation, err)
 			}
@@ -133,8 +131,7 @@ func (p *pair) performStore(e life.Effect) {
 	case *life.End:
 		p.putToSleep(e)
 	case *life.Seen:
-		seen := store.Sighting{At: e.At, Address: e.Address, Runtime: e.Runtime, Boot: e.Boot, Incarnation: e.Incarnation}
-		p.host.Store.Seen(p.device, seen, func(err error) { p.report("what was seen of the device is not remembered", 0, err) })
+		p.host.Store.Seen(p.device, e.Sighting, func(err error) { p.report("what was seen of the device is not remembered", 0, err) })
 	default:
 		p.soon = append(p.soon, arrival{event: p.read(e), cause: cause})
 	}
@@ -158,9 +155,7 @@ func (p *pair) read(e life.Effect) life.Event {
 	switch e := e.(type) {
 	case *life.LoadAgent:
 		ev := &life.AgentLoaded{ID: e.ID}
-		rec, err := p.host.Store.Record(ctx, p.agent)
-		if ev.Err = err; err == nil {
-			ev.Record = life.Record{Incarnation: rec.Incarnation, Running: rec.Running, Saved: rec.Saved, Mark: rec.Mark}
+		if ev.Record, ev.Err = p.host.Store.Record(ctx, p.agent); ev.Err == nil {
 			ev.Group, ev.Program, ev.ProgramErr = p.program(ctx, e.Group, e.Grouped)
 		}
 		return ev
@@ -173,11 +168,7 @@ func (p *pair) read(e life.Effect) life.Event {
 		return &life.DeviceLoaded{ID: e.ID, Err: err, Peer: life.Peer{Known: d.Boot != 0, Boot: d.Boot, Incarnation: d.Incarnation}}
 	case *life.LoadPosts:
 		list, err := p.host.Store.Posts(ctx, p.agent)
-		ev := &life.PostsLoaded{ID: e.ID, Err: err}
-		for _, kept := range list {
-			ev.Posts = append(ev.Posts, life.Post{Seq: kept.Seq, Name: kept.Name, Data: kept.Data, Cause: kept.Cause, Nth: kept.Nth})
-		}
-		return ev
+		return &life.PostsLoaded{ID: e.ID, Posts: list, Err: err}
 	}
 	panic(fmt.Sprintf("host: %T is no effect of a life", e))
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/life"
 	"github.com/tandem-iot/tandem/store"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // Deployed and Assigned are told once, to all hosts. A pair that was between two hosts, or
@@ -46,7 +47,7 @@ func (h *Host) Review(ctx context.Context, id tandem.DeviceID, of func(tandem.Ag
 	return h.review(d, of)
 }
 
-func (h *Host) review(d store.Device, of func(tandem.AgentID) bool) error {
+func (h *Host) review(d record.Device, of func(tandem.AgentID) bool) error {
 	if of != nil && !of(d.Agent) {
 		return nil
 	}

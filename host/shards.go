@@ -6,7 +6,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/life"
-	"github.com/tandem-iot/tandem/store"
+	"github.com/tandem-iot/tandem/placement"
 )
 
 // In a cluster, agents are divided among the hosts by shard. Which shards a
@@ -102,7 +102,7 @@ func (h *Host) Has(id tandem.AgentID) bool {
 }
 
 func (h *Host) has(id tandem.AgentID) bool {
-	return h.open == nil || h.open[store.ShardOf(id, len(h.open))]
+	return h.open == nil || h.open[placement.ShardOf(id, len(h.open))]
 }
 
 // OpenShards gives the host shards that nobody had, or whose agents it has
@@ -125,7 +125,7 @@ func (h *Host) closeShards(shards []int) (pairs []*pair) {
 		closing[s] = true
 	}
 	for _, x := range h.agents.Range {
-		if p := x.(*pair); closing[store.ShardOf(p.agent, len(h.open))] {
+		if p := x.(*pair); closing[placement.ShardOf(p.agent, len(h.open))] {
 			pairs = append(pairs, p)
 		}
 	}

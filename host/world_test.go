@@ -14,10 +14,10 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/bus"
 	"github.com/tandem-iot/tandem/life"
 	"github.com/tandem-iot/tandem/logbook"
 	"github.com/tandem-iot/tandem/store"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // patience is how long a test waits for something that must happen.
@@ -30,8 +30,8 @@ type world struct {
 	store   *store.Store
 	log     *logbook.Logbook
 	host    *Host
-	group   store.Group
-	devices []store.Device
+	group   record.Group
+	devices []record.Device
 	stop    func() // ends the host politely and closes everything
 	abandon func() // ends everything but the host, as a lost node would
 	lines   *lines
@@ -49,14 +49,14 @@ func newWorld(t testing.TB, code string, n int, change func(*Host)) *world {
 	ctx := t.Context()
 	owner, err := w.store.AddAccount(ctx, store.Account{Username: "o", Email: "o@localhost"})
 	w.must(err)
-	product, err := w.store.AddProduct(ctx, store.Product{Owner: owner.ID, Creator: owner.ID, Name: "p"})
+	product, err := w.store.AddProduct(ctx, record.Product{Owner: owner.ID, Creator: owner.ID, Name: "p"})
 	w.must(err)
-	w.group, err = w.store.AddGroup(ctx, store.Group{Product: product.ID, Owner: owner.ID, Creator: owner.ID, Type: tandem.GroupDevelopment, Name: "g"})
+	w.group, err = w.store.AddGroup(ctx, record.Group{Product: product.ID, Owner: owner.ID, Creator: owner.ID, Type: tandem.GroupDevelopment, Name: "g"})
 	w.must(err)
 	w.deploy(code)
-	list := make([]store.Device, n)
+	list := make([]record.Device, n)
 	for i := range list {
-		list[i] = store.Device{Owner: owner.ID, Group: w.group.ID, KeyHash: store.Hash("key")}
+		list[i] = record.Device{Owner: owner.ID, Group: w.group.ID, KeyHash: record.Hash("key")}
 	}
 	w.devices, err = w.store.AddDevices(ctx, list)
 	w.must(err)
@@ -71,9 +71,7 @@ func (w *world) open(change func(*Host)) {
 	ctx := context.Background()
 	w.store, err = store.Open(ctx, filepath.Join(w.dir, "tandem.db"))
 	w.must(err)
-	b, err := bus.Open(ctx, bus.Options{Dir: filepath.Join(w.dir, "nats")})
-	w.must(err)
-	w.log, err = logbook.Open(ctx, b, logbook.Options{})
+	w.log, err = logbook.Open(ctx, filepath.Join(w.dir, "nats"), logbook.Options{})
 	w.must(err)
 	w.ref = tandem.LinkRef{} // nobody knows it any more
 	w.host = &Host{
@@ -99,7 +97,7 @@ func (w *world) open(change func(*Host)) {
 		parts[i] = make(chan error, 1)
 		go func() { parts[i] <- run() }()
 	}
-	s := w.store
+	s, log := w.store, w.log
 	var once sync.Once
 	end := func(alsoHost bool) {
 		once.Do(func() {
@@ -111,7 +109,7 @@ func (w *world) open(change func(*Host)) {
 			w.must(<-parts[1])
 			stopStore()
 			w.must(<-parts[0])
-			w.must(b.Close())
+			w.must(log.Close())
 			w.must(s.Close())
 			if !alsoHost {
 				stopHost()
@@ -134,7 +132,7 @@ func (w *world) must(err error) {
 // deploy gives the group code and tells the host.
 func (w *world) deploy(code string) {
 	w.t.Helper()
-	_, err := w.store.Deploy(w.t.Context(), store.Deployment{Group: w.group.ID, AgentCode: code, DeviceCode: "// device"})
+	_, err := w.store.Deploy(w.t.Context(), record.Deployment{Group: w.group.ID, AgentCode: code, DeviceCode: "// device"})
 	w.must(err)
 	w.must(w.host.Deployed(w.t.Context(), w.group.ID))
 }

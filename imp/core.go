@@ -77,7 +77,7 @@ type Config struct {
 
 // Core is one side's program at work. Its owner sets Now before everything
 // else it does. Handlers run to their end one at a time: while Busy, only
-// Resume, Throw, Wake and Abort may be called.
+// Resume, Wake and Abort may be called.
 type Core struct {
 	VM  *squirrel.VM
 	Now time.Time
@@ -179,13 +179,6 @@ func (c *Core) Suspend(call *squirrel.Call, w Wait) (squirrel.Value, error) {
 func (c *Core) Resume(result squirrel.Value) Outcome {
 	c.wait = NotWaiting
 	c.VM.Resume(result)
-	return c.run()
-}
-
-// Throw ends the native that waits by an exception, and goes on.
-func (c *Core) Throw(msg string) Outcome {
-	c.wait = NotWaiting
-	c.VM.ResumeThrow(c.VM.NewString(msg))
 	return c.run()
 }
 

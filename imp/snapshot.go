@@ -26,6 +26,7 @@ type coreState struct {
 	Wake        int64    `cbor:"4,keyasint,omitempty"`
 	Crash       []string `cbor:"5,keyasint,omitempty"`
 	Incarnation uint64   `cbor:"6,keyasint,omitempty"`
+	Full        bool     `cbor:"7,keyasint,omitempty"`
 }
 
 // stateMode reads state. Strings in it are the program's, so they are any
@@ -45,7 +46,7 @@ func DecodeState(data []byte, state any) error {
 // Snapshot returns everything the Core is, and the machine's own state, which
 // Restore gives back. The Core goes on as if nothing had happened.
 func (c *Core) Snapshot(machine []byte) ([]byte, error) {
-	state, err := cbor.Marshal(coreState{c.timers, c.lastID, c.wait, c.wake, c.crash, c.cfg.Incarnation})
+	state, err := cbor.Marshal(coreState{c.timers, c.lastID, c.wait, c.wake, c.crash, c.cfg.Incarnation, c.full})
 	if err != nil {
 		return nil, fmt.Errorf("snapshot: %w", err)
 	}
@@ -90,7 +91,8 @@ func (c *Core) Restore(cfg Config, data []byte, now time.Time) (machine []byte, 
 	if err != nil {
 		return nil, fmt.Errorf("restore: %w", err)
 	}
-	c.timers, c.lastID, c.wait, c.wake, c.crash = s.Timers, s.LastID, s.Wait, s.Wake, s.Crash
+	c.timers, c.lastID, c.full = s.Timers, s.LastID, s.Full
+	c.wait, c.wake, c.crash = s.Wait, s.Wake, s.Crash
 	cfg.Incarnation = s.Incarnation
 	c.attach(cfg, now)
 	return parts[1], nil

@@ -5,6 +5,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/agent"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // Effect is something that a life wants done.
@@ -85,16 +86,6 @@ type (
 	Arrived struct{ Why tandem.Reason }
 )
 
-// Post is a message of an agent that the store keeps until its device has
-// handled it.
-type Post struct {
-	Seq   uint64 // the store's number, which only grows
-	Name  string
-	Data  []byte // compact encoding
-	Cause tandem.Mark
-	Nth   uint32
-}
-
 // For the store. The shell adds the agent's and the device's id.
 type (
 	// LoadAgent reads the agent's record and its program. Group is its device
@@ -131,7 +122,7 @@ type (
 	// KeepPost keeps a message for the device.
 	KeepPost struct {
 		ID, Incarnation uint64
-		Post            Post
+		Post            record.Post
 	}
 
 	// ForgetPost says that the device has handled a post.
@@ -139,11 +130,7 @@ type (
 
 	// Seen remembers what is new of the device. Should it be forgotten, a start
 	// of the device may be logged twice.
-	Seen struct {
-		At                time.Time
-		Address, Runtime  string
-		Boot, Incarnation uint64
-	}
+	Seen struct{ Sighting record.Sighting }
 
 	// TakeSnapshot takes the agent's snapshot out of the store. From then on the
 	// bytes are void: should the node be lost, the agent must not go back to

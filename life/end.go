@@ -30,8 +30,13 @@ func (l *Life) end(r *agent.Restart) {
 	if outside {
 		l.Credits = nil // it is no way for the agent to have more
 	}
-	l.refuseBegun(reason)
-	if l.Handling && l.Current.isPost() && outside && !crash(r.Reason) {
+	if l.wrong.handOnBegun && l.Handling && l.Current.request != 0 {
+		l.giveBack(l.Current)
+		l.Current, l.Handling = item{}, false
+	} else {
+		l.refuseBegun(reason)
+	}
+	if l.Handling && l.Current.isPost() && outside && !crash(r.Reason) && !l.wrong.losePost {
 		// It was cut off, and is not handled: the next incarnation has it.
 		l.giveBack(l.Current)
 		l.Current, l.Handling = item{}, false

@@ -6,6 +6,7 @@ import (
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/agent"
 	"github.com/tandem-iot/tandem/squirrel/compile"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // Event is something that happens to a pair.
@@ -119,14 +120,6 @@ type (
 	Tick struct{}
 )
 
-// Record is what the store has of an agent.
-type Record struct {
-	Incarnation uint64 // 0: it has never run
-	Running     bool   // it runs, or would if its node did
-	Saved       []byte // compact encoding
-	Mark        tandem.Mark
-}
-
 // Program is what the sides of a pair are to run. It is shared and does not
 // change.
 type Program struct {
@@ -143,7 +136,7 @@ type (
 	// AgentLoaded is the outcome of LoadAgent.
 	AgentLoaded struct {
 		ID         uint64
-		Record     Record
+		Record     record.Agent
 		Err        error // the record cannot be read
 		Group      string
 		Program    *Program
@@ -168,7 +161,7 @@ type (
 	// PostsLoaded is the outcome of LoadPosts, in order.
 	PostsLoaded struct {
 		ID    uint64
-		Posts []Post
+		Posts []record.Post
 		Err   error
 	}
 

@@ -149,11 +149,11 @@ func (l *Life) take(ev Event) {
 	case *GaveUp:
 		l.gaveUp(ev.Number)
 	case *Message:
-		l.push(item{event: &agent.DeviceMessage{Message: ev.Message}, token: ev.Token, seq: ev.Seq})
+		l.said(said{Token: ev.Token, Message: &ev.Message, Seq: ev.Seq})
 	case *Again:
 		l.again(ev)
 	case *Said:
-		l.said(said{ev.Token, ev.Topic, ev.Data})
+		l.said(said{Token: ev.Token, Topic: ev.Topic, Data: ev.Data})
 	case *Linked:
 		l.linked(ev)
 	case *Unlinked:
@@ -327,10 +327,21 @@ func (l *Life) drop(of func(item) bool) {
 
 // again has a message that the pair has already be acknowledged as it says now.
 func (l *Life) again(ev *Again) {
+	if l.wrong.ackRepeated {
+		l.handled(ev.Token)
+		return
+	}
 	if l.Handling && l.Current.isMessage() && l.Current.seq == ev.Seq {
 		l.forget(l.Current.token)
 		l.Current.token = ev.Token
 		return
+	}
+	for i := range l.Hearing {
+		if s := &l.Hearing[i]; s.Message != nil && s.Seq == ev.Seq {
+			l.forget(s.Token)
+			s.Token = ev.Token
+			return
+		}
 	}
 	for _, list := range [][]item{l.Inbox, l.Unread} {
 		for i := range list {

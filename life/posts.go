@@ -6,6 +6,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/agent"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // posts are the agent's tandem.posts that its device has not handled. The store
@@ -13,7 +14,7 @@ import (
 type posts struct {
 	known   bool   // list is all there is
 	loading uint64 // ID of the LoadPosts under way; 0: none
-	list    []Post
+	list    []record.Post
 	sent    int     // how many of list the device's link has been given
 	pending int     // ForgetPosts under way
 	retryAt instant // when what has failed is tried again
@@ -30,7 +31,7 @@ const (
 // keepPost keeps a message for the device. The machine waits meanwhile.
 func (l *Life) keepPost(e *agent.Post) {
 	l.saving = l.id()
-	l.kept = &Post{Name: e.Message.Name, Data: e.Message.Data, Cause: e.Cause, Nth: e.Nth}
+	l.kept = &record.Post{Name: e.Message.Name, Data: e.Message.Data, Cause: e.Cause, Nth: e.Nth}
 	l.emit(&KeepPost{ID: l.saving, Incarnation: l.Incarnation, Post: *l.kept})
 }
 
@@ -84,7 +85,7 @@ func (l *Life) sendPosts() {
 // it. It is tried again later.
 func (l *Life) postNotSent(seq uint64) {
 	q := &l.posts
-	i := slices.IndexFunc(q.list, func(kept Post) bool { return kept.Seq == seq })
+	i := slices.IndexFunc(q.list, func(kept record.Post) bool { return kept.Seq == seq })
 	if i < 0 || i >= q.sent {
 		return
 	}
@@ -134,7 +135,7 @@ func (l *Life) postsLoaded(ev *PostsLoaded) {
 	q.known, q.list, q.sent = true, ev.Posts, 0
 	if l.machine != nil {
 		for _, seq := range l.machine.PostsAwaited() {
-			if !slices.ContainsFunc(q.list, func(kept Post) bool { return kept.Seq == seq }) {
+			if !slices.ContainsFunc(q.list, func(kept record.Post) bool { return kept.Seq == seq }) {
 				l.tell(&agent.Handled{Seq: seq}) // by a node before this, which could not say it any more
 			}
 		}
@@ -165,7 +166,7 @@ func (l *Life) postForgotten(ev *PostForgotten) {
 		return
 	}
 	q.pending--
-	if i := slices.IndexFunc(q.list, func(kept Post) bool { return kept.Seq == ev.Seq }); i >= 0 {
+	if i := slices.IndexFunc(q.list, func(kept record.Post) bool { return kept.Seq == ev.Seq }); i >= 0 {
 		q.list = slices.Delete(q.list, i, i+1)
 		if i < q.sent {
 			q.sent--

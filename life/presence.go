@@ -6,6 +6,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/agent"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // What travels on the sys topics, as JSON.
@@ -54,7 +55,7 @@ func (l *Life) linked(ev *Linked) {
 		// must hear that this is another.
 		l.blink()
 	}
-	if another {
+	if another && !l.wrong.keepPostSent {
 		l.posts.sent, l.PostsUpTo = 0, 0
 	}
 	l.sendPosts()
@@ -64,7 +65,7 @@ func (l *Life) linked(ev *Linked) {
 func (l *Life) present() {
 	l.Connected, l.Lost = true, false
 	l.log(tandem.LogStatus, "Device connected")
-	l.emit(&Seen{At: l.now.Wall, Address: l.Address})
+	l.emit(&Seen{record.Sighting{At: l.now.Wall, Address: l.Address}})
 	if l.Phase == absent {
 		l.start(l.Reason) // it lives as long as its device does
 		return
@@ -75,6 +76,9 @@ func (l *Life) present() {
 // blink tells the agent of an end of the connection and of a new one.
 func (l *Life) blink() {
 	l.Lost = false
+	if l.wrong.silentLoss {
+		return
+	}
 	l.tell(&agent.DeviceDisconnected{})
 	l.tell(&agent.DeviceConnected{Address: l.Address})
 }
@@ -117,7 +121,7 @@ func (l *Life) lost() {
 	}
 	l.Unread = nil
 	l.log(tandem.LogStatus, "Device disconnected")
-	l.emit(&Seen{At: l.now.Wall})
+	l.emit(&Seen{record.Sighting{At: l.now.Wall}})
 	l.tell(&agent.DeviceDisconnected{})
 }
 
@@ -152,21 +156,37 @@ func (l *Life) sendSystem(topic string, v any) {
 	}
 }
 
-// said takes what a device publishes for the log, and about itself, in its order.
+// said takes what a device publishes, in its order: for the log, about itself, and for
+// the agent.
 func (l *Life) said(s said) {
 	if l.greeted != 0 {
-		l.Hearing = append(l.Hearing, s)
+		l.hearLater(s)
+		return
+	}
+	if s.Message != nil {
+		if l.wrong.ackEarly {
+			l.handled(s.Token)
+			s.Token = 0
+		}
+		l.push(item{event: &agent.DeviceMessage{Message: *s.Message}, token: s.Token, seq: s.Seq})
 		return
 	}
 	if s.Topic == "sys/hello" && !l.Peer.Known {
 		// What the store remembers of the device says whether this is a new start.
 		l.greeted = l.id()
-		l.Hearing = append(l.Hearing, s)
+		l.hearLater(s)
 		l.emit(&LoadDevice{l.greeted})
 		return
 	}
 	l.heard(s)
 	l.handled(s.Token)
+}
+
+// hearLater has something that the device has said wait until its last start is known:
+// what it says next is handled after that.
+func (l *Life) hearLater(s said) {
+	l.messages++
+	l.Hearing = append(l.Hearing, s)
 }
 
 // deviceLoaded goes on with what the device has said.
@@ -180,6 +200,7 @@ func (l *Life) deviceLoaded(ev *DeviceLoaded) {
 	}
 	waiting := l.Hearing
 	l.Hearing = nil
+	l.messages -= len(waiting)
 	for i, s := range waiting {
 		if i == 0 {
 			l.hello(s.Data, ev.Peer)
@@ -229,7 +250,7 @@ func (l *Life) hello(data []byte, old Peer) {
 		}
 		l.log(tandem.LogStatus, startText(hello))
 		l.tell(&agent.PeerStarted{Reason: hello.Reason, Incarnation: hello.Incarnation})
-		l.emit(&Seen{At: l.now.Wall, Runtime: hello.Runtime, Boot: hello.Boot, Incarnation: hello.Incarnation})
+		l.emit(&Seen{record.Sighting{At: l.now.Wall, Runtime: hello.Runtime, Boot: hello.Boot, Incarnation: hello.Incarnation}})
 	}
 	if l.Phase == live || l.Phase == frozen {
 		l.sendSystem("sys/agent", agentMessage{Event: "running", Reason: l.Began, Incarnation: l.Incarnation})

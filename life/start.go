@@ -87,6 +87,9 @@ func (l *Life) boot() {
 	// is one of an incarnation that has begun.
 	l.boots = slices.Clone(l.run(&agent.Boot{}))
 	l.effects = l.effects[:mark]
+	if l.wrong.earlyBoot {
+		l.begunAs(&Begun{ID: l.wait.id, Incarnation: l.Incarnation})
+	}
 }
 
 // config is what every incarnation of the agent has in common.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/agent"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // phase is where an agent is in its life.
@@ -124,12 +125,12 @@ type local struct {
 	program *Program       // of this incarnation
 	boots   []agent.Effect // of the boot, until the incarnation is durable
 
-	wait      wait   // what the phase waits for
-	saving    uint64 // ID of the Save or KeepPost that the machine waits for
-	kept      *Post  // in that KeepPost
-	greeted   uint64 // ID of the LoadDevice that Hearing waits for; 0: none
-	offered   uint64 // ID of the LoadProgram for the device; 0: none
-	reviewing uint64 // ID of the LoadProgram for a Review; 0: none
+	wait      wait         // what the phase waits for
+	saving    uint64       // ID of the Save or KeepPost that the machine waits for
+	kept      *record.Post // in that KeepPost
+	greeted   uint64       // ID of the LoadDevice that Hearing waits for; 0: none
+	offered   uint64       // ID of the LoadProgram for the device; 0: none
+	reviewing uint64       // ID of the LoadProgram for a Review; 0: none
 
 	posts   posts
 	open    map[uint64]*pending // requests that have no answer yet, by number
@@ -141,11 +142,12 @@ type local struct {
 	giveUp  instant // when the patience of leaving or ending ends
 
 	requests int // in Inbox
-	messages int // of the device in Inbox and Unread
+	messages int // of the device in Inbox, Unread and Hearing
 	used     time.Duration
 	events   int
 	effects  []Effect
 	now      tandem.Now
+	wrong    mistakes
 }
 
 // wait is what the phases loading, resuming and starting wait for.
@@ -153,7 +155,7 @@ type wait struct {
 	id     uint64
 	resume bool // the agent is to go on from its snapshot if there is one
 	loud   bool // it is worth a log line when there is no code
-	record Record
+	record record.Agent
 }
 
 // pending is a request that waits for the agent's answer.
@@ -177,11 +179,13 @@ type fetching struct {
 	Upload bool   `cbor:"3,keyasint,omitempty"` // its body comes in pieces
 }
 
-// said is something that the device has said about itself.
+// said is something that the device has said: about itself, or to the agent.
 type said struct {
-	Token uint64 `cbor:"-"`
-	Topic string `cbor:"1,keyasint"`
-	Data  []byte `cbor:"2,keyasint"`
+	Token   uint64          `cbor:"-"`
+	Topic   string          `cbor:"1,keyasint,omitempty"`
+	Data    []byte          `cbor:"2,keyasint,omitempty"`
+	Message *tandem.Message `cbor:"3,keyasint,omitempty"` // for the agent
+	Seq     uint64          `cbor:"4,keyasint,omitempty"` // of the message
 }
 
 // queue has requests in the order of their deadlines. Those that have ended, or

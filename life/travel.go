@@ -61,6 +61,12 @@ func (l *Life) stay(err error) {
 // export returns all there is of the pair, and ends it here.
 func (l *Life) export() (*Moved, error) {
 	s := l.state
+	if l.wrong.loseInbox {
+		s.Inbox = nil
+	}
+	if l.wrong.loseResult {
+		s.Result = nil
+	}
 	switch l.Phase {
 	case live:
 		packed, err := l.snapshot()

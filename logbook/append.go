@@ -10,7 +10,6 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/bus"
 	"github.com/tandem-iot/tandem/hlc"
 )
 
@@ -130,7 +129,7 @@ func (l *Logbook) enqueue(w *writer, e tandem.LogEntry) bool {
 		e.Msg = cut(e.Msg)
 	}
 	w.ts = max(w.ts, e.TS.UnixMilli())
-	it := item{msg: &nats.Msg{Subject: bus.LogSubject(e.Device), Data: encode(e, w.ts)}}
+	it := item{msg: &nats.Msg{Subject: subject(e.Device), Data: encode(e, w.ts)}}
 	select {
 	case l.queue <- it:
 		l.written.Add(1)
@@ -159,7 +158,7 @@ func (l *Logbook) drop(m *nats.Msg, cause error) {
 	if l.lost.Add(1)%1000 == 1 {
 		l.log.Warn("a log line was lost", "lost", l.lost.Load(), "error", cause)
 	}
-	id, err := strconv.ParseUint(string(bus.LogDevice(m.Subject)), 16, 64)
+	id, err := strconv.ParseUint(string(deviceOf(m.Subject)), 16, 64)
 	if err != nil {
 		l.log.Error("a log line on an impossible subject", "subject", m.Subject, "error", err)
 		return

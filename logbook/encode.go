@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/bus"
 )
 
 // A line in the stream: a version byte, Clock and ts as 8 bytes each (big
@@ -35,7 +34,7 @@ func decode(subject string, b []byte) (tandem.LogEntry, error) {
 	}
 	kind := headerSize + int(b[17])
 	return tandem.LogEntry{
-		Device: bus.LogDevice(subject),
+		Device: deviceOf(subject),
 		TS:     time.UnixMilli(int64(binary.BigEndian.Uint64(b[9:]))).UTC(),
 		Type:   string(b[headerSize:kind]),
 		Msg:    string(b[kind:]),

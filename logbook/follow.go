@@ -3,6 +3,7 @@ package logbook
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -122,7 +123,7 @@ func (f *Follower) feed(ctx context.Context, ids []tandem.DeviceID, n int) (sour
 	// what comes between reading them and following is not missed.
 	list, next, err := f.past(ctx, ids, n)
 	if err == nil {
-		err = f.bring(ctx, list)
+		err = f.bring(ctx, slices.Clone(list)) // Run changes what it is given
 	}
 	if err == nil {
 		from.near, err = f.book.consume(ctx, ids, next, f.receive, f.trouble)

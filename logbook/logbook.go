@@ -1,6 +1,7 @@
 // Package logbook keeps the devices' log lines and shows them in causal order.
 //
-//	l, err := logbook.Open(ctx, bus, logbook.Options{Clock: clock})
+//	l, err := logbook.Open(ctx, "/var/lib/tandem/nats", logbook.Options{Clock: clock})
+//	defer l.Close()
 //	go l.Run(ctx)
 //	l.Append(entry)
 //	l.TailFrom(ctx, devices, 100, func(e tandem.LogEntry) { ... })
@@ -31,6 +32,12 @@
 // see Join. All merge by Clock; the live ones hold a line
 // back for a tenth of a second, so that a straggler can still come before it.
 // TailFrom goes from what was to what is without a gap or a doubled line.
+//
+// # The engine
+//
+// Lines are in a stream of JetStream, in a NATS server inside the process that
+// does not listen. It is another server than the one of package mesh; RATIONALE.md
+// says why. Warnings of it go to the node's log.
 package logbook
 
 import (
@@ -45,7 +52,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/bus"
 	"github.com/tandem-iot/tandem/hlc"
 )
 
@@ -71,6 +77,7 @@ type Options struct {
 
 // Logbook is an open logbook. It is safe for concurrent use.
 type Logbook struct {
+	engine  *engine
 	clock   *hlc.Clock
 	log     *slog.Logger
 	now     func() time.Time
@@ -110,9 +117,8 @@ type item struct {
 	flushed chan<- (<-chan struct{})
 }
 
-// Open makes the stream, or brings its limits up to date. The bus must stay
-// open longer than the logbook is used.
-func Open(ctx context.Context, b *bus.Bus, o Options) (*Logbook, error) {
+// Open opens the logbook in a directory, which it makes when there is none.
+func Open(ctx context.Context, dir string, o Options) (*Logbook, error) {
 	l := &Logbook{clock: o.Clock, log: o.Logger, now: time.Now, began: time.Now(), queue: make(chan item, queueSize), stopped: make(chan struct{})}
 	if l.clock == nil {
 		l.clock = new(hlc.Clock)
@@ -121,13 +127,24 @@ func Open(ctx context.Context, b *bus.Bus, o Options) (*Logbook, error) {
 		l.log = slog.New(slog.DiscardHandler)
 	}
 	var err error
-	l.js, err = jetstream.New(b.Conn(),
+	if l.engine, err = startEngine(ctx, dir, l.log); err != nil {
+		return nil, err
+	}
+	if err := l.openStream(ctx, o); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// openStream makes the stream, or brings its limits up to date.
+func (l *Logbook) openStream(ctx context.Context, o Options) (err error) {
+	l.js, err = jetstream.New(l.engine.conn,
 		jetstream.WithPublishAsyncMaxPending(inFlight),
 		jetstream.WithPublishAsyncTimeout(ackWait),
 		jetstream.WithPublishAsyncErrHandler(func(_ jetstream.JetStream, m *nats.Msg, err error) { l.drop(m, err) }),
 	)
 	if err != nil {
-		return nil, fmt.Errorf("opening the logbook: %w", err)
+		return fmt.Errorf("opening the logbook: %w", err)
 	}
 	if o.Lines == 0 {
 		o.Lines = defaultLines
@@ -136,18 +153,22 @@ func Open(ctx context.Context, b *bus.Bus, o Options) (*Logbook, error) {
 		o.Age = defaultAge
 	}
 	l.stream, err = l.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
-		Name:              bus.LogStream,
-		Subjects:          []string{bus.LogSubjects},
+		Name:              streamName,
+		Subjects:          []string{subjectPrefix + "*"},
 		Storage:           jetstream.FileStorage,
 		MaxMsgsPerSubject: int64(o.Lines),
 		MaxAge:            o.Age,
 		Discard:           jetstream.DiscardOld,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("opening the log stream: %w", err)
+		return fmt.Errorf("opening the log stream: %w", err)
 	}
-	return l, l.resume(ctx)
+	return l.resume(ctx)
 }
+
+// Close stops the engine. Call it after Run has returned, when nothing reads any
+// more.
+func (l *Logbook) Close() error { return l.engine.close() }
 
 // resume makes sure that new lines come after all that are there, whatever has
 // happened to the wall clock since.
@@ -264,5 +285,5 @@ func (l *Logbook) Flush(ctx context.Context) error {
 
 // Forget deletes the lines of a device that is no more.
 func (l *Logbook) Forget(ctx context.Context, id tandem.DeviceID) error {
-	return l.stream.Purge(ctx, jetstream.WithPurgeSubject(bus.LogSubject(id)))
+	return l.stream.Purge(ctx, jetstream.WithPurgeSubject(subject(id)))
 }

@@ -10,31 +10,20 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/bus"
 	"github.com/tandem-iot/tandem/hlc"
 )
 
-func openBus(t testing.TB, dir string) *bus.Bus {
-	t.Helper()
-	b, err := bus.Open(t.Context(), bus.Options{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-// open returns a running logbook on a bus of its own.
+// open returns a running logbook in a directory of its own.
 func open(t testing.TB, o Options) *Logbook {
 	t.Helper()
-	b := openBus(t, t.TempDir())
-	l, err := Open(t.Context(), b, o)
+	l, err := Open(t.Context(), t.TempDir(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	stop := run(t, l)
 	t.Cleanup(func() {
 		stop()
-		if err := b.Close(); err != nil {
+		if err := l.Close(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -164,8 +153,7 @@ func TestReopen(t *testing.T) {
 	dir := t.TempDir()
 	var list []tandem.LogEntry
 	for i, wall := range []time.Time{time.UnixMilli(1_000_000_000), time.UnixMilli(1_000_000_000).Add(-30 * time.Second)} {
-		b := openBus(t, dir)
-		l, err := Open(t.Context(), b, Options{Clock: hlc.New(func() time.Time { return wall })})
+		l, err := Open(t.Context(), dir, Options{Clock: hlc.New(func() time.Time { return wall })})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -175,7 +163,7 @@ func TestReopen(t *testing.T) {
 		flush(t, l)
 		list = history(t, l, 1, 10)
 		stop()
-		if err := b.Close(); err != nil {
+		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -365,15 +353,14 @@ func TestSlowReader(t *testing.T) {
 // TestEngineAway stops the engine under a logbook, and checks that Append does
 // not block and that what is lost is counted.
 func TestEngineAway(t *testing.T) {
-	b := openBus(t, t.TempDir())
-	l, err := Open(t.Context(), b, Options{})
+	l, err := Open(t.Context(), t.TempDir(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	stop := run(t, l)
 	say(l, 1, "kept")
 	flush(t, l)
-	if err := b.Close(); err != nil {
+	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 	start := time.Now()
@@ -394,22 +381,52 @@ func TestEngineAway(t *testing.T) {
 	}
 }
 
-// TestLostIsSaid checks the line that precedes the first one after a loss.
+// TestLostIsSaid has the engine refuse lines, and checks that the next line of
+// each device comes after one that says how many were lost, and of no other.
 func TestLostIsSaid(t *testing.T) {
 	l := open(t, Options{})
-	say(l, 1, "a")
+	refuse := func(size int32) {
+		t.Helper()
+		cfg := l.stream.CachedInfo().Config
+		cfg.MaxMsgSize = size
+		if _, err := l.js.UpdateStream(t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const one, two, three = 0x1f, 0x2a0, 0x3b00 // the same in no other base
+	const four = one + 64                       // of the same desk
+	all := func(msg string) {
+		for _, n := range []int{one, two, three, four} {
+			say(l, n, msg)
+		}
+		flush(t, l)
+	}
+	all("a")
+	refuse(1)
+	for range 3 {
+		say(l, one, "lost")
+	}
+	for range 2 {
+		say(l, two, "lost")
+	}
+	say(l, four, "lost")
 	flush(t, l)
-	l.desks[1].mu.Lock()
-	w := l.desks[1].writers[1]
-	w.lost = 3
-	l.desks[1].writers[1] = w
-	l.desks[1].mu.Unlock()
-	say(l, 1, "b")
-	say(l, 1, "c")
-	flush(t, l)
-	want := "a,3 log lines were lost: the log store did not answer.,b,c"
-	if got := messages(history(t, l, 1, 10)); got != want {
-		t.Errorf("got %q, want %q", got, want)
+	refuse(-1)
+	all("b") // with it the engine turns out to be there again
+	all("c")
+	all("d")
+	if got := l.Lost(); got != 6 {
+		t.Errorf("%d lines lost, want 6", got)
+	}
+	for n, want := range map[int]string{
+		one:   "a,b,3 log lines were lost: the log store did not answer.,c,d",
+		two:   "a,b,2 log lines were lost: the log store did not answer.,c,d",
+		three: "a,b,c,d",
+		four:  "a,b,1 log lines were lost: the log store did not answer.,c,d",
+	} {
+		if got := messages(history(t, l, n, 10)); got != want {
+			t.Errorf("device %x: got %q, want %q", n, got, want)
+		}
 	}
 }
 

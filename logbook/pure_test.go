@@ -11,7 +11,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/bus"
 )
 
 // TestThrottle floods a device's log and then lets it recover.
@@ -149,7 +148,7 @@ func TestEncoding(t *testing.T) {
 			Msg:    string(rapid.SliceOf(rapid.Byte()).Draw(t, "msg")),
 			Clock:  rapid.Uint64().Draw(t, "clock"),
 		}
-		got, err := decode(bus.LogSubject(want.Device), encode(want, want.TS.UnixMilli()))
+		got, err := decode(subject(want.Device), encode(want, want.TS.UnixMilli()))
 		if err != nil || got != want {
 			t.Fatalf("got %+v, %v\nwant %+v", got, err, want)
 		}

@@ -8,7 +8,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/bus"
 )
 
 // abandoned is when the engine forgets a reader that went without saying so.
@@ -145,7 +144,7 @@ func newest(list []tandem.LogEntry, n int) []tandem.LogEntry {
 func subjects(ids []tandem.DeviceID) []string {
 	list := make([]string, len(ids))
 	for i, id := range ids {
-		list[i] = bus.LogSubject(id)
+		list[i] = subject(id)
 	}
 	return list
 }

@@ -238,6 +238,7 @@ func TestAppendRefuses(t *testing.T) {
 		{"code", V5, &Ack{Kind: TypePuback, PacketID: 1, Code: Banned}, ProtocolError},
 		{"no filter", V5, &Subscribe{PacketID: 1}, ProtocolError},
 		{"two subscription identifiers", V5, &Subscribe{PacketID: 1, Filters: []Subscription{{Filter: "a"}}, Props: &Properties{SubscriptionIDs: []uint32{1, 2}}}, ProtocolError},
+		{"large subscription identifier", V5, &Publish{Topic: "a", Props: &Properties{SubscriptionIDs: []uint32{1 << 28}}}, ProtocolError},
 		{"no code", V5, &Suback{PacketID: 1}, ProtocolError},
 		{"filter", V5, &Unsubscribe{PacketID: 1, Filters: []string{"a#"}}, TopicFilterInvalid},
 		{"AUTH in 3.1.1", V311, &Auth{}, ProtocolError},

@@ -128,6 +128,10 @@ func (s *session) room(first byte) bool {
 // other side has them grow as long as it says something and is given nothing.
 func (s *session) Answers() int { return len(s.answers) }
 
+// Unsent reports that messages wait which Output has not given and does not give
+// now: the peer has reached its receive maximum, or the session has ended.
+func (s *session) Unsent() bool { return int(s.out.next) < len(s.out.queue) }
+
 // Blocked reports that Feed takes nothing until the application has answered
 // something: a CONNECT, messages, or subscriptions. The owner reads no more from
 // the peer meanwhile, and feeds what it has when Blocked has become false.

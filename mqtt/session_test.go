@@ -359,3 +359,31 @@ func TestTopicAliases(t *testing.T) {
 		t.Errorf("Publish with an alias: %v", err)
 	}
 }
+
+// A message is unsent until Output has given it, and stays so while the peer's
+// receive maximum holds it back, or when the peer has said DISCONNECT.
+func TestUnsent(t *testing.T) {
+	const receiveOne = "10 11 0004 4d515454 05 02 003c 03 21 0001 0001 61"
+	s := opened(t, receiveOne, nil, nil, nil)
+	expect := func(want bool) {
+		t.Helper()
+		if s.Unsent() != want {
+			t.Errorf("Unsent() = %v", !want)
+		}
+	}
+	expect(false)
+	publish(t, s, &Publish{Topic: "a", QoS: 1})
+	expect(true)
+	drain(s)
+	expect(false)
+	publish(t, s, &Publish{Topic: "b"})
+	drain(s)
+	expect(true)
+	feed(t, t0, s, unhex(t, "40 02 0001"))
+	drain(s)
+	expect(false)
+	publish(t, s, &Publish{Topic: "c"})
+	feed(t, t0, s, unhex(t, "e0 00"))
+	drain(s)
+	expect(true)
+}

@@ -2,7 +2,7 @@
 // agents. It is a function of what is known, without clock or database; package
 // cluster asks it and carries out what it says.
 //
-// Agents hash to a fixed number of shards, so a shard is about as many agents
+// Agents hash to a fixed number of shards (ShardOf), so a shard is about as many agents
 // as any other. Every node gets its share, in proportion to its weight; a shard
 // stays where it is unless its node is gone, is being drained, or has more than
 // its share while another has less. So a node that comes takes from all others

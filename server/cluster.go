@@ -18,6 +18,7 @@ import (
 	"github.com/tandem-iot/tandem/ingress"
 	"github.com/tandem-iot/tandem/mesh"
 	"github.com/tandem-iot/tandem/store"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // DefaultCluster is where a node listens for the others.
@@ -126,7 +127,7 @@ func (n *node) embed(ctx context.Context) (*mesh.Network, error) {
 func (n *node) assembleCluster(url string) {
 	n.cluster = &cluster.Cluster{
 		Store: n.store, Host: n.host, Log: n.log, Conn: n.net.Conn(), Clock: n.clock, Logger: n.logger, Lease: n.Cluster.Lease,
-		Info: store.NodeInfo{ID: n.name, URL: url, MQTT: n.mqtt.Addr().String(), Version: n.Version, Started: time.Now()},
+		Info: record.Node{ID: n.name, URL: url, MQTT: n.mqtt.Addr().String(), Version: n.Version, Started: time.Now()},
 	}
 	n.host.Join(n.cluster, n.name, n.store.Shards())
 	n.log.Join(n.cluster)

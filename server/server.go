@@ -32,7 +32,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/bus"
 	"github.com/tandem-iot/tandem/central"
 	"github.com/tandem-iot/tandem/cluster"
 	"github.com/tandem-iot/tandem/egress"
@@ -125,7 +124,6 @@ type node struct {
 	http    net.Listener
 	mqtt    net.Listener
 	mqtts   net.Listener
-	bus     *bus.Bus
 	store   *store.Store
 	log     *logbook.Logbook
 	host    *host.Host
@@ -212,12 +210,11 @@ func (n *node) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if n.bus, err = bus.Open(ctx, bus.Options{Dir: filepath.Join(n.Dir, "nats"), Logger: n.logger}); err != nil {
+	if n.log, err = logbook.Open(ctx, filepath.Join(n.Dir, "nats"), logbook.Options{Clock: n.clock, Logger: n.logger}); err != nil {
 		return err
 	}
-	n.closers = append(n.closers, n.bus.Close)
-	n.log, err = logbook.Open(ctx, n.bus, logbook.Options{Clock: n.clock, Logger: n.logger})
-	return err
+	n.closers = append(n.closers, n.log.Close)
+	return nil
 }
 
 // url returns where the world reaches the HTTP listener.

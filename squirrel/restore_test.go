@@ -1,6 +1,7 @@
 package squirrel
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -204,4 +205,27 @@ func collectTime(n int) int64 {
 	}
 	syscall.Getrusage(syscall.RUSAGE_SELF, &after)
 	return after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano()
+}
+
+// TestRestoreOtherStrings: a snapshot whose strings are not its program's is
+// refused, although they are as long.
+func TestRestoreOtherStrings(t *testing.T) {
+	for _, name := range []string{"short", "a string that is too long to be one of those that are shared by all"} {
+		p := compiled(t, "strings", `local x = "`+name+`"; return x;`)
+		v := New(standard, 1<<20)
+		v.Start(v.Load(p), v.Root())
+		data, err := v.Snapshot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := bytes.Index(data, []byte(name))
+		if at < 0 {
+			t.Fatalf("%q is not in the snapshot", name)
+		}
+		changed := bytes.Clone(data)
+		changed[at+1] ^= 1
+		if _, err := Restore(standard, seal(changed), only(p), 1<<20); err == nil {
+			t.Errorf("%q: the snapshot is taken with another string", name)
+		}
+	}
 }

@@ -2,10 +2,10 @@ package store
 
 import (
 	"context"
-	"crypto/sha256"
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // LoginKeysPerAccount is how many login keys an account can have.
@@ -64,12 +64,6 @@ var loginKeys = table[LoginKey]{
 	},
 }
 
-// Hash is how secrets of enough randomness are kept: device keys and tokens.
-func Hash(secret string) []byte {
-	sum := sha256.Sum256([]byte(secret))
-	return sum[:]
-}
-
 // AddAccount makes an account.
 func (s *Store) AddAccount(ctx context.Context, a Account) (Account, error) {
 	a.ID, a.Created = newID(), s.stamp()
@@ -109,7 +103,7 @@ func (s *Store) ChangeAccount(ctx context.Context, id string, edit func(*Account
 // AddToken makes a token for an account with the given secret, and drops those
 // that have expired. t's Account, Refresh and Expires count.
 func (s *Store) AddToken(ctx context.Context, t Token, secret string) (Token, error) {
-	t.ID, t.hash, t.Created = newID(), Hash(secret), s.stamp()
+	t.ID, t.hash, t.Created = newID(), record.Hash(secret), s.stamp()
 	err := s.do(ctx, func() error {
 		if err := s.exec("DELETE FROM tokens WHERE expires > 0 AND expires <= ?", milli(t.Created)); err != nil {
 			return err
@@ -121,7 +115,7 @@ func (s *Store) AddToken(ctx context.Context, t Token, secret string) (Token, er
 
 // Token returns the token with a secret, NotFound also when it has expired.
 func (s *Store) Token(ctx context.Context, secret string) (Token, error) {
-	t, err := tokens.one(ctx, s.read, where("hash = ? AND (expires = 0 OR expires > ?)", Hash(secret), milli(s.stamp())))
+	t, err := tokens.one(ctx, s.read, where("hash = ? AND (expires = 0 OR expires > ?)", record.Hash(secret), milli(s.stamp())))
 	return t, s.describe(err)
 }
 

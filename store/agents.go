@@ -4,24 +4,18 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/placement"
+	"github.com/tandem-iot/tandem/store/record"
 )
-
-// Record is what is kept of an agent.
-type Record struct {
-	Agent       tandem.AgentID
-	Incarnation uint64      // 0: it has never run
-	Running     bool        // it runs, or would if its node did
-	Saved       []byte      // its table, in the compact encoding; nil when it has none
-	Mark        tandem.Mark // of the newest device message that is part of Saved
-	Changed     time.Time   // when Running last changed, or an incarnation began
-}
 
 const (
 	selectRecord = "SELECT incarnation, running, changed, mark_boot, mark_seq, saved FROM agents WHERE agent = ?"
 
+	// Each of these is one guarded statement for a decision of package record:
+	// Agent.Begin, Agent.Save and Agent.End. The guard is the incarnation; when no
+	// row has it, nothing changes and the error is record.Stale.
 	beginAgent = `INSERT INTO agents (agent, shard, incarnation, running, changed) VALUES (?, ?, 1, TRUE, ?)
 		ON CONFLICT (agent) DO UPDATE SET incarnation = agents.incarnation + 1, running = TRUE, changed = excluded.changed, shard = excluded.shard
 		RETURNING incarnation`
@@ -39,10 +33,10 @@ const (
 
 // Record returns an agent's record as of the last commit; an empty one with
 // only Agent set when it has never run.
-func (s *Store) Record(ctx context.Context, id tandem.AgentID) (Record, error) {
+func (s *Store) Record(ctx context.Context, id tandem.AgentID) (record.Agent, error) {
 	ctx, cancel := s.read.bounded(ctx)
 	defer cancel()
-	r := Record{Agent: id}
+	r := record.Agent{ID: id}
 	var incarnation, boot, seq int64
 	err := s.read.scan(ctx, selectRecord, []any{string(id)}, &incarnation, &r.Running, (*milli)(&r.Changed), &boot, &seq, &r.Saved)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -59,7 +53,7 @@ func (s *Store) Begin(id tandem.AgentID, done func(incarnation uint64, err error
 	var incarnation int64
 	s.submit(&op{
 		steps: []step{
-			{query: beginAgent, args: []any{string(id), ShardOf(id, s.shards), milli(s.stamp())}, into: &incarnation},
+			{query: beginAgent, args: []any{string(id), placement.ShardOf(id, s.shards), milli(s.stamp())}, into: &incarnation},
 			{query: dropSnapshot, args: []any{string(id)}},
 		},
 		done: func(err error) {
@@ -76,7 +70,7 @@ func (s *Store) Begin(id tandem.AgentID, done func(incarnation uint64, err error
 func (s *Store) Save(id tandem.AgentID, incarnation uint64, table []byte, mark tandem.Mark, done func(error)) {
 	s.submit(&op{
 		steps: []step{{query: saveAgent, args: []any{table, int64(mark.Boot), int64(mark.Seq), string(id), int64(incarnation)}}},
-		none:  func() error { return stale(id, incarnation) },
+		none:  func() error { return record.Stale(id, incarnation) },
 		done:  done,
 	})
 }
@@ -92,7 +86,7 @@ func (s *Store) End(id tandem.AgentID, incarnation uint64, snapshot []byte, done
 	}
 	s.submit(&op{
 		steps: []step{{query: endAgent, args: []any{snapshot != nil, milli(s.stamp()), string(id), int64(incarnation)}}, last},
-		none:  func() error { return stale(id, incarnation) },
+		none:  func() error { return record.Stale(id, incarnation) },
 		done:  done,
 	})
 }
@@ -110,8 +104,4 @@ func (s *Store) TakeSnapshot(id tandem.AgentID, done func(snapshot []byte, err e
 		done(snapshot, err)
 	}
 	s.submit(o)
-}
-
-func stale(id tandem.AgentID, incarnation uint64) error {
-	return tandem.Errorf(tandem.Conflict, "incarnation %d of agent %s is not the current one", incarnation, id)
 }

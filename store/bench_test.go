@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/internal/pgtest"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // BenchmarkSave has writers that each save 500 bytes again as soon as the save
@@ -74,7 +77,7 @@ func benchmarkRecord(b *testing.B, s *Store) {
 	}
 	i := 0
 	for b.Loop() {
-		if r := record(b, s, ids[i%agents]); len(r.Saved) != 500 {
+		if r := recordOf(b, s, ids[i%agents]); len(r.Saved) != 500 {
 			b.Fatal(r)
 		}
 		i++
@@ -93,9 +96,9 @@ func BenchmarkAddDevices(b *testing.B) {
 
 func benchmarkAddDevices(b *testing.B, s *Store) {
 	owner := addAccount(b, s, "ann").ID
-	list := make([]Device, 10_000)
+	list := make([]record.Device, 10_000)
 	for i := range list {
-		list[i] = Device{Owner: owner, KeyHash: Hash("")}
+		list[i] = record.Device{Owner: owner, KeyHash: record.Hash("")}
 	}
 	for b.Loop() {
 		if _, err := s.AddDevices(b.Context(), list); err != nil {
@@ -103,4 +106,51 @@ func benchmarkAddDevices(b *testing.B, s *Store) {
 		}
 	}
 	b.ReportMetric(float64(len(list)*b.N)/b.Elapsed().Seconds(), "devices/s")
+}
+
+// BenchmarkPlacement has a node plan 512 shards of its own, and raise the epochs
+// of 16, which is what a handover does.
+func BenchmarkPlacement(b *testing.B) {
+	s, err := OpenPostgres(b.Context(), pgtest.Start(b))
+	if err != nil {
+		b.Fatal(err)
+	}
+	running(b, s)
+	if _, err := s.Register(b.Context(), record.Node{ID: "n1"}, time.Hour); err != nil {
+		b.Fatal(err)
+	}
+	plan := func(b *testing.B) []record.Shard {
+		m, err := s.Membership(b.Context(), -1)
+		if err != nil {
+			b.Fatal(err)
+		}
+		list := m.Shards[:512]
+		for i := range list {
+			list[i].Target = "n1"
+		}
+		return list
+	}
+	if err := s.AssignShards(b.Context(), plan(b)); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("plan", func(b *testing.B) {
+		list := plan(b)
+		for b.Loop() {
+			if err := s.AssignShards(b.Context(), list); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("handover", func(b *testing.B) {
+		list := plan(b)[:16]
+		for b.Loop() {
+			epochs, err := s.Handover(b.Context(), list, "n1", 1)
+			if err != nil {
+				b.Fatal(err)
+			}
+			for i := range list {
+				list[i].Epoch = epochs[list[i].Shard]
+			}
+		}
+	})
 }

@@ -2,19 +2,12 @@ package store
 
 import (
 	"context"
-	"errors"
 	"runtime"
 	"sync/atomic"
 	"time"
 
-	sqlite3 "modernc.org/sqlite/lib"
-
-	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/store/record"
 )
-
-// maxBatch bounds the writes in one transaction, and with it how long the
-// first of them waits for the last.
-const maxBatch = 512
 
 // op is one write that waits for its transaction.
 type op struct {
@@ -57,27 +50,23 @@ func (s *Store) stop() {
 	s.mu.Unlock()
 	for _, o := range rest {
 		if o.taken.CompareAndSwap(false, true) {
-			o.done(errStopped())
+			o.done(record.Stopped())
 		}
 	}
-}
-
-func errStopped() error {
-	return tandem.Errorf(tandem.Unavailable, "the store is stopping; try again when the node is up")
 }
 
 // submit queues a write.
 func (s *Store) submit(o *op) {
 	o.since = time.Now()
 	s.mu.Lock()
-	o.session = s.fence.session
+	o.session = s.fence.Session
 	stopped := s.stopped
 	if !stopped {
 		s.waiting = append(s.waiting, o)
 	}
 	s.mu.Unlock()
 	if stopped {
-		o.done(errStopped())
+		o.done(record.Stopped())
 		return
 	}
 	select {
@@ -125,7 +114,7 @@ func (s *Store) gather(last int) {
 		s.mu.Lock()
 		n := len(s.waiting)
 		s.mu.Unlock()
-		if n == before || n == 0 || n >= maxBatch {
+		if n == before || n == 0 || n >= record.MaxBatch {
 			return
 		}
 		before = n
@@ -145,31 +134,21 @@ func (s *Store) commitWaiting() {
 			return
 		}
 		for len(waiting) > 0 {
-			if s.server != nil {
+			if s.postgres != nil {
 				if waiting = s.connected(waiting); len(waiting) == 0 {
 					break
 				}
 			}
-			n := batchLength(waiting)
+			n := record.Batch(len(waiting), func(i int) bool { return waiting[i].alone })
 			last, s.lastBatch = n, n
-			if s.server != nil {
+			if s.postgres != nil {
 				s.commitToServer(waiting[:n])
 			} else {
-				s.commit(waiting[:n])
+				s.commitToSQLite(waiting[:n])
 			}
 			waiting = waiting[n:]
 		}
 	}
-}
-
-// batchLength returns how many of those waiting share the next transaction.
-func batchLength(waiting []*op) int {
-	for i, o := range waiting[:min(len(waiting), maxBatch)] {
-		if o.alone {
-			return max(i, 1)
-		}
-	}
-	return min(len(waiting), maxBatch)
 }
 
 // take returns the ops that nobody has withdrawn, which are the caller's then.
@@ -183,91 +162,10 @@ func take(waiting []*op) []*op {
 	return batch
 }
 
-// commit writes a batch in one transaction and tells every waiter.
-func (s *Store) commit(waiting []*op) {
-	batch := take(waiting)
-	if len(batch) == 0 {
-		return
-	}
-	began := time.Now()
-	failure := s.describe(s.transact(batch))
-	s.committed(began, len(batch))
-	for _, o := range batch {
-		if failure != nil {
-			o.done(failure)
-		} else {
-			o.done(s.describe(o.err))
-		}
-	}
-}
-
 // committed counts a transaction that has ended.
 func (s *Store) committed(began time.Time, writes int) {
 	s.commits.Observe(time.Since(began))
 	s.writes.Observe(writes)
-}
-
-// transact makes the transaction. Its error is the failure of all; what
-// concerns one op alone is left in it.
-func (s *Store) transact(batch []*op) (err error) {
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.rollback())
-		}
-	}()
-	if err := s.exec("BEGIN IMMEDIATE"); err != nil {
-		return err
-	}
-	for _, o := range batch {
-		if err := s.apply(o); err != nil {
-			return err
-		}
-	}
-	return s.exec("COMMIT")
-}
-
-// rollback ends a failed transaction. When there is none, because it did not
-// begin or SQLite has ended it itself, the error that says so means nothing.
-func (s *Store) rollback() error {
-	err := s.exec("ROLLBACK")
-	if primary(err) == sqlite3.SQLITE_ERROR {
-		return nil
-	}
-	return err
-}
-
-// apply does what one op does. It returns an error when the whole transaction
-// is lost. What is one statement needs no savepoint.
-func (s *Store) apply(o *op) error {
-	if len(o.steps) == 1 {
-		o.err = s.perform(o)
-		return fatal(o.err)
-	}
-	if err := s.exec("SAVEPOINT op"); err != nil {
-		return err
-	}
-	if o.run != nil {
-		o.err = o.run()
-	} else {
-		o.err = s.perform(o)
-	}
-	if o.err != nil {
-		if err := fatal(o.err); err != nil {
-			return err
-		}
-		if err := s.exec("ROLLBACK TO op"); err != nil {
-			return err
-		}
-	}
-	return s.exec("RELEASE op")
-}
-
-// perform makes the steps of an op.
-func (s *Store) perform(o *op) error {
-	if _, err := s.write.perform(s.inside(), o.steps); err != nil {
-		return err
-	}
-	return o.verdict()
 }
 
 // verdict is the error of an op whose steps have been made.
@@ -276,16 +174,6 @@ func (o *op) verdict() error {
 		return o.none()
 	}
 	return nil
-}
-
-// fatal returns err when the transaction is lost with it: when SQLite failed,
-// and not because of what the statement asked for.
-func fatal(err error) error {
-	switch primary(err) {
-	case 0, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG:
-		return nil
-	}
-	return err
 }
 
 func (s *Store) exec(query string, args ...any) error {

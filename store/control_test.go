@@ -3,11 +3,13 @@ package store
 import (
 	"fmt"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // must returns v, or ends the test.
@@ -35,11 +37,36 @@ func addAccount(t testing.TB, s *Store, name string) Account {
 }
 
 // addGroup makes an account, a product and a group.
-func addGroup(t testing.TB, s *Store, name string) Group {
+func addGroup(t testing.TB, s *Store, name string) record.Group {
 	t.Helper()
 	a := addAccount(t, s, name)
-	p := must[Product](t)(s.AddProduct(t.Context(), Product{Owner: a.ID, Creator: a.ID, Name: name}))
-	return must[Group](t)(s.AddGroup(t.Context(), Group{Product: p.ID, Creator: a.ID, Type: tandem.GroupDevelopment, Name: name}))
+	p := must[record.Product](t)(s.AddProduct(t.Context(), record.Product{Owner: a.ID, Creator: a.ID, Name: name}))
+	return must[record.Group](t)(s.AddGroup(t.Context(), record.Group{Product: p.ID, Creator: a.ID, Type: tandem.GroupDevelopment, Name: name}))
+}
+
+// TestNewID checks that ids are random UUIDs, version 4.
+func TestNewID(t *testing.T) {
+	form := regexp.MustCompile("^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
+	seen := map[string]bool{}
+	for range 1000 {
+		id := newID()
+		if !form.MatchString(id) || seen[id] {
+			t.Fatalf("%s is no UUID, or was given before", id)
+		}
+		seen[id] = true
+	}
+	for i, c := range []byte("xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx") { // what is not fixed is random
+		if c != 'x' {
+			continue
+		}
+		digits := map[byte]bool{}
+		for id := range seen {
+			digits[id[i]] = true
+		}
+		if len(digits) != 16 {
+			t.Errorf("digit %d of ids takes %d values", i, len(digits))
+		}
+	}
 }
 
 func TestAccounts(t *testing.T) { onBoth(t, testAccounts) }
@@ -131,18 +158,26 @@ func TestProducts(t *testing.T) { onBoth(t, testProducts) }
 func testProducts(t *testing.T, open opener) {
 	s, ctx := open(t), t.Context()
 	a, b := addAccount(t, s, "ann"), addAccount(t, s, "bob")
-	p := must[Product](t)(s.AddProduct(ctx, Product{Owner: a.ID, Creator: b.ID, Name: "Kettle", Description: "hot"}))
-	must[Product](t)(s.AddProduct(ctx, Product{Owner: b.ID, Creator: b.ID, Name: "Kettle"}))
-	_, err := s.AddProduct(ctx, Product{Owner: a.ID, Name: "Kettle"})
+	p := must[record.Product](t)(s.AddProduct(ctx, record.Product{Owner: a.ID, Creator: b.ID, Name: "Kettle", Description: "hot"}))
+	must[record.Product](t)(s.AddProduct(ctx, record.Product{Owner: b.ID, Creator: b.ID, Name: "Kettle"}))
+	_, err := s.AddProduct(ctx, record.Product{Owner: a.ID, Name: "Kettle"})
 	wantKind(t, err, tandem.Conflict, "Duplicate Resource: Products must have unique names.")
-	_, err = s.AddProduct(ctx, Product{Owner: "nobody", Name: "Kettle"})
+	_, err = s.AddProduct(ctx, record.Product{Owner: "nobody", Name: "Kettle"})
 	wantKind(t, err, tandem.NotFound, "no such account")
-	if got := must[Product](t)(s.Product(ctx, p.ID)); got != p {
+	if got := must[record.Product](t)(s.Product(ctx, p.ID)); got != p {
 		t.Errorf("got %+v, want %+v", got, p)
 	}
-	got := must[Product](t)(s.ChangeProduct(ctx, p.ID, func(p *Product) error { p.Name = "Pot"; return nil }))
-	if again := must[Product](t)(s.Product(ctx, p.ID)); got.Name != "Pot" || again != got {
+	got := must[record.Product](t)(s.ChangeProduct(ctx, p.ID, func(p *record.Product) error { p.Name = "Pot"; return nil }))
+	if again := must[record.Product](t)(s.Product(ctx, p.ID)); got.Name != "Pot" || again != got {
 		t.Errorf("got %+v, then %+v", got, again)
+	}
+	lid := must[record.Product](t)(s.AddProduct(ctx, record.Product{Owner: a.ID, Name: "Lid"}))
+	_, err = s.ChangeProduct(ctx, lid.ID, func(p *record.Product) error { p.Name = "Pot"; return nil })
+	wantKind(t, err, tandem.Conflict, "Duplicate Resource: Products must have unique names.")
+	_, err = s.ChangeProduct(ctx, "none", func(*record.Product) error { return nil })
+	wantKind(t, err, tandem.NotFound, "no such product")
+	if err := s.DeleteProduct(ctx, lid.ID); err != nil {
+		t.Error(err)
 	}
 	if list, total, err := s.Products(ctx, a.ID, Page{}); err != nil || total != 1 || list[0].Name != "Pot" {
 		t.Errorf("%+v, %v", list, err)
@@ -150,7 +185,7 @@ func testProducts(t *testing.T, open opener) {
 	if list, total, err := s.Products(ctx, "", Page{Limit: 1}); err != nil || total != 2 || len(list) != 1 {
 		t.Errorf("%+v, %d, %v", list, total, err)
 	}
-	g := must[Group](t)(s.AddGroup(ctx, Group{Product: p.ID, Name: "g"}))
+	g := must[record.Group](t)(s.AddGroup(ctx, record.Group{Product: p.ID, Name: "g"}))
 	wantKind(t, s.DeleteProduct(ctx, p.ID), tandem.Conflict, "Dependent Devicegroups Exist: ")
 	if err := s.DeleteGroup(ctx, g.ID); err != nil {
 		t.Error(err)
@@ -166,24 +201,35 @@ func TestGroups(t *testing.T) { onBoth(t, testGroups) }
 func testGroups(t *testing.T, open opener) {
 	s, ctx := open(t), t.Context()
 	g := addGroup(t, s, "ann")
-	_, err := s.AddGroup(ctx, Group{Product: g.Product, Name: "ann"})
+	_, err := s.AddGroup(ctx, record.Group{Product: g.Product, Name: "ann"})
 	wantKind(t, err, tandem.Conflict, "Duplicate Resource: Devicegroups must have unique names.")
-	_, err = s.AddGroup(ctx, Group{Product: "none", Name: "x"})
+	_, err = s.AddGroup(ctx, record.Group{Product: "none", Name: "x"})
 	wantKind(t, err, tandem.NotFound, "no such product")
-	_, err = s.AddGroup(ctx, Group{Product: g.Product, Name: "x", DUTTarget: "none"})
+	_, err = s.AddGroup(ctx, record.Group{Product: g.Product, Name: "x", DUTTarget: "none"})
 	wantKind(t, err, tandem.NotFound, "no such device group")
-	fixture := must[Group](t)(s.AddGroup(ctx, Group{Product: g.Product, Name: "fixture", Type: "factoryfixture", ProductionTarget: g.ID}))
+	fixture := must[record.Group](t)(s.AddGroup(ctx, record.Group{Product: g.Product, Name: "fixture", Type: "factoryfixture", ProductionTarget: g.ID}))
 	wantKind(t, s.DeleteGroup(ctx, g.ID), tandem.Conflict, "Devicegroup In Use: ")
 
+	_, err = s.ChangeGroup(ctx, fixture.ID, func(g *record.Group) error { g.Name = "ann"; return nil })
+	wantKind(t, err, tandem.Conflict, "Duplicate Resource: Devicegroups must have unique names.")
+	_, err = s.ChangeGroup(ctx, fixture.ID, func(g *record.Group) error { g.DUTTarget = "none"; return nil })
+	wantKind(t, err, tandem.NotFound, "no such device group")
+	refusal := tandem.Errorf(tandem.Forbidden, "not this one")
+	_, err = s.ChangeGroup(ctx, fixture.ID, func(g *record.Group) error { g.Name = "changed"; return refusal })
+	wantKind(t, err, tandem.Forbidden, "not this one")
+	if got := must[record.Group](t)(s.Group(ctx, fixture.ID)); got != fixture {
+		t.Errorf("what was refused made %+v of %+v", got, fixture)
+	}
+
 	env := `{"b":1,"a":{"z":null}}`
-	changed := must[Group](t)(s.ChangeGroup(ctx, g.ID, func(g *Group) error {
+	changed := must[record.Group](t)(s.ChangeGroup(ctx, g.ID, func(g *record.Group) error {
 		g.Env, g.Product, g.Current, g.ValidateTLS = env, "stolen", "stolen", true
 		return nil
 	}))
 	if changed.Env != env || !changed.ValidateTLS || changed.Product != g.Product || changed.Current != "" {
 		t.Errorf("changed to %+v", changed)
 	}
-	if got := must[Group](t)(s.Group(ctx, g.ID)); got != changed {
+	if got := must[record.Group](t)(s.Group(ctx, g.ID)); got != changed {
 		t.Errorf("got %+v, want %+v", got, changed)
 	}
 	for _, tt := range []struct {
@@ -209,15 +255,15 @@ func testGroups(t *testing.T, open opener) {
 
 // deployFour makes a group with four deployments; the first and third have the
 // same code, and so have the others.
-func deployFour(t *testing.T, s *Store) (g Group, all []Deployment) {
+func deployFour(t *testing.T, s *Store) (g record.Group, all []record.Deployment) {
 	t.Helper()
 	g = addGroup(t, s, "ann")
 	for i := range 4 {
-		all = append(all, must[Deployment](t)(s.Deploy(t.Context(), Deployment{
+		all = append(all, must[record.Deployment](t)(s.Deploy(t.Context(), record.Deployment{
 			Group: g.ID, Creator: g.Owner, DeviceCode: fmt.Sprint("device ", i%2), AgentCode: "agent", Tags: []string{"all", fmt.Sprint("t", i)},
 		})))
 	}
-	return must[Group](t)(s.Group(t.Context(), g.ID)), all
+	return must[record.Group](t)(s.Group(t.Context(), g.ID)), all
 }
 
 func TestDeploy(t *testing.T) { onBoth(t, testDeploy) }
@@ -234,14 +280,14 @@ func testDeploy(t *testing.T, open opener) {
 		if (d.SHA == all[0].SHA) != (i%2 == 0) || d.AgentSHA != all[0].AgentSHA || len(d.SHA) != 64 {
 			t.Errorf("deployment %d: sha %s", i, d.SHA)
 		}
-		if got := must[Deployment](t)(s.Deployment(ctx, d.ID)); !reflect.DeepEqual(got, d) {
+		if got := must[record.Deployment](t)(s.Deployment(ctx, d.ID)); !reflect.DeepEqual(got, d) {
 			t.Errorf("got %+v, want %+v", got, d)
 		}
 	}
 	if g.Current != all[3].ID || g.MinSupported != all[0].ID {
 		t.Errorf("the group has %s and %s", g.Current, g.MinSupported)
 	}
-	_, err := s.Deploy(ctx, Deployment{Group: "none"})
+	_, err := s.Deploy(ctx, record.Deployment{Group: "none"})
 	wantKind(t, err, tandem.NotFound, "no such device group")
 
 	if err := s.SetMinSupported(ctx, g.ID, all[2].ID); err != nil {
@@ -254,11 +300,11 @@ func testDeploy(t *testing.T, open opener) {
 // flag flags a deployment, or with an empty account unflags it.
 func flag(t *testing.T, s *Store, id, account string) {
 	t.Helper()
-	must[Deployment](t)(s.ChangeDeployment(t.Context(), id, func(d *Deployment) error {
+	must[record.Deployment](t)(s.ChangeDeployment(t.Context(), id, func(d *record.Deployment) error {
 		d.Flagger, d.AgentCode = account, "stolen"
 		return nil
 	}))
-	if d := must[Deployment](t)(s.Deployment(t.Context(), id)); d.Flagged() != (account != "") || d.AgentCode != "agent" {
+	if d := must[record.Deployment](t)(s.Deployment(t.Context(), id)); d.Flagged() != (account != "") || d.AgentCode != "agent" {
 		t.Errorf("changed to %+v", d)
 	}
 }
@@ -330,18 +376,18 @@ func testDevices(t *testing.T, open opener) {
 	s, ctx := open(t), t.Context()
 	g := addGroup(t, s, "ann")
 	key := tandem.NewKey()
-	made := must[[]Device](t)(s.AddDevices(ctx, []Device{
-		{Owner: g.Owner, Name: "free", KeyHash: Hash(key), MAC: "0c:2a:69:00:00:01"},
-		{Owner: g.Owner, Name: "assigned", Group: g.ID, KeyHash: Hash("other")},
+	made := must[[]record.Device](t)(s.AddDevices(ctx, []record.Device{
+		{Owner: g.Owner, Name: "free", KeyHash: record.Hash(key), MAC: "0c:2a:69:00:00:01"},
+		{Owner: g.Owner, Name: "assigned", Group: g.ID, KeyHash: record.Hash("other")},
 	}))
 	free := made[0]
 	if !free.ID.Valid() || !free.Agent.Valid() || !free.HasKey(key) || free.HasKey("other") || free.HasKey("") {
 		t.Errorf("made %+v", free)
 	}
-	for how, got := range map[string]Device{
-		"id":    must[Device](t)(s.Device(ctx, free.ID)),
-		"agent": must[Device](t)(s.DeviceOf(ctx, free.Agent)),
-		"MAC":   must[Device](t)(s.DeviceAt(ctx, free.MAC)),
+	for how, got := range map[string]record.Device{
+		"id":    must[record.Device](t)(s.Device(ctx, free.ID)),
+		"agent": must[record.Device](t)(s.DeviceOf(ctx, free.Agent)),
+		"MAC":   must[record.Device](t)(s.DeviceAt(ctx, free.MAC)),
 	} {
 		if !reflect.DeepEqual(got, free) {
 			t.Errorf("by %s: %+v, want %+v", how, got, free)
@@ -349,7 +395,7 @@ func testDevices(t *testing.T, open opener) {
 	}
 	_, err := s.DeviceAt(ctx, "")
 	wantKind(t, err, tandem.NotFound, "no such device")
-	_, err = s.AddDevices(ctx, []Device{{Owner: g.Owner, KeyHash: Hash("")}, {ID: free.ID, Owner: g.Owner, KeyHash: Hash("")}})
+	_, err = s.AddDevices(ctx, []record.Device{{Owner: g.Owner, KeyHash: record.Hash("")}, {ID: free.ID, Owner: g.Owner, KeyHash: record.Hash("")}})
 	wantKind(t, err, tandem.Conflict, string(free.ID))
 
 	for _, tt := range []struct {
@@ -374,24 +420,18 @@ func testDevices(t *testing.T, open opener) {
 	}
 
 	seen := time.UnixMilli(1_700_000_000_000).UTC()
-	for _, what := range []Sighting{{At: seen, Address: "192.0.2.1", Runtime: "tandem 1"}, {At: seen.Add(time.Second)}} {
+	for _, what := range []record.Sighting{{At: seen, Address: "192.0.2.1", Runtime: "tandem 1"}, {At: seen.Add(time.Second)}} {
 		result := make(chan error, 1)
 		s.Seen(free.ID, what, func(err error) { result <- err })
 		if err := <-result; err != nil {
 			t.Fatal(err)
 		}
 	}
-	if d := must[Device](t)(s.Device(ctx, free.ID)); d.Changed != seen.Add(time.Second) || d.Address != "192.0.2.1" || d.Runtime != "tandem 1" {
+	if d := must[record.Device](t)(s.Device(ctx, free.ID)); d.Changed != seen.Add(time.Second) || d.Address != "192.0.2.1" || d.Runtime != "tandem 1" {
 		t.Errorf("seen: %+v", d)
 	}
-	if d := must[Device](t)(s.RenameDevice(ctx, free.ID, "new")); d.Name != "new" {
+	if d := must[record.Device](t)(s.RenameDevice(ctx, free.ID, "new")); d.Name != "new" {
 		t.Errorf("renamed: %+v", d)
-	}
-	if err := s.RekeyDevice(ctx, free.ID, "new key"); err != nil {
-		t.Error(err)
-	}
-	if d := must[Device](t)(s.Device(ctx, free.ID)); !d.HasKey("new key") || d.HasKey(key) {
-		t.Error("the key was not changed")
 	}
 }
 
@@ -400,26 +440,46 @@ func TestAssignAndDelete(t *testing.T) { onBoth(t, testAssignAndDelete) }
 func testAssignAndDelete(t *testing.T, open opener) {
 	s, ctx := open(t), t.Context()
 	g := addGroup(t, s, "ann")
-	d := must[[]Device](t)(s.AddDevices(ctx, []Device{{Owner: g.Owner, KeyHash: Hash("")}}))[0]
+	d := must[[]record.Device](t)(s.AddDevices(ctx, []record.Device{{Owner: g.Owner, KeyHash: record.Hash("")}}))[0]
 	_, err := s.Assign(ctx, d.ID, "none")
 	wantKind(t, err, tandem.NotFound, "no such device group")
 	_, err = s.Assign(ctx, tandem.NewDeviceID(), g.ID)
 	wantKind(t, err, tandem.NotFound, "no such device")
-	if got := must[Device](t)(s.Assign(ctx, d.ID, g.ID)); got.Group != g.ID || got.Agent != d.Agent {
+	if got := must[record.Device](t)(s.Assign(ctx, d.ID, g.ID)); got.Group != g.ID || got.Agent != d.Agent {
 		t.Errorf("assigned: %+v", got)
 	}
 	wantKind(t, s.DeleteDevice(ctx, d.ID), tandem.Conflict, "Device Assigned: ")
 	wantKind(t, s.DeleteGroup(ctx, g.ID), tandem.Conflict, "Devices Exist: ")
 	begin(t, s, d.Agent)
-	if got := must[Device](t)(s.Assign(ctx, d.ID, "")); got.Group != "" {
+	kept := make(chan error, 2)
+	s.Post(d.Agent, 1, &record.Post{Name: "p", Data: []byte{0}}, func(_ uint64, err error) { kept <- err })
+	s.End(d.Agent, 1, []byte("image"), func(err error) { kept <- err })
+	for range cap(kept) {
+		if err := <-kept; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := must[record.Device](t)(s.Assign(ctx, d.ID, "")); got.Group != "" {
 		t.Errorf("unassigned: %+v", got)
 	}
 	if err := s.DeleteDevice(ctx, d.ID); err != nil {
 		t.Fatal(err)
 	}
 	wantKind(t, s.DeleteDevice(ctx, d.ID), tandem.NotFound, "no such device")
-	if r := record(t, s, d.Agent); r.Incarnation != 0 {
+	if r := recordOf(t, s, d.Agent); r.Incarnation != 0 {
 		t.Errorf("the agent's record is left: %+v", r)
+	}
+	if list := must[[]record.Post](t)(s.Posts(ctx, d.Agent)); len(list) != 0 {
+		t.Errorf("posts are left: %+v", list)
+	}
+	s.TakeSnapshot(d.Agent, func(snapshot []byte, err error) {
+		if snapshot != nil {
+			t.Errorf("a snapshot is left: %q", snapshot)
+		}
+		kept <- err
+	})
+	if err := <-kept; err != nil {
+		t.Error(err)
 	}
 }
 

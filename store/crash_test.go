@@ -149,7 +149,7 @@ func checkAcknowledged(t *testing.T, path string, incarnation uint64, acknowledg
 		}
 	}()
 	for i, n := range acknowledged {
-		r := record(t, s, crashAgent(i))
+		r := recordOf(t, s, crashAgent(i))
 		got := int(r.Mark.Seq)
 		if n > 0 && (r.Incarnation != incarnation || got < n) {
 			t.Errorf("agent %d: save %d of incarnation %d was acknowledged, the record has %d of %d", i, n, incarnation, got, r.Incarnation)

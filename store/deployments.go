@@ -2,31 +2,11 @@ package store
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/store/record"
 )
-
-// A Deployment is a version of a group's code.
-type Deployment struct {
-	ID                    string
-	Group, Product        string
-	Owner, Creator        string // accounts
-	Version               int    // 1, 2, … within the group
-	SHA                   string // 64 hexadecimal digits that depend on both codes alone
-	DeviceSHA, AgentSHA   string // SHA-256 of each code, in hexadecimal
-	Description           string
-	Origin                string
-	Flagger               string // account; empty: not flagged
-	Tags                  []string
-	Created, Updated      time.Time // Created differs among a group's
-	DeviceCode, AgentCode string    // empty in a list
-}
-
-// Flagged reports whether the deployment is kept from deletion.
-func (d Deployment) Flagged() bool { return d.Flagger != "" }
 
 // DeploymentFilter chooses deployments. An empty field does not matter.
 type DeploymentFilter struct {
@@ -36,35 +16,28 @@ type DeploymentFilter struct {
 }
 
 // deploymentHeads is the table without the code, which lists do not need.
-var deploymentHeads = table[Deployment]{
+var deploymentHeads = table[record.Deployment]{
 	name: "deployments", noun: "deployment", order: "rowid DESC",
 	columns: "id, device_group, product, owner, creator, version, sha, device_sha, agent_sha, description, origin, flagger, tags, created, updated",
-	fields: func(d *Deployment) []any {
+	fields: func(d *record.Deployment) []any {
 		return []any{&d.ID, &d.Group, &d.Product, &d.Owner, &d.Creator, &d.Version, &d.SHA, &d.DeviceSHA, &d.AgentSHA,
 			&d.Description, &d.Origin, &d.Flagger, (*words)(&d.Tags), (*milli)(&d.Created), (*milli)(&d.Updated)}
 	},
 }
 
-var deployments = table[Deployment]{
+var deployments = table[record.Deployment]{
 	name: deploymentHeads.name, noun: deploymentHeads.noun, order: deploymentHeads.order,
 	columns: deploymentHeads.columns + ", device_code, agent_code",
-	fields: func(d *Deployment) []any {
+	fields: func(d *record.Deployment) []any {
 		return append(deploymentHeads.fields(d), &d.DeviceCode, &d.AgentCode)
 	},
 }
 
-// sum fills in what follows from the code.
-func (d *Deployment) sum() {
-	device, agent := sha256.Sum256([]byte(d.DeviceCode)), sha256.Sum256([]byte(d.AgentCode))
-	both := sha256.Sum256(append(device[:], agent[:]...))
-	d.DeviceSHA, d.AgentSHA, d.SHA = hex.EncodeToString(device[:]), hex.EncodeToString(agent[:]), hex.EncodeToString(both[:])
-}
-
 // Deploy makes a deployment and makes it its group's current one. It restarts
 // nothing.
-func (s *Store) Deploy(ctx context.Context, d Deployment) (Deployment, error) {
+func (s *Store) Deploy(ctx context.Context, d record.Deployment) (record.Deployment, error) {
 	d.ID = newID()
-	d.sum()
+	d.Sum()
 	err := s.do(ctx, func() error {
 		g, err := groups.one(s.inside(), s.write, where("id = ?", d.Group))
 		if err != nil {
@@ -95,14 +68,14 @@ func (s *Store) Deploy(ctx context.Context, d Deployment) (Deployment, error) {
 }
 
 // Deployment returns a deployment with its code.
-func (s *Store) Deployment(ctx context.Context, id string) (Deployment, error) {
+func (s *Store) Deployment(ctx context.Context, id string) (record.Deployment, error) {
 	d, err := deployments.one(ctx, s.read, where("id = ?", id))
 	return d, s.describe(err)
 }
 
 // Deployments returns deployments without their code, the newest first, and
 // how many there are.
-func (s *Store) Deployments(ctx context.Context, f DeploymentFilter, page Page) ([]Deployment, int, error) {
+func (s *Store) Deployments(ctx context.Context, f DeploymentFilter, page Page) ([]record.Deployment, int, error) {
 	var c condition
 	c.equal("owner", f.Owner)
 	c.equal("creator", f.Creator)
@@ -121,8 +94,8 @@ func (s *Store) Deployments(ctx context.Context, f DeploymentFilter, page Page) 
 
 // ChangeDeployment edits a deployment's description, origin, flagger and tags;
 // all else stays.
-func (s *Store) ChangeDeployment(ctx context.Context, id string, edit func(*Deployment) error) (Deployment, error) {
-	return deployments.change(ctx, s, id, func(d *Deployment) error {
+func (s *Store) ChangeDeployment(ctx context.Context, id string, edit func(*record.Deployment) error) (record.Deployment, error) {
+	return deployments.change(ctx, s, id, func(d *record.Deployment) error {
 		edited := *d
 		if err := edit(&edited); err != nil {
 			return err

@@ -2,39 +2,10 @@ package store
 
 import (
 	"context"
-	"crypto/subtle"
-	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/store/record"
 )
-
-// A Device is a device and, by the agent's id, its agent.
-type Device struct {
-	ID               tandem.DeviceID
-	Agent            tandem.AgentID // for ever; not shown while unassigned
-	Owner            string         // account
-	Group            string         // empty: unassigned
-	Name             string
-	KeyHash          []byte // Hash of the device's key
-	Type             string // what kind of device, as the API's imp_type
-	MAC              string // aa:bb:cc:dd:ee:ff, or empty
-	Enrolled         time.Time
-	Created, Updated time.Time
-
-	// What was last seen of it. Whether it is online now, its host knows.
-	Changed time.Time // when it last came or went
-	Address string    // IP address
-	Runtime string    // what it runs our code with
-	// Boot and Incarnation are those of the newest start of its code, zero
-	// when none was heard of.
-	Boot, Incarnation uint64
-}
-
-// HasKey reports whether key is the device's. It takes the same time for every
-// wrong key.
-func (d Device) HasKey(key string) bool {
-	return subtle.ConstantTimeCompare(d.KeyHash, Hash(key)) == 1
-}
 
 // DeviceFilter chooses devices. An empty field does not matter.
 type DeviceFilter struct {
@@ -42,29 +13,21 @@ type DeviceFilter struct {
 	Unassigned                                   bool
 }
 
-// A Sighting is what there is to remember of a device that came, went or
-// started. Empty fields leave what was known before.
-type Sighting struct {
-	At                time.Time
-	Address, Runtime  string
-	Boot, Incarnation uint64
-}
-
-var devices = table[Device]{
+var devices = table[record.Device]{
 	name: "devices", noun: "device", order: "rowid",
 	columns: "id, agent, owner, device_group, name, key_hash, type, mac, enrolled, changed, address, runtime, boot, incarnation, created, updated",
-	fields: func(d *Device) []any {
+	fields: func(d *record.Device) []any {
 		return []any{&d.ID, &d.Agent, &d.Owner, (*optional)(&d.Group), &d.Name, &d.KeyHash, &d.Type, &d.MAC,
 			(*milli)(&d.Enrolled), (*milli)(&d.Changed), &d.Address, &d.Runtime,
-			&d.Boot, &d.Incarnation, (*milli)(&d.Created), (*milli)(&d.Updated)}
+			(*bits)(&d.Boot), (*bits)(&d.Incarnation), (*milli)(&d.Created), (*milli)(&d.Updated)}
 	},
 }
 
 // AddDevices makes devices, all or none. A device that has no ID or Agent gets
 // a random one; the others' must be free.
-func (s *Store) AddDevices(ctx context.Context, list []Device) ([]Device, error) {
+func (s *Store) AddDevices(ctx context.Context, list []record.Device) ([]record.Device, error) {
 	now := s.stamp()
-	made := make([]Device, len(list))
+	made := make([]record.Device, len(list))
 	for i, d := range list {
 		if d.ID == "" {
 			d.ID = tandem.NewDeviceID()
@@ -89,25 +52,25 @@ func (s *Store) AddDevices(ctx context.Context, list []Device) ([]Device, error)
 }
 
 // Device returns a device.
-func (s *Store) Device(ctx context.Context, id tandem.DeviceID) (Device, error) {
+func (s *Store) Device(ctx context.Context, id tandem.DeviceID) (record.Device, error) {
 	d, err := devices.one(ctx, s.read, where("id = ?", string(id)))
 	return d, s.describe(err)
 }
 
 // DeviceOf returns an agent's device.
-func (s *Store) DeviceOf(ctx context.Context, id tandem.AgentID) (Device, error) {
+func (s *Store) DeviceOf(ctx context.Context, id tandem.AgentID) (record.Device, error) {
 	d, err := devices.one(ctx, s.read, where("agent = ?", string(id)))
 	return d, s.describe(err)
 }
 
 // DeviceAt returns a device by its MAC address.
-func (s *Store) DeviceAt(ctx context.Context, mac string) (Device, error) {
+func (s *Store) DeviceAt(ctx context.Context, mac string) (record.Device, error) {
 	d, err := devices.one(ctx, s.read, where("mac = ? AND mac <> ''", mac))
 	return d, s.describe(err)
 }
 
 // Devices returns devices, the oldest first, and how many there are.
-func (s *Store) Devices(ctx context.Context, f DeviceFilter, page Page) ([]Device, int, error) {
+func (s *Store) Devices(ctx context.Context, f DeviceFilter, page Page) ([]record.Device, int, error) {
 	var c condition
 	c.equal("owner", f.Owner)
 	c.equal("device_group", f.Group)
@@ -125,25 +88,16 @@ func (s *Store) Devices(ctx context.Context, f DeviceFilter, page Page) ([]Devic
 }
 
 // RenameDevice gives a device a name.
-func (s *Store) RenameDevice(ctx context.Context, id tandem.DeviceID, name string) (Device, error) {
-	return devices.change(ctx, s, string(id), func(d *Device) error {
+func (s *Store) RenameDevice(ctx context.Context, id tandem.DeviceID, name string) (record.Device, error) {
+	return devices.change(ctx, s, string(id), func(d *record.Device) error {
 		d.Name, d.Updated = name, s.stamp()
 		return nil
 	})
 }
 
-// RekeyDevice gives a device a new key. The old one is no longer good.
-func (s *Store) RekeyDevice(ctx context.Context, id tandem.DeviceID, key string) error {
-	_, err := devices.change(ctx, s, string(id), func(d *Device) error {
-		d.KeyHash, d.Updated = Hash(key), s.stamp()
-		return nil
-	})
-	return err
-}
-
 // Assign puts a device into a group, or with an empty group into none.
-func (s *Store) Assign(ctx context.Context, id tandem.DeviceID, group string) (Device, error) {
-	return devices.change(ctx, s, string(id), func(d *Device) error {
+func (s *Store) Assign(ctx context.Context, id tandem.DeviceID, group string) (record.Device, error) {
+	return devices.change(ctx, s, string(id), func(d *record.Device) error {
 		if group != "" {
 			if _, err := groups.one(s.inside(), s.write, where("id = ?", group)); err != nil {
 				return err
@@ -154,13 +108,14 @@ func (s *Store) Assign(ctx context.Context, id tandem.DeviceID, group string) (D
 	})
 }
 
-// What is NULL leaves what there is.
+// seenDevice is record.Device.Seen as one statement. What is NULL leaves what
+// there is.
 const seenDevice = `UPDATE devices SET changed = ?, address = COALESCE(?, address), runtime = COALESCE(?, runtime),
 	boot = COALESCE(?, boot), incarnation = COALESCE(?, incarnation) WHERE id = ?`
 
 // Seen remembers that a device came or went. Like an agent's writes it does
 // not block.
-func (s *Store) Seen(id tandem.DeviceID, what Sighting, done func(error)) {
+func (s *Store) Seen(id tandem.DeviceID, what record.Sighting, done func(error)) {
 	var boot, incarnation any
 	if what.Boot != 0 {
 		boot, incarnation = int64(what.Boot), int64(what.Incarnation)

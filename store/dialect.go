@@ -56,7 +56,7 @@ func dollars(query string) string {
 
 // tagged is the condition that a record has a tag.
 func (s *Store) tagged() string {
-	if s.server != nil {
+	if s.postgres != nil {
 		return "EXISTS (SELECT 1 FROM json_array_elements_text(tags::json) AS t (value) WHERE value = ?)"
 	}
 	return "EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ?)"

@@ -2,44 +2,25 @@ package store
 
 import (
 	"context"
-	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/store/record"
 )
-
-// A Group is a device group: its devices run the current deployment.
-type Group struct {
-	ID                string
-	Product           string
-	Owner, Creator    string // accounts; the owner is the product's
-	Type              string // "development" and so on, without "_devicegroup"
-	Name              string // unique in the product
-	Description       string
-	Region            string
-	Env               string // a JSON object with its keys in the order they were given; "" is {}
-	LoadAfterBlessing bool
-	ValidateTLS       bool   // agents' outgoing requests verify servers unless they say otherwise
-	ProductionTarget  string // groups; empty: none
-	DUTTarget         string
-	Current           string // deployments; empty before the first
-	MinSupported      string
-	Created, Updated  time.Time
-}
 
 // GroupFilter chooses groups. An empty field does not matter.
 type GroupFilter struct{ Owner, Product, Type string }
 
-var groups = table[Group]{
+var groups = table[record.Group]{
 	name: "device_groups", noun: "device group", order: "rowid",
 	columns: "id, product, owner, creator, type, name, description, region, env, load_after_blessing, validate_tls, production_target, dut_target, current, min_supported, created, updated",
-	fields: func(g *Group) []any {
+	fields: func(g *record.Group) []any {
 		return []any{&g.ID, &g.Product, &g.Owner, &g.Creator, &g.Type, &g.Name, &g.Description, &g.Region, &g.Env, &g.LoadAfterBlessing, &g.ValidateTLS,
 			&g.ProductionTarget, &g.DUTTarget, &g.Current, &g.MinSupported, (*milli)(&g.Created), (*milli)(&g.Updated)}
 	},
 }
 
 // AddGroup makes a device group in an existing product.
-func (s *Store) AddGroup(ctx context.Context, g Group) (Group, error) {
+func (s *Store) AddGroup(ctx context.Context, g record.Group) (record.Group, error) {
 	g.ID, g.Created, g.Current, g.MinSupported = newID(), s.stamp(), "", ""
 	g.Updated = g.Created
 	err := s.do(ctx, func() error {
@@ -57,7 +38,7 @@ func (s *Store) AddGroup(ctx context.Context, g Group) (Group, error) {
 }
 
 // checkTargets makes sure that the groups which g names exist.
-func (s *Store) checkTargets(g Group) error {
+func (s *Store) checkTargets(g record.Group) error {
 	for _, id := range []string{g.ProductionTarget, g.DUTTarget} {
 		if id == "" {
 			continue
@@ -70,13 +51,13 @@ func (s *Store) checkTargets(g Group) error {
 }
 
 // Group returns a device group.
-func (s *Store) Group(ctx context.Context, id string) (Group, error) {
+func (s *Store) Group(ctx context.Context, id string) (record.Group, error) {
 	g, err := groups.one(ctx, s.read, where("id = ?", id))
 	return g, s.describe(err)
 }
 
 // Groups returns device groups, the oldest first, and how many there are.
-func (s *Store) Groups(ctx context.Context, f GroupFilter, page Page) ([]Group, int, error) {
+func (s *Store) Groups(ctx context.Context, f GroupFilter, page Page) ([]record.Group, int, error) {
 	var c condition
 	c.equal("owner", f.Owner)
 	c.equal("product", f.Product)
@@ -86,8 +67,8 @@ func (s *Store) Groups(ctx context.Context, f GroupFilter, page Page) ([]Group, 
 
 // ChangeGroup edits a device group. Its product, owner and type stay, and its
 // deployments are changed by Deploy and SetMinSupported.
-func (s *Store) ChangeGroup(ctx context.Context, id string, edit func(*Group) error) (Group, error) {
-	g, err := groups.change(ctx, s, id, func(g *Group) error {
+func (s *Store) ChangeGroup(ctx context.Context, id string, edit func(*record.Group) error) (record.Group, error) {
+	g, err := groups.change(ctx, s, id, func(g *record.Group) error {
 		was := *g
 		if err := edit(g); err != nil {
 			return err
@@ -102,7 +83,7 @@ func (s *Store) ChangeGroup(ctx context.Context, id string, edit func(*Group) er
 // SetMinSupported says which deployment of a group is the oldest that a device
 // may go on running. It must not be older than the one set before.
 func (s *Store) SetMinSupported(ctx context.Context, group, deployment string) error {
-	_, err := groups.change(ctx, s, group, func(g *Group) error {
+	_, err := groups.change(ctx, s, group, func(g *record.Group) error {
 		next, err := deploymentHeads.one(s.inside(), s.write, where("id = ? AND device_group = ?", deployment, group))
 		if err != nil {
 			return err

@@ -2,35 +2,26 @@ package store
 
 import (
 	"context"
-	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/store/record"
 )
-
-// A Product is what its owner's device groups belong to.
-type Product struct {
-	ID               string
-	Owner, Creator   string // accounts
-	Name             string // unique for the owner
-	Description      string
-	Created, Updated time.Time
-}
 
 const (
 	duplicateProduct = "Duplicate Resource: Products must have unique names."
 	duplicateGroup   = "Duplicate Resource: Devicegroups must have unique names."
 )
 
-var products = table[Product]{
+var products = table[record.Product]{
 	name: "products", noun: "product", order: "rowid",
 	columns: "id, owner, creator, name, description, created, updated",
-	fields: func(p *Product) []any {
+	fields: func(p *record.Product) []any {
 		return []any{&p.ID, &p.Owner, &p.Creator, &p.Name, &p.Description, (*milli)(&p.Created), (*milli)(&p.Updated)}
 	},
 }
 
 // AddProduct makes a product.
-func (s *Store) AddProduct(ctx context.Context, p Product) (Product, error) {
+func (s *Store) AddProduct(ctx context.Context, p record.Product) (record.Product, error) {
 	p.ID, p.Created = newID(), s.stamp()
 	p.Updated = p.Created
 	err := s.do(ctx, func() error {
@@ -43,22 +34,22 @@ func (s *Store) AddProduct(ctx context.Context, p Product) (Product, error) {
 }
 
 // Product returns a product.
-func (s *Store) Product(ctx context.Context, id string) (Product, error) {
+func (s *Store) Product(ctx context.Context, id string) (record.Product, error) {
 	p, err := products.one(ctx, s.read, where("id = ?", id))
 	return p, s.describe(err)
 }
 
 // Products returns products, the oldest first, and how many there are.
 // An empty owner means everybody's.
-func (s *Store) Products(ctx context.Context, owner string, page Page) ([]Product, int, error) {
+func (s *Store) Products(ctx context.Context, owner string, page Page) ([]record.Product, int, error) {
 	var c condition
 	c.equal("owner", owner)
 	return products.list(ctx, s, c, page)
 }
 
 // ChangeProduct edits a product.
-func (s *Store) ChangeProduct(ctx context.Context, id string, edit func(*Product) error) (Product, error) {
-	p, err := products.change(ctx, s, id, func(p *Product) error {
+func (s *Store) ChangeProduct(ctx context.Context, id string, edit func(*record.Product) error) (record.Product, error) {
+	p, err := products.change(ctx, s, id, func(p *record.Product) error {
 		p.Updated = s.stamp()
 		return edit(p)
 	})

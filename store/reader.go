@@ -14,9 +14,9 @@ import (
 // driver does that.
 type reader struct {
 	*sql.DB
-	server *server // nil: SQLite
-	mu     sync.Mutex
-	stmts  map[string]*sql.Stmt
+	postgres *postgres // nil: SQLite
+	mu       sync.Mutex
+	stmts    map[string]*sql.Stmt
 }
 
 const (
@@ -29,15 +29,15 @@ const (
 	readPatience = 10 * time.Second
 )
 
-func newReader(db *sql.DB, server *server) *reader {
+func newReader(db *sql.DB, p *postgres) *reader {
 	db.SetMaxOpenConns(readers)
 	db.SetMaxIdleConns(readers)
-	return &reader{DB: db, server: server, stmts: map[string]*sql.Stmt{}}
+	return &reader{DB: db, postgres: p, stmts: map[string]*sql.Stmt{}}
 }
 
 // bounded limits the time of a read from a server.
 func (r *reader) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	if r.server == nil {
+	if r.postgres == nil {
 		return ctx, func() {}
 	}
 	return context.WithTimeout(ctx, readPatience)
@@ -49,8 +49,8 @@ func (r *reader) lock() string { return "" }
 
 // QueryContext is that of the pool, with the statement prepared once.
 func (r *reader) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	if r.server != nil {
-		return r.queryAgain(ctx, r.server.dialect.query(query), args)
+	if r.postgres != nil {
+		return r.queryAgain(ctx, r.postgres.dialect.query(query), args)
 	}
 	stmt, err := r.prepared(ctx, query)
 	if err != nil {
@@ -78,7 +78,7 @@ func (r *reader) queryAgain(ctx context.Context, query string, args []any) (rows
 // queryOnce is QueryContext for a query that will not be asked again, and has
 // no parameters.
 func (r *reader) queryOnce(ctx context.Context, query string) (*sql.Rows, error) {
-	if r.server != nil {
+	if r.postgres != nil {
 		return r.queryAgain(ctx, query, nil)
 	}
 	return r.DB.QueryContext(ctx, query)

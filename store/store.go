@@ -31,19 +31,23 @@
 //
 // # Clusters
 //
-// On PostgreSQL, nodes share the database. Each calls Register, and Renew all
-// the time. Agents belong to shards, by ShardOf; AssignShards and Handover say
-// which node owns which. Whoever finds that a node's lease has run out calls
-// Bury: that waits for the transaction the node is making, and all later ones
-// of its session fail with Conflict, whole, whatever the node believes. It is
-// told by OnFenced, and may Register again. A transaction has one session: what
-// was submitted in an earlier one fails.
+// On PostgreSQL, nodes share the database. Each calls Register once, and Renew
+// for as long as it lives. Agents belong to shards (package placement); AssignShards and
+// Handover say which node owns which. A node that finds another's lease expired
+// calls Bury. Bury waits for the transaction that the lost node is making, and
+// makes all later ones of its session fail with Conflict. The lost node is told
+// by OnFenced, and may Register again. A transaction has one session: writes that
+// were submitted in an earlier session fail.
 //
 // A server that is away makes writes wait for 5 s, and then fail with
 // Unavailable; reads fail at once, or after 10 s when it does not answer. The
 // connections come back by themselves. A node uses up to seven. They must reach
 // the server itself: what pools them by transaction would take away their
 // settings.
+//
+// # Records
+//
+// Package record has what is kept, and the decisions about it.
 //
 // # Control records
 //
@@ -54,7 +58,13 @@
 // gives NotFound. A Conflict that has a name in the impCentral API has a
 // message of the form "title: detail".
 //
-// # The file
+// # Files
+//
+// A file named sqlite_ or postgres_ concerns that database alone: opening it,
+// the committer's transactions with it, its errors. All others serve both.
+// DESIGN.md has the invariants and what each failure leaves behind.
+//
+// # The database file
 //
 // One process at a time may have a file open; Open refuses the second one. The
 // schema is brought up to date by Open and OpenPostgres. A newer one is refused.
@@ -63,8 +73,11 @@ package store
 import (
 	"context"
 	"database/sql"
+	"strings"
 	"sync"
 	"time"
+
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/tandem-iot/tandem/meter"
 )
@@ -79,8 +92,8 @@ type Store struct {
 	shards  int // how many there are
 
 	// On PostgreSQL.
-	server  *server // nil: SQLite
-	placing *sql.DB // for what must not wait for reads or writes: leases
+	postgres *postgres // nil: SQLite
+	placing  *sql.DB   // for what must not wait for reads or writes: leases
 
 	now func() time.Time
 
@@ -106,11 +119,22 @@ func (s *Store) Close() error {
 // many writes each had.
 func (s *Store) Commits() (took, writes meter.Histogram) { return s.commits.Read(), s.writes.Read() }
 
-// Path returns the name of the database file, "" on PostgreSQL.
-func (s *Store) Path() string { return s.path }
-
 // stamp returns the current time as precisely as the store keeps it.
 func (s *Store) stamp() time.Time { return s.now().UTC().Truncate(time.Millisecond) }
 
 // inside is the context of everything the committer does inside a transaction.
 func (s *Store) inside() context.Context { return s.write.inside() }
+
+// describe gives an error of the database a kind and says what to do. Other
+// errors pass.
+func (s *Store) describe(err error) error {
+	if s.postgres != nil {
+		return s.postgres.describe(err)
+	}
+	return s.describeSQLite(err)
+}
+
+// contradicts reports whether a constraint was violated.
+func contradicts(err error) bool {
+	return primary(err) == sqlite3.SQLITE_CONSTRAINT || strings.HasPrefix(sqlstate(err), "23")
+}

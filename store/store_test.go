@@ -8,10 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/internal/pgtest"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // opener opens a store on a new database.
@@ -112,25 +112,7 @@ func save(s *Store, id tandem.AgentID, incarnation uint64, table string, mark ta
 	return <-result
 }
 
-func end(s *Store, id tandem.AgentID, incarnation uint64, snapshot []byte) error {
-	result := make(chan error, 1)
-	s.End(id, incarnation, snapshot, func(err error) { result <- err })
-	return <-result
-}
-
-func taken(t testing.TB, s *Store, id tandem.AgentID) string {
-	t.Helper()
-	result := make(chan string, 1)
-	s.TakeSnapshot(id, func(snapshot []byte, err error) {
-		if err != nil {
-			t.Error(err)
-		}
-		result <- string(snapshot)
-	})
-	return <-result
-}
-
-func record(t testing.TB, s *Store, id tandem.AgentID) Record {
+func recordOf(t testing.TB, s *Store, id tandem.AgentID) record.Agent {
 	t.Helper()
 	r, err := s.Record(t.Context(), id)
 	if err != nil {
@@ -140,112 +122,6 @@ func record(t testing.TB, s *Store, id tandem.AgentID) Record {
 }
 
 const agent = tandem.AgentID("AAAAAAAAAAAA")
-
-func TestAgentLife(t *testing.T) { onBoth(t, testAgentLife) }
-
-func testAgentLife(t *testing.T, open opener) {
-	s := open(t)
-	if r := record(t, s, agent); r.Incarnation != 0 || r.Running || r.Saved != nil {
-		t.Errorf("before the first run: %+v", r)
-	}
-	if got := begin(t, s, agent); got != 1 {
-		t.Fatalf("first incarnation %d", got)
-	}
-	if err := save(s, agent, 1, "one", tandem.Mark{Boot: 1, Seq: 2}); err != nil {
-		t.Fatal(err)
-	}
-	if got := begin(t, s, agent); got != 2 {
-		t.Fatalf("second incarnation %d", got)
-	}
-	for _, stale := range []uint64{0, 1, 3} {
-		if err := save(s, agent, stale, "stale", tandem.Mark{}); tandem.KindOf(err) != tandem.Conflict {
-			t.Errorf("save of incarnation %d: %v, want a conflict", stale, err)
-		}
-		if err := end(s, agent, stale, nil); tandem.KindOf(err) != tandem.Conflict {
-			t.Errorf("end of incarnation %d: %v, want a conflict", stale, err)
-		}
-	}
-	r := record(t, s, agent)
-	if string(r.Saved) != "one" || r.Mark != (tandem.Mark{Boot: 1, Seq: 2}) || !r.Running || r.Incarnation != 2 {
-		t.Errorf("after the second start: %+v", r)
-	}
-	if d := time.Since(r.Changed); d < -time.Second || d > time.Minute {
-		t.Errorf("changed %v ago", d)
-	}
-	if err := end(s, agent, 2, nil); err != nil {
-		t.Fatal(err)
-	}
-	if r := record(t, s, agent); r.Running || string(r.Saved) != "one" {
-		t.Errorf("after the end: %+v", r)
-	}
-}
-
-func TestLargestMark(t *testing.T) { onBoth(t, testLargestMark) }
-
-func testLargestMark(t *testing.T, open opener) {
-	s := open(t)
-	want := tandem.Mark{Boot: 1<<64 - 1, Seq: 1<<64 - 2}
-	if err := save(s, agent, begin(t, s, agent), "", want); err != nil {
-		t.Fatal(err)
-	}
-	if r := record(t, s, agent); r.Mark != want {
-		t.Errorf("got %v, want %v", r.Mark, want)
-	}
-}
-
-func TestSnapshots(t *testing.T) { onBoth(t, testSnapshots) }
-
-func testSnapshots(t *testing.T, open opener) {
-	s := open(t)
-	if got := taken(t, s, agent); got != "" {
-		t.Errorf("snapshot of an agent that never ran: %q", got)
-	}
-	n := begin(t, s, agent)
-	if err := end(s, agent, n, []byte("image")); err != nil {
-		t.Fatal(err)
-	}
-	if r := record(t, s, agent); !r.Running || r.Incarnation != n {
-		t.Errorf("with a snapshot: %+v", r)
-	}
-	if got := taken(t, s, agent); got != "image" {
-		t.Errorf("took %q", got)
-	}
-	if got := taken(t, s, agent); got != "" {
-		t.Errorf("took it twice: %q", got)
-	}
-	for name, drop := range map[string]func(){
-		"begin": func() { begin(t, s, agent) },
-		"end": func() {
-			if err := end(s, agent, record(t, s, agent).Incarnation, nil); err != nil {
-				t.Error(err)
-			}
-		},
-	} {
-		if err := end(s, agent, record(t, s, agent).Incarnation, []byte("image")); err != nil {
-			t.Fatal(err)
-		}
-		drop()
-		if got := taken(t, s, agent); got != "" {
-			t.Errorf("%s left the snapshot %q", name, got)
-		}
-	}
-}
-
-func TestRunning(t *testing.T) { onBoth(t, testRunning) }
-
-func testRunning(t *testing.T, open opener) {
-	s := open(t)
-	for _, id := range []tandem.AgentID{"CCCCCCCCCCCC", "AAAAAAAAAAAA", "BBBBBBBBBBBB"} {
-		begin(t, s, id)
-	}
-	if err := end(s, "BBBBBBBBBBBB", 1, nil); err != nil {
-		t.Fatal(err)
-	}
-	ids, err := s.Running(t.Context())
-	if err != nil || len(ids) != 2 || ids[0] != "AAAAAAAAAAAA" || ids[1] != "CCCCCCCCCCCC" {
-		t.Errorf("running: %v, %v", ids, err)
-	}
-}
 
 func TestSurvivesReopening(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a ?#%.db") // a name that must not be taken for a URL
@@ -274,7 +150,7 @@ func TestStop(t *testing.T) { onBothIdle(t, testStop) }
 
 func testStop(t *testing.T, open opener) {
 	s := open(t)
-	const writes = 3 * maxBatch
+	const writes = 3 * record.MaxBatch
 	results := make(chan error, writes)
 	s.Begin(agent, func(_ uint64, err error) { results <- err })
 	for range writes - 1 {
@@ -293,7 +169,7 @@ func testStop(t *testing.T, open opener) {
 	if err := save(s, agent, 1, "", tandem.Mark{}); tandem.KindOf(err) != tandem.Unavailable {
 		t.Errorf("save after the end: %v", err)
 	}
-	if _, err := s.AddProduct(t.Context(), Product{}); tandem.KindOf(err) != tandem.Unavailable {
+	if _, err := s.AddProduct(t.Context(), record.Product{}); tandem.KindOf(err) != tandem.Unavailable {
 		t.Errorf("AddProduct after the end: %v", err)
 	}
 	if err := s.Close(); err != nil {
@@ -379,7 +255,7 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("only %d failures", failures)
 	}
 	for _, id := range ids {
-		if r := record(t, s, id); string(r.Saved) != saved[id] {
+		if r := recordOf(t, s, id); string(r.Saved) != saved[id] {
 			t.Errorf("agent %s has %d bytes, acknowledged were %d", id, len(r.Saved), len(saved[id]))
 		}
 	}

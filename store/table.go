@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // A Page chooses a part of a list: Limit records from Offset on. Limit 0 means
@@ -101,7 +102,7 @@ func (t table[T]) one(ctx context.Context, q querier, c condition) (record T, er
 }
 
 func (t table[T]) absent() error {
-	return tandem.Errorf(tandem.NotFound, "there is no such %s", t.noun)
+	return record.Absent(t.noun)
 }
 
 // list returns a page of the records that meet c, and how many there are.
@@ -203,6 +204,20 @@ func (m milli) Value() (driver.Value, error) {
 	}
 	return time.Time(m).UnixMilli(), nil
 }
+
+// bits is a number of 64 bits without a sign as a column, which has a sign.
+type bits uint64
+
+func (b *bits) Scan(v any) error {
+	n, ok := v.(int64)
+	if !ok {
+		return fmt.Errorf("a number column holds %T", v)
+	}
+	*b = bits(n)
+	return nil
+}
+
+func (b bits) Value() (driver.Value, error) { return int64(b), nil }
 
 // optional is a reference as a column: NULL when empty.
 type optional string

@@ -26,10 +26,10 @@ type step struct {
 
 // writer is the committer's connection.
 type writer struct {
-	db     *sql.DB
-	conn   *sql.Conn // nil: none at present, which happens with a server alone
-	server *server   // nil: SQLite
-	stmts  map[string]*sql.Stmt
+	db       *sql.DB
+	conn     *sql.Conn // nil: none at present, which happens with a server alone
+	postgres *postgres // nil: SQLite
+	stmts    map[string]*sql.Stmt
 
 	// Of the transaction that is being made with a server; it ends when the
 	// server does not answer in time.
@@ -38,8 +38,8 @@ type writer struct {
 	named    string // the connection's name, as the server shows it
 }
 
-func newWriter(db *sql.DB, server *server) *writer {
-	return &writer{db: db, server: server, stmts: map[string]*sql.Stmt{}, ctx: context.Background()}
+func newWriter(db *sql.DB, p *postgres) *writer {
+	return &writer{db: db, postgres: p, stmts: map[string]*sql.Stmt{}, ctx: context.Background()}
 }
 
 func (w *writer) connect(ctx context.Context) (err error) {
@@ -107,7 +107,7 @@ func (w *writer) bounded(ctx context.Context) (context.Context, context.CancelFu
 // lock keeps other nodes from changing what has been read. SQLite has no other
 // writer.
 func (w *writer) lock() string {
-	if w.server != nil {
+	if w.postgres != nil {
 		return " FOR NO KEY UPDATE"
 	}
 	return ""
@@ -129,8 +129,8 @@ func (w *writer) prepared(ctx context.Context, query string) (*sql.Stmt, error) 
 
 // QueryContext asks inside the transaction.
 func (w *writer) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	if w.server != nil {
-		return w.conn.QueryContext(ctx, w.server.dialect.query(query), args...)
+	if w.postgres != nil {
+		return w.conn.QueryContext(ctx, w.postgres.dialect.query(query), args...)
 	}
 	stmt, err := w.prepared(ctx, query)
 	if err != nil {
@@ -158,8 +158,8 @@ func (w *writer) exec(ctx context.Context, query string, args ...any) (int64, er
 }
 
 func (w *writer) result(ctx context.Context, query string, args []any) (sql.Result, error) {
-	if w.server != nil {
-		return w.conn.ExecContext(ctx, w.server.dialect.query(query), args...)
+	if w.postgres != nil {
+		return w.conn.ExecContext(ctx, w.postgres.dialect.query(query), args...)
 	}
 	stmt, err := w.prepared(ctx, query)
 	if err != nil {
@@ -174,7 +174,7 @@ func (w *writer) result(ctx context.Context, query string, args []any) (sql.Resu
 // perform makes steps one after the other until one fails, whose number it
 // returns. To a server they go in one message.
 func (w *writer) perform(ctx context.Context, steps []step) (failed int, err error) {
-	if w.server != nil {
+	if w.postgres != nil {
 		return w.pipeline(ctx, steps)
 	}
 	for i := range steps {
@@ -203,7 +203,7 @@ func (w *writer) step(ctx context.Context, st *step) (err error) {
 func (w *writer) pipeline(ctx context.Context, steps []step) (failed int, err error) {
 	var batch pgx.Batch
 	for _, st := range steps {
-		batch.Queue(w.server.dialect.query(st.query), st.args...)
+		batch.Queue(w.postgres.dialect.query(st.query), st.args...)
 	}
 	rawErr := w.raw(func(c *pgx.Conn) {
 		results := c.SendBatch(ctx, &batch)

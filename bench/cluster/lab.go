@@ -20,6 +20,7 @@ import (
 	"github.com/tandem-iot/tandem/central"
 	"github.com/tandem-iot/tandem/cluster"
 	"github.com/tandem-iot/tandem/internal/pgtest"
+	"github.com/tandem-iot/tandem/placement"
 	"github.com/tandem-iot/tandem/server"
 	"github.com/tandem-iot/tandem/store"
 )
@@ -361,7 +362,7 @@ func (l *lab) owners(ctx context.Context, d *load) (map[*subject]string, error) 
 	}
 	owners := map[*subject]string{}
 	for _, a := range d.subjects {
-		owners[a] = m.Shards[store.ShardOf(tandem.AgentID(a.id), m.Count)].Owner
+		owners[a] = m.Shards[placement.ShardOf(tandem.AgentID(a.id), m.Count)].Owner
 	}
 	return owners, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/tandem-iot/tandem/central"
 	"github.com/tandem-iot/tandem/server"
 	"github.com/tandem-iot/tandem/store"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // agentCode echoes, counts durably, and answers its device.
@@ -30,7 +31,7 @@ device.on("ping", function(data) { device.send("pong", data); });
 // fleet is a node with many agents.
 type fleet struct {
 	dir     string
-	devices []store.Device
+	devices []record.Device
 	key     string // of all devices
 	process *process
 	access  central.Access
@@ -57,20 +58,20 @@ func populate(ctx context.Context, s *store.Store, dir, code string, n int) (*fl
 	if err != nil {
 		return nil, err
 	}
-	product, err := s.AddProduct(ctx, store.Product{Owner: owner.ID, Creator: owner.ID, Name: "bench"})
+	product, err := s.AddProduct(ctx, record.Product{Owner: owner.ID, Creator: owner.ID, Name: "bench"})
 	if err != nil {
 		return nil, err
 	}
-	group, err := s.AddGroup(ctx, store.Group{Product: product.ID, Owner: owner.ID, Creator: owner.ID, Type: tandem.GroupDevelopment, Name: "bench"})
+	group, err := s.AddGroup(ctx, record.Group{Product: product.ID, Owner: owner.ID, Creator: owner.ID, Type: tandem.GroupDevelopment, Name: "bench"})
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.Deploy(ctx, store.Deployment{Group: group.ID, Creator: owner.ID, AgentCode: code}); err != nil {
+	if _, err := s.Deploy(ctx, record.Deployment{Group: group.ID, Creator: owner.ID, AgentCode: code}); err != nil {
 		return nil, err
 	}
-	list := make([]store.Device, n)
+	list := make([]record.Device, n)
 	for i := range list {
-		list[i] = store.Device{Owner: owner.ID, Group: group.ID, KeyHash: store.Hash(f.key)}
+		list[i] = record.Device{Owner: owner.ID, Group: group.ID, KeyHash: record.Hash(f.key)}
 	}
 	f.devices, err = s.AddDevices(ctx, list)
 	return f, err

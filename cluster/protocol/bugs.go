@@ -12,6 +12,7 @@ type bugs struct {
 	forgetHello    bool // a new owner is not told what the device is
 	silentLoss     bool // a message that was refused is not reported when the link ends
 	restlessRebind bool // no back-off between attempts
+	loseAtEnd      bool // a message that meets the end of its link is lost without a word
 
 	// Guests
 	takeStrangers   bool // messages by a link that was not introduced are taken

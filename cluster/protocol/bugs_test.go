@@ -18,6 +18,7 @@ var mistakes = []struct {
 	{"a close that went to the wrong node is not repeated", "link/close", func(b *bugs) { b.closeOnce = true }},
 	{"a new owner is not told what the device is", "link/hello", func(b *bugs) { b.forgetHello = true }},
 	{"a message that was refused is not reported", "link/stale_owner", func(b *bugs) { b.silentLoss = true }},
+	{"a message that meets the end of its link is lost", "link/late", func(b *bugs) { b.loseAtEnd = true }},
 	{"no back-off between attempts", "link/astray", func(b *bugs) { b.restlessRebind = true }},
 
 	{"messages by a link that was not introduced are taken", "guests/introduction", func(b *bugs) { b.takeStrangers = true }},

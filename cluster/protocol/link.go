@@ -42,6 +42,7 @@ type Link struct {
 	closed bool
 	over   bool // closed, and the owner knows it
 	end    tandem.LinkEnd
+	late   bool // end has changed since the owner was told
 }
 
 // LinkConfig names a link.
@@ -227,7 +228,15 @@ func (l *Link) Acknowledged(seq uint64) []Effect {
 // message of an owner that is not the pair's any more is refused. Whether the new owner
 // would say the same is not known, so the link is cut: the device must not miss a
 // message without knowing it.
+//
+// One that comes when the connection has ended is lost. The owner may have heard of
+// the end already, so it is told once more.
 func (l *Link) Deliver(epoch int64, topic string, m tandem.Message) []Effect {
+	if l.closed && !l.bugs.loseAtEnd {
+		l.late = l.late || m.Post == 0 && !l.end.Lost
+		l.end.Lost = l.end.Lost || m.Post == 0
+		return nil
+	}
 	if epoch < l.epoch && !l.bugs.trustOldOwner {
 		l.end.Lost = l.end.Lost || !l.bugs.silentLoss
 		return []Effect{Cut{Why: "the connection to the agent was broken"}}
@@ -247,6 +256,10 @@ func (l *Link) End(epoch int64, why string) []Effect {
 // Heard takes an owner's word that it knows of the link's end.
 func (l *Link) Heard(from Peer) []Effect {
 	if !l.closed || l.over || l.owner != from {
+		return nil
+	}
+	if l.late {
+		l.late, l.bound, l.retry = false, false, 1
 		return nil
 	}
 	l.over, l.bound, l.retry = true, false, 0

@@ -24,7 +24,8 @@ type dialer func(ctx context.Context, another string) (net.Conn, error)
 func (r *Runner) networkDialer() (dialer, error) {
 	u, err := url.Parse(r.Addr)
 	if err != nil || u.Host == "" {
-		return nil, tandem.Errorf(tandem.Invalid, "%q is no server address: use one like tcp://host:1883, tls://host:8883, ws://host/mqtt or wss://host/mqtt", r.Addr)
+		const like = "tcp://host:1883, tls://host:8883, ws://host/mqtt or wss://host/mqtt"
+		return nil, tandem.Errorf(tandem.Invalid, "%q is no server address: use one like %s", r.Addr, like)
 	}
 	ports := map[string]string{"tcp": "1883", "tls": "8883", "ws": "80", "wss": "443"}
 	port, ok := ports[u.Scheme]

@@ -4,14 +4,15 @@ import (
 	"sync"
 
 	"github.com/tandem-iot/tandem/device"
+	"github.com/tandem-iot/tandem/device/core"
 )
 
-// mailbox takes what other goroutines want of the loop. It has no bound: what
+// mailbox takes what other goroutines have for the core. It has no bound: what
 // fills it are people and simulated pins.
 type mailbox struct {
 	mu   sync.Mutex
 	bell chan struct{}
-	mail []func(*loop)
+	mail []core.Event
 }
 
 // ring returns the channel that says there is mail.
@@ -24,18 +25,18 @@ func (b *mailbox) ring() chan struct{} {
 	return b.bell
 }
 
-func (b *mailbox) post(f func(*loop)) {
+func (b *mailbox) post(ev core.Event) {
 	bell := b.ring()
 	b.mu.Lock()
-	b.mail = append(b.mail, f)
+	b.mail = append(b.mail, ev)
 	b.mu.Unlock()
 	select {
 	case bell <- struct{}{}:
-	default: // it has rung and nobody has come yet
+	default: // it has rung, and the mail was not taken yet
 	}
 }
 
-func (b *mailbox) take() []func(*loop) {
+func (b *mailbox) take() []core.Event {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	mail := b.mail
@@ -45,14 +46,14 @@ func (b *mailbox) take() []func(*loop) {
 
 // PowerCycle cuts the power and switches it on again: what is on its way is
 // lost, and so is the nv table.
-func (r *Runner) PowerCycle() { r.mail.post((*loop).powerCycle) }
+func (r *Runner) PowerCycle() { r.mail.post(&core.PowerCycle{}) }
 
 // Restart restarts the code at once.
-func (r *Runner) Restart() { r.mail.post((*loop).operatorRestart) }
+func (r *Runner) Restart() { r.mail.post(&core.Restart{}) }
 
 // Offline takes the network away, or gives it back.
-func (r *Runner) Offline(off bool) { r.mail.post(func(l *loop) { l.setOffline(off) }) }
+func (r *Runner) Offline(off bool) { r.mail.post(&core.Offline{Off: off}) }
 
 // Changed says what happened on the board: an input's level, or bytes at a
 // UART.
-func (r *Runner) Changed(c device.Changed) { r.mail.post(func(l *loop) { l.changed(&c) }) }
+func (r *Runner) Changed(c device.Changed) { r.mail.post(&core.Changed{Change: c}) }

@@ -25,14 +25,11 @@ const testID = tandem.DeviceID("0123456789abcdef")
 type node struct {
 	t    *testing.T
 	mu   sync.Mutex
-	down bool        // dialing fails
+	deaf bool        // nothing is read any more, and nothing closed
 	hold bool        // messages for the agent are not acknowledged
-	code mqtt.Reason // of CONNACK, if not Success
-	cfg  *mqtt.Config
 	luck func() bool // whether a message for the agent is acknowledged; if not, the connection breaks
 	cur  *nodeConn
 	wg   sync.WaitGroup
-	dial []time.Time // of every attempt
 
 	got chan got
 }
@@ -60,10 +57,6 @@ func newNode(t *testing.T) *node { return &node{t: t, got: make(chan got, 1000)}
 func (n *node) connect(context.Context, string) (net.Conn, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.dial = append(n.dial, time.Now())
-	if n.down {
-		return nil, errors.New("the node is down")
-	}
 	a, b := net.Pipe()
 	n.accept(b)
 	return a, nil
@@ -71,15 +64,9 @@ func (n *node) connect(context.Context, string) (net.Conn, error) {
 
 // accept serves a connection; n.mu is held.
 func (n *node) accept(conn net.Conn) {
-	c := &nodeConn{n: n, net: conn, s: mqtt.NewServer(time.Now(), n.cfg), closed: make(chan struct{})}
+	c := &nodeConn{n: n, net: conn, s: mqtt.NewServer(time.Now(), nil), closed: make(chan struct{})}
 	n.cur = c
 	n.wg.Go(c.serve)
-}
-
-func (n *node) attempts() []time.Time {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return slices.Clone(n.dial)
 }
 
 func (c *nodeConn) serve() {
@@ -89,6 +76,9 @@ func (c *nodeConn) serve() {
 	buf := make([]byte, 4096)
 	for {
 		k, err := c.net.Read(buf)
+		if c.n.isDeaf() && err == nil {
+			continue
+		}
 		in = append(in, buf[:k]...)
 		var out []byte
 		in, out = c.feed(in)
@@ -107,6 +97,12 @@ func (c *nodeConn) serve() {
 			return
 		}
 	}
+}
+
+func (n *node) isDeaf() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.deaf
 }
 
 func (c *nodeConn) left() bool {
@@ -144,10 +140,6 @@ func (c *nodeConn) event(ev mqtt.Event) {
 		format, _ := ev.Props.Get("format")
 		user["format"] = format
 		c.n.got <- got{"CONNECT", fmt.Sprintf("v%d clean=%v", ev.Version, ev.CleanStart), user}
-		if c.n.code != 0 {
-			err = c.s.Refuse(c.n.code, nil)
-			break
-		}
 		err = c.s.Accept(time.Now(), nil, nil)
 	case *mqtt.Subscribe:
 		codes := make([]mqtt.Reason, len(ev.Filters))
@@ -211,7 +203,7 @@ func (n *node) set(f func(n *node)) {
 }
 
 // say sends a message to the device.
-func (n *node) say(topic string, payload any, user ...mqtt.UserProperty) {
+func (n *node) say(topic string, payload any) {
 	n.t.Helper()
 	data, err := json.Marshal(payload)
 	if err != nil {
@@ -219,7 +211,9 @@ func (n *node) say(topic string, payload any, user ...mqtt.UserProperty) {
 	}
 	c := n.current()
 	c.mu.Lock()
-	_, err = c.s.Publish(&mqtt.Publish{Topic: topic, QoS: 1, Payload: data, Props: &mqtt.Properties{ContentType: tandem.ContentJSON, User: user}})
+	_, err = c.s.Publish(&mqtt.Publish{
+		Topic: topic, QoS: 1, Payload: data, Props: &mqtt.Properties{ContentType: tandem.ContentJSON},
+	})
 	out := c.s.Output(nil)
 	c.mu.Unlock()
 	if err != nil {
@@ -233,7 +227,7 @@ func (n *node) say(topic string, payload any, user ...mqtt.UserProperty) {
 // sayCode sends device code.
 func (n *node) sayCode(text string) {
 	n.t.Helper()
-	n.say("sys/code", code{SHA: shaOf(text), Text: text, Env: map[string]string{"DEPLOYMENT_SHA": "d"}})
+	n.say("sys/code", json.RawMessage(codeOf(text)))
 }
 
 // cut breaks the connection.

@@ -8,46 +8,21 @@
 // incarnations; the user configuration. What a real device loses in a power cut,
 // the process loses when it ends.
 //
-// # Messages
-//
-// An agent.send is published with QoS 1, which the server acknowledges when the
-// agent's handler has completed. It carries its Mark, the boot and its number in
-// that boot, and is kept and sent again with the same mark, before everything
-// later, on each new connection until it is acknowledged. Lines of the log go
-// with QoS 0 in their place among the messages, except those that explain how a
-// run of the code ended, which are kept like messages. Sessions of MQTT are not
-// used: each connection begins with a clean start, a subscription and sys/hello.
-//
-// # Posts
-//
-// A tandem.post of the code is a file in Dir before anything else the code does
-// is seen, and is sent, with the mark it got then, until the agent has handled
-// it; after a power cut before everything newer. A tandem.post of the agent has a
-// number. It is acknowledged when a run of the code has handled it, and the number
-// is kept then, or earlier together with a user configuration that its handler has
-// set; one that comes again is acknowledged only.
-//
-// # Starting
-//
-// Switched on, the runner waits for the outcome of the first attempt to connect,
-// a few seconds at most, so that code normally starts with a link. After a deep
-// sleep it starts the code at once and without a link, as the hardware does. It
-// goes on trying to connect until the code says server.disconnect.
+// What the device does, and when, is decided by package core, which also has the
+// manual of what is kept, sent again and acknowledged. A Runner is the shell
+// around it: sockets, files, timers and one goroutine that gives it events and
+// does what it wants.
 package runner
 
 import (
 	"context"
 	"crypto/tls"
 	"log/slog"
-	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/board"
 	"github.com/tandem-iot/tandem/device"
 )
-
-// Version is what imp.getsoftwareversion gives.
-const Version = "tandem"
 
 // Runner runs one device. Its fields must not change after Run was called.
 type Runner struct {
@@ -71,8 +46,8 @@ type Runner struct {
 	Module string
 
 	// Board is the hardware; nil is a simulated board on which nothing is
-	// connected. A *board.Simulated is listened to; whoever has another tells
-	// what happens there by Changed.
+	// connected. A *board.Simulated is listened to; of any other, call Changed
+	// when something happens there.
 	Board device.Board
 
 	// TLS is for tls and wss; nil trusts the system's authorities.
@@ -83,18 +58,6 @@ type Runner struct {
 	dial dialer // nil is the network; tests have another
 	mail mailbox
 }
-
-// Timing.
-const (
-	keepAlive   = 40 // seconds; a server notices the loss after one and a half of them
-	bootWait    = 5 * time.Second
-	dialTimeout = 20 * time.Second
-	firstPause  = 200 * time.Millisecond
-	lastPause   = 30 * time.Second
-	leaveWait   = 2 * time.Second // for the last words when Run ends
-	healthy     = time.Minute     // a run this long ends a crash loop
-	shortestRun = time.Second     // between two starts by server.restart
-)
 
 // prepare checks the fields and fills in what was left out.
 func (r *Runner) prepare() error {
@@ -126,7 +89,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	if err := r.prepare(); err != nil {
 		return err
 	}
-	l, err := newLoop(r)
+	s, err := newShell(r)
 	if err != nil {
 		return err
 	}
@@ -134,5 +97,5 @@ func (r *Runner) Run(ctx context.Context) error {
 		b.Notify(func(c board.Change) { r.Changed(device.Changed{Pin: c.Pin, Bus: c.Bus, Data: c.Data}) })
 		defer b.Notify(nil)
 	}
-	return l.run(ctx)
+	return s.run(ctx)
 }

@@ -194,32 +194,36 @@ func TestLost(t *testing.T) {
 
 // TestBusy: an agent that does not keep up has the broker wait. Nothing is lost.
 func TestBusy(t *testing.T) {
-	b := brokertest.Start(t)
-	p := join(t, to(b), mqtt.Connect{})
-	p.expect("connected 0")
-	p.Subscribe(1, "#", 0)
-	p.expect("done 1 0 0")
-	p.setBusy(true)
-	const n = 1000
-	text := strings.Repeat("x", 10<<10)
-	go func() {
-		for i := range n {
-			b.Publish("t", fmt.Sprintf("%d %s", i, text), 0)
+	synctest.Test(t, func(t *testing.T) {
+		l := make(pipes)
+		b := brokertest.On(t, l)
+		p := join(t, l.dial, mqtt.Connect{})
+		p.expect("connected 0")
+		p.Subscribe(1, "#", 0)
+		p.expect("done 1 0 0")
+		p.setBusy(true)
+		const n = 1000
+		text := strings.Repeat("x", 10<<10)
+		go func() {
+			for i := range n {
+				b.Publish("t", fmt.Sprintf("%d %s", i, text), 0)
+			}
+		}()
+		const room = (maxUnhandled + perMessage + 10<<10) / (perMessage + 10<<10) // and what crosses the line
+		for i := range room {
+			p.expect(fmt.Sprintf("message t %d ", i))
 		}
-	}()
-	const room = (maxUnhandled + perMessage + 10<<10) / (perMessage + 10<<10) // and what crosses the line
-	for i := range room {
-		p.expect(fmt.Sprintf("message t %d ", i))
-	}
-	if len(p.seen) > 0 {
-		t.Errorf("%d messages more", len(p.seen))
-	}
-	p.setBusy(false)
-	for i := room; i < n; i++ {
-		p.expect(fmt.Sprintf("message t %d ", i))
-	}
-	p.Close()
-	p.ends()
+		synctest.Wait() // until all that can happen without us has happened
+		if len(p.seen) > 0 {
+			t.Errorf("%d messages more", len(p.seen))
+		}
+		p.setBusy(false)
+		for i := room; i < n; i++ {
+			p.expect(fmt.Sprintf("message t %d ", i))
+		}
+		p.Close()
+		p.ends()
+	})
 }
 
 // TestLastWords: what the broker has sent before it closes is handed on, also to

@@ -44,8 +44,9 @@ const (
 	maxInterfaces = 4 // in a package
 )
 
-// emptyNames say nothing about what is inside.
-var emptyNames = []string{"util", "utils", "helper", "helpers", "common", "misc", "shared", "base", "core", "lib", "models", "types", "services", "manager"}
+// emptyNames say nothing about what is inside. A core does: it is a state machine
+// without I/O, of what its directory is named for.
+var emptyNames = []string{"util", "utils", "helper", "helpers", "common", "misc", "shared", "base", "lib", "models", "types", "services", "manager"}
 
 // unfinished are the words people leave behind for later.
 var unfinished = regexp.MustCompile(`\b(TODO|FIXME|XXX|HACK)\b`)

@@ -20,7 +20,7 @@ type reach struct {
 const (
 	machine  = "squirrel squirrel/compile imp "
 	storage  = "store logbook modernc.org/... github.com/jackc/... "
-	messages = "bus mesh github.com/nats-io/..."
+	messages = "mesh github.com/nats-io/..."
 )
 
 var reaches = []reach{
@@ -29,6 +29,11 @@ var reaches = []reach{
 	{from: "codec", only: ". squirrel/text", why: "it translates where no program runs"},
 	{from: "agent device", never: storage + messages, why: "a machine returns effects; its host does them"},
 	{from: "device/runner", never: storage + messages, why: "it runs on the device, where nothing of a node is"},
+	{from: "life", never: "host " + storage + messages, why: "it decides about a pair; its host does what it says"},
+	{from: "device/core", never: "host " + storage + messages, why: "it runs on the device, where nothing of a node is"},
+	{from: "gateway/session", only: ". hlc mqtt", why: "it decides about a connection; its gateway does what it says"},
+	{from: "cluster/protocol", never: "host life mesh " + machine + storage + messages, why: "it decides what nodes do; its cluster does it"},
+	{from: "world", never: "host gateway cluster mesh device/runner " + storage + messages, why: "it runs cores, in one goroutine and without I/O"},
 	{from: "gateway", never: "host " + machine + storage + messages, why: "it connects devices to agents wherever they run"},
 	{from: "ingress", never: "host " + machine + storage + messages, why: "it holds requests for agents wherever they run"},
 }

@@ -200,7 +200,7 @@ var unaryOps = map[token]Op{
 
 func (p *parser) primary() Expr {
 	p.lvalue = false
-	p.height = 1
+	p.taller(1)
 	at := At{p.pos()}
 	switch p.tok {
 	case tokIdent, tokConstructor:

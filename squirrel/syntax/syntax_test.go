@@ -216,3 +216,34 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestPrecedence: of two operators in a row the one that binds tighter has its
+// operands first, and of two that bind the same the left one.
+func TestPrecedence(t *testing.T) {
+	levels := [][]string{
+		{"||"}, {"&&"}, {"in", "instanceof"}, {"|"}, {"^"}, {"&"}, {"==", "!=", "<=>"}, {"<", "<=", ">", ">="}, {"<<", ">>", ">>>"}, {"+", "-"}, {"*", "/", "%"},
+	}
+	for i, first := range levels {
+		for j, second := range levels {
+			for _, x := range first {
+				for _, y := range second {
+					want := fmt.Sprintf("(a %s b) %s c", x, y)
+					if j > i {
+						want = fmt.Sprintf("a %s (b %s c)", x, y)
+					}
+					got, err := Parse("test", fmt.Appendf(nil, "a %s b %s c", x, y))
+					if err != nil {
+						t.Fatal(err)
+					}
+					grouped, err := Parse("test", []byte(want))
+					if err != nil {
+						t.Fatal(err)
+					}
+					if dump(got.Body) != dump(grouped.Body) {
+						t.Errorf("a %s b %s c is not %s", x, y, want)
+					}
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,189 @@
+package core
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/device"
+	"github.com/tandem-iot/tandem/mqtt"
+)
+
+// run is the running code, or the last that ran.
+type run struct {
+	machine *device.Machine // nil while no code runs
+	gen     uint64          // counts machines; 0 is none
+	code    *code           // nil: none has run, ever
+	begun   bool            // code has run since the device was switched on
+	began   time.Duration
+	skew    time.Duration // of the code's clock against ours
+	seq     uint64        // of the last message since the device was switched on
+
+	incarnation uint64
+	wake        int           // why it started
+	reason      tandem.Reason // why it started
+
+	stepping bool // the effects of a step are being done
+	active   bool // something has happened since the last Idle
+}
+
+// mail is what waits for the machine.
+type mail struct {
+	queue    []waiting
+	handling waiting        // is to be acknowledged when the machine is not busy
+	urgent   []device.Event // that a busy machine takes, and that wait for other effects
+	acks     []receipt      // that wait for the disk
+}
+
+// waiting is an event that waits for the machine, and what to do when it has
+// been handled.
+type waiting struct {
+	ev      device.Event
+	receipt receipt
+	post    *arrived // which is acknowledged only if it has been handled
+}
+
+// receipt names a message of the server that is to be acknowledged. The zero
+// receipt names none.
+type receipt struct {
+	conn   uint64 // that it came over
+	packet uint16
+}
+
+// maxQueue bounds the events that wait for a busy machine. Messages beyond it
+// are lost, as they are for a device that is not connected.
+const maxQueue = 1024
+
+// codeTime is the time as the running code sees it.
+func (c *Core) codeTime() time.Time { return c.now.Wall.Add(c.run.skew) }
+
+func (c *Core) alarm() {
+	if c.run.machine.Busy() {
+		c.step(&device.Woken{})
+	} else {
+		c.step(&device.Alarm{})
+	}
+	c.pump()
+}
+
+// feed gives the machine an event, now or in its turn. r is acknowledged when it
+// has been handled, or will never be.
+func (c *Core) feed(ev device.Event, r receipt) {
+	switch {
+	case c.run.machine == nil:
+		c.acknowledge(r)
+		return
+	case device.TakenBusy(ev) && c.ready() && len(c.mail.urgent) == 0:
+		c.step(ev)
+	case device.TakenBusy(ev):
+		c.mail.urgent = append(c.mail.urgent, ev)
+	case len(c.mail.queue) >= maxQueue:
+		c.log(Warn, "the code is busy and too much waits for it; an event is lost", "event", fmt.Sprintf("%T", ev))
+		c.acknowledge(r)
+	default:
+		c.mail.queue = append(c.mail.queue, waiting{ev: ev, receipt: r})
+	}
+	c.pump()
+}
+
+// ready reports whether the machine may be given an event that it takes even
+// while it is busy.
+func (c *Core) ready() bool { return c.run.machine != nil && !c.run.stepping && !c.held() }
+
+// pump gives the machine what waits, until it is busy or nothing waits.
+func (c *Core) pump() {
+	for c.ready() {
+		switch {
+		case len(c.mail.urgent) > 0:
+			next := c.mail.urgent[0]
+			c.mail.urgent = c.mail.urgent[1:]
+			c.step(next)
+		case c.run.machine.Busy():
+			return
+		case len(c.mail.queue) > 0:
+			c.mail.handling = c.mail.queue[0]
+			if c.mail.queue = c.mail.queue[1:]; len(c.mail.queue) == 0 {
+				c.mail.queue = nil
+			}
+			c.step(c.mail.handling.ev)
+		case c.run.active:
+			c.step(&device.Idle{})
+			c.run.active = false
+		default:
+			return
+		}
+	}
+}
+
+// step gives the machine an event that it takes now.
+func (c *Core) step(ev device.Event) {
+	m := c.run.machine
+	c.run.active, c.run.stepping = true, true
+	c.perform(m.Step(c.codeTime(), ev))
+	c.run.stepping = false
+	if c.run.machine == nil || !m.Busy() {
+		c.handled()
+	}
+}
+
+// handled acknowledges what the code has handled.
+func (c *Core) handled() {
+	w := c.mail.handling
+	c.mail.handling = waiting{}
+	if w.post != nil {
+		c.applied(w.post)
+	} else {
+		c.acknowledge(w.receipt)
+	}
+}
+
+// acknowledge answers a message of the server, when the disk allows.
+func (c *Core) acknowledge(r receipt) {
+	n := c.net.conn
+	switch {
+	case r.packet == 0:
+	case c.held():
+		c.mail.acks = append(c.mail.acks, r)
+	case n == nil || n.number != r.conn || n.state != up:
+		// The server sends it again, or gives it up.
+	default:
+		if err := n.client.Ack(r.packet, mqtt.Success); err != nil {
+			c.drop(device.NoServer, err)
+		}
+	}
+}
+
+// perform does what the code wants.
+func (c *Core) perform(effects []device.Effect) {
+	for _, e := range effects {
+		switch e := e.(type) {
+		case *device.Send:
+			c.send(e)
+		case *device.Post:
+			c.post(e)
+		case *device.Log:
+			c.line(e)
+		case *device.Forget:
+			c.out.forget(c.run.gen, e.ID)
+		case *device.Connect:
+			c.connect()
+		case *device.Disconnect:
+			c.net.wanted = false
+			c.hangUp()
+		case *device.Configured:
+			c.configured(e)
+		case *device.DeepSleep:
+			c.sleep(e)
+		case *device.Restart:
+			c.ended(e)
+		}
+	}
+}
+
+// configured keeps the user configuration; nil erases it. Of an agent's post that
+// is being handled nothing more is to be done should the power go now.
+func (c *Core) configured(e *device.Configured) {
+	s := &c.disk.state
+	s.User, s.Applied = e.Data, max(s.Applied, e.Cause)
+	c.writeFile(stateFile, s)
+}

@@ -1,0 +1,391 @@
+package core
+
+import (
+	"fmt"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/device"
+	"github.com/tandem-iot/tandem/mqtt"
+)
+
+// TestPure: a core does no I/O, starts no goroutine and knows no chance but what
+// it is given.
+func TestPure(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range f.Imports {
+			path, err := strconv.Unquote(i.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			first, _, _ := strings.Cut(path, "/")
+			if slices.Contains([]string{"sync", "net", "os", "io", "context", "log", "crypto/rand", "math/rand/v2"}, path) ||
+				slices.Contains([]string{"sync", "net", "os", "log"}, first) {
+				t.Errorf("%s imports %s", name, path)
+			}
+		}
+	}
+}
+
+// TestDamaged: a damaged file is said, by its name and with the remedy.
+func TestDamaged(t *testing.T) {
+	post := &keptPost{}
+	for _, name := range []string{countersFile, codeFile, stateFile, post.file()} {
+		_, err := New(newWorld(t).cfg, []File{{name, []byte("{")}})
+		if err == nil || !strings.Contains(err.Error(), name+" is damaged: restore it") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := New(newWorld(t).cfg, []File{{"flash", []byte{1}}}); err != nil {
+		t.Errorf("a file that is not ours: %v", err)
+	}
+}
+
+// TestPostsInOrder: kept posts go by their numbers, in whatever order the files
+// are listed.
+func TestPostsInOrder(t *testing.T) {
+	w := newWorld(t)
+	w.server.hold = true
+	for _, m := range [][2]uint64{{2, 1}, {1, 10}, {1, 9}} {
+		k := &keptPost{Name: "p", Data: []byte("A")}
+		k.Mark.Boot, k.Mark.Seq = m[0], m[1]
+		w.disk[k.file()] = encode(k)
+	}
+	w.on()
+	w.pass(time.Minute)
+	var got []string
+	for _, m := range w.server.seen {
+		if m.post {
+			got = append(got, fmt.Sprintf("%d.%d", m.mark.Boot, m.mark.Seq))
+		}
+	}
+	if s := strings.Join(got, " "); s != "1.9 1.10 2.1" {
+		t.Errorf("posts go as %s", s)
+	}
+}
+
+// TestOutOfOrder: the shell is held to the order of the disk.
+func TestOutOfOrder(t *testing.T) {
+	w := newWorld(t)
+	w.slow = true
+	w.on()
+	defer func() {
+		if recover() == nil {
+			t.Error("a FileDone that nothing has asked for is taken")
+		}
+	}()
+	w.do(&FileDone{Number: 999})
+}
+
+func TestOutbox(t *testing.T) {
+	var o outbox
+	items := make([]*item, 4)
+	for i := range items {
+		items[i] = &item{gen: 1, id: uint64(i + 1), keep: i != 1, line: i == 3}
+		o.add(items[i])
+	}
+	o.give(7)
+	o.give(0)
+	o.give(8)
+	if o.flown != 2 || o.next() != items[3] || o.lines != 1 {
+		t.Errorf("%d wait for their acknowledgement, %d lines; next %+v", o.flown, o.lines, o.next())
+	}
+	if it := o.acknowledged(9); it != nil {
+		t.Errorf("an unknown packet acknowledges %+v", it)
+	}
+	o.forget(1, 3) // sent: not again
+	o.forget(2, 1) // of another run
+	post := &item{gen: 1, id: 9, keep: true, post: &keptPost{}}
+	o.add(post)
+	o.forget(1, 9) // a send of that number
+	if len(o.items) != 5 || !post.keep || post.gen != 1 || !items[0].keep {
+		t.Error("what was not meant is withdrawn")
+	}
+	o.remove(post)
+	if it := o.acknowledged(7); it != items[0] || o.sent != 2 || o.flown != 1 {
+		t.Errorf("acknowledged %+v, %d sent, %d wait", it, o.sent, o.flown)
+	}
+	o.unsend()
+	if len(o.items) != 1 || o.sent != 0 || o.lines != 1 || o.flown != 0 {
+		t.Errorf("left: %+v", o)
+	}
+	o.forget(1, 4)
+	if o.next() != nil || o.lines != 0 {
+		t.Errorf("left: %+v", o)
+	}
+}
+
+// TestOldestLineGoes: it is the oldest line that was not given to the connection.
+func TestOldestLineGoes(t *testing.T) {
+	var o outbox
+	line := func() *item { return &item{line: true} }
+	given, message, oldest := line(), &item{keep: true}, line()
+	o.add(given)
+	o.give(0)
+	o.add(message)
+	o.add(oldest)
+	for range maxKept - 1 {
+		if lost := o.add(line()); lost != nil {
+			t.Fatal("a line goes though there is room")
+		}
+	}
+	if lost := o.add(line()); lost != oldest || o.lines != maxKept || o.next() != message {
+		t.Errorf("lost %p, want %p; %d lines", lost, oldest, o.lines)
+	}
+}
+
+// seenPayloads returns what has come on a topic.
+func (w *world) seenPayloads(topic string) (list []string) {
+	for _, m := range w.server.seen {
+		if m.topic == topic {
+			list = append(list, m.payload)
+		}
+	}
+	return list
+}
+
+// wantNumbers wants the numbers from first to last on a topic.
+func (w *world) wantNumbers(topic string, first, last int) {
+	w.t.Helper()
+	got := w.seenPayloads(topic)
+	for i := first; i <= last; i++ {
+		if i-first >= len(got) || got[i-first] != itoa(i) {
+			w.t.Fatalf("%s: got %v, want %d to %d", topic, got, first, last)
+		}
+	}
+	if len(got) != last-first+1 {
+		w.t.Fatalf("%s: %d came, want %d", topic, len(got), last-first+1)
+	}
+}
+
+// TestWindow: so many messages wait for their acknowledgement, and the server may
+// want fewer.
+func TestWindow(t *testing.T) {
+	for _, most := range []int{0, 5} {
+		w := newWorld(t)
+		w.server.config.ReceiveMaximum = uint16(most)
+		w.server.hold = true
+		w.install(`server.setsendtimeoutpolicy(RETURN_ON_ERROR, WAIT_TIL_SENT, 30);
+			function next() { if (n < 40) { agent.send("n", n++); imp.wakeup(0.01, next); } } n <- 0; next();`)
+		w.on()
+		w.pass(time.Minute)
+		if most == 0 {
+			most = window
+		}
+		w.wantNumbers("agent/n", 0, most-1)
+		w.server.ack(3)
+		w.settle()
+		w.wantNumbers("agent/n", 0, most+2)
+		w.server.hold = false
+		w.server.ack(100)
+		w.settle()
+		w.wantNumbers("agent/n", 0, 39)
+	}
+}
+
+// TestKeptLines: lines that are kept while there is no link are bounded, the
+// oldest go, and the code need not know.
+func TestKeptLines(t *testing.T) {
+	w := newWorld(t)
+	w.net = "down"
+	w.install(`
+		server.setsendtimeoutpolicy(RETURN_ON_ERROR, WAIT_TIL_SENT, 10);
+		imp.wakeup(1, function() { for (local i = 0; i < 1100; i++) print(i); });
+		agent.on("flush", @(_) agent.send("flushed", server.flush(10)));`)
+	w.on()
+	w.pass(time.Minute)
+	w.net = "up"
+	w.pass(time.Minute)
+	w.wantNumbers("log", 100, 1099)
+	w.server.say("device/flush", []byte("1"))
+	w.settle()
+	if got := w.seenPayloads("agent/flushed"); !slices.Equal(got, []string{"true"}) {
+		t.Errorf("flushed %v", got)
+	}
+}
+
+// TestPostsLimit: too many posts are refused, none of those that were taken is
+// lost, and what was handled makes room, over restarts too.
+func TestPostsLimit(t *testing.T) {
+	w := newWorld(t)
+	w.net = "down"
+	w.install(`
+		server.setsendtimeoutpolicy(RETURN_ON_ERROR, WAIT_TIL_SENT, 30);
+		taken <- 0;
+		agent.on("fill", function(_) { while (tandem.post("n", taken) == 0) taken++; agent.send("taken", taken); });
+		agent.on("big", @(_) agent.send("big", tandem.post("p", blob(100000))));`)
+	w.on()
+	w.net = "up"
+	w.pass(time.Minute)
+	for round := range 2 {
+		w.server.hold = true
+		w.server.say("device/fill", []byte("1"))
+		w.settle()
+		w.server.hold = false
+		w.server.ack(100)
+		w.settle()
+		if got := w.seenPayloads("agent/taken"); len(got) != round+1 || got[round] != "1000" {
+			t.Fatalf("taken %v", got)
+		}
+		w.wantNumbers("agent/n", 0, 999)
+		w.server.seen = slices.DeleteFunc(w.server.seen, func(m agentView) bool { return m.topic == "agent/n" })
+		w.do(&Restart{})
+	}
+	// 1 MB may wait, over a restart too.
+	w.server.hold = true
+	for range 10 {
+		w.server.say("device/big", []byte("1"))
+		w.settle()
+	}
+	w.do(&Restart{})
+	w.server.say("device/big", []byte("1"))
+	w.server.hold = false
+	w.server.ack(100)
+	w.settle()
+	if got := w.seenPayloads("agent/big"); len(got) != 11 || got[9] != "0" || got[10] == "0" {
+		t.Errorf("big posts: %v", got)
+	}
+}
+
+// TestBusy: so many events wait for busy code; further ones are lost, which is
+// said.
+func TestBusy(t *testing.T) {
+	w := newWorld(t)
+	w.install(`agent.on("n", function(n) { imp.sleep(10); });
+		hardware.pin2.configure(DIGITAL_IN, @() agent.send("pin", ++n)); n <- 0;`)
+	w.on()
+	w.server.say("device/n", []byte("1"))
+	w.settle()
+	for i := range maxQueue + 2 {
+		w.board.Drive("pin2", float64(1-i%2))
+		w.settle()
+	}
+	const said = "warn: the code is busy and too much waits for it; an event is lost event=*device.Changed"
+	if n := strings.Count(w.out.String(), said); n != 2 {
+		t.Errorf("%d events are lost, want 2", n)
+	}
+	w.pass(20 * time.Second)
+	w.wantNumbers("agent/pin", 1, maxQueue)
+}
+
+// TestPieces: it makes no difference in which pieces bytes arrive, and a large
+// packet leaves no large buffer.
+func TestPieces(t *testing.T) {
+	for _, piece := range []int{0, 1, 7, 4096} {
+		w := newWorld(t)
+		w.server.piece = piece
+		w.install(`agent.on("x", @(x) agent.send("y", x.len()));`)
+		w.on()
+		w.server.batch = true
+		for _, n := range []int{0, 700, 100_000, 10, 3000} {
+			w.server.say("device/x", []byte(strconv.Quote(strings.Repeat("x", n))))
+		}
+		w.server.batch = false
+		w.server.speak()
+		w.settle()
+		if got := w.seenPayloads("agent/y"); !slices.Equal(got, []string{"0", "700", "100000", "10", "3000"}) {
+			t.Errorf("in pieces of %d: %v", piece, got)
+		}
+		if in := w.core.net.conn.in; len(in) > 0 || cap(in) > maxIdle {
+			t.Errorf("an idle connection keeps %d of %d bytes", len(in), cap(in))
+		}
+	}
+}
+
+// TestManyLines: more lines than the session takes at a time all arrive, in
+// order.
+func TestManyLines(t *testing.T) {
+	w := newWorld(t)
+	w.install(`agent.on("go", function(_) { for (local i = 0; i < 600; i++) server.log(i); });
+		server.disconnect();
+		imp.setsendbuffersize(30000);
+		server.connect();`)
+	w.on()
+	w.pass(time.Minute)
+	w.server.say("device/go", []byte("1"))
+	w.settle()
+	w.wantNumbers("log", 0, 599)
+}
+
+// TestFormats: data arrives in the format that the server says it has.
+func TestFormats(t *testing.T) {
+	w := newWorld(t)
+	w.install(`agent.on("x", @(x) agent.send("y", x));`)
+	w.on()
+	for _, p := range []mqtt.Publish{
+		{Payload: []byte("[1]")},
+		{Payload: []byte("[2]"), Props: &mqtt.Properties{ContentType: tandem.ContentJSON}},
+		{Payload: []byte{0x81, 0x03}, Props: &mqtt.Properties{ContentType: tandem.ContentCBOR}},
+		{Payload: []byte("D"), Props: &mqtt.Properties{ContentType: tandem.ContentCompact}},
+	} {
+		p.Topic, p.QoS = "device/x", 1
+		if _, err := w.server.session.Publish(&p); err != nil {
+			t.Fatal(err)
+		}
+		w.server.speak()
+		w.settle()
+	}
+	if got := w.seenPayloads("agent/y"); !slices.Equal(got, []string{"[1]", "[2]", "[3]", "4"}) {
+		t.Errorf("got %v", got)
+	}
+}
+
+// TestLineBehindWindow: a line does not wait for the window, as it is not
+// acknowledged.
+func TestLineBehindWindow(t *testing.T) {
+	w := newWorld(t)
+	w.server.hold = true
+	w.install(`for (local i = 0; i < 32; i++) agent.send("n", i);
+		server.log("line");`)
+	w.on()
+	w.pass(time.Second)
+	w.wantNumbers("agent/n", 0, window-1)
+	if got := w.seenPayloads("log"); !slices.Equal(got, []string{"line"}) {
+		t.Errorf("lines %v", got)
+	}
+}
+
+// TestEvents: events of what is over change nothing.
+func TestEvents(t *testing.T) {
+	w := newWorld(t)
+	w.install(`agent.send("n", 1);`)
+	w.on()
+	for _, ev := range []Event{
+		&Dialed{Number: 99}, &Dialed{}, &Received{Number: 99, Data: []byte{1}}, &Written{Number: 99}, &Closed{Number: 99},
+		&CodeRead{Number: 99}, &Changed{device.Changed{Pin: "pin1"}}, &Tick{}, &Offline{Off: false},
+	} {
+		before := w.out.Len()
+		w.do(ev)
+		if got := w.out.String()[before:]; got != "" {
+			t.Errorf("%T: %s", ev, got)
+		}
+	}
+	w.do(&Leave{})
+	if !w.over {
+		t.Fatal("the device has not left")
+	}
+	if e := w.core.Step(w.now, &PowerCycle{}); e != nil {
+		t.Errorf("after Left: %v", e)
+	}
+	if _, ok := w.core.Deadline(); ok {
+		t.Error("a deadline after Left")
+	}
+}

@@ -1,0 +1,89 @@
+package core
+
+// Effect is something the runtime wants done. Effects are to be done in the
+// order in which they come. Their content does not change after Step.
+type Effect interface{ effect() }
+
+type (
+	// Dial asks for a connection to the server or, when Another is not "", to
+	// the one at that host and port. Dialed is the answer, unless CloseConn comes
+	// first. The connection keeps the number.
+	Dial struct {
+		Number  uint64
+		Another string
+	}
+
+	// CloseConn ends a connection, or the attempt to make it, at once. Nothing
+	// more is reported of that number.
+	CloseConn struct{ Number uint64 }
+
+	// Write sends bytes over a connection. Written is the answer, or Closed; the
+	// next Write of the connection comes after it.
+	Write struct {
+		Number uint64
+		Data   []byte
+	}
+
+	// WriteFile replaces a file of the device's directory. Name is relative, with
+	// slashes. After a loss of power the file has its old or its new content, and
+	// the new one once FileDone has said so. File operations are done one after the
+	// other, in order.
+	WriteFile struct {
+		Number uint64
+		Name   string
+		Data   []byte
+	}
+
+	// RemoveFile removes a file. A loss of power may bring it back, even after
+	// FileDone. To remove what is not there is no error.
+	RemoveFile struct {
+		Number uint64
+		Name   string
+	}
+
+	// ReadCode asks for the operator's own code; see Config.OwnCode.
+	ReadCode struct{ Number uint64 }
+
+	// BoardReset puts the hardware into the state after a reset. It is done before
+	// the next event is given.
+	BoardReset struct{}
+
+	// LogLine is for the operator of the device, not for the owner of the code.
+	LogLine struct {
+		Level Level
+		Msg   string
+		Attrs []Attr
+	}
+
+	// Left says that the runtime has ended as Leave has asked. It is the last
+	// effect.
+	Left struct{}
+
+	// Fatal says that the device cannot go on. It is the last effect.
+	Fatal struct{ Err error }
+)
+
+// Level says how serious a LogLine is.
+type Level uint8
+
+const (
+	Info Level = iota
+	Warn
+	Error
+)
+
+func (l Level) String() string { return [...]string{"info", "warn", "error"}[l] }
+
+// Attr is an attribute of a LogLine.
+type Attr struct{ Key, Value string }
+
+func (*Dial) effect()       {}
+func (*CloseConn) effect()  {}
+func (*Write) effect()      {}
+func (*WriteFile) effect()  {}
+func (*RemoveFile) effect() {}
+func (*ReadCode) effect()   {}
+func (*BoardReset) effect() {}
+func (*LogLine) effect()    {}
+func (*Left) effect()       {}
+func (*Fatal) effect()      {}

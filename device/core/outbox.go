@@ -1,0 +1,227 @@
+package core
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/device"
+	"github.com/tandem-iot/tandem/hlc"
+	"github.com/tandem-iot/tandem/mqtt"
+)
+
+// window is how many messages may wait for their acknowledgement.
+const window = 32
+
+// maxKept bounds the lines that are kept while there is no link.
+const maxKept = 1000
+
+// item is something for the server: a message, a line, or news of ours.
+type item struct {
+	publish mqtt.Publish
+	gen     uint64 // the run of the code that knows it by id; 0: none does
+	id      uint64
+	keep    bool      // sent again until acknowledged
+	line    bool      // of the log
+	post    *keptPost // when it is a tandem.post
+
+	packet uint16 // while it waits for the acknowledgement
+}
+
+// outbox is what is on its way to the server, in order. The first items were
+// given to this connection, the others wait.
+type outbox struct {
+	items []*item
+	sent  int // how many were given to this connection
+	lines int // how many of the others are lines
+	flown int // how many of those sent wait for their acknowledgement
+}
+
+// add puts an item at the end. When too many lines are kept, the oldest goes
+// and is returned.
+func (o *outbox) add(it *item) (lost *item) {
+	if it.line && o.lines >= maxKept {
+		i := o.sent + slices.IndexFunc(o.items[o.sent:], func(it *item) bool { return it.line })
+		lost = o.items[i]
+		o.delete(i)
+	}
+	o.items = append(o.items, it)
+	if it.line {
+		o.lines++
+	}
+	return lost
+}
+
+// next returns the first item that waits, nil if none does.
+func (o *outbox) next() *item {
+	if o.sent == len(o.items) {
+		return nil
+	}
+	return o.items[o.sent]
+}
+
+// give notes that the first item that waits was given to the connection, as
+// packet; 0 when it is not acknowledged.
+func (o *outbox) give(packet uint16) {
+	it := o.items[o.sent]
+	it.packet = packet
+	o.sent++
+	if packet != 0 {
+		o.flown++
+	}
+	if it.line {
+		o.lines--
+	}
+}
+
+func (o *outbox) delete(i int) {
+	it := o.items[i]
+	switch {
+	case i >= o.sent:
+		if it.line {
+			o.lines--
+		}
+	default:
+		o.sent--
+		if it.packet != 0 {
+			o.flown--
+		}
+	}
+	o.items = slices.Delete(o.items, i, i+1)
+}
+
+func (o *outbox) remove(it *item) {
+	if i := slices.Index(o.items, it); i >= 0 {
+		o.delete(i)
+	}
+}
+
+// acknowledged takes the item with a packet identifier out and returns it, nil if
+// there is none.
+func (o *outbox) acknowledged(packet uint16) *item {
+	for i, it := range o.items[:o.sent] {
+		if it.packet == packet {
+			o.delete(i)
+			return it
+		}
+	}
+	return nil
+}
+
+// unsend prepares for the next connection: what is kept is to be sent again,
+// the rest is lost.
+func (o *outbox) unsend() {
+	o.items = slices.DeleteFunc(o.items, func(it *item) bool { return !it.keep })
+	o.sent, o.lines, o.flown = 0, 0, 0
+	for _, it := range o.items {
+		it.packet = 0
+		if it.line {
+			o.lines++
+		}
+	}
+}
+
+// forget withdraws what the code was told has failed. What was sent already
+// cannot be taken back, but is not sent again.
+func (o *outbox) forget(gen, id uint64) {
+	for i, it := range o.items {
+		if it.gen != gen || it.id != id || it.post != nil { // posts are numbered apart, and not withdrawn
+			continue
+		}
+		if i >= o.sent {
+			o.delete(i)
+		} else {
+			it.keep, it.gen = false, 0
+		}
+		return
+	}
+}
+
+// send puts a message of the code on its way.
+func (c *Core) send(e *device.Send) {
+	c.run.seq++
+	m := e.Message
+	m.Mark = tandem.Mark{Boot: c.disk.Boot, Seq: c.run.seq}
+	c.out.add(&item{gen: c.run.gen, id: e.ID, keep: true, publish: mqtt.Publish{
+		Topic: "agent/" + m.Name, QoS: 1, Payload: m.Data, Props: messageProperties(m.Mark, c.clock.Now()),
+	}})
+}
+
+// line puts a line of the log on its way.
+func (c *Core) line(e *device.Log) {
+	topic, text := "log", []byte(e.Msg)
+	switch e.Type {
+	case tandem.LogDevice:
+	case tandem.LogDeviceError:
+		topic = "log/error"
+	default:
+		topic, text = "sys/status", status(e.Type, e.Msg)
+	}
+	c.addLine(&item{gen: c.run.gen, id: e.ID, keep: e.Sure}, topic, text)
+}
+
+func (c *Core) addLine(it *item, topic string, text []byte) {
+	it.line = true
+	it.publish = mqtt.Publish{Topic: topic, Payload: text, Props: &mqtt.Properties{
+		User: []mqtt.UserProperty{stamp(c.clock.Now())},
+	}}
+	if it.keep {
+		it.publish.QoS = 1
+	}
+	if lost := c.out.add(it); lost != nil {
+		c.settled(lost, true)
+	}
+}
+
+// announce logs a line about the device that is not its code's.
+func (c *Core) announce(msg string) {
+	c.addLine(&item{keep: true}, "sys/status", status(tandem.LogStatus, msg))
+}
+
+// complain logs an error of ours where the owner of the code will see it.
+func (c *Core) complain(msg string) {
+	c.log(Error, msg)
+	c.addLine(&item{keep: true}, "log/error", []byte(msg))
+}
+
+// status returns sys/status: a line of the log that is not the code's.
+func status(typ, msg string) []byte {
+	return encode(struct {
+		Type string `json:"type"`
+		Msg  string `json:"msg"`
+	}{typ, msg})
+}
+
+// settled tells the code that something needs no more sending.
+func (c *Core) settled(it *item, refused bool) {
+	if it.post != nil {
+		c.postSettled(it)
+		return
+	}
+	if it.gen == 0 || it.gen != c.run.gen {
+		return
+	}
+	ev := &device.Sent{ID: it.id}
+	if refused {
+		ev.Code = device.Refused
+	}
+	c.feed(ev, receipt{})
+}
+
+func stamp(t hlc.Timestamp) mqtt.UserProperty {
+	return mqtt.UserProperty{Key: "clock", Value: t.String()}
+}
+
+// messageProperties are those of an agent.send.
+func messageProperties(m tandem.Mark, t hlc.Timestamp) *mqtt.Properties {
+	return &mqtt.Properties{
+		ContentType: tandem.ContentCompact,
+		User: []mqtt.UserProperty{
+			stamp(t),
+			{Key: "boot", Value: decimal(m.Boot)},
+			{Key: "seq", Value: decimal(m.Seq)},
+		},
+	}
+}
+
+func decimal(n uint64) string { return strconv.FormatUint(n, 10) }

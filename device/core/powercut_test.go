@@ -1,0 +1,301 @@
+package core
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+)
+
+// relayCode posts on its own, and for each post of the agent. It says by a plain
+// message, and by a pin in a later event, what it has posted.
+const relayCode = `
+	n <- 0;
+	hardware.pin9.configure(PWM_OUT, 1.0, 0.0);
+	function sum() { local b = imp.getuserconfiguration(); return b == null ? 0 : b.readn('i'); }
+	function next() {
+		if (n >= 3) return;
+		n++;
+		tandem.post("own", n);
+		agent.send("posted", n);
+		imp.wakeup(0.5, next);
+		imp.wakeup(0, @() hardware.pin9.write(n / 100.0));
+	}
+	imp.wakeup(1, next);
+	agent.on("add", function(x) {
+		tandem.post("got", x);
+		if (x % 3 == 0) imp.sleep(0.1);
+		local b = blob(4);
+		b.writen(sum() + x, 'i');
+		imp.setuserconfiguration(b);
+		agent.send("sum", sum());
+	});
+	agent.on("restart", @(_) server.restart());`
+
+// agentModel is the agent: it handles messages above its watermark, and posts
+// until the device has acknowledged.
+type agentModel struct {
+	t       *testing.T
+	w       *world
+	mark    tandem.Mark          // of the newest message that was handled
+	got     []int                // the device's answers to posts, in order
+	own     []string             // the device's own posts: boot and number
+	waiting []int                // posts that the device has not acknowledged
+	kept    map[tandem.Mark]bool // posts that are durable
+	sum     int                  // of what was posted
+}
+
+// watchedBoard is the board of a device whose outputs may not run ahead of its
+// disk.
+type watchedBoard struct {
+	boardOf
+	a *agentModel
+}
+
+type boardOf = interface {
+	Setup(pin, mode string, level float64) error
+	Write(pin string, level float64) error
+	Read(pin string) float64
+	Transfer(bus string, addr int, out []byte, in int) ([]byte, error)
+}
+
+func (b *watchedBoard) Write(pin string, level float64) error {
+	if pin == "pin9" {
+		b.a.mustBeKept(int(level*100 + 0.5))
+	}
+	return b.boardOf.Write(pin, level)
+}
+
+const agentPosts = 7
+
+func newModel(t *testing.T, w *world) *agentModel {
+	a := &agentModel{t: t, w: w, kept: map[tandem.Mark]bool{}}
+	for i := range agentPosts {
+		a.waiting = append(a.waiting, i+1)
+		a.sum += i + 1
+	}
+	w.cfg.Board = &watchedBoard{w.board, a}
+	w.server.subscribed = a.subscribed
+	w.server.handle = a.handle
+	w.server.delivered = a.delivered
+	w.wrote = a.wrote
+	return a
+}
+
+// subscribed gives the device what it has not acknowledged, in order.
+func (a *agentModel) subscribed() {
+	before := 0
+	for _, x := range a.waiting {
+		a.w.server.say("device/add", []byte(strconv.Itoa(x)), "post", strconv.Itoa(x), "after", strconv.Itoa(before))
+		before = x
+	}
+}
+
+func (a *agentModel) delivered(text string) {
+	var x int
+	if _, err := fmt.Sscanf(text, "device/add post %d", &x); err != nil {
+		return
+	}
+	if len(a.waiting) == 0 || a.waiting[0] != x {
+		a.t.Errorf("the device acknowledges %d, %v wait\n%s", x, a.waiting, a.w.out.String())
+		return
+	}
+	a.waiting = a.waiting[1:]
+}
+
+func (a *agentModel) handle(m *agentView) {
+	if m.mark.Boot == 0 {
+		return
+	}
+	fresh := m.mark.After(a.mark)
+	if fresh {
+		a.mark = m.mark
+	}
+	var n int
+	if m.topic != "agent/sum" {
+		if _, err := fmt.Sscan(m.payload, &n); err != nil {
+			a.t.Error(err)
+		}
+	}
+	switch {
+	case m.topic == "agent/posted":
+		a.mustBeKept(n)
+	case m.post && !a.kept[m.mark]:
+		a.t.Errorf("%v leaves before it is on disk\n%s", m.mark, a.w.out.String())
+	case !fresh:
+	case m.topic == "agent/own":
+		a.own = append(a.own, fmt.Sprintf("%d.%d", m.mark.Boot, n))
+	case m.topic == "agent/got":
+		a.got = append(a.got, n)
+	}
+}
+
+// mustBeKept fails when the n-th post of this boot was never on disk.
+func (a *agentModel) mustBeKept(n int) {
+	boot, count := a.w.core.disk.Boot, 0
+	for m := range a.kept {
+		if m.Boot == boot {
+			count++
+		}
+	}
+	if count < n {
+		a.t.Errorf("%d posts of boot %d are seen, %d were on disk\n%s", n, boot, count, a.w.out.String())
+	}
+}
+
+// wrote takes note of what the disk has done.
+func (a *agentModel) wrote(name string) {
+	var m tandem.Mark
+	if n, err := fmt.Sscanf(name, postsDir+"%d-%d.json", &m.Boot, &m.Seq); n == 2 && err == nil {
+		a.kept[m] = true
+	}
+}
+
+// finish lets the device run until everything is done, and checks the outcome.
+func (a *agentModel) finish() {
+	a.w.cut, a.w.net = nil, "up"
+	a.w.pass(3 * time.Minute)
+	t, w := a.t, a.w
+	if len(a.waiting) > 0 {
+		t.Errorf("the device has not handled %v", a.waiting)
+	}
+	for i, x := range a.got {
+		if x != i+1 {
+			t.Errorf("answers %v", a.got)
+			break
+		}
+	}
+	if len(a.got) != agentPosts {
+		t.Errorf("%d answers of %d", len(a.got), agentPosts)
+	}
+	if u := w.core.disk.state.User; len(u) != 4 || int(u[0]) != a.sum {
+		t.Errorf("the user configuration is %v, want %d: each is applied once", u, a.sum)
+	}
+	if handled := len(a.own) + len(a.got); handled != len(a.kept) {
+		t.Errorf("%d posts were on disk, %d were handled", len(a.kept), handled)
+	}
+	last := map[int]int{}
+	for _, o := range a.own {
+		var boot, n int
+		if _, err := fmt.Sscanf(o, "%d.%d", &boot, &n); err != nil || n != last[boot]+1 {
+			t.Errorf("own posts %v", a.own)
+		}
+		last[boot] = n
+	}
+	if len(w.core.posts.kept) > 0 || len(w.core.disk.pending) > 0 || w.core.out.next() != nil {
+		t.Error("something is left")
+	}
+	if t.Failed() {
+		t.Log(w.out.String())
+	}
+}
+
+// relay starts a story.
+func relay(t *testing.T) *agentModel {
+	w := newWorld(t)
+	w.install(relayCode)
+	return newModel(t, w)
+}
+
+// TestPowerCuts cuts the power at each operation of the disk, before and after it
+// is done, with removed files that stay removed and such that come back: nothing
+// that was posted is lost, doubled or out of order, and nothing is seen before it
+// is on disk.
+func TestPowerCuts(t *testing.T) {
+	plain := relay(t)
+	plain.w.on()
+	plain.finish()
+	ops := plain.w.ops
+	if ops < 20 {
+		t.Fatalf("%d operations of the disk: the test shows nothing", ops)
+	}
+	for op := 1; op <= ops; op++ {
+		for _, when := range []power{goesBefore, goesAfter} {
+			for _, undo := range []bool{false, true} {
+				a := relay(t)
+				a.cutAt(op, when)
+				a.w.on()
+				a.w.pass(time.Minute)
+				a.again(undo)
+				a.finish()
+				if t.Failed() {
+					t.Fatalf("operation %d, %v, undo %v", op, when, undo)
+				}
+			}
+		}
+	}
+}
+
+// cutAt cuts the power at an operation from now.
+func (a *agentModel) cutAt(op int, when power) {
+	a.w.ops = 0
+	a.w.cut = func(n int) power {
+		if n != op {
+			return stays
+		}
+		return when
+	}
+}
+
+// again switches the device on if the power has gone.
+func (a *agentModel) again(undo bool) {
+	if a.w.core != nil {
+		return
+	}
+	a.w.cutPower(undo)
+	a.w.on()
+}
+
+// TestManyFaults mixes power cuts with breaking links and a slow disk. Its seeds
+// are fixed; each gives the same story.
+func TestManyFaults(t *testing.T) {
+	for seed := range uint64(500) {
+		first := manyFaults(t, seed)
+		if seed%50 == 0 {
+			if second := manyFaults(t, seed); !bytes.Equal(first, second) {
+				t.Errorf("seed %d gives two stories", seed)
+			}
+		}
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+}
+
+func manyFaults(t *testing.T, seed uint64) []byte {
+	chance := rand.New(rand.NewPCG(seed, 1))
+	a := relay(t)
+	w := a.w
+	w.cfg.Chance = chance.Uint64N
+	w.on()
+	for range 12 {
+		if chance.IntN(2) == 0 {
+			a.cutAt(1+chance.IntN(12), power(1+chance.IntN(2)))
+		}
+		w.slow = chance.IntN(3) == 0
+		w.net = []string{"up", "up", "down"}[chance.IntN(3)]
+		for range 4 {
+			if w.core != nil {
+				w.pass(time.Duration(chance.IntN(700)) * time.Millisecond)
+			}
+			w.finish(chance.IntN(6))
+			if chance.IntN(5) == 0 {
+				w.server.end(errors.New("connection reset"))
+				w.settle()
+			}
+		}
+		w.slow = false
+		w.finish(1 << 20)
+		if w.core != nil && chance.IntN(8) == 0 {
+			w.do(&PowerCycle{})
+		}
+		a.again(chance.IntN(2) == 0)
+	}
+	a.finish()
+	return []byte(w.out.String())
+}

@@ -1,0 +1,190 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/device/core"
+	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/squirrel/compile"
+)
+
+// shell is a Runner at work: it does what the core wants. Everything in it
+// belongs to one goroutine, that of Run.
+type shell struct {
+	r      *Runner
+	log    *slog.Logger
+	core   *core.Core
+	disk   disk
+	flash  *flash
+	origin time.Time // of the core's Mono
+
+	conn   *conn           // nil while there is none
+	events chan core.Event // of the connection
+	dialed chan dialed
+	wg     sync.WaitGroup
+
+	answers []core.Event // to effects that are done at once
+	left    bool
+	fatal   error
+}
+
+func newShell(r *Runner) (*shell, error) {
+	s := &shell{
+		r: r, log: r.Logger.With("device", string(r.ID)), origin: time.Now(),
+		events: make(chan core.Event), dialed: make(chan dialed),
+	}
+	var err error
+	if s.disk, err = openDisk(r.Dir); err != nil {
+		return nil, err
+	}
+	files, err := s.disk.read()
+	if err != nil {
+		return nil, err
+	}
+	cfg := core.Config{
+		ID: r.ID, Key: r.Key, Server: r.Addr, OwnCode: r.Code != "", Module: r.Module, Board: r.Board,
+		Compile: compileDevice, Chance: rand.Uint64N,
+	}
+	if cfg.OwnCode {
+		text, err := os.ReadFile(r.Code)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Code = string(text)
+	}
+	if s.flash, err = openFlash(filepath.Join(r.Dir, flashFile)); err != nil {
+		return nil, err
+	}
+	cfg.Flash = s.flash
+	if s.core, err = core.New(cfg, files); err != nil {
+		s.closeFlash()
+		return nil, fmt.Errorf("%s: %w", r.Dir, err)
+	}
+	return s, nil
+}
+
+func compileDevice(text string, env map[string]string) (*compile.Program, error) {
+	return imp.Compile(tandem.DeviceSide, []byte(text), env)
+}
+
+// run runs the core until it has left, which it is asked to when ctx ends.
+func (s *shell) run(ctx context.Context) error {
+	defer s.stop()
+	done := ctx.Done()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	bell := s.r.mail.ring()
+	s.step(&core.PowerOn{})
+	for s.fatal == nil && !s.left {
+		s.arm(timer)
+		select {
+		case <-done:
+			done = nil
+			s.step(&core.Leave{})
+		case <-bell:
+			for _, ev := range s.r.mail.take() {
+				s.step(ev)
+			}
+		case d := <-s.dialed:
+			s.opened(d)
+		case ev := <-s.events:
+			s.step(ev)
+		case <-timer.C:
+			s.step(&core.Tick{})
+		}
+	}
+	return s.fatal
+}
+
+// never is later than anything.
+const never = 24 * time.Hour
+
+// arm sets the timer to the core's deadline.
+func (s *shell) arm(timer *time.Timer) {
+	wait := never
+	if at, ok := s.core.Deadline(); ok {
+		wait = at - time.Since(s.origin)
+	}
+	timer.Reset(wait)
+}
+
+// stop ends all that run has started.
+func (s *shell) stop() {
+	if s.conn != nil {
+		s.closeConn(s.conn.number)
+	}
+	s.wg.Wait()
+	s.closeFlash()
+}
+
+func (s *shell) closeFlash() {
+	if err := s.flash.file.Close(); err != nil {
+		s.log.Error("the flash cannot be closed", "err", err)
+	}
+}
+
+// step gives the core an event, does what comes of it, and tells the core how it
+// went.
+func (s *shell) step(ev core.Event) {
+	for {
+		now := time.Now()
+		// Round strips the reading of the monotonic clock, which Mono alone has.
+		for _, e := range s.core.Step(tandem.Now{Wall: now.Round(0), Mono: now.Sub(s.origin)}, ev) {
+			s.perform(e)
+		}
+		if len(s.answers) == 0 {
+			s.answers = nil
+			return
+		}
+		ev = s.answers[0]
+		s.answers = s.answers[1:]
+	}
+}
+
+func (s *shell) perform(e core.Effect) {
+	switch e := e.(type) {
+	case *core.Dial:
+		s.dial(e)
+	case *core.CloseConn:
+		s.closeConn(e.Number)
+	case *core.Write:
+		s.conn.write <- e.Data
+	case *core.WriteFile:
+		s.answer(&core.FileDone{Number: e.Number, Err: s.disk.write(e.Name, e.Data)})
+	case *core.RemoveFile:
+		s.answer(&core.FileDone{Number: e.Number, Err: s.disk.remove(e.Name)})
+	case *core.ReadCode:
+		text, err := os.ReadFile(s.r.Code)
+		s.answer(&core.CodeRead{Number: e.Number, Text: string(text), Err: err})
+	case *core.BoardReset:
+		if b, ok := s.r.Board.(interface{ Reset() }); ok {
+			b.Reset()
+		}
+	case *core.LogLine:
+		s.say(e)
+	case *core.Left:
+		s.left = true
+	case *core.Fatal:
+		s.fatal = e.Err
+	}
+}
+
+func (s *shell) answer(ev core.Event) { s.answers = append(s.answers, ev) }
+
+// say has a line for the operator.
+func (s *shell) say(l *core.LogLine) {
+	level := [...]slog.Level{core.Info: slog.LevelInfo, core.Warn: slog.LevelWarn, core.Error: slog.LevelError}[l.Level]
+	var attrs []slog.Attr
+	for _, a := range l.Attrs {
+		attrs = append(attrs, slog.String(a.Key, a.Value))
+	}
+	s.log.LogAttrs(context.Background(), level, l.Msg, attrs...)
+}

@@ -1,0 +1,93 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/tandem-iot/tandem/gateway/session"
+)
+
+// ask asks what the session asks, and tells it the outcome. The lock is held, and
+// let go of while others are called.
+func (c *conn) ask() {
+	var q session.Question
+	for c.session.Next(&q) {
+		switch q.Kind {
+		case session.Authenticate:
+			c.authenticate(&q)
+		case session.Connect:
+			c.connect(&q)
+		case session.Deliver:
+			c.deliver(&q)
+		case session.Disconnect:
+			c.disconnect(&q)
+		}
+		c.settle()
+	}
+}
+
+func (c *conn) authenticate(q *session.Question) {
+	c.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), hostTimeout)
+	err := c.g.Authenticate(ctx, q.Device, q.Key)
+	cancel()
+	c.mu.Lock()
+	c.session.Authenticated(err)
+}
+
+func (c *conn) connect(q *session.Question) {
+	c.mu.Unlock()
+	c.g.identify(c, q.Device)
+	ctx, cancel := context.WithTimeout(context.Background(), hostTimeout)
+	err := c.g.Host.Connect(ctx, q.Device, c, q.Seq, address(c.nc))
+	cancel()
+	c.mu.Lock()
+	c.session.Connected(c.g.now(), err)
+}
+
+func (c *conn) deliver(q *session.Question) {
+	seq := q.Seq
+	c.mu.Unlock()
+	if q.Stamp != 0 && !c.g.Clock.Observe(q.Stamp) {
+		c.g.Logger.Debug("device's clock is too far ahead and is ignored", "device", q.Device, "clock", q.Stamp)
+	}
+	err := c.g.Host.FromDevice(context.Background(), q.Device, c.Ref(), seq, q.Topic, q.Message, func() { c.handled(seq) })
+	c.mu.Lock()
+	c.session.Taken(seq, err)
+}
+
+// handled is called by the host, on any goroutine.
+func (c *conn) handled(seq uint64) {
+	mono := c.g.elapsed()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	write := c.session.Handled(mono, seq)
+	c.changed.Broadcast()
+	c.settle()
+	if write {
+		c.flush()
+	}
+}
+
+func (c *conn) disconnect(q *session.Question) {
+	c.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), hostTimeout)
+	err := c.g.Host.Disconnect(ctx, q.Device, c.Ref(), q.End)
+	cancel()
+	if err != nil {
+		c.g.Logger.Warn("the agent's host was not told that a device has disconnected", "device", q.Device, "err", err)
+	}
+	c.mu.Lock()
+}
+
+// say does what a notice says.
+func (c *conn) say(n *session.Notice) {
+	if n.Over != "" {
+		c.g.over.Add(n.Over, 1)
+	}
+	if n.Text == "" || !c.g.Logger.Enabled(context.Background(), slog.Level(n.Level)) {
+		return
+	}
+	args := append([]any{"device", c.session.Device(), "address", c.nc.RemoteAddr()}, n.Args...)
+	c.g.Logger.Log(context.Background(), slog.Level(n.Level), n.Text, args...)
+}

@@ -1,0 +1,32 @@
+package gateway
+
+import (
+	"crypto/tls"
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/tandem-iot/tandem"
+)
+
+// certified returns the device whose certificate the client has shown, "" if it
+// has not. The listener decides which authorities are believed.
+func certified(state *tls.ConnectionState) tandem.DeviceID {
+	if state == nil || len(state.VerifiedChains) == 0 {
+		return ""
+	}
+	id := tandem.DeviceID(strings.ToLower(state.PeerCertificates[0].Subject.CommonName))
+	if !id.Valid() {
+		return ""
+	}
+	return id
+}
+
+// address returns the IP address of the other side.
+func address(nc net.Conn) string {
+	text := nc.RemoteAddr().String()
+	if ap, err := netip.ParseAddrPort(text); err == nil {
+		return ap.Addr().Unmap().String()
+	}
+	return text // not an IP network
+}

@@ -1,0 +1,120 @@
+package session
+
+import (
+	"strings"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/mqtt"
+)
+
+// formats lists the values of the user property format of CONNECT.
+var formats = map[string]tandem.Format{
+	"":        tandem.FormatJSON,
+	"json":    tandem.FormatJSON,
+	"compact": tandem.FormatCompact,
+	"cbor":    tandem.FormatCBOR,
+}
+
+const (
+	keyText         = "there is no such device, or this is not its key"
+	unavailableText = "the server cannot take devices at the moment"
+)
+
+// hello finds out who wants to be let in.
+func (s *Session) hello(p *mqtt.Connect) {
+	name := p.ClientID
+	if name == "" { // allowed in v5, where it can be told
+		name = p.Username
+	}
+	id := tandem.DeviceID(strings.ToLower(name))
+	word, _ := p.Props.Get("format")
+	format, known := formats[word]
+	s.connect, s.v5 = p, p.Version >= mqtt.V5
+	switch {
+	case !id.Valid():
+		s.refuse(mqtt.ClientIDInvalid, "the client id must be the device id, 16 hexadecimal digits")
+		return
+	case !known:
+		s.refuse(mqtt.UnspecifiedError, "the format must be json, compact or cbor")
+		return
+	}
+	s.device, s.format = id, format
+	switch {
+	case s.certified == id:
+		s.stage = connecting
+	case !strings.EqualFold(p.Username, string(id)) || !p.HasPassword:
+		s.refuse(mqtt.BadCredentials, "the user name must be the device id and the password its key")
+	default:
+		s.stage = authenticating
+	}
+}
+
+// Authenticated answers Authenticate: nil, when the key is the device's. An error
+// of a kind other than NotFound, Unauthorized and Forbidden means that this
+// cannot be known at the moment.
+func (s *Session) Authenticated(err error) {
+	if s.stage != authenticate || s.leaving {
+		return
+	}
+	if err == nil {
+		s.stage = connecting
+		return
+	}
+	switch tandem.KindOf(err) {
+	case tandem.NotFound, tandem.Unauthorized, tandem.Forbidden:
+		s.refuse(mqtt.NotAuthorized, keyText)
+	default:
+		s.note(Error, "cannot authenticate the device", "err", err)
+		s.refuse(mqtt.ServerUnavailable, unavailableText)
+	}
+}
+
+// Connected answers Connect: nil, when the host has the device's agent.
+func (s *Session) Connected(now tandem.Now, err error) {
+	if s.stage != connect {
+		return
+	}
+	s.stage = open // the host hears of the end even if it refused: it may have taken note before it failed
+	s.connected = now.Mono
+	s.failed = err != nil
+	switch {
+	case s.leaving:
+	case err == nil:
+		terms := s.terms()
+		s.connect = nil
+		s.must(s.mqtt.Accept(at(now), terms, nil))
+	case tandem.KindOf(err) == tandem.NotFound:
+		s.refuse(mqtt.NotAuthorized, keyText)
+	default:
+		s.note(Error, "the agent's host does not take the device", "err", err)
+		s.refuse(mqtt.ServerUnavailable, unavailableText)
+	}
+}
+
+// refuse does not let the device in.
+func (s *Session) refuse(code mqtt.Reason, why string) {
+	s.note(Info, "device is not let in: "+why, "client", s.connect.ClientID)
+	s.connect = nil
+	s.must(s.mqtt.Refuse(code, &mqtt.Properties{ReasonString: why}))
+	s.leaving = true
+}
+
+// terms is what a v5 device is told of the session.
+func (s *Session) terms() *mqtt.Properties {
+	if !s.v5 {
+		return nil
+	}
+	p := s.connect
+	terms := &mqtt.Properties{SharedSubsAvailable: mqtt.Some[byte](0), SubIDAvailable: mqtt.Some[byte](0)}
+	if limit := max(s.cfg.KeepAlive/time.Second, 1); p.KeepAlive == 0 || time.Duration(p.KeepAlive) > limit {
+		terms.ServerKeepAlive = mqtt.Some(uint16(min(limit, 65535)))
+	}
+	if p.ClientID == "" {
+		terms.AssignedClientID = string(s.device)
+	}
+	if p.Props != nil && p.Props.SessionExpiry.Or(0) > 0 {
+		terms.SessionExpiry = mqtt.Some[uint32](0)
+	}
+	return terms
+}

@@ -1,0 +1,189 @@
+package session
+
+import (
+	"bytes"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/hlc"
+	"github.com/tandem-iot/tandem/mqtt"
+)
+
+// handling is a message that the host has and has not handled.
+type handling struct {
+	seq  uint64
+	size uint32
+	id   uint16 // packet identifier; 0: it is not acknowledged
+}
+
+var tooLarge = "a message and its name may have " + strconv.Itoa(tandem.MessageSize) + " bytes"
+
+// agentName returns the name of a message to the agent; ok reports whether a
+// device may publish to the topic at all.
+func agentName(topic string) (name string, ok bool) {
+	switch topic {
+	case "log", "log/error", "sys/hello", "sys/status":
+		return "", true
+	}
+	name, ok = strings.CutPrefix(topic, "agent/")
+	return name, ok && name != ""
+}
+
+// take takes a message of the device.
+func (s *Session) take(p *mqtt.Publish) {
+	name, ok := agentName(p.Topic)
+	if !ok {
+		s.refusePublish(p)
+		return
+	}
+	if size := len(name) + len(p.Payload); size > tandem.MessageSize {
+		s.note(Info, "device is disconnected: its message is too large", "topic", p.Topic, "bytes", size)
+		s.End(mqtt.PacketTooLarge, tooLarge, "")
+		s.reportTooLarge()
+		return
+	}
+	p.Payload = bytes.Clone(p.Payload) // the host keeps it, and the buffer it is in does not last
+	s.publish = p
+}
+
+// deliver makes the question of the message that has come.
+func (s *Session) deliver(q *Question) {
+	p := s.publish
+	s.publish = nil
+	*q = Question{Kind: Deliver, Topic: p.Topic, Message: tandem.Message{Data: p.Payload}}
+	q.Message.Name, _ = agentName(p.Topic)
+	if p.Props != nil {
+		q.Message.Format, q.Message.Mark = formatOf(p.Props), markOf(p.Props)
+		if _, ok := p.Props.Get("post"); ok {
+			q.Message.Post = 1
+		}
+		if text, ok := p.Props.Get("clock"); ok {
+			q.Stamp = s.stampOf(text)
+		}
+	}
+	s.held = true
+	s.number(q, p.PacketID)
+}
+
+// reportTooLarge has the device's log say why it is disconnected: one that
+// speaks MQTT 3.1.1 cannot be told.
+func (s *Session) reportTooLarge() {
+	s.notices = append(s.notices, Notice{Over: tandem.OverFromDevice})
+	s.report("log/error", "the device was disconnected because its message is too large: "+tooLarge)
+}
+
+// refusePublish refuses a message to a topic that is not a device's.
+func (s *Session) refusePublish(p *mqtt.Publish) {
+	const why = "a device may publish to agent/<name>, log, log/error, sys/hello and sys/status"
+	s.complain("the device's message is refused: "+why, "topic", p.Topic)
+	if !s.v5 || p.QoS == 0 {
+		// There is no other way to say it.
+		s.End(mqtt.NotAuthorized, why, "")
+		return
+	}
+	s.must(s.mqtt.Ack(p.PacketID, mqtt.NotAuthorized))
+}
+
+// Taken says whether the host has taken message number seq. With an error it has
+// done nothing with it. Then the session ends, and the message is not
+// acknowledged, so that the device sends it again.
+func (s *Session) Taken(seq uint64, err error) {
+	s.held = false
+	if err == nil {
+		return
+	}
+	i := s.find(seq)
+	if i < 0 || s.failed {
+		return // handled already, or the end
+	}
+	s.failed = true
+	s.forget(i)
+	s.note(Info, "device is disconnected: its message was not taken", "err", err)
+	s.End(mqtt.ServerBusy, "the device's agent cannot be reached: connect again", "")
+}
+
+// Handled says that the host has handled message number seq. It returns whether
+// what there is to say is to be written now.
+func (s *Session) Handled(mono time.Duration, seq uint64) (write bool) {
+	i := s.find(seq)
+	if i < 0 {
+		return false
+	}
+	id := s.handling[i].id
+	s.forget(i)
+	if s.leaving {
+		return false
+	}
+	if id != 0 {
+		s.must(s.mqtt.Ack(id, mqtt.Success))
+	}
+	s.held = false
+	// When the next message is there already, its end will do.
+	return !s.behind || mono-s.flushed >= CoalesceTime
+}
+
+// find returns the place of a message among those that the host handles, -1 if
+// it is not there. Most are handled in their order.
+func (s *Session) find(seq uint64) int {
+	if len(s.handling) > 0 && s.handling[0].seq == seq {
+		return 0
+	}
+	i, found := slices.BinarySearchFunc(s.handling, seq, func(h handling, seq uint64) int {
+		if h.seq < seq {
+			return -1
+		}
+		return int(min(h.seq-seq, 1))
+	})
+	if !found {
+		return -1
+	}
+	return i
+}
+
+// forget removes what find has found. A short list is kept for the next message.
+func (s *Session) forget(i int) {
+	s.handlingBytes -= int(s.handling[i].size)
+	if s.handling = slices.Delete(s.handling, i, i+1); len(s.handling) == 0 && cap(s.handling) > 4 {
+		s.handling = nil
+	}
+}
+
+// stampOf reads the stamp of the device's clock.
+func (s *Session) stampOf(text string) hlc.Timestamp {
+	stamp, err := hlc.Parse(text)
+	if err != nil {
+		s.note(Debug, "device's clock stamp is invalid", "clock", text)
+		return 0
+	}
+	return stamp
+}
+
+// markOf returns the number a device has given a message.
+func markOf(p *mqtt.Properties) tandem.Mark {
+	boot, _ := p.Get("boot")
+	seq, _ := p.Get("seq")
+	b, err := strconv.ParseUint(boot, 10, 64)
+	if err != nil {
+		return tandem.Mark{} // not numbered
+	}
+	n, err := strconv.ParseUint(seq, 10, 64)
+	if err != nil {
+		return tandem.Mark{}
+	}
+	return tandem.Mark{Boot: b, Seq: n}
+}
+
+// formatOf returns the format a v5 device says a message has. Text and other
+// types count as JSON, which takes anything.
+func formatOf(p *mqtt.Properties) tandem.Format {
+	switch p.ContentType {
+	case tandem.ContentCompact:
+		return tandem.FormatCompact
+	case tandem.ContentCBOR:
+		return tandem.FormatCBOR
+	}
+	return tandem.FormatJSON
+}

@@ -1,0 +1,60 @@
+package imp
+
+import (
+	"testing"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/internal/snapshottest"
+)
+
+// coreForTest returns a Core that has run a program, and its Config.
+func coreForTest(t *testing.T, src string) (*Core, Config) {
+	t.Helper()
+	program, err := Compile(tandem.AgentSide, []byte(src), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := Config{
+		Side: tandem.AgentSide, Library: Library("test", tandem.AgentSide, Shared), Program: program,
+		Memory: 1 << 20, Log: func(bool, string) {},
+	}
+	c := &Core{}
+	c.Start(cfg, time.Unix(1, 0))
+	if o := c.Boot(); o != Done {
+		t.Fatal(o)
+	}
+	return c, cfg
+}
+
+// TestSnapshotHasAll: what a Core is made of travels, but for what is given to
+// Restore or follows from it.
+func TestSnapshotHasAll(t *testing.T) {
+	c, cfg := coreForTest(t, "x <- 1;")
+	const given = "given to Restore"
+	snapshottest.Check(t, c, map[string]string{
+		"VM":              "has a snapshot of its own",
+		"Now":             "its owner sets it before everything else",
+		"fuel":            "follows from the budget",
+		"cfg.Side":        given,
+		"cfg.Library":     given,
+		"cfg.Program":     given,
+		"cfg.Memory":      given,
+		"cfg.Budget":      given,
+		"cfg.Version":     given,
+		"cfg.Environment": given,
+		"cfg.Log":         given,
+		"cfg.Over":        given,
+		"cfg.Owner":       given,
+	}, func(c *Core) *Core {
+		data, err := c.Snapshot([]byte("machine"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		again := &Core{}
+		if machine, err := again.Restore(cfg, data, time.Unix(2, 0)); err != nil || string(machine) != "machine" {
+			t.Fatalf("%q, %v", machine, err)
+		}
+		return again
+	})
+}

@@ -1,0 +1,130 @@
+package logbook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"github.com/tandem-iot/tandem"
+)
+
+const (
+	startWait = 30 * time.Second // recovery of a large store after a crash takes seconds
+	drainWait = 5 * time.Second
+	// syncInterval is how much a power cut can take. The default of two minutes
+	// would hide what led to the cut.
+	syncInterval = time.Second
+)
+
+// engine is a NATS server with JetStream inside the process, for this
+// node's lines alone. It does not listen: only the process itself can reach it.
+type engine struct {
+	server *server.Server
+	conn   *nats.Conn
+	closed chan struct{} // when the connection is
+}
+
+// startEngine starts the server and connects to it. It returns when both are
+// ready. Only one engine may use a directory at a time, which the lock of package
+// store sees to when both are in one data directory.
+func startEngine(ctx context.Context, dir string, logger *slog.Logger) (*engine, error) {
+	if dir == "" {
+		return nil, tandem.Errorf(tandem.Invalid, "the logbook needs a directory")
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, &tandem.Error{Kind: tandem.Forbidden,
+			Msg: "cannot make the directory of the logbook; check its permissions", Err: err}
+	}
+	e := &engine{closed: make(chan struct{})}
+	if e.server, err = startServer(ctx, dir, logger); err != nil {
+		return nil, err
+	}
+	if err := e.connect(); err != nil {
+		return nil, errors.Join(err, e.close())
+	}
+	return e, nil
+}
+
+func startServer(ctx context.Context, dir string, logger *slog.Logger) (*server.Server, error) {
+	s, err := server.NewServer(&server.Options{
+		ServerName:             "tandem",
+		DontListen:             true,
+		NoSigs:                 true,
+		JetStream:              true,
+		StoreDir:               dir,
+		SyncInterval:           syncInterval,
+		DisableJetStreamBanner: true,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("starting the logbook's engine in %s: %w", dir, err)
+	}
+	s.SetLoggerV2(serverLog{logger.With("component", "logbook")}, false, false, false)
+	s.Start()
+	deadline, cancel := context.WithTimeout(ctx, startWait)
+	defer cancel()
+	for !s.ReadyForConnections(10 * time.Millisecond) {
+		if !s.Running() || deadline.Err() != nil {
+			s.Shutdown()
+			s.WaitForShutdown()
+			return nil, tandem.Errorf(tandem.Unavailable, "the logbook did not start in %s; the log says why", dir)
+		}
+	}
+	if !s.JetStreamEnabled() {
+		s.Shutdown()
+		s.WaitForShutdown()
+		return nil, tandem.Errorf(tandem.Unavailable,
+			"the logbook cannot keep lines in %s; check the directory's permissions and free space", dir)
+	}
+	return s, nil
+}
+
+func (e *engine) connect() (err error) {
+	e.conn, err = nats.Connect("",
+		nats.InProcessServer(e.server),
+		nats.Name("logbook"),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(100*time.Millisecond),
+		nats.DrainTimeout(drainWait),
+		nats.ClosedHandler(func(*nats.Conn) { close(e.closed) }),
+	)
+	if err != nil {
+		return fmt.Errorf("connecting to the logbook's engine: %w", err)
+	}
+	return nil
+}
+
+// close lets handlers end with what has been sent, and stops the server.
+func (e *engine) close() error {
+	var err error
+	if e.conn != nil {
+		if err = e.conn.Drain(); err != nil {
+			e.conn.Close()
+		}
+		<-e.closed
+	}
+	e.server.Shutdown()
+	e.server.WaitForShutdown()
+	return err
+}
+
+// serverLog passes on what the server says when something is wrong. Its notices
+// are of no use to people who do not know that there is a server.
+type serverLog struct{ to *slog.Logger }
+
+func (l serverLog) Noticef(string, ...any)            {}
+func (l serverLog) Debugf(string, ...any)             {}
+func (l serverLog) Tracef(string, ...any)             {}
+func (l serverLog) Warnf(format string, args ...any)  { l.to.Warn(fmt.Sprintf(format, args...)) }
+func (l serverLog) Errorf(format string, args ...any) { l.to.Error(fmt.Sprintf(format, args...)) }
+func (l serverLog) Fatalf(format string, args ...any) { l.to.Error(fmt.Sprintf(format, args...)) }

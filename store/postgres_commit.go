@@ -1,0 +1,268 @@
+package store
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tandem-iot/tandem/store/record"
+)
+
+// The committer's transactions with a PostgreSQL server. All steps that need no
+// answer in between go to it in one message, so that a transaction of hundreds
+// of saves takes one round trip and one fsync. PostgreSQL gives up a whole
+// transaction for one statement that fails: then each of its ops is done again
+// by itself, and the one that is wrong fails alone.
+
+// retryPause is between two attempts to connect.
+const retryPause = 100 * time.Millisecond
+
+// attempts bounds how often an op is tried whose transaction the server ends in
+// favour of another one.
+const attempts = 5
+
+// connected makes a connection when there is none, and returns the ops that
+// waited for it. Those that have waited too long have failed.
+func (s *Store) connected(waiting []*op) []*op {
+	for s.write.conn == nil && len(waiting) > 0 {
+		waiting = slices.DeleteFunc(waiting, func(o *op) bool { return o.taken.Load() })
+		if len(waiting) == 0 {
+			break
+		}
+		left := max(patience-time.Since(waiting[0].since), time.Second) // the first is the oldest
+		ctx, cancel := context.WithTimeout(context.Background(), left)
+		err := s.write.connect(ctx)
+		cancel()
+		if err != nil {
+			waiting = expire(waiting, s.postgres.unreachable(err))
+			pause(retryPause)
+		}
+	}
+	return waiting
+}
+
+// commitToServer writes a batch and tells every waiter.
+func (s *Store) commitToServer(waiting []*op) {
+	id := s.identity()
+	batch := admit(take(waiting), id)
+	if len(batch) == 0 {
+		return
+	}
+	err := s.transactWithServer(batch, id)
+	// After a failure of the server, another one may have taken its place.
+	if s.write.lost() || serverFailed(err) {
+		s.write.drop()
+	}
+}
+
+// expire fails the ops that have waited too long, and returns the others.
+func expire(waiting []*op, err error) []*op {
+	n := 0
+	for n < len(waiting) && time.Since(waiting[n].since) >= patience {
+		if waiting[n].taken.CompareAndSwap(false, true) {
+			waiting[n].done(err)
+		}
+		n++
+	}
+	return waiting[n:]
+}
+
+// finish tells a waiter.
+func (s *Store) finish(o *op, err error) { o.done(s.describe(err)) }
+
+// transactWithServer writes a batch and tells every waiter. It returns why the
+// batch could not be written as one.
+func (s *Store) transactWithServer(batch []*op, id record.Fence) error {
+	t := transaction{store: s, ops: batch, id: id}
+	began := time.Now()
+	err := t.make()
+	s.committed(began, len(batch))
+	switch {
+	case err == nil:
+		for _, o := range batch {
+			s.finish(o, o.err)
+		}
+		return nil
+	case errors.Is(err, errFenced):
+		s.lost(id.Session)
+	case (len(batch) > 1 || clashes(err)) && !s.write.lost() && !serverFailed(err):
+		for i, o := range batch {
+			if s.write.lost() {
+				for _, rest := range batch[i:] {
+					s.finish(rest, errBroke)
+				}
+				return err
+			}
+			s.transactAlone(o, id)
+		}
+		return err
+	}
+	for _, o := range batch {
+		s.finish(o, err)
+	}
+	return err
+}
+
+// transactAlone writes one op. When the server ends its transaction in favour
+// of another one, it tries again; but who has waited for a lock has waited long
+// enough, as others wait behind it.
+func (s *Store) transactAlone(o *op, id record.Fence) {
+	for try := 1; ; try++ {
+		t := transaction{store: s, ops: []*op{o}, id: id}
+		err := t.make()
+		if err != nil && clashes(err) && sqlstate(err) != lockUnavailable && try < attempts && !s.write.lost() {
+			continue
+		}
+		if errors.Is(err, errFenced) {
+			s.lost(id.Session)
+		}
+		if err == nil {
+			err = o.err
+		}
+		s.finish(o, err)
+		return
+	}
+}
+
+var errBroke = fmt.Errorf("not tried again: %w", driver.ErrBadConn)
+
+// transaction is one transaction with a server.
+type transaction struct {
+	store *Store
+	ops   []*op
+	id    record.Fence
+
+	steps []step // not sent yet
+	owner []*op  // whose each of them is; nil: the transaction's own
+}
+
+const (
+	// lockFence fails, with a division by zero, when the node has been declared
+	// lost, and then nothing that was sent after it is done. Else it keeps that
+	// from happening until the transaction has ended.
+	lockFence       = "SELECT 1 / (SELECT count(*) FROM (SELECT 1 FROM nodes WHERE id = ? AND session = ? FOR SHARE) AS mine)"
+	divisionByZero  = "22012"
+	lockUnavailable = "55P03"
+)
+
+// make makes the transaction. Its error is the failure of all; what concerns
+// one op alone is left in it.
+func (t *transaction) make() (err error) {
+	w := t.store.write
+	defer w.watch()()
+	defer func() {
+		if err != nil && w.ctx.Err() != nil {
+			err = t.store.postgres.silent(err)
+		}
+		if err != nil && !w.lost() {
+			err = t.undo(err)
+		}
+	}()
+	if err := w.nameAfter(t.id.Node); err != nil {
+		return err
+	}
+	t.add(nil, step{query: "BEGIN"})
+	if t.id.Session != 0 {
+		t.add(nil, step{query: lockFence, args: []any{t.id.Node, t.id.Session}, into: new(int64)})
+	}
+	for _, o := range t.ops {
+		o.err = nil
+		if o.run == nil {
+			t.add(o, o.steps...)
+			continue
+		}
+		if err := t.run(o); err != nil {
+			return err
+		}
+	}
+	t.add(nil, step{query: "COMMIT"})
+	if err := t.send(); err != nil {
+		return err
+	}
+	for _, o := range t.ops {
+		if o.run == nil {
+			o.err = o.verdict()
+		}
+	}
+	return nil
+}
+
+func (t *transaction) add(o *op, steps ...step) {
+	for _, st := range steps {
+		t.steps = append(t.steps, st)
+		t.owner = append(t.owner, o)
+	}
+}
+
+// run runs an op that wants answers.
+func (t *transaction) run(o *op) error {
+	t.add(nil, step{query: "SAVEPOINT op"})
+	if err := t.send(); err != nil {
+		return err
+	}
+	if o.err = o.run(); o.err != nil {
+		if t.store.write.lost() || t.store.write.ctx.Err() != nil || clashes(o.err) || serverFailed(o.err) {
+			return o.err
+		}
+		t.add(nil, step{query: "ROLLBACK TO op"})
+	}
+	t.add(nil, step{query: "RELEASE op"})
+	return nil
+}
+
+// send sends what has been added, and hands out the answers.
+func (t *transaction) send() error {
+	steps := joined(t.steps)
+	failed, err := t.store.write.pipeline(t.store.inside(), steps)
+	if err != nil {
+		if sqlstate(err) == divisionByZero && failed < len(steps) && steps[failed].query == lockFence {
+			return errFenced
+		}
+		return err
+	}
+	part(steps, t.steps)
+	next := map[*op]int{}
+	for i, o := range t.owner {
+		if o != nil {
+			o.steps[next[o]].rows = t.steps[i].rows
+			next[o]++
+		}
+	}
+	t.steps, t.owner = t.steps[:0], t.owner[:0]
+	return nil
+}
+
+// undo ends a failed transaction.
+func (t *transaction) undo(err error) error {
+	var status byte
+	if rawErr := t.store.write.raw(func(c *pgx.Conn) { status = c.PgConn().TxStatus() }); rawErr != nil {
+		return errors.Join(err, rawErr)
+	}
+	if status == 'I' { // idle: there is none
+		return err
+	}
+	_, undoErr := t.store.write.exec(t.store.inside(), "ROLLBACK")
+	return errors.Join(err, undoErr)
+}
+
+// admit refuses the ops of an earlier life of the node, or all when this one
+// has ended.
+func admit(batch []*op, id record.Fence) []*op {
+	admitted := batch[:0]
+	for _, o := range batch {
+		if id.Admits(o.session) {
+			admitted = append(admitted, o)
+		} else {
+			o.done(errFenced)
+		}
+	}
+	return admitted
+}
+
+// errFenced is record.Fenced as a value that can be compared.
+var errFenced = record.Fenced()

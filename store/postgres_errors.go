@@ -1,0 +1,144 @@
+package store
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/tandem-iot/tandem"
+)
+
+// sqlstate returns the code of an error of PostgreSQL, "" for any other.
+func sqlstate(err error) string {
+	var e *pgconn.PgError
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
+// clashes reports whether the server has ended a transaction in favour of
+// another one: it is worth another try.
+func clashes(err error) bool {
+	switch code := sqlstate(err); code {
+	case lockUnavailable:
+		return true
+	default:
+		return strings.HasPrefix(code, "40")
+	}
+}
+
+// serverFailed reports whether an error is the server's and not due to what a
+// statement asked for.
+func serverFailed(err error) bool {
+	switch code := sqlstate(err); {
+	case code == "": // the connection's, or the driver's
+		return false
+	case code == readOnly:
+		return true
+	default:
+		switch code[:2] {
+		case "08", "53", "57", "58", "F0", "XX":
+			return true
+		}
+		return false
+	}
+}
+
+// broken reports whether a connection broke that was fine before.
+func broken(err error) bool {
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) {
+		return false
+	}
+	if code := sqlstate(err); code != "" {
+		return strings.HasPrefix(code, "57P")
+	}
+	var network net.Error
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network) && !network.Timeout()
+}
+
+// readOnly is the code of a write to a server that only follows another one.
+const readOnly = "25006"
+
+// describe gives an error of the database a kind and says what to do. Other
+// errors pass.
+func (p *postgres) describe(err error) error {
+	var known *tandem.Error
+	if err == nil || errors.As(err, &known) {
+		return err
+	}
+	if code := sqlstate(err); code != "" {
+		kind, msg := p.wording(code)
+		return &tandem.Error{Kind: kind, Msg: msg, Err: err}
+	}
+	var connect *pgconn.ConnectError
+	switch {
+	case errors.As(err, &connect):
+		return p.unreachable(err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return p.silent(err)
+	case broken(err):
+		return &tandem.Error{Kind: tandem.Unavailable, Msg: "the connection to " + p.name + " broke; try again, and see to its server", Err: err}
+	}
+	return err
+}
+
+// silent words that the server did not answer.
+func (p *postgres) silent(err error) error {
+	return &tandem.Error{Kind: tandem.Unavailable, Msg: p.name + " does not answer; see to its server and the network", Err: err}
+}
+
+// unreachable words that no connection could be made.
+func (p *postgres) unreachable(err error) error {
+	if sqlstate(err) != "" {
+		return p.describe(err)
+	}
+	return &tandem.Error{Kind: tandem.Unavailable, Msg: p.name + " cannot be reached; start its server, or see to the network", Err: err}
+}
+
+// wording says in our terms what a SQLSTATE means.
+func (p *postgres) wording(code string) (tandem.Kind, string) {
+	switch code {
+	case "3D000":
+		return tandem.NotFound, p.name + " does not exist; make it with CREATE DATABASE, or correct the URL"
+	case "42501":
+		return tandem.Forbidden, "the user of " + p.name + " may not do this; make that user its owner"
+	case "53100":
+		return tandem.Unavailable, "no space is left for " + p.name + "; free some"
+	case "53300":
+		return tandem.Unavailable, p.name + " has too many connections; raise its server's max_connections"
+	case "57P03":
+		return tandem.Unavailable, p.name + " cannot be reached, because its server is starting or stopping; try again"
+	case "22021", "22P05":
+		return tandem.Invalid, "text has a zero byte or is not UTF-8, which the database cannot keep; take it out"
+	case readOnly:
+		return tandem.Unavailable, p.name + " can only be read, because its server follows another one; name the one that leads in the URL"
+	case lockUnavailable:
+		return tandem.Unavailable, "another node is changing the same record of " + p.name + "; try again"
+	}
+	switch code[:2] {
+	case "23":
+		return tandem.Conflict, "the change contradicts another record"
+	case "28":
+		return tandem.Forbidden, p.name + " does not let this user in; correct the user and password in the URL, or the server's pg_hba.conf"
+	case "40":
+		return tandem.Unavailable, "other nodes were changing the same records of " + p.name + "; try again"
+	case "54":
+		return tandem.Limit, "the record is too large for the database"
+	case "53":
+		return tandem.Unavailable, p.name + " is out of resources; give its server more"
+	case "08", "57":
+		return tandem.Unavailable, "the connection to " + p.name + " was ended by its server; try again"
+	case "58", "F0":
+		return tandem.Unavailable, "the disk of " + p.name + " failed; check it"
+	case "XX":
+		return tandem.Invalid, p.name + " is damaged; restore it from a backup"
+	}
+	return tandem.Internal, p.name + " failed"
+}

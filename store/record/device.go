@@ -1,0 +1,72 @@
+package record
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+)
+
+// A Device is a device and, by the agent's id, its agent.
+type Device struct {
+	ID               tandem.DeviceID
+	Agent            tandem.AgentID // for ever; not shown while unassigned
+	Owner            string         // account
+	Group            string         // empty: unassigned
+	Name             string
+	KeyHash          []byte // Hash of the device's key
+	Type             string // what kind of device, as the API's imp_type
+	MAC              string // aa:bb:cc:dd:ee:ff, or empty
+	Enrolled         time.Time
+	Created, Updated time.Time
+
+	// What was last seen of it. Whether it is online now, its host knows.
+	Changed time.Time // when it last came or went
+	Address string    // IP address
+	Runtime string    // what it runs our code with
+	// Boot and Incarnation are those of the newest start of its code, zero
+	// when none was heard of.
+	Boot, Incarnation uint64
+}
+
+// HasKey reports whether key is the device's. It takes the same time for every
+// wrong key.
+func (d Device) HasKey(key string) bool {
+	return subtle.ConstantTimeCompare(d.KeyHash, Hash(key)) == 1
+}
+
+// Hash is how secrets of enough randomness are kept: device keys and tokens.
+func Hash(secret string) []byte {
+	sum := sha256.Sum256([]byte(secret))
+	return sum[:]
+}
+
+// A Sighting is what there is to remember of a device that came, went or
+// started. Empty fields leave what was known before.
+type Sighting struct {
+	At                time.Time
+	Address, Runtime  string
+	Boot, Incarnation uint64
+}
+
+// Seen returns the device after a sighting.
+func (d Device) Seen(what Sighting) Device {
+	d.Changed = Stamp(what.At)
+	if what.Address != "" {
+		d.Address = what.Address
+	}
+	if what.Runtime != "" {
+		d.Runtime = what.Runtime
+	}
+	if what.Boot != 0 {
+		d.Boot, d.Incarnation = what.Boot, what.Incarnation
+	}
+	return d
+}
+
+// Absent is the error of a look-up that found nothing. noun says what was
+// looked for.
+func Absent(noun string) error {
+	return tandem.Errorf(tandem.NotFound, "there is no such %s", noun)
+}

@@ -1,0 +1,95 @@
+package record
+
+import (
+	"time"
+
+	"github.com/tandem-iot/tandem"
+)
+
+// Node is what a cluster knows of a node.
+type Node struct {
+	ID       string
+	Session  int64   // of its registration
+	URL      string  // of its API and its agents
+	MQTT     string  // where devices connect
+	Load     float64 // part of its processors that it uses, 0 to 1
+	Weight   float64 // its share of the shards is in proportion
+	Agents   int
+	Draining bool // it wants to have no agents
+	Alive    bool // its lease has not run out, by the database's clock
+	Started  time.Time
+	Version  string
+}
+
+// Membership is a cluster at one moment.
+type Membership struct {
+	Version int64   // raised by every change of shards, and of the set of nodes
+	Shards  []Shard // in their order; nil when the version is the one already known
+	Nodes   []Node  // those registered, by their ids
+	Count   int     // of shards
+	Secret  string  // by which the nodes know each other
+}
+
+// BurialDelay is how long after the end of its lease a node can be declared
+// lost. By then the node has stopped its agents, even when its clock is
+// somewhat slow.
+const BurialDelay = 500 * time.Millisecond
+
+// Alive reports whether a lease has not run out, by the database's clock.
+func Alive(expires, now time.Time) bool { return expires.After(now) }
+
+// Buriable reports whether a node whose lease ended then can be declared lost.
+func Buriable(expires, now time.Time) bool { return now.After(expires.Add(BurialDelay)) }
+
+// Planner is the row of the node that plans.
+type Planner struct {
+	Node    string // "": there has been none
+	Expires time.Time
+}
+
+// MayPlan reports whether a node can become the planner, or remain it.
+func (p Planner) MayPlan(node string, now time.Time) bool {
+	return p.Node == node || p.Expires.Before(now)
+}
+
+// Fence is the identity of a node's writes.
+type Fence struct {
+	Node    string
+	Session int64 // 0: the node is in no cluster
+	Lost    bool  // the session has been declared lost, or has ended
+}
+
+// Admits reports whether a write that was submitted in a session may be part
+// of a transaction. Writes of an earlier session are refused, since others have
+// taken over its agents in between. Writes from before the first registration
+// (session 0) are not: until then the node owned no agents.
+func (f Fence) Admits(session int64) bool {
+	return !f.Lost && (session == 0 || session == f.Session)
+}
+
+// Holds reports whether a transaction may be made: the node is in no cluster,
+// or its row still has its session.
+func (f Fence) Holds(session int64) bool { return f.Session == 0 || f.Session == session }
+
+// Fenced is the error of all that a node writes after it was declared lost.
+func Fenced() error {
+	return tandem.Errorf(tandem.Conflict, "this node has been declared lost; its pending writes were rejected")
+}
+
+// NotRegistered is the error of what only a node of a cluster can do.
+func NotRegistered() error {
+	return tandem.Errorf(tandem.Invalid, "this node is not registered with a cluster")
+}
+
+// CheckNode returns an error when a node cannot register.
+func CheckNode(n Node) error {
+	if n.ID == "" {
+		return tandem.Errorf(tandem.Invalid, "a node needs an id")
+	}
+	return nil
+}
+
+// Stopped is the error of all that is submitted to a store that has stopped.
+func Stopped() error {
+	return tandem.Errorf(tandem.Unavailable, "the store is stopping; try again when the node is up")
+}

@@ -1,0 +1,65 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/placement"
+)
+
+// Shards returns how many shards there are.
+func (s *Store) Shards() int { return s.shards }
+
+// Running returns the agents that run, or would if their node did, in their
+// order.
+func (s *Store) Running(ctx context.Context) ([]tandem.AgentID, error) {
+	return s.running(ctx, "")
+}
+
+// manyShards is where it is better to read all agents than to name the shards.
+const manyShards = 500
+
+// RunningIn returns those of Running that are in some shards.
+func (s *Store) RunningIn(ctx context.Context, shards []int) ([]tandem.AgentID, error) {
+	if len(shards) == 0 {
+		return nil, nil
+	}
+	filter := ""
+	if len(shards) < manyShards {
+		var list strings.Builder
+		for i, shard := range shards {
+			if i > 0 {
+				list.WriteString(", ")
+			}
+			list.WriteString(strconv.Itoa(shard))
+		}
+		filter = " AND (shard IS NULL OR shard IN (" + list.String() + "))"
+	}
+	wanted := map[int]bool{}
+	for _, shard := range shards {
+		wanted[shard] = true
+	}
+	ids, err := s.running(ctx, filter)
+	return slices.DeleteFunc(ids, func(id tandem.AgentID) bool { return !wanted[placement.ShardOf(id, s.shards)] }), err
+}
+
+func (s *Store) running(ctx context.Context, filter string) (ids []tandem.AgentID, err error) {
+	ctx, cancel := s.read.bounded(ctx)
+	defer cancel()
+	rows, err := s.read.queryOnce(ctx, "SELECT agent FROM agents WHERE running"+filter+" ORDER BY agent")
+	if err != nil {
+		return nil, s.describe(err)
+	}
+	defer rows.Close() // Err tells
+	for rows.Next() {
+		var id tandem.AgentID
+		if err := rows.Scan(&id); err != nil {
+			return nil, s.describe(err)
+		}
+		ids = append(ids, id)
+	}
+	return ids, s.describe(rows.Err())
+}

@@ -1,0 +1,102 @@
+package store
+
+import (
+	"errors"
+	"time"
+
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// The committer's transactions with SQLite. An op of several statements has a
+// savepoint, so that one that fails is undone alone and the others are committed.
+
+// commitToSQLite writes a batch in one transaction and tells every waiter.
+func (s *Store) commitToSQLite(waiting []*op) {
+	batch := take(waiting)
+	if len(batch) == 0 {
+		return
+	}
+	began := time.Now()
+	failure := s.describe(s.transact(batch))
+	s.committed(began, len(batch))
+	for _, o := range batch {
+		if failure != nil {
+			o.done(failure)
+		} else {
+			o.done(s.describe(o.err))
+		}
+	}
+}
+
+// transact makes the transaction. Its error is the failure of all; what
+// concerns one op alone is left in it.
+func (s *Store) transact(batch []*op) (err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.rollback())
+		}
+	}()
+	if err := s.exec("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	for _, o := range batch {
+		if err := s.apply(o); err != nil {
+			return err
+		}
+	}
+	return s.exec("COMMIT")
+}
+
+// rollback ends a failed transaction. When there is none, because it did not
+// begin or SQLite has ended it itself, the error that says so means nothing.
+func (s *Store) rollback() error {
+	err := s.exec("ROLLBACK")
+	if primary(err) == sqlite3.SQLITE_ERROR {
+		return nil
+	}
+	return err
+}
+
+// apply does what one op does. It returns an error when the whole transaction
+// is lost. What is one statement needs no savepoint.
+func (s *Store) apply(o *op) error {
+	if len(o.steps) == 1 {
+		o.err = s.perform(o)
+		return fatal(o.err)
+	}
+	if err := s.exec("SAVEPOINT op"); err != nil {
+		return err
+	}
+	if o.run != nil {
+		o.err = o.run()
+	} else {
+		o.err = s.perform(o)
+	}
+	if o.err != nil {
+		if err := fatal(o.err); err != nil {
+			return err
+		}
+		if err := s.exec("ROLLBACK TO op"); err != nil {
+			return err
+		}
+	}
+	return s.exec("RELEASE op")
+}
+
+// perform makes the steps of an op.
+func (s *Store) perform(o *op) error {
+	if _, err := s.write.perform(s.inside(), o.steps); err != nil {
+		return err
+	}
+	return o.verdict()
+}
+
+// fatal returns err when the transaction is lost with it: when SQLite failed,
+// and not because of what the statement asked for.
+func fatal(err error) error {
+	switch primary(err) {
+	case 0, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG:
+		return nil
+	}
+	return err
+}

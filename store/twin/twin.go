@@ -1,0 +1,125 @@
+// Package twin is the store in memory, for simulations: what host and cluster
+// use of package store, on one goroutine, in the order in which it is told, with
+// the time passed in. It decides with the same functions, those of package
+// record, and the suite in store/storetest holds it to what SQLite and
+// PostgreSQL do.
+//
+//	db := twin.New(secret, placement.DefaultShards)
+//	s := db.Open()                                    // a node's store
+//	number, err := s.Submit(now, twin.Begin{Agent: id})
+//	result := s.Commit(now, s.Next(), twin.Done)      // when the world says that it is durable
+//	result.Answers[0].Value                           // the incarnation, a uint64
+//
+// # Operations
+//
+// An operation is a value that says what is wanted. Submit queues it and gives
+// it a number; nothing has happened then. There are two ways from there, as in
+// package store:
+//
+// The writes of agents, and Handover, go through the committer in the order in
+// which they were submitted. Next says how many of them share the next
+// transaction, Commit makes it.
+//
+// All others, which are what a node reads and what it does about the cluster,
+// are made one by one, in any order, by Perform.
+//
+// # Outcomes
+//
+// How says what comes of it: Done; Lost, it is durable and the answer says
+// that nobody knows; Refused, it is not durable and the answer says the same.
+// A node that crashes before a transaction is made is Stop without a use for
+// the answers; one that crashes after it is Commit and then Stop.
+//
+// Nothing here waits, starts a goroutine, reads a clock or a random source, or
+// shows the order of a map. Fork copies a database, and what the nodes have
+// submitted, so that a simulation can go on in several ways from one point.
+package twin
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/store/record"
+)
+
+// Database is what the nodes of a cluster share, as of the last commit.
+type Database struct {
+	agents      map[tandem.AgentID]kept
+	devices     map[tandem.DeviceID]record.Device
+	groups      map[string]record.Group
+	products    map[string]record.Product
+	deployments map[string]record.Deployment
+	libraries   map[tandem.LibraryID]string
+
+	nodes   map[string]node
+	shards  []record.Shard
+	version int64
+	planner record.Planner
+	secret  string
+}
+
+// kept is what is kept of an agent. Values are replaced, never changed in place.
+type kept struct {
+	agent    record.Agent
+	snapshot []byte
+	posting  record.Posting
+	posts    []record.Post
+}
+
+// New returns the database of a new cluster.
+func New(secret string, shards int) *Database {
+	db := &Database{
+		agents:      map[tandem.AgentID]kept{},
+		devices:     map[tandem.DeviceID]record.Device{},
+		groups:      map[string]record.Group{},
+		products:    map[string]record.Product{},
+		deployments: map[string]record.Deployment{},
+		libraries:   map[tandem.LibraryID]string{},
+		nodes:       map[string]node{},
+		shards:      make([]record.Shard, shards),
+		secret:      secret,
+	}
+	for i := range db.shards {
+		db.shards[i].Shard = i
+	}
+	return db
+}
+
+// Fork returns a copy. The stores of nodes stay with the original; see
+// Store.Fork.
+func (db *Database) Fork() *Database {
+	fork := *db
+	fork.agents = maps.Clone(db.agents)
+	fork.devices = maps.Clone(db.devices)
+	fork.groups = maps.Clone(db.groups)
+	fork.products = maps.Clone(db.products)
+	fork.deployments = maps.Clone(db.deployments)
+	fork.libraries = maps.Clone(db.libraries)
+	fork.nodes = maps.Clone(db.nodes)
+	fork.shards = slices.Clone(db.shards)
+	return &fork
+}
+
+// What operators do is put into the database as it is.
+
+// PutDevice adds or replaces a device.
+func (db *Database) PutDevice(d record.Device) { db.devices[d.ID] = d }
+
+// PutGroup adds or replaces a device group.
+func (db *Database) PutGroup(g record.Group) { db.groups[g.ID] = g }
+
+// PutProduct adds or replaces a product.
+func (db *Database) PutProduct(p record.Product) { db.products[p.ID] = p }
+
+// PutDeployment adds or replaces a deployment.
+func (db *Database) PutDeployment(d record.Deployment) { db.deployments[d.ID] = d }
+
+// PutLibrary adds the source of a library.
+func (db *Database) PutLibrary(id tandem.LibraryID, code string) { db.libraries[id] = code }
+
+// DeleteDevice deletes a device and all that is kept of its agent.
+func (db *Database) DeleteDevice(id tandem.DeviceID) {
+	delete(db.agents, db.devices[id].Agent)
+	delete(db.devices, id)
+}

@@ -1,0 +1,109 @@
+package world
+
+import (
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/store/twin"
+)
+
+// errAway is what a node is told that cannot reach the database.
+var errAway = tandem.Errorf(tandem.Unavailable, "the database cannot be reached")
+
+// reachable reports whether a node can reach the database.
+func (n *node) reachable() bool { return n.w.away <= n.w.now && n.apart <= n.w.now }
+
+// read asks the database something that is no write of an agent.
+func (n *node) read(op twin.Op, then answered) {
+	if !n.reachable() {
+		n.after(n.w.between(time.Millisecond, 300*time.Millisecond), func() { then(nil, errAway) })
+		return
+	}
+	number, err := n.store.Submit(n.now().Wall, op)
+	if err != nil {
+		n.after(0, func() { then(nil, err) })
+		return
+	}
+	s, run := n.store, n.run
+	// The transaction takes place whether or not the node is still there to hear of it.
+	n.w.after(n.w.between(200*time.Microsecond, 2*time.Millisecond), func() {
+		how := twin.Done
+		if !n.reachable() {
+			how = [...]twin.Outcome{twin.Lost, twin.Refused}[n.w.random.IntN(2)]
+		}
+		r := s.Perform(n.w.wall(), number, how)
+		if n.run == run && n.up {
+			n.deliver(r, map[uint64]answered{number: then})
+		}
+	})
+}
+
+// breaks reports whether the connection to the database breaks in the middle of a
+// transaction. It does so now and then, and far more often when shards change hands:
+// these are few, and what follows is hard to get right.
+func (w *World) breaks(handover bool) bool {
+	if w.quiet != 0 {
+		return false
+	}
+	if handover {
+		return w.one(8)
+	}
+	return w.one(1000)
+}
+
+// write has the committer write something of an agent.
+func (n *node) write(op twin.Op, then answered) {
+	number, err := n.store.Submit(n.now().Wall, op)
+	if err != nil {
+		n.after(0, func() { then(nil, err) })
+		return
+	}
+	n.answers[number] = then
+	_, handover := op.(twin.Handover)
+	n.handovers = append(n.handovers, handover)
+	n.commit()
+}
+
+// commit has the next transaction made, if none is under way.
+func (n *node) commit() {
+	if n.committing || n.store.Next() == 0 {
+		return
+	}
+	n.committing = true
+	s, run := n.store, n.run
+	n.w.after(n.w.between(300*time.Microsecond, 2*time.Millisecond), func() {
+		if n.run != run || !n.up {
+			return // it was killed before the transaction was made
+		}
+		if !n.reachable() && !n.w.one(3) {
+			n.committing = false
+			n.after(200*time.Millisecond, n.commit)
+			return
+		}
+		writes := s.Next()
+		how := twin.Done
+		if !n.reachable() || n.w.breaks(n.handovers[0]) {
+			how = [...]twin.Outcome{twin.Lost, twin.Refused}[n.w.random.IntN(2)]
+		}
+		n.handovers = n.handovers[writes:]
+		r := s.Commit(n.w.wall(), writes, how)
+		n.after(n.w.between(0, time.Millisecond), func() {
+			n.committing = false
+			n.deliver(r, n.answers)
+			n.commit()
+		})
+	})
+}
+
+// deliver gives answers to those who wait for them.
+func (n *node) deliver(r twin.Result, answers map[uint64]answered) {
+	if r.Fenced {
+		self := n.self
+		n.after(0, func() { n.stepMember(n.member.Fenced(self.Session)) })
+	}
+	for _, a := range r.Answers {
+		then := answers[a.Number]
+		delete(answers, a.Number)
+		n.after(0, func() { then(a.Value, a.Err) })
+	}
+}
