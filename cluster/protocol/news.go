@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"slices"
 	"time"
 
 	"github.com/tandem-iot/tandem"
@@ -58,10 +59,23 @@ func (n *News) Opened(now tandem.Now, shards []int) (out []Effect) {
 	if n.bugs.forgetNews {
 		return nil
 	}
+	groups := map[string]bool{} // a group's deployments are one review
 	for _, s := range n.heard {
-		if now.Mono-s.at <= newsKept {
-			out = append(out, Recall{Question: s.q, Shards: shards})
+		if now.Mono-s.at > newsKept {
+			continue
 		}
+		switch q := s.q.(type) {
+		case *Assigned:
+			if !slices.Contains(shards, q.Shard) {
+				continue
+			}
+		case *Deployed:
+			if groups[q.Group] {
+				continue
+			}
+			groups[q.Group] = true
+		}
+		out = append(out, Recall{Question: s.q, Shards: shards})
 	}
 	return out
 }

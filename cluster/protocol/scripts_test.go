@@ -285,7 +285,11 @@ func (s *newsScript) event(name string, a args) []Effect {
 	case "say":
 		s.Say(a.now, &Deployed{Group: a.str("group")})
 	case "hear":
-		s.Hear(a.now, &Assigned{Device: tandem.DeviceID(a.str("device"))})
+		if a.has("group") {
+			s.Hear(a.now, &Deployed{Group: a.str("group")})
+			return nil
+		}
+		s.Hear(a.now, &Assigned{Device: tandem.DeviceID(a.str("device")), Shard: int(a.num("shard"))})
 	case "opened":
 		return s.Opened(a.now, a.list("shards"))
 	case "joined":

@@ -50,7 +50,7 @@ func someMessages() []Message {
 	}
 	for _, q := range []Question{
 		&RestartAgent{Device: "dev"}, &RestartDevice{Device: "dev"}, &Online{Device: "dev"}, &Runs{Device: "dev"},
-		&Deployed{Group: "g"}, &Assigned{Device: "dev"}, &Deleted{Device: "dev"}, &Drain{Undo: true},
+		&Deployed{Group: "g"}, &Assigned{Device: "dev", Shard: 7}, &Deleted{Device: "dev"}, &Drain{Undo: true},
 		&History{Devices: []tandem.DeviceID{"dev"}, Lines: 3}, &Follow{View: 7, Devices: []tandem.DeviceID{"dev"}}, &Unfollow{View: 7},
 	} {
 		list = append(list, &Ask{ID: 6, Again: true, Question: q})
