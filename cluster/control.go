@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/cluster/protocol"
@@ -59,6 +60,11 @@ func (c *Cluster) recall(effects []protocol.Effect) {
 		return
 	}
 	for {
+		select {
+		case <-c.ended:
+			return
+		case <-time.After(reviewRest):
+		}
 		group, in := c.news.next()
 		if in == nil {
 			return
@@ -66,6 +72,9 @@ func (c *Cluster) recall(effects []protocol.Effect) {
 		c.reviewIn(&protocol.Deployed{Group: group}, in)
 	}
 }
+
+// reviewRest is before a review of a group, so that more shards may come.
+const reviewRest = time.Second
 
 // reviewIn reviews the agents of some shards; nil is all.
 func (c *Cluster) reviewIn(q protocol.Question, in map[int]bool) {
