@@ -36,10 +36,8 @@ func (l *Life) end(r *agent.Restart) {
 	} else {
 		l.refuseBegun(reason)
 	}
-	if l.Handling && l.Current.isPost() && outside && !crash(r.Reason) && !l.wrong.losePost {
-		// It was cut off, and is not handled: the next incarnation has it.
-		l.giveBack(l.Current)
-		l.Current, l.Handling = item{}, false
+	if outside && !crash(r.Reason) && !l.wrong.losePost {
+		l.giveBackPost()
 	}
 	l.settle()
 	if !hasty || ran >= crashMemory {
@@ -60,12 +58,21 @@ func (l *Life) end(r *agent.Restart) {
 	l.Phase, l.StartAt = delayed, l.in(delay)
 }
 
+// giveBackPost is for a post of the device whose handler was cut off for a reason
+// that is not the agent's: it is not handled, and the next incarnation has it.
+func (l *Life) giveBackPost() {
+	if l.Handling && l.Current.isPost() {
+		l.giveBack(l.Current)
+		l.Current, l.Handling = item{}, false
+	}
+}
+
 // dropMachine drops an incarnation with what it has under way. Its credits stay:
 // a restart is no way to have more.
 func (l *Life) dropMachine() {
 	left := l.machine.Credits()
 	l.machine, l.Credits = nil, &left
-	l.boots, l.saving, l.Result = nil, 0, nil
+	l.boots, l.saving, l.kept, l.Result = nil, 0, nil, nil
 	l.Phase, l.StopBy, l.Ringing = absent, 0, time.Time{}
 	l.cancelFetches()
 	l.leaveMQTT()
@@ -123,7 +130,7 @@ func (l *Life) unsettled() bool {
 // patience is over: a machine goes to the store, to be taken up by the next node
 // to run, as if nothing had been.
 func (l *Life) tryStop() {
-	if l.unsettled() && !l.due(l.giveUp) {
+	if l.unsettled() && !l.due(l.endBy) {
 		return
 	}
 	data, keep := l.asleep()
@@ -175,6 +182,7 @@ func (l *Life) retire(why error) {
 	}
 	l.Unread, l.Hearing = nil, nil
 	l.drop(func(it item) bool { return it.request == 0 })
+	l.messages = 0
 	l.Connected, l.GraceUntil, l.Link = false, 0, nil
 	l.emit(&DropLink{})
 }

@@ -15,7 +15,7 @@ type item struct {
 	event   agent.Event
 	token   uint64 // 0: none
 	request uint64 // its number, when the event is a Request
-	seq     uint64 // of a device's message, among those of its link
+	seq     uint64 // of a device's message, among those of the newest link; 0: it came by an older one
 }
 
 // isPost reports whether the event is a tandem.post of the device: it may not be

@@ -69,7 +69,7 @@ func (l *Life) Queued() int { return len(l.Inbox) }
 // it may be looked at until the next call.
 func (l *Life) Machine() *agent.Machine { return l.machine }
 
-// Group returns the pair's device group, and whether it is known.
+// DeviceGroup returns the pair's device group, and whether it is known.
 func (l *Life) DeviceGroup() (group string, known bool) { return l.Group, l.Grouped }
 
 // Take takes an event. cause is the number of the event that caused it, 0 for
@@ -203,11 +203,11 @@ func (l *Life) takeOrder(ev Event) {
 			l.load(wait{resume: true, loud: true})
 		}
 	case *Stop:
-		l.ending, l.giveUp = ev, l.in(ev.Patience)
+		l.ending, l.endBy = ev, l.in(ev.Patience)
 	case *Refuse:
 		l.refuseWaiting(ErrStopping)
 	case *Leave:
-		l.leaving, l.giveUp = ev, l.in(ev.Patience)
+		l.leaving, l.leaveBy = ev, l.in(ev.Patience)
 	case *GoOn:
 		l.goOnHere(ev.Why)
 	case *Vanish:
@@ -263,7 +263,7 @@ func (l *Life) late(ev Event) {
 		l.emit(&Stopped{})
 	case *Leave:
 		l.emit(&Left{})
-	case *Vanish:
+	case *Vanish, *Deleted:
 		l.emit(&Stopped{})
 	}
 }
@@ -353,6 +353,20 @@ func (l *Life) again(ev *Again) {
 		}
 	}
 	l.handled(ev.Token)
+}
+
+// forgetNumbers is for messages that came by an older link. They do not come again
+// by their numbers, which are those of other messages now.
+func (l *Life) forgetNumbers() {
+	l.Current.seq = 0
+	for i := range l.Hearing {
+		l.Hearing[i].Seq = 0
+	}
+	for _, list := range [][]item{l.Inbox, l.Unread} {
+		for i := range list {
+			list[i].seq = 0
+		}
+	}
 }
 
 // Gone says why the life has ended here; nil when it has not.

@@ -41,6 +41,7 @@ func (l *Life) posted(ev *Posted) {
 	if !sure {
 		q.known = false // it may have been kept all the same
 	}
+	l.readAgain()
 	kept := l.kept
 	if ev.ID != l.saving || kept == nil {
 		q.known = false // of an incarnation that has ended
@@ -121,6 +122,15 @@ func (l *Life) knowPosts() bool {
 	return q.known
 }
 
+// readAgain has a read that is under way count for nothing: what the store has
+// changes at this moment, and the read may be older.
+func (l *Life) readAgain() {
+	if l.posts.loading != 0 {
+		l.posts.loading = 0
+		l.knowPosts()
+	}
+}
+
 func (l *Life) postsLoaded(ev *PostsLoaded) {
 	q := &l.posts
 	if ev.ID != q.loading {
@@ -166,6 +176,7 @@ func (l *Life) postForgotten(ev *PostForgotten) {
 		return
 	}
 	q.pending--
+	l.readAgain()
 	if i := slices.IndexFunc(q.list, func(kept record.Post) bool { return kept.Seq == ev.Seq }); i >= 0 {
 		q.list = slices.Delete(q.list, i, i+1)
 		if i < q.sent {

@@ -43,6 +43,10 @@ func (l *Life) linked(ev *Linked) {
 	if l.Link != nil && another {
 		l.emit(&CloseLink{"a newer connection of the device has taken over"})
 	}
+	if l.Heard != ev.Ref {
+		l.Heard = ev.Ref
+		l.forgetNumbers()
+	}
 	ref := ev.Ref
 	l.Link, l.Address, l.GraceUntil = &ref, ev.Address, 0
 	l.emit(&UseLink{ref})

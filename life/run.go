@@ -51,6 +51,11 @@ func (l *Life) ring() bool {
 		l.Ringing = time.Time{}
 		return len(l.Inbox) == 0
 	}
+	if !l.now.Wall.After(l.Ringing) {
+		// A timer that is set in this turn is due after it, also when the clock
+		// stands still or steps back.
+		l.now.Wall = l.Ringing.Add(1)
+	}
 	if l.machine.Busy() {
 		l.step(&agent.Woken{})
 	} else {
@@ -233,6 +238,9 @@ func (l *Life) tickLive() {
 	}
 }
 
+// farAway is how long a timer waits at most; it is a sum that does not overflow.
+const farAway = time.Duration(1 << 61)
+
 // Deadline returns when Tick is due, by the clock of now. ok is false when nothing
 // is.
 func (l *Life) Deadline(now tandem.Now) (at time.Duration, ok bool) {
@@ -243,7 +251,7 @@ func (l *Life) Deadline(now tandem.Now) (at time.Duration, ok bool) {
 	}
 	wall := func(t time.Time) {
 		if !t.IsZero() {
-			earlier(nonzero(instant(now.Mono + t.Sub(now.Wall))))
+			earlier(nonzero(instant(now.Mono + min(t.Sub(now.Wall), farAway))))
 		}
 	}
 	if l.Phase == stopped {
@@ -252,8 +260,11 @@ func (l *Life) Deadline(now tandem.Now) (at time.Duration, ok bool) {
 	if l.Connected {
 		earlier(l.GraceUntil)
 	}
-	if l.leaving != nil || l.ending != nil {
-		earlier(l.giveUp)
+	if l.leaving != nil {
+		earlier(l.leaveBy)
+	}
+	if l.ending != nil {
+		earlier(l.endBy)
 	}
 	earlier(l.posts.retryAt)
 	if r := l.answer.first(waits); r != nil {

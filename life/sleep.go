@@ -1,6 +1,7 @@
 package life
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/klauspost/compress/s2"
@@ -11,6 +12,10 @@ import (
 
 // A frozen machine is its snapshot, compressed: words of small integers and
 // offsets shrink to a third or less, in a few microseconds.
+
+// maxSnapshot bounds what a damaged snapshot can make us allocate. It is far more
+// than a machine has.
+const maxSnapshot = 256 << 20
 
 // snapshot returns the machine as bytes.
 func (l *Life) snapshot() ([]byte, error) {
@@ -24,6 +29,9 @@ func (l *Life) snapshot() ([]byte, error) {
 
 // restore makes a machine of a packed snapshot, for the program that is loaded.
 func (l *Life) restore(packed []byte) (*agent.Machine, error) {
+	if n, err := s2.DecodedLen(packed); err != nil || n > maxSnapshot {
+		return nil, fmt.Errorf("the snapshot is damaged: it says that it has %d bytes", n)
+	}
 	data, err := s2.Decode(nil, packed)
 	if err != nil {
 		return nil, err

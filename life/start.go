@@ -158,8 +158,8 @@ func (l *Life) codelessFor(err error) {
 	l.Phase, l.machine, l.program, l.wait = codeless, nil, nil, wait{}
 	l.refuseAll()
 	if again := l.Again; again != tandem.ReasonNone {
-		l.Again = tandem.ReasonNone // what there is to run now has been looked at
-		l.start(again)
+		l.Again = tandem.ReasonNone
+		l.restart(again)
 	}
 }
 
@@ -218,8 +218,7 @@ func (l *Life) goOn(m *agent.Machine) {
 		l.lostMQTT(id)
 	}
 	switch {
-	case l.Link != nil: // and logged already; the agent ignores what it knows
-		l.Connected, l.GraceUntil = true, 0
+	case l.Connected: // and logged already; the agent ignores what it knows
 		l.tell(&agent.DeviceConnected{Address: l.Address})
 	case m.Connected():
 		l.Connected, l.GraceUntil = true, l.in(l.cfg.Grace)
@@ -250,6 +249,7 @@ func (l *Life) restart(reason tandem.Reason) {
 		if l.Reason != tandem.ReasonNone && reason == tandem.ReasonRestart {
 			reason = l.Reason
 		}
+		l.Phase = absent // also of one without code: what is wrong with it now is said
 		l.start(reason)
 		return
 	}

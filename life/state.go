@@ -24,7 +24,8 @@ const (
 )
 
 // instant is a monotonic time of this host, 0 for none. In a state that travels
-// it is the time that is left, or minus the time that has passed.
+// it is the time that is left, and a nanosecond more, or minus the time that has
+// passed.
 type instant time.Duration
 
 // Peer is what is known of the device's side.
@@ -83,6 +84,7 @@ type state struct {
 	Peer       Peer            `cbor:"37,keyasint"`
 	Hearing    []said          `cbor:"38,keyasint,omitempty"` // waits until the device's last start is known
 	PostsUpTo  uint64          `cbor:"39,keyasint,omitempty"` // newest post that the link has been given
+	Heard      tandem.LinkRef  `cbor:"41,keyasint"`           // the newest link, also when it has ended
 }
 
 // instants are the fields of a state that hold one, those in lists included.
@@ -98,7 +100,9 @@ func (s *state) instants() []*instant {
 func (s *state) depart(now instant) {
 	for _, at := range s.instants() {
 		if *at != 0 {
-			*at = nonzero(*at - now)
+			if *at -= now; *at >= 0 {
+				*at++
+			}
 		}
 	}
 }
@@ -107,6 +111,9 @@ func (s *state) depart(now instant) {
 func (s *state) arrive(now instant) {
 	for _, at := range s.instants() {
 		if *at != 0 {
+			if *at > 0 {
+				*at--
+			}
 			*at = nonzero(*at + now)
 		}
 	}
@@ -139,7 +146,8 @@ type local struct {
 	leaving *Leave
 	gone    error // why the life has ended here
 	ending  *Stop
-	giveUp  instant // when the patience of leaving or ending ends
+	leaveBy instant // when the patience of leaving ends
+	endBy   instant // when that of ending does
 
 	requests int // in Inbox
 	messages int // of the device in Inbox, Unread and Hearing

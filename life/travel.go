@@ -2,6 +2,7 @@ package life
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tandem-iot/tandem"
@@ -29,11 +30,11 @@ type Moved struct {
 func (m *Moved) Size() int { return 200 + len(m.State) + 50*len(m.Origins) }
 
 // tryLeave has the pair leave when it is at rest. Each is stopped between two
-// events, or where its program waits; a start, or a save or a post under way, is
-// waited for.
+// events, or where its program waits; a start, or what the store has been asked
+// for, is waited for.
 func (l *Life) tryLeave() {
-	busy := l.Phase == loading || l.Phase == resuming || l.Phase == starting || l.posts.pending > 0 || l.saving != 0
-	if busy && !l.due(l.giveUp) {
+	busy := l.underWay()
+	if busy && !l.due(l.leaveBy) {
 		return
 	}
 	if busy {
@@ -46,6 +47,16 @@ func (l *Life) tryLeave() {
 		return
 	}
 	l.emit(&Left{m})
+}
+
+// underWay reports whether the pair waits for an outcome that would be lost with
+// its leaving.
+func (l *Life) underWay() bool {
+	switch l.Phase {
+	case loading, resuming, starting:
+		return true
+	}
+	return l.saving != 0 || l.posts.pending > 0 || l.posts.loading != 0 || l.offered != 0
 }
 
 // stay takes back what Leave has done to a pair that could not leave.
@@ -76,6 +87,7 @@ func (l *Life) export() (*Moved, error) {
 		s.Packed = packed
 	case codeless:
 		s.Phase = absent // the other host looks for itself
+		s.Inbox, s.Unread = append(slices.Clone(l.Unread), l.Inbox...), nil
 	}
 	m := &Moved{Device: l.Device, Agent: l.Agent, Link: l.Link, Version: version}
 	if l.MQTT != 0 { // the connection does not go along
@@ -150,6 +162,9 @@ func Arrive(cfg *Config, now tandem.Now, m *Moved, program func(group string) (*
 	if l.Device != m.Device || l.Agent != m.Agent {
 		return nil, nil, tandem.Errorf(tandem.Invalid, "the state of agent %s is that of another agent", m.Agent)
 	}
+	if err := l.checkState(); err != nil {
+		return nil, nil, tandem.Errorf(tandem.Invalid, "the state of agent %s is damaged: %v", m.Agent, err)
+	}
 	l.begin(now)
 	l.arrive(l.mono())
 	for _, r := range l.Requests {
@@ -161,6 +176,7 @@ func Arrive(cfg *Config, now tandem.Now, m *Moved, program func(group string) (*
 			l.count(it, 1)
 		}
 	}
+	l.messages += len(l.Hearing)
 	if len(l.Packed) == 0 {
 		return l, nil, nil
 	}
@@ -179,6 +195,9 @@ func Arrive(cfg *Config, now tandem.Now, m *Moved, program func(group string) (*
 	machine, err := l.restore(l.Packed)
 	if err != nil {
 		return l.unfit(), err, nil
+	}
+	if l.Result != nil && !(machine.Busy() && machine.Takes(l.Result.event)) || l.Phase == frozen && machine.Busy() {
+		return nil, nil, tandem.Errorf(tandem.Invalid, "the state of agent %s is damaged: it is not that of its machine", m.Agent)
 	}
 	if l.Cut {
 		l.lostMQTT(machine.MQTT())
@@ -216,6 +235,7 @@ func (l *Life) goOnHere(why tandem.Reason) {
 		if l.Reason != tandem.ReasonNone {
 			l.cancelFetches()
 			l.refuseBegun(l.Reason)
+			l.giveBackPost()
 			l.settle()
 			l.start(l.Reason)
 		}
