@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // giveStep is how far the giving of a batch has come.
@@ -86,7 +87,7 @@ func (m *Moves) leaving() (shards []int, to Peer) {
 		next = names[i]
 	}
 	shards = targets[next]
-	return shards[:min(len(shards), batchShards)], m.table.Node(next).Peer()
+	return shards[:min(len(shards), batchShards)], peerOf(m.table.Node(next))
 }
 
 // expects returns the giving whose step waits for the outcome with that number.
@@ -223,9 +224,9 @@ func (m *Moves) hand(g *giving) []Effect {
 	return []Effect{Handover{N: g.n, Shards: m.rows(g), To: g.to}}
 }
 
-func (m *Moves) rows(g *giving) (list []Shard) {
+func (m *Moves) rows(g *giving) (list []record.Shard) {
 	for i, s := range g.shards {
-		list = append(list, Shard{Shard: s, Owner: m.self.Node, Epoch: g.epochs[i]})
+		list = append(list, record.Shard{Shard: s, Owner: m.self.Node, Epoch: g.epochs[i]})
 	}
 	return list
 }
@@ -328,7 +329,7 @@ func (m *Moves) unsure(now tandem.Now, g *giving) []Effect {
 var errUnconfirmed = errors.New("the shards have not changed, or not together")
 
 // Confirmed takes the membership that shows who has the shards.
-func (m *Moves) Confirmed(now tandem.Now, n uint64, rows *Membership, err error) []Effect {
+func (m *Moves) Confirmed(now tandem.Now, n uint64, rows *record.Membership, err error) []Effect {
 	g := m.expects(n, stepConfirm)
 	if g == nil {
 		return nil
@@ -351,9 +352,9 @@ func (m *Moves) Confirmed(now tandem.Now, n uint64, rows *Membership, err error)
 
 // ownerNow returns who has a batch's shards after the epochs have changed. A
 // transaction changes all of them or none.
-func (m *Moves) ownerNow(g *giving, rows *Membership) (owner string, epochs map[int]int64, err error) {
+func (m *Moves) ownerNow(g *giving, rows *record.Membership) (owner string, epochs map[int]int64, err error) {
 	epochs = map[int]int64{}
-	found := map[int]Shard{}
+	found := map[int]record.Shard{}
 	for _, s := range rows.Shards {
 		found[s.Shard] = s
 	}

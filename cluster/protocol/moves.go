@@ -188,7 +188,7 @@ func (m *Moves) Tick(now tandem.Now) []Effect {
 // runsOf returns the runs of a table's nodes.
 func runsOf(t *Table) (list []Peer) {
 	for i := range t.Nodes {
-		list = append(list, t.Nodes[i].Peer())
+		list = append(list, peerOf(&t.Nodes[i]))
 	}
 	return list
 }

@@ -207,7 +207,7 @@ func (s *moveScript) event(name string, a args) []Effect {
 	case "offer":
 		part := &Offer{ID: id, Shards: a.list("shards"), Epochs: a.epochs("epochs"), Pairs: s.pairs(a), More: a.has("more"), Version: a.num("version")}
 		for i := range a.rows().Nodes {
-			part.Known = append(part.Known, a.rows().Nodes[i].Peer())
+			part.Known = append(part.Known, peerOf(&a.rows().Nodes[i]))
 		}
 		return s.Offered(a.now, from, part)
 	case "prepared":
