@@ -38,6 +38,11 @@ type bugs struct {
 	lookUpNothing   bool // the owner is not looked up when a handover is not confirmed
 	openUnasked     bool // who is given agents does not look which others ought to run
 	ignoreFlush     bool // the owner changes although a gateway has not heard all
+	takeAtEnd       bool // a node that is emptied for good takes offers
+	breakOff        bool // it refuses the rest of an offer that it has begun to take
+	forgetOffers    bool // what may still come here is not waited for
+	restlessMoves   bool // a move that failed is tried again as soon as the first was
+	staySlow        bool // a move that took place does not end the back-off
 	goBeforeFlush   bool // the owner changes before the gateways have heard all
 	tellOnlyOnce    bool // only the first owner says where a request went
 	missLostInMove  bool // agents on their way do not hear of a node that is lost

@@ -256,6 +256,9 @@ func (m *Moves) back(now tandem.Now, why error) []Effect {
 	g := m.giving
 	m.giving, m.failed = nil, g.to.Node
 	m.patience = min(max(2*m.patience, minMoveRest), maxMoveRest)
+	if m.bugs.restlessMoves {
+		m.patience = minMoveRest
+	}
 	m.rest = now.Mono + m.patience
 	out := []Effect{
 		Note{Text: "move failed; it will be retried", Node: g.to.Node, Shards: len(g.shards), Failure: why},
@@ -371,7 +374,10 @@ func (m *Moves) ownerNow(g *giving, rows *record.Membership) (owner string, epoc
 // given ends a move that took place.
 func (m *Moves) given(now tandem.Now, epochs map[int]int64) []Effect {
 	g := m.giving
-	m.giving, m.patience = nil, 0
+	m.giving = nil
+	if !m.bugs.staySlow {
+		m.patience = 0
+	}
 	word := &Go{ID: g.id, Shards: g.shards}
 	for _, s := range g.shards {
 		word.Epochs = append(word.Epochs, epochs[s])

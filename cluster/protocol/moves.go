@@ -149,7 +149,9 @@ func (m *Moves) Lost(now tandem.Now, p Peer) (out []Effect) {
 func (m *Moves) Refuse() { m.refusing = true }
 
 // Quiet reports whether nothing is on its way from here, nor to here.
-func (m *Moves) Quiet() bool { return m.giving == nil && len(m.offers) == 0 }
+func (m *Moves) Quiet() bool {
+	return m.giving == nil && (len(m.offers) == 0 || m.bugs.forgetOffers)
+}
 
 // Halt has no batch begin any more, and no offer be taken: the node is about to stop.
 func (m *Moves) Halt() { m.refusing, m.halted = true, true }

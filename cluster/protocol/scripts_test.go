@@ -202,6 +202,14 @@ func (s *moveScript) event(name string, a args) []Effect {
 	case "halt":
 		s.Halt()
 		return nil
+	case "refuse":
+		s.Refuse()
+		return nil
+	case "quiet": // shown as an effect, for want of one
+		if s.Quiet() {
+			return []Effect{Note{Text: "quiet"}}
+		}
+		return nil
 	case "tick":
 		return s.Tick(a.now)
 	case "offer":
