@@ -142,21 +142,20 @@ func (c *Cluster) review(ctx context.Context, q protocol.Question, of func(tande
 func (c *Cluster) tellAll(ctx context.Context, q protocol.Question) error {
 	c.setUp()
 	c.news.mu.Lock()
-	c.news.core.Say(c.now(), q)
+	nodes := c.news.core.Say(c.now(), q, c.table())
 	c.news.mu.Unlock()
-	t := c.table()
-	if t == nil {
+	if len(nodes) == 0 {
 		return errNotJoined
 	}
-	answers := make(chan error, len(t.Nodes))
-	for _, n := range t.Nodes { // one whose lease has run out may still come back with its agents
+	answers := make(chan error, len(nodes))
+	for _, node := range nodes {
 		go func() {
-			_, err := c.question(ctx, protocol.Target{Node: n.ID}, q, protocol.AskWait)
+			_, err := c.question(ctx, protocol.Target{Node: node}, q, protocol.AskWait)
 			answers <- err
 		}()
 	}
 	var failed error
-	for range t.Nodes {
+	for range nodes {
 		if err := <-answers; err != nil && tandem.KindOf(err) != tandem.NotFound {
 			failed = err
 		}

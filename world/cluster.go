@@ -157,6 +157,9 @@ func (n *node) doMember(e protocol.Effect) {
 		n.lanes, n.dropped = map[protocol.Peer]*lane{}, map[protocol.Peer]bool{}
 		n.moves = protocol.NewMoves(e.Self, n.shardOf, n.number()<<20, e.Table)
 		n.mistake(n.moves)
+		if n.leaving {
+			n.moves.Refuse()
+		}
 		n.drives[driveMoves] = drive{}
 		n.w.say("%s is in the cluster, session %d", n.name, e.Self.Session)
 	case protocol.Lease:

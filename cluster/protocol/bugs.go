@@ -58,4 +58,5 @@ type bugs struct {
 	// News
 	forgetNews bool // what was said of agents without an owner is not said again
 	oldNodes   bool // nodes that join are not told
+	onlyAlive  bool // a node whose lease has run out is not told
 }

@@ -60,6 +60,7 @@ var mistakes = []struct {
 
 	{"news of agents without an owner is forgotten", "news/news", func(b *bugs) { b.forgetNews = true }},
 	{"nodes that join are not told", "news/news", func(b *bugs) { b.oldNodes = true }},
+	{"a node whose lease has run out is not told", "news/news", func(b *bugs) { b.onlyAlive = true }},
 }
 
 // TestMistakes switches each mistake on and expects the script to notice it, and not to

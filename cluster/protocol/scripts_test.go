@@ -291,7 +291,11 @@ func (s *newsScript) event(name string, a args) []Effect {
 	switch name {
 	case "new":
 	case "say":
-		s.Say(a.now, &Deployed{Group: a.str("group")})
+		var told []Effect // shown as effects, for want of some
+		for _, node := range s.Say(a.now, &Deployed{Group: a.str("group")}, a.table()) {
+			told = append(told, Note{Text: "told", Node: node})
+		}
+		return told
 	case "hear":
 		if a.has("group") {
 			s.Hear(a.now, &Deployed{Group: a.str("group")})
