@@ -72,16 +72,17 @@ type Cluster struct {
 	failed chan error
 	once   sync.Once
 
-	ids    atomic.Uint64
-	member core[*protocol.Member]
-	moves  core[*protocol.Moves]
-	links  links
-	guests guests
-	calls  calls
-	news   news
-	logs   logs
-	moving moving
-	gauge  gauge
+	ids     atomic.Uint64
+	leaving atomic.Bool // the node stops, and takes no agents any more
+	member  core[*protocol.Member]
+	moves   core[*protocol.Moves]
+	links   links
+	guests  guests
+	calls   calls
+	news    news
+	logs    logs
+	moving  moving
+	gauge   gauge
 
 	view atomic.Pointer[current] // nil before the node is part of the cluster
 
@@ -199,7 +200,11 @@ func (c *Cluster) begin(e protocol.Begin) {
 		Self: mesh.Peer(e.Self), Conn: c.Conn, Prefix: c.Prefix, Clock: c.Clock, Logger: c.logger,
 		Receive: func(from mesh.Peer, data []byte) { c.receive(protocol.Peer(from), data) }, News: c.takeNews,
 	})
-	c.moves.replace(protocol.NewMoves(e.Self, c.shardOf, c.ids.Add(1<<20), e.Table))
+	moves := protocol.NewMoves(e.Self, c.shardOf, c.ids.Add(1<<20), e.Table)
+	if c.leaving.Load() {
+		moves.Refuse()
+	}
+	c.moves.replace(moves)
 	c.runMu.Lock()
 	c.run = r
 	c.runMu.Unlock()

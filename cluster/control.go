@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/cluster/protocol"
@@ -12,6 +13,9 @@ import (
 type news struct {
 	mu   sync.Mutex
 	core protocol.News
+
+	groups    map[string]map[int]bool // to be reviewed, each in some shards
+	reviewing bool                    // a goroutine is at it
 }
 
 // hear notes news before the host is told of it.
@@ -37,24 +41,87 @@ func (n *news) joined(c *Cluster, p protocol.Peer) {
 	}
 }
 
-// recall has the agents of some shards do what they may not have heard of.
+// recall has the agents of some shards do what they may not have heard of. A group is
+// reviewed in all shards that have come meanwhile at once: to list its devices takes a while,
+// and shards come in many small batches.
 func (c *Cluster) recall(effects []protocol.Effect) {
-	ctx, cancel := context.WithTimeout(context.Background(), protocol.AskWait)
-	defer cancel()
 	for _, e := range effects {
 		e, ok := e.(protocol.Recall)
 		if !ok {
 			continue
 		}
-		in := map[int]bool{}
-		for _, s := range e.Shards {
-			in[s] = true
+		if q, ok := e.Question.(*protocol.Deployed); ok {
+			c.news.queue(q.Group, e.Shards)
+			continue
 		}
-		err := c.review(ctx, e.Question, func(id tandem.AgentID) bool { return in[c.shardOf(id)] })
-		if err != nil {
-			c.logger.Warn("agents that came here may run code that has been replaced; deploy again to be sure", "err", err)
-		}
+		c.reviewIn(e.Question, nil)
 	}
+	if !c.news.begin() {
+		return
+	}
+	for {
+		select {
+		case <-c.ended:
+			return
+		case <-time.After(reviewRest):
+		}
+		group, in := c.news.next()
+		if in == nil {
+			return
+		}
+		c.reviewIn(&protocol.Deployed{Group: group}, in)
+	}
+}
+
+// reviewRest is before a review of a group, so that more shards may come.
+const reviewRest = time.Second
+
+// reviewIn reviews the agents of some shards; nil is all.
+func (c *Cluster) reviewIn(q protocol.Question, in map[int]bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), protocol.AskWait)
+	defer cancel()
+	of := func(id tandem.AgentID) bool { return in == nil || in[c.shardOf(id)] }
+	if err := c.review(ctx, q, of); err != nil {
+		c.logger.Warn("agents that came here may run code that has been replaced; deploy again to be sure", "err", err)
+	}
+}
+
+func (n *news) queue(group string, shards []int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.groups == nil {
+		n.groups = map[string]map[int]bool{}
+	}
+	if n.groups[group] == nil {
+		n.groups[group] = map[int]bool{}
+	}
+	for _, s := range shards {
+		n.groups[group][s] = true
+	}
+}
+
+// begin reports whether there are groups to review and no goroutine is at it. The caller is,
+// then, until next has no more.
+func (n *news) begin() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.reviewing || len(n.groups) == 0 {
+		return false
+	}
+	n.reviewing = true
+	return true
+}
+
+// next takes a group that is to be reviewed, and the shards; nil when there is none.
+func (n *news) next() (group string, in map[int]bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for group, in := range n.groups {
+		delete(n.groups, group)
+		return group, in
+	}
+	n.reviewing = false
+	return "", nil
 }
 
 // review has some of this node's agents follow news, unless they have.
@@ -75,25 +142,20 @@ func (c *Cluster) review(ctx context.Context, q protocol.Question, of func(tande
 func (c *Cluster) tellAll(ctx context.Context, q protocol.Question) error {
 	c.setUp()
 	c.news.mu.Lock()
-	c.news.core.Say(c.now(), q)
+	nodes := c.news.core.Say(c.now(), q, c.table())
 	c.news.mu.Unlock()
-	t := c.table()
-	if t == nil {
+	if len(nodes) == 0 {
 		return errNotJoined
 	}
-	answers := make(chan error, len(t.Nodes))
-	asked := 0
-	for _, n := range t.Nodes {
-		if n.Alive {
-			asked++
-			go func() {
-				_, err := c.question(ctx, protocol.Target{Node: n.ID}, q, protocol.AskWait)
-				answers <- err
-			}()
-		}
+	answers := make(chan error, len(nodes))
+	for _, node := range nodes {
+		go func() {
+			_, err := c.question(ctx, protocol.Target{Node: node}, q, protocol.AskWait)
+			answers <- err
+		}()
 	}
 	var failed error
-	for range asked {
+	for range nodes {
 		if err := <-answers; err != nil && tandem.KindOf(err) != tandem.NotFound {
 			failed = err
 		}
@@ -108,7 +170,11 @@ func (c *Cluster) Deployed(ctx context.Context, group string) error {
 
 // Assigned tells all nodes that a device was made or is in another device group.
 func (c *Cluster) Assigned(ctx context.Context, id tandem.DeviceID) error {
-	return c.tellAll(ctx, &protocol.Assigned{Device: id})
+	d, err := c.Store.Device(ctx, id)
+	if err != nil {
+		return err
+	}
+	return c.tellAll(ctx, &protocol.Assigned{Device: id, Shard: c.shardOf(d.Agent)})
 }
 
 // Deleted tells all nodes that a device was deleted.

@@ -57,7 +57,7 @@ func (c *Cluster) ask(e protocol.Effect) {
 		cancel()
 		outcome = func(m *protocol.Member, now tandem.Now) []protocol.Effect { return m.Renewed(now, e.N, err) }
 	case protocol.Read:
-		rows, err := c.membership(ctx, e.Known)
+		rows, err := c.Store.Membership(ctx, e.Known)
 		outcome = func(m *protocol.Member, now tandem.Now) []protocol.Effect { return m.HaveRead(now, e.N, rows, err) }
 	case protocol.AskPlanner:
 		mine, err := c.Store.Planner(ctx, c.Info.ID, e.Lease)
@@ -66,7 +66,7 @@ func (c *Cluster) ask(e protocol.Effect) {
 		gone, err := c.Store.Bury(ctx, e.Peer.Node, e.Peer.Session)
 		outcome = func(m *protocol.Member, now tandem.Now) []protocol.Effect { return m.Buried(now, e.N, gone, err) }
 	case protocol.Assign:
-		err := c.Store.AssignShards(ctx, rowsOf(e.Plan))
+		err := c.Store.AssignShards(ctx, e.Plan)
 		outcome = func(m *protocol.Member, now tandem.Now) []protocol.Effect { return m.Assigned(now, e.N, err) }
 	}
 	c.member.step(outcome)
@@ -84,29 +84,6 @@ func (c *Cluster) info(draining bool) record.Node {
 	}
 	i.Load, i.Weight = c.gauge.read(time.Now(), processorTime(), mean)
 	return i
-}
-
-// membership reads the cluster as it is.
-func (c *Cluster) membership(ctx context.Context, known int64) (*protocol.Membership, error) {
-	rows, err := c.Store.Membership(ctx, known)
-	if err != nil {
-		return nil, err
-	}
-	m := &protocol.Membership{Version: rows.Version, Count: rows.Count}
-	for _, n := range rows.Nodes {
-		m.Nodes = append(m.Nodes, protocol.Node(n))
-	}
-	for _, s := range rows.Shards {
-		m.Shards = append(m.Shards, protocol.Shard(s))
-	}
-	return m, nil
-}
-
-func rowsOf(list []protocol.Shard) (rows []record.Shard) {
-	for _, s := range list {
-		rows = append(rows, record.Shard(s))
-	}
-	return rows
 }
 
 // replace makes a newer table the node's, and has everything follow it.
@@ -149,12 +126,16 @@ func (c *Cluster) Drain(ctx context.Context) error {
 	default:
 		return nil // it never had any agents
 	}
+	c.leaving.Store(true)
+	c.moves.step(func(m *protocol.Moves, _ tandem.Now) []protocol.Effect { m.Refuse(); return nil })
 	c.member.step(func(m *protocol.Member, now tandem.Now) []protocol.Effect { return m.Drain(now, true) })
 	defer c.halt()
 	for {
 		v := c.view.Load()
 		left := v.Owned(c.Info.ID)
-		if left == 0 {
+		quiet := false
+		c.moves.look(func(m *protocol.Moves) { quiet = m.Quiet() })
+		if left == 0 && quiet {
 			break
 		}
 		if !v.TakersFor(c.Info.ID) {

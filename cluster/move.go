@@ -132,10 +132,10 @@ func (c *Cluster) moveStep(e protocol.Effect) {
 		err := c.flush(e)
 		outcome = func(v *protocol.Moves, now tandem.Now) []protocol.Effect { return v.Flushed(now, e.N, err) }
 	case protocol.Handover:
-		epochs, err := c.Store.Handover(c.runNow().ctx, rowsOf(e.Shards), e.To.Node, e.To.Session)
+		epochs, err := c.Store.Handover(c.runNow().ctx, e.Shards, e.To.Node, e.To.Session)
 		outcome = func(v *protocol.Moves, now tandem.Now) []protocol.Effect { return v.HandedOver(now, e.N, epochs, err) }
 	case protocol.Confirm:
-		rows, err := c.membership(c.runNow().ctx, -1)
+		rows, err := c.Store.Membership(c.runNow().ctx, -1)
 		outcome = func(v *protocol.Moves, now tandem.Now) []protocol.Effect { return v.Confirmed(now, e.N, rows, err) }
 	}
 	c.moves.step(outcome)

@@ -281,13 +281,19 @@ func (n *node) stop(again bool) {
 	}
 	n.w.say("%s is stopped", n.name)
 	n.closing = true
-	n.after(0, func() { n.stepMember(n.member.Drain(n.now(), true)) })
+	n.after(0, func() {
+		n.leaving = true
+		n.moves.Refuse()
+		n.stepMember(n.member.Drain(n.now(), true))
+	})
 	end := n.w.now + leaveWait
 	n.until(func() bool {
-		return n.w.now >= end || n.table.Owned(n.name) == 0 || !n.table.TakersFor(n.name)
+		empty := n.leaving && n.table.Owned(n.name) == 0 && n.moves.Quiet()
+		return n.w.now >= end || empty || !n.table.TakersFor(n.name)
 	}, func() {
+		empty := n.table.Owned(n.name) == 0 && n.moves.Quiet()
 		n.moves.Halt()
-		if n.table.Owned(n.name) == 0 {
+		if empty {
 			n.stepCalls(n.calls.Empty())
 		}
 		n.until(func() bool { return n.moves.Idle() || n.w.now >= end }, func() { n.sendAway(again) })

@@ -157,6 +157,9 @@ func (n *node) doMember(e protocol.Effect) {
 		n.lanes, n.dropped = map[protocol.Peer]*lane{}, map[protocol.Peer]bool{}
 		n.moves = protocol.NewMoves(e.Self, n.shardOf, n.number()<<20, e.Table)
 		n.mistake(n.moves)
+		if n.leaving {
+			n.moves.Refuse()
+		}
 		n.drives[driveMoves] = drive{}
 		n.w.say("%s is in the cluster, session %d", n.name, e.Self.Session)
 	case protocol.Lease:
@@ -218,7 +221,7 @@ func (n *node) askDatabase(e protocol.Effect) {
 			return member.Buried(now, e.N, gone, err)
 		})
 	case protocol.Assign:
-		ask(twin.AssignShards{Plan: rows(e.Plan)}, func(now tandem.Now, _ any, err error) []protocol.Effect {
+		ask(twin.AssignShards{Plan: e.Plan}, func(now tandem.Now, _ any, err error) []protocol.Effect {
 			return member.Assigned(now, e.N, err)
 		})
 	default:
@@ -226,26 +229,13 @@ func (n *node) askDatabase(e protocol.Effect) {
 	}
 }
 
-func membership(v any) *protocol.Membership {
-	r, ok := v.(record.Membership)
+// membership returns what a reading has answered; nil when it has failed.
+func membership(v any) *record.Membership {
+	m, ok := v.(record.Membership)
 	if !ok {
 		return nil
 	}
-	m := &protocol.Membership{Version: r.Version, Count: r.Count}
-	for _, x := range r.Nodes {
-		m.Nodes = append(m.Nodes, protocol.Node(x))
-	}
-	for _, s := range r.Shards {
-		m.Shards = append(m.Shards, protocol.Shard(s))
-	}
-	return m
-}
-
-func rows(list []protocol.Shard) (rows []record.Shard) {
-	for _, s := range list {
-		rows = append(rows, record.Shard(s))
-	}
-	return rows
+	return &m
 }
 
 // replace makes a newer table the node's, and has everything follow it.

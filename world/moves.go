@@ -42,7 +42,7 @@ func (n *node) doMoves(e protocol.Effect) {
 			}
 		})
 	case protocol.Handover:
-		n.write(twin.Handover{Shards: rows(e.Shards), To: e.To.Node, ToSession: e.To.Session}, func(v any, err error) {
+		n.write(twin.Handover{Shards: e.Shards, To: e.To.Node, ToSession: e.To.Session}, func(v any, err error) {
 			if n.moves == moves {
 				epochs, _ := v.(map[int]int64)
 				n.stepMoves(moves.HandedOver(n.now(), e.N, epochs, err))

@@ -65,6 +65,7 @@ type process struct {
 	imports  map[protocol.OfferID][]*pair
 	closing  bool // no connection and no request is taken any more
 	stopping bool // agents are put to sleep
+	leaving  bool // no offer is taken any more
 
 	callers map[uint64]func(*tandem.Response, error)
 

@@ -20,14 +20,16 @@ type bugs struct {
 	loseByName      bool // a lost run takes the links of the node's next run along
 	forgetArrivals  bool // a link that came with its pair is not known to be its run's
 	keepGivenLinks  bool // a link whose pair has left is still taken for introduced
+	forgetRefused   bool // a link is forgotten when one of its messages is refused
 	overtakeInGuest bool // messages of one link are given to the host side by side
 
 	// Calls
-	waitForOldRun bool // a call goes on waiting when this node's run is over
-	followLast    bool // the last word about where a request is counts, not the newest
-	repeatAll     bool // what may have been done is asked again
-	emptyIsLost   bool // what an emptied node has not answered counts as perhaps done
-	askTheLost    bool // a run that is known to be lost is waited for
+	waitForOldRun  bool // a call goes on waiting when this node's run is over
+	followLast     bool // the last word about where a request is counts, not the newest
+	repeatAll      bool // what may have been done is asked again
+	serveWhenEmpty bool // an emptied node serves what comes later
+	emptyIsLost    bool // what an emptied node has not answered counts as perhaps done
+	askTheLost     bool // a run that is known to be lost is waited for
 
 	// Moves
 	keepTakenBack   bool // an offer that was withdrawn while it was prepared stands
@@ -35,6 +37,12 @@ type bugs struct {
 	believeFailure  bool // a handover that failed counts as one that did not take place
 	lookUpNothing   bool // the owner is not looked up when a handover is not confirmed
 	openUnasked     bool // who is given agents does not look which others ought to run
+	ignoreFlush     bool // the owner changes although a gateway has not heard all
+	takeAtEnd       bool // a node that is emptied for good takes offers
+	breakOff        bool // it refuses the rest of an offer that it has begun to take
+	forgetOffers    bool // what may still come here is not waited for
+	restlessMoves   bool // a move that failed is tried again as soon as the first was
+	staySlow        bool // a move that took place does not end the back-off
 	goBeforeFlush   bool // the owner changes before the gateways have heard all
 	tellOnlyOnce    bool // only the first owner says where a request went
 	missLostInMove  bool // agents on their way do not hear of a node that is lost
@@ -50,4 +58,5 @@ type bugs struct {
 	// News
 	forgetNews bool // what was said of agents without an owner is not said again
 	oldNodes   bool // nodes that join are not told
+	onlyAlive  bool // a node whose lease has run out is not told
 }

@@ -26,11 +26,13 @@ var mistakes = []struct {
 	{"a lost run takes the next run's links along", "guests/node_lost", func(b *bugs) { b.loseByName = true }},
 	{"a link that came with its pair outlives its node", "guests/came", func(b *bugs) { b.forgetArrivals = true }},
 	{"a link whose pair has left is still introduced", "guests/introduction", func(b *bugs) { b.keepGivenLinks = true }},
+	{"a refused message has its link outlive its node", "guests/keeps_its_run", func(b *bugs) { b.forgetRefused = true }},
 	{"messages of a link overtake each other", "guests/in_order", func(b *bugs) { b.overtakeInGuest = true }},
 
 	{"a call waits for an answer to an earlier run", "calls/own_run_over", func(b *bugs) { b.waitForOldRun = true }},
 	{"the last word about a request counts", "calls/moves_twice", func(b *bugs) { b.followLast = true }},
 	{"what may have been done is asked again", "calls/lost", func(b *bugs) { b.repeatAll = true }},
+	{"an emptied node serves what comes later", "calls/serving", func(b *bugs) { b.serveWhenEmpty = true }},
 	{"an emptied node counts as lost", "calls/emptied", func(b *bugs) { b.emptyIsLost = true }},
 	{"a run that is known to be lost is waited for", "calls/lost", func(b *bugs) { b.askTheLost = true }},
 
@@ -40,6 +42,12 @@ var mistakes = []struct {
 	{"the owner is not looked up", "moves/unconfirmed", func(b *bugs) { b.lookUpNothing = true }},
 	{"no one looks which other agents ought to run", "moves/take", func(b *bugs) { b.openUnasked = true }},
 	{"the owner changes before gateways have heard all", "moves/give", func(b *bugs) { b.goBeforeFlush = true }},
+	{"the owner changes although a gateway has not heard all", "moves/flush_late", func(b *bugs) { b.ignoreFlush = true }},
+	{"a node that is emptied for good takes offers", "moves/refuse", func(b *bugs) { b.takeAtEnd = true }},
+	{"the rest of an offer that was begun is refused", "moves/refuse", func(b *bugs) { b.breakOff = true }},
+	{"a node stops although agents may still come", "moves/refuse", func(b *bugs) { b.forgetOffers = true }},
+	{"moves that fail do not back off", "moves/back_off", func(b *bugs) { b.restlessMoves = true }},
+	{"a move that took place does not end the back-off", "moves/back_off", func(b *bugs) { b.staySlow = true }},
 	{"the old owner does not say where requests went", "moves/give", func(b *bugs) { b.tellOnlyOnce = true }},
 	{"agents on their way do not hear of a lost node", "moves/lost_on_the_way", func(b *bugs) { b.missLostInMove = true }},
 	{"agents go on with any epoch", "moves/overtaken_offer", func(b *bugs) { b.activateAnyTime = true }},
@@ -52,6 +60,7 @@ var mistakes = []struct {
 
 	{"news of agents without an owner is forgotten", "news/news", func(b *bugs) { b.forgetNews = true }},
 	{"nodes that join are not told", "news/news", func(b *bugs) { b.oldNodes = true }},
+	{"a node whose lease has run out is not told", "news/news", func(b *bugs) { b.onlyAlive = true }},
 }
 
 // TestMistakes switches each mistake on and expects the script to notice it, and not to

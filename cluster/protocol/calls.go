@@ -45,7 +45,8 @@ type Calls struct {
 	empty   map[Peer]bool // have said that they do nothing any more
 	lost    runs
 	serving int
-	silent  bool // Empty is to be said when nothing is served
+	closed  bool // what others ask is answered Elsewhere: Empty has been said, or is about to be
+	said    bool // it has been said
 }
 
 // call is one request or question.
@@ -337,6 +338,9 @@ func (c *Calls) TickOf(now tandem.Now, id uint64) []Effect {
 
 // Requested takes a request of another node.
 func (c *Calls) Requested(from Peer, m *Request) []Effect {
+	if c.closed && !c.bugs.serveWhenEmpty {
+		return []Effect{Tell{To: from, Message: &Answer{ID: m.ID, Failure: Fatef(Elsewhere, "the node stops")}}}
+	}
 	c.serving++
 	return []Effect{Serve{From: from, Request: m}}
 }
@@ -354,18 +358,19 @@ func (c *Calls) Served(from Peer, id uint64, r *tandem.Response, failure *Failur
 // Serving returns how many requests of others are with the host.
 func (c *Calls) Serving() int { return c.serving }
 
-// Empty tells the others that this node has no agents and gets none, as soon as the
-// requests of others have been answered.
+// Empty tells the others that this node has no agents, as soon as the requests of others have
+// been answered. Later ones are not served, whatever agents still come here: what an emptied
+// node has not answered it has not done.
 func (c *Calls) Empty() []Effect {
-	c.silent = true
+	c.closed, c.said = true, false
 	return c.sayEmpty()
 }
 
 func (c *Calls) sayEmpty() (out []Effect) {
-	if !c.silent || c.serving > 0 {
+	if !c.closed || c.said || c.serving > 0 {
 		return nil
 	}
-	c.silent = false
+	c.said = true
 	for _, p := range c.table.Others(c.self) {
 		out = append(out, Tell{To: p, Message: &Empty{}})
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // Effect is what a core wants done. A core's effects are carried out in the
@@ -137,7 +138,7 @@ type (
 	// epochs. Outcome: HandedOver.
 	Handover struct {
 		N      uint64
-		Shards []Shard
+		Shards []record.Shard
 		To     Peer
 	}
 	// Confirm reads the whole membership. Outcome: Confirmed.
@@ -214,7 +215,7 @@ type (
 	// Assign carries out a plan. Outcome: Assigned.
 	Assign struct {
 		N    uint64
-		Plan []Shard
+		Plan []record.Shard
 	}
 	// Lease lets agents act until then.
 	Lease struct{ Until time.Duration }

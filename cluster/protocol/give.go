@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // giveStep is how far the giving of a batch has come.
@@ -86,7 +87,7 @@ func (m *Moves) leaving() (shards []int, to Peer) {
 		next = names[i]
 	}
 	shards = targets[next]
-	return shards[:min(len(shards), batchShards)], m.table.Node(next).Peer()
+	return shards[:min(len(shards), batchShards)], peerOf(m.table.Node(next))
 }
 
 // expects returns the giving whose step waits for the outcome with that number.
@@ -179,19 +180,19 @@ func (m *Moves) gateways(g *giving) []Peer {
 	return sortedPeers(set)
 }
 
-// Flushed says that the gateways have heard what the agents have said. A gateway that
-// has not in time cuts the links that it hears of too late, and says so at their
-// end.
+// Flushed says that the gateways have heard what the agents have said. When one has not,
+// the agents stay: a device would hear the new owner before the rest of what the old one
+// has said.
 func (m *Moves) Flushed(now tandem.Now, n uint64, err error) (out []Effect) {
 	g := m.expects(n, stepReady)
-	if g == nil {
+	switch {
+	case g == nil:
 		return nil
-	}
-	if err != nil {
-		out = append(out, Note{Text: "a gateway has not heard all that agents said before they move", Node: g.to.Node, Shards: len(g.shards), Failure: err})
+	case err != nil && !m.bugs.ignoreFlush:
+		return m.withdraw(now, err)
 	}
 	g.flushed = true
-	return append(out, m.hand(g)...)
+	return m.hand(g)
 }
 
 // Readied takes the new owner's word that the agents could go on there.
@@ -223,9 +224,9 @@ func (m *Moves) hand(g *giving) []Effect {
 	return []Effect{Handover{N: g.n, Shards: m.rows(g), To: g.to}}
 }
 
-func (m *Moves) rows(g *giving) (list []Shard) {
+func (m *Moves) rows(g *giving) (list []record.Shard) {
 	for i, s := range g.shards {
-		list = append(list, Shard{Shard: s, Owner: m.self.Node, Epoch: g.epochs[i]})
+		list = append(list, record.Shard{Shard: s, Owner: m.self.Node, Epoch: g.epochs[i]})
 	}
 	return list
 }
@@ -254,7 +255,11 @@ func (m *Moves) withdraw(now tandem.Now, why error) []Effect {
 func (m *Moves) back(now tandem.Now, why error) []Effect {
 	g := m.giving
 	m.giving, m.failed = nil, g.to.Node
-	m.rest = now.Mono + moveRest
+	m.patience = min(max(2*m.patience, minMoveRest), maxMoveRest)
+	if m.bugs.restlessMoves {
+		m.patience = minMoveRest
+	}
+	m.rest = now.Mono + m.patience
 	out := []Effect{
 		Note{Text: "move failed; it will be retried", Node: g.to.Node, Shards: len(g.shards), Failure: why},
 		Return{Shards: g.shards, Pairs: g.pairs, Lost: m.since(g.known)},
@@ -327,7 +332,7 @@ func (m *Moves) unsure(now tandem.Now, g *giving) []Effect {
 var errUnconfirmed = errors.New("the shards have not changed, or not together")
 
 // Confirmed takes the membership that shows who has the shards.
-func (m *Moves) Confirmed(now tandem.Now, n uint64, rows *Membership, err error) []Effect {
+func (m *Moves) Confirmed(now tandem.Now, n uint64, rows *record.Membership, err error) []Effect {
 	g := m.expects(n, stepConfirm)
 	if g == nil {
 		return nil
@@ -350,9 +355,9 @@ func (m *Moves) Confirmed(now tandem.Now, n uint64, rows *Membership, err error)
 
 // ownerNow returns who has a batch's shards after the epochs have changed. A
 // transaction changes all of them or none.
-func (m *Moves) ownerNow(g *giving, rows *Membership) (owner string, epochs map[int]int64, err error) {
+func (m *Moves) ownerNow(g *giving, rows *record.Membership) (owner string, epochs map[int]int64, err error) {
 	epochs = map[int]int64{}
-	found := map[int]Shard{}
+	found := map[int]record.Shard{}
 	for _, s := range rows.Shards {
 		found[s.Shard] = s
 	}
@@ -370,6 +375,9 @@ func (m *Moves) ownerNow(g *giving, rows *Membership) (owner string, epochs map[
 func (m *Moves) given(now tandem.Now, epochs map[int]int64) []Effect {
 	g := m.giving
 	m.giving = nil
+	if !m.bugs.staySlow {
+		m.patience = 0
+	}
 	word := &Go{ID: g.id, Shards: g.shards}
 	for _, s := range g.shards {
 		word.Epochs = append(word.Epochs, epochs[s])

@@ -26,6 +26,7 @@ type guest struct {
 	device tandem.DeviceID
 	shard  int
 	known  bool // the link has introduced itself since the pair came, or came with it
+	held   bool // the host may have it as the device's link, and must hear of its end
 
 	busy  bool // the first of steps is with the host
 	steps []step
@@ -66,7 +67,7 @@ func (g *Guests) Opened(from Peer, m *Open) []Effect {
 		return []Effect{Tell{To: from, Message: &Astray{ID: m.ID}}, Look{}}
 	}
 	l := g.get(from, m.ID, m.Device)
-	l.run, l.shard, l.known = from, g.shardOf(m.Agent), true
+	l.run, l.shard, l.known, l.held = from, g.shardOf(m.Agent), true, true
 	return g.add(l, step{from: from, enter: m})
 }
 
@@ -107,7 +108,7 @@ func (g *Guests) Came(ref tandem.LinkRef, run Peer, device tandem.DeviceID, shar
 	if l.known {
 		return nil // it was faster
 	}
-	l.run, l.shard, l.known = run, shard, true
+	l.run, l.shard, l.known, l.held = run, shard, true, true
 	if g.lost.lost(run) {
 		l.known = false
 		return g.add(l, step{from: run, end: tandem.LinkEnd{Lost: true}, lost: true})
@@ -145,7 +146,7 @@ func (g *Guests) Gave(shards []int) {
 	}
 	for _, l := range g.sorted() {
 		if slices.Contains(shards, l.shard) {
-			l.known = false
+			l.known, l.held = false, false
 			g.drop(l)
 		}
 	}
@@ -154,14 +155,14 @@ func (g *Guests) Gave(shards []int) {
 // Abandoned forgets all links: their pairs are others'.
 func (g *Guests) Abandoned() {
 	for _, l := range g.sorted() {
-		l.known = false
+		l.known, l.held = false, false
 		g.drop(l)
 	}
 }
 
-// drop forgets a link that has nothing with the host.
+// drop forgets a link that the host does not have, nor anything of it.
 func (g *Guests) drop(l *guest) {
-	if !l.busy && !l.known {
+	if !l.busy && !l.held {
 		delete(g.links, l.ref)
 	}
 }
@@ -228,6 +229,9 @@ func (g *Guests) Done(ref tandem.LinkRef, failure *Failure) (out []Effect) {
 
 func (g *Guests) outcome(l *guest, s step, failure *Failure) []Effect {
 	id := l.ref.ID
+	if s.pass == nil && !slices.ContainsFunc(l.steps, func(s step) bool { return s.enter != nil }) {
+		l.held = s.enter != nil && failure == nil
+	}
 	switch {
 	case s.lost:
 		return nil
@@ -245,6 +249,7 @@ func (g *Guests) outcome(l *guest, s step, failure *Failure) []Effect {
 	out := []Effect{Tell{To: s.from, Message: &Astray{ID: id}}}
 	if !slices.ContainsFunc(l.steps, func(s step) bool { return s.enter != nil }) {
 		l.known = false // until it has introduced itself again
+		l.held = l.held && !g.bugs.forgetRefused
 	}
 	if FateOf(failure) == Refused && failure.Kind != tandem.Limit { // of a limit the agent's log tells
 		out = append(out, Note{Text: "a device's link is not taken", Failure: failure})

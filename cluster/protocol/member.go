@@ -7,6 +7,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/placement"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // When a node does what it does again and again.
@@ -129,7 +130,7 @@ func (m *Member) notYet(now tandem.Now, err error) []Effect {
 }
 
 // HaveRead takes the membership.
-func (m *Member) HaveRead(now tandem.Now, n uint64, rows *Membership, err error) []Effect {
+func (m *Member) HaveRead(now tandem.Now, n uint64, rows *record.Membership, err error) []Effect {
 	if n != m.readN {
 		return nil
 	}
@@ -157,7 +158,7 @@ func (m *Member) HaveRead(now tandem.Now, n uint64, rows *Membership, err error)
 }
 
 // enter begins the node's run.
-func (m *Member) enter(now tandem.Now, rows *Membership) []Effect {
+func (m *Member) enter(now tandem.Now, rows *record.Membership) []Effect {
 	m.phase = phaseIn
 	m.table = NewTable(rows, nil)
 	m.known = map[string]knownRun{}
@@ -194,7 +195,7 @@ func (m *Member) replace(t *Table) (out []Effect) {
 			continue
 		}
 		m.known[n.ID] = knownRun{session: n.Session, version: t.Version}
-		out = append(out, Join{Peer: n.Peer()})
+		out = append(out, Join{Peer: peerOf(n)})
 	}
 	return append(out, Replace{Table: t})
 }
@@ -393,7 +394,7 @@ func (m *Member) Planning(now tandem.Now, n uint64, mine bool, err error) []Effe
 	m.mine = true
 	for i := range m.table.Nodes {
 		if n := &m.table.Nodes[i]; !n.Alive {
-			m.bury = append(m.bury, n.Peer())
+			m.bury = append(m.bury, peerOf(n))
 		}
 	}
 	return m.buryNext(now)
@@ -450,10 +451,10 @@ func (m *Member) plan(now tandem.Now) []Effect {
 		return m.rest(now, nil)
 	}
 	m.planN = m.number()
-	rows := make([]Shard, len(changes))
+	rows := make([]record.Shard, len(changes))
 	for i, ch := range changes {
 		r := m.table.Routes[ch.Shard]
-		rows[i] = Shard{Shard: ch.Shard, Owner: r.Owner, Epoch: r.Epoch, Target: ch.Target}
+		rows[i] = record.Shard{Shard: ch.Shard, Owner: r.Owner, Epoch: r.Epoch, Target: ch.Target}
 	}
 	return []Effect{Assign{N: m.planN, Plan: rows}}
 }

@@ -238,6 +238,7 @@ type (
 	Assigned struct {
 		_      struct{} `cbor:",toarray"`
 		Device tandem.DeviceID
+		Shard  int // of its agent
 	}
 	// Deleted tells every node that a device was deleted.
 	Deleted struct {

@@ -13,7 +13,8 @@ const (
 	batchShards = 16                     // shards that move together
 	moveWait    = 3 * time.Second        // for the agents to come to rest, and the new owner to take them
 	flushWait   = 2 * time.Second        // for gateways to hear what agents have said
-	moveRest    = 200 * time.Millisecond // after a move that failed
+	minMoveRest = 200 * time.Millisecond // after a move that failed; doubles with each
+	maxMoveRest = 10 * time.Second
 	unsureRest  = 100 * time.Millisecond // between two attempts to learn what became of a handover
 	offerPart   = 4 << 20                // bytes of agents, and somewhat more, in one message
 )
@@ -35,17 +36,19 @@ type Moves struct {
 	shardOf func(tandem.AgentID) int
 	bugs    bugs
 
-	ids    uint64
-	table  *Table
-	held   []hold // by shard
-	lost   []Peer // in the order in which they were lost, since giving or offers began
-	why    tandem.Reason
-	halted bool
+	ids      uint64
+	table    *Table
+	held     []hold // by shard
+	lost     []Peer // in the order in which they were lost, since giving or offers began
+	why      tandem.Reason
+	refusing bool // no offers are taken
+	halted   bool // no batch begins
 
-	giving *giving
-	rest   time.Duration // no batch begins before
-	failed string        // target of the last batch that came back: others have their turn first
-	offers []*offered    // by age
+	giving   *giving
+	rest     time.Duration // no batch begins before
+	patience time.Duration // after the last batch that came back
+	failed   string        // target of the last batch that came back: others have their turn first
+	offers   []*offered    // by age
 }
 
 // hold is what a node knows of having a shard.
@@ -141,8 +144,17 @@ func (m *Moves) Lost(now tandem.Now, p Peer) (out []Effect) {
 	return out
 }
 
+// Refuse has no offer be taken any more: the node is being emptied for good. Those that have
+// been taken may still come to something.
+func (m *Moves) Refuse() { m.refusing = true }
+
+// Quiet reports whether nothing is on its way from here, nor to here.
+func (m *Moves) Quiet() bool {
+	return m.giving == nil && (len(m.offers) == 0 || m.bugs.forgetOffers)
+}
+
 // Halt has no batch begin any more, and no offer be taken: the node is about to stop.
-func (m *Moves) Halt() { m.halted = true }
+func (m *Moves) Halt() { m.refusing, m.halted = true, true }
 
 // Idle reports whether no agents are on their way from here.
 func (m *Moves) Idle() bool { return m.giving == nil }
@@ -178,7 +190,7 @@ func (m *Moves) Tick(now tandem.Now) []Effect {
 // runsOf returns the runs of a table's nodes.
 func runsOf(t *Table) (list []Peer) {
 	for i := range t.Nodes {
-		list = append(list, t.Nodes[i].Peer())
+		list = append(list, peerOf(&t.Nodes[i]))
 	}
 	return list
 }

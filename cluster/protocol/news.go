@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"slices"
 	"time"
 
 	"github.com/tandem-iot/tandem"
@@ -45,9 +46,21 @@ func keep(list []saying, now tandem.Now, q Question) []saying {
 	return append(list, saying{now.Mono, q})
 }
 
-// Say notes news of this node's control plane, which tells all nodes, this one
-// included.
-func (n *News) Say(now tandem.Now, q Question) { n.said = keep(n.said, now, q) }
+// Say notes news of this node's control plane, and returns the nodes that are to be told,
+// this one included. One whose lease has run out is among them: it may still come back
+// with its agents, and does not join again then.
+func (n *News) Say(now tandem.Now, q Question, t *Table) (nodes []string) {
+	n.said = keep(n.said, now, q)
+	if t == nil {
+		return nil
+	}
+	for i := range t.Nodes {
+		if t.Nodes[i].Alive || !n.bugs.onlyAlive {
+			nodes = append(nodes, t.Nodes[i].ID)
+		}
+	}
+	return nodes
+}
 
 // Hear notes news before the host is told.
 func (n *News) Hear(now tandem.Now, q Question) { n.heard = keep(n.heard, now, q) }
@@ -58,10 +71,23 @@ func (n *News) Opened(now tandem.Now, shards []int) (out []Effect) {
 	if n.bugs.forgetNews {
 		return nil
 	}
+	groups := map[string]bool{} // a group's deployments are one review
 	for _, s := range n.heard {
-		if now.Mono-s.at <= newsKept {
-			out = append(out, Recall{Question: s.q, Shards: shards})
+		if now.Mono-s.at > newsKept {
+			continue
 		}
+		switch q := s.q.(type) {
+		case *Assigned:
+			if !slices.Contains(shards, q.Shard) {
+				continue
+			}
+		case *Deployed:
+			if groups[q.Group] {
+				continue
+			}
+			groups[q.Group] = true
+		}
+		out = append(out, Recall{Question: s.q, Shards: shards})
 	}
 	return out
 }

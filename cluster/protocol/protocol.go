@@ -31,6 +31,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // Peer is one run of a node: the time between one registration with the
@@ -39,6 +40,9 @@ type Peer struct {
 	Node    string
 	Session int64
 }
+
+// peerOf returns a node's present run.
+func peerOf(n *record.Node) Peer { return Peer{Node: n.ID, Session: n.Session} }
 
 func comparePeers(a, b Peer) int {
 	return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Session, b.Session))

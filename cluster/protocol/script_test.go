@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // A script drives one core with events and shows its effects. The directory under testdata
@@ -99,13 +100,13 @@ func (a args) err(name string) error { return a.failure(name).Err() }
 // shard, version=….
 func (a args) table() *Table { return NewTable(a.rows(), nil) }
 
-func (a args) rows() *Membership {
-	m := &Membership{Version: a.num("version")}
+func (a args) rows() *record.Membership {
+	m := &record.Membership{Version: a.num("version")}
 	for _, s := range strings.Split(a.values["nodes"], ",") {
 		if s == "" {
 			continue
 		}
-		n := Node{Alive: !strings.Contains(s, "?"), Draining: strings.Contains(s, "!"), Weight: 1}
+		n := record.Node{Alive: !strings.Contains(s, "?"), Draining: strings.Contains(s, "!"), Weight: 1}
 		name, session, _ := strings.Cut(strings.Trim(s, "!?"), "/")
 		n.ID = name
 		n.Session, _ = strconv.ParseInt(session, 10, 64)
@@ -117,7 +118,7 @@ func (a args) rows() *Membership {
 		}
 		where, target, _ := strings.Cut(s, ">")
 		owner, epoch, _ := strings.Cut(where, ":")
-		row := Shard{Shard: i, Owner: owner, Target: target}
+		row := record.Shard{Shard: i, Owner: owner, Target: target}
 		row.Epoch, _ = strconv.ParseInt(epoch, 10, 64)
 		m.Shards = append(m.Shards, row)
 	}

@@ -202,12 +202,20 @@ func (s *moveScript) event(name string, a args) []Effect {
 	case "halt":
 		s.Halt()
 		return nil
+	case "refuse":
+		s.Refuse()
+		return nil
+	case "quiet": // shown as an effect, for want of one
+		if s.Quiet() {
+			return []Effect{Note{Text: "quiet"}}
+		}
+		return nil
 	case "tick":
 		return s.Tick(a.now)
 	case "offer":
 		part := &Offer{ID: id, Shards: a.list("shards"), Epochs: a.epochs("epochs"), Pairs: s.pairs(a), More: a.has("more"), Version: a.num("version")}
 		for i := range a.rows().Nodes {
-			part.Known = append(part.Known, a.rows().Nodes[i].Peer())
+			part.Known = append(part.Known, peerOf(&a.rows().Nodes[i]))
 		}
 		return s.Offered(a.now, from, part)
 	case "prepared":
@@ -283,9 +291,17 @@ func (s *newsScript) event(name string, a args) []Effect {
 	switch name {
 	case "new":
 	case "say":
-		s.Say(a.now, &Deployed{Group: a.str("group")})
+		var told []Effect // shown as effects, for want of some
+		for _, node := range s.Say(a.now, &Deployed{Group: a.str("group")}, a.table()) {
+			told = append(told, Note{Text: "told", Node: node})
+		}
+		return told
 	case "hear":
-		s.Hear(a.now, &Assigned{Device: tandem.DeviceID(a.str("device"))})
+		if a.has("group") {
+			s.Hear(a.now, &Deployed{Group: a.str("group")})
+			return nil
+		}
+		s.Hear(a.now, &Assigned{Device: tandem.DeviceID(a.str("device")), Shard: int(a.num("shard"))})
 	case "opened":
 		return s.Opened(a.now, a.list("shards"))
 	case "joined":

@@ -3,42 +3,9 @@ package protocol
 import (
 	"cmp"
 	"slices"
-	"time"
+
+	"github.com/tandem-iot/tandem/store/record"
 )
-
-// Node is what a cluster knows of a node.
-type Node struct {
-	ID       string
-	Session  int64   // of its registration
-	URL      string  // of its API and its agents
-	MQTT     string  // where devices connect
-	Load     float64 // part of its processors that it uses, 0 to 1
-	Weight   float64 // its share of the shards is in proportion
-	Agents   int
-	Draining bool // it gives its agents away
-	Alive    bool // its lease has not run out, by the database's clock
-	Started  time.Time
-	Version  string
-}
-
-// Peer returns the node's present run.
-func (n *Node) Peer() Peer { return Peer{Node: n.ID, Session: n.Session} }
-
-// Shard is a row of the database: who has a part of the agents.
-type Shard struct {
-	Shard  int
-	Owner  string // a node; "": none
-	Epoch  int64  // raised with every change of the owner
-	Target string // the node that should own it; "": none is known
-}
-
-// Membership is a cluster at one moment, as the database has it.
-type Membership struct {
-	Version int64 // raised by every change of shards, and of who is a node
-	Shards  []Shard
-	Nodes   []Node
-	Count   int // of shards
-}
 
 // Route is where a shard is.
 type Route struct {
@@ -53,15 +20,15 @@ type Route struct {
 type Table struct {
 	Version int64 // of the membership that it was made of
 	Routes  []Route
-	Nodes   []Node // those registered, by id
+	Nodes   []record.Node // those registered, by id
 }
 
 // NewTable returns the table that follows from an answer of the database. A
 // membership without shards has those of the old table. A broadcast may have
 // been faster than the answer, so the route with the higher epoch counts.
-func NewTable(m *Membership, old *Table) *Table {
+func NewTable(m *record.Membership, old *Table) *Table {
 	t := &Table{Version: m.Version, Nodes: slices.Clone(m.Nodes)}
-	slices.SortFunc(t.Nodes, func(a, b Node) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(t.Nodes, func(a, b record.Node) int { return cmp.Compare(a.ID, b.ID) })
 	if m.Shards == nil && old != nil {
 		t.Routes = old.Routes
 		return t
@@ -109,11 +76,11 @@ func (t *Table) Route(shard int) Route {
 }
 
 // Node returns a node that is registered; nil when it is not.
-func (t *Table) Node(id string) *Node {
+func (t *Table) Node(id string) *record.Node {
 	if t == nil {
 		return nil
 	}
-	i, ok := slices.BinarySearchFunc(t.Nodes, id, func(n Node, id string) int { return cmp.Compare(n.ID, id) })
+	i, ok := slices.BinarySearchFunc(t.Nodes, id, func(n record.Node, id string) int { return cmp.Compare(n.ID, id) })
 	if !ok {
 		return nil
 	}
@@ -123,7 +90,7 @@ func (t *Table) Node(id string) *Node {
 // Peer returns the run of a node that is registered.
 func (t *Table) Peer(node string) (Peer, bool) {
 	if n := t.Node(node); n != nil {
-		return n.Peer(), true
+		return peerOf(n), true
 	}
 	return Peer{}, false
 }
@@ -141,7 +108,7 @@ func (t *Table) Others(self string) (list []Peer) {
 	}
 	for i := range t.Nodes {
 		if n := &t.Nodes[i]; n.Alive && n.ID != self {
-			list = append(list, n.Peer())
+			list = append(list, peerOf(n))
 		}
 	}
 	return list
@@ -149,7 +116,7 @@ func (t *Table) Others(self string) (list []Peer) {
 
 // TakersFor reports whether another node than the given one can take agents.
 func (t *Table) TakersFor(node string) bool {
-	return slices.ContainsFunc(t.Nodes, func(n Node) bool { return n.ID != node && n.Alive && !n.Draining })
+	return slices.ContainsFunc(t.Nodes, func(n record.Node) bool { return n.ID != node && n.Alive && !n.Draining })
 }
 
 // Owned returns how many shards a node has.

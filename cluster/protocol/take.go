@@ -49,7 +49,7 @@ func (m *Moves) Offered(now tandem.Now, from Peer, part *Offer) (out []Effect) {
 			return nil // there is no such shard
 		}
 	}
-	if m.halted {
+	if m.refusing && !m.bugs.takeAtEnd && (m.offer(id) == nil || m.bugs.breakOff) {
 		stop := &Failure{Kind: tandem.Unavailable, Text: "the node stops"}
 		return []Effect{Tell{To: from, Message: &Decline{ID: part.ID, Failure: stop}}}
 	}

@@ -50,7 +50,7 @@ func someMessages() []Message {
 	}
 	for _, q := range []Question{
 		&RestartAgent{Device: "dev"}, &RestartDevice{Device: "dev"}, &Online{Device: "dev"}, &Runs{Device: "dev"},
-		&Deployed{Group: "g"}, &Assigned{Device: "dev"}, &Deleted{Device: "dev"}, &Drain{Undo: true},
+		&Deployed{Group: "g"}, &Assigned{Device: "dev", Shard: 7}, &Deleted{Device: "dev"}, &Drain{Undo: true},
 		&History{Devices: []tandem.DeviceID{"dev"}, Lines: 3}, &Follow{View: 7, Devices: []tandem.DeviceID{"dev"}}, &Unfollow{View: 7},
 	} {
 		list = append(list, &Ask{ID: 6, Again: true, Question: q})
@@ -144,7 +144,8 @@ func TestFailure(t *testing.T) {
 // TestPure: the cores decide, and do nothing.
 func TestPure(t *testing.T) {
 	allowed := []string{"cmp", "errors", "fmt", "maps", "reflect", "slices", "time",
-		"github.com/fxamacker/cbor/v2", "github.com/tandem-iot/tandem", "github.com/tandem-iot/tandem/placement"}
+		"github.com/fxamacker/cbor/v2", "github.com/tandem-iot/tandem", "github.com/tandem-iot/tandem/placement",
+		"github.com/tandem-iot/tandem/store/record"}
 	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
