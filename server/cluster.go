@@ -145,7 +145,7 @@ func (n *node) drain(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, leaveWait)
 	defer cancel()
 	if err := n.cluster.Drain(ctx); err != nil {
-		n.logger.Error("some agents were not moved before the node stops; they were saved, and another node resumes them", "err", err)
+		n.logger.Error("the node stops before all agents have moved; it saves those that are left, and another node resumes them", "err", err)
 	}
 }
 
