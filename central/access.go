@@ -81,7 +81,7 @@ func ReadAccess(file string) (Access, error) {
 	}
 	var a Access
 	if err := json.Unmarshal(data, &a); err != nil {
-		return Access{}, &tandem.Error{Kind: tandem.Invalid, Msg: file + " is damaged: start the node again, which writes it anew", Err: err}
+		return Access{}, &tandem.Error{Kind: tandem.Invalid, Msg: file + " is damaged: start the node again, which rewrites it", Err: err}
 	}
 	return a, nil
 }

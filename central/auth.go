@@ -21,7 +21,7 @@ func (c *call) authorize() error {
 	}
 	t, err := c.Store.Token(c.ctx, secret)
 	if tandem.KindOf(err) == tandem.NotFound || err == nil && t.Refresh {
-		return tandem.Errorf(tandem.Unauthorized, "this access token is not good, or not any more")
+		return tandem.Errorf(tandem.Unauthorized, "this access token is invalid or expired")
 	}
 	if err != nil {
 		return err

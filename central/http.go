@@ -120,7 +120,7 @@ func (c *call) serve() error {
 		}
 		return r.do(c)
 	}
-	return tandem.Errorf(tandem.NotFound, "there is nothing to %s at %s", c.r.Method, c.r.URL.Path)
+	return tandem.Errorf(tandem.NotFound, "no route for %s %s", c.r.Method, c.r.URL.Path)
 }
 
 // arg returns word i of the path.
@@ -273,7 +273,7 @@ func (c *call) read(attributes any) (received, error) {
 	}
 	if len(in.Data.Attributes) > 0 {
 		if err := json.Unmarshal(in.Data.Attributes, attributes); err != nil {
-			return in, &tandem.Error{Kind: tandem.Invalid, Msg: "the attributes are not what they should be", Err: err}
+			return in, &tandem.Error{Kind: tandem.Invalid, Msg: "the attributes are invalid", Err: err}
 		}
 	}
 	return in, nil
@@ -288,7 +288,7 @@ func (c *call) readJSON(v any) error {
 		return nil
 	}
 	if err := json.Unmarshal(data, v); err != nil {
-		return &tandem.Error{Kind: tandem.Invalid, Msg: "the request is not the JSON it should be", Err: err}
+		return &tandem.Error{Kind: tandem.Invalid, Msg: "the request is not valid JSON for this call", Err: err}
 	}
 	return nil
 }

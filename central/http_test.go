@@ -159,7 +159,7 @@ var story = []step{
 	{method: "GET", path: "/cluster", status: 404, want: []string{"this node is alone"}},
 	{method: "POST", path: "/cluster/nodes/n1/drain", status: 404, want: []string{"this node is alone"}},
 	{method: "POST", path: "/cluster/nodes/n1/undrain", status: 404, want: []string{"this node is alone"}},
-	{method: "PUT", path: "/products", status: 404, want: []string{"nothing to PUT at"}},
+	{method: "PUT", path: "/products", status: 404, want: []string{"no route for PUT"}},
 	{method: "GET", path: "/nothing", status: 404},
 	{method: "GET", path: "/", status: 404},
 	{method: "GET", path: "//products", status: 200}, // a base URL with a final slash

@@ -22,25 +22,19 @@ import (
 	"github.com/tandem-iot/tandem/store/record"
 )
 
-// Host runs the agents: a node's own host, or all of a cluster's.
+// Host runs the agents: a node's own host, or the cluster, which reaches the hosts
+// of all nodes.
 type Host interface {
-	Presence
-	Changes
-	RestartAgent(ctx context.Context, id tandem.DeviceID) error
-	RestartDevice(ctx context.Context, id tandem.DeviceID) error
-}
-
-// Presence tells what a device and its agent are doing.
-type Presence interface {
+	// Online says whether a device has a connection, and Runs whether its agent runs.
 	Online(id tandem.DeviceID) bool
 	Runs(id tandem.DeviceID) bool
-}
-
-// Changes is told of what has changed in the store.
-type Changes interface {
+	// Deployed, Assigned and Deleted tell what has changed in the store: the code of
+	// a group, the group of a device, or that a device is gone.
 	Deployed(ctx context.Context, group string) error
 	Assigned(ctx context.Context, id tandem.DeviceID) error
 	Deleted(id tandem.DeviceID)
+	RestartAgent(ctx context.Context, id tandem.DeviceID) error
+	RestartDevice(ctx context.Context, id tandem.DeviceID) error
 }
 
 // Service is the control plane of a node.

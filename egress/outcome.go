@@ -88,7 +88,7 @@ func broken(op *net.OpError, host string) *tandem.Response {
 	case "dial":
 		return failed(tandem.FetchNoConnection, "cannot connect to "+host)
 	case "remote error", "local error": // package tls says it so
-		return failed(tlsFailed, "no agreement on TLS with "+host+": "+op.Err.Error())
+		return failed(tlsFailed, "TLS handshake with "+host+" failed: "+op.Err.Error())
 	case "write":
 		return failed(tandem.FetchSendFailed, "the connection to "+host+" broke while sending")
 	}

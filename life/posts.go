@@ -71,7 +71,10 @@ func (l *Life) sendPosts() {
 	}
 	for q.sent < len(q.list) && q.sent < postWindow && (q.sent == 0 || bytes < postBytes) {
 		next := q.list[q.sent]
-		m := tandem.Message{Name: next.Name, Format: tandem.FormatCompact, Data: next.Data, Incarnation: l.Incarnation, Post: next.Seq}
+		m := tandem.Message{
+			Name: next.Name, Format: tandem.FormatCompact, Data: next.Data,
+			Incarnation: l.Incarnation, Post: next.Seq,
+		}
 		if q.sent > 0 {
 			m.After = q.list[q.sent-1].Seq
 		}

@@ -92,7 +92,8 @@ func checkTags(t *testing.T, typ reflect.Type, seen map[reflect.Type]bool) {
 	if typ.Kind() != reflect.Struct || seen[typ] || typ == reflect.TypeFor[time.Time]() || typ == reflect.TypeFor[item]() {
 		return
 	}
-	if typ.PkgPath() != reflect.TypeFor[state]().PkgPath() && typ != reflect.TypeFor[tandem.LinkRef]() && typ != reflect.TypeFor[tandem.Origin]() {
+	ours := typ.PkgPath() == reflect.TypeFor[state]().PkgPath()
+	if !ours && typ != reflect.TypeFor[tandem.LinkRef]() && typ != reflect.TypeFor[tandem.Origin]() {
 		return // another package's, whose fields have their names
 	}
 	seen[typ] = true

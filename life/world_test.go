@@ -211,7 +211,8 @@ func (w *world) performStore(e Effect) {
 	case *Begin:
 		err := w.fail["begin"]
 		if err == nil {
-			s.record.Incarnation, s.record.Running, s.snapshot = s.record.Incarnation+1, true, nil
+			s.record.Incarnation++
+			s.record.Running, s.snapshot = true, nil
 		}
 		w.outcome("begin", &Begun{ID: e.ID, Incarnation: s.record.Incarnation, Err: err})
 	case *Save:
@@ -325,7 +326,8 @@ func (w *world) tick() {
 
 func (w *world) checkDeadline() {
 	if at, ok := w.life.Deadline(w.now); ok && at <= w.now.Mono && !w.life.Ready() {
-		w.t.Fatalf("after a Tick at %v the deadline is %v: the timer would spin\n%s", w.now.Mono, at, strings.Join(w.lines, "\n"))
+		text := strings.Join(w.lines, "\n")
+		w.t.Fatalf("after a Tick at %v the deadline is %v: the timer would spin\n%s", w.now.Mono, at, text)
 	}
 }
 

@@ -56,12 +56,12 @@ func (d *desk) evict(wall, now int64) {
 // all when Run has ended.
 func (l *Logbook) Append(e tandem.LogEntry) {
 	if !e.Device.Valid() {
-		l.log.Error("log line of an impossible device", "device", e.Device, "msg", e.Msg)
+		l.log.Error("log line with an invalid device id", "device", e.Device, "msg", e.Msg)
 		return
 	}
 	id, err := strconv.ParseUint(string(e.Device), 16, 64)
 	if err != nil {
-		l.log.Error("log line of an impossible device", "device", e.Device, "error", err)
+		l.log.Error("log line with an invalid device id", "device", e.Device, "error", err)
 		return
 	}
 	now := l.now()
@@ -160,7 +160,7 @@ func (l *Logbook) drop(m *nats.Msg, cause error) {
 	}
 	id, err := strconv.ParseUint(string(deviceOf(m.Subject)), 16, 64)
 	if err != nil {
-		l.log.Error("a log line on an impossible subject", "subject", m.Subject, "error", err)
+		l.log.Error("log line on an invalid subject", "subject", m.Subject, "error", err)
 		return
 	}
 	d := &l.desks[id%uint64(len(l.desks))]

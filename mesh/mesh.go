@@ -205,7 +205,7 @@ func (m *Mesh) end() {
 }
 
 func errEnded() error {
-	return tandem.Errorf(tandem.Unavailable, "this node does not talk to the others any more; it stops, or starts anew")
+	return tandem.Errorf(tandem.Unavailable, "this node's connection to the other nodes is closed; it is stopping or rejoining")
 }
 
 func (m *Mesh) receive(ctx context.Context, in <-chan *nats.Msg) error {
@@ -243,7 +243,7 @@ func (m *Mesh) arrive(data []byte) error {
 		return err
 	}
 	if !believed && !l.ahead {
-		m.c.Logger.Warn("a node's clock is ahead by more than a minute and not believed; set the clocks of all nodes by NTP",
+		m.c.Logger.Warn("a node's clock is more than a minute ahead and is ignored; set the clocks of all nodes by NTP",
 			"node", p.from.Node, "clock", p.stamp.Time())
 	}
 	l.ahead = !believed

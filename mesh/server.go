@@ -286,7 +286,7 @@ func (l *serverLog) Warnf(format string, args ...any) { l.to.Warn(fmt.Sprintf(fo
 func (l *serverLog) Errorf(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	if strings.Contains(text, "Authorization Violation") {
-		l.to.Error("a node and another do not let each other in: they were started with another secret, or belong to another cluster", "nats", text)
+		l.to.Error("two nodes refuse each other: their secrets differ, or they belong to different clusters", "nats", text)
 		return
 	}
 	l.to.Error(text)

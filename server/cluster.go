@@ -12,10 +12,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/central"
 	"github.com/tandem-iot/tandem/cluster"
-	"github.com/tandem-iot/tandem/gateway"
-	"github.com/tandem-iot/tandem/ingress"
 	"github.com/tandem-iot/tandem/mesh"
 	"github.com/tandem-iot/tandem/store"
 	"github.com/tandem-iot/tandem/store/record"
@@ -35,14 +32,6 @@ type Cluster struct {
 	Advertise string   // under which others reach us, when that is not Listen
 	Join      []string // host:port of other nodes, of which one has to be up; the first node has none
 	Lease     time.Duration
-}
-
-// agents is whoever has the agents: the host of a node that is alone, or the
-// cluster.
-type agents interface {
-	gateway.Host
-	ingress.Agents
-	central.Host
 }
 
 // nodeFile is the name of the file in a node's directory that has its name.
@@ -156,7 +145,7 @@ func (n *node) drain(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, leaveWait)
 	defer cancel()
 	if err := n.cluster.Drain(ctx); err != nil {
-		n.logger.Error("the node stops with agents that did not go to others; they go on elsewhere from where they are put to sleep", "err", err)
+		n.logger.Error("the node stops before all agents have moved; it saves those that are left, and another node resumes them", "err", err)
 	}
 }
 
@@ -169,12 +158,12 @@ func (n *node) settle(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, byeWait)
 	defer cancel()
 	if err := n.cluster.Settle(ctx); err != nil {
-		n.logger.Warn("not all nodes have heard that this one's devices are gone", "err", err)
+		n.logger.Warn("some nodes did not confirm that this node's devices are disconnected", "err", err)
 	}
 }
 
-// leave tells the database that the node is no more. If it does not, the
-// others find out when the lease has run out.
+// leave deregisters the node in the database. If that fails, its lease expires
+// and the other nodes declare it lost.
 func (n *node) leave(ctx context.Context) {
 	if n.cluster == nil {
 		return
@@ -182,6 +171,6 @@ func (n *node) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, byeWait)
 	defer cancel()
 	if err := n.cluster.Leave(ctx); err != nil {
-		n.logger.Warn("the node has not told the database that it is gone; the others wait for its lease to run out", "err", err)
+		n.logger.Warn("cannot deregister the node in the database; its lease expires instead", "err", err)
 	}
 }

@@ -185,8 +185,8 @@ func (r *running) expectLine(t *testing.T, id tandem.DeviceID, pattern string) {
 	}
 }
 
-// TestLimitsDocument: docs/limits.md has a row for each limit, and none for
-// others.
+// TestLimitsDocument requires that docs/limits.md has rows for each limit, and none
+// for others.
 func TestLimitsDocument(t *testing.T) {
 	data, err := os.ReadFile("../docs/limits.md")
 	if err != nil {
@@ -197,6 +197,7 @@ func TestLimitsDocument(t *testing.T) {
 		rows = append(rows, string(m[1]))
 	}
 	slices.Sort(rows)
+	rows = slices.Compact(rows) // requests and messages that wait share one metric
 	if all := slices.Sorted(slices.Values(tandem.Over)); !slices.Equal(rows, all) {
 		t.Errorf("docs/limits.md has\n%v\nwant\n%v", rows, all)
 	}

@@ -130,8 +130,8 @@ type node struct {
 	fetcher *egress.Fetcher
 	gateway *gateway.Gateway
 	central *central.Service
-	agents  agents
-	name    string // of this node; in a cluster only, as are the next two
+	agents  ingress.Agents // the host, or the cluster
+	name    string         // of this node; in a cluster only, as are the next two
 	net     *mesh.Network
 	cluster *cluster.Cluster
 	closers []func() error
@@ -237,14 +237,21 @@ func (n *node) assemble(url string) {
 		URL:     func(id tandem.AgentID) string { return url + "/" + string(id) },
 		Version: n.Version, Logger: n.logger, Memory: n.Memory, HibernateAfter: n.HibernateAfter,
 	}
-	n.agents = alone{n.host}
 	n.central = &central.Service{Store: n.store, Log: n.log, URL: url}
 	n.gateway = &gateway.Gateway{Node: n.name, Authenticate: n.central.Authenticate, Clock: n.clock, Logger: n.logger}
-	if n.Cluster != nil {
-		n.assembleCluster(url)
-		n.agents, n.central.Cluster, n.gateway.Another = n.cluster, n.cluster, n.cluster.Another
+	if n.Cluster == nil {
+		only := alone{n.host}
+		n.agents = only
+		n.central.Host = only
+		n.gateway.Host = only
+		return
 	}
-	n.central.Host, n.gateway.Host = n.agents, n.agents
+	n.assembleCluster(url)
+	n.agents = n.cluster
+	n.central.Host = n.cluster
+	n.central.Cluster = n.cluster
+	n.gateway.Host = n.cluster
+	n.gateway.Another = n.cluster.Another
 }
 
 // run runs the parts until ctx ends, and ends them in the order in which they

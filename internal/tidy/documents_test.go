@@ -158,3 +158,48 @@ func TestDocLinks(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// documents returns the Markdown files of the repository, by their paths from the root.
+func documents(t *testing.T) (all []string) {
+	t.Helper()
+	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if n := d.Name(); d.IsDir() && (n == "testdata" || n == "node_modules" || (n != ".." && strings.HasPrefix(n, "."))) {
+			return fs.SkipDir
+		}
+		if strings.HasSuffix(name, ".md") {
+			rel, err := filepath.Rel(root, name)
+			if err != nil {
+				return err
+			}
+			all = append(all, filepath.ToSlash(rel))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+var goFile = regexp.MustCompile("`([a-z_]+(?:/[a-z_]+)*/[a-z_]+\\.go)`")
+
+// TestNamedFiles looks for Go files that a document names with their directory,
+// which is given from the root or from the document.
+func TestNamedFiles(t *testing.T) {
+	for _, name := range documents(t) {
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range goFile.FindAllStringSubmatch(string(text), -1) {
+			_, fromRoot := os.Stat(filepath.Join(root, m[1]))
+			_, fromHere := os.Stat(filepath.Join(root, filepath.Dir(name), m[1]))
+			if fromRoot != nil && fromHere != nil {
+				t.Errorf("%s names %s, which does not exist", name, m[1])
+			}
+		}
+	}
+}

@@ -44,6 +44,11 @@ const (
 	maxInterfaces = 4 // in a package
 )
 
+// wideInterfaces may pass maxMethods, up to the given number.
+var wideInterfaces = map[string]int{
+	"central.Host": 7, // what the control plane asks of agents; two kinds of hosts give all of it
+}
+
 // emptyNames say nothing about what is inside. A core does: it is a state machine
 // without I/O, of what its directory is named for.
 var emptyNames = []string{"util", "utils", "helper", "helpers", "common", "misc", "shared", "base", "lib", "models", "types", "services", "manager"}
@@ -158,41 +163,13 @@ func (s source) functionBreaches(fn *ast.FuncDecl) (bad []string) {
 	return bad
 }
 
-// interfaces returns the interfaces a file declares, with the number of their
-// methods. Constraints of type parameters and closed sets of types, which have
-// no method that is exported, are none.
-func (s source) interfaces() map[string]int {
-	found := map[string]int{}
-	ast.Inspect(s.file, func(n ast.Node) bool {
-		spec, ok := n.(*ast.TypeSpec)
-		if !ok {
-			return true
-		}
-		if i, ok := spec.Type.(*ast.InterfaceType); ok {
-			if methods, exported := countMethods(i); exported {
-				found[spec.Name.Name] = methods
-			}
-		}
-		return true
-	})
-	return found
-}
-
-func countMethods(i *ast.InterfaceType) (count int, exported bool) {
-	for _, m := range i.Methods.List {
-		for _, name := range m.Names {
-			count++
-			exported = exported || name.IsExported()
-		}
-	}
-	return count, exported
-}
-
 func TestHouseRules(t *testing.T) {
 	documented := map[string]bool{} // package directories, and whether one file has the package comment
 	tested := map[string]bool{}
 	interfaces := map[string][]string{}
-	for _, s := range sources(t) {
+	all := sources(t)
+	methods := countInterfaces(all)
+	for _, s := range all {
 		for _, b := range s.breaches() {
 			t.Error(b)
 		}
@@ -202,10 +179,12 @@ func TestHouseRules(t *testing.T) {
 			continue
 		}
 		documented[dir] = documented[dir] || s.file.Doc != nil
-		for name, methods := range s.interfaces() {
+		for _, name := range s.interfaces() {
 			interfaces[dir] = append(interfaces[dir], name)
-			if methods > maxMethods {
-				t.Errorf("%s: interface %s has %d methods, more than %d: ask for what is used, or take the concrete type", s.path, name, methods, maxMethods)
+			full := dir + "." + name
+			if n, limit := methods[full], max(maxMethods, wideInterfaces[full]); n > limit {
+				t.Errorf("%s: %s asks for %d methods, embedded ones and fields of function type included, more than %d: "+
+					"ask for what is used, or take the concrete type", s.path, name, n, limit)
 			}
 		}
 	}

@@ -11,6 +11,10 @@
 //     to do, tests in every package, few and small interfaces.
 //   - [TestDependencies]: few modules, each with its reason in RATIONALE.md.
 //   - [TestDocLinks]: relative links in the documents lead somewhere.
+//   - [TestNamedFiles]: Go files that documents name exist.
+//   - [TestReferences]: packages, paths and identifiers that documents name exist.
+//   - [TestRatchet]: counts of long lines, of assignments of three or more
+//     values and of mannered words in each directory only fall.
 //
 // The exceptions are lists in the test files. Changing one is a decision for
 // review, never a way to make a build pass.
