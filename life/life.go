@@ -204,10 +204,13 @@ func (l *Life) takeOrder(ev Event) {
 		}
 	case *Stop:
 		l.ending, l.endBy = ev, l.in(ev.Patience)
+		l.stopLeaving() // who wanted it hears of the end
 	case *Refuse:
 		l.refuseWaiting(ErrStopping)
 	case *Leave:
-		l.leaving, l.leaveBy = ev, l.in(ev.Patience)
+		if l.ending == nil {
+			l.leaving, l.leaveBy = ev, l.in(ev.Patience)
+		}
 	case *GoOn:
 		l.goOnHere(ev.Why)
 	case *Vanish:

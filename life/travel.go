@@ -61,8 +61,13 @@ func (l *Life) underWay() bool {
 
 // stay takes back what Leave has done to a pair that could not leave.
 func (l *Life) stay(err error) {
-	l.leaving = nil
 	l.emit(&Stayed{err})
+	l.stopLeaving()
+}
+
+// stopLeaving gives the machine what was kept back because the pair was to leave.
+func (l *Life) stopLeaving() {
+	l.leaving = nil
 	if it := l.Result; it != nil {
 		l.Result = nil
 		l.step(it.event)

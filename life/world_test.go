@@ -317,11 +317,11 @@ func (w *world) jump(d time.Duration) {
 }
 
 // tick gives the life a Tick, after which nothing that was due is due any more.
+// What the agent does next may set a timer that is due at once.
 func (w *world) tick() {
 	w.takeFor(0, &Tick{})
 	w.checkDeadline()
 	w.settle()
-	w.checkDeadline()
 }
 
 func (w *world) checkDeadline() {
