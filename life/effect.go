@@ -79,7 +79,7 @@ type (
 	// Restarted counts a restart.
 	Restarted struct{ Reason tandem.Reason }
 
-	// Froze says that an arena of so many bytes is garbage now.
+	// Froze says that an arena is garbage now, of which so many bytes were in use.
 	Froze struct{ Bytes int }
 
 	// Arrived counts a move to this host.
