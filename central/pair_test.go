@@ -65,7 +65,7 @@ func TestRestarts(t *testing.T) {
 		`{"data":{"type":"development_devicegroup","attributes":{"name":"second"},"relationships":{"product":{"type":"product","id":"{product}"}}}}`).ID
 	w.must("POST", "/deployments", `{"data":{"type":"deployment","attributes":{"agent_code":"server.log(\"second\");","device_code":"// second"},"relationships":{"devicegroup":{"type":"devicegroup","id":"{second}"}}}}`)
 
-	l := &link{}
+	l := newLink()
 	if err := w.host.Connect(t.Context(), id, l, 1, "127.0.0.1"); err != nil {
 		t.Fatal(err)
 	}
@@ -81,16 +81,16 @@ func TestRestarts(t *testing.T) {
 		{"moved", "POST", moved, self, "Agent restarted: reload.", 0, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			before := l.count("sys/restart")
+			before := l.count("sys/restart", 0)
 			w.lines(id, tc.says, 1, func() { w.must(tc.method, tc.path, tc.body) })
-			if n := l.count("sys/restart") - before; n != tc.restarts {
+			if n := l.count("sys/restart", before+tc.restarts) - before; n != tc.restarts {
 				t.Errorf("the device was told %d times to restart, want %d", n, tc.restarts)
 			}
 		})
 	}
-	before := l.count("sys/restart")
+	before := l.count("sys/restart", 0)
 	w.must("POST", "/devices/{device}/restart?side=device", "")
-	if n := l.count("sys/restart") - before; n != 1 {
+	if n := l.count("sys/restart", before+1) - before; n != 1 {
 		t.Errorf("the device was told %d times to restart", n)
 	}
 	if !strings.Contains(w.online(), `"device_online":true`) {
@@ -98,6 +98,7 @@ func TestRestarts(t *testing.T) {
 	}
 	w.must("DELETE", moved, self)
 	w.must("DELETE", "/devices/{device}", "")
+	<-l.closed // by the goroutine that runs the pair
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !strings.Contains(l.why, "deleted") {

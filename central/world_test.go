@@ -260,13 +260,16 @@ func (s *eventStream) expect(fragment string) {
 type link struct {
 	mu     sync.Mutex
 	topics []string
-	why    string // it was closed
+	why    string        // it was closed
+	closed chan struct{} // then
+	sent   sync.Cond     // topics has grown; of mu
 }
 
 func (l *link) Send(topic string, m tandem.Message) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.topics = append(l.topics, topic)
+	l.sent.Broadcast()
 	return true
 }
 
@@ -276,15 +279,38 @@ func (l *link) Close(why string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.why = why
+	close(l.closed)
 }
 
-func (l *link) count(topic string) (n int) {
+// newLink returns a link that is open.
+func newLink() *link {
+	l := &link{closed: make(chan struct{})}
+	l.sent.L = &l.mu
+	return l
+}
+
+// count returns how many messages there have been with a topic, as soon as there are
+// so many, or when the test's patience is over.
+func (l *link) count(topic string, want int) (n int) {
+	late := false
+	defer time.AfterFunc(patience, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		late = true
+		l.sent.Broadcast()
+	}).Stop()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, t := range l.topics {
-		if t == topic {
-			n++
+	for {
+		n = 0
+		for _, t := range l.topics {
+			if t == topic {
+				n++
+			}
 		}
+		if n >= want || late {
+			return n
+		}
+		l.sent.Wait()
 	}
-	return n
 }
