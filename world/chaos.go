@@ -384,7 +384,8 @@ func (w *World) causal(log []line) error {
 }
 
 // Shrink looks for a shorter story that breaks the world in the same way. It tries at
-// most so many.
+// most so many. The error says how the world breaks, which it always does: a story that
+// breaks nothing is told back as such.
 func Shrink(cfg Config, length time.Duration, story []Fault, tries int) ([]Fault, error) {
 	broken := func(story []Fault) error {
 		c := cfg

@@ -171,7 +171,7 @@ func (o *options) explain(seed uint64) error {
 	c := o.config(seed)
 	w, _, first := o.play(c)
 	story, err := world.Shrink(c, o.length, w.Story(), o.shrink)
-	if err != nil && len(story) == len(w.Story()) {
+	if len(story) == len(w.Story()) {
 		err = first
 	}
 	var text strings.Builder

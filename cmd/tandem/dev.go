@@ -34,6 +34,10 @@ type devCmd struct {
 // watchEvery is how often dev looks whether a source file was saved.
 const watchEvery = 200 * time.Millisecond
 
+// linesOfStart is how many lines of the log are looked through for those of this
+// node's start. An agent that ran before may restart before anything follows its log.
+const linesOfStart = 100
+
 // patienceOfPeople is how long an end may take without a word.
 const patienceOfPeople = time.Second
 
@@ -49,6 +53,7 @@ type dev struct {
 	id     tandem.DeviceID
 	key    string
 	had    pairSource // what was read last
+	began  time.Time  // before the node did
 
 	mu      sync.Mutex
 	runner  *runner.Runner // nil until there is device code
@@ -70,7 +75,7 @@ func (c *devCmd) Run(ctx context.Context, s *streams) error {
 	}
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
-	d := &dev{devCmd: c, s: s, out: newLineWriter(s.out)}
+	d := &dev{devCmd: c, s: s, out: newLineWriter(s.out), began: time.Now()}
 	level := slog.LevelError
 	if c.Verbose {
 		level = slog.LevelDebug
@@ -119,8 +124,12 @@ func (d *dev) run(ctx context.Context, quit func(), typed <-chan byte, restore f
 		return err
 	}
 	parts, ctx := errgroup.WithContext(ctx)
-	log := d.node.Log.Follow(d.out.entry)
-	if err := log.Add(ctx, []tandem.DeviceID{d.id}, 0); err != nil {
+	log := d.node.Log.Follow(func(e tandem.LogEntry) {
+		if !e.TS.Before(d.began) {
+			d.out.entry(e)
+		}
+	})
+	if err := log.Add(ctx, []tandem.DeviceID{d.id}, linesOfStart); err != nil {
 		return untilDone(err)
 	}
 	d.deploy(ctx, src)
