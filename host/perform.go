@@ -52,7 +52,7 @@ func (p *pair) performOn(e life.Effect) {
 	case *life.Arrived:
 		p.host.counts.moves.Add(string(e.Why), 1)
 	case *life.Froze:
-		p.host.frozeArena(e.Bytes)
+		p.host.frozeArena(p.life.Arena())
 	case *life.Report:
 		level := slog.LevelWarn
 		if e.Bad {

@@ -79,8 +79,9 @@ type (
 	// Restarted counts a restart.
 	Restarted struct{ Reason tandem.Reason }
 
-	// Froze says that an arena of so many bytes is garbage now.
-	Froze struct{ Bytes int }
+	// Froze says that the machine is bytes now, and its arena is garbage; see
+	// Life.Arena.
+	Froze struct{}
 
 	// Arrived counts a move to this host.
 	Arrived struct{ Why tandem.Reason }

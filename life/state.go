@@ -151,6 +151,7 @@ type local struct {
 
 	requests int // in Inbox
 	messages int // of the device in Inbox, Unread and Hearing
+	arena    int // bytes that the machine had that was frozen last
 	used     time.Duration
 	events   int
 	effects  []Effect

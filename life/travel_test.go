@@ -36,6 +36,7 @@ var stays = map[string]string{
 	"endBy":     "a stop ends a leave",
 	"requests":  "it is counted again",
 	"messages":  "it is counted again",
+	"arena":     "it is for this host's counters",
 	"used":      "it is for this host's counters",
 	"events":    "it is for this host's counters",
 	"effects":   "it is of the call under way",

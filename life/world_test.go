@@ -315,18 +315,14 @@ func (w *world) jump(d time.Duration) {
 	w.now.Wall, w.now.Mono = w.now.Wall.Add(d), w.now.Mono+d
 }
 
-// tick gives the life a Tick, after which nothing that was due is due any more.
+// tick gives the life a Tick, after which nothing that was due is due any more. What
+// the agent does then may be due at once: the clock stands still meanwhile.
 func (w *world) tick() {
 	w.takeFor(0, &Tick{})
-	w.checkDeadline()
-	w.settle()
-	w.checkDeadline()
-}
-
-func (w *world) checkDeadline() {
 	if at, ok := w.life.Deadline(w.now); ok && at <= w.now.Mono && !w.life.Ready() {
 		w.t.Fatalf("after a Tick at %v the deadline is %v: the timer would spin\n%s", w.now.Mono, at, strings.Join(w.lines, "\n"))
 	}
+	w.settle()
 }
 
 // link gives the device a link.
