@@ -100,15 +100,17 @@ func (h *Host) Counts() (live, frozen, events int64) {
 	return h.counts.live.Load(), h.counts.frozen.Load(), h.counts.events.Load()
 }
 
-// spawn runs f on a goroutine that Run waits for. Once the host has ended it
-// does nothing.
-func (h *Host) spawn(f func()) {
-	if h.busy() {
-		h.crew.Run(func() {
-			defer h.work.Done()
-			f()
-		})
+// spawn runs f on a goroutine that Run waits for. Once the host has ended it does
+// nothing, and returns false.
+func (h *Host) spawn(f func()) bool {
+	if !h.busy() {
+		return false
 	}
+	h.crew.Run(func() {
+		defer h.work.Done()
+		f()
+	})
+	return true
 }
 
 // busy has Run wait until work.Done is called. It returns false when the host has
@@ -307,6 +309,7 @@ func (h *Host) Deleted(id tandem.DeviceID) {
 	h.devices.Delete(id)
 	h.agents.Delete(p.agent)
 	if h.others != nil { // it may wait for a lease, and nothing else ends that
+		p.deleted.Store(true)
 		h.mu.Lock()
 		p.abandoned.Store(true)
 		h.wakeWaiting()

@@ -71,11 +71,20 @@ func (p *pair) depart(d departure) {
 	}
 }
 
-// end lets go of what the shell of a life that has ended here has.
+// end lets go of what the shell of a life that has ended here has. Of its requests
+// and its connection there are some left when what the life wanted of them was
+// discarded.
 func (p *pair) end() {
 	p.box.shut(p.life.Gone())
 	if p.timer != nil {
 		p.timer.Stop()
+	}
+	for _, c := range p.calls {
+		c.cancel()
+	}
+	p.calls = nil
+	if p.broker != nil {
+		p.closeMQTT(p.broker.number)
 	}
 }
 

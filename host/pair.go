@@ -17,7 +17,8 @@ type pair struct {
 
 	box       mailbox
 	runs      atomic.Bool // there is an incarnation, for those who only ask
-	abandoned atomic.Bool // another node has the agent now
+	abandoned atomic.Bool // the host may not act for the agent any more
+	deleted   atomic.Bool // since its device has been deleted, and not since another node has it
 
 	owner
 }
@@ -110,11 +111,11 @@ func (p *pair) run(enough func() bool) {
 		if !ok {
 			return
 		}
-		if enough != nil && enough() {
-			p.host.spawn(func() {
-				p.takeAll(all)
-				p.run(nil)
-			})
+		rest := func() {
+			p.takeAll(all)
+			p.run(nil)
+		}
+		if enough != nil && enough() && p.host.spawn(rest) {
 			return
 		}
 		p.takeAll(all)

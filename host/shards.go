@@ -87,10 +87,15 @@ func (p *pair) discard(effects []life.Effect) {
 	}
 }
 
-// vanish ends the life of a pair that another node has now.
+// vanish ends the life of a pair that another node has now, or whose device has
+// been deleted.
 func (p *pair) vanish() {
 	p.now = p.host.now()
-	p.perform(p.life.Take(p.now, 0, &life.Vanish{}))
+	var end life.Event = &life.Vanish{}
+	if p.deleted.Load() {
+		end = &life.Deleted{}
+	}
+	p.perform(p.life.Take(p.now, 0, end))
 	p.gauge()
 }
 

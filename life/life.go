@@ -204,10 +204,14 @@ func (l *Life) takeOrder(ev Event) {
 		}
 	case *Stop:
 		l.ending, l.endBy = ev, l.in(ev.Patience)
+		l.leaving = nil // who asked it to leave hears of its end
+		l.takeResult()
 	case *Refuse:
 		l.refuseWaiting(ErrStopping)
 	case *Leave:
-		l.leaving, l.leaveBy = ev, l.in(ev.Patience)
+		if l.ending == nil {
+			l.leaving, l.leaveBy = ev, l.in(ev.Patience)
+		}
 	case *GoOn:
 		l.goOnHere(ev.Why)
 	case *Vanish:

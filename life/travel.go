@@ -63,6 +63,12 @@ func (l *Life) underWay() bool {
 func (l *Life) stay(err error) {
 	l.leaving = nil
 	l.emit(&Stayed{err})
+	l.takeResult()
+}
+
+// takeResult gives the machine the outcome that was kept back for a leave, if there
+// is one.
+func (l *Life) takeResult() {
 	if it := l.Result; it != nil {
 		l.Result = nil
 		l.step(it.event)

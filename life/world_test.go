@@ -42,6 +42,7 @@ type world struct {
 	asked   map[uint64]uint64 // numbers of requests, by the tokens that stand for them here
 	moved   *Moved
 	lines   []string
+	stamp   bool     // each line says when it was said
 	effects []Effect // all there have been, when keep is set
 	keep    bool
 }
@@ -93,6 +94,9 @@ func (w *world) deploy(group, code, device string) {
 }
 
 func (w *world) say(format string, args ...any) {
+	if w.stamp {
+		format = fmt.Sprintf("%s: %s", w.now.Wall.Sub(begin), format)
+	}
 	w.lines = append(w.lines, fmt.Sprintf(format, args...))
 }
 
@@ -301,6 +305,10 @@ func (w *world) pass(d time.Duration) {
 			w.t.Fatal("deadlines without end")
 		}
 		w.jump(max(0, at-w.now.Mono))
+		if w.stamp {
+			w.tick()
+			continue
+		}
 		n := len(w.lines)
 		w.say("%s:", w.now.Wall.Sub(begin))
 		w.tick()
