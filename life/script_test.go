@@ -24,15 +24,20 @@ func TestScripts(t *testing.T) {
 		w := newWorld(t)
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			w.t = t
-			w.lines = nil
-			w.command(d)
-			w.door.Count(w.life.Waiting())
-			if len(w.lines) == 0 {
-				return "ok\n"
-			}
-			return strings.Join(w.lines, "\n") + "\n"
+			return w.result(d)
 		})
 	})
+}
+
+// result is that of a command.
+func (w *world) result(d *datadriven.TestData) string {
+	w.lines = nil
+	w.command(d)
+	w.door.Count(w.life.Waiting())
+	if len(w.lines) == 0 {
+		return "ok\n"
+	}
+	return strings.Join(w.lines, "\n") + "\n"
 }
 
 // command does one command of a script.

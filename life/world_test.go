@@ -42,6 +42,7 @@ type world struct {
 	asked   map[uint64]uint64 // numbers of requests, by the tokens that stand for them here
 	moved   *Moved
 	lines   []string
+	mistake string   // of all lives
 	stamp   bool     // each line says when it was said
 	effects []Effect // all there have been, when keep is set
 	keep    bool
@@ -80,6 +81,7 @@ func newWorld(t rapid.TB) *world {
 func (w *world) enter() {
 	w.life = New(w.cfg, testDevice, testAgent)
 	w.life.SetGroup(w.store.group)
+	Break(w.life, w.mistake)
 	w.door = Door{}
 }
 
@@ -386,6 +388,7 @@ func (w *world) arrive(mono time.Duration, why tandem.Reason) error {
 		w.say("unfit: %v", unfit)
 	}
 	w.life, w.moved = l, nil
+	Break(l, w.mistake)
 	w.door = Door{Heard: m.Heard, Accepted: m.Accepted, Linked: m.Link != nil}
 	w.take(&GoOn{Why: why})
 	return nil
