@@ -132,28 +132,6 @@ func TestPostsOnce(t *testing.T) {
 	}
 }
 
-// What a device posts waits for an agent that has no code.
-func TestPostsWithoutCode(t *testing.T) {
-	w := newWorld(t, "}", 1, nil)
-	w.postLink()
-	handled := make(chan struct{})
-	w.say("agent/make", tandem.Message{Data: []byte("1"), Post: 1}, func() { close(handled) })
-	dropped := make(chan struct{})
-	w.say("agent/make", tandem.Message{Data: []byte("5")}, func() { close(dropped) })
-	<-dropped
-	select {
-	case <-handled:
-		t.Error("it counts as handled")
-	default:
-	}
-	w.deploy(postCode)
-	<-handled
-	w.lines.expect("^agent.log made 1$")
-	if n := w.lines.count("made 5"); n != 0 {
-		t.Error("what was only sent was kept")
-	}
-}
-
 // What comes by a link of which the pair has not heard, or behind a message that
 // has not come, is neither handled nor counts as handled.
 func TestFarLinks(t *testing.T) {

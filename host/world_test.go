@@ -200,14 +200,6 @@ func (w *world) disconnect(l tandem.Link, clean bool) {
 	w.must(w.host.Disconnect(w.t.Context(), w.devices[0].ID, l.Ref(), tandem.LinkEnd{Clean: clean}))
 }
 
-// hello is what a device says of itself.
-type hello struct {
-	Boot        uint64        `json:"boot"`
-	Incarnation uint64        `json:"incarnation"`
-	Reason      tandem.Reason `json:"reason"`
-	Code        string        `json:"code"`
-}
-
 // inspect looks at a pair's life, as its owner.
 func (p *pair) inspect(look func(*life.Life)) {
 	for {

@@ -216,6 +216,11 @@ func (w *world) order(d *datadriven.TestData) {
 	case "reload":
 		w.store.group = option(d, "group", w.store.group)
 		w.take(&Reload{w.store.group})
+	case "review":
+		w.store.group = option(d, "group", w.store.group)
+		w.take(&Review{w.store.group})
+	case "remind":
+		w.take(&Remind{[]byte(d.Input)})
 	case "restart":
 		w.take(&Restart{tandem.ReasonRestart})
 	case "restartdevice":

@@ -41,7 +41,9 @@ func (l *Life) agentLoaded(ev *AgentLoaded) {
 	l.wait.record = ev.Record
 	err := ev.ProgramErr
 	if err == nil {
-		l.Group, l.Grouped = ev.Group, true
+		if !l.Grouped { // else it may have changed since
+			l.Group, l.Grouped = ev.Group, true
+		}
 		err = ev.Program.AgentErr
 	} else if tandem.KindOf(err) != tandem.NotFound && (l.wait.resume && ev.Record.Running || passing(err)) {
 		l.startLater("the agent's code cannot be read", err)
@@ -264,13 +266,14 @@ func (l *Life) restart(reason tandem.Reason) {
 	l.step(&agent.Shutdown{Reason: reason})
 }
 
-// review has both sides run what the group has now, unless they do. An agent that is
-// being started or resumed reads it anyway.
+// review has both sides run what the group has now, unless they do. What has been
+// read for a start may be older, so it is read again.
 func (l *Life) review(group string) {
 	l.Group, l.Grouped = group, true
 	switch {
-	case l.Phase == loading || l.Phase == resuming:
-	case l.Runs():
+	case l.Phase == loading:
+		l.load(l.wait)
+	case l.Phase == resuming || l.Runs():
 		l.reviewing = l.id()
 		l.emit(&LoadProgram{ID: l.reviewing, Group: group, Grouped: true})
 	default:
@@ -286,7 +289,7 @@ func (l *Life) reviewed(ev *ProgramLoaded) {
 	case ev.Err != nil && tandem.KindOf(ev.Err) != tandem.NotFound:
 		l.emit(&Report{Msg: "cannot read the code of an agent that came here; deploy again to be sure that it runs it", Err: ev.Err})
 		return
-	case ev.Err != nil || ev.Program.AgentErr != nil || !l.Runs():
+	case ev.Err != nil || ev.Program.AgentErr != nil || l.Phase != resuming && !l.Runs():
 		l.restart(tandem.ReasonReload)
 	case l.program == nil || l.program.Agent.Hash() != ev.Program.Agent.Hash():
 		l.restart(tandem.ReasonReload)
