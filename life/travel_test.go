@@ -315,3 +315,40 @@ func agentEvents(t *testing.T) (names []string) {
 	}
 	return names
 }
+
+// TestArriveRefuses: a node takes no pair of another version, and none whose state is
+// not its own.
+func TestArriveRefuses(t *testing.T) {
+	w := newWorld(t)
+	w.deploy("g", walkCode, "")
+	w.link(1, 1)
+	if !w.leave(0) {
+		t.Fatal("the pair does not leave")
+	}
+	good := *w.moved
+	program := func(string) (*Program, error) { return w.programs["g"], nil }
+	for name, c := range map[string]struct {
+		change func(*Moved)
+		kind   tandem.Kind
+	}{
+		"of an older version":         {func(m *Moved) { m.Version-- }, tandem.Conflict},
+		"of a newer version":          {func(m *Moved) { m.Version++ }, tandem.Conflict},
+		"with no state":               {func(m *Moved) { m.State = nil }, tandem.Internal},
+		"with half a state":           {func(m *Moved) { m.State = m.State[:len(m.State)/2] }, tandem.Internal},
+		"with another agent's":        {func(m *Moved) { m.Agent = "other" }, tandem.Invalid},
+		"with that of another device": {func(m *Moved) { m.Device = "other" }, tandem.Invalid},
+	} {
+		m := good
+		c.change(&m)
+		if _, _, err := Arrive(w.cfg, w.now, &m, program); err == nil || tandem.KindOf(err) != c.kind {
+			t.Errorf("a pair %s: %v", name, err)
+		}
+	}
+	l, unfit, err := Arrive(w.cfg, w.now, &good, program)
+	if err != nil || unfit != nil || !l.Live() {
+		t.Errorf("a pair that may come: %v, %v", unfit, err)
+	}
+	if n := good.Size(); n < len(good.State) || n > len(good.State)+1000 {
+		t.Errorf("it says that it takes %d bytes", n)
+	}
+}
