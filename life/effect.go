@@ -31,7 +31,7 @@ type (
 	// Handled gives a Token back: what it stands for has been handled.
 	Handled struct{ Token uint64 }
 
-	// Forget gives a Token back: another is told in its place, or nobody.
+	// Forget gives a Token back: another is told in its place, or none is.
 	Forget struct{ Token uint64 }
 )
 

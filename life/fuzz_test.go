@@ -70,7 +70,8 @@ func work(w *world, l *Life) {
 // departures are pairs that have left in several states.
 func departures(t rapid.TB) (list []*Moved) {
 	for _, acts := range [][]string{
-		{}, {"nothing"}, {"sleep", "nothing", "save"}, {"fetch", "pieces", "sync", "post"}, {"mqtt", "upload", "park"}, {"throw", "throw"}, {"told"},
+		{}, {"nothing"}, {"sleep", "nothing", "save"}, {"fetch", "pieces", "sync", "post"}, {"mqtt", "upload", "park"},
+		{"throw", "throw"}, {"told"},
 	} {
 		w := newWalker(t, allActs)
 		if len(acts) > 0 {
@@ -79,7 +80,9 @@ func departures(t rapid.TB) (list []*Moved) {
 		for i, act := range acts {
 			w.requests++
 			n := w.requests
-			w.take(&Request{Token: w.newToken("request"), Number: n, Origin: tandem.Origin{Node: "n2", ID: n}, Request: &tandem.Request{Path: "/" + act}})
+			r := &Request{Token: w.newToken("request"), Number: n, Request: &tandem.Request{Path: "/" + act}}
+			r.Origin = tandem.Origin{Node: "n2", ID: n}
+			w.take(r)
 			w.message(1, uint64(i)+1, tandem.Message{Name: "act", Data: []byte(`"post"`), Post: 1})
 		}
 		if !w.leave(0) {

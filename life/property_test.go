@@ -70,8 +70,8 @@ func TestSame(t *testing.T) {
 
 // ofMove are lines that a move adds or changes: that of the move itself, what the
 // other host reads for itself, and what belongs to a host.
-var ofMove = regexp.MustCompile(`^[^ ]+ (arrived |status: Agent moved|send sys/agent {"event":"moved"|load |drop link|use link|left: |` +
-	`hand on |handled |forget (said|act|part|mqtt|request)|answer \d+: the agent has moved)`)
+var ofMove = regexp.MustCompile(`^[^ ]+ (arrived |status: Agent moved|send sys/agent {"event":"moved"|load |` +
+	`drop link|use link|left: |hand on |handled |forget (said|act|part|mqtt|request)|answer \d+: the agent has moved)`)
 
 // likeHere makes lines of a pair that has moved comparable with those of one that
 // has not.

@@ -83,7 +83,8 @@ func (w *world) command(d *datadriven.TestData) {
 	case "damage":
 		w.life.Packed = []byte{1}
 	case "clear":
-		w.store.posts, w.store.seq, w.store.record = nil, 0, record.Agent{}
+		w.store.posts, w.store.seq = nil, 0
+		w.store.record = record.Agent{}
 	case "forgotten": // the store has done so when the life had ended
 		w.store.posts = nil
 	case "state":
@@ -245,7 +246,8 @@ func (w *world) order(d *datadriven.TestData) {
 	case "leave":
 		w.leave(duration(d, 0))
 	case "arrive":
-		if err := w.arrive(time.Duration(number(d, "mono", 7))*time.Minute, tandem.Reason(option(d, "why", "balance"))); err != nil {
+		mono := time.Duration(number(d, "mono", 7)) * time.Minute
+		if err := w.arrive(mono, tandem.Reason(option(d, "why", "balance"))); err != nil {
 			w.say("%v", err)
 		}
 	case "vanish":

@@ -55,7 +55,8 @@ func (l *Life) freeze() {
 		l.Alarm = at
 	}
 	l.arena = l.machine.Memory()
-	l.Packed, l.machine, l.Phase = packed, nil, frozen
+	l.Packed, l.machine = packed, nil
+	l.Phase = frozen
 	if len(l.effects) == 0 {
 		l.effects = nil // an agent asleep keeps no memory for the effects of its last event
 	}
@@ -80,6 +81,7 @@ func (l *Life) thaw() bool {
 		l.start(tandem.ReasonBytecode)
 		return false
 	}
-	l.machine, l.Phase, l.Active = m, live, l.mono()
+	l.machine, l.Phase = m, live
+	l.Active = l.mono()
 	return true
 }

@@ -126,7 +126,7 @@ func nonzero(at instant) instant {
 	return at
 }
 
-// local is what belongs to this host, and is made anew on another.
+// local is what belongs to this host, and is made again on another.
 type local struct {
 	machine *agent.Machine // when live or starting
 	program *Program       // of this incarnation

@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -93,7 +94,8 @@ func checkTags(t *testing.T, typ reflect.Type, seen map[reflect.Type]bool) {
 	if typ.Kind() != reflect.Struct || seen[typ] || typ == reflect.TypeFor[time.Time]() || typ == reflect.TypeFor[item]() {
 		return
 	}
-	if typ.PkgPath() != reflect.TypeFor[state]().PkgPath() && typ != reflect.TypeFor[tandem.LinkRef]() && typ != reflect.TypeFor[tandem.Origin]() {
+	numbered := []reflect.Type{reflect.TypeFor[tandem.LinkRef](), reflect.TypeFor[tandem.Origin]()}
+	if typ.PkgPath() != reflect.TypeFor[state]().PkgPath() && !slices.Contains(numbered, typ) {
 		return // another package's, whose fields have their names
 	}
 	seen[typ] = true

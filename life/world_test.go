@@ -217,7 +217,8 @@ func (w *world) performStore(e Effect) {
 	case *Begin:
 		err := w.fail["begin"]
 		if err == nil {
-			s.record.Incarnation, s.record.Running, s.snapshot = s.record.Incarnation+1, true, nil
+			s.record.Incarnation++
+			s.record.Running, s.snapshot = true, nil
 		}
 		w.outcome("begin", &Begun{ID: e.ID, Incarnation: s.record.Incarnation, Err: err})
 	case *Save:
@@ -330,7 +331,8 @@ func (w *world) jump(d time.Duration) {
 func (w *world) tick() {
 	w.takeFor(0, &Tick{})
 	if at, ok := w.life.Deadline(w.now); ok && at <= w.now.Mono && !w.life.Ready() {
-		w.t.Fatalf("after a Tick at %v the deadline is %v: the timer would spin\n%s", w.now.Mono, at, strings.Join(w.lines, "\n"))
+		w.t.Fatalf("after a Tick at %v the deadline is %v: the timer would spin\n%s",
+			w.now.Mono, at, strings.Join(w.lines, "\n"))
 	}
 	w.settle()
 }
