@@ -154,7 +154,7 @@ func TestRequests(t *testing.T) {
 	if err := <-parked; err != context.Canceled {
 		t.Errorf("an abandoned request: %v", err)
 	}
-	w.get("/unpark") // answers nobody
+	w.get("/unpark") // its caller has gone
 
 	// While the agent waits for a sendsync, others wait for it.
 	synced := make(chan string, 1)

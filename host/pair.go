@@ -85,16 +85,16 @@ func (t *tokens) take(token uint64) outside {
 	return f
 }
 
-// bring gives the pair an event. If nobody runs the pair, a goroutine of its own
-// does.
+// bring gives the pair an event. A pair that is not being run is run by a goroutine
+// of its own.
 func (p *pair) bring(a arrival) {
 	if p.box.put(a) {
 		p.host.spawn(func() { p.run(nil) })
 	}
 }
 
-// bringHere is bring, but runs the pair on the caller's goroutine, if nobody does,
-// until the caller has had enough.
+// bringHere is bring, but runs a pair that is not being run on the caller's
+// goroutine, until the caller has had enough.
 func (p *pair) bringHere(a arrival, enough func() bool) {
 	if p.box.put(a) {
 		p.run(enough)

@@ -32,14 +32,17 @@ var waiters = sync.Pool{New: func() any { return &waiter{ready: make(chan struct
 // taken the request along, and origin will have the answer; with life.ErrLost it
 // is not known what has become of it. A host that has all agents returns none of
 // these, and needs no origin.
-func (h *Host) Request(ctx context.Context, origin tandem.Origin, id tandem.AgentID, r *tandem.Request) (*tandem.Response, error) {
+func (h *Host) Request(
+	ctx context.Context, origin tandem.Origin, id tandem.AgentID, r *tandem.Request,
+) (*tandem.Response, error) {
 	p, err := h.pairOfAgent(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	w := waiters.Get().(*waiter)
 	number := h.ids.Add(1)
-	owner, verdict, why := p.box.request(arrival{event: &life.Request{Number: number, Origin: origin, Request: r}, wait: w})
+	event := &life.Request{Number: number, Origin: origin, Request: r}
+	owner, verdict, why := p.box.request(arrival{event: event, wait: w})
 	switch verdict {
 	case life.Full:
 		h.over(tandem.OverInbox)
@@ -53,7 +56,8 @@ func (h *Host) Request(ctx context.Context, origin tandem.Origin, id tandem.Agen
 	select {
 	case <-w.ready:
 	case <-ctx.Done():
-		// The answer may come all the same, and nobody takes it out: the waiter is not used again.
+		// The answer may come all the same, and is not taken out: the waiter is not
+		// used again.
 		p.bring(arrival{event: &life.GaveUp{Number: number}})
 		return nil, ctx.Err()
 	}
@@ -63,4 +67,5 @@ func (h *Host) Request(ctx context.Context, origin tandem.Origin, id tandem.Agen
 	return response, err
 }
 
-var errManyRequests = tandem.Errorf(tandem.Limit, "%d requests wait for this agent already: try again later", life.MaxRequests)
+var errManyRequests = tandem.Errorf(tandem.Limit,
+	"%d requests wait for this agent already: try again later", life.MaxRequests)

@@ -39,8 +39,8 @@ func (h *Host) Join(others Others, node string, shards int) {
 }
 
 // Lease lets agents run until a time, by this machine's monotonic clock. When
-// it has passed, whoever is about to run an agent, or to do what an agent
-// wants done, waits for the next lease, or for Abandon.
+// it has passed, the owner of a pair that is about to run its agent, or to do what
+// the agent wants done, waits for the next lease, or for Abandon.
 func (h *Host) Lease(until time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -110,7 +110,7 @@ func (h *Host) has(id tandem.AgentID) bool {
 	return h.open == nil || h.open[placement.ShardOf(id, len(h.open))]
 }
 
-// OpenShards gives the host shards that nobody had, or whose agents it has
+// OpenShards gives the host shards that no host had, or whose agents it has
 // taken over with Import already.
 func (h *Host) OpenShards(shards []int) {
 	h.mu.Lock()

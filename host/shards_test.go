@@ -17,7 +17,7 @@ import (
 )
 
 // TestAbandonEndsWaits: agents that have something to do wait for a lease, and who
-// wants to move them waits for them. When they are lost, nobody waits any more.
+// wants to move them waits for them. When they are lost, none waits any more.
 func TestAbandonEndsWaits(t *testing.T) {
 	w := newWorld(t, `
 		function tick() { imp.wakeup(0.001, tick); }
@@ -91,7 +91,7 @@ func (c lineChan) Write(line []byte) (int, error) {
 
 // itself is the rest of a cluster that has one host only.
 type itself struct {
-	nobody
+	noOthers
 	host *Host
 }
 
@@ -156,7 +156,7 @@ func TestBodiesGoOn(t *testing.T) {
 	w.move()
 	hang <- true
 	w.lines.expect(fmt.Sprint("done ", pieces))
-	<-waited // nobody: the world's others are not there to answer
+	<-waited // without an answer: the world's others are not there to answer
 }
 
 // events returns how many have been handled, after a while.

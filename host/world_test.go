@@ -73,7 +73,7 @@ func (w *world) open(change func(*Host)) {
 	w.must(err)
 	w.log, err = logbook.Open(ctx, filepath.Join(w.dir, "nats"), logbook.Options{})
 	w.must(err)
-	w.ref = tandem.LinkRef{} // nobody knows it any more
+	w.ref = tandem.LinkRef{} // it is not known any more
 	w.host = &Host{
 		Store: w.store, Log: w.log, Fetcher: fetcher(nil),
 		URL:   func(id tandem.AgentID) string { return "http://localhost/" + string(id) },

@@ -38,7 +38,8 @@ function act(what) {
     case "send": device.send("x", n); break;
     case "fetch": http.get("http://example.com/").sendasync(@(x) server.log("fetched " + x.statuscode)); break;
     case "pieces":
-        http.get("http://example.com/").sendasync(@(x) server.log("done " + x.statuscode), @(p) server.log("piece " + p), NO_TIMEOUT);
+        http.get("http://example.com/").sendasync(@(x) server.log("done " + x.statuscode),
+            @(p) server.log("piece " + p), NO_TIMEOUT);
         break;
     case "sync": server.log("sync " + http.get("http://example.com/").sendsync().statuscode); break;
     case "throw": throw "thrown"; break;
@@ -78,7 +79,8 @@ var (
 	allActs   = append([]string{"mqtt", "upload", "closed"}, quietActs...)
 	walkFails = []string{"load", "program", "device", "posts", "begin", "save", "post", "forget", "snapshot"}
 	pauses    = []time.Duration{
-		0, time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 11 * time.Second, 61 * time.Second, 11 * time.Minute,
+		0, time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 11 * time.Second, 61 * time.Second,
+		11 * time.Minute,
 	}
 	hellos = []string{
 		`{"boot":1,"incarnation":0}`, `{"boot":1,"incarnation":1,"reason":"power_on","code":"sha-4"}`,
@@ -95,8 +97,8 @@ var (
 		"wait", "wait", "wait", "fetched", "fetched", "part",
 	}
 	roughOps = append([]string{
-		"oldlost", "oldlink", "notsent", "fail", "mend", "mend", "hold", "let", "let", "letlast", "resume", "refuse", "nodelost",
-		"mqtt", "mqttlost", "uploaded", "review", "remind",
+		"oldlost", "oldlink", "notsent", "fail", "mend", "mend", "hold", "let", "let", "letlast", "resume", "refuse",
+		"nodelost", "mqtt", "mqttlost", "uploaded", "review", "remind",
 		"leave", "arrive", "stop", "vanish", "deleted", "enter", "tick", "charge", "bad", "withdraw",
 	}, quietOps...)
 )
