@@ -190,6 +190,9 @@ func TestDeletedWithoutLease(t *testing.T) {
 	if err := <-asked; kind(err) != tandem.NotFound {
 		t.Errorf("a request that waited: %v", err)
 	}
+	if _, here := w.host.agents.Load(w.devices[0].Agent); here || w.host.inMemory(w.devices[0].ID) != nil {
+		t.Error("the pair is still known")
+	}
 }
 
 // TestLostEndsRequests: what an agent wanted to end when its host lost it ends.
