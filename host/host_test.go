@@ -143,6 +143,9 @@ func TestRequests(t *testing.T) {
 	if _, err := w.host.Request(t.Context(), tandem.Origin{}, "not-an-agent", &tandem.Request{}); kind(err) != tandem.NotFound {
 		t.Errorf("no such agent: %v", err)
 	}
+	if _, err := w.host.Request(t.Context(), tandem.Origin{}, "no id", &tandem.Request{}); kind(err) != tandem.NotFound {
+		t.Errorf("no id of an agent: %v", err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	parked := make(chan error, 1)
 	go func() {

@@ -11,6 +11,7 @@ import (
 // waiter is who waits for an agent's answer.
 type waiter struct {
 	ready    chan struct{} // has room for one
+	request  life.Request  // in the same piece of memory; the life is done with it when it has taken it
 	response *tandem.Response
 	err      error
 }
@@ -41,8 +42,8 @@ func (h *Host) Request(
 	}
 	w := waiters.Get().(*waiter)
 	number := h.ids.Add(1)
-	event := &life.Request{Number: number, Origin: origin, Request: r}
-	owner, verdict, why := p.box.request(arrival{event: event, wait: w})
+	w.request = life.Request{Number: number, Origin: origin, Request: r}
+	owner, verdict, why := p.box.request(arrival{event: &w.request, wait: w})
 	switch verdict {
 	case life.Full:
 		h.over(tandem.OverInbox)
@@ -53,18 +54,28 @@ func (h *Host) Request(
 	if owner {
 		p.run(func() bool { return len(w.ready) > 0 })
 	}
-	select {
-	case <-w.ready:
-	case <-ctx.Done():
+	if len(w.ready) == 0 && !w.wait(ctx) {
 		// The answer may come all the same, and is not taken out: the waiter is not
 		// used again.
 		p.bring(arrival{event: &life.GaveUp{Number: number}})
 		return nil, ctx.Err()
 	}
+	<-w.ready
 	response, err := w.response, w.err
-	w.response, w.err = nil, nil
+	*w = waiter{ready: w.ready}
 	waiters.Put(w)
 	return response, err
+}
+
+// wait waits for the answer. It returns false when ctx ends before that.
+func (w *waiter) wait(ctx context.Context) bool {
+	select {
+	case <-w.ready:
+		w.ready <- struct{}{}
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 var errManyRequests = tandem.Errorf(tandem.Limit,
