@@ -117,7 +117,6 @@ type walker struct {
 	requests uint64
 	linkID   uint64
 	seq      uint64
-	holding  []string
 }
 
 func newWalker(t rapid.TB, acts []string) *walker {

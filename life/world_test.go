@@ -69,7 +69,7 @@ func newWorld(t rapid.TB) *world {
 		tokens: map[uint64]string{}, waiting: map[uint64]bool{}, asked: map[uint64]uint64{},
 		cfg: &Config{
 			Version: "1", URL: func(id tandem.AgentID) string { return "http://localhost/" + string(id) },
-			Memory: 1 << 20, Budget: 2 * time.Second, Grace: 5 * time.Second, HibernateAfter: 10 * time.Second,
+			Memory: 1 << 20, Budget: 20 * time.Millisecond, Grace: 5 * time.Second, HibernateAfter: 10 * time.Second,
 		},
 	}
 	w.store.group = "g"
