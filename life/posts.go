@@ -69,7 +69,7 @@ func (l *Life) sendPosts() {
 	for _, kept := range q.list[:q.sent] {
 		bytes += len(kept.Data)
 	}
-	for q.sent < len(q.list) && q.sent < postWindow && (q.sent == 0 || bytes < postBytes) {
+	for q.sent < len(q.list) && q.sent < postWindow && bytes < postBytes {
 		next := q.list[q.sent]
 		m := tandem.Message{Name: next.Name, Format: tandem.FormatCompact, Data: next.Data}
 		m.Incarnation, m.Post = l.Incarnation, next.Seq

@@ -354,3 +354,17 @@ func TestArriveRefuses(t *testing.T) {
 		t.Errorf("it says that it takes %d bytes", n)
 	}
 }
+
+// TestUnknownEvents: an event that this version does not know is an error.
+func TestUnknownEvents(t *testing.T) {
+	for _, kind := range []uint8{uint8(len(events)), 255} {
+		data, err := encoding.Marshal(travelling{Kind: kind, Event: []byte{0xa0}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var it item
+		if err := it.UnmarshalCBOR(data); err == nil {
+			t.Errorf("kind %d becomes %T", kind, it.event)
+		}
+	}
+}
