@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -116,6 +117,47 @@ func TestLinks(t *testing.T) {
 	w.lines.expect("^agent.log onconnect$")
 	if n := w.lines.count("status Device"); n != 1 {
 		t.Errorf("%d comings and goings of the device are logged, want 1", n)
+	}
+}
+
+// TestHello: what a device says of itself is remembered over a restart of the node,
+// and it is offered the code of its group.
+func TestHello(t *testing.T) {
+	w := newWorld(t, lifeCode, 1, nil)
+	hello := func(l *link) {
+		t.Helper()
+		w.say("sys/hello", tandem.Message{Data: []byte(`{"boot":7,"incarnation":3,"reason":"power_on","code":"aa"}`)}, func() {})
+		l.expect(t, `^sys/agent {"event":"running"`)
+		l.expect(t, `^sys/code {"sha":"[0-9a-f]{64}","code":"// device","env":{.*"DEVICEGROUP_ID"`)
+	}
+	w.get("/")
+	hello(w.connect())
+	w.lines.expect(`^status Device started: power_on\.$`)
+	w.lines.expect("^agent.log peer power_on 3$")
+	w.stop()
+	w.open(nil)
+	l := w.connect()
+	w.lines.expect("Agent moved: shutdown.")
+	hello(l)
+	if n := w.lines.count("Device started"); n != 0 {
+		t.Errorf("one start is logged again %d times", n)
+	}
+}
+
+// TestStopped: a host that has stopped makes no pairs any more.
+func TestStopped(t *testing.T) {
+	w := newWorld(t, lifeCode, 2, nil)
+	w.get("/")
+	w.host.Refuse()
+	w.stopNow()
+	if _, err := w.request(t.Context(), "/"); !errors.Is(err, life.ErrStopping) {
+		t.Errorf("a request to an agent that sleeps: %v", err)
+	}
+	w.host.mu.Lock()
+	w.host.stopping = true
+	w.host.mu.Unlock()
+	if _, err := w.host.Request(t.Context(), tandem.Origin{}, w.devices[1].Agent, &tandem.Request{}); !errors.Is(err, life.ErrStopping) {
+		t.Errorf("a request to another: %v", err)
 	}
 }
 
