@@ -34,8 +34,10 @@ type Activity struct {
 func (h *Host) Activity() Activity {
 	c := &h.counts
 	return Activity{
-		Live: c.live.Load(), Frozen: c.frozen.Load(), Events: c.events.Load(), ToAgent: c.toAgent.Load(), ToDevice: c.toDevice.Load(),
-		Saves: c.saves.Read(), Unsaved: c.unsaved.Load(), Restarts: c.restarts.All(), Moves: c.moves.All(), Over: c.over.All(),
+		Live: c.live.Load(), Frozen: c.frozen.Load(), Events: c.events.Load(),
+		ToAgent: c.toAgent.Load(), ToDevice: c.toDevice.Load(),
+		Saves: c.saves.Read(), Unsaved: c.unsaved.Load(),
+		Restarts: c.restarts.All(), Moves: c.moves.All(), Over: c.over.All(),
 	}
 }
 

@@ -42,7 +42,9 @@ func (p *pair) begin(id uint64, c *call) {
 
 // request has a request made. Pieces of the body go to part; end is called with the
 // response before the agent has it. Who has made the request runs the pair.
-func (p *pair) request(ctx context.Context, cause, incarnation, id uint64, f *tandem.Fetch, part func([]byte), end func(*tandem.Response)) {
+func (p *pair) request(
+	ctx context.Context, cause, incarnation, id uint64, f *tandem.Fetch, part func([]byte), end func(*tandem.Response),
+) {
 	if !p.host.busy() {
 		return
 	}

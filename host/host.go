@@ -2,16 +2,16 @@
 // a time, does what they want done, and sees to it that they live as long as
 // their devices do.
 //
-// An agent's machine (package agent) is a value without a clock or a socket.
-// Around it stands a pair: the queue of what has happened to the agent, the
-// link of its device, the requests that wait for an answer. Whoever brings an
-// event to a pair nobody is running runs it himself, on his own goroutine, so
-// an HTTP request or a device's message is usually handled without any
-// hand-over; whoever brings one to a pair that is being run leaves it in the
-// queue. There is no goroutine for an idle agent, and after a while no machine
-// either: it becomes bytes until something happens.
+// What an agent does next is decided by its life (package life), a value without
+// a clock or a socket. Around it stands a pair: a mailbox with what has happened,
+// the link of its device, the callers that wait for an answer. The goroutine that
+// brings an event to a pair that is not being run runs it, so that an HTTP request
+// or a device's message is usually handled without any hand-over; others leave
+// their events in the mailbox. There is no goroutine for an idle agent, and after
+// a while no machine either: it becomes bytes until something happens.
 //
-// See DESIGN.md for the states of a pair and what happens on each failure.
+// See DESIGN.md for who runs a pair and what is whose, and that of package life
+// for the states of a pair and what happens on each failure.
 package host
 
 import (
@@ -100,15 +100,17 @@ func (h *Host) Counts() (live, frozen, events int64) {
 	return h.counts.live.Load(), h.counts.frozen.Load(), h.counts.events.Load()
 }
 
-// spawn runs f on a goroutine that Run waits for. Once the host has ended it
-// does nothing.
-func (h *Host) spawn(f func()) {
-	if h.busy() {
-		h.crew.Run(func() {
-			defer h.work.Done()
-			f()
-		})
+// spawn runs f on a goroutine that Run waits for. Once the host has ended it does
+// nothing, and returns false.
+func (h *Host) spawn(f func()) bool {
+	if !h.busy() {
+		return false
 	}
+	h.crew.Run(func() {
+		defer h.work.Done()
+		f()
+	})
+	return true
 }
 
 // busy has Run wait until work.Done is called. It returns false when the host has
@@ -307,6 +309,7 @@ func (h *Host) Deleted(id tandem.DeviceID) {
 	h.devices.Delete(id)
 	h.agents.Delete(p.agent)
 	if h.others != nil { // it may wait for a lease, and nothing else ends that
+		p.deleted.Store(true)
 		h.mu.Lock()
 		p.abandoned.Store(true)
 		h.wakeWaiting()

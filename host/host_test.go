@@ -2,7 +2,7 @@ package host
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -86,31 +86,14 @@ func TestRestarts(t *testing.T) {
 	}
 }
 
-func TestCrashesBackOff(t *testing.T) {
-	w := newWorld(t, `throw "at once";`, 1, nil)
-	done := make(chan error, 1)
-	go func() {
-		_, err := w.request(t.Context(), "/")
-		done <- err
-	}()
-	w.lines.expect(`^status Agent started\.$`)
-	w.lines.expect(restartText(tandem.ReasonException))
-	w.lines.expect(`^status Agent stopped: exception\. It restarts in 1 s, having ended early 2 times in a row\.$`)
-	w.deploy(`http.onrequest(@(q, r) r.send(200, "well"));`) // does not wait for the delay
-	if err := <-done; err != nil {
-		t.Errorf("a request during the delay: %v", err)
-	}
-}
-
-func TestPresence(t *testing.T) {
-	w := newWorld(t, lifeCode, 1, nil)
-	w.get("/")
+// TestLinks: messages go by the newest link, older ones are closed, and one that
+// takes none is another connection for the agent.
+func TestLinks(t *testing.T) {
+	w := newWorld(t, lifeCode, 1, func(h *Host) { h.Grace = time.Hour })
 	one := w.connect()
-	w.lines.expect("^status Device connected$")
 	w.lines.expect("^agent.log onconnect$")
 	w.get("/send")
 	one.expect(t, "^device/x ")
-
 	two := w.connect()
 	if why := <-one.closed; why == "" {
 		t.Error("the older connection is not told why it is closed")
@@ -119,54 +102,71 @@ func TestPresence(t *testing.T) {
 	w.get("/send")
 	two.expect(t, "^device/x ")
 
-	w.disconnect(two, false) // broken
-	three := w.connect()     // and back within the grace
+	again := &link{two.ref, make(chan string, 100), make(chan string, 1)} // the same by another way
+	w.must(w.host.Connect(t.Context(), w.devices[0].ID, again, 1, "192.0.2.7"))
 	w.get("/send")
-	three.expect(t, "^device/x ")
-	w.disconnect(three, true) // good-bye
-	w.lines.expect("^status Device disconnected$")
-	w.lines.expect("^agent.log ondisconnect$")
-	if n := w.lines.count("Device disconnected"); n != 1 {
-		t.Errorf("%d disconnects are logged, want 1", n)
+	again.expect(t, "^device/x ")
+	if len(two.closed) > 0 {
+		t.Error("a connection is closed because it has introduced itself again")
 	}
-	four := w.connect()
+
+	w.introduce(full{newRef()})
+	w.get("/send") // it is not taken
+	w.connect()
+	w.lines.expect("^agent.log ondisconnect$")
 	w.lines.expect("^agent.log onconnect$")
-	w.disconnect(four, false)
-	w.lines.expect("^agent.log ondisconnect$") // after the grace
+	if n := w.lines.count("status Device"); n != 1 {
+		t.Errorf("%d comings and goings of the device are logged, want 1", n)
+	}
 }
 
+// TestHello: what a device says of itself is remembered over a restart of the node,
+// and it is offered the code of its group.
 func TestHello(t *testing.T) {
-	w := newWorld(t, lifeCode, 1, func(h *Host) { h.Grace = time.Hour })
-	say := func(boot, incarnation uint64, reason tandem.Reason, code string) {
+	w := newWorld(t, lifeCode, 1, nil)
+	hello := func(l *link) {
 		t.Helper()
-		data, err := json.Marshal(hello{Boot: boot, Incarnation: incarnation, Reason: reason, Code: code})
-		w.must(err)
-		w.say("sys/hello", tandem.Message{Data: data}, func() {})
+		w.say("sys/hello", tandem.Message{Data: []byte(`{"boot":7,"incarnation":3,"reason":"power_on","code":"aa"}`)}, func() {})
+		l.expect(t, `^sys/agent {"event":"running"`)
+		l.expect(t, `^sys/code {"sha":"[0-9a-f]{64}","code":"// device","env":{.*"DEVICEGROUP_ID"`)
 	}
 	w.get("/")
-	l := w.connect()
-	w.lines.expect("onconnect")
-	say(1, 0, "", "")
-	l.expect(t, `^sys/agent {"event":"running","reason":"","incarnation":1}$`)
-	l.expect(t, `^sys/code {.*"code":"// device"`)
-	w.lines.expect(`^status Downloading new code; 0\.00% program storage used$`)
-	say(1, 1, tandem.ReasonPowerOn, "aa")
+	hello(w.connect())
 	w.lines.expect(`^status Device started: power_on\.$`)
-	w.lines.expect(`^agent.log peer power_on 1$`)
-	say(1, 1, tandem.ReasonPowerOn, "aa") // a new connection, not a new start
-	say(1, 2, tandem.ReasonException, "aa")
-	w.lines.expect(`^status Device restarted: exception\.$`)
-	if n := w.lines.count("Device started"); n != 1 {
-		t.Errorf("one start is logged %d times", n)
+	w.lines.expect("^agent.log peer power_on 3$")
+	w.stop()
+	w.open(nil)
+	l := w.connect()
+	w.lines.expect("Agent moved: shutdown.")
+	hello(l)
+	if n := w.lines.count("Device started"); n != 0 {
+		t.Errorf("one start is logged again %d times", n)
 	}
-
-	// Its power fails and comes back before anybody notices.
-	w.disconnect(l, false)
-	w.connect()
-	say(2, 3, tandem.ReasonPowerOn, "aa")
-	w.lines.expect("^agent.log ondisconnect$")
-	w.lines.expect("^agent.log onconnect$")
 }
+
+// TestStopped: a host that has stopped makes no pairs any more.
+func TestStopped(t *testing.T) {
+	w := newWorld(t, lifeCode, 2, nil)
+	w.get("/")
+	w.host.Refuse()
+	w.stopNow()
+	if _, err := w.request(t.Context(), "/"); !errors.Is(err, life.ErrStopping) {
+		t.Errorf("a request to an agent that sleeps: %v", err)
+	}
+	w.host.mu.Lock()
+	w.host.stopping = true
+	w.host.mu.Unlock()
+	if _, err := w.host.Request(t.Context(), tandem.Origin{}, w.devices[1].Agent, &tandem.Request{}); !errors.Is(err, life.ErrStopping) {
+		t.Errorf("a request to another: %v", err)
+	}
+}
+
+// full is a link that takes nothing.
+type full struct{ ref tandem.LinkRef }
+
+func (l full) Ref() tandem.LinkRef            { return l.ref }
+func (full) Send(string, tandem.Message) bool { return false }
+func (full) Close(string)                     {}
 
 func TestRequests(t *testing.T) {
 	release := make(chan struct{})
@@ -185,6 +185,9 @@ func TestRequests(t *testing.T) {
 	if _, err := w.host.Request(t.Context(), tandem.Origin{}, "not-an-agent", &tandem.Request{}); kind(err) != tandem.NotFound {
 		t.Errorf("no such agent: %v", err)
 	}
+	if _, err := w.host.Request(t.Context(), tandem.Origin{}, "no id", &tandem.Request{}); kind(err) != tandem.NotFound {
+		t.Errorf("no id of an agent: %v", err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	parked := make(chan error, 1)
 	go func() {
@@ -196,7 +199,7 @@ func TestRequests(t *testing.T) {
 	if err := <-parked; err != context.Canceled {
 		t.Errorf("an abandoned request: %v", err)
 	}
-	w.get("/unpark") // answers nobody
+	w.get("/unpark") // its caller has gone
 
 	// While the agent waits for a sendsync, others wait for it.
 	synced := make(chan string, 1)
@@ -332,20 +335,6 @@ func TestStopAndStart(t *testing.T) {
 	}
 	if n := w.lines.count("started") + w.lines.count("restarted"); n != 0 {
 		t.Errorf("%d starts are logged", n)
-	}
-}
-
-// An agent that waits after a crash while the node is stopped is not lost with
-// it.
-func TestStopWhileDelayed(t *testing.T) {
-	w := newWorld(t, `throw "at once";`, 1, nil)
-	w.must(w.host.Assigned(t.Context(), w.devices[0].ID))
-	w.lines.expect("It restarts in 1 s")
-	w.stop()
-	w.open(nil)
-	w.lines.expect(restartText(tandem.ReasonShutdown))
-	if n := w.lines.count("host_lost"); n != 0 {
-		t.Errorf("host_lost is logged %d times", n)
 	}
 }
 

@@ -48,7 +48,10 @@ func (h *Host) Disconnect(ctx context.Context, id tandem.DeviceID, ref tandem.Li
 // it has been handled. With an error nothing has happened, and handled is not
 // called: the link must introduce itself again, or the device is not here, or too
 // much of it waits already.
-func (h *Host) FromDevice(ctx context.Context, id tandem.DeviceID, ref tandem.LinkRef, seq uint64, topic string, m tandem.Message, handled func()) error {
+func (h *Host) FromDevice(
+	ctx context.Context, id tandem.DeviceID, ref tandem.LinkRef, seq uint64,
+	topic string, m tandem.Message, handled func(),
+) error {
 	p, err := h.pairOf(ctx, id)
 	if err != nil {
 		return err
@@ -95,7 +98,8 @@ func (p *pair) crowded() error {
 		msg := fmt.Sprintf("the device has to wait: %d of its messages wait for the agent already", life.MaxMessages)
 		p.host.Log.Append(tandem.LogEntry{Device: p.device, TS: time.Now(), Type: tandem.LogAgentError, Msg: msg})
 	}
-	return tandem.Errorf(tandem.Limit, "%d messages of the device wait for its agent already; send them again later", life.MaxMessages)
+	return tandem.Errorf(tandem.Limit,
+		"%d messages of the device wait for its agent already; send them again later", life.MaxMessages)
 }
 
 // Online reports whether a device has a link now.

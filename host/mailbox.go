@@ -110,7 +110,7 @@ func (b *mailbox) request(a arrival) (owner bool, v life.Verdict, why error) {
 // take gives the owner what has come. Without an arrival, and when the life is
 // not ready to go on by itself, the pair has no owner any more, and ok is false.
 // The queue goes on in spare, which is used up then.
-// What waits behind the door is counted anew.
+// What waits behind the door is counted again.
 func (b *mailbox) take(l *life.Life, spare *[]arrival) (all []arrival, ok bool) {
 	ready := l.Ready()
 	requests, messages := l.Waiting()
@@ -129,7 +129,8 @@ func (b *mailbox) take(l *life.Life, spare *[]arrival) (all []arrival, ok bool) 
 		b.owned = ready
 		return nil, ready
 	}
-	all, b.queue, *spare = b.queue, *spare, nil
+	all = b.queue
+	b.queue, *spare = *spare, nil
 	return all, true
 }
 

@@ -49,7 +49,7 @@ func (h *Host) Export(ctx context.Context, shards []int) ([]*life.Moved, error) 
 	return all, failed
 }
 
-// leave gives a pair that has left to whoever asked it to.
+// leave gives a pair that has left to those who asked it to.
 func (p *pair) leave(m *life.Moved) {
 	if m != nil {
 		m.Heard, m.Accepted = p.box.watermark()
@@ -62,7 +62,7 @@ func (p *pair) leave(m *life.Moved) {
 	p.depart(departure{moved: m})
 }
 
-// depart tells whoever asked the pair to leave or to stop how that went.
+// depart tells those who asked the pair to leave or to stop how that went.
 func (p *pair) depart(d departure) {
 	asked := p.left
 	p.left = nil
@@ -71,11 +71,20 @@ func (p *pair) depart(d departure) {
 	}
 }
 
-// end lets go of what the shell of a life that has ended here has.
+// end lets go of what the shell of a life that has ended here has. Of its requests
+// and its connection there are some left when what the life wanted of them was
+// discarded.
 func (p *pair) end() {
 	p.box.shut(p.life.Gone())
 	if p.timer != nil {
 		p.timer.Stop()
+	}
+	for _, c := range p.calls {
+		c.cancel()
+	}
+	p.calls = nil
+	if p.broker != nil {
+		p.closeMQTT(p.broker.number)
 	}
 }
 
@@ -120,7 +129,7 @@ func (im *Import) Origins() (list []tandem.Origin) {
 // Activate lets the agents go on. Their shards are open from then on.
 func (im *Import) Activate(shards []int) {
 	h := im.host
-	for i, p := range im.pairs { // nobody else knows them yet
+	for i, p := range im.pairs { // no other goroutine knows them yet
 		if ref := im.moved[i].Link; ref != nil {
 			p.link = h.others.Link(*ref, p.device, p.agent)
 		}

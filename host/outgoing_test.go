@@ -26,17 +26,17 @@ func outward(t testing.TB) func(*Host) {
 // alone makes a host the only one of a cluster, so that agents can leave it
 // and come back.
 func alone(h *Host) {
-	h.Join(nobody{}, "here", 1)
+	h.Join(noOthers{}, "here", 1)
 	h.Lease(time.Now().Add(time.Hour))
 	h.OpenShards([]int{0})
 }
 
-type nobody struct{}
+type noOthers struct{}
 
-func (nobody) Answered(tandem.Origin, *tandem.Response, error)                  {}
-func (nobody) Link(tandem.LinkRef, tandem.DeviceID, tandem.AgentID) tandem.Link { return nil }
-func (nobody) Fetched(tandem.FetchRef, *tandem.Response, []byte, func())        {}
-func (nobody) CancelFetch(tandem.FetchRef)                                      {}
+func (noOthers) Answered(tandem.Origin, *tandem.Response, error)                  {}
+func (noOthers) Link(tandem.LinkRef, tandem.DeviceID, tandem.AgentID) tandem.Link { return nil }
+func (noOthers) Fetched(tandem.FetchRef, *tandem.Response, []byte, func())        {}
+func (noOthers) CancelFetch(tandem.FetchRef)                                      {}
 
 // move has the agents leave and come back.
 func (w *world) move() {
@@ -198,7 +198,7 @@ http.onrequest(function(q, response) {
   r = http.get(URL + "/redirect").sendsync();
   server.log("redirect " + r.statuscode + " " + r.headers.location);
   r = http.get("http://127.0.0.1:1/").sendsync();
-  server.log("nobody " + r.statuscode);
+  server.log("no host " + r.statuscode);
   http.get(URL + "/echo").sendasync(@(r) server.log("done " + r.statuscode), @(piece) server.log("piece " + piece), NO_TIMEOUT);
   response.header("X", "1");
   response.send(200, "\x00\xff");
@@ -209,7 +209,7 @@ http.onrequest(function(q, response) {
 	}
 	for _, line := range []string{
 		`200 POST \[1 2\] "\\x00\\xff" <nil> a=1, b=2`, "2 set-cookie: a=1", "binary 4 255 string", "gzip the text false", "raw true gzip",
-		"head 200 0", "redirect 302 /echo", "nobody 7", `httpresponse.send\(500\) was ignored`, `piece GET \[\] "" <nil>`, "done 200",
+		"head 200 0", "redirect 302 /echo", "no host 7", `httpresponse.send\(500\) was ignored`, `piece GET \[\] "" <nil>`, "done 200",
 	} {
 		w.lines.expect(line)
 	}

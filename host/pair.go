@@ -17,7 +17,8 @@ type pair struct {
 
 	box       mailbox
 	runs      atomic.Bool // there is an incarnation, for those who only ask
-	abandoned atomic.Bool // another node has the agent now
+	abandoned atomic.Bool // the host may not act for the agent any more
+	deleted   atomic.Bool // since its device has been deleted, and not since another node has it
 
 	owner
 }
@@ -84,16 +85,16 @@ func (t *tokens) take(token uint64) outside {
 	return f
 }
 
-// bring gives the pair an event. If nobody runs the pair, a goroutine of its own
-// does.
+// bring gives the pair an event. A pair that is not being run is run by a goroutine
+// of its own.
 func (p *pair) bring(a arrival) {
 	if p.box.put(a) {
 		p.host.spawn(func() { p.run(nil) })
 	}
 }
 
-// bringHere is bring, but runs the pair on the caller's goroutine, if nobody does,
-// until the caller has had enough.
+// bringHere is bring, but runs a pair that is not being run on the caller's
+// goroutine, until the caller has had enough.
 func (p *pair) bringHere(a arrival, enough func() bool) {
 	if p.box.put(a) {
 		p.run(enough)
@@ -110,15 +111,20 @@ func (p *pair) run(enough func() bool) {
 		if !ok {
 			return
 		}
-		if enough != nil && enough() {
-			p.host.spawn(func() {
-				p.takeAll(all)
-				p.run(nil)
-			})
+		if enough != nil && enough() && p.runElsewhere(all) {
 			return
 		}
 		p.takeAll(all)
 	}
+}
+
+// runElsewhere has a goroutine of the host go on with arrivals and what follows. It
+// returns false when the host has ended: then the caller has to.
+func (p *pair) runElsewhere(all []arrival) bool {
+	return p.host.spawn(func() {
+		p.takeAll(all)
+		p.run(nil)
+	})
 }
 
 // takeAll has the life take arrivals, or go on by itself when there are none.
@@ -191,9 +197,8 @@ func (p *pair) step(a *arrival) {
 	if !p.leased() {
 		p.vanish()
 	}
-	if p.life.Hog() {
-		p.host.hogs <- struct{}{}
-		p.now = p.host.now()
+	if p.life.Hog() && mayRun(a) {
+		p.queueForProcessor()
 		defer func() { <-p.host.hogs }()
 	}
 	now := p.now
@@ -220,6 +225,30 @@ func (p *pair) step(a *arrival) {
 		p.perform(p.life.Charge(now, took, used))
 	}
 	p.gauge()
+}
+
+// mayRun reports whether the program may run when the life takes an arrival: most
+// only wait in its inbox then.
+func mayRun(a *arrival) bool {
+	if a == nil {
+		return true
+	}
+	switch a.event.(type) {
+	case *life.Request, *life.GaveUp, *life.Message, *life.Again, *life.Said, *life.Linked, *life.Unlinked:
+		return false
+	}
+	return true
+}
+
+// queueForProcessor waits until one of the processors is free that agents share
+// which use much processor time.
+func (p *pair) queueForProcessor() {
+	select {
+	case p.host.hogs <- struct{}{}:
+	default:
+		p.host.hogs <- struct{}{}
+		p.now = p.host.now() // it may have taken long
+	}
 }
 
 // gauge counts the pair as what it is now.

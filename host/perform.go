@@ -52,7 +52,7 @@ func (p *pair) performOn(e life.Effect) {
 	case *life.Arrived:
 		p.host.counts.moves.Add(string(e.Why), 1)
 	case *life.Froze:
-		p.host.frozeArena(e.Bytes)
+		p.host.frozeArena(p.life.Arena())
 	case *life.Report:
 		level := slog.LevelWarn
 		if e.Bad {
@@ -127,11 +127,15 @@ func (p *pair) performStore(e life.Effect) {
 	case *life.ForgetPost:
 		p.host.Store.Handled(p.agent, e.Seq, func(err error) { outcome(&life.PostForgotten{Seq: e.Seq, Err: err}) })
 	case *life.TakeSnapshot:
-		p.host.Store.TakeSnapshot(p.agent, func(data []byte, err error) { outcome(&life.SnapshotTaken{ID: e.ID, Data: data, Err: err}) })
+		p.host.Store.TakeSnapshot(p.agent, func(data []byte, err error) {
+			outcome(&life.SnapshotTaken{ID: e.ID, Data: data, Err: err})
+		})
 	case *life.End:
 		p.putToSleep(e)
 	case *life.Seen:
-		p.host.Store.Seen(p.device, e.Sighting, func(err error) { p.report("what was seen of the device is not remembered", 0, err) })
+		p.host.Store.Seen(p.device, e.Sighting, func(err error) {
+			p.report("what was seen of the device is not remembered", 0, err)
+		})
 	default:
 		p.soon = append(p.soon, arrival{event: p.read(e), cause: cause})
 	}
@@ -165,7 +169,8 @@ func (p *pair) read(e life.Effect) life.Event {
 		return ev
 	case *life.LoadDevice:
 		d, err := p.host.Store.Device(ctx, p.device)
-		return &life.DeviceLoaded{ID: e.ID, Err: err, Peer: life.Peer{Known: d.Boot != 0, Boot: d.Boot, Incarnation: d.Incarnation}}
+		peer := life.Peer{Known: d.Boot != 0, Boot: d.Boot, Incarnation: d.Incarnation}
+		return &life.DeviceLoaded{ID: e.ID, Err: err, Peer: peer}
 	case *life.LoadPosts:
 		list, err := p.host.Store.Posts(ctx, p.agent)
 		return &life.PostsLoaded{ID: e.ID, Posts: list, Err: err}

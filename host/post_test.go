@@ -132,28 +132,6 @@ func TestPostsOnce(t *testing.T) {
 	}
 }
 
-// What a device posts waits for an agent that has no code.
-func TestPostsWithoutCode(t *testing.T) {
-	w := newWorld(t, "}", 1, nil)
-	w.postLink()
-	handled := make(chan struct{})
-	w.say("agent/make", tandem.Message{Data: []byte("1"), Post: 1}, func() { close(handled) })
-	dropped := make(chan struct{})
-	w.say("agent/make", tandem.Message{Data: []byte("5")}, func() { close(dropped) })
-	<-dropped
-	select {
-	case <-handled:
-		t.Error("it counts as handled")
-	default:
-	}
-	w.deploy(postCode)
-	<-handled
-	w.lines.expect("^agent.log made 1$")
-	if n := w.lines.count("made 5"); n != 0 {
-		t.Error("what was only sent was kept")
-	}
-}
-
 // What comes by a link of which the pair has not heard, or behind a message that
 // has not come, is neither handled nor counts as handled.
 func TestFarLinks(t *testing.T) {
@@ -204,4 +182,33 @@ func TestFarLinks(t *testing.T) {
 	if n := w.lines.count("gap"); n != 0 {
 		t.Errorf("%d gaps", n)
 	}
+}
+
+// TestCrowded: messages for which there is no room are not acknowledged, so that the
+// device sends them again. Its log says so once.
+func TestCrowded(t *testing.T) {
+	w := newWorld(t, `device.on("x", function(x) { if (x == 1) imp.sleep(3600); });`, 1, nil)
+	w.say("agent/x", tandem.Message{Data: []byte("1")}, func() {})
+	p := w.host.inMemory(w.devices[0].ID)
+	for busy := false; !busy; {
+		p.inspect(func(l *life.Life) { busy = l.Machine() != nil && l.Machine().Busy() })
+	}
+	for range life.MaxMessages {
+		w.say("agent/x", tandem.Message{Data: []byte("2")}, func() { t.Error("it counts as handled") })
+	}
+	for range 3 {
+		err := w.host.FromDevice(t.Context(), w.devices[0].ID, w.ref, w.seq+1, "log", tandem.Message{Data: []byte("line")},
+			func() { t.Error("what is refused counts as handled") })
+		if kind(err) != tandem.Limit {
+			t.Fatalf("one too many: %v", err)
+		}
+	}
+	w.lines.expect("^agent.error the device has to wait: 1000 of its messages wait for the agent already$")
+	if n := w.lines.count("has to wait"); n != 1 {
+		t.Errorf("it is logged %d times", n)
+	}
+	if n := w.host.Activity().Over[tandem.OverInbox]; n != 1 {
+		t.Errorf("it is counted %d times", n)
+	}
+	w.stopNow() // it has nothing to say about what waits
 }

@@ -82,30 +82,6 @@ func TestMoveBetweenSaves(t *testing.T) {
 	w.lines.expect("^agent.log at 3000$")
 }
 
-// TestGivenUp: a request whose client has gone before the agent could take it is
-// forgotten, body and all.
-func TestGivenUp(t *testing.T) {
-	w := newWorld(t, `http.onrequest(function(q, r) { r.send(200, ""); if (q.path == "/sleep") imp.sleep(1000); });`, 1, nil)
-	w.get("/sleep")
-	p := w.host.inMemory(w.devices[0].ID)
-	for range 10 {
-		ctx, cancel := context.WithCancel(t.Context())
-		gone := make(chan error)
-		go func() {
-			_, err := w.host.Request(ctx, tandem.Origin{}, w.devices[0].Agent, &tandem.Request{Method: "POST", Path: "/", Body: make([]byte, 1000)})
-			gone <- err
-		}()
-		for waiting := 0; waiting == 0; {
-			p.inspect(func(l *life.Life) { waiting = l.Queued() })
-		}
-		cancel()
-		<-gone
-		for waiting := 1; waiting != 0; {
-			p.inspect(func(l *life.Life) { waiting = l.Queued() })
-		}
-	}
-}
-
 // TestCreditsOutlive: an agent that restarts itself cannot make more requests for it.
 func TestCreditsOutlive(t *testing.T) {
 	w := newWorld(t, `
@@ -123,27 +99,6 @@ func TestCreditsOutlive(t *testing.T) {
 	}
 	ask(40)
 	w.lines.expect("^agent.log status 429$")
-}
-
-// TestCutOffPost: a device's post whose handler is cut off by a restart that somebody
-// else wants is not handled: the next incarnation has it.
-func TestCutOffPost(t *testing.T) {
-	w := newWorld(t, `device.on("do", function(x) {
-		server.log("begins " + tandem.incarnation());
-		if (tandem.incarnation() == 1) imp.sleep(1000);
-		server.log("ends " + x);
-	});`, 1, nil)
-	w.postLink()
-	handled := make(chan struct{})
-	w.say("agent/do", tandem.Message{Data: []byte("7"), Post: 1}, func() { close(handled) })
-	w.lines.expect("^agent.log begins 1$")
-	p := w.host.inMemory(w.devices[0].ID)
-	p.bring(arrival{event: &life.Restart{Reason: tandem.ReasonReload}})
-	p.inspect(func(l *life.Life) { l.StopBy = 1 }) // it has had its time
-	p.bring(arrival{event: &life.Tick{}})
-	w.lines.expect("Agent restarted: reload.")
-	w.lines.expect("^agent.log ends 7$")
-	<-handled
 }
 
 // TestCallbackOverStop: what the device has handled is told the agent, though the

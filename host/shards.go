@@ -39,8 +39,8 @@ func (h *Host) Join(others Others, node string, shards int) {
 }
 
 // Lease lets agents run until a time, by this machine's monotonic clock. When
-// it has passed, whoever is about to run an agent, or to do what an agent
-// wants done, waits for the next lease, or for Abandon.
+// it has passed, the owner of a pair that is about to run its agent, or to do what
+// the agent wants done, waits for the next lease, or for Abandon.
 func (h *Host) Lease(until time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -87,10 +87,15 @@ func (p *pair) discard(effects []life.Effect) {
 	}
 }
 
-// vanish ends the life of a pair that another node has now.
+// vanish ends the life of a pair that another node has now, or whose device has
+// been deleted.
 func (p *pair) vanish() {
 	p.now = p.host.now()
-	p.perform(p.life.Take(p.now, 0, &life.Vanish{}))
+	var end life.Event = &life.Vanish{}
+	if p.deleted.Load() {
+		end = &life.Deleted{}
+	}
+	p.perform(p.life.Take(p.now, 0, end))
 	p.gauge()
 }
 
@@ -105,7 +110,7 @@ func (h *Host) has(id tandem.AgentID) bool {
 	return h.open == nil || h.open[placement.ShardOf(id, len(h.open))]
 }
 
-// OpenShards gives the host shards that nobody had, or whose agents it has
+// OpenShards gives the host shards that no host had, or whose agents it has
 // taken over with Import already.
 func (h *Host) OpenShards(shards []int) {
 	h.mu.Lock()

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,11 +12,12 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/internal/brokertest"
 	"github.com/tandem-iot/tandem/life"
 )
 
 // TestAbandonEndsWaits: agents that have something to do wait for a lease, and who
-// wants to move them waits for them. When they are lost, nobody waits any more.
+// wants to move them waits for them. When they are lost, none waits any more.
 func TestAbandonEndsWaits(t *testing.T) {
 	w := newWorld(t, `
 		function tick() { imp.wakeup(0.001, tick); }
@@ -89,7 +91,7 @@ func (c lineChan) Write(line []byte) (int, error) {
 
 // itself is the rest of a cluster that has one host only.
 type itself struct {
-	nobody
+	noOthers
 	host *Host
 }
 
@@ -154,7 +156,7 @@ func TestBodiesGoOn(t *testing.T) {
 	w.move()
 	hang <- true
 	w.lines.expect(fmt.Sprint("done ", pieces))
-	<-waited // nobody: the world's others are not there to answer
+	<-waited // without an answer: the world's others are not there to answer
 }
 
 // events returns how many have been handled, after a while.
@@ -162,4 +164,83 @@ func events(w *world, while time.Duration) int64 {
 	<-time.After(while)
 	_, _, n := w.host.Counts()
 	return n
+}
+
+// TestDeletedWithoutLease: a device that is deleted hears of it, also from a host
+// that may not act for its agent at the moment.
+func TestDeletedWithoutLease(t *testing.T) {
+	w := newWorld(t, `http.onrequest(function(q, r) {});`, 1, alone)
+	l := w.connect()
+	asked := make(chan error, 1)
+	go func() {
+		_, err := w.request(t.Context(), "/")
+		asked <- err
+	}()
+	w.waitWaiting(1)
+	w.host.Lease(time.Now())
+	w.host.Deleted(w.devices[0].ID)
+	select {
+	case why := <-l.closed:
+		if why != "the device has been deleted" {
+			t.Errorf("the device hears %q", why)
+		}
+	case <-time.After(patience):
+		t.Fatal("the device's connection is left open")
+	}
+	if err := <-asked; kind(err) != tandem.NotFound {
+		t.Errorf("a request that waited: %v", err)
+	}
+	if _, here := w.host.agents.Load(w.devices[0].Agent); here || w.host.inMemory(w.devices[0].ID) != nil {
+		t.Error("the pair is still known")
+	}
+}
+
+// TestLostEndsRequests: what an agent wanted to end when its host lost it ends.
+func TestLostEndsRequests(t *testing.T) {
+	b := brokertest.Start(t)
+	begun, ended := make(chan bool, 1), make(chan bool, 1)
+	w := newWorld(t, `
+		client <- mqtt.createclient();
+		client.onconnect(@(code) server.log("connected " + code));
+		client.connect("tcp://`+b.Addr+`", "me");
+		request <- http.get("http://example.com/");
+		request.sendasync(@(x) 0);
+		http.onrequest(function(q, r) {
+			if (q.path == "/") return r.send(200, "");
+			request.cancel();
+			client.disconnect();
+			for (local i = 0; i < 20000000; i++) {}
+		});`, 1, func(h *Host) {
+		outward(t)(h)
+		h.Fetcher = hanging{h.Fetcher, begun, ended}
+		alone(h)
+	})
+	w.get("/")
+	<-begun
+	w.lines.expect("connected 0")
+	w.host.Lease(time.Now().Add(10 * time.Millisecond)) // which ends while the program runs
+	go w.request(t.Context(), "/end")
+	<-time.After(100 * time.Millisecond)
+	w.host.Abandon()
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		t.Error("the request goes on")
+	}
+	b.Expect("disconnect me")
+}
+
+// hanging is a way out on which requests take until they are ended.
+type hanging struct {
+	Fetcher
+	begun, ended chan<- bool
+}
+
+func (f hanging) Fetch(ctx context.Context, r *tandem.Fetch, part func([]byte), done func(*tandem.Response)) {
+	go func() {
+		f.begun <- true
+		<-ctx.Done()
+		f.ended <- true
+		done(&tandem.Response{Status: tandem.FetchTimeout})
+	}()
 }

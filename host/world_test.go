@@ -73,7 +73,7 @@ func (w *world) open(change func(*Host)) {
 	w.must(err)
 	w.log, err = logbook.Open(ctx, filepath.Join(w.dir, "nats"), logbook.Options{})
 	w.must(err)
-	w.ref = tandem.LinkRef{} // nobody knows it any more
+	w.ref = tandem.LinkRef{} // it is not known any more
 	w.host = &Host{
 		Store: w.store, Log: w.log, Fetcher: fetcher(nil),
 		URL:   func(id tandem.AgentID) string { return "http://localhost/" + string(id) },
@@ -198,14 +198,6 @@ func (w *world) introduce(l tandem.Link) {
 func (w *world) disconnect(l tandem.Link, clean bool) {
 	w.t.Helper()
 	w.must(w.host.Disconnect(w.t.Context(), w.devices[0].ID, l.Ref(), tandem.LinkEnd{Clean: clean}))
-}
-
-// hello is what a device says of itself.
-type hello struct {
-	Boot        uint64        `json:"boot"`
-	Incarnation uint64        `json:"incarnation"`
-	Reason      tandem.Reason `json:"reason"`
-	Code        string        `json:"code"`
 }
 
 // inspect looks at a pair's life, as its owner.

@@ -41,7 +41,7 @@
 // # Who may come in
 //
 // A Door decides without the agent's participation whether a message or a request
-// is taken, so that whoever brings it can be told at once, also while the agent
+// is taken, so that its sender can be told at once, also while the agent
 // runs. It is a value of its own because the shell guards it by a lock.
 //
 // DESIGN.md has the states, the invariants and what happens on each failure.

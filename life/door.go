@@ -9,7 +9,7 @@ const (
 )
 
 // Door decides who may come in to a pair: whether an event is taken, and so is
-// handled or answered some time, or not, which whoever brings it is told at once.
+// handled or answered some time, or not, which its sender is told at once.
 // It numbers nothing itself: a link numbers what it brings, from 1.
 type Door struct {
 	Heard    tandem.LinkRef // whose messages Accepted counts

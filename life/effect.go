@@ -31,7 +31,7 @@ type (
 	// Handled gives a Token back: what it stands for has been handled.
 	Handled struct{ Token uint64 }
 
-	// Forget gives a Token back: another is told in its place, or nobody.
+	// Forget gives a Token back: another is told in its place, or none is.
 	Forget struct{ Token uint64 }
 )
 
@@ -79,8 +79,9 @@ type (
 	// Restarted counts a restart.
 	Restarted struct{ Reason tandem.Reason }
 
-	// Froze says that an arena is garbage now, of which so many bytes were in use.
-	Froze struct{ Bytes int }
+	// Froze says that the machine is bytes now, and its arena is garbage; see
+	// Life.Arena.
+	Froze struct{}
 
 	// Arrived counts a move to this host.
 	Arrived struct{ Why tandem.Reason }

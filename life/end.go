@@ -16,7 +16,7 @@ const (
 // end is the end of an incarnation: what belonged to it is dropped, and the next
 // one starts, later when the agent keeps crashing.
 func (l *Life) end(r *agent.Restart) {
-	outside := l.Reason != tandem.ReasonNone // somebody else wanted that
+	outside := l.Reason != tandem.ReasonNone // it is not the agent's own wish
 	reason := r.Reason
 	if reason == tandem.ReasonRestart && outside {
 		reason = l.Reason // the agent has done as it was told
@@ -54,7 +54,8 @@ func (l *Life) end(r *agent.Restart) {
 	}
 	l.Reason = reason
 	l.over(tandem.OverCrashes)
-	l.logf(tandem.LogStatus, "Agent stopped: %s. It restarts in %d s, having ended early %d times in a row.", reason, int(delay.Seconds()), l.Crashes)
+	l.logf(tandem.LogStatus, "Agent stopped: %s. It restarts in %d s, having ended early %d times in a row.",
+		reason, int(delay.Seconds()), l.Crashes)
 	l.Phase, l.StartAt = delayed, l.in(delay)
 }
 
@@ -72,8 +73,10 @@ func (l *Life) giveBackPost() {
 func (l *Life) dropMachine() {
 	left := l.machine.Credits()
 	l.machine, l.Credits = nil, &left
-	l.boots, l.saving, l.kept, l.Result = nil, 0, nil, nil
-	l.Phase, l.StopBy, l.Ringing = absent, 0, time.Time{}
+	l.boots, l.Result = nil, nil
+	l.saving, l.kept = 0, nil
+	l.Phase = absent
+	l.StopBy, l.Ringing = 0, time.Time{}
 	l.cancelFetches()
 	l.leaveMQTT()
 }
@@ -150,7 +153,8 @@ func (l *Life) asleep() (data []byte, keep bool) {
 	case live:
 		packed, err := l.snapshot()
 		if err != nil {
-			l.emit(&Report{Bad: true, Msg: "agent cannot be kept over the restart of the node; it starts from its saved state", Err: err})
+			const what = "agent cannot be kept over the restart of the node; it starts from its saved state"
+			l.emit(&Report{Bad: true, Msg: what, Err: err})
 			return NoMemory, true
 		}
 		return packed, true
@@ -168,12 +172,16 @@ func (l *Life) retire(why error) {
 	l.gone = why
 	l.cancelFetches()
 	l.leaveMQTT()
-	l.Phase, l.machine, l.Packed, l.boots, l.Result = stopped, nil, nil, nil, nil
-	l.wait, l.saving, l.leaving, l.ending = wait{}, 0, nil, nil
+	l.Phase, l.wait = stopped, wait{}
+	l.machine, l.Packed = nil, nil
+	l.boots, l.Result = nil, nil
+	l.leaving, l.ending = nil, nil
+	l.saving = 0
 	if l.Handling {
 		l.forget(l.Current.token)
 	}
-	l.Current, l.Handling, l.Ringing = item{}, false, time.Time{}
+	l.Current, l.Handling = item{}, false
+	l.Ringing = time.Time{}
 	for _, it := range l.Unread {
 		l.forget(it.token)
 	}
@@ -183,12 +191,13 @@ func (l *Life) retire(why error) {
 	l.Unread, l.Hearing = nil, nil
 	l.drop(func(it item) bool { return it.request == 0 })
 	l.messages = 0
-	l.Connected, l.GraceUntil, l.Link = false, 0, nil
+	l.Connected, l.Link = false, nil
+	l.GraceUntil = 0
 	l.emit(&DropLink{})
 }
 
 // vanish ends the pair on this host without a trace. Requests that the agent has
-// not seen can be given to whoever has it now.
+// not seen can be given to the node that has it now.
 func (l *Life) vanish() {
 	l.retire(ErrElsewhere)
 	for _, r := range l.waiting() {

@@ -25,10 +25,11 @@ var (
 var ErrStopping = tandem.Errorf(tandem.Unavailable, "this server is being stopped: try again in a moment")
 
 var (
-	errNotReached = tandem.Errorf(tandem.Unavailable, "the agent could not take the request within %v", tandem.PlacementWait)
-	errNoAnswer   = tandem.Errorf(tandem.Unavailable, "the agent did not answer within %v", tandem.AnswerWait)
-	errDeleted    = tandem.Errorf(tandem.NotFound, "the device of this agent has been deleted")
-	errNoCode     = tandem.Errorf(tandem.NotFound, "this agent has no code: its device group has no deployment")
+	errNotReached = tandem.Errorf(tandem.Unavailable,
+		"the agent could not take the request within %v", tandem.PlacementWait)
+	errNoAnswer = tandem.Errorf(tandem.Unavailable, "the agent did not answer within %v", tandem.AnswerWait)
+	errDeleted  = tandem.Errorf(tandem.NotFound, "the device of this agent has been deleted")
+	errNoCode   = tandem.Errorf(tandem.NotFound, "this agent has no code: its device group has no deployment")
 )
 
 func textOf(err error) string {

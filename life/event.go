@@ -99,7 +99,8 @@ type (
 	Refuse struct{}
 
 	// Leave has the pair be taken to another node as soon as it is at rest. Left
-	// follows, or Stayed when that takes longer than Patience.
+	// follows, or Stayed when that takes longer than Patience. A Stop before or
+	// after it is stronger: then End or Stopped follows in place of those.
 	Leave struct {
 		Node     string // this one, for those who make the agent's requests
 		Patience time.Duration

@@ -43,8 +43,9 @@ func (it item) outdated() bool {
 var events = []agent.Event{
 	0: nil, 1: &agent.Boot{}, 2: &agent.DeviceMessage{}, 3: &agent.DeviceConnected{}, 4: &agent.DeviceDisconnected{},
 	5: &agent.PeerStarted{}, 6: &agent.Request{}, 7: &agent.Alarm{}, 8: &agent.Fetched{}, 9: &agent.FetchedPart{},
-	10: &agent.Uploaded{}, 11: &agent.MQTTConnected{}, 12: &agent.MQTTMessage{}, 13: &agent.MQTTDone{}, 14: &agent.MQTTLost{},
-	15: &agent.Saved{}, 16: &agent.Posted{}, 17: &agent.Handled{}, 18: &agent.Woken{}, 19: &agent.Shutdown{},
+	10: &agent.Uploaded{}, 11: &agent.MQTTConnected{}, 12: &agent.MQTTMessage{}, 13: &agent.MQTTDone{},
+	14: &agent.MQTTLost{}, 15: &agent.Saved{}, 16: &agent.Posted{}, 17: &agent.Handled{},
+	18: &agent.Woken{}, 19: &agent.Shutdown{},
 }
 
 var places = func() map[reflect.Type]uint8 {
@@ -74,9 +75,11 @@ func (it item) MarshalCBOR() ([]byte, error) {
 	ev := it.event
 	switch x := ev.(type) {
 	case *agent.Saved:
-		ev, t.Err, t.ErrKind = &agent.Saved{}, textOf(x.Err), kindOf(x.Err)
+		ev = &agent.Saved{}
+		t.Err, t.ErrKind = textOf(x.Err), kindOf(x.Err)
 	case *agent.Posted:
-		ev, t.Err, t.ErrKind = &agent.Posted{Seq: x.Seq}, textOf(x.Err), kindOf(x.Err)
+		ev = &agent.Posted{Seq: x.Seq}
+		t.Err, t.ErrKind = textOf(x.Err), kindOf(x.Err)
 	}
 	var err error
 	if t.Event, err = encoding.Marshal(ev); err != nil {

@@ -204,7 +204,8 @@ func (l *Life) takeOrder(ev Event) {
 		}
 	case *Stop:
 		l.ending, l.endBy = ev, l.in(ev.Patience)
-		l.stopLeaving() // who wanted it hears of the end
+		l.leaving = nil // who asked it to leave hears of its end
+		l.takeResult()
 	case *Refuse:
 		l.refuseWaiting(ErrStopping)
 	case *Leave:

@@ -69,12 +69,10 @@ func (l *Life) sendPosts() {
 	for _, kept := range q.list[:q.sent] {
 		bytes += len(kept.Data)
 	}
-	for q.sent < len(q.list) && q.sent < postWindow && (q.sent == 0 || bytes < postBytes) {
+	for q.sent < len(q.list) && q.sent < postWindow && bytes < postBytes {
 		next := q.list[q.sent]
-		m := tandem.Message{
-			Name: next.Name, Format: tandem.FormatCompact, Data: next.Data,
-			Incarnation: l.Incarnation, Post: next.Seq,
-		}
+		m := tandem.Message{Name: next.Name, Format: tandem.FormatCompact, Data: next.Data}
+		m.Incarnation, m.Post = l.Incarnation, next.Seq
 		if q.sent > 0 {
 			m.After = q.list[q.sent-1].Seq
 		}
@@ -145,7 +143,8 @@ func (l *Life) postsLoaded(ev *PostsLoaded) {
 		l.retryLater()
 		return
 	}
-	q.known, q.list, q.sent = true, ev.Posts, 0
+	q.known, q.sent = true, 0
+	q.list = ev.Posts
 	if l.machine != nil {
 		for _, seq := range l.machine.PostsAwaited() {
 			if !slices.ContainsFunc(q.list, func(kept record.Post) bool { return kept.Seq == seq }) {

@@ -3,6 +3,7 @@ package life
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/agent"
@@ -48,7 +49,8 @@ func (l *Life) linked(ev *Linked) {
 		l.forgetNumbers()
 	}
 	ref := ev.Ref
-	l.Link, l.Address, l.GraceUntil = &ref, ev.Address, 0
+	l.Link, l.Address = &ref, ev.Address
+	l.GraceUntil = 0
 	l.emit(&UseLink{ref})
 	switch {
 	case !l.Connected:
@@ -115,10 +117,12 @@ func (l *Life) unlinked(ev *Unlinked) {
 
 // lost tells the agent that the device is gone.
 func (l *Life) lost() {
-	l.Connected, l.GraceUntil, l.Lost = false, 0, false
-	// The next link hears of all posts anew, and the device posts anew what it has
+	l.Connected, l.Lost = false, false
+	l.GraceUntil = 0
+	// The next link is given all posts again, and the device posts again what it has
 	// not been told the end of.
-	l.posts.known, l.posts.list, l.posts.sent, l.PostsUpTo = false, nil, 0, 0
+	l.posts.known, l.posts.list = false, nil
+	l.posts.sent, l.PostsUpTo = 0, 0
 	for _, it := range l.Unread {
 		l.count(it, -1)
 		l.forget(it.token)
@@ -224,8 +228,10 @@ func (l *Life) heard(s said) {
 	case "sys/status":
 		var status statusMessage
 		err := json.Unmarshal(s.Data, &status)
-		if err != nil || status.Type != tandem.LogStatus && status.Type != tandem.LogExitCode && status.Type != tandem.LogSleep {
-			l.log(tandem.LogDeviceError, "sys/status is invalid: it must be JSON with a type (status, lastexitcode or server.sleep) and a msg")
+		types := []string{tandem.LogStatus, tandem.LogExitCode, tandem.LogSleep}
+		if err != nil || !slices.Contains(types, status.Type) {
+			l.log(tandem.LogDeviceError,
+				"sys/status is invalid: it must be JSON with a type (status, lastexitcode or server.sleep) and a msg")
 			return
 		}
 		l.log(status.Type, status.Msg)
@@ -254,7 +260,8 @@ func (l *Life) hello(data []byte, old Peer) {
 		}
 		l.log(tandem.LogStatus, startText(hello))
 		l.tell(&agent.PeerStarted{Reason: hello.Reason, Incarnation: hello.Incarnation})
-		l.emit(&Seen{record.Sighting{At: l.now.Wall, Runtime: hello.Runtime, Boot: hello.Boot, Incarnation: hello.Incarnation}})
+		seen := record.Sighting{At: l.now.Wall, Runtime: hello.Runtime, Boot: hello.Boot, Incarnation: hello.Incarnation}
+		l.emit(&Seen{seen})
 	}
 	if l.Phase == live || l.Phase == frozen {
 		l.sendSystem("sys/agent", agentMessage{Event: "running", Reason: l.Began, Incarnation: l.Incarnation})
@@ -307,5 +314,6 @@ func (l *Life) programLoaded(ev *ProgramLoaded) {
 		return
 	}
 	l.sendSystem("sys/code", codeMessage{SHA: p.DeviceSHA, Code: p.Device, Env: p.Env})
-	l.logf(tandem.LogStatus, "Downloading new code; %.2f%% program storage used", 100*float64(len(p.Device))/programStorage)
+	used := 100 * float64(len(p.Device)) / programStorage
+	l.logf(tandem.LogStatus, "Downloading new code; %.2f%% program storage used", used)
 }

@@ -121,7 +121,8 @@ func (l *Life) refuseWaiting(err error) {
 }
 
 func (l *Life) forgetRequests() {
-	l.open, l.answer, l.reach, l.Requests = nil, nil, nil, nil
+	l.open, l.Requests = nil, nil
+	l.answer, l.reach = nil, nil
 	l.drop(func(it item) bool { return it.request != 0 })
 }
 

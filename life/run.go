@@ -1,7 +1,6 @@
 package life
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -35,7 +34,7 @@ func (l *Life) awaited() int {
 // ring runs a timer if it is the timers' turn. While there is always a message
 // whose handler waits for something, a Tick finds the machine busy every time; so
 // timers that are due have a turn between two items, but only one: what an agent
-// sets anew without delay leaves room for other events.
+// sets again without delay leaves room for other events.
 func (l *Life) ring() bool {
 	if l.Phase != live {
 		return false
@@ -303,7 +302,7 @@ type share struct {
 	Told instant       `cbor:"4,keyasint,omitempty"` // when the log last said so
 }
 
-// An agent may use all the processor time there is while nobody else wants it.
+// An agent may use all the processor time there is while no other wants it.
 // One that has used much lately shares half of the processors with its like, so
 // that the others always have the other half: a few that never rest cannot be
 // noticed by their neighbours, however many they are.
@@ -339,7 +338,8 @@ func (l *Life) Charge(now tandem.Now, took, used time.Duration) []Effect {
 	}
 	if s.CPU > hogTold && (s.Told == 0 || l.mono()-s.Told >= instant(hogLog)) {
 		s.Told = nonzero(l.mono())
-		l.log(tandem.LogStatus, fmt.Sprintf("Agent uses much processor time: %.1f s of late. It shares half of the processors with others that do.", s.CPU.Seconds()))
+		l.logf(tandem.LogStatus, "Agent uses much processor time: %.1f s of late. "+
+			"It shares half of the processors with others that do.", s.CPU.Seconds())
 	}
 	return l.effects
 }

@@ -24,15 +24,20 @@ func TestScripts(t *testing.T) {
 		w := newWorld(t)
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			w.t = t
-			w.lines = nil
-			w.command(d)
-			w.door.Count(w.life.Waiting())
-			if len(w.lines) == 0 {
-				return "ok\n"
-			}
-			return strings.Join(w.lines, "\n") + "\n"
+			return w.result(d)
 		})
 	})
+}
+
+// result is that of a command.
+func (w *world) result(d *datadriven.TestData) string {
+	w.lines = nil
+	w.command(d)
+	w.door.Count(w.life.Waiting())
+	if len(w.lines) == 0 {
+		return "ok\n"
+	}
+	return strings.Join(w.lines, "\n") + "\n"
 }
 
 // command does one command of a script.
@@ -44,6 +49,9 @@ func (w *world) command(d *datadriven.TestData) {
 		delete(w.programs, option(d, "group", "g"))
 	case "enter": // a node starts
 		w.enter()
+		if d.HasArg("unknown") { // in which group the device is
+			w.life.Group, w.life.Grouped = "", false
+		}
 	case "wait":
 		w.pass(duration(d, 0))
 	case "hold": // the outcomes of these effects come when they are let go
@@ -143,6 +151,9 @@ func (w *world) tellState() {
 	seen, unseen := l.Pending()
 	w.say("runs %v, live %v, frozen %v, ended %v, idle %v", l.Runs(), l.Live(), l.Frozen(), l.Ended(), l.Idle())
 	w.say("%d requests and %d messages wait; %d requests seen, %d not", requests, messages, seen, unseen)
+	if _, known := l.DeviceGroup(); !known {
+		w.say("the device group is not known")
+	}
 	if l.Hog() {
 		w.say("it uses much processor time")
 	}
@@ -180,6 +191,8 @@ func (w *world) event(d *datadriven.TestData) {
 	case "part":
 		token := w.newToken(fmt.Sprint("part of ", first(d)))
 		w.take(&FetchedPart{Token: token, Incarnation: w.life.Incarnation, ID: first(d), Data: []byte(option(d, "body", ""))})
+	case "uploaded":
+		w.take(&Uploaded{Incarnation: w.life.Incarnation, ID: first(d), N: int(number(d, "bytes", 0))})
 	case "mqtt":
 		w.mqttEvent(d)
 	case "charge":
@@ -212,6 +225,11 @@ func (w *world) order(d *datadriven.TestData) {
 	case "reload":
 		w.store.group = option(d, "group", w.store.group)
 		w.take(&Reload{w.store.group})
+	case "review":
+		w.store.group = option(d, "group", w.store.group)
+		w.take(&Review{w.store.group})
+	case "remind":
+		w.take(&Remind{[]byte(d.Input)})
 	case "restart":
 		w.take(&Restart{tandem.ReasonRestart})
 	case "restartdevice":

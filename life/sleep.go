@@ -54,13 +54,18 @@ func (l *Life) freeze() {
 	if at, ok := l.machine.Alarm(); ok {
 		l.Alarm = at
 	}
-	arena := l.machine.Memory()
-	l.Packed, l.machine, l.Phase = packed, nil, frozen
+	l.arena = l.machine.Memory()
+	l.Packed, l.machine = packed, nil
+	l.Phase = frozen
 	if len(l.effects) == 0 {
 		l.effects = nil // an agent asleep keeps no memory for the effects of its last event
 	}
-	l.emit(&Froze{arena})
+	l.emit(&Froze{})
 }
+
+// Arena returns the bytes of the arena of the machine that was frozen last. They
+// depend on what memory the process had to spare, and so are in no effect.
+func (l *Life) Arena() int { return l.arena }
 
 // thaw makes a machine of the bytes again. When that cannot be, the agent starts
 // from its saved state, and thaw returns false.
@@ -76,6 +81,7 @@ func (l *Life) thaw() bool {
 		l.start(tandem.ReasonBytecode)
 		return false
 	}
-	l.machine, l.Phase, l.Active = m, live, l.mono()
+	l.machine, l.Phase = m, live
+	l.Active = l.mono()
 	return true
 }

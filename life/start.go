@@ -41,7 +41,9 @@ func (l *Life) agentLoaded(ev *AgentLoaded) {
 	l.wait.record = ev.Record
 	err := ev.ProgramErr
 	if err == nil {
-		l.Group, l.Grouped = ev.Group, true
+		if !l.Grouped { // else it may have changed since
+			l.Group, l.Grouped = ev.Group, true
+		}
 		err = ev.Program.AgentErr
 	} else if tandem.KindOf(err) != tandem.NotFound && (l.wait.resume && ev.Record.Running || passing(err)) {
 		l.startLater("the agent's code cannot be read", err)
@@ -71,7 +73,8 @@ func passing(err error) bool { return tandem.KindOf(err) == tandem.Unavailable }
 func (l *Life) boot() {
 	cfg := l.config()
 	rec := l.wait.record
-	cfg.Incarnation, cfg.Start, cfg.Saved, cfg.Mark = rec.Incarnation+1, l.Reason, rec.Saved, rec.Mark
+	cfg.Incarnation, cfg.Start = rec.Incarnation+1, l.Reason
+	cfg.Saved, cfg.Mark = rec.Saved, rec.Mark
 	cfg.ValidateTLS, cfg.Credits = l.program.Validate, l.Credits
 	cfg.Connected, cfg.Address = l.Connected, l.Address
 	l.drop(item.outdated) // it starts with the latest
@@ -79,7 +82,8 @@ func (l *Life) boot() {
 		l.Inbox, l.Unread = append(l.Unread, l.Inbox...), nil
 	}
 	l.machine = agent.New(cfg, l.now.Wall)
-	l.Phase, l.Incarnation, l.Started, l.Active = starting, cfg.Incarnation, l.mono(), l.mono()
+	l.Phase, l.Incarnation = starting, cfg.Incarnation
+	l.Started, l.Active = l.mono(), l.mono()
 	l.wait = wait{id: l.id()}
 	l.emit(&Begin{ID: l.wait.id})
 	mark := len(l.effects)
@@ -115,7 +119,8 @@ func (l *Life) begunAs(ev *Begun) {
 		return
 	}
 	reason := l.Reason
-	l.Phase, l.StopBy, l.Reason, l.Began = live, 0, tandem.ReasonNone, reason
+	l.Phase, l.StopBy = live, 0
+	l.Reason, l.Began = tandem.ReasonNone, reason
 	event := "started"
 	if l.Incarnation > 1 && reason != tandem.ReasonNone {
 		event = "restarted"
@@ -147,7 +152,8 @@ func (l *Life) restartAgain() {
 // startLater tries again after a failure that is not the agent's.
 func (l *Life) startLater(what string, err error) {
 	l.emit(&Report{Bad: true, Msg: "agent not started: " + what, Err: err})
-	l.Phase, l.StartAt, l.wait = delayed, l.in(retryDelay), wait{}
+	l.Phase, l.wait = delayed, wait{}
+	l.StartAt = l.in(retryDelay)
 }
 
 // codelessFor settles that there is nothing to run.
@@ -155,7 +161,8 @@ func (l *Life) codelessFor(err error) {
 	if l.wait.loud && tandem.KindOf(err) != tandem.NotFound {
 		l.log(tandem.LogAgentError, err.Error())
 	}
-	l.Phase, l.machine, l.program, l.wait = codeless, nil, nil, wait{}
+	l.Phase, l.wait = codeless, wait{}
+	l.machine, l.program = nil, nil
 	l.refuseAll()
 	if again := l.Again; again != tandem.ReasonNone {
 		l.Again = tandem.ReasonNone
@@ -205,7 +212,8 @@ func (l *Life) bootFor(reason tandem.Reason) {
 
 // goOn has the machine of a snapshot go on, which an earlier run of a node made.
 func (l *Life) goOn(m *agent.Machine) {
-	l.machine, l.Phase, l.wait = m, live, wait{}
+	l.Phase, l.wait = live, wait{}
+	l.machine = m
 	l.Started, l.Active = l.mono(), l.mono()
 	l.emit(&Arrived{tandem.ReasonShutdown})
 	l.log(tandem.LogStatus, "Agent moved: shutdown.")
@@ -264,13 +272,14 @@ func (l *Life) restart(reason tandem.Reason) {
 	l.step(&agent.Shutdown{Reason: reason})
 }
 
-// review has both sides run what the group has now, unless they do. An agent that is
-// being started or resumed reads it anyway.
+// review has both sides run what the group has now, unless they do. What has been
+// read for a start may be older, so it is read again.
 func (l *Life) review(group string) {
 	l.Group, l.Grouped = group, true
 	switch {
-	case l.Phase == loading || l.Phase == resuming:
-	case l.Runs():
+	case l.Phase == loading:
+		l.load(l.wait)
+	case l.Phase == resuming || l.Runs():
 		l.reviewing = l.id()
 		l.emit(&LoadProgram{ID: l.reviewing, Group: group, Grouped: true})
 	default:
@@ -284,9 +293,10 @@ func (l *Life) reviewed(ev *ProgramLoaded) {
 	l.reviewing = 0
 	switch {
 	case ev.Err != nil && tandem.KindOf(ev.Err) != tandem.NotFound:
-		l.emit(&Report{Msg: "cannot read the code of an agent that came here; deploy again to be sure that it runs it", Err: ev.Err})
+		const what = "cannot read the code of an agent that came here; deploy again to be sure that it runs it"
+		l.emit(&Report{Msg: what, Err: ev.Err})
 		return
-	case ev.Err != nil || ev.Program.AgentErr != nil || !l.Runs():
+	case ev.Err != nil || ev.Program.AgentErr != nil || l.Phase != resuming && !l.Runs():
 		l.restart(tandem.ReasonReload)
 	case l.program == nil || l.program.Agent.Hash() != ev.Program.Agent.Hash():
 		l.restart(tandem.ReasonReload)

@@ -126,7 +126,7 @@ func nonzero(at instant) instant {
 	return at
 }
 
-// local is what belongs to this host, and is made anew on another.
+// local is what belongs to this host, and is made again on another.
 type local struct {
 	machine *agent.Machine // when live or starting
 	program *Program       // of this incarnation
@@ -151,6 +151,7 @@ type local struct {
 
 	requests int // in Inbox
 	messages int // of the device in Inbox, Unread and Hearing
+	arena    int // bytes that the machine had that was frozen last
 	used     time.Duration
 	events   int
 	effects  []Effect

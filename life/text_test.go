@@ -137,6 +137,9 @@ func outwardText(e Effect) string {
 	case *Upload:
 		return fmt.Sprintf("upload %d %s %s", e.ID, e.Fetch.Method, e.Fetch.URL)
 	case *Chunk:
+		if len(e.Data) > 60 {
+			return fmt.Sprintf("chunk %d of %d bytes", e.ID, len(e.Data))
+		}
 		return fmt.Sprintf("chunk %d %s", e.ID, e.Data)
 	case *ChunksEnd:
 		return fmt.Sprintf("end of chunks %d", e.ID)

@@ -62,12 +62,12 @@ func (l *Life) underWay() bool {
 // stay takes back what Leave has done to a pair that could not leave.
 func (l *Life) stay(err error) {
 	l.emit(&Stayed{err})
-	l.stopLeaving()
+	l.takeResult()
 }
 
-// stopLeaving gives the machine what was kept back because the pair was to leave.
-func (l *Life) stopLeaving() {
-	l.leaving = nil
+// takeResult gives the machine the outcome that was kept back for a leave, if there
+// is one.
+func (l *Life) takeResult() {
 	if it := l.Result; it != nil {
 		l.Result = nil
 		l.step(it.event)
@@ -117,7 +117,8 @@ func (l *Life) export() (*Moved, error) {
 	}
 	s.Requests = nil
 	for _, r := range l.waiting() {
-		s.Requests = append(s.Requests, &pending{Number: r.Number, Origin: r.Origin, Begun: r.Begun, Since: r.Since, Away: true})
+		there := &pending{Number: r.Number, Origin: r.Origin, Begun: r.Begun, Since: r.Since, Away: true}
+		s.Requests = append(s.Requests, there)
 		m.Origins = append(m.Origins, r.Origin)
 	}
 	s.depart(l.mono())
@@ -156,9 +157,13 @@ func (l *Life) letGo() {
 // GoOn. The program is what its device group has now; a pair whose machine cannot
 // go on with it starts from its saved state, and why says the reason. The error
 // says that the pair cannot be taken at the moment and is to stay where it was.
-func Arrive(cfg *Config, now tandem.Now, m *Moved, program func(group string) (*Program, error)) (l *Life, why, err error) {
+func Arrive(
+	cfg *Config, now tandem.Now, m *Moved, program func(group string) (*Program, error),
+) (l *Life, why, err error) {
 	if m.Version != version {
-		return nil, nil, tandem.Errorf(tandem.Conflict, "agent %s comes from a node of another version (%d, not %d): update all nodes to one version", m.Agent, m.Version, version)
+		return nil, nil, tandem.Errorf(tandem.Conflict,
+			"agent %s comes from a node of another version (%d, not %d): update all nodes to one version",
+			m.Agent, m.Version, version)
 	}
 	l = New(cfg, m.Device, m.Agent)
 	if err := decoding.Unmarshal(m.State, &l.state); err != nil {
@@ -202,7 +207,8 @@ func Arrive(cfg *Config, now tandem.Now, m *Moved, program func(group string) (*
 		return l.unfit(), err, nil
 	}
 	if l.Result != nil && !(machine.Busy() && machine.Takes(l.Result.event)) || l.Phase == frozen && machine.Busy() {
-		return nil, nil, tandem.Errorf(tandem.Invalid, "the state of agent %s is damaged: it is not that of its machine", m.Agent)
+		return nil, nil, tandem.Errorf(tandem.Invalid,
+			"the state of agent %s is damaged: it is not that of its machine", m.Agent)
 	}
 	if l.Cut {
 		l.lostMQTT(machine.MQTT())
@@ -217,8 +223,10 @@ func Arrive(cfg *Config, now tandem.Now, m *Moved, program func(group string) (*
 // unfit is a pair whose machine cannot go on with this build, or with the code
 // its group has now.
 func (l *Life) unfit() *Life {
-	l.Phase, l.machine, l.Packed, l.Reason = absent, nil, nil, tandem.ReasonBytecode
-	l.Alarm, l.StopBy, l.Result, l.Ringing = time.Time{}, 0, nil, time.Time{}
+	l.Phase, l.Reason = absent, tandem.ReasonBytecode
+	l.machine, l.Packed = nil, nil
+	l.Alarm, l.Ringing = time.Time{}, time.Time{}
+	l.StopBy, l.Result = 0, nil
 	return l
 }
 

@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +37,7 @@ var stays = map[string]string{
 	"endBy":     "a stop ends a leave",
 	"requests":  "it is counted again",
 	"messages":  "it is counted again",
+	"arena":     "it is for this host's counters",
 	"used":      "it is for this host's counters",
 	"events":    "it is for this host's counters",
 	"effects":   "it is of the call under way",
@@ -92,8 +94,8 @@ func checkTags(t *testing.T, typ reflect.Type, seen map[reflect.Type]bool) {
 	if typ.Kind() != reflect.Struct || seen[typ] || typ == reflect.TypeFor[time.Time]() || typ == reflect.TypeFor[item]() {
 		return
 	}
-	ours := typ.PkgPath() == reflect.TypeFor[state]().PkgPath()
-	if !ours && typ != reflect.TypeFor[tandem.LinkRef]() && typ != reflect.TypeFor[tandem.Origin]() {
+	numbered := []reflect.Type{reflect.TypeFor[tandem.LinkRef](), reflect.TypeFor[tandem.Origin]()}
+	if typ.PkgPath() != reflect.TypeFor[state]().PkgPath() && !slices.Contains(numbered, typ) {
 		return // another package's, whose fields have their names
 	}
 	seen[typ] = true
@@ -314,4 +316,55 @@ func agentEvents(t *testing.T) (names []string) {
 		t.Fatalf("only %d events are found", len(names))
 	}
 	return names
+}
+
+// TestArriveRefuses: a node takes no pair of another version, and none whose state is
+// not its own.
+func TestArriveRefuses(t *testing.T) {
+	w := newWorld(t)
+	w.deploy("g", walkCode, "")
+	w.link(1, 1)
+	if !w.leave(0) {
+		t.Fatal("the pair does not leave")
+	}
+	good := *w.moved
+	program := func(string) (*Program, error) { return w.programs["g"], nil }
+	for name, c := range map[string]struct {
+		change func(*Moved)
+		kind   tandem.Kind
+	}{
+		"of an older version":         {func(m *Moved) { m.Version-- }, tandem.Conflict},
+		"of a newer version":          {func(m *Moved) { m.Version++ }, tandem.Conflict},
+		"with no state":               {func(m *Moved) { m.State = nil }, tandem.Internal},
+		"with half a state":           {func(m *Moved) { m.State = m.State[:len(m.State)/2] }, tandem.Internal},
+		"with another agent's":        {func(m *Moved) { m.Agent = "other" }, tandem.Invalid},
+		"with that of another device": {func(m *Moved) { m.Device = "other" }, tandem.Invalid},
+	} {
+		m := good
+		c.change(&m)
+		if _, _, err := Arrive(w.cfg, w.now, &m, program); err == nil || tandem.KindOf(err) != c.kind {
+			t.Errorf("a pair %s: %v", name, err)
+		}
+	}
+	l, unfit, err := Arrive(w.cfg, w.now, &good, program)
+	if err != nil || unfit != nil || !l.Live() {
+		t.Errorf("a pair that may come: %v, %v", unfit, err)
+	}
+	if n := good.Size(); n < len(good.State) || n > len(good.State)+1000 {
+		t.Errorf("it says that it takes %d bytes", n)
+	}
+}
+
+// TestUnknownEvents: an event that this version does not know is an error.
+func TestUnknownEvents(t *testing.T) {
+	for _, kind := range []uint8{uint8(len(events)), 255} {
+		data, err := encoding.Marshal(travelling{Kind: kind, Event: []byte{0xa0}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var it item
+		if err := it.UnmarshalCBOR(data); err == nil {
+			t.Errorf("kind %d becomes %T", kind, it.event)
+		}
+	}
 }

@@ -37,13 +37,16 @@ function act(what) {
     case "zero": imp.wakeup(0, @() server.log("zero")); break;
     case "send": device.send("x", n); break;
     case "fetch": http.get("http://example.com/").sendasync(@(x) server.log("fetched " + x.statuscode)); break;
-    case "pieces": http.get("http://example.com/").sendasync(@(x) server.log("done " + x.statuscode),
-        @(p) server.log("piece " + p), NO_TIMEOUT); break;
+    case "pieces":
+        http.get("http://example.com/").sendasync(@(x) server.log("done " + x.statuscode),
+            @(p) server.log("piece " + p), NO_TIMEOUT);
+        break;
     case "sync": server.log("sync " + http.get("http://example.com/").sendsync().statuscode); break;
     case "throw": throw "thrown"; break;
     case "restart": server.restart(); break;
-    case "told": server.onshutdown(function(reason) {
-        server.log("told"); imp.wakeup(2, @() server.restart()); }); break;
+    case "told":
+        server.onshutdown(function(reason) { server.log("told"); imp.wakeup(2, @() server.restart()); });
+        break;
     case "untold": server.onshutdown(null); break;
     case "mqtt":
         client = mqtt.createclient();
@@ -51,8 +54,10 @@ function act(what) {
         client.onconnectionlost(@() server.log("mqtt lost"));
         client.connect("tcp://broker.example.com", "me");
         break;
-    case "upload": upload = http.putstream("http://example.com/", {}, @(x) server.log("uploaded " + x.statuscode));
-        upload.send("one"); break;
+    case "upload":
+        upload = http.putstream("http://example.com/", {}, @(x) server.log("uploaded " + x.statuscode));
+        upload.send("one");
+        break;
     case "closed": if (upload) upload.closeasync(); break;
     }
 }
@@ -67,12 +72,16 @@ http.onrequest(function(q, r) {
 `
 
 var (
-	quietActs = []string{"save", "post", "sleep", "timer", "zero", "send", "fetch", "pieces", "sync", "throw",
-		"restart", "told", "untold", "park", "unpark", "nothing"}
+	quietActs = []string{
+		"save", "post", "sleep", "timer", "zero", "send", "fetch", "pieces", "sync", "throw", "restart", "told", "untold",
+		"park", "unpark", "nothing",
+	}
 	allActs   = append([]string{"mqtt", "upload", "closed"}, quietActs...)
 	walkFails = []string{"load", "program", "device", "posts", "begin", "save", "post", "forget", "snapshot"}
-	pauses    = []time.Duration{0, time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second,
-		11 * time.Second, 61 * time.Second, 11 * time.Minute}
+	pauses    = []time.Duration{
+		0, time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 11 * time.Second, 61 * time.Second,
+		11 * time.Minute,
+	}
 	hellos = []string{
 		`{"boot":1,"incarnation":0}`, `{"boot":1,"incarnation":1,"reason":"power_on","code":"sha-4"}`,
 		`{"boot":2,"incarnation":2,"reason":"exception","code":"sha-9"}`, `no JSON`,
@@ -84,13 +93,12 @@ var (
 var (
 	quietOps = []string{
 		"request", "request", "request", "gaveup", "link", "link", "relink", "unlink", "lost", "goodbye",
-		"message", "message", "post", "again",
-		"hello", "log", "handled", "handled", "reload", "restart", "restartdevice", "wait", "wait", "wait",
-		"fetched", "fetched", "part",
+		"message", "message", "post", "again", "hello", "log", "handled", "handled", "reload", "restart", "restartdevice",
+		"wait", "wait", "wait", "fetched", "fetched", "part",
 	}
 	roughOps = append([]string{
-		"oldlost", "oldlink", "notsent", "fail", "mend", "mend", "hold", "let", "let", "letlast", "resume",
-		"refuse", "nodelost", "mqtt", "mqttlost", "uploaded",
+		"oldlost", "oldlink", "notsent", "fail", "mend", "mend", "hold", "let", "let", "letlast", "resume", "refuse",
+		"nodelost", "mqtt", "mqttlost", "uploaded", "review", "remind",
 		"leave", "arrive", "stop", "vanish", "deleted", "enter", "tick", "charge", "bad", "withdraw",
 	}, quietOps...)
 )
@@ -145,6 +153,10 @@ func (w *walker) do(o op) {
 	case "reload":
 		w.deploy("g", walkCode, "device")
 		w.take(&Reload{"g"})
+	case "review":
+		w.take(&Review{"g"})
+	case "remind":
+		w.take(&Remind{[]byte(hellos[o.n%len(hellos)])})
 	case "bad":
 		w.deploy("g", "}", "")
 		w.take(&Reload{"g"})

@@ -42,6 +42,8 @@ type world struct {
 	asked   map[uint64]uint64 // numbers of requests, by the tokens that stand for them here
 	moved   *Moved
 	lines   []string
+	mistake string   // of all lives
+	stamp   bool     // each line says when it was said
 	effects []Effect // all there have been, when keep is set
 	keep    bool
 }
@@ -67,7 +69,7 @@ func newWorld(t rapid.TB) *world {
 		tokens: map[uint64]string{}, waiting: map[uint64]bool{}, asked: map[uint64]uint64{},
 		cfg: &Config{
 			Version: "1", URL: func(id tandem.AgentID) string { return "http://localhost/" + string(id) },
-			Memory: 1 << 20, Budget: 2 * time.Second, Grace: 5 * time.Second, HibernateAfter: 10 * time.Second,
+			Memory: 1 << 20, Budget: 20 * time.Millisecond, Grace: 5 * time.Second, HibernateAfter: 10 * time.Second,
 		},
 	}
 	w.store.group = "g"
@@ -79,6 +81,7 @@ func newWorld(t rapid.TB) *world {
 func (w *world) enter() {
 	w.life = New(w.cfg, testDevice, testAgent)
 	w.life.SetGroup(w.store.group)
+	Break(w.life, w.mistake)
 	w.door = Door{}
 }
 
@@ -93,6 +96,9 @@ func (w *world) deploy(group, code, device string) {
 }
 
 func (w *world) say(format string, args ...any) {
+	if w.stamp {
+		format = fmt.Sprintf("%s: %s", w.now.Wall.Sub(begin), format)
+	}
 	w.lines = append(w.lines, fmt.Sprintf(format, args...))
 }
 
@@ -302,6 +308,10 @@ func (w *world) pass(d time.Duration) {
 			w.t.Fatal("deadlines without end")
 		}
 		w.jump(max(0, at-w.now.Mono))
+		if w.stamp {
+			w.tick()
+			continue
+		}
 		n := len(w.lines)
 		w.say("%s:", w.now.Wall.Sub(begin))
 		w.tick()
@@ -316,19 +326,15 @@ func (w *world) jump(d time.Duration) {
 	w.now.Wall, w.now.Mono = w.now.Wall.Add(d), w.now.Mono+d
 }
 
-// tick gives the life a Tick, after which nothing that was due is due any more.
-// What the agent does next may set a timer that is due at once.
+// tick gives the life a Tick, after which nothing that was due is due any more. What
+// the agent does then may be due at once: the clock stands still meanwhile.
 func (w *world) tick() {
 	w.takeFor(0, &Tick{})
-	w.checkDeadline()
-	w.settle()
-}
-
-func (w *world) checkDeadline() {
 	if at, ok := w.life.Deadline(w.now); ok && at <= w.now.Mono && !w.life.Ready() {
-		text := strings.Join(w.lines, "\n")
-		w.t.Fatalf("after a Tick at %v the deadline is %v: the timer would spin\n%s", w.now.Mono, at, text)
+		w.t.Fatalf("after a Tick at %v the deadline is %v: the timer would spin\n%s",
+			w.now.Mono, at, strings.Join(w.lines, "\n"))
 	}
+	w.settle()
 }
 
 // link gives the device a link.
@@ -384,6 +390,7 @@ func (w *world) arrive(mono time.Duration, why tandem.Reason) error {
 		w.say("unfit: %v", unfit)
 	}
 	w.life, w.moved = l, nil
+	Break(l, w.mistake)
 	w.door = Door{Heard: m.Heard, Accepted: m.Accepted, Linked: m.Link != nil}
 	w.take(&GoOn{Why: why})
 	return nil
