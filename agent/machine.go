@@ -158,9 +158,8 @@ func (m *Machine) Used() time.Duration {
 	return time.Duration(m.core.VM.FuelUsed()) * (time.Second / imp.FuelPerSecond)
 }
 
-// Memory returns the bytes of the machine's arena that are in use. The arena may have
-// more, as much as a former machine of the process had, which differs between equal runs.
-func (m *Machine) Memory() int { return m.core.VM.ArenaUsed() }
+// Memory returns the bytes of Go memory that the machine's arena takes.
+func (m *Machine) Memory() int { return m.core.VM.Footprint() }
 
 // Takes reports whether Step takes ev now. While the machine is not busy it
 // takes everything.

@@ -13,7 +13,7 @@ const (
 	releasePause = 5 * time.Second
 )
 
-// frozeArena notes that an arena is garbage now, of which n bytes were in use.
+// frozeArena notes that an arena of n bytes is garbage now.
 func (h *Host) frozeArena(n int) {
 	if h.garbage.Add(int64(n)) < releaseBytes || !h.releasing.CompareAndSwap(false, true) {
 		return

@@ -61,6 +61,7 @@ func (l *Life) underWay() bool {
 
 // stay takes back what Leave has done to a pair that could not leave.
 func (l *Life) stay(err error) {
+	l.leaving = nil
 	l.emit(&Stayed{err})
 	l.takeResult()
 }

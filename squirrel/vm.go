@@ -191,10 +191,6 @@ func (v *VM) MemoryLimit() int { return int(v.limit) * 8 }
 // MemoryFree returns how many bytes are left below the limit.
 func (v *VM) MemoryFree() int { return max(0, v.MemoryLimit()-v.MemoryUsed()) }
 
-// ArenaUsed returns the bytes of the arena that are in use, those of the standard
-// library included. It is the same for equal runs, which Footprint is not.
-func (v *VM) ArenaUsed() int { return int(v.top) * 8 }
-
 // Footprint returns the bytes of the arena, used or not.
 func (v *VM) Footprint() int { return cap(v.w) * 8 }
 
