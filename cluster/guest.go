@@ -117,7 +117,7 @@ func (c *Cluster) Link(ref tandem.LinkRef, device tandem.DeviceID, agent tandem.
 	run, ok := c.guests.core.Run(ref)
 	c.guests.mu.Unlock()
 	if !ok {
-		run, _ = c.table().Peer(ref.Node)
+		return goneLink{ref}
 	}
 	return &remoteLink{c: c, ref: ref, run: run, device: device, epoch: epoch}
 }

@@ -201,6 +201,7 @@ func (c *Cluster) takeBack(e protocol.Return) {
 		c.openShards(e.Shards)
 		return
 	}
+	c.cameWith(e.Pairs)
 	c.Host.Import(context.Background(), list, "").Activate(e.Shards)
 	c.arrived(e.Pairs, e.Shards, e.Lost)
 	c.openShards(e.Shards)
@@ -218,7 +219,8 @@ func (c *Cluster) activate(e protocol.Activate) {
 	c.arrived(e.Pairs, e.Shards, e.Lost)
 }
 
-// cameWith notes the links of pairs before anything is said to them.
+// cameWith notes the links of pairs before anything is said to them. A pair that comes
+// back may have a link whose run was lost meanwhile: it is noted, so that it ends.
 func (c *Cluster) cameWith(pairs []*protocol.Pair) {
 	c.guests.step(c, func(g *protocol.Guests) (out []protocol.Effect) {
 		for _, p := range pairs {

@@ -153,7 +153,7 @@ func (n *node) stepMember(effects []protocol.Effect) {
 func (n *node) doMember(e protocol.Effect) {
 	switch e := e.(type) {
 	case protocol.Begin:
-		n.self = e.Self
+		n.self, n.abandoning = e.Self, false
 		n.lanes, n.dropped = map[protocol.Peer]*lane{}, map[protocol.Peer]bool{}
 		n.moves = protocol.NewMoves(e.Self, n.shardOf, n.number()<<20, e.Table)
 		n.mistake(n.moves)
@@ -279,7 +279,6 @@ func (n *node) abandon() {
 		for _, id := range sorted(n.conns) {
 			n.conns[id].close("the server was out of touch with the others")
 		}
-		n.abandoning = false
 		n.stepMember(n.member.Abandoned(n.now()))
 	})
 }
@@ -359,7 +358,7 @@ func (n *node) linkOf(ref tandem.LinkRef, device tandem.DeviceID, agent tandem.A
 	}
 	run, ok := n.guests.Run(ref)
 	if !ok {
-		run, _ = n.table.Peer(ref.Node)
+		return gone{ref}
 	}
 	return &remote{n: n, ref: ref, run: run, device: device, epoch: epoch}
 }

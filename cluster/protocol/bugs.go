@@ -19,6 +19,7 @@ type bugs struct {
 	answerUnknown   bool // an introduction by a run that is not in the table is taken
 	loseByName      bool // a lost run takes the links of the node's next run along
 	forgetArrivals  bool // a link that came with its pair is not known to be its run's
+	trustNextRun    bool // a link's end is taken for whole when its node's next run tells it
 	keepGivenLinks  bool // a link whose pair has left is still taken for introduced
 	forgetRefused   bool // a link is forgotten when one of its messages is refused
 	overtakeInGuest bool // messages of one link are given to the host side by side

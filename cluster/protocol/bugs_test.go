@@ -26,6 +26,7 @@ var mistakes = []struct {
 	{"a lost run takes the next run's links along", "guests/node_lost", func(b *bugs) { b.loseByName = true }},
 	{"a link that came with its pair outlives its node", "guests/came", func(b *bugs) { b.forgetArrivals = true }},
 	{"a link whose pair has left is still introduced", "guests/introduction", func(b *bugs) { b.keepGivenLinks = true }},
+	{"the next run says of the one before that nothing was lost", "guests/next_run", func(b *bugs) { b.trustNextRun = true }},
 	{"a refused message has its link outlive its node", "guests/keeps_its_run", func(b *bugs) { b.forgetRefused = true }},
 	{"messages of a link overtake each other", "guests/in_order", func(b *bugs) { b.overtakeInGuest = true }},
 

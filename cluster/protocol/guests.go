@@ -85,10 +85,13 @@ func (g *Guests) Published(from Peer, m *Publish) []Effect {
 }
 
 // Closed takes the end of a link, introduced or not: the pair may have come with it.
+// When the next run of the gateway's node says it, what was said to the run before may
+// have met the end of that run.
 func (g *Guests) Closed(from Peer, m *Close) []Effect {
 	l := g.get(from, m.ID, m.Device)
 	l.known = false
-	return g.add(l, step{from: from, end: tandem.LinkEnd{Clean: m.Clean, Lost: m.Lost}})
+	lost := m.Lost || l.run != from && !g.bugs.trustNextRun
+	return g.add(l, step{from: from, end: tandem.LinkEnd{Clean: m.Clean, Lost: lost}})
 }
 
 // Gone takes a gateway's word that it has no such link.
