@@ -127,17 +127,17 @@ func (p *pair) runElsewhere(all []arrival) bool {
 	})
 }
 
-// takeAll has the life take arrivals, or go on by itself when there are none.
+// takeAll has the life take arrivals, and then go on by itself once, if it is ready to.
 func (p *pair) takeAll(all []arrival) {
-	if len(all) == 0 {
-		p.take(nil)
-	}
 	for i := range all {
 		p.take(&all[i])
 		all[i] = arrival{}
 	}
 	if cap(all) > 0 && cap(all) <= maxSpare {
 		p.spare = all[:0]
+	}
+	if p.life.Ready() {
+		p.take(nil)
 	}
 	if !p.life.Ready() {
 		p.setTimer()
@@ -259,7 +259,9 @@ func (p *pair) gauge() {
 		p.host.counts.frozen.Add(difference(frozen, p.frozen))
 		p.live, p.frozen = live, frozen
 	}
-	p.runs.Store(p.life.Runs())
+	if runs := p.life.Runs(); runs != p.runs.Load() {
+		p.runs.Store(runs)
+	}
 }
 
 func difference(is, was bool) (n int64) {
