@@ -48,6 +48,8 @@ func (k *calls) sort(effects []protocol.Effect) (rest []protocol.Effect) {
 			id = e.ID
 		case protocol.Find:
 			id = e.ID
+		case protocol.Wait:
+			id = e.ID
 		case protocol.Finish:
 			id = e.ID
 		default:
@@ -126,7 +128,8 @@ func (k *calls) next(id uint64, w *caller, now tandem.Now) (e protocol.Effect, w
 	return nil, max(at-now.Mono, 0)
 }
 
-// doCall makes an attempt, on the caller's goroutine, or asks the store.
+// doCall makes an attempt, on the caller's goroutine, or asks the store. To wait there is
+// nothing to do but to look at the deadline, which the caller does next.
 func (c *Cluster) doCall(ctx context.Context, e protocol.Effect) {
 	switch e := e.(type) {
 	case protocol.Find:

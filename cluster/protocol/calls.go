@@ -137,7 +137,7 @@ func (k *call) message() Message {
 func (c *Calls) await(now tandem.Now, k *call) []Effect {
 	k.asked = false
 	k.pause = now.Mono + newsWait
-	return []Effect{Look{}}
+	return []Effect{Look{}, Wait{ID: k.id}}
 }
 
 func (c *Calls) finish(k *call, f Finish) []Effect {
@@ -214,6 +214,9 @@ func (c *Calls) gone(now tandem.Now, k *call) []Effect {
 		return c.finish(k, Finish{Failure: Fatef(Lost, "node "+k.peer.Node+" is gone")})
 	case k.request != nil && !repeatable(k.request.Method) && !c.bugs.repeatAll:
 		return c.finish(k, Finish{Response: lostResponse()})
+	case k.request != nil:
+		// It was there, perhaps for long: the next owner has as much time to be reached.
+		k.reach = now.Mono + tandem.PlacementWait
 	}
 	return c.await(now, k)
 }

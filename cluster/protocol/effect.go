@@ -96,6 +96,9 @@ type (
 		ID    uint64
 		Agent tandem.AgentID
 	}
+	// Wait says that a call waits for news of where its agent is. Its deadline is another
+	// now: see DeadlineOf.
+	Wait struct{ ID uint64 }
 	// Finish ends a call.
 	Finish struct {
 		ID       uint64
@@ -264,6 +267,7 @@ func (Pass) effect()       {}
 func (Leave) effect()      {}
 func (Attempt) effect()    {}
 func (Find) effect()       {}
+func (Wait) effect()       {}
 func (Finish) effect()     {}
 func (Serve) effect()      {}
 func (Export) effect()     {}
