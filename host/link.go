@@ -41,7 +41,7 @@ func (h *Host) Disconnect(ctx context.Context, id tandem.DeviceID, ref tandem.Li
 }
 
 // FromDevice takes a message that a device has published; seq counts what comes
-// by its link, from 1. handled is called once, when the message may be
+// by its link, from 1. handled is called at most once, when the message may be
 // acknowledged: for one to the agent when its handler has completed, perhaps at
 // once, perhaps on another goroutine. A message that the pair has already,
 // whether this host or another got it, is not taken again; handled is called when

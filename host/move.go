@@ -176,9 +176,9 @@ func timedOut(err error) bool {
 
 // NodeLost tells the host that a node is gone: what it was doing for agents that are
 // here now has failed. The links of its gateway end one by one, by Disconnect.
-func (h *Host) NodeLost(node string) {
+func (h *Host) NodeLost(node string, emptied bool) {
 	for _, p := range h.pairs() {
-		p.bring(arrival{event: &life.NodeLost{Node: node}})
+		p.bring(arrival{event: &life.NodeLost{Node: node, Emptied: emptied}})
 	}
 }
 

@@ -256,9 +256,10 @@ func (n *node) lose(p protocol.Peer) {
 	n.dropped[p] = true
 	n.stepMoves(n.moves.Lost(n.now(), p))
 	n.stepGuests(n.guests.Lost(p))
+	emptied := n.calls.HasEmptied(p)
 	n.stepCalls(n.calls.Lost(n.now(), p))
 	for _, id := range sorted(n.pairs) {
-		n.pairs[id].bring(arrival{event: &life.NodeLost{Node: p.Node}})
+		n.pairs[id].bring(arrival{event: &life.NodeLost{Node: p.Node, Emptied: emptied}})
 	}
 }
 

@@ -239,6 +239,9 @@ func (c *Calls) Taken(now tandem.Now, m *Taken) (out []Effect) {
 // Emptied notes that a run has nothing to do any more.
 func (c *Calls) Emptied(from Peer) { c.empty[from] = true }
 
+// HasEmptied reports whether a run has said that it has nothing to do any more.
+func (c *Calls) HasEmptied(p Peer) bool { return c.empty[p] }
+
 // Lost ends the waits for a run that is over.
 func (c *Calls) Lost(now tandem.Now, p Peer) (out []Effect) {
 	c.lost.lose(p)

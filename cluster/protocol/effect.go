@@ -227,7 +227,7 @@ type (
 		Self  Peer
 		Table *Table
 	}
-	// NewTable replaces the table.
+	// Replace makes this the node's table.
 	Replace struct{ Table *Table }
 	// Join says that a run of another node has appeared.
 	Join struct{ Peer Peer }
