@@ -71,7 +71,8 @@ func (l *Life) linked(ev *Linked) {
 
 // present tells the agent that the device is there.
 func (l *Life) present() {
-	l.Connected, l.Lost, l.Earlier = true, false, nil
+	l.Connected = true
+	l.forgetLoss()
 	l.log(tandem.LogStatus, "Device connected")
 	l.emit(&Seen{record.Sighting{At: l.now.Wall, Address: l.Address}})
 	if l.Phase == absent {
@@ -83,7 +84,7 @@ func (l *Life) present() {
 
 // blink tells the agent of an end of the connection and of a new one.
 func (l *Life) blink() {
-	l.Lost, l.Earlier = false, nil
+	l.forgetLoss()
 	if l.wrong.silentLoss {
 		return
 	}
@@ -111,6 +112,13 @@ func (l *Life) unlinked(ev *Unlinked) {
 	default:
 		l.GraceUntil = l.in(l.cfg.Grace)
 	}
+}
+
+// forgetLoss is for the moment at which the agent hears of an end of the connection, or of
+// a new one: what was lost before needs no word any more.
+func (l *Life) forgetLoss() {
+	l.Lost = false
+	l.Earlier = nil
 }
 
 const (
@@ -172,7 +180,8 @@ func (l *Life) earlierLost(ev *NodeLost) {
 
 // lost tells the agent that the device is gone.
 func (l *Life) lost() {
-	l.Connected, l.Lost, l.Earlier = false, false, nil
+	l.Connected = false
+	l.forgetLoss()
 	l.GraceUntil = 0
 	// The next link is given all posts again, and the device posts again what it has
 	// not been told the end of.

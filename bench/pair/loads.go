@@ -129,7 +129,10 @@ func (p plan) mqtt(ctx context.Context, f *fleet, r *report) error {
 			row{name: "trip_" + load.name + "_p50_us", what: "device → agent → device, " + load.what + ", p50", unit: "µs", value: s[0].ms(50) * 1000, peer: "mosquitto echo", peerValue: s[1].ms(50) * 1000},
 			row{name: "trip_" + load.name + "_p99_us", what: "… p99", unit: "µs", value: s[0].ms(99) * 1000, peer: "mosquitto echo", peerValue: s[1].ms(99) * 1000},
 			row{name: "trip_" + load.name + "_per_s", what: "… round trips", unit: "/s", value: s[0].perSecond(), peer: "mosquitto echo", peerValue: s[1].perSecond()},
-			row{name: "trip_" + load.name + "_cpu_us", what: "… server's processor time each", unit: "µs", value: s[0].cpuEach(), peer: "mosquitto echo", peerValue: s[1].cpuEach()},
+			row{
+				name: "trip_" + load.name + "_cpu_us", what: "… server's processor time each", unit: "µs",
+				value: s[0].cpuEach(), peer: "mosquitto echo", peerValue: s[1].cpuEach(),
+			},
 		)
 	}
 	return nil
