@@ -37,6 +37,7 @@ func (c *conn) authenticate(q *session.Question) {
 
 func (c *conn) connect(q *session.Question) {
 	c.mu.Unlock()
+	c.observe(q)
 	c.g.identify(c, q.Device)
 	ctx, cancel := context.WithTimeout(context.Background(), hostTimeout)
 	err := c.g.Host.Connect(ctx, q.Device, c, q.Seq, address(c.nc))
@@ -48,12 +49,17 @@ func (c *conn) connect(q *session.Question) {
 func (c *conn) deliver(q *session.Question) {
 	seq := q.Seq
 	c.mu.Unlock()
-	if q.Stamp != 0 && !c.g.Clock.Observe(q.Stamp) {
-		c.g.Logger.Debug("device's clock is too far ahead and is ignored", "device", q.Device, "clock", q.Stamp)
-	}
+	c.observe(q)
 	err := c.g.Host.FromDevice(context.Background(), q.Device, c.Ref(), seq, q.Topic, q.Message, func() { c.handled(seq) })
 	c.mu.Lock()
 	c.session.Taken(seq, err)
+}
+
+// observe has what this node does next come after what the device has done.
+func (c *conn) observe(q *session.Question) {
+	if q.Stamp != 0 && !c.g.Clock.Observe(q.Stamp) {
+		c.g.Logger.Debug("device's clock is too far ahead and is ignored", "device", q.Device, "clock", q.Stamp)
+	}
 }
 
 // handled is called by the host, on any goroutine.

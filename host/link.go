@@ -10,16 +10,24 @@ import (
 	"github.com/tandem-iot/tandem/life"
 )
 
-// Connect introduces a device's link. An older link of the device is closed: the
+// Connect introduces a device's new link. An older link of the device is closed: the
 // newer one is the device's. next is the number of the first message that will
 // come by it; what was before has been handled.
 func (h *Host) Connect(ctx context.Context, id tandem.DeviceID, l tandem.Link, next uint64, address string) error {
+	return h.Introduce(ctx, id, l, life.Introduction{Next: next}, address)
+}
+
+// Introduce is Connect for a link that other hosts may have known. The error is
+// life.ErrReplaced when the device has a newer one: this one is to be closed.
+func (h *Host) Introduce(
+	ctx context.Context, id tandem.DeviceID, l tandem.Link, in life.Introduction, address string,
+) error {
 	p, err := h.pairOf(ctx, id)
 	if err != nil {
 		return err
 	}
 	a := arrival{event: &life.Linked{Ref: l.Ref(), Address: address}, link: l}
-	owner, err := p.box.introduce(l.Ref(), next, a)
+	owner, err := p.box.introduce(l.Ref(), in, a)
 	if owner {
 		h.spawn(func() { p.run(nil) })
 	}

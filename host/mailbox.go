@@ -54,10 +54,10 @@ func (b *mailbox) add(a arrival) (owner bool) {
 }
 
 // introduce adds a link's introduction, if the door takes it.
-func (b *mailbox) introduce(ref tandem.LinkRef, next uint64, a arrival) (owner bool, err error) {
+func (b *mailbox) introduce(ref tandem.LinkRef, in life.Introduction, a arrival) (owner bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.door.Introduce(ref, next); err != nil {
+	if err := b.door.Introduce(ref, in); err != nil {
 		return false, err
 	}
 	return b.add(a), nil
@@ -147,11 +147,11 @@ func (b *mailbox) open() {
 	b.door.Open()
 }
 
-// watermark returns whose messages have been taken, and how many.
-func (b *mailbox) watermark() (heard tandem.LinkRef, accepted uint64) {
+// depart writes down what the door at the pair's next host has to know.
+func (b *mailbox) depart(m *life.Moved) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.door.Heard, b.door.Accepted
+	b.door.Depart(m)
 }
 
 // linked reports whether the device has a link, and which.

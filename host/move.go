@@ -52,7 +52,7 @@ func (h *Host) Export(ctx context.Context, shards []int) ([]*life.Moved, error) 
 // leave gives a pair that has left to those who asked it to.
 func (p *pair) leave(m *life.Moved) {
 	if m != nil {
-		m.Heard, m.Accepted = p.box.watermark()
+		p.box.depart(m)
 		p.host.mu.Lock()
 		p.host.devices.CompareAndDelete(p.device, p)
 		p.host.agents.CompareAndDelete(p.agent, p)
@@ -165,7 +165,7 @@ func (h *Host) arrive(ctx context.Context, m *life.Moved) (*pair, error) {
 		h.Logger.Warn("agent cannot go on here; it starts from its saved state", "agent", m.Agent, "err", unfit)
 	}
 	p := h.newPair(l)
-	p.box.door = life.Door{Heard: m.Heard, Accepted: m.Accepted, Linked: m.Link != nil}
+	p.box.door = m.Door()
 	return p, nil
 }
 

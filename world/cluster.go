@@ -57,7 +57,7 @@ func (n *node) dispatch(from protocol.Peer, m protocol.Message) {
 			n.say(from, &protocol.Gone{ID: m.ID, Device: m.Device})
 		}
 	case *protocol.End:
-		n.toLink(m.ID, func(c *conn) []protocol.Effect { return c.link.End(m.Epoch, m.Why) })
+		n.toLink(m.ID, func(c *conn) []protocol.Effect { return c.link.End(from, m.Epoch, m.Why) })
 	case *protocol.Ack:
 		n.toLink(m.ID, func(c *conn) []protocol.Effect { return c.link.Acknowledged(m.Seq) })
 	case *protocol.Closed:
@@ -307,7 +307,8 @@ func (n *node) doGuests(e protocol.Effect) {
 		ref = e.Ref
 		do = func() error {
 			l := &remote{n: n, ref: e.Ref, run: e.Run, device: e.Device, epoch: e.Epoch}
-			return n.enter(e.Device, l, e.Next, e.Address, e.Hello)
+			in := life.Introduction{Next: e.Next, Born: e.Born, Again: e.Again}
+			return n.enter(e.Device, l, in, e.Address, e.Hello)
 		}
 	case protocol.Pass:
 		ref = e.Ref

@@ -134,7 +134,7 @@ func (n *node) arrive(list []*protocol.Pair) (pairs []*pair, err error) {
 			n.w.broken("agent %s cannot go on at %s: %v", m.Agent, n.name, unfit)
 		}
 		p := n.newPair(l)
-		p.door = life.Door{Heard: m.Heard, Accepted: m.Accepted, Linked: m.Link != nil}
+		p.door = m.Door()
 		p.ref = m.Link
 		pairs = append(pairs, p)
 	}

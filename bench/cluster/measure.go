@@ -49,7 +49,8 @@ func measure(ctx context.Context, l *lab, o options) error {
 	if err != nil {
 		return err
 	}
-	for _, part := range []func(context.Context, *lab, *load, *figures) error{latency, saves, moves, quietMoves, loss, alone} {
+	parts := []func(context.Context, *lab, *load, *figures) error{latency, saves, moves, quietMoves, loss, alone}
+	for _, part := range parts {
 		if err := part(ctx, l, d, &f); err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ type bugs struct {
 	forgetUnacked  bool // messages are not sent again to a new owner
 	openAtNewest   bool // an introduction names the next message instead of the oldest that is not handled
 	closeOnce      bool // a close that went to the wrong node is not repeated
+	doubtOwner     bool // the present owner's wish to end a link is refused when its epoch is old
 	forgetHello    bool // a new owner is not told what the device is
 	silentLoss     bool // a message that was refused is not reported when the link ends
 	restlessRebind bool // no back-off between attempts

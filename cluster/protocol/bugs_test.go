@@ -21,6 +21,7 @@ var mistakes = []struct {
 	{"a message that meets the end of its link is lost", "link/late", func(b *bugs) { b.loseAtEnd = true }},
 	{"no back-off between attempts", "link/astray", func(b *bugs) { b.restlessRebind = true }},
 
+	{"the present owner's wish to end a link is refused", "link/stale_owner", func(b *bugs) { b.doubtOwner = true }},
 	{"messages by a link that was not introduced are taken", "guests/introduction", func(b *bugs) { b.takeStrangers = true }},
 	{"an introduction by a node not in the table is taken", "guests/new_node", func(b *bugs) { b.answerUnknown = true }},
 	{"a lost run takes the next run's links along", "guests/node_lost", func(b *bugs) { b.loseByName = true }},

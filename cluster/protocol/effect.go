@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/hlc"
 	"github.com/tandem-iot/tandem/store/record"
 )
 
@@ -62,6 +63,8 @@ type (
 		Next    uint64
 		Address string
 		Hello   []byte
+		Born    hlc.Timestamp
+		Again   bool
 	}
 	// Pass gives the host a message of the device. When it has been handled,
 	// an Ack goes to Run.

@@ -201,7 +201,7 @@ func (g *Guests) next(l *guest) []Effect {
 		m := s.enter
 		return []Effect{Enter{
 			Ref: l.ref, Run: s.from, Device: m.Device, Epoch: g.table.Route(l.shard).Epoch,
-			Next: m.Next, Address: m.Address, Hello: m.Hello,
+			Next: m.Next, Address: m.Address, Hello: m.Hello, Born: m.Born, Again: m.Again,
 		}}
 	case s.pass != nil:
 		m := s.pass
@@ -230,6 +230,12 @@ func (g *Guests) Done(ref tandem.LinkRef, failure *Failure) (out []Effect) {
 	return out
 }
 
+// end has the gateway of a link end it.
+func (g *Guests) end(l *guest, s step, why string) []Effect {
+	end := &End{ID: l.ref.ID, Epoch: g.table.Route(l.shard).Epoch, Why: why}
+	return []Effect{Tell{To: s.from, Message: end}}
+}
+
 func (g *Guests) outcome(l *guest, s step, failure *Failure) []Effect {
 	id := l.ref.ID
 	if s.pass == nil && !slices.ContainsFunc(l.steps, func(s step) bool { return s.enter != nil }) {
@@ -246,8 +252,9 @@ func (g *Guests) outcome(l *guest, s step, failure *Failure) []Effect {
 	case failure == nil:
 		return nil
 	case s.enter != nil && FateOf(failure) == Refused && failure.Kind == tandem.NotFound:
-		end := &End{ID: id, Epoch: g.table.Route(l.shard).Epoch, Why: "the device has been deleted"}
-		return []Effect{Tell{To: s.from, Message: end}}
+		return g.end(l, s, "the device has been deleted")
+	case s.enter != nil && FateOf(failure) == Refused && failure.Kind == tandem.Conflict:
+		return g.end(l, s, failure.Text)
 	}
 	out := []Effect{Tell{To: s.from, Message: &Astray{ID: id}}}
 	if !slices.ContainsFunc(l.steps, func(s step) bool { return s.enter != nil }) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/hlc"
 )
 
 // Between two attempts to bind a link.
@@ -32,6 +33,7 @@ type Link struct {
 	tried    int64 // epoch of the route that the link is bound by, or tried last
 	epoch    int64 // the highest that it knows of; what an owner of an earlier one says is refused
 	bound    bool
+	opened   bool          // it has introduced itself, with or without success
 	patience time.Duration // before the next attempt to bind; doubles in vain
 	retry    time.Duration // when that is; 0: none is needed
 
@@ -52,7 +54,8 @@ type LinkConfig struct {
 	Agent   tandem.AgentID
 	Shard   int
 	Address string
-	Next    uint64 // number of the first message
+	Next    uint64        // number of the first message
+	Born    hlc.Timestamp // when the connection began
 }
 
 // published is a message of the device that has not been handled.
@@ -115,6 +118,8 @@ func (l *Link) open() Message {
 		next = l.unacked[0].seq
 	}
 	m := &Open{ID: l.Ref.ID, Device: l.Device, Agent: l.Agent, Address: l.Address, Next: next}
+	m.Born, m.Again = l.Born, l.opened
+	l.opened = true
 	if !l.bugs.forgetHello {
 		m.Hello = l.hello
 	}
@@ -245,9 +250,10 @@ func (l *Link) Deliver(epoch int64, topic string, m tandem.Message) []Effect {
 	return []Effect{Hand{Topic: topic, Message: m}}
 }
 
-// End takes an owner's wish to end the connection.
-func (l *Link) End(epoch int64, why string) []Effect {
-	if epoch < l.epoch {
+// End takes an owner's wish to end the connection. That of an earlier owner is of no
+// interest; the present one may have said it before it knew its epoch.
+func (l *Link) End(from Peer, epoch int64, why string) []Effect {
+	if epoch < l.epoch && (from != l.owner || l.bugs.doubtOwner) {
 		return nil
 	}
 	return []Effect{Cut{Why: why}}

@@ -52,7 +52,7 @@ func (s *linkScript) event(name string, a args) []Effect {
 	case "deliver":
 		return s.Deliver(a.num("epoch"), a.str("topic"), tandem.Message{})
 	case "end":
-		return s.End(a.num("epoch"), a.str("why"))
+		return s.End(a.peer("from"), a.num("epoch"), a.str("why"))
 	case "heard":
 		return s.Heard(a.peer("from"))
 	}

@@ -31,6 +31,9 @@ func (s *Session) hello(p *mqtt.Connect) {
 	word, _ := p.Props.Get("format")
 	format, known := formats[word]
 	s.connect, s.v5 = p, p.Version >= mqtt.V5
+	if text, ok := p.Props.Get("clock"); ok {
+		s.clock = s.stampOf(text)
+	}
 	switch {
 	case !id.Valid():
 		s.refuse(mqtt.ClientIDInvalid, "the client id must be the device id, 16 hexadecimal digits")

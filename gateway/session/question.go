@@ -32,7 +32,7 @@ type Question struct {
 	Seq     uint64         // of Connect and Deliver
 	Topic   string         // of Deliver
 	Message tandem.Message // of Deliver; the data is the host's
-	Stamp   hlc.Timestamp  // of Deliver: the device's clock, which is to be observed before; 0: none
+	Stamp   hlc.Timestamp  // the device's clock, which is to be observed before; 0: none
 	End     tandem.LinkEnd // of Disconnect
 }
 
@@ -92,7 +92,7 @@ func (s *Session) Next(q *Question) bool {
 		s.stage = authenticate
 		return true
 	case s.stage == connecting && !s.leaving:
-		*q = Question{Kind: Connect, Device: s.device, Seq: 1}
+		*q = Question{Kind: Connect, Device: s.device, Seq: 1, Stamp: s.clock}
 		s.stage = connect
 		return true
 	case s.stage < connect || s.stage == told:

@@ -70,6 +70,7 @@ type Session struct {
 	certified tandem.DeviceID // whose certificate the client has; "" none
 	device    tandem.DeviceID // as CONNECT has it; "" before
 	connect   *mqtt.Connect   // until it is answered
+	clock     hlc.Timestamp   // the device's, as CONNECT says; 0: it does not
 	connected time.Duration   // when the host was to be told
 	stage     stage
 	format    tandem.Format // what the device wants to receive
