@@ -220,7 +220,7 @@ func sendAsync(call *squirrel.Call) (squirrel.Value, error) {
 	return squirrel.Null, nil
 }
 
-// timeoutOf returns the duration that a program's timeout stands for.
+// timeoutOf returns the duration of a program's timeout.
 func timeoutOf(x squirrel.Value) (time.Duration, error) {
 	switch s := x.AsFloat(); {
 	case x.IsNull():

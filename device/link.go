@@ -54,7 +54,7 @@ type outgoing struct {
 	Written bool // no longer in the send buffer
 }
 
-// parcel is a message or line that is to be sent.
+// parcel is a message or line to send.
 type parcel struct {
 	Type string // of a line; "" for a message
 	Name string

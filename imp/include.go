@@ -81,7 +81,6 @@ func requires(name, src string) (list []requirement, rest string, err error) {
 //
 // The result is complete: #line directives in it give the file of each line, and it
 // has no #require directives.
-// is from, and it asks for nothing any more.
 func Include(
 	ctx context.Context, side tandem.Side, src string, find func(context.Context, tandem.LibraryID) (string, error),
 ) (string, error) {

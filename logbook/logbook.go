@@ -88,7 +88,7 @@ type Logbook struct {
 	away    atomic.Bool // the engine did not take a line, and has taken none since
 	stopped chan struct{}
 	desks   [64]desk
-	lost    atomic.Uint64 // lines, ever
+	lost    atomic.Uint64 // lines lost
 	written atomic.Uint64 // lines put into the queue
 	silent  atomic.Uint64 // lines discarded by throttles
 	cuts    atomic.Uint64 // lines that were too long

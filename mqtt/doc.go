@@ -82,6 +82,7 @@
 // Ack had not been sent, so an Ack is valid only in the session in which the message
 // arrived. A QoS 2 message is not sent again, and its Ack is then due in the new
 // session.
+//
 // # Cost
 //
 // An idle server session takes less than half a KiB and holds no buffer: the owner

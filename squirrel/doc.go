@@ -11,7 +11,7 @@
 //	vm.Start(vm.Load(prog), vm.Root())
 //	switch vm.Run(1_000_000) {
 //	case squirrel.Done:        // vm.Result()
-//	case squirrel.OutOfFuel:   // Run again goes on
+//	case squirrel.OutOfFuel:   // another Run continues
 //	case squirrel.Suspended:   // a native waits: Resume or ResumeThrow, then Run
 //	case squirrel.Failed:      // vm.Err() has message and call stack
 //	case squirrel.OutOfMemory: // drop it

@@ -10,8 +10,8 @@ import (
 type outcome uint8
 
 const (
-	enter   outcome = iota // load the frame at VM.frame and go on at VM.pc
-	next                   // go on in the same frame; registers may have moved
+	enter   outcome = iota // load the frame at VM.frame and continue at VM.pc
+	next                   // continue in the same frame; registers may have moved
 	thrown                 // VM.exc must be thrown
 	waiting                // a native suspended the VM
 	done                   // the function that the host started has returned

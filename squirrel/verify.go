@@ -422,7 +422,7 @@ func (r *restorer) checkFrames() {
 
 func (r *restorer) isNative(f uint32) bool { return r.v.stackAt(f-hdrFunc).tag() == tagNative }
 
-// checkFrame checks one frame, whose function goes on at pc.
+// checkFrame checks one frame, whose function continues at pc.
 func (r *restorer) checkFrame(f, pc uint32, inner bool) bool {
 	v := r.v
 	fn := v.stackAt(f - hdrFunc)

@@ -61,7 +61,7 @@ func (s *Session) Send(topic string, m tandem.Message) (ok, write bool) {
 }
 
 // keep keeps a message for the first SUBSCRIBE. After EarlyTime a device without a
-// subscription counts as one that does not want messages.
+// subscription counts as not wanting messages.
 func (s *Session) keep(o outgoing) {
 	if s.deaf {
 		s.missed = true
