@@ -7,8 +7,8 @@ import (
 	"github.com/tandem-iot/tandem/gateway/session"
 )
 
-// ask asks what the session asks, and tells it the outcome. The lock is held, and
-// let go of while others are called.
+// ask asks the session's questions, and gives it the answers. The lock is held, and
+// released while others are called.
 func (c *conn) ask() {
 	var q session.Question
 	for c.session.Next(&q) {
@@ -86,7 +86,7 @@ func (c *conn) disconnect(q *session.Question) {
 	c.mu.Lock()
 }
 
-// say does what a notice says.
+// say logs and counts a notice.
 func (c *conn) say(n *session.Notice) {
 	if n.Over != "" {
 		c.g.over.Add(n.Over, 1)
