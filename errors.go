@@ -5,21 +5,30 @@ import (
 	"fmt"
 )
 
-// Kind classes an error for programs; the message is for people.
+// Kind classifies an error for programs; the message is for people.
 type Kind uint8
 
 const (
-	Internal     Kind = iota // a defect of ours, or of the machine
-	NotFound                 // the named thing does not exist
-	Invalid                  // the request makes no sense as given
-	Conflict                 // it clashes with what is there
-	Unauthorized             // who are you?
-	Forbidden                // you may not
+	Internal     Kind = iota // a defect of Tandem or of the machine it runs on
+	NotFound                 // the named object does not exist
+	Invalid                  // the request is malformed or contradicts itself
+	Conflict                 // the request contradicts the current state
+	Unauthorized             // the caller is not authenticated
+	Forbidden                // the caller is authenticated and has no right to this
 	Limit                    // over a limit; the message names it
-	Unavailable              // not now; trying again later can help
+	Unavailable              // temporary; trying again later can help
 )
 
-var kindNames = [...]string{"internal", "not found", "invalid", "conflict", "unauthorized", "forbidden", "limit", "unavailable"}
+var kindNames = [...]string{
+	Internal:     "internal",
+	NotFound:     "not found",
+	Invalid:      "invalid",
+	Conflict:     "conflict",
+	Unauthorized: "unauthorized",
+	Forbidden:    "forbidden",
+	Limit:        "limit",
+	Unavailable:  "unavailable",
+}
 
 func (k Kind) String() string { return kindNames[k] }
 

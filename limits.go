@@ -1,7 +1,7 @@
 package tandem
 
-// Names of limits, as metrics have them. docs/limits.md says what each is and
-// what whoever comes upon it gets to see.
+// Names of limits, as metrics have them. docs/limits.md describes each, with
+// the error or log line beyond it.
 const (
 	OverMemory          = "agent_memory"
 	OverEventTime       = "event_time"
@@ -36,8 +36,10 @@ const (
 
 // Over are all the names of limits.
 var Over = []string{
-	OverMemory, OverEventTime, OverEventData, OverSavedTable, OverFromDevice, OverToDevice, OverDeviceBacklog, OverInbox, OverPosts, OverSignCredits,
-	OverRequestBody, OverRequestMemory, OverPlacementWait, OverAnswerWait, OverResponseBody, OverResponseHeaders, OverTimers,
-	OverFetchCredits, OverFetchesInFlight, OverNodeFetches, OverFetchBody, OverFetchResponse, OverFetchTime, OverLogRate, OverLogLine, OverLogEvent,
-	OverCrashes, OverProcessor, OverConnections,
+	OverMemory, OverEventTime, OverEventData, OverSavedTable,
+	OverFromDevice, OverToDevice, OverDeviceBacklog, OverInbox, OverPosts, OverSignCredits,
+	OverRequestBody, OverRequestMemory, OverPlacementWait, OverAnswerWait,
+	OverResponseBody, OverResponseHeaders, OverTimers,
+	OverFetchCredits, OverFetchesInFlight, OverNodeFetches, OverFetchBody, OverFetchResponse, OverFetchTime,
+	OverLogRate, OverLogLine, OverLogEvent, OverCrashes, OverProcessor, OverConnections,
 }

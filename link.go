@@ -12,21 +12,21 @@ type LinkRef struct {
 type Link interface {
 	// Ref names the connection. Two Links with the same Ref are one connection.
 	Ref() LinkRef
-	// Send gives the device a message on a topic: device/<name>, or sys/…. It
+	// Send sends the device a message on a topic: device/<name>, or sys/…. It
 	// returns false when the message is certain not to arrive.
 	Send(topic string, m Message) bool
-	// Close ends the connection; why is for the device.
+	// Close ends the connection. The device is told the reason, why.
 	Close(why string)
 }
 
 // LinkEnd says how a link has ended.
 type LinkEnd struct {
-	Clean bool // the device said goodbye
+	Clean bool // the device sent DISCONNECT
 	Lost  bool // messages that the link had accepted may not have arrived
 }
 
-// Origin says where the answer to a request is to go: a node, and the number
-// by which that node knows the request.
+// Origin says where to send the answer to a request: the node that received the
+// request, and its number on that node.
 type Origin struct {
 	Node string `cbor:"1,keyasint"`
 	ID   uint64 `cbor:"2,keyasint"`

@@ -9,8 +9,8 @@ import (
 type Format uint8
 
 const (
-	// FormatJSON is JSON text. What is not JSON counts as a string, or as a
-	// blob where it is not UTF-8 either; nothing at all counts as null.
+	// FormatJSON is JSON text. Data that is not valid JSON counts as a string, or
+	// as a blob where it is not UTF-8; empty data counts as null.
 	FormatJSON Format = iota
 	// FormatCompact is the compact encoding of package codec.
 	FormatCompact
@@ -33,16 +33,16 @@ type Message struct {
 	Mark   Mark // zero when the sender does not number its messages
 	// Incarnation is the sending agent's; zero from devices.
 	Incarnation uint64
-	// Post is not zero for a tandem.post: it is kept until it has been handled.
-	// The numbers of an agent's posts grow; a device's all have the same.
+	// Post is not zero for a tandem.post, which is kept until it is handled.
+	// The numbers of an agent's posts grow; all posts of a device have the same.
 	Post uint64
-	// After is the number of the agent's post before this one, when that has not
-	// been handled as far as is known.
+	// After is the number of the agent's previous post, unless that is known to
+	// be handled.
 	After uint64
 }
 
-// Mark numbers a device's messages: the n-th that it sent since it booted.
-// Boots are ordered, so marks are: later boot first, then sequence.
+// Mark numbers a device's messages: by boot, and within a boot from 1. Marks are
+// ordered by boot, then by sequence.
 type Mark struct {
 	Boot uint64 `json:"boot"` // 0: not numbered
 	Seq  uint64 `json:"seq"`
@@ -58,13 +58,13 @@ type Request struct {
 	Method  string
 	Path    string              // without the agent's id; "" or begins with a slash
 	Query   string              // raw, without the question mark
-	Headers map[string][]string // names as they came; one with several values is joined for the agent
+	Headers map[string][]string // names as received; several values of a header are joined for the agent
 	Body    []byte
-	Proto   string // "http" or "https", of the client's side
+	Proto   string // "http" or "https", as the client used it
 	From    string // IP address of the client
 }
 
-// Response is an agent's answer, or what an outgoing request came to.
+// Response is an agent's answer, or the result of an outgoing request.
 type Response struct {
 	Status  int // below 100: a libcurl error number
 	Headers []Header
@@ -80,14 +80,13 @@ type Fetch struct {
 	URL      string
 	Headers  []Header
 	Body     []byte
-	Chunks   io.Reader     // instead of Body: it is sent in chunks as they come
+	Chunks   io.Reader     // instead of Body; it is sent in chunks as it can be read
 	Timeout  time.Duration // 0: none
 	Validate bool          // verify the server's certificate
 	Stream   bool          // deliver the body in pieces as they arrive
 }
 
-// Libcurl's numbers for what can go wrong with a Fetch; they stand in for an
-// HTTP status.
+// Libcurl's numbers for the failures of a Fetch, used in place of an HTTP status.
 const (
 	FetchUnsupportedProtocol = 1
 	FetchBadURL              = 3

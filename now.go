@@ -2,16 +2,16 @@ package tandem
 
 import "time"
 
-// Now is the time of an event, as a core is told it. Cores read no clock.
+// Now is the time of an event, passed to a core by its shell. Cores read no clock.
 type Now struct {
 	// Wall is the wall clock. It is for people and for times that a program
 	// states; it may step in either direction.
 	Wall time.Time
-	// Mono is the time that has passed since an origin which is fixed for as
-	// long as the core is in one process. It never goes back. Deadlines,
-	// patience and back-off are measured by it. It goes on while a machine
-	// sleeps in memory. After a move or a restart of the node there is another
-	// origin: what must survive that travels as a duration that is left.
+	// Mono is the time since an origin that is fixed for as long as the core is
+	// in one process. It never goes back. Deadlines, timeouts and back-off are
+	// measured by it. It advances while a machine hibernates in memory. After a
+	// move or a restart of the node the origin is another one, so a deadline that
+	// must survive these is stored as the remaining duration.
 	Mono time.Duration
 }
 

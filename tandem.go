@@ -1,6 +1,6 @@
 // Package tandem is the vocabulary of Tandem: the identifiers, kinds of
-// error, log entries, reasons and limits that every other package speaks in.
-// It imports nothing of ours and does nothing.
+// error, log entries, reasons and limits that every other package uses.
+// It imports no other package of Tandem and contains no behaviour.
 //
 // A device and its agent are a pair. Devices are assigned to a device group;
 // the group's current deployment holds the device code and the agent code. A
@@ -124,8 +124,8 @@ const (
 	ReasonPowerOn     Reason = "power_on"  // a device, cold
 	ReasonWake        Reason = "wake"      // a device, from deep sleep
 	ReasonMigrating   Reason = "migrating"
-	ReasonBalance     Reason = "balance" // a move, so that all nodes have their share
-	ReasonDrain       Reason = "drain"   // a move, because the node is being emptied
+	ReasonBalance     Reason = "balance" // a move, to balance the load of the nodes
+	ReasonDrain       Reason = "drain"   // a move, because the node is drained
 	ReasonIdle        Reason = "idle"
 	ReasonUnassigned  Reason = "unassigned"
 	ReasonShutdown    Reason = "shutdown" // the node is being stopped on purpose

@@ -10,8 +10,8 @@ import (
 	"github.com/tandem-iot/tandem/cluster/protocol"
 )
 
-// calls keep the core of the requests and questions that wait for an answer. What the core
-// wants for one of them is done by the goroutine that waits for it.
+// calls is the shell of the core of requests and questions that wait for an answer. The
+// core's effects for a call are carried out by the goroutine that waits for the call.
 type calls struct {
 	mu      sync.Mutex
 	core    *protocol.Calls
@@ -20,11 +20,11 @@ type calls struct {
 
 // caller is a goroutine that waits for an answer.
 type caller struct {
-	todo []protocol.Effect // under calls.mu
-	wake chan struct{}     // has a token when there is something to do
+	todo []protocol.Effect // guarded by calls.mu
+	wake chan struct{}     // holds a token when todo may not be empty
 }
 
-// step brings an event. Effects for a caller are left with it; the others are carried out.
+// step gives the core an event. It queues effects for callers, and carries out the others.
 func (k *calls) step(c *Cluster, event func(k *protocol.Calls, now tandem.Now) []protocol.Effect) {
 	k.mu.Lock()
 	rest := k.sort(event(k.core, c.now()))
@@ -38,8 +38,7 @@ func (k *calls) step(c *Cluster, event func(k *protocol.Calls, now tandem.Now) [
 	}
 }
 
-// sort leaves effects with the callers that they are for, and returns the others. The lock
-// is held.
+// sort queues effects for their callers, and returns the others. The lock is held.
 func (k *calls) sort(effects []protocol.Effect) (rest []protocol.Effect) {
 	for _, e := range effects {
 		var id uint64
@@ -73,8 +72,10 @@ func (k *calls) serving() (n int) {
 	return k.core.Serving()
 }
 
-// call makes a call and waits until it ends. begin brings the event that begins it.
-func (c *Cluster) call(ctx context.Context, id uint64, begin func(k *protocol.Calls, now tandem.Now) []protocol.Effect) (protocol.Finish, error) {
+// call makes a call and waits until it ends. begin gives the core the event that begins it.
+func (c *Cluster) call(
+	ctx context.Context, id uint64, begin func(k *protocol.Calls, now tandem.Now) []protocol.Effect,
+) (protocol.Finish, error) {
 	w := &caller{wake: make(chan struct{}, 1)}
 	c.calls.mu.Lock()
 	c.calls.callers[id] = w
@@ -112,7 +113,7 @@ func (c *Cluster) call(ctx context.Context, id uint64, begin func(k *protocol.Ca
 	}
 }
 
-// next returns what a caller has to do, or for how long it may wait.
+// next returns a caller's next effect, or how long it may wait for one.
 func (k *calls) next(id uint64, w *caller, now tandem.Now) (e protocol.Effect, wait time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -123,13 +124,13 @@ func (k *calls) next(id uint64, w *caller, now tandem.Now) (e protocol.Effect, w
 	}
 	at, ok := k.core.DeadlineOf(id)
 	if !ok {
-		at = now.Mono + time.Hour // it has ended, and its end is on the way
+		at = now.Mono + time.Hour // the call has ended, and its Finish is about to be queued
 	}
 	return nil, max(at-now.Mono, 0)
 }
 
-// doCall makes an attempt, on the caller's goroutine, or asks the store. To wait there is
-// nothing to do but to look at the deadline, which the caller does next.
+// doCall carries out an effect of a call, on the caller's goroutine. For Wait there is
+// nothing to do: the caller looks at its deadline next.
 func (c *Cluster) doCall(ctx context.Context, e protocol.Effect) {
 	switch e := e.(type) {
 	case protocol.Find:
@@ -146,7 +147,7 @@ func (c *Cluster) doCall(ctx context.Context, e protocol.Effect) {
 	}
 }
 
-// attemptHere gives this node's host a request or question of this node.
+// attemptHere makes an attempt at this node: its host gets the request or question.
 func (c *Cluster) attemptHere(ctx context.Context, e protocol.Attempt) {
 	var outcome func(k *protocol.Calls, now tandem.Now) []protocol.Effect
 	switch m := e.Message.(type) {
@@ -161,14 +162,15 @@ func (c *Cluster) attemptHere(ctx context.Context, e protocol.Attempt) {
 	c.calls.step(c, outcome)
 }
 
-// Request gives an agent an HTTP request, wherever in the cluster it is, and
-// returns its answer. While the agent is between two nodes, or no node has it,
-// the request waits. See host.Host.Request for the errors. When the agent's node
-// was lost while it had the request, or this one was declared lost meanwhile, the
-// answer is 502, unless the method is one that may be repeated.
+// Request gives an HTTP request to an agent on any node of the cluster, and
+// returns its answer. While the agent moves, or no node owns it, the request
+// waits. See host.Host.Request for the errors. When the agent's node was lost
+// while it had the request, or this node was declared lost meanwhile, the answer is
+// 502, unless the method may be repeated.
 func (c *Cluster) Request(ctx context.Context, id tandem.AgentID, r *tandem.Request) (*tandem.Response, error) {
 	number := c.ids.Add(1)
-	f, err := c.call(ctx, number, func(k *protocol.Calls, now tandem.Now) []protocol.Effect { return k.Ask(now, number, id, r) })
+	f, err := c.call(ctx, number,
+		func(k *protocol.Calls, now tandem.Now) []protocol.Effect { return k.Ask(now, number, id, r) })
 	if err != nil {
 		return nil, err
 	}
@@ -186,16 +188,18 @@ func (c *Cluster) serve(e protocol.Serve) {
 	})
 }
 
-// Answered is for the host: the answer to a request that has come with its
-// agent.
+// Answered sends the answer to a request that moved here with its agent. The host
+// calls it.
 func (c *Cluster) Answered(o tandem.Origin, r *tandem.Response, err error) {
 	if peer, ok := c.table().Peer(o.Node); ok {
 		c.say(peer, &protocol.Answer{ID: o.ID, Response: r, Failure: failureOf(err)})
 	}
 }
 
-// question asks until there is an answer, at most for a while.
-func (c *Cluster) question(ctx context.Context, to protocol.Target, q protocol.Question, wait time.Duration) (protocol.Finish, error) {
+// question asks a question until there is an answer, for wait at most.
+func (c *Cluster) question(
+	ctx context.Context, to protocol.Target, q protocol.Question, wait time.Duration,
+) (protocol.Finish, error) {
 	id := c.ids.Add(1)
 	f, err := c.call(ctx, id, func(k *protocol.Calls, now tandem.Now) []protocol.Effect {
 		return k.Question(now, id, to, q, wait)
@@ -203,19 +207,19 @@ func (c *Cluster) question(ctx context.Context, to protocol.Target, q protocol.Q
 	return f, errors.Join(err, f.Failure.Err())
 }
 
-// Fetched is for the host: what came of an outgoing request whose agent has
-// moved.
+// Fetched sends the result of an outgoing request to the node that its agent moved
+// to. The host calls it.
 func (c *Cluster) Fetched(f tandem.FetchRef, r *tandem.Response, part []byte, taken func()) {
 	c.forward(&protocol.Fetched{Ref: f, Response: r, Part: part}, taken)
 }
 
 const (
-	maxHops     = 100                   // of a result that is sent after an agent that keeps moving
-	forwardWait = 50 * time.Millisecond // for news of where the agent is
+	maxHops     = 100                   // limit of forwards of a result whose agent keeps moving
+	forwardWait = 50 * time.Millisecond // wait for a table with the agent's owner
 )
 
-// forward brings a result to the agent. taken is called when it is on its way: what
-// comes later does not overtake it.
+// forward sends a result to the agent's node. taken is called when the result is on
+// its way, so that later ones do not overtake it.
 func (c *Cluster) forward(m *protocol.Fetched, taken func()) {
 	if c.Host.Has(m.Ref.Agent) {
 		c.Host.FetchResult(m.Ref, m.Response, m.Part)
@@ -223,7 +227,7 @@ func (c *Cluster) forward(m *protocol.Fetched, taken func()) {
 		return
 	}
 	if m.Hops++; m.Hops > maxHops {
-		taken() // its node is lost, and with it the agent that waited
+		taken() // its node is lost, and so is the agent that waited for the result
 		return
 	}
 	t := c.table()
@@ -236,7 +240,7 @@ func (c *Cluster) forward(m *protocol.Fetched, taken func()) {
 	time.AfterFunc(forwardWait, func() { c.forward(m, taken) })
 }
 
-// CancelFetch is for the host.
+// CancelFetch cancels an outgoing request at the node that makes it. The host calls it.
 func (c *Cluster) CancelFetch(f tandem.FetchRef) {
 	if peer, ok := c.table().Peer(f.Node); ok {
 		c.say(peer, &protocol.Cancel{Ref: f})

@@ -1,27 +1,26 @@
-// Package cluster makes the hosts of many nodes one: a device's connection, a
-// request, or a wish of an operator may come in at any node, and finds its way
-// to the agent, on whichever node that is; and agents move between nodes without
-// being restarted.
+// Package cluster makes the hosts of many nodes act as one: a device may connect
+// to any node, and a request or a command of an operator may go to any node; the
+// cluster passes it to the node that owns the agent. Agents move between nodes
+// without a restart.
 //
 //	c := &cluster.Cluster{Store: s, Host: h, Conn: conn, Info: record.Node{ID: "n1", …}}
 //	go c.Run(ctx)   // until the node ends
-//	c.Drain(ctx)    // before that: its agents go to others
+//	c.Drain(ctx)    // before that: its agents move to other nodes
 //
-// A Cluster stands where a single node has its host: before the gateway
-// (Connect, FromDevice, Disconnect), before ingress (Request) and before the
-// control plane.
+// A Cluster takes the place of a single node's host for the gateway (Connect,
+// FromDevice, Disconnect), for ingress (Request) and for the control plane.
 //
-// What is where is decided in the database (package store): a row for each
-// shard of the agents, with its owner and an epoch that every change of owner
-// raises; a row and a lease for each node. A node acts for its agents only while
-// its lease lasts, and everything it writes is refused once it has been declared
-// lost. What must travel goes over package mesh.
+// The database (package store) decides which node owns an agent: it has a row for
+// each shard of the agents, with the shard's owner and an epoch that every change of
+// owner raises, and a row and a lease for each node. A node acts for its agents only
+// while its lease lasts, and its writes are refused once it has been declared lost.
+// Messages between nodes go over package mesh.
 //
 // The decisions are in package cluster/protocol: pure cores, which are tested by
-// scripts and under simulated faults. This package is their shell: it keeps a lock for
-// each core, carries out what the core wants, and brings what comes of it back.
-// DESIGN.md has the invariants, and what happens when the database, the network,
-// or both are away.
+// scripts and under simulated faults. This package is their shell: it has a lock for
+// each core, carries out the core's effects, and reports their results to it.
+// DESIGN.md has the invariants, and the behaviour when the database, the network,
+// or both cannot be reached.
 package cluster
 
 import (
@@ -47,13 +46,13 @@ import (
 	"github.com/tandem-iot/tandem/store/record"
 )
 
-// DefaultLease is how long a node may be out of touch with the database before
+// DefaultLease is how long a node may be unable to reach the database before
 // others take its agents over.
 const DefaultLease = 3 * time.Second
 
-// Cluster is this node's part of a cluster. Fill in the exported fields, have
-// the host and the logbook Join it before they run, then call Run; the methods
-// that others call may be called as soon as Ready has been closed.
+// Cluster is this node's part of a cluster. Set the exported fields, let the host
+// and the logbook Join it before they run, then call Run. Its other methods may be
+// called as soon as Ready is closed.
 type Cluster struct {
 	Store  *store.Store
 	Host   *host.Host
@@ -63,17 +62,17 @@ type Cluster struct {
 	Lease  time.Duration // 0: DefaultLease
 	Logger *slog.Logger  // nil: discard
 	Log    *logbook.Logbook
-	Prefix string // of the nodes' subjects; "": tandem
+	Prefix string // of the nodes' NATS subjects; "": tandem
 
 	logger *slog.Logger
-	base   time.Time // of the cores' monotonic time
+	base   time.Time // origin of the cores' monotonic time
 	ready  chan struct{}
 	ended  chan struct{} // closed when Run has returned
 	failed chan error
 	once   sync.Once
 
 	ids     atomic.Uint64
-	leaving atomic.Bool // the node stops, and takes no agents any more
+	leaving atomic.Bool // the node is stopping, and takes no more agents
 	member  core[*protocol.Member]
 	moves   core[*protocol.Moves]
 	links   links
@@ -87,23 +86,22 @@ type Cluster struct {
 	view atomic.Pointer[current] // nil before the node is part of the cluster
 
 	runMu  sync.Mutex
-	run    *run // the present one, or the last
-	over   bool // Run is about to return: the database is asked nothing more
+	run    *run // the current or last run
+	over   bool // Run is about to return: no more queries of the database
 	asking sync.WaitGroup
 }
 
-// current is the table, and a way to wait for the next one.
+// current is the newest table, with a channel to wait for the next one.
 type current struct {
 	*protocol.Table
 	changed chan struct{} // closed when there is a newer table
 }
 
-// run is the time between a registration of the node and its being declared lost, or its
-// end.
+// run is the time from a registration of the node until it is declared lost or ends.
 type run struct {
 	self  protocol.Peer
 	mesh  *mesh.Mesh
-	ctx   context.Context // ends with it
+	ctx   context.Context // ends with the run
 	end   context.CancelFunc
 	ended chan struct{} // closed when the mesh has ended
 }
@@ -129,7 +127,9 @@ func (c *Cluster) setUp() {
 		c.ids.Store(uint64(time.Now().UnixNano()))
 		c.member.now, c.member.do = c.now, c.doMember
 		c.member.it = protocol.NewMember(protocol.MemberConfig{Node: c.Info.ID, Lease: c.Lease})
-		c.moves.now, c.moves.do, c.moves.apart = c.now, c.doMoves, true
+		c.moves.now = c.now
+		c.moves.do = c.doMoves
+		c.moves.apart = true
 		c.moves.it = protocol.NewMoves(protocol.Peer{Node: c.Info.ID}, c.shardOf, c.ids.Load(), new(protocol.Table))
 		c.links.byID = map[uint64]*link{}
 		c.guests.core = protocol.NewGuests(c.shardOf)
@@ -139,13 +139,13 @@ func (c *Cluster) setUp() {
 	})
 }
 
-// now is the time as the cores are told it. The monotonic part is never 0.
+// now returns the time for the cores. The monotonic part is never 0.
 func (c *Cluster) now() tandem.Now {
 	wall := time.Now()
 	return tandem.Now{Wall: wall, Mono: wall.Sub(c.base) + 1}
 }
 
-// at is the moment of a core's deadline.
+// at returns the wall clock's time of a core's deadline.
 func (c *Cluster) at(mono time.Duration) time.Time { return c.base.Add(mono - 1) }
 
 func (c *Cluster) shardOf(id tandem.AgentID) int { return placement.ShardOf(id, c.Store.Shards()) }
@@ -153,9 +153,9 @@ func (c *Cluster) shardOf(id tandem.AgentID) int { return placement.ShardOf(id, 
 // Ready is closed when the node is part of the cluster.
 func (c *Cluster) Ready() <-chan struct{} { c.setUp(); return c.ready }
 
-// Run keeps the node in the cluster until ctx ends. Should the others have
-// declared it lost, it drops its agents, which are others' by then, and comes
-// back with none. It runs once.
+// Run keeps the node in the cluster until ctx ends. If the other nodes declare it
+// lost, it drops its agents, which the others then own, and rejoins without agents.
+// It may be called once.
 func (c *Cluster) Run(ctx context.Context) error {
 	c.setUp()
 	defer close(c.ended)
@@ -182,7 +182,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 func (c *Cluster) fail(err error) {
 	select {
 	case c.failed <- err:
-	default: // an earlier failure ends it
+	default: // an earlier failure ends Run
 	}
 }
 
@@ -221,8 +221,8 @@ func (c *Cluster) fenced(self protocol.Peer) {
 	c.member.step(func(m *protocol.Member, _ tandem.Now) []protocol.Effect { return m.Fenced(self.Session) })
 }
 
-// abandon drops the node's agents and all that belongs to its run, and has it join again.
-// Agents are dropped first: what is under way may wait for them, and they for a lease.
+// abandon drops the node's agents and the state of its run, and then rejoins. It
+// drops agents first: moves under way may wait for agents that wait for a lease.
 func (c *Cluster) abandon() {
 	c.Host.Abandon()
 	r := c.runNow()
@@ -230,7 +230,7 @@ func (c *Cluster) abandon() {
 	<-r.ended
 	c.moves.replace(protocol.NewMoves(r.self, c.shardOf, c.ids.Add(1<<20), new(protocol.Table)))
 	c.moving.clear()
-	c.Host.Abandon() // once more: what has come in before the mesh ended
+	c.Host.Abandon() // again, for agents that arrived before the mesh ended
 	c.guests.step(c, func(g *protocol.Guests) []protocol.Effect { g.Abandoned(); return nil })
 	c.calls.step(c, func(k *protocol.Calls, now tandem.Now) []protocol.Effect { return k.Abandoned(now) })
 	for _, l := range c.links.all() {
@@ -239,7 +239,7 @@ func (c *Cluster) abandon() {
 	c.member.step(func(m *protocol.Member, now tandem.Now) []protocol.Effect { return m.Abandoned(now) })
 }
 
-// table returns what the node knows of the cluster; nil before it is part of it.
+// table returns the node's table of the cluster; nil before it has joined.
 func (c *Cluster) table() *protocol.Table {
 	if v := c.view.Load(); v != nil {
 		return v.Table
@@ -247,13 +247,13 @@ func (c *Cluster) table() *protocol.Table {
 	return nil
 }
 
-// look has the membership read soon.
+// look makes the Member read the membership soon.
 func (c *Cluster) look() {
 	c.member.step(func(m *protocol.Member, now tandem.Now) []protocol.Effect { m.Look(now); return nil })
 }
 
-// await waits until there is a newer table than v, or for a while. Its error is
-// that ctx has ended.
+// await waits until there is a newer table than v, or for while at most. It fails
+// only when ctx ends.
 func (v *current) await(ctx context.Context, while time.Duration) error {
 	t := time.NewTimer(while)
 	defer t.Stop()
@@ -265,7 +265,7 @@ func (v *current) await(ctx context.Context, while time.Duration) error {
 	return ctx.Err()
 }
 
-// tell sends a message to a run of a node. The error says that there is no way to it.
+// tell sends a message to a run of a node. It fails when the run cannot be reached.
 func (c *Cluster) tell(to protocol.Peer, m protocol.Message) error {
 	r := c.runNow()
 	if r == nil {
@@ -276,7 +276,8 @@ func (c *Cluster) tell(to protocol.Peer, m protocol.Message) error {
 
 var errNotJoined = tandem.Errorf(tandem.Unavailable, "this node is not part of the cluster yet")
 
-// say is tell to a run that is lost if it cannot be reached, which Member notices.
+// say is tell without an error: a run that cannot be reached is lost, which the Member
+// notices.
 func (c *Cluster) say(to protocol.Peer, m protocol.Message) {
 	r := c.runNow()
 	if r != nil && to == r.self {
@@ -294,7 +295,7 @@ func (c *Cluster) broadcast(m *protocol.Routes) {
 	}
 }
 
-// takeNews takes a broadcast.
+// takeNews handles a broadcast.
 func (c *Cluster) takeNews(data []byte) {
 	m, err := protocol.Decode(data)
 	if routes, ok := m.(*protocol.Routes); ok && err == nil {
@@ -303,7 +304,7 @@ func (c *Cluster) takeNews(data []byte) {
 	c.look()
 }
 
-// receive takes a message of another node. It must not wait.
+// receive handles a message of another node. It must not block.
 func (c *Cluster) receive(from protocol.Peer, data []byte) {
 	m, err := protocol.Decode(data)
 	if err != nil {
@@ -313,7 +314,7 @@ func (c *Cluster) receive(from protocol.Peer, data []byte) {
 	c.dispatch(from, m)
 }
 
-// dispatch brings a message to the core that it is for.
+// dispatch passes a message to the core that handles it.
 func (c *Cluster) dispatch(from protocol.Peer, m protocol.Message) {
 	switch m := m.(type) {
 	case *protocol.Open, *protocol.Publish, *protocol.Close, *protocol.Gone:
@@ -379,7 +380,7 @@ func (c *Cluster) dispatchCall(from protocol.Peer, m protocol.Message) {
 	})
 }
 
-// exists has the Member know of a run that a message speaks of.
+// exists tells the Member of a run that a message mentions.
 func (c *Cluster) exists(p protocol.Peer, version int64) {
 	if !c.table().Has(p) {
 		c.member.step(func(m *protocol.Member, _ tandem.Now) []protocol.Effect { return m.Exists(p, version) })
@@ -392,7 +393,7 @@ func (c *Cluster) learn(r *protocol.Routes) {
 	}
 }
 
-// note writes a line to the operator's log.
+// note writes a core's note to the operator's log.
 func (c *Cluster) note(e protocol.Note) {
 	var attrs []any
 	if e.Node != "" {
@@ -407,7 +408,7 @@ func (c *Cluster) note(e protocol.Note) {
 	c.logger.Warn(e.Text, attrs...)
 }
 
-// general carries out effects that several cores have.
+// general carries out the effects that several cores have in common.
 func (c *Cluster) general(e protocol.Effect) {
 	switch e := e.(type) {
 	case protocol.Tell:
@@ -421,11 +422,11 @@ func (c *Cluster) general(e protocol.Effect) {
 	case protocol.Note:
 		c.note(e)
 	default:
-		panic(fmt.Sprintf("cluster: a core wants %T, which is not its own", e))
+		panic(fmt.Sprintf("cluster: effect %T is not handled", e))
 	}
 }
 
-// failureOf returns an error of the host as it travels.
+// failureOf returns an error of the host in the form for other nodes.
 func failureOf(err error) *protocol.Failure {
 	f := protocol.FailureOf(err)
 	switch {

@@ -9,23 +9,24 @@ import (
 	"github.com/tandem-iot/tandem/cluster/protocol"
 )
 
-// news keeps the core of what was said of agents that may have had no owner.
+// news is the shell of the core that keeps news for agents that may have had no owner
+// when the news came: deployments, assignments and deletions.
 type news struct {
 	mu   sync.Mutex
 	core protocol.News
 
-	groups    map[string]map[int]bool // to be reviewed, each in some shards
-	reviewing bool                    // a goroutine is at it
+	groups    map[string]map[int]bool // device groups to review, with the shards to review them in
+	reviewing bool                    // a goroutine reviews groups
 }
 
-// hear notes news before the host is told of it.
+// hear keeps news. It is called before the host is told.
 func (n *news) hear(now tandem.Now, q protocol.Question) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.core.Hear(now, q)
 }
 
-// opened returns what the host has to be told about shards that it has just opened.
+// opened returns the news that the agents of newly opened shards may have missed.
 func (n *news) opened(now tandem.Now, shards []int) []protocol.Effect {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -41,9 +42,9 @@ func (n *news) joined(c *Cluster, p protocol.Peer) {
 	}
 }
 
-// recall has the agents of some shards do what they may not have heard of. A group is
-// reviewed in all shards that have come meanwhile at once: to list its devices takes a while,
-// and shards come in many small batches.
+// recall makes the agents of some shards follow news that they may have missed. It reviews
+// a group in all shards that have arrived meanwhile at once, because listing its devices
+// takes a while, and shards arrive in many small batches.
 func (c *Cluster) recall(effects []protocol.Effect) {
 	for _, e := range effects {
 		e, ok := e.(protocol.Recall)
@@ -73,10 +74,10 @@ func (c *Cluster) recall(effects []protocol.Effect) {
 	}
 }
 
-// reviewRest is before a review of a group, so that more shards may come.
+// reviewRest is the wait before a review of a group, so that more shards can arrive.
 const reviewRest = time.Second
 
-// reviewIn reviews the agents of some shards; nil is all.
+// reviewIn reviews the agents of some shards; nil means all shards.
 func (c *Cluster) reviewIn(q protocol.Question, in map[int]bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), protocol.AskWait)
 	defer cancel()
@@ -100,8 +101,8 @@ func (n *news) queue(group string, shards []int) {
 	}
 }
 
-// begin reports whether there are groups to review and no goroutine is at it. The caller is,
-// then, until next has no more.
+// begin reports whether there are groups to review and no goroutine reviews them. If so,
+// the caller must review them until next returns none.
 func (n *news) begin() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -112,7 +113,7 @@ func (n *news) begin() bool {
 	return true
 }
 
-// next takes a group that is to be reviewed, and the shards; nil when there is none.
+// next removes and returns a group to review, with its shards; nil when there is none.
 func (n *news) next() (group string, in map[int]bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -124,7 +125,7 @@ func (n *news) next() (group string, in map[int]bool) {
 	return "", nil
 }
 
-// review has some of this node's agents follow news, unless they have.
+// review makes some of this node's agents follow news, unless they already have.
 func (c *Cluster) review(ctx context.Context, q protocol.Question, of func(tandem.AgentID) bool) error {
 	switch q := q.(type) {
 	case *protocol.Deployed:
@@ -137,8 +138,8 @@ func (c *Cluster) review(ctx context.Context, q protocol.Question, of func(tande
 	return nil
 }
 
-// tellAll tells every node some news. The error is that of one of them; a node that is
-// gone meanwhile has nothing that would have to be corrected.
+// tellAll tells every node some news. It returns the error of one of them. It ignores
+// nodes that have left meanwhile, because they have no agents.
 func (c *Cluster) tellAll(ctx context.Context, q protocol.Question) error {
 	c.setUp()
 	c.news.mu.Lock()
@@ -168,7 +169,8 @@ func (c *Cluster) Deployed(ctx context.Context, group string) error {
 	return c.tellAll(ctx, &protocol.Deployed{Group: group})
 }
 
-// Assigned tells all nodes that a device was made or is in another device group.
+// Assigned tells all nodes that a device was created or assigned to another device
+// group.
 func (c *Cluster) Assigned(ctx context.Context, id tandem.DeviceID) error {
 	d, err := c.Store.Device(ctx, id)
 	if err != nil {
@@ -184,7 +186,7 @@ func (c *Cluster) Deleted(id tandem.DeviceID) {
 	}
 }
 
-// askOwner asks the node that has a device's agent.
+// askOwner asks the node that owns a device's agent.
 func (c *Cluster) askOwner(ctx context.Context, id tandem.DeviceID, q protocol.Question) (protocol.Finish, error) {
 	c.setUp()
 	d, err := c.Store.Device(ctx, id)
@@ -206,7 +208,8 @@ func (c *Cluster) RestartDevice(ctx context.Context, id tandem.DeviceID) error {
 	return err
 }
 
-// Online reports whether a device has a link; false also when no node can say.
+// Online reports whether a device has a link. It returns false, too, when the owner
+// does not answer.
 func (c *Cluster) Online(id tandem.DeviceID) bool {
 	f, err := c.askOwner(context.Background(), id, &protocol.Online{Device: id})
 	return err == nil && f.Yes
@@ -218,8 +221,8 @@ func (c *Cluster) Runs(id tandem.DeviceID) bool {
 	return err == nil && f.Yes
 }
 
-// DrainNode has a node give its agents to others, and returns when it has begun
-// to; Status shows how far it is. It gets none again before it is started again or
+// DrainNode makes a node give its agents to others, and returns when it has begun;
+// Status shows the progress. The node gets no agents until it is started again or
 // UndrainNode is called.
 func (c *Cluster) DrainNode(ctx context.Context, node string) error {
 	c.setUp()
@@ -233,7 +236,7 @@ func (c *Cluster) DrainNode(ctx context.Context, node string) error {
 	return c.askDrain(ctx, node, false)
 }
 
-// UndrainNode has a node that was drained get agents again.
+// UndrainNode lets a drained node get agents again.
 func (c *Cluster) UndrainNode(ctx context.Context, node string) error {
 	c.setUp()
 	return c.askDrain(ctx, node, true)
@@ -261,7 +264,7 @@ func (c *Cluster) answerAsk(from protocol.Peer, m *protocol.Ask) {
 	}
 }
 
-// answer answers a question from what this node's host knows.
+// answer answers a question about this node's agents.
 func (c *Cluster) answer(ctx context.Context, from protocol.Peer, m *protocol.Ask) *protocol.Told {
 	told := &protocol.Told{ID: m.ID}
 	if protocol.IsNews(m.Question) {

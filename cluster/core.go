@@ -8,14 +8,15 @@ import (
 	"github.com/tandem-iot/tandem/cluster/protocol"
 )
 
-// core keeps one of the protocol's cores: it has its lock, and carries its effects
-// out one after the other, in the order in which they were returned, without the
-// lock. The goroutine that brings an event does that, unless another is at it.
+// core is the shell of one of the protocol's cores: it has its lock, and carries out
+// its effects one after the other, in the order in which they were returned, without
+// holding the lock. The goroutine that delivers an event carries them out, unless
+// another already does.
 type core[T timed] struct {
 	now func() tandem.Now
 	do  func(protocol.Effect)
-	// apart has effects carried out on a goroutine of their own, for a core whose
-	// events come from goroutines that must not wait.
+	// apart means that effects are carried out on a goroutine of their own, for a core
+	// whose events come from goroutines that must not wait.
 	apart bool
 
 	mu    sync.Mutex
@@ -31,7 +32,7 @@ type timed interface {
 	Tick(now tandem.Now) []protocol.Effect
 }
 
-// step brings an event.
+// step gives the core an event.
 func (c *core[T]) step(event func(it T, now tandem.Now) []protocol.Effect) {
 	c.mu.Lock()
 	now := c.now()
@@ -64,22 +65,21 @@ func (c *core[T]) work() {
 	c.mu.Unlock()
 }
 
-// look reads something of the core.
+// look calls f with the core, under the lock, to read its state.
 func (c *core[T]) look(f func(it T)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f(c.it)
 }
 
-// replace makes another core the one that is kept. What the earlier one still wanted
-// done is dropped.
+// replace replaces the core. Pending effects of the earlier one are dropped.
 func (c *core[T]) replace(it T) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.it, c.list = it, nil
 }
 
-// setTimer has the core ticked when it wants that. The lock is held.
+// setTimer sets the timer to the core's deadline. The lock is held.
 func (c *core[T]) setTimer(now tandem.Now) {
 	at, ok := c.it.Deadline()
 	switch {
@@ -97,7 +97,7 @@ func (c *core[T]) tick() {
 	c.step(func(it T, now tandem.Now) []protocol.Effect { return it.Tick(now) })
 }
 
-// stop ends the timer.
+// stop stops the timer.
 func (c *core[T]) stop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -8,8 +8,8 @@ import (
 	"github.com/tandem-iot/tandem/cluster/protocol"
 )
 
-// guests keep the core of the links of other nodes. What a link has said is given to
-// the host on a goroutine of its own while there is something.
+// guests is the shell of the core of other nodes' links. While a link has messages, a
+// goroutine of its own passes them to the host.
 type guests struct {
 	mu   sync.Mutex
 	core *protocol.Guests
@@ -29,7 +29,7 @@ func (g *guests) step(c *Cluster, event func(g *protocol.Guests) []protocol.Effe
 	}
 }
 
-// serveGuest gives the host what a link has said, until there is no more.
+// serveGuest passes a link's messages to the host, until there are no more.
 func (c *Cluster) serveGuest(e protocol.Effect) {
 	for e != nil {
 		ref, err := c.perform(e)
@@ -49,7 +49,7 @@ func (c *Cluster) serveGuest(e protocol.Effect) {
 }
 
 func (c *Cluster) perform(e protocol.Effect) (tandem.LinkRef, error) {
-	ctx := context.Background() // the host bounds each of these
+	ctx := context.Background() // the host limits the time of each of these
 	switch e := e.(type) {
 	case protocol.Enter:
 		l := &remoteLink{c: c, ref: e.Ref, run: e.Run, device: e.Device, epoch: e.Epoch}
@@ -64,7 +64,7 @@ func (c *Cluster) perform(e protocol.Effect) (tandem.LinkRef, error) {
 	panic("cluster: an effect of Guests is not carried out")
 }
 
-// fromGateway takes what a gateway of another node says of a link.
+// fromGateway handles a message of another node's gateway about a link.
 func (c *Cluster) fromGateway(from protocol.Peer, m protocol.Message) {
 	if _, ok := m.(*protocol.Open); ok {
 		c.exists(from, 0)
@@ -84,13 +84,13 @@ func (c *Cluster) fromGateway(from protocol.Peer, m protocol.Message) {
 	})
 }
 
-// remoteLink is a link of another node's gateway as this node's host sees it.
+// remoteLink is a link of another node's gateway, for this node's host.
 type remoteLink struct {
 	c      *Cluster
 	ref    tandem.LinkRef
-	run    protocol.Peer // that has the link
+	run    protocol.Peer // run whose gateway has the link
 	device tandem.DeviceID
-	epoch  int64 // of the shard when this node got it
+	epoch  int64 // of the shard when this node became its owner
 }
 
 func (l *remoteLink) Send(topic string, m tandem.Message) bool {
@@ -103,7 +103,7 @@ func (l *remoteLink) Close(why string) {
 
 func (l *remoteLink) Ref() tandem.LinkRef { return l.ref }
 
-// Link is for the host: the link of a pair that has come to it.
+// Link returns the link of a pair that has moved here. The host calls it.
 func (c *Cluster) Link(ref tandem.LinkRef, device tandem.DeviceID, agent tandem.AgentID) tandem.Link {
 	shard := c.shardOf(agent)
 	epoch := c.table().Route(shard).Epoch
@@ -123,7 +123,7 @@ func (c *Cluster) Link(ref tandem.LinkRef, device tandem.DeviceID, agent tandem.
 	return &remoteLink{c: c, ref: ref, run: run, device: device, epoch: epoch}
 }
 
-// goneLink is a link that ended while its pair moved. Its gateway tells the host.
+// goneLink is a link that ended while its pair moved. Its gateway will tell the host.
 type goneLink struct{ ref tandem.LinkRef }
 
 func (goneLink) Send(string, tandem.Message) bool { return false }

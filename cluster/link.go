@@ -12,28 +12,28 @@ import (
 	"github.com/tandem-iot/tandem/life"
 )
 
-// link is a device's connection at this node's gateway. Its core decides; what it
-// tells the pair's owner goes through one goroutine at a time, which keeps the order
-// and does not hold the lock: the owner may be this node's host, which runs the agent.
+// link is a device's connection at this node's gateway. Its core decides. One goroutine
+// at a time sends messages to the pair's owner, which keeps their order. It does not
+// hold the lock, because the owner may be this node's host, which runs the agent.
 type link struct {
 	c   *Cluster
 	out tandem.Link // the gateway's
 
 	mu      sync.Mutex
 	core    *protocol.Link
-	waiting []acknowledgement // in the order of their numbers
+	waiting []acknowledgement // ordered by number
 	tells   []protocol.Tell
 	telling bool
 	timer   *time.Timer
 }
 
-// acknowledgement is what to call when a message has been handled.
+// acknowledgement is the function to call when a message has been handled.
 type acknowledgement struct {
 	seq     uint64
 	handled func()
 }
 
-// links are those of the node's gateway, by their numbers.
+// links are the links of this node's gateway, by number.
 type links struct {
 	mu   sync.Mutex
 	byID map[uint64]*link
@@ -67,7 +67,7 @@ func (l *links) all() []*link {
 	return all
 }
 
-// follow has the links turn to the owners that a new table names.
+// follow binds the links to the owners in a new table.
 func (l *links) follow(t *protocol.Table) {
 	for _, s := range l.all() {
 		s.mu.Lock()
@@ -79,8 +79,8 @@ func (l *links) follow(t *protocol.Table) {
 	}
 }
 
-// Connect says that a device has a link at this node's gateway; next numbers the first
-// message that will come by it.
+// Connect adds a device's link at this node's gateway. next is the number of the first
+// message on it.
 func (c *Cluster) Connect(ctx context.Context, id tandem.DeviceID, out tandem.Link, next uint64, address string) error {
 	d, err := c.Store.Device(ctx, id)
 	if err != nil {
@@ -96,9 +96,12 @@ func (c *Cluster) Connect(ctx context.Context, id tandem.DeviceID, out tandem.Li
 }
 
 // FromDevice takes a message that a device of this node's gateway has published.
-// handled is called when it may be acknowledged. With an error nothing has happened:
-// the link is not known any more, and the device must connect again.
-func (c *Cluster) FromDevice(ctx context.Context, id tandem.DeviceID, ref tandem.LinkRef, seq uint64, topic string, m tandem.Message, handled func()) error {
+// handled is called when it may be acknowledged. After an error the message was not
+// taken: the link no longer exists, and the device must connect again.
+func (c *Cluster) FromDevice(
+	ctx context.Context, id tandem.DeviceID, ref tandem.LinkRef,
+	seq uint64, topic string, m tandem.Message, handled func(),
+) error {
 	s := c.links.get(ref.ID)
 	if s == nil {
 		return errNoLink
@@ -116,7 +119,7 @@ func (c *Cluster) FromDevice(ctx context.Context, id tandem.DeviceID, ref tandem
 
 var errNoLink = tandem.Errorf(tandem.NotFound, "the link has ended; connect again")
 
-// Disconnect says that a link has ended.
+// Disconnect ends a link of this node's gateway.
 func (c *Cluster) Disconnect(ctx context.Context, id tandem.DeviceID, ref tandem.LinkRef, end tandem.LinkEnd) error {
 	if s := c.links.get(ref.ID); s != nil {
 		s.mu.Lock()
@@ -125,28 +128,28 @@ func (c *Cluster) Disconnect(ctx context.Context, id tandem.DeviceID, ref tandem
 	return nil
 }
 
-// bind turns the link to the owner that the table names.
+// bind binds the link to the owner in the table.
 func (s *link) bind() {
 	t := s.c.table()
 	s.mu.Lock()
 	s.finish(s.core.Bind(s.c.now(), t))
 }
 
-// tick makes the attempt to bind that is due.
+// tick makes the next attempt to bind.
 func (s *link) tick() {
 	t := s.c.table()
 	s.mu.Lock()
 	s.finish(s.core.Tick(s.c.now(), t))
 }
 
-// again has the link try at once what it tried in vain: its pair has come here.
+// again repeats a failed attempt to bind at once, because the pair has moved here.
 func (s *link) again() {
 	t := s.c.table()
 	s.mu.Lock()
 	s.finish(s.core.Again(s.c.now(), t))
 }
 
-// finish carries effects out and lets go of the lock. It may run the agent.
+// finish carries out effects and releases the lock. It may run the agent.
 func (s *link) finish(effects []protocol.Effect) {
 	s.carryOut(effects)
 	s.mu.Lock()
@@ -171,11 +174,12 @@ func (s *link) finish(effects []protocol.Effect) {
 	s.mu.Unlock()
 }
 
-// carryOut does what does not wait, notes the rest for finish, and lets go of the lock.
+// carryOut carries out the effects that do not wait, queues the others for finish, and
+// releases the lock.
 func (s *link) carryOut(effects []protocol.Effect) {
 	var after []func()
 	if s.core.Unbound() {
-		s.tells = nil // all of it belonged to the attempt that has failed
+		s.tells = nil // they all belong to the failed attempt
 	}
 	for _, e := range effects {
 		switch e := e.(type) {
@@ -202,7 +206,7 @@ func (s *link) carryOut(effects []protocol.Effect) {
 	}
 }
 
-// setTimer has the link ticked when it wants that. The lock is held.
+// setTimer sets the timer to the core's deadline. The lock is held.
 func (s *link) setTimer() {
 	at, ok := s.core.Deadline()
 	switch wait := at - s.c.now().Mono; {
@@ -216,7 +220,7 @@ func (s *link) setTimer() {
 	}
 }
 
-// handled takes what to call for a message out of the list.
+// handled removes the function to call for a message from the list, and returns it.
 func (s *link) handled(seq uint64) func() {
 	i := slices.IndexFunc(s.waiting, func(a acknowledgement) bool { return a.seq == seq })
 	if i < 0 {
@@ -227,7 +231,7 @@ func (s *link) handled(seq uint64) func() {
 	return f
 }
 
-// tell tells the owner something; false says that it has not been taken.
+// tell sends the owner a message. It returns false when the owner did not take it.
 func (s *link) tell(e protocol.Tell, epoch int64) bool {
 	if e.To.Node != s.c.Info.ID {
 		return s.c.tell(e.To, e.Message) == nil
@@ -260,8 +264,8 @@ func (s *link) tell(e protocol.Tell, epoch int64) bool {
 	return true
 }
 
-// enter gives the host a link, and what the device said of itself before by it: a host
-// that has taken the pair over from a lost one would not know.
+// enter gives the host a link, with the device's last hello on it, which a host that has
+// taken the pair over from a lost node has not received.
 func (c *Cluster) enter(device tandem.DeviceID, l tandem.Link, m *protocol.Open) error {
 	in := life.Introduction{Next: m.Next, Born: m.Born, Again: m.Again}
 	err := c.Host.Introduce(context.Background(), device, l, in, m.Address)
@@ -276,13 +280,13 @@ func (s *link) acknowledged(seq uint64) {
 	s.carryOut(s.core.Acknowledged(seq))
 }
 
-// deliver gives the device a message of an owner with an epoch. It reports whether the
-// gateway has it.
+// deliver sends the device a message of an owner, which has the epoch. It reports
+// whether the gateway accepted it.
 func (s *link) deliver(epoch int64, topic string, m tandem.Message) bool {
 	s.mu.Lock()
 	effects := s.core.Deliver(epoch, topic, m)
 	if len(effects) == 1 {
-		if h, ok := effects[0].(protocol.Hand); ok { // the way of nearly all messages
+		if h, ok := effects[0].(protocol.Hand); ok { // the usual case
 			defer s.mu.Unlock()
 			return s.out.Send(h.Topic, h.Message)
 		}
@@ -291,7 +295,7 @@ func (s *link) deliver(epoch int64, topic string, m tandem.Message) bool {
 	return false
 }
 
-// fromOwner takes what an owner of another node says of a link.
+// fromOwner handles a message of an owner on another node about a link.
 func (c *Cluster) fromOwner(from protocol.Peer, m protocol.Message) {
 	var id uint64
 	var event func(l *protocol.Link) []protocol.Effect
@@ -322,7 +326,7 @@ func (c *Cluster) toDevice(from protocol.Peer, m *protocol.Send) {
 	c.say(from, &protocol.Gone{ID: m.ID, Device: m.Device})
 }
 
-// localLink is a link of this node's gateway as its host sees it.
+// localLink is a link of this node's gateway, for its own host.
 type localLink struct {
 	s     *link
 	epoch int64

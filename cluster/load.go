@@ -9,20 +9,20 @@ import (
 	"github.com/tandem-iot/tandem/placement"
 )
 
-// gauge measures what part of the processors this process uses, and keeps how
-// much of its weight the node claims.
+// gauge measures the load of this process, as a part of the processors, and keeps the
+// part of its full weight that the node claims.
 type gauge struct {
 	mu      sync.Mutex
-	at      time.Time
-	used    time.Duration // processor time, at that moment
-	load    float64       // of lately, 0 to 1
-	part    float64       // 0: not asked yet
-	weighed time.Time
+	at      time.Time     // of the last measurement
+	used    time.Duration // processor time at that moment
+	load    float64       // moving average, 0 to 1
+	part    float64       // of the full weight; 0: not measured yet
+	weighed time.Time     // when part was last computed
 }
 
 const (
-	loadMemory = 10 * time.Second // of the average
-	weighEvery = 20 * time.Second
+	loadMemory = 10 * time.Second // time constant of the average
+	weighEvery = 20 * time.Second // interval between changes of the weight
 )
 
 // read returns the node's load and weight, given the mean load of all. A node

@@ -4,5 +4,5 @@ package cluster
 
 import "time"
 
-// processorTime is not known here: the node counts as idle.
+// processorTime is not available on this system: the node counts as idle.
 func processorTime() time.Duration { return 0 }

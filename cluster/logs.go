@@ -11,15 +11,15 @@ import (
 	"github.com/tandem-iot/tandem/logbook"
 )
 
-// Each node keeps the log lines that were appended there, and shows those of
-// the others by asking them.
+// Each node keeps the log lines that were appended on it, and asks the other nodes
+// for theirs.
 var _ logbook.Others = (*Cluster)(nil)
 
-// logs are the views of the log that nodes have at each other.
+// logs has the views of logs, here and on other nodes.
 type logs struct {
 	mu    sync.Mutex
-	views map[uint64]*view  // here, of others' lines
-	serve map[served]func() // others' of our lines: how to stop
+	views map[uint64]*view  // views here, of the other nodes' lines
+	serve map[served]func() // views on other nodes of our lines, with functions to stop them
 }
 
 // view is a log shown here.
@@ -27,7 +27,7 @@ type view struct {
 	id      uint64
 	devices []tandem.DeviceID
 	fn      func(tandem.LogEntry)
-	peers   map[protocol.Peer]bool // that have been asked; under logs.mu
+	peers   map[protocol.Peer]bool // nodes that have been asked; guarded by logs.mu
 }
 
 // served names a view of another node.
@@ -36,7 +36,8 @@ type served struct {
 	view uint64
 }
 
-// History is for the logbook.
+// History returns the last n lines of devices from the other nodes. The logbook calls
+// it.
 func (c *Cluster) History(ctx context.Context, devices []tandem.DeviceID, n int) (list []tandem.LogEntry) {
 	for _, f := range c.askOthers(ctx, c.table().Others(c.Info.ID), &protocol.History{Devices: devices, Lines: n}) {
 		list = append(list, f.Lines...)
@@ -44,7 +45,8 @@ func (c *Cluster) History(ctx context.Context, devices []tandem.DeviceID, n int)
 	return list
 }
 
-// Follow is for the logbook.
+// Follow calls fn with new lines of devices from the other nodes until stop is called.
+// The logbook calls it.
 func (c *Cluster) Follow(ctx context.Context, devices []tandem.DeviceID, fn func(tandem.LogEntry)) (stop func()) {
 	v := &view{id: c.ids.Add(1), devices: slices.Clone(devices), fn: fn, peers: map[protocol.Peer]bool{}}
 	c.logs.mu.Lock()
@@ -65,7 +67,7 @@ func (c *Cluster) Follow(ctx context.Context, devices []tandem.DeviceID, fn func
 	}
 }
 
-// extend asks nodes that have not been asked yet for a view's lines.
+// extend asks the nodes that have not been asked yet for a view's lines.
 func (c *Cluster) extend(ctx context.Context, v *view) {
 	var fresh []protocol.Peer
 	c.logs.mu.Lock()
@@ -79,7 +81,7 @@ func (c *Cluster) extend(ctx context.Context, v *view) {
 	c.askOthers(ctx, fresh, &protocol.Follow{View: v.id, Devices: v.devices})
 }
 
-// extendAll has all views show the lines of nodes that are new.
+// extendAll extends all views to new nodes.
 func (c *Cluster) extendAll(ctx context.Context) {
 	c.logs.mu.Lock()
 	views := slices.Collect(maps.Values(c.logs.views))
@@ -89,7 +91,7 @@ func (c *Cluster) extendAll(ctx context.Context) {
 	}
 }
 
-// forget ends the views of a run that is over.
+// forget ends the views of runs that have ended.
 func (l *logs) forget(gone func(protocol.Peer) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -104,9 +106,11 @@ func (l *logs) forget(gone func(protocol.Peer) bool) {
 	}
 }
 
-// askOthers asks some nodes the same, and returns the answers of those that
-// give one in time.
-func (c *Cluster) askOthers(ctx context.Context, peers []protocol.Peer, q protocol.Question) (answers []protocol.Finish) {
+// askOthers asks several nodes the same question, and returns the answers that arrive in
+// time.
+func (c *Cluster) askOthers(
+	ctx context.Context, peers []protocol.Peer, q protocol.Question,
+) (answers []protocol.Finish) {
 	type answer struct {
 		protocol.Finish
 		err error
@@ -159,7 +163,7 @@ func (c *Cluster) answerLog(ctx context.Context, from protocol.Peer, q protocol.
 	return nil, nil
 }
 
-// showLine takes another node's line.
+// showLine shows another node's line in its view.
 func (c *Cluster) showLine(m *protocol.Line) {
 	c.logs.mu.Lock()
 	v := c.logs.views[m.View]

@@ -11,7 +11,7 @@ import (
 	"github.com/tandem-iot/tandem/store/record"
 )
 
-// doMember carries out what the Member wants.
+// doMember carries out an effect of the Member.
 func (c *Cluster) doMember(e protocol.Effect) {
 	switch e := e.(type) {
 	case protocol.Begin:
@@ -41,9 +41,9 @@ func (c *Cluster) doMember(e protocol.Effect) {
 	}
 }
 
-// ask asks the database, and tells the Member what came of it.
+// ask makes a query of the database, and tells the Member the result.
 func (c *Cluster) ask(e protocol.Effect) {
-	ctx := context.Background() // the store bounds each of these
+	ctx := context.Background() // the store limits the time of each query
 	var outcome func(m *protocol.Member, now tandem.Now) []protocol.Effect
 	switch e := e.(type) {
 	case protocol.Register:
@@ -72,7 +72,7 @@ func (c *Cluster) ask(e protocol.Effect) {
 	c.member.step(outcome)
 }
 
-// info is what the others are told of this node.
+// info returns this node's state for the other nodes.
 func (c *Cluster) info(draining bool) record.Node {
 	i := c.Info
 	i.Draining = draining
@@ -86,7 +86,7 @@ func (c *Cluster) info(draining bool) record.Node {
 	return i
 }
 
-// replace makes a newer table the node's, and has everything follow it.
+// replace installs a newer table, and passes it to all cores.
 func (c *Cluster) replace(t *protocol.Table) {
 	old := c.view.Swap(&current{Table: t, changed: make(chan struct{})})
 	if old != nil {
@@ -101,13 +101,13 @@ func (c *Cluster) replace(t *protocol.Table) {
 	c.logs.forget(func(p protocol.Peer) bool { return !t.Has(p) })
 }
 
-// joined sees to it that a run that is new knows what it has to.
+// joined tells a new run the recent news, and asks it for its log lines.
 func (c *Cluster) joined(p protocol.Peer) {
 	c.news.joined(c, p)
 	go c.extendAll(context.Background())
 }
 
-// lost ends what depended on a run of a node.
+// lost ends everything that depends on a run that was declared lost.
 func (c *Cluster) lost(p protocol.Peer) {
 	c.runNow().mesh.Drop(mesh.Peer(p))
 	c.moves.step(func(m *protocol.Moves, now tandem.Now) []protocol.Effect { return m.Lost(now, p) })
@@ -120,15 +120,15 @@ func (c *Cluster) lost(p protocol.Peer) {
 	c.Host.NodeLost(p.Node, emptied)
 }
 
-// Drain has the node's agents move to others, and returns when none is left or
-// no node is there to take them. New devices and requests are served meanwhile.
-// It is for a node that stops: it cannot be undone.
+// Drain moves the node's agents to other nodes, and returns when none is left or
+// no other node can take them. The node serves new devices and requests meanwhile.
+// It is for a node that stops, and cannot be undone.
 func (c *Cluster) Drain(ctx context.Context) error {
 	c.setUp()
 	select {
 	case <-c.ready:
 	default:
-		return nil // it never had any agents
+		return nil // the node never had agents
 	}
 	c.leaving.Store(true)
 	c.moves.step(func(m *protocol.Moves, _ tandem.Now) []protocol.Effect { m.Refuse(); return nil })
@@ -150,7 +150,7 @@ func (c *Cluster) Drain(ctx context.Context) error {
 			return tandem.Errorf(tandem.Unavailable, "%d shards are still here", left)
 		}
 	}
-	// Requests made for agents that have moved, and those of other nodes.
+	// Wait for outgoing requests of agents that have moved, then for requests of other nodes.
 	if err := c.until(ctx, func() bool { return c.Host.Away() == 0 }); err != nil {
 		return err
 	}
@@ -163,7 +163,7 @@ const (
 	pollEvery = 10 * time.Millisecond
 )
 
-// until waits until something is so that no event tells of.
+// until polls until so returns true, for conditions without an event.
 func (c *Cluster) until(ctx context.Context, so func() bool) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
@@ -177,8 +177,8 @@ func (c *Cluster) until(ctx context.Context, so func() bool) error {
 	return nil
 }
 
-// halt has no agents leave or come any more. Those on their way arrive, or come back,
-// before it returns: later the host would not save them.
+// halt stops all moves. Agents on their way arrive or return before halt returns, because
+// afterwards the host would not save them.
 func (c *Cluster) halt() {
 	c.moves.step(func(m *protocol.Moves, _ tandem.Now) []protocol.Effect { m.Halt(); return nil })
 	ctx, cancel := context.WithTimeout(context.Background(), haltWait)
@@ -188,11 +188,11 @@ func (c *Cluster) halt() {
 	}
 }
 
-// haltWait bounds the wait for agents on their way when the node stops.
+// haltWait limits the wait for agents on their way when the node stops.
 const haltWait = 10 * time.Second
 
-// Settle waits until every link of this node's gateway has ended where its
-// agent is, and the others have heard all that this node has said.
+// Settle waits until the owners know that all links of this node's gateway have ended,
+// and the other nodes have received all messages of this node.
 func (c *Cluster) Settle(ctx context.Context) error {
 	c.setUp()
 	if err := c.until(ctx, func() bool { return len(c.links.all()) == 0 }); err != nil {
@@ -200,7 +200,7 @@ func (c *Cluster) Settle(ctx context.Context) error {
 	}
 	r := c.runNow()
 	if r == nil {
-		return nil // it never was part of the cluster
+		return nil // the node never joined the cluster
 	}
 	for _, p := range c.table().Others(c.Info.ID) {
 		if err := r.mesh.Flush(ctx, mesh.Peer(p)); err != nil && tandem.KindOf(err) != tandem.NotFound {
@@ -210,7 +210,7 @@ func (c *Cluster) Settle(ctx context.Context) error {
 	return nil
 }
 
-// Another returns where devices can connect other than here; "" is nowhere.
+// Another returns the MQTT address of another node, or "" when there is none.
 func (c *Cluster) Another() string {
 	t := c.table()
 	if t == nil {
@@ -228,10 +228,10 @@ func (c *Cluster) Another() string {
 	return all[rand.IntN(len(all))]
 }
 
-// Leave takes the node out of the cluster: its shards have no owner then, and what it
-// still writes is refused. So it is called when the host has ended, which has saved
-// the agents that are still here, and it waits until Run has returned: a registration
-// or renewal after it would keep the node in the cluster until its lease runs out.
+// Leave removes the node from the cluster: its shards lose their owner, and its later
+// writes are refused. So it must be called after the host has ended, which saves
+// the remaining agents. It waits until Run has returned, because a later registration
+// or renewal would keep the node in the cluster until its lease runs out.
 func (c *Cluster) Leave(ctx context.Context) error {
 	c.setUp()
 	select {

@@ -16,10 +16,10 @@ import (
 	"github.com/tandem-iot/tandem/mesh"
 )
 
-// moving keeps what was made of offers, until they are activated or dropped.
+// moving keeps the prepared agents of offers, until they are activated or dropped.
 type moving struct {
 	mu      sync.Mutex
-	imports map[protocol.OfferID]*host.Import // nil while it is made
+	imports map[protocol.OfferID]*host.Import
 }
 
 func (m *moving) clear() {
@@ -42,7 +42,7 @@ func (m *moving) take(id protocol.OfferID) *host.Import {
 	return in
 }
 
-// idle returns what reports that no agents are on their way from here.
+// idle returns a function that reports whether no agents are leaving this node.
 func (*moving) idle(c *Cluster) func() bool {
 	return func() (idle bool) {
 		c.moves.look(func(v *protocol.Moves) { idle = v.Idle() })
@@ -50,7 +50,7 @@ func (*moving) idle(c *Cluster) func() bool {
 	}
 }
 
-// doMoves carries out what Moves wants. What waits has a goroutine of its own.
+// doMoves carries out an effect of Moves. Effects that wait get a goroutine of their own.
 func (c *Cluster) doMoves(e protocol.Effect) {
 	switch e := e.(type) {
 	case protocol.Export:
@@ -85,11 +85,11 @@ func (c *Cluster) export(e protocol.Export) {
 	c.moves.step(func(v *protocol.Moves, now tandem.Now) []protocol.Effect { return v.Exported(now, e.N, pairs, err) })
 }
 
-// pair makes of what a host has exported what travels.
+// pair encodes an exported pair for another node.
 func (c *Cluster) pair(m *life.Moved) *protocol.Pair {
 	data, err := cbor.Marshal(m)
 	if err != nil {
-		panic(fmt.Sprintf("cluster: cannot encode a pair: %v", err)) // our own plain struct
+		panic(fmt.Sprintf("cluster: cannot encode a pair: %v", err)) // a plain struct of ours
 	}
 	p := &protocol.Pair{Device: m.Device, Agent: m.Agent, Link: m.Link, Origins: m.Origins, Data: data}
 	if m.Link != nil {
@@ -109,19 +109,20 @@ var pairMode = func() cbor.DecMode {
 	return mode
 }()
 
-// moved is the opposite of pair.
+// moved decodes pairs.
 func moved(pairs []*protocol.Pair) (list []*life.Moved, err error) {
 	for _, p := range pairs {
 		m := new(life.Moved)
 		if err := pairMode.Unmarshal(p.Data, m); err != nil {
-			return nil, fmt.Errorf("cannot parse agent %s as it was sent; the nodes may have different versions: %w", p.Agent, err)
+			return nil, fmt.Errorf("cannot parse agent %s as it was sent; the nodes may have different versions: %w",
+				p.Agent, err)
 		}
 		list = append(list, m)
 	}
 	return list, nil
 }
 
-// moveStep does what a move waits for, and tells Moves what came of it.
+// moveStep carries out an effect that a move waits for, and tells Moves the result.
 func (c *Cluster) moveStep(e protocol.Effect) {
 	var outcome func(v *protocol.Moves, now tandem.Now) []protocol.Effect
 	switch e := e.(type) {
@@ -141,7 +142,7 @@ func (c *Cluster) moveStep(e protocol.Effect) {
 	c.moves.step(outcome)
 }
 
-// sendPart sends a part of an offer, and waits for room in the lane as need be.
+// sendPart sends a part of an offer. If necessary it waits for room in the lane.
 func (c *Cluster) sendPart(e protocol.SendPart) error {
 	r := c.runNow()
 	ctx, cancel := context.WithDeadline(r.ctx, c.at(e.Until))
@@ -158,7 +159,7 @@ func (c *Cluster) sendPart(e protocol.SendPart) error {
 	}
 }
 
-// flush waits until gateways have heard all that this node has said.
+// flush waits until gateways have received all messages of this node.
 func (c *Cluster) flush(e protocol.Flush) error {
 	r := c.runNow()
 	ctx, cancel := context.WithDeadline(r.ctx, c.at(e.Until))
@@ -176,10 +177,10 @@ func (c *Cluster) flush(e protocol.Flush) error {
 	return errors.Join(failures...)
 }
 
-// prepareWait bounds the making of machines.
+// prepareWait limits the time to prepare offered agents.
 const prepareWait = 3 * time.Second
 
-// prepare makes machines of what is offered.
+// prepare restores the machines of offered agents, without running them.
 func (c *Cluster) prepare(e protocol.Prepare) {
 	ctx, cancel := context.WithTimeout(context.Background(), prepareWait)
 	defer cancel()
@@ -193,7 +194,8 @@ func (c *Cluster) prepare(e protocol.Prepare) {
 	c.moves.step(func(v *protocol.Moves, now tandem.Now) []protocol.Effect { return v.Prepared(now, e.Offer, err) })
 }
 
-// takeBack gives the host back what it has exported. It was its own, so it can be parsed.
+// takeBack returns agents to the host after a move that failed. They were encoded on this
+// node, so decoding should not fail.
 func (c *Cluster) takeBack(e protocol.Return) {
 	list, err := moved(e.Pairs)
 	if err != nil {
@@ -207,7 +209,7 @@ func (c *Cluster) takeBack(e protocol.Return) {
 	c.openShards(e.Shards)
 }
 
-// activate lets agents go on that have come here.
+// activate resumes agents that have moved here.
 func (c *Cluster) activate(e protocol.Activate) {
 	in := c.moving.take(e.Offer)
 	if in == nil {
@@ -219,8 +221,8 @@ func (c *Cluster) activate(e protocol.Activate) {
 	c.arrived(e.Pairs, e.Shards, e.Lost)
 }
 
-// cameWith notes the links of pairs before anything is said to them. A pair that comes
-// back may have a link whose run was lost meanwhile: it is noted, so that it ends.
+// cameWith records the links of pairs before the pairs send messages to them. A pair that
+// comes back may have a link whose run was lost meanwhile: that link ends then.
 func (c *Cluster) cameWith(pairs []*protocol.Pair) {
 	c.guests.step(c, func(g *protocol.Guests) (out []protocol.Effect) {
 		for _, p := range pairs {
@@ -233,8 +235,8 @@ func (c *Cluster) cameWith(pairs []*protocol.Pair) {
 	})
 }
 
-// arrived has pairs that are here now hear of nodes that were lost meanwhile, and their
-// links turn to them.
+// arrived tells the arrived pairs of nodes that were lost meanwhile, and binds their local
+// links to this node.
 func (c *Cluster) arrived(pairs []*protocol.Pair, shards []int, lost []protocol.Peer) {
 	for _, p := range lost {
 		c.guests.step(c, func(g *protocol.Guests) []protocol.Effect { return g.Lost(p) })
@@ -253,30 +255,32 @@ func (c *Cluster) arrived(pairs []*protocol.Pair, shards []int, lost []protocol.
 	}
 }
 
-// openShards gives the host shards, and has those of their agents run that ought to and do
-// not: a node that gave them away may not have had all of them.
+// openShards gives the host shards, and starts those of their agents that are marked as
+// running and were not moved: the former owner may not have started all of them.
 func (c *Cluster) openShards(shards []int) {
 	c.Host.OpenShards(shards)
 	reminders := c.news.opened(c.now(), shards)
 	r := c.runNow()
 	go func() {
 		if c.bringBack(r.ctx, shards) {
-			c.recall(reminders) // not before, or an agent would start anew instead of going on
+			c.recall(reminders) // only now, or an agent would restart instead of resuming
 		}
 	}()
 }
 
-// bringBackAgain is between two attempts to bring agents back.
+// bringBackAgain is the time between two attempts to bring agents back.
 const bringBackAgain = time.Second
 
-// bringBack has the agents of some shards run that ought to. It reports whether that is so.
+// bringBack starts the agents of some shards that are marked as running. It retries until
+// it succeeds or ctx ends, and reports whether it has succeeded.
 func (c *Cluster) bringBack(ctx context.Context, shards []int) bool {
 	for {
 		err := c.Host.TakeUp(ctx, shards)
 		if err == nil || ctx.Err() != nil {
 			return err == nil
 		}
-		c.logger.Error("cannot start the agents of shards that came here; it will be retried", "shards", len(shards), "err", err)
+		c.logger.Error("cannot start the agents of shards that came here; it will be retried",
+			"shards", len(shards), "err", err)
 		select {
 		case <-ctx.Done():
 			return false

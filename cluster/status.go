@@ -4,7 +4,7 @@ import (
 	"time"
 )
 
-// Status is what a node knows of the cluster.
+// Status is the state of the cluster, as a node knows it.
 type Status struct {
 	Nodes  []NodeStatus `json:"nodes"`
 	Shards int          `json:"shards"`
@@ -21,13 +21,13 @@ type NodeStatus struct {
 	Alive    bool      `json:"alive"`
 	Draining bool      `json:"draining"`
 	Agents   int       `json:"agents"`
-	Load     float64   `json:"load"`   // part of its processors that it uses, 0 to 1
-	Weight   float64   `json:"weight"` // its share of the shards is in proportion
+	Load     float64   `json:"load"`   // the part of its processors that it uses, 0 to 1
+	Weight   float64   `json:"weight"` // its share of the shards is in proportion to it
 	Shards   int       `json:"shards"`
 	Leaving  int       `json:"moving"` // shards on their way to another node
 }
 
-// Status returns the state of the cluster, nodes by id.
+// Status returns the state of the cluster, with its nodes ordered by id.
 func (c *Cluster) Status() Status {
 	c.setUp()
 	t := c.table()

@@ -10,11 +10,11 @@ import (
 	"github.com/tandem-iot/tandem/life"
 )
 
-// connection is an agent's connection to an MQTT broker. It is there for as long
-// as the program counts on it, also while the machine is frozen.
+// connection is an agent's connection to an MQTT broker. It lasts as long as the
+// program uses it, even while the machine is frozen.
 type connection struct {
 	*broker.Conn
-	number uint64 // the life's for it
+	number uint64 // the life's number of the connection
 }
 
 // connectMQTT makes the agent's connection.
@@ -65,11 +65,11 @@ func (p *pair) heardMQTT(ev *life.MQTT) {
 	}
 }
 
-// doMQTT does what the program wants of its connection.
+// doMQTT carries out an operation of the program on its connection.
 func (p *pair) doMQTT(order *life.DoMQTT) {
 	c := p.broker
 	if c == nil || c.number != order.Conn {
-		return // it has ended: MQTTLost is on its way to the life
+		return // the connection has ended: MQTTLost is on its way to the life
 	}
 	switch e := order.Effect.(type) {
 	case *agent.MQTTPublish:
@@ -81,7 +81,7 @@ func (p *pair) doMQTT(order *life.DoMQTT) {
 	}
 }
 
-// closeMQTT ends a connection in good order.
+// closeMQTT closes a connection with a DISCONNECT.
 func (p *pair) closeMQTT(number uint64) {
 	if c := p.broker; c != nil && c.number == number {
 		c.Close()

@@ -16,15 +16,15 @@ import (
 	"github.com/tandem-iot/tandem/store/record"
 )
 
-// program is what the devices of a group run, compiled once for all of them.
-// It is looked up when the first agent starts, and again after Deployed.
+// program is the code of a device group, compiled once for all of its agents. It is
+// loaded when the first agent starts, and again after Deployed.
 type program struct {
 	life.Program
 	once sync.Once
 	err  error
 }
 
-// programOf returns a group's program. The error says NotFound when the group
+// programOf returns a group's program. The error has kind NotFound when the group
 // has no deployment.
 func (h *Host) programOf(ctx context.Context, group string) (*program, error) {
 	if group == "" {
@@ -44,8 +44,8 @@ func (h *Host) programOf(ctx context.Context, group string) (*program, error) {
 	return p, p.err
 }
 
-// forgetProgram has a group's program looked up again when it is needed next; p nil
-// means the present one.
+// forgetProgram makes the host load a group's program again when it is needed next, if
+// its current program is p; a nil p means any.
 func (h *Host) forgetProgram(group string, p *program) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -74,8 +74,8 @@ func (p *program) load(ctx context.Context, s *store.Store, group string) error 
 	return p.compile(ctx, s, d)
 }
 
-// compile includes the libraries on both sides and compiles the agent's. A
-// device compiles its own, and can say what is wrong with it.
+// compile includes the libraries on both sides and compiles the agent's code. A
+// device compiles its own code, and reports errors itself.
 func (p *program) compile(ctx context.Context, s *store.Store, d record.Deployment) error {
 	code, err := imp.Include(ctx, tandem.AgentSide, d.AgentCode, s.LibraryCode)
 	var bad *syntax.Error
@@ -100,7 +100,7 @@ func (p *program) compile(ctx context.Context, s *store.Store, d record.Deployme
 	return nil
 }
 
-// environment is what a program sees as the enum __EI.
+// environment returns the values of the enum __EI.
 func environment(product record.Product, g record.Group, d record.Deployment) imp.Environment {
 	return imp.Environment{
 		"PRODUCT_ID": product.ID, "PRODUCT_NAME": product.Name,

@@ -7,8 +7,7 @@ import (
 	"github.com/tandem-iot/tandem/meter"
 )
 
-// counts is what a host counts of all its agents together; an agent's log has
-// what concerns it alone.
+// counts has the host's counters, over all of its agents.
 type counts struct {
 	live, frozen, events atomic.Int64
 	toAgent, toDevice    atomic.Int64
@@ -18,7 +17,7 @@ type counts struct {
 	over                 meter.Labelled
 }
 
-// Activity is what has happened since the start.
+// Activity is the counters since the start of the host.
 type Activity struct {
 	Live, Frozen      int64 // agents in memory now, as machines and as bytes
 	Events            int64 // given to agents
@@ -27,10 +26,10 @@ type Activity struct {
 	Unsaved           int64            // saves that failed
 	Restarts          map[string]int64 // of agents, by reason
 	Moves             map[string]int64 // of agents to this host, by reason
-	Over              map[string]int64 // how often a limit was met, by those of tandem.Over that agents and the host keep
+	Over              map[string]int64 // how often each limit of agents and the host was met, by name in tandem.Over
 }
 
-// Activity reports what has happened since the start.
+// Activity returns the counters since the start of the host.
 func (h *Host) Activity() Activity {
 	c := &h.counts
 	return Activity{
@@ -43,7 +42,7 @@ func (h *Host) Activity() Activity {
 
 func (h *Host) over(limit string) { h.counts.over.Add(limit, 1) }
 
-// saved counts a save that was begun at a time.
+// saved counts a save that began at a time.
 func (c *counts) saved(began time.Time, err error) {
 	if err != nil {
 		c.unsaved.Add(1)

@@ -25,7 +25,7 @@ func (p *pair) fetch(e *life.Fetch) {
 	p.request(ctx, cause, e.Incarnation, e.ID, e.Fetch, part, func(*tandem.Response) { cancel() })
 }
 
-// limited returns a context for a request that may take so long; 0 is for ever.
+// limited returns a context for a request with a time limit; 0 means none.
 func limited(limit time.Duration) (context.Context, context.CancelFunc) {
 	if limit > 0 {
 		return context.WithTimeout(context.Background(), limit)
@@ -40,8 +40,9 @@ func (p *pair) begin(id uint64, c *call) {
 	p.calls[id] = c
 }
 
-// request has a request made. Pieces of the body go to part; end is called with the
-// response before the agent has it. Who has made the request runs the pair.
+// request makes the Fetcher perform a request. Pieces of the body go to part; end is
+// called with the response before the agent gets it. The Fetcher's goroutine then runs
+// the pair.
 func (p *pair) request(
 	ctx context.Context, cause, incarnation, id uint64, f *tandem.Fetch, part func([]byte), end func(*tandem.Response),
 ) {
@@ -51,15 +52,15 @@ func (p *pair) request(
 	p.host.Fetcher.Fetch(ctx, f, part, func(r *tandem.Response) {
 		defer p.host.work.Done()
 		end(r)
-		// This goroutine has nothing else to do: it also handles what it brings.
+		// This goroutine has nothing else to do, so it also runs the agent.
 		turns := 0
 		a := arrival{event: &life.Fetched{Incarnation: incarnation, ID: id, Response: r}, cause: cause}
 		p.bringHere(a, func() bool { turns++; return turns > 2 })
 	})
 }
 
-// fetchedPart passes on a piece of a body. It returns when the agent has had
-// it, so that the next is not read before.
+// fetchedPart passes a piece of a body to the agent. It returns when the agent has
+// handled it, so that the next piece is not read before.
 func (p *pair) fetchedPart(ctx context.Context, cause uint64, ev *life.FetchedPart) {
 	taken := make(chan struct{})
 	p.bring(arrival{event: ev, cause: cause, done: func() { close(taken) }})
@@ -69,8 +70,8 @@ func (p *pair) fetchedPart(ctx context.Context, cause uint64, ev *life.FetchedPa
 	}
 }
 
-// ended takes note of what comes of a request. For an agent that has left it is
-// sent after it.
+// ended records the result of a request. If the agent has moved, the result is sent to
+// its node.
 func (p *pair) ended(incarnation, id uint64, r *tandem.Response, part []byte, a *arrival) {
 	ref := tandem.FetchRef{Node: p.host.node, Agent: p.agent, Incarnation: incarnation, ID: id}
 	if !p.gone[ref] {
@@ -99,11 +100,11 @@ func (p *pair) cancelFetch(id uint64) {
 	}
 }
 
-// handOn notes that a request goes on for an agent that has left.
+// handOn records that a request goes on for an agent that has moved.
 func (p *pair) handOn(ref tandem.FetchRef) {
 	c := p.calls[ref.ID]
 	if c == nil {
-		return // it has just ended, and the outcome is behind the pair's leaving
+		return // it has just ended, and the outcome follows the pair's Leave in the mailbox
 	}
 	delete(p.calls, ref.ID)
 	if p.gone == nil {
@@ -113,7 +114,7 @@ func (p *pair) handOn(ref tandem.FetchRef) {
 	p.host.away.Store(ref, c.cancel)
 }
 
-// FetchResult brings what came of an outgoing request that another node has
+// FetchResult gives an agent the result of an outgoing request that another node has
 // made.
 func (h *Host) FetchResult(f tandem.FetchRef, r *tandem.Response, part []byte) {
 	x, ok := h.agents.Load(f.Agent)
@@ -143,16 +144,16 @@ func (h *Host) Away() (n int) {
 	return n
 }
 
-// upload does an outgoing request whose body comes in pieces.
+// upload makes an outgoing request whose body comes in pieces.
 func (p *pair) upload(e *life.Upload) {
-	ctx, cancel := context.WithCancel(context.Background()) // its time begins when the body has ended
+	ctx, cancel := context.WithCancel(context.Background()) // the time limit begins when the body has ended
 	cause := p.life.Number()
 	u := &upload{ctx: ctx, stop: cancel, news: make(chan struct{}, 1)}
 	u.took = func(n int) {
 		p.bring(arrival{event: &life.Uploaded{Incarnation: e.Incarnation, ID: e.ID, N: n}, cause: cause})
 	}
 	p.begin(e.ID, &call{cancel, u})
-	// Whether it does becomes known when the body ends.
+	// Whether the response is streamed is known only when the body ends.
 	e.Fetch.Chunks, e.Fetch.Stream = u, true
 	var body []byte
 	tooLarge := false

@@ -1,17 +1,17 @@
-// Package host runs agents: it keeps their machines, feeds them events one at
-// a time, does what they want done, and sees to it that they live as long as
-// their devices do.
+// Package host runs agents: it keeps their machines, gives them events one at
+// a time, carries out their effects, and keeps them running as long as their
+// devices exist.
 //
-// What an agent does next is decided by its life (package life), a value without
-// a clock or a socket. Around it stands a pair: a mailbox with what has happened,
-// the link of its device, the callers that wait for an answer. The goroutine that
-// brings an event to a pair that is not being run runs it, so that an HTTP request
-// or a device's message is usually handled without any hand-over; others leave
-// their events in the mailbox. There is no goroutine for an idle agent, and after
-// a while no machine either: it becomes bytes until something happens.
+// The life of an agent (package life), a value without a clock or a socket, decides
+// what it does next. A pair is the shell around it: a mailbox of events, the link of
+// the device, the callers that wait for an answer. The goroutine that delivers an
+// event to a pair that is not being run runs it, so that an HTTP request or a device's
+// message is usually handled without a switch of goroutines; other goroutines leave
+// their events in the mailbox. An idle agent has no goroutine, and after a while no
+// machine either: it is frozen, as bytes, until the next event.
 //
-// See DESIGN.md for who runs a pair and what is whose, and that of package life
-// for the states of a pair and what happens on each failure.
+// See DESIGN.md for the goroutine that runs a pair and the ownership of its data, and
+// that of package life for the states of a pair and the effects of failures.
 package host
 
 import (
@@ -32,31 +32,31 @@ import (
 	"github.com/tandem-iot/tandem/store/record"
 )
 
-// Fetcher is the agents' way out.
+// Fetcher makes the agents' outgoing connections.
 type Fetcher interface {
-	// Fetch begins an HTTP request, which may take as long as ctx has. Pieces of a
-	// streamed body go to part, and what came of it to done, on a goroutine of the
-	// Fetcher's; there always is a response; what went wrong is a status below 100.
+	// Fetch begins an HTTP request, which lasts until ctx ends at most. Pieces of a
+	// streamed body go to part, and the response to done, on a goroutine of the
+	// Fetcher. There always is a response; a failure has a status below 100.
 	Fetch(ctx context.Context, f *tandem.Fetch, part func([]byte), done func(*tandem.Response))
 	// DialBroker makes a connection to the MQTT broker at an address.
 	DialBroker(ctx context.Context, address string) (net.Conn, error)
 }
 
-// Host runs the agents of one node. Fill in the fields, then call Run; the
-// other methods may be called while Run runs.
+// Host runs the agents of one node. Set the fields, then call Run; the other
+// methods may be called while Run runs.
 type Host struct {
 	Store   *store.Store
 	Log     *logbook.Logbook
 	Fetcher Fetcher
 	URL     func(tandem.AgentID) string // of an agent, without a final slash
 	Version string
-	Logger  *slog.Logger // nil: nothing is said
+	Logger  *slog.Logger // nil: discard
 
 	// Limits; zero values are the defaults of package tandem.
 	Memory         int           // bytes of an agent's arena
 	Budget         time.Duration // VM time per event
-	Grace          time.Duration // how long a broken link may take to come back unnoticed
-	HibernateAfter time.Duration // without events; an agent then becomes bytes
+	Grace          time.Duration // how long a link may be broken without the agent being told
+	HibernateAfter time.Duration // without events; the agent is then frozen
 
 	agents  sync.Map // tandem.AgentID → *pair; looked up far more often than changed
 	devices sync.Map // tandem.DeviceID → *pair
@@ -65,43 +65,43 @@ type Host struct {
 	config   life.Config
 	start    time.Time // of the host's clock; see now
 	mu       sync.Mutex
-	programs map[string]*program // current one of each device group
+	programs map[string]*program // the current program of each device group
 	stopping bool
-	closed   bool           // no goroutine may start any more
-	ended    chan struct{}  // closed with that
+	closed   bool           // no more goroutines may start
+	ended    chan struct{}  // closed when closed is set
 	work     sync.WaitGroup // goroutines that run pairs, and fetches
 	ids      atomic.Uint64  // of requests
 	counts   counts
 	crew     crew.Crew
 
-	hogs chan struct{} // room for the agents that may use much processor time at once
+	hogs chan struct{} // limits the agents over their processor share that run at once
 
-	garbage   atomic.Int64 // bytes of arenas frozen since memory was given back
+	garbage   atomic.Int64 // bytes of arenas frozen since memory was last returned to the system
 	releasing atomic.Bool
 
 	// In a cluster only; see Join.
 	others       Others // nil: the host is alone, and has all agents
 	node         string
-	open         []bool        // by shard: it is here
+	open         []bool        // by shard: this host has it
 	leaseEnd     atomic.Int64  // by the host's clock
 	leaseChanged chan struct{} // closed when leaseEnd has changed, or pairs have been abandoned
 	away         sync.Map      // FetchRef → context.CancelFunc, of requests made for agents that have moved
 }
 
-// now is the time of an event. The host's clock is monotonic and begins with it.
+// now returns the time for an event. The host's monotonic clock begins with the host.
 func (h *Host) now() tandem.Now {
 	now := time.Now()
 	return tandem.Now{Wall: now, Mono: now.Sub(h.start)}
 }
 
-// Counts says how many agents are in memory as machines and as bytes, and how
-// many events have been handled since the start.
+// Counts returns how many agents are in memory as machines and as bytes, and how many
+// events have been handled since the start.
 func (h *Host) Counts() (live, frozen, events int64) {
 	return h.counts.live.Load(), h.counts.frozen.Load(), h.counts.events.Load()
 }
 
-// spawn runs f on a goroutine that Run waits for. Once the host has ended it does
-// nothing, and returns false.
+// spawn runs f on a goroutine that Run waits for. After the host has ended it returns
+// false without running f.
 func (h *Host) spawn(f func()) bool {
 	if !h.busy() {
 		return false
@@ -113,7 +113,7 @@ func (h *Host) spawn(f func()) bool {
 	return true
 }
 
-// busy has Run wait until work.Done is called. It returns false when the host has
+// busy makes Run wait until work.Done is called. It returns false when the host has
 // ended.
 func (h *Host) busy() bool {
 	h.mu.Lock()
@@ -125,7 +125,7 @@ func (h *Host) busy() bool {
 	return true
 }
 
-// init makes the host ready for everything but Run's own work.
+// init initializes the host, on the first call.
 func (h *Host) init() {
 	h.once.Do(func() {
 		h.programs = map[string]*program{}
@@ -153,10 +153,10 @@ func orDefault[T comparable](p *T, value T) {
 	}
 }
 
-// Run brings back the agents that ran when the node last stopped, keeps all
-// agents running until ctx ends, and then puts them to sleep in the store:
-// those that can be are not restarted by it. It returns when nothing of the
-// host runs any more.
+// Run resumes the agents that ran when the node last stopped, runs all agents until
+// ctx ends, and then saves them in the store, from which the next Run resumes them
+// without a restart where possible. It returns when all goroutines of the host have
+// ended.
 func (h *Host) Run(ctx context.Context) error {
 	h.init()
 	if h.others == nil {
@@ -197,7 +197,7 @@ func (h *Host) pairOfAgent(ctx context.Context, id tandem.AgentID) (*pair, error
 	return h.enter(d)
 }
 
-// inMemory returns the pair of a device, nil when nothing has concerned it yet.
+// inMemory returns the pair of a device, or nil when it has had no event yet.
 func (h *Host) inMemory(id tandem.DeviceID) *pair {
 	p, ok := h.devices.Load(id)
 	if !ok {
@@ -206,7 +206,7 @@ func (h *Host) inMemory(id tandem.DeviceID) *pair {
 	return p.(*pair)
 }
 
-// enter returns the pair in memory, made when it is not there.
+// enter returns the pair in memory, and makes it if necessary.
 func (h *Host) enter(d record.Device) (*pair, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -242,7 +242,7 @@ func (h *Host) pairs() []*pair {
 	return all
 }
 
-// RestartAgent restarts a device's agent, starting it if it does not run.
+// RestartAgent restarts a device's agent, or starts it if it does not run.
 func (h *Host) RestartAgent(ctx context.Context, id tandem.DeviceID) error {
 	p, err := h.pairOf(ctx, id)
 	if err != nil {
@@ -252,14 +252,14 @@ func (h *Host) RestartAgent(ctx context.Context, id tandem.DeviceID) error {
 	return nil
 }
 
-// Runs reports whether a device's agent runs, or would if anything happened.
+// Runs reports whether a device's agent runs, possibly frozen until its next event.
 func (h *Host) Runs(id tandem.DeviceID) bool {
 	p := h.inMemory(id)
 	return p != nil && p.runs.Load()
 }
 
-// Deployed tells the host that a device group has a new deployment: the
-// agents of its devices restart with it, devices that are online get theirs.
+// Deployed tells the host that a device group has a new deployment: the agents of
+// its devices restart with it, and devices that are online get their code.
 func (h *Host) Deployed(ctx context.Context, group string) error {
 	h.init()
 	h.forgetProgram(group, nil)
@@ -275,8 +275,8 @@ func (h *Host) Deployed(ctx context.Context, group string) error {
 	return nil
 }
 
-// Assigned tells the host that a device was made, or assigned to another
-// device group, or taken out of one. Both sides restart with the group's code.
+// Assigned tells the host that a device was created, assigned to another device
+// group, or unassigned. Both sides restart with the group's code.
 func (h *Host) Assigned(ctx context.Context, id tandem.DeviceID) error {
 	h.init()
 	d, err := h.Store.Device(ctx, id)
@@ -286,8 +286,8 @@ func (h *Host) Assigned(ctx context.Context, id tandem.DeviceID) error {
 	return h.reload(d)
 }
 
-// reload has both sides of a pair run what their group has now. Of a pair that is
-// on another node that node is told.
+// reload makes both sides of a pair run their group's current code. It ignores pairs
+// on another node, which is told itself.
 func (h *Host) reload(d record.Device) error {
 	p, err := h.enter(d)
 	if errors.Is(err, life.ErrElsewhere) {
@@ -300,7 +300,7 @@ func (h *Host) reload(d record.Device) error {
 	return nil
 }
 
-// Deleted tells the host that a device and its agent are no more.
+// Deleted tells the host that a device and its agent have been deleted.
 func (h *Host) Deleted(id tandem.DeviceID) {
 	p := h.inMemory(id)
 	if p == nil {
@@ -308,7 +308,7 @@ func (h *Host) Deleted(id tandem.DeviceID) {
 	}
 	h.devices.Delete(id)
 	h.agents.Delete(p.agent)
-	if h.others != nil { // it may wait for a lease, and nothing else ends that
+	if h.others != nil { // end a wait for a lease
 		p.deleted.Store(true)
 		h.mu.Lock()
 		p.abandoned.Store(true)

@@ -10,9 +10,9 @@ import (
 	"github.com/tandem-iot/tandem/life"
 )
 
-// Connect introduces a device's new link. An older link of the device is closed: the
-// newer one is the device's. next is the number of the first message that will
-// come by it; what was before has been handled.
+// Connect introduces a device's new link and closes an older link of the device. next is
+// the number of the first message that will come on it; all messages before have been
+// handled.
 func (h *Host) Connect(ctx context.Context, id tandem.DeviceID, l tandem.Link, next uint64, address string) error {
 	return h.Introduce(ctx, id, l, life.Introduction{Next: next}, address)
 }
@@ -34,8 +34,9 @@ func (h *Host) Introduce(
 	return err
 }
 
-// Disconnect says that a link is no more. A clean end is the device's own
-// wish; any other may be mended before the agent hears of it.
+// Disconnect says that a link has ended. After a clean end, which is the device's own
+// choice, the agent is told at once; after any other the device may reconnect within
+// the grace period, and the agent is not told.
 func (h *Host) Disconnect(ctx context.Context, id tandem.DeviceID, ref tandem.LinkRef, end tandem.LinkEnd) error {
 	p, err := h.pairOf(ctx, id)
 	if err != nil {
@@ -48,14 +49,14 @@ func (h *Host) Disconnect(ctx context.Context, id tandem.DeviceID, ref tandem.Li
 	return err
 }
 
-// FromDevice takes a message that a device has published; seq counts what comes
-// by its link, from 1. handled is called at most once, when the message may be
-// acknowledged: for one to the agent when its handler has completed, perhaps at
-// once, perhaps on another goroutine. A message that the pair has already,
-// whether this host or another got it, is not taken again; handled is called when
-// it has been handled. With an error nothing has happened, and handled is not
-// called: the link must introduce itself again, or the device is not here, or too
-// much of it waits already.
+// FromDevice takes a message that a device has published. seq is the number of the
+// message on its link, from 1. handled is called at most once, when the message may be
+// acknowledged: for a message to the agent when its handler has completed, perhaps
+// before FromDevice returns, perhaps on another goroutine. A message that the pair
+// already has, from this host or another, is not taken again; handled is called when it
+// has been handled. After an error the message was not taken, and handled is not
+// called: the link must be introduced again, the device is not here, or too many of its
+// messages wait.
 func (h *Host) FromDevice(
 	ctx context.Context, id tandem.DeviceID, ref tandem.LinkRef, seq uint64,
 	topic string, m tandem.Message, handled func(),
@@ -91,15 +92,15 @@ func (h *Host) FromDevice(
 		h.counts.toAgent.Add(1)
 	}
 	if owner {
-		// Others' events must not keep the device's connection from being read.
+		// Other events must not keep this goroutine from reading the device's connection.
 		turns := 0
 		p.run(func() bool { turns++; return turns > 2 })
 	}
 	return nil
 }
 
-// crowded refuses a message because too many wait. The device keeps it: it is not
-// acknowledged.
+// crowded refuses a message because too many wait. It is not acknowledged, so the
+// device keeps it.
 func (p *pair) crowded() error {
 	if p.box.crowd() {
 		p.host.over(tandem.OverInbox)
@@ -120,8 +121,7 @@ func (h *Host) Online(id tandem.DeviceID) bool {
 	return online
 }
 
-// RestartDevice asks a device to restart its code. It is an error when the
-// device is offline, for then it cannot hear.
+// RestartDevice asks a device to restart its code. It fails when the device is offline.
 func (h *Host) RestartDevice(ctx context.Context, id tandem.DeviceID) error {
 	p, err := h.pairOf(ctx, id)
 	if err != nil {

@@ -7,7 +7,8 @@ import (
 	"github.com/tandem-iot/tandem/life"
 )
 
-// arrival is an event on its way to a pair, with what belongs to it outside.
+// arrival is an event on its way to a pair, with the values of the shell that belong
+// to it.
 type arrival struct {
 	event life.Event
 	cause uint64          // number of the event that caused it; 0: it comes from outside
@@ -17,19 +18,19 @@ type arrival struct {
 	left  func(departure) // of a Leave, or a Stop
 }
 
-// departure is how a pair has left this host, or has not.
+// departure is the result of a Leave or a Stop.
 type departure struct {
-	moved *life.Moved // nil when there is nothing of it to go elsewhere
+	moved *life.Moved // nil when there is nothing to move
 	err   error
 }
 
-// mailbox is how events come to a pair, and how it is settled who runs it. One
-// goroutine at a time owns a pair; who brings an event to a pair without an owner
+// mailbox receives the events of a pair, and determines the goroutine that runs it. One
+// goroutine at a time owns a pair; the one that adds an event to a pair without an owner
 // becomes its owner. While a pair has no owner its queue is empty and its life has
 // nothing to do.
 //
-// The mailbox alone knows the pair's lock. It is held for moments only, and
-// nothing is called meanwhile but the door.
+// Only the mailbox uses the pair's lock. It is held for moments, and only the door is
+// called meanwhile.
 type mailbox struct {
 	mu    sync.Mutex
 	owned bool
@@ -37,8 +38,8 @@ type mailbox struct {
 	door  life.Door
 }
 
-// put adds an arrival. It reports whether the caller is the owner now, and has to
-// run the pair.
+// put adds an arrival. It reports whether the caller is now the owner and must run the
+// pair.
 func (b *mailbox) put(a arrival) (owner bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -53,7 +54,7 @@ func (b *mailbox) add(a arrival) (owner bool) {
 	return owner
 }
 
-// introduce adds a link's introduction, if the door takes it.
+// introduce adds the introduction of a link, if the door accepts it.
 func (b *mailbox) introduce(ref tandem.LinkRef, in life.Introduction, a arrival) (owner bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -73,8 +74,8 @@ func (b *mailbox) end(ref tandem.LinkRef, a arrival) (owner bool, err error) {
 	return b.add(a), nil
 }
 
-// message adds a message of a link if it is wanted. again is in its place when the
-// pair has it already; without an event it is not added.
+// message adds a message of a link, if the door accepts it. If the pair already has the
+// message, it adds again instead, unless that has no event.
 func (b *mailbox) message(ref tandem.LinkRef, seq uint64, a, again arrival) (owner bool, v life.Verdict, why error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -90,14 +91,14 @@ func (b *mailbox) message(ref tandem.LinkRef, seq uint64, a, again arrival) (own
 	return owner, v, why
 }
 
-// crowd reports whether it is new that the device has to wait.
+// crowd reports whether the device has only now begun to wait.
 func (b *mailbox) crowd() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.door.Crowd()
 }
 
-// request adds a request if the door takes it.
+// request adds a request, if the door accepts it.
 func (b *mailbox) request(a arrival) (owner bool, v life.Verdict, why error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -107,10 +108,9 @@ func (b *mailbox) request(a arrival) (owner bool, v life.Verdict, why error) {
 	return owner, v, b.door.Why()
 }
 
-// take gives the owner what has come. Without an arrival, and when the life is
-// not ready to go on by itself, the pair has no owner any more, and ok is false.
-// The queue goes on in spare, which is used up then.
-// What waits behind the door is counted again.
+// take returns the queued arrivals to the owner, and counts the waiting items for the
+// door. When there are none and the life is not ready to advance by itself, the pair
+// loses its owner, and ok is false. spare becomes the new queue.
 func (b *mailbox) take(l *life.Life, spare *[]arrival) (all []arrival, ok bool) {
 	ready := l.Ready()
 	requests, messages := l.Waiting()
@@ -134,7 +134,7 @@ func (b *mailbox) take(l *life.Life, spare *[]arrival) (all []arrival, ok bool) 
 	return all, true
 }
 
-// shut has the door take nothing any more; open undoes it.
+// shut makes the door refuse everything; open undoes it.
 func (b *mailbox) shut(why error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

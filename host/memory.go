@@ -5,20 +5,19 @@ import (
 	"time"
 )
 
-// Memory of frozen machines goes back to the system at once when there is much
-// of it: a fleet that has gone quiet makes no garbage, so Go's collector would
-// let it lie for minutes.
+// The memory of frozen machines is returned to the system soon when there is much of
+// it: an idle fleet makes no garbage, so Go's collector would keep it for minutes.
 const (
 	releaseBytes = 32 << 20
 	releasePause = 5 * time.Second
 )
 
-// frozeArena notes that an arena of n bytes is garbage now.
+// frozeArena records that an arena of n bytes is now garbage.
 func (h *Host) frozeArena(n int) {
 	if h.garbage.Add(int64(n)) < releaseBytes || !h.releasing.CompareAndSwap(false, true) {
 		return
 	}
-	// More will freeze at about the same time.
+	// Other agents will freeze at about the same time.
 	time.AfterFunc(releasePause, func() {
 		h.garbage.Store(0)
 		h.releasing.Store(false)

@@ -10,12 +10,11 @@ import (
 	"github.com/tandem-iot/tandem/life"
 )
 
-// Export ends the life of some shards' agents on this host and returns all
-// that is needed for them to go on at another. Each is stopped between two
-// events, or where its program waits; a save under way, or a start, is waited
-// for. From the moment of the call the shards' agents are elsewhere. When ctx
-// ends before all could be stopped the error says so; those that were are
-// returned all the same, to be given to Import.
+// Export stops the agents of some shards on this host and returns their state, for
+// another host to resume them. Each is stopped between two events, or where its program
+// waits; Export waits for a save or a start under way. From the moment of the call the
+// host answers ErrElsewhere for these agents. When ctx ends before all have stopped,
+// Export fails, and also returns the stopped ones, to be given to Import.
 func (h *Host) Export(ctx context.Context, shards []int) ([]*life.Moved, error) {
 	pairs := h.closeShards(shards)
 	patience := time.Hour
@@ -49,7 +48,7 @@ func (h *Host) Export(ctx context.Context, shards []int) ([]*life.Moved, error) 
 	return all, failed
 }
 
-// leave gives a pair that has left to those who asked it to.
+// leave removes a pair from the host and passes its state to the callers of Leave.
 func (p *pair) leave(m *life.Moved) {
 	if m != nil {
 		p.box.depart(m)
@@ -62,7 +61,7 @@ func (p *pair) leave(m *life.Moved) {
 	p.depart(departure{moved: m})
 }
 
-// depart tells those who asked the pair to leave or to stop how that went.
+// depart tells the callers of Leave and Stop the result.
 func (p *pair) depart(d departure) {
 	asked := p.left
 	p.left = nil
@@ -71,9 +70,8 @@ func (p *pair) depart(d departure) {
 	}
 }
 
-// end lets go of what the shell of a life that has ended here has. Of its requests
-// and its connection there are some left when what the life wanted of them was
-// discarded.
+// end releases the resources of a pair whose life has ended here. Requests and a
+// connection are left when the life's effects on them were discarded.
 func (p *pair) end() {
 	p.box.shut(p.life.Gone())
 	if p.timer != nil {
@@ -88,7 +86,7 @@ func (p *pair) end() {
 	}
 }
 
-// Import is the other half of a move.
+// Import has the agents of a move on their new host, before they are activated.
 type Import struct {
 	host  *Host
 	pairs []*pair
@@ -97,13 +95,12 @@ type Import struct {
 	err   error
 }
 
-// Err says why some of the agents cannot be taken at the moment. They are to stay
-// where they are.
+// Err says why some of the agents cannot be taken now. Then all must stay on their host.
 func (im *Import) Err() error { return im.err }
 
-// Import makes machines of what another host has exported, but lets nothing
-// happen yet. why is for the agents' logs; "" is for agents that come back to
-// the host that they did not leave after all.
+// Import restores the machines of agents that another host has exported, without running
+// them. why is for the agents' logs; it is "" for agents that return to their own host
+// after a move that failed.
 func (h *Host) Import(ctx context.Context, moved []*life.Moved, why tandem.Reason) *Import {
 	h.init()
 	im := &Import{host: h, why: why}
@@ -118,7 +115,7 @@ func (h *Host) Import(ctx context.Context, moved []*life.Moved, why tandem.Reaso
 	return im
 }
 
-// Origins returns where answers that the agents owe are to go.
+// Origins returns the origins of the requests that wait for the agents' answers.
 func (im *Import) Origins() (list []tandem.Origin) {
 	for _, m := range im.moved {
 		list = append(list, m.Origins...)
@@ -126,10 +123,10 @@ func (im *Import) Origins() (list []tandem.Origin) {
 	return list
 }
 
-// Activate lets the agents go on. Their shards are open from then on.
+// Activate resumes the agents and opens their shards.
 func (im *Import) Activate(shards []int) {
 	h := im.host
-	for i, p := range im.pairs { // no other goroutine knows them yet
+	for i, p := range im.pairs { // no other goroutine has them yet
 		if ref := im.moved[i].Link; ref != nil {
 			p.link = h.others.Link(*ref, p.device, p.agent)
 		}
@@ -149,7 +146,7 @@ func (im *Import) Activate(shards []int) {
 	}
 }
 
-// arrive makes a pair of what has arrived.
+// arrive makes a pair from the state of an exported one.
 func (h *Host) arrive(ctx context.Context, m *life.Moved) (*pair, error) {
 	l, unfit, err := life.Arrive(&h.config, h.now(), m, func(group string) (*life.Program, error) {
 		pr, err := h.programOf(ctx, group)
@@ -169,13 +166,13 @@ func (h *Host) arrive(ctx context.Context, m *life.Moved) (*pair, error) {
 	return p, nil
 }
 
-// timedOut reports whether an error is of the moment.
+// timedOut reports whether an error is a timeout or a cancellation.
 func timedOut(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
 
-// NodeLost tells the host that a node is gone: what it was doing for agents that are
-// here now has failed. The links of its gateway end one by one, by Disconnect.
+// NodeLost tells the host that a node is lost: its outgoing requests for agents that are
+// now here have failed. The links of its gateway end one by one, by Disconnect.
 func (h *Host) NodeLost(node string, emptied bool) {
 	for _, p := range h.pairs() {
 		p.bring(arrival{event: &life.NodeLost{Node: node, Emptied: emptied}})

@@ -8,48 +8,48 @@ import (
 	"github.com/tandem-iot/tandem/life"
 )
 
-// pair is the shell around the life of a device and its agent. The box and the
-// atomics are for everybody; the rest is the owner's.
+// pair is the shell around the life of a device and its agent. Any goroutine may use
+// the box and the atomics; only the owner may use the other fields.
 type pair struct {
 	host   *Host
 	device tandem.DeviceID
 	agent  tandem.AgentID
 
 	box       mailbox
-	runs      atomic.Bool // there is an incarnation, for those who only ask
-	abandoned atomic.Bool // the host may not act for the agent any more
-	deleted   atomic.Bool // since its device has been deleted, and not since another node has it
+	runs      atomic.Bool // there is an incarnation
+	abandoned atomic.Bool // the host may no longer act for the agent
+	deleted   atomic.Bool // the reason of abandoned: the device was deleted, and not that another node has it
 
 	owner
 }
 
-// owner is what of a pair belongs to the goroutine that owns it.
+// owner has the fields of a pair that only the goroutine that owns it may use.
 type owner struct {
 	life    *life.Life
 	now     tandem.Now // of the step under way
 	spare   []arrival  // for the next queue
-	soon    []arrival  // outcomes that are known already; they come before everything else
+	soon    []arrival  // outcomes that are already known; they are taken before other arrivals
 	link    tandem.Link
 	coming  tandem.Link // of the Linked that is being taken
 	tokens  tokens
-	calls   map[uint64]*call // outgoing requests that this host makes, by the program's number
-	gone    map[tandem.FetchRef]bool
+	calls   map[uint64]*call         // outgoing requests that this host makes, by the program's number
+	gone    map[tandem.FetchRef]bool // requests that go on for an incarnation that has moved
 	broker  *connection
-	left    []func(departure) // who has asked it to leave or to stop
+	left    []func(departure) // callers of Leave and Stop
 	timer   *time.Timer
 	timerAt time.Duration // by the host's clock; 0: not set
 	live    bool          // counted as live
 	frozen  bool          // counted as frozen
 }
 
-// outside is what a token stands for: a function to be called when an item has
-// been handled, or who waits for an answer.
+// outside is the value of a token: a function to call when an item has been handled, or
+// the caller that waits for an answer.
 type outside struct {
 	done func()
 	wait *waiter
 }
 
-// tokens are what a life's tokens stand for.
+// tokens has the values of a life's tokens.
 type tokens struct {
 	list []outside
 	free []uint64
@@ -74,7 +74,7 @@ func (t *tokens) put(f outside) uint64 {
 	return uint64(len(t.list))
 }
 
-// take returns what a token stands for. It is free after that.
+// take returns the value of a token and frees the token.
 func (t *tokens) take(token uint64) outside {
 	f := t.list[token-1]
 	t.list[token-1] = outside{}
@@ -85,25 +85,24 @@ func (t *tokens) take(token uint64) outside {
 	return f
 }
 
-// bring gives the pair an event. A pair that is not being run is run by a goroutine
-// of its own.
+// bring gives the pair an event. If the pair is not being run, a goroutine of the crew
+// runs it.
 func (p *pair) bring(a arrival) {
 	if p.box.put(a) {
 		p.host.spawn(func() { p.run(nil) })
 	}
 }
 
-// bringHere is bring, but runs a pair that is not being run on the caller's
-// goroutine, until the caller has had enough.
+// bringHere is bring, but runs the pair on the caller's goroutine, until enough returns
+// true.
 func (p *pair) bringHere(a arrival, enough func() bool) {
 	if p.box.put(a) {
 		p.run(enough)
 	}
 }
 
-// run takes what there is to take until nothing is left that can be taken now. The
-// caller owns the pair. When enough reports that the caller has no more interest
-// the rest is left to another goroutine.
+// run takes arrivals until there are none and the life has nothing to do. The caller
+// owns the pair. When enough returns true, the rest is left to another goroutine.
 func (p *pair) run(enough func() bool) {
 	p.now = p.host.now()
 	for {
@@ -118,8 +117,8 @@ func (p *pair) run(enough func() bool) {
 	}
 }
 
-// runElsewhere has a goroutine of the host go on with arrivals and what follows. It
-// returns false when the host has ended: then the caller has to.
+// runElsewhere continues with arrivals, and whatever follows, on a goroutine of the crew.
+// It returns false when the host has ended; then the caller must continue.
 func (p *pair) runElsewhere(all []arrival) bool {
 	return p.host.spawn(func() {
 		p.takeAll(all)
@@ -127,7 +126,7 @@ func (p *pair) runElsewhere(all []arrival) bool {
 	})
 }
 
-// takeAll has the life take arrivals, and then go on by itself once, if it is ready to.
+// takeAll gives the life arrivals, and then advances it once if it is ready.
 func (p *pair) takeAll(all []arrival) {
 	for i := range all {
 		p.take(&all[i])
@@ -147,8 +146,8 @@ func (p *pair) takeAll(all []arrival) {
 // maxSpare is the most arrivals for which memory is kept between two runs.
 const maxSpare = 4
 
-// take has the life take one arrival, or go on by itself when that is nil, and
-// then take what is known already of the outcome.
+// take gives the life an arrival, or advances it when that is nil, and then gives it the
+// outcomes that are already known.
 func (p *pair) take(a *arrival) {
 	if a != nil {
 		p.prepare(a)
@@ -162,7 +161,7 @@ func (p *pair) take(a *arrival) {
 	p.soon = nil
 }
 
-// prepare notes what belongs to an event outside of the life.
+// prepare keeps the shell's values that belong to an event.
 func (p *pair) prepare(a *arrival) {
 	switch ev := a.event.(type) {
 	case *life.Request:
@@ -190,9 +189,9 @@ func (p *pair) prepare(a *arrival) {
 	}
 }
 
-// step is take without the outcomes. It does the effects. A host that may not act
-// for the pair waits until it may, both before and after: nothing of what an agent
-// does without a lease may be seen. A life that has ended still answers.
+// step is take without the outcomes; it carries out the effects. Without a lease it waits
+// for one, before and after the life's step, so that no effect of an agent without a
+// lease becomes visible. A life that has ended still answers.
 func (p *pair) step(a *arrival) {
 	if !p.leased() {
 		p.vanish()
@@ -211,7 +210,7 @@ func (p *pair) step(a *arrival) {
 	events, used := p.life.Counted()
 	var took time.Duration
 	if events > 0 {
-		p.now = p.host.now() // which is that of the next step, too
+		p.now = p.host.now() // also the time of the next step
 		took = p.now.Mono - now.Mono
 		p.host.counts.events.Add(int64(events))
 	}
@@ -227,8 +226,8 @@ func (p *pair) step(a *arrival) {
 	p.gauge()
 }
 
-// mayRun reports whether the program may run when the life takes an arrival: most
-// only wait in its inbox then.
+// mayRun reports whether the program may run when the life takes an arrival. The others
+// only go to its inbox.
 func mayRun(a *arrival) bool {
 	if a == nil {
 		return true
@@ -240,18 +239,18 @@ func mayRun(a *arrival) bool {
 	return true
 }
 
-// queueForProcessor waits until one of the processors is free that agents share
-// which use much processor time.
+// queueForProcessor waits for one of the processors that agents over their processor
+// share may use.
 func (p *pair) queueForProcessor() {
 	select {
 	case p.host.hogs <- struct{}{}:
 	default:
 		p.host.hogs <- struct{}{}
-		p.now = p.host.now() // it may have taken long
+		p.now = p.host.now() // the wait may have been long
 	}
 }
 
-// gauge counts the pair as what it is now.
+// gauge updates the counts of live and frozen agents.
 func (p *pair) gauge() {
 	live, frozen := p.life.Live(), p.life.Frozen()
 	if live != p.live || frozen != p.frozen {
@@ -274,9 +273,9 @@ func difference(is, was bool) (n int64) {
 	return n
 }
 
-// setTimer has a Tick brought when the next thing is due. The timer is only moved
-// forward; when it rings early it is set again, which spares most events the
-// cost.
+// setTimer sets the timer for a Tick at the life's deadline. It only moves the timer
+// forward, to an earlier time; when the timer fires early it is set again. So most events
+// do not have to set it.
 func (p *pair) setTimer() {
 	at, ok := p.life.Deadline(p.now)
 	if !ok || p.timerAt != 0 && at >= p.timerAt {

@@ -10,7 +10,7 @@ import (
 	"github.com/tandem-iot/tandem/life"
 )
 
-// perform does what a life wants done, in order.
+// perform carries out a life's effects, in order.
 func (p *pair) perform(effects []life.Effect) {
 	for _, e := range effects {
 		switch e := e.(type) {
@@ -32,7 +32,7 @@ func (p *pair) perform(effects []life.Effect) {
 	}
 }
 
-// performOn does effects that are rarer.
+// performOn carries out the rarer effects.
 func (p *pair) performOn(e life.Effect) {
 	switch e := e.(type) {
 	case *life.UseLink:
@@ -92,7 +92,7 @@ func (p *pair) performOn(e life.Effect) {
 	}
 }
 
-// send gives the device's link a message.
+// send sends a message over the device's link.
 func (p *pair) send(e *life.Send) {
 	if p.link == nil || !p.link.Send(e.Topic, e.Message) {
 		p.soon = append(p.soon, arrival{event: &life.NotSent{Post: e.Message.Post}, cause: p.life.Number()})
@@ -103,7 +103,7 @@ func (p *pair) send(e *life.Send) {
 	}
 }
 
-// performStore does effects on the store. The outcome of a read comes at once.
+// performStore carries out effects on the store. The outcome of a read is known at once.
 func (p *pair) performStore(e life.Effect) {
 	cause := p.life.Number()
 	outcome := func(ev life.Event) { p.bring(arrival{event: ev, cause: cause}) }
@@ -141,21 +141,21 @@ func (p *pair) performStore(e life.Effect) {
 	}
 }
 
-// report says that the store has refused something.
+// report logs an error of the store.
 func (p *pair) report(what string, incarnation uint64, err error) {
 	if err != nil {
 		p.host.Logger.Error(what, "agent", p.agent, "device", p.device, "incarnation", incarnation, "err", err)
 	}
 }
 
-// readWait bounds what a pair waits for a read of the store.
+// readWait limits the time of a read of the store.
 const readWait = 10 * time.Second
 
-// read does an effect that reads the store.
+// read carries out an effect that reads the store, and returns the outcome.
 func (p *pair) read(e life.Effect) life.Event {
 	ctx, cancel := context.WithTimeout(context.Background(), readWait)
 	defer cancel()
-	defer func() { p.now = p.host.now() }() // it may have taken long
+	defer func() { p.now = p.host.now() }() // the read may have taken long
 	switch e := e.(type) {
 	case *life.LoadAgent:
 		ev := &life.AgentLoaded{ID: e.ID}
@@ -178,8 +178,8 @@ func (p *pair) read(e life.Effect) life.Event {
 	panic(fmt.Sprintf("host: %T is no effect of a life", e))
 }
 
-// program returns what the pair's sides are to run. A group that is not known is
-// looked up.
+// program returns the program of the pair's group. It looks the group up unless that is
+// known.
 func (p *pair) program(ctx context.Context, group string, known bool) (string, *life.Program, error) {
 	if !known {
 		d, err := p.host.Store.Device(ctx, p.device)
@@ -195,8 +195,7 @@ func (p *pair) program(ctx context.Context, group string, known bool) (string, *
 	return group, &pr.Program, nil
 }
 
-// unavailable makes an error that has to do with time one that says so: trying
-// again later can help.
+// unavailable gives a timeout the kind Unavailable, because trying again later can help.
 func unavailable(err error) error {
 	if timedOut(err) {
 		return &tandem.Error{Kind: tandem.Unavailable, Msg: "the store does not answer in time", Err: err}

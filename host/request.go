@@ -8,10 +8,10 @@ import (
 	"github.com/tandem-iot/tandem/life"
 )
 
-// waiter is who waits for an agent's answer.
+// waiter is a caller that waits for an agent's answer.
 type waiter struct {
 	ready    chan struct{} // has room for one
-	request  life.Request  // in the same piece of memory; the life is done with it when it has taken it
+	request  life.Request  // here to save an allocation; the life does not use it after taking it
 	response *tandem.Response
 	err      error
 }
@@ -24,15 +24,15 @@ func (w *waiter) finish(r *tandem.Response, err error) {
 
 var waiters = sync.Pool{New: func() any { return &waiter{ready: make(chan struct{}, 1)} }}
 
-// Request gives an agent an HTTP request and returns its answer. The agent is
-// started, woken or waited for as need be. The error's kind is NotFound when
-// there is no such agent, Limit when too many requests wait for it already,
-// and Unavailable when it could not be reached, or did not answer, in time.
+// Request gives an agent an HTTP request and returns its answer. If necessary it starts
+// or wakes the agent. The error's kind is NotFound when the agent does not exist, Limit
+// when too many requests wait for it, and Unavailable when it could not be reached, or
+// did not answer, in time.
 //
-// With life.ErrElsewhere nothing has happened; with life.ErrMoved the agent has
-// taken the request along, and origin will have the answer; with life.ErrLost it
-// is not known what has become of it. A host that has all agents returns none of
-// these, and needs no origin.
+// After life.ErrElsewhere nothing has happened; after life.ErrMoved the request has
+// moved with the agent, and origin will get the answer; after life.ErrLost the request
+// may or may not have had an effect. A host outside of a cluster returns none of these,
+// and needs no origin.
 func (h *Host) Request(
 	ctx context.Context, origin tandem.Origin, id tandem.AgentID, r *tandem.Request,
 ) (*tandem.Response, error) {
@@ -55,8 +55,7 @@ func (h *Host) Request(
 		p.run(func() bool { return len(w.ready) > 0 })
 	}
 	if len(w.ready) == 0 && !w.wait(ctx) {
-		// The answer may come all the same, and is not taken out: the waiter is not
-		// used again.
+		// The answer may still come, so the waiter cannot be reused.
 		p.bring(arrival{event: &life.GaveUp{Number: number}})
 		return nil, ctx.Err()
 	}

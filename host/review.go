@@ -10,11 +10,11 @@ import (
 	"github.com/tandem-iot/tandem/store/record"
 )
 
-// Deployed and Assigned are told once, to all hosts. A pair that was between two hosts, or
-// had none, at that moment has not heard of it. What is here may be told at any time: a
-// pair that has heard is left alone.
+// Deployed and Assigned are called once on all hosts. A pair that was between two hosts, or
+// had none, at that moment has missed them. The methods here may be called at any time: they
+// do not affect a pair that is up to date.
 
-// ReviewGroup is Review for the devices of a group. Without of it is for all of them, and
+// ReviewGroup is Review for the devices of a group. If of is nil it is for all of them, and
 // the group's code is read again.
 func (h *Host) ReviewGroup(ctx context.Context, group string, of func(tandem.AgentID) bool) error {
 	h.init()
@@ -33,14 +33,14 @@ func (h *Host) ReviewGroup(ctx context.Context, group string, of func(tandem.Age
 	return nil
 }
 
-// Review has both sides of a pair run what its group has now, unless they do. It is for
-// a pair that of says so of; nil says so of all.
+// Review makes both sides of a pair run its group's current code, unless they already do.
+// It ignores a pair for which of returns false; nil means all pairs.
 func (h *Host) Review(ctx context.Context, id tandem.DeviceID, of func(tandem.AgentID) bool) error {
 	h.init()
 	d, err := h.Store.Device(ctx, id)
 	switch {
 	case err != nil && tandem.KindOf(err) == tandem.NotFound:
-		return nil // it was deleted since
+		return nil // the device has been deleted since
 	case err != nil:
 		return err
 	}
@@ -54,7 +54,7 @@ func (h *Host) review(d record.Device, of func(tandem.AgentID) bool) error {
 	p, err := h.enter(d)
 	switch {
 	case errors.Is(err, life.ErrElsewhere):
-		return nil // it has left again, and is reviewed where it is
+		return nil // the pair has moved on, and is reviewed on its host
 	case err != nil:
 		return err
 	}
@@ -62,8 +62,8 @@ func (h *Host) review(d record.Device, of func(tandem.AgentID) bool) error {
 	return nil
 }
 
-// Remind tells a pair what its device said of itself before, by the link that it has: a
-// host that took the pair over from a lost one has not heard it.
+// Remind gives a pair the last hello of its device on its current link, which a host that
+// took the pair over from a lost one has not received.
 func (h *Host) Remind(id tandem.DeviceID, hello []byte) {
 	if p := h.inMemory(id); p != nil {
 		p.bring(arrival{event: &life.Remind{Data: hello}})

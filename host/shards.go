@@ -9,26 +9,26 @@ import (
 	"github.com/tandem-iot/tandem/placement"
 )
 
-// In a cluster, agents are divided among the hosts by shard. Which shards a
-// host has is decided elsewhere (package placement); the host only keeps to
-// it: what concerns an agent of another shard is refused with life.ErrElsewhere.
+// In a cluster, agents are divided among the hosts by shard. Package cluster decides
+// which shards a host has; the host refuses everything for agents of other shards with
+// life.ErrElsewhere.
 
 // Others is the rest of the cluster. Its methods do not block.
 type Others interface {
-	// Answered carries the answer to a request that has moved with its agent.
+	// Answered sends the answer to a request that has moved with its agent.
 	Answered(o tandem.Origin, r *tandem.Response, err error)
 	// Link returns a link by its reference.
 	Link(ref tandem.LinkRef, device tandem.DeviceID, agent tandem.AgentID) tandem.Link
-	// Fetched carries what came of an outgoing request to its agent, which has
-	// moved since: a part of the body, or the end. taken is called when it is on its
-	// way: what is given after that does not overtake it.
+	// Fetched sends the result of an outgoing request to its agent, which has moved
+	// since: a part of the body, or the end. taken is called when the result is on its
+	// way, so that results sent afterwards do not overtake it.
 	Fetched(f tandem.FetchRef, r *tandem.Response, part []byte, taken func())
 	// CancelFetch ends an outgoing request that another node makes.
 	CancelFetch(f tandem.FetchRef)
 }
 
-// Join makes the host one of a cluster's: it has no shards yet, and runs
-// nothing while it has no lease. It is called before Run.
+// Join makes the host part of a cluster: it has no shards yet, and runs no agent
+// without a lease. It must be called before Run.
 func (h *Host) Join(others Others, node string, shards int) {
 	h.init()
 	h.mu.Lock()
@@ -38,9 +38,9 @@ func (h *Host) Join(others Others, node string, shards int) {
 	h.leaseChanged = make(chan struct{})
 }
 
-// Lease lets agents run until a time, by this machine's monotonic clock. When
-// it has passed, the owner of a pair that is about to run its agent, or to do what
-// the agent wants done, waits for the next lease, or for Abandon.
+// Lease lets agents run until a time, by this machine's monotonic clock. After that
+// time, the owner of a pair waits for the next lease, or for Abandon, before it runs the
+// agent or carries out its effects.
 func (h *Host) Lease(until time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -48,8 +48,8 @@ func (h *Host) Lease(until time.Time) {
 	h.wakeWaiting()
 }
 
-// leased waits until the host may act for the pair. It returns false when the
-// host has lost it.
+// leased waits until the host has a lease for the pair. It returns false when the pair
+// was abandoned.
 func (p *pair) leased() bool {
 	h := p.host
 	if h.others == nil || p.life.Ended() {
@@ -72,8 +72,8 @@ func (p *pair) leased() bool {
 
 func (h *Host) holdsLease() bool { return int64(time.Since(h.start)) < h.leaseEnd.Load() }
 
-// discard is in place of perform for what an agent has done that its host has
-// lost. Those who wait hear that it is not known what has become of their request.
+// discard replaces perform for the effects of an abandoned agent. Callers that wait for
+// an answer get ErrLost.
 func (p *pair) discard(effects []life.Effect) {
 	for _, e := range effects {
 		switch e := e.(type) {
@@ -87,8 +87,8 @@ func (p *pair) discard(effects []life.Effect) {
 	}
 }
 
-// vanish ends the life of a pair that another node has now, or whose device has
-// been deleted.
+// vanish ends the life of a pair that another node now owns, or whose device has been
+// deleted.
 func (p *pair) vanish() {
 	p.now = p.host.now()
 	var end life.Event = &life.Vanish{}
@@ -110,8 +110,8 @@ func (h *Host) has(id tandem.AgentID) bool {
 	return h.open == nil || h.open[placement.ShardOf(id, len(h.open))]
 }
 
-// OpenShards gives the host shards that no host had, or whose agents it has
-// taken over with Import already.
+// OpenShards gives the host shards that no host had, or whose agents it has already
+// taken with Import.
 func (h *Host) OpenShards(shards []int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -120,7 +120,7 @@ func (h *Host) OpenShards(shards []int) {
 	}
 }
 
-// closeShards takes shards away; it returns their pairs.
+// closeShards takes shards away and returns their pairs.
 func (h *Host) closeShards(shards []int) (pairs []*pair) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -137,8 +137,8 @@ func (h *Host) closeShards(shards []int) (pairs []*pair) {
 	return pairs
 }
 
-// Abandon drops everything: others have the host's agents now. Nothing that they
-// still want done is done; when it returns the last of them has stopped.
+// Abandon drops all agents and shards, because other nodes own them. Pending effects of
+// the agents are discarded; when Abandon returns all agents have stopped.
 func (h *Host) Abandon() {
 	h.mu.Lock()
 	for i := range h.open {
@@ -160,8 +160,8 @@ func (h *Host) Abandon() {
 	h.await(&left)
 }
 
-// await waits for what pairs are to do. It returns false when the host has ended,
-// whose pairs run no more.
+// await waits for work of pairs. It returns false when the host has ended, after which
+// no pair runs.
 func (h *Host) await(work *sync.WaitGroup) bool {
 	done := make(chan struct{})
 	go func() {
@@ -176,7 +176,7 @@ func (h *Host) await(work *sync.WaitGroup) bool {
 	}
 }
 
-// wakeWaiting has those who wait for a lease look again. The lock is held.
+// wakeWaiting wakes the owners that wait for a lease. The lock is held.
 func (h *Host) wakeWaiting() {
 	close(h.leaseChanged)
 	h.leaseChanged = make(chan struct{})

@@ -8,11 +8,10 @@ import (
 	"github.com/tandem-iot/tandem/life"
 )
 
-// stopPatience is how long a stopping node lets its agents finish what they
-// are in the middle of.
+// stopPatience is how long a stopping node waits for agents in the middle of an event.
 const stopPatience = 5 * time.Second
 
-// stopAll puts every agent to sleep in the store.
+// stopAll stops all agents and saves them in the store.
 func (h *Host) stopAll() error {
 	h.mu.Lock()
 	h.stopping = true
@@ -23,7 +22,7 @@ func (h *Host) stopAll() error {
 		p.bring(arrival{event: &life.Stop{Patience: stopPatience}, left: func(departure) { wg.Done() }})
 	}
 	wg.Wait()
-	for _, cancel := range h.away.Range { // requests for agents that have left; they do not wait so long
+	for _, cancel := range h.away.Range { // do not wait for requests of agents that have moved
 		cancel.(context.CancelFunc)()
 	}
 	h.mu.Lock()
@@ -35,7 +34,7 @@ func (h *Host) stopAll() error {
 	return nil
 }
 
-// putToSleep makes durable what a life has left at its end.
+// putToSleep stores the final state of a life.
 func (p *pair) putToSleep(e *life.End) {
 	p.end()
 	asked := p.left
@@ -48,9 +47,9 @@ func (p *pair) putToSleep(e *life.End) {
 	})
 }
 
-// Stopping says that the node stops. In a cluster the host needs a lease to put
-// agents to sleep, and events wait for it. From now on, when there has been none
-// for a while, it drops its agents, as if it had been lost.
+// Stopping says that the node is stopping. In a cluster the host needs a lease to save
+// agents. From this call on, when the host has had no lease for stopPatience, it drops
+// its agents, as if the node had been lost.
 func (h *Host) Stopping() {
 	if h.others != nil {
 		h.spawn(h.dropWithoutLease)
@@ -73,13 +72,13 @@ func (h *Host) dropWithoutLease() {
 				h.Logger.Error("the node stops without a lease: agents that have not been put to sleep yet restart on other nodes")
 				told = true
 			}
-			h.Abandon() // again and again: a move that fails gives agents back
+			h.Abandon() // repeatedly, because a move that fails returns agents
 		}
 	}
 }
 
-// Refuse answers all requests that wait for an agent with Unavailable. A node
-// that stops calls it when it has waited for them long enough.
+// Refuse answers all requests that wait for an agent with Unavailable. A stopping node
+// calls it when it has waited long enough for the agents' answers.
 func (h *Host) Refuse() {
 	for _, p := range h.pairs() {
 		p.bring(arrival{event: &life.Refuse{}})

@@ -7,24 +7,24 @@ import (
 	"time"
 )
 
-// upload is the body of an outgoing request that the agent sends in pieces. It
-// is read by the fetcher.
+// upload is the body of an outgoing request that the agent sends in pieces. The
+// Fetcher reads it.
 type upload struct {
 	ctx  context.Context // of the request
-	took func(n int)     // called for bytes that were read, reportSize or more
+	took func(n int)     // called when n bytes, reportSize or more, have been read
 	stop func()          // ends the request
 
 	mu     sync.Mutex
-	news   chan struct{} // has room for one: chunks or ended have changed
+	news   chan struct{} // holds a token when chunks or ended may have changed
 	chunks [][]byte
 	read   int // bytes not reported yet
 	ended  bool
-	stream bool        // the agent takes the response in pieces
-	timer  *time.Timer // of the response
+	stream bool        // the agent gets the response in pieces
+	timer  *time.Timer // limits the time of the response
 }
 
-// reportSize is how many bytes are read before the agent hears of it. It is less
-// than the agent lets wait.
+// reportSize is how many bytes are read before the agent is told. It is less than
+// the agent's limit of unread bytes.
 const reportSize = 32 << 10
 
 func (u *upload) add(chunk []byte) {
@@ -34,8 +34,8 @@ func (u *upload) add(chunk []byte) {
 	u.wake()
 }
 
-// end says that the body is complete, how long the request may take from now
-// on, 0 for ever, and whether the agent takes the response in pieces.
+// end says that the body is complete, how long the request may still take (0 means no
+// limit), and whether the agent gets the response in pieces.
 func (u *upload) end(timeout time.Duration, stream bool) {
 	u.mu.Lock()
 	u.ended, u.stream = true, stream
@@ -86,15 +86,15 @@ func (u *upload) Read(b []byte) (int, error) {
 	}
 }
 
-// streams reports whether the agent takes the response in pieces. A server may
-// respond before it has said so; then it does not.
+// streams reports whether the agent gets the response in pieces. If the server responds
+// before the body has ended, it does not.
 func (u *upload) streams() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.stream
 }
 
-// close lets go of what is not needed when the request has ended.
+// close releases the resources of a request that has ended.
 func (u *upload) close() {
 	u.mu.Lock()
 	defer u.mu.Unlock()

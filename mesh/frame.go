@@ -9,8 +9,8 @@ import (
 
 // A frame on the wire: one byte version, one byte flags, six big-endian
 // 64-bit numbers, the sender's node name with its length in one byte, and
-// then pieces to the end. A piece is a varint, twice its length plus one when
-// the message goes on in the next frame, and that many bytes.
+// then pieces to the end. A piece is a varint and its bytes. The varint is twice
+// the number of bytes, plus one when the message continues in the next frame.
 const (
 	wireVersion = 1
 	fixedHeader = 2 + 6*8 + 1
@@ -20,20 +20,20 @@ const (
 
 // flags of a frame
 const (
-	flagAsk  = 1 << iota // number is the highest sent, there are no pieces; to be answered at once
-	flagGap              // what comes after accepted is missing
-	flagNews             // a broadcast; only from and stamp mean something
+	flagAsk  = 1 << iota // asks for an acknowledgement at once; number is the last frame sent, without pieces
+	flagGap              // the frame after accepted is missing
+	flagNews             // a broadcast; apart from the pieces only from and stamp are used
 )
 
-// packet is a frame in memory. Its addressee's node is not on the wire, since
-// it is in the subject.
+// packet is a frame in memory. The node of to is not on the wire, since it is in
+// the subject.
 type packet struct {
 	from, to Peer
 	flags    byte
 	stamp    hlc.Timestamp
-	number   uint64 // of the pieces, from 1; 0: there are none
-	accepted uint64 // the sender of this packet has all frames up to this one
-	done     uint64 // and its Receive has returned for all up to this one
+	number   uint64 // of the frame, from 1; 0: there are no pieces
+	accepted uint64 // the sender of this packet has received all frames up to this one
+	done     uint64 // its Receive has returned for all frames up to this one
 	pieces   []piece
 }
 
@@ -48,7 +48,10 @@ var errMalformed = errors.New("malformed frame")
 // encode appends p to buf.
 func encode(buf []byte, p *packet) []byte {
 	buf = append(buf, wireVersion, p.flags)
-	for _, n := range [...]uint64{uint64(p.from.Session), uint64(p.to.Session), uint64(p.stamp), p.number, p.accepted, p.done} {
+	for _, n := range [...]uint64{
+		uint64(p.from.Session), uint64(p.to.Session), uint64(p.stamp),
+		p.number, p.accepted, p.done,
+	} {
 		buf = binary.BigEndian.AppendUint64(buf, n)
 	}
 	buf = append(buf, byte(len(p.from.Node)))
@@ -74,8 +77,12 @@ func decode(b []byte) (p packet, err error) {
 	for i := range n {
 		n[i] = binary.BigEndian.Uint64(b[2+8*i:])
 	}
-	p.from.Session, p.to.Session, p.stamp = int64(n[0]), int64(n[1]), hlc.Timestamp(n[2])
-	p.number, p.accepted, p.done = n[3], n[4], n[5]
+	p.from.Session = int64(n[0])
+	p.to.Session = int64(n[1])
+	p.stamp = hlc.Timestamp(n[2])
+	p.number = n[3]
+	p.accepted = n[4]
+	p.done = n[5]
 	name := int(b[fixedHeader-1])
 	if b = b[fixedHeader:]; len(b) < name || name == 0 {
 		return p, errMalformed
@@ -87,7 +94,7 @@ func decode(b []byte) (p packet, err error) {
 			return p, errMalformed
 		}
 		end := size + int(n>>1)
-		// The capacity ends with the piece: who appends must not write into the next.
+		// The capacity ends with the piece, so that append cannot overwrite the next one.
 		p.pieces = append(p.pieces, piece{b[size:end:end], n&1 != 0})
 		b = b[end:]
 	}

@@ -1,47 +1,48 @@
 // Package mesh carries messages between the nodes of a cluster so that they
 // arrive once and in order.
 //
-//	network, err := mesh.Embed(ctx, mesh.EmbedOptions{Name: "a", Listen: ":7422", Join: []string{"b:7422"}, Secret: secret})
+//	network, err := mesh.Embed(ctx, mesh.EmbedOptions{
+//		Name: "a", Listen: ":7422", Join: []string{"b:7422"}, Secret: secret})
 //	defer network.Close()
 //	m := mesh.New(mesh.Config{Self: mesh.Peer{Node: "a", Session: 7}, Conn: network.Conn(), Prefix: "prod", Clock: clock,
 //		Receive: func(from mesh.Peer, data []byte) { … }})
 //	go m.Run(ctx)
 //	m.Send(mesh.Peer{Node: "b", Session: 9}, data)
 //
-// Underneath is NATS, which delivers a message at most once: a broken route, a
-// full buffer or a server that restarts loses some without a word. Mesh
-// numbers what it sends, keeps it until the other end has it, and sends it
-// again when it has to. As long as both runs live, everything sent from one to
+// It runs over NATS, which delivers a message at most once: a broken route, a
+// full buffer or the restart of a server loses messages silently. Mesh numbers
+// its frames, keeps each until the receiver has acknowledged it, and sends it
+// again when it was lost. As long as both runs live, every message from one to
 // the other arrives, once and in order, however long they were cut off from
-// each other. When one of them ends, what it had not received is gone, and
-// what it had not got across too: whoever needs more keeps it in the store.
+// each other. When one of them ends, messages that it has not received, and
+// messages of its own that were not delivered, are lost. State that must survive
+// belongs in the store.
 //
-// A Peer is one run of a node. A node that restarts comes back with a higher
-// session, as another peer, to which nothing that was meant for the earlier
-// one is delivered. As soon as a mesh sees the newer run, by a frame from it
-// or because somebody sends to it, it forgets the older. Drop makes it forget
-// a run that has been declared lost, for good: no Receive from it begins
-// any more, whatever is still under way.
+// A Peer is one run of a node. A node that restarts gets a higher session and is
+// another peer; messages for the earlier run are not delivered to it. As soon as
+// a mesh sees the newer run, by a frame from it or a Send to it, it forgets the
+// older one. Drop makes it forget a run that has been declared lost: no Receive
+// from that run begins afterwards, even for frames that were already under way.
 //
-// Send does not wait for the peer. At most 64 MB wait for one peer that has
-// not received them; then Send fails, with kind Limit. Flush waits until what
-// was sent has been received, which means that the peer's Receive has returned
-// for it. A message has at most 32 MB; large ones travel in pieces of up to
-// half a megabyte, small ones that wait share a frame.
+// Send does not wait for the peer. At most 64 MB can wait for a peer to receive
+// them; then Send fails with kind Limit. Flush waits until the messages sent
+// before have been received, which means that the peer's Receive has returned
+// for each. A message has at most 32 MB; large ones are sent in pieces of up to
+// half a megabyte, and small ones that wait share a frame.
 //
-// Receive is called for one message of a peer after the other; the messages
-// of different peers come at the same time. While it is busy, at most 4 MB of
-// that peer come in; the rest stays with the sender. Receive may Send but not
-// Flush to the peer it serves: the answer would wait behind itself.
+// Receive is called for the messages of a peer one after the other; calls for
+// different peers run concurrently. While Receive is busy, at most 4 MB of that
+// peer are buffered here; the rest stays with the sender. Receive may call Send
+// but not Flush for the peer it serves: Flush would wait for Receive to return.
 //
-// Broadcast tells all nodes something that they can do without.
+// Broadcast sends all nodes a message that may be lost.
 //
-// Every frame carries a stamp of the sender's clock, which the receiver's
-// has observed before Receive is called.
+// Every frame carries a stamp of the sender's clock, and the receiver's clock
+// observes it before Receive is called.
 //
-// Network is the NATS: Embed runs a server inside the process that connects to
-// those of the other nodes, Dial uses servers that others run. DESIGN.md has
-// the protocol and what always holds.
+// Network is the NATS connection: Embed runs a server inside the process that
+// connects to those of the other nodes; Dial uses existing servers. DESIGN.md has
+// the protocol and its invariants.
 package mesh
 
 import (
@@ -61,7 +62,7 @@ import (
 
 const (
 	maxFrame   = 512 << 10 // bytes
-	minPayload = 4 << 10   // bytes NATS must let through
+	minPayload = 4 << 10   // bytes; the smallest max_payload of NATS that we accept
 	incoming   = 8192      // NATS messages that wait for the receiving goroutine
 )
 
@@ -71,29 +72,29 @@ type Peer struct {
 	Session int64  // a later run of the node has a higher one
 }
 
-// Config says who we are and what to do with what comes.
+// Config is the configuration of a Mesh.
 type Config struct {
 	Self   Peer
-	Conn   *nats.Conn // the caller's; all servers behind it must have the same max_payload
-	Prefix string     // of all subjects, so that clusters can share a NATS: they begin with mesh.<prefix>.
+	Conn   *nats.Conn // owned by the caller; all servers behind it must have the same max_payload
+	Prefix string     // subjects begin with mesh.<prefix>., so that clusters can share a NATS
 	Clock  *hlc.Clock
 	Logger *slog.Logger // nil: discard
-	// Receive gets the messages of each peer in order, of each peer one after
-	// the other. The data is Receive's.
+	// Receive gets the messages of each peer in order and one at a time. It owns
+	// the data.
 	Receive func(from Peer, data []byte)
-	// News gets the broadcasts of others, as far as they arrive; nil: they
-	// are not wanted. Nothing is received while it runs. The data is News's.
+	// News gets the broadcasts of other nodes that arrive; nil: they are ignored.
+	// No frame is received while News runs. It owns the data.
 	News func(data []byte)
 }
 
-// Mesh is one run's end of the lanes to all others.
+// Mesh is this run's end of its lanes to all other nodes.
 type Mesh struct {
 	c       Config
 	start   time.Time
 	prefix  string
-	wake    chan struct{}  // the time to wake up has changed
+	wake    chan struct{}  // signals that wakeAt has changed
 	parts   sync.WaitGroup // goroutines that call Receive
-	mu      sync.Mutex     // guards what follows, and keeps frames in order until they are published
+	mu      sync.Mutex     // guards the fields below, and keeps frames in order until they are published
 	st      *station
 	wakeAt  time.Duration
 	running bool
@@ -101,8 +102,8 @@ type Mesh struct {
 	buf     []byte
 }
 
-// New returns a mesh that has yet to Run. What is sent before that is
-// delivered then.
+// New returns a mesh. Messages sent before Run is called are delivered when it
+// runs.
 func New(c Config) *Mesh {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -117,9 +118,9 @@ func New(c Config) *Mesh {
 	}
 }
 
-// pieceLimit is what fits a frame besides its header.
+// pieceLimit returns the bytes that fit into a frame besides its header.
 func pieceLimit(c Config) int {
-	limit := max(c.Conn.MaxPayload(), minPayload) // not known before the first connection
+	limit := max(c.Conn.MaxPayload(), minPayload) // 0 before the first connection
 	return min(int(limit), maxFrame) - fixedHeader - len(c.Self.Node)
 }
 
@@ -131,19 +132,20 @@ func token(name string) string {
 func (m *Mesh) subject(node string) string { return m.prefix + "to." + token(node) }
 func (m *Mesh) news() string               { return m.prefix + "news" }
 
-// now is the time since start, and never 0.
+// now returns the time since start, which is never 0.
 func (m *Mesh) now() time.Duration { return time.Since(m.start) + 1 }
 
 func checkNode(node string) error {
 	if node == "" || len(node) > maxNodeName {
-		return tandem.Errorf(tandem.Invalid, "the node name %.40q has %d bytes; give it a name of 1 to %d", node, len(node), maxNodeName)
+		return tandem.Errorf(tandem.Invalid, "the node name %.40q has %d bytes; give it a name of 1 to %d",
+			node, len(node), maxNodeName)
 	}
 	return nil
 }
 
-// Run receives, and sends again what was lost, until ctx ends, and returns
-// when no Receive runs any more. Its error is of a connection that was closed
-// or cannot be used, nil otherwise. A mesh runs once.
+// Run receives messages, and sends lost ones again, until ctx ends, and returns
+// when the last Receive has returned. It returns an error when the connection was
+// closed or cannot be used, nil otherwise. A mesh runs once.
 func (m *Mesh) Run(ctx context.Context) error {
 	if err := checkNode(m.c.Self.Node); err != nil {
 		return err
@@ -152,7 +154,8 @@ func (m *Mesh) Run(ctx context.Context) error {
 		return tandem.Errorf(tandem.Invalid, "the cluster has no name; give it one, which all its nodes share")
 	}
 	if n := m.c.Conn.MaxPayload(); n != 0 && n < minPayload {
-		return tandem.Errorf(tandem.Invalid, "NATS lets only %d bytes through; set its max_payload to %d at least, 1 MB is better", n, minPayload)
+		return tandem.Errorf(tandem.Invalid,
+			"NATS accepts messages of %d bytes only; set its max_payload to %d or more, preferably 1 MB", n, minPayload)
 	}
 	in := make(chan *nats.Msg, incoming)
 	subjects := []string{m.subject(m.c.Self.Node)}
@@ -177,12 +180,13 @@ func (m *Mesh) Run(ctx context.Context) error {
 }
 
 func (m *Mesh) unsubscribe(sub *nats.Subscription) {
-	if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrBadSubscription) {
+	if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) &&
+		!errors.Is(err, nats.ErrBadSubscription) {
 		m.c.Logger.Warn("cannot unsubscribe from NATS", "subject", sub.Subject, "error", err)
 	}
 }
 
-// begin takes up what was sent to ourselves before Run.
+// begin delivers the messages that this node sent to itself before Run.
 func (m *Mesh) begin() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -193,7 +197,7 @@ func (m *Mesh) begin() {
 	}
 }
 
-// end fails all who wait, and waits for the last Receive.
+// end fails all waiting calls of Flush, and waits for the last Receive.
 func (m *Mesh) end() {
 	m.mu.Lock()
 	m.running, m.ended = false, true
@@ -205,7 +209,8 @@ func (m *Mesh) end() {
 }
 
 func errEnded() error {
-	return tandem.Errorf(tandem.Unavailable, "this node's connection to the other nodes is closed; it is stopping or rejoining")
+	return tandem.Errorf(tandem.Unavailable,
+		"this node's connection to the other nodes is closed; it is stopping or rejoining")
 }
 
 func (m *Mesh) receive(ctx context.Context, in <-chan *nats.Msg) error {
@@ -219,8 +224,8 @@ func (m *Mesh) receive(ctx context.Context, in <-chan *nats.Msg) error {
 			return tandem.Errorf(tandem.Unavailable, "the connection to NATS was closed")
 		case msg := <-in:
 			if err := m.arrive(msg.Data); err != nil {
-				m.c.Logger.Warn("a frame from another node cannot be read and is ignored; do all nodes run the same version?",
-					"subject", msg.Subject, "bytes", len(msg.Data), "error", err)
+				const text = "cannot parse a frame from another node, which is ignored; do all nodes run the same version?"
+				m.c.Logger.Warn(text, "subject", msg.Subject, "bytes", len(msg.Data), "error", err)
 			}
 		}
 	}
@@ -251,7 +256,7 @@ func (m *Mesh) arrive(data []byte) error {
 	return err
 }
 
-// heard passes a broadcast on, if it is of a run that counts.
+// heard passes a broadcast to News, unless it is from a run that has ended.
 func (m *Mesh) heard(p *packet) error {
 	if p.from == m.c.Self || len(p.pieces) != 1 {
 		return nil
@@ -262,10 +267,11 @@ func (m *Mesh) heard(p *packet) error {
 	if err == nil {
 		m.c.News(p.pieces[0].data)
 	}
-	return nil // a run that is over has no news
+	return nil // the error means that the run has ended
 }
 
-// deliver sees to it that what the lane has got is received. The lock is held.
+// deliver starts a goroutine that calls Receive for the lane's messages, unless
+// one is running. The lock is held.
 func (m *Mesh) deliver(l *lane) {
 	if m.running && !l.busy && l.hasFrames() {
 		l.busy = true
@@ -273,7 +279,7 @@ func (m *Mesh) deliver(l *lane) {
 	}
 }
 
-// empty calls Receive until the lane has nothing more.
+// empty calls Receive until the lane has no more messages.
 func (m *Mesh) empty(l *lane) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -293,15 +299,15 @@ func (m *Mesh) empty(l *lane) {
 	l.busy = false
 }
 
-// after publishes what the station has put out, and wakes the timekeeper if
+// after publishes the station's outgoing packets, and wakes the timekeeper if
 // it would sleep too long. The lock is held.
 func (m *Mesh) after() {
 	for i := range m.st.out {
 		p := &m.st.out[i]
 		p.stamp = m.c.Clock.Now()
 		m.buf = encode(m.buf[:0], p)
-		// A frame that cannot be published is one more that got lost: that is
-		// noticed and made good, and a closed connection ends Run.
+		// A frame that cannot be published counts as lost and is sent again; a
+		// closed connection ends Run.
 		if err := m.c.Conn.Publish(m.subject(p.to.Node), m.buf); err != nil {
 			m.c.Logger.Debug("a frame was not published", "node", p.to.Node, "error", err)
 		}
@@ -345,11 +351,10 @@ func (m *Mesh) keepTime(ctx context.Context) {
 	}
 }
 
-// Send sends data to a peer; the mesh keeps data, so the caller must not
-// change it any more. It does not wait. Its error has kind Limit when too much
-// waits for the peer already or data is too large, NotFound when that run of
-// the node is over, Unavailable when Run has ended. What is sent to Self is
-// received too.
+// Send sends data to a peer. It does not wait. The mesh keeps data, so the caller
+// must not change it afterwards. The error has kind Limit when too many bytes
+// wait for the peer or data is too large, NotFound when that run of the node has
+// ended, Unavailable when Run has ended. Messages to Self are received, too.
 func (m *Mesh) Send(to Peer, data []byte) error {
 	if err := checkNode(to.Node); err != nil {
 		return err
@@ -364,9 +369,9 @@ func (m *Mesh) Send(to Peer, data []byte) error {
 	return err
 }
 
-// Flush waits until the peer's Receive has returned for all that was sent to
-// it before. It fails with kind NotFound when that run is over, and with
-// Unavailable when Run has ended.
+// Flush waits until the peer's Receive has returned for all messages that were
+// sent to it before. It fails with kind NotFound when that run has ended, and
+// with Unavailable when Run has ended.
 func (m *Mesh) Flush(ctx context.Context, to Peer) error {
 	done, err := m.flush(to)
 	if err != nil {
@@ -389,9 +394,9 @@ func (m *Mesh) flush(to Peer) (<-chan error, error) {
 	return m.st.flush(to)
 }
 
-// Drop ends a run that has been declared lost, and those before it: what
-// waits for it is forgotten, Flush and Send to it fail, and what comes from it
-// is ignored. No Receive from it begins any more; one that had begun may still
+// Drop ends the lane to a run that has been declared lost, and to runs before it:
+// messages that wait for it are dropped, Flush and Send to it fail, and its frames
+// are ignored. No Receive from it begins afterwards; one that has begun may still
 // run, and Drop does not wait for it.
 func (m *Mesh) Drop(p Peer) {
 	m.mu.Lock()
@@ -399,7 +404,8 @@ func (m *Mesh) Drop(p Peer) {
 	m.st.drop(p)
 }
 
-// Broadcast tells all nodes; who is out of reach misses it.
+// Broadcast sends a message to all nodes. A node that cannot be reached does not
+// get it.
 func (m *Mesh) Broadcast(data []byte) {
 	p := packet{from: m.c.Self, flags: flagNews, stamp: m.c.Clock.Now(), pieces: []piece{{data: data}}}
 	if err := m.c.Conn.Publish(m.news(), encode(nil, &p)); err != nil {
@@ -407,8 +413,8 @@ func (m *Mesh) Broadcast(data []byte) {
 	}
 }
 
-// Waiting returns what was sent to a peer and has not been received, as far
-// as we know.
+// Waiting returns the number and bytes of the messages that were sent to a peer
+// and are not known to be received.
 func (m *Mesh) Waiting(to Peer) (messages, bytes int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

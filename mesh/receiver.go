@@ -2,19 +2,19 @@ package mesh
 
 import "time"
 
-// receiver is the half of a lane that puts frames in order and messages
-// together.
+// receiver is the half of a lane that accepts frames in order and assembles
+// messages from their pieces.
 type receiver struct {
-	accepted uint64
-	done     uint64
+	accepted uint64        // the last frame received without a gap
+	done     uint64        // the last frame for whose messages Receive has returned
 	inbox    [][][]byte    // the messages of frames done+1 to accepted
-	partial  []byte        // the begin of a message; nil: none has begun
-	told     uint64        // done as the peer was last told
-	tellAt   time.Duration // when to tell it again
-	noticed  uint64        // the missing frame the peer was told about
+	partial  []byte        // the beginning of a message; nil: none
+	told     uint64        // done in the last packet to the peer
+	tellAt   time.Duration // when to acknowledge; never: nothing to acknowledge
+	noticed  uint64        // the last missing frame that the peer was told of
 }
 
-// accept takes the next frame.
+// accept accepts the next frame.
 func (r *receiver) accept(pieces []piece) error {
 	size := len(r.partial)
 	for _, p := range pieces {

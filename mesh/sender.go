@@ -10,7 +10,7 @@ import (
 const (
 	maxMessage   = 32 << 20 // bytes
 	maxWaiting   = 64 << 20 // bytes of messages to one peer that it has not received
-	messageCost  = 64       // bytes a message counts on top, so that empty ones cannot pile up
+	messageCost  = 64       // bytes that each message counts in addition, so that empty ones are limited, too
 	windowFrames = 256
 	windowBytes  = 4 << 20
 	batchSize    = 64 << 10 // bytes; small messages share a frame up to this
@@ -19,42 +19,42 @@ const (
 	minWait   = 50 * time.Millisecond
 	maxWait   = time.Second
 	ackDelay  = 5 * time.Millisecond
-	ackFrames = 64 // received frames are acknowledged at the latest after as many
+	ackFrames = 64 // acknowledge at the latest after this many received frames
 
 	never = time.Duration(math.MaxInt64)
 )
 
 // sender is the half of a lane that numbers frames and keeps them until they
-// have been received. Times are since some fixed moment.
+// have been received. Times are since a fixed origin.
 type sender struct {
 	waiting [][]byte // messages that are in no frame yet
-	offset  int      // what of waiting[0] is in frames already
-	frames  []frame  // numbered done+1 and on: sent, and not known to be received
+	offset  int      // bytes of waiting[0] that are already in frames
+	frames  []frame  // frames from done+1 on: sent, and not known to be received
 	flying  int      // bytes in frames
 
-	accepted, done uint64 // as the peer says
+	accepted, done uint64 // as acknowledged by the peer
 
-	messages, bytes  int    // not received
-	queued, received uint64 // messages, ever
+	messages, bytes  int    // not received yet
+	queued, received uint64 // messages since the lane began
 	flushes          []flush
 
-	askAt         time.Duration // when to ask what has arrived, unless there is progress before
-	doublings     int           // asked in vain
+	askAt         time.Duration // when to ask for an acknowledgement if none arrives before
+	doublings     int           // number of questions without an answer
 	rtt, variance time.Duration // smoothed; 0: not measured
-	probe         uint64        // the frame whose acknowledgement is timed, 0: none
-	probeAt       time.Duration
-	healed        uint64 // all from this frame on have been sent again; 0: none, or it did not help
+	probe         uint64        // the frame whose acknowledgement is timed; 0: none
+	probeAt       time.Duration // when probe was sent
+	healed        uint64        // the frame from which all were sent again; 0: none, or that was lost, too
 }
 
-// frame is what one packet carries.
+// frame is the content of one packet.
 type frame struct {
 	pieces   []piece
 	size     int // bytes on the wire, without the packet's header
-	messages int // that end in it
+	messages int // number of messages that end in it
 	bytes    int // of messages
 }
 
-// flush is somebody who waits until the peer has received upTo messages.
+// flush is a call of Flush that waits until the peer has received upTo messages.
 type flush struct {
 	upTo uint64
 	done chan error // has room for one
@@ -65,10 +65,12 @@ func (s *sender) sent() uint64 { return s.done + uint64(len(s.frames)) }
 // add queues a message.
 func (s *sender) add(data []byte) error {
 	if len(data) > maxMessage {
-		return tandem.Errorf(tandem.Limit, "a message between nodes has at most %d bytes, this one has %d", maxMessage, len(data))
+		return tandem.Errorf(tandem.Limit, "a message between nodes has at most %d bytes, this one has %d",
+			maxMessage, len(data))
 	}
 	if s.messages > 0 && s.bytes+s.messages*messageCost+len(data) > maxWaiting {
-		return tandem.Errorf(tandem.Limit, "%d messages with %d bytes wait for the node already; it is too slow or out of reach", s.messages, s.bytes)
+		return tandem.Errorf(tandem.Limit,
+			"%d messages with %d bytes already wait for the node; it is too slow or cannot be reached", s.messages, s.bytes)
 	}
 	s.waiting = append(s.waiting, data)
 	s.messages++
@@ -77,9 +79,9 @@ func (s *sender) add(data []byte) error {
 	return nil
 }
 
-// cut makes the next frame of what waits, if the window is open. A large
-// message has frames of its own, of at most limit bytes; small ones share
-// one, but no more than batchSize: a receiver that keeps one message keeps
+// cut makes the next frame of the waiting messages, if the window is open. A
+// large message has frames of its own, of at most limit bytes. Small messages
+// share a frame of at most batchSize: a receiver that keeps one message keeps
 // the whole frame in memory.
 func (s *sender) cut(limit int) bool {
 	if len(s.waiting) == 0 || len(s.frames) >= windowFrames || s.flying >= windowBytes {
@@ -110,8 +112,8 @@ func (s *sender) cut(limit int) bool {
 	return true
 }
 
-// acked notes what the peer says it has, and reports whether that is more
-// than before.
+// acked processes an acknowledgement, and reports whether it covers more than
+// the ones before.
 func (s *sender) acked(now time.Duration, accepted, done uint64) (progress bool) {
 	if accepted > s.sent() || done > accepted || (accepted <= s.accepted && done <= s.done) {
 		return false
@@ -154,7 +156,7 @@ func (s *sender) measured(rtt time.Duration) {
 	s.rtt += (rtt - s.rtt) / 8
 }
 
-// patience is how long no progress is no reason to ask.
+// patience returns how long to wait for an acknowledgement before asking for one.
 func (s *sender) patience() time.Duration {
 	wait := firstWait
 	if s.rtt != 0 {
@@ -168,7 +170,7 @@ func (s *sender) patience() time.Duration {
 	return min(wait, maxWait)
 }
 
-// fail ends all waiting.
+// fail fails all waiting calls of Flush, and resets the sender.
 func (s *sender) fail(err error) {
 	for _, f := range s.flushes {
 		f.done <- err

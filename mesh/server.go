@@ -24,32 +24,32 @@ const (
 	startWait     = 10 * time.Second
 	dialWait      = 5 * time.Second
 	drainWait     = 5 * time.Second
-	routePing     = 2 * time.Second // with routePingsOut, how soon a route that is silently cut is dialled again
+	routePing     = 2 * time.Second // a silently cut route is dialled again after routePingsOut of these
 	routePingsOut = 3
 	clusterName   = "tandem"
 	routeUser     = "node"
 )
 
-// EmbedOptions say how a node's own NATS server finds those of the others.
+// EmbedOptions are the options of a node's own NATS server.
 type EmbedOptions struct {
-	Name      string       // of this node, different for each
+	Name      string       // of this node, unique in the cluster
 	Listen    string       // host:port for the other nodes' servers; port 0: any free one
 	Advertise string       // host:port under which others reach us, when that is not Listen
-	Join      []string     // host:port of other nodes; one that is up is enough, the rest is learned from it
-	Secret    string       // the same for all nodes: who knows it may join
+	Join      []string     // host:port of other nodes; one that is up is enough, as it tells the others
+	Secret    string       // shared by all nodes; a node that has it may join
 	Logger    *slog.Logger // nil: discard
 }
 
-// Network is a NATS and our connection to it.
+// Network is a connection to NATS, with the embedded server if there is one.
 type Network struct {
-	server *server.Server // nil: others run it
+	server *server.Server // nil: not embedded
 	conn   *nats.Conn
-	closed chan struct{} // when the connection is
+	closed chan struct{} // closed when conn is
 }
 
 // Embed starts a NATS server in this process and connects to it. It does not
-// wait for other nodes: the server goes on trying to reach those of Join, and
-// all it has ever been connected to, until it is closed.
+// wait for other nodes: until it is closed, the server tries to reach the nodes
+// of Join and all nodes that it has been connected to.
 func Embed(ctx context.Context, o EmbedOptions) (*Network, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -62,7 +62,11 @@ func Embed(ctx context.Context, o EmbedOptions) (*Network, error) {
 	}
 	s, err := server.NewServer(options)
 	if err != nil {
-		return nil, &tandem.Error{Kind: tandem.Invalid, Msg: "the connection between nodes cannot be set up like this", Err: err}
+		return nil, &tandem.Error{
+			Kind: tandem.Invalid,
+			Msg:  "the options of the connection between nodes are invalid",
+			Err:  err,
+		}
 	}
 	s.SetLoggerV2(&serverLog{to: logger}, false, false, false)
 	s.Start()
@@ -71,19 +75,23 @@ func Embed(ctx context.Context, o EmbedOptions) (*Network, error) {
 	defer cancel()
 	for !s.ReadyForConnections(10 * time.Millisecond) {
 		if !s.Running() || deadline.Err() != nil {
-			return nil, errors.Join(tandem.Errorf(tandem.Unavailable, "the NATS server for other nodes did not start on %s; the log says why", o.Listen), n.Close())
+			return nil, errors.Join(
+				tandem.Errorf(tandem.Unavailable,
+					"the NATS server for other nodes did not start on %s; the log says why", o.Listen),
+				n.Close())
 		}
 	}
 	n.conn, err = nats.Connect("", append(connOptions(logger, n.closed),
-		nats.InProcessServer(s), nats.Token(token), nats.IgnoreDiscoveredServers(), nats.ReconnectWait(100*time.Millisecond))...)
+		nats.InProcessServer(s), nats.Token(token),
+		nats.IgnoreDiscoveredServers(), nats.ReconnectWait(100*time.Millisecond))...)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("connecting to our own NATS server: %w", err), n.Close())
 	}
 	return n, nil
 }
 
-// Dial connects to NATS servers that others run. The URLs are separated by
-// commas; one that answers is enough.
+// Dial connects to existing NATS servers. The URLs are separated by commas; one
+// server that answers is enough.
 func Dial(ctx context.Context, urls string, logger *slog.Logger) (*Network, error) {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
@@ -110,11 +118,24 @@ func dialError(urls string, err error) error {
 	var dns *net.DNSError
 	switch {
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
-		return &tandem.Error{Kind: tandem.Unauthorized, Msg: "NATS at " + shown + " refuses us; put the right user and password into the URL, nats://user:password@host:port", Err: err}
+		return &tandem.Error{
+			Kind: tandem.Unauthorized,
+			Msg: "NATS at " + shown + " refuses this node; put the right user and password into the URL, " +
+				"nats://user:password@host:port",
+			Err: err,
+		}
 	case errors.As(err, &dns):
-		return &tandem.Error{Kind: tandem.Unavailable, Msg: "the host of NATS at " + shown + " cannot be resolved; check its name", Err: err}
+		return &tandem.Error{
+			Kind: tandem.Unavailable,
+			Msg:  "the host of NATS at " + shown + " cannot be resolved; check its name",
+			Err:  err,
+		}
 	case errors.Is(err, nats.ErrNoServers), errors.Is(err, nats.ErrTimeout), errors.Is(err, syscall.ECONNREFUSED):
-		return &tandem.Error{Kind: tandem.Unavailable, Msg: "no NATS server answers at " + shown + "; check the URL, and that one runs there", Err: err}
+		return &tandem.Error{
+			Kind: tandem.Unavailable,
+			Msg:  "no NATS server answers at " + shown + "; check the URL, and that the server is running",
+			Err:  err,
+		}
 	}
 	return &tandem.Error{Kind: tandem.Invalid, Msg: "cannot connect to NATS at " + shown + "; check the URL", Err: err}
 }
@@ -132,8 +153,9 @@ func redacted(urls string) string {
 	return strings.Join(list, ",")
 }
 
-// connOptions are those of every connection. It does not buffer while it is
-// cut off: the mesh keeps what it has sent and asks before it sends it again.
+// connOptions returns the options of every connection. The connection does not
+// buffer while it is cut off: the mesh keeps its frames itself, and asks before it
+// sends them again.
 func connOptions(logger *slog.Logger, closed chan struct{}) []nats.Option {
 	return []nats.Option{
 		nats.Name("tandem"),
@@ -151,11 +173,11 @@ func connOptions(logger *slog.Logger, closed chan struct{}) []nats.Option {
 	}
 }
 
-// Conn is the connection. It is closed by Close.
+// Conn returns the connection. Close closes it.
 func (n *Network) Conn() *nats.Conn { return n.conn }
 
-// Addr is where the embedded server listens for other nodes, host:port; "" if
-// there is none.
+// Addr returns the address at which the embedded server listens for other nodes,
+// host:port, or "" if there is none.
 func (n *Network) Addr() string {
 	if n.server == nil {
 		return ""
@@ -163,8 +185,8 @@ func (n *Network) Addr() string {
 	return n.server.ClusterAddr().String()
 }
 
-// Close flushes what was published, and closes the connection and the
-// embedded server.
+// Close flushes published messages, and closes the connection and the embedded
+// server.
 func (n *Network) Close() error {
 	var err error
 	if n.conn != nil {
@@ -183,12 +205,13 @@ func (n *Network) Close() error {
 	return err
 }
 
-// serverOptions are those of an embedded server. Its port for clients cannot
-// be done without, because the one for routes opens only after it; so it is a
-// random one on loopback, and only our own connection has the token.
+// serverOptions returns the options of an embedded server. The server opens its
+// port for routes only after one for clients, so that is a random port on
+// loopback, and only our own connection has its token.
 func serverOptions(ctx context.Context, o EmbedOptions, key string) (*server.Options, error) {
 	if o.Name == "" || o.Secret == "" {
-		return nil, tandem.Errorf(tandem.Invalid, "a node of a cluster needs a name of its own and the secret that all nodes share; give both")
+		return nil, tandem.Errorf(tandem.Invalid,
+			"a node of a cluster needs a name of its own and the secret that all nodes share; give both")
 	}
 	host, port, err := splitAddress("listen on", o.Listen)
 	if err != nil {
@@ -245,12 +268,17 @@ func splitAddress(what, address string) (host string, port int, err error) {
 		port, err = net.LookupPort("tcp", text)
 	}
 	if err != nil || (host == "" && what != "listen on") {
-		return "", 0, &tandem.Error{Kind: tandem.Invalid, Msg: fmt.Sprintf("cannot %s %q; write it as host:port", what, address), Err: err}
+		return "", 0, &tandem.Error{
+			Kind: tandem.Invalid,
+			Msg:  fmt.Sprintf("cannot %s %q; write it as host:port", what, address),
+			Err:  err,
+		}
 	}
 	return host, port, nil
 }
 
-// probe finds out whether we can listen, since the server only logs it.
+// probe checks whether we can listen on an address, because the server only logs
+// the failure.
 func probe(ctx context.Context, address string) error {
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp", address)
@@ -260,23 +288,39 @@ func probe(ctx context.Context, address string) error {
 	var dns *net.DNSError
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return &tandem.Error{Kind: tandem.Conflict, Msg: "another process listens on " + address + "; stop it, or give the cluster another port", Err: err}
+		return &tandem.Error{
+			Kind: tandem.Conflict,
+			Msg:  "another process listens on " + address + "; stop it, or give the cluster another port",
+			Err:  err,
+		}
 	case errors.Is(err, syscall.EACCES):
-		return &tandem.Error{Kind: tandem.Forbidden, Msg: "may not listen on " + address + "; choose a port above 1023", Err: err}
+		return &tandem.Error{
+			Kind: tandem.Forbidden,
+			Msg:  "no permission to listen on " + address + "; choose a port above 1023",
+			Err:  err,
+		}
 	case errors.As(err, &dns):
-		return &tandem.Error{Kind: tandem.Invalid, Msg: "the host of " + address + " cannot be resolved; listen on an address of this machine", Err: err}
+		return &tandem.Error{
+			Kind: tandem.Invalid,
+			Msg:  "the host of " + address + " cannot be resolved; listen on an address of this machine",
+			Err:  err,
+		}
 	}
-	return &tandem.Error{Kind: tandem.Invalid, Msg: "cannot listen on " + address + "; use an address of this machine", Err: err}
+	return &tandem.Error{
+		Kind: tandem.Invalid,
+		Msg:  "cannot listen on " + address + "; use an address of this machine",
+		Err:  err,
+	}
 }
 
-// ownToken lets in the one client that has it.
+// ownToken authenticates the one client that has the token.
 type ownToken string
 
 func (t ownToken) Check(c server.ClientAuthentication) bool {
 	return subtle.ConstantTimeCompare([]byte(c.GetOpts().Token), []byte(t)) == 1
 }
 
-// serverLog passes on what the server says when something is wrong.
+// serverLog passes on the server's warnings and errors.
 type serverLog struct{ to *slog.Logger }
 
 func (l *serverLog) Noticef(string, ...any)           {}

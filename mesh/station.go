@@ -8,16 +8,16 @@ import (
 )
 
 // station is one end of all lanes of a node, without network, goroutine and
-// clock: it takes what happens, with the time, and leaves in out what is to be
-// transmitted. Mesh is the shell around it and guards it.
+// clock: it takes events with the time, and leaves outgoing packets in out. Mesh
+// is the shell around it, and its lock guards it.
 type station struct {
 	self  Peer
 	limit int              // bytes of a frame without the packet's header
-	lanes map[string]*lane // by node, of its newest run
-	over  map[string]int64 // by node: its runs up to this session are over
-	due   time.Duration    // tick is to be called then
+	lanes map[string]*lane // by node, to its newest run
+	over  map[string]int64 // by node: its runs up to this session have ended
+	due   time.Duration    // when to call tick
 	out   []packet
-	loop  []packet // to ourselves
+	loop  []packet // packets to ourselves
 }
 
 // lane is both directions between this run and another.
@@ -28,16 +28,16 @@ type lane struct {
 	recv receiver
 	over atomic.Bool // no Receive may begin; set under the lock, read without
 
-	busy  bool // a goroutine of the shell's empties recv.inbox
-	ahead bool // its clock is too far ahead, which has been logged
+	busy  bool // a goroutine of the shell empties recv.inbox
+	ahead bool // the peer's clock is too far ahead, and a warning was logged
 }
 
 func newStation(self Peer, limit int) *station {
 	return &station{self: self, limit: limit, lanes: map[string]*lane{}, over: map[string]int64{}, due: never}
 }
 
-// lane returns the lane to a run. A run that is newer than what is known of
-// its node ends the older one.
+// lane returns the lane to a run. It ends the lane to an older run of the same
+// node.
 func (st *station) lane(p Peer) (*lane, error) {
 	last, ok := st.over[p.Node]
 	l := st.lanes[p.Node]
@@ -55,10 +55,11 @@ func (st *station) lane(p Peer) (*lane, error) {
 }
 
 func overError(p Peer) error {
-	return tandem.Errorf(tandem.NotFound, "run %d of node %s is over; send to the one that took its place", p.Session, p.Node)
+	return tandem.Errorf(tandem.NotFound, "run %d of node %s has ended; send to its newer run", p.Session, p.Node)
 }
 
-// drop ends a run and those before it.
+// drop ends the lane to a run or to one before it, and refuses these runs from
+// then on.
 func (st *station) drop(p Peer) {
 	if last, ok := st.over[p.Node]; !ok || p.Session > last {
 		st.over[p.Node] = p.Session
@@ -89,9 +90,9 @@ func (st *station) post(now time.Duration, to Peer, data []byte) error {
 	return nil
 }
 
-// flush returns a channel that gets nil once all that was posted to a run has
-// been received there, or the reason why it never will be. It knows of no lane
-// that does not exist yet: nothing was posted.
+// flush returns a channel that gets nil once a run has received all messages that
+// were posted to it, or the error why it never will. Without a lane no message
+// was posted.
 func (st *station) flush(to Peer) (<-chan error, error) {
 	done := make(chan error, 1)
 	l := st.lanes[to.Node]
@@ -107,8 +108,8 @@ func (st *station) flush(to Peer) (<-chan error, error) {
 	return done, nil
 }
 
-// arrive takes a packet from the network. It returns the packet's lane, nil
-// when it is not for us or not from a run that counts.
+// arrive takes a packet from the network. It returns the packet's lane, or nil
+// when the packet is for another run of this node or from a run that has ended.
 func (st *station) arrive(now time.Duration, p *packet) (*lane, error) {
 	if p.from == st.self {
 		return nil, nil
@@ -121,31 +122,31 @@ func (st *station) arrive(now time.Duration, p *packet) (*lane, error) {
 func (st *station) take(now time.Duration, p *packet) (*lane, error) {
 	if p.to.Session != st.self.Session {
 		if p.to.Session < st.self.Session && p.number != 0 {
-			// Meant for the run before us: its sender is to know that there is a newer one.
+			// For an earlier run of this node: tell the sender that there is a newer one.
 			st.out = append(st.out, packet{from: st.self, to: p.from})
 		}
 		return nil, nil
 	}
 	l, err := st.lane(p.from)
 	if err != nil {
-		return nil, nil // a run that is over
+		return nil, nil // from a run that has ended
 	}
 	return l, l.arrive(now, p)
 }
 
-// settle delivers what we sent to ourselves.
+// settle delivers packets to ourselves.
 func (st *station) settle(now time.Duration) {
 	for len(st.loop) > 0 {
 		p := st.loop[0]
 		st.loop[0] = packet{}
 		st.loop = st.loop[1:]
-		st.take(now, &p) // nothing is malformed in memory
+		st.take(now, &p) // cannot fail: our own packets are well-formed
 	}
 	st.loop = nil
 }
 
-// received notes that Receive has returned for all messages of the lane's
-// first frame.
+// received records that Receive has returned for all messages of the lane's first
+// frame, and acknowledges it in time.
 func (st *station) received(now time.Duration, l *lane) {
 	if l.over.Load() {
 		return
@@ -163,7 +164,7 @@ func (st *station) received(now time.Duration, l *lane) {
 	st.settle(now)
 }
 
-// tick does what is due.
+// tick sends the acknowledgements and questions that are due.
 func (st *station) tick(now time.Duration) {
 	st.due = never
 	for _, l := range st.lanes {
@@ -181,7 +182,7 @@ func (st *station) tick(now time.Duration) {
 	st.settle(now)
 }
 
-// hasFrames reports whether there is something to receive.
+// hasFrames reports whether there are messages to receive.
 func (l *lane) hasFrames() bool { return !l.over.Load() && len(l.recv.inbox) > 0 }
 
 func (l *lane) arrive(now time.Duration, p *packet) error {
@@ -209,7 +210,7 @@ func (l *lane) arrive(now time.Duration, p *packet) error {
 	return nil // no pieces, or a duplicate
 }
 
-// pump sends what the window allows.
+// pump sends as many frames as the window allows.
 func (l *lane) pump(now time.Duration) {
 	s := &l.send
 	for s.cut(l.st.limit) {
@@ -223,23 +224,23 @@ func (l *lane) pump(now time.Duration) {
 	}
 }
 
-// goBack sends all again from the frame after accepted, which is missing
-// there. It does so once; when that did not help, tick asks, and the answer
-// leads here again.
+// goBack sends all frames after accepted again, of which the peer lacks the
+// first. It does so once for each gap. If those frames are lost, too, tick asks,
+// and the answer leads here again.
 func (l *lane) goBack(now time.Duration, accepted uint64) {
 	s := &l.send
 	if accepted != s.accepted || accepted >= s.sent() || s.healed == accepted+1 {
 		return
 	}
 	s.healed = accepted + 1
-	s.probe = 0 // its acknowledgement could be that of either
+	s.probe = 0 // its acknowledgement could be for either copy
 	for n := accepted + 1; n <= s.sent(); n++ {
 		l.emit(packet{number: n, pieces: s.frames[n-s.done-1].pieces})
 	}
 	l.ask(now + s.patience())
 }
 
-// ask sets the time to ask, if something is on its way.
+// ask sets the time to ask for an acknowledgement, if frames are under way.
 func (l *lane) ask(at time.Duration) {
 	if len(l.send.frames) == 0 {
 		at = never
@@ -254,10 +255,13 @@ func (l *lane) tell(at time.Duration) {
 	l.st.due = min(l.st.due, at)
 }
 
-// emit hands out a packet. Every packet acknowledges.
+// emit sends a packet. Every packet carries an acknowledgement.
 func (l *lane) emit(p packet) {
 	r := &l.recv
-	p.from, p.to, p.accepted, p.done = l.st.self, l.peer, r.accepted, r.done
+	p.from = l.st.self
+	p.to = l.peer
+	p.accepted = r.accepted
+	p.done = r.done
 	r.told, r.tellAt = r.done, never
 	if l.peer == l.st.self {
 		l.st.loop = append(l.st.loop, p)

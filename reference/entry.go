@@ -13,7 +13,7 @@ import (
 	"github.com/tandem-iot/tandem/imp"
 )
 
-// Kind is what an Entry is about.
+// Kind is the kind of an Entry.
 type Kind string
 
 // The kinds.
@@ -21,41 +21,41 @@ const (
 	Function Kind = "function" // called by its path
 	Method   Kind = "method"   // called on a value of a type or class
 	Class    Kind = "class"    // a native class; Callable when programs can make instances
-	Constant Kind = "constant" // the same for everybody
+	Constant Kind = "constant" // the same in every program
 	Value    Kind = "value"    // set by the host
 )
 
-// Entry documents one thing that programs find. What differs from side to side
-// has an entry for each.
+// Entry documents a function, method, class, constant or value. If it differs
+// between the sides, each side has an entry.
 type Entry struct {
-	Name     string // path such as "server.save"; of a method that of its type: "string.find"
-	Object   string // whose page it is on: "server", "string", or "base" for what has none
+	Name     string // path such as "server.save"; methods have their type's name first: "string.find"
+	Object   string // the object whose page has the entry: "server", "string", or "base" for globals
 	Kind     Kind
 	On       imp.Sides
 	Callable bool
 	Params   []imp.Param
 	Result   string // type; "" is null
 	Throws   []string
-	Value    string // of a Constant, as code writes it
+	Value    string // of a Constant, as a literal
 	Doc      string
-	Source   string // where the behaviour is documented: a URL, or "tandem" when it is our own
+	Source   string // URL of the original documentation, or "tandem" when the behaviour is our own
 	Example  string // a program
 }
 
-// Object is what entries are grouped by.
+// Object is a group of entries.
 type Object struct {
 	Name    string
 	Doc     string
 	Group   string // one of Groups
 	On      imp.Sides
-	Entries []Entry // what can be called before constants
+	Entries []Entry // a class first, constants last
 }
 
-// Groups are the groups of objects in their order.
+// Groups are the groups of objects in the order of the manual.
 var Groups = []string{"Agent", "Device", "Both sides", "Language"}
 
-// Entries returns all entries, by object and then by name. They are not to be
-// changed.
+// Entries returns all entries, ordered by object and then by name. The caller
+// must not change them.
 func Entries() []Entry { return entries() }
 
 // Objects returns the objects in the order of their groups, and by name.
@@ -76,8 +76,8 @@ var entries = sync.OnceValue(func() []Entry {
 	return mergeConstants(all)
 })
 
-// mergeConstants makes one entry of those for a constant that each side has
-// registered by itself.
+// mergeConstants merges the entries of a constant that each side registers by
+// itself.
 func mergeConstants(all []Entry) (merged []Entry) {
 	for _, e := range all {
 		if n := len(merged); n > 0 && e.Kind == Constant {
@@ -95,11 +95,17 @@ func mergeConstants(all []Entry) (merged []Entry) {
 func fromAPI(api imp.API) (all []Entry) {
 	for _, c := range api.Classes {
 		e := Entry{Name: c.Name, Object: c.Name, Kind: Class, On: c.On, Doc: c.Doc}
-		// Of a class that programs make instances of, the function of its name is
-		// the registry's entry.
+		// For a class that programs make instances of, the registry has a function
+		// of the same name.
 		if i := slices.IndexFunc(api.Functions, func(f imp.Function) bool { return f.Name == c.Name }); i >= 0 {
 			f := api.Functions[i]
-			e.Callable, e.Doc, e.Params, e.Result, e.Throws, e.Source, e.Example = true, f.Doc, f.Params, f.Result, f.Throws, f.Source, f.Example
+			e.Callable = true
+			e.Doc = f.Doc
+			e.Params = f.Params
+			e.Result = f.Result
+			e.Throws = f.Throws
+			e.Source = f.Source
+			e.Example = f.Example
 		} else {
 			e.Source, e.Example = classOrigin(api, c)
 		}
@@ -113,20 +119,24 @@ func fromAPI(api imp.API) (all []Entry) {
 			Name: f.Name, Object: objectOf(f.Name), Kind: Function, On: f.On, Callable: true,
 			Params: f.Params, Result: f.Result, Throws: f.Throws, Doc: f.Doc, Source: f.Source, Example: f.Example,
 		}
-		if languageTypes[e.Object] || slices.ContainsFunc(api.Classes, func(c imp.Class) bool { return c.Name == e.Object }) {
+		isClass := slices.ContainsFunc(api.Classes, func(c imp.Class) bool { return c.Name == e.Object })
+		if isClass || languageTypes[e.Object] {
 			e.Kind = Method
 		}
 		all = append(all, e)
 	}
 	for _, c := range api.Constants {
 		object, example := placeConstant(c.Name)
-		all = append(all, Entry{Name: c.Name, Object: object, Kind: Constant, On: c.On, Value: literal(c.Value), Doc: c.Doc, Source: c.Source, Example: example})
+		all = append(all, Entry{
+			Name: c.Name, Object: object, Kind: Constant, On: c.On, Value: literal(c.Value),
+			Doc: c.Doc, Source: c.Source, Example: example,
+		})
 	}
 	return all
 }
 
 // classOrigin returns the source and the example of a class whose instances
-// come from functions: those of its first method, or of what gives one.
+// functions return: those of its first method, or of the first such function.
 func classOrigin(api imp.API, c imp.Class) (source, example string) {
 	for _, f := range api.Functions {
 		if f.On&c.On != 0 && (objectOf(f.Name) == c.Name || slices.Contains(strings.Split(f.Result, "|"), c.Name)) {
@@ -136,8 +146,7 @@ func classOrigin(api imp.API, c imp.Class) (source, example string) {
 	return "", ""
 }
 
-// objectOf returns the object of a function: what its path has before the last
-// point.
+// objectOf returns the object of a function: its path up to the last point.
 func objectOf(name string) string {
 	if i := strings.LastIndexByte(name, '.'); i >= 0 {
 		return name[:i]
@@ -208,9 +217,9 @@ func groupOf(o *Object) string {
 	return "Both sides"
 }
 
-// Lookup returns the entries with a name, whatever its case. The name of an
-// object gives all that it has, and the last part of a name, such as
-// "sendasync", all that end so.
+// Lookup returns the entries with a name, ignoring case. The name of an object
+// gives all of its entries, and the last part of a name, such as "sendasync", all
+// entries whose names end with it.
 func Lookup(name string) (found []Entry) {
 	name = strings.ToLower(strings.TrimSuffix(name, "()"))
 	pick := func(good func(e Entry) bool) {
@@ -228,7 +237,7 @@ func Lookup(name string) (found []Entry) {
 	return found
 }
 
-// Suggest returns names that are nearly the given one, the nearest first.
+// Suggest returns names that are similar to the given one, the most similar first.
 func Suggest(name string) (names []string) {
 	const most = 5
 	name = strings.ToLower(name)
@@ -260,7 +269,8 @@ func Suggest(name string) (names []string) {
 	return names
 }
 
-// distance counts the letters to insert, remove or replace to make b of a.
+// distance returns the number of letters to insert, remove or replace to turn a
+// into b.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -137,7 +137,8 @@ func TestEverythingIsThere(t *testing.T) {
 				documented(class, what)
 				continue
 			}
-			if what != "table" && !slices.ContainsFunc(values, func(e Entry) bool { return e.On.Has(side) && strings.HasPrefix(name, e.Name+".") }) {
+			inValue := func(e Entry) bool { return e.On.Has(side) && strings.HasPrefix(name, e.Name+".") }
+			if what != "table" && !slices.ContainsFunc(values, inValue) {
 				documented(nameOf(name), what)
 			}
 		}
@@ -193,10 +194,13 @@ func TestEntriesAreComplete(t *testing.T) {
 // functions with the types that the machine checks.
 func TestLanguageTypes(t *testing.T) {
 	var src strings.Builder
-	src.WriteString("class C {}\nlocal values = { integer = 1, float = 1.5, [\"bool\"] = true, string = \"\", table = {}, array = [], [\"function\"] = @() 1, " +
-		"[\"class\"] = C, instance = C(), generator = (function() { yield 1; })(), blob = blob, regexp = regexp, math = math };\n" +
+	src.WriteString("class C {}\n" +
+		"local values = { integer = 1, float = 1.5, [\"bool\"] = true, string = \"\", table = {}, array = [], " +
+		"[\"function\"] = @() 1, [\"class\"] = C, instance = C(), generator = (function() { yield 1; })(), " +
+		"blob = blob, regexp = regexp, math = math };\n" +
 		"local keep = {}, w = keep.weakref();\n" +
-		"local show = function(name, f) {\n local i = f.getinfos(), s = name + \" \" + i.paramscheck;\n if (i.typecheck != null) foreach (m in i.typecheck) s += \" \" + m;\n server.log(s);\n};\n")
+		"local show = function(name, f) {\n local i = f.getinfos(), s = name + \" \" + i.paramscheck;\n" +
+		" if (i.typecheck != null) foreach (m in i.typecheck) s += \" \" + m;\n server.log(s);\n};\n")
 	functions := map[string]imp.Function{}
 	for _, f := range language().Functions {
 		object, name, ok := strings.Cut(f.Name, ".")
@@ -235,7 +239,8 @@ func TestLanguageTypes(t *testing.T) {
 
 // typeBits are those that getinfos shows.
 var typeBits = map[byte]int{
-	'o': 0x1, 'i': 0x2, 'f': 0x4, 'n': 0x6, 'b': 0x8, 's': 0x10, 't': 0x20, 'a': 0x40, 'c': 0x300, 'g': 0x400, 'y': 0x4000, 'x': 0x8000, 'r': 0x10000, '.': -1,
+	'o': 0x1, 'i': 0x2, 'f': 0x4, 'n': 0x6, 'b': 0x8, 's': 0x10, 't': 0x20, 'a': 0x40,
+	'c': 0x300, 'g': 0x400, 'y': 0x4000, 'x': 0x8000, 'r': 0x10000, '.': -1,
 }
 
 // differs compares a documented function with what the machine checks: the

@@ -12,7 +12,10 @@ var logErrors = []string{"error", "server.error", "server.setpermanentvalues"}
 
 // TestExamples runs the example of every entry, on each side that has it.
 func TestExamples(t *testing.T) {
-	lives := map[tandem.Side]func(t testing.TB, src, data string) *outcome{tandem.AgentSide: agentLife, tandem.DeviceSide: deviceLife}
+	lives := map[tandem.Side]func(t testing.TB, src, data string) *outcome{
+		tandem.AgentSide:  agentLife,
+		tandem.DeviceSide: deviceLife,
+	}
 	for _, e := range Entries() {
 		for side, life := range lives {
 			if !e.On.Has(side) {

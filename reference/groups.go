@@ -18,56 +18,79 @@ var languageTypes = map[string]bool{
 
 var languageObjects = map[string]bool{base: true, "math": true}
 
-// objectDocs say what an object is. Classes say it themselves.
+// objectDocs are the texts of objects. Those of classes are in the registry.
 var objectDocs = map[string]string{
-	base:                "Functions that are called by their name alone, and what the language says of itself.",
-	"agent":             "The device's view of its agent: messages to it and from it.",
-	"array":             "Methods of arrays: [1, 2, 3].",
-	"bool":              "Methods of true and false.",
-	"class":             "Methods of classes.",
-	"crypto":            "Hashes, signatures and a comparison that gives nothing away.",
-	"device":            "The agent's view of its device: messages to it and from it, and whether it is there.",
-	"float":             "Methods of numbers with a fraction, which have 32 bits.",
-	"function":          "Methods of functions: function(x) { … } and @(x) … alike.",
-	"generator":         "Methods of what a function with yield in it gives.",
-	"hardware":          "The device's board: clocks, the reason of its start, and its pins and buses by the names the module has them under, such as hardware.pin1 and hardware.i2c89.",
-	"hardware.spiflash": "The memory of the board that outlives everything: NOR flash in sectors of 4096 bytes, in a file of the device's directory. Writing turns bits from 1 to 0 only; erasing a sector makes all of them 1.",
-	"http":              "Web requests: those the agent makes, those that come to its address, and the encodings of the web.",
-	"http.hash":         "Hashes, under the names that agents have always had for them; crypto has the same.",
-	"imp":               "The machine that runs the code: timers, sleep, memory, versions.",
-	"imp.net":           "The device's network.",
-	"instance":          "Methods of instances of classes.",
-	"integer":           "Methods of whole numbers, which have 32 bits.",
-	"math":              "Mathematics. Angles are in radians.",
-	"mqtt":              "A client for MQTT servers elsewhere. The device's own link needs none of this.",
-	"server":            "The server between the two sides: the log, and for an agent what it keeps; for a device the link and deep sleep.",
-	"string":            "Methods of strings. A string is a sequence of bytes; its letters are UTF-8 by convention.",
-	"table":             "Methods of tables: { key = value }.",
-	"tandem":            `What Electric Imp does not have. Code that is to run there too asks first: if ("tandem" in getroottable()).`,
-	"weakref":           "Methods of weak references, which do not keep alive what they refer to.",
+	base:        "Global functions, and constants of the language.",
+	"agent":     "The agent, as the device sees it: messages to it and from it.",
+	"array":     "Methods of arrays: [1, 2, 3].",
+	"bool":      "Methods of true and false.",
+	"class":     "Methods of classes.",
+	"crypto":    "Hashes, signatures, and a comparison in constant time.",
+	"device":    "The device, as the agent sees it: messages to it and from it, and whether it is connected.",
+	"float":     "Methods of floating-point numbers, which have 32 bits.",
+	"function":  "Methods of functions, written as function(x) { … } or @(x) ….",
+	"generator": "Methods of generators, which a function with yield returns.",
+	"hardware": "The device's board: clocks, the reason of its start, and its pins and buses under the module's " +
+		"names, such as hardware.pin1 and hardware.i2c89.",
+	"hardware.spiflash": "The board's NOR flash, in sectors of 4096 bytes. Its content survives power cuts; it is in a " +
+		"file of the device's directory. Writing turns bits from 1 to 0 only; erasing a sector sets all of its bits.",
+	"http":      "HTTP requests of the agent, requests to its address, and the encodings of the web.",
+	"http.hash": "Hashes, under the names of the original API; crypto has the same.",
+	"imp":       "The machine that runs the code: timers, sleep, memory and versions.",
+	"imp.net":   "The device's network.",
+	"instance":  "Methods of instances of classes.",
+	"integer":   "Methods of integers, which have 32 bits.",
+	"math":      "Mathematics. Angles are in radians.",
+	"mqtt":      "A client for MQTT brokers. The device's own link does not need it.",
+	"server": "The server between the two sides: the log; for an agent also its saved table; for a device also the " +
+		"link and deep sleep.",
+	"string": "Methods of strings. A string is a sequence of bytes, by convention in UTF-8.",
+	"table":  "Methods of tables: { key = value }.",
+	"tandem": "Functions that Electric Imp does not have. Code that is also to run there tests for them first: " +
+		`if ("tandem" in getroottable()).`,
+	"weakref": "Methods of weak references, which do not keep their objects alive.",
 }
 
-// values are set by the host, so they are in no table of the registry.
+// values are set by the host and are in no table of the registry.
 var values = []Entry{{
 	Name: "imp.configparams", Object: "imp", Kind: Value, On: imp.OnAgent, Result: "table",
-	Doc:    "What the agent is: deviceid, the id of its device.",
+	Doc:    "A table about the agent: deviceid is the id of its device.",
 	Source: "https://developer.electricimp.com/node/2639", Example: "server.log(imp.configparams.deviceid);",
 }}
 
-// A constantGroup is about constants that are used in the same way.
+// A constantGroup has constants that are used in the same way.
 type constantGroup struct {
 	object  string
-	names   string // separated by spaces; one that ends in * is a beginning
-	example string // § is the constant
+	names   string // separated by spaces; a name that ends in * is a prefix
+	example string // § stands for the constant
 }
 
 var constantGroups = []constantGroup{
-	{"server", "SEND_ERROR_*", "local result = server.log(\"hello\");\nif (result == §) result = server.log(\"hello again\");"},
-	{"server", "SHUTDOWN_*", "server.onshutdown(function(reason) {\n    server.log(reason == § ? \"as expected\" : \"for another reason\");\n    server.restart();\n});"},
-	{"server", "SUSPEND_ON_ERROR RETURN_ON_ERROR RETURN_ON_ERROR_NO_DISCONNECT", "server.setsendtimeoutpolicy(§, WAIT_TIL_SENT, 30);"},
+	{
+		"server", "SEND_ERROR_*",
+		"local result = server.log(\"hello\");\n" +
+			"if (result == §) result = server.log(\"hello again\");",
+	},
+	{
+		"server", "SHUTDOWN_*",
+		"server.onshutdown(function(reason) {\n" +
+			"    server.log(reason == § ? \"as expected\" : \"for another reason\");\n" +
+			"    server.restart();\n" +
+			"});",
+	},
+	{
+		"server", "SUSPEND_ON_ERROR RETURN_ON_ERROR RETURN_ON_ERROR_NO_DISCONNECT",
+		"server.setsendtimeoutpolicy(§, WAIT_TIL_SENT, 30);",
+	},
 	{"server", "WAIT_TIL_SENT WAIT_FOR_ACK", "server.setsendtimeoutpolicy(RETURN_ON_ERROR, §, 30);"},
-	{"server", "NOT_CONNECTED NO_WIFI NO_LINK NO_IP_ADDRESS NOT_RESOLVED NO_SERVER SERVER_CONNECTED", "server.connect(@(reason) server.log(reason == §), 30);"},
-	{"server", "SUNDAY MONDAY TUESDAY WEDNESDAY THURSDAY FRIDAY SATURDAY", "imp.onidle(@() server.sleepuntil(7, 30, 0, §));"},
+	{
+		"server", "NOT_CONNECTED NO_WIFI NO_LINK NO_IP_ADDRESS NOT_RESOLVED NO_SERVER SERVER_CONNECTED",
+		"server.connect(@(reason) server.log(reason == §), 30);",
+	},
+	{
+		"server", "SUNDAY MONDAY TUESDAY WEDNESDAY THURSDAY FRIDAY SATURDAY",
+		"imp.onidle(@() server.sleepuntil(7, 30, 0, §));",
+	},
 	{"imp", "ENVIRONMENT_*", "if (imp.environment() == §) server.log(\"This is where the code runs.\");"},
 	{"hardware", "WAKEREASON_*", "if (hardware.wakereason() == §) server.log(\"That is why the code has started.\");"},
 	{"hardware", "I2C_* SPI_* UART_*", "hardware.configure(§);"},
@@ -81,7 +104,10 @@ var constantGroups = []constantGroup{
 	{"uart", "PARITY_*", "hardware.uart57.configure(9600, 8, §, 1, NO_CTSRTS);"},
 	{"uart", "NO_CTSRTS NO_TX NO_RX TIMING_ENABLED", "hardware.uart57.configure(9600, 8, PARITY_NONE, 1, §);"},
 	{"httprequest", "VALIDATE_*", "local request = http.get(\"https://example.com/\");\nrequest.setvalidation(§);"},
-	{"httprequest", "NO_TIMEOUT", "http.get(\"https://example.com/\").sendasync(@(r) server.log(r.statuscode), null, §);"},
+	{
+		"httprequest", "NO_TIMEOUT",
+		"http.get(\"https://example.com/\").sendasync(@(r) server.log(r.statuscode), null, §);",
+	},
 	{"math", "PI math.PI", "local radians = 90 * § / 180;"},
 	{"math", "RAND_MAX math.RAND_MAX", "local fraction = math.rand() / §.tofloat();"},
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/tandem-iot/tandem/imp"
 )
 
-// repository is where links lead that leave the documents.
+// repository is the address of files that are not part of the site.
 const repository = "https://github.com/tandem-iot/tandem/blob/main/"
 
 var markdownParser = goldmark.New(
@@ -40,16 +40,16 @@ func markdown(source string) template.HTML {
 	})
 	var b bytes.Buffer
 	if err := markdownParser.Renderer().Render(&b, src, doc); err != nil {
-		panic("reference: " + err.Error()) // a buffer takes everything
+		panic("reference: " + err.Error()) // writing to a buffer does not fail
 	}
 	return template.HTML(b.String())
 }
 
-// passage is a part of a document: what comes before the first of its second-level
-// headings, or one of those and what comes below it.
+// passage is a part of a document: the text before its first second-level heading,
+// or one of these headings with the text below it.
 type passage struct {
-	link        // the heading and its anchor; empty before the first
-	Body string // its words
+	link        // the heading and its anchor; empty before the first heading
+	Body string // the text
 }
 
 // passages returns the parts of a document in order.
@@ -70,7 +70,7 @@ func passages(source string) []passage {
 	return all
 }
 
-// words returns the text of a part of a document, without marks.
+// words returns the text of a part of a document, without markup.
 func words(root ast.Node, src []byte) string {
 	var b strings.Builder
 	walkNodes(root, func(n ast.Node) {
@@ -94,8 +94,8 @@ func walkNodes(root ast.Node, visit func(ast.Node)) {
 	}
 }
 
-// siteLink turns a link between files of the repository into one of the site:
-// all documents are pages in one directory there.
+// siteLink turns a link between files of the repository into one of the site, where
+// all documents are pages in one directory.
 func siteLink(to string) string {
 	if strings.Contains(to, ":") || strings.HasPrefix(to, "#") {
 		return to
@@ -120,32 +120,36 @@ func siteLink(to string) string {
 type codeRenderer struct{}
 
 func (codeRenderer) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
-	r.Register(ast.KindFencedCodeBlock, func(w util.BufWriter, src []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
-		if !entering {
-			return ast.WalkContinue, nil
+	r.Register(ast.KindFencedCodeBlock, renderBlock)
+	r.Register(ast.KindCodeSpan, renderSpan)
+}
+
+func renderBlock(w util.BufWriter, src []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
+	if !entering {
+		return ast.WalkContinue, nil
+	}
+	block := n.(*ast.FencedCodeBlock)
+	code := string(block.Lines().Value(src))
+	out := "<pre tabindex=\"0\"><code>" + html.EscapeString(code) + "</code></pre>\n"
+	if string(block.Language(src)) == "squirrel" {
+		out = program(code, strings.TrimPrefix(string(block.Info.Segment.Value(src)), "squirrel "))
+	}
+	_, err := w.WriteString(out)
+	return ast.WalkContinue, err
+}
+
+func renderSpan(w util.BufWriter, src []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
+	if !entering {
+		return ast.WalkContinue, nil
+	}
+	var code strings.Builder
+	walkNodes(n, func(n ast.Node) {
+		if t, ok := n.(*ast.Text); ok {
+			code.Write(t.Segment.Value(src))
 		}
-		block := n.(*ast.FencedCodeBlock)
-		code := string(block.Lines().Value(src))
-		out := "<pre tabindex=\"0\"><code>" + html.EscapeString(code) + "</code></pre>\n"
-		if string(block.Language(src)) == "squirrel" {
-			out = program(code, strings.TrimPrefix(string(block.Info.Segment.Value(src)), "squirrel "))
-		}
-		_, err := w.WriteString(out)
-		return ast.WalkContinue, err
 	})
-	r.Register(ast.KindCodeSpan, func(w util.BufWriter, src []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
-		if !entering {
-			return ast.WalkContinue, nil
-		}
-		var code strings.Builder
-		walkNodes(n, func(n ast.Node) {
-			if t, ok := n.(*ast.Text); ok {
-				code.Write(t.Segment.Value(src))
-			}
-		})
-		_, err := w.WriteString(string(codeLink(code.String(), insideLink(n))))
-		return ast.WalkSkipChildren, err
-	})
+	_, err := w.WriteString(string(codeLink(code.String(), insideLink(n))))
+	return ast.WalkSkipChildren, err
 }
 
 // program renders Squirrel code that is for one side, or for both.
@@ -167,8 +171,8 @@ func insideLink(n ast.Node) bool {
 	return false
 }
 
-// codeLink returns code, with a link when it is the name of an entry, or a
-// whole call of one.
+// codeLink returns code as HTML, with a link when it is the name or a call of an
+// entry.
 func codeLink(code string, plain bool) template.HTML {
 	out := "<code>" + html.EscapeString(code) + "</code>"
 	name, _, _ := strings.Cut(code, "(")
@@ -178,7 +182,7 @@ func codeLink(code string, plain bool) template.HTML {
 	return template.HTML(out)
 }
 
-// word matches what may be the name of an entry in running text.
+// word matches words of a text that may be names of entries.
 var word = regexp.MustCompile(`[A-Za-z_][A-Za-z_0-9]*(?:\.[A-Za-z_0-9]+)+|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+`)
 
 // linked returns plain text as HTML in which names of entries are links.
@@ -188,7 +192,8 @@ func linked(plain string) template.HTML {
 	for _, span := range word.FindAllStringIndex(plain, -1) {
 		name := plain[span[0]:span[1]]
 		if href, ok := entryLinks()[name]; ok {
-			b.WriteString(html.EscapeString(plain[at:span[0]]) + `<a class="code" href="` + href + `"><code>` + name + `</code></a>`)
+			b.WriteString(html.EscapeString(plain[at:span[0]]))
+			b.WriteString(`<a class="code" href="` + href + `"><code>` + name + `</code></a>`)
 			at = span[1]
 		}
 	}
@@ -196,19 +201,27 @@ func linked(plain string) template.HTML {
 	return template.HTML(b.String())
 }
 
-// token matches what is coloured in code; each group is a kind.
-var token = regexp.MustCompile(`(//[^\n]*|/\*[\s\S]*?\*/|(?m:^#[^\n]*))|(@"(?:""|[^"])*"|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|\b(break|case|catch|class|clone|const|constructor|continue|default|delete|do|else|enum|extends|false|for|foreach|function|if|in|instanceof|local|null|resume|return|static|switch|this|throw|true|try|typeof|while|yield|base)\b|\b(0x[0-9A-Fa-f]+|\d+(?:\.\d+)?)\b`)
+// token matches the coloured parts of code; its groups are comments, strings,
+// keywords and numbers.
+var token = regexp.MustCompile(
+	`(//[^\n]*|/\*[\s\S]*?\*/|(?m:^#[^\n]*))|` +
+		`(@"(?:""|[^"])*"|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|` +
+		`\b(break|case|catch|class|clone|const|constructor|continue|default|delete|do|else|enum|extends|` +
+		`false|for|foreach|function|if|in|instanceof|local|null|resume|return|static|switch|this|throw|` +
+		`true|try|typeof|while|yield|base)\b|` +
+		`\b(0x[0-9A-Fa-f]+|\d+(?:\.\d+)?)\b`)
 
 var tokenClasses = []string{"c", "s", "k", "n"}
 
-// highlight returns Squirrel code as HTML with its parts marked by classes.
+// highlight returns Squirrel code as HTML, in which tokens have classes.
 func highlight(code string) template.HTML {
 	var b strings.Builder
 	at := 0
 	for _, m := range token.FindAllStringSubmatchIndex(code, -1) {
 		for i, class := range tokenClasses {
 			if m[2+2*i] >= 0 {
-				b.WriteString(html.EscapeString(code[at:m[0]]) + `<span class="` + class + `">` + html.EscapeString(code[m[0]:m[1]]) + "</span>")
+				b.WriteString(html.EscapeString(code[at:m[0]]))
+				b.WriteString(`<span class="` + class + `">` + html.EscapeString(code[m[0]:m[1]]) + "</span>")
 				at = m[1]
 			}
 		}

@@ -147,7 +147,14 @@ func agentLife(t testing.TB, src, data string) *outcome {
 		Program: program, Agent: "abcdefghijkl", Device: "0123456789abcdef", URL: "https://agent.example.com/abcdefghijkl",
 		Incarnation: 3, Version: "test", Connected: true, Address: "192.0.2.1",
 	}, epoch)
-	h.life = life[agent.Event, agent.Effect]{m: m, now: epoch, takes: m.Takes, perform: h.carryOut, woken: &agent.Woken{}, alarm: &agent.Alarm{}}
+	h.life = life[agent.Event, agent.Effect]{
+		m:       m,
+		now:     epoch,
+		takes:   m.Takes,
+		perform: h.carryOut,
+		woken:   &agent.Woken{},
+		alarm:   &agent.Alarm{},
+	}
 	h.boot(t, &agent.Boot{})
 	for _, name := range handled(src) {
 		h.do(&agent.DeviceMessage{Message: message(name, data)})
@@ -157,8 +164,9 @@ func agentLife(t testing.TB, src, data string) *outcome {
 	h.do(&agent.PeerStarted{Reason: tandem.ReasonReload, Incarnation: 2})
 	if strings.Contains(src, "http.onrequest") {
 		h.do(&agent.Request{ID: 1, Request: &tandem.Request{
-			Method: "POST", Path: "/room/12", Query: "room=kitchen&room=bath", Headers: map[string][]string{"content-type": {"application/json"}},
-			Body: []byte(`{"target": 22.5}`), Proto: "https", From: "203.0.113.9",
+			Method: "POST", Path: "/room/12", Query: "room=kitchen&room=bath",
+			Headers: map[string][]string{"content-type": {"application/json"}},
+			Body:    []byte(`{"target": 22.5}`), Proto: "https", From: "203.0.113.9",
 		}})
 	}
 	h.advance(someTime)
@@ -232,10 +240,12 @@ func deviceLife(t testing.TB, src, data string) *outcome {
 		h.waiting = append(h.waiting, &device.Changed{Pin: c.Pin, Bus: c.Bus, Data: c.Data})
 	})
 	m := device.New(device.Config{
-		Program: program, Device: "0123456789abcdef", Incarnation: 7, Connected: true, Address: "10.0.0.2", Board: h.board, Flash: board.NewFlash(16 << 10), Version: "test",
+		Program: program, Device: "0123456789abcdef", Incarnation: 7, Connected: true, Address: "10.0.0.2",
+		Board: h.board, Flash: board.NewFlash(16 << 10), Version: "test",
 	}, epoch)
 	h.life = life[device.Event, device.Effect]{
-		m: m, now: epoch, waiting: h.waiting, takes: func(e device.Event) bool { return !m.Busy() || device.TakenBusy(e) }, perform: h.carryOut,
+		m: m, now: epoch, waiting: h.waiting, perform: h.carryOut,
+		takes: func(e device.Event) bool { return !m.Busy() || device.TakenBusy(e) },
 		woken: &device.Woken{}, alarm: &device.Alarm{},
 	}
 	h.boot(t, &device.Boot{})

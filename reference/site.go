@@ -31,7 +31,7 @@ func Site() map[string][]byte { return site() }
 
 var site = sync.OnceValue(makeSite)
 
-// page is what the template makes a page of.
+// page is the data of the page template.
 type page struct {
 	File      string
 	Title     string
@@ -42,7 +42,7 @@ type page struct {
 	*menu
 }
 
-// menu is what all pages have.
+// menu is the navigation of every page.
 type menu struct {
 	Guides    []docs.Document
 	Documents []docs.Document
@@ -57,12 +57,13 @@ type group struct {
 type objectLinks struct {
 	Object
 	File  string
-	Links template.HTML // the list of them, made once for all pages; "" when there are none
+	Links template.HTML // list of the object's links, rendered once for all pages; "" when there are none
 }
 
 type link struct{ Href, Text string }
 
-// section is what has one name, and a variant for each side that it differs on.
+// section has the entries of one name. There are several variants when the sides
+// differ.
 type section struct {
 	Name     string
 	Variants []Entry
@@ -118,7 +119,7 @@ func render(name string, data any) []byte {
 
 func file(name string) string { return name + ".html" }
 
-// href is where the site describes an entry.
+// href returns the page and anchor of an entry.
 func (e Entry) href() string {
 	if e.Kind == Class && !e.Callable {
 		return file(e.Object)
@@ -126,10 +127,10 @@ func (e Entry) href() string {
 	return file(e.Object) + "#" + e.Name
 }
 
-// short is the name of an entry on the page of its object.
+// short returns the name of an entry on the page of its object.
 func short(e Entry) string { return strings.TrimPrefix(e.Name, e.Object+".") }
 
-// links are those of an object in the menu, without doubles.
+// links returns the links of an object in the menu, without duplicates.
 func links(o Object) (all []link) {
 	for _, e := range o.Entries {
 		l := link{e.href(), short(e)}
@@ -140,8 +141,7 @@ func links(o Object) (all []link) {
 	return all
 }
 
-// sectionsOf puts the entries of an object together by name. Constants go into
-// a table of their own.
+// sectionsOf groups the entries of an object by name. Constants are separate.
 func sectionsOf(o Object) (sections []section, constants []Entry) {
 	for _, e := range o.Entries {
 		switch n := len(sections); {
@@ -157,7 +157,7 @@ func sectionsOf(o Object) (sections []section, constants []Entry) {
 	return sections, constants
 }
 
-// badges are the sides that have something.
+// badges returns the names of sides.
 func badges(on imp.Sides) []string {
 	switch on {
 	case imp.OnAgent:
@@ -168,12 +168,12 @@ func badges(on imp.Sides) []string {
 	return []string{"agent", "device"}
 }
 
-// sourceName says what a link to a source leads to.
+// sourceName returns the text of a link to a source.
 func sourceName(url string) string {
 	if url == squirrelManual {
 		return "Squirrel's manual"
 	}
-	return "Electric Imp's page on this"
+	return "Electric Imp's documentation"
 }
 
 // found is one line of the search's index.
@@ -181,11 +181,11 @@ type found struct {
 	Name string `json:"n"`
 	Text string `json:"t"`
 	Href string `json:"h"`
-	Kind string `json:"k"` // what it is, or where
-	Body string `json:"b"` // all words, where Text is not all there is
+	Kind string `json:"k"` // "object", "guide", sides, or the title of the document
+	Body string `json:"b"` // the full text to search
 }
 
-// words are all that is said of an entry.
+// words returns the full text of an entry.
 func (e Entry) words() string {
 	all := append([]string{e.Doc}, e.Throws...)
 	for _, p := range e.Params {
@@ -194,8 +194,8 @@ func (e Entry) words() string {
 	return strings.TrimSpace(strings.Join(all, " "))
 }
 
-// searchIndex is a script with the index in JSON: a page that was opened from a
-// file may not fetch another file, but may run it.
+// searchIndex returns a script with the index in JSON: a page that was opened from
+// a file must not fetch another file, but may run a script.
 func searchIndex(m *menu) []byte {
 	var all []found
 	for _, o := range Objects() {
@@ -222,8 +222,7 @@ func searchIndex(m *menu) []byte {
 	return append(append([]byte("const searchIndex = "), data...), ";\n"...)
 }
 
-// Write writes the site's files into a directory, which is made when it is not
-// there.
+// Write writes the site's files into a directory, which it creates if necessary.
 func Write(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -259,7 +258,7 @@ func Handler() http.Handler {
 	})
 }
 
-// entryLinks are the pages and anchors of entries and objects by name.
+// entryLinks returns the pages and anchors of entries and objects by name.
 var entryLinks = sync.OnceValue(func() map[string]string {
 	all := map[string]string{}
 	for _, o := range Objects() {
@@ -271,7 +270,7 @@ var entryLinks = sync.OnceValue(func() map[string]string {
 	return all
 })
 
-// documentNames are the documents that have a page.
+// documentNames returns the names of the documents that have a page.
 var documentNames = sync.OnceValue(func() map[string]bool {
 	all := map[string]bool{}
 	for _, d := range append(docs.Guides(), docs.Documents()...) {

@@ -10,7 +10,7 @@ import (
 	"github.com/tandem-iot/tandem/imp"
 )
 
-// Syntax returns how code writes it: "server.save(table[, format])".
+// Syntax returns the form of a call: "server.save(table[, format])".
 func (e Entry) Syntax() string {
 	if !e.Callable {
 		return e.Name
@@ -31,7 +31,7 @@ func (e Entry) Syntax() string {
 	return b.String() + strings.Repeat("]", open) + ")"
 }
 
-// sides says where something is available.
+// sides returns the names of sides as text.
 func sides(on imp.Sides) string {
 	switch on {
 	case imp.OnAgent:
@@ -42,10 +42,12 @@ func sides(on imp.Sides) string {
 	return "agent and device"
 }
 
-// typeWords are the types of the registry that do not say it themselves.
+// typeWords are the names of types in the manual, where they differ from those in
+// the registry.
 var typeWords = map[string]string{
 	"any": "anything", "number": "integer or float", "data": "string or blob", "handler": "function or null",
-	"o": "null", "i": "integer", "f": "float", "n": "integer or float", "b": "bool", "s": "string", "t": "table", "a": "array",
+	"o": "null", "i": "integer", "f": "float", "n": "integer or float", "b": "bool", "s": "string",
+	"t": "table", "a": "array",
 	"c": "function", "g": "generator", "y": "class", "x": "instance", "r": "weak reference",
 }
 
@@ -66,8 +68,8 @@ func typeText(typ string) string {
 
 const textWidth = 80
 
-// Text writes entries for a terminal: all there is to say of one, and a line
-// each of several with different names.
+// Text writes entries for a terminal: in full when all have the same name,
+// otherwise a line for each.
 func Text(w io.Writer, entries []Entry) error {
 	var b strings.Builder
 	if slices.ContainsFunc(entries, func(e Entry) bool { return e.Name != entries[0].Name }) {
@@ -89,7 +91,7 @@ func list(b *strings.Builder, entries []Entry) {
 	for _, o := range Objects() {
 		lines := slices.DeleteFunc(slices.Clone(o.Entries), func(e Entry) bool {
 			wanted := slices.ContainsFunc(entries, func(w Entry) bool { return w.Name == e.Name && w.On == e.On })
-			return !wanted || e.Kind == Class && !e.Callable // its text is the heading's
+			return !wanted || e.Kind == Class && !e.Callable // the heading has its text
 		})
 		if len(lines) == 0 {
 			continue
@@ -118,7 +120,11 @@ func list(b *strings.Builder, entries []Entry) {
 func leadsTo(object string, entries []Entry) (names []string) {
 	for _, e := range entries {
 		for _, result := range strings.Split(e.Result, "|") {
-			if result != object && !slices.Contains(names, result) && slices.ContainsFunc(Objects(), func(o Object) bool { return o.Name == result && o.Group != "Language" }) {
+			if result == object || slices.Contains(names, result) {
+				continue
+			}
+			isObject := func(o Object) bool { return o.Name == result && o.Group != "Language" }
+			if slices.ContainsFunc(Objects(), isObject) {
 				names = append(names, result)
 			}
 		}
@@ -145,7 +151,7 @@ func Index(w io.Writer) error {
 	return err
 }
 
-// line writes what fits a list.
+// line writes an entry as a line of a list.
 func (e Entry) line(b *strings.Builder) {
 	const column = 38
 	name := e.Syntax()
@@ -163,7 +169,7 @@ func (e Entry) line(b *strings.Builder) {
 	wrapped(b, column+2, doc)
 }
 
-// text writes all there is.
+// text writes an entry in full.
 func (e Entry) text(b *strings.Builder) {
 	first := e.Syntax()
 	if e.Result != "" {
@@ -190,7 +196,7 @@ func (e Entry) text(b *strings.Builder) {
 		wrapped(b, 17, doc)
 	}
 	if len(e.Throws) > 0 {
-		b.WriteString("\n    Throws when something is wrong, besides wrong types:\n")
+		b.WriteString("\n    Throws, besides errors about wrong types:\n")
 		for _, t := range e.Throws {
 			b.WriteString("      ")
 			wrapped(b, 6, t)
@@ -212,7 +218,8 @@ func pad(b *strings.Builder, indent int, s string, width int) {
 	}
 }
 
-// wrapped writes text from a column on, and a line end.
+// wrapped writes text that begins at a column, in lines of textWidth, and a line
+// end.
 func wrapped(b *strings.Builder, column int, text string) {
 	at := column
 	for i, word := range strings.Fields(text) {

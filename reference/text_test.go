@@ -20,7 +20,7 @@ func TestTextOfOne(t *testing.T) {
     value        anything
     settings     optional table: compact: without spaces
 
-    Throws when something is wrong, besides wrong types:
+    Throws, besides errors about wrong types:
       Cannot serialize a …
 
     Example:

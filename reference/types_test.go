@@ -10,7 +10,8 @@ import (
 
 // typeNames are the machine's names of the types that a mask's letters stand for.
 var typeNames = map[byte]string{
-	'o': "null", 'i': "integer", 'f': "float", 'n': "integer|float", 'b': "bool", 's': "string", 't': "table", 'a': "array",
+	'o': "null", 'i': "integer", 'f': "float", 'n': "integer|float", 'b': "bool", 's': "string",
+	't': "table", 'a': "array",
 	'c': "function", 'g': "generator", 'x': "instance", 'r': "weakref",
 }
 

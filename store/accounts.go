@@ -11,15 +11,15 @@ import (
 // LoginKeysPerAccount is how many login keys an account can have.
 const LoginKeysPerAccount = 10
 
-// An Account is somebody who may use the API.
+// An Account is a user of the API.
 type Account struct {
 	ID               string
-	Username, Email  string // each unique, upper and lower case alike
-	Password         string // as its hash function encodes it; opaque here
+	Username, Email  string // each unique, ignoring case
+	Password         string // encoded by the caller's hash function; opaque to the store
 	Created, Updated time.Time
 }
 
-// A Token lets its bearer act for an account. The secret itself is not kept.
+// A Token lets its bearer act for an account. Only a hash of the secret is kept.
 type Token struct {
 	ID      string
 	Account string
@@ -30,8 +30,8 @@ type Token struct {
 	hash []byte
 }
 
-// A LoginKey can be exchanged for access tokens. The API identifies it by the
-// secret itself, 16 characters, which is therefore kept as it is.
+// A LoginKey can be exchanged for access tokens. The API identifies it by its
+// secret of 16 characters, so the secret itself is kept.
 type LoginKey struct {
 	ID          string
 	Account     string
@@ -100,10 +100,12 @@ func (s *Store) ChangeAccount(ctx context.Context, id string, edit func(*Account
 	return a, named(err, "Duplicate Resource: Accounts must have unique names and e-mail addresses.")
 }
 
-// AddToken makes a token for an account with the given secret, and drops those
-// that have expired. t's Account, Refresh and Expires count.
+// AddToken makes a token for an account with the given secret, and drops
+// expired tokens. It uses t's Account, Refresh and Expires.
 func (s *Store) AddToken(ctx context.Context, t Token, secret string) (Token, error) {
-	t.ID, t.hash, t.Created = newID(), record.Hash(secret), s.stamp()
+	t.ID = newID()
+	t.hash = record.Hash(secret)
+	t.Created = s.stamp()
 	err := s.do(ctx, func() error {
 		if err := s.exec("DELETE FROM tokens WHERE expires > 0 AND expires <= ?", milli(t.Created)); err != nil {
 			return err
@@ -113,9 +115,11 @@ func (s *Store) AddToken(ctx context.Context, t Token, secret string) (Token, er
 	return t, err
 }
 
-// Token returns the token with a secret, NotFound also when it has expired.
+// Token returns the token with a secret. It fails with NotFound when there is
+// none or it has expired.
 func (s *Store) Token(ctx context.Context, secret string) (Token, error) {
-	t, err := tokens.one(ctx, s.read, where("hash = ? AND (expires = 0 OR expires > ?)", record.Hash(secret), milli(s.stamp())))
+	t, err := tokens.one(ctx, s.read,
+		where("hash = ? AND (expires = 0 OR expires > ?)", record.Hash(secret), milli(s.stamp())))
 	return t, s.describe(err)
 }
 
@@ -134,12 +138,12 @@ func (s *Store) DeleteToken(ctx context.Context, account, id string) error {
 	})
 }
 
-// AddLoginKey makes a login key; its ID is given. An account can have
+// AddLoginKey makes a login key. The caller chooses its ID. An account can have
 // LoginKeysPerAccount of them.
 func (s *Store) AddLoginKey(ctx context.Context, k LoginKey) (LoginKey, error) {
 	k.Created = s.stamp()
 	err := s.do(ctx, func() error {
-		// Its lock keeps other nodes from counting at the same time.
+		// The lock of the account's row keeps other nodes from counting at the same time.
 		if _, err := accounts.one(s.inside(), s.write, where("id = ?", k.Account)); err != nil {
 			return err
 		}
@@ -148,14 +152,15 @@ func (s *Store) AddLoginKey(ctx context.Context, k LoginKey) (LoginKey, error) {
 			return err
 		}
 		if len(list) >= LoginKeysPerAccount {
-			return tandem.Errorf(tandem.Limit, "Account Limit Reached: An account can have %d login keys; delete one first.", LoginKeysPerAccount)
+			return tandem.Errorf(tandem.Limit,
+				"Account Limit Reached: An account can have %d login keys; delete one first.", LoginKeysPerAccount)
 		}
 		return loginKeys.insert(s, &k)
 	})
 	return k, err
 }
 
-// LoginKey returns a login key. Whose it is, the caller must look at.
+// LoginKey returns a login key. The caller must check its Account.
 func (s *Store) LoginKey(ctx context.Context, id string) (LoginKey, error) {
 	k, err := loginKeys.one(ctx, s.read, where("id = ?", id))
 	return k, s.describe(err)

@@ -14,10 +14,11 @@ const (
 	selectRecord = "SELECT incarnation, running, changed, mark_boot, mark_seq, saved FROM agents WHERE agent = ?"
 
 	// Each of these is one guarded statement for a decision of package record:
-	// Agent.Begin, Agent.Save and Agent.End. The guard is the incarnation; when no
+	// Agent.Begin, Agent.Save and Agent.End. The guard is the incarnation: when no
 	// row has it, nothing changes and the error is record.Stale.
 	beginAgent = `INSERT INTO agents (agent, shard, incarnation, running, changed) VALUES (?, ?, 1, TRUE, ?)
-		ON CONFLICT (agent) DO UPDATE SET incarnation = agents.incarnation + 1, running = TRUE, changed = excluded.changed, shard = excluded.shard
+		ON CONFLICT (agent) DO UPDATE
+		SET incarnation = agents.incarnation + 1, running = TRUE, changed = excluded.changed, shard = excluded.shard
 		RETURNING incarnation`
 	saveAgent = "UPDATE agents SET saved = ?, mark_boot = ?, mark_seq = ? WHERE agent = ? AND incarnation = ?"
 	endAgent  = "UPDATE agents SET running = ?, changed = ? WHERE agent = ? AND incarnation = ?"
@@ -25,20 +26,21 @@ const (
 	dropSnapshot = "DELETE FROM snapshots WHERE agent = ?"
 	takeSnapshot = "DELETE FROM snapshots WHERE agent = ? RETURNING data"
 
-	// These two follow endAgent, and must do nothing when it did nothing.
+	// These two follow endAgent, and must change nothing when it changed nothing.
 	putSnapshot = `INSERT INTO snapshots (agent, data) SELECT agent, ? FROM agents WHERE agent = ? AND incarnation = ?
 		ON CONFLICT (agent) DO UPDATE SET data = excluded.data`
 	endSnapshot = "DELETE FROM snapshots WHERE agent IN (SELECT agent FROM agents WHERE agent = ? AND incarnation = ?)"
 )
 
-// Record returns an agent's record as of the last commit; an empty one with
-// only Agent set when it has never run.
+// Record returns an agent's record as of the last commit. The record of an
+// agent that has never run is empty except for its ID.
 func (s *Store) Record(ctx context.Context, id tandem.AgentID) (record.Agent, error) {
 	ctx, cancel := s.read.bounded(ctx)
 	defer cancel()
 	r := record.Agent{ID: id}
 	var incarnation, boot, seq int64
-	err := s.read.scan(ctx, selectRecord, []any{string(id)}, &incarnation, &r.Running, (*milli)(&r.Changed), &boot, &seq, &r.Saved)
+	err := s.read.scan(ctx, selectRecord, []any{string(id)}, &incarnation, &r.Running, (*milli)(&r.Changed),
+		&boot, &seq, &r.Saved)
 	if errors.Is(err, sql.ErrNoRows) {
 		return r, nil
 	}
@@ -47,8 +49,8 @@ func (s *Store) Record(ctx context.Context, id tandem.AgentID) (record.Agent, er
 	return r, s.describe(err)
 }
 
-// Begin starts the next incarnation of an agent. A snapshot of the one before
-// is gone with it.
+// Begin starts the next incarnation of an agent and deletes the snapshot of the
+// incarnation before.
 func (s *Store) Begin(id tandem.AgentID, done func(incarnation uint64, err error)) {
 	var incarnation int64
 	s.submit(&op{
@@ -66,39 +68,45 @@ func (s *Store) Begin(id tandem.AgentID, done func(incarnation uint64, err error
 }
 
 // Save replaces an agent's table and mark. It fails with Conflict when
-// incarnation is not the current one. The store keeps table until done.
+// incarnation is not the current one. The store keeps table until it calls done.
 func (s *Store) Save(id tandem.AgentID, incarnation uint64, table []byte, mark tandem.Mark, done func(error)) {
 	s.submit(&op{
-		steps: []step{{query: saveAgent, args: []any{table, int64(mark.Boot), int64(mark.Seq), string(id), int64(incarnation)}}},
-		none:  func() error { return record.Stale(id, incarnation) },
-		done:  done,
+		steps: []step{
+			{query: saveAgent, args: []any{table, int64(mark.Boot), int64(mark.Seq), string(id), int64(incarnation)}},
+		},
+		none: func() error { return record.Stale(id, incarnation) },
+		done: done,
 	})
 }
 
-// End says that an incarnation does not run here any more. Without a snapshot
-// it has ended, and the record is no longer Running; with one it goes on when
-// TakeSnapshot's answer is restored, and stays Running. It fails with Conflict
-// when incarnation is not the current one.
+// End records that an incarnation no longer runs on this node. Without a
+// snapshot it has ended, and the record is no longer Running. With a snapshot
+// the record stays Running, and the incarnation resumes when the result of
+// TakeSnapshot is restored. End fails with Conflict when incarnation is not the
+// current one.
 func (s *Store) End(id tandem.AgentID, incarnation uint64, snapshot []byte, done func(error)) {
 	last := step{query: endSnapshot, args: []any{string(id), int64(incarnation)}}
 	if snapshot != nil {
 		last = step{query: putSnapshot, args: []any{snapshot, string(id), int64(incarnation)}}
 	}
 	s.submit(&op{
-		steps: []step{{query: endAgent, args: []any{snapshot != nil, milli(s.stamp()), string(id), int64(incarnation)}}, last},
-		none:  func() error { return record.Stale(id, incarnation) },
-		done:  done,
+		steps: []step{
+			{query: endAgent, args: []any{snapshot != nil, milli(s.stamp()), string(id), int64(incarnation)}},
+			last,
+		},
+		none: func() error { return record.Stale(id, incarnation) },
+		done: done,
 	})
 }
 
-// TakeSnapshot removes an agent's snapshot and then hands it out, so that it
-// cannot be restored twice, whatever happens to the one who restores it.
-// Without a snapshot done gets nil and no error.
+// TakeSnapshot deletes an agent's snapshot and then passes it to done, so that
+// it cannot be restored twice even if the caller crashes. When there is no
+// snapshot, done gets nil and no error.
 func (s *Store) TakeSnapshot(id tandem.AgentID, done func(snapshot []byte, err error)) {
 	var snapshot []byte
 	o := &op{steps: []step{{query: takeSnapshot, args: []any{string(id)}, into: &snapshot}}}
 	o.done = func(err error) {
-		if err != nil || o.steps[0].rows == 0 { // it may be left from a transaction that failed
+		if err != nil || o.steps[0].rows == 0 { // snapshot may be left from a transaction that failed
 			snapshot = nil
 		}
 		done(snapshot, err)

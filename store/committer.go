@@ -11,23 +11,23 @@ import (
 
 // op is one write that waits for its transaction.
 type op struct {
-	// What it does: steps, of which none needs to know what came of another,
-	// or run, on the committer's goroutine, inside the transaction. Should
-	// transactions fail because of others, run may be called several times.
+	// The work, either steps or run. No step may depend on the result of another.
+	// run is called on the committer's goroutine, inside the transaction, and
+	// again when its transaction failed because of another op.
 	steps []step
 	run   func() error
-	none  func() error // the op's error when its first step changed no row; nil: that is well
-	done  func(error)  // after the transaction; exactly once
-	alone bool         // in a transaction of its own
+	none  func() error // returns the op's error when its first step changed no row; nil: no error
+	done  func(error)  // called exactly once, after the transaction
+	alone bool         // needs a transaction of its own
 
 	since   time.Time   // when it was submitted
-	session int64       // the node's, then; 0: it was not in a cluster yet
-	taken   atomic.Bool // by the committer, or by a waiter who gave up
-	err     error       // of what it does, when that concerns this op alone
+	session int64       // the node's session at that time; 0: not registered yet
+	taken   atomic.Bool // by the committer, or by a waiter that gave up
+	err     error       // of this op alone, when the transaction itself succeeded
 }
 
-// Run is the committer. When ctx ends, it still writes what was waiting, and
-// refuses what comes later. It returns nil then.
+// Run is the committer. When ctx ends, it commits the waiting writes, refuses
+// all later ones, and returns nil.
 func (s *Store) Run(ctx context.Context) error {
 	for {
 		select {
@@ -41,7 +41,7 @@ func (s *Store) Run(ctx context.Context) error {
 	}
 }
 
-// stop refuses what is waiting and all that comes later.
+// stop refuses all waiting and all later writes.
 func (s *Store) stop() {
 	s.mu.Lock()
 	s.stopped = true
@@ -71,18 +71,18 @@ func (s *Store) submit(o *op) {
 	}
 	select {
 	case s.wake <- struct{}{}:
-	default: // there is a token already
+	default: // wake already holds a token
 	}
 }
 
-// do queues a write and waits for it. A write that ctx ended before its
-// transaction began does not happen; one that has begun is waited for, so that
-// the answer is always true.
+// do queues a write and waits for it. When ctx ends before the write's
+// transaction begins, the write is withdrawn; after that, do waits for the
+// outcome, so that its result is always the true one.
 func (s *Store) do(ctx context.Context, run func() error) error {
 	return s.wait(ctx, &op{run: run})
 }
 
-// wait is do for an op that has no done yet.
+// wait is do for an op without a done function.
 func (s *Store) wait(ctx context.Context, o *op) error {
 	result := make(chan error, 1)
 	o.done = func(err error) { result <- err }
@@ -99,12 +99,13 @@ func (s *Store) wait(ctx context.Context, o *op) error {
 }
 
 const (
-	gatherFrom = 4                    // writes in the transaction before, from which it is worth while
-	gatherFor  = 2 * time.Millisecond // at most
+	gatherFrom = 4                    // gather only when the last transaction had at least this many writes
+	gatherFor  = 2 * time.Millisecond // the longest time to gather
 )
 
-// gather lets more writes come while they do, when the last transaction had several:
-// a flush of the disk costs as much for one as for many.
+// gather yields to other goroutines for as long as they submit more writes, when
+// the last transaction had several: a flush of the disk costs the same for one
+// write as for many.
 func (s *Store) gather(last int) {
 	if last < gatherFrom {
 		return
@@ -151,7 +152,7 @@ func (s *Store) commitWaiting() {
 	}
 }
 
-// take returns the ops that nobody has withdrawn, which are the caller's then.
+// take returns the ops that have not been withdrawn. They can no longer be.
 func take(waiting []*op) []*op {
 	batch := make([]*op, 0, len(waiting))
 	for _, o := range waiting {
@@ -162,13 +163,13 @@ func take(waiting []*op) []*op {
 	return batch
 }
 
-// committed counts a transaction that has ended.
+// committed records a finished transaction in the metrics.
 func (s *Store) committed(began time.Time, writes int) {
 	s.commits.Observe(time.Since(began))
 	s.writes.Observe(writes)
 }
 
-// verdict is the error of an op whose steps have been made.
+// verdict returns the error of an op whose steps have been performed.
 func (o *op) verdict() error {
 	if o.none != nil && o.steps[0].rows == 0 {
 		return o.none()

@@ -8,7 +8,7 @@ import (
 	"github.com/tandem-iot/tandem/store/record"
 )
 
-// DeploymentFilter chooses deployments. An empty field does not matter.
+// DeploymentFilter selects deployments. An empty field matches all.
 type DeploymentFilter struct {
 	Owner, Creator, Product, Group, SHA, Flagger string
 	Flagged                                      *bool
@@ -18,7 +18,8 @@ type DeploymentFilter struct {
 // deploymentHeads is the table without the code, which lists do not need.
 var deploymentHeads = table[record.Deployment]{
 	name: "deployments", noun: "deployment", order: "rowid DESC",
-	columns: "id, device_group, product, owner, creator, version, sha, device_sha, agent_sha, description, origin, flagger, tags, created, updated",
+	columns: "id, device_group, product, owner, creator, version, sha, device_sha, agent_sha, description, " +
+		"origin, flagger, tags, created, updated",
 	fields: func(d *record.Deployment) []any {
 		return []any{&d.ID, &d.Group, &d.Product, &d.Owner, &d.Creator, &d.Version, &d.SHA, &d.DeviceSHA, &d.AgentSHA,
 			&d.Description, &d.Origin, &d.Flagger, (*words)(&d.Tags), (*milli)(&d.Created), (*milli)(&d.Updated)}
@@ -34,7 +35,7 @@ var deployments = table[record.Deployment]{
 }
 
 // Deploy makes a deployment and makes it its group's current one. It restarts
-// nothing.
+// no agent and no device.
 func (s *Store) Deploy(ctx context.Context, d record.Deployment) (record.Deployment, error) {
 	d.ID = newID()
 	d.Sum()
@@ -43,7 +44,10 @@ func (s *Store) Deploy(ctx context.Context, d record.Deployment) (record.Deploym
 		if err != nil {
 			return err
 		}
-		d.Product, d.Owner, d.Version, d.Created = g.Product, g.Owner, 1, s.stamp()
+		d.Product = g.Product
+		d.Owner = g.Owner
+		d.Version = 1
+		d.Created = s.stamp()
 		if g.Current != "" {
 			before, err := deploymentHeads.one(s.inside(), s.write, where("id = ?", g.Current))
 			if err != nil {
@@ -93,14 +97,19 @@ func (s *Store) Deployments(ctx context.Context, f DeploymentFilter, page Page) 
 }
 
 // ChangeDeployment edits a deployment's description, origin, flagger and tags;
-// all else stays.
-func (s *Store) ChangeDeployment(ctx context.Context, id string, edit func(*record.Deployment) error) (record.Deployment, error) {
+// changes of other fields are ignored.
+func (s *Store) ChangeDeployment(
+	ctx context.Context, id string, edit func(*record.Deployment) error,
+) (record.Deployment, error) {
 	return deployments.change(ctx, s, id, func(d *record.Deployment) error {
 		edited := *d
 		if err := edit(&edited); err != nil {
 			return err
 		}
-		d.Description, d.Origin, d.Flagger, d.Tags = edited.Description, edited.Origin, edited.Flagger, edited.Tags
+		d.Description = edited.Description
+		d.Origin = edited.Origin
+		d.Flagger = edited.Flagger
+		d.Tags = edited.Tags
 		d.Updated = s.stamp()
 		return nil
 	})
@@ -115,14 +124,18 @@ func (s *Store) DeleteDeployment(ctx context.Context, id string) error {
 			return err
 		}
 		if d.Flagged() {
-			return tandem.Errorf(tandem.Conflict, "Resource Flagged: You cannot delete flagged deployments; set the flagged attribute to false and try again.")
+			return tandem.Errorf(tandem.Conflict,
+				"Resource Flagged: You cannot delete flagged deployments; set the flagged attribute to false and try again.")
 		}
-		inUse, err := s.exists("SELECT 1 FROM device_groups g JOIN deployments m ON m.id = g.min_supported WHERE g.id = ? AND m.version <= ?", d.Group, d.Version)
+		inUse, err := s.exists(
+			"SELECT 1 FROM device_groups g JOIN deployments m ON m.id = g.min_supported WHERE g.id = ? AND m.version <= ?",
+			d.Group, d.Version)
 		if err != nil {
 			return err
 		}
 		if inUse {
-			return tandem.Errorf(tandem.Conflict, "Deployment In Use: You cannot delete the minimum supported deployment of a devicegroup or a newer one.")
+			return tandem.Errorf(tandem.Conflict,
+				"Deployment In Use: You cannot delete the minimum supported deployment of a devicegroup or a newer one.")
 		}
 		return deployments.remove(s, id)
 	})

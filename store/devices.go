@@ -7,7 +7,7 @@ import (
 	"github.com/tandem-iot/tandem/store/record"
 )
 
-// DeviceFilter chooses devices. An empty field does not matter.
+// DeviceFilter selects devices. An empty field matches all.
 type DeviceFilter struct {
 	Owner, Product, Group, GroupOwner, GroupType string
 	Unassigned                                   bool
@@ -15,7 +15,8 @@ type DeviceFilter struct {
 
 var devices = table[record.Device]{
 	name: "devices", noun: "device", order: "rowid",
-	columns: "id, agent, owner, device_group, name, key_hash, type, mac, enrolled, changed, address, runtime, boot, incarnation, created, updated",
+	columns: "id, agent, owner, device_group, name, key_hash, type, mac, enrolled, changed, address, runtime, " +
+		"boot, incarnation, created, updated",
 	fields: func(d *record.Device) []any {
 		return []any{&d.ID, &d.Agent, &d.Owner, (*optional)(&d.Group), &d.Name, &d.KeyHash, &d.Type, &d.MAC,
 			(*milli)(&d.Enrolled), (*milli)(&d.Changed), &d.Address, &d.Runtime,
@@ -23,8 +24,8 @@ var devices = table[record.Device]{
 	},
 }
 
-// AddDevices makes devices, all or none. A device that has no ID or Agent gets
-// a random one; the others' must be free.
+// AddDevices makes all of the devices or none. A device that has no ID or Agent
+// gets a random one; an ID or Agent that is given must be unused.
 func (s *Store) AddDevices(ctx context.Context, list []record.Device) ([]record.Device, error) {
 	now := s.stamp()
 	made := make([]record.Device, len(list))
@@ -35,7 +36,9 @@ func (s *Store) AddDevices(ctx context.Context, list []record.Device) ([]record.
 		if d.Agent == "" {
 			d.Agent = tandem.NewAgentID()
 		}
-		d.Enrolled, d.Created, d.Updated = now, now, now
+		d.Enrolled = now
+		d.Created = now
+		d.Updated = now
 		made[i] = d
 	}
 	err := s.do(ctx, func() error {
@@ -44,7 +47,8 @@ func (s *Store) AddDevices(ctx context.Context, list []record.Device) ([]record.
 			steps[i] = step{query: devices.inserting(), args: devices.fields(&made[i])}
 		}
 		if i, err := s.write.perform(s.inside(), steps); err != nil {
-			return named(err, "Duplicate Resource: Device "+string(made[i].ID)+" exists already, or its owner or group does not.")
+			return named(err,
+				"Duplicate Resource: Device "+string(made[i].ID)+" exists already, or its owner or group does not.")
 		}
 		return nil
 	})
@@ -95,7 +99,7 @@ func (s *Store) RenameDevice(ctx context.Context, id tandem.DeviceID, name strin
 	})
 }
 
-// Assign puts a device into a group, or with an empty group into none.
+// Assign puts a device into a group. An empty group unassigns it.
 func (s *Store) Assign(ctx context.Context, id tandem.DeviceID, group string) (record.Device, error) {
 	return devices.change(ctx, s, string(id), func(d *record.Device) error {
 		if group != "" {
@@ -108,25 +112,30 @@ func (s *Store) Assign(ctx context.Context, id tandem.DeviceID, group string) (r
 	})
 }
 
-// seenDevice is record.Device.Seen as one statement. What is NULL leaves what
-// there is.
+// seenDevice is record.Device.Seen as one statement. A NULL parameter leaves its
+// column unchanged.
 const seenDevice = `UPDATE devices SET changed = ?, address = COALESCE(?, address), runtime = COALESCE(?, runtime),
 	boot = COALESCE(?, boot), incarnation = COALESCE(?, incarnation) WHERE id = ?`
 
-// Seen remembers that a device came or went. Like an agent's writes it does
-// not block.
+// Seen records that a device connected or disconnected. Like an agent's writes
+// it does not block.
 func (s *Store) Seen(id tandem.DeviceID, what record.Sighting, done func(error)) {
 	var boot, incarnation any
 	if what.Boot != 0 {
 		boot, incarnation = int64(what.Boot), int64(what.Incarnation)
 	}
 	s.submit(&op{
-		steps: []step{{query: seenDevice, args: []any{milli(what.At), optional(what.Address), optional(what.Runtime), boot, incarnation, string(id)}}},
-		done:  done,
+		steps: []step{
+			{
+				query: seenDevice,
+				args:  []any{milli(what.At), optional(what.Address), optional(what.Runtime), boot, incarnation, string(id)},
+			},
+		},
+		done: done,
 	})
 }
 
-// DeleteDevice deletes an unassigned device and all that is kept of its agent.
+// DeleteDevice deletes an unassigned device and all records of its agent.
 func (s *Store) DeleteDevice(ctx context.Context, id tandem.DeviceID) error {
 	return s.do(ctx, func() error {
 		d, err := devices.one(s.inside(), s.write, where("id = ?", string(id)))
@@ -134,9 +143,13 @@ func (s *Store) DeleteDevice(ctx context.Context, id tandem.DeviceID) error {
 			return err
 		}
 		if d.Group != "" {
-			return tandem.Errorf(tandem.Conflict, "Device Assigned: Cannot delete a device that is assigned to a devicegroup; unassign it first.")
+			return tandem.Errorf(tandem.Conflict,
+				"Device Assigned: Cannot delete a device that is assigned to a devicegroup; unassign it first.")
 		}
-		for _, query := range []string{"DELETE FROM agents WHERE agent = ?", "DELETE FROM snapshots WHERE agent = ?", deletePosts} {
+		for _, query := range []string{
+			"DELETE FROM agents WHERE agent = ?",
+			"DELETE FROM snapshots WHERE agent = ?", deletePosts,
+		} {
 			if err := s.exec(query, string(d.Agent)); err != nil {
 				return err
 			}

@@ -6,10 +6,10 @@ import (
 	"sync"
 )
 
-// Queries are written for both databases: parameters are question marks, or a
-// question mark and a number. What cannot be written alike is here.
+// Queries are written for both databases, with question marks, or a question
+// mark and a number, as parameters. The code for the differences is here.
 
-// dialect rewrites queries for PostgreSQL, each once.
+// dialect rewrites queries for PostgreSQL, and caches the results.
 type dialect struct {
 	known sync.Map // string to string
 }
@@ -24,7 +24,7 @@ func (d *dialect) query(text string) string {
 }
 
 // dollars returns a query with PostgreSQL's parameters: $1 and so on. As in
-// SQLite, one without a number has the number after the largest so far.
+// SQLite, a parameter without a number gets the number after the largest so far.
 func dollars(query string) string {
 	var b strings.Builder
 	last := 0

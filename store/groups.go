@@ -7,21 +7,26 @@ import (
 	"github.com/tandem-iot/tandem/store/record"
 )
 
-// GroupFilter chooses groups. An empty field does not matter.
+// GroupFilter selects groups. An empty field matches all.
 type GroupFilter struct{ Owner, Product, Type string }
 
 var groups = table[record.Group]{
 	name: "device_groups", noun: "device group", order: "rowid",
-	columns: "id, product, owner, creator, type, name, description, region, env, load_after_blessing, validate_tls, production_target, dut_target, current, min_supported, created, updated",
+	columns: "id, product, owner, creator, type, name, description, region, env, load_after_blessing, " +
+		"validate_tls, production_target, dut_target, current, min_supported, created, updated",
 	fields: func(g *record.Group) []any {
-		return []any{&g.ID, &g.Product, &g.Owner, &g.Creator, &g.Type, &g.Name, &g.Description, &g.Region, &g.Env, &g.LoadAfterBlessing, &g.ValidateTLS,
+		return []any{&g.ID, &g.Product, &g.Owner, &g.Creator, &g.Type, &g.Name, &g.Description, &g.Region, &g.Env,
+			&g.LoadAfterBlessing, &g.ValidateTLS,
 			&g.ProductionTarget, &g.DUTTarget, &g.Current, &g.MinSupported, (*milli)(&g.Created), (*milli)(&g.Updated)}
 	},
 }
 
 // AddGroup makes a device group in an existing product.
 func (s *Store) AddGroup(ctx context.Context, g record.Group) (record.Group, error) {
-	g.ID, g.Created, g.Current, g.MinSupported = newID(), s.stamp(), "", ""
+	g.ID = newID()
+	g.Created = s.stamp()
+	g.Current = ""
+	g.MinSupported = ""
 	g.Updated = g.Created
 	err := s.do(ctx, func() error {
 		product, err := products.one(s.inside(), s.write, where("id = ?", g.Product))
@@ -37,7 +42,7 @@ func (s *Store) AddGroup(ctx context.Context, g record.Group) (record.Group, err
 	return g, err
 }
 
-// checkTargets makes sure that the groups which g names exist.
+// checkTargets checks that the target groups of g exist.
 func (s *Store) checkTargets(g record.Group) error {
 	for _, id := range []string{g.ProductionTarget, g.DUTTarget} {
 		if id == "" {
@@ -65,23 +70,30 @@ func (s *Store) Groups(ctx context.Context, f GroupFilter, page Page) ([]record.
 	return groups.list(ctx, s, c, page)
 }
 
-// ChangeGroup edits a device group. Its product, owner and type stay, and its
-// deployments are changed by Deploy and SetMinSupported.
+// ChangeGroup edits a device group. Changes of its product, owner and type are
+// ignored; its deployments are changed by Deploy and SetMinSupported.
 func (s *Store) ChangeGroup(ctx context.Context, id string, edit func(*record.Group) error) (record.Group, error) {
 	g, err := groups.change(ctx, s, id, func(g *record.Group) error {
 		was := *g
 		if err := edit(g); err != nil {
 			return err
 		}
-		g.ID, g.Product, g.Owner, g.Creator, g.Type = was.ID, was.Product, was.Owner, was.Creator, was.Type
-		g.Current, g.MinSupported, g.Created, g.Updated = was.Current, was.MinSupported, was.Created, s.stamp()
+		g.ID = was.ID
+		g.Product = was.Product
+		g.Owner = was.Owner
+		g.Creator = was.Creator
+		g.Type = was.Type
+		g.Current = was.Current
+		g.MinSupported = was.MinSupported
+		g.Created = was.Created
+		g.Updated = s.stamp()
 		return s.checkTargets(*g)
 	})
 	return g, named(err, duplicateGroup)
 }
 
-// SetMinSupported says which deployment of a group is the oldest that a device
-// may go on running. It must not be older than the one set before.
+// SetMinSupported sets the oldest deployment of a group that a device may still
+// run. It must not be older than the one set before.
 func (s *Store) SetMinSupported(ctx context.Context, group, deployment string) error {
 	_, err := groups.change(ctx, s, group, func(g *record.Group) error {
 		next, err := deploymentHeads.one(s.inside(), s.write, where("id = ? AND device_group = ?", deployment, group))
@@ -93,7 +105,8 @@ func (s *Store) SetMinSupported(ctx context.Context, group, deployment string) e
 			return err
 		}
 		if next.Version < before.Version {
-			return tandem.Errorf(tandem.Conflict, "Invalid Deployment: The minimum supported deployment cannot be older than the current one.")
+			return tandem.Errorf(tandem.Conflict,
+				"Invalid Deployment: The minimum supported deployment cannot be older than the current one.")
 		}
 		g.MinSupported, g.Updated = next.ID, s.stamp()
 		return nil
@@ -102,17 +115,26 @@ func (s *Store) SetMinSupported(ctx context.Context, group, deployment string) e
 }
 
 // DeleteGroup deletes a device group with its deployments and webhooks. It
-// must have no devices and no flagged deployments, and be nobody's target.
+// must have no devices and no flagged deployments, and be no group's target.
 func (s *Store) DeleteGroup(ctx context.Context, id string) error {
 	return s.do(ctx, func() error {
-		// Its lock keeps other nodes from making it a target meanwhile.
+		// The lock of its row keeps other nodes from making it a target meanwhile.
 		if _, err := groups.one(s.inside(), s.write, where("id = ?", id)); err != nil {
 			return err
 		}
 		for _, bar := range []struct{ query, msg string }{
-			{"SELECT 1 FROM devices WHERE device_group = ?1", "Devices Exist: Cannot delete a devicegroup with assigned devices; unassign those first."},
-			{"SELECT 1 FROM deployments WHERE device_group = ?1 AND flagger <> ''", "Flagged Deployments Exist: Cannot delete a devicegroup with flagged deployments; delete those first."},
-			{"SELECT 1 FROM device_groups WHERE id <> ?1 AND (production_target = ?1 OR dut_target = ?1)", "Devicegroup In Use: Cannot delete a devicegroup that is the target of another; change that one first."},
+			{
+				"SELECT 1 FROM devices WHERE device_group = ?1",
+				"Devices Exist: Cannot delete a devicegroup with assigned devices; unassign those first.",
+			},
+			{
+				"SELECT 1 FROM deployments WHERE device_group = ?1 AND flagger <> ''",
+				"Flagged Deployments Exist: Cannot delete a devicegroup with flagged deployments; delete those first.",
+			},
+			{
+				"SELECT 1 FROM device_groups WHERE id <> ?1 AND (production_target = ?1 OR dut_target = ?1)",
+				"Devicegroup In Use: Cannot delete a devicegroup that is the target of another; change that one first.",
+			},
 		} {
 			barred, err := s.exists(bar.query, id)
 			if err != nil {

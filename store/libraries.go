@@ -7,9 +7,9 @@ import (
 	"github.com/tandem-iot/tandem"
 )
 
-// A Library is source that deployments ask for by its name and version. It is
-// never changed and never deleted, so that a deployment means the same for
-// ever, on every node.
+// A Library is source that deployments require by its name and version. It is
+// never changed and never deleted, so that a deployment always means the same,
+// on every node.
 type Library struct {
 	ID      string // name:version
 	Name    string
@@ -47,7 +47,9 @@ func (s *Store) AddLibrary(ctx context.Context, id tandem.LibraryID, code string
 		case err != nil:
 			return err
 		case have.Code != code:
-			return tandem.Errorf(tandem.Conflict, "the library %s is there already with other source, and a version never changes; add this one as a new version", l.ID)
+			return tandem.Errorf(tandem.Conflict,
+				"the library %s exists already with different source, and a version never changes; add this one as a new version",
+				l.ID)
 		}
 		l = have
 		return nil

@@ -15,19 +15,19 @@ import (
 
 // The committer's transactions with a PostgreSQL server. All steps that need no
 // answer in between go to it in one message, so that a transaction of hundreds
-// of saves takes one round trip and one fsync. PostgreSQL gives up a whole
-// transaction for one statement that fails: then each of its ops is done again
-// by itself, and the one that is wrong fails alone.
+// of saves takes one round trip and one fsync. When one statement fails,
+// PostgreSQL aborts the whole transaction. Then each of its ops gets a
+// transaction of its own, so that only the op at fault fails.
 
-// retryPause is between two attempts to connect.
+// retryPause is the time between two attempts to connect.
 const retryPause = 100 * time.Millisecond
 
-// attempts bounds how often an op is tried whose transaction the server ends in
-// favour of another one.
+// attempts limits how often an op is tried when the server aborts its
+// transaction in favour of another one.
 const attempts = 5
 
 // connected makes a connection when there is none, and returns the ops that
-// waited for it. Those that have waited too long have failed.
+// still wait. It fails the ops that have waited for more than patience.
 func (s *Store) connected(waiting []*op) []*op {
 	for s.write.conn == nil && len(waiting) > 0 {
 		waiting = slices.DeleteFunc(waiting, func(o *op) bool { return o.taken.Load() })
@@ -46,7 +46,7 @@ func (s *Store) connected(waiting []*op) []*op {
 	return waiting
 }
 
-// commitToServer writes a batch and tells every waiter.
+// commitToServer writes a batch and tells every waiter the result.
 func (s *Store) commitToServer(waiting []*op) {
 	id := s.identity()
 	batch := admit(take(waiting), id)
@@ -54,7 +54,7 @@ func (s *Store) commitToServer(waiting []*op) {
 		return
 	}
 	err := s.transactWithServer(batch, id)
-	// After a failure of the server, another one may have taken its place.
+	// After a failure of the server, a standby may have taken its place.
 	if s.write.lost() || serverFailed(err) {
 		s.write.drop()
 	}
@@ -72,11 +72,11 @@ func expire(waiting []*op, err error) []*op {
 	return waiting[n:]
 }
 
-// finish tells a waiter.
+// finish tells a waiter the result.
 func (s *Store) finish(o *op, err error) { o.done(s.describe(err)) }
 
-// transactWithServer writes a batch and tells every waiter. It returns why the
-// batch could not be written as one.
+// transactWithServer writes a batch and tells every waiter the result. Its error
+// says why the batch could not be written as one transaction.
 func (s *Store) transactWithServer(batch []*op, id record.Fence) error {
 	t := transaction{store: s, ops: batch, id: id}
 	began := time.Now()
@@ -108,9 +108,9 @@ func (s *Store) transactWithServer(batch []*op, id record.Fence) error {
 	return err
 }
 
-// transactAlone writes one op. When the server ends its transaction in favour
-// of another one, it tries again; but who has waited for a lock has waited long
-// enough, as others wait behind it.
+// transactAlone writes one op. When the server aborts its transaction in favour
+// of another one, it tries again. It does not after a timeout for a lock,
+// because other ops wait behind this one.
 func (s *Store) transactAlone(o *op, id record.Fence) {
 	for try := 1; ; try++ {
 		t := transaction{store: s, ops: []*op{o}, id: id}
@@ -138,20 +138,22 @@ type transaction struct {
 	id    record.Fence
 
 	steps []step // not sent yet
-	owner []*op  // whose each of them is; nil: the transaction's own
+	owner []*op  // the op of each step; nil: the transaction's own
 }
 
 const (
-	// lockFence fails, with a division by zero, when the node has been declared
-	// lost, and then nothing that was sent after it is done. Else it keeps that
-	// from happening until the transaction has ended.
-	lockFence       = "SELECT 1 / (SELECT count(*) FROM (SELECT 1 FROM nodes WHERE id = ? AND session = ? FOR SHARE) AS mine)"
+	// lockFence fails with a division by zero when the node has been declared
+	// lost, and then the server skips all statements that were sent after it.
+	// Otherwise it keeps the node from being declared lost until the transaction
+	// has ended.
+	lockFence = "SELECT 1 / (SELECT count(*) FROM " +
+		"(SELECT 1 FROM nodes WHERE id = ? AND session = ? FOR SHARE) AS mine)"
 	divisionByZero  = "22012"
 	lockUnavailable = "55P03"
 )
 
-// make makes the transaction. Its error is the failure of all; what concerns
-// one op alone is left in it.
+// make makes the transaction. Its error is a failure of all ops; an error of one
+// op alone is stored in the op.
 func (t *transaction) make() (err error) {
 	w := t.store.write
 	defer w.watch()()
@@ -199,7 +201,7 @@ func (t *transaction) add(o *op, steps ...step) {
 	}
 }
 
-// run runs an op that wants answers.
+// run performs an op that has a run function, which needs answers in between.
 func (t *transaction) run(o *op) error {
 	t.add(nil, step{query: "SAVEPOINT op"})
 	if err := t.send(); err != nil {
@@ -215,7 +217,7 @@ func (t *transaction) run(o *op) error {
 	return nil
 }
 
-// send sends what has been added, and hands out the answers.
+// send sends the added steps, and stores the number of rows of each in its op.
 func (t *transaction) send() error {
 	steps := joined(t.steps)
 	failed, err := t.store.write.pipeline(t.store.inside(), steps)
@@ -243,15 +245,15 @@ func (t *transaction) undo(err error) error {
 	if rawErr := t.store.write.raw(func(c *pgx.Conn) { status = c.PgConn().TxStatus() }); rawErr != nil {
 		return errors.Join(err, rawErr)
 	}
-	if status == 'I' { // idle: there is none
+	if status == 'I' { // idle: no transaction is open
 		return err
 	}
 	_, undoErr := t.store.write.exec(t.store.inside(), "ROLLBACK")
 	return errors.Join(err, undoErr)
 }
 
-// admit refuses the ops of an earlier life of the node, or all when this one
-// has ended.
+// admit refuses the ops of an earlier session of the node, or all ops when the
+// current session has ended.
 func admit(batch []*op, id record.Fence) []*op {
 	admitted := batch[:0]
 	for _, o := range batch {

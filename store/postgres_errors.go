@@ -22,8 +22,8 @@ func sqlstate(err error) string {
 	return ""
 }
 
-// clashes reports whether the server has ended a transaction in favour of
-// another one: it is worth another try.
+// clashes reports whether the server has aborted a transaction in favour of
+// another one, so that another try may succeed.
 func clashes(err error) bool {
 	switch code := sqlstate(err); code {
 	case lockUnavailable:
@@ -33,8 +33,8 @@ func clashes(err error) bool {
 	}
 }
 
-// serverFailed reports whether an error is the server's and not due to what a
-// statement asked for.
+// serverFailed reports whether an error is a failure of the server and not the
+// fault of a statement.
 func serverFailed(err error) bool {
 	switch code := sqlstate(err); {
 	case code == "": // the connection's, or the driver's
@@ -50,7 +50,7 @@ func serverFailed(err error) bool {
 	}
 }
 
-// broken reports whether a connection broke that was fine before.
+// broken reports whether an existing connection broke.
 func broken(err error) bool {
 	var connect *pgconn.ConnectError
 	if errors.As(err, &connect) {
@@ -60,14 +60,15 @@ func broken(err error) bool {
 		return strings.HasPrefix(code, "57P")
 	}
 	var network net.Error
-	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network) && !network.Timeout()
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.As(err, &network) && !network.Timeout()
 }
 
-// readOnly is the code of a write to a server that only follows another one.
+// readOnly is the code of a write to a standby server.
 const readOnly = "25006"
 
-// describe gives an error of the database a kind and says what to do. Other
-// errors pass.
+// describe gives an error of the database a kind and a message with a remedy. It
+// returns other errors unchanged.
 func (p *postgres) describe(err error) error {
 	var known *tandem.Error
 	if err == nil || errors.As(err, &known) {
@@ -84,25 +85,37 @@ func (p *postgres) describe(err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return p.silent(err)
 	case broken(err):
-		return &tandem.Error{Kind: tandem.Unavailable, Msg: "the connection to " + p.name + " broke; try again, and see to its server", Err: err}
+		return &tandem.Error{
+			Kind: tandem.Unavailable,
+			Msg:  "the connection to " + p.name + " broke; try again, and check its server",
+			Err:  err,
+		}
 	}
 	return err
 }
 
-// silent words that the server did not answer.
+// silent returns the error for a server that does not answer.
 func (p *postgres) silent(err error) error {
-	return &tandem.Error{Kind: tandem.Unavailable, Msg: p.name + " does not answer; see to its server and the network", Err: err}
+	return &tandem.Error{
+		Kind: tandem.Unavailable,
+		Msg:  p.name + " does not answer; check its server and the network",
+		Err:  err,
+	}
 }
 
-// unreachable words that no connection could be made.
+// unreachable returns the error for a server that cannot be connected to.
 func (p *postgres) unreachable(err error) error {
 	if sqlstate(err) != "" {
 		return p.describe(err)
 	}
-	return &tandem.Error{Kind: tandem.Unavailable, Msg: p.name + " cannot be reached; start its server, or see to the network", Err: err}
+	return &tandem.Error{
+		Kind: tandem.Unavailable,
+		Msg:  p.name + " cannot be reached; start its server, or check the network",
+		Err:  err,
+	}
 }
 
-// wording says in our terms what a SQLSTATE means.
+// wording returns our kind and message for a SQLSTATE.
 func (p *postgres) wording(code string) (tandem.Kind, string) {
 	switch code {
 	case "3D000":
@@ -116,9 +129,10 @@ func (p *postgres) wording(code string) (tandem.Kind, string) {
 	case "57P03":
 		return tandem.Unavailable, p.name + " cannot be reached, because its server is starting or stopping; try again"
 	case "22021", "22P05":
-		return tandem.Invalid, "text has a zero byte or is not UTF-8, which the database cannot keep; take it out"
+		return tandem.Invalid, "a text has a zero byte or is not UTF-8, which the database cannot store; remove these bytes"
 	case readOnly:
-		return tandem.Unavailable, p.name + " can only be read, because its server follows another one; name the one that leads in the URL"
+		return tandem.Unavailable, p.name + " can only be read, as its server is a standby or set to read only; " +
+			"name the primary server in the URL"
 	case lockUnavailable:
 		return tandem.Unavailable, "another node is changing the same record of " + p.name + "; try again"
 	}
@@ -126,13 +140,14 @@ func (p *postgres) wording(code string) (tandem.Kind, string) {
 	case "23":
 		return tandem.Conflict, "the change contradicts another record"
 	case "28":
-		return tandem.Forbidden, p.name + " does not let this user in; correct the user and password in the URL, or the server's pg_hba.conf"
+		return tandem.Forbidden, p.name + " does not accept this user; " +
+			"correct the user and password in the URL, or the server's pg_hba.conf"
 	case "40":
 		return tandem.Unavailable, "other nodes were changing the same records of " + p.name + "; try again"
 	case "54":
 		return tandem.Limit, "the record is too large for the database"
 	case "53":
-		return tandem.Unavailable, p.name + " is out of resources; give its server more"
+		return tandem.Unavailable, p.name + " is out of resources; give its server more memory, disk or connections"
 	case "08", "57":
 		return tandem.Unavailable, "the connection to " + p.name + " was ended by its server; try again"
 	case "58", "F0":

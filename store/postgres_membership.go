@@ -10,22 +10,23 @@ import (
 	"github.com/tandem-iot/tandem/store/record"
 )
 
-// fence is the identity of the node's writes. The store's mutex guards it.
+// fence is the session that the node's writes belong to. The store's mutex guards it.
 type fence struct {
 	record.Fence
-	onFenced func() // to be called once when the session is lost; nil: it was, or there is none
+	onFenced func() // called once when the session is lost; nil: it was called, or is not set
 }
 
-// identity returns the node's session, and whether that has been declared lost.
+// identity returns the node's session, and whether it has been declared lost.
 func (s *Store) identity() record.Fence {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.fence.Fence
 }
 
-// OnFenced has f called, once, when the others have declared this node lost.
-// It replaces an earlier f. It may be called on the committer's goroutine, and
-// must not block. It is called at once when that is so already.
+// OnFenced sets the function that is called, once, when this node finds that the
+// others have declared it lost. It replaces an earlier one. f may be called on
+// the committer's goroutine, and must not block. If the node is already known to
+// be lost, OnFenced calls f at once.
 func (s *Store) OnFenced(f func()) {
 	s.mu.Lock()
 	lost := s.fence.Lost
@@ -38,7 +39,7 @@ func (s *Store) OnFenced(f func()) {
 	}
 }
 
-// lost is called when a session is found to be lost.
+// lost records that a session was declared lost, and calls onFenced.
 func (s *Store) lost(session int64) {
 	s.mu.Lock()
 	var f func()
@@ -55,7 +56,8 @@ func (s *Store) lost(session int64) {
 // place makes one transaction about the cluster, apart from the committer.
 func (s *Store) place(ctx context.Context, options *sql.TxOptions, f func(context.Context, *sql.Tx) error) error {
 	if s.postgres == nil {
-		return tandem.Errorf(tandem.Invalid, "a cluster needs PostgreSQL, and this is SQLite; give the node a postgres:// URL")
+		return tandem.Errorf(tandem.Invalid,
+			"a cluster needs PostgreSQL, and this is SQLite; give the node a postgres:// URL")
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -72,16 +74,19 @@ func (s *Store) place(ctx context.Context, options *sql.TxOptions, f func(contex
 	return s.describe(tx.Commit())
 }
 
-// placeOver is place for what changes a node's session, and so waits for the
-// transaction the node is making. When that takes long, because the node
-// stands still in the middle, its connection is ended.
+// placeOver is place for a change of a node's session, which waits for the
+// node's transaction under way. If that times out, because the node has stopped
+// in the middle of it, placeOver ends the node's connection and tries again.
 func (s *Store) placeOver(ctx context.Context, node string, f func(context.Context, *sql.Tx) error) error {
 	err := s.place(ctx, nil, f)
 	if sqlstate(err) != lockUnavailable {
 		return err
 	}
 	if err := s.place(ctx, nil, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()", connectionName(node))
+		_, err := tx.ExecContext(ctx,
+			`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+			WHERE application_name = $1 AND datname = current_database()`,
+			connectionName(node))
 		return err
 	}); err != nil {
 		return err
@@ -89,16 +94,17 @@ func (s *Store) placeOver(ctx context.Context, node string, f func(context.Conte
 	return s.place(ctx, nil, f)
 }
 
-// connectionName is how a server shows the committer's connection of a node.
+// connectionName returns the application name of the committer's connection of a
+// node.
 func connectionName(node string) string {
-	const longest = 63 // that a server keeps
+	const longest = 63 // a server cuts longer names
 	name := "tandem " + node
 	return name[:min(len(name), longest)]
 }
 
 // The order of locks is: a node's lease, the rows of nodes, the version, shards.
-// Every change of shards locks the version first, so they come one after
-// another. disown is record.Shard.Abandon as one statement.
+// Every change of shards locks the version first, so these changes are made one
+// after another. disown is record.Shard.Abandon as one statement.
 const (
 	raiseVersion = "UPDATE cluster SET value = (value::bigint + 1)::text WHERE key = 'version'"
 	lockVersion  = "SELECT 1 FROM cluster WHERE key = 'version' FOR UPDATE"
@@ -106,11 +112,11 @@ const (
 	millisecond  = " * interval '1 millisecond'"
 )
 
-// Register makes this node, which is info's ID, part of the cluster with a new
-// session, and with a lease. Shards that it owned in an earlier session are
-// nobody's then. From now on all that is written proves that the node has not
-// been declared lost since; should it have been, that fails with Conflict. So
-// does what was submitted in an earlier session and is not yet written.
+// Register makes this node, whose name is info.ID, part of the cluster with a
+// new session and a lease. Shards that it owned in an earlier session lose their
+// owner. From then on each write checks that the node has not been declared
+// lost, and fails with Conflict if it has. Writes that were submitted in an
+// earlier session and are not yet committed fail with Conflict, too.
 func (s *Store) Register(ctx context.Context, info record.Node, lease time.Duration) (session int64, err error) {
 	if err := record.CheckNode(info); err != nil {
 		return 0, err
@@ -119,15 +125,21 @@ func (s *Store) Register(ctx context.Context, info record.Node, lease time.Durat
 		if _, err := tx.ExecContext(ctx, "SELECT 1 FROM leases WHERE node = $1 FOR UPDATE", info.ID); err != nil {
 			return err
 		}
-		err := tx.QueryRowContext(ctx, `INSERT INTO nodes AS n (id, session, url, mqtt, version, started) VALUES ($1, 1, $2, $3, $4, $5)
-			ON CONFLICT (id) DO UPDATE SET session = n.session + 1, url = excluded.url, mqtt = excluded.mqtt, version = excluded.version, started = excluded.started
+		err := tx.QueryRowContext(ctx,
+			`INSERT INTO nodes AS n (id, session, url, mqtt, version, started) VALUES ($1, 1, $2, $3, $4, $5)
+			ON CONFLICT (id) DO UPDATE SET session = n.session + 1, url = excluded.url, mqtt = excluded.mqtt,
+				version = excluded.version, started = excluded.started
 			RETURNING session`, info.ID, info.URL, info.MQTT, info.Version, milli(info.Started)).Scan(&session)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO leases (node, session, expires, load, agents, draining, weight) VALUES ($1, $2, clock_timestamp() + $3`+millisecond+`, $4, $5, $6, $7)
-			ON CONFLICT (node) DO UPDATE SET session = excluded.session, expires = excluded.expires, load = excluded.load, agents = excluded.agents, draining = excluded.draining, weight = excluded.weight`,
-			info.ID, session, float64(lease.Milliseconds()), info.Load, info.Agents, info.Draining, info.Weight); err != nil {
+		if _, err := tx.ExecContext(ctx,
+			`INSERT INTO leases (node, session, expires, load, agents, draining, weight)
+			VALUES ($1, $2, clock_timestamp() + $3`+millisecond+`, $4, $5, $6, $7)
+			ON CONFLICT (node) DO UPDATE SET session = excluded.session, expires = excluded.expires,
+				load = excluded.load, agents = excluded.agents, draining = excluded.draining, weight = excluded.weight`,
+			info.ID, session, float64(lease.Milliseconds()),
+			info.Load, info.Agents, info.Draining, info.Weight); err != nil {
 			return err
 		}
 		return abandon(ctx, tx, info.ID)
@@ -141,7 +153,8 @@ func (s *Store) Register(ctx context.Context, info record.Node, lease time.Durat
 	return session, nil
 }
 
-// abandon makes a node's shards nobody's, and raises the version.
+// abandon takes a node's shards from it, which leaves them without an owner, and
+// raises the version.
 func abandon(ctx context.Context, tx *sql.Tx, node string) error {
 	if _, err := tx.ExecContext(ctx, raiseVersion); err != nil {
 		return err
@@ -150,14 +163,16 @@ func abandon(ctx context.Context, tx *sql.Tx, node string) error {
 	return err
 }
 
-// Renew gives the node's lease its full time again, from now on, and tells the
-// others of its load, weight, agents and draining. Conflict means that the node has
-// been declared lost.
+// Renew extends the node's lease to its full time from now on, and publishes its
+// load, weight, agents and draining. Conflict means that the node has been
+// declared lost.
 func (s *Store) Renew(ctx context.Context, info record.Node, lease time.Duration) error {
 	id := s.identity()
 	var n int64
 	err := s.place(ctx, nil, func(ctx context.Context, tx *sql.Tx) error {
-		result, err := tx.ExecContext(ctx, `UPDATE leases SET expires = clock_timestamp() + $3`+millisecond+`, load = $4, agents = $5, draining = $6, weight = $7 WHERE node = $1 AND session = $2`,
+		result, err := tx.ExecContext(ctx,
+			`UPDATE leases SET expires = clock_timestamp() + $3`+millisecond+
+				`, load = $4, agents = $5, draining = $6, weight = $7 WHERE node = $1 AND session = $2`,
 			id.Node, id.Session, float64(lease.Milliseconds()), info.Load, info.Agents, info.Draining, info.Weight)
 		if err != nil {
 			return err
@@ -177,11 +192,12 @@ func (s *Store) Renew(ctx context.Context, info record.Node, lease time.Duration
 	return nil
 }
 
-// Membership returns the cluster as it is, without the shards when the version
-// is the one known; a known of -1 is never it.
+// Membership returns the nodes and shards of the cluster. It leaves the shards
+// out when the version is known, which is -1 for a caller that knows none.
 func (s *Store) Membership(ctx context.Context, known int64) (*record.Membership, error) {
 	m := &record.Membership{}
-	err := s.place(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}, func(ctx context.Context, tx *sql.Tx) error {
+	options := &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
+	err := s.place(ctx, options, func(ctx context.Context, tx *sql.Tx) error {
 		err := tx.QueryRowContext(ctx, `SELECT
 			(SELECT value::bigint FROM cluster WHERE key = 'version'),
 			(SELECT value::int FROM cluster WHERE key = 'shards'),
@@ -202,7 +218,9 @@ func (s *Store) Membership(ctx context.Context, known int64) (*record.Membership
 }
 
 func readNodes(ctx context.Context, tx *sql.Tx) (list []record.Node, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT n.id, n.session, n.url, n.mqtt, l.load, l.weight, l.agents, l.draining, l.expires, clock_timestamp(), n.started, n.version
+	rows, err := tx.QueryContext(ctx,
+		`SELECT n.id, n.session, n.url, n.mqtt, l.load, l.weight, l.agents, l.draining,
+			l.expires, clock_timestamp(), n.started, n.version
 		FROM nodes n JOIN leases l ON l.node = n.id AND l.session = n.session ORDER BY n.id`)
 	if err != nil {
 		return nil, err
@@ -211,7 +229,8 @@ func readNodes(ctx context.Context, tx *sql.Tx) (list []record.Node, err error) 
 	for rows.Next() {
 		var n record.Node
 		var expires, now time.Time
-		if err := rows.Scan(&n.ID, &n.Session, &n.URL, &n.MQTT, &n.Load, &n.Weight, &n.Agents, &n.Draining, &expires, &now, (*milli)(&n.Started), &n.Version); err != nil {
+		if err := rows.Scan(&n.ID, &n.Session, &n.URL, &n.MQTT, &n.Load, &n.Weight, &n.Agents, &n.Draining,
+			&expires, &now, (*milli)(&n.Started), &n.Version); err != nil {
 			return nil, err
 		}
 		n.Alive = record.Alive(expires, now)
@@ -220,15 +239,16 @@ func readNodes(ctx context.Context, tx *sql.Tx) (list []record.Node, err error) 
 	return list, rows.Err()
 }
 
-// Bury declares a node's session lost, if its lease ran out a moment ago. Its
-// shards are nobody's then. It waits for the transaction that the node is
-// making; later ones are refused. False: the node lives, or somebody else was
-// faster.
+// Bury declares a node's session lost, if its lease ended at least
+// record.BurialDelay ago. The node's shards lose their owner. Bury waits for the
+// node's transaction under way; its later ones are refused. It returns false
+// when the lease is still valid or another node was faster.
 func (s *Store) Bury(ctx context.Context, node string, session int64) (buried bool, err error) {
 	err = s.placeOver(ctx, node, func(ctx context.Context, tx *sql.Tx) error {
 		buried = false
 		var expires, now time.Time
-		err := tx.QueryRowContext(ctx, "SELECT expires, clock_timestamp() FROM leases WHERE node = $1 AND session = $2 FOR UPDATE", node, session).Scan(&expires, &now)
+		const lock = "SELECT expires, clock_timestamp() FROM leases WHERE node = $1 AND session = $2 FOR UPDATE"
+		err := tx.QueryRowContext(ctx, lock, node, session).Scan(&expires, &now)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
@@ -254,14 +274,15 @@ func remove(ctx context.Context, tx *sql.Tx, node string, session int64) error {
 	return abandon(ctx, tx, node)
 }
 
-// Leave ends this node's part in the cluster. What it writes later is refused.
+// Leave removes this node from the cluster. Its later writes are refused.
 func (s *Store) Leave(ctx context.Context) error {
 	id := s.identity()
 	err := s.placeOver(ctx, id.Node, func(ctx context.Context, tx *sql.Tx) error {
 		var own bool
-		err := tx.QueryRowContext(ctx, "SELECT true FROM leases WHERE node = $1 AND session = $2 FOR UPDATE", id.Node, id.Session).Scan(&own)
+		const lock = "SELECT true FROM leases WHERE node = $1 AND session = $2 FOR UPDATE"
+		err := tx.QueryRowContext(ctx, lock, id.Node, id.Session).Scan(&own)
 		if errors.Is(err, sql.ErrNoRows) {
-			return nil // the others were faster
+			return nil // another node has already buried this one
 		}
 		if err != nil {
 			return err
@@ -279,12 +300,14 @@ func (s *Store) Leave(ctx context.Context) error {
 	return nil
 }
 
-// Planner reports whether a node is the one that plans. It is for the time of a
-// lease, when there is no other.
+// Planner tries to make a node the planner for the duration of lease, and
+// reports whether it is. It is not while another node is.
 func (s *Store) Planner(ctx context.Context, node string, lease time.Duration) (mine bool, err error) {
 	err = s.place(ctx, nil, func(ctx context.Context, tx *sql.Tx) error {
 		// record.Planner.MayPlan as one statement
-		result, err := tx.ExecContext(ctx, `UPDATE planner SET node = $1, expires = clock_timestamp() + $2`+millisecond+` WHERE node = $1 OR expires < clock_timestamp()`,
+		result, err := tx.ExecContext(ctx,
+			`UPDATE planner SET node = $1, expires = clock_timestamp() + $2`+millisecond+
+				` WHERE node = $1 OR expires < clock_timestamp()`,
 			node, float64(lease.Milliseconds()))
 		if err != nil {
 			return err

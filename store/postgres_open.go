@@ -29,7 +29,7 @@ type postgres struct {
 
 // OpenPostgres opens the database at a URL such as
 // postgres://user:password@host:5432/tandem, which must exist, and brings its
-// schema up to date. Many nodes may have it open. It waits a few seconds for a
+// schema up to date. Many nodes may have it open. It waits up to 5 s for a
 // server that cannot be reached.
 func OpenPostgres(ctx context.Context, url string) (*Store, error) {
 	p, err := newServer(url)
@@ -42,9 +42,9 @@ func OpenPostgres(ctx context.Context, url string) (*Store, error) {
 	}
 	s.read = newReader(p.pool(nil), p)
 	s.placing = p.pool(map[string]string{"lock_timeout": "1000"})
-	s.placing.SetMaxOpenConns(2) // renewing the lease, and the rest
+	s.placing.SetMaxOpenConns(2) // one to renew the lease, one for everything else
 	s.writeDB = p.pool(map[string]string{"lock_timeout": "2000"})
-	s.writeDB.SetMaxIdleConns(-1) // one that the committer gives up is of no use
+	s.writeDB.SetMaxIdleConns(-1) // close a connection that the committer drops
 	s.write = newWriter(s.writeDB, p)
 	return s, nil
 }
@@ -53,25 +53,27 @@ func newServer(text string) (*postgres, error) {
 	const remedy = "; write postgres://user:password@host:5432/database"
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
-		// Without the text: it may hold a password.
+		// The message leaves out the text, which may contain a password.
 		return nil, tandem.Errorf(tandem.Invalid, "the database's URL is not that of a PostgreSQL server%s", remedy)
 	}
 	config, err := pgx.ParseConfig(text)
 	if err != nil {
-		return nil, &tandem.Error{Kind: tandem.Invalid, Msg: "the database's URL makes no sense" + remedy, Err: err}
+		return nil, &tandem.Error{Kind: tandem.Invalid, Msg: "the database's URL is invalid" + remedy, Err: err}
 	}
 	if config.ConnectTimeout == 0 || config.ConnectTimeout > patience {
 		config.ConnectTimeout = patience
 	}
-	if config.ValidateConnect == nil && len(config.Fallbacks) > 0 { // of several servers, the one that leads
+	if config.ValidateConnect == nil && len(config.Fallbacks) > 0 { // of several servers, choose the primary
 		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
-	// A host that is gone says nothing: find out in seconds.
-	dialer := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 2 * time.Second, Interval: time.Second, Count: 3}}
+	// Keep-alive finds a dead host in seconds.
+	dialer := net.Dialer{
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 2 * time.Second, Interval: time.Second, Count: 3},
+	}
 	config.DialFunc = dialer.DialContext
 	config.RuntimeParams["synchronous_commit"] = "on"
-	// A node that stands still in the middle of a transaction must not stop
-	// the others.
+	// A node that stops in the middle of a transaction must not block the other
+	// nodes.
 	config.RuntimeParams["idle_in_transaction_session_timeout"] = "3000"
 	config.RuntimeParams["application_name"] = "tandem"
 	place := net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port)))
@@ -90,7 +92,8 @@ func (p *postgres) pool(params map[string]string) *sql.DB {
 	return stdlib.OpenDB(*config)
 }
 
-// schemaLock is what nodes that start at the same time agree on: "Tand".
+// schemaLock is the advisory lock that lets one node at a time change the
+// schema: "Tand".
 const schemaLock = applicationID
 
 // prepare brings the schema up to date, and returns how many shards there are.
@@ -106,7 +109,7 @@ func (p *postgres) prepare(ctx context.Context) (shards int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	// What fails ends the connection, and with it the transaction.
+	// An error below closes the connection, which rolls back the transaction.
 	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", int64(schemaLock)); err != nil {
 		return 0, err
 	}
@@ -115,7 +118,8 @@ func (p *postgres) prepare(ctx context.Context) (shards int, err error) {
 	}
 	var secret [32]byte
 	rand.Read(secret[:])
-	if _, err := tx.Exec(ctx, "INSERT INTO cluster (key, value) VALUES ('secret', $1) ON CONFLICT DO NOTHING", hex.EncodeToString(secret[:])); err != nil {
+	if _, err := tx.Exec(ctx, "INSERT INTO cluster (key, value) VALUES ('secret', $1) ON CONFLICT DO NOTHING",
+		hex.EncodeToString(secret[:])); err != nil {
 		return 0, err
 	}
 	if err := tx.QueryRow(ctx, "SELECT value::int FROM cluster WHERE key = 'shards'").Scan(&shards); err != nil {
@@ -124,7 +128,8 @@ func (p *postgres) prepare(ctx context.Context) (shards int, err error) {
 	return shards, tx.Commit(ctx)
 }
 
-// reach makes a connection, and waits for a server that is only starting.
+// reach makes a connection. It waits up to patience for a server that is
+// starting.
 func (p *postgres) reach(ctx context.Context) (*pgx.Conn, error) {
 	deadline := time.Now().Add(patience)
 	for {
@@ -156,17 +161,23 @@ func (p *postgres) migrate(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	if version > len(files) {
-		return tandem.Errorf(tandem.Conflict, "%s has schema %d, and this version of Tandem knows schemas up to %d; use the newer version that wrote it", p.name, version, len(files))
+		return tandem.Errorf(tandem.Conflict,
+			"%s has schema %d, and this version of Tandem knows schemas up to %d; use the newer version that wrote it", p.name,
+			version, len(files))
 	}
 	for i, file := range files[version:] {
 		text, err := migrations.ReadFile("migrations/postgres/" + file.Name())
 		if err != nil {
 			return err
 		}
-		// Past the driver's preparing: it is many statements.
+		// A file has many statements, which cannot be prepared.
 		if err := tx.Conn().PgConn().Exec(ctx, string(text)).Close(); err != nil {
 			if sqlstate(err) == "42P07" {
-				return &tandem.Error{Kind: tandem.Invalid, Msg: p.name + " is that of another program; make one for Tandem alone", Err: err}
+				return &tandem.Error{
+					Kind: tandem.Invalid,
+					Msg:  p.name + " contains the tables of another program; create a database for Tandem alone",
+					Err:  err,
+				}
 			}
 			return fmt.Errorf("bringing the database to schema %d: %w", version+i+1, err)
 		}

@@ -2,20 +2,21 @@ package store
 
 import "github.com/jackc/pgx/v5"
 
-// saveAgents is saveAgent for many agents, all different. It returns which of
-// them, by position, have been saved. As one statement they take a server a
-// third of the time that they do one by one.
+// saveAgents is saveAgent for many agents, all different. It returns the
+// positions of those that have been saved. One statement takes a server a third
+// of the time of single ones.
 const saveAgents = `UPDATE agents a SET saved = p.saved, mark_boot = p.boot, mark_seq = p.seq
-	FROM unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[]) WITH ORDINALITY AS p (saved, boot, seq, agent, incarnation, place)
+	FROM unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[])
+		WITH ORDINALITY AS p (saved, boot, seq, agent, incarnation, place)
 	WHERE a.agent = p.agent AND a.incarnation = p.incarnation RETURNING p.place`
 
-// saves are saves that become one statement.
+// saves collects saves for one statement, a slice for each parameter.
 type saves struct {
 	tables       [][]byte
 	boots, seqs  []int64
 	agents       []string
 	incarnations []int64
-	rows         []int64 // of each of them, once performed
+	rows         []int64 // rows changed by each save, once performed
 }
 
 func (s *saves) add(st *step) {
@@ -33,7 +34,7 @@ func joined(steps []step) (fewer []step) {
 		seen := map[string]bool{}
 		for j := i; j < len(steps) && steps[j].query == saveAgent; j++ {
 			agent := steps[j].args[3].(string)
-			if seen[agent] { // its saves must be made in their order
+			if seen[agent] { // saves of one agent must be made in order
 				break
 			}
 			seen[agent] = true
@@ -46,13 +47,17 @@ func joined(steps []step) (fewer []step) {
 			continue
 		}
 		g.rows = make([]int64, count)
-		fewer = append(fewer, step{query: saveAgents, args: []any{g.tables, g.boots, g.seqs, g.agents, g.incarnations}, each: g})
+		fewer = append(fewer, step{
+			query: saveAgents,
+			args:  []any{g.tables, g.boots, g.seqs, g.agents, g.incarnations},
+			each:  g,
+		})
 		i += count
 	}
 	return fewer
 }
 
-// part hands the answers to joined steps back to those they were made from.
+// part copies the results of joined steps to the steps they were made from.
 func part(joined, steps []step) {
 	i := 0
 	for _, st := range joined {
@@ -68,7 +73,7 @@ func part(joined, steps []step) {
 	}
 }
 
-// receive reads which have been saved.
+// receive reads the positions of the saves that changed a row.
 func (s *saves) receive(rows pgx.Rows) error {
 	var place int64
 	_, err := pgx.ForEachRow(rows, []any{&place}, func() error {

@@ -10,7 +10,7 @@ import (
 	"github.com/tandem-iot/tandem/store/record"
 )
 
-// columns returns shards as the arrays that a statement can take.
+// columns returns shards as arrays, for the parameters of a statement.
 func columns(list []record.Shard) (shards []int32, owners []string, epochs []int64, targets []string) {
 	for _, i := range list {
 		shards = append(shards, int32(i.Shard))
@@ -22,14 +22,15 @@ func columns(list []record.Shard) (shards []int32, owners []string, epochs []int
 }
 
 // AssignShards carries out a plan: each shard that still has the Owner and
-// Epoch named there gets the Target, and when it has no owner, that one for its
-// owner at once. Shards that have changed meanwhile are left alone, and so are
-// those whose target is not a node of the cluster.
+// Epoch of the plan gets the plan's Target. A shard without an owner also gets
+// the Target as its owner at once. Shards that have changed since the plan was
+// made stay as they are, and so do shards whose target is not a node of the
+// cluster.
 func (s *Store) AssignShards(ctx context.Context, plan []record.Shard) error {
 	shards, owners, epochs, targets := columns(plan)
 	return s.place(ctx, nil, func(ctx context.Context, tx *sql.Tx) error {
-		// In their order, so that two planners do not wait for each other; and
-		// locked, so that no target leaves before it owns its shards.
+		// Lock the targets, so that none leaves before it owns its shards; in
+		// order, so that two planners do not deadlock.
 		able, err := registered(ctx, tx, slices.Compact(slices.Sorted(slices.Values(targets))))
 		if err != nil {
 			return err
@@ -56,8 +57,8 @@ func (s *Store) AssignShards(ctx context.Context, plan []record.Shard) error {
 	})
 }
 
-// registered returns those of some nodes that are part of the cluster, and
-// keeps them so until the transaction ends.
+// registered returns the given nodes that are part of the cluster, and locks
+// them so that they remain part of it until the transaction ends.
 func registered(ctx context.Context, tx *sql.Tx, nodes []string) (able []string, err error) {
 	const lock = "SELECT 1 FROM nodes WHERE id = ANY ($1) ORDER BY id FOR SHARE"
 	if _, err := tx.ExecContext(ctx, lock, nodes); err != nil {
@@ -68,7 +69,7 @@ func registered(ctx context.Context, tx *sql.Tx, nodes []string) (able []string,
 		return nil, err
 	}
 	defer rows.Close() // Err tells
-	able = []string{}  // and not nil, which would be NULL
+	able = []string{}  // not nil, which would be NULL
 	for rows.Next() {
 		var node string
 		if err := rows.Scan(&node); err != nil {
@@ -79,7 +80,7 @@ func registered(ctx context.Context, tx *sql.Tx, nodes []string) (able []string,
 	return able, rows.Err()
 }
 
-// readShards returns shards in their order.
+// readShards returns all shards, ordered by number.
 func readShards(ctx context.Context, tx *sql.Tx, count int) ([]record.Shard, error) {
 	rows, err := tx.QueryContext(ctx, "SELECT shard, owner, epoch, target FROM shards ORDER BY shard")
 	if err != nil {
@@ -98,17 +99,17 @@ func readShards(ctx context.Context, tx *sql.Tx, count int) ([]record.Shard, err
 }
 
 // Handover gives shards of this node, at their epochs, to a session of another
-// node, or of this one, which only raises their epochs. All that was submitted
-// before is written before. It returns the new epochs. With Conflict nothing
-// has changed, because a shard is not this node's at its epoch or the other
-// node is not alive. With Unavailable it may have taken place.
+// node, and returns the new epochs. With this node's own session it only raises
+// the epochs. Writes submitted before are committed before. Conflict means that
+// nothing has changed, because this node does not own a shard at its epoch or
+// the other node is not alive. After Unavailable the handover may have happened.
 func (s *Store) Handover(
 	ctx context.Context, shards []record.Shard, to string, toSession int64,
 ) (map[int]int64, error) {
 	id := s.identity()
 	switch {
 	case s.postgres == nil:
-		return nil, s.place(ctx, nil, nil) // says so
+		return nil, s.place(ctx, nil, nil) // returns the error for SQLite
 	case id.Session == 0:
 		return nil, record.NotRegistered()
 	}
@@ -155,8 +156,8 @@ func (s *Store) handOver(from string, list []record.Shard, to string, toSession 
 	return epochs, record.HandedOver(len(epochs), len(list))
 }
 
-// lockTaker checks that a node can be given shards, and keeps it from being
-// declared lost until the transaction ends.
+// lockTaker checks that a node can take shards, and locks its row so that it
+// cannot be declared lost until the transaction ends.
 func (s *Store) lockTaker(from, to string, session int64) error {
 	var expires, now time.Time
 	err := s.write.scan(s.inside(), `SELECT l.expires, clock_timestamp()

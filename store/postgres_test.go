@@ -65,7 +65,7 @@ func TestOpenPostgresErrors(t *testing.T) {
 		{"a URL that is none", "postgres://%%secret", tandem.Invalid, "postgres://user:password@host"},
 		{"a strange port", "postgres://ann:secret@localhost:none/x", tandem.Invalid, "postgres://user:password@host"},
 		{"no such database", changed(func(u *url.URL) { u.Path = "/none" }), tandem.NotFound, "the database none at 127.0.0.1:"},
-		{"no such user", changed(func(u *url.URL) { u.User = url.User("nobody") }), tandem.Forbidden, "does not let this user in"},
+		{"no such user", changed(func(u *url.URL) { u.User = url.User("stranger") }), tandem.Forbidden, "does not accept this user"},
 		{"no server", "postgres://ann@127.0.0.1:1/x?sslmode=disable", tandem.Unavailable, "the database x at 127.0.0.1:1 cannot be reached"},
 		{"no such host", "postgres://ann@nowhere.invalid/x", tandem.Unavailable, "cannot be reached"},
 		{"another program's", prepared("CREATE TABLE products (a INT)"), tandem.Invalid, "of another program"},

@@ -22,10 +22,11 @@ const (
 	deletePosts = "DELETE FROM posts WHERE agent = ?"
 )
 
-// Post keeps a message of an agent for its device. done gets its number; 0 when
-// the same was posted before and the device has handled it. It fails with
-// Conflict when incarnation is not the current one, and with Limit when
-// tandem.PostsKept or tandem.PostsSize would be exceeded. The store keeps p until done.
+// Post stores a message of an agent for its device. done gets its number, or 0
+// when the same post was made before and the device has handled it. Post fails
+// with Conflict when incarnation is not the current one, and with Limit when
+// tandem.PostsKept or tandem.PostsSize would be exceeded. The store keeps p until
+// it calls done.
 func (s *Store) Post(id tandem.AgentID, incarnation uint64, p *record.Post, done func(seq uint64, err error)) {
 	var seq uint64
 	now := s.stamp()
@@ -66,8 +67,8 @@ func (s *Store) post(id tandem.AgentID, incarnation uint64, p *record.Post, now 
 		string(id), last, p.Name, p.Data, int64(cause.Boot), int64(cause.Seq), int64(p.Nth))
 }
 
-// posting reads how far an agent's posts have been numbered, and keeps other
-// nodes from changing that until the transaction ends.
+// posting reads the numbering of an agent's posts, and locks it against other
+// nodes until the transaction ends.
 func (s *Store) posting(id tandem.AgentID, incarnation uint64) (p record.Posting, err error) {
 	var last, boot, seq, nth int64
 	query := selectPosting + s.write.lock()
@@ -79,8 +80,8 @@ func (s *Store) posting(id tandem.AgentID, incarnation uint64) (p record.Posting
 	return record.Posting{Last: uint64(last), Cause: cause, Nth: uint32(nth)}, err
 }
 
-// posted returns the number that a post got when it was made first, 0 when the
-// device has handled it.
+// posted returns the number that a repeated post got the first time, or 0 when
+// the device has handled it.
 func (s *Store) posted(id tandem.AgentID, p *record.Post) (uint64, error) {
 	var number int64
 	args := []any{string(id), int64(p.Cause.Boot), int64(p.Cause.Seq), int64(p.Nth)}
@@ -99,8 +100,8 @@ func (s *Store) roomForPost(id tandem.AgentID, p *record.Post) error {
 	return record.Room(count, bytes, *p)
 }
 
-// Posts returns what waits for an agent's device as of the last commit, oldest
-// first.
+// Posts returns the posts that wait for an agent's device as of the last commit,
+// oldest first.
 func (s *Store) Posts(ctx context.Context, id tandem.AgentID) (list []record.Post, err error) {
 	ctx, cancel := s.read.bounded(ctx)
 	defer cancel()
@@ -121,8 +122,8 @@ func (s *Store) Posts(ctx context.Context, id tandem.AgentID) (list []record.Pos
 	return list, s.describe(rows.Err())
 }
 
-// Handled forgets a post that the device has handled. To forget what is not
-// there is no error.
+// Handled deletes a post that the device has handled. It is no error if the post
+// does not exist.
 func (s *Store) Handled(id tandem.AgentID, seq uint64, done func(error)) {
 	s.submit(&op{steps: []step{{query: deletePost, args: []any{string(id), int64(seq)}}}, done: done})
 }

@@ -40,7 +40,7 @@ func (s *Store) Product(ctx context.Context, id string) (record.Product, error) 
 }
 
 // Products returns products, the oldest first, and how many there are.
-// An empty owner means everybody's.
+// An empty owner selects the products of all accounts.
 func (s *Store) Products(ctx context.Context, owner string, page Page) ([]record.Product, int, error) {
 	var c condition
 	c.equal("owner", owner)
@@ -48,7 +48,9 @@ func (s *Store) Products(ctx context.Context, owner string, page Page) ([]record
 }
 
 // ChangeProduct edits a product.
-func (s *Store) ChangeProduct(ctx context.Context, id string, edit func(*record.Product) error) (record.Product, error) {
+func (s *Store) ChangeProduct(
+	ctx context.Context, id string, edit func(*record.Product) error,
+) (record.Product, error) {
 	p, err := products.change(ctx, s, id, func(p *record.Product) error {
 		p.Updated = s.stamp()
 		return edit(p)
@@ -64,7 +66,8 @@ func (s *Store) DeleteProduct(ctx context.Context, id string) error {
 			return err
 		}
 		if used {
-			return tandem.Errorf(tandem.Conflict, "Dependent Devicegroups Exist: Cannot delete a product with associated devicegroups.")
+			return tandem.Errorf(tandem.Conflict,
+				"Dependent Devicegroups Exist: Cannot delete a product with associated devicegroups.")
 		}
 		return products.remove(s, id)
 	})

@@ -8,10 +8,9 @@ import (
 	"time"
 )
 
-// reader is the pool of connections for reading. On SQLite it keeps the
-// statements it has prepared: to parse a look-up takes SQLite longer than to
-// make it, and an agent that starts waits for several. For PostgreSQL the
-// driver does that.
+// reader is the pool of connections for reading. On SQLite it keeps its prepared
+// statements: SQLite takes longer to parse a look-up than to perform it, and an
+// agent that starts waits for several. For PostgreSQL the driver keeps them.
 type reader struct {
 	*sql.DB
 	postgres *postgres // nil: SQLite
@@ -22,8 +21,8 @@ type reader struct {
 const (
 	// readers bounds the connections for reading.
 	readers = 4
-	// maxStatements bounds the statements kept. The look-ups are a few dozen;
-	// lists can be filtered in more ways than that.
+	// maxStatements bounds the statements kept. There are a few dozen look-ups,
+	// and more ways to filter lists.
 	maxStatements = 128
 	// readPatience is how long a server may take to answer a read.
 	readPatience = 10 * time.Second
@@ -43,11 +42,11 @@ func (r *reader) bounded(ctx context.Context) (context.Context, context.CancelFu
 	return context.WithTimeout(ctx, readPatience)
 }
 
-// lock is what a query must end with so that its records do not change before
-// the transaction ends. Readers have none.
+// lock returns the end of a query that locks its records until the transaction
+// ends. Readers do not lock.
 func (r *reader) lock() string { return "" }
 
-// QueryContext is that of the pool, with the statement prepared once.
+// QueryContext queries the pool, with the statement prepared once.
 func (r *reader) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	if r.postgres != nil {
 		return r.queryAgain(ctx, r.postgres.dialect.query(query), args)
@@ -62,9 +61,9 @@ func (r *reader) QueryContext(ctx context.Context, query string, args ...any) (*
 	return stmt.QueryContext(ctx, args...)
 }
 
-// queryAgain asks again when a connection was broken: the pool's may all be,
-// from a restart of the server that nobody has noticed. Not so when no new one
-// can be made.
+// queryAgain repeats a query when its connection was broken. After a restart of
+// the server all connections of the pool may be broken. It does not repeat when
+// no new connection can be made.
 func (r *reader) queryAgain(ctx context.Context, query string, args []any) (rows *sql.Rows, err error) {
 	for range readers + 1 {
 		rows, err = r.DB.QueryContext(ctx, query, args...)
@@ -75,8 +74,8 @@ func (r *reader) queryAgain(ctx context.Context, query string, args []any) (rows
 	return rows, err
 }
 
-// queryOnce is QueryContext for a query that will not be asked again, and has
-// no parameters.
+// queryOnce is QueryContext for a query without parameters that will not be
+// repeated; its statement is not kept.
 func (r *reader) queryOnce(ctx context.Context, query string) (*sql.Rows, error) {
 	if r.postgres != nil {
 		return r.queryAgain(ctx, query, nil)
@@ -108,7 +107,7 @@ func scanOne(rows *sql.Rows, err error, into []any) error {
 	return rows.Close()
 }
 
-// prepared returns the statement for a query, nil when there are too many.
+// prepared returns the statement for a query, or nil when maxStatements are kept.
 func (r *reader) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -13,16 +13,17 @@ import (
 // Shards returns how many shards there are.
 func (s *Store) Shards() int { return s.shards }
 
-// Running returns the agents that run, or would if their node did, in their
-// order.
+// Running returns the agents that run, or will run when their node starts,
+// ordered by id.
 func (s *Store) Running(ctx context.Context) ([]tandem.AgentID, error) {
 	return s.running(ctx, "")
 }
 
-// manyShards is where it is better to read all agents than to name the shards.
+// manyShards is the number of shards from which reading all agents is faster than
+// naming the shards in the query.
 const manyShards = 500
 
-// RunningIn returns those of Running that are in some shards.
+// RunningIn returns the agents of Running that belong to the given shards.
 func (s *Store) RunningIn(ctx context.Context, shards []int) ([]tandem.AgentID, error) {
 	if len(shards) == 0 {
 		return nil, nil

@@ -8,9 +8,11 @@ import (
 )
 
 // The committer's transactions with SQLite. An op of several statements has a
-// savepoint, so that one that fails is undone alone and the others are committed.
+// savepoint, so that when it fails only it is undone, and the other ops are
+// committed.
 
-// commitToSQLite writes a batch in one transaction and tells every waiter.
+// commitToSQLite writes a batch in one transaction and tells every waiter the
+// result.
 func (s *Store) commitToSQLite(waiting []*op) {
 	batch := take(waiting)
 	if len(batch) == 0 {
@@ -28,8 +30,8 @@ func (s *Store) commitToSQLite(waiting []*op) {
 	}
 }
 
-// transact makes the transaction. Its error is the failure of all; what
-// concerns one op alone is left in it.
+// transact makes the transaction. Its error is a failure of all ops; an error of
+// one op alone is stored in the op.
 func (s *Store) transact(batch []*op) (err error) {
 	defer func() {
 		if err != nil {
@@ -47,8 +49,8 @@ func (s *Store) transact(batch []*op) (err error) {
 	return s.exec("COMMIT")
 }
 
-// rollback ends a failed transaction. When there is none, because it did not
-// begin or SQLite has ended it itself, the error that says so means nothing.
+// rollback ends a failed transaction. It ignores SQLite's error when there is
+// none, because it did not begin or SQLite has already ended it.
 func (s *Store) rollback() error {
 	err := s.exec("ROLLBACK")
 	if primary(err) == sqlite3.SQLITE_ERROR {
@@ -57,8 +59,8 @@ func (s *Store) rollback() error {
 	return err
 }
 
-// apply does what one op does. It returns an error when the whole transaction
-// is lost. What is one statement needs no savepoint.
+// apply performs one op. It returns an error when the whole transaction is lost.
+// An op of one statement needs no savepoint.
 func (s *Store) apply(o *op) error {
 	if len(o.steps) == 1 {
 		o.err = s.perform(o)
@@ -91,8 +93,8 @@ func (s *Store) perform(o *op) error {
 	return o.verdict()
 }
 
-// fatal returns err when the transaction is lost with it: when SQLite failed,
-// and not because of what the statement asked for.
+// fatal returns err when the whole transaction is lost: when SQLite itself
+// failed, and not just the statement.
 func fatal(err error) error {
 	switch primary(err) {
 	case 0, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG:

@@ -19,8 +19,8 @@ func primary(err error) int {
 	return 0
 }
 
-// describeSQLite gives an error of SQLite a kind and says what to do. Other
-// errors pass.
+// describeSQLite gives an error of SQLite a kind and a message with a remedy. It
+// returns other errors unchanged.
 func (s *Store) describeSQLite(err error) error {
 	kind, msg := tandem.Internal, "the database "+s.path+" failed"
 	switch primary(err) {
@@ -33,9 +33,10 @@ func (s *Store) describeSQLite(err error) error {
 	case sqlite3.SQLITE_FULL:
 		kind, msg = tandem.Unavailable, "no space is left for the database "+s.path+"; free some"
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
-		kind, msg = tandem.Unavailable, "the database "+s.path+" is held by another program; end it"
+		kind, msg = tandem.Unavailable, "the database "+s.path+" is locked by another program; end that program"
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN:
-		kind, msg = tandem.Forbidden, "the database "+s.path+" cannot be written; check the permissions of the file and its directory"
+		kind = tandem.Forbidden
+		msg = "the database " + s.path + " cannot be written; check the permissions of the file and its directory"
 	case sqlite3.SQLITE_IOERR:
 		kind, msg = tandem.Unavailable, "the disk of the database "+s.path+" failed; check it"
 	case sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT:

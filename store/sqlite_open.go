@@ -24,22 +24,22 @@ import (
 // applicationID marks a SQLite file as ours: "Tand".
 const applicationID = 0x54616e64
 
-// busyTimeout is how long a statement waits for another program that holds the
-// database, such as a backup.
+// busyTimeout is how long a statement waits for another program that has locked
+// the database, such as a backup.
 const busyTimeout = 5000 // ms
 
-// Each file takes the schema from the version before its number to its number.
-// A file that has been part of a release is never changed.
+// Each file migrates the schema from the version before its number to its
+// number. A file that has been part of a release is never changed.
 //
 //go:embed migrations
 var migrations embed.FS
 
-// Open opens the database in the file at path, which it makes when there is
-// none, and brings its schema up to date. The file's directory must exist.
+// Open opens the database in the file at path and brings its schema up to date.
+// It creates the file if there is none. The file's directory must exist.
 func Open(ctx context.Context, path string) (*Store, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
-		return nil, &tandem.Error{Kind: tandem.Invalid, Msg: "the database's path makes no sense", Err: err}
+		return nil, &tandem.Error{Kind: tandem.Invalid, Msg: "the database's path is invalid", Err: err}
 	}
 	if err := probe(path); err != nil {
 		return nil, err
@@ -51,14 +51,14 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	return s, nil
 }
 
-// probe finds out what can be known about a file without SQLite, whose
-// messages name neither the file nor the remedy.
+// probe checks a file before SQLite opens it, because SQLite's messages name
+// neither the file nor a remedy.
 func probe(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return unusable(path, err)
 	}
-	defer f.Close() // only read from
+	defer f.Close() // only read
 	const magic = "SQLite format 3\x00"
 	head := make([]byte, len(magic))
 	n, err := io.ReadFull(f, head)
@@ -73,22 +73,28 @@ func probe(path string) error {
 	return nil
 }
 
-// unusable words an error of the operating system.
+// unusable returns our error for an error of the operating system.
 func unusable(path string, err error) error {
 	if info, statErr := os.Stat(path); statErr == nil && info.IsDir() {
 		return tandem.Errorf(tandem.Invalid, "the database %s is a directory; name a file", path)
 	}
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return &tandem.Error{Kind: tandem.Forbidden, Msg: fmt.Sprintf("no permission to read and write the database %s; run as the user who owns it, or change its permissions", path), Err: err}
+		return &tandem.Error{
+			Kind: tandem.Forbidden,
+			Msg: fmt.Sprintf(
+				"no permission to read and write the database %s; run as its owner, or change its permissions", path),
+			Err: err,
+		}
 	case errors.Is(err, fs.ErrNotExist):
-		return tandem.Errorf(tandem.NotFound, "the directory %s of the database does not exist; make it first", filepath.Dir(path))
+		return tandem.Errorf(tandem.NotFound, "the directory %s of the database does not exist; make it first",
+			filepath.Dir(path))
 	}
 	return &tandem.Error{Kind: tandem.Unavailable, Msg: "cannot open the database " + path, Err: err}
 }
 
-// dsn names a file for the driver. As a URI, because a plain name must not
-// hold a question mark.
+// dsn returns the driver's name of a file: a URI, because a plain name must not
+// contain a question mark.
 func dsn(path string, options string) string {
 	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: options}
 	return u.String()
@@ -98,7 +104,9 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err := s.takeLock(ctx); err != nil {
 		return err
 	}
-	s.writeDB, err = sql.Open("sqlite", dsn(s.path, fmt.Sprintf("_busy_timeout=%d&_pragma=foreign_keys(1)&_pragma=journal_size_limit(67108864)&_journal_mode=WAL&_synchronous=FULL&_dqs=0", busyTimeout)))
+	options := fmt.Sprintf("_busy_timeout=%d&_pragma=foreign_keys(1)&_pragma=journal_size_limit(67108864)"+
+		"&_journal_mode=WAL&_synchronous=FULL&_dqs=0", busyTimeout)
+	s.writeDB, err = sql.Open("sqlite", dsn(s.path, options))
 	if err != nil {
 		return s.describe(err)
 	}
@@ -117,7 +125,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 	return nil
 }
 
-// close closes all that is open.
+// close closes everything that open has opened.
 func (s *Store) close() error {
 	var errs []error
 	if s.read != nil {
@@ -134,10 +142,10 @@ func (s *Store) close() error {
 	return errors.Join(errs...)
 }
 
-// takeLock makes sure that no other process, and nobody else in this one, has
-// the database open. SQLite's own lock on a second, empty file does it: it
-// works alike on every system and ends with the process, however that ends.
-// The database itself stays readable to tools.
+// takeLock makes sure that the database is not already open, in another process
+// or in this one. It holds SQLite's own lock on a second, empty file, which works
+// on every system and ends with the process, even when that is killed. The
+// database itself stays readable to tools.
 func (s *Store) takeLock(ctx context.Context) (err error) {
 	file := s.path + ".lock"
 	if err := probe(file); err != nil {
@@ -148,7 +156,9 @@ func (s *Store) takeLock(ctx context.Context) (err error) {
 	}
 	s.lock.SetMaxOpenConns(1)
 	if _, err = s.lock.ExecContext(ctx, "BEGIN EXCLUSIVE"); primary(err) == sqlite3.SQLITE_BUSY {
-		return tandem.Errorf(tandem.Conflict, "the database %s is in use by another process, which holds %s; stop that one first, or use another data directory", s.path, file)
+		return tandem.Errorf(tandem.Conflict,
+			"the database %s is in use by another process, which holds %s; stop that process, or use another data directory",
+			s.path, file)
 	}
 	return s.describe(err)
 }
@@ -160,7 +170,9 @@ func (s *Store) migrate(ctx context.Context) error {
 		return err
 	}
 	var version, application, tables int
-	err = s.write.scan(ctx, "SELECT (SELECT user_version FROM pragma_user_version), (SELECT application_id FROM pragma_application_id), (SELECT count(*) FROM sqlite_schema)",
+	err = s.write.scan(ctx,
+		"SELECT (SELECT user_version FROM pragma_user_version), "+
+			"(SELECT application_id FROM pragma_application_id), (SELECT count(*) FROM sqlite_schema)",
 		nil, &version, &application, &tables)
 	if err != nil {
 		return err
@@ -169,7 +181,10 @@ func (s *Store) migrate(ctx context.Context) error {
 		return tandem.Errorf(tandem.Invalid, "%s is a database of another program; name another file", s.path)
 	}
 	if version > len(files) {
-		return tandem.Errorf(tandem.Conflict, "the database %s has schema %d, and this version of Tandem knows schemas up to %d; use the newer version that wrote it", s.path, version, len(files))
+		return tandem.Errorf(tandem.Conflict,
+			"the database %s has schema %d, and this version of Tandem knows schemas up to %d; "+
+				"use the newer version that wrote it",
+			s.path, version, len(files))
 	}
 	for i, file := range files[version:] {
 		text, err := migrations.ReadFile("migrations/sqlite/" + file.Name())

@@ -16,8 +16,8 @@ import (
 	"github.com/tandem-iot/tandem/store/record"
 )
 
-// A Page chooses a part of a list: Limit records from Offset on. Limit 0 means
-// all the rest.
+// A Page selects a part of a list: Limit records from Offset on. Limit 0 means
+// all records from Offset on.
 type Page struct{ Offset, Limit int }
 
 // table maps records of type T to a table of the database.
@@ -33,10 +33,10 @@ type table[T any] struct {
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	bounded(ctx context.Context) (context.Context, context.CancelFunc)
-	lock() string // what a query ends with so that its records stay as they are
+	lock() string // the end of a query that locks its records until the transaction ends
 }
 
-// condition collects what a WHERE clause asks for.
+// condition collects the terms of a WHERE clause.
 type condition struct {
 	terms []string
 	args  []any
@@ -47,7 +47,7 @@ func (c *condition) and(term string, args ...any) {
 	c.args = append(c.args, args...)
 }
 
-// equal asks for a column's value, unless that is empty.
+// equal requires a column to have a value, unless value is empty.
 func (c *condition) equal(column, value string) {
 	if value != "" {
 		c.and(column+" = ?", value)
@@ -73,7 +73,8 @@ func (t table[T]) query(ctx context.Context, q querier, c condition, page Page) 
 	}
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()
-	text := "SELECT " + t.columns + " FROM " + t.name + c.String() + " ORDER BY " + t.order + " LIMIT ? OFFSET ?" + q.lock()
+	text := "SELECT " + t.columns + " FROM " + t.name + c.String() +
+		" ORDER BY " + t.order + " LIMIT ? OFFSET ?" + q.lock()
 	rows, err := q.QueryContext(ctx, text, append(c.args[:len(c.args):len(c.args)], limit, page.Offset)...)
 	if err != nil {
 		return nil, err
@@ -160,13 +161,13 @@ func (t table[T]) remove(s *Store, id string) error {
 	return err
 }
 
-// exists tells, inside a transaction, whether a query has an answer.
+// exists reports, inside a transaction, whether a query returns a row.
 func (s *Store) exists(query string, args ...any) (found bool, err error) {
 	err = s.write.scan(s.inside(), "SELECT EXISTS ("+query+")", args, &found)
 	return found, err
 }
 
-// named gives a constraint that was violated the name that people know it by.
+// named replaces the error of a violated constraint by msg, which names it.
 func named(err error, msg string) error {
 	if contradicts(err) {
 		return tandem.Errorf(tandem.Conflict, "%s", msg)
@@ -205,7 +206,7 @@ func (m milli) Value() (driver.Value, error) {
 	return time.Time(m).UnixMilli(), nil
 }
 
-// bits is a number of 64 bits without a sign as a column, which has a sign.
+// bits is an unsigned number of 64 bits as a column, which is signed.
 type bits uint64
 
 func (b *bits) Scan(v any) error {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A Webhook is a URL that is told of a device group's events. It goes with its
-// group.
+// A Webhook is a URL that is called for a device group's events. It is deleted
+// with its group.
 type Webhook struct {
 	ID               string
 	Group            string
@@ -21,7 +21,10 @@ var webhooks = table[Webhook]{
 	name: "webhooks", noun: "webhook", order: "rowid",
 	columns: "id, device_group, owner, creator, url, event, content_type, created, updated",
 	fields: func(w *Webhook) []any {
-		return []any{&w.ID, &w.Group, &w.Owner, &w.Creator, &w.URL, &w.Event, &w.ContentType, (*milli)(&w.Created), (*milli)(&w.Updated)}
+		return []any{
+			&w.ID, &w.Group, &w.Owner, &w.Creator, &w.URL, &w.Event, &w.ContentType,
+			(*milli)(&w.Created), (*milli)(&w.Updated),
+		}
 	},
 }
 
@@ -46,8 +49,8 @@ func (s *Store) Webhook(ctx context.Context, id string) (Webhook, error) {
 	return w, s.describe(err)
 }
 
-// Webhooks returns webhooks, the oldest first, and how many there are. Empty
-// owner and group do not matter.
+// Webhooks returns webhooks, the oldest first, and how many there are. An empty
+// owner or group matches all.
 func (s *Store) Webhooks(ctx context.Context, owner, group string, page Page) ([]Webhook, int, error) {
 	var c condition
 	c.equal("owner", owner)

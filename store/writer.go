@@ -10,32 +10,29 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// patience is how long a write waits for a server that is away, and a
-// transaction for the next answer of one that is there.
+// patience is how long a write waits for a server that cannot be reached, and how
+// long a transaction waits for the server's next answer.
 const patience = 5 * time.Second
 
 // step is one statement of a write.
 type step struct {
 	query string
 	args  []any
-	each  *saves // what takes the rows that it returns, from a server
-	into  any    // where the one column of a row that it returns goes; nil: it returns none
-	// rows is how many rows it has changed or returned, once performed.
-	rows int64
+	each  *saves // receives the returned rows, with PostgreSQL only
+	into  any    // receives the one column of the returned row; nil: the statement returns no row
+	rows  int64  // rows changed or returned, once performed
 }
 
 // writer is the committer's connection.
 type writer struct {
 	db       *sql.DB
-	conn     *sql.Conn // nil: none at present, which happens with a server alone
+	conn     *sql.Conn // nil: not connected, which happens with PostgreSQL only
 	postgres *postgres // nil: SQLite
 	stmts    map[string]*sql.Stmt
 
-	// Of the transaction that is being made with a server; it ends when the
-	// server does not answer in time.
-	ctx      context.Context
-	watchdog *time.Timer
-	named    string // the connection's name, as the server shows it
+	ctx      context.Context // of the transaction under way; watchdog cancels it
+	watchdog *time.Timer     // fires when a server does not answer in time
+	named    string          // the node that the connection is named after
 }
 
 func newWriter(db *sql.DB, p *postgres) *writer {
@@ -48,14 +45,14 @@ func (w *writer) connect(ctx context.Context) (err error) {
 	return err
 }
 
-// drop forgets a connection that has broken. What closing it says is no news,
-// and the pool keeps none.
+// drop closes a broken connection. It ignores the error of closing; the pool
+// keeps no idle connection.
 func (w *writer) drop() {
 	w.conn.Close()
 	w.conn = nil
 }
 
-// nameAfter has the server show the connection as a node's.
+// nameAfter names the connection after a node, for placeOver to find it.
 func (w *writer) nameAfter(node string) error {
 	if node == "" || node == w.named {
 		return nil
@@ -79,7 +76,7 @@ func (w *writer) Close() error {
 	return errors.Join(errs...)
 }
 
-// watch begins the time of a transaction. The function returned ends it.
+// watch starts the watchdog of a transaction. The returned function stops it.
 func (w *writer) watch() (end func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	w.ctx, w.watchdog = ctx, time.AfterFunc(patience, cancel)
@@ -90,8 +87,8 @@ func (w *writer) watch() (end func()) {
 	}
 }
 
-// inside returns the context for the next statement. What SQLite has begun it
-// finishes; a server has to answer in time.
+// inside returns the context for the next statement. With PostgreSQL it gives
+// the server patience for its next answer; SQLite has no time limit.
 func (w *writer) inside() context.Context {
 	if w.watchdog != nil && w.ctx.Err() == nil {
 		w.watchdog.Reset(patience)
@@ -99,13 +96,13 @@ func (w *writer) inside() context.Context {
 	return w.ctx
 }
 
-// bounded has nothing to add to inside.
+// bounded returns ctx, which is that of inside and already has a limit.
 func (w *writer) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	return ctx, func() {}
 }
 
-// lock keeps other nodes from changing what has been read. SQLite has no other
-// writer.
+// lock returns the end of a query that keeps other nodes from changing its
+// records. SQLite has no other writer.
 func (w *writer) lock() string {
 	if w.postgres != nil {
 		return " FOR NO KEY UPDATE"
@@ -113,8 +110,8 @@ func (w *writer) lock() string {
 	return ""
 }
 
-// prepared returns the statement for a query, nil when there are too many. It
-// is for SQLite: PostgreSQL's driver prepares by itself.
+// prepared returns the statement for a query, or nil when maxStatements are kept.
+// It is for SQLite; PostgreSQL's driver prepares statements by itself.
 func (w *writer) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
 	stmt := w.stmts[query]
 	if stmt != nil || len(w.stmts) >= maxStatements {
@@ -127,7 +124,7 @@ func (w *writer) prepared(ctx context.Context, query string) (*sql.Stmt, error) 
 	return stmt, err
 }
 
-// QueryContext asks inside the transaction.
+// QueryContext performs a query inside the transaction.
 func (w *writer) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	if w.postgres != nil {
 		return w.conn.QueryContext(ctx, w.postgres.dialect.query(query), args...)
@@ -171,8 +168,8 @@ func (w *writer) result(ctx context.Context, query string, args []any) (sql.Resu
 	return stmt.ExecContext(ctx, args...)
 }
 
-// perform makes steps one after the other until one fails, whose number it
-// returns. To a server they go in one message.
+// perform performs steps one after the other until one fails, and returns the
+// index of that step. With PostgreSQL all steps go in one message.
 func (w *writer) perform(ctx context.Context, steps []step) (failed int, err error) {
 	if w.postgres != nil {
 		return w.pipeline(ctx, steps)
@@ -185,7 +182,7 @@ func (w *writer) perform(ctx context.Context, steps []step) (failed int, err err
 	return 0, nil
 }
 
-// step makes one step.
+// step performs one step.
 func (w *writer) step(ctx context.Context, st *step) (err error) {
 	if st.into == nil {
 		st.rows, err = w.exec(ctx, st.query, st.args...)
@@ -198,8 +195,8 @@ func (w *writer) step(ctx context.Context, st *step) (err error) {
 	return err
 }
 
-// pipeline is perform for a server. The steps after one that fails are not
-// made.
+// pipeline is perform for PostgreSQL. The server skips the steps after one that
+// fails.
 func (w *writer) pipeline(ctx context.Context, steps []step) (failed int, err error) {
 	var batch pgx.Batch
 	for _, st := range steps {
@@ -208,7 +205,7 @@ func (w *writer) pipeline(ctx context.Context, steps []step) (failed int, err er
 	rawErr := w.raw(func(c *pgx.Conn) {
 		results := c.SendBatch(ctx, &batch)
 		failed, err = receive(results, steps)
-		// What Close has to say has been said by the step that failed.
+		// Close repeats the error of a failed step.
 		if closeErr := results.Close(); err == nil {
 			err = closeErr
 		}
@@ -245,7 +242,7 @@ func receive(results pgx.BatchResults, steps []step) (failed int, err error) {
 	return 0, nil
 }
 
-// raw hands out the driver's connection.
+// raw calls f with the driver's connection.
 func (w *writer) raw(f func(*pgx.Conn)) error {
 	return w.conn.Raw(func(c any) error {
 		f(c.(*stdlib.Conn).Conn())
@@ -253,7 +250,7 @@ func (w *writer) raw(f func(*pgx.Conn)) error {
 	})
 }
 
-// lost reports whether the connection to a server has broken.
+// lost reports whether the connection to the server is broken.
 func (w *writer) lost() (lost bool) {
 	if err := w.raw(func(c *pgx.Conn) { lost = c.IsClosed() }); err != nil {
 		return true

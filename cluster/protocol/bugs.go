@@ -1,64 +1,64 @@
 package protocol
 
 // bugs are mistakes that the protocol once had, or could have. Only tests
-// switch them on, to show that they would be noticed; bugs_test.go has the
-// table.
+// switch them on, to show that they would be noticed; bugs_test.go lists the
+// test that notices each.
 type bugs struct {
 	// Link
 	trustOldOwner  bool // a message of an earlier owner is given to the device
 	forgetUnacked  bool // messages are not sent again to a new owner
-	openAtNewest   bool // an introduction names the next message instead of the oldest that is not handled
+	openAtNewest   bool // an Open names the next message instead of the oldest unhandled one
 	closeOnce      bool // a close that went to the wrong node is not repeated
-	doubtOwner     bool // the present owner's wish to end a link is refused when its epoch is old
-	forgetHello    bool // a new owner is not told what the device is
+	doubtOwner     bool // an End of the present owner is refused when its epoch is old
+	forgetHello    bool // a new owner is not told the device's hello
 	silentLoss     bool // a message that was refused is not reported when the link ends
 	restlessRebind bool // no back-off between attempts
-	loseAtEnd      bool // a message that meets the end of its link is lost without a word
+	loseAtEnd      bool // a message that arrives after the end of its link is lost silently
 
 	// Guests
-	takeStrangers   bool // messages by a link that was not introduced are taken
-	answerUnknown   bool // an introduction by a run that is not in the table is taken
-	loseByName      bool // a lost run takes the links of the node's next run along
-	forgetArrivals  bool // a link that came with its pair is not known to be its run's
-	trustNextRun    bool // a link's end is taken for whole when its node's next run tells it
-	keepGivenLinks  bool // a link whose pair has left is still taken for introduced
+	takeStrangers   bool // messages on a link that was not opened are taken
+	answerUnknown   bool // an Open of a run that is not in the table is taken
+	loseByName      bool // a lost run also ends the links of the node's next run
+	forgetArrivals  bool // the run of a link that moved here with its pair is forgotten
+	keepGivenLinks  bool // a link whose pair has left still counts as open
+	trustNextRun    bool // the end of a link is trusted to be complete when its node's next run sends it
 	forgetRefused   bool // a link is forgotten when one of its messages is refused
 	overtakeInGuest bool // messages of one link are given to the host side by side
 
 	// Calls
-	waitForOldRun  bool // a call goes on waiting when this node's run is over
-	followLast     bool // the last word about where a request is counts, not the newest
-	repeatAll      bool // what may have been done is asked again
-	serveWhenEmpty bool // an emptied node serves what comes later
-	emptyIsLost    bool // what an emptied node has not answered counts as perhaps done
-	askTheLost     bool // a run that is known to be lost is waited for
+	waitForOldRun  bool // a call keeps waiting when this node's run has ended
+	followLast     bool // the last Taken that arrives counts, not the one with the highest epoch
+	repeatAll      bool // requests that may have been done are repeated, whatever their method
+	serveWhenEmpty bool // an empty node serves later requests
+	emptyIsLost    bool // requests that an empty node has not answered count as possibly done
+	askTheLost     bool // a call waits for a run that is known to be lost
 
 	// Moves
-	keepTakenBack   bool // an offer that was withdrawn while it was prepared stands
-	countHigher     bool // higher epochs mean that a move took place, whoever has the shards
-	believeFailure  bool // a handover that failed counts as one that did not take place
+	keepTakenBack   bool // an offer that was withdrawn while it was prepared stays
+	countHigher     bool // higher epochs mean that a move happened, whichever node owns the shards
+	believeFailure  bool // a handover that failed counts as one that did not happen
 	lookUpNothing   bool // the owner is not looked up when a handover is not confirmed
-	openUnasked     bool // who is given agents does not look which others ought to run
-	ignoreFlush     bool // the owner changes although a gateway has not heard all
-	takeAtEnd       bool // a node that is emptied for good takes offers
-	breakOff        bool // it refuses the rest of an offer that it has begun to take
-	forgetOffers    bool // what may still come here is not waited for
-	restlessMoves   bool // a move that failed is tried again as soon as the first was
-	staySlow        bool // a move that took place does not end the back-off
-	goBeforeFlush   bool // the owner changes before the gateways have heard all
-	tellOnlyOnce    bool // only the first owner says where a request went
-	missLostInMove  bool // agents on their way do not hear of a node that is lost
-	activateAnyTime bool // agents go on when the old owner says so, whatever epoch it names
+	openUnasked     bool // the new owner does not check which other agents should run
+	ignoreFlush     bool // the owner changes although a gateway has not received all messages
+	takeAtEnd       bool // a node that is stopping takes offers
+	breakOff        bool // a node that is stopping refuses the rest of an offer that it has begun to take
+	forgetOffers    bool // a node that is stopping does not wait for offers that it has begun to take
+	restlessMoves   bool // no back-off after a move that failed
+	staySlow        bool // a move that succeeded does not end the back-off
+	goBeforeFlush   bool // the owner changes before the gateways have received all messages
+	tellOnlyOnce    bool // only the old owner sends Taken
+	missLostInMove  bool // agents on their way are not told of a node that is lost
+	activateAnyTime bool // agents are activated by any Go, whatever its epoch
 
 	// Member
-	leaseFromAnswer bool // a lease is counted from the answer, not from the question
+	leaseFromAnswer bool // a lease is counted from the answer, not from the query
 	waitToAbandon   bool // the next registration waits for agents, which wait for a lease
-	planWithoutAble bool // shards without an owner wait for a node that is not being drained
-	forgetUndrain   bool // an undone drain is not told to the others
-	loseStale       bool // a table that is older than what is known of a run loses it
+	planWithoutAble bool // shards without an owner wait for a node that is not drained
+	forgetUndrain   bool // the other nodes are not told of an undone drain
+	loseStale       bool // a run is lost when a table that is older than it does not have it
 
 	// News
-	forgetNews bool // what was said of agents without an owner is not said again
+	forgetNews bool // news is not repeated for agents that had no owner
 	oldNodes   bool // nodes that join are not told
 	onlyAlive  bool // a node whose lease has run out is not told
 }

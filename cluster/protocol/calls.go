@@ -8,33 +8,33 @@ import (
 	"github.com/tandem-iot/tandem"
 )
 
-// Bounds of waiting.
+// Limits of waiting.
 const (
-	// newsWait is between two attempts when there is no newer table: broadcasts
-	// may have been missed.
+	// newsWait is the time between two attempts when there is no newer table, because a
+	// broadcast may have been lost.
 	newsWait = 50 * time.Millisecond
-	// AskWait bounds a question of the control plane.
+	// AskWait limits a question of the control plane.
 	AskWait = 5 * time.Second
-	// LogWait bounds a question for a node's part of a log.
+	// LogWait limits a question for a node's part of a log.
 	LogWait = 2 * time.Second
 )
 
-// Target is who is to answer a question: the owner of Agent; or else whichever
-// run of Node is registered; or else exactly Run.
+// Target says which node answers a question: the owner of Agent if that is set; else
+// the registered run of Node if that is set; else exactly Run.
 type Target struct {
 	Agent tandem.AgentID
 	Node  string
 	Run   Peer
 }
 
-// Calls are the requests and questions of this node that wait for an answer, and how
-// many requests of others it serves.
+// Calls are the requests and questions of this node that wait for an answer, and the
+// number of requests that it serves for other nodes.
 //
-// A call that was sent is with one run of a node. When its agent moves, the old owner
-// and the new one both say so with Taken; the word with the highest epoch counts,
-// in whatever order they come. When the run that has the call is lost, the call ends:
-// what an emptied node has not answered it has not done, so that is asked again;
-// of anything else it is not known, and only what may be repeated is.
+// A call that was sent is with one run of a node. When its agent moves, the old and the
+// new owner both send Taken; the one with the highest epoch counts, in whatever order
+// they arrive. When the run that has the call is lost, the call ends or is repeated:
+// a call that an empty node has not answered has not been done, so it is repeated. Any
+// other call may have been done, and is repeated only if its method allows it.
 type Calls struct {
 	self    string
 	shardOf func(tandem.AgentID) int
@@ -42,11 +42,11 @@ type Calls struct {
 
 	table   *Table
 	calls   map[uint64]*call
-	empty   map[Peer]bool // have said that they do nothing any more
+	empty   map[Peer]bool // runs that have sent Empty
 	lost    runs
 	serving int
-	closed  bool // what others ask is answered Elsewhere: Empty has been said, or is about to be
-	said    bool // it has been said
+	closed  bool // requests of other nodes are answered Elsewhere: Empty was sent or will be
+	said    bool // Empty was sent
 }
 
 // call is one request or question.
@@ -58,22 +58,21 @@ type call struct {
 	ask     Question
 	target  Target
 
-	asked bool // with peer; otherwise it waits for news, or for the store
+	asked bool // it is with peer; otherwise it waits for a table, or for the store
 	peer  Peer
-	epoch int64         // since which peer has it
-	pause time.Duration // when it is tried again
-	reach time.Duration // by when the agent must have been reached
-	until time.Duration // by when there must be an answer
+	epoch int64         // of the shard at peer
+	pause time.Duration // time of the next attempt
+	reach time.Duration // time limit to reach the agent
+	until time.Duration // time limit of the answer
 	once  bool          // it is for one run of a node
 }
 
-// NewCalls returns the calls at the beginning: none.
+// NewCalls returns a Calls without calls.
 func NewCalls(self string, shardOf func(tandem.AgentID) int) *Calls {
 	return &Calls{self: self, shardOf: shardOf, calls: map[uint64]*call{}, empty: map[Peer]bool{}, lost: runs{}}
 }
 
-// Ask begins a request to an agent. Its number is one that was never used by
-// this node.
+// Ask begins a request to an agent. This node must never have used its number.
 func (c *Calls) Ask(now tandem.Now, id uint64, agent tandem.AgentID, r *tandem.Request) []Effect {
 	k := &call{id: id, agent: agent, shard: c.shardOf(agent), request: r}
 	k.reach, k.until = now.Mono+tandem.PlacementWait, now.Mono+tandem.AnswerWait
@@ -92,10 +91,10 @@ func (c *Calls) Question(now tandem.Now, id uint64, target Target, q Question, w
 	return c.attempt(now, k)
 }
 
-// Cancel forgets a call for whose answer no one waits.
+// Cancel forgets a call whose caller has gone.
 func (c *Calls) Cancel(id uint64) { delete(c.calls, id) }
 
-// to returns the run that is to have a call, and since which epoch it has the shard.
+// to returns the run that a call should go to, and the epoch of the shard there.
 func (c *Calls) to(k *call) (p Peer, epoch int64, ok bool) {
 	switch {
 	case k.agent != "":
@@ -114,7 +113,9 @@ func (c *Calls) attempt(now tandem.Now, k *call) []Effect {
 	peer, epoch, known := c.to(k)
 	switch {
 	case known && (!c.lost.lost(peer) || c.bugs.askTheLost):
-		k.asked, k.peer, k.epoch = true, peer, epoch
+		k.asked = true
+		k.peer = peer
+		k.epoch = epoch
 		return []Effect{Attempt{ID: k.id, To: peer, Message: k.message()}}
 	case k.once:
 		return c.finish(k, Finish{Failure: Fatef(Lost, "node "+k.target.Run.Node+" is gone")})
@@ -133,7 +134,7 @@ func (k *call) message() Message {
 	return &Ask{ID: k.id, Question: k.ask}
 }
 
-// await has a call wait for news of where its agent is.
+// await makes a call wait for a table that shows its agent.
 func (c *Calls) await(now tandem.Now, k *call) []Effect {
 	k.asked = false
 	k.pause = now.Mono + newsWait
@@ -146,7 +147,7 @@ func (c *Calls) finish(k *call, f Finish) []Effect {
 	return []Effect{f}
 }
 
-// Refused says that an attempt could not be sent, or came to a host that does not
+// Refused says that an attempt could not be sent, or reached a host that does not
 // have the agent.
 func (c *Calls) Refused(now tandem.Now, id uint64) []Effect {
 	k := c.calls[id]
@@ -159,7 +160,8 @@ func (c *Calls) Refused(now tandem.Now, id uint64) []Effect {
 	return c.await(now, k)
 }
 
-// Found says whether there is such an agent.
+// Found takes the store's answer to Find: a failure of kind NotFound means that the
+// agent does not exist.
 func (c *Calls) Found(now tandem.Now, id uint64, failure *Failure) []Effect {
 	k := c.calls[id]
 	if k == nil || k.asked || k.pause != 0 {
@@ -171,7 +173,7 @@ func (c *Calls) Found(now tandem.Now, id uint64, failure *Failure) []Effect {
 	return c.await(now, k)
 }
 
-// Answered takes the answer to a request, from wherever it comes.
+// Answered takes the answer to a request, from any node.
 func (c *Calls) Answered(now tandem.Now, m *Answer) []Effect {
 	k := c.calls[m.ID]
 	if k == nil {
@@ -198,7 +200,7 @@ func (c *Calls) Told(now tandem.Now, m *Told) []Effect {
 func (c *Calls) failed(now tandem.Now, k *call, failure *Failure) []Effect {
 	switch failure.Fate {
 	case Moved:
-		return nil // who has the agent answers
+		return nil // the agent's new owner answers
 	case Elsewhere:
 		return c.await(now, k)
 	case Lost:
@@ -207,7 +209,7 @@ func (c *Calls) failed(now tandem.Now, k *call, failure *Failure) []Effect {
 	return c.finish(k, Finish{Failure: failure})
 }
 
-// gone ends or repeats a call of which it is not known whether it was done.
+// gone ends or repeats a call that may or may not have been done.
 func (c *Calls) gone(now tandem.Now, k *call) []Effect {
 	switch {
 	case k.once:
@@ -221,7 +223,7 @@ func (c *Calls) gone(now tandem.Now, k *call) []Effect {
 	return c.await(now, k)
 }
 
-// Taken notes that requests have moved with their agents.
+// Taken records that requests have moved with their agents.
 func (c *Calls) Taken(now tandem.Now, m *Taken) (out []Effect) {
 	for _, id := range m.IDs {
 		k := c.calls[id]
@@ -236,13 +238,13 @@ func (c *Calls) Taken(now tandem.Now, m *Taken) (out []Effect) {
 	return out
 }
 
-// Emptied notes that a run has nothing to do any more.
+// Emptied records that a run has sent Empty.
 func (c *Calls) Emptied(from Peer) { c.empty[from] = true }
 
-// HasEmptied reports whether a run has said that it has nothing to do any more.
+// HasEmptied reports whether a run has sent Empty.
 func (c *Calls) HasEmptied(p Peer) bool { return c.empty[p] }
 
-// Lost ends the waits for a run that is over.
+// Lost ends or repeats the calls that are with a lost run.
 func (c *Calls) Lost(now tandem.Now, p Peer) (out []Effect) {
 	c.lost.lose(p)
 	for _, k := range c.sorted() {
@@ -259,8 +261,8 @@ func (c *Calls) Lost(now tandem.Now, p Peer) (out []Effect) {
 	return out
 }
 
-// Abandoned ends all waits: this node's run is over. Answers go to the run that
-// asked, and that no longer hears them.
+// Abandoned ends or repeats all calls, because this node's run has ended: answers go
+// to the run that asked, and are lost.
 func (c *Calls) Abandoned(now tandem.Now) (out []Effect) {
 	clear(c.empty)
 	if c.bugs.waitForOldRun {
@@ -274,7 +276,7 @@ func (c *Calls) Abandoned(now tandem.Now) (out []Effect) {
 	return out
 }
 
-// Table replaces the table; what waits for news is tried again.
+// Table replaces the table, and makes another attempt for the calls that wait for one.
 func (c *Calls) Table(now tandem.Now, t *Table) (out []Effect) {
 	c.table = t
 	for _, k := range c.sorted() {
@@ -294,7 +296,7 @@ func (c *Calls) sorted() []*call {
 	return list
 }
 
-// DeadlineOf says when a call needs a tick.
+// DeadlineOf returns the time at which a call needs a tick.
 func (c *Calls) DeadlineOf(id uint64) (at time.Duration, ok bool) {
 	k := c.calls[id]
 	if k == nil {
@@ -306,7 +308,7 @@ func (c *Calls) DeadlineOf(id uint64) (at time.Duration, ok bool) {
 	return soonest(k.until, k.reach, k.pause)
 }
 
-// Deadline says when any call needs a tick.
+// Deadline returns the time at which the first call needs a tick.
 func (c *Calls) Deadline() (at time.Duration, ok bool) {
 	for id := range c.calls {
 		d, _ := c.DeadlineOf(id)
@@ -315,7 +317,7 @@ func (c *Calls) Deadline() (at time.Duration, ok bool) {
 	return at, ok
 }
 
-// Tick ends the waits that have lasted too long and makes the attempts that are due.
+// Tick ends the calls that have timed out and makes the attempts that are due.
 func (c *Calls) Tick(now tandem.Now) (out []Effect) {
 	for _, k := range c.sorted() {
 		out = append(out, c.TickOf(now, k.id)...)
@@ -351,8 +353,8 @@ func (c *Calls) Requested(from Peer, m *Request) []Effect {
 	return []Effect{Serve{From: from, Request: m}}
 }
 
-// Served takes what came of it. One that has moved with its agent is answered from
-// there; that it has moved, Moves tells who asked.
+// Served takes the result of a request of another node. A request that has moved with
+// its agent is answered by the new owner; Moves tells the caller.
 func (c *Calls) Served(from Peer, id uint64, r *tandem.Response, failure *Failure) (out []Effect) {
 	c.serving--
 	if FateOf(failure) != Moved {
@@ -361,12 +363,12 @@ func (c *Calls) Served(from Peer, id uint64, r *tandem.Response, failure *Failur
 	return append(out, c.sayEmpty()...)
 }
 
-// Serving returns how many requests of others are with the host.
+// Serving returns how many requests of other nodes are with the host.
 func (c *Calls) Serving() int { return c.serving }
 
-// Empty tells the others that this node has no agents, as soon as the requests of others have
-// been answered. Later ones are not served, whatever agents still come here: what an emptied
-// node has not answered it has not done.
+// Empty tells the other nodes that this node has no agents, as soon as their requests have
+// been answered. Later requests are not served, even if agents still arrive, so that
+// requests without an answer from an empty node have certainly had no effect.
 func (c *Calls) Empty() []Effect {
 	c.closed, c.said = true, false
 	return c.sayEmpty()
@@ -383,8 +385,8 @@ func (c *Calls) sayEmpty() (out []Effect) {
 	return out
 }
 
-// repeatable says which methods may be sent again when it is not known whether
-// they had an effect: RFC 9110, section 9.2.2.
+// repeatable reports whether a method is idempotent, so that a request which may have had
+// an effect can be repeated: RFC 9110, section 9.2.2.
 func repeatable(method string) bool {
 	switch method {
 	case "GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE":
@@ -393,7 +395,7 @@ func repeatable(method string) bool {
 	return false
 }
 
-// lostResponse is the answer to a request of which it is not known whether it was done.
+// lostResponse is the answer to a request that may or may not have been done.
 func lostResponse() *tandem.Response {
 	return &tandem.Response{
 		Status:  502,

@@ -8,8 +8,8 @@ import (
 	"github.com/tandem-iot/tandem/store/record"
 )
 
-// Effect is what a core wants done. A core's effects are carried out in the
-// order in which it returned them.
+// Effect is an action that a core asks of its shell. The shell carries out a core's
+// effects in the order in which the core returned them.
 type Effect interface{ effect() }
 
 // Effects of several cores.
@@ -21,17 +21,17 @@ type (
 		To      Peer
 		Message Message
 	}
-	// Broadcast tells all nodes what they can do without.
+	// Broadcast tells all nodes of routes. It may be lost.
 	Broadcast struct{ Routes *Routes }
-	// Learn has the Member take routes up in the table.
+	// Learn gives the Member routes for the table.
 	Learn struct{ Routes *Routes }
-	// Look has the Member read the membership soon.
+	// Look makes the Member read the membership soon.
 	Look struct{}
 	// Note is a line in the operator's log.
 	Note struct {
 		Text    string
-		Node    string // "": concerns none
-		Shards  int    // 0: concerns none
+		Node    string // "": not about a node
+		Shards  int    // 0: not about shards
 		Failure error
 	}
 )
@@ -47,7 +47,7 @@ type (
 	}
 	// Cut closes the device's connection. The gateway answers with a Close.
 	Cut struct{ Why string }
-	// Over says that the link has ended and its owner knows it.
+	// Over says that the link has ended and its owner knows.
 	Over struct{}
 )
 
@@ -57,7 +57,7 @@ type (
 	// Enter tells the host that a device has a link at another node.
 	Enter struct {
 		Ref     tandem.LinkRef
-		Run     Peer // that has the link
+		Run     Peer // whose gateway has the link
 		Device  tandem.DeviceID
 		Epoch   int64 // of the shard at this node, which messages to the device carry
 		Next    uint64
@@ -87,14 +87,14 @@ type (
 // Effects of Calls.
 type (
 	// Attempt sends a request or a question to a run of a node, which may be this one.
-	// Outcome: Refused when it cannot be sent; otherwise Answered or Told, at
-	// some time.
+	// Outcome: Refused when it cannot be sent; otherwise Answered or Told, some time
+	// later.
 	Attempt struct {
 		ID      uint64
 		To      Peer
 		Message Message // Request or Ask
 	}
-	// Find asks the store whether there is such an agent. Outcome: Found.
+	// Find asks the store whether an agent exists. Outcome: Found.
 	Find struct {
 		ID    uint64
 		Agent tandem.AgentID
@@ -126,7 +126,8 @@ type (
 		Shards []int
 		Until  time.Duration
 	}
-	// SendPart sends a part of an offer, and waits for room as need be. Outcome: Sent.
+	// SendPart sends a part of an offer, and waits for room in the lane if necessary.
+	// Outcome: Sent.
 	SendPart struct {
 		N     uint64
 		To    Peer
@@ -149,13 +150,13 @@ type (
 	}
 	// Confirm reads the whole membership. Outcome: Confirmed.
 	Confirm struct{ N uint64 }
-	// Return gives the host back what was exported, and lets it go on.
+	// Return gives exported pairs back to the host, which resumes them.
 	Return struct {
 		Shards []int
 		Pairs  []*Pair
 		Lost   []Peer // runs that were lost meanwhile
 	}
-	// Gave says that shards and their agents are another node's.
+	// Gave says that another node now owns shards and their agents.
 	Gave struct{ Shards []int }
 )
 
@@ -167,16 +168,16 @@ type OfferID struct {
 
 // Effects of Moves, taking.
 type (
-	// Prepare makes machines of what is offered and lets nothing happen yet.
-	// Outcome: Prepared.
+	// Prepare restores the machines of offered pairs without running them. Outcome:
+	// Prepared.
 	Prepare struct {
 		Offer OfferID
 		Pairs []*Pair
 		Why   tandem.Reason
 	}
-	// Discard drops what has been prepared, or is being prepared.
+	// Discard drops pairs that were prepared, or are being prepared.
 	Discard struct{ Offer OfferID }
-	// Activate lets what has been prepared go on: its shards are this node's.
+	// Activate resumes prepared pairs: this node now owns their shards.
 	Activate struct {
 		Offer  OfferID
 		Shards []int
@@ -184,8 +185,8 @@ type (
 		Pairs  []*Pair // without Data
 		Lost   []Peer  // runs that were lost since the agents stopped
 	}
-	// OpenShards gives the host shards without agents in memory: those that ought to
-	// run start from their records.
+	// OpenShards gives the host shards. Agents that should run and are not in memory start
+	// from their records.
 	OpenShards struct{ Shards []int }
 )
 
@@ -196,14 +197,14 @@ type (
 		N        uint64
 		Draining bool
 	}
-	// Renew gives the lease its full time again. Outcome: Renewed.
+	// Renew extends the lease to its full time. Outcome: Renewed.
 	Renew struct {
 		N        uint64
 		Draining bool
 		Patience time.Duration
 	}
-	// Read reads the membership; Known is the version whose shards are known, -1 none.
-	// Outcome: HaveRead.
+	// Read reads the membership. Known is the version whose shards the node already has,
+	// -1 for none. Outcome: HaveRead.
 	Read struct {
 		N     uint64
 		Known int64
@@ -213,7 +214,7 @@ type (
 		N     uint64
 		Lease time.Duration
 	}
-	// Bury declares a run lost whose lease ran out a moment ago. Outcome: Buried.
+	// Bury declares a run lost whose lease has ended. Outcome: Buried.
 	Bury struct {
 		N    uint64
 		Peer Peer
@@ -223,9 +224,9 @@ type (
 		N    uint64
 		Plan []record.Shard
 	}
-	// Lease lets agents act until then.
+	// Lease lets agents act until Until.
 	Lease struct{ Until time.Duration }
-	// Begin begins a run of the node: it has this table and no shards.
+	// Begin begins a run of the node, with a table and without shards.
 	Begin struct {
 		Self  Peer
 		Table *Table
@@ -234,22 +235,22 @@ type (
 	Replace struct{ Table *Table }
 	// Join says that a run of another node has appeared.
 	Join struct{ Peer Peer }
-	// Lose says that a run of another node is over: what it was asked or doing is
-	// lost, and so are its links.
+	// Lose says that a run of another node has ended: its calls, its requests and its
+	// links are lost.
 	Lose struct{ Peer Peer }
-	// Belong says that the node is part of the cluster and has a table. It comes once.
+	// Belong says that the node is part of the cluster and has a table. It is returned once.
 	Belong struct{}
-	// Abandon ends the run: others have this node's agents. They and all that waits
-	// are dropped. Outcome: Abandoned.
+	// Abandon ends the run, because other nodes own this node's agents. The agents and all
+	// pending work are dropped. Outcome: Abandoned.
 	Abandon struct{}
-	// Fail says that the node cannot join the cluster, and why.
+	// Fail says why the node cannot join the cluster.
 	Fail struct{ Failure error }
 )
 
 // Effects of News.
 type (
-	// Recall gives the host what was said before some shards were open here. The
-	// host does it for the agents of those shards that do not know it yet.
+	// Recall gives the host news that came before some shards were open here. The host
+	// applies it to the agents of those shards that have not followed it yet.
 	Recall struct {
 		Question Question
 		Shards   []int

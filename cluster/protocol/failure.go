@@ -6,22 +6,22 @@ import (
 	"github.com/tandem-iot/tandem"
 )
 
-// Fate says of a failure what has become of what was asked.
+// Fate says whether a failed call has been done.
 type Fate uint8
 
 const (
-	// Refused: it was looked at, and this is the answer.
+	// Refused: the call was handled, and the failure is its answer.
 	Refused Fate = iota
 	// Elsewhere: nothing was done. The agent is at another node, or about to leave.
 	Elsewhere
-	// Moved: the agent has taken it to another node, which will answer.
+	// Moved: the call has moved with the agent to another node, which will answer.
 	Moved
-	// Lost: whether it was done is not known.
+	// Lost: the call may or may not have been done.
 	Lost
 )
 
-// Failure is an error as it travels between nodes. It is the only form that an
-// error has on the wire.
+// Failure is an error in messages between nodes, the only form that an error has on
+// the wire.
 type Failure struct {
 	_    struct{} `cbor:",toarray"`
 	Fate Fate
@@ -31,8 +31,8 @@ type Failure struct {
 
 func (f *Failure) Error() string { return f.Text }
 
-// FailureOf returns an error as it travels, nil for none. Fate is Refused for
-// an error that says nothing else.
+// FailureOf returns an error as a Failure, nil for none. Its Fate is Refused unless
+// the error has another.
 func FailureOf(err error) *Failure {
 	if err == nil {
 		return nil
@@ -56,12 +56,12 @@ func (f *Failure) Err() error {
 	}
 	kind := f.Kind
 	if kind > tandem.Unavailable {
-		kind = tandem.Internal // of a newer version
+		kind = tandem.Internal // a kind of a newer version
 	}
 	return &tandem.Error{Kind: kind, Msg: f.Text}
 }
 
-// FateOf returns what an outcome says about what was asked; Refused for none.
+// FateOf returns the fate of a failure; Refused for none.
 func FateOf(f *Failure) Fate {
 	if f == nil {
 		return Refused

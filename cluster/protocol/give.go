@@ -9,40 +9,40 @@ import (
 	"github.com/tandem-iot/tandem/store/record"
 )
 
-// giveStep is how far the giving of a batch has come.
+// giveStep is the step that the giving of a batch waits for.
 type giveStep uint8
 
 const (
-	stepExport   giveStep = iota + 1
-	stepOffer             // the parts of the offer are on their way
-	stepReady             // the gateways hear, and the new owner prepares
-	stepHandover          // the database is asked; from here on the outcome may be unknown
-	stepTakeBack          // the epochs are being raised for this node
-	stepConfirm           // the membership is being read
-	stepUnsure            // until the next attempt to take back
+	stepExport   giveStep = iota + 1 // the agents stop
+	stepOffer                        // the parts of the offer are sent
+	stepReady                        // the gateways flush, and the new owner prepares
+	stepHandover                     // the database changes the owner; from here on the outcome may be unknown
+	stepTakeBack                     // the epochs are raised for this node
+	stepConfirm                      // the membership is read
+	stepUnsure                       // a pause before the next attempt to take back
 )
 
 // giving is a batch of shards that is being given away.
 type giving struct {
 	id       uint64 // of the offer
-	n        uint64 // of the effect whose outcome is awaited
+	n        uint64 // number of the effect whose outcome is awaited
 	step     giveStep
 	shards   []int
 	epochs   []int64
 	to       Peer
 	why      tandem.Reason
-	known    []Peer // runs of nodes when the agents were stopped
+	known    []Peer // the registered runs when the agents were stopped
 	version  int64
 	pairs    []*Pair
 	unsent   []*Pair
 	ready    bool
 	flushed  bool
-	until    time.Duration // by when the new owner must be ready
+	until    time.Duration // time limit for the new owner to be ready
 	deadline time.Duration // of the step
 	failure  error         // of the handover
 }
 
-// begin gives the next batch away, if there is one.
+// begin begins to give the next batch away, if there is one.
 func (m *Moves) begin(now tandem.Now) []Effect {
 	if m.giving != nil || m.halted || now.Mono < m.rest {
 		return nil
@@ -58,13 +58,13 @@ func (m *Moves) begin(now tandem.Now) []Effect {
 	}
 	g.known, g.version = runsOf(m.table), m.table.Version
 	g.until = now.Mono + moveWait
-	g.deadline = 0 // the export ends in time
+	g.deadline = 0 // the export has its own time limit
 	m.giving = g
 	return []Effect{Export{N: g.n, Shards: shards, Until: g.until}}
 }
 
-// leaving returns the first shards that are to be at another node that lives: of the
-// target that comes next by name after the one that has failed.
+// leaving returns the first shards whose target is another node that is alive. All are
+// for one target: the next by name after the target of the last failed move.
 func (m *Moves) leaving() (shards []int, to Peer) {
 	targets := map[string][]int{}
 	for s, r := range m.table.Routes {
@@ -90,7 +90,7 @@ func (m *Moves) leaving() (shards []int, to Peer) {
 	return shards[:min(len(shards), batchShards)], peerOf(m.table.Node(next))
 }
 
-// expects returns the giving whose step waits for the outcome with that number.
+// expects returns the giving if it waits in that step for the outcome with that number.
 func (m *Moves) expects(n uint64, step giveStep) *giving {
 	if g := m.giving; g != nil && g.n == n && g.step == step {
 		return g
@@ -98,7 +98,8 @@ func (m *Moves) expects(n uint64, step giveStep) *giving {
 	return nil
 }
 
-// Exported takes what was exported. With a failure some agents did not come to rest.
+// Exported takes the exported pairs. An error means that some agents did not stop in
+// time.
 func (m *Moves) Exported(now tandem.Now, n uint64, pairs []*Pair, err error) []Effect {
 	g := m.expects(n, stepExport)
 	if g == nil {
@@ -140,7 +141,7 @@ func (m *Moves) sendPart(g *giving) []Effect {
 	return []Effect{SendPart{N: g.n, To: g.to, Offer: part, Until: g.until}}
 }
 
-// Sent says that a part of the offer is on its way, or that it cannot be sent.
+// Sent says that a part of the offer was sent, or that it cannot be sent.
 func (m *Moves) Sent(now tandem.Now, n uint64, err error) []Effect {
 	g := m.expects(n, stepOffer)
 	switch {
@@ -180,9 +181,9 @@ func (m *Moves) gateways(g *giving) []Peer {
 	return sortedPeers(set)
 }
 
-// Flushed says that the gateways have heard what the agents have said. When one has not,
-// the agents stay: a device would hear the new owner before the rest of what the old one
-// has said.
+// Flushed says that the gateways have received all messages of the agents. If one has
+// not, the agents stay, because a device would get the new owner's messages before the
+// rest of the old owner's.
 func (m *Moves) Flushed(now tandem.Now, n uint64, err error) (out []Effect) {
 	g := m.expects(n, stepReady)
 	switch {
@@ -195,7 +196,7 @@ func (m *Moves) Flushed(now tandem.Now, n uint64, err error) (out []Effect) {
 	return m.hand(g)
 }
 
-// Readied takes the new owner's word that the agents could go on there.
+// Readied takes the new owner's Ready.
 func (m *Moves) Readied(now tandem.Now, from Peer, id uint64) []Effect {
 	g := m.giving
 	if g == nil || g.id != id || g.to != from || g.step > stepReady {
@@ -205,7 +206,7 @@ func (m *Moves) Readied(now tandem.Now, from Peer, id uint64) []Effect {
 	return m.hand(g)
 }
 
-// Declined takes the new owner's word that it does not take the agents now.
+// Declined takes the new owner's Decline.
 func (m *Moves) Declined(now tandem.Now, from Peer, id uint64, failure *Failure) []Effect {
 	g := m.giving
 	if g == nil || g.id != id || g.to != from || g.step > stepReady {
@@ -214,7 +215,7 @@ func (m *Moves) Declined(now tandem.Now, from Peer, id uint64, failure *Failure)
 	return m.withdraw(now, failure.Err())
 }
 
-// hand asks the database to change the owner when all is ready for it.
+// hand changes the owner in the database when the new owner and the gateways are ready.
 func (m *Moves) hand(g *giving) []Effect {
 	if g.step != stepReady || !g.ready || !g.flushed {
 		return nil
@@ -231,7 +232,7 @@ func (m *Moves) rows(g *giving) (list []record.Shard) {
 	return list
 }
 
-// late is for steps that have lasted too long.
+// late handles the deadline of a step.
 func (m *Moves) late(now tandem.Now) []Effect {
 	g := m.giving
 	g.deadline = 0
@@ -244,14 +245,14 @@ func (m *Moves) late(now tandem.Now) []Effect {
 	return nil
 }
 
-// withdraw ends a move before its row: the agents go on here.
+// withdraw ends a move before its handover: the agents resume here.
 func (m *Moves) withdraw(now tandem.Now, why error) []Effect {
 	g := m.giving
 	out := []Effect{Tell{To: g.to, Message: &Stay{ID: g.id}}}
 	return append(out, m.back(now, why)...)
 }
 
-// back lets the agents go on here.
+// back resumes the agents here.
 func (m *Moves) back(now tandem.Now, why error) []Effect {
 	g := m.giving
 	m.giving, m.failed = nil, g.to.Node
@@ -268,7 +269,7 @@ func (m *Moves) back(now tandem.Now, why error) []Effect {
 	return out
 }
 
-// since returns those of some runs that have been lost meanwhile.
+// since returns those of the known runs that have been lost meanwhile.
 func (m *Moves) since(known []Peer) (list []Peer) {
 	if m.bugs.missLostInMove {
 		return nil
@@ -287,8 +288,8 @@ func (m *Moves) forgetLost() {
 	}
 }
 
-// HandedOver takes the outcome of Handover: the new epochs, by shard, or an error.
-// With kind Conflict nothing has changed; with any other it may have.
+// HandedOver takes the outcome of Handover: the new epochs, by shard, or an error. An
+// error of kind Conflict means that nothing has changed; after any other it may have.
 func (m *Moves) HandedOver(now tandem.Now, n uint64, epochs map[int]int64, err error) []Effect {
 	if g := m.expects(n, stepHandover); g != nil {
 		if err == nil {
@@ -314,8 +315,8 @@ func (m *Moves) HandedOver(now tandem.Now, n uint64, epochs map[int]int64, err e
 	return m.unsure(now, g)
 }
 
-// takeBack raises the epochs for this node, so that the handover cannot take place
-// any more; it fails if it has.
+// takeBack raises the epochs for this node. If that succeeds, the handover has not
+// happened and no longer can; it fails if the handover has happened.
 func (m *Moves) takeBack(g *giving) []Effect {
 	g.step, g.deadline = stepTakeBack, 0
 	g.n = m.number()
@@ -328,10 +329,10 @@ func (m *Moves) unsure(now tandem.Now, g *giving) []Effect {
 	return nil
 }
 
-// errUnconfirmed says that a membership does not tell what became of a handover.
+// errUnconfirmed says that a membership does not show the outcome of a handover.
 var errUnconfirmed = errors.New("the shards have not changed, or not together")
 
-// Confirmed takes the membership that shows who has the shards.
+// Confirmed takes the membership that shows the owner of the shards.
 func (m *Moves) Confirmed(now tandem.Now, n uint64, rows *record.Membership, err error) []Effect {
 	g := m.expects(n, stepConfirm)
 	if g == nil {
@@ -353,8 +354,8 @@ func (m *Moves) Confirmed(now tandem.Now, n uint64, rows *record.Membership, err
 	return m.unsure(now, g)
 }
 
-// ownerNow returns who has a batch's shards after the epochs have changed. A
-// transaction changes all of them or none.
+// ownerNow returns the owner of a batch's shards, and their epochs, which must all have
+// changed together: a transaction changes all of them or none.
 func (m *Moves) ownerNow(g *giving, rows *record.Membership) (owner string, epochs map[int]int64, err error) {
 	epochs = map[int]int64{}
 	found := map[int]record.Shard{}
@@ -371,7 +372,7 @@ func (m *Moves) ownerNow(g *giving, rows *record.Membership) (owner string, epoc
 	return owner, epochs, nil
 }
 
-// given ends a move that took place.
+// given ends a move that has happened.
 func (m *Moves) given(now tandem.Now, epochs map[int]int64) []Effect {
 	g := m.giving
 	m.giving = nil
@@ -393,8 +394,8 @@ func (m *Moves) given(now tandem.Now, epochs map[int]int64) []Effect {
 	return append(out, m.begin(now)...)
 }
 
-// stayed ends a move that did not take place and cannot any more: the shards are
-// here, with higher epochs.
+// stayed ends a move that has not happened and no longer can: this node owns the shards,
+// with higher epochs.
 func (m *Moves) stayed(now tandem.Now, epochs map[int]int64) []Effect {
 	g := m.giving
 	routes := &Routes{Shards: g.shards, Owner: m.self.Node}

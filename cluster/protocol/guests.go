@@ -7,9 +7,9 @@ import (
 	"github.com/tandem-iot/tandem"
 )
 
-// Guests are the links of other nodes' gateways whose pairs are here. What a link
-// has said is given to the host one after the other; links do not wait for each
-// other. A link belongs to the run of the node that introduced it, and ends with it.
+// Guests are the links of other nodes' gateways whose pairs are here. The messages of
+// a link go to the host one after the other; links do not wait for each other. A
+// link belongs to the run of the node that opened it, and ends with that run.
 type Guests struct {
 	shardOf func(tandem.AgentID) int
 	bugs    bugs
@@ -25,24 +25,24 @@ type guest struct {
 	run    Peer
 	device tandem.DeviceID
 	shard  int
-	known  bool // the link has introduced itself since the pair came, or came with it
-	held   bool // the host may have it as the device's link, and must hear of its end
+	known  bool // the link was opened since the pair is here, or moved here with it
+	held   bool // the host may have it as the device's link, and must be told of its end
 
 	busy  bool // the first of steps is with the host
 	steps []step
 }
 
-// step is something that a link has said. enter or pass is set, or neither: then
-// it is the link's end.
+// step is a message of a link for the host: enter, pass, or the link's end when neither
+// is set.
 type step struct {
 	from  Peer
 	enter *Open
 	pass  *Publish
 	end   tandem.LinkEnd
-	lost  bool // the link's run is lost: the end has to be told to no one
+	lost  bool // the link's run is lost, so its end is not confirmed
 }
 
-// NewGuests returns the links at the beginning: none.
+// NewGuests returns a Guests without links.
 func NewGuests(shardOf func(tandem.AgentID) int) *Guests {
 	return &Guests{shardOf: shardOf, links: map[tandem.LinkRef]*guest{}, lost: runs{}}
 }
@@ -60,19 +60,22 @@ func (g *Guests) get(from Peer, id uint64, device tandem.DeviceID) *guest {
 	return l
 }
 
-// Opened takes a link's introduction. One by a run that the table does not have is
-// refused: nobody would tell this node that the run is lost.
+// Opened takes an Open. It refuses one of a run that the table does not have, because
+// this node would not learn that such a run is lost.
 func (g *Guests) Opened(from Peer, m *Open) []Effect {
 	if !g.table.Has(from) && !g.bugs.answerUnknown || g.lost.lost(from) {
 		return []Effect{Tell{To: from, Message: &Astray{ID: m.ID}}, Look{}}
 	}
 	l := g.get(from, m.ID, m.Device)
-	l.run, l.shard, l.known, l.held = from, g.shardOf(m.Agent), true, true
+	l.run = from
+	l.shard = g.shardOf(m.Agent)
+	l.known = true
+	l.held = true
 	return g.add(l, step{from: from, enter: m})
 }
 
-// Published takes a message by a link. One that has not introduced itself since the
-// pair came here must do so first: what number comes first is not known otherwise.
+// Published takes a message on a link. A link must be opened first, since the pair is
+// here: otherwise the number of its first message is not known.
 func (g *Guests) Published(from Peer, m *Publish) []Effect {
 	l := g.links[tandem.LinkRef{Node: from.Node, ID: m.ID}]
 	if (l == nil || !l.known || l.run != from) && !g.bugs.takeStrangers {
@@ -84,9 +87,9 @@ func (g *Guests) Published(from Peer, m *Publish) []Effect {
 	return g.add(l, step{from: from, pass: m})
 }
 
-// Closed takes the end of a link, introduced or not: the pair may have come with it.
-// When the next run of the gateway's node says it, what was said to the run before may
-// have met the end of that run.
+// Closed takes the end of a link, opened here or not: it may have moved here with the
+// pair. If the next run of the gateway's node sends it, messages to the earlier run may
+// have been lost.
 func (g *Guests) Closed(from Peer, m *Close) []Effect {
 	l := g.get(from, m.ID, m.Device)
 	l.known = false
@@ -94,24 +97,27 @@ func (g *Guests) Closed(from Peer, m *Close) []Effect {
 	return g.add(l, step{from: from, end: tandem.LinkEnd{Clean: m.Clean, Lost: lost}})
 }
 
-// Gone takes a gateway's word that it has no such link.
+// Gone takes a gateway's message that a link does not exist.
 func (g *Guests) Gone(from Peer, m *Gone) []Effect {
 	l := g.get(from, m.ID, m.Device)
 	l.known = false
 	return g.add(l, step{from: from, end: tandem.LinkEnd{Lost: true}, lost: true})
 }
 
-// Came notes the link of a pair that has come here with its pair, which knows what number
-// comes next. A link whose run is lost already is ended.
+// Came records a link that moved here with its pair, which knows the number of the next
+// message. It ends the link if its run is already lost.
 func (g *Guests) Came(ref tandem.LinkRef, run Peer, device tandem.DeviceID, shard int) []Effect {
 	if g.bugs.forgetArrivals {
 		return nil
 	}
 	l := g.get(Peer{Node: ref.Node}, ref.ID, device)
 	if l.known {
-		return nil // it was faster
+		return nil // the link's own Open arrived first
 	}
-	l.run, l.shard, l.known, l.held = run, shard, true, true
+	l.run = run
+	l.shard = shard
+	l.known = true
+	l.held = true
 	if g.lost.lost(run) {
 		l.known = false
 		return g.add(l, step{from: run, end: tandem.LinkEnd{Lost: true}, lost: true})
@@ -128,7 +134,7 @@ func (g *Guests) Run(ref tandem.LinkRef) (Peer, bool) {
 	return l.run, true
 }
 
-// Lost ends the links of a run that is over.
+// Lost ends the links of a lost run.
 func (g *Guests) Lost(p Peer) (out []Effect) {
 	g.lost.lose(p)
 	for _, l := range g.sorted() {
@@ -141,8 +147,8 @@ func (g *Guests) Lost(p Peer) (out []Effect) {
 	return out
 }
 
-// Gave forgets the links of shards that have left: should their pairs come back, the
-// links introduce themselves again.
+// Gave forgets the links of shards that have left. If their pairs return, the links are
+// opened again.
 func (g *Guests) Gave(shards []int) {
 	if g.bugs.keepGivenLinks {
 		return
@@ -155,7 +161,7 @@ func (g *Guests) Gave(shards []int) {
 	}
 }
 
-// Abandoned forgets all links: their pairs are others'.
+// Abandoned forgets all links: other nodes have their pairs.
 func (g *Guests) Abandoned() {
 	for _, l := range g.sorted() {
 		l.known, l.held = false, false
@@ -163,7 +169,7 @@ func (g *Guests) Abandoned() {
 	}
 }
 
-// drop forgets a link that the host does not have, nor anything of it.
+// drop forgets a link unless the host has it or one of its steps.
 func (g *Guests) drop(l *guest) {
 	if !l.busy && !l.held {
 		delete(g.links, l.ref)
@@ -189,7 +195,7 @@ func (g *Guests) add(l *guest, s step) []Effect {
 	return g.next(l)
 }
 
-// next gives the host the first of a link's steps.
+// next gives the host the first step of a link.
 func (g *Guests) next(l *guest) []Effect {
 	l.busy = true
 	s := &l.steps[0]
@@ -210,9 +216,9 @@ func (g *Guests) next(l *guest) []Effect {
 	return []Effect{Leave{Ref: l.ref, Device: l.device, End: s.end}}
 }
 
-// Done takes what came of the step that is with the host: nil, or a failure. A
-// failure with fate Elsewhere means that the pair is not here, and one of kind
-// NotFound that there is no such device.
+// Done takes the result of the step that is with the host: nil, or a failure. Fate
+// Elsewhere means that the pair is not here, and kind NotFound that the device does
+// not exist.
 func (g *Guests) Done(ref tandem.LinkRef, failure *Failure) (out []Effect) {
 	l := g.links[ref]
 	if l == nil || !l.busy || len(l.steps) == 0 {
@@ -244,7 +250,7 @@ func (g *Guests) outcome(l *guest, s step, failure *Failure) []Effect {
 	switch {
 	case s.lost:
 		return nil
-	case s.enter == nil && s.pass == nil: // only who has the pair can say that it knows
+	case s.enter == nil && s.pass == nil: // only the pair's owner can confirm the end
 		if FateOf(failure) == Elsewhere {
 			return []Effect{Tell{To: s.from, Message: &Astray{ID: id}}}
 		}
@@ -258,10 +264,10 @@ func (g *Guests) outcome(l *guest, s step, failure *Failure) []Effect {
 	}
 	out := []Effect{Tell{To: s.from, Message: &Astray{ID: id}}}
 	if !slices.ContainsFunc(l.steps, func(s step) bool { return s.enter != nil }) {
-		l.known = false // until it has introduced itself again
+		l.known = false // until it is opened again
 		l.held = l.held && !g.bugs.forgetRefused
 	}
-	if FateOf(failure) == Refused && failure.Kind != tandem.Limit { // of a limit the agent's log tells
+	if FateOf(failure) == Refused && failure.Kind != tandem.Limit { // the agent's log reports limits
 		out = append(out, Note{Text: "a device's link is not taken", Failure: failure})
 	}
 	return out

@@ -8,43 +8,42 @@ import (
 	"github.com/tandem-iot/tandem/hlc"
 )
 
-// Between two attempts to bind a link.
+// Limits of the pause between two attempts to bind a link.
 const (
 	minRebind = 10 * time.Millisecond
 	maxRebind = time.Second
 )
 
-// topicHello is what a device says of itself.
+// topicHello is the topic of the message in which a device describes itself.
 const topicHello = "sys/hello"
 
-// Link is a device's connection at this node's gateway, and its way to the pair,
-// wherever that is. What the device has published is kept until it has been
-// handled. When the pair moves, or its node is lost, the link introduces itself to
-// the new owner and sends again what has not been handled; the owner knows what it
-// has had already.
+// Link is a device's connection at this node's gateway, bound to the pair's owner on
+// any node. It keeps the device's messages until they have been handled. When the
+// pair moves, or its node is lost, the link is opened with the new owner and sends the
+// unhandled messages again; the owner knows which of them it has already taken.
 //
-// Tell effects come of Bind, Tick, Publish and Close only: these may wait for a
-// host. The other events cause none.
+// Only Bind, Tick, Again, Publish and Close return Tell effects, for which the shell
+// may wait for a host.
 type Link struct {
 	LinkConfig
 	bugs bugs
 
 	owner    Peer
-	tried    int64 // epoch of the route that the link is bound by, or tried last
-	epoch    int64 // the highest that it knows of; what an owner of an earlier one says is refused
+	tried    int64 // epoch of the route that the link is bound by, or that it tried last
+	epoch    int64 // the highest known epoch; messages of owners with a lower one are refused
 	bound    bool
-	opened   bool          // it has introduced itself, with or without success
-	patience time.Duration // before the next attempt to bind; doubles in vain
-	retry    time.Duration // when that is; 0: none is needed
+	opened   bool          // it has sent an Open, successfully or not
+	patience time.Duration // pause before the next attempt to bind; doubles after each failure
+	retry    time.Duration // time of the next attempt; 0: none is needed
 
 	newest  uint64 // number of the last message
 	unacked []published
 	hello   []byte
 
 	closed bool
-	over   bool // closed, and the owner knows it
+	over   bool // closed, and the owner knows
 	end    tandem.LinkEnd
-	late   bool // end has changed since the owner was told
+	late   bool // end has changed since the owner was told of it
 }
 
 // LinkConfig names a link.
@@ -70,8 +69,8 @@ func NewLink(c LinkConfig) *Link {
 	return &Link{LinkConfig: c, newest: max(c.Next, 1) - 1}
 }
 
-// Stale reports whether a new table concerns the link. One that says what the link
-// has tried in vain does not: the back-off decides about that.
+// Stale reports whether the link must be bound because of a new table. It need not be
+// for a route that it has already tried; the back-off decides when to try that again.
 func (l *Link) Stale(t *Table) bool {
 	if l.over {
 		return false
@@ -82,7 +81,7 @@ func (l *Link) Stale(t *Table) bool {
 	return !tried || !known || l.owner != owner || l.tried != r.Epoch
 }
 
-// Bind turns the link to the owner that the table names.
+// Bind binds the link to the owner in the table.
 func (l *Link) Bind(now tandem.Now, t *Table) []Effect {
 	if !l.Stale(t) {
 		return nil
@@ -93,7 +92,7 @@ func (l *Link) Bind(now tandem.Now, t *Table) []Effect {
 	l.tried, l.epoch = r.Epoch, max(l.epoch, r.Epoch)
 	l.retry = 0
 	if !known {
-		return nil // a later table knows
+		return nil // wait for a later table
 	}
 	var out []Effect
 	if !l.closed {
@@ -134,8 +133,8 @@ func (l *Link) close() Message {
 	return &Close{ID: l.Ref.ID, Device: l.Device, Agent: l.Agent, Clean: l.end.Clean, Lost: l.end.Lost}
 }
 
-// Publish takes a message of the device. The gateway numbers them from Next,
-// without a gap.
+// Publish takes a message of the device. The gateway numbers the messages from Next
+// without gaps.
 func (l *Link) Publish(seq uint64, topic string, m tandem.Message) ([]Effect, error) {
 	switch {
 	case l.closed:
@@ -169,21 +168,21 @@ func (l *Link) Close(end tandem.LinkEnd) []Effect {
 	return []Effect{l.tell(l.close())}
 }
 
-// Unbound reports whether the link has no owner at the moment. What it wanted to tell
-// the last one, and has not told it yet, need not be told.
+// Unbound reports whether the link is not bound to an owner. Messages for the last one
+// that have not been sent yet need not be sent.
 func (l *Link) Unbound() bool { return !l.bound }
 
-// Astray takes an owner's word, or the mesh's or the host's, that what the link
-// told it has not been taken. The next table that knows better binds the link
-// again, or else the next attempt.
+// Astray says that an owner, its host or the mesh has not taken the link's messages.
+// The link is bound again with the next table that names another owner, or by the
+// next attempt.
 func (l *Link) Astray(now tandem.Now, from Peer) []Effect {
 	if !l.bound || l.owner != from || l.over || l.closed && l.bugs.closeOnce {
 		return nil
 	}
 	l.bound = false
 	if l.closed && l.patience == maxRebind {
-		// The pair does not know the link, which cannot introduce itself any more: a newer
-		// one may have. The device says again what was not acknowledged.
+		// The pair does not know the link, which can no longer be opened, as the device may
+		// have a newer one. The device sends unacknowledged messages again.
 		l.unacked = nil
 	}
 	l.patience = min(max(2*l.patience, minRebind), maxRebind)
@@ -194,10 +193,10 @@ func (l *Link) Astray(now tandem.Now, from Peer) []Effect {
 	return []Effect{Look{}}
 }
 
-// Deadline says when the next attempt to bind is due.
+// Deadline returns the time of the next attempt to bind.
 func (l *Link) Deadline() (at time.Duration, ok bool) { return soonest(l.retry) }
 
-// Tick makes the attempt that is due.
+// Tick makes the next attempt if it is due.
 func (l *Link) Tick(now tandem.Now, t *Table) []Effect {
 	if !passed(l.retry, now) {
 		return nil
@@ -206,7 +205,7 @@ func (l *Link) Tick(now tandem.Now, t *Table) []Effect {
 	return l.Bind(now, t)
 }
 
-// Again makes the next attempt at once: what made the last one fail has changed.
+// Again makes the next attempt at once, because the reason of the last failure is gone.
 func (l *Link) Again(now tandem.Now, t *Table) []Effect {
 	if l.retry == 0 {
 		return nil
@@ -218,7 +217,7 @@ func (l *Link) Again(now tandem.Now, t *Table) []Effect {
 // Epoch returns the epoch that the link is bound by.
 func (l *Link) Epoch() int64 { return l.tried }
 
-// Acknowledged notes that a message has been handled.
+// Acknowledged records that a message has been handled.
 func (l *Link) Acknowledged(seq uint64) []Effect {
 	i := slices.IndexFunc(l.unacked, func(p published) bool { return p.seq == seq })
 	if i < 0 {
@@ -229,13 +228,12 @@ func (l *Link) Acknowledged(seq uint64) []Effect {
 	return []Effect{Handled{Seq: seq}}
 }
 
-// Deliver takes a message for the device from an owner with an epoch. The
-// message of an owner that is not the pair's any more is refused. Whether the new owner
-// would say the same is not known, so the link is cut: the device must not miss a
-// message without knowing it.
+// Deliver takes a message for the device from an owner with an epoch. It refuses the
+// message of a former owner. As the new owner may not send the same message, the link
+// is cut, so that the device does not miss a message unnoticed.
 //
-// One that comes when the connection has ended is lost. The owner may have heard of
-// the end already, so it is told once more.
+// A message after the end of the connection is lost. The owner may already know of the
+// end, so it is told again that messages were lost.
 func (l *Link) Deliver(epoch int64, topic string, m tandem.Message) []Effect {
 	if l.closed && !l.bugs.loseAtEnd {
 		l.late = l.late || m.Post == 0 && !l.end.Lost
@@ -250,8 +248,8 @@ func (l *Link) Deliver(epoch int64, topic string, m tandem.Message) []Effect {
 	return []Effect{Hand{Topic: topic, Message: m}}
 }
 
-// End takes an owner's wish to end the connection. That of an earlier owner is of no
-// interest; the present one may have said it before it knew its epoch.
+// End ends the connection at an owner's request. A request of an earlier owner is refused.
+// The present owner may have sent it before it knew its epoch.
 func (l *Link) End(from Peer, epoch int64, why string) []Effect {
 	if epoch < l.epoch && (from != l.owner || l.bugs.doubtOwner) {
 		return nil
@@ -259,15 +257,19 @@ func (l *Link) End(from Peer, epoch int64, why string) []Effect {
 	return []Effect{Cut{Why: why}}
 }
 
-// Heard takes an owner's word that it knows of the link's end.
+// Heard takes an owner's Closed: it knows of the link's end.
 func (l *Link) Heard(from Peer) []Effect {
 	if !l.closed || l.over || l.owner != from {
 		return nil
 	}
 	if l.late {
-		l.late, l.bound, l.retry = false, false, 1
+		l.late = false
+		l.bound = false
+		l.retry = 1
 		return nil
 	}
-	l.over, l.bound, l.retry = true, false, 0
+	l.over = true
+	l.bound = false
+	l.retry = 0
 	return []Effect{Over{}}
 }

@@ -10,32 +10,32 @@ import (
 	"github.com/tandem-iot/tandem/store/record"
 )
 
-// When a node does what it does again and again.
+// Intervals and limits of a node's repeated steps.
 const (
-	lookEvery   = 500 * time.Millisecond // reads the membership without being asked to
-	lookRest    = 5 * time.Millisecond   // between two readings, whoever asks for them
-	lookAgain   = 200 * time.Millisecond // after one that failed
+	lookEvery   = 500 * time.Millisecond // between two readings of the membership
+	lookRest    = 5 * time.Millisecond   // the least time between two readings
+	lookAgain   = 200 * time.Millisecond // after a reading that failed
 	joinAgain   = time.Second            // after a registration that failed
-	maxUnderWay = 512                    // shards that are under way in the whole cluster
+	maxUnderWay = 512                    // the most shards that move in the whole cluster
 )
 
-// phase is how far a node's run has come.
+// phase is the phase of a node's run.
 type phase uint8
 
 const (
-	phaseOut        phase = iota // it waits for the next attempt to register
-	phaseRegister                // the database is asked
-	phaseJoin                    // it is registered, and reads the membership
-	phaseIn                      // it is part of the cluster
-	phaseAbandoning              // it was declared lost, and drops its agents
+	phaseOut        phase = iota // waits for the next attempt to register
+	phaseRegister                // registers
+	phaseJoin                    // is registered, and reads the membership
+	phaseIn                      // is part of the cluster
+	phaseAbandoning              // was declared lost, and drops its agents
 )
 
-// Member is a node's part in the cluster: it registers, keeps the lease, follows the
-// membership, and plans when it is its turn.
+// Member is a node's membership of the cluster: it registers, renews the lease, follows
+// the membership, and plans when this node is the planner.
 //
-// The lease that it grants its agents is counted from when the database was asked, so it
-// ends before the one that the database has granted. A node that hears that it was
-// declared lost abandons its agents at once and registers again.
+// The lease that it grants its agents is counted from the time of the query, so it ends
+// before the lease in the database. A node that learns that it was declared lost
+// abandons its agents at once and registers again.
 type Member struct {
 	MemberConfig
 	bugs bugs
@@ -47,8 +47,8 @@ type Member struct {
 	known map[string]knownRun // other nodes
 
 	joinN    uint64
-	joinFrom time.Duration // when the registration was asked for
-	joinAt   time.Duration // of the next attempt
+	joinFrom time.Duration // time of the query of the registration
+	joinAt   time.Duration // time of the next attempt
 
 	renewN     uint64
 	renewFrom  time.Duration
@@ -57,41 +57,41 @@ type Member struct {
 
 	readN    uint64
 	lookAt   time.Duration
-	wanted   bool // somebody has asked for a reading
-	belonged bool
+	wanted   bool // a reading was requested
+	belonged bool // Belong was returned
 
 	planN  uint64
-	mine   bool // this node plans
-	bury   []Peer
-	buried bool
+	mine   bool   // this node is the planner
+	bury   []Peer // runs to declare lost
+	buried bool   // one was declared lost since the last reading
 
 	draining bool
-	leaving  bool // the node stops: its drain cannot be undone
+	leaving  bool // the node is stopping: its drain cannot be undone
 }
 
-// MemberConfig says who the node is.
+// MemberConfig is the configuration of a Member.
 type MemberConfig struct {
 	Node  string
-	Lease time.Duration // how long it may be out of touch before others take its agents
+	Lease time.Duration // how long the database may be unreachable before others take the agents
 }
 
-// knownRun is a run of another node.
+// knownRun is a known run of another node.
 type knownRun struct {
 	session int64
-	version int64 // of a membership that had it, or had it not yet lost it
+	version int64 // of a membership in which the run was registered
 }
 
-// NewMember returns a node that is in no cluster yet.
+// NewMember returns the Member of a node that has not joined yet.
 func NewMember(c MemberConfig) *Member {
 	return &Member{MemberConfig: c, known: map[string]knownRun{}}
 }
 
 func (m *Member) number() uint64 { m.ids++; return m.ids }
 
-// Self returns the node's present run.
+// Self returns the node's current run.
 func (m *Member) Self() Peer { return m.self }
 
-// Draining reports whether the node gives its agents away.
+// Draining reports whether the node is drained.
 func (m *Member) Draining() bool { return m.draining }
 
 // Start registers the node.
@@ -102,8 +102,8 @@ func (m *Member) Start(now tandem.Now) []Effect {
 	return []Effect{Register{N: m.joinN, Draining: m.draining}}
 }
 
-// Registered takes the session of the registration, or an error. One of another kind than
-// Unavailable is final.
+// Registered takes the session of the registration, or an error. An error of a kind other
+// than Unavailable is final.
 func (m *Member) Registered(now tandem.Now, n uint64, session int64, err error) []Effect {
 	if m.phase != phaseRegister || n != m.joinN {
 		return nil
@@ -150,7 +150,7 @@ func (m *Member) HaveRead(now tandem.Now, n uint64, rows *record.Membership, err
 		m.belonged = true
 		out = append(out, Belong{})
 	}
-	if m.mine { // this reading was for the plan
+	if m.mine { // the membership was read again for the plan
 		return append(out, m.plan(now)...)
 	}
 	m.planN = m.number()
@@ -173,7 +173,7 @@ func (m *Member) enter(now tandem.Now, rows *record.Membership) []Effect {
 	return out
 }
 
-// replace makes a newer table the node's, and notices nodes that are not what they were.
+// replace installs a newer table, and notices nodes that have joined or are lost.
 func (m *Member) replace(t *Table) (out []Effect) {
 	m.table = t
 	for _, id := range slices.Sorted(maps.Keys(m.known)) {
@@ -184,7 +184,7 @@ func (m *Member) replace(t *Table) (out []Effect) {
 			continue
 		case n != nil && n.Session > k.session:
 		case t.Version < k.version && !m.bugs.loseStale:
-			continue // the table is older than the run
+			continue // the table is older than what is known of the run
 		}
 		delete(m.known, id)
 		out = append(out, m.lose(Peer{Node: id, Session: k.session})...)
@@ -204,9 +204,9 @@ func (m *Member) lose(p Peer) []Effect {
 	return []Effect{Note{Text: "a node is gone", Node: p.Node}, Lose{Peer: p}}
 }
 
-// Exists notes that a run of a node exists, as a message shows, and that a membership of
-// that version had it. An earlier run of the node is over then, and nothing that
-// the new run says is taken for the earlier one's.
+// Exists records that a message has shown a run of a node, registered in a membership of
+// that version. An earlier run of the node is lost then, before messages of the new run
+// are handled.
 func (m *Member) Exists(p Peer, version int64) (out []Effect) {
 	k, ok := m.known[p.Node]
 	if m.phase != phaseIn || p.Node == m.Node || ok && k.session >= p.Session {
@@ -232,7 +232,7 @@ func (m *Member) Learn(r *Routes) []Effect {
 	return []Effect{Replace{Table: t}}
 }
 
-// Look has the membership read soon.
+// Look requests a reading of the membership soon.
 func (m *Member) Look(now tandem.Now) {
 	if m.wanted || m.phase != phaseIn {
 		return
@@ -243,9 +243,11 @@ func (m *Member) Look(now tandem.Now) {
 	}
 }
 
-// rest ends a reading and what followed from it.
+// rest ends a reading with its planning, and sets the time of the next.
 func (m *Member) rest(now tandem.Now, err error) []Effect {
-	m.mine, m.buried, m.bury = false, false, nil
+	m.mine = false
+	m.buried = false
+	m.bury = nil
 	m.planN = 0
 	if err != nil {
 		m.lookAt = now.Mono + lookAgain
@@ -297,7 +299,7 @@ func (m *Member) renew(now tandem.Now) []Effect {
 	return []Effect{Renew{N: m.renewN, Draining: m.draining, Patience: m.Lease / 3}}
 }
 
-// Fenced says that a transaction was refused because that run is over.
+// Fenced says that a transaction was refused because the session has been declared lost.
 func (m *Member) Fenced(session int64) []Effect {
 	if m.phase != phaseIn || session != m.self.Session {
 		return nil
@@ -305,11 +307,13 @@ func (m *Member) Fenced(session int64) []Effect {
 	return m.abandon()
 }
 
-// abandon ends the run. It does not wait for what is under way: that may wait for agents,
-// and they for a lease.
+// abandon ends the run. It does not wait for moves under way, which may wait for agents
+// that wait for a lease.
 func (m *Member) abandon() []Effect {
 	m.phase = phaseAbandoning
-	m.renewN, m.readN, m.planN = 0, 0, 0
+	m.renewN = 0
+	m.readN = 0
+	m.planN = 0
 	m.mine, m.bury = false, nil
 	if m.bugs.waitToAbandon {
 		return nil
@@ -320,7 +324,7 @@ func (m *Member) abandon() []Effect {
 	}
 }
 
-// Abandoned says that the agents are dropped and nothing of the run is left.
+// Abandoned says that the agents and all state of the run are dropped.
 func (m *Member) Abandoned(now tandem.Now) []Effect {
 	if m.phase != phaseAbandoning {
 		return nil
@@ -328,14 +332,14 @@ func (m *Member) Abandoned(now tandem.Now) []Effect {
 	return m.Start(now)
 }
 
-// Drain has the node's agents go to others, and none come. leaving says that the node
-// stops.
+// Drain makes the node give its agents to others and take none. leaving says that the
+// node is stopping.
 func (m *Member) Drain(now tandem.Now, leaving bool) []Effect {
 	m.leaving = m.leaving || leaving
 	return m.drain(now, true)
 }
 
-// Undrain has the node get agents again.
+// Undrain lets the node take agents again.
 func (m *Member) Undrain(now tandem.Now) ([]Effect, error) {
 	if m.leaving {
 		return nil, tandem.Errorf(tandem.Conflict, "node %s is being stopped; start it again to have it take agents", m.Node)
@@ -353,7 +357,7 @@ func (m *Member) drain(now tandem.Now, on bool) []Effect {
 	return append(out, Replace{Table: m.table}, Broadcast{Routes: &Routes{}})
 }
 
-// Deadline says when the next step is due.
+// Deadline returns the time of the next step.
 func (m *Member) Deadline() (at time.Duration, ok bool) {
 	switch m.phase {
 	case phaseOut:
@@ -364,7 +368,7 @@ func (m *Member) Deadline() (at time.Duration, ok bool) {
 	return 0, false
 }
 
-// Tick makes the steps that are due.
+// Tick performs the steps that are due.
 func (m *Member) Tick(now tandem.Now) (out []Effect) {
 	if m.phase == phaseOut && passed(m.joinAt, now) {
 		return m.Start(now)
@@ -383,7 +387,7 @@ func (m *Member) Tick(now tandem.Now) (out []Effect) {
 	return out
 }
 
-// Planning says whether it is this node that plans.
+// Planning says whether this node is the planner.
 func (m *Member) Planning(now tandem.Now, n uint64, mine bool, err error) []Effect {
 	if m.phase != phaseIn || n != m.planN {
 		return nil
@@ -400,8 +404,8 @@ func (m *Member) Planning(now tandem.Now, n uint64, mine bool, err error) []Effe
 	return m.buryNext(now)
 }
 
-// buryNext declares the nodes lost whose lease has run out, one after the other. When that
-// changed something, the membership is read again before the plan is made.
+// buryNext declares nodes lost whose lease has run out, one after the other. If one was,
+// the membership is read again before the plan is made.
 func (m *Member) buryNext(now tandem.Now) []Effect {
 	if len(m.bury) > 0 {
 		p := m.bury[0]
@@ -429,7 +433,7 @@ func (m *Member) Buried(now tandem.Now, n uint64, gone bool, err error) []Effect
 	return m.buryNext(now)
 }
 
-// plan gives shards without an owner to nodes, and targets to those that are to move.
+// plan assigns shards without an owner to nodes, and sets targets for shards to move.
 func (m *Member) plan(now tandem.Now) []Effect {
 	var able []placement.Node
 	takers := false

@@ -5,12 +5,12 @@ import (
 	"github.com/tandem-iot/tandem/hlc"
 )
 
-// Message is what one node says to another. All but Routes go over the mesh's
+// Message is a message from one node to another. All but Routes go over the mesh's
 // lanes, which lose nothing and keep the order as long as both runs live.
 type Message interface{ kind() kind }
 
-// A device's link. Its reference is the sender's node, or the addressee's, and
-// the number ID.
+// Messages about a device's link. Its reference is the gateway's node and the number
+// ID.
 type (
 	// Open: gateway to owner; a device has a link.
 	Open struct {
@@ -19,10 +19,10 @@ type (
 		Device  tandem.DeviceID
 		Agent   tandem.AgentID
 		Address string
-		Next    uint64        // number of the first message that is to come
-		Hello   []byte        // what the device said of itself last by this link; nil: nothing yet
+		Next    uint64        // number of the first message that will follow
+		Hello   []byte        // the device's last hello on this link; nil: none yet
 		Born    hlc.Timestamp // when the connection began
-		Again   bool          // it is not the link's first introduction
+		Again   bool          // it is not the link's first Open
 	}
 	// Publish: gateway to owner; the device has published a message.
 	Publish struct {
@@ -70,12 +70,12 @@ type (
 		ID uint64
 	}
 	// Astray: owner to gateway; the pair is not here, or does not know the
-	// link. What came by the link since has not been taken.
+	// link. Messages on the link since then have not been taken.
 	Astray struct {
 		_  struct{} `cbor:",toarray"`
 		ID uint64
 	}
-	// Gone: gateway to owner; there is no such link.
+	// Gone: gateway to owner; the link does not exist.
 	Gone struct {
 		_      struct{} `cbor:",toarray"`
 		ID     uint64
@@ -92,27 +92,27 @@ type (
 		Agent   tandem.AgentID
 		Request *tandem.Request
 	}
-	// Answer: who has the agent, to ingress.
+	// Answer: the agent's owner to ingress.
 	Answer struct {
 		_        struct{} `cbor:",toarray"`
 		ID       uint64
 		Response *tandem.Response
 		Failure  *Failure
 	}
-	// Taken: old and new owner, to ingress; requests have moved with their
-	// agents. The word with the highest epoch is the newest.
+	// Taken: old and new owner to ingress; requests have moved with their
+	// agents. The message with the highest epoch is the newest.
 	Taken struct {
 		_     struct{} `cbor:",toarray"`
 		IDs   []uint64
 		By    Peer
 		Epoch int64 // of the shard at the new owner
 	}
-	// Empty: to all; this node has no agents and will get none. What it has not
-	// answered it has not done.
+	// Empty: to all; this node has no agents and will get none. Requests that it
+	// has not answered have had no effect.
 	Empty struct {
 		_ struct{} `cbor:",toarray"`
 	}
-	// Fetched: who made an agent's request, to who has the agent.
+	// Fetched: the node that made an agent's outgoing request to the agent's owner.
 	Fetched struct {
 		_        struct{} `cbor:",toarray"`
 		Ref      tandem.FetchRef
@@ -120,15 +120,15 @@ type (
 		Response *tandem.Response
 		Part     []byte
 	}
-	// Cancel: who has the agent, to who makes its request.
+	// Cancel: the agent's owner to the node that makes its outgoing request.
 	Cancel struct {
 		_   struct{} `cbor:",toarray"`
 		Ref tandem.FetchRef
 	}
 )
 
-// Pair is a pair on its way between two nodes. Data is the host's; the rest is what the
-// nodes need to know of it.
+// Pair is a pair on its way between two nodes. Data is for the hosts; the other fields
+// are for the cluster.
 type Pair struct {
 	_       struct{} `cbor:",toarray"`
 	Device  tandem.DeviceID
@@ -141,19 +141,19 @@ type Pair struct {
 
 // Moves.
 type (
-	// Offer: old owner to new; these agents could be yours.
+	// Offer: old owner to new; a batch of agents to prepare.
 	Offer struct {
 		_       struct{} `cbor:",toarray"`
 		ID      uint64
 		Shards  []int
 		Epochs  []int64 // before the move
 		Why     tandem.Reason
-		Version int64  // of the membership that the old owner knew when the agents stopped
-		Known   []Peer // runs of nodes that it knew then
+		Version int64  // of the old owner's membership when the agents stopped
+		Known   []Peer // the registered runs in that membership
 		Pairs   []*Pair
 		More    bool // pairs of the same offer follow
 	}
-	// Ready: new owner to old; the agents could go on here.
+	// Ready: new owner to old; the agents are prepared.
 	Ready struct {
 		_  struct{} `cbor:",toarray"`
 		ID uint64
@@ -164,12 +164,12 @@ type (
 		ID      uint64
 		Failure *Failure
 	}
-	// Go: old owner to new; the agents are yours.
+	// Go: old owner to new; the new owner owns the agents.
 	Go struct {
 		_      struct{} `cbor:",toarray"`
 		ID     uint64
 		Shards []int
-		Epochs []int64 // now
+		Epochs []int64 // after the move
 	}
 	// Stay: old owner to new; the offer is withdrawn.
 	Stay struct {
@@ -177,7 +177,7 @@ type (
 		ID uint64
 	}
 	// Routes: to all, by broadcast; these shards have this owner now. Without
-	// shards it says only that there is news in the database.
+	// shards it says only that the membership has changed.
 	Routes struct {
 		_      struct{} `cbor:",toarray"`
 		Shards []int
@@ -191,7 +191,7 @@ type (
 	// Ask: a question. With ID 0 no answer is wanted.
 	Ask struct {
 		ID       uint64
-		Again    bool // news that the others have heard before: agents that have followed it are left alone
+		Again    bool // repeated news: agents that have already followed it do not do so again
 		Question Question
 	}
 	// Told: the answer.
@@ -210,7 +210,7 @@ type (
 	}
 )
 
-// Question is what the control plane of one node asks another.
+// Question is a question of one node's control plane to another node.
 type Question interface{ asks() question }
 
 type (
@@ -219,7 +219,7 @@ type (
 		_      struct{} `cbor:",toarray"`
 		Device tandem.DeviceID
 	}
-	// RestartDevice asks the owner to have the device restart its code.
+	// RestartDevice asks the owner to make the device restart its code.
 	RestartDevice struct {
 		_      struct{} `cbor:",toarray"`
 		Device tandem.DeviceID
@@ -239,7 +239,7 @@ type (
 		_     struct{} `cbor:",toarray"`
 		Group string
 	}
-	// Assigned tells every node that a device was made, or is in another group.
+	// Assigned tells every node that a device was created, or assigned to another group.
 	Assigned struct {
 		_      struct{} `cbor:",toarray"`
 		Device tandem.DeviceID
@@ -250,7 +250,7 @@ type (
 		_      struct{} `cbor:",toarray"`
 		Device tandem.DeviceID
 	}
-	// Drain asks a node to give its agents to others, or no longer to.
+	// Drain asks a node to give its agents to others, or with Undo to take agents again.
 	Drain struct {
 		_    struct{} `cbor:",toarray"`
 		Undo bool

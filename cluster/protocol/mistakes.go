@@ -14,8 +14,8 @@ func Mistakes() (names []string) {
 }
 
 // Break switches a mistake on in a core: a *Link, *Guests, *Calls, *Moves, *Member or
-// *News. It is for simulations, which show by it that they would notice; nothing else
-// calls it. Names that are not in Mistakes have no effect.
+// *News. Only simulations call it, to show that they notice the mistake. Names that are
+// not in Mistakes have no effect.
 func Break(core any, name string) {
 	field := reflect.ValueOf(core).Elem().FieldByName("bugs").FieldByName(name)
 	if field.IsValid() {

@@ -8,28 +8,28 @@ import (
 	"github.com/tandem-iot/tandem"
 )
 
-// Bounds of a move.
+// Limits of a move.
 const (
 	batchShards = 16                     // shards that move together
-	moveWait    = 3 * time.Second        // for the agents to come to rest, and the new owner to take them
-	flushWait   = 2 * time.Second        // for gateways to hear what agents have said
-	minMoveRest = 200 * time.Millisecond // after a move that failed; doubles with each
+	moveWait    = 3 * time.Second        // for the agents to stop, and the new owner to prepare them
+	flushWait   = 2 * time.Second        // for gateways to receive the agents' messages
+	minMoveRest = 200 * time.Millisecond // pause after a move that failed; doubles with each failure
 	maxMoveRest = 10 * time.Second
-	unsureRest  = 100 * time.Millisecond // between two attempts to learn what became of a handover
-	offerPart   = 4 << 20                // bytes of agents, and somewhat more, in one message
+	unsureRest  = 100 * time.Millisecond // between two attempts to learn the outcome of a handover
+	offerPart   = 4 << 20                // approximate bytes of agents in one message
 )
 
-// Moves are the agents that this node gives to others, one batch of shards at a
-// time, and those that others offer to it. It also knows which shards are open
+// Moves are the agents that this node gives to other nodes, one batch of shards at a
+// time, and those that other nodes offer to it. It also knows which shards are open
 // here, and since which epoch.
 //
-// Giving: the agents are exported; offered in parts; the gateways of their devices hear
-// what they have said; the new owner is ready; the database changes the owner. When
-// the outcome of that is not known, the old owner raises the epochs for itself. That
-// succeeds only if the handover has not taken place, and then it never can.
+// Giving: the agents are exported and offered in parts; the gateways of their devices
+// receive their last messages; the new owner is ready; the database changes the owner.
+// When the outcome of that is not known, the old owner raises the epochs for itself. This
+// succeeds only if the handover has not happened, and then it no longer can.
 //
-// Taking: an offer is gathered and prepared. It is activated when the old owner says
-// so, or when the table shows the shards here, in both cases only with the epochs
+// Taking: an offer is gathered and prepared. It is activated by the old owner's Go, or
+// when the table shows that this node owns the shards, in both cases only with the epochs
 // that follow those of the offer.
 type Moves struct {
 	self    Peer
@@ -45,28 +45,35 @@ type Moves struct {
 	halted   bool // no batch begins
 
 	giving   *giving
-	rest     time.Duration // no batch begins before
-	patience time.Duration // after the last batch that came back
-	failed   string        // target of the last batch that came back: others have their turn first
-	offers   []*offered    // by age
+	rest     time.Duration // no batch begins before this time
+	patience time.Duration // pause after the last batch that failed
+	failed   string        // target of the last batch that failed: other targets are tried first
+	offers   []*offered    // the oldest first
 }
 
-// hold is what a node knows of having a shard.
+// hold is this node's state of a shard.
 type hold struct {
-	epoch int64 // the highest that it acted on; a table with a lower one is old
+	epoch int64 // the highest epoch that was acted on; a table with a lower one is old
 	here  bool  // the shard is open here since that epoch
 }
 
 // NewMoves returns the moves of a run of this node, which has no shards yet. Numbers
 // of effects and offers count up from ids.
 func NewMoves(self Peer, shardOf func(tandem.AgentID) int, ids uint64, t *Table) *Moves {
-	return &Moves{self: self, shardOf: shardOf, ids: ids, table: t, held: make([]hold, len(t.Routes)), why: tandem.ReasonBalance}
+	return &Moves{
+		self:    self,
+		shardOf: shardOf,
+		ids:     ids,
+		table:   t,
+		held:    make([]hold, len(t.Routes)),
+		why:     tandem.ReasonBalance,
+	}
 }
 
 func (m *Moves) number() uint64 { m.ids++; return m.ids }
 
-// Table takes a newer table: it opens the shards that are this node's now, and begins to
-// give those away that are to be elsewhere. draining says why.
+// Table takes a newer table: it opens the shards that this node now owns, and begins to
+// give away shards with another target. draining sets the reason of these moves.
 func (m *Moves) Table(now tandem.Now, t *Table, draining bool) []Effect {
 	m.table, m.why = t, tandem.ReasonBalance
 	if draining {
@@ -82,14 +89,14 @@ func (m *Moves) Table(now tandem.Now, t *Table, draining bool) []Effect {
 	return append(out, m.begin(now)...)
 }
 
-// underWay reports whether a shard is being given away: whose it is then, the
-// end of the giving shows.
+// underWay reports whether a shard is being given away. Its owner is known only at the
+// end of the giving.
 func (m *Moves) underWay(shard int) bool {
 	return m.giving != nil && slices.Contains(m.giving.shards, shard)
 }
 
-// open opens shards that the table shows here: with the agents that were offered, or
-// without any.
+// open opens shards that this node owns by the table, with the agents that were offered,
+// or without any.
 func (m *Moves) open(fresh []int) (out []Effect) {
 	for _, s := range fresh {
 		m.held[s] = hold{epoch: m.table.Routes[s].Epoch, here: true}
@@ -110,8 +117,8 @@ func (m *Moves) open(fresh []int) (out []Effect) {
 	return out
 }
 
-// follows reports whether an offer's shards are all among those that are open only now,
-// with the epochs that follow the offer's.
+// follows reports whether an offer's shards are all among the newly opened ones, with the
+// epochs that follow the offer's.
 func (m *Moves) follows(o *offered, fresh []int) bool {
 	for i, s := range o.shards {
 		if !slices.Contains(fresh, s) || m.table.Route(s).Epoch != o.epochs[i]+1 {
@@ -121,7 +128,7 @@ func (m *Moves) follows(o *offered, fresh []int) bool {
 	return true
 }
 
-// overtaken reports whether an offer can come to nothing any more.
+// overtaken reports whether an offer can no longer be activated.
 func (m *Moves) overtaken(o *offered) bool {
 	for i, s := range o.shards {
 		r := m.table.Route(s)
@@ -132,34 +139,35 @@ func (m *Moves) overtaken(o *offered) bool {
 	return false
 }
 
-// Lost notes that a run is over. Agents on their way are told when they go on.
+// Lost records that a run is lost. Agents on their way are told when they are activated.
 func (m *Moves) Lost(now tandem.Now, p Peer) (out []Effect) {
 	if (m.giving != nil || len(m.offers) > 0) && !slices.Contains(m.lost, p) {
 		m.lost = append(m.lost, p)
 	}
-	// Offers of that run stay: the table shows whether a handover took place.
+	// Offers of that run stay: the table shows whether a handover has happened.
 	if g := m.giving; g != nil && g.to == p && g.step < stepHandover {
 		out = m.withdraw(now, Fatef(Lost, "node "+p.Node+" is gone"))
 	}
 	return out
 }
 
-// Refuse has no offer be taken any more: the node is being emptied for good. Those that have
-// been taken may still come to something.
+// Refuse makes the node take no new offers, because it is stopping. Offers that it has
+// begun to take may still be activated.
 func (m *Moves) Refuse() { m.refusing = true }
 
-// Quiet reports whether nothing is on its way from here, nor to here.
+// Quiet reports whether no agents are on their way from or to this node.
 func (m *Moves) Quiet() bool {
 	return m.giving == nil && (len(m.offers) == 0 || m.bugs.forgetOffers)
 }
 
-// Halt has no batch begin any more, and no offer be taken: the node is about to stop.
+// Halt makes the node begin no more batches and take no new offers, because it is about to
+// stop.
 func (m *Moves) Halt() { m.refusing, m.halted = true, true }
 
-// Idle reports whether no agents are on their way from here.
+// Idle reports whether no agents are on their way from this node.
 func (m *Moves) Idle() bool { return m.giving == nil }
 
-// Held returns the epoch since which a shard is open here; 0: it is not.
+// Held returns the epoch since which a shard is open here, or 0 when it is not open.
 func (m *Moves) Held(shard int) int64 {
 	if shard < 0 || shard >= len(m.held) || !m.held[shard].here {
 		return 0
@@ -167,7 +175,7 @@ func (m *Moves) Held(shard int) int64 {
 	return m.held[shard].epoch
 }
 
-// Deadline says when the next step is due.
+// Deadline returns the time of the next step.
 func (m *Moves) Deadline() (at time.Duration, ok bool) {
 	if m.giving == nil {
 		return soonest(m.rest)
@@ -175,7 +183,7 @@ func (m *Moves) Deadline() (at time.Duration, ok bool) {
 	return soonest(m.giving.deadline)
 }
 
-// Tick makes the step that is due.
+// Tick performs the step that is due.
 func (m *Moves) Tick(now tandem.Now) []Effect {
 	switch g := m.giving; {
 	case g == nil && passed(m.rest, now):
@@ -195,7 +203,7 @@ func runsOf(t *Table) (list []Peer) {
 	return list
 }
 
-// sayTaken tells those who wait for answers of some pairs who has them now.
+// sayTaken tells the callers of the pairs' requests which node has them now.
 func (m *Moves) sayTaken(pairs []*Pair, by Peer, epochOf func(shard int) int64) (out []Effect) {
 	type key struct {
 		node  string

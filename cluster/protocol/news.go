@@ -7,22 +7,21 @@ import (
 	"github.com/tandem-iot/tandem"
 )
 
-// How long news is kept, and how much of it. An agent is without an owner for a
-// few seconds at most while the database can be reached, and without the
-// database there is no news.
+// Limits of the news that is kept. An agent is without an owner for a few seconds at most
+// while the database can be reached, and without the database there is no news.
 const (
 	newsKept = time.Minute
 	newsMost = 10_000
 )
 
-// News is what operators have changed of late: deployments, assignments, deletions.
-// Every node is told and sees to the agents that it has. An agent may be between
-// two owners at that moment, or have none, so who opens a shard is reminded of what
-// it has heard before; and a node that joins is told by those who said it.
+// News has the recent changes of operators: deployments, assignments, deletions. Every
+// node is told of them and applies them to its own agents. An agent may be between
+// two owners at that moment, or have none, so a node that opens a shard applies the news
+// that it has heard before, and a node that joins is told by the nodes that announced it.
 type News struct {
 	bugs  bugs
-	said  []saying // by this node
-	heard []saying // by any node, this one included
+	said  []saying // announced by this node
+	heard []saying // from any node, including this one
 }
 
 type saying struct {
@@ -46,9 +45,9 @@ func keep(list []saying, now tandem.Now, q Question) []saying {
 	return append(list, saying{now.Mono, q})
 }
 
-// Say notes news of this node's control plane, and returns the nodes that are to be told,
-// this one included. One whose lease has run out is among them: it may still come back
-// with its agents, and does not join again then.
+// Say keeps news of this node's control plane, and returns the nodes to tell, including
+// this one. Nodes whose lease has run out are among them, because they may come back with
+// their agents without joining again.
 func (n *News) Say(now tandem.Now, q Question, t *Table) (nodes []string) {
 	n.said = keep(n.said, now, q)
 	if t == nil {
@@ -62,16 +61,15 @@ func (n *News) Say(now tandem.Now, q Question, t *Table) (nodes []string) {
 	return nodes
 }
 
-// Hear notes news before the host is told.
+// Hear keeps news. It must be called before the host is told.
 func (n *News) Hear(now tandem.Now, q Question) { n.heard = keep(n.heard, now, q) }
 
-// Opened returns what the host has to be told of shards that have just been opened
-// here.
+// Opened returns the news for the agents of newly opened shards.
 func (n *News) Opened(now tandem.Now, shards []int) (out []Effect) {
 	if n.bugs.forgetNews {
 		return nil
 	}
-	groups := map[string]bool{} // a group's deployments are one review
+	groups := map[string]bool{} // several deployments of a group need one review
 	for _, s := range n.heard {
 		if now.Mono-s.at > newsKept {
 			continue
@@ -92,7 +90,7 @@ func (n *News) Opened(now tandem.Now, shards []int) (out []Effect) {
 	return out
 }
 
-// Joined returns what a run that has just joined must be told.
+// Joined returns the messages that tell a new run the recent news.
 func (n *News) Joined(now tandem.Now, p Peer) (out []Effect) {
 	if n.bugs.oldNodes {
 		return nil

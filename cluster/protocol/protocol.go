@@ -1,25 +1,25 @@
-// Package protocol is what the nodes of a cluster say to each other, and what
-// each of them decides about it.
+// Package protocol has the messages between the nodes of a cluster, and the decisions of
+// each node.
 //
 // It consists of cores, one type and file each. A core takes an event and
 // returns effects, which are plain data; it has no goroutine, lock, clock,
 // socket or store, and the same events give the same effects.
 //
-//	Table    where everything is; replaced, never changed
-//	Link     a device's connection at this node's gateway, and its way to the pair
+//	Table    nodes, and the owners of shards; replaced, never changed
+//	Link     a device's connection at this node's gateway, bound to the pair's owner
 //	Guests   links of other nodes' gateways whose pairs are here
 //	Calls    requests and questions that wait for an answer
 //	Moves    agents that are given to other nodes, and taken from them
 //	Member   registration, lease, membership, plan and drain of a node
-//	News     what was said of agents that had no owner at that moment
+//	News     recent changes, for agents that had no owner when they were announced
 //
-// Package cluster is their shell: it keeps a lock for each core, carries out the
-// effects in the order in which a core returned them, and brings what comes of them back
+// Package cluster is their shell: it has a lock for each core, carries out the
+// effects in the order in which a core returned them, and gives the core their outcomes
 // as events. An effect with a number N, or with an ID, has an outcome: exactly one
 // event with the same number.
 //
-// Deadlines are monotonic (tandem.Now.Mono). A core that waits says until when
-// with Deadline and expects a Tick then.
+// Deadlines are monotonic (tandem.Now.Mono). A core that waits returns the time with
+// Deadline and expects a Tick then.
 //
 // The messages and their encoding are here, too: Encode and Decode. DESIGN.md
 // lists data, invariants, events, effects and failures.
@@ -41,21 +41,21 @@ type Peer struct {
 	Session int64
 }
 
-// peerOf returns a node's present run.
+// peerOf returns a node's current run.
 func peerOf(n *record.Node) Peer { return Peer{Node: n.ID, Session: n.Session} }
 
 func comparePeers(a, b Peer) int {
 	return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Session, b.Session))
 }
 
-// runs remembers which runs of nodes have been lost: all up to a session.
+// runs has the lost runs of nodes: for each node, all up to a session.
 type runs map[string]int64
 
 func (r runs) lose(p Peer) { r[p.Node] = max(r[p.Node], p.Session) }
 
 func (r runs) lost(p Peer) bool { return p.Node != "" && p.Session <= r[p.Node] }
 
-// soonest returns the earliest of some deadlines; zero ones are none.
+// soonest returns the earliest of some deadlines; zero means no deadline.
 func soonest(deadlines ...time.Duration) (at time.Duration, ok bool) {
 	for _, d := range deadlines {
 		if d != 0 && (!ok || d < at) {

@@ -7,25 +7,25 @@ import (
 	"github.com/tandem-iot/tandem/store/record"
 )
 
-// Route is where a shard is.
+// Route is the owner and target of a shard.
 type Route struct {
-	Owner  string // "": no node has it
+	Owner  string // "": none
 	Epoch  int64
 	Target string
 }
 
-// Table is what a node knows of where everything is. It is never changed, only
-// replaced by a newer one. It may be old: what follows from it is checked
-// where it counts.
+// Table is a node's view of the shards and nodes. It is never changed, only
+// replaced by a newer one. It may be old: actions that follow from it are checked
+// in the database or by epochs.
 type Table struct {
-	Version int64 // of the membership that it was made of
+	Version int64 // of the membership that it was made from
 	Routes  []Route
-	Nodes   []record.Node // those registered, by id
+	Nodes   []record.Node // the registered nodes, ordered by id
 }
 
-// NewTable returns the table that follows from an answer of the database. A
-// membership without shards has those of the old table. A broadcast may have
-// been faster than the answer, so the route with the higher epoch counts.
+// NewTable returns the table for a membership. If that has no shards, those of the old
+// table are kept. A broadcast may have been faster than the reading, so for each shard
+// the route with the higher epoch counts.
 func NewTable(m *record.Membership, old *Table) *Table {
 	t := &Table{Version: m.Version, Nodes: slices.Clone(m.Nodes)}
 	slices.SortFunc(t.Nodes, func(a, b record.Node) int { return cmp.Compare(a.ID, b.ID) })
@@ -49,7 +49,7 @@ func NewTable(m *record.Membership, old *Table) *Table {
 	return t
 }
 
-// With returns the table with newer routes; nil when none is newer.
+// With returns the table with newer routes, or nil when none is newer.
 func (t *Table) With(m *Routes) *Table {
 	var routes []Route
 	for i, s := range m.Shards {
@@ -67,7 +67,7 @@ func (t *Table) With(m *Routes) *Table {
 	return &Table{Version: t.Version, Routes: routes, Nodes: t.Nodes}
 }
 
-// Route returns where a shard is; the zero Route for a number that is none.
+// Route returns the route of a shard, or the zero Route when there is no such shard.
 func (t *Table) Route(shard int) Route {
 	if t == nil || shard < 0 || shard >= len(t.Routes) {
 		return Route{}
@@ -75,7 +75,7 @@ func (t *Table) Route(shard int) Route {
 	return t.Routes[shard]
 }
 
-// Node returns a node that is registered; nil when it is not.
+// Node returns a registered node, or nil when it is not registered.
 func (t *Table) Node(id string) *record.Node {
 	if t == nil {
 		return nil
@@ -87,7 +87,7 @@ func (t *Table) Node(id string) *record.Node {
 	return &t.Nodes[i]
 }
 
-// Peer returns the run of a node that is registered.
+// Peer returns the registered run of a node.
 func (t *Table) Peer(node string) (Peer, bool) {
 	if n := t.Node(node); n != nil {
 		return peerOf(n), true
@@ -95,7 +95,7 @@ func (t *Table) Peer(node string) (Peer, bool) {
 	return Peer{}, false
 }
 
-// Has reports whether that very run is registered.
+// Has reports whether exactly this run is registered.
 func (t *Table) Has(p Peer) bool {
 	n := t.Node(p.Node)
 	return n != nil && n.Session == p.Session
@@ -119,7 +119,7 @@ func (t *Table) TakersFor(node string) bool {
 	return slices.ContainsFunc(t.Nodes, func(n record.Node) bool { return n.ID != node && n.Alive && !n.Draining })
 }
 
-// Owned returns how many shards a node has.
+// Owned returns how many shards a node owns.
 func (t *Table) Owned(node string) (n int) {
 	for _, r := range t.Routes {
 		if r.Owner == node {
@@ -129,7 +129,7 @@ func (t *Table) Owned(node string) (n int) {
 	return n
 }
 
-// MeanLoad is that of the nodes that can have shards.
+// MeanLoad returns the mean load of the nodes that can take shards.
 func (t *Table) MeanLoad() float64 {
 	sum, n := 0.0, 0
 	for _, node := range t.Nodes {

@@ -6,13 +6,13 @@ import (
 	"github.com/tandem-iot/tandem"
 )
 
-// offered is a batch of agents that another node wants to give. They could go on here;
-// they may not before the database says that their shards are this node's, with
-// the epochs after those that they left.
+// offered is a batch of agents that another node offers. They may not run here before
+// the database shows that this node owns their shards, with the epochs after those of
+// the offer.
 type offered struct {
 	id      OfferID
 	shards  []int
-	epochs  []int64 // before
+	epochs  []int64 // before the move
 	why     tandem.Reason
 	version int64
 	known   []Peer
@@ -30,7 +30,7 @@ func (m *Moves) offer(id OfferID) *offered {
 	return nil
 }
 
-// discard forgets an offer.
+// discard drops an offer.
 func (m *Moves) discard(o *offered) []Effect {
 	m.offers = slices.DeleteFunc(m.offers, func(x *offered) bool { return x == o })
 	m.forgetLost()
@@ -40,13 +40,13 @@ func (m *Moves) discard(o *offered) []Effect {
 	return []Effect{Discard{Offer: o.id}}
 }
 
-// Offered takes a part of an offer. The first one replaces what was offered of the
-// same shards before; it is noted at once, so that a word to drop it finds it.
+// Offered takes a part of an offer. The first part replaces earlier offers of the same
+// shards. The offer is recorded at once, so that a Stay finds it.
 func (m *Moves) Offered(now tandem.Now, from Peer, part *Offer) (out []Effect) {
 	id := OfferID{From: from, ID: part.ID}
 	for _, s := range part.Shards {
 		if s < 0 || s >= len(m.held) {
-			return nil // there is no such shard
+			return nil // no such shard
 		}
 	}
 	if m.refusing && !m.bugs.takeAtEnd && (m.offer(id) == nil || m.bugs.breakOff) {
@@ -61,7 +61,14 @@ func (m *Moves) Offered(now tandem.Now, from Peer, part *Offer) (out []Effect) {
 				out = append(out, m.discard(old)...)
 			}
 		}
-		o = &offered{id: id, shards: part.Shards, epochs: part.Epochs, why: part.Why, version: part.Version, known: part.Known}
+		o = &offered{
+			id:      id,
+			shards:  part.Shards,
+			epochs:  part.Epochs,
+			why:     part.Why,
+			version: part.Version,
+			known:   part.Known,
+		}
 		m.offers = append(m.offers, o)
 	}
 	if o.whole {
@@ -75,11 +82,11 @@ func (m *Moves) Offered(now tandem.Now, from Peer, part *Offer) (out []Effect) {
 	return append(out, Prepare{Offer: id, Pairs: o.pairs, Why: o.why})
 }
 
-// Prepared says that the agents of an offer could go on here, or why not.
+// Prepared says that the agents of an offer are ready to run here, or why not.
 func (m *Moves) Prepared(now tandem.Now, id OfferID, err error) []Effect {
 	o := m.offer(id)
 	if o == nil {
-		return []Effect{Discard{Offer: id}} // it was withdrawn
+		return []Effect{Discard{Offer: id}} // the offer was withdrawn
 	}
 	if err != nil {
 		out := []Effect{
@@ -90,12 +97,12 @@ func (m *Moves) Prepared(now tandem.Now, id OfferID, err error) []Effect {
 	}
 	o.ready = true
 	for _, p := range o.pairs {
-		p.Data = nil // a machine now
+		p.Data = nil // the machine is restored
 	}
 	return []Effect{Tell{To: id.From, Message: &Ready{ID: id.ID}}}
 }
 
-// Stayed takes an old owner's word that an offer is withdrawn.
+// Stayed takes an old owner's Stay: an offer is withdrawn.
 func (m *Moves) Stayed(from Peer, id uint64) []Effect {
 	o := m.offer(OfferID{From: from, ID: id})
 	if o == nil || m.bugs.keepTakenBack {
@@ -104,9 +111,9 @@ func (m *Moves) Stayed(from Peer, id uint64) []Effect {
 	return m.discard(o)
 }
 
-// Went takes an old owner's word that the agents are this node's.
+// Went takes an old owner's Go: this node now owns the agents.
 func (m *Moves) Went(now tandem.Now, from Peer, word *Go) []Effect {
-	// The table comes last: links that follow it find their pairs.
+	// Learn comes last, so that links which follow the new table find their pairs.
 	routes := &Routes{Shards: word.Shards, Owner: m.self.Node, Epochs: word.Epochs}
 	learn := Learn{Routes: routes}
 	o := m.offer(OfferID{From: from, ID: word.ID})
@@ -125,16 +132,16 @@ func (m *Moves) Went(now tandem.Now, from Peer, word *Go) []Effect {
 	return append(m.activate(o), learn)
 }
 
-// activate lets the agents of an offer go on, and tells who waits for their answers.
-// The old owner may not have had all agents that ought to run, so
-// the shards are opened like those that come without agents, too.
+// activate resumes the agents of an offer, and tells the callers of their requests. The
+// old owner may not have started all agents that should run, so the shards are also
+// opened like those without agents.
 func (m *Moves) activate(o *offered) []Effect {
 	m.offers = slices.DeleteFunc(m.offers, func(x *offered) bool { return x == o })
 	act := Activate{Offer: o.id, Shards: o.shards, Pairs: o.pairs, Lost: m.since(o.known)}
 	for _, s := range o.shards {
 		act.Epochs = append(act.Epochs, m.held[s].epoch)
 	}
-	for _, p := range o.known { // those that this node never knew, because they were gone before
+	for _, p := range o.known { // add runs that this node never knew, because they ended before
 		n := m.table.Node(p.Node)
 		gone := m.table.Version >= o.version && n == nil || n != nil && n.Session > p.Session
 		if gone && !slices.Contains(act.Lost, p) && !m.bugs.missLostInMove {

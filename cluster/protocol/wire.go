@@ -8,8 +8,8 @@ import (
 	"github.com/fxamacker/cbor/v2"
 )
 
-// kind is the first byte of a message. Numbers that no version uses any more stay
-// unused: 12 and 13 said that a request had left or come.
+// kind is the first byte of a message. Numbers of former versions are not used again:
+// 12 and 13 said that a request had left or arrived.
 type kind byte
 
 const (
@@ -64,7 +64,7 @@ func (*Told) kind() kind    { return kindTold }
 func (*Line) kind() kind    { return kindLine }
 func (*Routes) kind() kind  { return kindRoutes }
 
-// newMessage returns an empty message of a kind; nil when there is none.
+// newMessage returns an empty message of a kind, or nil when there is no such kind.
 func newMessage(k kind) Message {
 	switch k {
 	case kindOpen:
@@ -183,7 +183,7 @@ type envelope struct {
 	Body  cbor.RawMessage
 }
 
-// Encode returns a message's bytes: its kind, and the struct in CBOR.
+// Encode encodes a message: its kind, and the struct in CBOR.
 func Encode(m Message) []byte {
 	if a, ok := m.(*Ask); ok {
 		e := &envelope{ID: a.ID, Again: a.Again, Kind: a.Question.asks(), Body: marshal(a.Question)}
@@ -192,7 +192,7 @@ func Encode(m Message) []byte {
 	return append([]byte{byte(m.kind())}, marshal(m)...)
 }
 
-// Times keep their fraction of a second, which CBOR's default does not.
+// Times keep their fractions of a second, which CBOR drops by default.
 var encodeMode = func() cbor.EncMode {
 	mode, err := cbor.EncOptions{Time: cbor.TimeRFC3339Nano}.EncMode()
 	if err != nil {
@@ -211,7 +211,7 @@ func marshal(v any) []byte {
 
 var errWire = errors.New("cannot parse a message of another node; it may be of another version")
 
-// Texts in messages are the programs' own, so they may be any bytes.
+// Texts in messages come from programs, so they may be any bytes.
 var wireMode = func() cbor.DecMode {
 	mode, err := cbor.DecOptions{UTF8: cbor.UTF8DecodeInvalid, MaxArrayElements: 1 << 24, MaxMapPairs: 1 << 20}.DecMode()
 	if err != nil {
@@ -220,8 +220,8 @@ var wireMode = func() cbor.DecMode {
 	return mode
 }()
 
-// Decode returns the message that Encode made bytes of. Its error says that the
-// bytes are no message of this version.
+// Decode decodes a message that Encode has encoded. It fails when the bytes are not a
+// message of this version.
 func Decode(data []byte) (Message, error) {
 	if len(data) == 0 {
 		return nil, fmt.Errorf("%w: it is empty", errWire)
@@ -262,7 +262,7 @@ func unmarshal(data []byte, v any) error {
 	return nil
 }
 
-// check refuses messages that parse and cannot be meant.
+// check refuses messages that parse and are incomplete.
 func check(m Message) error {
 	ok := true
 	switch m := m.(type) {

@@ -19,17 +19,17 @@ import (
 	"github.com/tandem-iot/tandem/server"
 )
 
-// nodeFlags say which node a command talks to.
+// nodeFlags are the flags that select the node of a command.
 type nodeFlags struct {
-	Data string `placeholder:"DIR" default:"${data}" env:"TANDEM_DATA" help:"Data directory of a node on this machine (${default}; that of tandem dev DIR is DIR/.tandem/node)."`
+	Data string `placeholder:"DIR" default:"${data}" env:"TANDEM_DATA" help:"${help_node}"`
 	URL  string `name:"url" placeholder:"URL" env:"TANDEM_URL" help:"A node elsewhere; needs --login-key."`
 	Key  string `name:"login-key" placeholder:"KEY" env:"TANDEM_LOGIN_KEY" help:"Login key for --url."`
 }
 
-// defaultData is the directory of a node that is not told another.
+// defaultData is the default data directory of a node.
 const defaultData = "tandem-data"
 
-// access finds the node.
+// access returns the node's URL and login key.
 func (f nodeFlags) access() (central.Access, error) {
 	if f.URL == "" {
 		return central.ReadAccess(filepath.Join(f.Data, server.AccessFile))
@@ -42,7 +42,7 @@ func (f nodeFlags) access() (central.Access, error) {
 
 // client talks to a node's API.
 type client struct {
-	base  string // up to and with /v5
+	base  string // URL up to and including /v5
 	token string
 	http  http.Client
 }
@@ -53,7 +53,8 @@ func (f nodeFlags) dial(ctx context.Context) (*client, error) {
 		return nil, err
 	}
 	if !strings.HasPrefix(a.URL, "http://") && !strings.HasPrefix(a.URL, "https://") {
-		return nil, tandem.Errorf(tandem.Invalid, "%s is not the URL of a node: write http://host:port or https://host", a.URL)
+		return nil, tandem.Errorf(tandem.Invalid,
+			"%s is not the URL of a node: write http://host:port or https://host", a.URL)
 	}
 	c := &client{base: a.URL + "/v5"}
 	var out struct {
@@ -66,7 +67,7 @@ func (f nodeFlags) dial(ctx context.Context) (*client, error) {
 	return c, nil
 }
 
-// do makes a call. in and out may be nil.
+// do makes an API call. in and out may be nil.
 func (c *client) do(ctx context.Context, method, path string, in, out any) error {
 	r, err := c.request(ctx, method, path, in)
 	if err != nil {
@@ -79,7 +80,7 @@ func (c *client) do(ctx context.Context, method, path string, in, out any) error
 	return json.NewDecoder(r.Body).Decode(out)
 }
 
-// request makes a call and returns its answer, whose body is the caller's to
+// request makes an API call and returns the response, whose body the caller must
 // close.
 func (c *client) request(ctx context.Context, method, path string, in any) (*http.Response, error) {
 	var body io.Reader
@@ -104,7 +105,11 @@ func (c *client) request(ctx context.Context, method, path string, in any) (*htt
 		if errors.As(err, &at) {
 			err = at.Err
 		}
-		return nil, &tandem.Error{Kind: tandem.Unavailable, Msg: fmt.Sprintf("no node answers at %s: is it running?", strings.TrimSuffix(c.base, "/v5")), Err: err}
+		return nil, &tandem.Error{
+			Kind: tandem.Unavailable,
+			Msg:  fmt.Sprintf("no node answers at %s: is it running?", strings.TrimSuffix(c.base, "/v5")),
+			Err:  err,
+		}
 	}
 	if r.StatusCode >= 300 {
 		defer r.Body.Close()
@@ -113,12 +118,12 @@ func (c *client) request(ctx context.Context, method, path string, in any) (*htt
 	return r, nil
 }
 
-// failure reads the error an API call was answered with.
+// failure returns the error in the response to an API call.
 func failure(r *http.Response) error {
 	var out struct {
 		Errors []struct {
 			Code, Detail string
-			Meta         []place // of code that does not compile
+			Meta         []place // when code does not compile
 		}
 	}
 	if json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&out) != nil || len(out.Errors) == 0 {
@@ -134,22 +139,22 @@ func failure(r *http.Response) error {
 	return tandem.Errorf(kind, "%s", out.Errors[0].Detail)
 }
 
-// place is where code does not compile.
+// place is an error in code that does not compile.
 type place struct {
 	Row, Column int
 	Text        string
 	File        string // as the node names it
 }
 
-// notCompiled is an answer to code that does not compile.
+// notCompiled is the error for code that does not compile.
 type notCompiled []place
 
 func (e notCompiled) Error() string {
 	return strings.Join(e.lines(nil, nodeFlags{Data: defaultData}), "\n")
 }
 
-// lines are one for each place, as tandem check has them. files are the names here of
-// what the node names otherwise; f is how commands find it.
+// lines returns a line for each place, in the format of tandem check. files maps
+// the node's names of files to local ones; f selects the node.
 func (e notCompiled) lines(files map[string]string, f nodeFlags) (lines []string) {
 	for _, p := range e {
 		text := strings.Replace(p.Text, addLibrary, addLibrary+f.again(), 1)
@@ -158,8 +163,8 @@ func (e notCompiled) lines(files map[string]string, f nodeFlags) (lines []string
 	return lines
 }
 
-// compiled is the error of a command that has sent files: where they do not
-// compile has been said.
+// compiled handles the error of a command that has sent code: it prints the
+// places where files do not compile, and returns other errors.
 func compiled(s *streams, f nodeFlags, files map[string]string, err error) error {
 	var bad notCompiled
 	if !errors.As(err, &bad) {
@@ -169,10 +174,10 @@ func compiled(s *streams, f nodeFlags, files map[string]string, err error) error
 	return errSilent
 }
 
-// addLibrary is how the node's advice begins.
+// addLibrary is the beginning of the command in a node's advice.
 const addLibrary = "tandem library add "
 
-// again is what has to be typed for another command to find the same node.
+// again returns the flags with which another command selects the same node.
 func (f nodeFlags) again() string {
 	switch {
 	case f.URL != "":
@@ -183,7 +188,7 @@ func (f nodeFlags) again() string {
 	return ""
 }
 
-// resource is what the commands read of the API's objects.
+// resource has the parts of the API's objects that the commands read.
 type resource struct {
 	ID         string `json:"id"`
 	Attributes struct {
@@ -215,15 +220,17 @@ func (c *client) list(ctx context.Context, collection, filter string) (all []res
 }
 
 // create makes an object.
-func (c *client) create(ctx context.Context, collection, typ string, attributes any, relationships map[string]any) (resource, error) {
+func (c *client) create(
+	ctx context.Context, collection, typ string, attributes any, relationships map[string]any,
+) (resource, error) {
 	var out struct{ Data resource }
 	in := map[string]any{"data": map[string]any{"type": typ, "attributes": attributes, "relationships": relationships}}
 	err := c.do(ctx, "POST", "/"+collection, in, &out)
 	return out.Data, err
 }
 
-// group returns the id of the device group with a name, in the product with a
-// name; with make, what is missing is made.
+// group returns the id of a device group by its name and its product's name. With
+// make it creates what does not exist.
 func (c *client) group(ctx context.Context, product, name string, make bool) (string, error) {
 	products, err := c.list(ctx, "products", "")
 	if err != nil {
@@ -248,7 +255,8 @@ func (c *client) group(ctx context.Context, product, name string, make bool) (st
 		return g, nil
 	}
 	if !make {
-		return "", tandem.Errorf(tandem.NotFound, "product %s has no device group %s: tandem deploy makes it", product, name)
+		const msg = "product %s has no device group %s: tandem deploy creates it"
+		return "", tandem.Errorf(tandem.NotFound, msg, product, name)
 	}
 	g, err := c.create(ctx, "devicegroups", "development_devicegroup", map[string]string{"name": name},
 		map[string]any{"product": map[string]string{"type": "product", "id": id}})
@@ -264,7 +272,7 @@ func named(list []resource, name string) string {
 	return ""
 }
 
-// device returns the device with an id or, if just one has it, a name.
+// device returns the device with an id, or with a name that only one device has.
 func (c *client) device(ctx context.Context, name string) (resource, error) {
 	list, err := c.list(ctx, "devices", "")
 	if err != nil {
@@ -281,15 +289,15 @@ func (c *client) device(ctx context.Context, name string) (resource, error) {
 	}
 	switch len(found) {
 	case 0:
-		return resource{}, tandem.Errorf(tandem.NotFound, "there is no device %s: tandem device list shows them", name)
+		return resource{}, tandem.Errorf(tandem.NotFound, "there is no device %s: tandem device list shows all", name)
 	case 1:
 		return found[0], nil
 	}
 	return resource{}, tandem.Errorf(tandem.Conflict, "%d devices are named %s: use the id", len(found), name)
 }
 
-// follow shows the devices' last lines and then those that come, none missing
-// and none twice, until ctx ends.
+// follow shows the devices' last lines and then new ones, without gaps and
+// duplicates, until ctx ends.
 func (c *client) follow(ctx context.Context, devices []resource, lines int, show func(tandem.LogEntry)) error {
 	ids := make([]string, len(devices))
 	for i, d := range devices {
@@ -315,12 +323,13 @@ func (c *client) follow(ctx context.Context, devices []resource, lines int, show
 		if err := json.Unmarshal([]byte(data), &e); err != nil {
 			return err
 		}
-		if e.Type != "" { // else it is about the stream itself
+		if e.Type != "" { // events about the stream itself have none
 			show(e)
 		}
 	}
 	if ctx.Err() != nil {
 		return nil
 	}
-	return tandem.Errorf(tandem.Unavailable, "the node has ended the log: it stops, or too many logs are being followed")
+	return tandem.Errorf(tandem.Unavailable,
+		"the node has ended the log: it is stopping, or too many logs are being followed")
 }

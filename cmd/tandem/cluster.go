@@ -15,13 +15,13 @@ import (
 
 type clusterCmd struct {
 	Status  clusterStatusCmd  `cmd:"" help:"Show the nodes of the cluster, with their shards, agents and moves."`
-	Drain   clusterDrainCmd   `cmd:"" help:"Have a node give its agents to the others, and wait until it has. None is restarted. The node gets none again before it is started again or undrained; SIGTERM does the same and then ends it."`
-	Undrain clusterUndrainCmd `cmd:"" help:"Have a node that was drained get agents again."`
+	Drain   clusterDrainCmd   `cmd:"" help:"${help_drain}"`
+	Undrain clusterUndrainCmd `cmd:"" help:"Let a drained node get agents again."`
 }
 
 type clusterStatusCmd struct {
 	nodeFlags
-	JSON bool `name:"json" help:"Print it as JSON."`
+	JSON bool `name:"json" help:"Print the status as JSON."`
 }
 
 func (c *clusterStatusCmd) Run(ctx context.Context, s *streams) error {
@@ -53,7 +53,8 @@ func printStatus(w io.Writer, st cluster.Status) error {
 			state = "draining"
 		}
 		fmt.Fprintf(t, "%s\t%s\t%.0f %%\t%d\t%d\t%d\t%s\t%s\t%s\t%s\n",
-			n.ID, state, 100*n.Load, n.Shards, n.Leaving, n.Agents, n.Version, time.Since(n.Started).Round(time.Second), n.URL, n.MQTT)
+			n.ID, state, 100*n.Load, n.Shards, n.Leaving, n.Agents, n.Version,
+			time.Since(n.Started).Round(time.Second), n.URL, n.MQTT)
 	}
 	if st.Orphan > 0 {
 		fmt.Fprintf(t, "(none)\t\t\t%d\n", st.Orphan)
@@ -67,7 +68,7 @@ type clusterDrainCmd struct {
 	Node    string        `arg:"" help:"Name of the node."`
 }
 
-// drainLook is between two looks at how far a drain is.
+// drainLook is the time between two reads of the status during a drain.
 const drainLook = 200 * time.Millisecond
 
 func (c *clusterDrainCmd) Run(ctx context.Context, s *streams) error {
@@ -92,12 +93,13 @@ func (c *clusterDrainCmd) Run(ctx context.Context, s *streams) error {
 			}
 		}
 		if !there || left == 0 {
-			fmt.Fprintf(s.err, "%s has no agents any more\n", c.Node)
+			fmt.Fprintf(s.err, "%s has no more agents\n", c.Node)
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return tandem.Errorf(tandem.Unavailable, "%s still has %d shards; look at tandem cluster status, and at the node's log", c.Node, left)
+			return tandem.Errorf(tandem.Unavailable,
+				"%s still has %d shards; look at tandem cluster status, and at the node's log", c.Node, left)
 		case <-time.After(drainLook):
 		}
 	}

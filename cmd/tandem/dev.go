@@ -28,17 +28,18 @@ type devCmd struct {
 	Dir     string `arg:"" help:"Directory with agent.nut and, for a device that runs here too, device.nut."`
 	HTTP    string `name:"http" placeholder:"ADDR" default:"${http}" help:"Where the node listens for HTTP (${default})."`
 	MQTT    string `name:"mqtt" placeholder:"ADDR" default:"${mqtt}" help:"Where the node listens for MQTT (${default})."`
-	Verbose bool   `short:"v" help:"Also print what the node itself has to say."`
+	Verbose bool   `short:"v" help:"Also print the node's own log."`
 }
 
-// watchEvery is how often dev looks whether a source file was saved.
+// watchEvery is the interval at which dev checks whether a source file was saved.
 const watchEvery = 200 * time.Millisecond
 
-// linesOfStart is how many lines of the log are looked through for those of this
-// node's start. An agent that ran before may restart before anything follows its log.
+// linesOfStart is how many past lines of the log dev reads to find those since
+// this node's start. An agent of an earlier run may restart before dev follows
+// the log.
 const linesOfStart = 100
 
-// patienceOfPeople is how long an end may take without a word.
+// patienceOfPeople is the time after which dev says what it is waiting for.
 const patienceOfPeople = time.Second
 
 // dev is a pair under development: a node, and a device if there is code for
@@ -52,8 +53,8 @@ type dev struct {
 	group  string
 	id     tandem.DeviceID
 	key    string
-	had    pairSource // what was read last
-	began  time.Time  // before the node did
+	had    pairSource // the sources as read last
+	began  time.Time  // before the start of the node
 
 	mu      sync.Mutex
 	runner  *runner.Runner // nil until there is device code
@@ -62,7 +63,8 @@ type dev struct {
 
 const keysLine = "Keys    r restart agent · d power-cycle device · o device offline/online · q quit"
 
-// identity is what dev remembers of its device from one run to the next.
+// identity is the identity of dev's device, which it keeps from one run to the
+// next.
 type identity struct {
 	Device tandem.DeviceID `json:"device"`
 	Key    string          `json:"key"`
@@ -102,7 +104,7 @@ func (c *devCmd) Run(ctx context.Context, s *streams) error {
 		return nil
 	})
 	parts.Go(func() error {
-		// The node outlives what talks to it, so that the end is seen too.
+		// The node stops last, so that the log of the end is shown, too.
 		defer stopNode()
 		select {
 		case d.node = <-ready:
@@ -114,7 +116,7 @@ func (c *devCmd) Run(ctx context.Context, s *streams) error {
 	return parts.Wait()
 }
 
-// run is everything around the node.
+// run runs everything but the node itself.
 func (d *dev) run(ctx context.Context, quit func(), typed <-chan byte, restore func()) error {
 	if err := d.enrol(ctx); err != nil {
 		return err
@@ -150,7 +152,7 @@ func (d *dev) run(ctx context.Context, quit func(), typed <-chan byte, restore f
 				return nil
 			case key := <-typed:
 				if key == 'q' || key == interruptKey {
-					restore() // from now on Ctrl-C is a signal, for the impatient
+					restore() // from now on Ctrl-C is a signal, which ends dev at once
 					quit()
 					return nil
 				}
@@ -161,12 +163,12 @@ func (d *dev) run(ctx context.Context, quit func(), typed <-chan byte, restore f
 	return parts.Wait()
 }
 
-// changed takes up what has become of the source files.
+// changed handles a change of the source files.
 func (d *dev) changed(ctx context.Context, parts *errgroup.Group) {
 	src, err := readPair(d.Dir)
 	switch {
 	case tandem.KindOf(err) == tandem.NotFound:
-		d.out.warn("%v: what runs goes on, until there is one again.", err)
+		d.out.warn("%v: the old code keeps running until the file is back.", err)
 		return
 	case err != nil:
 		d.out.warn("Not deployed: %v", err)
@@ -179,7 +181,7 @@ func (d *dev) changed(ctx context.Context, parts *errgroup.Group) {
 	d.mu.Unlock()
 	switch {
 	case before.hasDevice && !src.hasDevice:
-		d.out.warn("%s has no %s any more: the device goes on with the code it has.", d.Dir, deviceFile)
+		d.out.warn("%s no longer has a %s: the device keeps its code.", d.Dir, deviceFile)
 		if bytes.Equal(src.agent, before.agent) {
 			return
 		}
@@ -201,7 +203,7 @@ func untilDone(err error) error {
 
 // enrol finds the device of an earlier run, or makes one.
 func (d *dev) enrol(ctx context.Context) error {
-	// What is in there is of this machine, keys included.
+	// The directory belongs to this machine, and contains keys.
 	if err := os.WriteFile(filepath.Join(d.Dir, ".tandem", ".gitignore"), []byte("*\n"), 0o600); err != nil {
 		return err
 	}
@@ -214,11 +216,17 @@ func (d *dev) enrol(ctx context.Context) error {
 		return err
 	default:
 		if err := json.Unmarshal(data, &who); err != nil {
-			return &tandem.Error{Kind: tandem.Invalid, Msg: fmt.Sprintf("%s is damaged: delete it, and a new device is made", file), Err: err}
+			return &tandem.Error{
+				Kind: tandem.Invalid,
+				Msg:  fmt.Sprintf("%s is damaged: delete it to get a new device", file),
+				Err:  err,
+			}
 		}
 	}
 	if who.Device != "" && d.node.Central.Knows(ctx, who.Device) {
-		d.id, d.key, d.group = who.Device, who.Key, who.Group
+		d.id = who.Device
+		d.key = who.Key
+		d.group = who.Group
 		return nil
 	}
 	group, err := d.node.Central.EnsureGroup(ctx, "dev", "dev")
@@ -234,14 +242,16 @@ func (d *dev) enrol(ctx context.Context) error {
 		return err
 	}
 	who = identity{Device: device.ID, Key: key, Group: group.ID}
-	d.id, d.key, d.group = who.Device, who.Key, who.Group
+	d.id = who.Device
+	d.key = who.Key
+	d.group = who.Group
 	if data, err = json.MarshalIndent(who, "", "  "); err != nil {
 		return err
 	}
 	return os.WriteFile(file, append(data, '\n'), 0o600)
 }
 
-// welcome says where everything is.
+// welcome prints the addresses and keys.
 func (d *dev) welcome(src pairSource) {
 	url, err := d.node.Central.AgentURL(context.Background(), d.id)
 	if err != nil {
@@ -258,8 +268,8 @@ func (d *dev) welcome(src pairSource) {
 	d.out.say("Saving %s or %s in %s deploys it.\n", agentFile, deviceFile, d.Dir)
 }
 
-// deploy gives the pair its code. When it does not compile, the code that runs
-// goes on.
+// deploy deploys the pair's code. If it does not compile, the old code keeps
+// running.
 func (d *dev) deploy(ctx context.Context, src pairSource) {
 	err := d.node.Central.Deploy(ctx, d.group, central.Code{Agent: string(src.agent), Device: string(src.device)})
 	var bad *central.CompileError
@@ -272,7 +282,7 @@ func (d *dev) deploy(ctx context.Context, src pairSource) {
 		for _, line := range places.lines(pairFiles(d.Dir), nodeFlags{Data: filepath.Join(d.Dir, ".tandem", "node")}) {
 			d.out.warn("%s", line)
 		}
-		d.out.warn("Not deployed: save the file again once it is mended.")
+		d.out.warn("Not deployed: correct the file and save it again.")
 	case err != nil && ctx.Err() == nil:
 		d.out.warn("Not deployed: %v", err)
 	}
@@ -288,7 +298,7 @@ func (d *dev) startDevice(ctx context.Context, parts *errgroup.Group) {
 	parts.Go(func() error { return untilDone(r.Run(ctx)) })
 }
 
-// press does what a key means.
+// press handles a key.
 func (d *dev) press(ctx context.Context, key byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -318,7 +328,7 @@ func (d *dev) press(ctx context.Context, key byte) {
 	}
 }
 
-// sayer lets slog write through a lineWriter, so that lines stay whole.
+// sayer is a writer for slog that writes whole lines through a lineWriter.
 type sayer struct{ out *lineWriter }
 
 func (s *sayer) Write(b []byte) (int, error) {

@@ -17,10 +17,12 @@ func TestThermostat(t *testing.T) {
 		t.Errorf("the page is %.200q", page)
 	}
 	p.until("/state", `"temperature": 1\d`)
-	if status, body := p.request("POST", "/target", `{"target": 99}`); status != 400 || !strings.Contains(body, "between 5 and 30") {
+	if status, body := p.request("POST", "/target", `{"target": 99}`); status != 400 ||
+		!strings.Contains(body, "between 5 and 30") {
 		t.Errorf("a bad target: %d %s", status, body)
 	}
-	if status, body := p.request("POST", "/target", `{"target": 22.5}`); status != 200 || !strings.Contains(body, `"target": 22.5`) {
+	if status, body := p.request("POST", "/target", `{"target": 22.5}`); status != 200 ||
+		!strings.Contains(body, `"target": 22.5`) {
 		t.Errorf("a target: %d %s", status, body)
 	}
 	p.expect(`\[Agent\] Target is now 22\.5 °C`)
@@ -69,10 +71,12 @@ func TestCurlDevice(t *testing.T) {
 	who := p.expect(`ID=(\S+) KEY=(\S+) URL=(\S+)`)
 	_, port, _ := strings.Cut(p.addr("--mqtt"), ":")
 	as := func(version string, args ...string) *exec.Cmd {
-		return exec.Command(args[0], append([]string{"-V", version, "-p", port, "-i", who[1], "-u", who[1], "-P", who[2], "-q", "1"}, args[1:]...)...)
+		return exec.Command(args[0],
+			append([]string{"-V", version, "-p", port, "-i", who[1], "-u", who[1], "-P", who[2], "-q", "1"}, args[1:]...)...)
 	}
 	for _, version := range []string{"mqttv311", "mqttv5"} {
-		if out, err := as(version, "mosquitto_pub", "-t", "agent/reading", "-m", `{"celsius": 21.5}`).CombinedOutput(); err != nil {
+		reading := as(version, "mosquitto_pub", "-t", "agent/reading", "-m", `{"celsius": 21.5}`)
+		if out, err := reading.CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v: %s", version, err, out)
 		}
 		if body := p.get(""); !strings.Contains(body, "21.5") {
@@ -99,7 +103,8 @@ func TestCurlDevice(t *testing.T) {
 			t.Errorf("%s: mosquitto_sub: %v", version, err)
 		}
 	}
-	wrong := exec.Command("mosquitto_pub", "-V", "mqttv5", "-p", port, "-i", who[1], "-u", who[1], "-P", "wrong", "-q", "1", "-t", "agent/x", "-m", "1")
+	wrong := exec.Command("mosquitto_pub", "-V", "mqttv5", "-p", port, "-i", who[1], "-u", who[1], "-P",
+		"wrong", "-q", "1", "-t", "agent/x", "-m", "1")
 	if out, err := wrong.CombinedOutput(); err == nil || !strings.Contains(strings.ToLower(string(out)), "not auth") {
 		t.Errorf("a wrong key: %v, %s", err, out)
 	}
@@ -110,7 +115,8 @@ const lifeAgent = `
 local saved = server.load();
 count <- "count" in saved ? saved.count : 0;
 peers <- [];
-server.log("agent runs, incarnation " + tandem.incarnation() + ", count " + count + ", connected " + device.isconnected());
+server.log("agent runs, incarnation " + tandem.incarnation() + ", count " + count +
+    ", connected " + device.isconnected());
 tandem.onpeerstart(function(reason, incarnation) { server.log("agent heard: device " + reason); });
 device.onconnect(function() { server.log("agent: onconnect"); });
 device.ondisconnect(function() { server.log("agent: ondisconnect"); });
@@ -165,7 +171,8 @@ func TestLifeOfAPair(t *testing.T) {
 			t.Errorf("restart for %s is logged %d times", reason, n)
 		}
 	}
-	if status, body := p.request("GET", "/silent", ""); status != 502 || !strings.Contains(body, "restarted (restart) before it answered") {
+	if status, body := p.request("GET", "/silent", ""); status != 502 ||
+		!strings.Contains(body, "restarted (restart) before it answered") {
 		t.Errorf("a request that its agent took along: %d %s", status, body)
 	}
 
@@ -216,14 +223,14 @@ func TestFilesComeAndGo(t *testing.T) {
 	p.expect(`Device  \w{16}, runs here from now on`)
 	p.expect(`\[Device\] device 1`)
 	remove(t, device)
-	p.expect(`has no device.nut any more: the device goes on`)
+	p.expect(`no longer has a device.nut: the device keeps its code`)
 	p.press("d")
 	p.expect(`\[Device\] device 1`)
 	write(t, device, `server.log("device 2");`)
 	p.expect(`\[Device\] device 2`)
 	agent := filepath.Join(p.dir, "agent.nut")
 	remove(t, agent)
-	p.expect(`has no agent.nut: what runs goes on`)
+	p.expect(`has no agent.nut: the old code keeps running`)
 	write(t, agent, `server.log("agent 2");`)
 	p.expect(`\[Agent\] agent 2`)
 	if n := p.count(`runs here from now on`); n != 1 {
@@ -267,7 +274,7 @@ tick();`})
 	again.expect(`the node has ended the log`)
 }
 
-// A node that is stopped and started again restarts nobody.
+// A node that is stopped and started again restarts no agent.
 func TestStopAndStart(t *testing.T) {
 	code := `n <- 0; parked <- null;
 http.onrequest(function(q, r) { n++; r.send(200, n + " " + tandem.incarnation()); });
@@ -343,7 +350,7 @@ func TestClearRefusals(t *testing.T) {
 		{"damaged database", "not a Tandem database", []string{"dev", damaged, "--http", freeAddr(t), "--mqtt", freeAddr(t)}},
 		{"no node", "there is no", []string{"log", "--data", t.TempDir()}},
 		{"no such file", "no such file", []string{"run", filepath.Join(good, "missing.nut")}},
-		{"bad device id", "is no device id", []string{"device", "run", "--id", "x", "--key", "y"}},
+		{"bad device id", "is not a device id", []string{"device", "run", "--id", "x", "--key", "y"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			status, _, errs := runCommand(t, "", tc.args...)
@@ -368,12 +375,12 @@ func TestCommandLine(t *testing.T) {
 		{"frobnicate", 2, "", "unexpected argument frobnicate"},
 		{"dev", 2, "", `expected "<dir>"`},
 		{"restart both", 2, "", `"agent","device"`},
-		{"log --lines=-1", 1, "", "from 0 up"},
+		{"log --lines=-1", 1, "", "0 or more"},
 		{"deploy . --url http://127.0.0.1:1", 1, "", "agent.nut"},
 		{"device list --url http://127.0.0.1:1", 1, "", "needs --login-key"},
 		{"device list --url http://127.0.0.1:1 --login-key x", 1, "", "no node answers at http://127.0.0.1:1"},
 		{"up --egress nonsense", 1, "", "is not a network"},
-		{"up --cert x", 1, "", "go together"},
+		{"up --cert x", 1, "", "give both or none"},
 		{"up --cert x --key y", 1, "", "cannot be used"},
 	} {
 		status, out, errs := runCommand(t, "", strings.Fields(tc.args)...)
@@ -392,20 +399,25 @@ func TestRunAndCheck(t *testing.T) {
 	} {
 		write(t, filepath.Join(dir, name), text)
 	}
-	if status, out, errs := runCommand(t, "", "run", filepath.Join(dir, "hello.nut")); status != 0 || out != "hello 4\n" || errs != "" {
+	if status, out, errs := runCommand(t, "", "run", filepath.Join(dir, "hello.nut")); status != 0 ||
+		out != "hello 4\n" || errs != "" {
 		t.Errorf("run hello.nut: %d %q %q", status, out, errs)
 	}
 	if status, out, _ := runCommand(t, "print(1+1)", "run", "-"); status != 0 || out != "2" {
 		t.Errorf("run -: %d %q", status, out)
 	}
 	status, _, errs := runCommand(t, "", "run", filepath.Join(dir, "fail.nut"))
-	for _, want := range []string{"AN ERROR HAS OCCURED [the index 'y' does not exist]", "CALLSTACK", "*FUNCTION [main()]", "line [4]", "LOCALS"} {
+	for _, want := range []string{
+		"AN ERROR HAS OCCURED [the index 'y' does not exist]", "CALLSTACK",
+		"*FUNCTION [main()]", "line [4]", "LOCALS",
+	} {
 		if status != 1 || !strings.Contains(errs, want) {
 			t.Errorf("run fail.nut: %d, no %q in %q", status, want, errs)
 		}
 	}
 	status, out, _ := runCommand(t, "", "check", filepath.Join(dir, "hello.nut"), filepath.Join(dir, "bad.nut"))
-	if want := filepath.Join(dir, "bad.nut") + ":1:"; status != 1 || !strings.HasPrefix(out, want) || !strings.Contains(out, "expression expected") {
+	if want := filepath.Join(dir, "bad.nut") + ":1:"; status != 1 || !strings.HasPrefix(out, want) ||
+		!strings.Contains(out, "expression expected") {
 		t.Errorf("check: %d %q", status, out)
 	}
 }

@@ -9,8 +9,8 @@ import (
 )
 
 type docCmd struct {
-	Name string `arg:"" optional:"" help:"What to look up: server.save, or server, or sendasync. Without it, all objects are listed."`
-	Site string `placeholder:"DIR" help:"Write the manual as a web site into a directory instead; a node has it at /docs/."`
+	Name string `arg:"" optional:"" help:"${help_doc}"`
+	Site string `placeholder:"DIR" help:"${help_doc_site}"`
 }
 
 // Run prints from the reference manual.
@@ -23,11 +23,11 @@ func (c *docCmd) Run(s *streams) error {
 	}
 	found := reference.Lookup(c.Name)
 	if len(found) == 0 {
-		msg := fmt.Sprintf("there is nothing called %s", c.Name)
+		msg := fmt.Sprintf("the manual has no entry %s", c.Name)
 		if near := reference.Suggest(c.Name); len(near) > 0 {
 			msg += "; did you mean " + strings.Join(near, ", ") + "?"
 		} else {
-			msg += "; tandem doc lists what there is"
+			msg += "; tandem doc lists all objects"
 		}
 		return tandem.Errorf(tandem.NotFound, "%s", msg)
 	}

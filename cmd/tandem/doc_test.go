@@ -10,10 +10,12 @@ import (
 
 func TestDocSite(t *testing.T) {
 	dir := t.TempDir()
-	if status := run(t.Context(), []string{"doc", "--site", dir}, strings.NewReader(""), io.Discard, io.Discard); status != 0 {
+	if status := run(t.Context(), []string{"doc", "--site", dir}, strings.NewReader(""), io.Discard,
+		io.Discard); status != 0 {
 		t.Fatal(status)
 	}
-	if page, err := os.ReadFile(filepath.Join(dir, "server.html")); err != nil || !strings.Contains(string(page), "server.save") {
+	if page, err := os.ReadFile(filepath.Join(dir, "server.html")); err != nil ||
+		!strings.Contains(string(page), "server.save") {
 		t.Error(err)
 	}
 }
@@ -28,7 +30,7 @@ func TestDoc(t *testing.T) {
 		{[]string{"server.save"}, 0, "server.save(table[, format]) → integer\n"},
 		{[]string{"Server"}, 0, "  server.save(table[, format]) "},
 		{[]string{"server.sav"}, 1, "did you mean server.save"},
-		{[]string{"completely different"}, 1, "tandem doc lists what there is"},
+		{[]string{"completely different"}, 1, "tandem doc lists all objects"},
 	} {
 		var out, errs strings.Builder
 		status := run(t.Context(), append([]string{"doc"}, tc.args...), strings.NewReader(""), &out, &errs)

@@ -14,13 +14,13 @@ import (
 // groupFlags name a device group.
 type groupFlags struct {
 	Product string `placeholder:"NAME" default:"dev" help:"Product the device group belongs to (${default})."`
-	Group   string `placeholder:"NAME" default:"dev" help:"Device group (${default}); it is made when it is not there."`
+	Group   string `placeholder:"NAME" default:"dev" help:"Device group (${default}); it is created if necessary."`
 }
 
 type deployCmd struct {
 	nodeFlags
 	groupFlags
-	ValidateTLS *bool  `name:"validate-tls" negatable:"" help:"Have the group's agents verify the servers of their HTTPS requests unless the program says otherwise; --no-validate-tls takes it back. Without either it stays as it is."`
+	ValidateTLS *bool  `name:"validate-tls" negatable:"" help:"${help_validate_tls}"`
 	Dir         string `arg:"" help:"Directory with agent.nut and, if devices run code, device.nut."`
 }
 
@@ -61,7 +61,7 @@ func (c *deployCmd) Run(ctx context.Context, s *streams) error {
 type deviceCmd struct {
 	Add    deviceAddCmd    `cmd:"" help:"Make a device and print its id, its key and its agent's address."`
 	List   deviceListCmd   `cmd:"" help:"List the devices."`
-	Remove deviceRemoveCmd `cmd:"" help:"Remove a device for good, with its agent, what that has saved, and their log."`
+	Remove deviceRemoveCmd `cmd:"" help:"${help_device_remove}"`
 	Run    deviceRunCmd    `cmd:"" help:"Run a device on this machine, against any node."`
 }
 
@@ -91,19 +91,20 @@ func (c *deviceAddCmd) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	fmt.Fprintf(s.out, "ID=%s\nKEY=%s\nURL=%s\n", d.ID, d.Attributes.Key, d.Attributes.Agent)
-	fmt.Fprintln(s.err, "The key is shown this once.")
+	fmt.Fprintln(s.err, "The key is shown only once.")
 	return nil
 }
 
-// free returns an error when a device has a name already: commands could not tell
-// the two apart.
+// free returns an error when a device already has a name, because commands could
+// not distinguish the two.
 func (c *client) free(ctx context.Context, name string) error {
 	list, err := c.list(ctx, "devices", "")
 	if err != nil {
 		return err
 	}
 	if id := named(list, name); id != "" {
-		return tandem.Errorf(tandem.Conflict, "device %s is named %s already: choose another name, or remove that device with tandem device remove", id, name)
+		return tandem.Errorf(tandem.Conflict,
+			"device %s already has the name %s: choose another name, or remove that device with tandem device remove", id, name)
 	}
 	return nil
 }
@@ -161,17 +162,17 @@ func (c *deviceListCmd) Run(ctx context.Context, s *streams) error {
 type deviceRunCmd struct {
 	ID   string `required:"" placeholder:"ID" env:"TANDEM_DEVICE_ID" help:"The device's id."`
 	Key  string `required:"" placeholder:"KEY" env:"TANDEM_DEVICE_KEY" help:"The device's key."`
-	Node string `placeholder:"URL" default:"tcp://${mqtt}" help:"The node: tcp://HOST:PORT, tls://…, ws://… or wss://… (${default})."`
+	Node string `placeholder:"URL" default:"tcp://${mqtt}" help:"${help_device_node}"`
 	Dir  string `placeholder:"DIR" help:"Where the device keeps its code and state; by default tandem-device-ID."`
 	Code string `placeholder:"FILE" help:"Run this code instead of what the node deploys."`
 
-	Verbose bool `short:"v" help:"Say more."`
+	Verbose bool `short:"v" help:"Log more."`
 }
 
 func (c *deviceRunCmd) Run(ctx context.Context, s *streams) error {
 	id := tandem.DeviceID(c.ID)
 	if !id.Valid() {
-		return tandem.Errorf(tandem.Invalid, "%q is no device id: it has 16 digits of 0-9a-f", c.ID)
+		return tandem.Errorf(tandem.Invalid, "%q is not a device id, which has 16 digits of 0-9a-f", c.ID)
 	}
 	level := slog.LevelInfo
 	if c.Verbose {
@@ -189,14 +190,14 @@ func (c *deviceRunCmd) Run(ctx context.Context, s *streams) error {
 
 type logCmd struct {
 	nodeFlags
-	Follow  bool     `short:"f" help:"Go on with the lines that come, until Ctrl-C."`
-	Lines   int      `short:"n" placeholder:"N" default:"20" help:"How many past lines of each device to begin with (${default})."`
+	Follow  bool     `short:"f" help:"Then print new lines, until Ctrl-C."`
+	Lines   int      `short:"n" placeholder:"N" default:"20" help:"Number of past lines of each device (${default})."`
 	Devices []string `arg:"" optional:"" help:"Ids or names of devices; by default all."`
 }
 
 func (c *logCmd) Run(ctx context.Context, s *streams) error {
 	if c.Lines < 0 {
-		return tandem.Errorf(tandem.Invalid, "--lines is a number from 0 up")
+		return tandem.Errorf(tandem.Invalid, "--lines must be 0 or more")
 	}
 	api, err := c.dial(ctx)
 	if err != nil {
@@ -292,14 +293,14 @@ func (c *restartCmd) Run(ctx context.Context) error {
 	return api.do(ctx, "POST", "/devices/"+d.ID+"/restart?side="+c.Side, nil, nil)
 }
 
-// only returns the one device there is.
+// only returns the only device, and fails when there is not exactly one.
 func (c *client) only(ctx context.Context) (resource, error) {
 	list, err := c.list(ctx, "devices", "")
 	if err != nil {
 		return resource{}, err
 	}
 	if len(list) != 1 {
-		return resource{}, tandem.Errorf(tandem.Invalid, "there are %d devices: say which", len(list))
+		return resource{}, tandem.Errorf(tandem.Invalid, "there are %d devices: name one", len(list))
 	}
 	return list[0], nil
 }

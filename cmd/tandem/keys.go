@@ -11,13 +11,13 @@ import (
 
 const interruptKey = 3 // Ctrl-C in raw mode
 
-// keys returns what is typed, key by key on a terminal and otherwise the first
-// letter of each line, so that a script can press keys too. restore puts the
-// terminal back as it was.
+// keys returns the keys typed on a terminal, or from other input the first
+// letter of each line, so that a script can press keys, too. restore restores the
+// terminal's mode.
 //
-// The reader of a terminal cannot be called off; it lives until the process
-// ends or the input does. The end of the input is not a key: `tandem dev DIR
-// </dev/null &` goes on running.
+// The goroutine that reads cannot be stopped; it ends with the input or the
+// process. The end of the input is not a key: `tandem dev DIR </dev/null &` keeps
+// running.
 func keys(in io.Reader, out *lineWriter) (typed <-chan byte, restore func()) {
 	restore = func() {}
 	read := lineKeys

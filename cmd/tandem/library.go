@@ -10,13 +10,13 @@ import (
 )
 
 type libraryCmd struct {
-	Add  libraryAddCmd  `cmd:"" help:"Add a library, for good: code that says #require \"NAME:VERSION\" has it from then on. Adding the same again changes nothing."`
+	Add  libraryAddCmd  `cmd:"" help:"${help_library_add}"`
 	List libraryListCmd `cmd:"" help:"List the libraries, one NAME:VERSION a line."`
 }
 
 type libraryAddCmd struct {
 	nodeFlags
-	Library string `arg:"" name:"name:version" help:"What code asks for, such as Promise.lib.nut:4.0.0."`
+	Library string `arg:"" name:"name:version" help:"Name and version, such as Promise.lib.nut:4.0.0."`
 	File    string `arg:"" help:"Its source."`
 }
 
@@ -29,15 +29,16 @@ func (c *libraryAddCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	if !utf8.Valid(code) { // JSON could not carry it as it is
-		return tandem.Errorf(tandem.Invalid, "%s is not text in UTF-8: convert it first", c.File)
+	if !utf8.Valid(code) { // JSON would change it
+		return tandem.Errorf(tandem.Invalid, "%s is not UTF-8 text: convert it first", c.File)
 	}
 	api, err := c.dial(ctx)
 	if err != nil {
 		return err
 	}
 	attributes := map[string]string{"name": id.Name, "version": id.Version, "code": string(code)}
-	err = api.do(ctx, "POST", "/libraries", map[string]any{"data": map[string]any{"type": "library", "attributes": attributes}}, nil)
+	err = api.do(ctx, "POST", "/libraries",
+		map[string]any{"data": map[string]any{"type": "library", "attributes": attributes}}, nil)
 	return compiled(s, c.nodeFlags, map[string]string{id.Name: c.File}, err)
 }
 
@@ -57,7 +58,8 @@ func (c *libraryListCmd) Run(ctx context.Context, s *streams) error {
 			}
 			Links map[string]string
 		}
-		if err := api.do(ctx, "GET", fmt.Sprintf("/libraries?page[number]=%d&page[size]=100", number), nil, &page); err != nil {
+		path := fmt.Sprintf("/libraries?page[number]=%d&page[size]=100", number)
+		if err := api.do(ctx, "GET", path, nil, &page); err != nil {
 			return err
 		}
 		for _, l := range page.Data {

@@ -7,11 +7,12 @@ import (
 )
 
 func TestLibrary(t *testing.T) {
-	const agent = "#require \"Greeter.lib.nut:1.0.0\"\nhttp.onrequest(function(q, r) {\n\tr.send(200, greet(q.query.who));\n});\n"
+	const agent = "#require \"Greeter.lib.nut:1.0.0\"\nhttp.onrequest(function(q, r) {\n\tr.send(200, " +
+		"greet(q.query.who));\n});\n"
 	p := startDev(t, map[string]string{
 		"agent.nut":  "",
 		"device.nut": "",
-		"lib.nut":    "function greet(who) {\n\tif (who == \"nobody\") throw \"nobody to greet\";\n\treturn \"Hello \" + who;\n}\n",
+		"lib.nut":    "function greet(who) {\n\tif (who == \"none\") throw \"a name is missing\";\n\treturn \"Hello \" + who;\n}\n",
 		"latin.nut":  "// \xfc\n",
 		"other.nut":  "function greet(who) { return \"Bye \" + who; }\n",
 	})
@@ -19,7 +20,8 @@ func TestLibrary(t *testing.T) {
 	write(t, filepath.Join(p.dir, "device.nut"), "#require \"Greeter.lib.nut:1.0.0\"\nserver.log(greet(\"device\"));\n")
 	p.expect(`device\.nut:1:1: there is no library`)
 	write(t, filepath.Join(p.dir, "agent.nut"), agent)
-	p.expect(`agent\.nut:1:1: there is no library Greeter\.lib\.nut:1\.0\.0 here; add it with: tandem library add --data (\S+) Greeter\.lib\.nut:1\.0\.0 FILE`)
+	p.expect(
+		`agent\.nut:1:1: there is no library Greeter\.lib\.nut:1\.0\.0 here; add it with: tandem library add --data (\S+) Greeter\.lib\.nut:1\.0\.0 FILE`)
 	node := []string{"--data", filepath.Join(p.dir, ".tandem", "node")}
 	library := func(args ...string) (int, string, string) {
 		return runCommand(t, "", append(append([]string{"library"}, args...), node...)...)
@@ -33,7 +35,7 @@ func TestLibrary(t *testing.T) {
 		{"add Greeter.lib.nut:1.0.0 other.nut", "a version never changes", 1},
 		{"add Greeter.lib.nut lib.nut", "is not the name and version of a library", 1},
 		{"add Greeter.lib.nut:1.0.1 missing.nut", "no such file", 1},
-		{"add Latin.lib.nut:1.0.0 latin.nut", "is not text in UTF-8", 1},
+		{"add Latin.lib.nut:1.0.0 latin.nut", "is not UTF-8 text", 1},
 		{"add Another.class.nut:0.1 other.nut", "", 0},
 	} {
 		args := strings.Fields(tc.args)
@@ -51,8 +53,8 @@ func TestLibrary(t *testing.T) {
 	if body := p.get("?who=you"); body != "Hello you" {
 		t.Errorf("got %q", body)
 	}
-	p.request("GET", "?who=nobody", "")
-	p.expect(`\[Agent\] ERROR: nobody to greet`)
+	p.request("GET", "?who=none", "")
+	p.expect(`\[Agent\] ERROR: a name is missing`)
 	p.expect(`at greet Greeter\.lib\.nut:2`)
 	p.expect(`at unknown agent_code:3`)
 	p.stop()

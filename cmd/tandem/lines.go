@@ -12,7 +12,7 @@ import (
 	"github.com/tandem-iot/tandem"
 )
 
-// tags are what people see for a type of log entry. Device lines are called
+// tags are the tags shown for each type of log entry. Device lines are called
 // "server.*" in the stream for historical reasons.
 var tags = map[string]string{
 	tandem.LogAgent:       "Agent",
@@ -24,16 +24,16 @@ var tags = map[string]string{
 	tandem.LogExitCode:    "Exit Code",
 }
 
-// colours by tag. They repeat what the tag says already.
+// colours has a colour for each tag. It carries no information besides the tag.
 var colours = map[string]string{"Agent": "36", "Device": "32", "Status": "33", "Exit Code": "33"}
 
 const colourError = "31"
 
-// lineWriter writes log entries and remarks for people, whole lines at a time
-// from any goroutine.
+// lineWriter writes log entries and messages for people, in whole lines. Any
+// goroutine may use it.
 type lineWriter struct {
 	colour bool
-	ids    bool // show device ids: the view is of more than one device
+	ids    bool // show device ids, for a log of several devices
 
 	mu  sync.Mutex
 	w   io.Writer
@@ -71,8 +71,8 @@ func (l *lineWriter) entry(e tandem.LogEntry) {
 		head += string(e.Device) + " "
 	}
 	mark := "[" + tag + "]"
-	// Further lines of one message are indented, so that none can pass for
-	// an entry of its own.
+	// Further lines of a message are indented, so that none can be taken for an
+	// entry of its own.
 	body := strings.ReplaceAll(printable(strings.TrimRight(msg, "\n")), "\n", "\n    ")
 	if l.colour {
 		if failed {
@@ -86,12 +86,12 @@ func (l *lineWriter) entry(e tandem.LogEntry) {
 	l.write(head + mark + " " + body + "\n")
 }
 
-// say writes a remark of the tool's own.
+// say writes a message of the command itself.
 func (l *lineWriter) say(format string, args ...any) {
 	l.write(fmt.Sprintf(format, args...) + "\n")
 }
 
-// warn writes a remark that something is wrong.
+// warn writes a warning.
 func (l *lineWriter) warn(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	if l.colour {
@@ -106,13 +106,13 @@ func (l *lineWriter) write(text string) {
 	if l.raw {
 		text = strings.ReplaceAll(text, "\n", "\r\n")
 	}
-	io.WriteString(l.w, text) // a closed terminal is noticed elsewhere, by its signal
+	io.WriteString(l.w, text) // ignore the error: a closed terminal sends a signal
 }
 
 func paint(colour, s string) string { return "\x1b[" + colour + "m" + s + "\x1b[0m" }
 
-// printable makes control characters visible: what a device logs must not be
-// able to drive the reader's terminal.
+// printable makes control characters visible, so that a device's log cannot
+// control the reader's terminal.
 func printable(s string) string {
 	var b strings.Builder
 	for _, r := range s {

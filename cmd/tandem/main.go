@@ -11,8 +11,8 @@
 //
 // `tandem --help` lists every command, `tandem COMMAND --help` its flags.
 //
-// Results go to stdout and talk goes to stderr. The exit status is 0 when all
-// went well, 1 when it did not, 2 when the command line makes no sense.
+// Results go to stdout and messages go to stderr. The exit status is 0 on success,
+// 1 on failure, and 2 when the command line is invalid.
 package main
 
 import (
@@ -26,13 +26,11 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
-
-	"github.com/tandem-iot/tandem/server"
 )
 
 func main() {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) { // else nohup was asked for
+	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
 		signals = append(signals, syscall.SIGHUP)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
@@ -43,40 +41,40 @@ func main() {
 // commands is the grammar of the command line; each command's flags are the
 // fields of its struct and its code is its Run method.
 type commands struct {
-	Dev     devCmd     `cmd:"" help:"Develop a pair: run a directory's agent.nut, and its device.nut if there is one, and deploy them as they change."`
+	Dev     devCmd     `cmd:"" help:"${help_dev}"`
 	Up      upCmd      `cmd:"" help:"Run a node."`
-	Deploy  deployCmd  `cmd:"" help:"Deploy a directory's agent.nut and device.nut to a device group of a running node, and restart its devices. Prints the deployment's id."`
-	Library libraryCmd `cmd:"" help:"Add a library that code can #require, or list those that a running node has."`
+	Deploy  deployCmd  `cmd:"" help:"${help_deploy}"`
+	Library libraryCmd `cmd:"" help:"Add a library that code can #require, or list the libraries of a running node."`
 	Device  deviceCmd  `cmd:"" help:"Add devices to a running node, list them, or run one on this machine."`
 	Log     logCmd     `cmd:"" help:"Print the log of devices and agents."`
 	Restart restartCmd `cmd:"" help:"Restart a device or its agent."`
-	Cluster clusterCmd `cmd:"" help:"Show the nodes of a cluster, or empty one."`
+	Cluster clusterCmd `cmd:"" help:"Show the nodes of a cluster, or drain one."`
 	Run     runCmd     `cmd:"" help:"Run a Squirrel program."`
 	Check   checkCmd   `cmd:"" help:"Look for mistakes in Squirrel files: prints FILE:LINE:COLUMN: MESSAGE for each."`
 	Doc     docCmd     `cmd:"" help:"Show the manual of what agent and device code can call."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
-// streams are the ends of the process a command talks through.
+// streams are the standard streams of a command.
 type streams struct {
 	in  io.Reader
 	out io.Writer
 	err io.Writer
 }
 
-// exit carries an exit status out of kong, which wants to end the process
-// itself after printing help.
+// exit carries an exit status out of kong, which would end the process itself
+// after printing help.
 type exit int
 
-// errSilent is an error that has been told already, or whose telling is the
-// command's output.
+// errSilent makes a command fail without a message: it has printed one, or its
+// output is one.
 var errSilent = errors.New("")
 
 func newParser(grammar *commands, options ...kong.Option) *kong.Kong {
 	parser, err := kong.New(grammar, append(options,
 		kong.Name("tandem"),
 		kong.Description("An open, self-hosted platform for pairs of device and agent code, compatible with Electric Imp."),
-		kong.Vars{"data": defaultData, "http": server.DefaultHTTP, "mqtt": server.DefaultMQTT, "cluster": server.DefaultCluster},
+		vars(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)...)
 	if err != nil {
@@ -105,7 +103,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	switch {
 	case len(args) == 0:
 		args = []string{"--help"}
-	case args[0] == "help": // as other commands have it
+	case args[0] == "help": // tandem help COMMAND, as with the go command
 		args = append(args[1:len(args):len(args)], "--help")
 	}
 	command, err := parser.Parse(args)

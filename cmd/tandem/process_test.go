@@ -241,7 +241,7 @@ func example(t *testing.T, name string) map[string]string {
 	return files
 }
 
-// freeAddr finds a loopback address nobody listens at now.
+// freeAddr returns a loopback address at which no process listens now.
 func freeAddr(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

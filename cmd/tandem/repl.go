@@ -17,15 +17,15 @@ import (
 	"github.com/tandem-iot/tandem/squirrel/syntax"
 )
 
-// repl is a conversation with one machine: a line goes in, what it does comes
-// out. Globals, constants and enums last from one line to the next.
+// repl runs one line after the other in a machine and prints the results.
+// Globals, constants and enums last from one line to the next.
 type repl struct {
 	s       *streams
 	memory  int // bytes
 	vm      *squirrel.VM
 	flush   func() error
 	consts  *compile.Constants
-	pending string // lines that need more
+	pending string // lines of an incomplete statement
 	stopped func() bool
 }
 
@@ -35,14 +35,13 @@ func newREPL(s *streams, memory int, stopped func() bool) *repl {
 	return r
 }
 
-// begin gives the conversation a machine that knows nothing yet.
+// begin makes a new machine.
 func (r *repl) begin() {
 	r.vm, r.flush = newMachine(r.s, r.memory)
 	r.consts = compile.NewConstants()
 }
 
-// line takes the next line. It reports whether what was typed so far needs
-// more lines.
+// line takes the next line. It reports whether the statement needs more lines.
 func (r *repl) line(text string) (more bool) {
 	src := r.pending + text + "\n"
 	r.pending = ""
@@ -60,7 +59,7 @@ func (r *repl) line(text string) (more bool) {
 	return false
 }
 
-// forget drops the lines that wait for more.
+// forget drops the lines of an incomplete statement.
 func (r *repl) forget() { r.pending = "" }
 
 func (r *repl) run(prog *compile.Program) {
@@ -87,11 +86,12 @@ func (r *repl) run(prog *compile.Program) {
 			return
 		case squirrel.OutOfMemory:
 			r.flush()
-			fmt.Fprintf(r.s.err, "out of memory: more than %d MiB (see --memory). All globals are gone; this is a new machine.\n", r.memory>>20)
+			fmt.Fprintf(r.s.err,
+				"out of memory: more than %d MiB (see --memory). All globals are gone; this is a new machine.\n", r.memory>>20)
 			r.begin()
 			return
 		case squirrel.Suspended:
-			fmt.Fprintln(r.s.err, "this waits for something that does not exist here")
+			fmt.Fprintln(r.s.err, "the program waits for an event that cannot happen here")
 			r.vm.Abort()
 			return
 		}
@@ -99,12 +99,12 @@ func (r *repl) run(prog *compile.Program) {
 }
 
 const (
-	showDepth = 3    // levels of tables and arrays whose content is shown
-	showMost  = 100  // slots of each
-	showText  = 1000 // bytes of a string
+	showDepth = 3    // shown levels of nested tables and arrays
+	showMost  = 100  // shown slots of each
+	showText  = 1000 // shown bytes of a string
 )
 
-// show writes a value as one would write it in a program, as far as that goes.
+// show returns a value as Squirrel source, where possible.
 func show(v *squirrel.VM, x squirrel.Value, depth int) string {
 	switch {
 	case x.IsNull():
@@ -151,7 +151,7 @@ func identifier(s string) bool {
 	})
 }
 
-// quote writes a string as a literal of the language.
+// quote returns a string as a Squirrel literal.
 func quote(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')
@@ -176,7 +176,7 @@ func quote(s string) string {
 	return b.String()
 }
 
-// converse talks with whoever sits at a terminal, until Ctrl-D.
+// converse runs a repl on a terminal, until Ctrl-D.
 func converse(tty *os.File, s *streams, memory int) error {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -191,7 +191,9 @@ func converse(tty *os.File, s *streams, memory int) error {
 			return false
 		}
 	})
-	fmt.Fprintf(s.out, "Tandem %s, Squirrel 3.0.4. Globals last from line to line, locals do not. Ctrl-C stops a program, Ctrl-D ends.\n", version())
+	fmt.Fprintf(s.out,
+		"Tandem %s, Squirrel 3.0.4. Globals last from line to line, locals do not. Ctrl-C stops a program, Ctrl-D ends.\n",
+		version())
 	in := &typing{in: tty}
 	editor := term.NewTerminal(struct {
 		io.Reader
@@ -219,8 +221,8 @@ func converse(tty *os.File, s *streams, memory int) error {
 	return errors.New("terminated")
 }
 
-// prompt reads a line. The terminal is raw only meanwhile, so that a program
-// that runs can be interrupted.
+// prompt reads a line. The terminal is raw only meanwhile, so that Ctrl-C
+// interrupts a running program.
 func prompt(tty *os.File, editor *term.Terminal, signals <-chan os.Signal) (string, error) {
 	old, err := term.MakeRaw(int(tty.Fd()))
 	if err != nil {
@@ -235,7 +237,7 @@ func prompt(tty *os.File, editor *term.Terminal, signals <-chan os.Signal) (stri
 		err  error
 	}
 	c := make(chan typed, 1)
-	go func() { // ends with the line, or with the process when that is ended
+	go func() { // ends with the line or with the process
 		text, err := editor.ReadLine()
 		if errors.Is(err, term.ErrPasteIndicator) {
 			err = nil
@@ -254,8 +256,8 @@ func prompt(tty *os.File, editor *term.Terminal, signals <-chan os.Signal) (stri
 	}
 }
 
-// typing passes on what is typed. The editor would end at Ctrl-C; it gets the
-// keys that empty the line and enter it instead.
+// typing passes on the typed keys. The editor would end at Ctrl-C; instead it gets
+// the keys that empty the line and enter it.
 type typing struct {
 	in        io.Reader
 	left      []byte

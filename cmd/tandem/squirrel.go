@@ -18,12 +18,12 @@ import (
 )
 
 type runCmd struct {
-	File   string `arg:"" optional:"" help:"Squirrel source; - or nothing reads it from standard input, line by line when that is a terminal."`
+	File   string `arg:"" optional:"" help:"${help_run}"`
 	Memory int    `placeholder:"MIB" default:"1024" help:"How much memory the program may use, in MiB (${default})."`
 }
 
-// runSlice is how much fuel a program gets between two looks at whether it is
-// to be stopped: a few milliseconds' worth.
+// runSlice is the fuel that a program gets between two checks whether it was
+// interrupted: a few milliseconds' worth.
 const runSlice = 1_000_000
 
 // Run runs a program as the stock interpreter does.
@@ -66,13 +66,13 @@ func (c *runCmd) Run(ctx context.Context, s *streams) error {
 		case squirrel.OutOfMemory:
 			return fmt.Errorf("the program needs more than %d MiB of memory: see --memory", c.Memory)
 		case squirrel.Suspended:
-			return errors.New("the program waits for something that does not exist here")
+			return errors.New("the program waits for an event that cannot happen here")
 		}
 	}
 }
 
-// newMachine returns a machine with the stock library that may use so many
-// bytes and writes to s. What it prints is not all written before flush.
+// newMachine returns a machine with the stock library, which may use memory bytes
+// and writes to s. Its output is buffered; flush writes it.
 func newMachine(s *streams, memory int) (v *squirrel.VM, flush func() error) {
 	v = squirrel.New(squirrel.Standard(), memory)
 	out := bufio.NewWriterSize(s.out, 32<<10)
@@ -114,7 +114,7 @@ type checkCmd struct {
 	Files []string `arg:"" help:"Squirrel sources."`
 }
 
-// Run compiles files and prints what is wrong with them, a line each.
+// Run compiles files and prints the first error of each.
 func (c *checkCmd) Run(s *streams) error {
 	failed := false
 	for _, file := range c.Files {

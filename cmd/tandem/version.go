@@ -13,8 +13,8 @@ func (versionCmd) Run(s *streams) error {
 	return err
 }
 
-// version is the module's, as the go command recorded it, or the commit when
-// built from a checkout.
+// version returns the module's version, as the go command recorded it, or the
+// commit when the command was built from a checkout.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

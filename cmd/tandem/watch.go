@@ -13,7 +13,7 @@ import (
 	"github.com/tandem-iot/tandem/imp"
 )
 
-// pairSource is what a directory of a pair holds.
+// pairSource has the sources in a pair's directory.
 type pairSource struct {
 	agent, device []byte
 	hasDevice     bool // there is a device.nut
@@ -24,7 +24,7 @@ const (
 	deviceFile = "device.nut"
 )
 
-// pairFiles are a directory's files by the names that nodes have for them.
+// pairFiles maps the nodes' names of a directory's files to their paths.
 func pairFiles(dir string) map[string]string {
 	return map[string]string{
 		imp.SourceName(tandem.AgentSide):  filepath.Join(dir, agentFile),
@@ -42,7 +42,8 @@ func readPair(dir string) (pairSource, error) {
 	case err != nil:
 		return p, err
 	case !info.IsDir():
-		return p, tandem.Errorf(tandem.Invalid, "%s is not a directory; give the one that holds %s and %s", dir, agentFile, deviceFile)
+		return p, tandem.Errorf(tandem.Invalid, "%s is not a directory; name the directory with %s and %s",
+			dir, agentFile, deviceFile)
 	}
 	p.agent, err = os.ReadFile(filepath.Join(dir, agentFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -62,7 +63,7 @@ func readPair(dir string) (pairSource, error) {
 	return p, nil
 }
 
-// stamp tells versions of a file apart without reading it.
+// stamp distinguishes versions of a file without reading it.
 type stamp struct {
 	time time.Time
 	size int64
@@ -78,9 +79,9 @@ func stamps(dir string) (s [2]stamp) {
 }
 
 // watchPair calls changed after a source file was saved, until ctx ends. It
-// looks every so often instead of asking the kernel: that works on every file
-// system and with every editor's way of saving. A file counts as saved when it
-// looks the same twice, so that a half-written one is not picked up.
+// polls, which works on every file system and with every editor's way of saving. A
+// file counts as saved when two polls find the same stamp, so that a half-written
+// file is not read.
 func watchPair(ctx context.Context, dir string, every time.Duration, changed func()) {
 	known := stamps(dir)
 	last := known

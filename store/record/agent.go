@@ -11,14 +11,14 @@ import (
 type Agent struct {
 	ID          tandem.AgentID
 	Incarnation uint64      // 0: it has never run
-	Running     bool        // it runs, or would if its node did
+	Running     bool        // it runs, or will run when its node starts
 	Saved       []byte      // its table, in the compact encoding; nil when it has none
 	Mark        tandem.Mark // of the newest device message that is part of Saved
 	Changed     time.Time   // when Running last changed, or an incarnation began
 }
 
-// Begin returns the record after the start of the next incarnation. A snapshot
-// of the one before is deleted with it.
+// Begin returns the record after the start of the next incarnation. The store
+// deletes the snapshot of the incarnation before.
 func (a Agent) Begin(now time.Time) Agent {
 	a.Incarnation++
 	a.Running, a.Changed = true, Stamp(now)
@@ -36,8 +36,8 @@ func (a Agent) Save(incarnation uint64, table []byte, mark tandem.Mark) (Agent, 
 }
 
 // End returns the record after an incarnation has ended, or after it has been
-// put into a snapshot, from which it can be resumed. Without a snapshot, an
-// earlier one is deleted.
+// saved in a snapshot, from which it can be resumed. Without a snapshot the store
+// deletes an earlier one.
 func (a Agent) End(incarnation uint64, snapshot bool, now time.Time) (Agent, error) {
 	if err := a.Check(incarnation); err != nil {
 		return a, err
@@ -46,8 +46,8 @@ func (a Agent) End(incarnation uint64, snapshot bool, now time.Time) (Agent, err
 	return a, nil
 }
 
-// Check fences: only the current incarnation may change what is kept of an
-// agent. Its error for any other is Stale.
+// Check is the fence of an agent's records: only the current incarnation may
+// change them. For any other it returns Stale.
 func (a Agent) Check(incarnation uint64) error {
 	if incarnation == 0 || incarnation != a.Incarnation {
 		return Stale(a.ID, incarnation)
@@ -60,5 +60,5 @@ func Stale(id tandem.AgentID, incarnation uint64) error {
 	return tandem.Errorf(tandem.Conflict, "incarnation %d of agent %s is not the current one", incarnation, id)
 }
 
-// Stamp returns a time as precisely as the store keeps it.
+// Stamp returns a time in milliseconds, the precision of the store.
 func Stamp(now time.Time) time.Time { return now.UTC().Truncate(time.Millisecond) }

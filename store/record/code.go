@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A Product is what its owner's device groups belong to.
+// A Product contains device groups.
 type Product struct {
 	ID               string
 	Owner, Creator   string // accounts
@@ -26,7 +26,7 @@ type Group struct {
 	Region            string
 	Env               string // a JSON object with its keys in the order they were given; "" is {}
 	LoadAfterBlessing bool
-	ValidateTLS       bool   // agents' outgoing requests verify servers unless they say otherwise
+	ValidateTLS       bool   // agents' outgoing requests verify servers by default
 	ProductionTarget  string // groups; empty: none
 	DUTTarget         string
 	Current           string // deployments; empty before the first
@@ -40,20 +40,20 @@ type Deployment struct {
 	Group, Product        string
 	Owner, Creator        string // accounts
 	Version               int    // 1, 2, … within the group
-	SHA                   string // 64 hexadecimal digits that depend on both codes alone
+	SHA                   string // SHA-256 of both codes' hashes, in hexadecimal
 	DeviceSHA, AgentSHA   string // SHA-256 of each code, in hexadecimal
 	Description           string
 	Origin                string
 	Flagger               string // account; empty: not flagged
 	Tags                  []string
-	Created, Updated      time.Time // Created differs among a group's
+	Created, Updated      time.Time // Created is unique within the group
 	DeviceCode, AgentCode string    // empty in a list
 }
 
 // Flagged reports whether the deployment is kept from deletion.
 func (d Deployment) Flagged() bool { return d.Flagger != "" }
 
-// Sum fills in what follows from the code.
+// Sum fills in the hashes of the code.
 func (d *Deployment) Sum() {
 	device, agent := sha256.Sum256([]byte(d.DeviceCode)), sha256.Sum256([]byte(d.AgentCode))
 	both := sha256.Sum256(append(device[:], agent[:]...))

@@ -11,7 +11,7 @@ import (
 // A Device is a device and, by the agent's id, its agent.
 type Device struct {
 	ID               tandem.DeviceID
-	Agent            tandem.AgentID // for ever; not shown while unassigned
+	Agent            tandem.AgentID // never changes; not shown while unassigned
 	Owner            string         // account
 	Group            string         // empty: unassigned
 	Name             string
@@ -21,12 +21,12 @@ type Device struct {
 	Enrolled         time.Time
 	Created, Updated time.Time
 
-	// What was last seen of it. Whether it is online now, its host knows.
-	Changed time.Time // when it last came or went
+	// The last connection. Only the device's host knows whether it is online now.
+	Changed time.Time // when it last connected or disconnected
 	Address string    // IP address
-	Runtime string    // what it runs our code with
-	// Boot and Incarnation are those of the newest start of its code, zero
-	// when none was heard of.
+	Runtime string    // name and version of the device's runtime
+	// Boot and Incarnation are those of the newest start of its code that it has
+	// reported, zero when it has reported none.
 	Boot, Incarnation uint64
 }
 
@@ -36,14 +36,15 @@ func (d Device) HasKey(key string) bool {
 	return subtle.ConstantTimeCompare(d.KeyHash, Hash(key)) == 1
 }
 
-// Hash is how secrets of enough randomness are kept: device keys and tokens.
+// Hash returns the hash under which random secrets are stored: device keys and
+// tokens.
 func Hash(secret string) []byte {
 	sum := sha256.Sum256([]byte(secret))
 	return sum[:]
 }
 
-// A Sighting is what there is to remember of a device that came, went or
-// started. Empty fields leave what was known before.
+// A Sighting is the news of a device that connected, disconnected or started.
+// Empty fields leave the record's fields unchanged.
 type Sighting struct {
 	At                time.Time
 	Address, Runtime  string
@@ -65,8 +66,8 @@ func (d Device) Seen(what Sighting) Device {
 	return d
 }
 
-// Absent is the error of a look-up that found nothing. noun says what was
-// looked for.
+// Absent is the error of a look-up that found no record. noun is the kind of
+// record.
 func Absent(noun string) error {
 	return tandem.Errorf(tandem.NotFound, "there is no such %s", noun)
 }

@@ -6,16 +6,16 @@ import (
 	"github.com/tandem-iot/tandem"
 )
 
-// Node is what a cluster knows of a node.
+// Node is a node of a cluster.
 type Node struct {
 	ID       string
 	Session  int64   // of its registration
 	URL      string  // of its API and its agents
 	MQTT     string  // where devices connect
-	Load     float64 // part of its processors that it uses, 0 to 1
-	Weight   float64 // its share of the shards is in proportion
+	Load     float64 // the part of its processors that it uses, 0 to 1
+	Weight   float64 // its share of the shards is in proportion to it
 	Agents   int
-	Draining bool // it wants to have no agents
+	Draining bool // it is to have no agents
 	Alive    bool // its lease has not run out, by the database's clock
 	Started  time.Time
 	Version  string
@@ -24,26 +24,27 @@ type Node struct {
 // Membership is a cluster at one moment.
 type Membership struct {
 	Version int64   // raised by every change of shards, and of the set of nodes
-	Shards  []Shard // in their order; nil when the version is the one already known
-	Nodes   []Node  // those registered, by their ids
+	Shards  []Shard // ordered by number; nil when the caller knows the version
+	Nodes   []Node  // the registered nodes, ordered by id
 	Count   int     // of shards
-	Secret  string  // by which the nodes know each other
+	Secret  string  // authenticates the nodes to each other
 }
 
-// BurialDelay is how long after the end of its lease a node can be declared
-// lost. By then the node has stopped its agents, even when its clock is
-// somewhat slow.
+// BurialDelay is the time after the end of its lease from which a node can be
+// declared lost. By then the node has stopped its agents, even when its clock
+// runs somewhat slow.
 const BurialDelay = 500 * time.Millisecond
 
 // Alive reports whether a lease has not run out, by the database's clock.
 func Alive(expires, now time.Time) bool { return expires.After(now) }
 
-// Buriable reports whether a node whose lease ended then can be declared lost.
+// Buriable reports whether a node whose lease ended at expires can be declared
+// lost.
 func Buriable(expires, now time.Time) bool { return now.After(expires.Add(BurialDelay)) }
 
-// Planner is the row of the node that plans.
+// Planner is the row of the planner, the node that plans where shards belong.
 type Planner struct {
-	Node    string // "": there has been none
+	Node    string // "": there has been no planner
 	Expires time.Time
 }
 
@@ -52,7 +53,7 @@ func (p Planner) MayPlan(node string, now time.Time) bool {
 	return p.Node == node || p.Expires.Before(now)
 }
 
-// Fence is the identity of a node's writes.
+// Fence is the session that a node's writes belong to.
 type Fence struct {
 	Node    string
 	Session int64 // 0: the node is in no cluster
@@ -60,23 +61,23 @@ type Fence struct {
 }
 
 // Admits reports whether a write that was submitted in a session may be part
-// of a transaction. Writes of an earlier session are refused, since others have
-// taken over its agents in between. Writes from before the first registration
-// (session 0) are not: until then the node owned no agents.
+// of a transaction. Writes of an earlier session are refused, since other nodes
+// may have had its agents in between. Writes from before the first registration
+// (session 0) are admitted, since the node owned no agents until then.
 func (f Fence) Admits(session int64) bool {
 	return !f.Lost && (session == 0 || session == f.Session)
 }
 
 // Holds reports whether a transaction may be made: the node is in no cluster,
-// or its row still has its session.
+// or session, which is that of its row, is still the node's.
 func (f Fence) Holds(session int64) bool { return f.Session == 0 || f.Session == session }
 
-// Fenced is the error of all that a node writes after it was declared lost.
+// Fenced is the error of a node's writes after it was declared lost.
 func Fenced() error {
 	return tandem.Errorf(tandem.Conflict, "this node has been declared lost; its pending writes were rejected")
 }
 
-// NotRegistered is the error of what only a node of a cluster can do.
+// NotRegistered is the error of operations that need a registered node.
 func NotRegistered() error {
 	return tandem.Errorf(tandem.Invalid, "this node is not registered with a cluster")
 }
@@ -89,7 +90,7 @@ func CheckNode(n Node) error {
 	return nil
 }
 
-// Stopped is the error of all that is submitted to a store that has stopped.
+// Stopped is the error of operations on a store that has stopped.
 func Stopped() error {
 	return tandem.Errorf(tandem.Unavailable, "the store is stopping; try again when the node is up")
 }

@@ -12,26 +12,26 @@ type Post struct {
 	Name string
 	Data []byte // in the compact encoding
 
-	// Cause is the mark of the device's message that the agent was handling,
-	// zero when it was none. Nth counts the posts that it made meanwhile, from 1.
-	// An agent that is lost before the device is answered handles the message
-	// once more; what it has posted is not posted again.
+	// Cause is the mark of the device's message that the agent was handling, zero
+	// when it was handling none. Nth counts the posts made in that handler, from 1.
+	// An agent that is lost before the message is acknowledged handles it again;
+	// Cause and Nth show that its posts have already been made.
 	Cause tandem.Mark
 	Nth   uint32
 }
 
-// Size is what counts against tandem.PostsSize.
+// Size returns the size in bytes that counts against tandem.PostsSize.
 func (p Post) Size() int { return len(p.Name) + len(p.Data) }
 
-// Posting is how far an agent's posts have been numbered.
+// Posting is the state of the numbering of an agent's posts.
 type Posting struct {
 	Last  uint64      // the number of the newest post; 0: there has been none
-	Cause tandem.Mark // the newest cause of a post; zero: there has been none
+	Cause tandem.Mark // the newest cause of a post; zero: no post had a cause
 	Nth   uint32      // of the newest post with that cause
 }
 
-// Repeats reports whether a post was made before. It has the number then that
-// it got the first time, or 0 when the device has handled it since.
+// Repeats reports whether a post was made before. Then it gets the number that it
+// got the first time, or 0 when the device has handled it since.
 func (p Posting) Repeats(post Post) bool {
 	if post.Cause.Boot == 0 {
 		return false
@@ -42,9 +42,9 @@ func (p Posting) Repeats(post Post) bool {
 // Next returns the numbering after a post that is no repetition. Last is the
 // number of that post.
 //
-// A device remembers the newest number that it has handled. Should it get
-// another agent, the numbers of that one must not be smaller, so the first
-// number is the time.
+// A device remembers the newest number that it has handled. If it gets another
+// agent, that agent's numbers must not be smaller, so the first number of an
+// agent is the time.
 func (p Posting) Next(post Post, now time.Time) Posting {
 	if p.Last++; p.Last == 1 {
 		p.Last = uint64(now.UnixMilli())
@@ -55,8 +55,8 @@ func (p Posting) Next(post Post, now time.Time) Posting {
 	return p
 }
 
-// Room returns an error when a post cannot be kept beside those that wait for
-// the device already.
+// Room returns an error when a post would exceed the limits together with the
+// posts that already wait for the device.
 func Room(count, bytes int, post Post) error {
 	switch {
 	case count >= tandem.PostsKept:

@@ -7,13 +7,13 @@ type Shard struct {
 	Shard  int
 	Owner  string // a node; empty: none
 	Epoch  int64  // raised with every change of the owner
-	Target string // the node that should own it; empty: none is known
+	Target string // the node that should own it; empty: not planned
 }
 
 // Assign carries out a plan for a shard. The plan names the Owner and Epoch
 // that it was made for. When those are no longer the shard's, or when the target
-// is not able, which means registered, nothing changes. A shard without an owner
-// gets its target for its owner at once.
+// is not able, which means registered, nothing changes. In a shard without an
+// owner the target becomes the owner at once.
 func (s Shard) Assign(plan Shard, able bool) (Shard, bool) {
 	if s.Owner != plan.Owner || s.Epoch != plan.Epoch || plan.Target != "" && !able {
 		return s, false
@@ -26,8 +26,9 @@ func (s Shard) Assign(plan Shard, able bool) (Shard, bool) {
 	return s, true
 }
 
-// HandOver gives a shard from its owner, at the epoch the owner knows, to
-// another node or to the same. False: the shard is not from's at that epoch.
+// HandOver gives a shard from its owner, at the epoch that the owner knows, to
+// another node or to the same. It returns false when from does not own the shard
+// at that epoch.
 func (s Shard) HandOver(from string, epoch int64, to string) (Shard, bool) {
 	if s.Owner != from || s.Epoch != epoch {
 		return s, false
@@ -47,17 +48,17 @@ func (s Shard) Abandon(node string) (Shard, bool) {
 	return s, true
 }
 
-// HandedOver returns an error when not all shards of a handover could be given.
-// Then none is.
+// HandedOver returns an error when not all shards of a handover could be given;
+// then none is given.
 func HandedOver(given, asked int) error {
 	if given < asked {
-		return tandem.Errorf(tandem.Conflict, "%d of %d shards are not this node's any more", asked-given, asked)
+		return tandem.Errorf(tandem.Conflict, "this node no longer owns %d of %d shards at their epochs", asked-given, asked)
 	}
 	return nil
 }
 
-// Taker reports whether a node of that session can be given shards by from: it
-// is alive, or gives them to itself.
+// Taker reports whether from can give shards to a node in a session: that is the
+// node's session, and the node is alive or is from itself.
 func Taker(node Node, session int64, from string) bool {
 	return node.Session == session && (node.Alive || node.ID == from)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/tandem-iot/tandem/store/twin"
 )
 
-// Run tests what a node alone needs of its store.
+// Run tests the operations that a single node needs.
 func Run(t *testing.T, open func(testing.TB) (Node, Known)) {
 	for _, tt := range []struct {
 		name string
@@ -152,8 +152,8 @@ func runningIn(t *testing.T, n Node) {
 	}
 }
 
-// oneTransaction checks that writes which share a transaction see each other in
-// their order, and that those which are refused take no others with them.
+// oneTransaction checks that writes which share a transaction take effect in
+// order, and that a refused write does not make the others fail.
 func oneTransaction(t *testing.T, n Node) {
 	ops := []twin.Op{
 		twin.Begin{Agent: agent},

@@ -11,13 +11,13 @@ import (
 	"github.com/tandem-iot/tandem/store/twin"
 )
 
-// Leases that are over, or are not, whatever the database's clock is.
+// Leases that are valid, or have ended, on any clock of the database.
 const (
 	alive = time.Hour
 	over  = -time.Hour
 )
 
-// RunCluster tests what nodes need that share a database.
+// RunCluster tests the operations of nodes that share a database.
 func RunCluster(t *testing.T, open func(tb testing.TB, count int) []Node) {
 	for _, tt := range []struct {
 		name string
@@ -68,7 +68,7 @@ func wantShards(t testing.TB, n Node, want ...record.Shard) {
 	}
 }
 
-// assign gives shards to a node, from whatever they are.
+// assign plans a node as the target of shards, from their current state.
 func assign(t testing.TB, n Node, target string, shards ...int) {
 	t.Helper()
 	all := members(t, n).Shards
@@ -98,7 +98,12 @@ func membership(t *testing.T, a, b Node) {
 	do(t, a, twin.Renew{Node: record.Node{Load: 0.5, Weight: 2, Agents: 7, Draining: true}, Lease: alive})
 	m := members(t, b)
 	first, second := node("a"), node("b")
-	first.Session, first.Alive, first.Load, first.Weight, first.Agents, first.Draining = 1, true, 0.5, 2, 7, true
+	first.Session = 1
+	first.Alive = true
+	first.Load = 0.5
+	first.Weight = 2
+	first.Agents = 7
+	first.Draining = true
 	second.Session = 1
 	if !reflect.DeepEqual(m.Nodes, []record.Node{first, second}) || m.Secret != before.Secret ||
 		m.Version != before.Version+2 {
@@ -118,7 +123,7 @@ func plans(t *testing.T, a, b Node) {
 	register(t, b, "b", over) // registered, if not alive
 	version := members(t, a).Version
 	assign(t, b, "a", 3, 5)
-	assign(t, b, "nobody", 4)
+	assign(t, b, "unknown", 4)
 	assign(t, a, "b", 5, 6) // 5 has an owner: it is to move
 	wantShards(t, a, shard(3, "a", 1, "a"), shard(4, "", 0, ""), shard(5, "a", 1, "b"), shard(6, "b", 1, "b"))
 	if got := members(t, a).Version; got != version+2 {
@@ -170,7 +175,7 @@ func burial(t *testing.T, a, b Node) {
 		t.Errorf("session %d", session)
 	}
 	assign(t, b, "a", 9)
-	if bury(1) || value[bool](t, b, twin.Bury{Node: "nobody", Session: 1}) {
+	if bury(1) || value[bool](t, b, twin.Bury{Node: "unknown", Session: 1}) {
 		t.Error("a session that is over was declared lost")
 	}
 	wantShards(t, b, shard(9, "a", 1, "a"))
@@ -192,7 +197,7 @@ func writesOfLostNode(t *testing.T, a, b Node) {
 	if !value[bool](t, b, twin.Bury{Node: "a", Session: 1}) {
 		t.Fatal("the node was not declared lost")
 	}
-	for range 2 { // refused by the database, then by what the node knows
+	for range 2 { // refused by the database, then by the node's own store
 		for _, op := range []twin.Op{
 			twin.Save{Agent: agent, Incarnation: 1, Table: []byte("late")},
 			twin.Begin{Agent: agent},
@@ -249,7 +254,7 @@ func handover(t *testing.T, a, b Node) {
 	if got := members(t, b).Version; got != version+1 {
 		t.Errorf("what was refused raised the version to %d, from %d", got, version)
 	}
-	// A node whose lease is over takes from itself alone.
+	// A node whose lease has ended can take shards only from itself.
 	do(t, b, twin.Renew{Node: node("b"), Lease: over})
 	do(t, a, twin.Renew{Node: node("a"), Lease: over})
 	refused(t, a, twin.Handover{Shards: []record.Shard{{Shard: 3, Epoch: 1}}, To: "b", ToSession: 1}, tandem.Conflict)

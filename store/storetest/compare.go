@@ -30,8 +30,8 @@ func Compare(t *testing.T, real, simulated Node) {
 	})
 }
 
-// CompareCluster is Compare for nodes that share a database, and for what they
-// do about the cluster.
+// CompareCluster is Compare for nodes that share a database, with the operations
+// of a cluster.
 func CompareCluster(t *testing.T, real, simulated []Node) {
 	run := 0
 	rapid.Check(t, func(t *rapid.T) {
@@ -58,7 +58,7 @@ func same(t *rapid.T, ops []twin.Op, real, simulated []twin.Answer) {
 	}
 }
 
-// differ compares answers. Of errors, the kinds count and not the words.
+// differ compares answers. It compares the kinds of errors, not their texts.
 func differ(a, b twin.Answer) bool {
 	if a.Err != nil && b.Err != nil {
 		return tandem.KindOf(a.Err) != tandem.KindOf(b.Err)
@@ -66,8 +66,8 @@ func differ(a, b twin.Answer) bool {
 	return a.Err != nil || b.Err != nil || !reflect.DeepEqual(plain(a.Value), plain(b.Value))
 }
 
-// plain is an answer without what differs between databases, or does not matter:
-// their secrets, and whether what is empty is nil.
+// plain returns an answer without accidental differences: the secrets of the
+// databases, and whether an empty slice is nil.
 func plain(value any) any {
 	switch v := value.(type) {
 	case record.Membership:
@@ -117,7 +117,7 @@ func (g *generator) bytes() []byte {
 	return []byte(rapid.StringN(1, 20, -1).Draw(g.t, "bytes"))
 }
 
-// writes draws what may share a transaction.
+// writes draws writes that may share a transaction.
 func (g *generator) writes() (ops []twin.Op) {
 	for range rapid.IntRange(1, 8).Draw(g.t, "writes") {
 		ops = append(ops, g.write())
@@ -149,7 +149,7 @@ func (g *generator) write() twin.Op {
 	}
 }
 
-// reads reads all that writes may have changed.
+// reads returns operations that read everything writes may have changed.
 func (g *generator) reads() []twin.Op {
 	ops := []twin.Op{twin.Running{}}
 	for i := range g.agents {
@@ -159,8 +159,8 @@ func (g *generator) reads() []twin.Op {
 	return ops
 }
 
-// cluster draws what node n does about the cluster, or a few writes of its
-// agents. Of the shards, only the first few take part.
+// cluster draws an operation of node n on the cluster, or a few writes of its
+// agents. Only the first few shards take part.
 func (g *generator) cluster(n int, m record.Membership) []twin.Op {
 	lease := rapid.SampledFrom([]time.Duration{alive, over}).Draw(g.t, "lease")
 	id := nodeName(n)

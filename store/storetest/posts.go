@@ -14,7 +14,7 @@ func post(t testing.TB, n Node, p record.Post) uint64 {
 	return value[uint64](t, n, twin.Post{Agent: agent, Incarnation: 1, Post: p})
 }
 
-// listed returns what waits for the agent's device.
+// listed returns the posts that wait for the agent's device.
 func listed(t testing.TB, n Node) string {
 	t.Helper()
 	var names []string
@@ -50,8 +50,8 @@ func posts(t *testing.T, n Node) {
 	}
 }
 
-// postsOfOneCause checks that a message which is handled once more posts
-// nothing twice.
+// postsOfOneCause checks that a message which is handled again does not post
+// twice.
 func postsOfOneCause(t *testing.T, n Node) {
 	do(t, n, twin.Begin{Agent: agent})
 	cause := func(boot, seq uint64, nth uint32) record.Post {

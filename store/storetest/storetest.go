@@ -4,8 +4,8 @@
 //	storetest.Run(t, func(tb testing.TB) (storetest.Node, storetest.Known) { … })
 //	storetest.RunCluster(t, func(tb testing.TB, count int) []storetest.Node { … })
 //
-// Compare and CompareCluster hold a store to the twin: random operations get the
-// same answers from both, one by one and many in one transaction.
+// Compare and CompareCluster compare a store with the twin: random operations
+// must get the same answers from both, alone and many in one transaction.
 package storetest
 
 import (
@@ -17,14 +17,14 @@ import (
 	"github.com/tandem-iot/tandem/store/twin"
 )
 
-// Node is a node's store. Those of one test share a database, which is new.
+// Node is a node's store. The nodes of a test share a new database.
 type Node interface {
-	// Do submits operations in their order, so that those for the committer may
-	// share transactions, and returns their answers. now is the node's clock.
+	// Do submits operations in order and returns their answers. Operations for
+	// the committer may share transactions. now is the node's clock.
 	Do(now time.Time, ops ...twin.Op) []twin.Answer
 }
 
-// Known are the control records that a database of Run has.
+// Known are the control records in a database of Run.
 type Known struct {
 	Device      record.Device // assigned to Group
 	Group       record.Group
@@ -34,7 +34,7 @@ type Known struct {
 	LibraryCode string
 }
 
-// Simulated is a node on the twin. Its database has the node's clock.
+// Simulated is a node on the twin. Its database uses the node's clock.
 type Simulated struct{ Store *twin.Store }
 
 // Do implements Node.
@@ -54,7 +54,7 @@ func (s Simulated) Do(now time.Time, ops ...twin.Op) (answers []twin.Answer) {
 	return append(answers, s.commit(now)...)
 }
 
-// commit makes the transactions of all writes that wait.
+// commit makes the transactions of all waiting writes.
 func (s Simulated) commit(now time.Time) (answers []twin.Answer) {
 	for n := s.Store.Next(); n > 0; n = s.Store.Next() {
 		answers = append(answers, s.Store.Commit(now, n, twin.Done).Answers...)
@@ -65,10 +65,10 @@ func (s Simulated) commit(now time.Time) (answers []twin.Answer) {
 // start is the nodes' clock when a test begins.
 var start = time.UnixMilli(1_800_000_000_000).UTC()
 
-// one does one operation.
+// one performs one operation.
 func one(n Node, op twin.Op) twin.Answer { return n.Do(start, op)[0] }
 
-// value does an operation that must succeed, and returns its answer.
+// value performs an operation that must succeed, and returns its answer.
 func value[T any](t testing.TB, n Node, op twin.Op) T {
 	t.Helper()
 	a := one(n, op)
@@ -82,7 +82,7 @@ func value[T any](t testing.TB, n Node, op twin.Op) T {
 	return v
 }
 
-// do does operations that must succeed.
+// do performs operations that must succeed.
 func do(t testing.TB, n Node, ops ...twin.Op) {
 	t.Helper()
 	for i, a := range n.Do(start, ops...) {
@@ -92,7 +92,7 @@ func do(t testing.TB, n Node, ops ...twin.Op) {
 	}
 }
 
-// refused does an operation that must fail.
+// refused performs an operation that must fail.
 func refused(t testing.TB, n Node, op twin.Op, kind tandem.Kind) {
 	t.Helper()
 	if a := one(n, op); a.Err == nil || tandem.KindOf(a.Err) != kind || a.Value != nil {

@@ -23,28 +23,27 @@ type Register struct {
 	Lease time.Duration
 }
 
-// Renew gives the node's lease its full time again.
+// Renew extends the node's lease to its full time.
 type Renew struct {
 	Node  record.Node
 	Lease time.Duration
 }
 
-// Leave ends the node's part in the cluster.
+// Leave removes the node from the cluster.
 type Leave struct{}
 
-// Membership reads the cluster, without the shards when the version is the one
-// known. Its answer is a record.Membership.
+// Membership reads the cluster, without the shards when the version is Known. Its
+// answer is a record.Membership.
 type Membership struct{ Known int64 }
 
-// Planner makes a node the one that plans, when there is no other. Its answer is
-// a bool: it is.
+// Planner tries to make a node the planner. Its answer is a bool: whether it is.
 type Planner struct {
 	Node  string
 	Lease time.Duration
 }
 
-// Bury declares a node's session lost if its lease ran out a moment ago. Its
-// answer is a bool: it did.
+// Bury declares a node's session lost if its lease ended record.BurialDelay ago.
+// Its answer is a bool: whether it did.
 type Bury struct {
 	Node    string
 	Session int64

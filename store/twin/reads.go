@@ -12,12 +12,12 @@ import (
 // Record reads an agent's record. Its answer is a record.Agent.
 type Record struct{ Agent tandem.AgentID }
 
-// Posts reads what waits for an agent's device. Its answer is a []record.Post,
-// the oldest first, without causes.
+// Posts reads the posts that wait for an agent's device. Its answer is a
+// []record.Post, the oldest first, without causes.
 type Posts struct{ Agent tandem.AgentID }
 
-// Running reads which agents run, or would if their node did. Its answer is a
-// []tandem.AgentID in their order.
+// Running reads which agents run, or will run when their node starts. Its answer
+// is a sorted []tandem.AgentID.
 type Running struct{}
 
 // RunningIn is Running for some shards.
@@ -29,8 +29,8 @@ type Device struct{ Device tandem.DeviceID }
 // DeviceOf reads an agent's device. Its answer is a record.Device.
 type DeviceOf struct{ Agent tandem.AgentID }
 
-// Devices reads the devices of a group. Its answer is a []record.Device, by
-// their ids.
+// Devices reads the devices of a group. Its answer is a []record.Device, ordered
+// by id.
 type Devices struct{ Group string }
 
 // Group reads a device group. Its answer is a record.Group.
@@ -96,7 +96,7 @@ func (o Device) perform(t transaction) (any, error) { return found(t.db.devices,
 
 func (o DeviceOf) perform(t transaction) (any, error) {
 	for _, d := range t.db.devices {
-		if d.Agent == o.Agent { // of one device at most
+		if d.Agent == o.Agent { // an agent has one device
 			return d, nil
 		}
 	}

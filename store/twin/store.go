@@ -8,11 +8,11 @@ import (
 	"github.com/tandem-iot/tandem/store/record"
 )
 
-// Store is a node's end of a database.
+// Store is a node's connection to a database.
 type Store struct {
 	db      *Database
 	fence   record.Fence
-	last    uint64
+	last    uint64    // number of the last operation
 	queue   []pending // for the committer, in order
 	apart   []pending // for Perform
 	stopped bool
@@ -22,33 +22,33 @@ type Store struct {
 type pending struct {
 	number uint64
 	op     Op
-	at     time.Time    // by the node's clock
-	fence  record.Fence // the node's, then
+	at     time.Time    // when it was submitted, by the node's clock
+	fence  record.Fence // the node's fence at that time
 }
 
-// Outcome says what comes of a transaction.
+// Outcome is the outcome of a transaction.
 type Outcome uint8
 
 const (
-	Done    Outcome = iota // it is durable, and the answer says so
-	Lost                   // it is durable, and the answer is Unavailable
-	Refused                // it is not, and the answer is Unavailable
+	Done    Outcome = iota // durable, and the node gets the answer
+	Lost                   // durable, but the node gets Unavailable
+	Refused                // not durable, and the node gets Unavailable
 )
 
 func (o Outcome) String() string { return [...]string{"done", "lost", "refused"}[o] }
 
-// Answer is what comes back to whoever submitted an operation.
+// Answer is the result of an operation.
 type Answer struct {
 	Number uint64
 	Value  any // of the type that the operation names; nil with an error, or when it names none
 	Err    error
 }
 
-// Result is what a transaction says to its node.
+// Result is the result of a transaction for its node.
 type Result struct {
 	Answers []Answer
-	// Fenced is true once in each session: the node has found out that the
-	// others have declared it lost.
+	// Fenced is true once in each session: when the node learns that the others
+	// have declared it lost.
 	Fenced bool
 }
 
@@ -80,7 +80,7 @@ func (s *Store) Submit(now time.Time, op Op) (number uint64, err error) {
 	return p.number, nil
 }
 
-// Next returns how many of the writes that wait share the next transaction.
+// Next returns how many of the waiting writes share the next transaction.
 func (s *Store) Next() int {
 	return record.Batch(len(s.queue), func(i int) bool {
 		_, handover := s.queue[i].op.(Handover)
@@ -88,8 +88,8 @@ func (s *Store) Next() int {
 	})
 }
 
-// Waiting returns the numbers of what has been submitted and is for Perform, in
-// that order.
+// Waiting returns the numbers of the operations that wait for Perform, in the
+// order in which they were submitted.
 func (s *Store) Waiting() []uint64 {
 	numbers := make([]uint64, len(s.apart))
 	for i, p := range s.apart {
@@ -98,8 +98,8 @@ func (s *Store) Waiting() []uint64 {
 	return numbers
 }
 
-// Withdraw takes back an operation that no transaction has begun with. False:
-// there is none.
+// Withdraw removes an operation whose transaction has not begun. It returns false
+// when there is none with that number.
 func (s *Store) Withdraw(number uint64) bool {
 	before := len(s.queue) + len(s.apart)
 	is := func(p pending) bool { return p.number == number }
@@ -107,8 +107,8 @@ func (s *Store) Withdraw(number uint64) bool {
 	return len(s.queue)+len(s.apart) < before
 }
 
-// Commit makes a transaction of the first writes that wait. now is the
-// database's clock.
+// Commit makes a transaction of the first waiting writes. now is the database's
+// clock.
 func (s *Store) Commit(now time.Time, writes int, how Outcome) (r Result) {
 	var batch []pending
 	for _, p := range s.queue[:writes] {
@@ -136,8 +136,8 @@ func (s *Store) Commit(now time.Time, writes int, how Outcome) (r Result) {
 	return r
 }
 
-// Perform does an operation that does not go through the committer. now is the
-// database's clock.
+// Perform performs an operation that does not go through the committer. now is
+// the database's clock.
 func (s *Store) Perform(now time.Time, number uint64, how Outcome) Result {
 	i := slices.IndexFunc(s.apart, func(p pending) bool { return p.number == number })
 	if i < 0 {
@@ -153,7 +153,7 @@ func (s *Store) Perform(now time.Time, number uint64, how Outcome) Result {
 	return Result{Answers: []Answer{a.as(how)}, Fenced: fenced}
 }
 
-// as is the answer that the node gets.
+// as returns the answer that the node gets, given the outcome.
 func (a Answer) as(how Outcome) Answer {
 	if how != Done {
 		a.Value, a.Err = nil, errAway
@@ -162,9 +162,9 @@ func (a Answer) as(how Outcome) Answer {
 }
 
 // errAway is the answer when the outcome is unknown to the node.
-var errAway = tandem.Errorf(tandem.Unavailable, "the database does not answer; see to its server and the network")
+var errAway = tandem.Errorf(tandem.Unavailable, "the database does not answer; check its server and the network")
 
-// learn notes what the answer to an operation means for the node's session.
+// learn updates the node's fence from the answer to an operation.
 func (s *Store) learn(p pending, a Answer) (fenced bool) {
 	switch op := p.op.(type) {
 	case Register:
@@ -181,18 +181,18 @@ func (s *Store) learn(p pending, a Answer) (fenced bool) {
 	return false
 }
 
-// fenced notes that a session is lost, and reports whether that is news to the
-// node.
+// fenced records that a session is lost, and reports whether the node did not
+// know yet.
 func (s *Store) fenced(which record.Fence) (news bool) {
 	if s.fence.Node != which.Node || s.fence.Session != which.Session {
-		return false // it has another one by now
+		return false // the node has another session by now
 	}
 	news = !s.fence.Lost
 	s.fence.Lost = true
 	return news
 }
 
-// Stop ends the store, and answers all that waits.
+// Stop stops the store, and answers all waiting operations.
 func (s *Store) Stop() (r Result) {
 	s.stopped = true
 	for _, p := range append(slices.Clone(s.queue), s.apart...) {

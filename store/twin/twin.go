@@ -1,7 +1,7 @@
-// Package twin is the store in memory, for simulations: what host and cluster
-// use of package store, on one goroutine, in the order in which it is told, with
-// the time passed in. It decides with the same functions, those of package
-// record, and the suite in store/storetest holds it to what SQLite and
+// Package twin is the store in memory, for simulations: the part of package store
+// that host and cluster use, on one goroutine, in an order and at times that the
+// caller chooses. It decides with the same functions, those of package record,
+// and the suite in store/storetest checks that it behaves as SQLite and
 // PostgreSQL do.
 //
 //	db := twin.New(secret, placement.DefaultShards)
@@ -12,23 +12,22 @@
 //
 // # Operations
 //
-// An operation is a value that says what is wanted. Submit queues it and gives
-// it a number; nothing has happened then. There are two ways from there, as in
-// package store:
+// An operation is a value. Submit queues it and returns its number; it has no
+// effect yet. There are two kinds of operation, as in package store:
 //
 // The writes of agents, and Handover, go through the committer in the order in
 // which they were submitted. Next says how many of them share the next
-// transaction, Commit makes it.
+// transaction, and Commit makes it.
 //
-// All others, which are what a node reads and what it does about the cluster,
-// are made one by one, in any order, by Perform.
+// All others, which are the reads and the operations on the cluster, are
+// performed one by one, in any order, by Perform.
 //
 // # Outcomes
 //
-// How says what comes of it: Done; Lost, it is durable and the answer says
-// that nobody knows; Refused, it is not durable and the answer says the same.
-// A node that crashes before a transaction is made is Stop without a use for
-// the answers; one that crashes after it is Commit and then Stop.
+// The caller chooses the outcome of a transaction: Done; Lost, when it is durable
+// but the node gets Unavailable; or Refused, when it is not durable and the node
+// gets Unavailable. To crash a node before a transaction, call Stop and ignore
+// its answers; to crash it after one, call Commit and then Stop.
 //
 // Nothing here waits, starts a goroutine, reads a clock or a random source, or
 // shows the order of a map. Fork copies a database, and what the nodes have
@@ -43,7 +42,8 @@ import (
 	"github.com/tandem-iot/tandem/store/record"
 )
 
-// Database is what the nodes of a cluster share, as of the last commit.
+// Database is the database that the nodes of a cluster share, as of the last
+// commit.
 type Database struct {
 	agents      map[tandem.AgentID]kept
 	devices     map[tandem.DeviceID]record.Device
@@ -59,7 +59,7 @@ type Database struct {
 	secret  string
 }
 
-// kept is what is kept of an agent. Values are replaced, never changed in place.
+// kept has the records of an agent. Values are replaced, never changed in place.
 type kept struct {
 	agent    record.Agent
 	snapshot []byte
@@ -101,7 +101,7 @@ func (db *Database) Fork() *Database {
 	return &fork
 }
 
-// What operators do is put into the database as it is.
+// The operations of operators change the database directly.
 
 // PutDevice adds or replaces a device.
 func (db *Database) PutDevice(d record.Device) { db.devices[d.ID] = d }
@@ -118,7 +118,7 @@ func (db *Database) PutDeployment(d record.Deployment) { db.deployments[d.ID] = 
 // PutLibrary adds the source of a library.
 func (db *Database) PutLibrary(id tandem.LibraryID, code string) { db.libraries[id] = code }
 
-// DeleteDevice deletes a device and all that is kept of its agent.
+// DeleteDevice deletes a device and all records of its agent.
 func (db *Database) DeleteDevice(id tandem.DeviceID) {
 	delete(db.agents, db.devices[id].Agent)
 	delete(db.devices, id)

@@ -8,7 +8,7 @@ import (
 	"github.com/tandem-iot/tandem/store/record"
 )
 
-// Op is an operation. All are structs of this package.
+// Op is an operation. All operations are structs of this package.
 type Op interface{ op() }
 
 // write is an operation for the committer.
@@ -17,18 +17,18 @@ type write interface {
 	write(transaction) (any, error)
 }
 
-// apart is an operation that is made by itself.
+// apart is an operation that does not go through the committer.
 type apart interface {
 	Op
 	perform(transaction) (any, error)
 }
 
-// transaction is what an operation is made in.
+// transaction is the transaction in which an operation is performed.
 type transaction struct {
 	db    *Database
 	now   time.Time    // by the database's clock
-	at    time.Time    // when it was submitted, by the node's
-	fence record.Fence // of the node, then
+	at    time.Time    // when the operation was submitted, by the node's clock
+	fence record.Fence // the node's fence at that time
 }
 
 // Begin starts the next incarnation of an agent. Its answer is a uint64.
@@ -38,36 +38,36 @@ type Begin struct{ Agent tandem.AgentID }
 type Save struct {
 	Agent       tandem.AgentID
 	Incarnation uint64
-	Table       []byte // is not changed any more
+	Table       []byte // the caller must not change it afterwards
 	Mark        tandem.Mark
 }
 
-// Post keeps a message of an agent for its device. Its answer is a uint64: the
-// number, 0 when it was posted before and has been handled.
+// Post stores a message of an agent for its device. Its answer is a uint64: the
+// number, or 0 when it was posted before and has been handled.
 type Post struct {
 	Agent       tandem.AgentID
 	Incarnation uint64
 	Post        record.Post
 }
 
-// Handled forgets a post that the device has handled.
+// Handled deletes a post that the device has handled.
 type Handled struct {
 	Agent tandem.AgentID
 	Seq   uint64
 }
 
-// End says that an incarnation does not run here any more.
+// End records that an incarnation no longer runs on this node.
 type End struct {
 	Agent       tandem.AgentID
 	Incarnation uint64
-	Snapshot    []byte // nil: it has ended
+	Snapshot    []byte // nil: the incarnation has ended
 }
 
-// TakeSnapshot removes an agent's snapshot. Its answer is a []byte, nil when
-// there is none.
+// TakeSnapshot deletes an agent's snapshot. Its answer is the snapshot, a []byte,
+// or nil when there is none.
 type TakeSnapshot struct{ Agent tandem.AgentID }
 
-// Seen remembers that a device came or went.
+// Seen records that a device connected or disconnected.
 type Seen struct {
 	Device   tandem.DeviceID
 	Sighting record.Sighting
@@ -121,7 +121,7 @@ func (o Post) write(t transaction) (any, error) {
 	return p.Seq, nil
 }
 
-// number returns the number of a post that was made before, 0 when it has been
+// number returns the number of a post that was made before, or 0 when it has been
 // handled.
 func (k kept) number(post record.Post) uint64 {
 	for _, p := range k.posts {
@@ -165,7 +165,7 @@ func (o Seen) write(t transaction) (any, error) {
 	return nil, nil
 }
 
-// kept returns what is kept of an agent; nothing, when it has never run.
+// kept returns the records of an agent, which are empty when it has never run.
 func (t transaction) kept(id tandem.AgentID) kept {
 	k := t.db.agents[id]
 	k.agent.ID = id

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"github.com/alecthomas/kong"
+
+	"github.com/tandem-iot/tandem/server"
+)
+
+// vars are the variables in the grammar's tags: defaults, and the help texts that
+// do not fit a line with their field.
+func vars() kong.Vars {
+	return kong.Vars{
+		"data":    defaultData,
+		"http":    server.DefaultHTTP,
+		"mqtt":    server.DefaultMQTT,
+		"cluster": server.DefaultCluster,
+
+		"help_dev": "Develop a pair: run a directory's agent.nut, and its device.nut if there is one, " +
+			"and deploy them as they change.",
+		"help_deploy": "Deploy a directory's agent.nut and device.nut to a device group of a running node, " +
+			"and restart its devices. Prints the deployment's id.",
+		"help_validate_tls": "Have the group's agents verify the servers of their HTTPS requests unless the program " +
+			"says otherwise; --no-validate-tls turns this off. Without either flag the setting does not change.",
+		"help_node": "Data directory of a node on this machine (" + defaultData +
+			"; that of tandem dev DIR is DIR/.tandem/node).",
+		"help_library_add": "Add a library, which code requires with #require \"NAME:VERSION\". It cannot be changed or " +
+			"removed. Adding the same source again changes nothing.",
+		"help_device_remove": "Remove a device with its agent, the agent's saved state, and their log.",
+		"help_device_node":   "The node: tcp://HOST:PORT, tls://…, ws://… or wss://… (tcp://" + server.DefaultMQTT + ").",
+		"help_drain": "Move a node's agents to the other nodes without a restart, and wait until it has none. The node " +
+			"gets no agents until it is started again or undrained. SIGTERM does the same and then ends the node.",
+		"help_run": "Squirrel source; - or nothing reads standard input, line by line when that is a terminal.",
+		"help_doc": "Name to look up, such as server.save, server or sendasync; without one, all objects are listed.",
+		"help_doc_site": "Write the manual as a web site into a directory instead; " +
+			"a node serves the same at /docs/.",
+
+		"help_up_http": "Where to listen for HTTP: agent URLs, the API, the manual at /docs/, metrics for Prometheus " +
+			"at /metrics, MQTT over WebSocket at /mqtt (" + server.DefaultHTTP + ").",
+		"help_up_mqtts": "Where to listen for MQTT over TLS; needs --cert and --key.",
+		"help_up_url":   "Public URL of the HTTP listener, when it differs from its address.",
+		"help_up_database": "Make the node part of the cluster that shares this PostgreSQL database: " +
+			"postgres://user:password@host/name.",
+		"help_up_node": "The node's name in the cluster; by default a random one, kept in the data directory.",
+		"help_up_nats": "NATS servers over which the nodes talk to each other; by default each node runs its own.",
+		"help_up_cluster": "Without --nats: where to listen for the other nodes (" +
+			server.DefaultCluster + ").",
+		"help_up_advertise": "Without --nats: where the other nodes reach this one, when it is not --cluster.",
+		"help_up_join": "Without --nats: the --cluster address of another node. One that is up is enough; " +
+			"the first node needs none.",
+		"help_up_egress": "Private network that agents may reach, by HTTP and MQTT; may be given more than once.",
+		"help_up_clock":  "Offset of this node's clock, to test differing clocks.",
+	}
+}
