@@ -27,7 +27,7 @@ type caller struct {
 // step gives the core an event. It queues effects for callers, and carries out the others.
 func (k *calls) step(c *Cluster, event func(k *protocol.Calls, now tandem.Now) []protocol.Effect) {
 	k.mu.Lock()
-	rest := k.sort(event(k.core, c.now()))
+	rest := k.route(event(k.core, c.now()))
 	k.mu.Unlock()
 	for _, e := range rest {
 		if s, ok := e.(protocol.Serve); ok {
@@ -38,8 +38,8 @@ func (k *calls) step(c *Cluster, event func(k *protocol.Calls, now tandem.Now) [
 	}
 }
 
-// sort queues effects for their callers, and returns the others. The lock is held.
-func (k *calls) sort(effects []protocol.Effect) (rest []protocol.Effect) {
+// route queues effects for their callers, and returns the others. The lock is held.
+func (k *calls) route(effects []protocol.Effect) (rest []protocol.Effect) {
 	for _, e := range effects {
 		var id uint64
 		switch e := e.(type) {

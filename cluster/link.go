@@ -161,7 +161,7 @@ func (s *link) finish(effects []protocol.Effect) {
 	for len(s.tells) > 0 {
 		e := s.tells[0]
 		s.tells = s.tells[1:]
-		epoch := s.core.Epoch()
+		epoch := s.core.BoundBy()
 		s.mu.Unlock()
 		ok := s.tell(e, epoch)
 		s.mu.Lock()

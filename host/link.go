@@ -79,11 +79,11 @@ func (h *Host) FromDevice(
 	switch verdict {
 	case life.Shut:
 		return why
-	case life.Elsewhere:
+	case life.Unintroduced:
 		return life.ErrElsewhere
 	case life.Full:
 		return p.crowded()
-	case life.Taken:
+	case life.Repeated:
 		if !toAgent {
 			handled()
 		}

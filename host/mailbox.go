@@ -83,7 +83,7 @@ func (b *mailbox) message(ref tandem.LinkRef, seq uint64, a, again arrival) (own
 	switch {
 	case v == life.Wanted:
 		owner = b.add(a)
-	case v == life.Taken && again.event != nil:
+	case v == life.Repeated && again.event != nil:
 		owner = b.add(again)
 	case v == life.Shut:
 		why = b.door.Why()

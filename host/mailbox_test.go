@@ -88,7 +88,7 @@ func TestMailboxDoor(t *testing.T) {
 	}
 	owner, v, _ := b.message(ref, 1, message, again)
 	want("before the introduction", 0, owner, false)
-	if v != life.Elsewhere {
+	if v != life.Unintroduced {
 		t.Errorf("verdict %d", v)
 	}
 	owner, err := b.introduce(ref, life.Introduction{Next: 1}, arrival{event: &life.Linked{}})
@@ -108,7 +108,7 @@ func TestMailboxDoor(t *testing.T) {
 	}
 	owner, v, _ = b.message(ref, 1, message, arrival{})
 	want("what needs no word again", 3, owner, false)
-	if v != life.Taken {
+	if v != life.Repeated {
 		t.Errorf("verdict %d", v)
 	}
 	var m life.Moved

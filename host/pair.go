@@ -196,7 +196,7 @@ func (p *pair) step(a *arrival) {
 	if !p.leased() {
 		p.vanish()
 	}
-	if p.life.Hog() && mayRun(a) {
+	if p.life.Hog() && couldRun(a) {
 		p.queueForProcessor()
 		defer func() { <-p.host.hogs }()
 	}
@@ -226,9 +226,9 @@ func (p *pair) step(a *arrival) {
 	p.gauge()
 }
 
-// mayRun reports whether the program may run when the life takes an arrival. The others
+// couldRun reports whether the program might run when the life takes an arrival. The others
 // only go to its inbox.
-func mayRun(a *arrival) bool {
+func couldRun(a *arrival) bool {
 	if a == nil {
 		return true
 	}

@@ -30,12 +30,12 @@ type Door struct {
 type Verdict uint8
 
 const (
-	Wanted    Verdict = iota // it is taken: bring a Message, or a Said
-	Taken                    // the pair has it already: bring an Again for a message to the agent; else it is handled
-	Stale                    // a newer link has taken over: it is not to be acknowledged, and the link is being closed
-	Elsewhere                // the link must introduce itself again
-	Full                     // too much waits already
-	Shut                     // see Why
+	Wanted       Verdict = iota // it is taken: bring a Message, or a Said
+	Repeated                    // the pair has it already: bring an Again for a message to the agent; else it is handled
+	Stale                       // a newer link has taken over: it is not to be acknowledged, and the link is being closed
+	Unintroduced                // the link must introduce itself again
+	Full                        // too much waits already
+	Shut                        // see Why
 )
 
 // Door returns the door of a pair that has come here.
@@ -116,13 +116,13 @@ func (d *Door) Message(ref tandem.LinkRef, seq uint64) Verdict {
 	case d.shut != nil:
 		return Shut
 	case d.Heard == tandem.LinkRef{}:
-		return Elsewhere
+		return Unintroduced
 	case d.Heard != ref:
 		return Stale
 	case seq > d.Accepted+1:
-		return Elsewhere
+		return Unintroduced
 	case seq <= d.Accepted:
-		return Taken
+		return Repeated
 	case d.messages >= MaxMessages:
 		return Full
 	}

@@ -18,12 +18,12 @@ func TestDoor(t *testing.T) {
 		seq  uint64 // else: this message comes
 		want Verdict
 	}{
-		{one, 0, 1, Elsewhere}, // nothing has been heard of it
+		{one, 0, 1, Unintroduced}, // nothing has been heard of it
 		{one, 5, 0, 0},
-		{one, 0, 6, Elsewhere}, // one is missing
-		{one, 0, 5, Wanted}, {one, 0, 5, Taken}, {one, 0, 4, Taken},
+		{one, 0, 6, Unintroduced}, // one is missing
+		{one, 0, 5, Wanted}, {one, 0, 5, Repeated}, {one, 0, 4, Repeated},
 		{two, 0, 1, Stale},
-		{one, 4, 0, 0}, {one, 0, 5, Taken}, // what has been taken stays taken
+		{one, 4, 0, 0}, {one, 0, 5, Repeated}, // what has been taken stays taken
 		{one, 9, 0, 0}, {one, 0, 9, Wanted}, // what was before has been handled
 		{two, 1, 0, 0},
 		{one, 0, 10, Stale},
@@ -117,7 +117,7 @@ func TestDoorFull(t *testing.T) {
 	if d.Message(ref, MaxMessages+1) != Full || d.Accepted != MaxMessages || d.Request() != Full {
 		t.Error("more is taken than there is room for")
 	}
-	if d.Message(ref, MaxMessages) != Taken {
+	if d.Message(ref, MaxMessages) != Repeated {
 		t.Error("what has been taken is not known when there is no room")
 	}
 	if !d.Crowd() || d.Crowd() {
@@ -161,7 +161,7 @@ func TestDoorOnce(t *testing.T) {
 				taken[ref] = seq
 			case ref == newest && seq == taken[ref]+1:
 				t.Fatalf("message %d is not taken: %d", seq, v)
-			case v == Taken && seq > taken[ref]:
+			case v == Repeated && seq > taken[ref]:
 				t.Fatalf("message %d counts as taken", seq)
 			}
 		}

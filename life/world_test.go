@@ -362,11 +362,11 @@ func (w *world) message(id, seq uint64, m tandem.Message) {
 	switch w.door.Message(tandem.LinkRef{Node: "n1", ID: id}, seq) {
 	case Wanted:
 		w.take(&Message{Token: w.newToken(what), Seq: seq, Message: m})
-	case Taken:
+	case Repeated:
 		w.take(&Again{Token: w.newToken(what + " again"), Seq: seq})
 	case Stale:
 		w.say("stale")
-	case Elsewhere:
+	case Unintroduced:
 		w.say("introduce the link first")
 	case Full:
 		w.say("too much waits")

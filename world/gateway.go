@@ -253,7 +253,7 @@ func (c *conn) tell(e protocol.Tell) bool {
 	switch m := e.Message.(type) {
 	case *protocol.Open:
 		in := life.Introduction{Next: m.Next, Born: m.Born, Again: m.Again}
-		err := n.enter(device, &local{c, c.link.Epoch()}, in, m.Address, m.Hello)
+		err := n.enter(device, &local{c, c.link.BoundBy()}, in, m.Address, m.Hello)
 		if errors.Is(err, life.ErrReplaced) {
 			c.close(err.Error())
 			return true

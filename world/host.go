@@ -137,13 +137,13 @@ func (n *node) fromDevice(device tandem.DeviceID, ref tandem.LinkRef, seq uint64
 	switch {
 	case verdict == life.Shut:
 		return p.door.Why()
-	case verdict == life.Elsewhere:
+	case verdict == life.Unintroduced:
 		return life.ErrElsewhere
 	case verdict == life.Full:
 		return tandem.Errorf(tandem.Limit, "too many messages wait")
-	case verdict == life.Taken && toAgent:
+	case verdict == life.Repeated && toAgent:
 		p.bring(arrival{event: &life.Again{Seq: seq}, done: handled})
-	case verdict == life.Taken:
+	case verdict == life.Repeated:
 		handled()
 	case verdict == life.Wanted && toAgent:
 		m.Name = name

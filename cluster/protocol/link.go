@@ -214,8 +214,8 @@ func (l *Link) Again(now tandem.Now, t *Table) []Effect {
 	return l.Bind(now, t)
 }
 
-// Epoch returns the epoch that the link is bound by.
-func (l *Link) Epoch() int64 { return l.tried }
+// BoundBy returns the epoch that the link is bound by.
+func (l *Link) BoundBy() int64 { return l.tried }
 
 // Acknowledged records that a message has been handled.
 func (l *Link) Acknowledged(seq uint64) []Effect {
