@@ -4,25 +4,56 @@ import (
 	"github.com/tandem-iot/tandem/imp"
 )
 
-// docs is where the vendor's pages are.
+// docs is the address of the vendor's API reference.
 const docs = "https://developer.electricimp.com/api/"
 
-// API is the agent's own part of the API; imp.Shared is the rest.
+// API is the agent's part of the API. imp.Shared has the functions of both sides.
 var API = imp.API{
-	Functions: concat(serverFunctions, deviceFunctions, postFunctions, encodingFunctions, requestFunctions, httpFunctions, regexp2Functions, streamFunctions, signFunctions, mqttFunctions),
+	Functions: concat(serverFunctions, deviceFunctions, postFunctions, encodingFunctions, requestFunctions,
+		httpFunctions, regexp2Functions, streamFunctions, signFunctions, mqttFunctions),
 	Constants: append([]imp.Constant{
-		{Name: "VALIDATE_NONE", On: imp.OnAgent, Value: validateNone, Doc: "Do not verify the server's certificate.", Source: docs + "httprequest/setvalidation"},
-		{Name: "VALIDATE_USING_SYSTEM_CA_CERTS", On: imp.OnAgent, Value: validateSystem, Doc: "Verify the server's certificate.", Source: docs + "httprequest/setvalidation"},
-		{Name: "NO_TIMEOUT", On: imp.OnAgent, Value: noTimeout, Doc: "Wait for the response as long as it takes.", Source: docs + "httprequest/sendasync"},
-		{Name: "crypto.RSASSA_PKCS1_SHA256", On: imp.OnAgent, Value: modePKCS1SHA256, Doc: "Sign by RSA and PKCS #1 v1.5, of the SHA-256 hash.", Source: docs + "crypto/sign"},
-		{Name: "SHUTDOWN_NEWSQUIRREL", On: imp.OnAgent, Value: shutdownNewSquirrel, Doc: "There is new code.", Source: docs + "server/onshutdown"},
-		{Name: "SHUTDOWN_NEWFIRMWARE", On: imp.OnAgent, Value: shutdownNewFirmware, Doc: "There is new software to run the code.", Source: docs + "server/onshutdown"},
-		{Name: "SHUTDOWN_OTHER", On: imp.OnAgent, Value: shutdownOther, Doc: "There is another reason.", Source: docs + "server/onshutdown"},
+		{
+			Name: "VALIDATE_NONE", On: imp.OnAgent, Value: validateNone,
+			Doc: "Do not verify the server's certificate.", Source: docs + "httprequest/setvalidation",
+		},
+		{
+			Name: "VALIDATE_USING_SYSTEM_CA_CERTS", On: imp.OnAgent, Value: validateSystem,
+			Doc: "Verify the server's certificate.", Source: docs + "httprequest/setvalidation",
+		},
+		{
+			Name: "NO_TIMEOUT", On: imp.OnAgent, Value: noTimeout,
+			Doc: "Wait for the response as long as it takes.", Source: docs + "httprequest/sendasync",
+		},
+		{
+			Name: "crypto.RSASSA_PKCS1_SHA256", On: imp.OnAgent, Value: modePKCS1SHA256,
+			Doc: "Sign by RSA and PKCS #1 v1.5, of the SHA-256 hash.", Source: docs + "crypto/sign",
+		},
+		{
+			Name: "SHUTDOWN_NEWSQUIRREL", On: imp.OnAgent, Value: shutdownNewSquirrel,
+			Doc: "There is new code.", Source: docs + "server/onshutdown",
+		},
+		{
+			Name: "SHUTDOWN_NEWFIRMWARE", On: imp.OnAgent, Value: shutdownNewFirmware,
+			Doc: "There is new software to run the code.", Source: docs + "server/onshutdown",
+		},
+		{
+			Name: "SHUTDOWN_OTHER", On: imp.OnAgent, Value: shutdownOther,
+			Doc: "There is another reason.", Source: docs + "server/onshutdown",
+		},
 	}, mqttConstants...),
 	Classes: []imp.Class{
 		{Name: requestClass, On: imp.OnAgent, Doc: "An outgoing HTTP request, to be sent once."},
-		{Name: streamClass, On: imp.OnAgent, Doc: "An outgoing HTTP request whose body is sent piece by piece. It is sent once: after its callback has been called, or cancel, every method throws."},
-		{Name: mqttClientClass, On: imp.OnAgent, Doc: "A client of an MQTT broker. An agent can have one connection at a time. It ends with the incarnation, and when the agent moves to another node or its node is stopped; onconnectionlost is called then, and the program connects again. A client with a connection lives on without being referred to."},
+		{
+			Name: streamClass, On: imp.OnAgent,
+			Doc: "An outgoing HTTP request whose body is sent piece by piece. It can be sent once: " +
+				"after its callback or cancel was called, every method throws.",
+		},
+		{
+			Name: mqttClientClass, On: imp.OnAgent,
+			Doc: "A client of an MQTT broker. An agent can have one connection at a time. It ends with the incarnation, " +
+				"and when the agent moves to another node or its node is stopped; onconnectionlost is called then, " +
+				"and the program must connect again. A client with a connection is kept even when no variable refers to it.",
+		},
 		{Name: mqttMessageClass, On: imp.OnAgent, Doc: "An MQTT message to be sent."},
 		{Name: responseClass, On: imp.OnAgent, Doc: "The answer to an HTTP request. It may be kept and sent later."},
 		{Name: regexp2Class, On: imp.OnAgent, Doc: "A regular expression."},
@@ -53,10 +84,15 @@ var serverFunctions = []imp.Function{
 		Name: "server.save", On: imp.OnAgent, Result: "integer",
 		Params: []imp.Param{
 			{Name: "table", Type: "any", Doc: "replaces what was saved before"},
-			{Name: "format", Type: "integer", Optional: true, Doc: "1 for JSON, which is usual, 2 for binary, which takes blobs too"},
+			{
+				Name: "format", Type: "integer", Optional: true,
+				Doc: "1 for JSON, the default; 2 for binary, which can hold blobs",
+			},
 		},
-		Throws:  []string{"the value is no table", "the format is neither 1 nor 2", "the table has more than 64 KB"},
-		Doc:     "Saves a table for server.load, also in later incarnations. It returns when the table is on disk: 0, or one of the SEND_ERROR constants when it could not be saved. Members that the format cannot hold are left out, and an error is logged for them.",
+		Throws: []string{"the value is no table", "the format is neither 1 nor 2", "the table has more than 64 KB"},
+		Doc: "Saves a table for server.load, also in later incarnations. It returns when the table is on disk: 0, " +
+			"or one of the SEND_ERROR constants when it could not be saved. Members that the format cannot hold are left " +
+			"out, and an error is logged for them.",
 		Source:  docs + "server/save",
 		Example: `if (server.save({ target = 21 }) != 0) server.error("not saved");`,
 		Fn:      serverSave,
@@ -74,7 +110,8 @@ if (!("target" in saved)) saved.target <- 20;`,
 	}, {
 		Name: "server.onshutdown", On: imp.OnAgent,
 		Params: []imp.Param{{Name: "callback", Type: "handler", Doc: "called with one of the SHUTDOWN constants"}},
-		Doc:    "Sets the function that is called when the agent is to stop on purpose. It has 10 seconds to save what it must and to call server.restart.",
+		Doc: "Sets the function that is called when the agent is told to stop. It has 10 seconds to save its state " +
+			"and to call server.restart.",
 		Source: docs + "server/onshutdown", Fn: imp.SetsHandler(handlerShutdown),
 		Example: `server.onshutdown(function(reason) {
     server.save({ stopped = time() });
@@ -89,7 +126,8 @@ if (!("target" in saved)) saved.target <- 20;`,
 	}, {
 		Name: "server.setpermanentvalues", On: imp.OnAgent,
 		Params: []imp.Param{{Name: "table", Type: "table", Doc: "its slots are added to server.permanent"}},
-		Doc:    "For old programs: sets slots of the table server.permanent, which is empty when the agent starts. Values that are to survive a restart are for server.save, which the log says once.",
+		Doc: "For old programs: sets slots of the table server.permanent, which is empty when the agent starts. " +
+			"Values that must survive a restart belong in server.save; a log line says so once.",
 		Source: docs + "server/setpermanentvalues", Fn: setPermanentValues,
 		Example: `server.setpermanentvalues({ count = 1 });
 server.log(server.permanent.count);`,
@@ -126,7 +164,8 @@ var deviceFunctions = []imp.Function{
 	}, {
 		Name: "device.onconnect", On: imp.OnAgent,
 		Params: []imp.Param{{Name: "callback", Type: "handler", Doc: "called without arguments"}},
-		Doc:    "Sets the function that is called when the device connects. If it has been connected since before the agent started, the function is called once for that.",
+		Doc: "Sets the function that is called when the device connects. If it has been connected since before the " +
+			"agent started, the function is called once for that.",
 		Source: docs + "device/onconnect", Fn: imp.SetsHandler(handlerConnect),
 		Example: `device.onconnect(@() device.send("target", 21));`,
 	}, {

@@ -4,8 +4,11 @@ import "github.com/tandem-iot/tandem/imp"
 
 var (
 	paramURL     = imp.Param{Name: "url", Type: "string", Doc: "begins with http:// or https://"}
-	paramHeaders = imp.Param{Name: "headers", Type: "table", Optional: true, Doc: "values are strings, numbers, or arrays of them"}
-	paramBody    = imp.Param{Name: "body", Type: "data", Optional: true}
+	paramHeaders = imp.Param{
+		Name: "headers", Type: "table", Optional: true,
+		Doc: "values are strings, numbers, or arrays of them",
+	}
+	paramBody = imp.Param{Name: "body", Type: "data", Optional: true}
 )
 
 // requestFunctions make outgoing requests.
@@ -28,13 +31,15 @@ http.post("https://example.com/readings", headers, body).sendasync(function(resp
 		Example: `http.put("https://example.com/rooms/12", {}, "kitchen").sendasync(@(r) server.log(r.statuscode));`,
 	}, {
 		Name: "http.httpdelete", On: imp.OnAgent, Result: "httprequest", Params: []imp.Param{paramURL, paramHeaders},
-		Doc: "Makes a DELETE request, which is then to be sent.", Source: docs + "http/httpdelete", Fn: requestNative("DELETE"),
+		Doc: "Makes a DELETE request, which is then to be sent.", Source: docs + "http/httpdelete",
+		Fn:      requestNative("DELETE"),
 		Example: `http.httpdelete("https://example.com/rooms/12").sendasync(@(r) server.log(r.statuscode));`,
 	}, {
 		Name: "http.request", On: imp.OnAgent, Result: "httprequest",
 		Params: []imp.Param{{Name: "verb", Type: "string"}, paramURL, paramHeaders, paramBody},
 		Doc:    "Makes a request with any verb, which is then to be sent.", Source: docs + "http/request", Fn: httpRequest,
-		Example: `http.request("PATCH", "https://example.com/rooms/12", {}, "kitchen").sendasync(@(r) server.log(r.statuscode));`,
+		Example: `local request = http.request("PATCH", "https://example.com/rooms/12", {}, "kitchen");
+request.sendasync(@(r) server.log(r.statuscode));`,
 	}, {
 		Name: "httprequest.sendasync", On: imp.OnAgent,
 		Params: []imp.Param{
@@ -43,7 +48,10 @@ http.post("https://example.com/readings", headers, body).sendasync(function(resp
 			{Name: "timeout", Type: "number", Optional: true, Doc: "seconds, 600 when left out, or NO_TIMEOUT"},
 		},
 		Throws: []string{"a request can be sent only once"},
-		Doc:    "Sends the request. A statuscode below 100 is a libcurl error number. Redirects are not followed. A body compressed by gzip is decompressed, unless the request has the header Accept-Encoding. 40 requests can be sent at once, and 2 more every second; beyond that the response is 429 with the header retry-after.",
+		Doc: "Sends the request. A statuscode below 100 is a libcurl error number. Redirects are not followed. " +
+			"A body compressed by gzip is decompressed, unless the request has the header Accept-Encoding. " +
+			"40 requests can be sent at once, and 2 more every second; beyond that the response is 429 with the header " +
+			"retry-after.",
 		Source: docs + "httprequest/sendasync", Fn: sendAsync,
 		Example: `http.get("https://example.com/weather").sendasync(function(response) {
     if (response.statuscode == 200) server.log(http.jsondecode(response.body).celsius);
@@ -52,7 +60,8 @@ http.post("https://example.com/readings", headers, body).sendasync(function(resp
 	}, {
 		Name: "httprequest.sendsync", On: imp.OnAgent, Result: "table",
 		Throws: []string{"a request can be sent only once"},
-		Doc:    "Sends the request and waits for the response, which is as that of sendasync. Nothing else of the program runs meanwhile.",
+		Doc: "Sends the request and waits for the response, which is that of sendasync. " +
+			"Nothing else of the program runs meanwhile.",
 		Source: docs + "httprequest/sendsync", Fn: sendSync,
 		Example: `local response = http.get("https://example.com/").sendsync();
 server.log(response.statuscode);`,
@@ -66,7 +75,8 @@ imp.wakeup(10, @() request.cancel());`,
 	}, {
 		Name: "httprequest.setvalidation", On: imp.OnAgent,
 		Params: []imp.Param{{Name: "option", Type: "integer", Doc: "one of the VALIDATE constants"}},
-		Doc:    "Says whether the server's certificate is verified. Without this it is as the device group's validate_tls says, at first not.",
+		Doc: "Sets whether the server's certificate is verified. The default is the device group's validate_tls, " +
+			"which is false at first.",
 		Source: docs + "httprequest/setvalidation", Fn: setValidation,
 		Example: `local request = http.get("https://example.com/");
 request.setvalidation(VALIDATE_USING_SYSTEM_CA_CERTS);
@@ -74,11 +84,14 @@ request.sendasync(@(r) server.log(r.statuscode));`,
 	},
 }
 
-// httpFunctions take requests.
+// httpFunctions handle requests to the agent.
 var httpFunctions = []imp.Function{
 	{
 		Name: "http.onrequest", On: imp.OnAgent,
-		Params:  []imp.Param{{Name: "callback", Type: "handler", Doc: "called with the request, a table of method, path, query, headers, body, and an httpresponse"}},
+		Params: []imp.Param{{
+			Name: "callback", Type: "handler",
+			Doc: "called with the request, a table of method, path, query, headers, body, and an httpresponse",
+		}},
 		Doc:     "Sets the function that takes HTTP requests to the agent's URL.",
 		Source:  docs + "http/onrequest",
 		Example: `http.onrequest(@(request, response) response.send(200, "hello\n"));`,
@@ -86,7 +99,7 @@ var httpFunctions = []imp.Function{
 	}, {
 		Name: "httpresponse.header", On: imp.OnAgent,
 		Params: []imp.Param{{Name: "name", Type: "string"}, {Name: "value", Type: "any", Doc: "a string or number"}},
-		Throws: []string{"it cannot be a header"},
+		Throws: []string{"the header is invalid"},
 		Doc:    "Adds a header to the response, before it is sent.",
 		Source: docs + "httpresponse/header", Fn: responseHeader,
 		Example: `http.onrequest(function(request, response) {
@@ -95,7 +108,10 @@ var httpFunctions = []imp.Function{
 });`,
 	}, {
 		Name: "httpresponse.send", On: imp.OnAgent,
-		Params: []imp.Param{{Name: "status", Type: "integer", Doc: "200 to 599"}, {Name: "body", Type: "data", Optional: true}},
+		Params: []imp.Param{
+			{Name: "status", Type: "integer", Doc: "200 to 599"},
+			{Name: "body", Type: "data", Optional: true},
+		},
 		Throws: []string{"the status is out of range", "the body has more than 1 MB"},
 		Doc:    "Sends the response. A second one is ignored, and an error is logged.",
 		Source: docs + "httpresponse/send", Fn: responseSend,

@@ -7,10 +7,13 @@ const (
 	mqttMessageClass = "mqttmessage"
 )
 
-// mqttConstants and mqttFunctions have agents be clients of MQTT brokers.
+// mqttConstants and mqttFunctions make agents clients of MQTT brokers.
 var mqttConstants = []imp.Constant{
 	{Name: "mqtt.AT_MOST_ONCE", On: imp.OnAgent, Value: 0, Doc: "QoS 0: the message may be lost.", Source: docs + "mqtt"},
-	{Name: "mqtt.AT_LEAST_ONCE", On: imp.OnAgent, Value: 1, Doc: "QoS 1: the message may come twice.", Source: docs + "mqtt"},
+	{
+		Name: "mqtt.AT_LEAST_ONCE", On: imp.OnAgent, Value: 1,
+		Doc: "QoS 1: the message may come twice.", Source: docs + "mqtt",
+	},
 	{Name: "mqtt.EXACTLY_ONCE", On: imp.OnAgent, Value: 2, Doc: "QoS 2: the message comes once.", Source: docs + "mqtt"},
 }
 
@@ -28,20 +31,31 @@ client.connect("ssl://broker.example.com", "lamp-1");`,
 	}, {
 		Name: "mqttclient.connect", On: imp.OnAgent,
 		Params: []imp.Param{
-			{Name: "url", Type: "string", Doc: "tcp://host or ssl://host, with a port if it is not 1883 or 8883; mqtt:// and mqtts:// are the same"},
+			{
+				Name: "url", Type: "string",
+				Doc: "tcp://host or ssl://host, with a port if it is not 1883 or 8883; mqtt:// and mqtts:// are the same",
+			},
 			{Name: "clientID", Type: "string", Doc: "1 to 255 bytes"},
-			{Name: "options", Type: "table", Optional: true, Doc: "username, password; keepalive: seconds, 0 or 30 to 65535, 60 when left out; willtopic, willmessage, willqos, willretain"},
+			{
+				Name: "options", Type: "table", Optional: true,
+				Doc: "username, password; keepalive: seconds, 0 or 30 to 65535, 60 when left out; willtopic, willmessage, " +
+					"willqos, willretain",
+			},
 		},
-		Throws: []string{"there is a connection already", "the client ID is too short or too long", "an option is wrong"},
-		Doc:    "Connects, with a clean session; onconnect says what came of it. The certificate of ssl:// is verified. It takes one of the credits of httprequest.sendasync; when there is none it waits until there is.",
+		Throws: []string{"there is a connection already", "the client ID is too short or too long", "an option is invalid"},
+		Doc: "Connects, with a clean session; the callback of onconnect gets the result. The certificate of ssl:// " +
+			"is verified. It uses one credit of httprequest.sendasync; when there is none it waits for one.",
 		Source: docs + "mqtt/mqttclient/connect", Fn: mqttConnect,
 		Example: `client <- mqtt.createclient();
 client.onconnect(@(code) server.log("connected: " + code));
 client.connect("ssl://broker.example.com:8883", "lamp-1", { username = "lamp", password = "secret" });`,
 	}, {
 		Name: "mqttclient.disconnect", On: imp.OnAgent,
-		Params: []imp.Param{{Name: "callback", Type: "function", Optional: true, Doc: "called without arguments when it is done"}},
-		Doc:    "Ends the connection. What has been sent still goes out, but its callbacks hear -1.",
+		Params: []imp.Param{{
+			Name: "callback", Type: "function", Optional: true,
+			Doc: "called without arguments when it is done",
+		}},
+		Doc:    "Ends the connection. Messages that were sent before still go out, but their callbacks get -1.",
 		Source: docs + "mqtt/mqttclient/disconnect", Fn: mqttDisconnect,
 		Example: `client <- mqtt.createclient();
 client.connect("tcp://broker.example.com", "lamp-1");
@@ -54,8 +68,13 @@ imp.wakeup(60, @() client.disconnect(@() server.log("disconnected")));`,
 server.log(client.isconnected());  // false`,
 	}, {
 		Name: "mqttclient.onconnect", On: imp.OnAgent,
-		Params: []imp.Param{{Name: "callback", Type: "handler", Doc: "called with 0; or with -1 when there is no connection (the log says why), 1 when the broker does not speak MQTT 3.1.1, 2 when it does not like the client ID, 3 when it is unavailable, 4 when user name or password is wrong, 5 when it does not allow it"}},
-		Doc:    "Sets the function that hears what came of connect.",
+		Params: []imp.Param{{
+			Name: "callback", Type: "handler",
+			Doc: "called with 0; or with -1 when there is no connection (the log says why), 1 when the broker does not " +
+				"speak MQTT 3.1.1, 2 when it refuses the client ID, 3 when it is unavailable, 4 when user name or password " +
+				"is wrong, 5 when the client is not authorized",
+		}},
+		Doc:    "Sets the function that gets the result of connect.",
 		Source: docs + "mqtt/mqttclient/onconnect", Fn: clientHandler(clientConnect),
 		Example: `client <- mqtt.createclient();
 client.onconnect(function(code) {
@@ -65,7 +84,8 @@ client.connect("tcp://broker.example.com", "lamp-1");`,
 	}, {
 		Name: "mqttclient.onconnectionlost", On: imp.OnAgent,
 		Params: []imp.Param{{Name: "callback", Type: "handler", Doc: "called without arguments"}},
-		Doc:    "Sets the function that is called when a connection breaks, also because the agent has moved. It is not called for disconnect.",
+		Doc: "Sets the function that is called when a connection breaks, also because the agent has moved. " +
+			"It is not called for disconnect.",
 		Source: docs + "mqtt/mqttclient/onconnectionlost", Fn: clientHandler(clientLost),
 		Example: `client <- mqtt.createclient();
 connect <- @() client.connect("tcp://broker.example.com", "lamp-1");
@@ -74,7 +94,8 @@ connect();`,
 	}, {
 		Name: "mqttclient.onmessage", On: imp.OnAgent,
 		Params: []imp.Param{{Name: "callback", Type: "handler", Doc: "called with a table: topic and message, both strings"}},
-		Doc:    "Sets the function for messages. One with QoS 1 or 2 is acknowledged when the function has returned. A message over 256 KB breaks the connection.",
+		Doc: "Sets the function for messages. A message with QoS 1 or 2 is acknowledged when the function has " +
+			"returned. A message over 256 KB breaks the connection.",
 		Source: docs + "mqtt/mqttclient/onmessage", Fn: clientHandler(clientMessage),
 		Example: `client <- mqtt.createclient();
 client.onmessage(@(m) server.log(m.topic + ": " + m.message));
@@ -84,24 +105,31 @@ client.connect("tcp://broker.example.com", "lamp-1");`,
 		Name: "mqttclient.subscribe", On: imp.OnAgent,
 		Params: []imp.Param{
 			{Name: "topic", Type: "string", Doc: "may have the wildcards + and #"},
-			{Name: "qos", Type: "integer", Optional: true, Doc: "the most that is wanted; mqtt.AT_MOST_ONCE when left out"},
-			{Name: "callback", Type: "function", Optional: true, Doc: "called with an error and the QoS that the broker grants. The error is 0 when there is none, -1 without a connection, -2 when more than 64 requests or 512 KB are under way, -3 when the broker has not answered for a minute, 128 when it refuses"},
+			{Name: "qos", Type: "integer", Optional: true, Doc: "the highest QoS wanted; mqtt.AT_MOST_ONCE when left out"},
+			{
+				Name: "callback", Type: "function", Optional: true,
+				Doc: "called with an error and the QoS that the broker grants. The error is 0 when there is none, " +
+					"-1 without a connection, -2 when more than 64 requests or 512 KB have no answer yet, " +
+					"-3 when the broker has not answered for a minute, 128 when it refuses",
+			},
 		},
-		Throws: []string{"the topic is not one", "the QoS is not one"},
-		Doc:    "Asks the broker for messages.",
+		Throws: []string{"the topic is invalid", "the QoS is invalid"},
+		Doc:    "Subscribes to messages.",
 		Source: docs + "mqtt/mqttclient/subscribe", Fn: mqttSubscribe,
 		Example: `client <- mqtt.createclient();
 client.onconnect(function(code) {
-    client.subscribe("lamp/+/set", mqtt.EXACTLY_ONCE, @(error, qos) server.log("subscribed: " + error + ", QoS " + qos));
+    client.subscribe("lamp/+/set", mqtt.EXACTLY_ONCE, function(error, qos) {
+        server.log("subscribed: " + error + ", QoS " + qos);
+    });
 });
 client.connect("tcp://broker.example.com", "lamp-1");`,
 	}, {
 		Name: "mqttclient.unsubscribe", On: imp.OnAgent,
 		Params: []imp.Param{
 			{Name: "topic", Type: "string", Doc: "as it was subscribed to"},
-			{Name: "callback", Type: "function", Optional: true, Doc: "called with an error, as that of subscribe"},
+			{Name: "callback", Type: "function", Optional: true, Doc: "called with an error, as by subscribe"},
 		},
-		Throws: []string{"the topic is not one"},
+		Throws: []string{"the topic is invalid"},
 		Doc:    "Ends a subscription.",
 		Source: docs + "mqtt/mqttclient/unsubscribe", Fn: mqttUnsubscribe,
 		Example: `client <- mqtt.createclient();
@@ -113,9 +141,13 @@ client.connect("tcp://broker.example.com", "lamp-1");`,
 		Params: []imp.Param{
 			{Name: "topic", Type: "string", Doc: "without wildcards"},
 			{Name: "message", Type: "data", Doc: "at most 256 KB, the topic included"},
-			{Name: "options", Type: "t|i", Optional: true, Doc: "the QoS, or a table: qos, mqtt.AT_MOST_ONCE when left out, and retain, whether the broker keeps the message for later subscribers"},
+			{
+				Name: "options", Type: "t|i", Optional: true,
+				Doc: "the QoS, or a table: qos, mqtt.AT_MOST_ONCE when left out, and retain, whether the broker keeps the " +
+					"message for later subscribers",
+			},
 		},
-		Throws: []string{"the topic is not one", "the message is too large", "the QoS is not one"},
+		Throws: []string{"the topic is invalid", "the message is too large", "the QoS is invalid"},
 		Doc:    "Makes a message, which is then to be sent.",
 		Source: docs + "mqtt/mqttclient/createmessage", Fn: mqttCreateMessage,
 		Example: `client <- mqtt.createclient();
@@ -125,8 +157,12 @@ client.onconnect(function(code) {
 client.connect("tcp://broker.example.com", "lamp-1");`,
 	}, {
 		Name: "mqttmessage.sendasync", On: imp.OnAgent,
-		Params: []imp.Param{{Name: "callback", Type: "function", Optional: true, Doc: "called with an error, as that of mqttclient.subscribe, when a message with QoS 0 is written to the connection, another acknowledged"}},
-		Throws: []string{"the message is on its way already"},
+		Params: []imp.Param{{
+			Name: "callback", Type: "function", Optional: true,
+			Doc: "called with an error, as by mqttclient.subscribe, when a message with QoS 0 is written to the " +
+				"connection or one with QoS 1 or 2 is acknowledged",
+		}},
+		Throws: []string{"the message is being sent already"},
 		Doc:    "Sends the message. It may be sent again later.",
 		Source: docs + "mqtt/mqttmessage/sendasync", Fn: mqttSendAsync,
 		Example: `client <- mqtt.createclient();
@@ -136,8 +172,9 @@ client.onconnect(function(code) {
 client.connect("tcp://broker.example.com", "lamp-1");`,
 	}, {
 		Name: "mqttmessage.sendsync", On: imp.OnAgent, Result: "integer",
-		Throws: []string{"the message is on its way already"},
-		Doc:    "Sends the message and waits until sendasync would call back, at most a minute; the result is the error. Nothing else of the program runs meanwhile.",
+		Throws: []string{"the message is being sent already"},
+		Doc: "Sends the message and waits until sendasync would call its callback, at most a minute; " +
+			"the result is the error. Nothing else of the program runs meanwhile.",
 		Source: docs + "mqtt/mqttmessage/sendsync", Fn: mqttSendSync,
 		Example: `client <- mqtt.createclient();
 client.onconnect(function(code) {
@@ -147,7 +184,7 @@ client.onconnect(function(code) {
 client.connect("tcp://broker.example.com", "lamp-1");`,
 	}, {
 		Name: "mqttmessage.cancel", On: imp.OnAgent,
-		Doc:    "Has the callback not called. The message may arrive all the same.",
+		Doc:    "Drops the callback. The message may arrive all the same.",
 		Source: docs + "mqtt/mqttmessage/cancel", Fn: mqttCancel,
 		Example: `client <- mqtt.createclient();
 client.onconnect(function(code) {

@@ -10,9 +10,13 @@ import (
 func BenchmarkEcho(b *testing.B) {
 	w := newWorld(mustCompile(b, `http.onrequest(@(q, r) r.send(200, q.body));`))
 	w.do(&Boot{})
-	r := &tandem.Request{Method: "POST", Path: "/echo", Query: "", Proto: "https", From: "192.0.2.1", Body: []byte("hello"), Headers: map[string][]string{
-		"Host": {"example.com"}, "User-Agent": {"curl/8"}, "Accept": {"*/*"}, "Content-Length": {"5"}, "Content-Type": {"text/plain"},
-	}}
+	r := &tandem.Request{
+		Method: "POST", Path: "/echo", Query: "", Proto: "https", From: "192.0.2.1", Body: []byte("hello"),
+		Headers: map[string][]string{
+			"Host": {"example.com"}, "User-Agent": {"curl/8"}, "Accept": {"*/*"},
+			"Content-Length": {"5"}, "Content-Type": {"text/plain"},
+		},
+	}
 	b.ReportAllocs()
 	for i := range b.N {
 		if effects := w.m.Step(w.now, &Request{uint64(i), r}); len(effects) != 1 {

@@ -59,7 +59,8 @@ function show(x) {
   case "string":
     if (x.len() > 200) return x.len() + " bytes of " + show(x.slice(0, 16));
     local s = "\"";
-    foreach (c in x) s += c == '"' ? "\\\"" : c == '\\' ? "\\\\" : c < 32 || c > 126 ? format("\\x%02x", c) : c.tochar();
+    foreach (c in x) s += c == '"' ? "\\\"" : c == '\\' ? "\\\\"` +
+	` : c < 32 || c > 126 ? format("\\x%02x", c) : c.tochar();
     return s + "\"";
   case "float":
     local s = x.tostring();
@@ -118,7 +119,8 @@ func (l callLine) program() string {
 	if !strings.HasSuffix(body, ";") {
 		body = "return " + body + ";"
 	}
-	const run = `device.on("row", function(_) { local out; try { out = "-> " + show(row()); } catch (e) { out = "throws " + e; } server.log(out); });`
+	const run = `device.on("row", function(_) { local out; try { out = "-> " + show(row()); }` +
+		` catch (e) { out = "throws " + e; } server.log(out); });`
 	return "function row() { " + body + " }\n" + run + callsPrelude + callKeys
 }
 

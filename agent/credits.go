@@ -2,33 +2,33 @@ package agent
 
 import "time"
 
-// Limits of what agents may do outside of themselves.
+// Limits of an agent's outgoing requests and signatures.
 const (
 	maxCredits       = 40
 	creditsPerSecond = 2
 )
 
-// credits are what an agent may use up at once; they come back as time
-// passes. An idle agent's cost nothing.
+// credits limit how much an agent does at once. Spent credits come back as time
+// passes. They need no timer, so an idle agent costs nothing.
 type credits struct {
 	Left float64 `cbor:"1,keyasint"`
-	At   int64   `cbor:"2,keyasint"` // when that was true, in nanoseconds since 1970
+	At   int64   `cbor:"2,keyasint"` // the time of that count, in nanoseconds since 1970
 }
 
-// Credits are what an agent has left. They outlive its incarnations: a restart is no
-// way to have more.
+// Credits are the credits that an agent has left. They are passed from one
+// incarnation to the next, so that a restart does not refill them.
 type Credits struct {
 	Sending credits `cbor:"1,keyasint"`
 	Signing credits `cbor:"2,keyasint"`
 }
 
-// Credits returns what the machine has left.
+// Credits returns the credits that the machine has left.
 func (m *Machine) Credits() Credits { return Credits{m.sending, m.signing} }
 
 func newCredits(now time.Time) credits { return credits{maxCredits, now.UnixNano()} }
 
-// take takes n credits, unless there are fewer. wait is then in how many
-// seconds there will be enough.
+// take takes n credits. When there are fewer it takes none, and wait is the
+// number of seconds until there are enough.
 func (c *credits) take(now time.Time, n float64) (wait float64, ok bool) {
 	passed := time.Duration(max(0, now.UnixNano()-c.At))
 	c.Left = min(maxCredits, c.Left+passed.Seconds()*creditsPerSecond)

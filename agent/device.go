@@ -11,28 +11,29 @@ import (
 	"github.com/tandem-iot/tandem/squirrel"
 )
 
-// Names of handlers. That of a message has the message's name behind it.
+// Prefixes of handler names. The name of a message follows handlerMessage.
 const (
 	handlerMessage    = "device.on "
 	handlerConnect    = "device.onconnect"
 	handlerDisconnect = "device.ondisconnect"
 )
 
-// message takes an agent.send of the device.
+// message handles a message that the device sent by agent.send.
 func (m *Machine) message(msg *tandem.Message) imp.Outcome {
 	if msg.Mark.Boot != 0 {
 		if !msg.Mark.After(m.mark) {
 			m.oldMessage(msg.Mark.Boot)
-			return imp.Done // it is part of our state already
+			return imp.Done // the saved state has it already
 		}
 		m.mark, m.cause = msg.Mark, msg.Mark
 	}
 	if len(msg.Name)+len(msg.Data) > tandem.MessageSize {
 		m.over(tandem.OverFromDevice)
-		m.log(true, fmt.Sprintf("a message of the device was dropped: %s is over %d KB", imp.LogText([]byte(msg.Name)), tandem.MessageSize>>10))
+		m.log(true, fmt.Sprintf("a message of the device was dropped: %s is over %d KB",
+			imp.LogText([]byte(msg.Name)), tandem.MessageSize>>10))
 		return imp.Done
 	}
-	const growth = 8 // of values over their encoding; tables take more
+	const growth = 8 // how much larger values are than their encoding; tables take more
 	m.core.Reserve(growth * len(msg.Data))
 	var buf [64]byte
 	fn := m.core.HandlerBytes(append(append(buf[:0], handlerMessage...), msg.Name...))
@@ -47,16 +48,19 @@ func (m *Machine) message(msg *tandem.Message) imp.Outcome {
 			return m.core.Call(fn, x)
 		}
 	}
-	m.log(true, fmt.Sprintf("the data of a message of the device, %s, cannot be read: %v", imp.LogText([]byte(msg.Name)), err))
+	m.log(true, fmt.Sprintf("the data of a message of the device, %s, cannot be read: %v",
+		imp.LogText([]byte(msg.Name)), err))
 	return imp.Done
 }
 
-// oldMessage says once that messages of an earlier boot come: a device sends in
-// order, so it has lost its count, and nobody would ever hear of it again.
+// oldMessage logs, once per boot number, that messages of an earlier boot come. A
+// device sends in order, so such a device has lost its boot count, and without
+// the log line its owner would not learn that its messages are dropped.
 func (m *Machine) oldMessage(boot uint64) {
 	if boot < m.mark.Boot && boot != m.oldBoot {
 		m.oldBoot = boot
-		m.log(true, fmt.Sprintf("messages of the device are dropped as old ones: their boot number is %d, but there was %d already; a device that has lost its count must go on above that", boot, m.mark.Boot))
+		m.log(true, fmt.Sprintf("messages of the device are dropped: their boot number %d is below %d, "+
+			"which came before; give the device a higher boot number", boot, m.mark.Boot))
 	}
 }
 
@@ -84,8 +88,8 @@ func (m *Machine) deviceDisconnected() imp.Outcome {
 	return m.core.Call(fn, m.core.VM.NewTable())
 }
 
-// announced tells a program that has asked for it that the device is
-// connected since before the program was started.
+// announced calls the handler of device.onconnect for a device that has been
+// connected since before the program started.
 func (m *Machine) announced() (o imp.Outcome) {
 	defer m.core.Guard(&o)
 	m.announce = false
@@ -110,7 +114,7 @@ func deviceSend(call *squirrel.Call) (squirrel.Value, error) {
 	return squirrel.Null, nil
 }
 
-// messageOf makes a message of a name and a value, the first two arguments.
+// messageOf makes a message of the call's first two arguments, a name and a value.
 func (m *Machine) messageOf(call *squirrel.Call, native string) (msg tandem.Message, err error) {
 	name := call.Str(1)
 	if name == "" || strings.ContainsAny(name, "+#\x00") || !utf8.ValidString(name) {

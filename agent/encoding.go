@@ -53,8 +53,9 @@ func base64Encode(call *squirrel.Call) (squirrel.Value, error) {
 	return call.VM().NewStringBytes(base64.StdEncoding.AppendEncode(nil, data)), nil
 }
 
-// base64Decode is lenient as to line ends, missing padding and a last character
-// that makes no byte: Rocky decodes what clients send as credentials unseen.
+// base64Decode accepts line ends, missing padding, and a last character that is
+// not enough for a byte: the library Rocky decodes credentials as clients send
+// them, without checking them.
 func base64Decode(call *squirrel.Call) (squirrel.Value, error) {
 	if !imp.IsData(call.VM(), call.Arg(1)) {
 		return call.Errorf("http.base64decode: give a string")
@@ -74,7 +75,7 @@ func base64Decode(call *squirrel.Call) (squirrel.Value, error) {
 	}
 	lone := len(text)%4 == 1
 	if lone {
-		text = append(text, 'A') // for it to be looked at as the others are
+		text = append(text, 'A') // so that the decoder checks the last character too
 	}
 	out, err := base64.RawStdEncoding.AppendDecode(nil, text)
 	if err != nil {
@@ -86,7 +87,7 @@ func base64Decode(call *squirrel.Call) (squirrel.Value, error) {
 	return call.VM().NewBlob(out), nil
 }
 
-// nullInURL is what null becomes in a query: clients of the imp API know it.
+// nullInURL is the encoding of null in a query that programs for the imp API expect.
 const nullInURL = "%28null%20%3A%20%28nil%29%29"
 
 func urlEncode(call *squirrel.Call) (squirrel.Value, error) {
@@ -133,7 +134,7 @@ func urlEncode(call *squirrel.Call) (squirrel.Value, error) {
 	return vm.NewStringBytes(out), nil
 }
 
-// appendURL appends s with all that is not unreserved (RFC 3986) as %XX.
+// appendURL appends s, with every character that is not unreserved (RFC 3986) as %XX.
 func appendURL(dst []byte, s string) []byte {
 	const digits = "0123456789ABCDEF"
 	for i := range len(s) {
@@ -153,8 +154,8 @@ func urlDecodeNative(call *squirrel.Call) (squirrel.Value, error) {
 	return urlDecode(call.VM(), s), nil
 }
 
-// urlDecode returns the table of a query: strings, and arrays of strings
-// where a name is repeated.
+// urlDecode returns the fields of a query as a table: strings, and arrays of
+// strings for names that are repeated.
 func urlDecode(vm *squirrel.VM, s string) squirrel.Value {
 	t := vm.NewTable()
 	for len(s) > 0 {
@@ -181,7 +182,7 @@ func urlDecode(vm *squirrel.VM, s string) squirrel.Value {
 	return t
 }
 
-// unescape undoes %XX, and + for space. What is no escape stays.
+// unescape decodes %XX, and + as a space. An invalid escape is left as it is.
 func unescape(s string) []byte {
 	out := make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {

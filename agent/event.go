@@ -7,23 +7,23 @@ import (
 	"github.com/tandem-iot/tandem/mqtt"
 )
 
-// Event is something that happens to an agent. A machine takes one at a time;
-// while Busy reports true it takes only those marked below, and the host keeps
-// the others in order until it does not.
+// Event is something that happens to an agent. A machine takes one at a time.
+// While Busy reports true it takes only those marked below, and the host keeps
+// the others in order until it is not busy.
 type Event interface{ event() }
 
 type (
 	// Boot runs the agent's code. It is the first event of an incarnation.
 	Boot struct{}
 
-	// DeviceMessage is an agent.send of the device.
+	// DeviceMessage is a message that the device sent by agent.send.
 	DeviceMessage struct{ Message tandem.Message }
 
 	// DeviceConnected says that the device has a link now. Address is the
 	// device's IP address as the gateway saw it.
 	DeviceConnected struct{ Address string }
 
-	// DeviceDisconnected says that the link is gone and the grace is over.
+	// DeviceDisconnected says that the link has ended and the time to reconnect has passed.
 	DeviceDisconnected struct{}
 
 	// PeerStarted says that the device's code has begun a new incarnation.
@@ -39,8 +39,8 @@ type (
 		Request *tandem.Request
 	}
 
-	// Alarm runs the earliest timer that is due; see Machine.Alarm. It is
-	// harmless when none is.
+	// Alarm runs the earliest timer that is due; see Machine.Alarm. It does nothing
+	// when none is due.
 	Alarm struct{}
 
 	// Fetched ends an outgoing request. Taken while busy when the machine
@@ -56,15 +56,15 @@ type (
 		Data []byte
 	}
 
-	// Uploaded says that of an Upload N bytes more have been sent. Taken while
-	// busy when the machine waits for that very upload.
+	// Uploaded says that N more bytes of an Upload have been sent. Taken while busy
+	// when the machine waits for that very upload.
 	Uploaded struct {
 		ID uint64
 		N  int
 	}
 
 	// MQTTConnected answers an MQTTConnect: Code is 0, a return code of
-	// MQTT 3.1.1, or -1, and Why says what is wrong. What is not 0 ends the
+	// MQTT 3.1.1, or -1, and Why is the text of the error. Any Code but 0 ends the
 	// connection.
 	MQTTConnected struct {
 		ID   uint64
@@ -79,9 +79,9 @@ type (
 		Payload []byte
 	}
 
-	// MQTTDone ends an MQTTPublish, MQTTSubscribe or MQTTUnsubscribe: Code is 0
-	// or what the broker or the host has against it, QoS what a subscription
-	// was granted. Taken while busy when the machine waits for that request.
+	// MQTTDone ends an MQTTPublish, MQTTSubscribe or MQTTUnsubscribe. Code is 0 or
+	// the error of the broker or the host, QoS what the broker granted a
+	// subscription. Taken while busy when the machine waits for that request.
 	MQTTDone struct {
 		ID, Request uint64
 		Code        int
@@ -99,9 +99,9 @@ type (
 	// Taken while busy.
 	Saved struct{ Err error }
 
-	// Posted ends a Post effect: the message is kept under the number Seq, 0 when
-	// the device has handled it already, or Err says why it is not. Taken while
-	// busy.
+	// Posted ends a Post effect: the message is kept under the number Seq, which is 0
+	// when the device has handled it already; or it is not kept, and Err says why.
+	// Taken while busy.
 	Posted struct {
 		Seq uint64
 		Err error
@@ -114,9 +114,9 @@ type (
 	// while busy.
 	Woken struct{}
 
-	// Shutdown asks the agent to end. With a callback set by
-	// server.onshutdown the agent may take until the host's patience ends and
-	// then says Restart; without one it says Restart at once.
+	// Shutdown asks the agent to end. An agent with a callback of server.onshutdown
+	// may run on until the host ends it, and ends itself by Restart; one without
+	// a callback ends by Restart at once.
 	Shutdown struct{ Reason tandem.Reason }
 )
 
@@ -140,8 +140,8 @@ func (*Posted) event()             {}
 func (*Handled) event()            {}
 func (*Shutdown) event()           {}
 
-// Effect is something an agent wants done. Effects of one Step are in the
-// order in which the program caused them.
+// Effect is something that an agent asks the host to do. The effects of one Step
+// are in the order in which the program caused them.
 type Effect interface{ effect() }
 
 type (
@@ -185,12 +185,12 @@ type (
 		Stream  bool
 	}
 
-	// Cancel ends an outgoing request; nothing more is to be heard of it.
+	// Cancel ends an outgoing request. No event for it follows.
 	Cancel struct{ ID uint64 }
 
-	// MQTTConnect makes a connection to an MQTT broker, of which there is one
-	// at a time, after Wait. It ends with MQTTLost, with MQTTConnected when that has an
-	// error, or by MQTTClose.
+	// MQTTConnect connects to an MQTT broker, after Wait. There is one connection at
+	// a time. It ends with MQTTLost, with an MQTTConnected that has an error, or by
+	// MQTTClose.
 	MQTTConnect struct {
 		ID      uint64
 		URL     string
@@ -198,8 +198,8 @@ type (
 		Connect *mqtt.Connect
 	}
 
-	// MQTTPublish sends a message; MQTTDone follows when it is written, with
-	// QoS 1 and 2 when it is acknowledged.
+	// MQTTPublish sends a message. MQTTDone follows when it is written (QoS 0) or
+	// acknowledged (QoS 1 and 2).
 	MQTTPublish struct {
 		ID, Request uint64
 		Message     *mqtt.Publish
@@ -218,7 +218,7 @@ type (
 		Filter      string
 	}
 
-	// MQTTClose ends the connection; nothing more is to be heard of it.
+	// MQTTClose ends the connection. No event for it follows.
 	MQTTClose struct{ ID uint64 }
 
 	// Save replaces the saved table; it ends with Saved. Mark is that of the
@@ -228,17 +228,17 @@ type (
 		Mark  tandem.Mark
 	}
 
-	// Over says that the program has come upon a limit, one of tandem.Over,
-	// so many times in this event. It wants nothing done.
+	// Over counts how often the program ran into a limit, one of tandem.Over, in this
+	// event. It is only for statistics.
 	Over struct {
 		Limit string
 		Times int
 	}
 
-	// Post keeps a message for the device until it has handled it; it ends with
-	// Posted, and later with Handled. Cause is the mark of the device's message
-	// that is being handled, zero when none is or it has none; of the posts made
-	// meanwhile this is the Nth, from 1.
+	// Post keeps a message for the device until the device has handled it. It ends
+	// with Posted, and later with Handled. Cause is the mark of the device's message
+	// that is being handled, zero when there is none or it has no mark. Nth counts the
+	// posts made while that message is handled, from 1.
 	Post struct {
 		Message tandem.Message
 		Cause   tandem.Mark
@@ -246,7 +246,7 @@ type (
 	}
 
 	// Restart ends this incarnation: the machine takes no further events.
-	// Detail is for the log, "" when the reason says it all.
+	// Detail is for the log, "" when the reason is enough.
 	Restart struct {
 		Reason tandem.Reason
 		Detail string

@@ -31,12 +31,26 @@ function keys(x) {
   if (typeof x == "table" || typeof x == "array") foreach (k, e in x) s += k + ":" + keys(e) + ",";
   return s;
 }
-on("encode", function(x) { device.send("spaced", http.jsonencode(x)); device.send("compact", http.jsonencode(x, { compact = true })); });
+on("encode", function(x) {
+	device.send("spaced", http.jsonencode(x));
+	device.send("compact", http.jsonencode(x, { compact = true }));
+});
 on("decode", function(x) { device.send("again", http.jsonencode(http.jsondecode(x))); });
-on("base64", function(x) { device.send("encoded", http.base64encode(x)); device.send("decoded", http.base64decode(x)); });
+on("base64", function(x) {
+	device.send("encoded", http.base64encode(x));
+	device.send("decoded", http.base64decode(x));
+});
 on("url", function(x) { device.send("encoded", http.urlencode(http.urldecode(x.tostring()))); });
-on("json", function(x) { server.save(x, 1); device.send("value", server.load()); device.send("keys", keys(server.load())); });
-on("binary", function(x) { server.save(x, 2); device.send("value", server.load()); device.send("keys", keys(server.load())); });
+on("json", function(x) {
+	server.save(x, 1);
+	device.send("value", server.load());
+	device.send("keys", keys(server.load()));
+});
+on("binary", function(x) {
+	server.save(x, 2);
+	device.send("value", server.load());
+	device.send("keys", keys(server.load()));
+});
 on("load", function(_) { device.send("value", server.load()); device.send("keys", keys(server.load())); });
 `
 
@@ -71,7 +85,9 @@ func (c *codecs) next() *codecs {
 // call sends the program a value and returns what it sends back, by name.
 func (c *codecs) call(t fataler, name string, value any) map[string]any {
 	sent := map[string]any{}
-	events := []Event{&DeviceMessage{tandem.Message{Name: name, Format: tandem.FormatCompact, Data: appendValue(nil, value)}}}
+	events := []Event{&DeviceMessage{tandem.Message{
+		Name: name, Format: tandem.FormatCompact, Data: appendValue(nil, value),
+	}}}
 	for ; len(events) > 0; events = events[1:] {
 		for _, e := range c.m.Step(epoch, events[0]) {
 			switch e := e.(type) {
@@ -193,7 +209,10 @@ func same(a, b any) bool {
 
 // text generates strings, many of which are not safe.
 func text() *rapid.Generator[string] {
-	odd := rapid.SampledFrom([]string{"\x00", "\xff", "\xc3", "\xed\xa0\x80", "é", "ÿ", "\"", "\\", "\n", "\x1f", "\x7f", "\u2028", "😀", "0", "a", ""})
+	odd := rapid.SampledFrom([]string{
+		"\x00", "\xff", "\xc3", "\xed\xa0\x80", "é", "ÿ", "\"", "\\", "\n", "\x1f", "\x7f", "\u2028",
+		"😀", "0", "a", "",
+	})
 	return rapid.OneOf(rapid.String(),
 		rapid.Map(rapid.SliceOfN(odd, 0, 4), func(s []string) string { return strings.Join(s, "") }),
 		rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 40), func(b []byte) string { return string(b) }))
@@ -207,7 +226,9 @@ func values() *rapid.Generator[any] {
 		rapid.Map(rapid.Int32(), func(i int32) any { return i }),
 		rapid.Map(rapid.Uint32(), func(bits uint32) any { return math.Float32frombits(bits) }),
 		rapid.Map(rapid.Float32(), func(f float32) any { return f }),
-		rapid.Map(rapid.SampledFrom([]float64{math.NaN(), math.Inf(1), math.Inf(-1), math.Copysign(0, -1), 100000, 999999.5, 1e-5}), func(f float64) any { return float32(f) }),
+		rapid.Map(rapid.SampledFrom([]float64{
+			math.NaN(), math.Inf(1), math.Inf(-1), math.Copysign(0, -1), 100000, 999999.5, 1e-5,
+		}), func(f float64) any { return float32(f) }),
 		rapid.Map(text(), func(s string) any { return s }),
 		rapid.Map(text(), func(s string) any { return []byte(s) }),
 	)
@@ -374,7 +395,8 @@ func checkSave(c *codecs) func(*rapid.T) {
 			if !same(got["value"], want) {
 				t.Fatalf("%s: %v is loaded as %v, not %v", format, x, got, want)
 			}
-			if again := c.next().call(t, "load", nil); !same(again["value"], want) || !reflect.DeepEqual(again["keys"], got["keys"]) {
+			if again := c.next().call(t, "load", nil); !same(again["value"], want) ||
+				!reflect.DeepEqual(again["keys"], got["keys"]) {
 				t.Fatalf("%s: %v is loaded as %v, then as %v", format, x, got, again)
 			}
 		}
@@ -384,7 +406,10 @@ func checkSave(c *codecs) func(*rapid.T) {
 // FuzzURL compares with net/url. What it refuses we take as it is: text that
 // only looks like an escape.
 func FuzzURL(f *testing.F) {
-	for _, s := range []string{"", "a=b", "a=1&b=2&a=3", "a=x+y%20%2B", "a", "=b", "&&", "a=%zz", "a=%", "a=%4", "a;b", "%C3%A9=\xc3\xa9", "a=\x00\xff", "a==&&=", "a=%00"} {
+	for _, s := range []string{
+		"", "a=b", "a=1&b=2&a=3", "a=x+y%20%2B", "a", "=b", "&&", "a=%zz", "a=%", "a=%4", "a;b",
+		"%C3%A9=\xc3\xa9", "a=\x00\xff", "a==&&=", "a=%00",
+	} {
 		f.Add(s)
 	}
 	c := newCodecs(f)
@@ -417,7 +442,10 @@ func FuzzURL(f *testing.F) {
 // FuzzBase64 compares with encoding/base64. What it refuses we take when only
 // line ends, padding or a last character that makes no byte are wrong.
 func FuzzBase64(f *testing.F) {
-	for _, s := range []string{"", "Zg==", "Zm8=", "Zm9v", "Zg", "Zg=", "Z", "Z=", "=", "Zm9v\r\nYg==", "Z g = =", "Zh==", "Zg==Zg==", "-_", "+/+/", "Zm9vY", "\x00", "\xff"} {
+	for _, s := range []string{
+		"", "Zg==", "Zm8=", "Zm9v", "Zg", "Zg=", "Z", "Z=", "=", "Zm9v\r\nYg==", "Z g = =", "Zh==",
+		"Zg==Zg==", "-_", "+/+/", "Zm9vY", "\x00", "\xff",
+	} {
 		f.Add([]byte(s))
 	}
 	c := newCodecs(f)
@@ -435,7 +463,8 @@ func FuzzBase64(f *testing.F) {
 		if legal := strings.TrimLeft(letters, alphabet) == ""; ok != legal {
 			t.Fatalf("%q: got %v", data, got)
 		}
-		if again := base64.RawStdEncoding.EncodeToString(decoded); ok && len(letters) > 1 && !strings.HasPrefix(again, letters[:len(letters)/4*4]) {
+		if again := base64.RawStdEncoding.EncodeToString(decoded); ok && len(letters) > 1 &&
+			!strings.HasPrefix(again, letters[:len(letters)/4*4]) {
 			t.Fatalf("%q is decoded as what is %q", data, again)
 		}
 	})

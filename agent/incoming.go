@@ -20,8 +20,8 @@ const (
 // openRequest is a request that the program has not answered. The program's
 // httpresponse holds its number.
 type openRequest struct {
-	ID      uint64          `cbor:"1,keyasint"` // the host's
-	At      int64           `cbor:"3,keyasint"` // seconds since 1970 when it came
+	ID      uint64          `cbor:"1,keyasint"` // the host's number
+	At      int64           `cbor:"3,keyasint"` // when it arrived, in seconds since 1970
 	Headers []tandem.Header `cbor:"4,keyasint,omitempty"`
 	Size    int             `cbor:"5,keyasint,omitempty"` // bytes of Headers
 }
@@ -29,15 +29,15 @@ type openRequest struct {
 const (
 	maxHeaders      = 64 << 10  // bytes of a response's headers
 	maxHeaderLines  = 1000      // of a response
-	maxOpenHeaders  = 1 << 20   // bytes of those of all responses that have not been sent
+	maxOpenHeaders  = 1 << 20   // bytes of the headers of all responses that have not been sent
 	maxFetchHeaders = 256 << 10 // bytes of a request's headers
-	headerOverhead  = 32        // bytes that one counts for more than it has
+	headerOverhead  = 32        // bytes added to the size of each header
 )
 
-// sweepAt is how many open requests make the machine look for old ones.
+// sweepAt is the number of open requests from which the machine looks for old ones.
 const sweepAt = 256
 
-// answer is an Answer with its response: one allocation.
+// answer holds an Answer and its response in one allocation.
 type answer struct {
 	Answer
 	response tandem.Response
@@ -49,7 +49,7 @@ func (m *Machine) answer(id uint64, status int, headers []tandem.Header, body []
 	m.effects = append(m.effects, &a.Answer)
 }
 
-// request takes an HTTP request.
+// request handles an HTTP request to the agent.
 func (m *Machine) request(ev *Request) imp.Outcome {
 	r := ev.Request
 	if !m.core.HasHandler(handlerRequest) {
@@ -68,7 +68,7 @@ func (m *Machine) request(ev *Request) imp.Outcome {
 	vm := m.core.VM
 	t := vm.NewTable()
 	vm.SetField(t, "method", vm.NewString(r.Method))
-	vm.SetField(t, "path", vm.NewString(cmp.Or(r.Path, "/"))) // the bare address is the root: routers know no other
+	vm.SetField(t, "path", vm.NewString(cmp.Or(r.Path, "/"))) // routers need a path: the URL without one is the root
 	vm.SetField(t, "query", urlDecode(vm, r.Query))
 	vm.SetField(t, "headers", m.requestHeaders(r))
 	vm.SetField(t, "body", vm.NewStringBytes(r.Body))
@@ -76,8 +76,8 @@ func (m *Machine) request(ev *Request) imp.Outcome {
 	return m.core.CallHandler(handlerRequest, t, response)
 }
 
-// requestHeaders makes the table of headers: names in lower case, in an order
-// that is always the same.
+// requestHeaders makes the table of headers. Names are in lower case and sorted,
+// so that the order is always the same.
 func (m *Machine) requestHeaders(r *tandem.Request) squirrel.Value {
 	vm := m.core.VM
 	t := vm.NewTable()
@@ -106,7 +106,7 @@ func (m *Machine) requestHeaders(r *tandem.Request) squirrel.Value {
 	return t
 }
 
-// openHeaders returns how many bytes of headers wait for their responses.
+// openHeaders returns the bytes of headers of all responses that have not been sent.
 func (m *Machine) openHeaders() (n int) {
 	for _, r := range m.requests {
 		n += r.Size + headerOverhead*len(r.Headers)
@@ -126,7 +126,7 @@ func lowerString(vm *squirrel.VM, name string) squirrel.Value {
 	return vm.NewStringBytes(b)
 }
 
-// sweep forgets requests that the host has given up.
+// sweep removes requests that the host has given up.
 func (m *Machine) sweep() {
 	old := m.core.Now.Unix() - int64(tandem.AnswerWait/time.Second)
 	for number, r := range m.requests {
@@ -136,13 +136,14 @@ func (m *Machine) sweep() {
 	}
 }
 
-// openResponse returns the request that the httpresponse answers. The last
-// result is false, and the log says so, when it is too late.
+// openResponse returns the request that the httpresponse answers. When the
+// request is answered or given up already, ok is false and an error is logged.
 func openResponse(call *squirrel.Call, method string) (m *Machine, number uint32, ok bool) {
 	m = machineOf(call)
 	number = uint32(call.VM().Payload(call.This()).AsInt())
 	if _, ok = m.requests[number]; !ok {
-		m.log(true, fmt.Sprintf("httpresponse.%s(%s) was ignored: the request is answered already", method, textOf(call.VM(), call.Arg(1))))
+		m.log(true, fmt.Sprintf("httpresponse.%s(%s) was ignored: the request is answered already",
+			method, textOf(call.VM(), call.Arg(1))))
 	}
 	return m, number, ok
 }
@@ -162,7 +163,8 @@ func responseHeader(call *squirrel.Call) (squirrel.Value, error) {
 	}
 	if m, number, ok := openResponse(call, "header"); ok {
 		r := m.requests[number]
-		if r.Size += len(name) + len(value); r.Size > maxHeaders || len(r.Headers) == maxHeaderLines || m.openHeaders() > maxOpenHeaders {
+		r.Size += len(name) + len(value)
+		if r.Size > maxHeaders || len(r.Headers) == maxHeaderLines || m.openHeaders() > maxOpenHeaders {
 			m.over(tandem.OverResponseHeaders)
 			return call.Errorf("httpresponse.header: the headers have more than %d KB", maxHeaders>>10)
 		}
@@ -203,8 +205,8 @@ func responseSend(call *squirrel.Call) (squirrel.Value, error) {
 	return squirrel.Null, nil
 }
 
-// validHeader reports whether a header can be sent: its name is a token, its
-// value one line.
+// validHeader reports whether a header can be sent: its name must be a token, and
+// its value one line.
 func validHeader(name, value string) bool {
 	const token = "!#$%&'*+-.^_`|~"
 	if name == "" || strings.ContainsAny(value, "\r\n\x00") {

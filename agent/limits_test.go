@@ -93,7 +93,8 @@ func TestMemoryFullOfEvent(t *testing.T) {
 		"request": &Request{1, &tandem.Request{Method: "POST", Body: make([]byte, tandem.RequestBodySize)}},
 		"fetched": &Fetched{1, &tandem.Response{Status: 200, Body: make([]byte, tandem.FetchBodySize)}},
 	} {
-		cfg := mustCompile(t, `device.on("x", @(d) server.log(d.len())); http.onrequest(@(q, r) r.send(200, "")); http.get("http://x").sendasync(@(r) server.log("no"));`)
+		cfg := mustCompile(t, `device.on("x", @(d) server.log(d.len())); http.onrequest(@(q, r) r.send(200, ""));
+			http.get("http://x").sendasync(@(r) server.log("no"));`)
 		cfg.Memory = 128 << 10
 		w := newWorld(cfg)
 		w.do(&Boot{})
@@ -106,7 +107,8 @@ func TestMemoryFullOfEvent(t *testing.T) {
 
 // TestGarbageDoesNotFillMemory: many large events, each of which fits.
 func TestGarbageDoesNotFillMemory(t *testing.T) {
-	w := newWorld(mustCompile(t, `http.onrequest(@(q, r) r.send(200, q.body.len().tostring())); device.on("x", @(d) null);`))
+	w := newWorld(mustCompile(t, `http.onrequest(@(q, r) r.send(200, q.body.len().tostring()));
+		device.on("x", @(d) null);`))
 	w.do(&Boot{})
 	list := []byte(`[` + strings.Repeat(`1,`, 30000) + `0]`)
 	for i := range 50 {

@@ -9,9 +9,9 @@ import (
 	"github.com/tandem-iot/tandem/squirrel"
 )
 
-// log is where lines of the program go. Of one event the log takes as many as
-// it would in a burst; a line that is too long is cut to where the log cuts
-// it, and says so.
+// log writes a line of the program to the log. One event may write as many lines
+// as the log takes in a burst. A line that is too long keeps one byte more than the
+// log's limit, so that the log marks it as cut.
 func (m *Machine) log(isError bool, msg string) {
 	t := tandem.LogAgent
 	if isError {

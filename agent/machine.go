@@ -2,19 +2,18 @@
 // with the agent's half of the imp API.
 //
 // New makes the machine of one incarnation. Step takes one event and returns
-// what the agent wants done; it never waits, and knows no clock but the now it
-// is given. A program that must wait (server.save, sendsync, imp.sleep) is
+// the effects that the agent asks for. It never waits, and has no clock but its
+// argument now. A program that must wait (server.save, sendsync, imp.sleep) is
 // suspended inside its VM: the machine is Busy, and takes only the events that
-// Takes says until the one has come that it waits for. Snapshot writes all the
-// machine is, also while it is busy, and Restore goes on from there, on
-// whichever host.
+// Takes allows until the one that it waits for. Snapshot writes the state of the
+// machine, also while it is busy, and Restore continues from it on any host.
 //
-// The host owns everything that takes time: it delivers events one at a time
-// and in order, carries out effects, calls Step with an Alarm when Alarm's time
-// has come, and ends the incarnation on a Restart.
+// The host does everything that takes time: it delivers events one at a time
+// and in order, carries out effects, calls Step with an Alarm at the time that
+// Alarm returns, and ends the incarnation on a Restart.
 //
-// What the API looks like to programs is in the API tables of this package
-// (API) and of package imp (imp.Shared).
+// The functions that programs see are in the API tables of this package (API)
+// and of package imp (imp.Shared).
 package agent
 
 import (
@@ -33,18 +32,18 @@ type Config struct {
 	Program     *compile.Program // from imp.Compile
 	Agent       tandem.AgentID
 	Device      tandem.DeviceID
-	URL         string // what http.agenturl() gives
+	URL         string // the result of http.agenturl()
 	Incarnation uint64
 	Start       tandem.Reason
 	Connected   bool          // whether the device has a link
-	Address     string        // its IP address, "" when it was never seen
+	Address     string        // its IP address, "" when the device never connected
 	Saved       []byte        // the saved table in the compact encoding, nil when there is none
 	Mark        tandem.Mark   // of the newest device message that is part of Saved
-	Memory      int           // bytes the program may have alive; 0 is tandem.AgentMemory
+	Memory      int           // limit of the program's memory in bytes; 0 is tandem.AgentMemory
 	Budget      time.Duration // VM time per event; 0 is tandem.EventBudget
-	Version     string        // what imp.getsoftwareversion() gives
+	Version     string        // the result of imp.getsoftwareversion()
 	ValidateTLS bool          // requests verify servers unless the program says otherwise
-	Credits     *Credits      // what an earlier incarnation had left; nil: there was none
+	Credits     *Credits      // what the earlier incarnation had left; nil: there was none
 }
 
 // Machine is one incarnation of an agent. It is not safe for concurrent use.
@@ -54,40 +53,40 @@ type Machine struct {
 	effects []Effect
 	volume  int     // bytes of data that the effects hold
 	lines   int     // log lines among the effects
-	overs   []*Over // those among the effects
+	overs   []*Over // the Over effects among the effects
 	dead    bool
 
 	connected bool
-	announce  bool // the program has not heard yet that the device is connected since before the start
+	announce  bool // device.onconnect is still to be called for a device connected since before the start
 	address   string
 
-	saved   []byte // what server.load returns
+	saved   []byte // the result of server.load
 	mark    tandem.Mark
-	oldBoot uint64 // of messages that were dropped, which the log says
-	saving  []byte // while the program waits for Saved
+	oldBoot uint64 // boot number of dropped messages, for which the log has a line
+	saving  []byte // the new table while the program waits for Saved
 
-	cause   tandem.Mark       // of the device's message that is being handled
-	nth     uint32            // posts made meanwhile
-	post    uint64            // sum of the last of them
-	unsure  uint64            // sum of one that failed, and may be kept all the same; 0: none
-	posting uint32            // while the program waits for Posted, what its callback is kept under; 0: none
-	posts   map[uint64]uint32 // what callbacks are kept under, by the posts' numbers; nil at first
+	cause   tandem.Mark       // mark of the device's message that is being handled
+	nth     uint32            // posts made while it is handled
+	post    uint64            // checksum of the last of them
+	unsure  uint64            // checksum of a failed post that may be kept all the same; 0: none
+	posting uint32            // key of the callback while the program waits for Posted; 0: none
+	posts   map[uint64]uint32 // keys of callbacks by the numbers of posts; nil at first
 
 	stopping tandem.Reason // why the host wants the agent to end
 
 	broker broker
 
-	requests    map[uint32]openRequest // by the number in the httpresponse
-	lastRequest uint32                 // the newest such number
+	requests    map[uint32]openRequest // by the numbers in httpresponses
+	lastRequest uint32                 // the newest of these numbers
 	fetches     map[uint32]fetch       // by id
-	syncID      uint32                 // of the request that sendsync waits for
+	syncID      uint32                 // number of the request that sendsync waits for
 	sending     credits                // for outgoing requests
 	signing     credits                // for signatures
 
-	patterns map[string]*pattern // compiled, by text; nil at first
+	patterns map[string]*pattern // compiled patterns by their text; nil at first
 }
 
-// What a suspended program can wait for, beside imp.Sleeping and imp.Ending.
+// Reasons for which a program is suspended, beside imp.Sleeping and imp.Ending.
 const (
 	waitSave = imp.FirstWait + iota
 	waitFetch
@@ -96,11 +95,11 @@ const (
 	waitPost
 )
 
-// nativeCost is the fuel of natives that do more than a few instructions'
-// work, beside that of their data.
+// nativeCost is the fuel of a native function whose work exceeds a few
+// instructions, beside the fuel for its data.
 const nativeCost = 30
 
-// library is what programs see. All machines share it.
+// library has the functions that programs see. All machines share it.
 var library = sync.OnceValue(func() *squirrel.Library {
 	return imp.Library("agent", tandem.AgentSide, imp.Shared, API)
 })
@@ -130,22 +129,23 @@ func (m *Machine) coreConfig() imp.Config {
 	}
 	return imp.Config{
 		Side: tandem.AgentSide, Library: library(), Program: m.cfg.Program, Memory: memory, Budget: m.cfg.Budget,
-		Version: m.cfg.Version, Environment: imp.EnvironmentAgent, Incarnation: m.cfg.Incarnation, Log: m.log, Over: m.over, Owner: m,
+		Version: m.cfg.Version, Environment: imp.EnvironmentAgent, Incarnation: m.cfg.Incarnation, Log: m.log,
+		Over: m.over, Owner: m,
 	}
 }
 
 // machineOf returns the machine whose program makes the call.
 func machineOf(call *squirrel.Call) *Machine { return imp.CoreOf(call).Owner().(*Machine) }
 
-// Busy reports whether an event is not complete: the program waits in the
-// middle of it.
+// Busy reports whether the current event is not complete because the program
+// waits in the middle of it.
 func (m *Machine) Busy() bool { return m.core.Busy() }
 
 // Dead reports whether the incarnation has ended.
 func (m *Machine) Dead() bool { return m.dead }
 
-// Alarm returns when the machine wants to run of its own accord: by a Woken
-// when it is Busy, else by an Alarm.
+// Alarm returns when the host must call Step without another event: with Woken
+// when the machine is Busy, else with Alarm. ok is false when it need not.
 func (m *Machine) Alarm() (time.Time, bool) {
 	if m.dead {
 		return time.Time{}, false
@@ -161,8 +161,8 @@ func (m *Machine) Used() time.Duration {
 // Memory returns the bytes of Go memory that the machine's arena takes.
 func (m *Machine) Memory() int { return m.core.VM.Footprint() }
 
-// Takes reports whether Step takes ev now. While the machine is not busy it
-// takes everything.
+// Takes reports whether Step takes ev now. A machine that is not busy takes every
+// event.
 func (m *Machine) Takes(ev Event) bool {
 	switch ev := ev.(type) {
 	case *Woken:
@@ -184,11 +184,14 @@ func (m *Machine) Takes(ev Event) bool {
 	return !m.Busy()
 }
 
-// Step takes one event and returns what the program caused by it. The next
-// Step reuses the slice, but not what is in it. A dead machine does nothing.
+// Step takes one event and returns the effects that the program caused by it. The
+// next Step reuses the slice, but not its elements. A dead machine does nothing.
 func (m *Machine) Step(now time.Time, ev Event) []Effect {
 	clear(m.effects)
-	m.effects, m.volume, m.lines, m.overs = m.effects[:0], 0, 0, nil
+	m.effects = m.effects[:0]
+	m.volume = 0
+	m.lines = 0
+	m.overs = nil
 	if m.dead {
 		return nil
 	}
@@ -197,7 +200,9 @@ func (m *Machine) Step(now time.Time, ev Event) []Effect {
 	}
 	m.core.Now = now
 	if !m.Busy() {
-		m.cause, m.nth, m.unsure = tandem.Mark{}, 0, 0
+		m.cause = tandem.Mark{}
+		m.nth = 0
+		m.unsure = 0
 	}
 	for o := m.take(ev); ; o = m.announced() {
 		switch {
@@ -256,16 +261,16 @@ func (m *Machine) take(ev Event) (o imp.Outcome) {
 	case *Shutdown:
 		return m.shutdown(ev.Reason)
 	}
-	panic(fmt.Sprintf("agent: %T is no event", ev))
+	panic(fmt.Sprintf("agent: %T is not an event", ev))
 }
 
-// maxVolume bounds the data that one Step's effects hold, which is outside of
+// maxVolume bounds the bytes of data in the effects of one Step, which are outside
 // the program's memory.
 const maxVolume = 8 << 20
 
 const noRoom = "too much data in one event; go on in another, with imp.wakeup"
 
-// room takes n bytes of what one Step's effects may hold.
+// room reserves n bytes of maxVolume. It reports whether there are as many.
 func (m *Machine) room(n int) bool {
 	const perEffect = 100
 	if m.volume+n+perEffect > maxVolume {
@@ -276,7 +281,7 @@ func (m *Machine) room(n int) bool {
 	return true
 }
 
-// over notes that the program has come upon a limit.
+// over counts that the program ran into a limit.
 func (m *Machine) over(limit string) {
 	for _, o := range m.overs {
 		if o.Limit == limit {

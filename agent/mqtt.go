@@ -13,12 +13,12 @@ import (
 	"github.com/tandem-iot/tandem/squirrel"
 )
 
-// A mqttclient's payload is an array. So is that of a mqttmessage.
+// The payload of an mqttclient is an array, as is that of an mqttmessage.
 const (
-	clientConnect = iota // the handlers: of onconnect,
+	clientConnect = iota // the handlers of onconnect,
 	clientLost           // onconnectionlost,
 	clientMessage        // and onmessage
-	clientLink           // the number of its connection, or null
+	clientLink           // the number of its connection; null: none
 	clientFields
 )
 
@@ -28,19 +28,19 @@ const (
 	messageBody
 	messageQoS
 	messageRetain
-	messageRequest // the number under which it is on its way, or of the timer that tells why it is not; or null
+	messageRequest // number of the request, or of the timer that reports a failure; null: not sent
 	messageFields
 )
 
 // broker is the agent's connection to an MQTT broker.
 type broker struct {
-	ID       uint32        `cbor:"1,keyasint,omitempty"` // 0: there is none. The payload of its client is kept under it
+	ID       uint32        `cbor:"1,keyasint,omitempty"` // 0: no connection; else the key of the client's payload
 	Open     bool          `cbor:"2,keyasint,omitempty"` // the broker has accepted it
-	Requests []mqttRequest `cbor:"3,keyasint,omitempty"` // not answered yet, the oldest first
+	Requests []mqttRequest `cbor:"3,keyasint,omitempty"` // without an answer, the oldest first
 }
 
-// mqttRequest is a message or a subscription on its way. Its callback is kept
-// under its id.
+// mqttRequest is a message, a subscription or an unsubscription without an
+// answer. The registry keeps its callback under its ID.
 type mqttRequest struct {
 	ID   uint32 `cbor:"1,keyasint"`
 	Size int    `cbor:"2,keyasint,omitempty"`
@@ -49,16 +49,16 @@ type mqttRequest struct {
 
 // Limits of the connection.
 const (
-	maxMQTTRequests = 64 // on their way
+	maxMQTTRequests = 64 // without an answer
 	maxMQTTUnsent   = 512 << 10
 	maxClientID     = 255
-	maxOption       = 65535 // bytes of what connect is given; MQTT has no room for more
+	maxOption       = 65535 // bytes of a string option of connect, which is the limit of MQTT
 	minKeepAlive    = 30    // seconds
 	maxKeepAlive    = 65535
 	usualKeepAlive  = 60
 )
 
-// What callbacks get in place of 0, beside what comes with MQTTDone.
+// What callbacks get in place of 0, beside the codes of MQTTDone.
 const (
 	mqttNotConnected = -1
 	mqttTooMuch      = -2
@@ -96,7 +96,7 @@ func clientHandler(field int) squirrel.NativeFunc {
 	}
 }
 
-// linked reports whether the connection is that of a client.
+// linked reports whether the open connection belongs to client.
 func (m *Machine) linked(client squirrel.Value) bool {
 	x := m.core.VM.Index(client, clientLink)
 	return m.broker.ID != 0 && !x.IsNull() && uint32(x.AsInt()) == m.broker.ID
@@ -109,7 +109,7 @@ func mqttConnect(call *squirrel.Call) (squirrel.Value, error) {
 		return squirrel.Null, err
 	}
 	if m.broker.ID != 0 {
-		return call.Errorf("mqttclient.connect: there is a connection already, and an agent can have one; disconnect it first")
+		return call.Errorf("mqttclient.connect: the agent has a connection already; disconnect it first")
 	}
 	url, id := call.Str(1), call.Str(2)
 	if id == "" || len(id) > maxClientID {
@@ -134,14 +134,17 @@ func mqttConnect(call *squirrel.Call) (squirrel.Value, error) {
 	call.Charge(n / 8)
 	m.broker = broker{ID: m.core.Keep(client)}
 	vm.SetIndex(client, clientLink, squirrel.Int(int32(m.broker.ID)))
-	// A program that connects again as soon as it hears that it could not must
-	// not hammer at the broker.
+	// A program that connects again on every failure must not flood the broker
+	// with attempts.
 	wait, _ := m.sending.take(m.core.Now, 1)
-	m.effects = append(m.effects, &MQTTConnect{ID: uint64(m.broker.ID), URL: url, Wait: time.Duration(wait * float64(time.Second)), Connect: c})
+	m.effects = append(m.effects, &MQTTConnect{
+		ID: uint64(m.broker.ID), URL: url, Wait: time.Duration(wait * float64(time.Second)),
+		Connect: c,
+	})
 	return squirrel.Null, nil
 }
 
-// connectOptions takes over the options of connect.
+// connectOptions copies the options of connect to c.
 func connectOptions(vm *squirrel.VM, options squirrel.Value, c *mqtt.Connect) error {
 	data := func(name string) (b []byte, set bool, err error) {
 		x := vm.Field(options, name)
@@ -176,7 +179,7 @@ func connectOptions(vm *squirrel.VM, options squirrel.Value, c *mqtt.Connect) er
 		return err
 	}
 	if !validTopic(string(topic)) {
-		return errors.New("willtopic is no topic")
+		return errors.New("willtopic is not a valid topic")
 	}
 	c.Will = &mqtt.Will{Topic: string(topic)}
 	if c.Will.Payload, _, err = data("willmessage"); err != nil {
@@ -189,7 +192,7 @@ func connectOptions(vm *squirrel.VM, options squirrel.Value, c *mqtt.Connect) er
 
 func validTopic(topic string) bool { return mqtt.ValidTopic(topic) && utf8.ValidString(topic) }
 
-// qosOf returns the quality of service that a program's value stands for.
+// qosOf returns the quality of service for a value of the program.
 func qosOf(x squirrel.Value) (byte, error) {
 	n := x.AsInt()
 	if !x.IsNull() && (!x.IsInt() || n < 0 || n > 2) {
@@ -214,8 +217,8 @@ func mqttDisconnect(call *squirrel.Call) (squirrel.Value, error) {
 	return squirrel.Null, nil
 }
 
-// forgetBroker ends the connection as the program sees it: what is on its way
-// has failed. It reports whether the program waits for some of that.
+// forgetBroker removes the connection. Its requests fail, and their callbacks
+// are called later. It reports whether the program waits for one of them.
 func (m *Machine) forgetBroker() (waits bool) {
 	vm := m.core.VM
 	client := m.core.Kept(m.broker.ID)
@@ -232,8 +235,8 @@ func (m *Machine) forgetBroker() (waits bool) {
 	return waits
 }
 
-// answerMQTT calls the callback of a request when the running handler is
-// through. It returns the timer that does, 0 when there are too many.
+// answerMQTT calls the callback of a request after the running handler. It
+// returns the timer that calls it, 0 when there are too many timers.
 func (m *Machine) answerMQTT(fn squirrel.Value, r mqttRequest, code, qos int32) (timer uint32) {
 	args := []squirrel.Value{squirrel.Int(code)}
 	if r.Sub && m.core.VM.Params(fn) != 1 {
@@ -241,7 +244,7 @@ func (m *Machine) answerMQTT(fn squirrel.Value, r mqttRequest, code, qos int32) 
 	}
 	timer, ok := m.core.After(0, "", fn, args...)
 	if !ok {
-		m.log(true, "a callback of mqtt was not called: too many timers and results are pending")
+		m.log(true, "an MQTT callback was not called: too many timers and results are pending")
 	}
 	return timer
 }
@@ -252,8 +255,8 @@ func mqttIsConnected(call *squirrel.Call) (squirrel.Value, error) {
 	return squirrel.Bool(err == nil && m.linked(client) && m.broker.Open), err
 }
 
-// submit makes room for a request of size bytes. When there is none, code says
-// why, and the callback, which may be null, is about to hear it from the timer id.
+// submit adds a request of r.Size bytes and returns its id. When it cannot, code
+// says why, and id is the timer that tells the callback; 0 if the callback is null.
 func (m *Machine) submit(call *squirrel.Call, client, fn squirrel.Value, r mqttRequest) (id uint32, code int32) {
 	used := r.Size
 	for _, other := range m.broker.Requests {
@@ -288,7 +291,7 @@ func mqttSubscribe(call *squirrel.Call) (squirrel.Value, error) {
 	}
 	filter := call.Str(1)
 	if !mqtt.ValidFilter(filter) || !utf8.ValidString(filter) {
-		return call.Errorf("mqttclient.subscribe: this is no topic to subscribe to")
+		return call.Errorf("mqttclient.subscribe: the topic is not valid")
 	}
 	if id, code := m.submit(call, client, call.Arg(3), mqttRequest{Size: len(filter), Sub: true}); code == 0 {
 		m.effects = append(m.effects, &MQTTSubscribe{ID: uint64(m.broker.ID), Request: uint64(id), Filter: filter, QoS: qos})
@@ -304,7 +307,7 @@ func mqttUnsubscribe(call *squirrel.Call) (squirrel.Value, error) {
 	}
 	filter := call.Str(1)
 	if !mqtt.ValidFilter(filter) || !utf8.ValidString(filter) {
-		return call.Errorf("mqttclient.unsubscribe: this is no topic to subscribe to")
+		return call.Errorf("mqttclient.unsubscribe: the topic is not valid")
 	}
 	if id, code := m.submit(call, client, call.Arg(2), mqttRequest{Size: len(filter)}); code == 0 {
 		m.effects = append(m.effects, &MQTTUnsubscribe{ID: uint64(m.broker.ID), Request: uint64(id), Filter: filter})
@@ -318,12 +321,15 @@ func mqttCreateMessage(call *squirrel.Call) (squirrel.Value, error) {
 	if err != nil {
 		return squirrel.Null, err
 	}
-	topic, body, options := call.Str(1), call.Arg(2), call.Arg(3)
+	topic := call.Str(1)
+	body := call.Arg(2)
+	options := call.Arg(3)
 	switch n := vm.Len(body); {
 	case !validTopic(topic):
-		return call.Errorf("mqttclient.createmessage: this is no topic to publish to")
+		return call.Errorf("mqttclient.createmessage: the topic is not valid")
 	case !imp.IsData(vm, body):
-		return call.Errorf("mqttclient.createmessage: the message is a string or a blob; use http.jsonencode for other values")
+		return call.Errorf("mqttclient.createmessage: the message is a string or a blob; use http.jsonencode for " +
+			"other values")
 	case n+len(topic) > tandem.MessageSize:
 		return call.Errorf("mqttclient.createmessage: the message is over %d KB", tandem.MessageSize>>10)
 	}
@@ -356,11 +362,11 @@ func mqttCreateMessage(call *squirrel.Call) (squirrel.Value, error) {
 	return vm.NewNative(mqttMessageClass, p), nil
 }
 
-// publish sends a message on its way. The callback may be null.
+// publish sends a message. The callback may be null.
 func (m *Machine) publish(call *squirrel.Call, message, fn squirrel.Value) (id uint32, code int32, err error) {
 	vm := call.VM()
 	if x := vm.Index(message, messageRequest); !x.IsNull() && m.mqttRequest(uint32(x.AsInt())) >= 0 {
-		_, err = call.Errorf("the message is on its way already")
+		_, err = call.Errorf("the message is being sent already")
 		return 0, 0, err
 	}
 	p := &mqtt.Publish{
@@ -381,7 +387,7 @@ func (m *Machine) publish(call *squirrel.Call, message, fn squirrel.Value) (id u
 	return id, code, nil
 }
 
-// mqttRequest returns the index of a request on its way, -1 if there is none.
+// mqttRequest returns the index of the request with an id, -1 if there is none.
 func (m *Machine) mqttRequest(id uint32) int {
 	return slices.IndexFunc(m.broker.Requests, func(r mqttRequest) bool { return r.ID == id })
 }
@@ -408,7 +414,7 @@ func mqttSendSync(call *squirrel.Call) (squirrel.Value, error) {
 	return m.core.Suspend(call, waitMQTT)
 }
 
-// mqttCancel drops the callback; the message itself cannot be taken back.
+// mqttCancel drops the callback. The message itself is sent all the same.
 func mqttCancel(call *squirrel.Call) (squirrel.Value, error) {
 	m, vm := machineOf(call), call.VM()
 	message, err := thisMQTT(call, mqttMessageClass)
@@ -425,7 +431,7 @@ func mqttCancel(call *squirrel.Call) (squirrel.Value, error) {
 	return squirrel.Null, nil
 }
 
-// mqttConnected takes the broker's answer to connect.
+// mqttConnected takes the broker's answer to MQTTConnect.
 func (m *Machine) mqttConnected(ev *MQTTConnected) imp.Outcome {
 	if ev.ID != uint64(m.broker.ID) {
 		return imp.Done // the program has disconnected
@@ -448,7 +454,7 @@ func (m *Machine) mqttLost(ev *MQTTLost) imp.Outcome {
 	return m.mqttEnded(mqttNotConnected, "the connection is lost: "+ev.Why)
 }
 
-// mqttEnded tells the program that its connection has ended, or has not begun.
+// mqttEnded tells the program that its connection was lost or not established.
 func (m *Machine) mqttEnded(code int, why string) imp.Outcome {
 	m.log(true, "mqtt: "+why)
 	client := m.core.Kept(m.broker.ID)
@@ -461,7 +467,7 @@ func (m *Machine) mqttEnded(code int, why string) imp.Outcome {
 	case waits:
 		if !fn.IsNull() {
 			if _, ok := m.core.After(0, "", fn, args...); !ok {
-				m.log(true, "a callback of mqtt was not called: too many timers and results are pending")
+				m.log(true, "an MQTT callback was not called: too many timers and results are pending")
 			}
 		}
 		return m.core.Resume(squirrel.Int(mqttNotConnected))
@@ -488,7 +494,7 @@ func (m *Machine) mqttMessage(ev *MQTTMessage) imp.Outcome {
 	return m.core.Call(fn, t)
 }
 
-// mqttDone ends a request.
+// mqttDone ends a request and calls its callback.
 func (m *Machine) mqttDone(ev *MQTTDone) imp.Outcome {
 	i := m.mqttRequest(uint32(ev.Request))
 	if ev.ID != uint64(m.broker.ID) || i < 0 {

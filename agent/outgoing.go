@@ -15,25 +15,25 @@ import (
 
 const requestClass = "httprequest"
 
-// An httprequest's payload is an array.
+// The payload of an httprequest is an array.
 const (
 	requestVerb = iota
 	requestURL
 	requestHeaders
 	requestBody
-	requestValidate // whether to verify the server's certificate; null: as the device group has it
+	requestValidate // whether to verify the server's certificate; null: use the device group's setting
 	requestSent     // whether it was sent or cancelled
 	requestFetch    // the number of the fetch, or null
-	requestTimer    // that of the timer which answers for the limit, or null
+	requestTimer    // the number of the timer that delivers the response 429, or null
 	requestFields
 )
 
-// fetch is an outgoing request that has not ended. What it calls is kept
-// under its id: an array of the callbacks done and stream.
+// fetch is an outgoing request that has not ended. The registry keeps its
+// callbacks under its id: an array of done and stream.
 type fetch struct {
 	ID     uint32 `cbor:"1,keyasint"`
 	Sync   bool   `cbor:"2,keyasint,omitempty"` // sendsync or closesync waits for it
-	Upload bool   `cbor:"3,keyasint,omitempty"` // it is an httpstream's
+	Upload bool   `cbor:"3,keyasint,omitempty"` // it belongs to an httpstream
 	Unsent int    `cbor:"4,keyasint,omitempty"` // bytes of an upload that the host still has
 }
 
@@ -43,8 +43,8 @@ const (
 	noTimeout    = -1 // NO_TIMEOUT
 )
 
-// newRequest makes an httprequest. Arguments from number first are headers
-// and body.
+// newRequest makes an httprequest. The arguments at index first and first+1 are
+// its headers and body.
 func newRequest(call *squirrel.Call, verb string, url squirrel.Value, first int) (squirrel.Value, error) {
 	vm, body := call.VM(), call.Arg(first+1)
 	if !body.IsNull() && !imp.IsData(vm, body) {
@@ -76,7 +76,7 @@ func requestPayload(call *squirrel.Call, verb string, url, headers, body squirre
 	return p
 }
 
-// requestNative is http.get and its kind.
+// requestNative is http.get, http.post, http.put or http.httpdelete.
 func requestNative(verb string) squirrel.NativeFunc {
 	return func(call *squirrel.Call) (squirrel.Value, error) { return newRequest(call, verb, call.Arg(1), 2) }
 }
@@ -98,7 +98,7 @@ func notARequest(call *squirrel.Call) (squirrel.Value, error) {
 	return call.Errorf("this is not an httprequest")
 }
 
-// toFetch returns what an httprequest asks for. The error is for the program.
+// toFetch converts an httprequest to a Fetch. The error is for the program.
 func (m *Machine) toFetch(call *squirrel.Call, payload squirrel.Value) (*tandem.Fetch, error) {
 	vm := m.core.VM
 	if vm.Index(payload, requestSent).AsBool() {
@@ -149,8 +149,8 @@ func (m *Machine) toFetch(call *squirrel.Call, payload squirrel.Value) (*tandem.
 	return f, nil
 }
 
-// spend takes a credit for an outgoing request. When there is none it returns
-// the seconds until there is.
+// spend takes a credit for an outgoing request. When there is none, wait is the
+// number of seconds until there is.
 func (m *Machine) spend() (wait float64, ok bool) {
 	if len(m.fetches) >= tandem.FetchesInFlight {
 		m.over(tandem.OverFetchesInFlight)
@@ -170,9 +170,11 @@ func limited(vm *squirrel.VM, wait float64) squirrel.Value {
 	}})
 }
 
-// responseTable makes what a program gets of a response.
+// responseTable makes the table of a response for the program.
 func responseTable(vm *squirrel.VM, r *tandem.Response) squirrel.Value {
-	t, headers, raw := vm.NewTable(), vm.NewTable(), vm.NewArray()
+	t := vm.NewTable()
+	headers := vm.NewTable()
+	raw := vm.NewArray()
 	for _, h := range r.Headers {
 		key, value := lowerString(vm, h.Name), vm.NewString(h.Value)
 		if old, ok := vm.Get(headers, key); ok {
@@ -218,7 +220,7 @@ func sendAsync(call *squirrel.Call) (squirrel.Value, error) {
 	return squirrel.Null, nil
 }
 
-// timeoutOf returns the duration that a program's timeout stands for.
+// timeoutOf returns the duration of a program's timeout.
 func timeoutOf(x squirrel.Value) (time.Duration, error) {
 	switch s := x.AsFloat(); {
 	case x.IsNull():
@@ -263,7 +265,7 @@ func cancelRequest(call *squirrel.Call) (squirrel.Value, error) {
 	if !ok {
 		return notARequest(call)
 	}
-	vm.SetIndex(payload, requestSent, squirrel.Bool(true)) // or will never be
+	vm.SetIndex(payload, requestSent, squirrel.Bool(true)) // or it is cancelled and never sent
 	if timer := vm.Index(payload, requestTimer); !timer.IsNull() {
 		m.core.CancelTimer(uint32(timer.AsInt()))
 		vm.SetIndex(payload, requestTimer, squirrel.Null)

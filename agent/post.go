@@ -17,10 +17,17 @@ var postFunctions = []imp.Function{
 		Params: []imp.Param{
 			{Name: "name", Type: "string", Doc: "of the message"},
 			{Name: "data", Type: "any", Doc: "what can be serialised"},
-			{Name: "callback", Type: "handler", Optional: true, Doc: "called without arguments when the device has handled the message, if this incarnation still runs"},
+			{
+				Name: "callback", Type: "handler", Optional: true,
+				Doc: "called without arguments when the device has handled the message, if this incarnation still runs",
+			},
 		},
-		Throws:  []string{"Cannot serialize a …", "the message is over 256 KB"},
-		Doc:     "Sends the device a message for its agent.on, as device.send does, but one that is not lost: it is on disk when the function returns 0, and is kept until the device's handler has completed, whoever is restarted or loses power meanwhile. Messages arrive in the order in which they were posted, and take effect once. The result is one of the SEND_ERROR constants when it is not kept: SEND_ERROR_WOULDBLOCK when 1,000 messages, or 1 MB of them, wait already, SEND_ERROR_TIMEOUT when it could not be written.",
+		Throws: []string{"Cannot serialize a …", "the message is over 256 KB"},
+		Doc: "Sends the device a message for its agent.on, as device.send does, but a lasting one: " +
+			"it is on disk when the function returns 0, and is kept until the device's handler has completed, " +
+			"across restarts and power cuts of both sides. Messages arrive in the order in which they were posted, " +
+			"and take effect once. When the message is not kept the result is SEND_ERROR_WOULDBLOCK, " +
+			"because 1,000 messages, or 1 MB of them, wait already, or SEND_ERROR_TIMEOUT, because it could not be written.",
 		Source:  "tandem",
 		Example: `tandem.post("target", 21, @() server.log("the device has its new target"));`,
 		Fn:      post,
@@ -38,7 +45,7 @@ func post(call *squirrel.Call) (squirrel.Value, error) {
 		m.posting = m.core.Keep(fn)
 	}
 	if m.post = sumOf(msg); m.unsure != 0 && m.unsure != m.post {
-		m.nth++ // it is not the same again, which may be kept under that number
+		m.nth++ // the failed post may be kept under its number, and this is another
 	}
 	m.unsure = 0
 	m.nth++
@@ -46,7 +53,7 @@ func post(call *squirrel.Call) (squirrel.Value, error) {
 	return m.core.Suspend(call, waitPost)
 }
 
-// sumOf tells posts apart; it is not 0.
+// sumOf returns a checksum by which posts are told apart. It is not 0.
 func sumOf(msg tandem.Message) uint64 {
 	h := fnv.New64a()
 	h.Write([]byte(msg.Name))
@@ -58,7 +65,7 @@ func sumOf(msg tandem.Message) uint64 {
 // posted ends tandem.post.
 func (m *Machine) posted(ev *Posted) imp.Outcome {
 	if m.core.Waiting() != waitPost {
-		return imp.Done // of a run before: nobody waits for it
+		return imp.Done // it belongs to an earlier run of the program
 	}
 	kept := m.posting
 	m.posting = 0
@@ -71,9 +78,9 @@ func (m *Machine) posted(ev *Posted) imp.Outcome {
 			code = imp.SendWouldBlock
 			m.over(tandem.OverPosts)
 		}
-		m.nth-- // the next takes its place
+		m.nth-- // the next post gets the number of this one
 		if code == imp.SendTimeout {
-			m.unsure = m.post // it may be kept all the same
+			m.unsure = m.post // the host may have kept it in spite of the error
 		}
 		m.core.Drop(kept)
 	case kept != 0 && ev.Seq == 0:
@@ -95,7 +102,7 @@ func (m *Machine) keepPost(seq uint64, kept uint32) {
 	m.posts[seq] = kept
 }
 
-// PostsAwaited returns the numbers of the posts whose callbacks have not been called.
+// PostsAwaited returns the numbers of the posts whose callbacks are still to be called.
 func (m *Machine) PostsAwaited() []uint64 { return slices.Sorted(maps.Keys(m.posts)) }
 
 // postHandled calls a post's callback.

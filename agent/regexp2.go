@@ -9,16 +9,16 @@ import (
 	"github.com/tandem-iot/tandem/squirrel"
 )
 
-// regexp2Class is the agents' better regexp. Its syntax is RE2's, as is
-// package regexp's. An instance's payload is its pattern's text, so snapshots
-// need no more.
+// regexp2Class is an agent's class of regular expressions with the syntax of RE2,
+// which package regexp has. An instance's payload is the text of its pattern, so
+// a snapshot needs nothing else.
 const regexp2Class = "regexp2"
 
-// squirrelDocs is where the vendor's pages on the language are.
+// squirrelDocs is the address of the vendor's language reference.
 const squirrelDocs = "https://developer.electricimp.com/squirrel/"
 
-// A search cannot be interrupted, so its worst case is bounded beforehand: it
-// looks at each instruction of the pattern once for each byte of the text.
+// A search cannot be interrupted, so its worst case is bounded beforehand: each
+// instruction of the pattern is tried once for each byte of the text.
 const (
 	patternSize  = 256 // bytes, as on Electric Imp
 	patternCode  = 2000
@@ -26,7 +26,7 @@ const (
 	patternsKept = 32
 )
 
-// pattern is a compiled one.
+// pattern is a compiled pattern.
 type pattern struct {
 	search *regexp.Regexp
 	whole  *regexp.Regexp // the same, for the whole text
@@ -52,14 +52,15 @@ var regexp2Functions = []imp.Function{
 	}, {
 		Name: "regexp2.search", On: imp.OnAgent, Result: "table",
 		Params: regexp2Params, Throws: []string{"the text is too long for the pattern"},
-		Doc:    "Where the first match is: a table with its begin and end, which is the byte after it. Null when there is none.",
+		Doc:    "Finds the first match: a table with its begin, and its end, the byte after it. Null when there is none.",
 		Source: squirrelDocs + "regexp2/search", Fn: regexp2Search(false),
 		Example: `local m = regexp2(@"\d+").search("room 12");
 server.log(m.begin + " to " + m.end);   // → 5 to 7`,
 	}, {
 		Name: "regexp2.capture", On: imp.OnAgent, Result: "array",
 		Params: regexp2Params, Throws: []string{"the text is too long for the pattern"},
-		Doc:    "Where the first match and its groups are: an array of tables as search gives them, the match's first. A group that took no part has -1 twice. Null when there is no match.",
+		Doc: "Finds the first match and its groups: an array of tables as search returns them, " +
+			"first that of the match. A group without a match has -1 twice. Null when there is no match.",
 		Source: squirrelDocs + "regexp2/capture", Fn: regexp2Search(true),
 		Example: `local text = "/room/12", m = regexp2(@"^/room/(\d+)$").capture(text);
 server.log(text.slice(m[1].begin, m[1].end));   // → 12`,
@@ -78,9 +79,9 @@ func newRegexp2(call *squirrel.Call) (squirrel.Value, error) {
 	return call.VM().NewNative(regexp2Class, call.Arg(1)), nil
 }
 
-// pattern compiles a pattern, or finds it compiled. Whether it was cannot be
-// told from the outside, so that an agent that has moved runs as before. The
-// error is for the program.
+// pattern returns the compiled pattern, from the cache if it is there. The
+// program cannot observe whether it was, so that an agent that has moved runs as
+// before. The error is for the program.
 func (m *Machine) pattern(call *squirrel.Call, text string) (*pattern, error) {
 	call.Charge(nativeCost + 64*len(text))
 	if p := m.patterns[text]; p != nil {
@@ -123,7 +124,7 @@ func compilePattern(text string) (*pattern, error) {
 	return &pattern{search: search, whole: whole, code: len(prog.Inst)}, nil
 }
 
-// regexp2Call returns what a method works with. The error is for the program.
+// regexp2Call returns the pattern and the text of a call. The error is for the program.
 func regexp2Call(call *squirrel.Call) (p *pattern, text []byte, err error) {
 	vm := call.VM()
 	if !vm.IsNative(call.This(), regexp2Class) {
@@ -150,7 +151,7 @@ func regexp2Match(call *squirrel.Call) (squirrel.Value, error) {
 	return squirrel.Bool(p.whole.Match(text)), nil
 }
 
-// regexp2Search is search and, with groups, capture.
+// regexp2Search is search, or capture when groups is set.
 func regexp2Search(groups bool) squirrel.NativeFunc {
 	return func(call *squirrel.Call) (squirrel.Value, error) {
 		p, text, err := regexp2Call(call)
@@ -177,7 +178,7 @@ func regexp2Search(groups bool) squirrel.NativeFunc {
 	}
 }
 
-// span returns the first pair of at as a table.
+// span returns the first two offsets of at as a table.
 func span(vm *squirrel.VM, at []int, start int) squirrel.Value {
 	begin, end := at[0], at[1]
 	if begin >= 0 {

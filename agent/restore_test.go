@@ -16,7 +16,13 @@ import (
 
 // restless uses everything that a snapshot has to carry.
 const restless = `
-class Box { n = 0; items = null; constructor() { items = []; } function add(x) { items.append(x); n++; return this; } function _tostring() { return "box of " + n; } }
+class Box {
+	n = 0;
+	items = null;
+	constructor() { items = []; }
+	function add(x) { items.append(x); n++; return this; }
+	function _tostring() { return "box of " + n; }
+}
 box <- Box();
 parked <- [];
 requests <- [];
@@ -29,30 +35,64 @@ next <- counter();
 function numbers() { local i = 0; while (true) yield i++; }
 gen <- numbers();
 
-function note(text) { server.log(text + " #" + next() + " " + (resume gen) + " " + math.rand() % 1000 + " " + box + " " + time()); }
+function note(text) {
+	server.log(text + " #" + next() + " " + (resume gen) + " " + math.rand() % 1000 + " " + box + " " + time());
+}
 
-device.on("save", function(d) { note("save"); local r = server.save({ n = next(), d = d, items = box.items.len() }); note("saved " + r + " " + http.jsonencode(server.load())); });
-device.on("fetch", function(d) { local r = http.get("http://x/" + d); requests.append(r); r.sendasync(@(r) note("done " + r.statuscode + r.body), @(p) note("part " + p)); });
-device.on("sync", function(d) { for (local i = 0; i < 2; i++) { local r = http.post("http://x/", { h = i }, "b").sendsync(); note("sync " + r.statuscode); } });
-device.on("sleep", function(d) { try { imp.sleep(0.5); note("slept"); imp.sleep(0.25); throw "up"; } catch (e) { note(e); } });
+device.on("save", function(d) {
+	note("save");
+	local r = server.save({ n = next(), d = d, items = box.items.len() });
+	note("saved " + r + " " + http.jsonencode(server.load()));
+});
+device.on("fetch", function(d) {
+	local r = http.get("http://x/" + d);
+	requests.append(r);
+	r.sendasync(@(r) note("done " + r.statuscode + r.body), @(p) note("part " + p));
+});
+device.on("sync", function(d) {
+	for (local i = 0; i < 2; i++) {
+		local r = http.post("http://x/", { h = i }, "b").sendsync();
+		note("sync " + r.statuscode);
+	}
+});
+device.on("sleep", function(d) {
+	try { imp.sleep(0.5); note("slept"); imp.sleep(0.25); throw "up"; } catch (e) { note(e); }
+});
 device.on("timer", function(d) { timers.append(imp.wakeup(1.5, @() note("timer " + d))); });
 device.on("untimer", function(d) { if (timers.len() > 0) imp.cancelwakeup(timers.pop()); note("untimer"); });
 device.on("cancel", function(d) { if (requests.len() > 0) requests.pop().cancel(); note("cancel"); });
-device.on("grow", function(d) { for (local i = 0; i < 200; i++) box.add("item " + i + d); bytes.writestring("grown"); if (box.n > 2000) { box = Box(); bytes = blob(); }
+device.on("grow", function(d) { for (local i = 0; i < 200; i++) box.add("item " + i + d);
+	bytes.writestring("grown"); if (box.n > 2000) { box = Box(); bytes = blob(); }
   note("grown " + bytes.len()); });
-device.on("answer", function(d) { foreach (r in parked) { r.header("X", "y"); r.send(200, "late"); } parked.clear(); note("answered"); });
+device.on("answer", function(d) {
+	foreach (r in parked) { r.header("X", "y"); r.send(200, "late"); }
+	parked.clear();
+	note("answered");
+});
 device.on("map", function(d) { note(http.jsonencode([3, 1, 2].map(function(x) { imp.sleep(0.1); return x + 1; }))); });
-device.on("post", function(d) { note("post " + tandem.post("p", d, @() note("handled " + d)) + " " + tandem.post("q", null)); });
-device.on("flood", function(d) { local x; while ((x = imp.wakeup(500, @() null, "n" + timers.len())) != null) timers.append(x); note("flood"); });
+device.on("post", function(d) {
+	note("post " + tandem.post("p", d, @() note("handled " + d)) + " " + tandem.post("q", null));
+});
+device.on("flood", function(d) {
+	local x;
+	while ((x = imp.wakeup(500, @() null, "n" + timers.len())) != null) timers.append(x);
+	note("flood");
+});
 device.on("ebb", function(d) { foreach (x in timers) imp.cancelwakeup(x); timers.clear(); note("ebb"); });
-device.on("upload", function(d) { if (!stream) stream = http.poststream("http://x", {}, @(r) note("uploaded " + r.statuscode));
+device.on("upload", function(d) {
+	if (!stream) stream = http.poststream("http://x", {}, @(r) note("uploaded " + r.statuscode));
   stream.send(blob(100000)); note("sent"); });
 device.on("close", function(d) { if (stream) { local s = stream; stream = null; s.closeasync(); }
   note("close"); });
 device.on("pattern", function(d) { note("pattern " + regexp2("^(a|b)+" + d).match("ab7")); });
-device.on("sign", function(d) { try { crypto.sign(crypto.RSASSA_PKCS1_SHA256, "m", "no key", @(e, s) note(e)); } catch (e) { note(e); } });
+device.on("sign", function(d) {
+	try { crypto.sign(crypto.RSASSA_PKCS1_SHA256, "m", "no key", @(e, s) note(e)); } catch (e) { note(e); }
+});
 device.on("online", function(d) { client.connect("tcp://b", "id"); note("online"); });
-device.on("publish", function(d) { client.createmessage("a", "b" + d, { qos = 1 }).sendasync(@(code) note("published " + code)); note("publishes"); });
+device.on("publish", function(d) {
+	client.createmessage("a", "b" + d, { qos = 1 }).sendasync(@(code) note("published " + code));
+	note("publishes");
+});
 device.on("offline", function(d) { client.disconnect(@() note("offline")); });
 client.onconnect(@(code) note("mqtt " + code));
 client.onconnectionlost(@(why) note("mqtt lost " + why));
@@ -78,18 +118,29 @@ tick();
 // that answers meet questions.
 func events(t *rapid.T, n int) Event {
 	id := rapid.Uint64Range(1, 30)
-	names := []string{"save", "save", "fetch", "fetch", "sync", "sleep", "timer", "untimer", "cancel", "grow", "answer", "map", "post", "flood", "ebb",
-		"upload", "close", "pattern", "sign", "online", "publish", "offline", "unknown"}
+	names := []string{
+		"save", "save", "fetch", "fetch", "sync", "sleep", "timer", "untimer", "cancel", "grow", "answer", "map",
+		"post", "flood", "ebb", "upload", "close", "pattern", "sign", "online", "publish", "offline", "unknown",
+	}
 	switch rapid.IntRange(0, 25).Draw(t, "kind") {
 	case 0, 1, 2, 3, 4, 5:
-		return &DeviceMessage{tandem.Message{Name: rapid.SampledFrom(names).Draw(t, "name"), Data: []byte("7"), Mark: tandem.Mark{Boot: 1, Seq: rapid.Uint64Range(1, 40).Draw(t, "seq")}}}
+		return &DeviceMessage{tandem.Message{
+			Name: rapid.SampledFrom(names).Draw(t, "name"), Data: []byte("7"),
+			Mark: tandem.Mark{Boot: 1, Seq: rapid.Uint64Range(1, 40).Draw(t, "seq")},
+		}}
 	case 6:
 		return &DeviceConnected{"192.0.2.1"}
 	case 7:
 		return &DeviceDisconnected{}
 	case 8, 9, 10:
 		path := rapid.SampledFrom([]string{"/park", "/save", "/", "/x"}).Draw(t, "path")
-		return &Request{uint64(100 + n), &tandem.Request{Method: "GET", Path: path, Query: "a=1&b=2", Headers: map[string][]string{"Host": {"x"}, "Accept": {"*"}}}}
+		return &Request{
+			uint64(100 + n),
+			&tandem.Request{
+				Method: "GET", Path: path, Query: "a=1&b=2",
+				Headers: map[string][]string{"Host": {"x"}, "Accept": {"*"}},
+			},
+		}
 	case 11, 12:
 		return &Fetched{id.Draw(t, "id"), &tandem.Response{Status: 200, Body: []byte("body")}}
 	case 13:
@@ -106,7 +157,9 @@ func events(t *rapid.T, n int) Event {
 		}
 	case 18:
 		if rapid.IntRange(0, 9).Draw(t, "end") == 0 {
-			return &DeviceMessage{tandem.Message{Name: rapid.SampledFrom([]string{"crash", "restart"}).Draw(t, "name"), Data: []byte("1")}}
+			return &DeviceMessage{tandem.Message{
+				Name: rapid.SampledFrom([]string{"crash", "restart"}).Draw(t, "name"), Data: []byte("1"),
+			}}
 		}
 	case 20:
 		return &Handled{id.Draw(t, "seq")}
@@ -247,7 +300,9 @@ func TestExamples(t *testing.T) {
 				t.Fatal(err)
 			}
 			w := newWorld(mustCompile(t, string(src)))
-			reading := &DeviceMessage{tandem.Message{Name: "reading", Data: []byte(`{"temperature": 19.5, "heating": true, "heated": 2.5}`)}}
+			reading := &DeviceMessage{tandem.Message{
+				Name: "reading", Data: []byte(`{"temperature": 19.5, "heating": true, "heated": 2.5}`),
+			}}
 			w.do(&Boot{})
 			w.do(&DeviceConnected{"192.0.2.1"})
 			for _, ev := range []Event{
@@ -288,7 +343,8 @@ func TestExamples(t *testing.T) {
 // TestDocumented: what programs see is documented.
 func TestDocumented(t *testing.T) {
 	for _, f := range API.Functions {
-		if f.Doc == "" || f.Source != "tandem" && !strings.HasPrefix(f.Source, "https://") || f.On != imp.OnAgent || f.Fn == nil {
+		if f.Doc == "" || f.Source != "tandem" && !strings.HasPrefix(f.Source, "https://") || f.On != imp.OnAgent ||
+			f.Fn == nil {
 			t.Errorf("%s: every function has On, Doc, Source and Fn", f.Name)
 		}
 	}

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// What a host must know of a machine that it has restored, because the ends of
-// what the machine waits for were lost with the host that it ran on before.
+// A host that has restored a machine must know what the machine waits for: the
+// host that it ran on before has lost those requests and connections.
 
 // Fetching returns the ids of the outgoing requests that have not ended, in
 // the order in which they were made.
@@ -18,14 +18,14 @@ func (m *Machine) Fetching() []uint64 {
 	return ids
 }
 
-// Uploading returns the ids of those whose body is sent in chunks: they cannot
-// go on elsewhere.
+// Uploading returns the ids of the requests whose body is sent in chunks. Another
+// host cannot continue them.
 func (m *Machine) Uploading() []uint64 {
 	return slices.DeleteFunc(m.Fetching(), func(id uint64) bool { return !m.fetches[uint32(id)].Upload })
 }
 
-// MQTT returns the id of the connection to an MQTT broker that the program has
-// or waits for, 0 when there is none.
+// MQTT returns the id of the program's connection to an MQTT broker, also while it
+// is being made; 0 when there is none.
 func (m *Machine) MQTT() uint64 { return uint64(m.broker.ID) }
 
 // Saving reports whether the program waits for Saved.
@@ -34,5 +34,5 @@ func (m *Machine) Saving() bool { return m.core.Waiting() == waitSave }
 // Posting reports whether the program waits for Posted.
 func (m *Machine) Posting() bool { return m.core.Waiting() == waitPost }
 
-// Connected reports whether the program believes its device connected.
+// Connected reports whether the device was connected by the last event about it.
 func (m *Machine) Connected() bool { return m.connected }

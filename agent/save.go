@@ -15,10 +15,10 @@ const (
 	saveBinary = 2
 )
 
-// savedTable ends server.save.
+// savedTable ends the wait of server.save.
 func (m *Machine) savedTable(err error) imp.Outcome {
 	if m.core.Waiting() != waitSave {
-		return imp.Done // of a run before: nobody waits for it
+		return imp.Done // it belongs to an earlier run of the program
 	}
 	table := m.saving
 	m.saving = nil
@@ -67,16 +67,16 @@ func serverSave(call *squirrel.Call) (squirrel.Value, error) {
 	return m.core.Suspend(call, waitSave)
 }
 
-// savedSize returns the size of a table in the format it is saved in, as far
-// as it matters for the limit.
+// savedSize returns the size of a table in the format in which it is saved. The
+// result is exact only where it can exceed the limit.
 func savedSize(table []byte, p imp.Purpose) int {
-	const growth = 6 // the most that JSON is larger
+	const growth = 6 // JSON is at most this many times larger
 	if p == imp.ForMessage || len(table)*growth <= tandem.SavedTableSize {
 		return len(table)
 	}
 	text, err := codec.TranscodeJSON(table)
 	if err != nil {
-		panic(err) // we have just made it
+		panic(err) // the encoder has just made the table
 	}
 	return len(text)
 }
@@ -96,8 +96,8 @@ func serverLoad(call *squirrel.Call) (squirrel.Value, error) {
 
 const permanentTable = "permanent" // server.permanent
 
-// setPermanentValues keeps what it is given for as long as the incarnation
-// lasts; what is to outlive it is for server.save.
+// setPermanentValues keeps values until the incarnation ends. Values that must
+// survive it belong in server.save.
 func setPermanentValues(call *squirrel.Call) (squirrel.Value, error) {
 	m, vm := machineOf(call), call.VM()
 	table := call.Arg(1)

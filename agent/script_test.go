@@ -105,12 +105,17 @@ func (s *script) event(a args) Event {
 	id := uint64(a.num("id", 1))
 	switch d := a.d; d.Cmd {
 	case "message":
-		formats := map[string]tandem.Format{"json": tandem.FormatJSON, "compact": tandem.FormatCompact, "cbor": tandem.FormatCBOR}
+		formats := map[string]tandem.Format{
+			"json": tandem.FormatJSON, "compact": tandem.FormatCompact, "cbor": tandem.FormatCBOR,
+		}
 		data := []byte(d.Input)
 		if d.HasArg("hex") {
 			fmt.Sscanf(d.Input, "%x", &data)
 		}
-		return &DeviceMessage{tandem.Message{Name: a.str("name", "x"), Format: formats[a.str("format", "json")], Data: data, Mark: a.mark()}}
+		return &DeviceMessage{tandem.Message{
+			Name: a.str("name", "x"), Format: formats[a.str("format", "json")], Data: data,
+			Mark: a.mark(),
+		}}
 	case "connected":
 		return &DeviceConnected{a.str("address", "192.0.2.1")}
 	case "disconnected":
@@ -118,7 +123,10 @@ func (s *script) event(a args) Event {
 	case "peer":
 		return &PeerStarted{tandem.Reason(a.str("reason", "reload")), uint64(a.num("incarnation", 1))}
 	case "request":
-		r := &tandem.Request{Method: a.str("method", "GET"), Path: a.str("path", ""), Query: a.str("query", ""), Headers: map[string][]string{}, Body: body, Proto: "https", From: "203.0.113.9"}
+		r := &tandem.Request{
+			Method: a.str("method", "GET"), Path: a.str("path", ""), Query: a.str("query", ""),
+			Headers: map[string][]string{}, Body: body, Proto: "https", From: "203.0.113.9",
+		}
 		for _, h := range headers {
 			r.Headers[h.Name] = append(r.Headers[h.Name], h.Value)
 		}

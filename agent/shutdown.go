@@ -8,15 +8,15 @@ import (
 
 const handlerShutdown = "server.onshutdown"
 
-// What server.onshutdown's callback gets: numbers of the device's API.
+// Arguments of the callback of server.onshutdown; the numbers are the device API's.
 const (
 	shutdownNewSquirrel = 1
 	shutdownNewFirmware = 2
 	shutdownOther       = 3
 )
 
-// shutdown asks the program to end. It ends a program that has no handler or has
-// been asked before.
+// shutdown asks the program to end. A program without a handler, or that has been
+// asked before, is ended at once.
 func (m *Machine) shutdown(reason tandem.Reason) imp.Outcome {
 	asked := m.stopping != tandem.ReasonNone
 	m.stopping = reason
@@ -41,7 +41,7 @@ func (m *Machine) end(reason tandem.Reason) {
 	m.effects = append(m.effects, &Restart{Reason: reason})
 }
 
-// endReason returns why a program ends that has called server.restart.
+// endReason returns the reason for which a program ends that calls server.restart.
 func (m *Machine) endReason() tandem.Reason {
 	if m.stopping != tandem.ReasonNone {
 		return m.stopping

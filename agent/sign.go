@@ -13,10 +13,10 @@ import (
 	"github.com/tandem-iot/tandem/squirrel"
 )
 
-// Signatures are made and verified within the Step, for the result depends on
-// nothing but the arguments and takes milliseconds; only the callback is left
-// for later. The credits bound what an agent can use at once: ten signatures
-// with keys of 4096 bits, about 50 ms.
+// Signatures are made and verified within the Step: the result depends only on
+// the arguments and takes milliseconds. The callback is called after the running
+// handler. The credits bound what an agent can use at once: ten signatures with
+// keys of 4096 bits, about 50 ms.
 const (
 	modePKCS1SHA256  = 1 // crypto.RSASSA_PKCS1_SHA256
 	minKeyBits       = 1024
@@ -25,7 +25,8 @@ const (
 	maxSignedMessage = 64 << 10 // bytes
 )
 
-const signLimited = "too many signatures: 40 credits, of which one costs the bits of its key / 1024, come back at 2 per second"
+const signLimited = "too many signatures: 40 credits, of which one costs the bits of its key / 1024, " +
+	"come back at 2 per second"
 
 // signFunctions sign and verify.
 var signFunctions = []imp.Function{
@@ -35,10 +36,14 @@ var signFunctions = []imp.Function{
 			{Name: "mode", Type: "integer", Doc: "crypto.RSASSA_PKCS1_SHA256"},
 			{Name: "message", Type: "data", Doc: "at most 64 KB"},
 			{Name: "privateKey", Type: "data", Doc: "RSA, 1024 to 4096 bits, as DER: PKCS #1 or PKCS #8"},
-			{Name: "callback", Type: "function", Doc: "called with an error, null when there is none, and the signature, a blob"},
+			{
+				Name: "callback", Type: "function",
+				Doc: "called with an error, null when there is none, and the signature, a blob",
+			},
 		},
-		Throws: []string{"the mode is unknown", "the key is not one", "the message has more than 64 KB"},
-		Doc:    "Signs a message. Signing and verifying share 40 credits: one costs the bits of its key / 1024, and 2 come back every second. Beyond that the callback gets an error.",
+		Throws: []string{"the mode is unknown", "the key is invalid", "the message has more than 64 KB"},
+		Doc: "Signs a message. Signing and verifying share 40 credits; each costs the bits of its key / 1024, " +
+			"and 2 credits come back every second. Beyond that the callback gets an error.",
 		Source: docs + "crypto/sign", Fn: cryptoSign,
 		Example: `// pem is what is between the lines BEGIN and END of the private key.
 function sendSigned(message, pem) {
@@ -54,10 +59,15 @@ function sendSigned(message, pem) {
 			{Name: "message", Type: "data", Doc: "at most 64 KB"},
 			{Name: "signature", Type: "data"},
 			{Name: "publicKey", Type: "data", Doc: "RSA, 1024 to 4096 bits, as DER: PKIX or PKCS #1"},
-			{Name: "callback", Type: "function", Doc: "called with an error, null when there is none, and whether the signature is the message's; one with a single parameter gets only the latter"},
+			{
+				Name: "callback", Type: "function",
+				Doc: "called with an error, null when there is none, and whether the signature matches the message; " +
+					"a callback with one parameter gets only the latter",
+			},
 		},
-		Throws: []string{"the mode is unknown", "the key is not one", "the message has more than 64 KB"},
-		Doc:    "Verifies a signature. For the credits see crypto.sign; beyond them a callback with one parameter gets false, and an error is logged.",
+		Throws: []string{"the mode is unknown", "the key is invalid", "the message has more than 64 KB"},
+		Doc: "Verifies a signature. It uses the credits of crypto.sign; without enough of them a callback with one " +
+			"parameter gets false, and an error is logged.",
 		Source: docs + "crypto/verify", Fn: cryptoVerify,
 		Example: `function check(message, signature, publicKey) {
     crypto.verify(crypto.RSASSA_PKCS1_SHA256, message, signature, publicKey, function(error, isVerified) {
@@ -141,8 +151,8 @@ func signable(call *squirrel.Call, others ...int) error {
 	return nil
 }
 
-// later calls the function that is argument i with args when the running
-// handler is through.
+// later calls the function that is argument i with args, after the running
+// handler.
 func (m *Machine) later(call *squirrel.Call, i int, args ...squirrel.Value) (squirrel.Value, error) {
 	if _, ok := m.core.After(0, "", call.Arg(i), args...); !ok {
 		return call.Errorf("too many timers and results are pending")
@@ -150,13 +160,14 @@ func (m *Machine) later(call *squirrel.Call, i int, args ...squirrel.Value) (squ
 	return squirrel.Null, nil
 }
 
-var errNoKey = errors.New("this is no RSA key; give the bytes (DER) that are between the lines BEGIN and END, after http.base64decode")
+var errNoKey = errors.New("this is not an RSA key in DER; give http.base64decode the text between the lines " +
+	"BEGIN and END")
 
 func privateKey(call *squirrel.Call, der []byte) (*rsa.PrivateKey, error) {
 	if len(der) > maxKeySize {
 		return nil, errNoKey
 	}
-	call.Charge(40 * len(der)) // its numbers are checked
+	call.Charge(40 * len(der)) // parsing checks the numbers
 	if key, err := x509.ParsePKCS1PrivateKey(der); err == nil {
 		return key, nil
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/tandem-iot/tandem/imp"
 )
 
-// state is what a Machine has beside its Core. Lists are sorted, so that the
+// state is the state of a Machine beside its Core. Lists are sorted, so that the
 // same machine gives the same bytes.
 type state struct {
 	Agent       tandem.AgentID  `cbor:"1,keyasint"`
@@ -29,8 +29,8 @@ type state struct {
 	LastRequest uint32          `cbor:"11,keyasint,omitempty"`
 	Fetches     []fetch         `cbor:"12,keyasint,omitempty"`
 	SyncID      uint32          `cbor:"13,keyasint,omitempty"`
-	Sending     float64         `cbor:"14,keyasint"` // credits, and
-	SendingAt   int64           `cbor:"15,keyasint"` // when, in nanoseconds since 1970
+	Sending     float64         `cbor:"14,keyasint"` // credits
+	SendingAt   int64           `cbor:"15,keyasint"` // time of Sending, in nanoseconds since 1970
 	Dead        bool            `cbor:"16,keyasint,omitempty"`
 	Start       tandem.Reason   `cbor:"17,keyasint,omitempty"`
 	OldBoot     uint64          `cbor:"18,keyasint,omitempty"`
@@ -45,7 +45,7 @@ type state struct {
 	Unsure      uint64          `cbor:"27,keyasint,omitempty"`
 }
 
-// keptPost is what a post's callback is kept under.
+// keptPost is a post and the key of its callback in the registry.
 type keptPost struct {
 	Seq  uint64 `cbor:"1,keyasint"`
 	Kept uint32 `cbor:"2,keyasint"`
@@ -57,8 +57,8 @@ type numbered struct {
 	Request openRequest `cbor:"2,keyasint"`
 }
 
-// Snapshot returns all the machine is. It may be taken between events and
-// while the machine is busy; the machine goes on as if nothing had happened.
+// Snapshot returns the whole state of the machine. It may be taken between events
+// and while the machine is busy, and does not change the machine.
 func (m *Machine) Snapshot() ([]byte, error) {
 	s := state{
 		Agent: m.cfg.Agent, Device: m.cfg.Device, Connected: m.connected, Announce: m.announce, Address: m.address,
@@ -82,8 +82,8 @@ func (m *Machine) Snapshot() ([]byte, error) {
 	return m.core.Snapshot(data)
 }
 
-// Restore returns the machine of a snapshot. Of cfg, the Program, which must
-// be the snapshot's, URL, Memory, Budget and Version are used.
+// Restore makes a machine from a snapshot. It uses the fields Program, which must
+// be the snapshot's, URL, Memory, Budget and Version of cfg.
 func Restore(cfg Config, data []byte, now time.Time) (*Machine, error) {
 	m := &Machine{cfg: cfg, requests: map[uint32]openRequest{}, fetches: map[uint32]fetch{}}
 	own, err := m.core.Restore(m.coreConfig(), data, now)
@@ -94,14 +94,29 @@ func Restore(cfg Config, data []byte, now time.Time) (*Machine, error) {
 	if err := imp.DecodeState(own, &s); err != nil {
 		return nil, fmt.Errorf("restore an agent: %w", err)
 	}
-	m.cfg.Agent, m.cfg.Device, m.cfg.Start, m.cfg.Incarnation = s.Agent, s.Device, s.Start, m.core.Incarnation()
+	m.cfg.Agent = s.Agent
+	m.cfg.Device = s.Device
+	m.cfg.Start = s.Start
+	m.cfg.Incarnation = m.core.Incarnation()
 	m.cfg.ValidateTLS = s.ValidateTLS
-	m.connected, m.announce, m.address = s.Connected, s.Announce, s.Address
-	m.saved, m.mark, m.saving, m.stopping = s.Saved, s.Mark, s.Saving, s.Stopping
-	m.lastRequest, m.syncID, m.dead, m.oldBoot = s.LastRequest, s.SyncID, s.Dead, s.OldBoot
+	m.connected = s.Connected
+	m.announce = s.Announce
+	m.address = s.Address
+	m.saved = s.Saved
+	m.mark = s.Mark
+	m.saving = s.Saving
+	m.stopping = s.Stopping
+	m.lastRequest = s.LastRequest
+	m.syncID = s.SyncID
+	m.dead = s.Dead
+	m.oldBoot = s.OldBoot
 	m.sending, m.signing = credits{s.Sending, s.SendingAt}, s.Signing
 	m.broker = s.Broker
-	m.cause, m.nth, m.posting, m.post, m.unsure = s.Cause, s.Nth, s.Posting, s.Post, s.Unsure
+	m.cause = s.Cause
+	m.nth = s.Nth
+	m.posting = s.Posting
+	m.post = s.Post
+	m.unsure = s.Unsure
 	for _, p := range s.Posts {
 		m.keepPost(p.Seq, p.Kept)
 	}

@@ -10,22 +10,30 @@ import (
 
 const streamClass = "httpstream"
 
-// An httpstream's payload is that of an httprequest with its callback behind.
-// It is sent when it is closed; the fetch is there as soon as it has begun.
+// The payload of an httpstream is that of an httprequest followed by its callback.
+// Its request counts as sent when it is closed; its fetch exists once it has begun.
 const streamCallback = requestFields
 
-// maxUnsent is how many bytes of an upload may wait to be sent before
-// httpstream.send waits, too.
+// maxUnsent is the number of unsent bytes of an upload from which httpstream.send
+// waits.
 const maxUnsent = 256 << 10
 
-var paramStreamed = imp.Param{Name: "callback", Type: "function", Doc: "called with a table when the response is there or the request has failed: statuscode, headers, rawheaders, body"}
+var paramStreamed = imp.Param{
+	Name: "callback", Type: "function",
+	Doc: "called with a table when the response has arrived or the request has failed: statuscode, headers, " +
+		"rawheaders, body",
+}
 
-// streamFunctions make outgoing requests with bodies that come in pieces.
+// streamFunctions make outgoing requests whose bodies are sent in pieces.
 var streamFunctions = []imp.Function{
 	{
 		Name: "http.requeststream", On: imp.OnAgent, Result: streamClass,
-		Params: []imp.Param{{Name: "verb", Type: "string"}, paramURL, {Name: "headers", Type: "t|o", Doc: paramHeaders.Doc}, paramStreamed},
-		Doc:    "Makes a request with any verb, whose body is then to be sent.", Source: docs + "http/requeststream", Fn: requestStream,
+		Params: []imp.Param{
+			{Name: "verb", Type: "string"}, paramURL,
+			{Name: "headers", Type: "t|o", Doc: paramHeaders.Doc}, paramStreamed,
+		},
+		Doc:    "Makes a request with any verb, whose body is then to be sent.",
+		Source: docs + "http/requeststream", Fn: requestStream,
 		Example: `local upload = http.requeststream("PATCH", "https://example.com/", {}, @(r) server.log(r.statuscode));
 upload.send("first ");
 upload.send("second");
@@ -33,8 +41,10 @@ upload.closeasync();`,
 	}, {
 		Name: "http.poststream", On: imp.OnAgent, Result: streamClass,
 		Params: []imp.Param{paramURL, {Name: "headers", Type: "t|o", Doc: paramHeaders.Doc}, paramStreamed},
-		Doc:    "Makes a POST request, whose body is then to be sent.", Source: docs + "http/poststream", Fn: streamNative("POST"),
-		Example: `upload <- http.poststream("https://example.com/photos", { "content-type": "image/jpeg" }, function(response) {
+		Doc:    "Makes a POST request, whose body is then to be sent.", Source: docs + "http/poststream",
+		Fn: streamNative("POST"),
+		Example: `local headers = { "content-type": "image/jpeg" };
+upload <- http.poststream("https://example.com/photos", headers, function(response) {
     server.log(response.statuscode);
 });
 device.on("piece", @(piece) upload.send(piece));
@@ -42,7 +52,8 @@ device.on("end", @(_) upload.closeasync());`,
 	}, {
 		Name: "http.putstream", On: imp.OnAgent, Result: streamClass,
 		Params: []imp.Param{paramURL, {Name: "headers", Type: "t|o", Doc: paramHeaders.Doc}, paramStreamed},
-		Doc:    "Makes a PUT request, whose body is then to be sent.", Source: docs + "http/putstream", Fn: streamNative("PUT"),
+		Doc:    "Makes a PUT request, whose body is then to be sent.", Source: docs + "http/putstream",
+		Fn: streamNative("PUT"),
 		Example: `local upload = http.putstream("https://example.com/file", {}, @(r) server.log(r.statuscode));
 for (local i = 0; i < 10; i++) upload.send("line " + i + "\n");
 upload.closeasync();`,
@@ -50,7 +61,8 @@ upload.closeasync();`,
 		Name: "httpstream.send", On: imp.OnAgent,
 		Params: []imp.Param{{Name: "data", Type: "data"}},
 		Throws: []string{"the stream is closed or has ended"},
-		Doc:    "Sends a piece of the body. The first begins the request and takes one of the credits of httprequest.sendasync. It waits, and with it the program, while more than 256 KB are not sent yet.",
+		Doc: "Sends a piece of the body. The first piece begins the request and uses one credit of " +
+			"httprequest.sendasync. The program waits while more than 256 KB are not sent yet.",
 		Source: docs + "httpstream/send", Fn: streamSend,
 		Example: `local upload = http.poststream("https://example.com/", {}, @(r) server.log(r.statuscode));
 upload.send("all there is");
@@ -70,7 +82,8 @@ upload.closeasync(@(piece) server.log("a piece of the answer: " + piece), 30);`,
 	}, {
 		Name: "httpstream.closesync", On: imp.OnAgent, Result: "table",
 		Throws: []string{"the stream is closed or has ended"},
-		Doc:    "Ends the body and waits for the response, 600 s at most. It is the result; the callback is not called. Nothing else of the program runs meanwhile.",
+		Doc: "Ends the body, waits for the response, 600 s at most, and returns it; the callback is not called. " +
+			"Nothing else of the program runs meanwhile.",
 		Source: docs + "httpstream/closesync", Fn: streamCloseSync,
 		Example: `local upload = http.poststream("https://example.com/", {}, @(r) server.error(r.statuscode));
 upload.send("question");
@@ -87,7 +100,7 @@ imp.wakeup(60, @() upload.cancel());`,
 		Name: "httpstream.setvalidation", On: imp.OnAgent,
 		Params: []imp.Param{{Name: "option", Type: "integer", Doc: "one of the VALIDATE constants"}},
 		Throws: []string{"the request has begun"},
-		Doc:    "Says whether the server's certificate is verified. It is not unless this asks for it.",
+		Doc:    "Sets whether the server's certificate is verified. Without this it is not.",
 		Source: docs + "httpstream/setvalidation", Fn: streamValidation,
 		Example: `local upload = http.poststream("https://example.com/", {}, @(r) server.log(r.statuscode));
 upload.setvalidation(VALIDATE_USING_SYSTEM_CA_CERTS);
@@ -110,9 +123,9 @@ func requestStream(call *squirrel.Call) (squirrel.Value, error) {
 	return newStream(call, strings.ToUpper(call.Str(1)), 2)
 }
 
-// thisStream returns the payload of the httpstream that a method is called on.
-// The error says why nothing can be done with it any more. A stream that has
-// found no credit is alive until its callback says so.
+// thisStream returns the payload of the httpstream that a method is called on. The
+// error says that the stream has ended. A stream without a credit has not ended
+// until its callback was called with the response 429.
 func thisStream(call *squirrel.Call, method string) (payload squirrel.Value, err error) {
 	m, vm := machineOf(call), call.VM()
 	if !vm.IsNative(call.This(), streamClass) {
@@ -133,9 +146,9 @@ func thisStream(call *squirrel.Call, method string) (payload squirrel.Value, err
 	return payload, err
 }
 
-// openStream is thisStream for methods that need a stream that is not closed.
-// The request has begun when it returns. id is 0 when there was no credit, and
-// wait then says when there will be.
+// openStream is thisStream for methods that need an open stream. It begins the
+// request if it has not begun. When there is no credit for that, id is 0 and wait
+// is the number of seconds until there is.
 func openStream(call *squirrel.Call, method string) (payload squirrel.Value, id uint32, wait float64, err error) {
 	m, vm := machineOf(call), call.VM()
 	if payload, err = thisStream(call, method); err != nil {
@@ -201,7 +214,7 @@ func streamSend(call *squirrel.Call) (squirrel.Value, error) {
 	return squirrel.Null, nil
 }
 
-// uploaded makes room for more of an upload.
+// uploaded notes how much of an upload was sent, and ends a wait of httpstream.send.
 func (m *Machine) uploaded(ev *Uploaded) imp.Outcome {
 	id := uint32(ev.ID)
 	f, ok := m.fetches[id]

@@ -112,7 +112,10 @@ func (w *world) move() error {
 	if err != nil {
 		return err
 	}
-	m, err := Restore(Config{Program: w.cfg.Program, URL: w.cfg.URL, Memory: w.cfg.Memory, Budget: w.cfg.Budget, Version: w.cfg.Version}, data, w.now)
+	m, err := Restore(Config{
+		Program: w.cfg.Program, URL: w.cfg.URL, Memory: w.cfg.Memory, Budget: w.cfg.Budget,
+		Version: w.cfg.Version,
+	}, data, w.now)
 	if err != nil {
 		return err
 	}
@@ -138,7 +141,8 @@ func (w *world) show(effects []Effect) {
 		case *Send:
 			fmt.Fprintf(&w.out, "send %s %s\n", e.Message.Name, toJSON(e.Message.Data))
 		case *Answer:
-			fmt.Fprintf(&w.out, "answer %d: %d%s %q\n", e.ID, e.Response.Status, showHeaders(e.Response.Headers), e.Response.Body)
+			fmt.Fprintf(&w.out, "answer %d: %d%s %q\n", e.ID, e.Response.Status, showHeaders(e.Response.Headers),
+				e.Response.Body)
 		case *Fetch:
 			w.showFetch("fetch", e.ID, e.Fetch)
 		case *Upload:
@@ -161,7 +165,8 @@ func (w *world) show(effects []Effect) {
 			}
 			w.out.WriteString("\n")
 		case *MQTTPublish:
-			fmt.Fprintf(&w.out, "mqtt %d: %d publish %s %.20q qos=%d retain=%v\n", e.ID, e.Request, e.Message.Topic, e.Message.Payload, e.Message.QoS, e.Message.Retain)
+			fmt.Fprintf(&w.out, "mqtt %d: %d publish %s %.20q qos=%d retain=%v\n", e.ID, e.Request, e.Message.Topic,
+				e.Message.Payload, e.Message.QoS, e.Message.Retain)
 		case *MQTTSubscribe:
 			fmt.Fprintf(&w.out, "mqtt %d: %d subscribe %s qos=%d\n", e.ID, e.Request, e.Filter, e.QoS)
 		case *MQTTUnsubscribe:
@@ -175,7 +180,8 @@ func (w *world) show(effects []Effect) {
 		case *Over:
 			fmt.Fprintf(&w.out, "limit %s %d\n", e.Limit, e.Times)
 		case *Post:
-			fmt.Fprintf(&w.out, "post %s %s cause=%d:%d nth=%d\n", e.Message.Name, toJSON(e.Message.Data), e.Cause.Boot, e.Cause.Seq, e.Nth)
+			fmt.Fprintf(&w.out, "post %s %s cause=%d:%d nth=%d\n", e.Message.Name, toJSON(e.Message.Data),
+				e.Cause.Boot, e.Cause.Seq, e.Nth)
 		case *Restart:
 			fmt.Fprintf(&w.out, "restart %s\n", e.Reason)
 		}
@@ -183,7 +189,8 @@ func (w *world) show(effects []Effect) {
 }
 
 func (w *world) showFetch(what string, id uint64, f *tandem.Fetch) {
-	fmt.Fprintf(&w.out, "%s %d: %s %s%s %q timeout=%v", what, id, f.Method, f.URL, showHeaders(f.Headers), f.Body, f.Timeout)
+	fmt.Fprintf(&w.out, "%s %d: %s %s%s %q timeout=%v", what, id, f.Method, f.URL, showHeaders(f.Headers),
+		f.Body, f.Timeout)
 	if f.Validate {
 		w.out.WriteString(" validate")
 	}

@@ -95,7 +95,8 @@ func instanceOrPath(name string) string {
 }
 
 func isClass(name string) bool {
-	return slices.ContainsFunc(slices.Concat(API.Classes, imp.Shared.Classes), func(c imp.Class) bool { return c.Name == name })
+	classes := slices.Concat(API.Classes, imp.Shared.Classes)
+	return slices.ContainsFunc(classes, func(c imp.Class) bool { return c.Name == name })
 }
 
 // thrownBy makes a call and returns what callLine.run says of it.

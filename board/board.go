@@ -1,5 +1,4 @@
-// Package board is the hardware a device's code believes it has: pins, I2C,
-// SPI and UART, simulated.
+// Package board simulates the hardware of a device: pins, I2C, SPI and UART.
 //
 // A Simulated has two sides. The device machine uses Setup, Write, Read and
 // Transfer, which together are its interface device.Board. A test, a script or
@@ -11,8 +10,8 @@
 // on an analog input. Two names are not pins: "voltage" is the supply in volts
 // and "lightlevel" the light sensor's reading, 0 to 65535.
 //
-// Every name is good: a board has the pins and buses it is asked about. Which
-// of them a type of module really has is for package device to know.
+// Every name is accepted: a board has each pin and bus that it is asked about.
+// Package device knows which of them a type of module has.
 package board
 
 import (
@@ -26,7 +25,7 @@ import (
 // Supply is the voltage a new board runs on.
 const Supply = 3.3
 
-// uartLog bounds what Sent remembers per bus.
+// uartLog bounds the bytes that Sent keeps per bus.
 const uartLog = 64 << 10
 
 // ErrNoAnswer is returned by Transfer when nothing on an I2C bus acknowledges
@@ -38,7 +37,7 @@ var ErrNoAnswer = errors.New("no acknowledgement from the peripheral")
 // len(out).
 type Peripheral func(out []byte, in int) ([]byte, error)
 
-// A Change is something the world did that the device can notice.
+// A Change is an event outside the device that the device can notice.
 type Change struct {
 	Pin  string // an input's level changed; empty for bytes on a UART
 	Bus  string
@@ -47,8 +46,8 @@ type Change struct {
 
 type pin struct {
 	mode   string
-	out    float64 // what the device writes
-	world  float64 // what the world drives
+	out    float64 // the level that the device writes
+	world  float64 // the level driven from outside
 	driven bool
 }
 
@@ -111,7 +110,7 @@ func (s *Simulated) Transfer(name string, addr int, out []byte, in int) ([]byte,
 		b.sent = slices.Delete(b.sent, 0, n)
 	}
 	if strings.HasPrefix(name, "i2c") {
-		addr &^= 1 // the lowest bit says read or write, not who
+		addr &^= 1 // the lowest bit is read or write, not part of the address
 	} else {
 		addr = 0
 	}
@@ -178,7 +177,7 @@ func (s *Simulated) Feed(name string, data []byte) {
 	}
 }
 
-// Sent returns and forgets what the device wrote to a bus.
+// Sent returns what the device wrote to a bus since the last call.
 func (s *Simulated) Sent(name string) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -195,8 +194,8 @@ func (s *Simulated) Mode(name string) string {
 	return s.pin(name).mode
 }
 
-// Reset takes every mode and output level away, as a restart of the device
-// does. What the world drives and has attached stays.
+// Reset removes every mode and output level, as a restart of the device does.
+// Levels driven from outside and attached peripherals stay.
 func (s *Simulated) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -205,8 +204,8 @@ func (s *Simulated) Reset() {
 	}
 }
 
-// Notify has f called with what happens on the board, from the goroutine that
-// made it happen. One f at a time; nil for none.
+// Notify sets the function that is called for every Change, from the goroutine
+// that made it. There is one f at a time; nil removes it.
 func (s *Simulated) Notify(f func(Change)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -231,7 +230,7 @@ func (s *Simulated) bus(name string) *bus {
 	return b
 }
 
-// level is what a meter on the pin would show.
+// level returns the level that a meter on the pin would show.
 func (p *pin) level() float64 {
 	switch {
 	case p.mode == "DIGITAL_OUT_OD" || p.mode == "DIGITAL_OUT_OD_PULLUP":

@@ -107,7 +107,10 @@ func TestCommand(t *testing.T) {
 	if s.Read("pin1") != 1 || s.Read("voltage") != 2.9 || fed != "say \"hi\"\n" {
 		t.Errorf("pin1 %v, voltage %v, fed %q", s.Read("pin1"), s.Read("voltage"), fed)
 	}
-	for _, bad := range []string{"pin1", "pin1 = high", "i2c89 0x1000 00 = 1", "i2c89 0x90 zz = 1", "i2c89 0x90 00 = xyz", "a b = 1", `uart57 < \q`} {
+	for _, bad := range []string{
+		"pin1", "pin1 = high", "i2c89 0x1000 00 = 1", "i2c89 0x90 zz = 1", "i2c89 0x90 00 = xyz",
+		"a b = 1", `uart57 < \q`,
+	} {
 		if err := s.Command(bad); err == nil {
 			t.Errorf("%q: no error", bad)
 		}

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Command does what one line of text says, for scripts and for people at a
-// terminal. Blank lines and lines that begin with # do nothing.
+// Command executes one line of text, for scripts and for people at a terminal.
+// Blank lines and lines that begin with # do nothing.
 //
 //	pin1 = 1               drive a pin; also voltage = 3.1, lightlevel = 40000
 //	pin1 =                 stop driving it
@@ -73,8 +73,8 @@ func (s *Simulated) setRegisters(busName, addr, reg, value string) error {
 	return nil
 }
 
-// registers returns the register file that Command put at an address, and
-// attaches one when there is none. A peripheral attached otherwise is replaced.
+// registers returns the Registers at an address. When there are none it attaches
+// them, in place of any other peripheral.
 func (s *Simulated) registers(busName string, addr int) *Registers {
 	s.mu.Lock()
 	b := s.bus(busName)

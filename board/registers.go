@@ -2,9 +2,9 @@ package board
 
 import "sync"
 
-// Registers is a peripheral made of 256 byte-wide registers, the way most
-// sensors on I2C are: the first byte written selects a register, further bytes
-// are stored from there on, and reads continue from the selected one.
+// Registers is a peripheral with 256 registers of one byte, as most sensors on I2C
+// are: the first byte written selects a register, further bytes are stored from
+// there on, and reads continue from the selected one.
 type Registers struct {
 	mu   sync.Mutex
 	next byte
@@ -27,7 +27,7 @@ func (r *Registers) Get(reg byte) byte {
 	return r.b[reg]
 }
 
-// Transfer is the Peripheral.
+// Transfer makes r a Peripheral.
 func (r *Registers) Transfer(out []byte, in int) ([]byte, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

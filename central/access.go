@@ -11,7 +11,7 @@ import (
 	"github.com/tandem-iot/tandem/store"
 )
 
-// Access is how a tool finds a node and proves who it is.
+// Access has what a tool needs to find a node and to authenticate itself.
 type Access struct {
 	URL  string `json:"url"`  // of the HTTP listener
 	MQTT string `json:"mqtt"` // address of the MQTT listener
@@ -21,8 +21,8 @@ type Access struct {
 // toolsKey describes the login key in the access file.
 const toolsKey = "the tandem command on this machine"
 
-// WriteAccess writes the access file, which only its owner can read. Where it
-// listens may change from start to start, the key does not.
+// WriteAccess writes the access file, which only its owner can read. The addresses
+// may change from one start of the node to the next; the key stays.
 func (s *Service) WriteAccess(ctx context.Context, file, mqtt string) error {
 	owner, err := s.operator(ctx)
 	if err != nil {
@@ -56,8 +56,8 @@ func (s *Service) WriteAccess(ctx context.Context, file, mqtt string) error {
 	return os.Rename(tmp, file)
 }
 
-// Operates returns nil when key is a login key of the operator's, whose business
-// the node itself is.
+// Operates returns nil when key is a login key of the operator, who may control the
+// node itself.
 func (s *Service) Operates(ctx context.Context, key string) error {
 	owner, err := s.operator(ctx)
 	if err != nil {
@@ -74,14 +74,18 @@ func (s *Service) Operates(ctx context.Context, key string) error {
 func ReadAccess(file string) (Access, error) {
 	data, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Access{}, tandem.Errorf(tandem.NotFound, "there is no %s: name the data directory of a node that has been started", file)
+		return Access{}, tandem.Errorf(tandem.NotFound, "there is no %s: "+
+			"name the data directory of a node that has been started", file)
 	}
 	if err != nil {
 		return Access{}, err
 	}
 	var a Access
 	if err := json.Unmarshal(data, &a); err != nil {
-		return Access{}, &tandem.Error{Kind: tandem.Invalid, Msg: file + " is damaged: start the node again, which rewrites it", Err: err}
+		return Access{}, &tandem.Error{
+			Kind: tandem.Invalid, Err: err,
+			Msg: file + " is damaged: start the node again, which rewrites it",
+		}
 	}
 	return a, nil
 }

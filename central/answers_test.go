@@ -240,7 +240,8 @@ func TestStoreTakesNothing(t *testing.T) {
 				" BEGIN SELECT RAISE(ABORT, 'nothing is taken'); END")
 		}
 	}
-	const product, group = `"product":{"type":"product","id":"{product}"}`, `"devicegroup":{"type":"devicegroup","id":"{group}"}`
+	const product = `"product":{"type":"product","id":"{product}"}`
+	const group = `"devicegroup":{"type":"devicegroup","id":"{group}"}`
 	for _, tc := range []struct{ method, path, body string }{
 		{"POST", "/products", `{"data":{"type":"product","attributes":{"name":"other"}}}`},
 		{"POST", "/devicegroups", `{"data":{"type":"development_devicegroup","attributes":{"name":"other"},"relationships":{` + product + `}}}`},

@@ -10,14 +10,15 @@ import (
 	"github.com/tandem-iot/tandem/store"
 )
 
-// tokenLife is how long an access token is good, as clients expect it.
+// tokenLife is the lifetime of an access token that clients expect.
 const tokenLife = time.Hour
 
-// authorize finds out who makes the call.
+// authorize authenticates the caller by the access token.
 func (c *call) authorize() error {
 	secret, ok := strings.CutPrefix(c.r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
-		return tandem.Errorf(tandem.Unauthorized, "this needs an access token: exchange a login key for one at POST /v5/auth/token")
+		return tandem.Errorf(tandem.Unauthorized, "this needs an access token: "+
+			"exchange a login key for one at POST /v5/auth/token")
 	}
 	t, err := c.Store.Token(c.ctx, secret)
 	if tandem.KindOf(err) == tandem.NotFound || err == nil && t.Refresh {
@@ -30,7 +31,7 @@ func (c *call) authorize() error {
 	return err
 }
 
-// exchangeKey gives an access token for a login key.
+// exchangeKey returns an access token for a login key.
 func (c *call) exchangeKey() error {
 	var in struct {
 		Key string `json:"key"`
@@ -48,7 +49,8 @@ func (c *call) exchangeKey() error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.Store.ChangeLoginKey(c.ctx, k.ID, func(k *store.LoginKey) error { k.Usages++; return nil }); err != nil {
+	use := func(k *store.LoginKey) error { k.Usages++; return nil }
+	if _, err := c.Store.ChangeLoginKey(c.ctx, k.ID, use); err != nil {
 		return err
 	}
 	secret := rand.Text()
@@ -69,5 +71,5 @@ func (c *call) getAccount() error {
 	})
 }
 
-// stamp is a time as the API writes it.
+// stamp formats a time as the API does.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

@@ -7,7 +7,7 @@ import (
 	"github.com/tandem-iot/tandem/cluster"
 )
 
-// Cluster is all nodes together, as an operator sees them.
+// Cluster is the operator's view of all nodes.
 type Cluster interface {
 	Status() cluster.Status
 	DrainNode(ctx context.Context, node string) error

@@ -17,7 +17,7 @@ func (c *call) device(id string) (d record.Device, err error) {
 		d, err = c.Store.Device(c.ctx, tandem.DeviceID(low))
 	case tandem.AgentID(id).Valid():
 		if d, err = c.Store.DeviceOf(c.ctx, tandem.AgentID(id)); err == nil && d.Group == "" {
-			err = tandem.Errorf(tandem.NotFound, "") // an unassigned device shows no agent
+			err = tandem.Errorf(tandem.NotFound, "") // an unassigned device has no agent in the API
 		}
 	case strings.Count(id, ":") == 5:
 		d, err = c.Store.DeviceAt(c.ctx, low)
@@ -28,7 +28,7 @@ func (c *call) device(id string) (d record.Device, err error) {
 	return d, err
 }
 
-// group is a device group, looked up once for an answer.
+// group returns a device group, which it looks up once per answer.
 func (c *call) group(id string) (record.Group, error) {
 	if g, ok := c.groups[id]; ok || id == "" {
 		return g, nil
@@ -50,9 +50,11 @@ func (c *call) showDevice(d record.Device) (object, error) {
 		return object{}, err
 	}
 	attributes := map[string]any{
-		"name": d.Name, "agent_id": nil, "agent_url": nil, "device_online": c.Host.Online(d.ID), "device_state_changed_at": nil,
+		"name": d.Name, "agent_id": nil, "agent_url": nil,
+		"device_online": c.Host.Online(d.ID), "device_state_changed_at": nil,
 		"agent_running": false, "agent_state_changed_at": nil, "last_enrolled_at": stamp(d.Enrolled),
-		"imp_type": d.Type, "ip_address": d.Address, "mac_address": nil, "free_memory": nil, "rssi": nil, "swversion": nil, "plan_id": nil,
+		"imp_type": d.Type, "ip_address": d.Address, "mac_address": nil, "free_memory": nil, "rssi": nil,
+		"swversion": nil, "plan_id": nil,
 	}
 	if d.Group != "" {
 		attributes["agent_id"], attributes["agent_url"] = d.Agent, c.URL+"/"+string(d.Agent)
@@ -108,9 +110,9 @@ func (c *call) listDevices() error {
 	return sendList(c, number, page, total, shown, func(o object) any { return o })
 }
 
-// addDevice makes a device. The original API has no such call, as its devices
-// came by BlinkUp; here the answer's attributes have the new device's key, this
-// once.
+// addDevice makes a device. The original API has no such call, because its devices
+// were registered by BlinkUp. The attributes of this answer alone have the device's
+// key.
 func (c *call) addDevice() error {
 	var in struct{ Name string }
 	body, err := c.read(&in)

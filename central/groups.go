@@ -41,7 +41,9 @@ func (c *call) addProduct() error {
 	if in.Name == "" {
 		return tandem.Errorf(tandem.Invalid, "a product needs a name")
 	}
-	p, err := c.Store.AddProduct(c.ctx, record.Product{Owner: c.account.ID, Creator: c.account.ID, Name: in.Name, Description: in.Description})
+	p, err := c.Store.AddProduct(c.ctx, record.Product{
+		Owner: c.account.ID, Creator: c.account.ID, Name: in.Name, Description: in.Description,
+	})
 	if err != nil {
 		return err
 	}
@@ -63,7 +65,7 @@ func (c *call) deleteProduct() error {
 	return c.noContent()
 }
 
-// groupSuffix is what the API adds to the type of a device group.
+// groupSuffix is the API's suffix of a device group's type.
 const groupSuffix = "_devicegroup"
 
 func (c *call) showGroup(g record.Group) any {
@@ -111,13 +113,14 @@ func (c *call) addGroup() error {
 	}
 	kind, ok := strings.CutSuffix(body.Data.Type, groupSuffix)
 	if !ok || kind != tandem.GroupDevelopment && kind != tandem.GroupProduction {
-		return tandem.Errorf(tandem.Invalid, "the type of a device group is %s or %s", tandem.GroupDevelopment+groupSuffix, tandem.GroupProduction+groupSuffix)
+		return tandem.Errorf(tandem.Invalid, "the type of a device group is %s or %s",
+			tandem.GroupDevelopment+groupSuffix, tandem.GroupProduction+groupSuffix)
 	}
 	if in.Name == "" {
 		return tandem.Errorf(tandem.Invalid, "a device group needs a name")
 	}
 	if env := bytes.TrimSpace(in.Env); len(env) > 0 && env[0] != '{' {
-		return tandem.Errorf(tandem.Invalid, "env_vars is an object")
+		return tandem.Errorf(tandem.Invalid, "env_vars must be an object")
 	}
 	g, err := c.Store.AddGroup(c.ctx, record.Group{
 		Product: body.Data.Relationships["product"].ID, Creator: c.account.ID, Type: kind,
@@ -137,8 +140,8 @@ func (c *call) getGroup() error {
 	return c.sendObject(http.StatusOK, c.showGroup(g).(object))
 }
 
-// changeGroup edits a device group. What agents see of it changes when they are
-// restarted with the group.
+// changeGroup edits a device group. Agents get the changes when they are restarted
+// with the group.
 func (c *call) changeGroup() error {
 	var in struct {
 		ValidateTLS *bool `json:"validate_tls"`
@@ -178,8 +181,8 @@ func (c *call) restartGroup() error {
 	return c.noContent()
 }
 
-// eachDevice reads a list of devices and does something with each. It is not
-// atomic, as the API has it: what cannot be done is reported in the end.
+// eachDevice calls do for each device of the request's list. As the API requires,
+// it is not atomic: failures are reported after the last device.
 func (c *call) eachDevice(do func(record.Device) error) error {
 	var in struct {
 		Data []ref `json:"data"`
@@ -188,7 +191,7 @@ func (c *call) eachDevice(do func(record.Device) error) error {
 		return err
 	}
 	if len(in.Data) == 0 {
-		return tandem.Errorf(tandem.Invalid, `say which devices: {"data": [{"type": "device", "id": "…"}]}`)
+		return tandem.Errorf(tandem.Invalid, `list the devices: {"data": [{"type": "device", "id": "…"}]}`)
 	}
 	if _, err := c.Store.Group(c.ctx, c.arg(1)); err != nil {
 		return err
@@ -233,7 +236,8 @@ func (c *call) unassignDevices() error {
 
 func (c *call) showDeployment(d record.Deployment) object {
 	attributes := map[string]any{
-		"sha": d.SHA, "description": d.Description, "origin": nil, "flagged": d.Flagged(), "tags": append([]string{}, d.Tags...),
+		"sha": d.SHA, "description": d.Description, "origin": nil,
+		"flagged": d.Flagged(), "tags": append([]string{}, d.Tags...),
 		"created_at": stamp(d.Created), "updated_at": stamp(d.Updated),
 	}
 	if d.Origin != "" {
@@ -278,7 +282,8 @@ func (c *call) addDeployment() error {
 		return err
 	}
 	d, err := c.AddDeployment(c.ctx, Deployment{
-		Code: Code{Agent: in.AgentCode, Device: in.DeviceCode}, Group: body.Data.Relationships["devicegroup"].ID, Creator: c.account.ID,
+		Code:  Code{Agent: in.AgentCode, Device: in.DeviceCode},
+		Group: body.Data.Relationships["devicegroup"].ID, Creator: c.account.ID,
 		Description: in.Description, Origin: in.Origin, Flagged: in.Flagged, Tags: in.Tags,
 	})
 	if err != nil {

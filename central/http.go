@@ -19,8 +19,8 @@ import (
 	"github.com/tandem-iot/tandem/store/record"
 )
 
-// maxBody bounds a request to the API: two sides of code, and what JSON makes
-// of it.
+// maxBody bounds the bytes of a request to the API, which holds at most the code of
+// both sides, escaped as JSON.
 const maxBody = 8 << 20
 
 // call is one request to the API.
@@ -31,11 +31,11 @@ type call struct {
 	w       http.ResponseWriter
 	path    []string // below /v5, unescaped; clients put names where ids belong
 	account store.Account
-	groups  map[string]record.Group // those that were looked up for the answer
+	groups  map[string]record.Group // groups looked up for this answer
 }
 
-// Handler returns the API, for paths below /v5. It routes by itself, because
-// clients put names of any shape into paths and want 404 for them, never a
+// Handler returns the API, for paths below /v5. It has a router of its own, because
+// clients put names of any shape into paths and expect 404 for an unknown one, not a
 // redirect to a cleaner path.
 func (s *Service) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -48,8 +48,8 @@ func (s *Service) Handler() http.Handler {
 	})
 }
 
-// route is what a method on a path does. Words in the path that begin with a
-// colon stand for anything.
+// route is a method on a path. A word of the path that begins with a colon matches
+// any word.
 type route struct {
 	method, path string
 	do           func(*call) error
@@ -59,38 +59,104 @@ type route struct {
 
 var routes = []route{
 	{"POST", "auth/token", (*call).exchangeKey, true, "exchanges a login key, `{\"key\": …}`, for an access token"},
-	{"GET", "accounts/me", (*call).getAccount, false, "whose token it is"},
+	{"GET", "accounts/me", (*call).getAccount, false, "the account of the token"},
 	{"GET", "products", (*call).listProducts, false, "products; `filter[owner.id]`"},
 	{"POST", "products", (*call).addProduct, false, "makes a product: `name`, `description`"},
 	{"GET", "products/:id", (*call).getProduct, false, "a product"},
 	{"DELETE", "products/:id", (*call).deleteProduct, false, "deletes a product without device groups"},
 	{"GET", "devicegroups", (*call).listGroups, false, "device groups; `filter[owner.id]`, `[product.id]`, `[type]`"},
-	{"POST", "devicegroups", (*call).addGroup, false, "makes a device group of type `development_devicegroup` or `production_devicegroup`: `name`, `description`, `env_vars`, `validate_tls` (Tandem's own); relationship `product`"},
+	{
+		"POST", "devicegroups", (*call).addGroup, false,
+		"makes a device group of type `development_devicegroup` or `production_devicegroup`: `name`, `description`, " +
+			"`env_vars`, `validate_tls` (Tandem's own); relationship `product`",
+	},
 	{"GET", "devicegroups/:id", (*call).getGroup, false, "a device group"},
-	{"PATCH", "devicegroups/:id", (*call).changeGroup, false, "changes `validate_tls`: whether its agents' requests verify servers unless the program says otherwise. Agents go by it when the group is deployed to or restarted (Tandem's own)"},
-	{"DELETE", "devicegroups/:id", (*call).deleteGroup, false, "deletes a device group without devices and flagged deployments, and its deployments with it"},
-	{"POST", "devicegroups/:id/restart", (*call).restartGroup, false, "restarts both sides of all its pairs with the current deployment"},
-	{"POST", "devicegroups/:id/relationships/devices", (*call).assignDevices, false, "assigns devices, which restart with the group's code: `{\"data\": [{\"type\": \"device\", \"id\": …}]}`"},
-	{"DELETE", "devicegroups/:id/relationships/devices", (*call).unassignDevices, false, "takes devices out of the group; the same body"},
-	{"GET", "deployments", (*call).listDeployments, false, "deployments without their code, the newest first; `filter[owner.id]`, `[creator.id]`, `[product.id]`, `[devicegroup.id]`, `[sha]`, `[flagger.id]`"},
-	{"POST", "deployments", (*call).addDeployment, false, "makes a deployment the group's current one and restarts nothing: `agent_code`, `device_code`, `description`, `origin`, `flagged`, `tags`; relationship `devicegroup`"},
+	{
+		"PATCH", "devicegroups/:id", (*call).changeGroup, false,
+		"changes `validate_tls`: whether its agents' requests verify servers by default. " +
+			"Agents use it from the group's next deployment or restart (Tandem's own)",
+	},
+	{
+		"DELETE", "devicegroups/:id", (*call).deleteGroup, false,
+		"deletes a device group without devices and flagged deployments, and its deployments with it",
+	},
+	{
+		"POST", "devicegroups/:id/restart", (*call).restartGroup, false,
+		"restarts both sides of all its pairs with the current deployment",
+	},
+	{
+		"POST", "devicegroups/:id/relationships/devices", (*call).assignDevices, false,
+		"assigns devices, which restart with the group's code: `{\"data\": [{\"type\": \"device\", \"id\": …}]}`",
+	},
+	{
+		"DELETE", "devicegroups/:id/relationships/devices", (*call).unassignDevices, false,
+		"takes devices out of the group; the same body",
+	},
+	{
+		"GET", "deployments", (*call).listDeployments, false,
+		"deployments without their code, the newest first; `filter[owner.id]`, `[creator.id]`, `[product.id]`, " +
+			"`[devicegroup.id]`, `[sha]`, `[flagger.id]`",
+	},
+	{
+		"POST", "deployments", (*call).addDeployment, false,
+		"makes a deployment the group's current one and restarts nothing: `agent_code`, `device_code`, `description`, " +
+			"`origin`, `flagged`, `tags`; relationship `devicegroup`",
+	},
 	{"GET", "deployments/:id", (*call).getDeployment, false, "a deployment with its code"},
-	{"GET", "libraries", (*call).listLibraries, false, "libraries that code can `#require`: `name`, `supported`; relationship `versions`, a list whose ids are what code asks for"},
-	{"POST", "libraries", (*call).addLibrary, false, "adds a version of a library, for good: `name`, `version`, `code` (Tandem's own)"},
-	{"GET", "devices", (*call).listDevices, false, "devices; `filter[owner.id]`, `[product.id]`, `[devicegroup.id]`, `[devicegroup.type]`, `[devicegroup.owner.id]` (`null`: unassigned)"},
-	{"POST", "devices", (*call).addDevice, false, "makes a device: `name`; relationship `devicegroup`. The answer's attribute `key` is its key, shown this once (Tandem's own)"},
+	{
+		"GET", "libraries", (*call).listLibraries, false,
+		"libraries that code can `#require`: `name`, `supported`; relationship `versions`, a list whose ids are what " +
+			"code asks for",
+	},
+	{
+		"POST", "libraries", (*call).addLibrary, false,
+		"adds a version of a library, which cannot be changed or deleted: `name`, `version`, `code` (Tandem's own)",
+	},
+	{
+		"GET", "devices", (*call).listDevices, false,
+		"devices; `filter[owner.id]`, `[product.id]`, `[devicegroup.id]`, `[devicegroup.type]`, " +
+			"`[devicegroup.owner.id]` (`null`: unassigned)",
+	},
+	{
+		"POST", "devices", (*call).addDevice, false,
+		"makes a device: `name`; relationship `devicegroup`. The answer's attribute `key` is its key, " +
+			"which is shown only here (Tandem's own)",
+	},
 	{"GET", "devices/:id", (*call).getDevice, false, "a device, by its id, its agent's id or its MAC address"},
 	{"PATCH", "devices/:id", (*call).renameDevice, false, "renames a device: `name`"},
-	{"DELETE", "devices/:id", (*call).deleteDevice, false, "deletes an unassigned device with its log and its agent's state"},
-	{"POST", "devices/:id/restart", (*call).restartDevice, false, "restarts both sides of a pair; with `?side=agent` or `?side=device` one of them (Tandem's own)"},
+	{
+		"DELETE", "devices/:id", (*call).deleteDevice, false,
+		"deletes an unassigned device with its log and its agent's state",
+	},
+	{
+		"POST", "devices/:id/restart", (*call).restartDevice, false,
+		"restarts both sides of a pair; with `?side=agent` or `?side=device` one of them (Tandem's own)",
+	},
 	{"GET", "devices/:id/logs", (*call).listLogs, false, "a device's log, the newest line first: `ts`, `type`, `msg`"},
-	{"POST", "logstream", (*call).openStream, false, "opens a log stream. With attributes `devices`, a list of ids, and `lines` it follows these from their last lines on, without a gap or a doubled line (Tandem's own)"},
-	{"GET", "logstream/:id", (*call).readStream, true, "reads a log stream as server-sent events; needs no token, for its id is the secret"},
+	{
+		"POST", "logstream", (*call).openStream, false,
+		"opens a log stream. With attributes `devices`, a list of ids, and `lines` it follows these from their last " +
+			"lines on, without a gap or a doubled line (Tandem's own)",
+	},
+	{
+		"GET", "logstream/:id", (*call).readStream, true,
+		"reads a log stream as server-sent events; needs no token, for its id is the secret",
+	},
 	{"PUT", "logstream/:id/:device", (*call).addToStream, false, "follows a device from now on"},
 	{"DELETE", "logstream/:id/:device", (*call).dropFromStream, false, "stops following a device"},
-	{"GET", "cluster", (*call).getCluster, false, "the nodes of the cluster, with their shards, agents and moves (Tandem's own)"},
-	{"POST", "cluster/nodes/:id/drain", (*call).drainNode, false, "has a node give its agents to the others, until it is started again or undrained (Tandem's own)"},
-	{"POST", "cluster/nodes/:id/undrain", (*call).undrainNode, false, "has a node that was drained get agents again (Tandem's own)"},
+	{
+		"GET", "cluster", (*call).getCluster, false,
+		"the nodes of the cluster, with their shards, agents and moves (Tandem's own)",
+	},
+	{
+		"POST", "cluster/nodes/:id/drain", (*call).drainNode, false,
+		"moves all agents of a node to the other nodes; the node gets none until it is started again or undrained " +
+			"(Tandem's own)",
+	},
+	{
+		"POST", "cluster/nodes/:id/undrain", (*call).undrainNode, false,
+		"lets a drained node get agents again (Tandem's own)",
+	},
 }
 
 func (r route) matches(c *call) bool {
@@ -106,8 +172,8 @@ func (r route) matches(c *call) bool {
 	return true
 }
 
-// serve never answers 405: a name with a slash in it, taken for an id, can look
-// like the path of another route, and clients want 404 for it.
+// serve never answers 405: the path of a resource whose name has a slash in it can
+// look like another route, and clients expect 404 for it.
 func (c *call) serve() error {
 	for _, r := range routes {
 		if r.method != c.r.Method || !r.matches(c) {
@@ -126,7 +192,7 @@ func (c *call) serve() error {
 // arg returns word i of the path.
 func (c *call) arg(i int) string { return c.path[i] }
 
-// statuses is how kinds of error look in HTTP, with the API's code for each.
+// statuses maps kinds of errors to HTTP statuses and the API's codes and titles.
 var statuses = map[tandem.Kind]struct {
 	status      int
 	code, title string
@@ -144,7 +210,7 @@ var statuses = map[tandem.Kind]struct {
 // fail answers with an error.
 func (c *call) fail(err error) {
 	if errors.Is(err, context.Canceled) && c.ctx.Err() != nil {
-		return // nobody is there any more
+		return // the client has closed the connection
 	}
 	var bad *CompileError
 	if errors.As(err, &bad) {
@@ -152,7 +218,7 @@ func (c *call) fail(err error) {
 		return
 	}
 	var at *syntax.Error
-	if errors.As(err, &at) { // a library
+	if errors.As(err, &at) { // the error is in a library
 		c.failAt(err, []place{{int(at.Pos.Line), int(at.Pos.Col), at.Msg, "error", at.File}})
 		return
 	}
@@ -161,7 +227,7 @@ func (c *call) fail(err error) {
 	c.failWith(status, f)
 }
 
-// failure is an error as it is sent.
+// failure is an error in the form in which it is sent.
 type failure struct {
 	Status string `json:"status"`
 	Code   string `json:"code"`
@@ -192,7 +258,7 @@ func isTitle(s string) bool {
 	return s != ""
 }
 
-// place is where code does not compile.
+// place is a place at which code does not compile.
 type place struct {
 	Row    int    `json:"row"`
 	Column int    `json:"column"`
@@ -224,7 +290,7 @@ func (c *call) send(status int, v any) error {
 	}
 	c.w.Header().Set("Content-Type", "application/vnd.api+json")
 	c.w.WriteHeader(status)
-	c.w.Write(data) // it fails when nobody is there any more
+	c.w.Write(data) // it fails when the client has closed the connection
 	return nil
 }
 
@@ -233,7 +299,7 @@ func (c *call) noContent() error {
 	return nil
 }
 
-// object is a resource as it is sent.
+// object is a resource in the form in which it is sent.
 type object struct {
 	Type          string            `json:"type"`
 	ID            string            `json:"id"`
@@ -242,21 +308,21 @@ type object struct {
 	Relationships map[string]ref    `json:"relationships"`
 }
 
-// ref is a flat relationship, as this API has them.
+// ref is a relationship, which is flat in this API.
 type ref struct {
 	Type string `json:"type"`
 	ID   string `json:"id"`
 }
 
-// refs leaves out the relationships that are not there: clients look for the
-// key.
+// refs returns the relationships without the empty ones, because clients test
+// whether the key is there.
 func refs(all map[string]ref) map[string]ref {
 	maps.DeleteFunc(all, func(_ string, r ref) bool { return r.ID == "" })
 	return all
 }
 
-// received is a resource as it is sent to us. Clients that have nothing to say
-// send null, or nothing.
+// received is a resource in the form in which clients send it. A client without
+// attributes sends null, or leaves them out.
 type received struct {
 	Data struct {
 		Type          string          `json:"type"`
@@ -303,7 +369,7 @@ func (c *call) page() (number int, p store.Page) {
 	number, size := 1, defaultPage
 	q := c.r.URL.Query()
 	if n, err := strconv.Atoi(q.Get("page[number]")); err == nil && n > 0 {
-		number = min(n, 1<<24) // there is nothing so far out, and the offset must not overflow
+		number = min(n, 1<<24) // no list is so long, and the offset must not overflow
 	}
 	if n, err := strconv.Atoi(q.Get("page[size]")); err == nil && n > 0 {
 		size = min(n, largestPage)

@@ -44,24 +44,34 @@ var story = []step{
 
 	{method: "GET", path: "/products", body: "null", status: 200, want: []string{`"data":[]`, `"links":{`}, not: []string{`"next"`, `"prev"`}},
 	{method: "POST", path: "/products", body: `{"data":{"type":"product","attributes":{"name":"lamp","description":"it shines"}}}`, status: 201, save: "product",
-		want: []string{`"type":"product"`, `"name":"lamp"`, `"description":"it shines"`, `"owner":{"type":"account","id":"{me}"}`, `"creator":{`, `/v5/products/`}},
+		want: []string{
+			`"type":"product"`, `"name":"lamp"`, `"description":"it shines"`,
+			`"owner":{"type":"account","id":"{me}"}`, `"creator":{`, `/v5/products/`,
+		}},
 	{method: "POST", path: "/products", body: `{"data":{"type":"product","attributes":{"name":"lamp"}}}`, status: 409,
-		want: []string{`"title":"Duplicate Resource"`, `"detail":"Products must have unique names."`, `"meta":[{}]`}, not: []string{`"id"`}},
+		want: []string{`"title":"Duplicate Resource"`, `"detail":"Products must have unique names."`, `"meta":[{}]`},
+		not:  []string{`"id"`}},
 	{method: "POST", path: "/products", body: `null`, status: 400, want: []string{"needs a name"}},
 	{method: "POST", path: "/products", body: `{"data":{"attributes":{"name":7}}}`, status: 400, want: []string{"attributes"}},
 	{method: "POST", path: "/products", body: `{`, status: 400, want: []string{"JSON"}},
 	{method: "GET", path: "/products/{product}", body: "null", status: 200, want: []string{`"id":"{product}"`}},
 	{method: "GET", path: "/products?filter[owner.id]={me}", status: 200, want: []string{"{product}"}},
-	{method: "GET", path: "/products?filter[owner.id]=nobody", status: 200, want: []string{`"data":[]`}},
+	{method: "GET", path: "/products?filter[owner.id]=unknown", status: 200, want: []string{`"data":[]`}},
 
 	{method: "POST", path: "/devicegroups", status: 201, save: "group",
-		body: `{"data":{"type":"development_devicegroup","attributes":{"name":"dev","env_vars":{"z":1,"a":2}},"relationships":{"product":{"type":"product","id":"{product}"}}}}`,
-		want: []string{`"type":"development_devicegroup"`, `"env_vars":{"z":1,"a":2}`, `"product":{"type":"product","id":"{product}"}`}, not: []string{"current_deployment"}},
+		body: `{"data":{"type":"development_devicegroup","attributes":{"name":"dev","env_vars":{"z":1,"a":2}},` +
+			`"relationships":{"product":{"type":"product","id":"{product}"}}}}`,
+		want: []string{
+			`"type":"development_devicegroup"`, `"env_vars":{"z":1,"a":2}`,
+			`"product":{"type":"product","id":"{product}"}`,
+		}, not: []string{"current_deployment"}},
 	{method: "POST", path: "/devicegroups", status: 201, save: "other",
-		body: `{"data":{"type":"production_devicegroup","attributes":{"name":"shop","validate_tls":true},"relationships":{"product":{"type":"product","id":"{product}"}}}}`,
+		body: `{"data":{"type":"production_devicegroup","attributes":{"name":"shop","validate_tls":true},` +
+			`"relationships":{"product":{"type":"product","id":"{product}"}}}}`,
 		want: []string{`"type":"production_devicegroup"`, `"env_vars":{}`, `"validate_tls":true`}},
 	{method: "POST", path: "/devicegroups", status: 409, want: []string{"Devicegroups must have unique names."},
-		body: `{"data":{"type":"development_devicegroup","attributes":{"name":"dev"},"relationships":{"product":{"type":"product","id":"{product}"}}}}`},
+		body: `{"data":{"type":"development_devicegroup","attributes":{"name":"dev"},` +
+			`"relationships":{"product":{"type":"product","id":"{product}"}}}}`},
 	{method: "POST", path: "/devicegroups", body: `{"data":{"type":"devicegroup","attributes":{"name":"x"}}}`, status: 400, want: []string{"development_devicegroup"}},
 	{method: "POST", path: "/devicegroups", body: `{"data":{"type":"development_devicegroup","attributes":{}}}`, status: 400, want: []string{"name"}},
 	{method: "POST", path: "/devicegroups", body: `{"data":{"type":"development_devicegroup","attributes":{"name":"x","env_vars":[1]}}}`, status: 400, want: []string{"env_vars"}},
@@ -74,22 +84,35 @@ var story = []step{
 	{method: "PATCH", path: "/devicegroups/" + anID, body: `{"data":{"attributes":{"validate_tls":true}}}`, status: 404},
 
 	{method: "POST", path: "/deployments", status: 201, save: "deployment",
-		body: `{"data":{"type":"deployment","attributes":{"agent_code":"server.log(1);","device_code":"// none","description":"first","origin":"desk","flagged":true,"tags":["a","b"]},"relationships":{"devicegroup":{"type":"devicegroup","id":"{group}"}}}}`,
-		want: []string{`"sha":"`, `"flagged":true`, `"tags":["a","b"]`, `"origin":"desk"`, `"devicegroup":{"type":"devicegroup","id":"{group}"}`, `"flagger":{`}, not: []string{`agent_code`}},
+		body: `{"data":{"type":"deployment","attributes":{"agent_code":"server.log(1);","device_code":"// none",` +
+			`"description":"first","origin":"desk","flagged":true,"tags":["a","b"]},"relationships":{"devicegroup":{"type":"devicegroup","id":"{group}"}}}}`,
+		want: []string{
+			`"sha":"`, `"flagged":true`, `"tags":["a","b"]`, `"origin":"desk"`,
+			`"devicegroup":{"type":"devicegroup","id":"{group}"}`, `"flagger":{`,
+		}, not: []string{`agent_code`}},
 	{method: "POST", path: "/deployments", status: 400,
-		body: `{"data":{"type":"deployment","attributes":{"agent_code":"local x = ;","device_code":"\nlocal = 1;"},"relationships":{"devicegroup":{"type":"devicegroup","id":"{group}"}}}}`,
-		want: []string{`"code":"CX005"`, `"title":"Compilation Error"`, `"row":1,"column":`, `"file":"agent_code"`, `"row":2,"column":`, `"file":"device_code"`, `"type":"error"`, "expression expected"}},
+		body: `{"data":{"type":"deployment","attributes":{"agent_code":"local x = ;",` +
+			`"device_code":"\nlocal = 1;"},"relationships":{"devicegroup":{"type":"devicegroup","id":"{group}"}}}}`,
+		want: []string{
+			`"code":"CX005"`, `"title":"Compilation Error"`, `"row":1,"column":`, `"file":"agent_code"`,
+			`"row":2,"column":`, `"file":"device_code"`, `"type":"error"`, "expression expected",
+		}},
 	{method: "POST", path: "/deployments", status: 404, want: []string{"no such device group"},
-		body: `{"data":{"type":"deployment","attributes":{"agent_code":"","device_code":""},"relationships":{"devicegroup":{"type":"devicegroup","id":"x"}}}}`},
+		body: `{"data":{"type":"deployment","attributes":{"agent_code":"","device_code":""},` +
+			`"relationships":{"devicegroup":{"type":"devicegroup","id":"x"}}}}`},
 	{method: "GET", path: "/deployments/{deployment}", body: "null", status: 200, want: []string{`"agent_code":"server.log(1);"`, `"device_code":"// none"`}},
 	{method: "GET", path: "/deployments?filter[devicegroup.id]={group}", status: 200, want: []string{`"id":"{deployment}"`}, not: []string{"agent_code"}},
 	{method: "GET", path: "/devicegroups/{group}", status: 200, want: []string{`"current_deployment":{"type":"deployment","id":"{deployment}"}`, `"min_supported_deployment":{`}},
 
 	{method: "GET", path: "/libraries", body: "null", status: 200, want: []string{`"data":[]`}},
 	{method: "POST", path: "/deployments", status: 400, want: []string{`"code":"CX005"`, "there is no library Lamp.lib.nut:1.0.0 here; add it with: tandem library add Lamp.lib.nut:1.0.0 FILE", `"row":1,"column":1`, `"file":"agent_code"`},
-		body: `{"data":{"type":"deployment","attributes":{"agent_code":"#require \"Lamp.lib.nut:1.0.0\"\nlamp();","device_code":""},"relationships":{"devicegroup":{"type":"devicegroup","id":"{group}"}}}}`},
+		body: `{"data":{"type":"deployment","attributes":{"agent_code":"#require \"Lamp.lib.nut:1.0.0\"\nlamp();",` +
+			`"device_code":""},"relationships":{"devicegroup":{"type":"devicegroup","id":"{group}"}}}}`},
 	{method: "POST", path: "/libraries", body: `{"data":{"type":"library","attributes":{"name":"Lamp.lib.nut","version":"1.0.0","code":"function lamp() {\n\tthrow 1;\n}"}}}`, status: 201,
-		want: []string{`"type":"library"`, `"id":"Lamp.lib.nut"`, `"versions":[{"type":"library_version","id":"Lamp.lib.nut:1.0.0"}]`}},
+		want: []string{
+			`"type":"library"`, `"id":"Lamp.lib.nut"`,
+			`"versions":[{"type":"library_version","id":"Lamp.lib.nut:1.0.0"}]`,
+		}},
 	{method: "POST", path: "/libraries", body: `{"data":{"type":"library","attributes":{"name":"Lamp.lib.nut","version":"1.0.0","code":"function lamp() {\n\tthrow 1;\n}"}}}`, status: 201},
 	{method: "POST", path: "/libraries", body: `{"data":{"type":"library","attributes":{"name":"Lamp.lib.nut","version":"1.0.0","code":"function lamp() {}"}}}`, status: 409, want: []string{"Lamp.lib.nut:1.0.0", "new version"}},
 	{method: "POST", path: "/libraries", body: `{"data":{"type":"library","attributes":{"name":"Lamp.lib.nut","version":"1.1.0","code":"#require \"Bulb.lib.nut:1\"\nfunction lamp() {}"}}}`, status: 201},
@@ -99,9 +122,11 @@ var story = []step{
 	{method: "GET", path: "/libraries", status: 200, want: []string{`"name":"Lamp.lib.nut","supported":true`, `"versions":[{"type":"library_version","id":"Lamp.lib.nut:1.0.0"},{"type":"library_version","id":"Lamp.lib.nut:1.1.0"}]`}, not: []string{"function"}},
 	{method: "GET", path: "/libraries?page[number]=9", status: 200, want: []string{`"data":[]`}},
 	{method: "POST", path: "/deployments", status: 400, want: []string{"agent code, Lamp.lib.nut, line 1, column 1: there is no library Bulb.lib.nut:1 here", `"file":"Lamp.lib.nut"`},
-		body: `{"data":{"type":"deployment","attributes":{"agent_code":"#require \"Lamp.lib.nut:1.1.0\"\nlamp();","device_code":""},"relationships":{"devicegroup":{"type":"devicegroup","id":"{group}"}}}}`},
+		body: `{"data":{"type":"deployment","attributes":{"agent_code":"#require \"Lamp.lib.nut:1.1.0\"\nlamp();",` +
+			`"device_code":""},"relationships":{"devicegroup":{"type":"devicegroup","id":"{group}"}}}}`},
 	{method: "POST", path: "/deployments", status: 201, save: "required", want: []string{`"sha":"`},
-		body: `{"data":{"type":"deployment","attributes":{"agent_code":"#require \"Lamp.lib.nut:1.0.0\"\nlamp();","device_code":""},"relationships":{"devicegroup":{"type":"devicegroup","id":"{group}"}}}}`},
+		body: `{"data":{"type":"deployment","attributes":{"agent_code":"#require \"Lamp.lib.nut:1.0.0\"\nlamp();",` +
+			`"device_code":""},"relationships":{"devicegroup":{"type":"devicegroup","id":"{group}"}}}}`},
 	{method: "GET", path: "/deployments/{required}", status: 200, want: []string{`"agent_code":"#require \"Lamp.lib.nut:1.0.0\"\nlamp();"`}},
 
 	{method: "POST", path: "/devices", body: `{"data":{"type":"device","attributes":{"name":"desk"}}}`, status: 201, save: "device",
@@ -117,12 +142,15 @@ var story = []step{
 
 	{method: "POST", path: "/devicegroups/{group}/relationships/devices", body: `{"data":[{"type":"device","id":"{device}"}]}`, status: 204},
 	{method: "GET", path: "/devices/{device}", status: 200,
-		want: []string{`"agent_url":"http`, `"devicegroup":{"type":"devicegroup","id":"{group}"}`, `"product":{"type":"product","id":"{product}"}`}},
+		want: []string{
+			`"agent_url":"http`, `"devicegroup":{"type":"devicegroup","id":"{group}"}`,
+			`"product":{"type":"product","id":"{product}"}`,
+		}},
 	{method: "GET", path: "/devices?filter[devicegroup.id]={group}&filter[product.id]={product}", status: 200, want: []string{"{device}"}},
 	{method: "GET", path: "/devices?filter[devicegroup.owner.id]=null", status: 200, want: []string{`"data":[]`}},
 	{method: "POST", path: "/devicegroups/{group}/relationships/devices", body: `{"data":[{"type":"device","id":"` + noDevice + `"},{"type":"device","id":"{device}"},{"type":"device","id":"x y"}]}`, status: 400,
 		want: []string{`"status":"404"`, noDevice, "x y"}},
-	{method: "POST", path: "/devicegroups/{group}/relationships/devices", body: "null", status: 400, want: []string{"which devices"}},
+	{method: "POST", path: "/devicegroups/{group}/relationships/devices", body: "null", status: 400, want: []string{"list the devices"}},
 	{method: "POST", path: "/devicegroups/" + anID + "/relationships/devices", body: `{"data":[{"type":"device","id":"{device}"}]}`, status: 404},
 	{method: "POST", path: "/devicegroups/{group}/restart", body: "null", status: 204},
 	{method: "POST", path: "/devicegroups/" + anID + "/restart", body: "null", status: 404},
@@ -220,14 +248,17 @@ func TestStory(t *testing.T) {
 		}
 	}
 	// The flag -rewrite writes the answers.
-	datadriven.RunTest(t, "testdata/answers.txt", func(*testing.T, *datadriven.TestData) string { return answers.String() })
+	datadriven.RunTest(t, "testdata/answers.txt",
+		func(*testing.T, *datadriven.TestData) string { return answers.String() })
 }
 
 // Every route but the open ones asks who it is first, whatever the path holds.
 func TestUnauthorized(t *testing.T) {
 	w := newWorld(t)
 	expired := "expired"
-	if _, err := w.Store.AddToken(t.Context(), store.Token{Account: w.operatorID(), Expires: time.Now().Add(-time.Second)}, expired); err != nil {
+	if _, err := w.Store.AddToken(t.Context(), store.Token{
+		Account: w.operatorID(), Expires: time.Now().Add(-time.Second),
+	}, expired); err != nil {
 		t.Fatal(err)
 	}
 	refresh := "refresh"
@@ -280,7 +311,9 @@ func TestPages(t *testing.T) {
 	owner := w.operatorID()
 	const count = 45
 	for i := range count {
-		if _, err := w.Store.AddProduct(t.Context(), record.Product{Owner: owner, Creator: owner, Name: fmt.Sprint("p", i)}); err != nil {
+		if _, err := w.Store.AddProduct(t.Context(), record.Product{
+			Owner: owner, Creator: owner, Name: fmt.Sprint("p", i),
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -300,7 +333,7 @@ func TestPages(t *testing.T) {
 		{"page[size]=0&page[number]=0", 20, "next"},
 		{"page[size]=x&page[number]=-1", 20, "next"},
 		{"page[number]=9223372036854775807&page[size]=100", 0, "prev"},
-		{"filter[owner.id]=nobody", 0, ""},
+		{"filter[owner.id]=unknown", 0, ""},
 	} {
 		var out struct {
 			Data  []struct{ ID string }

@@ -9,8 +9,8 @@ import (
 	"github.com/tandem-iot/tandem/store"
 )
 
-// AddLibrary adds a library to the installation: from then on, every program
-// that says #require "NAME:VERSION" has it. It cannot be changed or taken away.
+// AddLibrary adds a library to the installation, for every program that has
+// #require "NAME:VERSION" from then on. It cannot be changed or deleted.
 func (s *Service) AddLibrary(ctx context.Context, id tandem.LibraryID, code string) (store.Library, error) {
 	if err := imp.CheckLibrary(id, code); err != nil {
 		return store.Library{}, err
@@ -18,7 +18,7 @@ func (s *Service) AddLibrary(ctx context.Context, id tandem.LibraryID, code stri
 	return s.Store.AddLibrary(ctx, id, code)
 }
 
-// library is one of the installation's as it is sent, with all its versions.
+// library returns a library in the form in which it is sent, with all its versions.
 func (c *call) library(name string, versions []ref) map[string]any {
 	return map[string]any{
 		"type": "library", "id": name, "links": c.self("libraries", name),

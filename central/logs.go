@@ -17,7 +17,7 @@ import (
 	"github.com/tandem-iot/tandem/store/record"
 )
 
-// keptLines is more than a logbook keeps of a device.
+// keptLines is more than the number of lines that a logbook keeps per device.
 const keptLines = 10_000
 
 // listLogs sends a device's lines, the newest first.
@@ -38,23 +38,23 @@ func (c *call) listLogs() error {
 	})
 }
 
-// streams are the log streams that have been opened. A stream's id is all that
-// is asked for to read it, so it is a secret.
+// streams are the open log streams. Reading one needs only its id, so the id is a
+// secret.
 type streams struct {
 	mu      sync.Mutex
 	all     map[string]*stream
 	stopped bool
 }
 
-// stream is one reader's view of some devices' logs.
+// stream is a client's view of the logs of some devices.
 type stream struct {
 	id, account string
 	opened      time.Time
 	follower    *logbook.Follower
 	events      chan event
-	closed      chan struct{} // the stream is to end, or has ended
-	reading     bool          // the reader runs the follower and sees to its end
-	unread      *time.Timer   // closes a stream nobody came to read
+	closed      chan struct{} // closed when the stream must end or has ended
+	reading     bool          // a reader runs the follower and stops it
+	unread      *time.Timer   // closes a stream that no client reads
 }
 
 type event struct{ name, data string }
@@ -66,9 +66,9 @@ const (
 	streamKeepAlive   = 15 * time.Second
 )
 
-// openStream opens a stream. When an account has too many its oldest one is
-// closed: clients that lose their connection open another and leave the first
-// behind.
+// openStream opens a stream. When the account has too many, its oldest one is
+// closed: a client that loses its connection opens another and does not close the
+// first.
 func (c *call) openStream() error {
 	var in struct {
 		Devices []string
@@ -88,7 +88,10 @@ func (c *call) openStream() error {
 		}
 		ids = append(ids, d.ID)
 	}
-	s := &stream{id: rand.Text(), account: c.account.ID, opened: time.Now(), events: make(chan event, 64), closed: make(chan struct{})}
+	s := &stream{
+		id: rand.Text(), account: c.account.ID, opened: time.Now(), events: make(chan event, 64),
+		closed: make(chan struct{}),
+	}
 	s.follower = c.Log.Follow(s.line)
 	if err := s.follower.Add(c.ctx, ids, in.Lines); err != nil {
 		s.release()
@@ -107,11 +110,13 @@ func (c *call) openStream() error {
 	}})
 }
 
-// line passes on a line to the reader, as fast as that takes them.
+// line passes a line to the reader, and waits until the reader takes it.
 func (s *stream) line(e tandem.LogEntry) {
-	data, err := json.Marshal(map[string]string{"device_id": string(e.Device), "ts": stamp(e.TS), "type": e.Type, "msg": e.Msg})
+	data, err := json.Marshal(map[string]string{
+		"device_id": string(e.Device), "ts": stamp(e.TS), "type": e.Type, "msg": e.Msg,
+	})
 	if err != nil {
-		panic(err) // strings marshal
+		panic(err) // strings can always be marshalled
 	}
 	select {
 	case s.events <- event{"message", string(data)}:
@@ -119,15 +124,15 @@ func (s *stream) line(e tandem.LogEntry) {
 	}
 }
 
-// release frees what the follower of a stream holds that has no reader.
+// release frees the follower of a stream that has no reader.
 func (s *stream) release() {
 	close(s.closed)
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
-	s.follower.Run(over) // it ends at once, and well or not does not matter
+	s.follower.Run(over) // it ends at once; its error does not matter
 }
 
-// add adds a stream, and returns the id of the one that must go for it, if any.
+// add adds a stream, and returns the id of the one to close in its place, if any.
 func (t *streams) add(s *stream) (oldest string, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -162,14 +167,14 @@ func (t *streams) close(id string) {
 		return
 	}
 	s.unread.Stop()
-	if s.reading { // for good now, as nobody finds the stream any more
+	if s.reading { // final: the stream is no longer in t.all
 		close(s.closed)
 	} else {
 		s.release()
 	}
 }
 
-// Stop ends the log streams and refuses new ones; all else goes on.
+// Stop ends the log streams and refuses new ones. Other requests are not affected.
 func (s *Service) Stop() {
 	t := &s.streams
 	t.mu.Lock()
@@ -194,7 +199,7 @@ func (t *streams) get(id string) (*stream, error) {
 	return s, nil
 }
 
-// take gives the stream to a reader; it has one.
+// take gives the stream to a reader, unless it has one.
 func (t *streams) take(id string) (*stream, error) {
 	s, err := t.get(id)
 	if err != nil {
@@ -210,7 +215,7 @@ func (t *streams) take(id string) (*stream, error) {
 	return s, nil
 }
 
-// readStream sends events until the reader goes or the stream is closed.
+// readStream sends events until the client disconnects or the stream is closed.
 func (c *call) readStream() error {
 	s, err := c.streams.take(c.arg(1))
 	if err != nil {
@@ -220,7 +225,7 @@ func (c *call) readStream() error {
 	followed := make(chan struct{})
 	go func() {
 		defer close(followed)
-		s.follower.Run(ctx) // an early end of the log is all there is to know
+		s.follower.Run(ctx) // closing followed reports its end; the error adds nothing
 	}()
 	defer func() {
 		c.streams.close(s.id)
@@ -231,7 +236,7 @@ func (c *call) readStream() error {
 	c.w.Header().Set("Cache-Control", "no-store")
 	out := http.NewResponseController(c.w)
 	if write(c.w, out, "retry: 3000\n"+state("opened", "").text()) != nil {
-		return nil // the reader has gone
+		return nil // the client has disconnected
 	}
 	alive := time.NewTicker(streamKeepAlive)
 	defer alive.Stop()
@@ -243,7 +248,7 @@ func (c *call) readStream() error {
 		case <-alive.C:
 			text = ":\n\n"
 		case <-followed:
-			write(c.w, out, state("closed", "").text()) // the reader finds out either way
+			write(c.w, out, state("closed", "").text()) // an error needs no handling: the stream ends anyway
 			return nil
 		case <-s.closed:
 			write(c.w, out, state("closed", "").text())
@@ -259,7 +264,7 @@ func (c *call) readStream() error {
 
 func (e event) text() string { return "event: " + e.name + "\ndata: " + e.data + "\n\n" }
 
-// state is an event about the stream itself.
+// state returns an event about the stream itself.
 func state(what string, id tandem.DeviceID) event {
 	if id == "" {
 		return event{"state_change", fmt.Sprintf(`{"state":%q}`, what)}
@@ -268,7 +273,7 @@ func state(what string, id tandem.DeviceID) event {
 }
 
 func write(w io.Writer, out *http.ResponseController, text string) error {
-	// The server's own limit is for answers that end.
+	// The server's own write timeout is for answers that end.
 	if err := out.SetWriteDeadline(time.Now().Add(2 * streamKeepAlive)); err != nil {
 		return err
 	}
@@ -312,8 +317,8 @@ func (c *call) dropFromStream() error {
 	return c.noContent()
 }
 
-// change tells the reader which devices it follows. A reader that does not
-// keep up misses it.
+// change tells the reader which devices it follows. The event is dropped when the
+// reader does not keep up.
 func (s *stream) change(what string, id tandem.DeviceID) {
 	select {
 	case s.events <- state(what, id):

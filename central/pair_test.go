@@ -63,7 +63,8 @@ func TestRestarts(t *testing.T) {
 	w.lines(id, "Agent restarted: restart.", 1, func() { w.must("POST", "/devices/{device}/restart?side=agent", "") })
 	w.names["second"] = w.must("POST", "/devicegroups",
 		`{"data":{"type":"development_devicegroup","attributes":{"name":"second"},"relationships":{"product":{"type":"product","id":"{product}"}}}}`).ID
-	w.must("POST", "/deployments", `{"data":{"type":"deployment","attributes":{"agent_code":"server.log(\"second\");","device_code":"// second"},"relationships":{"devicegroup":{"type":"devicegroup","id":"{second}"}}}}`)
+	w.must("POST", "/deployments", `{"data":{"type":"deployment",`+
+		`"attributes":{"agent_code":"server.log(\"second\");","device_code":"// second"},"relationships":{"devicegroup":{"type":"devicegroup","id":"{second}"}}}}`)
 
 	l := newLink()
 	if err := w.host.Connect(t.Context(), id, l, 1, "127.0.0.1"); err != nil {
@@ -124,7 +125,8 @@ func TestDeploy(t *testing.T) {
 		}
 	})
 	err := w.Deploy(t.Context(), w.names["group"], Code{Agent: "local = 1;"})
-	if bad, ok := err.(*CompileError); !ok || len(bad.Problems) != 1 || !strings.HasPrefix(bad.Error(), "agent code, line 1, column ") {
+	if bad, ok := err.(*CompileError); !ok || len(bad.Problems) != 1 ||
+		!strings.HasPrefix(bad.Error(), "agent code, line 1, column ") {
 		t.Errorf("code with a mistake: %v", err)
 	}
 }
@@ -248,7 +250,7 @@ func (w *world) streamFromThePast(say func(string)) *eventStream {
 	return s
 }
 
-// Too many streams close the oldest one, whether somebody reads it or not.
+// Too many streams close the oldest one, whether a client reads it or not.
 func TestStreamLimit(t *testing.T) {
 	w := newWorld(t)
 	w.pair("", "")

@@ -1,10 +1,10 @@
-// Package central is the control plane: what a person can do to a fleet, as
-// methods of Service, and the same over HTTP as the impCentral API v5
-// (Service.Handler), which existing clients of that API can use.
+// Package central is the control plane: all that a person can do with a fleet, as
+// methods of Service, and over HTTP as the impCentral API v5 (Service.Handler),
+// which existing clients of that API can use.
 //
-// Everything a command or a page does goes through here. A Service checks what
-// it is given, writes it to the store, and tells the host what has changed, in
-// that order, so that what it has said yes to is durable.
+// Every command and every page goes through here. A Service checks its input,
+// writes it to the store, and tells the host about the change, in that order, so
+// that every change it has confirmed is durable.
 package central
 
 import (
@@ -22,14 +22,14 @@ import (
 	"github.com/tandem-iot/tandem/store/record"
 )
 
-// Host runs the agents: a node's own host, or the cluster, which reaches the hosts
-// of all nodes.
+// Host runs the agents. It is a node's own host, or the cluster, which reaches the
+// hosts of all nodes.
 type Host interface {
-	// Online says whether a device has a connection, and Runs whether its agent runs.
+	// Online reports whether a device has a connection, Runs whether its agent runs.
 	Online(id tandem.DeviceID) bool
 	Runs(id tandem.DeviceID) bool
-	// Deployed, Assigned and Deleted tell what has changed in the store: the code of
-	// a group, the group of a device, or that a device is gone.
+	// Deployed, Assigned and Deleted report a change in the store: the code of a
+	// group, the group of a device, or the end of a device.
 	Deployed(ctx context.Context, group string) error
 	Assigned(ctx context.Context, id tandem.DeviceID) error
 	Deleted(id tandem.DeviceID)
@@ -54,12 +54,12 @@ type Code struct{ Agent, Device string }
 // Problem is a place where code does not compile. Line and Column count from 1.
 type Problem struct {
 	Side         tandem.Side
-	File         string // "" is the side's code itself, else a library or what #line says
+	File         string // "": the side's own code; else a library, or the file of a #line directive
 	Line, Column int
 	Text         string
 }
 
-// CompileError says what is wrong with code that was to be deployed.
+// CompileError reports that code to be deployed does not compile.
 type CompileError struct{ Problems []Problem }
 
 func (e *CompileError) Error() string {
@@ -77,8 +77,8 @@ func (e *CompileError) Error() string {
 	return b.String()
 }
 
-// check compiles both sides with their libraries and returns a *CompileError
-// if one does not.
+// check compiles both sides with their libraries. It returns a *CompileError if one
+// of them does not compile.
 func (s *Service) check(ctx context.Context, c Code) error {
 	var bad CompileError
 	for _, part := range []struct {
@@ -119,8 +119,8 @@ type Deployment struct {
 }
 
 // AddDeployment makes a deployment and makes it its group's current one. The
-// devices of the group take it up when they restart: see Restart. The error is
-// a *CompileError when the code does not compile.
+// devices of the group use it from their next restart; see Restart. The error is a
+// *CompileError when the code does not compile.
 func (s *Service) AddDeployment(ctx context.Context, d Deployment) (record.Deployment, error) {
 	if err := s.check(ctx, d.Code); err != nil {
 		return record.Deployment{}, err
@@ -135,8 +135,8 @@ func (s *Service) AddDeployment(ctx context.Context, d Deployment) (record.Deplo
 	return s.Store.Deploy(ctx, record)
 }
 
-// Deploy makes a deployment and restarts the group's devices with it, unless
-// the code is what the group has already.
+// Deploy makes a deployment and restarts the group's devices with it. It does
+// nothing when the group has this code already.
 func (s *Service) Deploy(ctx context.Context, group string, c Code) error {
 	g, err := s.Store.Group(ctx, group)
 	if err != nil {
@@ -157,8 +157,8 @@ func (s *Service) Deploy(ctx context.Context, group string, c Code) error {
 	return s.Host.Deployed(ctx, group)
 }
 
-// EnsureGroup returns the development device group with a name, in the product
-// with a name, of the operator; what is missing is made.
+// EnsureGroup returns the operator's development device group with a name, in the
+// product with a name. It makes both if they do not exist.
 func (s *Service) EnsureGroup(ctx context.Context, product, name string) (record.Group, error) {
 	owner, err := s.operator(ctx)
 	if err != nil {
@@ -177,7 +177,9 @@ func (s *Service) EnsureGroup(ctx context.Context, product, name string) (record
 			return g, nil
 		}
 	}
-	return s.Store.AddGroup(ctx, record.Group{Product: p.ID, Owner: owner.ID, Creator: owner.ID, Type: tandem.GroupDevelopment, Name: name})
+	return s.Store.AddGroup(ctx, record.Group{
+		Product: p.ID, Owner: owner.ID, Creator: owner.ID, Type: tandem.GroupDevelopment, Name: name,
+	})
 }
 
 func (s *Service) ensureProduct(ctx context.Context, owner, name string) (record.Product, error) {
@@ -193,11 +195,11 @@ func (s *Service) ensureProduct(ctx context.Context, owner, name string) (record
 	return s.Store.AddProduct(ctx, record.Product{Owner: owner, Creator: owner, Name: name})
 }
 
-// operatorName is the account that owns what the node's own tools make.
+// operatorName is the account that owns the resources made by the node's own tools.
 const operatorName = "operator"
 
-// operator returns the operator's account. It has no password: its tools prove
-// who they are with the login key in the node's access file.
+// operator returns the operator's account. It has no password: its tools
+// authenticate themselves with the login key in the node's access file.
 func (s *Service) operator(ctx context.Context) (store.Account, error) {
 	a, err := s.Store.AccountNamed(ctx, operatorName)
 	if tandem.KindOf(err) == tandem.NotFound {
@@ -212,8 +214,8 @@ type NewDevice struct {
 	Group string // id; empty: unassigned
 }
 
-// AddDevice makes a device of the operator's and returns it with its key, which
-// is not kept and cannot be asked for again.
+// AddDevice makes a device of the operator's account and returns it with its key.
+// The key is not stored and cannot be retrieved later.
 func (s *Service) AddDevice(ctx context.Context, d NewDevice) (record.Device, string, error) {
 	made, keys, err := s.AddDevices(ctx, []NewDevice{d})
 	if err != nil {
@@ -222,7 +224,7 @@ func (s *Service) AddDevice(ctx context.Context, d NewDevice) (record.Device, st
 	return made[0], keys[0], nil
 }
 
-// AddDevices is AddDevice for many, all or none.
+// AddDevices is AddDevice for many devices: it makes all of them or none.
 func (s *Service) AddDevices(ctx context.Context, list []NewDevice) ([]record.Device, []string, error) {
 	owner, err := s.operator(ctx)
 	if err != nil {

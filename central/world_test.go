@@ -48,7 +48,10 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, names: map[string]string{}}
-	h := &host.Host{Store: db, Log: log, Fetcher: &egress.Fetcher{}, URL: func(id tandem.AgentID) string { return w.url + "/" + string(id) }}
+	h := &host.Host{
+		Store: db, Log: log, Fetcher: &egress.Fetcher{},
+		URL: func(id tandem.AgentID) string { return w.url + "/" + string(id) },
+	}
 	w.host, w.file = h, filepath.Join(dir, "tandem.db")
 	w.Service = &Service{Store: db, Host: h, Log: log}
 	listener := httptest.NewServer(w.Handler())
@@ -177,8 +180,10 @@ func (w *world) pair(agent, device string) tandem.DeviceID {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.must("POST", "/deployments", `{"data":{"type":"deployment","attributes":`+string(code)+`,"relationships":{"devicegroup":{"type":"devicegroup","id":"{group}"}}}}`)
-	d := w.must("POST", "/devices", `{"data":{"type":"device","attributes":{"name":"desk"},"relationships":{"devicegroup":{"type":"devicegroup","id":"{group}"}}}}`)
+	w.must("POST", "/deployments", `{"data":{"type":"deployment","attributes":`+string(code)+
+		`,"relationships":{"devicegroup":{"type":"devicegroup","id":"{group}"}}}}`)
+	d := w.must("POST", "/devices", `{"data":{"type":"device","attributes":{"name":"desk"},`+
+		`"relationships":{"devicegroup":{"type":"devicegroup","id":"{group}"}}}}`)
 	w.names["device"], w.names["agent"] = d.ID, d.Attributes.Agent
 	return tandem.DeviceID(d.ID)
 }

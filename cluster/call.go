@@ -27,7 +27,7 @@ type caller struct {
 // step gives the core an event. It queues effects for callers, and carries out the others.
 func (k *calls) step(c *Cluster, event func(k *protocol.Calls, now tandem.Now) []protocol.Effect) {
 	k.mu.Lock()
-	rest := k.sort(event(k.core, c.now()))
+	rest := k.route(event(k.core, c.now()))
 	k.mu.Unlock()
 	for _, e := range rest {
 		if s, ok := e.(protocol.Serve); ok {
@@ -38,14 +38,16 @@ func (k *calls) step(c *Cluster, event func(k *protocol.Calls, now tandem.Now) [
 	}
 }
 
-// sort queues effects for their callers, and returns the others. The lock is held.
-func (k *calls) sort(effects []protocol.Effect) (rest []protocol.Effect) {
+// route queues effects for their callers, and returns the others. The lock is held.
+func (k *calls) route(effects []protocol.Effect) (rest []protocol.Effect) {
 	for _, e := range effects {
 		var id uint64
 		switch e := e.(type) {
 		case protocol.Attempt:
 			id = e.ID
 		case protocol.Find:
+			id = e.ID
+		case protocol.Wait:
 			id = e.ID
 		case protocol.Finish:
 			id = e.ID
@@ -127,7 +129,8 @@ func (k *calls) next(id uint64, w *caller, now tandem.Now) (e protocol.Effect, w
 	return nil, max(at-now.Mono, 0)
 }
 
-// doCall carries out an effect of a call, on the caller's goroutine.
+// doCall carries out an effect of a call, on the caller's goroutine. For Wait there is
+// nothing to do: the caller looks at its deadline next.
 func (c *Cluster) doCall(ctx context.Context, e protocol.Effect) {
 	switch e := e.(type) {
 	case protocol.Find:

@@ -53,7 +53,8 @@ func (c *Cluster) perform(e protocol.Effect) (tandem.LinkRef, error) {
 	switch e := e.(type) {
 	case protocol.Enter:
 		l := &remoteLink{c: c, ref: e.Ref, run: e.Run, device: e.Device, epoch: e.Epoch}
-		return e.Ref, c.enter(e.Device, l, &protocol.Open{Next: e.Next, Address: e.Address, Hello: e.Hello})
+		m := &protocol.Open{Next: e.Next, Address: e.Address, Hello: e.Hello, Born: e.Born, Again: e.Again}
+		return e.Ref, c.enter(e.Device, l, m)
 	case protocol.Pass:
 		handled := func() { c.say(e.Run, &protocol.Ack{ID: e.Ref.ID, Seq: e.Seq}) }
 		return e.Ref, c.Host.FromDevice(ctx, e.Device, e.Ref, e.Seq, e.Topic, e.Message, handled)
@@ -117,7 +118,7 @@ func (c *Cluster) Link(ref tandem.LinkRef, device tandem.DeviceID, agent tandem.
 	run, ok := c.guests.core.Run(ref)
 	c.guests.mu.Unlock()
 	if !ok {
-		run, _ = c.table().Peer(ref.Node)
+		return goneLink{ref}
 	}
 	return &remoteLink{c: c, ref: ref, run: run, device: device, epoch: epoch}
 }

@@ -2,12 +2,14 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/cluster/protocol"
+	"github.com/tandem-iot/tandem/life"
 )
 
 // link is a device's connection at this node's gateway. Its core decides. One goroutine
@@ -86,6 +88,7 @@ func (c *Cluster) Connect(ctx context.Context, id tandem.DeviceID, out tandem.Li
 	}
 	s := &link{c: c, out: out, core: protocol.NewLink(protocol.LinkConfig{
 		Ref: out.Ref(), Device: id, Agent: d.Agent, Shard: c.shardOf(d.Agent), Address: address, Next: next,
+		Born: c.Clock.Now(),
 	})}
 	c.links.add(s)
 	s.bind()
@@ -158,7 +161,7 @@ func (s *link) finish(effects []protocol.Effect) {
 	for len(s.tells) > 0 {
 		e := s.tells[0]
 		s.tells = s.tells[1:]
-		epoch := s.core.Epoch()
+		epoch := s.core.BoundBy()
 		s.mu.Unlock()
 		ok := s.tell(e, epoch)
 		s.mu.Lock()
@@ -243,6 +246,10 @@ func (s *link) tell(e protocol.Tell, epoch int64) bool {
 			s.out.Close("the device has been deleted")
 			return true
 		}
+		if errors.Is(err, life.ErrReplaced) {
+			s.out.Close(err.Error())
+			return true
+		}
 		return err == nil
 	case *protocol.Publish:
 		return s.c.Host.FromDevice(ctx, device, ref, m.Seq, m.Topic, m.Message, func() { s.acknowledged(m.Seq) }) == nil
@@ -260,7 +267,8 @@ func (s *link) tell(e protocol.Tell, epoch int64) bool {
 // enter gives the host a link, with the device's last hello on it, which a host that has
 // taken the pair over from a lost node has not received.
 func (c *Cluster) enter(device tandem.DeviceID, l tandem.Link, m *protocol.Open) error {
-	err := c.Host.Connect(context.Background(), device, l, m.Next, m.Address)
+	in := life.Introduction{Next: m.Next, Born: m.Born, Again: m.Again}
+	err := c.Host.Introduce(context.Background(), device, l, in, m.Address)
 	if err == nil && m.Hello != nil {
 		c.Host.Remind(device, m.Hello)
 	}
@@ -296,7 +304,7 @@ func (c *Cluster) fromOwner(from protocol.Peer, m protocol.Message) {
 		c.toDevice(from, m)
 		return
 	case *protocol.End:
-		id, event = m.ID, func(l *protocol.Link) []protocol.Effect { return l.End(m.Epoch, m.Why) }
+		id, event = m.ID, func(l *protocol.Link) []protocol.Effect { return l.End(from, m.Epoch, m.Why) }
 	case *protocol.Ack:
 		id, event = m.ID, func(l *protocol.Link) []protocol.Effect { return l.Acknowledged(m.Seq) }
 	case *protocol.Closed:

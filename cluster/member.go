@@ -112,8 +112,12 @@ func (c *Cluster) lost(p protocol.Peer) {
 	c.runNow().mesh.Drop(mesh.Peer(p))
 	c.moves.step(func(m *protocol.Moves, now tandem.Now) []protocol.Effect { return m.Lost(now, p) })
 	c.guests.step(c, func(g *protocol.Guests) []protocol.Effect { return g.Lost(p) })
-	c.calls.step(c, func(k *protocol.Calls, now tandem.Now) []protocol.Effect { return k.Lost(now, p) })
-	c.Host.NodeLost(p.Node)
+	emptied := false
+	c.calls.step(c, func(k *protocol.Calls, now tandem.Now) []protocol.Effect {
+		emptied = k.HasEmptied(p)
+		return k.Lost(now, p)
+	})
+	c.Host.NodeLost(p.Node, emptied)
 }
 
 // Drain moves the node's agents to other nodes, and returns when none is left or

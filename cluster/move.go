@@ -203,6 +203,7 @@ func (c *Cluster) takeBack(e protocol.Return) {
 		c.openShards(e.Shards)
 		return
 	}
+	c.cameWith(e.Pairs)
 	c.Host.Import(context.Background(), list, "").Activate(e.Shards)
 	c.arrived(e.Pairs, e.Shards, e.Lost)
 	c.openShards(e.Shards)
@@ -220,7 +221,8 @@ func (c *Cluster) activate(e protocol.Activate) {
 	c.arrived(e.Pairs, e.Shards, e.Lost)
 }
 
-// cameWith records the links of pairs before the pairs send messages to them.
+// cameWith records the links of pairs before the pairs send messages to them. A pair that
+// comes back may have a link whose run was lost meanwhile: that link ends then.
 func (c *Cluster) cameWith(pairs []*protocol.Pair) {
 	c.guests.step(c, func(g *protocol.Guests) (out []protocol.Effect) {
 		for _, p := range pairs {

@@ -1,15 +1,15 @@
-// Package codec has the encodings of a program's values, without a machine that
-// runs programs: compact, JSON and CBOR.
+// Package codec has the encodings of a program's values: compact, JSON and CBOR.
+// It needs no machine that runs programs.
 //
-// The compact encoding is the one in the middle. A machine makes values of it
-// and it of values (package imp); JSON and CBOR are turned into it (FromJSON,
-// FromCBOR) and made from it (ToJSON, ToCBOR). A gateway translates between
-// what a device speaks and what an agent gets with this package alone.
+// The compact encoding is the common one. A machine converts it to values and
+// back (package imp). FromJSON and FromCBOR convert to it, ToJSON and ToCBOR from
+// it. A gateway needs only this package to translate between the format of a
+// device and that of an agent.
 //
 // All three have the same values: null, bool, 32-bit integer, 32-bit float,
 // string, blob, array, and table with strings as keys. MaxDepth bounds the
-// nesting. What is read may come from anywhere: invalid input gives an error,
-// and the result is at most a small multiple of the input's size.
+// nesting. Input may come from anywhere: invalid input gives an error, and the
+// result is at most a small multiple of the input's size.
 package codec
 
 import "github.com/tandem-iot/tandem"
@@ -27,8 +27,8 @@ func Compact(m tandem.Message) ([]byte, error) {
 	}
 }
 
-// TranscodeJSON returns the JSON text of a value in the compact encoding, as
-// devices get it.
+// TranscodeJSON returns the JSON text of a value in the compact encoding, in the
+// style in which devices get it.
 func TranscodeJSON(compact []byte) ([]byte, error) { return ToJSON(nil, compact, JSONStyle{}) }
 
 // TranscodeCBOR returns the CBOR item of a value in the compact encoding.

@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// The bytes of the compact encoding. Each value begins with one that says what
-// it is, followed by what that asks for:
+// The bytes of the compact encoding. The first byte of each value is its kind; its
+// content follows:
 //
 //	00 Null   01 False   02 True
 //	03 Integer: zigzag varint
@@ -43,7 +43,7 @@ const (
 	maxSmallInteger = smallEnd - smallInteger - 1
 )
 
-// MaxDepth is how deep arrays and tables may be nested, in every encoding.
+// MaxDepth is the number of levels that arrays and tables may be nested, in every encoding.
 const MaxDepth = 64
 
 // ErrTooDeep is the error for a value nested more than MaxDepth deep.
@@ -112,7 +112,7 @@ type Reader struct {
 // NewReader returns a Reader of data, which it aliases.
 func NewReader(data []byte) Reader { return Reader{data: data} }
 
-// Item is what a Reader has found.
+// Item is an item that a Reader has read.
 type Item struct {
 	Kind  byte    // one of the constants Null to End
 	Int   int32   // of an Integer
@@ -218,13 +218,13 @@ func (r *Reader) content(kind byte, n uint64) Item {
 	return it
 }
 
-// writer makes another encoding.
+// writer writes another encoding.
 type writer interface {
 	scalar(it Item)
-	open(kind byte)           // an array or table begins
-	element(kind byte, n int) // its n-th element or slot begins
-	key(k []byte)             // of the slot
-	close(kind byte, n int)   // it ends, after n
+	open(kind byte)           // begins an array or table
+	element(kind byte, n int) // begins its n-th element or slot
+	key(k []byte)             // writes the key of a slot
+	close(kind byte, n int)   // ends an array or table of n elements
 }
 
 // transcode reads one whole value and drives w with it.

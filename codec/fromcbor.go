@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// Major types of CBOR (RFC 8949), and what else of it is used here.
+// Major types of CBOR (RFC 8949), and the other values used here.
 const (
 	cborUnsigned = 0 << 5
 	cborNegative = 1 << 5
@@ -25,13 +25,13 @@ const (
 	cborHalf      = 25
 	cborSingle    = 26
 	cborDouble    = 27
-	cborOpen      = 31 // of indefinite length; for cborOther, the end of it
+	cborOpen      = 31 // indefinite length; with cborOther, its end
 	cborBreak     = cborOther | cborOpen
 )
 
 // FromCBOR appends to dst, in the compact encoding, the value of a CBOR item.
-// Byte strings are blobs, tags are ignored, numbers that are no 32-bit
-// integers are floats, and integer keys become text.
+// Byte strings are blobs, tags are ignored, numbers that are not 32-bit integers
+// are floats, and integer keys become text.
 func FromCBOR(dst, data []byte) ([]byte, error) {
 	p := cborParser{data: data, out: dst}
 	err := p.value(0)

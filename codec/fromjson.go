@@ -10,12 +10,12 @@ import (
 
 // FromJSON appends to dst, in the compact encoding, the value of a JSON text
 // (RFC 8259). A whole number of 32 bits is an integer, every other number a
-// float. The error says where the text is wrong and is made for people.
+// float. The error gives the byte at which the text is invalid.
 func FromJSON(dst, text []byte) ([]byte, error) { return fromJSON(dst, text, false) }
 
 // FromMessageJSON is FromJSON for the data of a message in tandem.FormatJSON:
-// nothing is null, what is not JSON is a string, and strings that are not safe
-// are blobs. Only JSON that is nested too deep is an error.
+// empty data is null, data that is not JSON is a string, and strings that are not
+// Safe are blobs. Only JSON that is nested too deep is an error.
 func FromMessageJSON(dst, text []byte) ([]byte, error) {
 	if len(text) == 0 {
 		return append(dst, Null), nil
@@ -41,7 +41,7 @@ func fromJSON(dst, text []byte, blobs bool) ([]byte, error) {
 	return p.out, nil
 }
 
-// jsonParser turns JSON into the compact encoding.
+// jsonParser converts JSON to the compact encoding.
 type jsonParser struct {
 	text  []byte
 	pos   int
@@ -185,7 +185,7 @@ func (p *jsonParser) more(end byte) (bool, error) {
 	return false, p.unexpected()
 }
 
-// string reads a string. The result is good until the next call.
+// string reads a string. The result is valid until the next call.
 func (p *jsonParser) string() ([]byte, error) {
 	p.pos++
 	start := p.pos
@@ -255,7 +255,7 @@ func (p *jsonParser) escape() error {
 	return nil
 }
 
-// unicode reads a \u escape, and the second of a pair. Half a pair is U+FFFD.
+// unicode reads a \u escape, and the second of a pair. A half without its other half is U+FFFD.
 func (p *jsonParser) unicode() error {
 	r, err := p.hex()
 	if err != nil {
@@ -271,7 +271,7 @@ func (p *jsonParser) unicode() error {
 				return err
 			}
 			if full = utf16.DecodeRune(r, low); full == utf8.RuneError {
-				p.pos = back // low is for itself
+				p.pos = back // the second escape stands for itself
 			}
 		}
 		r = full

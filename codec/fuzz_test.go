@@ -374,7 +374,10 @@ func oneNaN(x any) any {
 }
 
 var cborMode = func() cbor.DecMode {
-	mode, err := cbor.DecOptions{MaxNestedLevels: MaxDepth + 8, UTF8: cbor.UTF8DecodeInvalid, MaxArrayElements: 1 << 20, MaxMapPairs: 1 << 20}.DecMode()
+	mode, err := cbor.DecOptions{
+		MaxNestedLevels: MaxDepth + 8, UTF8: cbor.UTF8DecodeInvalid, MaxArrayElements: 1 << 20,
+		MaxMapPairs: 1 << 20,
+	}.DecMode()
 	if err != nil {
 		panic(err)
 	}
@@ -453,7 +456,8 @@ func cborTable(x map[any]any, comparable *bool) any {
 // same value, and what we refuse has no counterpart in a program.
 func FuzzCBOR(f *testing.F) {
 	for _, v := range []any{
-		nil, 1, -1, 1 << 31, -1 << 31, -1<<31 - 1, 1 << 40, -1 << 40, uint64(math.MaxUint64), 1.5, math.Copysign(0, -1), 1e300, math.NaN(), math.Inf(-1), "x", "é\x00", []byte{1, 0xff},
+		nil, 1, -1, 1 << 31, -1 << 31, -1<<31 - 1, 1 << 40, -1 << 40, uint64(math.MaxUint64), 1.5,
+		math.Copysign(0, -1), 1e300, math.NaN(), math.Inf(-1), "x", "é\x00", []byte{1, 0xff},
 		map[string]any{"a": []any{1, "b"}}, map[int]int{1: 2, -3: 4}, map[any]any{1: 2, "1": 3},
 	} {
 		data, err := cbor.Marshal(v)

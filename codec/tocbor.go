@@ -17,7 +17,7 @@ func ToCBOR(dst, compact []byte) ([]byte, error) {
 
 type cborWriter struct {
 	out   []byte
-	begun []int // where the containers being written begin
+	begun []int // offsets at which the containers being written begin
 }
 
 func (w *cborWriter) head(major byte, n uint64) { w.out = appendCBORHead(w.out, major, n) }
@@ -72,7 +72,7 @@ func (w *cborWriter) open(byte) { w.begun = append(w.begun, len(w.out)) }
 
 func (w *cborWriter) element(byte, int) {}
 
-// close puts the head, which holds the length, in front of the content.
+// close inserts the head, which holds the length, before the content.
 func (w *cborWriter) close(kind byte, n int) {
 	major := byte(cborArray)
 	if kind == Table {

@@ -9,16 +9,16 @@ import (
 	"github.com/tandem-iot/tandem/squirrel/text"
 )
 
-// JSONStyle is how JSON looks. The zero value is compact, with floats in as
-// many digits as they need.
+// JSONStyle is the layout of JSON. The zero value is compact, with as many digits
+// of floats as they need.
 type JSONStyle struct {
 	Spaced bool // { "a": 1, "b": [ 1, 2 ] }
 	Short  bool // floats in six digits, as programs print them
 }
 
 // ToJSON appends to dst the JSON text of one value in the compact encoding.
-// Blobs become base64 text; floats that are no numbers become null; bytes of
-// strings that are not UTF-8 become the characters with their numbers.
+// Blobs become base64 text, floats that are not numbers become null, and each byte
+// of a string that is not UTF-8 becomes the character with its number.
 func ToJSON(dst, compact []byte, style JSONStyle) ([]byte, error) {
 	w := jsonWriter{dst, style}
 	if err := transcode(compact, &w); err != nil {
@@ -68,7 +68,7 @@ func (w *jsonWriter) float(f float32) {
 				return
 			}
 		}
-		w.out = append(w.out, ".0"...) // or it would arrive as an integer
+		w.out = append(w.out, ".0"...) // so that the reader does not take it for an integer
 	}
 }
 

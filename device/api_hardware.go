@@ -5,13 +5,14 @@ import (
 	"github.com/tandem-iot/tandem/squirrel"
 )
 
-// hardwareAPI is the global hardware but its pins and buses.
+// hardwareAPI is the global hardware without its pins and buses.
 var hardwareAPI = imp.API{
 	Functions: []imp.Function{
 		{
 			Name: "hardware.getdeviceid", On: imp.OnDevice, Result: "string",
-			Doc:    "The device id, 16 hexadecimal digits.",
-			Source: docs + "2318", Fn: constant(func(m *Machine) squirrel.Value { return m.vm().NewString(string(m.cfg.Device)) }),
+			Doc:     "The device id, 16 hexadecimal digits.",
+			Source:  docs + "2318",
+			Fn:      constant(func(m *Machine) squirrel.Value { return m.vm().NewString(string(m.cfg.Device)) }),
 			Example: `server.log("I am " + hardware.getdeviceid());`,
 		},
 		{
@@ -39,14 +40,16 @@ server.log(hardware.micros() - start + " µs");`,
 		},
 		{
 			Name: "hardware.voltage", On: imp.OnDevice, Result: "float",
-			Doc:    "The supply voltage.",
-			Source: docs + "2318", Fn: constant(func(m *Machine) squirrel.Value { return squirrel.Float(float32(m.board.Read("voltage"))) }),
+			Doc:     "The supply voltage.",
+			Source:  docs + "2318",
+			Fn:      constant(func(m *Machine) squirrel.Value { return squirrel.Float(float32(m.board.Read("voltage"))) }),
 			Example: `if (hardware.voltage() < 2.6) server.log("The battery is low");`,
 		},
 		{
 			Name: "hardware.lightlevel", On: imp.OnDevice, Result: "integer",
-			Doc:    "The light sensor, 0 to 65535.",
-			Source: docs + "2318", Fn: constant(func(m *Machine) squirrel.Value { return squirrel.Int(int32(m.board.Read("lightlevel"))) }),
+			Doc:     "The light sensor, 0 to 65535.",
+			Source:  docs + "2318",
+			Fn:      constant(func(m *Machine) squirrel.Value { return squirrel.Int(int32(m.board.Read("lightlevel"))) }),
 			Example: `if (hardware.lightlevel() < 10000) server.log("It is dark");`,
 		},
 	},
@@ -72,11 +75,16 @@ func hardwareConstants() (all []imp.Constant) {
 		{"WAKEREASON_SW_RESTART", "server.restart", WakeRestart},
 		{"WAKEREASON_POWER_RESTORED", "power came back", 11},
 	} {
-		all = append(all, imp.Constant{Name: c.name, On: imp.OnDevice, Value: c.value, Doc: "Wake reason: " + c.doc + ".", Source: docs + "2407"})
+		all = append(all, imp.Constant{
+			Name: c.name, On: imp.OnDevice, Value: c.value, Doc: "Wake reason: " + c.doc + ".",
+			Source: docs + "2407",
+		})
 	}
 	for mode, name := range modeNames {
 		if name != "" {
-			all = append(all, imp.Constant{Name: name, On: imp.OnDevice, Value: mode, Doc: modeDocs[mode], Source: docs + "2538"})
+			all = append(all, imp.Constant{
+				Name: name, On: imp.OnDevice, Value: mode, Doc: modeDocs[mode], Source: docs + "2538",
+			})
 		}
 	}
 	for _, c := range []struct {
@@ -103,7 +111,9 @@ func hardwareConstants() (all []imp.Constant) {
 		{"NO_RX", "UART flag: do not read", 4},
 		{"TIMING_ENABLED", "UART flag: unused", 8},
 	} {
-		all = append(all, imp.Constant{Name: c.name, On: imp.OnDevice, Value: c.value, Doc: c.doc + ".", Source: docs + "2318"})
+		all = append(all, imp.Constant{
+			Name: c.name, On: imp.OnDevice, Value: c.value, Doc: c.doc + ".", Source: docs + "2318",
+		})
 	}
 	return all
 }

@@ -5,14 +5,13 @@ import (
 	"github.com/tandem-iot/tandem/squirrel"
 )
 
-// impAPI is what the global imp has on a device beside what it has on both
-// sides.
+// impAPI has the functions of the global imp that only devices have.
 var impAPI = imp.API{
 	Functions: []imp.Function{
 		{
 			Name: "imp.onidle", On: imp.OnDevice,
 			Params: []imp.Param{{Name: "callback", Type: "handler", Doc: "called once, without arguments; null removes it"}},
-			Doc:    "Sets what is called when there is nothing else to do.",
+			Doc:    "Sets the function that is called when there is nothing else to do.",
 			Source: docs + "2440", Fn: imp.SetsHandler(onIdle),
 			Example: `imp.onidle(@() server.log("Nothing else to do"));`,
 		},
@@ -20,7 +19,8 @@ var impAPI = imp.API{
 			Name: "imp.deepsleepfor", On: imp.OnDevice,
 			Params: []imp.Param{{Name: "seconds", Type: "number", Doc: "up to 2,419,198"}},
 			Throws: []string{"invalid sleep time"},
-			Doc:    "Sleeps deeply at once: the code starts again from its first line, with nothing but the global table nv. Never returns.",
+			Doc: "Sleeps deeply at once: the code starts again from its first line, with nothing but the global table " +
+				"nv. Never returns.",
 			Source: docs + "2424", Fn: func(c *squirrel.Call) (squirrel.Value, error) { return sleepFor(c, false) },
 			Example: `imp.onidle(@() imp.deepsleepfor(3600));`,
 		},
@@ -45,7 +45,8 @@ var impAPI = imp.API{
 		},
 		{
 			Name: "imp.net.info", On: imp.OnDevice, Result: "table",
-			Doc:    "The network: interface, an array with one table {type, macaddress, connected}; and while there is a link active, the index into it, and ipv4, a table {address}.",
+			Doc: "The network: interface, an array with one table {type, macaddress, connected}; " +
+				"and while there is a link active, the index into it, and ipv4, a table {address}.",
 			Source: docs + "2573", Fn: impNetInfo,
 			Example: `local net = imp.net.info();
 if ("ipv4" in net) server.log("My address is " + net.ipv4.address);`,
@@ -77,9 +78,12 @@ if ("ipv4" in net) server.log("My address is " + net.ipv4.address);`,
 		},
 		{
 			Name: "imp.setsendbuffersize", On: imp.OnDevice,
-			Params: []imp.Param{{Name: "size", Type: "integer", Doc: "bytes, 3456 to 30000; values beyond are brought into range"}},
+			Params: []imp.Param{{
+				Name: "size", Type: "integer",
+				Doc: "bytes, 3456 to 30000; other values are brought into this range",
+			}},
 			Result: "integer",
-			Doc:    "Sets the size of the send buffer and gives the one before. While there is a link it can only grow.",
+			Doc:    "Sets the size of the send buffer and returns the old size. While there is a link it can only grow.",
 			Source: "https://developer.electricimp.com/api/imp/setsendbuffersize", Fn: impSetSendBuffer,
 			Example: `local before = imp.setsendbuffersize(8096);`,
 		},
@@ -87,14 +91,14 @@ if ("ipv4" in net) server.log("My address is " + net.ipv4.address);`,
 			Name: "imp.setuserconfiguration", On: imp.OnDevice,
 			Params: []imp.Param{{Name: "value", Type: "s|x|o", Doc: "up to 4096 bytes; null erases it"}},
 			Throws: []string{"value too long in imp.setuserconfiguration(value)"},
-			Doc:    "Keeps some bytes that outlive power cuts and new code.",
+			Doc:    "Keeps some bytes across power cuts and new code.",
 			Source: docs + "2381", Fn: impSetUserConfiguration,
 			Example: `imp.setuserconfiguration("kitchen");
 server.log(imp.getuserconfiguration().tostring());   // → kitchen`,
 		},
 		{
 			Name: "imp.getuserconfiguration", On: imp.OnDevice, Result: "blob",
-			Doc:    "What imp.setuserconfiguration has kept, or null.",
+			Doc:    "The value that imp.setuserconfiguration has kept, or null.",
 			Source: docs + "2381", Fn: impGetUserConfiguration,
 			Example: `local kept = imp.getuserconfiguration();
 server.log(kept == null ? "nothing kept" : kept.tostring());   // → nothing kept`,
@@ -113,7 +117,7 @@ server.log(kept == null ? "nothing kept" : kept.tostring());   // → nothing ke
 				{Name: "inputs", Type: "any", Optional: true, Doc: "unused"},
 				{Name: "outputs", Type: "any", Optional: true, Doc: "unused"},
 			},
-			Doc:    "Does nothing; it is there so that old code runs.",
+			Doc:    "Does nothing; it exists so that old code runs.",
 			Source: docs + "2634", Fn: nothing,
 			Example: `imp.configure("Thermostat", [], []);`,
 		},

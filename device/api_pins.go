@@ -2,8 +2,8 @@ package device
 
 import "github.com/tandem-iot/tandem/imp"
 
-// peripheralAPI is what pins and buses can do. The payload of an instance is
-// its index in the module's peripherals.
+// peripheralAPI has the methods of pins and buses. The payload of an instance is its
+// index in the module's peripherals.
 var peripheralAPI = imp.API{
 	Classes: []imp.Class{
 		{Name: "pin", On: imp.OnDevice, Doc: "A pin: hardware.pin1, hardware.pinA."},
@@ -16,11 +16,15 @@ var peripheralAPI = imp.API{
 			Name: "pin.configure", On: imp.OnDevice,
 			Params: []imp.Param{
 				{Name: "mode", Type: "integer", Doc: "DIGITAL_IN, ANALOG_IN, PWM_OUT, ..."},
-				{Name: "option", Type: "c|n|o", Optional: true, Doc: "a digital input's callback, called without arguments when the level changes; an output's first level; PWM_OUT's period in seconds"},
+				{
+					Name: "option", Type: "c|n|o", Optional: true,
+					Doc: "a digital input's callback, called without arguments when the level changes; " +
+						"an output's first level; PWM_OUT's period in seconds",
+				},
 				{Name: "duty", Type: "number", Optional: true, Doc: "PWM_OUT's first duty cycle, 0 to 1"},
 			},
 			Throws: []string{"this pin does not support that mode", "only a digital input has a callback"},
-			Doc:    "Says what the pin is for.",
+			Doc:    "Sets the pin's mode.",
 			Source: docs + "2538", Fn: pinConfigure,
 			Example: `local button = hardware.pin1;
 button.configure(DIGITAL_IN_PULLUP, function() {
@@ -47,7 +51,7 @@ led.write(1);`,
 		{
 			Name: "i2c.configure", On: imp.OnDevice,
 			Params: []imp.Param{{Name: "speed", Type: "integer", Doc: "one of the CLOCK_SPEED constants"}},
-			Doc:    "Makes the bus ready.",
+			Doc:    "Configures the bus.",
 			Source: docs + "2318", Fn: busConfigure,
 			Example: `hardware.i2c89.configure(CLOCK_SPEED_400_KHZ);`,
 		},
@@ -59,7 +63,7 @@ led.write(1);`,
 				{Name: "count", Type: "integer", Doc: "bytes to read"},
 			},
 			Result: "string", Throws: []string{"the bus is not configured"},
-			Doc:    "Writes, then reads. Gives null when the peripheral does not answer; see readerror.",
+			Doc:    "Writes, then reads. Returns null when the peripheral does not answer; see readerror.",
 			Source: docs + "2318",
 			Example: `local i2c = hardware.i2c89;
 i2c.configure(CLOCK_SPEED_400_KHZ);
@@ -71,10 +75,10 @@ if (raw != null) server.log(raw[0] + " °C");`,
 			Name: "i2c.write", On: imp.OnDevice,
 			Params: []imp.Param{
 				{Name: "address", Type: "integer", Doc: "of the peripheral, 8-bit form"},
-				{Name: "data", Type: "data", Doc: "what to write"},
+				{Name: "data", Type: "data", Doc: "the bytes to write"},
 			},
 			Result: "integer", Throws: []string{"the bus is not configured"},
-			Doc:    "Writes. Gives 0, or -2 when the peripheral does not answer.",
+			Doc:    "Writes. Returns 0, or -2 when the peripheral does not answer.",
 			Source: docs + "2318", Fn: onBus("i2c", i2cWrite),
 			Example: `local i2c = hardware.i2c89;
 i2c.configure(CLOCK_SPEED_100_KHZ);
@@ -82,7 +86,8 @@ if (i2c.write(0x90, "\x01\x60") != 0) server.log("The sensor does not answer");`
 		},
 		{
 			Name: "i2c.readerror", On: imp.OnDevice, Result: "integer",
-			Doc:    "The error number of the last read: 0, -2 when the peripheral did not answer to the register to read, or -10 when it did not answer to the read itself.",
+			Doc: "The error number of the last read: 0, -2 when the peripheral did not answer to the register to " +
+				"read, or -10 when it did not answer to the read itself.",
 			Source: ours, Fn: i2cReadError,
 			Example: `local i2c = hardware.i2c89;
 i2c.configure(CLOCK_SPEED_100_KHZ);
@@ -95,24 +100,24 @@ if (i2c.read(0xA0, "\x00", 1) == null) server.log("No answer: " + i2c.readerror(
 				{Name: "speed", Type: "number", Doc: "kHz"},
 			},
 			Result: "number",
-			Doc:    "Makes the bus ready, and gives the speed.",
+			Doc:    "Configures the bus and returns the speed.",
 			Source: docs + "2318", Fn: spiConfigure,
 			Example: `hardware.spi257.configure(MSB_FIRST | CLOCK_IDLE_LOW, 1000);`,
 		},
 		{
 			Name: "spi.write", On: imp.OnDevice,
-			Params: []imp.Param{{Name: "data", Type: "data", Doc: "what to write"}},
+			Params: []imp.Param{{Name: "data", Type: "data", Doc: "the bytes to write"}},
 			Result: "integer", Throws: []string{"the bus is not configured"},
-			Doc:    "Writes, and gives 0.",
+			Doc:    "Writes and returns 0.",
 			Source: docs + "2318", Fn: onBus("spi", spiWrite),
 			Example: `hardware.spi257.configure(MSB_FIRST, 1000);
 hardware.spi257.write("\x9f");`,
 		},
 		{
 			Name: "spi.writeread", On: imp.OnDevice,
-			Params: []imp.Param{{Name: "data", Type: "data", Doc: "what to write"}},
+			Params: []imp.Param{{Name: "data", Type: "data", Doc: "the bytes to write"}},
 			Result: "string or blob", Throws: []string{"the bus is not configured"},
-			Doc:    "Writes, and gives what was read meanwhile, of the type of data.",
+			Doc:    "Writes, and returns the bytes read meanwhile, in the type of data.",
 			Source: docs + "2318", Fn: onBus("spi", spiWriteRead),
 			Example: `hardware.spi257.configure(MSB_FIRST, 1000);
 local answer = hardware.spi257.writeread("\x9f\x00\x00\x00");`,
@@ -144,7 +149,7 @@ local data = hardware.spi257.readblob(4);`,
 				{Name: "callback", Type: "handler", Optional: true, Doc: "called without arguments when bytes have arrived"},
 			},
 			Result: "integer",
-			Doc:    "Makes the UART ready, and gives the speed.",
+			Doc:    "Configures the UART and returns the speed.",
 			Source: docs + "2318", Fn: uartConfigure,
 			Example: `local uart = hardware.uart57;
 uart.configure(9600, 8, PARITY_NONE, 1, NO_CTSRTS, function() {
@@ -161,7 +166,7 @@ hardware.uart57.write("hello\n");`,
 		},
 		{
 			Name: "uart.read", On: imp.OnDevice, Result: "integer",
-			Doc:    "Takes the oldest byte that has arrived; -1 when there is none.",
+			Doc:    "Returns the oldest byte that has arrived; -1 when there is none.",
 			Source: docs + "2318", Fn: onBus("uart", uartRead),
 			Example: `hardware.uart57.configure(9600, 8, PARITY_NONE, 1, NO_CTSRTS);
 local byte = hardware.uart57.read();
@@ -171,7 +176,7 @@ if (byte < 0) server.log("nothing yet");   // → nothing yet`,
 			Name: "uart.readstring", On: imp.OnDevice,
 			Params: []imp.Param{{Name: "count", Type: "integer", Optional: true, Doc: "bytes at most; all when left out"}},
 			Result: "string",
-			Doc:    "Takes what has arrived.", Source: docs + "2318", Fn: onBus("uart", uartReadString),
+			Doc:    "Returns the bytes that have arrived.", Source: docs + "2318", Fn: onBus("uart", uartReadString),
 			Example: `hardware.uart57.configure(9600, 8, PARITY_NONE, 1, NO_CTSRTS);
 local text = hardware.uart57.readstring();`,
 		},
@@ -179,13 +184,13 @@ local text = hardware.uart57.readstring();`,
 			Name: "uart.readblob", On: imp.OnDevice,
 			Params: []imp.Param{{Name: "count", Type: "integer", Optional: true, Doc: "bytes at most; all when left out"}},
 			Result: "blob",
-			Doc:    "Takes what has arrived.", Source: docs + "2318", Fn: onBus("uart", uartReadBlob),
+			Doc:    "Returns the bytes that have arrived.", Source: docs + "2318", Fn: onBus("uart", uartReadBlob),
 			Example: `hardware.uart57.configure(9600, 8, PARITY_NONE, 1, NO_CTSRTS);
 local data = hardware.uart57.readblob(16);`,
 		},
 		{
 			Name: "uart.flush", On: imp.OnDevice,
-			Doc:    "Waits until everything is written, which it always is.",
+			Doc:    "Returns at once: everything is written already.",
 			Source: docs + "2318", Fn: nothing,
 			Example: `hardware.uart57.configure(9600, 8, PARITY_NONE, 1, NO_CTSRTS);
 hardware.uart57.write("hello\n");
@@ -194,19 +199,28 @@ hardware.uart57.flush();`,
 		{
 			Name: "uart.setrxfifosize", On: imp.OnDevice,
 			Params: []imp.Param{{Name: "size", Type: "integer", Doc: "bytes"}},
-			Doc:    "Sets the size of the receive buffer. The simulated one takes what comes, so nothing changes.",
+			Doc:    "It has no effect: the simulated receive buffer has a fixed size.",
 			Source: docs + "2318", Fn: nothing,
 			Example: `hardware.uart57.setrxfifosize(1024);`,
 		},
 		{
 			Name: "uart.settxfifosize", On: imp.OnDevice,
 			Params: []imp.Param{{Name: "size", Type: "integer", Doc: "bytes"}},
-			Doc:    "Sets the size of the transmit buffer. The simulated one takes what comes, so nothing changes.",
+			Doc:    "It has no effect: everything is written at once.",
 			Source: docs + "2318", Fn: nothing,
 			Example: `hardware.uart57.settxfifosize(1024);`,
 		},
-		{Name: "i2c.disable", On: imp.OnDevice, Doc: "Gives the bus's pins free.", Source: docs + "2318", Fn: busDisable, Example: `hardware.i2c89.disable();`},
-		{Name: "spi.disable", On: imp.OnDevice, Doc: "Gives the bus's pins free.", Source: docs + "2318", Fn: busDisable, Example: `hardware.spi257.disable();`},
-		{Name: "uart.disable", On: imp.OnDevice, Doc: "Gives the bus's pins free.", Source: docs + "2318", Fn: busDisable, Example: `hardware.uart57.disable();`},
+		{
+			Name: "i2c.disable", On: imp.OnDevice, Doc: "Releases the bus's pins.", Source: docs + "2318",
+			Fn: busDisable, Example: `hardware.i2c89.disable();`,
+		},
+		{
+			Name: "spi.disable", On: imp.OnDevice, Doc: "Releases the bus's pins.", Source: docs + "2318",
+			Fn: busDisable, Example: `hardware.spi257.disable();`,
+		},
+		{
+			Name: "uart.disable", On: imp.OnDevice, Doc: "Releases the bus's pins.",
+			Source: docs + "2318", Fn: busDisable, Example: `hardware.uart57.disable();`,
+		},
 	},
 }

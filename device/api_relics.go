@@ -5,7 +5,7 @@ import (
 	"github.com/tandem-iot/tandem/squirrel"
 )
 
-// relicsAPI is what imps had in their first years, for the code of then.
+// relicsAPI has functions of the first imps, for code of that time.
 var relicsAPI = imp.API{
 	Functions: []imp.Function{
 		{
@@ -18,14 +18,15 @@ var relicsAPI = imp.API{
 		},
 		{
 			Name: "hardware.getimpeeid", On: imp.OnDevice, Result: "string",
-			Doc:    "The device id; hardware.getdeviceid is its name today.",
-			Source: docs + "2634", Fn: constant(func(m *Machine) squirrel.Value { return m.vm().NewString(string(m.cfg.Device)) }),
+			Doc:     "The device id; hardware.getdeviceid is its name today.",
+			Source:  docs + "2634",
+			Fn:      constant(func(m *Machine) squirrel.Value { return m.vm().NewString(string(m.cfg.Device)) }),
 			Example: `server.log("I am " + hardware.getimpeeid());`,
 		},
 		{
 			Name: "server.show", On: imp.OnDevice,
 			Params: []imp.Param{{Name: "message", Type: "any", Doc: "unused"}},
-			Doc:    "Does nothing: the page on which it showed a value is no more.",
+			Doc:    "Does nothing: the web page that showed the value does not exist any more.",
 			Source: docs + "2634", Fn: nothing,
 			Example: `server.show("21.5 °C");`,
 		},
@@ -44,7 +45,10 @@ var relicsAPI = imp.API{
 		{Name: "SPI_257", On: imp.OnDevice, Value: "spi257", Doc: "A bus, for hardware.configure.", Source: docs + "2634"},
 		{Name: "UART_12", On: imp.OnDevice, Value: "uart12", Doc: "A bus, for hardware.configure.", Source: docs + "2634"},
 		{Name: "UART_57", On: imp.OnDevice, Value: "uart57", Doc: "A bus, for hardware.configure.", Source: docs + "2634"},
-		{Name: "UART_1289", On: imp.OnDevice, Value: "uart1289", Doc: "A bus, for hardware.configure.", Source: docs + "2634"},
+		{
+			Name: "UART_1289", On: imp.OnDevice, Value: "uart1289", Doc: "A bus, for hardware.configure.",
+			Source: docs + "2634",
+		},
 	},
 }
 

@@ -7,11 +7,11 @@ import (
 	"github.com/tandem-iot/tandem/squirrel"
 )
 
-// uartFIFO is how many bytes wait for the code to read them; later ones are
-// lost.
+// uartFIFO is the number of received bytes that are kept for the code; later ones
+// are lost.
 const uartFIFO = 4 << 10
 
-// maxTransfer bounds what one read asks of a bus, bytes.
+// maxTransfer bounds the bytes of one read from a bus.
 const maxTransfer = 64 << 10
 
 // I2C's error numbers for a peripheral that does not acknowledge its address.
@@ -20,10 +20,10 @@ const (
 	noAnswerToRead  = -10
 )
 
-// busState is what the code has made of a bus.
+// busState is the state of a bus as the code has configured it.
 type busState struct {
 	Ready    bool
-	Received []byte // by a UART, not yet read
+	Received []byte // received by a UART and not read by the code yet
 }
 
 func (b *busState) receive(data []byte) {
@@ -31,7 +31,7 @@ func (b *busState) receive(data []byte) {
 	b.Received = append(b.Received, data[:n]...)
 }
 
-// take takes up to n bytes.
+// take removes up to n bytes and returns them.
 func (b *busState) take(n int) []byte {
 	n = max(0, min(n, len(b.Received)))
 	got := slices.Clone(b.Received[:n])
@@ -107,7 +107,7 @@ func notData(c *squirrel.Call) (squirrel.Value, error) {
 	return c.Errorf("data to write must be a string or a blob")
 }
 
-// count returns argument i, a number of bytes to read, or what to throw.
+// count returns argument i, a number of bytes to read. It reports whether it is valid.
 func count(c *squirrel.Call, i int) (int, bool) {
 	n := int(c.Int(i))
 	return n, n >= 0 && n <= maxTransfer
@@ -130,7 +130,7 @@ func i2cRead(c *squirrel.Call, b bus) (squirrel.Value, error) {
 	b.m.st.I2CError = 0
 	if err != nil {
 		b.m.st.I2CError = noAnswerToRead
-		if len(register) > 0 { // it is written first
+		if len(register) > 0 { // the register is written before the read
 			b.m.st.I2CError = noAnswerToWrite
 		}
 		return squirrel.Null, nil
@@ -164,7 +164,7 @@ func spiConfigure(c *squirrel.Call) (squirrel.Value, error) {
 	return c.Arg(2), nil
 }
 
-// exchange writes and reads on a SPI or UART.
+// exchange writes and reads on an SPI bus or a UART.
 func exchange(c *squirrel.Call, b bus, out []byte, n int, result func([]byte) squirrel.Value) (squirrel.Value, error) {
 	got, err := b.transfer(c, 0, out, n)
 	if err != nil {
@@ -237,7 +237,7 @@ func uartRead(_ *squirrel.Call, b bus) (squirrel.Value, error) {
 	return squirrel.Int(-1), nil
 }
 
-// wanted returns how many bytes a UART is asked for.
+// wanted returns the number of bytes that the code reads from a UART.
 func wanted(c *squirrel.Call) int {
 	if c.Arg(1).IsNull() {
 		return uartFIFO

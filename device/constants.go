@@ -2,21 +2,21 @@ package device
 
 import "github.com/tandem-iot/tandem/imp"
 
-// What server.connect and server.onunexpecteddisconnect give their callbacks.
+// Arguments of the callbacks of server.connect and server.onunexpecteddisconnect.
 const (
 	NotConnected    = 0
-	NoLink          = 1 // the network itself is away
+	NoLink          = 1 // there is no network
 	NoAddress       = 2
-	NotResolved     = 3 // the server's name
+	NotResolved     = 3 // the server's name was not resolved
 	NoServer        = 4 // the server does not answer
 	ServerConnected = 5
 )
 
-// Refused is the Code of a Sent that the server will not have: to the code the
-// message is as lost as one whose link has gone.
+// Refused is the Code of a Sent for a message that the server has refused. The
+// code gets the same error as for a message lost with its link.
 const Refused = imp.SendDisconnected
 
-// Why the code started: hardware.wakereason().
+// Reasons for which the code started: results of hardware.wakereason().
 const (
 	WakePowerOn       = 0
 	WakeTimer         = 1
@@ -32,30 +32,30 @@ var wakeNames = map[int]string{
 	WakeNewSquirrel: "NEW_SQUIRREL", WakeSquirrelError: "SQUIRREL_ERROR", WakeRestart: "SW_RESTART",
 }
 
-// WakeName returns the name of a wake reason: that of its constant in code,
-// without WAKEREASON_.
+// WakeName returns the name of a wake reason: the name of its constant without
+// WAKEREASON_.
 func WakeName(wake int) string { return wakeNames[wake] }
 
-// Why the code should end: what server.onshutdown's callback gets.
+// Reasons for which the code should end: arguments of server.onshutdown's callback.
 const (
 	ShutdownNewSquirrel = 1
 	ShutdownOther       = 3
 )
 
-// Send timeout policies. The numbers are ours; code knows the names.
+// Send timeout policies. The numbers are ours; code uses the names.
 const (
 	suspendOnError = iota
 	returnOnError
 	returnNoDisconnect
 )
 
-// When a send is done.
+// When a send counts as done.
 const (
 	waitTilSent = iota
 	waitForAck
 )
 
-// Pin modes, by number. The numbers are ours; code knows the names.
+// Pin modes, by number. The numbers are ours; code uses the names.
 const (
 	modeNone = iota
 	modeDigitalIn
@@ -70,7 +70,7 @@ const (
 	modePWMOut
 )
 
-// modeNames are what the modes are called in code and at the Board.
+// modeNames are the names of the modes in code and at the Board.
 var modeNames = [...]string{
 	modeDigitalIn:          "DIGITAL_IN",
 	modeDigitalInPullUp:    "DIGITAL_IN_PULLUP",
@@ -84,7 +84,7 @@ var modeNames = [...]string{
 	modePWMOut:             "PWM_OUT",
 }
 
-// modeDocs are what the manual says of the modes.
+// modeDocs are the texts for the modes in the manual.
 var modeDocs = [...]string{
 	modeDigitalIn:          "Pin mode: a digital input.",
 	modeDigitalInPullUp:    "Pin mode: a digital input that is high when nothing drives it.",

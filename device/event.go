@@ -6,55 +6,55 @@ import (
 	"github.com/tandem-iot/tandem"
 )
 
-// Event is something that happens to a device. A machine takes one at a time;
-// while Busy reports true it takes only those marked below, and the runner
-// keeps the others in order until it does not.
+// Event is something that happens to a device. A machine takes one at a time.
+// While Busy reports true it takes only those marked below, and the runner keeps
+// the others in order until it is not busy.
 type Event interface{ event() }
 
 type (
 	// Boot runs the device's code. It is the first event of an incarnation.
 	Boot struct{}
 
-	// AgentMessage is a device.send of the agent.
+	// AgentMessage is a message that the agent sent by device.send.
 	AgentMessage struct{ Message tandem.Message }
 
 	// Linked says that there is a link to the server now. Address is the
 	// device's own IP address. Taken while busy.
 	Linked struct{ Address string }
 
-	// Unlinked says that the link is gone, or that an attempt to make one has
+	// Unlinked says that the link has ended, or that an attempt to connect has
 	// failed. Reason is one of the constants from NOT_CONNECTED to NO_SERVER.
-	// Everything sent and not acknowledged is sent again with the next link,
-	// except lines that are not Sure. Taken while busy.
+	// Everything that was sent and not acknowledged is sent again over the next
+	// link, except lines that are not Sure. Taken while busy.
 	Unlinked struct{ Reason int }
 
-	// Written says that what a Send or Log asked for has left the send buffer.
-	// Taken while busy.
+	// Written says that the message of a Send or the line of a Log has left the send
+	// buffer. Taken while busy.
 	Written struct{ ID uint64 }
 
-	// Sent says that a message, or a line that is Sure, has been acknowledged,
-	// with Code 0, or Refused by the server. Taken while busy.
+	// Sent says that a message, or a line that is Sure, was acknowledged (Code 0) or
+	// refused by the server (Code Refused). Taken while busy.
 	Sent struct {
 		ID   uint64
 		Code int
 	}
 
-	// Handled says that the agent has handled a Post of so many bytes. ID is 0
-	// for one of an earlier incarnation.
+	// Handled says that the agent has handled a Post of Size bytes. ID is 0 for a
+	// post of an earlier incarnation.
 	Handled struct {
 		ID   uint64
 		Size int
 	}
 
-	// Alarm runs the earliest timer that is due; see Machine.Alarm. It is
-	// harmless when none is.
+	// Alarm runs the earliest timer that is due; see Machine.Alarm. It does nothing
+	// when none is due.
 	Alarm struct{}
 
-	// Woken ends a wait whose time has come; see Machine.Alarm. It is harmless
-	// when it has not. Taken while busy.
+	// Woken ends a wait whose time has come; see Machine.Alarm. It does nothing
+	// when the time has not come. Taken while busy.
 	Woken struct{}
 
-	// Changed says that the world has changed an input's level, or that bytes
+	// Changed says that the level of an input was changed from outside, or that bytes
 	// have arrived at a UART.
 	Changed struct {
 		Pin  string // empty for bytes on a UART
@@ -62,9 +62,9 @@ type (
 		Data []byte
 	}
 
-	// Shutdown asks the code to end, for one of the SHUTDOWN constants. With a
-	// callback set by server.onshutdown the code decides when, by
-	// server.restart; without one the machine says Restart at once.
+	// Shutdown asks the code to end, for one of the SHUTDOWN constants. Code with a
+	// callback of server.onshutdown chooses the time, by server.restart. Without one
+	// the machine ends by Restart at once.
 	Shutdown struct{ Reason int }
 
 	// PeerStarted says that the agent's code has begun a new incarnation.
@@ -73,8 +73,8 @@ type (
 		Incarnation uint64
 	}
 
-	// Idle says that no other event waits. The runner gives it after each event
-	// that leaves it with nothing to do.
+	// Idle says that no other event waits. The runner sends it after each event after
+	// which none waits.
 	Idle struct{}
 )
 
@@ -101,15 +101,15 @@ func TakenBusy(ev Event) bool {
 	return false
 }
 
-// Effect is something a device wants done. Effects of one Step are in the
-// order in which the program caused them.
+// Effect is something that a device asks the runner to do. The effects of one Step
+// are in the order in which the program caused them.
 type Effect interface{ effect() }
 
 type (
-	// Log is a line for the log. It travels over the link like a message, and
-	// its place among them is kept. One that is Sure is kept until there is a
-	// link and sent until it is acknowledged, which Sent reports; any other is
-	// lost with the link.
+	// Log is a line for the log. It is sent over the link like a message, in order
+	// with the messages. A line that is Sure is kept until there is a link and sent
+	// until it is acknowledged, which Sent reports. Any other line is lost with the
+	// link.
 	Log struct {
 		ID   uint64
 		Type string // one of tandem.LogDevice, LogDeviceError, LogSleep, LogExitCode
@@ -124,21 +124,21 @@ type (
 		Message tandem.Message // without a mark: the runner numbers messages
 	}
 
-	// Forget withdraws a Send or Log: the code has been told that it failed.
+	// Forget withdraws a Send or Log because the code was told that it failed.
 	Forget struct{ ID uint64 }
 
-	// Connect asks for a link, again and again until there is one. Linked and
-	// Unlinked tell how it goes. It is harmless when there is one.
+	// Connect asks for a link, and for attempts until there is one. Linked and
+	// Unlinked report them. It does nothing when there is a link.
 	Connect struct{}
 
-	// Disconnect ends the link after what was sent before is written, and any
-	// attempt to make one. It is not answered by Unlinked.
+	// Disconnect ends the link, after everything sent before is written, and any
+	// attempt to connect. No Unlinked follows.
 	Disconnect struct{}
 
-	// Post is a tandem.post. It is kept, whatever happens, and sent in its place
-	// among the messages until the agent has handled it, which Handled reports.
-	// Cause is the number of the agent's post that is being handled, zero when
-	// none is; of the posts made meanwhile this is the Nth, from 1.
+	// Post is a tandem.post. It is kept across restarts and power cuts, and sent in
+	// order with the messages until the agent has handled it, which Handled reports.
+	// Cause is the number of the agent's post that is being handled, zero when there
+	// is none. Nth counts the posts made while it is handled, from 1.
 	Post struct {
 		ID      uint64
 		Message tandem.Message // without a mark: the runner numbers messages
@@ -146,17 +146,17 @@ type (
 		Nth     uint32
 	}
 
-	// Configured replaces the user configuration, which outlives everything;
-	// nil erases it. When Cause is not zero it and the handling of the agent's
-	// post with that number become durable as one.
+	// Configured replaces the user configuration, which survives restarts and power
+	// cuts; nil erases it. When Cause is not zero, it becomes durable together with
+	// the handling of the agent's post with that number.
 	Configured struct {
 		Data  []byte
 		Cause uint64
 	}
 
-	// DeepSleep switches the device off, its link first. It starts again after
+	// DeepSleep ends the link and switches the device off. It starts again after
 	// Duration with the wake reason TIMER, or when one of the Pins goes high with
-	// the reason PIN. NV is the nv table in compact encoding for the next Config,
+	// the reason PIN. NV is the nv table in the compact encoding for the next Config,
 	// nil when the code has none. The machine takes no further events.
 	DeepSleep struct {
 		Duration time.Duration
@@ -164,9 +164,9 @@ type (
 		NV       []byte
 	}
 
-	// Restart ends this incarnation: the machine takes no further events. Wake
-	// is the wake reason for the next. Detail is for the log, "" when the reason
-	// says it all.
+	// Restart ends this incarnation: the machine takes no further events. Wake is
+	// the wake reason of the next incarnation. Detail is for the log, "" when the
+	// reason is enough.
 	Restart struct {
 		Reason tandem.Reason
 		Wake   int

@@ -8,52 +8,52 @@ import (
 	"github.com/tandem-iot/tandem/squirrel"
 )
 
-// Flash is the board's memory that outlives everything. It keeps what it is given:
-// that writing only clears bits, and only erasing a sector sets them again, is for
-// the machine to see to.
+// Flash is the board's memory that survives restarts and power cuts. It stores any
+// data: the machine makes sure that a write only clears bits, and that only
+// erasing a sector sets them again.
 type Flash interface {
 	Size() int // bytes; whole sectors
 	io.ReaderAt
 	io.WriterAt
 }
 
-// sectorSize is what is erased at a time, bytes.
+// sectorSize is the size of the unit that is erased, in bytes.
 const sectorSize = 4096
 
-// noFlash is that of a device that has none.
+// noFlash is the flash of a device without one.
 type noFlash struct{}
 
 func (noFlash) Size() int                          { return 0 }
 func (noFlash) ReadAt([]byte, int64) (int, error)  { return 0, nil }
 func (noFlash) WriteAt([]byte, int64) (int, error) { return 0, nil }
 
-// Flags of spiflash.write, and what it returns when what they ask for fails.
+// Flags of spiflash.write, and its results when such a check fails.
 const (
-	preVerify  = 1 // do not write where bits would have to be set
-	postVerify = 2 // look afterwards whether it is there
+	preVerify  = 1 // check before writing that no bit would have to be set
+	postVerify = 2 // check after writing that the data is there
 )
 
-// flashID is the chip: a W25Q16, of a kind that imps have.
+// flashID is the JEDEC id of the chip: a W25Q16, which imps have.
 const flashID = 0xEF4015
 
 var flashAPI = imp.API{
 	Functions: []imp.Function{
 		{
 			Name: "hardware.spiflash.enable", On: imp.OnDevice,
-			Doc:    "Makes the flash ready. Before, every other call throws.",
+			Doc:    "Enables the flash. Without this, every other call throws.",
 			Source: docs + "2570", Fn: flashSwitch(true),
 			Example: `hardware.spiflash.enable();`,
 		},
 		{
 			Name: "hardware.spiflash.disable", On: imp.OnDevice,
-			Doc:    "Switches the flash off, which saves power on real devices. What is in it stays.",
+			Doc:    "Switches the flash off, which saves power on real devices. Its content stays.",
 			Source: docs + "2570", Fn: flashSwitch(false),
 			Example: `hardware.spiflash.disable();`,
 		},
 		{
 			Name: "hardware.spiflash.size", On: imp.OnDevice, Result: "integer",
 			Throws: []string{"the flash is not enabled"},
-			Doc:    "How many bytes of the flash are the program's.",
+			Doc:    "The size of the part of the flash for the program, in bytes.",
 			Source: docs + "2570", Fn: onFlash(func(c *squirrel.Call, f Flash) (squirrel.Value, error) {
 				return squirrel.Int(int32(f.Size())), nil
 			}),
@@ -64,7 +64,8 @@ server.log(hardware.spiflash.size() / 4096 + " sectors");`,
 			Name: "hardware.spiflash.chipid", On: imp.OnDevice, Result: "integer",
 			Throws: []string{"the flash is not enabled"},
 			Doc:    "The JEDEC id of the chip.",
-			Source: docs + "2570", Fn: onFlash(func(*squirrel.Call, Flash) (squirrel.Value, error) { return squirrel.Int(flashID), nil }),
+			Source: docs + "2570",
+			Fn:     onFlash(func(*squirrel.Call, Flash) (squirrel.Value, error) { return squirrel.Int(flashID), nil }),
 			Example: `hardware.spiflash.enable();
 server.log(format("%06X", hardware.spiflash.chipid()));   // → EF4015`,
 		},
@@ -72,7 +73,7 @@ server.log(format("%06X", hardware.spiflash.chipid()));   // → EF4015`,
 			Name: "hardware.spiflash.setspeed", On: imp.OnDevice, Result: "integer",
 			Params: []imp.Param{{Name: "hertz", Type: "integer", Doc: "of the chip's clock"}},
 			Throws: []string{"the flash is not enabled"},
-			Doc:    "Does nothing and gives the speed back: a simulated chip has no clock.",
+			Doc:    "Does nothing and returns the speed: a simulated chip has no clock.",
 			Source: docs + "2570", Fn: onFlash(func(c *squirrel.Call, _ Flash) (squirrel.Value, error) { return c.Arg(1), nil }),
 			Example: `hardware.spiflash.enable();
 hardware.spiflash.setspeed(15000000);`,
@@ -84,7 +85,7 @@ hardware.spiflash.setspeed(15000000);`,
 				{Name: "count", Type: "integer", Doc: "bytes to read"},
 			},
 			Throws: []string{"the flash is not enabled", "the flash has no such address"},
-			Doc:    "Reads. What is erased reads as 0xFF.",
+			Doc:    "Reads bytes. Erased bytes are 0xFF.",
 			Source: docs + "2570", Fn: onFlash(flashRead),
 			Example: `hardware.spiflash.enable();
 server.log(hardware.spiflash.read(0, 4));`,
@@ -93,13 +94,17 @@ server.log(hardware.spiflash.read(0, 4));`,
 			Name: "hardware.spiflash.write", On: imp.OnDevice, Result: "integer",
 			Params: []imp.Param{
 				{Name: "address", Type: "integer", Doc: "of the first byte"},
-				{Name: "data", Type: "data", Doc: "what to write"},
-				{Name: "verify", Type: "integer", Optional: true, Doc: "SPIFLASH_PREVERIFY, SPIFLASH_POSTVERIFY, or both; 0, neither, when left out"},
+				{Name: "data", Type: "data", Doc: "the bytes to write"},
+				{
+					Name: "verify", Type: "integer", Optional: true,
+					Doc: "SPIFLASH_PREVERIFY, SPIFLASH_POSTVERIFY, or both; 0, neither, when left out",
+				},
 				{Name: "start", Type: "integer", Optional: true, Doc: "index in the data to begin at; 0 when left out"},
 				{Name: "end", Type: "integer", Optional: true, Doc: "index in the data to end before; its length when left out"},
 			},
 			Throws: []string{"the flash is not enabled", "the flash has no such address", "the data has no such part"},
-			Doc:    "Writes, which only turns bits from 1 to 0: erase the sector first, unless that is what is meant. Gives 0, or which of the checks asked for has failed. When SPIFLASH_PREVERIFY does nothing is written.",
+			Doc: "Writes bytes. Writing can only turn bits from 1 to 0, so erase the sector first. Returns 0, " +
+				"or the flag of the check that has failed. When SPIFLASH_PREVERIFY fails nothing is written.",
 			Source: docs + "2570", Fn: onFlash(flashWrite),
 			Example: `local flash = hardware.spiflash;
 flash.enable();
@@ -118,8 +123,14 @@ hardware.spiflash.erasesector(4096);   // the second`,
 		},
 	},
 	Constants: []imp.Constant{
-		{Name: "SPIFLASH_PREVERIFY", On: imp.OnDevice, Value: preVerify, Doc: "Do not write where bits would have to become 1.", Source: docs + "2570"},
-		{Name: "SPIFLASH_POSTVERIFY", On: imp.OnDevice, Value: postVerify, Doc: "Look afterwards whether the data is there.", Source: docs + "2570"},
+		{
+			Name: "SPIFLASH_PREVERIFY", On: imp.OnDevice, Value: preVerify,
+			Doc: "Do not write if bits would have to become 1.", Source: docs + "2570",
+		},
+		{
+			Name: "SPIFLASH_POSTVERIFY", On: imp.OnDevice, Value: postVerify,
+			Doc: "Check after writing that the data is there.", Source: docs + "2570",
+		},
 	},
 }
 
@@ -130,7 +141,7 @@ func flashSwitch(on bool) squirrel.NativeFunc {
 	}
 }
 
-// onFlash is a call that needs the flash enabled.
+// onFlash returns a native that needs the flash enabled.
 func onFlash(f func(*squirrel.Call, Flash) (squirrel.Value, error)) squirrel.NativeFunc {
 	return func(c *squirrel.Call) (squirrel.Value, error) {
 		if m := of(c); m.st.Flash {
@@ -140,7 +151,7 @@ func onFlash(f func(*squirrel.Call, Flash) (squirrel.Value, error)) squirrel.Nat
 	}
 }
 
-// flashed turns addr, count into a range of the flash.
+// flashed reports whether the flash has count bytes at addr.
 func flashed(f Flash, addr, count int32) bool {
 	return addr >= 0 && count >= 0 && int64(addr)+int64(count) <= int64(f.Size())
 }
@@ -170,7 +181,10 @@ func flashWrite(c *squirrel.Call, f Flash) (squirrel.Value, error) {
 	if !ok {
 		return notData(c)
 	}
-	addr, verify, from, to := c.Int(1), int32(0), int32(0), int32(len(data))
+	addr := c.Int(1)
+	verify := int32(0)
+	from := int32(0)
+	to := int32(len(data))
 	if c.NArgs() >= 3 {
 		verify = c.Int(3)
 	}
@@ -195,7 +209,7 @@ func flashWrite(c *squirrel.Call, f Flash) (squirrel.Value, error) {
 	for i := range there {
 		there[i] &= data[i]
 	}
-	right := bytes.Equal(there, data) // what will be there
+	right := bytes.Equal(there, data) // there now has the bytes that the flash will have
 	if !right && verify&preVerify != 0 {
 		return squirrel.Int(preVerify), nil
 	}

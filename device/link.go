@@ -11,11 +11,11 @@ import (
 // Send buffer sizes, bytes.
 const (
 	minSendBuffer = 3456  // also the default: six segments of 576
-	maxSendBuffer = 30000 // imp.setsendbuffersize's ceiling
-	parcelExtra   = 16    // what framing adds to a message
+	maxSendBuffer = 30000 // the limit of imp.setsendbuffersize
+	parcelExtra   = 16    // bytes that framing adds to a message
 )
 
-// sendOK is what a send returns that has not failed.
+// sendOK is the result of a send that has not failed.
 const sendOK = 0
 
 // instant is a time in nanoseconds since 1970; 0 is never.
@@ -25,14 +25,14 @@ func instantOf(t time.Time) instant { return instant(t.UnixNano()) }
 
 func (i instant) due(now time.Time) bool { return i != 0 && instantOf(now) >= i }
 
-// link is the device's end of the connection as its code experiences it: the
-// send buffer, the timeout policy and the one thing the code may be waiting for.
-// It has no VM, so it is tested alone.
+// link is the connection as the device's code sees it: the send buffer, the
+// timeout policy, and the one thing that the code may be waiting for. It has no
+// VM, so that it can be tested alone.
 type link struct {
 	Up      bool
-	Why     int    // the last reason for not being up
+	Why     int    // the last reason for which it was not up
 	Address string // of the device, while up
-	Dropped bool   // we have given it up after an error, and nobody has noticed yet
+	Dropped bool   // drop has ended it, and Step has still to start the timer of lost
 
 	Policy  int
 	When    int // waitTilSent or waitForAck
@@ -46,7 +46,7 @@ type link struct {
 	emit func(Effect)
 }
 
-// outgoing is a message or line on its way.
+// outgoing is a message or line that has not been acknowledged.
 type outgoing struct {
 	ID      uint64
 	Size    int
@@ -54,7 +54,7 @@ type outgoing struct {
 	Written bool // no longer in the send buffer
 }
 
-// parcel is a message or line that is to be sent.
+// parcel is a message or line to send.
 type parcel struct {
 	Type string // of a line; "" for a message
 	Name string
@@ -63,7 +63,7 @@ type parcel struct {
 
 func (p *parcel) size() int { return len(p.Name) + len(p.Data) + parcelExtra }
 
-// wait is what the code waits for.
+// wait is what the code is waiting for.
 type wait struct {
 	For    waitKind
 	ID     uint64
@@ -75,28 +75,30 @@ type waitKind uint8
 
 const (
 	waitNothing waitKind = iota
-	waitLink             // to send Parcel
-	waitRoom             // in the send buffer, to send Parcel
-	waitAck              // of ID
-	waitFlush            // until nothing is on its way
+	waitLink             // for a link, to send Parcel
+	waitRoom             // for room in the send buffer, to send Parcel
+	waitAck              // for the acknowledgement of ID
+	waitFlush            // until everything is acknowledged
 	waitSleep            // the same, and then deep sleep
 	waitConnect          // server.connect
-	waitRestart          // for ever: the incarnation has ended
+	waitRestart          // without end: the incarnation has ended
 )
 
 func newLink(up bool, address string) link {
-	l := link{Up: up, Address: address, Policy: suspendOnError, When: waitTilSent, Timeout: 30 * time.Second, Buffer: minSendBuffer}
+	l := link{
+		Up: up, Address: address, Policy: suspendOnError, When: waitTilSent,
+		Timeout: 30 * time.Second, Buffer: minSendBuffer,
+	}
 	if up {
 		l.Why = ServerConnected
 	}
 	return l
 }
 
-// suspends reports whether the policy is to stop the code while there is no
-// link.
+// suspends reports whether the policy stops the code while there is no link.
 func (l *link) suspends() bool { return l.Policy == suspendOnError }
 
-// verdict is what became of a wait or a send.
+// verdict is the result of a wait or a send, once there is one.
 type verdict struct {
 	done bool
 	code int // one of the send codes
@@ -104,7 +106,7 @@ type verdict struct {
 
 func done(code int) verdict { return verdict{true, code} }
 
-// send sends p as the policy says. When it is not done, the code must wait.
+// send sends p as the policy says. Without done in the result the code must wait.
 func (l *link) send(now time.Time, p *parcel) verdict {
 	switch {
 	case !l.Up && l.suspends():
@@ -130,8 +132,8 @@ func (l *link) send(now time.Time, p *parcel) verdict {
 	return verdict{}
 }
 
-// deadline is when a send that waits fails. With SUSPEND_ON_ERROR none does:
-// everything is sent again until it is acknowledged.
+// deadline returns when a waiting send fails: never with SUSPEND_ON_ERROR, because
+// then everything is sent again until it is acknowledged.
 func (l *link) deadline(now time.Time) instant {
 	if l.suspends() {
 		return 0
@@ -139,8 +141,8 @@ func (l *link) deadline(now time.Time) instant {
 	return instantOf(now.Add(l.Timeout))
 }
 
-// room reports whether p fits the send buffer. One that is larger than the
-// whole buffer goes when it is empty.
+// room reports whether p fits the send buffer. A parcel larger than the whole
+// buffer fits when the buffer is empty.
 func (l *link) room(p *parcel) bool {
 	used := 0
 	for _, o := range l.Out {
@@ -166,27 +168,32 @@ func (l *link) put(p *parcel, sure bool) uint64 {
 	return id
 }
 
-// report sends a line that explains how the code ended. It takes no policy into
-// account and waits for nothing.
+// report sends a line that explains how the code ended. It ignores the policy and
+// does not wait.
 func (l *link) report(typ, msg string) { l.put(&parcel{Type: typ, Data: []byte(msg)}, true) }
 
-// drop gives the link up after an error, and asks for a new one: what the code
-// has already handed over must arrive.
+// drop ends the link after an error and asks for a new one, which must deliver what
+// the code has already sent.
 func (l *link) drop() {
-	l.Up, l.Why, l.Dropped = false, NotConnected, true
+	l.Up = false
+	l.Why = NotConnected
+	l.Dropped = true
 	l.unwritten()
 	l.emit(&Disconnect{})
 	l.emit(&Connect{})
 }
 
-// hangUp ends the link because the code says so.
+// hangUp ends the link at the code's request.
 func (l *link) hangUp() {
-	l.Up, l.Why, l.Dropped = false, NotConnected, false
+	l.Up = false
+	l.Why = NotConnected
+	l.Dropped = false
 	l.unwritten()
 	l.emit(&Disconnect{})
 }
 
-// unwritten does what the loss of the link means for what was on its way.
+// unwritten removes the lines that are lost with the link, and puts everything else
+// back into the send buffer.
 func (l *link) unwritten() {
 	l.Out = slices.DeleteFunc(l.Out, func(o outgoing) bool { return !o.Sure })
 	for i := range l.Out {
@@ -194,9 +201,11 @@ func (l *link) unwritten() {
 	}
 }
 
-// linked takes the news that there is a link.
+// linked handles a new link.
 func (l *link) linked(now time.Time, address string) verdict {
-	l.Up, l.Why, l.Address = true, ServerConnected, address
+	l.Up = true
+	l.Why = ServerConnected
+	l.Address = address
 	switch w := l.Wait; w.For {
 	case waitLink:
 		l.Wait = wait{}
@@ -207,7 +216,7 @@ func (l *link) linked(now time.Time, address string) verdict {
 	return verdict{}
 }
 
-// unlinked takes the news that there is none.
+// unlinked handles the end of the link, or a failed attempt to connect.
 func (l *link) unlinked(reason int) verdict {
 	l.Up, l.Why = false, reason
 	l.unwritten()
@@ -234,7 +243,7 @@ func (l *link) unlinked(reason int) verdict {
 	return verdict{}
 }
 
-// written takes the news that id has left the send buffer.
+// written handles that id has left the send buffer.
 func (l *link) written(now time.Time, id uint64) verdict {
 	i := l.index(id)
 	if i < 0 {
@@ -251,7 +260,7 @@ func (l *link) written(now time.Time, id uint64) verdict {
 	return l.flushed()
 }
 
-// sent takes the news that id has been acknowledged, or refused.
+// sent handles that id was acknowledged or refused.
 func (l *link) sent(now time.Time, id uint64, code int) verdict {
 	if i := l.index(id); i >= 0 {
 		l.Out = slices.Delete(l.Out, i, i+1)
@@ -277,7 +286,7 @@ func (l *link) flushed() verdict {
 	return verdict{}
 }
 
-// expired ends a wait whose time has come.
+// expired ends a wait whose time is over.
 func (l *link) expired(now time.Time) verdict {
 	w := l.Wait
 	if !w.Until.due(now) {
@@ -292,13 +301,13 @@ func (l *link) expired(now time.Time) verdict {
 	return done(imp.SendTimeout)
 }
 
-// forget withdraws what the code is told has failed.
+// forget withdraws a parcel that has failed, as the code is told.
 func (l *link) forget(id uint64) {
 	l.Out = slices.DeleteFunc(l.Out, func(o outgoing) bool { return o.ID == id })
 	l.emit(&Forget{ID: id})
 }
 
-// flush begins to wait until nothing is on its way.
+// flush starts a wait until everything is acknowledged.
 func (l *link) flush(now time.Time, timeout time.Duration, kind waitKind) verdict {
 	if len(l.Out) == 0 {
 		return done(sendOK)

@@ -14,7 +14,7 @@ import (
 	"github.com/tandem-iot/tandem/squirrel/compile"
 )
 
-// Board is the hardware: see package board, whose Simulated is one.
+// Board is the hardware. Package board has a simulated one.
 type Board interface {
 	// Setup gives a pin a mode by its name, and an output its first level.
 	Setup(pin, mode string, level float64) error
@@ -27,21 +27,21 @@ type Board interface {
 	Transfer(bus string, addr int, out []byte, in int) ([]byte, error)
 }
 
-// Config is what a machine is made of.
+// Config is the configuration of a machine and the state that an incarnation begins with.
 type Config struct {
 	Program     *compile.Program
 	Device      tandem.DeviceID
 	Incarnation uint64
-	Wake        int           // why it starts: one of the Wake constants
+	Wake        int           // reason of the start: one of the Wake constants
 	Connected   bool          // whether there is a link at the start
 	Address     string        // of the device, while connected
-	NV          []byte        // of the DeepSleep before; nil when there is none
+	NV          []byte        // of the DeepSleep before; nil when there was none
 	User        []byte        // the user configuration; nil when there is none
-	Posts       int           // how many of earlier incarnations are kept
-	PostsSize   int           // bytes of them
+	Posts       int           // number of posts of earlier incarnations that are kept
+	PostsSize   int           // their size in bytes
 	Module      string        // a type of module such as "imp003"; "" = AnyModule
-	Board       Board         // nil: a board on which nothing ever happens
-	Flash       Flash         // nil: none, of 0 bytes
+	Board       Board         // nil: a board without any hardware
+	Flash       Flash         // nil: a flash of 0 bytes
 	Memory      int           // bytes; 0 = tandem.DeviceMemory
 	Budget      time.Duration // VM time per event; 0 = tandem.EventBudget
 	Version     string        // of the runtime
@@ -55,7 +55,7 @@ const (
 	onConnect    = "server.connect"
 )
 
-// reconnectPatience is how long the link may be lost before the code is told.
+// reconnectPatience is how long the link may be lost until the code is told.
 const reconnectPatience = time.Minute
 
 // Machine is a device's code at work. See the package comment.
@@ -70,17 +70,17 @@ type Machine struct {
 	dead    bool
 }
 
-// state is what a machine remembers beside its VM; it is part of a snapshot.
+// state is the state of a machine beside its VM; it is part of a snapshot.
 type state struct {
 	Link       link
 	Posts      posts
 	Wake       int
 	Booted     instant // when the code started
-	Read       instant // what the clock of hardware.millis showed last
+	Read       instant // the last time returned by hardware.millis or hardware.micros
 	Unexpected instant // when to tell the code that the link is lost
 	Patience   instant // when to tell server.connect's callback that it has failed
 	Later      []callback
-	Sleep      time.Duration // of the deep sleep that waits for a flush
+	Sleep      time.Duration // duration of the deep sleep that waits for a flush
 	User       []byte
 	NV         []byte // until Boot
 	Pins       []pinState
@@ -90,19 +90,19 @@ type state struct {
 	Dead       bool
 }
 
-// callback is a handler that is to be called when the one that runs has ended.
+// callback is a handler to be called after the one that runs.
 type callback struct {
 	Handler string
 	Reason  int
 }
 
-// library is what device code finds in its root table. Machines share it.
+// library has the functions that device code sees. All machines share it.
 var library = sync.OnceValue(func() *squirrel.Library {
 	return imp.Library("device", tandem.DeviceSide, API()...)
 })
 
-// API returns all that device code can call beyond the language, for the
-// manual.
+// API returns all functions and constants that device code has beyond the language,
+// for the manual.
 func API() []imp.API {
 	return []imp.API{imp.Shared, linkAPI, postAPI, impAPI, hardwareAPI, flashAPI, peripheralAPI, relicsAPI}
 }
@@ -151,7 +151,7 @@ func (m *Machine) coreConfig() imp.Config {
 	}
 }
 
-// explain logs a line of the Core: an exception, or what print() wrote.
+// explain logs a line of the Core: an exception, or the text of print().
 func (m *Machine) explain(isError bool, msg string) {
 	typ := tandem.LogDevice
 	if isError {
@@ -164,33 +164,32 @@ func (m *Machine) emit(e Effect) { m.effects = append(m.effects, e) }
 
 func (m *Machine) vm() *squirrel.VM { return m.core.VM }
 
-// readTime is how long hardware.millis and hardware.micros take.
+// readTime is the time that hardware.millis and hardware.micros take.
 const readTime = 10 * time.Microsecond
 
-// uptime reads the clock of hardware.millis. It takes time to read: code that
-// waits in a loop for the clock to move, as drivers do for a chip that does not
-// answer, gets on although all of one event happens at one time.
+// uptime returns the clock of hardware.millis. Reading it takes readTime: all of one
+// event happens at one instant, but a driver may wait in a loop until the clock has
+// moved, and must not wait for ever.
 func (m *Machine) uptime(c *squirrel.Call) time.Duration {
 	c.Charge(int(readTime.Seconds() * imp.FuelPerSecond))
 	m.st.Read = max(instantOf(m.core.Now), m.st.Read+instant(readTime))
 	return time.Duration(m.st.Read - m.st.Booted)
 }
 
-// macAddress makes an address of the kind that is locally administered.
+// macAddress returns a locally administered address, made of the device id.
 func (m *Machine) macAddress() string {
 	id := string(m.cfg.Device)
 	return "02" + strings.Repeat("0", max(0, 10-len(id))) + id[max(0, len(id)-10):]
 }
 
-// Busy reports whether the code has begun to handle an event and not ended:
-// see TakenBusy.
+// Busy reports whether the code is in the middle of an event; see TakenBusy.
 func (m *Machine) Busy() bool { return m.core.Busy() }
 
 // Dead reports whether the incarnation has ended.
 func (m *Machine) Dead() bool { return m.dead }
 
-// Alarm returns when the machine wants to hear of the time: by Woken while
-// Busy, else by Alarm.
+// Alarm returns when the machine needs an event for the time alone: Woken while it
+// is Busy, else Alarm. ok is false when it needs none.
 func (m *Machine) Alarm() (time.Time, bool) {
 	if m.dead {
 		return time.Time{}, false
@@ -213,7 +212,7 @@ func (m *Machine) Alarm() (time.Time, bool) {
 // MemoryUsed returns the bytes the code uses.
 func (m *Machine) MemoryUsed() int { return m.vm().MemoryUsed() }
 
-// Snapshot returns everything the machine is, between events and while busy.
+// Snapshot returns the whole state of the machine, between events or while busy.
 func (m *Machine) Snapshot() ([]byte, error) {
 	m.st.Dead = m.dead
 	own, err := cbor.Marshal(&m.st)
@@ -223,9 +222,8 @@ func (m *Machine) Snapshot() ([]byte, error) {
 	return m.core.Snapshot(own)
 }
 
-// Restore makes a machine that goes on where the snapshot was taken. Of cfg it
-// uses Program, Device, Module, Board, Memory, Budget and Version; the rest is in
-// data.
+// Restore makes a machine from a snapshot. It uses the fields Program, Device,
+// Module, Board, Memory, Budget and Version of cfg; the rest is in data.
 func Restore(cfg Config, data []byte, now time.Time) (*Machine, error) {
 	m := newMachine(cfg)
 	own, err := m.core.Restore(m.coreConfig(), data, now)
@@ -243,7 +241,7 @@ func Restore(cfg Config, data []byte, now time.Time) (*Machine, error) {
 	return m, m.replug()
 }
 
-// noBoard is the hardware of a device that has none.
+// noBoard is a Board without hardware.
 type noBoard struct{}
 
 func (noBoard) Setup(string, string, float64) error { return nil }

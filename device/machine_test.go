@@ -40,7 +40,10 @@ type story struct {
 func newStory(t *testing.T) *story {
 	s := &story{t: t, board: board.New(), now: epoch, flash: board.NewFlash(8 * sectorSize)}
 	s.board.Notify(func(c board.Change) { s.changes = append(s.changes, c) })
-	s.cfg = Config{Device: "0123456789abcdef", Incarnation: 7, Board: s.board, Flash: s.flash, Version: "test", Budget: 20 * time.Millisecond}
+	s.cfg = Config{
+		Device: "0123456789abcdef", Incarnation: 7, Board: s.board, Flash: s.flash, Version: "test",
+		Budget: 20 * time.Millisecond,
+	}
 	return s
 }
 

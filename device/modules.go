@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// module says which pins and buses a type of module has. Lists are separated
-// by spaces; pins leave the word "pin" out.
+// module lists the pins and buses of a type of module. Lists are separated by
+// spaces; pins are without the word "pin".
 type module struct {
 	pins, i2c, spi, uart string
-	environment          int // what imp.environment() gives
+	environment          int // the result of imp.environment()
 }
 
 // Types of environment, for imp.environment().
@@ -20,8 +20,8 @@ const (
 )
 
 // AnyModule is a device that has every pin and bus of every module, so that code
-// written for any of them loads. Drivers tell types apart by imp.info and
-// imp.environment, and know no others: it says that it is an imp001.
+// written for any module loads. Drivers tell module types apart by imp.info and
+// imp.environment and know only the vendor's types, so it reports imp001.
 const AnyModule = "tandem"
 
 const anyModuleType = "imp001"
@@ -29,8 +29,8 @@ const anyModuleType = "imp001"
 // wakePins are the pins that can wake a module from deep sleep.
 var wakePins = []string{"pin1", "pinW"}
 
-// modules are the types a device can claim to be. Names of buses are those the
-// vendor's libraries and examples use.
+// modules are the types of module that a device can have. The names of buses are
+// those of the vendor's libraries and examples.
 var modules = map[string]module{
 	"imp001": {
 		pins: "1 2 5 7 8 9",
@@ -59,25 +59,25 @@ var modules = map[string]module{
 	},
 }
 
-// laterModules has what the vendor's examples use on modules that are not
-// among modules: imp006 and impC001.
+// laterModules has the pins and buses that the vendor's examples use on the
+// modules imp006 and impC001, which are not in modules.
 var laterModules = module{
 	pins: "YG",
 	i2c:  "i2cJK i2cKL i2cLM i2cXCD", spi: "spiYJTHU", uart: "uartABCD uartNU",
 }
 
-// Modules returns the types of module there are.
+// Modules returns the known types of module.
 func Modules() []string {
 	return append(slices.Sorted(maps.Keys(modules)), AnyModule)
 }
 
-// KnownModule reports whether there is such a type of module.
+// KnownModule reports whether name is a known type of module.
 func KnownModule(name string) bool {
 	_, ok := lookupModule(name)
 	return ok
 }
 
-// lookupModule returns a module by name, AnyModule being all of them in one.
+// lookupModule returns a module by name. AnyModule has the pins and buses of all.
 func lookupModule(name string) (module, bool) {
 	if name != AnyModule {
 		m, ok := modules[name]
@@ -97,9 +97,9 @@ func lookupModule(name string) (module, bool) {
 	return module{pins: s[0], i2c: s[1], spi: s[2], uart: s[3], environment: modules[anyModuleType].environment}, true
 }
 
-// peripherals lists everything that hangs under the global hardware, by native
-// class. A peripheral's payload in the VM is its index here, so the order must
-// be the same in every process: it is, being sorted.
+// peripherals lists the slots of the global hardware that are peripherals, by
+// native class. A peripheral's payload in the VM is its index here, so the list
+// is sorted: every process must have the same order.
 func (m module) peripherals() []peripheral {
 	var out []peripheral
 	for _, p := range strings.Fields(m.pins) {

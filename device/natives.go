@@ -15,7 +15,7 @@ func of(c *squirrel.Call) *Machine { return imp.CoreOf(c).Owner().(*Machine) }
 
 func nothing(*squirrel.Call) (squirrel.Value, error) { return squirrel.Null, nil }
 
-// constant returns a native without arguments.
+// constant returns a native function without arguments that returns f's result.
 func constant(f func(m *Machine) squirrel.Value) squirrel.NativeFunc {
 	return func(c *squirrel.Call) (squirrel.Value, error) { return f(of(c)), nil }
 }
@@ -34,7 +34,7 @@ func agentSend(c *squirrel.Call) (squirrel.Value, error) {
 	return m.answer(c, m.st.Link.send(m.core.Now, p))
 }
 
-// parcelOf makes a message of a name and a value, the first two arguments.
+// parcelOf makes a message of the call's first two arguments, a name and a value.
 func (m *Machine) parcelOf(c *squirrel.Call, native string) (p *parcel, err error) {
 	p = &parcel{Name: c.Str(1)}
 	if p.Name == "" || strings.ContainsAny(p.Name, "+#\x00") || !utf8.ValidString(p.Name) {
@@ -53,7 +53,7 @@ func (m *Machine) parcelOf(c *squirrel.Call, native string) (p *parcel, err erro
 	return p, nil
 }
 
-// logLine sends a line.
+// logLine sends a line to the log.
 func logLine(c *squirrel.Call, typ string) (squirrel.Value, error) {
 	m := of(c)
 	x := c.Arg(1)
@@ -65,7 +65,7 @@ func logLine(c *squirrel.Call, typ string) (squirrel.Value, error) {
 	return m.answer(c, m.st.Link.send(m.core.Now, &parcel{Type: typ, Data: []byte(text)}))
 }
 
-// answer returns what became of a send, or stops the code until it is known.
+// answer returns the result of a send, or stops the code until it is known.
 func (m *Machine) answer(c *squirrel.Call, v verdict) (squirrel.Value, error) {
 	if !v.done {
 		return m.core.Suspend(c, imp.FirstWait)
@@ -99,8 +99,8 @@ func serverConnect(c *squirrel.Call) (squirrel.Value, error) {
 	return squirrel.Null, nil
 }
 
-// seconds turns a program's number of seconds into a duration that is not
-// negative and no longer than the longest deep sleep.
+// seconds converts a program's number of seconds to a duration between 0 and the
+// longest deep sleep.
 func seconds(s float32) time.Duration {
 	if !(s > 0) {
 		return 0
@@ -133,7 +133,9 @@ func serverFlush(c *squirrel.Call) (squirrel.Value, error) {
 }
 
 func serverSetPolicy(c *squirrel.Call) (squirrel.Value, error) {
-	policy, when, timeout := int(c.Int(1)), int(c.Int(2)), c.Float(3)
+	policy := int(c.Int(1))
+	when := int(c.Int(2))
+	timeout := c.Float(3)
 	switch {
 	case policy < suspendOnError || policy > returnNoDisconnect:
 		return c.Errorf("invalid policy %d: use SUSPEND_ON_ERROR, RETURN_ON_ERROR or RETURN_ON_ERROR_NO_DISCONNECT", policy)
@@ -143,7 +145,9 @@ func serverSetPolicy(c *squirrel.Call) (squirrel.Value, error) {
 		return c.Errorf("invalid timeout: use seconds, 0 or more")
 	}
 	l := &of(c).st.Link
-	l.Policy, l.When, l.Timeout = policy, when, seconds(timeout)
+	l.Policy = policy
+	l.When = when
+	l.Timeout = seconds(timeout)
 	return squirrel.Null, nil
 }
 
@@ -153,7 +157,7 @@ func serverRestart(c *squirrel.Call) (squirrel.Value, error) {
 	return m.core.Suspend(c, imp.Ending)
 }
 
-// exitCodeReset is what the log shows after imp.reset.
+// exitCodeReset is the exit code in the log after imp.reset.
 const exitCodeReset = "16"
 
 func impReset(c *squirrel.Call) (squirrel.Value, error) {
@@ -172,14 +176,17 @@ func sleepFor(c *squirrel.Call, flush bool) (squirrel.Value, error) {
 }
 
 func sleepUntil(c *squirrel.Call, flush bool) (squirrel.Value, error) {
-	hour, minute, second, day := int(c.Int(1)), int(c.Int(2)), int(c.Int(3)), -1
+	hour := int(c.Int(1))
+	minute := int(c.Int(2))
+	second := int(c.Int(3))
+	day := -1
 	if !c.Arg(4).IsNull() {
 		if day = int(c.Int(4)); day < 0 || day > 6 {
 			return c.Errorf("invalid sleep time: the day is %d, use SUNDAY to SATURDAY", day)
 		}
 	}
 	if hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59 {
-		return c.Errorf("invalid sleep time: %d:%d:%d is no time of day", hour, minute, second)
+		return c.Errorf("invalid sleep time: %d:%d:%d is not a time of day", hour, minute, second)
 	}
 	m := of(c)
 	now := m.core.Now.UTC()
@@ -190,10 +197,10 @@ func sleepUntil(c *squirrel.Call, flush bool) (squirrel.Value, error) {
 	return m.sleep(c, at.Sub(now), flush)
 }
 
-// flushBeforeSleep is how long server.sleepfor waits for what is on its way.
+// flushBeforeSleep is how long server.sleepfor waits for acknowledgements.
 const flushBeforeSleep = 30 * time.Second
 
-// sleep ends the incarnation by a deep sleep, after a flush if so asked.
+// sleep ends the incarnation by a deep sleep, after a flush if flush is set.
 func (m *Machine) sleep(c *squirrel.Call, d time.Duration, flush bool) (squirrel.Value, error) {
 	if flush {
 		if m.st.Link.Up {
@@ -243,7 +250,7 @@ func impSetSendBuffer(c *squirrel.Call) (squirrel.Value, error) {
 	return imp.Int32(of(c).st.Link.setBuffer(int(c.Int(1)))), nil
 }
 
-// userConfigurationSize is the size of the flash for it, bytes.
+// userConfigurationSize is the size of the flash for the user configuration, in bytes.
 const userConfigurationSize = 4096
 
 func impSetUserConfiguration(c *squirrel.Call) (squirrel.Value, error) {
@@ -254,7 +261,7 @@ func impSetUserConfiguration(c *squirrel.Call) (squirrel.Value, error) {
 		if !ok {
 			return notData(c)
 		}
-		data = append([]byte{}, b...) // not nil, which would erase
+		data = append([]byte{}, b...) // not nil, because nil erases the configuration
 	}
 	if len(data) > userConfigurationSize {
 		return c.Errorf("value too long in imp.setuserconfiguration(value)")

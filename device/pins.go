@@ -9,10 +9,10 @@ import (
 	"github.com/tandem-iot/tandem/squirrel"
 )
 
-// pinState is what the code has made of a pin.
+// pinState is the state of a pin as the code has configured it.
 type pinState struct {
 	Mode  int
-	Level float64 // of an output: 0 or 1, or a share of 1
+	Level float64 // of an output: 0 or 1, or a fraction between them
 }
 
 // plug puts the module's pins and buses into the global hardware.
@@ -24,7 +24,7 @@ func (m *Machine) plug() {
 	}
 }
 
-// replug makes the board what the restored code believes it to be.
+// replug configures the board as the restored code expects it.
 func (m *Machine) replug() error {
 	for i, p := range m.st.Pins {
 		if p.Mode == modeNone {
@@ -37,7 +37,7 @@ func (m *Machine) replug() error {
 	return nil
 }
 
-// thing returns which peripheral a method is called on.
+// thing returns the index of the peripheral that a method is called on.
 func (m *Machine) thing(c *squirrel.Call, class string) (int, bool) {
 	if !m.vm().IsNative(c.This(), class) {
 		return 0, false
@@ -45,7 +45,7 @@ func (m *Machine) thing(c *squirrel.Call, class string) (int, bool) {
 	return int(m.vm().Payload(c.This()).AsInt()), true
 }
 
-// pin returns the pin that a method is called on, or what to throw.
+// pin returns the pin that a method is called on. It reports whether there is one.
 func (m *Machine) pin(c *squirrel.Call) (int, *pinState, bool) {
 	i, ok := m.thing(c, "pin")
 	if !ok {
@@ -88,7 +88,7 @@ func pinConfigure(c *squirrel.Call) (squirrel.Value, error) {
 	level := 0.0
 	switch {
 	case option.IsFunction() && !isDigitalInput(mode):
-		return c.Errorf("only a digital input has a callback: %s is to be %s", name, modeNames[mode])
+		return c.Errorf("only a digital input has a callback: %s is configured as %s", name, modeNames[mode])
 	case option.IsFunction():
 		handler = option
 	case mode == modePWMOut:
@@ -107,15 +107,15 @@ func pinConfigure(c *squirrel.Call) (squirrel.Value, error) {
 	return squirrel.Null, nil
 }
 
-// share brings x into the range from 0 to 1.
+// share clamps x to the range from 0 to 1.
 func share(x float32) float64 {
-	if !(x > 0) { // NaN as well
+	if !(x > 0) { // also NaN
 		return 0
 	}
 	return min(float64(x), 1)
 }
 
-// outputLevel is the level that writing x to a pin of a mode gives.
+// outputLevel returns the level of a pin of a mode to which x is written.
 func outputLevel(mode int, x float32) float64 {
 	if mode == modePWMOut || mode == modeAnalogOut {
 		return share(x)
@@ -165,7 +165,7 @@ func pinWrite(c *squirrel.Call) (squirrel.Value, error) {
 	return squirrel.Null, nil
 }
 
-// changed takes news of the world outside.
+// changed handles a change from outside the device.
 func (m *Machine) changed(ev *Changed) imp.Outcome {
 	name := ev.Pin
 	if name == "" {
@@ -184,7 +184,7 @@ func (m *Machine) changed(ev *Changed) imp.Outcome {
 	return m.core.CallHandler(pinHandler(i))
 }
 
-// wakePins returns the pins that are to wake the module from deep sleep.
+// wakePins returns the pins configured to wake the module from deep sleep.
 func (m *Machine) wakePins() (names []string) {
 	for i, p := range m.st.Pins {
 		if p.Mode == modeDigitalInWakeup {

@@ -8,34 +8,41 @@ import (
 	"github.com/tandem-iot/tandem/squirrel"
 )
 
-// postAPI is what a pair has beyond imps.
+// postAPI has the functions that a pair has beyond those of imps.
 var postAPI = imp.API{
 	Functions: []imp.Function{{
 		Name: "tandem.post", On: imp.OnDevice,
 		Params: []imp.Param{
 			{Name: "name", Type: "string", Doc: "of the message"},
-			{Name: "data", Type: "any", Doc: "what can be serialised; null when there is nothing to say"},
-			{Name: "callback", Type: "handler", Optional: true, Doc: "called without arguments when the agent has handled the message, if this incarnation still runs"},
+			{Name: "data", Type: "any", Doc: "what can be serialised; null for a message without data"},
+			{
+				Name: "callback", Type: "handler", Optional: true,
+				Doc: "called without arguments when the agent has handled the message, if this incarnation still runs",
+			},
 		},
 		Result: "integer", Throws: []string{"Cannot serialize a …", "the message is over 256 KB"},
-		Doc:     "Sends the agent a message for its device.on, as agent.send does, but one that is not lost: it is kept until the agent's handler has completed, whoever is restarted or loses power meanwhile. Messages arrive in the order in which they were posted, and take effect once. It never waits and does not need a link: what is kept goes with the next. The result is 0, or SEND_ERROR_WOULDBLOCK when 1,000 messages, or 1 MB of them, wait already.",
+		Doc: "Sends the agent a message for its device.on, as agent.send does, but a lasting one: " +
+			"it is kept until the agent's handler has completed, across restarts and power cuts of both sides. " +
+			"Messages arrive in the order in which they were posted, and take effect once. It does not wait and needs no " +
+			"link: messages that are kept are sent over the next. The result is 0, or SEND_ERROR_WOULDBLOCK when 1,000 " +
+			"messages, or 1 MB of them, wait already.",
 		Source:  ours,
 		Example: `tandem.post("alarm", { door = "open" }, @() server.log("the agent knows"));`,
 		Fn:      post,
 	}},
 }
 
-// posts is what a machine knows of its posts.
+// posts is the machine's account of its posts.
 type posts struct {
-	Count, Size int // of those that are kept
+	Count, Size int // number and bytes of the posts that are kept
 	LastID      uint64
 	Callbacks   []postCallback
 
 	Cause uint64 // number of the agent's post that is being handled
-	Nth   uint32 // posts made meanwhile
+	Nth   uint32 // posts made while it is handled
 }
 
-// postCallback is what a post's callback is kept under.
+// postCallback is a post and the key of its callback in the registry.
 type postCallback struct {
 	ID   uint64
 	Kept uint32
@@ -65,7 +72,7 @@ func post(c *squirrel.Call) (squirrel.Value, error) {
 	return squirrel.Int(sendOK), nil
 }
 
-// postHandled takes note that a post is kept no longer, and calls its callback.
+// postHandled removes a post that the agent has handled, and calls its callback.
 func (m *Machine) postHandled(ev *Handled) imp.Outcome {
 	q := &m.st.Posts
 	q.Count--

@@ -36,15 +36,25 @@ agent.on("policy", function(p) { server.setsendtimeoutpolicy(p[0], p[1], p[2]); 
 agent.on("send", function(n) { local r = agent.send("data", { size = n, data = blob(n), log = state.log }); note(r); });
 agent.on("log", function(x) { server.log(x + " " + counter.bump() + " " + time()); });
 agent.on("sleep", function(s) { imp.sleep(s); note("slept"); led.write(state.n & 1); });
-agent.on("timer", function(s) { local k = state.n; imp.wakeup(s, function() { note("timer " + k); agent.send("timer", k); }); });
+agent.on("timer", function(s) {
+	local k = state.n;
+	imp.wakeup(s, function() { note("timer " + k); agent.send("timer", k); });
+});
 agent.on("flush", function(s) { server.log("flushed " + server.flush(s)); });
 agent.on("connect", function(x) { server.connect(@(r) server.log("connected " + r), 3); });
 agent.on("disconnect", function(x) { server.disconnect(); });
 agent.on("idle", function(x) { imp.onidle(@() note("idle")); });
-agent.on("post", function(x) { server.log(tandem.post("p", x, @() server.log("handled " + x)) + " " + tandem.post("q", null)); });
+agent.on("post", function(x) {
+	server.log(tandem.post("p", x, @() server.log("handled " + x)) + " " + tandem.post("q", null));
+});
 agent.on("configure", function(x) { imp.setuserconfiguration("c" + x); server.log(imp.getuserconfiguration()); });
 agent.on("clock", function(x) { server.log(hardware.millis() + " " + hardware.micros()); });
-agent.on("generate", function(n) { local g = function(n) { for (local i = 0; i < n; i++) yield i; }(n); local s = 0; foreach (x in g) { s += x; imp.sleep(0.1); } note(s); });
+agent.on("generate", function(n) {
+	local g = function(n) { for (local i = 0; i < n; i++) yield i; }(n);
+	local s = 0;
+	foreach (x in g) { s += x; imp.sleep(0.1); }
+	note(s);
+});
 `
 
 // world is one machine and its board.
@@ -83,7 +93,8 @@ func drawEvent(t *rapid.T) Event {
 	case 4:
 		return &Sent{ID: uint64(small.Draw(t, "id"))}
 	case 5:
-		return message("policy", fmt.Sprintf("[%d,%d,%d]", small.Draw(t, "policy")%3, small.Draw(t, "when")%2, small.Draw(t, "timeout")))
+		policy, when := small.Draw(t, "policy")%3, small.Draw(t, "when")%2
+		return message("policy", fmt.Sprintf("[%d,%d,%d]", policy, when, small.Draw(t, "timeout")))
 	case 6, 7:
 		return message("send", fmt.Sprint(rapid.SampledFrom([]int{0, 10, 1000, 3000, 5000}).Draw(t, "size")))
 	case 8:
@@ -103,7 +114,8 @@ func drawEvent(t *rapid.T) Event {
 	case 15:
 		return &Idle{}
 	case 17:
-		return message(rapid.SampledFrom([]string{"post", "configure", "clock"}).Draw(t, "name"), fmt.Sprint(small.Draw(t, "x")))
+		name := rapid.SampledFrom([]string{"post", "configure", "clock"}).Draw(t, "name")
+		return message(name, fmt.Sprint(small.Draw(t, "x")))
 	case 18:
 		return &Handled{ID: uint64(small.Draw(t, "id")), Size: small.Draw(t, "size")}
 	case 19:

@@ -9,8 +9,8 @@ import (
 	"github.com/tandem-iot/tandem/squirrel"
 )
 
-// Step takes an event and returns what the code wants done. The slice is
-// reused by the next Step. A dead machine takes nothing.
+// Step takes an event and returns the effects that the code asks for. The next Step
+// reuses the slice. A dead machine does nothing.
 func (m *Machine) Step(now time.Time, ev Event) []Effect {
 	clear(m.effects)
 	m.effects = m.effects[:0]
@@ -34,8 +34,8 @@ func (m *Machine) Step(now time.Time, ev Event) []Effect {
 	return m.effects
 }
 
-// guarded runs f; when making a value finds the memory full, that is the
-// outcome.
+// guarded runs f. When f finds the memory full while it makes a value, the outcome
+// is that of a program out of memory.
 func (m *Machine) guarded(f func() imp.Outcome) (o imp.Outcome) {
 	defer m.core.Guard(&o)
 	return f()
@@ -85,15 +85,15 @@ func (m *Machine) take(ev Event) imp.Outcome {
 	return imp.Done
 }
 
-// boot runs the code from its first line, with the nv table that a deep sleep
-// has left.
+// boot runs the code from its first line, with the nv table of the deep sleep
+// before.
 func (m *Machine) boot() imp.Outcome {
 	if nv := m.st.NV; nv != nil {
 		m.st.NV = nil
 		if x, err := imp.Decode(m.vm(), nv); err == nil {
 			m.vm().SetField(m.vm().Root(), "nv", x)
 		} else {
-			m.explain(true, "the nv table of before the deep sleep is lost: "+err.Error())
+			m.explain(true, "the nv table from before the deep sleep is lost: "+err.Error())
 		}
 	}
 	return m.core.Boot()
@@ -118,12 +118,12 @@ func (m *Machine) message(msg tandem.Message) imp.Outcome {
 	return m.core.CallHandler(agentHandler(msg.Name), x)
 }
 
-// lost begins the time after which the code is told that the link is lost.
+// lost starts the timer after which the code is told that the link is lost.
 func (m *Machine) lost() {
 	m.st.Unexpected = instantOf(m.core.Now.Add(reconnectPatience))
 }
 
-// alarm runs one thing whose time has come.
+// alarm runs one timer whose time has come.
 func (m *Machine) alarm() imp.Outcome {
 	switch now := m.core.Now; {
 	case m.st.Unexpected.due(now):
@@ -141,7 +141,7 @@ func (m *Machine) alarm() imp.Outcome {
 	return m.core.Fire()
 }
 
-// shutdown lets the code decide when to restart, if it wants to.
+// shutdown calls the handler of server.onshutdown, or restarts when there is none.
 func (m *Machine) shutdown(reason int) imp.Outcome {
 	if !m.core.Handler(onShutdown).IsNull() {
 		return m.core.CallHandler(onShutdown, imp.Int32(reason))
@@ -154,7 +154,7 @@ func (m *Machine) shutdown(reason int) imp.Outcome {
 	return imp.Done
 }
 
-// once runs a handler that is to run once.
+// once runs a handler and removes it.
 func (m *Machine) once(name string, args ...squirrel.Value) imp.Outcome {
 	fn := m.core.Handler(name)
 	if fn.IsNull() {
@@ -164,15 +164,15 @@ func (m *Machine) once(name string, args ...squirrel.Value) imp.Outcome {
 	return m.core.Call(fn, args...)
 }
 
-// later has a handler called when nothing else runs.
+// later calls a handler when nothing else runs.
 func (m *Machine) later(handler string, reason int) {
 	m.st.Later = append(m.st.Later, callback{handler, reason})
 }
 
 func (m *Machine) callBack(c callback) imp.Outcome { return m.once(c.Handler, imp.Int32(c.Reason)) }
 
-// conclude takes news of the link and, when they end what the code waits for,
-// goes on with the code.
+// conclude handles a change of the link, and resumes the code when the change ends
+// what the code waits for.
 func (m *Machine) conclude(news func(*link) verdict) imp.Outcome {
 	kind := m.st.Link.Wait.For
 	v := news(&m.st.Link)
@@ -192,7 +192,7 @@ func (m *Machine) conclude(news func(*link) verdict) imp.Outcome {
 	return m.core.Resume(imp.Int32(v.code))
 }
 
-// settle ends the incarnation when the outcome says so.
+// settle ends the incarnation when the outcome is an end.
 func (m *Machine) settle(o imp.Outcome) {
 	if !o.Over() || m.dead {
 		return
@@ -215,8 +215,8 @@ func (m *Machine) end(e Effect) {
 	m.emit(e)
 }
 
-// deepSleep ends the incarnation for a while. What the nv table has that cannot
-// be serialised is not kept.
+// deepSleep ends the incarnation by a deep sleep. Values of the nv table that cannot
+// be serialised are dropped.
 func (m *Machine) deepSleep(d time.Duration) {
 	e := &DeepSleep{Duration: d, Pins: m.wakePins()}
 	if nv := m.vm().Field(m.vm().Root(), "nv"); nv.IsTable() {

@@ -8,13 +8,13 @@ import (
 
 var errRefused = errors.New("egress: not a public address")
 
-// notPublic lists IPv4 ranges that belong to somebody's network, or to nobody.
+// notPublic lists the IPv4 ranges that are private, local, reserved or unassigned.
 var notPublic = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),        // this network
 	netip.MustParsePrefix("10.0.0.0/8"),       // private
 	netip.MustParsePrefix("100.64.0.0/10"),    // shared, behind carrier-grade NAT
 	netip.MustParsePrefix("127.0.0.0/8"),      // loopback
-	netip.MustParsePrefix("168.63.129.16/32"), // Azure's platform, a public address that is reached from inside only
+	netip.MustParsePrefix("168.63.129.16/32"), // Azure's platform: a public address, reachable only from inside
 	netip.MustParsePrefix("169.254.0.0/16"),   // link-local, and most metadata services
 	netip.MustParsePrefix("172.16.0.0/12"),    // private
 	netip.MustParsePrefix("192.0.0.0/24"),     // protocol assignments
@@ -27,8 +27,8 @@ var notPublic = []netip.Prefix{
 	netip.MustParsePrefix("224.0.0.0/3"),      // multicast, reserved, broadcast
 }
 
-// All of IPv6 that is public, and what inside it is not, or may lead to an IPv4
-// address that is not.
+// The public range of IPv6, and the ranges inside it that are not public or may
+// lead to an IPv4 address that is not.
 var (
 	global6    = netip.MustParsePrefix("2000::/3")
 	nat64      = netip.MustParsePrefix("64:ff9b::/96") // an IPv4 address in the last four bytes
@@ -62,7 +62,7 @@ func contains(list []netip.Prefix, addr netip.Addr) bool {
 	return false
 }
 
-// control is asked by the dialer about every address it is about to connect to.
+// control is called by the dialer with every address before it connects to it.
 func (x *Fetcher) control(_, address string, _ syscall.RawConn) error {
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil {

@@ -2,5 +2,5 @@
 
 package egress
 
-// descriptors returns how many files the process may have open.
+// descriptors returns the number of files that the process may have open.
 func descriptors() int { return 1 << 16 }

@@ -4,11 +4,11 @@ package egress
 
 import "syscall"
 
-// descriptors returns how many files the process may have open.
+// descriptors returns the number of files that the process may have open.
 func descriptors() int {
 	var r syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil {
-		return 1024 // what there is at least nearly everywhere
+		return 1024 // the usual limit
 	}
 	return int(min(uint64(r.Cur), 1<<20))
 }

@@ -11,7 +11,7 @@ import (
 // DialBroker makes a connection to an MQTT broker: tcp:// or mqtt:// and a host,
 // with a port if it is not 1883, or, with TLS, ssl:// or mqtts:// and port 8883.
 // The broker's certificate is verified, because a user name and a password are
-// about to be sent. Errors are for the person who reads the agent's log.
+// sent to it. Errors are texts for the agent's log.
 func (x *Fetcher) DialBroker(ctx context.Context, address string) (net.Conn, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Hostname() == "" {
@@ -40,7 +40,7 @@ func (x *Fetcher) DialBroker(ctx context.Context, address string) (net.Conn, err
 	defer cancel()
 	wrapped := tls.Client(conn, &tls.Config{RootCAs: x.Roots, ServerName: u.Hostname()})
 	if err := wrapped.HandshakeContext(ctx); err != nil {
-		conn.Close() // nothing was said on it
+		conn.Close() // nothing was sent on it
 		return nil, errors.New(string(outcome(ctx, u, err).Body))
 	}
 	return wrapped, nil

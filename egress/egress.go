@@ -2,19 +2,19 @@
 // brokers.
 //
 // It does what libcurl did for agents of Electric Imp: redirects are not
-// followed, servers are not verified unless the agent asks, and what goes wrong
-// is a number below 100 in place of the status, with a sentence about it as the
-// body. The protocol is HTTP/1.1. Servers are offered gzip, of which agents see
-// nothing; one that sets the header Accept-Encoding itself, or asks for a range,
-// gets the body as it came.
+// followed, servers are not verified unless the agent asks, and an error is a
+// number below 100 in place of the status, with a text as the body. The protocol
+// is HTTP/1.1. Requests offer gzip, and agents get the body decompressed. An agent
+// that sets the header Accept-Encoding itself, or asks for a range, gets the body
+// as the server sent it.
 //
 // Agents are other people's programs inside the operator's network, so they
 // reach public addresses only: loopback, private, shared (CGNAT), link-local,
 // multicast and reserved ranges and the metadata services of clouds are refused
-// unless [Fetcher.Allow] opens them. The check is made on the address that is
-// about to be connected to, after the name has been resolved, so that a name
-// that resolves to something else the second time gains nothing. Proxies named
-// in the environment are not used, because behind one the check would be void.
+// unless [Fetcher.Allow] opens them. The check is made on the address of each
+// connection, after the name has been resolved: a name that resolves to another
+// address the second time cannot evade it. Proxies named in the environment are
+// not used, because the check would see only the proxy's address.
 package egress
 
 import (
@@ -42,17 +42,17 @@ const (
 	connectTimeout = 30 * time.Second
 	idleTimeout    = 90 * time.Second
 	headerSize     = 64 << 10
-	partSize       = 16 << 10 // of a streamed body, at most
+	partSize       = 16 << 10 // at most, of a streamed body
 )
 
 // Fetcher makes requests. The zero value is ready to use and reaches public
-// addresses only. Its methods may be called at the same time; the fields are not
-// to be changed after the first Fetch.
+// addresses only. Its methods may be called concurrently. The fields must not be
+// changed after the first Fetch.
 type Fetcher struct {
 	Allow []netip.Prefix // addresses to reach even though they are not public
-	Roots *x509.CertPool // authorities for requests that validate; nil = the system's
+	Roots *x509.CertPool // authorities for requests that verify the server; nil: the system's
 
-	most     int           // requests under way; 0: a quarter of the file descriptors
+	most     int           // limit of concurrent requests; 0: a quarter of the file descriptors
 	resolver *net.Resolver // nil: the system's
 
 	once       sync.Once
@@ -62,20 +62,20 @@ type Fetcher struct {
 	line       line
 }
 
-// Fetch begins a request and returns. What comes of it, never nil, is given to
-// done, on another goroutine, which done may keep for a while. When f.Stream is set
-// the body is given to part before that, piece by piece in order, and the response
-// has none; part owns the piece, and while it does not return nothing more is read
-// from the server. Otherwise the body is bounded by tandem.FetchBodySize.
+// Fetch begins a request and returns. Its result, never nil, is given to done on
+// another goroutine, which done may block. When f.Stream is set, the body is given
+// to part before that, piece by piece in order, and the response has no body. part
+// owns the piece, and nothing more is read from the server until part returns.
+// Otherwise the body is bounded by tandem.FetchBodySize.
 //
-// The time that ctx has runs from now on, also while the request waits for its
-// turn. When it is over the result is a timeout.
+// The deadline of ctx also counts while the request waits for a worker. When it is
+// over the result is a timeout.
 func (x *Fetcher) Fetch(ctx context.Context, f *tandem.Fetch, part func([]byte), done func(*tandem.Response)) {
 	x.once.Do(x.setUp)
 	x.line.enter(&request{ctx: ctx, since: time.Now(), fetch: f, part: part, done: done})
 }
 
-// make makes a request, or gives it up when its time was over before its turn.
+// make makes a request, unless its time was over before a worker took it.
 func (x *Fetcher) make(q *request) {
 	r := x.fetch(q.ctx, q.fetch, q.part)
 	name := outcomeName(r.Status)
@@ -86,8 +86,8 @@ func (x *Fetcher) make(q *request) {
 	q.done(r)
 }
 
-// Outcomes counts what has come of all requests: 2xx and so on for statuses,
-// names for what went wrong.
+// Outcomes counts the results of all requests: by 2xx and so on for statuses, by
+// names for errors.
 func (x *Fetcher) Outcomes() map[string]int64 { return x.outcomes.All() }
 
 func (x *Fetcher) fetch(ctx context.Context, f *tandem.Fetch, part func([]byte)) *tandem.Response {
@@ -102,7 +102,7 @@ func (x *Fetcher) fetch(ctx context.Context, f *tandem.Fetch, part func([]byte))
 	if f.Validate {
 		transport = x.validating
 	}
-	// Not http.Client: it would follow redirects and has its own idea of headers.
+	// Not http.Client: it would follow redirects and change headers.
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
 		return outcome(ctx, req.URL, err)
@@ -120,7 +120,7 @@ func (x *Fetcher) fetch(ctx context.Context, f *tandem.Fetch, part func([]byte))
 	return out
 }
 
-// Close ends what is kept for later requests.
+// Close ends the connections that are kept for later requests, and idle workers.
 func (x *Fetcher) Close() {
 	x.once.Do(x.setUp)
 	x.line.close()
@@ -128,12 +128,12 @@ func (x *Fetcher) Close() {
 	x.validating.CloseIdleConnections()
 }
 
-// Waited returns how many requests had to wait because too many were under way.
+// Waited returns how many requests had to wait because as many as allowed were running.
 func (x *Fetcher) Waited() int64 { return x.line.waited.Load() }
 
 func (x *Fetcher) setUp() {
 	if x.most == 0 {
-		x.most = max(1, descriptors()/4) // devices and files need some too
+		x.most = max(1, descriptors()/4) // devices and files need descriptors too
 	}
 	x.line.most, x.line.do = x.most, x.make
 	x.trusting = x.transport(&tls.Config{InsecureSkipVerify: true})
@@ -148,14 +148,14 @@ func (x *Fetcher) transport(conf *tls.Config) *http.Transport {
 		TLSClientConfig:        conf,
 		TLSHandshakeTimeout:    connectTimeout,
 		MaxIdleConns:           idle,
-		MaxIdleConnsPerHost:    idle, // a fleet's agents mostly talk to the same one
+		MaxIdleConnsPerHost:    idle, // the agents of a fleet mostly use the same host
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: headerSize,
 		ExpectContinueTimeout:  time.Second,
 	}
 }
 
-// newRequest returns the request, or what is wrong with it.
+// newRequest returns the request, or the response that says why it is invalid.
 func newRequest(ctx context.Context, f *tandem.Fetch) (*http.Request, *tandem.Response) {
 	u, err := url.Parse(f.URL)
 	switch {
@@ -164,7 +164,7 @@ func newRequest(ctx context.Context, f *tandem.Fetch) (*http.Request, *tandem.Re
 	case u.Scheme != "http" && u.Scheme != "https":
 		return nil, failed(tandem.FetchUnsupportedProtocol, "the URL must begin with http:// or https://")
 	case u.Hostname() == "":
-		return nil, failed(tandem.FetchBadURL, "the URL names no host")
+		return nil, failed(tandem.FetchBadURL, "the URL has no host")
 	}
 	body := f.Chunks
 	if body == nil {
@@ -188,11 +188,11 @@ func newRequest(ctx context.Context, f *tandem.Fetch) (*http.Request, *tandem.Re
 		case "Connection":
 			req.Close = req.Close || strings.EqualFold(h.Value, "close")
 		case "Content-Length", "Transfer-Encoding", "Keep-Alive", "Te", "Trailer", "Upgrade", "Proxy-Connection":
-			// How the body and the connection go is not the agent's business.
+			// These headers belong to the body's framing and the connection.
 		default:
 			first := !slices.ContainsFunc(f.Headers[:i], func(o tandem.Header) bool { return strings.EqualFold(o.Name, h.Name) })
 			if first {
-				req.Header.Set(name, h.Value) // also in place of the default
+				req.Header.Set(name, h.Value) // in place of the default, if there is one
 			} else {
 				req.Header.Add(name, h.Value)
 			}
@@ -205,7 +205,7 @@ func newRequest(ctx context.Context, f *tandem.Fetch) (*http.Request, *tandem.Re
 	return req, nil
 }
 
-// validHeader reports whether h stays within its line.
+// validHeader reports whether h is a valid header of one line.
 func validHeader(h tandem.Header) bool {
 	for _, c := range []byte(h.Name) {
 		if c <= ' ' || c >= 0x7F || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
@@ -215,8 +215,8 @@ func validHeader(h tandem.Header) bool {
 	return h.Name != "" && !strings.ContainsAny(h.Value, "\r\n\x00")
 }
 
-// headers returns the header lines with lower-case names, by name; a name that
-// came more than once has as many lines, in the server's order.
+// headers returns the header lines with lower-case names, sorted by name. A name
+// that came more than once has as many lines, in the server's order.
 func headers(h http.Header) []tandem.Header {
 	list := make([]tandem.Header, 0, len(h))
 	for name, values := range h {
@@ -229,12 +229,12 @@ func headers(h http.Header) []tandem.Header {
 	return list
 }
 
-// collect reads a body whose length is said to be size, -1 when unknown.
+// collect reads a body whose announced length is size, -1 when it is unknown.
 func collect(r io.Reader, size int64) ([]byte, error) {
 	if size > tandem.FetchBodySize {
 		return nil, errTooLarge
 	}
-	// One byte more than announced, so that the end is seen without growing.
+	// There is room for more than the announced length, so that the end is read without growing the buffer.
 	body := bytes.NewBuffer(make([]byte, 0, max(size, 0)+bytes.MinRead))
 	n, err := body.ReadFrom(io.LimitReader(r, tandem.FetchBodySize+1))
 	if err == nil && n > tandem.FetchBodySize {

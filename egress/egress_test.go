@@ -83,7 +83,8 @@ func TestRequest(t *testing.T) {
 	}, nil)
 	want(t, r, 200, "POST /a%20b?c=d host=elsewhere.example length=8\n")
 	got := strings.ReplaceAll(string(r.Body), "\r", "")
-	wantText := "POST /a%20b?c=d host=elsewhere.example length=8\nAccept-Encoding: gzip\nAuthorization: Basic bWU6c2VjcmV0\nContent-Length: 8\nUser-Agent: tandem\nX-A: 1\nX-A: 2\nthe body"
+	wantText := "POST /a%20b?c=d host=elsewhere.example length=8\nAccept-Encoding: gzip\nAuthorization: " +
+		"Basic bWU6c2VjcmV0\nContent-Length: 8\nUser-Agent: tandem\nX-A: 1\nX-A: 2\nthe body"
 	if got != wantText {
 		t.Errorf("the server saw\n%s\nwant\n%s", got, wantText)
 	}
@@ -104,7 +105,9 @@ func TestRequest(t *testing.T) {
 func TestUserAgentIsTheAgents(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(echo))
 	defer s.Close()
-	r := fetch(t.Context(), newFetcher(t), &tandem.Fetch{Method: "GET", URL: s.URL, Headers: []tandem.Header{{Name: "user-agent", Value: "mine"}}}, nil)
+	r := fetch(t.Context(), newFetcher(t), &tandem.Fetch{
+		Method: "GET", URL: s.URL, Headers: []tandem.Header{{Name: "user-agent", Value: "mine"}},
+	}, nil)
 	want(t, r, 200, "User-Agent: mine\r\n")
 }
 
@@ -149,7 +152,10 @@ func TestPrivateAddressesAreRefused(t *testing.T) {
 	}
 	f := &Fetcher{}
 	t.Cleanup(f.Close)
-	for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "10.1.2.3", "169.254.169.254", "[fe80::1%25lo]"} {
+	for _, host := range []string{
+		"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "10.1.2.3",
+		"169.254.169.254", "[fe80::1%25lo]",
+	} {
 		r := fetch(t.Context(), f, &tandem.Fetch{Method: "GET", URL: "http://" + host + ":" + port + "/"}, nil)
 		want(t, r, tandem.FetchRefused, "has no public address")
 	}
@@ -208,7 +214,8 @@ func TestSizes(t *testing.T) {
 			w.Write(make([]byte, tc.size))
 		}))
 		var streamed []byte
-		r := fetch(t.Context(), newFetcher(t), &tandem.Fetch{Method: "GET", URL: s.URL, Stream: tc.stream}, func(b []byte) { streamed = append(streamed, b...) })
+		f := &tandem.Fetch{Method: "GET", URL: s.URL, Stream: tc.stream}
+		r := fetch(t.Context(), newFetcher(t), f, func(b []byte) { streamed = append(streamed, b...) })
 		if r.Status != tc.status || r.Status == 200 && len(r.Body)+len(streamed) != tc.size || tc.stream && len(r.Body) > 0 {
 			t.Errorf("%+v: got %d, %d bytes and %d streamed", tc, r.Status, len(r.Body), len(streamed))
 		}
@@ -299,7 +306,9 @@ func TestCompression(t *testing.T) {
 	}))
 	defer s.Close()
 	ask := func(path, name, value string) *tandem.Response {
-		return fetch(t.Context(), newFetcher(t), &tandem.Fetch{Method: "GET", URL: s.URL + path, Headers: []tandem.Header{{Name: name, Value: value}}}, nil)
+		return fetch(t.Context(), newFetcher(t), &tandem.Fetch{
+			Method: "GET", URL: s.URL + path, Headers: []tandem.Header{{Name: name, Value: value}},
+		}, nil)
 	}
 	encoded := func(r *tandem.Response) bool {
 		return slices.Contains(r.Headers, tandem.Header{Name: "content-encoding", Value: "gzip"})
@@ -335,7 +344,8 @@ func TestTimeout(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	want(t, fetch(ctx, newFetcher(t), &tandem.Fetch{Method: "GET", URL: "http://127.0.0.1:1/"}, nil), tandem.FetchTimeout, "")
+	got := fetch(ctx, newFetcher(t), &tandem.Fetch{Method: "GET", URL: "http://127.0.0.1:1/"}, nil)
+	want(t, got, tandem.FetchTimeout, "")
 }
 
 func TestTLS(t *testing.T) {
@@ -359,7 +369,8 @@ func TestTLS(t *testing.T) {
 		{wrongHost, true, roots, tandem.FetchWrongHost},
 	} {
 		f := &Fetcher{Allow: append(loopback, netip.MustParsePrefix("::1/128")), Roots: tc.roots}
-		if r := fetch(t.Context(), f, &tandem.Fetch{Method: "GET", URL: tc.url, Validate: tc.validate}, nil); r.Status != tc.status {
+		r := fetch(t.Context(), f, &tandem.Fetch{Method: "GET", URL: tc.url, Validate: tc.validate}, nil)
+		if r.Status != tc.status {
 			t.Errorf("%+v: got %d %s", tc, r.Status, r.Body)
 		}
 		f.Close()
@@ -407,9 +418,11 @@ func serve(t *testing.T, raw string) string {
 
 func TestBrokenServers(t *testing.T) {
 	want(t, get(t, serve(t, "")), tandem.FetchEmptyReply, "without a response")
-	want(t, get(t, serve(t, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")), tandem.FetchReceiveFailed, "cannot be read")
+	half := get(t, serve(t, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"))
+	want(t, half, tandem.FetchReceiveFailed, "cannot be read")
 	want(t, get(t, serve(t, "SSH-2.0-OpenSSH\r\n\r\n")), tandem.FetchReceiveFailed, "cannot be read")
-	want(t, get(t, serve(t, "HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", headerSize+8192)+"\r\n\r\n")), tandem.FetchReceiveFailed, "cannot be read")
+	large := get(t, serve(t, "HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", headerSize+8192)+"\r\n\r\n"))
+	want(t, large, tandem.FetchReceiveFailed, "cannot be read")
 }
 
 func TestConnectionsAreKept(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 	"github.com/tandem-iot/tandem/internal/crew"
 )
 
-// request is one that has been asked for.
+// request is a request that waits or is being made.
 type request struct {
 	ctx   context.Context
 	since time.Time
@@ -19,41 +19,41 @@ type request struct {
 	part  func([]byte)
 	done  func(*tandem.Response)
 
-	taken bool        // by a worker, or given up; under the line's mu
-	leave func() bool // ends the watch over the time of one that waits
+	taken bool        // a worker has it, or its time is over; guarded by the line's mu
+	leave func() bool // stops the timer of a request that waits
 }
 
-// line has requests done, as many at a time as there may be, the others in the
-// order in which they came. One that waits is only a few bytes.
+// line limits how many requests are made at a time, first in, first out. A request
+// that waits takes only a few bytes.
 //
-// Workers do one request at a time each. Some stay when there is nothing to do. There
-// are more as long as it is servers that let requests wait. When it is this machine,
-// which has too much to do, more requests at a time would only make each of them
-// cost more.
+// Each worker makes one request at a time. Some idle workers are kept. Workers are
+// added as long as requests wait because servers are slow. When this machine is
+// slow because it has too much to do, more workers would only make each request
+// slower.
 type line struct {
-	most int // workers
+	most int // limit of workers
 	do   func(*request)
 
-	waited atomic.Int64 // requests that found as many under way as there may be
+	waited atomic.Int64 // requests that came when all of most workers were busy
 
 	mu      sync.Mutex
 	waiting []*request
-	given   int // at most so many of them have been given up
+	given   int // upper bound of the requests in waiting that were given up
 	workers int
-	idle    int  // of them
-	growing bool // somebody looks whether there should be more
+	idle    int  // workers without a request
+	growing bool // grow is running
 	closed  bool
-	crew    crew.Crew // what the workers are
+	crew    crew.Crew // runs the workers
 }
 
 const (
 	idleWorkers = crew.Idle
 	growEvery   = 5 * time.Millisecond
-	lateTimer   = 5 * time.Millisecond // one that rings so late says that the machine has too much to do
-	longWait    = time.Second          // for a worker; then there is one all the same
+	lateTimer   = 5 * time.Millisecond // a timer this late means that the machine has too much to do
+	longWait    = time.Second          // a request that has waited so long gets a worker even so
 )
 
-// enter has a request done.
+// enter takes a request, which a worker makes now or later.
 func (l *line) enter(q *request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -77,7 +77,7 @@ func (l *line) enter(q *request) {
 	}
 }
 
-// give has a worker do a request.
+// give starts a worker with a request. The lock is held.
 func (l *line) give(q *request) {
 	q.taken = true
 	l.crew.Run(func() {
@@ -102,8 +102,8 @@ func (l *line) grow() {
 	}
 }
 
-// growOnce has workers take those who have waited long, or all who wait when the
-// machine has time to spare. It returns false when nobody waits.
+// growOnce adds workers for requests that have waited long, and for all that wait
+// when the machine has time to spare. It returns false when no request waits.
 func (l *line) growOnce(now time.Time, spare bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -121,7 +121,7 @@ func (l *line) growOnce(now time.Time, spare bool) bool {
 	return l.growing
 }
 
-// first returns who has waited longest; nil: nobody waits. The lock is held.
+// first returns the request that has waited longest, nil if none waits. The lock is held.
 func (l *line) first() *request {
 	for len(l.waiting) > 0 {
 		if q := l.waiting[0]; !q.taken {
@@ -139,7 +139,7 @@ func (l *line) shift() {
 	}
 }
 
-// late ends a request whose time was over before its turn.
+// late ends a request whose time is over before a worker has taken it.
 func (l *line) late(q *request) {
 	l.mu.Lock()
 	taken := q.taken
@@ -151,14 +151,16 @@ func (l *line) late(q *request) {
 	l.do(q)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	q.fetch, q.part, q.done = nil, nil, nil
+	q.fetch = nil
+	q.part = nil
+	q.done = nil
 	if l.given++; l.given > len(l.waiting)/2 {
 		l.waiting = slices.DeleteFunc(l.waiting, func(q *request) bool { return q.taken })
 		l.given = 0
 	}
 }
 
-// next returns what a worker is to do after a request; nil: nothing.
+// next returns the next request of a worker, nil if the worker must end or wait.
 func (l *line) next() *request {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -176,7 +178,7 @@ func (l *line) next() *request {
 	return q
 }
 
-// close sends the idle workers away, and those that work when they are done.
+// close ends the idle workers at once, and the others when they are done.
 func (l *line) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

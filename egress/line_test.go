@@ -140,7 +140,8 @@ func TestGrow(t *testing.T) {
 		{longWait + 265*time.Millisecond, true, 300, false},
 	} {
 		if more := l.growOnce(now.Add(tc.at), tc.spare); l.workers != tc.workers || more != tc.more {
-			t.Errorf("after %v, spare %v: %d workers, more to come %v; want %d, %v", tc.at, tc.spare, l.workers, more, tc.workers, tc.more)
+			t.Errorf("after %v, spare %v: %d workers, more to come %v; want %d, %v", tc.at, tc.spare, l.workers, more,
+				tc.workers, tc.more)
 		}
 	}
 	for range 300 {

@@ -16,7 +16,7 @@ import (
 
 var errTooLarge = errors.New("egress: response is too large")
 
-// tlsFailed is libcurl's number for a handshake that came to nothing.
+// tlsFailed is libcurl's number for a failed TLS handshake.
 const tlsFailed = 35
 
 // outcomeName returns the name under which a status is counted.
@@ -41,14 +41,15 @@ func outcomeName(status int) string {
 	return strconv.Itoa(status/100) + "xx"
 }
 
-// failed is a request that came to nothing. The text is for the person who
-// reads the agent's log.
+// failed returns the response of a request that failed. The text is for the
+// person who reads the agent's log.
 func failed(code int, text string) *tandem.Response {
 	return &tandem.Response{Status: code, Body: []byte(text)}
 }
 
-// outcome puts err into libcurl's terms. Texts name the host as the agent did
-// and no address, because what internal names resolve to is not for agents.
+// outcome translates err to libcurl's numbers. Texts name the host as the agent
+// did, and no address, because agents must not learn the addresses of internal
+// names.
 func outcome(ctx context.Context, u *url.URL, err error) *tandem.Response {
 	var (
 		network  net.Error
@@ -61,9 +62,11 @@ func outcome(ctx context.Context, u *url.URL, err error) *tandem.Response {
 	host := u.Host
 	switch {
 	case errors.Is(err, errTooLarge):
-		return failed(tandem.FetchTooLarge, fmt.Sprintf("the response is larger than %d bytes: ask for less, or stream it", tandem.FetchBodySize))
+		return failed(tandem.FetchTooLarge, fmt.Sprintf("the response is larger than %d bytes: ask for less, "+
+			"or stream it", tandem.FetchBodySize))
 	case errors.Is(err, errRefused):
-		return failed(tandem.FetchRefused, fmt.Sprintf("%s has no public address, and agents may reach no other; the operator of this server can allow it", host))
+		return failed(tandem.FetchRefused, fmt.Sprintf("%s has no public address; the operator of this server can "+
+			"allow agents to reach it", host))
 	case ctx.Err() != nil, errors.As(err, &network) && network.Timeout():
 		return failed(tandem.FetchTimeout, "no complete response in time from "+host)
 	case errors.As(err, &dns):
@@ -82,12 +85,12 @@ func outcome(ctx context.Context, u *url.URL, err error) *tandem.Response {
 	return failed(tandem.FetchReceiveFailed, "the response of "+host+" cannot be read: "+err.Error())
 }
 
-// broken is a network operation that failed.
+// broken returns the response for a network operation that failed.
 func broken(op *net.OpError, host string) *tandem.Response {
 	switch op.Op {
 	case "dial":
 		return failed(tandem.FetchNoConnection, "cannot connect to "+host)
-	case "remote error", "local error": // package tls says it so
+	case "remote error", "local error": // the names that package tls uses
 		return failed(tlsFailed, "TLS handshake with "+host+" failed: "+op.Err.Error())
 	case "write":
 		return failed(tandem.FetchSendFailed, "the connection to "+host+" broke while sending")

@@ -100,7 +100,8 @@ func TestRebinding(t *testing.T) {
 	})
 	defer f.Close()
 	for i, status := range []int{200, tandem.FetchRefused, tandem.FetchRefused} {
-		if r := fetch(t.Context(), f, &tandem.Fetch{Method: "GET", URL: "http://rebinding.test:" + at}, nil); r.Status != status {
+		r := fetch(t.Context(), f, &tandem.Fetch{Method: "GET", URL: "http://rebinding.test:" + at}, nil)
+		if r.Status != status {
 			t.Errorf("request %d: %d %s", i, r.Status, r.Body)
 		}
 	}
@@ -159,7 +160,8 @@ func TestRedirectIntoTheNetwork(t *testing.T) {
 	want(t, r, 302, "")
 	for _, h := range r.Headers {
 		if h.Name == "location" {
-			want(t, fetch(t.Context(), f, &tandem.Fetch{Method: "GET", URL: h.Value}, nil), tandem.FetchRefused, "no public address")
+			got := fetch(t.Context(), f, &tandem.Fetch{Method: "GET", URL: h.Value}, nil)
+			want(t, got, tandem.FetchRefused, "no public address")
 			return
 		}
 	}
@@ -208,13 +210,16 @@ func TestCodes(t *testing.T) {
 	}
 	f := newFetcher(t)
 	f.resolver = names(t, func(string) []string { return nil })
-	want(t, fetch(t.Context(), f, &tandem.Fetch{Method: "GET", URL: "http://nowhere.test/"}, nil), tandem.FetchHostNotFound, "there is no host nowhere.test")
+	got := fetch(t.Context(), f, &tandem.Fetch{Method: "GET", URL: "http://nowhere.test/"}, nil)
+	want(t, got, tandem.FetchHostNotFound, "there is no host nowhere.test")
 	f = newFetcher(t)
 	f.resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		<-ctx.Done()
 		return nil, fmt.Errorf("silent: %w", ctx.Err())
 	}}
-	want(t, fetch(t.Context(), f, &tandem.Fetch{Method: "GET", URL: "http://silent.test/", Timeout: 50 * time.Millisecond}, nil), tandem.FetchTimeout, "in time")
+	want(t, fetch(t.Context(), f, &tandem.Fetch{
+		Method: "GET", URL: "http://silent.test/", Timeout: 50 * time.Millisecond,
+	}, nil), tandem.FetchTimeout, "in time")
 	given, giveUp := context.WithCancel(t.Context())
 	giveUp()
 	want(t, fetch(given, f, &tandem.Fetch{Method: "GET", URL: "http://silent.test/"}, nil), tandem.FetchTimeout, "")

@@ -7,8 +7,8 @@ import (
 	"github.com/tandem-iot/tandem/gateway/session"
 )
 
-// ask asks what the session asks, and tells it the outcome. The lock is held, and
-// let go of while others are called.
+// ask asks the session's questions, and gives it the answers. The lock is held, and
+// released while others are called.
 func (c *conn) ask() {
 	var q session.Question
 	for c.session.Next(&q) {
@@ -37,6 +37,7 @@ func (c *conn) authenticate(q *session.Question) {
 
 func (c *conn) connect(q *session.Question) {
 	c.mu.Unlock()
+	c.observe(q)
 	c.g.identify(c, q.Device)
 	ctx, cancel := context.WithTimeout(context.Background(), hostTimeout)
 	err := c.g.Host.Connect(ctx, q.Device, c, q.Seq, address(c.nc))
@@ -48,12 +49,17 @@ func (c *conn) connect(q *session.Question) {
 func (c *conn) deliver(q *session.Question) {
 	seq := q.Seq
 	c.mu.Unlock()
-	if q.Stamp != 0 && !c.g.Clock.Observe(q.Stamp) {
-		c.g.Logger.Debug("device's clock is too far ahead and is ignored", "device", q.Device, "clock", q.Stamp)
-	}
+	c.observe(q)
 	err := c.g.Host.FromDevice(context.Background(), q.Device, c.Ref(), seq, q.Topic, q.Message, func() { c.handled(seq) })
 	c.mu.Lock()
 	c.session.Taken(seq, err)
+}
+
+// observe has what this node does next come after what the device has done.
+func (c *conn) observe(q *session.Question) {
+	if q.Stamp != 0 && !c.g.Clock.Observe(q.Stamp) {
+		c.g.Logger.Debug("device's clock is too far ahead and is ignored", "device", q.Device, "clock", q.Stamp)
+	}
 }
 
 // handled is called by the host, on any goroutine.
@@ -80,7 +86,7 @@ func (c *conn) disconnect(q *session.Question) {
 	c.mu.Lock()
 }
 
-// say does what a notice says.
+// say logs and counts a notice.
 func (c *conn) say(n *session.Notice) {
 	if n.Over != "" {
 		c.g.over.Add(n.Over, 1)

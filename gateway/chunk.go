@@ -2,9 +2,8 @@ package gateway
 
 import "sync"
 
-// chunk is a buffer for reading or writing, lent to a connection while it has
-// something in it. The methods that make sense for no bytes at all may be
-// called on nil.
+// chunk is a buffer for reading or writing, which a connection holds only while it
+// has bytes in it. The methods that make sense without bytes may be called on nil.
 type chunk struct {
 	buf  []byte // in use: buf[from:]
 	from int
@@ -41,8 +40,8 @@ func (b *chunk) consume(n int) {
 	}
 }
 
-// room returns n bytes at least to read into, after those in use. They are in
-// use when grow has said so.
+// room returns at least n bytes to read into, after those in use. They count as in
+// use after grow.
 func (b *chunk) room(n int) []byte {
 	if b.from > 0 {
 		b.buf = b.buf[:copy(b.buf, b.buf[b.from:])]
@@ -56,7 +55,7 @@ func (b *chunk) room(n int) []byte {
 
 func (b *chunk) grow(n int) { b.buf = b.buf[:len(b.buf)+n] }
 
-// trim returns b, or nil when there is nothing in it.
+// trim returns b, or nil when it is empty.
 func (b *chunk) trim() *chunk {
 	if b.len() > 0 {
 		return b

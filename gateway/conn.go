@@ -12,23 +12,23 @@ import (
 	"github.com/tandem-iot/tandem/gateway/session"
 )
 
-// conn is one connection. Its goroutine reads, feeds the session what it has
-// read, and asks the host what the session asks.
+// conn is one connection. Its goroutine reads, feeds the session the bytes it has
+// read, and asks the host the session's questions.
 type conn struct {
 	g      *Gateway
 	nc     net.Conn
-	raw    raw    // nil: reading and writing go by nc
-	in     *chunk // what was read and not consumed; nil when there is nothing
+	raw    raw    // nil: nc is used to read and write
+	in     *chunk // bytes read and not consumed; nil when there are none
 	number uint64 // of its LinkRef
 	one    [1]byte
 
-	// mu is around what follows. It is not held while the host is called, nor
-	// while something is written.
+	// mu guards the fields below. It is not held while the host is called, nor during a
+	// write.
 	mu      sync.Mutex
 	changed sync.Cond // the session is less full, the writer has ended, or the session is leaving
 	session session.Session
-	ended   bool // the session is leaving, and that has been acted upon
-	kicked  bool // reading has been interrupted for good
+	ended   bool // settle has handled that the session is leaving
+	kicked  bool // reading has been interrupted and stays so
 }
 
 func newConn(g *Gateway, nc net.Conn) *conn {
@@ -51,8 +51,8 @@ func (c *conn) run() {
 	c.finish()
 }
 
-// handshake does TLS's, which else the first read would do without a limit on
-// its writes.
+// handshake does the TLS handshake. Otherwise the first read would do it, without a
+// limit on its writes.
 func (c *conn) handshake() error {
 	t, ok := c.nc.(*tls.Conn)
 	if !ok {
@@ -75,7 +75,7 @@ func (c *conn) certify(state *tls.ConnectionState) {
 }
 
 // receive waits for bytes from the device and reads some. It returns false when
-// there will be none.
+// there will be no more.
 func (c *conn) receive() bool {
 	for {
 		if !c.patient() {
@@ -96,8 +96,8 @@ func (c *conn) receive() bool {
 	}
 }
 
-// patient sets until when the next read may wait. It returns false when there
-// is to be none.
+// patient sets the deadline of the next read. It returns false when there must be
+// no further read.
 func (c *conn) patient() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -108,20 +108,20 @@ func (c *conn) patient() bool {
 	if at, ok := c.session.Deadline(); ok {
 		until = c.g.origin.Add(at)
 	}
-	// A failure means that the connection is closed, which read will find.
+	// A failure means that the connection is closed, which read finds out itself.
 	_ = c.nc.SetReadDeadline(until)
 	return true
 }
 
-// take has the session take what has been read. It returns false when the
-// connection is to end.
+// take feeds the session the bytes that were read. It returns false when the
+// connection must end.
 func (c *conn) take() bool {
 	now := c.g.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
 		for c.session.Full() {
-			if c.flush(); c.session.Full() { // flush lets go of the lock
+			if c.flush(); c.session.Full() { // flush releases the lock
 				c.changed.Wait()
 			}
 			now = c.g.now()
@@ -141,8 +141,8 @@ func (c *conn) take() bool {
 	}
 }
 
-// settle does what an event has brought about besides questions and output. The
-// lock is held, and let go of while something is written.
+// settle handles the effects of an event other than questions and output. The lock
+// is held, and released during a write.
 func (c *conn) settle() {
 	for _, n := range c.session.Notices() {
 		c.say(&n)
@@ -155,8 +155,8 @@ func (c *conn) settle() {
 	}
 }
 
-// finish ends the connection: the device hears the last words, the host is
-// told, the socket is closed. The last words are being written already, see
+// finish ends the connection: the device gets the last packets, the host is told,
+// and the socket is closed. Writing of the last packets has begun already; see
 // settle.
 func (c *conn) finish() {
 	c.mu.Lock()
@@ -176,8 +176,8 @@ func (c *conn) finish() {
 	c.nc.Close()
 }
 
-// linger leaves the device time to read the last words. A socket closed with
-// unread bytes in it is reset, and they would be lost.
+// linger gives the device time to read the last packets. Closing a socket with
+// unread bytes would reset the connection, and the packets would be lost.
 func (c *conn) linger() {
 	half, ok := c.nc.(interface{ CloseWrite() error })
 	if !ok || c.nc.SetDeadline(time.Now().Add(lingerTimeout)) != nil || half.CloseWrite() != nil {
@@ -198,6 +198,6 @@ func (c *conn) linger() {
 func (c *conn) kick() {
 	if !c.kicked {
 		c.kicked = true
-		_ = c.nc.SetReadDeadline(time.Unix(1, 0)) // fails on a closed connection, which is as good
+		_ = c.nc.SetReadDeadline(time.Unix(1, 0)) // it fails only on a closed connection, whose reads fail anyway
 	}
 }

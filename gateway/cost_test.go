@@ -58,7 +58,9 @@ func fleet(t testing.TB, addr string, v mqtt.Version, n int) []net.Conn {
 		c := connecting(v)
 		c.ClientID = fmt.Sprintf("%016x", i)
 		c.Username, c.KeepAlive = c.ClientID, 300
-		for _, p := range []mqtt.Packet{c, &mqtt.Subscribe{PacketID: 1, Filters: []mqtt.Subscription{{Filter: "device/#", QoS: 1}}}} {
+		for _, p := range []mqtt.Packet{
+			c, &mqtt.Subscribe{PacketID: 1, Filters: []mqtt.Subscription{{Filter: "device/#", QoS: 1}}},
+		} {
 			raw, err := mqtt.Append(nil, p, v)
 			if err != nil {
 				t.Fatal(err)
@@ -113,7 +115,9 @@ func BenchmarkRoundTrip(b *testing.B) {
 			h := newEchoHost()
 			addr, _ := start(b, forEverybody(&Gateway{Host: h}))
 			conns := fleet(b, addr, mqtt.V311, n)
-			raw, err := mqtt.Append(nil, &mqtt.Publish{Topic: "agent/x", Payload: make([]byte, 64), QoS: 1, PacketID: 1}, mqtt.V311)
+			raw, err := mqtt.Append(nil, &mqtt.Publish{
+				Topic: "agent/x", Payload: make([]byte, 64), QoS: 1, PacketID: 1,
+			}, mqtt.V311)
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -21,7 +21,9 @@ func TestSilentOnTCP(t *testing.T) {
 	h.next(t, "connect")
 
 	c = connecting(mqtt.V5)
-	c.ClientID, c.Username, c.KeepAlive = otherID, otherID, 1
+	c.ClientID = otherID
+	c.Username = otherID
+	c.KeepAlive = 1
 	halting := open(t, addr, c)
 	want[*mqtt.Connack](halting)
 	h.next(t, "connect")

@@ -5,8 +5,8 @@ import (
 	"github.com/tandem-iot/tandem/codec"
 )
 
-// encode puts a message into the format that a device wants, if it is one of an
-// agent's values; what is JSON already stays so.
+// encode converts a message with an agent's value to the format that a device wants.
+// A message in JSON stays as it is.
 func encode(want tandem.Format, m tandem.Message) (tandem.Message, error) {
 	if m.Format != tandem.FormatCompact || want == tandem.FormatCompact {
 		return m, nil

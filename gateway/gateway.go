@@ -1,25 +1,25 @@
-// Package gateway is the node's end of the device link: it takes MQTT
-// connections, decides who a device is, and carries messages between devices
-// and the host of their agents. It is a gateway, not a broker: a device reaches
-// its own agent and nothing else.
+// Package gateway is the node's end of the device link: it accepts MQTT
+// connections, authenticates devices, and carries messages between devices and
+// the host of their agents. It is a gateway, not a broker: a device reaches its
+// own agent and nothing else.
 //
 // Devices speak MQTT 5 or 3.1.1 over TCP, TLS or WebSocket. Client id and user
-// name are the device id, the password is the device key; a client certificate
-// that the listener has verified and whose common name is the device id will do
-// as well. A device publishes to
+// name are the device id, the password is the device key. A client certificate
+// that the listener has verified and whose common name is the device id is enough
+// too. A device publishes to
 //
 //	agent/<name>            a message to its agent
 //	log, log/error          a line for its log
-//	sys/hello, sys/status   what our device runtime says of itself
+//	sys/hello, sys/status   reports of our device runtime about itself
 //
-// and subscribes to filters below device/ and sys/. Anything else is refused: a
-// v5 client is told the reason, a 3.1.1 client is disconnected where the version
-// has no other way to say no. Retained flags and wills are accepted and mean
-// nothing, since no other client could see them.
+// and subscribes to filters below device/ and sys/. Anything else is refused: a v5
+// client is told the reason, a 3.1.1 client is disconnected where that version
+// has no other way to refuse. Retained flags and wills are accepted and have no
+// effect, since no other client could see them.
 //
 // A QoS 1 or 2 message is acknowledged when the host says that it has been
-// handled. What the host sends goes out with the subscription's QoS, 1 at most;
-// what it sends before the first SUBSCRIBE waits for that, within bounds.
+// handled. Messages of the host are sent with the subscription's QoS, 1 at most;
+// messages before the first SUBSCRIBE wait for it, within bounds.
 // A session ends with its connection.
 //
 // See DESIGN.md for how a connection is read, written and bounded.
@@ -42,67 +42,67 @@ import (
 	"github.com/tandem-iot/tandem/mqtt"
 )
 
-// Host has the agents of devices. A connection's messages are numbered from
-// next, all topics in one order, and are given in that order.
+// Host runs the agents of devices. The messages of a connection are numbered from
+// next, over all topics, and are passed on in that order.
 type Host interface {
 	// Connect says that a device has a connection.
 	Connect(ctx context.Context, id tandem.DeviceID, l tandem.Link, next uint64, address string) error
 	// FromDevice takes a message that the device has published. handled is called
-	// once, on any goroutine, when it may be acknowledged. With an error nothing
-	// has been done and handled is not called; the connection is ended without an
-	// acknowledgement, so that the device sends the message again.
+	// once, on any goroutine, when the message may be acknowledged. After an error the
+	// host has done nothing and handled is not called; the connection is ended without
+	// an acknowledgement, so that the device sends the message again.
 	FromDevice(ctx context.Context, id tandem.DeviceID, ref tandem.LinkRef, seq uint64, topic string,
 		m tandem.Message, handled func()) error
-	// Disconnect says that a connection has ended, and how. It is called once
-	// for each Connect, whatever that has returned, and after it: perhaps after
-	// the Connect of a newer connection.
+	// Disconnect says that a connection has ended, and how. It is called once after
+	// each Connect, whether that failed or not. The Connect of a newer connection may
+	// come before it.
 	Disconnect(ctx context.Context, id tandem.DeviceID, ref tandem.LinkRef, end tandem.LinkEnd) error
 }
 
-// Gateway takes the connections of devices. Fill in the fields, then call
-// Serve; they are not to be changed afterwards.
+// Gateway serves the connections of devices. Set the fields, then call Serve. They
+// must not be changed afterwards.
 type Gateway struct {
 	Host Host
 	// Node is the node's name, for the references of its connections.
 	Node string
-	// Authenticate returns nil when the key is the device's. An error of a kind
-	// other than NotFound, Unauthorized and Forbidden means that this cannot be
-	// known at the moment.
+	// Authenticate returns nil when the key is the device's. An error of a kind other
+	// than NotFound, Unauthorized and Forbidden means that the key cannot be checked at
+	// the moment.
 	Authenticate func(ctx context.Context, id tandem.DeviceID, key string) error
 	Clock        *hlc.Clock   // of the node; nil: the gateway has its own
-	Logger       *slog.Logger // nil: nothing is said
+	Logger       *slog.Logger // nil: nothing is logged
 
-	// KeepAlive is the longest keep-alive interval of a v5 device, which is told
-	// so. A silent device is given up after one and a half of it. 0: as long as
-	// makes tandem.PresenceTimeout. A 3.1.1 device cannot be told and keeps its
-	// own interval, even none.
+	// KeepAlive is the longest keep-alive interval of a v5 device, which is told. The
+	// connection of a silent device is ended after one and a half intervals. With 0
+	// that is tandem.PresenceTimeout. A 3.1.1 device cannot be told and keeps its own
+	// interval, even none.
 	KeepAlive time.Duration
-	// Connections bounds the connections at one time, those that are not yet
-	// known to be a device's included. 0: 100,000.
+	// Connections limits the concurrent connections, including those without an
+	// authenticated device. 0: 100,000.
 	Connections int
-	// Another returns the address of another server that takes devices, to
-	// which they are sent when this one stops; "" or nil: there is none.
+	// Another returns the address of another server that accepts devices, to which they
+	// are sent when this one stops; "" or nil: there is none.
 	Another func() string
 
 	once    sync.Once
 	config  session.Config
 	origin  time.Time      // of elapsed time
-	numbers atomic.Uint64  // of the newest connection; unique to this run of the node
-	over    meter.Labelled // how often a limit was met
+	numbers atomic.Uint64  // number of the newest connection; unique in this run of the node
+	over    meter.Labelled // how often each limit was reached
 
 	mu       sync.Mutex
 	devices  map[tandem.DeviceID]*conn
-	unknown  map[*conn]struct{} // have not said who they are
-	count    int                // connections, those that are ending included
+	unknown  map[*conn]struct{} // connections without an authenticated device
+	count    int                // connections, including those that are ending
 	stopping bool
 	ended    sync.Cond // count has become less
 }
 
 // Limits of a connection, besides those of its session.
 const (
-	writeTimeout   = 30 * time.Second // for the socket to take what is written
-	lingerTimeout  = 2 * time.Second  // for the device to take the last words
-	lingerBytes    = 1 << 20          // of the device that are read and dropped meanwhile
+	writeTimeout   = 30 * time.Second // for the socket to take the bytes of one write
+	lingerTimeout  = 2 * time.Second  // for the device to read the last packets
+	lingerBytes    = 1 << 20          // bytes of the device that are read and dropped meanwhile
 	handshakeLimit = 10 * time.Second // TLS
 	hostTimeout    = 10 * time.Second // for the host and the store, at either end of a connection
 )
@@ -130,7 +130,7 @@ func (g *Gateway) setUp() {
 	})
 }
 
-// now is the time for a session.
+// now returns the time for a session.
 func (g *Gateway) now() tandem.Now {
 	wall := time.Now()
 	return tandem.Now{Wall: wall, Mono: wall.Sub(g.origin)}
@@ -138,7 +138,7 @@ func (g *Gateway) now() tandem.Now {
 
 func (g *Gateway) elapsed() time.Duration { return time.Since(g.origin) }
 
-// Devices returns how many devices have a connection here. It may be asked before
+// Devices returns how many devices have a connection here. It may be called before
 // Serve.
 func (g *Gateway) Devices() int {
 	g.setUp()
@@ -147,7 +147,7 @@ func (g *Gateway) Devices() int {
 	return len(g.devices)
 }
 
-// Over counts how often a limit was met that is kept here, by those of
+// Over counts how often each of this package's limits was reached, by the names of
 // tandem.Over.
 func (g *Gateway) Over() map[string]int64 { return g.over.All() }
 
@@ -165,7 +165,7 @@ func (g *Gateway) Serve(ctx context.Context, listeners ...net.Listener) error {
 	}
 	<-ctx.Done()
 	for _, l := range listeners {
-		l.Close() // what it says of its own end is nothing to act on
+		l.Close() // an error of closing needs no handling
 	}
 	accepting.Wait()
 	g.stop()
@@ -175,7 +175,7 @@ func (g *Gateway) Serve(ctx context.Context, listeners ...net.Listener) error {
 	return nil
 }
 
-// accept returns when the listener is closed, or fails for good.
+// accept returns when the listener is closed, or fails with a lasting error.
 func (g *Gateway) accept(ctx context.Context, l net.Listener) error {
 	const maxDelay = time.Second
 	delay := 5 * time.Millisecond
@@ -191,7 +191,7 @@ func (g *Gateway) accept(ctx context.Context, l net.Listener) error {
 		case ctx.Err() != nil:
 			return nil
 		case errors.As(err, &temporary) && temporary.Temporary():
-			// Out of file descriptors, most likely: some will be closed.
+			// Most likely the process is out of file descriptors: wait until some are closed.
 			g.Logger.Error("a device's connection cannot be accepted", "err", err)
 			select {
 			case <-ctx.Done():
@@ -204,7 +204,7 @@ func (g *Gateway) accept(ctx context.Context, l net.Listener) error {
 	}
 }
 
-// enter takes a new connection on, or closes it and returns nil.
+// enter registers a new connection, or closes it and returns nil.
 func (g *Gateway) enter(nc net.Conn) *conn {
 	g.mu.Lock()
 	stopping, full := g.stopping, g.count >= g.Connections
@@ -215,7 +215,7 @@ func (g *Gateway) enter(nc net.Conn) *conn {
 		g.unknown[c] = struct{}{}
 	}
 	g.mu.Unlock()
-	if full && !stopping { // said before the client can know
+	if full && !stopping { // logged before the client sees that it is closed
 		g.over.Add(tandem.OverConnections, 1)
 		g.Logger.Warn("a connection was closed because there are too many",
 			"limit", g.Connections, "address", nc.RemoteAddr())
@@ -226,8 +226,8 @@ func (g *Gateway) enter(nc net.Conn) *conn {
 	return c
 }
 
-// identify notes that c is the connection of device id. An older one of the
-// device is closed.
+// identify registers c as the connection of device id, and closes an older
+// connection of the device.
 func (g *Gateway) identify(c *conn, id tandem.DeviceID) {
 	g.mu.Lock()
 	delete(g.unknown, c)
@@ -238,12 +238,12 @@ func (g *Gateway) identify(c *conn, id tandem.DeviceID) {
 	if old != nil {
 		old.end(mqtt.SessionTakenOver, "a newer connection of the device has taken over", "")
 	}
-	if stopping { // stop has not seen it, maybe
+	if stopping { // stop may not have seen it
 		g.sendAway(c)
 	}
 }
 
-// sendAway ends a connection because the server stops.
+// sendAway ends a connection because this server stops.
 func (g *Gateway) sendAway(c *conn) {
 	another := ""
 	if g.Another != nil {
@@ -256,14 +256,14 @@ func (g *Gateway) sendAway(c *conn) {
 	c.end(code, stopText, another)
 }
 
-// When devices are sent to another server, they are so over this time, lest it
-// be overrun; but no slower than one in the pace.
+// Devices that are sent to another server are sent over this time, so that it is not
+// overloaded, but no slower than one in the pace.
 const (
 	awayTime = 5 * time.Second
 	awayPace = 5 * time.Millisecond
 )
 
-// leave is the last thing a connection does.
+// leave removes a connection that has ended.
 func (g *Gateway) leave(c *conn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

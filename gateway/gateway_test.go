@@ -37,7 +37,8 @@ func TestMessages(t *testing.T) {
 		for qos := range byte(3) {
 			id := d.publish("agent/a/b", "hello", qos, nil)
 			ev := h.next(t, "agent/a/b")
-			if ev.id != deviceID || ev.message.Name != "a/b" || string(ev.message.Data) != "hello" || ev.message.Format != tandem.FormatJSON {
+			if ev.id != deviceID || ev.message.Name != "a/b" || string(ev.message.Data) != "hello" ||
+				ev.message.Format != tandem.FormatJSON {
 				t.Fatalf("%+v", ev)
 			}
 			if qos > 0 {
@@ -100,7 +101,9 @@ func TestNotLetIn(t *testing.T) {
 				h.connect = func(tandem.DeviceID, tandem.Link) error { return tandem.Errorf(tandem.NotFound, "no device") }
 				addr, stop := start(t, &Gateway{Host: h})
 				c := connecting(v)
-				c.ClientID, c.Username, c.Password = tc.id, tc.user, []byte(tc.key)
+				c.ClientID = tc.id
+				c.Username = tc.user
+				c.Password = []byte(tc.key)
 				c.HasUsername, c.HasPassword = tc.user != "", tc.key != "" && (tc.user != "" || v == mqtt.V5)
 				d := open(t, addr, c)
 				code := map[mqtt.Version]mqtt.Reason{mqtt.V311: tc.v311, mqtt.V5: tc.v5}[v]
@@ -124,7 +127,8 @@ func TestAssignedClientID(t *testing.T) {
 	c.ClientID, c.KeepAlive = "", 0
 	c.Props = &mqtt.Properties{SessionExpiry: mqtt.Some[uint32](100)}
 	ack := want[*mqtt.Connack](open(t, addr, c))
-	if ack.Code != mqtt.Success || ack.Props.AssignedClientID != deviceID || ack.Props.ServerKeepAlive.Value != 40 || ack.Props.SessionExpiry != mqtt.Some[uint32](0) {
+	if ack.Code != mqtt.Success || ack.Props.AssignedClientID != deviceID || ack.Props.ServerKeepAlive.Value != 40 ||
+		ack.Props.SessionExpiry != mqtt.Some[uint32](0) {
 		t.Errorf("%+v %+v", ack, ack.Props)
 	}
 }
@@ -189,7 +193,8 @@ func TestTime(t *testing.T) {
 	d.subscribe("sys/#")
 	p := want[*mqtt.Publish](d)
 	var told struct{ Time time.Time }
-	if err := json.Unmarshal(p.Payload, &told); err != nil || p.Topic != "sys/time" || time.Since(told.Time).Abs() > time.Minute {
+	if err := json.Unmarshal(p.Payload, &told); err != nil || p.Topic != "sys/time" ||
+		time.Since(told.Time).Abs() > time.Minute {
 		t.Errorf("%s %s %v", p.Topic, p.Payload, err)
 	}
 }
@@ -223,7 +228,7 @@ func TestFormats(t *testing.T) {
 		link.Send("device/x", tandem.Message{Data: []byte("as it is")})
 		if name == "compact" {
 			d.message("device/x", "not an encoded value")
-		} else if !strings.Contains(text(), "cannot be put into the device's format") {
+		} else if !strings.Contains(text(), "cannot encode a message in the device's format") {
 			t.Errorf("%s: %s", name, text())
 		}
 		if p := d.message("device/x", tc.payload); p.Props.ContentType != tc.contentType {
@@ -271,7 +276,10 @@ func TestManySubscriptions(t *testing.T) {
 	link.Send("device/0", tandem.Message{Data: []byte("unwanted")})
 	link.Send("device/1", tandem.Message{Data: []byte("wanted")})
 	d.message("device/1", "wanted")
-	if _, err := d.s.Subscribe(mqtt.Subscription{Filter: "device/1", QoS: 0}, mqtt.Subscription{Filter: "device/2", QoS: 2}); err != nil {
+	if _, err := d.s.Subscribe(
+		mqtt.Subscription{Filter: "device/1", QoS: 0},
+		mqtt.Subscription{Filter: "device/2", QoS: 2},
+	); err != nil {
 		t.Fatal(err)
 	}
 	d.flush()
@@ -319,7 +327,9 @@ func TestProperties(t *testing.T) {
 	ahead := hlc.At(time.Now().Add(30 * time.Second))
 	d.publish("agent/x", "\x01", 0, &mqtt.Properties{
 		ContentType: tandem.ContentCompact,
-		User:        []mqtt.UserProperty{{Key: "boot", Value: "7"}, {Key: "seq", Value: "9"}, {Key: "clock", Value: ahead.String()}},
+		User: []mqtt.UserProperty{
+			{Key: "boot", Value: "7"}, {Key: "seq", Value: "9"}, {Key: "clock", Value: ahead.String()},
+		},
 	})
 	if m := h.next(t, "agent/x").message; m.Format != tandem.FormatCompact || m.Mark != (tandem.Mark{Boot: 7, Seq: 9}) {
 		t.Errorf("%+v", m)
@@ -356,7 +366,8 @@ func TestUnknownFormat(t *testing.T) {
 	addr, _ := start(t, &Gateway{Host: newHost()})
 	c := connecting(mqtt.V5)
 	c.Props = &mqtt.Properties{User: []mqtt.UserProperty{{Key: "format", Value: "xml"}}}
-	if ack := want[*mqtt.Connack](open(t, addr, c)); ack.Code != mqtt.UnspecifiedError || !strings.Contains(ack.Props.ReasonString, "json, compact or cbor") {
+	if ack := want[*mqtt.Connack](open(t, addr, c)); ack.Code != mqtt.UnspecifiedError ||
+		!strings.Contains(ack.Props.ReasonString, "json, compact or cbor") {
 		t.Errorf("%+v %+v", ack, ack.Props)
 	}
 }
@@ -742,7 +753,7 @@ func TestUnacknowledgedBacklog(t *testing.T) {
 	}
 	// A message of the device behind the acknowledgements shows that they came.
 	d.publish("agent/x", "", 0, nil)
-	if ev := h.next(t, "log/error"); !strings.Contains(string(ev.message.Data), "too slow to take them") {
+	if ev := h.next(t, "log/error"); !strings.Contains(string(ev.message.Data), "reads them too slowly") {
 		t.Errorf("the device's log is told %q", ev.message.Data)
 	}
 	h.next(t, "agent/x")

@@ -9,8 +9,8 @@ import (
 	"github.com/tandem-iot/tandem"
 )
 
-// certified returns the device whose certificate the client has shown, "" if it
-// has not. The listener decides which authorities are believed.
+// certified returns the device of the client's certificate, "" without one. The
+// listener decides which authorities are trusted.
 func certified(state *tls.ConnectionState) tandem.DeviceID {
 	if state == nil || len(state.VerifiedChains) == 0 {
 		return ""
@@ -22,7 +22,7 @@ func certified(state *tls.ConnectionState) tandem.DeviceID {
 	return id
 }
 
-// address returns the IP address of the other side.
+// address returns the IP address of the peer.
 func address(nc net.Conn) string {
 	text := nc.RemoteAddr().String()
 	if ap, err := netip.ParseAddrPort(text); err == nil {

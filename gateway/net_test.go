@@ -109,7 +109,10 @@ type authority struct {
 func newAuthority(t *testing.T) *authority {
 	a := &authority{pool: x509.NewCertPool()}
 	var der []byte
-	a.key, der = a.sign(t, &x509.Certificate{Subject: pkix.Name{CommonName: "test"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
+	a.key, der = a.sign(t, &x509.Certificate{
+		Subject: pkix.Name{CommonName: "test"}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign,
+	})
 	var err error
 	if a.cert, err = x509.ParseCertificate(der); err != nil {
 		t.Fatal(err)
@@ -149,7 +152,10 @@ func (a *authority) issue(t *testing.T, name string) tls.Certificate {
 
 func TestTLS(t *testing.T) {
 	a := newAuthority(t)
-	conf := &tls.Config{Certificates: []tls.Certificate{a.issue(t, "server")}, ClientCAs: a.pool, ClientAuth: tls.VerifyClientCertIfGiven}
+	conf := &tls.Config{
+		Certificates: []tls.Certificate{a.issue(t, "server")}, ClientCAs: a.pool,
+		ClientAuth: tls.VerifyClientCertIfGiven,
+	}
 	l, err := tls.Listen("tcp", "127.0.0.1:0", conf)
 	if err != nil {
 		t.Fatal(err)
@@ -346,7 +352,9 @@ func TestMosquitto(t *testing.T) {
 				t.Fatal(err)
 			}
 			run := func(tool, key string, args ...string) (string, error) {
-				cmd := exec.CommandContext(t.Context(), tool, append([]string{"-h", host, "-p", port, "-V", version, "-i", deviceID, "-u", deviceID, "-P", key}, args...)...)
+				cmd := exec.CommandContext(t.Context(), tool, append([]string{
+					"-h", host, "-p", port, "-V", version, "-i", deviceID, "-u", deviceID, "-P", key,
+				}, args...)...)
 				out, err := cmd.CombinedOutput()
 				return string(out), err
 			}
@@ -367,7 +375,8 @@ func TestMosquitto(t *testing.T) {
 			}
 			h.next(t, "connect")
 			h.next(t, "goodbye")
-			if out, err := run("mosquitto_pub", "wrong", "-t", "agent/x", "-m", "1"); err == nil || !strings.Contains(strings.ToLower(out), "not authori") {
+			if out, err := run("mosquitto_pub", "wrong", "-t", "agent/x", "-m", "1"); err == nil ||
+				!strings.Contains(strings.ToLower(out), "not authori") {
 				t.Errorf("wrong key: %v %q", err, out)
 			}
 			if out, _ := run("mosquitto_sub", key, "-t", "#", "-W", "10"); !strings.Contains(out, "denied") {

@@ -26,7 +26,8 @@ func TestPosts(t *testing.T) {
 		}
 		d.flush()
 		want[*mqtt.Suback](d)
-		if ev := h.next(t, "log/error"); !strings.Contains(string(ev.message.Data), "until the device subscribes with QoS 1") {
+		ev := h.next(t, "log/error")
+		if !strings.Contains(string(ev.message.Data), "until the device subscribes with QoS 1") {
 			t.Errorf("the device's log is told %q", ev.message.Data)
 		}
 		d.subscribe("device/b")

@@ -9,11 +9,11 @@ import (
 	"syscall"
 )
 
-// socket is a TCP connection as a raw.
+// socket is a raw over a TCP connection.
 type socket struct {
 	c       *conn
 	rc      syscall.RawConn
-	tryRead func(fd uintptr) bool // s.try, made once
+	tryRead func(fd uintptr) bool // s.try as a value, made once
 	err     error
 }
 
@@ -25,7 +25,7 @@ func newRaw(c *conn) raw {
 	}
 	rc, err := tcp.SyscallConn()
 	if err != nil {
-		return nil // closed: the slower way finds out
+		return nil // closed: nc.Read reports it
 	}
 	s := &socket{c: c, rc: rc}
 	s.tryRead = s.try
@@ -40,8 +40,8 @@ func (s *socket) fill() error {
 	return s.err
 }
 
-// try reads into a buffer that is given back when there is nothing to read, in
-// which case it reports false, to be called again when there may be.
+// try reads into a buffer, and releases it when there is nothing to read. It then
+// returns false, and is called again when there may be something.
 func (s *socket) try(fd uintptr) bool {
 	b := s.c.in
 	if b == nil {

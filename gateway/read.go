@@ -2,13 +2,13 @@ package gateway
 
 import "io"
 
-// raw is a connection that can be read and written without waiting and without
+// raw is a connection that can be written without waiting, and read without holding
 // a buffer while there is nothing to read.
 type raw interface {
-	// fill waits until something can be read and reads it into c.in, which is
-	// nil before if there was nothing in it.
+	// fill waits until something can be read and reads it into c.in, which may be nil
+	// before if it is empty.
 	fill() error
-	// write writes what the socket takes at once.
+	// write writes as much as the socket takes at once.
 	write(b []byte) (n int, err error)
 }
 
@@ -23,7 +23,7 @@ func (c *conn) read() error {
 		c.in.grow(n)
 		return orNil(n, err)
 	}
-	// A packet has two bytes at least, so the next read has some to find.
+	// A packet has at least two bytes, so the next read finds some.
 	n, err := c.nc.Read(c.one[:])
 	if n == 1 {
 		c.in = takeChunk()
@@ -33,10 +33,10 @@ func (c *conn) read() error {
 	return orNil(n, err)
 }
 
-// minRead is the least room for a read.
+// minRead is the least room for a read, in bytes.
 const minRead = 512
 
-// orNil puts off an error that comes with data: the next read has it again.
+// orNil drops an error that comes with data, because the next read returns it again.
 func orNil(n int, err error) error {
 	if n > 0 {
 		return nil

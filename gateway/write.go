@@ -7,15 +7,15 @@ import (
 	"github.com/tandem-iot/tandem/mqtt"
 )
 
-// Ref names the connection.
+// Ref returns the reference of the connection.
 func (c *conn) Ref() tandem.LinkRef { return tandem.LinkRef{Node: c.g.Node, ID: c.number} }
 
-// Send gives the device a message; see session.Session.Send. It does not wait for
+// Send sends the device a message; see session.Session.Send. It does not wait for
 // the device.
 func (c *conn) Send(topic string, m tandem.Message) bool {
-	m, err := encode(c.session.Format(), m) // it does not change
+	m, err := encode(c.session.Format(), m) // the format does not change
 	if err != nil {
-		c.g.Logger.Error("a message cannot be put into the device's format",
+		c.g.Logger.Error("cannot encode a message in the device's format",
 			"device", c.session.Device(), "topic", topic, "err", err)
 		return false
 	}
@@ -29,11 +29,11 @@ func (c *conn) Send(topic string, m tandem.Message) bool {
 	return ok
 }
 
-// Close ends the connection and tells the device why.
+// Close ends the connection and tells the device the reason.
 func (c *conn) Close(why string) { c.end(mqtt.AdministrativeAction, why, "") }
 
-// end ends the connection, from outside. The device is told why, and which
-// server to turn to if there is another.
+// end ends the connection from outside the session. The device is told the reason,
+// and the address of another server if there is one.
 func (c *conn) end(code mqtt.Reason, why, server string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -41,10 +41,10 @@ func (c *conn) end(code mqtt.Reason, why, server string) {
 	c.settle()
 }
 
-// flush writes what the session has to say. The lock is held, and let go of
-// while writing. What the socket does not take at once is left to a goroutine
-// that ends with it, so that flush never waits for the device; what comes up
-// while another goroutine writes is written by that one.
+// flush writes the session's output. The lock is held, and released while writing.
+// Bytes that the socket does not take at once are left to a goroutine that ends
+// when they are written, so that flush never waits for the device. Output that
+// arises while another goroutine writes is written by that goroutine.
 func (c *conn) flush() {
 	for !c.session.Writing() {
 		b := takeChunk()
@@ -72,8 +72,8 @@ func (c *conn) flush() {
 	}
 }
 
-// leave leaves b and what comes up meanwhile to a goroutine, which waits for the
-// device as long as that may take.
+// leave starts a goroutine that writes b and all output that arises meanwhile, and
+// waits for the device.
 func (c *conn) leave(b *chunk) {
 	c.limitWriting()
 	go c.drain(b) // finish waits for it
@@ -99,8 +99,8 @@ func (c *conn) drain(b *chunk) {
 	}
 }
 
-// written tells whom it concerns that the writer has ended, and acts upon a
-// broken connection.
+// written wakes those that wait for the end of a write, and handles a broken
+// connection.
 func (c *conn) written() {
 	c.changed.Broadcast()
 	c.settle()
@@ -109,16 +109,15 @@ func (c *conn) written() {
 	}
 }
 
-// quiet is called when all that there was to say has been written.
+// quiet is called when all output has been written.
 func (c *conn) quiet() {
 	if c.session.Leaving() {
 		c.kick()
 	}
 }
 
-// limitWriting sets how long the device has for what is being written. A failure
-// means that the connection is closed, which the writer will find. The lock is
-// held.
+// limitWriting sets the deadline for the current write. A failure means that the
+// connection is closed, which the writer finds out itself. The lock is held.
 func (c *conn) limitWriting() {
 	limit := writeTimeout
 	if c.session.Leaving() {

@@ -1,18 +1,18 @@
 // Package hlc is a hybrid logical clock: time stamps that are close to the
 // wall clock and never contradict causality.
 //
-// Whoever does something that others can notice takes a stamp with Now and
-// sends it along; whoever notices calls Observe with it before doing anything
-// of its own. Then, of two things of which one could have caused the other, the
-// cause has the smaller stamp, whatever the wall clocks of the machines say.
+// A node takes a stamp with Now for each event that others can observe and sends
+// the stamp along. A node that receives a stamp calls Observe with it before it
+// does anything else. Then, of two events of which one could have caused the
+// other, the cause has the smaller stamp, whatever the machines' wall clocks show.
 //
 //	stamp := clock.Now()     // a line is logged, a message leaves
-//	clock.Observe(received)  // a message has come
+//	clock.Observe(received)  // a message was received
 //
 // Stamps of one clock are all different and always grow, also when the wall
-// clock is set back. A stamp may run ahead of the wall clock: by what the
-// wall clock was set back, by how fast another machine's runs, and by one
-// millisecond for every 65,536 stamps taken within one.
+// clock is set back. A stamp may be ahead of the wall clock: by the time by which
+// the wall clock was set back, by the lead of another machine's wall clock, and by
+// one millisecond for every 65,536 stamps taken within one.
 package hlc
 
 import (
@@ -21,12 +21,12 @@ import (
 	"time"
 )
 
-// counterBits is how much of a stamp counts within one millisecond.
+// counterBits is the number of bits that count the stamps of one millisecond.
 const counterBits = 16
 
-// MaxAhead is how far a stamp from elsewhere may be ahead of our wall clock.
-// One that is further ahead is not believed: a single broken clock would
-// otherwise drag everybody's along for as long as it is wrong.
+// MaxAhead is how far a received stamp may be ahead of the wall clock. A stamp
+// further ahead is ignored: otherwise one machine with a wrong clock would put the
+// clocks of all others ahead.
 const MaxAhead = time.Minute
 
 // A Timestamp is milliseconds since 1970 in its upper 48 bits and a counter in
@@ -38,13 +38,13 @@ func At(t time.Time) Timestamp {
 	return Timestamp(max(t.UnixMilli(), 0)) << counterBits
 }
 
-// Time returns the millisecond that t lies in.
+// Time returns the millisecond of t.
 func (t Timestamp) Time() time.Time { return time.UnixMilli(int64(t >> counterBits)) }
 
-// String returns the decimal form, which is how stamps travel as text.
+// String returns t in decimal, the form in which stamps are sent as text.
 func (t Timestamp) String() string { return strconv.FormatUint(uint64(t), 10) }
 
-// Parse reads what String wrote.
+// Parse parses the result of String.
 func Parse(s string) (Timestamp, error) {
 	n, err := strconv.ParseUint(s, 10, 64)
 	return Timestamp(n), err
@@ -67,8 +67,8 @@ func (c *Clock) now() Timestamp {
 	return At(c.wall())
 }
 
-// Now returns a stamp greater than every stamp this clock has returned or
-// believed before. A full counter carries into the milliseconds.
+// Now returns a stamp greater than every stamp that this clock has returned or
+// accepted before. A full counter carries into the milliseconds.
 func (c *Clock) Now() Timestamp {
 	wall := uint64(c.now())
 	for {
@@ -81,7 +81,7 @@ func (c *Clock) Now() Timestamp {
 }
 
 // Observe makes every later stamp of this clock greater than t. It reports
-// whether t was believed; see MaxAhead.
+// whether t was accepted; see MaxAhead.
 func (c *Clock) Observe(t Timestamp) bool {
 	if t > c.now()+At(time.UnixMilli(MaxAhead.Milliseconds())) {
 		return false

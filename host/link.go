@@ -10,16 +10,24 @@ import (
 	"github.com/tandem-iot/tandem/life"
 )
 
-// Connect introduces a device's link and closes an older link of the device. next is
+// Connect introduces a device's new link and closes an older link of the device. next is
 // the number of the first message that will come on it; all messages before have been
 // handled.
 func (h *Host) Connect(ctx context.Context, id tandem.DeviceID, l tandem.Link, next uint64, address string) error {
+	return h.Introduce(ctx, id, l, life.Introduction{Next: next}, address)
+}
+
+// Introduce is Connect for a link that other hosts may have known. The error is
+// life.ErrReplaced when the device has a newer one: this one is to be closed.
+func (h *Host) Introduce(
+	ctx context.Context, id tandem.DeviceID, l tandem.Link, in life.Introduction, address string,
+) error {
 	p, err := h.pairOf(ctx, id)
 	if err != nil {
 		return err
 	}
 	a := arrival{event: &life.Linked{Ref: l.Ref(), Address: address}, link: l}
-	owner, err := p.box.introduce(l.Ref(), next, a)
+	owner, err := p.box.introduce(l.Ref(), in, a)
 	if owner {
 		h.spawn(func() { p.run(nil) })
 	}
@@ -42,7 +50,7 @@ func (h *Host) Disconnect(ctx context.Context, id tandem.DeviceID, ref tandem.Li
 }
 
 // FromDevice takes a message that a device has published. seq is the number of the
-// message on its link, from 1. handled is called once, when the message may be
+// message on its link, from 1. handled is called at most once, when the message may be
 // acknowledged: for a message to the agent when its handler has completed, perhaps
 // before FromDevice returns, perhaps on another goroutine. A message that the pair
 // already has, from this host or another, is not taken again; handled is called when it
@@ -71,11 +79,11 @@ func (h *Host) FromDevice(
 	switch verdict {
 	case life.Shut:
 		return why
-	case life.Elsewhere:
+	case life.Unintroduced:
 		return life.ErrElsewhere
 	case life.Full:
 		return p.crowded()
-	case life.Taken:
+	case life.Repeated:
 		if !toAgent {
 			handled()
 		}

@@ -55,10 +55,10 @@ func (b *mailbox) add(a arrival) (owner bool) {
 }
 
 // introduce adds the introduction of a link, if the door accepts it.
-func (b *mailbox) introduce(ref tandem.LinkRef, next uint64, a arrival) (owner bool, err error) {
+func (b *mailbox) introduce(ref tandem.LinkRef, in life.Introduction, a arrival) (owner bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.door.Introduce(ref, next); err != nil {
+	if err := b.door.Introduce(ref, in); err != nil {
 		return false, err
 	}
 	return b.add(a), nil
@@ -83,7 +83,7 @@ func (b *mailbox) message(ref tandem.LinkRef, seq uint64, a, again arrival) (own
 	switch {
 	case v == life.Wanted:
 		owner = b.add(a)
-	case v == life.Taken && again.event != nil:
+	case v == life.Repeated && again.event != nil:
 		owner = b.add(again)
 	case v == life.Shut:
 		why = b.door.Why()
@@ -147,11 +147,11 @@ func (b *mailbox) open() {
 	b.door.Open()
 }
 
-// watermark returns the link whose messages have been taken, and the number of the last.
-func (b *mailbox) watermark() (heard tandem.LinkRef, accepted uint64) {
+// depart writes down what the door at the pair's next host has to know.
+func (b *mailbox) depart(m *life.Moved) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.door.Heard, b.door.Accepted
+	b.door.Depart(m)
 }
 
 // linked reports whether the device has a link, and which.

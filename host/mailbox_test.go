@@ -47,7 +47,7 @@ func TestMailbox(t *testing.T) {
 				runtime.Gosched()
 			}
 		case 2:
-			owner, _ = b.introduce(ref(who), 1, a)
+			owner, _ = b.introduce(ref(who), life.Introduction{Next: 1}, a)
 		case 3:
 			owner, _ = b.end(ref(who), a)
 		}
@@ -88,10 +88,10 @@ func TestMailboxDoor(t *testing.T) {
 	}
 	owner, v, _ := b.message(ref, 1, message, again)
 	want("before the introduction", 0, owner, false)
-	if v != life.Elsewhere {
+	if v != life.Unintroduced {
 		t.Errorf("verdict %d", v)
 	}
-	owner, err := b.introduce(ref, 1, arrival{event: &life.Linked{}})
+	owner, err := b.introduce(ref, life.Introduction{Next: 1}, arrival{event: &life.Linked{}})
 	want("the introduction", 1, owner, true)
 	if got, ok := b.linked(); err != nil || !ok || got != ref {
 		t.Errorf("linked to %v, %v", got, ok)
@@ -108,11 +108,12 @@ func TestMailboxDoor(t *testing.T) {
 	}
 	owner, v, _ = b.message(ref, 1, message, arrival{})
 	want("what needs no word again", 3, owner, false)
-	if v != life.Taken {
+	if v != life.Repeated {
 		t.Errorf("verdict %d", v)
 	}
-	if heard, accepted := b.watermark(); heard != ref || accepted != 1 {
-		t.Errorf("accepted %d of %v", accepted, heard)
+	var m life.Moved
+	if b.depart(&m); m.Heard != ref || m.Accepted != 1 {
+		t.Errorf("accepted %d of %v", m.Accepted, m.Heard)
 	}
 	b.shut(life.ErrElsewhere)
 	_, v, why := b.message(ref, 2, message, again)
@@ -122,7 +123,7 @@ func TestMailboxDoor(t *testing.T) {
 	if _, v, why = b.request(arrival{}); v != life.Shut || why != life.ErrElsewhere {
 		t.Errorf("verdict %d, %v", v, why)
 	}
-	if _, err := b.introduce(ref, 1, arrival{}); err != life.ErrElsewhere {
+	if _, err := b.introduce(ref, life.Introduction{Next: 1}, arrival{}); err != life.ErrElsewhere {
 		t.Error(err)
 	}
 	if _, err := b.end(ref, arrival{}); err != life.ErrElsewhere {
@@ -142,7 +143,7 @@ func TestMailboxCounts(t *testing.T) {
 	var b mailbox
 	l := life.New(&life.Config{}, "d", "a")
 	ref := tandem.LinkRef{ID: 1}
-	if _, err := b.introduce(ref, 1, arrival{event: &life.Linked{}}); err != nil {
+	if _, err := b.introduce(ref, life.Introduction{Next: 1}, arrival{event: &life.Linked{}}); err != nil {
 		t.Fatal(err)
 	}
 	for i := range life.MaxMessages {

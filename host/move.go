@@ -51,7 +51,7 @@ func (h *Host) Export(ctx context.Context, shards []int) ([]*life.Moved, error) 
 // leave removes a pair from the host and passes its state to the callers of Leave.
 func (p *pair) leave(m *life.Moved) {
 	if m != nil {
-		m.Heard, m.Accepted = p.box.watermark()
+		p.box.depart(m)
 		p.host.mu.Lock()
 		p.host.devices.CompareAndDelete(p.device, p)
 		p.host.agents.CompareAndDelete(p.agent, p)
@@ -162,7 +162,7 @@ func (h *Host) arrive(ctx context.Context, m *life.Moved) (*pair, error) {
 		h.Logger.Warn("agent cannot go on here; it starts from its saved state", "agent", m.Agent, "err", unfit)
 	}
 	p := h.newPair(l)
-	p.box.door = life.Door{Heard: m.Heard, Accepted: m.Accepted, Linked: m.Link != nil}
+	p.box.door = m.Door()
 	return p, nil
 }
 
@@ -173,9 +173,9 @@ func timedOut(err error) bool {
 
 // NodeLost tells the host that a node is lost: its outgoing requests for agents that are
 // now here have failed. The links of its gateway end one by one, by Disconnect.
-func (h *Host) NodeLost(node string) {
+func (h *Host) NodeLost(node string, emptied bool) {
 	for _, p := range h.pairs() {
-		p.bring(arrival{event: &life.NodeLost{Node: node}})
+		p.bring(arrival{event: &life.NodeLost{Node: node, Emptied: emptied}})
 	}
 }
 

@@ -126,17 +126,17 @@ func (p *pair) runElsewhere(all []arrival) bool {
 	})
 }
 
-// takeAll gives the life arrivals, or advances it when there are none.
+// takeAll gives the life arrivals, and then advances it once if it is ready.
 func (p *pair) takeAll(all []arrival) {
-	if len(all) == 0 {
-		p.take(nil)
-	}
 	for i := range all {
 		p.take(&all[i])
 		all[i] = arrival{}
 	}
 	if cap(all) > 0 && cap(all) <= maxSpare {
 		p.spare = all[:0]
+	}
+	if p.life.Ready() {
+		p.take(nil)
 	}
 	if !p.life.Ready() {
 		p.setTimer()
@@ -196,7 +196,7 @@ func (p *pair) step(a *arrival) {
 	if !p.leased() {
 		p.vanish()
 	}
-	if p.life.Hog() && mayRun(a) {
+	if p.life.Hog() && couldRun(a) {
 		p.queueForProcessor()
 		defer func() { <-p.host.hogs }()
 	}
@@ -226,9 +226,9 @@ func (p *pair) step(a *arrival) {
 	p.gauge()
 }
 
-// mayRun reports whether the program may run when the life takes an arrival. The others
+// couldRun reports whether the program might run when the life takes an arrival. The others
 // only go to its inbox.
-func mayRun(a *arrival) bool {
+func couldRun(a *arrival) bool {
 	if a == nil {
 		return true
 	}
@@ -258,7 +258,9 @@ func (p *pair) gauge() {
 		p.host.counts.frozen.Add(difference(frozen, p.frozen))
 		p.live, p.frozen = live, frozen
 	}
-	p.runs.Store(p.life.Runs())
+	if runs := p.life.Runs(); runs != p.runs.Load() {
+		p.runs.Store(runs)
+	}
 }
 
 func difference(is, was bool) (n int64) {

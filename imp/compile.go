@@ -7,25 +7,24 @@ import (
 	"github.com/tandem-iot/tandem/squirrel/compile"
 )
 
-// Environment holds the members of the enum __EI, by name, that a program is
-// compiled with. Members that imps always have and that are missing are "".
+// Environment holds the members of the enum __EI with which a program is compiled, by
+// name. Members that imps always have are "" when they are missing.
 type Environment map[string]string
 
-// environmentNames are the members __EI always has.
+// environmentNames are the members that __EI always has.
 var environmentNames = []string{
 	"PRODUCT_ID", "PRODUCT_NAME", "DEVICEGROUP_ID", "DEVICEGROUP_NAME", "DEVICEGROUP_TYPE",
 	"DEPLOYMENT_ID", "DEPLOYMENT_SHA", "DEPLOYMENT_CREATED_AT",
 }
 
-// Compile compiles a side's program, in which its libraries are included
-// already. Its error is a *syntax.Error with the position and what is wrong
-// there.
+// Compile compiles a side's program, which must include its libraries already. Its error
+// is a *syntax.Error with the position and the text.
 func Compile(side tandem.Side, src []byte, env Environment) (*compile.Program, error) {
 	switch list, _, err := requires(SourceName(side), string(src)); {
 	case err != nil:
 		return nil, err
 	case list != nil:
-		return nil, list[0].fail("the library %s is not included: a node does that when it is given the code", list[0].LibraryID)
+		return nil, list[0].fail("the library %s is not included: use Include before Compile", list[0].LibraryID)
 	}
 	members := map[string]any{}
 	for _, name := range environmentNames {

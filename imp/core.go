@@ -9,24 +9,24 @@ import (
 	"github.com/tandem-iot/tandem/squirrel/compile"
 )
 
-// FuelPerSecond turns a CPU budget into the VM's units: about what one core
-// of a small server runs in a second. It is a fixed number, not a
-// measurement, so that a program fails in the same place everywhere.
+// FuelPerSecond converts a CPU budget to the VM's units: about as many as one core of
+// a small server executes in a second. It is a fixed number, not a measurement, so
+// that a program fails in the same place everywhere.
 const FuelPerSecond = 100_000_000
 
-// Outcome says how far the program came.
+// Outcome is the result of running the program.
 type Outcome uint8
 
 const (
 	// Done: the handler has returned.
 	Done Outcome = iota
-	// Waiting: a native waits; see Core.Waiting.
+	// Waiting: a native function waits; see Core.Waiting.
 	Waiting
-	// Failed: an exception was not caught. It is logged already.
+	// Failed: an exception was not caught. It has been logged.
 	Failed
-	// Watchdog: the CPU budget is used up. It is logged already.
+	// Watchdog: the CPU budget is used up. It has been logged.
 	Watchdog
-	// OutOfMemory: the VM is unusable. It is logged already.
+	// OutOfMemory: the memory is full and the VM unusable. It has been logged.
 	OutOfMemory
 )
 
@@ -46,38 +46,38 @@ func (o Outcome) Reason() tandem.Reason {
 	return tandem.ReasonNone
 }
 
-// Wait is what a suspended program waits for.
+// Wait is the kind of event that a suspended program waits for.
 type Wait uint8
 
 const (
 	NotWaiting Wait = iota
 	Sleeping        // imp.sleep
-	Ending          // for the end: the host is to restart the side
-	FirstWait       // a machine's own kinds begin here
+	Ending          // for the end: the host must restart the side
+	FirstWait       // first of a machine's own kinds
 )
 
-// Config is what a Core is made of.
+// Config is the configuration of a Core.
 type Config struct {
 	Side        tandem.Side
 	Library     *squirrel.Library
 	Program     *compile.Program
-	Memory      int           // bytes that may be alive
+	Memory      int           // limit of the program's memory, in bytes
 	Budget      time.Duration // VM time per event; 0 is tandem.EventBudget
 	Version     string        // of the software, for imp.getsoftwareversion
 	Environment int32         // imp.environment()
 	Incarnation uint64
 	// Log takes a line of the program's log.
 	Log func(isError bool, msg string)
-	// Over notes that the program has come upon one of the limits tandem.Over;
-	// nil: nobody wants to know.
+	// Over counts that the program ran into one of the limits tandem.Over; nil: it is
+	// not counted.
 	Over func(limit string)
-	// Owner is the machine around the Core, for its natives.
+	// Owner is the machine around the Core, for its native functions.
 	Owner any
 }
 
-// Core is one side's program at work. Its owner sets Now before everything
-// else it does. Handlers run to their end one at a time: while Busy, only
-// Resume, Wake and Abort may be called.
+// Core runs one side's program. Its owner sets Now before every other call. Handlers
+// run to their end one at a time: while Busy, only Resume, Wake and Abort may be
+// called.
 type Core struct {
 	VM  *squirrel.VM
 	Now time.Time
@@ -88,8 +88,8 @@ type Core struct {
 	lastID uint32
 	wait   Wait
 	wake   int64    // nanoseconds since 1970, while Sleeping
-	crash  []string // the report held back while the program's own handler runs
-	full   bool     // the log has said that there are too many timers, and there still are many
+	crash  []string // the report of an exception, held back while the program's own handler runs
+	full   bool     // it has been logged that there are too many timers, and there still are many
 }
 
 // Names of handlers that both sides have.
@@ -111,7 +111,7 @@ func (c *Core) Incarnation() uint64 { return c.cfg.Incarnation }
 // Log writes a line to the program's log.
 func (c *Core) Log(isError bool, msg string) { c.cfg.Log(isError, msg) }
 
-// Start makes the VM and loads the program; Boot runs it.
+// Start makes the VM and loads the program, which Boot then runs.
 func (c *Core) Start(cfg Config, now time.Time) {
 	c.VM = squirrel.New(cfg.Library, cfg.Memory)
 	c.VM.Seed(uint64(now.UnixNano()) ^ cfg.Incarnation)
@@ -133,7 +133,7 @@ func (c *Core) attach(cfg Config, now time.Time) {
 	c.VM.SetOutput(c.print)
 }
 
-// print is where print() and error() write.
+// print writes the output of print() and error() to the log.
 func (c *Core) print(b []byte, isErr bool) {
 	if n := len(b); n > 0 && b[n-1] == '\n' {
 		b = b[:n-1]
@@ -163,19 +163,19 @@ func (c *Core) CallHandler(name string, args ...squirrel.Value) Outcome {
 	return c.Call(fn, args...)
 }
 
-// Busy reports whether a handler has begun and not ended.
+// Busy reports whether a handler has begun and not yet ended.
 func (c *Core) Busy() bool { return c.wait != NotWaiting }
 
 // Waiting returns what the program waits for.
 func (c *Core) Waiting() Wait { return c.wait }
 
-// Suspend is what a native returns when it waits.
+// Suspend makes the program wait. A native function returns its result.
 func (c *Core) Suspend(call *squirrel.Call, w Wait) (squirrel.Value, error) {
 	c.wait = w
 	return call.Suspend()
 }
 
-// Resume ends the native that waits, with its result, and goes on.
+// Resume ends the wait of a native function with its result, and runs the program on.
 func (c *Core) Resume(result squirrel.Value) Outcome {
 	c.wait = NotWaiting
 	c.VM.Resume(result)
@@ -190,13 +190,13 @@ func (c *Core) Wake() Outcome {
 	return c.Resume(squirrel.Null)
 }
 
-// Abort drops what is running.
+// Abort drops the running handler.
 func (c *Core) Abort() {
 	c.VM.Abort()
 	c.wait, c.crash = NotWaiting, nil
 }
 
-// run goes on until the handler ends or waits.
+// run runs the program until the handler ends or waits.
 func (c *Core) run() Outcome {
 	switch c.VM.Run(c.fuel) {
 	case squirrel.Done:
@@ -209,7 +209,8 @@ func (c *Core) run() Outcome {
 		return Waiting
 	case squirrel.OutOfFuel:
 		c.report()
-		c.Log(true, fmt.Sprintf("one event took more than %v of processor time; split the work with imp.wakeup", c.cfg.Budget))
+		c.Log(true, fmt.Sprintf("one event took more than %v of processor time; split the work with imp.wakeup",
+			c.cfg.Budget))
 		for _, line := range TraceLines(c.VM.Stack()) {
 			c.Log(true, line)
 		}
@@ -221,7 +222,7 @@ func (c *Core) run() Outcome {
 	return c.uncaught(c.VM.Err())
 }
 
-// outOfMemory logs why the program cannot go on.
+// outOfMemory logs that the memory is full.
 func (c *Core) outOfMemory() Outcome {
 	c.report()
 	c.Log(true, fmt.Sprintf("out of memory: more than %d bytes in use", c.VM.MemoryLimit()))
@@ -232,8 +233,8 @@ func (c *Core) outOfMemory() Outcome {
 	return OutOfMemory
 }
 
-// Guard is deferred by a machine around the making of values outside of the
-// VM's run, which may find the memory full: it sets the outcome then.
+// Guard is deferred by a machine around the making of values outside of the VM's
+// run. When the memory is full, it sets the outcome to OutOfMemory.
 func (c *Core) Guard(o *Outcome) {
 	r := recover()
 	if r == nil {
@@ -245,8 +246,8 @@ func (c *Core) Guard(o *Outcome) {
 	*o = c.outOfMemory()
 }
 
-// uncaught calls the program's own handler for what nobody caught, then logs
-// the exception.
+// uncaught calls the program's own handler for an uncaught exception, then logs the
+// exception.
 func (c *Core) uncaught(err *squirrel.Error) Outcome {
 	lines := append([]string{err.Message}, TraceLines(err.Stack)...)
 	handler := c.Handler(handlerUnhandled)
@@ -269,8 +270,8 @@ func (c *Core) report() {
 	c.crash = nil
 }
 
-// TraceLines returns a log line per frame of a call stack, the innermost
-// first. Natives have no place in the program, so they have none in the log.
+// TraceLines returns a log line per frame of a call stack, the innermost first. Frames
+// of native functions are left out, because they have no line in the program.
 func TraceLines(stack []squirrel.Frame) (lines []string) {
 	for _, f := range stack {
 		if f.Line >= 0 {
@@ -280,8 +281,8 @@ func TraceLines(stack []squirrel.Frame) (lines []string) {
 	return lines
 }
 
-// Reserve is called before values are made that take about n bytes, to make
-// room for them. The caller holds no values yet.
+// Reserve makes room for values that take about n bytes. It is called before they are
+// made; the caller must not hold other values yet, because it may collect garbage.
 func (c *Core) Reserve(n int) {
 	if c.VM.MemoryFree() < n {
 		c.VM.Collect()

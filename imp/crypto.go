@@ -13,7 +13,7 @@ import (
 	"github.com/tandem-iot/tandem/squirrel"
 )
 
-// hashCost is the fuel of a hash, beside that of its data.
+// hashCost is the fuel of a hash, beside the fuel for its data.
 const hashCost = 60
 
 const cryptoSource = "https://developer.electricimp.com/api/crypto"
@@ -23,7 +23,7 @@ const cryptoSource = "https://developer.electricimp.com/api/crypto"
 var cryptoFunctions = append(hashFunctions(), Function{
 	Name: "crypto.equals", On: OnBoth, Result: "bool",
 	Params:  []Param{{Name: "a", Type: "data"}, {Name: "b", Type: "data"}},
-	Doc:     "Compares two strings or blobs in a time that does not tell where they differ.",
+	Doc:     "Compares two strings or blobs in a time that does not depend on where they differ.",
 	Source:  cryptoSource,
 	Example: `server.log(crypto.equals("secret", "guess"));   // → false`,
 	Fn: func(call *squirrel.Call) (squirrel.Value, error) {
@@ -50,18 +50,20 @@ func hashFunctions() (all []Function) {
 		for _, a := range algorithms {
 			all = append(all, Function{
 				Name: table.path + a.name, On: table.on, Result: "blob",
-				Params:  []Param{{Name: "data", Type: "data"}},
-				Doc:     "The " + a.name + " hash of a string or blob.",
-				Source:  cryptoSource,
-				Example: "local hex = \"\";\nforeach (byte in " + table.path + a.name + "(\"hello\")) hex += format(\"%02x\", byte);",
-				Fn:      hashNative(a.make),
+				Params: []Param{{Name: "data", Type: "data"}},
+				Doc:    "The " + a.name + " hash of a string or blob.",
+				Source: cryptoSource,
+				Example: "local hex = \"\";\n" +
+					"foreach (byte in " + table.path + a.name + "(\"hello\")) hex += format(\"%02x\", byte);",
+				Fn: hashNative(a.make),
 			}, Function{
 				Name: table.path + "hmac" + a.name, On: table.on, Result: "blob",
-				Params:  []Param{{Name: "data", Type: "data"}, {Name: "key", Type: "data"}},
-				Doc:     "The keyed " + a.name + " hash (HMAC) of a string or blob. The key is the second argument.",
-				Source:  cryptoSource,
-				Example: "local proof = " + table.path + "hmac" + a.name + "(\"message\", \"key\");\nserver.log(proof.len());   // → " + strconv.Itoa(a.make().Size()),
-				Fn:      hmacNative(a.make),
+				Params: []Param{{Name: "data", Type: "data"}, {Name: "key", Type: "data"}},
+				Doc:    "The keyed " + a.name + " hash (HMAC) of a string or blob. The key is the second argument.",
+				Source: cryptoSource,
+				Example: "local proof = " + table.path + "hmac" + a.name + "(\"message\", \"key\");\n" +
+					"server.log(proof.len());   // → " + strconv.Itoa(a.make().Size()),
+				Fn: hmacNative(a.make),
 			})
 		}
 	}

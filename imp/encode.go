@@ -10,17 +10,17 @@ import (
 	"github.com/tandem-iot/tandem/squirrel/text"
 )
 
-// Purpose is what values are encoded for; it decides which may be.
+// Purpose is the purpose of an encoding. It decides which values are allowed.
 type Purpose uint8
 
 const (
-	// ForMessage: strings that are not safe become blobs; keys are safe
+	// ForMessage makes blobs of strings that are not safe; keys must be safe
 	// strings.
 	ForMessage Purpose = iota
-	// ForJSON: no blobs; keys that are not strings become text.
+	// ForJSON allows no blobs; keys that are not strings become text.
 	ForJSON
-	// ForSaveJSON: no blobs, no strings that are not safe, no floats that are
-	// no numbers. Keys are safe strings.
+	// ForSaveJSON allows no blobs, no strings that are not safe, and no floats that
+	// are not numbers. Keys must be safe strings.
 	ForSaveJSON
 )
 
@@ -34,9 +34,9 @@ func Encode(dst []byte, vm *squirrel.VM, x squirrel.Value, p Purpose) ([]byte, e
 	return e.out, nil
 }
 
-// EncodeMost is Encode, but leaves out slots that cannot be encoded, and puts
-// null for such elements of arrays. Each gives a line in dropped. When x as a
-// whole cannot be encoded the result is nil, and dropped says why.
+// EncodeMost is Encode, but leaves out slots that cannot be encoded, and puts null
+// in place of such elements of arrays. dropped has a line for each. When x itself
+// cannot be encoded the result is nil, and dropped has the reason.
 func EncodeMost(dst []byte, vm *squirrel.VM, x squirrel.Value, p Purpose) (out []byte, dropped []string) {
 	e := encoder{vm: vm, out: dst, purpose: p, lenient: true}
 	if err := e.value(x, 0); err != nil {
@@ -45,12 +45,12 @@ func EncodeMost(dst []byte, vm *squirrel.VM, x squirrel.Value, p Purpose) (out [
 	return e.out, e.dropped
 }
 
-// MaxEncoded is the most bytes that Encode makes. A structure whose parts
-// are used many times can be far larger encoded than it is in memory.
+// MaxEncoded is the limit of Encode's result in bytes. A structure whose parts are
+// used many times can be far larger encoded than in memory.
 const MaxEncoded = 1 << 20
 
-// refusal is why a value cannot be encoded, in the imp API's words: programs
-// get the text as it is.
+// refusal is the reason why a value cannot be encoded. Programs get the text, so it
+// is that of the imp API.
 type refusal string
 
 func (r refusal) Error() string { return "Cannot serialize " + string(r) }
@@ -63,7 +63,7 @@ type encoder struct {
 	purpose Purpose
 	lenient bool
 	dropped []string
-	path    [codec.MaxDepth]squirrel.Value // the containers around the value
+	path    [codec.MaxDepth]squirrel.Value // the containers around the current value
 }
 
 const errCycle = refusal("a structure that contains itself")
@@ -111,7 +111,7 @@ func (e *encoder) value(x squirrel.Value, depth int) error {
 }
 
 func (e *encoder) string(s []byte) error {
-	if len(e.out)+len(s) > MaxEncoded { // it may be there many times, in one place of the memory
+	if len(e.out)+len(s) > MaxEncoded { // the value may occur many times and be in memory once
 		return errTooLarge
 	}
 	switch e.purpose {
@@ -179,7 +179,7 @@ func (e *encoder) table(x squirrel.Value, depth int) error {
 	return nil
 }
 
-// drop notes that something was left out. A few notes tell enough.
+// drop notes that a value was left out. The number of notes is limited.
 func (e *encoder) drop(key string, err error) {
 	const enough = 10
 	if len(e.dropped) < enough {
@@ -221,7 +221,7 @@ func (e *encoder) keyText(key squirrel.Value) string {
 	return key.Type().String()
 }
 
-// Decode makes the value that data, in the compact encoding, stands for.
+// Decode makes the value of data, which is in the compact encoding.
 func Decode(vm *squirrel.VM, data []byte) (squirrel.Value, error) {
 	r := codec.NewReader(data)
 	x := decodeItem(vm, &r, r.Next())

@@ -6,8 +6,8 @@ import (
 	"github.com/tandem-iot/tandem/squirrel"
 )
 
-// apiRelease is the release of impOS whose API this is. Code reads the number
-// out of imp.getsoftwareversion.
+// apiRelease is the release of impOS that has this API. Code reads the number from
+// imp.getsoftwareversion.
 const apiRelease = "release-44.0"
 
 // Shared is the part of the API that both sides have.
@@ -20,7 +20,8 @@ var Shared = API{
 				{Name: "callback", Type: "function", Doc: "called without arguments"},
 				{Name: "name", Type: "string", Optional: true, Doc: "for imp.cancelwakeup, at most 100 bytes"},
 			},
-			Doc:     "Calls a function later. The result is null when the interval is too long, a pending timer has the same name, or 1,000 timers are pending.",
+			Doc: "Calls a function later. The result is null when the interval is too long, a pending timer has the " +
+				"same name, or 1,000 timers are pending.",
 			Source:  "https://developer.electricimp.com/api/imp/wakeup",
 			Example: `imp.wakeup(5, @() server.log("five seconds later"));`,
 			Fn:      wakeup,
@@ -40,9 +41,10 @@ var Shared = API{
 blink();`,
 		}, {
 			Name: "imp.cancelwakeup", On: OnBoth,
-			Params: []Param{{Name: "timer", Type: "x|s|o", Doc: "what imp.wakeup returned, or on the agent the timer's name"}},
+			Params: []Param{{Name: "timer", Type: "x|s|o", Doc: "the result of imp.wakeup, or on the agent the timer's name"}},
 			Throws: []string{"no timer is named X"},
-			Doc:    "Drops a timer. One that has fired or was dropped before does not matter; a name must be that of a pending timer.",
+			Doc: "Drops a timer. It has no effect for a timer that has fired or was dropped; a name must be that of a " +
+				"pending timer.",
 			Source: "https://developer.electricimp.com/api/imp/cancelwakeup",
 			Fn:     cancelWakeup,
 			Example: `local timer = imp.wakeup(60, @() server.log("a minute later"));
@@ -75,7 +77,8 @@ server.log("go");`,
 			Example: `if (imp.environment() == ENVIRONMENT_AGENT) server.log("This is the agent");`,
 		}, {
 			Name: "imp.getsoftwareversion", On: OnBoth, Result: "string",
-			Doc:    "What runs the program, as on imps three parts with \" - \" between: a name, the release of impOS whose API this is, and the version of Tandem.",
+			Doc: "The software that runs the program: as on imps, three parts with \" - \" between, a name, " +
+				"the release of impOS that has this API, and the version of Tandem.",
 			Source: "https://developer.electricimp.com/api/imp/getsoftwareversion",
 			Fn: func(call *squirrel.Call) (squirrel.Value, error) {
 				return call.VM().NewString("tandem - " + apiRelease + " - " + CoreOf(call).cfg.Version), nil
@@ -83,14 +86,17 @@ server.log("go");`,
 			Example: `server.log(imp.getsoftwareversion());`,
 		}, {
 			Name: "imp.onunhandledexception", On: OnBoth,
-			Params:  []Param{{Name: "callback", Type: "handler", Doc: "called with the text of the exception and where it was thrown"}},
+			Params: []Param{{
+				Name: "callback", Type: "handler",
+				Doc: "called with the text of the exception and where it was thrown",
+			}},
 			Doc:     "Sets the function that is called once, before the restart, when an exception is not caught.",
 			Source:  "https://developer.electricimp.com/api/imp/onunhandledexception",
 			Fn:      SetsHandler(handlerUnhandled),
 			Example: `imp.onunhandledexception(@(problem) server.log("About to restart: " + problem));`,
 		}, {
 			Name: "tandem.incarnation", On: OnBoth, Result: "integer",
-			Doc:    "The number of this run. Every restart of this side begins the next.",
+			Doc:    "The number of this incarnation. Every restart of this side begins the next.",
 			Source: "tandem",
 			Fn: func(call *squirrel.Call) (squirrel.Value, error) {
 				return squirrel.Int(int32(CoreOf(call).Incarnation())), nil
@@ -98,8 +104,11 @@ server.log("go");`,
 			Example: `server.log("Start number " + tandem.incarnation());`,
 		}, {
 			Name: "tandem.onpeerstart", On: OnBoth,
-			Params:  []Param{{Name: "callback", Type: "handler", Doc: "called with the reason, a string, and the number of the other side's incarnation"}},
-			Doc:     "Sets the function that hears of every start of the other side's program.",
+			Params: []Param{{
+				Name: "callback", Type: "handler",
+				Doc: "called with the reason, a string, and the number of the other side's incarnation",
+			}},
+			Doc:     "Sets the function that is called at every start of the other side's program.",
 			Source:  "tandem",
 			Example: `tandem.onpeerstart(@(reason, n) server.log("the other side has started: " + reason));`,
 			Fn:      SetsHandler(handlerPeer),
@@ -107,12 +116,27 @@ server.log("go");`,
 	}, cryptoFunctions...),
 	Constants: []Constant{
 		{Name: "ENVIRONMENT_CARD", On: OnBoth, Value: 0, Doc: "The program runs on an imp card.", Source: environmentSource},
-		{Name: "ENVIRONMENT_MODULE", On: OnBoth, Value: 1, Doc: "The program runs on an imp module.", Source: environmentSource},
-		{Name: "ENVIRONMENT_AGENT", On: OnBoth, Value: EnvironmentAgent, Doc: "The program runs in an agent.", Source: environmentSource},
-		{Name: "SEND_ERROR_NOT_CONNECTED", On: OnBoth, Value: SendNotConnected, Doc: "There is no connection.", Source: sendSource},
+		{
+			Name: "ENVIRONMENT_MODULE", On: OnBoth, Value: 1, Doc: "The program runs on an imp module.",
+			Source: environmentSource,
+		},
+		{
+			Name: "ENVIRONMENT_AGENT", On: OnBoth, Value: EnvironmentAgent,
+			Doc: "The program runs in an agent.", Source: environmentSource,
+		},
+		{
+			Name: "SEND_ERROR_NOT_CONNECTED", On: OnBoth, Value: SendNotConnected,
+			Doc: "There is no connection.", Source: sendSource,
+		},
 		{Name: "SEND_ERROR_TIMEOUT", On: OnBoth, Value: SendTimeout, Doc: "It took too long.", Source: sendSource},
-		{Name: "SEND_ERROR_DISCONNECTED", On: OnBoth, Value: SendDisconnected, Doc: "The connection broke meanwhile.", Source: sendSource},
-		{Name: "SEND_ERROR_WOULDBLOCK", On: OnBoth, Value: SendWouldBlock, Doc: "It does not fit the buffer.", Source: sendSource},
+		{
+			Name: "SEND_ERROR_DISCONNECTED", On: OnBoth, Value: SendDisconnected,
+			Doc: "The connection broke meanwhile.", Source: sendSource,
+		},
+		{
+			Name: "SEND_ERROR_WOULDBLOCK", On: OnBoth, Value: SendWouldBlock,
+			Doc: "It does not fit the buffer.", Source: sendSource,
+		},
 	},
 	Classes: []Class{{Name: timerClass, On: OnBoth, Doc: "What imp.wakeup returns."}},
 }
@@ -126,7 +150,7 @@ const (
 // EnvironmentAgent is imp.environment() in an agent.
 const EnvironmentAgent = 2
 
-// Results of what talks to the other side; 0 is success.
+// Results of functions that send to the other side; 0 is success.
 const (
 	SendNotConnected = 1
 	SendTimeout      = 2
@@ -134,8 +158,8 @@ const (
 	SendWouldBlock   = 4
 )
 
-// SetsHandler returns a native that keeps its argument as the handler with a
-// name.
+// SetsHandler returns a native function that keeps its argument as the handler with
+// a name.
 func SetsHandler(name string) squirrel.NativeFunc {
 	return func(call *squirrel.Call) (squirrel.Value, error) {
 		call.Charge(keepCost)
@@ -148,7 +172,7 @@ const maxTimerName = 100 // bytes
 
 func wakeup(call *squirrel.Call) (squirrel.Value, error) {
 	c := CoreOf(call)
-	s := max(call.Float(1), 0) // programs count down to a moment that has passed just now
+	s := max(call.Float(1), 0) // a program that counts down may be a moment late
 	if !(s <= maxInterval) {
 		return squirrel.Null, nil
 	}
@@ -177,7 +201,7 @@ func cancelWakeup(call *squirrel.Call) (squirrel.Value, error) {
 		}
 	case squirrel.TypeInstance:
 		if !c.VM.IsNative(arg, timerClass) {
-			return call.Errorf("imp.cancelwakeup: this is not a timer; give what imp.wakeup returned")
+			return call.Errorf("imp.cancelwakeup: this is not a timer; give the result of imp.wakeup")
 		}
 		c.CancelTimer(uint32(c.VM.Payload(arg).AsInt()))
 	}
@@ -197,7 +221,7 @@ func sleep(call *squirrel.Call) (squirrel.Value, error) {
 	return squirrel.Null, nil
 }
 
-// Int32 returns x as a program's integer, the nearest there is.
+// Int32 returns x as a program's integer, or the nearest one.
 func Int32(x int) squirrel.Value {
 	return squirrel.Int(int32(max(math.MinInt32, min(x, math.MaxInt32))))
 }

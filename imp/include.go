@@ -11,16 +11,16 @@ import (
 	"github.com/tandem-iot/tandem/squirrel/syntax"
 )
 
-// includedSize bounds a program with its libraries, in bytes.
+// includedSize bounds the size of a program with its libraries, in bytes.
 const includedSize = 4 << 20
 
-// CheckLibrary returns why a source cannot be that of a library.
+// CheckLibrary returns the reason why a source cannot be a library, or nil.
 func CheckLibrary(l tandem.LibraryID, code string) error {
 	switch {
 	case strings.TrimSpace(code) == "":
 		return tandem.Errorf(tandem.Invalid, "the library %s is empty", l)
 	case len(code) > tandem.LibrarySize:
-		return tandem.Errorf(tandem.Limit, "the library %s has %d bytes: %d are the most", l, len(code), tandem.LibrarySize)
+		return tandem.Errorf(tandem.Limit, "the library %s has %d bytes, more than %d", l, len(code), tandem.LibrarySize)
 	case strings.Contains(code, "\x00"):
 		return tandem.Errorf(tandem.Invalid, "the library %s has a NUL byte, which ends a source", l)
 	}
@@ -34,7 +34,7 @@ func CheckLibrary(l tandem.LibraryID, code string) error {
 	return nil
 }
 
-// requirement is a library that a source asks for, and where it does.
+// requirement is a #require directive and its place.
 type requirement struct {
 	tandem.LibraryID
 	file string
@@ -45,8 +45,8 @@ func (r requirement) fail(format string, args ...any) error {
 	return &syntax.Error{File: r.file, Pos: r.pos, Msg: fmt.Sprintf(format, args...)}
 }
 
-// requires returns what a source asks for, and the source without asking, its
-// lines as they were. Its error is a *syntax.Error.
+// requires returns the #require directives of a source, and the source without them,
+// with the same lines. Its error is a *syntax.Error.
 func requires(name, src string) (list []requirement, rest string, err error) {
 	if !strings.Contains(src, "#require") && !strings.HasPrefix(src, "\xef\xbb\xbf") {
 		return nil, src, nil
@@ -73,15 +73,17 @@ func requires(name, src string) (list []requirement, rest string, err error) {
 	return list, b.String(), nil
 }
 
-// Include returns a side's program with the libraries that it asks for, and
-// those that they ask for, in front of it, wherever it asks: test runners put
-// their own code before that of a user. A program that asks for none is
-// returned as it is. find returns the source of a library; NotFound says that
-// there is none. The error is a *syntax.Error when it is the program's.
+// Include returns a side's program preceded by the libraries that it requires, and
+// those that they require. They come first wherever the directives are, because test
+// runners put their own code before that of a user. A program without requirements
+// is returned unchanged. find returns the source of a library, or an error of kind
+// NotFound. The error is a *syntax.Error when the program is at fault.
 //
-// What is returned stands for itself: directives in it say which file each line
-// is from, and it asks for nothing any more.
-func Include(ctx context.Context, side tandem.Side, src string, find func(context.Context, tandem.LibraryID) (string, error)) (string, error) {
+// The result is complete: #line directives in it give the file of each line, and it
+// has no #require directives.
+func Include(
+	ctx context.Context, side tandem.Side, src string, find func(context.Context, tandem.LibraryID) (string, error),
+) (string, error) {
 	list, rest, err := requires(SourceName(side), src)
 	if err != nil || len(list) == 0 {
 		return src, err
@@ -94,7 +96,7 @@ func Include(ctx context.Context, side tandem.Side, src string, find func(contex
 	}
 	in.write(SourceName(side), rest)
 	if in.out.Len() > includedSize {
-		return "", list[0].fail("the program with its libraries has %d bytes: %d are the most", in.out.Len(), includedSize)
+		return "", list[0].fail("the program with its libraries has %d bytes, more than %d", in.out.Len(), includedSize)
 	}
 	return in.out.String(), nil
 }
@@ -103,24 +105,25 @@ type includer struct {
 	ctx   context.Context
 	find  func(context.Context, tandem.LibraryID) (string, error)
 	state map[string]*included // by name
-	path  []string             // libraries that are being read, each asked for by the one before
+	path  []string             // libraries that are being read, each required by the one before
 	out   bytes.Buffer
 }
 
-// included is a library on its way into the program.
+// included is a library that is being added to the program.
 type included struct {
 	version string
 	done    bool
 }
 
-// add writes a library after those that it asks for.
+// add writes a library after the libraries that it requires.
 func (in *includer) add(r requirement) error {
 	if have := in.state[r.Name]; have != nil {
 		switch {
 		case have.version != r.Version:
-			return r.fail("the library %s is asked for in version %s too: a program can have one", r.LibraryID, have.version)
+			return r.fail("the library %s is required in version %s too: a program can have only one version",
+				r.LibraryID, have.version)
 		case !have.done:
-			return r.fail("libraries ask for each other: %s, %s", strings.Join(in.path, ", "), r.LibraryID)
+			return r.fail("libraries require each other: %s, %s", strings.Join(in.path, ", "), r.LibraryID)
 		}
 		return nil
 	}
@@ -151,8 +154,8 @@ func (in *includer) add(r requirement) error {
 	return nil
 }
 
-// write adds a source. The semicolon before it ends a statement that a source
-// before it has left open.
+// write adds a source. The semicolon before it ends a statement that the source before
+// has left open.
 func (in *includer) write(name, src string) {
 	if in.out.Len() > 0 {
 		in.out.WriteString("\n;")

@@ -66,8 +66,8 @@ func TestIncludeErrors(t *testing.T) {
 	for _, c := range []struct{ src, want string }{
 		{"// mine\n#require \"Gone.lib.nut:1\"", "agent_code:2:1: there is no library Gone.lib.nut:1 here; add it with: tandem library add Gone.lib.nut:1 FILE"},
 		{"#require \"Missing.lib.nut:1\"", "Missing.lib.nut:3:3: there is no library Nowhere.lib.nut:1 here; add it with: tandem library add Nowhere.lib.nut:1 FILE"},
-		{"#require \"A.lib.nut:1.0.0\"\n#require \"D.lib.nut:2\"", "D.lib.nut:2:1: the library A.lib.nut:2.0.0 is asked for in version 1.0.0 too: a program can have one"},
-		{"#require \"E.lib.nut:1\"", "G.lib.nut:1:1: libraries ask for each other: E.lib.nut:1, F.lib.nut:1, G.lib.nut:1, E.lib.nut:1"},
+		{"#require \"A.lib.nut:1.0.0\"\n#require \"D.lib.nut:2\"", "D.lib.nut:2:1: the library A.lib.nut:2.0.0 is required in version 1.0.0 too: a program can have only one version"},
+		{"#require \"E.lib.nut:1\"", "G.lib.nut:1:1: libraries require each other: E.lib.nut:1, F.lib.nut:1, G.lib.nut:1, E.lib.nut:1"},
 		{"#require Promise", "agent_code:1:1: write #require \"NAME:VERSION\", such as #require \"Promise.lib.nut:4.0.0\""},
 		{"#require \"Promise\"", "agent_code:1:1: write #require \"NAME:VERSION\", such as #require \"Promise.lib.nut:4.0.0\""},
 		{"#require \"A.lib.nut:1.0.0\"\nx = ;", "agent_code:2:6: expression expected"},
@@ -81,10 +81,12 @@ func TestIncludeErrors(t *testing.T) {
 		}
 	}
 	var at *syntax.Error
-	if _, err := Include(t.Context(), tandem.AgentSide, "#require \"broken:1\"", testShelf.find); err == nil || errors.As(err, &at) {
+	if _, err := Include(t.Context(), tandem.AgentSide, "#require \"broken:1\"", testShelf.find); err == nil ||
+		errors.As(err, &at) {
 		t.Errorf("a registry that fails: %v", err)
 	}
-	if _, err := Compile(tandem.DeviceSide, []byte("#require \"A.lib.nut:1.0.0\""), nil); err == nil || !strings.Contains(err.Error(), "device_code:1:1: the library A.lib.nut:1.0.0 is not included") {
+	if _, err := Compile(tandem.DeviceSide, []byte("#require \"A.lib.nut:1.0.0\""), nil); err == nil ||
+		!strings.Contains(err.Error(), "device_code:1:1: the library A.lib.nut:1.0.0 is not included") {
 		t.Errorf("compiled without its library: %v", err)
 	}
 	large := shelf{}
@@ -93,7 +95,8 @@ func TestIncludeErrors(t *testing.T) {
 		src += "#require \"" + name + ":1\"\n"
 		large[name+":1"] = strings.Repeat("//3456789abcdef\n", tandem.LibrarySize/16)
 	}
-	if _, err := Include(t.Context(), tandem.AgentSide, src, large.find); err == nil || !strings.Contains(err.Error(), "agent_code:4:1: the program with its libraries has more than 4194304 bytes") {
+	if _, err := Include(t.Context(), tandem.AgentSide, src, large.find); err == nil ||
+		!strings.Contains(err.Error(), "agent_code:4:1: the program with its libraries has more than 4194304 bytes") {
 		t.Errorf("4 MiB: %v", err)
 	}
 }
@@ -101,7 +104,8 @@ func TestIncludeErrors(t *testing.T) {
 // Errors in the field name the library and its line, and the program's own
 // lines are as they were.
 func TestIncludedTrace(t *testing.T) {
-	const src = "// mine\n#require \"B.class.nut:2.1\"\n#require \"Built.lib.nut:1\"\n\nfunction go() {\n\tpart();\n}\nB.b.bindenv(B);\ngo();"
+	const src = "// mine\n#require \"B.class.nut:2.1\"\n#require \"Built.lib.nut:1\"\n\nfunction go() " +
+		"{\n\tpart();\n}\nB.b.bindenv(B);\ngo();"
 	text, err := Include(t.Context(), tandem.DeviceSide, src, testShelf.find)
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +120,8 @@ func TestIncludedTrace(t *testing.T) {
 		t.Fatal(s)
 	}
 	got := v.Err().Error() + "\n" + strings.Join(TraceLines(v.Err().Stack), "\n")
-	const want = "a fails: in a A.lib.nut:3\n  at a A.lib.nut:3\n  at part part.nut:70\n  at go device_code:6\n  at main device_code:9"
+	const want = "a fails: in a A.lib.nut:3\n  at a A.lib.nut:3\n  at part part.nut:70\n  at go device_code:6\n  " +
+		"at main device_code:9"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

@@ -4,9 +4,9 @@ import (
 	"github.com/tandem-iot/tandem/squirrel"
 )
 
-// What the Go side of a machine must keep of the program's values is in the
-// VM's registry table: handlers by name, everything else by a number. So it is
-// part of the VM's snapshot, and the collector knows of it.
+// The VM's registry table has the program's values that the Go side of a machine
+// must keep: handlers by name, all others by number. So they are part of the VM's
+// snapshot, and the collector knows of them.
 
 // keepCost is the fuel of keeping a value.
 const keepCost = 20
@@ -27,7 +27,7 @@ func (c *Core) Handler(name string) squirrel.Value {
 	return fn
 }
 
-// HandlerBytes is Handler for a name that is made for the call.
+// HandlerBytes is Handler for a name that is made for this call only.
 func (c *Core) HandlerBytes(name []byte) squirrel.Value {
 	fn, _ := c.VM.Get(c.VM.Registry(), c.VM.NewStringBytes(name))
 	return fn
@@ -47,7 +47,7 @@ func (c *Core) SetParam(name string, x squirrel.Value) {
 	c.VM.SetField(params, name, x)
 }
 
-// NewID returns a number that nothing is kept under.
+// NewID returns a number that no value is kept under.
 func (c *Core) NewID() uint32 {
 	for {
 		c.lastID++
@@ -70,5 +70,5 @@ func (c *Core) Kept(id uint32) squirrel.Value {
 	return x
 }
 
-// Drop forgets the value with a number.
+// Drop removes the value with a number.
 func (c *Core) Drop(id uint32) { c.VM.Delete(c.VM.Registry(), squirrel.Int(int32(id))) }

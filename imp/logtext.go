@@ -5,9 +5,9 @@ import (
 	"github.com/tandem-iot/tandem/codec"
 )
 
-// LogText returns a string of a program as the log shows it: what is not text
-// is shown in hexadecimal, and only so much of it that the log sees that the
-// line is too long.
+// LogText returns a string of a program in the form in which the log shows it. Bytes
+// that are not text are shown in hexadecimal, but only one more than fits a line, so
+// that the log cuts the line and says so.
 func LogText(b []byte) string {
 	if codec.Safe(b) {
 		return string(b)

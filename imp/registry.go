@@ -11,7 +11,7 @@ import (
 // Param is a parameter of a native function.
 type Param struct {
 	Name string
-	// Type is a name of paramTypes, or letters of squirrel.Native's mask.
+	// Type is a name in paramTypes, or letters of squirrel.Native's mask.
 	Type     string
 	Optional bool // may be left out, or null
 	Doc      string
@@ -25,9 +25,9 @@ type Function struct {
 	On      Sides
 	Params  []Param
 	Result  string   // type of the result; "" is null
-	Throws  []string // what it throws, besides wrong types
+	Throws  []string // exceptions, besides those for wrong types
 	Doc     string
-	Source  string // where the behaviour is documented; "tandem" when it is our own
+	Source  string // the vendor's documentation; "tandem" for a function of our own
 	Example string
 	Fn      squirrel.NativeFunc
 }
@@ -45,20 +45,19 @@ type Constant struct {
 type Class struct {
 	Name string
 	On   Sides
-	// Global is where the root table shows one instance; "" nowhere.
+	// Global is the path of an instance in the root table; "" for none.
 	Global string
 	Doc    string
 }
 
-// API is a part of what programs see.
+// API is a part of the functions, constants and classes that programs see.
 type API struct {
 	Functions []Function
 	Constants []Constant
 	Classes   []Class
 }
 
-// paramTypes are the names of parameter types, with the mask letters that
-// stand for them.
+// paramTypes maps the names of parameter types to their mask letters.
 var paramTypes = map[string]string{
 	"any":      ".",
 	"null":     "o",
@@ -88,7 +87,7 @@ func (p Param) mask() string {
 	return m
 }
 
-// Native returns f as the VM wants it.
+// Native returns f in the form that the VM needs.
 func (f Function) Native() squirrel.Native {
 	n := squirrel.Native{Name: f.Name[strings.LastIndexByte(f.Name, '.')+1:], Check: 1, Mask: ".", Fn: f.Fn}
 	optional := false
@@ -105,8 +104,8 @@ func (f Function) Native() squirrel.Native {
 	return n
 }
 
-// Library returns a library with the language, its standard library as imps
-// have it, and what the parts have for a side. A name may be there only once.
+// Library returns a library with the language, the standard library of imps, and the
+// functions, constants and classes of parts for a side. Every name must be unique.
 func Library(name string, side tandem.Side, parts ...API) *squirrel.Library {
 	l := squirrel.NewLibrary(name)
 	addStandard(l)
@@ -123,7 +122,7 @@ func Library(name string, side tandem.Side, parts ...API) *squirrel.Library {
 	return l
 }
 
-// names returns the names of functions and constants that a side has.
+// names returns the names of the functions and constants of a side.
 func (a API) names(side tandem.Side) (names []string) {
 	for _, f := range a.Functions {
 		if f.On.Has(side) {

@@ -80,7 +80,8 @@ func TestCompile(t *testing.T) {
 	if _, err := Compile(tandem.AgentSide, src, nil); err == nil || !strings.Contains(err.Error(), "EXTRA") {
 		t.Errorf("an unknown member: %v", err)
 	}
-	if _, err := Compile(tandem.AgentSide, []byte("x ="), nil); err == nil || !strings.Contains(err.Error(), "agent_code") {
+	if _, err := Compile(tandem.AgentSide, []byte("x ="), nil); err == nil ||
+		!strings.Contains(err.Error(), "agent_code") {
 		t.Errorf("a syntax error: %v", err)
 	}
 }

@@ -13,12 +13,12 @@ import (
 	"github.com/tandem-iot/tandem/squirrel/compile"
 )
 
-// A snapshot is a byte with snapshotVersion, then two parts with their length
-// in front: the Core's state in CBOR, and the machine's own state; then the
-// VM's snapshot.
+// A snapshot is a byte with snapshotVersion, then two parts that each follow their
+// length: the Core's state in CBOR, and the machine's own state; then the VM's
+// snapshot.
 const snapshotVersion = 1
 
-// coreState is what a Core has beside its VM.
+// coreState is the state of a Core beside its VM.
 type coreState struct {
 	Timers      []timer  `cbor:"1,keyasint,omitempty"`
 	LastID      uint32   `cbor:"2,keyasint,omitempty"`
@@ -29,11 +29,11 @@ type coreState struct {
 	Full        bool     `cbor:"7,keyasint,omitempty"`
 }
 
-// stateMode reads state. Strings in it are the program's, so they are any
-// bytes, although CBOR calls them text.
+// stateMode decodes state. Its strings are the program's, so they may hold any bytes,
+// although CBOR calls them text.
 var stateMode = sync.OnceValues(cbor.DecOptions{UTF8: cbor.UTF8DecodeInvalid}.DecMode)
 
-// DecodeState reads a machine's own state, which it has written by
+// DecodeState decodes a machine's own state, which the machine has encoded with
 // cbor.Marshal.
 func DecodeState(data []byte, state any) error {
 	mode, err := stateMode()
@@ -43,8 +43,8 @@ func DecodeState(data []byte, state any) error {
 	return mode.Unmarshal(data, state)
 }
 
-// Snapshot returns everything the Core is, and the machine's own state, which
-// Restore gives back. The Core goes on as if nothing had happened.
+// Snapshot returns the whole state of the Core, and the machine's own state, which
+// Restore returns. It does not change the Core.
 func (c *Core) Snapshot(machine []byte) ([]byte, error) {
 	state, err := cbor.Marshal(coreState{c.timers, c.lastID, c.wait, c.wake, c.crash, c.cfg.Incarnation, c.full})
 	if err != nil {
@@ -62,11 +62,11 @@ func (c *Core) Snapshot(machine []byte) ([]byte, error) {
 	return append(out, vm...), nil
 }
 
-// Restore makes the Core what it was, with the program it had. The
-// incarnation is the snapshot's. It returns the machine's own state.
+// Restore restores the Core from a snapshot, with the same program. The incarnation is
+// the snapshot's. It returns the machine's own state.
 func (c *Core) Restore(cfg Config, data []byte, now time.Time) (machine []byte, err error) {
 	if len(data) == 0 || data[0] != snapshotVersion {
-		return nil, errors.New("restore: this is no snapshot of this version")
+		return nil, errors.New("restore: this is not a snapshot of this version")
 	}
 	data = data[1:]
 	var parts [2][]byte
@@ -91,8 +91,12 @@ func (c *Core) Restore(cfg Config, data []byte, now time.Time) (machine []byte, 
 	if err != nil {
 		return nil, fmt.Errorf("restore: %w", err)
 	}
-	c.timers, c.lastID, c.full = s.Timers, s.LastID, s.Full
-	c.wait, c.wake, c.crash = s.Wait, s.Wake, s.Crash
+	c.timers = s.Timers
+	c.lastID = s.LastID
+	c.full = s.Full
+	c.wait = s.Wait
+	c.wake = s.Wake
+	c.crash = s.Crash
 	cfg.Incarnation = s.Incarnation
 	c.attach(cfg, now)
 	return parts[1], nil

@@ -10,7 +10,7 @@ import (
 	"github.com/tandem-iot/tandem/squirrel"
 )
 
-// timer is an imp.wakeup. What it calls is kept in the VM under its id.
+// timer is an imp.wakeup. The registry keeps its function under its id.
 type timer struct {
 	Due  int64  `cbor:"1,keyasint"` // nanoseconds since 1970
 	ID   uint32 `cbor:"2,keyasint"`
@@ -20,14 +20,14 @@ type timer struct {
 // maxInterval is the longest imp.wakeup and imp.sleep, in seconds.
 const maxInterval = 10_737_418
 
-// seconds turns an interval into a duration, of whole milliseconds: a 32-bit
-// float promises no more.
+// seconds converts an interval to a duration in whole milliseconds, the precision of
+// a 32-bit float.
 func seconds(s float32) time.Duration {
 	return time.Duration(float64(s)*1000+0.5) * time.Millisecond
 }
 
-// After has fn called with args after d, by Fire. It returns the timer's id,
-// or false when there are too many.
+// After makes Fire call fn with args after d. It returns the timer's id, or false
+// when there are too many timers.
 func (c *Core) After(d time.Duration, name string, fn squirrel.Value, args ...squirrel.Value) (uint32, bool) {
 	if len(c.timers) >= tandem.TimersPerAgent {
 		c.tooManyTimers()
@@ -50,16 +50,17 @@ func (c *Core) After(d time.Duration, name string, fn squirrel.Value, args ...sq
 	return t.ID, true
 }
 
-// tooManyTimers says so once, until there are far fewer: a program that does not
-// look at what imp.wakeup returns would never hear of it. Callbacks that are called
-// later, of requests that are over a limit for one, are timers too.
+// tooManyTimers logs once that there are too many timers, until there are far fewer. A
+// program that ignores the result of imp.wakeup would not notice otherwise. Callbacks
+// that are called later, such as those of requests over a limit, are timers too.
 func (c *Core) tooManyTimers() {
 	if c.cfg.Over != nil {
 		c.cfg.Over(tandem.OverTimers)
 	}
 	if !c.full {
 		c.full = true
-		c.Log(true, fmt.Sprintf("too many timers: %d are pending, of imp.wakeup and for callbacks, and there can be no more", tandem.TimersPerAgent))
+		c.Log(true, fmt.Sprintf("too many timers: %d are pending, for imp.wakeup and callbacks, "+
+			"which is the limit", tandem.TimersPerAgent))
 	}
 }
 
@@ -97,8 +98,8 @@ func (c *Core) Fire() Outcome {
 	return c.Call(args[0], args[1:]...)
 }
 
-// Alarm returns when the program wants to run next of its own accord: when
-// the sleep ends while it sleeps, else when the earliest timer is due.
+// Alarm returns when the program must run next without an event: at the end of
+// imp.sleep while it sleeps, else when the earliest timer is due.
 func (c *Core) Alarm() (time.Time, bool) {
 	switch {
 	case c.wait == Sleeping:

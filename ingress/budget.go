@@ -6,24 +6,24 @@ import (
 	"github.com/tandem-iot/tandem"
 )
 
-// Bytes of bodies that are being read or wait for an answer at one time. Beyond
-// it requests with large bodies are refused, so that clients, who need no
-// permission to send something, cannot fill the node's memory. Bodies up to
-// firstRead are not counted: that many connections are their own limit.
+// Limits of the bytes of bodies that are being read or wait for an answer. Beyond
+// them requests with large bodies are refused, so that clients, who need no
+// permission to send a request, cannot fill the node's memory. Bodies up to
+// firstRead are not counted: the number of connections limits them.
 const (
 	bodiesOfAll   = 256 << 20
 	bodiesOfAgent = 64 << 20
 )
 
-// budget keeps count of what bodies take. The zero value is ready.
+// budget counts the bytes of bodies. The zero value is ready to use.
 type budget struct {
 	mu  sync.Mutex
 	all int64
 	of  map[tandem.AgentID]int64 // has no zeros
 }
 
-// take reports whether there is room for n bytes more of an agent. If so, they
-// are to be given back.
+// take reserves n bytes for a body to an agent, to be given back later. It reports
+// whether there are as many.
 func (b *budget) take(id tandem.AgentID, n int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -47,8 +47,8 @@ func (b *budget) give(id tandem.AgentID, n int64) {
 	}
 }
 
-// room is what a body of size bytes, or of a size not known (-1), may take.
-// 0: it is too small to count, or too large to be read.
+// room returns the bytes to reserve for a body of size bytes, or of unknown size
+// (-1). It is 0 for a body too small to count or too large to be read.
 func room(size int64) int64 {
 	switch {
 	case size < 0:

@@ -7,9 +7,9 @@ import (
 	"github.com/tandem-iot/tandem/meter"
 )
 
-// counts is what a handler counts.
+// counts are the counters of a handler.
 type counts struct {
-	classes [10]atomic.Int64 // by the first digit of the status; 0: the client had gone
+	classes [10]atomic.Int64 // by the first digit of the status; 0: the client had disconnected
 	took    meter.Times
 	over    meter.Labelled
 }
@@ -21,14 +21,14 @@ func (c *counts) answered(status int, took time.Duration) {
 	}
 }
 
-// Activity is what has happened since the start.
+// Activity has the counts since the start.
 type Activity struct {
-	Requests map[string]int64 // by class: 2xx and so on, or gone for clients that did not wait for the answer
-	Took     meter.Histogram  // of those answered, from the end of the header
-	Over     map[string]int64 // how often a limit was met that is kept here
+	Requests map[string]int64 // by class: 2xx and so on, or gone for clients that disconnected before the answer
+	Took     meter.Histogram  // of answered requests, from the end of the header
+	Over     map[string]int64 // how often each limit of this package was reached
 }
 
-// Activity reports what has happened since the start.
+// Activity returns the counts since the start.
 func (h *Handler) Activity() Activity {
 	a := Activity{Requests: map[string]int64{}, Took: h.counts.took.Read(), Over: h.counts.over.All()}
 	for i, name := range [...]string{"gone", "1xx", "2xx", "3xx", "4xx", "5xx"} {

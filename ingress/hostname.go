@@ -22,7 +22,7 @@ func Label(id tandem.AgentID) string {
 	return label.EncodeToString(bits)
 }
 
-// named returns the agent that a label in the domain of agents stands for.
+// named returns the agent of a label in the domain of agents.
 func named(text string) (tandem.AgentID, bool) {
 	if id := tandem.AgentID(text); id.Valid() {
 		return id, true

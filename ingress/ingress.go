@@ -6,21 +6,20 @@
 // Agent ids tell upper from lower case and host names officially do not, so the
 // second form is for clients that leave the Host header as it is.
 //
-// What the agent does not answer itself is answered here, in plain text for the
-// person who reads it:
+// Errors are answered here, in plain text for the person who reads it:
 //
-//	404  no such agent, or none that takes requests
+//	404  there is no such agent, or it takes no requests
 //	413  the body is larger than 512 KB
 //	502  the agent's answer is not HTTP
 //	503  the server is stopping, or too much waits for the agent; see Retry-After
 //	504  the agent could not be reached or did not answer in time
 //
-// Otherwise a response is the agent's own: status, headers and body. What
-// belongs to the connection is not the agent's to say: hop-by-hop headers are
-// dropped and Content-Length is set from the body. Nothing is added for CORS.
+// Otherwise status, headers and body of a response are the agent's own, except for
+// the headers of the connection: hop-by-hop headers are dropped, and
+// Content-Length is set from the body. Nothing is added for CORS.
 //
-// [Handler] must not stand behind a http.ServeMux that cleans paths, because
-// paths are the agent's business.
+// [Handler] must not stand behind an http.ServeMux, which cleans paths: agents must
+// get paths as clients sent them.
 package ingress
 
 import (
@@ -38,9 +37,9 @@ import (
 	"github.com/tandem-iot/tandem"
 )
 
-// Agents takes requests to agents. The error's kind is NotFound when there is no
-// such agent, Limit when too much waits for it, Unavailable when it did not
-// answer in time.
+// Agents passes requests to agents. The error's kind is NotFound when there is no
+// such agent, Limit when too many requests wait for it, Unavailable when it did
+// not answer in time.
 type Agents interface {
 	Request(ctx context.Context, id tandem.AgentID, r *tandem.Request) (*tandem.Response, error)
 }
@@ -48,11 +47,11 @@ type Agents interface {
 // Handler serves the URLs of agents.
 type Handler struct {
 	Agents Agents
-	Domain string       // host names below it are agents; "": only paths are
-	Logger *slog.Logger // nil: nothing is said
-	// LoopbackIsSecure has requests from this machine count as https, as
-	// browsers have it: for developers, whose agents may insist on https. Not
-	// for a node behind a proxy on the same machine.
+	Domain string       // agents have host names below it; "": agents have paths only
+	Logger *slog.Logger // nil: nothing is logged
+	// LoopbackIsSecure makes requests from this machine count as https, as in browsers.
+	// It is for developers, whose agents may insist on https, and not for a node behind
+	// a proxy on the same machine.
 	LoopbackIsSecure bool
 
 	stopping atomic.Bool
@@ -60,7 +59,7 @@ type Handler struct {
 	counts   counts
 }
 
-// Timeouts of the server that NewServer makes. A response must be out within
+// Timeouts of the server that NewServer makes. A response must be written within
 // responseTimeout of the request, so that is longer than an agent may take.
 const (
 	headerTimeout   = 10 * time.Second
@@ -70,10 +69,9 @@ const (
 	maxHeader       = 64 << 10
 )
 
-// NewServer returns a server for h, or for something that has h inside, that
-// slow or silent clients cannot hold up. Its Serve and Shutdown are the
-// caller's. Handlers that respond for longer than an agent may must extend their
-// write deadline.
+// NewServer returns a server for h, or for a handler that contains h, which slow or
+// silent clients cannot block. The caller calls its Serve and Shutdown. Handlers
+// that respond for longer than an agent may must extend their write deadline.
 func NewServer(h http.Handler, logger *slog.Logger) *http.Server {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
@@ -88,16 +86,16 @@ func NewServer(h http.Handler, logger *slog.Logger) *http.Server {
 	}
 }
 
-// Stop has all requests from now on answered with 503. Those under way go on.
+// Stop makes the handler answer new requests with 503. Running requests go on.
 func (h *Handler) Stop() { h.stopping.Store(true) }
 
-// Takes reports whether r is addressed to an agent, by its form.
+// Takes reports whether the address of r has the form of an agent's.
 func (h *Handler) Takes(r *http.Request) bool {
 	_, _, ok := h.address(r)
 	return ok
 }
 
-// address returns the agent a request is for, and the path without it.
+// address returns the agent that a request is for, and the path without it.
 func (h *Handler) address(r *http.Request) (id tandem.AgentID, path string, ok bool) {
 	if h.Domain != "" {
 		host, _, _ := strings.Cut(r.Host, ":")
@@ -125,7 +123,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // serve answers a request and returns the status. It panics when the client has
-// gone.
+// disconnected.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) int {
 	id, path, ok := h.address(r)
 	if h.stopping.Load() {
@@ -137,7 +135,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) int {
 	if n := room(r.ContentLength); n > 0 {
 		if !h.bodies.take(id, n) {
 			h.counts.over.Add(tandem.OverRequestMemory, 1)
-			w.Header().Set("Connection", "close") // the body is not waited for
+			w.Header().Set("Connection", "close") // the body will not be read
 			return unavailable(w, errBusy)
 		}
 		defer h.bodies.give(id, n)
@@ -146,25 +144,25 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) int {
 	switch {
 	case errors.Is(err, errTooLarge):
 		h.counts.over.Add(tandem.OverRequestBody, 1)
-		// The rest of the body is not waited for.
+		// The rest of the body will not be read.
 		w.Header().Set("Connection", "close")
 		return refuse(w, http.StatusRequestEntityTooLarge, err.Error())
 	case gone(err):
-		panic(http.ErrAbortHandler) // the client has gone or is too slow
+		panic(http.ErrAbortHandler) // the client has disconnected or is too slow
 	case err != nil:
-		w.Header().Set("Connection", "close") // where the next request begins is anybody's guess
+		w.Header().Set("Connection", "close") // the start of the next request cannot be found
 		return refuse(w, http.StatusBadRequest, "the request's body is not well-formed HTTP: "+err.Error())
 	}
 	answer, err := h.Agents.Request(r.Context(), id, h.request(r, path, body))
 	if err != nil {
 		return h.fail(w, r, id, err)
 	}
-	// It need not lie here for as long as the agent might have thought.
+	// The client must read the answer within bodyTimeout, not within the agent's time.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(bodyTimeout))
 	return respond(w, r, answer)
 }
 
-// request is what the agent gets to see.
+// request returns the request in the form in which the agent gets it.
 func (h *Handler) request(r *http.Request, path string, body []byte) *tandem.Request {
 	from, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -178,7 +176,7 @@ func (h *Handler) request(r *http.Request, path string, body []byte) *tandem.Req
 		}
 		r.Header["X-Forwarded-Proto"] = []string{proto}
 	}
-	r.Header["Host"] = []string{r.Host} // net/http keeps it apart
+	r.Header["Host"] = []string{r.Host} // net/http removes it from the headers
 	return &tandem.Request{
 		Method: r.Method, Path: path, Query: r.URL.RawQuery, Headers: r.Header,
 		Body: body, Proto: proto, From: from,
@@ -187,11 +185,11 @@ func (h *Handler) request(r *http.Request, path string, body []byte) *tandem.Req
 
 var (
 	errTooLarge = tandem.Errorf(tandem.Limit, "the request's body is larger than %d bytes", tandem.RequestBodySize)
-	errBusy     = tandem.Errorf(tandem.Unavailable, "too many large requests are under way: try again in a moment")
+	errBusy     = tandem.Errorf(tandem.Unavailable, "too many large requests are being handled: try again in a moment")
 	errStopping = tandem.Errorf(tandem.Unavailable, "this server is being stopped: try again in a moment")
 )
 
-// firstRead is what is made room for on a client's word alone.
+// firstRead is the buffer that is made for any announced length, before data has arrived.
 const firstRead = 16 << 10
 
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
@@ -202,20 +200,20 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	case size > tandem.RequestBodySize:
 		return nil, errTooLarge
 	}
-	// Not Server.ReadTimeout: it would go on while the agent thinks, and then
-	// end the request. Servers without deadlines (recorders in tests) say so
-	// by an error, and that is all right.
+	// Server.ReadTimeout is not used: it would also run while the agent works, and then
+	// end the request. A server without deadlines, such as a recorder in tests,
+	// returns an error, which is ignored.
 	c := http.NewResponseController(w)
 	_ = c.SetReadDeadline(time.Now().Add(bodyTimeout))
 	body, err := readUpTo(r.Body, size)
 	if err != nil {
-		return nil, err // the deadline stays, for net/http reads on before it closes
+		return nil, err // the deadline stays, because net/http reads more before it closes
 	}
 	_ = c.SetReadDeadline(time.Time{})
 	return body, nil
 }
 
-// gone reports whether err, of reading a body, is that of the connection.
+// gone reports whether err, from reading a body, is an error of the connection.
 func gone(err error) bool {
 	var failed net.Error
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &failed)
@@ -234,11 +232,11 @@ func readUpTo(r io.Reader, size int64) ([]byte, error) {
 	return body, err
 }
 
-// fail answers for an agent that does not.
+// fail answers a request that the agent has not answered.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, id tandem.AgentID, err error) int {
 	switch kind := tandem.KindOf(err); {
 	case r.Context().Err() != nil:
-		panic(http.ErrAbortHandler) // nobody is there to be answered
+		panic(http.ErrAbortHandler) // the client has disconnected
 	case kind == tandem.NotFound:
 		return refuse(w, http.StatusNotFound, err.Error())
 	case kind == tandem.Limit, kind == tandem.Unavailable && h.stopping.Load():
@@ -249,7 +247,8 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, id tandem.AgentID
 	if h.Logger != nil {
 		h.Logger.Error("request to an agent failed", "agent", id, "err", err)
 	}
-	return refuse(w, http.StatusInternalServerError, "the server could not bring the request to the agent; its log says why")
+	return refuse(w, http.StatusInternalServerError, "the server could not pass the request to the agent; "+
+		"see the server's log")
 }
 
 func unavailable(w http.ResponseWriter, err error) int {
@@ -257,13 +256,13 @@ func unavailable(w http.ResponseWriter, err error) int {
 	return refuse(w, http.StatusServiceUnavailable, err.Error())
 }
 
-// refuse answers for the agent and returns the status.
+// refuse answers with an error of this package and returns the status.
 func refuse(w http.ResponseWriter, status int, text string) int {
 	text += "\n"
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, text) // a client that has gone needs no answer
+	_, _ = io.WriteString(w, text) // an error means that the client has disconnected
 	return status
 }

@@ -153,9 +153,9 @@ func TestResponses(t *testing.T) {
 		{"HEAD", head, answer(200, "hello", h("Content-Type", "t")), 200, "", "Content-Length: 5|Content-Type: t"},
 		{"no content", get, answer(204, "dropped"), 204, "", ""},
 		{"not modified", get, answer(304, "dropped", h("ETag", "e")), 304, "", "Etag: e"},
-		{"injection by value", get, answer(200, "", h("a", "b\r\nc: d")), 502, "the agent's answer has a header \"a\" that is not valid\n", ""},
-		{"injection by name", get, answer(200, "", h("good", "1"), h("a: b\r\nc", "d")), 502, "the agent's answer has a header \"a: b\\r\\nc\" that is not valid\n", ""},
-		{"empty name", get, answer(200, "", h("", "d")), 502, "the agent's answer has a header \"\" that is not valid\n", ""},
+		{"injection by value", get, answer(200, "", h("a", "b\r\nc: d")), 502, "the agent's answer has an invalid header \"a\"\n", ""},
+		{"injection by name", get, answer(200, "", h("good", "1"), h("a: b\r\nc", "d")), 502, "the agent's answer has an invalid header \"a: b\\r\\nc\"\n", ""},
+		{"empty name", get, answer(200, "", h("", "d")), 502, "the agent's answer has an invalid header \"\"\n", ""},
 		{"no status", get, answer(0, ""), 502, "the agent answered with status 0, which is not an HTTP status\n", ""},
 		{"informational", get, answer(100, ""), 502, "the agent answered with status 100, which is not an HTTP status\n", ""},
 		{"much", get, answer(200, strings.Repeat("x", tandem.ResponseBodySize), h("Content-Type", "t")), 200, strings.Repeat("x", tandem.ResponseBodySize), "Content-Length: 1048576|Content-Type: t"},
@@ -164,7 +164,7 @@ func TestResponses(t *testing.T) {
 		{"not found", get, failure(tandem.NotFound), 404, "it went wrong\n", ""},
 		{"limit", get, failure(tandem.Limit), 503, "it went wrong\n", "Content-Length: 14|Content-Type: text/plain; charset=utf-8|Retry-After: 2|X-Content-Type-Options: nosniff"},
 		{"timeout", get, failure(tandem.Unavailable), 504, "it went wrong\n", ""},
-		{"defect", get, failure(tandem.Internal), 500, "the server could not bring the request to the agent; its log says why\n", ""},
+		{"defect", get, failure(tandem.Internal), 500, "the server could not pass the request to the agent; see the server's log\n", ""},
 		{"another agent", "GET /ZZZZZZZZZZZZ/a HTTP/1.1\r\nHost: h\r\n\r\n", answer(200, ""), 404, "there is no agent ZZZZZZZZZZZZ\n", ""},
 		{"not an id", "GET /v5/devices HTTP/1.1\r\nHost: h\r\n\r\n", answer(200, ""), 404, "there is no agent at this address\n", ""},
 		{"another domain", "GET /x HTTP/1.1\r\nHost: " + agentID + ".elsewhere\r\n\r\n", answer(200, ""), 404, "there is no agent at this address\n", ""},
@@ -207,7 +207,7 @@ func TestBodySizes(t *testing.T) {
 	}
 }
 
-// Bodies may not take more memory than there is for them, whoever sends them.
+// Bodies may not take more memory than there is for them, no matter how many clients send them.
 func TestBodyBudget(t *testing.T) {
 	h := &Handler{Agents: answer(200, "done")}
 	post := func(form string) int {
@@ -230,7 +230,9 @@ func TestBodyBudget(t *testing.T) {
 			if !h.bodies.take(tandem.AgentID(tc.id), tc.takes) {
 				t.Fatal("there is no room at the start")
 			}
-			if a, b, c := post(large), post(chunked), post(small); a != tc.large || b != tc.chunked || c != tc.small {
+			a, b := post(large), post(chunked)
+			c := post(small)
+			if a != tc.large || b != tc.chunked || c != tc.small {
 				t.Errorf("large %d, chunked %d, small %d", a, b, c)
 			}
 			h.bodies.give(tandem.AgentID(tc.id), tc.takes)
@@ -245,7 +247,8 @@ func TestBodyBudget(t *testing.T) {
 	if got := post(large); got != 503 {
 		t.Errorf("when all agents together have too much: %d", got)
 	}
-	if a := h.Activity(); a.Over[tandem.OverRequestMemory] != 4 || a.Requests["5xx"] != 4 || a.Requests["2xx"] != 9 || a.Took.Count != 13 {
+	if a := h.Activity(); a.Over[tandem.OverRequestMemory] != 4 || a.Requests["5xx"] != 4 || a.Requests["2xx"] != 9 ||
+		a.Took.Count != 13 {
 		t.Errorf("counted: %+v", a)
 	}
 }
@@ -429,7 +432,10 @@ func TestLabel(t *testing.T) {
 			}
 		}
 	}
-	for _, text := range []string{"", "www", "a", "1", strings.Repeat("a", 14), strings.Repeat("a", 16), strings.Repeat("ä", 15)} {
+	for _, text := range []string{
+		"", "www", "a", "1", strings.Repeat("a", 14), strings.Repeat("a", 16),
+		strings.Repeat("ä", 15),
+	} {
 		if got, ok := named(text); ok {
 			t.Errorf("%q is %q", text, got)
 		}
@@ -441,7 +447,10 @@ func TestLabel(t *testing.T) {
 
 func BenchmarkEcho(b *testing.B) {
 	h := &Handler{Agents: agents(func(_ context.Context, r *tandem.Request) (*tandem.Response, error) {
-		return &tandem.Response{Status: 200, Headers: []tandem.Header{{Name: "Content-Type", Value: "text/plain"}}, Body: r.Body}, nil
+		return &tandem.Response{
+			Status: 200, Headers: []tandem.Header{{Name: "Content-Type", Value: "text/plain"}},
+			Body: r.Body,
+		}, nil
 	})}
 	plain := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)

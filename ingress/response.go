@@ -12,16 +12,18 @@ import (
 // respond sends an agent's answer and returns the status.
 func respond(w http.ResponseWriter, r *http.Request, a *tandem.Response) int {
 	if a.Status < 200 || a.Status > 999 {
-		return refuse(w, http.StatusBadGateway, fmt.Sprintf("the agent answered with status %d, which is not an HTTP status", a.Status))
+		return refuse(w, http.StatusBadGateway, fmt.Sprintf("the agent answered with status %d, "+
+			"which is not an HTTP status", a.Status))
 	}
 	if len(a.Body) > tandem.ResponseBodySize {
-		return refuse(w, http.StatusBadGateway, fmt.Sprintf("the agent's answer is larger than %d bytes", tandem.ResponseBodySize))
+		return refuse(w, http.StatusBadGateway, fmt.Sprintf("the agent's answer is larger than %d bytes",
+			tandem.ResponseBodySize))
 	}
 	header := w.Header()
 	for _, line := range a.Headers {
 		if !valid(line) {
 			clear(header)
-			return refuse(w, http.StatusBadGateway, fmt.Sprintf("the agent's answer has a header %q that is not valid", line.Name))
+			return refuse(w, http.StatusBadGateway, fmt.Sprintf("the agent's answer has an invalid header %q", line.Name))
 		}
 		if name := http.CanonicalHeaderKey(line.Name); !ours(name) {
 			header[name] = append(header[name], line.Value)
@@ -33,7 +35,7 @@ func respond(w http.ResponseWriter, r *http.Request, a *tandem.Response) int {
 	}
 	w.WriteHeader(a.Status)
 	if !bodiless && r.Method != http.MethodHead {
-		_, _ = w.Write(a.Body) // a client that has gone needs no answer
+		_, _ = w.Write(a.Body) // an error means that the client has disconnected
 	}
 	return a.Status
 }
@@ -47,7 +49,7 @@ func ours(name string) bool {
 	return false
 }
 
-// valid reports whether a header line stays one line.
+// valid reports whether a header is valid and has one line.
 func valid(h tandem.Header) bool {
 	for _, c := range []byte(h.Name) {
 		if c <= ' ' || c >= 0x7F || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {

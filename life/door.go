@@ -1,6 +1,9 @@
 package life
 
-import "github.com/tandem-iot/tandem"
+import (
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/hlc"
+)
 
 // How much waits for one agent.
 const (
@@ -15,6 +18,7 @@ type Door struct {
 	Heard    tandem.LinkRef // whose messages Accepted counts
 	Accepted uint64         // the last of them that has been taken
 	Linked   bool           // Heard is the device's link now
+	Born     hlc.Timestamp  // when Heard began; 0: that is not known
 
 	shut     error // why nothing is taken; nil: the door is open
 	requests int   // that wait behind the door
@@ -26,13 +30,24 @@ type Door struct {
 type Verdict uint8
 
 const (
-	Wanted    Verdict = iota // it is taken: bring a Message, or a Said
-	Taken                    // the pair has it already: bring an Again for a message to the agent; else it is handled
-	Stale                    // a newer link has taken over: it is not to be acknowledged, and the link is being closed
-	Elsewhere                // the link must introduce itself again
-	Full                     // too much waits already
-	Shut                     // see Why
+	Wanted       Verdict = iota // it is taken: bring a Message, or a Said
+	Repeated                    // the pair has it already: bring an Again for a message to the agent; else it is handled
+	Stale                       // a newer link has taken over: it is not to be acknowledged, and the link is being closed
+	Unintroduced                // the link must introduce itself again
+	Full                        // too much waits already
+	Shut                        // see Why
 )
+
+// Door returns the door of a pair that has come here.
+func (m *Moved) Door() Door {
+	return Door{Heard: m.Heard, Accepted: m.Accepted, Linked: m.Link != nil, Born: m.Born}
+}
+
+// Depart writes down what the door of the pair at its next host has to know.
+func (d *Door) Depart(m *Moved) {
+	m.Heard, m.Accepted = d.Heard, d.Accepted
+	m.Born = d.Born
+}
 
 // Shut has the door take nothing any more, for a reason; Open undoes it.
 func (d *Door) Shut(why error) { d.shut = why }
@@ -51,19 +66,31 @@ func (d *Door) Count(requests, messages int) {
 	}
 }
 
-// Introduce takes a link, whose next message has a number. It is the device's
-// from now on.
-func (d *Door) Introduce(ref tandem.LinkRef, next uint64) error {
-	if d.shut != nil {
+// Introduction is what a link says of itself.
+type Introduction struct {
+	Next  uint64        // number of its next message
+	Born  hlc.Timestamp // when it began, by its gateway's clock; 0: that is not known
+	Again bool          // it has introduced itself before, here or to another owner
+}
+
+// Introduce takes a link, which is the device's from now on. One that is new takes the
+// place of any other. One that introduces itself again, because the pair has another owner,
+// may be a connection that the device has left and its gateway still believes in: it does
+// not take the place of one that began later.
+func (d *Door) Introduce(ref tandem.LinkRef, in Introduction) error {
+	switch {
+	case d.shut != nil:
 		return d.shut
+	case d.Linked && d.Heard != ref && in.Again && in.Born < d.Born:
+		return ErrReplaced
 	}
-	next = max(next, 1)
+	next := max(in.Next, 1)
 	if d.Heard == ref {
 		d.Accepted = max(d.Accepted, next-1)
 	} else {
 		d.Heard, d.Accepted = ref, next-1
 	}
-	d.Linked = true
+	d.Linked, d.Born = true, in.Born
 	return nil
 }
 
@@ -89,13 +116,13 @@ func (d *Door) Message(ref tandem.LinkRef, seq uint64) Verdict {
 	case d.shut != nil:
 		return Shut
 	case d.Heard == tandem.LinkRef{}:
-		return Elsewhere
+		return Unintroduced
 	case d.Heard != ref:
 		return Stale
 	case seq > d.Accepted+1:
-		return Elsewhere
+		return Unintroduced
 	case seq <= d.Accepted:
-		return Taken
+		return Repeated
 	case d.messages >= MaxMessages:
 		return Full
 	}

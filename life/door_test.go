@@ -18,19 +18,19 @@ func TestDoor(t *testing.T) {
 		seq  uint64 // else: this message comes
 		want Verdict
 	}{
-		{one, 0, 1, Elsewhere}, // nothing has been heard of it
+		{one, 0, 1, Unintroduced}, // nothing has been heard of it
 		{one, 5, 0, 0},
-		{one, 0, 6, Elsewhere}, // one is missing
-		{one, 0, 5, Wanted}, {one, 0, 5, Taken}, {one, 0, 4, Taken},
+		{one, 0, 6, Unintroduced}, // one is missing
+		{one, 0, 5, Wanted}, {one, 0, 5, Repeated}, {one, 0, 4, Repeated},
 		{two, 0, 1, Stale},
-		{one, 4, 0, 0}, {one, 0, 5, Taken}, // what has been taken stays taken
+		{one, 4, 0, 0}, {one, 0, 5, Repeated}, // what has been taken stays taken
 		{one, 9, 0, 0}, {one, 0, 9, Wanted}, // what was before has been handled
 		{two, 1, 0, 0},
 		{one, 0, 10, Stale},
 		{two, 0, 1, Wanted},
 	} {
 		if c.next != 0 {
-			if err := d.Introduce(c.ref, c.next); err != nil {
+			if err := d.Introduce(c.ref, Introduction{Next: c.next}); err != nil {
 				t.Fatal(err)
 			}
 			continue
@@ -45,23 +45,55 @@ func TestDoor(t *testing.T) {
 	if err := d.End(two); err != nil || d.Linked {
 		t.Error("the end of the link is not noticed")
 	}
-	if err := d.Introduce(two, 0); err != nil || !d.Linked || d.Accepted != 1 {
+	if err := d.Introduce(two, Introduction{}); err != nil || !d.Linked || d.Accepted != 1 {
 		t.Errorf("accepted %d after the same link has introduced itself", d.Accepted)
 	}
+}
+
+// A connection that the device has left, and its gateway still believes in, does not take
+// the place of the newer one when both introduce themselves to another owner.
+func TestDoorReplaced(t *testing.T) {
+	old := Introduction{Born: 10, Again: true}
+	newer := Introduction{Born: 20, Again: true}
+	left := tandem.LinkRef{ID: 1}
+	current := tandem.LinkRef{ID: 2}
+	fresh := tandem.LinkRef{ID: 3}
+	var d Door
+	introduce := func(ref tandem.LinkRef, in Introduction, want error) {
+		t.Helper()
+		if err := d.Introduce(ref, in); err != want {
+			t.Errorf("link %d: error %v, want %v", ref.ID, err, want)
+		}
+	}
+	introduce(left, old, nil) // the first that comes
+	introduce(current, newer, nil)
+	introduce(left, old, ErrReplaced)
+	introduce(current, newer, nil)
+	var m Moved
+	d.Depart(&m)
+	m.Link = &current
+	d = m.Door()
+	introduce(left, old, ErrReplaced)
+	introduce(fresh, Introduction{Born: 15}, nil) // its gateway's clock is behind
+	if err := d.End(fresh); err != nil {
+		t.Fatal(err)
+	}
+	introduce(left, old, nil) // there is no other
 }
 
 func TestDoorShut(t *testing.T) {
 	var d Door
 	ref, shut := tandem.LinkRef{ID: 1}, errors.New("shut")
 	d.Shut(shut)
-	if d.Why() != shut || d.Introduce(ref, 1) != shut || d.End(ref) != shut {
+	if d.Why() != shut || d.Introduce(ref, Introduction{Next: 1}) != shut || d.End(ref) != shut {
 		t.Error("a link comes through a door that is shut")
 	}
 	if d.Message(ref, 1) != Shut || d.Request() != Shut {
 		t.Error("something comes through a door that is shut")
 	}
 	d.Open()
-	if d.Why() != nil || d.Introduce(ref, 1) != nil || d.Message(ref, 1) != Wanted || d.Request() != Wanted {
+	err := d.Introduce(ref, Introduction{Next: 1})
+	if d.Why() != nil || err != nil || d.Message(ref, 1) != Wanted || d.Request() != Wanted {
 		t.Error("something does not come through a door that is open")
 	}
 }
@@ -69,7 +101,7 @@ func TestDoorShut(t *testing.T) {
 func TestDoorFull(t *testing.T) {
 	var d Door
 	ref := tandem.LinkRef{ID: 1}
-	if err := d.Introduce(ref, 1); err != nil {
+	if err := d.Introduce(ref, Introduction{Next: 1}); err != nil {
 		t.Fatal(err)
 	}
 	for i := range MaxMessages {
@@ -85,7 +117,7 @@ func TestDoorFull(t *testing.T) {
 	if d.Message(ref, MaxMessages+1) != Full || d.Accepted != MaxMessages || d.Request() != Full {
 		t.Error("more is taken than there is room for")
 	}
-	if d.Message(ref, MaxMessages) != Taken {
+	if d.Message(ref, MaxMessages) != Repeated {
 		t.Error("what has been taken is not known when there is no room")
 	}
 	if !d.Crowd() || d.Crowd() {
@@ -115,7 +147,7 @@ func TestDoorOnce(t *testing.T) {
 					taken[ref] = 0 // another connection: its numbers begin again
 				}
 				newest = ref
-				if err := d.Introduce(ref, 1); err != nil {
+				if err := d.Introduce(ref, Introduction{Next: 1}); err != nil {
 					t.Fatal(err)
 				}
 				continue
@@ -129,7 +161,7 @@ func TestDoorOnce(t *testing.T) {
 				taken[ref] = seq
 			case ref == newest && seq == taken[ref]+1:
 				t.Fatalf("message %d is not taken: %d", seq, v)
-			case v == Taken && seq > taken[ref]:
+			case v == Repeated && seq > taken[ref]:
 				t.Fatalf("message %d counts as taken", seq)
 			}
 		}

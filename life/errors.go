@@ -21,6 +21,10 @@ var (
 	ErrLost = errors.New("the agent was lost to another node")
 )
 
+// ErrReplaced is what a link is told that introduces itself again when the device has a
+// newer one. It is to be closed.
+var ErrReplaced = tandem.Errorf(tandem.Conflict, "a newer connection of the device has taken over")
+
 // ErrStopping is what is told to those who wait for an agent whose node stops.
 var ErrStopping = tandem.Errorf(tandem.Unavailable, "this server is being stopped: try again in a moment")
 

@@ -76,9 +76,10 @@ func (l *Life) fetchedPart(ev *FetchedPart) {
 }
 
 // nodeLost ends the requests that a lost node made for the agent.
-func (l *Life) nodeLost(node string) {
+func (l *Life) nodeLost(ev *NodeLost) {
+	l.earlierLost(ev)
 	l.Fetches = slices.DeleteFunc(l.Fetches, func(f fetching) bool {
-		if f.Node != node {
+		if f.Node != ev.Node {
 			return false
 		}
 		l.push(item{event: &agent.Fetched{ID: f.ID, Response: &tandem.Response{Status: tandem.FetchReceiveFailed}}})

@@ -40,7 +40,7 @@ func work(w *world, l *Life) {
 		&GoOn{Why: tandem.ReasonBalance}, &Request{Token: 1, Number: 1 << 40, Request: &tandem.Request{Path: "/save"}},
 		&Linked{Ref: tandem.LinkRef{ID: 7}}, &Said{Topic: "sys/hello", Data: []byte(`{"boot":1,"incarnation":1,"code":"x"}`)},
 		&Message{Token: 2, Seq: 1, Message: tandem.Message{Name: "act", Data: []byte(`"post"`)}}, &Again{Token: 3, Seq: 1},
-		&Tick{}, &Restart{tandem.ReasonRestart}, &NodeLost{"n0"}, &Unlinked{Ref: tandem.LinkRef{ID: 7}}, &Tick{},
+		&Tick{}, &Restart{tandem.ReasonRestart}, &NodeLost{Node: "n0"}, &Unlinked{Ref: tandem.LinkRef{ID: 7}}, &Tick{},
 		&MQTT{Conn: 1, Event: &agent.MQTTLost{}}, &Reload{"g"}, &Refuse{}, &Leave{Node: "n", Patience: time.Second}, &Stop{},
 	}
 	for len(events) > 0 {

@@ -161,7 +161,7 @@ func (l *Life) take(ev Event) {
 	case *NotSent:
 		l.notSent(ev.Post)
 	case *NodeLost:
-		l.nodeLost(ev.Node)
+		l.nodeLost(ev)
 	case *Tick:
 		l.tick()
 	case *Fetched:

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/agent"
@@ -43,6 +44,7 @@ func (l *Life) linked(ev *Linked) {
 	another := l.Link == nil || *l.Link != ev.Ref
 	if l.Link != nil && another {
 		l.emit(&CloseLink{"a newer connection of the device has taken over"})
+		l.keepEarlier(earlier{Ref: *l.Link})
 	}
 	if l.Heard != ev.Ref {
 		l.Heard = ev.Ref
@@ -69,7 +71,8 @@ func (l *Life) linked(ev *Linked) {
 
 // present tells the agent that the device is there.
 func (l *Life) present() {
-	l.Connected, l.Lost = true, false
+	l.Connected = true
+	l.forgetLoss()
 	l.log(tandem.LogStatus, "Device connected")
 	l.emit(&Seen{record.Sighting{At: l.now.Wall, Address: l.Address}})
 	if l.Phase == absent {
@@ -81,7 +84,7 @@ func (l *Life) present() {
 
 // blink tells the agent of an end of the connection and of a new one.
 func (l *Life) blink() {
-	l.Lost = false
+	l.forgetLoss()
 	if l.wrong.silentLoss {
 		return
 	}
@@ -93,19 +96,15 @@ func (l *Life) blink() {
 // other may be mended before the agent hears of it.
 func (l *Life) unlinked(ev *Unlinked) {
 	if l.Link == nil || *l.Link != ev.Ref {
-		if ev.End.Lost && l.Connected {
-			// An older one, over which something was lost before a newer one took
-			// over.
-			l.Lost = true
-			if l.Link != nil {
-				l.blink()
-			}
-		}
+		l.earlierEnded(ev)
 		return
 	}
 	l.Link = nil
 	l.emit(&DropLink{})
 	l.Lost = l.Lost || ev.End.Lost
+	if !ev.End.Lost {
+		l.keepEarlier(earlier{Ref: ev.Ref, Ended: nonzero(l.mono())})
+	}
 	switch {
 	case !l.Connected:
 	case ev.End.Clean:
@@ -115,9 +114,74 @@ func (l *Life) unlinked(ev *Unlinked) {
 	}
 }
 
+// forgetLoss is for the moment at which the agent hears of an end of the connection, or of
+// a new one: what was lost before needs no word any more.
+func (l *Life) forgetLoss() {
+	l.Lost = false
+	l.Earlier = nil
+}
+
+const (
+	maxEarlier = 8           // links that are kept
+	earlierFor = time.Minute // after their end; words about it may be that late
+)
+
+// keepEarlier notes a link whose loss the agent would have to hear of: one that a newer
+// link replaces, or one that has ended. A device that changes its link more often than the
+// ends of its links are heard is taken for one that has lost something.
+func (l *Life) keepEarlier(e earlier) {
+	if !l.Connected {
+		return
+	}
+	l.Earlier = slices.DeleteFunc(l.Earlier, l.settled)
+	if len(l.Earlier) == maxEarlier {
+		ended := func(e earlier) bool { return e.Ended != 0 }
+		l.Lost = l.Lost || !slices.ContainsFunc(l.Earlier, ended)
+		i := max(0, slices.IndexFunc(l.Earlier, ended))
+		l.Earlier = slices.Delete(l.Earlier, i, i+1)
+	}
+	l.Earlier = append(l.Earlier, e)
+}
+
+// settled reports whether no word about a link can come any more.
+func (l *Life) settled(e earlier) bool { return e.Ended != 0 && l.due(e.Ended+instant(earlierFor)) }
+
+// earlierEnded takes the end of a link that is not the device's any more. Its gateway may
+// say it twice: what the agent said meanwhile may have met the end.
+func (l *Life) earlierEnded(ev *Unlinked) {
+	i := slices.IndexFunc(l.Earlier, func(e earlier) bool { return e.Ref == ev.Ref })
+	switch {
+	case i < 0:
+	case !ev.End.Lost:
+		l.Earlier[i].Ended = nonzero(l.mono())
+	default:
+		l.missed()
+	}
+}
+
+// missed notes that something was lost over an earlier link. A newer one may be there.
+func (l *Life) missed() {
+	l.Earlier = nil
+	l.Lost = true
+	if l.Link != nil {
+		l.blink()
+	}
+}
+
+// earlierLost takes the loss of a node: what was on its way to a link of it is lost.
+func (l *Life) earlierLost(ev *NodeLost) {
+	of := func(e earlier) bool {
+		return e.Ref.Node == ev.Node && !l.settled(e) && !(ev.Emptied && e.Ended != 0)
+	}
+	if slices.ContainsFunc(l.Earlier, of) {
+		l.missed()
+	}
+}
+
 // lost tells the agent that the device is gone.
 func (l *Life) lost() {
-	l.Connected, l.Lost = false, false
+	l.Connected = false
+	l.forgetLoss()
 	l.GraceUntil = 0
 	// The next link is given all posts again, and the device posts again what it has
 	// not been told the end of.

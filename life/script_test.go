@@ -253,7 +253,7 @@ func (w *world) order(d *datadriven.TestData) {
 	case "vanish":
 		w.take(&Vanish{})
 	case "nodelost":
-		w.take(&NodeLost{option(d, "node", "n0")})
+		w.take(&NodeLost{Node: option(d, "node", "n0"), Emptied: d.HasArg("emptied")})
 	case "tick":
 		w.tick()
 	default:

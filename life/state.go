@@ -85,6 +85,14 @@ type state struct {
 	Hearing    []said          `cbor:"38,keyasint,omitempty"` // waits until the device's last start is known
 	PostsUpTo  uint64          `cbor:"39,keyasint,omitempty"` // newest post that the link has been given
 	Heard      tandem.LinkRef  `cbor:"41,keyasint"`           // the newest link, also when it has ended
+	Earlier    []earlier       `cbor:"42,keyasint,omitempty"` // links before it, the oldest first
+}
+
+// earlier is a link that has ended, or that a newer one has replaced. What the agent said
+// over it may turn out to be lost.
+type earlier struct {
+	Ref   tandem.LinkRef `cbor:"1,keyasint"`
+	Ended instant        `cbor:"2,keyasint,omitempty"` // when its gateway said so; 0: not yet
 }
 
 // instants are the fields of a state that hold one, those in lists included.
@@ -92,6 +100,9 @@ func (s *state) instants() []*instant {
 	list := []*instant{&s.Started, &s.Active, &s.StartAt, &s.StopBy, &s.GraceUntil, &s.Processor.At, &s.Processor.Told}
 	for _, r := range s.Requests {
 		list = append(list, &r.Since)
+	}
+	for i := range s.Earlier {
+		list = append(list, &s.Earlier[i].Ended)
 	}
 	return list
 }

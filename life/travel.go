@@ -7,6 +7,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/agent"
+	"github.com/tandem-iot/tandem/hlc"
 )
 
 // version is that of Moved.State. A node takes no pairs of another version; they
@@ -22,6 +23,7 @@ type Moved struct {
 	Origins  []tandem.Origin `cbor:"4,keyasint,omitempty"` // of the requests that go along
 	Heard    tandem.LinkRef  `cbor:"5,keyasint"`           // the Door's
 	Accepted uint64          `cbor:"6,keyasint,omitempty"` // the Door's
+	Born     hlc.Timestamp   `cbor:"9,keyasint,omitempty"` // the Door's
 	Version  int             `cbor:"7,keyasint"`
 	State    []byte          `cbor:"8,keyasint"`
 }

@@ -239,7 +239,7 @@ func (w *walker) doRough(o op) {
 	case "refuse":
 		w.take(&Refuse{})
 	case "nodelost":
-		w.take(&NodeLost{"n0"})
+		w.take(&NodeLost{Node: "n0"})
 	case "leave":
 		w.leave(time.Duration(o.n) * 10 * time.Millisecond)
 	case "arrive":

@@ -174,7 +174,7 @@ func (w *world) perform(effects []Effect) {
 		case *Left:
 			w.moved = e.Moved
 			if m := w.moved; m != nil {
-				m.Heard, m.Accepted = w.door.Heard, w.door.Accepted
+				w.door.Depart(m)
 			}
 		default:
 			w.performStore(e)
@@ -340,7 +340,7 @@ func (w *world) tick() {
 // link gives the device a link.
 func (w *world) link(id, next uint64) {
 	ref := tandem.LinkRef{Node: "n1", ID: id}
-	if err := w.door.Introduce(ref, next); err != nil {
+	if err := w.door.Introduce(ref, Introduction{Next: next}); err != nil {
 		w.say("the door is shut: %v", err)
 		return
 	}
@@ -362,11 +362,11 @@ func (w *world) message(id, seq uint64, m tandem.Message) {
 	switch w.door.Message(tandem.LinkRef{Node: "n1", ID: id}, seq) {
 	case Wanted:
 		w.take(&Message{Token: w.newToken(what), Seq: seq, Message: m})
-	case Taken:
+	case Repeated:
 		w.take(&Again{Token: w.newToken(what + " again"), Seq: seq})
 	case Stale:
 		w.say("stale")
-	case Elsewhere:
+	case Unintroduced:
 		w.say("introduce the link first")
 	case Full:
 		w.say("too much waits")
@@ -391,7 +391,7 @@ func (w *world) arrive(mono time.Duration, why tandem.Reason) error {
 	}
 	w.life, w.moved = l, nil
 	Break(l, w.mistake)
-	w.door = Door{Heard: m.Heard, Accepted: m.Accepted, Linked: m.Link != nil}
+	w.door = m.Door()
 	w.take(&GoOn{Why: why})
 	return nil
 }

@@ -13,12 +13,12 @@ import (
 	"github.com/tandem-iot/tandem/hlc"
 )
 
-// desk is where the lines of some of the devices are stamped. Its lock keeps
-// each device's lines in order.
+// desk stamps the lines of some of the devices. Its lock keeps each device's lines in
+// order.
 type desk struct {
 	mu      sync.Mutex
-	writers map[uint64]writer // by device; those that are missing are zero
-	floor   int64             // ms: no ts is smaller; what evicted writers would have said
+	writers map[uint64]writer // by device; a missing writer is zero
+	floor   int64             // ms: no ts may be smaller; the newest ts of evicted writers
 	closed  bool              // the logbook has stopped
 }
 
@@ -28,16 +28,16 @@ func (d *desk) close() {
 	d.closed = true
 }
 
-// writer is what there is to remember of a device between its lines.
+// writer is the state kept of a device between its lines.
 type writer struct {
 	allowance allowance
-	ts        int64  // ms, of its newest line
-	discarded uint32 // lines, since the throttle closed
-	lost      uint32 // lines, because the engine was away
+	ts        int64  // of its newest line, in ms
+	discarded uint32 // number of lines since the throttle closed
+	lost      uint32 // number of lines that the engine did not take
 }
 
-// evict forgets the writers that would behave like new ones. Both times are in
-// ms: the wall clock, and the throttle's.
+// evict removes the writers that would behave like new ones. Both times are in ms: the
+// wall clock, and the throttle's.
 func (d *desk) evict(wall, now int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -49,11 +49,11 @@ func (d *desk) evict(wall, now int64) {
 	}
 }
 
-// Append adds a line to its device's log. A zero TS becomes the time now, a
-// zero Clock the next stamp of the clock. A Clock that is set must have been
-// taken where the line was written; one that cannot be true, as a TS in the
-// future, is replaced. Lines of a device whose id is not valid are dropped, and
-// all when Run has ended.
+// Append adds a line to its device's log. A zero TS becomes the current time, a zero
+// Clock the next stamp of the clock. A Clock that is set must have been taken where
+// the line was written. A Clock too far ahead is replaced, as is a TS in the future.
+// Lines of a device with an invalid id are dropped, as are all lines after Run has
+// ended.
 func (l *Logbook) Append(e tandem.LogEntry) {
 	if !e.Device.Valid() {
 		l.log.Error("log line with an invalid device id", "device", e.Device, "msg", e.Msg)
@@ -66,10 +66,10 @@ func (l *Logbook) Append(e tandem.LogEntry) {
 	}
 	now := l.now()
 	if !l.clock.Observe(hlc.Timestamp(e.Clock)) {
-		e.Clock = 0 // a wrong clock's line would come last for as long as it is kept
+		e.Clock = 0 // the line would be shown last for as long as it is kept
 	}
 	if e.TS.IsZero() || e.TS.After(now) {
-		e.TS = now // and a ts in the future would hold up all that follow
+		e.TS = now // later lines of the device cannot have a smaller ts
 	}
 	d := &l.desks[id%uint64(len(l.desks))]
 	d.mu.Lock()
@@ -87,7 +87,7 @@ func (l *Logbook) Append(e tandem.LogEntry) {
 	d.writers[id] = w
 }
 
-// write puts a line into the queue, with what has to be said before or instead.
+// write queues a line, and before it or in its place the notices that are due.
 func (l *Logbook) write(w *writer, e tandem.LogEntry) {
 	if w.lost > 0 && !l.away.Load() {
 		if l.enqueue(w, notice(e, fmt.Sprintf("%d log lines were lost: the log store did not answer.", w.lost))) {
@@ -113,13 +113,13 @@ func (l *Logbook) write(w *writer, e tandem.LogEntry) {
 	}
 }
 
-// notice is a line of ours in the place of e.
+// notice returns a line of the logbook itself in place of e.
 func notice(e tandem.LogEntry, msg string) tandem.LogEntry {
 	return tandem.LogEntry{Device: e.Device, TS: e.TS, Type: tandem.LogStatus, Msg: msg, Clock: e.Clock}
 }
 
-// enqueue stamps a line and puts it into the queue. It reports whether it
-// could; otherwise the line is to be counted as lost.
+// enqueue stamps a line and queues it. When it returns false, the caller must count
+// the line as lost.
 func (l *Logbook) enqueue(w *writer, e tandem.LogEntry) bool {
 	if e.Clock == 0 {
 		e.Clock = uint64(l.clock.Now())
@@ -144,7 +144,7 @@ func (l *Logbook) enqueue(w *writer, e tandem.LogEntry) bool {
 			l.written.Add(1)
 			return true
 		case <-wait.C:
-			if l.away.CompareAndSwap(false, true) { // many wait at the same time
+			if l.away.CompareAndSwap(false, true) { // many may wait at the same time
 				l.log.Warn("the log store does not keep up; log lines are being dropped")
 			}
 		}
@@ -178,7 +178,7 @@ func (l *Logbook) drop(m *nats.Msg, cause error) {
 // because the engine did not take them.
 func (l *Logbook) Lost() uint64 { return l.lost.Load() }
 
-// Activity is what has happened to log lines since the logbook was opened.
+// Activity has the counts of log lines since the logbook was opened.
 type Activity struct {
 	Written   uint64 // given to the engine
 	Throttled uint64 // discarded because a device had too many
@@ -186,12 +186,12 @@ type Activity struct {
 	Cut       uint64 // shortened
 }
 
-// Activity reports what has happened to log lines.
+// Activity returns the counts of log lines.
 func (l *Logbook) Activity() Activity {
 	return Activity{l.written.Load(), l.silent.Load(), l.lost.Load(), l.cuts.Load()}
 }
 
-// cut shortens a line to the limit, at the end of a character.
+// cut shortens a line to the limit, between two characters.
 func cut(msg string) string {
 	if len(msg) <= tandem.LogLineSize {
 		return msg

@@ -30,7 +30,8 @@ func encode(e tandem.LogEntry, ts int64) []byte {
 
 func decode(subject string, b []byte) (tandem.LogEntry, error) {
 	if len(b) < headerSize || b[0] != version || len(b) < headerSize+int(b[17]) {
-		return tandem.LogEntry{}, tandem.Errorf(tandem.Internal, "a line of %s in the log stream has an unknown form", subject)
+		return tandem.LogEntry{}, tandem.Errorf(tandem.Internal, "a line of %s in the log stream has an unknown format",
+			subject)
 	}
 	kind := headerSize + int(b[17])
 	return tandem.LogEntry{

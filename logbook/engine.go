@@ -18,22 +18,22 @@ import (
 const (
 	startWait = 30 * time.Second // recovery of a large store after a crash takes seconds
 	drainWait = 5 * time.Second
-	// syncInterval is how much a power cut can take. The default of two minutes
-	// would hide what led to the cut.
+	// syncInterval bounds the time before a power cut whose lines are lost. The default
+	// of two minutes would lose the lines that explain the cut.
 	syncInterval = time.Second
 )
 
-// engine is a NATS server with JetStream inside the process, for this
-// node's lines alone. It does not listen: only the process itself can reach it.
+// engine is a NATS server with JetStream inside the process, only for this node's
+// lines. It has no listener: only this process can reach it.
 type engine struct {
 	server *server.Server
 	conn   *nats.Conn
-	closed chan struct{} // when the connection is
+	closed chan struct{} // closed when the connection is
 }
 
-// startEngine starts the server and connects to it. It returns when both are
-// ready. Only one engine may use a directory at a time, which the lock of package
-// store sees to when both are in one data directory.
+// startEngine starts the server and connects to it. It returns when both are ready.
+// Only one engine may use a directory at a time. The lock of package store ensures that
+// when both are in one data directory.
 func startEngine(ctx context.Context, dir string, logger *slog.Logger) (*engine, error) {
 	if dir == "" {
 		return nil, tandem.Errorf(tandem.Invalid, "the logbook needs a directory")
@@ -77,7 +77,7 @@ func startServer(ctx context.Context, dir string, logger *slog.Logger) (*server.
 		if !s.Running() || deadline.Err() != nil {
 			s.Shutdown()
 			s.WaitForShutdown()
-			return nil, tandem.Errorf(tandem.Unavailable, "the logbook did not start in %s; the log says why", dir)
+			return nil, tandem.Errorf(tandem.Unavailable, "the logbook did not start in %s; see the node's log", dir)
 		}
 	}
 	if !s.JetStreamEnabled() {
@@ -104,7 +104,7 @@ func (e *engine) connect() (err error) {
 	return nil
 }
 
-// close lets handlers end with what has been sent, and stops the server.
+// close waits until handlers have taken everything that was sent, and stops the server.
 func (e *engine) close() error {
 	var err error
 	if e.conn != nil {
@@ -118,8 +118,8 @@ func (e *engine) close() error {
 	return err
 }
 
-// serverLog passes on what the server says when something is wrong. Its notices
-// are of no use to people who do not know that there is a server.
+// serverLog passes on the server's warnings and errors. Its notices are of no use to
+// people who do not know that there is a server.
 type serverLog struct{ to *slog.Logger }
 
 func (l serverLog) Noticef(string, ...any)            {}

@@ -12,14 +12,14 @@ import (
 	"github.com/tandem-iot/tandem"
 )
 
-// Tail calls fn with the devices' lines as they come, in causal order, until
-// ctx ends; it returns nil then. fn is not called concurrently. When fn is slow
-// nothing is lost that the logbook still keeps.
+// Tail calls fn with the devices' lines as they arrive, in causal order, until ctx is
+// done; it then returns nil. fn is not called concurrently. A slow fn loses no line
+// that the logbook still keeps.
 func (l *Logbook) Tail(ctx context.Context, devices []tandem.DeviceID, fn func(tandem.LogEntry)) error {
 	return l.TailFrom(ctx, devices, 0, fn)
 }
 
-// TailFrom is Tail that begins with the last n lines of each device.
+// TailFrom is Tail, but begins with the last n lines of each device.
 func (l *Logbook) TailFrom(ctx context.Context, devices []tandem.DeviceID, n int, fn func(tandem.LogEntry)) error {
 	f := l.Follow(fn)
 	if err := f.Add(ctx, devices, n); err != nil {
@@ -43,19 +43,19 @@ type Follower struct {
 	feeds  map[tandem.DeviceID]*feed
 }
 
-// arrival is a line that has come, or the history of devices that were added.
+// arrival is a line that has arrived, or the history of devices that were added.
 type arrival struct {
 	line tandem.LogEntry
 	past []tandem.LogEntry
 }
 
-// feed is where some devices' lines come from.
+// feed is the source of the lines of some devices.
 type feed struct {
-	lines   *source // nil while Add is at it
-	devices int     // that still want them
+	lines   *source // nil while Add makes it
+	devices int     // number of devices that are still followed
 }
 
-// Follow returns a follower that calls fn with each line. It must be run.
+// Follow returns a follower that calls fn with each line. The caller must call Run.
 func (l *Logbook) Follow(fn func(tandem.LogEntry)) *Follower {
 	return &Follower{
 		book: l, fn: fn,
@@ -66,9 +66,9 @@ func (l *Logbook) Follow(fn func(tandem.LogEntry)) *Follower {
 	}
 }
 
-// Add follows more devices, beginning with the last n lines of each. When it
-// returns, every line that is appended from now on will be shown. Devices that
-// are followed already are left as they are.
+// Add follows more devices, beginning with the last n lines of each. After it has
+// returned, every line that is appended will be shown. Devices that are followed
+// already are not affected.
 func (f *Follower) Add(ctx context.Context, devices []tandem.DeviceID, n int) error {
 	f.adding.Lock()
 	defer f.adding.Unlock()
@@ -92,13 +92,13 @@ func (f *Follower) Add(ctx context.Context, devices []tandem.DeviceID, n int) er
 		return err
 	}
 	fresh.lines = &lines
-	if fresh.devices == 0 { // all removed meanwhile
+	if fresh.devices == 0 { // all its devices were removed meanwhile
 		lines.stop()
 	}
 	return nil
 }
 
-// reserve gives a feed to those devices that have none.
+// reserve gives a feed to the devices that have none, and returns them.
 func (f *Follower) reserve(devices []tandem.DeviceID, fresh *feed) (ids []tandem.DeviceID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -112,18 +112,18 @@ func (f *Follower) reserve(devices []tandem.DeviceID, fresh *feed) (ids []tandem
 	return ids
 }
 
-// feed begins to deliver the lines of ids.
+// feed starts the delivery of the lines of ids.
 func (f *Follower) feed(ctx context.Context, ids []tandem.DeviceID, n int) (source, error) {
 	var from source
 	if f.book.others != nil {
 		from.far = &far{f: f}
 		from.stopFar = f.book.others.Follow(ctx, ids, from.far.receive)
 	}
-	// The place after the newest line is taken from the lines themselves, so
-	// what comes between reading them and following is not missed.
+	// The sequence number after the newest line is taken from the lines themselves, so
+	// that no line between the reading and the following is missed.
 	list, next, err := f.past(ctx, ids, n)
 	if err == nil {
-		err = f.bring(ctx, slices.Clone(list)) // Run changes what it is given
+		err = f.bring(ctx, slices.Clone(list)) // Run changes the list
 	}
 	if err == nil {
 		from.near, err = f.book.consume(ctx, ids, next, f.receive, f.trouble)
@@ -138,8 +138,8 @@ func (f *Follower) feed(ctx context.Context, ids []tandem.DeviceID, n int) (sour
 	return from, nil
 }
 
-// past returns the last n lines of each device, and the place in our stream
-// after them; 0 when none are wanted.
+// past returns the last n lines of each device, and the sequence number after them in
+// our stream; 0 when n is 0.
 func (f *Follower) past(ctx context.Context, ids []tandem.DeviceID, n int) ([]tandem.LogEntry, uint64, error) {
 	if n == 0 {
 		return nil, 0, nil
@@ -152,10 +152,10 @@ func (f *Follower) past(ctx context.Context, ids []tandem.DeviceID, n int) ([]ta
 	return newest(new(merge).sorted(list), n), next, nil
 }
 
-// source is where a feed's lines come from.
+// source delivers the lines of a feed.
 type source struct {
 	near    jetstream.ConsumeContext
-	far     *far // nil: there are no others
+	far     *far // nil: there are no other nodes
 	stopFar func()
 }
 
@@ -168,38 +168,39 @@ func (s source) stop() {
 	}
 }
 
-// far takes the lines of other nodes, and keeps them until the history, which
-// some of them may be in, has been brought.
+// far receives the lines of other nodes. It keeps them until the history, which may
+// contain some of them, has been shown.
 type far struct {
 	f      *Follower
 	mu     sync.Mutex
-	past   map[place]bool // what has been brought
+	past   map[place]bool // the lines of the history
 	ready  bool
 	queue  []tandem.LogEntry
 	moving bool // a goroutine empties the queue
 }
 
-// place is a line's in the order of a device's.
+// place identifies a line of a device.
 type place struct {
 	device tandem.DeviceID
 	clock  uint64
 }
 
-// farLimit bounds the lines of other nodes that wait for a slow reader.
+// farLimit bounds the number of lines of other nodes that wait for a slow reader.
 const farLimit = 16384
 
 func (r *far) receive(e tandem.LogEntry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.queue) >= farLimit {
-		r.f.fail(tandem.Errorf(tandem.Limit, "the log of the other nodes comes faster than it is read; open another view"))
+		r.f.fail(tandem.Errorf(tandem.Limit, "the log lines of the other nodes arrive faster than they are read; "+
+			"open another view"))
 		return
 	}
 	r.queue = append(r.queue, e)
 	r.move()
 }
 
-// open lets through what is not in the history.
+// open passes on the lines that are not in the history, which is list.
 func (r *far) open(list []tandem.LogEntry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -211,7 +212,7 @@ func (r *far) open(list []tandem.LogEntry) {
 	r.move()
 }
 
-// move begins to pass on what is queued. The lock is held.
+// move starts to pass on the queue. The lock is held.
 func (r *far) move() {
 	if r.ready && !r.moving && len(r.queue) > 0 {
 		r.moving = true
@@ -259,8 +260,8 @@ func errEnded() error {
 	return tandem.Errorf(tandem.Unavailable, "this view of the log has ended; open another")
 }
 
-// receive takes a line from the engine. It holds the engine back when fn is
-// slow.
+// receive takes a line from the engine. It blocks, and so holds the engine back, while
+// fn is slow.
 func (f *Follower) receive(msg jetstream.Msg) {
 	e, _, err := line(msg)
 	if err != nil {
@@ -273,10 +274,11 @@ func (f *Follower) receive(msg jetstream.Msg) {
 	}
 }
 
-// trouble hears of what goes wrong with a feed. The ordered consumer mends
-// all but the end of the engine.
+// trouble handles an error of a feed. The ordered consumer recovers from all errors
+// but the end of the engine.
 func (f *Follower) trouble(_ jetstream.ConsumeContext, err error) {
-	if errors.Is(err, jetstream.ErrConnectionClosed) || errors.Is(err, jetstream.ErrServerShutdown) || errors.Is(err, jetstream.ErrStreamNotFound) {
+	if errors.Is(err, jetstream.ErrConnectionClosed) || errors.Is(err, jetstream.ErrServerShutdown) ||
+		errors.Is(err, jetstream.ErrStreamNotFound) {
 		f.fail(&tandem.Error{Kind: tandem.Unavailable, Msg: "the log has ended: the log store is stopping", Err: err})
 	}
 }
@@ -302,7 +304,7 @@ func (f *Follower) Remove(id tandem.DeviceID) {
 	}
 }
 
-// show passes on a line, unless its device was removed while it was held.
+// show passes on a line, unless its device was removed while the line was held.
 func (f *Follower) show(e tandem.LogEntry) {
 	f.mu.Lock()
 	wanted := f.feeds[e.Device] != nil
@@ -312,8 +314,8 @@ func (f *Follower) show(e tandem.LogEntry) {
 	}
 }
 
-// Run shows lines until ctx ends, and returns nil then; an error when the
-// engine has ended before. A follower runs once.
+// Run shows lines until ctx is done, and then returns nil; it returns an error when the
+// engine has ended before. It may be called once.
 func (f *Follower) Run(ctx context.Context) error {
 	defer f.stop()
 	m := merge{wait: stragglers}
@@ -348,7 +350,7 @@ func (f *Follower) Run(ctx context.Context) error {
 // stop ends the feeds.
 func (f *Follower) stop() {
 	close(f.done)
-	f.adding.Lock() // an Add that waited has ended
+	f.adding.Lock() // wait until a running Add has ended
 	defer f.adding.Unlock()
 	f.mu.Lock()
 	ended := map[*feed]bool{}

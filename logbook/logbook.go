@@ -8,36 +8,36 @@
 //
 // # Writing
 //
-// Append stamps a line, gives it to the engine and returns; it waits a
-// moment at most, when lines come faster than the engine takes them. A device's
-// lines are kept in the order they were appended in. Lines are worth less than
-// records: when the engine is away they are dropped and counted, and the
-// device's next line is preceded by one that says how many there were; a power
-// cut may take the last second with it.
+// Append stamps a line, gives it to the engine and returns. It waits at most a moment,
+// when lines arrive faster than the engine takes them. A device's lines are kept in
+// the order in which they were appended. Lines are less important than records: when
+// the engine does not take them they are dropped and counted, and the device's next
+// line is preceded by a line with the count. A power cut may lose the lines of the
+// last second.
 //
 // A line has two times. Clock is the hybrid logical clock, for order: of two
 // lines of which one could have caused the other, the cause has the smaller
 // one. TS is the wall clock, for people; it never runs backwards within a
 // device.
 //
-// Lines over 4 KB are cut, and say so. A device has 100 lines a minute in the
-// long run and 6,000 in a burst, its agent's included. Past that lines are
-// discarded until there is room for a hundred, with one line at the
-// beginning that says so and one at the end that says how many. Status lines
-// and exit codes are never discarded: no restart goes unexplained.
+// Lines over 4 KB are cut and marked. A device has 100 lines a minute in the long run
+// and 6,000 in a burst, including its agent's. Beyond that, lines are discarded until
+// there is room for a hundred. A line at the beginning says so, and one at the end
+// gives the number of discarded lines. Status lines and exit codes are never
+// discarded, so that the log explains every restart.
 //
 // # Reading
 //
-// History, Tail and TailFrom. In a cluster they show the lines of all nodes;
-// see Join. All merge by Clock; the live ones hold a line
-// back for a tenth of a second, so that a straggler can still come before it.
-// TailFrom goes from what was to what is without a gap or a doubled line.
+// History, Tail and TailFrom read lines. In a cluster they show the lines of all nodes;
+// see Join. All merge by Clock. Live lines are held back for a tenth of a second, so
+// that a late line can still be shown in its place. TailFrom goes from history to live
+// lines without a gap or a doubled line.
 //
 // # The engine
 //
-// Lines are in a stream of JetStream, in a NATS server inside the process that
-// does not listen. It is another server than the one of package mesh; RATIONALE.md
-// says why. Warnings of it go to the node's log.
+// Lines are in a stream of JetStream, in a NATS server inside the process that has no
+// listener. It is not the server of package mesh; RATIONALE.md gives the reason. Its
+// warnings go to the node's log.
 package logbook
 
 import (
@@ -59,15 +59,15 @@ const (
 	defaultLines = 1000
 	defaultAge   = 30 * 24 * time.Hour
 
-	queueSize  = 8192                  // lines between Append and the engine
-	inFlight   = 4096                  // lines the engine has not acknowledged
-	queueWait  = 50 * time.Millisecond // of one Append, when the queue is full
+	queueSize  = 8192                  // lines that wait for the engine
+	inFlight   = 4096                  // lines that the engine has not acknowledged
+	queueWait  = 50 * time.Millisecond // of one Append when the queue is full
 	ackWait    = 5 * time.Second
 	flushWait  = 5 * time.Second // at the end of Run
 	evictEvery = time.Minute
 )
 
-// Options say how to open a logbook. The zero value is good.
+// Options are the options of a logbook. The zero value has the defaults.
 type Options struct {
 	Clock  *hlc.Clock    // the node's; nil: one of its own
 	Lines  int           // kept of each device; 0: 1,000
@@ -85,41 +85,44 @@ type Logbook struct {
 	js      jetstream.JetStream // with our acknowledgement handlers
 	stream  jetstream.Stream
 	queue   chan item
-	away    atomic.Bool // the engine failed to take a line, and has taken none since
+	away    atomic.Bool // the engine did not take a line, and has taken none since
 	stopped chan struct{}
 	desks   [64]desk
-	lost    atomic.Uint64 // lines, ever
+	lost    atomic.Uint64 // lines lost
 	written atomic.Uint64 // lines put into the queue
 	silent  atomic.Uint64 // lines discarded by throttles
 	cuts    atomic.Uint64 // lines that were too long
 	others  Others        // nil: the node is alone
 }
 
-// Others is the logbooks of a cluster's other nodes. Each node keeps the lines
-// that were appended there.
+// Others gives access to the logbooks of the other nodes of a cluster. Each node keeps
+// the lines that were appended on it.
 type Others interface {
-	// History returns the last n lines of each device that each node has; in
-	// no order. It leaves out nodes that do not answer.
+	// History returns the last n lines of each device on each node, in any order. It leaves
+	// out nodes that do not answer.
 	History(ctx context.Context, devices []tandem.DeviceID, n int) []tandem.LogEntry
-	// Follow calls fn with each line that is appended elsewhere after it has
-	// returned, until stop is called. fn does not block.
+	// Follow calls fn with each line that is appended on another node after Follow has
+	// returned, until stop is called. fn must not block.
 	Follow(ctx context.Context, devices []tandem.DeviceID, fn func(tandem.LogEntry)) (stop func())
 }
 
-// Join has the logbook show the lines of others too. It is called before
-// anything is read.
+// Join makes the logbook show the lines of others too. It must be called before anything
+// is read.
 func (l *Logbook) Join(others Others) { l.others = others }
 
-// item is a line on its way to the engine or, with flushed, a mark in the
-// queue: what went before has been given to the engine.
+// item is a line for the engine. With flushed it is a mark in the queue: everything
+// before it has been given to the engine.
 type item struct {
 	msg     *nats.Msg
 	flushed chan<- (<-chan struct{})
 }
 
-// Open opens the logbook in a directory, which it makes when there is none.
+// Open opens the logbook in a directory, which it makes if it does not exist.
 func Open(ctx context.Context, dir string, o Options) (*Logbook, error) {
-	l := &Logbook{clock: o.Clock, log: o.Logger, now: time.Now, began: time.Now(), queue: make(chan item, queueSize), stopped: make(chan struct{})}
+	l := &Logbook{
+		clock: o.Clock, log: o.Logger, now: time.Now, began: time.Now(),
+		queue: make(chan item, queueSize), stopped: make(chan struct{}),
+	}
 	if l.clock == nil {
 		l.clock = new(hlc.Clock)
 	}
@@ -136,7 +139,7 @@ func Open(ctx context.Context, dir string, o Options) (*Logbook, error) {
 	return l, nil
 }
 
-// openStream makes the stream, or brings its limits up to date.
+// openStream makes the stream, or updates its limits.
 func (l *Logbook) openStream(ctx context.Context, o Options) (err error) {
 	l.js, err = jetstream.New(l.engine.conn,
 		jetstream.WithPublishAsyncMaxPending(inFlight),
@@ -166,19 +169,19 @@ func (l *Logbook) openStream(ctx context.Context, o Options) (err error) {
 	return l.resume(ctx)
 }
 
-// Close stops the engine. Call it after Run has returned, when nothing reads any
-// more.
+// Close stops the engine. It must be called after Run has returned and all reading has
+// ended.
 func (l *Logbook) Close() error { return l.engine.close() }
 
-// resume makes sure that new lines come after all that are there, whatever has
-// happened to the wall clock since.
+// resume makes sure that new lines come after all lines in the stream, even if the wall
+// clock was set back.
 func (l *Logbook) resume(ctx context.Context) error {
 	last := l.stream.CachedInfo().State.LastSeq
 	if last == 0 {
 		return nil
 	}
 	msg, err := l.stream.GetMsg(ctx, last)
-	if errors.Is(err, jetstream.ErrMsgNotFound) { // of a device that was deleted, or too old
+	if errors.Is(err, jetstream.ErrMsgNotFound) { // its device was deleted, or it was too old
 		return nil
 	}
 	if err != nil {
@@ -198,12 +201,11 @@ func (l *Logbook) resume(ctx context.Context) error {
 	return nil
 }
 
-// throttleTime is a time, in ms, that no setting of the wall clock can disturb.
+// throttleTime returns a time in ms that does not depend on the wall clock.
 func (l *Logbook) throttleTime() int64 { return time.Since(l.began).Milliseconds() }
 
-// Run gives lines to the engine until ctx ends, and then those that are still
-// waiting. It returns when the engine has acknowledged them, or after a few
-// seconds.
+// Run gives lines to the engine until ctx is done, and then those that are still
+// queued. It returns when the engine has acknowledged them, or after a few seconds.
 func (l *Logbook) Run(ctx context.Context) error {
 	evict := time.NewTicker(evictEvery)
 	defer evict.Stop()
@@ -221,7 +223,7 @@ func (l *Logbook) Run(ctx context.Context) error {
 	}
 }
 
-// finish empties the queue, once no more can come in, and waits for the engine.
+// finish empties the queue, to which no more lines are added, and waits for the engine.
 func (l *Logbook) finish() error {
 	close(l.stopped)
 	for i := range l.desks {
@@ -250,14 +252,15 @@ func (l *Logbook) publish(it item) {
 		return
 	}
 	// No retries: they would change the order.
-	if _, err := l.js.PublishMsgAsync(it.msg, jetstream.WithRetryAttempts(0), jetstream.WithStallWait(ackWait)); err != nil {
+	options := []jetstream.PublishOpt{jetstream.WithRetryAttempts(0), jetstream.WithStallWait(ackWait)}
+	if _, err := l.js.PublishMsgAsync(it.msg, options...); err != nil {
 		l.drop(it.msg, err)
 		return
 	}
 	l.away.Store(false)
 }
 
-// Flush waits until the engine has all that was appended before.
+// Flush waits until the engine has all lines that were appended before.
 func (l *Logbook) Flush(ctx context.Context) error {
 	flushed := make(chan (<-chan struct{}), 1)
 	select {
@@ -283,7 +286,7 @@ func (l *Logbook) Flush(ctx context.Context) error {
 	}
 }
 
-// Forget deletes the lines of a device that is no more.
+// Forget deletes the lines of a deleted device.
 func (l *Logbook) Forget(ctx context.Context, id tandem.DeviceID) error {
 	return l.stream.Purge(ctx, jetstream.WithPurgeSubject(subject(id)))
 }

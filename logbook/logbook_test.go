@@ -122,7 +122,10 @@ func TestEntryComesBackWhole(t *testing.T) {
 func TestWrongClocks(t *testing.T) {
 	l := open(t, Options{})
 	future := time.Now().Add(24 * time.Hour)
-	l.Append(tandem.LogEntry{Device: device(1), TS: future, Clock: uint64(hlc.At(future)), Type: tandem.LogDevice, Msg: "a"})
+	l.Append(tandem.LogEntry{
+		Device: device(1), TS: future, Clock: uint64(hlc.At(future)), Type: tandem.LogDevice,
+		Msg: "a",
+	})
 	say(l, 1, "b")
 	flush(t, l)
 	list := history(t, l, 1, 10)
@@ -337,7 +340,7 @@ func TestSlowReader(t *testing.T) {
 	for i := range lines {
 		say(l, 1, fmt.Sprint(i))
 	}
-	flush(t, l) // a reader that does not read holds nobody up
+	flush(t, l) // a reader that does not read blocks no other
 	close(block)
 	for i, e := range c.wait(t, lines) {
 		if e.Msg != fmt.Sprint(i) {

@@ -8,28 +8,27 @@ import (
 	"github.com/tandem-iot/tandem"
 )
 
-// stragglers is how long a live line is held back for lines that belong before
-// it.
+// stragglers is how long a live line is held back for lines with a smaller Clock.
 const stragglers = 100 * time.Millisecond
 
-// farStragglers is the same where lines come from other nodes.
+// farStragglers is the same for lines of other nodes.
 const farStragglers = 250 * time.Millisecond
 
-// merge puts lines into causal order. It is pure: time comes from the caller.
+// merge puts lines into causal order. It has no clock: times are arguments.
 type merge struct {
 	wait  time.Duration                 // how long a line is held
 	held  []held                        // by Clock
-	shown map[tandem.DeviceID]time.Time // the newest ts that was shown
+	shown map[tandem.DeviceID]time.Time // the newest ts shown
 }
 
 type held struct {
 	entry tandem.LogEntry
-	due   time.Time // when it will have waited long enough
+	due   time.Time // until when the line is held
 }
 
-// add takes a line that has come at now.
+// add adds a line that has arrived at now.
 func (m *merge) add(e tandem.LogEntry, now time.Time) {
-	// Mostly it belongs at the end.
+	// In most cases it belongs at the end.
 	at := len(m.held)
 	for at > 0 && m.held[at-1].entry.Clock > e.Clock {
 		at--
@@ -37,7 +36,7 @@ func (m *merge) add(e tandem.LogEntry, now time.Time) {
 	m.held = slices.Insert(m.held, at, held{e, now.Add(m.wait)})
 }
 
-// take shows the lines that are due, and with them those that belong before.
+// take shows the lines that are due, and with them those with a smaller Clock.
 func (m *merge) take(now time.Time, show func(tandem.LogEntry)) {
 	n := 0
 	for i, h := range m.held {
@@ -51,7 +50,7 @@ func (m *merge) take(now time.Time, show func(tandem.LogEntry)) {
 	m.held = slices.Delete(m.held, 0, n)
 }
 
-// next returns when take has something to do, if ever.
+// next returns when the next line is due, if any is held.
 func (m *merge) next() (time.Time, bool) {
 	if len(m.held) == 0 {
 		return time.Time{}, false
@@ -59,8 +58,8 @@ func (m *merge) next() (time.Time, bool) {
 	return slices.MinFunc(m.held, func(a, b held) int { return a.due.Compare(b.due) }).due, true
 }
 
-// pass makes sure that a device's ts does not run backwards in this view, where
-// the order by Clock is not the order in which the lines were appended.
+// pass makes sure that a device's ts never decreases in this view, even where the order
+// by Clock is not the order in which the lines were appended.
 func (m *merge) pass(e tandem.LogEntry) tandem.LogEntry {
 	if last, ok := m.shown[e.Device]; ok && e.TS.Before(last) {
 		e.TS = last
@@ -72,7 +71,7 @@ func (m *merge) pass(e tandem.LogEntry) tandem.LogEntry {
 	return e
 }
 
-// sorted puts lines that are all there into order.
+// sorted puts a complete list of lines into order.
 func (m *merge) sorted(list []tandem.LogEntry) []tandem.LogEntry {
 	slices.SortStableFunc(list, func(a, b tandem.LogEntry) int { return cmp.Compare(a.Clock, b.Clock) })
 	for i, e := range list {

@@ -98,7 +98,7 @@ func TestOthers(t *testing.T) {
 	}
 }
 
-// TestFarLimit: lines of others that nobody reads end the view, beyond a number.
+// TestFarLimit: lines of other nodes that are not read end the view, beyond a number.
 func TestFarLimit(t *testing.T) {
 	f := new(Logbook).Follow(func(tandem.LogEntry) {})
 	r := &far{f: f}

@@ -34,7 +34,8 @@ func TestThrottle(t *testing.T) {
 	}
 	// An hour of flood has the long-term rate.
 	n = count(20_000, 3_620_000, 10)
-	if passed := n[pass] + n[opening]; passed < 60*tandem.LogRatePerMinute*95/100 || passed > 60*tandem.LogRatePerMinute*105/100 {
+	if passed := n[pass] + n[opening]; passed < 60*tandem.LogRatePerMinute*95/100 ||
+		passed > 60*tandem.LogRatePerMinute*105/100 {
 		t.Errorf("an hour of flood: %v", n)
 	}
 	if n[opening] < 50 || n[opening] > 70 || n[closing] > n[opening]+1 {
@@ -73,7 +74,8 @@ func TestCut(t *testing.T) {
 		}
 		note := fmt.Sprintf("… (line of %d bytes was cut)", len(msg))
 		head, ok := strings.CutSuffix(got, note)
-		if !ok || !strings.HasPrefix(msg, head) || len(got) > tandem.LogLineSize || len(got) < tandem.LogLineSize-utf8.UTFMax {
+		if !ok || !strings.HasPrefix(msg, head) || len(got) > tandem.LogLineSize ||
+			len(got) < tandem.LogLineSize-utf8.UTFMax {
 			t.Fatalf("a line of %d bytes became one of %d: …%q", len(msg), len(got), got[len(got)-50:])
 		}
 		if utf8.ValidString(msg) && !utf8.ValidString(got) {
@@ -96,7 +98,10 @@ func TestMerge(t *testing.T) {
 		var events []event
 		for i := range rapid.IntRange(0, 50).Draw(t, "lines") {
 			events = append(events, event{
-				tandem.LogEntry{Device: device(i % 3), Clock: uint64(i * 10), TS: start.Add(time.Duration(rapid.IntRange(0, 1000).Draw(t, "ts"))), Msg: fmt.Sprint(i)},
+				tandem.LogEntry{
+					Device: device(i % 3), Clock: uint64(i * 10),
+					TS: start.Add(time.Duration(rapid.IntRange(0, 1000).Draw(t, "ts"))), Msg: fmt.Sprint(i),
+				},
 				start.Add(time.Duration(i*10+rapid.IntRange(0, late).Draw(t, "delay")) * time.Millisecond),
 			})
 		}

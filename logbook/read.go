@@ -10,7 +10,7 @@ import (
 	"github.com/tandem-iot/tandem"
 )
 
-// abandoned is when the engine forgets a reader that went without saying so.
+// abandoned is the time after which the engine forgets a reader that did not close.
 const abandoned = 10 * time.Second
 
 // History returns the last n lines of a device, the oldest first.
@@ -26,16 +26,18 @@ func (l *Logbook) History(ctx context.Context, id tandem.DeviceID, n int) ([]tan
 	return newest(new(merge).sorted(list), n), nil
 }
 
-// Own returns the last n lines of each device that were appended here, as they
-// were.
+// Own returns the last n lines of each device that were appended on this node, in the
+// order in which they were appended.
 func (l *Logbook) Own(ctx context.Context, devices []tandem.DeviceID, n int) ([]tandem.LogEntry, error) {
 	list, _, err := l.history(ctx, devices, n)
 	return list, err
 }
 
-// FollowOwn calls fn with each line that is appended here after it has
+// FollowOwn calls fn with each line that is appended on this node after FollowOwn has
 // returned, until stop is called.
-func (l *Logbook) FollowOwn(ctx context.Context, devices []tandem.DeviceID, fn func(tandem.LogEntry)) (stop func(), err error) {
+func (l *Logbook) FollowOwn(
+	ctx context.Context, devices []tandem.DeviceID, fn func(tandem.LogEntry),
+) (stop func(), err error) {
 	lines, err := l.consume(ctx, devices, 0, func(msg jetstream.Msg) {
 		if e, _, err := line(msg); err == nil {
 			fn(e)
@@ -47,8 +49,11 @@ func (l *Logbook) FollowOwn(ctx context.Context, devices []tandem.DeviceID, fn f
 	return lines.Stop, nil
 }
 
-// consume has lines delivered from a place in the stream on; 0 is its end.
-func (l *Logbook) consume(ctx context.Context, ids []tandem.DeviceID, next uint64, receive jetstream.MessageHandler, trouble jetstream.ConsumeErrHandlerFunc) (jetstream.ConsumeContext, error) {
+// consume delivers lines from a sequence number of the stream; 0 is its end.
+func (l *Logbook) consume(
+	ctx context.Context, ids []tandem.DeviceID, next uint64,
+	receive jetstream.MessageHandler, trouble jetstream.ConsumeErrHandlerFunc,
+) (jetstream.ConsumeContext, error) {
 	from := jetstream.OrderedConsumerConfig{
 		FilterSubjects:    subjects(ids),
 		DeliverPolicy:     jetstream.DeliverNewPolicy,
@@ -68,9 +73,11 @@ func (l *Logbook) consume(ctx context.Context, ids []tandem.DeviceID, next uint6
 	return lines, nil
 }
 
-// history returns the last n lines of each device, as they were appended, and
-// the place in the stream after the newest of them.
-func (l *Logbook) history(ctx context.Context, ids []tandem.DeviceID, n int) (list []tandem.LogEntry, next uint64, err error) {
+// history returns the last n lines of each device, in the order in which they were
+// appended, and the sequence number after the newest of them.
+func (l *Logbook) history(
+	ctx context.Context, ids []tandem.DeviceID, n int,
+) (list []tandem.LogEntry, next uint64, err error) {
 	if len(ids) == 0 || n <= 0 {
 		return nil, 1, nil
 	}
@@ -98,7 +105,7 @@ func (l *Logbook) history(ctx context.Context, ids []tandem.DeviceID, n int) (li
 	return newest(list, n), next + 1, nil
 }
 
-// fetch reads up to pending lines, and the place in the stream of the last.
+// fetch reads up to pending lines, and the sequence number of the last.
 func (l *Logbook) fetch(reader jetstream.Consumer, pending int) (list []tandem.LogEntry, last uint64, err error) {
 	batch, err := reader.FetchNoWait(pending)
 	if err != nil {
@@ -115,7 +122,7 @@ func (l *Logbook) fetch(reader jetstream.Consumer, pending int) (list []tandem.L
 	return list, last, batch.Error()
 }
 
-// line reads a message of the stream.
+// line decodes a message of the stream.
 func line(msg jetstream.Msg) (e tandem.LogEntry, seq uint64, err error) {
 	meta, err := msg.Metadata()
 	if err != nil {

@@ -8,25 +8,25 @@ const (
 	reopen   = 100 * lineCost                   // ms of allowance with which a closed throttle opens again
 )
 
-// allowance is how many lines may still be written, as the time, in ms, when
-// it will be full again. Zero is full.
+// allowance is the number of lines that may still be written, kept as the time, in
+// ms, at which it will be full again. Zero is full.
 type allowance int64
 
-// left returns the ms of allowance at now.
+// left returns the allowance at now, in ms.
 func (a allowance) left(now int64) int64 { return capacity - max(int64(a)-now, 0) }
 
 func (a allowance) full(now int64) bool { return int64(a) <= now }
 
 func (a *allowance) use(now int64) { *a = allowance(max(int64(*a), now) + lineCost) }
 
-// verdict is what becomes of a line.
+// verdict is the throttle's decision about a line.
 type verdict uint8
 
 const (
 	pass    verdict = iota
-	closing         // it is the first to be discarded
-	closed          // it is discarded
-	opening         // it passes, the first after others that were discarded
+	closing         // the line is the first to be discarded
+	closed          // the line is discarded
+	opening         // the line passes, the first one after discarded lines
 )
 
 // throttle decides about a line at now, in ms, and counts it.

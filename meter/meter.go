@@ -1,13 +1,12 @@
-// Package meter counts what a node does, cheaply and for nobody in particular:
-// the parts of a node hold its values, and whoever shows them (package server,
-// to Prometheus) reads them.
+// Package meter has counters of what a node does. The parts of a node hold them;
+// package server reads them and exports them to Prometheus.
 //
 //	type counts struct {
 //		saves  meter.Times
 //		starts meter.Labelled // by reason
 //	}
 //
-// The zero values are ready, safe for concurrent use, and not to be copied.
+// The zero values are ready to use and safe for concurrent use. They must not be copied.
 package meter
 
 import (
@@ -16,8 +15,8 @@ import (
 	"time"
 )
 
-// Labelled counts by label. Labels are of a small closed set, never ids: each
-// is kept for good.
+// Labelled counts by label. Labels must come from a small closed set, never from
+// ids, because each label is kept until the process ends.
 type Labelled struct{ m sync.Map } // string → *atomic.Int64
 
 // Add adds n to a label's count.
@@ -29,7 +28,7 @@ func (l *Labelled) Add(label string, n int64) {
 	c.(*atomic.Int64).Add(n)
 }
 
-// All returns the counts so far.
+// All returns the counts of all labels.
 func (l *Labelled) All() map[string]int64 {
 	all := map[string]int64{}
 	for label, c := range l.m.Range {
@@ -43,7 +42,8 @@ var (
 	timeBounds = [...]time.Duration{
 		time.Millisecond / 2, time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond, 10 * time.Millisecond,
 		25 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,
-		time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute, 10 * time.Minute,
+		time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute,
+		10 * time.Minute,
 	}
 	sizeBounds = [...]int{1, 2, 4, 8, 16, 32, 64, 128, 256, 512}
 )
@@ -66,7 +66,8 @@ func (t *Times) Observe(d time.Duration) {
 
 // Read returns the histogram, in seconds.
 func (t *Times) Read() Histogram {
-	return read(t.buckets[:], float64(t.sum.Load())/float64(time.Second), func(i int) float64 { return timeBounds[i].Seconds() })
+	return read(t.buckets[:], float64(t.sum.Load())/float64(time.Second),
+		func(i int) float64 { return timeBounds[i].Seconds() })
 }
 
 // Sizes is a histogram of numbers of things, in powers of two up to 512.
@@ -90,14 +91,14 @@ func (s *Sizes) Read() Histogram {
 	return read(s.buckets[:], float64(s.sum.Load()), func(i int) float64 { return float64(sizeBounds[i]) })
 }
 
-// Histogram is what was observed.
+// Histogram is the state of a histogram.
 type Histogram struct {
 	Count   uint64
 	Sum     float64
-	Buckets map[float64]uint64 // how many were no more than the bound
+	Buckets map[float64]uint64 // number of observations up to the bound
 }
 
-// read makes a Histogram of counts that may be changing.
+// read makes a Histogram from counters that may change meanwhile.
 func read(buckets []atomic.Uint64, sum float64, bound func(int) float64) Histogram {
 	h := Histogram{Sum: sum, Buckets: map[float64]uint64{}}
 	for i := range buckets {

@@ -1,11 +1,11 @@
 package mqtt
 
 const (
-	ownAliases  = 8 // topic aliases we use at most, where the peer allows them
-	aliasedFrom = 8 // bytes; shorter topics are not worth one
+	ownAliases  = 8 // limit of the topic aliases that we use, where the peer allows them
+	aliasedFrom = 8 // bytes; shorter topics get no alias
 )
 
-// aliases are the topics that have a number on this connection; number 1 is at 0.
+// aliases are the topics with an alias on this connection; alias 1 is at index 0.
 type aliases struct {
 	theirs []string
 	ours   []string
@@ -18,8 +18,8 @@ func (s *session) aliasTable() *aliases {
 	return s.aliases
 }
 
-// resolve gives a PUBLISH with an alias its topic, or the alias its meaning, and
-// takes the alias away, which means nothing to the application.
+// resolve sets the topic of a PUBLISH that has only an alias, or stores a new alias. It
+// removes the alias from p, because it has no meaning for the application.
 func (s *session) resolve(p *Publish) error {
 	alias := int(p.Props.TopicAlias.Value)
 	p.Props.TopicAlias = Opt[uint16]{}
@@ -41,9 +41,8 @@ func (s *session) resolve(p *Publish) error {
 	return nil
 }
 
-// appendAliased appends a message with a topic alias, if it can have one: the
-// first topics of a connection get the few there are, which are those a device
-// uses all the time.
+// appendAliased appends a message with a topic alias, if it can have one. The first
+// topics of a connection get the aliases, because a device uses them most.
 func (s *session) appendAliased(dst []byte, p *Publish) ([]byte, bool) {
 	if s.dec.Version < V5 || s.peerAliases == 0 || len(p.Topic) < aliasedFrom {
 		return dst, false

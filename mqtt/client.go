@@ -4,14 +4,13 @@ import "time"
 
 // Client is the client's end of one connection. Its events are *Connack; *Publish,
 // answered with Ack unless its QoS is 0; *Suback; *Unsuback; *Delivered; and
-// *Disconnect, the last. A Connack that refuses is the last as well.
+// *Disconnect, which is the last, as is a Connack with an error.
 type Client struct{ session }
 
-// NewClient returns the session of a connection that was made just now, with the
-// CONNECT to send. The limits of cfg (nil = the zero Config, which must not change
-// afterwards) need not be in the CONNECT. With st, what State returned at the end
-// of the last session, that session goes on if the server has its half; see also
-// CleanStart.
+// NewClient returns the session of a new connection, with the CONNECT to send. The limits
+// of cfg need not be in the CONNECT; nil is the zero Config, and cfg must not change
+// afterwards. st is the result of State of the last session, which continues if the
+// server has kept its half; see also CleanStart.
 func NewClient(now time.Time, cfg *Config, c *Connect, st *State) (*Client, error) {
 	if cfg == nil {
 		cfg = new(Config)
@@ -65,15 +64,15 @@ func (s *session) connack(p *Connack) (Event, error) {
 	}
 	s.fitsPeer(p.Props)
 	keepAlive := p.Props.given().ServerKeepAlive.Or(c.KeepAlive)
-	// Two looks in a row without a word of ours cannot be further apart than the
+	// Two looks in a row without a packet of ours must not be further apart than the
 	// keep alive time.
 	s.patience = time.Duration(keepAlive) * time.Second / 2
-	s.deadline = time.Time{} // Feed knows the time
+	s.deadline = time.Time{} // Feed sets it, because it knows the time
 	s.begin(st, p.SessionPresent)
 	return p, nil
 }
 
-// settle takes the answer to a subscription request off the list.
+// settle removes the answered request from the list.
 func (s *session) settle(id uint16, kind Type, codes int) error {
 	at := s.findAsked(id)
 	if at < 0 || s.asked[at].kind != kind {
@@ -86,13 +85,13 @@ func (s *session) settle(id uint16, kind Type, codes int) error {
 	return nil
 }
 
-// Behind says that the server has sent what the application has not fed yet. It
-// is to be called before Tick by one that is behind, or the server would be taken
-// for silent.
+// Behind says that the server has sent bytes that have not been fed yet. An application
+// that is behind must call it before Tick, which would otherwise count the server as
+// silent.
 func (c *Client) Behind() { c.heard = true }
 
-// Subscribe asks for messages and returns the packet identifier of the *Suback
-// that will answer. A request without an answer does not outlive the connection.
+// Subscribe subscribes and returns the packet identifier of the *Suback that will answer.
+// A request without an answer ends with the connection.
 func (c *Client) Subscribe(filters ...Subscription) (id uint16, err error) {
 	return c.request(TypeSuback, len(filters), func(id uint16) Packet {
 		return &Subscribe{PacketID: id, Filters: filters}

@@ -1,19 +1,19 @@
 package mqtt
 
-// Config has the limits of a session. Sessions may share one; the zero value is
-// good for a device link.
+// Config has the limits of a session. Sessions may share one. The zero value is suitable
+// for a device link.
 type Config struct {
-	// ReceiveMaximum is how many messages of the peer may wait for Ack; 0 = 64.
-	// Raise it when handlers are slow and the link is long.
+	// ReceiveMaximum limits the messages of the peer that wait for Ack; 0 = 64. Raise it for
+	// slow handlers and links with a long latency.
 	ReceiveMaximum uint16
-	// MaxPacketSize is the largest packet taken, in bytes; 0 = 260 KiB, room for a
-	// message of 256 KiB.
+	// MaxPacketSize limits packets of the peer, in bytes; 0 = 260 KiB, enough for a message
+	// of 256 KiB.
 	MaxPacketSize int
-	// TopicAliases is how many v5 topic aliases the peer may use; 0 = none. Each
-	// costs the memory of its topic while the connection lasts.
+	// TopicAliases limits the v5 topic aliases of the peer; 0 = none. Each takes the memory
+	// of its topic until the connection ends.
 	TopicAliases uint16
-	// QueueLength is how many messages of ours may be unacknowledged or unsent
-	// before Publish says ErrQueueFull; 0 = 256.
+	// QueueLength limits our messages that are unacknowledged or unsent; beyond it Publish
+	// returns ErrQueueFull; 0 = 256.
 	QueueLength int
 }
 
@@ -38,7 +38,7 @@ func (c *Config) queueLength() int {
 	return c.QueueLength
 }
 
-// properties adds to props what a v5 peer must know of the limits.
+// properties adds to props the limits that a v5 peer must know.
 func (c *Config) properties(props *Properties) *Properties {
 	p := *props.given()
 	p.ReceiveMaximum = Some(c.receiveMaximum())

@@ -2,27 +2,27 @@ package mqtt
 
 import "strings"
 
-// A Decoder takes the packets of one connection apart. It reuses the PUBLISH and
-// the acknowledgement it returns: they are valid until the next call.
+// A Decoder decodes the packets of one connection. It reuses the PUBLISH and the
+// acknowledgement that it returns: they are valid until the next call.
 type Decoder struct {
-	Version Version // decides how packets are read; set by a CONNECT
-	MaxSize int     // of a whole packet; 0 = what the protocol allows
+	Version Version // version of the packets; set by a CONNECT
+	MaxSize int     // limit of a whole packet; 0 = the protocol's limit
 
 	publish Publish
 	ack     Ack
 }
 
-// Decode takes the packet at the front of buf apart and returns its size in
-// bytes. It returns ErrIncomplete when there is more to come, and an *Error as
-// soon as the packet is known to be wrong. Version does not matter to a CONNECT,
-// which has its own. Packets larger than maxSize are refused (0 = no limit).
+// Decode decodes the packet at the front of buf and returns its size in bytes. It returns
+// ErrIncomplete when the packet is not complete, and an *Error as soon as the packet is
+// known to be invalid. v does not matter for a CONNECT, which has its own version.
+// Packets larger than maxSize are refused (0 = no limit).
 func Decode(buf []byte, v Version, maxSize int) (p Packet, n int, err error) {
 	d := Decoder{Version: v, MaxSize: maxSize}
 	return d.Decode(buf)
 }
 
-// Size returns the size of the packet that begins at the front of buf, or 0 when
-// too little of it is there to tell.
+// Size returns the size of the packet at the front of buf, or 0 when buf has too little
+// of it to tell.
 func Size(buf []byte) int {
 	if len(buf) < 2 {
 		return 0
@@ -34,7 +34,7 @@ func Size(buf []byte) int {
 	return 1 + n + int(v)
 }
 
-// Decode takes the packet at the front of buf apart, see the function Decode.
+// Decode decodes the packet at the front of buf; see the function Decode.
 func (d *Decoder) Decode(buf []byte) (p Packet, n int, err error) {
 	t, body, n, err := d.frame(buf)
 	if err != nil {
@@ -48,11 +48,11 @@ func (d *Decoder) Decode(buf []byte) (p Packet, n int, err error) {
 	return p, n, nil
 }
 
-// headerFlags are the low bits of the first byte that each type must have.
+// headerFlags are the required low bits of the first byte, by type.
 var headerFlags = [16]byte{TypePubrel: 2, TypeSubscribe: 2, TypeUnsubscribe: 2}
 
-// frame finds the body of the packet at the front of buf. What the first bytes
-// already show to be wrong is reported before the rest is there.
+// frame finds the body of the packet at the front of buf. Errors in the first bytes are
+// reported before the rest has arrived.
 func (d *Decoder) frame(buf []byte) (t Type, body []byte, n int, err error) {
 	if len(buf) == 0 {
 		return 0, nil, 0, ErrIncomplete
@@ -81,14 +81,14 @@ func (d *Decoder) frame(buf []byte) (t Type, body []byte, n int, err error) {
 	return t, buf[1+size : n], n, nil
 }
 
-// body reads the content of a packet; the reader has the error.
+// body decodes the content of a packet; the reader keeps the error.
 func (d *Decoder) body(r *reader, t Type, flags byte) Packet {
 	switch t {
 	case TypeConnect:
 		p := new(Connect)
 		p.unpack(r)
 		if p.Version != 0 {
-			d.Version = p.Version // so that the answer to a bad CONNECT can be understood
+			d.Version = p.Version // so that the client understands the answer to an invalid CONNECT
 		}
 		return p
 	case TypePublish:
@@ -133,7 +133,7 @@ func (d *Decoder) body(r *reader, t Type, flags byte) Packet {
 	}
 }
 
-// A ping has no content, so these two serve everyone.
+// A ping has no content, so all pings are one of these two.
 var (
 	pingreq  = &Ping{}
 	pingresp = &Ping{Response: true}
@@ -179,7 +179,7 @@ func (p *Connect) unpack(r *reader) {
 	}
 }
 
-// unsupported refuses another protocol in the nearest version that we do speak.
+// unsupported refuses another protocol version in the nearest one that is supported.
 func (p *Connect) unsupported(r *reader, name string, level byte) {
 	if name != "MQTT" && name != "MQIsdp" {
 		r.fail(ProtocolError, "this is not MQTT")
@@ -219,7 +219,7 @@ func (p *Connack) unpack(r *reader, v Version) {
 	}
 }
 
-// unpack reads a PUBLISH into p, whose former topic is kept if it is the same.
+// unpack decodes a PUBLISH into p, and keeps p's former topic if it is the same.
 func (p *Publish) unpack(r *reader, flags byte, v Version) {
 	topic := r.data()
 	*p = Publish{Topic: p.Topic, QoS: flags >> 1 & 3, Retain: flags&1 != 0, Dup: flags&8 != 0}
@@ -241,7 +241,7 @@ func (p *Publish) unpack(r *reader, flags byte, v Version) {
 		p.Props = r.properties(TypePublish)
 	}
 	if r.err != nil {
-		p.Topic = "" // it may be what is wrong, so it must not be taken for checked
+		p.Topic = "" // it may be invalid, so it must not be reused as a valid one
 		return
 	}
 	if p.Topic == "" && (p.Props == nil || !p.Props.TopicAlias.Set) {
@@ -297,7 +297,7 @@ func (s *Subscription) options(r *reader, b byte, v Version) {
 	}
 }
 
-// check returns what is wrong with a subscription, "" if nothing.
+// check returns the reason why a subscription is invalid, "" if it is valid.
 func (s *Subscription) check(v Version) (Reason, string) {
 	if !ValidFilter(s.Filter) {
 		return TopicFilterInvalid, "topic filter is not valid"

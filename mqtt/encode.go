@@ -2,9 +2,9 @@ package mqtt
 
 import "unicode/utf8"
 
-// Append appends p, as version v writes it, to dst. It returns an *Error and dst
-// as it was when p is not a packet that the peer could accept. What version 3.1.1
-// has no room for (properties, reason codes of acknowledgements) is left out.
+// Append appends p in the encoding of version v to dst. If p is not a packet that the
+// peer could accept, it returns an *Error and dst unchanged. Fields that 3.1.1 does not
+// have (properties, reason codes of acknowledgements) are left out.
 func Append(dst []byte, p Packet, v Version) ([]byte, error) {
 	w := writer{b: dst}
 	switch p := p.(type) {
@@ -126,7 +126,7 @@ func (w *writer) connack(p *Connack, v Version) {
 	w.close(mark, 0)
 }
 
-// publishHead writes all of a PUBLISH but its payload.
+// publishHead writes a PUBLISH without its payload.
 func (w *writer) publishHead(p *Publish, v Version) {
 	first := byte(TypePublish)<<4 | p.QoS<<1
 	if p.Retain {
@@ -152,8 +152,8 @@ func (w *writer) publishHead(p *Publish, v Version) {
 	w.close(mark, len(p.Payload))
 }
 
-// size returns how long Append will make the packet, or why it will not. Without
-// properties that is known without trying.
+// size returns the length of the packet that Append will make, or its error. Without
+// properties it is computed without encoding.
 func (p *Publish) size(v Version) (int, error) {
 	if v < V5 || p.Props == nil {
 		body := 2 + len(p.Topic) + len(p.Payload)
@@ -183,7 +183,7 @@ func (w *writer) ack(p *Ack, v Version) {
 	w.close(mark, 0)
 }
 
-// outcome writes a reason code and properties, as far as they say anything.
+// outcome writes a reason code and properties, or less where the rest is the default.
 func (w *writer) outcome(t Type, code Reason, props *Properties, v Version) {
 	if v < V5 || code == Success && props == nil {
 		return

@@ -11,7 +11,9 @@ import (
 // everything else is as it would be with one.
 func Example() {
 	now := time.Now()
-	device, err := mqtt.NewClient(now, nil, &mqtt.Connect{Version: mqtt.V5, ClientID: "0123456789abcdef", CleanStart: true, KeepAlive: 60}, nil)
+	device, err := mqtt.NewClient(now, nil, &mqtt.Connect{
+		Version: mqtt.V5, ClientID: "0123456789abcdef", CleanStart: true, KeepAlive: 60,
+	}, nil)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -91,7 +91,8 @@ func (a *app) act(t *testing.T, now time.Time) {
 		}
 	case 3:
 		if a.script.next(16) == 1 {
-			if err := a.Disconnect(ServerMoved, &Properties{ServerReference: "b"}); err != nil && err != ErrClosed && err != ErrNotConnected {
+			if err := a.Disconnect(ServerMoved, &Properties{ServerReference: "b"}); err != nil && err != ErrClosed &&
+				err != ErrNotConnected {
 				t.Fatal(err)
 			}
 		}
@@ -102,7 +103,9 @@ func (a *app) act(t *testing.T, now time.Time) {
 // server does not panic, comes to an end, keeps its bounds, and all that it says
 // is MQTT.
 func FuzzServerFeed(f *testing.F) {
-	for _, v := range []string{"10 0d 0004 4d515454 04 02 003c 0001 61", "10 10 0004 4d515454 05 02 003c 03 22 0009 0001 61"} {
+	for _, v := range []string{
+		"10 0d 0004 4d515454 04 02 003c 0001 61", "10 10 0004 4d515454 05 02 003c 03 22 0009 0001 61",
+	} {
 		all := unhex(f, v)
 		for _, tc := range golden {
 			f.Add(append(unhex(f, v), unhex(f, tc.hex)...), []byte{3, 20, 1, 1, 1, 3, 2})
@@ -184,7 +187,8 @@ func FuzzClientFeed(f *testing.F) {
 			switch ev := ev.(type) {
 			case *Connack:
 				for qos := range byte(3) {
-					if _, err := s.Publish(&Publish{Topic: "b/long/topic", QoS: qos}); err != nil && err != ErrClosed && ReasonOf(err) == UnspecifiedError {
+					if _, err := s.Publish(&Publish{Topic: "b/long/topic", QoS: qos}); err != nil && err != ErrClosed &&
+						ReasonOf(err) == UnspecifiedError {
 						t.Fatal(err)
 					}
 				}

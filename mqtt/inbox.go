@@ -2,18 +2,18 @@ package mqtt
 
 import "slices"
 
-// maxKnown bounds the QoS 2 messages that the peer never releases, which no
-// receive maximum does in 3.1.1 or across connections.
+// maxKnown bounds the number of QoS 2 messages that the peer has not released. In 3.1.1
+// and across connections no receive maximum does.
 const maxKnown = 4096
 
-// inbox keeps account of the QoS 1 and 2 messages that came from the peer.
+// inbox keeps account of the QoS 1 and 2 messages from the peer.
 type inbox struct {
-	queue  []arrival  // came on this connection and not answered, in order
-	known  []Incoming // QoS 2 only: answered, or came on an earlier connection
+	queue  []arrival  // arrived on this connection and not answered, in order
+	known  []Incoming // QoS 2 only: answered, or arrived on an earlier connection
 	window int        // v5: messages that count against our receive maximum
 }
 
-// arrival is a message that waits for Ack, or, when it has that, for its turn.
+// arrival is a message that waits for Ack, or for its turn to be answered.
 type arrival struct {
 	id    uint16
 	qos   byte
@@ -29,11 +29,11 @@ func (in *inbox) findKnown(id uint16) int {
 	return slices.IndexFunc(in.known, func(k Incoming) bool { return k.PacketID == id })
 }
 
-// arrive takes a message in; fresh reports that the application has not seen it.
+// arrive adds a message. fresh reports that the application has not had it yet.
 func (in *inbox) arrive(p *Publish, v Version, limit uint16) (fresh bool, err error) {
 	if i := in.find(p.PacketID); i >= 0 {
 		if v < V5 && p.Dup && in.queue[i].qos == p.QoS {
-			return false, nil // 3.1.1 does not forbid to repeat out of impatience
+			return false, nil // 3.1.1 does not forbid a peer to repeat a message early
 		}
 		return false, &Error{ProtocolError, "packet identifier of an unacknowledged message is used again"}
 	}
@@ -46,12 +46,12 @@ func (in *inbox) arrive(p *Publish, v Version, limit uint16) (fresh bool, err er
 		if p.QoS != 2 {
 			return false, &Error{ProtocolError, "packet identifier of an unreleased message is used again"}
 		}
-		// It is answered at its place among those that come now.
+		// It is answered in its place among the messages of this connection.
 		k := in.known[i]
 		in.known = slices.Delete(in.known, i, i+1)
 		a.acked, a.code = k.Acked || k.Answered, k.Code
 		if k.Answered && v >= V5 {
-			in.window-- // it may already count
+			in.window-- // it may count already
 		}
 	} else if p.QoS == 2 && len(in.known) >= maxKnown {
 		return false, &Error{QuotaExceeded, "too many QoS 2 messages are not released"}
@@ -61,7 +61,7 @@ func (in *inbox) arrive(p *Publish, v Version, limit uint16) (fresh bool, err er
 	return i < 0, nil
 }
 
-// ack notes the application's answer; it reports whether one was due.
+// ack notes the application's answer. It reports whether an answer was due.
 func (in *inbox) ack(id uint16, code Reason) bool {
 	if i := in.find(id); i >= 0 {
 		a := &in.queue[i]
@@ -82,7 +82,7 @@ func (in *inbox) ack(id uint16, code Reason) bool {
 	return false
 }
 
-// flush moves the answers whose turn it is to the end of answers.
+// flush moves the answers whose turn has come to the end of answers.
 func (in *inbox) flush(answers []answer, v Version) []answer {
 	n := 0
 	for ; n < len(in.queue) && in.queue[n].acked; n++ {
@@ -107,7 +107,7 @@ func (in *inbox) flush(answers []answer, v Version) []answer {
 	return answers
 }
 
-// release takes a PUBREL and returns the code of the PUBCOMP.
+// release handles a PUBREL and returns the code of the PUBCOMP.
 func (in *inbox) release(id uint16) (Reason, error) {
 	i := in.findKnown(id)
 	switch {
@@ -124,7 +124,7 @@ func (in *inbox) release(id uint16) (Reason, error) {
 	return Success, nil
 }
 
-// state returns what must be known on the next connection.
+// state returns the messages that the next connection must know.
 func (in *inbox) state() []Incoming {
 	known := in.known
 	for _, a := range in.queue {

@@ -32,7 +32,8 @@ func TestTakeUp(t *testing.T) {
 	says(t, s, "20 0b 01 00 08 21 0040 27 00041000  62 02 0003"+
 		"3a 06 0001 61 0001 00  3c 06 0001 62 0002 00  32 06 0001 65 0004 00")
 	// The client repeats x and y; neither is delivered again, y is still due for Ack.
-	if events := feed(t, t0, s, unhex(t, "3c 06 0001 78 0001 00 3c 06 0001 79 0002 00 3a 06 0001 7a 0003 00")); len(events) != 1 || events[0].(*Publish).Topic != "z" {
+	packets := unhex(t, "3c 06 0001 78 0001 00 3c 06 0001 79 0002 00 3a 06 0001 7a 0003 00")
+	if events := feed(t, t0, s, packets); len(events) != 1 || events[0].(*Publish).Topic != "z" {
 		t.Errorf("got %v", events)
 	}
 	says(t, s, "50 02 0001")
@@ -41,7 +42,10 @@ func TestTakeUp(t *testing.T) {
 	must(t, s.Ack(2, Success))
 	says(t, s, "50 02 0002 40 02 0003")
 	events := feed(t, t0, s, unhex(t, "70 02 0003 40 02 0001 50 03 0002 97 40 02 0004"))
-	want := []Event{&Delivered{PacketID: 3}, &Delivered{PacketID: 1}, &Delivered{PacketID: 2, Code: QuotaExceeded}, &Delivered{PacketID: 4}}
+	want := []Event{
+		&Delivered{PacketID: 3}, &Delivered{PacketID: 1},
+		&Delivered{PacketID: 2, Code: QuotaExceeded}, &Delivered{PacketID: 4},
+	}
 	if !reflect.DeepEqual(events, want) {
 		t.Errorf("got %v, want %v", events, want)
 	}
@@ -58,12 +62,15 @@ func TestTakeUp(t *testing.T) {
 		t.Errorf("got %v", events)
 	}
 	if err := s.Ack(2, Success); err != ErrUnknownPacket {
-		t.Errorf("Ack for a message the client will send anew: %v", err)
+		t.Errorf("Ack for a message that the client will send again: %v", err)
 	}
 }
 
 func copyState(st *State) *State {
-	return &State{Outgoing: append([]Outgoing(nil), st.Outgoing...), Incoming: append([]Incoming(nil), st.Incoming...), LastID: st.LastID}
+	return &State{
+		Outgoing: append([]Outgoing(nil), st.Outgoing...),
+		Incoming: append([]Incoming(nil), st.Incoming...), LastID: st.LastID,
+	}
 }
 
 func TestTakeUpByAStricterPeer(t *testing.T) {

@@ -1,14 +1,14 @@
 package mqtt
 
-// outbox keeps our messages, in the order of Publish, until they are answered.
-// A message is done before it is removed when older ones are not done yet.
+// outbox keeps our messages, in the order of Publish, until they are answered. A message
+// that is done is removed when all older messages are done too.
 type outbox struct {
 	queue      []Outgoing
-	head       int32 // the first message that is not removed; those before are done
+	head       int32 // the first message that is not removed; all before are done
 	next       int32 // the first message that was not sent on this connection
 	live       int32 // messages that are not done
 	unreported int32 // messages with a Delivered to report
-	window     int32 // messages the peer takes at the moment
+	window     int32 // messages that the peer accepts at the moment
 	maxWindow  int32
 	lastID     uint16
 }
@@ -26,7 +26,7 @@ func (o *outbox) push(m Outgoing) {
 	o.queue = append(o.queue, m)
 }
 
-// compact removes all that is done, so that the queue does not grow behind one
+// compact removes all messages that are done, so that the queue does not grow behind a
 // message that the peer is slow to acknowledge.
 func (o *outbox) compact() {
 	left, next := o.queue[:0], int32(0)
@@ -40,7 +40,9 @@ func (o *outbox) compact() {
 		}
 	}
 	clear(o.queue[len(left):])
-	o.queue, o.head, o.next = left, 0, next
+	o.queue = left
+	o.head = 0
+	o.next = next
 }
 
 // finish marks a message as done.
@@ -59,8 +61,8 @@ func (o *outbox) find(id uint16) int {
 	return -1
 }
 
-// sendable returns the message that is to be sent next, nil if there is none or
-// the peer's receive maximum is reached.
+// sendable returns the next message to send, nil if there is none or the peer's receive
+// maximum is reached.
 func (o *outbox) sendable() *Outgoing {
 	for ; int(o.next) < len(o.queue); o.next++ {
 		m := &o.queue[o.next]
@@ -68,18 +70,18 @@ func (o *outbox) sendable() *Outgoing {
 			continue
 		}
 		if o.window == 0 {
-			return nil // also for QoS 0, which would overtake
+			return nil // also for QoS 0, which would overtake the others
 		}
 		return m
 	}
 	return nil
 }
 
-// sent notes that the message that sendable returned has been sent, or why not.
+// sent notes that the message of sendable was sent, or the error.
 func (o *outbox) sent(m *Outgoing, err error) {
 	o.next++
 	switch {
-	case m.Message.QoS == 0: // an error was excluded by Publish, and nobody waits for it
+	case m.Message.QoS == 0: // it ends here; Publish has made sure that it can be sent
 		o.finish(m)
 	case err != nil:
 		m.refuse(ReasonOf(err))
@@ -90,16 +92,16 @@ func (o *outbox) sent(m *Outgoing, err error) {
 	}
 }
 
-// ackOutcome is what an acknowledgement means.
+// ackOutcome is the result of an acknowledgement.
 type ackOutcome uint8
 
 const (
-	ackUnknown  ackOutcome = iota // there is no such message, any more
-	ackReceived                   // PUBREL is to be sent
+	ackUnknown  ackOutcome = iota // there is no such message, or not any more
+	ackReceived                   // PUBREL must be sent
 	ackComplete                   // the message is delivered, or refused
 )
 
-// acknowledge takes a PUBACK, PUBREC or PUBCOMP.
+// acknowledge handles a PUBACK, PUBREC or PUBCOMP.
 func (o *outbox) acknowledge(p *Ack) (ackOutcome, error) {
 	i := o.find(p.PacketID)
 	if i < 0 || o.queue[i].answered {
@@ -115,7 +117,7 @@ func (o *outbox) acknowledge(p *Ack) (ackOutcome, error) {
 	}
 	if p.Kind == TypePubrec && (m.Released || !p.Code.Failed()) {
 		m.Released = true
-		m.Message.Payload, m.Message.Props = nil, nil // never to be sent again
+		m.Message.Payload, m.Message.Props = nil, nil // they will not be sent again
 		return ackReceived, nil
 	}
 	o.finish(m)
@@ -126,7 +128,7 @@ func (o *outbox) acknowledge(p *Ack) (ackOutcome, error) {
 	return ackComplete, nil
 }
 
-// report takes the first message with a Delivered to report.
+// report removes and returns the first Delivered to report.
 func (o *outbox) report() Delivered {
 	for i := o.head; ; i++ {
 		if m := &o.queue[i]; m.answered && !m.done {
@@ -139,7 +141,7 @@ func (o *outbox) report() Delivered {
 	}
 }
 
-// trim removes what is done from the front.
+// trim removes the messages that are done from the front.
 func (o *outbox) trim() {
 	for int(o.head) < len(o.queue) && o.queue[o.head].done {
 		o.queue[o.head] = Outgoing{}
@@ -149,13 +151,15 @@ func (o *outbox) trim() {
 	if int(o.head) < len(o.queue) {
 		return
 	}
-	o.queue, o.head, o.next = o.queue[:0], 0, 0
+	o.queue = o.queue[:0]
+	o.head = 0
+	o.next = 0
 	if cap(o.queue) > 1 {
 		o.queue = nil
 	}
 }
 
-// state returns what is not done, without QoS 0.
+// state returns the messages that are not done, without QoS 0.
 func (o *outbox) state() []Outgoing {
 	var left []Outgoing
 	for _, m := range o.queue[o.head:] {

@@ -1,11 +1,10 @@
 package mqtt
 
-// outputChunk is how many bytes there must be for Output to stop before a further
-// message.
+// outputChunk is the number of bytes from which Output adds no further message.
 const outputChunk = 64 << 10
 
-// Output appends what there is to say to dst. It stops at about 64 KiB, so it is
-// to be called until nothing comes; what it has returned counts as sent.
+// Output appends the bytes to send to dst. It stops at about 64 KiB, so it must be called
+// until it appends none. The bytes count as sent.
 func (s *session) Output(dst []byte) []byte {
 	start := len(dst)
 	dst = append(dst, s.words...)
@@ -39,8 +38,8 @@ func (s *session) appendAnswer(dst []byte, a answer) []byte {
 	return w.b
 }
 
-// messages appends messages while the peer's receive maximum allows, up to
-// outputChunk after start; more reports that there are others it allows.
+// messages appends messages while the peer's receive maximum allows, up to outputChunk
+// after start. more reports that more messages could be sent now.
 func (s *session) messages(dst []byte, start int) (_ []byte, more bool) {
 	for m := s.out.sendable(); m != nil; m = s.out.sendable() {
 		if len(dst)-start >= outputChunk {
@@ -68,8 +67,8 @@ func (s *session) appendMessage(dst []byte, m *Outgoing) ([]byte, error) {
 	return append(w.b, p.Payload...), nil
 }
 
-// lastWords appends the DISCONNECT, without its properties if the peer would not
-// take a packet that large.
+// lastWords appends the DISCONNECT, without its properties if the peer does not accept a
+// packet that large.
 func (s *session) lastWords(dst []byte) []byte {
 	for _, p := range [...]*Disconnect{s.bye, {Code: s.bye.Code}} {
 		if b, err := Append(dst, p, s.dec.Version); err == nil && s.fits(len(b)-len(dst)) {

@@ -62,7 +62,7 @@ type Connect struct {
 	Props       *Properties // nil = none
 }
 
-// Will is the message a client leaves for the case that its connection breaks.
+// Will is the message that the server publishes when a client's connection breaks.
 type Will struct {
 	Topic   string
 	Payload []byte
@@ -97,7 +97,7 @@ type Ack struct {
 	Props    *Properties
 }
 
-// Subscribe asks for messages.
+// Subscribe is a request for subscriptions.
 type Subscribe struct {
 	PacketID uint16
 	Filters  []Subscription
@@ -145,8 +145,8 @@ type Disconnect struct {
 	Props *Properties
 }
 
-// Clean reports whether the peer left on its own accord and takes its will
-// along.
+// Clean reports whether the peer left of its own accord, without having its will
+// published.
 func (p *Disconnect) Clean() bool { return p.Code == Success }
 
 // Auth is a step of v5 enhanced authentication.
@@ -155,8 +155,8 @@ type Auth struct {
 	Props *Properties
 }
 
-// Delivered reports that the peer has answered for a message of ours: it has it
-// for good, or, if Code.Failed(), it refused it or it could not be sent.
+// Delivered reports that the peer has answered a message of ours: it has received it,
+// or, if Code.Failed(), it has refused it or the message could not be sent.
 type Delivered struct {
 	PacketID uint16
 	Code     Reason

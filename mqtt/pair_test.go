@@ -105,7 +105,10 @@ type half struct {
 
 func (h *half) publish(t *rapid.T) {
 	qos := genQoS.Draw(t, "qos")
-	id, err := h.Publish(&Publish{Topic: rapid.SampledFrom([]string{"short", "a/longer/topic"}).Draw(t, "topic"), QoS: qos, Payload: fmt.Append(nil, h.next)})
+	id, err := h.Publish(&Publish{
+		Topic: rapid.SampledFrom([]string{"short", "a/longer/topic"}).Draw(t, "topic"), QoS: qos,
+		Payload: fmt.Append(nil, h.next),
+	})
 	if err == ErrQueueFull {
 		return
 	}

@@ -73,7 +73,7 @@ func (p *Properties) dataField(id byte) *[]byte {
 	return &p.AuthData
 }
 
-// checkNumber returns what is wrong with a number's value, "" if nothing.
+// checkNumber returns the reason why a number is invalid, "" if it is valid.
 func checkNumber(id byte, kind propKind, v uint32) (Reason, string) {
 	switch {
 	case kind == kindByte && v > 1:
@@ -96,8 +96,8 @@ func checkText(id byte, s string) (Reason, string) {
 	return Success, ""
 }
 
-// properties reads a property section that stands in a packet of type t, or in a
-// will. It returns nil when the section is empty.
+// properties reads the property section of a packet of type t, or of a will. It returns
+// nil when the section is empty.
 func (r *reader) properties(t Type) *Properties {
 	section := reader{b: r.take(int(r.varint()))}
 	if len(section.b) == 0 {

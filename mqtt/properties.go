@@ -1,15 +1,15 @@
 package mqtt
 
-// Opt is a value that may be absent, where absent and zero mean different things.
+// Opt is an optional value, which distinguishes absent from zero.
 type Opt[T any] struct {
 	Value T
 	Set   bool
 }
 
-// Some is a value that is there.
+// Some returns an Opt with a value.
 func Some[T any](v T) Opt[T] { return Opt[T]{Value: v, Set: true} }
 
-// Or returns the value, or def when it is absent.
+// Or returns the value, or def when there is none.
 func (o Opt[T]) Or(def T) T {
 	if o.Set {
 		return o.Value
@@ -17,15 +17,15 @@ func (o Opt[T]) Or(def T) T {
 	return def
 }
 
-// UserProperty is a name and value whose meaning is up to the applications. Names
-// may repeat and order is kept.
+// UserProperty is a name and value with a meaning for applications. Names may repeat, and
+// their order is kept.
 type UserProperty struct {
 	Key, Value string
 }
 
-// Properties are the v5 properties of a packet or a will. An empty string and a
-// nil slice are absent. Which of them may stand in which packet is checked when
-// encoding and decoding.
+// Properties are the v5 properties of a packet or a will. An empty string and a nil slice
+// count as absent. Encoding and decoding check which properties are allowed in which
+// packet.
 type Properties struct {
 	User            []UserProperty
 	SubscriptionIDs []uint32 // at most one in SUBSCRIBE
@@ -73,7 +73,7 @@ func (p *Properties) Get(key string) (string, bool) {
 	return "", false
 }
 
-// given spares callers the check for nil.
+// given returns p, or empty properties for nil.
 func (p *Properties) given() *Properties {
 	if p == nil {
 		return &Properties{}
@@ -126,8 +126,8 @@ const (
 	kindUser
 )
 
-// Where a property may stand: a bit for each packet type, and bit 0, which no
-// packet has, for the will.
+// Places where a property is allowed: a bit for each packet type, and bit 0, which is no
+// packet's, for the will.
 const (
 	useWill    = 0
 	forMessage = 1<<TypePublish | 1<<useWill

@@ -93,8 +93,10 @@ func genConnect(t *rapid.T, v Version) *Connect {
 }
 
 func genPublish(t *rapid.T, v Version) *Publish {
-	p := &Publish{Topic: genTopic.Draw(t, "topic"), Payload: genData.Draw(t, "payload"), Props: genProps(t, TypePublish, v),
-		QoS: genQoS.Draw(t, "qos"), Retain: rapid.Bool().Draw(t, "retain")}
+	p := &Publish{
+		Topic: genTopic.Draw(t, "topic"), Payload: genData.Draw(t, "payload"), Props: genProps(t, TypePublish, v),
+		QoS: genQoS.Draw(t, "qos"), Retain: rapid.Bool().Draw(t, "retain"),
+	}
 	if p.QoS > 0 {
 		p.PacketID = genID.Draw(t, "id")
 		p.Dup = rapid.Bool().Draw(t, "dup")
@@ -144,7 +146,10 @@ func genPacket(t *rapid.T, v Version) Packet {
 	case TypeSuback:
 		return &Suback{PacketID: genID.Draw(t, "id"), Codes: []Reason{code(), code()}, Props: genProps(t, kind, v)}
 	case TypeUnsubscribe:
-		return &Unsubscribe{PacketID: genID.Draw(t, "id"), Filters: rapid.SliceOfN(genFilter, 1, 4).Draw(t, "filters"), Props: genProps(t, kind, v)}
+		return &Unsubscribe{
+			PacketID: genID.Draw(t, "id"), Filters: rapid.SliceOfN(genFilter, 1, 4).Draw(t, "filters"),
+			Props: genProps(t, kind, v),
+		}
 	case TypeUnsuback:
 		p := &Unsuback{PacketID: genID.Draw(t, "id"), Props: genProps(t, kind, v)}
 		if v >= V5 {

@@ -55,7 +55,7 @@ const (
 	WildcardsNotSupported           Reason = 0xA2
 )
 
-// Failed reports whether the code stands for a failure.
+// Failed reports whether the code is a failure.
 func (r Reason) Failed() bool { return r >= 0x80 }
 
 func (r Reason) String() string {
@@ -65,7 +65,7 @@ func (r Reason) String() string {
 	return fmt.Sprintf("reason 0x%02X", uint8(r))
 }
 
-// In which packets a code may stand, one bit for each packet type.
+// Packets in which a code is allowed, one bit for each packet type.
 const (
 	inConnack    = 1 << TypeConnack
 	inPuback     = 1<<TypePuback | 1<<TypePubrec
@@ -128,13 +128,16 @@ var reasons = [256]struct {
 	WildcardsNotSupported:           {"wildcard subscriptions not supported", inDisconnect | inSuback},
 }
 
-// ValidIn reports whether the code may stand in a packet of type t.
+// ValidIn reports whether the code is allowed in a packet of type t.
 func (r Reason) ValidIn(t Type) bool { return reasons[r].use&(1<<t) != 0 }
 
 // connack311 lists the v5 meaning of each 3.1.1 CONNACK return code.
-var connack311 = [...]Reason{Success, UnsupportedVersion, ClientIDInvalid, ServerUnavailable, BadCredentials, NotAuthorized}
+var connack311 = [...]Reason{
+	Success, UnsupportedVersion, ClientIDInvalid, ServerUnavailable, BadCredentials,
+	NotAuthorized,
+}
 
-// returnCode is the 3.1.1 CONNACK return code nearest to r.
+// returnCode returns the 3.1.1 CONNACK return code nearest to r.
 func (r Reason) returnCode() byte {
 	for code, reason := range connack311 {
 		if r == reason {
@@ -148,8 +151,8 @@ func (r Reason) returnCode() byte {
 	return 3
 }
 
-// Error is a violation of the protocol, found in what a peer sent or in what we
-// were asked to send.
+// Error is a violation of the protocol, in a packet of the peer or in one that the
+// application wants to send.
 type Error struct {
 	Code Reason
 	Msg  string
@@ -157,7 +160,7 @@ type Error struct {
 
 func (e *Error) Error() string { return "mqtt: " + e.Code.String() + ": " + e.Msg }
 
-// ReasonOf returns the code to tell the peer about err.
+// ReasonOf returns the reason code to send to the peer for err.
 func ReasonOf(err error) Reason {
 	var e *Error
 	if errors.As(err, &e) {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// connectTimeout is how long each end waits for the other's first packet. There
-// are radio links with half a minute of latency.
+// connectTimeout is how long each end waits for the other's first packet. Some radio
+// links have half a minute of latency.
 const connectTimeout = time.Minute
 
 // Server is the server's end of one connection. Its events are *Connect, which is
@@ -15,8 +15,8 @@ const connectTimeout = time.Minute
 // *Delivered; and *Disconnect, the last.
 type Server struct{ session }
 
-// NewServer returns the session of a connection that was made just now. A cfg of
-// nil is the zero Config; it must not change afterwards.
+// NewServer returns the session of a new connection. A nil cfg is the zero Config. cfg
+// must not change afterwards.
 func NewServer(now time.Time, cfg *Config) *Server {
 	if cfg == nil {
 		cfg = new(Config)
@@ -72,13 +72,12 @@ func (s *session) ask(id uint16, count int, kind Type) error {
 	return nil
 }
 
-// Accept answers the CONNECT. With st, what State returned at the end of the
-// client's last session, the session goes on, unless the client wants a clean
-// start: then only the unacknowledged messages are taken over, as new ones. The
-// limits of Config need not be in props. ServerKeepAlive, MaximumQoS and
-// RetainAvailable in props hold from here on for a v5 client; one without a client
-// identifier needs AssignedClientID. After an error the CONNECT is still to be
-// answered, with Refuse for instance.
+// Accept answers the CONNECT. st is the result of State of the client's last session,
+// which continues unless the client wants a clean start: then only the unacknowledged
+// messages are kept, as new ones. The limits of Config need not be in props.
+// ServerKeepAlive, MaximumQoS and RetainAvailable in props apply from now on for a v5
+// client; a client without an identifier needs AssignedClientID. After an error the
+// CONNECT must still be answered, for instance with Refuse.
 func (s *Server) Accept(now time.Time, props *Properties, st *State) error {
 	if s.phase != phaseAccepting {
 		return s.unexpected()
@@ -110,8 +109,8 @@ func (s *Server) Accept(now time.Time, props *Properties, st *State) error {
 	return nil
 }
 
-// Refuse answers the CONNECT with a failure and ends the session. Props may name
-// a server to go to.
+// Refuse answers the CONNECT with a failure and ends the session. props may name another
+// server.
 func (s *Server) Refuse(code Reason, props *Properties) error {
 	if s.phase != phaseAccepting {
 		return s.unexpected()
@@ -137,8 +136,8 @@ func (s *Server) unexpected() error {
 	return &Error{ProtocolError, "CONNECT has been answered"}
 }
 
-// refusal is the CONNACK for a CONNECT that was not understood, nil if the peer
-// would not understand it either.
+// refusal returns the CONNACK for an invalid CONNECT, nil if the peer would not understand
+// it either.
 func (s *session) refusal(code Reason) []byte {
 	switch {
 	case s.dec.Version == 0:

@@ -6,16 +6,16 @@ type phase uint8
 
 const (
 	phaseNew       phase = iota // the server waits for CONNECT, the client for CONNACK
-	phaseAccepting              // the application has a CONNECT to answer
+	phaseAccepting              // the application must answer a CONNECT
 	phaseOpen
-	phaseLeaving // Disconnect was called: what is queued goes out, nothing comes in
+	phaseLeaving // Disconnect was called: queued output is sent, no input is taken
 	phaseClosed
 )
 
-// maxAsked is how many subscription requests may wait for an answer.
+// maxAsked is the number of subscription requests that may wait for an answer.
 const maxAsked = 16
 
-// session is what both ends have in common.
+// session is the part that both ends have in common.
 type session struct {
 	cfg *Config
 	dec Decoder
@@ -30,29 +30,29 @@ type session struct {
 	bye     *Disconnect
 
 	deadline time.Time
-	patience time.Duration // server: silence allowed; client: time between looks; 0 = for ever
+	patience time.Duration // server: silence allowed; client: time between looks; 0 = no limit
 	seen     int           // bytes fed but not consumed
 
 	peerMaxSize  uint32 // 0 = no limit
 	peerAliases  uint16
-	peerMaxQoS   byte // of what we send
-	maxQoS       byte // of what the peer sends
-	noPeerRetain bool // the peer takes no retained messages
-	noRetain     bool // we take none
+	peerMaxQoS   byte // of our messages
+	maxQoS       byte // of the peer's messages
+	noPeerRetain bool // the peer accepts no retained messages
+	noRetain     bool // we accept none
 	noExpiry     bool // the peer's session ends with the connection
 
 	phase  phase
 	held   byte // first byte of the packet that Feed had no room for; 0 = none
 	client bool
 	opened bool // phaseOpen was reached
-	heard  bool // client: something came since the last look
-	spoke  bool // client: something left since the last look
+	heard  bool // client: bytes have arrived since the last look
+	spoke  bool // client: bytes were sent since the last look
 	pinged bool // client: a ping was sent at the last look
 
 	delivered Delivered
 }
 
-// opening is what is needed only until the session is open.
+// opening holds the fields that are needed only until the session is open.
 type opening struct {
 	connect *Connect
 	state   *State // of a client
@@ -72,10 +72,9 @@ type asked struct {
 	kind  Type
 }
 
-// Feed takes bytes that came from the peer. It returns how many of them it
-// consumed and the event that it met, if any. After an event it must be called
-// again, with what is left of buf even if that is nothing. An error ends the
-// session; if it is the peer's fault it is an *Error.
+// Feed takes bytes from the peer. It returns the number of bytes it consumed and the
+// event it found, if any. After an event it must be called again with the rest of buf,
+// even an empty rest. An error ends the session; it is an *Error if the peer caused it.
 func (s *session) Feed(now time.Time, buf []byte) (n int, ev Event, err error) {
 	if s.phase >= phaseLeaving {
 		return 0, nil, ErrClosed
@@ -124,17 +123,17 @@ func (s *session) room(first byte) bool {
 	return true
 }
 
-// Answers returns how many acknowledgements and pings Output has still to give. The
-// other side has them grow as long as it says something and is given nothing.
+// Answers returns the number of acknowledgements and pings that Output has still to give.
+// It grows while a peer sends packets and Output is not called.
 func (s *session) Answers() int { return len(s.answers) }
 
-// Unsent reports that messages wait which Output has not given and does not give
-// now: the peer has reached its receive maximum, or the session has ended.
+// Unsent reports that messages wait which Output cannot give now, because the peer has
+// reached its receive maximum or the session has ended.
 func (s *session) Unsent() bool { return int(s.out.next) < len(s.out.queue) }
 
-// Blocked reports that Feed takes nothing until the application has answered
-// something: a CONNECT, messages, or subscriptions. The owner reads no more from
-// the peer meanwhile, and feeds what it has when Blocked has become false.
+// Blocked reports that Feed takes nothing until the application has answered a CONNECT,
+// messages, or subscriptions. Meanwhile the owner must read nothing more from the peer.
+// When Blocked has become false it must feed the bytes that it has.
 func (s *session) Blocked() bool {
 	return s.phase == phaseAccepting || s.phase == phaseOpen && s.held != 0 && !s.room(s.held)
 }
@@ -155,7 +154,7 @@ func (s *session) step(buf []byte) (Event, int, error) {
 	return ev, n, err
 }
 
-// first is the type of the packet that opens the session.
+// first returns the type of the packet that opens the session.
 func (s *session) first() Type {
 	if s.client {
 		return TypeConnack
@@ -163,7 +162,7 @@ func (s *session) first() Type {
 	return TypeConnect
 }
 
-// handle handles what both ends may receive, and has their own parts do the rest.
+// handle handles the packets that both ends may receive, and passes the others on.
 func (s *session) handle(p Packet) (Event, error) {
 	switch p := p.(type) {
 	case *Publish:
@@ -223,7 +222,7 @@ func (s *session) acknowledgement(p *Ack) (Event, error) {
 	case outcome == ackComplete:
 		s.delivered = Delivered{PacketID: p.PacketID, Code: p.Code}
 		if p.Kind == TypePubcomp {
-			s.delivered.Code = Success // the peer had it with PUBREC
+			s.delivered.Code = Success // the peer has had the message since PUBREC
 		}
 		return &s.delivered, nil
 	case outcome == ackReceived:
@@ -244,11 +243,11 @@ func (s *session) disconnect(p *Disconnect) (Event, error) {
 		return nil, &Error{ProtocolError, "session expiry raised from 0 in DISCONNECT"}
 	}
 	s.phase = phaseClosed
-	s.answers, s.words = nil, nil // nobody reads them any more
+	s.answers, s.words = nil, nil // the peer has ended the connection
 	return p, nil
 }
 
-// fail closes the session and leaves the last words for Output.
+// fail closes the session and prepares the last packet for Output.
 func (s *session) fail(err error) {
 	before := s.phase
 	s.phase = phaseClosed
@@ -287,11 +286,11 @@ func (s *session) active() error {
 	return nil
 }
 
-// Publish queues a message and returns its packet identifier, 0 for QoS 0. The
-// session chooses PacketID, Dup and topic aliases; MessageExpiry is sent as given.
-// Topic, Payload and Props stay the session's until Output has sent a QoS 0
-// message, or until Delivered. An *Error means that the peer would not take the
-// message; ErrQueueFull that there is no room before the peer acknowledges some.
+// Publish queues a message and returns its packet identifier, 0 for QoS 0. The session
+// chooses PacketID, Dup and topic aliases; MessageExpiry is sent as given. The session
+// owns Topic, Payload and Props until Output has sent a QoS 0 message, or until
+// Delivered. An *Error means that the peer would not accept the message, ErrQueueFull
+// that there is no room before the peer acknowledges some.
 func (s *session) Publish(p *Publish) (id uint16, err error) {
 	if err := s.active(); err != nil {
 		return 0, err
@@ -311,8 +310,8 @@ func (s *session) Publish(p *Publish) (id uint16, err error) {
 	return m.Message.PacketID, nil
 }
 
-// newID chooses an identifier that is not in use. There is one: at most the
-// queue and maxAsked are in use.
+// newID chooses an identifier that is not in use. There always is one: at most as many as
+// the queue and maxAsked hold are in use.
 func (s *session) newID() uint16 {
 	for {
 		s.out.lastID++
@@ -331,7 +330,7 @@ func (s *session) findAsked(id uint16) int {
 	return -1
 }
 
-// sendable returns why the peer would not take a message, nil if it would.
+// sendable returns an error if the peer would not accept a message.
 func (s *session) sendable(p *Publish) error {
 	switch {
 	case p.QoS > s.peerMaxQoS:
@@ -354,9 +353,9 @@ func (s *session) fits(size int) bool {
 	return s.peerMaxSize == 0 || uint64(size) <= uint64(s.peerMaxSize)
 }
 
-// Ack says that a message with QoS 1 or 2 has been dealt with. A failure code
-// refuses it, which a 3.1.1 peer cannot be told. It returns ErrUnknownPacket when
-// no such message waits for it.
+// Ack says that the application has handled a message with QoS 1 or 2. A failure code
+// refuses it, of which a 3.1.1 peer learns nothing. It returns ErrUnknownPacket when no
+// such message waits for it.
 func (s *session) Ack(id uint16, code Reason) error {
 	if err := s.active(); err != nil {
 		return err
@@ -371,9 +370,9 @@ func (s *session) Ack(id uint16, code Reason) error {
 	return nil
 }
 
-// Disconnect ends the session in good order. Output still sends what it can, and
-// then, if the version has it for this side, DISCONNECT with code and props
-// (which may name a server to go to). The owner closes the socket after that.
+// Disconnect ends the session without an error. Output still returns queued messages and
+// then, in the versions that allow it for this side, DISCONNECT with code and props,
+// which may name another server. The owner closes the socket after that.
 func (s *session) Disconnect(code Reason, props *Properties) error {
 	if err := s.active(); err != nil {
 		return err
@@ -392,7 +391,7 @@ func (s *session) Disconnect(code Reason, props *Properties) error {
 	return nil
 }
 
-// fitsPeer takes over the limits that the peer's CONNECT or CONNACK has told.
+// fitsPeer stores the limits from the peer's CONNECT or CONNACK.
 func (s *session) fitsPeer(props *Properties) {
 	p := props.given()
 	s.peerMaxSize = p.MaximumPacketSize.Or(0)
@@ -402,7 +401,7 @@ func (s *session) fitsPeer(props *Properties) {
 	s.out.setWindow(p.ReceiveMaximum.Or(65535))
 }
 
-// begin opens the session and takes up what is left of the last one.
+// begin opens the session and continues st, the rest of the last session.
 func (s *session) begin(st *State, present bool) {
 	s.phase, s.opened = phaseOpen, true
 	s.opening = nil
@@ -430,9 +429,9 @@ func (s *session) begin(st *State, present bool) {
 	}
 }
 
-// State ends the session and returns what outlives it, or nil when there never
-// was one. Whether it is kept, and how long, is a matter of what was agreed in
-// CONNECT and CONNACK. It is to be used for one session only.
+// State ends the session and returns the part that is kept for the next connection, or
+// nil when the session was never open. CONNECT and CONNACK determine whether and how
+// long it is kept. A State must be used for one session only.
 func (s *session) State() *State {
 	s.phase = phaseClosed
 	switch {

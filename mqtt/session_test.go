@@ -324,7 +324,8 @@ func TestManySubscriptionsBlock(t *testing.T) {
 }
 
 func TestTopicAliases(t *testing.T) {
-	c, s := connected(t, &Connect{Version: V5, ClientID: "a", CleanStart: true}, &Config{TopicAliases: 1}, &Config{TopicAliases: 20}, nil, nil)
+	connect := &Connect{Version: V5, ClientID: "a", CleanStart: true}
+	c, s := connected(t, connect, &Config{TopicAliases: 1}, &Config{TopicAliases: 20}, nil, nil)
 	for range 2 {
 		publish(t, s, &Publish{Topic: "device/one"})
 		publish(t, s, &Publish{Topic: "device/two"})
@@ -355,7 +356,8 @@ func TestTopicAliases(t *testing.T) {
 			t.Errorf("got %s, want %s", ev.(*Publish).Topic, want)
 		}
 	}
-	if _, err := s.Publish(&Publish{Topic: "a", Props: &Properties{TopicAlias: Some[uint16](1)}}); ReasonOf(err) != TopicAliasInvalid {
+	aliased := &Publish{Topic: "a", Props: &Properties{TopicAlias: Some[uint16](1)}}
+	if _, err := s.Publish(aliased); ReasonOf(err) != TopicAliasInvalid {
 		t.Errorf("Publish with an alias: %v", err)
 	}
 }

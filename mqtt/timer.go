@@ -2,9 +2,9 @@ package mqtt
 
 import "time"
 
-// Deadline is when Tick must be called, zero if it need not. It changes with every
-// call of another method. While the session is Blocked the peer is not read from,
-// so its silence is not held against it.
+// Deadline returns when Tick must be called, zero if it need not be. It changes with
+// every call of another method. While the session is Blocked nothing is read from the
+// peer, so its silence does not count.
 func (s *session) Deadline() time.Time {
 	switch {
 	case s.phase == phaseAccepting || s.phase >= phaseLeaving:
@@ -15,9 +15,8 @@ func (s *session) Deadline() time.Time {
 	return s.deadline
 }
 
-// Tick does what is due at now. It returns ErrTimeout, and the session has ended,
-// when the peer has been silent for too long. Bytes that are there should be fed
-// before.
+// Tick does what is due at now. When the peer has been silent for too long, the session
+// ends and Tick returns ErrTimeout. Bytes that have arrived should be fed before.
 func (s *session) Tick(now time.Time) error {
 	deadline := s.Deadline()
 	if deadline.IsZero() || now.Before(deadline) {
@@ -31,7 +30,7 @@ func (s *session) Tick(now time.Time) error {
 	return ErrTimeout
 }
 
-// look pings the server unless both sides had something to say anyway.
+// look pings the server, unless both sides have sent something since the last look.
 func (s *session) look(now time.Time) {
 	s.pinged = !s.spoke || !s.heard
 	if s.pinged {
@@ -41,8 +40,8 @@ func (s *session) look(now time.Time) {
 	s.deadline = now.Add(s.patience)
 }
 
-// noteProgress puts the deadline off when there are new bytes, be it only a part of
-// a packet: a large packet on a slow link is not silence.
+// noteProgress postpones the deadline when there are new bytes, even a part of a
+// packet: a large packet on a slow link is not silence.
 func (s *session) noteProgress(now time.Time, have int) {
 	if have <= s.seen && s.held == 0 {
 		return

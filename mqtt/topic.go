@@ -2,13 +2,13 @@ package mqtt
 
 import "strings"
 
-// ValidTopic reports whether topic may be published to.
+// ValidTopic reports whether topic is valid for publishing.
 func ValidTopic(topic string) bool {
 	return topic != "" && len(topic) <= maxText && !strings.ContainsAny(topic, "+#\x00")
 }
 
-// ValidFilter reports whether filter may be subscribed to: wildcards stand alone
-// in their level, and '#' only in the last.
+// ValidFilter reports whether filter is valid for subscribing: a wildcard must be alone in
+// its level, and '#' must be in the last one.
 func ValidFilter(filter string) bool {
 	if filter == "" || len(filter) > maxText || strings.IndexByte(filter, 0) >= 0 {
 		return false
@@ -23,8 +23,8 @@ func ValidFilter(filter string) bool {
 	return true
 }
 
-// Shared reports whether filter is a v5 shared subscription, and whether it is a
-// valid one.
+// Shared reports whether filter is a v5 shared subscription, and whether it is a valid
+// one.
 func Shared(filter string) (shared, valid bool) {
 	rest, shared := strings.CutPrefix(filter, "$share/")
 	if !shared {
@@ -50,7 +50,7 @@ func Match(filter, topic string) bool {
 			return false
 		}
 		if !moreTopic {
-			return !moreFilter || restFilter == "#" // "a/#" matches "a" as well
+			return !moreFilter || restFilter == "#" // "a/#" also matches "a"
 		}
 		if !moreFilter {
 			return false

@@ -11,8 +11,8 @@ const (
 	maxText      = 65_535      // longest string or binary field
 )
 
-// reader takes fields off a packet's body. The first error sticks, after which
-// every read gives zero, so callers check once.
+// reader reads the fields of a packet's body. It keeps the first error, after which
+// every read returns zero, so that callers check once.
 type reader struct {
 	b   []byte
 	err error
@@ -89,7 +89,7 @@ func (r *reader) packetID() uint16 {
 	return id
 }
 
-// reason reads a reason code and checks that it may stand in a packet of type t.
+// reason reads a reason code and checks that it is allowed in a packet of type t.
 func (r *reader) reason(t Type) Reason {
 	code := Reason(r.u8())
 	if r.err == nil && !code.ValidIn(t) {
@@ -137,7 +137,7 @@ func varintSize(v int) int {
 	return n
 }
 
-// writer appends the fields of a packet. The first error sticks.
+// writer appends the fields of a packet. It keeps the first error.
 type writer struct {
 	b   []byte
 	err error

@@ -1,16 +1,16 @@
-// Package placement decides which node of a cluster has which shard of the
-// agents. It is a function of what is known, without clock or database; package
-// cluster asks it and carries out what it says.
+// Package placement decides which node of a cluster gets which shard of the
+// agents. It is a pure function, without clock or database; package cluster calls
+// it and carries out the result.
 //
-// Agents hash to a fixed number of shards (ShardOf), so a shard is about as many agents
-// as any other. Every node gets its share, in proportion to its weight; a shard
-// stays where it is unless its node is gone, is being drained, or has more than
-// its share while another has less. So a node that comes takes from all others
-// and causes no move between them, and one that goes leaves to all others.
+// Agents hash to a fixed number of shards (ShardOf), so that all shards have about as
+// many agents. Every node gets a share in proportion to its weight. A shard stays
+// where it is unless its node is lost, is being drained, or has more than its share
+// while another has less. So a new node takes shards from all others and causes no
+// move between them, and the shards of a lost node are spread over all others.
 //
-// A shard that nobody owns is given at once. One that somebody owns gets a
-// target: its owner moves it there, agents and all, and no more than a few at
-// a time are under way.
+// A shard without an owner is given to a node at once. A shard with an owner gets a
+// target: its owner moves it there with its agents, and only a few moves are
+// running at a time.
 package placement
 
 import (
@@ -19,17 +19,17 @@ import (
 	"slices"
 )
 
-// Node is one that can have shards.
+// Node is a node that can have shards.
 type Node struct {
 	ID       string
 	Weight   float64 // its share is in proportion; 0 counts as 1
-	Draining bool    // it is to have none
+	Draining bool    // it must give all its shards away
 }
 
-// Shard is where a shard is, and where it is to go. Its number is its index.
+// Shard has the place of a shard and its target. Its number is its index.
 type Shard struct {
-	Owner  string // "" when nobody has it
-	Target string // where it is to be; "" or Owner: nowhere else
+	Owner  string // "" when no node owns it
+	Target string // the node it moves to; "" or Owner: it stays
 }
 
 // Change is a new target of a shard.
@@ -38,14 +38,14 @@ type Change struct {
 	Target string
 }
 
-// Plan returns what is to change. moves bounds how many shards that have an
-// owner may be on the way at one time, those that are already included.
-// Owners that are not among the nodes are waited for: they may come back, or
-// be declared lost, which leaves their shards without an owner. The plan is the
-// same whoever makes it.
+// Plan returns the changes to make. moves limits how many shards with an owner may
+// be moving at one time, including those that move already. Owners that are not
+// among the nodes keep their shards: they may come back, or be declared lost, which
+// leaves their shards without an owner. Every node computes the same plan.
 //
-// When every node is to have none, what no node owns is given to them all the same:
-// agents that run where they should not are better than agents that do not run.
+// When every node is being drained, shards without an owner are given to them all the
+// same: agents that run on a node being drained are better than agents that do not
+// run.
 func Plan(nodes []Node, shards []Shard, moves int) []Change {
 	p := newPlan(nodes, shards)
 	if len(p.able) == 0 {
@@ -58,7 +58,7 @@ func Plan(nodes []Node, shards []Shard, moves int) []Change {
 		}
 		if s.Target != "" && s.Target != s.Owner {
 			if _, able := p.share[s.Target]; !able {
-				p.stay(i) // its target is gone; it is looked at again below
+				p.stay(i) // its target is gone; a new one is found below
 			} else {
 				moves--
 			}
@@ -69,7 +69,7 @@ func Plan(nodes []Node, shards []Shard, moves int) []Change {
 	return p.changes
 }
 
-// lastResort gives shards that no node owns to nodes that are being drained.
+// lastResort gives shards without an owner to nodes that are being drained.
 func lastResort(nodes []Node, shards []Shard) []Change {
 	nodes = slices.Clone(nodes)
 	for i := range nodes {
@@ -89,9 +89,9 @@ func lastResort(nodes []Node, shards []Shard) []Change {
 
 type plan struct {
 	shards  []Shard
-	able    []Node         // that may have shards, by id
-	share   map[string]int // how many each of them is to have
-	has     map[string]int // how many it has, or is about to
+	able    []Node         // nodes that may have shards, by id
+	share   map[string]int // number of shards that each of them should have
+	has     map[string]int // number of shards that it has or is about to get
 	known   map[string]bool
 	changes []Change
 }
@@ -126,7 +126,7 @@ func newPlan(nodes []Node, shards []Shard) *plan {
 	return p
 }
 
-// home is where a shard is, or is about to be.
+// home returns the node that has a shard or is about to get it.
 func (p *plan) home(s Shard) string {
 	if s.Target != "" && s.Owner != "" {
 		return s.Target
@@ -146,8 +146,8 @@ func (p *plan) set(shard int, target string) {
 
 func (p *plan) stay(shard int) { p.set(shard, p.shards[shard].Owner) }
 
-// give finds a node for a shard that has none: the one it had been meant for,
-// or else the one that lacks most.
+// give finds a node for a shard without an owner: its target, or else the node that
+// lacks most shards.
 func (p *plan) give(shard int) {
 	if t := p.shards[shard].Target; t != "" && p.lack(t) > 0 {
 		p.set(shard, t)
@@ -156,7 +156,7 @@ func (p *plan) give(shard int) {
 	p.set(shard, p.neediest(shard))
 }
 
-// lack is how many shards a node is short of.
+// lack returns how many shards a node has less than its share.
 func (p *plan) lack(id string) int {
 	share, able := p.share[id]
 	if !able {
@@ -165,8 +165,8 @@ func (p *plan) lack(id string) int {
 	return share - p.has[id]
 }
 
-// neediest returns the node that lacks most, for a shard that is to move.
-// Among equals the shard's hash decides, so that no node is the favourite.
+// neediest returns the node that lacks most shards, for a shard that must move. Among
+// equals the shard's hash decides, so that no node is preferred.
 func (p *plan) neediest(shard int) string {
 	return slices.MaxFunc(p.able, func(a, b Node) int {
 		if c := cmp.Compare(p.lack(a.ID), p.lack(b.ID)); c != 0 {
@@ -184,7 +184,7 @@ func score(id string, shard int) uint32 {
 	return h.Sum32()
 }
 
-// empty moves shards off nodes that are being drained.
+// empty moves shards away from nodes that are being drained.
 func (p *plan) empty(moves *int) {
 	for i, s := range p.shards {
 		if *moves <= 0 {
@@ -199,7 +199,7 @@ func (p *plan) empty(moves *int) {
 	}
 }
 
-// level moves shards from nodes with more than their share to those with less.
+// level moves shards from nodes with more than their share to nodes with less.
 func (p *plan) level(moves *int) {
 	for i, s := range p.shards {
 		if *moves <= 0 {

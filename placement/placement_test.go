@@ -97,7 +97,7 @@ func show(shards []Shard) string {
 	for _, id := range slices.Sorted(maps.Keys(has)) {
 		name := id
 		if name == "" {
-			name = "nobody"
+			name = "no node"
 		}
 		parts = append(parts, fmt.Sprintf("%s %d", name, has[id]))
 	}
@@ -105,7 +105,7 @@ func show(shards []Shard) string {
 }
 
 // TestPlanProperties: whatever has happened before, a plan gives every shard
-// without an owner to somebody able, moves no more than it may, never from a
+// without an owner to a node that may have it, moves no more than it may, never from a
 // node with less than its share, and repeated planning comes to rest with the
 // shares as they are to be.
 func TestPlanProperties(t *testing.T) {
@@ -120,7 +120,10 @@ func TestPlanProperties(t *testing.T) {
 		able := 0
 		for _, id := range ids[:4] {
 			if rapid.Bool().Draw(t, "alive") {
-				n := Node{ID: id, Weight: float64(rapid.IntRange(0, 4).Draw(t, "weight")), Draining: rapid.IntRange(0, 3).Draw(t, "draining") == 0}
+				n := Node{
+					ID: id, Weight: float64(rapid.IntRange(0, 4).Draw(t, "weight")),
+					Draining: rapid.IntRange(0, 3).Draw(t, "draining") == 0,
+				}
 				if !n.Draining {
 					able++
 				}
@@ -156,7 +159,8 @@ func TestPlanProperties(t *testing.T) {
 			}
 			arrived := 0
 			for i, s := range shards { // what is under way arrives
-				if s.Target != "" && s.Target != s.Owner && slices.ContainsFunc(nodes, func(n Node) bool { return n.ID == s.Owner }) {
+				if s.Target != "" && s.Target != s.Owner &&
+					slices.ContainsFunc(nodes, func(n Node) bool { return n.ID == s.Owner }) {
 					shards[i].Owner = s.Target
 					arrived++
 				}
@@ -181,8 +185,8 @@ func underWay(shards []Shard) (n int) {
 	return n
 }
 
-// settled checks that nobody has more than its share unless all who could take
-// it have theirs.
+// settled checks that no node has more than its share unless all nodes that could
+// take it have theirs.
 func settled(t *rapid.T, nodes []Node, shards []Shard) {
 	p := newPlan(nodes, shards)
 	for _, s := range shards {

@@ -1,22 +1,22 @@
 package placement
 
-// How a node judges its own load, which is the part of its processors that it
-// uses. Between the two margins nothing changes, so that no shard goes back and
-// forth.
+// Constants by which a node judges its own load, which is the used fraction of its
+// processors. Between the margins above and below the weight does not change, so
+// that shards do not move back and forth.
 const (
-	busy      = 0.5  // below that nobody waits for a processor
-	above     = 0.15 // more than the others by so much is too much
+	busy      = 0.5  // below this load no agent waits for a processor
+	above     = 0.15 // margin over the mean from which the load is too high
 	below     = 0.05
-	less      = 0.9 // by which the weight changes, at most once in a while
+	less      = 0.9 // factors by which the weight changes in one step
 	more      = 1.05
 	leastPart = 0.25
 )
 
-// Weigh returns the part of its weight that a node is to claim from now on, given
-// the part it claims, its own load and the mean of all nodes that can have
-// shards. A node whose agents happen to be the busy ones claims less, and so has
-// others take some of them; when that is over it claims more again, bit by bit.
-// It is to be asked no more often than moves take to show in the load.
+// Weigh returns the fraction of its weight that a node should claim, given the
+// fraction that it claims now, its own load, and the mean load of all nodes that can
+// have shards. A node whose agents are busier than others claims less, so that other
+// nodes take some of its shards. When its load has fallen it claims more again, step
+// by step. It must not be called more often than moves take to show in the load.
 func Weigh(part, load, mean float64) float64 {
 	switch {
 	case load > busy && load > mean+above:

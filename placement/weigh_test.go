@@ -82,6 +82,6 @@ func TestWeighBounds(t *testing.T) {
 		t.Errorf("the most is %v", part)
 	}
 	if got := Weigh(0.5, 0.3, 0.1); got != 0.5 {
-		t.Errorf("a node that nobody waits for claims %v", got)
+		t.Errorf("a node with an idle processor claims %v", got)
 	}
 }

@@ -7,11 +7,11 @@ import (
 	"github.com/tandem-iot/tandem/host"
 )
 
-// alone stands where a node of a cluster has its cluster.Cluster: all agents are
-// on this node's host, so answers never have to follow an agent.
+// alone takes the place of cluster.Cluster on a node without a cluster. All agents are
+// on this node's host, so answers never have to follow an agent to another node.
 type alone struct{ *host.Host }
 
-// Request gives an agent an HTTP request and returns its answer.
+// Request passes an HTTP request to an agent and returns its answer.
 func (a alone) Request(ctx context.Context, id tandem.AgentID, r *tandem.Request) (*tandem.Response, error) {
 	return a.Host.Request(ctx, tandem.Origin{}, id, r)
 }

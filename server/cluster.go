@@ -18,27 +18,27 @@ import (
 	"github.com/tandem-iot/tandem/store/record"
 )
 
-// DefaultCluster is where a node listens for the others.
+// DefaultCluster is the address at which a node listens for the other nodes.
 const DefaultCluster = "127.0.0.1:7422"
 
-// Cluster says how a node is one of many. All nodes share a database; they talk
-// to each other over NATS servers that exist already, or over ones of their own.
+// Cluster makes a node part of a cluster. All nodes share a database. They communicate
+// over existing NATS servers, or over NATS servers of their own.
 type Cluster struct {
 	Database string // URL of the PostgreSQL database
-	Node     string // name of this node, different for each; "": made once, and kept in Dir
-	NATS     string // URLs of existing servers; "": the nodes have their own
+	Node     string // name of this node, unique in the cluster; "": a name made once and kept in Dir
+	NATS     string // URLs of existing servers; "": the nodes run their own
 	// Without NATS:
-	Listen    string   // for other nodes; "" is DefaultCluster
-	Advertise string   // under which others reach us, when that is not Listen
-	Join      []string // host:port of other nodes, of which one has to be up; the first node has none
+	Listen    string   // address for other nodes; "" is DefaultCluster
+	Advertise string   // address at which other nodes reach this one, if it is not Listen
+	Join      []string // host:port of other nodes, one of which must be running; none for the first node
 	Lease     time.Duration
 }
 
-// nodeFile is the name of the file in a node's directory that has its name.
+// nodeFile is the name of the file in a node's directory that holds the node's name.
 const nodeFile = "node"
 
-// nodeName returns the node's name, which stays the same as long as its
-// directory does.
+// nodeName returns the node's name, which stays the same as long as its directory
+// exists.
 func (n *node) nodeName() (string, error) {
 	if n.Cluster.Node != "" {
 		return n.Cluster.Node, checkNodeName(n.Cluster.Node)
@@ -75,8 +75,8 @@ func checkNodeName(name string) error {
 	return nil
 }
 
-// openCluster opens what the nodes share. Its NATS is up before the node is one
-// of them.
+// openCluster opens the connections to the database and NATS. NATS is connected before
+// the node registers as a member.
 func (n *node) openCluster(ctx context.Context) (err error) {
 	if n.name, err = n.nodeName(); err != nil {
 		return err
@@ -112,20 +112,21 @@ func (n *node) embed(ctx context.Context) (*mesh.Network, error) {
 	return mesh.Embed(ctx, o)
 }
 
-// assembleCluster makes the node's part of the cluster.
+// assembleCluster makes the cluster.Cluster of this node.
 func (n *node) assembleCluster(url string) {
 	n.cluster = &cluster.Cluster{
-		Store: n.store, Host: n.host, Log: n.log, Conn: n.net.Conn(), Clock: n.clock, Logger: n.logger, Lease: n.Cluster.Lease,
-		Info: record.Node{ID: n.name, URL: url, MQTT: n.mqtt.Addr().String(), Version: n.Version, Started: time.Now()},
+		Store: n.store, Host: n.host, Log: n.log, Conn: n.net.Conn(), Clock: n.clock, Logger: n.logger,
+		Lease: n.Cluster.Lease,
+		Info:  record.Node{ID: n.name, URL: url, MQTT: n.mqtt.Addr().String(), Version: n.Version, Started: time.Now()},
 	}
 	n.host.Join(n.cluster, n.name, n.store.Shards())
 	n.log.Join(n.cluster)
 }
 
-// Bounds of a node's leaving.
+// Limits of the time in which a node leaves.
 const (
-	leaveWait = 60 * time.Second // for its agents to go to others
-	byeWait   = 5 * time.Second  // for the last word to the database
+	leaveWait = 60 * time.Second // for moving its agents to other nodes
+	byeWait   = 5 * time.Second  // for deregistering in the database
 )
 
 // awaitCluster waits until the node is part of the cluster.
@@ -136,8 +137,8 @@ func (n *node) awaitCluster(ctx context.Context) {
 	}
 }
 
-// drain empties the node before it stops. It and the two after it do nothing
-// for a node that is alone.
+// drain moves all agents to other nodes before this node stops. Like settle and leave it
+// does nothing for a node without a cluster.
 func (n *node) drain(ctx context.Context) {
 	if n.cluster == nil {
 		return
@@ -145,12 +146,13 @@ func (n *node) drain(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, leaveWait)
 	defer cancel()
 	if err := n.cluster.Drain(ctx); err != nil {
-		n.logger.Error("the node stops before all agents have moved; it saves those that are left, and another node resumes them", "err", err)
+		n.logger.Error("the node stops before all agents have moved; it saves those that are left, "+
+			"and another node resumes them", "err", err)
 	}
 }
 
 // settle waits until the owners of the agents know that this node's devices are
-// gone.
+// disconnected.
 func (n *node) settle(ctx context.Context) {
 	if n.cluster == nil {
 		return

@@ -92,10 +92,16 @@ device.on("post", function(x) {
     posted = x;
     tandem.post("post", x);
 });
-device.on("n", function(x) { if (LOST) server.error("got " + x + " after " + heard); heard = x; device.send("ok", x); });
+device.on("n", function(x) {
+	if (LOST) server.error("got " + x + " after " + heard);
+	heard = x;
+	device.send("ok", x);
+});
 http.onrequest(function(q, r) {
     local n = ++count;
-    if ("slow" in q.query) imp.wakeup(q.query.slow.tofloat(), function() { r.send(200, n + " " + begun + " " + heard); });
+    if ("slow" in q.query) imp.wakeup(q.query.slow.tofloat(), function() {
+        r.send(200, n + " " + begun + " " + heard);
+    });
     else r.send(200, n + " " + begun + " " + heard);
 });`
 
@@ -170,7 +176,9 @@ func (p *testPair) ask(node *running, query string) error {
 	if n != p.count+1 || p.begun != "" && begun != p.begun || heard < p.heard {
 		return fmt.Errorf("agent %s answers %q after %d %s %d", p.agent, body, p.count, p.begun, p.heard)
 	}
-	p.count, p.begun, p.heard = n, begun, heard
+	p.count = n
+	p.begun = begun
+	p.heard = heard
 	return nil
 }
 
@@ -209,7 +217,11 @@ func (l *load) door(i int) *running {
 // are. The devices end with the test.
 func (f *fleet) begin(pairs, devices int, kind *strings.Replacer) *load {
 	f.t.Helper()
-	l := &load{fleet: f, list: f.pairs(pairs, central.Code{Agent: kind.Replace(counterAgent), Device: kind.Replace(counterDevice)}), devices: devices, doors: slices.Clone(f.nodes), halt: make(chan struct{})}
+	l := &load{
+		fleet:   f,
+		list:    f.pairs(pairs, central.Code{Agent: kind.Replace(counterAgent), Device: kind.Replace(counterDevice)}),
+		devices: devices, doors: slices.Clone(f.nodes), halt: make(chan struct{}),
+	}
 	for i := range devices {
 		f.run(filepath.Join(f.t.TempDir(), "device"), l.door(i), l.list[i])
 	}
@@ -279,7 +291,8 @@ func (l *load) checkLog(at *running, id tandem.DeviceID, device bool) {
 	}
 	begins, bad := 0, false
 	for _, e := range lines {
-		bad = bad || strings.HasPrefix(e.Msg, "Agent restarted") || e.Type == tandem.LogAgentError || e.Type == tandem.LogDeviceError
+		bad = bad || strings.HasPrefix(e.Msg, "Agent restarted") || e.Type == tandem.LogAgentError ||
+			e.Type == tandem.LogDeviceError
 		if e.Msg == "device begins" {
 			begins++
 		}
@@ -317,7 +330,7 @@ func TestDrainUnderLoad(t *testing.T) {
 
 // TestRollingStop has each of three nodes stop and another take its place while
 // pairs are asked and talk, as an upgrade does. Devices are sent on to other
-// nodes; nobody else notices.
+// nodes; no other node notices.
 func TestRollingStop(t *testing.T) {
 	f := &fleet{t: t, url: pgtest.Start(t)}
 	for range 3 {
@@ -348,7 +361,7 @@ func TestRollingStop(t *testing.T) {
 	}
 }
 
-// freeAddr returns an address on loopback that nobody listens at.
+// freeAddr returns an address on loopback without a listener.
 func freeAddr(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -371,7 +384,7 @@ func (n *running) shards() int {
 
 // TestAskerDeclaredLost: a node is declared lost while it waits for another's
 // agent. The answer goes to the run of the node that is over, so the client hears
-// that nobody knows, and what may be repeated is asked again.
+// that the outcome is unknown, and a request that may be repeated is sent again.
 func TestAskerDeclaredLost(t *testing.T) {
 	f := &fleet{t: t, url: pgtest.Start(t)}
 	asker, owner := f.add(), f.add()

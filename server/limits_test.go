@@ -22,7 +22,10 @@ import (
 // is the answer.
 const limitsCode = `
 function get(path) { return http.get(SERVER + path); }
-function statusOf(x) { return x.statuscode + " " + ("x-agent-rate-limited" in x.headers) + " " + ("retry-after" in x.headers && x.headers["retry-after"].tofloat() <= 0.5); }
+function statusOf(x) {
+	local soon = "retry-after" in x.headers && x.headers["retry-after"].tofloat() <= 0.5;
+	return x.statuscode + " " + ("x-agent-rate-limited" in x.headers) + " " + soon;
+}
 over <- {
     agent_memory = function(r) { local a = []; while (true) a.append(blob(10000)); },
     event_time = function(r) { while (true) {} },
@@ -32,9 +35,19 @@ over <- {
     posts = function(r) { while (true) if (tandem.post("x", blob(200000)) == SEND_ERROR_WOULDBLOCK) return "full"; },
     request_body = function(r) { return "the agent has seen it"; },
     response_body = function(r) { r.send(200, blob(1048577)); },
-    response_headers = function(r) { for (local i = 0; i < 100; i++) r.header("x" + i, http.base64encode(blob(1000))); },
-    timers = function(r) { for (local i = 0; i < 1000; i++) imp.wakeup(1000, @() 0); return imp.wakeup(1000, @() 0) == null; },
-    fetch_credits = function(r) { for (local i = 0; i < 60; i++) { local x = get("/").sendsync(); if (x.statuscode != 200) return i + " " + statusOf(x); } },
+    response_headers = function(r) {
+        for (local i = 0; i < 100; i++) r.header("x" + i, http.base64encode(blob(1000)));
+    },
+    timers = function(r) {
+        for (local i = 0; i < 1000; i++) imp.wakeup(1000, @() 0);
+        return imp.wakeup(1000, @() 0) == null;
+    },
+    fetch_credits = function(r) {
+        for (local i = 0; i < 60; i++) {
+            local x = get("/").sendsync();
+            if (x.statuscode != 200) return i + " " + statusOf(x);
+        }
+    },
     fetches_in_flight = function(r) {
         for (local i = 0; i < 40; i++) get("/hang").sendasync(@(x) 0);
         imp.wakeup(0.6, @() get("/").sendasync(@(x) r.send(200, statusOf(x))));
@@ -55,7 +68,7 @@ http.onrequest(function(q, r) {
 });`
 
 // limits are those that a node can be brought over from outside in a test:
-// what whoever does it is answered, and what the log says.
+// the answer to the client, and the log line.
 var limits = []struct {
 	limit  string
 	body   int // bytes of the request
@@ -119,7 +132,8 @@ func TestLimits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := n.Central.Deploy(t.Context(), g.ID, central.Code{Agent: "const SERVER = \"" + target.URL + "\";" + limitsCode}); err != nil {
+	code := central.Code{Agent: "const SERVER = \"" + target.URL + "\";" + limitsCode}
+	if err := n.Central.Deploy(t.Context(), g.ID, code); err != nil {
 		t.Fatal(err)
 	}
 	met := slices.Collect(maps.Keys(metAlone))

@@ -35,7 +35,11 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s is %v (%v), want %v", tc.figure, got, ok, tc.want)
 		}
 	}
-	for _, figure := range []string{"tandem_agent_events_total", "tandem_store_commit_seconds_count", "tandem_store_commit_writes_sum", "tandem_log_lines_total", "go_goroutines", "tandem_http_request_seconds_sum"} {
+	for _, figure := range []string{
+		"tandem_agent_events_total", "tandem_store_commit_seconds_count",
+		"tandem_store_commit_writes_sum", "tandem_log_lines_total", "go_goroutines",
+		"tandem_http_request_seconds_sum",
+	} {
 		if f[figure] <= 0 {
 			t.Errorf("%s is %v", figure, f[figure])
 		}

@@ -4,12 +4,12 @@
 //	err := s.Run(ctx)
 //
 // A node has an HTTP listener (agent URLs, the API under /v5/, the manual under
-// /docs/, figures for Prometheus at /metrics, MQTT over WebSocket at /mqtt) and
-// an MQTT listener for devices. Everything it must not
-// lose is in Dir: records and configuration in tandem.db (SQLite), log lines
-// in nats/. As one of a cluster's, it has its records in the cluster's database
-// instead, and gives its agents to the other nodes before it stops. The file access.json in Dir, readable by its owner alone, is how
-// the tandem command on the same machine finds the node and proves who it is.
+// /docs/, metrics for Prometheus at /metrics, MQTT over WebSocket at /mqtt) and
+// an MQTT listener for devices. Its durable data is in Dir: records and
+// configuration in tandem.db (SQLite), log lines in nats/. A node of a cluster has
+// its records in the cluster's database instead, and moves its agents to other nodes
+// before it stops. By the file access.json in Dir, which only its owner can read, the
+// tandem command on the same machine finds the node and authenticates itself.
 package server
 
 import (
@@ -45,7 +45,7 @@ import (
 	"github.com/tandem-iot/tandem/store"
 )
 
-// Default addresses, on loopback: a node is opened to the world on purpose.
+// Default addresses, on loopback: opening a node to the network is a decision.
 const (
 	DefaultHTTP = "127.0.0.1:7880"
 	DefaultMQTT = "127.0.0.1:7883"
@@ -54,53 +54,52 @@ const (
 // AccessFile is the name of the access file in a node's directory.
 const AccessFile = "access.json"
 
-// Server is a node. The zero value with a Dir is a node on loopback. Fields
-// are not to be changed once Run is called.
+// Server is a node. The zero value with a Dir is a node on loopback. The fields must not
+// be changed after Run is called.
 type Server struct {
-	Dir  string // where the data is; made when it is not there
+	Dir  string // directory of the data; made if it does not exist
 	HTTP string // address to listen at; "" is DefaultHTTP
 	MQTT string // address to listen at; "" is DefaultMQTT
-	// MQTTS is where to listen for MQTT over TLS; "" is nowhere. It needs
+	// MQTTS is the address to listen at for MQTT over TLS; "" is none. It needs
 	// Certificate.
 	MQTTS string
 	// Certificate, when set, also makes the HTTP listener speak TLS.
 	Certificate *tls.Certificate
-	// URL is where the world reaches the HTTP listener, without a final slash,
-	// for a node behind a proxy; "" derives it from HTTP.
+	// URL is the public address of the HTTP listener, without a final slash, for a node
+	// behind a proxy; "" derives it from HTTP.
 	URL string
 	// Egress lists the private networks that agents may reach.
 	Egress []netip.Prefix
-	// Memory is what an agent may have in its arena, in bytes; 0 is
-	// tandem.AgentMemory.
+	// Memory limits the arena of an agent, in bytes; 0 is tandem.AgentMemory.
 	Memory int
-	// HibernateAfter is after how long without events an agent becomes bytes;
-	// 0 is tandem.HibernateAfterIdle.
+	// HibernateAfter is the time without events after which an agent is kept as a
+	// snapshot; 0 is tandem.HibernateAfterIdle.
 	HibernateAfter time.Duration
-	// LoopbackIsSecure has requests from this machine count as https; see
+	// LoopbackIsSecure makes requests from this machine count as https; see
 	// ingress.Handler.
 	LoopbackIsSecure bool
-	// ClockOffset is how far the node's clock is to be off, for rehearsals.
+	// ClockOffset is the offset of the node's clock, for rehearsals of wrong clocks.
 	ClockOffset time.Duration
 	Cluster     *Cluster // nil: the node is alone
 	Version     string
-	Logger      *slog.Logger // nil: nothing is said
+	Logger      *slog.Logger // nil: nothing is logged
 	// Ready is called once the node accepts connections.
 	Ready func(*Node)
 }
 
-// Node is a running server as a program around it sees it.
+// Node is the view of a running server for the program around it.
 type Node struct {
-	URL     string // of the HTTP listener, as the world sees it
+	URL     string // public address of the HTTP listener
 	MQTT    string // address of the MQTT listener
 	MQTTS   string
-	Central *central.Service // what a person can do, without the HTTP
+	Central *central.Service // the control plane, without HTTP
 	Log     *logbook.Logbook
 	Host    *host.Host
 	Cluster *cluster.Cluster // nil: the node is alone
 }
 
-// Run runs the node until ctx ends; then it lets requests finish, puts its
-// agents to sleep so that the next start goes on where they are, and returns.
+// Run runs the node until ctx is done. Then it lets requests finish, saves its agents so
+// that the next start continues them, and returns.
 func (s *Server) Run(ctx context.Context) error {
 	n := &node{Server: s, logger: s.Logger, clock: hlc.New(func() time.Time { return time.Now().Add(s.ClockOffset) })}
 	if n.logger == nil {
@@ -116,7 +115,7 @@ func (s *Server) Run(ctx context.Context) error {
 	return n.run(ctx)
 }
 
-// node is what one Run works with.
+// node is the state of one Run.
 type node struct {
 	*Server
 	logger  *slog.Logger
@@ -130,14 +129,14 @@ type node struct {
 	fetcher *egress.Fetcher
 	gateway *gateway.Gateway
 	central *central.Service
-	agents  ingress.Agents // the host, or the cluster
-	name    string         // of this node; in a cluster only, as are the next two
+	agents  ingress.Agents // the host or the cluster
+	name    string         // of this node; only in a cluster, as the next two fields
 	net     *mesh.Network
 	cluster *cluster.Cluster
 	closers []func() error
 }
 
-// close undoes listen and open, the latest first.
+// close undoes listen and open, in reverse order.
 func (n *node) close() {
 	for i := len(n.closers) - 1; i >= 0; i-- {
 		if err := n.closers[i](); err != nil && !errors.Is(err, net.ErrClosed) {
@@ -146,8 +145,8 @@ func (n *node) close() {
 	}
 }
 
-// listen takes the addresses first: when one is in use nothing else need
-// begin.
+// listen opens the listeners first, so that an address in use fails the start before
+// anything else is done.
 func (n *node) listen() (err error) {
 	if n.http, err = n.listenAt(n.HTTP, DefaultHTTP, "HTTP"); err != nil {
 		return err
@@ -181,7 +180,12 @@ func (n *node) listenAt(addr, fallback, what string) (net.Listener, error) {
 	}
 	l, err := net.Listen("tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, &tandem.Error{Kind: tandem.Conflict, Msg: fmt.Sprintf("the address %s for %s is in use: stop what uses it, or choose another with --http, --mqtt or --mqtts", addr, what), Err: err}
+		return nil, &tandem.Error{
+			Kind: tandem.Conflict,
+			Msg: fmt.Sprintf("the address %s for %s is in use: stop what uses it, or choose another with --http, "+
+				"--mqtt or --mqtts", addr, what),
+			Err: err,
+		}
 	}
 	if err != nil {
 		return nil, &tandem.Error{Kind: tandem.Invalid, Msg: fmt.Sprintf("cannot listen at %s for %s", addr, what), Err: err}
@@ -190,7 +194,7 @@ func (n *node) listenAt(addr, fallback, what string) (net.Listener, error) {
 	return l, nil
 }
 
-// open opens the data.
+// open opens the data directory and the stores.
 func (n *node) open(ctx context.Context) error {
 	if n.Dir == "" {
 		return tandem.Errorf(tandem.Invalid, "a node needs a directory for its data")
@@ -199,7 +203,7 @@ func (n *node) open(ctx context.Context) error {
 		if errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTDIR) {
 			return &tandem.Error{Kind: tandem.Invalid, Msg: n.Dir + " is not a directory", Err: err}
 		}
-		return &tandem.Error{Kind: tandem.Invalid, Msg: "the data directory cannot be made", Err: err}
+		return &tandem.Error{Kind: tandem.Invalid, Msg: "cannot make the data directory", Err: err}
 	}
 	var err error
 	if n.Cluster != nil {
@@ -210,14 +214,15 @@ func (n *node) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if n.log, err = logbook.Open(ctx, filepath.Join(n.Dir, "nats"), logbook.Options{Clock: n.clock, Logger: n.logger}); err != nil {
+	logs := logbook.Options{Clock: n.clock, Logger: n.logger}
+	if n.log, err = logbook.Open(ctx, filepath.Join(n.Dir, "nats"), logs); err != nil {
 		return err
 	}
 	n.closers = append(n.closers, n.log.Close)
 	return nil
 }
 
-// url returns where the world reaches the HTTP listener.
+// url returns the public address of the HTTP listener.
 func (n *node) url() string {
 	if n.URL != "" {
 		return strings.TrimRight(n.URL, "/")
@@ -254,10 +259,10 @@ func (n *node) assemble(url string) {
 	n.gateway.Another = n.cluster.Another
 }
 
-// run runs the parts until ctx ends, and ends them in the order in which they
-// need each other: in a cluster, the agents go to other nodes first; then nothing
-// comes in any more, then the agents that are left are put to sleep, then what
-// they have written is made durable.
+// run runs the parts until ctx is done, and ends them in the order of their
+// dependencies: in a cluster, the agents are moved to other nodes first; then nothing
+// more is accepted, then the remaining agents are saved, then their records are made
+// durable.
 func (n *node) run(ctx context.Context) error {
 	url := n.url()
 	n.assemble(url)
@@ -296,11 +301,11 @@ func (n *node) run(ctx context.Context) error {
 	door := func(f func() error) {
 		doors.Go(func() {
 			if err := f(); err != nil {
-				cancel(err) // the other one ends too
+				cancel(err) // ends the other one too
 			}
 		})
 	}
-	// Who knocks meanwhile waits in the listeners' queues.
+	// Clients that connect meanwhile wait in the listeners' queues.
 	if err := n.central.WriteAccess(ctx, filepath.Join(n.Dir, AccessFile), n.mqtt.Addr().String()); err != nil {
 		cancel(err)
 	}
@@ -324,11 +329,11 @@ func (n *node) run(ctx context.Context) error {
 	if err := parts.Wait(); ctx.Err() != nil {
 		return err
 	}
-	return context.Cause(failed) // what failed first
+	return context.Cause(failed) // the first failure
 }
 
-// beginStop has the host know that the node stops, and, when it was asked to, gives
-// the agents away.
+// beginStop tells the host that the node stops. If asked is set, it also moves the agents
+// to other nodes.
 func (n *node) beginStop(ctx context.Context, asked bool) {
 	n.host.Stopping()
 	if asked {
@@ -355,7 +360,7 @@ func (n *node) serveMQTT(ctx context.Context) error {
 	return nil
 }
 
-// drainWait bounds how long requests under way may take once the node stops.
+// drainWait bounds the time of running requests once the node stops.
 const drainWait = 5 * time.Second
 
 func (n *node) serveHTTP(ctx context.Context) error {
@@ -389,7 +394,7 @@ func (n *node) serveHTTP(ctx context.Context) error {
 		if srv.Shutdown(wait) == nil {
 			return
 		}
-		n.host.Refuse() // whoever is still waiting for an agent has waited long enough, and is told
+		n.host.Refuse() // answers the requests that still wait for an agent with an error
 		wait, cancel = context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		if srv.Shutdown(wait) != nil {

@@ -239,7 +239,9 @@ func TestTLS(t *testing.T) {
 	if !strings.HasPrefix(n.URL, "https://127.0.0.1:") {
 		t.Errorf("the URL is %s", n.URL)
 	}
-	for _, addr := range []string{"tls://" + n.MQTTS, "wss" + strings.TrimPrefix(n.URL, "https") + "/mqtt", "tcp://" + n.MQTT} {
+	for _, addr := range []string{
+		"tls://" + n.MQTTS, "wss" + strings.TrimPrefix(n.URL, "https") + "/mqtt", "tcp://" + n.MQTT,
+	} {
 		t.Run(addr[:3], func(t *testing.T) {
 			r := *n
 			r.t = t
@@ -330,7 +332,9 @@ func TestRefusals(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	damaged := t.TempDir()
 	noAccess := t.TempDir()
-	for name, data := range map[string]string{file: "", filepath.Join(damaged, "tandem.db"): "this is no database, is it?"} {
+	for name, data := range map[string]string{
+		file: "", filepath.Join(damaged, "tandem.db"): "this is no database, is it?",
+	} {
 		if err := os.WriteFile(name, []byte(data), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -12,7 +12,7 @@ import (
 )
 
 // TestStopWithoutDatabase: a node whose database is gone stops all the same. Its
-// agents can be kept nowhere, and start anew.
+// agents cannot be saved, and start again.
 func TestStopWithoutDatabase(t *testing.T) {
 	dir, err := pgtest.MakeDir()
 	if err != nil {
@@ -37,7 +37,10 @@ func TestStopWithoutDatabase(t *testing.T) {
 	pairs := f.pairs(4, central.Code{Agent: `
 		function tick() { imp.wakeup(0.01, tick); }
 		device.on("n", @(x) device.send("ok", x));
-		http.onrequest(function(q, r) { if (q.path == "/busy") tick(); r.send(200, "here"); });`, Device: lenient.Replace(counterDevice)})
+		http.onrequest(function(q, r) {
+			if (q.path == "/busy") tick();
+			r.send(200, "here");
+		});`, Device: lenient.Replace(counterDevice)})
 	for i, p := range pairs[2:] {
 		f.run(filepath.Join(t.TempDir(), fmt.Sprint("device", i)), n, p)
 	}

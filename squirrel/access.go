@@ -7,20 +7,20 @@ import (
 	"github.com/tandem-iot/tandem/squirrel/compile"
 )
 
-// hintMethod marks a hint that is the number of a built-in method, not the place
-// of a node.
+// hintMethod marks a hint that is the number of a built-in method, not the place of a
+// node.
 const hintMethod = 1 << 31
 
-// storeHint writes a hint that machines share, when it says something new.
+// storeHint stores a hint, which machines share, when it has changed.
 func storeHint(p *uint32, hint uint32) {
 	if atomic.LoadUint32(p) != hint {
 		atomic.StoreUint32(p, hint)
 	}
 }
 
-// lookAgain finds a name among nodes where the hint of the instruction before
-// s.ip did not say. Where objects of several shapes come by in turn, a new hint
-// each time costs more than it saves: only one in eight is kept.
+// lookAgain finds a name among nodes when the hint of the instruction before s.ip was
+// wrong. Where objects of several shapes alternate, storing every new hint costs more
+// than it saves, so only one in eight is stored.
 func (v *VM) lookAgain(s *position, nodes uint32, key Value) uint32 {
 	if nodes == 0 || key.tag() != tagString {
 		return 0
@@ -36,9 +36,8 @@ func (v *VM) lookAgain(s *position, nodes uint32, key Value) uint32 {
 	return p
 }
 
-// metaAt returns the metamethod that a table's delegates have at a level of
-// the chain, and the object to call it on. A metamethod may have changed the
-// chain meanwhile.
+// metaAt returns the metamethod of a table's delegates at a level of the chain, and the
+// object to call it on. A metamethod may have changed the chain meanwhile.
 func (v *VM) metaAt(obj Value, level int, m meta) (self, fn Value) {
 	if !obj.isTable() {
 		return obj, v.metamethod(obj, m)
@@ -51,8 +50,8 @@ func (v *VM) metaAt(obj Value, level int, m meta) (self, fn Value) {
 	return obj, v.metamethod(obj, m)
 }
 
-// rawGet looks a key up in the object itself and, for tables, in its
-// delegates. Weak references read as what they refer to.
+// rawGet looks a key up in the object itself and, for tables, in its delegates. A weak
+// reference is read as the object that it refers to.
 func (v *VM) rawGet(in *compile.Inst, obj, key Value) (Value, bool) {
 	switch obj.tag() {
 	case tagTable:
@@ -98,7 +97,7 @@ func (v *VM) rawGet(in *compile.Inst, obj, key Value) (Value, bool) {
 	return Null, false
 }
 
-// arrayIndex returns the index that a key stands for: floats are truncated.
+// arrayIndex converts a key to an index: floats are truncated.
 func arrayIndex(key Value, n int) (uint32, bool) {
 	if !key.isNumber() {
 		return 0, false
@@ -139,9 +138,9 @@ func (v *VM) getOp(in *compile.Inst) outcome {
 	return v.getMeta(in, obj, key, level)
 }
 
-// askWord is the continue word of a _get or _set at a level of the chain of
-// delegates. What one throws on behalf of the delegate nearer to the object
-// means no more than that it does not have the slot.
+// askWord returns the continue word of a _get or _set at a level of the chain of
+// delegates. An exception of a delegate nearer to the object only means that the
+// delegate does not have the slot.
 func askWord(level int) Value {
 	kind := contOp | contGet
 	if level > 1 {
@@ -150,8 +149,8 @@ func askWord(level int) Value {
 	return contWord(kind, level)
 }
 
-// getMeta tries the _get of a delegate chain from the given level down to the
-// object itself, then what comes after metamethods.
+// getMeta tries the _get of a delegate chain from the given level down to the object
+// itself, then what follows metamethods.
 func (v *VM) getMeta(in *compile.Inst, obj, key Value, level int) outcome {
 	for ; level > 0; level-- {
 		if self, m := v.metaAt(obj, level, metaGet); m != Null {
@@ -187,9 +186,11 @@ func (v *VM) builtin(in *compile.Inst, t Type, key Value) (uint32, bool) {
 	return n, ok
 }
 
-// setOp writes a slot that is there, for OpSet and OpSetK.
+// setOp writes an existing slot, for OpSet and OpSetK.
 func (v *VM) setOp(in *compile.Inst) outcome {
-	obj, key, x := *v.reg(in.A), v.keyOf(in), *v.reg(in.C)
+	obj := *v.reg(in.A)
+	key := v.keyOf(in)
+	x := *v.reg(in.C)
 	level := 0
 	switch obj.tag() {
 	case tagTable:
@@ -254,7 +255,9 @@ func (v *VM) setMeta(in *compile.Inst, obj, key Value, level int) outcome {
 
 // newSlotOp makes or overwrites a slot, for OpNewSlot and OpNewSlotK.
 func (v *VM) newSlotOp(in *compile.Inst) outcome {
-	obj, key, x := *v.reg(in.A), v.keyOf(in), *v.reg(in.C)
+	obj := *v.reg(in.A)
+	key := v.keyOf(in)
+	x := *v.reg(in.C)
 	if key == Null {
 		return v.throwf("null cannot be used as index")
 	}
@@ -301,7 +304,7 @@ func (v *VM) deleteOp(in *compile.Inst) outcome {
 	return v.throwf("attempt to delete a slot from a %s", obj.Type())
 }
 
-// has is the operator in: is there such a slot, without delegates and
+// has is the operator in: it reports whether a slot exists, without delegates and
 // metamethods.
 func (v *VM) has(obj, key Value) bool {
 	switch obj.tag() {

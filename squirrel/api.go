@@ -1,7 +1,7 @@
 package squirrel
 
-// What a host does with values. Natives use it too. Nothing here runs
-// Squirrel code; strings and keys are compared by content.
+// Functions by which a host and natives use values. None of them runs Squirrel code;
+// strings and keys are compared by content.
 
 // NewTable returns an empty table.
 func (v *VM) NewTable() Value { return ref(tagTable, v.newTable(0)) }
@@ -27,8 +27,8 @@ func (x Value) IsNumber() bool { return x.isNumber() }
 // IsInt reports whether x is an integer.
 func (x Value) IsInt() bool { return x.isInt() }
 
-// Get returns a slot of a table, without its delegate. A weak reference reads
-// as what it refers to.
+// Get returns a slot of a table, without its delegate. A weak reference is read as the
+// object that it refers to.
 func (v *VM) Get(table, key Value) (Value, bool) {
 	if !table.isTable() || key == Null {
 		return Null, false
@@ -55,7 +55,7 @@ func (v *VM) Set(table, key, x Value) {
 // SetField makes or overwrites the slot of a table with a name.
 func (v *VM) SetField(table Value, name string, x Value) { v.Set(table, v.NewString(name), x) }
 
-// Delete removes a slot of a table; it reports whether it was there.
+// Delete removes a slot of a table. It reports whether the slot existed.
 func (v *VM) Delete(table, key Value) bool {
 	if !table.isTable() || key == Null {
 		return false
@@ -67,7 +67,7 @@ func (v *VM) Delete(table, key Value) bool {
 	return p != 0
 }
 
-// Next returns the slot of a table after the one that an iteration stands at:
+// Next returns the slot of a table after the one that an iteration is at:
 //
 //	for i, key, x, ok := v.Next(t, 0); ok; i, key, x, ok = v.Next(t, i) { … }
 //
@@ -83,8 +83,8 @@ func (v *VM) Next(table Value, i int) (next int, key, x Value, ok bool) {
 	return int(j) + 1, *v.at(p), v.real(*v.at(p + 1)), true
 }
 
-// Len returns how many bytes a string or blob, elements an array, or slots a
-// table has; 0 for everything else.
+// Len returns the number of bytes of a string or blob, of elements of an array, or of
+// slots of a table; 0 for everything else.
 func (v *VM) Len(x Value) int {
 	switch x.tag() {
 	case tagString, tagLong:
@@ -107,7 +107,7 @@ func (v *VM) Index(array Value, i int) Value {
 	return v.real(*v.arraySlot(array.off(), uint32(i)))
 }
 
-// SetIndex overwrites element i of an array, when there is one.
+// SetIndex overwrites element i of an array, if it exists.
 func (v *VM) SetIndex(array Value, i int, x Value) {
 	if array.isArray() && i >= 0 && i < v.arrayLen(array.off()) {
 		*v.arraySlot(array.off(), uint32(i)) = x
@@ -121,9 +121,9 @@ func (v *VM) Append(array, x Value) {
 	}
 }
 
-// Bytes returns the content of a string, or of a native object whose payload
-// is bytes, such as a blob; nil for everything else. It aliases the arena: it
-// is good until something is allocated.
+// Bytes returns the content of a string, or of a native object whose payload is bytes,
+// such as a blob; nil for everything else. It aliases the arena, and is valid until the
+// next allocation.
 func (v *VM) Bytes(x Value) []byte {
 	switch {
 	case x.isString():
@@ -136,8 +136,8 @@ func (v *VM) Bytes(x Value) []byte {
 	return nil
 }
 
-// Params returns how many parameters a function takes at most, without this;
-// 0 when x is no function of a program.
+// Params returns the greatest number of parameters that a function takes, without this;
+// 0 when x is not a function of a program.
 func (v *VM) Params(x Value) int {
 	if x.tag() == tagBound {
 		x = *v.at(x.off() + 1)
@@ -149,8 +149,8 @@ func (v *VM) Params(x Value) int {
 }
 
 // NewNative returns an instance of a native class of the library. The payload
-// is the object's own state, which programs cannot see: any value, an array
-// or table, or what NewBuffer gives.
+// is the object's own state, which programs cannot see: any value, an array or table, or
+// the result of NewBuffer.
 func (v *VM) NewNative(class string, payload Value) Value {
 	x := v.newInstance(v.classObject(v.lib.classIndex(class)))
 	*v.at(x.off() + 2) = payload
@@ -179,22 +179,22 @@ func (v *VM) SetPayload(x, payload Value) {
 	}
 }
 
-// NewBuffer returns n zero bytes with room for more, to be a payload. It is
-// no value that a program may see.
+// NewBuffer returns n zero bytes with room for more, to be a payload. It must not be made
+// visible to a program.
 func (v *VM) NewBuffer(n, capacity int) Value {
 	return ref(tagBytes, v.newBytes(n, max(n, capacity)))
 }
 
-// ToString returns the text of x as print shows it, without metamethods.
+// ToString returns the text of x in the form of print, without metamethods.
 func (v *VM) ToString(x Value) string {
 	var buf [64]byte
 	return string(v.appendText(buf[:0], x))
 }
 
-// Collect frees what is not reachable, and gives memory back: it is for a
-// machine that will be idle. Values that the host holds are not good any more
-// after it, except Root and Registry. It reports whether what is alive is
-// within the limit. In a native it only asks for a collection after the call.
+// Collect frees unreachable objects and returns memory: it is for a machine that will be
+// idle. Values that the host holds are invalid after it, except Root and Registry. It
+// reports whether the live objects are within the limit. Called by a native it only
+// requests a collection after the call.
 func (v *VM) Collect() bool {
 	if v.inLoop {
 		v.requestCollect()

@@ -9,10 +9,10 @@ import (
 //
 //	bits 0–4 kind, 5–7 flags, 8–31 size in words with the header, 32–63 serial
 //
-// The serial numbers objects of a VM in the order they were made; it stands
-// for an address wherever a program can see one (hashes, comparison, text). A
-// weak reference has that of what it refers to. Nodes have none, but their
-// number less one in its place.
+// The serial numbers the objects of a VM in the order in which they were made. It is used
+// as an address wherever a program can see one (hashes, comparison, text). A weak
+// reference has the serial of the object it refers to. Nodes have their number less
+// one in its place.
 const (
 	kindMask  = 31
 	flagHash  = 1 << 5 // a long string whose hash is known
@@ -28,13 +28,11 @@ func headerKind(h Value) uint32   { return uint32(h) & kindMask }
 func headerSize(h Value) uint32   { return uint32(h) >> sizeShift }
 func headerSerial(h Value) uint32 { return uint32(h >> 32) }
 
-// errOutOfMemory travels as a panic from alloc to Run: nothing a program does
-// can go on after it.
+// errOutOfMemory is the panic from alloc to Run: a program cannot continue after it.
 var errOutOfMemory = errors.New("out of memory")
 
-// IsOutOfMemory reports whether r, from recover, is what the making of values
-// panics with when the memory is full. Run recovers it itself; a host that
-// makes values between two Runs must.
+// IsOutOfMemory reports whether r, from recover, is the panic for a full memory. Run
+// recovers it itself; a host that makes values between two Runs must recover it.
 func IsOutOfMemory(r any) bool { return r == errOutOfMemory }
 
 // mem is the arena: one pointer-free slice. Allocation moves a mark upward;
@@ -46,20 +44,19 @@ type mem struct {
 	top    uint32         // first free word
 	soft   uint32         // allocation past this takes the slow path
 	perm   uint32         // end of the image
-	limit  uint32         // words a program may have alive
+	limit  uint32         // limit of the live words of a program
 	serial uint32         // of the newest object
 	live   uint32         // words alive after the last collection
 }
 
-// setWords installs w as the arena.
+// setWords makes w the arena.
 func (m *mem) setWords(w []Value) {
 	m.w = w
 	m.base = unsafe.Pointer(unsafe.SliceData(w))
 }
 
-// alloc returns the offset of a new zeroed object. It never collects, so
-// offsets held by the caller stay good; it may replace the slice, so pointers
-// into it do not.
+// alloc returns the offset of a new zeroed object. It never collects, so offsets that the
+// caller holds stay valid. It may replace the slice, so pointers into it do not.
 func (v *VM) alloc(kind int, words uint32) uint32 {
 	off := v.top
 	end := off + words
@@ -76,14 +73,15 @@ func (v *VM) alloc(kind int, words uint32) uint32 {
 	return off
 }
 
-// identityKinds are the objects that programs can tell apart. Only they are
-// numbered: how many others are made depends on when garbage is collected,
-// which programs must not see.
-const identityKinds = 1<<tagTable | 1<<tagArray | 1<<tagClosure | 1<<tagGenerator | 1<<tagClass | 1<<tagInstance | 1<<tagBound
+// identityKinds are the objects that programs can distinguish. Only they are numbered:
+// the number of others depends on when garbage is collected, which programs must not
+// see.
+const identityKinds = 1<<tagTable | 1<<tagArray | 1<<tagClosure | 1<<tagGenerator | 1<<tagClass |
+	1<<tagInstance | 1<<tagBound
 
-// allocSlow makes room for words more and asks for a collection at the next
-// safepoint. While a program runs it gives up when garbage and what is alive
-// come to twice the limit: that is how far a program can get past it.
+// allocSlow makes room for words more and requests a collection at the next safepoint.
+// While a program runs it panics when live words and garbage together reach twice the
+// limit: no program can use more than that.
 func (v *VM) allocSlow(words uint32) {
 	end := uint64(v.top) + uint64(words)
 	if words > maxObjSize || end > 1<<31 || v.inLoop && end > 2*uint64(v.limit)+uint64(v.perm)+2*minHeadroom {
@@ -101,7 +99,7 @@ func (v *VM) allocSlow(words uint32) {
 		} else {
 			w := takeWords(size)
 			clear(w[copy(w, v.w[:v.top]):])
-			v.setWords(w) // the old words are not spare: a caller may be reading them
+			v.setWords(w) // the old words are not reused: a caller may still read them
 		}
 	}
 	v.soft = uint32(len(v.w))

@@ -10,8 +10,8 @@ const checked = false
 
 func (v *VM) checkNow() bool { return false }
 
-// at returns the word at off. Offsets come from the collector, the compiler
-// and verified snapshots only, so they are not checked again.
+// at returns the word at off. Offsets come only from the collector, the compiler and
+// verified snapshots, so they are not checked again.
 func (v *VM) at(off uint32) *Value {
 	return (*Value)(unsafe.Add(v.base, uintptr(off)<<3))
 }

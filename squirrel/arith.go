@@ -8,7 +8,7 @@ import (
 	"github.com/tandem-iot/tandem/squirrel/text"
 )
 
-// operator is an arithmetic operator as messages and metamethods know it.
+// operator is an arithmetic operator with its sign in messages and its metamethod.
 type operator struct {
 	sign byte
 	meta meta
@@ -16,7 +16,8 @@ type operator struct {
 
 // literalOps are the operators of instructions that name their right operand.
 var literalOps = map[compile.Op]compile.Op{
-	compile.OpAddI: compile.OpAdd, compile.OpMulI: compile.OpMul, compile.OpDivI: compile.OpDiv, compile.OpModI: compile.OpMod,
+	compile.OpAddI: compile.OpAdd, compile.OpMulI: compile.OpMul,
+	compile.OpDivI: compile.OpDiv, compile.OpModI: compile.OpMod,
 	compile.OpBitAndI: compile.OpBitAnd, compile.OpShlI: compile.OpShl, compile.OpShrI: compile.OpShr,
 }
 
@@ -25,7 +26,7 @@ var operators = map[compile.Op]operator{
 	compile.OpMul: {'*', metaMul}, compile.OpDiv: {'/', metaDiv}, compile.OpMod: {'%', metaModulo},
 }
 
-// arithOp is + - * / % on what the loop does not do itself.
+// arithOp is + - * / % for operands that the loop does not handle itself.
 func (v *VM) arithOp(in *compile.Inst) outcome {
 	x, y := *v.reg(in.B), *v.reg(in.C)
 	op := in.Op
@@ -37,7 +38,7 @@ func (v *VM) arithOp(in *compile.Inst) outcome {
 	}
 	switch {
 	case x.isInt() && y.isInt():
-		if y == Int(0) { // only division and modulo come here with integers
+		if y == Int(0) { // with integers only division and modulo get here
 			if op == compile.OpDiv {
 				return v.throwf("division by zero")
 			}
@@ -91,8 +92,8 @@ func (v *VM) concatOp(in *compile.Inst, x, y Value) outcome {
 	return next
 }
 
-// join stores the concatenation of x and y. Short pieces are put together
-// without making strings of them first.
+// join stores the concatenation of x and y. Short operands are joined without making
+// strings of them first.
 func (v *VM) join(in *compile.Inst, x, y Value) {
 	if x.tag() == tagLong || y.tag() == tagLong {
 		r := v.concat(v.textValue(x), v.textValue(y))
@@ -105,7 +106,7 @@ func (v *VM) join(in *compile.Inst, x, y Value) {
 	*v.reg(in.A) = r
 }
 
-// textOp is OpText on what may have a _tostring.
+// textOp is OpText for a value that may have a _tostring.
 func (v *VM) textOp(in *compile.Inst) outcome {
 	x := *v.reg(in.A)
 	if m := v.metamethod(x, metaToString); m != Null {
@@ -132,7 +133,7 @@ func (v *VM) joined(b []byte) Value {
 	return v.NewStringBytes(b)
 }
 
-// maxScratch is how large a scratch buffer is kept, in bytes.
+// maxScratch is the largest scratch buffer that is kept, in bytes.
 const maxScratch = 1 << 12
 
 func (v *VM) keepScratch(b []byte) {
@@ -141,7 +142,7 @@ func (v *VM) keepScratch(b []byte) {
 	}
 }
 
-// extendOp is OpExtend. What has no metamethods is joined at once.
+// extendOp is OpExtend. Values without metamethods are joined at once.
 func (v *VM) extendOp(in *compile.Inst) outcome {
 	x := *v.reg(in.A)
 	switch {
@@ -161,8 +162,8 @@ func (v *VM) extendOp(in *compile.Inst) outcome {
 	return next
 }
 
-// concatGot ends a concatenation for which _tostring was called; a result
-// that is no string stands for none.
+// concatGot ends a concatenation for which _tostring was called. A result that is not a
+// string counts as none.
 func (v *VM) concatGot(in *compile.Inst, stage int, s Value) outcome {
 	x, y := *v.reg(in.B), *v.reg(in.C)
 	switch in.Op {
@@ -211,8 +212,9 @@ func (v *VM) appendText(dst []byte, x Value) []byte {
 	return fmt.Appendf(dst, "(%s : 0x%08x)", x.Type(), v.address(x))
 }
 
-// address stands for where an object is: eight times its serial, so that it
-// is the same in every run. Native functions have the hash of their path.
+// address returns the number that is shown as an object's address: eight times its
+// serial, so that it is the same in every run. Native functions have the hash of their
+// path.
 func (v *VM) address(x Value) uint32 {
 	if x.tag() == tagNative {
 		return v.lib.natives[x.off()].hash
@@ -220,7 +222,7 @@ func (v *VM) address(x Value) uint32 {
 	return headerSerial(*v.at(x.off())) << 3
 }
 
-// bitOp complains of operands of & | ^ << >> >>>.
+// bitOp throws the error for invalid operands of & | ^ << >> >>>.
 func (v *VM) bitOp(in *compile.Inst) outcome {
 	y := TypeInteger
 	if _, ok := literalOps[in.Op]; !ok {
@@ -229,7 +231,7 @@ func (v *VM) bitOp(in *compile.Inst) outcome {
 	return v.throwf("bitwise op between '%s' and '%s'", (*v.reg(in.B)).Type(), y)
 }
 
-// negOp is unary minus on what is no number.
+// negOp is unary minus on a value that is not a number.
 func (v *VM) negOp(in *compile.Inst) outcome {
 	x := *v.reg(in.B)
 	if m := v.metamethod(x, metaUnm); m != Null {

@@ -6,17 +6,17 @@ import (
 	"github.com/tandem-iot/tandem/squirrel/compile"
 )
 
-// A frame is five header words on the stack, the registers of the function
-// after them. The header is the caller's registers where the compiler put the
-// callee and left room, or space above the caller's registers.
+// A frame is five header words on the stack, followed by the registers of the
+// function. The header is in the caller's registers, where the compiler put the
+// callee and left room, or above the caller's registers.
 //
 //	function   the closure or native
-//	return     the caller's frame and where it goes on
-//	continue   what becomes of the result
-//	a, b       operands of that
+//	return     the caller's frame and program counter
+//	continue   how the result is used
+//	a, b       operands of continue
 //
-// The return and continue words are no values; the collector sees by their
-// tags that they refer to nothing.
+// The return and continue words are not values: the collector sees by their tags that
+// they refer to nothing.
 const (
 	hdrFunc = 5
 	hdrRet  = 4
@@ -31,19 +31,19 @@ func retWord(frame uint32, pc int) Value {
 
 func retFrame(ret Value) uint32 { return hi(ret) & 0x7fffffff }
 
-// A continue word: kind and flags in bits 0–7, a register in 8–15, a state
-// in 16–31, the parameters of a native that called back in 32–61. Bit 63 is
-// set unless the kind is contPlain and there is no flag.
+// A continue word: kind and flags in bits 0–7, a register in 8–15, a state in 16–31,
+// and in 32–61 the number of parameters of a native that called back. Bit 63 is set
+// unless the kind is contPlain without a flag.
 const (
 	contPlain    = 0    // the register of the caller
-	contOp       = 1    // finish the caller's instruction; the state is how far it is
+	contOp       = 1    // finish the caller's instruction; the state is its progress
 	contNative   = 2    // enter the calling native again with the state
 	contHost     = 3    // end Run
 	contKinds    = 7    // mask
 	contNew      = 0x10 // the result is operand b, a new instance
 	contGen      = 0x20 // the frame is that of generator operand a
-	contGet      = 0x40 // throwing null means that there is no such slot
-	contInner    = 0x80 // so does throwing anything
+	contGet      = 0x40 // throwing null means that the slot does not exist
+	contInner    = 0x80 // throwing any value means that the slot does not exist
 	contMark     = 1 << 63
 	maxNativeArg = 1<<24 - 1
 )
@@ -65,7 +65,7 @@ func (v *VM) frameProto(f uint32) *compile.Proto {
 	return v.proto(lo(*v.at(fn.off() + 1)))
 }
 
-// frameEnd returns the first stack index past what a frame uses.
+// frameEnd returns the first stack index after those that a frame uses.
 func (v *VM) frameEnd(f uint32) uint32 {
 	if f == 0 {
 		return 0
@@ -76,10 +76,10 @@ func (v *VM) frameEnd(f uint32) uint32 {
 	return f + contArgs(v.stackAt(f-hdrCont)) + nativeLocals
 }
 
-// instruction returns the one that the running frame is in the middle of.
+// instruction returns the instruction that the running frame is executing.
 func (v *VM) instruction() *compile.Inst { return &v.frameProto(v.frame).Code[v.pc-1] }
 
-// pushCall places a call above the running frame.
+// pushCall starts a call in a frame above the running one.
 func (v *VM) pushCall(fn, cont, a Value, args ...Value) outcome {
 	f := v.frameEnd(v.frame) + compile.FrameSize
 	if !v.needStack(f + uint32(len(args))) {
@@ -96,8 +96,7 @@ func (v *VM) pushCall(fn, cont, a Value, args ...Value) outcome {
 	return v.invoke(f, uint32(len(args)))
 }
 
-// enterHost begins the call that Start asks for. What goes wrong waits for
-// Run to say so.
+// enterHost begins the call of Start. Run reports an error in it.
 func (v *VM) enterHost(fn, this Value, args []Value) {
 	v.frame, v.pc = 0, 0
 	if len(args) >= maxNativeArg || !v.needStack(uint32(len(args))+2*compile.FrameSize) {
@@ -118,10 +117,10 @@ func (v *VM) enterHost(fn, this Value, args []Value) {
 	v.resumed = resumedStart
 }
 
-// invoke calls the function in the header of frame f, whose n parameters are
-// in place. While it is not entered the running frame stays the caller's.
+// invoke calls the function in the header of frame f, whose n parameters are in place.
+// Until it is entered the running frame is still the caller's.
 func (v *VM) invoke(f, n uint32) outcome {
-	// Natives that call natives that call natives end somewhere.
+	// The limit ends natives that call natives without end.
 	for range maxHops {
 		fn := v.stackAt(f - hdrFunc)
 		switch fn.tag() {
@@ -167,8 +166,8 @@ func (v *VM) invoke(f, n uint32) outcome {
 
 const maxHops = 200
 
-// enterClosure makes frame f the running one, or calls a generator function:
-// the result of that is a generator.
+// enterClosure makes frame f the running one. For a generator function the result of
+// the call is a generator instead.
 func (v *VM) enterClosure(f, n uint32) outcome {
 	fn := v.stackAt(f - hdrFunc).off()
 	if e := v.entryOf(lo(*v.at(fn + 1))); uint32(e.Fixed) == n && f <= v.frameLimit() {
@@ -184,7 +183,7 @@ func (v *VM) enterClosure(f, n uint32) outcome {
 	switch {
 	case n == want || n > want && p.Varargs:
 	case n < want && n+uint32(p.Defaults) >= want && !p.Varargs:
-		first := fn + v.size(fn) - want // as if all parameters had one
+		first := fn + v.size(fn) - want // as if all parameters had a default
 		for ; n < want; n++ {
 			*v.stackRef(f + n) = *v.at(first + n)
 		}
@@ -212,7 +211,7 @@ func (v *VM) enterClosure(f, n uint32) outcome {
 	return enter
 }
 
-// nativeOp is OpCall of a native. What is usual takes no more than this.
+// nativeOp is OpCall for a native function, for the common cases.
 func (v *VM) nativeOp(in *compile.Inst, f uint32) outcome {
 	h := unsafe.Pointer(v.stackRef(f - hdrFunc))
 	n, nat := uint32(in.B), &v.lib.natives[(*word(h, 0)).off()]
@@ -223,7 +222,11 @@ func (v *VM) nativeOp(in *compile.Inst, f uint32) outcome {
 	}
 	v.tick -= nativeCost
 	c := &v.call
-	c.v, c.base, c.n, c.state, c.fresh = v, f, int(n), 0, true
+	c.v = v
+	c.base = f
+	c.n = int(n)
+	c.state = 0
+	c.fresh = true
 	c.ctl, c.result = ctlReturn, Null
 	x, err := nat.Fn(c)
 	if err == nil && c.ctl == ctlReturn {
@@ -237,13 +240,13 @@ func (v *VM) nativeOp(in *compile.Inst, f uint32) outcome {
 	return out
 }
 
-// runNative calls the native of frame f, or enters it again in a state. When
-// it calls another function in its turn, again is set and f and n tell of
-// that call.
+// runNative calls the native of frame f, or enters it again with a state. When the
+// native calls another function, again is set, and nf and nn are the frame and the
+// number of parameters of that call.
 func (v *VM) runNative(f, n uint32, state int) (nf, nn uint32, out outcome, again bool) {
 	number := v.stackAt(f - hdrFunc).off()
 	nat := &v.lib.natives[number]
-	// Also when it is entered again: that may be what a snapshot says.
+	// Also when it is entered again, because the frame may come from a snapshot.
 	if out := v.checkArgs(nat, f, n); out != next {
 		return f, n, out, false
 	}
@@ -254,14 +257,18 @@ func (v *VM) runNative(f, n uint32, state int) (nf, nn uint32, out outcome, agai
 		}
 	}
 	c := &v.call
-	c.v, c.base, c.n, c.state, c.fresh = v, f, int(n), state, state == 0
+	c.v = v
+	c.base = f
+	c.n = int(n)
+	c.state = state
+	c.fresh = state == 0
 	c.ctl, c.result = ctlReturn, v.result
 	v.result = Null
 	x, err := nat.Fn(c)
 	return v.nativeEnd(f, n, x, err)
 }
 
-// nativeEnd does what a native's return asks for.
+// nativeEnd handles the result of a native function.
 func (v *VM) nativeEnd(f, n uint32, x Value, err error) (nf, nn uint32, out outcome, again bool) {
 	if err != nil {
 		if err != errThrown {
@@ -290,7 +297,7 @@ func (v *VM) persist(f, n uint32) {
 	v.frame, v.pc = f, 0
 }
 
-// nativeTail gives a native's frame to the function that it called last.
+// nativeTail gives a native's frame to the function of its TailCall.
 func (v *VM) nativeTail(f uint32) (nf, nn uint32, out outcome, again bool) {
 	c := &v.call
 	ret := v.stackAt(f - hdrRet)
@@ -363,7 +370,7 @@ func (v *VM) checkArgs(nat *native, f, n uint32) outcome {
 	return next
 }
 
-// deliver ends frame f with a result.
+// deliver ends frame f and passes its result to the caller.
 func (v *VM) deliver(f uint32, x Value) outcome {
 	cont, ret := v.stackAt(f-hdrCont), v.stackAt(f-hdrRet)
 	if cont&contNew != 0 {
@@ -381,7 +388,9 @@ func (v *VM) deliver(f uint32, x Value) outcome {
 	case contOp:
 		return v.finish(f, cont, x)
 	case contNative:
-		v.reentry, v.reState, v.result = true, contState(cont), x
+		v.reentry = true
+		v.reState = contState(cont)
+		v.result = x
 		return enter
 	}
 	v.result = x
@@ -389,8 +398,8 @@ func (v *VM) deliver(f uint32, x Value) outcome {
 	return done
 }
 
-// callOp is OpCall, where it is more than entering a function with as many
-// parameters as it has.
+// callOp is OpCall in the cases that need more than entering a function with exactly
+// its number of parameters.
 func (v *VM) callOp(in *compile.Inst) outcome {
 	f := v.frame + uint32(in.A) + compile.FrameSize
 	*v.stackRef(f - hdrRet) = retWord(v.frame, int(v.pc))
@@ -398,8 +407,7 @@ func (v *VM) callOp(in *compile.Inst) outcome {
 	return v.invoke(f, uint32(in.B))
 }
 
-// tailCallOp moves a call of a script function down into the frame of the
-// caller.
+// tailCallOp moves a call of a script function down into the frame of the caller.
 func (v *VM) tailCallOp(in *compile.Inst) outcome {
 	f := v.frame + uint32(in.A) + compile.FrameSize
 	fn := v.stackAt(f - hdrFunc)
@@ -410,7 +418,7 @@ func (v *VM) tailCallOp(in *compile.Inst) outcome {
 	if cont&contGen != 0 {
 		return v.callOp(in)
 	}
-	// An error here is the caller's, so it is found before its frame is gone.
+	// An error here belongs to the caller, so it is checked before the caller's frame is overwritten.
 	p, n := v.proto(lo(*v.at(fn.off() + 1))), int(in.B)
 	if n < len(p.Params)-p.Defaults || n > len(p.Params) && !p.Varargs {
 		return v.throwf("wrong number of parameters")
@@ -424,7 +432,7 @@ func (v *VM) tailCallOp(in *compile.Inst) outcome {
 	return v.enterClosure(to, uint32(in.B))
 }
 
-// returnOp is OpReturn for a frame that was not entered by OpCall alone.
+// returnOp is OpReturn for a frame that was entered other than by OpCall alone.
 func (v *VM) returnOp(in *compile.Inst) outcome {
 	x := Null
 	if in.B != 0 {

@@ -2,8 +2,8 @@ package squirrel
 
 import "github.com/tandem-iot/tandem/squirrel/compile"
 
-// The members table of a class says for each name where it is: field number
-// n, or memberMethod + n for a method or static member.
+// The members table of a class has the place of each name: field number n, or
+// memberMethod + n for a method or static member.
 const memberMethod = 1 << 24
 
 // A class's word 1 has flags in its low half: classLocked, and from bit 8 the
@@ -18,8 +18,12 @@ const (
 func (v *VM) newClass(base Value) uint32 {
 	off := v.alloc(tagClass, wordsClass)
 	if base == Null {
-		t, d, m := v.newTable(0), v.newArray(0), v.newArray(0)
-		*v.at(off + 3), *v.at(off + 4), *v.at(off + 5) = ref(tagTable, t), ref(tagArray, d), ref(tagArray, m)
+		t := v.newTable(0)
+		d := v.newArray(0)
+		m := v.newArray(0)
+		*v.at(off + 3) = ref(tagTable, t)
+		*v.at(off + 4) = ref(tagArray, d)
+		*v.at(off + 5) = ref(tagArray, m)
 		return off // the members have no nodes yet
 	}
 	b := base.off()
@@ -44,8 +48,8 @@ func (v *VM) newClass(base Value) uint32 {
 	return off
 }
 
-// noteMembers notes where the nodes of the members and the methods are, which
-// saves the loop two steps on the way from an instance to its fields.
+// noteMembers stores the places of the nodes of the members and of the methods, which
+// saves the loop two steps from an instance to its fields.
 func (v *VM) noteMembers(class uint32) {
 	*v.at(class + 9) = *v.at((*v.at(class + 3)).off() + 2)
 	*v.at(class + 10) = *v.at((*v.at(class + 5)).off() + 2)
@@ -59,7 +63,7 @@ func (v *VM) memberFind(class uint32, key Value) uint32 {
 	return v.tableFind((*v.at(class + 3)).off(), key)
 }
 
-// classMember returns what a member is in the class: the default of a field.
+// classMember returns the value of a member in the class; for a field, its default.
 func (v *VM) classMember(class uint32, m uint32) Value {
 	if m < memberMethod {
 		return v.real(*v.arraySlot((*v.at(class + 4)).off(), m))
@@ -83,8 +87,8 @@ func (v *VM) constructor(class Value) Value {
 	return *v.arraySlot((*v.at(class.off() + 5)).off(), n-1)
 }
 
-// newInstance makes an instance with the default fields. The class cannot get
-// new fields any more.
+// newInstance makes an instance with the default fields. No fields can be added to the
+// class afterwards.
 func (v *VM) newInstance(class Value) Value {
 	*v.at(class.off() + 1) |= classLocked
 	defaults := (*v.at(class.off() + 4)).off()
@@ -98,7 +102,7 @@ func (v *VM) newInstance(class Value) Value {
 	return ref(tagInstance, off)
 }
 
-// addMember is <- on a class, and a member of its body.
+// addMember adds a member, by <- on a class or in its body.
 func (v *VM) addMember(class uint32, key, x Value, static bool) outcome {
 	if key == Null {
 		return v.throwf("null cannot be used as index")
@@ -151,7 +155,7 @@ func (v *VM) addMember(class uint32, key, x Value, static bool) outcome {
 	return next
 }
 
-// maxFields keeps an instance a modest object.
+// maxFields limits the size of an instance.
 const maxFields = 1 << 16
 
 // setAttributes sets the attributes of a member, or of the class when key is
@@ -168,7 +172,7 @@ func (v *VM) setAttributes(class uint32, key, attrs Value) {
 	v.tableSet((*v.at(class + 7)).off(), key, attrs)
 }
 
-// attributes returns what setAttributes set.
+// attributes returns the attributes that setAttributes set.
 func (v *VM) attributes(class uint32, key Value) Value {
 	if key == Null {
 		return *v.at(class + 8)
@@ -203,7 +207,9 @@ func (v *VM) newClassOp(in *compile.Inst) outcome {
 }
 
 func (v *VM) newMemberOp(in *compile.Inst) outcome {
-	class, key, x := *v.reg(in.A), *v.reg(in.B), *v.reg(in.C)
+	class := *v.reg(in.A)
+	key := *v.reg(in.B)
+	x := *v.reg(in.C)
 	if !class.isClass() {
 		return v.throwf("object must be a class")
 	}
@@ -236,8 +242,7 @@ func (v *VM) instanceOf(x, class Value) bool {
 	return false
 }
 
-// nativeClass returns the number of the native class that an instance is of,
-// or -1.
+// nativeClass returns the number of the native class of an instance, or -1.
 func (v *VM) nativeClass(x Value) int {
 	if !x.isInst() {
 		return -1

@@ -2,19 +2,18 @@ package squirrel
 
 import "sync"
 
-// The collector copies what is alive into new words, in the order in which it
-// is found, and drops the old ones (Cheney). The image stays where it is and
-// is scanned for references to younger objects.
+// The collector copies live objects into new words, in the order in which it finds them,
+// and drops the old words (Cheney). The image stays in place and is scanned for
+// references to younger objects.
 
-const checkedPad = 16 // words, see copyLive
+const checkedPad = 16 // words; see copyLive
 
-const minHeadroom = 8192 // words a collection leaves free for the next
+const minHeadroom = 8192 // words that a collection leaves free
 
-// spare keeps word slices of machines that have just been collected.
+// spare keeps word slices of machines after a collection.
 var spare sync.Pool
 
-// requestCollect has the loop stop at the next safepoint: the fuel is put
-// aside.
+// requestCollect makes the loop stop at the next safepoint, by setting the fuel aside.
 func (v *VM) requestCollect() {
 	if v.gcDue {
 		return
@@ -24,17 +23,17 @@ func (v *VM) requestCollect() {
 	v.tick = -1
 }
 
-// setThreshold decides when to collect next: when as much as is alive has
-// been allocated again. Where much less is alive than was, a program is likely
-// to want as much again; so room for that goes away by halves.
+// setThreshold decides when to collect next: when as many words as are alive have been
+// allocated again. After far more was alive a program is likely to need as much again,
+// so room for that is reduced by half each time.
 func (v *VM) setThreshold() {
 	v.room = max(v.top-v.perm, v.room/2, minHeadroom)
 	v.gcAt = min(v.top+v.room, max(v.perm+v.limit, v.top)+minHeadroom)
 	v.soft = min(uint32(len(v.w)), v.gcAt)
 }
 
-// collect is a collection at a safepoint of the loop. It panics with
-// errOutOfMemory when more than the limit is alive.
+// collect collects at a safepoint of the loop. It panics with errOutOfMemory when more than
+// the limit is alive.
 func (v *VM) collect() {
 	if v.gcDue {
 		v.gcDue = false
@@ -62,15 +61,15 @@ type collector struct {
 	weaks []uint32 // weak references that were copied
 }
 
-// copyLive is a collection. It leaves the words it copied, as much again and
-// at least headroom; for a headroom of 0 just what a new machine has.
+// copyLive collects. It leaves the copied words, as many again, and at least headroom; for
+// a headroom of 0 exactly as many as a new machine has.
 func (v *VM) copyLive(headroom uint32) {
 	used := uint64(v.top)
 	c := &collector{old: v.w, perm: v.perm, top: v.perm}
 	c.w = takeWords(used + uint64(headroom/4) + imageSlack + checkedPad)
 	copy(c.w, v.w[:v.perm])
 	if checked && v.perm > 1 {
-		// Objects get other places each time, so a stale offset shows.
+		// Objects get other places each time, so that a stale offset is found.
 		n := wordsBytes + v.top%checkedPad/2
 		clear(c.w[c.top : c.top+n])
 		c.w[c.top] = header(tagBytes, n, 0)
@@ -78,7 +77,7 @@ func (v *VM) copyLive(headroom uint32) {
 	}
 	c.scan(1, v.perm)
 	if v.perm == 1 {
-		// The image is being made anew: see pinSymbols.
+		// The image is being rebuilt; see pinSymbols.
 		for _, x := range v.img.symbols() {
 			c.forward(x)
 		}
@@ -94,7 +93,7 @@ func (v *VM) copyLive(headroom uint32) {
 	want := uint64(c.top) + imageSlack
 	if headroom > 0 {
 		room := uint64(max(headroom, c.top-v.perm, v.room/2))
-		want = uint64(c.top) + room + room/8 // the last object before a safepoint goes past the threshold
+		want = uint64(c.top) + room + room/8 // the last object before a safepoint may exceed the threshold
 	}
 	v.install(c, want, headroom > 0)
 	if checked {
@@ -107,7 +106,7 @@ func (v *VM) copyLive(headroom uint32) {
 	v.setThreshold()
 }
 
-const minSpare = 1 << 11 // words worth keeping
+const minSpare = 1 << 11 // least number of words worth keeping
 
 // takeWords returns at least n words. They are not zero.
 func takeWords(n uint64) []Value {
@@ -123,14 +122,13 @@ func takeWords(n uint64) []Value {
 	return make([]Value, n)
 }
 
-// install makes the copied words the arena, of want words that are zero from
-// top on. A slice that is larger is kept while the machine works, for what it
-// will need then.
+// install makes the copied words the arena, of want words that are zero from top on. A
+// larger slice is kept while the machine is working, for its later needs.
 func (v *VM) install(c *collector, want uint64, working bool) {
 	have := uint64(cap(c.w))
 	if have < want || have > want+want/2 && (!working || have > 8*want) {
-		// Taken from the same place that gets the spent ones, or each collection
-		// would add one to it.
+		// It comes from the same pool that gets the old words; otherwise each collection would
+		// add one slice to the pool.
 		w := takeWords(want)[:want]
 		clear(w[copy(w, c.w[:c.top]):])
 		if !checked && have >= minSpare {
@@ -149,7 +147,7 @@ func (v *VM) install(c *collector, want uint64, working bool) {
 // forEachRoot replaces every reference that the machine holds outside the
 // arena.
 func (v *VM) forEachRoot(f func(Value) Value) {
-	// The stack first: what is above the frames in use is dropped.
+	// The stack comes first: words above the frames in use are dropped.
 	end := v.frameEnd(v.frame)
 	if v.resumed == resumedStart {
 		end = hdrFunc + contArgs(v.stackAt(hdrFunc-hdrCont))
@@ -161,19 +159,19 @@ func (v *VM) forEachRoot(f func(Value) Value) {
 		*h = header(tagVector, 1+2*need, headerSerial(*h))
 	}
 	v.stack = f(ref(tagVector, v.stack)).off()
-	v.root, v.registry, v.classes = f(v.root), f(v.registry), f(v.classes)
+	v.root = f(v.root)
+	v.registry = f(v.registry)
+	v.classes = f(v.classes)
 	v.exc, v.result = f(v.exc), f(v.result)
 	for i := range v.progs {
 		v.progs[i].consts = f(ref(tagVector, v.progs[i].consts)).off()
 	}
 }
 
-// isRef reports whether a word refers to an object: return and continue words
-// do not.
+// isRef reports whether a word refers to an object. Return and continue words do not.
 func isRef(x Value) bool { return x>>32-tagString < tagForward-tagString }
 
-// forward copies an object unless it has been copied, and returns where it is
-// now.
+// forward copies an object unless it has been copied, and returns its new place.
 func (c *collector) forward(x Value) Value {
 	if !isRef(x) || x.off() < c.perm {
 		return x
@@ -199,7 +197,7 @@ func (c *collector) forward(x Value) Value {
 	return x&^0xffffffff | Value(to)
 }
 
-// survivor returns where an object is now, or null when it was not copied.
+// survivor returns the new place of an object, or null when it was not copied.
 func (c *collector) survivor(x Value) Value {
 	if !isRef(x) || x.off() < c.perm {
 		return x
@@ -210,8 +208,8 @@ func (c *collector) survivor(x Value) Value {
 	return Null
 }
 
-// scan forwards what the objects from one offset to another refer to; to 0
-// means as long as there are new ones.
+// scan forwards the references of the objects from one offset to another. With to 0 it
+// scans until there are no new objects.
 func (c *collector) scan(from, to uint32) {
 	for from < to || to == 0 && from < c.top {
 		h := c.w[from]
@@ -229,7 +227,7 @@ func (c *collector) scan(from, to uint32) {
 	}
 }
 
-// refRange returns which words of an object of a kind are values.
+// refRange returns the range of the words of an object that are values.
 func refRange(kind, size uint32) (first, last uint32) {
 	switch kind {
 	case tagString, tagBytes, tagWeak:
@@ -237,12 +235,12 @@ func refRange(kind, size uint32) (first, last uint32) {
 	case tagNodes, tagVector, tagCell, tagInstance, tagBound:
 		return 1, size
 	}
-	// Word 1 is lengths and numbers.
+	// Word 1 has lengths and numbers.
 	return 2, size
 }
 
-// reintern follows the short strings to where they are now. Where some have
-// gone the table is made anew.
+// reintern updates the places of the short strings. When some have been dropped it builds
+// the table again.
 func (v *VM) reintern(c *collector) {
 	slots := v.interned.slots
 	alive, gone := 0, 0

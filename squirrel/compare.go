@@ -5,8 +5,8 @@ import (
 	"github.com/tandem-iot/tandem/squirrel/text"
 )
 
-// equal is the operator ==: content for strings, identity for other objects,
-// value for an integer and a float, bits for two floats.
+// equal is the operator ==: it compares strings by content, other objects by identity,
+// an integer and a float by value, and two floats by their bits.
 func (v *VM) equal(x, y Value) bool {
 	if x == y {
 		return true
@@ -20,16 +20,16 @@ func (v *VM) equal(x, y Value) bool {
 	return false
 }
 
-// Relation is what compare finds.
+// relation is the kind of result of compare.
 type relation uint8
 
 const (
-	ordered      relation = iota // the number says how
-	byMetamethod                 // _cmp of the left operand has to say
+	ordered      relation = iota // the number is the order
+	byMetamethod                 // _cmp of the left operand decides
 	incomparable                 // an error: see compareError
 )
 
-// compare orders two values as far as that needs no program: -1, 0 or 1.
+// compare orders two values without running the program: -1, 0 or 1.
 func (v *VM) compare(x, y Value) (int, relation) {
 	if x == y {
 		return 0, ordered
@@ -72,8 +72,8 @@ func less(yes bool) int {
 	return 1
 }
 
-// compareFloats orders as the original does: not less and not equal is
-// greater, so NaN is greater than everything.
+// compareFloats orders floats as the original does: not less and not equal is greater, so
+// NaN is greater than everything.
 func compareFloats(x, y float32) int {
 	if x == y {
 		return 0
@@ -81,12 +81,12 @@ func compareFloats(x, y float32) int {
 	return less(x < y)
 }
 
-// compareError is the message for values that have no order.
+// compareError returns the message for values that have no order.
 func (v *VM) compareError(x, y Value) string {
 	return "comparison between '" + v.clipped(x) + "' and '" + v.clipped(y) + "'"
 }
 
-// compareOp is the comparison instructions, jumps and <=> among them.
+// compareOp is the comparison instructions, including jumps and <=>.
 func (v *VM) compareOp(in *compile.Inst) outcome {
 	x, y := *v.reg(in.B), *v.reg(in.C)
 	if in.Op >= compile.OpJumpEqI && in.Op <= compile.OpJumpGeI {

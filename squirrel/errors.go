@@ -16,7 +16,7 @@ func (v *VM) throwf(format string, args ...any) outcome {
 	return thrown
 }
 
-// noIndex throws that there is no slot with a key.
+// noIndex throws that a slot with a key does not exist.
 func (v *VM) noIndex(key Value) outcome {
 	return v.throwf("the index '%s' does not exist", v.clipped(key))
 }
@@ -35,8 +35,8 @@ func (v *VM) clipped(x Value) string {
 	return x.Type().String()
 }
 
-// findHandler looks for who catches VM.exc: the frame of a function with a
-// handler, or a frame whose exception means that there is no such slot.
+// findHandler finds the frame that catches VM.exc: the frame of a function with a handler,
+// or a frame whose exception means that a slot does not exist.
 func (v *VM) findHandler() (frame uint32, handler int, ok bool) {
 	pc := v.pc
 	for f := v.frame; f != 0; {
@@ -58,7 +58,7 @@ func (v *VM) findHandler() (frame uint32, handler int, ok bool) {
 	return 0, 0, false
 }
 
-// unwind takes the exception to who catches it.
+// unwind ends frames up to the one that catches the exception.
 func (v *VM) unwind() outcome {
 	frame, handler, ok := v.findHandler()
 	if !ok {
@@ -71,7 +71,9 @@ func (v *VM) unwind() outcome {
 	switch {
 	case !ok:
 		v.run, v.reentry = idle, false
-		v.frame, v.pc, v.exc = 0, 0, Null
+		v.frame = 0
+		v.pc = 0
+		v.exc = Null
 		return failed
 	case handler < 0:
 		cont := v.stackAt(f - hdrCont)
@@ -87,7 +89,7 @@ func (v *VM) unwind() outcome {
 	return enter
 }
 
-// dropFrame forgets a frame and returns its caller's.
+// dropFrame removes a frame and returns its caller's.
 func (v *VM) dropFrame(f uint32) uint32 {
 	if v.stackAt(f-hdrCont)&contGen != 0 {
 		v.killGenerator(v.stackAt(f - hdrA).off())

@@ -19,7 +19,7 @@ func (v *VM) newGenerator(f uint32) Value {
 	return ref(tagGenerator, g)
 }
 
-// resume goes on with a generator, in a frame above the running one.
+// resume continues a generator, in a frame above the running one.
 func (v *VM) resume(gen Value) outcome {
 	if gen.tag() != tagGenerator {
 		return v.throwf("trying to resume a '%s',only genenerator can be resumed", gen.Type())
@@ -50,7 +50,7 @@ func (v *VM) resume(gen Value) outcome {
 	return enter
 }
 
-// yieldOp stops the running generator and gives its resumer a value.
+// yieldOp stops the running generator and passes a value to its resumer.
 func (v *VM) yieldOp(in *compile.Inst) outcome {
 	x := Null
 	if in.B != 0 {
@@ -79,6 +79,6 @@ func (v *VM) killGenerator(g uint32) {
 	}
 }
 
-// isStale reports whether a word in a register is no value but was left there
-// by the frame of a call that has ended.
+// isStale reports whether a word in a register is not a value but was left by the frame
+// of a call that has ended.
 func isStale(x Value) bool { return x.tag() == tagNull || x.tag() > tagForward }

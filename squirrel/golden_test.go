@@ -52,7 +52,8 @@ func TestGoldenSnapshots(t *testing.T) {
 		writeGolden(t, root, filepath.Join(root, current))
 	}
 	if _, err := os.Stat(filepath.Join(root, current)); err != nil {
-		t.Errorf("this build writes snapshots as none before it: keep some of them with\n\tgo test ./squirrel -run GoldenSnapshots -updategolden\n(%v)", err)
+		t.Errorf("this build writes snapshots as none before it: keep some of them with\n"+
+			"\tgo test ./squirrel -run GoldenSnapshots -updategolden\n(%v)", err)
 	}
 	files, err := filepath.Glob(root + "/*/*.snapshot.gz")
 	if err != nil || len(files) == 0 {

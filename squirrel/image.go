@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// image is what every new VM of a library starts from: the words of its
-// arena, and the names that the machine itself looks for.
+// image is the initial state of every VM of a library: the words of its arena, and the
+// names that the machine itself looks for.
 type image struct {
 	words    []Value
 	serial   uint32
@@ -31,7 +31,9 @@ func (l *Library) built() *image {
 		v := &VM{lib: l}
 		v.setLimit(1 << 24)
 		v.setWords(make([]Value, 1<<12))
-		v.top, v.soft, v.gcAt = 1, 1<<12, 1<<24
+		v.top = 1
+		v.soft = 1 << 12
+		v.gcAt = 1 << 24
 		img := v.makeSymbols()
 		v.img = img
 		root := v.newTable(64)
@@ -47,15 +49,19 @@ func (l *Library) built() *image {
 		for _, e := range l.roots {
 			v.placeRoot(e)
 		}
-		img.root, img.registry, img.classes = v.root, v.registry, v.classes
-		img.words, img.serial, img.interned = append([]Value(nil), v.w[:v.top]...), v.serial, v.interned
+		img.root = v.root
+		img.registry = v.registry
+		img.classes = v.classes
+		img.words = append([]Value(nil), v.w[:v.top]...)
+		img.serial = v.serial
+		img.interned = v.interned
 		l.image, l.listed = img, l.list()
 	})
 	return l.image
 }
 
-// makeSymbols interns the names that the machine looks for. Nothing but
-// strings is allocated, so in a new arena they are its first objects.
+// makeSymbols interns the names that the machine looks for. It allocates only strings,
+// so in a new arena they are the first objects.
 func (v *VM) makeSymbols() *image {
 	img := &image{metaIndex: map[Value]meta{}}
 	for m, name := range metaNames {
@@ -72,7 +78,7 @@ func (v *VM) makeSymbols() *image {
 	for t := range v.lib.methods {
 		img.methods[t] = map[Value]uint32{}
 	}
-	// By number, so that every image of a library is the same.
+	// In order of numbers, so that every image of a library is the same.
 	for n, nat := range v.lib.natives {
 		if t, ok := v.lib.methodOf(uint32(n)); ok {
 			key := v.NewString(nat.Name)
@@ -83,7 +89,7 @@ func (v *VM) makeSymbols() *image {
 	return img
 }
 
-// hinted returns the method of x called key that a hint says, or null.
+// hinted returns the method of x called key at the place of a hint, or null.
 func (img *image) hinted(hint uint32, x, key Value) Value {
 	n := hint &^ hintMethod
 	if n < uint32(len(img.methodKey)) && img.methodKey[n] == key && img.methodType[n] == x.Type() {
@@ -113,7 +119,7 @@ func (v *VM) makeNativeClass(i int) Value {
 	return ref(tagClass, class)
 }
 
-// placeRoot puts an entry where its path in the root table says.
+// placeRoot puts an entry at its path in the root table.
 func (v *VM) placeRoot(e rootEntry) {
 	t := v.root.off()
 	parts := strings.Split(e.path, ".")

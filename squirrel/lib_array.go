@@ -161,9 +161,9 @@ func arrayFind(c *Call) (Value, error) {
 	return Null, nil
 }
 
-// The methods below call back. Each keeps in its locals how far it is; the
-// number of rounds is fixed at the start, and an element that the callback has
-// removed in the meantime reads as null.
+// The methods below call back. Each keeps its progress in its locals. The number of rounds
+// is fixed at the start, and an element that the callback has removed in the meantime is
+// null.
 const (
 	localIndex = iota
 	localCount
@@ -174,10 +174,9 @@ const (
 // element returns an element of this, or null when there is none.
 func (c *Call) element(i int) Value { return c.v.Index(c.This(), i) }
 
-// rounds starts or continues the rounds of a callback: it returns the index of
-// the round whose result has come, or -1 at the start, and how many rounds
-// there are. What it has kept is checked, because it may come from a snapshot:
-// ok is false when it is no good.
+// rounds starts or continues the rounds of a callback: it returns the index of the round
+// whose result has arrived, or -1 at the start, and the number of rounds. Its state is
+// checked, because it may come from a snapshot: ok is false when it is invalid.
 func (c *Call) rounds() (done, count int, ok bool) {
 	if !c.This().isArray() {
 		return 0, 0, false
@@ -191,13 +190,13 @@ func (c *Call) rounds() (done, count int, ok bool) {
 	return done, count, done >= 0 && done < count
 }
 
-// round calls back for index i, with this being the array.
+// round calls the callback for index i, with the array as this.
 func (c *Call) round(i int, args ...Value) (Value, error) {
 	c.SetLocal(localIndex, Int(int32(i)))
 	return c.CallThen(1, c.Arg(1), c.This(), args...)
 }
 
-// damaged throws that a native finds its own state to be no good.
+// damaged throws that the state of a native is invalid.
 func (c *Call) damaged() (Value, error) {
 	return c.throwString("the state of a native function is damaged")
 }

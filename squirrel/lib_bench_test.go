@@ -29,7 +29,8 @@ func BenchmarkLibrary(b *testing.B) {
 		{"match", `local r = regexp("[a-z]+");`, `r.match("hello");`},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
-			p, err := compile.Compile("bench", []byte(bb.setup+"return function() { for (local i = 0; i < 1000; i++) {"+bb.body+"} }"), compile.Options{})
+			src := bb.setup + "return function() { for (local i = 0; i < 1000; i++) {" + bb.body + "} }"
+			p, err := compile.Compile("bench", []byte(src), compile.Options{})
 			if err != nil {
 				b.Fatal(err)
 			}

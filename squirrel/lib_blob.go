@@ -10,10 +10,10 @@ import (
 // and swapfloat.
 //
 // The class is that of imps: besides the stock methods it has tostring(),
-// readstring(n) and writestring(s), and writen() of something that is no
-// number writes zero. There is no class stream, of which blob would be the
-// only kind. A foreach over an empty blob has no rounds, where the original
-// fails, and swap2() gives 16 bits without a sign, as imps do.
+// readstring(n) and writestring(s), and writen() of a value that is not a number
+// writes zero. There is no class stream, of which blob would be the only subclass. A
+// foreach over an empty blob has no rounds, where the original fails, and swap2()
+// returns 16 bits without a sign, as imps do.
 func AddBlob(l *Library) {
 	l.Class("blob",
 		Native{Name: "constructor", Check: -1, Mask: "xn", Fn: blobConstruct},
@@ -82,8 +82,8 @@ func (b *blob) reserve(capacity int) {
 	b.v.SetPayload(b.inst, ref(tagBytes, b.buf))
 }
 
-// advance moves the position n bytes on, growing the blob as needed, and
-// returns the bytes passed over.
+// advance moves the position by n bytes, grows the blob as needed, and returns the bytes
+// between the old and the new position.
 func (b *blob) advance(n int) []byte {
 	pos := b.pos()
 	size := max(b.len(), pos+n)
@@ -94,8 +94,8 @@ func (b *blob) advance(n int) []byte {
 	return b.bytes()[pos : pos+n]
 }
 
-// take moves the position n bytes on, or to the end, and returns the bytes
-// passed over.
+// take moves the position by n bytes, or to the end, and returns the bytes between the
+// old and the new position.
 func (b blob) take(n int) []byte {
 	pos := b.pos()
 	end := min(b.len(), pos+max(n, 0))
@@ -109,14 +109,14 @@ func (b blob) text(c *Call, part []byte) Value {
 	return b.v.NewStringBytes(part)
 }
 
-// asBlob returns the blob that x is.
+// asBlob returns x as a blob.
 func (v *VM) asBlob(x Value) (blob, bool) {
 	p := v.Payload(x)
 	return blob{v: v, inst: x, buf: p.off()}, p.tag() == tagBytes && v.IsNative(x, "blob")
 }
 
-// notBlob complains of an instance that is no blob, or one whose constructor
-// has not been called.
+// notBlob throws for an instance that is not a blob, or whose constructor has not been
+// called.
 func (c *Call) notBlob(x Value) (Value, error) {
 	if c.v.IsNative(x, "blob") {
 		return c.throwString("the blob is invalid")
@@ -201,8 +201,7 @@ func blobEos(_ *Call, b blob) (Value, error) {
 	return Null, nil
 }
 
-// formatSize returns the bytes that a format letter of readn and writen
-// stands for, or 0.
+// formatSize returns the number of bytes for a format letter of readn and writen, or 0.
 func formatSize(format int32) int {
 	switch format {
 	case 'b', 'c':
@@ -302,8 +301,8 @@ func blobWriteString(c *Call, b blob) (Value, error) {
 	return Null, nil
 }
 
-// write appends at the position. data may alias the arena: when the blob gets
-// a new buffer the old bytes stay where they were.
+// write writes at the position. data may alias the arena: when the blob gets a new
+// buffer the old bytes stay in place.
 func (b *blob) write(c *Call, data []byte) {
 	c.Charge(len(data) >> 3)
 	copy(b.advance(len(data)), data)
@@ -332,7 +331,8 @@ func blobSwap4(c *Call, b blob) (Value, error) {
 	p := b.bytes()
 	c.Charge(len(p) >> 3)
 	for ; len(p) >= 4; p = p[4:] {
-		p[0], p[1], p[2], p[3] = p[3], p[2], p[1], p[0]
+		p[0], p[3] = p[3], p[0]
+		p[1], p[2] = p[2], p[1]
 	}
 	return Null, nil
 }

@@ -57,7 +57,7 @@ func memberRawGet(c *Call) (Value, error) {
 
 func memberRawIn(c *Call) (Value, error) { return Bool(c.v.has(c.This(), c.Arg(1))), nil }
 
-// instanceRawSet sets fields only, as = does.
+// instanceRawSet sets existing fields only, as = does.
 func instanceRawSet(c *Call) (Value, error) {
 	if c.Arg(1) == Null {
 		return c.throwString("null key")
@@ -78,8 +78,8 @@ func classRawSet(c *Call) (Value, error) {
 	return c.addMember(Null, false)
 }
 
-// addMember adds a member without a regard to _newmember. Parameter 1 is its
-// name, 2 its value.
+// addMember adds a member without calling _newmember. Parameter 1 is its name, 2 its
+// value.
 func (c *Call) addMember(attrs Value, static bool) (Value, error) {
 	class := c.This().off()
 	if c.v.addMember(class, c.Arg(1), c.Arg(2), static) == thrown {
@@ -91,8 +91,8 @@ func (c *Call) addMember(attrs Value, static bool) (Value, error) {
 	return Null, nil
 }
 
-// classNewMember is what a class's body does for each member: parameters 3
-// and 4 are attributes and whether it is static.
+// classNewMember does what a class body does for each member: parameters 3 and 4 are the
+// attributes and whether it is static.
 func classNewMember(c *Call) (Value, error) {
 	if c.State() != 0 {
 		return Null, nil
@@ -121,7 +121,7 @@ func classGetAttributes(c *Call) (Value, error) {
 	return c.v.attributes(c.This().off(), c.Arg(1)), nil
 }
 
-// classSetAttributes returns what was set before.
+// classSetAttributes sets attributes and returns the old ones.
 func classSetAttributes(c *Call) (Value, error) {
 	if !c.hasAttributes(c.Arg(1)) {
 		return c.throwString("wrong index")

@@ -26,8 +26,8 @@ func addCore(l *Library) {
 	addOtherMethods(l)
 }
 
-// Standard returns the stock library as a program outside of an imp knows it:
-// the core with strings, blobs, time, mathematics at the root, and AddStock.
+// Standard returns the stock library of programs outside an imp: the core with strings,
+// blobs, time, mathematics at the root, and AddStock.
 func Standard() *Library {
 	l := NewLibrary("standard")
 	AddString(l)
@@ -53,13 +53,12 @@ func toString(c *Call) (Value, error) {
 	return s, nil
 }
 
-// textOf returns x as text. When _tostring must be called for it, call is true
-// and err what the native has to return; on its second entry the native gets
-// the text from textOf again.
+// textOf returns x as text. When _tostring must be called first, call is true and err is
+// the native's result; when the native is entered again it gets the text from textOf.
 func (c *Call) textOf(x Value) (s Value, call bool, err error) {
 	if c.State() != 0 {
-		// What is no string was no good answer: then the object is shown as if
-		// it had no _tostring.
+		// A result that is not a string does not count: the object is shown as if it had no
+		// _tostring.
 		if c.Result().isString() {
 			return c.Result(), false, nil
 		}
@@ -114,8 +113,8 @@ func baseCallee(c *Call) (Value, error) {
 	return c.v.stackAt(f - hdrFunc), nil
 }
 
-// baseCollect makes the next safepoint collect. The number of objects that
-// were dropped, which the original returns, is not known yet.
+// baseCollect makes the next safepoint collect. It cannot return the number of objects
+// that were dropped, as the original does, because that is not known yet.
 func baseCollect(c *Call) (Value, error) {
 	c.Charge(256 + int(c.v.top-c.v.perm)>>1)
 	c.v.requestCollect()
@@ -129,7 +128,10 @@ func addOtherMethods(l *Library) {
 	l.method(TypeGenerator, Native{Name: "getstatus", Check: 1, Mask: "g", Fn: generatorStatus})
 	l.method(TypeGenerator, Native{Name: "weakref", Check: 1, Fn: weakref})
 	l.method(TypeGenerator, Native{Name: "tostring", Check: 1, Mask: ".", Fn: toString})
-	l.method(TypeWeakRef, Native{Name: "ref", Check: 1, Mask: "r", Fn: func(c *Call) (Value, error) { return c.v.real(c.This()), nil }})
+	l.method(TypeWeakRef, Native{
+		Name: "ref", Check: 1, Mask: "r",
+		Fn: func(c *Call) (Value, error) { return c.v.real(c.This()), nil },
+	})
 	l.method(TypeWeakRef, Native{Name: "weakref", Check: 1, Fn: weakref})
 	l.method(TypeWeakRef, Native{Name: "tostring", Check: 1, Mask: ".", Fn: toString})
 }

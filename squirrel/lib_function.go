@@ -15,9 +15,9 @@ func addFunctionMethods(l *Library) {
 	add("tostring", 1, ".", toString)
 }
 
-// functionCall calls the function with the first argument as this. The
-// difference between call and pcall is whether the handler of uncaught errors
-// is told of one that is caught; there is no such handler here.
+// functionCall calls the function with the first argument as this. The original's call
+// and pcall differ in whether the handler of uncaught errors is told of an error that
+// is caught; there is no such handler here.
 func functionCall(c *Call) (Value, error) {
 	n := c.NArgs()
 	if n == 0 {
@@ -42,7 +42,7 @@ func functionApply(c *Call) (Value, error) {
 	return c.TailCall(c.This(), e[0], e[1:]...)
 }
 
-// maxApply is how many arguments acall passes on.
+// maxApply is the limit of the arguments of acall.
 const maxApply = 250
 
 // functionBind returns a copy of the function that has a fixed this. The copy
@@ -108,8 +108,8 @@ func (v *VM) closureInfos(t uint32, fn Value) {
 	v.setSlot(t, "defparams", ref(tagArray, defaults))
 }
 
-// typeBits are the bits by which the original's C interface knows the types;
-// getinfos shows them.
+// typeBits are the bits of the types in the original's C interface, which getinfos
+// shows.
 var typeBits = [typeCount]int32{
 	TypeNull: 0x1, TypeInteger: 0x2, TypeFloat: 0x4, TypeBool: 0x8, TypeString: 0x10, TypeTable: 0x20, TypeArray: 0x40,
 	TypeFunction: 0x300, TypeGenerator: 0x400, TypeClass: 0x4000, TypeInstance: 0x8000, TypeWeakRef: 0x10000,

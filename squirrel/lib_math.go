@@ -9,14 +9,14 @@ const randMax = math.MaxInt32
 // places them at the root, as the stock library does, "math." in a table. PI
 // and RAND_MAX are at the root in either case.
 //
-// rand() continues a sequence that is part of the machine's state, so a
-// snapshot goes on where it was; VM.Seed starts it. Where the functions are in
-// a table, as on imps, srand() has no effect: the host seeds.
+// rand() continues a sequence that is part of the machine's state, and so of a
+// snapshot; VM.Seed starts it. Where the functions are in a table, as on imps, srand()
+// has no effect: the host sets the seed.
 func AddMath(l *Library, prefix string) {
 	for _, f := range []struct {
 		name    string
 		fn      func(float64) float64
-		invalid uint32 // bits of the NaN that an argument without a result gives
+		invalid uint32 // bits of the NaN that is the result for an invalid argument
 	}{
 		{"sqrt", math.Sqrt, minusNaN}, {"sin", math.Sin, minusNaN}, {"cos", math.Cos, minusNaN},
 		{"tan", math.Tan, minusNaN}, {"log", math.Log, minusNaN}, {"log10", math.Log10, plusNaN},
@@ -61,8 +61,8 @@ func AddMath(l *Library, prefix string) {
 	}
 }
 
-// Programs see the sign of a NaN when they print it. These are the signs that
-// the C library has on x86.
+// Programs see the sign of a NaN when they print it. These are the signs of the C
+// library on x86.
 const (
 	plusNaN  = 0x7fc00000
 	minusNaN = 0xffc00000

@@ -6,17 +6,16 @@ import (
 	"github.com/tandem-iot/tandem/squirrel/regexp"
 )
 
-// A match may take this many steps, some tens of milliseconds; every
+// A match may take this many steps, which is some tens of milliseconds. Each
 // stepsPerUnit of them cost a CPU unit.
 const (
 	regexpSteps  = 4 << 20
 	stepsPerUnit = 2
 )
 
-// regexpCache keeps compiled patterns for all machines of a library. An
-// instance of the class holds its pattern's text only, so snapshots need no
-// more than that; whether a pattern is in the cache cannot be told from
-// anything but time.
+// regexpCache keeps compiled patterns for all machines of a library. An instance of the
+// class holds only the text of its pattern, which is all that snapshots need. Whether a
+// pattern is in the cache has an effect on time only.
 type regexpCache struct {
 	mu      sync.Mutex
 	byText  map[string]*regexp.Regexp
@@ -40,8 +39,8 @@ func (rc *regexpCache) get(pattern []byte) (*regexp.Regexp, error) {
 	return re, nil
 }
 
-// regexpCall is what a method of the class does with the compiled pattern, the
-// subject and the start.
+// regexpCall is a method of the class, with the compiled pattern, the subject and the
+// start.
 type regexpCall func(c *Call, re *regexp.Regexp, s []byte, start int, budget *int) (Value, error)
 
 func addRegexp(l *Library) {

@@ -8,11 +8,10 @@ import (
 	"github.com/tandem-iot/tandem/squirrel/compile"
 )
 
-// sorter is how far a sort has come: the heap sort of 3.0.4, whose order of
-// equal elements programs can see. The children of element i are 2i and 2i+1,
-// those of element 0 too. First every element from the middle down is sifted
-// into the heap; then the largest is swapped to the end, over and over. In
-// between it stands at a comparison.
+// sorter is the progress of a sort: the heap sort of 3.0.4, whose order of equal elements
+// programs can see. The children of element i are 2i and 2i+1, also those of element 0.
+// First every element from the middle down is sifted into the heap; then the largest is
+// swapped to the end, again and again. Between two steps it is at a comparison.
 type sorter struct {
 	e        []Value // the elements; they alias the arena
 	n        int
@@ -32,7 +31,7 @@ const (
 	sortCount
 )
 
-// The states of sort: what a call was for.
+// States of sort: the purpose of a call.
 const (
 	sortStart = iota
 	sortCompared
@@ -81,15 +80,15 @@ func arraySort(c *Call) (Value, error) {
 	return s.run(c)
 }
 
-// sortIntegers sorts when there is nothing but integers: then no program can
-// tell how.
+// sortIntegers sorts an array of integers alone, for which the algorithm makes no visible
+// difference.
 func sortIntegers(e []Value) bool {
 	for _, x := range e {
 		if !x.isInt() {
 			return false
 		}
 	}
-	const sign = 1 << 31 // turned over, the words are in the order of the numbers
+	const sign = 1 << 31 // with this bit inverted, the words are in the order of the numbers
 	for i := range e {
 		e[i] ^= sign
 	}
@@ -100,11 +99,14 @@ func sortIntegers(e []Value) bool {
 	return true
 }
 
-// load takes up what save has kept in a frame behind n arguments. It reports
-// whether that makes sense with the array as it is.
+// load restores the state that keep saved in a frame after n arguments. It reports whether
+// the state is valid for the array.
 func (s *sorter) load(frame unsafe.Pointer, n int) bool {
 	local := func(i int) int { return int(int32(*word(frame, n+i))) }
-	s.next, s.root, s.child, s.n = local(sortNext), local(sortRoot), local(sortChild), local(sortCount)
+	s.next = local(sortNext)
+	s.root = local(sortRoot)
+	s.child = local(sortChild)
+	s.n = local(sortCount)
 	stage := local(sortStage)
 	s.building, s.picking = stage&1 != 0, stage&2 != 0
 	last := s.child
@@ -130,7 +132,7 @@ func (s *sorter) save(frame unsafe.Pointer, n int) {
 	*word(frame, n+sortCount) = Int(int32(s.n))
 }
 
-// bottom is the last element that is sifted.
+// bottom returns the last element that is sifted.
 func (s *sorter) bottom() int {
 	if s.building {
 		return s.n - 1
@@ -144,7 +146,7 @@ func (s *sorter) begin() {
 	s.descend()
 }
 
-// run goes on to the end, or to a comparison that takes a call.
+// run continues to the end, or to a comparison that needs a call.
 func (s *sorter) run(c *Call) (Value, error) {
 	for {
 		a, b := s.pair()
@@ -171,7 +173,7 @@ func (s *sorter) run(c *Call) (Value, error) {
 	}
 }
 
-// keep saves to the locals of a call.
+// keep saves the state to the locals of a call.
 func (s *sorter) keep(c *Call) {
 	if c.fresh {
 		c.clearLocals()
@@ -179,7 +181,7 @@ func (s *sorter) keep(c *Call) {
 	s.save(c.v.window(c.base), c.n)
 }
 
-// pair returns what is to be compared.
+// pair returns the elements to compare.
 func (s *sorter) pair() (a, b Value) {
 	if s.picking {
 		return s.e[s.child], s.e[s.child+1]
@@ -187,8 +189,8 @@ func (s *sorter) pair() (a, b Value) {
 	return s.e[s.root], s.e[s.child]
 }
 
-// answer takes the result of the comparison. It reports whether there is
-// another, and whether the results make sense.
+// answer takes the result of the comparison. more reports whether there is another, ok
+// whether the results are consistent.
 func (s *sorter) answer(order int) (more, ok bool) {
 	if s.picking {
 		if order <= 0 {
@@ -208,8 +210,8 @@ func (s *sorter) answer(order int) (more, ok bool) {
 	return s.descend(), true
 }
 
-// descend goes on below the root, or with another root when there is nothing.
-// It reports false when all is sorted.
+// descend continues below the root, or with another root when there is nothing below. It
+// returns false when everything is sorted.
 func (s *sorter) descend() bool {
 	for {
 		s.child = 2 * s.root
@@ -223,7 +225,7 @@ func (s *sorter) descend() bool {
 	}
 }
 
-// choose sets what is to be sifted next, and reports false when all is sorted.
+// choose sets the element to sift next, and returns false when everything is sorted.
 func (s *sorter) choose() bool {
 	if s.building {
 		if s.next >= 0 {
@@ -242,9 +244,9 @@ func (s *sorter) choose() bool {
 	return true
 }
 
-// sortReturn is what happens when a compare function returns x to the sort in
-// frame f: the same as entering the native again, but without all that other
-// natives may need. ok is false where that has to be done after all.
+// sortReturn handles that a compare function returns x to the sort in frame f. It is the
+// same as entering the native again, without the work that other natives need. ok is
+// false where that work must be done after all.
 func (v *VM) sortReturn(f uint32, x Value) (out outcome, ok bool) {
 	const n = 2 // the array and the function
 	frame := v.window(f)

@@ -11,7 +11,7 @@ import (
 )
 
 // TestLibraryMoved runs the programs of testdata/lib on machines that are
-// stopped all the time, saved, and go on elsewhere: nobody can tell.
+// stopped all the time, saved, and restored elsewhere: no program can tell.
 func TestLibraryMoved(t *testing.T) {
 	files, err := filepath.Glob("testdata/lib/*.nut")
 	if err != nil || len(files) == 0 {
@@ -93,7 +93,9 @@ func TestRandContinues(t *testing.T) {
 		t.Errorf("seeds 42 and 43 both begin with %d", x)
 	}
 	again := moved(t, v, p)
-	if a, b := draw(v, v.Field(v.Registry(), "main")), draw(again, again.Field(again.Registry(), "main")); a != b || a == first {
+	a := draw(v, v.Field(v.Registry(), "main"))
+	b := draw(again, again.Field(again.Registry(), "main"))
+	if a != b || a == first {
 		t.Errorf("%d goes on with %d, after a move with %d", first, a, b)
 	}
 }
@@ -147,7 +149,12 @@ func TestCompileString(t *testing.T) {
 }
 
 const busyScript = `
-class C { k = 0; constructor(n) { k = n; } function _cmp(o) { return k <=> o.k; } function _tostring() { return "C" + [k].map(@(x) x)[0]; } }
+class C {
+	k = 0;
+	constructor(n) { k = n; }
+	function _cmp(o) { return k <=> o.k; }
+	function _tostring() { return "C" + [k].map(@(x) x)[0]; }
+}
 local a = [5, 3, 9, 1, 7, 2];
 local b = blob(16), re = regexp("(a+)(b)");
 srand(1);

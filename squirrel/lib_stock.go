@@ -7,17 +7,17 @@ import (
 	"github.com/tandem-iot/tandem/squirrel/syntax"
 )
 
-// AddStock adds base functions that Squirrel has and imps do not:
-// compilestring, setroottable and getstackinfos. Threads, the debug hook, the
-// error handler and files are left out.
+// AddStock adds base functions that Squirrel has and imps do not: compilestring,
+// setroottable and getstackinfos. Threads, the debug hook, the error handler and files
+// are not supported.
 func AddStock(l *Library) {
 	l.Func("compilestring", Native{Check: -2, Mask: ".ss", Fn: stockCompile})
 	l.Func("setroottable", Native{Check: 2, Mask: ".t", Fn: stockSetRoot})
 	l.Func("getstackinfos", Native{Check: 2, Mask: ".n", Fn: stockStack})
 }
 
-// stockCompile returns a script as a function. A machine that has compiled
-// something by itself is restored only where that program is loaded too.
+// stockCompile returns a script as a function. A machine that has compiled a script can be
+// restored only with that program.
 func stockCompile(c *Call) (Value, error) {
 	name := "unnamedbuffer"
 	if c.NArgs() > 1 {
@@ -35,15 +35,15 @@ func stockCompile(c *Call) (Value, error) {
 	return c.v.Load(p), nil
 }
 
-// stockSetRoot returns the root table that was.
+// stockSetRoot sets the root table and returns the old one.
 func stockSetRoot(c *Call) (Value, error) {
 	old := c.v.root
 	c.v.root = c.Arg(1)
 	return old, nil
 }
 
-// stockStack describes a function that is running: 0 is getstackinfos itself,
-// 1 its caller. The result is null when the level is too high.
+// stockStack describes a running function: 0 is getstackinfos itself, 1 its caller. The
+// result is null when the level is too high.
 func stockStack(c *Call) (Value, error) {
 	v, level := c.v, c.Int(1)
 	if level < 0 {

@@ -51,8 +51,8 @@ func stringToFloat(c *Call) (Value, error) {
 	return Float(f), nil
 }
 
-// sliceBounds reads the arguments of slice for something n long. A negative
-// index counts from the end.
+// sliceBounds reads the arguments of slice for a value of length n. A negative index
+// counts from the end.
 func sliceBounds(c *Call, n int) (from, to int, fault string) {
 	from, to = 0, n
 	if c.NArgs() > 0 {
@@ -115,7 +115,7 @@ func stringCase(convert func(dst, s []byte) []byte) NativeFunc {
 	}
 }
 
-// stringPart makes a function of one that returns a part of its argument.
+// stringPart makes a native function of one that returns a part of its argument.
 func stringPart(part func([]byte) []byte) NativeFunc {
 	return func(c *Call) (Value, error) {
 		s := c.v.strBytes(c.Arg(1))
@@ -167,7 +167,10 @@ func stringFormat(c *Call) (Value, error) {
 // addNumberMethods adds the built-in methods of integers, floats and bools.
 func addNumberMethods(l *Library) {
 	for _, t := range []Type{TypeInteger, TypeFloat, TypeBool} {
-		l.method(t, Native{Name: "tointeger", Check: 1, Mask: "n|b", Fn: func(c *Call) (Value, error) { return Int(c.Int(0)), nil }})
+		l.method(t, Native{
+			Name: "tointeger", Check: 1, Mask: "n|b",
+			Fn: func(c *Call) (Value, error) { return Int(c.Int(0)), nil },
+		})
 		l.method(t, Native{Name: "tofloat", Check: 1, Mask: "n|b", Fn: numberToFloat})
 		l.method(t, Native{Name: "tostring", Check: 1, Mask: ".", Fn: toString})
 		l.method(t, Native{Name: "tochar", Check: 1, Mask: "n|b", Fn: numberToChar})
@@ -182,7 +185,7 @@ func numberToFloat(c *Call) (Value, error) {
 	return Float(float32(c.Int(0))), nil
 }
 
-// numberToChar takes the low byte.
+// numberToChar returns the low byte as a string.
 func numberToChar(c *Call) (Value, error) {
 	return c.v.NewStringBytes([]byte{byte(c.Int(0))}), nil
 }

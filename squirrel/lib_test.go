@@ -15,7 +15,7 @@ import (
 
 var (
 	standard  = Standard()
-	updateLib = flag.Bool("updatelib", false, "write testdata/lib/*.out anew")
+	updateLib = flag.Bool("updatelib", false, "write testdata/lib/*.out again")
 )
 
 // runScript runs a program with the stock library and returns what it printed,
@@ -51,7 +51,7 @@ func testMemory() int {
 }
 
 // TestLibrary runs testdata/lib/NAME.nut, which prints NAME.out. With -updatelib
-// the outputs are written anew: read the difference before keeping it.
+// the outputs are written again: read the difference before keeping it.
 func TestLibrary(t *testing.T) {
 	files, err := filepath.Glob("testdata/lib/*.nut")
 	if err != nil || len(files) == 0 {

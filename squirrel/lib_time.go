@@ -23,11 +23,11 @@ func (v *VM) now() (sec, usec int64) {
 	return t.Unix(), int64(t.Nanosecond() / 1000)
 }
 
-// clockKey is where the registry holds the second from which clock() counts.
+// clockKey is the key in the registry of the second from which clock() counts.
 const clockKey = "clock"
 
-// timeClock returns seconds since the second in which it was first called: a
-// float of 32 bits has no room for more.
+// timeClock returns the seconds since the second in which it was first called, because a
+// 32-bit float is not precise enough for more.
 func timeClock(c *Call) (Value, error) {
 	sec, usec := c.v.now()
 	start := c.v.Field(c.v.registry, clockKey)

@@ -8,11 +8,10 @@ import (
 	"github.com/tandem-iot/tandem/squirrel/text"
 )
 
-// Library is a set of native functions, constants and native classes: all
-// that a new VM's root table holds. Add to it, then use it; once the first VM
-// is made it must not change. Natives are numbered in the order they were
-// added; snapshots know them by path, so the order may change between
-// versions.
+// Library is a set of native functions, constants and native classes: the content of a
+// new VM's root table. Add to it, then use it; it must not change after the first VM is
+// made. Natives are numbered in the order in which they were added. Snapshots identify
+// them by path, so the order may change between versions.
 type Library struct {
 	name    string
 	natives []native
@@ -25,7 +24,7 @@ type Library struct {
 	listed []byte // the manifest of snapshots
 }
 
-// rootEntry is something the image places in the root table.
+// rootEntry is an entry that the image places in the root table.
 type rootEntry struct {
 	path   string
 	val    any    // constant
@@ -53,7 +52,7 @@ func NewLibrary(name string) *Library {
 	for t := range l.methods {
 		l.methods[t] = map[string]uint32{}
 	}
-	// Number 0 is no function: a zeroed word must not be callable.
+	// Number 0 is not a function, because a zeroed word must not be callable.
 	l.natives = append(l.natives, native{path: "(none)"})
 	addCore(l)
 	return l
@@ -70,8 +69,8 @@ func (l *Library) add(path string, n Native) uint32 {
 	return uint32(len(l.natives) - 1)
 }
 
-// Func places a native function at path in the root table: "print",
-// "math.sin". Tables on the way are made.
+// Func places a native function at path in the root table: "print", "math.sin". Tables on
+// the path are made.
 func (l *Library) Func(path string, n Native) {
 	if n.Name == "" {
 		n.Name = path[strings.LastIndexByte(path, '.')+1:]
@@ -89,9 +88,9 @@ func (l *Library) Const(path string, val any) {
 	l.roots = append(l.roots, rootEntry{path: path, kind: entryConst, val: val})
 }
 
-// Class declares a native class that the root table does not show. Its
-// instances come from VM.NewNative; typeof gives its name. Methods named like
-// metamethods (_get, _tostring …) work as such.
+// Class declares a native class that is not in the root table. Its instances come from
+// VM.NewNative; typeof returns its name. Methods with the names of metamethods (_get,
+// _tostring …) work as metamethods.
 func (l *Library) Class(name string, methods ...Native) {
 	c := nativeClass{name: name}
 	for _, m := range methods {
@@ -100,8 +99,8 @@ func (l *Library) Class(name string, methods ...Native) {
 	l.classes = append(l.classes, c)
 }
 
-// ClassGlobal shows a declared class at path. Calling it makes an instance
-// and runs the method named constructor.
+// ClassGlobal places a declared class at path. Calling it makes an instance and runs the
+// method named constructor.
 func (l *Library) ClassGlobal(path, class string) {
 	l.roots = append(l.roots, rootEntry{path: path, kind: entryClass, class: l.classIndex(class)})
 }

@@ -56,8 +56,8 @@ func (v *VM) classMeta(class uint32, m meta) Value {
 	return *v.at(metas + 1 + uint32(m))
 }
 
-// How far an instruction is that a metamethod works for: the state in its
-// continue word.
+// Progress of an instruction that a metamethod works for: the state in its continue
+// word.
 const (
 	stageResult    = iota
 	stageToString  // the operand on the right is being converted, for +
@@ -70,8 +70,8 @@ func (v *VM) callMeta(fn Value, stage int, args ...Value) outcome {
 	return v.pushCall(fn, contWord(contOp, stage), Null, args...)
 }
 
-// finish ends the instruction that a metamethod, a generator or a delegate
-// worked for. f is the frame that has ended.
+// finish ends an instruction with the result of a metamethod, a generator or a
+// delegate. f is the frame that has ended.
 func (v *VM) finish(f uint32, cont, x Value) outcome {
 	in := v.instruction()
 	stage := contState(cont)
@@ -102,7 +102,7 @@ func (v *VM) finish(f uint32, cont, x Value) outcome {
 	return enter
 }
 
-// metaDeclined goes on where _get or _set threw that the slot is not there.
+// metaDeclined continues after _get or _set threw that the slot does not exist.
 func (v *VM) metaDeclined(cont Value) outcome {
 	v.exc = Null
 	in := v.instruction()
@@ -118,7 +118,7 @@ func (v *VM) metaDeclined(cont Value) outcome {
 	return v.throwf("metamethod failed")
 }
 
-// keyOf returns the key that an instruction names or has in a register.
+// keyOf returns the key that an instruction has as a constant or in a register.
 func (v *VM) keyOf(in *compile.Inst) Value {
 	switch in.Op {
 	case compile.OpGet, compile.OpPrepCall, compile.OpDelete:
@@ -130,7 +130,7 @@ func (v *VM) keyOf(in *compile.Inst) Value {
 	return *v.at(v.progs[n>>16].consts + 1 + uint32(in.D))
 }
 
-// cacheHint remembers where in the nodes of a table a name was found.
+// cacheHint stores the place among a table's nodes where a name was found.
 func (v *VM) cacheHint(in *compile.Inst, hint uint32) {
 	switch in.Op {
 	case compile.OpGetK, compile.OpSetK, compile.OpPrepCallK:

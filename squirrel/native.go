@@ -5,21 +5,19 @@ import (
 	"strings"
 )
 
-// NativeFunc is a native function. It returns its result, or what one of the
-// Call methods that end a call returns: Errorf, Throw, Suspend, TailCall,
-// CallThen.
+// NativeFunc is a native function. It returns its result, or the result of a method of
+// Call that ends a call: Errorf, Throw, Suspend, TailCall, CallThen.
 type NativeFunc func(c *Call) (Value, error)
 
 // Native describes a native function.
 type Native struct {
 	Name string // last component, as traces show it
-	// Check is how many parameters it takes, counting this: n exactly n, -n at
-	// least n, 0 any.
+	// Check is the number of parameters, counting this: n exactly n, -n at least n, 0 any.
 	Check int
 	// Mask has a letter per parameter, the first for this: o null, i integer,
 	// f float, n number, b bool, s string, t table, a array, c function,
 	// g generator, y class, x instance, r weak reference, . anything.
-	// Alternatives are joined with '|'. What is beyond the mask is unchecked.
+	// Alternatives are joined with '|'. Further parameters are not checked.
 	Mask string
 	Fn   NativeFunc
 }
@@ -33,11 +31,11 @@ type Call struct {
 	state  int
 	result Value
 	ctl    control
-	fresh  bool  // the locals are not cleared yet
+	fresh  bool  // the locals have not been cleared yet
 	fn     Value // for tail calls and continuations
 	this   Value
 	args   []Value
-	few    [4]Value // what args is when there are few
+	few    [4]Value // the array of args when there are few
 }
 
 type control uint8
@@ -49,7 +47,7 @@ const (
 	ctlThen
 )
 
-// nativeLocals is how many values a native that calls back may keep (Local).
+// nativeLocals is the number of values that a native that calls back may keep (Local).
 const nativeLocals = 8
 
 // errThrown says that the value to throw is in VM.exc.
@@ -72,8 +70,8 @@ func (c *Call) Arg(i int) Value {
 	return c.v.stackAt(c.base + uint32(i))
 }
 
-// Bytes returns the content of argument i, a string or a blob; 0 is this. It
-// aliases the arena: copy it before anything allocates.
+// Bytes returns the content of argument i, a string or a blob; 0 is this. It aliases the
+// arena: copy it before the next allocation.
 func (c *Call) Bytes(i int) []byte { return c.v.Bytes(c.Arg(i)) }
 
 // Str returns string argument i.
@@ -97,7 +95,7 @@ func (c *Call) Charge(n int) {
 // when it is entered again.
 func (c *Call) State() int { return c.state }
 
-// Result is what the function called by CallThen returned.
+// Result returns the result of the function called by CallThen.
 func (c *Call) Result() Value { return c.result }
 
 // Local returns local i (below 8) of a function that uses CallThen. Locals
@@ -144,15 +142,22 @@ func (c *Call) Suspend() (Value, error) {
 
 // TailCall makes the result of fn this call's result.
 func (c *Call) TailCall(fn, this Value, args ...Value) (Value, error) {
-	c.ctl, c.fn, c.this, c.args = ctlTail, fn, this, append(c.few[:0], args...)
+	c.ctl = ctlTail
+	c.fn = fn
+	c.this = this
+	c.args = append(c.few[:0], args...)
 	return Null, nil
 }
 
-// CallThen calls fn, and then this native function again, with the same
-// arguments and locals, State() == state and Result() what fn returned. No Go
-// frame is held meanwhile, so a VM can be suspended and saved in fn.
+// CallThen calls fn, and then this native function again, with the same arguments and
+// locals, the given State, and the result of fn as Result. No Go frame is held
+// meanwhile, so that a VM can be suspended and saved in fn.
 func (c *Call) CallThen(state int, fn, this Value, args ...Value) (Value, error) {
-	c.ctl, c.state, c.fn, c.this, c.args = ctlThen, state, fn, this, append(c.few[:0], args...)
+	c.ctl = ctlThen
+	c.state = state
+	c.fn = fn
+	c.this = this
+	c.args = append(c.few[:0], args...)
 	return Null, nil
 }
 
@@ -163,12 +168,12 @@ const (
 	maskNumber = 1<<TypeInteger | 1<<TypeFloat
 )
 
-// native is a Native as the machine uses it.
+// native is a Native in the form that the machine uses.
 type native struct {
 	Native
 	masks []uint16 // per parameter; 0 for any
 	path  string
-	hash  uint32 // of the path: the number changes between versions
+	hash  uint32 // of the path, because the number changes between versions
 }
 
 // compileMask turns a type mask into a bit set per parameter.
@@ -193,8 +198,8 @@ func compileMask(mask string) []uint16 {
 	return out
 }
 
-// maskNames lists the types of a mask as error messages do. Functions are two
-// types of one name to the original, closures and native ones.
+// maskNames lists the types of a mask as in error messages. Functions are two types of
+// one name in the original, closures and native ones.
 func maskNames(mask uint16) string {
 	var names []string
 	for t := TypeNull; t < typeCount; t++ {

@@ -12,7 +12,7 @@ func (v *VM) newArray(n int) uint32 {
 
 func (v *VM) arrayLen(a uint32) int { return int(lo(*v.at(a + 1))) }
 
-// arraySlot returns where element i is; i is in range.
+// arraySlot returns the address of element i, which must be in range.
 func (v *VM) arraySlot(a, i uint32) *Value { return v.at((*v.at(a + 2)).off() + 1 + i) }
 
 // arrayReserve makes room for n elements.
@@ -24,7 +24,7 @@ func (v *VM) arrayReserve(a uint32, n int) {
 	if n >= maxObjSize {
 		panic(errOutOfMemory)
 	}
-	v.tick -= int64(n) >> 2 // for clearing it, and collecting it one day
+	v.tick -= int64(n) >> 2 // the cost of clearing it, and of collecting it later
 	grown := v.alloc(tagVector, 1+uint32(n))
 	if have := lo(*v.at(a + 1)); have > 0 {
 		copy(v.w[grown+1:grown+1+have], v.w[vec+1:vec+1+have])
@@ -65,8 +65,7 @@ func (v *VM) arrayClone(a uint32) uint32 {
 
 // Closures, cells, generators.
 
-// newClosure makes a closure of a prototype; the caller fills cells and
-// defaults.
+// newClosure makes a closure of a prototype; the caller sets cells and defaults.
 func (v *VM) newClosure(proto uint32, base Value) Value {
 	p := v.proto(proto)
 	captured := uint32(len(p.Outers))
@@ -76,7 +75,7 @@ func (v *VM) newClosure(proto uint32, base Value) Value {
 	return ref(tagClosure, off)
 }
 
-// shallowCopy copies an object as it is.
+// shallowCopy copies an object without the objects it refers to.
 func (v *VM) shallowCopy(x Value) Value {
 	n := v.size(x.off())
 	off := v.alloc(int(v.kind(x.off())), n)
@@ -101,7 +100,7 @@ const (
 func (v *VM) newWeak(x Value) Value {
 	h := v.at(x.off())
 	if *h&flagWeak != 0 {
-		// Rare: look for it.
+		// This is rare, so a search will do.
 		v.tick -= int64(v.top >> 4)
 		for off := uint32(1); off < v.top; off += v.size(off) {
 			if v.kind(off) == tagWeak && *v.at(off + 1) == x {
@@ -117,7 +116,7 @@ func (v *VM) newWeak(x Value) Value {
 	return ref(tagWeak, off)
 }
 
-// weakref returns what the weakref() method gives: plain values are their own.
+// weakref returns the result of the weakref() method. Plain values are returned as they are.
 func (v *VM) weakref(x Value) Value {
 	if !x.isHeap() || x.tag() == tagWeak {
 		return x

@@ -180,7 +180,8 @@ func TestArithmetic(t *testing.T) {
 		want := func(x, y Value) (Value, string) { return arithmetic(op, x, y) }
 		forms := []string{"z = x %s y; return z;", "x = x %s y; return x;", "y = x %s y; return y;", "return x %s y;"}
 		if strings.Contains("+ - * / %", op) {
-			forms = append(forms, "x %s= y; return x;", "z = [x]; z[0] %s= y; return z[0];", "z = { x = x }; z.x %s= y; return z.x;")
+			forms = append(forms, "x %s= y; return x;", "z = [x]; z[0] %s= y; return z[0];",
+				"z = { x = x }; z.x %s= y; return z.x;")
 		}
 		for _, form := range forms {
 			o.check(fmt.Sprintf(form, op), want)

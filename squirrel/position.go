@@ -8,21 +8,20 @@ import (
 	"github.com/tandem-iot/tandem/squirrel/compile"
 )
 
-// position is where the loop is, beside the two variables that every
-// instruction needs: the registers and the next instruction. It is a struct so
-// that the compiler leaves it in memory. As variables, all of these would be
-// live from one instruction to the next, and each turn of the loop would write
-// them to the Go stack, because some case or other makes a call. For the same
-// reason a case that calls something keeps nothing over the call: it puts the
-// next instruction here and finds registers and instruction again. What the
-// compiler would not inline into so large a function (go build -gcflags=-m
-// tells: 20 nodes are the most) is a call too.
+// position is the state of the loop, beside the two variables that every instruction
+// needs: the registers and the next instruction. It is a struct so that the compiler
+// leaves it in memory. As variables, all of its fields would be live from one instruction
+// to the next, and each turn of the loop would write them to the Go stack, because some
+// cases make calls. For the same reason a case that makes a call keeps nothing over the
+// call: it stores the next instruction here and loads registers and instruction again.
+// A function that the compiler does not inline into such a large function is a call too
+// (go build -gcflags=-m shows it; the limit is 20 nodes).
 type position struct {
 	frame uint32         // stack index of the running frame's first register
-	limit uint32         // the highest at which another may begin
+	limit uint32         // the highest index at which another frame may begin
 	prog  uint32         // the number of the running function's program
-	kbase uint32         // where its strings are
-	funcs unsafe.Pointer // how its functions are entered
+	kbase uint32         // offset of its strings
+	funcs unsafe.Pointer // the entries of its functions
 	code  unsafe.Pointer // the running function's instructions
 	cache unsafe.Pointer // their hints
 	ip    unsafe.Pointer // the next instruction, during a call
@@ -30,7 +29,7 @@ type position struct {
 
 const instSize = 8
 
-// load finds everything for the frame at VM.frame; it returns its registers.
+// load sets s for the frame at VM.frame and returns its registers.
 func (v *VM) load(s *position) unsafe.Pointer {
 	s.frame, s.limit = v.frame, v.frameLimit()
 	regs := v.window(v.frame)
@@ -42,18 +41,20 @@ func (v *VM) load(s *position) unsafe.Pointer {
 	return regs
 }
 
-// switchTo notes the program of a function.
+// switchTo sets s to the program of a function.
 func (v *VM) switchTo(s *position, number uint32) {
 	p := &v.progs[number>>16]
-	s.prog, s.kbase, s.funcs = number>>16, p.consts+1, unsafe.Pointer(p.entries)
+	s.prog = number >> 16
+	s.kbase = p.consts + 1
+	s.funcs = unsafe.Pointer(p.entries)
 }
 
-// entry returns how to enter a function of the running program.
+// entry returns the entry of a function of the running program.
 func (s *position) entry(number uint32) *compile.Entry {
 	return (*compile.Entry)(unsafe.Add(s.funcs, uintptr(number&0xffff)*unsafe.Sizeof(compile.Entry{})))
 }
 
-// entryOf returns how to enter a function.
+// entryOf returns the entry of a function.
 func (v *VM) entryOf(number uint32) *compile.Entry {
 	return &v.progs[number>>16].Entries()[number&0xffff]
 }
@@ -77,11 +78,11 @@ func (v *VM) window(frame uint32) unsafe.Pointer { return unsafe.Pointer(v.at(v.
 // frameLimit is the highest stack index at which a frame may begin.
 func (v *VM) frameLimit() uint32 { return v.stackSize() - stackSlack }
 
-// reg returns register i. It is not checked: stackSlack keeps as many words
-// behind every frame as an instruction can name.
+// reg returns register i. It is not checked: stackSlack keeps as many words after every
+// frame as an instruction can name.
 func reg(regs unsafe.Pointer, i uint8) *Value { return (*Value)(unsafe.Add(regs, uintptr(i)*8)) }
 
-// word returns the word i further on.
+// word returns the word at index i from p.
 func word(p unsafe.Pointer, i int) *Value { return (*Value)(unsafe.Add(p, i*8)) }
 
 // funOf returns the closure that registers belong to.

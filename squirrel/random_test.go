@@ -33,7 +33,9 @@ func (p *programmer) expr() string {
 	}
 	switch rapid.IntRange(0, 12).Draw(p.t, "expr") {
 	case 0:
-		return "(" + p.expr() + p.pick("op", " + ", " - ", " * ", " < ", " <=> ", " == ", " && ", " || ", " & ") + p.expr() + ")"
+		left := p.expr()
+		op := p.pick("op", " + ", " - ", " * ", " < ", " <=> ", " == ", " && ", " || ", " & ")
+		return "(" + left + op + p.expr() + ")"
 	case 1:
 		return "[" + p.expr() + ", " + p.expr() + "]"
 	case 2:

@@ -5,23 +5,23 @@ import (
 	"slices"
 )
 
-// restorer checks every word of a snapshot before the machine trusts it: that
-// objects lie end to end, that references lead to objects of the right kind,
-// that numbers are in range, that chains end, and that what the machine keeps
-// to itself is not shared with what programs can change.
+// restorer checks every word of a snapshot before the machine trusts it: that objects
+// lie end to end, that references lead to objects of the right kind, that numbers are
+// in range, that chains end, and that objects private to the machine are not shared
+// with objects that programs can change.
 type restorer struct {
 	v       *VM
 	natives []uint32 // new numbers of natives, when they have changed
-	classes []uint32 // new numbers plus one of native classes, 0 for gone
-	foreign bool     // the library is another version of the snapshot's
-	starts  bitset   // where objects are
-	strings int      // how many of them are short strings
+	classes []uint32 // new numbers plus one of native classes, 0 for a class that no longer exists
+	foreign bool     // the library is another version than the snapshot's
+	starts  bitset   // offsets at which objects begin
+	strings int      // number of short strings
 	private bitset   // objects with one owner, which no value may refer to
 	err     error
 
 	// For the nodes of one table, by index: see checkNodes.
 	order, chain []uint32
-	followed     []bool // is the next of another
+	followed     []bool // whether the node is the next of another
 }
 
 type bitset []uint64
@@ -36,7 +36,7 @@ func (r *restorer) fail(off uint32, format string, args ...any) {
 	}
 }
 
-// translate prepares for a library with other natives.
+// translate computes the new numbers for a library with other natives.
 func (r *restorer) translate(paths, classes []string) {
 	r.foreign = true
 	numbers := map[string]uint32{}
@@ -112,7 +112,7 @@ func (r *restorer) walk() {
 		h := v.w[off]
 		kind, n := headerKind(h), headerSize(h)
 		if kind < tagString || kind > tagBytes || n < minWords[kind] || n > v.top-off {
-			r.fail(off, "no object")
+			r.fail(off, "not an object")
 			return
 		}
 		if headerSerial(h) > v.serial && kind != tagNodes {
@@ -149,7 +149,7 @@ func (r *restorer) own(at uint32, x Value, kind uint32) {
 	r.private.add(x.off())
 }
 
-// claim marks what the machine keeps to itself.
+// claim marks the objects that are private to the machine.
 func (r *restorer) claim() {
 	v := r.v
 	r.own(0, ref(tagVector, v.stack), tagVector)
@@ -205,7 +205,7 @@ func (r *restorer) value(off uint32) {
 			return
 		}
 	}
-	r.fail(off, "no value: %x", uint64(x))
+	r.fail(off, "not a value: %x", uint64(x))
 }
 
 // register checks a word that may also refer to a captured variable.
@@ -221,9 +221,9 @@ func (r *restorer) values(from, to uint32) {
 	}
 }
 
-// adopt fits a machine of another version of the library to this one: the
-// names that the machine looks for are its image from now on, and the objects
-// of the old image are like all others.
+// adopt fits a machine of another version of the library to this one: the names that the
+// machine looks for become its image, and the objects of the old image become
+// ordinary ones.
 func (r *restorer) adopt() {
 	v := r.v
 	v.perm = 1

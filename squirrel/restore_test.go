@@ -13,9 +13,19 @@ import (
 )
 
 const restoreScript = `
-class P { a = 1; b = null; static s = [1]; constructor(x) { b = x; } function m(k = 3) { return a + k; } function _tostring() { return "P"; } }
+class P {
+	a = 1;
+	b = null;
+	static s = [1];
+	constructor(x) { b = x; }
+	function m(k = 3) { return a + k; }
+	function _tostring() { return "P"; }
+}
 class Q extends P { c = "x"; function m(k = 3) { return base.m(k) + 1; } }
-local t = { a = 1, [2] = "two", [1.5] = Q(7), w = null }.setdelegate({ d = 4, _get = function(k) { if (k == "z") return wait(); throw null; } });
+local t = { a = 1, [2] = "two", [1.5] = Q(7), w = null }.setdelegate({ d = 4, _get = function(k) {
+	if (k == "z") return wait();
+	throw null;
+} });
 local long = "0123456789012345678901234567890123456789";
 long += long;
 t.w = t.weakref();
@@ -152,7 +162,8 @@ func BenchmarkNew(b *testing.B) {
 }
 
 func BenchmarkSnapshotRestore(b *testing.B) {
-	p := compiled(b, "b", `local a = []; for (local i = 0; i < 350; i++) a.append({ a = i, b = "text" + i, c = [i, 1.5] }); ::keep <- a;`)
+	p := compiled(b, "b", `local a = [];
+		for (local i = 0; i < 350; i++) a.append({ a = i, b = "text" + i, c = [i, 1.5] }); ::keep <- a;`)
 	v := New(standard, 1<<20)
 	v.Start(v.Load(p), v.Root())
 	if v.Run(1<<30) != Done {

@@ -6,27 +6,26 @@ import (
 	"github.com/tandem-iot/tandem/squirrel/compile"
 )
 
-// outcome says how the loop goes on after work done outside it.
+// outcome says how the loop continues after work done outside it.
 type outcome uint8
 
 const (
-	enter   outcome = iota // load the frame at VM.frame and go on at VM.pc
-	next                   // go on in the same frame; registers may have moved
-	thrown                 // VM.exc is to be thrown
+	enter   outcome = iota // load the frame at VM.frame and continue at VM.pc
+	next                   // continue in the same frame; registers may have moved
+	thrown                 // VM.exc must be thrown
 	waiting                // a native suspended the VM
 	done                   // the function that the host started has returned
-	failed                 // nobody caught the exception
+	failed                 // the exception was not caught
 )
 
-// What a call of a script function and of a native cost, beside what they do.
+// Fuel of a call of a script function and of a native, beside that of their work.
 const (
 	callCost   = 4
 	nativeCost = 8
 )
 
-// Run goes on with what Start entered, for at most about fuel units: one is
-// about one instruction. What was used beyond the fuel of one Run is owed by
-// the next.
+// Run continues the call of Start, for at most about fuel units: one unit is about one
+// instruction. Fuel used beyond that of one Run is subtracted from that of the next.
 func (v *VM) Run(fuel int64) (status Status) {
 	switch v.run {
 	case idle:
@@ -57,8 +56,8 @@ func (v *VM) Run(fuel int64) (status Status) {
 	return v.loop()
 }
 
-// Resume ends the native call that suspended the VM: x is its result. Run
-// goes on with it.
+// Resume ends the native call that suspended the VM: x is its result. The next Run
+// continues with it.
 func (v *VM) Resume(x Value) {
 	if v.run != suspended {
 		panic("squirrel: Resume on a VM that is not suspended")
@@ -74,7 +73,7 @@ func (v *VM) ResumeThrow(x Value) {
 	v.resumed = resumedThrow
 }
 
-// wake does at the start of a Run what Resume or ResumeThrow asked for.
+// wake applies Resume or ResumeThrow at the start of a Run.
 func (v *VM) wake() outcome {
 	how, x := v.resumed, v.result
 	v.resumed, v.result = resumedNot, Null
@@ -90,8 +89,7 @@ func (v *VM) wake() outcome {
 	return enter
 }
 
-// safepoint collects when that is due. It reports whether there is fuel to go
-// on.
+// safepoint collects when that is due. It reports whether there is fuel to continue.
 func (v *VM) safepoint() bool {
 	if v.gcDue || checked && v.checkNow() {
 		v.collect()
@@ -99,9 +97,8 @@ func (v *VM) safepoint() bool {
 	return v.tick >= 0
 }
 
-// loop executes instructions. Each case does what is quick and common itself;
-// what it leaves undone, slow does. See position for what is a variable here
-// and what is not.
+// loop executes instructions. Each case handles what is fast and common itself and
+// leaves the rest to slow. See position for the choice of local variables.
 func (v *VM) loop() Status {
 	var (
 		out  = v.wake()
@@ -349,7 +346,8 @@ reload:
 				}
 
 			case compile.OpNewSlot:
-				if obj, key := *reg(regs, in.A), *reg(regs, in.B); obj.tag() == tagTable && key != Null && *v.at(obj.off() + 3) == Null {
+				if obj, key := *reg(regs, in.A), *reg(regs, in.B); obj.tag() == tagTable && key != Null &&
+					*v.at(obj.off() + 3) == Null {
 					s.ip = ip
 					v.tableSet(obj.off(), key, *reg(regs, in.C))
 					regs, ip = v.window(s.frame), s.ip
@@ -586,7 +584,7 @@ reload:
 					*reg(regs, in.A) = Float(float(x) * float32(in.D))
 					continue
 				}
-			case compile.OpDivI: // the compiler sees to it that d is above 0
+			case compile.OpDivI: // the compiler makes sure that d is above 0
 				if x := *reg(regs, in.B); x.isInt() && in.D > 0 {
 					*reg(regs, in.A) = Int(int32(x) / in.D)
 					continue
@@ -716,8 +714,8 @@ reload:
 					continue
 				}
 
-			// A jump that is taken leaves the switch for the check that every
-			// backward jump makes; one that is not goes on at once.
+			// A jump that is taken leaves the switch for the check that every backward jump makes;
+			// one that is not taken continues at once.
 			case compile.OpJump:
 				goto jump
 			case compile.OpJumpT:
@@ -866,7 +864,7 @@ reload:
 			out = v.slow(in)
 		back:
 			if out == next && v.tick >= 0 && !checked {
-				// The stack may be another.
+				// The stack may have been replaced.
 				s.limit = v.frameLimit()
 				regs, ip = v.window(s.frame), s.ip
 				continue

@@ -2,7 +2,7 @@ package squirrel
 
 import "github.com/tandem-iot/tandem/squirrel/compile"
 
-// slow executes what the loop leaves undone.
+// slow executes the cases that the loop leaves undone.
 func (v *VM) slow(in *compile.Inst) outcome {
 	switch in.Op {
 	case compile.OpGetK, compile.OpGet, compile.OpPrepCallK, compile.OpPrepCall:
@@ -79,8 +79,8 @@ func (v *VM) slow(in *compile.Inst) outcome {
 	case compile.OpForeach:
 		return v.foreachOp(in)
 	}
-	// A register of a restored machine holds something else than the compiler
-	// put there.
+	// A register of a restored machine holds another kind of value than the compiler put
+	// there.
 	return v.throwf("internal error: %s on a %s", in.Op, (*v.reg(in.A)).Type())
 }
 
@@ -122,7 +122,7 @@ func (v *VM) typeofOp(in *compile.Inst) outcome {
 	return next
 }
 
-// typeName returns what typeof gives, metamethods apart.
+// typeName returns the result of typeof, without metamethods.
 func (v *VM) typeName(x Value) Value {
 	if n := v.nativeClass(x); n >= 0 {
 		return v.NewString(v.lib.classes[n].name)
@@ -151,7 +151,7 @@ func (v *VM) cloneOp(in *compile.Inst) outcome {
 	return next
 }
 
-// foreachOp is OpForeach on what the loop does not do itself.
+// foreachOp is OpForeach for the cases that the loop does not handle itself.
 func (v *VM) foreachOp(in *compile.Inst) outcome {
 	x, state := *v.reg(in.A), v.reg(in.A+1)
 	i := uint32(*state)
@@ -193,7 +193,7 @@ func (v *VM) foreachItem(in *compile.Inst, state uint32, key, x Value) outcome {
 	return next
 }
 
-// foreachGot goes on when a generator, _nexti or _get has given something.
+// foreachGot continues with a result of a generator, _nexti or _get.
 func (v *VM) foreachGot(in *compile.Inst, f uint32, cont, x Value) outcome {
 	state := v.reg(in.A + 1)
 	switch {

@@ -18,20 +18,19 @@ import (
 //	the state beside the arena
 //	the words of the arena
 //
-// Integers are little-endian; lists and strings have their length in front.
-// The bytes of strings are in the arena in the order of little-endian words.
+// Integers are little-endian; lists and strings follow their length. The bytes of
+// strings are in the arena in the order of little-endian words.
 
 const snapshotMagic = "tansqvm\x02"
 
-// ErrSnapshot is what is wrong with a snapshot that Restore refuses.
+// ErrSnapshot is wrapped by the error for a snapshot that Restore refuses.
 var ErrSnapshot = errors.New("squirrel: bad snapshot")
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Snapshot returns the whole state of the machine as bytes, after collecting.
-// It may be idle, suspended in a native, or out of fuel; it goes on after
-// Restore as if nothing had happened. The host reference, clock and output are
-// not part of it.
+// It may be idle, suspended in a native, or out of fuel. After Restore it continues
+// exactly as it would have. The host reference, clock and output are not part of it.
 func (v *VM) Snapshot() ([]byte, error) {
 	if v.inLoop || v.run == broken {
 		return nil, errors.New("squirrel: no snapshot of a machine that is running or out of memory")
@@ -64,7 +63,7 @@ func (v *VM) Snapshot() ([]byte, error) {
 func le32(b []byte, x uint32) []byte { return binary.LittleEndian.AppendUint32(b, x) }
 func le64(b []byte, x uint64) []byte { return binary.LittleEndian.AppendUint64(b, x) }
 
-// state is what is beside the arena, as words.
+// state returns the state beside the arena, as words.
 func (v *VM) state() []uint64 {
 	reentry := uint64(0)
 	if v.reentry {
@@ -80,13 +79,24 @@ func (v *VM) state() []uint64 {
 const stateWords = 16
 
 func (v *VM) setState(s []uint64) {
-	v.perm, v.serial, v.stack, v.frame, v.pc = uint32(s[0]), uint32(s[1]), uint32(s[2]), uint32(s[3]), uint32(s[4])
-	v.root, v.registry, v.classes, v.exc, v.result = Value(s[5]), Value(s[6]), Value(s[7]), Value(s[8]), Value(s[9])
-	v.run, v.resumed, v.reentry, v.reState = runState(s[10]), uint8(s[11]), s[12] != 0, int(uint16(s[13]))
+	v.perm = uint32(s[0])
+	v.serial = uint32(s[1])
+	v.stack = uint32(s[2])
+	v.frame = uint32(s[3])
+	v.pc = uint32(s[4])
+	v.root = Value(s[5])
+	v.registry = Value(s[6])
+	v.classes = Value(s[7])
+	v.exc = Value(s[8])
+	v.result = Value(s[9])
+	v.run = runState(s[10])
+	v.resumed = uint8(s[11])
+	v.reentry = s[12] != 0
+	v.reState = int(uint16(s[13]))
 	v.used, v.tick = int64(s[14]), min(0, max(int64(s[15]), -1<<40))
 }
 
-// manifest lists a library's natives and native classes as snapshots do.
+// manifest lists a library's natives and native classes in the form of snapshots.
 func (l *Library) manifest() []byte {
 	l.built()
 	return l.listed
@@ -104,8 +114,8 @@ func (l *Library) list() []byte {
 	return b
 }
 
-// scrubStack nulls the return and continue words that frames which are gone
-// have left among the registers of others.
+// scrubStack sets to null the return and continue words that frames which have ended
+// left among the registers of others.
 func (v *VM) scrubStack() {
 	header := v.headerWords()
 	for i := range v.stackSize() {
@@ -115,7 +125,7 @@ func (v *VM) scrubStack() {
 	}
 }
 
-// headerWords returns where the return and continue words of the frames are.
+// headerWords returns the places of the return and continue words of the frames.
 func (v *VM) headerWords() bitset {
 	header := newBitset(v.stackSize())
 	for f := v.frame; f != 0; f = retFrame(v.stackAt(f - hdrRet)) {
@@ -161,20 +171,21 @@ func (d *decoder) names() []string {
 	return list
 }
 
-// Restore makes a machine of a snapshot. The library may be another version
-// of the one the snapshot was made with: natives are known by path, and one
-// that is gone throws when it is called. program returns the program with a
-// hash, or nil. The machine shares nothing with data.
+// Restore makes a machine from a snapshot. The library may be another version of the
+// one with which the snapshot was made: natives are identified by path, and one that
+// no longer exists throws when it is called. program returns the program with a hash,
+// or nil. The machine shares nothing with data.
 //
-// Anything may be in data: what is no good is refused with an error that
+// data may be damaged or malicious: an invalid snapshot is refused with an error that
 // wraps ErrSnapshot.
 func Restore(l *Library, data []byte, program func(hash [32]byte) *compile.Program, memLimit int) (*VM, error) {
 	const name = len(snapshotMagic) - 1
 	switch {
 	case len(data) < len(snapshotMagic)+4 || string(data[:name]) != snapshotMagic[:name]:
-		return nil, fmt.Errorf("%w: this is no snapshot", ErrSnapshot)
+		return nil, fmt.Errorf("%w: this is not a snapshot", ErrSnapshot)
 	case data[name] != snapshotMagic[name]:
-		return nil, fmt.Errorf("%w: it has format %d, and this version reads format %d", ErrSnapshot, data[name], snapshotMagic[name])
+		return nil, fmt.Errorf("%w: it has format %d, and this version reads format %d", ErrSnapshot, data[name],
+			snapshotMagic[name])
 	}
 	d := &decoder{b: data[len(snapshotMagic)+4:]}
 	if crc32.Checksum(d.b, castagnoli) != binary.LittleEndian.Uint32(data[len(snapshotMagic):]) {
@@ -215,7 +226,8 @@ func (v *VM) readPrograms(d *decoder, program func(hash [32]byte) *compile.Progr
 		}
 		p := program(h)
 		if p == nil {
-			return fmt.Errorf("squirrel: the snapshot needs program %x, which is not known: another source, or what another compiler made of it", h[:8])
+			return fmt.Errorf("squirrel: the snapshot needs program %x, which is not known: another source, "+
+				"or what another compiler made of it", h[:8])
 		}
 		v.progs = append(v.progs, load(p, consts))
 	}

@@ -77,7 +77,7 @@ func compiled(t testing.TB, name, src string) *compile.Program {
 }
 
 // TestMoves runs the library's scripts in slices of fuel, and moves the
-// machine between them: nobody can tell.
+// machine between them: no program can tell.
 func TestMoves(t *testing.T) {
 	files, err := filepath.Glob("testdata/*/*.nut")
 	if err != nil || len(files) == 0 {
@@ -95,7 +95,8 @@ func TestMoves(t *testing.T) {
 			p := compiled(t, filepath.Base(file), string(src))
 			whole := stepped(t, standard, p, func() int64 { return 1 << 40 }, func(v *VM) *VM { return v })
 			n := int64(0)
-			parts := stepped(t, standard, p, func() int64 { n++; return n * 37 % 4000 }, func(v *VM) *VM { return relocated(t, standard, p, v) })
+			fuel := func() int64 { n++; return n * 37 % 4000 }
+			parts := stepped(t, standard, p, fuel, func(v *VM) *VM { return relocated(t, standard, p, v) })
 			if whole != parts {
 				t.Error(diffLines(parts, whole))
 			}
@@ -119,7 +120,12 @@ func waitingLibrary(extra ...string) *Library {
 }
 
 const waitingScript = `
-class A { function _get(k) { return ::wait() + k; } function _tostring() { return "A" + ::wait(); } constructor() { x = ::wait(); } x = 0; }
+class A {
+	function _get(k) { return ::wait() + k; }
+	function _tostring() { return "A" + ::wait(); }
+	constructor() { x = ::wait(); }
+	x = 0;
+}
 local a = A();
 print(a.x + " " + a.y + " " + a + "\n");
 print([1, 2, 3].map(function(x) { return x * wait(); })[2] + " " + gadget.wait() + "\n");

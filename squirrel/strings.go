@@ -6,8 +6,8 @@ import (
 	"github.com/tandem-iot/tandem/squirrel/text"
 )
 
-// internTable finds the short strings of a VM by content. It is beside the
-// arena, because a collection or a restore can make it anew.
+// internTable finds the short strings of a VM by content. It is outside the arena,
+// because a collection or a restore can build it again.
 type internTable struct {
 	slots []uint32 // offsets; 0 is free
 	n     int
@@ -17,7 +17,7 @@ func (t *internTable) clone() internTable {
 	return internTable{slots: append([]uint32(nil), t.slots...), n: t.n}
 }
 
-// reserve makes an empty table large enough for n strings, and as many again.
+// reserve makes an empty table with room for n strings, and as many again.
 func (t *internTable) reserve(n int) {
 	size := 64
 	for size < 2*n {
@@ -51,7 +51,7 @@ func (t *internTable) place(off, hash uint32) {
 	t.slots[i] = off
 }
 
-// spread mixes a string hash, whose low bits alone are poor.
+// spread mixes a string hash, because its low bits alone are poor.
 func spread(h uint32) uint32 { return h * 0x9e3779b1 >> 7 }
 
 // NewString returns the string s.
@@ -93,7 +93,7 @@ func (v *VM) internBytes(b []byte) Value {
 	return ref(tagString, off)
 }
 
-// newLong makes a string longer than maxShort and has fill write it.
+// newLong makes a string longer than maxShort, which fill writes.
 func (v *VM) newLong(n int, fill func(dst []byte)) Value {
 	buf := v.newBytes(n, n)
 	fill(v.bytesAt(buf+wordsBytes, uint32(n)))
@@ -131,7 +131,7 @@ func (v *VM) strBytes(x Value) []byte {
 	return v.bytesAt((*v.at(x.off() + 2)).off()+wordsBytes, n)
 }
 
-// strByte returns byte i of a string that is longer.
+// strByte returns byte i of a string, which must have it.
 func (v *VM) strByte(x Value, i uint32) byte {
 	at := x.off() + wordsString
 	if x.tag() == tagLong {
@@ -157,8 +157,8 @@ func (v *VM) strHash(x Value) uint32 {
 	return hi(*v.at(x.off() + 1))
 }
 
-// concat joins two strings. When the left one is the newest part of its
-// buffer the right one is appended in place: loops of s += x cost no copies.
+// concat joins two strings. When the left one is the newest part of its buffer, the right
+// one is appended in place, so that loops of s += x do not copy.
 func (v *VM) concat(a, b Value) Value {
 	an, bn := v.strLen(a), v.strLen(b)
 	switch {
@@ -206,8 +206,8 @@ func (v *VM) extend(a Value, b []byte) Value {
 	return v.longOn(buf, n)
 }
 
-// inPlace makes room for more bytes behind long string a, where it is the
-// newest part of its buffer. It returns the bytes of both.
+// inPlace makes room for more bytes after long string a, if it is the newest part of its
+// buffer. It returns the bytes of both.
 func (v *VM) inPlace(a Value, more int) ([]byte, bool) {
 	buf, an := (*v.at(a.off() + 2)).off(), v.strLen(a)
 	n := an + more

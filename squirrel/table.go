@@ -2,10 +2,9 @@ package squirrel
 
 import "math/bits"
 
-// Tables keep the order of Squirrel 3.0.4, which programs see: a power-of-two
-// array of nodes, chained scatter with a cursor for free nodes that starts at
-// the last node and only moves down. A table without nodes stands for one
-// with four empty ones.
+// Tables keep the order of Squirrel 3.0.4, which programs see: a power-of-two array of
+// nodes, chained scatter with a cursor for free nodes that starts at the last node and
+// only moves down. A table without nodes counts as one with four empty ones.
 const (
 	nodeWords = 3
 	minNodes  = 4
@@ -33,7 +32,7 @@ func (v *VM) setNodes(t, n uint32) {
 	if n > maxObjSize/4 {
 		panic(errOutOfMemory)
 	}
-	v.tick -= int64(n) // for clearing them, and collecting them one day
+	v.tick -= int64(n) // the cost of clearing them, and of collecting them later
 	nodes := v.alloc(tagNodes, 1+n*nodeWords)
 	*v.at(nodes) |= Value(n-1) << 32
 	for i := uint32(0); i < n; i++ {
@@ -48,7 +47,7 @@ func (v *VM) nodeCount(nodes uint32) uint32 { return nodeMask(*v.at(nodes)) + 1 
 // nodeMask returns the number of nodes less one, from their header.
 func nodeMask(h Value) uint32 { return hi(h) }
 
-// hash returns the hash that decides a key's place.
+// hash returns the hash that determines a key's place.
 func (v *VM) hash(key Value) uint32 {
 	switch key.tag() {
 	case tagString, tagLong:
@@ -80,7 +79,7 @@ func (v *VM) tableFind(t uint32, key Value) uint32 {
 	return v.nodeFind(nodes, v.hash(key), key)
 }
 
-// nodeFind finds a key that equals only the same word.
+// nodeFind finds a key for which only the same word is equal.
 func (v *VM) nodeFind(nodes, hash uint32, key Value) uint32 {
 	p := nodes + 1 + hash&nodeMask(*v.at(nodes))*nodeWords
 	for hops := int64(0); *v.at(p) != key; hops++ {
@@ -121,7 +120,7 @@ func (v *VM) tableSet(t uint32, key, val Value) {
 	v.tableInsert(t, key, val)
 }
 
-// tableInsert makes a slot for a key that is not there.
+// tableInsert makes a slot for a key that does not exist.
 func (v *VM) tableInsert(t uint32, key, val Value) {
 	if *v.at(t + 2) == Null {
 		v.setNodes(t, minNodes)
@@ -134,7 +133,7 @@ func (v *VM) tableInsert(t uint32, key, val Value) {
 	if resident := *v.at(node(mp)); resident != Null {
 		home := v.hash(resident) & mask
 		if mp > free && home != mp {
-			// The resident is a guest here: move it to the free node.
+			// The node has a key of another chain: move that key to the free node.
 			prev := home
 			for lo(*v.at(node(prev) + 2)) != mp {
 				prev = lo(*v.at(node(prev) + 2))
@@ -160,16 +159,16 @@ func (v *VM) tableInsert(t uint32, key, val Value) {
 		}
 		free--
 	}
-	// The new key is among the nodes, so the rebuild takes it along; what the
-	// rules see is the count without it.
+	// The new key is among the nodes already, so the rebuild includes it; the rules use the
+	// count without it.
 	v.tableRebuild(t, used, true)
 	if p := v.tableFind(t, key); p != 0 {
 		*v.at(p + 1) = val
 	}
 }
 
-// tableRebuild re-inserts all slots: into twice the nodes when three quarters
-// are used, half when a quarter is, the same number when forced.
+// tableRebuild inserts all slots again: into twice the nodes when three quarters are
+// used, half when a quarter is, the same number when forced.
 func (v *VM) tableRebuild(t, used uint32, force bool) {
 	old := (*v.at(t + 2)).off()
 	n := v.nodeCount(old)
@@ -246,7 +245,7 @@ func (v *VM) tableClear(t uint32) {
 
 func (v *VM) tableLen(t uint32) int { return int(lo(*v.at(t + 1))) }
 
-// real reads a slot's value: a weak reference reads as what it refers to.
+// real returns the value of a slot: for a weak reference, the object that it refers to.
 func (v *VM) real(x Value) Value {
 	if x.tag() == tagWeak {
 		return *v.at(x.off() + 1)

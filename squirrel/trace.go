@@ -8,9 +8,9 @@ import (
 	"github.com/tandem-iot/tandem/squirrel/text"
 )
 
-// Error is an exception that nobody caught.
+// Error is an uncaught exception.
 type Error struct {
-	Message  string  // the string thrown, or the text of what was thrown instead
+	Message  string  // the string thrown, or the text of another value thrown
 	IsString bool    // whether a string was thrown
 	Stack    []Frame // innermost first
 }
@@ -20,17 +20,17 @@ type Frame struct {
 	Func   string  // "main" for the main chunk, "unknown" for an anonymous one
 	Source string  // "NATIVE" for a native function
 	Line   int     // -1 for a native function
-	Locals []Local // captured ones, then the newest first, parameters from the last, this
+	Locals []Local // captured variables, then locals from the newest, parameters from the last, this
 }
 
 // Local is a variable of a running function.
 type Local struct {
 	Name string
-	Text string // its value, for people to read
+	Text string // its value as text
 }
 
-// Error returns the message with the place it comes from, in the manner of
-// Electric Imp: "the index 'x' does not exist: in f device_code:24".
+// Error returns the message with its place, in the form of Electric Imp: "the index 'x'
+// does not exist: in f device_code:24".
 func (e *Error) Error() string {
 	for _, f := range e.Stack {
 		if f.Line >= 0 {
@@ -47,11 +47,11 @@ func (e *Error) message() string {
 	return "[unknown]"
 }
 
-// reportedLocals is how many functions have their locals in a report.
+// reportedLocals is the number of functions whose locals are in a report.
 const reportedLocals = 9
 
-// Report returns what the console of Squirrel 3.0.4 prints, spelling
-// included: the message, the call stack, and the locals.
+// Report returns the text that the console of Squirrel 3.0.4 prints, in its spelling: the
+// message, the call stack, and the locals.
 func (e *Error) Report() string {
 	var b strings.Builder
 	msg := e.Message
@@ -76,7 +76,7 @@ func (v *VM) captureError() *Error {
 	e := &Error{IsString: v.exc.isString(), Message: v.ToString(v.exc)}
 	e.Stack = v.Stack()
 	if len(e.Stack) > 1 && e.Stack[0].Line < 0 {
-		e.Stack = e.Stack[1:] // a native that throws has left by the time the original looks
+		e.Stack = e.Stack[1:] // in the original a native that throws has returned before the stack is read
 	}
 	return e
 }
@@ -116,8 +116,8 @@ func (v *VM) describeFrame(f, pc uint32) Frame {
 	return frame
 }
 
-// frameLocals calls fn with the variables of a frame that is at an
-// instruction, in the order that Frame.Locals has.
+// frameLocals calls fn with the variables of a frame at an instruction, in the order of
+// Frame.Locals.
 func (v *VM) frameLocals(f uint32, p *compile.Proto, at int32, fn func(name string, x Value)) {
 	closure := v.stackAt(f - hdrFunc).off()
 	for i, o := range p.Outers {
@@ -134,13 +134,13 @@ func (v *VM) frameLocals(f uint32, p *compile.Proto, at int32, fn func(name stri
 		}
 		name := l.Name
 		if name == "" {
-			name = "@INDEX@" // of a foreach that does not want it
+			name = "@INDEX@" // of a foreach without an index variable
 		}
 		fn(name, x)
 	}
 }
 
-// functionName returns a function's name as traces show it.
+// functionName returns a function's name in the form of traces.
 func (v *VM) functionName(fn Value) string {
 	switch fn.tag() {
 	case tagClosure:
@@ -153,7 +153,7 @@ func (v *VM) functionName(fn Value) string {
 	return ""
 }
 
-// traceText shows a value as the console's report does.
+// traceText returns a value in the form of the console's report.
 func (v *VM) traceText(x Value) string {
 	switch x.tag() {
 	case tagNull:
@@ -178,4 +178,4 @@ func (v *VM) traceText(x Value) string {
 	return strings.ToUpper(x.Type().String())
 }
 
-const maxTraceText = 4 << 10 // bytes of a string that a trace shows
+const maxTraceText = 4 << 10 // limit of the bytes of a string in a trace

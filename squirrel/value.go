@@ -7,15 +7,15 @@ import "math"
 // bits; of a native function its number; of everything else the word offset
 // of an object in the VM's arena. The zero Value is null.
 //
-// A Value that refers to the arena is good until the VM next runs or
-// collects: objects move then. Keep what must last in VM.Registry.
+// A Value that refers to the arena is valid until the VM next runs or collects,
+// because objects move then. Values that must last belong in VM.Registry.
 type Value uint64
 
 // Null is the null value.
 const Null Value = 0
 
-// Tags. Everything from tagString up refers to the arena; kinds of arena
-// object have the number of their tag.
+// Tags. All from tagString up refer to the arena; kinds of arena objects have the
+// number of their tag.
 const (
 	tagNull   = 0
 	tagInt    = 1
@@ -34,13 +34,13 @@ const (
 	tagWeak      = 16
 	tagBound     = 17 // a native function bound to an environment
 
-	// Objects that no Squirrel variable ever holds.
+	// Objects that are never the value of a Squirrel variable.
 	tagCell   = 18 // a captured variable
 	tagNodes  = 19 // the nodes of a table
 	tagVector = 20 // values: the elements of an array, the stack
 	tagBytes  = 21 // bytes: the content of long strings and blobs
 
-	tagForward = 31 // left behind by the collector
+	tagForward = 31 // the collector has moved the object
 )
 
 const (
@@ -92,8 +92,8 @@ func (x Value) isFunction() bool {
 // IsNull reports whether x is null.
 func (x Value) IsNull() bool { return x == 0 }
 
-// AsInt returns the integer x is; for a float, its integral part, and 1 or 0
-// for a bool.
+// AsInt returns the value of an integer, the integral part of a float, and 1 or 0 for a
+// bool.
 func (x Value) AsInt() int32 {
 	if x.isFloat() {
 		return floatToInt(x.AsFloat())
@@ -101,7 +101,7 @@ func (x Value) AsInt() int32 {
 	return int32(uint32(x))
 }
 
-// AsFloat returns the float x is, or the integer x is as a float.
+// AsFloat returns the value of a float, or of an integer as a float.
 func (x Value) AsFloat() float32 {
 	if x.isInt() {
 		return float32(int32(uint32(x)))
@@ -120,13 +120,13 @@ func (x Value) Number() (float32, bool) {
 	return x.AsFloat(), true
 }
 
-// Truthy reports whether x counts as true: all but null, false, 0 and 0.0.
+// Truthy reports whether x counts as true: all values but null, false, 0 and 0.0.
 func (x Value) Truthy() bool {
 	return !(uint32(x) == 0 && x < heapStart && x>>32 != tagNative || x == negZero)
 }
 
-// floatToInt truncates as the C reference does on x86: what does not fit is
-// the smallest integer.
+// floatToInt truncates as the C reference does on x86: a value that does not fit
+// becomes the smallest integer.
 func floatToInt(f float32) int32 {
 	if f >= -2147483648 && f < 2147483648 {
 		return int32(f)
@@ -154,15 +154,19 @@ const (
 	typeCount
 )
 
-var typeNames = [...]string{"null", "integer", "float", "bool", "string", "table", "array", "function", "generator", "class", "instance", "weakref"}
+var typeNames = [...]string{
+	"null", "integer", "float", "bool", "string", "table", "array", "function", "generator",
+	"class", "instance", "weakref",
+}
 
-// String returns the name that typeof gives.
+// String returns the name of the type, as typeof does.
 func (t Type) String() string { return typeNames[t] }
 
 var tagTypes = [32]Type{
 	tagNull: TypeNull, tagInt: TypeInteger, tagFloat: TypeFloat, tagBool: TypeBool, tagNative: TypeFunction,
 	tagString: TypeString, tagLong: TypeString, tagTable: TypeTable, tagArray: TypeArray, tagClosure: TypeFunction,
-	tagGenerator: TypeGenerator, tagClass: TypeClass, tagInstance: TypeInstance, tagWeak: TypeWeakRef, tagBound: TypeFunction,
+	tagGenerator: TypeGenerator, tagClass: TypeClass, tagInstance: TypeInstance, tagWeak: TypeWeakRef,
+	tagBound: TypeFunction,
 }
 
 // Type returns the type of x.

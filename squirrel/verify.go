@@ -4,7 +4,7 @@ import (
 	"github.com/tandem-iot/tandem/squirrel/compile"
 )
 
-// checkObjects checks what is in each object.
+// checkObjects checks the content of each object.
 func (r *restorer) checkObjects() {
 	v := r.v
 	for off := uint32(1); off < v.top && r.err == nil; off += v.size(off) {
@@ -26,7 +26,8 @@ func (r *restorer) checkObjects() {
 			r.checkTable(off)
 		case tagArray:
 			vec := v.w[off+2]
-			if n != wordsArray || hi(v.w[off+1]) != 0 || vec == Null && lo(v.w[off+1]) > 0 || vec != Null && lo(v.w[off+1]) >= v.size(vec.off()) {
+			if n != wordsArray || hi(v.w[off+1]) != 0 || vec == Null && lo(v.w[off+1]) > 0 ||
+				vec != Null && lo(v.w[off+1]) >= v.size(vec.off()) {
 				r.fail(off, "array")
 			}
 		case tagClosure:
@@ -85,8 +86,8 @@ func (r *restorer) checkTable(off uint32) {
 	}
 }
 
-// checkNodes checks that the chains of a table's nodes end, and that every
-// key is on the chain on which it is looked for.
+// checkNodes checks that the chains of a table's nodes end, and that every key is on the
+// chain on which it is looked up.
 func (r *restorer) checkNodes(off uint32) {
 	v := r.v
 	n := (v.size(off) - 1) / nodeWords
@@ -96,9 +97,13 @@ func (r *restorer) checkNodes(off uint32) {
 	}
 	node := func(i uint32) uint32 { return off + 1 + i*nodeWords }
 	if uint32(len(r.order)) < n {
-		r.order, r.chain, r.followed = make([]uint32, 2*n), make([]uint32, 2*n), make([]bool, 2*n)
+		r.order = make([]uint32, 2*n)
+		r.chain = make([]uint32, 2*n)
+		r.followed = make([]bool, 2*n)
 	}
-	order, chain, followed := r.order[:n], r.chain[:n], r.followed[:n]
+	order := r.order[:n]
+	chain := r.chain[:n]
+	followed := r.followed[:n]
 	clear(order)
 	clear(followed)
 	for i := range n {
@@ -116,8 +121,8 @@ func (r *restorer) checkNodes(off uint32) {
 	if r.err != nil {
 		return
 	}
-	// Each node is the next of at most one, so chains are apart. Order numbers
-	// the nodes along them; a node that it leaves out is in a ring.
+	// Each node is the next of at most one, so chains do not share nodes. order numbers the
+	// nodes along the chains; a node that it leaves out is in a ring.
 	count := uint32(0)
 	for head := range n {
 		if followed[head] {
@@ -144,7 +149,7 @@ func (r *restorer) checkNodes(off uint32) {
 	}
 }
 
-// prototype returns the code that a closure's number stands for.
+// prototype returns the code for a closure's number.
 func (r *restorer) prototype(number uint32) *compile.Proto {
 	v := r.v
 	if int(number>>16) >= len(v.progs) || int(number&0xffff) >= len(v.progs[number>>16].Protos) {
@@ -162,7 +167,7 @@ func (r *restorer) checkClosure(off uint32) {
 	}
 	captured := uint32(len(p.Outers))
 	if hi(v.w[off+1]) != captured || v.size(off) != wordsClosure+captured+uint32(p.Defaults) {
-		r.fail(off, "function of another shape")
+		r.fail(off, "function with another number of captures or defaults")
 		return
 	}
 	if base := v.w[off+3]; base != Null && !r.is(base, tagClass) {
@@ -185,7 +190,8 @@ func (r *restorer) checkGenerator(off uint32) {
 		return
 	}
 	p := r.prototype(lo(v.w[fn.off()+1]))
-	if p == nil || !p.Generator || v.size(off) != wordsGen+uint32(p.MaxStack) || lo(v.w[off+1]) > genDead || int(hi(v.w[off+1])) >= len(p.Code) {
+	if p == nil || !p.Generator || v.size(off) != wordsGen+uint32(p.MaxStack) || lo(v.w[off+1]) > genDead ||
+		int(hi(v.w[off+1])) >= len(p.Code) {
 		r.fail(off, "generator")
 		return
 	}
@@ -205,7 +211,8 @@ func (r *restorer) checkClass(off uint32) {
 	if r.foreign && native > 0 {
 		v.w[off+1] = pair(flags, r.classes[native-1])
 	}
-	if base := v.w[off+2]; base != Null && (!r.is(base, tagClass) || headerSerial(v.w[base.off()]) >= headerSerial(v.w[off])) {
+	if base := v.w[off+2]; base != Null &&
+		(!r.is(base, tagClass) || headerSerial(v.w[base.off()]) >= headerSerial(v.w[off])) {
 		r.fail(off, "base class")
 		return
 	}
@@ -222,7 +229,8 @@ func (r *restorer) checkClass(off uint32) {
 			if v.w[p] == Null {
 				continue
 			}
-			if m := lo(v.w[p+1]); !v.w[p+1].isInt() || m < memberMethod && m >= fields || m >= memberMethod && m-memberMethod >= methods {
+			if m := lo(v.w[p+1]); !v.w[p+1].isInt() || m < memberMethod && m >= fields ||
+				m >= memberMethod && m-memberMethod >= methods {
 				r.fail(p, "member of class")
 				return
 			}
@@ -241,7 +249,8 @@ func (r *restorer) checkClass(off uint32) {
 func (r *restorer) checkInstance(off uint32) {
 	v := r.v
 	class := v.w[off+1]
-	if !r.is(class, tagClass) || lo(v.w[class.off()+1])&classLocked == 0 || v.size(off) != wordsInstance+lo(v.w[v.w[class.off()+4].off()+1]) {
+	if !r.is(class, tagClass) || lo(v.w[class.off()+1])&classLocked == 0 ||
+		v.size(off) != wordsInstance+lo(v.w[v.w[class.off()+4].off()+1]) {
 		r.fail(off, "instance")
 		return
 	}
@@ -272,14 +281,15 @@ func (r *restorer) checkDelegates() {
 	}
 }
 
-// checkRoots checks what is beside the arena, the stack apart.
+// checkRoots checks the state beside the arena, except the stack.
 func (r *restorer) checkRoots() {
 	v := r.v
-	if !r.is(v.root, tagTable) || !r.is(v.registry, tagTable) || r.private.has(v.root.off()) || r.private.has(v.registry.off()) {
+	if !r.is(v.root, tagTable) || !r.is(v.registry, tagTable) || r.private.has(v.root.off()) ||
+		r.private.has(v.registry.off()) {
 		r.fail(0, "root table")
 		return
 	}
-	// The words of exception and result are checked where a word is.
+	// The exception and the result are checked in place of a word of the arena.
 	for _, x := range []*Value{&v.exc, &v.result} {
 		spare := v.w[0]
 		v.w[0] = *x
@@ -350,7 +360,7 @@ func (r *restorer) checkStack() {
 	}
 }
 
-// checkStart checks a call that the host has asked for and that has not begun.
+// checkStart checks a call of Start that has not begun.
 func (r *restorer) checkStart() {
 	v := r.v
 	const f = compile.FrameSize
@@ -371,8 +381,8 @@ func (r *restorer) frameFits(f, args uint32) bool {
 // checkFrames walks from the running frame to the host's call.
 func (r *restorer) checkFrames() {
 	v := r.v
-	// A native is running when it waits, was told to go on, or is to be
-	// entered again; else a function of a program is.
+	// A native is running when it waits, was resumed, or is to be entered again; otherwise a
+	// function of a program is.
 	native := v.run == suspended || v.resumed != resumedNot || v.reentry
 	f, pc := v.frame, v.pc
 	if !r.frameFits(f, 0) {
@@ -399,7 +409,8 @@ func (r *restorer) checkFrames() {
 			return
 		}
 		switch kind := cont & contKinds; {
-		case kind == contNative && r.isNative(caller) && f == caller+contArgs(v.stackAt(caller-hdrCont))+nativeLocals+compile.FrameSize:
+		case kind == contNative && r.isNative(caller) &&
+			f == caller+contArgs(v.stackAt(caller-hdrCont))+nativeLocals+compile.FrameSize:
 		case (kind == contPlain || kind == contOp) && !r.isNative(caller) && f <= caller+255+compile.FrameSize:
 		default:
 			r.fail(v.stack, "what follows a call")
@@ -411,10 +422,12 @@ func (r *restorer) checkFrames() {
 
 func (r *restorer) isNative(f uint32) bool { return r.v.stackAt(f-hdrFunc).tag() == tagNative }
 
-// checkFrame checks one frame, whose function goes on at pc.
+// checkFrame checks one frame, whose function continues at pc.
 func (r *restorer) checkFrame(f, pc uint32, inner bool) bool {
 	v := r.v
-	fn, cont, ret := v.stackAt(f-hdrFunc), v.stackAt(f-hdrCont), v.stackAt(f-hdrRet)
+	fn := v.stackAt(f - hdrFunc)
+	cont := v.stackAt(f - hdrCont)
+	ret := v.stackAt(f - hdrRet)
 	ok := ret>>63 == 1 && (cont>>63 == 1 || cont == contReg(uint8(cont>>8)))
 	switch {
 	case fn.tag() == tagNative:
@@ -435,8 +448,7 @@ func (r *restorer) checkFrame(f, pc uint32, inner bool) bool {
 	return ok
 }
 
-// checkImage checks that the names the machine looks for are where it will
-// look.
+// checkImage checks that the names that the machine looks for are in their places.
 func (r *restorer) checkImage() {
 	v, img := r.v, r.v.img
 	if int(v.perm) != len(img.words) {
@@ -448,7 +460,8 @@ func (r *restorer) checkImage() {
 			continue
 		}
 		n := headerSize(img.words[off])
-		if !r.starts.has(off) || v.kind(off) != tagString || v.size(off) != n || !equalWords(v.w[off+1:off+n], img.words[off+1:off+n]) {
+		if !r.starts.has(off) || v.kind(off) != tagString || v.size(off) != n ||
+			!equalWords(v.w[off+1:off+n], img.words[off+1:off+n]) {
 			r.fail(off, "name in the image")
 			return
 		}
@@ -467,7 +480,7 @@ func equalWords(a, b []Value) bool {
 	return true
 }
 
-// pinSymbols collects so that the names come first, and makes them the image.
+// pinSymbols collects in such a way that the names come first, and makes them the image.
 func (v *VM) pinSymbols() {
 	v.copyLive(minHeadroom)
 	img := v.makeSymbols()
@@ -479,7 +492,7 @@ func (v *VM) pinSymbols() {
 	v.setThreshold()
 }
 
-// symbols lists the names in the order in which makeSymbols makes them.
+// symbols lists the names in the order of makeSymbols.
 func (img *image) symbols() []Value {
 	list := append(append([]Value(nil), img.meta[:]...), img.typeNames[:]...)
 	list = append(list, img.constructor)

@@ -12,9 +12,9 @@ type Status uint8
 const (
 	// Done: the function returned; see VM.Result.
 	Done Status = iota
-	// Suspended: a native waits; VM.Resume goes on.
+	// Suspended: a native waits; VM.Resume continues.
 	Suspended
-	// OutOfFuel: the fuel given to Run is used up; Run again goes on.
+	// OutOfFuel: the fuel given to Run is used up; another Run continues.
 	OutOfFuel
 	// Failed: an exception was not caught; see VM.Err. The stack is empty.
 	Failed
@@ -27,9 +27,9 @@ const (
 type VM struct {
 	mem
 	gcAt uint32 // collect at the next safepoint when top is past this
-	room uint32 // how much the last collection left for that
+	room uint32 // words that the last collection left for that
 	tick int64  // fuel left in this slice
-	held int64  // fuel put aside to reach a safepoint early
+	held int64  // fuel set aside to reach a safepoint early
 	used int64  // fuel used in earlier slices
 
 	root     Value
@@ -37,19 +37,19 @@ type VM struct {
 	classes  Value  // vector of the library's native classes
 	stack    uint32 // vector
 	exc      Value  // being thrown
-	result   Value  // of the function that the host started, or on its way to a native
+	result   Value  // of the function that the host started, or for a native
 
 	frame   uint32 // stack index of the running frame's first register
 	pc      uint32 // of the running frame, while not in the loop
 	run     runState
-	reentry bool  // the next thing is to enter the native frame again, with result
+	reentry bool  // the next step enters the native frame again, with result
 	reState int   // the state that it asked for
-	resumed uint8 // how a suspended native ended
+	resumed uint8 // how the host ended a suspended native
 	gcDue   bool
 	inLoop  bool
 
 	interned internTable
-	scratch  []byte // where strings are put together
+	scratch  []byte // buffer in which strings are joined
 	progs    []loaded
 
 	lib  *Library
@@ -71,11 +71,11 @@ const (
 	broken // out of memory
 )
 
-// loaded is a program as this VM holds it. A function prototype is known by
-// the number of its program and its number there, in 16 bits each.
+// loaded is a program in this VM. A function prototype is identified by the number of its
+// program and its number in it, in 16 bits each.
 type loaded struct {
 	*compile.Program
-	entries *compile.Entry // the first
+	entries *compile.Entry // the first entry
 	consts  uint32         // vector of its strings
 }
 
@@ -89,8 +89,8 @@ func (v *VM) proto(number uint32) *compile.Proto {
 	return v.progs[number>>16].Protos[number&0xffff]
 }
 
-// New returns a VM with the library's root table. memLimit is in bytes: more
-// may not be alive.
+// New returns a VM with the library's root table. memLimit limits the live objects, in
+// bytes.
 func New(l *Library, memLimit int) *VM {
 	img := l.built()
 	v := &VM{lib: l, img: img}
@@ -98,8 +98,12 @@ func New(l *Library, memLimit int) *VM {
 	w := make([]Value, len(img.words)+imageSlack)
 	copy(w, img.words)
 	v.setWords(w)
-	v.top, v.perm, v.serial = uint32(len(img.words)), uint32(len(img.words)), img.serial
-	v.root, v.registry, v.classes = img.root, img.registry, img.classes
+	v.top = uint32(len(img.words))
+	v.perm = uint32(len(img.words))
+	v.serial = img.serial
+	v.root = img.root
+	v.registry = img.registry
+	v.classes = img.classes
 	v.interned = img.interned.clone()
 	v.live = v.perm
 	v.setThreshold()
@@ -108,9 +112,9 @@ func New(l *Library, memLimit int) *VM {
 }
 
 const (
-	imageSlack   = 640     // words a new VM has before its arena grows
+	imageSlack   = 640     // words of a new VM before its arena grows
 	initialStack = 384     // registers
-	maxStack     = 1 << 20 // registers, where the memory limit does not say less
+	maxStack     = 1 << 20 // registers, unless the memory limit allows less
 )
 
 func (v *VM) setLimit(bytes int) { v.limit = uint32(min(max(bytes, 4096)/8, 1<<29)) }
@@ -137,7 +141,9 @@ func (v *VM) Start(fn, this Value, args ...Value) {
 		panic("squirrel: Start on a VM that is not idle")
 	}
 	v.run = running
-	v.err, v.result, v.exc = nil, Null, Null
+	v.err = nil
+	v.result = Null
+	v.exc = Null
 	v.enterHost(fn, this, args)
 }
 
@@ -153,33 +159,35 @@ func (v *VM) Idle() bool { return v.run == idle }
 // Suspended reports whether a native waits for Resume.
 func (v *VM) Suspended() bool { return v.run == suspended }
 
-// Abort drops whatever is running.
+// Abort drops the running function.
 func (v *VM) Abort() {
 	if v.run != broken {
 		v.run = idle
 	}
 	v.reentry, v.resumed = false, resumedNot
-	v.frame, v.pc, v.exc = 0, 0, Null
+	v.frame = 0
+	v.pc = 0
+	v.exc = Null
 }
 
 // Root returns the root table.
 func (v *VM) Root() Value { return v.root }
 
-// Registry returns a table that programs cannot reach, for what the host must
-// keep from one Run to the next.
+// Registry returns a table that programs cannot reach, for values that the host must keep
+// from one Run to the next.
 func (v *VM) Registry() Value { return v.registry }
 
-// SetHost sets what natives reach through Host. It is no part of a snapshot.
+// SetHost sets the result of Host for natives. It is not part of a snapshot.
 func (v *VM) SetHost(h any) { v.host = h }
 
-// Host returns what SetHost set.
+// Host returns the value of SetHost.
 func (v *VM) Host() any { return v.host }
 
 // SetClock sets the clock that time(), date() and clock() read: seconds since
 // 1970 and microseconds.
 func (v *VM) SetClock(now func() (sec, usec int64)) { v.clock = now }
 
-// SetOutput sets where print() and error() write.
+// SetOutput sets the function that gets the output of print() and error().
 func (v *VM) SetOutput(out func(b []byte, isErr bool)) { v.out = out }
 
 // MemoryUsed returns the bytes in use, with garbage not yet collected.
@@ -207,12 +215,12 @@ func (v *VM) stackSize() uint32 { return v.size(v.stack) - 1 }
 // newStack makes the first stack.
 func (v *VM) newStack(n uint32) { v.stack = v.alloc(tagVector, 1+n) }
 
-// stackSlack is what every frame may use beyond its first register without
-// asking: a whole register window, and a frame for a native above it.
+// stackSlack is the number of words that every frame may use after its first register
+// without asking: a whole register window, and a frame for a native above it.
 const stackSlack = 256 + nativeLocals + 16
 
-// needStack makes sure that the stack has n registers and the slack beyond;
-// it reports whether that is possible.
+// needStack makes sure that the stack has n registers and the slack after them. It reports
+// whether that is possible.
 func (v *VM) needStack(n uint32) bool {
 	size := v.stackSize()
 	if n+stackSlack <= size {

@@ -64,7 +64,8 @@ LOCALS
 // are listed, and only the nine innermost functions show theirs.
 func TestReportCaptured(t *testing.T) {
 	v := started(t, 1<<20, `local a = 1, b = "x";
-function f(n) { if (n > 0) return f(n - 1) + 1; foreach (v in [7]) { local g = function() { local z = v; throw b + a; }; g(); } }
+function f(n) { if (n > 0) return f(n - 1) + 1;`+
+		` foreach (v in [7]) { local g = function() { local z = v; throw b + a; }; g(); } }
 f(9);`)
 	if s := v.Run(1 << 20); s != Failed {
 		t.Fatal(s)
@@ -97,7 +98,8 @@ func TestFuel(t *testing.T) {
 		runs++
 	}
 	if v.Result() != whole.Result() || v.FuelUsed() != whole.FuelUsed() || runs < int(whole.FuelUsed()/100)-2 {
-		t.Errorf("%v after %d units in %d runs, want %v after %d", v.Result().AsInt(), v.FuelUsed(), runs, whole.Result().AsInt(), whole.FuelUsed())
+		t.Errorf("%v after %d units in %d runs, want %v after %d", v.Result().AsInt(), v.FuelUsed(), runs,
+			whole.Result().AsInt(), whole.FuelUsed())
 	}
 }
 
@@ -193,7 +195,8 @@ func TestIdleSize(t *testing.T) {
 	if n := size(); n > 24<<10 {
 		t.Errorf("a new machine takes %d bytes", n)
 	}
-	v.Start(v.Load(compiled(t, "x", `local a = []; for (local i = 0; i < 9999; i++) a.append("t" + i); local f; f = @(n) n ? f(n - 1) + 1 : 0; f(500);`)), v.Root())
+	v.Start(v.Load(compiled(t, "x", `local a = []; for (local i = 0; i < 9999; i++) a.append("t" + i); local f;
+		f = @(n) n ? f(n - 1) + 1 : 0; f(500);`)), v.Root())
 	if s := v.Run(1 << 30); s != Done {
 		t.Fatal(s, v.Err())
 	}
@@ -235,7 +238,8 @@ func TestHostValues(t *testing.T) {
 		}
 		n++
 	}
-	if n != 2 || v.Len(tab) != 2 || v.Field(tab, strings.Repeat("long", 20)) != arr || v.Len(arr) != 2 || !v.Index(arr, 0).AsBool() {
+	if n != 2 || v.Len(tab) != 2 || v.Field(tab, strings.Repeat("long", 20)) != arr || v.Len(arr) != 2 ||
+		!v.Index(arr, 0).AsBool() {
 		t.Error("wrong content")
 	}
 	if !v.Delete(tab, v.NewString("a")) || v.Delete(tab, v.NewString("a")) || v.Index(arr, 2) != Null || v.Len(Null) != 0 {

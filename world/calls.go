@@ -27,6 +27,7 @@ func (n *node) doCalls(e protocol.Effect) {
 		})
 	case protocol.Attempt:
 		n.after(n.jitter(), func() { n.attempt(e) })
+	case protocol.Wait: // the timer is for all calls
 	case protocol.Finish:
 		done := n.callers[e.ID]
 		delete(n.callers, e.ID)

@@ -347,9 +347,6 @@ func (w *World) lastLook() {
 		return
 	}
 	for _, d := range w.devices {
-		if d.torn {
-			continue // lines by a connection that was left may come late; see DESIGN.md
-		}
 		if err := w.causal(w.log[d.home.ID]); err != nil {
 			w.broken("device %s: %w", d.home.ID, err)
 			return

@@ -57,7 +57,7 @@ func (n *node) dispatch(from protocol.Peer, m protocol.Message) {
 			n.say(from, &protocol.Gone{ID: m.ID, Device: m.Device})
 		}
 	case *protocol.End:
-		n.toLink(m.ID, func(c *conn) []protocol.Effect { return c.link.End(m.Epoch, m.Why) })
+		n.toLink(m.ID, func(c *conn) []protocol.Effect { return c.link.End(from, m.Epoch, m.Why) })
 	case *protocol.Ack:
 		n.toLink(m.ID, func(c *conn) []protocol.Effect { return c.link.Acknowledged(m.Seq) })
 	case *protocol.Closed:
@@ -153,7 +153,7 @@ func (n *node) stepMember(effects []protocol.Effect) {
 func (n *node) doMember(e protocol.Effect) {
 	switch e := e.(type) {
 	case protocol.Begin:
-		n.self = e.Self
+		n.self, n.abandoning = e.Self, false
 		n.lanes, n.dropped = map[protocol.Peer]*lane{}, map[protocol.Peer]bool{}
 		n.moves = protocol.NewMoves(e.Self, n.shardOf, n.number()<<20, e.Table)
 		n.mistake(n.moves)
@@ -256,9 +256,10 @@ func (n *node) lose(p protocol.Peer) {
 	n.dropped[p] = true
 	n.stepMoves(n.moves.Lost(n.now(), p))
 	n.stepGuests(n.guests.Lost(p))
+	emptied := n.calls.HasEmptied(p)
 	n.stepCalls(n.calls.Lost(n.now(), p))
 	for _, id := range sorted(n.pairs) {
-		n.pairs[id].bring(arrival{event: &life.NodeLost{Node: p.Node}})
+		n.pairs[id].bring(arrival{event: &life.NodeLost{Node: p.Node, Emptied: emptied}})
 	}
 }
 
@@ -279,7 +280,6 @@ func (n *node) abandon() {
 		for _, id := range sorted(n.conns) {
 			n.conns[id].close("the server was out of touch with the others")
 		}
-		n.abandoning = false
 		n.stepMember(n.member.Abandoned(n.now()))
 	})
 }
@@ -307,7 +307,8 @@ func (n *node) doGuests(e protocol.Effect) {
 		ref = e.Ref
 		do = func() error {
 			l := &remote{n: n, ref: e.Ref, run: e.Run, device: e.Device, epoch: e.Epoch}
-			return n.enter(e.Device, l, e.Next, e.Address, e.Hello)
+			in := life.Introduction{Next: e.Next, Born: e.Born, Again: e.Again}
+			return n.enter(e.Device, l, in, e.Address, e.Hello)
 		}
 	case protocol.Pass:
 		ref = e.Ref
@@ -359,7 +360,7 @@ func (n *node) linkOf(ref tandem.LinkRef, device tandem.DeviceID, agent tandem.A
 	}
 	run, ok := n.guests.Run(ref)
 	if !ok {
-		run, _ = n.table.Peer(ref.Node)
+		return gone{ref}
 	}
 	return &remote{n: n, ref: ref, run: run, device: device, epoch: epoch}
 }

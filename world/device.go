@@ -27,7 +27,6 @@ type device struct {
 	conn    *conn
 	dialing uint64 // number of the attempt under way; 0: none
 	out     flow   // to the gateway
-	torn    bool   // a connection was left that its gateway went on believing in
 }
 
 func newDevice(w *World, home record.Device) *device {
@@ -233,7 +232,6 @@ func (d *device) hangUp(heard bool) {
 	c := d.conn
 	d.conn = nil
 	if c == nil || !heard {
-		d.torn = d.torn || c != nil
 		return
 	}
 	d.w.push(&task{at: d.out.at(d.w, d.delay()), node: c.n, run: c.n.run, do: func() {
@@ -250,7 +248,7 @@ func (d *device) sever() {
 	if c == nil || !d.on {
 		return
 	}
-	d.conn, d.torn = nil, true
+	d.conn = nil
 	d.step(&core.Closed{Number: c.dialed, Err: errNoNetwork})
 }
 
@@ -262,7 +260,7 @@ func (d *device) hangUpOffline(heard bool) {
 	c := d.conn
 	d.step(&core.Offline{Off: true})
 	if c != nil && !heard {
-		c.deaf, d.torn = true, true
+		c.deaf = true
 	}
 }
 

@@ -1,12 +1,14 @@
 package world
 
 import (
+	"errors"
 	"slices"
 	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/cluster/protocol"
 	"github.com/tandem-iot/tandem/gateway/session"
+	"github.com/tandem-iot/tandem/life"
 	"github.com/tandem-iot/tandem/mqtt"
 )
 
@@ -129,6 +131,9 @@ func (c *conn) ask() {
 		case session.Authenticate:
 			c.session.Authenticated(nil)
 		case session.Connect:
+			if q.Stamp != 0 {
+				c.n.clock.Observe(q.Stamp)
+			}
 			c.introduce(&q)
 		case session.Deliver:
 			if q.Stamp != 0 {
@@ -160,6 +165,7 @@ func (c *conn) introduce(q *session.Question) {
 	agent := c.d.home.Agent
 	c.link = protocol.NewLink(protocol.LinkConfig{
 		Ref: c.ref(), Device: q.Device, Agent: agent, Shard: n.shardOf(agent), Address: "192.0.2.1", Next: q.Seq,
+		Born: n.clock.Now(),
 	})
 	n.mistake(c.link)
 	c.session.Connected(n.now(), nil)
@@ -246,7 +252,13 @@ func (c *conn) tell(e protocol.Tell) bool {
 	}
 	switch m := e.Message.(type) {
 	case *protocol.Open:
-		return n.enter(device, &local{c, c.link.Epoch()}, m.Next, m.Address, m.Hello) == nil
+		in := life.Introduction{Next: m.Next, Born: m.Born, Again: m.Again}
+		err := n.enter(device, &local{c, c.link.BoundBy()}, in, m.Address, m.Hello)
+		if errors.Is(err, life.ErrReplaced) {
+			c.close(err.Error())
+			return true
+		}
+		return err == nil
 	case *protocol.Publish:
 		seq := m.Seq
 		return n.fromDevice(device, c.ref(), seq, m.Topic, m.Message, func() { c.carryOut(c.link.Acknowledged(seq)) }) == nil

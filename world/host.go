@@ -99,12 +99,12 @@ func (n *node) ask(origin tandem.Origin, id tandem.AgentID, r *tandem.Request, d
 }
 
 // enter introduces a link to a pair.
-func (n *node) enter(device tandem.DeviceID, l tandem.Link, next uint64, address string, hello []byte) error {
+func (n *node) enter(device tandem.DeviceID, l tandem.Link, in life.Introduction, address string, hello []byte) error {
 	p, err := n.pairOfDevice(device)
 	if err != nil {
 		return err
 	}
-	if err := p.door.Introduce(l.Ref(), next); err != nil {
+	if err := p.door.Introduce(l.Ref(), in); err != nil {
 		return err
 	}
 	p.bring(arrival{event: &life.Linked{Ref: l.Ref(), Address: address}, link: l})
@@ -137,13 +137,13 @@ func (n *node) fromDevice(device tandem.DeviceID, ref tandem.LinkRef, seq uint64
 	switch {
 	case verdict == life.Shut:
 		return p.door.Why()
-	case verdict == life.Elsewhere:
+	case verdict == life.Unintroduced:
 		return life.ErrElsewhere
 	case verdict == life.Full:
 		return tandem.Errorf(tandem.Limit, "too many messages wait")
-	case verdict == life.Taken && toAgent:
+	case verdict == life.Repeated && toAgent:
 		p.bring(arrival{event: &life.Again{Seq: seq}, done: handled})
-	case verdict == life.Taken:
+	case verdict == life.Repeated:
 		handled()
 	case verdict == life.Wanted && toAgent:
 		m.Name = name

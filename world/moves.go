@@ -134,7 +134,7 @@ func (n *node) arrive(list []*protocol.Pair) (pairs []*pair, err error) {
 			n.w.broken("agent %s cannot go on at %s: %v", m.Agent, n.name, unfit)
 		}
 		p := n.newPair(l)
-		p.door = life.Door{Heard: m.Heard, Accepted: m.Accepted, Linked: m.Link != nil}
+		p.door = m.Door()
 		p.ref = m.Link
 		pairs = append(pairs, p)
 	}
@@ -156,6 +156,7 @@ func (n *node) takeBack(e protocol.Return) {
 		n.w.broken("what %s has exported cannot come back: %v", n.name, err)
 		return
 	}
+	n.cameWith(e.Pairs)
 	n.goOn(pairs, e.Shards, "")
 	n.arrived(e.Pairs, e.Shards, e.Lost)
 	n.openShards(e.Shards)
@@ -168,14 +169,20 @@ func (n *node) activate(e protocol.Activate) {
 	if !ok {
 		return // their shards are opened next
 	}
-	for _, p := range e.Pairs {
+	n.cameWith(e.Pairs)
+	n.goOn(pairs, e.Shards, "balance")
+	n.arrived(e.Pairs, e.Shards, e.Lost)
+}
+
+// cameWith notes the links of pairs before anything is said to them. A pair that comes
+// back may have a link whose run was lost meanwhile: it is noted, so that it ends.
+func (n *node) cameWith(pairs []*protocol.Pair) {
+	for _, p := range pairs {
 		if p.Link != nil && p.Link.Node != n.name {
 			run := protocol.Peer{Node: p.Link.Node, Session: p.Run}
 			n.stepGuests(n.guests.Came(*p.Link, run, p.Device, n.shardOf(p.Agent)))
 		}
 	}
-	n.goOn(pairs, e.Shards, "balance")
-	n.arrived(e.Pairs, e.Shards, e.Lost)
 }
 
 // arrived has pairs that are here now hear of nodes that were lost meanwhile, and their

@@ -55,7 +55,7 @@ type process struct {
 	ticks      [driven]time.Duration
 	lanes      map[protocol.Peer]*lane
 	dropped    map[protocol.Peer]bool
-	abandoning bool
+	abandoning bool // the run is over, and the next one has not begun
 
 	cfg      life.Config
 	pairs    map[tandem.AgentID]*pair

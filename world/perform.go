@@ -55,7 +55,7 @@ func (p *pair) performOn(e life.Effect) {
 		p.depart(nil, nil)
 	case *life.Left:
 		if m := e.Moved; m != nil {
-			m.Heard, m.Accepted = p.door.Heard, p.door.Accepted
+			p.door.Depart(m)
 			if p.n.pairs[p.life.Agent] == p {
 				delete(p.n.pairs, p.life.Agent)
 			}

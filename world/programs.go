@@ -66,14 +66,16 @@ http.onrequest(function(q, r) {
 // over all power cuts. An agent that has been replaced may not be heard any more.
 const deviceCode = `
 server.setsendtimeoutpolicy(RETURN_ON_ERROR, WAIT_TIL_SENT, 30);
-sent <- 0; back <- 0; life <- 0; halted <- false;
+sent <- 0; back <- 0; life <- 0; halted <- false; over <- false;
+ticks <- 0; // since it was halted
 local kept = imp.getuserconfiguration();
 if (kept != null) { sent = kept.readn('i'); back = kept.readn('i'); }
 function keep() { local b = blob(8); b.writen(sent, 'i'); b.writen(back, 'i'); imp.setuserconfiguration(b); }
 function end() {
-    if (!halted || sent != back) return;
+    if (over || ticks < 2 || sent != back) return; // the agent may send one before it hears of a connection
     if (gap) tandem.post("broken", "a message of the agent was lost and the agent has not heard of it");
     tandem.post("done", sent);
+    over = true;
 }
 agent.on("back", function(m) {
     server.log("back " + m.n + "/" + m.by);
@@ -90,8 +92,9 @@ agent.on("tick", function(m) {
     else if (m.nth <= nth) tandem.post("broken", "message " + m.nth + " of the agent comes after message " + nth);
     else if (m.nth != nth + 1) gap = true; // the agent must hear of it before the end
     life = m.life; epoch = m.epoch; nth = m.nth;
+    if (halted && ++ticks >= 2) end();
 });
-agent.on("halt", function(_) { halted = true; end(); });
+agent.on("halt", function(_) { halted = true; });
 function next() {
     if (halted) return;
     imp.wakeup(1, next);

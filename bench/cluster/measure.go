@@ -34,6 +34,9 @@ type figures struct {
 	SavesAlone float64 `json:"saves_per_s_sqlite"`
 	CausalNs   float64 `json:"causal_ns_per_message"`
 	ClockNs    float64 `json:"time_now_ns"`
+	RequestCPU float64 `json:"request_cpu_us"` // of all nodes, for each
+	SaveCPU    float64 `json:"save_cpu_us"`
+	MoveCPU    float64 `json:"move_cpu_us"` // for each agent, while no caller asks them
 	Peer       string  `json:"peer"`
 }
 
@@ -50,7 +53,8 @@ func measure(ctx context.Context, l *lab, o options) error {
 	if err != nil {
 		return err
 	}
-	for _, part := range []func(context.Context, *lab, *load, *figures) error{latency, saves, moves, loss, alone} {
+	parts := []func(context.Context, *lab, *load, *figures) error{latency, saves, moves, quietMoves, loss, alone}
+	for _, part := range parts {
 		if err := part(ctx, l, d, &f); err != nil {
 			return err
 		}
@@ -64,6 +68,8 @@ func measure(ctx context.Context, l *lab, o options) error {
 		"blackout of a live move, %d of %d agents moving\t%.1f ms p50\t%.1f ms p99\t%d requests failed\n", f.Moved,
 		f.Agents, f.BlackP50, f.BlackP99, f.MoveFailed)
 	fmt.Fprintf(t, "agents moved per second\t%.0f\n", f.MovesPerS)
+	fmt.Fprintf(t, "the nodes' processor time\t%.0f µs a request\t%.0f µs a save\t%.0f µs an agent that moves\n",
+		f.RequestCPU, f.SaveCPU, f.MoveCPU)
 	fmt.Fprintf(t, "kill -9 of a node: its agents answer after\t%.0f ms p50\t%.0f ms at most\n", f.LostP50, f.LostMax)
 	fmt.Fprintf(t, "saves per second over HTTP\t%.0f PostgreSQL, 3 nodes\t%.0f SQLite, 1 node\n", f.SavesPG, f.SavesAlone)
 	fmt.Fprintf(t, "causal order of the logs\t%.0f ns a message\t%.1f of time.Now()\t%.3f %% of a request\n",
@@ -103,6 +109,17 @@ func causality(f *figures) {
 	f.ClockNs = float64(last.Sub(began).Nanoseconds()) / rounds
 }
 
+// cpu returns the processor time that the nodes have used.
+func (l *lab) cpu() (sum time.Duration) {
+	for _, n := range l.nodes {
+		sum += n.CPU()
+	}
+	return sum
+}
+
+// each returns the n-th part of a time in microseconds.
+func each(d time.Duration, n int) float64 { return float64(d.Nanoseconds()) / float64(n) / 1000 }
+
 // latency makes requests to one agent after the other through each node.
 func latency(ctx context.Context, l *lab, d *load, f *figures) error {
 	own, other := &series{}, &series{}
@@ -110,7 +127,9 @@ func latency(ctx context.Context, l *lab, d *load, f *figures) error {
 	if err != nil {
 		return err
 	}
-	for i := range 3000 {
+	const asked = 3000
+	used := l.cpu()
+	for i := range asked {
 		s := d.subjects[i%len(d.subjects)]
 		at := l.nodes[i/len(d.subjects)%3]
 		into := other
@@ -123,6 +142,7 @@ func latency(ctx context.Context, l *lab, d *load, f *figures) error {
 		}
 		into.add(time.Since(began))
 	}
+	f.RequestCPU = each(l.cpu()-used, asked)
 	f.OwnP50, f.OwnP99 = quantile(own.list, 0.5), quantile(own.list, 0.99)
 	f.OtherP50, f.OtherP99 = quantile(other.list, 0.5), quantile(other.list, 0.99)
 	return nil
@@ -130,11 +150,14 @@ func latency(ctx context.Context, l *lab, d *load, f *figures) error {
 
 // saves makes all agents save as fast as 64 callers make requests.
 func saves(ctx context.Context, l *lab, d *load, f *figures) (err error) {
-	f.SavesPG, err = d.saveRate(ctx)
+	used := l.cpu()
+	n, rate, err := d.saveRate(ctx)
+	f.SavesPG, f.SaveCPU = rate, each(l.cpu()-used, n)
 	return err
 }
 
-func (d *load) saveRate(ctx context.Context) (float64, error) {
+// saveRate returns how many saves there were, and how many a second.
+func (d *load) saveRate(ctx context.Context) (saved int, rate float64, err error) {
 	const length, callers = 5 * time.Second, 64
 	var n atomic.Int64
 	var failed atomic.Value
@@ -153,9 +176,9 @@ func (d *load) saveRate(ctx context.Context) (float64, error) {
 	}
 	work.Wait()
 	if err, ok := failed.Load().(error); ok {
-		return 0, err
+		return 0, 0, err
 	}
-	return float64(n.Load()) / time.Since(began).Seconds(), nil
+	return int(n.Load()), float64(n.Load()) / time.Since(began).Seconds(), nil
 }
 
 // moves drains a node while some of its agents get requests without a pause; the longest
@@ -206,10 +229,39 @@ func moves(ctx context.Context, l *lab, d *load, f *figures) error {
 	work.Wait()
 	f.BlackP50, f.BlackP99 = quantile(worst, 0.5), quantile(worst, 0.99)
 	f.MovesPerS, f.MoveFailed = float64(len(leaving))/took.Seconds(), failed.Load()
-	if err := leaver.Stop(); err != nil {
+	return l.refresh(ctx, at, leaver)
+}
+
+// quietMoves drains a node whose agents have nothing else to do, for what a move costs.
+func quietMoves(ctx context.Context, l *lab, d *load, f *figures) error {
+	owners, err := l.owners(ctx, d)
+	if err != nil {
 		return err
 	}
-	if err := l.start(ctx, leaver, false); err != nil {
+	leaver, at := l.nodes[2], l.nodes[0]
+	leaving := 0
+	for _, name := range owners {
+		if name == leaver.Name {
+			leaving++
+		}
+	}
+	used := l.cpu()
+	if err := l.api(ctx, at, "POST", "/cluster/nodes/"+leaver.Name+"/drain", "", nil); err != nil {
+		return err
+	}
+	if err := l.emptied(ctx, at, leaver); err != nil {
+		return err
+	}
+	f.MoveCPU = each(l.cpu()-used, leaving)
+	return l.refresh(ctx, at, leaver)
+}
+
+// refresh stops a node that is empty, and starts it again.
+func (l *lab) refresh(ctx context.Context, at, n *proc) error {
+	if err := n.Stop(); err != nil {
+		return err
+	}
+	if err := l.start(ctx, n, false); err != nil {
 		return err
 	}
 	return l.settled(ctx, at, 3)
@@ -262,6 +314,6 @@ func alone(ctx context.Context, l *lab, d *load, f *figures) error {
 	if err != nil {
 		return err
 	}
-	f.SavesAlone, err = newLoad(l, subjects, []*proc{n}).saveRate(ctx)
+	_, f.SavesAlone, err = newLoad(l, subjects, []*proc{n}).saveRate(ctx)
 	return err
 }

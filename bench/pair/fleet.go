@@ -122,7 +122,7 @@ func (f *fleet) http(name, path string, n int, check func([]byte) error) httpTar
 
 // mqtt returns the first n devices as a target.
 func (f *fleet) mqtt(name string, n int) mqttTarget {
-	t := mqttTarget{name: name, addr: f.access.MQTT}
+	t := mqttTarget{name: name, addr: f.access.MQTT, servers: []*process{f.process}}
 	for _, d := range f.devices[:n] {
 		id := string(d.ID)
 		t.pairs = append(t.pairs, mqttPair{login: login{id, id, f.key}, publish: "agent/ping", hear: "device/#"})

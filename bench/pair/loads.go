@@ -103,7 +103,7 @@ func (p plan) mqtt(ctx context.Context, f *fleet, r *report) error {
 		return err
 	}
 	defer echo.stop()
-	peer := mqttTarget{name: "mosquitto", addr: addr}
+	peer := mqttTarget{name: "mosquitto", addr: addr, servers: []*process{broker, echo}}
 	for i := range p.pairs {
 		peer.pairs = append(peer.pairs, mqttPair{
 			login:   login{id: fmt.Sprintf("device%d", i)},
@@ -140,6 +140,8 @@ func (p plan) mqtt(ctx context.Context, f *fleet, r *report) error {
 				value: s[0].ms(99) * 1000, peer: "mosquitto echo", peerValue: s[1].ms(99) * 1000},
 			row{name: "trip_" + load.name + "_per_s", what: "… round trips", unit: "/s",
 				value: s[0].perSecond(), peer: "mosquitto echo", peerValue: s[1].perSecond()},
+			row{name: "trip_" + load.name + "_cpu_us", what: "… server's processor time each", unit: "µs",
+				value: s[0].cpuEach(), peer: "mosquitto echo", peerValue: s[1].cpuEach()},
 		)
 	}
 	return nil
@@ -153,10 +155,12 @@ func (p plan) runMQTT(ctx context.Context, t mqttTarget, conns []*mqttConn, acti
 	}
 	var runs []sample
 	for range p.rounds {
+		before := t.cpu()
 		s, err := t.load(ctx, conns, max(active, 1), min(p.each, 2*time.Second), body())
 		if err != nil {
 			return sample{}, err
 		}
+		s.cpu = t.cpu() - before
 		runs = append(runs, s)
 	}
 	return median(runs), nil

@@ -165,9 +165,18 @@ type mqttPair struct {
 
 // mqttTarget is a server with an echoing client or agent.
 type mqttTarget struct {
-	name  string
-	addr  string
-	pairs []mqttPair
+	name    string
+	addr    string
+	servers []*process // that take processor time for it
+	pairs   []mqttPair
+}
+
+// cpu is the processor time that the servers have used.
+func (t mqttTarget) cpu() (sum time.Duration) {
+	for _, s := range t.servers {
+		sum += s.cpu()
+	}
+	return sum
 }
 
 // connect opens and subscribes every client, 32 at a time.

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/tandem-iot/tandem/bench/node"
 )
 
 // process is a child process.
@@ -81,23 +83,7 @@ func (p *process) status(field string) (bytes float64, ok bool) {
 }
 
 // cpu is the processor time the child has used.
-func (p *process) cpu() time.Duration {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
-	if err != nil {
-		return 0
-	}
-	_, rest, ok := strings.Cut(string(text), ") ")
-	fields := strings.Fields(rest)
-	if !ok || len(fields) < 13 {
-		return 0
-	}
-	user, err1 := strconv.Atoi(fields[11])
-	system, err2 := strconv.Atoi(fields[12])
-	if err1 != nil || err2 != nil {
-		return 0
-	}
-	return time.Duration(user+system) * 10 * time.Millisecond // USER_HZ is 100 on Linux
-}
+func (p *process) cpu() time.Duration { return node.CPU(p.cmd.Process.Pid) }
 
 // settled waits until the child's resident memory has stopped moving, at most
 // limit, and returns it.

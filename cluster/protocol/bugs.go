@@ -9,6 +9,7 @@ type bugs struct {
 	forgetUnacked  bool // messages are not sent again to a new owner
 	openAtNewest   bool // an Open names the next message instead of the oldest unhandled one
 	closeOnce      bool // a close that went to the wrong node is not repeated
+	doubtOwner     bool // an End of the present owner is refused when its epoch is old
 	forgetHello    bool // a new owner is not told the device's hello
 	silentLoss     bool // a message that was refused is not reported when the link ends
 	restlessRebind bool // no back-off between attempts
@@ -20,6 +21,7 @@ type bugs struct {
 	loseByName      bool // a lost run also ends the links of the node's next run
 	forgetArrivals  bool // the run of a link that moved here with its pair is forgotten
 	keepGivenLinks  bool // a link whose pair has left still counts as open
+	trustNextRun    bool // the end of a link is trusted to be complete when its node's next run sends it
 	forgetRefused   bool // a link is forgotten when one of its messages is refused
 	overtakeInGuest bool // messages of one link are given to the host side by side
 

@@ -21,11 +21,13 @@ var mistakes = []struct {
 	{"a message that meets the end of its link is lost", "link/late", func(b *bugs) { b.loseAtEnd = true }},
 	{"no back-off between attempts", "link/astray", func(b *bugs) { b.restlessRebind = true }},
 
+	{"the present owner's wish to end a link is refused", "link/stale_owner", func(b *bugs) { b.doubtOwner = true }},
 	{"messages by a link that was not introduced are taken", "guests/introduction", func(b *bugs) { b.takeStrangers = true }},
 	{"an introduction by a node not in the table is taken", "guests/new_node", func(b *bugs) { b.answerUnknown = true }},
 	{"a lost run takes the next run's links along", "guests/node_lost", func(b *bugs) { b.loseByName = true }},
 	{"a link that came with its pair outlives its node", "guests/came", func(b *bugs) { b.forgetArrivals = true }},
 	{"a link whose pair has left is still introduced", "guests/introduction", func(b *bugs) { b.keepGivenLinks = true }},
+	{"the next run says of the one before that nothing was lost", "guests/next_run", func(b *bugs) { b.trustNextRun = true }},
 	{"a refused message has its link outlive its node", "guests/keeps_its_run", func(b *bugs) { b.forgetRefused = true }},
 	{"messages of a link overtake each other", "guests/in_order", func(b *bugs) { b.overtakeInGuest = true }},
 

@@ -138,7 +138,7 @@ func (k *call) message() Message {
 func (c *Calls) await(now tandem.Now, k *call) []Effect {
 	k.asked = false
 	k.pause = now.Mono + newsWait
-	return []Effect{Look{}}
+	return []Effect{Look{}, Wait{ID: k.id}}
 }
 
 func (c *Calls) finish(k *call, f Finish) []Effect {
@@ -216,6 +216,9 @@ func (c *Calls) gone(now tandem.Now, k *call) []Effect {
 		return c.finish(k, Finish{Failure: Fatef(Lost, "node "+k.peer.Node+" is gone")})
 	case k.request != nil && !repeatable(k.request.Method) && !c.bugs.repeatAll:
 		return c.finish(k, Finish{Response: lostResponse()})
+	case k.request != nil:
+		// It was there, perhaps for long: the next owner has as much time to be reached.
+		k.reach = now.Mono + tandem.PlacementWait
 	}
 	return c.await(now, k)
 }
@@ -237,6 +240,9 @@ func (c *Calls) Taken(now tandem.Now, m *Taken) (out []Effect) {
 
 // Emptied records that a run has sent Empty.
 func (c *Calls) Emptied(from Peer) { c.empty[from] = true }
+
+// HasEmptied reports whether a run has sent Empty.
+func (c *Calls) HasEmptied(p Peer) bool { return c.empty[p] }
 
 // Lost ends or repeats the calls that are with a lost run.
 func (c *Calls) Lost(now tandem.Now, p Peer) (out []Effect) {

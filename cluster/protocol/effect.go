@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/hlc"
 	"github.com/tandem-iot/tandem/store/record"
 )
 
@@ -62,6 +63,8 @@ type (
 		Next    uint64
 		Address string
 		Hello   []byte
+		Born    hlc.Timestamp
+		Again   bool
 	}
 	// Pass gives the host a message of the device. When it has been handled,
 	// an Ack goes to Run.
@@ -96,6 +99,9 @@ type (
 		ID    uint64
 		Agent tandem.AgentID
 	}
+	// Wait says that a call waits for news of where its agent is. Its deadline is another
+	// now: see DeadlineOf.
+	Wait struct{ ID uint64 }
 	// Finish ends a call.
 	Finish struct {
 		ID       uint64
@@ -225,7 +231,7 @@ type (
 		Self  Peer
 		Table *Table
 	}
-	// Replace replaces the table.
+	// Replace makes this the node's table.
 	Replace struct{ Table *Table }
 	// Join says that a run of another node has appeared.
 	Join struct{ Peer Peer }
@@ -265,6 +271,7 @@ func (Pass) effect()       {}
 func (Leave) effect()      {}
 func (Attempt) effect()    {}
 func (Find) effect()       {}
+func (Wait) effect()       {}
 func (Finish) effect()     {}
 func (Serve) effect()      {}
 func (Export) effect()     {}

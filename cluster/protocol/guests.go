@@ -88,11 +88,13 @@ func (g *Guests) Published(from Peer, m *Publish) []Effect {
 }
 
 // Closed takes the end of a link, opened here or not: it may have moved here with the
-// pair.
+// pair. If the next run of the gateway's node sends it, messages to the earlier run may
+// have been lost.
 func (g *Guests) Closed(from Peer, m *Close) []Effect {
 	l := g.get(from, m.ID, m.Device)
 	l.known = false
-	return g.add(l, step{from: from, end: tandem.LinkEnd{Clean: m.Clean, Lost: m.Lost}})
+	lost := m.Lost || l.run != from && !g.bugs.trustNextRun
+	return g.add(l, step{from: from, end: tandem.LinkEnd{Clean: m.Clean, Lost: lost}})
 }
 
 // Gone takes a gateway's message that a link does not exist.
@@ -205,7 +207,7 @@ func (g *Guests) next(l *guest) []Effect {
 		m := s.enter
 		return []Effect{Enter{
 			Ref: l.ref, Run: s.from, Device: m.Device, Epoch: g.table.Route(l.shard).Epoch,
-			Next: m.Next, Address: m.Address, Hello: m.Hello,
+			Next: m.Next, Address: m.Address, Hello: m.Hello, Born: m.Born, Again: m.Again,
 		}}
 	case s.pass != nil:
 		m := s.pass
@@ -234,6 +236,12 @@ func (g *Guests) Done(ref tandem.LinkRef, failure *Failure) (out []Effect) {
 	return out
 }
 
+// end has the gateway of a link end it.
+func (g *Guests) end(l *guest, s step, why string) []Effect {
+	end := &End{ID: l.ref.ID, Epoch: g.table.Route(l.shard).Epoch, Why: why}
+	return []Effect{Tell{To: s.from, Message: end}}
+}
+
 func (g *Guests) outcome(l *guest, s step, failure *Failure) []Effect {
 	id := l.ref.ID
 	if s.pass == nil && !slices.ContainsFunc(l.steps, func(s step) bool { return s.enter != nil }) {
@@ -250,8 +258,9 @@ func (g *Guests) outcome(l *guest, s step, failure *Failure) []Effect {
 	case failure == nil:
 		return nil
 	case s.enter != nil && FateOf(failure) == Refused && failure.Kind == tandem.NotFound:
-		end := &End{ID: id, Epoch: g.table.Route(l.shard).Epoch, Why: "the device has been deleted"}
-		return []Effect{Tell{To: s.from, Message: end}}
+		return g.end(l, s, "the device has been deleted")
+	case s.enter != nil && FateOf(failure) == Refused && failure.Kind == tandem.Conflict:
+		return g.end(l, s, failure.Text)
 	}
 	out := []Effect{Tell{To: s.from, Message: &Astray{ID: id}}}
 	if !slices.ContainsFunc(l.steps, func(s step) bool { return s.enter != nil }) {

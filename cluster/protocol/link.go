@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/hlc"
 )
 
 // Limits of the pause between two attempts to bind a link.
@@ -31,6 +32,7 @@ type Link struct {
 	tried    int64 // epoch of the route that the link is bound by, or that it tried last
 	epoch    int64 // the highest known epoch; messages of owners with a lower one are refused
 	bound    bool
+	opened   bool          // it has sent an Open, successfully or not
 	patience time.Duration // pause before the next attempt to bind; doubles after each failure
 	retry    time.Duration // time of the next attempt; 0: none is needed
 
@@ -51,7 +53,8 @@ type LinkConfig struct {
 	Agent   tandem.AgentID
 	Shard   int
 	Address string
-	Next    uint64 // number of the first message
+	Next    uint64        // number of the first message
+	Born    hlc.Timestamp // when the connection began
 }
 
 // published is a message of the device that has not been handled.
@@ -114,6 +117,8 @@ func (l *Link) open() Message {
 		next = l.unacked[0].seq
 	}
 	m := &Open{ID: l.Ref.ID, Device: l.Device, Agent: l.Agent, Address: l.Address, Next: next}
+	m.Born, m.Again = l.Born, l.opened
+	l.opened = true
 	if !l.bugs.forgetHello {
 		m.Hello = l.hello
 	}
@@ -209,8 +214,8 @@ func (l *Link) Again(now tandem.Now, t *Table) []Effect {
 	return l.Bind(now, t)
 }
 
-// Epoch returns the epoch that the link is bound by.
-func (l *Link) Epoch() int64 { return l.tried }
+// BoundBy returns the epoch that the link is bound by.
+func (l *Link) BoundBy() int64 { return l.tried }
 
 // Acknowledged records that a message has been handled.
 func (l *Link) Acknowledged(seq uint64) []Effect {
@@ -243,9 +248,10 @@ func (l *Link) Deliver(epoch int64, topic string, m tandem.Message) []Effect {
 	return []Effect{Hand{Topic: topic, Message: m}}
 }
 
-// End ends the connection at an owner's request.
-func (l *Link) End(epoch int64, why string) []Effect {
-	if epoch < l.epoch {
+// End ends the connection at an owner's request. A request of an earlier owner is refused.
+// The present owner may have sent it before it knew its epoch.
+func (l *Link) End(from Peer, epoch int64, why string) []Effect {
+	if epoch < l.epoch && (from != l.owner || l.bugs.doubtOwner) {
 		return nil
 	}
 	return []Effect{Cut{Why: why}}

@@ -1,6 +1,9 @@
 package protocol
 
-import "github.com/tandem-iot/tandem"
+import (
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/hlc"
+)
 
 // Message is a message from one node to another. All but Routes go over the mesh's
 // lanes, which lose nothing and keep the order as long as both runs live.
@@ -16,8 +19,10 @@ type (
 		Device  tandem.DeviceID
 		Agent   tandem.AgentID
 		Address string
-		Next    uint64 // number of the first message that will follow
-		Hello   []byte // the device's last hello on this link; nil: none yet
+		Next    uint64        // number of the first message that will follow
+		Hello   []byte        // the device's last hello on this link; nil: none yet
+		Born    hlc.Timestamp // when the connection began
+		Again   bool          // it is not the link's first Open
 	}
 	// Publish: gateway to owner; the device has published a message.
 	Publish struct {

@@ -1,6 +1,8 @@
 package protocol
 
 import (
+	"reflect"
+	"slices"
 	"strconv"
 	"time"
 
@@ -50,7 +52,7 @@ func (s *linkScript) event(name string, a args) []Effect {
 	case "deliver":
 		return s.Deliver(a.num("epoch"), a.str("topic"), tandem.Message{})
 	case "end":
-		return s.End(a.num("epoch"), a.str("why"))
+		return s.End(a.peer("from"), a.num("epoch"), a.str("why"))
 	case "heard":
 		return s.Heard(a.peer("from"))
 	}
@@ -104,7 +106,28 @@ func (s *callScript) mistake(b bugs) {
 	s.bugs = b
 }
 
+// event brings an event. The caller of a call sleeps until its deadline: an event
+// that brings it forward must have an effect that wakes it.
 func (s *callScript) event(name string, a args) []Effect {
+	before := map[uint64]time.Duration{}
+	for id := range s.calls {
+		before[id], _ = s.DeadlineOf(id)
+	}
+	out := s.bring(name, a)
+	for id, was := range before {
+		at, ok := s.DeadlineOf(id)
+		wakes := func(e Effect) bool {
+			f := reflect.ValueOf(e).FieldByName("ID")
+			return f.IsValid() && f.CanUint() && f.Uint() == id
+		}
+		if ok && at < was && name != "tick" && !slices.ContainsFunc(out, wakes) {
+			a.t.Errorf("%s brings the deadline of call %d forward to %v and wakes none", name, id, at)
+		}
+	}
+	return out
+}
+
+func (s *callScript) bring(name string, a args) []Effect {
 	id, from := uint64(a.num("id")), a.peer("from")
 	switch name {
 	case "new":

@@ -144,7 +144,7 @@ func TestFailure(t *testing.T) {
 // TestPure: the cores decide, and do nothing.
 func TestPure(t *testing.T) {
 	allowed := []string{"cmp", "errors", "fmt", "maps", "reflect", "slices", "time",
-		"github.com/fxamacker/cbor/v2", "github.com/tandem-iot/tandem", "github.com/tandem-iot/tandem/placement",
+		"github.com/fxamacker/cbor/v2", "github.com/tandem-iot/tandem", "github.com/tandem-iot/tandem/hlc", "github.com/tandem-iot/tandem/placement",
 		"github.com/tandem-iot/tandem/store/record"}
 	files, err := filepath.Glob("*.go")
 	if err != nil {

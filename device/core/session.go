@@ -26,7 +26,7 @@ func (c *Core) newClient() (*mqtt.Client, error) {
 	return mqtt.NewClient(sessionTime(c.now.Mono), &mqtt.Config{MaxPacketSize: maxPacket}, &mqtt.Connect{
 		Version: mqtt.V5, CleanStart: true, KeepAlive: keepAlive, ClientID: id,
 		HasUsername: true, Username: id, HasPassword: true, Password: []byte(c.cfg.Key),
-		Props: &mqtt.Properties{User: []mqtt.UserProperty{{Key: "format", Value: "compact"}}},
+		Props: &mqtt.Properties{User: []mqtt.UserProperty{{Key: "format", Value: "compact"}, stamp(c.clock.Now())}},
 	}, nil)
 }
 

@@ -1,21 +1,21 @@
-// Package broker is the connection of an agent to an MQTT broker: a shell around
-// an mqtt.Client, which does the protocol.
+// Package broker is the connection of an agent to an MQTT broker: it runs an
+// mqtt.Client, which implements the protocol, over a network connection.
 //
-// A [Conn] is made for one connection. Run makes it, keeps it until it ends, and
-// calls the functions of [Events] one at a time. Publish, Subscribe, Unsubscribe
-// and Close may be called from any goroutine and do not wait; what came of a
-// request is told by Done, once for each request unless the connection ends first.
+// A [Conn] is for one connection. Run makes it, keeps it until it ends, and calls
+// the functions of [Events] one at a time. Publish, Subscribe, Unsubscribe and
+// Close may be called from any goroutine and do not wait. Done reports the result
+// of a request, once for each request unless the connection ends first.
 //
 // # Bounds
 //
-// Messages that the broker sends are handed on as they come, and count until they
-// have been handled; when they are maxUnhandled bytes the broker is not read from
-// until there is room. So a broker that is faster than its agent fills its own
-// buffers, and no message is dropped here. How much is under way to the broker is
-// for the caller to bound. A message of QoS 1 or 2 is acknowledged when it has been
+// Messages of the broker are passed on as they arrive, and count until they have
+// been handled. When they amount to maxUnhandled bytes, nothing more is read from
+// the broker until some are handled. A broker that is faster than its agent thus
+// fills its own buffers, and no message is dropped here. The caller must bound the
+// requests to the broker. A message of QoS 1 or 2 is acknowledged when it has been
 // handled.
 //
-// The session is a clean one of MQTT 3.1.1: nothing outlives the connection.
+// The session is a clean one of MQTT 3.1.1: it ends with the connection.
 package broker
 
 import (
@@ -30,34 +30,34 @@ import (
 )
 
 const (
-	maxUnhandled  = 512 << 10 // bytes of messages, with perMessage for each
-	perMessage    = 8 << 10   // so there are 64 at most
+	maxUnhandled  = 512 << 10 // bytes of messages, plus perMessage for each
+	perMessage    = 8 << 10   // so that there are at most 64
 	answerTimeout = time.Minute
 	dialTimeout   = 30 * time.Second
 	writeTimeout  = 30 * time.Second
 	leaveTimeout  = 5 * time.Second
 )
 
-// What Done reports, beside 0.
+// Codes of Done, beside 0.
 const (
 	NotConnected = -1
-	TooMuch      = -2 // to the session's mind
-	NoAnswer     = -3 // for answerTimeout
+	TooMuch      = -2 // the session's queue is full
+	NoAnswer     = -3 // the broker has not answered for answerTimeout
 	Refused      = 128
 )
 
-// Events is who hears of what happens. All must be set.
+// Events are the functions that Run calls. All must be set.
 type Events struct {
-	// Connected: the broker has answered. Code is 0, a return code of
-	// MQTT 3.1.1, or NotConnected, and why is for people. What is not 0 is the
-	// last event.
+	// Connected is the broker's answer. Code is 0, a return code of MQTT 3.1.1, or
+	// NotConnected; why is a text for people. With any code but 0 it is the last
+	// event.
 	Connected func(code int, why string)
-	// Message is the broker's; handled is to be called when it has been dealt
-	// with, from any goroutine.
+	// Message is a message of the broker. The receiver calls handled when it has
+	// handled the message, from any goroutine.
 	Message func(topic string, payload []byte, handled func())
-	// Done ends a request. QoS is what a subscription was granted.
+	// Done ends a request. qos is what the broker granted a subscription.
 	Done func(request uint64, code int, qos byte)
-	// Lost is the last event of a connection that ends other than by Close.
+	// Lost is the last event of a connection that was open and did not end by Close.
 	Lost func(why string)
 }
 
@@ -69,29 +69,29 @@ type Conn struct {
 
 	mu    sync.Mutex
 	tasks []func()
-	news  chan struct{} // has room for one: there are tasks
+	news  chan struct{} // has room for one value, which says that there are tasks
 
-	// What follows is Run's.
+	// The fields below are used by Run alone.
 	client    *mqtt.Client
-	in        []byte // read and not fed
-	closed    bool   // by the broker: nothing more is to be read
+	in        []byte // bytes read and not yet given to client
+	closed    bool   // the broker has closed the connection
 	open      bool
 	leaving   bool
-	ended     error // why the loop is to end
-	unhandled int   // bytes
+	ended     error // why the loop must end; nil: it goes on
+	unhandled int   // bytes of messages that are not handled
 	asked     []request
 	leaveBy   time.Time
 }
 
-// request is what waits for an answer of the broker.
+// request is a request without an answer of the broker.
 type request struct {
 	number uint64
-	packet uint16 // 0: for being written
-	taken  bool   // it is in what is being written
+	packet uint16 // 0: it ends when it is written
+	taken  bool   // it is being written
 	until  time.Time
 }
 
-// errLeft is the end of a connection by Close.
+// errLeft is the reason of an end by Close.
 var errLeft = errors.New("the connection was closed")
 
 // New returns a connection that Run will make with dial.
@@ -99,7 +99,7 @@ func New(dial func(context.Context) (net.Conn, error), connect *mqtt.Connect, ev
 	return &Conn{dial: dial, connect: *connect, events: events, news: make(chan struct{}, 1)}
 }
 
-// do has Run call f.
+// do makes Run call f.
 func (c *Conn) do(f func()) {
 	c.mu.Lock()
 	c.tasks = append(c.tasks, f)
@@ -110,12 +110,12 @@ func (c *Conn) do(f func()) {
 	}
 }
 
-// Publish sends a message, which is then the connection's.
+// Publish sends a message. The caller must not use it afterwards.
 func (c *Conn) Publish(number uint64, m *mqtt.Publish) {
 	c.do(func() { c.ask(number, func() (uint16, error) { return c.client.Publish(m) }) })
 }
 
-// Subscribe asks for messages.
+// Subscribe subscribes to messages.
 func (c *Conn) Subscribe(number uint64, filter string, qos byte) {
 	c.do(func() {
 		c.ask(number, func() (uint16, error) {
@@ -129,8 +129,8 @@ func (c *Conn) Unsubscribe(number uint64, filter string) {
 	c.do(func() { c.ask(number, func() (uint16, error) { return c.client.Unsubscribe(filter) }) })
 }
 
-// Close ends the connection in good order, and Run soon after. There may be
-// events until then.
+// Close sends a DISCONNECT and ends the connection, and Run soon after. Events may
+// follow until then.
 func (c *Conn) Close() { c.do(c.leave) }
 
 // Run makes the connection and returns when it has ended, or ctx has.
@@ -143,7 +143,7 @@ func (c *Conn) Run(ctx context.Context) {
 		err = c.converse(ctx, conn)
 	}
 	if conn != nil {
-		conn.Close() // its end is known already
+		conn.Close() // the reason of the end is known already
 	}
 	switch {
 	case errors.Is(err, errLeft), ctx.Err() != nil:
@@ -154,7 +154,7 @@ func (c *Conn) Run(ctx context.Context) {
 	}
 }
 
-// reach dials, until Close.
+// reach dials, until Close is called.
 func (c *Conn) reach(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
@@ -182,25 +182,28 @@ func (c *Conn) reach(ctx context.Context) (net.Conn, error) {
 	}
 }
 
-// refused is a CONNACK that says no.
+// refused is a CONNACK with an error.
 type refused struct{ code mqtt.Reason }
 
 func (r refused) Error() string { return "the broker refuses: " + r.code.String() }
 
-// refusal returns the code of MQTT 3.1.1 for why there is no connection.
+// refusal returns the code of Connected for a connection that was not established.
 func (c *Conn) refusal(err error) int {
 	var r refused
 	if !errors.As(err, &r) {
 		return NotConnected
 	}
-	codes := []mqtt.Reason{mqtt.Success, mqtt.UnsupportedVersion, mqtt.ClientIDInvalid, mqtt.ServerUnavailable, mqtt.BadCredentials, mqtt.NotAuthorized}
+	codes := []mqtt.Reason{
+		mqtt.Success, mqtt.UnsupportedVersion, mqtt.ClientIDInvalid, mqtt.ServerUnavailable,
+		mqtt.BadCredentials, mqtt.NotAuthorized,
+	}
 	if code := slices.Index(codes, r.code); code > 0 {
 		return code
 	}
 	return NotConnected
 }
 
-// run does what others have asked for.
+// run runs the tasks of do.
 func (c *Conn) run() {
 	c.mu.Lock()
 	tasks := c.tasks
@@ -235,11 +238,11 @@ func (c *Conn) ask(number uint64, do func() (packet uint16, err error)) {
 	c.asked = append(c.asked, request{number: number, packet: packet, until: time.Now().Add(answerTimeout)})
 }
 
-// answered ends the request with a packet identifier.
+// answered ends the request that has a packet identifier.
 func (c *Conn) answered(packet uint16, code mqtt.Reason) {
 	i := slices.IndexFunc(c.asked, func(r request) bool { return r.packet == packet })
 	if i < 0 {
-		return // it took too long
+		return // it has ended with NoAnswer
 	}
 	number := c.asked[i].number
 	c.asked = slices.Delete(c.asked, i, i+1)
@@ -247,6 +250,6 @@ func (c *Conn) answered(packet uint16, code mqtt.Reason) {
 	case code.Failed():
 		c.events.Done(number, Refused, 0)
 	default:
-		c.events.Done(number, 0, min(byte(code), 2)) // a granted QoS is the code
+		c.events.Done(number, 0, min(byte(code), 2)) // the code of a subscription is the granted QoS
 	}
 }

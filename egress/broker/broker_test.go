@@ -34,7 +34,9 @@ type party struct {
 
 func join(t *testing.T, dial func(context.Context) (net.Conn, error), connect mqtt.Connect) *party {
 	p := &party{t: t, seen: make(chan string, 100_000), over: make(chan struct{})}
-	connect.Version, connect.CleanStart, connect.ClientID = mqtt.V311, true, "me"
+	connect.Version = mqtt.V311
+	connect.CleanStart = true
+	connect.ClientID = "me"
 	say := func(format string, args ...any) { p.seen <- fmt.Sprintf(format, args...) }
 	p.Conn = New(dial, &connect, Events{
 		Connected: func(code int, why string) { say("connected %d %s", code, why) },
@@ -147,8 +149,8 @@ func TestNoConnection(t *testing.T) {
 	p.expect("connected 4 the broker refuses: bad user name or password")
 	p.ends()
 
-	p = join(t, func(context.Context) (net.Conn, error) { return nil, errors.New("nobody is there") }, mqtt.Connect{})
-	p.expect("connected -1 nobody is there")
+	p = join(t, func(context.Context) (net.Conn, error) { return nil, errors.New("no broker there") }, mqtt.Connect{})
+	p.expect("connected -1 no broker there")
 	p.ends()
 
 	p = join(t, to(b), mqtt.Connect{HasUsername: true, Username: "\xff"})
@@ -163,7 +165,7 @@ func TestNoConnection(t *testing.T) {
 		}()
 		return ours, nil
 	}, mqtt.Connect{})
-	p.expect("connected -1 the broker does not keep to the protocol")
+	p.expect("connected -1 the broker violates the MQTT protocol")
 	p.ends()
 }
 
@@ -189,7 +191,7 @@ func TestLost(t *testing.T) {
 	b.Kick()
 	p.expect("lost the broker has closed the connection")
 	p.ends()
-	p.Publish(2, &mqtt.Publish{Topic: "t"}) // nobody cares, and nothing breaks
+	p.Publish(2, &mqtt.Publish{Topic: "t"}) // has no effect, and nothing breaks
 }
 
 // TestBusy: an agent that does not keep up has the broker wait. Nothing is lost.
@@ -314,13 +316,13 @@ func TestTime(t *testing.T) {
 				t.Errorf("%s after %v", line, took)
 			}
 		case <-time.After(2 * answerTimeout):
-			t.Error("no end of a request that nobody answers")
+			t.Error("a request without an answer did not end")
 		}
 
 		close(silent)
 		select {
 		case line := <-p.seen:
-			if line != "lost the broker is silent" {
+			if line != "lost the broker does not answer" {
 				t.Errorf("got %q", line)
 			}
 		case <-time.After(time.Hour):

@@ -12,14 +12,14 @@ import (
 	"github.com/tandem-iot/tandem/mqtt"
 )
 
-// heard is what the reader has; err is its last word.
+// heard is what one read returned.
 type heard struct {
 	data []byte
 	err  error
 }
 
-// converse keeps up the connection and returns why it has ended. It is the only
-// one to touch the session; two goroutines read and write for it, and end with it.
+// converse keeps the connection going and returns why it has ended. It alone uses
+// the session; two goroutines read and write for it, and end with it.
 func (c *Conn) converse(ctx context.Context, conn net.Conn) error {
 	in := make(chan heard)
 	out := make(chan []byte)
@@ -64,7 +64,7 @@ func (c *Conn) converse(ctx context.Context, conn net.Conn) error {
 			c.hear(h)
 		case err := <-wrote:
 			if writing = false; err != nil {
-				return errors.New("the broker takes nothing more")
+				return errors.New("writing to the broker failed")
 			}
 			c.written()
 		}
@@ -72,9 +72,9 @@ func (c *Conn) converse(ctx context.Context, conn net.Conn) error {
 	}
 }
 
-// hear takes what the reader has. When the connection is being left that is only
-// thrown away: to close before the broker does, with something unread, would have
-// TCP take our last words back.
+// hear takes the result of a read. While the connection is being left the data is
+// dropped, but still read: closing a TCP connection with unread data resets it, and
+// the broker could lose the last packets.
 func (c *Conn) hear(h heard) {
 	switch {
 	case !c.leaving:
@@ -85,10 +85,10 @@ func (c *Conn) hear(h heard) {
 	}
 }
 
-// behind reports whether the agent is, so that nothing more is to be read.
+// behind reports whether the agent is behind, so that nothing more may be read.
 func (c *Conn) behind() bool { return c.unhandled >= maxUnhandled }
 
-// output returns all there is to be written.
+// output returns all output of the session.
 func (c *Conn) output() (b []byte) {
 	for {
 		n := len(b)
@@ -102,7 +102,7 @@ func (c *Conn) output() (b []byte) {
 	return b
 }
 
-// written tells the requests that waited for nothing else.
+// written ends the requests that only had to be written.
 func (c *Conn) written() {
 	c.asked = slices.DeleteFunc(c.asked, func(r request) bool {
 		done := r.packet == 0 && r.taken
@@ -113,7 +113,7 @@ func (c *Conn) written() {
 	})
 }
 
-// due returns when tick is to be called.
+// due returns when tick must be called.
 func (c *Conn) due() time.Time {
 	at := time.Now().Add(time.Hour)
 	if d := c.client.Deadline(); !d.IsZero() && d.Before(at) {
@@ -142,11 +142,11 @@ func (c *Conn) tick(now time.Time) {
 		c.client.Behind()
 	}
 	if err := c.client.Tick(now); err != nil && c.ended == nil {
-		c.ended = errors.New("the broker is silent")
+		c.ended = errors.New("the broker does not answer")
 	}
 }
 
-// feed gives the session what was read, as far as the agent keeps up.
+// feed gives the session the bytes that were read, unless the agent is behind.
 func (c *Conn) feed() {
 	for !c.behind() && !c.leaving && c.ended == nil {
 		n, ev, err := c.client.Feed(time.Now(), c.in)
@@ -156,7 +156,7 @@ func (c *Conn) feed() {
 		c.in = c.in[n:]
 		switch {
 		case err != nil:
-			c.ended = fmt.Errorf("the broker does not keep to the protocol: %w", err)
+			c.ended = fmt.Errorf("the broker violates the MQTT protocol: %w", err)
 		case ev == nil:
 			if len(c.in) == 0 {
 				c.in = nil
@@ -186,7 +186,7 @@ func (c *Conn) event(ev mqtt.Event) {
 	}
 }
 
-// message hands on what the broker has sent.
+// message passes on a message of the broker.
 func (c *Conn) message(p *mqtt.Publish) {
 	size := perMessage + len(p.Topic) + len(p.Payload)
 	c.unhandled += size

@@ -18,19 +18,22 @@ var formats = map[string]tandem.Format{
 
 const (
 	keyText         = "there is no such device, or this is not its key"
-	unavailableText = "the server cannot take devices at the moment"
+	unavailableText = "the server cannot accept devices at the moment"
 )
 
-// hello finds out who wants to be let in.
+// hello handles CONNECT up to the check of the device's key.
 func (s *Session) hello(p *mqtt.Connect) {
 	name := p.ClientID
-	if name == "" { // allowed in v5, where it can be told
+	if name == "" { // v5 allows it, because the server can assign an id
 		name = p.Username
 	}
 	id := tandem.DeviceID(strings.ToLower(name))
 	word, _ := p.Props.Get("format")
 	format, known := formats[word]
 	s.connect, s.v5 = p, p.Version >= mqtt.V5
+	if text, ok := p.Props.Get("clock"); ok {
+		s.clock = s.stampOf(text)
+	}
 	switch {
 	case !id.Valid():
 		s.refuse(mqtt.ClientIDInvalid, "the client id must be the device id, 16 hexadecimal digits")
@@ -50,9 +53,9 @@ func (s *Session) hello(p *mqtt.Connect) {
 	}
 }
 
-// Authenticated answers Authenticate: nil, when the key is the device's. An error
-// of a kind other than NotFound, Unauthorized and Forbidden means that this
-// cannot be known at the moment.
+// Authenticated answers Authenticate: nil when the key is the device's. An error of
+// a kind other than NotFound, Unauthorized and Forbidden means that the key cannot
+// be checked at the moment.
 func (s *Session) Authenticated(err error) {
 	if s.stage != authenticate || s.leaving {
 		return
@@ -70,12 +73,12 @@ func (s *Session) Authenticated(err error) {
 	}
 }
 
-// Connected answers Connect: nil, when the host has the device's agent.
+// Connected answers Connect: nil when the host has the device's agent.
 func (s *Session) Connected(now tandem.Now, err error) {
 	if s.stage != connect {
 		return
 	}
-	s.stage = open // the host hears of the end even if it refused: it may have taken note before it failed
+	s.stage = open // the host is told of the end even if it refused: it may have registered the device before it failed
 	s.connected = now.Mono
 	s.failed = err != nil
 	switch {
@@ -87,20 +90,20 @@ func (s *Session) Connected(now tandem.Now, err error) {
 	case tandem.KindOf(err) == tandem.NotFound:
 		s.refuse(mqtt.NotAuthorized, keyText)
 	default:
-		s.note(Error, "the agent's host does not take the device", "err", err)
+		s.note(Error, "the agent's host refuses the device", "err", err)
 		s.refuse(mqtt.ServerUnavailable, unavailableText)
 	}
 }
 
-// refuse does not let the device in.
+// refuse refuses the connection.
 func (s *Session) refuse(code mqtt.Reason, why string) {
-	s.note(Info, "device is not let in: "+why, "client", s.connect.ClientID)
+	s.note(Info, "device is refused: "+why, "client", s.connect.ClientID)
 	s.connect = nil
 	s.must(s.mqtt.Refuse(code, &mqtt.Properties{ReasonString: why}))
 	s.leaving = true
 }
 
-// terms is what a v5 device is told of the session.
+// terms returns the properties of CONNACK for a v5 device.
 func (s *Session) terms() *mqtt.Properties {
 	if !s.v5 {
 		return nil

@@ -12,17 +12,17 @@ import (
 	"github.com/tandem-iot/tandem/mqtt"
 )
 
-// handling is a message that the host has and has not handled.
+// handling is a message that the host has not handled yet.
 type handling struct {
 	seq  uint64
 	size uint32
-	id   uint16 // packet identifier; 0: it is not acknowledged
+	id   uint16 // packet identifier; 0: QoS 0, no acknowledgement
 }
 
 var tooLarge = "a message and its name may have " + strconv.Itoa(tandem.MessageSize) + " bytes"
 
-// agentName returns the name of a message to the agent; ok reports whether a
-// device may publish to the topic at all.
+// agentName returns the name of a message to the agent. ok reports whether a device
+// may publish to the topic at all.
 func agentName(topic string) (name string, ok bool) {
 	switch topic {
 	case "log", "log/error", "sys/hello", "sys/status":
@@ -32,7 +32,7 @@ func agentName(topic string) (name string, ok bool) {
 	return name, ok && name != ""
 }
 
-// take takes a message of the device.
+// take takes a message from the device.
 func (s *Session) take(p *mqtt.Publish) {
 	name, ok := agentName(p.Topic)
 	if !ok {
@@ -45,11 +45,11 @@ func (s *Session) take(p *mqtt.Publish) {
 		s.reportTooLarge()
 		return
 	}
-	p.Payload = bytes.Clone(p.Payload) // the host keeps it, and the buffer it is in does not last
+	p.Payload = bytes.Clone(p.Payload) // the host keeps it, and its buffer is reused
 	s.publish = p
 }
 
-// deliver makes the question of the message that has come.
+// deliver makes the question for the message that has arrived.
 func (s *Session) deliver(q *Question) {
 	p := s.publish
 	s.publish = nil
@@ -68,27 +68,27 @@ func (s *Session) deliver(q *Question) {
 	s.number(q, p.PacketID)
 }
 
-// reportTooLarge has the device's log say why it is disconnected: one that
-// speaks MQTT 3.1.1 cannot be told.
+// reportTooLarge writes to the device's log why the device is disconnected. A device
+// that speaks MQTT 3.1.1 cannot be told otherwise.
 func (s *Session) reportTooLarge() {
 	s.notices = append(s.notices, Notice{Over: tandem.OverFromDevice})
 	s.report("log/error", "the device was disconnected because its message is too large: "+tooLarge)
 }
 
-// refusePublish refuses a message to a topic that is not a device's.
+// refusePublish refuses a message to a topic to which a device may not publish.
 func (s *Session) refusePublish(p *mqtt.Publish) {
 	const why = "a device may publish to agent/<name>, log, log/error, sys/hello and sys/status"
 	s.complain("the device's message is refused: "+why, "topic", p.Topic)
 	if !s.v5 || p.QoS == 0 {
-		// There is no other way to say it.
+		// MQTT 3.1.1 has no other way to refuse it.
 		s.End(mqtt.NotAuthorized, why, "")
 		return
 	}
 	s.must(s.mqtt.Ack(p.PacketID, mqtt.NotAuthorized))
 }
 
-// Taken says whether the host has taken message number seq. With an error it has
-// done nothing with it. Then the session ends, and the message is not
+// Taken says whether the host has taken message number seq. With an error the host
+// has done nothing with it. The session then ends, and the message is not
 // acknowledged, so that the device sends it again.
 func (s *Session) Taken(seq uint64, err error) {
 	s.held = false
@@ -97,7 +97,7 @@ func (s *Session) Taken(seq uint64, err error) {
 	}
 	i := s.find(seq)
 	if i < 0 || s.failed {
-		return // handled already, or the end
+		return // it is handled already, or the session has ended
 	}
 	s.failed = true
 	s.forget(i)
@@ -105,8 +105,8 @@ func (s *Session) Taken(seq uint64, err error) {
 	s.End(mqtt.ServerBusy, "the device's agent cannot be reached: connect again", "")
 }
 
-// Handled says that the host has handled message number seq. It returns whether
-// what there is to say is to be written now.
+// Handled says that the host has handled message number seq. It returns whether the
+// output should be written now.
 func (s *Session) Handled(mono time.Duration, seq uint64) (write bool) {
 	i := s.find(seq)
 	if i < 0 {
@@ -121,12 +121,12 @@ func (s *Session) Handled(mono time.Duration, seq uint64) (write bool) {
 		s.must(s.mqtt.Ack(id, mqtt.Success))
 	}
 	s.held = false
-	// When the next message is there already, its end will do.
+	// When the next message has arrived already, its acknowledgement is written with this one.
 	return !s.behind || mono-s.flushed >= CoalesceTime
 }
 
-// find returns the place of a message among those that the host handles, -1 if
-// it is not there. Most are handled in their order.
+// find returns the index of a message among those that the host handles, -1 if it is
+// not there. Most messages are handled in order.
 func (s *Session) find(seq uint64) int {
 	if len(s.handling) > 0 && s.handling[0].seq == seq {
 		return 0
@@ -143,7 +143,7 @@ func (s *Session) find(seq uint64) int {
 	return i
 }
 
-// forget removes what find has found. A short list is kept for the next message.
+// forget removes the message at an index. A short list is kept for the next message.
 func (s *Session) forget(i int) {
 	s.handlingBytes -= int(s.handling[i].size)
 	if s.handling = slices.Delete(s.handling, i, i+1); len(s.handling) == 0 && cap(s.handling) > 4 {
@@ -151,7 +151,7 @@ func (s *Session) forget(i int) {
 	}
 }
 
-// stampOf reads the stamp of the device's clock.
+// stampOf parses the stamp of the device's clock.
 func (s *Session) stampOf(text string) hlc.Timestamp {
 	stamp, err := hlc.Parse(text)
 	if err != nil {
@@ -161,7 +161,7 @@ func (s *Session) stampOf(text string) hlc.Timestamp {
 	return stamp
 }
 
-// markOf returns the number a device has given a message.
+// markOf returns the number that a device has given a message.
 func markOf(p *mqtt.Properties) tandem.Mark {
 	boot, _ := p.Get("boot")
 	seq, _ := p.Get("seq")
@@ -176,8 +176,8 @@ func markOf(p *mqtt.Properties) tandem.Mark {
 	return tandem.Mark{Boot: b, Seq: n}
 }
 
-// formatOf returns the format a v5 device says a message has. Text and other
-// types count as JSON, which takes anything.
+// formatOf returns the format that a v5 device declares for a message. Text and other
+// types count as JSON, whose decoder accepts anything.
 func formatOf(p *mqtt.Properties) tandem.Format {
 	switch p.ContentType {
 	case tandem.ContentCompact:

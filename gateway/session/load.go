@@ -1,16 +1,16 @@
 package session
 
-// Load is what a session holds at the moment, each with a bound of its own.
+// Load is the current contents of a session, each with a limit of its own.
 type Load struct {
 	Handling, HandlingBytes int // messages that the host has not handled
-	Backlog, BacklogBytes   int // messages that the device has not acknowledged; the bytes of those not written, too
-	Early, EarlyBytes       int // messages from before the first SUBSCRIBE
+	Backlog, BacklogBytes   int // messages that the device has not acknowledged; bytes include messages not written yet
+	Early, EarlyBytes       int // messages that wait for the first SUBSCRIBE
 	Posts, PostBytes        int // posts that wait for a subscription
 	Filters, Answers        int
-	Dropping                bool // messages have been dropped, and the device has not caught up since
+	Dropping                bool // messages were dropped, and the device has not caught up since
 }
 
-// Load returns what the session holds.
+// Load returns the current contents of the session.
 func (s *Session) Load() Load {
 	w := s.waiting
 	if w == nil {

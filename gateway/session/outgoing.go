@@ -17,32 +17,32 @@ func (o *outgoing) size() int { return len(o.topic) + len(o.message.Data) }
 
 // waiting are messages that wait for a subscription.
 type waiting struct {
-	early      []outgoing // for the first
+	early      []outgoing // messages for the first subscription
 	earlyBytes int
-	posts      []outgoing // for one of their topic, with QoS 1
+	posts      []outgoing // posts for a subscription to their topic with QoS 1
 	postBytes  int
 }
 
 // unacked is a message that the device has not acknowledged.
 type unacked struct {
 	id   uint16
-	own  bool // the session's, not the host's
+	own  bool // the session sent it, not the host
 	size int
-	post uint64 // its number, if it is one
+	post uint64 // number of the post; 0: it is not a post
 }
 
-// contentTypes is how a v5 device is told the format. Nothing means JSON.
+// contentTypes are the content types by which a v5 device is told the format. None means JSON.
 var contentTypes = [...]string{
 	tandem.FormatJSON:    "",
 	tandem.FormatCompact: tandem.ContentCompact,
 	tandem.FormatCBOR:    tandem.ContentCBOR,
 }
 
-// Send gives the device a message, in a format that it takes. One that the device
-// has not subscribed to, or that there is no room for, is dropped. ok is false
-// when the session is ending; write reports whether what there is to say is to be
-// written now: while the host handles a message it waits for the acknowledgement.
-// The data is the session's from here on.
+// Send sends the device a message, in a format that the device takes. A message that
+// the device has not subscribed to, or for which there is no room, is dropped. ok is
+// false when the session is ending. write reports whether the output should be
+// written now: while the host handles a message it is written with the
+// acknowledgement. The session owns the data from then on.
 func (s *Session) Send(topic string, m tandem.Message) (ok, write bool) {
 	if s.leaving || s.stage < connect {
 		return false, false
@@ -60,8 +60,8 @@ func (s *Session) Send(topic string, m tandem.Message) (ok, write bool) {
 	return !s.leaving, !s.held
 }
 
-// keep keeps a message for the first SUBSCRIBE. A device that has not subscribed
-// after EarlyTime is one that does not listen.
+// keep keeps a message for the first SUBSCRIBE. After EarlyTime a device without a
+// subscription counts as not wanting messages.
 func (s *Session) keep(o outgoing) {
 	if s.deaf {
 		s.missed = true
@@ -84,7 +84,7 @@ func (s *Session) wait() *waiting {
 	return s.waiting
 }
 
-// ignored gives up on a device that has not subscribed within EarlyTime.
+// ignored drops the messages for a device that has not subscribed within EarlyTime.
 func (s *Session) ignored() {
 	s.deaf = true
 	if w := s.waiting; w != nil {
@@ -93,7 +93,7 @@ func (s *Session) ignored() {
 	}
 }
 
-// sendWaiting tries again what has waited for a subscription.
+// sendWaiting sends the messages that have waited for a subscription.
 func (s *Session) sendWaiting() {
 	w := s.waiting
 	if w == nil {
@@ -110,11 +110,11 @@ func (s *Session) sendWaiting() {
 	}
 }
 
-// post gives the device a message that may not be lost. One that it has not
-// subscribed to with QoS 1 waits for a subscription. One that there is no room
-// for ends the session, since the others must not overtake it.
+// post sends the device a message that must not be lost. Without a subscription with
+// QoS 1 to its topic it waits for one. When there is no room for it the session
+// ends, because later posts must not overtake it.
 func (s *Session) post(o outgoing) {
-	const tooMany = "too many messages wait for the device; it gets them again"
+	const tooMany = "too many messages wait for the device; it gets them after it connects again"
 	qos, ok := s.subscription(o.topic)
 	if ok && qos > 0 {
 		if !s.put(&o, false) {
@@ -124,7 +124,7 @@ func (s *Session) post(o outgoing) {
 	}
 	if ok {
 		s.complain("a tandem.post waits until the device subscribes with QoS 1: "+
-			"with QoS 0 it does not say when it has a message", "topic", o.topic)
+			"with QoS 0 it does not acknowledge messages", "topic", o.topic)
 	}
 	w := s.wait()
 	if len(w.posts) >= PostCount || len(w.posts) > 0 && w.postBytes+o.size() > PostBytes {
@@ -137,8 +137,8 @@ func (s *Session) post(o outgoing) {
 	w.postBytes += o.size()
 }
 
-// put gives the protocol a message; own is one of the session's. It returns false
-// when the message is dropped for want of room.
+// put gives the protocol a message; own marks one of the session itself. It returns
+// false when the message is dropped for lack of room.
 func (s *Session) put(o *outgoing, own bool) bool {
 	qos, ok := s.subscription(o.topic)
 	if !ok {
@@ -171,7 +171,7 @@ func (s *Session) put(o *outgoing, own bool) bool {
 	return true
 }
 
-// properties says what a v5 device is told of a message.
+// properties returns the properties of a message to a v5 device.
 func (s *Session) properties(m *tandem.Message) *mqtt.Properties {
 	p := &mqtt.Properties{
 		ContentType: contentTypes[m.Format],
@@ -195,14 +195,14 @@ func (s *Session) overflow(topic string) {
 	n := Notice{Over: tandem.OverDeviceBacklog}
 	if !s.overflowed {
 		s.overflowed = true
-		n.Level, n.Text = Warn, "messages to the device are dropped: it is too slow to take them"
+		n.Level, n.Text = Warn, "messages to the device are dropped: it reads them too slowly"
 		n.Args = []any{"topic", topic}
 		s.report("log/error", n.Text)
 	}
 	s.notices = append(s.notices, n)
 }
 
-// delivered takes note that the device has a message, or has refused it.
+// delivered handles that the device has acknowledged or refused a message.
 func (s *Session) delivered(d *mqtt.Delivered) {
 	if d.Code.Failed() {
 		s.complain("the device refuses a message", "reason", d.Code.String())
@@ -222,8 +222,7 @@ func (s *Session) delivered(d *mqtt.Delivered) {
 	}
 }
 
-// anythingLost reports whether a message of the host did not get across. See
-// DESIGN.md.
+// anythingLost reports whether a message of the host was lost. See DESIGN.md.
 func (s *Session) anythingLost(now tandem.Now) bool {
 	if s.lost || s.unsent || s.subscribed && s.missed {
 		return true
@@ -233,7 +232,7 @@ func (s *Session) anythingLost(now tandem.Now) bool {
 			return true
 		}
 	}
-	// One that had time to subscribe and did not is a device that does not listen.
+	// A device that had time to subscribe and did not does not want messages.
 	early := s.missed || s.waiting != nil && len(s.waiting.early) > 0
 	return early && !s.subscribed && !s.deaf && now.Mono < s.connected+EarlyTime
 }

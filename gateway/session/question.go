@@ -5,38 +5,37 @@ import (
 	"github.com/tandem-iot/tandem/hlc"
 )
 
-// Kind says what a Question asks.
+// Kind is the kind of a Question.
 type Kind uint8
 
 const (
-	// Authenticate: is Key the key of Device? The answer is Authenticated.
+	// Authenticate asks whether Key is the key of Device. The answer is Authenticated.
 	Authenticate Kind = iota + 1
-	// Connect: Device has a connection; its messages are numbered from Seq. An
-	// older connection of the device is to be ended. The answer is Connected.
+	// Connect says that Device has a connection, whose messages are numbered from Seq.
+	// An older connection of the device must be ended. The answer is Connected.
 	Connect
-	// Deliver: Device has published message number Seq. The answers are Taken,
-	// whether the host has taken it, and when it has, Handled, before or after.
+	// Deliver says that Device has published message number Seq. The answers are Taken,
+	// whether the host has taken it, and if it has, Handled, before or after Taken.
 	Deliver
-	// Disconnect: the connection has ended, as End says. It is the last question
-	// and has no answer.
+	// Disconnect says that the connection has ended, and End how. It is the last
+	// question and has no answer.
 	Disconnect
 )
 
-// Question is something that the session asks of the host or of who knows the
-// devices. It is one struct and no interface so that a message does not cost an
-// allocation.
+// Question is a question of the session to the host or to the store of devices. It is
+// one struct and not an interface so that a message does not cost an allocation.
 type Question struct {
 	Kind    Kind
 	Device  tandem.DeviceID
 	Key     string         // of Authenticate
 	Seq     uint64         // of Connect and Deliver
 	Topic   string         // of Deliver
-	Message tandem.Message // of Deliver; the data is the host's
-	Stamp   hlc.Timestamp  // of Deliver: the device's clock, which is to be observed before; 0: none
+	Message tandem.Message // of Deliver; the host owns the data
+	Stamp   hlc.Timestamp  // the device's clock, to be observed first; 0: none
 	End     tandem.LinkEnd // of Disconnect
 }
 
-// Level is how important a notice is, with the values of package slog.
+// Level is the level of a notice, with the values of package slog.
 type Level int8
 
 // Levels of notices.
@@ -50,15 +49,15 @@ const (
 // Notice is a line for the operator's log, a limit that was met, or both.
 type Notice struct {
 	Level Level
-	Text  string // "": there is no line
+	Text  string // "": no line
 	Args  []any  // keys and values in turn
 	Over  string // one of tandem.Over; "": none
 }
 
-// report is what the session itself has to say to the host.
+// report is a message of the session itself to the host.
 type report struct{ topic, text string }
 
-// Notices returns what there is to note since the last call.
+// Notices returns the notices since the last call.
 func (s *Session) Notices() []Notice {
 	list := s.notices
 	s.notices = nil
@@ -69,9 +68,9 @@ func (s *Session) note(level Level, text string, args ...any) {
 	s.notices = append(s.notices, Notice{Level: level, Text: text, Args: args})
 }
 
-// complain notes what a device does wrong, the first time of a session: it may
-// well do it with every message. The device's log has it too, where its
-// developer looks.
+// complain notes a fault of the device, the first one of a session: the device may
+// make it with every message. It is written to the device's log too, where its
+// developer sees it.
 func (s *Session) complain(text, about, value string) {
 	if !s.complained {
 		s.complained = true
@@ -80,11 +79,11 @@ func (s *Session) complain(text, about, value string) {
 	}
 }
 
-// report has the host told something with the next questions.
+// report adds a report, which the host gets with the next questions.
 func (s *Session) report(topic, text string) { s.reports = append(s.reports, report{topic, text}) }
 
-// Next sets q to the next question and returns true, or returns false when there
-// is none before the next event.
+// Next sets q to the next question and returns true. It returns false when there is
+// none before the next event.
 func (s *Session) Next(q *Question) bool {
 	switch {
 	case s.stage == authenticating && !s.leaving:
@@ -92,7 +91,7 @@ func (s *Session) Next(q *Question) bool {
 		s.stage = authenticate
 		return true
 	case s.stage == connecting && !s.leaving:
-		*q = Question{Kind: Connect, Device: s.device, Seq: 1}
+		*q = Question{Kind: Connect, Device: s.device, Seq: 1, Stamp: s.clock}
 		s.stage = connect
 		return true
 	case s.stage < connect || s.stage == told:
@@ -116,8 +115,8 @@ func (s *Session) Next(q *Question) bool {
 	return false
 }
 
-// number gives a message for the host its number. It occupies the host until it
-// is handled.
+// number gives a message for the host its number, and adds it to those that the host
+// handles.
 func (s *Session) number(q *Question, id uint16) {
 	s.seq++
 	q.Device, q.Seq = s.device, s.seq

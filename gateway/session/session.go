@@ -1,27 +1,26 @@
 // Package session is one connection of a device, without the connection: it
-// decides who is let in, what is taken from the device and when it is
-// acknowledged, what is sent to the device and what is dropped, and what was
-// lost when the connection ends. It has no socket, goroutine, lock or clock.
-// Package gateway is its shell.
+// decides which client is admitted, which messages of the device are taken and when
+// they are acknowledged, which messages are sent to the device and which dropped,
+// and which were lost when the connection ends. It has no socket, goroutine, lock
+// or clock. Package gateway adds those.
 //
-// Bytes of the device go to Feed, bytes for it come from Output. What the
-// session wants of the host are questions, which Next returns in their order;
-// their outcomes come back by the methods that Kind names. All else that is to
-// be done are notices.
+// Bytes of the device go to Feed, bytes for it come from Output. The session's
+// requests to the host are questions, which Next returns in order; their answers
+// come back by the methods that Kind names. Log lines and counts are notices.
 //
 //	n, again := s.Feed(now, buf)
 //	for s.Next(&q) {
-//		// ask it; then s.Authenticated, s.Connected or s.Taken, later s.Handled
+//		// ask it; then call s.Authenticated, s.Connected or s.Taken, later s.Handled
 //	}
 //	out := s.Output(nil)
-//	// write it; then s.Written
+//	// write it; then call s.Written
 //
 // A Session is used by one goroutine at a time. Every event may end it, which
-// Leaving reports. It takes nothing more from the device then; when what Output
-// has still to give is written, or cannot be, the owner calls Closed, and Next
-// returns what the host is told of the end.
+// Leaving reports. From then on it takes nothing more from the device. When the
+// rest of Output is written, or cannot be, the owner calls Closed, and Next returns
+// the question by which the host is told of the end.
 //
-// See DESIGN.md for what counts as lost, and for the bounds.
+// See DESIGN.md for which messages count as lost, and for the bounds.
 package session
 
 import (
@@ -37,29 +36,29 @@ const (
 	ConnectSize   = 16 << 10         // bytes of a CONNECT packet
 	MaxFilters    = 32               // subscriptions
 	HandlingCount = 256              // messages the host has not handled
-	HandlingBytes = 1 << 20          // their data; the next is still taken when there is less
+	HandlingBytes = 1 << 20          // their data; a message is taken while there is less
 	BacklogCount  = 256              // messages to the device that it has not acknowledged
 	BacklogBytes  = 1 << 20          // their topics and data
-	PostCount     = 256              // posts that the device has not subscribed to
+	PostCount     = 256              // posts that wait for a subscription
 	PostBytes     = 1 << 20          // their topics and data
 	EarlyCount    = 32               // messages before the first SUBSCRIBE
 	EarlyBytes    = 256 << 10        // their data
 	EarlyTime     = 10 * time.Second // how long they are kept, from Connect
-	UnreadAnswers = 4096             // answers that wait for the device to read; nothing is taken from it then
+	UnreadAnswers = 4096             // answers that the device has not read; at the limit nothing more is taken from it
 	CoalesceTime  = time.Millisecond // how long acknowledgements wait for others
 )
 
-// Config is what the sessions of a gateway have in common. It must not change.
+// Config is the configuration shared by the sessions of a gateway. It must not change.
 type Config struct {
-	// KeepAlive is the longest keep-alive interval of a v5 device, which is told
-	// so. A 3.1.1 device cannot be told and keeps its own interval, even none.
+	// KeepAlive is the longest keep-alive interval of a v5 device, which is told. A
+	// 3.1.1 device cannot be told and keeps its own interval, even none.
 	KeepAlive time.Duration
-	// Stamp returns the next stamp of the node's clock. It is called for each
-	// message that a v5 device is sent.
+	// Stamp returns the next stamp of the node's clock. It is called for each message
+	// to a v5 device.
 	Stamp func() hlc.Timestamp
 }
 
-// protocol has the limits that package mqtt keeps.
+// protocol has the limits that package mqtt enforces.
 var protocol = mqtt.Config{QueueLength: BacklogCount}
 
 // Session is one connection. Use New.
@@ -67,34 +66,35 @@ type Session struct {
 	cfg  *Config
 	mqtt mqtt.Server
 
-	certified tandem.DeviceID // whose certificate the client has; "" none
-	device    tandem.DeviceID // as CONNECT has it; "" before
-	connect   *mqtt.Connect   // until it is answered
-	connected time.Duration   // when the host was to be told
+	certified tandem.DeviceID // the device of the client's certificate; "" without one
+	device    tandem.DeviceID // the device of CONNECT; "" before
+	connect   *mqtt.Connect   // kept until it is answered
+	clock     hlc.Timestamp   // the device's, of CONNECT; 0: it has none
+	connected time.Duration   // when Connect was answered
 	stage     stage
-	format    tandem.Format // what the device wants to receive
+	format    tandem.Format // of messages to the device
 	v5        bool
 
-	leaving    bool // nothing more is taken from the device, and nothing given to it but last words
-	clean      bool // the device has said DISCONNECT
+	leaving    bool // nothing more is taken from the device, and it gets only the last packets
+	clean      bool // the device has sent DISCONNECT
 	broken     bool // nothing can be read or written any more
-	failed     bool // the host did not take a message: it is told nothing more but the end
+	failed     bool // the host did not take a message: it is told only the end from then on
 	closed     bool
-	writing    bool // Output has returned something that is not written yet
+	writing    bool // Output has returned bytes that are not written yet
 	spoke      bool // something has been written
-	held       bool // the host is handling a message: what it sends waits for the acknowledgement
-	behind     bool // behind that message there is another
-	subscribed bool // at least once
+	held       bool // the host is handling a message: its output is written with the acknowledgement
+	behind     bool // another message follows that one
+	subscribed bool // the device has subscribed at least once
 	deaf       bool // the device had not subscribed within EarlyTime
-	complained bool // something the device does wrong has been noted
-	overflowed bool // messages are dropped, and that has been noted
+	complained bool // a fault of the device has been noted
+	overflowed bool // it has been noted that messages are dropped
 	lost       bool // a message of the host was dropped, other than before the first SUBSCRIBE
 	missed     bool // a message of the host was dropped before the first SUBSCRIBE
-	unsent     bool // a message of the host is among those of unsentBytes
+	unsent     bool // unsentBytes includes a message of the host
 
-	seq           uint64 // of the last message that the host was given
+	seq           uint64 // of the last message given to the host
 	publish       *mqtt.Publish
-	reports       []report // for the host, behind publish
+	reports       []report // for the host, after publish
 	notices       []Notice
 	handling      []handling
 	handlingBytes int
@@ -104,50 +104,50 @@ type Session struct {
 	waiting      *waiting // nil: nothing waits for a subscription
 	unacked      []unacked
 	backlogBytes int // of unacked
-	unsentBytes  int // of QoS 0 messages since the last time that all had been written
+	unsentBytes  int // of QoS 0 messages since everything was last written
 }
 
-// stage is how far the device has come.
+// stage is the progress of a connection.
 type stage uint8
 
 const (
 	stranger       stage = iota
-	authenticating       // Authenticate is to be asked
+	authenticating       // Authenticate must be asked
 	authenticate         // it has been asked
-	connecting           // Connect is to be asked
+	connecting           // Connect must be asked
 	connect              // it has been asked
 	open                 // CONNECT has been answered, or refused after Connect was asked
 	told                 // the host has been told of the end, or need not be
 )
 
-// New returns the session of a connection that was made just now.
+// New returns the session of a new connection.
 func New(cfg *Config, now tandem.Now) Session {
 	return Session{cfg: cfg, mqtt: *mqtt.NewServer(at(now), &protocol)}
 }
 
-// Certified says that the client has shown the certificate of a device, which
-// has been verified: it needs no key. It is called before Feed.
+// Certified says that the client has a verified certificate of a device: it needs
+// no key. It is called before Feed.
 func (s *Session) Certified(id tandem.DeviceID) { s.certified = id }
 
-// at is the elapsed time as package mqtt takes it.
+// at returns the elapsed time in the form that package mqtt takes.
 func at(now tandem.Now) time.Time { return time.Unix(0, 0).Add(now.Mono) }
 
-// Device returns which device the client says it is, "" until it has. It is true
-// when Connect is asked, and does not change.
+// Device returns the device that the client claims to be, "" before CONNECT. It is
+// authenticated when Connect is asked, and does not change.
 func (s *Session) Device() tandem.DeviceID { return s.device }
 
-// Format returns the format that the device wants messages in. It does not
-// change once Connect is asked.
+// Format returns the format of messages to the device. It does not change once
+// Connect is asked.
 func (s *Session) Format() tandem.Format { return s.format }
 
-// Leaving reports that the session ends: nothing more is to be read.
+// Leaving reports that the session ends: the owner must read nothing more.
 func (s *Session) Leaving() bool { return s.leaving }
 
 // Broken reports that nothing can be read or written any more.
 func (s *Session) Broken() bool { return s.broken }
 
-// Linger reports that the device may still be reading the last words, so that
-// the connection should be closed gently.
+// Linger reports that the device may still be reading the last packets, so that the
+// connection should not be closed at once.
 func (s *Session) Linger() bool { return s.spoke && !s.clean && !s.broken }
 
 // Full reports that something must be answered, handled or written before Feed
@@ -157,15 +157,15 @@ func (s *Session) Full() bool {
 		s.publish != nil || s.mqtt.Blocked() || s.writing && s.mqtt.Answers() >= UnreadAnswers)
 }
 
-// Feed takes bytes that came from the device. It returns how many of them it
-// consumed, and whether it must be called again with the rest, be that empty:
-// after the questions have been asked, and when the session is not Full.
+// Feed takes bytes from the device. It returns how many of them it consumed, and
+// whether it must be called again with the rest, even an empty rest, after the
+// questions have been asked and when the session is not Full.
 func (s *Session) Feed(now tandem.Now, buf []byte) (n int, again bool) {
 	if s.leaving || s.Full() {
 		return 0, !s.leaving
 	}
 	if s.device == "" && mqtt.Size(buf) > ConnectSize {
-		// Strangers are not given the room that a device's packets may take.
+		// A client that is not authenticated may not use the memory that a device's packets may.
 		s.note(Info, "connection is closed: the first packet is too large")
 		s.leaving = true
 		return 0, false
@@ -188,7 +188,7 @@ func (s *Session) Feed(now tandem.Now, buf []byte) (n int, again bool) {
 	return n, n < len(buf) && s.mqtt.Blocked()
 }
 
-// handle handles what the device has said.
+// handle handles a packet of the device.
 func (s *Session) handle(now tandem.Now, ev mqtt.Event) {
 	switch ev := ev.(type) {
 	case *mqtt.Connect:
@@ -206,8 +206,8 @@ func (s *Session) handle(now tandem.Now, ev mqtt.Event) {
 	}
 }
 
-// Deadline returns when Tick must be called, if it must. It changes with every
-// event.
+// Deadline returns when Tick must be called; ok is false when it need not be. It
+// changes with every event.
 func (s *Session) Deadline() (at time.Duration, ok bool) {
 	if s.leaving {
 		return 0, false
@@ -221,7 +221,7 @@ func (s *Session) Deadline() (at time.Duration, ok bool) {
 	return at, ok
 }
 
-// Tick does what is due. Bytes that are there should be fed before.
+// Tick does what is due. Bytes that have arrived should be fed before.
 func (s *Session) Tick(now tandem.Now) {
 	if s.leaving {
 		return
@@ -235,9 +235,9 @@ func (s *Session) Tick(now tandem.Now) {
 	}
 }
 
-// Output appends what is to be written next to dst: some 64 KB at most, so it is
-// called until nothing comes. What it has returned must be written, and Written
-// called, before it is called again.
+// Output appends the bytes to write next to dst: some 64 KB at most, so it is called
+// until it appends none. The bytes must be written, and Written called, before
+// Output is called again.
 func (s *Session) Output(dst []byte) []byte {
 	if s.broken {
 		return dst
@@ -251,12 +251,12 @@ func (s *Session) Output(dst []byte) []byte {
 	return dst
 }
 
-// Writing reports that what Output has returned is not written yet.
+// Writing reports that bytes of Output are not written yet.
 func (s *Session) Writing() bool { return s.writing }
 
-// Written says that what Output has returned is written, or why it cannot be.
-// It takes the elapsed time of tandem.Now alone, as Handled does: both come with
-// each message, and the wall time costs more than what they do.
+// Written says that the bytes of Output were written, or why they could not be. Like
+// Handled it takes only the elapsed time of tandem.Now: both are called for each
+// message, and reading the wall time costs more than their work.
 func (s *Session) Written(mono time.Duration, err error) {
 	s.writing, s.spoke = false, true
 	s.flushed = mono
@@ -273,13 +273,13 @@ func (s *Session) Break(err error) {
 	}
 }
 
-// End ends the session. A v5 device is told why, and which server to turn to if
-// there is another.
+// End ends the session. A v5 device is told the reason, and the address of another
+// server if there is one.
 func (s *Session) End(code mqtt.Reason, why, server string) {
 	if s.leaving {
 		return
 	}
-	// Before CONNECT has been answered it cannot be said.
+	// It fails before CONNECT has been answered, when a device cannot be told.
 	_ = s.mqtt.Disconnect(code, &mqtt.Properties{ReasonString: why, ServerReference: server})
 	s.leaving = true
 }
@@ -295,8 +295,8 @@ func (s *Session) Closed(now tandem.Now) {
 	s.unacked, s.publish = nil, nil
 }
 
-// must ends a session whose device does not take an answer, for example because
-// it takes no packets of the size.
+// must ends a session whose device cannot be given an answer, for example because it
+// accepts no packets of that size.
 func (s *Session) must(err error) {
 	if err != nil {
 		s.note(Info, "device cannot be answered and is disconnected", "err", err)

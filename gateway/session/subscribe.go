@@ -35,7 +35,7 @@ func (s *Session) subscribe(now tandem.Now, p *mqtt.Subscribe) {
 	s.sendWaiting()
 }
 
-// grant adds a subscription and returns the code that says so, or why not.
+// grant adds a subscription and returns its code: the QoS, or the reason of a refusal.
 func (s *Session) grant(f mqtt.Subscription, p *mqtt.Properties) mqtt.Reason {
 	shared, _ := mqtt.Shared(f.Filter)
 	switch {
@@ -75,8 +75,8 @@ func (s *Session) unsubscribe(p *mqtt.Unsubscribe) {
 	s.must(s.mqtt.Unsuback(p.PacketID, codes...))
 }
 
-// subscription returns the QoS of messages on topic, and whether the device
-// wants them.
+// subscription returns the QoS of messages on topic, and whether the device has
+// subscribed to it.
 func (s *Session) subscription(topic string) (qos byte, ok bool) {
 	for i := range s.filters {
 		if f := &s.filters[i]; (!ok || f.qos > qos) && mqtt.Match(f.text, topic) {

@@ -1,15 +1,15 @@
-// Package brokertest is a small MQTT broker for tests: it keeps no sessions and
-// no retained messages, and says what it sees.
+// Package brokertest is a small MQTT broker for tests. It keeps no sessions and no
+// retained messages, and reports what happens to it.
 //
 //	b := brokertest.Start(t)
 //	// … connect to b.Addr …
 //	b.Expect(`connect me`)
 //	b.Publish("a/b", "text", 1)
 //
-// What it sees are lines: "connect ID USER", "subscribe ID FILTER QOS",
+// The reports are lines: "connect ID USER", "subscribe ID FILTER QOS",
 // "unsubscribe ID FILTER", "publish ID TOPIC PAYLOAD QOS RETAIN", "delivered ID"
-// when a client has acknowledged a message, "disconnect ID" for a client that says
-// goodbye and "gone ID" for one that does not. User "mallory" is refused.
+// when a client has acknowledged a message, "disconnect ID" for a client that sends
+// DISCONNECT and "gone ID" for one that does not. User "mallory" is refused.
 package brokertest
 
 import (
@@ -44,7 +44,7 @@ type client struct {
 	bye    bool
 	grants map[string]byte // by filter
 
-	news *sync.Cond // of the broker's mu: out or gone have changed
+	news *sync.Cond // on the broker's mu: out or gone have changed
 	out  []byte     // to be written
 	gone bool
 }
@@ -103,7 +103,7 @@ func (b *Broker) Publish(topic, payload string, qos byte) {
 	b.publish(topic, []byte(payload), qos)
 }
 
-// Deaf has the broker acknowledge no message, or do so again.
+// Deaf stops or resumes the broker's acknowledgements.
 func (b *Broker) Deaf(deaf bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -133,7 +133,7 @@ func (b *Broker) publish(topic string, payload []byte, qos byte) {
 	}
 }
 
-// flush has the writer write what there is to say.
+// flush makes the writer write the client's output.
 func (c *client) flush() {
 	for {
 		n := len(c.out)
@@ -144,8 +144,8 @@ func (c *client) flush() {
 	c.news.Broadcast()
 }
 
-// write writes until the connection has gone. A client that does not read has
-// only itself wait.
+// write writes until the connection has ended. A client that does not read blocks only
+// its own writer.
 func (b *Broker) write(c *client) {
 	for {
 		b.mu.Lock()
@@ -159,14 +159,14 @@ func (b *Broker) write(c *client) {
 			return
 		}
 		if _, err := c.net.Write(out); err != nil {
-			return // the reader finds out, too
+			return // the reader gets an error too
 		}
 	}
 }
 
 func (b *Broker) say(format string, args ...any) { b.seen <- fmt.Sprintf(format, args...) }
 
-// serve is one connection.
+// serve serves one connection.
 func (b *Broker) serve(conn net.Conn) {
 	c := &client{net: conn, server: mqtt.NewServer(time.Now(), nil), grants: map[string]byte{}}
 	c.news = sync.NewCond(&b.mu)
@@ -192,7 +192,7 @@ func (b *Broker) serve(conn net.Conn) {
 	c.gone = true
 	c.news.Broadcast()
 	b.mu.Unlock()
-	writer.Wait() // for the last words
+	writer.Wait() // until the last packets are written
 	conn.Close()
 	if !c.bye {
 		b.say("gone %s", c.id)

@@ -1,6 +1,6 @@
-// Package chargetest tests what native functions charge for: each has a line in
-// a table, so that a charge that is missing, and a native that nobody has thought
-// about, fails a test.
+// Package chargetest tests the fuel that native functions charge. Each has a line in a
+// table, so that a native function without a charge, or without a decision about its
+// charge, fails a test.
 //
 // The table is a file for datadriven. A block is for one native; each line of it
 // is a call, made in a machine of its own with data of 64 and with data of 4096
@@ -11,9 +11,9 @@
 //	----
 //	 30  534
 //
-// The line in the same place below has the units of fuel for both. The flag
-// -rewrite fills them in. A native none of whose calls costs more for more data
-// must say so, by the word fixed after its name.
+// The line in the same place below has the units of fuel for both. The flag -rewrite
+// writes them. A native function whose calls all cost the same for more data must have
+// the word fixed after its name.
 package chargetest
 
 import (
@@ -31,12 +31,12 @@ const (
 	large = 4096
 )
 
-// growth is the least that a call with the large data costs more than one with
-// the small when it is charged by the size.
+// growth is the least difference between the costs of a call with large and with small
+// data when it is charged by the size.
 const growth = 16
 
-// Run compares the table in a file with what fuel measures, and with the list of
-// all natives.
+// Run compares the table in a file with the measured fuel, and with the list of all
+// native functions.
 func Run(t *testing.T, file string, natives []string, fuel func(t *testing.T, call string, size int) int64) {
 	var blocks []block
 	datadriven.RunTest(t, file, func(t *testing.T, d *datadriven.TestData) string {
@@ -56,7 +56,7 @@ func Run(t *testing.T, file string, natives []string, fuel func(t *testing.T, ca
 	}
 }
 
-// block is what the table has about one native.
+// block is the part of the table for one native function.
 type block struct {
 	name  string
 	fixed bool
@@ -65,7 +65,7 @@ type block struct {
 
 type cost struct{ small, large int64 }
 
-// problems says what is wrong with the blocks of a table.
+// problems returns the faults in the blocks of a table.
 func problems(natives []string, blocks []block) (found []string) {
 	for _, name := range natives {
 		if !slices.ContainsFunc(blocks, func(b block) bool { return b.name == name }) {
@@ -76,7 +76,7 @@ func problems(natives []string, blocks []block) (found []string) {
 		grows := slices.ContainsFunc(b.costs, func(c cost) bool { return c.large >= c.small+growth })
 		switch {
 		case !slices.Contains(natives, b.name):
-			found = append(found, b.name+" is no native")
+			found = append(found, b.name+" is not a native function")
 		case !grows && !b.fixed:
 			found = append(found, b.name+" costs the same for more data: charge for its work, or call it fixed")
 		case grows && b.fixed:

@@ -16,7 +16,10 @@ func TestProblems(t *testing.T) {
 		{"constant", true, []cost{{5, 5}}},
 		{"unknown", true, nil},
 	})
-	want := []string{"missing is missing", "flat costs the same", "grown is called fixed", "unknown is no native"}
+	want := []string{
+		"missing is missing", "flat costs the same", "grown is called fixed",
+		"unknown is not a native function",
+	}
 	if !slices.EqualFunc(got, want, strings.HasPrefix) {
 		t.Errorf("got %q", got)
 	}

@@ -1,11 +1,11 @@
-// Package child starts processes that end with the program that has started
-// them, however that ends.
+// Package child starts processes that end with the program that started them, however
+// it ends.
 //
-// Linux tells a process of the end of the thread that has started it
-// (prctl(2), PR_SET_PDEATHSIG), and Go ends the thread of a goroutine that ends
-// locked to it. So each process has a thread for itself, which a goroutine
-// keeps until the process has ended. Started on any other thread, a process may
-// be killed because of what that thread is used for later.
+// Linux tells a process of the end of the thread that started it (prctl(2),
+// PR_SET_PDEATHSIG), and Go ends the thread of a goroutine that ends while locked to
+// it. So each process has a thread of its own, which a goroutine keeps until the
+// process has ended. A process started on any other thread could be killed because of
+// a later use of that thread.
 package child
 
 import (
@@ -14,9 +14,8 @@ import (
 	"syscall"
 )
 
-// Start starts cmd, which gets the signal when this program ends. The channel
-// gets how the process has ended, once; whoever takes it out may put it back for
-// others.
+// Start starts cmd, which gets the signal when this program ends. The channel gets the
+// result of the process once. A receiver may put it back for other receivers.
 func Start(cmd *exec.Cmd, signal syscall.Signal) (ended chan error, err error) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}

@@ -1,22 +1,22 @@
-// Package crew runs functions on goroutines that are used again, for the sake of
-// their stacks: those of new ones have to grow first, which costs a busy node a
+// Package crew runs functions on goroutines that are used again, for the sake of their
+// stacks: the stack of a new goroutine has to grow first, which costs a busy node a
 // twentieth of its time.
 package crew
 
 import "sync"
 
-// Idle is how many goroutines of a Crew stay when there is nothing to do.
+// Idle is the number of goroutines that a Crew keeps when they have no work.
 const Idle = 256
 
-// Crew is such goroutines. The zero value is ready; its methods may be called at
-// the same time.
+// Crew is a set of such goroutines. The zero value is ready to use. Its methods may be
+// called concurrently.
 type Crew struct {
 	mu   sync.Mutex
-	idle []chan func() // of those without work; the one that has worked last is the last
+	idle []chan func() // channels of the goroutines without work, the most recently used one last
 	done bool
 }
 
-// Run has f run, at once and beside everything else.
+// Run calls f on another goroutine at once.
 func (c *Crew) Run(f func()) {
 	c.mu.Lock()
 	n := len(c.idle)
@@ -28,7 +28,7 @@ func (c *Crew) Run(f func()) {
 	next := c.idle[n-1]
 	c.idle = c.idle[:n-1]
 	c.mu.Unlock()
-	next <- f // has room
+	next <- f // the channel has room
 }
 
 func (c *Crew) work(f func()) {
@@ -46,8 +46,8 @@ func (c *Crew) work(f func()) {
 	}
 }
 
-// End sends those without work away, and the others when they are done. What is
-// run after that has new ones.
+// End ends the goroutines without work at once, and the others when they are done.
+// Functions that are run later get new goroutines.
 func (c *Crew) End() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

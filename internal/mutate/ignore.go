@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// ignored is a mutation that is not to be noticed.
+// ignored is a mutation that tests need not notice.
 type ignored struct {
 	Func   string
 	Text   string // as mutation.text gives it
@@ -17,12 +17,12 @@ type ignored struct {
 //
 //	squirrel.VM.keepScratch
 //		bound shifted: cap(b) <= maxScratch → cap(b) < maxScratch
-//		It decides how large a buffer is kept, and nothing that can be seen.
+//		It decides how large a buffer is kept, which has no visible effect.
 //
-// The first line names the package, and the function as Name or Type.Name. The
-// second is the mutation as the command prints it; every such mutation of the
-// function is meant, wherever it is. The third says why it is not to be noticed.
-// Lines that begin with # are comments.
+// The first line names the package, and the function as Name or Type.Name. The second
+// is the mutation as the command prints it, and stands for every such mutation of the
+// function. The third is the reason why tests need not notice it. Lines that begin
+// with # are comments.
 func readIgnored(text string) (list []ignored, err error) {
 	var entry []string
 	end := func(line int) error {
@@ -52,7 +52,7 @@ func readIgnored(text string) (list []ignored, err error) {
 	return list, end(len(lines))
 }
 
-// without returns the mutations that are not on the list, and how many are.
+// without returns the mutations that are not on the list, and the number of those that are.
 func without(all []mutation, list []ignored) (kept []mutation, count int) {
 	on := map[[2]string]bool{}
 	for _, e := range list {

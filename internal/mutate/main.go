@@ -1,16 +1,16 @@
-// Mutate measures what the tests of a package notice: it makes one small change
-// of the code at a time, runs the tests against it, and prints the changes that
-// no test has noticed.
+// Mutate measures which faults the tests of a package notice: it makes one small
+// change of the code at a time, runs the tests against it, and prints the changes
+// that no test has noticed.
 //
 //	go run ./internal/mutate -pkg ./squirrel -n 40 -seed 1 -test ./squirrel/...
 //
-// The changed file is given to the go command as an overlay, so the source tree
-// is never touched and several trees can be measured beside each other. One
-// test process runs at a time, bounded in time, memory and processors. The same
-// seed picks the same changes of the same source.
+// The changed file is given to the go command as an overlay, so the source tree is
+// never changed and several trees can be measured at the same time. One test process
+// runs at a time, with limits of time, memory and processors. The same seed picks the
+// same changes of the same source.
 //
-// The file ignore.txt lists changes that are not to be noticed, each with the
-// reason; see readIgnored.
+// The file ignore.txt lists changes that tests need not notice, each with the reason;
+// see readIgnored.
 package main
 
 import (
@@ -27,14 +27,14 @@ import (
 	"time"
 )
 
-// options are the flags.
+// options are the values of the flags.
 type options struct {
 	packages string        // patterns, separated by spaces
 	tests    string        // more packages to test, the same way
 	count    int           // mutations of each package that compile
-	seed     uint64        // decides which
+	seed     uint64        // selects the mutations
 	at       string        // only mutations at this place
-	retry    string        // only mutations that this former output has
+	retry    string        // only the survivors in this former output
 	timeout  time.Duration // of one test process
 	procs    int           // GOMAXPROCS of a test process
 	ignore   string        // name of the ignore list
@@ -46,12 +46,12 @@ func main() {
 	flag.StringVar(&o.packages, "pkg", "", "packages to mutate, as patterns separated by spaces")
 	flag.StringVar(&o.tests, "test", "", "packages to test after the mutated one, the same way")
 	flag.IntVar(&o.count, "n", 40, "mutations to try in each package")
-	flag.Uint64Var(&o.seed, "seed", 1, "which mutations: the same seed picks the same ones")
+	flag.Uint64Var(&o.seed, "seed", 1, "selects the mutations: the same seed selects the same ones")
 	flag.StringVar(&o.at, "at", "", "try every mutation at a place instead: file.go or file.go:line")
 	flag.StringVar(&o.retry, "retry", "", "try only the survivors that a former run has printed into this file")
 	flag.DurationVar(&o.timeout, "timeout", 2*time.Minute, "of the tests of one package; a timeout counts as noticed")
 	flag.IntVar(&o.procs, "procs", 1, "processors that a test process may use")
-	flag.StringVar(&o.ignore, "ignore", "internal/mutate/ignore.txt", "mutations that are not to be noticed, with reasons")
+	flag.StringVar(&o.ignore, "ignore", "internal/mutate/ignore.txt", "mutations that tests need not notice, with reasons")
 	flag.BoolVar(&o.list, "list", false, "print the mutations and do not try them")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -164,8 +164,8 @@ func measure(ctx context.Context, out io.Writer, r *runner, p pkg, list []ignore
 	return row, nil
 }
 
-// survivors returns the mutations that the output of a former run has, wherever
-// they are by now.
+// survivors returns the mutations in the output of a former run, even if their lines
+// have moved.
 func survivors(all []mutation, output string) (found []mutation) {
 	printed := map[[3]string]bool{}
 	lines := strings.Split(output, "\n")
@@ -185,8 +185,8 @@ func survivors(all []mutation, output string) (found []mutation) {
 	return found
 }
 
-// atPlace returns the mutations at file.go or file.go:line, where the file's
-// path may be given from any directory above it.
+// atPlace returns the mutations at file.go or file.go:line. The path of the file may
+// begin at any directory above it.
 func atPlace(all []mutation, place string) (found []mutation) {
 	place = strings.TrimPrefix(place, "./")
 	for _, m := range all {

@@ -20,7 +20,7 @@ type mutation struct {
 	src        []byte
 }
 
-// text returns the change without its place, by which the ignore list names it.
+// text returns the change without its place; the ignore list has it in this form.
 func (m mutation) text() string {
 	if m.New == "" {
 		return m.Kind + ": " + oneLine(m.Old)
@@ -32,7 +32,7 @@ func (m mutation) String() string {
 	return fmt.Sprintf("%s:%d (%s) %s", m.File, m.Line, m.Func, m.text())
 }
 
-// oneLine shortens code to what fits a line.
+// oneLine shortens code to fit a line.
 func oneLine(s string) string {
 	s = strings.Join(strings.Fields(s), " ")
 	if r := []rune(s); len(r) > 70 {
@@ -72,11 +72,11 @@ func (f *finder) textOf(n ast.Node) string {
 func (f *finder) inspect(root ast.Node) {
 	ast.Inspect(root, func(n ast.Node) bool {
 		switch n := n.(type) {
-		case *ast.ImportSpec, *ast.Field: // a field's tag is no constant
+		case *ast.ImportSpec, *ast.Field: // a field's tag is not a constant
 			return false
 		case *ast.CallExpr:
 			if id, ok := n.Fun.(*ast.Ident); ok && id.Name == "panic" {
-				return false // what must not happen cannot be tested
+				return false // code that must not run cannot be tested
 			}
 		case *ast.FuncLit:
 			outer := f.results
@@ -110,7 +110,7 @@ func (f *finder) inspect(root ast.Node) {
 	})
 }
 
-// condition negates a condition. One that is a comparison is changed by operator.
+// condition negates a condition. A comparison is changed by operator instead.
 func (f *finder) condition(cond ast.Expr) {
 	if b, ok := cond.(*ast.BinaryExpr); ok && comparisons[b.Op].changed != 0 {
 		return
@@ -118,15 +118,15 @@ func (f *finder) condition(cond ast.Expr) {
 	f.add("condition negated", cond.Pos(), cond.End(), "!("+f.textOf(cond)+")")
 }
 
-// comparisons are the operators that stand for the opposite, and for the same
-// with its bound shifted by one.
+// comparisons has the opposite of each operator, and the operator with its bound
+// shifted by one.
 var comparisons = map[token.Token]struct{ changed, shifted token.Token }{
 	token.EQL: {changed: token.NEQ}, token.NEQ: {changed: token.EQL},
 	token.LSS: {token.GEQ, token.LEQ}, token.LEQ: {token.GTR, token.LSS},
 	token.GTR: {token.LEQ, token.GEQ}, token.GEQ: {token.LSS, token.GTR},
 }
 
-// operators are those that are often mistaken for another.
+// operators maps operators to those that they are often confused with.
 var operators = map[token.Token]token.Token{
 	token.LAND: token.LOR, token.LOR: token.LAND,
 	token.SUB: token.ADD, token.MUL: token.ADD, token.SHL: token.SHR, token.SHR: token.SHL,
@@ -179,7 +179,7 @@ func (f *finder) boolean(n *ast.Ident) {
 	}
 }
 
-// returned makes an error nil that a function returns as its last result.
+// returned replaces an error that is the last result of a function by nil.
 func (f *finder) returned(n *ast.ReturnStmt) {
 	if f.results == nil || len(n.Results) == 0 {
 		return
@@ -192,7 +192,7 @@ func (f *finder) returned(n *ast.ReturnStmt) {
 	if id, ok := x.(*ast.Ident); ok && id.Name == "nil" {
 		return
 	}
-	// The expression is still evaluated, so that what it names is used.
+	// The expression is still evaluated, so that its variables are used.
 	f.add("error made nil", x.Pos(), x.End(), "func(error) error { return nil }("+f.textOf(x)+")")
 }
 
@@ -228,7 +228,7 @@ func (f *finder) statements(list []ast.Stmt) {
 	}
 }
 
-// isBlank reports whether an assignment says only that a value is not used.
+// isBlank reports whether an assignment only marks a value as unused.
 func isBlank(n *ast.AssignStmt) bool {
 	for _, x := range n.Lhs {
 		if id, ok := x.(*ast.Ident); !ok || id.Name != "_" {

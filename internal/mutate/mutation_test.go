@@ -293,7 +293,8 @@ func TestRun(t *testing.T) {
 	again := o
 	again.retry = former
 	err := run(t.Context(), &out, again)
-	if words := strings.Join(strings.Fields(out.String()), " "); err != nil || !strings.HasSuffix(words, "m 1 0 0 1 0 % 0 1") {
+	if words := strings.Join(strings.Fields(out.String()), " "); err != nil ||
+		!strings.HasSuffix(words, "m 1 0 0 1 0 % 0 1") {
 		t.Errorf("the survivors again: %v\n%s", err, out.String())
 	}
 	broken := "package m\n\nimport \"testing\"\n\nfunc TestBroken(t *testing.T) { t.Fatal() }\n"

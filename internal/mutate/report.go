@@ -19,7 +19,7 @@ type tally struct {
 
 func (t *tally) add(v verdict) { t.verdicts[v]++ }
 
-// tried returns how many mutations the tests have run against.
+// tried returns the number of mutations against which tests have run.
 func (t *tally) tried() int { return t.verdicts[survived] + t.verdicts[noticed] + t.verdicts[timedOut] }
 
 func (t *tally) percent() string {
@@ -58,8 +58,8 @@ const (
 	added   = "  + "
 )
 
-// printSurvivor prints a mutation that no test has noticed, with its lines
-// before and after. The second and third line are what the ignore list wants.
+// printSurvivor prints a mutation that no test has noticed, with its lines before and
+// after. The second and third line have the form of the ignore list.
 func printSurvivor(out io.Writer, m mutation) {
 	before, after := changedLines(m)
 	file := m.File

@@ -17,22 +17,22 @@ import (
 	"github.com/tandem-iot/tandem/internal/child"
 )
 
-// verdict says what the tests made of a mutation.
+// verdict is the result of the tests for a mutation.
 type verdict int
 
 const (
 	survived verdict = iota
 	noticed
 	timedOut   // counts as noticed
-	uncompiled // says nothing about the tests
+	uncompiled // the mutation does not compile
 )
 
-// grace is how much longer than its own timeout a test process may take, to
-// build the tests and to print where they are stuck.
+// grace is how much longer than its own timeout a test process may take, to build the
+// tests and to print the stacks of its goroutines.
 const grace = 3 * time.Minute
 
-// maxMemory bounds the memory of a process, in bytes: a mutation can turn a
-// loop into one that allocates for ever.
+// maxMemory bounds the memory of a process, in bytes: a mutation can make a loop
+// allocate without end.
 const maxMemory = 4 << 30
 
 // runner runs tests.
@@ -51,7 +51,7 @@ func newRunner(o options) (*runner, error) {
 
 func (r *runner) close() { os.RemoveAll(r.dir) }
 
-// try runs the tests in the directories against a mutation, until one notices.
+// try runs the tests in the directories against a mutation, until one fails.
 func (r *runner) try(ctx context.Context, dirs []string, m mutation) (verdict, error) {
 	for _, dir := range dirs {
 		if v, _, err := r.test(ctx, dir, &m); v != survived || err != nil {
@@ -61,7 +61,7 @@ func (r *runner) try(ctx context.Context, dirs []string, m mutation) (verdict, e
 	return survived, nil
 }
 
-// test runs the tests in a directory, against a mutation or the code as it is.
+// test runs the tests in a directory, against a mutation or the unchanged code.
 func (r *runner) test(ctx context.Context, dir string, m *mutation) (verdict, string, error) {
 	args := []string{"test", "-failfast", "-vet=off", "-ldflags=-w", "-p=1", "-timeout=" + r.timeout.String()}
 	if m != nil {
@@ -73,7 +73,9 @@ func (r *runner) test(ctx context.Context, dir string, m *mutation) (verdict, st
 	}
 	cmd := exec.Command("go", append(args, ".")...)
 	var output bytes.Buffer
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &output, &output
+	cmd.Dir = dir
+	cmd.Stdout = &output
+	cmd.Stderr = &output
 	cmd.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(r.procs))
 	ctx, cancel := context.WithTimeout(ctx, r.timeout+grace)
 	defer cancel()
@@ -94,7 +96,7 @@ func (r *runner) test(ctx context.Context, dir string, m *mutation) (verdict, st
 	return 0, output.String(), err
 }
 
-// overlay writes the mutated file and the description that the go command reads.
+// overlay writes the mutated file and its description for the go command.
 func (r *runner) overlay(m mutation) (string, error) {
 	file, desc := filepath.Join(r.dir, filepath.Base(m.File)), filepath.Join(r.dir, "overlay.json")
 	if err := os.WriteFile(file, m.apply(), 0o600); err != nil {
@@ -107,8 +109,8 @@ func (r *runner) overlay(m mutation) (string, error) {
 	return desc, os.WriteFile(desc, data, 0o600)
 }
 
-// runGroup runs a command in a process group of its own, which ends as a whole
-// when ctx does: the go command's tests and compilers are its children.
+// runGroup runs a command in a process group of its own and ends the whole group when
+// ctx is done, because the go command's tests and compilers are its children.
 func runGroup(ctx context.Context, cmd *exec.Cmd) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	ended, err := child.Start(limited(cmd), syscall.SIGTERM)
@@ -127,7 +129,7 @@ func runGroup(ctx context.Context, cmd *exec.Cmd) error {
 	return ctx.Err()
 }
 
-// limited has a shell set the limit of memory before it becomes the command.
+// limited starts the command from a shell that sets the limit of memory first.
 func limited(cmd *exec.Cmd) *exec.Cmd {
 	script := fmt.Sprintf(`ulimit -d %d && exec "$@"`, maxMemory>>10)
 	cmd.Args = append([]string{"sh", "-c", script, "sh"}, cmd.Args...)

@@ -18,7 +18,7 @@ import (
 	"strings"
 )
 
-// pkg is a package as go list describes it.
+// pkg is a package in the form of go list.
 type pkg struct {
 	ImportPath string
 	Dir        string
@@ -26,8 +26,8 @@ type pkg struct {
 	Module     *struct{ Path string }
 }
 
-// Name returns the import path without the module's; of the module's root, its
-// last element.
+// Name returns the import path without the module's path; for the root of the module,
+// its last element.
 func (p pkg) Name() string {
 	if p.Module == nil || p.ImportPath == p.Module.Path {
 		return path.Base(p.ImportPath)
@@ -123,8 +123,8 @@ func functionName(fn *ast.FuncDecl) string {
 	}
 }
 
-// pick orders mutations so that any number of the first are spread over the
-// files, to each in proportion to the mutations that it has.
+// pick orders mutations so that every prefix of the order is spread over the files, in
+// proportion to their mutations.
 func pick(all []mutation, seed uint64) []mutation {
 	type ranked struct {
 		mutation

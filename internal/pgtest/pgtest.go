@@ -2,14 +2,14 @@
 //
 //	func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 //
-//	url := pgtest.Start(t) // an empty database, this test's alone
+//	url := pgtest.Start(t) // an empty database for this test alone
 //
-// The databases of one test binary share a server, which the first Start
-// starts. Main stops it and removes its files. Without Main it ends with the
-// process, however that ends, and the next one that uses the package removes
-// the files. The server writes as durably as in production.
+// The databases of one test binary share a server, which the first call of Start
+// starts. Main stops it and removes its files. Without Main it ends with the process,
+// however that ends, and the next process that uses the package removes the files.
+// The server syncs to disk as in production.
 //
-// A Server of its own is for who wants to kill and restart it:
+// A test that kills and restarts a server needs one of its own:
 //
 //	s, err := pgtest.StartServer(pgtest.Dir(t), 0)
 //	url, err := s.Create(ctx)
@@ -88,13 +88,13 @@ func (s *shared) stop() error {
 	return errors.Join(errs...)
 }
 
-// MakeDir makes a directory for a server's files; whoever calls it removes it.
+// MakeDir makes a directory for a server's files. The caller must remove it.
 func MakeDir() (string, error) {
 	return os.MkdirTemp("", prefix+strconv.Itoa(os.Getpid())+"-")
 }
 
-// Dir returns a directory for a server's files until the test ends. One of
-// tb.TempDir would not do: only root may enter those of root.
+// Dir returns a directory for a server's files until the test ends. A tb.TempDir will
+// not do: when root makes it, the user of the server has no access to it.
 func Dir(tb testing.TB) string {
 	tb.Helper()
 	dir, err := MakeDir()
@@ -109,7 +109,7 @@ func Dir(tb testing.TB) string {
 	return dir
 }
 
-// sweep removes what processes have left that are gone.
+// sweep removes the files of processes that have ended.
 func sweep() error {
 	dirs, err := filepath.Glob(filepath.Join(os.TempDir(), prefix+"*"))
 	if err != nil {

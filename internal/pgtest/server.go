@@ -21,10 +21,10 @@ import (
 	"github.com/tandem-iot/tandem/internal/child"
 )
 
-// superuser is the one user of a server. It needs no password.
+// superuser is the only user of a server. It needs no password.
 const superuser = "tandem"
 
-// patience is how long a server may take to start or stop.
+// patience is the limit of the time that a server takes to start or stop.
 const patience = 60 * time.Second
 
 // Server is a PostgreSQL server on 127.0.0.1.
@@ -35,8 +35,8 @@ type Server struct {
 	programs string // the directory of PostgreSQL's programs
 	output   bytes.Buffer
 	process  *os.Process  // nil: it is stopped
-	ended    chan error   // gets how the process has ended; output can be read then
-	made     atomic.Int64 // databases
+	ended    chan error   // gets the result of the process; output can be read then
+	made     atomic.Int64 // number of databases made
 }
 
 // StartServer starts a server on the files in dir, which it makes when there
@@ -90,15 +90,16 @@ func (s *Server) Start() error {
 		if err == nil {
 			return nil
 		}
-		// The children of one that was killed may still be ending.
-		if s.process != nil || time.Now().After(deadline) || !bytes.Contains(s.output.Bytes(), []byte("shared memory block")) {
+		// Children of a server that was killed may still be running.
+		if s.process != nil || time.Now().After(deadline) ||
+			!bytes.Contains(s.output.Bytes(), []byte("shared memory block")) {
 			return errors.Join(err, s.Stop(true))
 		}
 		pause()
 	}
 }
 
-// Stop stops the server: at once, with kill -9, or in order, which ends its
+// Stop stops the server: at once, with kill -9, or with a fast shutdown, which ends its
 // connections. It does nothing when the server is stopped.
 func (s *Server) Stop(immediate bool) error {
 	if s.process == nil {
@@ -147,8 +148,8 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
-// attributes has a program end with this process, and not run as root, which
-// PostgreSQL refuses.
+// attributes makes a program end with this process, and run as a user other than root,
+// because PostgreSQL refuses to run as root.
 func attributes() (*syscall.SysProcAttr, error) {
 	attr := &syscall.SysProcAttr{Pdeathsig: syscall.SIGQUIT}
 	if os.Getuid() != 0 {
@@ -157,7 +158,7 @@ func attributes() (*syscall.SysProcAttr, error) {
 	account, err := user.Lookup("postgres")
 	if err != nil {
 		if account, err = user.Lookup("nobody"); err != nil {
-			return nil, fmt.Errorf("PostgreSQL does not run as root, and there is no user for it: %w", err)
+			return nil, fmt.Errorf("PostgreSQL does not run as root, and there is no other user to run it as: %w", err)
 		}
 	}
 	uid, err := strconv.ParseUint(account.Uid, 10, 32)
@@ -191,15 +192,15 @@ func (s *Server) makeFiles() error {
 	cmd := exec.Command(filepath.Join(s.programs, "initdb"), "--pgdata", s.data(), "--username", superuser,
 		"--auth", "trust", "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync")
 	cmd.Dir, cmd.SysProcAttr = s.Dir, attr
-	runtime.LockOSThread() // Pdeathsig is about the thread
+	runtime.LockOSThread() // Pdeathsig is sent when the thread ends
 	defer runtime.UnlockOSThread()
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("initdb in %s, which the user of PostgreSQL must be able to reach: %w\n%s", s.Dir, err, out)
+		return fmt.Errorf("initdb in %s (the user of PostgreSQL must have access to it): %w\n%s", s.Dir, err, out)
 	}
 	return nil
 }
 
-// launch starts the process.
+// launch starts the process of the server.
 func (s *Server) launch() error {
 	attr, err := attributes()
 	if err != nil {
@@ -208,8 +209,11 @@ func (s *Server) launch() error {
 	cmd := exec.Command(filepath.Join(s.programs, "postgres"), "-D", s.data(), "-p", strconv.Itoa(s.Port),
 		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=")
 	s.output.Reset()
-	cmd.Dir, cmd.SysProcAttr, cmd.Stdout, cmd.Stderr = s.Dir, attr, &s.output, &s.output
-	cmd.WaitDelay = time.Second // children of one that was killed have its output for a while
+	cmd.Dir = s.Dir
+	cmd.SysProcAttr = attr
+	cmd.Stdout = &s.output
+	cmd.Stderr = &s.output
+	cmd.WaitDelay = time.Second // children of a server that was killed keep its output open for a while
 	ended, err := child.Start(cmd, syscall.SIGQUIT)
 	if err != nil {
 		return err
@@ -218,7 +222,7 @@ func (s *Server) launch() error {
 	return nil
 }
 
-// wait waits until the server can be used.
+// wait waits until the server accepts connections.
 func (s *Server) wait(deadline time.Time) error {
 	for {
 		ctx, cancel := context.WithDeadline(context.Background(), deadline)

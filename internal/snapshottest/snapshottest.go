@@ -1,7 +1,7 @@
-// Package snapshottest tests that a snapshot has all that a type is made of: it
-// fills every field, takes the value through a snapshot, and looks for what was
-// lost. A field that is added later fails the test until it travels, or until the
-// test says why it need not.
+// Package snapshottest tests that a snapshot has all fields of a type: it fills every
+// field, takes the value through a snapshot, and looks for fields that were lost. A
+// field that is added later fails the test until it is in the snapshot, or until the
+// test gives the reason why it need not be.
 package snapshottest
 
 import (
@@ -14,10 +14,10 @@ import (
 	"unsafe"
 )
 
-// Check fills the fields of m that are not in local, those of structs within it
-// too, has restored take m through a snapshot, and compares all that it has
-// filled. Local has, by their paths such as "cfg.Agent", the fields that are not
-// in a snapshot of their own, each with the reason.
+// Check fills the fields of m, including those of structs within it, except the fields
+// in local. It has restored take m through a snapshot, and compares all fields it has
+// filled. local maps the paths of fields that are not in a snapshot of their own, such
+// as "cfg.Agent", to the reasons.
 func Check[T any](t *testing.T, m *T, local map[string]string, restored func(m *T) *T) {
 	t.Helper()
 	f := filler{local: local}
@@ -38,21 +38,21 @@ func Check[T any](t *testing.T, m *T, local map[string]string, restored func(m *
 	}
 	for path := range local {
 		if !slices.Contains(f.seen, path) {
-			t.Errorf("%s is no field any more: remove it from the test", path)
+			t.Errorf("%s is not a field: remove it from the test", path)
 		}
 	}
 }
 
-// filler fills fields with values that are all different and none of them zero.
+// filler fills fields with values that are all different and not zero.
 type filler struct {
 	local    map[string]string
 	count    int
-	filled   []string // fields of structs, by path
-	seen     []string // those that are local
+	filled   []string // paths of the fields that it has filled
+	seen     []string // paths of the local fields that it has seen
 	problems []string
 }
 
-// fill fills a value. Path is that of a field, or "" for the whole.
+// fill fills a value. path is the path of a field, or "" for the whole.
 func (f *filler) fill(path string, v reflect.Value) {
 	if f.local[path] != "" {
 		f.seen = append(f.seen, path)
@@ -74,7 +74,7 @@ func (f *filler) fill(path string, v reflect.Value) {
 	}
 }
 
-// value sets a value of any type to something that is not zero.
+// value sets a value of any type to one that is not zero.
 func (f *filler) value(v reflect.Value) error {
 	f.count++
 	switch v.Kind() {

@@ -1,10 +1,10 @@
-// Package tidy holds no code: its tests keep the house rules of this
-// repository, so that a rule is a failing test with the remedy in its message
-// and not a paragraph somebody has to remember.
+// Package tidy holds no code: its tests check the house rules of this repository. A
+// rule is thus a failing test with the remedy in its message, and not a paragraph to
+// remember.
 //
-//   - [TestLayers]: who may import whom.
-//   - [TestReach]: what must never be linked into what, directly or not.
-//   - [TestEmbedding]: squirrel brings none of our requirements along.
+//   - [TestLayers]: which package may import which.
+//   - [TestReach]: which packages must never be linked into which, directly or not.
+//   - [TestEmbedding]: squirrel needs none of our required modules.
 //   - [TestModules]: the Makefile's commands go through all modules.
 //   - [TestHouseRules]: sizes of functions and files, names and comments of
 //     packages, no init, no sleeping in tests, no package "log", nothing left

@@ -2,7 +2,7 @@ package compile
 
 import "github.com/tandem-iot/tandem/squirrel/syntax"
 
-// assign compiles an assignment; its value goes to dst unless dst is -1.
+// assign compiles an assignment. Its value is stored in dst unless dst is -1.
 func (f *function) assign(e *syntax.Assign, dst int) {
 	if e.Loose {
 		x := f.any(e.X)
@@ -24,7 +24,7 @@ func (f *function) assign(e *syntax.Assign, dst int) {
 	}
 }
 
-// keep moves a value to where an expression's value is wanted.
+// keep moves a value to the register of an expression's value.
 func (f *function) keep(reg uint8, dst int) {
 	if dst >= 0 && dst != int(reg) {
 		f.emit(OpMove, uint8(dst), reg, 0, 0)
@@ -56,7 +56,7 @@ func (f *function) assignName(e *syntax.Assign, x *syntax.Name, dst int) {
 	f.keep(val, dst)
 }
 
-// setName stores a register where a name that is no plain register lives.
+// setName stores a register in a name that is not a plain register.
 func (f *function) setName(p place, name string, val uint8) {
 	switch p.kind {
 	case inCell:

@@ -142,7 +142,9 @@ func TestOptions(t *testing.T) {
 	if err := Disassemble(&b, p); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"loadint    r3 1", "loadfloat  r3 2.5", `"s"`, "loadbool   r3 true", "r3 7", "r3 3", "r3 4"} {
+	for _, want := range []string{
+		"loadint    r3 1", "loadfloat  r3 2.5", `"s"`, "loadbool   r3 true", "r3 7", "r3 3", "r3 4",
+	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}
@@ -167,9 +169,12 @@ func TestHash(t *testing.T) {
 	consts := func(x any) Options { return Options{Consts: map[string]any{"A": x}} }
 	seen := map[[32]byte]string{}
 	for i, h := range [][32]byte{
-		hash("a", "A", Options{}), hash("b", "A", Options{}), hash("a", "B", Options{}), hash("a", "A", consts(1)), hash("a", "A", consts(2)),
-		hash("a", "\nA", Options{}), hash("a", "A", Options{LastIsResult: true}), hash("a", "local A", Options{}), hash("a", "local B", Options{}),
-		hash("a", "try { A } catch (e) {}", Options{}), hash("a", "@() A", Options{}), hash("a", "@(A) A", Options{}), hash("a", "@(A = 1) A", Options{}),
+		hash("a", "A", Options{}), hash("b", "A", Options{}), hash("a", "B", Options{}),
+		hash("a", "A", consts(1)), hash("a", "A", consts(2)),
+		hash("a", "\nA", Options{}), hash("a", "A", Options{LastIsResult: true}),
+		hash("a", "local A", Options{}), hash("a", "local B", Options{}),
+		hash("a", "try { A } catch (e) {}", Options{}), hash("a", "@() A", Options{}),
+		hash("a", "@(A) A", Options{}), hash("a", "@(A = 1) A", Options{}),
 	} {
 		if other, twice := seen[h]; twice {
 			t.Errorf("%d has the hash of %s", i, other)
@@ -220,7 +225,9 @@ func TestHashOfPlaces(t *testing.T) {
 		t.Error("a comment made another program")
 	}
 	seen := map[[32]byte]bool{plain: true}
-	for _, src := range []string{"#line 3\nreturn 1", "#line 4\nreturn 1", "#line 4 \"a\"\nreturn 1", "#line 2\nreturn 1"} {
+	for _, src := range []string{
+		"#line 3\nreturn 1", "#line 4\nreturn 1", "#line 4 \"a\"\nreturn 1", "#line 2\nreturn 1",
+	} {
 		if h := hash(src); seen[h] {
 			t.Errorf("%q has the hash of another program", src)
 		} else {

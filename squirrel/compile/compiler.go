@@ -6,7 +6,7 @@ import (
 
 const maxRegister = 250
 
-// compiler holds what all functions of a script share.
+// compiler holds the state shared by all functions of a script.
 type compiler struct {
 	prog         *Program
 	places       syntax.Places
@@ -138,7 +138,7 @@ func (f *function) finish(line int32) {
 	f.line = line
 	f.emit(OpReturn, 0, 0, 0, 0)
 	f.closeScope(0, f.nreg)
-	// A pointer past the last instruction must not be one past the object.
+	// A pointer past the last instruction must still point into the object.
 	f.proto.Code = append(f.proto.Code, Inst{})[:len(f.proto.Code)]
 	f.proto.Cache = make([]uint32, len(f.proto.Code))
 	f.proto.MaxStack += FrameSize
@@ -177,13 +177,13 @@ func (f *function) push() uint8 {
 	return uint8(f.nreg - 1)
 }
 
-// declare brings a variable that lives in reg into scope.
+// declare adds a variable in register reg to the scope.
 func (f *function) declare(name string, reg uint8, cell bool) {
 	f.proto.Locals = append(f.proto.Locals, Local{Name: name, Reg: reg, Cell: cell, From: int32(f.pc()), To: -1})
 	f.vars = append(f.vars, variable{name, reg, cell, len(f.proto.Locals) - 1})
 }
 
-// declareParam takes a register for a parameter, in a cell when captured.
+// declareParam takes a register for a parameter, with a cell if it is captured.
 func (f *function) declareParam(name string, key declKey) {
 	reg := f.push()
 	cell := key.node != nil && f.c.captured[key]
@@ -236,7 +236,7 @@ func (f *function) outer(name string) int {
 	return len(f.proto.Outers) - 1
 }
 
-// place says where a name lives.
+// place is the place of a name.
 type place struct {
 	kind  placeKind
 	reg   uint8
@@ -255,7 +255,7 @@ const (
 	isEnum
 )
 
-// lookup resolves a name: local, captured local, constant, slot.
+// lookup resolves a name: a local, captured local, constant or slot.
 func (f *function) lookup(name string) place {
 	if v := f.find(name); v != nil {
 		if v.cell {
@@ -275,7 +275,7 @@ func (f *function) lookup(name string) place {
 	return place{}
 }
 
-// enumMember resolves E.x, or returns nil when e is no such thing.
+// enumMember resolves E.x, or returns nil when e is not an enum member.
 func (f *function) enumMember(e *syntax.Index) syntax.Expr {
 	name, ok := e.X.(*syntax.Name)
 	if !ok || !e.Dot || f.lookup(name.Name).kind != isEnum {

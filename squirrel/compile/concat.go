@@ -2,14 +2,14 @@ package compile
 
 import "github.com/tandem-iot/tandem/squirrel/syntax"
 
-// A chain of + in which a string literal comes first or second joins texts, and
-// can be done at once instead of piece by piece: nothing but _tostring could
-// tell, and OpText calls that where + would have.
+// A chain of + in which a string literal comes first or second joins texts, and can be
+// computed at once instead of pair by pair. Only a _tostring could see a difference, and
+// OpText calls it where + would have.
 
-// maxPieces is how many pieces are joined at a time, each in a register.
+// maxPieces limits the pieces that are joined at a time, each in a register.
 const maxPieces = 8
 
-// isText reports whether e is a string whatever its variables are.
+// isText reports whether e is a string for all values of its variables.
 func (c *compiler) isText(e syntax.Expr) bool {
 	switch e := e.(type) {
 	case *syntax.Str:
@@ -18,7 +18,7 @@ func (c *compiler) isText(e syntax.Expr) bool {
 		if e.Op != syntax.OpAdd {
 			return false
 		}
-		// Every link of a chain is asked about.
+		// Every link of a chain is tested, so results are kept.
 		text, known := c.texts[e]
 		if !known {
 			text = c.isText(e.X) || c.isText(e.Y)
@@ -29,7 +29,7 @@ func (c *compiler) isText(e syntax.Expr) bool {
 	return false
 }
 
-// flatten returns the pieces of a chain that isText, or e alone.
+// flatten returns the pieces of a chain for which isText holds, or e alone.
 func (c *compiler) flatten(e syntax.Expr) []syntax.Expr {
 	var list []syntax.Expr // from the last to the first
 	for {
@@ -38,8 +38,7 @@ func (c *compiler) flatten(e syntax.Expr) []syntax.Expr {
 			break
 		}
 		if !c.isText(b.X) {
-			// b.Y is the text, and if it is no literal it may change variables
-			// that b.X names.
+			// b.Y is the text, and if it is not a literal it may change variables that b.X reads.
 			if _, ok := b.Y.(*syntax.Str); !ok {
 				break
 			}
@@ -53,7 +52,7 @@ func (c *compiler) flatten(e syntax.Expr) []syntax.Expr {
 	return list
 }
 
-// pieces evaluates the pieces of a chain into registers side by side.
+// pieces evaluates the pieces of a chain into adjacent registers.
 func (f *function) pieces(list []syntax.Expr) (first, n uint8) {
 	first = f.push()
 	f.expr(list[0], first)
@@ -74,7 +73,7 @@ func (f *function) pieces(list []syntax.Expr) (first, n uint8) {
 	return first, n
 }
 
-// text has _tostring called unless e is known to have none.
+// text emits a call of _tostring unless e is known to have none.
 func (f *function) text(e syntax.Expr, reg uint8) {
 	switch e.(type) {
 	case *syntax.Null, *syntax.Bool, *syntax.Int, *syntax.Float:

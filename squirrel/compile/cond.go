@@ -15,8 +15,8 @@ var jumpOps = map[syntax.Op]Op{
 	syntax.OpGt: OpJumpGt, syntax.OpGe: OpJumpGe,
 }
 
-// jumpIf compiles e as a condition and returns the jumps that are taken when
-// its truth is want.
+// jumpIf compiles e as a condition and returns the jumps that are taken when its truth is
+// want.
 func (f *function) jumpIf(e syntax.Expr, want bool) []int {
 	mark := f.nreg
 	defer func() { f.nreg = mark }()
@@ -43,8 +43,8 @@ func (f *function) jumpIf(e syntax.Expr, want bool) []int {
 	return []int{f.emit(op, f.any(e), 0, 0, 0)}
 }
 
-// shortCircuit is && (decides false) or || (decides true): the operator is
-// decided when its first operand's truth is decides.
+// shortCircuit is && (decides is false) or || (decides is true): the operator is decided
+// when the truth of its first operand is decides.
 func (f *function) shortCircuit(e *syntax.Binary, want, decides bool) []int {
 	if want == decides {
 		return append(f.jumpIf(e.X, want), f.jumpIf(e.Y, want)...)

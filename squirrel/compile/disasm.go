@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// shapes says what the fields of each operation's instructions are: in the
-// order they are shown, a field (a, b, c or d) and its kind.
+// shapes describes the fields of each operation's instructions: in the order in which they
+// are shown, a field (a, b, c or d) and its kind.
 //
 //	r register                     x register, or none when 255
 //	f register of a callee, with   q first of four registers
@@ -25,21 +25,25 @@ var shapes = [OpCount]string{
 	OpNewSlot: "ar br cr", OpDelete: "ar br cr",
 	OpPrepCallK: "af br dk", OpPrepCall: "af br cr", OpCall: "cr af bn", OpTailCall: "cr af bn", OpReturn: "ar by",
 	OpAdd: "ar br cr", OpSub: "ar br cr", OpMul: "ar br cr", OpDiv: "ar br cr", OpMod: "ar br cr", OpAddI: "ar br dn cy",
-	OpMulI: "ar br dn", OpDivI: "ar br dn", OpModI: "ar br dn", OpBitAndI: "ar br dn", OpShlI: "ar br dn", OpShrI: "ar br dn",
+	OpMulI: "ar br dn", OpDivI: "ar br dn", OpModI: "ar br dn", OpBitAndI: "ar br dn",
+	OpShlI: "ar br dn", OpShrI: "ar br dn",
 	OpText: "ar", OpConcat: "ar bw cn", OpExtend: "ar bw cn",
 	OpBitAnd: "ar br cr", OpBitOr: "ar br cr", OpBitXor: "ar br cr", OpShl: "ar br cr", OpShr: "ar br cr",
 	OpUshr: "ar br cr", OpNeg: "ar br", OpNot: "ar br", OpBitNot: "ar br",
-	OpEq: "ar br cr", OpNe: "ar br cr", OpLt: "ar br cr", OpLe: "ar br cr", OpGt: "ar br cr", OpGe: "ar br cr", OpCmp: "ar br cr",
+	OpEq: "ar br cr", OpNe: "ar br cr", OpLt: "ar br cr", OpLe: "ar br cr", OpGt: "ar br cr",
+	OpGe: "ar br cr", OpCmp: "ar br cr",
 	OpJump: "dj", OpJumpT: "ar dj", OpJumpF: "ar dj",
-	OpJumpEq: "br cr ay dj", OpJumpLt: "br cr ay dj", OpJumpLe: "br cr ay dj", OpJumpGt: "br cr ay dj", OpJumpGe: "br cr ay dj",
-	OpJumpEqI: "br cs ay dj", OpJumpLtI: "br cs ay dj", OpJumpLeI: "br cs ay dj", OpJumpGtI: "br cs ay dj", OpJumpGeI: "br cs ay dj",
+	OpJumpEq: "br cr ay dj", OpJumpLt: "br cr ay dj", OpJumpLe: "br cr ay dj",
+	OpJumpGt: "br cr ay dj", OpJumpGe: "br cr ay dj",
+	OpJumpEqI: "br cs ay dj", OpJumpLtI: "br cs ay dj", OpJumpLeI: "br cs ay dj",
+	OpJumpGtI: "br cs ay dj", OpJumpGeI: "br cs ay dj",
 	OpIn: "ar br cr", OpInstanceof: "ar br cr", OpTypeof: "ar br", OpClone: "ar br", OpResume: "ar br",
 	OpYield: "ar by", OpThrow: "ar", OpNewTable: "ar dn", OpNewArray: "ar dn", OpAppend: "ar br",
 	OpClosure: "ar br dp", OpNewClass: "ar bx cx", OpNewMember: "ar br cr dn", OpGetBase: "ar", OpForeach: "aq dj",
 }
 
-// Disassemble writes the code of a program for people to read: a line for
-// each instruction, with its number and, where it changes, its source line.
+// Disassemble writes the code of a program as text: a line for each instruction, with its
+// number and, where it changes, its source line.
 func Disassemble(w io.Writer, p *Program) error {
 	var b strings.Builder
 	for i, f := range p.Protos {

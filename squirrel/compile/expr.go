@@ -6,7 +6,7 @@ import (
 	"github.com/tandem-iot/tandem/squirrel/syntax"
 )
 
-// any returns a register that holds e: the variable's own where e is a plain
+// any returns a register that holds e: the variable's own register where e is a plain
 // local, else a new temporary.
 func (f *function) any(e syntax.Expr) uint8 {
 	if reg, ok := f.inPlace(e); ok {
@@ -17,8 +17,8 @@ func (f *function) any(e syntax.Expr) uint8 {
 	return reg
 }
 
-// anyIn is any, but computes into reg where reg is a temporary, so that chains
-// of operators, indexes and calls take no register for each link.
+// anyIn is any, but computes into reg where reg is a temporary, so that chains of
+// operators, indexes and calls do not take a register for each link.
 func (f *function) anyIn(e syntax.Expr, reg uint8) uint8 {
 	if reg, ok := f.inPlace(e); ok {
 		return reg
@@ -30,9 +30,9 @@ func (f *function) anyIn(e syntax.Expr, reg uint8) uint8 {
 	return reg
 }
 
-// inPlace compiles what leaves its value in a plain local, and returns that
-// local's register. The original does the same, and it shows: ++i + ++i adds
-// the last value of i to itself.
+// inPlace compiles an expression that leaves its value in a plain local, and returns that
+// local's register. The original does the same, with a visible effect: ++i + ++i adds the
+// last value of i to itself.
 func (f *function) inPlace(e syntax.Expr) (reg uint8, ok bool) {
 	switch e := e.(type) {
 	case *syntax.This:
@@ -61,7 +61,7 @@ func (f *function) plainLocal(e syntax.Expr) (uint8, bool) {
 	return p.reg, p.kind == inRegister
 }
 
-// effect compiles e for what it does; its value is not wanted.
+// effect compiles e for its effect; its value is not used.
 func (f *function) effect(e syntax.Expr) {
 	mark := f.nreg
 	switch e := e.(type) {
@@ -81,8 +81,8 @@ func (f *function) effect(e syntax.Expr) {
 	f.nreg = mark
 }
 
-// isTemp reports whether reg is the newest temporary, so that code may write
-// it before it has read its operands.
+// isTemp reports whether reg is the newest temporary, so that code may write it before
+// reading its operands.
 func (f *function) isTemp(reg uint8) bool {
 	if int(reg) != f.nreg-1 {
 		return false
@@ -109,7 +109,7 @@ func (f *function) viaTemp(dst uint8, body func(reg uint8)) {
 	f.nreg = mark
 }
 
-// expr compiles e into register dst. Registers it takes are freed.
+// expr compiles e into register dst. It frees the registers that it takes.
 func (f *function) expr(e syntax.Expr, dst uint8) {
 	mark := f.nreg
 	switch e := e.(type) {
@@ -290,14 +290,16 @@ func (f *function) deleteSlot(e *syntax.Unary, dst uint8) {
 
 var binaryOps = map[syntax.Op]Op{
 	syntax.OpAdd: OpAdd, syntax.OpSub: OpSub, syntax.OpMul: OpMul, syntax.OpDiv: OpDiv, syntax.OpMod: OpMod,
-	syntax.OpShl: OpShl, syntax.OpShr: OpShr, syntax.OpUshr: OpUshr, syntax.OpBitAnd: OpBitAnd, syntax.OpBitOr: OpBitOr,
-	syntax.OpBitXor: OpBitXor, syntax.OpEq: OpEq, syntax.OpNe: OpNe, syntax.OpLt: OpLt, syntax.OpLe: OpLe, syntax.OpGt: OpGt,
+	syntax.OpShl: OpShl, syntax.OpShr: OpShr, syntax.OpUshr: OpUshr,
+	syntax.OpBitAnd: OpBitAnd, syntax.OpBitOr: OpBitOr, syntax.OpBitXor: OpBitXor,
+	syntax.OpEq: OpEq, syntax.OpNe: OpNe, syntax.OpLt: OpLt, syntax.OpLe: OpLe, syntax.OpGt: OpGt,
 	syntax.OpGe: OpGe, syntax.OpCmp: OpCmp, syntax.OpIn: OpIn, syntax.OpInstanceof: OpInstanceof,
 }
 
 // intOps are operators with an integer literal on the right.
 var intOps = map[syntax.Op]Op{
-	syntax.OpMul: OpMulI, syntax.OpDiv: OpDivI, syntax.OpMod: OpModI, syntax.OpBitAnd: OpBitAndI, syntax.OpShl: OpShlI, syntax.OpShr: OpShrI,
+	syntax.OpMul: OpMulI, syntax.OpDiv: OpDivI, syntax.OpMod: OpModI, syntax.OpBitAnd: OpBitAndI,
+	syntax.OpShl: OpShlI, syntax.OpShr: OpShrI,
 }
 
 func (f *function) binary(e *syntax.Binary, dst uint8) {
@@ -326,7 +328,8 @@ func (f *function) binary(e *syntax.Binary, dst uint8) {
 	if y, ok := e.Y.(*syntax.Int); ok && e.Op == syntax.OpAdd {
 		f.emit(OpAddI, dst, x, 0, y.Val)
 		return
-	} else if ok && e.Op == syntax.OpSub && y.Val != 0 && y.Val != math.MinInt32 { // -0.0-0 is -0.0; -MinInt32 is no int32
+	} else if ok && e.Op == syntax.OpSub && y.Val != 0 && y.Val != math.MinInt32 {
+		// -0.0-0 is -0.0, and -MinInt32 is not an int32.
 		f.emit(OpAddI, dst, x, 1, -y.Val)
 		return
 	}
@@ -389,9 +392,11 @@ func (f *function) closure(e *syntax.Func, dst uint8) {
 	if e.Lambda {
 		g.line = e.End.Line
 	}
-	g.proto.Defaults, g.proto.Varargs, g.proto.Generator = defaults, e.Varargs, e.Generator
-	// The parameters' registers first: making cells is code, and runs when all
-	// of them are in place.
+	g.proto.Defaults = defaults
+	g.proto.Varargs = e.Varargs
+	g.proto.Generator = e.Generator
+	// The parameters' registers come first: cells are made by code, which runs when all
+	// parameters are in place.
 	g.push()
 	g.declare("this", 0, false)
 	g.proto.Params = []string{"this"}

@@ -5,14 +5,13 @@ import (
 	"encoding/binary"
 )
 
-// codeVersion is part of every hash. Raise it when an operation comes to mean
-// something else, or when its place in the numbering changes: then a machine
-// that was written down in the middle of older code is refused, not misread.
-// A change of what the compiler makes of a source needs no new version: the
-// hash is of the code.
+// codeVersion is part of every hash. It must be raised when the meaning or the number of an
+// operation changes: a snapshot taken in the middle of older code is then refused and not
+// misread. A change of the compiler's output needs no new version, because the hash is
+// that of the code.
 const codeVersion = 1
 
-// sum returns what Hash gives: of everything that a machine sees of p.
+// sum returns the result of Hash: the hash of everything in p that a machine sees.
 func (p *Program) sum() [32]byte {
 	h := hasher{codeVersion}
 	h.text(p.Name)
@@ -29,8 +28,7 @@ func (p *Program) sum() [32]byte {
 	return sha256.Sum256(h)
 }
 
-// hasher gathers what is hashed: numbers as varints, lists and texts with
-// their length in front.
+// hasher collects the data to hash: numbers as varints, lists and texts after their length.
 type hasher []byte
 
 func (h *hasher) number(n int) { *h = binary.AppendVarint(*h, int64(n)) }

@@ -102,12 +102,15 @@ const (
 )
 
 var opNames = [OpCount]string{
-	"nop", "loadnull", "loadint", "loadfloat", "loadbool", "loadstr", "loadroot", "move", "newcell", "cellize", "getcell", "setcell",
-	"getouter", "setouter", "getk", "setk", "newslotk", "get", "set", "newslot", "delete", "prepcallk", "prepcall", "call", "tailcall",
+	"nop", "loadnull", "loadint", "loadfloat", "loadbool", "loadstr", "loadroot", "move", "newcell",
+	"cellize", "getcell", "setcell",
+	"getouter", "setouter", "getk", "setk", "newslotk", "get", "set", "newslot", "delete", "prepcallk",
+	"prepcall", "call", "tailcall",
 	"return", "add", "sub", "mul", "div", "mod", "addi", "muli", "divi", "modi", "bitandi",
 	"shli", "shri", "text", "concat", "extend", "bitand", "bitor", "bitxor", "shl", "shr", "ushr", "neg", "not", "bitnot",
 	"eq", "ne", "lt", "le", "gt", "ge", "cmp", "jump", "jumpt", "jumpf", "jumpeq", "jumplt", "jumple", "jumpgt", "jumpge",
-	"jumpeqi", "jumplti", "jumplei", "jumpgti", "jumpgei", "in", "instanceof", "typeof", "clone", "resume", "yield", "throw",
+	"jumpeqi", "jumplti", "jumplei", "jumpgti", "jumpgei", "in", "instanceof", "typeof", "clone", "resume",
+	"yield", "throw",
 	"newtable", "newarray", "append", "closure", "newclass", "newmember", "getbase", "foreach",
 }
 

@@ -1,11 +1,11 @@
 // Package compile turns a parsed Squirrel script into a Program: register
 // bytecode that any number of machines share and never change.
 //
-// A function's registers are this, its parameters, the array vargv where it
-// takes one, then locals and temporaries in the manner of a stack. A local
-// that an inner function captures lives in a cell, made when its declaration
-// is executed; all other locals are plain registers. Exception handlers are a
-// table of code ranges, so entering a try costs nothing.
+// A function's registers are this, its parameters, the array vargv if it takes one, then
+// locals and temporaries, used as a stack. A local that an inner function captures is in
+// a cell, which is made when its declaration is executed; all other locals are plain
+// registers. Exception handlers are a table of code ranges, so that entering a try costs
+// nothing.
 package compile
 
 import "github.com/tandem-iot/tandem/squirrel/syntax"
@@ -14,25 +14,24 @@ import "github.com/tandem-iot/tandem/squirrel/syntax"
 type Program struct {
 	Name    string
 	Protos  []*Proto // 0 is the main chunk
-	Strings []string // every string the code names
+	Strings []string // all strings that the code uses
 	entries []Entry
 	hash    [32]byte
 }
 
-// Entries is what a machine needs to enter each of the functions, close
-// together.
+// Entries returns the data that a machine needs to enter each of the functions, close
+// together in memory.
 func (p *Program) Entries() []Entry { return p.entries }
 
-// Entry is how to enter a function.
+// Entry is the data for entering a function.
 type Entry struct {
-	Code  *Inst   // the first; behind the last is room for one more
+	Code  *Inst   // the first instruction; there is room for one more after the last
 	Cache *uint32 // its hint
 	Fixed int32   // Proto.Fixed
 }
 
-// Hash identifies the code: programs with the same hash are the same to every
-// machine. It depends on the source, its name, the options it was compiled
-// with, and on this compiler.
+// Hash identifies the code: programs with the same hash are the same for every machine. It
+// depends on the source, its name, the options, and this compiler.
 func (p *Program) Hash() [32]byte { return p.hash }
 
 // Proto is the code of one function.
@@ -44,24 +43,24 @@ type Proto struct {
 	Lines     []int32  // line of each instruction
 	Cache     []uint32 // a hint per instruction; use atomics
 	Params    []string // with this
-	Defaults  int      // how many of the last parameters have one
+	Defaults  int      // number of the last parameters that have a default
 	Varargs   bool
 	Generator bool
-	Fixed     int // len(Params) when a call with so many can begin at once, else -1
-	MaxStack  int // registers used, call windows included
+	Fixed     int // len(Params) when a call with that number can begin at once, else -1
+	MaxStack  int // number of registers used, including call windows
 	Outers    []Outer
 	Handlers  []Handler // innermost first
 	Locals    []Local   // for stack traces
 	Places    syntax.Places
 }
 
-// Place returns the file and the line there that a line of the source comes from.
+// Place returns the file and its line for a line of the source.
 func (p *Proto) Place(line int32) (file string, at int) {
 	file, line = p.Places.At(p.Source, line)
 	return file, int(line)
 }
 
-// Outer says where a new closure finds a captured variable's cell.
+// Outer is the place where a new closure finds the cell of a captured variable.
 type Outer struct {
 	Name  string
 	Local bool // in a register of the enclosing function, else among its captured variables
@@ -82,17 +81,17 @@ type Local struct {
 	From, To int32 // instructions during which it exists
 }
 
-// Options are what a script sees besides its own text.
+// Options are the constants and settings of a script beside its own text.
 type Options struct {
 	// Consts are compile-time constants: int, int32, float64, string or bool.
 	Consts map[string]any
 	// Enums are compile-time tables of such constants.
 	Enums map[string]map[string]any
-	// Globals, when set, holds constants and enums from one script to the
-	// next, as scripts of one VM share them. It is updated.
+	// Globals, if set, holds constants and enums from one script to the next, because scripts
+	// of one VM share them. It is updated.
 	Globals *Constants
-	// LastIsResult makes the value of a final expression statement the result
-	// of the script, as an interactive prompt wants it.
+	// LastIsResult makes the value of a final expression statement the result of the script,
+	// for an interactive prompt.
 	LastIsResult bool
 }
 
@@ -107,7 +106,7 @@ func NewConstants() *Constants {
 	return &Constants{scalars: map[string]syntax.Expr{}, enums: map[string]map[string]syntax.Expr{}}
 }
 
-// scalar and enum define a name anew: constants and enums share one space.
+// scalar and enum define a name, again if need be: constants and enums share one space.
 func (c *Constants) scalar(name string, x syntax.Expr) {
 	delete(c.enums, name)
 	c.scalars[name] = x
@@ -124,7 +123,11 @@ func Compile(name string, src []byte, opts Options) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &compiler{prog: &Program{Name: name}, places: file.Places, strings: map[string]int32{}, consts: opts.Globals, captured: resolve(file), lastIsResult: opts.LastIsResult, texts: map[*syntax.Binary]bool{}}
+	c := &compiler{
+		prog: &Program{Name: name}, places: file.Places, strings: map[string]int32{},
+		consts: opts.Globals, captured: resolve(file), lastIsResult: opts.LastIsResult,
+		texts: map[*syntax.Binary]bool{},
+	}
 	if c.consts == nil {
 		c.consts = NewConstants()
 	}

@@ -24,7 +24,8 @@ func TestOpcodeReference(t *testing.T) {
 		if meanings[op] == "" {
 			t.Errorf("%s has no comment that says what it does", op)
 		}
-		fmt.Fprintf(&b, "| %d | `%s` | %s | %s |\n", op, op, operandNames(shapes[op]), strings.ReplaceAll(meanings[op], "|", `\|`))
+		meaning := strings.ReplaceAll(meanings[op], "|", `\|`)
+		fmt.Fprintf(&b, "| %d | `%s` | %s | %s |\n", op, op, operandNames(shapes[op]), meaning)
 	}
 	data, err := os.ReadFile(name)
 	if err != nil {
@@ -52,7 +53,8 @@ func operandNames(shape string) string {
 
 var operandKinds = map[byte]string{
 	'r': "register", 'x': "register or none", 'f': "callee", 'q': "first of four registers", 'n': "number", 'k': "string",
-	's': "number, −128…127", 'o': "captured variable", 'z': "float", 'p': "function", 'y': "whether", 'j': "jump", 'w': "first register",
+	's': "number, −128…127", 'o': "captured variable", 'z': "float", 'p': "function", 'y': "whether",
+	'j': "jump", 'w': "first register",
 }
 
 // opcodeComments returns the comment behind each constant of type Op.

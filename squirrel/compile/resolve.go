@@ -2,15 +2,15 @@ package compile
 
 import "github.com/tandem-iot/tandem/squirrel/syntax"
 
-// A variable is known by the node that declares it and, where a node declares
-// several, which of them.
+// A variable is identified by the node that declares it and, where a node declares several,
+// its index among them.
 type declKey struct {
 	node any
 	i    int
 }
 
-// resolver finds the locals that inner functions capture, by the scope rules
-// that code generation follows after it.
+// resolver finds the locals that inner functions capture, by the same scope rules as code
+// generation.
 type resolver struct {
 	captured map[declKey]bool
 	fn       *resolverFunc

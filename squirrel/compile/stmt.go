@@ -98,7 +98,7 @@ func (f *function) enterLoop(isSwitch bool) *loop {
 
 func (f *function) leaveLoop() { f.loops = f.loops[:len(f.loops)-1] }
 
-// The test of a small condition stands at the end of a loop too, so that each
+// again compiles the test of a small condition at the end of a loop too, so that each
 // round takes one jump.
 func (f *function) again(test, top int, c syntax.Expr) {
 	if c == nil || !small(c, 16) {
@@ -184,13 +184,15 @@ func (f *function) forStmt(s *syntax.For) {
 	})
 }
 
-// foreach keeps the container, an iteration state, the key and the value in
-// four registers. A captured key or value has one cell for the whole loop.
+// foreach keeps the container, an iteration state, the key and the value in four
+// registers. A captured key or value has one cell for the whole loop.
 func (f *function) foreach(s *syntax.Foreach) {
 	f.scoped(func() {
 		base := f.push()
 		f.expr(s.X, base)
-		state, key, val := f.push(), f.push(), f.push()
+		state := f.push()
+		key := f.push()
+		val := f.push()
 		f.emit(OpLoadNull, state, 0, 0, 0)
 		keyCell := f.declareLoopVar(s.Key, key, declKey{s, 0})
 		valCell := f.declareLoopVar(s.Val, val, declKey{s, 1})
@@ -278,12 +280,12 @@ func (f *function) local(s *syntax.Local) {
 	}
 }
 
-// funcDecl is a new slot on this, or on the table the path leads to.
+// funcDecl makes a slot on this, or on the table at the path.
 func (f *function) funcDecl(s *syntax.FuncDecl) {
 	obj := uint8(0)
 	if len(s.Path) > 1 {
 		obj = f.push()
-		from := uint8(0) // a local of the name does not count
+		from := uint8(0) // a local with that name does not count
 		for _, name := range s.Path[:len(s.Path)-1] {
 			f.emit(OpGetK, obj, from, 0, f.c.str(name))
 			from = obj
@@ -329,7 +331,7 @@ func (f *function) returnStmt(s *syntax.Return) {
 		base := f.push()
 		n := f.prepareCall(call, base)
 		f.emit(OpTailCall, base, n, base, 0)
-		f.emit(OpReturn, base, 1, 0, 0) // after a callee that is no script function
+		f.emit(OpReturn, base, 1, 0, 0) // after a callee that is not a script function
 		return
 	}
 	f.emit(OpReturn, f.any(s.X), 1, 0, 0)
@@ -344,7 +346,9 @@ func (f *function) try(s *syntax.Try) {
 	end := f.emit(OpJump, 0, 0, 0, 0)
 	f.scoped(func() {
 		reg := f.push()
-		f.proto.Handlers = append(f.proto.Handlers, Handler{From: int32(from), To: int32(to), Target: int32(f.pc()), Reg: reg})
+		f.proto.Handlers = append(f.proto.Handlers, Handler{
+			From: int32(from), To: int32(to), Target: int32(f.pc()), Reg: reg,
+		})
 		cell := f.c.captured[declKey{s, 0}]
 		if cell {
 			f.emit(OpCellize, reg, 0, 0, 0)

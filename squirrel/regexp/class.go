@@ -11,7 +11,7 @@ func setOf(member func(c byte) bool) *set {
 	return s
 }
 
-// classes are the sets that \a, \D and so on name.
+// classes are the sets of the escapes \a, \D and so on.
 var classes = func() (t [256]*set) {
 	for letter, member := range map[byte]func(byte) bool{
 		'a': isAlpha,

@@ -6,9 +6,9 @@ import "math"
 type matcher struct {
 	re     *Regexp
 	s      []byte
-	start  int // where the subject begins
+	start  int // offset at which the subject begins
 	groups []Span
-	group  int32 // the next group to be captured
+	group  int32 // the next group to capture
 	left   int   // steps
 	budget *int
 }
@@ -17,7 +17,7 @@ func (re *Regexp) matcher(s []byte, start int, budget *int) *matcher {
 	return &matcher{re: re, s: s, start: start, groups: make([]Span, re.groups), left: *budget, budget: budget}
 }
 
-// err gives back what is left of the budget.
+// err stores what is left of the budget and returns the error.
 func (m *matcher) err() error {
 	*m.budget = max(m.left, 0)
 	if m.left < 0 {
@@ -26,9 +26,8 @@ func (m *matcher) err() error {
 	return nil
 }
 
-// match tries node i at position at and returns where it ends. follow is the
-// node that comes after the enclosing sequence, for a repetition to know when
-// it may stop.
+// match tries node i at position at and returns the position at which it ends. follow is
+// the node after the enclosing sequence, by which a repetition knows when it may stop.
 func (m *matcher) match(i int32, at int, follow int32) int {
 	if m.left--; m.left < 0 {
 		return none
@@ -70,8 +69,8 @@ func keep(at int, ok bool) int {
 	return none
 }
 
-// isEdge reports whether a run of blanks or of other bytes ends with position
-// at, or the subject does so without a blank.
+// isEdge reports whether a run of blanks or of other bytes ends at position at, or the
+// subject does so without a blank.
 func (m *matcher) isEdge(at int) bool {
 	blank := m.isBlank(at)
 	switch {
@@ -105,8 +104,8 @@ func (m *matcher) balanced(n *node, at int) int {
 	return none
 }
 
-// enclosed matches a group. Groups are captured in the order of their numbers:
-// one that is out of turn, because it was captured before, is left as it is.
+// enclosed matches a group. Groups are captured in the order of their numbers. A group
+// out of order, because it was captured before, is left as it is.
 func (m *matcher) enclosed(n *node, at int, follow int32) int {
 	captures := n.group == m.group
 	if captures {
@@ -133,7 +132,7 @@ func (m *matcher) enclosed(n *node, at int, follow int32) int {
 	return end
 }
 
-// either tries two sequences, neither of which knows what follows.
+// either tries two sequences, both without regard to the following node.
 func (m *matcher) either(n *node, at int) int {
 	for {
 		if end := m.sequence(n.body, at); end != none {
@@ -155,11 +154,11 @@ func (m *matcher) sequence(i int32, at int) int {
 	return at
 }
 
-// maxRepeats is where the original stops counting an unlimited repetition.
+// maxRepeats is the number at which the original stops counting an unlimited repetition.
 const maxRepeats = math.MaxUint16 + 1
 
-// repeat matches as often as it can, but ends as soon as it has enough and
-// what follows would match.
+// repeat matches as often as possible, but ends as soon as the minimum is reached and the
+// following node would match.
 func (m *matcher) repeat(n *node, at int, follow int32) int {
 	stop := n.next
 	if stop == none {
@@ -178,7 +177,7 @@ func (m *matcher) repeat(n *node, at int, follow int32) int {
 		}
 		count++
 		if end == at && m.group == group && count > 1 {
-			return keep(end, least <= most) // so would every further round be
+			return keep(end, least <= most) // every further round would match nothing too
 		}
 		at = end
 		if m.stops(stop, at, follow) && count >= least || at >= len(m.s) {
@@ -191,9 +190,8 @@ func (m *matcher) repeat(n *node, at int, follow int32) int {
 	return at
 }
 
-// stops reports whether node i, which follows a repetition, matches at
-// position at. A node that may match nothing would always stop it, so it does
-// not count.
+// stops reports whether node i, which follows a repetition, matches at position at. A
+// node that may match nothing would always stop it, so it does not count.
 func (m *matcher) stops(i int32, at int, follow int32) bool {
 	if i == none {
 		return false

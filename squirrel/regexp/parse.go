@@ -2,10 +2,9 @@ package regexp
 
 import "math"
 
-// A pattern is a graph of nodes in one slice, linked by index. next leads to
-// what follows in the same sequence; body is what a group or a repetition
-// encloses, alt the right side of an alternative. Node 0 is the group of the
-// whole match.
+// A pattern is a graph of nodes in one slice, linked by index. next is the following
+// node of the same sequence; body is the content of a group or a repetition, alt the
+// right side of an alternative. Node 0 is the group of the whole match.
 type node struct {
 	op       op
 	char     byte   // opChar, opEdge ('b' or 'B'), opBalanced (the opening one)
@@ -35,8 +34,8 @@ const (
 
 const none = -1
 
-// Bounds on a pattern: how deep groups may nest, which bounds the stack of the
-// parser and matcher, and how many nodes there may be.
+// Limits of a pattern: the nesting of groups, which bounds the stack of the parser and
+// matcher, and the number of nodes.
 const (
 	maxDepth = 200
 	maxNodes = 4096
@@ -126,7 +125,7 @@ func (p *parser) sequence() int32 {
 	}
 }
 
-// branch parses one alternative. An anchor ^ is one only here, at its start.
+// branch parses one alternative. ^ is an anchor only here, at its start.
 func (p *parser) branch() int32 {
 	first := int32(none)
 	if p.accept('^') {
@@ -135,9 +134,9 @@ func (p *parser) branch() int32 {
 	return p.chain(first)
 }
 
-// chain parses elements up to a closing parenthesis, a bar or the end, and
-// appends them to the sequence that starts at first. A repetition of a
-// repetition ends it too, and is then refused by whoever called.
+// chain parses elements up to a closing parenthesis, a bar or the end, and appends them
+// to the sequence that starts at first. A repetition of a repetition ends it too; the
+// caller then refuses it.
 func (p *parser) chain(first int32) int32 {
 	last := first
 	for {
@@ -297,7 +296,7 @@ func (p *parser) balanced() node {
 	return node{op: opBalanced, char: opening, closing: closing}
 }
 
-// control is what an escaped letter stands for.
+// control returns the character for an escaped letter.
 func control(c byte) byte {
 	switch c {
 	case 'n':

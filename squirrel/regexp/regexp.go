@@ -1,7 +1,7 @@
-// Package regexp is the regular expression engine behind Squirrel's regexp
-// class. It is not a good one, and programs depend on how it is not: it takes
-// the first alternative that matches, never comes back to a choice once made,
-// and ends a repetition as soon as what follows it could match.
+// Package regexp is the regular expression engine behind Squirrel's regexp class.
+// Programs depend on its weaknesses: it takes the first alternative that matches,
+// never revises a choice, and ends a repetition as soon as the following element
+// could match.
 //
 //	(b+)(bbb) on bbbbbbb matches bbbb: b, then bbb
 //
@@ -19,20 +19,19 @@
 //	\mXY           balanced text from X to its Y (an addition of Squirrel 3.1)
 //	\n \t \r \f \v and any other escaped byte, itself
 //
-// There is no lazy repetition: a*? is a* and then a question mark. Letters are
-// ASCII; a byte above 127 must be escaped in a pattern. The subject ends at
-// its first NUL byte.
+// There is no lazy repetition: a*? is a* followed by a question mark. Letters are
+// ASCII; a byte above 127 must be escaped in a pattern. The subject ends at its first
+// NUL byte.
 //
-// The original reads beyond the end of the subject when "." or a negated class
-// is tried there. Here nothing matches at the end, as in later releases. Its
-// other habits are kept, down to a group that is captured while looking ahead
-// and then reported although the match went on elsewhere.
+// The original reads beyond the end of the subject when "." or a negated class is tried
+// there. Here nothing matches at the end, as in later releases. Its other behaviour is
+// kept, even that a group captured while looking ahead is reported although the
+// match continued without it.
 //
 // # Cost
 //
-// Nested repetitions can take exponential time. Every step of a match is taken
-// from a budget that the caller gives, and [ErrBudget] ends a match that has
-// used it up.
+// Nested repetitions can take exponential time. Every step of a match is taken from a
+// budget of the caller, and [ErrBudget] ends a match that has used it up.
 package regexp
 
 import (
@@ -43,7 +42,7 @@ import (
 // ErrBudget says that a match took more steps than the caller allowed.
 var ErrBudget = errors.New("regular expression takes too long")
 
-// SyntaxError is what Compile says about a pattern, in the original's words.
+// SyntaxError is an error of Compile, in the original's words.
 type SyntaxError string
 
 func (e SyntaxError) Error() string { return string(e) }
@@ -75,9 +74,8 @@ func (re *Regexp) Search(s []byte, start int, budget *int) (Span, bool, error) {
 	return span, m != nil, err
 }
 
-// Capture is Search with all groups; the first is the whole match. A group
-// that took no part or is empty is the zero Span. The result is nil when
-// nothing matches.
+// Capture is Search with all groups; the first is the whole match. A group that took no
+// part or is empty is the zero Span. The result is nil when nothing matches.
 func (re *Regexp) Capture(s []byte, start int, budget *int) ([]Span, error) {
 	m, _, err := re.search(s, start, budget)
 	if m == nil {

@@ -182,7 +182,8 @@ func TestBudget(t *testing.T) {
 		t.Fatal(err)
 	}
 	budget = 10_000
-	if ok, err := re.Match([]byte(strings.Repeat("a", 40)+"c"), &budget); !ok || err != nil || budget <= 8000 || budget >= 8400 {
+	if ok, err := re.Match([]byte(strings.Repeat("a", 40)+"c"), &budget); !ok || err != nil || budget <= 8000 ||
+		budget >= 8400 {
 		t.Errorf("Match: %v, %v with %d steps left", ok, err, budget)
 	}
 	budget = 0

@@ -1,10 +1,9 @@
 package syntax
 
-// Pos is a place in a source file, after the Squirrel manner (see Errors in the
-// package documentation). The Pos of a statement is where it begins. That of an
-// expression that a compiler may yet refuse (Name, Index, Assign, NewSlot,
-// IncDec, delete, the Class of a declaration) is where the original would
-// notice.
+// Pos is a place in a source file, as Squirrel counts (see Errors in the package
+// documentation). The Pos of a statement is where it begins. The Pos of an expression
+// that a compiler may still refuse (Name, Index, Assign, NewSlot, IncDec, delete, the
+// Class of a declaration) is where the original would report the error.
 type Pos struct {
 	Line, Col int32
 }
@@ -17,8 +16,8 @@ type File struct {
 	Generator bool
 	End       Pos
 
-	Text     []byte    // what was read: without a byte order mark, and up to the first NUL
-	Places   Places    // where it comes from; positions in the tree are those in the text
+	Text     []byte    // the source without a byte order mark, up to the first NUL
+	Places   Places    // the files of its lines; positions in the tree are those in Text
 	Requires []Require // in their order
 }
 
@@ -39,8 +38,8 @@ type At struct{ P Pos }
 
 func (a At) Pos() Pos { return a.P }
 
-// Op is an operator. The binary arithmetic ones are also used by compound
-// assignment and the ones of one operand by Unary.
+// Op is an operator. The binary arithmetic ones are also used by compound assignment,
+// the ones of one operand by Unary.
 type Op uint8
 
 const (
@@ -208,7 +207,7 @@ type (
 // Param is a parameter of a function.
 type Param struct {
 	Name    string
-	Default Expr // nil without
+	Default Expr // nil without a default
 	P       Pos
 }
 
@@ -223,7 +222,7 @@ type Member struct {
 	Key    Expr // *Str for a named member
 	Val    Expr // a *Func for methods and the constructor
 	Static bool
-	Attrs  *Table // nil without
+	Attrs  *Table // nil without attributes
 	P      Pos
 }
 
@@ -363,7 +362,7 @@ type EnumMember struct {
 	Val  Expr
 }
 
-// name is what a class declared at i is called.
+// name returns the name of a class declared at i.
 func (i *Index) name() string {
 	if key, ok := i.Key.(*Str); ok {
 		return key.Val

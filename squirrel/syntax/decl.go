@@ -33,7 +33,7 @@ func (p *parser) funcDecl() *FuncDecl {
 	return s
 }
 
-// function is the parameters and the body of a function.
+// function reads the parameters and the body of a function.
 func (p *parser) function(at Pos, name string, lambda bool) *Func {
 	f := &Func{At: At{at}, Name: name, Lambda: lambda}
 	h := p.tallestOf(func() {
@@ -90,7 +90,7 @@ func (p *parser) params(f *Func) {
 	}
 }
 
-// table is the slots of a table up to end, which is } or />.
+// table reads the slots of a table up to end, which is } or />.
 func (p *parser) table(at Pos, end token) *Table {
 	t := &Table{At: At{at}}
 	h := p.tallestOf(func() {
@@ -118,7 +118,7 @@ func (p *parser) pair() Pair {
 
 func (p *parser) strKey() *Str { return &Str{At{p.pos()}, p.str} }
 
-// slot is what a table and a class can both contain.
+// slot reads a slot that both a table and a class can have.
 func (p *parser) slot() (key, val Expr) {
 	at := p.pos()
 	switch p.tok {
@@ -166,7 +166,7 @@ func (p *parser) classDecl() *ClassDecl {
 	return s
 }
 
-// class is a class without its name.
+// class reads a class without its name.
 func (p *parser) class(at Pos, name string) *Class {
 	c := &Class{At: At{at}, Name: name}
 	h := p.tallestOf(func() {

@@ -6,14 +6,14 @@ import (
 	"strconv"
 )
 
-// Place says that the lines from Line on, up to the next Place, are those of
-// File from From on.
+// Place says that the lines from Line on, up to the next Place, are the lines of File
+// from From on.
 type Place struct {
 	Line, From int32
 	File       string
 }
 
-// Places are what the #line directives of a text say, in its order.
+// Places are the #line directives of a text, in order.
 type Places []Place
 
 // At returns the file and the line there that a line of the text comes from.
@@ -26,7 +26,7 @@ func (p Places) At(name string, line int32) (string, int32) {
 	return p[i-1].File, p[i-1].From + line - p[i-1].Line
 }
 
-// place puts the error where the directives say.
+// place gives the error the file and line of the directives.
 func (p Places) place(e *Error) *Error {
 	e.File, e.Pos.Line = p.At(e.File, e.Pos.Line)
 	return e
@@ -34,16 +34,16 @@ func (p Places) place(e *Error) *Error {
 
 // Require is a #require directive, which asks for a library.
 type Require struct {
-	Pos        Pos    // of its #, in the text as it is
-	Begin, End int    // where it is in File.Text
-	Text       string // what follows the word, without white space around it
+	Pos        Pos    // of its #, in the text itself
+	Begin, End int    // its range in File.Text
+	Text       string // the text after the word, without white space around it
 }
 
-// Limits of what a #line directive can say, so that lines stay within int32.
+// Limit of the line number of a #line directive, so that lines fit int32.
 const maxDirectedLine = 1 << 30
 
-// directive takes note of a comment that begins with # if it is a directive,
-// for which only white space may be before it on its line. Others are comments.
+// directive handles a comment that begins with # and is a directive: only white space may
+// be before it on its line. All others are comments.
 func (s *scanner) directive() {
 	before := bytes.TrimRight(s.src[:s.at], " \t\r")
 	if len(before) > 0 && before[len(before)-1] != '\n' {
@@ -62,7 +62,7 @@ func (s *scanner) directive() {
 	}
 }
 
-// lineDirective reads N or N "file", which is about the line that follows.
+// lineDirective reads N or N "file", which applies to the following line.
 func (s *scanner) lineDirective(text []byte) {
 	number, file, named := bytes.Cut(text, []byte(" "))
 	n, err := strconv.Atoi(string(number))

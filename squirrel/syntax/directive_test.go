@@ -57,7 +57,8 @@ func TestRequires(t *testing.T) {
 		var got []string
 		for _, r := range f.Requires {
 			got = append(got, fmt.Sprintf("%d:%d %q", r.Pos.Line, r.Pos.Col, r.Text))
-			if text := string(f.Text[r.Begin:r.End]); !strings.HasPrefix(text, "#require") || strings.TrimSpace(text[8:]) != r.Text {
+			if text := string(f.Text[r.Begin:r.End]); !strings.HasPrefix(text, "#require") ||
+				strings.TrimSpace(text[8:]) != r.Text {
 				t.Errorf("%q: %q is not the directive", c.src, text)
 			}
 		}

@@ -2,14 +2,14 @@ package syntax
 
 import "fmt"
 
-// Error is a mistake in a script.
+// Error is an error in a script.
 type Error struct {
 	File string
 	Pos  Pos
 	Msg  string
 
-	// AtEnd says that the whole text, which ends with a newline, had been read
-	// when something was missing: with more of it this may be no mistake.
+	// AtEnd says that something was missing at the end of the text, which ends with a
+	// newline: with more text the script may be valid.
 	AtEnd bool
 }
 

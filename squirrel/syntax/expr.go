@@ -76,7 +76,7 @@ func (p *parser) conditional(x Expr) Expr {
 	return c
 }
 
-// assignable reports whether x is what an assignment can name.
+// assignable reports whether an assignment can have x on its left.
 func assignable(x Expr) bool {
 	switch x.(type) {
 	case *Name, *Index, *This:
@@ -85,9 +85,8 @@ func assignable(x Expr) bool {
 	return false
 }
 
-// binaryOps are the operators of two operands; those that bind tighter have
-// the greater prec. All associate to the left; of || and && that cannot be
-// told from the right.
+// binaryOps are the operators of two operands; a greater prec binds tighter. All
+// associate to the left; for || and && this makes no difference to the right.
 var binaryOps = map[token]struct {
 	op   Op
 	prec int
@@ -105,7 +104,7 @@ var binaryOps = map[token]struct {
 	'*': {OpMul, 11}, '/': {OpDiv, 11}, '%': {OpMod, 11},
 }
 
-// binary is operands joined by operators of at least a precedence.
+// binary reads operands joined by operators of at least a precedence.
 func (p *parser) binary(prec int) Expr {
 	x := p.operand()
 	for {
@@ -122,8 +121,8 @@ func (p *parser) binary(prec int) Expr {
 	}
 }
 
-// operand is a primary expression, or an operator and its operand, and the
-// indexes and calls that follow.
+// operand reads a primary expression, or an operator and its operand, and the indexes
+// and calls that follow.
 func (p *parser) operand() Expr {
 	p.enter()
 	defer p.leave()

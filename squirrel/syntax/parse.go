@@ -1,9 +1,8 @@
 package syntax
 
-// Limits that keep the stacks of the parser, and of whoever walks a tree,
-// within bounds.
+// Limits that bound the stacks of the parser and of programs that walk a tree.
 const (
-	MaxNesting = 1000  // statements, operands and brackets within each other
+	MaxNesting = 1000  // nested statements, operands and brackets
 	MaxDepth   = 10000 // levels of an expression, long chains of operators included
 )
 
@@ -22,10 +21,10 @@ type parser struct {
 	height, tallest int
 }
 
-// funcState is what the parser knows of the function it is in.
+// funcState is the parser's state of the function that it is in.
 type funcState struct {
 	generator         bool
-	breaks, continues int // constructs around that break and continue can leave
+	breaks, continues int // surrounding constructs that break and continue can leave
 }
 
 // Parse reads a script; name is what error messages and traces call it. The
@@ -59,7 +58,7 @@ func (p *parser) enter() {
 
 func (p *parser) leave() { p.nesting-- }
 
-// taller records that the tree just read has grown to height h.
+// taller records that the tree read last has grown to height h.
 func (p *parser) taller(h int) {
 	if h > MaxDepth {
 		p.fail("expression too long")
@@ -203,7 +202,7 @@ func (p *parser) block() *Block {
 	return b
 }
 
-// condition is an expression in parentheses.
+// condition reads an expression in parentheses.
 func (p *parser) condition() Expr {
 	p.expect('(')
 	c := p.commaExpr()
@@ -211,7 +210,7 @@ func (p *parser) condition() Expr {
 	return c
 }
 
-// optionalExpr is what may follow return and yield on their line.
+// optionalExpr reads the expression that may follow return and yield on their line.
 func (p *parser) optionalExpr() Expr {
 	if p.atEnd() {
 		return nil

@@ -18,8 +18,8 @@ type scanner struct {
 	lastLine  int32 // where the token before tok ended
 
 	tok  token
-	prev token // the token before tok, '\n' when a newline stands between
-	last token // what prev becomes when the next token has been read
+	prev token // the token before tok, '\n' when a newline is between them
+	last token // the value of prev after the next token
 
 	str   string  // of tokIdent, tokConstructor and tokString
 	int   int32   // of tokInt
@@ -37,8 +37,8 @@ func newScanner(name string, src []byte) scanner {
 	return scanner{name: name, src: src, line: 1, lastLine: 1}
 }
 
-// decode drops the byte order mark of a source in UTF-8, and makes UTF-8 of one
-// in UTF-16. Without a mark, a source is bytes, as it is.
+// decode removes the byte order mark of a source in UTF-8, and converts one in UTF-16 to
+// UTF-8. A source without a mark is bytes in no particular encoding.
 func decode(src []byte) []byte {
 	var order binary.ByteOrder
 	switch {
@@ -75,7 +75,7 @@ func (s *scanner) char() byte {
 
 func (s *scanner) looksAt(text string) bool { return bytes.HasPrefix(s.src[s.at:], []byte(text)) }
 
-// next moves one byte on. Columns go on counting past the end.
+// next moves on by one byte. Columns count on after the end.
 func (s *scanner) next() {
 	if s.at < len(s.src) {
 		s.at++
@@ -93,7 +93,7 @@ func (s *scanner) scan() {
 	s.lastLine = s.line
 	s.skipSpace()
 	if s.at == len(s.src) {
-		// The end is no token: prev stays what it was.
+		// The end is not a token: prev does not change.
 		s.tok = tokEOF
 		return
 	}
@@ -241,8 +241,8 @@ var escapes = map[byte]byte{
 	't': '\t', 'a': '\a', 'b': '\b', 'n': '\n', 'r': '\r', 'v': '\v', 'f': '\f', '0': 0, '\\': '\\', '"': '"', '\'': '\'',
 }
 
-// escape reads what follows a backslash. \x takes up to four digits and keeps
-// the low byte.
+// escape reads the characters after a backslash. \x takes up to four digits and keeps the
+// low byte.
 func (s *scanner) escape() byte {
 	c, ok := escapes[s.char()]
 	switch {
@@ -340,11 +340,13 @@ func (s *scanner) octal() token {
 	return tokInt
 }
 
-// decimal reads an integer or a float. Points and exponents are taken as they
-// come; what does not fit a number ends its value, not the token.
+// decimal reads an integer or a float. It accepts any number of points and exponents; the
+// value ends before the first that does not fit a number, the token does not.
 func (s *scanner) decimal() token {
 	begin := s.at - 1
-	end, point, exponent := 0, false, false
+	end := 0
+	point := false
+	exponent := false
 	for c := s.char(); isDigit(c) || c == '.' || c|0x20 == 'e'; c = s.char() {
 		if !isDigit(c) {
 			if end == 0 && (exponent || point && c == '.') {
@@ -368,7 +370,7 @@ func (s *scanner) decimal() token {
 	}
 	digits := string(s.src[begin:end])
 	if point || exponent {
-		f, _ := strconv.ParseFloat(digits, 64) // out of range is infinite, and nothing else can fail
+		f, _ := strconv.ParseFloat(digits, 64) // a number out of range is infinite; there are no other errors
 		s.float = float32(f)
 		return tokFloat
 	}

@@ -83,8 +83,8 @@ var keywords = map[string]token{
 	"typeof": tokTypeof, "while": tokWhile, "yield": tokYield,
 }
 
-// operators lists the tokens that begin with a character, longest first; what
-// is not here is a token of one character.
+// operators lists the tokens that begin with a character, longest first. A character
+// that is not here is a token of its own.
 var operators = map[byte][]operator{
 	'/': {{"/=", tokDivEq}, {"/>", tokAttrClose}},
 	'=': {{"==", tokEq}},
@@ -106,7 +106,7 @@ type operator struct {
 	tok  token
 }
 
-// String is what "expected '…'" calls a token.
+// String returns the name of a token in "expected '…'".
 func (t token) String() string {
 	switch t {
 	case tokIdent:

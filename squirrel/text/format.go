@@ -25,7 +25,7 @@ const (
 	defaultPrecision = 6
 )
 
-// Kind says which field of an Arg is meant.
+// Kind is the type of an Arg.
 type Kind uint8
 
 const (
@@ -57,12 +57,12 @@ func (a Arg) double() (float64, bool) {
 	return float64(a.F), a.Kind == KindFloat
 }
 
-// Format appends to dst what Squirrel's format() makes of a format string and
-// its arguments; arg returns the n-th argument, counting from 0, and false
-// when there are not so many. Conversions are those of C's printf among
+// Format appends to dst the result of Squirrel's format() for a format string and its
+// arguments; arg returns the n-th argument, counting from 0, and false when there
+// are fewer. Conversions are those of C's printf among
 // s c d i o u x X e E f g G and %%, with the flags "-+ #0" and a width and
-// precision of at most two digits each. Numbers convert into each other;
-// nothing else does. On an error dst is returned as far as it had come.
+// precision of at most two digits each. Numbers are converted to the type needed;
+// nothing else is. After an error dst has the output up to that point.
 func Format(dst, format []byte, arg func(n int) (Arg, bool)) ([]byte, error) {
 	format = CString(format)
 	for n := 0; ; n++ {
@@ -103,7 +103,7 @@ func appendLiteral(dst, format []byte) (_, rest []byte, more bool) {
 	}
 }
 
-// directive is what stands between a percent sign and the end of its
+// directive is the part of a format between a percent sign and the end of its
 // conversion letter.
 type directive struct {
 	left, plus, blank, alt, zero bool
@@ -210,8 +210,8 @@ func (d directive) appendPadded(dst, s []byte) []byte {
 	return dst
 }
 
-// appendNumber lays out sign or base prefix, zeros and digits. zeroFill is
-// whether the 0 flag applies.
+// appendNumber appends sign or base prefix, zeros and digits. zeroFill reports whether
+// the 0 flag applies.
 func (d directive) appendNumber(dst []byte, prefix string, zeros int, digits []byte, zeroFill bool) []byte {
 	pad := d.width - len(prefix) - zeros - len(digits)
 	switch {
@@ -252,7 +252,7 @@ func (d directive) appendInteger(dst []byte, i int32) []byte {
 		}
 	}
 	if i == 0 && d.precision == 0 {
-		digits = digits[:0] // zero with no digits wanted is nothing at all
+		digits = digits[:0] // zero with a precision of 0 has no digits
 	}
 	zeros := max(d.precision-len(digits), 0)
 	if d.verb == 'o' && d.alt && zeros == 0 && (len(digits) == 0 || digits[0] != '0') {
@@ -317,7 +317,7 @@ func (d directive) digits(x float64) []byte {
 	return trimZeros(s)
 }
 
-// withPoint sees to it that there is a decimal point when the # flag asks.
+// withPoint adds a decimal point when the # flag requires one.
 func (d directive) withPoint(s []byte) []byte {
 	if !d.alt || bytes.IndexByte(s, '.') >= 0 {
 		return s

@@ -31,7 +31,10 @@ func TestFormat(t *testing.T) {
 		{"plain", nil, "plain", nil},
 		{"100%%", nil, "100%", nil},
 		{"%5.2f|%-5s|%05d|%x|%c|%%|%e|%g",
-			[]Arg{argFloat(3.14159), argString("ab"), argInt(42), argInt(255), argInt('A'), argFloat(12345.678), argFloat(0.00001)},
+			[]Arg{
+				argFloat(3.14159), argString("ab"), argInt(42), argInt(255), argInt('A'), argFloat(12345.678),
+				argFloat(0.00001),
+			},
 			" 3.14|ab   |00042|ff|A|%|1.234568e+04|1e-05", nil},
 		{"%i %u %o %X %E %G", []Arg{argInt(5), argInt(-1), argInt(8), argInt(255), argFloat(1.5), argFloat(0.00001)},
 			"5 4294967295 10 FF 1.500000E+00 1E-05", nil},

@@ -6,17 +6,17 @@ import (
 	"strconv"
 )
 
-// ErrNotNumber is what tointeger and tofloat throw.
+// ErrNotNumber is the error of tointeger and tofloat.
 var ErrNotNumber = errors.New("cannot convert the string")
 
-// FormatFloat returns f as print, string concatenation and tostring show it:
-// C's %g, six significant digits.
+// FormatFloat returns f in the form of print, string concatenation and tostring: C's %g
+// with six significant digits.
 func FormatFloat(f float32) string { return string(AppendFloat(nil, f)) }
 
-// AppendFloat appends what FormatFloat returns.
+// AppendFloat appends the result of FormatFloat.
 func AppendFloat(dst []byte, f float32) []byte { return appendG(dst, f, 6) }
 
-// FormatFloat14 returns f as error messages and stack traces show it: %.14g.
+// FormatFloat14 returns f in the form of error messages and stack traces: %.14g.
 func FormatFloat14(f float32) string { return string(appendG(nil, f, 14)) }
 
 func appendG(dst []byte, f float32, digits int) []byte {
@@ -119,7 +119,7 @@ func parseDouble(s []byte) (float64, error) {
 		return 0, ErrNotNumber
 	}
 	x, err := strconv.ParseFloat(text, 64)
-	if err != nil && !errors.Is(err, strconv.ErrRange) { // out of range is infinite, as in C
+	if err != nil && !errors.Is(err, strconv.ErrRange) { // a number out of range is infinite, as in C
 		return 0, ErrNotNumber
 	}
 	return math.Copysign(x, sign), nil
@@ -146,8 +146,8 @@ func decimalPrefix(s []byte) string {
 	return string(s[:skipExponent(s, i, 'e')])
 }
 
-// hexPrefix does the same for 0x1.8p3, in the spelling that strconv wants. The
-// prefix 0x without a digit is the decimal number 0.
+// hexPrefix does the same for 0x1.8p3, in the form that strconv needs. The prefix 0x
+// without a digit is the decimal number 0.
 func hexPrefix(s []byte) (string, bool) {
 	if len(s) < 3 || s[0] != '0' || s[1]|0x20 != 'x' {
 		return "", false

@@ -1,7 +1,7 @@
-// Package text is how Squirrel 3.0.4 turns numbers into text and text into
-// numbers, and the string functions of its standard library, over bytes and
-// plain Go numbers. It knows nothing of the virtual machine's values, so that
-// the scanner, the VM, the library and the tools can all agree by using it.
+// Package text has Squirrel 3.0.4's conversions between numbers and text, and the
+// string functions of its standard library, over bytes and plain Go numbers. It does
+// not use the virtual machine's values, so that the scanner, the VM, the library and
+// the tools can all use it.
 //
 // # Strings
 //
@@ -9,7 +9,7 @@
 // original hands strings to the C library, so several functions see only what
 // precedes the first NUL byte: [Format] (the format itself and %s arguments),
 // [Split], [LStrip], [Compare], [ParseInt] and [ParseFloat], [Clip]. Programs
-// can tell, so it is kept. Letters, digits and space mean ASCII.
+// can observe this, so it is kept. Letters, digits and space mean ASCII.
 //
 // # Floats
 //
@@ -24,7 +24,7 @@ import (
 	"math"
 )
 
-// clipLen is how much of an operand an error message shows.
+// clipLen is the number of bytes of an operand that an error message shows.
 const clipLen = 50
 
 // CString returns s up to its first NUL byte.
@@ -60,8 +60,8 @@ func Hash(s []byte) uint32 {
 	return h
 }
 
-// IsSpace is C's isspace: blank, tab, newline, vertical tab, form feed and
-// carriage return.
+// IsSpace is C's isspace: space, tab, newline, vertical tab, form feed and carriage
+// return.
 func IsSpace(c byte) bool { return c == ' ' || c-'\t' < 5 }
 
 // Strip removes white space from both ends of s.
@@ -133,9 +133,9 @@ func Upper(dst, s []byte) []byte {
 	return dst
 }
 
-// Truncate converts a float to an integer as Squirrel does on x86: towards
-// zero; what does not fit, and NaN, becomes the smallest integer. (Go leaves
-// that case to the processor, so a plain conversion would differ by machine.)
+// Truncate converts a float to an integer as Squirrel does on x86: towards zero; NaN and
+// a value that does not fit become the smallest integer. (In Go the result of a plain
+// conversion would depend on the processor.)
 func Truncate(f float32) int32 {
 	if f >= math.MinInt32 && f < -math.MinInt32 {
 		return int32(f)
