@@ -33,7 +33,8 @@ func wantKind(t *testing.T, err error, kind tandem.Kind, says string) {
 
 func addAccount(t testing.TB, s *Store, name string) Account {
 	t.Helper()
-	return must[Account](t)(s.AddAccount(t.Context(), Account{Username: name, Email: name + "@example.com", Password: "hash"}))
+	return must[Account](t)(
+		s.AddAccount(t.Context(), Account{Username: name, Email: name + "@example.com", Password: "hash"}))
 }
 
 // addGroup makes an account, a product and a group.
@@ -41,7 +42,8 @@ func addGroup(t testing.TB, s *Store, name string) record.Group {
 	t.Helper()
 	a := addAccount(t, s, name)
 	p := must[record.Product](t)(s.AddProduct(t.Context(), record.Product{Owner: a.ID, Creator: a.ID, Name: name}))
-	return must[record.Group](t)(s.AddGroup(t.Context(), record.Group{Product: p.ID, Creator: a.ID, Type: tandem.GroupDevelopment, Name: name}))
+	return must[record.Group](t)(
+		s.AddGroup(t.Context(), record.Group{Product: p.ID, Creator: a.ID, Type: tandem.GroupDevelopment, Name: name}))
 }
 
 // TestNewID checks that ids are random UUIDs, version 4.
@@ -87,7 +89,7 @@ func testAccounts(t *testing.T, open opener) {
 	wantKind(t, err, tandem.Conflict, "unique")
 	_, err = s.ChangeAccount(ctx, a.ID, func(a *Account) error { a.Username = "bob"; return nil })
 	wantKind(t, err, tandem.Conflict, "unique")
-	_, err = s.AccountNamed(ctx, "nobody")
+	_, err = s.AccountNamed(ctx, "stranger")
 	wantKind(t, err, tandem.NotFound, "no such account")
 	must[Account](t)(s.ChangeAccount(ctx, a.ID, func(a *Account) error { a.Password = "new"; return nil }))
 	if got := must[Account](t)(s.Account(ctx, a.ID)); got.Password != "new" {
@@ -117,7 +119,7 @@ func testTokens(t *testing.T, open opener) {
 	_, err = s.Token(ctx, "secret 1")
 	wantKind(t, err, tandem.NotFound, "no such token")
 	must[Token](t)(s.Token(ctx, "secret 2"))
-	wantKind(t, s.DeleteToken(ctx, "somebody else", refresh.ID), tandem.NotFound, "no such token")
+	wantKind(t, s.DeleteToken(ctx, "another account", refresh.ID), tandem.NotFound, "no such token")
 	if err := s.DeleteToken(ctx, a.ID, refresh.ID); err != nil {
 		t.Error(err)
 	}
@@ -148,7 +150,8 @@ func testLoginKeys(t *testing.T, open opener) {
 		t.Error(err)
 	}
 	wantKind(t, s.DeleteLoginKey(ctx, "key0000000000003"), tandem.NotFound, "no such login key")
-	if list, total, err := s.LoginKeys(ctx, a.ID, Page{Offset: 7, Limit: 5}); err != nil || total != 9 || len(list) != 2 || list[1].ID != "key0000000000009" {
+	if list, total, err := s.LoginKeys(ctx, a.ID, Page{Offset: 7, Limit: 5}); err != nil || total != 9 ||
+		len(list) != 2 || list[1].ID != "key0000000000009" {
 		t.Errorf("%+v, %d, %v", list, total, err)
 	}
 }
@@ -158,16 +161,18 @@ func TestProducts(t *testing.T) { onBoth(t, testProducts) }
 func testProducts(t *testing.T, open opener) {
 	s, ctx := open(t), t.Context()
 	a, b := addAccount(t, s, "ann"), addAccount(t, s, "bob")
-	p := must[record.Product](t)(s.AddProduct(ctx, record.Product{Owner: a.ID, Creator: b.ID, Name: "Kettle", Description: "hot"}))
+	p := must[record.Product](t)(
+		s.AddProduct(ctx, record.Product{Owner: a.ID, Creator: b.ID, Name: "Kettle", Description: "hot"}))
 	must[record.Product](t)(s.AddProduct(ctx, record.Product{Owner: b.ID, Creator: b.ID, Name: "Kettle"}))
 	_, err := s.AddProduct(ctx, record.Product{Owner: a.ID, Name: "Kettle"})
 	wantKind(t, err, tandem.Conflict, "Duplicate Resource: Products must have unique names.")
-	_, err = s.AddProduct(ctx, record.Product{Owner: "nobody", Name: "Kettle"})
+	_, err = s.AddProduct(ctx, record.Product{Owner: "unknown", Name: "Kettle"})
 	wantKind(t, err, tandem.NotFound, "no such account")
 	if got := must[record.Product](t)(s.Product(ctx, p.ID)); got != p {
 		t.Errorf("got %+v, want %+v", got, p)
 	}
-	got := must[record.Product](t)(s.ChangeProduct(ctx, p.ID, func(p *record.Product) error { p.Name = "Pot"; return nil }))
+	got := must[record.Product](t)(
+		s.ChangeProduct(ctx, p.ID, func(p *record.Product) error { p.Name = "Pot"; return nil }))
 	if again := must[record.Product](t)(s.Product(ctx, p.ID)); got.Name != "Pot" || again != got {
 		t.Errorf("got %+v, then %+v", got, again)
 	}
@@ -207,7 +212,8 @@ func testGroups(t *testing.T, open opener) {
 	wantKind(t, err, tandem.NotFound, "no such product")
 	_, err = s.AddGroup(ctx, record.Group{Product: g.Product, Name: "x", DUTTarget: "none"})
 	wantKind(t, err, tandem.NotFound, "no such device group")
-	fixture := must[record.Group](t)(s.AddGroup(ctx, record.Group{Product: g.Product, Name: "fixture", Type: "factoryfixture", ProductionTarget: g.ID}))
+	fixture := must[record.Group](t)(
+		s.AddGroup(ctx, record.Group{Product: g.Product, Name: "fixture", Type: "factoryfixture", ProductionTarget: g.ID}))
 	wantKind(t, s.DeleteGroup(ctx, g.ID), tandem.Conflict, "Devicegroup In Use: ")
 
 	_, err = s.ChangeGroup(ctx, fixture.ID, func(g *record.Group) error { g.Name = "ann"; return nil })
@@ -223,7 +229,10 @@ func testGroups(t *testing.T, open opener) {
 
 	env := `{"b":1,"a":{"z":null}}`
 	changed := must[record.Group](t)(s.ChangeGroup(ctx, g.ID, func(g *record.Group) error {
-		g.Env, g.Product, g.Current, g.ValidateTLS = env, "stolen", "stolen", true
+		g.Env = env
+		g.Product = "stolen"
+		g.Current = "stolen"
+		g.ValidateTLS = true
 		return nil
 	}))
 	if changed.Env != env || !changed.ValidateTLS || changed.Product != g.Product || changed.Current != "" {
@@ -239,7 +248,7 @@ func testGroups(t *testing.T, open opener) {
 		{GroupFilter{}, 2},
 		{GroupFilter{Type: "factoryfixture"}, 1},
 		{GroupFilter{Owner: g.Owner, Product: g.Product}, 2},
-		{GroupFilter{Owner: "nobody"}, 0},
+		{GroupFilter{Owner: "unknown"}, 0},
 	} {
 		if list, total, err := s.Groups(ctx, tt.filter, Page{}); err != nil || total != tt.want || len(list) != tt.want {
 			t.Errorf("%+v: %+v, %v", tt.filter, list, err)
@@ -260,7 +269,8 @@ func deployFour(t *testing.T, s *Store) (g record.Group, all []record.Deployment
 	g = addGroup(t, s, "ann")
 	for i := range 4 {
 		all = append(all, must[record.Deployment](t)(s.Deploy(t.Context(), record.Deployment{
-			Group: g.ID, Creator: g.Owner, DeviceCode: fmt.Sprint("device ", i%2), AgentCode: "agent", Tags: []string{"all", fmt.Sprint("t", i)},
+			Group: g.ID, Creator: g.Owner, DeviceCode: fmt.Sprint("device ", i%2), AgentCode: "agent",
+			Tags: []string{"all", fmt.Sprint("t", i)},
 		})))
 	}
 	return must[record.Group](t)(s.Group(t.Context(), g.ID)), all
@@ -304,7 +314,8 @@ func flag(t *testing.T, s *Store, id, account string) {
 		d.Flagger, d.AgentCode = account, "stolen"
 		return nil
 	}))
-	if d := must[record.Deployment](t)(s.Deployment(t.Context(), id)); d.Flagged() != (account != "") || d.AgentCode != "agent" {
+	if d := must[record.Deployment](t)(s.Deployment(t.Context(), id)); d.Flagged() != (account != "") ||
+		d.AgentCode != "agent" {
 		t.Errorf("changed to %+v", d)
 	}
 }
@@ -395,7 +406,10 @@ func testDevices(t *testing.T, open opener) {
 	}
 	_, err := s.DeviceAt(ctx, "")
 	wantKind(t, err, tandem.NotFound, "no such device")
-	_, err = s.AddDevices(ctx, []record.Device{{Owner: g.Owner, KeyHash: record.Hash("")}, {ID: free.ID, Owner: g.Owner, KeyHash: record.Hash("")}})
+	_, err = s.AddDevices(ctx, []record.Device{
+		{Owner: g.Owner, KeyHash: record.Hash("")},
+		{ID: free.ID, Owner: g.Owner, KeyHash: record.Hash("")},
+	})
 	wantKind(t, err, tandem.Conflict, string(free.ID))
 
 	for _, tt := range []struct {
@@ -407,7 +421,7 @@ func testDevices(t *testing.T, open opener) {
 		{DeviceFilter{Group: g.ID}, "assigned"},
 		{DeviceFilter{Product: g.Product, GroupOwner: g.Owner, GroupType: g.Type}, "assigned"},
 		{DeviceFilter{GroupType: tandem.GroupProduction}, ""},
-		{DeviceFilter{Owner: "nobody"}, ""},
+		{DeviceFilter{Owner: "unknown"}, ""},
 	} {
 		list, total, err := s.Devices(ctx, tt.filter, Page{})
 		var names []string
@@ -420,14 +434,18 @@ func testDevices(t *testing.T, open opener) {
 	}
 
 	seen := time.UnixMilli(1_700_000_000_000).UTC()
-	for _, what := range []record.Sighting{{At: seen, Address: "192.0.2.1", Runtime: "tandem 1"}, {At: seen.Add(time.Second)}} {
+	for _, what := range []record.Sighting{
+		{At: seen, Address: "192.0.2.1", Runtime: "tandem 1"},
+		{At: seen.Add(time.Second)},
+	} {
 		result := make(chan error, 1)
 		s.Seen(free.ID, what, func(err error) { result <- err })
 		if err := <-result; err != nil {
 			t.Fatal(err)
 		}
 	}
-	if d := must[record.Device](t)(s.Device(ctx, free.ID)); d.Changed != seen.Add(time.Second) || d.Address != "192.0.2.1" || d.Runtime != "tandem 1" {
+	if d := must[record.Device](t)(s.Device(ctx, free.ID)); d.Changed != seen.Add(time.Second) ||
+		d.Address != "192.0.2.1" || d.Runtime != "tandem 1" {
 		t.Errorf("seen: %+v", d)
 	}
 	if d := must[record.Device](t)(s.RenameDevice(ctx, free.ID, "new")); d.Name != "new" {
@@ -488,14 +506,22 @@ func TestWebhooks(t *testing.T) { onBoth(t, testWebhooks) }
 func testWebhooks(t *testing.T, open opener) {
 	s, ctx := open(t), t.Context()
 	g := addGroup(t, s, "ann")
-	w := must[Webhook](t)(s.AddWebhook(ctx, Webhook{Group: g.ID, Creator: g.Owner, URL: "https://example.com", Event: "blessing", ContentType: "application/json"}))
+	w := must[Webhook](t)(
+		s.AddWebhook(ctx, Webhook{
+			Group:       g.ID,
+			Creator:     g.Owner,
+			URL:         "https://example.com",
+			Event:       "blessing",
+			ContentType: "application/json",
+		}))
 	if got := must[Webhook](t)(s.Webhook(ctx, w.ID)); got != w {
 		t.Errorf("got %+v, want %+v", got, w)
 	}
 	_, err := s.AddWebhook(ctx, Webhook{Group: "none"})
 	wantKind(t, err, tandem.NotFound, "no such device group")
 	must[Webhook](t)(s.ChangeWebhook(ctx, w.ID, func(w *Webhook) error { w.URL = "https://example.org"; return nil }))
-	if list, total, err := s.Webhooks(ctx, g.Owner, g.ID, Page{}); err != nil || total != 1 || list[0].URL != "https://example.org" {
+	if list, total, err := s.Webhooks(ctx, g.Owner, g.ID, Page{}); err != nil || total != 1 ||
+		list[0].URL != "https://example.org" {
 		t.Errorf("%+v, %v", list, err)
 	}
 	second := must[Webhook](t)(s.AddWebhook(ctx, Webhook{Group: g.ID}))

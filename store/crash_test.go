@@ -152,7 +152,8 @@ func checkAcknowledged(t *testing.T, path string, incarnation uint64, acknowledg
 		r := recordOf(t, s, crashAgent(i))
 		got := int(r.Mark.Seq)
 		if n > 0 && (r.Incarnation != incarnation || got < n) {
-			t.Errorf("agent %d: save %d of incarnation %d was acknowledged, the record has %d of %d", i, n, incarnation, got, r.Incarnation)
+			t.Errorf("agent %d: save %d of incarnation %d was acknowledged, the record has %d of %d",
+				i, n, incarnation, got, r.Incarnation)
 		}
 		if got > 0 && string(r.Saved) != string(crashTable(got)) {
 			t.Errorf("agent %d: the table of save %d is damaged", i, got)

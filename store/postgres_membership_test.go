@@ -29,7 +29,8 @@ func cluster(t *testing.T, lease time.Duration, count int) (nodes []*Store) {
 
 func register(t *testing.T, s *Store, node string, lease time.Duration) int64 {
 	t.Helper()
-	return must[int64](t)(s.Register(t.Context(), record.Node{ID: node, URL: "http://" + node, Started: time.UnixMilli(1000), Version: "v"}, lease))
+	info := record.Node{ID: node, URL: "http://" + node, Started: time.UnixMilli(1000), Version: "v"}
+	return must[int64](t)(s.Register(t.Context(), info, lease))
 }
 
 func shard(number int, owner string, epoch int64, target string) record.Shard {
@@ -143,7 +144,9 @@ func TestBuried(t *testing.T) {
 // standStill has a node stop in the middle of a transaction that makes an
 // account. It goes on when goOn is closed; written tells how it ended.
 func standStill(s *Store, username string) (goOn chan<- struct{}, written <-chan error) {
-	inside, resume, result := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	inside := make(chan struct{})
+	resume := make(chan struct{})
+	result := make(chan error, 1)
 	go func() {
 		result <- s.do(context.Background(), func() error {
 			close(inside)
@@ -170,7 +173,8 @@ func TestBuryWaits(t *testing.T) {
 		}
 	}()
 	// Let it begin to wait.
-	waitFor(t, b, "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE nodes%')")
+	waitFor(t, b,
+		"SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE nodes%')")
 	select {
 	case <-done:
 		t.Error("the burial did not wait")
@@ -266,7 +270,11 @@ func TestHandover(t *testing.T) {
 		t.Errorf("the new owner sees %s", r.Saved)
 	}
 	m := membership(t, b)
-	for shard, want := range map[int]record.Shard{1: shard(1, "n2", 2, "n2"), 2: shard(2, "n2", 2, "n2"), 3: shard(3, "n1", 1, "n1")} {
+	for shard, want := range map[int]record.Shard{
+		1: shard(1, "n2", 2, "n2"),
+		2: shard(2, "n2", 2, "n2"),
+		3: shard(3, "n1", 1, "n1"),
+	} {
 		if m.Shards[shard] != want {
 			t.Errorf("shard %+v, want %+v", m.Shards[shard], want)
 		}
@@ -274,7 +282,7 @@ func TestHandover(t *testing.T) {
 }
 
 // TestContention has nodes plan, hand over, bury and register against each
-// other, and checks that nobody gets stuck and that a shard has only owners who
+// other, and checks that no node gets stuck and that a shard has only owners that
 // are there.
 func TestContention(t *testing.T) {
 	nodes := cluster(t, 10*time.Millisecond, 3)
@@ -294,7 +302,7 @@ func TestContention(t *testing.T) {
 	for _, i := range m.Shards {
 		there := slices.ContainsFunc(m.Nodes, func(n record.Node) bool { return n.ID == i.Owner })
 		if i.Owner != "" && !there {
-			t.Errorf("%+v is owned by nobody who is there", i)
+			t.Errorf("the owner of %+v is not registered", i)
 		}
 	}
 }
@@ -377,7 +385,8 @@ func TestConcurrentChanges(t *testing.T) {
 	for _, s := range nodes {
 		wg.Go(func() {
 			for range each {
-				if _, err := s.ChangeLoginKey(context.Background(), "k", func(k *LoginKey) error { k.Usages++; return nil }); err != nil {
+				use := func(k *LoginKey) error { k.Usages++; return nil }
+				if _, err := s.ChangeLoginKey(context.Background(), "k", use); err != nil {
 					t.Error(err)
 				}
 				if _, err := s.Deploy(context.Background(), record.Deployment{Group: g.ID}); err != nil {

@@ -270,7 +270,7 @@ func TestServerAway(t *testing.T) {
 }
 
 // TestStaleConnections checks that reads do not fail because of connections
-// that broke while nobody used them.
+// that broke while they were idle.
 func TestStaleConnections(t *testing.T) {
 	server, s := ownServer(t)
 	begin(t, s, agent)

@@ -215,8 +215,8 @@ func testWithdrawn(t *testing.T, open opener) {
 	}
 }
 
-// TestFullDisk fills the database, and checks that nobody is told of a success
-// that was none, that everybody is told, and that the store recovers.
+// TestFullDisk fills the database, and checks that no failed write is reported as a
+// success, that every writer gets an answer, and that the store recovers.
 func TestFullDisk(t *testing.T) {
 	s := open(t)
 	const writers = 100
@@ -378,7 +378,9 @@ func TestDurability(t *testing.T) {
 	var journal string
 	var synchronous int
 	err := s.do(t.Context(), func() error {
-		return s.write.scan(s.inside(), "SELECT (SELECT journal_mode FROM pragma_journal_mode), (SELECT synchronous FROM pragma_synchronous)", nil, &journal, &synchronous)
+		return s.write.scan(s.inside(),
+			"SELECT (SELECT journal_mode FROM pragma_journal_mode), (SELECT synchronous FROM pragma_synchronous)",
+			nil, &journal, &synchronous)
 	})
 	if err != nil || journal != "wal" || synchronous != 2 {
 		t.Errorf("journal_mode %s, synchronous %d, %v; want wal and 2", journal, synchronous, err)
