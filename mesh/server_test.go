@@ -18,7 +18,14 @@ import (
 // external starts a NATS server as others run it; port -1 means any.
 func external(t *testing.T, port int) *server.Server {
 	t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, NoSigs: true, NoLog: true, Username: "u", Password: "p"})
+	s, err := server.NewServer(&server.Options{
+		Host:     "127.0.0.1",
+		Port:     port,
+		NoSigs:   true,
+		NoLog:    true,
+		Username: "u",
+		Password: "p",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +73,7 @@ func TestDialErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nobody := free.Addr().String()
+	unused := free.Addr().String()
 	free.Close()
 	for _, tc := range []struct {
 		url  string
@@ -74,12 +81,13 @@ func TestDialErrors(t *testing.T) {
 		want string
 	}{
 		{"nats://u:secret@" + address, tandem.Unauthorized, "user and password"},
-		{"nats://u:secret@" + nobody, tandem.Unavailable, "no NATS server answers"},
+		{"nats://u:secret@" + unused, tandem.Unavailable, "no NATS server answers"},
 		{"nats://u:secret@no.such.host.invalid", tandem.Unavailable, "cannot be resolved"},
 		{"nats://u:secret@%zz", tandem.Invalid, "check the URL"},
 	} {
 		_, err := Dial(t.Context(), tc.url, nil)
-		if tandem.KindOf(err) != tc.kind || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.(*tandem.Error).Msg, "secret") {
+		if tandem.KindOf(err) != tc.kind || !strings.Contains(err.Error(), tc.want) ||
+			strings.Contains(err.(*tandem.Error).Msg, "secret") {
 			t.Errorf("%s: got %v, kind %v; want %q, kind %v", tc.url, err, tandem.KindOf(err), tc.want, tc.kind)
 		}
 	}
@@ -99,7 +107,7 @@ func TestEmbedErrors(t *testing.T) {
 		{"not ours", EmbedOptions{Name: "b", Listen: "192.0.2.1:7422", Secret: "s"}, tandem.Invalid, "address of this machine"},
 		{"unknown host", EmbedOptions{Name: "b", Listen: "no.such.host.invalid:7422", Secret: "s"}, tandem.Invalid, "cannot be resolved"},
 		{"no port", EmbedOptions{Name: "b", Listen: "127.0.0.1", Secret: "s"}, tandem.Invalid, "host:port"},
-		{"nobody", EmbedOptions{Name: "b", Listen: "127.0.0.1:0", Join: []string{":7422"}, Secret: "s"}, tandem.Invalid, "host:port"},
+		{"no host to join", EmbedOptions{Name: "b", Listen: "127.0.0.1:0", Join: []string{":7422"}, Secret: "s"}, tandem.Invalid, "host:port"},
 		{"advertise", EmbedOptions{Name: "b", Listen: "127.0.0.1:0", Advertise: "b", Secret: "s"}, tandem.Invalid, "host:port"},
 	} {
 		_, err := Embed(t.Context(), tc.o)
@@ -109,7 +117,7 @@ func TestEmbedErrors(t *testing.T) {
 	}
 }
 
-// TestStrangers checks that the port for clients lets nobody in.
+// TestStrangers checks that the port for clients accepts no client without the token.
 func TestStrangers(t *testing.T) {
 	n := embed(t, EmbedOptions{Name: "a"})
 	if ip := n.server.Addr().(*net.TCPAddr).IP; !ip.IsLoopback() {

@@ -20,8 +20,21 @@ func someMessages() []Message {
 	ref := tandem.LinkRef{Node: "g", ID: 1 << 63}
 	fetch := tandem.FetchRef{Node: "n", Agent: "s0", Incarnation: 2, ID: 3}
 	message := tandem.Message{Name: "a\xff", Data: []byte{0, 255}, Mark: tandem.Mark{Boot: 1, Seq: 2}}
-	line := tandem.LogEntry{Device: "dev", TS: time.Unix(1_700_000_000, 123_456_789).UTC(), Type: tandem.LogAgent, Msg: "\xfe", Clock: 9}
-	pair := &Pair{Device: "dev", Agent: "s0", Link: &ref, Run: 4, Origins: []tandem.Origin{{Node: "i", ID: 5}}, Data: []byte{1}}
+	line := tandem.LogEntry{
+		Device: "dev",
+		TS:     time.Unix(1_700_000_000, 123_456_789).UTC(),
+		Type:   tandem.LogAgent,
+		Msg:    "\xfe",
+		Clock:  9,
+	}
+	pair := &Pair{
+		Device:  "dev",
+		Agent:   "s0",
+		Link:    &ref,
+		Run:     4,
+		Origins: []tandem.Origin{{Node: "i", ID: 5}},
+		Data:    []byte{1},
+	}
 	list := []Message{
 		&Open{ID: 1, Device: "dev", Agent: "s0", Address: "::1", Next: 7, Hello: []byte("{}")},
 		&Publish{ID: 1, Device: "dev", Seq: 8, Topic: "agent/a\xff", Message: message},
@@ -39,7 +52,16 @@ func someMessages() []Message {
 		&Empty{},
 		&Fetched{Ref: fetch, Hops: 3, Response: &tandem.Response{Status: 56}},
 		&Cancel{Ref: fetch},
-		&Offer{ID: 4, Shards: []int{1, 4095}, Epochs: []int64{3, 4}, Why: tandem.ReasonDrain, Version: 9, Known: []Peer{{"g", 1}}, Pairs: []*Pair{pair}, More: true},
+		&Offer{
+			ID:      4,
+			Shards:  []int{1, 4095},
+			Epochs:  []int64{3, 4},
+			Why:     tandem.ReasonDrain,
+			Version: 9,
+			Known:   []Peer{{"g", 1}},
+			Pairs:   []*Pair{pair},
+			More:    true,
+		},
 		&Ready{ID: 4},
 		&Decline{ID: 4, Failure: &Failure{Kind: tandem.Unavailable, Text: "not now"}},
 		&Go{ID: 4, Shards: []int{1}, Epochs: []int64{4}},
@@ -51,7 +73,9 @@ func someMessages() []Message {
 	for _, q := range []Question{
 		&RestartAgent{Device: "dev"}, &RestartDevice{Device: "dev"}, &Online{Device: "dev"}, &Runs{Device: "dev"},
 		&Deployed{Group: "g"}, &Assigned{Device: "dev", Shard: 7}, &Deleted{Device: "dev"}, &Drain{Undo: true},
-		&History{Devices: []tandem.DeviceID{"dev"}, Lines: 3}, &Follow{View: 7, Devices: []tandem.DeviceID{"dev"}}, &Unfollow{View: 7},
+		&History{Devices: []tandem.DeviceID{"dev"}, Lines: 3},
+		&Follow{View: 7, Devices: []tandem.DeviceID{"dev"}},
+		&Unfollow{View: 7},
 	} {
 		list = append(list, &Ask{ID: 6, Again: true, Question: q})
 	}
