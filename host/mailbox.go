@@ -147,7 +147,7 @@ func (b *mailbox) open() {
 	b.door.Open()
 }
 
-// depart writes down what the door at the pair's next host has to know.
+// depart stores the state of the door for the pair's next host.
 func (b *mailbox) depart(m *life.Moved) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

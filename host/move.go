@@ -172,7 +172,8 @@ func timedOut(err error) bool {
 }
 
 // NodeLost tells the host that a node is lost: its outgoing requests for agents that are
-// now here have failed. The links of its gateway end one by one, by Disconnect.
+// now here have failed. emptied says that the node had announced that it has no agents.
+// The links of its gateway end one by one, by Disconnect.
 func (h *Host) NodeLost(node string, emptied bool) {
 	for _, p := range h.pairs() {
 		p.bring(arrival{event: &life.NodeLost{Node: node, Emptied: emptied}})

@@ -99,8 +99,8 @@ type (
 		ID    uint64
 		Agent tandem.AgentID
 	}
-	// Wait says that a call waits for news of where its agent is. Its deadline is another
-	// now: see DeadlineOf.
+	// Wait says that a call waits for a table that shows its agent. Its deadline has
+	// changed: see DeadlineOf.
 	Wait struct{ ID uint64 }
 	// Finish ends a call.
 	Finish struct {
@@ -231,7 +231,7 @@ type (
 		Self  Peer
 		Table *Table
 	}
-	// Replace makes this the node's table.
+	// Replace replaces the node's table.
 	Replace struct{ Table *Table }
 	// Join says that a run of another node has appeared.
 	Join struct{ Peer Peer }

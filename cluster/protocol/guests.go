@@ -236,7 +236,7 @@ func (g *Guests) Done(ref tandem.LinkRef, failure *Failure) (out []Effect) {
 	return out
 }
 
-// end has the gateway of a link end it.
+// end tells the gateway of a link to close it.
 func (g *Guests) end(l *guest, s step, why string) []Effect {
 	end := &End{ID: l.ref.ID, Epoch: g.table.Route(l.shard).Epoch, Why: why}
 	return []Effect{Tell{To: s.from, Message: end}}
