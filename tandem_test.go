@@ -28,7 +28,8 @@ func TestIDs(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for range 1000 {
-		d, a, k := NewDeviceID(), NewAgentID(), NewKey()
+		d, a := NewDeviceID(), NewAgentID()
+		k := NewKey()
 		if !d.Valid() || !a.Valid() || len(k) != 32 {
 			t.Fatalf("%q, %q, %q", d, a, k)
 		}

@@ -10,9 +10,8 @@ import (
 	"time"
 )
 
-// code is the agents' program. It counts requests twice: in memory, and in what
-// it saves; and says how often it has begun. It tells only what is known to be
-// saved.
+// code is the agents' program. It counts requests in memory and in the saved table, and
+// counts its starts. It reports only numbers that are known to be saved.
 const code = `
 state <- server.load();
 if (!("begun" in state)) state = { begun = 0, saved = 0 };
@@ -30,26 +29,26 @@ http.onrequest(function(q, r) {
     r.send(200, state.begun + " " + count + " " + safe);
 });`
 
-// subject is an agent under observation.
+// subject is an agent that is checked.
 type subject struct {
 	id     string
 	device string
-	key    string // the device's
+	key    string // of the device
 
 	mu     sync.Mutex
 	last   answer
 	lastAt time.Time
-	begun  int // as it last said
+	begun  int // in its last answer
 	count  int
 	saved  int
 	unsure int // POSTs whose outcome is not known
 }
 
-// answer is what an agent says. The last three are pairCode's.
+// answer is an agent's answer. Only pairCode sets the last three fields.
 type answer struct {
 	begun, count, saved int
-	up, done            int    // how many posts it has had; how many its device has back, once it has halted, else -1
-	broken              string // what the pair has found wrong itself
+	up, done            int    // posts received by the agent; posts back at its device, -1 until that has halted
+	broken              string // an error that the pair itself has found
 }
 
 // at is when the agent last answered.
@@ -59,7 +58,7 @@ func (s *subject) at() time.Time {
 	return s.lastAt
 }
 
-// ask sends one request to an agent by way of a node.
+// ask sends one request to an agent through a node.
 func (l *lab) ask(ctx context.Context, n *proc, s *subject, method string) (answer, error) {
 	a := answer{done: -1}
 	body, err := l.call(ctx, n, s, method, "")
@@ -75,7 +74,7 @@ func (l *lab) ask(ctx context.Context, n *proc, s *subject, method string) (answ
 	return a, nil
 }
 
-// call returns what an agent answers with status 200.
+// call returns an agent's answer, which must have status 200.
 func (l *lab) call(ctx context.Context, n *proc, s *subject, method, path string) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+n.Web+"/"+s.id+path, nil)
 	if err != nil {
@@ -93,8 +92,8 @@ func (l *lab) call(ctx context.Context, n *proc, s *subject, method, path string
 	return string(body), err
 }
 
-// step asks and compares the answer with all that were before. The error is of
-// the request; broken says what must never be.
+// step makes a request and compares the answer with all earlier ones. err is a failure of
+// the request; broken is a violation of a guarantee.
 func (l *lab) step(ctx context.Context, n *proc, s *subject, method string) (restarted bool, broken, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,8 +111,7 @@ func (l *lab) step(ctx context.Context, n *proc, s *subject, method string) (res
 	return restarted, broken, nil
 }
 
-// compare says whether an answer can be true after those that were before, and
-// keeps it for the next.
+// compare checks an answer against the earlier ones, and keeps it for the next.
 func (s *subject) compare(a answer, method string) (restarted bool, broken error) {
 	own := 0
 	if method == http.MethodPost {
@@ -121,30 +119,35 @@ func (s *subject) compare(a answer, method string) (restarted bool, broken error
 	}
 	switch {
 	case a.begun < s.begun:
-		broken = fmt.Errorf("agent %s has begun %d times, and said %d before", s.id, a.begun, s.begun)
+		broken = fmt.Errorf("agent %s reports %d starts, and reported %d before", s.id, a.begun, s.begun)
 	case a.begun == s.begun && a.count <= s.count:
-		broken = fmt.Errorf("agent %s counts %d in one life, and was at %d before", s.id, a.count, s.count)
+		broken = fmt.Errorf("agent %s counts %d in one incarnation, and counted %d before", s.id, a.count, s.count)
 	case a.saved < s.saved+own:
-		broken = fmt.Errorf("agent %s has saved %d, and had acknowledged %d before: an acknowledged save is lost, or two of it run", s.id, a.saved, s.saved+own)
+		broken = fmt.Errorf("agent %s has saved %d, and had acknowledged %d before: "+
+			"an acknowledged save is lost, or the agent runs twice", s.id, a.saved, s.saved+own)
 	case a.broken != "":
-		broken = fmt.Errorf("agent %s and its device have found: %s", s.id, a.broken)
+		broken = fmt.Errorf("agent %s and its device report: %s", s.id, a.broken)
 	case a.up < s.last.up:
-		broken = fmt.Errorf("agent %s has had %d posts, and %d before", s.id, a.up, s.last.up)
+		broken = fmt.Errorf("agent %s reports %d posts, and reported %d before", s.id, a.up, s.last.up)
 	case a.saved > s.saved+own+s.unsure:
-		broken = fmt.Errorf("agent %s has saved %d times, and was asked to at most %d times: a request had its effect twice", s.id, a.saved, s.saved+own+s.unsure)
+		broken = fmt.Errorf("agent %s has saved %d times, and got at most %d requests to save: "+
+			"a request had its effect twice", s.id, a.saved, s.saved+own+s.unsure)
 	}
 	if broken != nil {
-		broken = fmt.Errorf("(now: life %d, count %d, saved %d; before: life %d, count %d, saved %d and perhaps %d more): %w",
+		broken = fmt.Errorf("(now: start %d, count %d, saved %d; "+
+			"before: start %d, count %d, saved %d and perhaps %d more): %w",
 			a.begun, a.count, a.saved, s.begun, s.count, s.saved, s.unsure, broken)
 	}
 	restarted = s.begun != 0 && a.begun != s.begun
 	s.unsure -= min(s.unsure, a.saved-s.saved-own)
-	s.begun, s.count, s.saved = a.begun, a.count, a.saved
+	s.begun = a.begun
+	s.count = a.count
+	s.saved = a.saved
 	s.last, s.lastAt = a, time.Now()
 	return restarted, broken
 }
 
-// series are measured times.
+// series is a list of measured times.
 type series struct {
 	mu   sync.Mutex
 	list []time.Duration

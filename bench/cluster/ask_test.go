@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// What chaos looks for is found.
+// compare finds the violations that chaos looks for.
 func TestCompare(t *testing.T) {
 	for _, tc := range []struct {
 		name      string
@@ -19,7 +19,7 @@ func TestCompare(t *testing.T) {
 		{"one more", &subject{begun: 1, count: 4, saved: 2}, answer{begun: 1, count: 5, saved: 2}, http.MethodGet, false, false},
 		{"others have asked", &subject{begun: 1, count: 4, saved: 2}, answer{begun: 1, count: 9, saved: 2}, http.MethodGet, false, false},
 		{"a save", &subject{begun: 1, count: 4, saved: 2}, answer{begun: 1, count: 5, saved: 3}, http.MethodPost, false, false},
-		{"an earlier save, of which nobody knew", &subject{begun: 1, count: 4, saved: 2, unsure: 1}, answer{begun: 1, count: 6, saved: 4}, http.MethodPost, false, false},
+		{"an earlier save of unknown outcome", &subject{begun: 1, count: 4, saved: 2, unsure: 1}, answer{begun: 1, count: 6, saved: 4}, http.MethodPost, false, false},
 		{"a restart", &subject{begun: 1, count: 4, saved: 2}, answer{begun: 2, count: 1, saved: 2}, http.MethodGet, true, false},
 		{"an older life", &subject{begun: 3, count: 4, saved: 2}, answer{begun: 2, count: 9, saved: 2}, http.MethodGet, false, true},
 		{"the same number twice", &subject{begun: 1, count: 4, saved: 2}, answer{begun: 1, count: 4, saved: 2}, http.MethodGet, false, true},

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// balancer is what stands before a cluster: it gives each connection to one of
-// the targets that take it.
+// balancer is a load balancer: it forwards each connection to one of the targets that
+// accept it.
 type balancer struct {
 	listener net.Listener
 	targets  []string
@@ -61,7 +61,7 @@ func (b *balancer) serve(c net.Conn) {
 	}
 }
 
-// copyAndClose passes on what is said and that it has ended, however it has.
+// copyAndClose forwards data, and the end of the connection.
 func copyAndClose(to, from net.Conn) {
 	_, err := io.Copy(to, from)
 	if half, ok := to.(*net.TCPConn); err == nil && ok && half.CloseWrite() == nil {

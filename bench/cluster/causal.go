@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// logPages of a hundred lines are looked at.
+// logPages is the number of pages, of a hundred lines, that are read.
 const logPages = 4
 
-// causal checks the order of the lines in a pair's log: a number is sent by the
-// device before the agent gets it, and that before it is back. Lines come from
-// the device and from several nodes, whose clocks differ. It returns how many
-// pairs of lines it has compared.
+// causal checks the order of the lines in a pair's log: the device logs that it sends a
+// number before the agent logs that it gets it, and that before the device logs that it is
+// back. The lines come from the device and from several nodes, whose clocks differ. causal
+// returns how many pairs of lines it has compared.
 func (l *lab) causal(ctx context.Context, n *proc, s *subject) (compared int64, err error) {
 	lines, err := l.logOf(ctx, n, s)
 	if err != nil {
@@ -22,20 +22,21 @@ func (l *lab) causal(ctx context.Context, n *proc, s *subject) (compared int64, 
 	return compareLines(lines)
 }
 
-// logOf returns the last lines of a pair's log, as a node has them.
+// logOf returns the last lines of a pair's log, as a node shows them.
 func (l *lab) logOf(ctx context.Context, n *proc, s *subject) (lines []string, err error) {
 	for page := 1; page <= logPages; page++ {
 		var out struct {
 			Data []struct{ Msg string }
 		}
-		if err := l.api(ctx, n, "GET", fmt.Sprintf("/devices/%s/logs?page[number]=%d&page[size]=100", s.device, page), "", &out); err != nil {
+		if err := l.api(ctx, n, "GET",
+			fmt.Sprintf("/devices/%s/logs?page[number]=%d&page[size]=100", s.device, page), "", &out); err != nil {
 			return nil, err
 		}
 		for _, line := range out.Data {
 			lines = append(lines, line.Msg)
 		}
 	}
-	slices.Reverse(lines) // the newest was first
+	slices.Reverse(lines) // the API returns the newest line first
 	return lines, nil
 }
 
@@ -55,11 +56,12 @@ func compareLines(lines []string) (compared int64, err error) {
 			}
 			cause, known := first[order[0]+number]
 			if !known {
-				continue // before the first line we have, or lost with a node
+				continue // the line is older than the log, or was lost with a node
 			}
 			compared++
 			if effect < cause {
-				return compared, fmt.Errorf("the log says %q before %q:\n%s", line, order[0]+number, strings.Join(lines[max(0, effect-5):min(len(lines), cause+5)], "\n"))
+				return compared, fmt.Errorf("the log says %q before %q:\n%s", line, order[0]+number,
+					strings.Join(lines[max(0, effect-5):min(len(lines), cause+5)], "\n"))
 			}
 		}
 	}

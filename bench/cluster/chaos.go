@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// fault is something that chaos does.
+// fault is a fault that chaos causes.
 type fault struct {
 	do      func(context.Context, *load, *proc, *rand.Rand) error
-	restart bool // agents may be restarted by it; by others none is
-	network bool // it needs hosts
+	restart bool // agents may restart because of it; otherwise none may
+	network bool // it needs network namespaces
 }
 
 var faults = map[string]fault{
@@ -36,17 +36,17 @@ var faults = map[string]fault{
 	"flicker":  {do: flicker, restart: true, network: true},
 }
 
-// How many agents chaos has at most: it asks each often.
+// Limits of chaos's agents, so that it can call each of them often.
 const (
 	chaosAgents    = 300
-	chaosPairs     = 100 // of them with devices
-	chaosRegisters = 6   // and these beside
+	chaosPairs     = 100 // agents with devices
+	chaosRegisters = 6   // further agents that are registers
 )
 
-// wave is how long after a fault agents may still be restarted by it.
+// wave is how long after a fault agents may still restart because of it.
 const wave = 30 * time.Second
 
-// chaos does one thing after the other to a cluster under load.
+// chaos causes one fault after the other in a cluster under load.
 func chaos(ctx context.Context, l *lab, o options) (err error) {
 	fmt.Println("seed", o.seed)
 	names, err := l.faultNames(o)
@@ -88,14 +88,17 @@ func chaos(ctx context.Context, l *lab, o options) (err error) {
 	for _, n := range counts {
 		total += n
 	}
-	fmt.Printf("chaos: seed %d, %v, %d faults %v: %d answers checked, %d acknowledged saves, %d failed requests, %d restarts, each after a fault that explains it, "+
-		"%d posts of %d devices handled once each and back in order, %d pairs of log lines in causal order, %d operations on %d registers linearisable (%d windows not decided), nothing broken\n",
+	fmt.Printf(
+		"chaos: seed %d, %v, %d faults %v: %d answers checked, %d acknowledged saves, %d failed requests, "+
+			"%d restarts, each after a fault that explains it, "+
+			"%d posts of %d devices handled once each and back in order, %d pairs of log lines in causal order, "+
+			"%d operations on %d registers linearisable (%d windows not decided), nothing broken\n",
 		o.seed, o.length, total, counts, d.asked.Load(), d.saved.Load(), d.failed.Load(), d.restarted.Load(),
 		d.posted, len(d.pairs), d.lines, regs.checked, len(regs.list), regs.undecided)
 	return d.failure()
 }
 
-// faultNames are those that are wanted and can be.
+// faultNames returns the selected faults that are possible here.
 func (l *lab) faultNames(o options) (names []string, err error) {
 	all := slices.Sorted(maps.Keys(faults))
 	if o.faults != "" {
@@ -105,7 +108,8 @@ func (l *lab) faultNames(o options) (names []string, err error) {
 		f, known := faults[name]
 		switch {
 		case !known:
-			return nil, fmt.Errorf("there is no fault %q; there are %s", name, strings.Join(slices.Sorted(maps.Keys(faults)), ", "))
+			return nil, fmt.Errorf("there is no fault %q; the faults are %s", name,
+				strings.Join(slices.Sorted(maps.Keys(faults)), ", "))
 		case !f.network || l.hosts != nil:
 			names = append(names, name)
 		case o.faults != "":
@@ -115,7 +119,7 @@ func (l *lab) faultNames(o options) (names []string, err error) {
 	return names, nil
 }
 
-// chaosLoad starts three nodes whose clocks differ, and their agents.
+// chaosLoad starts three nodes with different clocks, and their agents.
 func chaosLoad(ctx context.Context, l *lab, agents int) (*load, *registers, error) {
 	l.skews = []time.Duration{0, 3 * time.Second, -3 * time.Second}
 	l.deviceCode, l.agentCode = deviceCode, pairCode
@@ -133,8 +137,7 @@ func chaosLoad(ctx context.Context, l *lab, agents int) (*load, *registers, erro
 	return d, regs, nil
 }
 
-// round does one thing, waits until the cluster is whole again, and looks at what
-// has come of it.
+// round causes one fault, waits until the cluster has recovered, and checks the results.
 func (d *load) round(ctx context.Context, regs *registers, name string, n *proc, random *rand.Rand) error {
 	f := faults[name]
 	if f.restart {
@@ -160,7 +163,7 @@ func (d *load) round(ctx context.Context, regs *registers, name string, n *proc,
 	return d.failure()
 }
 
-// lastLook asks everybody once more.
+// lastLook calls every agent once more, and checks the answers.
 func (d *load) lastLook(ctx context.Context) error {
 	nodes := d.lab.nodes
 	for i, s := range d.subjects {
@@ -188,8 +191,8 @@ func kill(ctx context.Context, d *load, n *proc, _ *rand.Rand) error {
 	return d.lab.start(ctx, n, false)
 }
 
-// pausePastLease has a node sleep until its agents are others', and wake up with
-// all it wanted to do.
+// pausePastLease stops a node's process until other nodes own its agents, and then
+// continues it with its pending work.
 func pausePastLease(_ context.Context, d *load, n *proc, _ *rand.Rand) error {
 	d.did("%s is paused for 8 s", n.Name)
 	return stopped(n, 8*time.Second)

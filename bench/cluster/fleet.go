@@ -17,9 +17,9 @@ import (
 	"github.com/tandem-iot/tandem/device/runner"
 )
 
-// pairCode is the agents' program in chaos. Beside what code does, it has a
-// value that is written and read, and handles what its device posts: each number
-// must be the next, is saved, and goes back. What is wrong it says for ever.
+// pairCode is the agents' program in chaos. In addition to code, it has a value that is
+// written and read, and handles its device's posts: each number must be the next one, is
+// saved, and is posted back. It reports an error in every answer from then on.
 const pairCode = `
 state <- server.load();
 if (!("begun" in state)) state = { begun = 0, saved = 0, value = 0, up = 0, done = -1, broken = "" };
@@ -57,8 +57,8 @@ http.onrequest(function(q, r) {
     r.send(200, state.begun + " " + count + " " + safe + " " + state.up + " " + state.done + "\n" + state.broken);
 });`
 
-// deviceCode posts a number each second, and wants them back in order, each once,
-// over all power cuts. An agent that has been replaced may not be heard any more.
+// deviceCode posts a number each second, and must get them back in order, each once, over
+// all power cuts. It must get no message of an agent that has been replaced.
 const deviceCode = `
 server.setsendtimeoutpolicy(RETURN_ON_ERROR, WAIT_TIL_SENT, 30);
 sent <- 0; back <- 0; life <- 0; halted <- false;
@@ -88,7 +88,7 @@ function next() {
 }
 next();`
 
-// fleet are devices that run.
+// fleet is a set of running devices.
 type fleet struct {
 	dir     string
 	log     *os.File
@@ -113,7 +113,13 @@ func newFleet(ctx context.Context, addr string, subjects []*subject) (*fleet, er
 	logger := slog.New(slog.NewTextHandler(f.log, nil))
 	ctx, f.stop = context.WithCancel(ctx)
 	for _, s := range subjects {
-		r := &runner.Runner{ID: tandem.DeviceID(s.device), Key: s.key, Addr: "tcp://" + addr, Dir: filepath.Join(dir, s.device), Logger: logger}
+		r := &runner.Runner{
+			ID:     tandem.DeviceID(s.device),
+			Key:    s.key,
+			Addr:   "tcp://" + addr,
+			Dir:    filepath.Join(dir, s.device),
+			Logger: logger,
+		}
 		f.runners = append(f.runners, r)
 		f.work.Go(func() {
 			if err := r.Run(ctx); err != nil {
@@ -126,8 +132,8 @@ func newFleet(ctx context.Context, addr string, subjects []*subject) (*fleet, er
 	return f, nil
 }
 
-// memory is a directory in memory, where there is one: the devices' disks are
-// not the node's, and a hundred of them would keep its disk busy.
+// memory returns a directory in memory, if there is one: the files of a hundred devices
+// would keep the node's disk busy.
 func memory() string {
 	const shm = "/dev/shm"
 	if _, err := os.Stat(shm); err != nil {
@@ -142,7 +148,7 @@ func (f *fleet) failure() error {
 	return f.ended
 }
 
-// close ends the devices. After a failure their files are kept.
+// close stops the devices. After a failure their files are kept.
 func (f *fleet) close(failed bool) error {
 	f.stop()
 	f.work.Wait()
@@ -153,7 +159,7 @@ func (f *fleet) close(failed bool) error {
 	return errors.Join(err, os.RemoveAll(f.dir))
 }
 
-// some is a third of the devices.
+// some returns a third of the devices.
 func (f *fleet) some(random *rand.Rand) (list []*runner.Runner) {
 	for _, i := range random.Perm(len(f.runners))[:(len(f.runners)+2)/3] {
 		list = append(list, f.runners[i])
@@ -181,8 +187,7 @@ func devicesOffline(_ context.Context, d *load, _ *proc, random *rand.Rand) erro
 	})
 }
 
-// halt has all devices stop posting, and waits until all that they have posted
-// has come back to each.
+// halt makes all devices stop posting, and waits until each has all of its posts back.
 func (d *load) halt(ctx context.Context) error {
 	deadline := time.Now().Add(2 * time.Minute)
 	for i, s := range d.pairs {
@@ -204,8 +209,9 @@ func (d *load) halt(ctx context.Context) error {
 			}
 			if time.Now().After(deadline) {
 				lines, logErr := d.lab.logOf(ctx, n, s)
-				return errors.Join(fmt.Errorf("pair %s does not come to an end: the agent has had %d posts, and its device says that it has %d back; its log:\n%s",
-					s.device, s.last.up, s.last.done, strings.Join(lines, "\n")), err, logErr)
+				unfinished := fmt.Errorf("pair %s does not finish: the agent has received %d posts, and %d are back "+
+					"at its device; its log:\n%s", s.device, s.last.up, s.last.done, strings.Join(lines, "\n"))
+				return errors.Join(unfinished, err, logErr)
 			}
 			<-time.After(100 * time.Millisecond)
 		}

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// hosts are network namespaces, each with an address of its own on one bridge.
-// The database and whoever asks are at the bridge itself. Packets that are not to
-// pass are dropped silently, as a network does.
+// hosts are network namespaces, each with an address of its own on one bridge. The
+// database and the callers are at the bridge itself. Blocked packets are dropped silently,
+// as in a real network.
 type hosts struct {
 	bridge string
 	prefix string // the first three numbers of all addresses
@@ -30,7 +30,7 @@ func newHosts() (*hosts, error) {
 		"ip link set "+h.bridge+" up",
 	)
 	if err != nil {
-		_ = commands("ip link del " + h.bridge) // it may never have been there
+		_ = commands("ip link del " + h.bridge) // it may not exist
 		return nil, err
 	}
 	return h, nil
@@ -55,10 +55,10 @@ func (h *hosts) add() (name, address string, err error) {
 	)
 }
 
-// port is the bridge's end of a host's cable.
+// port returns the bridge's end of a host's link.
 func (h *hosts) port(name string) string { return name + "p" }
 
-// cut pulls a host's cable, or puts it back.
+// cut takes a host's link down, or up again.
 func (h *hosts) cut(name string, out bool) error {
 	if out {
 		return commands("ip link set " + h.port(name) + " nomaster")
@@ -66,8 +66,7 @@ func (h *hosts) cut(name string, out bool) error {
 	return commands("ip link set " + h.port(name) + " master " + h.bridge)
 }
 
-// split has two hosts not hear of each other, though all others hear them, or
-// ends that.
+// split blocks the packets between two hosts, but not those of other hosts, or ends that.
 func (h *hosts) split(a, b string, apart bool) error {
 	state := map[bool]string{true: "on", false: "off"}[apart]
 	return commands(
@@ -76,9 +75,9 @@ func (h *hosts) split(a, b string, apart bool) error {
 	)
 }
 
-// slow puts a narrow pipe with a long queue before and behind a host: packets are
-// late, up to 150 ms each way, and those for which there is no room are lost. Or
-// it takes it away.
+// slow limits the rate of a host's link in both directions, with a long queue: packets are
+// delayed by up to 150 ms each way, and lost when the queue is full. Or it removes the
+// limit.
 func (h *hosts) slow(name string, on bool) error {
 	out, in := "tc qdisc del dev "+h.port(name)+" root", "ip netns exec "+name+" tc qdisc del dev "+name+"x root"
 	if on {
@@ -91,7 +90,7 @@ func (h *hosts) slow(name string, on bool) error {
 func (h *hosts) close() error {
 	var errs []error
 	for _, name := range h.names {
-		errs = append(errs, commands("ip netns del "+name)) // and the cable with it
+		errs = append(errs, commands("ip netns del "+name)) // which also deletes the link
 	}
 	return errors.Join(append(errs, commands("ip link del "+h.bridge))...)
 }
@@ -108,13 +107,13 @@ func commands(lines ...string) error {
 
 // Faults of the network.
 
-// cutPastLease takes a node off the network until its agents are others'.
+// cutPastLease takes a node off the network until other nodes own its agents.
 func cutPastLease(_ context.Context, d *load, n *proc, _ *rand.Rand) error {
 	d.did("%s is cut off for 8 s", n.Name)
 	return d.lab.during(8*time.Second, func(on bool) error { return d.lab.hosts.cut(n.host, on) })
 }
 
-// splitPair has two nodes not hear of each other.
+// splitPair blocks the packets between two nodes.
 func splitPair(_ context.Context, d *load, n *proc, random *rand.Rand) error {
 	other := d.lab.nodes[random.IntN(len(d.lab.nodes))]
 	for other == n {
@@ -129,7 +128,7 @@ func slowDown(_ context.Context, d *load, n *proc, _ *rand.Rand) error {
 	return d.lab.during(5*time.Second, func(on bool) error { return d.lab.hosts.slow(n.host, on) })
 }
 
-// flicker loses all packets of a node a third of the time.
+// flicker drops all packets of a node for a third of the time.
 func flicker(_ context.Context, d *load, n *proc, random *rand.Rand) error {
 	d.did("the network of %s comes and goes for 5 s", n.Name)
 	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
@@ -142,7 +141,7 @@ func flicker(_ context.Context, d *load, n *proc, random *rand.Rand) error {
 	return nil
 }
 
-// during does something, and undoes it after a while.
+// during causes a fault, and undoes it after a while.
 func (l *lab) during(wait time.Duration, do func(on bool) error) error {
 	err := do(true)
 	<-time.After(wait)

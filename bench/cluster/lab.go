@@ -36,10 +36,10 @@ type lab struct {
 	token  string
 
 	agentCode, deviceCode string
-	skews                 []time.Duration // of the nodes' clocks, if they are to differ
-	hosts                 *hosts          // nil: all is on loopback
+	skews                 []time.Duration // offsets of the nodes' clocks; empty: none
+	hosts                 *hosts          // nil: all nodes are on loopback
 	forward               *balancer       // from the hosts to the database
-	failed                bool            // the nodes' directories are kept, to be looked at
+	failed                bool            // keep the nodes' directories, for inspection
 }
 
 // proc is a node.
@@ -48,10 +48,10 @@ type proc struct {
 	dir         string
 	host        string // "" on loopback
 	skew        time.Duration
-	mqtt, nodes string // where it listens too
+	mqtt, nodes string // its other addresses
 }
 
-// newLab starts the database. close ends everything.
+// newLab starts the database. close stops everything.
 func newLab(ctx context.Context, tandem string) (l *lab, err error) {
 	dir, err := pgtest.MakeDir()
 	if err != nil {
@@ -69,7 +69,7 @@ func newLab(ctx context.Context, tandem string) (l *lab, err error) {
 	return l, err
 }
 
-// network has each node that is added be a host of its own, if it is to.
+// network makes each added node a host of its own, if want says so.
 func (l *lab) network(want string) (err error) {
 	switch want {
 	case "on", "auto":
@@ -77,7 +77,7 @@ func (l *lab) network(want string) (err error) {
 		fmt.Println("all nodes are on one host: the faults of the network are left out")
 		return nil
 	default:
-		return fmt.Errorf("-net is on, off or auto, not %q", want)
+		return fmt.Errorf("-net must be on, off or auto, not %q", want)
 	}
 	if l.hosts, err = newHosts(); err != nil {
 		l.hosts = nil
@@ -99,7 +99,7 @@ func (l *lab) network(want string) (err error) {
 	return nil
 }
 
-// close ends the processes and removes their files.
+// close stops the processes and removes their files.
 func (l *lab) close() error {
 	var errs []error
 	for _, n := range l.nodes {
@@ -120,7 +120,7 @@ func (l *lab) close() error {
 	return errors.Join(append(errs, os.RemoveAll(l.dir))...)
 }
 
-// add starts one more node, and waits until it answers. With alone it has a
+// add starts another node, and waits until it answers. If alone is set, the node has a
 // database of its own.
 func (l *lab) add(ctx context.Context, alone bool) (*proc, error) {
 	dir, err := os.MkdirTemp("", "tandem-lab-")
@@ -138,14 +138,16 @@ func (l *lab) add(ctx context.Context, alone bool) (*proc, error) {
 	return n, l.start(ctx, n, alone)
 }
 
-// place gives a node its addresses.
+// place sets a node's addresses.
 func (l *lab) place(n *proc) (err error) {
 	if l.hosts != nil {
 		var address string
 		if n.host, address, err = l.hosts.add(); err != nil {
 			return err
 		}
-		n.Web, n.mqtt, n.nodes = address+":7880", address+":7883", address+":7884"
+		n.Web = address + ":7880"
+		n.mqtt = address + ":7883"
+		n.nodes = address + ":7884"
 		return nil
 	}
 	for _, addr := range []*string{&n.Web, &n.mqtt, &n.nodes} {
@@ -156,7 +158,7 @@ func (l *lab) place(n *proc) (err error) {
 	return nil
 }
 
-// start starts a node that does not run.
+// start starts a node that is not running.
 func (l *lab) start(ctx context.Context, n *proc, alone bool) error {
 	args := []string{"up", "--data", filepath.Join(n.dir, "data"), "--http", n.Web, "--mqtt", n.mqtt}
 	if !alone {
@@ -177,7 +179,7 @@ func (l *lab) start(ctx context.Context, n *proc, alone bool) error {
 	return n.Start(ctx, command...)
 }
 
-// dirs returns where the nodes have their logs and data.
+// dirs returns the nodes' directories, with their logs and data.
 func (l *lab) dirs() (list []string) {
 	for _, n := range l.nodes {
 		list = append(list, n.dir)
@@ -229,7 +231,7 @@ func (l *lab) api(ctx context.Context, n *proc, method, path, body string, out a
 	return json.NewDecoder(bytes.NewReader(data)).Decode(out)
 }
 
-// made is what comes of creating something.
+// made is a created resource.
 type made struct {
 	ID         string
 	Attributes struct {
@@ -238,8 +240,10 @@ type made struct {
 	}
 }
 
-// create makes a resource.
-func (l *lab) create(ctx context.Context, n *proc, kind string, attributes map[string]string, in map[string]string) (m made, err error) {
+// create creates a resource.
+func (l *lab) create(
+	ctx context.Context, n *proc, kind string, attributes map[string]string, in map[string]string,
+) (m made, err error) {
 	relationships := map[string]any{}
 	for kind, id := range in {
 		relationships[kind] = map[string]string{"type": kind, "id": id}
@@ -248,7 +252,9 @@ func (l *lab) create(ctx context.Context, n *proc, kind string, attributes map[s
 	if kind == "devicegroup" {
 		typ = "development_devicegroup"
 	}
-	body, err := json.Marshal(map[string]any{"data": map[string]any{"type": typ, "attributes": attributes, "relationships": relationships}})
+	body, err := json.Marshal(map[string]any{
+		"data": map[string]any{"type": typ, "attributes": attributes, "relationships": relationships},
+	})
 	if err != nil {
 		return m, err
 	}
@@ -257,13 +263,14 @@ func (l *lab) create(ctx context.Context, n *proc, kind string, attributes map[s
 	return m, err
 }
 
-// agents deploys the code to so many devices.
+// agents creates devices and deploys the code to them.
 func (l *lab) agents(ctx context.Context, n *proc, count int) (list []*subject, err error) {
 	product, err := l.create(ctx, n, "product", map[string]string{"name": "lab"}, nil)
 	if err != nil {
 		return nil, err
 	}
-	group, err := l.create(ctx, n, "devicegroup", map[string]string{"name": "lab"}, map[string]string{"product": product.ID})
+	group, err := l.create(ctx, n, "devicegroup", map[string]string{"name": "lab"},
+		map[string]string{"product": product.ID})
 	if err != nil {
 		return nil, err
 	}
@@ -272,7 +279,8 @@ func (l *lab) agents(ctx context.Context, n *proc, count int) (list []*subject, 
 		return nil, err
 	}
 	for i := range count {
-		d, err := l.create(ctx, n, "device", map[string]string{"name": fmt.Sprint("desk ", i)}, map[string]string{"devicegroup": group.ID})
+		d, err := l.create(ctx, n, "device", map[string]string{"name": fmt.Sprint("desk ", i)},
+			map[string]string{"devicegroup": group.ID})
 		if err != nil {
 			return nil, err
 		}
@@ -301,13 +309,13 @@ func (l *lab) emptied(ctx context.Context, at, leaver *proc) error {
 	})
 }
 
-// settled waits until so many nodes are alive, and each has a fair part of the
-// shards, or none when it drains.
+// settled waits until a number of nodes are alive, and each has its share of the shards,
+// or none if it is drained.
 func (l *lab) settled(ctx context.Context, at *proc, nodes int) error {
 	return l.until(ctx, at, func(st cluster.Status) bool { return balanced(st, nodes) })
 }
 
-// until waits until the cluster, as a node sees it, is as wanted.
+// until waits until a node's status of the cluster meets a condition.
 func (l *lab) until(ctx context.Context, at *proc, wanted func(cluster.Status) bool) error {
 	deadline := time.Now().Add(60 * time.Second)
 	for {
@@ -343,14 +351,15 @@ func balanced(st cluster.Status, nodes int) bool {
 		return false
 	}
 	for _, n := range st.Nodes {
-		if n.Leaving > 0 || n.Draining && n.Shards > 0 || !n.Draining && float64(n.Shards) < 0.8*n.Weight/weight*float64(st.Shards) {
+		if n.Leaving > 0 || n.Draining && n.Shards > 0 || !n.Draining &&
+			float64(n.Shards) < 0.8*n.Weight/weight*float64(st.Shards) {
 			return false
 		}
 	}
 	return true
 }
 
-// owners returns the node of each agent, as the database has it.
+// owners returns the node that owns each agent, from the database.
 func (l *lab) owners(ctx context.Context, d *load) (map[*subject]string, error) {
 	s, err := store.OpenPostgres(ctx, l.db)
 	if err != nil {

@@ -12,22 +12,22 @@ import (
 	"time"
 )
 
-// load asks agents, each by one caller at a time, through nodes whose doors are
-// open.
+// load makes requests to agents, to each by one caller at a time, through the nodes that
+// are in the load balancer.
 type load struct {
 	lab      *lab
 	subjects []*subject
-	faults   bool // failed requests are to be expected
+	faults   bool // requests may fail
 
-	pairs  []*subject // those of the subjects whose devices run
+	pairs  []*subject // the subjects with running devices
 	fleet  *fleet
-	posted int64 // by them
-	lines  int64 // pairs of log lines that were compared
+	posted int64 // by the pairs
+	lines  int64 // number of compared pairs of log lines
 
 	mu       sync.RWMutex
 	doors    []*proc
-	history  []string  // what has been done to the cluster
-	restarts time.Time // until then agents may be restarted
+	history  []string  // faults so far
+	restarts time.Time // until this time agents may restart
 
 	asked, saved, failed, restarted atomic.Int64
 	broken                          chan error
@@ -39,7 +39,7 @@ func newLoad(l *lab, subjects []*subject, doors []*proc) *load {
 	return &load{lab: l, subjects: subjects, doors: doors, broken: make(chan error, 1)}
 }
 
-// begin starts so many callers.
+// begin starts callers.
 func (d *load) begin(ctx context.Context, callers int) {
 	ctx, d.stop = context.WithCancel(ctx)
 	for c := range callers {
@@ -66,7 +66,7 @@ func (d *load) door(random *rand.Rand) *proc {
 	return d.doors[random.IntN(len(d.doors))]
 }
 
-// open and close say which nodes requests go to, as a load balancer knows it.
+// open and close put nodes into the load balancer and take them out.
 func (d *load) open(n *proc) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -124,7 +124,7 @@ func (d *load) once(ctx context.Context, s *subject, random *rand.Rand) {
 		if restarted {
 			d.restarted.Add(1)
 			if !d.explained(before) {
-				d.fail(fmt.Errorf("agent %s was restarted, and nothing that was done explains it", s.id))
+				d.fail(fmt.Errorf("agent %s restarted, and no fault explains it", s.id))
 			}
 		}
 	}
@@ -133,11 +133,11 @@ func (d *load) once(ctx context.Context, s *subject, random *rand.Rand) {
 func (d *load) fail(err error) {
 	select {
 	case d.broken <- err:
-	default: // there is a failure already
+	default: // an earlier failure is kept
 	}
 }
 
-// failure returns what was broken so far, with the story of the cluster.
+// failure returns the first violation, with the history of the cluster.
 func (d *load) failure() error {
 	select {
 	case err := <-d.broken:
@@ -147,7 +147,7 @@ func (d *load) failure() error {
 	}
 }
 
-// withStory adds what the nodes have said lately, and what was done to them.
+// withStory adds the nodes' last log lines, and the faults so far.
 func (d *load) withStory(err error) error {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
@@ -159,22 +159,21 @@ func (d *load) withStory(err error) error {
 	return errors.Join(list...)
 }
 
-// mayRestart says that what is done now may restart agents until a time.
+// mayRestart allows agents to restart until a time.
 func (d *load) mayRestart(until time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.restarts = until
 }
 
-// explained reports whether an agent that had answered at a time may have been
-// restarted since.
+// explained reports whether an agent that answered at a time may have restarted since.
 func (d *load) explained(since time.Time) bool {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	return d.restarts.After(since)
 }
 
-// upgrade replaces each of three nodes under load, one after the other.
+// upgrade restarts each of three nodes under load, one after the other.
 func upgrade(ctx context.Context, l *lab, o options) error {
 	d, err := threeNodes(ctx, l, o.agents)
 	if err != nil {
@@ -189,7 +188,7 @@ func upgrade(ctx context.Context, l *lab, o options) error {
 		if err := n.Stop(); err != nil {
 			return err
 		}
-		d.did("%s starts anew", n.Name)
+		d.did("%s starts again", n.Name)
 		if err := l.start(ctx, n, false); err != nil {
 			return err
 		}
@@ -208,7 +207,7 @@ func upgrade(ctx context.Context, l *lab, o options) error {
 	return d.failure()
 }
 
-// threeNodes starts three nodes with agents, all of which have begun.
+// threeNodes starts three nodes with agents, and waits until all agents have started.
 func threeNodes(ctx context.Context, l *lab, agents int) (*load, error) {
 	for range 3 {
 		if _, err := l.add(ctx, false); err != nil {

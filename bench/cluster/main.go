@@ -1,19 +1,17 @@
-// Command cluster measures and tries a cluster of real nodes on loopback, with
-// a real PostgreSQL server:
+// Command cluster measures and tests a cluster of real nodes on loopback, with a real
+// PostgreSQL server:
 //
 //	go run ./cluster -tandem ../bin/tandem            figures
 //	go run ./cluster -tandem ../bin/tandem upgrade    a rolling upgrade under load
 //	go run ./cluster -tandem ../bin/tandem chaos -for 30m
 //
 // The figures are a table and, as the last line, the same as one JSON object.
-// Chaos kills, pauses, empties and restarts nodes and the database in an order
-// that -seed decides, checks every answer against all that were before, and ends
-// with a line that counts what was done; a failure prints the seed and what led
-// to it.
+// Chaos kills, pauses, drains and restarts nodes and the database in an order that -seed
+// decides, checks every answer against all earlier ones, and ends with a line of counts; a
+// failure prints the seed and the history.
 //
-// It needs PostgreSQL's programs, as Debian's package postgresql has them.
-// Everything stays on loopback, is bounded in time and number, and what it
-// starts it ends.
+// It needs PostgreSQL's programs, as in Debian's package postgresql. Everything stays on
+// loopback and is limited in time and number, and all started processes are stopped.
 package main
 
 import (
@@ -50,11 +48,13 @@ func run(ctx context.Context, args []string) error {
 	var o options
 	flags := flag.NewFlagSet("cluster", flag.ContinueOnError)
 	flags.StringVar(&o.tandem, "tandem", "../bin/tandem", "the tandem binary")
-	flags.IntVar(&o.agents, "agents", 3000, "agents; a third of them moves")
+	flags.IntVar(&o.agents, "agents", 3000, "number of agents; a third of them moves")
 	flags.DurationVar(&o.length, "for", time.Minute, "length of chaos")
-	flags.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of chaos")
-	flags.StringVar(&o.faults, "faults", "", "what chaos does, with commas between; all that can be done when left out")
-	flags.StringVar(&o.net, "net", "auto", "on: make each node a host on a network of its own, which can be cut; needs root, Linux, and Debian's iproute2; off: not; auto: if it can be")
+	flags.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "seed of chaos")
+	flags.StringVar(&o.faults, "faults", "", "faults of chaos, separated by commas; by default all that are possible")
+	flags.StringVar(&o.net, "net", "auto",
+		"on: make each node a host on a network of its own, which can be cut; needs root, Linux, and Debian's "+
+			"iproute2; off: not; auto: if it can be")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func run(ctx context.Context, args []string) error {
 		case "chaos":
 			err = chaos(ctx, l, o)
 		default:
-			err = fmt.Errorf("there is no %q: say nothing, upgrade or chaos", what)
+			err = fmt.Errorf("there is no command %q: use none, upgrade or chaos", what)
 		}
 	}
 	if l != nil {

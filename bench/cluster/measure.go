@@ -16,7 +16,7 @@ import (
 	"github.com/tandem-iot/tandem/hlc"
 )
 
-// figures is what is measured. Times are in milliseconds.
+// figures are the results. Times are in milliseconds.
 type figures struct {
 	Agents     int     `json:"agents"`
 	OwnP50     float64 `json:"request_own_node_p50_ms"`
@@ -40,11 +40,15 @@ type figures struct {
 	Peer       string  `json:"peer"`
 }
 
-// watched is how many agents are asked without a pause while they move.
+// watched is the number of agents that get requests without a pause while they move.
 const watched = 32
 
 func measure(ctx context.Context, l *lab, o options) error {
-	f := figures{Agents: o.agents, Peer: "workerd cluster (experimental), as measured elsewhere: 500-850 ms, one failed request per busy client, memory lost; 18 s of errors after kill -9"}
+	f := figures{
+		Agents: o.agents,
+		Peer: "workerd cluster (experimental), as measured elsewhere: 500-850 ms, one failed request per busy " +
+			"client, memory lost; 18 s of errors after kill -9",
+	}
 	d, err := threeNodes(ctx, l, o.agents)
 	if err != nil {
 		return err
@@ -58,14 +62,18 @@ func measure(ctx context.Context, l *lab, o options) error {
 	causality(&f)
 	t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "request to an agent on the node asked\t%.2f ms p50\t%.2f ms p99\n", f.OwnP50, f.OwnP99)
-	fmt.Fprintf(t, "request to an agent on another node\t%.2f ms p50\t%.2f ms p99\t%.2f of the first\n", f.OtherP50, f.OtherP99, f.OtherP50/f.OwnP50)
-	fmt.Fprintf(t, "blackout of a live move, %d of %d agents moving\t%.1f ms p50\t%.1f ms p99\t%d requests failed\n", f.Moved, f.Agents, f.BlackP50, f.BlackP99, f.MoveFailed)
+	fmt.Fprintf(t, "request to an agent on another node\t%.2f ms p50\t%.2f ms p99\t%.2f of the first\n",
+		f.OtherP50, f.OtherP99, f.OtherP50/f.OwnP50)
+	fmt.Fprintf(t,
+		"blackout of a live move, %d of %d agents moving\t%.1f ms p50\t%.1f ms p99\t%d requests failed\n", f.Moved,
+		f.Agents, f.BlackP50, f.BlackP99, f.MoveFailed)
 	fmt.Fprintf(t, "agents moved per second\t%.0f\n", f.MovesPerS)
 	fmt.Fprintf(t, "the nodes' processor time\t%.0f µs a request\t%.0f µs a save\t%.0f µs an agent that moves\n",
 		f.RequestCPU, f.SaveCPU, f.MoveCPU)
 	fmt.Fprintf(t, "kill -9 of a node: its agents answer after\t%.0f ms p50\t%.0f ms at most\n", f.LostP50, f.LostMax)
 	fmt.Fprintf(t, "saves per second over HTTP\t%.0f PostgreSQL, 3 nodes\t%.0f SQLite, 1 node\n", f.SavesPG, f.SavesAlone)
-	fmt.Fprintf(t, "causal order of the logs\t%.0f ns a message\t%.1f of time.Now()\t%.3f %% of a request\n", f.CausalNs, f.CausalNs/f.ClockNs, f.CausalNs/f.OwnP50/1e4)
+	fmt.Fprintf(t, "causal order of the logs\t%.0f ns a message\t%.1f of time.Now()\t%.3f %% of a request\n",
+		f.CausalNs, f.CausalNs/f.ClockNs, f.CausalNs/f.OwnP50/1e4)
 	if err := t.Flush(); err != nil {
 		return err
 	}
@@ -80,8 +88,8 @@ func quantile(list []time.Duration, q float64) float64 {
 	return list[int(q*float64(len(list)-1))].Seconds() * 1000
 }
 
-// causality measures what keeps the logs in causal order: whoever sends takes a
-// stamp and writes it down, and whoever receives reads it and takes account of it.
+// causality measures the cost of the logs' causal order: a sender takes a stamp and
+// encodes it, and a receiver decodes and observes it.
 func causality(f *figures) {
 	const rounds = 1 << 20
 	var sender, receiver hlc.Clock
@@ -101,7 +109,7 @@ func causality(f *figures) {
 	f.ClockNs = float64(last.Sub(began).Nanoseconds()) / rounds
 }
 
-// cpu is the processor time that the nodes have used.
+// cpu returns the processor time that the nodes have used.
 func (l *lab) cpu() (sum time.Duration) {
 	for _, n := range l.nodes {
 		sum += n.CPU()
@@ -109,10 +117,10 @@ func (l *lab) cpu() (sum time.Duration) {
 	return sum
 }
 
-// each is a share of a time in microseconds.
+// each returns the n-th part of a time in microseconds.
 func each(d time.Duration, n int) float64 { return float64(d.Nanoseconds()) / float64(n) / 1000 }
 
-// latency asks one agent after the other by way of each node.
+// latency makes requests to one agent after the other through each node.
 func latency(ctx context.Context, l *lab, d *load, f *figures) error {
 	own, other := &series{}, &series{}
 	owners, err := l.owners(ctx, d)
@@ -140,7 +148,7 @@ func latency(ctx context.Context, l *lab, d *load, f *figures) error {
 	return nil
 }
 
-// saves has all agents save as fast as 64 callers ask them to.
+// saves makes all agents save as fast as 64 callers make requests.
 func saves(ctx context.Context, l *lab, d *load, f *figures) (err error) {
 	used := l.cpu()
 	n, rate, err := d.saveRate(ctx)
@@ -173,8 +181,8 @@ func (d *load) saveRate(ctx context.Context) (saved int, rate float64, err error
 	return int(n.Load()), float64(n.Load()) / time.Since(began).Seconds(), nil
 }
 
-// moves drains a node while some of its agents are asked without a pause; the
-// longest wait for an answer is the agent's blackout.
+// moves drains a node while some of its agents get requests without a pause; the longest
+// wait for an answer is the agent's blackout.
 func moves(ctx context.Context, l *lab, d *load, f *figures) error {
 	owners, err := l.owners(ctx, d)
 	if err != nil {
@@ -197,7 +205,8 @@ func moves(ctx context.Context, l *lab, d *load, f *figures) error {
 		work.Go(func() {
 			for asking.Err() == nil {
 				began := time.Now()
-				if _, broken, err := l.step(asking, at, leaving[i], http.MethodGet); (err != nil || broken != nil) && asking.Err() == nil {
+				if _, broken, err := l.step(asking, at, leaving[i], http.MethodGet); (err != nil || broken != nil) &&
+					asking.Err() == nil {
 					failed.Add(1)
 				}
 				if asking.Err() == nil {
@@ -258,7 +267,7 @@ func (l *lab) refresh(ctx context.Context, at, n *proc) error {
 	return l.settled(ctx, at, 3)
 }
 
-// loss kills a node and asks its agents until each has answered.
+// loss kills a node and makes requests to its agents until each has answered.
 func loss(ctx context.Context, l *lab, d *load, f *figures) error {
 	owners, err := l.owners(ctx, d)
 	if err != nil {

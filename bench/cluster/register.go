@@ -16,16 +16,16 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// A register is an agent whose value several callers write and read at the same
-// time, each through whatever node. Its history must be one that a single copy
-// could have made (linearisable).
+// A register is an agent whose value several callers write and read at the same time, each
+// through any node. Its history must be linearisable: possible with a single copy of the
+// value.
 type register struct {
 	*subject
 	next atomic.Int64
 
 	mu      sync.Mutex
 	history []porcupine.Operation
-	open    []porcupine.Operation // writes of earlier windows whose outcome nobody knows
+	open    []porcupine.Operation // writes of earlier windows with unknown outcome
 }
 
 // write and read are a register's inputs; a read's output is an int64.
@@ -57,11 +57,11 @@ var registerModel = porcupine.Model{
 const (
 	registerPause    = 200 * time.Millisecond // after a failure
 	registerCallers  = 3
-	registerPatience = 5 * time.Second  // for one answer
-	checkPatience    = 20 * time.Second // of the checker, which may take for ever
+	registerPatience = 5 * time.Second  // limit of one request
+	checkPatience    = 20 * time.Second // limit of the checker, whose time is unbounded
 )
 
-// registers are asked in windows, between which the histories are checked.
+// registers get requests in windows, between which the histories are checked.
 type registers struct {
 	load *load
 	list []*register
@@ -78,7 +78,8 @@ func (r *registers) begin(ctx context.Context) {
 			r.work.Go(func() {
 				random := rand.New(rand.NewPCG(uint64(i), uint64(c)))
 				for ctx.Err() == nil {
-					// One that has begun is finished: its outcome matters.
+					// A request that has begun is completed, because its outcome is
+					// needed.
 					r.once(context.WithoutCancel(ctx), reg, c, random)
 					<-time.After(time.Duration(10+random.IntN(40)) * time.Millisecond)
 				}
@@ -91,7 +92,9 @@ func (r *registers) once(ctx context.Context, reg *register, caller int, random 
 	ctx, cancel := context.WithTimeout(ctx, registerPatience)
 	defer cancel()
 	n := r.load.door(random)
-	in, method, path := registerInput{}, http.MethodGet, "/read"
+	in := registerInput{}
+	method := http.MethodGet
+	path := "/read"
 	if random.IntN(2) == 0 {
 		in = registerInput{write: true, value: reg.next.Add(1)}
 		method, path = http.MethodPost, fmt.Sprint("/write?v=", in.value)
@@ -102,12 +105,12 @@ func (r *registers) once(ctx context.Context, reg *register, caller int, random 
 	switch {
 	case err != nil && !in.write:
 		return
-	case dialled(err): // it was not even said
+	case dialled(err): // the request was not sent
 		<-time.After(registerPause)
 		return
 	case err != nil:
 		<-time.After(registerPause)
-		op.Return = math.MaxInt64 // it may have had its effect, or have it yet
+		op.Return = math.MaxInt64 // it may have had its effect, or may still have it
 	case !in.write:
 		value, err := strconv.ParseInt(body, 10, 64)
 		if err != nil {
@@ -121,7 +124,7 @@ func (r *registers) once(ctx context.Context, reg *register, caller int, random 
 	reg.history = append(reg.history, op)
 }
 
-// check ends a window and looks at what has come of it.
+// check ends a window and checks its histories.
 func (r *registers) check() error {
 	r.stop()
 	r.work.Wait()
@@ -131,7 +134,7 @@ func (r *registers) check() error {
 		ops := reg.window()
 		switch porcupine.CheckOperationsTimeout(registerModel, ops, checkPatience) {
 		case porcupine.Illegal:
-			errs = append(errs, fmt.Errorf("the history of register %s is none of a single copy:\n%s", reg.id, describe(ops)))
+			errs = append(errs, fmt.Errorf("the history of register %s is not linearisable:\n%s", reg.id, describe(ops)))
 		case porcupine.Unknown:
 			r.undecided++
 		}
@@ -139,13 +142,12 @@ func (r *registers) check() error {
 	return errors.Join(errs...)
 }
 
-// window ends a window and returns what has to be explained in it: its operations,
-// and those writes of unknown outcome that have been read in it.
+// window ends a window and returns the operations to check: those of the window, and
+// earlier writes of unknown outcome whose values were read in it.
 //
-// Such a write may have its effect windows later. Given up by its caller, it is
-// still in the send buffer of the connection, and is sent again when the network
-// is back. It is kept until it is read: then it has had its effect, and is not
-// believed to have another.
+// Such a write may take effect windows later: after its caller has given up, it is still
+// in the send buffer of the connection, and is sent again when the network is back. It is
+// kept until its value is read: then it has had its effect, and cannot have another.
 func (reg *register) window() (ops []porcupine.Operation) {
 	read := map[int64]bool{}
 	for _, op := range reg.history {
@@ -156,7 +158,7 @@ func (reg *register) window() (ops []porcupine.Operation) {
 	var open []porcupine.Operation
 	for _, op := range append(reg.open, reg.history...) {
 		if op.Return == math.MaxInt64 && !read[op.Input.(registerInput).value] {
-			open = append(open, op) // as good as not happened; it would only make checking expensive
+			open = append(open, op) // without effect so far; including it would only make checking slower
 		} else {
 			ops = append(ops, op)
 		}
@@ -165,7 +167,7 @@ func (reg *register) window() (ops []porcupine.Operation) {
 	return ops
 }
 
-// dialled reports whether there was no connection to send the request on.
+// dialled reports whether an error means that no connection was made.
 func dialled(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial"
@@ -177,7 +179,8 @@ func describe(ops []porcupine.Operation) (text string) {
 		if op.Return != math.MaxInt64 {
 			end = time.Unix(0, op.Return).Format("15:04:05.000000")
 		}
-		text += fmt.Sprintf("  %s - %s  caller %d  %s\n", time.Unix(0, op.Call).Format("15:04:05.000000"), end, op.ClientId, registerModel.DescribeOperation(op.Input, op.Output))
+		text += fmt.Sprintf("  %s - %s  caller %d  %s\n", time.Unix(0, op.Call).Format("15:04:05.000000"), end,
+			op.ClientId, registerModel.DescribeOperation(op.Input, op.Output))
 	}
 	return text
 }

@@ -19,7 +19,7 @@ func TestWindows(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		windows []history
-		illegal int // the window that no single copy has; -1: none
+		illegal int // the window that is not linearisable; -1: none
 	}{
 		{"what was written is read", []history{{write(1, 0, 1), read(1, 2, 3)}, {read(1, 4, 5)}}, -1},
 		{"a value from before", []history{{write(1, 0, 1), write(2, 2, 3), read(1, 4, 5)}}, 0},

@@ -17,7 +17,7 @@ import (
 	"github.com/tandem-iot/tandem/bench/node"
 )
 
-// lab is a node with one device, and the service that libraries talk to.
+// lab is a node with one device, and the service that the libraries use.
 type lab struct {
 	tandem  string
 	dir     string
@@ -53,7 +53,8 @@ func newLab(ctx context.Context, tandem string, verbose bool) (l *lab, err error
 	if l.service, err = newService(web); err != nil {
 		return l, err
 	}
-	if err := l.start(nil, "up", "--http", web, "--mqtt", link, "--url", l.service.url, "--egress", "127.0.0.0/8"); err != nil {
+	if err := l.start(nil, "up", "--http", web, "--mqtt", link, "--url", l.service.url, "--egress",
+		"127.0.0.0/8"); err != nil {
 		return l, err
 	}
 	for deadline := time.Now().Add(patience); ; {
@@ -73,7 +74,8 @@ func newLab(ctx context.Context, tandem string, verbose bool) (l *lab, err error
 	if made == nil {
 		return l, fmt.Errorf("a device was made with %q", out)
 	}
-	if err := l.start(nil, "device", "run", "--id", made[1], "--key", made[2], "--node", "tcp://"+link, "--dir", filepath.Join(l.dir, "device")); err != nil {
+	if err := l.start(nil, "device", "run", "--id", made[1], "--key", made[2], "--node", "tcp://"+link,
+		"--dir", filepath.Join(l.dir, "device")); err != nil {
 		return l, err
 	}
 	l.lines = make(chan string, 1000)
@@ -89,7 +91,7 @@ func (l *lab) cmd(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// start runs a command until close; its lines go to a channel if there is one.
+// start runs a command until close; its output goes to lines if that is not nil.
 func (l *lab) start(lines chan<- string, args ...string) error {
 	cmd := l.cmd(context.Background(), args...)
 	out, err := cmd.StdoutPipe()
@@ -133,11 +135,11 @@ func (l *lab) command(ctx context.Context, args ...string) error {
 	return err
 }
 
-// close ends what was started, the last first.
+// close stops what was started, in reverse order.
 func (l *lab) close() error {
 	var errs []error
 	for i := len(l.parts) - 1; i >= 0; i-- {
-		l.parts[i].Process.Signal(os.Interrupt) // it may have ended
+		l.parts[i].Process.Signal(os.Interrupt) // ignore the error: it may have ended
 		if err := l.parts[i].Wait(); err != nil && i == 0 {
 			errs = append(errs, fmt.Errorf("the node ended with %w", err))
 		}
@@ -148,11 +150,11 @@ func (l *lab) close() error {
 	return errors.Join(append(errs, os.RemoveAll(l.dir))...)
 }
 
-// outcome is how a test ended; reason "" is well.
+// outcome is the result of a test; an empty reason means that it passed.
 type outcome struct{ test, reason string }
 
-// try runs all tests of a program. One that ends its side's VM fails, and the
-// rest run after it.
+// try runs all tests of a program. A test that ends its side's VM fails; the remaining
+// tests run afterwards.
 func (l *lab) try(ctx context.Context, p *program) ([]outcome, error) {
 	var all []outcome
 	for from := 0; ; {
@@ -197,11 +199,11 @@ func (l *lab) deploy(ctx context.Context, p *program, session string, from int) 
 // watch follows a run in the log.
 type watch struct {
 	session  string
-	patience time.Duration // without a word
+	patience time.Duration // the longest time without a line
 	verbose  bool
 
 	total    int
-	number   int // of the test under way or, after its end, the last
+	number   int // of the current or last test
 	test     string
 	ended    bool // the test
 	errors   []string
@@ -217,7 +219,7 @@ func (w *watch) reason() string {
 
 var restarted = regexp.MustCompile(`\[Status\] (?:Agent|Device) (?:re)?started: (exception|out_of_memory|watchdog)`)
 
-// read reads until all tests have run, or the program has ended early.
+// read reads the log until all tests have run, or the program has ended early.
 func (w *watch) read(ctx context.Context, lines <-chan string) (crashed bool, err error) {
 	begun := false
 	for {
@@ -251,16 +253,19 @@ func (w *watch) read(ctx context.Context, lines <-chan string) (crashed bool, er
 	}
 }
 
-// say takes a line of case.nut's; true means that all is done.
+// say handles a line of case.nut; it returns true when all tests are done.
 func (w *watch) say(said string) bool {
 	verb, rest, _ := strings.Cut(said, " ")
 	number, rest, _ := strings.Cut(rest, " ")
-	n, _ := strconv.Atoi(number) // "done" has none
+	n, _ := strconv.Atoi(number) // "done" has no number
 	switch verb {
 	case "tests":
 		w.total = n
 	case "test":
-		w.number, w.test, w.ended, w.errors = n, rest, false, nil
+		w.number = n
+		w.test = rest
+		w.ended = false
+		w.errors = nil
 	case "pass":
 		w.outcomes = append(w.outcomes, outcome{test: rest})
 		w.ended = true

@@ -1,22 +1,21 @@
-// Command libraries tries Tandem with the libraries that Electric Imp published,
-// as their users would: `tandem library add` puts each into a real node,
-// programs ask for it with #require, and a real device runs beside the agent.
+// Command libraries tests Tandem with the libraries that Electric Imp published, as their
+// users would use them: `tandem library add` adds each to a real node, programs require it
+// with #require, and a real device runs beside the agent.
 //
 //	go run ./libraries -tandem ../bin/tandem -libs DIR
 //
-// It does three things with them. Each library is loaded by an agent, a device,
-// or both. Then each that is in squirrel/*.nut does its work, against other code
-// on the other side or a local HTTP server that stands in for the service that it
-// talks to. Last, the libraries' own tests run, those of their repositories
-// that need no account of anybody's and no hardware: they are written for the
-// vendor's test runner, of which squirrel/case.nut is what they use.
+// There are three kinds of tests. First, an agent, a device or both load each library.
+// Then the programs in squirrel/*.nut use libraries, with code on the other side or with a
+// local HTTP server in place of the library's service. Last, the libraries' own tests run,
+// except those that need an account or hardware. They are written for the vendor's test
+// runner; squirrel/case.nut has the parts of it that they use.
 //
-// The libraries are other people's and no part of this repository. DIR has
-// each repository of the manifest (manifest.go) under its name, at the tag given
-// there; what is missing is told, with the command that brings it.
+// The libraries are not part of this repository. DIR must contain each repository of the
+// manifest (manifest.go) under its name, at the tag given there; for missing ones the
+// command prints how to clone them.
 //
-// The report says what failed and why. Failures that the manifest knows are no
-// fault of the node's; with any other, the exit status is 1.
+// The report lists the failures and their reasons. Failures in the manifest are no fault
+// of the node; with any other failure the exit status is 1.
 package main
 
 import (
@@ -46,15 +45,15 @@ func main() {
 func run(ctx context.Context, args []string) (err error) {
 	flags := flag.NewFlagSet("libraries", flag.ContinueOnError)
 	tandem := flags.String("tandem", "../bin/tandem", "the tandem binary")
-	libs := flags.String("libs", "", "directory with the repositories")
-	only := flags.String("only", "", "run only programs whose name has this in it")
-	labs := flags.Int("labs", 6, "nodes, with a device each, that share the programs; most of these wait most of the time")
+	libs := flags.String("libs", "", "directory of the repositories")
+	only := flags.String("only", "", "run only programs whose name contains this")
+	labs := flags.Int("labs", 6, "number of nodes, with a device each, that share the programs")
 	verbose := flags.Bool("v", false, "print the log of every program")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if *libs == "" {
-		return errors.New("say where the repositories are: -libs DIR")
+		return errors.New("name the directory of the repositories: -libs DIR")
 	}
 	if err := present(*libs); err != nil {
 		return err
@@ -86,7 +85,7 @@ func run(ctx context.Context, args []string) (err error) {
 	return r.err()
 }
 
-// tryAll tries programs in a lab of its own until there are no more.
+// tryAll runs programs in a lab of its own until there are no more.
 func tryAll(ctx context.Context, tandem, libs string, verbose bool, work <-chan *program) (err error) {
 	l, err := newLab(ctx, tandem, verbose)
 	if err != nil {
@@ -108,16 +107,18 @@ func tryAll(ctx context.Context, tandem, libs string, verbose bool, work <-chan 
 	return nil
 }
 
-// present tells which repositories are missing.
+// present returns an error when repositories are missing.
 func present(dir string) error {
 	var missing []string
 	for _, repo := range manifest {
 		if _, err := os.Stat(filepath.Join(dir, repo.name)); err != nil {
-			missing = append(missing, fmt.Sprintf("git clone -q --depth 1 --branch %s https://github.com/electricimp/%s %s", repo.tag, repo.name, filepath.Join(dir, repo.name)))
+			missing = append(missing,
+				fmt.Sprintf("git clone -q --depth 1 --branch %s https://github.com/electricimp/%s %s", repo.tag,
+					repo.name, filepath.Join(dir, repo.name)))
 		}
 	}
 	if missing != nil {
-		return fmt.Errorf("repositories are missing; bring them with\n%s", strings.Join(missing, "\n"))
+		return fmt.Errorf("repositories are missing; clone them with\n%s", strings.Join(missing, "\n"))
 	}
 	return nil
 }

@@ -15,20 +15,20 @@ import (
 //go:embed squirrel
 var ours embed.FS
 
-// program is what is deployed to a pair: tests on one side, and perhaps a
-// partner for them on the other.
+// program is the code of a pair: tests on one side, and perhaps a partner for them on the
+// other.
 type program struct {
 	name    string
 	side    string               // where the tests are: agent or device
 	sources map[string]*assembly // by side; nil: nothing runs there
 	timeout int                  // seconds for each test
 	known   map[string]string    // see repository
-	skipped string               // why it is not tried
+	skipped string               // why it is not run
 
 	outcomes []outcome
 }
 
-// source returns a side's text. from is the number of the first test to run.
+// source returns a side's code. from is the number of the first test to run.
 func (p *program) source(side string, session string, from int, service string) (string, error) {
 	a := p.sources[side]
 	if a == nil {
@@ -46,14 +46,16 @@ func (p *program) source(side string, session string, from int, service string) 
 		}
 		delay := 0
 		if len(p.sources) > 1 {
-			delay = 3 // the partner has to get its code first
+			delay = 3 // the partner must get its code first
 		}
-		fmt.Fprintf(&b, "const SESSION = %q; const FROM = %d; const TIMEOUT = %d; const DELAY = %d;\n#line 1 \"case.nut\"\n%s", session, from, p.timeout, delay, runner)
+		fmt.Fprintf(&b,
+			"const SESSION = %q; const FROM = %d; const TIMEOUT = %d; const DELAY = %d;\n#line 1 \"case.nut\"\n%s",
+			session, from, p.timeout, delay, runner)
 	}
 	return b.String() + a.text.String(), nil
 }
 
-// everything returns all programs, those that show that a library loads first.
+// everything returns all programs, beginning with those that only load a library.
 func everything(dir string) ([]*program, error) {
 	list := loading()
 	work, err := works()
@@ -86,14 +88,19 @@ func loading() (list []*program) {
 				}
 				a.require(lib.id)
 				a.text.WriteString("class Load extends ImpTestCase { function testLoads() {} }\n")
-				list = append(list, &program{name: "load/" + lib.id + "/" + side, side: side, sources: map[string]*assembly{side: a}, timeout: 30})
+				list = append(list, &program{
+					name:    "load/" + lib.id + "/" + side,
+					side:    side,
+					sources: map[string]*assembly{side: a},
+					timeout: 30,
+				})
 			}
 		}
 	}
 	return list
 }
 
-// works returns the programs that we have written ourselves.
+// works returns our own programs.
 func works() (list []*program, err error) {
 	files, err := fs.Glob(ours, "squirrel/*.*.nut")
 	if err != nil {
@@ -147,7 +154,13 @@ func test(root string, repo *repository, name string) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &program{name: "test/" + repo.name + "/" + rel, sources: map[string]*assembly{}, timeout: repo.timeout, known: repo.known, side: "agent"}
+	p := &program{
+		name:    "test/" + repo.name + "/" + rel,
+		sources: map[string]*assembly{},
+		timeout: repo.timeout,
+		known:   repo.known,
+		side:    "agent",
+	}
 	if p.timeout == 0 {
 		p.timeout = 30
 	}
@@ -189,8 +202,8 @@ func test(root string, repo *repository, name string) (*program, error) {
 	return p, nil
 }
 
-// assembly puts a side's code together, as the preprocessor does that the
-// vendor's tests are written for.
+// assembly assembles a side's code, like the preprocessor that the vendor's tests are
+// written for.
 type assembly struct {
 	root     string // of the repository
 	requires []string
@@ -221,8 +234,8 @@ var (
 	maxInclusion = 20
 )
 
-// add adds a source: libraries that it asks for go to the top, what it includes
-// is put in its place.
+// add adds a source: libraries that it requires go to the top, and included files replace
+// their directives.
 func (a *assembly) add(name, text string) error {
 	if a.depth++; a.depth > maxInclusion {
 		return fmt.Errorf("%s is included too deeply", name)
@@ -258,7 +271,7 @@ func (a *assembly) add(name, text string) error {
 	return nil
 }
 
-// include includes a file. Libraries of the manifest are asked for instead.
+// include includes a file. Libraries of the manifest are required instead.
 func (a *assembly) include(dir string, here bool, what string) error {
 	what, _, _ = strings.Cut(what, "@") // a version, which the manifest decides
 	for _, prefix := range []string{"github:electricimp/", "https://raw.githubusercontent.com/electricimp/"} {
@@ -284,7 +297,7 @@ func (a *assembly) include(dir string, here bool, what string) error {
 	return a.file(file)
 }
 
-// libraryAt returns the library that is in a file of a repository.
+// libraryAt returns the library in a file of a repository.
 func libraryAt(repo, file string) string {
 	for _, r := range manifest {
 		for _, l := range r.libraries {

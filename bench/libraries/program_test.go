@@ -11,8 +11,7 @@ import (
 	"github.com/tandem-iot/tandem/imp"
 )
 
-// A test of a repository is put together as its runner would, and its libraries
-// are asked for.
+// A test of a repository is assembled as by its runner, and requires its libraries.
 func TestAssembly(t *testing.T) {
 	dir := t.TempDir()
 	root := filepath.Join(dir, "MessageManager")
@@ -36,27 +35,33 @@ func TestAssembly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.name != "test/MessageManager/tests/a/Case.agent.test.nut" || p.side != "agent" || len(p.sources) != 2 || p.skipped != "" {
+	if p.name != "test/MessageManager/tests/a/Case.agent.test.nut" || p.side != "agent" || len(p.sources) != 2 ||
+		p.skipped != "" {
 		t.Errorf("%+v", p)
 	}
 	a := p.sources["agent"]
-	if got, want := strings.Join(a.requires, " "), "Promise.lib.nut:4.0.0 MessageManager.lib.nut:2.4.0 Rocky.agent.lib.nut:3.0.1 ConnectionManager.lib.nut:3.1.1"; got != want {
+	if got, want := strings.Join(a.requires, " "), "Promise.lib.nut:4.0.0 MessageManager.lib.nut:2.4.0 "+
+		"Rocky.agent.lib.nut:3.0.1 ConnectionManager.lib.nut:3.1.1"; got != want {
 		t.Errorf("requires %s, want %s", got, want)
 	}
-	const want = "\n#line 1 \"Case.agent.test.nut\"\n// first\n\n#line 1 \"Base.nut\"\n\n\n#line 3 \"Base.nut\"\n\n#line 4 \"Base.nut\"\nbase <- 1;\n" +
+	const want = "\n#line 1 \"Case.agent.test.nut\"\n// first\n\n#line 1 \"Base.nut\"\n\n\n#line 3 " +
+		"\"Base.nut\"\n\n#line 4 \"Base.nut\"\nbase <- 1;\n" +
 		"\n#line 3 \"Case.agent.test.nut\"\nclass A extends Base { f = \"Case.agent.test.nut\"; }\n\n"
 	if got := a.text.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if p, err = test(root, repo, filepath.Join(root, "tests/Key.agent.test.nut")); err != nil || p.skipped != "needs an account or a setting: KEY ID" {
+	if p, err = test(root, repo, filepath.Join(root, "tests/Key.agent.test.nut")); err != nil ||
+		p.skipped != "needs an account or a setting: KEY ID" {
 		t.Errorf("%+v, %v", p, err)
 	}
-	if _, err = test(root, repo, filepath.Join(root, "tests/Lost.agent.test.nut")); err == nil || !strings.Contains(err.Error(), "Lost.agent.test.nut:1: github:electricimp/Nowhere/Nowhere.lib.nut is not in the manifest") {
+	if _, err = test(root, repo, filepath.Join(root, "tests/Lost.agent.test.nut")); err == nil ||
+		!strings.Contains(err.Error(),
+			"Lost.agent.test.nut:1: github:electricimp/Nowhere/Nowhere.lib.nut is not in the manifest") {
 		t.Error(err)
 	}
 }
 
-// Our own programs ask for what the manifest has, and they compile.
+// Our own programs require libraries of the manifest, and they compile.
 func TestOurs(t *testing.T) {
 	list, err := works()
 	if err != nil || len(list) == 0 {
@@ -110,13 +115,20 @@ func TestWatch(t *testing.T) {
 	if err != nil || !crashed || w.number != 3 || w.total != 4 || w.reason() != "its program ended: no; at f Lib.nut:3" {
 		t.Errorf("%v, %v, %+v", crashed, err, w)
 	}
-	p := &program{name: "test/R/a.nut", known: map[string]string{"A::z": "a reason"}, outcomes: append(w.outcomes, outcome{w.test, w.reason()})}
+	p := &program{
+		name:     "test/R/a.nut",
+		known:    map[string]string{"A::z": "a reason"},
+		outcomes: append(w.outcomes, outcome{w.test, w.reason()}),
+	}
 	var r report
 	r.add(p)
 	r.add(&program{name: "test/R/b.nut", skipped: "needs an account"})
 	var out strings.Builder
 	r.print(&out)
-	for _, want := range []string{"R      1          1      3       1       1              1", "R/a.nut A::x: got 1, not 2", "R/a.nut A::z: a reason (", "test/R/b.nut: needs an account"} {
+	for _, want := range []string{
+		"R      1          1      3       1       1              1",
+		"R/a.nut A::x: got 1, not 2", "R/a.nut A::z: a reason (", "test/R/b.nut: needs an account",
+	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out.String())
 		}

@@ -23,8 +23,8 @@ type report struct {
 	skipped []string
 }
 
-// tally returns the one for a program: by its first word, and for tests by
-// their repository.
+// tally returns the tally of a program: that of its first word, or for tests that of their
+// repository.
 func (r *report) tally(p *program) *tally {
 	words := strings.SplitN(p.name, "/", 3)
 	name := words[0]
@@ -65,7 +65,7 @@ func (r *report) add(p *program) {
 	}
 }
 
-// reasonKnown returns why a test fails, if the manifest knows.
+// reasonKnown returns the manifest's reason why a test fails, if it has one.
 func reasonKnown(p *program, name string) (why string) {
 	for prefix, reason := range p.known {
 		if _, rest, _ := strings.Cut(name, "/"); strings.Contains(rest, prefix) {
@@ -80,12 +80,17 @@ func (r *report) print(out io.Writer) {
 	fmt.Fprintln(w, "\tfiles\tnot tried\ttests\tpassed\tfailed\tfailed, known\t")
 	var sum tally
 	row := func(name string, t tally) {
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t\n", name, t.files, t.skipped, t.passed+t.failed+t.known, t.passed, t.failed, t.known)
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t\n", name, t.files, t.skipped, t.passed+t.failed+t.known,
+			t.passed, t.failed, t.known)
 	}
 	for _, name := range r.names {
 		t := *r.tallies[name]
 		row(name, t)
-		sum.files, sum.skipped, sum.passed, sum.failed, sum.known = sum.files+t.files, sum.skipped+t.skipped, sum.passed+t.passed, sum.failed+t.failed, sum.known+t.known
+		sum.files += t.files
+		sum.skipped += t.skipped
+		sum.passed += t.passed
+		sum.failed += t.failed
+		sum.known += t.known
 	}
 	row("all", sum)
 	w.Flush()

@@ -10,10 +10,9 @@ import (
 	"sync"
 )
 
-// service stands in for the services that libraries talk to. Below /echo/ it
-// answers with what it was asked, in JSON; below /tree/ it keeps JSON values, as
-// Firebase does. Everything else goes to the node, as by a proxy that speaks
-// TLS with the world: agents see that they were asked over HTTPS.
+// service replaces the services that libraries use. Below /echo/ it answers with the
+// request, in JSON; below /tree/ it keeps JSON values, as Firebase does. Everything else
+// it forwards to the node, like a proxy that terminates TLS: agents see HTTPS requests.
 type service struct {
 	url    string
 	server *http.Server
@@ -45,8 +44,8 @@ func newService(node string) (*service, error) {
 
 func (s *service) close() error { return s.server.Close() }
 
-// echo says what it was asked. Members that services have in their answers, and
-// libraries look for, are there too. A path that ends in a status has it.
+// echo answers with the request. The answer also has the members that libraries look for
+// in their services' answers. A path that ends in a status is answered with that status.
 func echo(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -65,7 +64,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	if strings.HasSuffix(r.URL.Path, "/403") {
 		w.WriteHeader(http.StatusForbidden)
 	}
-	json.NewEncoder(w).Encode(answer) // it fails when nobody is there any more
+	json.NewEncoder(w).Encode(answer) // ignore the error: the client may have gone
 }
 
 func (s *service) serveTree(w http.ResponseWriter, r *http.Request) {

@@ -1,6 +1,5 @@
-// Package node runs nodes as processes of the tandem binary, for measurements
-// and trials: they can be killed, paused and started again, and say what they had
-// to say last.
+// Package node runs nodes as processes of the tandem binary, for measurements and tests:
+// they can be killed, paused and started again, and the end of their logs can be read.
 package node
 
 import (
@@ -24,17 +23,17 @@ const (
 	tailSize      = 4_000 // bytes
 )
 
-// Process is a node. It ends with the program that has started it.
+// Process is a node. It ends with the program that started it.
 type Process struct {
 	Name string // for messages
 	Web  string // where it listens for HTTP
-	Log  string // file that what it says is added to
+	Log  string // file that its output is appended to
 
 	cmd   *exec.Cmd
-	ended chan error // holds how it has ended, once it has
+	ended chan error // gets the result when it has ended
 }
 
-// FreeAddr returns an address on loopback that nobody listens at.
+// FreeAddr returns an address on loopback at which no process listens.
 func FreeAddr() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -43,13 +42,13 @@ func FreeAddr() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// Start runs a command, which must not run already, and waits until it answers.
+// Start runs a command, which must not be running, and waits until it answers.
 func (p *Process) Start(ctx context.Context, command ...string) error {
 	log, err := os.OpenFile(p.Log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
-	defer log.Close() // the process has its own
+	defer log.Close() // the process has its own descriptor
 	p.cmd = exec.Command(command[0], command[1:]...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	ended, err := child.Start(p.cmd, syscall.SIGKILL)
@@ -81,7 +80,7 @@ func (p *Process) answers(ctx context.Context) error {
 	}
 }
 
-// Runs reports whether the process is there.
+// Runs reports whether the process is running.
 func (p *Process) Runs() bool {
 	if p.ended == nil {
 		return false
@@ -98,10 +97,11 @@ func (p *Process) Runs() bool {
 // Signal sends the process a signal.
 func (p *Process) Signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }
 
-// CPU is the processor time that the process has used.
+// CPU returns the processor time that the process has used.
 func (p *Process) CPU() time.Duration { return CPU(p.cmd.Process.Pid) }
 
-// CPU is the processor time that a process has used, to 10 ms; 0 when that is not known.
+// CPU returns the processor time that a process has used, with a resolution of 10 ms, or 0
+// when it is not known.
 func CPU(pid int) time.Duration {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -120,29 +120,29 @@ func CPU(pid int) time.Duration {
 	return time.Duration(user+system) * 10 * time.Millisecond // USER_HZ is 100 on Linux
 }
 
-// Wait waits until the process has ended, if it was ever started.
+// Wait waits until the process has ended, if it was started.
 func (p *Process) Wait() {
 	if p.ended != nil {
 		p.ended <- <-p.ended
 	}
 }
 
-// Kill is kill -9.
+// Kill ends the process with SIGKILL.
 func (p *Process) Kill() {
 	if p.Runs() {
-		p.cmd.Process.Kill() // it may have ended meanwhile
+		p.cmd.Process.Kill() // ignore the error: it may have ended
 		p.Wait()
 	}
 }
 
-// Dump ends the process and has it say what it was doing.
+// Dump ends the process and makes it log the stacks of its goroutines.
 func (p *Process) Dump() {
 	if p.Runs() && p.Signal(syscall.SIGQUIT) == nil {
 		p.Wait()
 	}
 }
 
-// Stop asks the process to end, and waits until it has.
+// Stop asks the process to end, and waits until it has ended.
 func (p *Process) Stop() error {
 	if err := p.Signal(syscall.SIGTERM); err != nil {
 		return err
@@ -156,7 +156,7 @@ func (p *Process) Stop() error {
 	}
 }
 
-// Tail returns the end of what the process has said.
+// Tail returns the end of the process's log.
 func (p *Process) Tail() string {
 	data, err := os.ReadFile(p.Log)
 	if err != nil {

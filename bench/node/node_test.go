@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// webEnv has the test program be a node that listens there.
+// webEnv is the address at which the test program, run again, listens as a node.
 const webEnv = "TANDEM_BENCH_NODE"
 
 func TestMain(m *testing.M) {
@@ -37,9 +37,12 @@ func TestProcess(t *testing.T) {
 	}
 	t.Setenv(webEnv, web)
 	p := &Process{Name: "n1", Web: web, Log: filepath.Join(t.TempDir(), "log")}
-	p.Kill() // what was never started
+	p.Kill() // a process that was never started
 	p.Wait()
-	for i, end := range []func() error{p.Stop, func() error { p.Kill(); return nil }, func() error { p.Dump(); return nil }} {
+	for i, end := range []func() error{
+		p.Stop, func() error { p.Kill(); return nil },
+		func() error { p.Dump(); return nil },
+	} {
 		if err := p.Start(t.Context(), self); err != nil {
 			t.Fatal(err)
 		}
@@ -57,7 +60,8 @@ func TestProcess(t *testing.T) {
 			t.Error("it has ended and runs")
 		}
 	}
-	if err := p.Start(t.Context(), "sh", "-c", "echo no such node; exit 3"); err == nil || !strings.Contains(err.Error(), "exit status 3") || !strings.Contains(err.Error(), "no such node") {
+	if err := p.Start(t.Context(), "sh", "-c", "echo no such node; exit 3"); err == nil ||
+		!strings.Contains(err.Error(), "exit status 3") || !strings.Contains(err.Error(), "no such node") {
 		t.Errorf("a node that ends at once: %v", err)
 	}
 }

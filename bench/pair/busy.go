@@ -15,8 +15,8 @@ import (
 	"github.com/tandem-iot/tandem/store"
 )
 
-// busyCode saves for each message before that is acknowledged, and makes a
-// request each interval from when it is told to begin until it is told to stop.
+// busyCode saves for each message before it is acknowledged, and makes a request each
+// interval between the messages begin and stop.
 const busyCode = `
 t <- { heard = 0, asked = 0, answered = 0, unsaved = 0 };
 every <- 0;
@@ -24,7 +24,9 @@ function call() {
     if (every == 0) return;
     imp.wakeup(every, call);
     t.asked++;
-    http.get(SERVER).sendasync(function(r) { if (r.statuscode == 200) t.answered++; else server.error(r.statuscode + " " + r.body); });
+    http.get(SERVER).sendasync(function(r) {
+        if (r.statuscode == 200) t.answered++; else server.error(r.statuscode + " " + r.body);
+    });
 }
 function save() { if (server.save(t) != 0) t.unsaved++; }
 device.on("begin", function(x) { every = x[0]; imp.wakeup(x[1], call); save(); });
@@ -44,18 +46,18 @@ type busy struct {
 func newBusy(p plan, args []string) (*busy, error) {
 	b := &busy{plan: p}
 	flags := flag.NewFlagSet("pair agents", flag.ContinueOnError)
-	flags.IntVar(&b.agents, "n", p.agents, "agents, each with its device")
+	flags.IntVar(&b.agents, "n", p.agents, "number of agents, each with its device")
 	flags.DurationVar(&b.length, "for", time.Minute, "length of the load")
 	flags.Float64Var(&b.rate, "rate", 1, "messages, saves and requests of each agent per second; at most 2")
-	flags.BoolVar(&b.postgres, "postgres", false, "with a PostgreSQL server, which is started, in place of SQLite")
+	flags.BoolVar(&b.postgres, "postgres", false, "start and use a PostgreSQL server instead of SQLite")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
 	if b.rate <= 0 || b.rate > 2 || b.agents < 1 || b.length < time.Second {
-		return nil, fmt.Errorf("-rate is above 0 and at most 2, -n at least 1, -for at least 1s")
+		return nil, fmt.Errorf("-rate must be above 0 and at most 2, -n at least 1, -for at least 1s")
 	}
 	if most := descriptors() - 1000; b.agents > most {
-		return nil, fmt.Errorf("%d agents need as many file descriptors, and there are %d", b.agents, most)
+		return nil, fmt.Errorf("%d agents need as many file descriptors, and the limit is %d", b.agents, most)
 	}
 	return b, nil
 }
@@ -69,8 +71,8 @@ func (b *busy) measure(ctx context.Context, r *report) (err error) {
 	open := func() (*store.Store, error) { return store.Open(ctx, filepath.Join(dir, "tandem.db")) }
 	args := []string{"--egress", "127.0.0.0/8"}
 	if b.postgres {
-		// A directory of its own: PostgreSQL does not run as root, and so could
-		// not reach one inside root's.
+		// A directory of its own, because PostgreSQL does not run as root and could not
+		// reach one inside root's.
 		home, err := pgtest.MakeDir()
 		if err != nil {
 			return err
@@ -108,7 +110,7 @@ func (b *busy) measure(ctx context.Context, r *report) (err error) {
 		return err
 	}
 	d, err := b.load(ctx, f, t, r)
-	f.process.kill() // what is saved is on disk, or it is not saved
+	f.process.kill() // a save is on disk, or it does not count
 	if err != nil {
 		return err
 	}
@@ -119,12 +121,12 @@ func (b *busy) measure(ctx context.Context, r *report) (err error) {
 	return b.check(ctx, s, f, t, d, r)
 }
 
-// totals is what agents have counted.
+// totals are the sums of the agents' counters.
 type totals struct {
 	Heard, Asked, Answered, Unsaved int64
 }
 
-// check compares the saved tables with what the devices and the server know.
+// check compares the saved tables with the counts of the devices and the server.
 func (b *busy) check(ctx context.Context, s *store.Store, f *fleet, t *target, d *drivers, r *report) error {
 	var sum totals
 	for _, dev := range f.devices {
@@ -148,7 +150,9 @@ func (b *busy) check(ctx context.Context, s *store.Store, f *fleet, t *target, d
 		sum.Answered += one.Answered
 		sum.Unsaved += one.Unsaved
 	}
-	sent, acked, seen := d.sent.Load(), d.acked.Load(), t.calls.Load()
+	sent := d.sent.Load()
+	acked := d.acked.Load()
+	seen := t.calls.Load()
 	r.add(
 		row{name: "messages_sent", what: "messages sent by devices", value: float64(sent)},
 		row{name: "messages_acknowledged", what: "… acknowledged", value: float64(acked)},
@@ -166,7 +170,7 @@ func (b *busy) check(ctx context.Context, s *store.Store, f *fleet, t *target, d
 	return nil
 }
 
-// load connects the devices, begins, lets it go on, and has the agents report.
+// load connects the devices, runs the load, and makes the agents report.
 func (b *busy) load(ctx context.Context, f *fleet, t *target, r *report) (*drivers, error) {
 	began := time.Now()
 	target := f.mqtt("devices", b.agents)
@@ -175,7 +179,12 @@ func (b *busy) load(ctx context.Context, f *fleet, t *target, r *report) (*drive
 		return nil, err
 	}
 	defer hangUp(conns)
-	r.add(row{name: "connect_s", what: fmt.Sprintf("until %d devices were connected", b.agents), unit: "s", value: time.Since(began).Seconds()})
+	r.add(row{
+		name:  "connect_s",
+		what:  fmt.Sprintf("until %d devices were connected", b.agents),
+		unit:  "s",
+		value: time.Since(began).Seconds(),
+	})
 	d := newDrivers(conns)
 	defer d.stop()
 	interval := time.Duration(float64(time.Second) / b.rate)
@@ -186,7 +195,12 @@ func (b *busy) load(ctx context.Context, f *fleet, t *target, r *report) (*drive
 	if err := d.all(ctx, "agent/begin", begin); err != nil {
 		return nil, err
 	}
-	r.add(row{name: "boot_s", what: "until their agents had started and saved", unit: "s", value: time.Since(began).Seconds()})
+	r.add(row{
+		name:  "boot_s",
+		what:  "until their agents had started and saved",
+		unit:  "s",
+		value: time.Since(began).Seconds(),
+	})
 	d.sent.Store(0)
 	d.acked.Store(0)
 	if err := b.steady(ctx, f, t, d, interval, r); err != nil {
@@ -212,15 +226,20 @@ func (b *busy) load(ctx context.Context, f *fleet, t *target, r *report) (*drive
 	return d, d.err()
 }
 
-// steady is the load itself. Every ten seconds it writes down how the node is.
+// steady is the load itself. Every ten seconds it notes the node's figures.
 func (b *busy) steady(ctx context.Context, f *fleet, t *target, d *drivers, interval time.Duration, r *report) error {
 	var held atomic.Int64
 	d.sampling.Store(true)
-	calls, cpu, began := t.calls.Load(), f.process.cpu(), time.Now()
+	calls := t.calls.Load()
+	cpu := f.process.cpu()
+	began := time.Now()
 	paced := make(chan error, 1)
 	go func() { paced <- d.pace(ctx, interval, b.length, &held) }()
 	every := max(b.length/6, time.Second)
-	lastCPU, lastAcked, lastCalls, lastAt := cpu, int64(0), calls, began
+	lastCPU := cpu
+	lastAcked := int64(0)
+	lastCalls := calls
+	lastAt := began
 	for next := began.Add(every); ; next = next.Add(every) {
 		var err error
 		running := true
@@ -229,14 +248,21 @@ func (b *busy) steady(ctx context.Context, f *fleet, t *target, d *drivers, inte
 			running = false
 		case <-time.After(time.Until(next)):
 		}
-		now, used, acked, seen := time.Now(), f.process.cpu(), d.acked.Load(), t.calls.Load()
+		now := time.Now()
+		used := f.process.cpu()
+		acked := d.acked.Load()
+		seen := t.calls.Load()
 		size, _ := f.process.status("VmRSS")
 		s := now.Sub(lastAt).Seconds()
 		if s > every.Seconds()/2 {
-			r.note("at %2.0f s: memory %4.0f MiB, processor %.2f cores, %.0f messages/s acknowledged, %.0f requests/s", now.Sub(began).Seconds(),
+			r.note("at %2.0f s: memory %4.0f MiB, processor %.2f cores, %.0f messages/s acknowledged, %.0f requests/s",
+				now.Sub(began).Seconds(),
 				size/(1<<20), (used-lastCPU).Seconds()/s, float64(acked-lastAcked)/s, float64(seen-lastCalls)/s)
 		}
-		lastCPU, lastAcked, lastCalls, lastAt = used, acked, seen, now
+		lastCPU = used
+		lastAcked = acked
+		lastCalls = seen
+		lastAt = now
 		if running {
 			continue
 		}
@@ -247,7 +273,9 @@ func (b *busy) steady(ctx context.Context, f *fleet, t *target, d *drivers, inte
 	}
 	d.sampling.Store(false)
 	elapsed := time.Since(began)
-	acked, seen, used := d.acked.Load(), t.calls.Load()-calls, f.process.cpu()-cpu
+	acked := d.acked.Load()
+	seen := t.calls.Load() - calls
+	used := f.process.cpu() - cpu
 	if err := d.settle(ctx); err != nil {
 		return err
 	}
@@ -255,10 +283,10 @@ func (b *busy) steady(ctx context.Context, f *fleet, t *target, d *drivers, inte
 	took.cpu = used
 	seconds, nominal := elapsed.Seconds(), float64(b.agents)*b.rate
 	r.add(
-		row{name: "asked_per_s", what: "asked: messages, saves and requests, of each", unit: "/s", value: nominal},
+		row{name: "asked_per_s", what: "nominal messages, saves and requests, each", unit: "/s", value: nominal},
 		row{name: "messages_per_s", what: "messages handled and saved", unit: "/s", value: float64(acked) / seconds},
 		row{name: "requests_per_s", what: "requests that reached the server", unit: "/s", value: float64(seen) / seconds},
-		row{name: "held_back", what: "messages held back, for the device had 8 unacknowledged", value: float64(held.Load())},
+		row{name: "held_back", what: "messages held back: 8 were unacknowledged", value: float64(held.Load())},
 		row{name: "ack_p50_ms", what: "message sent to saved and acknowledged, p50", unit: "ms", value: took.ms(50)},
 		row{name: "ack_p99_ms", what: "… p99", unit: "ms", value: took.ms(99)},
 		row{name: "cpu_cores", what: "the node's processor time", unit: "cores", value: took.cpu.Seconds() / seconds},

@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// window is how many messages a device may have unacknowledged: as a device
-// does, it holds back the next.
+// window is how many unacknowledged messages a device may have; it holds further ones
+// back, as real devices do.
 const window = 8
 
-// drivers has many devices send messages. Each connection has a goroutine that
-// reads acknowledgements; a few others send for all of them.
+// drivers sends messages from many devices. Each connection has a goroutine that reads
+// acknowledgements; a few other goroutines send for all devices.
 type drivers struct {
 	list     []*driver
 	sent     atomic.Int64
@@ -31,7 +31,7 @@ type driver struct {
 	c       *mqttConn
 	pending atomic.Int32
 	sentAt  [window]atomic.Int64 // nanoseconds, by packet id
-	took    []time.Duration      // the reader's
+	took    []time.Duration      // used by the reader
 }
 
 // senders is how many goroutines send.
@@ -47,7 +47,7 @@ func newDrivers(conns []*mqttConn) *drivers {
 	return d
 }
 
-// read takes acknowledgements until the connection ends.
+// read reads acknowledgements until the connection ends.
 func (d *drivers) read(x *driver) {
 	for {
 		kind, b, err := x.c.nextWithin(0)
@@ -79,7 +79,7 @@ func (d *drivers) err() error {
 	return nil
 }
 
-// send has a device send a message if its window has room.
+// send sends a message of a device if its window has room.
 func (d *drivers) send(x *driver, topic string, data []byte) bool {
 	if x.pending.Load() >= window {
 		return false
@@ -94,7 +94,7 @@ func (d *drivers) send(x *driver, topic string, data []byte) bool {
 	return true
 }
 
-// all has every device send one message, and waits until all are acknowledged.
+// all sends one message of every device, and waits until all are acknowledged.
 func (d *drivers) all(ctx context.Context, topic string, data func(i int) []byte) error {
 	const underWay = 500
 	for i, x := range d.list {
@@ -128,9 +128,8 @@ func (d *drivers) settle(ctx context.Context) error {
 	return d.err()
 }
 
-// pace has every device send a message each interval, spread evenly, whether the
-// node keeps up or not. A device whose window is full skips its turn; held counts
-// these.
+// pace sends a message of every device each interval, spread evenly, whether the node
+// keeps up or not. A device whose window is full skips its turn; held counts these.
 func (d *drivers) pace(ctx context.Context, interval, length time.Duration, held *atomic.Int64) error {
 	began := time.Now()
 	data := []byte(`{"temperature": 21.5, "humidity": 40}`)
@@ -143,7 +142,7 @@ func (d *drivers) pace(ctx context.Context, interval, length time.Duration, held
 					if due >= length || d.err() != nil {
 						return
 					}
-					// Sleep seldom, and then for several.
+					// Sleep rarely, and then for several messages.
 					if early := due - time.Since(began); early > 0 && pause(ctx, max(early, time.Millisecond)) != nil {
 						return
 					}
@@ -158,7 +157,7 @@ func (d *drivers) pace(ctx context.Context, interval, length time.Duration, held
 	return errors.Join(ctx.Err(), d.err())
 }
 
-// latencies returns what was sampled. Nothing may be under way.
+// latencies returns the sampled times. No message may be under way.
 func (d *drivers) latencies() (all [][]time.Duration) {
 	for _, x := range d.list {
 		all = append(all, x.took)
@@ -166,7 +165,7 @@ func (d *drivers) latencies() (all [][]time.Duration) {
 	return all
 }
 
-// stop ends the connections and the goroutines that read them.
+// stop closes the connections and ends the goroutines that read them.
 func (d *drivers) stop() {
 	d.stopping.Store(true)
 	for _, x := range d.list {

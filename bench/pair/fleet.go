@@ -62,7 +62,13 @@ func populate(ctx context.Context, s *store.Store, dir, code string, n int) (*fl
 	if err != nil {
 		return nil, err
 	}
-	group, err := s.AddGroup(ctx, record.Group{Product: product.ID, Owner: owner.ID, Creator: owner.ID, Type: tandem.GroupDevelopment, Name: "bench"})
+	group, err := s.AddGroup(ctx, record.Group{
+		Product: product.ID,
+		Owner:   owner.ID,
+		Creator: owner.ID,
+		Type:    tandem.GroupDevelopment,
+		Name:    "bench",
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -77,9 +83,10 @@ func populate(ctx context.Context, s *store.Store, dir, code string, n int) (*fl
 	return f, err
 }
 
-// start starts the node, with more arguments if there are any.
+// start starts the node, with additional arguments.
 func (f *fleet) start(ctx context.Context, binary string, args ...string) (err error) {
-	f.process, err = start(ctx, binary, append([]string{"up", "--data", f.dir, "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"}, args...)...)
+	f.process, err = start(ctx, binary,
+		append([]string{"up", "--data", f.dir, "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"}, args...)...)
 	if err != nil {
 		return err
 	}
@@ -101,7 +108,12 @@ func (f *fleet) start(ctx context.Context, binary string, args ...string) (err e
 
 // http returns the first n agents as a target.
 func (f *fleet) http(name, path string, n int, check func([]byte) error) httpTarget {
-	t := httpTarget{name: name, server: f.process, addr: string(bytes.TrimPrefix([]byte(f.access.URL), []byte("http://"))), check: check}
+	t := httpTarget{
+		name:   name,
+		server: f.process,
+		addr:   string(bytes.TrimPrefix([]byte(f.access.URL), []byte("http://"))),
+		check:  check,
+	}
 	for _, d := range f.devices[:n] {
 		t.paths = append(t.paths, "/"+string(d.Agent)+path)
 	}
@@ -118,29 +130,43 @@ func (f *fleet) mqtt(name string, n int) mqttTarget {
 	return t
 }
 
-// body is what is echoed: 64 bytes, and as JSON a string, so that the device's
-// echo can be compared too.
+// body is the echoed text: 64 bytes that are a JSON string, so that the device's echo can
+// be compared, too.
 func body() []byte {
 	b := bytes.Repeat([]byte("x"), 64)
 	b[0], b[63] = '"', '"'
 	return b
 }
 
-// cold asks agents that have never run, one after the other.
+// cold makes requests to agents that have never run, one after the other.
 func (p plan) cold(ctx context.Context, f *fleet, r *report) error {
 	s, err := f.http("cold agents", "/echo/", p.agents, equals(body())).once(ctx, 1, body())
 	if err != nil {
 		return err
 	}
 	r.add(
-		row{name: "cold_p50_ms", what: fmt.Sprintf("cold agent, event to first answer, p50 of %d", p.agents), unit: "ms", value: s.ms(50), peer: "workerd, published", peerValue: 1.7},
-		row{name: "cold_p99_ms", what: "cold agent, p99", unit: "ms", value: s.ms(99), peer: "workerd, published", peerValue: 3.7},
+		row{
+			name:      "cold_p50_ms",
+			what:      fmt.Sprintf("cold agent, event to first answer, p50 of %d", p.agents),
+			unit:      "ms",
+			value:     s.ms(50),
+			peer:      "workerd, published",
+			peerValue: 1.7,
+		},
+		row{
+			name:      "cold_p99_ms",
+			what:      "cold agent, p99",
+			unit:      "ms",
+			value:     s.ms(99),
+			peer:      "workerd, published",
+			peerValue: 3.7,
+		},
 	)
 	return nil
 }
 
-// idleAgents measures memory once the agents have become bytes, and how long
-// they take to answer again.
+// idleAgents measures the memory of hibernating agents, and the time until they answer
+// again.
 func (p plan) idleAgents(ctx context.Context, f *fleet, r *report) error {
 	if err := pause(ctx, tandem.HibernateAfterIdle+2*time.Second); err != nil {
 		return err
@@ -154,7 +180,10 @@ func (p plan) idleAgents(ctx context.Context, f *fleet, r *report) error {
 	if err != nil {
 		return err
 	}
-	r.add(row{name: "idle_agent_kib", what: fmt.Sprintf("memory per idle agent at %d (node without agents subtracted)", p.agents), unit: "KiB",
+	r.add(row{
+		name:  "idle_agent_kib",
+		what:  fmt.Sprintf("memory per idle agent at %d (node without agents subtracted)", p.agents),
+		unit:  "KiB",
 		value: (full - empty) / float64(p.agents) / 1024, peer: "workerd, published", peerValue: 231})
 	n := min(p.agents, 1000)
 	s, err := f.http("hibernated agents", "/echo/", n, equals(body())).once(ctx, 1, body())
@@ -181,7 +210,7 @@ func (p plan) emptyNode(ctx context.Context) (float64, error) {
 	return size, nil
 }
 
-// idleConnections measures what a connected device costs that says nothing.
+// idleConnections measures the cost of a connected device that sends nothing.
 func (p plan) idleConnections(ctx context.Context, f *fleet, r *report) error {
 	if p.conns <= 0 {
 		r.note("idle connections are not measured: too few file descriptors")
@@ -198,7 +227,7 @@ func (p plan) idleConnections(ctx context.Context, f *fleet, r *report) error {
 	}
 	defer hangUp(conns)
 	rate := float64(p.conns) / time.Since(start).Seconds()
-	// The agents have heard of their devices and must become bytes again.
+	// The agents were told of their devices, and must hibernate again.
 	if err := pause(ctx, tandem.HibernateAfterIdle+2*time.Second); err != nil {
 		return err
 	}
@@ -206,7 +235,14 @@ func (p plan) idleConnections(ctx context.Context, f *fleet, r *report) error {
 	r.add(
 		row{name: "idle_connection_kib", what: fmt.Sprintf("memory per idle device connection at %d", p.conns), unit: "KiB",
 			value: (after - before) / float64(p.conns) / 1024, peer: "mosquitto, published", peerValue: 1.72},
-		row{name: "connects_per_s", what: "connect and subscribe", unit: "/s", value: rate, peer: "mosquitto, published", peerValue: 12154},
+		row{
+			name:      "connects_per_s",
+			what:      "connect and subscribe",
+			unit:      "/s",
+			value:     rate,
+			peer:      "mosquitto, published",
+			peerValue: 12154,
+		},
 	)
 	return nil
 }

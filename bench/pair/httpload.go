@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// httpTarget is something that answers POSTs.
+// httpTarget is a server that answers POSTs.
 type httpTarget struct {
 	name   string
 	server *process
@@ -87,7 +87,7 @@ func (h *httpConn) post(path string, body []byte) ([]byte, error) {
 	return h.body, err
 }
 
-// load keeps conns requests in flight for d and returns what they took.
+// load keeps conns requests in flight for d and returns their times.
 func (t httpTarget) load(ctx context.Context, conns int, d time.Duration, body []byte) (sample, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -130,7 +130,7 @@ func (t httpTarget) worker(ctx context.Context, i, step int, until time.Time, bo
 	return took, nil
 }
 
-// once asks every path one time, with conns in parallel.
+// once makes one request to every path, with conns in parallel.
 func (t httpTarget) once(ctx context.Context, conns int, body []byte) (sample, error) {
 	took := make([][]time.Duration, conns)
 	errs := make([]error, conns)
@@ -170,7 +170,7 @@ func firstError(name string, errs []error) error {
 func equals(body []byte) func([]byte) error {
 	return func(answer []byte) error {
 		if !bytes.Equal(answer, body) {
-			return fmt.Errorf("an echo of %d bytes came back as %d other ones", len(body), len(answer))
+			return fmt.Errorf("an echo of %d bytes was answered with %d different ones", len(body), len(answer))
 		}
 		return nil
 	}

@@ -31,7 +31,7 @@ func (p plan) runHTTP(ctx context.Context, targets ...httpTarget) ([]sample, err
 
 // http compares requests to agents with a plain server's.
 func (p plan) http(ctx context.Context, f *fleet, r *report) error {
-	// Agents still digest that their devices have gone: let them come to rest.
+	// Agents still handle the disconnection of their devices: wait until they are idle.
 	if err := pause(ctx, tandem.ReconnectGrace+tandem.HibernateAfterIdle+5*time.Second); err != nil {
 		return err
 	}
@@ -70,12 +70,18 @@ func (p plan) http(ctx context.Context, f *fleet, r *report) error {
 		r.add(row{name: x.name, what: x.what, unit: "/s", value: s[i+4].perSecond(), peer: "net/http echo", peerValue: plain})
 	}
 	r.add(
-		row{name: "counter_log_per_s", what: "the same counters, beside one shared log", unit: "/s", value: s[5].perSecond(), peer: "net/http + log", peerValue: s[3].perSecond()},
-		row{name: "echo_1_cpu_us", what: "server's processor time per echo, 1 agent", unit: "µs", value: s[1].cpuEach(), peer: "net/http echo", peerValue: s[0].cpuEach()},
-		row{name: "echo_many_cpu_us", what: "server's processor time per echo, many agents", unit: "µs", value: s[2].cpuEach(), peer: "net/http echo", peerValue: s[0].cpuEach()},
-		row{name: "counter_many_cpu_us", what: "server's processor time per saved counter, many agents", unit: "µs", value: s[5].cpuEach(), peer: "net/http + log", peerValue: s[3].cpuEach()},
-		row{name: "echo_many_p50_ms", what: "HTTP echo, many agents, p50", unit: "ms", value: s[2].ms(50), peer: "net/http echo", peerValue: s[0].ms(50)},
-		row{name: "echo_many_p99_ms", what: "HTTP echo, many agents, p99", unit: "ms", value: s[2].ms(99), peer: "net/http echo", peerValue: s[0].ms(99)},
+		row{name: "counter_log_per_s", what: "the same counters, beside one shared log", unit: "/s",
+			value: s[5].perSecond(), peer: "net/http + log", peerValue: s[3].perSecond()},
+		row{name: "echo_1_cpu_us", what: "server's processor time per echo, 1 agent", unit: "µs",
+			value: s[1].cpuEach(), peer: "net/http echo", peerValue: s[0].cpuEach()},
+		row{name: "echo_many_cpu_us", what: "server's processor time per echo, many agents", unit: "µs",
+			value: s[2].cpuEach(), peer: "net/http echo", peerValue: s[0].cpuEach()},
+		row{name: "counter_many_cpu_us", what: "server's processor time per saved counter, many agents", unit: "µs",
+			value: s[5].cpuEach(), peer: "net/http + log", peerValue: s[3].cpuEach()},
+		row{name: "echo_many_p50_ms", what: "HTTP echo, many agents, p50", unit: "ms",
+			value: s[2].ms(50), peer: "net/http echo", peerValue: s[0].ms(50)},
+		row{name: "echo_many_p99_ms", what: "HTTP echo, many agents, p99", unit: "ms",
+			value: s[2].ms(99), peer: "net/http echo", peerValue: s[0].ms(99)},
 	)
 	return nil
 }
@@ -100,7 +106,9 @@ func (p plan) mqtt(ctx context.Context, f *fleet, r *report) error {
 	peer := mqttTarget{name: "mosquitto", addr: addr, servers: []*process{broker, echo}}
 	for i := range p.pairs {
 		peer.pairs = append(peer.pairs, mqttPair{
-			login: login{id: fmt.Sprintf("device%d", i)}, publish: fmt.Sprintf("p/%d/ping", i), hear: fmt.Sprintf("p/%d/pong", i),
+			login:   login{id: fmt.Sprintf("device%d", i)},
+			publish: fmt.Sprintf("p/%d/ping", i),
+			hear:    fmt.Sprintf("p/%d/pong", i),
 		})
 	}
 	targets := []mqttTarget{f.mqtt("devices", p.pairs), peer}
@@ -126,20 +134,21 @@ func (p plan) mqtt(ctx context.Context, f *fleet, r *report) error {
 			}
 		}
 		r.add(
-			row{name: "trip_" + load.name + "_p50_us", what: "device → agent → device, " + load.what + ", p50", unit: "µs", value: s[0].ms(50) * 1000, peer: "mosquitto echo", peerValue: s[1].ms(50) * 1000},
-			row{name: "trip_" + load.name + "_p99_us", what: "… p99", unit: "µs", value: s[0].ms(99) * 1000, peer: "mosquitto echo", peerValue: s[1].ms(99) * 1000},
-			row{name: "trip_" + load.name + "_per_s", what: "… round trips", unit: "/s", value: s[0].perSecond(), peer: "mosquitto echo", peerValue: s[1].perSecond()},
-			row{
-				name: "trip_" + load.name + "_cpu_us", what: "… server's processor time each", unit: "µs",
-				value: s[0].cpuEach(), peer: "mosquitto echo", peerValue: s[1].cpuEach(),
-			},
+			row{name: "trip_" + load.name + "_p50_us", what: "device → agent → device, " + load.what + ", p50", unit: "µs",
+				value: s[0].ms(50) * 1000, peer: "mosquitto echo", peerValue: s[1].ms(50) * 1000},
+			row{name: "trip_" + load.name + "_p99_us", what: "… p99", unit: "µs",
+				value: s[0].ms(99) * 1000, peer: "mosquitto echo", peerValue: s[1].ms(99) * 1000},
+			row{name: "trip_" + load.name + "_per_s", what: "… round trips", unit: "/s",
+				value: s[0].perSecond(), peer: "mosquitto echo", peerValue: s[1].perSecond()},
+			row{name: "trip_" + load.name + "_cpu_us", what: "… server's processor time each", unit: "µs",
+				value: s[0].cpuEach(), peer: "mosquitto echo", peerValue: s[1].cpuEach()},
 		)
 	}
 	return nil
 }
 
-// runMQTT returns the median of several runs. With active 0 all connections
-// take turns, one message at a time; with 1 only the first is used.
+// runMQTT returns the median of several runs. With active 0 all connections take turns,
+// one message at a time; with active 1 only the first is used.
 func (p plan) runMQTT(ctx context.Context, t mqttTarget, conns []*mqttConn, active int) (sample, error) {
 	if active == 1 {
 		conns, t.pairs = conns[:1], t.pairs[:1]

@@ -1,24 +1,23 @@
-// Command pair measures Tandem beside named peers that do the same work, in
-// one run on one machine:
+// Command pair compares Tandem with named peers that do the same work, in one run on one
+// machine:
 //
 //	go run ./pair -tandem ../bin/tandem
 //
-// It prints a table and, as its last line, the same figures as one JSON object.
-// Peers are a plain net/http server, the same with a shared log and group
-// commit, and the mosquitto broker between two clients. Every load runs in
-// turn with its peer's, several times, and the median run counts, because the
-// machine may be busy with other things; ratios say more than absolute figures.
+// It prints a table and, as its last line, the same figures as one JSON object. The peers
+// are a plain net/http server, the same with a shared log and group commit, and the
+// mosquitto broker between two clients. Every load runs in turn with its peer's, several
+// times, and the result is the median run, because the machine may be busy with other
+// work; ratios are more reliable than absolute figures.
 //
 //	go run ./pair -tandem ../bin/tandem agents -for 1m
 //
-// loads a node with 10,000 pairs instead. Each second each device sends its
-// agent a message, the agent saves, and it makes an HTTP request. The rate is kept
-// whether the node keeps up or not. In the end the node is killed, and what it has
-// saved is compared with what was acknowledged, and with the requests that have
-// arrived: nothing may be missing.
+// loads a node with 10,000 pairs instead. Each second each device sends its agent a
+// message, the agent saves, and it makes an HTTP request. The rate does not change when
+// the node falls behind. At the end the node is killed, and its saved tables are compared
+// with the acknowledgements and with the requests that arrived: nothing may be missing.
 //
-// Everything stays on loopback, is bounded in time and number, and what it
-// starts it ends.
+// Everything stays on loopback and is limited in time and number, and all started
+// processes are stopped.
 package main
 
 import (
@@ -32,14 +31,14 @@ import (
 	"time"
 )
 
-// plan says how much is measured.
+// plan has the sizes of the measurement.
 type plan struct {
 	tandem   string        // the binary
-	agents   int           // how many idle agents
-	conns    int           // how many idle device connections
-	pairs    int           // how many pairs in the larger loads
+	agents   int           // number of idle agents
+	conns    int           // number of idle device connections
+	pairs    int           // number of pairs in the larger loads
 	inFlight int           // HTTP requests at a time
-	each     time.Duration // of one run of one load
+	each     time.Duration // length of one run of one load
 	rounds   int
 }
 
@@ -54,7 +53,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) > 0 {
-		switch args[0] { // the roles of the children
+		switch args[0] { // roles of child processes
 		case "http-peer":
 			return serveHTTP(ctx, os.Stdout)
 		case "mqtt-peer":
@@ -80,7 +79,7 @@ func run(ctx context.Context, args []string) error {
 	if p.agents < p.pairs || p.agents < 1 || p.rounds < 1 {
 		return errors.New("-agents must be at least -pairs, and all numbers positive")
 	}
-	// Two descriptors of this process for each connection, and some to spare.
+	// Two descriptors of this process for each connection, and some more.
 	if most := descriptors() - 500; p.conns > most {
 		p.conns = most
 	}
@@ -99,8 +98,8 @@ func run(ctx context.Context, args []string) error {
 	return r.write(os.Stdout)
 }
 
-// measure runs everything. The order matters: agents are cold only once, and
-// memory is measured before loads have grown it.
+// measure runs all measurements. The order matters: agents are cold only once, and memory
+// is measured before loads have increased it.
 func (p plan) measure(ctx context.Context, r *report) error {
 	dir, err := os.MkdirTemp("", "tandem-bench")
 	if err != nil {
@@ -115,7 +114,9 @@ func (p plan) measure(ctx context.Context, r *report) error {
 		return err
 	}
 	defer f.process.stop()
-	for _, step := range []func(context.Context, *fleet, *report) error{p.cold, p.idleAgents, p.idleConnections, p.http, p.mqtt} {
+	for _, step := range []func(context.Context, *fleet, *report) error{
+		p.cold, p.idleAgents, p.idleConnections, p.http, p.mqtt,
+	} {
 		if err := step(ctx, f, r); err != nil {
 			return err
 		}

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// mqttConn is a bare MQTT 3.1.1 client, the same one for every server measured.
+// mqttConn is a minimal MQTT 3.1.1 client, the same for every measured server.
 type mqttConn struct {
 	c      net.Conn
 	r      *bufio.Reader
@@ -20,7 +20,7 @@ type mqttConn struct {
 	packet []byte
 }
 
-// login says who a client is.
+// login has a client's id and password.
 type login struct{ id, user, password string }
 
 func dialMQTT(ctx context.Context, addr string, who login) (*mqttConn, error) {
@@ -61,7 +61,7 @@ func (m *mqttConn) subscribe(filter string) error {
 	})
 }
 
-// exchange sends one packet and reads until the one it is answered with.
+// exchange sends one packet and reads until its answer.
 func (m *mqttConn) exchange(kind byte, body []byte, want byte, check func([]byte) error) error {
 	if err := m.send(kind, body); err != nil {
 		return err
@@ -83,7 +83,7 @@ func (m *mqttConn) send(kind byte, parts ...[]byte) error {
 		n += len(p)
 	}
 	m.buf = append(m.buf[:0], kind)
-	m.buf = binary.AppendUvarint(m.buf, uint64(n)) // MQTT's length is this encoding
+	m.buf = binary.AppendUvarint(m.buf, uint64(n)) // MQTT encodes lengths in this way
 	for _, p := range parts {
 		m.buf = append(m.buf, p...)
 	}
@@ -94,7 +94,7 @@ func (m *mqttConn) send(kind byte, parts ...[]byte) error {
 // next reads a packet; the body is valid until the next call.
 func (m *mqttConn) next() (byte, []byte, error) { return m.nextWithin(30 * time.Second) }
 
-// nextWithin is next with a limit of time; 0 is none.
+// nextWithin is next with a time limit; 0 means none.
 func (m *mqttConn) nextWithin(limit time.Duration) (byte, []byte, error) {
 	var deadline time.Time
 	if limit > 0 {
@@ -122,7 +122,7 @@ func (m *mqttConn) nextWithin(limit time.Duration) (byte, []byte, error) {
 	return kind, m.packet, err
 }
 
-// publish sends with QoS 1 and does not wait.
+// publish sends a message with QoS 1 and does not wait for the acknowledgement.
 func (m *mqttConn) publish(topic string, payload []byte) error {
 	m.id++
 	if m.id == 0 {
@@ -132,8 +132,7 @@ func (m *mqttConn) publish(topic string, payload []byte) error {
 	return m.send(0x32, head, payload)
 }
 
-// receive returns the payload of the next message, acknowledged when it asks
-// for that.
+// receive returns the payload of the next message, and acknowledges it if it has QoS 1.
 func (m *mqttConn) receive() ([]byte, error) {
 	for {
 		kind, b, err := m.next()
@@ -158,13 +157,13 @@ func appendText(b []byte, s string) []byte {
 	return append(binary.BigEndian.AppendUint16(b, uint16(len(s))), s...)
 }
 
-// mqttPair is a client, what it publishes to, and where the echo arrives.
+// mqttPair is a client with the topic that it publishes to and the topic of the echo.
 type mqttPair struct {
 	login         login
 	publish, hear string
 }
 
-// mqttTarget is a server with something behind it that echoes.
+// mqttTarget is a server with an echoing client or agent.
 type mqttTarget struct {
 	name    string
 	addr    string
@@ -213,9 +212,11 @@ func hangUp(conns []*mqttConn) {
 	}
 }
 
-// load keeps one message going round in each of at most active pairs at a
-// time, changing pairs after every round.
-func (t mqttTarget) load(ctx context.Context, conns []*mqttConn, active int, d time.Duration, payload []byte) (sample, error) {
+// load keeps one message on a round trip in at most active pairs at a time, and changes
+// the pair after every round trip.
+func (t mqttTarget) load(
+	ctx context.Context, conns []*mqttConn, active int, d time.Duration, payload []byte,
+) (sample, error) {
 	active = min(active, len(conns))
 	took := make([][]time.Duration, active)
 	errs := make([]error, active)
@@ -224,7 +225,7 @@ func (t mqttTarget) load(ctx context.Context, conns []*mqttConn, active int, d t
 	for w := range active {
 		wg.Go(func() {
 			for i := w; ctx.Err() == nil && time.Since(start) < d; i += active {
-				// Every worker keeps to its own connections.
+				// Every worker uses its own connections.
 				if i >= len(conns) {
 					i = w
 				}

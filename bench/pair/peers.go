@@ -16,12 +16,11 @@ import (
 	"github.com/tandem-iot/tandem/bench/node"
 )
 
-// The peers: each does the same work as Tandem does in the row it stands
-// beside, with none of the isolation. They run as processes of their own, by
-// starting this program again.
+// The peers: each does the same work as Tandem in the same row, without the isolation.
+// They run as processes of their own, which run this program again.
 
-// serveHTTP is the plain net/http server: /echo, and /count with one number
-// for each path, durable before the answer by one shared log with group commit.
+// serveHTTP is the plain net/http server: /echo, and /count with a counter for each path,
+// which one shared log with group commit makes durable before the answer.
 func serveHTTP(ctx context.Context, out io.Writer) error {
 	dir, err := os.MkdirTemp("", "tandem-bench-log")
 	if err != nil {
@@ -118,12 +117,15 @@ func (g *groupLog) run(ctx context.Context) {
 	}
 }
 
-// echoMQTT is the other side of each pair at the broker: n clients, each
-// sending back what it hears.
+// echoMQTT is the other side of each pair at the broker: n clients, each of which sends
+// its messages back.
 func echoMQTT(ctx context.Context, out io.Writer, addr string, n int) error {
 	target := mqttTarget{name: "mosquitto echo", addr: addr}
 	for i := range n {
-		target.pairs = append(target.pairs, mqttPair{login: login{id: fmt.Sprintf("echo%d", i)}, hear: fmt.Sprintf("p/%d/ping", i)})
+		target.pairs = append(target.pairs, mqttPair{
+			login: login{id: fmt.Sprintf("echo%d", i)},
+			hear:  fmt.Sprintf("p/%d/ping", i),
+		})
 	}
 	conns, err := target.connect(ctx)
 	if err != nil {
@@ -146,7 +148,7 @@ func echoMQTT(ctx context.Context, out io.Writer, addr string, n int) error {
 	return nil
 }
 
-// findMosquitto looks where Debian puts it too, which is not on every PATH.
+// findMosquitto also looks in Debian's directory for it, which is not in every PATH.
 func findMosquitto() (string, error) {
 	if path, err := exec.LookPath("mosquitto"); err == nil {
 		return path, nil
@@ -169,7 +171,8 @@ func startMosquitto(ctx context.Context, dir string) (*process, string, error) {
 		return nil, "", err
 	}
 	conf := filepath.Join(dir, "mosquitto.conf")
-	text := "listener " + port + " 127.0.0.1\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\nmax_connections -1\nlog_type none\n"
+	text := "listener " + port + " 127.0.0.1\nallow_anonymous true\npersistence false\n" +
+		"set_tcp_nodelay true\nmax_connections -1\nlog_type none\n"
 	if os.Geteuid() == 0 {
 		text += "user root\n"
 	}
@@ -187,7 +190,7 @@ func startMosquitto(ctx context.Context, dir string) (*process, string, error) {
 	return p, addr, nil
 }
 
-// firstLine reads one line a child prints when it is ready.
+// firstLine reads the line that a child prints when it is ready.
 func firstLine(r io.Reader) (string, error) {
 	line, err := bufio.NewReader(r).ReadString('\n')
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/tandem-iot/tandem/bench/node"
 )
 
-// process is a child of ours.
+// process is a child process.
 type process struct {
 	cmd *exec.Cmd
 	out io.ReadCloser
@@ -34,7 +34,7 @@ func start(ctx context.Context, path string, args ...string) (*process, error) {
 	return &process{cmd: cmd, out: out}, nil
 }
 
-// startSelf runs this program again in the role named.
+// startSelf runs this program again in a role.
 func startSelf(ctx context.Context, args ...string) (p *process, line string, err error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -50,20 +50,20 @@ func startSelf(ctx context.Context, args ...string) (p *process, line string, er
 	return p, line, nil
 }
 
-// stop ends the child, by force when it does not go.
+// stop ends the child, with SIGKILL if necessary.
 func (p *process) stop() {
 	p.cmd.Process.Signal(syscall.SIGTERM)
 	force := time.AfterFunc(15*time.Second, func() { p.cmd.Process.Kill() })
 	defer force.Stop()
 	io.Copy(io.Discard, p.out)
-	p.cmd.Wait() // how it ended does not matter any more
+	p.cmd.Wait() // ignore the result
 }
 
 // kill ends the child without warning.
 func (p *process) kill() {
 	p.cmd.Process.Kill()
 	io.Copy(io.Discard, p.out)
-	p.cmd.Wait() // killed, as it was to be
+	p.cmd.Wait() // ignore the result: it was killed
 }
 
 // status reads a field of /proc/<pid>/status in bytes. ok is false where
@@ -129,7 +129,7 @@ func waitFor(ctx context.Context, addr string) error {
 	}
 }
 
-// descriptors raises the limit of open files as far as it goes and returns it.
+// descriptors raises the limit of open files to its maximum and returns it.
 func descriptors() int {
 	var r syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil {

@@ -8,17 +8,17 @@ import (
 	"text/tabwriter"
 )
 
-// row is one measured figure, beside the peer's in the same run.
+// row is a measured figure, with the peer's of the same run.
 type row struct {
 	name      string // stable: the key in the JSON line
 	what      string // for people
 	unit      string
 	value     float64
-	peer      string // who; empty when there is none
+	peer      string // name; empty: none
 	peerValue float64
 }
 
-// report collects rows and what could not be measured.
+// report collects rows, and notes about measurements that were not possible.
 type report struct {
 	rows  []row
 	notes []string
@@ -75,7 +75,7 @@ func figure(v float64) string {
 	return fmt.Sprintf("%.3f", v)
 }
 
-// round keeps four significant digits, which is more than a benchmark knows.
+// round keeps four significant digits, which is more than the precision of a benchmark.
 func round(v float64) float64 {
 	if v == 0 || math.IsNaN(v) || math.IsInf(v, 0) {
 		return 0

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// sample is what one run of one load took.
+// sample has the times of one run of one load.
 type sample struct {
 	took    []time.Duration // sorted
 	elapsed time.Duration
@@ -43,7 +43,7 @@ func (s sample) cpuEach() float64 {
 	return float64(s.cpu) / float64(len(s.took)) / float64(time.Microsecond)
 }
 
-// median picks the run with the middle rate.
+// median returns the run with the median rate.
 func median(runs []sample) sample {
 	slices.SortFunc(runs, func(a, b sample) int {
 		switch x, y := a.perSecond(), b.perSecond(); {

@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 )
 
-// target is the server that agents send their requests to. It knows no more of
-// HTTP than it takes to count them, so that it takes little of the machine.
+// target is the server that agents send their requests to. It implements only enough of
+// HTTP to count them, so that it uses little processor time.
 type target struct {
 	l     net.Listener
 	calls atomic.Int64
@@ -38,7 +38,7 @@ func (t *target) accept() {
 			return
 		}
 		if err != nil {
-			continue // the client will say so
+			continue // the client reports the error
 		}
 		t.mu.Lock()
 		if t.conns == nil {

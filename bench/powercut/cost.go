@@ -12,17 +12,17 @@ import (
 	"github.com/tandem-iot/tandem/internal/pgtest"
 )
 
-// Saves are counted in turns, with flushes and without, so that what else the
-// machine does is the same for both.
+// Saves are counted in turns, with flushes and without, so that other work of the machine
+// affects both alike.
 const (
 	turns = 8
-	crowd = 500 * time.Millisecond // of a turn with all callers
-	alone = 300 * time.Millisecond // with one
+	crowd = 500 * time.Millisecond // length of a turn with all callers
+	alone = 300 * time.Millisecond // length of a turn with one caller
 )
 
 const imageSize = 128 << 20 // bytes of the file that SQLite's cost is measured in
 
-// cost is what one save costs on this machine's disk.
+// cost is the cost of a save on this machine's disk.
 type cost struct {
 	Store   string  `json:"store"`
 	Durable bool    `json:"durable"`     // flushes are real
@@ -50,7 +50,9 @@ func costs(ctx context.Context, tandem string) (list []cost, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("the cost of %s: %w", store, err)
 		}
-		fmt.Printf("%s: durability costs %.2f ms of a save (p50 %.2f ms with, %.2f without; p99 %.2f and %.2f), and %.0f %% of the saves a second of %d callers (%d with, %d without)\n",
+		fmt.Printf(
+			"%s: durability costs %.2f ms of a save (p50 %.2f ms with, %.2f without; p99 %.2f and %.2f), and %.0f %% "+
+				"of the saves a second of %d callers (%d with, %d without)\n",
 			store, with.P50-without.P50, with.P50, without.P50, with.P99, without.P99,
 			100*(1-float64(with.Rate)/float64(without.Rate)), agents*savers, with.Rate, without.Rate)
 		list = append(list, with, without)
@@ -81,7 +83,9 @@ func compare(ctx context.Context, tandem, store string) (with, without cost, err
 		}
 	}
 	with, without = rigs[0].cost(), rigs[1].cost()
-	with.Store, without.Store, with.Durable = store, store, true
+	with.Store = store
+	without.Store = store
+	with.Durable = true
 	return with, without, nil
 }
 
@@ -97,8 +101,8 @@ func (r *rig) start(ctx context.Context, tandem, store string, durable bool) err
 	case store == "PostgreSQL":
 		r.pg, url, err = startPostgres(ctx, filepath.Join(r.base, "postgres"), durable)
 	default:
-		// All of the file is written: to flush it is then to flush the disk, and no
-		// business of the file system it is on.
+		// Write the whole file, so that a flush of it only flushes the disk, without a
+		// change of the file system that contains it.
 		image, options := filepath.Join(r.base, "image"), "noatime,barrier=0"
 		if durable {
 			options = "noatime,barrier=1"
@@ -126,7 +130,7 @@ func (r *rig) start(ctx context.Context, tandem, store string, durable bool) err
 		return err
 	}
 	r.load = newLoad(n, ids)
-	_, err = r.load.check(ctx) // the agents run
+	_, err = r.load.check(ctx) // wait until the agents run
 	return err
 }
 
@@ -149,7 +153,7 @@ func (r *rig) turn(ctx context.Context) error {
 			return err
 		}
 		r.times = append(r.times, time.Since(at))
-		r.load.subjects[i%agents].acked = 0 // it is no part of the rate
+		r.load.subjects[i%agents].acked = 0 // not part of the rate
 	}
 	return nil
 }

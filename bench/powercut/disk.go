@@ -9,42 +9,42 @@ import (
 )
 
 const (
-	blockSize  = 4096 // of what is kept or lost
-	sectorSize = 512  // of what a disk writes whole even when its power goes
+	blockSize  = 4096 // unit that is kept or lost
+	sectorSize = 512  // unit that a disk writes whole even when it loses power
 )
 
-// superblock is never torn. ext4 keeps a checksum of it in its second sector, and
-// does not mount when that is not the first one's: that is no fault of ours.
+// superblock is never torn: ext4 keeps its checksum in its second sector, and does not
+// mount when it does not match the first one, which is not the fault of the software under
+// test.
 const superblock = 0
 
 type block [blockSize]byte
 
-// errOff is what a disk without power says.
+// errOff is the error of a disk without power.
 var errOff = errors.New("the disk has no power")
 
-// disk is a disk with a cache that loses its power. What Flush has acknowledged
-// is durable; of what was written since, a power cut leaves whatever it likes, as
-// real disks do: they write in no order, and only sectors whole. Its methods may
-// be called at once.
+// disk is a disk with a cache, which can lose its power. Blocks that Flush has
+// acknowledged are durable. Of later writes a power cut keeps an arbitrary part, like a
+// real disk, which writes in any order and only sectors whole. Any goroutine may call its
+// methods.
 type disk struct {
 	size int64
 
 	mu      sync.Mutex
 	off     bool
-	durable map[int64]*block   // by their numbers; those never written are zero
-	cached  map[int64][]*block // written since the last flush, each as it was after each write, the newest last
-	flushes int                // that were acknowledged
-	trap    *trap              // nil: no cut is due
+	durable map[int64]*block   // by number; blocks that were never written are zero
+	cached  map[int64][]*block // by number: the states after each write since the last flush, the newest last
+	flushes int                // number of acknowledged flushes
+	trap    *trap              // nil: no cut is planned
 
-	lost, kept int // cached blocks of which the last cut has left nothing, and those of which it has left something
+	lost, kept int // number of cached blocks that the last cut dropped, and that it kept in whole or part
 }
 
-// trap cuts the power in the middle of work: when so many more blocks have been
-// written, the last of them included.
+// trap cuts the power in the middle of work: after a number of written blocks.
 type trap struct {
 	blocks int
 	random *rand.Rand
-	before func() // called before anything is lost; it must not use the disk
+	before func() // called before the cut; it must not use the disk
 	sprung chan struct{}
 }
 
@@ -52,8 +52,8 @@ func newDisk(size int64) *disk {
 	return &disk{size: size, durable: map[int64]*block{}, cached: map[int64][]*block{}}
 }
 
-// spans calls visit for each block that [offset, offset+length) touches, with the
-// range inside of the block, and where that is in the whole.
+// spans calls visit for each block that [offset, offset+length) touches, with the range
+// inside of the block and its position in the whole.
 func (d *disk) spans(offset, length int64, visit func(number, from, to, at int64)) error {
 	if offset < 0 || length < 0 || offset+length > d.size {
 		return io.ErrUnexpectedEOF
@@ -67,7 +67,7 @@ func (d *disk) spans(offset, length int64, visit func(number, from, to, at int64
 	return nil
 }
 
-// current is a block as a read sees it.
+// current returns a block as a read sees it.
 func (d *disk) current(number int64) *block {
 	if list := d.cached[number]; len(list) > 0 {
 		return list[len(list)-1]
@@ -78,7 +78,7 @@ func (d *disk) current(number int64) *block {
 	return &block{}
 }
 
-// Read fills p with what is at an offset in bytes.
+// Read reads len(p) bytes at an offset.
 func (d *disk) Read(p []byte, offset int64) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -96,7 +96,7 @@ func (d *disk) Write(p []byte, offset int64) error {
 	}
 	return d.spans(offset, int64(len(p)), func(number, from, to, at int64) {
 		if d.off {
-			return // since a block ago
+			return // the trap has cut the power at the previous block
 		}
 		b := *d.current(number)
 		copy(b[from:to], p[at:])
@@ -111,7 +111,7 @@ func (d *disk) Write(p []byte, offset int64) error {
 	})
 }
 
-// Flush makes what has been written durable.
+// Flush makes all written blocks durable.
 func (d *disk) Flush() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -126,8 +126,8 @@ func (d *disk) Flush() error {
 	return nil
 }
 
-// CutAfter cuts the power when so many more blocks have been written. before is
-// called then, and what it returns is closed afterwards.
+// CutAfter cuts the power after a number of written blocks. before is called at that
+// moment, and the channel that it returns is closed after the cut.
 func (d *disk) CutAfter(blocks int, random *rand.Rand, before func()) <-chan struct{} {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -135,8 +135,8 @@ func (d *disk) CutAfter(blocks int, random *rand.Rand, before func()) <-chan str
 	return d.trap.sprung
 }
 
-// Cut cuts the power, if it is on. Of each cached block nothing is left, or one of
-// its states whole, or some sectors of that. Until On, only reads succeed.
+// Cut cuts the power, if it is on. Each cached block is dropped, or kept in one of its
+// states, or kept with some sectors of one. Until On, only reads succeed.
 func (d *disk) Cut(random *rand.Rand) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -152,7 +152,7 @@ func (d *disk) cut(random *rand.Rand) {
 	for number := range d.cached {
 		numbers = append(numbers, number)
 	}
-	slices.Sort(numbers) // one seed, one outcome
+	slices.Sort(numbers) // so that a seed always has the same outcome
 	for _, number := range numbers {
 		written := d.cached[number][random.IntN(len(d.cached[number]))]
 		outcomes := 3
@@ -173,7 +173,7 @@ func (d *disk) cut(random *rand.Rand) {
 	clear(d.cached)
 }
 
-// torn is a durable block with some sectors of another.
+// torn returns a durable block with some sectors of another.
 func (d *disk) torn(number int64, written *block, random *rand.Rand) *block {
 	var b block
 	if old := d.durable[number]; old != nil {
@@ -187,22 +187,22 @@ func (d *disk) torn(number int64, written *block, random *rand.Rand) *block {
 	return &b
 }
 
-// On gives the disk power again.
+// On turns the disk's power on again.
 func (d *disk) On() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.off = false
 }
 
-// Outcome returns of how many cached blocks the last cut has left nothing, and of
-// how many something.
+// Outcome returns how many cached blocks the last cut dropped, and how many it kept in
+// whole or part.
 func (d *disk) Outcome() (lost, kept int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.lost, d.kept
 }
 
-// Flushes returns how many flushes the disk has acknowledged.
+// Flushes returns the number of acknowledged flushes.
 func (d *disk) Flushes() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()

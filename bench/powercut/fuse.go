@@ -30,9 +30,9 @@ func mountFile(dir string, f *file) (*fuse.Server, error) {
 	return server, nil
 }
 
-// keepConnections keeps the file system's connection to the kernel from the
-// programs we start. The kernel would not take it for broken when we are killed,
-// and whoever uses the disk would wait for ever.
+// keepConnections keeps the programs that we start from inheriting the file system's
+// connection to the kernel. Otherwise the kernel would not notice that we were killed, and
+// processes that use the disk would wait for ever.
 func keepConnections() error {
 	const dir = "/proc/self/fd"
 	list, err := os.ReadDir(dir)
@@ -42,7 +42,7 @@ func keepConnections() error {
 	for _, entry := range list {
 		target, err := os.Readlink(filepath.Join(dir, entry.Name()))
 		if err != nil || target != "/dev/fuse" {
-			continue // one that has been closed meanwhile, too
+			continue // it may have been closed meanwhile
 		}
 		fd, err := strconv.Atoi(entry.Name())
 		if err != nil {
@@ -62,19 +62,19 @@ func (r *root) OnAdd(ctx context.Context) {
 	r.AddChild(fileName, r.NewPersistentInode(ctx, r.file, fs.StableAttr{Mode: syscall.S_IFREG}), false)
 }
 
-// file is a disk as a file, for as long as one machine runs that uses it.
+// file shows a disk as a file, for the duration of one machine.
 type file struct {
 	fs.Inode
 	disk *disk
 
 	once   sync.Once
-	buried chan struct{} // closed when the machine's processes can do nothing any more
+	buried chan struct{} // closed when the machine's processes have been killed
 }
 
 func newFile(d *disk) *file { return &file{disk: d, buried: make(chan struct{})} }
 
-// bury lets flushes that a cut has left hanging fail. It comes after the
-// processes have been killed: they are to end, but not to hear of it.
+// bury makes the flushes fail that a cut has left hanging. It is called after the
+// processes have been killed, so that they can end without seeing the failure.
 func (f *file) bury() { f.once.Do(func() { close(f.buried) }) }
 
 func (f *file) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
@@ -83,7 +83,7 @@ func (f *file) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) sy
 }
 
 func (f *file) Open(context.Context, uint32) (fs.FileHandle, uint32, syscall.Errno) {
-	return nil, fuse.FOPEN_DIRECT_IO, 0 // the kernel is to keep no cache of the disk
+	return nil, fuse.FOPEN_DIRECT_IO, 0 // the kernel must not cache the disk
 }
 
 func (f *file) Read(_ context.Context, _ fs.FileHandle, p []byte, offset int64) (fuse.ReadResult, syscall.Errno) {
@@ -94,7 +94,7 @@ func (f *file) Read(_ context.Context, _ fs.FileHandle, p []byte, offset int64) 
 	return fuse.ReadResultData(p), 0
 }
 
-// Write takes what a machine without power writes too, and drops it.
+// Write also accepts writes of a machine without power, and drops them.
 func (f *file) Write(_ context.Context, _ fs.FileHandle, p []byte, offset int64) (uint32, syscall.Errno) {
 	if err := f.disk.Write(p, offset); err != nil && err != errOff {
 		return 0, syscall.EIO
@@ -102,8 +102,8 @@ func (f *file) Write(_ context.Context, _ fs.FileHandle, p []byte, offset int64)
 	return uint32(len(p)), 0
 }
 
-// Fsync is a flush. One that the cut has come before is not answered as long as
-// anybody could hear it.
+// Fsync is a flush. A flush after the cut is not answered while a process could receive
+// the answer.
 func (f *file) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
 	if f.disk.Flush() != nil {
 		<-f.buried

@@ -19,8 +19,8 @@ import (
 	"github.com/tandem-iot/tandem/store"
 )
 
-// code is the agents' program: it saves how often it was asked to, posts the
-// numbers it is given, and says what it has saved as far as it knows.
+// code is the agents' program: it saves the number of saves, posts the numbers that it is
+// given, and reports its saved table.
 const code = `
 saved <- server.load();
 if (!("times" in saved)) saved = { times = 0 };
@@ -42,32 +42,32 @@ http.onrequest(function(request, response) {
 
 const (
 	agents = 32
-	savers = 2 // callers of an agent that have it save; one more has it post
+	savers = 2 // callers of an agent that request saves; one more requests posts
 )
 
-// between is how long one waits from a post to the next, and after an error. An
-// agent may have tandem.PostsKept posts in all.
+// between is the pause between two posts, and after an error. An agent may have
+// tandem.PostsKept posts in all.
 const between = 40 * time.Millisecond
 
-// subject is an agent, and what it has acknowledged.
+// subject is an agent with its acknowledged saves and posts.
 type subject struct {
 	id string
 
 	mu       sync.Mutex
 	saved    int   // saves before this round
-	acked    int   // of this round's
-	unsure   int   // of this round's, those with no answer or a bad one
-	highest  int   // number of saves in an answer
-	numbered int   // posts asked for, ever
-	posted   []int // the numbers of those acknowledged, ever
+	acked    int   // acknowledged saves of this round
+	unsure   int   // saves of this round without an answer or with an error
+	highest  int   // the highest number of saves in an answer
+	numbered int   // posts requested in all rounds
+	posted   []int // numbers of the posts acknowledged in all rounds
 }
 
-// load has agents save and post.
+// load makes agents save and post.
 type load struct {
 	node     *machine
 	client   *http.Client
 	subjects []*subject
-	cut      atomic.Bool // what is heard from now on was not said in time
+	cut      atomic.Bool // answers from now on do not count
 }
 
 func newLoad(n *machine, ids []string) *load {
@@ -82,7 +82,7 @@ func newLoad(n *machine, ids []string) *load {
 	return l
 }
 
-// ask makes a request of an agent and returns the number it answers.
+// ask makes a request to an agent and returns the number in its answer.
 func (l *load) ask(ctx context.Context, s *subject, path, body string) (int, error) {
 	method := http.MethodGet
 	if path != "/" {
@@ -107,7 +107,7 @@ func (l *load) ask(ctx context.Context, s *subject, path, body string) (int, err
 	return strconv.Atoi(string(answer))
 }
 
-// save asks for one save.
+// save requests one save.
 func (l *load) save(ctx context.Context, s *subject) error {
 	n, err := l.ask(ctx, s, "/save", "")
 	s.mu.Lock()
@@ -121,7 +121,7 @@ func (l *load) save(ctx context.Context, s *subject) error {
 	return nil
 }
 
-// post asks for one post, as long as more may wait for the device.
+// post requests one post, unless the limit of waiting posts is reached.
 func (l *load) post(ctx context.Context, s *subject) error {
 	s.mu.Lock()
 	full := s.numbered == tandem.PostsKept
@@ -143,8 +143,8 @@ func (l *load) post(ctx context.Context, s *subject) error {
 	return nil
 }
 
-// run makes requests until ctx ends or the power is cut. It goes on after an error,
-// and returns the first that it has met before.
+// run makes requests until ctx ends or the power is cut. It continues after an error, and
+// returns the first one before the cut.
 func (l *load) run(ctx context.Context, posts bool) error {
 	var work sync.WaitGroup
 	var first atomic.Pointer[error]
@@ -176,14 +176,14 @@ func (l *load) run(ctx context.Context, posts bool) error {
 	return nil
 }
 
-// tally is what a check has found.
+// tally is the result of a check.
 type tally struct {
-	Saves, Posts int // acknowledged ones that were looked for
-	Lost         int // of those
+	Saves, Posts int // number of acknowledged ones
+	Lost         int // number of missing ones
 }
 
-// check asks each agent what it has saved, and compares that with what it had
-// acknowledged. An error says that something else is wrong.
+// check reads each agent's number of saves, and compares it with the acknowledged ones. An
+// error means another kind of failure.
 func (l *load) check(ctx context.Context) (t tally, err error) {
 	l.cut.Store(false)
 	for _, s := range l.subjects {
@@ -196,17 +196,20 @@ func (l *load) check(ctx context.Context) (t tally, err error) {
 		if most := s.saved + s.acked + s.unsure; now > most {
 			return t, fmt.Errorf("agent %s has saved %d times, and was asked to at most %d times", s.id, now, most)
 		}
-		s.saved, s.acked, s.unsure, s.highest = now, 0, 0, 0
+		s.saved = now
+		s.acked = 0
+		s.unsure = 0
+		s.highest = 0
 	}
 	return t, nil
 }
 
-// settle returns how many acknowledged saves are missing when an agent has made
-// so many.
+// settle returns how many acknowledged saves are missing when an agent reports a number of
+// saves.
 func (s *subject) settle(now int) int { return max(0, s.saved+s.acked-now, s.highest-now) }
 
-// answer asks until there is an answer: a node that has just started may not have
-// its agents yet.
+// answer repeats a request until there is an answer: a node that has just started may not
+// have its agents yet.
 func (l *load) answer(ctx context.Context, s *subject) (int, error) {
 	deadline := time.Now().Add(patience)
 	for {
@@ -218,7 +221,7 @@ func (l *load) answer(ctx context.Context, s *subject) (int, error) {
 	}
 }
 
-// checkPosts compares what waits for the devices with what was acknowledged.
+// checkPosts compares the posts that wait for the devices with the acknowledged ones.
 func (l *load) checkPosts(ctx context.Context, db *store.Store) (t tally, err error) {
 	for _, s := range l.subjects {
 		list, err := db.Posts(ctx, tandem.AgentID(s.id))
@@ -244,8 +247,8 @@ func (l *load) checkPosts(ctx context.Context, db *store.Store) (t tally, err er
 	return t, nil
 }
 
-// comparePosts returns how many acknowledged posts are not kept. What is kept must
-// be in order, each once, and have been asked for.
+// comparePosts returns how many acknowledged posts are missing. The kept posts must be in
+// order, each once, and must have been requested.
 func comparePosts(kept, acknowledged []int, asked int) (missing int, err error) {
 	for i, n := range kept {
 		if i > 0 && n <= kept[i-1] || n > asked {

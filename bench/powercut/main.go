@@ -1,26 +1,26 @@
-// Command powercut checks that what a node has acknowledged survives a power cut,
-// with SQLite and with PostgreSQL, and measures what that costs:
+// Command powercut checks that acknowledged saves and posts survive a power cut, with
+// SQLite and with PostgreSQL, and measures the cost:
 //
 //	go run ./powercut -tandem ../bin/tandem -rounds 5
 //
-// A killed process proves little: what it has written is in the kernel's page
-// cache, and the kernel lives. Here the files are on ext4 on a loop device on a
-// virtual disk, whose cache loses its power: from one instant on it acknowledges
-// no flush and keeps nothing more, and of what was not flushed it keeps what it
-// likes. The machine's processes are killed and its file system is thrown away.
-// Then the disk is mounted again, everything starts on it, and each save and each
-// post that an agent had acknowledged before that instant must be there.
+// Killing a process proves little, because its writes are in the kernel's page cache. Here
+// the files are on ext4 on a loop device on a virtual disk, which loses its power: from
+// one instant on it acknowledges no flush and keeps no write, and of the writes that were
+// not flushed it keeps an arbitrary part. The processes on it are killed and its file
+// system is unmounted. Then the disk is mounted again, everything is started on it, and
+// each save and each post that an agent had acknowledged before that instant must be
+// there.
 //
-// A control shows that this can fail: PostgreSQL with fsync=off must lose
-// acknowledged saves. The cost is measured on the disk of the machine itself, that
-// of the directory TMPDIR: for SQLite in a file system that passes flushes on, and
-// in one that does not; for PostgreSQL with fsync on and off.
+// A control shows that the test can fail: PostgreSQL with fsync=off must lose acknowledged
+// saves. The cost is measured on the real disk, in the directory TMPDIR: for SQLite in a
+// file system that passes flushes on, and in one that does not; for PostgreSQL with fsync
+// on and off.
 //
-// It needs root, Linux with FUSE and loop devices, and Debian's packages
-// e2fsprogs, mount and postgresql. A round takes a few seconds. -seed decides
-// when power is cut and what is left then, not what the processes do meanwhile.
-// The last line is one JSON object. What it starts and mounts it ends and
-// unmounts, also after a failure and SIGINT.
+// It needs root, Linux with FUSE and loop devices, and Debian's packages e2fsprogs, mount
+// and postgresql. A round takes a few seconds. -seed decides when power is cut and which
+// writes are kept, but not the timing of the processes. The last line is one JSON object.
+// All started processes are stopped and all mounts removed, also after a failure and
+// SIGINT.
 package main
 
 import (
@@ -40,11 +40,11 @@ import (
 // report is the last line.
 type report struct {
 	Seed    uint64 `json:"seed"`
-	Rounds  int    `json:"rounds"` // of each store
+	Rounds  int    `json:"rounds"` // for each store
 	Cuts    int    `json:"cuts"`
-	Saves   int    `json:"saves"` // acknowledged, and looked for after the cut
-	Posts   int    `json:"posts"` // likewise; those of earlier rounds are looked for again
-	Lost    int    `json:"lost"`  // of both
+	Saves   int    `json:"saves"` // acknowledged saves, which must be there after the cut
+	Posts   int    `json:"posts"` // likewise; posts of earlier rounds are checked again
+	Lost    int    `json:"lost"`  // missing saves and posts
 	Control struct {
 		Cuts  int `json:"cuts"`
 		Saves int `json:"saves"`
@@ -66,13 +66,13 @@ func main() {
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("powercut", flag.ContinueOnError)
 	tandem := flags.String("tandem", "../bin/tandem", "the tandem binary")
-	rounds := flags.Int("rounds", 5, "power cuts of each store, and at most of the control")
-	seed := flags.Uint64("seed", uint64(time.Now().UnixNano()), "of the moments and of what is left")
+	rounds := flags.Int("rounds", 5, "power cuts of each store, and the most of the control")
+	seed := flags.Uint64("seed", uint64(time.Now().UnixNano()), "seed of the power cuts")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if *rounds < 1 || flags.NArg() > 0 {
-		return errors.New("-rounds must be positive, and there are no arguments")
+		return errors.New("-rounds must be positive, and no other arguments are allowed")
 	}
 	if err := needs(); err != nil {
 		return err
@@ -114,7 +114,7 @@ func (r *report) all(ctx context.Context, tandem string, random *rand.Rand) (err
 	return err
 }
 
-// cut has all rounds of a machine. The disk keeps what they leave behind.
+// cut runs all rounds of a machine. The disk keeps its content from round to round.
 func (r *report) cut(ctx context.Context, make func() (*world, error)) (err error) {
 	w, err := make()
 	if err != nil {
@@ -126,7 +126,10 @@ func (r *report) cut(ctx context.Context, make func() (*world, error)) (err erro
 		if err != nil {
 			return fmt.Errorf("%s: %w", w.name, err)
 		}
-		r.Cuts, r.Saves, r.Posts, r.Lost = r.Cuts+1, r.Saves+t.Saves, r.Posts+t.Posts, r.Lost+t.Lost
+		r.Cuts++
+		r.Saves += t.Saves
+		r.Posts += t.Posts
+		r.Lost += t.Lost
 		if t.Lost > 0 {
 			return fmt.Errorf("%s: %d acknowledged saves or posts are lost", w.name, t.Lost)
 		}
@@ -134,8 +137,8 @@ func (r *report) cut(ctx context.Context, make func() (*world, error)) (err erro
 	return nil
 }
 
-// control has rounds of machines that are to lose something, each a new one,
-// until one has. A database that is too broken to tell does not count.
+// control runs rounds of new machines that should lose something, until one has. A
+// database that is too damaged to read does not count.
 func (r *report) control(ctx context.Context, make func() (*world, error)) error {
 	for range r.Rounds {
 		w, err := make()
@@ -150,11 +153,14 @@ func (r *report) control(ctx context.Context, make func() (*world, error)) error
 			return err
 		}
 		c := &r.Control
-		c.Cuts, c.Saves, c.Posts, c.Lost = c.Cuts+1, c.Saves+t.Saves, c.Posts+t.Posts, c.Lost+t.Lost
+		c.Cuts++
+		c.Saves += t.Saves
+		c.Posts += t.Posts
+		c.Lost += t.Lost
 		if err == nil && t.Lost > 0 {
 			fmt.Printf("%s has lost %d acknowledged saves or posts, as the control must\n", w.name, t.Lost)
 			return nil
 		}
 	}
-	return fmt.Errorf("the control has lost nothing in %d power cuts: this test shows nothing", r.Control.Cuts)
+	return fmt.Errorf("the control has lost nothing in %d power cuts, so the test proves nothing", r.Control.Cuts)
 }

@@ -15,13 +15,18 @@ type machine struct {
 	node.Process
 	tandem     string // the binary
 	data       string // its directory
-	mqtt, mesh string // where it listens for devices, and for other nodes
+	mqtt, mesh string // addresses for devices and for other nodes
 	database   string // URL; "" for SQLite
 }
 
-// newNode gives a node its addresses. Its log is beside other files in dir.
+// newNode returns a node with free addresses. Its log is in dir.
 func newNode(tandem, data, dir, database string) (*machine, error) {
-	n := &machine{Process: node.Process{Name: "the node", Log: filepath.Join(dir, "log")}, tandem: tandem, data: data, database: database}
+	n := &machine{
+		Process:  node.Process{Name: "the node", Log: filepath.Join(dir, "log")},
+		tandem:   tandem,
+		data:     data,
+		database: database,
+	}
 	for _, addr := range []*string{&n.Web, &n.mqtt, &n.mesh} {
 		var err error
 		if *addr, err = node.FreeAddr(); err != nil {
@@ -40,8 +45,8 @@ func (n *machine) start(ctx context.Context) error {
 	return n.Start(ctx, args...)
 }
 
-// deploy gives so many agents their code, and returns their ids. Their devices
-// are never there.
+// deploy creates agents with their code, and returns their ids. Their devices never
+// connect.
 func (n *machine) deploy(ctx context.Context, dir, code string, count int) (ids []string, err error) {
 	program := filepath.Join(dir, "program")
 	if err := os.Mkdir(program, 0o700); err != nil {

@@ -10,8 +10,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestDisk gives a disk writes, flushes and cuts in any order, and keeps for each
-// sector what may be there.
+// TestDisk performs writes, flushes and cuts in any order, and keeps for each sector its
+// possible contents.
 func TestDisk(t *testing.T) { rapid.Check(t, checkDisk) }
 
 func checkDisk(t *rapid.T) {
@@ -62,7 +62,7 @@ func checkDisk(t *rapid.T) {
 	}
 }
 
-// content returns the byte that all of a sector is.
+// content returns the byte that fills a sector.
 func content(t *rapid.T, d *disk, sector int) byte {
 	p := make([]byte, sectorSize)
 	if err := d.Read(p, int64(sector*sectorSize)); err != nil {
@@ -74,8 +74,7 @@ func content(t *rapid.T, d *disk, sector int) byte {
 	return p[0]
 }
 
-// TestCutVaries checks that a cut leaves some blocks whole, some in part, and of
-// some nothing.
+// TestCutVaries checks that a cut keeps some blocks whole, some in part, and drops some.
 func TestCutVaries(t *testing.T) {
 	const blocks = 100
 	d := newDisk(blocks * blockSize)
@@ -99,7 +98,8 @@ func TestCutVaries(t *testing.T) {
 			found["torn"]++
 		}
 	}
-	if lost, kept := d.Outcome(); found["nothing"] < 20 || found["whole"] < 20 || found["torn"] < 20 || lost+kept != blocks {
+	if lost, kept := d.Outcome(); found["nothing"] < 20 || found["whole"] < 20 || found["torn"] < 20 ||
+		lost+kept != blocks {
 		t.Errorf("of %d blocks are left: %v; lost %d, kept %d", blocks, found, lost, kept)
 	}
 }
@@ -146,7 +146,7 @@ func TestSettle(t *testing.T) {
 		{10, 5, 15, 15, 0},
 		{10, 5, 15, 17, 0}, // two more had no answer
 		{10, 5, 15, 14, 1},
-		{10, 5, 16, 15, 1}, // an answer spoke of one that had none itself
+		{10, 5, 16, 15, 1}, // an answer counted a save that had no answer itself
 		{10, 0, 0, 9, 1},
 	} {
 		s := subject{saved: test.saved, acked: test.acked, highest: test.highest}

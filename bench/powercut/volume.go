@@ -17,10 +17,10 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 )
 
-// patience is how long a file system may take to come or go.
+// patience limits the time to mount or unmount a file system.
 const patience = 20 * time.Second
 
-// needs says what the machine lacks for virtual disks.
+// needs returns an error when the machine lacks something for virtual disks.
 func needs() error {
 	if os.Geteuid() != 0 {
 		return errors.New("it makes loop devices and mounts: run it as root")
@@ -41,14 +41,14 @@ func needs() error {
 // apartMark is in the environment of a process that has its mounts to itself.
 const apartMark = "TANDEM_POWERCUT_APART"
 
-// apart starts this program anew where nobody else sees its mounts: another mount
-// namespace that is made meanwhile would copy them, and keep them in use. They end
-// with the program, however that ends.
+// apart runs this program again in a mount namespace of its own. Otherwise a mount
+// namespace that another process creates meanwhile would copy our mounts and keep them in
+// use. The mounts end with the program.
 func apart() error {
 	if os.Getenv(apartMark) != "" {
 		return nil
 	}
-	runtime.LockOSThread() // the namespace is the thread's, which the new program goes on with
+	runtime.LockOSThread() // the namespace belongs to the thread, in which the new program runs
 	defer runtime.UnlockOSThread()
 	if err := syscall.Unshare(syscall.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("it needs a mount namespace of its own: %w", err)
@@ -65,11 +65,11 @@ type mount struct {
 	on  bool
 }
 
-// attach puts a loop device on a file, makes or repairs the file system on it,
-// and mounts that. The loop device goes with the mount.
+// attach sets up a loop device for a file, makes or repairs the file system on it, and
+// mounts it. The loop device is removed with the mount.
 func (m *mount) attach(ctx context.Context, image string, make bool, options string) error {
 	out, err := command(ctx, "losetup", "--find", "--show", "--direct-io=on", image)
-	if err != nil { // not every file has direct I/O
+	if err != nil { // not every file supports direct I/O
 		if out, err = command(ctx, "losetup", "--find", "--show", image); err != nil {
 			return err
 		}
@@ -88,12 +88,12 @@ func (m *mount) attach(ctx context.Context, image string, make bool, options str
 		_, err = command(ctx, "mount", "-t", "ext4", "-o", options, loop, m.dir)
 		m.on = err == nil
 	}
-	_, detachErr := command(context.Background(), "losetup", "--detach", loop) // when it is used no more
+	_, detachErr := command(context.Background(), "losetup", "--detach", loop) // takes effect when it is no longer used
 	return errors.Join(err, detachErr)
 }
 
-// detach undoes attach, as far as that got. What still uses the files keeps them
-// from others until it ends.
+// detach undoes attach, even a partial one. Processes that still use the files keep the
+// file system until they end.
 func (m *mount) detach() error {
 	if !m.on {
 		return nil
@@ -110,14 +110,13 @@ func (m *mount) detach() error {
 type volume struct {
 	disk   *disk
 	random *rand.Rand
-	base   string // the directory of all this
+	base   string // directory of the volume's files
 	file   *file
 	server *fuse.Server
 	mount
 }
 
-// newVolume makes a disk of so many bytes, formats it and mounts it. close
-// removes it.
+// newVolume makes a disk of a size in bytes, formats it and mounts it. close removes it.
 func newVolume(ctx context.Context, size int64, random *rand.Rand) (*volume, error) {
 	base, err := os.MkdirTemp("", "tandem-powercut-")
 	if err != nil {
@@ -141,10 +140,10 @@ func newVolume(ctx context.Context, size int64, random *rand.Rand) (*volume, err
 	return v, nil
 }
 
-// outside is where the disk's file is.
+// outside returns the directory of the disk's file.
 func (v *volume) outside() string { return filepath.Join(v.base, "disk") }
 
-// boot mounts what is on the disk.
+// boot mounts the disk's file system.
 func (v *volume) boot(ctx context.Context, make bool) (err error) {
 	v.disk.On()
 	v.file = newFile(v.disk)
@@ -154,8 +153,8 @@ func (v *volume) boot(ctx context.Context, make bool) (err error) {
 	return v.attach(ctx, filepath.Join(v.outside(), fileName), make, "noatime")
 }
 
-// flushesArrive makes sure that fsync of a file reaches the disk as a flush:
-// without that nothing would be durable here, and all would be lost.
+// flushesArrive checks that fsync of a file reaches the disk as a flush; otherwise nothing
+// would be durable here.
 func (v *volume) flushesArrive() error {
 	before := v.disk.Flushes()
 	f, err := os.Create(filepath.Join(v.dir, "probe"))
@@ -178,8 +177,8 @@ func (v *volume) sync(ctx context.Context) error {
 	return err
 }
 
-// cut cuts the power, if it is on, has kill kill all that runs on the disk and wait wait for
-// its end, and takes the dead machine away. boot starts it again.
+// cut cuts the power, if it is on, calls kill to kill all processes that use the disk and
+// wait to wait for their end, and unmounts the file system. boot mounts it again.
 func (v *volume) cut(kill, wait func() error) error {
 	v.disk.Cut(v.random)
 	err := kill()
@@ -191,18 +190,19 @@ func (v *volume) cut(kill, wait func() error) error {
 	server := v.server
 	v.server = nil
 	if busy := untilDone(server.Unmount); busy != nil {
-		err = errors.Join(err, fmt.Errorf("unmount %s: %w", v.outside(), busy), syscall.Unmount(v.outside(), syscall.MNT_DETACH))
+		err = errors.Join(err, fmt.Errorf("unmount %s: %w", v.outside(), busy),
+			syscall.Unmount(v.outside(), syscall.MNT_DETACH))
 	}
 	return err
 }
 
-// close removes the disk. Nothing uses it any more.
+// close removes the disk, which must no longer be in use.
 func (v *volume) close() error {
 	nothing := func() error { return nil }
 	return errors.Join(v.cut(nothing, nothing), os.RemoveAll(v.base))
 }
 
-// untilDone repeats what fails while something is still in use.
+// untilDone repeats an operation that fails while a file is still in use.
 func untilDone(do func() error) error {
 	deadline := time.Now().Add(patience)
 	for {
@@ -221,7 +221,8 @@ func command(ctx context.Context, name string, args ...string) (string, error) {
 	cmd.Stderr = &messages
 	out, err := cmd.Output()
 	if err != nil {
-		err = fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, bytes.TrimSpace(append(messages.Bytes(), out...)))
+		err = fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err,
+			bytes.TrimSpace(append(messages.Bytes(), out...)))
 	}
 	return string(out), err
 }

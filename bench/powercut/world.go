@@ -16,24 +16,24 @@ import (
 	"github.com/tandem-iot/tandem/store"
 )
 
-const diskSize = 512 << 20 // bytes; only what is written takes memory
+const diskSize = 512 << 20 // bytes; only written blocks take memory
 
-// A round's load lasts between these.
+// Limits of the length of a round's load.
 const (
 	shortest = 200 * time.Millisecond
 	longest  = 1500 * time.Millisecond
 )
 
-// The power goes when some more blocks, at most unflushed, have been written: there
-// is nothing to lose between two saves. A disk that nobody writes to loses it
-// when it has been idle for so long.
+// The power is cut after a number of written blocks, at most unflushed, because between
+// two saves there is nothing to lose. If the disk is idle for this long, the power is cut
+// then.
 const (
 	unflushed = 40
 	idle      = time.Second
 )
 
-// world is a machine with a disk: a node on it with SQLite, or PostgreSQL, which
-// a node elsewhere uses.
+// world is a machine with a disk, with a node that uses SQLite on it, or with PostgreSQL
+// on it for a node elsewhere.
 type world struct {
 	name   string
 	random *rand.Rand
@@ -70,7 +70,7 @@ func newPostgres(ctx context.Context, tandem string, random *rand.Rand, fsync bo
 		err = w.populate(ctx, tandem, filepath.Join(w.volume.base, "node"), url)
 	}
 	if err == nil {
-		err = w.volume.sync(ctx) // initdb has not
+		err = w.volume.sync(ctx) // initdb does not sync
 	}
 	if err != nil {
 		return nil, errors.Join(err, w.close())
@@ -78,8 +78,8 @@ func newPostgres(ctx context.Context, tandem string, random *rand.Rand, fsync bo
 	return w, nil
 }
 
-// startPostgres starts a server with new files and a database. It returns the
-// server also with an error, if there is one to stop.
+// startPostgres starts a server with new files and a database. Together with an error it
+// returns the server if that must be stopped.
 func startPostgres(ctx context.Context, dir string, fsync bool) (pg *pgtest.Server, url string, err error) {
 	if pg, err = pgtest.StartServer(dir, 0); err != nil {
 		return nil, "", err
@@ -108,7 +108,7 @@ func withoutFsync(pg *pgtest.Server) error {
 	return pg.Start()
 }
 
-// populate starts the node and gives it agents.
+// populate starts the node and creates its agents.
 func (w *world) populate(ctx context.Context, tandem, data, database string) error {
 	n, err := newNode(tandem, data, w.volume.base, database)
 	if err != nil {
@@ -123,19 +123,19 @@ func (w *world) populate(ctx context.Context, tandem, data, database string) err
 	return err
 }
 
-// close ends what runs and removes the disk.
+// close stops all processes and removes the disk.
 func (w *world) close() error {
 	return errors.Join(w.volume.cut(w.kill, w.wait), w.volume.close())
 }
 
-// kill kills all processes, and does not wait: some may hang in the disk.
+// kill kills all processes and does not wait for them, because some may hang in the disk.
 func (w *world) kill() error {
 	pids, err := children("self")
 	if err != nil {
 		return err
 	}
 	for _, pid := range pids {
-		of, err := children(pid) // PostgreSQL's, which outlive it for a while
+		of, err := children(pid) // PostgreSQL's child processes, which outlive it for a while
 		if err != nil {
 			return err
 		}
@@ -161,7 +161,7 @@ func children(pid string) (pids []string, err error) {
 	}
 	for _, file := range files {
 		list, err := os.ReadFile(file)
-		if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.ESRCH) { // it may have ended
+		if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.ESRCH) { // the process may have ended
 			return nil, err
 		}
 		pids = append(pids, strings.Fields(string(list))...)
@@ -179,7 +179,7 @@ func (w *world) wait() error {
 	return nil
 }
 
-// round has a load, cuts the power at some moment, starts all again, and checks.
+// round runs a load, cuts the power at some moment, starts everything again, and checks.
 func (w *world) round(ctx context.Context) (tally, error) {
 	during, stop := context.WithCancel(ctx)
 	defer stop()
@@ -193,7 +193,7 @@ func (w *world) round(ctx context.Context) (tally, error) {
 	deaf := func() { w.load.cut.Store(true) }
 	select {
 	case <-w.volume.disk.CutAfter(1+w.random.IntN(unflushed), w.random, deaf):
-	case <-time.After(idle): // nothing is written: that is as good a moment
+	case <-time.After(idle): // the disk is idle: cut now
 		deaf()
 	case <-ctx.Done():
 		deaf()
@@ -204,7 +204,7 @@ func (w *world) round(ctx context.Context) (tally, error) {
 	if err := errors.Join(err, ctx.Err()); err != nil {
 		return tally{}, err
 	}
-	if failed != nil { // a save that fails is not acknowledged
+	if failed != nil { // not a violation: a save that fails is not acknowledged
 		fmt.Printf("%s: a request failed before the cut: %v\n", w.name, failed)
 	}
 	if err := w.restart(ctx); err != nil {
@@ -216,7 +216,9 @@ func (w *world) round(ctx context.Context) (tally, error) {
 	}
 	if err == nil {
 		lost, kept := w.volume.disk.Outcome()
-		fmt.Printf("%s: power cut after %d ms, of %d unflushed blocks %d are left in part or whole; %d acknowledged saves and %d posts, %d lost\n",
+		fmt.Printf(
+			"%s: power cut after %d ms, of %d unflushed blocks %d are left in part or whole; %d acknowledged saves "+
+				"and %d posts, %d lost\n",
 			w.name, length.Milliseconds(), lost+kept, kept, t.Saves, t.Posts, t.Lost)
 	}
 	return t, err
@@ -234,8 +236,8 @@ func (w *world) restart(ctx context.Context) error {
 	return w.load.node.start(ctx)
 }
 
-// check compares what is there with what was acknowledged. The node runs before
-// and after.
+// check compares the saved state with the acknowledged saves and posts. The node runs
+// before and after.
 func (w *world) check(ctx context.Context) (tally, error) {
 	t, err := w.load.check(ctx)
 	if err != nil {
@@ -246,7 +248,7 @@ func (w *world) check(ctx context.Context) (tally, error) {
 	if w.pg != nil {
 		db, err = store.OpenPostgres(ctx, n.database)
 	} else {
-		n.Kill() // the file is one process's
+		n.Kill() // the database file can be open in one process only
 		db, err = store.Open(ctx, filepath.Join(n.data, "tandem.db"))
 	}
 	if err != nil {

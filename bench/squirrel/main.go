@@ -1,15 +1,14 @@
-// Command squirrel measures the language beside others: the same small programs
-// in Squirrel on Tandem, and in Lua and JavaScript on named peers.
+// Command squirrel compares the language with others: the same small programs in Squirrel
+// on Tandem, and in Lua and JavaScript on named peers.
 //
 //	go run ./squirrel -tandem ../bin/tandem
 //
-// The peers are PUC Lua (the lua5.4 in the path), and gopher-lua and goja, which
-// are built from the module in peers, so that Tandem's own does not depend on
-// them. Every program runs on Tandem and on a peer in turn, several times; what
-// counts is the CPU time of the whole process, the ratio is taken pair by pair,
-// and the median is shown with the least and the greatest, because the machine
-// may be busy with other things. Below 1 Tandem is faster. All must print the
-// same.
+// The peers are PUC Lua (the lua5.4 in the path), and gopher-lua and goja, which are built
+// from the module in peers, so that Tandem's own module does not depend on them. Every
+// program runs on Tandem and on a peer in turn, several times. The figure is the CPU time
+// of the whole process. The ratio is computed for each pair of runs, and the table shows
+// the median with the least and the greatest, because the machine may be busy with other
+// work. Below 1 Tandem is faster. All peers must print the same output.
 //
 // It prints a table and, as its last line, the same figures as one JSON object.
 package main
@@ -41,7 +40,7 @@ func main() {
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("squirrel", flag.ContinueOnError)
 	tandem := flags.String("tandem", "../bin/tandem", "the tandem binary to measure")
-	dir := flags.String("dir", "squirrel", "where programs and peers are")
+	dir := flags.String("dir", "squirrel", "directory of the programs and peers")
 	pairs := flags.Int("pairs", 5, "runs of each program on each peer")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -54,7 +53,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	if len(programs) == 0 {
-		return fmt.Errorf("no programs in %s: run this in the directory bench, or say -dir", *dir)
+		return fmt.Errorf("no programs in %s: run this in the directory bench, or give -dir", *dir)
 	}
 	bin, err := os.MkdirTemp("", "bench-squirrel-")
 	if err != nil {
@@ -83,11 +82,11 @@ func run(ctx context.Context, args []string) error {
 // engine runs programs of one language.
 type engine struct {
 	name    string
-	command []string // the file comes last
+	command []string // the file is the last argument
 	ext     string   // of its programs
 }
 
-// findPeers builds the peers in Go and looks for those that are installed.
+// findPeers builds the peers in Go and looks for installed ones.
 func findPeers(ctx context.Context, dir, bin string) (peers []engine, notes []string, err error) {
 	if lua, err := exec.LookPath("lua5.4"); err == nil {
 		peers = append(peers, engine{"lua5.4", []string{lua}, ".lua"})
@@ -106,13 +105,13 @@ func findPeers(ctx context.Context, dir, bin string) (peers []engine, notes []st
 	return peers, notes, nil
 }
 
-// figure is how one program does beside one peer.
+// figure is the result of a program with a peer.
 type figure struct {
-	tandem, peer     time.Duration // CPU, the medians
+	tandem, peer     time.Duration // medians of the CPU times
 	ratio, low, high float64
 }
 
-// measure runs a program on both in turn.
+// measure runs a program on Tandem and a peer in turn.
 func measure(ctx context.Context, us, peer engine, base string, pairs int) (figure, error) {
 	var ours, theirs []time.Duration
 	var ratios []float64
@@ -128,7 +127,9 @@ func measure(ctx context.Context, us, peer engine, base string, pairs int) (figu
 		if said != answer {
 			return figure{}, fmt.Errorf("%s: %s prints %q, tandem %q", base, peer.name, answer, said)
 		}
-		ours, theirs, ratios = append(ours, a), append(theirs, b), append(ratios, a.Seconds()/b.Seconds())
+		ours = append(ours, a)
+		theirs = append(theirs, b)
+		ratios = append(ratios, a.Seconds()/b.Seconds())
 	}
 	return figure{median(ours), median(theirs), median(ratios), slices.Min(ratios), slices.Max(ratios)}, nil
 }

@@ -9,7 +9,7 @@ import (
 	"text/tabwriter"
 )
 
-// report collects figures by program and peer, in the order they come.
+// report collects figures by program and peer, in the order of their arrival.
 type report struct {
 	programs, peers []string
 	figures         map[string]map[string]figure // by program, by peer
@@ -79,7 +79,12 @@ func (r *report) write(w io.Writer) error {
 	for _, n := range r.notes {
 		fmt.Fprintln(w, "note:", n)
 	}
-	last, err := json.Marshal(map[string]any{"pairs": r.pairs, "programs": ratios, "geomean": means, "notes": append([]string{}, r.notes...)})
+	last, err := json.Marshal(map[string]any{
+		"pairs":    r.pairs,
+		"programs": ratios,
+		"geomean":  means,
+		"notes":    append([]string{}, r.notes...),
+	})
 	if err != nil {
 		return err
 	}
@@ -87,5 +92,5 @@ func (r *report) write(w io.Writer) error {
 	return err
 }
 
-// round keeps three digits, which is more than a benchmark knows.
+// round keeps three digits, which is more than the precision of a benchmark.
 func round(x float64) float64 { return math.Round(x*1000) / 1000 }

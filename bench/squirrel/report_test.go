@@ -36,8 +36,7 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// TestMeasure compares a shell with itself, and with one that says something
-// else.
+// TestMeasure compares a shell with itself, and with one that prints something else.
 func TestMeasure(t *testing.T) {
 	say := func(what string) engine { return engine{what, []string{"sh", "-c", "echo " + what}, ".sh"} }
 	f, err := measure(context.Background(), say("one"), say("one"), "x", 1)
@@ -47,7 +46,8 @@ func TestMeasure(t *testing.T) {
 	if f.tandem <= 0 || f.peer <= 0 {
 		t.Errorf("no CPU time: %+v", f)
 	}
-	if _, err := measure(context.Background(), say("one"), say("two"), "x", 1); err == nil || !strings.Contains(err.Error(), `prints "two"`) {
+	if _, err := measure(context.Background(), say("one"), say("two"), "x", 1); err == nil ||
+		!strings.Contains(err.Error(), `prints "two"`) {
 		t.Errorf("different answers: %v", err)
 	}
 }
