@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/cluster/protocol"
 	"github.com/tandem-iot/tandem/store/record"
 )
 
@@ -25,6 +26,7 @@ http.onrequest(function(q, r) {
 	case "/begun": r.send(200, begun.tostring()); break;
 	case "/slow": imp.wakeup(0.5, @() r.send(200, "slow " + n)); server.log("asked"); break;
 	case "/fetch": http.get("http://there/").sendasync(@(a) r.send(200, "there: " + a.body)); break;
+	case "/park": device.send("parked", 0); break;
 	case "/log": server.log("line of " + begun); r.send(200, ""); break;
 	default: r.send(200, "n " + n);
 	}
@@ -147,6 +149,8 @@ func TestNews(t *testing.T) {
 		await(t, "the link is closed", l.closed)
 		f.devices = slices.DeleteFunc(f.devices, func(x record.Device) bool { return x.ID == d.ID })
 	}
+	third := f.add()
+	third.until("a node that joins hears of it", func() bool { return len(third.news.opened(third.now(), []int{0})) > 0 })
 }
 
 // TestMove: agents go to another node and come back. They go on where they were, and
@@ -237,6 +241,15 @@ func TestLost(t *testing.T) {
 	f.must(err)
 	defer db.Close(context.Background())
 	begun := second.get(d, "/begun")
+	answer := make(chan *tandem.Response, 1)
+	go func() {
+		r, err := second.Request(t.Context(), d.Agent, &tandem.Request{Method: "POST", Path: "/park"})
+		if err != nil {
+			t.Error(err)
+		}
+		answer <- r
+	}()
+	await(t, "the agent has the request", here.parked)
 	_, err = db.Exec(t.Context(), "DELETE FROM leases WHERE node = 'n1'")
 	f.must(err)
 	for _, l := range []*line{here, away} {
@@ -244,6 +257,9 @@ func TestLost(t *testing.T) {
 			t.Errorf("closed: %s", why)
 		}
 		l.leave()
+	}
+	if r := await(t, "an answer", answer); r == nil || r.Status != 502 {
+		t.Errorf("a request whose agent was lost: %+v", r)
 	}
 	f.settle(2)
 	if got := first.get(d, "/begun"); got == begun {
@@ -311,9 +327,11 @@ func TestLog(t *testing.T) {
 		}
 	}
 	follow()
+	l := first.connect(d)
+	await(t, "handled", l.say("n", "1"))
 	lines, err := first.Log.History(ctx, d.ID, 10)
 	f.must(err)
-	if len(lines) == 0 || !strings.HasPrefix(lines[len(lines)-1].Msg, "line of") {
+	if !slices.ContainsFunc(lines, func(e tandem.LogEntry) bool { return strings.HasPrefix(e.Msg, "line of") }) {
 		t.Errorf("history: %v", lines)
 	}
 	third := f.add()
@@ -322,12 +340,47 @@ func TestLog(t *testing.T) {
 	f.must(first.DrainNode(ctx, "n1"))
 	third.until("the agent is at the third node", func() bool { return third.Host.Has(d.Agent) })
 	follow()
+	await(t, "handled", l.say("n", "2")) // a third node has the link of the first's gateway
+	l.expect("ok 2")
 	if n := second.watched() + third.watched(); n != 2 {
 		t.Errorf("%d nodes show their lines to the first, want 2", n)
 	}
 	stop()
 	f.must(<-ended)
 	third.until("it is not watched any more", func() bool { return second.watched()+third.watched() == 0 })
+}
+
+// TestStatus: what the table says of each node, and where devices are sent.
+func TestStatus(t *testing.T) {
+	c := &Cluster{Info: record.Node{ID: "a"}}
+	if st := c.Status(); st.Shards != 0 || st.Nodes != nil || c.Another() != "" {
+		t.Errorf("before it is part of a cluster: %+v, devices are sent to %q", st, c.Another())
+	}
+	c.view.Store(&current{Table: &protocol.Table{
+		Routes: []protocol.Route{
+			{Owner: "a", Target: "a"}, {Owner: "a", Target: "b"}, {Owner: "a"}, {Target: "b"}, {Owner: "b", Target: "b"}, {Owner: "x"},
+		},
+		Nodes: []record.Node{
+			{ID: "a", MQTT: "a:1883", Alive: true}, {ID: "b", MQTT: "b:1883", Alive: true, URL: "http://b", Version: "v2", Agents: 3},
+			{ID: "c", MQTT: "c:1883"}, {ID: "d", MQTT: "d:1883", Alive: true, Draining: true}, {ID: "e", Alive: true},
+		},
+	}})
+	st := c.Status()
+	if st.Shards != 6 || st.Orphan != 2 || len(st.Nodes) != 5 {
+		t.Errorf("%+v", st)
+	}
+	want := NodeStatus{ID: "b", MQTT: "b:1883", Alive: true, URL: "http://b", Version: "v2", Agents: 3, Shards: 1}
+	if st.Nodes[1] != want {
+		t.Errorf("got %+v, want %+v", st.Nodes[1], want)
+	}
+	if n := st.Nodes[0]; n.Shards != 3 || n.Leaving != 1 {
+		t.Errorf("%d shards, of which %d leave; want 3 and 1", n.Shards, n.Leaving)
+	}
+	for range 20 {
+		if got := c.Another(); got != "b:1883" {
+			t.Fatalf("devices are sent to %q", got)
+		}
+	}
 }
 
 // watched returns how many views of others the node serves.

@@ -221,6 +221,7 @@ type line struct {
 	seq    uint64
 	sent   chan string
 	closed chan string
+	parked chan bool // has one for each request that waits for ever
 }
 
 var refs atomic.Uint64
@@ -231,6 +232,7 @@ func (n *node) connect(d record.Device) *line {
 	l := &line{
 		at: n, device: d.ID, ref: tandem.LinkRef{Node: n.Info.ID, ID: refs.Add(1)},
 		sent: make(chan string, 1000), closed: make(chan string, 10),
+		parked: make(chan bool, 10),
 	}
 	if err := n.Connect(n.t.Context(), d.ID, l, 1, "192.0.2.7"); err != nil {
 		n.t.Fatal(err)
@@ -241,6 +243,9 @@ func (n *node) connect(d record.Device) *line {
 func (l *line) Ref() tandem.LinkRef { return l.ref }
 func (l *line) Close(why string)    { l.closed <- why }
 func (l *line) Send(topic string, m tandem.Message) bool {
+	if topic == "device/parked" {
+		l.parked <- true
+	}
 	text := m.Data
 	if m.Format == tandem.FormatCompact {
 		var err error
