@@ -75,8 +75,10 @@ func TestNotFound(t *testing.T) {
 			_, err := n.Request(ctx, "abcdefghijkl", &tandem.Request{Method: "GET"})
 			return err
 		},
-		"connect":        func() error { return n.Connect(ctx, device, &line{}, 1, "") },
-		"message":        func() error { return n.FromDevice(ctx, d.ID, tandem.LinkRef{}, 1, "agent/n", tandem.Message{}, nil) },
+		"connect": func() error { return n.Connect(ctx, device, &line{}, 1, "") },
+		"message": func() error {
+			return n.FromDevice(ctx, d.ID, tandem.LinkRef{}, 1, "agent/n", tandem.Message{}, nil)
+		},
 		"assigned":       func() error { return n.Assigned(ctx, device) },
 		"restart agent":  func() error { return n.RestartAgent(ctx, device) },
 		"restart device": func() error { return n.RestartDevice(ctx, device) },
@@ -153,58 +155,64 @@ func TestNews(t *testing.T) {
 	third.until("a node that joins hears of it", func() bool { return len(third.news.opened(third.now(), []int{0})) > 0 })
 }
 
+// talk is two devices that talk with their agents, of which the first is asked things,
+// too, while both move.
+type talk struct {
+	*fleet
+	d, other record.Device
+	lines    []*line
+	answers  chan string
+}
+
+// ask asks the first agent by way of a node.
+func (k *talk) ask(by *node, path string) {
+	go func() {
+		r, err := by.Request(k.t.Context(), k.d.Agent, &tandem.Request{Method: "POST", Path: path})
+		if err != nil {
+			k.answers <- err.Error()
+			return
+		}
+		k.answers <- string(r.Body)
+	}()
+}
+
+// move has the first agent, and perhaps the other, go to another node, when both
+// devices have said n things.
+func (k *talk) move(from, to *node, n int) {
+	k.t.Helper()
+	k.ask(from, "/slow")
+	k.ask(to, "/slow")
+	k.ask(from, "/fetch")
+	out := await(k.t, "the agent asks others", from.fetches)
+	k.must(to.DrainNode(k.t.Context(), from.Info.ID))
+	to.until("the agents have moved", func() bool { return to.Host.Has(k.d.Agent) && to.Host.Has(k.other.Agent) })
+	out.done(&tandem.Response{Status: 200, Body: []byte("here")})
+	for range 3 {
+		if a := await(k.t, "an answer", k.answers); a != fmt.Sprintf("slow %d", n) && a != "there: here" {
+			k.t.Errorf("answer %q", a)
+		}
+	}
+	for _, l := range k.lines {
+		await(k.t, "handled", l.say("n", fmt.Sprint(n+1)))
+		l.expect(fmt.Sprintf("ok %d", n+1))
+		if len(l.closed) > 0 {
+			k.t.Errorf("a link was closed: %s", <-l.closed)
+		}
+	}
+}
+
 // TestMove: agents go to another node and come back. They go on where they were, and
 // so do their devices, those who wait for an answer, and what they have asked others.
 func TestMove(t *testing.T) {
 	f := newFleet(t, 2, 16, code)
 	first, second := f.nodes[0], f.nodes[1]
-	d, other := f.at(first)[0], f.at(first)[1]
-	begun := second.get(d, "/begun")
-	lines := []*line{first.connect(d), second.connect(other)}
-	for _, l := range lines {
+	k := &talk{fleet: f, d: f.at(first)[0], other: f.at(first)[1], answers: make(chan string, 10)}
+	begun := second.get(k.d, "/begun")
+	k.lines = []*line{first.connect(k.d), second.connect(k.other)}
+	for _, l := range k.lines {
 		await(t, "handled", l.say("n", "1"))
 	}
-	type answer struct {
-		text string
-		err  error
-	}
-	answers := make(chan answer, 10)
-	ask := func(by *node, path string) {
-		go func() {
-			r, err := by.Request(t.Context(), d.Agent, &tandem.Request{Method: "POST", Path: path})
-			if err != nil {
-				answers <- answer{err: err}
-				return
-			}
-			answers <- answer{text: string(r.Body)}
-		}()
-	}
-	round := func(from, to *node, n int) {
-		t.Helper()
-		ask(first, "/slow")
-		ask(second, "/slow")
-		ask(first, "/fetch")
-		out := await(t, "the agent asks others", from.fetches)
-		f.must(to.DrainNode(t.Context(), from.Info.ID))
-		to.until("the agent has moved", func() bool { return to.Host.Has(d.Agent) && to.Host.Has(other.Agent) })
-		out.done(&tandem.Response{Status: 200, Body: []byte("here")})
-		for range 3 {
-			switch a := await(t, "an answer", answers); {
-			case a.err != nil:
-				t.Error(a.err)
-			case a.text != fmt.Sprintf("slow %d", n) && a.text != "there: here":
-				t.Errorf("answer %q", a.text)
-			}
-		}
-		for _, l := range lines {
-			await(t, "handled", l.say("n", fmt.Sprint(n+1)))
-			l.expect(fmt.Sprintf("ok %d", n+1))
-			if len(l.closed) > 0 {
-				t.Errorf("a link was closed: %s", <-l.closed)
-			}
-		}
-	}
-	round(first, second, 1)
+	k.move(first, second, 1)
 	first.until("it is empty", func() bool { return first.Status().Nodes[0].Shards == 0 })
 	if st := first.Status().Nodes[0]; !st.Draining || st.Leaving != 0 {
 		t.Errorf("the drained node: %+v", st)
@@ -218,12 +226,12 @@ func TestMove(t *testing.T) {
 	f.must(second.UndrainNode(t.Context(), "n1"))
 	second.until("it has shards again", func() bool { return second.Status().Nodes[0].Shards > 0 })
 	f.settle(2)
-	if first.Host.Has(d.Agent) {
-		round(first, second, 2)
+	if first.Host.Has(k.d.Agent) {
+		k.move(first, second, 2)
 	} else {
-		round(second, first, 2)
+		k.move(second, first, 2)
 	}
-	if got := second.get(d, "/begun"); got != begun {
+	if got := second.get(k.d, "/begun"); got != begun {
 		t.Error("the agent has restarted")
 	}
 }
@@ -358,10 +366,12 @@ func TestStatus(t *testing.T) {
 	}
 	c.view.Store(&current{Table: &protocol.Table{
 		Routes: []protocol.Route{
-			{Owner: "a", Target: "a"}, {Owner: "a", Target: "b"}, {Owner: "a"}, {Target: "b"}, {Owner: "b", Target: "b"}, {Owner: "x"},
+			{Owner: "a", Target: "a"}, {Owner: "a", Target: "b"}, {Owner: "a"},
+			{Target: "b"}, {Owner: "b", Target: "b"}, {Owner: "x"},
 		},
 		Nodes: []record.Node{
-			{ID: "a", MQTT: "a:1883", Alive: true}, {ID: "b", MQTT: "b:1883", Alive: true, URL: "http://b", Version: "v2", Agents: 3},
+			{ID: "a", MQTT: "a:1883", Alive: true},
+			{ID: "b", MQTT: "b:1883", Alive: true, URL: "http://b", Version: "v2", Agents: 3},
 			{ID: "c", MQTT: "c:1883"}, {ID: "d", MQTT: "d:1883", Alive: true, Draining: true}, {ID: "e", Alive: true},
 		},
 	}})

@@ -94,7 +94,8 @@ func (f *fleet) populate(devices int, code string) {
 // deploy gives the group code, at a node.
 func (f *fleet) deploy(at *node, code string) {
 	f.t.Helper()
-	_, err := at.Store.Deploy(f.t.Context(), record.Deployment{Group: f.group.ID, AgentCode: code, DeviceCode: "// device"})
+	d := record.Deployment{Group: f.group.ID, AgentCode: code, DeviceCode: "// device"}
+	_, err := at.Store.Deploy(f.t.Context(), d)
 	f.must(err)
 	f.must(at.Deployed(f.t.Context(), f.group.ID))
 }

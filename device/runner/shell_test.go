@@ -226,7 +226,7 @@ func TestStopsUnheard(t *testing.T) {
 }
 
 // TestLateConnection: a connection that is made when the network has been taken away
-// is closed, whoever learns of it first.
+// is closed, also when the attempt has not heard of that yet.
 func TestLateConnection(t *testing.T) {
 	dir := t.TempDir()
 	for range 20 {
