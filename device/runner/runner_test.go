@@ -312,9 +312,10 @@ func TestBadFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, r := range map[string]*Runner{
-		"damaged": {ID: testID, Addr: "tcp://localhost", Dir: damaged},
-		"flash":   {ID: testID, Addr: "tcp://localhost", Dir: blocked},
-		"no.nut":  {ID: testID, Addr: "tcp://localhost", Dir: t.TempDir(), Code: filepath.Join(damaged, "no.nut")},
+		"damaged":         {ID: testID, Addr: "tcp://localhost", Dir: damaged},
+		"flash":           {ID: testID, Addr: "tcp://localhost", Dir: blocked},
+		"not a directory": {ID: testID, Addr: "tcp://localhost", Dir: filepath.Join(damaged, "counters.json")},
+		"no.nut":          {ID: testID, Addr: "tcp://localhost", Dir: t.TempDir(), Code: filepath.Join(damaged, "no.nut")},
 	} {
 		if err := r.Run(context.Background()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)

@@ -179,6 +179,12 @@ func TestMail(t *testing.T) {
 		p.r.Offline(true)
 		p.r.Offline(false)
 		p.connected()
+		p.end()
+		p.end = func() {}
+		p.board.Drive("pin2", 0)
+		if mail := p.r.mail.take(); len(mail) > 0 {
+			p.t.Errorf("a device that has ended listens to its board: %v", mail)
+		}
 	})
 }
 
