@@ -15,13 +15,8 @@ import (
 type calls struct {
 	mu      sync.Mutex
 	core    *protocol.Calls
-	callers map[uint64]*caller
-}
-
-// caller is a goroutine that waits for an answer.
-type caller struct {
-	todo []protocol.Effect // guarded by calls.mu
-	wake chan struct{}     // holds a token when todo may not be empty
+	callers map[uint64]chan struct{}     // wakes the goroutine that waits for a call
+	todo    map[uint64][]protocol.Effect // what it has to do
 }
 
 // step gives the core an event. It queues effects for callers, and carries out the others.
@@ -55,10 +50,10 @@ func (k *calls) route(effects []protocol.Effect) (rest []protocol.Effect) {
 			rest = append(rest, e)
 			continue
 		}
-		if w := k.callers[id]; w != nil {
-			w.todo = append(w.todo, e)
+		if wake := k.callers[id]; wake != nil {
+			k.todo[id] = append(k.todo[id], e)
 			select {
-			case w.wake <- struct{}{}:
+			case wake <- struct{}{}:
 			default:
 			}
 		}
@@ -76,20 +71,21 @@ func (k *calls) serving() (n int) {
 func (c *Cluster) call(
 	ctx context.Context, id uint64, begin func(k *protocol.Calls, now tandem.Now) []protocol.Effect,
 ) (protocol.Finish, error) {
-	w := &caller{wake: make(chan struct{}, 1)}
+	wake := make(chan struct{}, 1)
 	c.calls.mu.Lock()
-	c.calls.callers[id] = w
+	c.calls.callers[id] = wake
 	c.calls.mu.Unlock()
 	defer func() {
 		c.calls.mu.Lock()
 		c.calls.core.Cancel(id)
 		delete(c.calls.callers, id)
+		delete(c.calls.todo, id)
 		c.calls.mu.Unlock()
 	}()
 	c.calls.step(c, begin)
 	var timer *time.Timer
 	for {
-		e, wait := c.calls.next(id, w, c.now())
+		e, wait := c.calls.next(id, c.now())
 		if f, ok := e.(protocol.Finish); ok {
 			return f, nil
 		}
@@ -104,7 +100,7 @@ func (c *Cluster) call(
 			timer.Reset(wait)
 		}
 		select {
-		case <-w.wake:
+		case <-wake:
 		case <-timer.C:
 			c.calls.step(c, func(k *protocol.Calls, now tandem.Now) []protocol.Effect { return k.TickOf(now, id) })
 		case <-ctx.Done():
@@ -114,13 +110,12 @@ func (c *Cluster) call(
 }
 
 // next returns a caller's next effect, or how long it may wait for one.
-func (k *calls) next(id uint64, w *caller, now tandem.Now) (e protocol.Effect, wait time.Duration) {
+func (k *calls) next(id uint64, now tandem.Now) (e protocol.Effect, wait time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if len(w.todo) > 0 {
-		e = w.todo[0]
-		w.todo = w.todo[1:]
-		return e, 0
+	if todo := k.todo[id]; len(todo) > 0 {
+		k.todo[id] = todo[1:]
+		return todo[0], 0
 	}
 	at, ok := k.core.DeadlineOf(id)
 	if !ok {

@@ -85,10 +85,15 @@ type Cluster struct {
 
 	view atomic.Pointer[current] // nil before the node is part of the cluster
 
-	runMu  sync.Mutex
-	run    *run // the current or last run
-	over   bool // Run is about to return: no more queries of the database
-	asking sync.WaitGroup
+	runs   runs
+	asking sync.WaitGroup // queries of the database under way
+}
+
+// runs has the run of the node.
+type runs struct {
+	mu   sync.Mutex
+	last *run // the current or last one
+	over bool // Cluster.Run is about to return: no more queries of the database
 }
 
 // current is the newest table, with a channel to wait for the next one.
@@ -134,7 +139,8 @@ func (c *Cluster) setUp() {
 		c.links.byID = map[uint64]*link{}
 		c.guests.core = protocol.NewGuests(c.shardOf)
 		c.calls.core = protocol.NewCalls(c.Info.ID, c.shardOf)
-		c.calls.callers = map[uint64]*caller{}
+		c.calls.callers = map[uint64]chan struct{}{}
+		c.calls.todo = map[uint64][]protocol.Effect{}
 		c.moving.imports = map[protocol.OfferID]*host.Import{}
 	})
 }
@@ -165,9 +171,9 @@ func (c *Cluster) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-c.failed:
 	}
-	c.runMu.Lock()
-	c.over = true
-	c.runMu.Unlock()
+	c.runs.mu.Lock()
+	c.runs.over = true
+	c.runs.mu.Unlock()
 	c.asking.Wait()
 	c.member.stop()
 	c.moves.stop()
@@ -187,9 +193,9 @@ func (c *Cluster) fail(err error) {
 }
 
 func (c *Cluster) runNow() *run {
-	c.runMu.Lock()
-	defer c.runMu.Unlock()
-	return c.run
+	c.runs.mu.Lock()
+	defer c.runs.mu.Unlock()
+	return c.runs.last
 }
 
 // begin begins a run of the node.
@@ -205,9 +211,9 @@ func (c *Cluster) begin(e protocol.Begin) {
 		moves.Refuse()
 	}
 	c.moves.replace(moves)
-	c.runMu.Lock()
-	c.run = r
-	c.runMu.Unlock()
+	c.runs.mu.Lock()
+	c.runs.last = r
+	c.runs.mu.Unlock()
 	c.Store.OnFenced(func() { go c.fenced(e.Self) })
 	go func() {
 		defer close(r.ended)

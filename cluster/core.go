@@ -18,7 +18,11 @@ type core[T timed] struct {
 	// apart means that effects are carried out on a goroutine of their own, for a core
 	// whose events come from goroutines that must not wait.
 	apart bool
+	coreState[T]
+}
 
+// coreState is what events change, under its lock.
+type coreState[T timed] struct {
 	mu    sync.Mutex
 	it    T
 	list  []protocol.Effect

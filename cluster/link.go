@@ -18,7 +18,11 @@ import (
 type link struct {
 	c   *Cluster
 	out tandem.Link // the gateway's
+	linkState
+}
 
+// linkState is what events change of a link, under its lock.
+type linkState struct {
 	mu      sync.Mutex
 	core    *protocol.Link
 	waiting []acknowledgement // ordered by number
@@ -86,10 +90,10 @@ func (c *Cluster) Connect(ctx context.Context, id tandem.DeviceID, out tandem.Li
 	if err != nil {
 		return err
 	}
-	s := &link{c: c, out: out, core: protocol.NewLink(protocol.LinkConfig{
+	s := &link{c: c, out: out, linkState: linkState{core: protocol.NewLink(protocol.LinkConfig{
 		Ref: out.Ref(), Device: id, Agent: d.Agent, Shard: c.shardOf(d.Agent), Address: address, Next: next,
 		Born: c.Clock.Now(),
-	})}
+	})}}
 	c.links.add(s)
 	s.bind()
 	return nil

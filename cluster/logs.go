@@ -18,8 +18,9 @@ var _ logbook.Others = (*Cluster)(nil)
 // logs has the views of logs, here and on other nodes.
 type logs struct {
 	mu    sync.Mutex
-	views map[uint64]*view  // views here, of the other nodes' lines
-	serve map[served]func() // views on other nodes of our lines, with functions to stop them
+	views map[uint64]*view                  // views here, of the other nodes' lines
+	asked map[uint64]map[protocol.Peer]bool // by view: nodes that have been asked for their lines
+	serve map[served]func()                 // views on other nodes of our lines, with functions to stop them
 }
 
 // view is a log shown here.
@@ -27,7 +28,6 @@ type view struct {
 	id      uint64
 	devices []tandem.DeviceID
 	fn      func(tandem.LogEntry)
-	peers   map[protocol.Peer]bool // nodes that have been asked; guarded by logs.mu
 }
 
 // served names a view of another node.
@@ -48,18 +48,21 @@ func (c *Cluster) History(ctx context.Context, devices []tandem.DeviceID, n int)
 // Follow calls fn with new lines of devices from the other nodes until stop is called.
 // The logbook calls it.
 func (c *Cluster) Follow(ctx context.Context, devices []tandem.DeviceID, fn func(tandem.LogEntry)) (stop func()) {
-	v := &view{id: c.ids.Add(1), devices: slices.Clone(devices), fn: fn, peers: map[protocol.Peer]bool{}}
+	v := &view{id: c.ids.Add(1), devices: slices.Clone(devices), fn: fn}
 	c.logs.mu.Lock()
 	if c.logs.views == nil {
 		c.logs.views = map[uint64]*view{}
+		c.logs.asked = map[uint64]map[protocol.Peer]bool{}
 	}
 	c.logs.views[v.id] = v
+	c.logs.asked[v.id] = map[protocol.Peer]bool{}
 	c.logs.mu.Unlock()
 	c.extend(ctx, v)
 	return func() {
 		c.logs.mu.Lock()
 		delete(c.logs.views, v.id)
-		peers := slices.Collect(maps.Keys(v.peers))
+		peers := slices.Collect(maps.Keys(c.logs.asked[v.id]))
+		delete(c.logs.asked, v.id)
 		c.logs.mu.Unlock()
 		for _, p := range peers {
 			c.say(p, &protocol.Ask{Question: &protocol.Unfollow{View: v.id}})
@@ -71,9 +74,10 @@ func (c *Cluster) Follow(ctx context.Context, devices []tandem.DeviceID, fn func
 func (c *Cluster) extend(ctx context.Context, v *view) {
 	var fresh []protocol.Peer
 	c.logs.mu.Lock()
+	asked, shown := c.logs.asked[v.id]
 	for _, p := range c.table().Others(c.Info.ID) {
-		if !v.peers[p] {
-			v.peers[p] = true
+		if shown && !asked[p] {
+			asked[p] = true
 			fresh = append(fresh, p)
 		}
 	}
@@ -101,8 +105,8 @@ func (l *logs) forget(gone func(protocol.Peer) bool) {
 			stop()
 		}
 	}
-	for _, v := range l.views {
-		maps.DeleteFunc(v.peers, func(p protocol.Peer, _ bool) bool { return gone(p) })
+	for _, asked := range l.asked {
+		maps.DeleteFunc(asked, func(p protocol.Peer, _ bool) bool { return gone(p) })
 	}
 }
 

@@ -31,9 +31,9 @@ func (c *Cluster) doMember(e protocol.Effect) {
 	case protocol.Fail:
 		c.fail(e.Failure)
 	case protocol.Register, protocol.Renew, protocol.Read, protocol.AskPlanner, protocol.Bury, protocol.Assign:
-		c.runMu.Lock()
-		defer c.runMu.Unlock()
-		if !c.over {
+		c.runs.mu.Lock()
+		defer c.runs.mu.Unlock()
+		if !c.runs.over {
 			c.asking.Go(func() { c.ask(e) })
 		}
 	default:

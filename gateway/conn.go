@@ -22,8 +22,12 @@ type conn struct {
 	number uint64 // of its LinkRef
 	one    [1]byte
 
-	// mu guards the fields below. It is not held while the host is called, nor during a
-	// write.
+	talk
+}
+
+// talk is the conversation of a connection, under its lock. The lock is not held while
+// the host is called, nor during a write.
+type talk struct {
 	mu      sync.Mutex
 	changed sync.Cond // the session is less full, the writer has ended, or the session is leaving
 	session session.Session
@@ -32,7 +36,7 @@ type conn struct {
 }
 
 func newConn(g *Gateway, nc net.Conn) *conn {
-	c := &conn{g: g, nc: nc, number: g.numbers.Add(1), session: session.New(&g.config, g.now())}
+	c := &conn{g: g, nc: nc, number: g.numbers.Add(1), talk: talk{session: session.New(&g.config, g.now())}}
 	c.changed.L = &c.mu
 	c.raw = newRaw(c)
 	return c

@@ -89,7 +89,11 @@ type Gateway struct {
 	origin  time.Time      // of elapsed time
 	numbers atomic.Uint64  // number of the newest connection; unique in this run of the node
 	over    meter.Labelled // how often each limit was reached
+	roll
+}
 
+// roll has the gateway's connections, under its lock.
+type roll struct {
 	mu       sync.Mutex
 	devices  map[tandem.DeviceID]*conn
 	unknown  map[*conn]struct{} // connections without an authenticated device

@@ -148,7 +148,7 @@ func (h *Host) Away() (n int) {
 func (p *pair) upload(e *life.Upload) {
 	ctx, cancel := context.WithCancel(context.Background()) // the time limit begins when the body has ended
 	cause := p.life.Number()
-	u := &upload{ctx: ctx, stop: cancel, news: make(chan struct{}, 1)}
+	u := &upload{ctx: ctx, stop: cancel, body: body{news: make(chan struct{}, 1)}}
 	u.took = func(n int) {
 		p.bring(arrival{event: &life.Uploaded{Incarnation: e.Incarnation, ID: e.ID, N: n}, cause: cause})
 	}

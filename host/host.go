@@ -61,18 +61,15 @@ type Host struct {
 	agents  sync.Map // tandem.AgentID → *pair; looked up far more often than changed
 	devices sync.Map // tandem.DeviceID → *pair
 
-	once     sync.Once
-	config   life.Config
-	start    time.Time // of the host's clock; see now
-	mu       sync.Mutex
-	programs map[string]*program // the current program of each device group
-	stopping bool
-	closed   bool           // no more goroutines may start
-	ended    chan struct{}  // closed when closed is set
-	work     sync.WaitGroup // goroutines that run pairs, and fetches
-	ids      atomic.Uint64  // of requests
-	counts   counts
-	crew     crew.Crew
+	once   sync.Once
+	config life.Config
+	start  time.Time // of the host's clock; see now
+	shared
+	ended  chan struct{}  // closed when closed is set
+	work   sync.WaitGroup // goroutines that run pairs, and fetches
+	ids    atomic.Uint64  // of requests
+	counts counts
+	crew   crew.Crew
 
 	hogs chan struct{} // limits the agents over their processor share that run at once
 
@@ -80,12 +77,20 @@ type Host struct {
 	releasing atomic.Bool
 
 	// In a cluster only; see Join.
-	others       Others // nil: the host is alone, and has all agents
-	node         string
-	open         []bool        // by shard: this host has it
-	leaseEnd     atomic.Int64  // by the host's clock
+	others   Others // nil: the host is alone, and has all agents
+	node     string
+	leaseEnd atomic.Int64 // by the host's clock
+	away     sync.Map     // FetchRef → context.CancelFunc, of requests made for agents that have moved
+}
+
+// shared is what the host's goroutines change, under its lock.
+type shared struct {
+	mu           sync.Mutex
+	programs     map[string]*program // the current program of each device group
+	stopping     bool
+	closed       bool          // no more goroutines may start
+	open         []bool        // by shard: this host has it; in a cluster only
 	leaseChanged chan struct{} // closed when leaseEnd has changed, or pairs have been abandoned
-	away         sync.Map      // FetchRef → context.CancelFunc, of requests made for agents that have moved
 }
 
 // now returns the time for an event. The host's monotonic clock begins with the host.

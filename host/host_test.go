@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -158,6 +159,93 @@ func TestStopped(t *testing.T) {
 	w.host.mu.Unlock()
 	if _, err := w.host.Request(t.Context(), tandem.Origin{}, w.devices[1].Agent, &tandem.Request{}); !errors.Is(err, life.ErrStopping) {
 		t.Errorf("a request to another: %v", err)
+	}
+}
+
+// TestExportStopped: from a host that has ended nothing can be moved, and who wants
+// to does not wait.
+func TestExportStopped(t *testing.T) {
+	w := newWorld(t, lifeCode, 1, alone)
+	w.get("/")
+	w.stop()
+	if moved, err := w.host.Export(t.Context(), []int{0}); !errors.Is(err, life.ErrStopping) || moved != nil {
+		t.Errorf("%d agents leave, %v", len(moved), err)
+	}
+}
+
+// TestNotFound: of a device that is not there every call says so, and nothing is kept
+// of it.
+func TestNotFound(t *testing.T) {
+	w := newWorld(t, lifeCode, 1, nil)
+	const id = tandem.DeviceID("0123456789abcdef")
+	ctx, h := t.Context(), w.host
+	for what, call := range map[string]func() error{
+		"connect":        func() error { return h.Connect(ctx, id, newLink(), 1, "") },
+		"disconnect":     func() error { return h.Disconnect(ctx, id, newRef(), tandem.LinkEnd{}) },
+		"message":        func() error { return h.FromDevice(ctx, id, newRef(), 1, "agent/x", tandem.Message{}, func() {}) },
+		"restart agent":  func() error { return h.RestartAgent(ctx, id) },
+		"restart device": func() error { return h.RestartDevice(ctx, id) },
+		"assigned":       func() error { return h.Assigned(ctx, id) },
+	} {
+		if err := call(); kind(err) != tandem.NotFound {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	w.must(h.Review(ctx, id, nil)) // it was deleted since
+	h.Deleted(id)
+	h.Remind(id, nil)
+	if h.Online(id) || h.Runs(id) || h.inMemory(id) != nil {
+		t.Error("the device is known")
+	}
+	gaveUp, cancel := context.WithCancel(ctx)
+	cancel()
+	for what, err := range map[string]error{
+		"review":       h.Review(gaveUp, w.devices[0].ID, nil),
+		"review group": h.ReviewGroup(gaveUp, w.group.ID, nil),
+		"deployed":     h.Deployed(gaveUp, w.group.ID),
+		"take up":      h.TakeUp(gaveUp, []int{0}),
+	} {
+		if err == nil {
+			t.Errorf("%s: the store was not asked, and there is no error", what)
+		}
+	}
+}
+
+// TestResumePasses: an agent that has been deleted, or has left, does not keep those
+// behind it from being resumed.
+func TestResumePasses(t *testing.T) {
+	w := newWorld(t, lifeCode, 40, func(h *Host) {
+		h.Join(noOthers{}, "here", 2)
+		h.Lease(time.Now().Add(time.Hour))
+		h.OpenShards([]int{0})
+	})
+	one := func(here bool) record.Device {
+		i := slices.IndexFunc(w.devices, func(d record.Device) bool { return w.host.Has(d.Agent) == here })
+		if i < 0 {
+			t.Fatal("all agents are of one shard")
+		}
+		return w.devices[i]
+	}
+	last := one(true)
+	w.must(w.host.resume(t.Context(), []tandem.AgentID{"abcdefghijkl", one(false).Agent, last.Agent}))
+	w.waitRuns(last.ID)
+	if _, err := w.host.Request(t.Context(), tandem.Origin{}, last.Agent, &tandem.Request{Path: "/"}); err != nil {
+		t.Error(err)
+	}
+	_, _, events := w.host.Counts()
+	if events == 0 || w.host.Activity().Events < events {
+		t.Errorf("%d events are counted", events)
+	}
+}
+
+// waitRuns waits until a device's agent runs.
+func (w *world) waitRuns(id tandem.DeviceID) {
+	w.t.Helper()
+	for deadline := time.Now().Add(patience); !w.host.Runs(id); {
+		if time.Now().After(deadline) {
+			w.t.Fatal("the agent does not run")
+		}
+		<-time.After(time.Millisecond)
 	}
 }
 

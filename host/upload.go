@@ -13,7 +13,11 @@ type upload struct {
 	ctx  context.Context // of the request
 	took func(n int)     // called when n bytes, reportSize or more, have been read
 	stop func()          // ends the request
+	body
+}
 
+// body is what the agent and the Fetcher share of an upload, under its lock.
+type body struct {
 	mu     sync.Mutex
 	news   chan struct{} // holds a token when chunks or ended may have changed
 	chunks [][]byte

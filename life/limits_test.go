@@ -34,3 +34,30 @@ func TestHog(t *testing.T) {
 		}
 	}
 }
+
+// TestQueue: of many requests that come and go behind one that waits, the queue keeps
+// little more than those that wait, in the order in which they came.
+func TestQueue(t *testing.T) {
+	var q queue
+	var alive []*pending
+	for n := range uint64(1000) {
+		r := &pending{Number: n}
+		if n%100 == 0 {
+			alive = append(alive, r)
+		}
+		q.add(r, len(alive))
+		r.done = n%100 != 0
+		if len(q) > 2*len(alive)+17 {
+			t.Fatalf("the queue has %d requests, and %d wait", len(q), len(alive))
+		}
+	}
+	for _, want := range alive {
+		if got := q.first(waits); got != want {
+			t.Fatalf("the first is %+v, want %+v", got, want)
+		}
+		want.done = true
+	}
+	if got := q.first(waits); got != nil {
+		t.Errorf("the last is %+v", got)
+	}
+}

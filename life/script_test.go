@@ -1,6 +1,7 @@
 package life
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strconv"
@@ -82,6 +83,9 @@ func (w *world) command(d *datadriven.TestData) {
 		w.now.Wall = w.now.Wall.Add(duration(d, 0))
 	case "damage":
 		w.life.Packed = []byte{1}
+		if d.HasArg("huge") { // it says that it has 2 GB
+			w.life.Packed = binary.AppendUvarint(nil, 1<<31)
+		}
 	case "clear":
 		w.store.posts, w.store.seq = nil, 0
 		w.store.record = record.Agent{}

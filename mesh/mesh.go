@@ -89,12 +89,18 @@ type Config struct {
 
 // Mesh is this run's end of its lanes to all other nodes.
 type Mesh struct {
-	c       Config
-	start   time.Time
-	prefix  string
-	wake    chan struct{}  // signals that wakeAt has changed
-	parts   sync.WaitGroup // goroutines that call Receive
-	mu      sync.Mutex     // guards the fields below, and keeps frames in order until they are published
+	c      Config
+	start  time.Time
+	prefix string
+	wake   chan struct{}  // signals that wakeAt has changed
+	parts  sync.WaitGroup // goroutines that call Receive
+	shared
+}
+
+// shared is what the mesh's goroutines change, under its lock. The lock also keeps frames
+// in order until they are published.
+type shared struct {
+	mu      sync.Mutex
 	st      *station
 	wakeAt  time.Duration
 	running bool
@@ -113,8 +119,7 @@ func New(c Config) *Mesh {
 		start:  time.Now(),
 		prefix: "mesh." + token(c.Prefix) + ".",
 		wake:   make(chan struct{}, 1),
-		st:     newStation(c.Self, pieceLimit(c)),
-		wakeAt: never,
+		shared: shared{st: newStation(c.Self, pieceLimit(c)), wakeAt: never},
 	}
 }
 

@@ -320,9 +320,31 @@ func TestDrop(t *testing.T) {
 	send(t, other, lost, nil)
 	result := make(chan error, 1)
 	go func() { result <- other.Flush(context.Background(), lost) }()
+	for !other.flushes(lost) {
+		<-time.After(time.Millisecond)
+	}
 	other.Drop(lost)
 	if err := <-result; tandem.KindOf(err) != tandem.NotFound {
 		t.Errorf("flush to who is dropped: %v", err)
+	}
+}
+
+// flushes reports whether there is a Flush that waits for a peer.
+func (x *node) flushes(to Peer) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return len(x.st.lanes[to.Node].send.flushes) > 0
+}
+
+// TestFrameSize: a frame has half a megabyte at most, although NATS lets more through.
+func TestFrameSize(t *testing.T) {
+	network := embed(t, EmbedOptions{Name: "a"})
+	if most := network.Conn().MaxPayload(); most < 1<<20 {
+		t.Fatalf("NATS lets %d bytes through", most)
+	}
+	m := New(Config{Self: Peer{"a", 1}, Conn: network.Conn(), Clock: new(hlc.Clock)})
+	if got := m.st.limit + fixedHeader + len("a"); got != 512<<10 {
+		t.Errorf("a frame has %d bytes", got)
 	}
 }
 

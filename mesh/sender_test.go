@@ -2,12 +2,27 @@ package mesh
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"testing"
 	"time"
 
 	"github.com/tandem-iot/tandem"
 )
+
+// TestWire: nodes of different versions have to understand each other during an
+// upgrade. When a frame looks different, so does its version.
+func TestWire(t *testing.T) {
+	got := encode(nil, &packet{
+		from: Peer{Node: "node", Session: 1}, to: Peer{Session: 2}, flags: flagGap, stamp: 3, number: 4, accepted: 5, done: 6,
+		pieces: []piece{{[]byte("ab"), false}, {[]byte("c"), true}},
+	})
+	const want = "0102" + "0000000000000001" + "0000000000000002" + "0000000000000003" +
+		"0000000000000004" + "0000000000000005" + "0000000000000006" + "046e6f6465" + "046162" + "0363"
+	if hex.EncodeToString(got) != want {
+		t.Errorf("got %x\nwant %s", got, want)
+	}
+}
 
 // TestMalformed: what is not a frame, to the byte.
 func TestMalformed(t *testing.T) {

@@ -290,6 +290,68 @@ func TestGap(t *testing.T) {
 	}
 }
 
+// TestGapNoticeOnce: a receiver tells of a missing frame once, and of the next one again.
+func TestGapNoticeOnce(t *testing.T) {
+	w := newWorld(t, "a", "b")
+	a, b := w.stations[0], w.stations[1]
+	notices := func(lost, n int) (count int) {
+		for range n {
+			w.send(a, b.self, 150)
+		}
+		w.air = slices.Delete(w.air, lost, lost+1)
+		for range n - 1 {
+			w.deliver(0)
+		}
+		for _, f := range w.air {
+			if p, err := decode(f.wire); err == nil && p.flags&flagGap != 0 {
+				count++
+			}
+		}
+		w.settle()
+		return count
+	}
+	for lost := range 2 {
+		if n := notices(lost, 5); n != 1 {
+			t.Errorf("%d notices of a missing frame", n)
+		}
+	}
+}
+
+// TestRoundTrip: what a sender measures is the time from a frame to its
+// acknowledgement, and not that of a frame that it has sent twice.
+func TestRoundTrip(t *testing.T) {
+	const ms = time.Millisecond
+	w := newWorld(t, "a", "b")
+	a, b := w.stations[0], w.stations[1]
+	rtt := func() time.Duration { return a.lanes["b"].send.rtt }
+	w.now = 1000 * ms
+	w.send(a, b.self, 150)
+	w.now += 40 * ms
+	w.settle()
+	if rtt() != 40*ms {
+		t.Errorf("measured %v, want 40ms", rtt())
+	}
+	w.now += 500 * ms
+	w.send(a, b.self, 150)
+	w.now += 40 * ms
+	w.settle()
+	if rtt() != 40*ms {
+		t.Errorf("measured %v, want 40ms", rtt())
+	}
+	w.send(a, b.self, 150)
+	w.send(a, b.self, 150)
+	w.now += 30 * ms // less than it waits for
+	w.air = w.air[1:]
+	for len(w.air) > 0 { // the notice of the gap, and what is sent again
+		w.now += 30 * ms
+		w.deliver(0)
+	}
+	w.settle()
+	if rtt() != 40*ms {
+		t.Errorf("after a frame that was sent twice it is %v, want 40ms", rtt())
+	}
+}
+
 // TestGapNoticeAgain doubles and delays the notice of a gap: what is missing
 // is sent again once.
 func TestGapNoticeAgain(t *testing.T) {

@@ -114,7 +114,6 @@ func (o *outbox) unsend() {
 	o.items = slices.DeleteFunc(o.items, func(it *item) bool { return !it.keep })
 	o.sent, o.lines, o.flown = 0, 0, 0
 	for _, it := range o.items {
-		it.packet = 0
 		if it.line {
 			o.lines++
 		}

@@ -27,7 +27,7 @@ import (
 //	net up|down|silent        From the next attempt to connect.
 //	server refuse|accept|hold|release|stall|let-through|unstall|small|reject TOPIC
 //	say TOPIC post=1 after=0  The server sends input.
-//	deploy, break, end taken|another
+//	deploy, break, garbage, end taken|another
 //	ack 2                     The server acknowledges what it holds.
 //	disk slow|fast|fail, disk do 1, disk ls
 //	drive PIN 1, read PIN, show clock
@@ -134,7 +134,7 @@ func runDisk(w *world, d *datadriven.TestData) {
 // runServer does what concerns the server.
 func runServer(w *world, d *datadriven.TestData) bool {
 	s := &w.server
-	if s.session == nil && slices.Contains([]string{"say", "deploy", "end", "ack"}, d.Cmd) {
+	if s.session == nil && slices.Contains([]string{"say", "deploy", "end", "ack", "garbage"}, d.Cmd) {
 		w.say("there is no connection")
 		return true
 	}
@@ -171,6 +171,8 @@ func runServer(w *world, d *datadriven.TestData) bool {
 		s.say(word(d, 0), []byte(d.Input), user...)
 	case "deploy":
 		s.say("sys/code", encode(codeOf(d.Input, nil)))
+	case "garbage":
+		w.queue = append(w.queue, &Received{s.number, []byte{0xff, 0}})
 	case "break":
 		s.end(errors.New("connection reset"))
 	case "end":

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -64,8 +66,77 @@ func TestDisk(t *testing.T) {
 	if want := []string{"a.json", "flash", "posts", "1.json"}; !slices.Equal(left, want) {
 		t.Errorf("left %q, want %q", left, want)
 	}
+	for path, want := range map[string]fs.FileMode{".": 0o700, "posts": 0o700, "a.json": 0o600, "posts/1.json": 0o600} {
+		if info, err := os.Stat(filepath.Join(dir, path)); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: %v %v, want mode %v", path, info.Mode(), err, want)
+		}
+	}
+}
+
+// TestDiskErrors: what cannot be read, written or removed is said, and no half of a
+// file stays behind.
+func TestDiskErrors(t *testing.T) {
+	dir := t.TempDir()
+	d, err := openDisk(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "full.json", "x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.read(); err == nil {
+		t.Error("a directory was read as a file")
+	}
+	if err := d.write("full.json", nil); err == nil {
+		t.Error("a directory was replaced by a file")
+	}
+	if _, err := os.Stat(filepath.Join(dir, "full.json"+tmpSuffix)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("of a file that was not written there is left: %v", err)
+	}
+	if err := d.remove("full.json"); err == nil {
+		t.Error("a directory with something in it was removed")
+	}
 	if err := d.write("no/such.json", nil); err == nil {
 		t.Error("a file in a directory that is not there was written")
+	}
+	if err := d.close(); err != nil {
+		t.Error(err)
+	}
+	for _, name := range []string{"a.json", "posts/1.json"} {
+		if err := d.write(name, nil); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("%s is written, and its directory cannot be flushed: %v", name, err)
+		}
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.read(); err == nil {
+		t.Error("a directory that is gone was read")
+	}
+}
+
+// TestFlashFile: what was never written reads as erased, whatever the buffer had.
+func TestFlashFile(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "flash")
+	f, err := openFlash(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Size() != 1_638_400 {
+		t.Errorf("the flash has %d bytes", f.Size())
+	}
+	if n, err := f.WriteAt([]byte("abc"), 10); n != 3 || err != nil {
+		t.Errorf("wrote %d, %v", n, err)
+	}
+	b := []byte("dirty dirty")
+	if n, err := f.ReadAt(b, 8); n != len(b) || err != nil || string(b) != "\xff\xffabc\xff\xff\xff\xff\xff\xff" {
+		t.Errorf("read %d %q, %v", n, b, err)
+	}
+	if err := f.file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.ReadAt(b, 0); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("read a closed file: %v", err)
 	}
 }
 
@@ -97,11 +168,23 @@ func TestMail(t *testing.T) {
 		p.expect("log pin2 1")
 		p.board.Feed("uart12", []byte("hello"))
 		p.expect("log uart hello")
+		if err := p.board.Setup("pin5", "DIGITAL_OUT", 1); err != nil {
+			p.t.Fatal(err)
+		}
 		p.r.Restart()
 		p.expect("sys/hello…", "log wake 10")
+		if mode := p.board.Mode("pin5"); mode != "" {
+			p.t.Errorf("after a restart the mode of a pin is %s", mode)
+		}
 		p.r.Offline(true)
 		p.r.Offline(false)
 		p.connected()
+		p.end()
+		p.end = func() {}
+		p.board.Drive("pin2", 0)
+		if mail := p.r.mail.take(); len(mail) > 0 {
+			p.t.Errorf("a device that has ended listens to its board: %v", mail)
+		}
 	})
 }
 
@@ -146,6 +229,55 @@ func TestStopsUnheard(t *testing.T) {
 			t.Errorf("it took %v, want the patience with a goodbye", d)
 		}
 	})
+}
+
+// TestLateConnection: a connection that is made when the network has been taken away
+// is closed, also when the attempt has not heard of that yet.
+func TestLateConnection(t *testing.T) {
+	dir := t.TempDir()
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			dialing := make(chan bool)
+			var ours, theirs net.Conn
+			r := &Runner{ID: testID, Dir: dir, dial: func(ctx context.Context, _ string) (net.Conn, error) {
+				ours, theirs = net.Pipe()
+				close(dialing)
+				<-ctx.Done()
+				return ours, nil
+			}}
+			ctx, cancel := context.WithCancel(context.Background())
+			done := make(chan error)
+			go func() { done <- r.Run(ctx) }()
+			<-dialing
+			r.Offline(true)
+			if _, err := theirs.Read(make([]byte, 1)); err != io.EOF {
+				t.Errorf("the other end reads %v", err)
+			}
+			cancel()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestNoServer: by whichever way, a server that is not there is an error.
+func TestNoServer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close() // now nothing listens there
+	for _, scheme := range []string{"tcp", "tls", "ws", "wss"} {
+		dial, err := (&Runner{Addr: scheme + "://" + addr}).networkDialer()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c, err := dial(t.Context(), ""); err == nil || whyNot(err) != device.NoServer {
+			t.Errorf("%s: %v %v", scheme, c, err)
+		}
+	}
 }
 
 func TestWhyNot(t *testing.T) {

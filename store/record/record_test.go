@@ -65,7 +65,7 @@ func TestPosting(t *testing.T) {
 		next    Posting
 	}{
 		{"without a cause", Post{Nth: 1}, false, Posting{10, p.Cause, 2}},
-		{"of an earlier boot", cause(1, 9, 1), true, Posting{}},
+		{"of an earlier boot, the first", cause(1, 9, 1), true, Posting{}},
 		{"of an earlier message", cause(2, 4, 3), true, Posting{}},
 		{"the first of the message", cause(2, 5, 1), true, Posting{}},
 		{"the newest", cause(2, 5, 2), true, Posting{}},
@@ -79,8 +79,9 @@ func TestPosting(t *testing.T) {
 			t.Errorf("%s: next %+v, want %+v", tt.name, got, tt.next)
 		}
 	}
-	if got := (Posting{}).Next(Post{}, noon).Last; got != uint64(noon.UnixMilli()) {
-		t.Errorf("the first number is %d", got)
+	first := Posting{}.Next(cause(1, 1, 1), noon)
+	if want := (Posting{uint64(noon.UnixMilli()), tandem.Mark{Boot: 1, Seq: 1}, 1}); first != want {
+		t.Errorf("the first: %+v, want %+v", first, want)
 	}
 }
 
