@@ -62,6 +62,11 @@ func TestLink(t *testing.T) {
 		owner.until("offline", func() bool { return !gate.Online(d.ID) })
 		gate.until("the links are over", func() bool { return len(gate.links.all()) == 0 })
 	}
+	taken := 0
+	late := &protocol.Fetched{Ref: tandem.FetchRef{Agent: f.at(f.nodes[1])[0].Agent}, Hops: maxHops}
+	if gate.forward(late, func() { taken++ }); taken != 1 {
+		t.Errorf("a result that has followed its agent long enough is taken %d times", taken)
+	}
 }
 
 // TestNotFound: what there is not is said, by every way to ask.
