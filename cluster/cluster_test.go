@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -246,23 +247,28 @@ func TestMove(t *testing.T) {
 func TestLost(t *testing.T) {
 	f := newFleet(t, 2, 16, code)
 	first, second := f.nodes[0], f.nodes[1]
-	d := f.at(first)[0]
-	here, away := first.connect(d), first.connect(f.at(second)[0])
+	d, far := f.at(first)[0], f.at(second)[0]
+	here, away := first.connect(d), first.connect(far)
 	await(t, "handled", here.say("n", "1"))
 	await(t, "handled", away.say("n", "1"))
 	db, err := pgx.Connect(t.Context(), f.url)
 	f.must(err)
 	defer db.Close(context.Background())
 	begun := second.get(d, "/begun")
-	answer := make(chan *tandem.Response, 1)
-	go func() {
-		r, err := second.Request(t.Context(), d.Agent, &tandem.Request{Method: "POST", Path: "/park"})
-		if err != nil {
-			t.Error(err)
-		}
-		answer <- r
-	}()
-	await(t, "the agent has the request", here.parked)
+	answers := make(chan *tandem.Response, 2)
+	park := func(by *node, d record.Device, l *line) {
+		t.Helper()
+		go func() {
+			r, err := by.Request(t.Context(), d.Agent, &tandem.Request{Method: "POST", Path: "/park"})
+			if err != nil {
+				t.Error(err)
+			}
+			answers <- r
+		}()
+		await(t, "the agent has the request", l.parked)
+	}
+	park(second, d, here)  // its agent will be lost
+	park(first, far, away) // who asks will be
 	_, err = db.Exec(t.Context(), "DELETE FROM leases WHERE node = 'n1'")
 	f.must(err)
 	for _, l := range []*line{here, away} {
@@ -271,8 +277,10 @@ func TestLost(t *testing.T) {
 		}
 		l.leave()
 	}
-	if r := await(t, "an answer", answer); r == nil || r.Status != 502 {
-		t.Errorf("a request whose agent was lost: %+v", r)
+	for range 2 {
+		if r := await(t, "an answer", answers); r == nil || r.Status != 502 {
+			t.Errorf("an answer of which it is not known whether there was one: %+v", r)
+		}
 	}
 	f.settle(2)
 	if got := first.get(d, "/begun"); got == begun {
@@ -394,6 +402,28 @@ func TestStatus(t *testing.T) {
 	for range 20 {
 		if got := c.Another(); got != "b:1883" {
 			t.Fatalf("devices are sent to %q", got)
+		}
+	}
+}
+
+// TestReviews: a group is reviewed once in all shards that have come meanwhile, by one
+// goroutine at a time.
+func TestReviews(t *testing.T) {
+	var n news
+	if n.begin() {
+		t.Error("there is something to review at first")
+	}
+	for range 2 {
+		n.queue("g", []int{1, 2})
+		n.queue("g", []int{2, 3})
+		if !n.begin() || n.begin() {
+			t.Error("not one goroutine is to review")
+		}
+		if group, in := n.next(); group != "g" || !maps.Equal(in, map[int]bool{1: true, 2: true, 3: true}) {
+			t.Errorf("to be reviewed: %s in %v", group, in)
+		}
+		if group, in := n.next(); in != nil {
+			t.Errorf("to be reviewed again: %s in %v", group, in)
 		}
 	}
 }
