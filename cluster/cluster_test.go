@@ -63,6 +63,7 @@ func TestLink(t *testing.T) {
 		owner.until("offline", func() bool { return !gate.Online(d.ID) })
 		gate.until("the links are over", func() bool { return len(gate.links.all()) == 0 })
 	}
+	gate.until("no call is kept", func() bool { return gate.waiting() == 0 })
 	taken := 0
 	late := &protocol.Fetched{Ref: tandem.FetchRef{Agent: f.at(f.nodes[1])[0].Agent}, Hops: maxHops}
 	if gate.forward(late, func() { taken++ }); taken != 1 {
@@ -117,6 +118,9 @@ func TestNotFound(t *testing.T) {
 	cancel(errors.New("gave up"))
 	if _, err := n.Request(gaveUp, d.Agent, &tandem.Request{Method: "GET", Path: "/slow"}); err == nil {
 		t.Error("there is an answer to a request that was given up")
+	}
+	if err := n.Deployed(gaveUp, f.group.ID); err == nil {
+		t.Error("no node has heard of a deployment, and there is no error")
 	}
 }
 
@@ -324,6 +328,9 @@ func TestStop(t *testing.T) {
 		t.Error("the link has ended, and the device is online")
 	}
 	f.must(first.stop())
+	if err := first.Leave(t.Context()); err == nil {
+		t.Error("a node leaves although its database is closed")
+	}
 	second.until("one node", func() bool { return len(second.Status().Nodes) == 1 || !second.Status().Nodes[0].Alive })
 	if _, err := first.Request(short(t), d.Agent, &tandem.Request{Method: "GET"}); err == nil {
 		t.Error("a node that has stopped answers")
@@ -426,6 +433,13 @@ func TestReviews(t *testing.T) {
 			t.Errorf("to be reviewed again: %s in %v", group, in)
 		}
 	}
+}
+
+// waiting returns how many calls of the node wait for an answer.
+func (n *node) waiting() int {
+	n.calls.mu.Lock()
+	defer n.calls.mu.Unlock()
+	return len(n.calls.callers)
 }
 
 // watched returns how many views of others the node serves.
