@@ -22,6 +22,8 @@ const code = `
 n <- 0;
 begun <- math.rand();
 device.on("n", function(x) { n++; device.send("ok", x); });
+function tick() { imp.wakeup(0.3, tick); device.send("tick", begun); }
+tick();
 http.onrequest(function(q, r) {
 	switch (q.path) {
 	case "/begun": r.send(200, begun.tostring()); break;
@@ -65,6 +67,11 @@ func TestLink(t *testing.T) {
 	}
 	gate.until("no call is kept", func() bool { return gate.waiting() == 0 })
 	taken := 0
+	here := &protocol.Fetched{Ref: tandem.FetchRef{Agent: f.at(gate)[0].Agent}}
+	if gate.forward(here, func() { taken++ }); taken != 1 || here.Hops != 0 {
+		t.Errorf("a result for an agent that is here is taken %d times, and makes %d hops", taken, here.Hops)
+	}
+	taken = 0
 	late := &protocol.Fetched{Ref: tandem.FetchRef{Agent: f.at(f.nodes[1])[0].Agent}, Hops: maxHops}
 	if gate.forward(late, func() { taken++ }); taken != 1 {
 		t.Errorf("a result that has followed its agent long enough is taken %d times", taken)
@@ -253,6 +260,9 @@ func TestLost(t *testing.T) {
 	first, second := f.nodes[0], f.nodes[1]
 	d, far := f.at(first)[0], f.at(second)[0]
 	here, away := first.connect(d), first.connect(far)
+	stayed := f.at(first)[1]
+	stays := second.connect(stayed)
+	old := await(t, "a tick", stays.sent)
 	await(t, "handled", here.say("n", "1"))
 	await(t, "handled", away.say("n", "1"))
 	db, err := pgx.Connect(t.Context(), f.url)
@@ -273,6 +283,7 @@ func TestLost(t *testing.T) {
 	}
 	park(second, d, here)  // its agent will be lost
 	park(first, far, away) // who asks will be
+	earlier, _ := second.table().Peer("n1")
 	_, err = db.Exec(t.Context(), "DELETE FROM leases WHERE node = 'n1'")
 	f.must(err)
 	for _, l := range []*line{here, away} {
@@ -286,9 +297,19 @@ func TestLost(t *testing.T) {
 			t.Errorf("an answer of which it is not known whether there was one: %+v", r)
 		}
 	}
+	second.until("the node has joined again", func() bool {
+		now, ok := second.table().Peer("n1")
+		return ok && now != earlier
+	})
 	f.settle(2)
 	if got := first.get(d, "/begun"); got == begun {
 		t.Error("the agent goes on although its node was lost")
+	}
+	for tick := old; tick == old; { // its agent has the link without a word of the device
+		tick = await(t, "a tick of the agent that has restarted", stays.sent)
+	}
+	if len(stays.closed) > 0 {
+		t.Errorf("the link at the other node was closed: %s", <-stays.closed)
 	}
 	again := first.connect(d)
 	await(t, "handled", again.say("n", "2"))
