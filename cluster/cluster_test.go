@@ -335,7 +335,26 @@ func TestStop(t *testing.T) {
 		_, err := first.Request(t.Context(), d.Agent, &tandem.Request{Method: "POST", Path: "/slow"})
 		slow <- err
 	}()
-	f.must(first.Drain(t.Context()))
+	asked := make(chan error, 1)
+	go func() {
+		_, err := second.Request(t.Context(), d.Agent, &tandem.Request{Method: "POST", Path: "/fetch"})
+		asked <- err
+	}()
+	out := await(t, "the agent asks others", first.fetches)
+	drained := make(chan error, 1)
+	go func() { drained <- first.Drain(t.Context()) }()
+	second.until("the agents have moved", func() bool { return first.table().Owned("n1") == 0 && first.Host.Away() == 1 })
+	var said []protocol.Effect
+	first.moves.look(func(m *protocol.Moves) {
+		offer := &protocol.Offer{ID: 1, Shards: []int{0}, Epochs: []int64{1}}
+		said = m.Offered(first.now(), second.runNow().self, offer)
+	})
+	if tell, ok := said[0].(protocol.Tell); !ok || !isDecline(tell.Message) {
+		t.Errorf("a node that stops answers an offer with %+v", said)
+	}
+	out.done(&tandem.Response{Status: 200})
+	f.must(await(t, "the node is empty", drained))
+	f.must(await(t, "the answer", asked))
 	if got := second.get(d, "/begun"); got != begun {
 		t.Error("the agent has restarted")
 	}
@@ -357,6 +376,8 @@ func TestStop(t *testing.T) {
 		t.Error("a node that has stopped answers")
 	}
 }
+
+func isDecline(m protocol.Message) bool { _, ok := m.(*protocol.Decline); return ok }
 
 // TestLog: the log of a device has the lines of all nodes, those that join later, too.
 func TestLog(t *testing.T) {
