@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +22,8 @@ const code = `
 n <- 0;
 begun <- math.rand();
 device.on("n", function(x) { n++; device.send("ok", x); });
+function tick() { imp.wakeup(0.3, tick); device.send("tick", begun); }
+tick();
 http.onrequest(function(q, r) {
 	switch (q.path) {
 	case "/begun": r.send(200, begun.tostring()); break;
@@ -61,6 +64,17 @@ func TestLink(t *testing.T) {
 		newer.leave()
 		owner.until("offline", func() bool { return !gate.Online(d.ID) })
 		gate.until("the links are over", func() bool { return len(gate.links.all()) == 0 })
+	}
+	gate.until("no call is kept", func() bool { return gate.waiting() == 0 })
+	taken := 0
+	here := &protocol.Fetched{Ref: tandem.FetchRef{Agent: f.at(gate)[0].Agent}}
+	if gate.forward(here, func() { taken++ }); taken != 1 || here.Hops != 0 {
+		t.Errorf("a result for an agent that is here is taken %d times, and makes %d hops", taken, here.Hops)
+	}
+	taken = 0
+	late := &protocol.Fetched{Ref: tandem.FetchRef{Agent: f.at(f.nodes[1])[0].Agent}, Hops: maxHops}
+	if gate.forward(late, func() { taken++ }); taken != 1 {
+		t.Errorf("a result that has followed its agent long enough is taken %d times", taken)
 	}
 }
 
@@ -111,6 +125,9 @@ func TestNotFound(t *testing.T) {
 	cancel(errors.New("gave up"))
 	if _, err := n.Request(gaveUp, d.Agent, &tandem.Request{Method: "GET", Path: "/slow"}); err == nil {
 		t.Error("there is an answer to a request that was given up")
+	}
+	if err := n.Deployed(gaveUp, f.group.ID); err == nil {
+		t.Error("no node has heard of a deployment, and there is no error")
 	}
 }
 
@@ -241,23 +258,32 @@ func TestMove(t *testing.T) {
 func TestLost(t *testing.T) {
 	f := newFleet(t, 2, 16, code)
 	first, second := f.nodes[0], f.nodes[1]
-	d := f.at(first)[0]
-	here, away := first.connect(d), first.connect(f.at(second)[0])
+	d, far := f.at(first)[0], f.at(second)[0]
+	here, away := first.connect(d), first.connect(far)
+	stayed := f.at(first)[1]
+	stays := second.connect(stayed)
+	old := await(t, "a tick", stays.sent)
 	await(t, "handled", here.say("n", "1"))
 	await(t, "handled", away.say("n", "1"))
 	db, err := pgx.Connect(t.Context(), f.url)
 	f.must(err)
 	defer db.Close(context.Background())
 	begun := second.get(d, "/begun")
-	answer := make(chan *tandem.Response, 1)
-	go func() {
-		r, err := second.Request(t.Context(), d.Agent, &tandem.Request{Method: "POST", Path: "/park"})
-		if err != nil {
-			t.Error(err)
-		}
-		answer <- r
-	}()
-	await(t, "the agent has the request", here.parked)
+	answers := make(chan *tandem.Response, 2)
+	park := func(by *node, d record.Device, l *line) {
+		t.Helper()
+		go func() {
+			r, err := by.Request(t.Context(), d.Agent, &tandem.Request{Method: "POST", Path: "/park"})
+			if err != nil {
+				t.Error(err)
+			}
+			answers <- r
+		}()
+		await(t, "the agent has the request", l.parked)
+	}
+	park(second, d, here)  // its agent will be lost
+	park(first, far, away) // who asks will be
+	earlier, _ := second.table().Peer("n1")
 	_, err = db.Exec(t.Context(), "DELETE FROM leases WHERE node = 'n1'")
 	f.must(err)
 	for _, l := range []*line{here, away} {
@@ -266,12 +292,24 @@ func TestLost(t *testing.T) {
 		}
 		l.leave()
 	}
-	if r := await(t, "an answer", answer); r == nil || r.Status != 502 {
-		t.Errorf("a request whose agent was lost: %+v", r)
+	for range 2 {
+		if r := await(t, "an answer", answers); r == nil || r.Status != 502 {
+			t.Errorf("an answer of which it is not known whether there was one: %+v", r)
+		}
 	}
+	second.until("the node has joined again", func() bool {
+		now, ok := second.table().Peer("n1")
+		return ok && now != earlier
+	})
 	f.settle(2)
 	if got := first.get(d, "/begun"); got == begun {
 		t.Error("the agent goes on although its node was lost")
+	}
+	for tick := old; tick == old; { // its agent has the link without a word of the device
+		tick = await(t, "a tick of the agent that has restarted", stays.sent)
+	}
+	if len(stays.closed) > 0 {
+		t.Errorf("the link at the other node was closed: %s", <-stays.closed)
 	}
 	again := first.connect(d)
 	await(t, "handled", again.say("n", "2"))
@@ -297,7 +335,26 @@ func TestStop(t *testing.T) {
 		_, err := first.Request(t.Context(), d.Agent, &tandem.Request{Method: "POST", Path: "/slow"})
 		slow <- err
 	}()
-	f.must(first.Drain(t.Context()))
+	asked := make(chan error, 1)
+	go func() {
+		_, err := second.Request(t.Context(), d.Agent, &tandem.Request{Method: "POST", Path: "/fetch"})
+		asked <- err
+	}()
+	out := await(t, "the agent asks others", first.fetches)
+	drained := make(chan error, 1)
+	go func() { drained <- first.Drain(t.Context()) }()
+	second.until("the agents have moved", func() bool { return first.table().Owned("n1") == 0 && first.Host.Away() == 1 })
+	var said []protocol.Effect
+	first.moves.look(func(m *protocol.Moves) {
+		offer := &protocol.Offer{ID: 1, Shards: []int{0}, Epochs: []int64{1}}
+		said = m.Offered(first.now(), second.runNow().self, offer)
+	})
+	if tell, ok := said[0].(protocol.Tell); !ok || !isDecline(tell.Message) {
+		t.Errorf("a node that stops answers an offer with %+v", said)
+	}
+	out.done(&tandem.Response{Status: 200})
+	f.must(await(t, "the node is empty", drained))
+	f.must(await(t, "the answer", asked))
 	if got := second.get(d, "/begun"); got != begun {
 		t.Error("the agent has restarted")
 	}
@@ -311,11 +368,16 @@ func TestStop(t *testing.T) {
 		t.Error("the link has ended, and the device is online")
 	}
 	f.must(first.stop())
+	if err := first.Leave(t.Context()); err == nil {
+		t.Error("a node leaves although its database is closed")
+	}
 	second.until("one node", func() bool { return len(second.Status().Nodes) == 1 || !second.Status().Nodes[0].Alive })
 	if _, err := first.Request(short(t), d.Agent, &tandem.Request{Method: "GET"}); err == nil {
 		t.Error("a node that has stopped answers")
 	}
 }
+
+func isDecline(m protocol.Message) bool { _, ok := m.(*protocol.Decline); return ok }
 
 // TestLog: the log of a device has the lines of all nodes, those that join later, too.
 func TestLog(t *testing.T) {
@@ -391,6 +453,35 @@ func TestStatus(t *testing.T) {
 			t.Fatalf("devices are sent to %q", got)
 		}
 	}
+}
+
+// TestReviews: a group is reviewed once in all shards that have come meanwhile, by one
+// goroutine at a time.
+func TestReviews(t *testing.T) {
+	var n news
+	if n.begin() {
+		t.Error("there is something to review at first")
+	}
+	for range 2 {
+		n.queue("g", []int{1, 2})
+		n.queue("g", []int{2, 3})
+		if !n.begin() || n.begin() {
+			t.Error("not one goroutine is to review")
+		}
+		if group, in := n.next(); group != "g" || !maps.Equal(in, map[int]bool{1: true, 2: true, 3: true}) {
+			t.Errorf("to be reviewed: %s in %v", group, in)
+		}
+		if group, in := n.next(); in != nil {
+			t.Errorf("to be reviewed again: %s in %v", group, in)
+		}
+	}
+}
+
+// waiting returns how many calls of the node wait for an answer.
+func (n *node) waiting() int {
+	n.calls.mu.Lock()
+	defer n.calls.mu.Unlock()
+	return len(n.calls.callers)
 }
 
 // watched returns how many views of others the node serves.

@@ -181,7 +181,7 @@ func (f *fleet) settle(nodes int) {
 			st := n.Status()
 			placed := 0
 			for _, x := range st.Nodes {
-				if x.Leaving == 0 && x.Alive && (x.Draining && x.Shards == 0 || x.Shards > st.Shards/(2*nodes)) {
+				if x.Leaving == 0 && x.Alive && (x.Draining && x.Shards == 0 || 11*x.Shards > 10*st.Shards/nodes) {
 					placed++
 				}
 			}

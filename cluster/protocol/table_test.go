@@ -3,6 +3,7 @@ package protocol
 import (
 	"testing"
 
+	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/store/record"
 )
 
@@ -35,5 +36,18 @@ func TestMeanLoad(t *testing.T) {
 	table.Nodes = table.Nodes[2:]
 	if got := table.MeanLoad(); got != 0 {
 		t.Errorf("the mean of no nodes is %v", got)
+	}
+}
+
+// TestHeld: the first shard and the last are held like any other, and what is no shard
+// is not.
+func TestHeld(t *testing.T) {
+	table := &Table{Routes: []Route{{Owner: "a", Epoch: 3}, {Owner: "b", Epoch: 4}, {Owner: "a", Epoch: 5}}}
+	m := NewMoves(Peer{Node: "a", Session: 1}, testShard, 0, table)
+	m.Table(tandem.Now{Mono: 1}, table, false)
+	for shard, want := range map[int]int64{-1: 0, 0: 3, 1: 0, 2: 5, 3: 0} {
+		if got := m.Held(shard); got != want {
+			t.Errorf("shard %d is held since epoch %d, want %d", shard, got, want)
+		}
 	}
 }

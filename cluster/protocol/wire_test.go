@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"errors"
+	"fmt"
 	"go/parser"
 	"go/token"
 	"path/filepath"
@@ -103,6 +104,28 @@ func TestWire(t *testing.T) {
 		if (newQuestion(question(k)) != nil) != questions[question(k)] {
 			t.Errorf("question %d: is in the list of messages: %v", k, questions[question(k)])
 		}
+	}
+}
+
+// TestKinds: during an upgrade nodes of two versions talk, so what a number means never
+// changes, and that of a message which is gone is not used again.
+func TestKinds(t *testing.T) {
+	const want = "Open 1 Publish 2 Close 3 Send 4 End 5 Ack 6 Closed 7 Astray 8 Gone 9 Request 10 Answer 11 Answer 11 " +
+		"Taken 25 Empty 14 Fetched 15 Cancel 16 Offer 17 Ready 18 Decline 26 Go 19 Stay 20 Routes 24 Told 22 Line 23 " +
+		"Ask 21 RestartAgent 1 Ask 21 RestartDevice 2 Ask 21 Online 3 Ask 21 Runs 4 Ask 21 Deployed 5 " +
+		"Ask 21 Assigned 6 Ask 21 Deleted 7 Ask 21 Drain 8 Ask 21 History 9 Ask 21 Follow 10 Ask 21 Unfollow 11"
+	var got []string
+	add := func(v any, n byte) {
+		got = append(got, fmt.Sprintf("%s %d", reflect.TypeOf(v).Elem().Name(), n))
+	}
+	for _, m := range someMessages() {
+		add(m, Encode(m)[0])
+		if a, ok := m.(*Ask); ok {
+			add(a.Question, byte(a.Question.asks()))
+		}
+	}
+	if got := strings.Join(got, " "); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
 
