@@ -2,6 +2,7 @@ package life
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tandem-iot/tandem"
@@ -157,13 +158,26 @@ func (l *Life) asleep() (data []byte, keep bool) {
 			l.emit(&Report{Bad: true, Msg: what, Err: err})
 			return NoMemory, true
 		}
-		return packed, true
+		return l.withLoss(packed), true
 	case frozen:
-		return l.Packed, true
+		return l.withLoss(l.Packed), true
 	case delayed:
 		return NoMemory, true
 	}
 	return nil, false
+}
+
+// withLoss marks a snapshot of an agent that believes in a connection by which something was
+// lost, also if it is about to be told: it hears of that when the device comes back.
+func (l *Life) withLoss(packed []byte) []byte {
+	untold := slices.ContainsFunc(l.Inbox, func(it item) bool {
+		_, ok := it.event.(*agent.DeviceDisconnected)
+		return ok
+	})
+	if !l.Lost && !untold || l.wrong.forgetLoss {
+		return packed
+	}
+	return append([]byte{lossy}, packed...)
 }
 
 // retire has the pair take nothing any more, for a reason. What it has under way
