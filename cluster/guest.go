@@ -6,6 +6,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/cluster/protocol"
+	"github.com/tandem-iot/tandem/life"
 )
 
 // guests keep the core of the links of other nodes. What a link has said is given to
@@ -19,6 +20,10 @@ func (g *guests) step(c *Cluster, event func(g *protocol.Guests) []protocol.Effe
 	g.mu.Lock()
 	effects := event(g.core)
 	g.mu.Unlock()
+	g.carryOut(c, effects)
+}
+
+func (g *guests) carryOut(c *Cluster, effects []protocol.Effect) {
 	for _, e := range effects {
 		switch e.(type) {
 		case protocol.Enter, protocol.Pass, protocol.Leave:
@@ -52,8 +57,7 @@ func (c *Cluster) perform(e protocol.Effect) (tandem.LinkRef, error) {
 	ctx := context.Background() // the host bounds each of these
 	switch e := e.(type) {
 	case protocol.Enter:
-		l := &remoteLink{c: c, ref: e.Ref, run: e.Run, device: e.Device, epoch: e.Epoch}
-		return e.Ref, c.enter(e.Device, l, &protocol.Open{Next: e.Next, Address: e.Address, Hello: e.Hello})
+		return e.Ref, c.enterGuest(e)
 	case protocol.Pass:
 		handled := func() { c.say(e.Run, &protocol.Ack{ID: e.Ref.ID, Seq: e.Seq}) }
 		return e.Ref, c.Host.FromDevice(ctx, e.Device, e.Ref, e.Seq, e.Topic, e.Message, handled)
@@ -61,6 +65,24 @@ func (c *Cluster) perform(e protocol.Effect) (tandem.LinkRef, error) {
 		return e.Ref, c.Host.Disconnect(ctx, e.Device, e.Ref, e.End)
 	}
 	panic("cluster: an effect of Guests is not carried out")
+}
+
+// enterGuest introduces a link. The shard may have been opened here since the link said so, or
+// be opened meanwhile: then the link would take what is said to the device for an earlier
+// owner's, and introduces itself once more instead.
+func (c *Cluster) enterGuest(e protocol.Enter) error {
+	l := &remoteLink{c: c, ref: e.Ref, run: e.Run, device: e.Device, epoch: max(e.Epoch, c.held(e.Shard))}
+	err := c.enter(e.Device, l, &protocol.Open{Next: e.Next, Address: e.Address, Hello: e.Hello})
+	if err == nil && c.held(e.Shard) > l.epoch {
+		err = life.ErrElsewhere
+	}
+	return err
+}
+
+// held returns the epoch since which a shard is open here.
+func (c *Cluster) held(shard int) (epoch int64) {
+	c.moves.look(func(m *protocol.Moves) { epoch = m.Held(shard) })
+	return epoch
 }
 
 // fromGateway takes what a gateway of another node says of a link.
@@ -105,8 +127,7 @@ func (l *remoteLink) Ref() tandem.LinkRef { return l.ref }
 // Link is for the host: the link of a pair that has come to it.
 func (c *Cluster) Link(ref tandem.LinkRef, device tandem.DeviceID, agent tandem.AgentID) tandem.Link {
 	shard := c.shardOf(agent)
-	epoch := c.table().Route(shard).Epoch
-	c.moves.look(func(m *protocol.Moves) { epoch = max(epoch, m.Held(shard)) })
+	epoch := max(c.table().Route(shard).Epoch, c.held(shard))
 	if ref.Node == c.Info.ID {
 		if s := c.links.get(ref.ID); s != nil {
 			return &localLink{s, epoch}

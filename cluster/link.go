@@ -136,6 +136,12 @@ func (s *link) tick() {
 	s.finish(s.core.Tick(s.c.now(), t))
 }
 
+// abandoned has the link tell its owner again what this node's last run may not have got across.
+func (s *link) abandoned() {
+	s.mu.Lock()
+	s.carryOut(s.core.Abandoned(s.c.now()))
+}
+
 // again has the link try at once what it tried in vain: its pair has come here.
 func (s *link) again() {
 	t := s.c.table()

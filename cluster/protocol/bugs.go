@@ -13,6 +13,8 @@ type bugs struct {
 	silentLoss     bool // a message that was refused is not reported when the link ends
 	restlessRebind bool // no back-off between attempts
 	loseAtEnd      bool // a message that meets the end of its link is lost without a word
+	leaveHoles     bool // a new owner waits for numbers that were handled before
+	keepTold       bool // what a lost run of this node has told counts as told
 
 	// Guests
 	takeStrangers   bool // messages by a link that was not introduced are taken
@@ -46,6 +48,7 @@ type bugs struct {
 	goBeforeFlush   bool // the owner changes before the gateways have heard all
 	tellOnlyOnce    bool // only the first owner says where a request went
 	missLostInMove  bool // agents on their way do not hear of a node that is lost
+	dropExport      bool // agents that are being stopped for a node that is lost are forgotten
 	activateAnyTime bool // agents go on when the old owner says so, whatever epoch it names
 
 	// Member

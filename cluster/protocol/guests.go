@@ -197,7 +197,7 @@ func (g *Guests) next(l *guest) []Effect {
 	case s.enter != nil:
 		m := s.enter
 		return []Effect{Enter{
-			Ref: l.ref, Run: s.from, Device: m.Device, Epoch: g.table.Route(l.shard).Epoch,
+			Ref: l.ref, Run: s.from, Device: m.Device, Shard: l.shard, Epoch: g.table.Route(l.shard).Epoch,
 			Next: m.Next, Address: m.Address, Hello: m.Hello,
 		}}
 	case s.pass != nil:

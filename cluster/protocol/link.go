@@ -13,8 +13,16 @@ const (
 	maxRebind = time.Second
 )
 
-// topicHello is what a device says of itself.
-const topicHello = "sys/hello"
+const (
+	// topicHello is what a device says of itself.
+	topicHello = "sys/hello"
+	// topicNothing is for a message that was handled before an older one was. It says nothing
+	// to a new owner, but that no number is missing.
+	topicNothing = "sys/nothing"
+	// maxHandled bounds how many of these are kept. Of more, each group of numbers that is
+	// missing costs an introduction.
+	maxHandled = 1000
+)
 
 // Link is a device's connection at this node's gateway, and its way to the pair,
 // wherever that is. What the device has published is kept until it has been
@@ -35,8 +43,9 @@ type Link struct {
 	patience time.Duration // before the next attempt to bind; doubles in vain
 	retry    time.Duration // when that is; 0: none is needed
 
-	newest  uint64 // number of the last message
-	unacked []published
+	newest  uint64      // number of the last message
+	unacked []published // and those after the first of them, which is not handled, that are
+	handled int         // of unacked
 	hello   []byte
 
 	closed bool
@@ -55,11 +64,13 @@ type LinkConfig struct {
 	Next    uint64 // number of the first message
 }
 
-// published is a message of the device that has not been handled.
+// published is a message of the device that is to be told to the next owner, too. One that has
+// been handled is only a number.
 type published struct {
 	seq     uint64
 	topic   string
 	message tandem.Message
+	handled bool
 }
 
 // NewLink returns a link that is not bound yet.
@@ -179,7 +190,7 @@ func (l *Link) Astray(now tandem.Now, from Peer) []Effect {
 	if l.closed && l.patience == maxRebind {
 		// The pair does not know the link, which cannot introduce itself any more: a newer
 		// one may have. The device says again what was not acknowledged.
-		l.unacked = nil
+		l.unacked, l.handled = nil, 0
 	}
 	l.patience = min(max(2*l.patience, minRebind), maxRebind)
 	if l.bugs.restlessRebind {
@@ -187,6 +198,15 @@ func (l *Link) Astray(now tandem.Now, from Peer) []Effect {
 	}
 	l.retry = now.Mono + l.patience
 	return []Effect{Look{}}
+}
+
+// Abandoned notes that this node was declared lost: what the link has told its owner may not
+// have arrived, and is told again, also to the same owner.
+func (l *Link) Abandoned(now tandem.Now) []Effect {
+	if l.bound && !l.over && !l.bugs.keepTold {
+		l.bound, l.retry = false, now.Mono+minRebind
+	}
+	return nil
 }
 
 // Deadline says when the next attempt to bind is due.
@@ -215,12 +235,21 @@ func (l *Link) Epoch() int64 { return l.tried }
 
 // Acknowledged notes that a message has been handled.
 func (l *Link) Acknowledged(seq uint64) []Effect {
-	i := slices.IndexFunc(l.unacked, func(p published) bool { return p.seq == seq })
+	i := slices.IndexFunc(l.unacked, func(p published) bool { return p.seq == seq && !p.handled })
 	if i < 0 {
 		return nil
 	}
 	l.patience = 0
+	if i > 0 && l.handled < maxHandled && !l.bugs.leaveHoles {
+		l.unacked[i] = published{seq: seq, topic: topicNothing, handled: true}
+		l.handled++
+		return []Effect{Handled{Seq: seq}}
+	}
 	l.unacked = slices.Delete(l.unacked, i, i+1)
+	for len(l.unacked) > 0 && l.unacked[0].handled {
+		l.unacked = l.unacked[1:]
+		l.handled--
+	}
 	return []Effect{Handled{Seq: seq}}
 }
 

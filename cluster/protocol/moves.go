@@ -41,6 +41,7 @@ type Moves struct {
 	held     []hold // by shard
 	lost     []Peer // in the order in which they were lost, since giving or offers began
 	why      tandem.Reason
+	part     int  // bytes of agents, and somewhat more, in one message
 	refusing bool // no offers are taken
 	halted   bool // no batch begins
 
@@ -60,7 +61,18 @@ type hold struct {
 // NewMoves returns the moves of a run of this node, which has no shards yet. Numbers
 // of effects and offers count up from ids.
 func NewMoves(self Peer, shardOf func(tandem.AgentID) int, ids uint64, t *Table) *Moves {
-	return &Moves{self: self, shardOf: shardOf, ids: ids, table: t, held: make([]hold, len(t.Routes)), why: tandem.ReasonBalance}
+	return &Moves{
+		self: self, shardOf: shardOf, ids: ids, table: t, held: make([]hold, len(t.Routes)),
+		why: tandem.ReasonBalance, part: offerPart,
+	}
+}
+
+// Parts has offers sent in parts of so many bytes of agents, and somewhat more; 0 is the
+// default. It is for simulations, whose agents are few and small.
+func (m *Moves) Parts(bytes int) {
+	if bytes > 0 {
+		m.part = bytes
+	}
 }
 
 func (m *Moves) number() uint64 { m.ids++; return m.ids }
@@ -139,7 +151,10 @@ func (m *Moves) Lost(now tandem.Now, p Peer) (out []Effect) {
 	}
 	// Offers of that run stay: the table shows whether a handover took place.
 	if g := m.giving; g != nil && g.to == p && g.step < stepHandover {
-		out = m.withdraw(now, Fatef(Lost, "node "+p.Node+" is gone"))
+		g.failure = Fatef(Lost, "node "+p.Node+" is gone")
+		if g.step > stepExport || m.bugs.dropExport { // else the agents that are being stopped are needed first
+			out = m.withdraw(now, g.failure)
+		}
 	}
 	return out
 }
