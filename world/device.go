@@ -21,13 +21,15 @@ type device struct {
 	on    bool
 	born  time.Duration
 
-	core    *core.Core
-	tickAt  time.Duration
-	pending []core.Effect // operations of the disk that are not done
-	conn    *conn
-	dialing uint64 // number of the attempt under way; 0: none
-	out     flow   // to the gateway
-	torn    bool   // a connection was left that its gateway went on believing in
+	core      *core.Core
+	tickAt    time.Duration
+	pending   []core.Effect // operations of the disk that are not done
+	conn      *conn
+	dialing   uint64        // number of the attempt under way; 0: none
+	out       flow          // to the gateway
+	torn      bool          // a connection was left that its gateway went on believing in
+	connected time.Duration // last
+	excused   bool          // a message of its agent may be lost unheard; see DESIGN.md
 }
 
 func newDevice(w *World, home record.Device) *device {
@@ -52,6 +54,14 @@ func (d *device) switchOn() {
 	d.power++
 	d.on, d.core, d.born, d.tickAt, d.pending, d.dialing = true, c, d.w.now, 0, nil, 0
 	d.step(&core.PowerOn{})
+}
+
+// moves notes that the agent leaves a node. If the device has connected again shortly before, and
+// nodes were lost or out of touch then, the next owner of the agent may not hear of what the
+// last gateway has lost.
+func (d *device) moves() {
+	soon := d.w.now - noticeWait
+	d.excused = d.excused || d.connected > soon && max(d.w.lossAt, d.w.trouble) > soon-noticeWait
 }
 
 // cut takes the power. What the disk has not done is not done, but perhaps the first
@@ -188,6 +198,8 @@ func (d *device) dialed(number uint64, n *node) {
 		return
 	}
 	d.conn, d.out = n.connect(d, number), flow{}
+	d.connected = d.w.now
+	d.w.say("device %s connects to %s by link %d", d.home.ID, n.name, d.conn.id)
 	d.step(&core.Dialed{Number: number, Address: "192.0.2.1"})
 }
 
@@ -221,6 +233,7 @@ func (d *device) hear(c *conn, data []byte) {
 func (d *device) closed(c *conn) {
 	d.w.after(c.out.at(d.w, d.delay())-d.w.now, func() {
 		if d.on && d.conn == c {
+			d.w.say("device %s is hung up on", d.home.ID)
 			d.conn = nil
 			d.step(&core.Closed{Number: c.dialed, Err: io.EOF})
 		}
@@ -232,6 +245,7 @@ func (d *device) closed(c *conn) {
 func (d *device) hangUp(heard bool) {
 	c := d.conn
 	d.conn = nil
+	d.w.say("device %s hangs up, heard: %t", d.home.ID, heard)
 	if c == nil || !heard {
 		d.torn = d.torn || c != nil
 		return
@@ -250,6 +264,7 @@ func (d *device) sever() {
 	if c == nil || !d.on {
 		return
 	}
+	d.w.say("device %s is cut off", d.home.ID)
 	d.conn, d.torn = nil, true
 	d.step(&core.Closed{Number: c.dialed, Err: errNoNetwork})
 }
@@ -260,6 +275,7 @@ func (d *device) hangUpOffline(heard bool) {
 		return
 	}
 	c := d.conn
+	d.w.say("device %s goes offline, heard: %t", d.home.ID, heard)
 	d.step(&core.Offline{Off: true})
 	if c != nil && !heard {
 		c.deaf, d.torn = true, true

@@ -28,6 +28,7 @@ type pair struct {
 	left    []func(*life.Moved, error)
 	timerAt time.Duration // by the node's clock; 0: not set
 	lost    bool          // another node has the agent
+	shard   int
 }
 
 // arrival is an event on its way to a pair, with what belongs to it outside.
@@ -50,7 +51,7 @@ func (n *node) newPair(l *life.Life) *pair {
 	if name, ok := strings.CutPrefix(n.w.cfg.Mistake, "life."); ok {
 		life.Break(l, name)
 	}
-	return &pair{n: n, life: l, tokens: map[uint64]outside{}}
+	return &pair{n: n, life: l, tokens: map[uint64]outside{}, shard: n.shardOf(l.Agent)}
 }
 
 // pairOf returns the pair of an agent.
@@ -246,6 +247,7 @@ func (p *pair) run() {
 			}
 			break
 		}
+		p.watchOwner()
 		if len(p.queue) == 0 {
 			p.perform(p.life.Advance(p.n.now()))
 		} else {

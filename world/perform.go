@@ -36,10 +36,14 @@ func (p *pair) perform(effects []life.Effect) {
 				p.queue = append([]arrival{{event: &life.NotSent{Post: e.Message.Post}}}, p.queue...)
 			}
 		case *life.Log:
+			if e.Type == tandem.LogStatus && e.Msg == "Agent started." {
+				p.watchBegun()
+			}
 			p.n.line(p.life.Device, e)
 		case *life.Report:
 			p.n.w.say("%s reports of %s: %s %v", p.n.name, p.life.Agent, e.Msg, e.Err)
 		case *life.Restarted:
+			p.watchBegun()
 			p.n.w.say("%s restarts %s: %s", p.n.name, p.life.Agent, e.Reason)
 		case *life.Over, *life.Arrived, *life.Froze:
 		default:
@@ -56,6 +60,7 @@ func (p *pair) performOn(e life.Effect) {
 	case *life.Left:
 		if m := e.Moved; m != nil {
 			m.Heard, m.Accepted = p.door.Heard, p.door.Accepted
+			p.n.w.leaves(p.life.Device)
 			if p.n.pairs[p.life.Agent] == p {
 				delete(p.n.pairs, p.life.Agent)
 			}
@@ -137,10 +142,16 @@ func (p *pair) read(e life.Effect, outcome func(life.Event)) {
 	case *life.LoadAgent:
 		n.read(twin.Record{Agent: agent}, func(v any, err error) {
 			rec, _ := v.(record.Agent)
-			outcome(&life.AgentLoaded{ID: e.ID, Record: rec, Err: err, Group: "group", Program: n.w.program})
+			n.withProgram(func(program *life.Program) {
+				outcome(&life.AgentLoaded{ID: e.ID, Record: rec, Err: err, Group: "group", Program: program})
+			})
 		})
 	case *life.LoadProgram:
-		n.after(n.jitter(), func() { outcome(&life.ProgramLoaded{ID: e.ID, Group: "group", Program: n.w.program}) })
+		n.after(n.jitter(), func() {
+			n.withProgram(func(program *life.Program) {
+				outcome(&life.ProgramLoaded{ID: e.ID, Group: "group", Program: program})
+			})
+		})
 	case *life.LoadDevice:
 		n.read(twin.Device{Device: p.life.Device}, func(v any, err error) {
 			d, _ := v.(record.Device)
