@@ -95,7 +95,8 @@ func (n *node) ask(origin tandem.Origin, id tandem.AgentID, r *tandem.Request, d
 	case life.Shut:
 		done(nil, p.door.Why())
 	default:
-		p.bring(arrival{event: &life.Request{Number: n.number(), Origin: origin, Request: r}, wait: done})
+		number := uint64(n.index+1)<<40 + n.number() // unique over all hosts, as it nearly is in production
+		p.bring(arrival{event: &life.Request{Number: number, Origin: origin, Request: r}, wait: done})
 	}
 }
 
