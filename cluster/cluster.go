@@ -214,6 +214,9 @@ func (c *Cluster) begin(e protocol.Begin) {
 	c.runs.mu.Lock()
 	c.runs.last = r
 	c.runs.mu.Unlock()
+	// Calls that were made with the table of the last run may be with runs that this one never
+	// learns of.
+	c.calls.step(c, func(k *protocol.Calls, now tandem.Now) []protocol.Effect { return k.Abandoned(now) })
 	c.Store.OnFenced(func() { go c.fenced(e.Self) })
 	go func() {
 		defer close(r.ended)
@@ -240,6 +243,7 @@ func (c *Cluster) abandon() {
 	c.guests.step(c, func(g *protocol.Guests) []protocol.Effect { g.Abandoned(); return nil })
 	c.calls.step(c, func(k *protocol.Calls, now tandem.Now) []protocol.Effect { return k.Abandoned(now) })
 	for _, l := range c.links.all() {
+		l.abandoned()
 		l.out.Close("the server was out of touch with the others")
 	}
 	c.member.step(func(m *protocol.Member, now tandem.Now) []protocol.Effect { return m.Abandoned(now) })

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/cluster/protocol"
+	"github.com/tandem-iot/tandem/life"
 )
 
 // guests is the shell of the core of other nodes' links. While a link has messages, a
@@ -19,6 +20,10 @@ func (g *guests) step(c *Cluster, event func(g *protocol.Guests) []protocol.Effe
 	g.mu.Lock()
 	effects := event(g.core)
 	g.mu.Unlock()
+	g.carryOut(c, effects)
+}
+
+func (g *guests) carryOut(c *Cluster, effects []protocol.Effect) {
 	for _, e := range effects {
 		switch e.(type) {
 		case protocol.Enter, protocol.Pass, protocol.Leave:
@@ -52,9 +57,7 @@ func (c *Cluster) perform(e protocol.Effect) (tandem.LinkRef, error) {
 	ctx := context.Background() // the host limits the time of each of these
 	switch e := e.(type) {
 	case protocol.Enter:
-		l := &remoteLink{c: c, ref: e.Ref, run: e.Run, device: e.Device, epoch: e.Epoch}
-		m := &protocol.Open{Next: e.Next, Address: e.Address, Hello: e.Hello, Born: e.Born, Again: e.Again}
-		return e.Ref, c.enter(e.Device, l, m)
+		return e.Ref, c.enterGuest(e)
 	case protocol.Pass:
 		handled := func() { c.say(e.Run, &protocol.Ack{ID: e.Ref.ID, Seq: e.Seq}) }
 		return e.Ref, c.Host.FromDevice(ctx, e.Device, e.Ref, e.Seq, e.Topic, e.Message, handled)
@@ -64,10 +67,29 @@ func (c *Cluster) perform(e protocol.Effect) (tandem.LinkRef, error) {
 	panic("cluster: an effect of Guests is not carried out")
 }
 
+// enterGuest introduces a link. If the shard was opened here after the link sent its Open,
+// the link would refuse messages with the epoch of the Open as those of an earlier owner. It
+// introduces itself once more then.
+func (c *Cluster) enterGuest(e protocol.Enter) error {
+	l := &remoteLink{c: c, ref: e.Ref, run: e.Run, device: e.Device, epoch: max(e.Epoch, c.held(e.Shard))}
+	m := &protocol.Open{Next: e.Next, Address: e.Address, Hello: e.Hello, Born: e.Born, Again: e.Again}
+	err := c.enter(e.Device, l, m)
+	if err == nil && c.held(e.Shard) > l.epoch {
+		err = life.ErrElsewhere
+	}
+	return err
+}
+
+// held returns the epoch since which a shard is open here.
+func (c *Cluster) held(shard int) (epoch int64) {
+	c.moves.look(func(m *protocol.Moves) { epoch = m.Held(shard) })
+	return epoch
+}
+
 // fromGateway handles a message of another node's gateway about a link.
 func (c *Cluster) fromGateway(from protocol.Peer, m protocol.Message) {
-	if _, ok := m.(*protocol.Open); ok {
-		c.exists(from, 0)
+	if m, ok := m.(*protocol.Open); ok {
+		c.exists(from, m.Version)
 	}
 	c.guests.step(c, func(g *protocol.Guests) []protocol.Effect {
 		switch m := m.(type) {
@@ -106,8 +128,7 @@ func (l *remoteLink) Ref() tandem.LinkRef { return l.ref }
 // Link returns the link of a pair that has moved here. The host calls it.
 func (c *Cluster) Link(ref tandem.LinkRef, device tandem.DeviceID, agent tandem.AgentID) tandem.Link {
 	shard := c.shardOf(agent)
-	epoch := c.table().Route(shard).Epoch
-	c.moves.look(func(m *protocol.Moves) { epoch = max(epoch, m.Held(shard)) })
+	epoch := max(c.table().Route(shard).Epoch, c.held(shard))
 	if ref.Node == c.Info.ID {
 		if s := c.links.get(ref.ID); s != nil {
 			return &localLink{s, epoch}

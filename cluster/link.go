@@ -146,6 +146,12 @@ func (s *link) tick() {
 	s.finish(s.core.Tick(s.c.now(), t))
 }
 
+// abandoned has the link repeat to its owner what this node's last run may not have sent.
+func (s *link) abandoned() {
+	s.mu.Lock()
+	s.carryOut(s.core.Abandoned(s.c.now()))
+}
+
 // again repeats a failed attempt to bind at once, because the pair has moved here.
 func (s *link) again() {
 	t := s.c.table()

@@ -203,8 +203,9 @@ func (c *Cluster) takeBack(e protocol.Return) {
 		c.openShards(e.Shards)
 		return
 	}
-	c.cameWith(e.Pairs)
+	ends := c.cameWith(e.Pairs)
 	c.Host.Import(context.Background(), list, "").Activate(e.Shards)
+	c.guests.carryOut(c, ends)
 	c.arrived(e.Pairs, e.Shards, e.Lost)
 	c.openShards(e.Shards)
 }
@@ -216,23 +217,25 @@ func (c *Cluster) activate(e protocol.Activate) {
 		c.logger.Error("agents that came here restart from what they saved: they were not prepared", "shards", len(e.Shards))
 		return // their shards are opened next
 	}
-	c.cameWith(e.Pairs)
+	ends := c.cameWith(e.Pairs)
 	in.Activate(e.Shards)
+	c.guests.carryOut(c, ends)
 	c.arrived(e.Pairs, e.Shards, e.Lost)
 }
 
-// cameWith records the links of pairs before the pairs send messages to them. A pair that
-// comes back may have a link whose run was lost meanwhile: that link ends then.
-func (c *Cluster) cameWith(pairs []*protocol.Pair) {
-	c.guests.step(c, func(g *protocol.Guests) (out []protocol.Effect) {
-		for _, p := range pairs {
-			if p.Link != nil && p.Link.Node != c.Info.ID {
-				run := protocol.Peer{Node: p.Link.Node, Session: p.Run}
-				out = append(out, g.Came(*p.Link, run, p.Device, c.shardOf(p.Agent))...)
-			}
+// cameWith records the links of pairs before the pairs send messages to them. It returns the
+// ends of those whose run is lost, which are told when the pairs are here. A pair that comes
+// back may have such a link, too.
+func (c *Cluster) cameWith(pairs []*protocol.Pair) (ends []protocol.Effect) {
+	c.guests.mu.Lock()
+	defer c.guests.mu.Unlock()
+	for _, p := range pairs {
+		if p.Link != nil && p.Link.Node != c.Info.ID {
+			run := protocol.Peer{Node: p.Link.Node, Session: p.Run}
+			ends = append(ends, c.guests.core.Came(*p.Link, run, p.Device, c.shardOf(p.Agent))...)
 		}
-		return out
-	})
+	}
+	return ends
 }
 
 // arrived tells the arrived pairs of nodes that were lost meanwhile, and binds their local

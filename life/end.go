@@ -2,6 +2,7 @@ package life
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tandem-iot/tandem"
@@ -157,13 +158,29 @@ func (l *Life) asleep() (data []byte, keep bool) {
 			l.emit(&Report{Bad: true, Msg: what, Err: err})
 			return NoMemory, true
 		}
-		return packed, true
+		return l.withLoss(packed), true
 	case frozen:
-		return l.Packed, true
+		return l.withLoss(l.Packed), true
 	case delayed:
 		return NoMemory, true
 	}
 	return nil, false
+}
+
+// withLoss marks the snapshot of an agent that believes in a connection on which messages
+// were lost, or may be lost while no host has the agent: a link that has not ended is at a
+// node that may be lost meanwhile. The agent is told when the device comes back. Events in
+// the inbox that tell it so are not in the snapshot.
+func (l *Life) withLoss(packed []byte) []byte {
+	untold := slices.ContainsFunc(l.Inbox, func(it item) bool {
+		_, ok := it.event.(*agent.DeviceDisconnected)
+		return ok
+	})
+	open := l.Link != nil || slices.ContainsFunc(l.Earlier, func(e earlier) bool { return e.Ended == 0 })
+	if !l.Lost && !untold && !open || l.wrong.forgetLoss {
+		return packed
+	}
+	return append([]byte{lossy}, packed...)
 }
 
 // retire has the pair take nothing any more, for a reason. What it has under way

@@ -14,6 +14,7 @@ type mistakes struct {
 	losePost     bool // a device's post that was cut off by a restart counts as handled
 	earlyBoot    bool // what an incarnation does at its start is seen before it is durable
 	loseResult   bool // what came of a save does not move along
+	forgetLoss   bool // what was lost before a node stopped is not announced after
 }
 
 // Mistakes returns the names of the mistakes that Break knows.

@@ -355,6 +355,9 @@ func (l *Life) offerCode() {
 	}
 }
 
+// codeAgain is the time between two attempts to read the device's code.
+const codeAgain = time.Second
+
 func (l *Life) programLoaded(ev *ProgramLoaded) {
 	if ev.ID == l.reviewing && ev.ID != 0 {
 		l.reviewed(ev)
@@ -364,10 +367,15 @@ func (l *Life) programLoaded(ev *ProgramLoaded) {
 		return // it is looked up again, since the group has changed
 	}
 	l.offered = 0
-	if ev.Err != nil {
-		if tandem.KindOf(ev.Err) != tandem.NotFound {
-			l.emit(&Report{Msg: "device code not offered", Err: ev.Err})
+	if ev.Err != nil && tandem.KindOf(ev.Err) != tandem.NotFound && l.Link != nil {
+		if l.OfferAt == 0 {
+			l.emit(&Report{Msg: "device code not offered yet; it is read again every second", Err: ev.Err})
 		}
+		l.OfferAt = l.in(codeAgain)
+		return
+	}
+	l.OfferAt = 0
+	if ev.Err != nil {
 		return
 	}
 	if !l.Grouped {

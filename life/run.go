@@ -207,6 +207,10 @@ func (l *Life) tick() {
 		l.posts.retryAt = 0
 		l.retryPosts()
 	}
+	if l.due(l.OfferAt) {
+		l.OfferAt = l.in(codeAgain) // until the outcome is known
+		l.offerCode()
+	}
 	l.expire()
 	switch l.Phase {
 	case delayed:
@@ -266,6 +270,7 @@ func (l *Life) Deadline(now tandem.Now) (at time.Duration, ok bool) {
 		earlier(l.endBy)
 	}
 	earlier(l.posts.retryAt)
+	earlier(l.OfferAt)
 	if r := l.answer.first(waits); r != nil {
 		earlier(r.Since + instant(tandem.AnswerWait))
 	}

@@ -174,6 +174,10 @@ func (l *Life) codelessFor(err error) {
 // memory there is nothing to go on with.
 var NoMemory = []byte{0}
 
+// lossy begins a snapshot before which something was lost; see withLoss. None that is packed
+// begins so: that would be a length of 1.
+const lossy = 1
+
 // snapshotTaken resumes the agent.
 func (l *Life) snapshotTaken(ev *SnapshotTaken) {
 	if l.Phase != resuming || ev.ID != l.wait.id {
@@ -191,13 +195,15 @@ func (l *Life) snapshotTaken(ev *SnapshotTaken) {
 		l.bootFor(tandem.ReasonShutdown)
 		return
 	}
-	m, err := l.restore(ev.Data)
+	data, lost := bytes.CutPrefix(ev.Data, []byte{lossy})
+	m, err := l.restore(data)
 	if err != nil {
 		l.emit(&Report{Msg: "agent cannot be resumed; it starts from its saved state", Err: err})
 		l.bootFor(tandem.ReasonBytecode)
 		return
 	}
 	l.Incarnation = l.wait.record.Incarnation
+	l.Lost = l.Lost || lost
 	l.goOn(m)
 	if len(m.PostsAwaited()) > 0 && l.machine != nil {
 		l.knowPosts()
@@ -226,12 +232,14 @@ func (l *Life) goOn(m *agent.Machine) {
 		l.lostMQTT(id)
 	}
 	switch {
+	case l.Connected && l.Lost:
+		l.blink()
 	case l.Connected: // and logged already; the agent ignores what it knows
 		l.tell(&agent.DeviceConnected{Address: l.Address})
 	case m.Connected():
 		l.Connected, l.GraceUntil = true, l.in(l.cfg.Grace)
 	default:
-		l.Connected = false
+		l.Connected, l.Lost = false, false
 	}
 	if m.Saving() {
 		l.step(&agent.Saved{Err: ErrStopping})

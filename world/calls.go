@@ -10,7 +10,7 @@ import (
 // the answer, unless the node is killed.
 func (n *node) request(agent tandem.AgentID, r *tandem.Request, done func(*tandem.Response, error)) {
 	id := n.number()
-	n.callers[id] = done
+	n.callers[id] = caller{n.w.now, done}
 	n.stepCalls(n.calls.Ask(n.now(), id, agent, r))
 }
 
@@ -20,6 +20,7 @@ func (n *node) stepCalls(effects []protocol.Effect) {
 }
 
 func (n *node) doCalls(e protocol.Effect) {
+	n.watchCalls(e)
 	switch e := e.(type) {
 	case protocol.Find:
 		n.read(twin.DeviceOf{Agent: e.Agent}, func(_ any, err error) {
@@ -29,9 +30,9 @@ func (n *node) doCalls(e protocol.Effect) {
 		n.after(n.jitter(), func() { n.attempt(e) })
 	case protocol.Wait: // the timer is for all calls
 	case protocol.Finish:
-		done := n.callers[e.ID]
+		c := n.callers[e.ID]
 		delete(n.callers, e.ID)
-		n.after(n.jitter(), func() { done(e.Response, e.Failure.Err()) })
+		n.after(n.jitter(), func() { c.done(e.Response, e.Failure.Err()) })
 	case protocol.Serve:
 		n.after(n.jitter(), func() {
 			origin := tandem.Origin{Node: e.From.Node, ID: e.Request.ID}
@@ -52,6 +53,8 @@ func (n *node) attempt(e protocol.Attempt) {
 		n.ask(tandem.Origin{Node: n.name, ID: e.ID}, m.Agent, m.Request, func(r *tandem.Response, err error) {
 			n.stepCalls(n.calls.Answered(n.now(), &protocol.Answer{ID: e.ID, Response: r, Failure: failureOf(err)}))
 		})
+	case e.To == n.self:
+		n.dispatch(n.self, e.Message)
 	case !n.tell(e.To, e.Message):
 		n.stepCalls(n.calls.Refused(n.now(), e.ID))
 	}

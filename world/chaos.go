@@ -19,11 +19,18 @@ import (
 type Fault struct {
 	At   time.Duration
 	Kind string
-	Node int // at which, or the first of two
+	When string // it waits for this moment, of any node; "": it does not
+	Node int    // at which, or the first of two; with a moment, counted from the node that it is of
 	Seed uint64
 }
 
-func (f Fault) String() string { return fmt.Sprintf("%.3f %s n%d", f.At.Seconds(), f.Kind, f.Node+1) }
+func (f Fault) String() string {
+	if f.When == "" {
+		return fmt.Sprintf("%.3f %s n%d", f.At.Seconds(), f.Kind, f.Node+1)
+	}
+	at := [...]string{"it", "the next node", "the one before"}[min(f.Node, 2)]
+	return fmt.Sprintf("%.3f at the next %q of a node: %s %s", f.At.Seconds(), f.When, f.Kind, at)
+}
 
 // kind is a kind of fault. It returns when it is over.
 type kind struct {
@@ -31,22 +38,35 @@ type kind struct {
 	restart bool // agents may be restarted by it
 }
 
-var kinds = map[string]kind{
-	"kill":     {do: (*World).killNode, restart: true},
-	"pause":    {do: func(w *World, n *node, _ Fault) time.Duration { return w.pause(n, 8*time.Second) }, restart: true},
-	"blink":    {do: func(w *World, n *node, _ Fault) time.Duration { return w.pause(n, time.Second) }},
-	"stop":     {do: func(w *World, n *node, _ Fault) time.Duration { n.stop(true); return 0 }},
-	"drain":    {do: (*World).drainNode},
-	"database": {do: (*World).killDatabase, restart: true},
-	"all":      {do: (*World).killAll, restart: true},
-	"power":    {do: (*World).powerCut},
-	"offline":  {do: (*World).offline},
-	"sever":    {do: (*World).severSome},
-	"cut":      {do: (*World).cutOff, restart: true},
-	"split":    {do: (*World).split, restart: true},
-	"slow":     {do: (*World).slow, restart: true},
-	"restart":  {do: (*World).restartSome, restart: true},
+// kinds has the kinds of fault by their names.
+func kinds() map[string]kind {
+	return map[string]kind{
+		"kill":     {do: (*World).killNode, restart: true},
+		"down":     {do: (*World).nodeDown, restart: true},
+		"pause":    {do: (*World).pauseLong, restart: true},
+		"blink":    {do: func(w *World, n *node, f Fault) time.Duration { return w.pause(n, f.lasts(100*ms, 1200*ms)) }},
+		"stop":     {do: func(w *World, n *node, _ Fault) time.Duration { n.stop(true); return 0 }},
+		"drain":    {do: (*World).drainNode},
+		"undrain":  {do: (*World).drainAndBack},
+		"last":     {do: (*World).lastSurvivor, restart: true},
+		"apart":    {do: (*World).setApart, restart: true},
+		"away":     {do: (*World).stayAway},
+		"deploy":   {do: (*World).deploy, restart: true},
+		"database": {do: (*World).killDatabase, restart: true},
+		"all":      {do: (*World).killAll, restart: true},
+		"power":    {do: (*World).powerCut},
+		"offline":  {do: (*World).offline},
+		"sever":    {do: (*World).severSome},
+		"cut":      {do: (*World).cutOff, restart: true},
+		"split":    {do: (*World).split, restart: true},
+		"slow":     {do: (*World).slow, restart: true},
+		"restart":  {do: (*World).restartSome, restart: true},
+	}
 }
+
+// leaveEarly is a mistake of a node's shell, not of a core: it leaves the cluster while a
+// renewal of its lease is under way.
+const leaveEarly = "world.leaveEarly"
 
 // Mistakes returns the mistakes that Config.Mistake can name.
 func Mistakes() (names []string) {
@@ -56,11 +76,11 @@ func Mistakes() (names []string) {
 	for _, name := range protocol.Mistakes() {
 		names = append(names, "protocol."+name)
 	}
-	return names
+	return append(names, leaveEarly)
 }
 
 // Kinds returns the kinds of fault.
-func Kinds() []string { return sorted(kinds) }
+func Kinds() []string { return sorted(kinds()) }
 
 // gap is between two faults: chaos has ten a minute.
 const (
@@ -68,6 +88,7 @@ const (
 	gapLeast   = 4 * time.Second
 	gapMost    = 8 * time.Second
 	settleWait = 90 * time.Second // for everything to come to rest at the end
+	calm       = 10 * time.Second // after the last fault, for all that it has begun to end
 )
 
 // Chaos lets faults happen for a while under load, and looks at what has come of it.
@@ -81,17 +102,23 @@ func (w *World) Chaos(length time.Duration) error {
 	w.load.explained = firstFault + wave
 	w.after(2*time.Second, w.load.begin)
 	if w.story = w.cfg.Story; w.story == nil {
-		w.story = w.faults(length)
+		w.story = w.profile.story(w.fate, length, len(w.nodes))
 	}
 	for _, f := range w.story {
-		w.after(f.At, func() { w.happen(f) })
+		if f.When != "" {
+			w.after(f.At, func() { w.waiting = append(w.waiting, f) })
+		} else {
+			w.after(f.At, func() { w.happen(f) })
+		}
 	}
+	w.after(0, w.look)
 	w.run(length)
 	w.heal()
 	w.load.ending = true
-	w.quiet = w.now + 10*time.Second
-	w.after(10*time.Second, w.load.finish)
-	for end := w.now + settleWait; w.now < end && w.failure == nil && (w.now < w.quiet || len(w.load.unfinished()) > 0); {
+	w.quiet = max(w.now, w.trouble) + calm
+	w.after(w.quiet-w.now-calm/2, func() { w.asleep = w.sleepers() })
+	w.after(w.quiet-w.now, w.becomeQuiet)
+	for end := w.now + settleWait; w.now < end && w.failure == nil && (w.now < w.quiet || w.unsettled() != ""); {
 		w.run(w.now + 500*time.Millisecond)
 	}
 	if w.failure == nil {
@@ -100,33 +127,32 @@ func (w *World) Chaos(length time.Duration) error {
 	return w.failure
 }
 
-// faults makes up what is to happen.
-func (w *World) faults(length time.Duration) (story []Fault) {
-	names := w.cfg.Faults
-	if names == nil {
-		names = Kinds()
-	}
-	for at := firstFault; at < length; at += w.between(gapLeast, gapMost) {
-		story = append(story, Fault{
-			At: at, Kind: names[w.random.IntN(len(names))], Node: w.random.IntN(len(w.nodes)), Seed: w.random.Uint64(),
-		})
-	}
-	return story
-}
-
 func (w *World) happen(f Fault) {
-	k, n := kinds[f.Kind], w.nodes[f.Node]
+	if w.quiet != 0 {
+		return
+	}
+	k, n := kinds()[f.Kind], w.nodes[f.Node]
 	w.say("FAULT %s of %s", f.Kind, n.name)
 	over := k.do(w, n, f)
+	w.trouble = max(w.trouble, w.now+over)
 	if k.restart {
 		w.load.explained = max(w.load.explained, w.now+over+wave)
 	}
 }
 
-func (w *World) killNode(n *node, _ Fault) time.Duration {
-	n.kill()
-	n.startAfter(2 * time.Second)
-	return 2 * time.Second
+func (w *World) killNode(n *node, f Fault) time.Duration {
+	n.kill(false)
+	down := f.lasts(300*ms, 3*time.Second)
+	n.startAfter(down)
+	return down
+}
+
+// nodeDown kills a node for longer than its lease.
+func (w *World) nodeDown(n *node, f Fault) time.Duration {
+	n.kill(false)
+	down := f.lasts(4*time.Second, 10*time.Second)
+	n.startAfter(down)
+	return down
 }
 
 // startAfter starts a node that does not run.
@@ -137,6 +163,11 @@ func (n *node) startAfter(d time.Duration) {
 			n.start()
 		}
 	})
+}
+
+// pauseLong pauses a node for longer than its lease.
+func (w *World) pauseLong(n *node, f Fault) time.Duration {
+	return w.pause(n, f.lasts(3500*ms, 9*time.Second))
 }
 
 func (w *World) pause(n *node, d time.Duration) time.Duration {
@@ -152,6 +183,57 @@ func (w *World) drainNode(n *node, _ Fault) time.Duration {
 	return 0
 }
 
+// drainAndBack drains a node, and takes that back.
+func (w *World) drainAndBack(n *node, f Fault) time.Duration {
+	if n.up {
+		n.after(0, func() { n.drain(false) })
+		n.after(f.lasts(50*ms, 3*time.Second), func() { n.drain(true) })
+	}
+	return 0
+}
+
+// lastSurvivor drains all nodes and kills one: the others are to take its agents all the same.
+func (w *World) lastSurvivor(n *node, _ Fault) time.Duration {
+	const long = 12 * time.Second
+	for _, o := range w.nodes {
+		if o != n && o.up {
+			o.after(0, func() { o.drain(false) })
+			o.after(long+2*time.Second, func() { o.drain(true) })
+		}
+	}
+	w.after(time.Second, func() {
+		n.kill(false)
+		n.startAfter(long)
+	})
+	return long
+}
+
+// setApart has a node not reach the database, for less than its lease and for more.
+func (w *World) setApart(n *node, f Fault) time.Duration {
+	long := f.lasts(200*ms, 5*time.Second)
+	n.apart = max(n.apart, w.now+long)
+	return long
+}
+
+// stayAway takes the power or the network of some devices for long.
+func (w *World) stayAway(_ *node, _ Fault) time.Duration {
+	for _, d := range w.some() {
+		long := w.between(8*time.Second, 25*time.Second)
+		if w.one(2) {
+			d.hangUpOffline(w.one(2))
+			w.after(long, d.online)
+			continue
+		}
+		d.cut()
+		w.after(long, func() {
+			if !d.on {
+				d.switchOn()
+			}
+		})
+	}
+	return 0
+}
+
 func (w *World) killDatabase(_ *node, _ Fault) time.Duration {
 	w.away = max(w.away, w.now+time.Second)
 	return time.Second
@@ -160,7 +242,7 @@ func (w *World) killDatabase(_ *node, _ Fault) time.Duration {
 func (w *World) killAll(_ *node, _ Fault) time.Duration {
 	w.away = max(w.away, w.now+500*time.Millisecond)
 	for _, n := range w.nodes {
-		n.kill()
+		n.kill(false)
 		n.startAfter(w.between(500*time.Millisecond, 1500*time.Millisecond))
 	}
 	return 2 * time.Second
@@ -221,8 +303,9 @@ func (w *World) cutOff(n *node, _ Fault) time.Duration {
 func (w *World) split(n *node, f Fault) time.Duration {
 	other := w.nodes[(f.Node+1+int(f.Seed%uint64(len(w.nodes)-1)))%len(w.nodes)]
 	x := w.wire(n.name, other.name)
-	x.cut = max(x.cut, w.now+5*time.Second)
-	return 5 * time.Second
+	long := f.lasts(300*ms, 6*time.Second)
+	x.cut = max(x.cut, w.now+long)
+	return long
 }
 
 func (w *World) slow(n *node, _ Fault) time.Duration {
@@ -258,12 +341,27 @@ func (w *World) heal() {
 			n.startAfter(time.Second)
 		}
 	}
+	w.waiting = nil
+	if !w.profile.dark {
+		w.light()
+	}
+}
+
+// light gives all devices their power and their network.
+func (w *World) light() {
 	for _, d := range w.devices {
 		d.online()
 		if !d.on {
 			d.switchOn()
 		}
 	}
+}
+
+// becomeQuiet is when all that faults have begun should have ended.
+func (w *World) becomeQuiet() {
+	w.lookBeliefs()
+	w.light()
+	w.load.finish()
 }
 
 // Bounds of a node's leaving, as in package server.
@@ -280,9 +378,11 @@ func (n *node) stop(again bool) {
 		return
 	}
 	n.w.say("%s is stopped", n.name)
+	n.w.moment("stop", n)
 	n.closing = true
 	n.after(0, func() {
 		n.leaving = true
+		n.watchDrain(true)
 		n.moves.Refuse()
 		n.stepMember(n.member.Drain(n.now(), true))
 	})
@@ -295,6 +395,7 @@ func (n *node) stop(again bool) {
 		n.moves.Halt()
 		if empty {
 			n.stepCalls(n.calls.Empty())
+			n.w.moment("empty", n)
 		}
 		n.until(func() bool { return n.moves.Idle() || n.w.now >= end }, func() { n.sendAway(again) })
 	})
@@ -326,10 +427,11 @@ func (n *node) sendAway(again bool) {
 			stop := &life.Stop{Patience: stopPeriod}
 			n.pairs[id].bring(arrival{event: stop, left: func(*life.Moved, error) { left-- }})
 		}
-		n.until(func() bool { return left == 0 }, func() {
+		n.until(func() bool { return left == 0 }, func() { n.over = true })
+		n.until(func() bool { return n.over && (n.asking == 0 || n.w.cfg.Mistake == leaveEarly) }, func() {
 			n.read(twin.Leave{}, func(any, error) {
 				n.w.say("%s has left", n.name)
-				n.kill()
+				n.kill(true)
 				if again {
 					n.startAfter(n.w.between(100*time.Millisecond, time.Second))
 				}
@@ -340,10 +442,8 @@ func (n *node) sendAway(again bool) {
 
 // lastLook checks what can only be seen at the end.
 func (w *World) lastLook() {
-	if list := w.load.unfinished(); len(list) > 0 {
-		s := list[0]
-		w.broken("%d agents have not come to their end; %s has had %d posts, and its device has %d back; heard at %v, asked to since %v",
-			len(list), s.id, s.up, s.done, s.heard, w.quiet)
+	if what := w.unsettled(); what != "" {
+		w.broken("%s, %v after the last fault", what, (calm + settleWait).Round(time.Second))
 		return
 	}
 	for _, d := range w.devices {
@@ -361,7 +461,9 @@ func (w *World) causal(log []line) error {
 	log = slices.Clone(log)
 	slices.SortStableFunc(log, func(a, b line) int { return cmp.Compare(a.Clock, b.Clock) })
 	first := map[string]int{}
+	lost := map[string]bool{} // a run that was lost wrote it, too
 	for i, line := range log {
+		lost[line.Msg] = lost[line.Msg] || w.lost[line.at]
 		if _, known := first[line.Msg]; !known {
 			first[line.Msg] = i
 		}
@@ -372,7 +474,7 @@ func (w *World) causal(log []line) error {
 			if !ok || first[line.Msg] != i {
 				continue
 			}
-			if cause, known := first[order[0]+number]; known && cause > i && !w.lost[log[cause].at] {
+			if cause, known := first[order[0]+number]; known && cause > i && !lost[order[0]+number] {
 				return fmt.Errorf("the log has %q before %q", line.Msg, order[0]+number)
 			}
 		}

@@ -42,7 +42,7 @@ func (n *node) dispatch(from protocol.Peer, m protocol.Message) {
 	now := n.now()
 	switch m := m.(type) {
 	case *protocol.Open:
-		n.exists(from, 0)
+		n.exists(from, m.Version)
 		n.stepGuests(n.guests.Opened(from, m))
 	case *protocol.Publish:
 		n.stepGuests(n.guests.Published(from, m))
@@ -52,7 +52,7 @@ func (n *node) dispatch(from protocol.Peer, m protocol.Message) {
 		n.stepGuests(n.guests.Gone(from, m))
 	case *protocol.Send:
 		if l := n.conns[m.ID]; l != nil {
-			l.deliver(m.Epoch, m.Topic, m.Message)
+			l.deliver(from, m.Epoch, m.Topic, m.Message)
 		} else {
 			n.say(from, &protocol.Gone{ID: m.ID, Device: m.Device})
 		}
@@ -65,11 +65,13 @@ func (n *node) dispatch(from protocol.Peer, m protocol.Message) {
 	case *protocol.Astray:
 		n.toLink(m.ID, func(c *conn) []protocol.Effect { return c.link.Astray(now, from) })
 	case *protocol.Offer:
+		n.watchOffer(from, m)
 		n.exists(from, m.Version)
 		for _, p := range m.Known {
 			n.exists(p, m.Version)
 		}
 		n.stepMoves(n.moves.Offered(now, from, m))
+		n.watchOffered(from, m)
 	case *protocol.Ready:
 		n.stepMoves(n.moves.Readied(now, from, m.ID))
 	case *protocol.Decline:
@@ -99,12 +101,7 @@ func (n *node) dispatchCall(from protocol.Peer, m protocol.Message) {
 	case *protocol.Routes:
 		n.learn(m)
 	case *protocol.Ask:
-		if q, ok := m.Question.(*protocol.Drain); ok {
-			n.drain(q.Undo)
-		}
-		if m.ID != 0 {
-			n.say(from, &protocol.Told{ID: m.ID})
-		}
+		n.answerNews(from, m)
 	default:
 		panic(fmt.Sprintf("world: a node is told %T", m))
 	}
@@ -154,15 +151,20 @@ func (n *node) doMember(e protocol.Effect) {
 	switch e := e.(type) {
 	case protocol.Begin:
 		n.self, n.abandoning = e.Self, false
+		n.joined = n.w.now
+		n.stepCalls(n.calls.Abandoned(n.now())) // what was begun with the last run's table
 		n.lanes, n.dropped = map[protocol.Peer]*lane{}, map[protocol.Peer]bool{}
 		n.moves = protocol.NewMoves(e.Self, n.shardOf, n.number()<<20, e.Table)
+		n.moves.Parts(n.w.profile.part)
 		n.mistake(n.moves)
 		if n.leaving {
 			n.moves.Refuse()
 		}
 		n.drives[driveMoves] = drive{}
 		n.w.say("%s is in the cluster, session %d", n.name, e.Self.Session)
+		n.w.moment("begin", n)
 	case protocol.Lease:
+		n.watchLease(e.Until)
 		n.lease(e.Until)
 	case protocol.Replace:
 		n.replace(e.Table)
@@ -188,7 +190,12 @@ func (n *node) askDatabase(e protocol.Effect) {
 	info := record.Node{ID: n.name, MQTT: n.name, Weight: 1, Started: n.now().Wall}
 	member := n.member
 	ask := func(op twin.Op, then func(now tandem.Now, v any, err error) []protocol.Effect) {
+		if n.over {
+			return
+		}
+		n.asking++
 		n.read(op, func(v any, err error) {
+			n.asking--
 			if n.member == member {
 				n.stepMember(then(n.now(), v, err))
 			}
@@ -196,6 +203,7 @@ func (n *node) askDatabase(e protocol.Effect) {
 	}
 	switch e := e.(type) {
 	case protocol.Register:
+		n.w.moment("register", n)
 		info.Draining = e.Draining
 		ask(twin.Register{Node: info, Lease: Lease}, func(now tandem.Now, v any, err error) []protocol.Effect {
 			session, _ := v.(int64)
@@ -204,6 +212,9 @@ func (n *node) askDatabase(e protocol.Effect) {
 	case protocol.Renew:
 		info.Draining = e.Draining
 		ask(twin.Renew{Node: info, Lease: Lease}, func(now tandem.Now, _ any, err error) []protocol.Effect {
+			if err != nil {
+				n.watch.unheard = n.w.now
+			}
 			return member.Renewed(now, e.N, err)
 		})
 	case protocol.Read:
@@ -253,6 +264,8 @@ func (n *node) replace(t *protocol.Table) {
 
 // lose ends what depended on a run of a node.
 func (n *node) lose(p protocol.Peer) {
+	n.watchLost(p)
+	n.w.moment("lost", n)
 	n.dropped[p] = true
 	n.stepMoves(n.moves.Lost(n.now(), p))
 	n.stepGuests(n.guests.Lost(p))
@@ -266,7 +279,8 @@ func (n *node) lose(p protocol.Peer) {
 // abandon drops the agents and all that belongs to the run, and has the node join again.
 func (n *node) abandon() {
 	n.w.say("%s was declared lost", n.name)
-	n.w.lost[n.self] = true
+	n.w.ended(n.self, true)
+	n.w.moment("abandon", n)
 	n.abandoning = true
 	n.vanish()
 	n.after(n.w.between(0, 50*time.Millisecond), func() {
@@ -278,6 +292,9 @@ func (n *node) abandon() {
 		n.guests.Abandoned()
 		n.stepCalls(n.calls.Abandoned(n.now()))
 		for _, id := range sorted(n.conns) {
+			if c := n.conns[id]; c.link != nil {
+				c.carryOut(c.link.Abandoned(n.now()))
+			}
 			n.conns[id].close("the server was out of touch with the others")
 		}
 		n.stepMember(n.member.Abandoned(n.now()))
@@ -285,6 +302,7 @@ func (n *node) abandon() {
 }
 
 func (n *node) drain(undo bool) {
+	n.watchDrain(!undo)
 	if !undo {
 		n.stepMember(n.member.Drain(n.now(), false))
 		return
@@ -306,7 +324,7 @@ func (n *node) doGuests(e protocol.Effect) {
 	case protocol.Enter:
 		ref = e.Ref
 		do = func() error {
-			l := &remote{n: n, ref: e.Ref, run: e.Run, device: e.Device, epoch: e.Epoch}
+			l := &remote{n: n, ref: e.Ref, run: e.Run, device: e.Device, epoch: max(e.Epoch, n.moves.Held(e.Shard))}
 			in := life.Introduction{Next: e.Next, Born: e.Born, Again: e.Again}
 			return n.enter(e.Device, l, in, e.Address, e.Hello)
 		}
@@ -327,7 +345,7 @@ func (n *node) doGuests(e protocol.Effect) {
 }
 
 // jitter is how long a goroutine waits for a processor.
-func (n *node) jitter() time.Duration { return n.w.between(0, 100*time.Microsecond) }
+func (n *node) jitter() time.Duration { return n.w.in(n.w.profile.step) }
 
 // remote is a link of another node's gateway as this node's host sees it.
 type remote struct {

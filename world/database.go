@@ -26,14 +26,15 @@ func (n *node) read(op twin.Op, then answered) {
 	}
 	s, run := n.store, n.run
 	// The transaction takes place whether or not the node is still there to hear of it.
-	n.w.after(n.w.between(200*time.Microsecond, 2*time.Millisecond), func() {
+	n.w.after(n.w.in(n.w.profile.read), func() {
 		how := twin.Done
-		if !n.reachable() {
+		if !n.reachable() || n.w.breaks(false) {
 			how = [...]twin.Outcome{twin.Lost, twin.Refused}[n.w.random.IntN(2)]
 		}
 		r := s.Perform(n.w.wall(), number, how)
 		if n.run == run && n.up {
-			n.deliver(r, map[uint64]answered{number: then})
+			session := n.self.Session
+			n.after(n.w.in(n.w.profile.answer), func() { n.deliver(r, session, map[uint64]answered{number: then}) })
 		}
 	})
 }
@@ -46,9 +47,9 @@ func (w *World) breaks(handover bool) bool {
 		return false
 	}
 	if handover {
-		return w.one(8)
+		return w.one(w.profile.handover)
 	}
-	return w.one(1000)
+	return w.one(w.profile.breaks)
 }
 
 // write has the committer write something of an agent.
@@ -71,7 +72,7 @@ func (n *node) commit() {
 	}
 	n.committing = true
 	s, run := n.store, n.run
-	n.w.after(n.w.between(300*time.Microsecond, 2*time.Millisecond), func() {
+	n.w.after(n.w.in(n.w.profile.commit), func() {
 		if n.run != run || !n.up {
 			return // it was killed before the transaction was made
 		}
@@ -86,20 +87,20 @@ func (n *node) commit() {
 			how = [...]twin.Outcome{twin.Lost, twin.Refused}[n.w.random.IntN(2)]
 		}
 		n.handovers = n.handovers[writes:]
-		r := s.Commit(n.w.wall(), writes, how)
-		n.after(n.w.between(0, time.Millisecond), func() {
+		r, session := s.Commit(n.w.wall(), writes, how), n.self.Session
+		n.after(n.w.in(n.w.profile.answer), func() {
 			n.committing = false
-			n.deliver(r, n.answers)
+			n.deliver(r, session, n.answers)
 			n.commit()
 		})
 	})
 }
 
-// deliver gives answers to those who wait for them.
-func (n *node) deliver(r twin.Result, answers map[uint64]answered) {
+// deliver gives answers to those who wait for them. The transaction was made in a session of
+// the node.
+func (n *node) deliver(r twin.Result, session int64, answers map[uint64]answered) {
 	if r.Fenced {
-		self := n.self
-		n.after(0, func() { n.stepMember(n.member.Fenced(self.Session)) })
+		n.after(0, func() { n.stepMember(n.member.Fenced(session)) })
 	}
 	for _, a := range r.Answers {
 		then := answers[a.Number]

@@ -187,6 +187,7 @@ func (d *device) dialed(number uint64, n *node) {
 		return
 	}
 	d.conn, d.out = n.connect(d, number), flow{}
+	d.w.say("device %s connects to %s by link %d", d.home.ID, n.name, d.conn.id)
 	d.step(&core.Dialed{Number: number, Address: "192.0.2.1"})
 }
 
@@ -220,6 +221,7 @@ func (d *device) hear(c *conn, data []byte) {
 func (d *device) closed(c *conn) {
 	d.w.after(c.out.at(d.w, d.delay())-d.w.now, func() {
 		if d.on && d.conn == c {
+			d.w.say("device %s is hung up on", d.home.ID)
 			d.conn = nil
 			d.step(&core.Closed{Number: c.dialed, Err: io.EOF})
 		}
@@ -231,6 +233,7 @@ func (d *device) closed(c *conn) {
 func (d *device) hangUp(heard bool) {
 	c := d.conn
 	d.conn = nil
+	d.w.say("device %s hangs up, heard: %t", d.home.ID, heard)
 	if c == nil || !heard {
 		return
 	}
@@ -248,6 +251,7 @@ func (d *device) sever() {
 	if c == nil || !d.on {
 		return
 	}
+	d.w.say("device %s is cut off", d.home.ID)
 	d.conn = nil
 	d.step(&core.Closed{Number: c.dialed, Err: errNoNetwork})
 }
@@ -258,6 +262,7 @@ func (d *device) hangUpOffline(heard bool) {
 		return
 	}
 	c := d.conn
+	d.w.say("device %s goes offline, heard: %t", d.home.ID, heard)
 	d.step(&core.Offline{Off: true})
 	if c != nil && !heard {
 		c.deaf = true

@@ -18,10 +18,13 @@
 // # What can go wrong
 //
 // Nodes are killed, paused for less and for more than their lease, stopped in good
-// order and drained. The database goes away, with and without answers that are
+// order and drained, also all but one, and the drain is undone. New code is deployed. The
+// database goes away, with and without answers that are
 // lost. The network between two nodes, or between a node and all else, is cut or
 // slow. Devices lose their power, at any write of their disk, and their network,
-// with and without anybody noticing.
+// with and without anybody noticing. Faults come alone, soon after each other, and
+// aimed at a node that is in the middle of something. Each seed has kinds of its own
+// and its own delays.
 //
 // # What is checked
 //
@@ -30,5 +33,6 @@
 // handled once each and in order, by the programs themselves. Restarts, each after
 // a fault that can cause one. Lines of the log in causal order. Registers, written
 // and read by several callers, linearisable: the command that runs worlds checks
-// their histories. At the end everything comes to rest within bounded time.
+// their histories. What nodes do is compared with the database at each step. At the
+// end everything comes to rest within bounded time. DESIGN.md has the list.
 package world

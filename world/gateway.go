@@ -23,6 +23,7 @@ type conn struct {
 	in      []byte
 	busy    bool
 	ended   bool // the session is over and its owner told
+	endedAt time.Duration
 	deaf    bool // it does not hear that the device has hung up
 	out     flow // to the device
 	tickAt  time.Duration
@@ -32,6 +33,7 @@ type conn struct {
 	tells   []protocol.Tell
 	telling bool
 	linkAt  time.Duration
+	opened  rate // introductions
 }
 
 // flow is one direction of a connection: bytes arrive in their order.
@@ -104,7 +106,7 @@ func (c *conn) flush() {
 }
 
 func (c *conn) finish() {
-	c.ended = true
+	c.ended, c.endedAt = true, c.n.w.now
 	c.session.Closed(c.n.now())
 	c.ask()
 	c.session.Notices()
@@ -168,6 +170,7 @@ func (c *conn) introduce(q *session.Question) {
 		Born: n.clock.Now(),
 	})
 	n.mistake(c.link)
+	n.w.moment("link", n)
 	c.session.Connected(n.now(), nil)
 	c.bind()
 }
@@ -247,6 +250,7 @@ func (c *conn) carryOut(effects []protocol.Effect) {
 // tell tells the owner something; false says that it has not been taken.
 func (c *conn) tell(e protocol.Tell) bool {
 	n, device := c.n, c.d.home.ID
+	c.watchOpened(e.Message)
 	if e.To.Node != n.name {
 		return n.tell(e.To, e.Message)
 	}
@@ -273,13 +277,14 @@ func (c *conn) tell(e protocol.Tell) bool {
 }
 
 // deliver gives the device a message of an owner with an epoch.
-func (c *conn) deliver(epoch int64, topic string, m tandem.Message) bool {
+func (c *conn) deliver(from protocol.Peer, epoch int64, topic string, m tandem.Message) bool {
 	effects := c.link.Deliver(epoch, topic, m)
 	if len(effects) == 1 {
 		if h, ok := effects[0].(protocol.Hand); ok {
 			return c.Send(h.Topic, h.Message)
 		}
 	}
+	c.watchRefused(from, effects)
 	c.carryOut(effects)
 	return false
 }
@@ -324,6 +329,8 @@ type local struct {
 	epoch int64
 }
 
-func (l *local) Ref() tandem.LinkRef                      { return l.c.ref() }
-func (l *local) Send(topic string, m tandem.Message) bool { return l.c.deliver(l.epoch, topic, m) }
-func (l *local) Close(why string)                         { l.c.close(why) }
+func (l *local) Ref() tandem.LinkRef { return l.c.ref() }
+func (l *local) Send(topic string, m tandem.Message) bool {
+	return l.c.deliver(l.c.n.self, l.epoch, topic, m)
+}
+func (l *local) Close(why string) { l.c.close(why) }

@@ -28,6 +28,7 @@ type pair struct {
 	left    []func(*life.Moved, error)
 	timerAt time.Duration // by the node's clock; 0: not set
 	lost    bool          // another node has the agent
+	shard   int
 }
 
 // arrival is an event on its way to a pair, with what belongs to it outside.
@@ -50,7 +51,7 @@ func (n *node) newPair(l *life.Life) *pair {
 	if name, ok := strings.CutPrefix(n.w.cfg.Mistake, "life."); ok {
 		life.Break(l, name)
 	}
-	return &pair{n: n, life: l, tokens: map[uint64]outside{}}
+	return &pair{n: n, life: l, tokens: map[uint64]outside{}, shard: n.shardOf(l.Agent)}
 }
 
 // pairOf returns the pair of an agent.
@@ -94,7 +95,8 @@ func (n *node) ask(origin tandem.Origin, id tandem.AgentID, r *tandem.Request, d
 	case life.Shut:
 		done(nil, p.door.Why())
 	default:
-		p.bring(arrival{event: &life.Request{Number: n.number(), Origin: origin, Request: r}, wait: done})
+		number := uint64(n.index+1)<<40 + n.number() // unique over all hosts, as it nearly is in production
+		p.bring(arrival{event: &life.Request{Number: number, Origin: origin, Request: r}, wait: done})
 	}
 }
 
@@ -246,6 +248,7 @@ func (p *pair) run() {
 			}
 			break
 		}
+		p.watchOwner()
 		if len(p.queue) == 0 {
 			p.perform(p.life.Advance(p.n.now()))
 		} else {

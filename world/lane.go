@@ -26,7 +26,7 @@ func (w *World) delay(x *wire) time.Duration {
 	if x.slow > w.now {
 		return w.between(50*time.Millisecond, 300*time.Millisecond)
 	}
-	return w.between(100*time.Microsecond, 2*time.Millisecond)
+	return w.in(w.profile.wire)
 }
 
 // lane is the way from a run of a node to a run of another. Like package mesh it
@@ -40,7 +40,7 @@ type lane struct {
 // tell sends a message to a run of a node. It returns false when there is no way to
 // it.
 func (n *node) tell(to protocol.Peer, m protocol.Message) bool {
-	if !n.belonged && n.self == (protocol.Peer{}) || n.dropped[to] || n.abandoning {
+	if n.unreachable(to) {
 		return false
 	}
 	data, stamp, from := protocol.Encode(m), n.clock.Now(), n.self
@@ -54,6 +54,13 @@ func (n *node) tell(to protocol.Peer, m protocol.Message) bool {
 		there.dispatch(from, m)
 	})
 	return true
+}
+
+// unreachable reports whether there is no way to a run of a node.
+func (n *node) unreachable(to protocol.Peer) bool {
+	out := !n.belonged && n.self == (protocol.Peer{}) || n.abandoning
+	own := to.Node == n.name && to != n.self
+	return out || own || n.dropped[to] || n.w.named(to.Node) == nil
 }
 
 // send has something happen at a run of a node, after what was sent before.
@@ -132,7 +139,7 @@ func (n *node) broadcast(m *protocol.Routes) {
 	data, stamp := protocol.Encode(m), n.clock.Now()
 	for _, there := range n.w.nodes {
 		x := n.w.wire(n.name, there.name)
-		if there == n || x.cut > n.w.now || n.w.one(50) {
+		if there == n || x.cut > n.w.now || n.w.one(n.w.profile.unheard) {
 			continue
 		}
 		run := there.run

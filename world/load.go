@@ -28,11 +28,12 @@ type subject struct {
 	busy  bool // it is being asked
 	heard time.Duration
 
-	begun, count, saved int
-	unsure              int // POSTs whose outcome is not known
-	up, done            int
-	ended               bool // what its device has posted is back
-	excused             bool // it was asked to restart itself
+	begun, count, saved    int
+	unsure                 int // POSTs whose outcome is not known
+	up, done               int
+	version, deviceVersion int
+	ended                  bool // what its device has posted is back
+	excused                bool // it was asked to restart itself
 }
 
 // Register is a value that several callers write and read, with what they saw.
@@ -87,7 +88,7 @@ func (l *load) begin() {
 func (l *load) door() *node {
 	var doors []*node
 	for _, n := range l.w.nodes {
-		if n.up && n.belonged && !n.closing && n.paused <= l.w.now {
+		if n.up && n.belonged && !n.closing && n.table != nil && n.paused <= l.w.now {
 			doors = append(doors, n)
 		}
 	}
@@ -157,11 +158,12 @@ func (l *load) send(id tandem.AgentID, r *tandem.Request, then func(body string,
 			then(body, ok)
 		}
 	}
-	run := n.run
+	run, began := n.run, l.w.now
 	n.after(l.w.between(0, time.Millisecond), func() {
 		n.request(id, r, func(resp *tandem.Response, err error) {
 			ok := err == nil && resp.Status == 200
 			if !ok {
+				l.w.watchLostAnswer(id, resp, began)
 				l.w.say("%s %s by %s fails: %v %v", r.Method, id, n.name, err, resp)
 				end("", false)
 				return
@@ -170,7 +172,6 @@ func (l *load) send(id tandem.AgentID, r *tandem.Request, then func(body string,
 		})
 	})
 	var look func()
-	began := l.w.now
 	look = func() {
 		switch {
 		case over:
@@ -187,7 +188,7 @@ func (l *load) send(id tandem.AgentID, r *tandem.Request, then func(body string,
 func (l *load) compare(s *subject, body, method string, before time.Duration) {
 	numbers, wrong, _ := strings.Cut(body, "\n")
 	var begun, count, saved, up, done int
-	if _, err := fmt.Sscan(numbers, &begun, &count, &saved, &up, &done); err != nil {
+	if _, err := fmt.Sscan(numbers, &begun, &count, &saved, &up, &done, &s.version, &s.deviceVersion); err != nil {
 		l.w.broken("agent %s answers %q", s.id, body)
 		return
 	}
@@ -279,7 +280,7 @@ func (l *load) last(s *subject) {
 	paired := slices.ContainsFunc(l.w.devices, func(d *device) bool { return d.home.ID == s.home })
 	asked := func() {
 		switch {
-		case s.heard < l.w.quiet:
+		case s.heard < l.w.quiet, s.version != l.w.version, paired && s.deviceVersion != l.w.version:
 			again()
 		case !paired, s.done >= 0 && s.done == s.up:
 			s.ended = true
@@ -287,7 +288,7 @@ func (l *load) last(s *subject) {
 			again()
 		}
 	}
-	if !paired || s.done >= 0 {
+	if !paired || s.done >= 0 && s.done == s.up && s.deviceVersion == l.w.version {
 		l.ask(s, "GET", "/", asked)
 		return
 	}

@@ -24,6 +24,7 @@ func (n *node) doMoves(e protocol.Effect) {
 			}
 		})
 	}
+	n.watchMoves(e)
 	switch e := e.(type) {
 	case protocol.Export:
 		later(func() { n.export(e) })
@@ -120,17 +121,18 @@ func (n *node) pack(m *life.Moved) *protocol.Pair {
 }
 
 // arrive makes pairs of what has come.
-func (n *node) arrive(list []*protocol.Pair) (pairs []*pair, err error) {
+func (n *node) arrive(list []*protocol.Pair, program *life.Program) (pairs []*pair, err error) {
+	programOf := func(string) (*life.Program, error) { return program, nil }
 	for _, x := range list {
 		m := new(life.Moved)
 		if err := cbor.Unmarshal(x.Data, m); err != nil {
 			return nil, err
 		}
-		l, unfit, err := life.Arrive(&n.cfg, n.now(), m, func(string) (*life.Program, error) { return n.w.program, nil })
+		l, unfit, err := life.Arrive(&n.cfg, n.now(), m, programOf)
 		if err != nil {
 			return nil, err
 		}
-		if unfit != nil {
+		if unfit != nil && n.w.version == 1 {
 			n.w.broken("agent %s cannot go on at %s: %v", m.Agent, n.name, unfit)
 		}
 		p := n.newPair(l)
@@ -142,47 +144,64 @@ func (n *node) arrive(list []*protocol.Pair) (pairs []*pair, err error) {
 }
 
 func (n *node) prepare(e protocol.Prepare) {
-	pairs, err := n.arrive(e.Pairs)
-	if err == nil {
-		n.imports[e.Offer] = pairs
-	}
-	n.stepMoves(n.moves.Prepared(n.now(), e.Offer, err))
+	moves := n.moves
+	n.withProgram(func(program *life.Program, err error) {
+		if n.moves != moves {
+			return
+		}
+		var pairs []*pair
+		if err == nil {
+			pairs, err = n.arrive(e.Pairs, program)
+		}
+		if err == nil {
+			n.imports[e.Offer] = pairs
+		}
+		n.stepMoves(n.moves.Prepared(n.now(), e.Offer, err))
+	})
 }
 
 // takeBack gives the host back what it has exported.
 func (n *node) takeBack(e protocol.Return) {
-	pairs, err := n.arrive(e.Pairs)
+	known := n.program
+	if known == nil {
+		known = program(n.w.version)
+	}
+	pairs, err := n.arrive(e.Pairs, known)
 	if err != nil {
 		n.w.broken("what %s has exported cannot come back: %v", n.name, err)
 		return
 	}
-	n.cameWith(e.Pairs)
+	ends := n.cameWith(e.Pairs)
 	n.goOn(pairs, e.Shards, "")
+	n.stepGuests(ends)
 	n.arrived(e.Pairs, e.Shards, e.Lost)
 	n.openShards(e.Shards)
 }
 
 // activate lets agents go on that have come here.
 func (n *node) activate(e protocol.Activate) {
+	n.w.moment("activate", n)
 	pairs, ok := n.imports[e.Offer]
 	delete(n.imports, e.Offer)
 	if !ok {
 		return // their shards are opened next
 	}
-	n.cameWith(e.Pairs)
+	ends := n.cameWith(e.Pairs)
 	n.goOn(pairs, e.Shards, "balance")
+	n.stepGuests(ends)
 	n.arrived(e.Pairs, e.Shards, e.Lost)
 }
 
-// cameWith notes the links of pairs before anything is said to them. A pair that comes
-// back may have a link whose run was lost meanwhile: it is noted, so that it ends.
-func (n *node) cameWith(pairs []*protocol.Pair) {
+// cameWith notes the links of pairs before anything is said to them, and returns the ends of
+// those whose run is lost.
+func (n *node) cameWith(pairs []*protocol.Pair) (ends []protocol.Effect) {
 	for _, p := range pairs {
 		if p.Link != nil && p.Link.Node != n.name {
 			run := protocol.Peer{Node: p.Link.Node, Session: p.Run}
-			n.stepGuests(n.guests.Came(*p.Link, run, p.Device, n.shardOf(p.Agent)))
+			ends = append(ends, n.guests.Came(*p.Link, run, p.Device, n.shardOf(p.Agent))...)
 		}
 	}
+	return ends
 }
 
 // arrived has pairs that are here now hear of nodes that were lost meanwhile, and their
@@ -207,11 +226,11 @@ func (n *node) arrived(pairs []*protocol.Pair, shards []int, lost []protocol.Pee
 // openShards gives the host shards, and has those of their agents run that ought to and
 // do not.
 func (n *node) openShards(shards []int) {
+	n.w.moment("open", n)
 	for _, s := range shards {
 		n.open[s] = true
 	}
-	reminders := n.news.Opened(n.now(), shards)
-	_ = reminders // this world's operators change nothing while it runs
+	n.recall(n.news.Opened(n.now(), shards))
 	n.takeUp(shards)
 }
 

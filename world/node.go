@@ -22,6 +22,7 @@ const Lease = 3 * time.Second
 type node struct {
 	w      *World
 	name   string
+	index  int
 	skew   time.Duration
 	run    uint64        // processes so far
 	up     bool          // a process runs
@@ -51,6 +52,7 @@ type process struct {
 	table      *protocol.Table
 	self       protocol.Peer
 	belonged   bool
+	joined     time.Duration // by the world's clock
 	drives     [driven]drive
 	ticks      [driven]time.Duration
 	lanes      map[protocol.Peer]*lane
@@ -66,12 +68,24 @@ type process struct {
 	closing  bool // no connection and no request is taken any more
 	stopping bool // agents are put to sleep
 	leaving  bool // no offer is taken any more
+	over     bool // the database is asked nothing any more
+	asking   int  // questions of the Member
+	watch    watch
 
-	callers map[uint64]func(*tandem.Response, error)
+	program  *life.Program // of the group, as far as it is known
+	programs int           // how often it was forgotten
+
+	callers map[uint64]caller
 
 	sessions session.Config
 	conns    map[uint64]*conn
 	of       map[tandem.DeviceID]*conn
+}
+
+// caller waits for the answer to a call.
+type caller struct {
+	since time.Duration
+	done  func(*tandem.Response, error)
 }
 
 // answered is called with what came of an operation of the store.
@@ -104,7 +118,8 @@ func (n *node) start() {
 		booted: n.w.now, store: n.w.db.Open(), answers: map[uint64]answered{},
 		lanes: map[protocol.Peer]*lane{}, dropped: map[protocol.Peer]bool{}, pairs: map[tandem.AgentID]*pair{},
 		open: make([]bool, n.w.cfg.Shards), imports: map[protocol.OfferID][]*pair{},
-		callers: map[uint64]func(*tandem.Response, error){}, conns: map[uint64]*conn{}, of: map[tandem.DeviceID]*conn{},
+		watch:   watch{offers: map[protocol.OfferID]offerStep{}},
+		callers: map[uint64]caller{}, conns: map[uint64]*conn{}, of: map[tandem.DeviceID]*conn{},
 	}
 	n.clock = hlc.New(func() time.Time { return n.now().Wall })
 	n.clock.Observe(hlc.Timestamp(n.newest)) // as package logbook does
@@ -133,13 +148,13 @@ func (n *node) mistake(cores ...any) {
 	}
 }
 
-// kill ends the process without a word. What it has said is still on its way.
-func (n *node) kill() {
+// kill ends the process. What it has said is still on its way.
+func (n *node) kill(clean bool) {
 	if !n.up {
 		return
 	}
 	n.w.say("%s is killed", n.name)
-	n.w.lost[n.self] = true
+	n.w.ended(n.self, !clean || !n.watch.emptied) // what it has not answered it may have done
 	n.up = false
 	for _, id := range sorted(n.conns) {
 		n.conns[id].reset()

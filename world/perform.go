@@ -1,6 +1,8 @@
 package world
 
 import (
+	"cmp"
+
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/cluster/protocol"
 	"github.com/tandem-iot/tandem/life"
@@ -36,10 +38,14 @@ func (p *pair) perform(effects []life.Effect) {
 				p.queue = append([]arrival{{event: &life.NotSent{Post: e.Message.Post}}}, p.queue...)
 			}
 		case *life.Log:
+			if e.Type == tandem.LogStatus && e.Msg == "Agent started." {
+				p.watchBegun()
+			}
 			p.n.line(p.life.Device, e)
 		case *life.Report:
 			p.n.w.say("%s reports of %s: %s %v", p.n.name, p.life.Agent, e.Msg, e.Err)
 		case *life.Restarted:
+			p.watchBegun()
 			p.n.w.say("%s restarts %s: %s", p.n.name, p.life.Agent, e.Reason)
 		case *life.Over, *life.Arrived, *life.Froze:
 		default:
@@ -137,10 +143,17 @@ func (p *pair) read(e life.Effect, outcome func(life.Event)) {
 	case *life.LoadAgent:
 		n.read(twin.Record{Agent: agent}, func(v any, err error) {
 			rec, _ := v.(record.Agent)
-			outcome(&life.AgentLoaded{ID: e.ID, Record: rec, Err: err, Group: "group", Program: n.w.program})
+			n.withProgram(func(program *life.Program, unread error) {
+				err := cmp.Or(err, unread)
+				outcome(&life.AgentLoaded{ID: e.ID, Record: rec, Err: err, Group: "group", Program: program})
+			})
 		})
 	case *life.LoadProgram:
-		n.after(n.jitter(), func() { outcome(&life.ProgramLoaded{ID: e.ID, Group: "group", Program: n.w.program}) })
+		n.after(n.jitter(), func() {
+			n.withProgram(func(program *life.Program, err error) {
+				outcome(&life.ProgramLoaded{ID: e.ID, Group: "group", Program: program, Err: err})
+			})
+		})
 	case *life.LoadDevice:
 		n.read(twin.Device{Device: p.life.Device}, func(v any, err error) {
 			d, _ := v.(record.Device)

@@ -3,6 +3,7 @@ package world
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"sync"
 
 	"github.com/tandem-iot/tandem"
@@ -18,8 +19,10 @@ import (
 // the same connection. What is wrong it
 // says for ever.
 const agentCode = `
+version <- %d;
 state <- server.load();
 if (!("begun" in state)) state = { begun = 0, saved = 0, value = 0, up = 0, by = 0, done = -1, broken = "" };
+if (!("dv" in state)) state.dv <- 0; // version of the device's code that has come to its end
 safe <- 0; count <- 0;
 function save() {
     while (server.save(state) != 0) imp.sleep(0.1);
@@ -42,7 +45,7 @@ device.on("up", function(m) {
     save();
 });
 device.on("broken", broken);
-device.on("done", function(n) { state.done = n; save(); });
+device.on("done", function(m) { state.done = m.n; state.dv = m.v; save(); });
 epoch <- 0; nth <- 0; // of messages since the last connection that the agent has heard of
 device.onconnect(function() { epoch++; nth = 0; });
 function tick() {
@@ -59,22 +62,30 @@ http.onrequest(function(q, r) {
     count++;
     if (q.method == "POST") { state.saved++; save(); }
     if (q.path == "/restart") { server.restart(); return; }
-    r.send(200, state.begun + " " + count + " " + safe + " " + state.up + " " + state.done + "\n" + state.broken);
+    local numbers = state.begun + " " + count + " " + safe + " " + state.up + " " + state.done + " " + version;
+    r.send(200, numbers + " " + state.dv + "\n" + state.broken);
 });`
 
 // deviceCode posts a number each second, and wants them back in order, each once,
 // over all power cuts. An agent that has been replaced may not be heard any more.
 const deviceCode = `
+version <- %d;
 server.setsendtimeoutpolicy(RETURN_ON_ERROR, WAIT_TIL_SENT, 30);
 sent <- 0; back <- 0; life <- 0; halted <- false; over <- false;
 ticks <- 0; // since it was halted
+waits <- 0; // for the agent to hear of a gap: the news may be behind other events
 local kept = imp.getuserconfiguration();
 if (kept != null) { sent = kept.readn('i'); back = kept.readn('i'); }
 function keep() { local b = blob(8); b.writen(sent, 'i'); b.writen(back, 'i'); imp.setuserconfiguration(b); }
 function end() {
     if (over || ticks < 2 || sent != back) return; // the agent may send one before it hears of a connection
+    if (gap && waits < 2) {
+        if (waits == 0) imp.wakeup(30, function() { waits = 2; end(); });
+        waits = 1;
+        return;
+    }
     if (gap) tandem.post("broken", "a message of the agent was lost and the agent has not heard of it");
-    tandem.post("done", sent);
+    tandem.post("done", { n = sent, v = version });
     over = true;
 }
 agent.on("back", function(m) {
@@ -105,15 +116,24 @@ function next() {
 }
 next();`
 
-// programs compiles both sides, once for all worlds.
-var programs = sync.OnceValue(func() *life.Program {
-	agent, err := imp.Compile(tandem.AgentSide, []byte(agentCode), nil)
+// programs has the versions of both sides' code, compiled once for all worlds.
+var programs sync.Map
+
+// program returns a version of both sides' code.
+func program(version int) *life.Program {
+	if p, ok := programs.Load(version); ok {
+		return p.(*life.Program)
+	}
+	agent, err := imp.Compile(tandem.AgentSide, fmt.Appendf(nil, agentCode, version), nil)
 	if err != nil {
 		panic(err) // our own program
 	}
-	sum := sha256.Sum256([]byte(deviceCode))
-	return &life.Program{Agent: agent, Device: deviceCode, DeviceSHA: hex.EncodeToString(sum[:])}
-})
+	device := fmt.Sprintf(deviceCode, version)
+	sum := sha256.Sum256([]byte(device))
+	made := &life.Program{Agent: agent, Device: device, DeviceSHA: hex.EncodeToString(sum[:])}
+	p, _ := programs.LoadOrStore(version, made)
+	return p.(*life.Program)
+}
 
 // compiled has the devices' programs, of which there is one.
 var compiled sync.Map

@@ -8,7 +8,6 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/cluster/protocol"
-	"github.com/tandem-iot/tandem/life"
 	"github.com/tandem-iot/tandem/store/record"
 	"github.com/tandem-iot/tandem/store/twin"
 )
@@ -29,15 +28,17 @@ type Config struct {
 
 // World is a cluster with its devices. It is used by one goroutine.
 type World struct {
-	cfg    Config
-	random *rand.Rand
-	now    time.Duration // since the beginning
-	queue  queue
-	number uint64 // of tasks
+	cfg     Config
+	random  *rand.Rand
+	fate    *rand.Rand // makes up the profile and the story
+	profile profile
+	now     time.Duration // since the beginning
+	queue   queue
+	number  uint64 // of tasks
 
 	db      *twin.Database
 	away    time.Duration // the database answers nothing until then
-	program *life.Program
+	version int           // of the programs that operators have deployed
 	nodes   []*node
 	devices []*device
 	homes   map[tandem.AgentID]tandem.DeviceID
@@ -48,6 +49,8 @@ type World struct {
 	log     map[tandem.DeviceID][]line
 	lost    map[protocol.Peer]bool // runs of nodes that ended without a word
 	story   []Fault
+	waiting []Fault // for their moment
+	watched
 	quiet   time.Duration // from then on no fault has an effect any more
 	failure error
 	trace   []string
@@ -122,12 +125,15 @@ func New(cfg Config) *World {
 	w := &World{
 		cfg: cfg, random: rand.New(rand.NewPCG(cfg.Seed, 0x7461_6e64)), db: twin.New("secret", cfg.Shards),
 		homes: map[tandem.AgentID]tandem.DeviceID{}, paired: map[tandem.DeviceID]tandem.AgentID{}, links: map[[2]string]*wire{}, log: map[tandem.DeviceID][]line{},
-		lost: map[protocol.Peer]bool{},
+		lost: map[protocol.Peer]bool{}, fate: rand.New(rand.NewPCG(cfg.Seed, 0x6661_7465)),
+		watched: newWatched(cfg.Shards),
 	}
-	w.program = programs()
+	w.profile = draw(cfg, w.fate)
 	w.furnish()
 	for i := range cfg.Nodes {
-		w.nodes = append(w.nodes, newNode(w, fmt.Sprintf("n%d", i+1), skews[i%len(skews)]))
+		n := newNode(w, fmt.Sprintf("n%d", i+1), skews[i%len(skews)])
+		n.index = i
+		w.nodes = append(w.nodes, n)
 	}
 	w.load = newLoad(w)
 	return w
@@ -138,7 +144,7 @@ var skews = []time.Duration{0, 3 * time.Second, -3 * time.Second}
 
 // furnish puts the devices and their group into the database.
 func (w *World) furnish() {
-	w.db.PutGroup(record.Group{ID: "group", Name: "group", Type: tandem.GroupDevelopment})
+	w.release()
 	for i := range w.cfg.Agents + w.cfg.Registers {
 		d := record.Device{
 			ID: tandem.DeviceID(fmt.Sprintf("%016x", i+1)), Agent: tandem.AgentID(fmt.Sprintf("agent-%06d", i)),

@@ -10,6 +10,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -33,7 +35,9 @@ type options struct {
 	length, budget    time.Duration
 	workers, shrink   int
 	faults, mistake   string
+	mistakes, only    string
 	trace             string
+	on                bool
 }
 
 func main() {
@@ -47,6 +51,9 @@ func main() {
 	flag.IntVar(&o.shrink, "shrink", 100, "attempts to find a shorter story of a failure")
 	flag.StringVar(&o.faults, "faults", "", "kinds of faults, with commas; empty: all of "+strings.Join(world.Kinds(), ","))
 	flag.StringVar(&o.mistake, "mistake", "", "switch a mistake on that the simulation is to find: "+strings.Join(world.Mistakes(), ","))
+	flag.StringVar(&o.mistakes, "mistakes", "", "print a table of the first seed that notices each of these; \"all\": all")
+	flag.StringVar(&o.only, "only", "", "with -seed: only these of its faults, by their numbers; \"none\": none")
+	flag.BoolVar(&o.on, "on", false, "go on after a failure, and list all seeds that fail")
 	flag.StringVar(&o.trace, "trace", "", "write the trace of -seed to this file; empty: to standard output after a failure")
 	flag.Parse()
 	debug.SetGCPercent(gcPercent)
@@ -57,7 +64,10 @@ func main() {
 }
 
 func (o *options) run() error {
-	if o.seed != 0 {
+	switch {
+	case o.mistakes != "":
+		return o.sweep()
+	case o.seed != 0:
 		return o.one()
 	}
 	return o.many()
@@ -85,9 +95,12 @@ func (o *options) play(c world.Config) (*world.World, int, error) {
 func (o *options) one() error {
 	c := o.config(o.seed)
 	c.Trace = true
+	if err := o.choose(&c); err != nil {
+		return err
+	}
 	w, _, err := o.play(c)
-	for _, f := range w.Story() {
-		fmt.Println("fault", f)
+	for i, f := range w.Story() {
+		fmt.Printf("fault %d: %v\n", i, f)
 	}
 	if o.trace != "" {
 		if err := os.WriteFile(o.trace, []byte(w.Trace()+"\n"), 0o644); err != nil {
@@ -99,6 +112,26 @@ func (o *options) one() error {
 	asked, saved, failed, restarted := w.Counts()
 	fmt.Printf("seed %d: %d steps, %d answers, %d saves, %d failed requests, %d restarts\n", o.seed, w.Steps(), asked, saved, failed, restarted)
 	return err
+}
+
+// choose leaves those of the seed's faults that are wanted.
+func (o *options) choose(c *world.Config) error {
+	if o.only == "" {
+		return nil
+	}
+	all := world.Story(*c, o.length)
+	c.Story = []world.Fault{}
+	for number := range strings.SplitSeq(strings.TrimPrefix(o.only, "none"), ",") {
+		if number == "" {
+			continue
+		}
+		i, err := strconv.Atoi(number)
+		if err != nil || i < 0 || i >= len(all) {
+			return fmt.Errorf("-only: %q is not the number of one of %d faults", number, len(all))
+		}
+		c.Story = append(c.Story, all[i])
+	}
+	return nil
 }
 
 // totals are what was checked.
@@ -125,7 +158,9 @@ func (o *options) many() error {
 				t.add(w, checked)
 				if err != nil {
 					t.fail(seed, err)
-					stop()
+					if !o.on {
+						stop()
+					}
 				}
 			}
 		})
@@ -140,6 +175,9 @@ func (o *options) many() error {
 	work.Wait()
 	fmt.Printf("simulate: %d seeds of %v in %v, %d steps: %d answers checked, %d acknowledged saves, %d failed requests, %d restarts, %d operations on registers linearisable\n",
 		t.seeds, o.length, time.Since(began).Round(time.Millisecond), t.steps, t.asked, t.saved, t.failed, t.restarted, t.checked)
+	if t.err != nil && o.on {
+		return fmt.Errorf("%d seeds fail", len(t.broken))
+	}
 	if t.err != nil {
 		return o.explain(slices.Min(t.broken))
 	}
@@ -160,6 +198,7 @@ func (t *totals) add(w *world.World, checked int) {
 }
 
 func (t *totals) fail(seed uint64, err error) {
+	fmt.Fprintf(os.Stderr, "seed %d: %v\n", seed, err)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.broken = append(t.broken, seed)
@@ -174,12 +213,16 @@ func (o *options) explain(seed uint64) error {
 	if len(story) == len(w.Story()) {
 		err = first
 	}
-	var text strings.Builder
+	var text, numbers strings.Builder
 	fmt.Fprintf(&text, "seed %d: %v\n", seed, first)
 	fmt.Fprintf(&text, "%d of %d faults are needed (with them alone: %v):\n", len(story), len(w.Story()), err)
-	for _, f := range story {
-		fmt.Fprintf(&text, "  %v\n", f)
+	for i, f := range w.Story() {
+		if slices.Contains(story, f) {
+			fmt.Fprintf(&text, "  %v\n", f)
+			fmt.Fprintf(&numbers, ",%d", i)
+		}
 	}
-	fmt.Fprintf(&text, "again, with a trace: go run ./simulate -seed %d -for %v", seed, o.length)
+	only := cmp.Or(strings.TrimPrefix(numbers.String(), ","), "none")
+	fmt.Fprintf(&text, "again, with a trace: go run ./simulate -seed %d -for %v -only %s", seed, o.length, only)
 	return fmt.Errorf("%s", text.String())
 }

@@ -14,6 +14,8 @@ type bugs struct {
 	silentLoss     bool // a message that was refused is not reported when the link ends
 	restlessRebind bool // no back-off between attempts
 	loseAtEnd      bool // a message that arrives after the end of its link is lost silently
+	leaveHoles     bool // a new owner waits for numbers of messages that were handled before
+	keepTold       bool // messages of a lost run of this node count as received
 
 	// Guests
 	takeStrangers   bool // messages on a link that was not opened are taken
@@ -48,6 +50,7 @@ type bugs struct {
 	goBeforeFlush   bool // the owner changes before the gateways have received all messages
 	tellOnlyOnce    bool // only the old owner sends Taken
 	missLostInMove  bool // agents on their way are not told of a node that is lost
+	dropExport      bool // agents that are being stopped for a node that is lost are forgotten
 	activateAnyTime bool // agents are activated by any Go, whatever its epoch
 
 	// Member

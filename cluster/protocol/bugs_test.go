@@ -22,6 +22,9 @@ var mistakes = []struct {
 	{"no back-off between attempts", "link/astray", func(b *bugs) { b.restlessRebind = true }},
 
 	{"the present owner's wish to end a link is refused", "link/stale_owner", func(b *bugs) { b.doubtOwner = true }},
+	{"a new owner waits for numbers that were handled before", "link/follows_its_pair", func(b *bugs) { b.leaveHoles = true }},
+	{"what a lost run of this node has told counts as told", "link/abandoned", func(b *bugs) { b.keepTold = true }},
+
 	{"messages by a link that was not introduced are taken", "guests/introduction", func(b *bugs) { b.takeStrangers = true }},
 	{"an introduction by a node not in the table is taken", "guests/new_node", func(b *bugs) { b.answerUnknown = true }},
 	{"a lost run takes the next run's links along", "guests/node_lost", func(b *bugs) { b.loseByName = true }},
@@ -52,6 +55,7 @@ var mistakes = []struct {
 	{"a move that took place does not end the back-off", "moves/back_off", func(b *bugs) { b.staySlow = true }},
 	{"the old owner does not say where requests went", "moves/give", func(b *bugs) { b.tellOnlyOnce = true }},
 	{"agents on their way do not hear of a lost node", "moves/lost_on_the_way", func(b *bugs) { b.missLostInMove = true }},
+	{"agents that are being stopped are forgotten", "moves/lost_while_stopping", func(b *bugs) { b.dropExport = true }},
 	{"agents go on with any epoch", "moves/overtaken_offer", func(b *bugs) { b.activateAnyTime = true }},
 
 	{"a lease counts from the answer", "member/lease", func(b *bugs) { b.leaseFromAnswer = true }},

@@ -59,7 +59,8 @@ type (
 		Ref     tandem.LinkRef
 		Run     Peer // whose gateway has the link
 		Device  tandem.DeviceID
-		Epoch   int64 // of the shard at this node, which messages to the device carry
+		Shard   int
+		Epoch   int64 // of the shard at this node, which messages to the device carry, or a later one that Moves hold
 		Next    uint64
 		Address string
 		Hello   []byte

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"time"
@@ -39,7 +40,7 @@ type giving struct {
 	flushed  bool
 	until    time.Duration // time limit for the new owner to be ready
 	deadline time.Duration // of the step
-	failure  error         // of the handover
+	failure  error         // of the handover, or the new owner was lost before
 }
 
 // begin begins to give the next batch away, if there is one.
@@ -111,7 +112,7 @@ func (m *Moves) Exported(now tandem.Now, n uint64, pairs []*Pair, err error) []E
 			p.Run = sessionOf(g.known, p.Link.Node)
 		}
 	}
-	if err != nil {
+	if err = cmp.Or(err, g.failure); err != nil {
 		return m.withdraw(now, err)
 	}
 	g.step, g.unsent = stepOffer, pairs
@@ -131,7 +132,7 @@ func sessionOf(known []Peer, node string) int64 {
 func (m *Moves) sendPart(g *giving) []Effect {
 	part := &Offer{ID: g.id, Shards: g.shards, Epochs: g.epochs, Why: g.why, Version: g.version, Known: g.known}
 	size, n := 0, 0
-	for n < len(g.unsent) && (n == 0 || size < offerPart) {
+	for n < len(g.unsent) && (n == 0 || size < m.part) {
 		size += len(g.unsent[n].Data)
 		n++
 	}
@@ -330,7 +331,7 @@ func (m *Moves) unsure(now tandem.Now, g *giving) []Effect {
 }
 
 // errUnconfirmed says that a membership does not show the outcome of a handover.
-var errUnconfirmed = errors.New("the shards have not changed, or not together")
+var errUnconfirmed = errors.New("the shards have not changed")
 
 // Confirmed takes the membership that shows the owner of the shards.
 func (m *Moves) Confirmed(now tandem.Now, n uint64, rows *record.Membership, err error) []Effect {
@@ -338,38 +339,43 @@ func (m *Moves) Confirmed(now tandem.Now, n uint64, rows *record.Membership, err
 	if g == nil {
 		return nil
 	}
-	var owner string
-	var epochs map[int]int64
+	mine := false
 	if err == nil {
-		owner, epochs, err = m.ownerNow(g, rows)
+		mine, err = m.tookBack(g, rows)
+	}
+	next := map[int]int64{}
+	for i, s := range g.shards {
+		next[s] = g.epochs[i] + 1
 	}
 	switch {
 	case err != nil:
 		return m.unsure(now, g)
-	case owner == g.to.Node || m.bugs.countHigher:
-		return m.given(now, epochs)
-	case owner == m.self.Node: // the answer to an earlier attempt was lost
-		return m.stayed(now, epochs)
+	case mine && !m.bugs.countHigher: // the answer to an earlier attempt was lost
+		return m.stayed(now, next)
 	}
-	return m.unsure(now, g)
+	return m.given(now, next)
 }
 
-// ownerNow returns the owner of a batch's shards, and their epochs, which must all have
-// changed together: a transaction changes all of them or none.
-func (m *Moves) ownerNow(g *giving, rows *record.Membership) (owner string, epochs map[int]int64, err error) {
-	epochs = map[int]int64{}
+// tookBack reports whether this node raised the epochs of a batch, by one. Then the shards
+// are its own, because no other node changes them while it is part of the cluster. If
+// another node raised them, the handover has happened, even when the shards have moved on.
+func (m *Moves) tookBack(g *giving, rows *record.Membership) (mine bool, err error) {
+	self := func(n record.Node) bool { return n.ID == m.self.Node && n.Session == m.self.Session }
+	if !slices.ContainsFunc(rows.Nodes, self) {
+		return false, errUnconfirmed // this node was declared lost, and its shards were taken
+	}
 	found := map[int]record.Shard{}
 	for _, s := range rows.Shards {
 		found[s.Shard] = s
 	}
-	owner = found[g.shards[0]].Owner
+	mine = true
 	for i, s := range g.shards {
-		if found[s].Epoch <= g.epochs[i] || found[s].Owner != owner {
-			return "", nil, errUnconfirmed
+		if found[s].Epoch <= g.epochs[i] {
+			return false, errUnconfirmed
 		}
-		epochs[s] = found[s].Epoch
+		mine = mine && found[s].Owner == m.self.Node && found[s].Epoch == g.epochs[i]+1
 	}
-	return owner, epochs, nil
+	return mine, nil
 }
 
 // given ends a move that has happened.

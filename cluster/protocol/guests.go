@@ -206,7 +206,7 @@ func (g *Guests) next(l *guest) []Effect {
 	case s.enter != nil:
 		m := s.enter
 		return []Effect{Enter{
-			Ref: l.ref, Run: s.from, Device: m.Device, Epoch: g.table.Route(l.shard).Epoch,
+			Ref: l.ref, Run: s.from, Device: m.Device, Shard: l.shard, Epoch: g.table.Route(l.shard).Epoch,
 			Next: m.Next, Address: m.Address, Hello: m.Hello, Born: m.Born, Again: m.Again,
 		}}
 	case s.pass != nil:
@@ -267,7 +267,9 @@ func (g *Guests) outcome(l *guest, s step, failure *Failure) []Effect {
 		l.known = false // until it is opened again
 		l.held = l.held && !g.bugs.forgetRefused
 	}
-	if FateOf(failure) == Refused && failure.Kind != tandem.Limit { // the agent's log reports limits
+	// The agent's log reports limits, and a node that stops refuses many links, each again and
+	// again, until the table names another.
+	if FateOf(failure) == Refused && failure.Kind != tandem.Limit && failure.Kind != tandem.Unavailable {
 		out = append(out, Note{Text: "a device's link is not taken", Failure: failure})
 	}
 	return out

@@ -14,8 +14,15 @@ const (
 	maxRebind = time.Second
 )
 
-// topicHello is the topic of the message in which a device describes itself.
-const topicHello = "sys/hello"
+const (
+	// topicHello is the topic of the message in which a device describes itself.
+	topicHello = "sys/hello"
+	// topicNothing is the topic of a message that was handled before an older one. It tells a
+	// new owner only that no number is missing.
+	topicNothing = "sys/nothing"
+	// maxHandled limits how many of these are kept. Beyond it, each gap costs an introduction.
+	maxHandled = 1000
+)
 
 // Link is a device's connection at this node's gateway, bound to the pair's owner on
 // any node. It keeps the device's messages until they have been handled. When the
@@ -36,8 +43,9 @@ type Link struct {
 	patience time.Duration // pause before the next attempt to bind; doubles after each failure
 	retry    time.Duration // time of the next attempt; 0: none is needed
 
-	newest  uint64 // number of the last message
-	unacked []published
+	newest  uint64      // number of the last message
+	unacked []published // and those after the first of them, which is not handled, that are
+	handled int         // of unacked
 	hello   []byte
 
 	closed bool
@@ -57,11 +65,13 @@ type LinkConfig struct {
 	Born    hlc.Timestamp // when the connection began
 }
 
-// published is a message of the device that has not been handled.
+// published is a message of the device that is to be told to the next owner, too. One that has
+// been handled is only a number.
 type published struct {
 	seq     uint64
 	topic   string
 	message tandem.Message
+	handled bool
 }
 
 // NewLink returns a link that is not bound yet.
@@ -96,7 +106,7 @@ func (l *Link) Bind(now tandem.Now, t *Table) []Effect {
 	}
 	var out []Effect
 	if !l.closed {
-		out = append(out, l.tell(l.open()))
+		out = append(out, l.tell(l.open(t)))
 	}
 	if !l.bugs.forgetUnacked {
 		for _, p := range l.unacked {
@@ -111,13 +121,14 @@ func (l *Link) Bind(now tandem.Now, t *Table) []Effect {
 
 func (l *Link) tell(m Message) Effect { return Tell{To: l.owner, Message: m} }
 
-func (l *Link) open() Message {
+func (l *Link) open(t *Table) Message {
 	next := l.newest + 1
 	if len(l.unacked) > 0 && !l.bugs.openAtNewest {
 		next = l.unacked[0].seq
 	}
 	m := &Open{ID: l.Ref.ID, Device: l.Device, Agent: l.Agent, Address: l.Address, Next: next}
 	m.Born, m.Again = l.Born, l.opened
+	m.Version = t.Version
 	l.opened = true
 	if !l.bugs.forgetHello {
 		m.Hello = l.hello
@@ -183,7 +194,7 @@ func (l *Link) Astray(now tandem.Now, from Peer) []Effect {
 	if l.closed && l.patience == maxRebind {
 		// The pair does not know the link, which can no longer be opened, as the device may
 		// have a newer one. The device sends unacknowledged messages again.
-		l.unacked = nil
+		l.unacked, l.handled = nil, 0
 	}
 	l.patience = min(max(2*l.patience, minRebind), maxRebind)
 	if l.bugs.restlessRebind {
@@ -191,6 +202,15 @@ func (l *Link) Astray(now tandem.Now, from Peer) []Effect {
 	}
 	l.retry = now.Mono + l.patience
 	return []Effect{Look{}}
+}
+
+// Abandoned takes that this node was declared lost: messages of the link to its owner may not
+// have arrived, and are sent again, also to the same owner.
+func (l *Link) Abandoned(now tandem.Now) []Effect {
+	if l.bound && !l.over && !l.bugs.keepTold {
+		l.bound, l.retry = false, now.Mono+minRebind
+	}
+	return nil
 }
 
 // Deadline returns the time of the next attempt to bind.
@@ -219,12 +239,21 @@ func (l *Link) BoundBy() int64 { return l.tried }
 
 // Acknowledged records that a message has been handled.
 func (l *Link) Acknowledged(seq uint64) []Effect {
-	i := slices.IndexFunc(l.unacked, func(p published) bool { return p.seq == seq })
+	i := slices.IndexFunc(l.unacked, func(p published) bool { return p.seq == seq && !p.handled })
 	if i < 0 {
 		return nil
 	}
 	l.patience = 0
+	if i > 0 && l.handled < maxHandled && !l.bugs.leaveHoles {
+		l.unacked[i] = published{seq: seq, topic: topicNothing, handled: true}
+		l.handled++
+		return []Effect{Handled{Seq: seq}}
+	}
 	l.unacked = slices.Delete(l.unacked, i, i+1)
+	for len(l.unacked) > 0 && l.unacked[0].handled {
+		l.unacked = l.unacked[1:]
+		l.handled--
+	}
 	return []Effect{Handled{Seq: seq}}
 }
 

@@ -23,6 +23,7 @@ type (
 		Hello   []byte        // the device's last hello on this link; nil: none yet
 		Born    hlc.Timestamp // when the connection began
 		Again   bool          // it is not the link's first Open
+		Version int64         // of a membership that has the sender's run
 	}
 	// Publish: gateway to owner; the device has published a message.
 	Publish struct {

@@ -41,6 +41,7 @@ type Moves struct {
 	held     []hold // by shard
 	lost     []Peer // in the order in which they were lost, since giving or offers began
 	why      tandem.Reason
+	part     int  // bytes of agents, and somewhat more, in one message
 	refusing bool // no offers are taken
 	halted   bool // no batch begins
 
@@ -67,6 +68,15 @@ func NewMoves(self Peer, shardOf func(tandem.AgentID) int, ids uint64, t *Table)
 		table:   t,
 		held:    make([]hold, len(t.Routes)),
 		why:     tandem.ReasonBalance,
+		part:    offerPart,
+	}
+}
+
+// Parts has offers sent in parts of so many bytes of agents, and somewhat more; 0 is the
+// default. It is for simulations, whose agents are few and small.
+func (m *Moves) Parts(bytes int) {
+	if bytes > 0 {
+		m.part = bytes
 	}
 }
 
@@ -146,7 +156,10 @@ func (m *Moves) Lost(now tandem.Now, p Peer) (out []Effect) {
 	}
 	// Offers of that run stay: the table shows whether a handover has happened.
 	if g := m.giving; g != nil && g.to == p && g.step < stepHandover {
-		out = m.withdraw(now, Fatef(Lost, "node "+p.Node+" is gone"))
+		g.failure = Fatef(Lost, "node "+p.Node+" is gone")
+		if g.step > stepExport || m.bugs.dropExport { // else the agents that are being stopped are needed first
+			out = m.withdraw(now, g.failure)
+		}
 	}
 	return out
 }

@@ -88,6 +88,8 @@ func (a args) failure(name string) *Failure {
 		return Fatef(Lost, "lost")
 	case "conflict":
 		return &Failure{Kind: tandem.Conflict, Text: "conflict"}
+	case "internal":
+		return &Failure{Kind: tandem.Internal, Text: "internal"}
 	case "notfound":
 		return &Failure{Kind: tandem.NotFound, Text: "no such device"}
 	}

@@ -45,6 +45,8 @@ func (s *linkScript) event(name string, a args) []Effect {
 		return effects
 	case "close":
 		return s.Close(tandem.LinkEnd{Clean: a.has("clean"), Lost: a.has("lost")})
+	case "abandoned":
+		return s.Abandoned(a.now)
 	case "astray":
 		return s.Astray(a.now, a.peer("from"))
 	case "ack":

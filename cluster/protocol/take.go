@@ -53,6 +53,10 @@ func (m *Moves) Offered(now tandem.Now, from Peer, part *Offer) (out []Effect) {
 		stop := &Failure{Kind: tandem.Unavailable, Text: "the node stops"}
 		return []Effect{Tell{To: from, Message: &Decline{ID: part.ID, Failure: stop}}}
 	}
+	if m.offer(id) == nil && slices.ContainsFunc(part.Shards, m.underWay) {
+		still := &Failure{Kind: tandem.Unavailable, Text: "the node does not know yet that it has given the agents away"}
+		return []Effect{Tell{To: from, Message: &Decline{ID: part.ID, Failure: still}}}
+	}
 	o := m.offer(id)
 	if o == nil {
 		for _, old := range slices.Clone(m.offers) {

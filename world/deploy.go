@@ -1,0 +1,137 @@
+package world
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/cluster/protocol"
+	"github.com/tandem-iot/tandem/life"
+	"github.com/tandem-iot/tandem/store/record"
+	"github.com/tandem-iot/tandem/store/twin"
+)
+
+// release makes the next version of the code the group's.
+func (w *World) release() {
+	w.version++
+	g := record.Group{ID: "group", Name: "group", Type: tandem.GroupDevelopment, Current: strconv.Itoa(w.version)}
+	w.db.PutGroup(g)
+}
+
+// deploy has the devices' group run a new version. An operator who hears of an error deploys
+// again.
+func (w *World) deploy(_ *node, _ Fault) time.Duration {
+	w.release()
+	w.announce(w.version)
+	return time.Second
+}
+
+// announce has a node tell all others of a version, unless there is a newer one.
+func (w *World) announce(version int) {
+	again := func() { w.after(500*ms, func() { w.announce(version) }) }
+	n := w.load.door()
+	switch {
+	case version != w.version:
+		return
+	case n == nil:
+		again()
+		return
+	}
+	left, run := 0, n.run
+	failed, over := false, false
+	q := &protocol.Deployed{Group: "group"}
+	names := n.news.Say(n.now(), q, n.table)
+	for _, name := range names {
+		left++
+		id := n.number()
+		n.callers[id] = caller{since: w.now, done: func(_ *tandem.Response, err error) {
+			left--
+			failed = failed || err != nil && tandem.KindOf(err) != tandem.NotFound
+			if over = left == 0; over && failed {
+				again()
+			}
+		}}
+		n.stepCalls(n.calls.Question(n.now(), id, protocol.Target{Node: name}, q, protocol.AskWait))
+	}
+	w.after(protocol.AskWait+2*time.Second, func() {
+		if !over && (!n.up || n.run != run) {
+			again()
+		}
+	})
+	w.say("%s deploys version %d, and tells %v", n.name, version, names)
+}
+
+// answerNews has the host do what news asks for.
+func (n *node) answerNews(from protocol.Peer, m *protocol.Ask) {
+	n.news.Hear(n.now(), m.Question)
+	n.forgetProgram()
+	n.eachDevice(func(p *pair) {
+		if m.Again {
+			p.bring(arrival{event: &life.Review{Group: "group"}})
+		} else {
+			p.bring(arrival{event: &life.Reload{Group: "group"}})
+		}
+	}, func(err error) {
+		if m.ID != 0 {
+			n.say(from, &protocol.Told{ID: m.ID, Failure: failureOf(err)})
+		}
+	})
+}
+
+// eachDevice does something to all pairs that are here, as the store lists them.
+func (n *node) eachDevice(do func(p *pair), then func(err error)) {
+	n.read(twin.Devices{Group: "group"}, func(v any, err error) {
+		list, _ := v.([]record.Device)
+		for _, d := range list {
+			p, e := n.pairOf(d.Agent)
+			switch {
+			case e == nil:
+				do(p)
+			case e != life.ErrElsewhere:
+				err = e
+			}
+		}
+		then(err)
+	})
+}
+
+// recall has the pairs of shards that were opened here follow news that they may have missed.
+func (n *node) recall(effects []protocol.Effect) {
+	for _, e := range effects {
+		in := set(e.(protocol.Recall).Shards)
+		n.after(time.Second, func() {
+			n.eachDevice(func(p *pair) {
+				if in[p.shard] {
+					p.bring(arrival{event: &life.Review{Group: "group"}})
+				}
+			}, func(error) {})
+		})
+	}
+}
+
+// forgetProgram has the group's code be read again.
+func (n *node) forgetProgram() {
+	n.program = nil
+	n.programs++
+}
+
+// withProgram reads the group's code, unless the node has it.
+func (n *node) withProgram(then func(*life.Program, error)) {
+	if n.program != nil {
+		then(n.program, nil)
+		return
+	}
+	turn := n.programs
+	n.read(twin.Group{ID: "group"}, func(v any, err error) {
+		if err != nil {
+			then(nil, err)
+			return
+		}
+		version, _ := strconv.Atoi(v.(record.Group).Current)
+		p := program(version)
+		if n.programs == turn { // else there is another by now, which is read again
+			n.program = p
+		}
+		then(p, nil)
+	})
+}
