@@ -98,7 +98,9 @@ type earlier struct {
 
 // instants are the fields of a state that hold one, those in lists included.
 func (s *state) instants() []*instant {
-	list := []*instant{&s.Started, &s.Active, &s.StartAt, &s.StopBy, &s.GraceUntil, &s.OfferAt, &s.Processor.At, &s.Processor.Told}
+	list := []*instant{
+		&s.Started, &s.Active, &s.StartAt, &s.StopBy, &s.GraceUntil, &s.OfferAt, &s.Processor.At, &s.Processor.Told,
+	}
 	for _, r := range s.Requests {
 		list = append(list, &r.Since)
 	}
