@@ -144,6 +144,7 @@ func (h *Host) Abandon() {
 	for i := range h.open {
 		h.open[i] = false
 	}
+	clear(h.programs) // a deployment meanwhile may have been missed
 	all := h.pairs()
 	for _, p := range all {
 		p.abandoned.Store(true)

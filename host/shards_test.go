@@ -14,7 +14,24 @@ import (
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/internal/brokertest"
 	"github.com/tandem-iot/tandem/life"
+	"github.com/tandem-iot/tandem/store/record"
 )
+
+// TestAbandonForgetsCode: a node that was out of touch may have missed a deployment.
+func TestAbandonForgetsCode(t *testing.T) {
+	const code = `http.onrequest(@(q, r) r.send(200, "%s"));`
+	w := newWorld(t, fmt.Sprintf(code, "one"), 1, alone)
+	if got := w.get("/"); got != "one" {
+		t.Fatalf("the agent answers %q", got)
+	}
+	_, err := w.store.Deploy(t.Context(), record.Deployment{Group: w.group.ID, AgentCode: fmt.Sprintf(code, "two")})
+	w.must(err)
+	w.host.Abandon()
+	w.host.OpenShards([]int{0})
+	if got := w.get("/"); got != "two" {
+		t.Errorf("the agent answers %q", got)
+	}
+}
 
 // TestAbandonEndsWaits: agents that have something to do wait for a lease, and who
 // wants to move them waits for them. When they are lost, none waits any more.

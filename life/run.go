@@ -211,6 +211,10 @@ func (l *Life) tick() {
 		l.OfferAt = l.in(codeAgain) // until the outcome is known
 		l.offerCode()
 	}
+	if l.due(l.ReviewAt) {
+		l.ReviewAt = l.in(codeAgain) // until the outcome is known
+		l.review(l.Group)
+	}
 	l.expire()
 	switch l.Phase {
 	case delayed:
@@ -271,6 +275,7 @@ func (l *Life) Deadline(now tandem.Now) (at time.Duration, ok bool) {
 	}
 	earlier(l.posts.retryAt)
 	earlier(l.OfferAt)
+	earlier(l.ReviewAt)
 	if r := l.answer.first(waits); r != nil {
 		earlier(r.Since + instant(tandem.AnswerWait))
 	}

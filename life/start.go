@@ -286,11 +286,13 @@ func (l *Life) review(group string) {
 	l.Group, l.Grouped = group, true
 	switch {
 	case l.Phase == loading:
+		l.ReviewAt = 0
 		l.load(l.wait)
 	case l.Phase == resuming || l.Runs():
 		l.reviewing = l.id()
 		l.emit(&LoadProgram{ID: l.reviewing, Group: group, Grouped: true})
 	default:
+		l.ReviewAt = 0
 		l.restart(tandem.ReasonReload)
 		l.offerCode()
 	}
@@ -301,13 +303,17 @@ func (l *Life) reviewed(ev *ProgramLoaded) {
 	l.reviewing = 0
 	switch {
 	case ev.Err != nil && tandem.KindOf(ev.Err) != tandem.NotFound:
-		const what = "cannot read the code of an agent that came here; deploy again to be sure that it runs it"
-		l.emit(&Report{Msg: what, Err: ev.Err})
+		if l.ReviewAt == 0 {
+			const what = "the code of an agent cannot be compared with its device group's yet; it is read again every second"
+			l.emit(&Report{Msg: what, Err: ev.Err})
+		}
+		l.ReviewAt = l.in(codeAgain)
 		return
 	case ev.Err != nil || ev.Program.AgentErr != nil || l.Phase != resuming && !l.Runs():
 		l.restart(tandem.ReasonReload)
 	case l.program == nil || l.program.Agent.Hash() != ev.Program.Agent.Hash():
 		l.restart(tandem.ReasonReload)
 	}
+	l.ReviewAt = 0
 	l.offerCode()
 }

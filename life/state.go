@@ -86,6 +86,7 @@ type state struct {
 	PostsUpTo  uint64          `cbor:"39,keyasint,omitempty"` // newest post that the link has been given
 	Heard      tandem.LinkRef  `cbor:"41,keyasint"`           // the newest link, also when it has ended
 	Earlier    []earlier       `cbor:"42,keyasint,omitempty"` // links before it, the oldest first
+	ReviewAt   instant         `cbor:"44,keyasint,omitempty"` // when to review the code again; 0: not
 	OfferAt    instant         `cbor:"43,keyasint,omitempty"` // when to read the device's code again; 0: not
 }
 
@@ -99,7 +100,8 @@ type earlier struct {
 // instants are the fields of a state that hold one, those in lists included.
 func (s *state) instants() []*instant {
 	list := []*instant{
-		&s.Started, &s.Active, &s.StartAt, &s.StopBy, &s.GraceUntil, &s.OfferAt, &s.Processor.At, &s.Processor.Told,
+		&s.Started, &s.Active, &s.StartAt, &s.StopBy, &s.GraceUntil, &s.OfferAt, &s.ReviewAt,
+		&s.Processor.At, &s.Processor.Told,
 	}
 	for _, r := range s.Requests {
 		list = append(list, &r.Since)

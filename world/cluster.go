@@ -282,6 +282,7 @@ func (n *node) abandon() {
 	n.w.ended(n.self, true)
 	n.w.moment("abandon", n)
 	n.abandoning = true
+	n.forgetProgram()
 	n.vanish()
 	n.after(n.w.between(0, 50*time.Millisecond), func() {
 		n.moves = protocol.NewMoves(n.self, n.shardOf, n.number()<<20, new(protocol.Table))

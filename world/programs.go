@@ -47,12 +47,14 @@ device.on("up", function(m) {
 device.on("broken", broken);
 device.on("done", function(m) { state.done = m.n; state.dv = m.v; save(); });
 epoch <- 0; nth <- 0; // of messages since the last connection that the agent has heard of
-device.onconnect(function() { epoch++; nth = 0; });
+ticking <- false;
 function tick() {
+    ticking = device.isconnected();
+    if (!ticking) return;
     imp.wakeup(1, tick);
-    if (device.isconnected()) device.send("tick", { life = tandem.incarnation(), epoch = epoch, nth = ++nth });
+    device.send("tick", { life = tandem.incarnation(), epoch = epoch, nth = ++nth });
 }
-tick();
+device.onconnect(function() { epoch++; nth = 0; if (!ticking) tick(); });
 http.onrequest(function(q, r) {
     switch (q.path) {
     case "/halt": tandem.post("halt", null); r.send(200, "halting"); return;
