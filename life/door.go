@@ -18,7 +18,7 @@ type Door struct {
 	Heard    tandem.LinkRef // whose messages Accepted counts
 	Accepted uint64         // the last of them that has been taken
 	Linked   bool           // Heard is the device's link now
-	Born     hlc.Timestamp  // when Heard began; 0: that is not known
+	Born     hlc.Timestamp  // when Heard began, also if it has ended; 0: that is not known
 
 	shut     error // why nothing is taken; nil: the door is open
 	requests int   // that wait behind the door
@@ -70,18 +70,18 @@ func (d *Door) Count(requests, messages int) {
 type Introduction struct {
 	Next  uint64        // number of its next message
 	Born  hlc.Timestamp // when it began, by its gateway's clock; 0: that is not known
-	Again bool          // it has introduced itself before, here or to another owner
+	Again bool          // it does not introduce itself as it begins: it has before, or had to wait
 }
 
 // Introduce takes a link, which is the device's from now on. One that is new takes the
-// place of any other. One that introduces itself again, because the pair has another owner,
+// place of any other. One that introduces itself later, because the pair has another owner,
 // may be a connection that the device has left and its gateway still believes in: it does
 // not take the place of one that began later.
 func (d *Door) Introduce(ref tandem.LinkRef, in Introduction) error {
 	switch {
 	case d.shut != nil:
 		return d.shut
-	case d.Linked && d.Heard != ref && in.Again && in.Born < d.Born:
+	case d.Heard != ref && in.Again && in.Born < d.Born:
 		return ErrReplaced
 	}
 	next := max(in.Next, 1)

@@ -78,7 +78,7 @@ func TestDoorReplaced(t *testing.T) {
 	if err := d.End(fresh); err != nil {
 		t.Fatal(err)
 	}
-	introduce(left, old, nil) // there is no other
+	introduce(left, old, ErrReplaced) // the device left it all the same
 }
 
 func TestDoorShut(t *testing.T) {

@@ -39,7 +39,7 @@ type Link struct {
 	tried    int64 // epoch of the route that the link is bound by, or that it tried last
 	epoch    int64 // the highest known epoch; messages of owners with a lower one are refused
 	bound    bool
-	opened   bool          // it has sent an Open, successfully or not
+	waited   bool          // it has tried to bind before: the device may have a newer link by now
 	patience time.Duration // pause before the next attempt to bind; doubles after each failure
 	retry    time.Duration // time of the next attempt; 0: none is needed
 
@@ -101,12 +101,14 @@ func (l *Link) Bind(now tandem.Now, t *Table) []Effect {
 	l.owner, l.bound = owner, known
 	l.tried, l.epoch = r.Epoch, max(l.epoch, r.Epoch)
 	l.retry = 0
+	again := l.waited
+	l.waited = true
 	if !known {
 		return nil // wait for a later table
 	}
 	var out []Effect
 	if !l.closed {
-		out = append(out, l.tell(l.open(t)))
+		out = append(out, l.tell(l.open(t, again)))
 	}
 	if !l.bugs.forgetUnacked {
 		for _, p := range l.unacked {
@@ -121,15 +123,14 @@ func (l *Link) Bind(now tandem.Now, t *Table) []Effect {
 
 func (l *Link) tell(m Message) Effect { return Tell{To: l.owner, Message: m} }
 
-func (l *Link) open(t *Table) Message {
+func (l *Link) open(t *Table, again bool) Message {
 	next := l.newest + 1
 	if len(l.unacked) > 0 && !l.bugs.openAtNewest {
 		next = l.unacked[0].seq
 	}
 	m := &Open{ID: l.Ref.ID, Device: l.Device, Agent: l.Agent, Address: l.Address, Next: next}
-	m.Born, m.Again = l.Born, l.opened
+	m.Born, m.Again = l.Born, again
 	m.Version = t.Version
-	l.opened = true
 	if !l.bugs.forgetHello {
 		m.Hello = l.hello
 	}

@@ -22,7 +22,7 @@ type (
 		Next    uint64        // number of the first message that will follow
 		Hello   []byte        // the device's last hello on this link; nil: none yet
 		Born    hlc.Timestamp // when the connection began
-		Again   bool          // it is not the link's first Open
+		Again   bool          // the link did not send it when it began
 		Version int64         // of a membership that has the sender's run
 	}
 	// Publish: gateway to owner; the device has published a message.
