@@ -234,15 +234,22 @@ func moves(ctx context.Context, l *lab, d *load, f *figures) error {
 
 // quietMoves drains a node whose agents have nothing else to do, for what a move costs.
 func quietMoves(ctx context.Context, l *lab, d *load, f *figures) error {
-	owners, err := l.owners(ctx, d)
-	if err != nil {
-		return err
-	}
 	leaver, at := l.nodes[2], l.nodes[0]
-	leaving := 0
-	for _, name := range owners {
-		if name == leaver.Name {
-			leaving++
+	leaving, before := 0, -1
+	for end := time.Now().Add(30 * time.Second); leaving == 0 || leaving != before; { // until the plan is carried out
+		if time.Now().After(end) {
+			return fmt.Errorf("%s does not get its agents back: it has %d", leaver.Name, leaving)
+		}
+		<-time.After(time.Second)
+		owners, err := l.owners(ctx, d)
+		if err != nil {
+			return err
+		}
+		leaving, before = 0, leaving
+		for _, name := range owners {
+			if name == leaver.Name {
+				leaving++
+			}
 		}
 	}
 	used := l.cpu()
