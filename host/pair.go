@@ -26,9 +26,10 @@ type pair struct {
 // owner has the fields of a pair that only the goroutine that owns it may use.
 type owner struct {
 	life    *life.Life
-	now     tandem.Now // of the step under way
-	spare   []arrival  // for the next queue
-	soon    []arrival  // outcomes that are already known; they are taken before other arrivals
+	now     tandem.Now    // of the step under way
+	took    time.Duration // what the newest event of the agent took
+	spare   []arrival     // for the next queue
+	soon    []arrival     // outcomes that are already known; they are taken before other arrivals
 	link    tandem.Link
 	coming  tandem.Link // of the Linked that is being taken
 	tokens  tokens
@@ -212,6 +213,7 @@ func (p *pair) step(a *arrival) {
 	if events > 0 {
 		p.now = p.host.now() // also the time of the next step
 		took = p.now.Mono - now.Mono
+		p.took = took
 		p.host.counts.events.Add(int64(events))
 	}
 	if !p.leased() {
