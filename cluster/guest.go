@@ -72,8 +72,8 @@ func (c *Cluster) perform(e protocol.Effect) (tandem.LinkRef, error) {
 // introduces itself once more then.
 func (c *Cluster) enterGuest(e protocol.Enter) error {
 	l := &remoteLink{c: c, ref: e.Ref, run: e.Run, device: e.Device, epoch: max(e.Epoch, c.held(e.Shard))}
-	m := &protocol.Open{Next: e.Next, Address: e.Address, Hello: e.Hello, Born: e.Born, Again: e.Again}
-	err := c.enter(e.Device, l, m)
+	in := life.Introduction{Next: e.Next, Born: e.Born, Again: e.Again}
+	err := c.enter(e.Device, l, in, e.Address, e.Hello)
 	if err == nil && c.held(e.Shard) > l.epoch {
 		err = life.ErrElsewhere
 	}

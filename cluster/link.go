@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -250,14 +249,10 @@ func (s *link) tell(e protocol.Tell, epoch int64) bool {
 	device, ref := s.core.Device, s.core.Ref
 	switch m := e.Message.(type) {
 	case *protocol.Open:
-		err := s.c.enter(device, &localLink{s, epoch}, m)
-		f := failureOf(err)
-		if err != nil && f.Fate == protocol.Refused && f.Kind == tandem.NotFound {
-			s.out.Close("the device has been deleted")
-			return true
-		}
-		if errors.Is(err, life.ErrReplaced) {
-			s.out.Close(err.Error())
+		in := life.Introduction{Next: m.Next, Born: m.Born, Again: m.Again}
+		err := s.c.enter(device, &localLink{s, epoch}, in, m.Address, m.Hello)
+		if why, ends := protocol.EndsLink(failureOf(err)); ends {
+			s.out.Close(why)
 			return true
 		}
 		return err == nil
@@ -276,11 +271,12 @@ func (s *link) tell(e protocol.Tell, epoch int64) bool {
 
 // enter gives the host a link, with the device's last hello on it, which a host that has
 // taken the pair over from a lost node has not received.
-func (c *Cluster) enter(device tandem.DeviceID, l tandem.Link, m *protocol.Open) error {
-	in := life.Introduction{Next: m.Next, Born: m.Born, Again: m.Again}
-	err := c.Host.Introduce(context.Background(), device, l, in, m.Address)
-	if err == nil && m.Hello != nil {
-		c.Host.Remind(device, m.Hello)
+func (c *Cluster) enter(
+	device tandem.DeviceID, l tandem.Link, in life.Introduction, address string, hello []byte,
+) error {
+	err := c.Host.Introduce(context.Background(), device, l, in, address)
+	if err == nil && hello != nil {
+		c.Host.Remind(device, hello)
 	}
 	return err
 }

@@ -203,10 +203,7 @@ func (c *Cluster) takeBack(e protocol.Return) {
 		c.openShards(e.Shards)
 		return
 	}
-	ends := c.cameWith(e.Pairs)
-	c.Host.Import(context.Background(), list, "").Activate(e.Shards)
-	c.guests.carryOut(c, ends)
-	c.arrived(e.Pairs, e.Shards, e.Lost)
+	c.goOn(c.Host.Import(context.Background(), list, ""), e.Pairs, e.Shards, e.Lost)
 	c.openShards(e.Shards)
 }
 
@@ -217,10 +214,16 @@ func (c *Cluster) activate(e protocol.Activate) {
 		c.logger.Error("agents that came here restart from what they saved: they were not prepared", "shards", len(e.Shards))
 		return // their shards are opened next
 	}
-	ends := c.cameWith(e.Pairs)
-	in.Activate(e.Shards)
+	c.goOn(in, e.Pairs, e.Shards, e.Lost)
+}
+
+// goOn resumes pairs that are at this node, new or again. Their links are known before the
+// pairs send messages to them; links and nodes that were lost meanwhile are told after it.
+func (c *Cluster) goOn(in *host.Import, pairs []*protocol.Pair, shards []int, lost []protocol.Peer) {
+	ends := c.cameWith(pairs)
+	in.Activate(shards)
 	c.guests.carryOut(c, ends)
-	c.arrived(e.Pairs, e.Shards, e.Lost)
+	c.arrived(pairs, shards, lost)
 }
 
 // cameWith records the links of pairs before the pairs send messages to them. It returns the

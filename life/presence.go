@@ -135,9 +135,11 @@ func (l *Life) keepEarlier(e earlier) {
 	}
 	l.Earlier = slices.DeleteFunc(l.Earlier, l.settled)
 	if len(l.Earlier) == maxEarlier {
-		ended := func(e earlier) bool { return e.Ended != 0 }
-		l.Lost = l.Lost || !slices.ContainsFunc(l.Earlier, ended)
-		i := max(0, slices.IndexFunc(l.Earlier, ended))
+		i := slices.IndexFunc(l.Earlier, func(e earlier) bool { return e.Ended != 0 })
+		if i < 0 {
+			l.Lost = true
+			i = 0
+		}
 		l.Earlier = slices.Delete(l.Earlier, i, i+1)
 	}
 	l.Earlier = append(l.Earlier, e)

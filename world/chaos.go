@@ -463,7 +463,8 @@ func (w *World) causal(log []line) error {
 	first := map[string]int{}
 	lost := map[string]bool{} // a run that was lost wrote it, too
 	for i, line := range log {
-		lost[line.Msg] = lost[line.Msg] || w.lost[line.at]
+		_, ended := w.endedAt[line.at]
+		lost[line.Msg] = lost[line.Msg] || ended
 		if _, known := first[line.Msg]; !known {
 			first[line.Msg] = i
 		}

@@ -1,7 +1,6 @@
 package world
 
 import (
-	"errors"
 	"slices"
 	"time"
 
@@ -258,8 +257,8 @@ func (c *conn) tell(e protocol.Tell) bool {
 	case *protocol.Open:
 		in := life.Introduction{Next: m.Next, Born: m.Born, Again: m.Again}
 		err := n.enter(device, &local{c, c.link.BoundBy()}, in, m.Address, m.Hello)
-		if errors.Is(err, life.ErrReplaced) {
-			c.close(err.Error())
+		if why, ends := protocol.EndsLink(failureOf(err)); ends {
+			c.close(why)
 			return true
 		}
 		return err == nil

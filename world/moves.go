@@ -5,6 +5,7 @@ import (
 
 	"github.com/fxamacker/cbor/v2"
 
+	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/cluster/protocol"
 	"github.com/tandem-iot/tandem/life"
 	"github.com/tandem-iot/tandem/store/twin"
@@ -171,10 +172,7 @@ func (n *node) takeBack(e protocol.Return) {
 		n.w.broken("what %s has exported cannot come back: %v", n.name, err)
 		return
 	}
-	ends := n.cameWith(e.Pairs)
-	n.goOn(pairs, e.Shards, "")
-	n.stepGuests(ends)
-	n.arrived(e.Pairs, e.Shards, e.Lost)
+	n.takeIn(pairs, e.Pairs, e.Shards, e.Lost, "")
 	n.openShards(e.Shards)
 }
 
@@ -186,10 +184,17 @@ func (n *node) activate(e protocol.Activate) {
 	if !ok {
 		return // their shards are opened next
 	}
-	ends := n.cameWith(e.Pairs)
-	n.goOn(pairs, e.Shards, "balance")
+	n.takeIn(pairs, e.Pairs, e.Shards, e.Lost, "balance")
+}
+
+// takeIn lets pairs go on that are at this node, new or again: package cluster's goOn.
+func (n *node) takeIn(
+	pairs []*pair, packed []*protocol.Pair, shards []int, lost []protocol.Peer, why tandem.Reason,
+) {
+	ends := n.cameWith(packed)
+	n.goOn(pairs, shards, why)
 	n.stepGuests(ends)
-	n.arrived(e.Pairs, e.Shards, e.Lost)
+	n.arrived(packed, shards, lost)
 }
 
 // cameWith notes the links of pairs before anything is said to them, and returns the ends of

@@ -77,7 +77,6 @@ func (r *rate) count(now time.Duration) int {
 
 // ended notes that a run of a node has ended. Without a word, what others waited for is lost.
 func (w *World) ended(run protocol.Peer, wordless bool) {
-	w.lost[run] = true
 	w.endedAt[run] = w.now
 	if wordless {
 		w.lossAt = w.now

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/cluster/protocol"
 	"github.com/tandem-iot/tandem/store/record"
 	"github.com/tandem-iot/tandem/store/twin"
 )
@@ -47,7 +46,6 @@ type World struct {
 
 	load    *load
 	log     map[tandem.DeviceID][]line
-	lost    map[protocol.Peer]bool // runs of nodes that ended without a word
 	story   []Fault
 	waiting []Fault // for their moment
 	watched
@@ -125,7 +123,7 @@ func New(cfg Config) *World {
 	w := &World{
 		cfg: cfg, random: rand.New(rand.NewPCG(cfg.Seed, 0x7461_6e64)), db: twin.New("secret", cfg.Shards),
 		homes: map[tandem.AgentID]tandem.DeviceID{}, paired: map[tandem.DeviceID]tandem.AgentID{}, links: map[[2]string]*wire{}, log: map[tandem.DeviceID][]line{},
-		lost: map[protocol.Peer]bool{}, fate: rand.New(rand.NewPCG(cfg.Seed, 0x6661_7465)),
+		fate:    rand.New(rand.NewPCG(cfg.Seed, 0x6661_7465)),
 		watched: newWatched(cfg.Shards),
 	}
 	w.profile = draw(cfg, w.fate)

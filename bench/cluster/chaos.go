@@ -221,7 +221,7 @@ func stopAndStart(ctx context.Context, d *load, n *proc, _ *rand.Rand) error {
 
 func drain(ctx context.Context, d *load, n *proc, _ *rand.Rand) error {
 	d.did("%s is drained, and restarted", n.Name)
-	if err := d.lab.api(ctx, d.lab.nodes[0], "POST", "/cluster/nodes/"+n.Name+"/drain", "", nil); err != nil {
+	if err := d.lab.drain(ctx, d.lab.nodes[0], n); err != nil {
 		return err
 	}
 	<-time.After(2 * time.Second)

@@ -218,10 +218,7 @@ func moves(ctx context.Context, l *lab, d *load, f *figures) error {
 	}
 	<-time.After(500 * time.Millisecond)
 	began := time.Now()
-	if err := l.api(ctx, at, "POST", "/cluster/nodes/"+leaver.Name+"/drain", "", nil); err != nil {
-		return err
-	}
-	if err := l.emptied(ctx, at, leaver); err != nil {
+	if err := l.empty(ctx, at, leaver); err != nil {
 		return err
 	}
 	took := time.Since(began)
@@ -253,14 +250,24 @@ func quietMoves(ctx context.Context, l *lab, d *load, f *figures) error {
 		}
 	}
 	used := l.cpu()
-	if err := l.api(ctx, at, "POST", "/cluster/nodes/"+leaver.Name+"/drain", "", nil); err != nil {
-		return err
-	}
-	if err := l.emptied(ctx, at, leaver); err != nil {
+	if err := l.empty(ctx, at, leaver); err != nil {
 		return err
 	}
 	f.MoveCPU = each(l.cpu()-used, leaving)
 	return l.refresh(ctx, at, leaver)
+}
+
+// empty drains a node, and waits until its agents have moved.
+func (l *lab) empty(ctx context.Context, at, leaver *proc) error {
+	if err := l.drain(ctx, at, leaver); err != nil {
+		return err
+	}
+	return l.emptied(ctx, at, leaver)
+}
+
+// drain has a node's agents move to others.
+func (l *lab) drain(ctx context.Context, at, leaver *proc) error {
+	return l.api(ctx, at, "POST", "/cluster/nodes/"+leaver.Name+"/drain", "", nil)
 }
 
 // refresh stops a node that is empty, and starts it again.

@@ -61,6 +61,18 @@ func (f *Failure) Err() error {
 	return &tandem.Error{Kind: kind, Msg: f.Text}
 }
 
+// EndsLink reports whether a host that refuses a link for this failure wants it closed, and
+// the reason for the device. After any other failure the link is opened again.
+func EndsLink(f *Failure) (why string, ends bool) {
+	switch {
+	case f == nil || f.Fate != Refused:
+		return "", false
+	case f.Kind == tandem.NotFound:
+		return "the device has been deleted", true
+	}
+	return f.Text, f.Kind == tandem.Conflict // the device has a newer link
+}
+
 // FateOf returns the fate of a failure; Refused for none.
 func FateOf(f *Failure) Fate {
 	if f == nil {

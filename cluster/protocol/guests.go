@@ -257,10 +257,9 @@ func (g *Guests) outcome(l *guest, s step, failure *Failure) []Effect {
 		return []Effect{Tell{To: s.from, Message: &Closed{ID: id}}}
 	case failure == nil:
 		return nil
-	case s.enter != nil && FateOf(failure) == Refused && failure.Kind == tandem.NotFound:
-		return g.end(l, s, "the device has been deleted")
-	case s.enter != nil && FateOf(failure) == Refused && failure.Kind == tandem.Conflict:
-		return g.end(l, s, failure.Text)
+	}
+	if why, ends := EndsLink(failure); s.enter != nil && ends {
+		return g.end(l, s, why)
 	}
 	out := []Effect{Tell{To: s.from, Message: &Astray{ID: id}}}
 	if !slices.ContainsFunc(l.steps, func(s step) bool { return s.enter != nil }) {
