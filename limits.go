@@ -32,6 +32,14 @@ const (
 	OverCrashes         = "crashes"
 	OverProcessor       = "processor"
 	OverConnections     = "connections"
+	OverListener        = "listener"
+	OverLogins          = "failed_logins"
+	OverSlowClient      = "slow_client"
+	OverNodeRequests    = "node_requests"
+	OverNodeMemory      = "node_memory"
+	OverAnswerMemory    = "answer_memory"
+	OverAPIBody         = "api_body"
+	OverFetchMemory     = "fetch_memory"
 )
 
 // Over are all the names of limits.
@@ -42,4 +50,6 @@ var Over = []string{
 	OverResponseBody, OverResponseHeaders, OverTimers,
 	OverFetchCredits, OverFetchesInFlight, OverNodeFetches, OverFetchBody, OverFetchResponse, OverFetchTime,
 	OverLogRate, OverLogLine, OverLogEvent, OverCrashes, OverProcessor, OverConnections,
+	OverListener, OverLogins, OverSlowClient, OverNodeRequests, OverNodeMemory, OverAnswerMemory, OverAPIBody,
+	OverFetchMemory,
 }
