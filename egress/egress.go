@@ -102,7 +102,7 @@ func (x *Fetcher) fetch(ctx context.Context, f *tandem.Fetch, part func([]byte))
 		return outcome(ctx, req.URL, ctx.Err())
 	}
 	if x.Node.agentHost(req.URL.Hostname()) {
-		req.Host = "" // the URL's: the listener may serve more than agents to other names
+		req.Host = "" // the URL's: more than agents may be served there to other hosts
 	}
 	transport := x.trusting
 	if f.Validate {

@@ -13,31 +13,38 @@ import (
 
 // Node describes the node to which a Fetcher belongs. Its own addresses, all those of
 // the machine's interfaces, are refused even where they are public, because a connection
-// from inside passes no firewall. Fetcher.Allow opens them, but never the ports of Closed.
+// from inside passes no firewall. Fetcher.Allow opens them, except for the ports of Closed.
 type Node struct {
-	Closed []uint16 // ports of the node's listeners, except for one that serves only agents
-	Agents []uint16 // ports at which the world reaches agents; open where they are public or allowed
-	Domain string   // if set, Agents are open only for host names below it
-	Hosts  []string // names under which the world reaches the node; Closed is refused there, too
+	Closed []uint16 // ports of listeners that agents cannot reach
+	// Agents can be reached by agents where the world reaches them, at public or allowed
+	// addresses: at the ports of listeners that serve nothing else, and under the hosts of
+	// their URLs at ports that may serve more to other hosts.
+	Agents []uint16
+	Host   string // of agents' URLs; *.example.net is any host below example.net; "" is none
+	Ports  []uint16
+	Names  []string // hosts under which the world reaches the node; Closed is refused there, too
 }
 
-// leadsToAgents reports whether a port of the node serves agents, and nothing else to
-// connections that are made for host.
+// leadsToAgents reports whether a connection that is made for a host to a port of the
+// node reaches agents and nothing else.
 func (n Node) leadsToAgents(host string, port uint16) bool {
-	return slices.Contains(n.Agents, port) && (n.Domain == "" || n.agentHost(host))
+	return slices.Contains(n.Agents, port) || n.agentHost(host) && slices.Contains(n.Ports, port)
 }
 
-// agentHost reports whether host is a name in the domain of agents.
+// agentHost reports whether host is one of agents' URLs.
 func (n Node) agentHost(host string) bool {
 	host = strings.TrimSuffix(host, ".")
-	i := len(host) - len(n.Domain)
-	return n.Domain != "" && i > 1 && host[i-1] == '.' && strings.EqualFold(host[i:], n.Domain)
+	domain, below := strings.CutPrefix(n.Host, "*")
+	if i := len(host) - len(domain); below && i > 0 {
+		host = host[i:]
+	}
+	return n.Host != "" && strings.EqualFold(host, domain)
 }
 
 // machine is what is known of the machine's addresses at a moment.
 type machine struct {
 	here  []netip.Prefix // what the machine takes for itself
-	named []netip.Addr   // where Node.Hosts lead
+	named []netip.Addr   // where Node.Names lead
 }
 
 // always are the addresses that lead to any machine itself.
@@ -135,7 +142,7 @@ func (x *Fetcher) dial(ctx context.Context, network, address string) (net.Conn, 
 	if err != nil {
 		return nil, err
 	}
-	m, err := x.machine.read(ctx, x.Node.Hosts, x.resolver)
+	m, err := x.machine.read(ctx, x.Node.Names, x.resolver)
 	if err != nil {
 		return nil, err
 	}

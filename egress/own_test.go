@@ -26,7 +26,8 @@ func TestCheck(t *testing.T) {
 	m := machine{here: append(prefixes("5.6.7.8/32", "10.0.0.1/32", "2a00::1/128"), always...),
 		named: []netip.Addr{netip.MustParseAddr("9.9.9.9")}}
 	paths := Node{Closed: []uint16{80, 1883}, Agents: []uint16{81}}
-	names := Node{Closed: []uint16{80, 1883}, Agents: []uint16{80}, Domain: "agents.example"}
+	names := Node{Closed: []uint16{80, 1883}, Host: "*.agents.example", Ports: []uint16{80}}
+	proxied := Node{Closed: []uint16{80, 1883}, Agents: []uint16{81}, Host: "agents.example", Ports: []uint16{443}}
 	for _, tc := range []struct {
 		node  Node
 		allow []netip.Prefix
@@ -71,9 +72,15 @@ func TestCheck(t *testing.T) {
 		{names, nil, "x.agents.example", "10.0.0.1:80", errClosed},
 		{names, prefixes("10.0.0.0/8"), "x.agents.example", "10.0.0.1:80", nil},
 		{names, nil, "agents.example", "5.6.7.8:80", errClosed},
-		{names, nil, ".agents.example", "5.6.7.8:80", errClosed},
-		{names, nil, "xagents.example", "5.6.7.8:80", errClosed},
 		{names, nil, "5.6.7.8", "5.6.7.8:80", errClosed},
+		{proxied, nil, "agents.example", "5.6.7.8:443", nil},
+		{proxied, nil, "AGENTS.example.", "5.6.7.8:443", nil},
+		{proxied, nil, "x.agents.example", "5.6.7.8:443", errHere},
+		{proxied, nil, "gents.example", "5.6.7.8:443", errHere},
+		{proxied, nil, "api.example", "5.6.7.8:443", errHere},
+		{proxied, nil, "", "5.6.7.8:443", errHere},
+		{paths, nil, "", "5.6.7.8:443", errHere},
+		{proxied, nil, "agents.example", "5.6.7.8:80", errClosed},
 	} {
 		x := &Fetcher{Allow: tc.allow, Node: tc.node}
 		if got := x.check(tc.host, netip.MustParseAddrPort(tc.to), m); got != tc.want {
@@ -132,7 +139,7 @@ func TestHostOfAgent(t *testing.T) {
 	defer s.Close()
 	port := s.Listener.Addr().(*net.TCPAddr).Port
 	x := &Fetcher{Allow: loopback, Node: Node{
-		Closed: []uint16{uint16(port)}, Agents: []uint16{uint16(port)}, Domain: "agents.test",
+		Closed: []uint16{uint16(port)}, Host: "*.agents.test", Ports: []uint16{uint16(port)},
 	}}
 	x.resolver = names(t, func(string) []string { return []string{"127.0.0.1"} })
 	defer x.Close()
