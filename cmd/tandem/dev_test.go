@@ -239,7 +239,7 @@ func TestFilesComeAndGo(t *testing.T) {
 	if data, err := os.ReadFile(filepath.Join(p.dir, ".tandem", ".gitignore")); err != nil || string(data) != "*\n" {
 		t.Errorf(".tandem/.gitignore: %q, %v", data, err)
 	}
-	status, _, errs := runCommand(t, "", "dev", p.dir, "--http", freeAddr(t), "--mqtt", freeAddr(t))
+	status, _, errs := runCommand(t, "", "dev", p.dir, "--http", freeAddr(t), "--agents", freeAddr(t), "--mqtt", freeAddr(t))
 	if status != 1 || !strings.Contains(errs, "is in use by another process") {
 		t.Errorf("a second tandem dev on the directory: %d %s", status, errs)
 	}
@@ -283,7 +283,7 @@ ticks <- 0; tick();`
 	dir := t.TempDir()
 	pairDir := t.TempDir()
 	write(t, filepath.Join(pairDir, "agent.nut"), code)
-	args := []string{"up", "--data", dir, "--http", freeAddr(t), "--mqtt", freeAddr(t)}
+	args := []string{"up", "--data", dir, "--http", freeAddr(t), "--agents", freeAddr(t), "--mqtt", freeAddr(t)}
 	node := start(t, args...)
 	node.expect(`HTTP at (\S+), MQTT`)
 	tool := func(args ...string) string {
@@ -326,7 +326,7 @@ ticks <- 0; tick();`
 
 func TestClearRefusals(t *testing.T) {
 	busy := freeAddr(t)
-	blocker := start(t, "up", "--data", t.TempDir(), "--http", busy, "--mqtt", freeAddr(t))
+	blocker := start(t, "up", "--data", t.TempDir(), "--http", busy, "--agents", freeAddr(t), "--mqtt", freeAddr(t))
 	blocker.expect(`HTTP at`)
 	good := t.TempDir()
 	write(t, filepath.Join(good, "agent.nut"), "")
@@ -345,9 +345,9 @@ func TestClearRefusals(t *testing.T) {
 	}{
 		{"no directory", "there is no directory", []string{"dev", filepath.Join(good, "missing")}},
 		{"no agent.nut", "has no agent.nut", []string{"dev", t.TempDir()}},
-		{"port in use", "is in use", []string{"dev", good, "--http", busy, "--mqtt", freeAddr(t)}},
-		{"data directory is a file", "not a directory", []string{"dev", broken, "--http", freeAddr(t), "--mqtt", freeAddr(t)}},
-		{"damaged database", "not a Tandem database", []string{"dev", damaged, "--http", freeAddr(t), "--mqtt", freeAddr(t)}},
+		{"port in use", "is in use", []string{"dev", good, "--http", busy, "--agents", freeAddr(t), "--mqtt", freeAddr(t)}},
+		{"data directory is a file", "not a directory", []string{"dev", broken, "--http", freeAddr(t), "--agents", freeAddr(t), "--mqtt", freeAddr(t)}},
+		{"damaged database", "not a Tandem database", []string{"dev", damaged, "--http", freeAddr(t), "--agents", freeAddr(t), "--mqtt", freeAddr(t)}},
 		{"no node", "there is no", []string{"log", "--data", t.TempDir()}},
 		{"no such file", "no such file", []string{"run", filepath.Join(good, "missing.nut")}},
 		{"bad device id", "is not a device id", []string{"device", "run", "--id", "x", "--key", "y"}},

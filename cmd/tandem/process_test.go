@@ -188,7 +188,7 @@ func startDev(t *testing.T, files map[string]string) *pair {
 	for name, text := range files {
 		write(t, filepath.Join(dir, name), text)
 	}
-	p := &pair{dir: dir, args: []string{"dev", dir, "--http", freeAddr(t), "--mqtt", freeAddr(t)}}
+	p := &pair{dir: dir, args: []string{"dev", dir, "--http", freeAddr(t), "--agents", freeAddr(t), "--mqtt", freeAddr(t)}}
 	p.restart(t)
 	return p
 }
