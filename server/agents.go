@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -131,6 +132,19 @@ func (n *node) site() ingress.Site {
 		s.Host += ":" + port
 	}
 	return s
+}
+
+// warn says that agents share an origin, where others than the operator may open their
+// pages.
+func (n *node) warn(site ingress.Site) {
+	if site.Domain || n.Agents.SandboxPages {
+		return
+	}
+	at, err := netip.ParseAddrPort(n.agentsDoor.Addr().String())
+	if n.Agents.URL != "" || err != nil || !at.Addr().IsLoopback() {
+		n.logger.Warn("the pages of all agents have one origin: one that is hostile can act as the others in a browser; " +
+			"--agent-domain or --sandbox-pages prevents that (docs/agents.md)")
+	}
 }
 
 // own returns what agents' requests must know about the node.

@@ -1,9 +1,11 @@
 package server
 
 import (
+	"bytes"
 	"crypto/tls"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -273,5 +275,22 @@ func TestPublicAddresses(t *testing.T) {
 			t.Errorf("%s: %+v; want closed %d and %d, ports %v, agents %v", tc.url, own, web, mqtt, ports, agents)
 		}
 		n.close()
+	}
+}
+
+// A node says so when strangers may open pages that share an origin.
+func TestSharedOriginIsSaid(t *testing.T) {
+	for _, tc := range []struct {
+		agents Agents
+		want   bool
+	}{
+		{Agents{}, false}, {Agents{Listen: ":0"}, true}, {Agents{Listen: ":0", SandboxPages: true}, false},
+		{Agents{URL: "https://agents.example"}, true}, {Agents{Domain: "agents.example"}, false},
+	} {
+		var log bytes.Buffer
+		start(t, &Server{Agents: tc.agents, Logger: slog.New(slog.NewTextHandler(&log, nil))}).end()
+		if got := strings.Contains(log.String(), "have one origin"); got != tc.want {
+			t.Errorf("%+v: %s", tc.agents, log.String())
+		}
 	}
 }

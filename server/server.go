@@ -257,6 +257,7 @@ func (n *node) scheme() string {
 // assemble makes the parts that run.
 func (n *node) assemble(url string) {
 	site := n.site()
+	n.warn(site)
 	n.fetcher = &egress.Fetcher{Allow: n.Egress, Node: n.own(site)}
 	n.host = &host.Host{
 		Store: n.store, Log: n.log, Fetcher: n.fetcher, URL: site.URL,
