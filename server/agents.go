@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"crypto/x509"
 	"net"
 	"net/http"
@@ -85,7 +86,8 @@ func (s *Server) checkDomain() error {
 // domainName reports whether text is a domain name without a dot at its ends.
 func domainName(text string) bool {
 	for part := range strings.SplitSeq(text, ".") {
-		if part == "" || len(part) > 63 || strings.Trim(strings.ToLower(part), "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		const letters = "abcdefghijklmnopqrstuvwxyz0123456789-"
+		if part == "" || len(part) > 63 || strings.Trim(strings.ToLower(part), letters) != "" {
 			return false
 		}
 	}
@@ -186,12 +188,18 @@ func portAt(address string) uint16 {
 	return uint16(port)
 }
 
-// agentsHandler serves agents, on whichever listener.
-func (n *node) agentsHandler() *ingress.Handler {
-	return &ingress.Handler{
+// httpDoors returns what serves the HTTP listeners until ctx is done.
+func (n *node) httpDoors(ctx context.Context) []func() error {
+	agents := &ingress.Handler{
 		Agents: n.agents, Domain: n.Agents.Domain, SandboxPages: n.Agents.SandboxPages, Proxies: n.TrustedProxies,
 		Logger: n.logger, LoopbackIsSecure: n.LoopbackIsSecure,
 	}
+	main := n.mainHandler(agents)
+	doors := []func() error{func() error { return n.serveHTTP(ctx, n.http, main, agents) }}
+	if n.agentsDoor != nil {
+		doors = append(doors, func() error { return n.serveHTTP(ctx, n.agentsDoor, agents, agents) })
+	}
+	return doors
 }
 
 // mainHandler serves the HTTP listener.

@@ -21,7 +21,8 @@ import (
 const seesAgent = `
 http.onrequest(function(q, r) {
     r.send(200, http.jsonencode({
-        path = q.path, url = http.agenturl(), from = q.headers["x-forwarded-for"], proto = q.headers["x-forwarded-proto"],
+        path = q.path, url = http.agenturl(),
+        from = q.headers["x-forwarded-for"], proto = q.headers["x-forwarded-proto"],
         said = "x-forwarded-host" in q.headers || "forwarded" in q.headers || "x-real-ip" in q.headers,
     }, {compact = true}));
 });`
@@ -108,12 +109,14 @@ func TestPathForm(t *testing.T) {
 		}
 	}
 	for _, path := range append([]string{"/", "/favicon.ico"}, ours...) {
-		if status, body := n.ask(asked{addr: agents, path: path}); status != 404 || !strings.Contains(body, "no agent at this") {
+		status, body := n.ask(asked{addr: agents, path: path})
+		if status != 404 || !strings.Contains(body, "no agent at this") {
 			t.Errorf("%s at the listener of agents: %d %s", path, status, body)
 		}
 	}
 	for _, path := range []string{"/", "/favicon.ico"} {
-		if status, body := n.ask(asked{addr: web, path: path}); status != 404 || body != "there is nothing at this address\n" {
+		status, body := n.ask(asked{addr: web, path: path})
+		if status != 404 || body != "there is nothing at this address\n" {
 			t.Errorf("%s at the listener of the API: %d %s", path, status, body)
 		}
 	}
@@ -237,7 +240,8 @@ func TestPublicAddresses(t *testing.T) {
 		names  []string
 	}{
 		{
-			"https://api.example", Agents{URL: "https://agents.example/"}, ingress.Site{Scheme: "https", Host: "agents.example"},
+			"https://api.example", Agents{URL: "https://agents.example/"},
+			ingress.Site{Scheme: "https", Host: "agents.example"},
 			"agents.example", []uint16{443}, []string{"api.example", "agents.example"},
 		},
 		{
@@ -271,7 +275,8 @@ func TestPublicAddresses(t *testing.T) {
 		} else {
 			agents = []uint16{portAt(n.agentsDoor.Addr().String())}
 		}
-		if !slices.Equal(own.Closed, []uint16{web, mqtt}) || !slices.Equal(own.Ports, ports) || !slices.Equal(own.Agents, agents) {
+		if !slices.Equal(own.Closed, []uint16{web, mqtt}) || !slices.Equal(own.Ports, ports) ||
+			!slices.Equal(own.Agents, agents) {
 			t.Errorf("%s: %+v; want closed %d and %d, ports %v, agents %v", tc.url, own, web, mqtt, ports, agents)
 		}
 		n.close()

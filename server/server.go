@@ -5,8 +5,9 @@
 //
 // A node has an HTTP listener (the API under /v5/, the manual under /docs/, metrics for
 // Prometheus at /metrics, MQTT over WebSocket at /mqtt, and agents if they have a domain),
-// another one for agents if they have no domain, and an MQTT listener for devices. Its durable data is in Dir: records and
-// configuration in tandem.db (SQLite), log lines in nats/. A node of a cluster has
+// another one for agents if they have no domain, and an MQTT listener for devices. Its
+// durable data is in Dir: records and configuration in tandem.db (SQLite), log lines in
+// nats/. A node of a cluster has
 // its records in the cluster's database instead, and moves its agents to other nodes
 // before it stops. By the file access.json in Dir, which only its owner can read, the
 // tandem command on the same machine finds the node and authenticates itself.
@@ -330,10 +331,8 @@ func (n *node) run(ctx context.Context) error {
 	if err := n.central.WriteAccess(ctx, filepath.Join(n.Dir, AccessFile), n.mqtt.Addr().String()); err != nil {
 		cancel(err)
 	}
-	agents := n.agentsHandler()
-	door(func() error { return n.serveHTTP(doorsCtx, n.http, n.mainHandler(agents), agents) })
-	if n.agentsDoor != nil {
-		door(func() error { return n.serveHTTP(doorsCtx, n.agentsDoor, agents, agents) })
+	for _, serve := range n.httpDoors(doorsCtx) {
+		door(serve)
 	}
 	door(func() error { return n.serveMQTT(doorsCtx) })
 	if failed.Err() == nil && n.Ready != nil {

@@ -28,7 +28,7 @@ import (
 type devCmd struct {
 	Dir     string `arg:"" help:"Directory with agent.nut and, for a device that runs here too, device.nut."`
 	HTTP    string `name:"http" placeholder:"ADDR" default:"${http}" help:"Where the node listens for HTTP (${default})."`
-	Agents  string `placeholder:"ADDR" default:"${agents}" help:"Where the node listens for requests to the agent (${default})."`
+	Agents  string `placeholder:"ADDR" default:"${agents}" help:"${help_dev_agents}"`
 	MQTT    string `name:"mqtt" placeholder:"ADDR" default:"${mqtt}" help:"Where the node listens for MQTT (${default})."`
 	Verbose bool   `short:"v" help:"Also print the node's own log."`
 }

@@ -239,7 +239,7 @@ func TestFilesComeAndGo(t *testing.T) {
 	if data, err := os.ReadFile(filepath.Join(p.dir, ".tandem", ".gitignore")); err != nil || string(data) != "*\n" {
 		t.Errorf(".tandem/.gitignore: %q, %v", data, err)
 	}
-	status, _, errs := runCommand(t, "", "dev", p.dir, "--http", freeAddr(t), "--agents", freeAddr(t), "--mqtt", freeAddr(t))
+	status, _, errs := runCommand(t, "", append([]string{"dev", p.dir}, freeAddrs(t)...)...)
 	if status != 1 || !strings.Contains(errs, "is in use by another process") {
 		t.Errorf("a second tandem dev on the directory: %d %s", status, errs)
 	}
@@ -346,8 +346,8 @@ func TestClearRefusals(t *testing.T) {
 		{"no directory", "there is no directory", []string{"dev", filepath.Join(good, "missing")}},
 		{"no agent.nut", "has no agent.nut", []string{"dev", t.TempDir()}},
 		{"port in use", "is in use", []string{"dev", good, "--http", busy, "--agents", freeAddr(t), "--mqtt", freeAddr(t)}},
-		{"data directory is a file", "not a directory", []string{"dev", broken, "--http", freeAddr(t), "--agents", freeAddr(t), "--mqtt", freeAddr(t)}},
-		{"damaged database", "not a Tandem database", []string{"dev", damaged, "--http", freeAddr(t), "--agents", freeAddr(t), "--mqtt", freeAddr(t)}},
+		{"data directory is a file", "not a directory", append([]string{"dev", broken}, freeAddrs(t)...)},
+		{"damaged database", "not a Tandem database", append([]string{"dev", damaged}, freeAddrs(t)...)},
 		{"no node", "there is no", []string{"log", "--data", t.TempDir()}},
 		{"no such file", "no such file", []string{"run", filepath.Join(good, "missing.nut")}},
 		{"bad device id", "is not a device id", []string{"device", "run", "--id", "x", "--key", "y"}},
