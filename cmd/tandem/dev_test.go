@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -420,4 +422,27 @@ func TestRunAndCheck(t *testing.T) {
 		!strings.Contains(out, "expression expected") {
 		t.Errorf("check: %d %q", status, out)
 	}
+}
+
+// An agent under development reaches servers on this machine, but not those of its node.
+func TestDevReaches(t *testing.T) {
+	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204) }))
+	defer target.Close()
+	p := startDev(t, map[string]string{"agent.nut": `http.onrequest(function(q, r) {
+		if ("url" in q.query) r.send(200, http.get(q.query.url).sendsync().statuscode.tostring());
+		else r.send(200, http.agenturl());
+	});`})
+	manual := p.expect(`^Manual  (http://\S+)$`)[1]
+	for url, want := range map[string]string{
+		target.URL: "204", p.url[:len(p.url)-12]: "404", manual: "9", strings.Replace(manual, "127.0.0.1", "localhost", 1): "9",
+		"http://" + p.addr("--mqtt"): "9",
+	} {
+		if got := p.get("?url=" + url); got != want {
+			t.Errorf("%s: status %s, want %s", url, got, want)
+		}
+	}
+	if got := p.get(""); got != p.url {
+		t.Errorf("http.agenturl() is %s, and the agent is at %s", got, p.url)
+	}
+	p.stop()
 }
