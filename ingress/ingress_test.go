@@ -100,7 +100,8 @@ func TestRequests(t *testing.T) {
 			`PUT path="/" query="" proto=http from=127.0.0.1 body="hi!" Host=["h"] X-Forwarded-Proto=["http"]`},
 		{"paths are not cleaned", "GET /" + agentID + "//a/../b HTTP/1.1\r\nHost: h\r\n\r\n",
 			`GET path="//a/../b" query="" proto=http from=127.0.0.1 body="" Host=["h"] X-Forwarded-Proto=["http"]`},
-		{"said by the client", "PATCH /" + agentID + " HTTP/1.1\r\nHost: h\r\nX-Forwarded-Proto: https\r\nX-Forwarded-For: 192.0.2.9\r\nForwarded: for=192.0.2.9\r\n\r\n",
+		{"said by the client", "PATCH /" + agentID + " HTTP/1.1\r\nHost: h\r\nX-Forwarded-Proto: https\r\n" +
+			"X-Forwarded-For: 192.0.2.9\r\nForwarded: for=192.0.2.9\r\n\r\n",
 			`PATCH path="" query="" proto=http from=127.0.0.1 body="" Host=["h"] X-Forwarded-Proto=["http"]`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -114,7 +115,8 @@ func TestRequests(t *testing.T) {
 
 // TestBehindProxy: a trusted proxy says who the client is and how it has come.
 func TestBehindProxy(t *testing.T) {
-	raw := "GET /" + agentID + " HTTP/1.1\r\nHost: h\r\nX-Forwarded-Proto: https\r\nX-Forwarded-For: 203.0.113.1, 192.0.2.9\r\n\r\n"
+	raw := "GET /" + agentID + " HTTP/1.1\r\nHost: h\r\nX-Forwarded-Proto: https\r\n" +
+		"X-Forwarded-For: 203.0.113.1, 192.0.2.9\r\n\r\n"
 	for proxy, want := range map[string]string{
 		"127.0.0.0/8": `GET path="" query="" proto=https from=192.0.2.9 body="" Host=["h"] ` +
 			`X-Forwarded-For=["203.0.113.1, 192.0.2.9"] X-Forwarded-Proto=["https"]`,
@@ -130,7 +132,8 @@ func TestBehindProxy(t *testing.T) {
 // TestDomainForm: which requests reach the agent, and which path it gets.
 func TestDomainForm(t *testing.T) {
 	l := Label(agentID)
-	h := &Handler{Agents: agents(describe), Domain: "agents.example", Proxies: Proxies{netip.MustParsePrefix("127.0.0.0/8")}}
+	trusted := Proxies{netip.MustParsePrefix("127.0.0.0/8")}
+	h := &Handler{Agents: agents(describe), Domain: "agents.example", Proxies: trusted}
 	for _, tc := range []struct{ host, path, want string }{ // want: the path, "": no agent
 		{l + ".agents.example", "/", "/"},
 		{l + ".agents.example", "/path", "/path"},
@@ -153,7 +156,8 @@ func TestDomainForm(t *testing.T) {
 		{"127.0.0.1", "/" + agentID + "/path", "no"},
 		{"[::1]:80", "/" + agentID + "/path", "no"},
 	} {
-		_, got := ask(t, h, "GET "+tc.path+" HTTP/1.1\r\nHost: "+tc.host+"\r\nX-Forwarded-Host: "+l+".agents.example\r\n\r\n")
+		raw := "GET " + tc.path + " HTTP/1.1\r\nHost: " + tc.host + "\r\nX-Forwarded-Host: " + l + ".agents.example\r\n\r\n"
+		_, got := ask(t, h, raw)
 		want := fmt.Sprintf("GET path=%q ", tc.want)
 		if tc.want == "no" {
 			want = "there is no agent at this address\n"
