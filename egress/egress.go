@@ -64,6 +64,7 @@ type Fetcher struct {
 	outcomes   meter.Labelled
 	machine    surroundings
 	line       line
+	memory     *admit.Queue[tandem.AgentID]
 }
 
 // Fetch begins a request and returns. Its result, never nil, is given to done on
@@ -119,7 +120,7 @@ func (x *Fetcher) fetch(ctx context.Context, f *tandem.Fetch, part func([]byte))
 	if f.Stream {
 		err = stream(resp.Body, part)
 	} else {
-		out.Body, err = collect(resp.Body, resp.ContentLength)
+		err = x.receive(ctx, f.Agent, resp, out)
 	}
 	if err != nil {
 		return outcome(ctx, req.URL, err)
@@ -143,12 +144,13 @@ func (x *Fetcher) setUp() {
 		x.most = max(1, admit.Descriptors()/4) // devices and files need descriptors too
 	}
 	x.line.most, x.line.do = x.most, x.make
+	x.memory = newMemory()
 	x.trusting = x.transport(&tls.Config{InsecureSkipVerify: true})
 	x.validating = x.transport(&tls.Config{RootCAs: x.Roots})
 }
 
 func (x *Fetcher) transport(conf *tls.Config) *http.Transport {
-	idle := max(1, x.most/4)
+	idle := max(1, x.most/8)
 	return &http.Transport{
 		DialContext:            x.dial,
 		TLSClientConfig:        conf,
@@ -233,20 +235,6 @@ func headers(h http.Header) []tandem.Header {
 	}
 	slices.SortStableFunc(list, func(a, b tandem.Header) int { return strings.Compare(a.Name, b.Name) })
 	return list
-}
-
-// collect reads a body whose announced length is size, -1 when it is unknown.
-func collect(r io.Reader, size int64) ([]byte, error) {
-	if size > tandem.FetchBodySize {
-		return nil, errTooLarge
-	}
-	// There is room for more than the announced length, so that the end is read without growing the buffer.
-	body := bytes.NewBuffer(make([]byte, 0, max(size, 0)+bytes.MinRead))
-	n, err := body.ReadFrom(io.LimitReader(r, tandem.FetchBodySize+1))
-	if err == nil && n > tandem.FetchBodySize {
-		err = errTooLarge
-	}
-	return body.Bytes(), err
 }
 
 func stream(r io.Reader, part func([]byte)) error {
