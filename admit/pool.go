@@ -29,6 +29,8 @@ type roll[K comparable] struct {
 	held int64
 	of   map[K]*portion[K] // has no empty ones
 	all  list.List         // of *Holder[K]
+
+	sheds uint64 // how often Shed was called
 }
 
 // portion is what a key has.
@@ -52,6 +54,7 @@ type Holder[K comparable] struct {
 
 	// Under the lock of the pool:
 	units      int64
+	entered    uint64 // the pool's sheds when it entered
 	known      bool
 	gone       bool
 	inAll, own *list.Element
@@ -71,6 +74,7 @@ func (p *Pool[K]) Enter(key K, n int64, giveWay func()) *Holder[K] {
 		own = &portion[K]{}
 		p.of[key] = own
 	}
+	h.entered = p.sheds
 	h.own = own.holders.PushBack(h)
 	h.inAll = p.all.PushBack(h)
 	lost, ok := p.grow(h, n)
@@ -131,18 +135,20 @@ func (h *Holder[K]) Leave() {
 	h.pool.remove(h)
 }
 
-// Shed takes the units of up to n holders that wait, and returns of how many.
+// Shed takes the units of up to n holders that wait, the oldest first, and returns of how
+// many. Those that have entered or worked since the last Shed are left alone.
 func (p *Pool[K]) Shed(n int) int {
 	var lost []*Holder[K]
 	p.mu.Lock()
-	for len(lost) < n {
-		v := p.victim(&p.all, nil)
-		if v == nil {
-			break
+	for e := p.all.Front(); e != nil && len(lost) < n; {
+		v := e.Value.(*Holder[K])
+		e = e.Next()
+		if !v.used.Swap(false) && v.working.Load() == 0 && v.entered != p.sheds {
+			p.remove(v)
+			lost = append(lost, v)
 		}
-		p.remove(v)
-		lost = append(lost, v)
 	}
+	p.sheds++
 	p.mu.Unlock()
 	p.gaveWay.Add(int64(len(lost)))
 	end(lost)

@@ -92,8 +92,17 @@ func TestPoolKnown(t *testing.T) {
 		t.Error("the stranger has not given way")
 	}
 	l.expect(t, 52, "stranger")
-	if got := l.Shed(100); got != 51 || l.Held() != 0 {
-		t.Errorf("%d were shed, %d are held", got, l.Held())
+	if got := l.Shed(100); got != 0 {
+		t.Errorf("%d were shed that have just come", got)
+	}
+	late := l.enter("b", "late", 1)
+	late.Works()
+	late.Waits()
+	if a, b := l.Shed(20), l.Shed(100); a != 20 || b != 31 || l.Held() != 1 {
+		t.Errorf("%d and %d were shed, %d are held", a, b, l.Held())
+	}
+	if l.Shed(100) != 1 {
+		t.Error("what has come late is left")
 	}
 }
 

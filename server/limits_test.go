@@ -110,6 +110,14 @@ var metAlone = map[string]string{
 	tandem.OverAnswerWait:    "host",
 	tandem.OverRequestMemory: "ingress",
 	tandem.OverNodeFetches:   "egress",
+	tandem.OverFetchMemory:   "egress",
+	tandem.OverListener:      "admit",
+	tandem.OverSlowClient:    "ingress",
+	tandem.OverNodeRequests:  "ingress",
+	tandem.OverNodeMemory:    "ingress",
+	tandem.OverAnswerMemory:  "ingress",
+	tandem.OverLogins:        "central",
+	tandem.OverAPIBody:       "central",
 }
 
 func TestLimits(t *testing.T) {

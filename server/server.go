@@ -112,7 +112,6 @@ func (s *Server) Run(ctx context.Context) error {
 	if n.logger == nil {
 		n.logger = slog.New(slog.DiscardHandler)
 	}
-	n.prepareAdmission()
 	defer n.close()
 	if err := n.listen(); err != nil {
 		return err
@@ -162,6 +161,7 @@ func (n *node) listen() (err error) {
 	if err := n.checkURLs(); err != nil {
 		return err
 	}
+	n.prepareAdmission()
 	if n.http, err = n.listenAt(n.HTTP, DefaultHTTP, "HTTP"); err != nil {
 		return err
 	}

@@ -32,6 +32,7 @@ type upCmd struct {
 	Advertise string        `placeholder:"ADDR" help:"${help_up_advertise}"`
 	Join      []string      `placeholder:"ADDR" help:"${help_up_join}"`
 	Egress    []string      `placeholder:"CIDR" help:"${help_up_egress}"`
+	Memory    memorySize    `placeholder:"SIZE" help:"${help_up_memory}"`
 	Clock     time.Duration `name:"clock-offset" hidden:"" placeholder:"DURATION" help:"${help_up_clock}"`
 	Verbose   bool          `short:"v" help:"Log more."`
 }
@@ -43,7 +44,8 @@ func (c *upCmd) Run(ctx context.Context, s *streams) error {
 	}
 	node := &server.Server{
 		Dir: c.Data, HTTP: c.HTTP, MQTT: c.MQTT, MQTTS: c.MQTTS, URL: c.URL, Version: version(), ClockOffset: c.Clock,
-		Logger: slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level})),
+		MemoryTarget: int64(c.Memory),
+		Logger:       slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level})),
 		Ready: func(n *server.Node) {
 			fmt.Fprintf(s.err, "HTTP at %s, MQTT at %s, agents at %s, data in %s, manual at %s/docs/\n",
 				n.URL, n.MQTT, n.Agents, c.Data, n.URL)
