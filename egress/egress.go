@@ -55,7 +55,7 @@ type Fetcher struct {
 	Node  Node
 	Roots *x509.CertPool // authorities for requests that verify the server; nil: the system's
 
-	most     int           // limit of concurrent requests; 0: a quarter of the file descriptors
+	most     int           // limit of concurrent requests; 0: three sixteenths of the file descriptors
 	resolver *net.Resolver // nil: the system's
 
 	once       sync.Once
@@ -141,7 +141,7 @@ func (x *Fetcher) Waited() int64 { return x.line.waited.Load() }
 
 func (x *Fetcher) setUp() {
 	if x.most == 0 {
-		x.most = max(1, admit.Descriptors()/4) // devices and files need descriptors too
+		x.most = max(1, admit.Descriptors()*3/16) // see package server for the others
 	}
 	x.line.most, x.line.do = x.most, x.make
 	x.memory = newMemory()

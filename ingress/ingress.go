@@ -161,7 +161,8 @@ func (h *Handler) request(r *http.Request, path string, body []byte) *tandem.Req
 	}
 }
 
-var errManyRequests = tandem.Errorf(tandem.Unavailable, "too many requests are being handled: try again in a moment")
+var errManyRequests = tandem.Errorf(tandem.Unavailable,
+	"too many requests are being handled: try again in a moment")
 
 // fail answers a request that the agent has not answered.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, id tandem.AgentID, err error) int {

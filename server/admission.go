@@ -21,12 +21,12 @@ import (
 )
 
 // File descriptors have owners. These are the shares, in sixteenths, of what the process
-// may have; agents' own requests have five more (package egress), so that one is left for
-// the log, the store and other nodes.
+// may have. Agents' own requests, and connections kept for them, have nearly four more
+// (package egress), so that one is left for the log, the store and other nodes.
 const (
-	devicesShare = 6 // of the listeners for MQTT
-	apiShare     = 2 // of the HTTP listener; it has both shares when agents are served there too
-	agentsShare  = 2 // of the listener for agents in path form
+	devicesShare = 9 // of the listeners for MQTT
+	apiShare     = 1 // of the HTTP listener; it has both shares when agents are served there too
+	agentsShare  = 1 // of the listener for agents in path form
 	allShares    = 16
 )
 
@@ -189,7 +189,8 @@ func (n *node) reportRefused() {
 		g.Report()
 	}
 	if c := n.admission.logins.Failures(); c.N > 0 {
-		n.logger.Warn("logins failed", "failed", c.N, "addresses", c.Sources, "most_from", c.Most.String(), "of_it", c.MostN)
+		n.logger.Warn("logins failed",
+			"failed", c.N, "addresses", c.Sources, "most_from", c.Most.String(), "of_it", c.MostN)
 	}
 }
 
@@ -232,13 +233,14 @@ func (f figures) collectAdmission(p page) {
 	p.one(prometheus.GaugeValue, "requests_waiting", "Requests that wait for an agent's answer.", f.agents.Waiting())
 	p.one(prometheus.GaugeValue, "memory_in_use_bytes", "Memory that Go cannot free.", int(a.inUse()))
 	p.one(prometheus.GaugeValue, "memory_target_bytes", "What the memory may be; 0: there is no target.", int(a.target))
-	p.one(prometheus.GaugeValue, "memory_pressure", "What is shed: 0 nothing, 1 connections that wait, 2 requests to agents, "+
-		"3 requests to the API too.", int(a.pressure.Load()))
+	p.one(prometheus.GaugeValue, "memory_pressure", "What is shed: 0 nothing, 1 connections that wait, "+
+		"2 requests to agents, 3 requests to the API too.", int(a.pressure.Load()))
 	panics := int64(0)
 	for _, g := range a.guards {
 		panics += g.Panics()
 	}
-	p.one(prometheus.CounterValue, "http_panics_total", "Requests that ended in a panic; the log has the stack.", int(panics))
+	p.one(prometheus.CounterValue, "http_panics_total", "Requests that ended in a panic; the log has the stack.",
+		int(panics))
 }
 
 // known adds to agents whether there is one.

@@ -59,6 +59,18 @@ func head(t *testing.T, c net.Conn, raw string) (*http.Response, string) {
 	return resp, string(body)
 }
 
+// get makes a request on a connection of its own. A server that has too much to do says
+// when to come again.
+func get(t *testing.T, at, path string) (status int, body string) {
+	t.Helper()
+	raw := "GET " + path + " HTTP/1.1\r\nConnection: close\r\nHost: h\r\n\r\n"
+	resp, body := head(t, dialFrom(t, "127.0.0.1", at), raw)
+	if resp.StatusCode == 503 && resp.Header.Get("Retry-After") == "" {
+		t.Errorf("%s: 503 without Retry-After", path)
+	}
+	return resp.StatusCode, body
+}
+
 // TestStrangersEverywhere announces a large body to everything that the HTTP listeners
 // serve. The answer does not wait for it.
 func TestStrangersEverywhere(t *testing.T) {
@@ -130,8 +142,8 @@ func TestOneAddress(t *testing.T) {
 		if got := int(f[figure]); got < most || got > most+10 { // some are ours
 			t.Errorf("%s: %d connections, want %d", kind, got, most)
 		}
-		if resp, body := head(t, dialFrom(t, "127.0.0.1", main), "GET /health HTTP/1.1\r\nHost: h\r\n\r\n"); resp.StatusCode != 200 {
-			t.Errorf("%s: health: %d %s", kind, resp.StatusCode, body)
+		if status, health := get(t, main, "/health"); status != 200 {
+			t.Errorf("%s: health: %d %s", kind, status, health)
 		}
 		n.talk("tcp://"+n.MQTT, nil)
 		for _, c := range all {
@@ -168,7 +180,10 @@ func (b *lockedBuffer) String() string {
 // startInside runs a node like start, prepared by change.
 func startInside(t *testing.T, s *Server, change func(*node)) inside {
 	t.Helper()
-	s.Dir, s.HTTP, s.MQTT, s.Agents.Listen = t.TempDir(), "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
+	s.Dir = t.TempDir()
+	for _, addr := range []*string{&s.HTTP, &s.MQTT, &s.Agents.Listen} {
+		*addr = "127.0.0.1:0"
+	}
 	ready := make(chan *Node, 1)
 	s.Ready = func(n *Node) { ready <- n }
 	log := new(lockedBuffer)
@@ -191,6 +206,23 @@ func startInside(t *testing.T, s *Server, change func(*node)) inside {
 	return inside{&running{Node: <-ready, t: t, dir: s.Dir}, n, log}
 }
 
+// agent makes an agent that runs a program.
+func (n inside) agent(code string) tandem.AgentID {
+	n.t.Helper()
+	g, err := n.Central.EnsureGroup(n.t.Context(), "x", "x")
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	if err := n.Central.Deploy(n.t.Context(), g.ID, central.Code{Agent: code}); err != nil {
+		n.t.Fatal(err)
+	}
+	d, _, err := n.Central.AddDevice(n.t.Context(), central.NewDevice{Group: g.ID})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return d.Agent
+}
+
 // TestMemoryTarget fills the memory of a node level by level: what is shed first, and what
 // last, and that all of it comes back.
 func TestMemoryTarget(t *testing.T) {
@@ -198,25 +230,9 @@ func TestMemoryTarget(t *testing.T) {
 	const target = 1 << 40 // the test's own memory does not matter
 	var used atomic.Int64
 	n := startInside(t, &Server{MemoryTarget: target}, func(n *node) { n.admission.inUse = used.Load })
-	g, err := n.Central.EnsureGroup(t.Context(), "x", "x")
-	if err != nil {
-		t.Fatal(err)
-	}
-	code := central.Code{Agent: `http.onrequest(function(q, r) { if (q.path != "/wait") r.send(200, "ok"); });`}
-	if err := n.Central.Deploy(t.Context(), g.ID, code); err != nil {
-		t.Fatal(err)
-	}
-	d, _, err := n.Central.AddDevice(t.Context(), central.NewDevice{Group: g.ID})
-	if err != nil {
-		t.Fatal(err)
-	}
 	main := strings.TrimPrefix(n.URL, "http://")
-	get := func(at, path string) (int, http.Header) {
-		resp, _ := head(t, dialFrom(t, "127.0.0.1", at), "GET "+path+" HTTP/1.1\r\nConnection: close\r\nHost: h\r\n\r\n")
-		return resp.StatusCode, resp.Header
-	}
-	agent := "/" + string(d.Agent)
-	if status, _ := get(n.Agents.Host, agent); status != 200 {
+	agent := "/" + string(n.agent(`http.onrequest(function(q, r) { if (q.path != "/wait") r.send(200, "ok"); });`))
+	if status, _ := get(t, n.Agents.Host, agent); status != 200 {
 		t.Fatalf("the agent answers %d", status)
 	}
 	held := dialFrom(t, "127.0.0.1", n.Agents.Host)
@@ -239,14 +255,14 @@ func TestMemoryTarget(t *testing.T) {
 			if time.Now().After(deadline) {
 				t.Fatalf("%d %%: health is %q", step.percent, health)
 			}
-			_, health = head(t, dialFrom(t, "127.0.0.1", main), "GET /health HTTP/1.1\r\nConnection: close\r\nHost: h\r\n\r\n")
+			_, health = get(t, main, "/health")
 		}
 		for path, want := range map[string]int{agent: step.agent, "/v5/products": step.api, "/metrics": 401} {
 			at := main
 			if path == agent {
 				at = n.Agents.Host
 			}
-			if got, header := get(at, path); got != want || got == 503 && header.Get("Retry-After") == "" {
+			if got, _ := get(t, at, path); got != want {
 				t.Errorf("%d %%: %s answers %d, want %d", step.percent, path, got, want)
 			}
 		}
@@ -259,9 +275,9 @@ func TestMemoryTarget(t *testing.T) {
 		t.Errorf("the request that waited: %d", resp.StatusCode)
 	}
 	f := n.figures(t)
-	if f["tandem_memory_target_bytes"] != target || f["tandem_memory_pressure"] != 0 || f[overFigure(tandem.OverNodeMemory)] < 4 {
-		t.Errorf("target %v, pressure %v, %v shed", f["tandem_memory_target_bytes"], f["tandem_memory_pressure"],
-			f[overFigure(tandem.OverNodeMemory)])
+	shed := f[overFigure(tandem.OverNodeMemory)]
+	if f["tandem_memory_target_bytes"] != target || f["tandem_memory_pressure"] != 0 || shed < 4 {
+		t.Errorf("target %v, pressure %v, %v shed", f["tandem_memory_target_bytes"], f["tandem_memory_pressure"], shed)
 	}
 	if log := n.log.String(); !strings.Contains(log, "memory is short; work is shed") ||
 		!strings.Contains(log, "level=critical") || !strings.Contains(log, "memory is less short") {

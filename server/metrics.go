@@ -103,7 +103,9 @@ func (f figures) over(host map[string]int64) map[string]int64 {
 		tandem.OverNodeFetches: f.n.fetcher.Waited(), tandem.OverFetchResponse: fetches["too_large"],
 		tandem.OverFetchTime: fetches["timeout"], tandem.OverFetchMemory: f.n.fetcher.WaitedForMemory(),
 	}
-	for _, counts := range []map[string]int64{host, f.agents.Activity().Over, f.n.gateway.Over(), f.n.overAdmission(), f.n.central.Over()} {
+	for _, counts := range []map[string]int64{
+		host, f.agents.Activity().Over, f.n.gateway.Over(), f.n.overAdmission(), f.n.central.Over(),
+	} {
 		for limit, n := range counts {
 			all[limit] += n
 		}

@@ -60,8 +60,8 @@ func vars() kong.Vars {
 			"the first node needs none.",
 		"help_up_egress": "Private network, or address of this machine, that agents may reach, by HTTP and MQTT; may be " +
 			"given more than once. The node's own listeners stay closed to them.",
-		"help_up_memory": "What the node's memory may be, such as 2GiB; near it work is shed. Without it: the environment's " +
-			"GOMEMLIMIT, or nine tenths of the container's memory.",
+		"help_up_memory": "What the node's memory may be, such as 2GiB; near it work is shed. Without it: " +
+			"GOMEMLIMIT of the environment, or nine tenths of the container's memory.",
 		"help_up_clock": "Offset of this node's clock, to test differing clocks.",
 	}
 }

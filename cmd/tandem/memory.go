@@ -31,7 +31,8 @@ func (m *memorySize) UnmarshalText(text []byte) error {
 		return tandem.Errorf(tandem.Invalid, "--memory %s is not a size such as 512MiB or 2GiB", text)
 	}
 	if *m = memorySize(n * float64(unit)); *m < leastMemory {
-		return tandem.Errorf(tandem.Invalid, "--memory %s is too little: a node needs at least %d MiB", text, leastMemory>>20)
+		return tandem.Errorf(tandem.Invalid, "--memory %s is too little: a node needs at least %d MiB",
+			text, leastMemory>>20)
 	}
 	return nil
 }
