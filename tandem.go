@@ -120,6 +120,7 @@ const (
 	ReasonOutOfMemory Reason = "out_of_memory"
 	ReasonException   Reason = "exception" // an uncaught exception
 	ReasonWatchdog    Reason = "watchdog"  // an event used up its CPU budget
+	ReasonFault       Reason = "fault"     // the server met a fault of its own in an event
 	ReasonHostLost    Reason = "host_lost" // the node was lost, or stopped without warning
 	ReasonPowerOn     Reason = "power_on"  // a device, cold
 	ReasonWake        Reason = "wake"      // a device, from deep sleep

@@ -88,9 +88,10 @@ type shared struct {
 	mu           sync.Mutex
 	programs     map[string]*program // the current program of each device group
 	stopping     bool
-	closed       bool          // no more goroutines may start
-	open         []bool        // by shard: this host has it; in a cluster only
-	leaseChanged chan struct{} // closed when leaseEnd has changed, or pairs have been abandoned
+	closed       bool                               // no more goroutines may start
+	wrecks       map[tandem.AgentID][]time.Duration // when pairs were wrecked of late, by the host's clock
+	open         []bool                             // by shard: this host has it; in a cluster only
+	leaseChanged chan struct{}                      // closed when leaseEnd has changed, or pairs have been abandoned
 }
 
 // now returns the time for an event. The host's monotonic clock begins with the host.
@@ -226,6 +227,9 @@ func (h *Host) enter(d record.Device) (*pair, error) {
 	}
 	p := h.newPair(life.New(&h.config, d.ID, d.Agent))
 	p.life.SetGroup(d.Group)
+	for _, at := range h.wrecks[d.Agent] {
+		p.life.Faulted(h.now(), at)
+	}
 	h.devices.Store(d.ID, p)
 	h.agents.Store(d.Agent, p)
 	return p, nil

@@ -29,6 +29,7 @@ type owner struct {
 	now     tandem.Now    // of the step under way
 	took    time.Duration // what the newest event of the agent took
 	spare   []arrival     // for the next queue
+	taking  []arrival     // what takeAll is taking; those that have been taken are zero
 	soon    []arrival     // outcomes that are already known; they are taken before other arrivals
 	link    tandem.Link
 	coming  tandem.Link // of the Linked that is being taken
@@ -105,6 +106,12 @@ func (p *pair) bringHere(a arrival, enough func() bool) {
 // run takes arrivals until there are none and the life has nothing to do. The caller
 // owns the pair. When enough returns true, the rest is left to another goroutine.
 func (p *pair) run(enough func() bool) {
+	for p.contained(func() { p.runOn(enough) }) {
+		enough = nil
+	}
+}
+
+func (p *pair) runOn(enough func() bool) {
 	p.now = p.host.now()
 	for {
 		all, ok := p.box.take(p.life, &p.spare)
@@ -122,17 +129,19 @@ func (p *pair) run(enough func() bool) {
 // It returns false when the host has ended; then the caller must continue.
 func (p *pair) runElsewhere(all []arrival) bool {
 	return p.host.spawn(func() {
-		p.takeAll(all)
+		p.contained(func() { p.takeAll(all) })
 		p.run(nil)
 	})
 }
 
 // takeAll gives the life arrivals, and then advances it once if it is ready.
 func (p *pair) takeAll(all []arrival) {
+	p.taking = all
 	for i := range all {
 		p.take(&all[i])
 		all[i] = arrival{}
 	}
+	p.taking = nil
 	if cap(all) > 0 && cap(all) <= maxSpare {
 		p.spare = all[:0]
 	}
@@ -167,6 +176,7 @@ func (p *pair) prepare(a *arrival) {
 	switch ev := a.event.(type) {
 	case *life.Request:
 		ev.Token = p.tokens.put(outside{wait: a.wait})
+		a.wait = nil
 	case *life.Linked:
 		p.coming = a.link
 	case *life.Message:
@@ -185,6 +195,7 @@ func (p *pair) prepare(a *arrival) {
 		ev.Token = p.tokens.add(a.done)
 	case *life.Leave, *life.Stop:
 		p.left = append(p.left, a.left)
+		a.left = nil
 	case *life.Tick:
 		p.timerAt = 0
 	}

@@ -238,6 +238,8 @@ func (l *Life) takeOutcome(ev Event) {
 		l.snapshotTaken(ev)
 	case *Saved:
 		l.outcome(ev.ID, &agent.Saved{Err: ev.Err})
+	case *QuarantineKept:
+		l.quarantineKept(ev.Err)
 	case *Posted:
 		l.posted(ev)
 	case *PostForgotten:

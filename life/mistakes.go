@@ -26,6 +26,10 @@ func Mistakes() (names []string) {
 	return names
 }
 
+// MakeFaulty has the machines of a life panic at a message named panic. It is for tests of what
+// such a fault ends; nothing else calls it.
+func MakeFaulty(l *Life) { l.faulty = true }
+
 // Break switches a mistake on in a life. It is for simulations, which show by it that
 // they would notice; nothing else calls it.
 func Break(l *Life, name string) {

@@ -19,7 +19,11 @@ const maxSnapshot = 256 << 20
 
 // snapshot returns the machine as bytes.
 func (l *Life) snapshot() ([]byte, error) {
-	data, err := l.machine.Snapshot()
+	var data []byte
+	err := guard(func() (err error) {
+		data, err = l.machine.Snapshot()
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +40,12 @@ func (l *Life) restore(packed []byte) (*agent.Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return agent.Restore(l.config(), data, l.now.Wall)
+	var m *agent.Machine
+	err = guard(func() (err error) {
+		m, err = agent.Restore(l.config(), data, l.now.Wall)
+		return err
+	})
+	return m, err
 }
 
 // freeze turns an idle machine into bytes.
@@ -45,6 +54,11 @@ func (l *Life) freeze() {
 		return
 	}
 	packed, err := l.snapshot()
+	if IsFault(err) {
+		l.faulted(err)
+		l.do(&agent.Restart{Reason: tandem.ReasonFault, Detail: faultText})
+		return
+	}
 	if err != nil {
 		l.emit(&Report{Bad: true, Msg: "agent cannot be hibernated", Err: err})
 		l.Active = l.mono()

@@ -12,15 +12,16 @@ import (
 type phase uint8
 
 const (
-	absent   phase = iota // no machine; the next event starts one
-	loading               // its record and its program are being read
-	resuming              // its snapshot is being taken out of the store
-	starting              // the machine has booted; its incarnation is not durable yet
-	live                  // the machine takes events
-	frozen                // the machine is bytes
-	delayed               // ended too often; starts at StartAt
-	codeless              // its device group has no deployment, or one that does not compile
-	stopped               // the life on this host has ended
+	absent      phase = iota // no machine; the next event starts one
+	loading                  // its record and its program are being read
+	resuming                 // its snapshot is being taken out of the store
+	starting                 // the machine has booted; its incarnation is not durable yet
+	live                     // the machine takes events
+	frozen                   // the machine is bytes
+	delayed                  // ended too often; starts at StartAt
+	codeless                 // its device group has no deployment, or one that does not compile
+	stopped                  // the life on this host has ended
+	quarantined              // ended by faults of the server too often; see bulkhead.go
 )
 
 // instant is a monotonic time of this host, 0 for none. In a state that travels
@@ -55,7 +56,10 @@ type state struct {
 	Again       tandem.Reason  `cbor:"13,keyasint,omitempty"` // for a restart when the start under way is over
 	Started     instant        `cbor:"14,keyasint,omitempty"` // the incarnation
 	Active      instant        `cbor:"15,keyasint,omitempty"` // the newest event
-	StartAt     instant        `cbor:"16,keyasint,omitempty"` // when delayed
+	StartAt     instant        `cbor:"16,keyasint,omitempty"` // when delayed; in quarantine when the store is asked again to keep it
+	Faults      []instant      `cbor:"45,keyasint,omitempty"` // when the server met them in this agent
+	Released    bool           `cbor:"46,keyasint,omitempty"` // by the operator from its quarantine, for the start under way
+	Banned      string         `cbor:"47,keyasint,omitempty"` // the code of a quarantine, as the store is to keep it
 	StopBy      instant        `cbor:"17,keyasint,omitempty"` // when the patience with a shutdown ends
 	Crashes     int            `cbor:"18,keyasint,omitempty"` // in a row
 	Credits     *agent.Credits `cbor:"19,keyasint,omitempty"` // what the incarnation before had left
@@ -105,6 +109,9 @@ func (s *state) instants() []*instant {
 	}
 	for _, r := range s.Requests {
 		list = append(list, &r.Since)
+	}
+	for i := range s.Faults {
+		list = append(list, &s.Faults[i])
 	}
 	for i := range s.Earlier {
 		list = append(list, &s.Earlier[i].Ended)
@@ -173,6 +180,7 @@ type local struct {
 	effects  []Effect
 	now      tandem.Now
 	wrong    mistakes
+	faulty   bool // see MakeFaulty
 }
 
 // wait is what the phases loading, resuming and starting wait for.

@@ -43,6 +43,7 @@ var stays = map[string]string{
 	"effects":   "it is of the call under way",
 	"now":       "it is of the call under way",
 	"wrong":     "it is of simulations alone",
+	"faulty":    "it is of tests alone",
 	"reviewing": "the other host is told to review what it takes over",
 }
 
