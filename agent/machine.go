@@ -44,6 +44,7 @@ type Config struct {
 	Budget      time.Duration // VM time per event; 0 is tandem.EventBudget
 	Version     string        // the result of imp.getsoftwareversion()
 	ValidateTLS bool          // requests verify servers unless the program says otherwise
+	Yield       func()        // called about every 10 ms of a Step, which may wait; nil: nothing is called
 	Credits     *Credits      // what the earlier incarnation had left; nil: there was none
 }
 
@@ -132,7 +133,7 @@ func (m *Machine) coreConfig() imp.Config {
 	return imp.Config{
 		Side: tandem.AgentSide, Library: library(), Program: m.cfg.Program, Memory: memory, Budget: m.cfg.Budget,
 		Version: m.cfg.Version, Environment: imp.EnvironmentAgent, Incarnation: m.cfg.Incarnation, Log: m.log,
-		Over: m.over, Owner: m,
+		Over: m.over, Yield: m.cfg.Yield, Owner: m,
 	}
 }
 
@@ -234,6 +235,9 @@ func (m *Machine) NextTurn() uint64 { return m.turn + 1 }
 // the only method that may be called from any goroutine, and at any time: it does not
 // touch a Step with another number, and stops one that has not begun when it begins.
 func (m *Machine) Interrupt(turn uint64) { m.core.VM.InterruptIn(turn) }
+
+// SetYield replaces the Yield of the configuration.
+func (m *Machine) SetYield(yield func()) { m.core.VM.SetYield(yield) }
 
 // withdraw drops the effects of the Step but the lines for the log.
 func (m *Machine) withdraw() {

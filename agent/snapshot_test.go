@@ -21,6 +21,7 @@ func TestSnapshotHasAll(t *testing.T) {
 		"cfg.Memory":      given,
 		"cfg.Budget":      given,
 		"cfg.Version":     given,
+		"cfg.Yield":       given,
 		"cfg.Incarnation": "the Core has it",
 		"cfg.Connected":   initial,
 		"cfg.Address":     initial,

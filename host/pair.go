@@ -20,6 +20,9 @@ type pair struct {
 	abandoned atomic.Bool // the host may no longer act for the agent
 	deleted   atomic.Bool // the reason of abandoned: the device was deleted, and not that another node has it
 
+	ward    *ward   // watches the steps of the pair's machine
+	watched watched // the step, as the ward has it
+
 	owner
 }
 
@@ -39,6 +42,7 @@ type owner struct {
 	broker  *connection
 	left    []func(departure) // callers of Leave and Stop
 	timer   *time.Timer
+	hogs    bool          // it has one of the host's hogs
 	timerAt time.Duration // by the host's clock; 0: not set
 	live    bool          // counted as live
 	frozen  bool          // counted as frozen
@@ -209,8 +213,9 @@ func (p *pair) step(a *arrival) {
 		p.vanish()
 	}
 	if p.life.Hog() && couldRun(a) {
-		p.queueForProcessor()
-		defer func() { <-p.host.hogs }()
+		p.takeProcessor()
+		p.now = p.host.now() // the wait may have been long
+		defer p.giveProcessor()
 	}
 	now := p.now
 	var effects []life.Effect
@@ -249,18 +254,18 @@ func couldRun(a *arrival) bool {
 	case *life.Request, *life.GaveUp, *life.Message, *life.Again, *life.Said, *life.Linked, *life.Unlinked:
 		return false
 	}
-	return true
+	return !isOrder(a.event)
 }
 
-// queueForProcessor waits for one of the processors that agents over their processor
-// share may use.
-func (p *pair) queueForProcessor() {
-	select {
-	case p.host.hogs <- struct{}{}:
-	default:
-		p.host.hogs <- struct{}{}
-		p.now = p.host.now() // the wait may have been long
+// isOrder reports whether an event is what an operator or the cluster wants of a pair, for
+// which the agent does not wait for a processor.
+func isOrder(ev life.Event) bool {
+	switch ev.(type) {
+	case *life.Restart, *life.Reload, *life.Review, *life.Deleted, *life.Stop, *life.Refuse, *life.Leave, *life.GoOn,
+		*life.Vanish, *life.NodeLost:
+		return true
 	}
+	return false
 }
 
 // gauge updates the counts of live and frozen agents.

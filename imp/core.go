@@ -74,6 +74,8 @@ type Config struct {
 	// Over counts that the program ran into one of the limits tandem.Over; nil: it is
 	// not counted.
 	Over func(limit string)
+	// Yield is called about every 10 ms of an event, and may wait; nil: nothing is called.
+	Yield func()
 	// Owner is the machine around the Core, for its native functions.
 	Owner any
 }
@@ -134,6 +136,7 @@ func (c *Core) attach(cfg Config, now time.Time) {
 	c.VM.SetHost(c)
 	c.VM.SetClock(func() (int64, int64) { return c.Now.Unix(), int64(c.Now.Nanosecond() / 1000) })
 	c.VM.SetOutput(c.print)
+	c.VM.SetYield(cfg.Yield)
 }
 
 // print writes the output of print() and error() to the log.

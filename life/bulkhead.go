@@ -61,6 +61,10 @@ func guard(call func() error) (err error) {
 // the event and ends the incarnation.
 func (l *Life) run(ev agent.Event) (effects []agent.Effect) {
 	used := l.machine.Used()
+	if l.watcher != nil {
+		l.watcher.Begin(l.machine, l.machine.NextTurn())
+		defer l.watcher.End()
+	}
 	err := guard(func() error {
 		if m, ok := ev.(*agent.DeviceMessage); ok && l.faulty && m.Message.Name == "panic" {
 			panic("made faulty")

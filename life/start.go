@@ -110,10 +110,14 @@ func (l *Life) boot() {
 
 // config is what every incarnation of the agent has in common.
 func (l *Life) config() agent.Config {
-	return agent.Config{
+	cfg := agent.Config{
 		Program: l.program.Agent, Agent: l.Agent, Device: l.Device, URL: l.cfg.URL(l.Agent),
 		Memory: l.cfg.Memory, Budget: l.cfg.Budget, Version: l.cfg.Version,
 	}
+	if l.watcher != nil {
+		cfg.Yield = l.watcher.Yield
+	}
+	return cfg
 }
 
 // begunAs goes on when the incarnation is durable, or cannot be.

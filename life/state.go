@@ -179,6 +179,7 @@ type local struct {
 	events   int
 	effects  []Effect
 	now      tandem.Now
+	watcher  Watcher // nil: there is none
 	wrong    mistakes
 	faulty   bool // see MakeFaulty
 }

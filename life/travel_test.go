@@ -42,6 +42,7 @@ var stays = map[string]string{
 	"events":    "it is for this host's counters",
 	"effects":   "it is of the call under way",
 	"now":       "it is of the call under way",
+	"watcher":   "it is the host's",
 	"wrong":     "it is of simulations alone",
 	"faulty":    "it is of tests alone",
 	"reviewing": "the other host is told to review what it takes over",

@@ -47,10 +47,24 @@ func (v *VM) overdrawn() error {
 	case v.tick+v.held < -most:
 		v.ending = OutOfFuel
 	default:
+		v.breathe()
 		return nil
 	}
 	v.toSafepoint()
 	return errStopped
+}
+
+// SetYield sets a function that is called about every 10 ms of a Run, on its goroutine, so
+// that long runs can share the processors: it may wait. Nothing that a program sees
+// depends on it; it must not use the VM.
+func (v *VM) SetYield(yield func()) { v.yield = yield }
+
+// breathe calls the function of SetYield when a slice has been used up since the last call.
+func (v *VM) breathe() {
+	if left := v.tick + v.held; v.yield != nil && v.inLoop && v.breath-left >= slice {
+		v.breath = left
+		v.yield()
+	}
 }
 
 // Stopped returns the status with which every Run ends from now on, because work of the

@@ -41,6 +41,7 @@ func (v *VM) Run(fuel int64) (status Status) {
 	given := v.owed + fuel
 	v.tick, v.held = given, 0
 	v.refill()
+	v.breath = given
 	if v.gcDue {
 		v.gcDue = false
 		v.requestCollect()
@@ -106,6 +107,7 @@ func (v *VM) safepoint() bool {
 	if v.gcDue || checked && v.checkNow() {
 		v.collect()
 	}
+	v.breathe()
 	v.refill()
 	return v.tick >= 0
 }

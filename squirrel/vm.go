@@ -40,6 +40,9 @@ type VM struct {
 	turn uint64 // what InterruptIn is compared with
 	stop atomic.Uint64
 
+	yield  func() // nil: nothing is called
+	breath int64  // fuel left when it was called last
+
 	root     Value
 	registry Value
 	classes  Value  // vector of the library's native classes
