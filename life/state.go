@@ -58,7 +58,7 @@ type state struct {
 	Again       tandem.Reason  `cbor:"13,keyasint,omitempty"` // for a restart when the start under way is over
 	Started     instant        `cbor:"14,keyasint,omitempty"` // the incarnation
 	Active      instant        `cbor:"15,keyasint,omitempty"` // the newest event
-	StartAt     instant        `cbor:"16,keyasint,omitempty"` // when delayed; for a quarantine when the store is asked again
+	StartAt     instant        `cbor:"16,keyasint,omitempty"` // when delayed; in quarantine, to ask the store again
 	Faults      []instant      `cbor:"45,keyasint,omitempty"` // when the server met them in this agent
 	Released    bool           `cbor:"46,keyasint,omitempty"` // from its quarantine, by the operator, for this start
 	Banned      string         `cbor:"47,keyasint,omitempty"` // the code of a quarantine
