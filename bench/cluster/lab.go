@@ -146,11 +146,12 @@ func (l *lab) place(n *proc) (err error) {
 			return err
 		}
 		n.Web = address + ":7880"
+		n.Agents = address + ":7881"
 		n.mqtt = address + ":7883"
 		n.nodes = address + ":7884"
 		return nil
 	}
-	for _, addr := range []*string{&n.Web, &n.mqtt, &n.nodes} {
+	for _, addr := range []*string{&n.Web, &n.Agents, &n.mqtt, &n.nodes} {
 		if *addr, err = node.FreeAddr(); err != nil {
 			return err
 		}
@@ -160,7 +161,9 @@ func (l *lab) place(n *proc) (err error) {
 
 // start starts a node that is not running.
 func (l *lab) start(ctx context.Context, n *proc, alone bool) error {
-	args := []string{"up", "--data", filepath.Join(n.dir, "data"), "--http", n.Web, "--mqtt", n.mqtt}
+	args := []string{
+		"up", "--data", filepath.Join(n.dir, "data"), "--http", n.Web, "--agents", n.Agents, "--mqtt", n.mqtt,
+	}
 	if !alone {
 		args = append(args, "--database", l.db, "--node", n.Name, "--cluster", n.nodes)
 		for _, other := range l.nodes {
