@@ -30,6 +30,7 @@ const (
 	OverLogLine         = "log_line"
 	OverLogEvent        = "log_event"
 	OverCrashes         = "crashes"
+	OverFaults          = "faults"
 	OverProcessor       = "processor"
 	OverConnections     = "connections"
 	OverListener        = "listener"
@@ -40,6 +41,7 @@ const (
 	OverAnswerMemory    = "answer_memory"
 	OverAPIBody         = "api_body"
 	OverFetchMemory     = "fetch_memory"
+	OverBrokers         = "broker_connections"
 )
 
 // Over are all the names of limits.
@@ -49,7 +51,7 @@ var Over = []string{
 	OverRequestBody, OverRequestMemory, OverPlacementWait, OverAnswerWait,
 	OverResponseBody, OverResponseHeaders, OverTimers,
 	OverFetchCredits, OverFetchesInFlight, OverNodeFetches, OverFetchBody, OverFetchResponse, OverFetchTime,
-	OverLogRate, OverLogLine, OverLogEvent, OverCrashes, OverProcessor, OverConnections,
+	OverLogRate, OverLogLine, OverLogEvent, OverCrashes, OverFaults, OverProcessor, OverConnections,
 	OverListener, OverLogins, OverSlowClient, OverNodeRequests, OverNodeMemory, OverAnswerMemory, OverAPIBody,
-	OverFetchMemory,
+	OverFetchMemory, OverBrokers,
 }

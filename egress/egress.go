@@ -65,6 +65,7 @@ type Fetcher struct {
 	machine    surroundings
 	line       line
 	memory     *admit.Queue[tandem.AgentID]
+	brokers    brokers
 }
 
 // Fetch begins a request and returns. Its result, never nil, is given to done on
@@ -145,6 +146,7 @@ func (x *Fetcher) setUp() {
 	}
 	x.line.most, x.line.do = x.most, x.make
 	x.memory = newMemory()
+	x.brokers.most = int64(max(1, x.most/6)) // of the file descriptors one in 32
 	x.trusting = x.transport(&tls.Config{InsecureSkipVerify: true})
 	x.validating = x.transport(&tls.Config{RootCAs: x.Roots})
 }

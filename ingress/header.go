@@ -66,6 +66,7 @@ var withheld = map[string]struct {
 	"Sec-Session-Registration":    {onOrigin, "binds the origin's sessions to a key"},
 	"Secure-Session-Registration": {onOrigin, "binds the origin's sessions to a key"},
 	"Set-Login":                   {onOrigin, "says whether people are logged in at the origin"},
+	"Shared-Storage-Write":        {onOrigin, "writes to storage of the origin"},
 	"Strict-Transport-Security":   {onOrigin, "has browsers refuse the host without TLS"},
 	"Use-As-Dictionary":           {onOrigin, "is a dictionary for answers at any path of the origin"},
 }

@@ -1,8 +1,12 @@
 package ingress
 
 import (
+	"bufio"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -53,6 +57,63 @@ func TestActsOnOrigin(t *testing.T) {
 			t.Errorf("%s passes in path form", name)
 		}
 	}
+}
+
+// TestWithheldDocument: docs/agents.md names all headers that path form takes out.
+func TestWithheldDocument(t *testing.T) {
+	data, err := os.ReadFile("../docs/agents.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ToLower(string(data))
+	for name, h := range withheld {
+		if h.acts == onOrigin && !strings.Contains(text, "`"+strings.ToLower(name)+"`") {
+			t.Errorf("docs/agents.md does not name %s", name)
+		}
+	}
+}
+
+// TestFraming: whatever an agent says of the connection, the next answer on it is found
+// where it begins.
+func TestFraming(t *testing.T) {
+	for name, h := range withheld {
+		if h.acts != onConnection {
+			continue
+		}
+		for _, value := range []string{"chunked", "close", "0", "99", "X-Other", "h2c", ""} {
+			headers := []tandem.Header{{Name: name, Value: value}, {Name: "Connection", Value: name}}
+			client := serveOnce(t, &Handler{Agents: answer(200, "hello", headers...)})
+			answers := bufio.NewReader(client)
+			for range 3 {
+				if _, err := io.WriteString(client, "GET /"+agentID+" HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
+					t.Fatal(err)
+				}
+				resp, err := http.ReadResponse(answers, nil)
+				if err != nil {
+					t.Fatalf("%s: %q: %v", name, value, err)
+				}
+				body, err := io.ReadAll(resp.Body)
+				if err != nil || string(body) != "hello" || resp.Close {
+					t.Errorf("%s: %q: %q, %v, closes: %v", name, value, body, err, resp.Close)
+				}
+			}
+		}
+	}
+}
+
+// serveOnce returns a connection to a server of its own.
+func serveOnce(t *testing.T, h http.Handler) net.Conn {
+	t.Helper()
+	s := httptest.NewUnstartedServer(h)
+	s.Config = NewServer(h, nil)
+	s.Start()
+	t.Cleanup(s.Close)
+	c, err := net.Dial("tcp", s.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
 }
 
 func TestConfineCookie(t *testing.T) {

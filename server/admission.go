@@ -20,14 +20,15 @@ import (
 	"github.com/tandem-iot/tandem/store"
 )
 
-// File descriptors have owners. These are the shares, in sixteenths, of what the process
-// may have. Agents' own requests, and connections kept for them, have nearly four more
-// (package egress), so that one is left for the log, the store and other nodes.
+// File descriptors have owners. These are the shares, in parts of 32, of what the process
+// may have. Agents' own requests, with the connections that are kept for them, have 7.5
+// more, and their connections to MQTT brokers one (package egress), so that 2.5 are left
+// for the log, the store and other nodes.
 const (
-	devicesShare = 9 // of the listeners for MQTT
-	apiShare     = 1 // of the HTTP listener; it has both shares when agents are served there too
-	agentsShare  = 1 // of the listener for agents in path form
-	allShares    = 16
+	devicesShare = 17 // of the listeners for MQTT
+	apiShare     = 2  // of the HTTP listener; it has both shares when agents are served there too
+	agentsShare  = 2  // of the listener for agents in path form
+	allShares    = 32
 )
 
 // An address may have half of a listener's connections, and not more than this. Connections

@@ -343,16 +343,20 @@ func TestPanics(t *testing.T) {
 
 // TestHealthStopping: a node that stops says so.
 func TestHealthStopping(t *testing.T) {
-	h := &health{checks: []check{{"log", func() string { return "" }}, {"store", func() string { return "slow" }}}}
+	fatal := false
+	h := &health{checks: []check{
+		{"log", func() (string, bool) { return "", false }}, {"store", func() (string, bool) { return "slow", fatal }},
+	}}
 	for _, want := range []struct {
 		status int
 		text   string
-	}{{200, "ok\nstore: slow\n"}, {503, "stopping\nstore: slow\n"}} {
+	}{{200, "ok\nstore: slow\n"}, {503, "failing\nstore: slow\n"}, {503, "stopping\nstore: slow\n"}} {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest("GET", "/health", nil))
 		if w.Code != want.status || w.Body.String() != want.text {
 			t.Errorf("%d %q", w.Code, w.Body)
 		}
-		h.stopping.Store(true)
+		h.stopping.Store(fatal)
+		fatal = true
 	}
 }

@@ -16,34 +16,41 @@ type health struct {
 	checks   []check
 }
 
-// check finds a problem, "" if there is none.
+// check finds a problem of a part, "" if there is none, and whether the node cannot do its
+// work because of it.
 type check struct {
 	name string
-	find func() (problem string)
+	find func() (problem string, fatal bool)
 }
 
 func (h *health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	status, text := http.StatusOK, "ok\n"
-	if h.stopping.Load() {
-		status, text = http.StatusServiceUnavailable, "stopping\n"
-	}
+	state, problems := "ok", ""
 	for _, c := range h.checks {
-		if problem := c.find(); problem != "" {
-			text += fmt.Sprintf("%s: %s\n", c.name, problem)
+		problem, fatal := c.find()
+		if problem != "" {
+			problems += fmt.Sprintf("%s: %s\n", c.name, problem)
 		}
+		if fatal {
+			state = "failing"
+		}
+	}
+	if h.stopping.Load() {
+		state = "stopping"
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_, _ = w.Write([]byte(text)) // an error means that the client has disconnected
+	if state != "ok" {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	_, _ = w.Write([]byte(state + "\n" + problems)) // an error means that the client has disconnected
 }
 
 // newHealth returns the checks of the parts.
 func (n *node) newHealth() *health {
-	return &health{checks: []check{{"memory", func() string {
+	return &health{checks: []check{{"memory", func() (string, bool) {
 		if p := admit.Pressure(n.admission.pressure.Load()); p != admit.Calm {
-			return p.String()
+			return p.String(), false
 		}
-		return ""
+		return "", false
 	}}}}
 }

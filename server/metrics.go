@@ -91,6 +91,8 @@ func (f figures) collectAgents(p page) {
 	p.histogram("save_seconds", "Time until a server.save was on disk.", a.Saves)
 	p.one(prometheus.CounterValue, "saves_failed_total", "Calls of server.save that returned an error code.",
 		int(a.Unsaved))
+	p.one(prometheus.CounterValue, "agent_faults_total",
+		"Faults of the server (panics) that ended an agent's incarnation; the log has the stack of each.", int(a.Faults))
 	p.by(prometheus.CounterValue, "over_limit_total",
 		"How often a limit was reached; docs/limits.md explains each.", "limit", f.over(a.Over))
 }
@@ -102,6 +104,7 @@ func (f figures) over(host map[string]int64) map[string]int64 {
 		tandem.OverLogRate: int64(log.Throttled), tandem.OverLogLine: int64(log.Cut),
 		tandem.OverNodeFetches: f.n.fetcher.Waited(), tandem.OverFetchResponse: fetches["too_large"],
 		tandem.OverFetchTime: fetches["timeout"], tandem.OverFetchMemory: f.n.fetcher.WaitedForMemory(),
+		tandem.OverBrokers: f.n.fetcher.BrokersRefused(),
 	}
 	for _, counts := range []map[string]int64{
 		host, f.agents.Activity().Over, f.n.gateway.Over(), f.n.overAdmission(), f.n.central.Over(),

@@ -426,7 +426,9 @@ func TestRunAndCheck(t *testing.T) {
 
 // An agent under development reaches servers on this machine, but not those of its node.
 func TestDevReaches(t *testing.T) {
-	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204) }))
+	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNoContent)
+	}))
 	defer target.Close()
 	p := startDev(t, map[string]string{"agent.nut": `http.onrequest(function(q, r) {
 		if ("url" in q.query) r.send(200, http.get(q.query.url).sendsync().statuscode.tostring());
