@@ -32,6 +32,10 @@ const (
 	OverCrashes         = "crashes"
 	OverProcessor       = "processor"
 	OverConnections     = "connections"
+	OverDeviceMessages  = "device_messages"
+	OverDeviceBytes     = "device_bytes"
+	OverDeviceReports   = "device_reports"
+	OverDeviceConnects  = "device_connects"
 )
 
 // Over are all the names of limits.
@@ -42,4 +46,5 @@ var Over = []string{
 	OverResponseBody, OverResponseHeaders, OverTimers,
 	OverFetchCredits, OverFetchesInFlight, OverNodeFetches, OverFetchBody, OverFetchResponse, OverFetchTime,
 	OverLogRate, OverLogLine, OverLogEvent, OverCrashes, OverProcessor, OverConnections,
+	OverDeviceMessages, OverDeviceBytes, OverDeviceReports, OverDeviceConnects,
 }

@@ -89,6 +89,7 @@ type Gateway struct {
 	origin  time.Time      // of elapsed time
 	numbers atomic.Uint64  // number of the newest connection; unique in this run of the node
 	over    meter.Labelled // how often each limit was reached
+	panics  atomic.Int64
 	roll
 }
 
@@ -96,8 +97,11 @@ type Gateway struct {
 type roll struct {
 	mu       sync.Mutex
 	devices  map[tandem.DeviceID]*conn
-	unknown  map[*conn]struct{} // connections without an authenticated device
-	count    int                // connections, including those that are ending
+	unknown  map[*conn]struct{}                 // connections without an authenticated device
+	arriving map[tandem.DeviceID]*conn          // the newest connections whose device is authenticated and not in devices yet
+	budgets  map[tandem.DeviceID]session.Budget // what devices have used on connections that have ended
+	sweepAt  int                                // size of budgets from which entries that are not used any more are removed
+	count    int                                // connections, including those that are ending
 	stopping bool
 	ended    sync.Cond // count has become less
 }
@@ -125,11 +129,13 @@ func (g *Gateway) setUp() {
 		if g.Connections == 0 {
 			g.Connections = 100_000
 		}
-		g.config = session.Config{KeepAlive: g.KeepAlive, Stamp: g.Clock.Now}
+		g.config = session.Config{KeepAlive: g.KeepAlive, Stamp: g.Clock.Now, Rates: session.DeviceRates}
 		g.origin = time.Now()
 		g.numbers.Store(rand.Uint64() >> 1)
 		g.devices = map[tandem.DeviceID]*conn{}
 		g.unknown = map[*conn]struct{}{}
+		g.arriving = map[tandem.DeviceID]*conn{}
+		g.budgets = map[tandem.DeviceID]session.Budget{}
 		g.ended.L = &g.mu
 	})
 }
@@ -230,23 +236,6 @@ func (g *Gateway) enter(nc net.Conn) *conn {
 	return c
 }
 
-// identify registers c as the connection of device id, and closes an older
-// connection of the device.
-func (g *Gateway) identify(c *conn, id tandem.DeviceID) {
-	g.mu.Lock()
-	delete(g.unknown, c)
-	old := g.devices[id]
-	g.devices[id] = c
-	stopping := g.stopping
-	g.mu.Unlock()
-	if old != nil {
-		old.end(mqtt.SessionTakenOver, "a newer connection of the device has taken over", "")
-	}
-	if stopping { // stop may not have seen it
-		g.sendAway(c)
-	}
-}
-
 // sendAway ends a connection because this server stops.
 func (g *Gateway) sendAway(c *conn) {
 	another := ""
@@ -267,18 +256,6 @@ const (
 	awayPace = 5 * time.Millisecond
 )
 
-// leave removes a connection that has ended.
-func (g *Gateway) leave(c *conn) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	delete(g.unknown, c)
-	if id := c.session.Device(); g.devices[id] == c {
-		delete(g.devices, id)
-	}
-	g.count--
-	g.ended.Broadcast()
-}
-
 const stopText = "this server is being stopped: connect again in a moment"
 
 // stop ends all connections and waits for them.
@@ -287,6 +264,9 @@ func (g *Gateway) stop() {
 	g.stopping = true
 	all := make([]*conn, 0, g.count)
 	for _, c := range g.devices {
+		all = append(all, c)
+	}
+	for _, c := range g.arriving {
 		all = append(all, c)
 	}
 	for c := range g.unknown {

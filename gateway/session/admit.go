@@ -45,7 +45,7 @@ func (s *Session) hello(p *mqtt.Connect) {
 	s.device, s.format = id, format
 	switch {
 	case s.certified == id:
-		s.stage = connecting
+		s.stage = authenticating
 	case !strings.EqualFold(p.Username, string(id)) || !p.HasPassword:
 		s.refuse(mqtt.BadCredentials, "the user name must be the device id and the password its key")
 	default:

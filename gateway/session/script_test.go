@@ -92,13 +92,17 @@ func failure(d *datadriven.TestData) error {
 // run does one command.
 func (s *script) run(d *datadriven.TestData) {
 	switch d.Cmd {
-	case "open": // v=5 join keepalive=40: a new connection; join lets the device in
+	case "open": // v=5 join keepalive=40 rates: a new connection; join lets the device in, rates has it rated
 		*s = script{t: s.t, v: mqtt.V311, joined: d.HasArg("join")}
 		if arg(d, "v", "") == "5" {
 			s.v = mqtt.V5
 		}
 		stamp := func() hlc.Timestamp { s.stamp++; return s.stamp }
-		s.s = New(&Config{KeepAlive: 40 * time.Second, Stamp: stamp}, s.time())
+		cfg := &Config{KeepAlive: 40 * time.Second, Stamp: stamp}
+		if d.HasArg("rates") {
+			cfg.Rates = DeviceRates
+		}
+		s.s = New(cfg, s.time())
 		s.s.Certified(tandem.DeviceID(arg(d, "certificate", "")))
 		if s.joined {
 			s.feed(s.connect(d))
@@ -112,6 +116,14 @@ func (s *script) run(d *datadriven.TestData) {
 		s.slow, _ = time.ParseDuration(arg(d, "handle", ""))
 		s.feed(s.packets(d.Input))
 		s.handle = false
+	case "inherit": // the device has connected as often before
+		var b Budget
+		b.charge(s.now, &DeviceRates, connects, int(num(d.CmdArgs[0].Key)))
+		s.s.Inherit(s.now, b)
+	case "proceed": // after the session was full or rested
+		s.s.Rest(s.now)
+		s.ask()
+		s.proceed()
 	case "authenticated":
 		s.s.Authenticated(failure(d))
 		s.ask()

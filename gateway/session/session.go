@@ -56,6 +56,8 @@ type Config struct {
 	// Stamp returns the next stamp of the node's clock. It is called for each message
 	// to a v5 device.
 	Stamp func() hlc.Timestamp
+	// Rates are the rates of each device.
+	Rates Rates
 }
 
 // protocol has the limits that package mqtt enforces.
@@ -99,6 +101,10 @@ type Session struct {
 	handling      []handling
 	handlingBytes int
 	flushed       time.Duration // when something was last written
+
+	budget Budget
+	rest   time.Duration // nothing is taken from the device until then; 0: it is
+	paused bool          // something was not taken when Feed last ended
 
 	filters      []filter
 	waiting      *waiting // nil: nothing waits for a subscription
@@ -150,10 +156,10 @@ func (s *Session) Broken() bool { return s.broken }
 // connection should not be closed at once.
 func (s *Session) Linger() bool { return s.spoke && !s.clean && !s.broken }
 
-// Full reports that something must be answered, handled or written before Feed
-// takes more from the device.
+// Full reports that Feed takes nothing from the device: something must be answered, handled or
+// written before, or the device has to rest.
 func (s *Session) Full() bool {
-	return !s.leaving && (len(s.handling) >= HandlingCount || s.handlingBytes >= HandlingBytes ||
+	return !s.leaving && (s.rest != 0 || len(s.handling) >= HandlingCount || s.handlingBytes >= HandlingBytes ||
 		s.publish != nil || s.mqtt.Blocked() || s.writing && s.mqtt.Answers() >= UnreadAnswers)
 }
 
@@ -161,8 +167,14 @@ func (s *Session) Full() bool {
 // whether it must be called again with the rest, even an empty rest, after the
 // questions have been asked and when the session is not Full.
 func (s *Session) Feed(now tandem.Now, buf []byte) (n int, again bool) {
+	s.Rest(now.Mono)
 	if s.leaving || s.Full() {
+		s.paused = true
 		return 0, !s.leaving
+	}
+	if s.paused { // its silence was ours
+		s.paused = false
+		s.mqtt.Resumed(at(now))
 	}
 	if s.device == "" && mqtt.Size(buf) > ConnectSize {
 		// A client that is not authenticated may not use the memory that a device's packets may.
@@ -171,6 +183,7 @@ func (s *Session) Feed(now tandem.Now, buf []byte) (n int, again bool) {
 		return 0, false
 	}
 	n, ev, err := s.mqtt.Feed(at(now), buf)
+	s.charge(now.Mono, n, len(buf), ev)
 	if err != nil {
 		s.note(Info, "device is disconnected for a violation of MQTT", "err", err)
 		s.leaving = true
@@ -182,8 +195,10 @@ func (s *Session) Feed(now tandem.Now, buf []byte) (n int, again bool) {
 	if ev != nil {
 		s.behind = n < len(buf)
 		s.handle(now, ev)
+		s.paused = s.Full()
 		return n, !s.leaving
 	}
+	s.paused = s.Full()
 	s.behind = s.behind && n < len(buf) && s.mqtt.Blocked()
 	return n, n < len(buf) && s.mqtt.Blocked()
 }
@@ -212,7 +227,9 @@ func (s *Session) Deadline() (at time.Duration, ok bool) {
 	if s.leaving {
 		return 0, false
 	}
-	if d := s.mqtt.Deadline(); !d.IsZero() {
+	if s.rest != 0 {
+		at, ok = s.rest, true
+	} else if d := s.mqtt.Deadline(); !d.IsZero() {
 		at, ok = d.Sub(time.Unix(0, 0)), true
 	}
 	if until := s.connected + EarlyTime; s.stage == open && !s.subscribed && !s.deaf && (!ok || until < at) {
@@ -228,6 +245,12 @@ func (s *Session) Tick(now tandem.Now) {
 	}
 	if s.stage == open && !s.subscribed && !s.deaf && now.Mono >= s.connected+EarlyTime {
 		s.ignored()
+	}
+	if s.rest != 0 { // its silence is ours
+		if s.Rest(now.Mono) == 0 {
+			s.mqtt.Resumed(at(now))
+		}
+		return
 	}
 	if s.mqtt.Tick(at(now)) != nil {
 		s.note(Info, "device has been silent for too long")
