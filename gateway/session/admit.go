@@ -80,6 +80,7 @@ func (s *Session) Connected(now tandem.Now, err error) {
 	}
 	s.stage = open // the host is told of the end even if it refused: it may have registered the device before it failed
 	s.connected = now.Mono
+	s.budget.charge(now.Mono, &s.cfg.Rates, connects, 1)
 	s.failed = err != nil
 	switch {
 	case s.leaving:
