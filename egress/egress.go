@@ -35,6 +35,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/admit"
 	"github.com/tandem-iot/tandem/meter"
 )
 
@@ -133,7 +134,7 @@ func (x *Fetcher) Waited() int64 { return x.line.waited.Load() }
 
 func (x *Fetcher) setUp() {
 	if x.most == 0 {
-		x.most = max(1, descriptors()/4) // devices and files need descriptors too
+		x.most = max(1, admit.Descriptors()/4) // devices and files need descriptors too
 	}
 	x.line.most, x.line.do = x.most, x.make
 	x.trusting = x.transport(&tls.Config{InsecureSkipVerify: true})
