@@ -36,6 +36,8 @@ const (
 	OverDeviceBytes     = "device_bytes"
 	OverDeviceReports   = "device_reports"
 	OverDeviceConnects  = "device_connects"
+	OverLoginTime       = "login_time"
+	OverSubscriptions   = "subscriptions"
 )
 
 // Over are all the names of limits.
@@ -47,4 +49,5 @@ var Over = []string{
 	OverFetchCredits, OverFetchesInFlight, OverNodeFetches, OverFetchBody, OverFetchResponse, OverFetchTime,
 	OverLogRate, OverLogLine, OverLogEvent, OverCrashes, OverProcessor, OverConnections,
 	OverDeviceMessages, OverDeviceBytes, OverDeviceReports, OverDeviceConnects,
+	OverLoginTime, OverSubscriptions,
 }

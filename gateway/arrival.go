@@ -11,6 +11,8 @@ const newerText = "a newer connection of the device has taken over"
 // admit notes that c is authenticated as the device, and returns what the device has used of its
 // rates. Of the connections of a device that wait for their turn, only the newest stays.
 func (g *Gateway) admit(c *conn, id tandem.DeviceID) session.Budget {
+	c.device = id
+	c.gate.Know()
 	g.mu.Lock()
 	delete(g.unknown, c)
 	older, current := g.arriving[id], g.devices[id]
@@ -57,10 +59,9 @@ func (g *Gateway) identify(c *conn, id tandem.DeviceID) {
 
 // leave removes a connection that has ended.
 func (g *Gateway) leave(c *conn) {
-	used, id := c.used(), c.session.Device()
+	used, id := c.used(), c.device
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	_, unknown := g.unknown[c]
 	delete(g.unknown, c)
 	if g.arriving[id] == c {
 		delete(g.arriving, id)
@@ -68,10 +69,11 @@ func (g *Gateway) leave(c *conn) {
 	if g.devices[id] == c {
 		delete(g.devices, id)
 	}
-	if !unknown {
+	if id != "" {
 		g.keep(id, used)
 	}
 	g.count--
+	g.full = g.full && g.count > g.Connections/2
 	g.ended.Broadcast()
 }
 

@@ -3,8 +3,10 @@ package gateway
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/admit"
 	"github.com/tandem-iot/tandem/gateway/session"
 )
 
@@ -40,9 +42,7 @@ func (c *conn) authenticate(q *session.Question) {
 	var used session.Budget
 	c.unlocked(func() {
 		if !q.Trusted {
-			ctx, cancel := context.WithTimeout(context.Background(), hostTimeout)
-			defer cancel()
-			err = c.g.Authenticate(ctx, q.Device, q.Key)
+			err = c.check(q)
 		}
 		if err == nil {
 			used = c.g.admit(c, q.Device)
@@ -54,6 +54,24 @@ func (c *conn) authenticate(q *session.Question) {
 	c.session.Authenticated(err)
 }
 
+// check checks the device's key, unless there were too many failures before.
+func (c *conn) check(q *session.Question) error {
+	a := admit.Attempt{Source: admit.SourceOf(c.peer), Identity: string(q.Device), Secret: q.Key}
+	if wait := c.g.Logins.Delay(time.Now(), a); wait > 0 {
+		return tandem.Errorf(tandem.Limit, "too many logins have failed: try again in %d s", (wait+time.Second-1)/time.Second)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), hostTimeout)
+	defer cancel()
+	err := c.g.Authenticate(ctx, q.Device, q.Key)
+	switch {
+	case err == nil:
+		c.g.Logins.Succeeded(time.Now(), a)
+	case session.WrongKey(err):
+		c.g.Logins.Failed(time.Now(), a)
+	}
+	return err
+}
+
 func (c *conn) connect(q *session.Question) {
 	var err error
 	c.unlocked(func() {
@@ -62,7 +80,7 @@ func (c *conn) connect(q *session.Question) {
 		ctx, cancel := context.WithTimeout(context.Background(), hostTimeout)
 		defer cancel()
 		c.introduced = true
-		err = c.g.Host.Connect(ctx, q.Device, c, q.Seq, address(c.nc))
+		err = c.g.Host.Connect(ctx, q.Device, c, q.Seq, c.address())
 	})
 	c.session.Connected(c.g.now(), err)
 }

@@ -5,10 +5,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
 
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/admit"
 	"github.com/tandem-iot/tandem/gateway/session"
 )
 
@@ -16,15 +19,18 @@ import (
 // read, and asks the host the session's questions.
 type conn struct {
 	g      *Gateway
+	gate   *admit.Conn // below nc; nil: there is none
 	nc     net.Conn
-	raw    raw    // nil: nc is used to read and write
-	in     *chunk // bytes read and not consumed; nil when there are none
-	number uint64 // of its LinkRef
+	raw    raw        // nil: nc is used to read and write
+	in     *chunk     // bytes read and not consumed; nil when there are none
+	peer   netip.Addr // the client's address; zero when it has none
+	number uint64     // of its LinkRef
 	one    [1]byte
 
 	// Used by the connection's goroutine alone.
-	introduced bool // Host.Connect was called
-	dismissed  bool // Host.Disconnect was called
+	device     tandem.DeviceID // authenticated; "": not yet
+	introduced bool            // Host.Connect was called
+	dismissed  bool            // Host.Disconnect was called
 
 	talk
 }
@@ -39,8 +45,11 @@ type talk struct {
 	kicked  bool // reading has been interrupted and stays so
 }
 
-func newConn(g *Gateway, nc net.Conn) *conn {
-	c := &conn{g: g, nc: nc, number: g.numbers.Add(1), talk: talk{session: session.New(&g.config, g.now())}}
+func newConn(g *Gateway, nc net.Conn, gate *admit.Conn, peer netip.Addr) *conn {
+	if !peer.IsValid() {
+		peer = admit.Addr(nc.RemoteAddr().String())
+	}
+	c := &conn{g: g, gate: gate, nc: nc, peer: peer, number: g.numbers.Add(1), talk: talk{session: session.New(&g.config, g.now())}}
 	c.changed.L = &c.mu
 	c.raw = newRaw(c)
 	return c
@@ -51,6 +60,9 @@ func (c *conn) run() {
 	defer c.g.leave(c)
 	defer c.rescue()
 	if err := c.handshake(); err != nil {
+		if errors.Is(err, context.DeadlineExceeded) {
+			c.g.over.Add(tandem.OverLoginTime, 1)
+		}
 		c.g.Logger.Debug("TLS handshake failed", "address", c.nc.RemoteAddr(), "err", err)
 		c.nc.Close()
 		return

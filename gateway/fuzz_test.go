@@ -3,6 +3,7 @@ package gateway
 import (
 	"io"
 	"net"
+	"net/netip"
 	"testing"
 
 	"github.com/tandem-iot/tandem/mqtt"
@@ -36,7 +37,7 @@ func FuzzConnection(f *testing.F) {
 		g := forEverybody(&Gateway{Host: h})
 		g.setUp()
 		client, server := net.Pipe()
-		c := g.enter(server)
+		c := g.enter(server, nil, netip.Addr{})
 		ended, heard := make(chan bool), make(chan bool)
 		go func() { c.run(); close(ended) }()
 		go func() { io.Copy(io.Discard, client); close(heard) }()

@@ -36,11 +36,10 @@ func (c *conn) rescue() {
 	c.nc.Close()
 	c.mu.Lock()
 	c.session.Break(errPanic)
-	id := c.session.Device()
 	c.mu.Unlock()
 	if c.introduced && !c.dismissed {
 		defer c.guard() // the host may be what panics
-		c.dismiss(id, tandem.LinkEnd{Lost: true})
+		c.dismiss(c.device, tandem.LinkEnd{Lost: true})
 	}
 }
 
@@ -48,5 +47,5 @@ func (c *conn) rescue() {
 func (c *conn) report(v any) {
 	c.g.panics.Add(1)
 	c.g.Logger.Error("internal error: a device's connection is ended",
-		"device", c.session.Device(), "address", c.nc.RemoteAddr(), "panic", v, "stack", string(debug.Stack()))
+		"device", c.device, "address", c.nc.RemoteAddr(), "panic", v, "stack", string(debug.Stack()))
 }

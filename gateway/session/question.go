@@ -66,6 +66,15 @@ func (s *Session) Notices() []Notice {
 	return list
 }
 
+// severity is the level of what a client has done. Clients that are not authenticated must not
+// fill the operator's log.
+func (s *Session) severity() Level {
+	if s.stage < connecting {
+		return Debug
+	}
+	return Info
+}
+
 func (s *Session) note(level Level, text string, args ...any) {
 	s.notices = append(s.notices, Notice{Level: level, Text: text, Args: args})
 }

@@ -35,6 +35,7 @@ import (
 const (
 	ConnectSize   = 16 << 10         // bytes of a CONNECT packet
 	MaxFilters    = 32               // subscriptions
+	FilterBytes   = 16 << 10         // their filters
 	HandlingCount = 256              // messages the host has not handled
 	HandlingBytes = 1 << 20          // their data; a message is taken while there is less
 	BacklogCount  = 256              // messages to the device that it has not acknowledged
@@ -178,14 +179,14 @@ func (s *Session) Feed(now tandem.Now, buf []byte) (n int, again bool) {
 	}
 	if s.device == "" && mqtt.Size(buf) > ConnectSize {
 		// A client that is not authenticated may not use the memory that a device's packets may.
-		s.note(Info, "connection is closed: the first packet is too large")
+		s.note(Debug, "connection is closed: the first packet is too large")
 		s.leaving = true
 		return 0, false
 	}
 	n, ev, err := s.mqtt.Feed(at(now), buf)
 	s.charge(now.Mono, n, len(buf), ev)
 	if err != nil {
-		s.note(Info, "device is disconnected for a violation of MQTT", "err", err)
+		s.note(s.severity(), "device is disconnected for a violation of MQTT", "err", err)
 		s.leaving = true
 		if s.stage >= connect && mqtt.ReasonOf(err) == mqtt.PacketTooLarge {
 			s.reportTooLarge()
@@ -253,7 +254,10 @@ func (s *Session) Tick(now tandem.Now) {
 		return
 	}
 	if s.mqtt.Tick(at(now)) != nil {
-		s.note(Info, "device has been silent for too long")
+		s.note(s.severity(), "device has been silent for too long")
+		if s.stage == stranger {
+			s.notices = append(s.notices, Notice{Over: tandem.OverLoginTime})
+		}
 		s.leaving = true
 	}
 }
