@@ -13,6 +13,7 @@ const newerText = "a newer connection of the device has taken over"
 func (g *Gateway) admit(c *conn, id tandem.DeviceID) session.Budget {
 	c.device = id
 	c.gate.Know()
+	c.paced.know()
 	g.mu.Lock()
 	delete(g.unknown, c)
 	older, current := g.arriving[id], g.devices[id]

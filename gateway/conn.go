@@ -21,6 +21,7 @@ type conn struct {
 	g      *Gateway
 	gate   *admit.Conn // below nc; nil: there is none
 	nc     net.Conn
+	paced  *paced     // below nc; nil: it is no WebSocket
 	raw    raw        // nil: nc is used to read and write
 	in     *chunk     // bytes read and not consumed; nil when there are none
 	peer   netip.Addr // the client's address; zero when it has none

@@ -252,7 +252,9 @@ func TestMalformed(t *testing.T) {
 
 // pipe is a connection in fake time.
 func pipe(t *testing.T, g *Gateway) (client net.Conn, ended chan bool) {
-	g.Authenticate = authenticate
+	if g.Authenticate == nil {
+		g.Authenticate = authenticate
+	}
 	g.setUp()
 	client, server := net.Pipe()
 	c := g.enter(server, nil, netip.Addr{})

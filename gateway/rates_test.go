@@ -153,7 +153,6 @@ func TestBudgetsAreForgotten(t *testing.T) {
 		g := forEverybody(&Gateway{Host: newEchoHost()})
 		for i := range 3 * minBudgets {
 			client, ended := pipe(t, g)
-			g.Authenticate = forEverybody(new(Gateway)).Authenticate
 			c := connecting(mqtt.V5)
 			c.ClientID = string(tandem.NewDeviceID())
 			c.Username = c.ClientID

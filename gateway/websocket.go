@@ -15,7 +15,12 @@ import (
 // its key and not by a cookie.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.setUp()
-	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"mqtt"}, InsecureSkipVerify: true})
+	pong := seldom(g.elapsed)
+	h := &hijacker{ResponseWriter: w, elapsed: g.elapsed}
+	ws, err := websocket.Accept(h, r, &websocket.AcceptOptions{
+		Subprotocols: []string{"mqtt"}, InsecureSkipVerify: true,
+		OnPingReceived: func(context.Context, []byte) bool { return pong() },
+	})
 	if err != nil {
 		g.Logger.Debug("WebSocket connection refused", "address", r.RemoteAddr, "err", err)
 		return // Accept has answered the client
@@ -30,6 +35,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	gate.End()
 	defer gate.Begin()
 	if c := g.enter(websocket.NetConn(context.Background(), ws, websocket.MessageBinary), gate, g.peer(r)); c != nil {
+		c.paced = h.paced
 		c.certify(r.TLS)
 		c.run()
 	}

@@ -44,6 +44,9 @@ var DeviceRates = Rates{
 	connects: {time.Second, 20},
 }
 
+// ByteRate returns the rate of a device's bytes.
+func ByteRate() Rate { return DeviceRates[traffic] }
+
 // pace is how long a device rests at least, so that a slowed device is woken ten times a
 // second and not for each message.
 const pace = 100 * time.Millisecond
