@@ -58,7 +58,8 @@ func (c *conn) authenticate(q *session.Question) {
 func (c *conn) check(q *session.Question) error {
 	a := admit.Attempt{Source: admit.SourceOf(c.peer), Identity: string(q.Device), Secret: q.Key}
 	if wait := c.g.Logins.Delay(time.Now(), a); wait > 0 {
-		return tandem.Errorf(tandem.Limit, "too many logins have failed: try again in %d s", (wait+time.Second-1)/time.Second)
+		return tandem.Errorf(tandem.Limit,
+			"too many logins have failed: try again in %d s", (wait+time.Second-1)/time.Second)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), hostTimeout)
 	defer cancel()
@@ -90,7 +91,8 @@ func (c *conn) deliver(q *session.Question) {
 	var err error
 	c.unlocked(func() {
 		c.observe(q)
-		err = c.g.Host.FromDevice(context.Background(), q.Device, c.Ref(), seq, q.Topic, q.Message, func() { c.handled(seq) })
+		handled := func() { c.handled(seq) }
+		err = c.g.Host.FromDevice(context.Background(), q.Device, c.Ref(), seq, q.Topic, q.Message, handled)
 	})
 	c.session.Taken(seq, err)
 }

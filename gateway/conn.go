@@ -50,7 +50,8 @@ func newConn(g *Gateway, nc net.Conn, gate *admit.Conn, peer netip.Addr) *conn {
 	if !peer.IsValid() {
 		peer = admit.Addr(nc.RemoteAddr().String())
 	}
-	c := &conn{g: g, gate: gate, nc: nc, peer: peer, number: g.numbers.Add(1), talk: talk{session: session.New(&g.config, g.now())}}
+	c := &conn{g: g, gate: gate, nc: nc, peer: peer, number: g.numbers.Add(1)}
+	c.session = session.New(&g.config, g.now())
 	c.changed.L = &c.mu
 	c.raw = newRaw(c)
 	return c

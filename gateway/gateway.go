@@ -107,9 +107,9 @@ type roll struct {
 	mu       sync.Mutex
 	devices  map[tandem.DeviceID]*conn
 	unknown  map[*conn]struct{}                 // connections without an authenticated device
-	arriving map[tandem.DeviceID]*conn          // the newest connections whose device is authenticated and not in devices yet
+	arriving map[tandem.DeviceID]*conn          // the newest with an authenticated device, before they are in devices
 	budgets  map[tandem.DeviceID]session.Budget // what devices have used on connections that have ended
-	sweepAt  int                                // size of budgets from which entries that are not used any more are removed
+	sweepAt  int                                // size from which budgets that are whole again are removed
 	count    int                                // connections, including those that are ending
 	stopping bool
 	full     bool      // it was logged that there are too many connections, and there have been since

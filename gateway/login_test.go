@@ -44,8 +44,9 @@ func TestFailedLogins(t *testing.T) {
 			checked.Add(1)
 			return authenticate(ctx, id, key)
 		}
-		right, wrong, other := connecting(mqtt.V5), connecting(mqtt.V5), connecting(mqtt.V5)
+		right, wrong := connecting(mqtt.V5), connecting(mqtt.V5)
 		wrong.Password = []byte("guessed")
+		other := connecting(mqtt.V5)
 		other.ClientID, other.Username = otherID, otherID
 		const attacker = "2001:db8::1"
 		for range 5 {
@@ -145,7 +146,8 @@ func (l *failing) Accept() (net.Conn, error) {
 // TestAcceptFails: no error of accepting ends the gateway, or has it spin, or fills the log.
 func TestAcceptFails(t *testing.T) {
 	for _, errno := range []syscall.Errno{
-		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.EPERM, syscall.EPROTO,
+		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED,
+		syscall.EPERM, syscall.EPROTO,
 	} {
 		t.Run(errno.Error(), func(t *testing.T) {
 			l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -276,7 +276,7 @@ func TestSilentStranger(t *testing.T) {
 			start := time.Now()
 			go io.Copy(io.Discard, client) // ends with the connection
 			if dribble {
-				tick := time.NewTicker(10 * time.Second)
+				tick := time.NewTicker(7 * time.Second)
 				defer tick.Stop()
 				for _, b := range raw {
 					<-tick.C

@@ -45,7 +45,7 @@ func (c *conn) rescue() {
 
 // report logs and counts a panic.
 func (c *conn) report(v any) {
-	c.g.panics.Add(1)
 	c.g.Logger.Error("internal error: a device's connection is ended",
 		"device", c.device, "address", c.nc.RemoteAddr(), "panic", v, "stack", string(debug.Stack()))
+	c.g.panics.Add(1)
 }

@@ -98,11 +98,7 @@ func (s *script) run(d *datadriven.TestData) {
 			s.v = mqtt.V5
 		}
 		stamp := func() hlc.Timestamp { s.stamp++; return s.stamp }
-		cfg := &Config{KeepAlive: 40 * time.Second, Stamp: stamp}
-		if d.HasArg("rates") {
-			cfg.Rates = DeviceRates
-		}
-		s.s = New(cfg, s.time())
+		s.s = New(&Config{KeepAlive: 40 * time.Second, Stamp: stamp, Rates: rates(d)}, s.time())
 		s.s.Certified(tandem.DeviceID(arg(d, "certificate", "")))
 		if s.joined {
 			s.feed(s.connect(d))
@@ -117,9 +113,8 @@ func (s *script) run(d *datadriven.TestData) {
 		s.feed(s.packets(d.Input))
 		s.handle = false
 	case "inherit": // the device has connected as often before
-		var b Budget
-		b.charge(s.now, &DeviceRates, connects, int(num(d.CmdArgs[0].Key)))
-		s.s.Inherit(s.now, b)
+		s.s.budget.charge(s.now, &DeviceRates, connects, int(num(d.CmdArgs[0].Key)))
+		s.s.Inherit(s.now, Budget{})
 	case "proceed": // after the session was full or rested
 		s.s.Rest(s.now)
 		s.ask()
@@ -161,6 +156,14 @@ func (s *script) run(d *datadriven.TestData) {
 	default:
 		s.t.Fatalf("%s: unknown command %s", d.Pos, d.Cmd)
 	}
+}
+
+// rates are those of the device that a command opens.
+func rates(d *datadriven.TestData) Rates {
+	if d.HasArg("rates") {
+		return DeviceRates
+	}
+	return Rates{}
 }
 
 // connect is the CONNECT that a command says.
