@@ -36,9 +36,9 @@ type Rate struct {
 type Rates [uses]Rate
 
 // DeviceRates are the rates of a node's devices. A week's backlog of a message every ten
-// seconds, 60,480 messages, takes less than a minute.
+// seconds, 60,480 messages, takes a minute.
 var DeviceRates = Rates{
-	messages: {time.Millisecond / packetCost, 10_000 * packetCost},
+	messages: {time.Millisecond / packetCost, 2000 * packetCost},
 	traffic:  {time.Microsecond, 16 << 20},
 	reports:  {time.Second, 40},
 	connects: {time.Second, 20},
