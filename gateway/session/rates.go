@@ -38,7 +38,7 @@ type Rates [uses]Rate
 // DeviceRates are the rates of a node's devices. A week's backlog of a message every ten
 // seconds, 60,480 messages, takes a minute.
 var DeviceRates = Rates{
-	messages: {time.Millisecond / packetCost, 2000 * packetCost},
+	messages: {time.Millisecond / packetCost, 500 * packetCost},
 	traffic:  {time.Microsecond, 16 << 20},
 	reports:  {time.Second, 40},
 	connects: {time.Second, 20},

@@ -109,19 +109,19 @@ func TestRates(t *testing.T) {
 		limit        string
 		atOnce, then int // packets; each burst, and each minute
 	}{
-		{"QoS 0", &mqtt.Publish{Topic: "agent/x"}, tandem.OverDeviceMessages, 2000, 60_000},
-		{"log", &mqtt.Publish{Topic: "log"}, tandem.OverDeviceMessages, 2000, 60_000},
+		{"QoS 0", &mqtt.Publish{Topic: "agent/x"}, tandem.OverDeviceMessages, 500, 60_000},
+		{"log", &mqtt.Publish{Topic: "log"}, tandem.OverDeviceMessages, 500, 60_000},
 		{"hello", &mqtt.Publish{Topic: "sys/hello"}, tandem.OverDeviceReports, 40, 60},
 		{"status", &mqtt.Publish{Topic: "sys/status"}, tandem.OverDeviceReports, 40, 60},
-		{"not allowed", &mqtt.Publish{Topic: "x", QoS: 1, PacketID: 1}, tandem.OverDeviceMessages, 2000, 60_000},
+		{"not allowed", &mqtt.Publish{Topic: "x", QoS: 1, PacketID: 1}, tandem.OverDeviceMessages, 500, 60_000},
 		{"large", &mqtt.Publish{Topic: "agent/x", Payload: make([]byte, 100_000)}, tandem.OverDeviceBytes, 167, 600},
-		{"subscribe", sub, tandem.OverDeviceMessages, 20, 600},
-		{"unsubscribe", &mqtt.Unsubscribe{PacketID: 1, Filters: []string{"x"}}, tandem.OverDeviceMessages, 1000, 30_000},
-		{"ping", &mqtt.Ping{}, tandem.OverDeviceMessages, 2000, 60_000},
-		{"puback", &mqtt.Ack{Kind: mqtt.TypePuback, PacketID: 7}, tandem.OverDeviceMessages, 2000, 60_000},
-		{"pubrec", &mqtt.Ack{Kind: mqtt.TypePubrec, PacketID: 7}, tandem.OverDeviceMessages, 2000, 60_000},
-		{"pubrel", &mqtt.Ack{Kind: mqtt.TypePubrel, PacketID: 7}, tandem.OverDeviceMessages, 2000, 60_000},
-		{"pubcomp", &mqtt.Ack{Kind: mqtt.TypePubcomp, PacketID: 7}, tandem.OverDeviceMessages, 2000, 60_000},
+		{"subscribe", sub, tandem.OverDeviceMessages, 5, 600},
+		{"unsubscribe", &mqtt.Unsubscribe{PacketID: 1, Filters: []string{"x"}}, tandem.OverDeviceMessages, 250, 30_000},
+		{"ping", &mqtt.Ping{}, tandem.OverDeviceMessages, 500, 60_000},
+		{"puback", &mqtt.Ack{Kind: mqtt.TypePuback, PacketID: 7}, tandem.OverDeviceMessages, 500, 60_000},
+		{"pubrec", &mqtt.Ack{Kind: mqtt.TypePubrec, PacketID: 7}, tandem.OverDeviceMessages, 500, 60_000},
+		{"pubrel", &mqtt.Ack{Kind: mqtt.TypePubrel, PacketID: 7}, tandem.OverDeviceMessages, 500, 60_000},
+		{"pubcomp", &mqtt.Ack{Kind: mqtt.TypePubcomp, PacketID: 7}, tandem.OverDeviceMessages, 500, 60_000},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := newRated(t, mqtt.V5)
@@ -213,14 +213,14 @@ func TestRestIsNotSilence(t *testing.T) {
 // TestFragments: reads that complete nothing are counted, four for a message.
 func TestFragments(t *testing.T) {
 	r := newRated(t, mqtt.V311)
-	raw, err := mqtt.Append(nil, &mqtt.Publish{Topic: "agent/x", Payload: make([]byte, 20_000)}, mqtt.V311)
+	raw, err := mqtt.Append(nil, &mqtt.Publish{Topic: "agent/x", Payload: make([]byte, 5000)}, mqtt.V311)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range raw {
 		r.in = append(r.in, raw[i])
 		if r.proceed(); r.s.Full() {
-			if i < 7900 || i > 8100 {
+			if i < 1900 || i > 2100 {
 				t.Errorf("the device is slowed down after %d reads", i)
 			}
 			return
@@ -232,9 +232,9 @@ func TestFragments(t *testing.T) {
 // TestBudget: what was used on one connection is used on the next.
 func TestBudget(t *testing.T) {
 	r := newRated(t, mqtt.V5)
-	r.send(mqtt.V5, 2001, &mqtt.Publish{Topic: "agent/x"})
+	r.send(mqtt.V5, 501, &mqtt.Publish{Topic: "agent/x"})
 	r.proceed()
-	if !r.s.Full() || r.taken["agent/x"] != 2001 {
+	if !r.s.Full() || r.taken["agent/x"] != 501 {
 		t.Fatalf("taken %v", r.taken)
 	}
 	used := r.s.Budget()
@@ -244,7 +244,7 @@ func TestBudget(t *testing.T) {
 	if next.proceed(); next.taken["agent/x"] != 1 || next.over[tandem.OverDeviceMessages] != 0 {
 		t.Errorf("taken %v, noted %v", next.taken, next.over)
 	}
-	if !used.Used(1500*time.Millisecond) || used.Used(3*time.Second) {
+	if !used.Used(400*time.Millisecond) || used.Used(time.Second) {
 		t.Error("the budget is not restored when it should be")
 	}
 }
