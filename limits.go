@@ -30,6 +30,7 @@ const (
 	OverLogLine         = "log_line"
 	OverLogEvent        = "log_event"
 	OverCrashes         = "crashes"
+	OverFaults          = "faults"
 	OverProcessor       = "processor"
 	OverConnections     = "connections"
 	OverDeviceMessages  = "device_messages"
@@ -47,7 +48,7 @@ var Over = []string{
 	OverRequestBody, OverRequestMemory, OverPlacementWait, OverAnswerWait,
 	OverResponseBody, OverResponseHeaders, OverTimers,
 	OverFetchCredits, OverFetchesInFlight, OverNodeFetches, OverFetchBody, OverFetchResponse, OverFetchTime,
-	OverLogRate, OverLogLine, OverLogEvent, OverCrashes, OverProcessor, OverConnections,
+	OverLogRate, OverLogLine, OverLogEvent, OverCrashes, OverFaults, OverProcessor, OverConnections,
 	OverDeviceMessages, OverDeviceBytes, OverDeviceReports, OverDeviceConnects,
 	OverLoginTime, OverSubscriptions,
 }

@@ -120,6 +120,7 @@ const (
 	ReasonOutOfMemory Reason = "out_of_memory"
 	ReasonException   Reason = "exception" // an uncaught exception
 	ReasonWatchdog    Reason = "watchdog"  // an event used up its CPU budget
+	ReasonFault       Reason = "fault"     // the server met a fault of its own in an event
 	ReasonHostLost    Reason = "host_lost" // the node was lost, or stopped without warning
 	ReasonPowerOn     Reason = "power_on"  // a device, cold
 	ReasonWake        Reason = "wake"      // a device, from deep sleep
@@ -157,7 +158,8 @@ const (
 	PlacementWait      = 30 * time.Second
 	AnswerWait         = 10 * time.Minute
 	ShutdownWait       = 10 * time.Second
-	EventBudget        = time.Second // VM time per event
+	EventBudget        = time.Second     // VM time per event
+	EventPatience      = 2 * time.Second // by the clock, after which an event is stopped from outside
 	ReconnectGrace     = 5 * time.Second
 	PresenceTimeout    = 60 * time.Second
 	HibernateAfterIdle = 10 * time.Second

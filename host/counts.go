@@ -13,6 +13,7 @@ type counts struct {
 	toAgent, toDevice    atomic.Int64
 	saves                meter.Times
 	unsaved              atomic.Int64
+	faults               atomic.Int64
 	restarts, moves      meter.Labelled
 	over                 meter.Labelled
 }
@@ -24,6 +25,7 @@ type Activity struct {
 	ToAgent, ToDevice int64 // messages
 	Saves             meter.Histogram
 	Unsaved           int64            // saves that failed
+	Faults            int64            // of the server, which ended an incarnation or a pair
 	Restarts          map[string]int64 // of agents, by reason
 	Moves             map[string]int64 // of agents to this host, by reason
 	Over              map[string]int64 // how often each limit of agents and the host was met, by name in tandem.Over
@@ -35,7 +37,7 @@ func (h *Host) Activity() Activity {
 	return Activity{
 		Live: c.live.Load(), Frozen: c.frozen.Load(), Events: c.events.Load(),
 		ToAgent: c.toAgent.Load(), ToDevice: c.toDevice.Load(),
-		Saves: c.saves.Read(), Unsaved: c.unsaved.Load(),
+		Saves: c.saves.Read(), Unsaved: c.unsaved.Load(), Faults: c.faults.Load(),
 		Restarts: c.restarts.All(), Moves: c.moves.All(), Over: c.over.All(),
 	}
 }

@@ -17,6 +17,7 @@ package host
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"log/slog"
 	"net"
 	"runtime"
@@ -64,6 +65,7 @@ type Host struct {
 	once   sync.Once
 	config life.Config
 	start  time.Time // of the host's clock; see now
+	seed   maphash.Seed
 	shared
 	ended  chan struct{}  // closed when closed is set
 	work   sync.WaitGroup // goroutines that run pairs, and fetches
@@ -71,7 +73,8 @@ type Host struct {
 	counts counts
 	crew   crew.Crew
 
-	hogs chan struct{} // limits the agents over their processor share that run at once
+	wards [wards]ward   // the pairs that are being run
+	hogs  chan struct{} // limits the agents over their processor share that run at once
 
 	garbage   atomic.Int64 // bytes of arenas frozen since memory was last returned to the system
 	releasing atomic.Bool
@@ -88,9 +91,10 @@ type shared struct {
 	mu           sync.Mutex
 	programs     map[string]*program // the current program of each device group
 	stopping     bool
-	closed       bool          // no more goroutines may start
-	open         []bool        // by shard: this host has it; in a cluster only
-	leaseChanged chan struct{} // closed when leaseEnd has changed, or pairs have been abandoned
+	closed       bool                               // no more goroutines may start
+	wrecks       map[tandem.AgentID][]time.Duration // when pairs were wrecked of late, by the host's clock
+	open         []bool                             // by shard: this host has it; in a cluster only
+	leaseChanged chan struct{}                      // closed when leaseEnd has changed, or pairs have been abandoned
 }
 
 // now returns the time for an event. The host's monotonic clock begins with the host.
@@ -135,6 +139,7 @@ func (h *Host) init() {
 	h.once.Do(func() {
 		h.programs = map[string]*program{}
 		h.ended = make(chan struct{})
+		h.seed = maphash.MakeSeed()
 		h.hogs = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
 		h.ids.Store(uint64(time.Now().UnixNano()))
 		if h.Logger == nil {
@@ -164,6 +169,7 @@ func orDefault[T comparable](p *T, value T) {
 // ended.
 func (h *Host) Run(ctx context.Context) error {
 	h.init()
+	go h.watch()
 	if h.others == nil {
 		if err := h.resumeAll(ctx); err != nil && !errors.Is(err, context.Canceled) {
 			return err
@@ -226,6 +232,9 @@ func (h *Host) enter(d record.Device) (*pair, error) {
 	}
 	p := h.newPair(life.New(&h.config, d.ID, d.Agent))
 	p.life.SetGroup(d.Group)
+	for _, at := range h.wrecks[d.Agent] {
+		p.life.Faulted(h.now(), at)
+	}
 	h.devices.Store(d.ID, p)
 	h.agents.Store(d.Agent, p)
 	return p, nil
@@ -234,7 +243,10 @@ func (h *Host) enter(d record.Device) (*pair, error) {
 // newPair makes the shell around a life.
 func (h *Host) newPair(l *life.Life) *pair {
 	p := &pair{host: h, device: l.Device, agent: l.Agent}
+	p.ward = &h.wards[maphash.String(h.seed, string(l.Agent))%wards]
+	p.watched.pair = p
 	p.life = l
+	l.Watch(p)
 	return p
 }
 

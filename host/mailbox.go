@@ -1,7 +1,9 @@
 package host
 
 import (
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/life"
@@ -36,6 +38,7 @@ type mailbox struct {
 	owned bool
 	queue []arrival
 	door  life.Door
+	order chan struct{} // closed when an order is added; nil: the owner does not wait for one
 }
 
 // put adds an arrival. It reports whether the caller is now the owner and must run the
@@ -49,6 +52,10 @@ func (b *mailbox) put(a arrival) (owner bool) {
 // add is put with the lock held.
 func (b *mailbox) add(a arrival) (owner bool) {
 	b.queue = append(b.queue, a)
+	if b.order != nil && isOrder(a.event) {
+		close(b.order)
+		b.order = nil
+	}
 	owner = !b.owned
 	b.owned = true
 	return owner
@@ -89,6 +96,37 @@ func (b *mailbox) message(ref tandem.LinkRef, seq uint64, a, again arrival) (own
 		why = b.door.Why()
 	}
 	return owner, v, why
+}
+
+// ordered returns a channel that is closed when an order is in the queue.
+func (b *mailbox) ordered() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.order == nil {
+		b.order = make(chan struct{})
+	}
+	order := b.order
+	if slices.ContainsFunc(b.queue, func(a arrival) bool { return isOrder(a.event) }) {
+		close(order)
+		b.order = nil
+	}
+	return order
+}
+
+// patience is how long the orders in the queue wait for the event that the machine is in
+// the middle of, at most: it is 0 when there is no order that would end the incarnation.
+func (b *mailbox) patience() (shortest time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := range b.queue {
+		switch b.queue[i].event.(type) {
+		case *life.Restart, *life.Reload, *life.Deleted, *life.Vanish:
+			return tandem.EventPatience
+		case *life.Stop:
+			shortest = stopPatience
+		}
+	}
+	return shortest
 }
 
 // crowd reports whether the device has only now begun to wait.

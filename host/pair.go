@@ -20,6 +20,9 @@ type pair struct {
 	abandoned atomic.Bool // the host may no longer act for the agent
 	deleted   atomic.Bool // the reason of abandoned: the device was deleted, and not that another node has it
 
+	ward    *ward   // watches the steps of the pair's machine
+	watched watched // the step, as the ward has it
+
 	owner
 }
 
@@ -29,6 +32,7 @@ type owner struct {
 	now     tandem.Now    // of the step under way
 	took    time.Duration // what the newest event of the agent took
 	spare   []arrival     // for the next queue
+	taking  []arrival     // what takeAll is taking; those that have been taken are zero
 	soon    []arrival     // outcomes that are already known; they are taken before other arrivals
 	link    tandem.Link
 	coming  tandem.Link // of the Linked that is being taken
@@ -38,6 +42,7 @@ type owner struct {
 	broker  *connection
 	left    []func(departure) // callers of Leave and Stop
 	timer   *time.Timer
+	hogs    bool          // it has one of the host's hogs
 	timerAt time.Duration // by the host's clock; 0: not set
 	live    bool          // counted as live
 	frozen  bool          // counted as frozen
@@ -105,6 +110,12 @@ func (p *pair) bringHere(a arrival, enough func() bool) {
 // run takes arrivals until there are none and the life has nothing to do. The caller
 // owns the pair. When enough returns true, the rest is left to another goroutine.
 func (p *pair) run(enough func() bool) {
+	for p.contained(func() { p.runOn(enough) }) {
+		enough = nil
+	}
+}
+
+func (p *pair) runOn(enough func() bool) {
 	p.now = p.host.now()
 	for {
 		all, ok := p.box.take(p.life, &p.spare)
@@ -122,17 +133,19 @@ func (p *pair) run(enough func() bool) {
 // It returns false when the host has ended; then the caller must continue.
 func (p *pair) runElsewhere(all []arrival) bool {
 	return p.host.spawn(func() {
-		p.takeAll(all)
+		p.contained(func() { p.takeAll(all) })
 		p.run(nil)
 	})
 }
 
 // takeAll gives the life arrivals, and then advances it once if it is ready.
 func (p *pair) takeAll(all []arrival) {
+	p.taking = all
 	for i := range all {
 		p.take(&all[i])
 		all[i] = arrival{}
 	}
+	p.taking = nil
 	if cap(all) > 0 && cap(all) <= maxSpare {
 		p.spare = all[:0]
 	}
@@ -167,6 +180,7 @@ func (p *pair) prepare(a *arrival) {
 	switch ev := a.event.(type) {
 	case *life.Request:
 		ev.Token = p.tokens.put(outside{wait: a.wait})
+		a.wait = nil
 	case *life.Linked:
 		p.coming = a.link
 	case *life.Message:
@@ -185,6 +199,7 @@ func (p *pair) prepare(a *arrival) {
 		ev.Token = p.tokens.add(a.done)
 	case *life.Leave, *life.Stop:
 		p.left = append(p.left, a.left)
+		a.left = nil
 	case *life.Tick:
 		p.timerAt = 0
 	}
@@ -198,8 +213,9 @@ func (p *pair) step(a *arrival) {
 		p.vanish()
 	}
 	if p.life.Hog() && couldRun(a) {
-		p.queueForProcessor()
-		defer func() { <-p.host.hogs }()
+		p.takeProcessor()
+		p.now = p.host.now() // the wait may have been long
+		defer p.giveProcessor()
 	}
 	now := p.now
 	var effects []life.Effect
@@ -238,18 +254,18 @@ func couldRun(a *arrival) bool {
 	case *life.Request, *life.GaveUp, *life.Message, *life.Again, *life.Said, *life.Linked, *life.Unlinked:
 		return false
 	}
-	return true
+	return !isOrder(a.event)
 }
 
-// queueForProcessor waits for one of the processors that agents over their processor
-// share may use.
-func (p *pair) queueForProcessor() {
-	select {
-	case p.host.hogs <- struct{}{}:
-	default:
-		p.host.hogs <- struct{}{}
-		p.now = p.host.now() // the wait may have been long
+// isOrder reports whether an event is what an operator or the cluster wants of a pair, for
+// which the agent does not wait for a processor.
+func isOrder(ev life.Event) bool {
+	switch ev.(type) {
+	case *life.Restart, *life.Reload, *life.Review, *life.Deleted, *life.Stop, *life.Refuse, *life.Leave, *life.GoOn,
+		*life.Vanish, *life.NodeLost:
+		return true
 	}
+	return false
 }
 
 // gauge updates the counts of live and frozen agents.

@@ -54,6 +54,9 @@ func (p *pair) performOn(e life.Effect) {
 	case *life.Froze:
 		p.host.frozeArena(p.life.Arena())
 	case *life.Report:
+		if life.IsFault(e.Err) {
+			p.host.counts.faults.Add(1)
+		}
 		level := slog.LevelWarn
 		if e.Bad {
 			level = slog.LevelError
@@ -116,6 +119,11 @@ func (p *pair) performStore(e life.Effect) {
 			p.host.counts.saved(began, err)
 			p.report("server.save failed", e.Incarnation, err)
 			outcome(&life.Saved{ID: e.ID, Err: err})
+		})
+	case *life.Quarantine:
+		p.host.Store.Quarantine(p.agent, e.Incarnation, e.Code, func(err error) {
+			p.report("the quarantine of an agent is not kept", e.Incarnation, err)
+			outcome(&life.QuarantineKept{Err: err})
 		})
 	case *life.KeepPost:
 		p.host.Store.Post(p.agent, e.Incarnation, &e.Post, func(seq uint64, err error) {

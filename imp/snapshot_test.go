@@ -37,6 +37,7 @@ func TestSnapshotHasAll(t *testing.T) {
 		"Now":             "its owner sets it before everything else",
 		"fuel":            "follows from the budget",
 		"cfg.Side":        given,
+		"cfg.Yield":       given,
 		"cfg.Library":     given,
 		"cfg.Program":     given,
 		"cfg.Memory":      given,

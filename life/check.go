@@ -14,7 +14,7 @@ func (l *Life) checkState() error {
 		if len(l.Packed) == 0 {
 			return errors.New("its machine is missing")
 		}
-	case absent, delayed:
+	case absent, delayed, quarantined:
 		if len(l.Packed) > 0 || l.Phase == delayed && l.StartAt == 0 {
 			return errors.New("it has a machine that does not run, or no time to start")
 		}

@@ -126,6 +126,12 @@ type (
 		Post            record.Post
 	}
 
+	// Quarantine keeps that the agent is not to be started with some code.
+	Quarantine struct {
+		Incarnation uint64
+		Code        string
+	}
+
 	// ForgetPost says that the device has handled a post.
 	ForgetPost struct{ Seq uint64 }
 
@@ -232,6 +238,7 @@ func (*LoadPosts) effect()    {}
 func (*Begin) effect()        {}
 func (*Save) effect()         {}
 func (*KeepPost) effect()     {}
+func (*Quarantine) effect()   {}
 func (*ForgetPost) effect()   {}
 func (*Seen) effect()         {}
 func (*TakeSnapshot) effect() {}

@@ -44,6 +44,10 @@ func (l *Life) end(r *agent.Restart) {
 	if !hasty || ran >= crashMemory {
 		l.Crashes = 0
 	}
+	if r.Reason == tandem.ReasonFault && l.incurable() {
+		l.quarantine()
+		return
+	}
 	delay := time.Duration(0)
 	if hasty {
 		delay = crashDelay(l.Crashes)
@@ -83,7 +87,11 @@ func (l *Life) dropMachine() {
 }
 
 func crash(r tandem.Reason) bool {
-	return r == tandem.ReasonException || r == tandem.ReasonOutOfMemory || r == tandem.ReasonWatchdog
+	switch r {
+	case tandem.ReasonException, tandem.ReasonOutOfMemory, tandem.ReasonWatchdog, tandem.ReasonFault:
+		return true
+	}
+	return false
 }
 
 // overOf is the limit that an incarnation has ended by, "" when it was none.
@@ -127,7 +135,7 @@ func (l *Life) unsettled() bool {
 			return true
 		}
 	}
-	return l.posts.pending > 0
+	return l.posts.pending > 0 || l.Phase == quarantined && l.StartAt != 0
 }
 
 // tryStop ends the life on this node when nothing is under way any more, or the

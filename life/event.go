@@ -190,6 +190,9 @@ type (
 		Err error
 	}
 
+	// QuarantineKept is the outcome of Quarantine.
+	QuarantineKept struct{ Err error }
+
 	// Posted is the outcome of KeepPost.
 	Posted struct {
 		ID, Seq uint64
@@ -229,38 +232,39 @@ type (
 	}
 )
 
-func (*Request) event()       {}
-func (*GaveUp) event()        {}
-func (*Reload) event()        {}
-func (*Review) event()        {}
-func (*Remind) event()        {}
-func (*Restart) event()       {}
-func (*RestartDevice) event() {}
-func (*Deleted) event()       {}
-func (*Linked) event()        {}
-func (*Unlinked) event()      {}
-func (*Message) event()       {}
-func (*Again) event()         {}
-func (*Said) event()          {}
-func (*NotSent) event()       {}
-func (*Resume) event()        {}
-func (*Stop) event()          {}
-func (*Refuse) event()        {}
-func (*Leave) event()         {}
-func (*GoOn) event()          {}
-func (*Vanish) event()        {}
-func (*NodeLost) event()      {}
-func (*Tick) event()          {}
-func (*AgentLoaded) event()   {}
-func (*ProgramLoaded) event() {}
-func (*DeviceLoaded) event()  {}
-func (*PostsLoaded) event()   {}
-func (*Begun) event()         {}
-func (*SnapshotTaken) event() {}
-func (*Saved) event()         {}
-func (*Posted) event()        {}
-func (*PostForgotten) event() {}
-func (*Fetched) event()       {}
-func (*FetchedPart) event()   {}
-func (*Uploaded) event()      {}
-func (*MQTT) event()          {}
+func (*Request) event()        {}
+func (*GaveUp) event()         {}
+func (*Reload) event()         {}
+func (*Review) event()         {}
+func (*Remind) event()         {}
+func (*Restart) event()        {}
+func (*RestartDevice) event()  {}
+func (*Deleted) event()        {}
+func (*Linked) event()         {}
+func (*Unlinked) event()       {}
+func (*Message) event()        {}
+func (*Again) event()          {}
+func (*Said) event()           {}
+func (*NotSent) event()        {}
+func (*Resume) event()         {}
+func (*Stop) event()           {}
+func (*Refuse) event()         {}
+func (*Leave) event()          {}
+func (*GoOn) event()           {}
+func (*Vanish) event()         {}
+func (*NodeLost) event()       {}
+func (*Tick) event()           {}
+func (*AgentLoaded) event()    {}
+func (*ProgramLoaded) event()  {}
+func (*DeviceLoaded) event()   {}
+func (*PostsLoaded) event()    {}
+func (*Begun) event()          {}
+func (*SnapshotTaken) event()  {}
+func (*Saved) event()          {}
+func (*QuarantineKept) event() {}
+func (*Posted) event()         {}
+func (*PostForgotten) event()  {}
+func (*Fetched) event()        {}
+func (*FetchedPart) event()    {}
+func (*Uploaded) event()       {}
+func (*MQTT) event()           {}

@@ -33,6 +33,24 @@ func New(cfg *Config, device tandem.DeviceID, agent tandem.AgentID) *Life {
 	return &Life{cfg: cfg, state: state{Device: device, Agent: agent}}
 }
 
+// Watcher is told of the steps of a pair's machine while they go on, on the goroutine that
+// gives the life its events.
+type Watcher interface {
+	// Begin says that the machine begins the Step with a number.
+	Begin(m *agent.Machine, turn uint64)
+	// Yield is called about every 10 ms of a Step. It may wait.
+	Yield()
+	End()
+}
+
+// Watch sets the Watcher, before the first event. Without one nothing is told.
+func (l *Life) Watch(w Watcher) {
+	l.watcher = w
+	if l.machine != nil {
+		l.machine.SetYield(w.Yield)
+	}
+}
+
 // SetGroup says in which device group the pair is, when that is known before
 // anything happens.
 func (l *Life) SetGroup(group string) { l.Group, l.Grouped = group, true }
@@ -106,6 +124,7 @@ func (l *Life) begin(now tandem.Now) {
 	clear(l.effects)
 	l.effects = l.effects[:0]
 	l.now = now
+	l.keepTime(now)
 }
 
 // rest does what waits for the pair to be at rest.
@@ -238,6 +257,8 @@ func (l *Life) takeOutcome(ev Event) {
 		l.snapshotTaken(ev)
 	case *Saved:
 		l.outcome(ev.ID, &agent.Saved{Err: ev.Err})
+	case *QuarantineKept:
+		l.quarantineKept(ev.Err)
 	case *Posted:
 		l.posted(ev)
 	case *PostForgotten:

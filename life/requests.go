@@ -8,6 +8,10 @@ import (
 // request takes an HTTP request.
 func (l *Life) request(ev *Request) {
 	r := &pending{Number: ev.Number, Origin: ev.Origin, Since: nonzero(l.mono()), token: ev.Token}
+	if l.Phase == quarantined {
+		l.finish(r, nil, errQuarantined)
+		return
+	}
 	r.event = agent.Request{ID: ev.Number, Request: ev.Request}
 	l.await(r)
 	l.push(item{event: &r.event, request: ev.Number})

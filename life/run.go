@@ -128,14 +128,6 @@ func (l *Life) step(ev agent.Event) {
 	l.settle()
 }
 
-// run has the machine take an event, and counts the VM time.
-func (l *Life) run(ev agent.Event) []agent.Effect {
-	used := l.machine.Used()
-	effects := l.machine.Step(l.now.Wall, ev)
-	l.used += l.machine.Used() - used
-	return effects
-}
-
 // settle closes the current item when the machine is done with it.
 func (l *Life) settle() {
 	if !l.Handling || l.machine != nil && l.machine.Busy() {
@@ -221,6 +213,10 @@ func (l *Life) tick() {
 		if l.due(l.StartAt) {
 			l.start(l.Reason)
 		}
+	case quarantined:
+		if l.due(l.StartAt) {
+			l.keepQuarantine()
+		}
 	case frozen:
 		if !l.Alarm.IsZero() && !l.now.Wall.Before(l.Alarm) && l.thaw() {
 			l.Ringing = l.now.Wall
@@ -258,7 +254,7 @@ func (l *Life) Deadline(now tandem.Now) (at time.Duration, ok bool) {
 	}
 	wall := func(t time.Time) {
 		if !t.IsZero() {
-			earlier(nonzero(instant(now.Mono + min(t.Sub(now.Wall), farAway))))
+			earlier(nonzero(instant(l.elapsed(now, t))))
 		}
 	}
 	if l.Phase == stopped {
@@ -283,7 +279,7 @@ func (l *Life) Deadline(now tandem.Now) (at time.Duration, ok bool) {
 		earlier(r.Since + instant(tandem.PlacementWait))
 	}
 	switch l.Phase {
-	case delayed:
+	case delayed, quarantined:
 		earlier(l.StartAt)
 	case frozen:
 		wall(l.Alarm)

@@ -81,6 +81,9 @@ func (w *world) command(d *datadriven.TestData) {
 		}
 	case "wall": // the wall clock steps
 		w.now.Wall = w.now.Wall.Add(duration(d, 0))
+	case "faulty": // this life and those that come
+		w.faulty = true
+		MakeFaulty(w.life)
 	case "damage":
 		w.life.Packed = []byte{1}
 		if d.HasArg("huge") { // it says that it has 2 GB

@@ -19,7 +19,12 @@ const maxSnapshot = 256 << 20
 
 // snapshot returns the machine as bytes.
 func (l *Life) snapshot() ([]byte, error) {
-	data, err := l.machine.Snapshot()
+	var data []byte
+	err := guard(func() (err error) {
+		l.faulty.fail(nil)
+		data, err = l.machine.Snapshot()
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +41,15 @@ func (l *Life) restore(packed []byte) (*agent.Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return agent.Restore(l.config(), data, l.now.Wall)
+	var m *agent.Machine
+	err = guard(func() (err error) {
+		m, err = agent.Restore(l.config(), data, l.now.Wall)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return l.inTime(m), nil
 }
 
 // freeze turns an idle machine into bytes.
@@ -45,6 +58,11 @@ func (l *Life) freeze() {
 		return
 	}
 	packed, err := l.snapshot()
+	if IsFault(err) {
+		l.faulted(err)
+		l.do(&agent.Restart{Reason: tandem.ReasonFault, Detail: faultText})
+		return
+	}
 	if err != nil {
 		l.emit(&Report{Bad: true, Msg: "agent cannot be hibernated", Err: err})
 		l.Active = l.mono()
@@ -73,6 +91,7 @@ func (l *Life) thaw() bool {
 	packed := l.Packed
 	l.Packed = nil
 	m, err := l.restore(packed)
+	l.Behind = 0
 	if err != nil {
 		l.emit(&Report{Msg: "agent cannot be resumed; it starts from its saved state", Err: err})
 		l.cancelFetches()

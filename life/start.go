@@ -54,6 +54,18 @@ func (l *Life) agentLoaded(ev *AgentLoaded) {
 		return
 	}
 	l.program = ev.Program
+	switch {
+	case l.isQuarantined():
+		l.stayQuarantined()
+		return
+	case ev.Record.Quarantined != "": // and it has been released, or has other code
+		l.Faults = nil
+	case l.incurable(): // by faults that ended other lives of the pair
+		l.Incarnation = ev.Record.Incarnation
+		l.quarantine()
+		l.restartAgain()
+		return
+	}
 	if l.wait.resume && ev.Record.Running {
 		// From now on the snapshot is void: everything that may fail for another
 		// reason has been done.
@@ -98,10 +110,14 @@ func (l *Life) boot() {
 
 // config is what every incarnation of the agent has in common.
 func (l *Life) config() agent.Config {
-	return agent.Config{
+	cfg := agent.Config{
 		Program: l.program.Agent, Agent: l.Agent, Device: l.Device, URL: l.cfg.URL(l.Agent),
 		Memory: l.cfg.Memory, Budget: l.cfg.Budget, Version: l.cfg.Version,
 	}
+	if l.watcher != nil {
+		cfg.Yield = l.watcher.Yield
+	}
+	return cfg
 }
 
 // begunAs goes on when the incarnation is durable, or cannot be.
@@ -120,6 +136,7 @@ func (l *Life) begunAs(ev *Begun) {
 	}
 	reason := l.Reason
 	l.Phase, l.StopBy = live, 0
+	l.Released = false
 	l.Reason, l.Began = tandem.ReasonNone, reason
 	event := "started"
 	if l.Incarnation > 1 && reason != tandem.ReasonNone {
@@ -261,6 +278,9 @@ func (l *Life) restart(reason tandem.Reason) {
 		l.Again = reason // it must be running to be told
 		return
 	default:
+		if l.Phase == quarantined {
+			l.leaveQuarantine(reason)
+		}
 		l.Crashes = 0
 		if l.Reason != tandem.ReasonNone && reason == tandem.ReasonRestart {
 			reason = l.Reason
@@ -288,6 +308,9 @@ func (l *Life) review(group string) {
 	case l.Phase == loading:
 		l.ReviewAt = 0
 		l.load(l.wait)
+	case l.Phase == quarantined:
+		l.ReviewAt, l.Reason = 0, tandem.ReasonReload
+		l.load(wait{})
 	case l.Phase == resuming || l.Runs():
 		l.reviewing = l.id()
 		l.emit(&LoadProgram{ID: l.reviewing, Group: group, Grouped: true})

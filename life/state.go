@@ -12,15 +12,16 @@ import (
 type phase uint8
 
 const (
-	absent   phase = iota // no machine; the next event starts one
-	loading               // its record and its program are being read
-	resuming              // its snapshot is being taken out of the store
-	starting              // the machine has booted; its incarnation is not durable yet
-	live                  // the machine takes events
-	frozen                // the machine is bytes
-	delayed               // ended too often; starts at StartAt
-	codeless              // its device group has no deployment, or one that does not compile
-	stopped               // the life on this host has ended
+	absent      phase = iota // no machine; the next event starts one
+	loading                  // its record and its program are being read
+	resuming                 // its snapshot is being taken out of the store
+	starting                 // the machine has booted; its incarnation is not durable yet
+	live                     // the machine takes events
+	frozen                   // the machine is bytes
+	delayed                  // ended too often; starts at StartAt
+	codeless                 // its device group has no deployment, or one that does not compile
+	stopped                  // the life on this host has ended
+	quarantined              // ended by faults of the server too often; see bulkhead.go
 )
 
 // instant is a monotonic time of this host, 0 for none. In a state that travels
@@ -45,9 +46,11 @@ type state struct {
 	Events  uint64          `cbor:"5,keyasint"`           // taken so far: the number of the last
 	IDs     uint64          `cbor:"6,keyasint"`           // of effects
 
-	Phase  phase     `cbor:"7,keyasint"`
-	Packed []byte    `cbor:"8,keyasint,omitempty"` // the machine while it is frozen, or on its way
-	Alarm  time.Time `cbor:"9,keyasint"`           // when a frozen machine's next timer is due
+	Phase  phase         `cbor:"7,keyasint"`
+	Packed []byte        `cbor:"8,keyasint,omitempty"`  // the machine while it is frozen, or on its way
+	Behind time.Duration `cbor:"48,keyasint,omitempty"` // by which the times of Packed are to be put on; see clock.go
+	Left   time.Time     `cbor:"49,keyasint"`           // when the pair left its host, by the wall clock
+	Alarm  time.Time     `cbor:"9,keyasint"`            // when a frozen machine's next timer is due
 
 	Incarnation uint64         `cbor:"10,keyasint,omitempty"`
 	Reason      tandem.Reason  `cbor:"11,keyasint,omitempty"` // of the start under way, or wanted
@@ -55,7 +58,10 @@ type state struct {
 	Again       tandem.Reason  `cbor:"13,keyasint,omitempty"` // for a restart when the start under way is over
 	Started     instant        `cbor:"14,keyasint,omitempty"` // the incarnation
 	Active      instant        `cbor:"15,keyasint,omitempty"` // the newest event
-	StartAt     instant        `cbor:"16,keyasint,omitempty"` // when delayed
+	StartAt     instant        `cbor:"16,keyasint,omitempty"` // when delayed; in quarantine, to ask the store again
+	Faults      []instant      `cbor:"45,keyasint,omitempty"` // when the server met them in this agent
+	Released    bool           `cbor:"46,keyasint,omitempty"` // from its quarantine, by the operator, for this start
+	Banned      string         `cbor:"47,keyasint,omitempty"` // the code of a quarantine
 	StopBy      instant        `cbor:"17,keyasint,omitempty"` // when the patience with a shutdown ends
 	Crashes     int            `cbor:"18,keyasint,omitempty"` // in a row
 	Credits     *agent.Credits `cbor:"19,keyasint,omitempty"` // what the incarnation before had left
@@ -66,7 +72,7 @@ type state struct {
 	Handling bool      `cbor:"23,keyasint,omitempty"` // Current is
 	Rang     bool      `cbor:"24,keyasint,omitempty"` // timers that were due have had their turn since the last item
 	Ringing  time.Time `cbor:"25,keyasint"`           // timers that were due by then have their turn now; zero: none
-	Result   *item     `cbor:"26,keyasint,omitempty"` // what the machine waits for, kept back while the pair is to leave
+	Result   *item     `cbor:"26,keyasint,omitempty"` // what the machine waits for, kept back until the pair has left
 
 	Requests []*pending `cbor:"27,keyasint,omitempty"` // in the order in which they came
 	Fetches  []fetching `cbor:"28,keyasint,omitempty"` // in the order in which they were made
@@ -105,6 +111,9 @@ func (s *state) instants() []*instant {
 	}
 	for _, r := range s.Requests {
 		list = append(list, &r.Since)
+	}
+	for i := range s.Faults {
+		list = append(list, &s.Faults[i])
 	}
 	for i := range s.Earlier {
 		list = append(list, &s.Earlier[i].Ended)
@@ -172,7 +181,10 @@ type local struct {
 	events   int
 	effects  []Effect
 	now      tandem.Now
+	offset   time.Duration // of the wall clock from elapsed time; 0: not known
+	watcher  Watcher       // nil: there is none
 	wrong    mistakes
+	faulty   *faulty // see MakeFaulty; nil in production
 }
 
 // wait is what the phases loading, resuming and starting wait for.

@@ -31,7 +31,7 @@ func textOfEffect(w *world, e Effect) string {
 	case *Log:
 		return e.Type + ": " + e.Msg
 	case *Report:
-		return "report: " + e.Msg + ": " + textOf(e.Err)
+		return "report: " + e.Msg + ": " + firstLine(textOf(e.Err))
 	case *Over:
 		return fmt.Sprintf("over %s %d", e.Limit, e.Times)
 	case *Restarted:
@@ -113,6 +113,8 @@ func storeText(e Effect) string {
 			text += fmt.Sprintf(" mark %d.%d", e.Mark.Boot, e.Mark.Seq)
 		}
 		return text
+	case *Quarantine:
+		return fmt.Sprintf("quarantine in %d", e.Incarnation)
 	case *KeepPost:
 		return fmt.Sprintf("post %d %s %s", e.Incarnation, e.Post.Name, dataText(e.Post.Data))
 	case *ForgetPost:
@@ -163,4 +165,10 @@ func outwardText(e Effect) string {
 		return fmt.Sprintf("mqtt %d %T", e.Conn, e.Effect)
 	}
 	panic(fmt.Sprintf("%T has no text", e))
+}
+
+// firstLine leaves out the stack of a fault.
+func firstLine(text string) string {
+	text, _, _ = strings.Cut(text, "\n")
+	return text
 }

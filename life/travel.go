@@ -79,6 +79,19 @@ func (l *Life) takeResult() {
 
 // export returns all there is of the pair, and ends it here.
 func (l *Life) export() (*Moved, error) {
+	packed, err := l.pack()
+	if err != nil {
+		// The others on their way do not wait for this one.
+		const what = "agent cannot be moved with its memory; it starts from its saved state"
+		l.emit(&Report{Bad: true, Msg: what, Err: err})
+		left := l.machine.Credits()
+		l.leaveMQTT()
+		l.unfit()
+		l.Credits = &left
+		if IsFault(err) {
+			l.Reason = tandem.ReasonFault
+		}
+	}
 	s := l.state
 	if l.wrong.loseInbox {
 		s.Inbox = nil
@@ -88,10 +101,6 @@ func (l *Life) export() (*Moved, error) {
 	}
 	switch l.Phase {
 	case live:
-		packed, err := l.snapshot()
-		if err != nil {
-			return nil, err
-		}
 		s.Packed = packed
 	case codeless:
 		s.Phase = absent // the other host looks for itself
@@ -125,12 +134,24 @@ func (l *Life) export() (*Moved, error) {
 		m.Origins = append(m.Origins, r.Origin)
 	}
 	s.depart(l.mono())
-	var err error
+	s.Left = l.now.Wall
 	if m.State, err = encoding.Marshal(&s); err != nil {
 		return nil, err
 	}
 	l.letGo()
 	return m, nil
+}
+
+// pack returns the machine as bytes, if the agent has one.
+func (l *Life) pack() ([]byte, error) {
+	if l.Phase != live {
+		return nil, nil
+	}
+	packed, err := l.snapshot()
+	if IsFault(err) {
+		l.faulted(err)
+	}
+	return packed, err
 }
 
 // letGo ends the pair here after it has been written down. Who reads a body for
@@ -180,6 +201,9 @@ func Arrive(
 	}
 	l.begin(now)
 	l.arrive(l.mono())
+	if !l.Left.IsZero() {
+		l.shift(now.Wall.Sub(l.Left))
+	}
 	for _, r := range l.Requests {
 		l.await(r)
 	}
@@ -219,6 +243,7 @@ func Arrive(
 	}
 	if l.Phase == live {
 		l.machine, l.Packed = machine, nil
+		l.Behind = 0
 	}
 	return l, nil, nil
 }
@@ -228,6 +253,7 @@ func Arrive(
 func (l *Life) unfit() *Life {
 	l.Phase, l.Reason = absent, tandem.ReasonBytecode
 	l.machine, l.Packed = nil, nil
+	l.Behind = 0
 	l.Alarm, l.Ringing = time.Time{}, time.Time{}
 	l.StopBy, l.Result = 0, nil
 	return l

@@ -43,6 +43,7 @@ type world struct {
 	moved   *Moved
 	lines   []string
 	mistake string   // of all lives
+	faulty  bool     // all lives are
 	stamp   bool     // each line says when it was said
 	effects []Effect // all there have been, when keep is set
 	keep    bool
@@ -82,6 +83,9 @@ func (w *world) enter() {
 	w.life = New(w.cfg, testDevice, testAgent)
 	w.life.SetGroup(w.store.group)
 	Break(w.life, w.mistake)
+	if w.faulty {
+		MakeFaulty(w.life)
+	}
 	w.door = Door{}
 }
 
@@ -219,6 +223,7 @@ func (w *world) performStore(e Effect) {
 		if err == nil {
 			s.record.Incarnation++
 			s.record.Running, s.snapshot = true, nil
+			s.record.Quarantined = ""
 		}
 		w.outcome("begin", &Begun{ID: e.ID, Incarnation: s.record.Incarnation, Err: err})
 	case *Save:
@@ -227,6 +232,12 @@ func (w *world) performStore(e Effect) {
 			s.record.Saved, s.record.Mark = e.Table, e.Mark
 		}
 		w.outcome("save", &Saved{ID: e.ID, Err: err})
+	case *Quarantine:
+		err := w.writes("quarantine", e.Incarnation)
+		if err == nil {
+			s.record.Quarantined = e.Code
+		}
+		w.outcome("quarantine", &QuarantineKept{err})
 	case *KeepPost:
 		ev := &Posted{ID: e.ID, Err: w.writes("post", e.Incarnation)}
 		if ev.Err == nil {
@@ -391,6 +402,9 @@ func (w *world) arrive(mono time.Duration, why tandem.Reason) error {
 	}
 	w.life, w.moved = l, nil
 	Break(l, w.mistake)
+	if w.faulty {
+		MakeFaulty(l)
+	}
 	w.door = m.Door()
 	w.take(&GoOn{Why: why})
 	return nil

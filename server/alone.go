@@ -2,9 +2,11 @@ package server
 
 import (
 	"context"
+	"errors"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/host"
+	"github.com/tandem-iot/tandem/life"
 )
 
 // alone takes the place of cluster.Cluster on a node without a cluster. All agents are
@@ -13,5 +15,9 @@ type alone struct{ *host.Host }
 
 // Request passes an HTTP request to an agent and returns its answer.
 func (a alone) Request(ctx context.Context, id tandem.AgentID, r *tandem.Request) (*tandem.Response, error) {
-	return a.Host.Request(ctx, tandem.Origin{}, id, r)
+	resp, err := a.Host.Request(ctx, tandem.Origin{}, id, r)
+	if errors.Is(err, life.ErrElsewhere) { // its pair is being made again after a fault
+		resp, err = a.Host.Request(ctx, tandem.Origin{}, id, r)
+	}
+	return resp, err
 }

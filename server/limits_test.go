@@ -105,6 +105,7 @@ var metAlone = map[string]string{
 	tandem.OverDeviceBacklog: "gateway",
 	tandem.OverConnections:   "gateway",
 	tandem.OverInbox:         "host",
+	tandem.OverFaults:        "host",
 	tandem.OverSignCredits:   "agent",
 	tandem.OverPlacementWait: "host",
 	tandem.OverAnswerWait:    "host",

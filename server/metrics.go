@@ -88,6 +88,8 @@ func (f figures) collectAgents(p page) {
 	p.histogram("save_seconds", "Time until a server.save was on disk.", a.Saves)
 	p.one(prometheus.CounterValue, "saves_failed_total", "Calls of server.save that returned an error code.",
 		int(a.Unsaved))
+	p.one(prometheus.CounterValue, "agent_faults_total",
+		"Faults of the server (panics) that ended an agent's incarnation; the log has the stack of each.", int(a.Faults))
 	p.by(prometheus.CounterValue, "over_limit_total",
 		"How often a limit was reached; docs/limits.md explains each.", "limit", f.over(a.Over))
 }

@@ -11,17 +11,20 @@ import (
 )
 
 const (
-	selectRecord = "SELECT incarnation, running, changed, mark_boot, mark_seq, saved FROM agents WHERE agent = ?"
+	selectRecord = `SELECT incarnation, running, changed, mark_boot, mark_seq, saved, quarantined
+		FROM agents WHERE agent = ?`
 
 	// Each of these is one guarded statement for a decision of package record:
-	// Agent.Begin, Agent.Save and Agent.End. The guard is the incarnation: when no
+	// Agent.Begin, Agent.Save, Agent.Quarantine and Agent.End. The guard is the incarnation: when no
 	// row has it, nothing changes and the error is record.Stale.
 	beginAgent = `INSERT INTO agents (agent, shard, incarnation, running, changed) VALUES (?, ?, 1, TRUE, ?)
 		ON CONFLICT (agent) DO UPDATE
-		SET incarnation = agents.incarnation + 1, running = TRUE, changed = excluded.changed, shard = excluded.shard
+		SET incarnation = agents.incarnation + 1, running = TRUE, changed = excluded.changed, shard = excluded.shard,
+			quarantined = ''
 		RETURNING incarnation`
-	saveAgent = "UPDATE agents SET saved = ?, mark_boot = ?, mark_seq = ? WHERE agent = ? AND incarnation = ?"
-	endAgent  = "UPDATE agents SET running = ?, changed = ? WHERE agent = ? AND incarnation = ?"
+	saveAgent  = "UPDATE agents SET saved = ?, mark_boot = ?, mark_seq = ? WHERE agent = ? AND incarnation = ?"
+	quarantine = "UPDATE agents SET quarantined = ? WHERE agent = ? AND incarnation = ?"
+	endAgent   = "UPDATE agents SET running = ?, changed = ? WHERE agent = ? AND incarnation = ?"
 
 	dropSnapshot = "DELETE FROM snapshots WHERE agent = ?"
 	takeSnapshot = "DELETE FROM snapshots WHERE agent = ? RETURNING data"
@@ -40,7 +43,7 @@ func (s *Store) Record(ctx context.Context, id tandem.AgentID) (record.Agent, er
 	r := record.Agent{ID: id}
 	var incarnation, boot, seq int64
 	err := s.read.scan(ctx, selectRecord, []any{string(id)}, &incarnation, &r.Running, (*milli)(&r.Changed),
-		&boot, &seq, &r.Saved)
+		&boot, &seq, &r.Saved, &r.Quarantined)
 	if errors.Is(err, sql.ErrNoRows) {
 		return r, nil
 	}
@@ -76,6 +79,17 @@ func (s *Store) Save(id tandem.AgentID, incarnation uint64, table []byte, mark t
 		},
 		none: func() error { return record.Stale(id, incarnation) },
 		done: done,
+	})
+}
+
+// Quarantine records with which code, by its hash, the agent is not to be started any more.
+// Begin ends the quarantine. It fails with Conflict when incarnation is not the current
+// one.
+func (s *Store) Quarantine(id tandem.AgentID, incarnation uint64, code string, done func(error)) {
+	s.submit(&op{
+		steps: []step{{query: quarantine, args: []any{code, string(id), int64(incarnation)}}},
+		none:  func() error { return record.Stale(id, incarnation) },
+		done:  done,
 	})
 }
 

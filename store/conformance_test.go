@@ -87,6 +87,8 @@ func (n node) submit(op twin.Op, done func(any, error)) bool {
 		n.store.Post(op.Agent, op.Incarnation, &op.Post, func(seq uint64, err error) { done(seq, err) })
 	case twin.Handled:
 		n.store.Handled(op.Agent, op.Seq, plain)
+	case twin.Quarantine:
+		n.store.Quarantine(op.Agent, op.Incarnation, op.Code, plain)
 	case twin.End:
 		n.store.End(op.Agent, op.Incarnation, op.Snapshot, plain)
 	case twin.TakeSnapshot:

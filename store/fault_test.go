@@ -73,6 +73,7 @@ func agentActions() []action {
 		{"begin", []twin.Op{twin.Begin{Agent: "BBBBBBBBBBBB"}}, does(twin.Begin{Agent: "BBBBBBBBBBBB"}),
 			"agents, agents INSERT, agents UPDATE, snapshots"},
 		{"save", nil, does(twin.Save{Agent: id, Incarnation: 1}), "agents, agents UPDATE"},
+		{"quarantine", nil, does(twin.Quarantine{Agent: id, Incarnation: 1, Code: "c0de"}), "agents, agents UPDATE"},
 		{"end", nil, does(image), "agents, agents UPDATE, snapshots, snapshots INSERT"},
 		{"take", []twin.Op{image}, does(twin.TakeSnapshot{Agent: id}), "snapshots, snapshots DELETE"},
 		{"post", nil, does(message), "agents, agents UPDATE, posts, posts INSERT"},

@@ -115,6 +115,10 @@ func (p *pair) performStore(e life.Effect) {
 		n.write(twin.Save{Agent: agent, Incarnation: e.Incarnation, Table: e.Table, Mark: e.Mark}, func(_ any, err error) {
 			outcome(&life.Saved{ID: e.ID, Err: err})
 		})
+	case *life.Quarantine:
+		n.write(twin.Quarantine{Agent: agent, Incarnation: e.Incarnation, Code: e.Code}, func(_ any, err error) {
+			outcome(&life.QuarantineKept{Err: err})
+		})
 	case *life.KeepPost:
 		n.write(twin.Post{Agent: agent, Incarnation: e.Incarnation, Post: e.Post}, func(v any, err error) {
 			seq, _ := v.(uint64)

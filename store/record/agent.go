@@ -15,6 +15,9 @@ type Agent struct {
 	Saved       []byte      // its table, in the compact encoding; nil when it has none
 	Mark        tandem.Mark // of the newest device message that is part of Saved
 	Changed     time.Time   // when Running last changed, or an incarnation began
+	// Quarantined is the hash of the code that the agent is not started with any more, in
+	// hexadecimal; "" when it is not quarantined. See package life.
+	Quarantined string
 }
 
 // Begin returns the record after the start of the next incarnation. The store
@@ -22,7 +25,17 @@ type Agent struct {
 func (a Agent) Begin(now time.Time) Agent {
 	a.Incarnation++
 	a.Running, a.Changed = true, Stamp(now)
+	a.Quarantined = ""
 	return a
+}
+
+// Quarantine returns the record of an agent that is not to be started with some code.
+func (a Agent) Quarantine(incarnation uint64, code string) (Agent, error) {
+	if err := a.Check(incarnation); err != nil {
+		return a, err
+	}
+	a.Quarantined = code
+	return a, nil
 }
 
 // Save returns the record with a new table and mark. The error is Stale when

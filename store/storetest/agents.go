@@ -20,6 +20,7 @@ func Run(t *testing.T, open func(testing.TB) (Node, Known)) {
 		{"agent life", agentLife},
 		{"largest mark", largestMark},
 		{"snapshots", snapshots},
+		{"quarantine", quarantine},
 		{"running", running},
 		{"running in shards", runningIn},
 		{"one transaction", oneTransaction},
@@ -79,6 +80,18 @@ func largestMark(t *testing.T, n Node) {
 	do(t, n, twin.Begin{Agent: agent}, twin.Save{Agent: agent, Incarnation: 1, Mark: want})
 	if r := recordOf(t, n, agent); r.Mark != want {
 		t.Errorf("got %v, want %v", r.Mark, want)
+	}
+}
+
+func quarantine(t *testing.T, n Node) {
+	do(t, n, twin.Begin{Agent: agent}, twin.Quarantine{Agent: agent, Incarnation: 1, Code: "c0de"})
+	if r := recordOf(t, n, agent); r.Quarantined != "c0de" || !r.Running {
+		t.Errorf("in quarantine: %+v", r)
+	}
+	refused(t, n, twin.Quarantine{Agent: agent, Incarnation: 2, Code: "other"}, tandem.Conflict)
+	do(t, n, twin.Begin{Agent: agent})
+	if r := recordOf(t, n, agent); r.Quarantined != "" {
+		t.Errorf("after the next start: %+v", r)
 	}
 }
 

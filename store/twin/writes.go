@@ -42,6 +42,13 @@ type Save struct {
 	Mark        tandem.Mark
 }
 
+// Quarantine records with which code the agent is not to be started.
+type Quarantine struct {
+	Agent       tandem.AgentID
+	Incarnation uint64
+	Code        string
+}
+
 // Post stores a message of an agent for its device. Its answer is a uint64: the
 // number, or 0 when it was posted before and has been handled.
 type Post struct {
@@ -75,6 +82,7 @@ type Seen struct {
 
 func (Begin) op()        {}
 func (Save) op()         {}
+func (Quarantine) op()   {}
 func (Post) op()         {}
 func (Handled) op()      {}
 func (End) op()          {}
@@ -92,6 +100,16 @@ func (o Save) write(t transaction) (any, error) {
 	k := t.kept(o.Agent)
 	var err error
 	if k.agent, err = k.agent.Save(o.Incarnation, o.Table, o.Mark); err != nil {
+		return nil, err
+	}
+	t.db.agents[o.Agent] = k
+	return nil, nil
+}
+
+func (o Quarantine) write(t transaction) (any, error) {
+	k := t.kept(o.Agent)
+	var err error
+	if k.agent, err = k.agent.Quarantine(o.Incarnation, o.Code); err != nil {
 		return nil, err
 	}
 	t.db.agents[o.Agent] = k
