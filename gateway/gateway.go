@@ -98,7 +98,7 @@ type Gateway struct {
 	origin  time.Time      // of elapsed time
 	numbers atomic.Uint64  // number of the newest connection; unique in this run of the node
 	over    meter.Labelled // how often each limit was reached
-	panics  atomic.Int64
+	faults  atomic.Int64
 	roll
 }
 
@@ -170,8 +170,8 @@ func (g *Gateway) Devices() int {
 	return len(g.devices)
 }
 
-// Panics returns how many connections have ended by a panic.
-func (g *Gateway) Panics() int64 { return g.panics.Load() }
+// Faults returns how many connections have ended by a fault of the server, a panic.
+func (g *Gateway) Faults() int64 { return g.faults.Load() }
 
 // Over counts how often each of this package's limits was reached, by the names of
 // tandem.Over.

@@ -47,5 +47,5 @@ func (c *conn) rescue() {
 func (c *conn) report(v any) {
 	c.g.Logger.Error("internal error: a device's connection is ended",
 		"device", c.device, "address", c.nc.RemoteAddr(), "panic", v, "stack", string(debug.Stack()))
-	c.g.panics.Add(1)
+	c.g.faults.Add(1)
 }

@@ -90,7 +90,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 			}
 			for at != "Disconnect" && bad.next() != nil {
 			}
-			waitFor(t, func() bool { return g.Panics() > 0 })
+			waitFor(t, func() bool { return g.Faults() > 0 })
 			for _, want := range []string{"internal error", "stack=", "panic=", "rescue.go"} {
 				if !strings.Contains(text(), want) {
 					t.Errorf("the log lacks %q:\n%s", want, text())

@@ -101,16 +101,22 @@ var limits = []struct {
 // metAlone are the limits that are met in the tests of the package that keeps
 // them: they need a device that misbehaves, or much time, or much memory.
 var metAlone = map[string]string{
-	tandem.OverFromDevice:    "gateway",
-	tandem.OverDeviceBacklog: "gateway",
-	tandem.OverConnections:   "gateway",
-	tandem.OverInbox:         "host",
-	tandem.OverFaults:        "host",
-	tandem.OverSignCredits:   "agent",
-	tandem.OverPlacementWait: "host",
-	tandem.OverAnswerWait:    "host",
-	tandem.OverRequestMemory: "ingress",
-	tandem.OverNodeFetches:   "egress",
+	tandem.OverFromDevice:     "gateway",
+	tandem.OverDeviceBacklog:  "gateway",
+	tandem.OverConnections:    "gateway",
+	tandem.OverDeviceMessages: "gateway",
+	tandem.OverDeviceBytes:    "gateway",
+	tandem.OverDeviceReports:  "gateway",
+	tandem.OverDeviceConnects: "gateway",
+	tandem.OverLoginTime:      "gateway",
+	tandem.OverSubscriptions:  "gateway",
+	tandem.OverInbox:          "host",
+	tandem.OverFaults:         "host",
+	tandem.OverSignCredits:    "agent",
+	tandem.OverPlacementWait:  "host",
+	tandem.OverAnswerWait:     "host",
+	tandem.OverRequestMemory:  "ingress",
+	tandem.OverNodeFetches:    "egress",
 }
 
 func TestLimits(t *testing.T) {

@@ -224,7 +224,10 @@ func (t mqttTarget) load(
 	start := time.Now()
 	for w := range active {
 		wg.Go(func() {
-			for i := w; ctx.Err() == nil && time.Since(start) < d && (most == 0 || len(took[w]) < most); i += active {
+			for i := w; ctx.Err() == nil && time.Since(start) < d; i += active {
+				if most > 0 && len(took[w]) == most {
+					return
+				}
 				// Every worker uses its own connections.
 				if i >= len(conns) {
 					i = w
