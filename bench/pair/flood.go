@@ -81,7 +81,8 @@ func (f *floodLoad) measure(ctx context.Context, r *report) error {
 	}
 	r.add(
 		row{name: "flood_sent", what: "messages written by the flood, QoS 0", unit: "", value: float64(sent.Load())},
-		row{name: "flood_cpu", what: "processors that the node used", unit: "", value: cpu.Seconds() / beside.elapsed.Seconds()},
+		row{name: "flood_cpu", what: "processors that the node used", unit: "",
+			value: cpu.Seconds() / beside.elapsed.Seconds()},
 	)
 	return nil
 }
