@@ -94,7 +94,7 @@ func (c *conn) handshake() error {
 func (c *conn) certify(state *tls.ConnectionState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.session.Certified(certified(state))
+	c.session.Certified(c.g.now(), certified(state))
 }
 
 // receive waits for bytes from the device and reads some. It returns false when

@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -168,6 +170,34 @@ func TestAcceptFails(t *testing.T) {
 			if n := strings.Count(text(), "cannot be accepted"); n != 1 {
 				t.Errorf("%d lines:\n%s", n, text())
 			}
+		})
+	}
+}
+
+// TestSilentTLS: who begins no TLS handshake, or does not finish it, is closed and counted.
+func TestSilentTLS(t *testing.T) {
+	conf := &tls.Config{Certificates: []tls.Certificate{newAuthority(t).issue(t, "server")}}
+	for _, said := range []string{"", "\x16\x03\x01\x02\x00\x01"} {
+		synctest.Test(t, func(t *testing.T) {
+			g := &Gateway{Host: newHost()}
+			g.setUp()
+			client, server := net.Pipe()
+			c := g.enter(tls.Server(server, conf), nil, netip.Addr{})
+			ended := make(chan bool)
+			go func() { c.run(); close(ended) }()
+			go io.Copy(io.Discard, client) // ends with the connection
+			began := time.Now()
+			if _, err := io.WriteString(client, said); err != nil {
+				t.Fatal(err)
+			}
+			<-ended
+			if took := time.Since(began); took != handshakeLimit {
+				t.Errorf("a stranger was suffered for %v", took)
+			}
+			if n := g.Over()[tandem.OverLoginTime]; n != 1 {
+				t.Errorf("the limit is counted %d times", n)
+			}
+			client.Close()
 		})
 	}
 }

@@ -33,7 +33,10 @@ func (s *session) Tick(now time.Time) error {
 // Resumed tells a server's session that its owner reads from the client again, having read
 // nothing for a time of which the session does not know. The client was not silent meanwhile.
 func (s *Server) Resumed(now time.Time) {
-	if s.phase == phaseOpen && s.patience > 0 {
+	switch {
+	case s.phase == phaseNew:
+		s.deadline = now.Add(connectTimeout)
+	case s.phase == phaseOpen && s.patience > 0:
 		s.deadline = now.Add(s.patience)
 	}
 }

@@ -99,7 +99,7 @@ func (s *script) run(d *datadriven.TestData) {
 		}
 		stamp := func() hlc.Timestamp { s.stamp++; return s.stamp }
 		s.s = New(&Config{KeepAlive: 40 * time.Second, Stamp: stamp, Rates: rates(d)}, s.time())
-		s.s.Certified(tandem.DeviceID(arg(d, "certificate", "")))
+		s.s.Certified(s.time(), tandem.DeviceID(arg(d, "certificate", "")))
 		if s.joined {
 			s.feed(s.connect(d))
 			s.out.Reset()

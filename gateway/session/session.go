@@ -132,9 +132,12 @@ func New(cfg *Config, now tandem.Now) Session {
 	return Session{cfg: cfg, mqtt: *mqtt.NewServer(at(now), &protocol)}
 }
 
-// Certified says that the client has a verified certificate of a device: it needs
-// no key. It is called before Feed.
-func (s *Session) Certified(id tandem.DeviceID) { s.certified = id }
+// Certified says that the client has shaken hands, and has a verified certificate of a device, so
+// that it needs no key; "" if it has none. The wait for CONNECT begins anew. It is called before Feed.
+func (s *Session) Certified(now tandem.Now, id tandem.DeviceID) {
+	s.certified = id
+	s.mqtt.Resumed(at(now))
+}
 
 // at returns the elapsed time in the form that package mqtt takes.
 func at(now tandem.Now) time.Time { return time.Unix(0, 0).Add(now.Mono) }
@@ -175,7 +178,7 @@ func (s *Session) Feed(now tandem.Now, buf []byte) (n int, again bool) {
 	}
 	if s.paused { // its silence was ours
 		s.paused = false
-		s.mqtt.Resumed(at(now))
+		s.resumed(now)
 	}
 	if s.device == "" && mqtt.Size(buf) > ConnectSize {
 		// A client that is not authenticated may not use the memory that a device's packets may.
@@ -202,6 +205,13 @@ func (s *Session) Feed(now tandem.Now, buf []byte) (n int, again bool) {
 	s.paused = s.Full()
 	s.behind = s.behind && n < len(buf) && s.mqtt.Blocked()
 	return n, n < len(buf) && s.mqtt.Blocked()
+}
+
+// resumed says that bytes are taken from the device again. The time for CONNECT does not begin anew.
+func (s *Session) resumed(now tandem.Now) {
+	if s.stage != stranger {
+		s.mqtt.Resumed(at(now))
+	}
 }
 
 // handle handles a packet of the device.
@@ -249,7 +259,7 @@ func (s *Session) Tick(now tandem.Now) {
 	}
 	if s.rest != 0 { // its silence is ours
 		if s.Rest(now.Mono) == 0 {
-			s.mqtt.Resumed(at(now))
+			s.resumed(now)
 		}
 		return
 	}
