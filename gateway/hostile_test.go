@@ -220,6 +220,9 @@ var hostiles = []struct {
 		p.h.hold.Store(true)
 		p.send(&mqtt.Publish{Topic: "agent/x", QoS: 1, PacketID: 1}, &mqtt.Publish{Topic: "agent/x", QoS: 1, PacketID: 1})
 	}, [2]string{"closed", "protocol error"}},
+	{"floods AUTH", func(p *hostile) {
+		p.raw(bytes.Repeat([]byte{0xF0, 0}, 1000))
+	}, [2]string{"closed", "protocol error"}},
 	{"sends CONNECT again", func(p *hostile) { p.send(connecting(p.v)) }, [2]string{"closed", "protocol error"}},
 	{"sends what a server sends", func(p *hostile) {
 		p.send(&mqtt.Suback{PacketID: 1, Codes: []mqtt.Reason{0}})
