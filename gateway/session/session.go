@@ -133,7 +133,7 @@ func New(cfg *Config, now tandem.Now) Session {
 }
 
 // Certified says that the client has shaken hands, and has a verified certificate of a device, so
-// that it needs no key; "" if it has none. The wait for CONNECT begins anew. It is called before Feed.
+// that it needs no key; "" if it has none. The wait for CONNECT begins again. It is called before Feed.
 func (s *Session) Certified(now tandem.Now, id tandem.DeviceID) {
 	s.certified = id
 	s.mqtt.Resumed(at(now))
@@ -207,7 +207,7 @@ func (s *Session) Feed(now tandem.Now, buf []byte) (n int, again bool) {
 	return n, n < len(buf) && s.mqtt.Blocked()
 }
 
-// resumed says that bytes are taken from the device again. The time for CONNECT does not begin anew.
+// resumed says that bytes are taken from the device again. The time for CONNECT stays as it is.
 func (s *Session) resumed(now tandem.Now) {
 	if s.stage != stranger {
 		s.mqtt.Resumed(at(now))
