@@ -272,7 +272,10 @@ func (n *node) assemble(url string) {
 	n.central = &central.Service{
 		Store: n.store, Log: n.log, URL: url, Agents: site, Proxies: n.TrustedProxies, Logins: n.admission.logins,
 	}
-	n.gateway = &gateway.Gateway{Node: n.name, Authenticate: n.central.Authenticate, Clock: n.clock, Logger: n.logger}
+	n.gateway = &gateway.Gateway{
+		Node: n.name, Authenticate: n.central.Authenticate, Clock: n.clock, Logger: n.logger,
+		Address: n.TrustedProxies.ClientAddress, Logins: n.admission.logins,
+	}
 	if n.Cluster == nil {
 		only := alone{n.host}
 		n.agents = only
