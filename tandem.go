@@ -157,7 +157,8 @@ const (
 	PlacementWait      = 30 * time.Second
 	AnswerWait         = 10 * time.Minute
 	ShutdownWait       = 10 * time.Second
-	EventBudget        = time.Second // VM time per event
+	EventBudget        = time.Second     // VM time per event
+	EventPatience      = 2 * time.Second // by the clock, after which an event is stopped from outside
 	ReconnectGrace     = 5 * time.Second
 	PresenceTimeout    = 60 * time.Second
 	HibernateAfterIdle = 10 * time.Second

@@ -18,6 +18,7 @@ package agent
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -55,6 +56,7 @@ type Machine struct {
 	lines   int     // log lines among the effects
 	overs   []*Over // the Over effects among the effects
 	dead    bool
+	turn    uint64 // number of Steps
 
 	connected bool
 	announce  bool // device.onconnect is still to be called for a device connected since before the start
@@ -192,9 +194,11 @@ func (m *Machine) Step(now time.Time, ev Event) []Effect {
 	m.volume = 0
 	m.lines = 0
 	m.overs = nil
+	m.turn++
 	if m.dead {
 		return nil
 	}
+	m.core.VM.SetTurn(m.turn)
 	if !m.Takes(ev) {
 		panic(fmt.Sprintf("agent: %T while the machine is busy", ev))
 	}
@@ -206,6 +210,9 @@ func (m *Machine) Step(now time.Time, ev Event) []Effect {
 	}
 	for o := m.take(ev); ; o = m.announced() {
 		switch {
+		case o == imp.Interrupted:
+			m.withdraw()
+			m.end(o.Reason())
 		case o.Over():
 			m.end(o.Reason())
 		case m.core.Waiting() == imp.Ending:
@@ -216,6 +223,27 @@ func (m *Machine) Step(now time.Time, ev Event) []Effect {
 		}
 		return m.effects
 	}
+}
+
+// NextTurn returns the number of the Step that begins next, for Interrupt.
+func (m *Machine) NextTurn() uint64 { return m.turn + 1 }
+
+// Interrupt stops the Step with a number in the middle, whatever it does: within some
+// tens of milliseconds it returns the lines written to the log, and a Restart. Other
+// effects of the event are withdrawn, because where it stops is chance. Interrupt is
+// the only method that may be called from any goroutine, and at any time: it does not
+// touch a Step with another number, and stops one that has not begun when it begins.
+func (m *Machine) Interrupt(turn uint64) { m.core.VM.InterruptIn(turn) }
+
+// withdraw drops the effects of the Step but the lines for the log.
+func (m *Machine) withdraw() {
+	m.effects = slices.DeleteFunc(m.effects, func(e Effect) bool {
+		switch e.(type) {
+		case *Log, *Over:
+			return false
+		}
+		return true
+	})
 }
 
 // take runs the program for one event.

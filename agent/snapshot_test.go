@@ -27,6 +27,7 @@ func TestSnapshotHasAll(t *testing.T) {
 		"cfg.Saved":       initial,
 		"cfg.Mark":        initial,
 		"cfg.Credits":     initial,
+		"turn":            "counts the Steps of this machine in this process, for Interrupt",
 		"effects":         step,
 		"volume":          step,
 		"lines":           step,

@@ -203,7 +203,7 @@ func (m *Machine) settle(o imp.Outcome) {
 		restart.Wake = WakeSquirrelError
 	case imp.OutOfMemory:
 		m.st.Link.report(tandem.LogExitCode, "out of memory")
-	case imp.Watchdog:
+	case imp.Watchdog, imp.Interrupted:
 		m.st.Link.report(tandem.LogExitCode, "watchdog")
 	}
 	m.end(restart)

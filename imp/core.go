@@ -28,6 +28,9 @@ const (
 	Watchdog
 	// OutOfMemory: the memory is full and the VM unusable. It has been logged.
 	OutOfMemory
+	// Interrupted: the host has stopped the program from outside, and the VM is
+	// unusable. It has been logged.
+	Interrupted
 )
 
 // Over reports whether the incarnation has ended.
@@ -38,7 +41,7 @@ func (o Outcome) Reason() tandem.Reason {
 	switch o {
 	case Failed:
 		return tandem.ReasonException
-	case Watchdog:
+	case Watchdog, Interrupted:
 		return tandem.ReasonWatchdog
 	case OutOfMemory:
 		return tandem.ReasonOutOfMemory
@@ -197,8 +200,11 @@ func (c *Core) Abort() {
 }
 
 // run runs the program until the handler ends or waits.
-func (c *Core) run() Outcome {
-	switch c.VM.Run(c.fuel) {
+func (c *Core) run() Outcome { return c.outcome(c.VM.Run(c.fuel)) }
+
+// outcome handles the end of a run.
+func (c *Core) outcome(s squirrel.Status) Outcome {
+	switch s {
 	case squirrel.Done:
 		if c.crash != nil {
 			c.report()
@@ -208,36 +214,42 @@ func (c *Core) run() Outcome {
 	case squirrel.Suspended:
 		return Waiting
 	case squirrel.OutOfFuel:
-		c.report()
-		c.Log(true, fmt.Sprintf("one event took more than %v of processor time; split the work with imp.wakeup",
-			c.cfg.Budget))
-		for _, line := range TraceLines(c.VM.Stack()) {
-			c.Log(true, line)
-		}
-		c.Abort()
-		return Watchdog
+		return c.stopped(Watchdog, fmt.Sprintf("one event took more than %v of processor time; "+
+			"split the work with imp.wakeup", c.cfg.Budget))
+	case squirrel.Interrupted:
+		return c.stopped(Interrupted, fmt.Sprintf("one event took more than %v by the clock; "+
+			"it was stopped in the middle; split the work with imp.wakeup", tandem.EventPatience))
 	case squirrel.OutOfMemory:
 		return c.outOfMemory()
 	}
 	return c.uncaught(c.VM.Err())
 }
 
-// outOfMemory logs that the memory is full.
-func (c *Core) outOfMemory() Outcome {
+// stopped logs why the program was stopped, and where.
+func (c *Core) stopped(o Outcome, why string) Outcome {
 	c.report()
-	c.Log(true, fmt.Sprintf("out of memory: more than %d bytes in use", c.VM.MemoryLimit()))
+	c.Log(true, why)
 	for _, line := range TraceLines(c.VM.Stack()) {
 		c.Log(true, line)
 	}
-	c.wait = NotWaiting
-	return OutOfMemory
+	c.Abort()
+	return o
+}
+
+// outOfMemory logs that the memory is full.
+func (c *Core) outOfMemory() Outcome {
+	return c.stopped(OutOfMemory, fmt.Sprintf("out of memory: more than %d bytes in use", c.VM.MemoryLimit()))
 }
 
 // Guard is deferred by a machine around the making of values outside of the VM's
-// run. When the memory is full, it sets the outcome to OutOfMemory.
+// run. When the memory is full it sets the outcome to OutOfMemory, and when the work
+// was too much, or interrupted, to Watchdog or Interrupted.
 func (c *Core) Guard(o *Outcome) {
 	r := recover()
 	if r == nil {
+		if s := c.VM.Stopped(); s != squirrel.Done && !o.Over() {
+			*o = c.outcome(s)
+		}
 		return
 	}
 	if !squirrel.IsOutOfMemory(r) {

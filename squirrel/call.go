@@ -271,7 +271,7 @@ func (v *VM) runNative(f, n uint32, state int) (nf, nn uint32, out outcome, agai
 // nativeEnd handles the result of a native function.
 func (v *VM) nativeEnd(f, n uint32, x Value, err error) (nf, nn uint32, out outcome, again bool) {
 	if err != nil {
-		if err != errThrown {
+		if err != errThrown && v.ending == Done {
 			v.exc = v.NewString(err.Error())
 		}
 		// The native's frame is part of the trace.

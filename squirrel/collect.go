@@ -13,14 +13,13 @@ const minHeadroom = 8192 // words that a collection leaves free
 // spare keeps word slices of machines after a collection.
 var spare sync.Pool
 
-// requestCollect makes the loop stop at the next safepoint, by setting the fuel aside.
+// requestCollect makes the loop collect at the next safepoint.
 func (v *VM) requestCollect() {
 	if v.gcDue {
 		return
 	}
 	v.gcDue = true
-	v.held += v.tick + 1
-	v.tick = -1
+	v.toSafepoint()
 }
 
 // setThreshold decides when to collect next: when as many words as are alive have been
@@ -35,11 +34,7 @@ func (v *VM) setThreshold() {
 // collect collects at a safepoint of the loop. It panics with errOutOfMemory when more than
 // the limit is alive.
 func (v *VM) collect() {
-	if v.gcDue {
-		v.gcDue = false
-		v.tick += v.held
-		v.held = 0
-	}
+	v.gcDue = false
 	v.copyLive(minHeadroom)
 	if v.live-v.perm > v.limit {
 		panic(errOutOfMemory)

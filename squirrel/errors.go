@@ -60,6 +60,9 @@ func (v *VM) findHandler() (frame uint32, handler int, ok bool) {
 
 // unwind ends frames up to the one that catches the exception.
 func (v *VM) unwind() outcome {
+	if v.ending != Done {
+		return stopped
+	}
 	frame, handler, ok := v.findHandler()
 	if !ok {
 		v.err = v.captureError()

@@ -83,13 +83,11 @@ func (c *Call) Int(i int) int32 { return c.Arg(i).AsInt() }
 // Float returns number argument i.
 func (c *Call) Float(i int) float32 { return c.Arg(i).AsFloat() }
 
-// Charge takes CPU units for work that grows with its input: about one per
-// eight bytes touched.
-func (c *Call) Charge(n int) {
-	if n > 0 {
-		c.v.tick -= int64(n)
-	}
-}
+// Charge takes CPU units for work that grows with its input, about one per eight bytes
+// touched, before the work is done; long work is charged in portions. An error says
+// that the machine must stop; the function returns it at once. A program cannot catch
+// it.
+func (c *Call) Charge(n int) error { return c.v.Charge(n) }
 
 // State is 0 when the function is entered, and the state given to CallThen
 // when it is entered again.
@@ -122,13 +120,19 @@ func (c *Call) clearLocals() {
 	}
 }
 
-// Errorf throws a string.
+// Errorf throws a string. An argument that is the error of Charge stays one.
 func (c *Call) Errorf(format string, args ...any) (Value, error) {
+	if c.v.ending != Done {
+		return Null, errStopped
+	}
 	return c.Throw(c.v.NewString(fmt.Sprintf(format, args...)))
 }
 
 // Throw throws x.
 func (c *Call) Throw(x Value) (Value, error) {
+	if c.v.ending != Done {
+		return Null, errStopped
+	}
 	c.v.exc = x
 	return Null, errThrown
 }

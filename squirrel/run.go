@@ -16,6 +16,7 @@ const (
 	waiting                // a native suspended the VM
 	done                   // the function that the host started has returned
 	failed                 // the exception was not caught
+	stopped                // VM.ending says why
 )
 
 // Fuel of a call of a script function and of a native, beside that of their work.
@@ -25,7 +26,8 @@ const (
 )
 
 // Run continues the call of Start, for at most about fuel units: one unit is about one
-// instruction. Fuel used beyond that of one Run is subtracted from that of the next.
+// instruction. Fuel used beyond that of one Run, and by the host between two, is
+// subtracted from that of the next.
 func (v *VM) Run(fuel int64) (status Status) {
 	switch v.run {
 	case idle:
@@ -33,11 +35,12 @@ func (v *VM) Run(fuel int64) (status Status) {
 	case suspended:
 		return Suspended
 	case broken:
-		return OutOfMemory
+		return v.ending
 	}
-	v.tick = min(v.tick+v.held, 0) + fuel
-	v.held = 0
-	given := v.tick
+	v.settle()
+	given := v.owed + fuel
+	v.tick, v.held = given, 0
+	v.refill()
 	if v.gcDue {
 		v.gcDue = false
 		v.requestCollect()
@@ -46,13 +49,19 @@ func (v *VM) Run(fuel int64) (status Status) {
 	defer func() {
 		v.inLoop = false
 		v.used += given - v.tick - v.held
+		v.owed = min(v.tick+v.held, 0)
+		v.tick, v.held = v.owed, 0
 		if r := recover(); r != nil {
 			if r != errOutOfMemory {
 				panic(r)
 			}
-			v.run, status = broken, OutOfMemory
+			v.ending = OutOfMemory
+			status = v.halt()
 		}
 	}()
+	if v.stopping() {
+		return v.halt()
+	}
 	return v.loop()
 }
 
@@ -89,11 +98,15 @@ func (v *VM) wake() outcome {
 	return enter
 }
 
-// safepoint collects when that is due. It reports whether there is fuel to continue.
+// safepoint collects when that is due. It reports whether the machine may continue.
 func (v *VM) safepoint() bool {
+	if v.stopping() {
+		return false
+	}
 	if v.gcDue || checked && v.checkNow() {
 		v.collect()
 	}
+	v.refill()
 	return v.tick >= 0
 }
 
@@ -119,10 +132,12 @@ reload:
 			return Done
 		case failed:
 			return Failed
+		case stopped:
+			return v.halt()
 		}
 		if v.tick < 0 || checked {
 			if !v.safepoint() {
-				return OutOfFuel
+				return v.halt()
 			}
 		}
 		if v.reentry {

@@ -32,7 +32,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // It may be idle, suspended in a native, or out of fuel. After Restore it continues
 // exactly as it would have. The host reference, clock and output are not part of it.
 func (v *VM) Snapshot() ([]byte, error) {
-	if v.inLoop || v.run == broken {
+	if v.inLoop || v.run == broken || v.ending != Done {
 		return nil, errors.New("squirrel: no snapshot of a machine that is running or out of memory")
 	}
 	v.compact()
@@ -72,7 +72,7 @@ func (v *VM) state() []uint64 {
 	return []uint64{
 		uint64(v.perm), uint64(v.serial), uint64(v.stack), uint64(v.frame), uint64(v.pc),
 		uint64(v.root), uint64(v.registry), uint64(v.classes), uint64(v.exc), uint64(v.result),
-		uint64(v.run), uint64(v.resumed), reentry, uint64(v.reState), uint64(v.used), uint64(min(0, v.tick+v.held)),
+		uint64(v.run), uint64(v.resumed), reentry, uint64(v.reState), uint64(v.FuelUsed()), uint64(v.owed),
 	}
 }
 
@@ -93,7 +93,8 @@ func (v *VM) setState(s []uint64) {
 	v.resumed = uint8(s[11])
 	v.reentry = s[12] != 0
 	v.reState = int(uint16(s[13]))
-	v.used, v.tick = int64(s[14]), min(0, max(int64(s[15]), -1<<40))
+	v.used, v.owed = int64(s[14]), min(0, max(int64(s[15]), -1<<40))
+	v.tick = v.owed
 }
 
 // manifest lists a library's natives and native classes in the form of snapshots.

@@ -1,6 +1,7 @@
 package squirrel
 
 import (
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/tandem-iot/tandem/squirrel/compile"
@@ -14,12 +15,16 @@ const (
 	Done Status = iota
 	// Suspended: a native waits; VM.Resume continues.
 	Suspended
-	// OutOfFuel: the fuel given to Run is used up; another Run continues.
+	// OutOfFuel: the fuel given to Run is used up; another Run continues, unless a
+	// native was stopped in the middle of its work. Then the VM is unusable, and every
+	// Run returns OutOfFuel.
 	OutOfFuel
 	// Failed: an exception was not caught; see VM.Err. The stack is empty.
 	Failed
 	// OutOfMemory: more was alive than the limit allows. The VM is unusable.
 	OutOfMemory
+	// Interrupted: the host has called Interrupt. The VM is unusable.
+	Interrupted
 )
 
 // VM is one Squirrel machine. It is not safe for concurrent use. All its
@@ -28,9 +33,12 @@ type VM struct {
 	mem
 	gcAt uint32 // collect at the next safepoint when top is past this
 	room uint32 // words that the last collection left for that
-	tick int64  // fuel left in this slice
-	held int64  // fuel set aside to reach a safepoint early
-	used int64  // fuel used in earlier slices
+	tick int64  // fuel left in this slice; negative between two Runs: owed by the next
+	held int64  // fuel of later slices
+	owed int64  // tick when the last Run ended
+	used int64  // fuel used up to then
+	turn uint64 // what InterruptIn is compared with
+	stop atomic.Uint64
 
 	root     Value
 	registry Value
@@ -47,6 +55,7 @@ type VM struct {
 	resumed uint8 // how the host ended a suspended native
 	gcDue   bool
 	inLoop  bool
+	ending  Status // why the machine must stop, or has; Done: it need not
 
 	interned internTable
 	scratch  []byte // buffer in which strings are joined
@@ -68,7 +77,7 @@ const (
 	idle runState = iota
 	running
 	suspended
-	broken // out of memory
+	broken // unusable; ending says why
 )
 
 // loaded is a program in this VM. A function prototype is identified by the number of its
@@ -203,7 +212,12 @@ func (v *VM) MemoryFree() int { return max(0, v.MemoryLimit()-v.MemoryUsed()) }
 func (v *VM) Footprint() int { return cap(v.w) * 8 }
 
 // FuelUsed returns the CPU units used since the VM was made.
-func (v *VM) FuelUsed() int64 { return v.used }
+func (v *VM) FuelUsed() int64 {
+	if !v.inLoop {
+		v.settle()
+	}
+	return v.used
+}
 
 // stackAt returns register i of the stack.
 func (v *VM) stackAt(i uint32) Value { return *v.at(v.stack + 1 + i) }
