@@ -97,7 +97,9 @@ func (m *Machine) announced() (o imp.Outcome) {
 }
 
 func deviceOn(call *squirrel.Call) (squirrel.Value, error) {
-	call.Charge(nativeCost)
+	if err := call.Charge(nativeCost); err != nil {
+		return squirrel.Null, err
+	}
 	imp.CoreOf(call).SetHandler(handlerMessage+call.Str(1), call.Arg(2))
 	return squirrel.Null, nil
 }
@@ -126,7 +128,9 @@ func (m *Machine) messageOf(call *squirrel.Call, native string) (msg tandem.Mess
 		_, err = call.Errorf("%v", err)
 		return msg, err
 	}
-	call.Charge(nativeCost + len(data))
+	if err := call.Charge(nativeCost + len(data)); err != nil {
+		return squirrel.Null, err
+	}
 	switch {
 	case len(name)+len(data) > tandem.MessageSize:
 		m.over(tandem.OverToDevice)

@@ -23,7 +23,9 @@ func jsonEncode(call *squirrel.Call) (squirrel.Value, error) {
 	if err != nil {
 		return call.Errorf("http.jsonencode: %v", err)
 	}
-	call.Charge(nativeCost + len(text))
+	if err := call.Charge(nativeCost + len(text)); err != nil {
+		return squirrel.Null, err
+	}
 	return vm.NewStringBytes(text), nil
 }
 
@@ -32,7 +34,9 @@ func jsonDecode(call *squirrel.Call) (squirrel.Value, error) {
 		return call.Errorf("http.jsondecode: give a string")
 	}
 	text := call.Bytes(1)
-	call.Charge(nativeCost + len(text))
+	if err := call.Charge(nativeCost + len(text)); err != nil {
+		return squirrel.Null, err
+	}
 	data, err := codec.FromJSON(make([]byte, 0, len(text)), text)
 	if err != nil {
 		return call.Errorf("http.jsondecode: %v", err)
@@ -49,7 +53,9 @@ func base64Encode(call *squirrel.Call) (squirrel.Value, error) {
 		return call.Errorf("http.base64encode: give a string or a blob")
 	}
 	data := call.Bytes(1)
-	call.Charge(nativeCost + len(data)/4)
+	if err := call.Charge(nativeCost + len(data)/4); err != nil {
+		return squirrel.Null, err
+	}
 	return call.VM().NewStringBytes(base64.StdEncoding.AppendEncode(nil, data)), nil
 }
 
@@ -61,7 +67,9 @@ func base64Decode(call *squirrel.Call) (squirrel.Value, error) {
 		return call.Errorf("http.base64decode: give a string")
 	}
 	data := call.Bytes(1)
-	call.Charge(nativeCost + len(data)/4)
+	if err := call.Charge(nativeCost + len(data)/4); err != nil {
+		return squirrel.Null, err
+	}
 	text := make([]byte, 0, len(data))
 	for _, c := range data {
 		switch c {
@@ -130,7 +138,9 @@ func urlEncode(call *squirrel.Call) (squirrel.Value, error) {
 			return call.Errorf("http.urlencode: '%s' is neither a string nor a number, nor an array of those", textOf(vm, key))
 		}
 	}
-	call.Charge(nativeCost + len(out))
+	if err := call.Charge(nativeCost + len(out)); err != nil {
+		return squirrel.Null, err
+	}
 	return vm.NewStringBytes(out), nil
 }
 
@@ -150,7 +160,9 @@ func appendURL(dst []byte, s string) []byte {
 
 func urlDecodeNative(call *squirrel.Call) (squirrel.Value, error) {
 	s := call.Str(1)
-	call.Charge(nativeCost + len(s)/2)
+	if err := call.Charge(nativeCost + len(s)/2); err != nil {
+		return squirrel.Null, err
+	}
 	return urlDecode(call.VM(), s), nil
 }
 

@@ -157,7 +157,9 @@ func responseHeader(call *squirrel.Call) (squirrel.Value, error) {
 		return notAResponse(call)
 	}
 	name, value := call.Str(1), textOf(call.VM(), call.Arg(2))
-	call.Charge(nativeCost + (len(name)+len(value))/8)
+	if err := call.Charge(nativeCost + (len(name)+len(value))/8); err != nil {
+		return squirrel.Null, err
+	}
 	if !validHeader(name, value) {
 		return call.Errorf("httpresponse.header: '%s' cannot be a header", name)
 	}
@@ -198,7 +200,9 @@ func responseSend(call *squirrel.Call) (squirrel.Value, error) {
 	if !m.room(len(body)) {
 		return call.Errorf("httpresponse.send: %s", noRoom)
 	}
-	call.Charge(nativeCost + len(body)/8)
+	if err := call.Charge(nativeCost + len(body)/8); err != nil {
+		return squirrel.Null, err
+	}
 	r := m.requests[number]
 	delete(m.requests, number)
 	m.answer(r.ID, int(status), r.Headers, slices.Clone(body))

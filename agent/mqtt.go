@@ -67,7 +67,9 @@ const (
 // thisMQTT returns the payload of the mqttclient or mqttmessage that a method
 // is called on.
 func thisMQTT(call *squirrel.Call, class string) (squirrel.Value, error) {
-	call.Charge(nativeCost)
+	if err := call.Charge(nativeCost); err != nil {
+		return squirrel.Null, err
+	}
 	if !call.VM().IsNative(call.This(), class) {
 		_, err := call.Errorf("this is not a %s", class)
 		return squirrel.Null, err
@@ -76,7 +78,9 @@ func thisMQTT(call *squirrel.Call, class string) (squirrel.Value, error) {
 }
 
 func mqttCreateClient(call *squirrel.Call) (squirrel.Value, error) {
-	call.Charge(nativeCost)
+	if err := call.Charge(nativeCost); err != nil {
+		return squirrel.Null, err
+	}
 	vm := call.VM()
 	p := vm.NewArray()
 	for range clientFields {
@@ -131,7 +135,9 @@ func mqttConnect(call *squirrel.Call) (squirrel.Value, error) {
 	if !m.room(n) {
 		return call.Errorf("mqttclient.connect: %s", noRoom)
 	}
-	call.Charge(n / 8)
+	if err := call.Charge(n / 8); err != nil {
+		return squirrel.Null, err
+	}
 	m.broker = broker{ID: m.core.Keep(client)}
 	vm.SetIndex(client, clientLink, squirrel.Int(int32(m.broker.ID)))
 	// A program that connects again on every failure must not flood the broker
@@ -268,7 +274,9 @@ func (m *Machine) submit(call *squirrel.Call, client, fn squirrel.Value, r mqttR
 	case len(m.broker.Requests) >= maxMQTTRequests || used > maxMQTTUnsent || !m.room(r.Size):
 		code = mqttTooMuch
 	default:
-		call.Charge(r.Size / 8)
+		if err := call.Charge(r.Size / 8); err != nil {
+			return squirrel.Null, err
+		}
 		r.ID = m.core.Keep(fn)
 		m.broker.Requests = append(m.broker.Requests, r)
 		return r.ID, 0

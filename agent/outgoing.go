@@ -54,7 +54,9 @@ func newRequest(call *squirrel.Call, verb string, url squirrel.Value, first int)
 }
 
 func requestPayload(call *squirrel.Call, verb string, url, headers, body squirrel.Value) squirrel.Value {
-	call.Charge(nativeCost)
+	if err := call.Charge(nativeCost); err != nil {
+		return squirrel.Null, err
+	}
 	vm := call.VM()
 	p := vm.NewArray()
 	for i := range requestFields {
@@ -145,7 +147,9 @@ func (m *Machine) toFetch(call *squirrel.Call, payload squirrel.Value) (*tandem.
 	if !m.room(size) {
 		return nil, errors.New(noRoom)
 	}
-	call.Charge((len(f.Body) + size) / 8)
+	if err := call.Charge((len(f.Body) + size) / 8); err != nil {
+		return squirrel.Null, err
+	}
 	return f, nil
 }
 

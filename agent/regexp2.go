@@ -83,7 +83,9 @@ func newRegexp2(call *squirrel.Call) (squirrel.Value, error) {
 // program cannot observe whether it was, so that an agent that has moved runs as
 // before. The error is for the program.
 func (m *Machine) pattern(call *squirrel.Call, text string) (*pattern, error) {
-	call.Charge(nativeCost + 64*len(text))
+	if err := call.Charge(nativeCost + 64*len(text)); err != nil {
+		return squirrel.Null, err
+	}
 	if p := m.patterns[text]; p != nil {
 		return p, nil
 	}
@@ -139,7 +141,9 @@ func regexp2Call(call *squirrel.Call) (p *pattern, text []byte, err error) {
 	if steps > searchSteps {
 		return nil, nil, fmt.Errorf("a text of %d bytes is too long for this pattern", len(text))
 	}
-	call.Charge(steps)
+	if err := call.Charge(steps); err != nil {
+		return squirrel.Null, err
+	}
 	return p, text, nil
 }
 

@@ -49,7 +49,9 @@ func serverSave(call *squirrel.Call) (squirrel.Value, error) {
 	if table == nil {
 		return call.Errorf("server.save: %s", dropped[0])
 	}
-	call.Charge(nativeCost + len(table))
+	if err := call.Charge(nativeCost + len(table)); err != nil {
+		return squirrel.Null, err
+	}
 	if len(dropped) > 0 {
 		for _, d := range dropped {
 			m.log(true, "server.save: "+d)
@@ -86,7 +88,9 @@ func serverLoad(call *squirrel.Call) (squirrel.Value, error) {
 	if m.saved == nil {
 		return call.VM().NewTable(), nil
 	}
-	call.Charge(nativeCost + len(m.saved))
+	if err := call.Charge(nativeCost + len(m.saved)); err != nil {
+		return squirrel.Null, err
+	}
 	t, err := imp.Decode(call.VM(), m.saved)
 	if err != nil {
 		return call.Errorf("server.load: %v", err)
@@ -101,7 +105,9 @@ const permanentTable = "permanent" // server.permanent
 func setPermanentValues(call *squirrel.Call) (squirrel.Value, error) {
 	m, vm := machineOf(call), call.VM()
 	table := call.Arg(1)
-	call.Charge(nativeCost * (1 + vm.Len(table)))
+	if err := call.Charge(nativeCost * (1 + vm.Len(table))); err != nil {
+		return squirrel.Null, err
+	}
 	server := vm.Field(vm.Root(), "server")
 	permanent := vm.Field(server, permanentTable)
 	if permanent.Type() != squirrel.TypeTable {

@@ -94,7 +94,9 @@ func cryptoSign(call *squirrel.Call) (squirrel.Value, error) {
 		m.over(tandem.OverSignCredits)
 		return m.later(call, 4, vm.NewString(signLimited), squirrel.Null)
 	}
-	call.Charge(int(16_000 * price * price * price))
+	if err := call.Charge(int(16_000 * price * price * price)); err != nil {
+		return squirrel.Null, err
+	}
 	sum := sha256.Sum256(call.Bytes(2))
 	signature, err := rsa.SignPKCS1v15(nil, key, crypto.SHA256, sum[:])
 	if err != nil {
@@ -127,7 +129,9 @@ func cryptoVerify(call *squirrel.Call) (squirrel.Value, error) {
 		m.log(true, "crypto.verify: "+signLimited)
 		return tell(vm.NewString(signLimited), squirrel.Bool(false))
 	}
-	call.Charge(int(5_000 * price * price))
+	if err := call.Charge(int(5_000 * price * price)); err != nil {
+		return squirrel.Null, err
+	}
 	sum := sha256.Sum256(call.Bytes(2))
 	err = rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], call.Bytes(3))
 	return tell(squirrel.Null, squirrel.Bool(err == nil))
@@ -147,7 +151,9 @@ func signable(call *squirrel.Call, others ...int) error {
 	if n > maxSignedMessage {
 		return fmt.Errorf("the message has %d bytes, more than %d KB", n, maxSignedMessage>>10)
 	}
-	call.Charge(nativeCost + n/4)
+	if err := call.Charge(nativeCost + n/4); err != nil {
+		return squirrel.Null, err
+	}
 	return nil
 }
 
@@ -183,7 +189,9 @@ func publicKey(call *squirrel.Call, der []byte) (*rsa.PublicKey, error) {
 	if len(der) > maxKeySize {
 		return nil, errNoKey
 	}
-	call.Charge(len(der))
+	if err := call.Charge(len(der)); err != nil {
+		return squirrel.Null, err
+	}
 	if key, err := x509.ParsePKIXPublicKey(der); err == nil {
 		if key, ok := key.(*rsa.PublicKey); ok {
 			return key, nil

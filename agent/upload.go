@@ -195,7 +195,9 @@ func streamSend(call *squirrel.Call) (squirrel.Value, error) {
 		return call.Errorf("httpstream.send: give a string or a blob; use http.jsonencode for other values")
 	}
 	data := slices.Clone(call.Bytes(1))
-	call.Charge(nativeCost + len(data)/8)
+	if err := call.Charge(nativeCost + len(data)/8); err != nil {
+		return squirrel.Null, err
+	}
 	if !m.room(len(data)) {
 		return call.Errorf("httpstream.send: %s", noRoom)
 	}

@@ -75,7 +75,9 @@ func onBus(class string, f func(c *squirrel.Call, b bus) (squirrel.Value, error)
 
 // transfer writes out and reads n bytes.
 func (b bus) transfer(c *squirrel.Call, addr int, out []byte, n int) ([]byte, error) {
-	c.Charge((len(out) + n) / 8)
+	if err := c.Charge((len(out) + n) / 8); err != nil {
+		return squirrel.Null, err
+	}
 	return b.m.board.Transfer(b.name, addr, out, n)
 }
 
@@ -247,12 +249,16 @@ func wanted(c *squirrel.Call) int {
 
 func uartReadString(c *squirrel.Call, b bus) (squirrel.Value, error) {
 	got := b.take(wanted(c))
-	c.Charge(len(got) / 8)
+	if err := c.Charge(len(got) / 8); err != nil {
+		return squirrel.Null, err
+	}
 	return b.m.vm().NewStringBytes(got), nil
 }
 
 func uartReadBlob(c *squirrel.Call, b bus) (squirrel.Value, error) {
 	got := b.take(wanted(c))
-	c.Charge(len(got) / 8)
+	if err := c.Charge(len(got) / 8); err != nil {
+		return squirrel.Null, err
+	}
 	return b.m.blob(got), nil
 }

@@ -171,7 +171,9 @@ const readTime = 10 * time.Microsecond
 // event happens at one instant, but a driver may wait in a loop until the clock has
 // moved, and must not wait for ever.
 func (m *Machine) uptime(c *squirrel.Call) time.Duration {
-	c.Charge(int(readTime.Seconds() * imp.FuelPerSecond))
+	if err := c.Charge(int(readTime.Seconds() * imp.FuelPerSecond)); err != nil {
+		return squirrel.Null, err
+	}
 	m.st.Read = max(instantOf(m.core.Now), m.st.Read+instant(readTime))
 	return time.Duration(m.st.Read - m.st.Booted)
 }

@@ -49,7 +49,9 @@ func (m *Machine) parcelOf(c *squirrel.Call, native string) (p *parcel, err erro
 		_, err = c.Errorf("%s: the message has %d bytes, %d at most", native, n, tandem.MessageSize)
 		return nil, err
 	}
-	c.Charge(len(p.Data) / 8)
+	if err := c.Charge(len(p.Data) / 8); err != nil {
+		return squirrel.Null, err
+	}
 	return p, nil
 }
 
@@ -61,7 +63,9 @@ func logLine(c *squirrel.Call, typ string) (squirrel.Value, error) {
 	if imp.IsData(m.vm(), x) {
 		text = imp.LogText(c.Bytes(1))
 	}
-	c.Charge(len(text) / 8)
+	if err := c.Charge(len(text) / 8); err != nil {
+		return squirrel.Null, err
+	}
 	return m.answer(c, m.st.Link.send(m.core.Now, &parcel{Type: typ, Data: []byte(text)}))
 }
 
@@ -266,7 +270,9 @@ func impSetUserConfiguration(c *squirrel.Call) (squirrel.Value, error) {
 	if len(data) > userConfigurationSize {
 		return c.Errorf("value too long in imp.setuserconfiguration(value)")
 	}
-	c.Charge(len(data) / 8)
+	if err := c.Charge(len(data) / 8); err != nil {
+		return squirrel.Null, err
+	}
 	m.st.User = data
 	m.emit(&Configured{Data: data, Cause: m.st.Posts.Cause})
 	return squirrel.Null, nil
@@ -277,7 +283,9 @@ func impGetUserConfiguration(c *squirrel.Call) (squirrel.Value, error) {
 	if m.st.User == nil {
 		return squirrel.Null, nil
 	}
-	c.Charge(len(m.st.User) / 8)
+	if err := c.Charge(len(m.st.User) / 8); err != nil {
+		return squirrel.Null, err
+	}
 	return m.blob(m.st.User), nil
 }
 

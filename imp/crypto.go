@@ -33,7 +33,9 @@ var cryptoFunctions = append(hashFunctions(), Function{
 			}
 		}
 		a, b := call.Bytes(1), call.Bytes(2)
-		call.Charge(len(a) / 8)
+		if err := call.Charge(len(a) / 8); err != nil {
+			return squirrel.Null, err
+		}
 		return squirrel.Bool(subtle.ConstantTimeCompare(a, b) == 1), nil
 	},
 })
@@ -76,7 +78,9 @@ func hashNative(make func() hash.Hash) squirrel.NativeFunc {
 			return notData(call, 1)
 		}
 		data := call.Bytes(1)
-		call.Charge(hashCost + len(data)/4)
+		if err := call.Charge(hashCost + len(data)/4); err != nil {
+			return squirrel.Null, err
+		}
 		h := make()
 		h.Write(data)
 		return call.VM().NewBlob(h.Sum(nil)), nil
@@ -91,7 +95,9 @@ func hmacNative(make func() hash.Hash) squirrel.NativeFunc {
 			}
 		}
 		data, key := call.Bytes(1), call.Bytes(2)
-		call.Charge(2*hashCost + (len(data)+len(key))/4)
+		if err := call.Charge(2*hashCost + (len(data)+len(key))/4); err != nil {
+			return squirrel.Null, err
+		}
 		h := hmac.New(make, key)
 		h.Write(data)
 		return call.VM().NewBlob(h.Sum(nil)), nil

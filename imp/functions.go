@@ -162,7 +162,9 @@ const (
 // a name.
 func SetsHandler(name string) squirrel.NativeFunc {
 	return func(call *squirrel.Call) (squirrel.Value, error) {
-		call.Charge(keepCost)
+		if err := call.Charge(keepCost); err != nil {
+			return squirrel.Null, err
+		}
 		CoreOf(call).SetHandler(name, call.Arg(1))
 		return squirrel.Null, nil
 	}

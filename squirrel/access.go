@@ -36,18 +36,26 @@ func (v *VM) lookAgain(s *position, nodes uint32, key Value) uint32 {
 	return p
 }
 
-// metaAt returns the metamethod of a table's delegates at a level of the chain, and the
-// object to call it on. A metamethod may have changed the chain meanwhile.
-func (v *VM) metaAt(obj Value, level int, m meta) (self, fn Value) {
+// hopCost is the fuel of a step along a chain of delegates or of classes.
+const hopCost = 2
+
+// metaUpTo returns the metamethod of a table's delegates that is deepest in the chain, of
+// those at a level or before it; that level, and the object to call it on. A
+// metamethod may have changed the chain meanwhile.
+func (v *VM) metaUpTo(obj Value, level int, m meta) (at int, self, fn Value) {
 	if !obj.isTable() {
-		return obj, v.metamethod(obj, m)
+		return level, obj, v.metamethod(obj, m)
 	}
-	for ; level > 1; level-- {
-		if obj = *v.at(obj.off() + 3); obj == Null {
-			return Null, Null
+	for i := 1; i <= level && obj != Null; i++ {
+		v.tick -= hopCost
+		if x := v.metamethod(obj, m); x != Null {
+			at = i
+			self = obj
+			fn = x
 		}
+		obj = *v.at(obj.off() + 3)
 	}
-	return obj, v.metamethod(obj, m)
+	return at, self, fn
 }
 
 // rawGet looks a key up in the object itself and, for tables, in its delegates. A weak
@@ -63,6 +71,7 @@ func (v *VM) rawGet(in *compile.Inst, obj, key Value) (Value, bool) {
 			return v.real(*v.at(p + 1)), true
 		}
 		for d := (*v.at(obj.off() + 3)).off(); d != 0; d = (*v.at(d + 3)).off() {
+			v.tick -= hopCost
 			if p := v.tableFind(d, key); p != 0 {
 				return v.real(*v.at(p + 1)), true
 			}
@@ -152,9 +161,9 @@ func askWord(level int) Value {
 // getMeta tries the _get of a delegate chain from the given level down to the object
 // itself, then what follows metamethods.
 func (v *VM) getMeta(in *compile.Inst, obj, key Value, level int) outcome {
-	for ; level > 0; level-- {
-		if self, m := v.metaAt(obj, level, metaGet); m != Null {
-			return v.pushCall(m, askWord(level), Null, self, key)
+	if level > 0 {
+		if at, self, m := v.metaUpTo(obj, level, metaGet); m != Null {
+			return v.pushCall(m, askWord(at), Null, self, key)
 		}
 	}
 	if n, ok := v.builtin(in, obj.Type(), key); ok {
@@ -203,6 +212,7 @@ func (v *VM) setOp(in *compile.Inst) outcome {
 			return next
 		}
 		for d := (*v.at(obj.off() + 3)).off(); d != 0; d = (*v.at(d + 3)).off() {
+			v.tick -= hopCost
 			if p := v.tableFind(d, key); p != 0 {
 				*v.at(p + 1) = x
 				return next
@@ -239,9 +249,9 @@ func (v *VM) setOp(in *compile.Inst) outcome {
 // setMeta tries the _set of a delegate chain as getMeta does _get.
 func (v *VM) setMeta(in *compile.Inst, obj, key Value, level int) outcome {
 	x := *v.reg(in.C)
-	for ; level > 0; level-- {
-		if self, m := v.metaAt(obj, level, metaSet); m != Null {
-			return v.pushCall(m, askWord(level), Null, self, key, x)
+	if level > 0 {
+		if at, self, m := v.metaUpTo(obj, level, metaSet); m != Null {
+			return v.pushCall(m, askWord(at), Null, self, key, x)
 		}
 	}
 	if in.A == 0 && key != Null {

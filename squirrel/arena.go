@@ -73,6 +73,14 @@ func (v *VM) alloc(kind int, words uint32) uint32 {
 	return off
 }
 
+// mustFit panics as alloc does when an object of so many words cannot exist, before
+// anything is paid for it.
+func (v *VM) mustFit(words int) {
+	if words > maxObjSize || v.inLoop && uint64(words) > 2*uint64(v.limit)+2*minHeadroom {
+		panic(errOutOfMemory)
+	}
+}
+
 // identityKinds are the objects that programs can distinguish. Only they are numbered:
 // the number of others depends on when garbage is collected, which programs must not
 // see.

@@ -35,7 +35,13 @@ func (v *VM) setThreshold() {
 // the limit is alive.
 func (v *VM) collect() {
 	v.gcDue = false
+	garbage := v.top - v.live // words that were allocated since the last collection
 	v.copyLive(minHeadroom)
+	// Who allocates has paid for copying as many words again. When the memory is nearly full,
+	// there is less room than that, and collections come more often.
+	if live := v.live - v.perm; live > 2*garbage {
+		v.tick -= int64(live-2*garbage) >> 2
+	}
 	if v.live-v.perm > v.limit {
 		panic(errOutOfMemory)
 	}
@@ -43,6 +49,7 @@ func (v *VM) collect() {
 
 // compact collects and leaves little room.
 func (v *VM) compact() {
+	v.regexps = regexpCache{}
 	v.room = 0
 	v.copyLive(0)
 }

@@ -42,6 +42,7 @@ func (v *VM) findHandler() (frame uint32, handler int, ok bool) {
 	for f := v.frame; f != 0; {
 		v.tick--
 		if p := v.frameProto(f); p != nil {
+			v.tick -= int64(len(p.Handlers) >> 2)
 			at := int32(pc) - 1
 			for i, h := range p.Handlers {
 				if h.From <= at && at < h.To {

@@ -28,9 +28,9 @@ func AddBlob(l *Library) {
 		blobMethod("writeblob", -2, "xx", blobWriteBlob),
 		blobMethod("readstring", 2, "xn", blobReadString),
 		blobMethod("writestring", 2, "xs", blobWriteString),
-		blobMethod("tostring", 1, "x", func(c *Call, b blob) (Value, error) { return b.text(c, b.bytes()), nil }),
+		blobMethod("tostring", 1, "x", func(c *Call, b blob) (Value, error) { return b.text(c, b.bytes()) }),
 		// As text a blob is its content, on imps; the original shows an address.
-		blobMethod("_tostring", 1, "x", func(c *Call, b blob) (Value, error) { return b.text(c, b.bytes()), nil }),
+		blobMethod("_tostring", 1, "x", func(c *Call, b blob) (Value, error) { return b.text(c, b.bytes()) }),
 		blobMethod("resize", 2, "xn", blobResize),
 		blobMethod("swap2", 1, "x", blobSwap2),
 		blobMethod("swap4", 1, "x", blobSwap4),
@@ -104,9 +104,11 @@ func (b blob) take(n int) []byte {
 }
 
 // text makes a string of a part of the blob.
-func (b blob) text(c *Call, part []byte) Value {
-	c.Charge(len(part) >> 3)
-	return b.v.NewStringBytes(part)
+func (b blob) text(c *Call, part []byte) (Value, error) {
+	if err := c.Charge(len(part) >> 3); err != nil {
+		return Null, err
+	}
+	return b.v.NewStringBytes(part), nil
 }
 
 // asBlob returns x as a blob.
@@ -137,6 +139,7 @@ func blobMethod(name string, check int, mask string, fn func(c *Call, b blob) (V
 // NewBlob returns a blob with the content of data, which may alias the arena.
 // The library must have the class.
 func (v *VM) NewBlob(data []byte) Value {
+	v.tick -= int64(len(data) >> 4)
 	buf := v.newBytes(len(data), len(data))
 	copy(v.bytesAt(buf+wordsBytes, uint32(len(data))), data)
 	return v.NewNative("blob", ref(tagBytes, buf))
@@ -156,7 +159,10 @@ func blobConstruct(c *Call) (Value, error) {
 	if n < 0 {
 		return c.throwString("cannot create blob with negative size")
 	}
-	c.Charge(n >> 3)
+	c.v.mustFit(n / 8)
+	if err := c.Charge(n >> 3); err != nil {
+		return Null, err
+	}
 	c.v.SetPayload(c.This(), ref(tagBytes, c.v.newBytes(n, n)))
 	return Null, nil
 }
@@ -166,7 +172,9 @@ func blobCloned(c *Call) (Value, error) {
 	if !ok {
 		return c.notBlob(c.Arg(1))
 	}
-	c.Charge(b.len() >> 3)
+	if err := c.Charge(b.len() >> 3); err != nil {
+		return Null, err
+	}
 	buf := c.v.newBytes(b.len(), b.len())
 	copy(c.v.bytesAt(buf+wordsBytes, uint32(b.len())), b.bytes())
 	c.v.SetPayload(c.This(), ref(tagBytes, buf))
@@ -273,7 +281,9 @@ func blobReadBlob(c *Call, b blob) (Value, error) {
 	if len(p) == 0 {
 		return c.throwString("no data left to read")
 	}
-	c.Charge(len(p) >> 3)
+	if err := c.Charge(len(p) >> 3); err != nil {
+		return Null, err
+	}
 	return c.v.NewBlob(p), nil
 }
 
@@ -283,7 +293,7 @@ func blobReadString(c *Call, b blob) (Value, error) {
 	if len(p) == 0 && n != 0 {
 		return c.throwString("no data left to read")
 	}
-	return b.text(c, p), nil
+	return b.text(c, p)
 }
 
 func blobWriteBlob(c *Call, b blob) (Value, error) {
@@ -292,20 +302,21 @@ func blobWriteBlob(c *Call, b blob) (Value, error) {
 		return c.throwString("invalid parameter")
 	}
 	n := src.len()
-	b.write(c, src.bytes())
-	return Int(int32(n)), nil
+	return Int(int32(n)), b.write(c, src.bytes())
 }
 
 func blobWriteString(c *Call, b blob) (Value, error) {
-	b.write(c, c.v.strBytes(c.Arg(1)))
-	return Null, nil
+	return Null, b.write(c, c.v.strBytes(c.Arg(1)))
 }
 
 // write writes at the position. data may alias the arena: when the blob gets a new
 // buffer the old bytes stay in place.
-func (b *blob) write(c *Call, data []byte) {
-	c.Charge(len(data) >> 3)
+func (b *blob) write(c *Call, data []byte) error {
+	if err := c.Charge(len(data) >> 3); err != nil {
+		return err
+	}
 	copy(b.advance(len(data)), data)
+	return nil
 }
 
 func blobResize(c *Call, b blob) (Value, error) {
@@ -313,14 +324,19 @@ func blobResize(c *Call, b blob) (Value, error) {
 	if n < 0 {
 		return c.throwString("resize failed")
 	}
-	c.Charge(n >> 3)
+	c.v.mustFit(n / 8)
+	if err := c.Charge(n >> 3); err != nil {
+		return Null, err
+	}
 	b.reserve(n)
 	return Null, nil
 }
 
 func blobSwap2(c *Call, b blob) (Value, error) {
 	p := b.bytes()
-	c.Charge(len(p) >> 3)
+	if err := c.Charge(len(p) >> 3); err != nil {
+		return Null, err
+	}
 	for ; len(p) >= 2; p = p[2:] {
 		p[0], p[1] = p[1], p[0]
 	}
@@ -329,7 +345,9 @@ func blobSwap2(c *Call, b blob) (Value, error) {
 
 func blobSwap4(c *Call, b blob) (Value, error) {
 	p := b.bytes()
-	c.Charge(len(p) >> 3)
+	if err := c.Charge(len(p) >> 3); err != nil {
+		return Null, err
+	}
 	for ; len(p) >= 4; p = p[4:] {
 		p[0], p[3] = p[3], p[0]
 		p[1], p[2] = p[2], p[1]

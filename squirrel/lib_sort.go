@@ -50,9 +50,15 @@ func arraySort(c *Call) (Value, error) {
 		if s.n < 2 {
 			return Null, nil
 		}
-		if c.NArgs() == 0 && sortIntegers(s.e) {
-			c.Charge(s.n * bits.Len(uint(s.n)))
+		if c.NArgs() == 0 && allIntegers(s.e) {
+			if err := c.Charge(s.n * bits.Len(uint(s.n))); err != nil {
+				return Null, err
+			}
+			sortIntegers(s.e)
 			return Null, nil
+		}
+		if err := c.Charge(s.n >> 3); err != nil {
+			return Null, err
 		}
 		s.begin()
 		return s.run(c)
@@ -82,12 +88,7 @@ func arraySort(c *Call) (Value, error) {
 
 // sortIntegers sorts an array of integers alone, for which the algorithm makes no visible
 // difference.
-func sortIntegers(e []Value) bool {
-	for _, x := range e {
-		if !x.isInt() {
-			return false
-		}
-	}
+func sortIntegers(e []Value) {
 	const sign = 1 << 31 // with this bit inverted, the words are in the order of the numbers
 	for i := range e {
 		e[i] ^= sign
@@ -96,7 +97,10 @@ func sortIntegers(e []Value) bool {
 	for i := range e {
 		e[i] ^= sign
 	}
-	return true
+}
+
+func allIntegers(e []Value) bool {
+	return !slices.ContainsFunc(e, func(x Value) bool { return !x.isInt() })
 }
 
 // load restores the state that keep saved in a frame after n arguments. It reports whether
@@ -154,7 +158,9 @@ func (s *sorter) run(c *Call) (Value, error) {
 			s.keep(c)
 			return c.CallThen(sortCompared, c.Arg(1), c.v.root, a, b)
 		}
-		c.Charge(1)
+		if err := c.Charge(1); err != nil {
+			return Null, err
+		}
 		order, how := c.v.compare(a, b)
 		switch how {
 		case byMetamethod:

@@ -84,6 +84,9 @@ func (v *VM) ResumeThrow(x Value) {
 
 // wake applies Resume or ResumeThrow at the start of a Run.
 func (v *VM) wake() outcome {
+	if v.resumed == resumedNot {
+		return enter // the result may be one that a native waits for
+	}
 	how, x := v.resumed, v.result
 	v.resumed, v.result = resumedNot, Null
 	switch how {

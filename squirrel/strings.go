@@ -95,6 +95,8 @@ func (v *VM) internBytes(b []byte) Value {
 
 // newLong makes a string longer than maxShort, which fill writes.
 func (v *VM) newLong(n int, fill func(dst []byte)) Value {
+	v.mustFit(n / 8)
+	v.tick -= int64(n >> 4)
 	buf := v.newBytes(n, n)
 	fill(v.bytesAt(buf+wordsBytes, uint32(n)))
 	return v.longOn(buf, n)
@@ -141,7 +143,11 @@ func (v *VM) strByte(x Value, i uint32) byte {
 }
 
 // Text returns a copy of a string's bytes.
-func (v *VM) Text(x Value) string { return string(v.strBytes(x)) }
+func (v *VM) Text(x Value) string {
+	b := v.strBytes(x)
+	v.tick -= int64(len(b) >> 3)
+	return string(b)
+}
 
 // strHash returns the 3.0.4 hash of a string.
 func (v *VM) strHash(x Value) uint32 {
@@ -179,6 +185,7 @@ func (v *VM) concat(a, b Value) Value {
 		}
 	}
 	n := an + bn
+	v.mustFit(n / 8)
 	v.tick -= int64(n >> 4)
 	buf := v.newBytes(n, n+n/2)
 	dst := v.bytesAt(buf+wordsBytes, uint32(n))
