@@ -32,6 +32,9 @@ func (m *Machine) savedTable(err error) imp.Outcome {
 
 func serverSave(call *squirrel.Call) (squirrel.Value, error) {
 	m := machineOf(call)
+	if err := call.Charge(nativeCost); err != nil {
+		return squirrel.Null, err
+	}
 	if call.Arg(1).Type() != squirrel.TypeTable {
 		return call.Errorf("server.save: only a table can be saved, not a value of type %s", call.Arg(1).Type())
 	}
@@ -53,6 +56,9 @@ func serverSave(call *squirrel.Call) (squirrel.Value, error) {
 		return squirrel.Null, err
 	}
 	if len(dropped) > 0 {
+		if err := call.Charge(traceCost); err != nil {
+			return squirrel.Null, err
+		}
 		for _, d := range dropped {
 			m.log(true, "server.save: "+d)
 		}
@@ -97,6 +103,9 @@ func serverLoad(call *squirrel.Call) (squirrel.Value, error) {
 	}
 	return t, nil
 }
+
+// traceCost is the fuel of a call stack in the log.
+const traceCost = 10_000
 
 const permanentTable = "permanent" // server.permanent
 

@@ -151,10 +151,7 @@ func signable(call *squirrel.Call, others ...int) error {
 	if n > maxSignedMessage {
 		return fmt.Errorf("the message has %d bytes, more than %d KB", n, maxSignedMessage>>10)
 	}
-	if err := call.Charge(nativeCost + n/4); err != nil {
-		return squirrel.Null, err
-	}
-	return nil
+	return call.Charge(nativeCost + n/4)
 }
 
 // later calls the function that is argument i with args, after the running
@@ -173,7 +170,9 @@ func privateKey(call *squirrel.Call, der []byte) (*rsa.PrivateKey, error) {
 	if len(der) > maxKeySize {
 		return nil, errNoKey
 	}
-	call.Charge(40 * len(der)) // parsing checks the numbers
+	if err := call.Charge(120 * len(der)); err != nil { // parsing checks the numbers
+		return nil, err
+	}
 	if key, err := x509.ParsePKCS1PrivateKey(der); err == nil {
 		return key, nil
 	}
@@ -189,8 +188,8 @@ func publicKey(call *squirrel.Call, der []byte) (*rsa.PublicKey, error) {
 	if len(der) > maxKeySize {
 		return nil, errNoKey
 	}
-	if err := call.Charge(len(der)); err != nil {
-		return squirrel.Null, err
+	if err := call.Charge(4 * len(der)); err != nil {
+		return nil, err
 	}
 	if key, err := x509.ParsePKIXPublicKey(der); err == nil {
 		if key, ok := key.(*rsa.PublicKey); ok {

@@ -165,11 +165,11 @@ func flashRead(c *squirrel.Call, f Flash) (squirrel.Value, error) {
 	if !flashed(f, addr, count) {
 		return noSuchAddress(c, f, addr, count)
 	}
-	if err := c.Charge(int(count) / 8); err != nil {
-		return squirrel.Null, err
-	}
 	if int(count) > c.VM().MemoryLimit() {
 		return c.Errorf("%d bytes are more than the memory has", count)
+	}
+	if err := c.Charge(nativeCost + int(count)/8); err != nil {
+		return squirrel.Null, err
 	}
 	data := make([]byte, count)
 	if _, err := f.ReadAt(data, int64(addr)); err != nil {

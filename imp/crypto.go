@@ -33,7 +33,7 @@ var cryptoFunctions = append(hashFunctions(), Function{
 			}
 		}
 		a, b := call.Bytes(1), call.Bytes(2)
-		if err := call.Charge(len(a) / 8); err != nil {
+		if err := call.Charge(len(a) / 4); err != nil {
 			return squirrel.Null, err
 		}
 		return squirrel.Bool(subtle.ConstantTimeCompare(a, b) == 1), nil

@@ -20,7 +20,8 @@ func storeHint(p *uint32, hint uint32) {
 
 // lookAgain finds a name among nodes when the hint of the instruction before s.ip was
 // wrong. Where objects of several shapes alternate, storing every new hint costs more
-// than it saves, so only one in eight is stored.
+// than it saves, so only one in eight is stored. It may find nothing when the fuel is
+// below zero: slow looks again then.
 func (v *VM) lookAgain(s *position, nodes uint32, key Value) uint32 {
 	if nodes == 0 || key.tag() != tagString {
 		return 0
@@ -29,6 +30,9 @@ func (v *VM) lookAgain(s *position, nodes uint32, key Value) uint32 {
 	p := nodes + 1 + hash&nodeMask(*v.at(nodes))*nodeWords
 	if *v.at(p) != key {
 		p = v.nodeFind(nodes, hash, key)
+		if v.tick < 0 {
+			return 0
+		}
 	}
 	if v.tick&7 == 0 && p != 0 {
 		storeHint((*uint32)(unsafe.Add(s.cache, (s.pc(s.ip)-1)*4)), p-nodes)
@@ -88,7 +92,7 @@ func (v *VM) rawGet(in *compile.Inst, obj, key Value) (Value, bool) {
 				i += n // deviation: the original reads before the string
 			}
 			if i >= 0 && i < n {
-				return Int(int32(v.strBytes(obj)[i])), true
+				return Int(int32(v.strByte(obj, uint32(i)))), true
 			}
 		}
 	case tagInstance:

@@ -39,7 +39,7 @@ func (v *VM) collect() {
 	v.copyLive(minHeadroom)
 	// Who allocates has paid for copying as many words again. When the memory is nearly full,
 	// there is less room than that, and collections come more often.
-	if live := v.live - v.perm; live > 2*garbage {
+	if live := v.live - v.perm; live > 2*garbage && !checked {
 		v.tick -= int64(live-2*garbage) >> 2
 	}
 	if v.live-v.perm > v.limit {
@@ -68,7 +68,7 @@ type collector struct {
 func (v *VM) copyLive(headroom uint32) {
 	used := uint64(v.top)
 	c := &collector{old: v.w, perm: v.perm, top: v.perm}
-	c.w = takeWords(used + uint64(headroom/4) + imageSlack + checkedPad)
+	c.w = v.takeWords(used + uint64(headroom/4) + imageSlack + checkedPad)
 	copy(c.w, v.w[:v.perm])
 	if checked && v.perm > 1 {
 		// Objects get other places each time, so that a stale offset is found.
@@ -111,7 +111,7 @@ func (v *VM) copyLive(headroom uint32) {
 const minSpare = 1 << 11 // least number of words worth keeping
 
 // takeWords returns at least n words. They are not zero.
-func takeWords(n uint64) []Value {
+func (m *mem) takeWords(n uint64) []Value {
 	if p, ok := spare.Get().(*[]Value); ok {
 		w := (*p)[:cap(*p)]
 		if uint64(len(w)) >= n && uint64(len(w)) <= 8*n+minSpare {
@@ -121,6 +121,7 @@ func takeWords(n uint64) []Value {
 			spare.Put(p)
 		}
 	}
+	m.grown(int(n))
 	return make([]Value, n)
 }
 
@@ -131,7 +132,7 @@ func (v *VM) install(c *collector, want uint64, working bool) {
 	if have < want || have > want+want/2 && (!working || have > 8*want) {
 		// It comes from the same pool that gets the old words; otherwise each collection would
 		// add one slice to the pool.
-		w := takeWords(want)[:want]
+		w := v.takeWords(want)[:want]
 		clear(w[copy(w, c.w[:c.top]):])
 		if !checked && have >= minSpare {
 			spent := c.w

@@ -26,7 +26,7 @@ func (v *VM) noIndex(key Value) outcome {
 func (v *VM) clipped(x Value) string {
 	switch x.Type() {
 	case TypeString:
-		return string(text.Clip(v.strBytes(x)))
+		return string(text.Clip(v.strPart(x, 0, min(v.strLen(x), text.ClipLen))))
 	case TypeInteger:
 		return text.FormatInt(x.AsInt())
 	case TypeFloat:

@@ -44,18 +44,34 @@ func arrayExtend(c *Call) (Value, error) {
 	}
 	c.v.arrayReserve(a, have+n)
 	*c.v.at(a + 1) = pair(uint32(have+n), 0)
-	copy(c.v.elements(a)[have:], c.v.elements(b)[:n])
+	v := c.v
+	v.touch(n)
+	copy(v.elementsFrom(a, have), v.viewElements(b)[:n])
 	return Null, nil
 }
 
 // elements returns the elements of an array. They alias the arena.
 func (v *VM) elements(a uint32) []Value {
+	e := v.viewElements(a)
+	v.touch(len(e))
+	return e
+}
+
+// viewElements is elements for one who looks at few of them, or counts them by touch.
+func (v *VM) viewElements(a uint32) []Value {
 	n := lo(*v.at(a + 1))
 	if n == 0 {
 		return nil
 	}
 	first := (*v.at(a + 2)).off() + 1
 	return v.w[first : first+n]
+}
+
+// elementsFrom returns the elements of an array from one on.
+func (v *VM) elementsFrom(a uint32, from int) []Value {
+	e := v.viewElements(a)[from:]
+	v.touch(len(e))
+	return e
 }
 
 func arrayPop(c *Call) (Value, error) {
@@ -88,9 +104,9 @@ func arrayInsert(c *Call) (Value, error) {
 		return Null, err
 	}
 	c.v.arrayAppend(a, Null)
-	e := c.v.elements(a)
-	copy(e[i+1:], e[i:])
-	e[i] = c.Arg(2)
+	e := c.v.elementsFrom(a, i)
+	copy(e[1:], e)
+	e[0] = c.Arg(2)
 	return Null, nil
 }
 
@@ -103,9 +119,9 @@ func arrayRemove(c *Call) (Value, error) {
 	if err := c.Charge((n - i) >> 3); err != nil {
 		return Null, err
 	}
-	e := c.v.elements(a)
-	x := c.v.real(e[i])
-	copy(e[i:], e[i+1:])
+	e := c.v.elementsFrom(a, i)
+	x := c.v.real(e[0])
+	copy(e, e[1:])
 	c.v.arrayResize(a, n-1)
 	return x, nil
 }
@@ -127,10 +143,12 @@ func arrayResize(c *Call) (Value, error) {
 
 // fill sets the elements from index first on.
 func (v *VM) fill(a uint32, first int, x Value) {
-	if e := v.elements(a); x != Null && first < len(e) {
-		for i := first; i < len(e); i++ {
-			e[i] = x
-		}
+	if x == Null || first >= v.arrayLen(a) {
+		return
+	}
+	e := v.elementsFrom(a, first)
+	for i := range e {
+		e[i] = x
 	}
 }
 
@@ -164,16 +182,17 @@ func arraySlice(c *Call) (Value, error) {
 		return Null, err
 	}
 	out := c.v.newArray(to - from)
-	dst, src := c.v.elements(out), c.v.elements(a)
+	dst, src := c.v.elements(out), c.v.viewElements(a)[from:]
 	for i := range dst {
-		dst[i] = c.v.real(src[from+i])
+		dst[i] = c.v.real(src[i])
 	}
 	return ref(tagArray, out), nil
 }
 
 func arrayFind(c *Call) (Value, error) {
-	e, x := c.v.elements(c.This().off()), c.Arg(1)
-	for i, y := range e {
+	x := c.Arg(1)
+	for i, y := range c.v.viewElements(c.This().off()) {
+		c.v.touch(1)
 		// Comparing two long strings is charged by equal.
 		if i&3 == 0 {
 			if err := c.Charge(1); err != nil {

@@ -68,13 +68,17 @@ type blob struct {
 func (b blob) len() int       { return int(lo(*b.v.at(b.buf + 1))) }
 func (b blob) pos() int       { return min(int(hi(*b.v.at(b.buf + 1))), b.len()) }
 func (b blob) bytes() []byte  { return b.v.bytesAt(b.buf+wordsBytes, uint32(b.len())) }
+func (b blob) part(from, to int) []byte {
+	return b.v.bytesIn(b.buf+wordsBytes, uint32(from), uint32(to))
+}
+
 func (b blob) capacity() int  { return int(b.v.size(b.buf)-wordsBytes) * 8 }
 func (b blob) set(n, pos int) { *b.v.at(b.buf + 1) = pair(uint32(n), uint32(pos)) }
 
 // reserve gives the blob a new buffer with room for capacity bytes.
 func (b *blob) reserve(capacity int) {
 	n, pos := min(b.len(), capacity), min(b.pos(), capacity)
-	old := b.bytes()[:n]
+	old := b.part(0, n)
 	b.v.tick -= int64(n >> 3)
 	b.buf = b.v.newBytes(n, capacity)
 	b.set(n, pos)
@@ -91,7 +95,7 @@ func (b *blob) advance(n int) []byte {
 		b.reserve(max(size, 2*b.len()))
 	}
 	b.set(size, pos+n)
-	return b.bytes()[pos : pos+n]
+	return b.part(pos, pos+n)
 }
 
 // take moves the position by n bytes, or to the end, and returns the bytes between the
@@ -100,7 +104,7 @@ func (b blob) take(n int) []byte {
 	pos := b.pos()
 	end := min(b.len(), pos+max(n, 0))
 	b.set(b.len(), end)
-	return b.bytes()[pos:end]
+	return b.part(pos, end)
 }
 
 // text makes a string of a part of the blob.
@@ -360,7 +364,7 @@ func blobGet(c *Call, b blob) (Value, error) {
 	if i < 0 || i >= b.len() {
 		return c.throwString("index out of range")
 	}
-	return Int(int32(b.bytes()[i])), nil
+	return Int(int32(b.part(i, i+1)[0])), nil
 }
 
 func blobSet(c *Call, b blob) (Value, error) {
@@ -368,7 +372,7 @@ func blobSet(c *Call, b blob) (Value, error) {
 	if i < 0 || i >= b.len() {
 		return c.throwString("index out of range")
 	}
-	b.bytes()[i] = byte(c.Int(2))
+	b.part(i, i+1)[0] = byte(c.Int(2))
 	return c.Arg(2), nil
 }
 

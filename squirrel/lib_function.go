@@ -35,7 +35,7 @@ func functionCall(c *Call) (Value, error) {
 
 // functionApply is functionCall with an array of this and the arguments.
 func functionApply(c *Call) (Value, error) {
-	e := c.v.elements(c.Arg(1).off())
+	e := c.v.viewElements(c.Arg(1).off())
 	switch {
 	case len(e) == 0:
 		return c.throwString("wrong number of parameters")

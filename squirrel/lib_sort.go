@@ -44,7 +44,7 @@ func arraySort(c *Call) (Value, error) {
 	if !c.This().isArray() {
 		return c.damaged()
 	}
-	s := sorter{e: c.v.elements(c.This().off())}
+	s := sorter{e: c.v.viewElements(c.This().off())}
 	if c.State() == sortStart {
 		s.n = len(s.e)
 		if s.n < 2 {
@@ -60,6 +60,7 @@ func arraySort(c *Call) (Value, error) {
 		if err := c.Charge(s.n >> 3); err != nil {
 			return Null, err
 		}
+		c.v.touch(s.n)
 		s.begin()
 		return s.run(c)
 	}
@@ -260,7 +261,7 @@ func (v *VM) sortReturn(f uint32, x Value) (out outcome, ok bool) {
 	if contArgs(*word(frame, -hdrCont)) != n || !array.isArray() || !fn.isClosure() || !x.isNumber() {
 		return 0, false
 	}
-	s := sorter{e: v.elements(array.off())}
+	s := sorter{e: v.viewElements(array.off())}
 	if !s.load(frame, n) {
 		return 0, false
 	}

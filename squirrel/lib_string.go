@@ -99,30 +99,29 @@ func sliceBounds(c *Call, n int) (from, to int, fault string) {
 }
 
 func stringSlice(c *Call) (Value, error) {
-	s := c.v.strBytes(c.This())
-	from, to, fault := sliceBounds(c, len(s))
+	from, to, fault := sliceBounds(c, c.v.strLen(c.This()))
 	if fault != "" {
 		return c.throwString(fault)
 	}
 	if err := c.Charge((to - from) >> 3); err != nil {
 		return Null, err
 	}
-	return c.v.NewStringBytes(s[from:to]), nil
+	return c.v.NewStringBytes(c.v.strPart(c.This(), from, to)), nil
 }
 
 // stringFind searches the whole string; the C library stops at a NUL.
 func stringFind(c *Call) (Value, error) {
-	s, start := c.v.strBytes(c.This()), 0
+	n, start := c.v.strLen(c.This()), 0
 	if c.NArgs() > 1 {
 		start = int(c.Int(2))
 	}
-	if start < 0 || start >= len(s) {
+	if start < 0 || start >= n {
 		return Null, nil
 	}
-	if err := c.Charge((len(s) - start + c.v.strLen(c.Arg(1))) >> 3); err != nil {
+	if err := c.Charge((n - start + c.v.strLen(c.Arg(1))) >> 3); err != nil {
 		return Null, err
 	}
-	i := bytes.Index(s[start:], c.v.strBytes(c.Arg(1)))
+	i := bytes.Index(c.v.strPart(c.This(), start, n), c.v.strBytes(c.Arg(1)))
 	if i < 0 {
 		return Null, nil
 	}

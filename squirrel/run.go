@@ -114,7 +114,9 @@ func (v *VM) safepoint() bool {
 }
 
 // loop executes instructions. Each case handles what is fast and common itself and
-// leaves the rest to slow. See position for the choice of local variables.
+// leaves the rest to slow. See position for the choice of local variables. A case whose
+// work is not bounded by a constant leaves it to slow too when the fuel is below zero,
+// because a safepoint follows that: a program may have no loops and no calls.
 func (v *VM) loop() Status {
 	var (
 		out  = v.wake()
@@ -320,7 +322,7 @@ reload:
 					p := v.tableFind(obj.off(), key)
 					regs, ip = v.window(s.frame), s.ip
 					in = before(ip)
-					if p != 0 && key != Null {
+					if p != 0 && key != Null && v.tick >= 0 {
 						if x := *v.at(p + 1); x.tag() != tagWeak {
 							*reg(regs, in.A) = x
 							continue
@@ -348,7 +350,7 @@ reload:
 					p := v.tableFind(obj.off(), key)
 					regs, ip = v.window(s.frame), s.ip
 					in = before(ip)
-					if p != 0 && key != Null {
+					if p != 0 && key != Null && v.tick >= 0 {
 						*v.at(p + 1) = *reg(regs, in.C)
 						continue
 					}
@@ -359,7 +361,10 @@ reload:
 						s.ip = ip
 						v.tableSet(obj.off(), *v.at(s.kbase + uint32(in.D)), *reg(regs, in.C))
 						regs, ip = v.window(s.frame), s.ip
-						continue
+						if v.tick >= 0 {
+							continue
+						}
+						in = before(ip)
 					}
 				}
 
@@ -369,15 +374,21 @@ reload:
 					s.ip = ip
 					v.tableSet(obj.off(), key, *reg(regs, in.C))
 					regs, ip = v.window(s.frame), s.ip
-					continue
+					if v.tick >= 0 {
+						continue
+					}
+					in = before(ip)
 				}
 			case compile.OpIn:
 				if obj, key := *reg(regs, in.C), *reg(regs, in.B); obj.tag() == tagTable && key != Null {
 					s.ip = ip
 					p := v.tableFind(obj.off(), key)
 					regs, ip = v.window(s.frame), s.ip
-					*reg(regs, before(ip).A) = Bool(p != 0)
-					continue
+					in = before(ip)
+					if v.tick >= 0 {
+						*reg(regs, in.A) = Bool(p != 0)
+						continue
+					}
 				}
 
 			case compile.OpPrepCallK:
@@ -689,6 +700,9 @@ reload:
 				x, y := *reg(regs, in.B), *reg(regs, in.C)
 				yes := x == y
 				if !yes && x != Null && y != Null && (x.tag() != y.tag() || x.tag() == tagLong) {
+					if x.tag() == tagLong {
+						break
+					}
 					s.ip = ip
 					yes = v.equal(x, y)
 					regs, ip = v.window(s.frame), s.ip
@@ -700,6 +714,9 @@ reload:
 				x, y := *reg(regs, in.B), *reg(regs, in.C)
 				yes := x == y
 				if !yes && x != Null && y != Null && (x.tag() != y.tag() || x.tag() == tagLong) {
+					if x.tag() == tagLong {
+						break
+					}
 					s.ip = ip
 					yes = v.equal(x, y)
 					regs, ip = v.window(s.frame), s.ip
@@ -750,6 +767,9 @@ reload:
 				x, y := *reg(regs, in.B), *reg(regs, in.C)
 				yes := x == y
 				if !yes && x != Null && y != Null && (x.tag() != y.tag() || x.tag() == tagLong) {
+					if x.tag() == tagLong {
+						break
+					}
 					s.ip = ip
 					yes = v.equal(x, y)
 					regs, ip = v.window(s.frame), s.ip

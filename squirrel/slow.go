@@ -174,7 +174,7 @@ func (v *VM) foreachOp(in *compile.Inst) outcome {
 			v.pc += uint32(in.D)
 			return enter
 		}
-		return v.foreachItem(in, i+1, Int(int32(i)), Int(int32(v.strBytes(x)[i])))
+		return v.foreachItem(in, i+1, Int(int32(i)), Int(int32(v.strByte(x, i))))
 	case tagClass:
 		j, p, ok := v.tableNext((*v.at(x.off() + 3)).off(), i)
 		if !ok {

@@ -133,6 +133,15 @@ func (v *VM) strBytes(x Value) []byte {
 	return v.bytesAt((*v.at(x.off() + 2)).off()+wordsBytes, n)
 }
 
+// strPart returns the bytes of a string from one index to another.
+func (v *VM) strPart(x Value, from, to int) []byte {
+	at := x.off() + wordsString
+	if x.tag() == tagLong {
+		at = (*v.at(x.off() + 2)).off() + wordsBytes
+	}
+	return v.bytesIn(at, uint32(from), uint32(to))
+}
+
 // strByte returns byte i of a string, which must have it.
 func (v *VM) strByte(x Value, i uint32) byte {
 	at := x.off() + wordsString
@@ -158,7 +167,7 @@ func (v *VM) strHash(x Value) uint32 {
 	if *h&flagHash == 0 {
 		*h |= flagHash
 		n := lo(*v.at(x.off() + 1))
-		*v.at(x.off() + 1) = pair(n, text.Hash(v.strBytes(x)))
+		*v.at(x.off() + 1) = pair(n, text.Hash(v.viewBytes((*v.at(x.off() + 2)).off()+wordsBytes, n)))
 	}
 	return hi(*v.at(x.off() + 1))
 }
@@ -180,7 +189,7 @@ func (v *VM) concat(a, b Value) Value {
 	}
 	if a.tag() == tagLong {
 		if c, ok := v.inPlace(a, bn); ok {
-			copy(c[an:], v.strBytes(b))
+			copy(c, v.strBytes(b))
 			return v.longOn((*v.at(a.off() + 2)).off(), an+bn)
 		}
 	}
@@ -201,7 +210,7 @@ func (v *VM) extend(a Value, b []byte) Value {
 		return a
 	}
 	if c, ok := v.inPlace(a, len(b)); ok {
-		copy(c[an:], b)
+		copy(c, b)
 		return v.longOn((*v.at(a.off() + 2)).off(), an+len(b))
 	}
 	n := an + len(b)
@@ -214,7 +223,7 @@ func (v *VM) extend(a Value, b []byte) Value {
 }
 
 // inPlace makes room for more bytes after long string a, if it is the newest part of its
-// buffer. It returns the bytes of both.
+// buffer. It returns the new bytes.
 func (v *VM) inPlace(a Value, more int) ([]byte, bool) {
 	buf, an := (*v.at(a.off() + 2)).off(), v.strLen(a)
 	n := an + more
@@ -223,7 +232,7 @@ func (v *VM) inPlace(a Value, more int) ([]byte, bool) {
 	}
 	v.tick -= int64(more >> 4)
 	*v.at(buf + 1) = pair(uint32(n), 0)
-	return v.bytesAt(buf+wordsBytes, uint32(n)), true
+	return v.bytesIn(buf+wordsBytes, uint32(an), uint32(n)), true
 }
 
 // strEqual compares strings by content; it is only needed when both are long.

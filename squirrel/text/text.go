@@ -24,8 +24,8 @@ import (
 	"math"
 )
 
-// clipLen is the number of bytes of an operand that an error message shows.
-const clipLen = 50
+// ClipLen is the number of bytes of an operand that an error message shows.
+const ClipLen = 50
 
 // CString returns s up to its first NUL byte.
 func CString(s []byte) []byte {
@@ -38,8 +38,8 @@ func CString(s []byte) []byte {
 // Clip returns the part of s that a run-time error message shows: at most 50
 // bytes, ending before a NUL.
 func Clip(s []byte) []byte {
-	if len(s) > clipLen {
-		s = s[:clipLen]
+	if len(s) > ClipLen {
+		s = s[:ClipLen]
 	}
 	return CString(s)
 }
