@@ -32,7 +32,7 @@ func (m *Machine) savedTable(err error) imp.Outcome {
 
 func serverSave(call *squirrel.Call) (squirrel.Value, error) {
 	m := machineOf(call)
-	if err := call.Charge(nativeCost); err != nil {
+	if err := call.Charge(durableCost); err != nil {
 		return squirrel.Null, err
 	}
 	if call.Arg(1).Type() != squirrel.TypeTable {

@@ -82,7 +82,7 @@ func cryptoSign(call *squirrel.Call) (squirrel.Value, error) {
 	if err := signable(call, 3); err != nil {
 		return call.Errorf("crypto.sign: %v", err)
 	}
-	key, err := privateKey(call, call.Bytes(3))
+	key, err := privateKey(call, 3)
 	if err == nil {
 		err = rightSize(&key.PublicKey)
 	}
@@ -110,7 +110,7 @@ func cryptoVerify(call *squirrel.Call) (squirrel.Value, error) {
 	if err := signable(call, 3, 4); err != nil {
 		return call.Errorf("crypto.verify: %v", err)
 	}
-	key, err := publicKey(call, call.Bytes(4))
+	key, err := publicKey(call, 4)
 	if err == nil {
 		err = rightSize(key)
 	}
@@ -133,7 +133,7 @@ func cryptoVerify(call *squirrel.Call) (squirrel.Value, error) {
 		return squirrel.Null, err
 	}
 	sum := sha256.Sum256(call.Bytes(2))
-	err = rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], call.Bytes(3))
+	err = rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], call.Bytes(3)) // one of another size is refused
 	return tell(squirrel.Null, squirrel.Bool(err == nil))
 }
 
@@ -147,7 +147,7 @@ func signable(call *squirrel.Call, others ...int) error {
 			return fmt.Errorf("parameter %d must be a string or a blob", i)
 		}
 	}
-	n := len(call.Bytes(2))
+	n := call.VM().Len(call.Arg(2))
 	if n > maxSignedMessage {
 		return fmt.Errorf("the message has %d bytes, more than %d KB", n, maxSignedMessage>>10)
 	}
@@ -166,11 +166,18 @@ func (m *Machine) later(call *squirrel.Call, i int, args ...squirrel.Value) (squ
 var errNoKey = errors.New("this is not an RSA key in DER; give http.base64decode the text between the lines " +
 	"BEGIN and END")
 
-func privateKey(call *squirrel.Call, der []byte) (*rsa.PrivateKey, error) {
-	if len(der) > maxKeySize {
+// der returns argument i, a key, and pays for the parsing, so much for a byte.
+func der(call *squirrel.Call, i, cost int) ([]byte, error) {
+	n := call.VM().Len(call.Arg(i))
+	if n > maxKeySize {
 		return nil, errNoKey
 	}
-	if err := call.Charge(120 * len(der)); err != nil { // parsing checks the numbers
+	return call.Bytes(i), call.Charge(cost * n)
+}
+
+func privateKey(call *squirrel.Call, i int) (*rsa.PrivateKey, error) {
+	der, err := der(call, i, 120) // parsing checks the numbers
+	if err != nil {
 		return nil, err
 	}
 	if key, err := x509.ParsePKCS1PrivateKey(der); err == nil {
@@ -184,11 +191,9 @@ func privateKey(call *squirrel.Call, der []byte) (*rsa.PrivateKey, error) {
 	return nil, errNoKey
 }
 
-func publicKey(call *squirrel.Call, der []byte) (*rsa.PublicKey, error) {
-	if len(der) > maxKeySize {
-		return nil, errNoKey
-	}
-	if err := call.Charge(4 * len(der)); err != nil {
+func publicKey(call *squirrel.Call, i int) (*rsa.PublicKey, error) {
+	der, err := der(call, i, 4)
+	if err != nil {
 		return nil, err
 	}
 	if key, err := x509.ParsePKIXPublicKey(der); err == nil {

@@ -206,6 +206,10 @@ func sleepUntil(c *squirrel.Call, flush bool) (squirrel.Value, error) {
 	if hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59 {
 		return c.Errorf("invalid sleep time: %d:%d:%d is not a time of day", hour, minute, second)
 	}
+	const calendar = 2000 // fuel
+	if err := c.Charge(calendar); err != nil {
+		return squirrel.Null, err
+	}
 	m := of(c)
 	now := m.core.Now.UTC()
 	at := time.Date(now.Year(), now.Month(), now.Day(), hour, minute, second, 0, time.UTC)

@@ -32,10 +32,14 @@ var cryptoFunctions = append(hashFunctions(), Function{
 				return notData(call, i)
 			}
 		}
-		a, b := call.Bytes(1), call.Bytes(2)
-		if err := call.Charge(len(a) / 4); err != nil {
+		n := call.VM().Len(call.Arg(1))
+		if n != call.VM().Len(call.Arg(2)) {
+			return squirrel.Bool(false), nil
+		}
+		if err := call.Charge(n / 4); err != nil {
 			return squirrel.Null, err
 		}
+		a, b := call.Bytes(1), call.Bytes(2)
 		return squirrel.Bool(subtle.ConstantTimeCompare(a, b) == 1), nil
 	},
 })

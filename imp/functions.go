@@ -206,8 +206,7 @@ func cancelWakeup(call *squirrel.Call) (squirrel.Value, error) {
 	}
 	switch arg.Type() {
 	case squirrel.TypeString:
-		b := call.Bytes(1)
-		name := string(b[:min(len(b), maxTimerName+1)]) // no timer has a longer one
+		name := string(call.VM().Head(arg, maxTimerName+1)) // no timer has a longer one
 		if name == "" || !c.cancelTimer(func(t timer) bool { return t.Name == name }) {
 			return call.Errorf("no timer is named %s", name)
 		}

@@ -100,9 +100,20 @@ func (v *VM) Len(x Value) int {
 	case tagArray:
 		return v.arrayLen(x.off())
 	case tagInstance:
-		return len(v.Bytes(x))
+		if p := v.Payload(x); p.tag() == tagBytes {
+			return int(lo(*v.at(p.off() + 1)))
+		}
 	}
 	return 0
+}
+
+// Head returns the first bytes of a string, n at most. It aliases the arena, as Bytes
+// does.
+func (v *VM) Head(x Value, n int) []byte {
+	if !x.isString() {
+		return nil
+	}
+	return v.strPart(x, 0, min(v.strLen(x), n))
 }
 
 // Index returns element i of an array, or null.

@@ -14,6 +14,9 @@ func (v *VM) at(off uint32) *Value {
 	return &v.w[:v.top][off]
 }
 
+// Counted says whether the machine counts its work; see VM.Work.
+const Counted = true
+
 // counter counts the work of a machine, to compare it with what the program was charged.
 type counter struct {
 	words int64 // of the arena that were read or written

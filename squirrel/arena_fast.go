@@ -17,6 +17,9 @@ func (*counter) touch(int) {}
 
 func (*counter) grown(int) {}
 
+// Counted says whether the machine counts its work; see VM.Work.
+const Counted = false
+
 // Work returns the words of the arena that the machine has read or written, and the
 // bytes of Go memory that its arena has taken, in a build with the tag squirrelcheck;
 // otherwise 0.

@@ -267,6 +267,7 @@ func (v *VM) reintern(c *collector) {
 	}
 	var t internTable
 	t.reserve(alive)
+	v.grown(len(t.slots) / 2)
 	t.n = alive
 	for _, off := range slots {
 		if off != 0 {

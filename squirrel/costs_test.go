@@ -69,5 +69,7 @@ func (m *costMachine) Call(i int) chargetest.Sample {
 func TestCosts(t *testing.T) {
 	chargetest.Costs(t, costNatives(), []string{
 		"testdata/charges/natives.txt", "testdata/charges/operators.txt",
-	}, newCostMachine)
+	}, newCostMachine, Counted)
 }
+
+func FuzzCharges(f *testing.F) { chargetest.Fuzz(f, costNatives(), newCostMachine, Counted) }

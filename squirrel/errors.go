@@ -6,8 +6,12 @@ import (
 	"github.com/tandem-iot/tandem/squirrel/text"
 )
 
-// throwCost is the fuel for making an error message.
-const throwCost = 60
+// throwCost is the fuel for making an error message, and catchCost for the end of the
+// native that throws it.
+const (
+	throwCost = 60
+	catchCost = 20
+)
 
 // throwf makes a string the exception.
 func (v *VM) throwf(format string, args ...any) outcome {

@@ -26,7 +26,7 @@ func stockCompile(c *Call) (Value, error) {
 	if c.NArgs() > 1 {
 		name = c.Str(2)
 	}
-	if err := c.Charge(compileCost * c.v.strLen(c.Arg(1))); err != nil {
+	if err := c.Charge(compileCost * (16 + c.v.strLen(c.Arg(1)))); err != nil {
 		return Null, err
 	}
 	src := []byte(c.Str(1))

@@ -129,6 +129,7 @@ func (c *Call) Errorf(format string, args ...any) (Value, error) {
 	if c.v.ending != Done {
 		return Null, errStopped
 	}
+	c.v.tick -= throwCost
 	return c.Throw(c.v.NewString(fmt.Sprintf(format, args...)))
 }
 
@@ -137,6 +138,7 @@ func (c *Call) Throw(x Value) (Value, error) {
 	if c.v.ending != Done {
 		return Null, errStopped
 	}
+	c.v.tick -= catchCost
 	c.v.exc = x
 	return Null, errThrown
 }

@@ -699,28 +699,16 @@ reload:
 			case compile.OpEq:
 				x, y := *reg(regs, in.B), *reg(regs, in.C)
 				yes := x == y
-				if !yes && x != Null && y != Null && (x.tag() != y.tag() || x.tag() == tagLong) {
-					if x.tag() == tagLong {
-						break
-					}
-					s.ip = ip
-					yes = v.equal(x, y)
-					regs, ip = v.window(s.frame), s.ip
-					in = before(ip)
+				if !yes && (x.tag() == tagLong || x.tag() != y.tag() && x.isNumber()) {
+					break
 				}
 				*reg(regs, in.A) = Bool(yes)
 				continue
 			case compile.OpNe:
 				x, y := *reg(regs, in.B), *reg(regs, in.C)
 				yes := x == y
-				if !yes && x != Null && y != Null && (x.tag() != y.tag() || x.tag() == tagLong) {
-					if x.tag() == tagLong {
-						break
-					}
-					s.ip = ip
-					yes = v.equal(x, y)
-					regs, ip = v.window(s.frame), s.ip
-					in = before(ip)
+				if !yes && (x.tag() == tagLong || x.tag() != y.tag() && x.isNumber()) {
+					break
 				}
 				*reg(regs, in.A) = Bool(!yes)
 				continue
@@ -766,14 +754,8 @@ reload:
 			case compile.OpJumpEq:
 				x, y := *reg(regs, in.B), *reg(regs, in.C)
 				yes := x == y
-				if !yes && x != Null && y != Null && (x.tag() != y.tag() || x.tag() == tagLong) {
-					if x.tag() == tagLong {
-						break
-					}
-					s.ip = ip
-					yes = v.equal(x, y)
-					regs, ip = v.window(s.frame), s.ip
-					in = before(ip)
+				if !yes && (x.tag() == tagLong || x.tag() != y.tag() && x.isNumber()) {
+					break
 				}
 				if yes == (in.A != 0) {
 					goto jump

@@ -32,6 +32,7 @@ func (v *VM) internAdd(off uint32) {
 	if 4*(t.n+1) > 3*len(t.slots) {
 		old := t.slots
 		t.slots = make([]uint32, max(64, 2*len(old)))
+		v.grown(len(t.slots) / 2)
 		for _, o := range old {
 			if o != 0 {
 				t.place(o, hi(*v.at(o + 1)))
