@@ -32,6 +32,8 @@ const (
 	OverCrashes         = "crashes"
 	OverProcessor       = "processor"
 	OverConnections     = "connections"
+	OverNodeConnections = "node_connections"
+	OverNodeCalls       = "node_calls"
 )
 
 // Over are all the names of limits.
@@ -42,4 +44,5 @@ var Over = []string{
 	OverResponseBody, OverResponseHeaders, OverTimers,
 	OverFetchCredits, OverFetchesInFlight, OverNodeFetches, OverFetchBody, OverFetchResponse, OverFetchTime,
 	OverLogRate, OverLogLine, OverLogEvent, OverCrashes, OverProcessor, OverConnections,
+	OverNodeConnections, OverNodeCalls,
 }

@@ -50,9 +50,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -67,7 +65,6 @@ const (
 
 var (
 	errSender = errors.New("it names another node as its sender")
-	errPanic  = errors.New("the code for it has panicked")
 )
 
 // Peer is one run of a node.
@@ -194,7 +191,7 @@ func errEnded() error {
 func (m *Mesh) arrive(from string, data []byte) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = m.panicked(from, p)
+			err = m.c.Net.Panicked(from, p)
 		}
 	}()
 	p, err := decode(data)
@@ -209,13 +206,6 @@ func (m *Mesh) arrive(from string, data []byte) (err error) {
 			"a frame from another node breaks the protocol and is ignored", "bytes", len(data), "err", err)
 	}
 	return err
-}
-
-// panicked counts and logs a panic at what a node has sent. The goroutine goes on.
-func (m *Mesh) panicked(node string, p any) error {
-	m.c.Net.fault(FaultPanic, node, "the code for a message of another node has panicked; the message is skipped",
-		"panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-	return errPanic
 }
 
 func (m *Mesh) accept(p *packet) error {
@@ -303,7 +293,7 @@ func (m *Mesh) empty(l *lane) {
 func (m *Mesh) give(from Peer, data []byte) {
 	defer func() {
 		if p := recover(); p != nil {
-			_ = m.panicked(from.Node, p) // which has logged it
+			_ = m.c.Net.Panicked(from.Node, p) // which has logged it
 			m.c.Net.shun(from.Node)
 		}
 	}()

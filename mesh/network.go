@@ -2,10 +2,13 @@ package mesh
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
+	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/meter"
 )
 
@@ -105,6 +108,14 @@ func (n *Network) fault(cause, node, text string, attrs ...any) {
 	if since, ok := n.quiet.may(node, time.Now()); ok {
 		n.logger.Error(text, append([]any{"node", node, "faults since the last line", since}, attrs...)...)
 	}
+}
+
+// Panicked counts and logs a panic of the code for what a node has sent, which its caller
+// has recovered, and returns an error that says so.
+func (n *Network) Panicked(node string, p any) error {
+	n.fault(FaultPanic, node, "the code for a message of a node has panicked; the message is skipped",
+		"panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	return tandem.Errorf(tandem.Internal, "the node's code has panicked; its log says where")
 }
 
 // quietFor is the shortest time between two log lines about the same thing.

@@ -38,9 +38,6 @@ type fleet struct {
 func (f *fleet) add() *running {
 	f.t.Helper()
 	c := &Cluster{Database: f.url, Node: fmt.Sprintf("n%d", len(f.nodes)+1), Listen: freeAddr(f.t), Lease: 2 * time.Second}
-	for _, n := range f.nodes {
-		c.Join = append(c.Join, n.server.Cluster.Listen)
-	}
 	s := &Server{Cluster: c, Version: "test"}
 	if testing.Verbose() {
 		s.Logger = slog.New(slog.NewTextHandler(f.t.Output(), nil)).With("node", c.Node)

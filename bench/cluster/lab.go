@@ -163,11 +163,6 @@ func (l *lab) start(ctx context.Context, n *proc, alone bool) error {
 	args := []string{"up", "--data", filepath.Join(n.dir, "data"), "--http", n.Web, "--mqtt", n.mqtt}
 	if !alone {
 		args = append(args, "--database", l.db, "--node", n.Name, "--cluster", n.nodes)
-		for _, other := range l.nodes {
-			if other != n {
-				args = append(args, "--join", other.nodes)
-			}
-		}
 	}
 	if n.skew != 0 {
 		args = append(args, "--clock-offset="+n.skew.String())
