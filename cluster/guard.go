@@ -60,4 +60,7 @@ func (s *served) end(node string) {
 	}
 }
 
+// Over returns how often each limit was met.
+func (c *Cluster) Over() map[string]int64 { return c.over.All() }
+
 var errServed = tandem.Errorf(tandem.Limit, "the node already works on %d requests of this one; try again", maxServed)

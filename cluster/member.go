@@ -113,6 +113,7 @@ func nodesOf(t *protocol.Table) []mesh.Node {
 
 // joined tells a new run the recent news, and asks it for its log lines.
 func (c *Cluster) joined(p protocol.Peer) {
+	c.logger.Info("a node is part of the cluster", "node", p.Node)
 	c.news.joined(c, p)
 	c.apart(p.Node, func() { c.extendAll(context.Background()) })
 }

@@ -7,10 +7,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/cluster"
@@ -115,6 +118,33 @@ func (n *node) assembleCluster(url string) {
 	}
 	n.host.Join(n.cluster, n.name, n.store.Shards())
 	n.log.Join(n.cluster)
+}
+
+// collectCluster reads the figures about other nodes. A node that is alone has them too.
+func (f figures) collectCluster(p page) {
+	a := f.n.nodes()
+	p.by(prometheus.CounterValue, "node_connections_refused_total",
+		"Connections to the port for other nodes that were refused, by cause.", "cause", a.Refused)
+	p.by(prometheus.CounterValue, "node_faults_total",
+		"Frames and messages of other nodes that were ignored, and panics at them, by cause.", "cause", a.Faults)
+}
+
+// nodes returns the counts of the network between the nodes.
+func (n *node) nodes() mesh.Activity {
+	if n.net == nil {
+		return new(mesh.Network).Activity()
+	}
+	return n.net.Activity()
+}
+
+// overNodes returns how often the limits for other nodes were met.
+func (n *node) overNodes() map[string]int64 {
+	refused := n.nodes().Refused
+	over := map[string]int64{tandem.OverNodeConnections: refused[mesh.RefusedCrowd] + refused[mesh.RefusedSlow]}
+	if n.cluster != nil {
+		maps.Copy(over, n.cluster.Over())
+	}
+	return over
 }
 
 // Limits of the time in which a node leaves.

@@ -25,7 +25,12 @@ import (
 	"github.com/tandem-iot/tandem/internal/pgtest"
 )
 
-func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+func TestMain(m *testing.M) {
+	if os.Getenv(childNode) != "" {
+		os.Exit(runChildNode())
+	}
+	os.Exit(pgtest.Main(m))
+}
 
 // fleet is some nodes with one database.
 type fleet struct {

@@ -110,6 +110,9 @@ var metAlone = map[string]string{
 	tandem.OverAnswerWait:    "host",
 	tandem.OverRequestMemory: "ingress",
 	tandem.OverNodeFetches:   "egress",
+
+	tandem.OverNodeConnections: "mesh",
+	tandem.OverNodeCalls:       "cluster",
 }
 
 func TestLimits(t *testing.T) {
