@@ -38,6 +38,7 @@ type fleet struct {
 	group   record.Group
 	devices []record.Device
 	logger  *slog.Logger // of the nodes that are added; nil: discard
+	cables  bool         // the nodes that are added reach each other by cables, which can be cut
 }
 
 // node is one node of a fleet.
@@ -45,6 +46,7 @@ type node struct {
 	*Cluster
 	t       *testing.T
 	fetches chan *fetch
+	cable   *cable       // nil: none
 	stop    func() error // ends the node without moving its agents; the error is of Run
 }
 
@@ -111,8 +113,10 @@ func (f *fleet) add() *node {
 		Store: s, Log: log, Fetcher: n, Grace: 50 * time.Millisecond,
 		URL: func(id tandem.AgentID) string { return "http://localhost/" + string(id) },
 	}
+	var net *mesh.Network
+	net, n.cable = f.network(s, name)
 	n.Cluster = &Cluster{
-		Store: s, Host: h, Net: f.network(s, name), Clock: clock, Log: log, Logger: f.logger,
+		Store: s, Host: h, Net: net, Clock: clock, Log: log, Logger: f.logger,
 		Info: record.Node{ID: name, MQTT: name + ":1883", URL: "http://" + name, Version: "v1"},
 	}
 	h.Join(n.Cluster, name, s.Shards())
@@ -123,14 +127,30 @@ func (f *fleet) add() *node {
 }
 
 // network opens the port of a node for the others, and claims the node's name.
-func (f *fleet) network(s *store.Store, name string) *mesh.Network {
+func (f *fleet) network(s *store.Store, name string) (n *mesh.Network, c *cable) {
 	f.t.Helper()
 	id, err := mesh.NewIdentity()
 	f.must(err)
-	n, err := mesh.Listen(f.t.Context(), mesh.ListenOptions{Identity: id, Listen: "127.0.0.1:0", Logger: f.logger})
+	o := mesh.ListenOptions{Identity: id, Listen: freeAddr(f.t), Logger: f.logger}
+	if f.cables {
+		c = newCable(f.t)
+		o.Advertise = c.listener.Addr().String()
+		c.run(f.t, o.Listen)
+	}
+	n, err = mesh.Listen(f.t.Context(), o)
 	f.must(err)
 	f.must(s.Claim(f.t.Context(), record.Claim{Node: name, Key: id.Key(), Address: n.Addr()}, DefaultLease))
-	return n
+	return n, c
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // start runs the node's parts until its end.

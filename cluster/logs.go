@@ -144,15 +144,26 @@ func (c *Cluster) askOthers(
 	return answers
 }
 
-// maxLines is how many lines of a log another node may ask for.
-const maxLines = 1000
+// Limits of what another node may ask of a log.
+const (
+	maxLines   = 1000
+	maxDevices = 10_000
+)
+
+var errDevices = tandem.Errorf(tandem.Limit, "a log may be of %d devices at most", maxDevices)
 
 // answerLog answers a question about this node's log.
 func (c *Cluster) answerLog(ctx context.Context, from protocol.Peer, q protocol.Question) ([]tandem.LogEntry, error) {
 	switch q := q.(type) {
 	case *protocol.History:
+		if len(q.Devices) > maxDevices {
+			return nil, errDevices
+		}
 		return c.Log.Own(ctx, q.Devices, min(max(q.Lines, 0), maxLines))
 	case *protocol.Follow:
+		if len(q.Devices) > maxDevices {
+			return nil, errDevices
+		}
 		if c.logs.viewers() >= maxViewers {
 			return nil, tandem.Errorf(tandem.Limit, "other nodes show %d logs of this one already", maxViewers)
 		}

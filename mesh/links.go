@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/tandem-iot/tandem"
@@ -382,9 +384,12 @@ func (h *links) welcome(raw net.Conn, from string) {
 }
 
 // refuse counts a refused connection, and logs it unless the last line is less than a
-// minute old.
+// minute old. Whoever only looks whether the port is open is not logged.
 func (h *links) refuse(cause, from string, err error) {
 	h.n.refused.Add(cause, 1)
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+		return
+	}
 	if since, ok := h.n.quiet.may("refused", time.Now()); ok {
 		h.n.logger.Warn("connections at the port for other nodes are refused",
 			"from", from, "cause", cause, "err", err, "others since the last line", since)

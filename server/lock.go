@@ -39,8 +39,8 @@ func lockDir(dir string) (*dirLock, error) {
 			}
 		}
 		return nil, tandem.Errorf(tandem.Conflict,
-			"%s runs a node with the data directory %s: stop it, or give this one a directory of its own with --data",
-			by, dir)
+			"the data directory %s is in use by %s: stop that node, or give this one a directory of its own with --data",
+			dir, by)
 	}
 	l := &dirLock{file: file, holder: holderOf(file)}
 	if err := l.sign(); err != nil {

@@ -125,7 +125,7 @@ func TestDirInUse(t *testing.T) {
 			second = &Cluster{Database: url, Listen: "127.0.0.1:0"}
 		}
 		err := refused(t, &Server{Dir: dir, Cluster: second})
-		want := fmt.Sprintf("process %d runs a node with the data directory %s: stop it, or give", os.Getpid(), dir)
+		want := fmt.Sprintf("the data directory %s is in use by process %d: stop that node, or give", dir, os.Getpid())
 		if tandem.KindOf(err) != tandem.Conflict || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v; want %q", err, want)
 		}

@@ -45,7 +45,7 @@ func vars() kong.Vars {
 		"help_up_cluster": "Without --nats: where to listen for the other nodes (" +
 			server.DefaultCluster + ").",
 		"help_up_advertise": "Without --nats: where the other nodes reach this one, when it is not --cluster.",
-		"help_up_egress": "Private network that agents may reach, by HTTP and MQTT; may be given more than once.",
-		"help_up_clock":  "Offset of this node's clock, to test differing clocks.",
+		"help_up_egress":    "Private network that agents may reach, by HTTP and MQTT; may be given more than once.",
+		"help_up_clock":     "Offset of this node's clock, to test differing clocks.",
 	}
 }
