@@ -103,13 +103,14 @@ func (c *core[T]) setTimer(now tandem.Now) {
 		c.timer.Stop()
 	case !ok:
 	case c.timer == nil:
-		c.timer = time.AfterFunc(max(at-now.Mono, 0), c.tick)
+		c.timer = time.AfterFunc(max(at-now.Mono, 0), c.beat)
 	default:
 		c.timer.Reset(max(at-now.Mono, 0))
 	}
 }
 
-func (c *core[T]) tick() {
+// beat performs the steps that are due.
+func (c *core[T]) beat() {
 	c.guarded(func() { c.step(func(it T, now tandem.Now) []protocol.Effect { return it.Tick(now) }) })
 }
 

@@ -171,7 +171,7 @@ func (c *Cluster) flush(e protocol.Flush) error {
 	var work sync.WaitGroup
 	for i, p := range e.To {
 		work.Go(func() {
-			if err := r.mesh.Flush(ctx, mesh.Peer(p)); err != nil {
+			if err := c.guard(p.Node, func() error { return r.mesh.Flush(ctx, mesh.Peer(p)) }); err != nil {
 				failures[i] = fmt.Errorf("node %s: %w", p.Node, err)
 			}
 		})

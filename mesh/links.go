@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -192,6 +193,11 @@ func (h *links) keep(p *peer) {
 	}
 }
 
+// noAddress stands for the address of a node that has none.
+const noAddress = "none"
+
+var errNoAddress = errors.New("it has no port for other nodes; were only some nodes started with --nats?")
+
 // look tells the operator of a node without a link, and returns how long to wait, or the
 // address to connect to.
 func (h *links) look(p *peer) (wait time.Duration, address string) {
@@ -205,13 +211,16 @@ func (h *links) look(p *peer) (wait time.Duration, address string) {
 	const idle = time.Hour
 	at := p.next()
 	if at <= now {
-		return dialFirst, p.Address
+		return dialFirst, cmp.Or(p.Address, noAddress)
 	}
 	return min(at-now, idle), ""
 }
 
 // dial connects to a node and proves the key of each end to the other.
 func (h *links) dial(p *peer, address string) (*link, error) {
+	if address == noAddress {
+		return nil, errNoAddress
+	}
 	ctx, cancel := context.WithTimeout(p.ctx, dialWait)
 	defer cancel()
 	var dialer net.Dialer
