@@ -16,8 +16,8 @@ import (
 )
 
 // Identity is a run's key pair. The other nodes know the run by the hash of the public
-// key, which they read from the cluster's database; so whoever can write that database
-// is the cluster, and nothing in it is secret. The private key is never stored.
+// key, which they read from the cluster's database; so those who can write that database
+// are the cluster, and nothing in it is secret. The private key is never stored.
 type Identity struct {
 	key  string
 	cert tls.Certificate

@@ -18,7 +18,7 @@ import (
 
 const (
 	dialWait      = 5 * time.Second // also of the TLS handshake
-	handshakeWait = 5 * time.Second // until whoever connects has proved its key
+	handshakeWait = 5 * time.Second // until the end that connects has proved its key
 	acceptPause   = 100 * time.Millisecond
 )
 
@@ -393,7 +393,7 @@ func (h *links) welcome(raw net.Conn, from string) {
 }
 
 // refuse counts a refused connection, and logs it unless the last line is less than a
-// minute old. Whoever only looks whether the port is open is not logged.
+// minute old. A client that only looks whether the port is open is not logged.
 func (h *links) refuse(cause, from string, err error) {
 	h.n.refused.Add(cause, 1)
 	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {

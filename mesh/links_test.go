@@ -166,7 +166,7 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
-// TestNoSecret: a node that is told a wrong address says nothing to whoever answers there,
+// TestNoSecret: a node that has a wrong address says nothing to the process that answers there,
 // beyond what TLS needs.
 func TestNoSecret(t *testing.T) {
 	r := newRegistry(t)
@@ -310,30 +310,24 @@ func onWire(frames ...[]byte) (data []byte) {
 	return data
 }
 
+// framesOf returns frames of a hostile node with the same piece in each.
+func framesOf(n int, p piece) (frames [][]byte) {
+	for i := range n {
+		frames = append(frames, encode(nil, &packet{
+			from: Peer{"evil", 1}, to: Peer{"a", 1}, number: uint64(i + 1), pieces: []piece{p},
+		}))
+	}
+	return frames
+}
+
 // TestFaults: a node of the cluster that breaks the protocol loses its link, and is kept
 // away for a while; the others do not notice.
 func TestFaults(t *testing.T) {
 	many := packet{from: Peer{"evil", 1}, to: Peer{"a", 1}, number: 1, pieces: make([]piece, maxPieces+1)}
-	var flood [][]byte
-	for i := range windowFrames + 2 {
-		flood = append(flood, encode(nil, &packet{
-			from: Peer{"evil", 1}, to: Peer{"a", 1}, number: uint64(i + 1), pieces: []piece{{data: []byte("wait")}},
-		}))
-	}
-	var heavy [][]byte
-	for i := range 12 {
-		heavy = append(heavy, encode(nil, &packet{
-			from: Peer{"evil", 1}, to: Peer{"a", 1}, number: uint64(i + 1),
-			pieces: []piece{{data: append([]byte("wait"), make([]byte, 500<<10)...)}},
-		}))
-	}
-	var endless [][]byte
-	for i := range maxMessage/(500<<10) + 1 {
-		endless = append(endless, encode(nil, &packet{
-			from: Peer{"evil", 1}, to: Peer{"a", 1}, number: uint64(i + 1),
-			pieces: []piece{{data: make([]byte, 500<<10), more: true}},
-		}))
-	}
+	const large = 500 << 10
+	flood := framesOf(windowFrames+2, piece{data: []byte("wait")})
+	heavy := framesOf(12, piece{data: append([]byte("wait"), make([]byte, large)...)})
+	endless := framesOf(maxMessage/large+1, piece{data: make([]byte, large), more: true})
 	for _, tc := range []struct {
 		name, cause string
 		data        []byte

@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/hlc"
 )
@@ -394,7 +392,10 @@ func TestEnd(t *testing.T) {
 func TestStamps(t *testing.T) {
 	network := overNATS(t)
 	ahead := hlc.New(func() time.Time { return time.Now().Add(30 * time.Second) })
-	a := New(Config{Self: Peer{"a", 1}, Net: network, Prefix: "test", Clock: ahead, Receive: func(Peer, []byte) error { return nil }})
+	a := New(Config{
+		Self: Peer{"a", 1}, Net: network, Prefix: "test", Clock: ahead,
+		Receive: func(Peer, []byte) error { return nil },
+	})
 	ctx, cancel := context.WithCancel(t.Context())
 	var run sync.WaitGroup
 	run.Go(func() {
@@ -407,7 +408,7 @@ func TestStamps(t *testing.T) {
 	b := startNode(t, Peer{"b", 1}, network)
 	stamp := ahead.Now()
 	for _, data := range [][]byte{nil, []byte("no frame"), make([]byte, 100)} {
-		if err := network.carrier.(*natsCarrier).conn.PublishMsg(&nats.Msg{Subject: "mesh.test.to.b", Data: data}); err != nil {
+		if err := network.send("test", "b", data); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -18,7 +18,7 @@ const lockFile = "lock"
 // however it ends.
 type dirLock struct {
 	file *os.File
-	// holder names the lock as the same file on the same running system. Whoever has the lock
+	// holder names the lock as the same file on the same running system. The process that has the lock
 	// next under this name knows that the process that had it before has ended. "": the system
 	// cannot tell.
 	holder string

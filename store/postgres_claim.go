@@ -47,7 +47,7 @@ func (s *Store) Claim(ctx context.Context, c record.Claim, lease time.Duration) 
 	}
 }
 
-// tryClaim takes the name if nobody uses it.
+// tryClaim takes the name if it is not in use.
 func (s *Store) tryClaim(
 	ctx context.Context, c record.Claim, lease time.Duration, first *record.Use,
 ) (use record.Use, verdict record.Verdict, err error) {

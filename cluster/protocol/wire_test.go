@@ -77,7 +77,8 @@ func someMessages() []Message {
 		&Line{View: 7, Line: line},
 	}
 	for _, q := range []Question{
-		&RestartAgent{Device: testDevice}, &RestartDevice{Device: testDevice}, &Online{Device: testDevice}, &Runs{Device: testDevice},
+		&RestartAgent{Device: testDevice}, &RestartDevice{Device: testDevice}, &Online{Device: testDevice},
+		&Runs{Device: testDevice},
 		&Deployed{Group: "g"}, &Assigned{Device: testDevice, Shard: 7}, &Deleted{Device: testDevice}, &Drain{Undo: true},
 		&History{Devices: []tandem.DeviceID{testDevice}, Lines: 3},
 		&Follow{View: 7, Devices: []tandem.DeviceID{testDevice}},

@@ -11,7 +11,7 @@ type Claim struct {
 	Node    string
 	Key     string // hash of the run's public key
 	Address string // where the other nodes reach it; "": not by an address of its own
-	// Holder names the lock on the node's data directory. Whoever holds the same lock is its
+	// Holder names the lock on the node's data directory. The process that holds the same lock is its
 	// successor: the process that had it before has ended. "": the lock cannot be recognised.
 	Holder string
 }
@@ -27,7 +27,7 @@ type Verdict uint8
 
 // Verdicts.
 const (
-	Take  Verdict = iota // nobody uses the name
+	Take  Verdict = iota // the name is not in use
 	Wait                 // the lease has not run out; look again
 	InUse                // another node uses the name
 )
