@@ -19,8 +19,9 @@ const (
 	lengthSize  = 4
 	longest     = maxFrame + fixedHeader + maxNodeName // bytes of a frame that may be received
 	pingEvery   = 2 * time.Second
-	silence     = 3 * pingEvery // a link on which nothing arrives for so long is broken
-	writeWait   = 10 * time.Second
+	silence     = 3 * pingEvery    // a link on which nothing arrives for so long is broken
+	writeWait   = 10 * time.Second // for writeSize bytes, so that a slow network is no broken one
+	writeSize   = 64 << 10
 	partingWait = time.Second // for what is to be sent when a link is closed
 	maxQueue    = 16 << 20    // bytes that wait to be sent; further frames are lost
 	readBuffer  = 64 << 10
@@ -53,10 +54,20 @@ func newLink(conn *tls.Conn) *link {
 	return &link{
 		conn:    conn,
 		began:   time.Now(),
-		in:      bufio.NewReaderSize(conn, readBuffer),
+		in:      bufio.NewReaderSize(patient{conn}, readBuffer),
 		stopped: make(chan struct{}),
 		queue:   queue{more: make(chan struct{}, 1)},
 	}
+}
+
+// patient reads from a link as long as something arrives now and then.
+type patient struct{ conn *tls.Conn }
+
+func (p patient) Read(b []byte) (int, error) {
+	if err := p.conn.SetReadDeadline(time.Now().Add(silence)); err != nil {
+		return 0, err
+	}
+	return p.conn.Read(b)
 }
 
 // greet tells the end that has connected that its key was accepted.
@@ -146,15 +157,19 @@ func (l *link) write() {
 	}
 }
 
+// push sends a batch. The network has the time wait for each part of it.
 func (l *link) push(batch []byte, wait time.Duration) error {
-	if len(batch) == 0 {
-		return nil
+	for len(batch) > 0 {
+		n := min(len(batch), writeSize)
+		if err := l.conn.SetWriteDeadline(time.Now().Add(wait)); err != nil {
+			return err
+		}
+		if _, err := l.conn.Write(batch[:n]); err != nil {
+			return err
+		}
+		batch = batch[n:]
 	}
-	if err := l.conn.SetWriteDeadline(time.Now().Add(wait)); err != nil {
-		return err
-	}
-	_, err := l.conn.Write(batch)
-	return err
+	return nil
 }
 
 // part sends the last frames. If that fails they are lost, as on any link that breaks.
@@ -172,9 +187,6 @@ func (l *link) stop() {
 // read returns the next frame.
 func (l *link) read() ([]byte, error) {
 	for {
-		if err := l.conn.SetReadDeadline(time.Now().Add(silence)); err != nil {
-			return nil, err
-		}
 		var length [lengthSize]byte
 		if _, err := io.ReadFull(l.in, length[:]); err != nil {
 			return nil, err

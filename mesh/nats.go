@@ -42,7 +42,7 @@ func Dial(ctx context.Context, urls string, logger *slog.Logger) (*Network, erro
 	}
 	n := newNetwork(logger)
 	closed := make(chan struct{})
-	conn, err := nats.Connect(urls, append(connOptions(n.logger, closed),
+	conn, err := nats.Connect(urls, append(connOptions(n, closed),
 		nats.Timeout(wait), nats.ReconnectWait(500*time.Millisecond), nats.PingInterval(5*time.Second))...)
 	if err != nil {
 		return nil, dialError(urls, err)
@@ -103,7 +103,8 @@ func redacted(urls string) string {
 // connOptions returns the options of every connection. The connection does not
 // buffer while it is cut off: the mesh keeps its frames itself, and asks before it
 // sends them again.
-func connOptions(logger *slog.Logger, closed chan struct{}) []nats.Option {
+func connOptions(n *Network, closed chan struct{}) []nats.Option {
+	logger := n.logger
 	return []nats.Option{
 		nats.Name("tandem"),
 		nats.MaxReconnects(-1),
@@ -116,7 +117,11 @@ func connOptions(logger *slog.Logger, closed chan struct{}) []nats.Option {
 			}
 		}),
 		nats.ReconnectHandler(func(c *nats.Conn) { logger.Info("connected to NATS again", "url", c.ConnectedUrlRedacted()) }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { logger.Warn("NATS", "error", err) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			if since, ok := n.quiet.may("NATS", time.Now()); ok {
+				logger.Warn("NATS", "error", err, "others since the last line", since)
+			}
+		}),
 	}
 }
 

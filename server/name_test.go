@@ -16,9 +16,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/internal/child"
 	"github.com/tandem-iot/tandem/internal/pgtest"
+	"github.com/tandem-iot/tandem/store"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // childNode is the environment variable with a childServer for a test binary that is to
@@ -192,5 +196,40 @@ func TestCrash(t *testing.T) {
 	if len(lines) != 2 || !strings.Contains(lines[0], "a node is gone") ||
 		!strings.Contains(lines[1], "a node is part of the cluster") {
 		t.Errorf("%d lines:\n%s", len(lines), strings.Join(lines, ""))
+	}
+}
+
+// TestNameTaken: a node whose name another run has taken, as when it stood still, ends and
+// says why; it does not take the name back.
+func TestNameTaken(t *testing.T) {
+	f := &fleet{t: t, url: pgtest.Start(t)}
+	n := f.add()
+	n.until("settled", func() bool { return n.settled(1) })
+	s, err := store.OpenPostgres(t.Context(), f.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	db, err := pgx.Connect(t.Context(), f.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close(context.Background())
+	claim := record.Claim{Node: "n1", Key: "another run", Address: "127.0.0.1:1"}
+	if err := db.QueryRow(t.Context(), "SELECT holder FROM claims").Scan(&claim.Holder); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Claim(t.Context(), claim, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Register(t.Context(), record.Node{ID: "n1", Draining: true}, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.wait(); tandem.KindOf(err) != tandem.Conflict || !strings.Contains(err.Error(), "another node has the name n1") {
+		t.Errorf("the first run ended with %v", err)
+	}
+	m, err := s.Membership(t.Context(), -1)
+	if err != nil || len(m.Nodes) != 1 || m.Nodes[0].Key != claim.Key || m.Nodes[0].Session != 2 {
+		t.Errorf("%+v, %v", m.Nodes, err)
 	}
 }
