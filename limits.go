@@ -48,6 +48,8 @@ const (
 	OverDeviceConnects  = "device_connects"
 	OverLoginTime       = "login_time"
 	OverSubscriptions   = "subscriptions"
+	OverNodeConnections = "node_connections"
+	OverNodeCalls       = "node_calls"
 )
 
 // Over are all the names of limits.
@@ -62,4 +64,5 @@ var Over = []string{
 	OverFetchMemory, OverBrokers,
 	OverDeviceMessages, OverDeviceBytes, OverDeviceReports, OverDeviceConnects,
 	OverLoginTime, OverSubscriptions,
+	OverNodeConnections, OverNodeCalls,
 }

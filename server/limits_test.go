@@ -126,6 +126,9 @@ var metAlone = map[string]string{
 	tandem.OverDeviceConnects: "gateway",
 	tandem.OverLoginTime:      "gateway",
 	tandem.OverSubscriptions:  "gateway",
+
+	tandem.OverNodeConnections: "mesh",
+	tandem.OverNodeCalls:       "cluster",
 }
 
 func TestLimits(t *testing.T) {

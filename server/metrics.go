@@ -57,6 +57,7 @@ func (f figures) Collect(ch chan<- prometheus.Metric) {
 	p.by(prometheus.GaugeValue, "build_info", "The version, as a label.", "version", map[string]int64{f.n.Version: 1})
 	f.collectAgents(p)
 	f.collectAdmission(p)
+	f.collectCluster(p)
 	web := f.agents.Activity()
 	p.by(prometheus.CounterValue, "http_requests_total",
 		"Requests to agents' addresses, by class of the status; gone: the client disconnected before the answer.",
@@ -110,7 +111,7 @@ func (f figures) over(host map[string]int64) map[string]int64 {
 		tandem.OverBrokers: f.n.fetcher.BrokersRefused(),
 	}
 	for _, counts := range []map[string]int64{
-		host, f.agents.Activity().Over, f.n.gateway.Over(), f.n.overAdmission(), f.n.central.Over(),
+		host, f.agents.Activity().Over, f.n.gateway.Over(), f.n.overAdmission(), f.n.central.Over(), f.n.overNodes(),
 	} {
 		for limit, n := range counts {
 			all[limit] += n

@@ -113,6 +113,9 @@ func (s *Server) Run(ctx context.Context) error {
 		n.logger = slog.New(slog.DiscardHandler)
 	}
 	defer n.close()
+	if err := n.openDir(); err != nil {
+		return err
+	}
 	if err := n.listen(); err != nil {
 		return err
 	}
@@ -142,6 +145,7 @@ type node struct {
 	name       string    // of this node; only in a cluster, as the next two fields
 	net        *mesh.Network
 	cluster    *cluster.Cluster
+	lock       *dirLock
 	admission  admission
 	closers    []func() error
 }
@@ -216,8 +220,9 @@ func (n *node) listenAt(addr, fallback, what string) (net.Listener, error) {
 	return n.admit(l, what), nil
 }
 
-// open opens the data directory and the stores.
-func (n *node) open(ctx context.Context) error {
+// openDir makes the data directory, and locks it: two nodes with one directory would be one
+// node of a cluster twice.
+func (n *node) openDir() (err error) {
 	if n.Dir == "" {
 		return tandem.Errorf(tandem.Invalid, "a node needs a directory for its data")
 	}
@@ -227,7 +232,15 @@ func (n *node) open(ctx context.Context) error {
 		}
 		return &tandem.Error{Kind: tandem.Invalid, Msg: "cannot make the data directory", Err: err}
 	}
-	var err error
+	if n.lock, err = lockDir(n.Dir); err != nil {
+		return err
+	}
+	n.closers = append(n.closers, n.lock.release)
+	return nil
+}
+
+// open opens the stores.
+func (n *node) open(ctx context.Context) (err error) {
 	if n.Cluster != nil {
 		err = n.openCluster(ctx)
 	} else if n.store, err = store.Open(ctx, filepath.Join(n.Dir, "tandem.db")); err == nil {

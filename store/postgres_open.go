@@ -2,9 +2,7 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -114,12 +112,6 @@ func (p *postgres) prepare(ctx context.Context) (shards int, err error) {
 		return 0, err
 	}
 	if err := p.migrate(ctx, tx); err != nil {
-		return 0, err
-	}
-	var secret [32]byte
-	rand.Read(secret[:])
-	if _, err := tx.Exec(ctx, "INSERT INTO cluster (key, value) VALUES ('secret', $1) ON CONFLICT DO NOTHING",
-		hex.EncodeToString(secret[:])); err != nil {
 		return 0, err
 	}
 	if err := tx.QueryRow(ctx, "SELECT value::int FROM cluster WHERE key = 'shards'").Scan(&shards); err != nil {

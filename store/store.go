@@ -103,6 +103,7 @@ type Store struct {
 	waiting   []*op
 	lastBatch int // writes in the last transaction; used by the committer alone
 	fence     fence
+	claim     string        // key of the claim of the node's name; "": none
 	stopped   bool          // no more writes: Run has ended, or Close was called
 	wake      chan struct{} // holds a token when waiting may not be empty
 }
