@@ -72,6 +72,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -79,6 +80,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/tandem-iot/tandem/meter"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // Store is an open store. Make one with Open or OpenPostgres.
@@ -96,6 +98,10 @@ type Store struct {
 
 	now func() time.Time
 
+	file  *os.File   // remembers seen; nil: nothing does
+	ended chan error // gets what makes Run end
+	sqlitePast
+
 	commits meter.Times // transactions of the committer
 	writes  meter.Sizes // writes in each transaction
 
@@ -103,6 +109,9 @@ type Store struct {
 	waiting   []*op
 	lastBatch int // writes in the last transaction; used by the committer alone
 	fence     fence
+	seen      record.Seen // of the database
+	peers     []string    // the nodes of the cluster that were read last
+	health    health
 	stopped   bool          // no more writes: Run has ended, or Close was called
 	wake      chan struct{} // holds a token when waiting may not be empty
 }
