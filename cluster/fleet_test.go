@@ -50,7 +50,13 @@ type node struct {
 // newFleet starts nodes, and makes devices that run the code.
 func newFleet(t *testing.T, nodes, devices int, code string) *fleet {
 	t.Helper()
-	f := &fleet{t: t, url: pgtest.Start(t)}
+	return newFleetAt(t, pgtest.Start(t), nodes, devices, code)
+}
+
+// newFleetAt is newFleet on a database.
+func newFleetAt(t *testing.T, url string, nodes, devices int, code string) *fleet {
+	t.Helper()
+	f := &fleet{t: t, url: url}
 	var err error
 	f.network, err = mesh.Embed(t.Context(), mesh.EmbedOptions{Name: "n", Listen: "127.0.0.1:0", Secret: "s"})
 	f.must(err)

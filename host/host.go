@@ -71,6 +71,8 @@ type Host struct {
 	counts counts
 	crew   crew.Crew
 
+	rescue atomic.Pointer[rescue] // nil: what pairs have is dropped with them
+
 	hogs chan struct{} // limits the agents over their processor share that run at once
 
 	garbage   atomic.Int64 // bytes of arenas frozen since memory was last returned to the system
