@@ -54,6 +54,7 @@ func (f figures) Collect(ch chan<- prometheus.Metric) {
 	p := page{ch}
 	p.by(prometheus.GaugeValue, "build_info", "The version, as a label.", "version", map[string]int64{f.n.Version: 1})
 	f.collectAgents(p)
+	f.collectHealth(p)
 	web := f.agents.Activity()
 	p.by(prometheus.CounterValue, "http_requests_total",
 		"Requests to agents' addresses, by class of the status; gone: the client disconnected before the answer.",

@@ -214,6 +214,9 @@ func (n *node) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := n.watchStore(ctx); err != nil {
+		return err
+	}
 	logs := logbook.Options{Clock: n.clock, Logger: n.logger}
 	if n.log, err = logbook.Open(ctx, filepath.Join(n.Dir, "nats"), logs); err != nil {
 		return err
@@ -375,6 +378,8 @@ func (n *node) serveHTTP(ctx context.Context) error {
 			socket.ServeHTTP(w, r)
 		case path == "/metrics":
 			metrics.ServeHTTP(w, r)
+		case path == "/health":
+			n.health(w, r)
 		case strings.HasPrefix(path, "/v5/") || path == "/v5":
 			api.ServeHTTP(w, r)
 		case strings.HasPrefix(path, "/docs/") || path == "/docs":

@@ -62,7 +62,7 @@ const (
 	remedyRestore = "restore the database from a backup, or delete the record and make it again; " +
 		"if it was changed by hand, set its sum to NULL"
 	remedyAgent = "restore the database from a backup, or give up what it has saved with " +
-		"\"tandem restart DEVICE agent --give-up-saved\"; if it was changed by hand, set its sum to NULL"
+		"\"tandem restart agent DEVICE --give-up-saved\"; if it was changed by hand, set its sum to NULL"
 )
 
 // DamagedRow is the error of a damaged record of the control plane.
