@@ -112,7 +112,8 @@ func (s *Store) GiveUp(ctx context.Context, id tandem.AgentID) (lost []string, e
 		if len(lost) > 0 && lost[0] == "what it has saved" {
 			for _, query := range []string{
 				"UPDATE agents SET saved = NULL, mark_boot = 0, mark_seq = 0, sum = NULL WHERE agent = ?",
-				"UPDATE devices SET ran = FALSE WHERE agent = ?", dropSnapshot,
+				"UPDATE devices SET ran = FALSE WHERE agent = ?1 AND NOT EXISTS (SELECT 1 FROM agents WHERE agent = ?1)",
+				dropSnapshot,
 			} {
 				if err := s.exec(query, string(id)); err != nil {
 					return err
