@@ -125,7 +125,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 		return s.describe(err)
 	}
 	s.read = newReader(pool, nil)
-	return nil
+	return s.describe(s.read.warm(ctx))
 }
 
 // close closes everything that open has opened.
