@@ -181,27 +181,25 @@ func goesBack(t *testing.T, s *Store, node string, by int) {
 func TestServerWentBack(t *testing.T) {
 	for name, notice := range map[string]func(t *testing.T, s *Store) error{
 		"a write":   func(_ *testing.T, s *Store) error { return save(s, agent, 1, "after", tandem.Mark{}) },
-		"a renewal": func(t *testing.T, s *Store) error { return s.Renew(t.Context(), record.Node{ID: "a"}, time.Minute) },
+		"a renewal": func(t *testing.T, s *Store) error { return s.Renew(t.Context(), record.Node{ID: "n1"}, time.Minute) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			nodes := cluster(t, time.Minute, 2)
 			a, b := nodes[0], nodes[1]
-			register(t, a, "a", time.Minute)
-			register(t, b, "b", time.Minute)
-			assign(t, a, "a", 7)
-			assign(t, a, "b", 8)
+			assign(t, a, "n1", 7)
+			assign(t, a, "n2", 8)
 			begin(t, a, agent)
 			saving(t, "one")(a)
 			saving(t, "two")(a)
 			m, mb := membership(t, a), membership(t, b)
 			fenced := make(chan string, 10)
-			a.OnFenced(func() { fenced <- "a" })
-			b.OnFenced(func() { fenced <- "b" })
-			goesBack(t, a, "a", 1)
+			a.OnFenced(func() { fenced <- "n1" })
+			b.OnFenced(func() { fenced <- "n2" })
+			goesBack(t, a, "n1", 1)
 			if err := notice(t, a); tandem.KindOf(err) != tandem.Conflict {
 				t.Errorf("%s: %v", name, err)
 			}
-			if who := <-fenced; who != "a" {
+			if who := <-fenced; who != "n1" {
 				t.Errorf("%s was told", who)
 			}
 			if r := recordOf(t, a, agent); string(r.Saved) == "after" {
@@ -214,7 +212,7 @@ func TestServerWentBack(t *testing.T) {
 			if _, err := b.Membership(t.Context(), mb.Version); err == nil {
 				t.Error("the other node does not notice")
 			}
-			if who := <-fenced; who != "b" {
+			if who := <-fenced; who != "n2" {
 				t.Errorf("%s was told", who)
 			}
 			if back, err := b.WentBack(t.Context()); err != nil || !back {
@@ -224,18 +222,18 @@ func TestServerWentBack(t *testing.T) {
 			if err := b.Rescued(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			for node, s := range map[string]*Store{"a": a, "b": b} {
+			for node, s := range map[string]*Store{"n1": a, "n2": b} {
 				if session := register(t, s, node, time.Minute); session <= record.HistoryStep {
 					t.Errorf("%s has session %d", node, session)
 				}
 			}
 			plan := membership(t, a).Shards[7:8]
-			plan[0].Target = "b"
+			plan[0].Target = "n2"
 			if err := a.AssignShards(t.Context(), plan); err != nil {
 				t.Fatal(err)
 			}
 			after := membership(t, a)
-			if after.Shards[7].Owner != "b" || after.Shards[7].Epoch <= m.Shards[7].Epoch+record.HistoryStep/2 ||
+			if after.Shards[7].Owner != "n2" || after.Shards[7].Epoch <= m.Shards[7].Epoch+record.HistoryStep/2 ||
 				after.Version <= m.Version {
 				t.Errorf("then %+v, version %d; before %+v, version %d", after.Shards[7], after.Version, m.Shards[7], m.Version)
 			}
@@ -256,7 +254,7 @@ func checkRescue(t *testing.T, a, b *Store) {
 		r := record.Agent{ID: agent, Incarnation: incarnation, Saved: []byte(text)}
 		return record.Rescue{Agent: r, Posts: []record.Post{{Seq: 9, Name: "n", Data: []byte{1}}}}
 	}
-	if err := a.AssignShards(ctx, []record.Shard{{Shard: 9, Target: "a"}}); err != nil {
+	if err := a.AssignShards(ctx, []record.Shard{{Shard: 9, Target: "n1"}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range []record.Rescue{rescue(3, "rescued"), rescue(2, "earlier")} {
