@@ -153,7 +153,8 @@ func (l *Life) postsLoaded(ev *PostsLoaded) {
 		l.retryLater()
 		return
 	}
-	q.known, q.sent, q.newest = true, 0, nil
+	q.known, q.sent = true, 0
+	q.newest = nil
 	q.list = ev.Posts
 	if l.machine != nil {
 		for _, seq := range l.machine.PostsAwaited() {

@@ -267,7 +267,8 @@ func (l *Life) restart(reason tandem.Reason) {
 		l.Again = reason // it must be running to be told
 		return
 	default:
-		l.Crashes, l.quiet = 0, false
+		l.Crashes = 0
+		l.quiet = false
 		if l.Reason != tandem.ReasonNone && reason == tandem.ReasonRestart {
 			reason = l.Reason
 		}

@@ -112,7 +112,8 @@ func (l *Logbook) fails(what string, err error) {
 	m.mu.Lock()
 	news := m.err == nil
 	if m.err = err; news {
-		m.since, m.lost, m.proved = time.Now(), l.lost.Load(), false
+		m.since, m.lost = time.Now(), l.lost.Load()
+		m.proved = false
 	}
 	m.mu.Unlock()
 	if news {
@@ -124,8 +125,10 @@ func (l *Logbook) fails(what string, err error) {
 func (l *Logbook) works() {
 	m := &l.mending
 	m.mu.Lock()
-	before, since, lost := m.err, m.since, l.lost.Load()-m.lost
-	m.err, m.delay, m.last = nil, 0, nil
+	before, since := m.err, m.since
+	lost := l.lost.Load() - m.lost
+	m.err, m.last = nil, nil
+	m.delay = 0
 	m.mu.Unlock()
 	if before != nil {
 		l.log.Warn("the log store works again", "lost", lost, "after", time.Since(since).Round(time.Second))

@@ -100,7 +100,7 @@ func (o *output) count(line string) int {
 }
 
 // TestMends: an engine that fails is opened again by itself. Meanwhile lines are counted as lost
-// and nothing waits; then the log says how many, and whoever follows it sees new lines.
+// and nothing waits; then the log says how many, and a follower of it sees new lines.
 func TestMends(t *testing.T) {
 	for _, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
@@ -156,7 +156,7 @@ func TestMends(t *testing.T) {
 			}
 			select {
 			case err := <-ended:
-				t.Errorf("whoever followed the log was sent away: %v", err)
+				t.Errorf("the follower of the log was sent away: %v", err)
 			default:
 			}
 		})

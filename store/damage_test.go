@@ -26,7 +26,7 @@ var unprotected = map[string]string{
 	"agents.running":        "the agent starts, or is started by its next event",
 	"agents.changed":        "for people",
 	"snapshots.agent":       "the agent starts from what it has saved",
-	"posts.agent":           "a message for nobody",
+	"posts.agent":           "a message that no device gets",
 	"posts.cause_boot":      "a repetition gets no number",
 	"posts.cause_seq":       "a repetition gets no number",
 	"posts.cause_nth":       "a repetition gets no number",

@@ -40,7 +40,8 @@ func parseSeen(data []byte) (seen record.Seen) {
 	if sum != fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(body))) {
 		return seen
 	}
-	n, err := fmt.Sscanf(body, seenFormat, &seen.Database, &seen.Number, &seen.History, &seen.Node, &seen.Count, &seen.Version)
+	n, err := fmt.Sscanf(body, seenFormat,
+		&seen.Database, &seen.Number, &seen.History, &seen.Node, &seen.Count, &seen.Version)
 	if err != nil || n < 6 {
 		return record.Seen{}
 	}
@@ -83,8 +84,8 @@ func (s *Store) fileTrouble(err error) {
 	s.health.forgetful = true
 	s.mu.Unlock()
 	if !again {
-		s.say("what this node has seen of the database cannot be kept; it would not notice an older database after a restart",
-			"file", s.file.Name(), "err", err)
+		s.say("what this node has seen of the database cannot be kept; it would not notice an older database "+
+			"after a restart", "file", s.file.Name(), "err", err)
 	}
 }
 

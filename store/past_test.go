@@ -85,7 +85,8 @@ func TestRestoredBackup(t *testing.T) {
 	other := filepath.Join(dir, "other.db")
 	session(t, other, saving(t, "other"))
 	copyFile(t, path, other)
-	if said, h := session(t, path, saving(t, "five")); !strings.Contains(said, "another one than before") || h.WentBack != 0 {
+	said, h = session(t, path, saving(t, "five"))
+	if !strings.Contains(said, "another one than before") || h.WentBack != 0 {
 		t.Errorf("with another database it says %q, %+v", said, h)
 	}
 	if err := os.Remove(path); err != nil {
@@ -169,14 +170,15 @@ func (l *loud) Write(b []byte) (int, error) {
 // goesBack takes the newest transactions of a node away from a database, as a late standby does.
 func goesBack(t *testing.T, s *Store, node string, by int) {
 	t.Helper()
-	if _, err := s.placing.ExecContext(t.Context(), "UPDATE progress SET n = n - $1 WHERE node = $2", by, node); err != nil {
+	const take = "UPDATE progress SET n = n - $1 WHERE node = $2"
+	if _, err := s.placing.ExecContext(t.Context(), take, by, node); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // TestServerWentBack: nothing is written to a database that lacks transactions which it had
 // acknowledged, however few. Its node notices with the next write, the next renewal, or the next
-// look at the membership; then nobody owns anything, epochs and sessions are larger than any that
+// look at the membership; then no shard has an owner, epochs and sessions are larger than any that
 // were lost, and agents are saved again.
 func TestServerWentBack(t *testing.T) {
 	for name, notice := range map[string]func(t *testing.T, s *Store) error{

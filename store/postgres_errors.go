@@ -125,8 +125,8 @@ func (p *postgres) unreachable(err error) error {
 func (p *postgres) wording(code string) (tandem.Kind, string) {
 	switch code {
 	case "42P01", "42703":
-		return tandem.Conflict, p.name + " has an older schema than this node gave it, as after an old backup was put back; " +
-			"the node stops, start it again"
+		return tandem.Conflict, p.name + " has an older schema than this node gave it, as after an old backup " +
+			"was put back; the node stops, start it again"
 	case "3D000":
 		return tandem.NotFound, p.name + " does not exist; make it with CREATE DATABASE, or correct the URL"
 	case "42501":

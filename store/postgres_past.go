@@ -13,7 +13,7 @@ import (
 
 // A database on a server goes back in time when a standby takes over that lacks the newest
 // transactions, or when a backup is put back. The node that notices begins a new history:
-// nobody owns a shard any more, and all epochs, sessions and the version are raised beyond
+// no shard has an owner any more, and all epochs, sessions and the version are raised beyond
 // those that have been lost, so that no two owners have the same. For rescueWait, no shard
 // is given away, and each node saves again what it has of its agents.
 
@@ -95,7 +95,7 @@ func (s *Store) follow(id record.Fence, seen, db record.Seen, nodes []record.Nod
 func (s *Store) WentBack(ctx context.Context) (bool, error) {
 	id := s.identity()
 	past, err := s.compare(ctx, id.Node)
-	return past == record.Back || past == record.Anew, err
+	return past == record.Back || past == record.Newer, err
 }
 
 // review is WentBack for a node that registers, and has no agents to save.
@@ -133,11 +133,11 @@ func (s *Store) compare(ctx context.Context, node string) (past record.Past, err
 		s.wentBack("the database went back in time, as after a failover to a late standby or after a backup was put back. "+
 			"All nodes save the newest state of their agents again; what was deployed and enrolled since then is lost",
 			"gap", seen.Gap(db))
-	case past == record.Anew:
-		s.wentBack("the database went back in time, as another node has noticed. This node saves the newest state of its agents again",
-			"gap", seen.Gap(db))
+	case past == record.Newer:
+		s.wentBack("the database went back in time, as another node has noticed. This node saves the newest state "+
+			"of its agents again", "gap", seen.Gap(db))
 	}
-	if past == record.Back || past == record.Anew {
+	if past == record.Back || past == record.Newer {
 		s.mu.Lock()
 		s.seen = record.Seen{} // of the history that is over
 		s.mu.Unlock()
@@ -145,7 +145,7 @@ func (s *Store) compare(ctx context.Context, node string) (past record.Past, err
 	return past, nil
 }
 
-// beginHistory makes the membership that of a new history, in which nobody owns anything.
+// beginHistory makes the membership that of a new history, in which no shard has an owner.
 func (s *Store) beginHistory(ctx context.Context, tx *sql.Tx, number int64) error {
 	s.mu.Lock()
 	peers := append([]string{}, s.peers...)

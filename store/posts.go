@@ -63,7 +63,8 @@ func (s *Store) post(id tandem.AgentID, incarnation uint64, p *record.Post, now 
 	}
 	next := posting.Next(*p, now)
 	last, cause := int64(next.Last), next.Cause
-	err = s.exec(changePosting, last, int64(cause.Boot), int64(cause.Seq), int64(next.Nth), int64(next.Sum(id)), string(id))
+	err = s.exec(changePosting,
+		last, int64(cause.Boot), int64(cause.Seq), int64(next.Nth), int64(next.Sum(id)), string(id))
 	if err != nil {
 		return 0, err
 	}

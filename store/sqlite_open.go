@@ -44,7 +44,10 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if err := probe(path); err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, shards: placement.DefaultShards, now: time.Now, wake: make(chan struct{}, 1), ended: make(chan error, 1)}
+	s := &Store{
+		path: path, shards: placement.DefaultShards, now: time.Now,
+		wake: make(chan struct{}, 1), ended: make(chan error, 1),
+	}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}

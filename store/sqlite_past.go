@@ -10,7 +10,7 @@ import (
 	"github.com/tandem-iot/tandem/store/record"
 )
 
-// A database in a file goes back in time when somebody puts back a copy of it. While the
+// A database in a file goes back in time when a copy of it is put back. While the
 // node runs, its file is then another one; when it does not run, the mark in the database is
 // older than the one in the file beside it. The mark is raised once a second at most, when
 // there are writes, and when the store ends.
@@ -39,7 +39,8 @@ func (s *Store) recognize(ctx context.Context) (err error) {
 		return err
 	}
 	if fresh {
-		if _, err := s.write.exec(ctx, "INSERT INTO history (database, number, id) VALUES (?, 1, ?)", newID(), newID()); err != nil {
+		const insert = "INSERT INTO history (database, number, id) VALUES (?, 1, ?)"
+		if _, err := s.write.exec(ctx, insert, newID(), newID()); err != nil {
 			return err
 		}
 		if _, err := s.write.exec(ctx, "INSERT INTO progress (node, n) VALUES ('', 0)"); err != nil {
@@ -59,9 +60,10 @@ func (s *Store) recognize(ctx context.Context) (err error) {
 	switch seen.Compare(db) {
 	case record.Another:
 		s.say("the database in this data directory is another one than before; the node goes on with it", "file", s.path)
-	case record.Back, record.Anew:
-		s.wentBack("the database is older than when this node last wrote to it, as after a backup was put back; the node goes on "+
-			"with it. What was saved, deployed and enrolled since then is lost", "file", s.path, "gap", seen.Gap(db))
+	case record.Back, record.Newer:
+		s.wentBack("the database is older than when this node last wrote to it, as after a backup was put back; "+
+			"the node goes on with it. What was saved, deployed and enrolled since then is lost",
+			"file", s.path, "gap", seen.Gap(db))
 		db.Number, db.History = max(seen.Number, db.Number)+1, newID()
 		if _, err := s.write.exec(ctx, "UPDATE history SET number = ?, id = ?", db.Number, db.History); err != nil {
 			return err

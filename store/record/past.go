@@ -24,7 +24,7 @@ type Past uint8
 const (
 	Onward  Past = iota // everything that the node has seen is there
 	Back                // the database went back, and no node has noticed yet
-	Anew                // the database went back, and a node has begun a new history
+	Newer               // the database went back, and a node has begun a new history
 	Another             // it is another database
 )
 
@@ -37,7 +37,7 @@ func (s Seen) Compare(db Seen) Past {
 	case s.Database != db.Database:
 		return Another
 	case db.Number > s.Number || db.Number == s.Number && db.History != s.History:
-		return Anew
+		return Newer
 	case db.Number < s.Number || db.Version < s.Version || s.Node == db.Node && db.Count < s.Count:
 		return Back
 	}
@@ -46,7 +46,7 @@ func (s Seen) Compare(db Seen) Past {
 
 // HistoryStep is what a new history adds to epochs, sessions and the version. More
 // changes than that are not lost at a time, so none of the new numbers has been
-// used before, although nobody knows the largest one.
+// used before, although no node knows the largest one.
 const HistoryStep = 1 << 32
 
 // Rescue is what a node has of an agent in memory that the database may have lost.
@@ -79,8 +79,9 @@ func WentBack() error {
 
 // Wrong is the error for a node whose directory belongs to another database.
 func Wrong(file string, seen, db Seen) error {
-	return tandem.Errorf(tandem.Conflict, "this data directory belongs to the database with id %s, and this one has id %s; "+
-		"correct the database's URL, or delete %s if the node is to change over", seen.Database, db.Database, file)
+	return tandem.Errorf(tandem.Conflict, "this data directory belongs to the database with id %s, "+
+		"and this one has id %s; correct the database's URL, or delete %s if the node is to change over",
+		seen.Database, db.Database, file)
 }
 
 // Gap describes what a database that went back lacks, for the operator.
