@@ -26,7 +26,7 @@ func (m *Machine) savedTable(err error) imp.Outcome {
 		m.log(true, fmt.Sprintf("server.save: %v", err))
 		return m.core.Resume(squirrel.Int(imp.SendTimeout))
 	}
-	m.saved = table
+	m.saved, m.kept = table, m.mark // no message has been handled meanwhile
 	return m.core.Resume(squirrel.Int(0))
 }
 

@@ -131,7 +131,8 @@ var routes = []route{
 	},
 	{
 		"POST", "devices/:id/restart", (*call).restartDevice, false,
-		"restarts both sides of a pair; with `?side=agent` or `?side=device` one of them (Tandem's own)",
+		"restarts both sides of a pair; with `?side=agent` or `?side=device` one of them; " +
+			"with `?give_up_saved` the agent starts without what is damaged of what it has saved (Tandem's own)",
 	},
 	{"GET", "devices/:id/logs", (*call).listLogs, false, "a device's log, the newest line first: `ts`, `type`, `msg`"},
 	{

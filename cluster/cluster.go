@@ -264,7 +264,7 @@ func (c *Cluster) fenced(self protocol.Peer) {
 // abandon drops the node's agents and the state of its run, and then rejoins. It
 // drops agents first: moves under way may wait for agents that wait for a lease.
 func (c *Cluster) abandon() {
-	c.Host.Abandon()
+	c.dropAgents()
 	r := c.runNow()
 	r.end()
 	<-r.ended

@@ -53,7 +53,13 @@ type node struct {
 // newFleet starts nodes, and makes devices that run the code.
 func newFleet(t *testing.T, nodes, devices int, code string) *fleet {
 	t.Helper()
-	f := &fleet{t: t, url: pgtest.Start(t)}
+	return newFleetAt(t, pgtest.Start(t), nodes, devices, code)
+}
+
+// newFleetAt is newFleet on a database.
+func newFleetAt(t *testing.T, url string, nodes, devices int, code string) *fleet {
+	t.Helper()
+	f := &fleet{t: t, url: url}
 	for range nodes {
 		f.add()
 	}

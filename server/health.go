@@ -1,9 +1,13 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tandem-iot/tandem/admit"
 )
@@ -45,12 +49,62 @@ func (h *health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write([]byte(state + "\n" + problems)) // an error means that the client has disconnected
 }
 
-// newHealth returns the checks of the parts.
+// newHealth returns the checks of the parts. The reasons are in the node's log, because
+// everybody may ask.
 func (n *node) newHealth() *health {
-	return &health{checks: []check{{"memory", func() (string, bool) {
-		if p := admit.Pressure(n.admission.pressure.Load()); p != admit.Calm {
-			return p.String(), false
-		}
-		return "", false
-	}}}}
+	return &health{checks: []check{
+		{"memory", func() (string, bool) {
+			if p := admit.Pressure(n.admission.pressure.Load()); p != admit.Calm {
+				return p.String(), false
+			}
+			return "", false
+		}},
+		{"store", func() (string, bool) {
+			state := n.store.Health()
+			switch {
+			case state.Failing != nil:
+				return "it does not take writes", true
+			case state.Damaged > 0:
+				return fmt.Sprintf("%d records are damaged", state.Damaged), false
+			}
+			return "", false
+		}},
+		{"log", func() (string, bool) {
+			if n.log.Health() != nil {
+				return "it fails; log lines are lost", false // agents run all the same
+			}
+			return "", false
+		}},
+	}}
+}
+
+// seenFile is the name of the file in the directory of a cluster's node that holds what the node
+// has seen of the database.
+const seenFile = "database.seen"
+
+// watchStore has the store say what it finds in the node's log. A node of a cluster also remembers
+// what it sees of the database, whose going back in time it then notices.
+func (n *node) watchStore(ctx context.Context) error {
+	n.store.LogTo(n.logger)
+	if n.Cluster == nil {
+		return nil // the store has done it
+	}
+	return n.store.Remember(ctx, filepath.Join(n.Dir, seenFile))
+}
+
+// collectHealth reads the figures about what fails.
+func (f figures) collectHealth(p page) {
+	state := f.n.store.Health()
+	p.one(prometheus.GaugeValue, "store_failing", "1 while the store does not take writes.", one(state.Failing != nil))
+	p.one(prometheus.GaugeValue, "store_damaged", "Records that were found damaged since the start.", state.Damaged)
+	p.one(prometheus.CounterValue, "store_went_back_total",
+		"How often the database was found in an earlier state than before.", int(state.WentBack))
+	p.one(prometheus.GaugeValue, "log_failing", "1 while the log store loses lines.", one(f.n.log.Health() != nil))
+}
+
+func one(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
 }

@@ -58,6 +58,7 @@ func (f figures) Collect(ch chan<- prometheus.Metric) {
 	f.collectAgents(p)
 	f.collectAdmission(p)
 	f.collectCluster(p)
+	f.collectHealth(p)
 	web := f.agents.Activity()
 	p.by(prometheus.CounterValue, "http_requests_total",
 		"Requests to agents' addresses, by class of the status; gone: the client disconnected before the answer.",

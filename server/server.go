@@ -249,6 +249,9 @@ func (n *node) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := n.watchStore(ctx); err != nil {
+		return err
+	}
 	logs := logbook.Options{Clock: n.clock, Logger: n.logger}
 	if n.log, err = logbook.Open(ctx, filepath.Join(n.Dir, "nats"), logs); err != nil {
 		return err

@@ -122,6 +122,10 @@ func (s *Store) Register(ctx context.Context, info record.Node, lease time.Durat
 	if err := record.CheckNode(info); err != nil {
 		return 0, err
 	}
+	if err := s.review(ctx, info.ID); err != nil {
+		return 0, err
+	}
+	var seen record.Seen
 	err = s.placeOver(ctx, info.ID, func(ctx context.Context, tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, "SELECT 1 FROM leases WHERE node = $1 FOR UPDATE", info.ID); err != nil {
 			return err
@@ -146,11 +150,16 @@ func (s *Store) Register(ctx context.Context, info record.Node, lease time.Durat
 			info.Load, info.Agents, info.Draining, info.Weight); err != nil {
 			return err
 		}
-		return abandon(ctx, tx, info.ID)
+		if err := abandon(ctx, tx, info.ID); err != nil {
+			return err
+		}
+		seen, err = counting(ctx, tx, info.ID)
+		return err
 	})
 	if err != nil {
 		return 0, err
 	}
+	s.sight(seen)
 	s.mu.Lock()
 	s.fence = fence{Fence: record.Fence{Node: info.ID, Session: session}}
 	s.mu.Unlock()
@@ -171,13 +180,14 @@ func abandon(ctx context.Context, tx *sql.Tx, node string) error {
 // load, weight, agents and draining. Conflict means that the node has been
 // declared lost.
 func (s *Store) Renew(ctx context.Context, info record.Node, lease time.Duration) error {
-	id := s.identity()
+	id, count := s.identity(), s.sighted().Count
 	var n int64
 	err := s.place(ctx, nil, func(ctx context.Context, tx *sql.Tx) error {
 		result, err := tx.ExecContext(ctx,
 			`UPDATE leases SET expires = clock_timestamp() + $3`+millisecond+
-				`, load = $4, agents = $5, draining = $6, weight = $7 WHERE node = $1 AND session = $2`,
-			id.Node, id.Session, float64(lease.Milliseconds()), info.Load, info.Agents, info.Draining, info.Weight)
+				`, load = $4, agents = $5, draining = $6, weight = $7 WHERE node = $1 AND session = $2
+					AND (SELECT n FROM progress WHERE node = $1) >= $8`,
+			id.Node, id.Session, float64(lease.Milliseconds()), info.Load, info.Agents, info.Draining, info.Weight, count)
 		if err != nil {
 			return err
 		}
@@ -200,11 +210,14 @@ func (s *Store) Renew(ctx context.Context, info record.Node, lease time.Duration
 // out when the version is known, which is -1 for a caller that knows none.
 func (s *Store) Membership(ctx context.Context, known int64) (*record.Membership, error) {
 	m := &record.Membership{}
+	var db record.Seen
+	id, before := s.identity(), s.sighted()
 	options := &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
 	err := s.place(ctx, options, func(ctx context.Context, tx *sql.Tx) error {
 		err := tx.QueryRowContext(ctx, `SELECT
 			(SELECT value::bigint FROM cluster WHERE key = 'version'),
-			(SELECT value::int FROM cluster WHERE key = 'shards')`).Scan(&m.Version, &m.Count)
+			(SELECT value::int FROM cluster WHERE key = 'shards'),
+			database, number, id FROM history`).Scan(&m.Version, &m.Count, &db.Database, &db.Number, &db.History)
 		if err != nil {
 			return err
 		}
@@ -215,6 +228,10 @@ func (s *Store) Membership(ctx context.Context, known int64) (*record.Membership
 		return err
 	})
 	if err != nil {
+		return nil, err
+	}
+	db.Version = m.Version
+	if err := s.follow(id, before, db, m.Nodes); err != nil {
 		return nil, err
 	}
 	return m, nil

@@ -34,7 +34,7 @@ func OpenPostgres(ctx context.Context, url string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{postgres: p, now: time.Now, wake: make(chan struct{}, 1)}
+	s := &Store{postgres: p, now: time.Now, wake: make(chan struct{}, 1), ended: make(chan error, 1)}
 	if s.shards, err = p.prepare(ctx); err != nil {
 		return nil, p.describe(err)
 	}
@@ -112,6 +112,10 @@ func (p *postgres) prepare(ctx context.Context) (shards int, err error) {
 		return 0, err
 	}
 	if err := p.migrate(ctx, tx); err != nil {
+		return 0, err
+	}
+	if _, err := tx.Exec(ctx, "INSERT INTO history (database, number, id) SELECT $1, 1, $2 "+
+		"WHERE NOT EXISTS (SELECT 1 FROM history)", newID(), newID()); err != nil {
 		return 0, err
 	}
 	if err := tx.QueryRow(ctx, "SELECT value::int FROM cluster WHERE key = 'shards'").Scan(&shards); err != nil {
