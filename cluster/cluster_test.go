@@ -4,16 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/cluster/protocol"
+	"github.com/tandem-iot/tandem/life"
 	"github.com/tandem-iot/tandem/store/record"
 )
 
@@ -22,6 +25,7 @@ const code = `
 n <- 0;
 begun <- math.rand();
 device.on("n", function(x) { n++; device.send("ok", x); });
+device.on("rest", function(x) { device.send("rests", x); imp.sleep(0.5); });
 function tick() { imp.wakeup(0.3, tick); device.send("tick", begun); }
 tick();
 http.onrequest(function(q, r) {
@@ -253,6 +257,38 @@ func TestMove(t *testing.T) {
 	}
 }
 
+// TestReturned: what devices have said to agents that leave and come back, because their move
+// has failed, is acknowledged all the same, at this node's gateway and at another's.
+func TestReturned(t *testing.T) {
+	f := newFleet(t, 2, 16, code)
+	first, second := f.nodes[0], f.nodes[1]
+	list := f.at(first)
+	var shards []int
+	var handled []chan struct{}
+	for i, n := range f.nodes {
+		l := n.connect(list[i])
+		await(t, "handled", l.say("n", "1"))
+		handled = append(handled, l.say("rest", "1"))
+		l.expect("rests 1") // its handler is under way
+		shards = append(shards, first.shardOf(list[i].Agent))
+	}
+	slices.Sort(shards)
+	shards = slices.Compact(shards)
+	pairs, err := first.Host.Export(t.Context(), shards)
+	f.must(err)
+	back := protocol.Return{Shards: shards}
+	for _, m := range pairs {
+		back.Pairs = append(back.Pairs, first.pair(m))
+	}
+	first.takeBack(back)
+	for _, c := range handled {
+		await(t, "handled", c)
+	}
+	if got := second.get(list[0], "/"); got != "n 1" {
+		t.Errorf("the agent answers %q", got)
+	}
+}
+
 // TestLost: a node that was declared lost drops what it had and joins again. The
 // others have its agents meanwhile.
 func TestLost(t *testing.T) {
@@ -474,6 +510,40 @@ func TestReviews(t *testing.T) {
 		if group, in := n.next(); in != nil {
 			t.Errorf("to be reviewed again: %s in %v", group, in)
 		}
+	}
+}
+
+// TestInsist: what agents that came here need is tried until it succeeds, the run ends, or the
+// host stops.
+func TestInsist(t *testing.T) {
+	fails := tandem.Errorf(tandem.Unavailable, "the database does not answer")
+	for name, tc := range map[string]struct {
+		errs  []error // of the attempts; nil after them
+		runs  time.Duration
+		tries int
+		done  bool
+	}{
+		"at once":        {nil, time.Minute, 1, true},
+		"after a while":  {[]error{fails, fails, fails}, time.Minute, 4, true},
+		"the run ends":   {[]error{fails, fails, fails}, 1500 * time.Millisecond, 2, false},
+		"the host stops": {[]error{fails, life.ErrStopping, fails}, time.Minute, 2, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c := &Cluster{logger: slog.New(slog.DiscardHandler)}
+			ctx, cancel := context.WithTimeout(t.Context(), tc.runs)
+			defer cancel()
+			tries := 0
+			done := c.insist(ctx, "fails", func() error {
+				tries++
+				if tries > len(tc.errs) {
+					return nil
+				}
+				return tc.errs[tries-1]
+			})
+			if done != tc.done || tries != tc.tries {
+				t.Errorf("%s: done is %v after %d attempts", name, done, tries)
+			}
+		})
 	}
 }
 

@@ -158,6 +158,13 @@ func (s *link) again() {
 	s.finish(s.core.Again(s.c.now(), t))
 }
 
+// returned introduces the link once more to its pair, which this node owns again.
+func (s *link) returned(self protocol.Peer) {
+	s.mu.Lock()
+	s.carryOut(s.core.Astray(s.c.now(), self))
+	s.again()
+}
+
 // finish carries out effects and releases the lock. It may run the agent.
 func (s *link) finish(effects []protocol.Effect) {
 	s.carryOut(effects)

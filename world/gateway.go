@@ -189,6 +189,12 @@ func (c *conn) publish(seq uint64, topic string, m tandem.Message) {
 func (c *conn) bind()  { c.finishLink(c.link.Bind(c.n.now(), c.n.table)) }
 func (c *conn) again() { c.finishLink(c.link.Again(c.n.now(), c.n.table)) }
 
+// returned introduces the link once more to its pair, which the node owns again.
+func (c *conn) returned() {
+	c.carryOut(c.link.Astray(c.n.now(), c.n.self))
+	c.again()
+}
+
 // toLink brings an event to a link of the node.
 func (n *node) toLink(id uint64, event func(c *conn) []protocol.Effect) {
 	if c := n.conns[id]; c != nil && c.link != nil {

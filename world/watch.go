@@ -29,6 +29,7 @@ func newWatched(shards int) watched {
 // watch is what the checks remember of a process.
 type watch struct {
 	emptied  bool // it has said that it has no agents
+	heard    bool // the others have heard all that it has said, before it leaves
 	failures int  // moves that failed, one after the other
 	rest     time.Duration
 	moves    int // begun

@@ -25,6 +25,8 @@ type bugs struct {
 	keepGivenLinks  bool // a link whose pair has left still counts as open
 	trustNextRun    bool // the end of a link is trusted to be complete when its node's next run sends it
 	forgetRefused   bool // a link is forgotten when one of its messages is refused
+	trustLost       bool // a lost run counts as one that has told all losses of its links
+	keepReturned    bool // a link whose pair has left and come back is not opened again
 	overtakeInGuest bool // messages of one link are given to the host side by side
 
 	// Calls

@@ -32,6 +32,8 @@ var mistakes = []struct {
 	{"a link whose pair has left is still introduced", "guests/introduction", func(b *bugs) { b.keepGivenLinks = true }},
 	{"the next run says of the one before that nothing was lost", "guests/next_run", func(b *bugs) { b.trustNextRun = true }},
 	{"a refused message has its link outlive its node", "guests/keeps_its_run", func(b *bugs) { b.forgetRefused = true }},
+	{"a lost run has nothing more to tell of its links", "guests/settled", func(b *bugs) { b.trustLost = true }},
+	{"messages that wait with a pair that comes back are not acknowledged", "guests/returned", func(b *bugs) { b.keepReturned = true }},
 	{"messages of a link overtake each other", "guests/in_order", func(b *bugs) { b.overtakeInGuest = true }},
 
 	{"a call waits for an answer to an earlier run", "calls/own_run_over", func(b *bugs) { b.waitForOldRun = true }},

@@ -91,6 +91,14 @@ func (s *guestScript) event(name string, a args) []Effect {
 		return s.Lost(from)
 	case "gave":
 		s.Gave(a.list("shards"))
+	case "settled":
+		s.Settled(from)
+	case "ask":
+		if s.HasSettled(from) {
+			return []Effect{Note{Text: "its links are settled"}}
+		}
+	case "returned":
+		return s.Returned(a.list("shards"))
 	case "abandoned":
 		s.Abandoned()
 	case "done":
