@@ -397,7 +397,8 @@ func (n *node) stop(again bool) {
 			n.stepCalls(n.calls.Empty())
 			n.w.moment("empty", n)
 		}
-		n.until(func() bool { return n.moves.Idle() && n.calls.Serving() == 0 || n.w.now >= end }, func() { n.sendAway(again) })
+		atRest := func() bool { return n.moves.Idle() && n.calls.Serving() == 0 }
+		n.until(func() bool { return atRest() || n.w.now >= end }, func() { n.sendAway(again) })
 	})
 }
 

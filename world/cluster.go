@@ -154,7 +154,7 @@ func (n *node) doMember(e protocol.Effect) {
 	case protocol.Begin:
 		n.self, n.abandoning = e.Self, false
 		n.joined = n.w.now
-		n.watch.failures, n.watch.rest = 0, 0   // the new run's Moves count anew
+		n.watch.failures, n.watch.rest = 0, 0   // the new Moves know of no failures
 		n.stepCalls(n.calls.Abandoned(n.now())) // what was begun with the last run's table
 		n.lanes, n.dropped = map[protocol.Peer]*lane{}, map[protocol.Peer]bool{}
 		n.moves = protocol.NewMoves(e.Self, n.shardOf, n.number()<<20, e.Table)
