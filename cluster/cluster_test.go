@@ -26,6 +26,8 @@ n <- 0;
 begun <- math.rand();
 device.on("n", function(x) { n++; device.send("ok", x); });
 device.on("rest", function(x) { device.send("rests", x); imp.sleep(0.5); });
+connects <- 0;
+device.onconnect(@() connects++);
 function tick() { imp.wakeup(0.3, tick); device.send("tick", begun); }
 tick();
 http.onrequest(function(q, r) {
@@ -33,6 +35,7 @@ http.onrequest(function(q, r) {
 	case "/begun": r.send(200, begun.tostring()); break;
 	case "/slow": imp.wakeup(0.5, @() r.send(200, "slow " + n)); server.log("asked"); break;
 	case "/fetch": http.get("http://there/").sendasync(@(a) r.send(200, "there: " + a.body)); break;
+	case "/connects": r.send(200, connects.tostring()); break;
 	case "/park": device.send("parked", 0); break;
 	case "/log": server.log("line of " + begun); r.send(200, ""); break;
 	default: r.send(200, "n " + n);
@@ -80,6 +83,25 @@ func TestLink(t *testing.T) {
 	if gate.forward(late, func() { taken++ }); taken != 1 {
 		t.Errorf("a result that has followed its agent long enough is taken %d times", taken)
 	}
+}
+
+// TestUnsent: an agent at another node hears that its message was lost, because the gateway was
+// ending the device's connection already.
+func TestUnsent(t *testing.T) {
+	f := newFleet(t, 2, 16, code)
+	gate, owner := f.nodes[0], f.nodes[1]
+	d := f.at(owner)[0]
+	l := gate.connect(d)
+	await(t, "handled", l.say("n", "1"))
+	l.expect("ok 1")
+	if got := gate.get(d, "/connects"); got != "1" {
+		t.Fatalf("the agent has seen %s connections, want 1", got)
+	}
+	l.refuses.Store(true)
+	await(t, "a message is refused", l.refused)
+	gate.connect(d)
+	f.must(gate.Disconnect(t.Context(), d.ID, l.ref, tandem.LinkEnd{}))
+	gate.until("the agent has seen another connection", func() bool { return gate.get(d, "/connects") == "2" })
 }
 
 // TestNotFound: what there is not is said, by every way to ask.

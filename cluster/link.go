@@ -201,8 +201,6 @@ func (s *link) carryOut(effects []protocol.Effect) {
 		switch e := e.(type) {
 		case protocol.Tell:
 			s.tells = append(s.tells, e)
-		case protocol.Hand:
-			s.out.Send(e.Topic, e.Message) // under the lock, so that owners do not overtake each other
 		case protocol.Handled:
 			if handled := s.handled(e.Seq); handled != nil {
 				after = append(after, handled)
@@ -300,8 +298,12 @@ func (s *link) deliver(epoch int64, topic string, m tandem.Message) bool {
 	effects := s.core.Deliver(epoch, topic, m)
 	if len(effects) == 1 {
 		if h, ok := effects[0].(protocol.Hand); ok { // the usual case
-			defer s.mu.Unlock()
-			return s.out.Send(h.Topic, h.Message)
+			defer s.mu.Unlock() // only then, so that owners do not overtake each other
+			sent := s.out.Send(h.Topic, h.Message)
+			if !sent {
+				s.core.Unsent(h.Message)
+			}
+			return sent
 		}
 	}
 	s.carryOut(effects)

@@ -228,8 +228,6 @@ func (c *conn) carryOut(effects []protocol.Effect) {
 		switch e := e.(type) {
 		case protocol.Tell:
 			c.tells = append(c.tells, e)
-		case protocol.Hand:
-			c.Send(e.Topic, e.Message)
 		case protocol.Handled:
 			if handled := c.handled[e.Seq]; handled != nil {
 				delete(c.handled, e.Seq)
@@ -286,7 +284,11 @@ func (c *conn) deliver(from protocol.Peer, epoch int64, topic string, m tandem.M
 	effects := c.link.Deliver(epoch, topic, m)
 	if len(effects) == 1 {
 		if h, ok := effects[0].(protocol.Hand); ok {
-			return c.Send(h.Topic, h.Message)
+			sent := c.Send(h.Topic, h.Message)
+			if !sent {
+				c.link.Unsent(h.Message)
+			}
+			return sent
 		}
 	}
 	c.watchRefused(from, effects)

@@ -14,6 +14,7 @@ type bugs struct {
 	silentLoss     bool // a message that was refused is not reported when the link ends
 	restlessRebind bool // no back-off between attempts
 	loseAtEnd      bool // a message that arrives after the end of its link is lost silently
+	loseUnsent     bool // a message that the gateway does not take is lost silently
 	leaveHoles     bool // a new owner waits for numbers of messages that were handled before
 	keepTold       bool // messages of a lost run of this node count as received
 

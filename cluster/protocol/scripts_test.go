@@ -53,6 +53,9 @@ func (s *linkScript) event(name string, a args) []Effect {
 		return s.Acknowledged(uint64(a.num("seq")))
 	case "deliver":
 		return s.Deliver(a.num("epoch"), a.str("topic"), tandem.Message{})
+	case "unsent":
+		s.Unsent(tandem.Message{Post: uint64(a.num("post"))})
+		return nil
 	case "end":
 		return s.End(a.peer("from"), a.num("epoch"), a.str("why"))
 	case "heard":
