@@ -258,6 +258,9 @@ type line struct {
 	sent   chan string
 	closed chan string
 	parked chan bool // has one for each request that waits for ever
+
+	refuses atomic.Bool // it takes no message for the device
+	refused chan string // topic of one
 }
 
 var refs atomic.Uint64
@@ -268,7 +271,7 @@ func (n *node) connect(d record.Device) *line {
 	l := &line{
 		at: n, device: d.ID, ref: tandem.LinkRef{Node: n.Info.ID, ID: refs.Add(1)},
 		sent: make(chan string, 1000), closed: make(chan string, 10),
-		parked: make(chan bool, 10),
+		parked: make(chan bool, 10), refused: make(chan string, 1),
 	}
 	if err := n.Connect(n.t.Context(), d.ID, l, 1, "192.0.2.7"); err != nil {
 		n.t.Fatal(err)
@@ -279,6 +282,13 @@ func (n *node) connect(d record.Device) *line {
 func (l *line) Ref() tandem.LinkRef { return l.ref }
 func (l *line) Close(why string)    { l.closed <- why }
 func (l *line) Send(topic string, m tandem.Message) bool {
+	if l.refuses.Load() {
+		select {
+		case l.refused <- topic:
+		default:
+		}
+		return false
+	}
 	if topic == "device/parked" {
 		l.parked <- true
 	}

@@ -39,6 +39,7 @@ const (
 	kindRoutes  kind = 24
 	kindTaken   kind = 25
 	kindDecline kind = 26
+	kindSettled kind = 27
 )
 
 func (*Open) kind() kind    { return kindOpen }
@@ -54,6 +55,7 @@ func (*Request) kind() kind { return kindRequest }
 func (*Answer) kind() kind  { return kindAnswer }
 func (*Taken) kind() kind   { return kindTaken }
 func (*Empty) kind() kind   { return kindEmpty }
+func (*Settled) kind() kind { return kindSettled }
 func (*Fetched) kind() kind { return kindFetched }
 func (*Cancel) kind() kind  { return kindCancel }
 func (*Offer) kind() kind   { return kindOffer }
@@ -95,6 +97,8 @@ func newMessage(k kind) Message {
 		return new(Taken)
 	case kindEmpty:
 		return new(Empty)
+	case kindSettled:
+		return new(Settled)
 	case kindFetched:
 		return new(Fetched)
 	case kindCancel:

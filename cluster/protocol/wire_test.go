@@ -56,6 +56,7 @@ func someMessages() []Message {
 		&Answer{ID: 2, Failure: &Failure{Fate: Lost, Kind: tandem.Limit, Text: "too much"}},
 		&Taken{IDs: []uint64{2, 3}, By: Peer{"n", 4}, Epoch: 5},
 		&Empty{},
+		&Settled{},
 		&Fetched{Ref: fetch, Hops: 3, Response: &tandem.Response{Status: 56}},
 		&Cancel{Ref: fetch},
 		&Offer{
@@ -117,7 +118,7 @@ func TestWire(t *testing.T) {
 // changes, and that of a message which is gone is not used again.
 func TestKinds(t *testing.T) {
 	const want = "Open 1 Publish 2 Close 3 Send 4 End 5 Ack 6 Closed 7 Astray 8 Gone 9 Request 10 Answer 11 Answer 11 " +
-		"Taken 25 Empty 14 Fetched 15 Cancel 16 Offer 17 Ready 18 Decline 26 Go 19 Stay 20 Routes 24 Told 22 Line 23 " +
+		"Taken 25 Empty 14 Settled 27 Fetched 15 Cancel 16 Offer 17 Ready 18 Decline 26 Go 19 Stay 20 Routes 24 Told 22 Line 23 " +
 		"Ask 21 RestartAgent 1 Ask 21 RestartDevice 2 Ask 21 Online 3 Ask 21 Runs 4 Ask 21 Deployed 5 " +
 		"Ask 21 Assigned 6 Ask 21 Deleted 7 Ask 21 Drain 8 Ask 21 History 9 Ask 21 Follow 10 Ask 21 Unfollow 11"
 	var got []string
