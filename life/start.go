@@ -321,6 +321,7 @@ func (l *Life) review(group string) {
 	case l.Phase == quarantined:
 		l.ReviewAt, l.Reason = 0, tandem.ReasonReload
 		l.load(wait{})
+		l.offerCode()
 	case l.Phase == resuming || l.Runs():
 		l.reviewing = l.id()
 		l.emit(&LoadProgram{ID: l.reviewing, Group: group, Grouped: true})
