@@ -8,7 +8,7 @@
 //   - [Logins] slows down those who guess keys.
 //   - [Queue] is a Pool whose users wait for their turn instead of being refused.
 //   - [Pressure] says what to shed when memory runs short.
-//   - [Pace] and [Write] give HTTP clients time as long as they make progress.
+//   - [Pace] and [Answer] give HTTP clients time as long as they make progress.
 //
 // Time is an argument wherever it matters, except in Gate and Pace, which are shells.
 package admit

@@ -21,6 +21,7 @@ type Gate struct {
 	proxies []netip.Prefix
 	pool    *Pool[Source]
 	refused Tally
+	shut    atomic.Bool
 }
 
 // NewGate returns a gate for total connections, and for each of an address. what names
@@ -51,6 +52,9 @@ func (g *Gate) Over() int64 { return g.pool.Over() }
 // Shed closes up to n connections that wait for their client, and returns how many.
 func (g *Gate) Shed(n int) int { return g.pool.Shed(n) }
 
+// Shut makes the gate close all new connections, or let them in again.
+func (g *Gate) Shut(shut bool) { g.shut.Store(shut) }
+
 // Report writes to the log how many connections were refused since the last report. It is
 // meant to be called once a minute.
 func (g *Gate) Report() {
@@ -73,6 +77,11 @@ func (g *Gate) behindProxy(a netip.Addr) bool {
 func (g *Gate) enter(nc net.Conn) *Conn {
 	source := SourceOfConn(nc.RemoteAddr())
 	c := &Conn{Conn: nc}
+	if g.shut.Load() {
+		g.refused.Add(source)
+		nc.Close()
+		return nil
+	}
 	c.holder = g.pool.Enter(source, 1, func() {
 		g.refused.Add(source)
 		nc.Close()
@@ -83,7 +92,7 @@ func (g *Gate) enter(nc net.Conn) *Conn {
 		return nil
 	}
 	if g.behindProxy(source.addr) {
-		c.holder.Know()
+		c.Trust()
 	}
 	return c
 }
@@ -93,14 +102,25 @@ type Conn struct {
 	net.Conn
 	holder *Holder[Source]
 	extra  atomic.Int32 // units for what it does at once beyond the first
+	known  atomic.Bool
 }
 
 // NetConn returns the connection below.
 func (c *Conn) NetConn() net.Conn { return c.Conn }
 
-// Know says that the client has logged in.
+// Know says that the client has logged in for as long as the connection lasts, as a device
+// does. From now on the connection does not count for its address, and does not give way.
 func (c *Conn) Know() {
 	if c != nil {
+		c.Trust()
+		c.holder.Works()
+	}
+}
+
+// Trust says that a request of the client was authorized. From now on the connection does
+// not count for its address. It still gives way while it waits for the next request.
+func (c *Conn) Trust() {
+	if c != nil && !c.known.Swap(true) {
 		c.holder.Know()
 	}
 }
@@ -154,7 +174,7 @@ func (c *Conn) End() {
 }
 
 // Of returns the Conn below a connection, such as one of TLS, or nil. The methods Know,
-// Begin and End of nil do nothing.
+// Trust, Begin and End of nil do nothing.
 func Of(nc net.Conn) *Conn {
 	for {
 		switch c := nc.(type) {

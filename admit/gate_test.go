@@ -143,6 +143,38 @@ func TestGateKnown(t *testing.T) {
 	})
 }
 
+// TestGateTrust: a client whose requests are authorized does not count for its address, and
+// gives way between them.
+func TestGateTrust(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newInMemory()
+		g := NewGate("HTTP", 20, 2, nil, nil)
+		l := g.Listen(m)
+		served := accept(l)
+		var clients []net.Conn
+		for range 20 {
+			clients = append(clients, m.dial("192.0.2.1:1000"))
+			(<-served).Trust()
+		}
+		synctest.Wait()
+		if open := count(clients); open != 20 {
+			t.Errorf("%d are open", open)
+		}
+		clients = append(clients, m.dial("192.0.2.2:1000"))
+		synctest.Wait()
+		if !isClosed(clients[0]) || count(clients) != 20 {
+			t.Error("the first one did not give way")
+		}
+		g.Shut(true)
+		late := m.dial("192.0.2.3:1000")
+		synctest.Wait()
+		if !isClosed(late) || g.Over() != 1 {
+			t.Error("the gate is not shut")
+		}
+		l.Close()
+	})
+}
+
 // TestGateProxy: the clients of a proxy share its address.
 func TestGateProxy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -9,8 +9,10 @@ import (
 
 // Attempt is an attempt to log in.
 type Attempt struct {
-	Source   Source
-	Identity string // the device or account; "": the secret itself says who it is
+	Source Source
+	// Identity is the device or account. With "" the secret itself says who it is, and only
+	// the source has an allowance.
+	Identity string
 	Secret   string
 }
 
@@ -57,7 +59,11 @@ func (l *Logins) Delay(now time.Time, a Attempt) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	bySource, slow := l.sources.get(a.Source)
-	byPair, slowPair := l.pairs.get(a.pair())
+	var byPair allowance
+	slowPair := false
+	if a.Identity != "" {
+		byPair, slowPair = l.pairs.get(a.pair())
+	}
 	if !slow && !slowPair {
 		return 0
 	}
@@ -79,8 +85,10 @@ func (l *Logins) Failed(now time.Time, a Attempt) {
 	defer l.mu.Unlock()
 	bySource, _ := l.sources.get(a.Source)
 	l.sources.set(a.Source, bySource.spend(now, sourceInterval))
-	byPair, _ := l.pairs.get(a.pair())
-	l.pairs.set(a.pair(), byPair.spend(now, pairInterval))
+	if a.Identity != "" {
+		byPair, _ := l.pairs.get(a.pair())
+		l.pairs.set(a.pair(), byPair.spend(now, pairInterval))
+	}
 }
 
 // Succeeded says that the secret was right.

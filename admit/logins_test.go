@@ -83,6 +83,19 @@ func TestLoginsSource(t *testing.T) {
 	}
 }
 
+// TestLoginsNameless: secrets that say themselves who it is count for their source only.
+func TestLoginsNameless(t *testing.T) {
+	var l Logins
+	for i := range sourceBurst {
+		if wait := try(&l, noon, Attempt{here, "", fmt.Sprint(i)}, false); wait != 0 {
+			t.Fatalf("guess %d waits for %v", i, wait)
+		}
+	}
+	if wait := try(&l, noon, Attempt{here, "", "guess"}, false); wait != sourceInterval {
+		t.Errorf("waits for %v", wait)
+	}
+}
+
 // TestLoginsBounds: guessing from many addresses takes bounded memory.
 func TestLoginsBounds(t *testing.T) {
 	var l Logins

@@ -33,10 +33,10 @@ type Body struct {
 	interruption
 }
 
-// interruption is whether a body has been interrupted, under its lock.
+// interruption is whether a transfer has been interrupted, under its lock.
 type interruption struct {
 	mu   sync.Mutex
-	over bool // interrupted, or at its end: the deadline is no longer the body's
+	over bool // interrupted, or at its end: the deadline is no longer the transfer's
 }
 
 // Pace makes r.Body a [Body] if there is one. The read deadline of the connection is then
@@ -147,21 +147,67 @@ func whole(body []byte, limit int64) error {
 	return nil
 }
 
-// writeSize is how much Write writes with one deadline, in bytes.
+// writeSize is how much is written with one deadline, in bytes.
 const writeSize = 64 << 10
 
-// Write writes data to a client that has to make progress.
-func Write(w http.ResponseWriter, data []byte) error {
-	control := http.NewResponseController(w)
+// Answer is a body on its way to a client that has to make progress.
+type Answer struct {
+	w        http.ResponseWriter
+	control  *http.ResponseController
+	progress func()
+
+	interruption
+}
+
+// NewAnswer returns an answer to be written. progress, which may be nil, is called when a
+// part of it has been written.
+func NewAnswer(w http.ResponseWriter, progress func()) *Answer {
+	return &Answer{w: w, control: http.NewResponseController(w), progress: progress}
+}
+
+// Write writes the whole of data.
+func (a *Answer) Write(data []byte) error {
+	defer a.finish()
 	began := time.Now()
 	for n := 0; n < len(data); {
-		// A server without deadlines, such as a recorder in tests, returns an error.
-		_ = control.SetWriteDeadline(allowed(began, int64(n)))
-		part, err := w.Write(data[n:min(len(data), n+writeSize)])
+		if !a.extend(began, int64(n)) {
+			return os.ErrDeadlineExceeded
+		}
+		part, err := a.w.Write(data[n:min(len(data), n+writeSize)])
 		if err != nil {
 			return err
 		}
 		n += part
+		if a.progress != nil {
+			a.progress()
+		}
 	}
 	return nil
+}
+
+// Interrupt makes a Write that is under way return an error.
+func (a *Answer) Interrupt() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.over {
+		a.over = true
+		_ = a.control.SetWriteDeadline(time.Unix(1, 0)) // it fails only on a closed connection
+	}
+}
+
+func (a *Answer) extend(began time.Time, n int64) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.over {
+		// A server without deadlines, such as a recorder in tests, returns an error.
+		_ = a.control.SetWriteDeadline(allowed(began, n))
+	}
+	return !a.over
+}
+
+// finish leaves the last deadline in place: the server writes the rest of its buffer.
+func (a *Answer) finish() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.over = true
 }

@@ -147,7 +147,7 @@ func TestWrite(t *testing.T) {
 			var took time.Duration
 			done := make(chan error, 1)
 			c := serve(t, func(w http.ResponseWriter, r *http.Request) {
-				err := Write(w, make([]byte, 1<<20))
+				err := NewAnswer(w, nil).Write(make([]byte, 1<<20))
 				took = time.Since(began)
 				done <- err
 			})
@@ -169,4 +169,27 @@ func TestWrite(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestInterruptAnswer: writing to a client that reads nothing ends at once.
+func TestInterruptAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		done := make(chan error, 1)
+		c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			parts := 0
+			a := NewAnswer(w, func() { parts++ })
+			time.AfterFunc(time.Second, a.Interrupt)
+			began := time.Now()
+			err := a.Write(make([]byte, 1<<20))
+			if took := time.Since(began); took != time.Second || parts > 1 {
+				t.Errorf("took %v for %d parts", took, parts)
+			}
+			a.Interrupt()
+			done <- err
+		})
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+		if err := <-done; err == nil {
+			t.Error("all was written")
+		}
+	})
 }

@@ -13,7 +13,7 @@ import (
 // When there is no room, holders that wait for their client give way, those that have
 // waited longest first: of the same key when its limit is reached, of all keys when the
 // total is. So a client that holds much and sends nothing only hurts itself. Holders
-// that work, and those that are known, never give way. The order is that of a clock: a
+// that work never give way. The order is that of a clock: a
 // holder that has worked since the clock passed it gets another round. Therefore
 // working and waiting need no lock.
 type Pool[K comparable] struct {
@@ -28,7 +28,9 @@ type roll[K comparable] struct {
 	mu   sync.Mutex
 	held int64
 	of   map[K]*portion[K] // has no empty ones
-	all  list.List         // of *Holder[K]; without those that are known
+	all  list.List         // of *Holder[K]
+
+	sheds uint64 // how often Shed was called
 }
 
 // portion is what a key has.
@@ -52,6 +54,7 @@ type Holder[K comparable] struct {
 
 	// Under the lock of the pool:
 	units      int64
+	entered    uint64 // the pool's sheds when it entered
 	known      bool
 	gone       bool
 	inAll, own *list.Element
@@ -71,6 +74,7 @@ func (p *Pool[K]) Enter(key K, n int64, giveWay func()) *Holder[K] {
 		own = &portion[K]{}
 		p.of[key] = own
 	}
+	h.entered = p.sheds
 	h.own = own.holders.PushBack(h)
 	h.inAll = p.all.PushBack(h)
 	lost, ok := p.grow(h, n)
@@ -113,20 +117,15 @@ func (h *Holder[K]) Waits() {
 	h.working.Add(-1)
 }
 
-// Know says that the client has logged in. From now on the holder does not count for
-// its key and does not give way. It still counts for the total.
+// Know says that the client has logged in. From now on the holder counts for the total
+// only, and not for its key.
 func (h *Holder[K]) Know() {
-	p := h.pool
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if h.gone || h.known {
-		return
+	h.pool.mu.Lock()
+	defer h.pool.mu.Unlock()
+	if !h.gone && !h.known {
+		h.pool.disown(h)
+		h.known = true
 	}
-	units := h.units
-	p.unlink(h)
-	h.known = true
-	h.units = units
-	p.held += units
 }
 
 // Leave gives back all units. It may be called more than once.
@@ -136,18 +135,20 @@ func (h *Holder[K]) Leave() {
 	h.pool.remove(h)
 }
 
-// Shed takes the units of up to n holders that wait, and returns of how many.
+// Shed takes the units of up to n holders that wait, the oldest first, and returns of how
+// many. Those that have entered or worked since the last Shed are left alone.
 func (p *Pool[K]) Shed(n int) int {
 	var lost []*Holder[K]
 	p.mu.Lock()
-	for len(lost) < n {
-		v := p.victim(&p.all, nil)
-		if v == nil {
-			break
+	for e := p.all.Front(); e != nil && len(lost) < n; {
+		v := e.Value.(*Holder[K])
+		e = e.Next()
+		if !v.used.Swap(false) && v.working.Load() == 0 && v.entered != p.sheds {
+			p.remove(v)
+			lost = append(lost, v)
 		}
-		p.remove(v)
-		lost = append(lost, v)
 	}
+	p.sheds++
 	p.mu.Unlock()
 	p.gaveWay.Add(int64(len(lost)))
 	end(lost)
@@ -218,25 +219,26 @@ func (p *Pool[K]) add(h *Holder[K], n int64) {
 
 // remove takes all units of h. The lock is held.
 func (p *Pool[K]) remove(h *Holder[K]) {
-	if !h.gone {
-		p.unlink(h)
-		h.gone = true
+	if h.gone {
+		return
 	}
+	if !h.known {
+		p.disown(h)
+	}
+	p.held -= h.units
+	h.units = 0
+	p.all.Remove(h.inAll)
+	h.gone = true
 }
 
-// unlink takes all units of h, and h out of the lists. The lock is held.
-func (p *Pool[K]) unlink(h *Holder[K]) {
-	p.held -= h.units
-	if !h.known {
-		own := p.of[h.key]
-		own.held -= h.units
-		own.holders.Remove(h.own)
-		p.all.Remove(h.inAll)
-		if own.holders.Len() == 0 {
-			delete(p.of, h.key)
-		}
+// disown takes h from its key. The lock is held.
+func (p *Pool[K]) disown(h *Holder[K]) {
+	own := p.of[h.key]
+	own.held -= h.units
+	own.holders.Remove(h.own)
+	if own.holders.Len() == 0 {
+		delete(p.of, h.key)
 	}
-	h.units = 0
 }
 
 // end tells holders that they have lost their units.

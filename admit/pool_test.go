@@ -80,7 +80,7 @@ func TestPoolWork(t *testing.T) {
 	}
 }
 
-// TestPoolKnown: what has logged in does not count for its key, and does not give way.
+// TestPoolKnown: what has logged in does not count for its key, only for the total.
 func TestPoolKnown(t *testing.T) {
 	l := &lab{Pool: NewPool[string](100, 2)}
 	for i := range 50 {
@@ -92,8 +92,17 @@ func TestPoolKnown(t *testing.T) {
 		t.Error("the stranger has not given way")
 	}
 	l.expect(t, 52, "stranger")
-	if got := l.Shed(100); got != 1 {
-		t.Errorf("%d were shed", got)
+	if got := l.Shed(100); got != 0 {
+		t.Errorf("%d were shed that have just come", got)
+	}
+	late := l.enter("b", "late", 1)
+	late.Works()
+	late.Waits()
+	if a, b := l.Shed(20), l.Shed(100); a != 20 || b != 31 || l.Held() != 1 {
+		t.Errorf("%d and %d were shed, %d are held", a, b, l.Held())
+	}
+	if l.Shed(100) != 1 {
+		t.Error("what has come late is left")
 	}
 }
 
@@ -160,8 +169,8 @@ func TestPoolCounts(t *testing.T) {
 			"enter": func(t *rapid.T) {
 				o := &one{units: units.Draw(t, "n")}
 				o.Holder = p.Enter(rapid.IntRange(0, 3).Draw(t, "key"), o.units, func() {
-					if o.working > 0 || o.known {
-						t.Fatal("one that works or is known gave way")
+					if o.working > 0 {
+						t.Fatal("one that works gave way")
 					}
 					delete(all, o)
 				})

@@ -1,10 +1,11 @@
 // Package ingress gives agents their URLs: it turns HTTP requests into requests
 // to an agent, and agents' answers into HTTP responses.
 //
-// An agent is reached as the first element of the path, https://host/<id>/path,
-// or, when [Handler.Domain] is set, as a host name, https://<id>.<domain>/path.
-// Agent ids tell upper from lower case and host names officially do not, so the
-// second form is for clients that leave the Host header as it is.
+// Agents have addresses in one of two forms. In path form the agent's id is the first
+// element of the path, https://host/<id>/path. In domain form, when [Handler.Domain] is
+// set, each agent has a host name, https://<label>.<domain>/path, and
+// https://<label>.<domain>/<id>/path is the same. Nothing else may be served at the
+// origins of agents, because their pages can read all of their origin.
 //
 // Errors are answered here, in plain text for the person who reads it:
 //
@@ -15,8 +16,9 @@
 //	504  the agent could not be reached or did not answer in time
 //
 // Otherwise status, headers and body of a response are the agent's own, except for
-// the headers of the connection: hop-by-hop headers are dropped, and
-// Content-Length is set from the body. Nothing is added for CORS.
+// headers that act on more than the agent: those of the connection are dropped, and in
+// path form, where agents share an origin, those that act on all of it; see withheld.
+// Cookies are kept to the agent. Nothing is added for CORS.
 //
 // [Handler] must not stand behind an http.ServeMux, which cleans paths: agents must
 // get paths as clients sent them.
@@ -24,7 +26,6 @@ package ingress
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -41,79 +42,59 @@ import (
 // such agent, Limit when too many requests wait for it, Unavailable when it did
 // not answer in time.
 type Agents interface {
+	// Exists returns nil when there is such an agent.
+	Exists(ctx context.Context, id tandem.AgentID) error
 	Request(ctx context.Context, id tandem.AgentID, r *tandem.Request) (*tandem.Response, error)
 }
 
 // Handler serves the URLs of agents.
 type Handler struct {
-	Agents Agents
-	Domain string       // agents have host names below it; "": agents have paths only
-	Logger *slog.Logger // nil: nothing is logged
+	Agents  Agents
+	Domain  string       // agents have host names below it; "": path form
+	Proxies Proxies      // whose word about their clients is believed
+	Logger  *slog.Logger // nil: nothing is logged
+	// SandboxPages gives each page a new origin, by the header Content-Security-Policy.
+	// It is for path form: a page can read no other agent then, and neither cookies,
+	// storage nor, without CORS, its own agent.
+	SandboxPages bool
 	// LoopbackIsSecure makes requests from this machine count as https, as in browsers.
 	// It is for developers, whose agents may insist on https, and not for a node behind
 	// a proxy on the same machine.
 	LoopbackIsSecure bool
+	// Most limits the requests that are handled at a time; 0: no limit.
+	Most int
 
 	stopping atomic.Bool
-	bodies   budget
+	pressure atomic.Int32 // an admit.Pressure
+	running  atomic.Int64
+	budgets  budgets
+	waiting  waiting
 	counts   counts
-}
-
-// Timeouts of the server that NewServer makes. A response must be written within
-// responseTimeout of the request, so that is longer than an agent may take.
-const (
-	headerTimeout   = 10 * time.Second
-	bodyTimeout     = time.Minute
-	responseTimeout = tandem.AnswerWait + time.Minute
-	idleTimeout     = 2 * time.Minute
-	maxHeader       = 64 << 10
-)
-
-// NewServer returns a server for h, or for a handler that contains h, which slow or
-// silent clients cannot block. The caller calls its Serve and Shutdown. Handlers
-// that respond for longer than an agent may must extend their write deadline.
-func NewServer(h http.Handler, logger *slog.Logger) *http.Server {
-	if logger == nil {
-		logger = slog.New(slog.DiscardHandler)
-	}
-	return &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: headerTimeout,
-		WriteTimeout:      responseTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
-	}
 }
 
 // Stop makes the handler answer new requests with 503. Running requests go on.
 func (h *Handler) Stop() { h.stopping.Store(true) }
 
-// Takes reports whether the address of r has the form of an agent's.
-func (h *Handler) Takes(r *http.Request) bool {
-	_, _, ok := h.address(r)
+// Owns reports whether the host of r is in the domain of agents, where there is nothing
+// else.
+func (h *Handler) Owns(r *http.Request) bool {
+	_, ok := below(r.Host, h.Domain)
 	return ok
 }
 
 // address returns the agent that a request is for, and the path without it.
+// X-Forwarded-Host does not count, even of a trusted proxy: proxies pass it on as clients
+// send it, and then a page could reach another agent, or the API, as its own origin.
 func (h *Handler) address(r *http.Request) (id tandem.AgentID, path string, ok bool) {
-	if h.Domain != "" {
-		host, _, _ := strings.Cut(r.Host, ":")
-		if n := len(host) - len(h.Domain); n > 1 && host[n-1] == '.' && strings.EqualFold(host[n:], h.Domain) {
-			id, ok = named(host[:n-1])
-			return id, r.URL.Path, ok
-		}
+	first, rest := cutAgent(r.URL.Path)
+	if h.Domain == "" {
+		return first, rest, first.Valid()
 	}
-	first, path := r.URL.Path, ""
-	if !strings.HasPrefix(first, "/") {
-		return "", "", false
+	text, _ := below(r.Host, h.Domain)
+	if id, ok = named(text); ok && id == first {
+		return id, rest, true
 	}
-	first = first[1:]
-	if i := strings.IndexByte(first, '/'); i >= 0 {
-		first, path = first[:i], first[i:]
-	}
-	id = tandem.AgentID(first)
-	return id, path, id.Valid()
+	return id, r.URL.Path, ok && strings.HasPrefix(r.URL.Path, "/")
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -126,40 +107,35 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // disconnected.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) int {
 	id, path, ok := h.address(r)
-	if h.stopping.Load() {
-		return unavailable(w, errStopping)
-	}
-	if !ok {
-		return refuse(w, http.StatusNotFound, "there is no agent at this address")
-	}
-	if n := room(r.ContentLength); n > 0 {
-		if !h.bodies.take(id, n) {
-			h.counts.over.Add(tandem.OverRequestMemory, 1)
-			w.Header().Set("Connection", "close") // the body will not be read
-			return unavailable(w, errBusy)
-		}
-		defer h.bodies.give(id, n)
-	}
-	body, err := readBody(w, r)
 	switch {
-	case errors.Is(err, errTooLarge):
-		h.counts.over.Add(tandem.OverRequestBody, 1)
-		// The rest of the body will not be read.
-		w.Header().Set("Connection", "close")
-		return refuse(w, http.StatusRequestEntityTooLarge, err.Error())
-	case gone(err):
-		panic(http.ErrAbortHandler) // the client has disconnected or is too slow
-	case err != nil:
-		w.Header().Set("Connection", "close") // the start of the next request cannot be found
-		return refuse(w, http.StatusBadRequest, "the request's body is not well-formed HTTP: "+err.Error())
+	case h.stopping.Load():
+		return unavailable(w, errStopping)
+	case !ok:
+		return refuse(w, http.StatusNotFound, "there is no agent at this address")
+	case h.short():
+		h.counts.over.Add(tandem.OverNodeMemory, 1)
+		return TurnAway(w, r, errShort)
+	case !h.begin():
+		h.counts.over.Add(tandem.OverNodeRequests, 1)
+		return TurnAway(w, r, errManyRequests)
 	}
-	answer, err := h.Agents.Request(r.Context(), id, h.request(r, path, body))
+	defer h.end()
+	var body []byte
+	if r.ContentLength != 0 {
+		in := &intake{h: h, r: r, agent: id}
+		defer in.release()
+		var err error
+		if body, err = in.read(); err != nil {
+			return in.refuse(w, err)
+		}
+	}
+	ctx := &held{ctx: r.Context(), line: &h.waiting}
+	defer ctx.leave()
+	answer, err := h.Agents.Request(ctx, id, h.request(r, path, body))
 	if err != nil {
-		return h.fail(w, r, id, err)
+		return h.fail(w, r.WithContext(ctx), id, err)
 	}
-	// The client must read the answer within bodyTimeout, not within the agent's time.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(bodyTimeout))
-	return respond(w, r, answer)
+	return h.respond(w, r, id, answer)
 }
 
 // request returns the request in the form in which the agent gets it.
@@ -168,14 +144,16 @@ func (h *Handler) request(r *http.Request, path string, body []byte) *tandem.Req
 	if err != nil {
 		from = r.RemoteAddr // not TCP
 	}
-	proto := r.Header.Get("X-Forwarded-Proto")
-	if proto == "" {
-		proto = "http"
-		if r.TLS != nil || h.LoopbackIsSecure && net.ParseIP(from).IsLoopback() {
-			proto = "https"
-		}
-		r.Header["X-Forwarded-Proto"] = []string{proto}
+	client := h.Proxies.ClientAddress(r)
+	if len(h.Proxies) > 0 && client.IsValid() {
+		from = client.String()
 	}
+	proto := "http"
+	if h.Proxies.secure(r) || h.LoopbackIsSecure && client.IsLoopback() {
+		proto = "https"
+	}
+	h.Proxies.clean(r)
+	r.Header["X-Forwarded-Proto"] = []string{proto}
 	r.Header["Host"] = []string{r.Host} // net/http removes it from the headers
 	return &tandem.Request{
 		Method: r.Method, Path: path, Query: r.URL.RawQuery, Headers: r.Header,
@@ -183,59 +161,17 @@ func (h *Handler) request(r *http.Request, path string, body []byte) *tandem.Req
 	}
 }
 
-var (
-	errTooLarge = tandem.Errorf(tandem.Limit, "the request's body is larger than %d bytes", tandem.RequestBodySize)
-	errBusy     = tandem.Errorf(tandem.Unavailable, "too many large requests are being handled: try again in a moment")
-	errStopping = tandem.Errorf(tandem.Unavailable, "this server is being stopped: try again in a moment")
-)
-
-// firstRead is the buffer that is made for any announced length, before data has arrived.
-const firstRead = 16 << 10
-
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	size := r.ContentLength
-	switch {
-	case size == 0:
-		return nil, nil
-	case size > tandem.RequestBodySize:
-		return nil, errTooLarge
-	}
-	// Server.ReadTimeout is not used: it would also run while the agent works, and then
-	// end the request. A server without deadlines, such as a recorder in tests,
-	// returns an error, which is ignored.
-	c := http.NewResponseController(w)
-	_ = c.SetReadDeadline(time.Now().Add(bodyTimeout))
-	body, err := readUpTo(r.Body, size)
-	if err != nil {
-		return nil, err // the deadline stays, because net/http reads more before it closes
-	}
-	_ = c.SetReadDeadline(time.Time{})
-	return body, nil
-}
-
-// gone reports whether err, from reading a body, is an error of the connection.
-func gone(err error) bool {
-	var failed net.Error
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &failed)
-}
-
-func readUpTo(r io.Reader, size int64) ([]byte, error) {
-	if size > 0 && size <= firstRead {
-		body := make([]byte, size)
-		_, err := io.ReadFull(r, body)
-		return body, err
-	}
-	body, err := io.ReadAll(io.LimitReader(r, tandem.RequestBodySize+1))
-	if err == nil && len(body) > tandem.RequestBodySize {
-		err = errTooLarge
-	}
-	return body, err
-}
+var errManyRequests = tandem.Errorf(tandem.Unavailable,
+	"too many requests are being handled: try again in a moment")
 
 // fail answers a request that the agent has not answered.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, id tandem.AgentID, err error) int {
+	ctx := r.Context()
 	switch kind := tandem.KindOf(err); {
-	case r.Context().Err() != nil:
+	case shed(ctx):
+		h.counts.over.Add(tandem.OverNodeMemory, 1)
+		return TurnAway(w, r, errShort)
+	case ctx.Err() != nil:
 		panic(http.ErrAbortHandler) // the client has disconnected
 	case kind == tandem.NotFound:
 		return refuse(w, http.StatusNotFound, err.Error())

@@ -104,12 +104,6 @@ var metAlone = map[string]string{
 	tandem.OverFromDevice:     "gateway",
 	tandem.OverDeviceBacklog:  "gateway",
 	tandem.OverConnections:    "gateway",
-	tandem.OverDeviceMessages: "gateway",
-	tandem.OverDeviceBytes:    "gateway",
-	tandem.OverDeviceReports:  "gateway",
-	tandem.OverDeviceConnects: "gateway",
-	tandem.OverLoginTime:      "gateway",
-	tandem.OverSubscriptions:  "gateway",
 	tandem.OverInbox:          "host",
 	tandem.OverFaults:         "host",
 	tandem.OverSignCredits:    "agent",
@@ -117,6 +111,21 @@ var metAlone = map[string]string{
 	tandem.OverAnswerWait:     "host",
 	tandem.OverRequestMemory:  "ingress",
 	tandem.OverNodeFetches:    "egress",
+	tandem.OverFetchMemory:    "egress",
+	tandem.OverBrokers:        "egress",
+	tandem.OverListener:       "admit",
+	tandem.OverSlowClient:     "ingress",
+	tandem.OverNodeRequests:   "ingress",
+	tandem.OverNodeMemory:     "ingress",
+	tandem.OverAnswerMemory:   "ingress",
+	tandem.OverLogins:         "central",
+	tandem.OverAPIBody:        "central",
+	tandem.OverDeviceMessages: "gateway",
+	tandem.OverDeviceBytes:    "gateway",
+	tandem.OverDeviceReports:  "gateway",
+	tandem.OverDeviceConnects: "gateway",
+	tandem.OverLoginTime:      "gateway",
+	tandem.OverSubscriptions:  "gateway",
 }
 
 func TestLimits(t *testing.T) {
@@ -157,7 +166,7 @@ func TestLimits(t *testing.T) {
 				if time.Now().After(deadline) {
 					t.Fatal("the limit is not counted")
 				}
-				status, answer := post(t, n.URL+"/"+string(d.Agent)+"/"+tc.limit, tc.body)
+				status, answer := post(t, n.Agents.URL(d.Agent)+"/"+tc.limit, tc.body)
 				if status != tc.status || !strings.Contains(answer, tc.answer) {
 					t.Fatalf("%d %.300s; want %d with %q", status, answer, tc.status, tc.answer)
 				}

@@ -28,9 +28,11 @@ func (n *node) metrics(agents *ingress.Handler) http.Handler {
 				"such as the one in "+AccessFile, http.StatusUnauthorized)
 			return
 		}
-		switch err := n.central.Operates(r.Context(), key); {
+		switch err := n.central.Operates(r, key); {
 		case tandem.KindOf(err) == tandem.Unauthorized:
 			http.Error(w, err.Error(), http.StatusUnauthorized)
+		case tandem.KindOf(err) == tandem.Limit:
+			http.Error(w, err.Error(), http.StatusTooManyRequests)
 		case err != nil:
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		default:
@@ -54,6 +56,7 @@ func (f figures) Collect(ch chan<- prometheus.Metric) {
 	p := page{ch}
 	p.by(prometheus.GaugeValue, "build_info", "The version, as a label.", "version", map[string]int64{f.n.Version: 1})
 	f.collectAgents(p)
+	f.collectAdmission(p)
 	web := f.agents.Activity()
 	p.by(prometheus.CounterValue, "http_requests_total",
 		"Requests to agents' addresses, by class of the status; gone: the client disconnected before the answer.",
@@ -103,9 +106,12 @@ func (f figures) over(host map[string]int64) map[string]int64 {
 	all := map[string]int64{
 		tandem.OverLogRate: int64(log.Throttled), tandem.OverLogLine: int64(log.Cut),
 		tandem.OverNodeFetches: f.n.fetcher.Waited(), tandem.OverFetchResponse: fetches["too_large"],
-		tandem.OverFetchTime: fetches["timeout"],
+		tandem.OverFetchTime: fetches["timeout"], tandem.OverFetchMemory: f.n.fetcher.WaitedForMemory(),
+		tandem.OverBrokers: f.n.fetcher.BrokersRefused(),
 	}
-	for _, counts := range []map[string]int64{host, f.agents.Activity().Over, f.n.gateway.Over()} {
+	for _, counts := range []map[string]int64{
+		host, f.agents.Activity().Over, f.n.gateway.Over(), f.n.overAdmission(), f.n.central.Over(),
+	} {
 		for limit, n := range counts {
 			all[limit] += n
 		}
