@@ -145,7 +145,12 @@ func TestRates(t *testing.T) {
 				}
 			}
 			offer()
-			if slack := 4096/len(raw) + 1; taken < tc.atOnce || taken > tc.atOnce+slack {
+			slack := 1 // the packet that goes over the rate is taken
+			switch tc.packet.(type) {
+			case *mqtt.Ping, *mqtt.Ack:
+				slack = 4096/len(raw) + 1 // those of a read are taken together
+			}
+			if taken < tc.atOnce || taken > tc.atOnce+slack {
 				t.Errorf("%d packets are taken at once, want %d", taken, tc.atOnce)
 			}
 			taken = 0
