@@ -29,6 +29,9 @@ type budgets struct {
 	sources *admit.Pool[admit.Source]
 	agents  *admit.Pool[tandem.AgentID]
 	answers *admit.Pool[admit.Source]
+
+	clientsOnce sync.Once
+	clients     *admit.Pool[admit.Source] // requests of proxies' clients
 }
 
 func (b *budgets) setUp() {
@@ -152,8 +155,7 @@ func (h *Handler) send(w http.ResponseWriter, r *http.Request, body []byte) {
 	}
 	h.budgets.setUp()
 	var room *admit.Holder[admit.Source]
-	var answer *admit.Answer
-	answer = admit.NewAnswer(w, func() {
+	answer := admit.NewAnswer(w, func() {
 		room.Works()
 		room.Waits()
 	})
@@ -192,16 +194,34 @@ func (h *Handler) source(r *http.Request) admit.Source {
 }
 
 // begin counts a request that is to be passed to an agent, until end is called. It returns
-// false when there are too many.
-func (h *Handler) begin() bool {
+// false when there are too many. Of a trusted proxy, whose connections do not count for an
+// address, each client has half of what there is for all.
+func (h *Handler) begin(r *http.Request) (client *admit.Holder[admit.Source], ok bool) {
 	if h.running.Add(1) > int64(h.Most) && h.Most > 0 {
 		h.running.Add(-1)
-		return false
+		return nil, false
 	}
-	return true
+	if h.Most == 0 || len(h.Proxies) == 0 || !h.Proxies.trusts(peer(r)) {
+		return nil, true
+	}
+	h.budgets.clientsOnce.Do(func() {
+		h.budgets.clients = admit.NewPool[admit.Source](int64(h.Most), int64(max(1, h.Most/2)))
+	})
+	client = h.budgets.clients.Enter(h.source(r), 1, func() {})
+	if client == nil {
+		h.running.Add(-1)
+		return nil, false
+	}
+	client.Works()
+	return client, true
 }
 
-func (h *Handler) end() { h.running.Add(-1) }
+func (h *Handler) end(client *admit.Holder[admit.Source]) {
+	h.running.Add(-1)
+	if client != nil {
+		client.Leave()
+	}
+}
 
 // Shed ends up to n of the requests that wait for an agent's answer, the oldest first, with
 // 503. It returns how many.

@@ -322,6 +322,47 @@ func TestMost(t *testing.T) {
 	})
 }
 
+// TestClientsOfProxy: one client of a proxy gets half of the requests.
+func TestClientsOfProxy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &Handler{
+			Most: 10, Proxies: Proxies{netip.MustParsePrefix("10.0.0.0/8")},
+			Agents: agents(func(ctx context.Context, r *tandem.Request) (*tandem.Response, error) {
+				if r.Path == "/at-once" {
+					return &tandem.Response{Status: 200}, nil
+				}
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}),
+		}
+		s := open(t, &Guard{Handler: h}, nil)
+		get := func(client, path string) net.Conn {
+			return s.dial("10.0.0.1", "GET /"+agentID+path+" HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: "+client+"\r\n\r\n")
+		}
+		var all []net.Conn
+		for range 10 {
+			all = append(all, get(attacker, ""))
+			synctest.Wait()
+		}
+		if n := h.Waiting(); n != 5 {
+			t.Errorf("%d requests of one client wait", n)
+		}
+		if got, _ := status(all[9]); got != 503 {
+			t.Errorf("one more: %d", got)
+		}
+		for range 20 {
+			if got, _ := status(get(visitor, "/at-once")); got != 200 {
+				t.Errorf("another client: %d", got)
+			}
+		}
+		h.Shed(5)
+		synctest.Wait()
+		if h.budgets.clients.Held() != 0 || h.running.Load() != 0 {
+			t.Error("something is left")
+		}
+	})
+}
+
 // TestPanic: a panic ends its request, and is written to the log with its stack.
 func TestPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

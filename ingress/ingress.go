@@ -115,11 +115,13 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) int {
 	case h.short():
 		h.counts.over.Add(tandem.OverNodeMemory, 1)
 		return TurnAway(w, r, errShort)
-	case !h.begin():
+	}
+	client, ok := h.begin(r)
+	if !ok {
 		h.counts.over.Add(tandem.OverNodeRequests, 1)
 		return TurnAway(w, r, errManyRequests)
 	}
-	defer h.end()
+	defer h.end(client)
 	var body []byte
 	if r.ContentLength != 0 {
 		in := &intake{h: h, r: r, agent: id}
