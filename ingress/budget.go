@@ -19,8 +19,9 @@ import (
 // makes no progress gives way to one that does.
 const (
 	bodiesOfAll    = 256 << 20
-	bodiesOfAgent  = 64 << 20
-	bodiesOfSource = 64 << 20
+	bodiesOfAgent  = bodiesOfAll / 4
+	bodiesOfSource = bodiesOfAll / 4
+	leastRoom      = 4 * tandem.ResponseBodySize // so that each body has room
 )
 
 // budgets are the shares of all that.
@@ -34,11 +35,16 @@ type budgets struct {
 	clients     *admit.Pool[admit.Source] // requests of proxies' clients
 }
 
-func (b *budgets) setUp() {
+func (h *Handler) setUp() {
+	b := &h.budgets
 	b.once.Do(func() {
-		b.sources = admit.NewPool[admit.Source](bodiesOfAll, bodiesOfSource)
-		b.agents = admit.NewPool[tandem.AgentID](bodiesOfAll, bodiesOfAgent)
-		b.answers = admit.NewPool[admit.Source](bodiesOfAll, bodiesOfSource)
+		all := int64(bodiesOfAll)
+		if h.Room > 0 {
+			all = max(h.Room, leastRoom)
+		}
+		b.sources = admit.NewPool[admit.Source](all, all/4)
+		b.agents = admit.NewPool[tandem.AgentID](all, all/4)
+		b.answers = admit.NewPool[admit.Source](all, all/4)
 	})
 }
 
@@ -94,7 +100,7 @@ func (in *intake) grow(n int64) bool {
 	if in.unknown = in.h.Agents.Exists(in.r.Context(), in.agent); in.unknown != nil {
 		return false
 	}
-	in.h.budgets.setUp()
+	in.h.setUp()
 	in.bySource = in.h.budgets.sources.Enter(in.h.source(in.r), n, in.giveWay)
 	if in.bySource == nil {
 		return false
@@ -153,7 +159,7 @@ func (h *Handler) send(w http.ResponseWriter, r *http.Request, body []byte) {
 		h.sent(err)
 		return
 	}
-	h.budgets.setUp()
+	h.setUp()
 	var room *admit.Holder[admit.Source]
 	answer := admit.NewAnswer(w, func() {
 		room.Works()

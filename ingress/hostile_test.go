@@ -137,6 +137,28 @@ func TestSilentUploads(t *testing.T) {
 	})
 }
 
+// TestLeastRoom: a node with little memory takes bodies and answers of any size that is
+// allowed, one at a time.
+func TestLeastRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &Handler{Room: 1, Agents: answer(200, strings.Repeat("x", tandem.ResponseBodySize))}
+		s := open(t, &Guard{Handler: h}, nil)
+		for range 20 {
+			if got, _ := status(s.dial(visitor, post(tandem.RequestBodySize, tandem.RequestBodySize))); got != 200 {
+				t.Errorf("%d", got)
+			}
+			synctest.Wait()
+		}
+		for range 100 {
+			s.dial(attacker, post(tandem.RequestBodySize, tandem.RequestBodySize/2+1))
+		}
+		synctest.Wait()
+		if held := h.budgets.sources.Held(); held > leastRoom/4 {
+			t.Errorf("%d bytes are held", held)
+		}
+	})
+}
+
 // TestUploadsOfAgent: an agent that keeps its callers waiting does not get all memory for
 // their bodies, whatever their addresses. What has arrived does not give way.
 func TestUploadsOfAgent(t *testing.T) {

@@ -63,6 +63,9 @@ type Handler struct {
 	LoopbackIsSecure bool
 	// Most limits the requests that are handled at a time; 0: no limit.
 	Most int
+	// Room is how many bytes bodies of requests may take, and as many those of answers that
+	// are not read. 0: 256 MB.
+	Room int64
 
 	stopping atomic.Bool
 	pressure atomic.Int32 // an admit.Pressure
