@@ -42,6 +42,12 @@ const (
 	OverAPIBody         = "api_body"
 	OverFetchMemory     = "fetch_memory"
 	OverBrokers         = "broker_connections"
+	OverDeviceMessages  = "device_messages"
+	OverDeviceBytes     = "device_bytes"
+	OverDeviceReports   = "device_reports"
+	OverDeviceConnects  = "device_connects"
+	OverLoginTime       = "login_time"
+	OverSubscriptions   = "subscriptions"
 )
 
 // Over are all the names of limits.
@@ -54,4 +60,6 @@ var Over = []string{
 	OverLogRate, OverLogLine, OverLogEvent, OverCrashes, OverFaults, OverProcessor, OverConnections,
 	OverListener, OverLogins, OverSlowClient, OverNodeRequests, OverNodeMemory, OverAnswerMemory, OverAPIBody,
 	OverFetchMemory, OverBrokers,
+	OverDeviceMessages, OverDeviceBytes, OverDeviceReports, OverDeviceConnects,
+	OverLoginTime, OverSubscriptions,
 }

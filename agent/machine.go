@@ -86,7 +86,7 @@ type Machine struct {
 	sending     credits                // for outgoing requests
 	signing     credits                // for signatures
 
-	patterns map[string]*pattern // compiled patterns by their text; nil at first
+	patterns patterns // of regexp2
 }
 
 // Reasons for which a program is suspended, beside imp.Sleeping and imp.Ending.

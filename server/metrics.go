@@ -66,6 +66,9 @@ func (f figures) Collect(ch chan<- prometheus.Metric) {
 		"Agents' outgoing HTTP requests that have ended, by outcome.", "outcome", f.n.fetcher.Outcomes())
 	p.one(prometheus.GaugeValue, "devices_connected", "Devices that have a connection to this node.",
 		f.n.gateway.Devices())
+	p.one(prometheus.CounterValue, "link_faults_total",
+		"Faults of the server (panics) that ended a device's connection; the log has the stack of each.",
+		int(f.n.gateway.Faults()))
 	took, writes := f.n.store.Commits()
 	p.histogram("store_commit_seconds", "Time of each transaction that writes.", took)
 	p.histogram("store_commit_writes", "Writes that shared a transaction.", writes)

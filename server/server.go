@@ -273,7 +273,10 @@ func (n *node) assemble(url string) {
 		Store: n.store, Log: n.log, URL: url, Agents: site, Proxies: n.TrustedProxies, Logins: n.admission.logins,
 		Room: n.room(128<<20, 16),
 	}
-	n.gateway = &gateway.Gateway{Node: n.name, Authenticate: n.central.Authenticate, Clock: n.clock, Logger: n.logger}
+	n.gateway = &gateway.Gateway{
+		Node: n.name, Authenticate: n.central.Authenticate, Clock: n.clock, Logger: n.logger,
+		Address: n.TrustedProxies.ClientAddress, Logins: n.admission.logins,
+	}
 	if n.Cluster == nil {
 		only := alone{n.host}
 		n.agents = only

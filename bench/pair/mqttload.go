@@ -213,9 +213,9 @@ func hangUp(conns []*mqttConn) {
 }
 
 // load keeps one message on a round trip in at most active pairs at a time, and changes
-// the pair after every round trip.
+// the pair after every round trip. most limits the round trips of each; 0: no limit.
 func (t mqttTarget) load(
-	ctx context.Context, conns []*mqttConn, active int, d time.Duration, payload []byte,
+	ctx context.Context, conns []*mqttConn, active, most int, d time.Duration, payload []byte,
 ) (sample, error) {
 	active = min(active, len(conns))
 	took := make([][]time.Duration, active)
@@ -225,6 +225,9 @@ func (t mqttTarget) load(
 	for w := range active {
 		wg.Go(func() {
 			for i := w; ctx.Err() == nil && time.Since(start) < d; i += active {
+				if most > 0 && len(took[w]) == most {
+					return
+				}
 				// Every worker uses its own connections.
 				if i >= len(conns) {
 					i = w
