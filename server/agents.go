@@ -195,7 +195,7 @@ func portAt(address string) uint16 {
 // httpDoors returns what serves the HTTP listeners until ctx is done.
 func (n *node) httpDoors(ctx context.Context) []func() error {
 	agents := &ingress.Handler{
-		Agents: known{n.agents, n.store}, Most: n.mostRequests(),
+		Agents: known{n.agents, n.store}, Most: n.mostRequests(), Room: n.room(256<<20, 8),
 		Domain: n.Agents.Domain, SandboxPages: n.Agents.SandboxPages, Proxies: n.TrustedProxies,
 		Logger: n.logger, LoopbackIsSecure: n.LoopbackIsSecure,
 	}
