@@ -219,7 +219,9 @@ var errWire = errors.New("cannot parse a message of another node; it may be of a
 // Texts in messages come from programs, so they may be any bytes. An element of an array can
 // have one byte on the wire and a hundred in memory.
 var wireMode = func() cbor.DecMode {
-	mode, err := cbor.DecOptions{UTF8: cbor.UTF8DecodeInvalid, MaxArrayElements: MaxElements, MaxMapPairs: 1 << 20}.DecMode()
+	mode, err := cbor.DecOptions{
+		UTF8: cbor.UTF8DecodeInvalid, MaxArrayElements: MaxElements, MaxMapPairs: 1 << 20,
+	}.DecMode()
 	if err != nil {
 		panic(err) // constant options
 	}
