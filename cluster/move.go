@@ -106,7 +106,9 @@ func (c *Cluster) pair(m *life.Moved) *protocol.Pair {
 }
 
 var pairMode = func() cbor.DecMode {
-	mode, err := cbor.DecOptions{UTF8: cbor.UTF8DecodeInvalid, MaxArrayElements: 1 << 24, MaxMapPairs: 1 << 20}.DecMode()
+	mode, err := cbor.DecOptions{
+		UTF8: cbor.UTF8DecodeInvalid, MaxArrayElements: protocol.MaxElements, MaxMapPairs: 1 << 20,
+	}.DecMode()
 	if err != nil {
 		panic(err) // constant options
 	}

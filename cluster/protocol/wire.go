@@ -215,11 +215,17 @@ func marshal(v any) []byte {
 	return data
 }
 
+// MaxElements limits the elements of an array in a message.
+const MaxElements = 1 << 20
+
 var errWire = errors.New("cannot parse a message of another node; it may be of another version")
 
-// Texts in messages come from programs, so they may be any bytes.
+// Texts in messages come from programs, so they may be any bytes. An element of an array can
+// have one byte on the wire and a hundred in memory.
 var wireMode = func() cbor.DecMode {
-	mode, err := cbor.DecOptions{UTF8: cbor.UTF8DecodeInvalid, MaxArrayElements: 1 << 24, MaxMapPairs: 1 << 20}.DecMode()
+	mode, err := cbor.DecOptions{
+		UTF8: cbor.UTF8DecodeInvalid, MaxArrayElements: MaxElements, MaxMapPairs: 1 << 20,
+	}.DecMode()
 	if err != nil {
 		panic(err) // constant options
 	}

@@ -1,6 +1,8 @@
 package protocol
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"go/parser"
@@ -148,12 +150,21 @@ func TestDecodeRefuses(t *testing.T) {
 		"an offer of nothing":  Encode(&Offer{ID: 1}),
 		"a pair of nothing":    Encode(&Offer{Shards: []int{1}, Epochs: []int64{1}, Pairs: []*Pair{nil}}),
 		"too few epochs":       Encode(&Go{Shards: []int{1}}),
+		"too many lines":       tooMany(),
 		"too many epochs":      Encode(&Routes{Epochs: []int64{1}}),
 	} {
 		if m, err := Decode(data); !errors.Is(err, errWire) {
 			t.Errorf("%s: %v, %v", name, m, err)
 		}
 	}
+}
+
+// tooMany returns an answer with too many lines of nothing.
+func tooMany() []byte {
+	const elements = MaxElements + 1
+	data := []byte{byte(kindTold), 0x84, 0, 0xf4, 0xf6, 0x9a}
+	data = binary.BigEndian.AppendUint32(data, elements)
+	return append(data, bytes.Repeat([]byte{0xf6}, elements)...)
 }
 
 // TestInvalidIDs: an id of a device or an agent in a message is refused when it has not
