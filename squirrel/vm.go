@@ -56,6 +56,7 @@ type VM struct {
 	gcDue   bool
 	inLoop  bool
 	misses  uint8  // counts wrong hints
+	slices  bool   // RunSlice is going on
 	ending  Status // why the machine must stop, or has; Done: it need not
 
 	interned internTable
