@@ -33,6 +33,7 @@ const patience = 20 * time.Second
 type fleet struct {
 	t       *testing.T
 	url     string // of the database
+	lease   time.Duration
 	network *mesh.Network
 	nodes   []*node
 	group   record.Group
@@ -50,13 +51,13 @@ type node struct {
 // newFleet starts nodes, and makes devices that run the code.
 func newFleet(t *testing.T, nodes, devices int, code string) *fleet {
 	t.Helper()
-	return newFleetAt(t, pgtest.Start(t), nodes, devices, code)
+	return newFleetAt(t, pgtest.Start(t), 0, nodes, devices, code)
 }
 
-// newFleetAt is newFleet on a database.
-func newFleetAt(t *testing.T, url string, nodes, devices int, code string) *fleet {
+// newFleetAt is newFleet on a database, with the nodes' lease.
+func newFleetAt(t *testing.T, url string, lease time.Duration, nodes, devices int, code string) *fleet {
 	t.Helper()
-	f := &fleet{t: t, url: url}
+	f := &fleet{t: t, url: url, lease: lease}
 	var err error
 	f.network, err = mesh.Embed(t.Context(), mesh.EmbedOptions{Name: "n", Listen: "127.0.0.1:0", Secret: "s"})
 	f.must(err)
@@ -121,7 +122,7 @@ func (f *fleet) add() *node {
 		URL: func(id tandem.AgentID) string { return "http://localhost/" + string(id) },
 	}
 	n.Cluster = &Cluster{
-		Store: s, Host: h, Conn: f.network.Conn(), Clock: clock, Log: log,
+		Store: s, Host: h, Conn: f.network.Conn(), Clock: clock, Log: log, Lease: f.lease,
 		Info: record.Node{ID: name, MQTT: name + ":1883", URL: "http://" + name, Version: "v1"},
 	}
 	h.Join(n.Cluster, name, s.Shards())
