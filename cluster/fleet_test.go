@@ -34,6 +34,7 @@ const patience = 20 * time.Second
 type fleet struct {
 	t       *testing.T
 	url     string // of the database
+	lease   time.Duration
 	nodes   []*node
 	group   record.Group
 	devices []record.Device
@@ -53,13 +54,13 @@ type node struct {
 // newFleet starts nodes, and makes devices that run the code.
 func newFleet(t *testing.T, nodes, devices int, code string) *fleet {
 	t.Helper()
-	return newFleetAt(t, pgtest.Start(t), nodes, devices, code)
+	return newFleetAt(t, pgtest.Start(t), 0, nodes, devices, code)
 }
 
-// newFleetAt is newFleet on a database.
-func newFleetAt(t *testing.T, url string, nodes, devices int, code string) *fleet {
+// newFleetAt is newFleet on a database, with the nodes' lease.
+func newFleetAt(t *testing.T, url string, lease time.Duration, nodes, devices int, code string) *fleet {
 	t.Helper()
-	f := &fleet{t: t, url: url}
+	f := &fleet{t: t, url: url, lease: lease}
 	for range nodes {
 		f.add()
 	}
@@ -122,7 +123,7 @@ func (f *fleet) add() *node {
 	var net *mesh.Network
 	net, n.cable = f.network(s, name)
 	n.Cluster = &Cluster{
-		Store: s, Host: h, Net: net, Clock: clock, Log: log, Logger: f.logger,
+		Store: s, Host: h, Net: net, Clock: clock, Log: log, Logger: f.logger, Lease: f.lease,
 		Info: record.Node{ID: name, MQTT: name + ":1883", URL: "http://" + name, Version: "v1"},
 	}
 	h.Join(n.Cluster, name, s.Shards())
