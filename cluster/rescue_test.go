@@ -49,7 +49,7 @@ func newBackup(t *testing.T) (b *backup, url string) {
 			t.Error(err)
 		}
 	})
-	url, err := server.Create(t.Context())
+	url, err = server.Create(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
