@@ -33,9 +33,10 @@ func (a *API) LoggedIn() bool { return a.token != "" }
 // Bearer is the header line with the token.
 func (a *API) Bearer() string { return "Authorization: Bearer " + a.token + "\r\n" }
 
-// Call makes a call to the API of the node at an address. out may be nil.
+// Call makes a call to the API of the node at an address, or at an URL with https. out may
+// be nil.
 func (a *API) Call(ctx context.Context, web, method, path, body string, out any) error {
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+web+"/v5"+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, base(web)+"/v5"+path, strings.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -62,12 +63,20 @@ func (a *API) Call(ctx context.Context, web, method, path, body string, out any)
 	return json.Unmarshal(data, out)
 }
 
+func base(web string) string {
+	if strings.Contains(web, "://") {
+		return web
+	}
+	return "http://" + web
+}
+
 // Made is a created resource.
 type Made struct {
 	ID         string
 	Attributes struct {
 		Agent string `json:"agent_id"`
 		Key   string `json:"key"`
+		URL   string `json:"agent_url"`
 	}
 }
 

@@ -28,8 +28,11 @@ func DialHTTP(ctx context.Context, addr string) (*HTTP, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &HTTP{Conn: c, r: bufio.NewReaderSize(c, 4096)}, nil
+	return NewHTTP(c), nil
 }
+
+// NewHTTP makes a client of a connection.
+func NewHTTP(c net.Conn) *HTTP { return &HTTP{Conn: c, r: bufio.NewReaderSize(c, 4096)} }
 
 // Post sends body and returns the answer's, valid until the next call. It fails when the
 // status is not 200.

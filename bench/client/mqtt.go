@@ -29,6 +29,11 @@ func DialMQTT(ctx context.Context, addr string, who Login) (*MQTT, error) {
 	if err != nil {
 		return nil, err
 	}
+	return NewMQTT(c, who)
+}
+
+// NewMQTT logs in on a connection, which it closes when it fails.
+func NewMQTT(c net.Conn, who Login) (*MQTT, error) {
 	m := &MQTT{Conn: c, r: bufio.NewReaderSize(c, 512)}
 	flags := byte(2) // clean session
 	body := []byte{0, 4, 'M', 'Q', 'T', 'T', 4, 0, 300 >> 8, 300 & 0xff}
@@ -38,7 +43,7 @@ func DialMQTT(ctx context.Context, addr string, who Login) (*MQTT, error) {
 		body = AppendText(AppendText(body, who.User), who.Password)
 	}
 	body[7] = flags
-	err = m.Exchange(0x10, body, 0x20, func(b []byte) error {
+	err := m.Exchange(0x10, body, 0x20, func(b []byte) error {
 		if len(b) != 2 || b[1] != 0 {
 			return fmt.Errorf("CONNACK % x", b)
 		}

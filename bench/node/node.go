@@ -97,6 +97,9 @@ func (p *Process) Runs() bool {
 // Signal sends the process a signal.
 func (p *Process) Signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }
 
+// PID returns its id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // CPU returns the processor time that the process has used.
 func (p *Process) CPU() time.Duration { return CPU(p.cmd.Process.Pid) }
 

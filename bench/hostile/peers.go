@@ -1,0 +1,5 @@
+package main
+
+var peers []attack
+
+func insiders() []attack { return nil }
