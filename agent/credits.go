@@ -25,6 +25,13 @@ type Credits struct {
 // Credits returns the credits that the machine has left.
 func (m *Machine) Credits() Credits { return Credits{m.sending, m.signing} }
 
+// Shift returns the credits with their time put on by d.
+func (c Credits) Shift(d time.Duration) Credits {
+	c.Sending.At += int64(d)
+	c.Signing.At += int64(d)
+	return c
+}
+
 func newCredits(now time.Time) credits { return credits{maxCredits, now.UnixNano()} }
 
 // take takes n credits. When there are fewer it takes none, and wait is the

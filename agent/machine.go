@@ -236,6 +236,18 @@ func (m *Machine) NextTurn() uint64 { return m.turn + 1 }
 // touch a Step with another number, and stops one that has not begun when it begins.
 func (m *Machine) Interrupt(turn uint64) { m.core.VM.InterruptIn(turn) }
 
+// Shift puts all times on that the machine has, by d: the wall clock that Step is given has
+// stepped, and timers are meant as spans of time.
+func (m *Machine) Shift(d time.Duration) {
+	m.core.Shift(d)
+	m.sending.At += int64(d)
+	m.signing.At += int64(d)
+	for number, r := range m.requests {
+		r.At += int64(d / time.Second)
+		m.requests[number] = r
+	}
+}
+
 // SetYield replaces the Yield of the configuration.
 func (m *Machine) SetYield(yield func()) { m.core.VM.SetYield(yield) }
 

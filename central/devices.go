@@ -57,7 +57,7 @@ func (c *call) showDevice(d record.Device) (object, error) {
 		"swversion": nil, "plan_id": nil,
 	}
 	if d.Group != "" {
-		attributes["agent_id"], attributes["agent_url"] = d.Agent, c.URL+"/"+string(d.Agent)
+		attributes["agent_id"], attributes["agent_url"] = d.Agent, c.Agents.URL(d.Agent)
 		attributes["agent_running"] = c.Host.Runs(d.ID)
 	}
 	if !d.Changed.IsZero() {

@@ -292,7 +292,7 @@ func TestAccessFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		a, err := ReadAccess(file)
-		if err != nil || a != (Access{URL: w.url, MQTT: mqtt, Key: w.key}) {
+		if err != nil || a != (Access{URL: w.url, Agents: "http://agents.test", MQTT: mqtt, Key: w.key}) {
 			t.Errorf("%+v, %v; the key is %s", a, err, w.key)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/ingress"
 	"github.com/tandem-iot/tandem/logbook"
 	"github.com/tandem-iot/tandem/squirrel/syntax"
 	"github.com/tandem-iot/tandem/store"
@@ -42,7 +43,8 @@ type Service struct {
 	Store   *store.Store
 	Host    Host
 	Log     *logbook.Logbook
-	URL     string  // of the HTTP listener, without a final slash
+	URL     string // of the HTTP listener, without a final slash
+	Agents  ingress.Site
 	Cluster Cluster // nil: the node is alone
 
 	streams streams
@@ -263,7 +265,7 @@ func (s *Service) AgentURL(ctx context.Context, id tandem.DeviceID) (string, err
 	if err != nil {
 		return "", err
 	}
-	return s.URL + "/" + string(d.Agent), nil
+	return s.Agents.URL(d.Agent), nil
 }
 
 // Authenticate checks a device's key.

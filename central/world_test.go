@@ -18,6 +18,7 @@ import (
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/egress"
 	"github.com/tandem-iot/tandem/host"
+	"github.com/tandem-iot/tandem/ingress"
 	"github.com/tandem-iot/tandem/logbook"
 	"github.com/tandem-iot/tandem/store"
 )
@@ -50,12 +51,13 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, names: map[string]string{}}
 	h := &host.Host{
 		Store: db, Log: log, Fetcher: &egress.Fetcher{},
-		URL: func(id tandem.AgentID) string { return w.url + "/" + string(id) },
+		URL: func(id tandem.AgentID) string { return w.Agents.URL(id) },
 	}
 	w.host, w.file = h, filepath.Join(dir, "tandem.db")
 	w.Service = &Service{Store: db, Host: h, Log: log}
 	listener := httptest.NewServer(w.Handler())
 	w.url, w.URL = listener.URL, listener.URL
+	w.Agents = ingress.Site{Scheme: "http", Host: "agents.test"}
 	var parts errgroup.Group
 	var stops []func()
 	run := func(f func(context.Context) error) {

@@ -3,10 +3,14 @@ package egress
 import (
 	"errors"
 	"net/netip"
-	"syscall"
+	"slices"
 )
 
-var errRefused = errors.New("egress: not a public address")
+var (
+	errRefused = errors.New("egress: not a public address")
+	errHere    = errors.New("egress: an address of this machine")
+	errClosed  = errors.New("egress: a listener of this node")
+)
 
 // notPublic lists the IPv4 ranges that are private, local, reserved or unassigned.
 var notPublic = []netip.Prefix{
@@ -40,13 +44,19 @@ var (
 	}
 )
 
-// public reports whether addr is on the internet.
-func public(addr netip.Addr) bool {
+// embedded returns the IPv4 address that an IPv6 address leads to, if it does, and
+// otherwise the address itself, without its zone.
+func embedded(addr netip.Addr) netip.Addr {
 	addr = addr.Unmap().WithZone("")
 	if addr.Is6() && nat64.Contains(addr) {
 		b := addr.As16()
-		addr = netip.AddrFrom4([4]byte(b[12:]))
+		return netip.AddrFrom4([4]byte(b[12:]))
 	}
+	return addr
+}
+
+// public reports whether addr, which embedded has returned, is on the internet.
+func public(addr netip.Addr) bool {
 	if addr.Is4() {
 		return !contains(notPublic, addr)
 	}
@@ -62,15 +72,23 @@ func contains(list []netip.Prefix, addr netip.Addr) bool {
 	return false
 }
 
-// control is called by the dialer with every address before it connects to it.
-func (x *Fetcher) control(_, address string, _ syscall.RawConn) error {
-	ap, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return err
+// check returns an error unless agents may connect to an address. host is the name that
+// the agent gave for it.
+func (x *Fetcher) check(host string, to netip.AddrPort, m machine) error {
+	addr := embedded(to.Addr())
+	allowed := contains(x.Allow, addr) || contains(x.Allow, to.Addr().Unmap().WithZone(""))
+	reachable := allowed || public(addr)
+	here := contains(m.here, addr)
+	node := here || slices.Contains(m.named, addr)
+	switch {
+	case node && x.Node.leadsToAgents(host, to.Port()) && reachable:
+		return nil // as for the world: agents call each other by their URLs
+	case node && slices.Contains(x.Node.Closed, to.Port()):
+		return errClosed
+	case !reachable:
+		return errRefused
+	case here && !allowed:
+		return errHere
 	}
-	addr := ap.Addr().Unmap().WithZone("")
-	if public(addr) || contains(x.Allow, addr) {
-		return nil
-	}
-	return errRefused
+	return nil
 }

@@ -28,8 +28,7 @@ func (x *Fetcher) DialBroker(ctx context.Context, address string) (net.Conn, err
 	if u.Port() != "" {
 		port = u.Port()
 	}
-	dialer := net.Dialer{Timeout: connectTimeout, Control: x.control}
-	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	conn, err := x.dial(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
 	if err != nil {
 		return nil, errors.New(string(outcome(ctx, u, err).Body))
 	}

@@ -11,7 +11,8 @@
 // Agents are other people's programs inside the operator's network, so they
 // reach public addresses only: loopback, private, shared (CGNAT), link-local,
 // multicast and reserved ranges and the metadata services of clouds are refused
-// unless [Fetcher.Allow] opens them. The check is made on the address of each
+// unless [Fetcher.Allow] opens them. So are all addresses of the machine itself, and its
+// listeners even then; see [Node]. The check is made on the address of each
 // connection, after the name has been resolved: a name that resolves to another
 // address the second time cannot evade it. Proxies named in the environment are
 // not used, because the check would see only the proxy's address.
@@ -49,7 +50,8 @@ const (
 // addresses only. Its methods may be called concurrently. The fields must not be
 // changed after the first Fetch.
 type Fetcher struct {
-	Allow []netip.Prefix // addresses to reach even though they are not public
+	Allow []netip.Prefix // addresses to reach even though they are not public, or are the machine's own
+	Node  Node
 	Roots *x509.CertPool // authorities for requests that verify the server; nil: the system's
 
 	most     int           // limit of concurrent requests; 0: a quarter of the file descriptors
@@ -59,6 +61,7 @@ type Fetcher struct {
 	trusting   *http.Transport // takes any certificate
 	validating *http.Transport
 	outcomes   meter.Labelled
+	machine    surroundings
 	line       line
 }
 
@@ -97,6 +100,9 @@ func (x *Fetcher) fetch(ctx context.Context, f *tandem.Fetch, part func([]byte))
 	}
 	if ctx.Err() != nil {
 		return outcome(ctx, req.URL, ctx.Err())
+	}
+	if x.Node.agentHost(req.URL.Hostname()) {
+		req.Host = "" // the URL's: more than agents may be served there to other hosts
 	}
 	transport := x.trusting
 	if f.Validate {
@@ -141,10 +147,9 @@ func (x *Fetcher) setUp() {
 }
 
 func (x *Fetcher) transport(conf *tls.Config) *http.Transport {
-	dialer := net.Dialer{Timeout: connectTimeout, Resolver: x.resolver, Control: x.control}
 	idle := max(1, x.most/4)
 	return &http.Transport{
-		DialContext:            dialer.DialContext,
+		DialContext:            x.dial,
 		TLSClientConfig:        conf,
 		TLSHandshakeTimeout:    connectTimeout,
 		MaxIdleConns:           idle,

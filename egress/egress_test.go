@@ -177,7 +177,7 @@ func TestPublic(t *testing.T) {
 		{false, "fe80::1 fe80::1%eth0 fec0::1 fc00::1 fd00:ec2::254 ff02::1 2001::1 2001:db8::1 2002:7f00:1:: 100::1 5f00::1"},
 	} {
 		for addr := range strings.FieldsSeq(tc.addrs) {
-			if got := public(netip.MustParseAddr(addr)); got != tc.public {
+			if got := public(embedded(netip.MustParseAddr(addr))); got != tc.public {
 				t.Errorf("public(%s) = %v", addr, got)
 			}
 		}

@@ -67,6 +67,11 @@ func outcome(ctx context.Context, u *url.URL, err error) *tandem.Response {
 	case errors.Is(err, errRefused):
 		return failed(tandem.FetchRefused, fmt.Sprintf("%s has no public address; the operator of this server can "+
 			"allow agents to reach it", host))
+	case errors.Is(err, errHere):
+		return failed(tandem.FetchRefused, fmt.Sprintf("%s is an address of this server, whose operator can allow agents "+
+			"to reach it", host))
+	case errors.Is(err, errClosed):
+		return failed(tandem.FetchRefused, fmt.Sprintf("%s is this server's own listener, which agents cannot reach", host))
 	case ctx.Err() != nil, errors.As(err, &network) && network.Timeout():
 		return failed(tandem.FetchTimeout, "no complete response in time from "+host)
 	case errors.As(err, &dns):

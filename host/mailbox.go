@@ -38,7 +38,7 @@ type mailbox struct {
 	owned bool
 	queue []arrival
 	door  life.Door
-	order chan struct{} // closed when an order is added; nil: nobody waits for one
+	order chan struct{} // closed when an order is added; nil: the owner does not wait for one
 }
 
 // put adds an arrival. It reports whether the caller is now the owner and must run the

@@ -91,11 +91,13 @@ type Import struct {
 	host  *Host
 	pairs []*pair
 	moved []*life.Moved
+	lost  []*life.Moved // whose state is damaged; they start from their records
 	why   tandem.Reason
 	err   error
 }
 
-// Err says why some of the agents cannot be taken now. Then all must stay on their host.
+// Err says why agents cannot be taken now, by this node or at the moment. Then all must
+// stay on their host.
 func (im *Import) Err() error { return im.err }
 
 // Import restores the machines of agents that another host has exported, without running
@@ -106,11 +108,17 @@ func (h *Host) Import(ctx context.Context, moved []*life.Moved, why tandem.Reaso
 	im := &Import{host: h, why: why}
 	for _, m := range moved {
 		p, err := h.arrive(ctx, m)
-		if err != nil {
+		switch {
+		case err == nil:
+			im.moved, im.pairs = append(im.moved, m), append(im.pairs, p)
+		case damaged(err):
+			// The others of the move do not wait for this one.
+			h.Logger.Error("the state of an agent that has moved here is damaged; it starts from its saved state",
+				"agent", m.Agent, "device", m.Device, "err", err)
+			im.lost = append(im.lost, m)
+		default:
 			im.err = err
-			continue
 		}
-		im.moved, im.pairs = append(im.moved, m), append(im.pairs, p)
 	}
 	return im
 }
@@ -144,6 +152,12 @@ func (im *Import) Activate(shards []int) {
 	for _, p := range im.pairs {
 		h.spawn(func() { p.run(nil) })
 	}
+	for _, m := range im.lost {
+		for _, origin := range m.Origins {
+			h.others.Answered(origin, nil, life.ErrLost)
+		}
+		h.spawn(func() { h.revive(m.Agent) })
+	}
 }
 
 // arrive makes a pair from the state of an exported one.
@@ -164,6 +178,13 @@ func (h *Host) arrive(ctx context.Context, m *life.Moved) (*pair, error) {
 	p := h.newPair(l)
 	p.box.door = m.Door()
 	return p, nil
+}
+
+// damaged reports whether an agent cannot be taken because of its own state, on whatever
+// node.
+func damaged(err error) bool {
+	kind := tandem.KindOf(err)
+	return kind == tandem.Invalid || kind == tandem.Internal
 }
 
 // timedOut reports whether an error is a timeout or a cancellation.

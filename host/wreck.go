@@ -14,7 +14,7 @@ import (
 // A panic in an agent's machine ends its incarnation; package life sees to that. A panic
 // in the life itself, or in the shell around it, leaves a pair of which nothing can be
 // trusted any more. It is dropped, as if its node had been lost: callers get an error, the
-// device's connection is closed without an acknowledgement, and the pair is made anew from
+// device's connection is closed without an acknowledgement, and the pair is made again from
 // its record. Another goroutine is never affected.
 
 const (
@@ -32,7 +32,7 @@ var errWrecked = &tandem.Error{
 func (p *pair) wreck(fault any, stack []byte) {
 	h := p.host
 	h.counts.faults.Add(1)
-	h.Logger.Error("a fault of the server in a pair; it is made anew from its record", "agent", p.agent,
+	h.Logger.Error("a fault of the server in a pair; it is made again from its record", "agent", p.agent,
 		"device", p.device, "panic", fault, "stack", string(stack))
 	h.wrecked(p)
 	link, dead := p.link, p.owner

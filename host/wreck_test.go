@@ -80,7 +80,7 @@ func (l brokenLink) Send(topic string, m tandem.Message) bool {
 }
 
 // TestWreck: after a panic in the shell of a pair its callers get an error, its device is
-// to connect again, nothing is acknowledged, and the pair is made anew.
+// to connect again, nothing is acknowledged, and the pair is made again.
 func TestWreck(t *testing.T) {
 	w := newWorld(t, faultyCode, 2, nil)
 	w.get("/")
@@ -114,5 +114,49 @@ func TestWreck(t *testing.T) {
 	r, err := w.host.Request(t.Context(), tandem.Origin{}, w.devices[1].Agent, &tandem.Request{Method: "GET", Path: "/"})
 	if w.must(err); string(r.Body) != "1" {
 		t.Errorf("the neighbour answers %s", r.Body)
+	}
+}
+
+// TestDamagedOnTheWay: an agent whose state arrives damaged starts from its record; those
+// that move with it go on as they were.
+func TestDamagedOnTheWay(t *testing.T) {
+	w := newWorld(t, `n <- 0; http.onrequest(@(q, r) r.send(200, "" + ++n));`, 3, alone)
+	ask := func(i int) string {
+		t.Helper()
+		r, err := w.host.Request(t.Context(), tandem.Origin{}, w.devices[i].Agent, &tandem.Request{Method: "GET", Path: "/"})
+		w.must(err)
+		return string(r.Body)
+	}
+	for i := range w.devices {
+		ask(i)
+	}
+	moved, err := w.host.Export(t.Context(), []int{0})
+	w.must(err)
+	for _, m := range moved {
+		if m.Agent == w.devices[0].Agent {
+			m.State = m.State[:len(m.State)/2]
+		}
+	}
+	in := w.host.Import(t.Context(), moved, tandem.ReasonBalance)
+	w.must(in.Err())
+	in.Activate([]int{0})
+	w.lines.expect("Agent restarted: host_lost")
+	for i, want := range []string{"1", "2", "2"} {
+		if got := ask(i); got != want {
+			t.Errorf("agent %d answers %s, want %s", i, got, want)
+		}
+	}
+}
+
+// TestFaultAtLeaving: an agent whose memory cannot be written down moves without it.
+func TestFaultAtLeaving(t *testing.T) {
+	w := newWorld(t, faultyCode, 2, alone)
+	w.get("/")
+	w.host.inMemory(w.devices[0].ID).inspect(life.MakeFaulty)
+	w.message("unwritable", "1", tandem.Mark{})
+	w.move()
+	w.lines.expect("Agent restarted: fault")
+	if got := w.get("/"); got != "1" {
+		t.Errorf("after the move: %s", got)
 	}
 }

@@ -110,6 +110,16 @@ func (c *Core) Alarm() (time.Time, bool) {
 	return time.Time{}, false
 }
 
+// Shift puts all times of timers, and the end of imp.sleep, on by d.
+func (c *Core) Shift(d time.Duration) {
+	for i := range c.timers {
+		c.timers[i].Due += int64(d)
+	}
+	if c.wait == Sleeping {
+		c.wake += int64(d)
+	}
+}
+
 func (c *Core) timerNamed(name string) bool {
 	return slices.ContainsFunc(c.timers, func(t timer) bool { return t.Name == name })
 }

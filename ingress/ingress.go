@@ -1,10 +1,11 @@
 // Package ingress gives agents their URLs: it turns HTTP requests into requests
 // to an agent, and agents' answers into HTTP responses.
 //
-// An agent is reached as the first element of the path, https://host/<id>/path,
-// or, when [Handler.Domain] is set, as a host name, https://<id>.<domain>/path.
-// Agent ids tell upper from lower case and host names officially do not, so the
-// second form is for clients that leave the Host header as it is.
+// Agents have addresses in one of two forms. In path form the agent's id is the first
+// element of the path, https://host/<id>/path. In domain form, when [Handler.Domain] is
+// set, each agent has a host name, https://<label>.<domain>/path, and
+// https://<label>.<domain>/<id>/path is the same. Nothing else may be served at the
+// origins of agents, because their pages can read all of their origin.
 //
 // Errors are answered here, in plain text for the person who reads it:
 //
@@ -15,8 +16,9 @@
 //	504  the agent could not be reached or did not answer in time
 //
 // Otherwise status, headers and body of a response are the agent's own, except for
-// the headers of the connection: hop-by-hop headers are dropped, and
-// Content-Length is set from the body. Nothing is added for CORS.
+// headers that act on more than the agent: those of the connection are dropped, and in
+// path form, where agents share an origin, those that act on all of it; see withheld.
+// Cookies are kept to the agent. Nothing is added for CORS.
 //
 // [Handler] must not stand behind an http.ServeMux, which cleans paths: agents must
 // get paths as clients sent them.
@@ -46,9 +48,14 @@ type Agents interface {
 
 // Handler serves the URLs of agents.
 type Handler struct {
-	Agents Agents
-	Domain string       // agents have host names below it; "": agents have paths only
-	Logger *slog.Logger // nil: nothing is logged
+	Agents  Agents
+	Domain  string       // agents have host names below it; "": path form
+	Proxies Proxies      // whose word about their clients is believed
+	Logger  *slog.Logger // nil: nothing is logged
+	// SandboxPages gives each page a new origin, by the header Content-Security-Policy.
+	// It is for path form: a page can read no other agent then, and neither cookies,
+	// storage nor, without CORS, its own agent.
+	SandboxPages bool
 	// LoopbackIsSecure makes requests from this machine count as https, as in browsers.
 	// It is for developers, whose agents may insist on https, and not for a node behind
 	// a proxy on the same machine.
@@ -89,31 +96,26 @@ func NewServer(h http.Handler, logger *slog.Logger) *http.Server {
 // Stop makes the handler answer new requests with 503. Running requests go on.
 func (h *Handler) Stop() { h.stopping.Store(true) }
 
-// Takes reports whether the address of r has the form of an agent's.
-func (h *Handler) Takes(r *http.Request) bool {
-	_, _, ok := h.address(r)
+// Owns reports whether the host of r is in the domain of agents, where there is nothing
+// else.
+func (h *Handler) Owns(r *http.Request) bool {
+	_, ok := below(r.Host, h.Domain)
 	return ok
 }
 
 // address returns the agent that a request is for, and the path without it.
+// X-Forwarded-Host does not count, even of a trusted proxy: proxies pass it on as clients
+// send it, and then a page could reach another agent, or the API, as its own origin.
 func (h *Handler) address(r *http.Request) (id tandem.AgentID, path string, ok bool) {
-	if h.Domain != "" {
-		host, _, _ := strings.Cut(r.Host, ":")
-		if n := len(host) - len(h.Domain); n > 1 && host[n-1] == '.' && strings.EqualFold(host[n:], h.Domain) {
-			id, ok = named(host[:n-1])
-			return id, r.URL.Path, ok
-		}
+	first, rest := cutAgent(r.URL.Path)
+	if h.Domain == "" {
+		return first, rest, first.Valid()
 	}
-	first, path := r.URL.Path, ""
-	if !strings.HasPrefix(first, "/") {
-		return "", "", false
+	text, _ := below(r.Host, h.Domain)
+	if id, ok = named(text); ok && id == first {
+		return id, rest, true
 	}
-	first = first[1:]
-	if i := strings.IndexByte(first, '/'); i >= 0 {
-		first, path = first[:i], first[i:]
-	}
-	id = tandem.AgentID(first)
-	return id, path, id.Valid()
+	return id, r.URL.Path, ok && strings.HasPrefix(r.URL.Path, "/")
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -159,7 +161,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) int {
 	}
 	// The client must read the answer within bodyTimeout, not within the agent's time.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(bodyTimeout))
-	return respond(w, r, answer)
+	return h.respond(w, r, id, answer)
 }
 
 // request returns the request in the form in which the agent gets it.
@@ -168,14 +170,16 @@ func (h *Handler) request(r *http.Request, path string, body []byte) *tandem.Req
 	if err != nil {
 		from = r.RemoteAddr // not TCP
 	}
-	proto := r.Header.Get("X-Forwarded-Proto")
-	if proto == "" {
-		proto = "http"
-		if r.TLS != nil || h.LoopbackIsSecure && net.ParseIP(from).IsLoopback() {
-			proto = "https"
-		}
-		r.Header["X-Forwarded-Proto"] = []string{proto}
+	client := h.Proxies.ClientAddress(r)
+	if len(h.Proxies) > 0 && client.IsValid() {
+		from = client.String()
 	}
+	proto := "http"
+	if h.Proxies.secure(r) || h.LoopbackIsSecure && client.IsLoopback() {
+		proto = "https"
+	}
+	h.Proxies.clean(r)
+	r.Header["X-Forwarded-Proto"] = []string{proto}
 	r.Header["Host"] = []string{r.Host} // net/http removes it from the headers
 	return &tandem.Request{
 		Method: r.Method, Path: path, Query: r.URL.RawQuery, Headers: r.Header,

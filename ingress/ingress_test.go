@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -91,19 +92,71 @@ func TestRequests(t *testing.T) {
 			`PUT path="/" query="" proto=http from=127.0.0.1 body="hi!" Host=["h"] X-Forwarded-Proto=["http"]`},
 		{"paths are not cleaned", "GET /" + agentID + "//a/../b HTTP/1.1\r\nHost: h\r\n\r\n",
 			`GET path="//a/../b" query="" proto=http from=127.0.0.1 body="" Host=["h"] X-Forwarded-Proto=["http"]`},
-		{"behind a proxy", "PATCH /" + agentID + " HTTP/1.1\r\nHost: h\r\nX-Forwarded-Proto: https\r\n\r\n",
-			`PATCH path="" query="" proto=https from=127.0.0.1 body="" Host=["h"] X-Forwarded-Proto=["https"]`},
-		{"host name", "GET /path HTTP/1.1\r\nHost: " + agentID + ".Agents.example:8080\r\n\r\n",
-			`GET path="/path" query="" proto=http from=127.0.0.1 body="" Host=["AbCdEf123_-Z.Agents.example:8080"] X-Forwarded-Proto=["http"]`},
-		{"label", "GET /path HTTP/1.1\r\nHost: " + Label(agentID) + ".agents.example\r\n\r\n",
-			`GET path="/path" query="" proto=http from=127.0.0.1 body="" Host=["` + Label(agentID) + `.agents.example"] X-Forwarded-Proto=["http"]`},
+		{"said by the client", "PATCH /" + agentID + " HTTP/1.1\r\nHost: h\r\nX-Forwarded-Proto: https\r\n" +
+			"X-Forwarded-For: 192.0.2.9\r\nForwarded: for=192.0.2.9\r\n\r\n",
+			`PATCH path="" query="" proto=http from=127.0.0.1 body="" Host=["h"] X-Forwarded-Proto=["http"]`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, got := ask(t, &Handler{Agents: agents(describe), Domain: "agents.example"}, tc.raw)
+			_, got := ask(t, &Handler{Agents: agents(describe)}, tc.raw)
 			if got != tc.want {
 				t.Errorf("got  %s\nwant %s", got, tc.want)
 			}
 		})
+	}
+}
+
+// TestBehindProxy: a trusted proxy says who the client is and how it has come.
+func TestBehindProxy(t *testing.T) {
+	raw := "GET /" + agentID + " HTTP/1.1\r\nHost: h\r\nX-Forwarded-Proto: https\r\n" +
+		"X-Forwarded-For: 203.0.113.1, 192.0.2.9\r\n\r\n"
+	for proxy, want := range map[string]string{
+		"127.0.0.0/8": `GET path="" query="" proto=https from=192.0.2.9 body="" Host=["h"] ` +
+			`X-Forwarded-For=["203.0.113.1, 192.0.2.9"] X-Forwarded-Proto=["https"]`,
+		"10.0.0.0/8": `GET path="" query="" proto=http from=127.0.0.1 body="" Host=["h"] X-Forwarded-Proto=["http"]`,
+	} {
+		h := &Handler{Agents: agents(describe), Proxies: Proxies{netip.MustParsePrefix(proxy)}}
+		if _, got := ask(t, h, raw); got != want {
+			t.Errorf("%s\ngot  %s\nwant %s", proxy, got, want)
+		}
+	}
+}
+
+// TestDomainForm: which requests reach the agent, and which path it gets.
+func TestDomainForm(t *testing.T) {
+	l := Label(agentID)
+	trusted := Proxies{netip.MustParsePrefix("127.0.0.0/8")}
+	h := &Handler{Agents: agents(describe), Domain: "agents.example", Proxies: trusted}
+	for _, tc := range []struct{ host, path, want string }{ // want: the path, "": no agent
+		{l + ".agents.example", "/", "/"},
+		{l + ".agents.example", "/path", "/path"},
+		{l + ".agents.example:8080", "/a/../b%20c", "/a/../b c"},
+		{strings.ToUpper(l) + ".Agents.Example.", "/path", "/path"},
+		{l + ".agents.example.:443", "/path", "/path"},
+		{l + ".agents.example", "/" + agentID, ""},
+		{l + ".agents.example", "/" + agentID + "/", "/"},
+		{l + ".agents.example", "/" + agentID + "/path", "/path"},
+		{l + ".agents.example", "/" + strings.ToLower(agentID) + "/path", "/" + strings.ToLower(agentID) + "/path"},
+		{l + ".agents.example", "/ZZZZZZZZZZZZ/path", "/ZZZZZZZZZZZZ/path"},
+		{agentID + ".agents.example", "/path", "no"},
+		{"x" + l + ".agents.example", "/path", "no"},
+		{"x." + l + ".agents.example", "/path", "no"},
+		{l + ".agents.example.elsewhere", "/path", "no"},
+		{l + "agents.example", "/path", "no"},
+		{l, "/path", "no"},
+		{"agents.example", "/" + agentID + "/path", "no"},
+		{".agents.example", "/" + agentID + "/path", "no"},
+		{"127.0.0.1", "/" + agentID + "/path", "no"},
+		{"[::1]:80", "/" + agentID + "/path", "no"},
+	} {
+		raw := "GET " + tc.path + " HTTP/1.1\r\nHost: " + tc.host + "\r\nX-Forwarded-Host: " + l + ".agents.example\r\n\r\n"
+		_, got := ask(t, h, raw)
+		want := fmt.Sprintf("GET path=%q ", tc.want)
+		if tc.want == "no" {
+			want = "there is no agent at this address\n"
+		}
+		if !strings.HasPrefix(got, want) {
+			t.Errorf("%s%s: %s", tc.host, tc.path, got)
+		}
 	}
 }
 
@@ -147,7 +200,7 @@ func TestResponses(t *testing.T) {
 		body, header string
 	}{
 		{"plain", get, answer(200, "hello", h("content-type", "a/b")), 200, "hello", "Content-Length: 5|Content-Type: a/b"},
-		{"headers repeat", get, answer(418, "", h("set-cookie", "a=1"), h("Set-Cookie", "b=2")), 418, "", "Content-Length: 0|Set-Cookie: a=1|Set-Cookie: b=2"},
+		{"headers repeat", get, answer(418, "", h("set-cookie", "a=1"), h("Set-Cookie", "b=2")), 418, "", "Content-Length: 0|Set-Cookie: a=1; Path=/" + agentID + "|Set-Cookie: b=2; Path=/" + agentID},
 		{"hop by hop", get, answer(200, "hello", h("connection", "upgrade"), h("content-length", "99"), h("Transfer-Encoding", "gzip"), h("X", "y"), h("content-type", "t")), 200, "hello", "Content-Length: 5|Content-Type: t|X: y"},
 		{"CORS is the agent's", get, answer(200, "", h("Access-Control-Allow-Origin", "*")), 200, "", "Access-Control-Allow-Origin: *|Content-Length: 0"},
 		{"HEAD", head, answer(200, "hello", h("Content-Type", "t")), 200, "", "Content-Length: 5|Content-Type: t"},
@@ -167,10 +220,9 @@ func TestResponses(t *testing.T) {
 		{"defect", get, failure(tandem.Internal), 500, "the server could not pass the request to the agent; see the server's log\n", ""},
 		{"another agent", "GET /ZZZZZZZZZZZZ/a HTTP/1.1\r\nHost: h\r\n\r\n", answer(200, ""), 404, "there is no agent ZZZZZZZZZZZZ\n", ""},
 		{"not an id", "GET /v5/devices HTTP/1.1\r\nHost: h\r\n\r\n", answer(200, ""), 404, "there is no agent at this address\n", ""},
-		{"another domain", "GET /x HTTP/1.1\r\nHost: " + agentID + ".elsewhere\r\n\r\n", answer(200, ""), 404, "there is no agent at this address\n", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			resp, body := ask(t, &Handler{Agents: tc.agent, Domain: "agents.example"}, tc.raw)
+			resp, body := ask(t, &Handler{Agents: tc.agent}, tc.raw)
 			if resp.StatusCode != tc.status || body != tc.body {
 				t.Errorf("got %d %.200q, want %d %.200q", resp.StatusCode, body, tc.status, tc.body)
 			}
@@ -397,24 +449,35 @@ func servePipe(t *testing.T, h http.Handler) net.Conn {
 	return client
 }
 
-func TestTakes(t *testing.T) {
-	h := &Handler{Domain: "agents.example"}
-	for url, want := range map[string]bool{
-		"http://h/" + agentID:                             true,
-		"http://h/" + agentID + "/x":                      true,
-		"http://h/" + agentID + "x":                       false,
-		"http://h/v5/devices":                             false,
-		"http://h/":                                       false,
-		"http://" + agentID + ".agents.example/":          true,
-		"http://" + agentID + ".agents.example:1/x":       true,
-		"http://short.agents.example/x":                   false,
-		"http://" + Label(agentID) + ".agents.example/x":  true,
-		"http://a" + Label(agentID) + ".agents.example/x": false,
-		"http://agents.example/x":                         false,
-		"http://.agents.example/x":                        false,
+func TestOwns(t *testing.T) {
+	for host, want := range map[string]bool{
+		"agents.example": false, "www.agents.example": true, "a.b.AGENTS.example:1": true, "agents.example:1": false,
+		".agents.example": true, "xagents.example": false, "agents.example.x": false, "a.agents.example.": true, "": false,
 	} {
-		if got := h.Takes(httptest.NewRequest("GET", url, nil)); got != want {
-			t.Errorf("%s: %v", url, got)
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Host = host
+		if got := (&Handler{Domain: "agents.example"}).Owns(r); got != want {
+			t.Errorf("%q: %v", host, got)
+		}
+		if (&Handler{}).Owns(r) {
+			t.Errorf("%q without a domain", host)
+		}
+	}
+}
+
+func TestSite(t *testing.T) {
+	for _, tc := range []struct {
+		site         Site
+		agent, whole string
+	}{
+		{Site{Scheme: "http", Host: "127.0.0.1:7881"}, "http://127.0.0.1:7881/" + agentID, "http://127.0.0.1:7881"},
+		{
+			Site{Scheme: "https", Host: "agents.example", Domain: true},
+			"https://" + Label(agentID) + ".agents.example/" + agentID, "https://*.agents.example",
+		},
+	} {
+		if a, whole := tc.site.URL(agentID), tc.site.String(); a != tc.agent || whole != tc.whole {
+			t.Errorf("%+v: %s, %s", tc.site, a, whole)
 		}
 	}
 }
@@ -423,17 +486,25 @@ func TestLabel(t *testing.T) {
 	for range 1000 {
 		id := tandem.NewAgentID()
 		l := Label(id)
+		// The last letter has three bits that are none of the id's.
+		for _, c := range "abcdefghijklmnopqrstuvwxyz234567" {
+			if other := l[:14] + string(c); other != l {
+				if got, ok := named(other); ok && got == id {
+					t.Fatalf("%s: %q is another label", id, other)
+				}
+			}
+		}
 		if strings.ToLower(l) != l || len(l) != 15 || strings.ContainsAny(l, "-_") {
 			t.Fatalf("%s: %q", id, l)
 		}
-		for _, text := range []string{l, strings.ToUpper(l), string(id)} {
+		for _, text := range []string{l, strings.ToUpper(l)} {
 			if got, ok := named(text); got != id || !ok {
 				t.Fatalf("%q is %q, not %q", text, got, id)
 			}
 		}
 	}
 	for _, text := range []string{
-		"", "www", "a", "1", strings.Repeat("a", 14), strings.Repeat("a", 16),
+		"", "www", "a", "1", agentID, strings.Repeat("a", 14), strings.Repeat("a", 16),
 		strings.Repeat("ä", 15),
 	} {
 		if got, ok := named(text); ok {

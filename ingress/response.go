@@ -10,7 +10,7 @@ import (
 )
 
 // respond sends an agent's answer and returns the status.
-func respond(w http.ResponseWriter, r *http.Request, a *tandem.Response) int {
+func (h *Handler) respond(w http.ResponseWriter, r *http.Request, id tandem.AgentID, a *tandem.Response) int {
 	if a.Status < 200 || a.Status > 999 {
 		return refuse(w, http.StatusBadGateway, fmt.Sprintf("the agent answered with status %d, "+
 			"which is not an HTTP status", a.Status))
@@ -19,15 +19,26 @@ func respond(w http.ResponseWriter, r *http.Request, a *tandem.Response) int {
 		return refuse(w, http.StatusBadGateway, fmt.Sprintf("the agent's answer is larger than %d bytes",
 			tandem.ResponseBodySize))
 	}
-	header := w.Header()
+	header, shared := w.Header(), h.Domain == ""
 	for _, line := range a.Headers {
 		if !valid(line) {
 			clear(header)
 			return refuse(w, http.StatusBadGateway, fmt.Sprintf("the agent's answer has an invalid header %q", line.Name))
 		}
-		if name := http.CanonicalHeaderKey(line.Name); !ours(name) {
-			header[name] = append(header[name], line.Value)
+		name, value := http.CanonicalHeaderKey(line.Name), line.Value
+		if !passes(name, shared) {
+			continue
 		}
+		if name == "Set-Cookie" {
+			value = confineCookie(value, id, shared)
+		}
+		header[name] = append(header[name], value)
+	}
+	if shared {
+		scopeWorker(header, r.Header, id)
+	}
+	if h.SandboxPages {
+		header["Content-Security-Policy"] = append(header["Content-Security-Policy"], sandbox)
 	}
 	bodiless := a.Status == http.StatusNoContent || a.Status == http.StatusNotModified
 	if !bodiless {
@@ -38,15 +49,6 @@ func respond(w http.ResponseWriter, r *http.Request, a *tandem.Response) int {
 		_, _ = w.Write(a.Body) // an error means that the client has disconnected
 	}
 	return a.Status
-}
-
-// ours reports whether a header is about the connection or the framing.
-func ours(name string) bool {
-	switch name {
-	case "Connection", "Content-Length", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
-		return true
-	}
-	return false
 }
 
 // valid reports whether a header is valid and has one line.

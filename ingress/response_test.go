@@ -22,7 +22,8 @@ const token = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN
 func TestEveryByteOfAHeader(t *testing.T) {
 	respondWith := func(h tandem.Header) int {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
-		return respond(httptest.NewRecorder(), r, &tandem.Response{Status: 200, Headers: []tandem.Header{h}})
+		a := &tandem.Response{Status: 200, Headers: []tandem.Header{h}}
+		return new(Handler).respond(httptest.NewRecorder(), r, agentID, a)
 	}
 	for i := range 256 {
 		b := string([]byte{byte(i)})
@@ -52,13 +53,14 @@ func TestEveryByteOfAHeader(t *testing.T) {
 func TestStatusOfAnswers(t *testing.T) {
 	for status, want := range map[int]int{199: 502, 200: 200, 999: 999, 1000: 502, 1001: 502, 0: 502, -1: 502} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
-		if got := respond(httptest.NewRecorder(), r, &tandem.Response{Status: status}); got != want {
+		if got := new(Handler).respond(httptest.NewRecorder(), r, agentID, &tandem.Response{Status: status}); got != want {
 			t.Errorf("status %d: got %d, want %d", status, got, want)
 		}
 	}
 	for size, want := range map[int]int{tandem.ResponseBodySize: 200, tandem.ResponseBodySize + 1: 502} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
-		if got := respond(httptest.NewRecorder(), r, &tandem.Response{Status: 200, Body: make([]byte, size)}); got != want {
+		a := &tandem.Response{Status: 200, Body: make([]byte, size)}
+		if got := new(Handler).respond(httptest.NewRecorder(), r, agentID, a); got != want {
 			t.Errorf("a body of %d bytes: got %d, want %d", size, got, want)
 		}
 	}
@@ -79,7 +81,8 @@ func TestBodilessAnswers(t *testing.T) {
 		{http.MethodGet, 205, "2", "hi"},
 	} {
 		w := httptest.NewRecorder()
-		respond(w, httptest.NewRequest(tc.method, "/", nil), &tandem.Response{Status: tc.status, Body: []byte("hi")})
+		a := &tandem.Response{Status: tc.status, Body: []byte("hi")}
+		new(Handler).respond(w, httptest.NewRequest(tc.method, "/", nil), agentID, a)
 		if got := w.Header().Get("Content-Length"); got != tc.length || w.Body.String() != tc.body || w.Code != tc.status {
 			t.Errorf("%s %d: %d, length %q, body %q", tc.method, tc.status, w.Code, got, w.Body)
 		}

@@ -66,9 +66,7 @@ func (l *Life) run(ev agent.Event) (effects []agent.Effect) {
 		defer l.watcher.End()
 	}
 	err := guard(func() error {
-		if m, ok := ev.(*agent.DeviceMessage); ok && l.faulty && m.Message.Name == "panic" {
-			panic("made faulty")
-		}
+		l.faulty.fail(ev)
 		effects = l.machine.Step(l.now.Wall, ev)
 		return nil
 	})
@@ -116,7 +114,8 @@ func (l *Life) quarantine() {
 // inQuarantine is the state of a quarantine. What the device sends waits, and requests are
 // refused.
 func (l *Life) inQuarantine() {
-	l.Phase, l.wait, l.StartAt = quarantined, wait{}, 0
+	l.Phase, l.StartAt = quarantined, 0
+	l.wait = wait{}
 	for _, r := range l.waiting() {
 		l.remove(r)
 		l.finish(r, nil, errQuarantined)

@@ -43,7 +43,7 @@ type Watcher interface {
 	End()
 }
 
-// Watch sets the Watcher, before the first event. Without one nobody is told.
+// Watch sets the Watcher, before the first event. Without one nothing is told.
 func (l *Life) Watch(w Watcher) {
 	l.watcher = w
 	if l.machine != nil {
@@ -124,6 +124,7 @@ func (l *Life) begin(now tandem.Now) {
 	clear(l.effects)
 	l.effects = l.effects[:0]
 	l.now = now
+	l.keepTime(now)
 }
 
 // rest does what waits for the pair to be at rest.

@@ -1,6 +1,10 @@
 package life
 
-import "reflect"
+import (
+	"reflect"
+
+	"github.com/tandem-iot/tandem/agent"
+)
 
 // mistakes are faults that the host once had, or could have. Only simulations switch
 // them on, to show that they would notice.
@@ -26,9 +30,25 @@ func Mistakes() (names []string) {
 	return names
 }
 
-// MakeFaulty has the machines of a life panic at a message named panic. It is for tests of what
-// such a fault ends; nothing else calls it.
-func MakeFaulty(l *Life) { l.faulty = true }
+// MakeFaulty has the machines of a life panic at a message named panic, and when they are
+// to be written down after a message named unwritable. It is for tests of what such faults
+// end; nothing else calls it.
+func MakeFaulty(l *Life) { l.faulty = &faulty{} }
+
+// faulty is how machines fail.
+type faulty struct{ unwritable bool }
+
+// fail fails at an event for the machine, and when that is nil at its snapshot.
+func (f *faulty) fail(ev agent.Event) {
+	m, ok := ev.(*agent.DeviceMessage)
+	switch {
+	case f == nil:
+	case ok && m.Message.Name == "unwritable":
+		f.unwritable = true
+	case ok && m.Message.Name == "panic", ev == nil && f.unwritable:
+		panic("made faulty")
+	}
+}
 
 // Break switches a mistake on in a life. It is for simulations, which show by it that
 // they would notice; nothing else calls it.

@@ -254,7 +254,7 @@ func (l *Life) Deadline(now tandem.Now) (at time.Duration, ok bool) {
 	}
 	wall := func(t time.Time) {
 		if !t.IsZero() {
-			earlier(nonzero(instant(now.Mono + min(t.Sub(now.Wall), farAway))))
+			earlier(nonzero(instant(l.elapsed(now, t))))
 		}
 	}
 	if l.Phase == stopped {

@@ -21,6 +21,7 @@ const maxSnapshot = 256 << 20
 func (l *Life) snapshot() ([]byte, error) {
 	var data []byte
 	err := guard(func() (err error) {
+		l.faulty.fail(nil)
 		data, err = l.machine.Snapshot()
 		return err
 	})
@@ -45,7 +46,10 @@ func (l *Life) restore(packed []byte) (*agent.Machine, error) {
 		m, err = agent.Restore(l.config(), data, l.now.Wall)
 		return err
 	})
-	return m, err
+	if err != nil {
+		return nil, err
+	}
+	return l.inTime(m), nil
 }
 
 // freeze turns an idle machine into bytes.
@@ -87,6 +91,7 @@ func (l *Life) thaw() bool {
 	packed := l.Packed
 	l.Packed = nil
 	m, err := l.restore(packed)
+	l.Behind = 0
 	if err != nil {
 		l.emit(&Report{Msg: "agent cannot be resumed; it starts from its saved state", Err: err})
 		l.cancelFetches()

@@ -46,9 +46,11 @@ type state struct {
 	Events  uint64          `cbor:"5,keyasint"`           // taken so far: the number of the last
 	IDs     uint64          `cbor:"6,keyasint"`           // of effects
 
-	Phase  phase     `cbor:"7,keyasint"`
-	Packed []byte    `cbor:"8,keyasint,omitempty"` // the machine while it is frozen, or on its way
-	Alarm  time.Time `cbor:"9,keyasint"`           // when a frozen machine's next timer is due
+	Phase  phase         `cbor:"7,keyasint"`
+	Packed []byte        `cbor:"8,keyasint,omitempty"`  // the machine while it is frozen, or on its way
+	Behind time.Duration `cbor:"48,keyasint,omitempty"` // by which the times of Packed are to be put on; see clock.go
+	Left   time.Time     `cbor:"49,keyasint"`           // when the pair left its host, by the wall clock
+	Alarm  time.Time     `cbor:"9,keyasint"`            // when a frozen machine's next timer is due
 
 	Incarnation uint64         `cbor:"10,keyasint,omitempty"`
 	Reason      tandem.Reason  `cbor:"11,keyasint,omitempty"` // of the start under way, or wanted
@@ -56,10 +58,10 @@ type state struct {
 	Again       tandem.Reason  `cbor:"13,keyasint,omitempty"` // for a restart when the start under way is over
 	Started     instant        `cbor:"14,keyasint,omitempty"` // the incarnation
 	Active      instant        `cbor:"15,keyasint,omitempty"` // the newest event
-	StartAt     instant        `cbor:"16,keyasint,omitempty"` // when delayed; in quarantine when the store is asked again to keep it
+	StartAt     instant        `cbor:"16,keyasint,omitempty"` // when delayed; in quarantine, to ask the store again
 	Faults      []instant      `cbor:"45,keyasint,omitempty"` // when the server met them in this agent
-	Released    bool           `cbor:"46,keyasint,omitempty"` // by the operator from its quarantine, for the start under way
-	Banned      string         `cbor:"47,keyasint,omitempty"` // the code of a quarantine, as the store is to keep it
+	Released    bool           `cbor:"46,keyasint,omitempty"` // from its quarantine, by the operator, for this start
+	Banned      string         `cbor:"47,keyasint,omitempty"` // the code of a quarantine
 	StopBy      instant        `cbor:"17,keyasint,omitempty"` // when the patience with a shutdown ends
 	Crashes     int            `cbor:"18,keyasint,omitempty"` // in a row
 	Credits     *agent.Credits `cbor:"19,keyasint,omitempty"` // what the incarnation before had left
@@ -70,7 +72,7 @@ type state struct {
 	Handling bool      `cbor:"23,keyasint,omitempty"` // Current is
 	Rang     bool      `cbor:"24,keyasint,omitempty"` // timers that were due have had their turn since the last item
 	Ringing  time.Time `cbor:"25,keyasint"`           // timers that were due by then have their turn now; zero: none
-	Result   *item     `cbor:"26,keyasint,omitempty"` // what the machine waits for, kept back while the pair is to leave
+	Result   *item     `cbor:"26,keyasint,omitempty"` // what the machine waits for, kept back until the pair has left
 
 	Requests []*pending `cbor:"27,keyasint,omitempty"` // in the order in which they came
 	Fetches  []fetching `cbor:"28,keyasint,omitempty"` // in the order in which they were made
@@ -179,9 +181,10 @@ type local struct {
 	events   int
 	effects  []Effect
 	now      tandem.Now
-	watcher  Watcher // nil: there is none
+	offset   time.Duration // of the wall clock from elapsed time; 0: not known
+	watcher  Watcher       // nil: there is none
 	wrong    mistakes
-	faulty   bool // see MakeFaulty
+	faulty   *faulty // see MakeFaulty; nil in production
 }
 
 // wait is what the phases loading, resuming and starting wait for.

@@ -134,6 +134,7 @@ func (l *Life) export() (*Moved, error) {
 		m.Origins = append(m.Origins, r.Origin)
 	}
 	s.depart(l.mono())
+	s.Left = l.now.Wall
 	if m.State, err = encoding.Marshal(&s); err != nil {
 		return nil, err
 	}
@@ -200,6 +201,9 @@ func Arrive(
 	}
 	l.begin(now)
 	l.arrive(l.mono())
+	if !l.Left.IsZero() {
+		l.shift(now.Wall.Sub(l.Left))
+	}
 	for _, r := range l.Requests {
 		l.await(r)
 	}
@@ -239,6 +243,7 @@ func Arrive(
 	}
 	if l.Phase == live {
 		l.machine, l.Packed = machine, nil
+		l.Behind = 0
 	}
 	return l, nil, nil
 }
@@ -248,6 +253,7 @@ func Arrive(
 func (l *Life) unfit() *Life {
 	l.Phase, l.Reason = absent, tandem.ReasonBytecode
 	l.machine, l.Packed = nil, nil
+	l.Behind = 0
 	l.Alarm, l.Ringing = time.Time{}, time.Time{}
 	l.StopBy, l.Result = 0, nil
 	return l

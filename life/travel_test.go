@@ -43,6 +43,7 @@ var stays = map[string]string{
 	"effects":   "it is of the call under way",
 	"now":       "it is of the call under way",
 	"watcher":   "it is the host's",
+	"offset":    "it is that of this host's clocks",
 	"wrong":     "it is of simulations alone",
 	"faulty":    "it is of tests alone",
 	"reviewing": "the other host is told to review what it takes over",

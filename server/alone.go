@@ -16,7 +16,7 @@ type alone struct{ *host.Host }
 // Request passes an HTTP request to an agent and returns its answer.
 func (a alone) Request(ctx context.Context, id tandem.AgentID, r *tandem.Request) (*tandem.Response, error) {
 	resp, err := a.Host.Request(ctx, tandem.Origin{}, id, r)
-	if errors.Is(err, life.ErrElsewhere) { // its pair is being made anew after a fault
+	if errors.Is(err, life.ErrElsewhere) { // its pair is being made again after a fault
 		resp, err = a.Host.Request(ctx, tandem.Origin{}, id, r)
 	}
 	return resp, err

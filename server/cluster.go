@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -103,14 +104,14 @@ func (n *node) embed(ctx context.Context) (*mesh.Network, error) {
 		return nil, err
 	}
 	o := mesh.EmbedOptions{
-		Name: n.name, Listen: n.Cluster.Listen, Advertise: n.Cluster.Advertise, Join: n.Cluster.Join,
+		Name: n.name, Listen: n.Cluster.listen(), Advertise: n.Cluster.Advertise, Join: n.Cluster.Join,
 		Secret: m.Secret, Logger: n.logger,
-	}
-	if o.Listen == "" {
-		o.Listen = DefaultCluster
 	}
 	return mesh.Embed(ctx, o)
 }
+
+// listen returns the address for other nodes.
+func (c *Cluster) listen() string { return cmp.Or(c.Listen, DefaultCluster) }
 
 // assembleCluster makes the cluster.Cluster of this node.
 func (n *node) assembleCluster(url string) {

@@ -159,7 +159,7 @@ type testPair struct {
 // ask has an agent count at a node, and checks that it has gone on counting
 // where it was.
 func (p *testPair) ask(node *running, query string) error {
-	resp, err := http.Get(node.URL + "/" + string(p.agent) + query)
+	resp, err := http.Get(node.Agents.URL(p.agent) + query)
 	if err != nil {
 		return err
 	}
@@ -412,7 +412,7 @@ func TestAskerDeclaredLost(t *testing.T) {
 		{"GET", "200 3", "asked 2"}, // and asked once more
 	} {
 		answered := make(chan string, 1)
-		go func() { answered <- answerOf(t.Context(), c.method, asker.URL+"/"+string(pairs[i].agent)) }()
+		go func() { answered <- answerOf(t.Context(), c.method, asker.Agents.URL(pairs[i].agent)) }()
 		owner.until(c.heard, func() bool {
 			lines, err := owner.Log.History(t.Context(), pairs[i].id, 10)
 			return err == nil && len(lines) > 0 && lines[len(lines)-1].Msg == c.heard
@@ -444,7 +444,7 @@ func TestForgottenAgent(t *testing.T) {
 		t.Fatal("no agent of 10 is on the first node")
 	}
 	p := pairs[i]
-	if got := answerOf(t.Context(), "GET", first.URL+"/"+string(p.agent)); got != "200 here" {
+	if got := answerOf(t.Context(), "GET", first.Agents.URL(p.agent)); got != "200 here" {
 		t.Fatal(got)
 	}
 	first.Cluster.Host.Deleted(p.id) // it is out of mind, and the database says that it runs

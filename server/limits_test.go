@@ -105,6 +105,7 @@ var metAlone = map[string]string{
 	tandem.OverDeviceBacklog: "gateway",
 	tandem.OverConnections:   "gateway",
 	tandem.OverInbox:         "host",
+	tandem.OverFaults:        "host",
 	tandem.OverSignCredits:   "agent",
 	tandem.OverPlacementWait: "host",
 	tandem.OverAnswerWait:    "host",
@@ -150,7 +151,7 @@ func TestLimits(t *testing.T) {
 				if time.Now().After(deadline) {
 					t.Fatal("the limit is not counted")
 				}
-				status, answer := post(t, n.URL+"/"+string(d.Agent)+"/"+tc.limit, tc.body)
+				status, answer := post(t, n.Agents.URL(d.Agent)+"/"+tc.limit, tc.body)
 				if status != tc.status || !strings.Contains(answer, tc.answer) {
 					t.Fatalf("%d %.300s; want %d with %q", status, answer, tc.status, tc.answer)
 				}

@@ -3,10 +3,11 @@
 //	s := &server.Server{Dir: "/var/lib/tandem"}
 //	err := s.Run(ctx)
 //
-// A node has an HTTP listener (agent URLs, the API under /v5/, the manual under
-// /docs/, metrics for Prometheus at /metrics, MQTT over WebSocket at /mqtt) and
-// an MQTT listener for devices. Its durable data is in Dir: records and
-// configuration in tandem.db (SQLite), log lines in nats/. A node of a cluster has
+// A node has an HTTP listener (the API under /v5/, the manual under /docs/, metrics for
+// Prometheus at /metrics, MQTT over WebSocket at /mqtt, and agents if they have a domain),
+// another one for agents if they have no domain, and an MQTT listener for devices. Its
+// durable data is in Dir: records and configuration in tandem.db (SQLite), log lines in
+// nats/. A node of a cluster has
 // its records in the cluster's database instead, and moves its agents to other nodes
 // before it stops. By the file access.json in Dir, which only its owner can read, the
 // tandem command on the same machine finds the node and authenticates itself.
@@ -41,7 +42,6 @@ import (
 	"github.com/tandem-iot/tandem/ingress"
 	"github.com/tandem-iot/tandem/logbook"
 	"github.com/tandem-iot/tandem/mesh"
-	"github.com/tandem-iot/tandem/reference"
 	"github.com/tandem-iot/tandem/store"
 )
 
@@ -67,8 +67,11 @@ type Server struct {
 	Certificate *tls.Certificate
 	// URL is the public address of the HTTP listener, without a final slash, for a node
 	// behind a proxy; "" derives it from HTTP.
-	URL string
-	// Egress lists the private networks that agents may reach.
+	URL    string
+	Agents Agents
+	// TrustedProxies are the networks of proxies whose X-Forwarded-* headers are believed.
+	TrustedProxies ingress.Proxies
+	// Egress lists networks that agents may reach though they are private or this machine's.
 	Egress []netip.Prefix
 	// Memory limits the arena of an agent, in bytes; 0 is tandem.AgentMemory.
 	Memory int
@@ -90,6 +93,7 @@ type Server struct {
 // Node is the view of a running server for the program around it.
 type Node struct {
 	URL     string // public address of the HTTP listener
+	Agents  ingress.Site
 	MQTT    string // address of the MQTT listener
 	MQTTS   string
 	Central *central.Service // the control plane, without HTTP
@@ -118,22 +122,24 @@ func (s *Server) Run(ctx context.Context) error {
 // node is the state of one Run.
 type node struct {
 	*Server
-	logger  *slog.Logger
-	clock   *hlc.Clock
-	http    net.Listener
-	mqtt    net.Listener
-	mqtts   net.Listener
-	store   *store.Store
-	log     *logbook.Logbook
-	host    *host.Host
-	fetcher *egress.Fetcher
-	gateway *gateway.Gateway
-	central *central.Service
-	agents  ingress.Agents // the host or the cluster
-	name    string         // of this node; only in a cluster, as the next two fields
-	net     *mesh.Network
-	cluster *cluster.Cluster
-	closers []func() error
+	logger *slog.Logger
+	clock  *hlc.Clock
+	http   net.Listener
+	// agentsDoor is the listener for agents in path form, nil in domain form.
+	agentsDoor net.Listener
+	mqtt       net.Listener
+	mqtts      net.Listener
+	store      *store.Store
+	log        *logbook.Logbook
+	host       *host.Host
+	fetcher    *egress.Fetcher
+	gateway    *gateway.Gateway
+	central    *central.Service
+	agents     ingress.Agents // the host or the cluster
+	name       string         // of this node; only in a cluster, as the next two fields
+	net        *mesh.Network
+	cluster    *cluster.Cluster
+	closers    []func() error
 }
 
 // close undoes listen and open, in reverse order.
@@ -148,8 +154,16 @@ func (n *node) close() {
 // listen opens the listeners first, so that an address in use fails the start before
 // anything else is done.
 func (n *node) listen() (err error) {
+	if err := n.checkURLs(); err != nil {
+		return err
+	}
 	if n.http, err = n.listenAt(n.HTTP, DefaultHTTP, "HTTP"); err != nil {
 		return err
+	}
+	if n.Agents.Domain == "" {
+		if n.agentsDoor, err = n.listenAt(n.Agents.Listen, DefaultAgents, "agents"); err != nil {
+			return err
+		}
 	}
 	if n.mqtt, err = n.listenAt(n.MQTT, DefaultMQTT, "MQTT"); err != nil {
 		return err
@@ -164,6 +178,9 @@ func (n *node) listen() (err error) {
 	web := config.Clone()
 	web.NextProtos = []string{"h2", "http/1.1"}
 	n.http = tls.NewListener(n.http, web)
+	if n.agentsDoor != nil {
+		n.agentsDoor = tls.NewListener(n.agentsDoor, web)
+	}
 	if n.MQTTS != "" {
 		l, err := n.listenAt(n.MQTTS, "", "MQTT over TLS")
 		if err != nil {
@@ -183,7 +200,7 @@ func (n *node) listenAt(addr, fallback, what string) (net.Listener, error) {
 		return nil, &tandem.Error{
 			Kind: tandem.Conflict,
 			Msg: fmt.Sprintf("the address %s for %s is in use: stop what uses it, or choose another with --http, "+
-				"--mqtt or --mqtts", addr, what),
+				"--agents, --mqtt or --mqtts", addr, what),
 			Err: err,
 		}
 	}
@@ -227,22 +244,27 @@ func (n *node) url() string {
 	if n.URL != "" {
 		return strings.TrimRight(n.URL, "/")
 	}
-	scheme := "http"
+	return n.scheme() + "://" + n.http.Addr().String()
+}
+
+// scheme returns the scheme of the node's own listeners.
+func (n *node) scheme() string {
 	if n.Certificate != nil {
-		scheme = "https"
+		return "https"
 	}
-	return scheme + "://" + n.http.Addr().String()
+	return "http"
 }
 
 // assemble makes the parts that run.
 func (n *node) assemble(url string) {
-	n.fetcher = &egress.Fetcher{Allow: n.Egress}
+	site := n.site()
+	n.warn(site)
+	n.fetcher = &egress.Fetcher{Allow: n.Egress, Node: n.own(site)}
 	n.host = &host.Host{
-		Store: n.store, Log: n.log, Fetcher: n.fetcher,
-		URL:     func(id tandem.AgentID) string { return url + "/" + string(id) },
+		Store: n.store, Log: n.log, Fetcher: n.fetcher, URL: site.URL,
 		Version: n.Version, Logger: n.logger, Memory: n.Memory, HibernateAfter: n.HibernateAfter,
 	}
-	n.central = &central.Service{Store: n.store, Log: n.log, URL: url}
+	n.central = &central.Service{Store: n.store, Log: n.log, URL: url, Agents: site}
 	n.gateway = &gateway.Gateway{Node: n.name, Authenticate: n.central.Authenticate, Clock: n.clock, Logger: n.logger}
 	if n.Cluster == nil {
 		only := alone{n.host}
@@ -301,7 +323,7 @@ func (n *node) run(ctx context.Context) error {
 	door := func(f func() error) {
 		doors.Go(func() {
 			if err := f(); err != nil {
-				cancel(err) // ends the other one too
+				cancel(err) // ends the other ones too
 			}
 		})
 	}
@@ -309,7 +331,9 @@ func (n *node) run(ctx context.Context) error {
 	if err := n.central.WriteAccess(ctx, filepath.Join(n.Dir, AccessFile), n.mqtt.Addr().String()); err != nil {
 		cancel(err)
 	}
-	door(func() error { return n.serveHTTP(doorsCtx) })
+	for _, serve := range n.httpDoors(doorsCtx) {
+		door(serve)
+	}
 	door(func() error { return n.serveMQTT(doorsCtx) })
 	if failed.Err() == nil && n.Ready != nil {
 		n.Ready(n.describe(url))
@@ -342,7 +366,10 @@ func (n *node) beginStop(ctx context.Context, asked bool) {
 }
 
 func (n *node) describe(url string) *Node {
-	d := &Node{URL: url, MQTT: n.mqtt.Addr().String(), Central: n.central, Log: n.log, Host: n.host, Cluster: n.cluster}
+	d := &Node{
+		URL: url, Agents: n.central.Agents, MQTT: n.mqtt.Addr().String(),
+		Central: n.central, Log: n.log, Host: n.host, Cluster: n.cluster,
+	}
 	if n.mqtts != nil {
 		d.MQTTS = n.mqtts.Addr().String()
 	}
@@ -363,27 +390,9 @@ func (n *node) serveMQTT(ctx context.Context) error {
 // drainWait bounds the time of running requests once the node stops.
 const drainWait = 5 * time.Second
 
-func (n *node) serveHTTP(ctx context.Context) error {
-	agents := &ingress.Handler{Agents: n.agents, Logger: n.logger, LoopbackIsSecure: n.LoopbackIsSecure}
-	api := n.central.Handler()
-	manual := reference.Handler()
-	socket := n.gateway
-	metrics := n.metrics(agents)
-	mux := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch path := r.URL.Path; {
-		case path == "/mqtt":
-			socket.ServeHTTP(w, r)
-		case path == "/metrics":
-			metrics.ServeHTTP(w, r)
-		case strings.HasPrefix(path, "/v5/") || path == "/v5":
-			api.ServeHTTP(w, r)
-		case strings.HasPrefix(path, "/docs/") || path == "/docs":
-			manual.ServeHTTP(w, r)
-		default:
-			agents.ServeHTTP(w, r)
-		}
-	})
-	srv := ingress.NewServer(mux, n.logger)
+// serveHTTP serves a listener until ctx is done, and then waits for its requests.
+func (n *node) serveHTTP(ctx context.Context, l net.Listener, h http.Handler, agents *ingress.Handler) error {
+	srv := ingress.NewServer(h, n.logger)
 	drained := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(drained)
@@ -401,7 +410,7 @@ func (n *node) serveHTTP(ctx context.Context) error {
 			srv.Close()
 		}
 	})
-	if err := srv.Serve(n.http); !errors.Is(err, http.ErrServerClosed) {
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		if !stop() {
 			<-drained
 		}

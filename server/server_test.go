@@ -45,8 +45,8 @@ type running struct {
 // start runs a node on loopback until the test's end at the latest.
 func start(t *testing.T, s *Server) *running {
 	t.Helper()
-	for _, addr := range []*string{&s.HTTP, &s.MQTT} {
-		if *addr == "" {
+	for _, addr := range []*string{&s.HTTP, &s.MQTT, &s.Agents.Listen} {
+		if *addr == "" && (addr != &s.Agents.Listen || s.Agents.Domain == "") {
 			*addr = "127.0.0.1:0"
 		}
 	}
@@ -124,7 +124,7 @@ func (r *running) pair() (tandem.DeviceID, string, string) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return d.ID, key, r.URL + "/" + string(d.Agent)
+	return d.ID, key, r.Agents.URL(d.Agent)
 }
 
 // talk runs a device that reaches the node at addr, and checks that the two
@@ -186,7 +186,8 @@ func TestLife(t *testing.T) {
 		if status, body := n.get(n.URL+"/docs/server.html", nil); status != 200 || !strings.Contains(body, "server.save") {
 			t.Errorf("the manual: %d", status)
 		}
-		if a, err := central.ReadAccess(filepath.Join(dir, AccessFile)); err != nil || a.URL != n.URL || a.MQTT != n.MQTT {
+		if a, err := central.ReadAccess(filepath.Join(dir, AccessFile)); err != nil || a.URL != n.URL ||
+			a.Agents != n.Agents.String() || a.MQTT != n.MQTT {
 			t.Errorf("the access file: %+v, %v", a, err)
 		}
 		n.end()
@@ -293,11 +294,15 @@ func TestFailingPart(t *testing.T) {
 		want string
 	}{
 		{"HTTP", func(n *node) error { return n.http.Close() }, "http: "},
+		{"agents", func(n *node) error { return n.agentsDoor.Close() }, "http: "},
 		{"MQTT", func(n *node) error { return n.mqtt.Close() }, "mqtt: "},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			ready := make(chan struct{})
-			s := &Server{Dir: t.TempDir(), HTTP: "127.0.0.1:0", MQTT: "127.0.0.1:0", Ready: func(*Node) { close(ready) }}
+			s := &Server{
+				Dir: t.TempDir(), HTTP: "127.0.0.1:0", MQTT: "127.0.0.1:0", Agents: Agents{Listen: "127.0.0.1:0"},
+				Ready: func(*Node) { close(ready) },
+			}
 			n := &node{Server: s, logger: slog.New(slog.DiscardHandler), clock: new(hlc.Clock)}
 			defer n.close()
 			if err := n.listen(); err != nil {
@@ -361,7 +366,7 @@ func TestRefusals(t *testing.T) {
 		{"access file cannot be written", Server{Dir: noAccess}, tandem.Internal, AccessFile},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			for _, addr := range []*string{&tc.s.HTTP, &tc.s.MQTT} {
+			for _, addr := range []*string{&tc.s.HTTP, &tc.s.MQTT, &tc.s.Agents.Listen} {
 				if *addr == "" {
 					*addr = "127.0.0.1:0"
 				}

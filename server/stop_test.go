@@ -46,7 +46,7 @@ func TestStopWithoutDatabase(t *testing.T) {
 	}
 	for i, p := range pairs {
 		path := []string{"/busy", "/idle"}[i%2]
-		if got := answerOf(t.Context(), "GET", n.URL+"/"+string(p.agent)+path); got != "200 here" {
+		if got := answerOf(t.Context(), "GET", n.Agents.URL(p.agent)+path); got != "200 here" {
 			t.Fatal(got)
 		}
 	}
@@ -58,7 +58,7 @@ func TestStopWithoutDatabase(t *testing.T) {
 	n.until("agents wait for a lease", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		return answerOf(ctx, "GET", n.URL+"/"+string(pairs[0].agent)) != "200 here"
+		return answerOf(ctx, "GET", n.Agents.URL(pairs[0].agent)) != "200 here"
 	})
 	n.end()
 }

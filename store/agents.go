@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	selectRecord = "SELECT incarnation, running, changed, mark_boot, mark_seq, saved, quarantined FROM agents WHERE agent = ?"
+	selectRecord = `SELECT incarnation, running, changed, mark_boot, mark_seq, saved, quarantined
+		FROM agents WHERE agent = ?`
 
 	// Each of these is one guarded statement for a decision of package record:
 	// Agent.Begin, Agent.Save, Agent.Quarantine and Agent.End. The guard is the incarnation: when no

@@ -76,7 +76,7 @@ func (l *lab) ask(ctx context.Context, n *proc, s *subject, method string) (answ
 
 // call returns an agent's answer, which must have status 200.
 func (l *lab) call(ctx context.Context, n *proc, s *subject, method, path string) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+n.Web+"/"+s.id+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+n.Agents+"/"+s.id+path, nil)
 	if err != nil {
 		return "", err
 	}

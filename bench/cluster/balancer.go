@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,6 +15,7 @@ type balancer struct {
 	listener net.Listener
 	targets  []string
 	work     sync.WaitGroup
+	delay    atomic.Int64 // nanoseconds by which data is late
 
 	mu    sync.Mutex
 	conns map[net.Conn]bool // nil once closed
@@ -53,8 +55,8 @@ func (b *balancer) serve(c net.Conn) {
 			return
 		}
 		var both sync.WaitGroup
-		both.Go(func() { copyAndClose(t, c) })
-		both.Go(func() { copyAndClose(c, t) })
+		both.Go(func() { b.copyAndClose(t, c) })
+		both.Go(func() { b.copyAndClose(c, t) })
 		both.Wait()
 		b.release(c, t)
 		return
@@ -62,8 +64,8 @@ func (b *balancer) serve(c net.Conn) {
 }
 
 // copyAndClose forwards data, and the end of the connection.
-func copyAndClose(to, from net.Conn) {
-	_, err := io.Copy(to, from)
+func (b *balancer) copyAndClose(to, from net.Conn) {
+	_, err := io.Copy(to, lagging{from, &b.delay})
 	if half, ok := to.(*net.TCPConn); err == nil && ok && half.CloseWrite() == nil {
 		return
 	}

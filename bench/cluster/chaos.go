@@ -17,7 +17,7 @@ import (
 type fault struct {
 	do      func(context.Context, *load, *proc, *rand.Rand) error
 	restart bool // agents may restart because of it; otherwise none may
-	network bool // it needs network namespaces
+	network bool // it needs network namespaces and disks
 }
 
 var faults = map[string]fault{
@@ -30,6 +30,10 @@ var faults = map[string]fault{
 	"all":      {do: killAll, restart: true},
 	"power":    {do: powerCut},
 	"offline":  {do: devicesOffline},
+	"twin":     {do: twin},
+	"files":    {do: exhaustDescriptors},
+	"disk":     {do: fillDisk, network: true},
+	"far":      {do: slowDatabase, restart: true},
 	"cut":      {do: cutPastLease, restart: true, network: true},
 	"split":    {do: splitPair, restart: true, network: true},
 	"slow":     {do: slowDown, restart: true, network: true},
@@ -68,6 +72,9 @@ func chaos(ctx context.Context, l *lab, o options) (err error) {
 	defer func() { err = errors.Join(err, d.fleet.close(err != nil)) }()
 	d.begin(ctx, 16)
 	defer d.end()
+	if err := d.attack(ctx); err != nil {
+		return err
+	}
 	regs.begin(ctx)
 	defer func() { regs.stop(); regs.work.Wait() }()
 	counts := map[string]int{}

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/bench/client"
 	"github.com/tandem-iot/tandem/bench/node"
@@ -35,6 +37,7 @@ type lab struct {
 	agentCode, deviceCode string
 	skews                 []time.Duration // offsets of the nodes' clocks; empty: none
 	hosts                 *hosts          // nil: all nodes are on loopback
+	disks                 bool            // each node gets a disk of its own
 	forward               *balancer       // from the hosts to the database
 	failed                bool            // keep the nodes' directories, for inspection
 }
@@ -45,6 +48,7 @@ type proc struct {
 	dir         string
 	host        string // "" on loopback
 	skew        time.Duration
+	disk        string // where a disk of its own is mounted; "": it has none
 	mqtt, nodes string // its other addresses
 }
 
@@ -73,7 +77,7 @@ func (l *lab) network(want string) (err error) {
 	case "on", "auto":
 	case "off":
 		fmt.Println("all nodes are on one host: the faults of the network are left out")
-		return nil
+		return l.away("127.0.0.1")
 	default:
 		return fmt.Errorf("-net must be on, off or auto, not %q", want)
 	}
@@ -81,15 +85,21 @@ func (l *lab) network(want string) (err error) {
 		l.hosts = nil
 		if want == "auto" {
 			fmt.Println("all nodes are on one host: the faults of the network are left out, because there can be no hosts:", err)
-			return nil
+			return l.away("127.0.0.1")
 		}
 		return err
 	}
+	l.disks = true
+	return l.away(l.hosts.address(1))
+}
+
+// away puts a forwarder at an address between the nodes and the database.
+func (l *lab) away(address string) error {
 	u, err := url.Parse(l.db)
 	if err != nil {
 		return err
 	}
-	if l.forward, err = newBalancer(net.JoinHostPort(l.hosts.address(1), "0"), u.Host); err != nil {
+	if l.forward, err = newBalancer(net.JoinHostPort(address, "0"), u.Host); err != nil {
 		return err
 	}
 	u.Host = l.forward.addr()
@@ -102,7 +112,11 @@ func (l *lab) close() error {
 	var errs []error
 	for _, n := range l.nodes {
 		n.Kill()
-		if !l.failed {
+		switch {
+		case l.failed:
+		case n.disk != "":
+			errs = append(errs, unix.Unmount(n.disk, 0), os.RemoveAll(n.dir))
+		default:
 			errs = append(errs, os.RemoveAll(n.dir))
 		}
 	}
@@ -133,6 +147,11 @@ func (l *lab) add(ctx context.Context, alone bool) (*proc, error) {
 		return nil, err
 	}
 	l.nodes = append(l.nodes, n)
+	if l.disks {
+		if err := n.mountDisk(); err != nil {
+			return nil, err
+		}
+	}
 	return n, l.start(ctx, n, alone)
 }
 
@@ -144,11 +163,12 @@ func (l *lab) place(n *proc) (err error) {
 			return err
 		}
 		n.Web = address + ":7880"
+		n.Agents = address + ":7881"
 		n.mqtt = address + ":7883"
 		n.nodes = address + ":7884"
 		return nil
 	}
-	for _, addr := range []*string{&n.Web, &n.mqtt, &n.nodes} {
+	for _, addr := range []*string{&n.Web, &n.Agents, &n.mqtt, &n.nodes} {
 		if *addr, err = node.FreeAddr(); err != nil {
 			return err
 		}
@@ -158,7 +178,14 @@ func (l *lab) place(n *proc) (err error) {
 
 // start starts a node that is not running.
 func (l *lab) start(ctx context.Context, n *proc, alone bool) error {
-	args := []string{"up", "--data", filepath.Join(n.dir, "data"), "--http", n.Web, "--mqtt", n.mqtt}
+	return n.Start(ctx, l.command(n, alone)...)
+}
+
+// command returns the command that starts a node.
+func (l *lab) command(n *proc, alone bool) []string {
+	args := []string{
+		"up", "--data", filepath.Join(n.dir, "data"), "--http", n.Web, "--agents", n.Agents, "--mqtt", n.mqtt,
+	}
 	if !alone {
 		args = append(args, "--database", l.db, "--node", n.Name, "--cluster", n.nodes)
 		for _, other := range l.nodes {
@@ -174,7 +201,7 @@ func (l *lab) start(ctx context.Context, n *proc, alone bool) error {
 	if n.host != "" {
 		command = append([]string{"ip", "netns", "exec", n.host}, command...)
 	}
-	return n.Start(ctx, command...)
+	return command
 }
 
 // dirs returns the nodes' directories, with their logs and data.
@@ -215,14 +242,19 @@ func (l *lab) login(ctx context.Context, n *proc) error {
 
 // agents creates devices and deploys the code to them.
 func (l *lab) agents(ctx context.Context, n *proc, count int) (list []*subject, err error) {
+	return l.group(ctx, n, "lab", count)
+}
+
+// group is agents in a product and a group with a name.
+func (l *lab) group(ctx context.Context, n *proc, name string, count int) (list []*subject, err error) {
 	if err := l.login(ctx, n); err != nil {
 		return nil, err
 	}
-	product, err := l.client.Create(ctx, n.Web, "product", map[string]string{"name": "lab"}, nil)
+	product, err := l.client.Create(ctx, n.Web, "product", map[string]string{"name": name}, nil)
 	if err != nil {
 		return nil, err
 	}
-	group, err := l.client.Create(ctx, n.Web, "devicegroup", map[string]string{"name": "lab"},
+	group, err := l.client.Create(ctx, n.Web, "devicegroup", map[string]string{"name": name},
 		map[string]string{"product": product.ID})
 	if err != nil {
 		return nil, err
@@ -232,7 +264,7 @@ func (l *lab) agents(ctx context.Context, n *proc, count int) (list []*subject, 
 		return nil, err
 	}
 	for i := range count {
-		d, err := l.client.Create(ctx, n.Web, "device", map[string]string{"name": fmt.Sprint("desk ", i)},
+		d, err := l.client.Create(ctx, n.Web, "device", map[string]string{"name": fmt.Sprint(name, " ", i)},
 			map[string]string{"devicegroup": group.ID})
 		if err != nil {
 			return nil, err

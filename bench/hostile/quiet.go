@@ -158,9 +158,9 @@ func (s *site) quietDevice() *quiet {
 	var m *client.MQTT
 	q := &quiet{name: "device"}
 	q.dial = func(ctx context.Context) error {
-		addr := s.at().MQTT
+		addr := s.at().addr.MQTT
 		if s.kind == secure {
-			addr = s.at().MQTTS
+			addr = s.at().addr.MQTTS
 		}
 		nc, err := dialTo(ctx, addr, s.kind == secure)
 		if err != nil {
@@ -191,7 +191,7 @@ func (s *site) quietUser() *quiet {
 	var h *client.HTTP
 	q := &quiet{name: "API"}
 	q.dial = func(ctx context.Context) error {
-		nc, err := dialTo(ctx, s.at().HTTP, s.kind == secure)
+		nc, err := dialTo(ctx, s.at().addr.HTTP, s.kind == secure)
 		if err == nil {
 			h = client.NewHTTP(nc)
 		}

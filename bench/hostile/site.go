@@ -47,7 +47,7 @@ type site struct {
 // member is a node of a site.
 type member struct {
 	node.Process
-	addresses
+	addr addresses
 	data string
 }
 
@@ -111,31 +111,32 @@ func newSite(ctx context.Context, o options, kind siteKind) (s *site, err error)
 func (s *site) add(ctx context.Context) (err error) {
 	m := &member{data: filepath.Join(s.dir, fmt.Sprint("node", len(s.nodes)+1))}
 	m.Process = node.Process{Name: fmt.Sprint("n", len(s.nodes)+1), Log: m.data + ".log"}
-	places := []*string{&m.HTTP, &m.Agents, &m.MQTT, &m.Cluster}
+	places := []*string{&m.addr.HTTP, &m.addr.Agents, &m.addr.MQTT, &m.addr.Cluster}
 	if s.kind == secure {
-		places = append(places, &m.MQTTS)
+		places = append(places, &m.addr.MQTTS)
 	}
 	for _, at := range places {
 		if *at, err = node.FreeAddr(); err != nil {
 			return err
 		}
 	}
-	m.Process.Web = m.HTTP
+	m.Web = m.addr.HTTP
 	s.nodes = append(s.nodes, m)
 	return m.Start(ctx, append([]string{"env", fmt.Sprintf("GOMEMLIMIT=%dMiB", s.target), s.binary}, s.arguments(m)...)...)
 }
 
 // arguments are those of a node's command.
 func (s *site) arguments(m *member) []string {
-	args := []string{"up", "--data", m.data, "--http", m.HTTP, "--mqtt", m.MQTT, "--egress", "127.0.0.0/8"}
+	args := []string{"up", "--data", m.data, "--http", m.addr.HTTP, "--agents", m.addr.Agents, "--mqtt", m.addr.MQTT,
+		"--egress", "127.0.0.0/8"}
 	switch s.kind {
 	case secure:
-		args = append(args, "--mqtts", m.MQTTS, "--cert", filepath.Join(s.dir, "cert"), "--key", filepath.Join(s.dir, "key"))
+		args = append(args, "--mqtts", m.addr.MQTTS, "--cert", filepath.Join(s.dir, "cert"), "--key", filepath.Join(s.dir, "key"))
 	case clustered:
-		args = append(args, "--database", s.db, "--node", m.Name, "--cluster", m.Cluster)
+		args = append(args, "--database", s.db, "--node", m.Name, "--cluster", m.addr.Cluster)
 		for _, other := range s.nodes {
 			if other != m {
-				args = append(args, "--join", other.Cluster)
+				args = append(args, "--join", other.addr.Cluster)
 			}
 		}
 	}
@@ -174,9 +175,9 @@ func (s *site) certify() error {
 // web is the base of the API's URLs.
 func (s *site) web() string {
 	if s.kind == secure {
-		return "https://" + s.at().HTTP
+		return "https://" + s.at().addr.HTTP
 	}
-	return "http://" + s.at().HTTP
+	return "http://" + s.at().addr.HTTP
 }
 
 // login gets the operator's token, when the access file is there.
@@ -276,7 +277,7 @@ func (m *member) anonymous() int {
 // metrics returns a node's metrics by their names with labels.
 func (s *site) metrics(ctx context.Context, m *member) (map[string]float64, error) {
 	scheme, _, _ := strings.Cut(s.web(), "://")
-	req, err := http.NewRequestWithContext(ctx, "GET", scheme+"://"+m.HTTP+"/metrics", nil)
+	req, err := http.NewRequestWithContext(ctx, "GET", scheme+"://"+m.addr.HTTP+"/metrics", nil)
 	if err != nil {
 		return nil, err
 	}

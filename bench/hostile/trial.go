@@ -93,11 +93,11 @@ func (t *trial) prepare(ctx context.Context, a attack) (r *running, err error) {
 		return nil, err
 	}
 	r.target = target{
-		addresses: t.at().addresses, Secure: t.kind == secure, Culprit: r.culprit, Serve: serve, Key: t.key,
+		addresses: t.at().addr, Secure: t.kind == secure, Culprit: r.culprit, Serve: serve, Key: t.key,
 		Database: t.db, Tandem: t.tandem, Dir: t.dir,
 	}
 	if t.kind == clustered {
-		r.target.Peer = t.nodes[1].addresses
+		r.target.Peer = t.nodes[1].addr
 	}
 	return r, nil
 }

@@ -44,17 +44,17 @@ func newLab(ctx context.Context, tandem string, verbose bool) (l *lab, err error
 			l = nil
 		}
 	}()
-	var web, link string
-	for _, addr := range []*string{&web, &link} {
+	var web, agents, link string
+	for _, addr := range []*string{&web, &agents, &link} {
 		if *addr, err = node.FreeAddr(); err != nil {
 			return l, err
 		}
 	}
-	if l.service, err = newService(web); err != nil {
+	if l.service, err = newService(agents); err != nil {
 		return l, err
 	}
-	if err := l.start(nil, "up", "--http", web, "--mqtt", link, "--url", l.service.url, "--egress",
-		"127.0.0.0/8"); err != nil {
+	if err := l.start(nil, "up", "--http", web, "--agents", agents, "--mqtt", link, "--agents-url", l.service.url,
+		"--trusted-proxy", "127.0.0.1", "--egress", "127.0.0.0/8"); err != nil {
 		return l, err
 	}
 	for deadline := time.Now().Add(patience); ; {

@@ -12,7 +12,7 @@ import (
 
 // service replaces the services that libraries use. Below /echo/ it answers with the
 // request, in JSON; below /tree/ it keeps JSON values, as Firebase does. Everything else
-// it forwards to the node, like a proxy that terminates TLS: agents see HTTPS requests.
+// it forwards to the agents, like a proxy that terminates TLS: they see HTTPS requests.
 type service struct {
 	url    string
 	server *http.Server
@@ -21,7 +21,7 @@ type service struct {
 	tree map[string]json.RawMessage // by path
 }
 
-func newService(node string) (*service, error) {
+func newService(agents string) (*service, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -32,10 +32,9 @@ func newService(node string) (*service, error) {
 	mux.HandleFunc("/tree/", s.serveTree)
 	mux.Handle("/", &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
-			r.Out.URL.Scheme, r.Out.URL.Host = "http", node
+			r.Out.URL.Scheme, r.Out.URL.Host = "http", agents
 			r.Out.Header.Set("X-Forwarded-Proto", "https")
 		},
-		FlushInterval: -1, // the log is a stream
 	})
 	s.server = &http.Server{Handler: mux}
 	go s.server.Serve(listener) // until close

@@ -25,9 +25,10 @@ const (
 
 // Process is a node. It ends with the program that started it.
 type Process struct {
-	Name string // for messages
-	Web  string // where it listens for HTTP
-	Log  string // file that its output is appended to
+	Name   string // for messages
+	Web    string // where it listens for HTTP
+	Agents string // where it listens for requests to agents
+	Log    string // file that its output is appended to
 
 	cmd   *exec.Cmd
 	ended chan error // gets the result when it has ended
@@ -97,7 +98,7 @@ func (p *Process) Runs() bool {
 // Signal sends the process a signal.
 func (p *Process) Signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }
 
-// PID returns its id.
+// PID returns the number of the process.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // CPU returns the processor time that the process has used.

@@ -87,7 +87,9 @@ func populate(ctx context.Context, s *store.Store, dir, code string, n int) (*fl
 // start starts the node, with additional arguments.
 func (f *fleet) start(ctx context.Context, binary string, args ...string) (err error) {
 	f.process, err = start(ctx, binary,
-		append([]string{"up", "--data", f.dir, "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"}, args...)...)
+		append([]string{
+			"up", "--data", f.dir, "--http", "127.0.0.1:0", "--agents", "127.0.0.1:0", "--mqtt", "127.0.0.1:0",
+		}, args...)...)
 	if err != nil {
 		return err
 	}
@@ -112,7 +114,7 @@ func (f *fleet) http(name, path string, n int, check func([]byte) error) httpTar
 	t := httpTarget{
 		name:   name,
 		server: f.process,
-		addr:   string(bytes.TrimPrefix([]byte(f.access.URL), []byte("http://"))),
+		addr:   string(bytes.TrimPrefix([]byte(f.access.Agents), []byte("http://"))),
 		check:  check,
 	}
 	for _, d := range f.devices[:n] {

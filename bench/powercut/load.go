@@ -88,7 +88,7 @@ func (l *load) ask(ctx context.Context, s *subject, path, body string) (int, err
 	if path != "/" {
 		method = http.MethodPost
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+l.node.Web+"/"+s.id+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+l.node.Agents+"/"+s.id+path, strings.NewReader(body))
 	if err != nil {
 		return 0, err
 	}

@@ -27,7 +27,7 @@ func newNode(tandem, data, dir, database string) (*machine, error) {
 		data:     data,
 		database: database,
 	}
-	for _, addr := range []*string{&n.Web, &n.mqtt, &n.mesh} {
+	for _, addr := range []*string{&n.Web, &n.Agents, &n.mqtt, &n.mesh} {
 		var err error
 		if *addr, err = node.FreeAddr(); err != nil {
 			return nil, err
@@ -38,7 +38,9 @@ func newNode(tandem, data, dir, database string) (*machine, error) {
 
 // start starts the process and waits until it answers.
 func (n *machine) start(ctx context.Context) error {
-	args := []string{n.tandem, "up", "--data", n.data, "--http", n.Web, "--mqtt", n.mqtt}
+	args := []string{
+		n.tandem, "up", "--data", n.data, "--http", n.Web, "--agents", n.Agents, "--mqtt", n.mqtt,
+	}
 	if n.database != "" {
 		args = append(args, "--database", n.database, "--node", "one", "--cluster", n.mesh)
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -27,6 +28,7 @@ import (
 type devCmd struct {
 	Dir     string `arg:"" help:"Directory with agent.nut and, for a device that runs here too, device.nut."`
 	HTTP    string `name:"http" placeholder:"ADDR" default:"${http}" help:"Where the node listens for HTTP (${default})."`
+	Agents  string `placeholder:"ADDR" default:"${agents}" help:"${help_dev_agents}"`
 	MQTT    string `name:"mqtt" placeholder:"ADDR" default:"${mqtt}" help:"Where the node listens for MQTT (${default})."`
 	Verbose bool   `short:"v" help:"Also print the node's own log."`
 }
@@ -41,6 +43,9 @@ const linesOfStart = 100
 
 // patienceOfPeople is the time after which dev says what it is waiting for.
 const patienceOfPeople = time.Second
+
+// loopback is what dev opens to the agent: a developer's own servers.
+var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 
 // dev is a pair under development: a node, and a device if there is code for
 // one.
@@ -89,8 +94,9 @@ func (c *devCmd) Run(ctx context.Context, s *streams) error {
 	nodeCtx, stopNode := context.WithCancel(context.WithoutCancel(ctx))
 	ready := make(chan *server.Node, 1)
 	node := &server.Server{
-		Dir: filepath.Join(c.Dir, ".tandem", "node"), HTTP: c.HTTP, MQTT: c.MQTT, LoopbackIsSecure: true, Version: version(),
-		Logger: d.logger, Ready: func(n *server.Node) { ready <- n },
+		Dir: filepath.Join(c.Dir, ".tandem", "node"), HTTP: c.HTTP, MQTT: c.MQTT, Agents: server.Agents{Listen: c.Agents},
+		LoopbackIsSecure: true, Egress: loopback, Version: version(), Logger: d.logger,
+		Ready: func(n *server.Node) { ready <- n },
 	}
 	ended := make(chan struct{})
 	parts.Go(func() error { defer close(ended); return node.Run(nodeCtx) })

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -239,7 +241,7 @@ func TestFilesComeAndGo(t *testing.T) {
 	if data, err := os.ReadFile(filepath.Join(p.dir, ".tandem", ".gitignore")); err != nil || string(data) != "*\n" {
 		t.Errorf(".tandem/.gitignore: %q, %v", data, err)
 	}
-	status, _, errs := runCommand(t, "", "dev", p.dir, "--http", freeAddr(t), "--mqtt", freeAddr(t))
+	status, _, errs := runCommand(t, "", append([]string{"dev", p.dir}, freeAddrs(t)...)...)
 	if status != 1 || !strings.Contains(errs, "is in use by another process") {
 		t.Errorf("a second tandem dev on the directory: %d %s", status, errs)
 	}
@@ -283,7 +285,7 @@ ticks <- 0; tick();`
 	dir := t.TempDir()
 	pairDir := t.TempDir()
 	write(t, filepath.Join(pairDir, "agent.nut"), code)
-	args := []string{"up", "--data", dir, "--http", freeAddr(t), "--mqtt", freeAddr(t)}
+	args := []string{"up", "--data", dir, "--http", freeAddr(t), "--agents", freeAddr(t), "--mqtt", freeAddr(t)}
 	node := start(t, args...)
 	node.expect(`HTTP at (\S+), MQTT`)
 	tool := func(args ...string) string {
@@ -326,7 +328,7 @@ ticks <- 0; tick();`
 
 func TestClearRefusals(t *testing.T) {
 	busy := freeAddr(t)
-	blocker := start(t, "up", "--data", t.TempDir(), "--http", busy, "--mqtt", freeAddr(t))
+	blocker := start(t, "up", "--data", t.TempDir(), "--http", busy, "--agents", freeAddr(t), "--mqtt", freeAddr(t))
 	blocker.expect(`HTTP at`)
 	good := t.TempDir()
 	write(t, filepath.Join(good, "agent.nut"), "")
@@ -345,9 +347,9 @@ func TestClearRefusals(t *testing.T) {
 	}{
 		{"no directory", "there is no directory", []string{"dev", filepath.Join(good, "missing")}},
 		{"no agent.nut", "has no agent.nut", []string{"dev", t.TempDir()}},
-		{"port in use", "is in use", []string{"dev", good, "--http", busy, "--mqtt", freeAddr(t)}},
-		{"data directory is a file", "not a directory", []string{"dev", broken, "--http", freeAddr(t), "--mqtt", freeAddr(t)}},
-		{"damaged database", "not a Tandem database", []string{"dev", damaged, "--http", freeAddr(t), "--mqtt", freeAddr(t)}},
+		{"port in use", "is in use", []string{"dev", good, "--http", busy, "--agents", freeAddr(t), "--mqtt", freeAddr(t)}},
+		{"data directory is a file", "not a directory", append([]string{"dev", broken}, freeAddrs(t)...)},
+		{"damaged database", "not a Tandem database", append([]string{"dev", damaged}, freeAddrs(t)...)},
 		{"no node", "there is no", []string{"log", "--data", t.TempDir()}},
 		{"no such file", "no such file", []string{"run", filepath.Join(good, "missing.nut")}},
 		{"bad device id", "is not a device id", []string{"device", "run", "--id", "x", "--key", "y"}},
@@ -420,4 +422,29 @@ func TestRunAndCheck(t *testing.T) {
 		!strings.Contains(out, "expression expected") {
 		t.Errorf("check: %d %q", status, out)
 	}
+}
+
+// An agent under development reaches servers on this machine, but not those of its node.
+func TestDevReaches(t *testing.T) {
+	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	defer target.Close()
+	p := startDev(t, map[string]string{"agent.nut": `http.onrequest(function(q, r) {
+		if ("url" in q.query) r.send(200, http.get(q.query.url).sendsync().statuscode.tostring());
+		else r.send(200, http.agenturl());
+	});`})
+	manual := p.expect(`^Manual  (http://\S+)$`)[1]
+	for url, want := range map[string]string{
+		target.URL: "204", p.url[:len(p.url)-12]: "404", manual: "9", strings.Replace(manual, "127.0.0.1", "localhost", 1): "9",
+		"http://" + p.addr("--mqtt"): "9",
+	} {
+		if got := p.get("?url=" + url); got != want {
+			t.Errorf("%s: status %s, want %s", url, got, want)
+		}
+	}
+	if got := p.get(""); got != p.url {
+		t.Errorf("http.agenturl() is %s, and the agent is at %s", got, p.url)
+	}
+	p.stop()
 }

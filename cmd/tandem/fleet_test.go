@@ -22,7 +22,7 @@ func TestFleet(t *testing.T) {
 		write(t, file, text)
 	}
 	data := filepath.Join(dir, "data")
-	node := start(t, "up", "--data", data, "--http", freeAddr(t), "--mqtt", freeAddr(t))
+	node := start(t, "up", "--data", data, "--http", freeAddr(t), "--agents", freeAddr(t), "--mqtt", freeAddr(t))
 	node.expect(`HTTP at`)
 	id := ""
 	for _, tc := range []struct {

@@ -12,11 +12,13 @@ func vars() kong.Vars {
 	return kong.Vars{
 		"data":    defaultData,
 		"http":    server.DefaultHTTP,
+		"agents":  server.DefaultAgents,
 		"mqtt":    server.DefaultMQTT,
 		"cluster": server.DefaultCluster,
 
 		"help_dev": "Develop a pair: run a directory's agent.nut, and its device.nut if there is one, " +
 			"and deploy them as they change.",
+		"help_dev_agents": "Where the node listens for requests to the agent (" + server.DefaultAgents + ").",
 		"help_deploy": "Deploy a directory's agent.nut and device.nut to a device group of a running node, " +
 			"and restart its devices. Prints the deployment's id.",
 		"help_validate_tls": "Have the group's agents verify the servers of their HTTPS requests unless the program " +
@@ -34,8 +36,17 @@ func vars() kong.Vars {
 		"help_doc_site": "Write the manual as a web site into a directory instead; " +
 			"a node serves the same at /docs/.",
 
-		"help_up_http": "Where to listen for HTTP: agent URLs, the API, the manual at /docs/, metrics for Prometheus " +
-			"at /metrics, MQTT over WebSocket at /mqtt (" + server.DefaultHTTP + ").",
+		"help_up_http": "Where to listen for HTTP: the API, the manual at /docs/, metrics for Prometheus at /metrics, " +
+			"MQTT over WebSocket at /mqtt (" + server.DefaultHTTP + ").",
+		"help_up_agents": "Where to listen for requests to agents, whose URLs are http://ADDR/AGENTID (" +
+			server.DefaultAgents + ").",
+		"help_up_agents_url": "Public URL of the --agents listener, when it differs from its address; goes with --url.",
+		"help_up_agent_domain": "Give each agent a host name below this domain, on the HTTP listener, instead of a path " +
+			"at --agents. Its pages are apart from all others then. Needs a DNS record for *.DOMAIN and a certificate for it.",
+		"help_up_sandbox": "Without --agent-domain: keep agents' pages apart from each other. They have no cookies and " +
+			"storage then, and need CORS to reach their own agent.",
+		"help_up_proxy": "Address or network of a proxy in front of the node, whose X-Forwarded-For and X-Forwarded-Proto " +
+			"are believed; may be given more than once.",
 		"help_up_mqtts": "Where to listen for MQTT over TLS; needs --cert and --key.",
 		"help_up_url":   "Public URL of the HTTP listener, when it differs from its address.",
 		"help_up_database": "Make the node part of the cluster that shares this PostgreSQL database: " +
@@ -47,7 +58,8 @@ func vars() kong.Vars {
 		"help_up_advertise": "Without --nats: where the other nodes reach this one, when it is not --cluster.",
 		"help_up_join": "Without --nats: the --cluster address of another node. One that is up is enough; " +
 			"the first node needs none.",
-		"help_up_egress": "Private network that agents may reach, by HTTP and MQTT; may be given more than once.",
-		"help_up_clock":  "Offset of this node's clock, to test differing clocks.",
+		"help_up_egress": "Private network, or address of this machine, that agents may reach, by HTTP and MQTT; may be " +
+			"given more than once. The node's own listeners stay closed to them.",
+		"help_up_clock": "Offset of this node's clock, to test differing clocks.",
 	}
 }

@@ -188,7 +188,7 @@ func startDev(t *testing.T, files map[string]string) *pair {
 	for name, text := range files {
 		write(t, filepath.Join(dir, name), text)
 	}
-	p := &pair{dir: dir, args: []string{"dev", dir, "--http", freeAddr(t), "--mqtt", freeAddr(t)}}
+	p := &pair{dir: dir, args: append([]string{"dev", dir}, freeAddrs(t)...)}
 	p.restart(t)
 	return p
 }
@@ -250,6 +250,12 @@ func freeAddr(t *testing.T) string {
 	}
 	defer l.Close()
 	return l.Addr().String()
+}
+
+// freeAddrs returns flags with such addresses for all listeners of a node.
+func freeAddrs(t *testing.T) []string {
+	t.Helper()
+	return []string{"--http", freeAddr(t), "--agents", freeAddr(t), "--mqtt", freeAddr(t)}
 }
 
 // get asks the agent; the status must be 200.

@@ -15,11 +15,16 @@ import (
 type upCmd struct {
 	Data      string        `placeholder:"DIR" default:"${data}" help:"The node's data directory (${default})."`
 	HTTP      string        `name:"http" placeholder:"ADDR" default:"${http}" help:"${help_up_http}"`
+	Agents    string        `placeholder:"ADDR" default:"${agents}" help:"${help_up_agents}"`
 	MQTT      string        `name:"mqtt" placeholder:"ADDR" default:"${mqtt}" help:"Where to listen for MQTT (${mqtt})."`
 	MQTTS     string        `name:"mqtts" placeholder:"ADDR" help:"${help_up_mqtts}"`
 	Cert      string        `placeholder:"FILE" help:"Certificate chain in PEM; HTTP then uses TLS."`
 	Key       string        `placeholder:"FILE" help:"The certificate's private key in PEM."`
 	URL       string        `placeholder:"URL" help:"${help_up_url}"`
+	AgentsURL string        `name:"agents-url" placeholder:"URL" help:"${help_up_agents_url}"`
+	Domain    string        `name:"agent-domain" placeholder:"DOMAIN" help:"${help_up_agent_domain}"`
+	Sandbox   bool          `name:"sandbox-pages" help:"${help_up_sandbox}"`
+	Proxies   []string      `name:"trusted-proxy" placeholder:"CIDR" help:"${help_up_proxy}"`
 	Database  string        `placeholder:"URL" env:"TANDEM_DATABASE" help:"${help_up_database}"`
 	Node      string        `placeholder:"NAME" help:"${help_up_node}"`
 	NATS      string        `name:"nats" placeholder:"URL" env:"TANDEM_NATS" help:"${help_up_nats}"`
@@ -40,15 +45,20 @@ func (c *upCmd) Run(ctx context.Context, s *streams) error {
 		Dir: c.Data, HTTP: c.HTTP, MQTT: c.MQTT, MQTTS: c.MQTTS, URL: c.URL, Version: version(), ClockOffset: c.Clock,
 		Logger: slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level})),
 		Ready: func(n *server.Node) {
-			fmt.Fprintf(s.err, "HTTP at %s, MQTT at %s, data in %s, manual at %s/docs/\n", n.URL, n.MQTT, c.Data, n.URL)
+			fmt.Fprintf(s.err, "HTTP at %s, MQTT at %s, agents at %s, data in %s, manual at %s/docs/\n",
+				n.URL, n.MQTT, n.Agents, c.Data, n.URL)
 		},
+		Agents: server.Agents{Domain: c.Domain, Listen: c.Agents, URL: c.AgentsURL, SandboxPages: c.Sandbox},
 	}
-	for _, e := range c.Egress {
-		prefix, err := netip.ParsePrefix(e)
-		if err != nil {
-			return tandem.Errorf(tandem.Invalid, "--egress %s is not a network such as 10.1.0.0/16", e)
-		}
-		node.Egress = append(node.Egress, prefix)
+	if c.Domain != "" && c.Agents == server.DefaultAgents {
+		node.Agents.Listen = ""
+	}
+	var err error
+	if node.Egress, err = networks("--egress", c.Egress); err != nil {
+		return err
+	}
+	if node.TrustedProxies, err = networks("--trusted-proxy", c.Proxies); err != nil {
+		return err
 	}
 	if err := c.joinCluster(node); err != nil {
 		return err
@@ -68,6 +78,21 @@ func (c *upCmd) Run(ctx context.Context, s *streams) error {
 		node.Certificate = &cert
 	}
 	return node.Run(ctx)
+}
+
+// networks parses the values of a flag: networks, or addresses.
+func networks(flag string, values []string) (list []netip.Prefix, err error) {
+	for _, text := range values {
+		p, err := netip.ParsePrefix(text)
+		if addr, notAddr := netip.ParseAddr(text); notAddr == nil {
+			p, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+		}
+		if err != nil {
+			return nil, tandem.Errorf(tandem.Invalid, "%s %s is not a network such as 10.1.0.0/16", flag, text)
+		}
+		list = append(list, p.Masked())
+	}
+	return list, nil
 }
 
 // joinCluster makes the node part of a cluster if the flags say so.

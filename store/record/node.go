@@ -10,7 +10,7 @@ import (
 type Node struct {
 	ID       string
 	Session  int64   // of its registration
-	URL      string  // of its API and its agents
+	URL      string  // of its API
 	MQTT     string  // where devices connect
 	Load     float64 // the part of its processors that it uses, 0 to 1
 	Weight   float64 // its share of the shards is in proportion to it

@@ -128,14 +128,16 @@ func (g *generator) writes() (ops []twin.Op) {
 func (g *generator) write() twin.Op {
 	id := g.agent()
 	incarnation := rapid.Uint64Range(0, 3).Draw(g.t, "incarnation")
-	switch rapid.SampledFrom([]string{"begin", "save", "save", "quarantine", "end", "suspend", "take", "post", "post", "post",
+	switch rapid.SampledFrom([]string{
+		"begin", "save", "save", "quarantine", "end", "suspend", "take", "post", "post", "post",
 		"handled"}).Draw(g.t, "what") {
 	case "begin":
 		return twin.Begin{Agent: id}
 	case "save":
 		return twin.Save{Agent: id, Incarnation: incarnation, Table: g.bytes(), Mark: g.mark()}
 	case "quarantine":
-		return twin.Quarantine{Agent: id, Incarnation: incarnation, Code: rapid.StringMatching("[0-9a-f]{4}").Draw(g.t, "code")}
+		code := rapid.StringMatching("[0-9a-f]{4}").Draw(g.t, "code")
+		return twin.Quarantine{Agent: id, Incarnation: incarnation, Code: code}
 	case "end":
 		return twin.End{Agent: id, Incarnation: incarnation}
 	case "suspend":
