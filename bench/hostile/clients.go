@@ -148,7 +148,7 @@ func (s *share) crowd(ctx context.Context, t *target, addr string, n int, begin 
 				return err
 			}
 		}
-		return nil
+		return ctx.Err()
 	})
 }
 
@@ -172,7 +172,7 @@ func (s *share) uploads(ctx context.Context, t *target, addr, path string, n, si
 		}
 		s.count(nil)
 		<-ctx.Done()
-		return nil
+		return ctx.Err()
 	})
 }
 
@@ -247,7 +247,7 @@ func streams(ctx context.Context, t *target, s *share) error {
 		}
 		s.count(nil)
 		<-ctx.Done()
-		return nil
+		return ctx.Err()
 	})
 }
 

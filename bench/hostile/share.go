@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -22,6 +24,9 @@ import (
 
 // role is the first argument of a process that attacks.
 const role = "attack-as"
+
+// ready is the line that it prints when it begins.
+const ready = "ready"
 
 // target is what an attacker knows.
 type target struct {
@@ -98,6 +103,9 @@ func (s *share) each(ctx context.Context, n int, act func(worker int) error) err
 		wg.Go(func() {
 			for s.wait(ctx) {
 				err := act(i)
+				if ctx.Err() != nil {
+					return // it was ended
+				}
 				if s.count(err); err != nil {
 					pause(ctx, 5*time.Millisecond) // a refusal costs the attacker little; ignore the error, as above
 				}
@@ -133,6 +141,7 @@ func attackAs(ctx context.Context, name, about string) error {
 		if a.name == name && a.load != nil {
 			s := &share{begun: time.Now()}
 			before := spent()
+			fmt.Println(ready)
 			err := a.load(ctx, &t, s)
 			u := used{Done: s.done.Load(), Bad: s.bad.Load()}
 			u.Share = (spent() - before).Seconds() / time.Since(s.begun).Seconds()
@@ -184,23 +193,10 @@ func confine() error {
 type attacker struct {
 	cmd   *exec.Cmd
 	ended chan error
-	out   *syncBuffer
+	out   *bufio.Reader
 }
 
-// syncBuffer collects the output.
-type syncBuffer struct {
-	sync.Mutex
-	data []byte
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.Lock()
-	defer b.Unlock()
-	b.data = append(b.data, p...)
-	return len(p), nil
-}
-
-// launch starts the process of an attack.
+// launch starts the process of an attack, and waits until it attacks.
 func launch(a attack, t *target) (*attacker, error) {
 	about, err := json.Marshal(t)
 	if err != nil {
@@ -210,25 +206,32 @@ func launch(a attack, t *target) (*attacker, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &attacker{cmd: exec.Command(self, role, a.name, string(about)), out: &syncBuffer{}}
-	x.cmd.Stdout, x.cmd.Stderr = x.out, os.Stderr
-	x.ended, err = child.Start(x.cmd, syscall.SIGKILL)
+	out, in, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close() // the process has its own descriptor
+	x := &attacker{cmd: exec.Command(self, role, a.name, string(about)), out: bufio.NewReader(out)}
+	x.cmd.Stdout, x.cmd.Stderr = in, os.Stderr
+	if x.ended, err = child.Start(x.cmd, syscall.SIGKILL); err != nil {
+		return nil, errors.Join(err, out.Close())
+	}
+	line, err := x.out.ReadString('\n')
+	if err == nil && line != ready+"\n" {
+		err = fmt.Errorf("the attacker began with %q", line)
+	}
 	return x, err
 }
 
 // stop ends the process and returns what it did.
 func (x *attacker) stop() (u used) {
 	x.cmd.Process.Signal(syscall.SIGTERM) // ignore the error: it may have ended
-	select {
-	case <-x.ended:
-	case <-time.After(5 * time.Second):
-		x.cmd.Process.Kill() // ignore the error, as above
-		<-x.ended
-	}
-	x.out.Lock()
-	defer x.out.Unlock()
-	if err := json.Unmarshal(x.out.data, &u); err != nil {
-		u.Err = fmt.Sprintf("the attacker ended with %q", x.out.data)
+	force := time.AfterFunc(5*time.Second, func() { x.cmd.Process.Kill() })
+	defer force.Stop()
+	text, err := io.ReadAll(x.out) // until the process has ended
+	<-x.ended
+	if err := errors.Join(err, json.Unmarshal(text, &u)); err != nil {
+		u.Err = fmt.Sprintf("the attacker ended with %q: %v", text, err)
 	}
 	return u
 }
