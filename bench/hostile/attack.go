@@ -44,9 +44,10 @@ type attack struct {
 	// load attacks from a process of its own, until ctx ends; nil: only the program attacks.
 	load func(ctx context.Context, t *target, s *share) error
 	// said matches a line of the culprit's log, and noted one of the node's, that says what it
-	// did. One of them is enough. An attack that gets nowhere needs none: both are "".
+	// did. One of them is enough.
 	said, noted string
-	// harmless: the attack is within all limits, so that no line has to name it.
+	// harmless: the attack gets nowhere, or stays within the limits, so that no line has to name
+	// it.
 	harmless bool
 }
 

@@ -202,7 +202,7 @@ func TestBatches(t *testing.T) {
 
 func TestWatch(t *testing.T) {
 	w := &watch{more: make(chan struct{}, 1)}
-	opened := make(chan struct{})
+	opened := make(chan struct{}, 1)
 	const text = "retry: 3000\ndata: {\"state\":\"opened\"}\n\nevent: message\ndata: {\"type\":\"status\",\"msg\":\"Agent restarted\"}\n\n"
 	w.read(bufio.NewReader(strings.NewReader(text)), opened)
 	select {

@@ -203,7 +203,7 @@ function attack() {
     while (true) { try { tandem.post("x", a) } catch (e) {} try { tandem.post("x", s) } catch (e) {} }
 }`},
 
-	{name: "1,000 requests are kept, and answered at once", on: "http in", said: `too much data|` + hog, load: held, code: `
+	{name: "1,000 requests are kept, and answered at once", on: "http in", harmless: true, load: held, code: `
 kept <- []; s <- "x"; for (local i = 0; i < 17; i++) s += s;
 http.onrequest(function(q, r) {
     kept.push(r);

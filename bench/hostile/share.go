@@ -61,6 +61,7 @@ const fraction = 0.25
 
 // share confines an attacker, and counts what it does.
 type share struct {
+	gate  sync.Mutex // held by the worker that waits for the share: waiting costs processor time, too
 	begun time.Time
 	done  atomic.Int64 // connections, requests or messages
 	bad   atomic.Int64 // those that were refused
@@ -77,6 +78,8 @@ func spent() time.Duration {
 
 // wait waits while the process has used more than its share. It reports whether to go on.
 func (s *share) wait(ctx context.Context) bool {
+	s.gate.Lock()
+	defer s.gate.Unlock()
 	for ctx.Err() == nil {
 		due := time.Duration(float64(spent())/fraction) - time.Since(s.begun)
 		if due <= 0 {

@@ -247,12 +247,12 @@ func (s *site) lines(ctx context.Context, p pair) (list []string, err error) {
 }
 
 // noted returns what a node has logged after its first bytes.
-func (m *member) noted(after int64) (string, int64) {
+func (m *member) noted(after int64) string {
 	data, err := os.ReadFile(m.Log)
 	if err != nil || int64(len(data)) < after {
-		return "", after
+		return ""
 	}
-	return string(data[after:]), int64(len(data))
+	return string(data[after:])
 }
 
 // anonymous returns the memory of a node that is not backed by files, in MiB: its heap,

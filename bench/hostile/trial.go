@@ -27,15 +27,14 @@ type running struct {
 	watched *watch
 	target  target
 	process *attacker
-	notedAt int64 // where the log of the first node was when the attack began
+	notedAt []int64 // how long the nodes' logs were when the attack began
 	verdict verdict
 }
 
-// patience is how long the restart of a culprit may take, and settling how long a new
-// program may take to begin its attack.
 const (
-	patience = 5 * time.Second
-	longest  = 30 * time.Second
+	patience = 5 * time.Second  // for the restart of a culprit
+	longest  = 30 * time.Second // until the restart is given up
+	naming   = 8 * time.Second  // after the attack's phase, for a log to name the culprit
 )
 
 // attempt makes attacks at the same time, on a new site.
@@ -134,13 +133,16 @@ func (t *trial) quietPhase(ctx context.Context) error {
 func (t *trial) attackPhase(ctx context.Context) {
 	before, err := t.metrics(ctx, t.at())
 	for _, r := range t.rows {
-		_, r.notedAt = t.at().noted(0)
+		for _, m := range t.nodes {
+			r.notedAt = append(r.notedAt, int64(len(m.noted(0))))
+		}
 		r.verdict.trouble(err)
 		r.verdict.trouble(t.begin(ctx, r))
 	}
 	memory := newGauge(t.nodes)
 	began, used := time.Now(), t.cpu()
 	pause(ctx, t.each) // ignore the error: the caller looks at ctx
+	t.awaitNames(ctx)
 	var wg sync.WaitGroup
 	for _, r := range t.rows {
 		wg.Go(func() { r.verdict.Restart = t.operate(ctx, r) })
@@ -230,32 +232,54 @@ func (t *trial) operate(ctx context.Context, r *running) time.Duration {
 	}
 }
 
+// awaitNames waits until a log names each culprit, at most as long as the log may take.
+func (t *trial) awaitNames(ctx context.Context) {
+	deadline := time.Now().Add(naming)
+	for _, r := range t.rows {
+		for !r.harmless && time.Now().Before(deadline) && ctx.Err() == nil {
+			if line, _ := t.named(r); line != "" {
+				break
+			}
+			pause(ctx, 50*time.Millisecond) // ignore the error, as above
+		}
+	}
+}
+
+// named finds the line of a log that names the culprit.
+func (t *trial) named(r *running) (line, by string) {
+	if r.said != "" {
+		if lines := r.watched.matching(r.said); len(lines) > 0 {
+			return first(lines[0]), "its log"
+		}
+	}
+	if r.noted == "" {
+		return "", ""
+	}
+	re := regexp.MustCompile(r.noted)
+	for i, m := range t.nodes {
+		for line := range strings.Lines(m.noted(r.notedAt[i])) {
+			if re.MatchString(line) {
+				return first(line), "the node's log"
+			}
+		}
+	}
+	return "", ""
+}
+
+// first is the beginning of a line.
+func first(line string) string {
+	line = strings.TrimSpace(strings.ReplaceAll(line, "\n", " "))
+	return line[:min(len(line), 200)]
+}
+
 // look finds what the logs say of an attack, and whether anything else restarted.
 func (t *trial) look(r *running) {
 	v := &r.verdict
-	if r.said != "" {
-		if lines := r.watched.matching(r.said); len(lines) > 0 {
-			v.Named, v.NamedBy = lines[0], "its log"
-		}
-	}
-	for i, m := range t.nodes {
+	v.Named, v.NamedBy = t.named(r)
+	for _, m := range t.nodes {
 		if !m.Runs() {
 			v.Ended = append(v.Ended, m.Name)
 			v.trouble(fmt.Errorf("the end of its log: %s", m.Tail()))
-		}
-		text, _ := m.noted(0)
-		if i == 0 {
-			text, _ = m.noted(r.notedAt)
-		}
-		if r.noted == "" || v.Named != "" {
-			continue
-		}
-		re := regexp.MustCompile(r.noted)
-		for line := range strings.Lines(text) {
-			if re.MatchString(line) {
-				v.Named, v.NamedBy = strings.TrimSpace(line), "the node's log"
-				break
-			}
 		}
 	}
 	if v.Named == "" || v.Restart == 0 {

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"regexp"
 	"strings"
 	"sync"
+	"time"
 )
 
 // watch follows the log of a pair.
@@ -15,14 +17,41 @@ type watch struct {
 	sync.Mutex
 	lines []string // type and message
 	more  chan struct{}
-	err   error
 }
 
 // maxWatched is how many lines of a pair are kept; the first ones are dropped.
 const maxWatched = 20_000
 
-// follow follows the log of a pair from now on, until ctx ends.
+// follow follows the log of a pair from now on, until ctx ends. The node may close a stream,
+// which then is opened again.
 func (s *site) follow(ctx context.Context, p pair) (*watch, error) {
+	w := &watch{more: make(chan struct{}, 1)}
+	opened := make(chan struct{}, 1)
+	resp, err := s.stream(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		for ctx.Err() == nil {
+			if err == nil {
+				w.read(bufio.NewReader(resp.Body), opened)
+				resp.Body.Close()
+			}
+			pause(ctx, 20*time.Millisecond) // ignore the error: the loop ends then
+			resp, err = s.stream(ctx, p)
+		}
+	}()
+	select {
+	case <-opened:
+	case <-time.After(longest):
+		return nil, errors.New("a log stream does not open")
+	case <-ctx.Done():
+	}
+	return w, ctx.Err()
+}
+
+// stream opens a log stream of a pair.
+func (s *site) stream(ctx context.Context, p pair) (*http.Response, error) {
 	var made struct {
 		Data struct{ ID string }
 	}
@@ -34,35 +63,14 @@ func (s *site) follow(ctx context.Context, p pair) (*watch, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp, err := (&http.Client{Transport: s.api.HTTP.Transport}).Do(req)
-	if err != nil {
-		return nil, err
-	}
-	w := &watch{more: make(chan struct{}, 1)}
-	opened := make(chan struct{})
-	go func() {
-		defer resp.Body.Close()
-		w.read(bufio.NewReader(resp.Body), opened)
-	}()
-	select {
-	case <-opened:
-	case <-ctx.Done():
-	}
-	return w, ctx.Err()
+	return (&http.Client{Transport: s.api.HTTP.Transport}).Do(req)
 }
 
-// read reads server-sent events. opened is closed when the stream has begun.
-func (w *watch) read(r *bufio.Reader, opened chan struct{}) {
-	open := false
+// read reads server-sent events until they end. opened gets a token when the stream has begun.
+func (w *watch) read(r *bufio.Reader, opened chan<- struct{}) {
 	for {
 		line, err := r.ReadString('\n')
 		if err != nil {
-			w.Lock()
-			w.err = err
-			w.Unlock()
-			if !open {
-				close(opened)
-			}
 			return
 		}
 		data, ok := strings.CutPrefix(strings.TrimSpace(line), "data: ")
@@ -73,9 +81,11 @@ func (w *watch) read(r *bufio.Reader, opened chan struct{}) {
 		if json.Unmarshal([]byte(data), &e) != nil {
 			continue
 		}
-		if e.State == "opened" && !open {
-			open = true
-			close(opened)
+		if e.State == "opened" {
+			select {
+			case opened <- struct{}{}:
+			default:
+			}
 		}
 		if e.Type != "" {
 			w.add(e.Type + " " + e.Msg)
