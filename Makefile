@@ -18,13 +18,14 @@ LIBS ?= ../electricimp
 SHORT ?=
 ONLY ?=
 
-.PHONY: build test lint tidy check simulate bench bench-agents bench-squirrel bench-cluster libraries upgrade chaos hostile powercut fuzz mutants run
+.PHONY: build test lint tidy check costs simulate bench bench-agents bench-squirrel bench-cluster libraries upgrade chaos hostile powercut fuzz mutants run
 
 build: ; go build -trimpath -o bin/tandem ./cmd/tandem
-test: lint ; for m in $(MODULES); do go test -C $$m -race -timeout 15m ./... || exit 1; done && go test -tags squirrelcheck ./squirrel/... ./imp
+test: lint ; for m in $(MODULES); do go test -C $$m -race -timeout 15m ./... || exit 1; done && go test -tags squirrelcheck ./squirrel/... ./imp && go test -tags squirrelcheck -run TestCosts ./agent ./device
 lint: ; test -z "$$(gofmt -l .)" && for m in $(MODULES); do go vet -C $$m ./... && (cd $$m && $(STATICCHECK) ./...) || exit 1; done
 tidy: ; for m in $(MODULES); do (cd $$m && go mod tidy) || exit 1; done
 check: ; go test -tags squirrelcheck -timeout 30m ./squirrel/... ./imp ./agent ./device
+costs: ; go test -v -run TestCosts ./squirrel ./agent ./device -costs
 simulate: ; $(BENCH) ./simulate -seeds $(SEEDS) $(if $(BUDGET),-budget $(BUDGET))
 bench: build ; $(BENCH) ./pair $(BINARY)
 bench-squirrel: build ; $(BENCH) ./squirrel $(BINARY)

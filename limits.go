@@ -33,6 +33,23 @@ const (
 	OverFaults          = "faults"
 	OverProcessor       = "processor"
 	OverConnections     = "connections"
+	OverListener        = "listener"
+	OverLogins          = "failed_logins"
+	OverSlowClient      = "slow_client"
+	OverNodeRequests    = "node_requests"
+	OverNodeMemory      = "node_memory"
+	OverAnswerMemory    = "answer_memory"
+	OverAPIBody         = "api_body"
+	OverFetchMemory     = "fetch_memory"
+	OverBrokers         = "broker_connections"
+	OverDeviceMessages  = "device_messages"
+	OverDeviceBytes     = "device_bytes"
+	OverDeviceReports   = "device_reports"
+	OverDeviceConnects  = "device_connects"
+	OverLoginTime       = "login_time"
+	OverSubscriptions   = "subscriptions"
+	OverNodeConnections = "node_connections"
+	OverNodeCalls       = "node_calls"
 )
 
 // Over are all the names of limits.
@@ -43,4 +60,9 @@ var Over = []string{
 	OverResponseBody, OverResponseHeaders, OverTimers,
 	OverFetchCredits, OverFetchesInFlight, OverNodeFetches, OverFetchBody, OverFetchResponse, OverFetchTime,
 	OverLogRate, OverLogLine, OverLogEvent, OverCrashes, OverFaults, OverProcessor, OverConnections,
+	OverListener, OverLogins, OverSlowClient, OverNodeRequests, OverNodeMemory, OverAnswerMemory, OverAPIBody,
+	OverFetchMemory, OverBrokers,
+	OverDeviceMessages, OverDeviceBytes, OverDeviceReports, OverDeviceConnects,
+	OverLoginTime, OverSubscriptions,
+	OverNodeConnections, OverNodeCalls,
 }

@@ -69,7 +69,17 @@ type Response struct {
 	Status  int // below 100: a libcurl error number
 	Headers []Header
 	Body    []byte
+
+	release func() // nil: it need not be told
 }
+
+// Hold gives a response a function to be called when it has been handled, so that its bytes
+// count until then. The function may be called more than once.
+func (r *Response) Hold(release func()) { r.release = release }
+
+// Releaser returns the function to be called when the response has been handled, nil if it
+// need not be told.
+func (r *Response) Releaser() func() { return r.release }
 
 // Header is one header line.
 type Header struct{ Name, Value string }
@@ -84,6 +94,7 @@ type Fetch struct {
 	Timeout  time.Duration // 0: none
 	Validate bool          // verify the server's certificate
 	Stream   bool          // deliver the body in pieces as they arrive
+	Agent    AgentID       // whose request it is, for limits; set by its host
 }
 
 // Libcurl's numbers for the failures of a Fetch, used in place of an HTTP status.

@@ -97,7 +97,9 @@ func (m *Machine) announced() (o imp.Outcome) {
 }
 
 func deviceOn(call *squirrel.Call) (squirrel.Value, error) {
-	call.Charge(nativeCost)
+	if err := call.Charge(nativeCost + call.VM().Len(call.Arg(1))/4); err != nil {
+		return squirrel.Null, err
+	}
 	imp.CoreOf(call).SetHandler(handlerMessage+call.Str(1), call.Arg(2))
 	return squirrel.Null, nil
 }
@@ -116,6 +118,14 @@ func deviceSend(call *squirrel.Call) (squirrel.Value, error) {
 
 // messageOf makes a message of the call's first two arguments, a name and a value.
 func (m *Machine) messageOf(call *squirrel.Call, native string) (msg tandem.Message, err error) {
+	if err := call.Charge(nativeCost + call.VM().Len(call.Arg(1))/2); err != nil {
+		return msg, err
+	}
+	if call.VM().Len(call.Arg(1)) > tandem.MessageSize {
+		m.over(tandem.OverToDevice)
+		_, err = call.Errorf("%s: the message is over %d KB", native, tandem.MessageSize>>10)
+		return msg, err
+	}
 	name := call.Str(1)
 	if name == "" || strings.ContainsAny(name, "+#\x00") || !utf8.ValidString(name) {
 		_, err = call.Errorf("%s: the name of a message must be text without + and #, and not empty", native)
@@ -126,7 +136,9 @@ func (m *Machine) messageOf(call *squirrel.Call, native string) (msg tandem.Mess
 		_, err = call.Errorf("%v", err)
 		return msg, err
 	}
-	call.Charge(nativeCost + len(data))
+	if err := call.Charge(len(data)); err != nil {
+		return msg, err
+	}
 	switch {
 	case len(name)+len(data) > tandem.MessageSize:
 		m.over(tandem.OverToDevice)
@@ -142,6 +154,9 @@ func deviceIsConnected(call *squirrel.Call) (squirrel.Value, error) {
 }
 
 func deviceInfo(call *squirrel.Call) (squirrel.Value, error) {
+	if err := call.Charge(nativeCost); err != nil {
+		return squirrel.Null, err
+	}
 	m, vm := machineOf(call), call.VM()
 	t := vm.NewTable()
 	vm.Set(t, vm.NewString("id"), vm.NewString(string(m.cfg.Device)))

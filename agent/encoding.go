@@ -11,6 +11,9 @@ import (
 
 func jsonEncode(call *squirrel.Call) (squirrel.Value, error) {
 	vm := call.VM()
+	if err := call.Charge(nativeCost); err != nil {
+		return squirrel.Null, err
+	}
 	style := codec.JSONStyle{Spaced: true, Short: true}
 	if settings := call.Arg(2); !settings.IsNull() {
 		style.Spaced = !vm.Field(settings, "compact").Truthy()
@@ -19,11 +22,13 @@ func jsonEncode(call *squirrel.Call) (squirrel.Value, error) {
 	if err != nil {
 		return call.Errorf("http.jsonencode: %v", err)
 	}
+	if err := call.Charge(2 * len(data)); err != nil {
+		return squirrel.Null, err
+	}
 	text, err := codec.ToJSON(make([]byte, 0, 2*len(data)), data, style)
 	if err != nil {
 		return call.Errorf("http.jsonencode: %v", err)
 	}
-	call.Charge(nativeCost + len(text))
 	return vm.NewStringBytes(text), nil
 }
 
@@ -32,7 +37,9 @@ func jsonDecode(call *squirrel.Call) (squirrel.Value, error) {
 		return call.Errorf("http.jsondecode: give a string")
 	}
 	text := call.Bytes(1)
-	call.Charge(nativeCost + len(text))
+	if err := call.Charge(nativeCost + len(text)); err != nil {
+		return squirrel.Null, err
+	}
 	data, err := codec.FromJSON(make([]byte, 0, len(text)), text)
 	if err != nil {
 		return call.Errorf("http.jsondecode: %v", err)
@@ -49,7 +56,9 @@ func base64Encode(call *squirrel.Call) (squirrel.Value, error) {
 		return call.Errorf("http.base64encode: give a string or a blob")
 	}
 	data := call.Bytes(1)
-	call.Charge(nativeCost + len(data)/4)
+	if err := call.Charge(nativeCost + len(data)/4); err != nil {
+		return squirrel.Null, err
+	}
 	return call.VM().NewStringBytes(base64.StdEncoding.AppendEncode(nil, data)), nil
 }
 
@@ -61,7 +70,9 @@ func base64Decode(call *squirrel.Call) (squirrel.Value, error) {
 		return call.Errorf("http.base64decode: give a string")
 	}
 	data := call.Bytes(1)
-	call.Charge(nativeCost + len(data)/4)
+	if err := call.Charge(nativeCost + len(data)/2); err != nil {
+		return squirrel.Null, err
+	}
 	text := make([]byte, 0, len(data))
 	for _, c := range data {
 		switch c {
@@ -92,10 +103,14 @@ const nullInURL = "%28null%20%3A%20%28nil%29%29"
 
 func urlEncode(call *squirrel.Call) (squirrel.Value, error) {
 	vm, t := call.VM(), call.Arg(1)
+	if err := call.Charge(nativeCost); err != nil {
+		return squirrel.Null, err
+	}
 	var out []byte
 	tooLong := false
 	add := func(key, x squirrel.Value) bool {
-		if tooLong = tooLong || len(out) > imp.MaxEncoded; tooLong {
+		tooLong = tooLong || len(out) > imp.MaxEncoded || call.Charge(urlCost(vm, key, x)) != nil
+		if tooLong {
 			return true
 		}
 		switch x.Type() {
@@ -117,8 +132,8 @@ func urlEncode(call *squirrel.Call) (squirrel.Value, error) {
 	for i, key, x, ok := vm.Next(t, 0); ok; i, key, x, ok = vm.Next(t, i) {
 		good := true
 		if x.IsArray() {
-			for j := range vm.Len(x) {
-				good = good && add(key, vm.Index(x, j))
+			for j := 0; j < vm.Len(x) && good && !tooLong; j++ {
+				good = add(key, vm.Index(x, j))
 			}
 		} else {
 			good = add(key, x)
@@ -127,12 +142,21 @@ func urlEncode(call *squirrel.Call) (squirrel.Value, error) {
 			return call.Errorf("http.urlencode: the result has more than %d bytes", imp.MaxEncoded)
 		}
 		if !good {
-			return call.Errorf("http.urlencode: '%s' is neither a string nor a number, nor an array of those", textOf(vm, key))
+			return call.Errorf("http.urlencode: '%s' is neither a string nor a number, nor an array of those",
+				brief(textOf(vm, key)))
 		}
 	}
-	call.Charge(nativeCost + len(out))
 	return vm.NewStringBytes(out), nil
 }
+
+// urlCost is the fuel of a slot of a query.
+func urlCost(vm *squirrel.VM, key, x squirrel.Value) int { return 8 + (vm.Len(key)+vm.Len(x))/2 }
+
+// briefly is the number of bytes of a program's string that an error message shows.
+const briefly = 100
+
+// brief cuts a string for an error message.
+func brief(s string) string { return s[:min(len(s), briefly)] }
 
 // appendURL appends s, with every character that is not unreserved (RFC 3986) as %XX.
 func appendURL(dst []byte, s string) []byte {
@@ -149,18 +173,25 @@ func appendURL(dst []byte, s string) []byte {
 }
 
 func urlDecodeNative(call *squirrel.Call) (squirrel.Value, error) {
-	s := call.Str(1)
-	call.Charge(nativeCost + len(s)/2)
-	return urlDecode(call.VM(), s), nil
+	if err := call.Charge(nativeCost + call.VM().Len(call.Arg(1))/2); err != nil {
+		return squirrel.Null, err
+	}
+	return urlDecode(call.VM(), call.Str(1))
 }
 
+// fieldCost is the fuel of a field of a query, beside that for its bytes.
+const fieldCost = 16
+
 // urlDecode returns the fields of a query as a table: strings, and arrays of
-// strings for names that are repeated.
-func urlDecode(vm *squirrel.VM, s string) squirrel.Value {
+// strings for names that are repeated. The error is that of Charge.
+func urlDecode(vm *squirrel.VM, s string) (squirrel.Value, error) {
 	t := vm.NewTable()
 	for len(s) > 0 {
 		var field string
 		field, s, _ = strings.Cut(s, "&")
+		if err := vm.Charge(fieldCost); err != nil {
+			return squirrel.Null, err
+		}
 		if field == "" {
 			continue
 		}
@@ -179,7 +210,7 @@ func urlDecode(vm *squirrel.VM, s string) squirrel.Value {
 			vm.Set(t, key, both)
 		}
 	}
-	return t
+	return t, nil
 }
 
 // unescape decodes %XX, and + as a space. An invalid escape is left as it is.

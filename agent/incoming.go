@@ -69,7 +69,11 @@ func (m *Machine) request(ev *Request) imp.Outcome {
 	t := vm.NewTable()
 	vm.SetField(t, "method", vm.NewString(r.Method))
 	vm.SetField(t, "path", vm.NewString(cmp.Or(r.Path, "/"))) // routers need a path: the URL without one is the root
-	vm.SetField(t, "query", urlDecode(vm, r.Query))
+	query, err := urlDecode(vm, r.Query)
+	if err != nil {
+		return imp.Done // the Core ends the program
+	}
+	vm.SetField(t, "query", query)
 	vm.SetField(t, "headers", m.requestHeaders(r))
 	vm.SetField(t, "body", vm.NewStringBytes(r.Body))
 	response := vm.NewNative(responseClass, squirrel.Int(int32(number)))
@@ -143,7 +147,7 @@ func openResponse(call *squirrel.Call, method string) (m *Machine, number uint32
 	number = uint32(call.VM().Payload(call.This()).AsInt())
 	if _, ok = m.requests[number]; !ok {
 		m.log(true, fmt.Sprintf("httpresponse.%s(%s) was ignored: the request is answered already",
-			method, textOf(call.VM(), call.Arg(1))))
+			method, brief(textOf(call.VM(), call.Arg(1)))))
 	}
 	return m, number, ok
 }
@@ -156,10 +160,16 @@ func responseHeader(call *squirrel.Call) (squirrel.Value, error) {
 	if !call.VM().IsNative(call.This(), responseClass) {
 		return notAResponse(call)
 	}
+	if call.VM().Len(call.Arg(1)) > maxHeaders || call.VM().Len(call.Arg(2)) > maxHeaders {
+		machineOf(call).over(tandem.OverResponseHeaders)
+		return call.Errorf("httpresponse.header: the headers have more than %d KB", maxHeaders>>10)
+	}
 	name, value := call.Str(1), textOf(call.VM(), call.Arg(2))
-	call.Charge(nativeCost + (len(name)+len(value))/8)
+	if err := call.Charge(nativeCost + len(machineOf(call).requests) + (len(name)+len(value))/4); err != nil {
+		return squirrel.Null, err
+	}
 	if !validHeader(name, value) {
-		return call.Errorf("httpresponse.header: '%s' cannot be a header", name)
+		return call.Errorf("httpresponse.header: '%s' cannot be a header", brief(name))
 	}
 	if m, number, ok := openResponse(call, "header"); ok {
 		r := m.requests[number]
@@ -191,6 +201,9 @@ func responseSend(call *squirrel.Call) (squirrel.Value, error) {
 		machineOf(call).over(tandem.OverResponseBody)
 		return call.Errorf("httpresponse.send: the body has %d bytes, more than %d", len(body), tandem.ResponseBodySize)
 	}
+	if err := call.Charge(nativeCost + len(body)/8); err != nil {
+		return squirrel.Null, err
+	}
 	m, number, ok := openResponse(call, "send")
 	if !ok {
 		return squirrel.Null, nil
@@ -198,7 +211,6 @@ func responseSend(call *squirrel.Call) (squirrel.Value, error) {
 	if !m.room(len(body)) {
 		return call.Errorf("httpresponse.send: %s", noRoom)
 	}
-	call.Charge(nativeCost + len(body)/8)
 	r := m.requests[number]
 	delete(m.requests, number)
 	m.answer(r.ID, int(status), r.Headers, slices.Clone(body))

@@ -37,10 +37,14 @@ func serverLog(isError bool) squirrel.NativeFunc {
 		var msg string
 		if imp.IsData(call.VM(), x) {
 			data := call.Bytes(1)
-			call.Charge(nativeCost + len(data)/8)
+			if err := call.Charge(nativeCost + len(data)/8); err != nil {
+				return squirrel.Null, err
+			}
 			msg = imp.LogText(data)
 		} else {
-			call.Charge(nativeCost)
+			if err := call.Charge(nativeCost); err != nil {
+				return squirrel.Null, err
+			}
 			msg = call.VM().ToString(x)
 		}
 		machineOf(call).log(isError, msg)

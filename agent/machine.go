@@ -65,8 +65,9 @@ type Machine struct {
 
 	saved   []byte // the result of server.load
 	mark    tandem.Mark
-	oldBoot uint64 // boot number of dropped messages, for which the log has a line
-	saving  []byte // the new table while the program waits for Saved
+	oldBoot uint64      // boot number of dropped messages, for which the log has a line
+	saving  []byte      // the new table while the program waits for Saved
+	kept    tandem.Mark // mark when saved was saved
 
 	cause   tandem.Mark       // mark of the device's message that is being handled
 	nth     uint32            // posts made while it is handled
@@ -86,7 +87,7 @@ type Machine struct {
 	sending     credits                // for outgoing requests
 	signing     credits                // for signatures
 
-	patterns map[string]*pattern // compiled patterns by their text; nil at first
+	patterns patterns // of regexp2
 }
 
 // Reasons for which a program is suspended, beside imp.Sleeping and imp.Ending.
@@ -111,7 +112,7 @@ var library = sync.OnceValue(func() *squirrel.Library {
 func New(cfg Config, now time.Time) *Machine {
 	m := &Machine{
 		cfg: cfg, connected: cfg.Connected, announce: cfg.Connected, address: cfg.Address,
-		saved: cfg.Saved, mark: cfg.Mark,
+		saved: cfg.Saved, mark: cfg.Mark, kept: cfg.Mark,
 		requests: map[uint32]openRequest{}, fetches: map[uint32]fetch{},
 		sending: newCredits(now), signing: newCredits(now),
 	}

@@ -67,7 +67,9 @@ const (
 // thisMQTT returns the payload of the mqttclient or mqttmessage that a method
 // is called on.
 func thisMQTT(call *squirrel.Call, class string) (squirrel.Value, error) {
-	call.Charge(nativeCost)
+	if err := call.Charge(nativeCost); err != nil {
+		return squirrel.Null, err
+	}
 	if !call.VM().IsNative(call.This(), class) {
 		_, err := call.Errorf("this is not a %s", class)
 		return squirrel.Null, err
@@ -76,7 +78,9 @@ func thisMQTT(call *squirrel.Call, class string) (squirrel.Value, error) {
 }
 
 func mqttCreateClient(call *squirrel.Call) (squirrel.Value, error) {
-	call.Charge(nativeCost)
+	if err := call.Charge(nativeCost); err != nil {
+		return squirrel.Null, err
+	}
 	vm := call.VM()
 	p := vm.NewArray()
 	for range clientFields {
@@ -111,16 +115,16 @@ func mqttConnect(call *squirrel.Call) (squirrel.Value, error) {
 	if m.broker.ID != 0 {
 		return call.Errorf("mqttclient.connect: the agent has a connection already; disconnect it first")
 	}
+	if n := vm.Len(call.Arg(2)); n == 0 || n > maxClientID {
+		return call.Errorf("mqttclient.connect: the client ID has 1 to %d bytes, not %d", maxClientID, n)
+	}
+	if n := vm.Len(call.Arg(1)); n > maxOption {
+		return call.Errorf("mqttclient.connect: the URL has %d bytes, more than %d", n, maxOption)
+	}
 	url, id := call.Str(1), call.Str(2)
-	if id == "" || len(id) > maxClientID {
-		return call.Errorf("mqttclient.connect: the client ID has 1 to %d bytes, not %d", maxClientID, len(id))
-	}
-	if len(url) > maxOption {
-		return call.Errorf("mqttclient.connect: the URL has %d bytes, more than %d", len(url), maxOption)
-	}
 	c := &mqtt.Connect{Version: mqtt.V311, CleanStart: true, ClientID: id, KeepAlive: usualKeepAlive}
 	if options := call.Arg(3); !options.IsNull() {
-		if err := connectOptions(vm, options, c); err != nil {
+		if err := connectOptions(call, options, c); err != nil {
 			return call.Errorf("mqttclient.connect: %v", err)
 		}
 	}
@@ -131,7 +135,9 @@ func mqttConnect(call *squirrel.Call) (squirrel.Value, error) {
 	if !m.room(n) {
 		return call.Errorf("mqttclient.connect: %s", noRoom)
 	}
-	call.Charge(n / 8)
+	if err := call.Charge(n / 8); err != nil {
+		return squirrel.Null, err
+	}
 	m.broker = broker{ID: m.core.Keep(client)}
 	vm.SetIndex(client, clientLink, squirrel.Int(int32(m.broker.ID)))
 	// A program that connects again on every failure must not flood the broker
@@ -145,7 +151,8 @@ func mqttConnect(call *squirrel.Call) (squirrel.Value, error) {
 }
 
 // connectOptions copies the options of connect to c.
-func connectOptions(vm *squirrel.VM, options squirrel.Value, c *mqtt.Connect) error {
+func connectOptions(call *squirrel.Call, options squirrel.Value, c *mqtt.Connect) error {
+	vm := call.VM()
 	data := func(name string) (b []byte, set bool, err error) {
 		x := vm.Field(options, name)
 		if !x.IsNull() && !imp.IsData(vm, x) {
@@ -153,6 +160,9 @@ func connectOptions(vm *squirrel.VM, options squirrel.Value, c *mqtt.Connect) er
 		}
 		if n := len(vm.Bytes(x)); n > maxOption {
 			return nil, false, fmt.Errorf("%s has %d bytes, more than %d", name, n, maxOption)
+		}
+		if err := call.Charge(8 + len(vm.Bytes(x))/4); err != nil {
+			return nil, false, err
 		}
 		return slices.Clone(vm.Bytes(x)), !x.IsNull(), nil
 	}
@@ -188,6 +198,18 @@ func connectOptions(vm *squirrel.VM, options squirrel.Value, c *mqtt.Connect) er
 	c.Will.QoS, err = qosOf(vm.Field(options, "willqos"))
 	c.Will.Retain = vm.Field(options, "willretain").Truthy()
 	return err
+}
+
+// topicOf returns the first argument, a topic; "", which is none, when it is too long.
+func topicOf(call *squirrel.Call) (string, error) {
+	n := call.VM().Len(call.Arg(1))
+	if n > maxOption {
+		return "", nil
+	}
+	if err := call.Charge(n / 2); err != nil {
+		return "", err
+	}
+	return call.Str(1), nil
 }
 
 func validTopic(topic string) bool { return mqtt.ValidTopic(topic) && utf8.ValidString(topic) }
@@ -257,7 +279,7 @@ func mqttIsConnected(call *squirrel.Call) (squirrel.Value, error) {
 
 // submit adds a request of r.Size bytes and returns its id. When it cannot, code
 // says why, and id is the timer that tells the callback; 0 if the callback is null.
-func (m *Machine) submit(call *squirrel.Call, client, fn squirrel.Value, r mqttRequest) (id uint32, code int32) {
+func (m *Machine) submit(client, fn squirrel.Value, r mqttRequest) (id uint32, code int32) {
 	used := r.Size
 	for _, other := range m.broker.Requests {
 		used += other.Size
@@ -268,7 +290,6 @@ func (m *Machine) submit(call *squirrel.Call, client, fn squirrel.Value, r mqttR
 	case len(m.broker.Requests) >= maxMQTTRequests || used > maxMQTTUnsent || !m.room(r.Size):
 		code = mqttTooMuch
 	default:
-		call.Charge(r.Size / 8)
 		r.ID = m.core.Keep(fn)
 		m.broker.Requests = append(m.broker.Requests, r)
 		return r.ID, 0
@@ -289,11 +310,14 @@ func mqttSubscribe(call *squirrel.Call) (squirrel.Value, error) {
 	if err != nil {
 		return call.Errorf("mqttclient.subscribe: %v", err)
 	}
-	filter := call.Str(1)
+	filter, err := topicOf(call)
+	if err != nil {
+		return squirrel.Null, err
+	}
 	if !mqtt.ValidFilter(filter) || !utf8.ValidString(filter) {
 		return call.Errorf("mqttclient.subscribe: the topic is not valid")
 	}
-	if id, code := m.submit(call, client, call.Arg(3), mqttRequest{Size: len(filter), Sub: true}); code == 0 {
+	if id, code := m.submit(client, call.Arg(3), mqttRequest{Size: len(filter), Sub: true}); code == 0 {
 		m.effects = append(m.effects, &MQTTSubscribe{ID: uint64(m.broker.ID), Request: uint64(id), Filter: filter, QoS: qos})
 	}
 	return squirrel.Null, nil
@@ -305,11 +329,14 @@ func mqttUnsubscribe(call *squirrel.Call) (squirrel.Value, error) {
 	if err != nil {
 		return squirrel.Null, err
 	}
-	filter := call.Str(1)
+	filter, err := topicOf(call)
+	if err != nil {
+		return squirrel.Null, err
+	}
 	if !mqtt.ValidFilter(filter) || !utf8.ValidString(filter) {
 		return call.Errorf("mqttclient.unsubscribe: the topic is not valid")
 	}
-	if id, code := m.submit(call, client, call.Arg(2), mqttRequest{Size: len(filter)}); code == 0 {
+	if id, code := m.submit(client, call.Arg(2), mqttRequest{Size: len(filter)}); code == 0 {
 		m.effects = append(m.effects, &MQTTUnsubscribe{ID: uint64(m.broker.ID), Request: uint64(id), Filter: filter})
 	}
 	return squirrel.Null, nil
@@ -321,7 +348,10 @@ func mqttCreateMessage(call *squirrel.Call) (squirrel.Value, error) {
 	if err != nil {
 		return squirrel.Null, err
 	}
-	topic := call.Str(1)
+	topic, err := topicOf(call)
+	if err != nil {
+		return squirrel.Null, err
+	}
 	body := call.Arg(2)
 	options := call.Arg(3)
 	switch n := vm.Len(body); {
@@ -369,17 +399,22 @@ func (m *Machine) publish(call *squirrel.Call, message, fn squirrel.Value) (id u
 		_, err = call.Errorf("the message is being sent already")
 		return 0, 0, err
 	}
-	p := &mqtt.Publish{
-		Topic:   vm.Text(vm.Index(message, messageTopic)),
-		Payload: slices.Clone(vm.Bytes(vm.Index(message, messageBody))),
-		QoS:     byte(vm.Index(message, messageQoS).AsInt()),
-		Retain:  vm.Index(message, messageRetain).AsBool(),
-	}
-	if len(p.Topic)+len(p.Payload) > tandem.MessageSize { // a blob may have grown since
+	body := vm.Index(message, messageBody)
+	size := vm.Len(vm.Index(message, messageTopic)) + vm.Len(body)
+	if size > tandem.MessageSize { // a blob may have grown since
 		_, err = call.Errorf("the message is over %d KB", tandem.MessageSize>>10)
 		return 0, 0, err
 	}
-	id, code = m.submit(call, vm.Index(message, messageClient), fn, mqttRequest{Size: len(p.Topic) + len(p.Payload)})
+	if err := call.Charge(size / 4); err != nil {
+		return 0, 0, err
+	}
+	p := &mqtt.Publish{
+		Topic:   vm.Text(vm.Index(message, messageTopic)),
+		Payload: slices.Clone(vm.Bytes(body)),
+		QoS:     byte(vm.Index(message, messageQoS).AsInt()),
+		Retain:  vm.Index(message, messageRetain).AsBool(),
+	}
+	id, code = m.submit(vm.Index(message, messageClient), fn, mqttRequest{Size: size})
 	vm.SetIndex(message, messageRequest, squirrel.Int(int32(id)))
 	if code == 0 {
 		m.effects = append(m.effects, &MQTTPublish{ID: uint64(m.broker.ID), Request: uint64(id), Message: p})

@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,6 +47,9 @@ const (
 // newRequest makes an httprequest. The arguments at index first and first+1 are
 // its headers and body.
 func newRequest(call *squirrel.Call, verb string, url squirrel.Value, first int) (squirrel.Value, error) {
+	if err := call.Charge(nativeCost); err != nil {
+		return squirrel.Null, err
+	}
 	vm, body := call.VM(), call.Arg(first+1)
 	if !body.IsNull() && !imp.IsData(vm, body) {
 		return call.Errorf("the body of a request is a string or a blob; use http.jsonencode for other values")
@@ -54,7 +58,6 @@ func newRequest(call *squirrel.Call, verb string, url squirrel.Value, first int)
 }
 
 func requestPayload(call *squirrel.Call, verb string, url, headers, body squirrel.Value) squirrel.Value {
-	call.Charge(nativeCost)
 	vm := call.VM()
 	p := vm.NewArray()
 	for i := range requestFields {
@@ -82,7 +85,19 @@ func requestNative(verb string) squirrel.NativeFunc {
 }
 
 func httpRequest(call *squirrel.Call) (squirrel.Value, error) {
-	return newRequest(call, strings.ToUpper(call.Str(1)), call.Arg(2), 3)
+	verb, err := verbOf(call)
+	if err != nil {
+		return squirrel.Null, err
+	}
+	return newRequest(call, verb, call.Arg(2), 3)
+}
+
+// verbOf returns the first argument as a verb.
+func verbOf(call *squirrel.Call) (string, error) {
+	if err := call.Charge(call.VM().Len(call.Arg(1)) / 4); err != nil {
+		return "", err
+	}
+	return strings.ToUpper(call.Str(1)), nil
 }
 
 // thisRequest returns the payload of the httprequest that a method is called
@@ -104,40 +119,50 @@ func (m *Machine) toFetch(call *squirrel.Call, payload squirrel.Value) (*tandem.
 	if vm.Index(payload, requestSent).AsBool() {
 		return nil, fmt.Errorf("a request can be sent only once; make a new one")
 	}
+	body := vm.Bytes(vm.Index(payload, requestBody))
+	if len(body) > tandem.FetchBodySize {
+		m.over(tandem.OverFetchBody)
+		return nil, fmt.Errorf("the body of a request has %d bytes, more than %d", len(body), tandem.FetchBodySize)
+	}
+	url := vm.Index(payload, requestURL)
+	if !m.room(len(body) + vm.Len(url)) {
+		return nil, errors.New(noRoom)
+	}
+	if err := call.Charge(nativeCost + (len(body)+vm.Len(url))/8); err != nil {
+		return nil, err
+	}
 	f := &tandem.Fetch{
 		Method:   vm.Text(vm.Index(payload, requestVerb)),
-		URL:      vm.Text(vm.Index(payload, requestURL)),
-		Body:     slices.Clone(vm.Bytes(vm.Index(payload, requestBody))),
+		URL:      vm.Text(url),
+		Body:     slices.Clone(body),
 		Timeout:  fetchTimeout,
 		Validate: m.cfg.ValidateTLS,
 	}
 	if x := vm.Index(payload, requestValidate); !x.IsNull() {
 		f.Validate = x.AsBool()
 	}
-	if len(f.Body) > tandem.FetchBodySize {
-		m.over(tandem.OverFetchBody)
-		return nil, fmt.Errorf("the body of a request has %d bytes, more than %d", len(f.Body), tandem.FetchBodySize)
-	}
-	if !m.room(len(f.Body)) {
-		return nil, errors.New(noRoom)
-	}
-	headers, size := vm.Index(payload, requestHeaders), 0
+	size := 0
+	headers := vm.Index(payload, requestHeaders)
 	for i, key, x, ok := vm.Next(headers, 0); ok; i, key, x, ok = vm.Next(headers, i) {
-		values := []squirrel.Value{x}
+		n := 1
 		if x.IsArray() {
-			values = values[:0]
-			for j := range vm.Len(x) {
-				values = append(values, vm.Index(x, j))
-			}
+			n = vm.Len(x)
 		}
-		for _, x := range values {
-			h := tandem.Header{Name: textOf(vm, key), Value: textOf(vm, x)}
-			if !validHeader(h.Name, h.Value) {
-				return nil, fmt.Errorf("'%s' cannot be a header", h.Name)
+		for j := range n {
+			value := x
+			if x.IsArray() {
+				value = vm.Index(x, j)
 			}
-			if size += headerOverhead + len(h.Name) + len(h.Value); size > maxFetchHeaders {
+			if size += headerOverhead + vm.Len(key) + vm.Len(value); size > maxFetchHeaders {
 				m.over(tandem.OverFetchBody)
 				return nil, fmt.Errorf("the headers of a request have more than %d KB", maxFetchHeaders>>10)
+			}
+			if err := call.Charge(headerCost + (vm.Len(key)+vm.Len(value))/4); err != nil {
+				return nil, err
+			}
+			h := tandem.Header{Name: textOf(vm, key), Value: textOf(vm, value)}
+			if !validHeader(h.Name, h.Value) {
+				return nil, fmt.Errorf("'%s' cannot be a header", brief(h.Name))
 			}
 			f.Headers = append(f.Headers, h)
 		}
@@ -145,9 +170,11 @@ func (m *Machine) toFetch(call *squirrel.Call, payload squirrel.Value) (*tandem.
 	if !m.room(size) {
 		return nil, errors.New(noRoom)
 	}
-	call.Charge((len(f.Body) + size) / 8)
 	return f, nil
 }
+
+// headerCost is the fuel of a header, beside that for its bytes.
+const headerCost = 12
 
 // spend takes a credit for an outgoing request. When there is none, wait is the
 // number of seconds until there is.
@@ -175,13 +202,25 @@ func responseTable(vm *squirrel.VM, r *tandem.Response) squirrel.Value {
 	t := vm.NewTable()
 	headers := vm.NewTable()
 	raw := vm.NewArray()
+	var repeated map[string][]string // values by name
 	for _, h := range r.Headers {
-		key, value := lowerString(vm, h.Name), vm.NewString(h.Value)
-		if old, ok := vm.Get(headers, key); ok {
-			value = vm.NewString(vm.Text(old) + ", " + h.Value)
+		key := lowerString(vm, h.Name)
+		if old, again := vm.Get(headers, key); again {
+			if repeated == nil {
+				repeated = map[string][]string{}
+			}
+			name := vm.Text(key)
+			if repeated[name] == nil {
+				repeated[name] = []string{vm.Text(old)}
+			}
+			repeated[name] = append(repeated[name], h.Value)
+		} else {
+			vm.Set(headers, key, vm.NewString(h.Value))
 		}
-		vm.Set(headers, key, value)
 		vm.Append(raw, vm.NewString(h.Name+": "+h.Value))
+	}
+	for _, name := range slices.Sorted(maps.Keys(repeated)) {
+		vm.SetField(headers, name, vm.NewString(strings.Join(repeated[name], ", ")))
 	}
 	vm.SetField(t, "statuscode", squirrel.Int(int32(r.Status)))
 	vm.SetField(t, "headers", headers)
@@ -204,6 +243,9 @@ func sendAsync(call *squirrel.Call) (squirrel.Value, error) {
 	f.Stream = !stream.IsNull()
 	if f.Timeout, err = timeoutOf(call.Arg(3)); err != nil {
 		return call.Errorf("httprequest.sendasync: %v", err)
+	}
+	if err := call.Charge(nativeCost); err != nil {
+		return squirrel.Null, err
 	}
 	if wait, ok := m.spend(); ok {
 		both := vm.NewArray()

@@ -34,10 +34,16 @@ var postFunctions = []imp.Function{
 	},
 }
 
+// durableCost is the fuel of what the host must write.
+const durableCost = 500
+
 func post(call *squirrel.Call) (squirrel.Value, error) {
 	m := machineOf(call)
 	msg, err := m.messageOf(call, "tandem.post")
 	if err != nil {
+		return squirrel.Null, err
+	}
+	if err := call.Charge(durableCost); err != nil {
 		return squirrel.Null, err
 	}
 	m.posting = 0

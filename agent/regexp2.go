@@ -1,9 +1,12 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/squirrel"
@@ -22,8 +25,8 @@ const squirrelDocs = "https://developer.electricimp.com/squirrel/"
 const (
 	patternSize  = 256 // bytes, as on Electric Imp
 	patternCode  = 2000
-	searchSteps  = 32 << 20 // about half a second
-	patternsKept = 32
+	searchSteps  = 32 << 20  // about half a second
+	patternsKept = 512 << 10 // bytes of the compiled patterns of an agent
 )
 
 // pattern is a compiled pattern.
@@ -31,6 +34,69 @@ type pattern struct {
 	search *regexp.Regexp
 	whole  *regexp.Regexp // the same, for the whole text
 	code   int            // instructions
+	bulk   bulk
+}
+
+// patterns are the compiled patterns of an agent by their text.
+type patterns struct {
+	byText map[string]*pattern // nil at first
+	size   int                 // bytes of all
+}
+
+func (ps *patterns) keep(text string, p *pattern) {
+	size := p.bulk.size()
+	if size > patternsKept {
+		return
+	}
+	if ps.size += size; ps.size > patternsKept || ps.byText == nil {
+		ps.byText = map[string]*pattern{}
+		ps.size = size
+	}
+	ps.byText[text] = p
+}
+
+// bulk is what a pattern is compiled to, about: it is known before.
+type bulk struct {
+	code  int // instructions, at least
+	runes int // of all the sets in them
+}
+
+// bulkOf adds up a tree of which there are so many copies.
+func bulkOf(re *syntax.Regexp, copies int) (b bulk) {
+	switch re.Op {
+	case syntax.OpLiteral:
+		return bulk{copies * len(re.Rune), copies * len(re.Rune)}
+	case syntax.OpCharClass:
+		return bulk{copies, copies * len(re.Rune)}
+	case syntax.OpRepeat:
+		copies *= max(re.Min, re.Max, 1)
+	case syntax.OpConcat, syntax.OpAlternate, syntax.OpCapture:
+	default:
+		b.code = copies
+	}
+	for _, sub := range re.Sub {
+		more := bulkOf(sub, copies)
+		b.code += more.code
+		b.runes += more.runes
+	}
+	return b
+}
+
+func (b bulk) size() int { return 400*b.code + 8*b.runes }
+
+func (b bulk) cost() int { return 128*b.code + b.runes/2 }
+
+// readCost is the fuel of parsing a pattern, which is done three times. A class of
+// Unicode has hundreds of ranges, and a range of many letters in both cases is walked
+// letter by letter.
+func readCost(text string) int {
+	const perByte, perClass, perRange = 64, 12_000, 250_000
+	cost := nativeCost + perByte*len(text) + perClass*(strings.Count(text, `\p`)+strings.Count(text, `\P`))
+	wide := strings.Contains(text, `\x`) || strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf })
+	if wide && strings.Contains(text, "(?") {
+		cost += perRange * strings.Count(text, "-")
+	}
+	return cost
 }
 
 var regexp2Functions = []imp.Function{
@@ -73,37 +139,44 @@ var regexp2Params = []imp.Param{
 }
 
 func newRegexp2(call *squirrel.Call) (squirrel.Value, error) {
-	if _, err := machineOf(call).pattern(call, call.Str(1)); err != nil {
+	if _, err := machineOf(call).pattern(call, call.Arg(1)); err != nil {
 		return call.Errorf("regexp2: %v", err)
 	}
 	return call.VM().NewNative(regexp2Class, call.Arg(1)), nil
 }
 
-// pattern returns the compiled pattern, from the cache if it is there. The
+// pattern returns the compiled pattern of a value, from the cache if it is there. The
 // program cannot observe whether it was, so that an agent that has moved runs as
-// before. The error is for the program.
-func (m *Machine) pattern(call *squirrel.Call, text string) (*pattern, error) {
-	call.Charge(nativeCost + 64*len(text))
-	if p := m.patterns[text]; p != nil {
-		return p, nil
+// before: it pays for the compiling in any case. The error is for the program.
+func (m *Machine) pattern(call *squirrel.Call, x squirrel.Value) (*pattern, error) {
+	if n := call.VM().Len(x); n > patternSize {
+		return nil, fmt.Errorf("the pattern has %d bytes, %d at most", n, patternSize)
 	}
-	p, err := compilePattern(text)
+	text := call.VM().Text(x)
+	if err := call.Charge(readCost(text)); err != nil {
+		return nil, err
+	}
+	if p := m.patterns.byText[text]; p != nil {
+		return p, call.Charge(p.bulk.cost())
+	}
+	p, err := compilePattern(call, text)
 	if err != nil {
 		return nil, err
 	}
-	if m.patterns == nil || len(m.patterns) >= patternsKept {
-		m.patterns = map[string]*pattern{}
-	}
-	m.patterns[text] = p
+	m.patterns.keep(text, p)
 	return p, nil
 }
 
-func compilePattern(text string) (*pattern, error) {
-	if len(text) > patternSize {
-		return nil, fmt.Errorf("the pattern has %d bytes, %d at most", len(text), patternSize)
-	}
+func compilePattern(call *squirrel.Call, text string) (*pattern, error) {
 	tree, err := syntax.Parse(text, syntax.Perl)
 	if err != nil {
+		return nil, err
+	}
+	b := bulkOf(tree, 1)
+	if b.code > patternCode {
+		return nil, errTooComplex
+	}
+	if err := call.Charge(b.cost()); err != nil {
 		return nil, err
 	}
 	prog, err := syntax.Compile(tree.Simplify())
@@ -111,7 +184,7 @@ func compilePattern(text string) (*pattern, error) {
 	case err != nil:
 		return nil, err
 	case len(prog.Inst) > patternCode:
-		return nil, fmt.Errorf("the pattern is too complex: use shorter repetitions")
+		return nil, errTooComplex
 	}
 	search, err := regexp.Compile(text)
 	if err != nil {
@@ -121,8 +194,10 @@ func compilePattern(text string) (*pattern, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &pattern{search: search, whole: whole, code: len(prog.Inst)}, nil
+	return &pattern{search: search, whole: whole, code: len(prog.Inst), bulk: b}, nil
 }
+
+var errTooComplex = errors.New("the pattern is too complex: use shorter repetitions")
 
 // regexp2Call returns the pattern and the text of a call. The error is for the program.
 func regexp2Call(call *squirrel.Call) (p *pattern, text []byte, err error) {
@@ -130,7 +205,7 @@ func regexp2Call(call *squirrel.Call) (p *pattern, text []byte, err error) {
 	if !vm.IsNative(call.This(), regexp2Class) {
 		return nil, nil, fmt.Errorf("this is not a regexp2")
 	}
-	p, err = machineOf(call).pattern(call, vm.Text(vm.Payload(call.This())))
+	p, err = machineOf(call).pattern(call, vm.Payload(call.This()))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -139,8 +214,7 @@ func regexp2Call(call *squirrel.Call) (p *pattern, text []byte, err error) {
 	if steps > searchSteps {
 		return nil, nil, fmt.Errorf("a text of %d bytes is too long for this pattern", len(text))
 	}
-	call.Charge(steps)
-	return p, text, nil
+	return p, text, call.Charge(steps)
 }
 
 func regexp2Match(call *squirrel.Call) (squirrel.Value, error) {
@@ -170,6 +244,9 @@ func regexp2Search(groups bool) squirrel.NativeFunc {
 		if !groups {
 			return span(vm, at, start), nil
 		}
+		if err := call.Charge(spanCost * len(at)); err != nil {
+			return squirrel.Null, err
+		}
 		all := vm.NewArray()
 		for ; len(at) > 0; at = at[2:] {
 			vm.Append(all, span(vm, at, start))
@@ -177,6 +254,9 @@ func regexp2Search(groups bool) squirrel.NativeFunc {
 		return all, nil
 	}
 }
+
+// spanCost is the fuel of half a span.
+const spanCost = 8
 
 // span returns the first two offsets of at as a table.
 func span(vm *squirrel.VM, at []int, start int) squirrel.Value {

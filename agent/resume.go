@@ -3,6 +3,8 @@ package agent
 import (
 	"maps"
 	"slices"
+
+	"github.com/tandem-iot/tandem"
 )
 
 // A host that has restored a machine must know what the machine waits for: the
@@ -27,6 +29,10 @@ func (m *Machine) Uploading() []uint64 {
 // MQTT returns the id of the program's connection to an MQTT broker, also while it
 // is being made; 0 when there is none.
 func (m *Machine) MQTT() uint64 { return uint64(m.broker.ID) }
+
+// Saved returns the table that was saved last, as far as the machine knows that it is
+// durable, and the mark that was saved with it.
+func (m *Machine) Saved() (table []byte, mark tandem.Mark) { return m.saved, m.kept }
 
 // Saving reports whether the program waits for Saved.
 func (m *Machine) Saving() bool { return m.core.Waiting() == waitSave }

@@ -26,12 +26,15 @@ func (m *Machine) savedTable(err error) imp.Outcome {
 		m.log(true, fmt.Sprintf("server.save: %v", err))
 		return m.core.Resume(squirrel.Int(imp.SendTimeout))
 	}
-	m.saved = table
+	m.saved, m.kept = table, m.mark // no message has been handled meanwhile
 	return m.core.Resume(squirrel.Int(0))
 }
 
 func serverSave(call *squirrel.Call) (squirrel.Value, error) {
 	m := machineOf(call)
+	if err := call.Charge(durableCost); err != nil {
+		return squirrel.Null, err
+	}
 	if call.Arg(1).Type() != squirrel.TypeTable {
 		return call.Errorf("server.save: only a table can be saved, not a value of type %s", call.Arg(1).Type())
 	}
@@ -49,8 +52,13 @@ func serverSave(call *squirrel.Call) (squirrel.Value, error) {
 	if table == nil {
 		return call.Errorf("server.save: %s", dropped[0])
 	}
-	call.Charge(nativeCost + len(table))
+	if err := call.Charge(nativeCost + len(table)); err != nil {
+		return squirrel.Null, err
+	}
 	if len(dropped) > 0 {
+		if err := call.Charge(traceCost); err != nil {
+			return squirrel.Null, err
+		}
 		for _, d := range dropped {
 			m.log(true, "server.save: "+d)
 		}
@@ -86,13 +94,18 @@ func serverLoad(call *squirrel.Call) (squirrel.Value, error) {
 	if m.saved == nil {
 		return call.VM().NewTable(), nil
 	}
-	call.Charge(nativeCost + len(m.saved))
+	if err := call.Charge(nativeCost + len(m.saved)); err != nil {
+		return squirrel.Null, err
+	}
 	t, err := imp.Decode(call.VM(), m.saved)
 	if err != nil {
 		return call.Errorf("server.load: %v", err)
 	}
 	return t, nil
 }
+
+// traceCost is the fuel of a call stack in the log.
+const traceCost = 10_000
 
 const permanentTable = "permanent" // server.permanent
 
@@ -101,7 +114,9 @@ const permanentTable = "permanent" // server.permanent
 func setPermanentValues(call *squirrel.Call) (squirrel.Value, error) {
 	m, vm := machineOf(call), call.VM()
 	table := call.Arg(1)
-	call.Charge(nativeCost * (1 + vm.Len(table)))
+	if err := call.Charge(nativeCost * (1 + vm.Len(table))); err != nil {
+		return squirrel.Null, err
+	}
 	server := vm.Field(vm.Root(), "server")
 	permanent := vm.Field(server, permanentTable)
 	if permanent.Type() != squirrel.TypeTable {

@@ -82,7 +82,7 @@ func cryptoSign(call *squirrel.Call) (squirrel.Value, error) {
 	if err := signable(call, 3); err != nil {
 		return call.Errorf("crypto.sign: %v", err)
 	}
-	key, err := privateKey(call, call.Bytes(3))
+	key, err := privateKey(call, 3)
 	if err == nil {
 		err = rightSize(&key.PublicKey)
 	}
@@ -94,7 +94,9 @@ func cryptoSign(call *squirrel.Call) (squirrel.Value, error) {
 		m.over(tandem.OverSignCredits)
 		return m.later(call, 4, vm.NewString(signLimited), squirrel.Null)
 	}
-	call.Charge(int(16_000 * price * price * price))
+	if err := call.Charge(int(16_000 * price * price * price)); err != nil {
+		return squirrel.Null, err
+	}
 	sum := sha256.Sum256(call.Bytes(2))
 	signature, err := rsa.SignPKCS1v15(nil, key, crypto.SHA256, sum[:])
 	if err != nil {
@@ -108,7 +110,7 @@ func cryptoVerify(call *squirrel.Call) (squirrel.Value, error) {
 	if err := signable(call, 3, 4); err != nil {
 		return call.Errorf("crypto.verify: %v", err)
 	}
-	key, err := publicKey(call, call.Bytes(4))
+	key, err := publicKey(call, 4)
 	if err == nil {
 		err = rightSize(key)
 	}
@@ -127,9 +129,11 @@ func cryptoVerify(call *squirrel.Call) (squirrel.Value, error) {
 		m.log(true, "crypto.verify: "+signLimited)
 		return tell(vm.NewString(signLimited), squirrel.Bool(false))
 	}
-	call.Charge(int(5_000 * price * price))
+	if err := call.Charge(int(5_000 * price * price)); err != nil {
+		return squirrel.Null, err
+	}
 	sum := sha256.Sum256(call.Bytes(2))
-	err = rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], call.Bytes(3))
+	err = rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], call.Bytes(3)) // one of another size is refused
 	return tell(squirrel.Null, squirrel.Bool(err == nil))
 }
 
@@ -143,12 +147,11 @@ func signable(call *squirrel.Call, others ...int) error {
 			return fmt.Errorf("parameter %d must be a string or a blob", i)
 		}
 	}
-	n := len(call.Bytes(2))
+	n := call.VM().Len(call.Arg(2))
 	if n > maxSignedMessage {
 		return fmt.Errorf("the message has %d bytes, more than %d KB", n, maxSignedMessage>>10)
 	}
-	call.Charge(nativeCost + n/4)
-	return nil
+	return call.Charge(nativeCost + n/4)
 }
 
 // later calls the function that is argument i with args, after the running
@@ -163,11 +166,20 @@ func (m *Machine) later(call *squirrel.Call, i int, args ...squirrel.Value) (squ
 var errNoKey = errors.New("this is not an RSA key in DER; give http.base64decode the text between the lines " +
 	"BEGIN and END")
 
-func privateKey(call *squirrel.Call, der []byte) (*rsa.PrivateKey, error) {
-	if len(der) > maxKeySize {
+// der returns argument i, a key, and pays for the parsing, so much for a byte.
+func der(call *squirrel.Call, i, cost int) ([]byte, error) {
+	n := call.VM().Len(call.Arg(i))
+	if n > maxKeySize {
 		return nil, errNoKey
 	}
-	call.Charge(40 * len(der)) // parsing checks the numbers
+	return call.Bytes(i), call.Charge(cost * n)
+}
+
+func privateKey(call *squirrel.Call, i int) (*rsa.PrivateKey, error) {
+	der, err := der(call, i, 120) // parsing checks the numbers
+	if err != nil {
+		return nil, err
+	}
 	if key, err := x509.ParsePKCS1PrivateKey(der); err == nil {
 		return key, nil
 	}
@@ -179,11 +191,11 @@ func privateKey(call *squirrel.Call, der []byte) (*rsa.PrivateKey, error) {
 	return nil, errNoKey
 }
 
-func publicKey(call *squirrel.Call, der []byte) (*rsa.PublicKey, error) {
-	if len(der) > maxKeySize {
-		return nil, errNoKey
+func publicKey(call *squirrel.Call, i int) (*rsa.PublicKey, error) {
+	der, err := der(call, i, 4)
+	if err != nil {
+		return nil, err
 	}
-	call.Charge(len(der))
 	if key, err := x509.ParsePKIXPublicKey(der); err == nil {
 		if key, ok := key.(*rsa.PublicKey); ok {
 			return key, nil

@@ -43,6 +43,7 @@ type state struct {
 	ValidateTLS bool            `cbor:"25,keyasint,omitempty"`
 	Post        uint64          `cbor:"26,keyasint,omitempty"`
 	Unsure      uint64          `cbor:"27,keyasint,omitempty"`
+	Kept        tandem.Mark     `cbor:"40,keyasint"`
 }
 
 // keptPost is a post and the key of its callback in the registry.
@@ -62,7 +63,7 @@ type numbered struct {
 func (m *Machine) Snapshot() ([]byte, error) {
 	s := state{
 		Agent: m.cfg.Agent, Device: m.cfg.Device, Connected: m.connected, Announce: m.announce, Address: m.address,
-		Saved: m.saved, Mark: m.mark, Saving: m.saving, Stopping: m.stopping, LastRequest: m.lastRequest,
+		Saved: m.saved, Mark: m.mark, Kept: m.kept, Saving: m.saving, Stopping: m.stopping, LastRequest: m.lastRequest,
 		SyncID: m.syncID, Sending: m.sending.Left, SendingAt: m.sending.At, Dead: m.dead, Start: m.cfg.Start,
 		OldBoot: m.oldBoot, Cause: m.cause, Nth: m.nth, Posting: m.posting, Signing: m.signing, Broker: m.broker,
 		ValidateTLS: m.cfg.ValidateTLS, Post: m.post, Unsure: m.unsure,
@@ -104,6 +105,7 @@ func Restore(cfg Config, data []byte, now time.Time) (*Machine, error) {
 	m.address = s.Address
 	m.saved = s.Saved
 	m.mark = s.Mark
+	m.kept = s.Kept
 	m.saving = s.Saving
 	m.stopping = s.Stopping
 	m.lastRequest = s.LastRequest

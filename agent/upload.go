@@ -2,7 +2,6 @@ package agent
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/squirrel"
@@ -109,6 +108,9 @@ upload.closeasync();`,
 }
 
 func newStream(call *squirrel.Call, verb string, first int) (squirrel.Value, error) {
+	if err := call.Charge(nativeCost); err != nil {
+		return squirrel.Null, err
+	}
 	vm := call.VM()
 	p := requestPayload(call, verb, call.Arg(first), call.Arg(first+1), squirrel.Null)
 	vm.Append(p, call.Arg(first+2))
@@ -120,7 +122,11 @@ func streamNative(verb string) squirrel.NativeFunc {
 }
 
 func requestStream(call *squirrel.Call) (squirrel.Value, error) {
-	return newStream(call, strings.ToUpper(call.Str(1)), 2)
+	verb, err := verbOf(call)
+	if err != nil {
+		return squirrel.Null, err
+	}
+	return newStream(call, verb, 2)
 }
 
 // thisStream returns the payload of the httpstream that a method is called on. The
@@ -194,11 +200,14 @@ func streamSend(call *squirrel.Call) (squirrel.Value, error) {
 	if !imp.IsData(call.VM(), call.Arg(1)) {
 		return call.Errorf("httpstream.send: give a string or a blob; use http.jsonencode for other values")
 	}
-	data := slices.Clone(call.Bytes(1))
-	call.Charge(nativeCost + len(data)/8)
-	if !m.room(len(data)) {
+	n := len(call.Bytes(1))
+	if err := call.Charge(nativeCost + n/8); err != nil {
+		return squirrel.Null, err
+	}
+	if !m.room(n) {
 		return call.Errorf("httpstream.send: %s", noRoom)
 	}
+	data := slices.Clone(call.Bytes(1))
 	_, id, _, err := openStream(call, "send")
 	if err != nil || id == 0 || len(data) == 0 {
 		return squirrel.Null, err

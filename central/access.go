@@ -57,20 +57,6 @@ func (s *Service) WriteAccess(ctx context.Context, file, mqtt string) error {
 	return os.Rename(tmp, file)
 }
 
-// Operates returns nil when key is a login key of the operator, who may control the
-// node itself.
-func (s *Service) Operates(ctx context.Context, key string) error {
-	owner, err := s.operator(ctx)
-	if err != nil {
-		return err
-	}
-	k, err := s.Store.LoginKey(ctx, key)
-	if tandem.KindOf(err) == tandem.NotFound || err == nil && k.Account != owner.ID {
-		return tandem.Errorf(tandem.Unauthorized, "this is not a login key of the node's operator")
-	}
-	return err
-}
-
 // ReadAccess reads the access file of a node.
 func ReadAccess(file string) (Access, error) {
 	data, err := os.ReadFile(file)

@@ -20,15 +20,17 @@ func (c *call) authorize() error {
 		return tandem.Errorf(tandem.Unauthorized, "this needs an access token: "+
 			"exchange a login key for one at POST /v5/auth/token")
 	}
-	t, err := c.Store.Token(c.ctx, secret)
-	if tandem.KindOf(err) == tandem.NotFound || err == nil && t.Refresh {
-		return tandem.Errorf(tandem.Unauthorized, "this access token is invalid or expired")
-	}
-	if err != nil {
+	return c.login(c.r, secret, func() error {
+		t, err := c.Store.Token(c.ctx, secret)
+		if tandem.KindOf(err) == tandem.NotFound || err == nil && t.Refresh {
+			return tandem.Errorf(tandem.Unauthorized, "this access token is invalid or expired")
+		}
+		if err != nil {
+			return err
+		}
+		c.account, err = c.Store.Account(c.ctx, t.Account)
 		return err
-	}
-	c.account, err = c.Store.Account(c.ctx, t.Account)
-	return err
+	})
 }
 
 // exchangeKey returns an access token for a login key.
@@ -42,10 +44,13 @@ func (c *call) exchangeKey() error {
 	if in.Key == "" {
 		return tandem.Errorf(tandem.Invalid, `send {"key": "…"} with a login key`)
 	}
-	k, err := c.Store.LoginKey(c.ctx, in.Key)
-	if tandem.KindOf(err) == tandem.NotFound {
-		return tandem.Errorf(tandem.NotFound, "there is no such login key")
-	}
+	var k store.LoginKey
+	err := c.login(c.r, in.Key, func() (err error) {
+		if k, err = c.Store.LoginKey(c.ctx, in.Key); tandem.KindOf(err) == tandem.NotFound {
+			err = tandem.Errorf(tandem.NotFound, "there is no such login key")
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -58,6 +63,7 @@ func (c *call) exchangeKey() error {
 	if _, err := c.Store.AddToken(c.ctx, store.Token{Account: k.Account, Expires: expires}, secret); err != nil {
 		return err
 	}
+	c.issued(c.r, secret)
 	return c.send(http.StatusOK, map[string]any{
 		"access_token": secret, "expires_in": int(tokenLife.Seconds()), "expires_at": stamp(expires),
 	})

@@ -178,7 +178,8 @@ func (c *call) deleteDevice() error {
 }
 
 // restartDevice restarts both sides of a pair, or with ?side=agent or
-// ?side=device, which the original API does not have, one of them.
+// ?side=device, which the original API does not have, one of them. With
+// ?give_up_saved what is damaged of what the agent has saved is given up.
 func (c *call) restartDevice() error {
 	d, err := c.device(c.arg(1))
 	if err != nil {
@@ -190,6 +191,11 @@ func (c *call) restartDevice() error {
 		return tandem.Errorf(tandem.Invalid, "the side to restart is agent or device, not %q", side)
 	case d.Group == "":
 		return tandem.Errorf(tandem.Invalid, "device %s is in no device group, so it has no code to restart", d.ID)
+	}
+	if c.r.URL.Query().Has("give_up_saved") {
+		if _, err := c.Store.GiveUp(c.ctx, d.Agent); err != nil {
+			return err
+		}
 	}
 	if side != "device" {
 		if err := c.Host.RestartAgent(c.ctx, d.ID); err != nil {

@@ -6,22 +6,20 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"maps"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/admit"
 	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/ingress"
 	"github.com/tandem-iot/tandem/squirrel/syntax"
 	"github.com/tandem-iot/tandem/store"
 	"github.com/tandem-iot/tandem/store/record"
 )
-
-// maxBody bounds the bytes of a request to the API, which holds at most the code of
-// both sides, escaped as JSON.
-const maxBody = 8 << 20
 
 // call is one request to the API.
 type call struct {
@@ -32,6 +30,9 @@ type call struct {
 	path    []string // below /v5, unescaped; clients put names where ids belong
 	account store.Account
 	groups  map[string]record.Group // groups looked up for this answer
+	room    *admit.Holder[string]   // for the body, if it is large
+	lost    atomic.Bool             // the body gives way to another
+	whole   bool                    // all of the body has been read
 }
 
 // Handler returns the API, for paths below /v5. It has a router of its own, because
@@ -41,7 +42,7 @@ func (s *Service) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rest := strings.TrimLeft(strings.TrimPrefix(r.URL.Path, "/v5"), "/")
 		c := &call{Service: s, ctx: r.Context(), r: r, w: w, path: strings.Split(strings.TrimSuffix(rest, "/"), "/")}
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		defer c.end()
 		if err := c.serve(); err != nil {
 			c.fail(err)
 		}
@@ -130,7 +131,8 @@ var routes = []route{
 	},
 	{
 		"POST", "devices/:id/restart", (*call).restartDevice, false,
-		"restarts both sides of a pair; with `?side=agent` or `?side=device` one of them (Tandem's own)",
+		"restarts both sides of a pair; with `?side=agent` or `?side=device` one of them; " +
+			"with `?give_up_saved` the agent starts without what is damaged of what it has saved (Tandem's own)",
 	},
 	{"GET", "devices/:id/logs", (*call).listLogs, false, "a device's log, the newest line first: `ts`, `type`, `msg`"},
 	{
@@ -212,6 +214,16 @@ func (c *call) fail(err error) {
 	if errors.Is(err, context.Canceled) && c.ctx.Err() != nil {
 		return // the client has closed the connection
 	}
+	var wait *slowed
+	if errors.As(err, &wait) {
+		c.failSlowed(wait)
+		return
+	}
+	var body *errBody
+	if errors.As(err, &body) {
+		c.failBody(body)
+		return
+	}
 	var bad *CompileError
 	if errors.As(err, &bad) {
 		c.failCompile(bad)
@@ -280,6 +292,9 @@ func (c *call) failAt(err error, places []place) {
 }
 
 func (c *call) failWith(status int, list ...failure) {
+	if c.r.ContentLength != 0 && !c.whole {
+		ingress.HangUp(c.w, c.r)
+	}
 	c.send(status, map[string]any{"errors": list})
 }
 
@@ -290,7 +305,8 @@ func (c *call) send(status int, v any) error {
 	}
 	c.w.Header().Set("Content-Type", "application/vnd.api+json")
 	c.w.WriteHeader(status)
-	c.w.Write(data) // it fails when the client has closed the connection
+	// An error means that the client has closed the connection, or is too slow.
+	_ = admit.NewAnswer(c.w, nil).Write(data)
 	return nil
 }
 
@@ -346,9 +362,9 @@ func (c *call) read(attributes any) (received, error) {
 }
 
 func (c *call) readJSON(v any) error {
-	data, err := io.ReadAll(c.r.Body)
+	data, err := c.readBody()
 	if err != nil {
-		return &tandem.Error{Kind: tandem.Invalid, Msg: "the request is too large, or was cut off", Err: err}
+		return err
 	}
 	if len(bytes.TrimSpace(data)) == 0 {
 		return nil

@@ -13,11 +13,14 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/admit"
 	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/ingress"
 	"github.com/tandem-iot/tandem/logbook"
+	"github.com/tandem-iot/tandem/meter"
 	"github.com/tandem-iot/tandem/squirrel/syntax"
 	"github.com/tandem-iot/tandem/store"
 	"github.com/tandem-iot/tandem/store/record"
@@ -46,8 +49,15 @@ type Service struct {
 	URL     string // of the HTTP listener, without a final slash
 	Agents  ingress.Site
 	Cluster Cluster // nil: the node is alone
+	// Proxies are those whose word about their clients is believed.
+	Proxies ingress.Proxies
+	// Logins slows down those who guess keys; nil: it has its own.
+	Logins *admit.Logins
 
 	streams streams
+	over    meter.Labelled // how often each limit was reached
+	once    sync.Once
+	pool    *admit.Pool[string] // bytes of bodies, by account
 }
 
 // Code is the source of both sides of a pair.

@@ -21,16 +21,20 @@ type calls struct {
 
 // step gives the core an event. It queues effects for callers, and carries out the others.
 func (k *calls) step(c *Cluster, event func(k *protocol.Calls, now tandem.Now) []protocol.Effect) {
-	k.mu.Lock()
-	rest := k.route(event(k.core, c.now()))
-	k.mu.Unlock()
-	for _, e := range rest {
+	for _, e := range k.add(c, event) {
 		if s, ok := e.(protocol.Serve); ok {
-			go c.serve(s)
+			c.takeRequest(s)
 			continue
 		}
 		c.general(e)
 	}
+}
+
+// add gives the core an event, and returns the effects that are not for callers.
+func (k *calls) add(c *Cluster, event func(k *protocol.Calls, now tandem.Now) []protocol.Effect) []protocol.Effect {
+	k.mu.Lock()
+	defer k.mu.Unlock() // also when the event panics
+	return k.route(event(k.core, c.now()))
 }
 
 // route queues effects for their callers, and returns the others. The lock is held.
@@ -172,12 +176,35 @@ func (c *Cluster) Request(ctx context.Context, id tandem.AgentID, r *tandem.Requ
 	return f.Response, f.Failure.Err()
 }
 
+// takeRequest takes another node's request. It does not wait for the answer.
+func (c *Cluster) takeRequest(e protocol.Serve) {
+	if !c.served.begin(e.From.Node) {
+		c.over.Add(tandem.OverNodeCalls, 1)
+		c.servedWith(e, nil, errServed)
+		return
+	}
+	go func() {
+		defer c.served.end(e.From.Node)
+		c.guarded(e.From.Node, func() { c.serve(e) })
+	}()
+}
+
 // serve answers another node's request.
 func (c *Cluster) serve(e protocol.Serve) {
 	ctx, cancel := context.WithTimeout(context.Background(), tandem.AnswerWait)
 	defer cancel()
 	m := e.Request
-	r, err := c.Host.Request(ctx, tandem.Origin{Node: e.From.Node, ID: m.ID}, m.Agent, m.Request)
+	var r *tandem.Response
+	err := c.guard(e.From.Node, func() (err error) {
+		r, err = c.Host.Request(ctx, tandem.Origin{Node: e.From.Node, ID: m.ID}, m.Agent, m.Request)
+		return err
+	})
+	c.servedWith(e, r, err)
+}
+
+// servedWith answers another node's request with a result.
+func (c *Cluster) servedWith(e protocol.Serve, r *tandem.Response, err error) {
+	m := e.Request
 	c.calls.step(c, func(k *protocol.Calls, _ tandem.Now) []protocol.Effect {
 		return k.Served(e.From, m.ID, r, failureOf(err))
 	})
@@ -232,7 +259,7 @@ func (c *Cluster) forward(m *protocol.Fetched, taken func()) {
 		taken()
 		return
 	}
-	time.AfterFunc(forwardWait, func() { c.forward(m, taken) })
+	time.AfterFunc(forwardWait, func() { c.guarded(c.Info.ID, func() { c.forward(m, taken) }) })
 }
 
 // CancelFetch cancels an outgoing request at the node that makes it. The host calls it.

@@ -3,7 +3,7 @@
 // cluster passes it to the node that owns the agent. Agents move between nodes
 // without a restart.
 //
-//	c := &cluster.Cluster{Store: s, Host: h, Conn: conn, Info: record.Node{ID: "n1", …}}
+//	c := &cluster.Cluster{Store: s, Host: h, Net: net, Info: record.Node{ID: "n1", …}}
 //	go c.Run(ctx)   // until the node ends
 //	c.Drain(ctx)    // before that: its agents move to other nodes
 //
@@ -32,8 +32,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/cluster/protocol"
 	"github.com/tandem-iot/tandem/hlc"
@@ -41,6 +39,7 @@ import (
 	"github.com/tandem-iot/tandem/life"
 	"github.com/tandem-iot/tandem/logbook"
 	"github.com/tandem-iot/tandem/mesh"
+	"github.com/tandem-iot/tandem/meter"
 	"github.com/tandem-iot/tandem/placement"
 	"github.com/tandem-iot/tandem/store"
 	"github.com/tandem-iot/tandem/store/record"
@@ -56,7 +55,7 @@ const DefaultLease = 3 * time.Second
 type Cluster struct {
 	Store  *store.Store
 	Host   *host.Host
-	Conn   *nats.Conn // to the other nodes
+	Net    *mesh.Network // to the other nodes
 	Clock  *hlc.Clock
 	Info   record.Node   // ID, URL, MQTT, Version
 	Lease  time.Duration // 0: DefaultLease
@@ -82,6 +81,8 @@ type Cluster struct {
 	logs    logs
 	moving  moving
 	gauge   gauge
+	served  served
+	over    meter.Labelled // limits that were met
 
 	view atomic.Pointer[current] // nil before the node is part of the cluster
 
@@ -130,10 +131,13 @@ func (c *Cluster) setUp() {
 		c.ready, c.ended = make(chan struct{}), make(chan struct{})
 		c.failed = make(chan error, 1)
 		c.ids.Store(uint64(time.Now().UnixNano()))
-		c.member.now, c.member.do = c.now, c.doMember
+		onOurOwn := func(f func()) { c.guarded(c.Info.ID, f) }
+		c.member.now = c.now
+		c.member.do = func(e protocol.Effect) { onOurOwn(func() { c.doMember(e) }) }
+		c.member.guarded, c.moves.guarded = onOurOwn, onOurOwn
 		c.member.it = protocol.NewMember(protocol.MemberConfig{Node: c.Info.ID, Lease: c.Lease})
 		c.moves.now = c.now
-		c.moves.do = c.doMoves
+		c.moves.do = func(e protocol.Effect) { onOurOwn(func() { c.doMoves(e) }) }
 		c.moves.apart = true
 		c.moves.it = protocol.NewMoves(protocol.Peer{Node: c.Info.ID}, c.shardOf, c.ids.Load(), new(protocol.Table))
 		c.links.byID = map[uint64]*link{}
@@ -166,6 +170,9 @@ func (c *Cluster) Run(ctx context.Context) error {
 	c.setUp()
 	defer close(c.ended)
 	c.member.step(func(m *protocol.Member, now tandem.Now) []protocol.Effect { return m.Start(now) })
+	greeting, stop := context.WithCancel(ctx)
+	defer stop()
+	go c.greet(greeting)
 	var err error
 	select {
 	case <-ctx.Done():
@@ -203,8 +210,9 @@ func (c *Cluster) begin(e protocol.Begin) {
 	ctx, end := context.WithCancel(context.Background())
 	r := &run{self: e.Self, ctx: ctx, end: end, ended: make(chan struct{})}
 	r.mesh = mesh.New(mesh.Config{
-		Self: mesh.Peer(e.Self), Conn: c.Conn, Prefix: c.Prefix, Clock: c.Clock, Logger: c.logger,
-		Receive: func(from mesh.Peer, data []byte) { c.receive(protocol.Peer(from), data) }, News: c.takeNews,
+		Self: mesh.Peer(e.Self), Net: c.Net, Prefix: c.Prefix, Clock: c.Clock, Logger: c.logger,
+		Receive: func(from mesh.Peer, data []byte) error { return c.receive(protocol.Peer(from), data) },
+		News:    c.takeNews,
 	})
 	moves := protocol.NewMoves(e.Self, c.shardOf, c.ids.Add(1<<20), e.Table)
 	if c.leaving.Load() {
@@ -217,13 +225,36 @@ func (c *Cluster) begin(e protocol.Begin) {
 	// Calls that were made with the table of the last run may be with runs that this one never
 	// learns of.
 	c.calls.step(c, func(k *protocol.Calls, now tandem.Now) []protocol.Effect { return k.Abandoned(now) })
-	c.Store.OnFenced(func() { go c.fenced(e.Self) })
-	go func() {
-		defer close(r.ended)
-		if err := r.mesh.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
-			c.fail(fmt.Errorf("the network between the nodes: %w", err))
+	c.Store.OnFenced(func() { c.apart(c.Info.ID, func() { c.fenced(e.Self) }) })
+	go c.connect(ctx, r)
+}
+
+// connect runs the mesh of a run.
+func (c *Cluster) connect(ctx context.Context, r *run) {
+	defer close(r.ended)
+	err := c.guard(c.Info.ID, func() error { return r.mesh.Run(ctx) })
+	if err != nil && !errors.Is(err, context.Canceled) {
+		c.fail(fmt.Errorf("the network between the nodes: %w", err))
+	}
+}
+
+// greet reads the membership when a node that is not known tries to connect: it may have
+// just joined.
+func (c *Cluster) greet(ctx context.Context) {
+	const rest = 100 * time.Millisecond // limits the queries that strangers can cause
+	for {
+		select {
+		case <-c.Net.Strangers():
+			c.guarded(c.Info.ID, c.look)
+		case <-ctx.Done():
+			return
 		}
-	}()
+		select {
+		case <-time.After(rest):
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func (c *Cluster) fenced(self protocol.Peer) {
@@ -233,7 +264,7 @@ func (c *Cluster) fenced(self protocol.Peer) {
 // abandon drops the node's agents and the state of its run, and then rejoins. It
 // drops agents first: moves under way may wait for agents that wait for a lease.
 func (c *Cluster) abandon() {
-	c.Host.Abandon()
+	c.dropAgents()
 	r := c.runNow()
 	r.end()
 	<-r.ended
@@ -314,14 +345,14 @@ func (c *Cluster) takeNews(data []byte) {
 	c.look()
 }
 
-// receive handles a message of another node. It must not block.
-func (c *Cluster) receive(from protocol.Peer, data []byte) {
+// receive handles a message of another node. It must not block. It fails when the message
+// cannot be parsed.
+func (c *Cluster) receive(from protocol.Peer, data []byte) error {
 	m, err := protocol.Decode(data)
-	if err != nil {
-		c.logger.Error("cannot parse a message of another node", "node", from.Node, "err", err)
-		return
+	if err == nil {
+		c.dispatch(from, m)
 	}
-	c.dispatch(from, m)
+	return err
 }
 
 // dispatch passes a message to the core that handles it.
@@ -334,7 +365,7 @@ func (c *Cluster) dispatch(from protocol.Peer, m protocol.Message) {
 	case *protocol.Offer, *protocol.Ready, *protocol.Decline, *protocol.Go, *protocol.Stay:
 		c.dispatchMove(from, m)
 	case *protocol.Ask:
-		go c.answerAsk(from, m)
+		c.takeAsk(from, m)
 	case *protocol.Fetched:
 		c.forward(m, func() {})
 	case *protocol.Cancel:

@@ -151,8 +151,10 @@ func (c *Cluster) tellAll(ctx context.Context, q protocol.Question) error {
 	answers := make(chan error, len(nodes))
 	for _, node := range nodes {
 		go func() {
-			_, err := c.question(ctx, protocol.Target{Node: node}, q, protocol.AskWait)
-			answers <- err
+			answers <- c.guard(node, func() error {
+				_, err := c.question(ctx, protocol.Target{Node: node}, q, protocol.AskWait)
+				return err
+			})
 		}()
 	}
 	var failed error
@@ -254,11 +256,29 @@ func errNoNode(node string) error {
 	return tandem.Errorf(tandem.NotFound, "the cluster has no node %q; tandem cluster status lists them", node)
 }
 
+// takeAsk takes a question of another node. It does not wait for the answer.
+func (c *Cluster) takeAsk(from protocol.Peer, m *protocol.Ask) {
+	if !c.served.begin(from.Node) {
+		c.over.Add(tandem.OverNodeCalls, 1)
+		if m.ID != 0 {
+			c.say(from, &protocol.Told{ID: m.ID, Failure: failureOf(errServed)})
+		}
+		return
+	}
+	go func() {
+		defer c.served.end(from.Node)
+		c.guarded(from.Node, func() { c.answerAsk(from, m) })
+	}()
+}
+
 // answerAsk answers a question of another node.
 func (c *Cluster) answerAsk(from protocol.Peer, m *protocol.Ask) {
 	ctx, cancel := context.WithTimeout(context.Background(), protocol.AskWait)
 	defer cancel()
-	told := c.answer(ctx, from, m)
+	told := &protocol.Told{ID: m.ID}
+	if err := c.guard(from.Node, func() error { told = c.answer(ctx, from, m); return nil }); err != nil {
+		told.Failure = failureOf(err)
+	}
 	if m.ID != 0 {
 		c.say(from, told)
 	}

@@ -14,10 +14,11 @@ import (
 // another already does.
 type core[T timed] struct {
 	now func() tandem.Now
-	do  func(protocol.Effect)
+	do  func(protocol.Effect) // must not panic
 	// apart means that effects are carried out on a goroutine of their own, for a core
 	// whose events come from goroutines that must not wait.
-	apart bool
+	apart   bool
+	guarded func(func()) // runs a function that may panic
 	coreState[T]
 }
 
@@ -38,35 +39,46 @@ type timed interface {
 
 // step gives the core an event.
 func (c *core[T]) step(event func(it T, now tandem.Now) []protocol.Effect) {
+	switch {
+	case !c.add(event):
+	case c.apart:
+		go c.work()
+	default:
+		c.work()
+	}
+}
+
+// add gives the core an event, and reports whether the caller must carry out effects.
+func (c *core[T]) add(event func(it T, now tandem.Now) []protocol.Effect) bool {
 	c.mu.Lock()
+	defer c.mu.Unlock() // also when the event panics
 	now := c.now()
 	c.list = append(c.list, event(c.it, now)...)
 	c.setTimer(now)
 	if c.busy || len(c.list) == 0 {
-		c.mu.Unlock()
-		return
+		return false
 	}
 	c.busy = true
-	if c.apart {
-		c.mu.Unlock()
-		go c.work()
-		return
-	}
-	c.mu.Unlock()
-	c.work()
+	return true
 }
 
 func (c *core[T]) work() {
-	c.mu.Lock()
-	for len(c.list) > 0 {
-		e := c.list[0]
-		c.list = c.list[1:]
-		c.mu.Unlock()
+	for e := c.next(); e != nil; e = c.next() {
 		c.do(e)
-		c.mu.Lock()
 	}
-	c.list, c.busy = nil, false
-	c.mu.Unlock()
+}
+
+// next removes and returns the next effect; nil when there is none.
+func (c *core[T]) next() protocol.Effect {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.list) == 0 {
+		c.list, c.busy = nil, false
+		return nil
+	}
+	e := c.list[0]
+	c.list = c.list[1:]
+	return e
 }
 
 // look calls f with the core, under the lock, to read its state.
@@ -91,14 +103,15 @@ func (c *core[T]) setTimer(now tandem.Now) {
 		c.timer.Stop()
 	case !ok:
 	case c.timer == nil:
-		c.timer = time.AfterFunc(max(at-now.Mono, 0), c.tick)
+		c.timer = time.AfterFunc(max(at-now.Mono, 0), c.beat)
 	default:
 		c.timer.Reset(max(at-now.Mono, 0))
 	}
 }
 
-func (c *core[T]) tick() {
-	c.step(func(it T, now tandem.Now) []protocol.Effect { return it.Tick(now) })
+// beat performs the steps that are due.
+func (c *core[T]) beat() {
+	c.guarded(func() { c.step(func(it T, now tandem.Now) []protocol.Effect { return it.Tick(now) }) })
 }
 
 // stop stops the timer.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -28,15 +29,16 @@ func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 // patience is how long a test waits for something that must happen.
 const patience = 20 * time.Second
 
-// fleet is nodes with one database and one NATS. It has no doors: a test is the
+// fleet is nodes with one database. It has no doors: a test is the
 // gateways, the ingress and the operator.
 type fleet struct {
 	t       *testing.T
 	url     string // of the database
-	network *mesh.Network
 	nodes   []*node
 	group   record.Group
 	devices []record.Device
+	logger  *slog.Logger // of the nodes that are added; nil: discard
+	cables  bool         // the nodes that are added reach each other by cables, which can be cut
 }
 
 // node is one node of a fleet.
@@ -44,17 +46,20 @@ type node struct {
 	*Cluster
 	t       *testing.T
 	fetches chan *fetch
+	cable   *cable       // nil: none
 	stop    func() error // ends the node without moving its agents; the error is of Run
 }
 
 // newFleet starts nodes, and makes devices that run the code.
 func newFleet(t *testing.T, nodes, devices int, code string) *fleet {
 	t.Helper()
-	f := &fleet{t: t, url: pgtest.Start(t)}
-	var err error
-	f.network, err = mesh.Embed(t.Context(), mesh.EmbedOptions{Name: "n", Listen: "127.0.0.1:0", Secret: "s"})
-	f.must(err)
-	t.Cleanup(func() { f.must(f.network.Close()) })
+	return newFleetAt(t, pgtest.Start(t), nodes, devices, code)
+}
+
+// newFleetAt is newFleet on a database.
+func newFleetAt(t *testing.T, url string, nodes, devices int, code string) *fleet {
+	t.Helper()
+	f := &fleet{t: t, url: url}
 	for range nodes {
 		f.add()
 	}
@@ -114,8 +119,10 @@ func (f *fleet) add() *node {
 		Store: s, Log: log, Fetcher: n, Grace: 50 * time.Millisecond,
 		URL: func(id tandem.AgentID) string { return "http://localhost/" + string(id) },
 	}
+	var net *mesh.Network
+	net, n.cable = f.network(s, name)
 	n.Cluster = &Cluster{
-		Store: s, Host: h, Conn: f.network.Conn(), Clock: clock, Log: log,
+		Store: s, Host: h, Net: net, Clock: clock, Log: log, Logger: f.logger,
 		Info: record.Node{ID: name, MQTT: name + ":1883", URL: "http://" + name, Version: "v1"},
 	}
 	h.Join(n.Cluster, name, s.Shards())
@@ -123,6 +130,33 @@ func (f *fleet) add() *node {
 	f.nodes = append(f.nodes, n)
 	n.start(f)
 	return n
+}
+
+// network opens the port of a node for the others, and claims the node's name.
+func (f *fleet) network(s *store.Store, name string) (n *mesh.Network, c *cable) {
+	f.t.Helper()
+	id, err := mesh.NewIdentity()
+	f.must(err)
+	o := mesh.ListenOptions{Identity: id, Listen: freeAddr(f.t), Logger: f.logger}
+	if f.cables {
+		c = newCable(f.t)
+		o.Advertise = c.listener.Addr().String()
+		c.run(f.t, o.Listen)
+	}
+	n, err = mesh.Listen(f.t.Context(), o)
+	f.must(err)
+	f.must(s.Claim(f.t.Context(), record.Claim{Node: name, Key: id.Key(), Address: n.Addr()}, DefaultLease))
+	return n, c
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // start runs the node's parts until its end.
@@ -149,6 +183,7 @@ func (n *node) start(f *fleet) {
 		f.must(errors.Join(n.Leave(ctx), n.Log.Close(), n.Store.Close()))
 		return err
 	})
+	f.t.Cleanup(func() { f.must(n.Net.Close()) })
 	f.t.Cleanup(func() {
 		if err := n.stop(); err != nil && !f.t.Failed() {
 			f.t.Error(err)

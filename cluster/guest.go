@@ -17,17 +17,21 @@ type guests struct {
 }
 
 func (g *guests) step(c *Cluster, event func(g *protocol.Guests) []protocol.Effect) {
+	g.carryOut(c, g.add(event))
+}
+
+// add gives the core an event, and returns its effects.
+func (g *guests) add(event func(g *protocol.Guests) []protocol.Effect) []protocol.Effect {
 	g.mu.Lock()
-	effects := event(g.core)
-	g.mu.Unlock()
-	g.carryOut(c, effects)
+	defer g.mu.Unlock() // also when the event panics
+	return event(g.core)
 }
 
 func (g *guests) carryOut(c *Cluster, effects []protocol.Effect) {
 	for _, e := range effects {
 		switch e.(type) {
 		case protocol.Enter, protocol.Pass, protocol.Leave:
-			go c.serveGuest(e)
+			c.apart(c.Info.ID, func() { c.serveGuest(e) })
 		default:
 			c.general(e)
 		}
@@ -37,10 +41,9 @@ func (g *guests) carryOut(c *Cluster, effects []protocol.Effect) {
 // serveGuest passes a link's messages to the host, until there are no more.
 func (c *Cluster) serveGuest(e protocol.Effect) {
 	for e != nil {
-		ref, err := c.perform(e)
-		c.guests.mu.Lock()
-		effects := c.guests.core.Done(ref, failureOf(err))
-		c.guests.mu.Unlock()
+		ref := guestOf(e)
+		err := c.guard(ref.Node, func() error { return c.perform(e) })
+		effects := c.guests.add(func(g *protocol.Guests) []protocol.Effect { return g.Done(ref, failureOf(err)) })
 		e = nil
 		for _, next := range effects {
 			switch next.(type) {
@@ -53,16 +56,29 @@ func (c *Cluster) serveGuest(e protocol.Effect) {
 	}
 }
 
-func (c *Cluster) perform(e protocol.Effect) (tandem.LinkRef, error) {
+// guestOf returns the link that an effect is for.
+func guestOf(e protocol.Effect) (ref tandem.LinkRef) {
+	switch e := e.(type) {
+	case protocol.Enter:
+		ref = e.Ref
+	case protocol.Pass:
+		ref = e.Ref
+	case protocol.Leave:
+		ref = e.Ref
+	}
+	return ref
+}
+
+func (c *Cluster) perform(e protocol.Effect) error {
 	ctx := context.Background() // the host limits the time of each of these
 	switch e := e.(type) {
 	case protocol.Enter:
-		return e.Ref, c.enterGuest(e)
+		return c.enterGuest(e)
 	case protocol.Pass:
 		handled := func() { c.say(e.Run, &protocol.Ack{ID: e.Ref.ID, Seq: e.Seq}) }
-		return e.Ref, c.Host.FromDevice(ctx, e.Device, e.Ref, e.Seq, e.Topic, e.Message, handled)
+		return c.Host.FromDevice(ctx, e.Device, e.Ref, e.Seq, e.Topic, e.Message, handled)
 	case protocol.Leave:
-		return e.Ref, c.Host.Disconnect(ctx, e.Device, e.Ref, e.End)
+		return c.Host.Disconnect(ctx, e.Device, e.Ref, e.End)
 	}
 	panic("cluster: an effect of Guests is not carried out")
 }

@@ -77,7 +77,7 @@ func (l *links) follow(t *protocol.Table) {
 		stale := s.core.Stale(t)
 		s.mu.Unlock()
 		if stale {
-			go s.bind()
+			s.c.apart(s.c.Info.ID, s.bind)
 		}
 	}
 }
@@ -109,8 +109,12 @@ func (c *Cluster) FromDevice(
 	if s == nil {
 		return errNoLink
 	}
-	s.mu.Lock()
-	effects, err := s.core.Publish(seq, topic, m)
+	var effects []protocol.Effect
+	var err error
+	s.event(func(l *protocol.Link) []protocol.Effect {
+		effects, err = l.Publish(seq, topic, m)
+		return nil
+	})
 	if err != nil {
 		s.mu.Unlock()
 		return err
@@ -125,8 +129,7 @@ var errNoLink = tandem.Errorf(tandem.NotFound, "the link has ended; connect agai
 // Disconnect ends a link of this node's gateway.
 func (c *Cluster) Disconnect(ctx context.Context, id tandem.DeviceID, ref tandem.LinkRef, end tandem.LinkEnd) error {
 	if s := c.links.get(ref.ID); s != nil {
-		s.mu.Lock()
-		s.finish(s.core.Close(end))
+		s.finish(s.event(func(l *protocol.Link) []protocol.Effect { return l.Close(end) }))
 	}
 	return nil
 }
@@ -134,28 +137,39 @@ func (c *Cluster) Disconnect(ctx context.Context, id tandem.DeviceID, ref tandem
 // bind binds the link to the owner in the table.
 func (s *link) bind() {
 	t := s.c.table()
-	s.mu.Lock()
-	s.finish(s.core.Bind(s.c.now(), t))
+	s.finish(s.event(func(l *protocol.Link) []protocol.Effect { return l.Bind(s.c.now(), t) }))
 }
 
 // tick makes the next attempt to bind.
 func (s *link) tick() {
 	t := s.c.table()
-	s.mu.Lock()
-	s.finish(s.core.Tick(s.c.now(), t))
+	s.finish(s.event(func(l *protocol.Link) []protocol.Effect { return l.Tick(s.c.now(), t) }))
 }
 
 // abandoned has the link repeat to its owner what this node's last run may not have sent.
 func (s *link) abandoned() {
-	s.mu.Lock()
-	s.carryOut(s.core.Abandoned(s.c.now()))
+	s.carryOut(s.event(func(l *protocol.Link) []protocol.Effect { return l.Abandoned(s.c.now()) }))
 }
 
 // again repeats a failed attempt to bind at once, because the pair has moved here.
 func (s *link) again() {
 	t := s.c.table()
+	s.finish(s.event(func(l *protocol.Link) []protocol.Effect { return l.Again(s.c.now(), t) }))
+}
+
+// event takes the lock, gives the core an event, and returns its effects. Only a panic
+// releases the lock; otherwise the caller does, with carryOut or finish.
+func (s *link) event(f func(l *protocol.Link) []protocol.Effect) []protocol.Effect {
 	s.mu.Lock()
-	s.finish(s.core.Again(s.c.now(), t))
+	ok := false
+	defer func() {
+		if !ok {
+			s.mu.Unlock()
+		}
+	}()
+	effects := f(s.core)
+	ok = true
+	return effects
 }
 
 // finish carries out effects and releases the lock. It may run the agent.
@@ -223,7 +237,7 @@ func (s *link) setTimer() {
 		s.timer.Stop()
 	case !ok:
 	case s.timer == nil:
-		s.timer = time.AfterFunc(max(wait, 0), s.tick)
+		s.timer = time.AfterFunc(max(wait, 0), func() { s.c.guarded(s.c.Info.ID, s.tick) })
 	default:
 		s.timer.Reset(max(wait, 0))
 	}
@@ -263,8 +277,7 @@ func (s *link) tell(e protocol.Tell, epoch int64) bool {
 		if err != nil && failureOf(err).Fate == protocol.Elsewhere {
 			return false
 		}
-		s.mu.Lock()
-		s.carryOut(s.core.Heard(e.To))
+		s.carryOut(s.event(func(l *protocol.Link) []protocol.Effect { return l.Heard(e.To) }))
 	}
 	return true
 }
@@ -282,15 +295,13 @@ func (c *Cluster) enter(
 }
 
 func (s *link) acknowledged(seq uint64) {
-	s.mu.Lock()
-	s.carryOut(s.core.Acknowledged(seq))
+	s.carryOut(s.event(func(l *protocol.Link) []protocol.Effect { return l.Acknowledged(seq) }))
 }
 
 // deliver sends the device a message of an owner, which has the epoch. It reports
 // whether the gateway accepted it.
 func (s *link) deliver(epoch int64, topic string, m tandem.Message) bool {
-	s.mu.Lock()
-	effects := s.core.Deliver(epoch, topic, m)
+	effects := s.event(func(l *protocol.Link) []protocol.Effect { return l.Deliver(epoch, topic, m) })
 	if len(effects) == 1 {
 		if h, ok := effects[0].(protocol.Hand); ok { // the usual case
 			defer s.mu.Unlock()
@@ -319,8 +330,7 @@ func (c *Cluster) fromOwner(from protocol.Peer, m protocol.Message) {
 		id, event = m.ID, func(l *protocol.Link) []protocol.Effect { return l.Astray(c.now(), from) }
 	}
 	if s := c.links.get(id); s != nil {
-		s.mu.Lock()
-		s.carryOut(event(s.core))
+		s.carryOut(s.event(event))
 	}
 }
 

@@ -20,7 +20,7 @@ type logs struct {
 	mu    sync.Mutex
 	views map[uint64]*view                  // views here, of the other nodes' lines
 	asked map[uint64]map[protocol.Peer]bool // by view: nodes that have been asked for their lines
-	serve map[served]func()                 // views on other nodes of our lines, with functions to stop them
+	serve map[viewer]func()                 // views on other nodes of our lines, with functions to stop them
 }
 
 // view is a log shown here.
@@ -30,8 +30,11 @@ type view struct {
 	fn      func(tandem.LogEntry)
 }
 
-// served names a view of another node.
-type served struct {
+// maxViewers limits the logs that other nodes show of this one's lines.
+const maxViewers = 10_000
+
+// viewer names a view of another node.
+type viewer struct {
 	peer protocol.Peer
 	view uint64
 }
@@ -122,7 +125,11 @@ func (c *Cluster) askOthers(
 	got := make(chan answer, len(peers))
 	for _, p := range peers {
 		go func() {
-			f, err := c.question(ctx, protocol.Target{Run: p}, q, protocol.LogWait)
+			var f protocol.Finish
+			err := c.guard(p.Node, func() (err error) {
+				f, err = c.question(ctx, protocol.Target{Run: p}, q, protocol.LogWait)
+				return err
+			})
 			got <- answer{f, err}
 		}()
 	}
@@ -137,12 +144,29 @@ func (c *Cluster) askOthers(
 	return answers
 }
 
+// Limits of what another node may ask of a log.
+const (
+	maxLines   = 1000
+	maxDevices = 10_000
+)
+
+var errDevices = tandem.Errorf(tandem.Limit, "a log may be of %d devices at most", maxDevices)
+
 // answerLog answers a question about this node's log.
 func (c *Cluster) answerLog(ctx context.Context, from protocol.Peer, q protocol.Question) ([]tandem.LogEntry, error) {
 	switch q := q.(type) {
 	case *protocol.History:
-		return c.Log.Own(ctx, q.Devices, q.Lines)
+		if len(q.Devices) > maxDevices {
+			return nil, errDevices
+		}
+		return c.Log.Own(ctx, q.Devices, min(max(q.Lines, 0), maxLines))
 	case *protocol.Follow:
+		if len(q.Devices) > maxDevices {
+			return nil, errDevices
+		}
+		if c.logs.viewers() >= maxViewers {
+			return nil, tandem.Errorf(tandem.Limit, "other nodes show %d logs of this one already", maxViewers)
+		}
 		stop, err := c.Log.FollowOwn(ctx, q.Devices, func(e tandem.LogEntry) {
 			c.say(from, &protocol.Line{View: q.View, Line: e})
 		})
@@ -152,11 +176,15 @@ func (c *Cluster) answerLog(ctx context.Context, from protocol.Peer, q protocol.
 		c.logs.mu.Lock()
 		defer c.logs.mu.Unlock()
 		if c.logs.serve == nil {
-			c.logs.serve = map[served]func(){}
+			c.logs.serve = map[viewer]func(){}
 		}
-		c.logs.serve[served{from, q.View}] = stop
+		key := viewer{from, q.View}
+		if earlier := c.logs.serve[key]; earlier != nil {
+			earlier()
+		}
+		c.logs.serve[key] = stop
 	case *protocol.Unfollow:
-		key := served{from, q.View}
+		key := viewer{from, q.View}
 		c.logs.mu.Lock()
 		defer c.logs.mu.Unlock()
 		if stop := c.logs.serve[key]; stop != nil {
@@ -165,6 +193,13 @@ func (c *Cluster) answerLog(ctx context.Context, from protocol.Peer, q protocol.
 		}
 	}
 	return nil, nil
+}
+
+// viewers returns how many views other nodes have of this one's lines.
+func (l *logs) viewers() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.serve)
 }
 
 // showLine shows another node's line in its view.

@@ -27,14 +27,14 @@ func (c *Cluster) doMember(e protocol.Effect) {
 	case protocol.Belong:
 		close(c.ready)
 	case protocol.Abandon:
-		go c.abandon()
+		c.apart(c.Info.ID, c.abandon)
 	case protocol.Fail:
 		c.fail(e.Failure)
 	case protocol.Register, protocol.Renew, protocol.Read, protocol.AskPlanner, protocol.Bury, protocol.Assign:
 		c.runs.mu.Lock()
 		defer c.runs.mu.Unlock()
 		if !c.runs.over {
-			c.asking.Go(func() { c.ask(e) })
+			c.asking.Go(func() { c.guarded(c.Info.ID, func() { c.ask(e) }) })
 		}
 	default:
 		c.general(e)
@@ -97,14 +97,25 @@ func (c *Cluster) replace(t *protocol.Table) {
 	c.guests.step(c, func(g *protocol.Guests) []protocol.Effect { g.Table(t); return nil })
 	c.calls.step(c, func(k *protocol.Calls, now tandem.Now) []protocol.Effect { return k.Table(now, t) })
 	c.moves.step(func(m *protocol.Moves, now tandem.Now) []protocol.Effect { return m.Table(now, t, draining) })
+	c.Net.Know(nodesOf(t))
 	c.links.follow(t)
 	c.logs.forget(func(p protocol.Peer) bool { return !t.Has(p) })
 }
 
+// nodesOf returns the nodes of a table, for the network.
+func nodesOf(t *protocol.Table) []mesh.Node {
+	list := make([]mesh.Node, len(t.Nodes))
+	for i, n := range t.Nodes {
+		list[i] = mesh.Node{Name: n.ID, Key: n.Key, Address: n.Address}
+	}
+	return list
+}
+
 // joined tells a new run the recent news, and asks it for its log lines.
 func (c *Cluster) joined(p protocol.Peer) {
+	c.logger.Info("a node is part of the cluster", "node", p.Node)
 	c.news.joined(c, p)
-	go c.extendAll(context.Background())
+	c.apart(p.Node, func() { c.extendAll(context.Background()) })
 }
 
 // lost ends everything that depends on a run that was declared lost.

@@ -54,15 +54,15 @@ func (*moving) idle(c *Cluster) func() bool {
 func (c *Cluster) doMoves(e protocol.Effect) {
 	switch e := e.(type) {
 	case protocol.Export:
-		go c.export(e)
+		c.apart(c.Info.ID, func() { c.export(e) })
 	case protocol.SendPart, protocol.Flush, protocol.Handover, protocol.Confirm:
-		go c.moveStep(e)
+		c.apart(c.Info.ID, func() { c.moveStep(e) })
 	case protocol.Return:
 		c.takeBack(e)
 	case protocol.Gave:
 		c.guests.step(c, func(g *protocol.Guests) []protocol.Effect { g.Gave(e.Shards); return nil })
 	case protocol.Prepare:
-		go c.prepare(e)
+		c.apart(c.Info.ID, func() { c.prepare(e) })
 	case protocol.Discard:
 		c.moving.take(e.Offer)
 	case protocol.Activate:
@@ -77,11 +77,14 @@ func (c *Cluster) doMoves(e protocol.Effect) {
 func (c *Cluster) export(e protocol.Export) {
 	ctx, cancel := context.WithDeadline(context.Background(), c.at(e.Until))
 	defer cancel()
-	moved, err := c.Host.Export(ctx, e.Shards)
-	pairs := make([]*protocol.Pair, len(moved))
-	for i, m := range moved {
-		pairs[i] = c.pair(m)
-	}
+	var pairs []*protocol.Pair
+	err := c.guard(c.Info.ID, func() error {
+		moved, err := c.Host.Export(ctx, e.Shards)
+		for _, m := range moved {
+			pairs = append(pairs, c.pair(m))
+		}
+		return err
+	})
 	c.moves.step(func(v *protocol.Moves, now tandem.Now) []protocol.Effect { return v.Exported(now, e.N, pairs, err) })
 }
 
@@ -168,7 +171,7 @@ func (c *Cluster) flush(e protocol.Flush) error {
 	var work sync.WaitGroup
 	for i, p := range e.To {
 		work.Go(func() {
-			if err := r.mesh.Flush(ctx, mesh.Peer(p)); err != nil {
+			if err := c.guard(p.Node, func() error { return r.mesh.Flush(ctx, mesh.Peer(p)) }); err != nil {
 				failures[i] = fmt.Errorf("node %s: %w", p.Node, err)
 			}
 		})
@@ -184,13 +187,17 @@ const prepareWait = 3 * time.Second
 func (c *Cluster) prepare(e protocol.Prepare) {
 	ctx, cancel := context.WithTimeout(context.Background(), prepareWait)
 	defer cancel()
-	list, err := moved(e.Pairs)
-	if err == nil {
+	err := c.guard(e.Offer.From.Node, func() error {
+		list, err := moved(e.Pairs)
+		if err != nil {
+			return err
+		}
 		in := c.Host.Import(ctx, list, e.Why)
-		if err = in.Err(); err == nil {
+		if in.Err() == nil {
 			c.moving.put(e.Offer, in)
 		}
-	}
+		return in.Err()
+	})
 	c.moves.step(func(v *protocol.Moves, now tandem.Now) []protocol.Effect { return v.Prepared(now, e.Offer, err) })
 }
 
@@ -256,7 +263,7 @@ func (c *Cluster) arrived(pairs []*protocol.Pair, shards []int, lost []protocol.
 	}
 	for _, s := range c.links.all() {
 		if in[s.core.Shard] {
-			go s.again()
+			c.apart(c.Info.ID, s.again)
 		}
 	}
 }
@@ -267,11 +274,11 @@ func (c *Cluster) openShards(shards []int) {
 	c.Host.OpenShards(shards)
 	reminders := c.news.opened(c.now(), shards)
 	r := c.runNow()
-	go func() {
+	c.apart(c.Info.ID, func() {
 		if c.bringBack(r.ctx, shards) {
 			c.recall(reminders) // only now, or an agent would restart instead of resuming
 		}
-	}()
+	})
 }
 
 // bringBackAgain is the time between two attempts to bring agents back.

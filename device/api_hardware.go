@@ -19,7 +19,8 @@ var hardwareAPI = imp.API{
 			Name: "hardware.millis", On: imp.OnDevice, Result: "integer",
 			Doc:    "Milliseconds since the code started; wraps at 32 bits.",
 			Source: docs + "2318", Fn: func(c *squirrel.Call) (squirrel.Value, error) {
-				return squirrel.Int(int32(of(c).uptime(c).Milliseconds())), nil
+				d, err := of(c).uptime(c)
+				return squirrel.Int(int32(d.Milliseconds())), err
 			},
 			Example: `server.log("Up for " + hardware.millis() / 1000 + " s");`,
 		},
@@ -27,7 +28,8 @@ var hardwareAPI = imp.API{
 			Name: "hardware.micros", On: imp.OnDevice, Result: "integer",
 			Doc:    "Microseconds since the code started; wraps at 32 bits.",
 			Source: docs + "2318", Fn: func(c *squirrel.Call) (squirrel.Value, error) {
-				return squirrel.Int(int32(of(c).uptime(c).Microseconds())), nil
+				d, err := of(c).uptime(c)
+				return squirrel.Int(int32(d.Microseconds())), err
 			},
 			Example: `local start = hardware.micros();
 server.log(hardware.micros() - start + " µs");`,

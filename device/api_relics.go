@@ -52,8 +52,17 @@ var relicsAPI = imp.API{
 	},
 }
 
+const longestName = 40 // bytes; no bus has a longer one
+
 func hardwareConfigure(c *squirrel.Call) (squirrel.Value, error) {
-	m, name := of(c), c.Str(1)
+	m := of(c)
+	if c.VM().Len(c.Arg(1)) > longestName {
+		return c.Errorf("hardware.configure: this module has no such bus")
+	}
+	if err := c.Charge(nativeCost); err != nil {
+		return squirrel.Null, err
+	}
+	name := c.Str(1)
 	for i, p := range m.things {
 		if p.name == name && p.class != "pin" {
 			m.st.Buses[i].Ready = true

@@ -75,7 +75,9 @@ func onBus(class string, f func(c *squirrel.Call, b bus) (squirrel.Value, error)
 
 // transfer writes out and reads n bytes.
 func (b bus) transfer(c *squirrel.Call, addr int, out []byte, n int) ([]byte, error) {
-	c.Charge((len(out) + n) / 8)
+	if err := c.Charge(nativeCost + (len(out)+n)/8); err != nil {
+		return nil, err
+	}
 	return b.m.board.Transfer(b.name, addr, out, n)
 }
 
@@ -98,9 +100,13 @@ func busDisable(c *squirrel.Call) (squirrel.Value, error) {
 	return squirrel.Null, nil
 }
 
-// dataOf returns a copy of argument i, a string or a blob.
+// dataOf returns a copy of argument i, a string or a blob. It reports whether it is one,
+// and can be paid for.
 func dataOf(c *squirrel.Call, i int) ([]byte, bool) {
-	return slices.Clone(c.Bytes(i)), imp.IsData(c.VM(), c.Arg(i))
+	if !imp.IsData(c.VM(), c.Arg(i)) || c.Charge(nativeCost+len(c.Bytes(i))/8) != nil {
+		return nil, false
+	}
+	return slices.Clone(c.Bytes(i)), true
 }
 
 func notData(c *squirrel.Call) (squirrel.Value, error) {
@@ -247,12 +253,16 @@ func wanted(c *squirrel.Call) int {
 
 func uartReadString(c *squirrel.Call, b bus) (squirrel.Value, error) {
 	got := b.take(wanted(c))
-	c.Charge(len(got) / 8)
+	if err := c.Charge(len(got) / 8); err != nil {
+		return squirrel.Null, err
+	}
 	return b.m.vm().NewStringBytes(got), nil
 }
 
 func uartReadBlob(c *squirrel.Call, b bus) (squirrel.Value, error) {
 	got := b.take(wanted(c))
-	c.Charge(len(got) / 8)
+	if err := c.Charge(len(got) / 8); err != nil {
+		return squirrel.Null, err
+	}
 	return b.m.blob(got), nil
 }

@@ -165,9 +165,11 @@ func flashRead(c *squirrel.Call, f Flash) (squirrel.Value, error) {
 	if !flashed(f, addr, count) {
 		return noSuchAddress(c, f, addr, count)
 	}
-	c.Charge(int(count) / 8)
 	if int(count) > c.VM().MemoryLimit() {
 		return c.Errorf("%d bytes are more than the memory has", count)
+	}
+	if err := c.Charge(nativeCost + int(count)/8); err != nil {
+		return squirrel.Null, err
 	}
 	data := make([]byte, count)
 	if _, err := f.ReadAt(data, int64(addr)); err != nil {
@@ -201,7 +203,9 @@ func flashWrite(c *squirrel.Call, f Flash) (squirrel.Value, error) {
 	if !flashed(f, addr, to-from) {
 		return noSuchAddress(c, f, addr, to-from)
 	}
-	c.Charge(len(data) / 8)
+	if err := c.Charge(len(data) / 8); err != nil {
+		return squirrel.Null, err
+	}
 	there := make([]byte, len(data))
 	if _, err := f.ReadAt(there, int64(addr)); err != nil {
 		return c.Errorf("the flash cannot be read: %v", err)
@@ -227,7 +231,9 @@ func flashErase(c *squirrel.Call, f Flash) (squirrel.Value, error) {
 	if !flashed(f, addr, 1) {
 		return noSuchAddress(c, f, addr, 1)
 	}
-	c.Charge(sectorSize / 8)
+	if err := c.Charge(sectorSize / 8); err != nil {
+		return squirrel.Null, err
+	}
 	if _, err := f.WriteAt(bytes.Repeat([]byte{0xFF}, sectorSize), int64(addr)&^(sectorSize-1)); err != nil {
 		return c.Errorf("the flash cannot be erased: %v", err)
 	}

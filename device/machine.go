@@ -170,10 +170,12 @@ const readTime = 10 * time.Microsecond
 // uptime returns the clock of hardware.millis. Reading it takes readTime: all of one
 // event happens at one instant, but a driver may wait in a loop until the clock has
 // moved, and must not wait for ever.
-func (m *Machine) uptime(c *squirrel.Call) time.Duration {
-	c.Charge(int(readTime.Seconds() * imp.FuelPerSecond))
+func (m *Machine) uptime(c *squirrel.Call) (time.Duration, error) {
+	if err := c.Charge(int(readTime.Seconds() * imp.FuelPerSecond)); err != nil {
+		return 0, err
+	}
 	m.st.Read = max(instantOf(m.core.Now), m.st.Read+instant(readTime))
-	return time.Duration(m.st.Read - m.st.Booted)
+	return time.Duration(m.st.Read - m.st.Booted), nil
 }
 
 // macAddress returns a locally administered address, made of the device id.

@@ -13,6 +13,10 @@ import (
 // of returns the machine whose code makes the call.
 func of(c *squirrel.Call) *Machine { return imp.CoreOf(c).Owner().(*Machine) }
 
+// nativeCost is the fuel of a native function whose work exceeds a few instructions,
+// beside the fuel for its data.
+const nativeCost = 30
+
 func nothing(*squirrel.Call) (squirrel.Value, error) { return squirrel.Null, nil }
 
 // constant returns a native function without arguments that returns f's result.
@@ -21,6 +25,9 @@ func constant(f func(m *Machine) squirrel.Value) squirrel.NativeFunc {
 }
 
 func agentOn(c *squirrel.Call) (squirrel.Value, error) {
+	if err := c.Charge(nativeCost + c.VM().Len(c.Arg(1))/4); err != nil {
+		return squirrel.Null, err
+	}
 	of(c).core.SetHandler(agentHandler(c.Str(1)), c.Arg(2))
 	return squirrel.Null, nil
 }
@@ -36,6 +43,14 @@ func agentSend(c *squirrel.Call) (squirrel.Value, error) {
 
 // parcelOf makes a message of the call's first two arguments, a name and a value.
 func (m *Machine) parcelOf(c *squirrel.Call, native string) (p *parcel, err error) {
+	n := c.VM().Len(c.Arg(1))
+	if n > tandem.MessageSize {
+		_, err = c.Errorf("%s: the name has %d bytes, %d at most", native, n, tandem.MessageSize)
+		return nil, err
+	}
+	if err := c.Charge(nativeCost + n/2); err != nil {
+		return nil, err
+	}
 	p = &parcel{Name: c.Str(1)}
 	if p.Name == "" || strings.ContainsAny(p.Name, "+#\x00") || !utf8.ValidString(p.Name) {
 		_, err = c.Errorf("%s: the name of a message must be text without + and #, and not empty", native)
@@ -49,19 +64,22 @@ func (m *Machine) parcelOf(c *squirrel.Call, native string) (p *parcel, err erro
 		_, err = c.Errorf("%s: the message has %d bytes, %d at most", native, n, tandem.MessageSize)
 		return nil, err
 	}
-	c.Charge(len(p.Data) / 8)
-	return p, nil
+	return p, c.Charge(len(p.Data) / 8)
 }
 
 // logLine sends a line to the log.
 func logLine(c *squirrel.Call, typ string) (squirrel.Value, error) {
 	m := of(c)
 	x := c.Arg(1)
-	text := m.vm().ToString(x)
+	if err := c.Charge(nativeCost + m.vm().Len(x)/8); err != nil {
+		return squirrel.Null, err
+	}
+	var text string
 	if imp.IsData(m.vm(), x) {
 		text = imp.LogText(c.Bytes(1))
+	} else {
+		text = m.vm().ToString(x)
 	}
-	c.Charge(len(text) / 8)
 	return m.answer(c, m.st.Link.send(m.core.Now, &parcel{Type: typ, Data: []byte(text)}))
 }
 
@@ -188,6 +206,10 @@ func sleepUntil(c *squirrel.Call, flush bool) (squirrel.Value, error) {
 	if hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59 {
 		return c.Errorf("invalid sleep time: %d:%d:%d is not a time of day", hour, minute, second)
 	}
+	const calendar = 2000 // fuel
+	if err := c.Charge(calendar); err != nil {
+		return squirrel.Null, err
+	}
 	m := of(c)
 	now := m.core.Now.UTC()
 	at := time.Date(now.Year(), now.Month(), now.Day(), hour, minute, second, 0, time.UTC)
@@ -227,6 +249,9 @@ func impInfo(c *squirrel.Call) (squirrel.Value, error) {
 }
 
 func impNetInfo(c *squirrel.Call) (squirrel.Value, error) {
+	if err := c.Charge(2 * nativeCost); err != nil {
+		return squirrel.Null, err
+	}
 	m := of(c)
 	v, l := m.vm(), &m.st.Link
 	card := v.NewTable()
@@ -256,6 +281,9 @@ const userConfigurationSize = 4096
 func impSetUserConfiguration(c *squirrel.Call) (squirrel.Value, error) {
 	m := of(c)
 	var data []byte
+	if c.VM().Len(c.Arg(1)) > userConfigurationSize {
+		return c.Errorf("value too long in imp.setuserconfiguration(value)")
+	}
 	if !c.Arg(1).IsNull() {
 		b, ok := dataOf(c, 1)
 		if !ok {
@@ -263,10 +291,6 @@ func impSetUserConfiguration(c *squirrel.Call) (squirrel.Value, error) {
 		}
 		data = append([]byte{}, b...) // not nil, because nil erases the configuration
 	}
-	if len(data) > userConfigurationSize {
-		return c.Errorf("value too long in imp.setuserconfiguration(value)")
-	}
-	c.Charge(len(data) / 8)
 	m.st.User = data
 	m.emit(&Configured{Data: data, Cause: m.st.Posts.Cause})
 	return squirrel.Null, nil
@@ -277,7 +301,9 @@ func impGetUserConfiguration(c *squirrel.Call) (squirrel.Value, error) {
 	if m.st.User == nil {
 		return squirrel.Null, nil
 	}
-	c.Charge(len(m.st.User) / 8)
+	if err := c.Charge(len(m.st.User) / 8); err != nil {
+		return squirrel.Null, err
+	}
 	return m.blob(m.st.User), nil
 }
 

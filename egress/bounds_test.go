@@ -1,7 +1,6 @@
 package egress
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -53,20 +52,6 @@ func TestConnectionHeader(t *testing.T) {
 		req, failure := newRequest(t.Context(), f)
 		if failure != nil || req.Close != tc.closes || req.Header.Get("Connection") != "" {
 			t.Errorf("%q: %+v, closes: %v", tc.values, failure, req != nil && req.Close)
-		}
-	}
-}
-
-// TestBodySize: how large the body of a response may be, with its length said
-// before and not.
-func TestBodySize(t *testing.T) {
-	for _, over := range []int{0, 1} {
-		data := make([]byte, tandem.FetchBodySize+over)
-		for _, size := range []int64{-1, int64(len(data))} {
-			body, err := collect(bytes.NewReader(data), size)
-			if (err != nil) != (over > 0) || err == nil && len(body) != len(data) {
-				t.Errorf("%d bytes, said to be %d: %d bytes, %v", len(data), size, len(body), err)
-			}
 		}
 	}
 }

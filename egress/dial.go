@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/url"
+	"sync/atomic"
 )
 
 // DialBroker makes a connection to an MQTT broker: tcp:// or mqtt:// and a host,
@@ -28,10 +29,18 @@ func (x *Fetcher) DialBroker(ctx context.Context, address string) (net.Conn, err
 	if u.Port() != "" {
 		port = u.Port()
 	}
+	x.once.Do(x.setUp)
+	if x.brokers.now.Add(1) > x.brokers.most {
+		x.brokers.now.Add(-1)
+		x.brokers.refused.Add(1)
+		return nil, errors.New("this server has as many connections to brokers as it may: try again later")
+	}
 	conn, err := x.dial(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
 	if err != nil {
+		x.brokers.now.Add(-1)
 		return nil, errors.New(string(outcome(ctx, u, err).Body))
 	}
+	conn = &brokerConn{Conn: conn, of: &x.brokers}
 	if !secure {
 		return conn, nil
 	}
@@ -44,3 +53,28 @@ func (x *Fetcher) DialBroker(ctx context.Context, address string) (net.Conn, err
 	}
 	return wrapped, nil
 }
+
+// brokers counts connections to brokers.
+type brokers struct {
+	most    int64
+	now     atomic.Int64
+	refused atomic.Int64
+}
+
+// brokerConn is a connection that counts until it is closed.
+type brokerConn struct {
+	net.Conn
+	of     *brokers
+	closed atomic.Bool
+}
+
+// Close closes the connection.
+func (c *brokerConn) Close() error {
+	if !c.closed.Swap(true) {
+		c.of.now.Add(-1)
+	}
+	return c.Conn.Close()
+}
+
+// BrokersRefused returns how often there were too many connections to brokers.
+func (x *Fetcher) BrokersRefused() int64 { return x.brokers.refused.Load() }

@@ -65,3 +65,41 @@ func TestDialBroker(t *testing.T) {
 		}
 	}
 }
+
+// TestManyBrokers: agents' connections to brokers leave file descriptors for others.
+func TestManyBrokers(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	x := &Fetcher{Allow: loopback, most: 18}
+	dial := func() (net.Conn, error) { return x.DialBroker(t.Context(), "tcp://"+l.Addr().String()) }
+	if _, err := x.DialBroker(t.Context(), "tcp://10.0.0.1"); err == nil {
+		t.Error("a private address is reached")
+	}
+	var all []net.Conn
+	for range 3 {
+		c, err := dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, c)
+	}
+	if _, err := dial(); err == nil || !strings.Contains(err.Error(), "as many connections to brokers as it may") {
+		t.Errorf("one more: %v", err)
+	}
+	for range 2 {
+		all[0].Close()
+	}
+	c, err := dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dial(); err == nil || x.BrokersRefused() != 2 {
+		t.Errorf("a connection that was closed twice counts twice: %v", err)
+	}
+	for _, c := range append(all[1:], c) {
+		c.Close()
+	}
+}

@@ -36,6 +36,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/admit"
 	"github.com/tandem-iot/tandem/meter"
 )
 
@@ -54,7 +55,7 @@ type Fetcher struct {
 	Node  Node
 	Roots *x509.CertPool // authorities for requests that verify the server; nil: the system's
 
-	most     int           // limit of concurrent requests; 0: a quarter of the file descriptors
+	most     int           // limit of concurrent requests; 0: three sixteenths of the file descriptors
 	resolver *net.Resolver // nil: the system's
 
 	once       sync.Once
@@ -63,6 +64,8 @@ type Fetcher struct {
 	outcomes   meter.Labelled
 	machine    surroundings
 	line       line
+	memory     *admit.Queue[tandem.AgentID]
+	brokers    brokers
 }
 
 // Fetch begins a request and returns. Its result, never nil, is given to done on
@@ -118,7 +121,7 @@ func (x *Fetcher) fetch(ctx context.Context, f *tandem.Fetch, part func([]byte))
 	if f.Stream {
 		err = stream(resp.Body, part)
 	} else {
-		out.Body, err = collect(resp.Body, resp.ContentLength)
+		err = x.receive(ctx, f.Agent, resp, out)
 	}
 	if err != nil {
 		return outcome(ctx, req.URL, err)
@@ -139,15 +142,17 @@ func (x *Fetcher) Waited() int64 { return x.line.waited.Load() }
 
 func (x *Fetcher) setUp() {
 	if x.most == 0 {
-		x.most = max(1, descriptors()/4) // devices and files need descriptors too
+		x.most = max(1, admit.Descriptors()*3/16) // see package server for the others
 	}
 	x.line.most, x.line.do = x.most, x.make
+	x.memory = newMemory()
+	x.brokers.most = int64(max(1, x.most/6)) // of the file descriptors one in 32
 	x.trusting = x.transport(&tls.Config{InsecureSkipVerify: true})
 	x.validating = x.transport(&tls.Config{RootCAs: x.Roots})
 }
 
 func (x *Fetcher) transport(conf *tls.Config) *http.Transport {
-	idle := max(1, x.most/4)
+	idle := max(1, x.most/8)
 	return &http.Transport{
 		DialContext:            x.dial,
 		TLSClientConfig:        conf,
@@ -232,20 +237,6 @@ func headers(h http.Header) []tandem.Header {
 	}
 	slices.SortStableFunc(list, func(a, b tandem.Header) int { return strings.Compare(a.Name, b.Name) })
 	return list
-}
-
-// collect reads a body whose announced length is size, -1 when it is unknown.
-func collect(r io.Reader, size int64) ([]byte, error) {
-	if size > tandem.FetchBodySize {
-		return nil, errTooLarge
-	}
-	// There is room for more than the announced length, so that the end is read without growing the buffer.
-	body := bytes.NewBuffer(make([]byte, 0, max(size, 0)+bytes.MinRead))
-	n, err := body.ReadFrom(io.LimitReader(r, tandem.FetchBodySize+1))
-	if err == nil && n > tandem.FetchBodySize {
-		err = errTooLarge
-	}
-	return body.Bytes(), err
 }
 
 func stream(r io.Reader, part func([]byte)) error {

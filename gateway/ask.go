@@ -3,13 +3,24 @@ package gateway
 import (
 	"context"
 	"log/slog"
+	"time"
 
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/admit"
 	"github.com/tandem-iot/tandem/gateway/session"
 )
 
 // ask asks the session's questions, and gives it the answers. The lock is held, and
 // released while others are called.
 func (c *conn) ask() {
+	c.askAll()
+	for c.session.Queued() {
+		c.rest()
+		c.askAll()
+	}
+}
+
+func (c *conn) askAll() {
 	var q session.Question
 	for c.session.Next(&q) {
 		switch q.Kind {
@@ -27,31 +38,62 @@ func (c *conn) ask() {
 }
 
 func (c *conn) authenticate(q *session.Question) {
-	c.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), hostTimeout)
-	err := c.g.Authenticate(ctx, q.Device, q.Key)
-	cancel()
-	c.mu.Lock()
+	var err error
+	var used session.Budget
+	c.unlocked(func() {
+		if !q.Trusted {
+			err = c.check(q)
+		}
+		if err == nil {
+			used = c.g.admit(c, q.Device)
+		}
+	})
+	if err == nil {
+		c.session.Inherit(c.g.elapsed(), used)
+	}
 	c.session.Authenticated(err)
 }
 
-func (c *conn) connect(q *session.Question) {
-	c.mu.Unlock()
-	c.observe(q)
-	c.g.identify(c, q.Device)
+// check checks the device's key, unless there were too many failures before.
+func (c *conn) check(q *session.Question) error {
+	a := admit.Attempt{Source: admit.SourceOf(c.peer), Identity: string(q.Device), Secret: q.Key}
+	if wait := c.g.Logins.Delay(time.Now(), a); wait > 0 {
+		return tandem.Errorf(tandem.Limit,
+			"too many logins have failed: try again in %d s", (wait+time.Second-1)/time.Second)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), hostTimeout)
-	err := c.g.Host.Connect(ctx, q.Device, c, q.Seq, address(c.nc))
-	cancel()
-	c.mu.Lock()
+	defer cancel()
+	err := c.g.Authenticate(ctx, q.Device, q.Key)
+	switch {
+	case err == nil:
+		c.g.Logins.Succeeded(time.Now(), a)
+	case session.WrongKey(err):
+		c.g.Logins.Failed(time.Now(), a)
+	}
+	return err
+}
+
+func (c *conn) connect(q *session.Question) {
+	var err error
+	c.unlocked(func() {
+		c.observe(q)
+		c.g.identify(c, q.Device)
+		ctx, cancel := context.WithTimeout(context.Background(), hostTimeout)
+		defer cancel()
+		c.introduced = true
+		err = c.g.Host.Connect(ctx, q.Device, c, q.Seq, c.address())
+	})
 	c.session.Connected(c.g.now(), err)
 }
 
 func (c *conn) deliver(q *session.Question) {
 	seq := q.Seq
-	c.mu.Unlock()
-	c.observe(q)
-	err := c.g.Host.FromDevice(context.Background(), q.Device, c.Ref(), seq, q.Topic, q.Message, func() { c.handled(seq) })
-	c.mu.Lock()
+	var err error
+	c.unlocked(func() {
+		c.observe(q)
+		handled := func() { c.handled(seq) }
+		err = c.g.Host.FromDevice(context.Background(), q.Device, c.Ref(), seq, q.Topic, q.Message, handled)
+	})
 	c.session.Taken(seq, err)
 }
 
@@ -64,6 +106,7 @@ func (c *conn) observe(q *session.Question) {
 
 // handled is called by the host, on any goroutine.
 func (c *conn) handled(seq uint64) {
+	defer c.guard()
 	mono := c.g.elapsed()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -76,14 +119,17 @@ func (c *conn) handled(seq uint64) {
 }
 
 func (c *conn) disconnect(q *session.Question) {
-	c.mu.Unlock()
+	c.unlocked(func() { c.dismiss(q.Device, q.End) })
+}
+
+// dismiss tells the host that the connection has ended.
+func (c *conn) dismiss(id tandem.DeviceID, end tandem.LinkEnd) {
+	c.dismissed = true
 	ctx, cancel := context.WithTimeout(context.Background(), hostTimeout)
-	err := c.g.Host.Disconnect(ctx, q.Device, c.Ref(), q.End)
-	cancel()
-	if err != nil {
-		c.g.Logger.Warn("the agent's host was not told that a device has disconnected", "device", q.Device, "err", err)
+	defer cancel()
+	if err := c.g.Host.Disconnect(ctx, id, c.Ref(), end); err != nil {
+		c.g.Logger.Warn("the agent's host was not told that a device has disconnected", "device", id, "err", err)
 	}
-	c.mu.Lock()
 }
 
 // say logs and counts a notice.

@@ -5,10 +5,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
 
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/admit"
 	"github.com/tandem-iot/tandem/gateway/session"
 )
 
@@ -16,11 +19,19 @@ import (
 // read, and asks the host the session's questions.
 type conn struct {
 	g      *Gateway
+	gate   *admit.Conn // below nc; nil: there is none
 	nc     net.Conn
-	raw    raw    // nil: nc is used to read and write
-	in     *chunk // bytes read and not consumed; nil when there are none
-	number uint64 // of its LinkRef
+	paced  *paced     // below nc; nil: it is no WebSocket
+	raw    raw        // nil: nc is used to read and write
+	in     *chunk     // bytes read and not consumed; nil when there are none
+	peer   netip.Addr // the client's address; zero when it has none
+	number uint64     // of its LinkRef
 	one    [1]byte
+
+	// Used by the connection's goroutine alone.
+	device     tandem.DeviceID // authenticated; "": not yet
+	introduced bool            // Host.Connect was called
+	dismissed  bool            // Host.Disconnect was called
 
 	talk
 }
@@ -35,8 +46,12 @@ type talk struct {
 	kicked  bool // reading has been interrupted and stays so
 }
 
-func newConn(g *Gateway, nc net.Conn) *conn {
-	c := &conn{g: g, nc: nc, number: g.numbers.Add(1), talk: talk{session: session.New(&g.config, g.now())}}
+func newConn(g *Gateway, nc net.Conn, gate *admit.Conn, peer netip.Addr) *conn {
+	if !peer.IsValid() {
+		peer = admit.Addr(nc.RemoteAddr().String())
+	}
+	c := &conn{g: g, gate: gate, nc: nc, peer: peer, number: g.numbers.Add(1)}
+	c.session = session.New(&g.config, g.now())
 	c.changed.L = &c.mu
 	c.raw = newRaw(c)
 	return c
@@ -45,7 +60,11 @@ func newConn(g *Gateway, nc net.Conn) *conn {
 // run is the connection's goroutine, from the first byte to the last.
 func (c *conn) run() {
 	defer c.g.leave(c)
+	defer c.rescue()
 	if err := c.handshake(); err != nil {
+		if errors.Is(err, context.DeadlineExceeded) {
+			c.g.over.Add(tandem.OverLoginTime, 1)
+		}
 		c.g.Logger.Debug("TLS handshake failed", "address", c.nc.RemoteAddr(), "err", err)
 		c.nc.Close()
 		return
@@ -75,7 +94,7 @@ func (c *conn) handshake() error {
 func (c *conn) certify(state *tls.ConnectionState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.session.Certified(certified(state))
+	c.session.Certified(c.g.now(), certified(state))
 }
 
 // receive waits for bytes from the device and reads some. It returns false when
@@ -89,15 +108,20 @@ func (c *conn) receive() bool {
 		if err == nil {
 			return true
 		}
-		c.mu.Lock()
-		if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
-			c.session.Tick(c.g.now())
-		} else {
-			c.session.Break(err)
-		}
-		c.settle()
-		c.mu.Unlock()
+		c.failed(err)
 	}
+}
+
+// failed handles that nothing was read.
+func (c *conn) failed(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
+		c.session.Tick(c.g.now())
+	} else {
+		c.session.Break(err)
+	}
+	c.settle()
 }
 
 // patient sets the deadline of the next read. It returns false when there must be
@@ -124,10 +148,8 @@ func (c *conn) take() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
-		for c.session.Full() {
-			if c.flush(); c.session.Full() { // flush releases the lock
-				c.changed.Wait()
-			}
+		if c.session.Full() {
+			c.await()
 			now = c.g.now()
 		}
 		n, again := c.session.Feed(now, c.in.bytes())
@@ -143,6 +165,35 @@ func (c *conn) take() bool {
 			return !c.session.Leaving()
 		}
 	}
+}
+
+// await waits until the session takes more from the device. The lock is held, and released
+// meanwhile.
+func (c *conn) await() {
+	for c.session.Full() {
+		c.flush()
+		if !c.rest() && c.session.Full() {
+			c.changed.Wait()
+		}
+	}
+}
+
+// rest waits for an event or for the end of the session's rest, if it rests. The lock is held,
+// and released meanwhile.
+func (c *conn) rest() bool {
+	left := c.session.Rest(c.g.elapsed())
+	if left == 0 {
+		return false
+	}
+	defer time.AfterFunc(left, c.wake).Stop()
+	c.changed.Wait()
+	return true
+}
+
+func (c *conn) wake() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changed.Broadcast()
 }
 
 // settle handles the effects of an event other than questions and output. The lock
@@ -163,21 +214,33 @@ func (c *conn) settle() {
 // and the socket is closed. Writing of the last packets has begun already; see
 // settle.
 func (c *conn) finish() {
+	if c.close() {
+		c.linger()
+	}
+	c.nc.Close()
+}
+
+// close is finish without the socket. It returns whether the device may still be reading.
+func (c *conn) close() (linger bool) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	for c.session.Writing() {
 		c.changed.Wait()
 	}
 	c.session.Closed(c.g.now())
 	c.settle()
-	linger := c.session.Linger()
+	linger = c.session.Linger()
 	c.in.release()
 	c.in = nil
 	c.ask()
+	return linger
+}
+
+// unlocked calls f without the lock, which is held before and after, even if f panics.
+func (c *conn) unlocked(f func()) {
 	c.mu.Unlock()
-	if linger {
-		c.linger()
-	}
-	c.nc.Close()
+	defer c.mu.Lock()
+	f()
 }
 
 // linger gives the device time to read the last packets. Closing a socket with

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/gateway/session"
 	"github.com/tandem-iot/tandem/mqtt"
 )
 
@@ -83,6 +84,13 @@ func forEverybody(g *Gateway) *Gateway {
 	return g
 }
 
+// unrated has devices send as fast as they can.
+func unrated(g *Gateway) *Gateway {
+	g.setUp()
+	g.config.Rates = session.Rates{}
+	return g
+}
+
 // TestIdleConnectionIsSmall counts what a connection costs that nothing
 // happens on: heap and stack, the client's end of the socket in this process
 // included.
@@ -113,7 +121,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 	for _, n := range []int{1, 1000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			h := newEchoHost()
-			addr, _ := start(b, forEverybody(&Gateway{Host: h}))
+			addr, _ := start(b, unrated(forEverybody(&Gateway{Host: h})))
 			conns := fleet(b, addr, mqtt.V311, n)
 			raw, err := mqtt.Append(nil, &mqtt.Publish{
 				Topic: "agent/x", Payload: make([]byte, 64), QoS: 1, PacketID: 1,
@@ -156,7 +164,7 @@ func BenchmarkBatches(b *testing.B) {
 		b.Run(map[mqtt.Version]string{mqtt.V311: "3.1.1", mqtt.V5: "5"}[v], func(b *testing.B) {
 			const count = 32
 			h := newEchoHost()
-			addr, _ := start(b, forEverybody(&Gateway{Host: h}))
+			addr, _ := start(b, unrated(forEverybody(&Gateway{Host: h})))
 			c := fleet(b, addr, v, 1)[0]
 			var batch []byte
 			for i := range uint16(count) {

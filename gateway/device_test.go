@@ -9,6 +9,7 @@ import (
 	"net"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,6 +30,7 @@ type testHost struct {
 	connect    func(id tandem.DeviceID, l tandem.Link) error
 	fromDevice func(m hostEvent) error // nil: what is told is handled at once
 	disconnect error                   // what Disconnect returns
+	hold       atomic.Bool             // for fromDevice
 
 	mu    sync.Mutex
 	links map[tandem.LinkRef]tandem.Link

@@ -31,11 +31,14 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/admit"
 	"github.com/tandem-iot/tandem/gateway/session"
 	"github.com/tandem-iot/tandem/hlc"
 	"github.com/tandem-iot/tandem/meter"
@@ -72,6 +75,12 @@ type Gateway struct {
 	Clock        *hlc.Clock   // of the node; nil: the gateway has its own
 	Logger       *slog.Logger // nil: nothing is logged
 
+	// Address returns the address of the client of a WebSocket request, which may be behind a
+	// proxy; nil: that of the connection.
+	Address func(r *http.Request) netip.Addr
+	// Logins slows down those who guess keys; nil: the gateway has its own.
+	Logins *admit.Logins
+
 	// KeepAlive is the longest keep-alive interval of a v5 device, which is told. The
 	// connection of a silent device is ended after one and a half intervals. With 0
 	// that is tandem.PresenceTimeout. A 3.1.1 device cannot be told and keeps its own
@@ -89,6 +98,7 @@ type Gateway struct {
 	origin  time.Time      // of elapsed time
 	numbers atomic.Uint64  // number of the newest connection; unique in this run of the node
 	over    meter.Labelled // how often each limit was reached
+	faults  atomic.Int64
 	roll
 }
 
@@ -96,18 +106,22 @@ type Gateway struct {
 type roll struct {
 	mu       sync.Mutex
 	devices  map[tandem.DeviceID]*conn
-	unknown  map[*conn]struct{} // connections without an authenticated device
-	count    int                // connections, including those that are ending
+	unknown  map[*conn]struct{}                 // connections without an authenticated device
+	arriving map[tandem.DeviceID]*conn          // the newest with an authenticated device, before they are in devices
+	budgets  map[tandem.DeviceID]session.Budget // what devices have used on connections that have ended
+	sweepAt  int                                // size from which budgets that are whole again are removed
+	count    int                                // connections, including those that are ending
 	stopping bool
+	full     bool      // it was logged that there are too many connections, and there have been since
 	ended    sync.Cond // count has become less
 }
 
 // Limits of a connection, besides those of its session.
 const (
-	writeTimeout   = 30 * time.Second // for the socket to take the bytes of one write
+	writeTimeout   = admit.Grace      // for the socket to take the bytes of one write
 	lingerTimeout  = 2 * time.Second  // for the device to read the last packets
 	lingerBytes    = 1 << 20          // bytes of the device that are read and dropped meanwhile
-	handshakeLimit = 10 * time.Second // TLS
+	handshakeLimit = 2 * admit.Grace  // TLS: two or three times to the client and back
 	hostTimeout    = 10 * time.Second // for the host and the store, at either end of a connection
 )
 
@@ -119,17 +133,22 @@ func (g *Gateway) setUp() {
 		if g.Logger == nil {
 			g.Logger = slog.New(slog.DiscardHandler)
 		}
+		if g.Logins == nil {
+			g.Logins = new(admit.Logins)
+		}
 		if g.KeepAlive == 0 {
 			g.KeepAlive = tandem.PresenceTimeout * 2 / 3
 		}
 		if g.Connections == 0 {
 			g.Connections = 100_000
 		}
-		g.config = session.Config{KeepAlive: g.KeepAlive, Stamp: g.Clock.Now}
+		g.config = session.Config{KeepAlive: g.KeepAlive, Stamp: g.Clock.Now, Rates: session.DeviceRates}
 		g.origin = time.Now()
 		g.numbers.Store(rand.Uint64() >> 1)
 		g.devices = map[tandem.DeviceID]*conn{}
 		g.unknown = map[*conn]struct{}{}
+		g.arriving = map[tandem.DeviceID]*conn{}
+		g.budgets = map[tandem.DeviceID]session.Budget{}
 		g.ended.L = &g.mu
 	})
 }
@@ -150,6 +169,9 @@ func (g *Gateway) Devices() int {
 	defer g.mu.Unlock()
 	return len(g.devices)
 }
+
+// Faults returns how many connections have ended by a fault of the server, a panic.
+func (g *Gateway) Faults() int64 { return g.faults.Load() }
 
 // Over counts how often each of this package's limits was reached, by the names of
 // tandem.Over.
@@ -179,72 +201,63 @@ func (g *Gateway) Serve(ctx context.Context, listeners ...net.Listener) error {
 	return nil
 }
 
-// accept returns when the listener is closed, or fails with a lasting error.
+// accept returns when the listener is closed. Whatever else fails, most likely for lack of file
+// descriptors or memory, passes.
 func (g *Gateway) accept(ctx context.Context, l net.Listener) error {
-	const maxDelay = time.Second
-	delay := 5 * time.Millisecond
-	for {
+	for pause := firstPause; ; {
 		nc, err := l.Accept()
-		var temporary interface{ Temporary() bool }
 		switch {
 		case err == nil:
-			delay = 5 * time.Millisecond
-			if c := g.enter(nc); c != nil {
+			pause = max(pause/2, firstPause)
+			if c := g.enter(nc, admit.Of(nc), netip.Addr{}); c != nil {
 				go c.run() // stop waits for it
 			}
+			continue
 		case ctx.Err() != nil:
 			return nil
-		case errors.As(err, &temporary) && temporary.Temporary():
-			// Most likely the process is out of file descriptors: wait until some are closed.
-			g.Logger.Error("a device's connection cannot be accepted", "err", err)
-			select {
-			case <-ctx.Done():
-			case <-time.After(delay):
-			}
-			delay = min(2*delay, maxDelay)
-		default:
+		case errors.Is(err, net.ErrClosed):
 			return err
+		case pause == firstPause:
+			g.Logger.Error("connections of devices cannot be accepted; it is tried again", "err", err)
 		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, lastPause)
 	}
 }
 
-// enter registers a new connection, or closes it and returns nil.
-func (g *Gateway) enter(nc net.Conn) *conn {
+// Pauses after a failed Accept.
+const (
+	firstPause = 5 * time.Millisecond
+	lastPause  = time.Second
+)
+
+// enter registers a new connection, or closes it and returns nil. peer is the client's address,
+// zero if it is that of the connection.
+func (g *Gateway) enter(nc net.Conn, gate *admit.Conn, peer netip.Addr) *conn {
 	g.mu.Lock()
-	stopping, full := g.stopping, g.count >= g.Connections
+	full := g.count >= g.Connections
 	var c *conn
-	if !stopping && !full {
-		c = newConn(g, nc)
+	if !g.stopping && !full {
+		c = newConn(g, nc, gate, peer)
 		g.count++
 		g.unknown[c] = struct{}{}
 	}
+	tell := full && !g.stopping && !g.full
+	g.full = g.full || full
 	g.mu.Unlock()
-	if full && !stopping { // logged before the client sees that it is closed
+	if full {
 		g.over.Add(tandem.OverConnections, 1)
-		g.Logger.Warn("a connection was closed because there are too many",
-			"limit", g.Connections, "address", nc.RemoteAddr())
+	}
+	if tell { // before the client sees that it is closed
+		g.Logger.Warn("connections are closed because there are too many", "limit", g.Connections)
 	}
 	if c == nil {
 		nc.Close()
 	}
 	return c
-}
-
-// identify registers c as the connection of device id, and closes an older
-// connection of the device.
-func (g *Gateway) identify(c *conn, id tandem.DeviceID) {
-	g.mu.Lock()
-	delete(g.unknown, c)
-	old := g.devices[id]
-	g.devices[id] = c
-	stopping := g.stopping
-	g.mu.Unlock()
-	if old != nil {
-		old.end(mqtt.SessionTakenOver, "a newer connection of the device has taken over", "")
-	}
-	if stopping { // stop may not have seen it
-		g.sendAway(c)
-	}
 }
 
 // sendAway ends a connection because this server stops.
@@ -267,18 +280,6 @@ const (
 	awayPace = 5 * time.Millisecond
 )
 
-// leave removes a connection that has ended.
-func (g *Gateway) leave(c *conn) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	delete(g.unknown, c)
-	if id := c.session.Device(); g.devices[id] == c {
-		delete(g.devices, id)
-	}
-	g.count--
-	g.ended.Broadcast()
-}
-
 const stopText = "this server is being stopped: connect again in a moment"
 
 // stop ends all connections and waits for them.
@@ -287,6 +288,9 @@ func (g *Gateway) stop() {
 	g.stopping = true
 	all := make([]*conn, 0, g.count)
 	for _, c := range g.devices {
+		all = append(all, c)
+	}
+	for _, c := range g.arriving {
 		all = append(all, c)
 	}
 	for c := range g.unknown {

@@ -521,7 +521,7 @@ func TestBackpressure(t *testing.T) {
 	versions(t, func(t *testing.T, v mqtt.Version) {
 		h := newHost()
 		h.fromDevice = h.keep
-		addr, _ := start(t, &Gateway{Host: h})
+		addr, _ := start(t, unrated(&Gateway{Host: h}))
 		d := join(t, addr, v)
 		h.next(t, "connect")
 		const count = 3 * session.HandlingCount

@@ -2,8 +2,6 @@ package gateway
 
 import (
 	"crypto/tls"
-	"net"
-	"net/netip"
 	"strings"
 
 	"github.com/tandem-iot/tandem"
@@ -23,10 +21,9 @@ func certified(state *tls.ConnectionState) tandem.DeviceID {
 }
 
 // address returns the IP address of the peer.
-func address(nc net.Conn) string {
-	text := nc.RemoteAddr().String()
-	if ap, err := netip.ParseAddrPort(text); err == nil {
-		return ap.Addr().Unmap().String()
+func (c *conn) address() string {
+	if c.peer.IsValid() {
+		return c.peer.String()
 	}
-	return text // not an IP network
+	return c.nc.RemoteAddr().String() // not an IP network
 }

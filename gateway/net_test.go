@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"net/http/httptest"
+	"net/netip"
 	"os/exec"
 	"strings"
 	"testing"
@@ -251,10 +252,12 @@ func TestMalformed(t *testing.T) {
 
 // pipe is a connection in fake time.
 func pipe(t *testing.T, g *Gateway) (client net.Conn, ended chan bool) {
-	g.Authenticate = authenticate
+	if g.Authenticate == nil {
+		g.Authenticate = authenticate
+	}
 	g.setUp()
 	client, server := net.Pipe()
-	c := g.enter(server)
+	c := g.enter(server, nil, netip.Addr{})
 	ended = make(chan bool)
 	go func() { c.run(); close(ended) }()
 	return client, ended
@@ -263,7 +266,8 @@ func pipe(t *testing.T, g *Gateway) (client net.Conn, ended chan bool) {
 func TestSilentStranger(t *testing.T) {
 	for _, dribble := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			client, ended := pipe(t, &Gateway{Host: newHost()})
+			g := &Gateway{Host: newHost()}
+			client, ended := pipe(t, g)
 			defer client.Close()
 			raw, err := mqtt.Append(nil, connecting(mqtt.V5), mqtt.V5)
 			if err != nil {
@@ -272,7 +276,7 @@ func TestSilentStranger(t *testing.T) {
 			start := time.Now()
 			go io.Copy(io.Discard, client) // ends with the connection
 			if dribble {
-				tick := time.NewTicker(2 * time.Second)
+				tick := time.NewTicker(7 * time.Second)
 				defer tick.Stop()
 				for _, b := range raw {
 					<-tick.C
@@ -282,8 +286,11 @@ func TestSilentStranger(t *testing.T) {
 				}
 			}
 			<-ended
-			if took := time.Since(start); took < time.Minute || took > time.Minute+2*time.Second {
+			if took := time.Since(start); took < 5*time.Minute || took > 5*time.Minute+7*time.Second {
 				t.Errorf("a stranger was suffered for %v", took)
+			}
+			if n := g.Over()[tandem.OverLoginTime]; n != 1 {
+				t.Errorf("the limit is counted %d times", n)
 			}
 		})
 	}

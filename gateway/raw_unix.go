@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"syscall"
+
+	"github.com/tandem-iot/tandem/admit"
 )
 
 // socket is a raw over a TCP connection.
@@ -19,7 +21,11 @@ type socket struct {
 
 // newRaw returns nil when c's connection is not plain TCP.
 func newRaw(c *conn) raw {
-	tcp, ok := c.nc.(*net.TCPConn)
+	nc := c.nc
+	if gated, ok := nc.(*admit.Conn); ok {
+		nc = gated.NetConn()
+	}
+	tcp, ok := nc.(*net.TCPConn)
 	if !ok {
 		return nil
 	}

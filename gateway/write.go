@@ -13,6 +13,7 @@ func (c *conn) Ref() tandem.LinkRef { return tandem.LinkRef{Node: c.g.Node, ID: 
 // Send sends the device a message; see session.Session.Send. It does not wait for
 // the device.
 func (c *conn) Send(topic string, m tandem.Message) bool {
+	defer c.guard()
 	m, err := encode(c.session.Format(), m) // the format does not change
 	if err != nil {
 		c.g.Logger.Error("cannot encode a message in the device's format",
@@ -35,6 +36,7 @@ func (c *conn) Close(why string) { c.end(mqtt.AdministrativeAction, why, "") }
 // end ends the connection from outside the session. The device is told the reason,
 // and the address of another server if there is one.
 func (c *conn) end(code mqtt.Reason, why, server string) {
+	defer c.guard()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.session.End(code, why, server)
@@ -58,9 +60,9 @@ func (c *conn) flush() {
 			c.leave(b)
 			return
 		}
-		c.mu.Unlock()
-		n, err := c.raw.write(b.bytes())
-		c.mu.Lock()
+		var n int
+		var err error
+		c.unlocked(func() { n, err = c.raw.write(b.bytes()) })
 		b.consume(n)
 		if err == nil && b.len() > 0 {
 			c.leave(b)
@@ -80,23 +82,29 @@ func (c *conn) leave(b *chunk) {
 }
 
 func (c *conn) drain(b *chunk) {
-	for {
+	defer c.guard()
+	for more := true; more; {
 		_, err := c.nc.Write(b.bytes())
-		c.mu.Lock()
-		b.buf, b.from = b.buf[:0], 0
-		c.session.Written(c.g.elapsed(), err)
-		b.buf = c.session.Output(b.buf)
-		if b.len() == 0 {
-			b.release()
-			_ = c.nc.SetWriteDeadline(time.Time{})
-			c.written()
-			c.quiet()
-			c.mu.Unlock()
-			return
-		}
-		c.limitWriting()
-		c.mu.Unlock()
+		b, more = c.drained(b, err)
 	}
+}
+
+// drained returns what is to be written after b, and whether there is more.
+func (c *conn) drained(b *chunk, err error) (*chunk, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b.buf, b.from = b.buf[:0], 0
+	c.session.Written(c.g.elapsed(), err)
+	b.buf = c.session.Output(b.buf)
+	if b.len() > 0 {
+		c.limitWriting()
+		return b, true
+	}
+	b.release()
+	_ = c.nc.SetWriteDeadline(time.Time{})
+	c.written()
+	c.quiet()
+	return nil, false
 }
 
 // written wakes those that wait for the end of a write, and handles a broken

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tandem-iot/tandem"
@@ -20,8 +21,9 @@ import (
 // loaded when the first agent starts, and again after Deployed.
 type program struct {
 	life.Program
-	once sync.Once
-	err  error
+	once       sync.Once
+	err        error
+	deployment atomic.Pointer[string] // nil before it is loaded
 }
 
 // programOf returns a group's program. The error has kind NotFound when the group
@@ -70,6 +72,7 @@ func (p *program) load(ctx context.Context, s *store.Store, group string) error 
 	if err != nil {
 		return err
 	}
+	p.deployment.Store(&d.ID)
 	p.Validate, p.Env = g.ValidateTLS, environment(product, g, d)
 	return p.compile(ctx, s, d)
 }

@@ -49,12 +49,13 @@ func (p *pair) request(
 	if !p.host.busy() {
 		return
 	}
+	f.Agent = p.agent
 	p.host.Fetcher.Fetch(ctx, f, part, func(r *tandem.Response) {
 		defer p.host.work.Done()
 		end(r)
 		// This goroutine has nothing else to do, so it also runs the agent.
 		turns := 0
-		a := arrival{event: &life.Fetched{Incarnation: incarnation, ID: id, Response: r}, cause: cause}
+		a := arrival{event: &life.Fetched{Incarnation: incarnation, ID: id, Response: r}, cause: cause, done: r.Releaser()}
 		p.bringHere(a, func() bool { turns++; return turns > 2 })
 	})
 }

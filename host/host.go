@@ -73,6 +73,8 @@ type Host struct {
 	counts counts
 	crew   crew.Crew
 
+	rescue atomic.Pointer[rescue] // nil: what pairs have is dropped with them
+
 	wards [wards]ward   // the pairs that are being run
 	hogs  chan struct{} // limits the agents over their processor share that run at once
 

@@ -51,8 +51,9 @@ type owner struct {
 // outside is the value of a token: a function to call when an item has been handled, or
 // the caller that waits for an answer.
 type outside struct {
-	done func()
-	wait *waiter
+	done   func()
+	always bool // done is called for an item that is dropped, too
+	wait   *waiter
 }
 
 // tokens has the values of a life's tokens.
@@ -194,6 +195,9 @@ func (p *pair) prepare(a *arrival) {
 		ev.Token = p.tokens.add(a.done)
 	case *life.Fetched:
 		p.ended(ev.Incarnation, ev.ID, ev.Response, nil, a)
+		if a.done != nil {
+			ev.Token = p.tokens.put(outside{done: a.done, always: true})
+		}
 	case *life.MQTT:
 		p.heardMQTT(ev)
 		ev.Token = p.tokens.add(a.done)

@@ -19,7 +19,9 @@ func (p *pair) perform(effects []life.Effect) {
 		case *life.Handled:
 			p.tokens.take(e.Token).done()
 		case *life.Forget:
-			p.tokens.take(e.Token)
+			if f := p.tokens.take(e.Token); f.always {
+				f.done()
+			}
 		case *life.Log:
 			p.host.Log.Append(tandem.LogEntry{Device: p.device, TS: e.TS, Type: e.Type, Msg: e.Msg})
 		case *life.Send:

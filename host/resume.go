@@ -6,6 +6,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/life"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // resumeAll brings back the agents that ran when the node last stopped: agents with a
@@ -36,6 +37,10 @@ func (h *Host) resume(ctx context.Context, running []tandem.AgentID) error {
 		}
 		if tandem.KindOf(err) == tandem.NotFound || errors.Is(err, life.ErrElsewhere) {
 			continue // it was deleted, or another node has it
+		}
+		if damage := new(record.Damaged); errors.As(err, &damage) {
+			h.Logger.Error("agent not resumed: its device's record is damaged", "agent", id, "err", err)
+			continue
 		}
 		if err != nil {
 			return err

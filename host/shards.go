@@ -91,6 +91,7 @@ func (p *pair) discard(effects []life.Effect) {
 // deleted.
 func (p *pair) vanish() {
 	p.now = p.host.now()
+	p.hold()
 	var end life.Event = &life.Vanish{}
 	if p.deleted.Load() {
 		end = &life.Deleted{}

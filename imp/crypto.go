@@ -32,8 +32,14 @@ var cryptoFunctions = append(hashFunctions(), Function{
 				return notData(call, i)
 			}
 		}
+		n := call.VM().Len(call.Arg(1))
+		if n != call.VM().Len(call.Arg(2)) {
+			return squirrel.Bool(false), nil
+		}
+		if err := call.Charge(n / 4); err != nil {
+			return squirrel.Null, err
+		}
 		a, b := call.Bytes(1), call.Bytes(2)
-		call.Charge(len(a) / 8)
 		return squirrel.Bool(subtle.ConstantTimeCompare(a, b) == 1), nil
 	},
 })
@@ -76,7 +82,9 @@ func hashNative(make func() hash.Hash) squirrel.NativeFunc {
 			return notData(call, 1)
 		}
 		data := call.Bytes(1)
-		call.Charge(hashCost + len(data)/4)
+		if err := call.Charge(hashCost + len(data)/4); err != nil {
+			return squirrel.Null, err
+		}
 		h := make()
 		h.Write(data)
 		return call.VM().NewBlob(h.Sum(nil)), nil
@@ -91,7 +99,9 @@ func hmacNative(make func() hash.Hash) squirrel.NativeFunc {
 			}
 		}
 		data, key := call.Bytes(1), call.Bytes(2)
-		call.Charge(2*hashCost + (len(data)+len(key))/4)
+		if err := call.Charge(2*hashCost + (len(data)+len(key))/4); err != nil {
+			return squirrel.Null, err
+		}
 		h := hmac.New(make, key)
 		h.Write(data)
 		return call.VM().NewBlob(h.Sum(nil)), nil

@@ -70,7 +70,21 @@ const errCycle = refusal("a structure that contains itself")
 
 func cannot(what string) error { return refusal("a " + what) }
 
+// itemCost is the fuel of encoding or decoding an item, beside that for its bytes.
+const itemCost = 2
+
+// pay pays for an item of n bytes.
+func (e *encoder) pay(n int) error { return e.vm.Charge(itemCost + n>>2) }
+
+// fatal reports whether an error ends the encoding of the whole value.
+func (e *encoder) fatal(err error) bool {
+	return !e.lenient || err == errTooLarge || e.vm.Stopped() != squirrel.Done
+}
+
 func (e *encoder) value(x squirrel.Value, depth int) error {
+	if err := e.pay(0); err != nil {
+		return err
+	}
 	switch x.Type() {
 	case squirrel.TypeNull:
 		e.out = append(e.out, codec.Null)
@@ -103,6 +117,9 @@ func (e *encoder) value(x squirrel.Value, depth int) error {
 		if len(e.out)+len(b) > MaxEncoded {
 			return errTooLarge
 		}
+		if err := e.pay(len(b)); err != nil {
+			return err
+		}
 		e.out = codec.AppendBlob(e.out, b)
 	default:
 		return cannot(x.Type().String())
@@ -113,6 +130,9 @@ func (e *encoder) value(x squirrel.Value, depth int) error {
 func (e *encoder) string(s []byte) error {
 	if len(e.out)+len(s) > MaxEncoded { // the value may occur many times and be in memory once
 		return errTooLarge
+	}
+	if err := e.pay(len(s)); err != nil {
+		return err
 	}
 	switch e.purpose {
 	case ForMessage:
@@ -135,6 +155,9 @@ func (e *encoder) container(x squirrel.Value, depth int) error {
 	if len(e.out) > MaxEncoded {
 		return errTooLarge
 	}
+	if err := e.pay(depth); err != nil {
+		return err
+	}
 	for _, around := range e.path[:depth] {
 		if around == x {
 			return errCycle
@@ -148,11 +171,11 @@ func (e *encoder) container(x squirrel.Value, depth int) error {
 	for i := range e.vm.Len(x) {
 		at := len(e.out)
 		if err := e.value(e.vm.Index(x, i), depth+1); err != nil {
-			if !e.lenient || err == errTooLarge {
+			if e.fatal(err) {
 				return err
 			}
 			e.out = append(e.out[:at], codec.Null)
-			e.drop(strconv.Itoa(i), err)
+			e.drop(squirrel.Int(int32(i)), err)
 		}
 	}
 	e.out = append(e.out, codec.End)
@@ -168,11 +191,11 @@ func (e *encoder) table(x squirrel.Value, depth int) error {
 			err = e.value(val, depth+1)
 		}
 		if err != nil {
-			if !e.lenient || err == errTooLarge {
+			if e.fatal(err) {
 				return err
 			}
 			e.out = e.out[:at]
-			e.drop(e.keyText(key), err)
+			e.drop(key, err)
 		}
 	}
 	e.out = append(e.out, codec.End)
@@ -180,16 +203,24 @@ func (e *encoder) table(x squirrel.Value, depth int) error {
 }
 
 // drop notes that a value was left out. The number of notes is limited.
-func (e *encoder) drop(key string, err error) {
+func (e *encoder) drop(key squirrel.Value, err error) {
 	const enough = 10
-	if len(e.dropped) < enough {
-		e.dropped = append(e.dropped, fmt.Sprintf("'%s' was left out: %v", key, err))
+	if len(e.dropped) < enough && e.pay(dropCost+e.vm.Len(key)) == nil {
+		e.dropped = append(e.dropped, fmt.Sprintf("'%s' was left out: %v", e.keyText(key), err))
 	}
 }
+
+const dropCost = 500 // bytes' worth
 
 func (e *encoder) key(key squirrel.Value) error {
 	if key.Type() == squirrel.TypeString {
 		s := e.vm.Bytes(key)
+		if len(e.out)+len(s) > MaxEncoded {
+			return errTooLarge
+		}
+		if err := e.pay(len(s)); err != nil {
+			return err
+		}
 		if e.purpose != ForJSON && !codec.Safe(s) {
 			return cannot("table with a key that is not UTF-8 or holds a NUL")
 		}
@@ -223,12 +254,35 @@ func (e *encoder) keyText(key squirrel.Value) string {
 
 // Decode makes the value of data, which is in the compact encoding.
 func Decode(vm *squirrel.VM, data []byte) (squirrel.Value, error) {
-	r := codec.NewReader(data)
-	x := decodeItem(vm, &r, r.Next())
-	return x, r.Close()
+	d := decoder{vm: vm, Reader: codec.NewReader(data)}
+	x := d.value(d.Next())
+	if d.unpaid != nil {
+		return squirrel.Null, d.unpaid
+	}
+	return x, d.Close()
 }
 
-func decodeItem(vm *squirrel.VM, r *codec.Reader, it codec.Item) squirrel.Value {
+type decoder struct {
+	vm *squirrel.VM
+	codec.Reader
+	unpaid error
+}
+
+// pay pays for an item. It reports whether the decoding goes on.
+func (d *decoder) pay(b []byte) bool {
+	if d.good() {
+		d.unpaid = d.vm.Charge(itemCost + len(b)>>3)
+	}
+	return d.good()
+}
+
+func (d *decoder) good() bool { return d.Err() == nil && d.unpaid == nil }
+
+func (d *decoder) value(it codec.Item) squirrel.Value {
+	vm := d.vm
+	if !d.pay(it.Bytes) {
+		return squirrel.Null
+	}
 	switch it.Kind {
 	case codec.False, codec.True:
 		return squirrel.Bool(it.Kind == codec.True)
@@ -242,15 +296,15 @@ func decodeItem(vm *squirrel.VM, r *codec.Reader, it codec.Item) squirrel.Value 
 		return vm.NewBlob(it.Bytes)
 	case codec.Array:
 		a := vm.NewArray()
-		for it = r.Next(); r.Err() == nil && it.Kind != codec.End; it = r.Next() {
-			vm.Append(a, decodeItem(vm, r, it))
+		for it = d.Next(); it.Kind != codec.End && d.good(); it = d.Next() {
+			vm.Append(a, d.value(it))
 		}
 		return a
 	case codec.Table:
 		t := vm.NewTable()
-		for k, ok := r.Key(); ok; k, ok = r.Key() {
+		for k, ok := d.Key(); ok && d.pay(k); k, ok = d.Key() {
 			key := vm.NewStringBytes(k)
-			vm.Set(t, key, decodeItem(vm, r, r.Next()))
+			vm.Set(t, key, d.value(d.Next()))
 		}
 		return t
 	}

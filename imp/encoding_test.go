@@ -138,7 +138,7 @@ func TestLogText(t *testing.T) {
 	for _, tc := range []struct{ in, want string }{
 		{"", ""},
 		{"grün", "grün"},
-		{long, long},
+		{long, long[:tandem.LogLineSize+1]},
 		{"a\x00\xff", "binary: 61 00 ff"},
 	} {
 		if got := LogText([]byte(tc.in)); got != tc.want {

@@ -162,7 +162,9 @@ const (
 // a name.
 func SetsHandler(name string) squirrel.NativeFunc {
 	return func(call *squirrel.Call) (squirrel.Value, error) {
-		call.Charge(keepCost)
+		if err := call.Charge(keepCost); err != nil {
+			return squirrel.Null, err
+		}
 		CoreOf(call).SetHandler(name, call.Arg(1))
 		return squirrel.Null, nil
 	}
@@ -176,10 +178,16 @@ func wakeup(call *squirrel.Call) (squirrel.Value, error) {
 	if !(s <= maxInterval) {
 		return squirrel.Null, nil
 	}
+	if err := call.Charge(keepCost + c.timerCost()); err != nil {
+		return squirrel.Null, err
+	}
 	name := ""
 	if x := call.Arg(3); x.Type() == squirrel.TypeString {
+		if call.VM().Len(x) > maxTimerName {
+			return squirrel.Null, nil
+		}
 		name = call.Str(3)
-		if len(name) > maxTimerName || name != "" && c.timerNamed(name) {
+		if name != "" && c.timerNamed(name) {
 			return squirrel.Null, nil
 		}
 	}
@@ -193,9 +201,12 @@ func wakeup(call *squirrel.Call) (squirrel.Value, error) {
 func cancelWakeup(call *squirrel.Call) (squirrel.Value, error) {
 	c := CoreOf(call)
 	arg := call.Arg(1)
+	if err := call.Charge(c.timerCost()); err != nil {
+		return squirrel.Null, err
+	}
 	switch arg.Type() {
 	case squirrel.TypeString:
-		name := call.Str(1)
+		name := string(call.VM().Head(arg, maxTimerName+1)) // no timer has a longer one
 		if name == "" || !c.cancelTimer(func(t timer) bool { return t.Name == name }) {
 			return call.Errorf("no timer is named %s", name)
 		}

@@ -5,12 +5,12 @@ import (
 	"github.com/tandem-iot/tandem/codec"
 )
 
-// LogText returns a string of a program in the form in which the log shows it. Bytes
-// that are not text are shown in hexadecimal, but only one more than fits a line, so
-// that the log cuts the line and says so.
+// LogText returns a string of a program in the form in which the log shows it, but only
+// one byte more than fits a line, so that the log cuts the line and says so. Bytes that
+// are not text are shown in hexadecimal.
 func LogText(b []byte) string {
 	if codec.Safe(b) {
-		return string(b)
+		return string(b[:min(len(b), tandem.LogLineSize+1)])
 	}
 	const digits = "0123456789abcdef"
 	b = b[:min(len(b), tandem.LogLineSize/len(" 00")+1)]

@@ -33,6 +33,9 @@ func (c *Core) After(d time.Duration, name string, fn squirrel.Value, args ...sq
 		c.tooManyTimers()
 		return 0, false
 	}
+	if c.VM.Charge(c.timerCost()) != nil {
+		return 0, false // the program ends
+	}
 	if len(args) > 0 {
 		call := c.VM.NewArray()
 		c.VM.Append(call, fn)
@@ -63,6 +66,9 @@ func (c *Core) tooManyTimers() {
 			"which is the limit", tandem.TimersPerAgent))
 	}
 }
+
+// timerCost is the fuel of looking for a timer, or for the place of one.
+func (c *Core) timerCost() int { return len(c.timers) / 2 }
 
 // CancelTimer drops a timer; it reports whether there was one.
 func (c *Core) CancelTimer(id uint32) bool {

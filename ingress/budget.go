@@ -1,60 +1,206 @@
 package ingress
 
 import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/admit"
 )
 
-// Limits of the bytes of bodies that are being read or wait for an answer. Beyond
-// them requests with large bodies are refused, so that clients, who need no
-// permission to send a request, cannot fill the node's memory. Bodies up to
-// firstRead are not counted: the number of connections limits them.
+// Limits of the bytes of bodies of requests that are being received or wait for an answer,
+// and of answers that clients have not read. Bodies up to admit.FirstRead are not counted:
+// the number of connections limits them. Room is taken as bytes arrive, and a transfer that
+// makes no progress gives way to one that does.
 const (
-	bodiesOfAll   = 256 << 20
-	bodiesOfAgent = 64 << 20
+	bodiesOfAll    = 256 << 20
+	bodiesOfAgent  = 64 << 20
+	bodiesOfSource = 64 << 20
 )
 
-// budget counts the bytes of bodies. The zero value is ready to use.
-type budget struct {
-	mu  sync.Mutex
-	all int64
-	of  map[tandem.AgentID]int64 // has no zeros
+// budgets are the shares of all that.
+type budgets struct {
+	once    sync.Once
+	sources *admit.Pool[admit.Source]
+	agents  *admit.Pool[tandem.AgentID]
+	answers *admit.Pool[admit.Source]
 }
 
-// take reserves n bytes for a body to an agent, to be given back later. It reports
-// whether there are as many.
-func (b *budget) take(id tandem.AgentID, n int64) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.all+n > bodiesOfAll || b.of[id]+n > bodiesOfAgent {
+func (b *budgets) setUp() {
+	b.once.Do(func() {
+		b.sources = admit.NewPool[admit.Source](bodiesOfAll, bodiesOfSource)
+		b.agents = admit.NewPool[tandem.AgentID](bodiesOfAll, bodiesOfAgent)
+		b.answers = admit.NewPool[admit.Source](bodiesOfAll, bodiesOfSource)
+	})
+}
+
+// intake receives the body of one request.
+type intake struct {
+	h        *Handler
+	r        *http.Request
+	agent    tandem.AgentID
+	bySource *admit.Holder[admit.Source] // nil: the body is small so far
+	byAgent  *admit.Holder[tandem.AgentID]
+	lost     atomic.Bool // the body gives way to another
+	unknown  error       // why the agent cannot have it
+}
+
+var (
+	errTooLarge = tandem.Errorf(tandem.Limit, "the request's body is larger than %d bytes", tandem.RequestBodySize)
+	errBusy     = tandem.Errorf(tandem.Unavailable, "too many large requests are being handled: try again in a moment")
+	errStopping = tandem.Errorf(tandem.Unavailable, "this server is being stopped: try again in a moment")
+)
+
+// read reads the body. The room for it is taken until release is called.
+func (in *intake) read() ([]byte, error) {
+	body, err := admit.ReadBody(in.r.Body, in.r.ContentLength, tandem.RequestBodySize, in.grow)
+	switch {
+	case in.unknown != nil:
+		return nil, in.unknown
+	case errors.Is(err, admit.ErrLarge):
+		in.h.counts.over.Add(tandem.OverRequestBody, 1)
+		return nil, errTooLarge
+	case errors.Is(err, admit.ErrFull), in.lost.Load():
+		in.h.counts.over.Add(tandem.OverRequestMemory, 1)
+		return nil, errBusy
+	case err != nil:
+		return nil, err
+	}
+	if in.bySource != nil { // all of it is there, so it does not give way any more
+		in.bySource.Works()
+		in.byAgent.Works()
+	}
+	return body, nil
+}
+
+// grow takes room for n more bytes. A stranger's word is not enough that there is such an
+// agent.
+func (in *intake) grow(n int64) bool {
+	if in.bySource != nil {
+		return in.bySource.Grow(n) && in.byAgent.Grow(n)
+	}
+	if in.unknown = in.h.Agents.Exists(in.r.Context(), in.agent); in.unknown != nil {
 		return false
 	}
-	if b.of == nil {
-		b.of = map[tandem.AgentID]int64{}
+	in.h.budgets.setUp()
+	in.bySource = in.h.budgets.sources.Enter(in.h.source(in.r), n, in.giveWay)
+	if in.bySource == nil {
+		return false
 	}
-	b.all += n
-	b.of[id] += n
+	in.byAgent = in.h.budgets.agents.Enter(in.agent, n, in.giveWay)
+	return in.byAgent != nil
+}
+
+func (in *intake) giveWay() {
+	in.lost.Store(true)
+	if b, ok := in.r.Body.(*admit.Body); ok {
+		b.Interrupt()
+	}
+}
+
+// release gives the room back.
+func (in *intake) release() {
+	if in.bySource != nil {
+		in.bySource.Leave()
+	}
+	if in.byAgent != nil {
+		in.byAgent.Leave()
+	}
+}
+
+// refuse answers a request whose body cannot be taken. The rest of it is not read.
+func (in *intake) refuse(w http.ResponseWriter, err error) int {
+	HangUp(w, in.r)
+	switch {
+	case in.unknown != nil:
+		return in.h.fail(w, in.r, in.agent, err)
+	case errors.Is(err, errTooLarge):
+		return refuse(w, http.StatusRequestEntityTooLarge, err.Error())
+	case errors.Is(err, errBusy):
+		return unavailable(w, err)
+	case gone(err):
+		in.h.sent(err)
+		panic(http.ErrAbortHandler) // the client has disconnected or is too slow
+	}
+	return refuse(w, http.StatusBadRequest, "the request's body is not well-formed HTTP: "+err.Error())
+}
+
+// gone reports whether err, from reading a body, is an error of the connection.
+func gone(err error) bool {
+	var failed net.Error
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &failed)
+}
+
+// send sends the body of an answer to a client, which has to make progress. When there is
+// no room for answers, clients that do not read lose theirs.
+func (h *Handler) send(w http.ResponseWriter, r *http.Request, body []byte) {
+	if len(body) <= admit.FirstRead {
+		h.sent(admit.NewAnswer(w, nil).Write(body))
+		return
+	}
+	h.budgets.setUp()
+	var room *admit.Holder[admit.Source]
+	var answer *admit.Answer
+	answer = admit.NewAnswer(w, func() {
+		room.Works()
+		room.Waits()
+	})
+	var lost atomic.Bool
+	room = h.budgets.answers.Enter(h.source(r), int64(len(body)), func() {
+		lost.Store(true)
+		answer.Interrupt()
+	})
+	if room == nil {
+		lost.Store(true)
+	} else {
+		defer room.Leave()
+		h.sent(answer.Write(body))
+	}
+	if lost.Load() {
+		h.counts.over.Add(tandem.OverAnswerMemory, 1)
+		panic(http.ErrAbortHandler) // the header has been sent
+	}
+}
+
+// sent counts clients that are too slow. Otherwise an error means that the client has
+// disconnected.
+func (h *Handler) sent(err error) {
+	var failed net.Error
+	if errors.As(err, &failed) && failed.Timeout() {
+		h.counts.over.Add(tandem.OverSlowClient, 1)
+	}
+}
+
+// source returns the client's address, as limits count it.
+func (h *Handler) source(r *http.Request) admit.Source {
+	return admit.SourceOf(h.Proxies.ClientAddress(r))
+}
+
+// begin counts a request that is to be passed to an agent, until end is called. It returns
+// false when there are too many.
+func (h *Handler) begin() bool {
+	if h.running.Add(1) > int64(h.Most) && h.Most > 0 {
+		h.running.Add(-1)
+		return false
+	}
 	return true
 }
 
-func (b *budget) give(id tandem.AgentID, n int64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.all -= n
-	if b.of[id] -= n; b.of[id] == 0 {
-		delete(b.of, id)
-	}
-}
+func (h *Handler) end() { h.running.Add(-1) }
 
-// room returns the bytes to reserve for a body of size bytes, or of unknown size
-// (-1). It is 0 for a body too small to count or too large to be read.
-func room(size int64) int64 {
-	switch {
-	case size < 0:
-		return tandem.RequestBodySize
-	case size <= firstRead, size > tandem.RequestBodySize:
-		return 0
-	}
-	return size
-}
+// Shed ends up to n of the requests that wait for an agent's answer, the oldest first, with
+// 503. It returns how many.
+func (h *Handler) Shed(n int) int { return h.waiting.shed(n) }
+
+// Waiting returns how many requests wait for an agent's answer.
+func (h *Handler) Waiting() int { return h.waiting.len() }
+
+// Under tells the handler how short memory is. When it is short, new requests are answered
+// with 503.
+func (h *Handler) Under(p admit.Pressure) { h.pressure.Store(int32(p)) }
+
+func (h *Handler) short() bool { return admit.Pressure(h.pressure.Load()) >= admit.Short }

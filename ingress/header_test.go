@@ -105,7 +105,7 @@ func TestFraming(t *testing.T) {
 func serveOnce(t *testing.T, h http.Handler) net.Conn {
 	t.Helper()
 	s := httptest.NewUnstartedServer(h)
-	s.Config = NewServer(h, nil)
+	s.Config = NewServer(&Guard{Handler: h})
 	s.Start()
 	t.Cleanup(s.Close)
 	c, err := net.Dial("tcp", s.Listener.Addr().String())

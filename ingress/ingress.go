@@ -26,7 +26,6 @@ package ingress
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -43,6 +42,8 @@ import (
 // such agent, Limit when too many requests wait for it, Unavailable when it did
 // not answer in time.
 type Agents interface {
+	// Exists returns nil when there is such an agent.
+	Exists(ctx context.Context, id tandem.AgentID) error
 	Request(ctx context.Context, id tandem.AgentID, r *tandem.Request) (*tandem.Response, error)
 }
 
@@ -60,37 +61,15 @@ type Handler struct {
 	// It is for developers, whose agents may insist on https, and not for a node behind
 	// a proxy on the same machine.
 	LoopbackIsSecure bool
+	// Most limits the requests that are handled at a time; 0: no limit.
+	Most int
 
 	stopping atomic.Bool
-	bodies   budget
+	pressure atomic.Int32 // an admit.Pressure
+	running  atomic.Int64
+	budgets  budgets
+	waiting  waiting
 	counts   counts
-}
-
-// Timeouts of the server that NewServer makes. A response must be written within
-// responseTimeout of the request, so that is longer than an agent may take.
-const (
-	headerTimeout   = 10 * time.Second
-	bodyTimeout     = time.Minute
-	responseTimeout = tandem.AnswerWait + time.Minute
-	idleTimeout     = 2 * time.Minute
-	maxHeader       = 64 << 10
-)
-
-// NewServer returns a server for h, or for a handler that contains h, which slow or
-// silent clients cannot block. The caller calls its Serve and Shutdown. Handlers
-// that respond for longer than an agent may must extend their write deadline.
-func NewServer(h http.Handler, logger *slog.Logger) *http.Server {
-	if logger == nil {
-		logger = slog.New(slog.DiscardHandler)
-	}
-	return &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: headerTimeout,
-		WriteTimeout:      responseTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
-	}
 }
 
 // Stop makes the handler answer new requests with 503. Running requests go on.
@@ -128,39 +107,34 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // disconnected.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) int {
 	id, path, ok := h.address(r)
-	if h.stopping.Load() {
-		return unavailable(w, errStopping)
-	}
-	if !ok {
-		return refuse(w, http.StatusNotFound, "there is no agent at this address")
-	}
-	if n := room(r.ContentLength); n > 0 {
-		if !h.bodies.take(id, n) {
-			h.counts.over.Add(tandem.OverRequestMemory, 1)
-			w.Header().Set("Connection", "close") // the body will not be read
-			return unavailable(w, errBusy)
-		}
-		defer h.bodies.give(id, n)
-	}
-	body, err := readBody(w, r)
 	switch {
-	case errors.Is(err, errTooLarge):
-		h.counts.over.Add(tandem.OverRequestBody, 1)
-		// The rest of the body will not be read.
-		w.Header().Set("Connection", "close")
-		return refuse(w, http.StatusRequestEntityTooLarge, err.Error())
-	case gone(err):
-		panic(http.ErrAbortHandler) // the client has disconnected or is too slow
-	case err != nil:
-		w.Header().Set("Connection", "close") // the start of the next request cannot be found
-		return refuse(w, http.StatusBadRequest, "the request's body is not well-formed HTTP: "+err.Error())
+	case h.stopping.Load():
+		return unavailable(w, errStopping)
+	case !ok:
+		return refuse(w, http.StatusNotFound, "there is no agent at this address")
+	case h.short():
+		h.counts.over.Add(tandem.OverNodeMemory, 1)
+		return TurnAway(w, r, errShort)
+	case !h.begin():
+		h.counts.over.Add(tandem.OverNodeRequests, 1)
+		return TurnAway(w, r, errManyRequests)
 	}
-	answer, err := h.Agents.Request(r.Context(), id, h.request(r, path, body))
+	defer h.end()
+	var body []byte
+	if r.ContentLength != 0 {
+		in := &intake{h: h, r: r, agent: id}
+		defer in.release()
+		var err error
+		if body, err = in.read(); err != nil {
+			return in.refuse(w, err)
+		}
+	}
+	ctx := &held{ctx: r.Context(), line: &h.waiting}
+	defer ctx.leave()
+	answer, err := h.Agents.Request(ctx, id, h.request(r, path, body))
 	if err != nil {
-		return h.fail(w, r, id, err)
+		return h.fail(w, r.WithContext(ctx), id, err)
 	}
-	// The client must read the answer within bodyTimeout, not within the agent's time.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(bodyTimeout))
 	return h.respond(w, r, id, answer)
 }
 
@@ -187,59 +161,17 @@ func (h *Handler) request(r *http.Request, path string, body []byte) *tandem.Req
 	}
 }
 
-var (
-	errTooLarge = tandem.Errorf(tandem.Limit, "the request's body is larger than %d bytes", tandem.RequestBodySize)
-	errBusy     = tandem.Errorf(tandem.Unavailable, "too many large requests are being handled: try again in a moment")
-	errStopping = tandem.Errorf(tandem.Unavailable, "this server is being stopped: try again in a moment")
-)
-
-// firstRead is the buffer that is made for any announced length, before data has arrived.
-const firstRead = 16 << 10
-
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	size := r.ContentLength
-	switch {
-	case size == 0:
-		return nil, nil
-	case size > tandem.RequestBodySize:
-		return nil, errTooLarge
-	}
-	// Server.ReadTimeout is not used: it would also run while the agent works, and then
-	// end the request. A server without deadlines, such as a recorder in tests,
-	// returns an error, which is ignored.
-	c := http.NewResponseController(w)
-	_ = c.SetReadDeadline(time.Now().Add(bodyTimeout))
-	body, err := readUpTo(r.Body, size)
-	if err != nil {
-		return nil, err // the deadline stays, because net/http reads more before it closes
-	}
-	_ = c.SetReadDeadline(time.Time{})
-	return body, nil
-}
-
-// gone reports whether err, from reading a body, is an error of the connection.
-func gone(err error) bool {
-	var failed net.Error
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &failed)
-}
-
-func readUpTo(r io.Reader, size int64) ([]byte, error) {
-	if size > 0 && size <= firstRead {
-		body := make([]byte, size)
-		_, err := io.ReadFull(r, body)
-		return body, err
-	}
-	body, err := io.ReadAll(io.LimitReader(r, tandem.RequestBodySize+1))
-	if err == nil && len(body) > tandem.RequestBodySize {
-		err = errTooLarge
-	}
-	return body, err
-}
+var errManyRequests = tandem.Errorf(tandem.Unavailable,
+	"too many requests are being handled: try again in a moment")
 
 // fail answers a request that the agent has not answered.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, id tandem.AgentID, err error) int {
+	ctx := r.Context()
 	switch kind := tandem.KindOf(err); {
-	case r.Context().Err() != nil:
+	case shed(ctx):
+		h.counts.over.Add(tandem.OverNodeMemory, 1)
+		return TurnAway(w, r, errShort)
+	case ctx.Err() != nil:
 		panic(http.ErrAbortHandler) // the client has disconnected
 	case kind == tandem.NotFound:
 		return refuse(w, http.StatusNotFound, err.Error())

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/admit"
 )
 
 const agentID = "AbCdEf123_-Z"
@@ -25,10 +26,17 @@ const agentID = "AbCdEf123_-Z"
 type agents func(ctx context.Context, r *tandem.Request) (*tandem.Response, error)
 
 func (f agents) Request(ctx context.Context, id tandem.AgentID, r *tandem.Request) (*tandem.Response, error) {
-	if id != agentID {
-		return nil, tandem.Errorf(tandem.NotFound, "there is no agent %s", id)
+	if err := f.Exists(ctx, id); err != nil {
+		return nil, err
 	}
 	return f(ctx, r)
+}
+
+func (f agents) Exists(_ context.Context, id tandem.AgentID) error {
+	if id != agentID {
+		return tandem.Errorf(tandem.NotFound, "there is no agent %s", id)
+	}
+	return nil
 }
 
 // describe answers with what the agent was asked.
@@ -61,7 +69,7 @@ func failure(kind tandem.Kind) agents {
 func ask(t *testing.T, h http.Handler, raw string) (*http.Response, string) {
 	t.Helper()
 	s := httptest.NewUnstartedServer(h)
-	s.Config = NewServer(h, nil)
+	s.Config = NewServer(&Guard{Handler: h})
 	s.Start()
 	defer s.Close()
 	c, err := net.Dial("tcp", s.Listener.Addr().String())
@@ -241,7 +249,7 @@ func TestBodySizes(t *testing.T) {
 	size := agents(func(_ context.Context, r *tandem.Request) (*tandem.Response, error) {
 		return &tandem.Response{Status: 200, Body: fmt.Append(nil, len(r.Body))}, nil
 	})
-	for _, n := range []int{1, firstRead, firstRead + 1, tandem.RequestBodySize, tandem.RequestBodySize + 1} {
+	for _, n := range []int{1, admit.FirstRead, admit.FirstRead + 1, tandem.RequestBodySize, tandem.RequestBodySize + 1} {
 		body := strings.Repeat("x", n)
 		for form, raw := range map[string]string{
 			"length":  fmt.Sprintf("POST /%s HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%s", agentID, n, body),
@@ -256,52 +264,6 @@ func TestBodySizes(t *testing.T) {
 				t.Errorf("%s %d: %d %s", form, n, resp.StatusCode, got)
 			}
 		}
-	}
-}
-
-// Bodies may not take more memory than there is for them, no matter how many clients send them.
-func TestBodyBudget(t *testing.T) {
-	h := &Handler{Agents: answer(200, "done")}
-	post := func(form string) int {
-		resp, _ := ask(t, h, "POST /"+agentID+" HTTP/1.1\r\nHost: h\r\n"+form)
-		return resp.StatusCode
-	}
-	large := fmt.Sprintf("Content-Length: %d\r\n\r\n%s", firstRead+1, strings.Repeat("x", firstRead+1))
-	const chunked, small = "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", "Content-Length: 1\r\n\r\nx"
-	for _, tc := range []struct {
-		name, id              string
-		takes                 int64
-		large, chunked, small int
-	}{
-		{"nothing under way", "x", 0, 200, 200, 200},
-		{"much of another agent", "x", bodiesOfAgent, 200, 200, 200},
-		{"much of the agent", agentID, bodiesOfAgent - firstRead, 503, 503, 200},
-		{"room for a known size only", agentID, bodiesOfAgent - firstRead - 1, 200, 503, 200},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			if !h.bodies.take(tandem.AgentID(tc.id), tc.takes) {
-				t.Fatal("there is no room at the start")
-			}
-			a, b := post(large), post(chunked)
-			c := post(small)
-			if a != tc.large || b != tc.chunked || c != tc.small {
-				t.Errorf("large %d, chunked %d, small %d", a, b, c)
-			}
-			h.bodies.give(tandem.AgentID(tc.id), tc.takes)
-			if h.bodies.all != 0 || len(h.bodies.of) != 0 {
-				t.Errorf("left: %d bytes, %v", h.bodies.all, h.bodies.of)
-			}
-		})
-	}
-	for i := range bodiesOfAll / bodiesOfAgent {
-		h.bodies.take(tandem.AgentID(fmt.Sprint(i)), bodiesOfAgent)
-	}
-	if got := post(large); got != 503 {
-		t.Errorf("when all agents together have too much: %d", got)
-	}
-	if a := h.Activity(); a.Over[tandem.OverRequestMemory] != 4 || a.Requests["5xx"] != 4 || a.Requests["2xx"] != 9 ||
-		a.Took.Count != 13 {
-		t.Errorf("counted: %+v", a)
 	}
 }
 
@@ -369,8 +331,8 @@ func TestLongPoll(t *testing.T) {
 // A client that begins a header or a body and goes silent is hung up on.
 func TestSlowClients(t *testing.T) {
 	for raw, wait := range map[string]time.Duration{
-		"POST /" + agentID + " HTTP/1.1\r\nHost: h\r\n":                           headerTimeout,
-		"POST /" + agentID + " HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nh": bodyTimeout,
+		"POST /" + agentID + " HTTP/1.1\r\nHost: h\r\n":                           admit.Grace,
+		"POST /" + agentID + " HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nh": admit.Grace + time.Second/admit.Rate,
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
@@ -424,7 +386,7 @@ func TestSlowReader(t *testing.T) {
 		if _, err := io.WriteString(client, "GET /"+agentID+" HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
 			t.Fatal(err)
 		}
-		<-time.After(bodyTimeout + time.Second)
+		<-time.After(admit.Grace + time.Second)
 		if got, err := io.ReadAll(client); len(got) > 0 || err != nil {
 			t.Errorf("%d bytes after the time for them, %v", len(got), err)
 		}
@@ -434,7 +396,7 @@ func TestSlowReader(t *testing.T) {
 // servePipe serves the other end of the connection until the test ends.
 func servePipe(t *testing.T, h http.Handler) net.Conn {
 	client, server := net.Pipe()
-	s := NewServer(h, nil)
+	s := NewServer(&Guard{Handler: h})
 	l := &oneConn{conns: make(chan net.Conn, 1), closed: make(chan bool)}
 	l.conns <- server
 	done := make(chan error, 1)
@@ -533,7 +495,7 @@ func BenchmarkEcho(b *testing.B) {
 	for name, handler := range map[string]http.Handler{"ingress": h, "plain": plain} {
 		b.Run(name, func(b *testing.B) {
 			s := httptest.NewUnstartedServer(handler)
-			s.Config = NewServer(handler, nil)
+			s.Config = NewServer(&Guard{Handler: handler})
 			s.Start()
 			defer s.Close()
 			c, err := net.Dial("tcp", s.Listener.Addr().String())

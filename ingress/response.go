@@ -46,7 +46,7 @@ func (h *Handler) respond(w http.ResponseWriter, r *http.Request, id tandem.Agen
 	}
 	w.WriteHeader(a.Status)
 	if !bodiless && r.Method != http.MethodHead {
-		_, _ = w.Write(a.Body) // an error means that the client has disconnected
+		h.send(w, r, a.Body)
 	}
 	return a.Status
 }

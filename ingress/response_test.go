@@ -118,18 +118,6 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestRoom: for which bodies there must be room in memory.
-func TestRoom(t *testing.T) {
-	for size, want := range map[int64]int64{
-		-1: tandem.RequestBodySize, 0: 0, 1: 0, firstRead: 0, firstRead + 1: firstRead + 1,
-		tandem.RequestBodySize: tandem.RequestBodySize, tandem.RequestBodySize + 1: 0,
-	} {
-		if got := room(size); got != want {
-			t.Errorf("%d bytes: room for %d, want %d", size, got, want)
-		}
-	}
-}
-
 // TestGone: which errors are the connection's, and not of what came over it.
 func TestGone(t *testing.T) {
 	for err, want := range map[error]bool{

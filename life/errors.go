@@ -29,6 +29,8 @@ var ErrReplaced = tandem.Errorf(tandem.Conflict, "a newer connection of the devi
 var ErrStopping = tandem.Errorf(tandem.Unavailable, "this server is being stopped: try again in a moment")
 
 var (
+	errDamaged = tandem.Errorf(tandem.Unavailable,
+		"the agent is not started, because what it has saved is damaged; see its log")
 	errNotReached = tandem.Errorf(tandem.Unavailable,
 		"the agent could not take the request within %v", tandem.PlacementWait)
 	errNoAnswer = tandem.Errorf(tandem.Unavailable, "the agent did not answer within %v", tandem.AnswerWait)

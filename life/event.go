@@ -207,6 +207,7 @@ type (
 
 	// Fetched is what came of an outgoing request.
 	Fetched struct {
+		Token           uint64
 		Incarnation, ID uint64
 		Response        *tandem.Response
 	}

@@ -61,10 +61,13 @@ func (l *Life) cancelFetches() {
 }
 
 func (l *Life) fetched(ev *Fetched) {
-	if i := l.fetchOf(ev.Incarnation, ev.ID); i >= 0 {
-		l.Fetches = slices.Delete(l.Fetches, i, i+1)
-		l.push(item{event: &agent.Fetched{ID: ev.ID, Response: ev.Response}})
+	i := l.fetchOf(ev.Incarnation, ev.ID)
+	if i < 0 {
+		l.handled(ev.Token)
+		return
 	}
+	l.Fetches = slices.Delete(l.Fetches, i, i+1)
+	l.push(item{event: &agent.Fetched{ID: ev.ID, Response: ev.Response}, token: ev.Token})
 }
 
 func (l *Life) fetchedPart(ev *FetchedPart) {

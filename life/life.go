@@ -280,6 +280,8 @@ func (l *Life) late(ev Event) {
 		l.emit(&Forget{ev.Token})
 	case *Said:
 		l.emit(&Forget{ev.Token})
+	case *Fetched:
+		l.handled(ev.Token)
 	case *FetchedPart:
 		l.handled(ev.Token)
 	case *MQTT:

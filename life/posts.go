@@ -19,7 +19,11 @@ type posts struct {
 	pending int     // ForgetPosts under way
 	retryAt instant // when what has failed is tried again
 	again   []uint64
+	newest  []record.Post // while list is not known: the newest, for a store that goes back in time
 }
+
+// newestPosts is how many posts stay in memory for a device that is not connected.
+const newestPosts = 16
 
 // How much of the list is on its way to the device at a time: it must not fill
 // the link for everything else.
@@ -55,6 +59,12 @@ func (l *Life) posted(ev *Posted) {
 	}
 	if n := len(q.list); q.known && (n == 0 || q.list[n-1].Seq < kept.Seq) {
 		q.list = append(q.list, *kept)
+	}
+	if !q.known {
+		if len(q.newest) == newestPosts {
+			q.newest = slices.Delete(q.newest, 0, 1)
+		}
+		q.newest = append(q.newest, *kept)
 	}
 	l.sendPosts()
 }
@@ -144,6 +154,7 @@ func (l *Life) postsLoaded(ev *PostsLoaded) {
 		return
 	}
 	q.known, q.sent = true, 0
+	q.newest = nil
 	q.list = ev.Posts
 	if l.machine != nil {
 		for _, seq := range l.machine.PostsAwaited() {

@@ -15,6 +15,10 @@ func (l *Life) request(ev *Request) {
 	r.event = agent.Request{ID: ev.Number, Request: ev.Request}
 	l.await(r)
 	l.push(item{event: &r.event, request: ev.Number})
+	if l.quiet && l.Phase == delayed {
+		l.remove(r)
+		l.finish(r, nil, errDamaged)
+	}
 }
 
 func (l *Life) await(r *pending) {

@@ -75,6 +75,7 @@ func (l *Life) freeze() {
 	l.arena = l.machine.Memory()
 	l.Packed, l.machine = packed, nil
 	l.Phase = frozen
+	l.posts.newest = nil // by now the database has had time
 	if len(l.effects) == 0 {
 		l.effects = nil // an agent asleep keeps no memory for the effects of its last event
 	}

@@ -2,11 +2,13 @@ package life
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/agent"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // retryDelay is how long after a failure of the store a thing is tried again.
@@ -14,7 +16,7 @@ const retryDelay = time.Second
 
 // start begins the next incarnation.
 func (l *Life) start(reason tandem.Reason) {
-	loud := l.Phase != codeless
+	loud := l.Phase != codeless && !l.quiet
 	l.Reason = reason
 	l.load(wait{loud: loud})
 }
@@ -35,10 +37,14 @@ func (l *Life) agentLoaded(ev *AgentLoaded) {
 		return
 	}
 	if ev.Err != nil {
+		if damage := new(record.Damaged); errors.As(ev.Err, &damage) {
+			l.refuseDamaged(damage)
+			return
+		}
 		l.startLater("the agent's record cannot be read", ev.Err)
 		return
 	}
-	l.wait.record = ev.Record
+	l.wait.record, l.quiet = ev.Record, false
 	err := ev.ProgramErr
 	if err == nil {
 		if !l.Grouped { // else it may have changed since
@@ -282,6 +288,7 @@ func (l *Life) restart(reason tandem.Reason) {
 			l.leaveQuarantine(reason)
 		}
 		l.Crashes = 0
+		l.quiet = false
 		if l.Reason != tandem.ReasonNone && reason == tandem.ReasonRestart {
 			reason = l.Reason
 		}

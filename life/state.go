@@ -164,6 +164,8 @@ type local struct {
 	offered   uint64       // ID of the LoadProgram for the device; 0: none
 	reviewing uint64       // ID of the LoadProgram for a Review; 0: none
 
+	quiet bool // it has been said that the agent's record is damaged
+
 	posts   posts
 	open    map[uint64]*pending // requests that have no answer yet, by number
 	answer  queue               // the same in the order in which patience with them ends

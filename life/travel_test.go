@@ -24,6 +24,7 @@ var stays = map[string]string{
 	"wait":      "a start is waited for",
 	"saving":    "it is waited for; the outcome travels as Result",
 	"kept":      "it is waited for",
+	"quiet":     "the other host says it, too",
 	"greeted":   "the other host asks again, since Hearing travels",
 	"offered":   "it is waited for",
 	"posts":     "the other host reads them; PostsUpTo travels",

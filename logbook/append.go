@@ -28,6 +28,13 @@ func (d *desk) close() {
 	d.closed = true
 }
 
+// raise makes later lines of the desk not be older than ts.
+func (d *desk) raise(ts int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.floor = max(d.floor, ts)
+}
+
 // writer is the state kept of a device between its lines.
 type writer struct {
 	allowance allowance
@@ -87,10 +94,13 @@ func (l *Logbook) Append(e tandem.LogEntry) {
 	d.writers[id] = w
 }
 
+// lostLines is the notice of lines that were lost.
+const lostLines = "%d log lines were lost: the log store did not answer."
+
 // write queues a line, and before it or in its place the notices that are due.
 func (l *Logbook) write(w *writer, e tandem.LogEntry) {
 	if w.lost > 0 && !l.away.Load() {
-		if l.enqueue(w, notice(e, fmt.Sprintf("%d log lines were lost: the log store did not answer.", w.lost))) {
+		if l.enqueue(w, notice(e, fmt.Sprintf(lostLines, w.lost))) {
 			w.lost = 0
 		}
 	}
@@ -144,9 +154,7 @@ func (l *Logbook) enqueue(w *writer, e tandem.LogEntry) bool {
 			l.written.Add(1)
 			return true
 		case <-wait.C:
-			if l.away.CompareAndSwap(false, true) { // many may wait at the same time
-				l.log.Warn("the log store does not keep up; log lines are being dropped")
-			}
+			l.away.Store(true)
 		}
 	}
 	return false
@@ -155,9 +163,8 @@ func (l *Logbook) enqueue(w *writer, e tandem.LogEntry) bool {
 // drop counts a line that the engine did not take.
 func (l *Logbook) drop(m *nats.Msg, cause error) {
 	l.away.Store(true)
-	if l.lost.Add(1)%1000 == 1 {
-		l.log.Warn("a log line was lost", "lost", l.lost.Load(), "error", cause)
-	}
+	l.lost.Add(1)
+	l.mending.dropped(cause)
 	id, err := strconv.ParseUint(string(deviceOf(m.Subject)), 16, 64)
 	if err != nil {
 		l.log.Error("log line on an invalid subject", "subject", m.Subject, "error", err)
@@ -170,8 +177,20 @@ func (l *Logbook) drop(m *nats.Msg, cause error) {
 		d.writers = map[uint64]writer{}
 	}
 	w := d.writers[id]
-	w.lost++
+	w.lost += 1 + counted(m)
 	d.writers[id] = w
+}
+
+// counted returns how many lost lines a lost line was to tell of.
+func counted(m *nats.Msg) (n uint32) {
+	e, err := decode(m.Subject, m.Data)
+	if err != nil || e.Type != tandem.LogStatus {
+		return 0
+	}
+	if _, err := fmt.Sscanf(e.Msg, lostLines, &n); err != nil {
+		return 0 // another line
+	}
+	return n
 }
 
 // Lost returns how many lines have been lost since the logbook was opened,

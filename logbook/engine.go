@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -69,12 +70,13 @@ func startServer(ctx context.Context, dir string, logger *slog.Logger) (*server.
 	if err != nil {
 		return nil, fmt.Errorf("starting the logbook's engine in %s: %w", dir, err)
 	}
-	s.SetLoggerV2(serverLog{logger.With("component", "logbook")}, false, false, false)
+	log := serverLog{logger.With("component", "logbook"), make(chan struct{}), new(sync.Once)}
+	s.SetLoggerV2(log, false, false, false)
 	s.Start()
 	deadline, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
 	for !s.ReadyForConnections(10 * time.Millisecond) {
-		if !s.Running() || deadline.Err() != nil {
+		if !s.Running() || deadline.Err() != nil || log.hasFailed() {
 			s.Shutdown()
 			s.WaitForShutdown()
 			return nil, tandem.Errorf(tandem.Unavailable, "the logbook did not start in %s; see the node's log", dir)
@@ -120,11 +122,27 @@ func (e *engine) close() error {
 
 // serverLog passes on the server's warnings and errors. Its notices are of no use to
 // people who do not know that there is a server.
-type serverLog struct{ to *slog.Logger }
+type serverLog struct {
+	to     *slog.Logger
+	failed chan struct{} // closed when the server says that it cannot run
+	once   *sync.Once
+}
+
+func (l serverLog) hasFailed() bool {
+	select {
+	case <-l.failed:
+		return true
+	default:
+		return false
+	}
+}
 
 func (l serverLog) Noticef(string, ...any)            {}
 func (l serverLog) Debugf(string, ...any)             {}
 func (l serverLog) Tracef(string, ...any)             {}
 func (l serverLog) Warnf(format string, args ...any)  { l.to.Warn(fmt.Sprintf(format, args...)) }
 func (l serverLog) Errorf(format string, args ...any) { l.to.Error(fmt.Sprintf(format, args...)) }
-func (l serverLog) Fatalf(format string, args ...any) { l.to.Error(fmt.Sprintf(format, args...)) }
+func (l serverLog) Fatalf(format string, args ...any) {
+	l.to.Error(fmt.Sprintf(format, args...))
+	l.once.Do(func() { close(l.failed) })
+}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -137,7 +138,7 @@ func TestEngineErrors(t *testing.T) {
 
 func TestServerLog(t *testing.T) {
 	var out bytes.Buffer
-	l := serverLog{slog.New(slog.NewTextHandler(&out, nil))}
+	l := serverLog{slog.New(slog.NewTextHandler(&out, nil)), make(chan struct{}), new(sync.Once)}
 	l.Noticef("quiet %d", 1)
 	l.Debugf("quiet %d", 2)
 	l.Tracef("quiet %d", 3)

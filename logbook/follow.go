@@ -154,7 +154,7 @@ func (f *Follower) past(ctx context.Context, ids []tandem.DeviceID, n int) ([]ta
 
 // source delivers the lines of a feed.
 type source struct {
-	near    jetstream.ConsumeContext
+	near    *reader
 	far     *far // nil: there are no other nodes
 	stopFar func()
 }
@@ -164,7 +164,7 @@ func (s source) stop() {
 		s.stopFar()
 	}
 	if s.near != nil {
-		s.near.Stop()
+		s.near.stop()
 	}
 }
 
@@ -361,6 +361,6 @@ func (f *Follower) stop() {
 	f.mu.Unlock()
 	for from := range ended {
 		from.lines.stop()
-		<-from.lines.near.Closed()
+		from.lines.near.wait()
 	}
 }

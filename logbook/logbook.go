@@ -37,7 +37,9 @@
 //
 // Lines are in a stream of JetStream, in a NATS server inside the process that has no
 // listener. It is not the server of package mesh; RATIONALE.md gives the reason. Its
-// warnings go to the node's log.
+// warnings go to the node's log. When it fails, because its disk is full or for another
+// reason, it is opened again until it works. Lines are lost meanwhile, and nothing waits
+// for it.
 package logbook
 
 import (
@@ -45,6 +47,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -77,13 +80,16 @@ type Options struct {
 
 // Logbook is an open logbook. It is safe for concurrent use.
 type Logbook struct {
-	engine  *engine
+	dir     string
+	options Options
 	clock   *hlc.Clock
 	log     *slog.Logger
 	now     func() time.Time
 	began   time.Time
-	js      jetstream.JetStream // with our acknowledgement handlers
-	stream  jetstream.Stream
+	at      atomic.Pointer[opened] // nil: the engine has failed, and is opened again
+	mending mending
+	readers readers
+	closing atomic.Bool // Close was called
 	queue   chan item
 	away    atomic.Bool // the engine did not take a line, and has taken none since
 	stopped chan struct{}
@@ -93,6 +99,13 @@ type Logbook struct {
 	silent  atomic.Uint64 // lines discarded by throttles
 	cuts    atomic.Uint64 // lines that were too long
 	others  Others        // nil: the node is alone
+}
+
+// opened is the engine while it works.
+type opened struct {
+	*engine
+	js     jetstream.JetStream // with our acknowledgement handlers
+	stream jetstream.Stream
 }
 
 // Others gives access to the logbooks of the other nodes of a cluster. Each node keeps
@@ -117,10 +130,11 @@ type item struct {
 	flushed chan<- (<-chan struct{})
 }
 
-// Open opens the logbook in a directory, which it makes if it does not exist.
+// Open opens the logbook in a directory, which it makes if it does not exist. If the engine
+// cannot be opened at the moment, as on a full disk, Run opens it later.
 func Open(ctx context.Context, dir string, o Options) (*Logbook, error) {
 	l := &Logbook{
-		clock: o.Clock, log: o.Logger, now: time.Now, began: time.Now(),
+		dir: dir, options: o, clock: o.Clock, log: o.Logger, now: time.Now, began: time.Now(),
 		queue: make(chan item, queueSize), stopped: make(chan struct{}),
 	}
 	if l.clock == nil {
@@ -129,58 +143,79 @@ func Open(ctx context.Context, dir string, o Options) (*Logbook, error) {
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
 	}
-	var err error
-	if l.engine, err = startEngine(ctx, dir, l.log); err != nil {
-		return nil, err
+	if l.options.Lines == 0 {
+		l.options.Lines = defaultLines
 	}
-	if err := l.openStream(ctx, o); err != nil {
-		return nil, errors.Join(err, l.Close())
+	if l.options.Age == 0 {
+		l.options.Age = defaultAge
+	}
+	err := l.start(ctx)
+	switch kind := tandem.KindOf(err); {
+	case err == nil:
+	case kind == tandem.Invalid || kind == tandem.Forbidden || ctx.Err() != nil:
+		return nil, err
+	default:
+		l.fails(whatFailed, err)
 	}
 	return l, nil
 }
 
+// start opens the engine and the stream.
+func (l *Logbook) start(ctx context.Context) error {
+	e, err := startEngine(ctx, l.dir, l.log)
+	if err != nil {
+		return err
+	}
+	o, err := l.openStream(ctx, e)
+	if err != nil {
+		return errors.Join(err, e.close())
+	}
+	l.at.Store(o)
+	return nil
+}
+
 // openStream makes the stream, or updates its limits.
-func (l *Logbook) openStream(ctx context.Context, o Options) (err error) {
-	l.js, err = jetstream.New(l.engine.conn,
+func (l *Logbook) openStream(ctx context.Context, e *engine) (*opened, error) {
+	js, err := jetstream.New(e.conn,
 		jetstream.WithPublishAsyncMaxPending(inFlight),
 		jetstream.WithPublishAsyncTimeout(ackWait),
 		jetstream.WithPublishAsyncErrHandler(func(_ jetstream.JetStream, m *nats.Msg, err error) { l.drop(m, err) }),
 	)
 	if err != nil {
-		return fmt.Errorf("opening the logbook: %w", err)
+		return nil, fmt.Errorf("opening the logbook: %w", err)
 	}
-	if o.Lines == 0 {
-		o.Lines = defaultLines
-	}
-	if o.Age == 0 {
-		o.Age = defaultAge
-	}
-	l.stream, err = l.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+	stream, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name:              streamName,
 		Subjects:          []string{subjectPrefix + "*"},
 		Storage:           jetstream.FileStorage,
-		MaxMsgsPerSubject: int64(o.Lines),
-		MaxAge:            o.Age,
+		MaxMsgsPerSubject: int64(l.options.Lines),
+		MaxAge:            l.options.Age,
 		Discard:           jetstream.DiscardOld,
 	})
 	if err != nil {
-		return fmt.Errorf("opening the log stream: %w", err)
+		return nil, fmt.Errorf("opening the log stream: %w", err)
 	}
-	return l.resume(ctx)
+	return &opened{e, js, stream}, l.resume(ctx, stream)
 }
 
 // Close stops the engine. It must be called after Run has returned and all reading has
 // ended.
-func (l *Logbook) Close() error { return l.engine.close() }
+func (l *Logbook) Close() error {
+	l.closing.Store(true)
+	if o := l.at.Load(); o != nil {
+		return o.close()
+	}
+	return nil
+}
 
 // resume makes sure that new lines come after all lines in the stream, even if the wall
 // clock was set back.
-func (l *Logbook) resume(ctx context.Context) error {
-	last := l.stream.CachedInfo().State.LastSeq
+func (l *Logbook) resume(ctx context.Context, stream jetstream.Stream) error {
+	last := stream.CachedInfo().State.LastSeq
 	if last == 0 {
 		return nil
 	}
-	msg, err := l.stream.GetMsg(ctx, last)
+	msg, err := stream.GetMsg(ctx, last)
 	if errors.Is(err, jetstream.ErrMsgNotFound) { // its device was deleted, or it was too old
 		return nil
 	}
@@ -196,7 +231,7 @@ func (l *Logbook) resume(ctx context.Context) error {
 		return nil
 	}
 	for i := range l.desks {
-		l.desks[i].floor = e.TS.UnixMilli()
+		l.desks[i].raise(e.TS.UnixMilli())
 	}
 	return nil
 }
@@ -209,6 +244,9 @@ func (l *Logbook) throttleTime() int64 { return time.Since(l.began).Milliseconds
 func (l *Logbook) Run(ctx context.Context) error {
 	evict := time.NewTicker(evictEvery)
 	defer evict.Stop()
+	var watching sync.WaitGroup
+	watching.Go(func() { l.watch(ctx) })
+	defer watching.Wait()
 	for {
 		select {
 		case it := <-l.queue:
@@ -226,6 +264,7 @@ func (l *Logbook) Run(ctx context.Context) error {
 // finish empties the queue, to which no more lines are added, and waits for the engine.
 func (l *Logbook) finish() error {
 	close(l.stopped)
+	l.mending.wait()
 	for i := range l.desks {
 		l.desks[i].close()
 	}
@@ -239,7 +278,7 @@ func (l *Logbook) finish() error {
 		break
 	}
 	select {
-	case <-l.js.PublishAsyncComplete():
+	case <-l.acknowledged():
 		return nil
 	case <-time.After(flushWait):
 		return tandem.Errorf(tandem.Unavailable, "the last log lines may be lost: the log store did not answer")
@@ -248,16 +287,32 @@ func (l *Logbook) finish() error {
 
 func (l *Logbook) publish(it item) {
 	if it.flushed != nil {
-		it.flushed <- l.js.PublishAsyncComplete()
+		it.flushed <- l.acknowledged()
+		return
+	}
+	o := l.at.Load()
+	if o == nil {
+		l.drop(it.msg, errFailed)
 		return
 	}
 	// No retries: they would change the order.
 	options := []jetstream.PublishOpt{jetstream.WithRetryAttempts(0), jetstream.WithStallWait(ackWait)}
-	if _, err := l.js.PublishMsgAsync(it.msg, options...); err != nil {
+	if _, err := o.js.PublishMsgAsync(it.msg, options...); err != nil {
 		l.drop(it.msg, err)
 		return
 	}
 	l.away.Store(false)
+}
+
+// acknowledged returns a channel that is closed when the engine has acknowledged all lines that
+// it was given.
+func (l *Logbook) acknowledged() <-chan struct{} {
+	if o := l.at.Load(); o != nil {
+		return o.js.PublishAsyncComplete()
+	}
+	none := make(chan struct{})
+	close(none)
+	return none
 }
 
 // Flush waits until the engine has all lines that were appended before.
@@ -288,5 +343,9 @@ func (l *Logbook) Flush(ctx context.Context) error {
 
 // Forget deletes the lines of a deleted device.
 func (l *Logbook) Forget(ctx context.Context, id tandem.DeviceID) error {
-	return l.stream.Purge(ctx, jetstream.WithPurgeSubject(subject(id)))
+	o, err := l.working()
+	if err != nil {
+		return err
+	}
+	return o.stream.Purge(ctx, jetstream.WithPurgeSubject(subject(id)))
 }

@@ -145,7 +145,7 @@ func TestImpossibleDevice(t *testing.T) {
 		l.Append(tandem.LogEntry{Device: id, Type: tandem.LogAgent, Msg: "x"})
 	}
 	flush(t, l)
-	if n := l.stream.CachedInfo().State.Msgs; n != 0 {
+	if n := l.at.Load().stream.CachedInfo().State.Msgs; n != 0 {
 		t.Errorf("%d lines were kept", n)
 	}
 }
@@ -390,9 +390,9 @@ func TestLostIsSaid(t *testing.T) {
 	l := open(t, Options{})
 	refuse := func(size int32) {
 		t.Helper()
-		cfg := l.stream.CachedInfo().Config
+		cfg := l.at.Load().stream.CachedInfo().Config
 		cfg.MaxMsgSize = size
-		if _, err := l.js.UpdateStream(t.Context(), cfg); err != nil {
+		if _, err := l.at.Load().js.UpdateStream(t.Context(), cfg); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -175,7 +175,7 @@ func TestEndedContexts(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer still.Close()
-	if age := still.stream.CachedInfo().Config.MaxAge; age != 30*24*time.Hour {
+	if age := still.at.Load().stream.CachedInfo().Config.MaxAge; age != 30*24*time.Hour {
 		t.Errorf("lines are kept for %v", age)
 	}
 	for range 2 * queueSize { // also with its queue full

@@ -46,31 +46,7 @@ func (l *Logbook) FollowOwn(
 	if err != nil {
 		return nil, err
 	}
-	return lines.Stop, nil
-}
-
-// consume delivers lines from a sequence number of the stream; 0 is its end.
-func (l *Logbook) consume(
-	ctx context.Context, ids []tandem.DeviceID, next uint64,
-	receive jetstream.MessageHandler, trouble jetstream.ConsumeErrHandlerFunc,
-) (jetstream.ConsumeContext, error) {
-	from := jetstream.OrderedConsumerConfig{
-		FilterSubjects:    subjects(ids),
-		DeliverPolicy:     jetstream.DeliverNewPolicy,
-		InactiveThreshold: abandoned,
-	}
-	if next > 0 {
-		from.DeliverPolicy, from.OptStartSeq = jetstream.DeliverByStartSequencePolicy, next
-	}
-	reader, err := l.stream.OrderedConsumer(ctx, from)
-	if err != nil {
-		return nil, fmt.Errorf("following the log: %w", err)
-	}
-	lines, err := reader.Consume(receive, jetstream.ConsumeErrHandler(trouble))
-	if err != nil {
-		return nil, fmt.Errorf("following the log: %w", err)
-	}
-	return lines, nil
+	return lines.stop, nil
 }
 
 // history returns the last n lines of each device, in the order in which they were
@@ -81,7 +57,11 @@ func (l *Logbook) history(
 	if len(ids) == 0 || n <= 0 {
 		return nil, 1, nil
 	}
-	reader, err := l.stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
+	o, err := l.working()
+	if err != nil {
+		return nil, 0, err
+	}
+	reader, err := o.stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
 		FilterSubjects:    subjects(ids),
 		DeliverPolicy:     jetstream.DeliverAllPolicy,
 		AckPolicy:         jetstream.AckNonePolicy,
@@ -99,7 +79,7 @@ func (l *Logbook) history(
 	if err != nil {
 		return nil, 0, fmt.Errorf("reading the log: %w", err)
 	}
-	if err := l.stream.DeleteConsumer(ctx, info.Name); err != nil {
+	if err := o.stream.DeleteConsumer(ctx, info.Name); err != nil {
 		return nil, 0, fmt.Errorf("closing the log: %w", err)
 	}
 	return newest(list, n), next + 1, nil

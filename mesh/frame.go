@@ -16,6 +16,8 @@ const (
 	fixedHeader = 2 + 6*8 + 1
 	maxNodeName = 255 // bytes
 	pieceHeader = binary.MaxVarintLen32
+	// maxPieces is how many pieces a frame has at most: a sender counts the header of each.
+	maxPieces = batchSize/pieceHeader + 1
 )
 
 // flags of a frame
@@ -94,6 +96,9 @@ func decode(b []byte) (p packet, err error) {
 			return p, errMalformed
 		}
 		end := size + int(n>>1)
+		if len(p.pieces) == maxPieces {
+			return p, errMalformed
+		}
 		// The capacity ends with the piece, so that append cannot overwrite the next one.
 		p.pieces = append(p.pieces, piece{b[size:end:end], n&1 != 0})
 		b = b[end:]

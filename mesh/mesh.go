@@ -1,16 +1,17 @@
 // Package mesh carries messages between the nodes of a cluster so that they
 // arrive once and in order.
 //
-//	network, err := mesh.Embed(ctx, mesh.EmbedOptions{
-//		Name: "a", Listen: ":7422", Join: []string{"b:7422"}, Secret: secret})
+//	id, err := mesh.NewIdentity() // its Key goes into the database
+//	network, err := mesh.Listen(ctx, mesh.ListenOptions{Identity: id, Listen: "10.0.0.1:7422"})
 //	defer network.Close()
-//	m := mesh.New(mesh.Config{Self: mesh.Peer{Node: "a", Session: 7}, Conn: network.Conn(), Prefix: "prod", Clock: clock,
-//		Receive: func(from mesh.Peer, data []byte) { … }})
+//	network.Know([]mesh.Node{{Name: "b", Key: keyOfB, Address: "10.0.0.2:7422"}}) // from the database
+//	m := mesh.New(mesh.Config{Self: mesh.Peer{Node: "a", Session: 7}, Net: network, Prefix: "prod", Clock: clock,
+//		Receive: func(from mesh.Peer, data []byte) error { … }})
 //	go m.Run(ctx)
 //	m.Send(mesh.Peer{Node: "b", Session: 9}, data)
 //
-// It runs over NATS, which delivers a message at most once: a broken route, a
-// full buffer or the restart of a server loses messages silently. Mesh numbers
+// It runs over a Network, which delivers a frame at most once: a connection that
+// breaks or a full buffer loses frames silently. Mesh numbers
 // its frames, keeps each until the receiver has acknowledged it, and sends it
 // again when it was lost. As long as both runs live, every message from one to
 // the other arrives, once and in order, however long they were cut off from
@@ -40,21 +41,18 @@
 // Every frame carries a stamp of the sender's clock, and the receiver's clock
 // observes it before Receive is called.
 //
-// Network is the NATS connection: Embed runs a server inside the process that
-// connects to those of the other nodes; Dial uses existing servers. DESIGN.md has
-// the protocol and its invariants.
+// Network takes the frames to the other nodes: Listen makes links to them, over TLS with a
+// key of each run; Dial uses existing NATS servers. What other nodes send is not trusted
+// further than it must be: DESIGN.md has the bounds, the protocol and its invariants.
 package mesh
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
-	"net/url"
-	"strings"
 	"sync"
 	"time"
-
-	"github.com/nats-io/nats.go"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/hlc"
@@ -63,7 +61,10 @@ import (
 const (
 	maxFrame   = 512 << 10 // bytes
 	minPayload = 4 << 10   // bytes; the smallest max_payload of NATS that we accept
-	incoming   = 8192      // NATS messages that wait for the receiving goroutine
+)
+
+var (
+	errSender = errors.New("it names another node as its sender")
 )
 
 // Peer is one run of a node.
@@ -75,25 +76,24 @@ type Peer struct {
 // Config is the configuration of a Mesh.
 type Config struct {
 	Self   Peer
-	Conn   *nats.Conn // owned by the caller; all servers behind it must have the same max_payload
-	Prefix string     // subjects begin with mesh.<prefix>., so that clusters can share a NATS
+	Net    *Network // owned by the caller; all NATS servers behind it must have the same max_payload
+	Prefix string   // NATS subjects begin with mesh.<prefix>., so that clusters can share a NATS
 	Clock  *hlc.Clock
 	Logger *slog.Logger // nil: discard
 	// Receive gets the messages of each peer in order and one at a time. It owns
-	// the data.
-	Receive func(from Peer, data []byte)
-	// News gets the broadcasts of other nodes that arrive; nil: they are ignored.
-	// No frame is received while News runs. It owns the data.
+	// the data. An error or a panic counts as a fault of the peer; the message counts as received.
+	Receive func(from Peer, data []byte) error
+	// News gets the broadcasts of other nodes that arrive; nil: they are ignored. It owns
+	// the data, and must not wait.
 	News func(data []byte)
 }
 
 // Mesh is this run's end of its lanes to all other nodes.
 type Mesh struct {
-	c      Config
-	start  time.Time
-	prefix string
-	wake   chan struct{}  // signals that wakeAt has changed
-	parts  sync.WaitGroup // goroutines that call Receive
+	c     Config
+	start time.Time
+	wake  chan struct{}  // signals that wakeAt has changed
+	parts sync.WaitGroup // goroutines that call Receive
 	shared
 }
 
@@ -117,7 +117,6 @@ func New(c Config) *Mesh {
 	return &Mesh{
 		c:      c,
 		start:  time.Now(),
-		prefix: "mesh." + token(c.Prefix) + ".",
 		wake:   make(chan struct{}, 1),
 		shared: shared{st: newStation(c.Self, pieceLimit(c)), wakeAt: never},
 	}
@@ -125,17 +124,9 @@ func New(c Config) *Mesh {
 
 // pieceLimit returns the bytes that fit into a frame besides its header.
 func pieceLimit(c Config) int {
-	limit := max(c.Conn.MaxPayload(), minPayload) // 0 before the first connection
-	return min(int(limit), maxFrame) - fixedHeader - len(c.Self.Node)
+	limit := max(c.Net.most(), minPayload) // 0 before the first connection
+	return min(limit, maxFrame) - fixedHeader - len(c.Self.Node)
 }
-
-// token makes any name a token of a NATS subject.
-func token(name string) string {
-	return strings.ReplaceAll(url.QueryEscape(name), ".", "%2E")
-}
-
-func (m *Mesh) subject(node string) string { return m.prefix + "to." + token(node) }
-func (m *Mesh) news() string               { return m.prefix + "news" }
 
 // now returns the time since start, which is never 0.
 func (m *Mesh) now() time.Duration { return time.Since(m.start) + 1 }
@@ -158,22 +149,6 @@ func (m *Mesh) Run(ctx context.Context) error {
 	if m.c.Prefix == "" {
 		return tandem.Errorf(tandem.Invalid, "the cluster has no name; give it one, which all its nodes share")
 	}
-	if n := m.c.Conn.MaxPayload(); n != 0 && n < minPayload {
-		return tandem.Errorf(tandem.Invalid,
-			"NATS accepts messages of %d bytes only; set its max_payload to %d or more, preferably 1 MB", n, minPayload)
-	}
-	in := make(chan *nats.Msg, incoming)
-	subjects := []string{m.subject(m.c.Self.Node)}
-	if m.c.News != nil {
-		subjects = append(subjects, m.news())
-	}
-	for _, subject := range subjects {
-		sub, err := m.c.Conn.ChanSubscribe(subject, in)
-		if err != nil {
-			return &tandem.Error{Kind: tandem.Unavailable, Msg: "cannot receive from other nodes over NATS", Err: err}
-		}
-		defer m.unsubscribe(sub)
-	}
 	m.begin()
 	defer m.end()
 	ctx, cancel := context.WithCancel(ctx)
@@ -181,14 +156,7 @@ func (m *Mesh) Run(ctx context.Context) error {
 	timer.Go(func() { m.keepTime(ctx) })
 	defer timer.Wait()
 	defer cancel()
-	return m.receive(ctx, in)
-}
-
-func (m *Mesh) unsubscribe(sub *nats.Subscription) {
-	if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) &&
-		!errors.Is(err, nats.ErrBadSubscription) {
-		m.c.Logger.Warn("cannot unsubscribe from NATS", "subject", sub.Subject, "error", err)
-	}
+	return m.c.Net.run(ctx, m.c.Prefix, m.c.Self.Node, m)
 }
 
 // begin delivers the messages that this node sent to itself before Run.
@@ -218,36 +186,39 @@ func errEnded() error {
 		"this node's connection to the other nodes is closed; it is stopping or rejoining")
 }
 
-func (m *Mesh) receive(ctx context.Context, in <-chan *nats.Msg) error {
-	closed := m.c.Conn.StatusChanged(nats.CLOSED)
-	defer m.c.Conn.RemoveStatusListener(closed)
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-closed:
-			return tandem.Errorf(tandem.Unavailable, "the connection to NATS was closed")
-		case msg := <-in:
-			if err := m.arrive(msg.Data); err != nil {
-				const text = "cannot parse a frame from another node, which is ignored; do all nodes run the same version?"
-				m.c.Logger.Warn(text, "subject", msg.Subject, "bytes", len(msg.Data), "error", err)
-			}
+// arrive takes a frame of the network. A frame that breaks the protocol is a fault of the
+// node that sent it.
+func (m *Mesh) arrive(from string, data []byte) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = m.c.Net.Panicked(from, p)
 		}
+	}()
+	p, err := decode(data)
+	if err == nil && from != "" && p.from.Node != from {
+		err = errSender
 	}
+	if err == nil {
+		err = m.accept(&p)
+	}
+	if err != nil {
+		m.c.Net.fault(FaultFrame, cmp.Or(from, p.from.Node, "unknown"),
+			"a frame from another node breaks the protocol and is ignored", "bytes", len(data), "err", err)
+	}
+	return err
 }
 
-func (m *Mesh) arrive(data []byte) error {
-	p, err := decode(data)
-	if err != nil {
-		return err
-	}
+func (m *Mesh) accept(p *packet) error {
 	believed := m.c.Clock.Observe(p.stamp)
 	if p.flags&flagNews != 0 {
-		return m.heard(&p)
+		return m.heard(p)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	l, err := m.st.arrive(m.now(), &p)
+	if !m.running {
+		return nil
+	}
+	l, err := m.st.arrive(m.now(), p)
 	m.after()
 	if l == nil {
 		return err
@@ -263,8 +234,11 @@ func (m *Mesh) arrive(data []byte) error {
 
 // heard passes a broadcast to News, unless it is from a run that has ended.
 func (m *Mesh) heard(p *packet) error {
-	if p.from == m.c.Self || len(p.pieces) != 1 {
+	if p.from == m.c.Self || m.c.News == nil {
 		return nil
+	}
+	if len(p.pieces) != 1 {
+		return errMalformed
 	}
 	m.mu.Lock()
 	_, err := m.st.lane(p.from)
@@ -273,6 +247,17 @@ func (m *Mesh) heard(p *packet) error {
 		m.c.News(p.pieces[0].data)
 	}
 	return nil // the error means that the run has ended
+}
+
+// reached asks a node at once for what it has received, since the network may have lost
+// frames.
+func (m *Mesh) reached(node string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if l := m.st.lanes[node]; l != nil {
+		l.ask(m.now())
+		m.after()
+	}
 }
 
 // deliver starts a goroutine that calls Receive for the lane's messages, unless
@@ -289,19 +274,32 @@ func (m *Mesh) empty(l *lane) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for m.running && l.hasFrames() {
-		messages := l.recv.inbox[0]
+		messages := l.recv.inbox[0].messages
 		m.mu.Unlock()
 		for _, data := range messages {
 			if l.over.Load() {
 				break
 			}
-			m.c.Receive(l.peer, data)
+			m.give(l.peer, data)
 		}
 		m.mu.Lock()
 		m.st.received(m.now(), l)
 		m.after()
 	}
 	l.busy = false
+}
+
+// give calls Receive. A panic ends neither the node nor the lane.
+func (m *Mesh) give(from Peer, data []byte) {
+	defer func() {
+		if p := recover(); p != nil {
+			_ = m.c.Net.Panicked(from.Node, p) // which has logged it
+			m.c.Net.shun(from.Node)
+		}
+	}()
+	if err := m.c.Receive(from, data); err != nil {
+		m.c.Net.fault(FaultMessage, from.Node, "a message of another node is ignored", "bytes", len(data), "err", err)
+	}
 }
 
 // after publishes the station's outgoing packets, and wakes the timekeeper if
@@ -311,10 +309,10 @@ func (m *Mesh) after() {
 		p := &m.st.out[i]
 		p.stamp = m.c.Clock.Now()
 		m.buf = encode(m.buf[:0], p)
-		// A frame that cannot be published counts as lost and is sent again; a
-		// closed connection ends Run.
-		if err := m.c.Conn.Publish(m.subject(p.to.Node), m.buf); err != nil {
-			m.c.Logger.Debug("a frame was not published", "node", p.to.Node, "error", err)
+		// A frame that cannot be sent counts as lost and is sent again; a closed network
+		// ends Run.
+		if err := m.c.Net.send(m.c.Prefix, p.to.Node, m.buf); err != nil {
+			m.c.Logger.Debug("a frame was not sent", "node", p.to.Node, "error", err)
 		}
 	}
 	clear(m.st.out)
@@ -343,17 +341,21 @@ func (m *Mesh) keepTime(ctx context.Context) {
 		case <-timer.C:
 		case <-m.wake:
 		}
-		m.mu.Lock()
-		now := m.now()
-		if m.st.due <= now {
-			m.st.tick(now)
-		}
-		m.wakeAt = m.st.due
-		m.after()
-		wait := min(m.wakeAt-now, idle)
-		m.mu.Unlock()
-		timer.Reset(wait)
+		timer.Reset(min(m.beat(), idle))
 	}
+}
+
+// beat does what is due, and returns the time until the next beat.
+func (m *Mesh) beat() (wait time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.now()
+	if m.st.due <= now {
+		m.st.tick(now)
+	}
+	m.wakeAt = m.st.due
+	m.after()
+	return m.wakeAt - now
 }
 
 // Send sends data to a peer. It does not wait. The mesh keeps data, so the caller
@@ -413,8 +415,8 @@ func (m *Mesh) Drop(p Peer) {
 // get it.
 func (m *Mesh) Broadcast(data []byte) {
 	p := packet{from: m.c.Self, flags: flagNews, stamp: m.c.Clock.Now(), pieces: []piece{{data: data}}}
-	if err := m.c.Conn.Publish(m.news(), encode(nil, &p)); err != nil {
-		m.c.Logger.Warn("a broadcast was not sent", "bytes", len(data), "error", err)
+	if err := m.c.Net.tell(m.c.Prefix, encode(nil, &p)); err != nil {
+		m.c.Logger.Debug("a broadcast was not sent", "bytes", len(data), "error", err)
 	}
 }
 

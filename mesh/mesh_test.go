@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/hlc"
 )
@@ -42,15 +40,13 @@ func expect(t testing.TB, x *node, first, n int, from ...Peer) {
 	}
 }
 
-// TestThree lets three nodes talk that learn of each other through one of
-// them, and one of them start anew.
+// TestThree lets three nodes talk, and one of them start again.
 func TestThree(t *testing.T) {
 	const n = 2000
-	first := embed(t, EmbedOptions{Name: "a"})
-	second := embed(t, EmbedOptions{Name: "b.with *odd> name", Join: []string{first.Addr()}})
-	third := embed(t, EmbedOptions{Name: "c", Join: []string{first.Addr()}})
-	a := startNode(t, Peer{"a", 1}, first)
-	b := startNode(t, Peer{"b.with *odd> name", 1}, second)
+	r := newRegistry(t)
+	third := r.join("c", ListenOptions{})
+	a := startNode(t, Peer{"a", 1}, r.join("a", ListenOptions{}))
+	b := startNode(t, Peer{"b.with *odd> name", 1}, r.join("b.with *odd> name", ListenOptions{}))
 	c := startNode(t, Peer{"c", 1}, third)
 	for _, x := range []*node{a, b, c} {
 		for _, y := range []*node{a, b, c} {
@@ -67,8 +63,7 @@ func TestThree(t *testing.T) {
 		t.Error(err)
 	}
 	burst(t, a, c.self, n, 10) // to nobody
-	fourth := embed(t, EmbedOptions{Name: "c", Join: []string{second.Addr()}})
-	c2 := startNode(t, Peer{"c", 2}, fourth)
+	c2 := startNode(t, Peer{"c", 2}, r.join("c", ListenOptions{}))
 	burst(t, c2, a.self, 0, n)
 	burst(t, b, c2.self, 0, n)
 	expect(t, a, 0, n, c2.self)
@@ -188,11 +183,12 @@ func (w *wire) forward(in net.Conn) {
 func TestPartition(t *testing.T) {
 	const n = 5000
 	wires := []*wire{newWire(t), newWire(t)}
-	first := embed(t, EmbedOptions{Name: "a", Advertise: wires[0].addr()})
-	second := embed(t, EmbedOptions{Name: "b", Advertise: wires[1].addr(), Join: []string{wires[0].addr()}})
+	r := newRegistry(t)
+	first := r.join("a", ListenOptions{Advertise: wires[0].addr()})
+	second := r.join("b", ListenOptions{Advertise: wires[1].addr()})
 	set := func(cut bool) {
-		wires[0].set(first.Addr(), cut)
-		wires[1].set(second.Addr(), cut)
+		wires[0].set(first.carrier.(*links).listener.Addr().String(), cut)
+		wires[1].set(second.carrier.(*links).listener.Addr().String(), cut)
 	}
 	set(false)
 	a := startNode(t, Peer{"a", 1}, first)
@@ -216,10 +212,9 @@ func TestPartition(t *testing.T) {
 }
 
 func TestLarge(t *testing.T) {
-	first := embed(t, EmbedOptions{Name: "a"})
-	second := embed(t, EmbedOptions{Name: "b", Join: []string{first.Addr()}})
-	a := startNode(t, Peer{"a", 1}, first)
-	b := startNode(t, Peer{"b", 1}, second)
+	r := newRegistry(t)
+	a := startNode(t, Peer{"a", 1}, r.join("a", ListenOptions{}))
+	b := startNode(t, Peer{"b", 1}, r.join("b", ListenOptions{}))
 	random := rand.NewChaCha8([32]byte{})
 	for _, to := range []*node{b, a} {
 		for _, size := range []int{0, 1, maxFrame - 100, maxFrame, maxFrame + 1, 5_000_000, maxMessage} {
@@ -244,9 +239,10 @@ func TestLarge(t *testing.T) {
 // slow is a mesh whose Receive waits to be let go.
 func slow(t *testing.T, self Peer, n *Network) (m *Mesh, began chan []byte, release chan struct{}) {
 	began, release = make(chan []byte, 1000), make(chan struct{})
-	m = New(Config{Self: self, Conn: n.Conn(), Prefix: "test", Clock: new(hlc.Clock), Receive: func(_ Peer, data []byte) {
+	m = New(Config{Self: self, Net: n, Prefix: "test", Clock: new(hlc.Clock), Receive: func(_ Peer, data []byte) error {
 		began <- data
 		<-release
+		return nil
 	}})
 	ctx, cancel := context.WithCancel(context.Background())
 	var run sync.WaitGroup
@@ -263,7 +259,7 @@ func slow(t *testing.T, self Peer, n *Network) (m *Mesh, began chan []byte, rele
 }
 
 func TestFlush(t *testing.T) {
-	network := embed(t, EmbedOptions{Name: "a"})
+	network := overNATS(t)
 	a := startNode(t, Peer{"a", 1}, network)
 	to := Peer{"b", 1}
 	flushed(t, a, to) // nothing sent
@@ -295,7 +291,7 @@ func TestFlush(t *testing.T) {
 // TestDrop checks that nothing of a dropped peer is received, not even what
 // has arrived.
 func TestDrop(t *testing.T) {
-	network := embed(t, EmbedOptions{Name: "a"})
+	network := overNATS(t)
 	a := startNode(t, Peer{"a", 1}, network)
 	b, began, release := slow(t, Peer{"b", 1}, network)
 	for range 100 {
@@ -338,18 +334,18 @@ func (x *node) flushes(to Peer) bool {
 
 // TestFrameSize: a frame has half a megabyte at most, although NATS lets more through.
 func TestFrameSize(t *testing.T) {
-	network := embed(t, EmbedOptions{Name: "a"})
-	if most := network.Conn().MaxPayload(); most < 1<<20 {
+	network := overNATS(t)
+	if most := network.most(); most < 1<<20 {
 		t.Fatalf("NATS lets %d bytes through", most)
 	}
-	m := New(Config{Self: Peer{"a", 1}, Conn: network.Conn(), Clock: new(hlc.Clock)})
+	m := New(Config{Self: Peer{"a", 1}, Net: network, Clock: new(hlc.Clock)})
 	if got := m.st.limit + fixedHeader + len("a"); got != 512<<10 {
 		t.Errorf("a frame has %d bytes", got)
 	}
 }
 
 func TestEnd(t *testing.T) {
-	network := embed(t, EmbedOptions{Name: "a"})
+	network := overNATS(t)
 	a := startNode(t, Peer{"a", 1}, network)
 	to := Peer{"nobody", 1}
 	send(t, a, to, nil)
@@ -368,9 +364,9 @@ func TestEnd(t *testing.T) {
 		t.Errorf("Flush: %v", err)
 	}
 
-	early := New(Config{Self: Peer{"b", 1}, Conn: network.Conn(), Prefix: "test", Clock: new(hlc.Clock)})
+	early := New(Config{Self: Peer{"b", 1}, Net: network, Prefix: "test", Clock: new(hlc.Clock)})
 	received := make(chan []byte, 1)
-	early.c.Receive = func(_ Peer, data []byte) { received <- data }
+	early.c.Receive = func(_ Peer, data []byte) error { received <- data; return nil }
 	if err := early.Send(Peer{"b", 1}, []byte("before Run")); err != nil {
 		t.Error(err)
 	}
@@ -379,12 +375,12 @@ func TestEnd(t *testing.T) {
 	if data := <-received; string(data) != "before Run" {
 		t.Errorf("received %q", data)
 	}
-	network.Conn().Close()
+	network.carrier.(*natsCarrier).conn.Close()
 	if err := <-ended; tandem.KindOf(err) != tandem.Unavailable {
 		t.Errorf("Run over a closed connection: %v", err)
 	}
 	for _, c := range []Config{{Prefix: "test"}, {Self: Peer{"a", 1}}} {
-		c.Conn = network.Conn()
+		c.Net = network
 		if err := New(c).Run(t.Context()); tandem.KindOf(err) != tandem.Invalid {
 			t.Errorf("Run with %+v: %v", c, err)
 		}
@@ -394,9 +390,12 @@ func TestEnd(t *testing.T) {
 // TestStamps checks that a receiver's clock is past the sender's, and that
 // what cannot be read does no harm.
 func TestStamps(t *testing.T) {
-	network := embed(t, EmbedOptions{Name: "a"})
+	network := overNATS(t)
 	ahead := hlc.New(func() time.Time { return time.Now().Add(30 * time.Second) })
-	a := New(Config{Self: Peer{"a", 1}, Conn: network.Conn(), Prefix: "test", Clock: ahead, Receive: func(Peer, []byte) {}})
+	a := New(Config{
+		Self: Peer{"a", 1}, Net: network, Prefix: "test", Clock: ahead,
+		Receive: func(Peer, []byte) error { return nil },
+	})
 	ctx, cancel := context.WithCancel(t.Context())
 	var run sync.WaitGroup
 	run.Go(func() {
@@ -409,7 +408,7 @@ func TestStamps(t *testing.T) {
 	b := startNode(t, Peer{"b", 1}, network)
 	stamp := ahead.Now()
 	for _, data := range [][]byte{nil, []byte("no frame"), make([]byte, 100)} {
-		if err := network.Conn().PublishMsg(&nats.Msg{Subject: "mesh.test.to.b", Data: data}); err != nil {
+		if err := network.send("test", "b", data); err != nil {
 			t.Fatal(err)
 		}
 	}

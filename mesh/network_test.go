@@ -2,10 +2,14 @@ package mesh
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/tandem-iot/tandem/hlc"
 )
@@ -37,11 +41,21 @@ func testLogger(t testing.TB) *slog.Logger {
 func startNode(t testing.TB, self Peer, n *Network) *node {
 	t.Helper()
 	x := &node{self: self, got: make(chan got, 1<<16), news: make(chan []byte, 1<<10)}
-	x.Mesh = New(Config{
-		Self: self, Conn: n.Conn(), Prefix: "test", Clock: new(hlc.Clock), Logger: testLogger(t),
-		Receive: func(from Peer, data []byte) { x.got <- got{from, data} },
+	startMesh(t, x, Config{
+		Net:     n,
+		Receive: func(from Peer, data []byte) error { x.got <- got{from, data}; return nil },
 		News:    func(data []byte) { x.news <- data },
 	})
+	return x
+}
+
+// startMesh runs a node's mesh until the test's end.
+func startMesh(t testing.TB, x *node, c Config) {
+	c.Self = x.self
+	c.Prefix = "test"
+	c.Clock = new(hlc.Clock)
+	c.Logger = testLogger(t)
+	x.Mesh = New(c)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- x.Run(ctx) }()
@@ -53,29 +67,80 @@ func startNode(t testing.TB, self Peer, n *Network) *node {
 		stopped = true
 		cancel()
 		if err := <-ended; err != nil {
-			t.Errorf("Run of %v: %v", self, err)
+			t.Errorf("Run of %v: %v", x.self, err)
 		}
 	}
 	t.Cleanup(x.stop)
-	return x
 }
 
-func embed(t testing.TB, o EmbedOptions) *Network {
-	t.Helper()
-	o.Secret = "let us in"
-	o.Logger = testLogger(t)
+// registry is what a database knows of the nodes.
+type registry struct {
+	t     testing.TB
+	nodes map[string]registered
+}
+
+type registered struct {
+	Node
+	network *Network
+}
+
+func newRegistry(t testing.TB) *registry { return &registry{t: t, nodes: map[string]registered{}} }
+
+// join opens a node's port, and tells all nodes of each other. A node that has the name
+// already is replaced.
+func (r *registry) join(name string, o ListenOptions) *Network {
+	r.t.Helper()
+	var err error
+	if o.Identity, err = NewIdentity(); err != nil {
+		r.t.Fatal(err)
+	}
+	if o.Logger == nil {
+		o.Logger = testLogger(r.t)
+	}
 	if o.Listen == "" {
 		o.Listen = "127.0.0.1:0"
 	}
-	n, err := Embed(t.Context(), o)
+	n, err := Listen(r.t.Context(), o)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() {
+		if err := n.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			r.t.Error(err)
+		}
+	})
+	r.nodes[name] = registered{Node{Name: name, Key: o.Identity.Key(), Address: n.Addr()}, n}
+	r.tell()
+	return n
+}
+
+// leave removes a node, and tells all others.
+func (r *registry) leave(name string) {
+	delete(r.nodes, name)
+	r.tell()
+}
+
+func (r *registry) tell() {
+	for name, x := range r.nodes {
+		var others []Node
+		for other, y := range r.nodes {
+			if other != name {
+				others = append(others, y.Node)
+			}
+		}
+		x.network.Know(others)
+	}
+}
+
+// overNATS returns a connection to NATS, over which several meshes can talk.
+func overNATS(t testing.TB) *Network {
+	t.Helper()
+	s := external(t, server.RANDOM_PORT)
+	n, err := Dial(t.Context(), "nats://u:p@"+s.Addr().String(), testLogger(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := n.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(func() { n.Close() })
 	return n
 }
 
@@ -107,10 +172,9 @@ func send(t testing.TB, x *node, to Peer, data []byte) {
 }
 
 func BenchmarkLatency(b *testing.B) {
-	first := embed(b, EmbedOptions{Name: "a"})
-	second := embed(b, EmbedOptions{Name: "b", Join: []string{first.Addr()}})
-	x := startNode(b, Peer{"a", 1}, first)
-	y := startNode(b, Peer{"b", 1}, second)
+	r := newRegistry(b)
+	x := startNode(b, Peer{"a", 1}, r.join("a", ListenOptions{}))
+	y := startNode(b, Peer{"b", 1}, r.join("b", ListenOptions{}))
 	send(b, x, y.self, nil)
 	y.next(b)
 	data := make([]byte, 100)
@@ -123,10 +187,9 @@ func BenchmarkLatency(b *testing.B) {
 func BenchmarkThroughput(b *testing.B) {
 	for _, size := range []int{100, 10_000, 1_000_000} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
-			first := embed(b, EmbedOptions{Name: "a"})
-			second := embed(b, EmbedOptions{Name: "b", Join: []string{first.Addr()}})
-			x := startNode(b, Peer{"a", 1}, first)
-			y := startNode(b, Peer{"b", 1}, second)
+			r := newRegistry(b)
+			x := startNode(b, Peer{"a", 1}, r.join("a", ListenOptions{}))
+			y := startNode(b, Peer{"b", 1}, r.join("b", ListenOptions{}))
 			send(b, x, y.self, nil)
 			y.next(b)
 			flushed(b, x, y.self)

@@ -1,29 +1,47 @@
 package mesh
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // receiver is the half of a lane that accepts frames in order and assembles
 // messages from their pieces.
 type receiver struct {
 	accepted uint64        // the last frame received without a gap
 	done     uint64        // the last frame for whose messages Receive has returned
-	inbox    [][][]byte    // the messages of frames done+1 to accepted
+	inbox    []arrived     // frames done+1 to accepted
+	bytes    int           // of the frames in inbox
 	partial  []byte        // the beginning of a message; nil: none
 	told     uint64        // done in the last packet to the peer
 	tellAt   time.Duration // when to acknowledge; never: nothing to acknowledge
 	noticed  uint64        // the last missing frame that the peer was told of
 }
 
+// arrived is a frame whose messages are to be received.
+type arrived struct {
+	messages [][]byte
+	bytes    int
+}
+
+var errWindow = errors.New("it sends more than it may before the messages have been received")
+
 // accept accepts the next frame.
 func (r *receiver) accept(pieces []piece) error {
+	total := 0
 	size := len(r.partial)
 	for _, p := range pieces {
+		total += len(p.data)
 		if size += len(p.data); size > maxMessage {
 			return errMalformed
 		}
 		if !p.more {
 			size = 0
 		}
+	}
+	// A sender begins a frame only while less than windowBytes are under way.
+	if len(r.inbox) >= windowFrames || r.bytes+total > windowBytes+maxFrame {
+		return errWindow
 	}
 	messages := make([][]byte, 0, len(pieces))
 	for _, p := range pieces {
@@ -40,6 +58,7 @@ func (r *receiver) accept(pieces []piece) error {
 		}
 	}
 	r.accepted++
-	r.inbox = append(r.inbox, messages)
+	r.inbox = append(r.inbox, arrived{messages, total})
+	r.bytes += total
 	return nil
 }

@@ -217,11 +217,13 @@ func TestTooLongInPieces(t *testing.T) {
 	for over := range 2 {
 		w := newWorld(t, "a", "b")
 		a, b := w.stations[0], w.stations[1]
-		frames := [][]piece{
-			{{make([]byte, maxMessage), false}, {make([]byte, maxMessage-10), true}},
-			{{make([]byte, 9), true}},
-			{{make([]byte, 1+over), false}, {make([]byte, 1), false}},
+		var frames [][]piece
+		for range maxMessage >> 20 {
+			frames = append(frames, []piece{{make([]byte, 1<<20), true}})
 		}
+		frames[0] = []piece{{make([]byte, 1<<20-10), true}}
+		frames = append(frames, []piece{{make([]byte, 9), true}},
+			[]piece{{make([]byte, 1+over), false}, {make([]byte, 1), false}})
 		for i, pieces := range frames {
 			l, err := b.arrive(w.now, &packet{from: a.self, to: b.self, number: uint64(i + 1), pieces: pieces})
 			if last := i == len(frames)-1; (err != nil) != (last && over > 0) {
@@ -229,6 +231,9 @@ func TestTooLongInPieces(t *testing.T) {
 			}
 			if want := uint64(min(i+1, len(frames)-over)); l.recv.accepted != want {
 				t.Errorf("%d bytes over: %d frames are accepted, want %d", over, l.recv.accepted, want)
+			}
+			if err == nil {
+				b.received(w.now, l)
 			}
 		}
 	}

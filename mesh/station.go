@@ -152,7 +152,8 @@ func (st *station) received(now time.Duration, l *lane) {
 		return
 	}
 	r := &l.recv
-	r.inbox[0] = nil
+	r.bytes -= r.inbox[0].bytes
+	r.inbox[0] = arrived{}
 	r.inbox = r.inbox[1:]
 	r.done++
 	switch {

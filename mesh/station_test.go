@@ -104,7 +104,7 @@ func (w *world) receive(st *station) (any bool) {
 		}
 		any = true
 		r := route{l.peer, st.self}
-		for _, data := range l.recv.inbox[0] {
+		for _, data := range l.recv.inbox[0].messages {
 			n := w.got[r]
 			if n >= len(w.sent[r]) || !bytes.Equal(data, w.sent[r][n]) {
 				w.t.Fatalf("%v: message %d of %d is not what was sent", r, n, len(w.sent[r]))

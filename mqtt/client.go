@@ -2,6 +2,9 @@ package mqtt
 
 import "time"
 
+// connackTimeout is how long a client waits for CONNACK.
+const connackTimeout = time.Minute
+
 // Client is the client's end of one connection. Its events are *Connack; *Publish,
 // answered with Ack unless its QoS is 0; *Suback; *Unsuback; *Delivered; and
 // *Disconnect, which is the last, as is a Connack with an error.
@@ -30,7 +33,7 @@ func NewClient(now time.Time, cfg *Config, c *Connect, st *State) (*Client, erro
 	s.opening = &opening{connect: &connect, state: st}
 	s.dec.Version, s.dec.MaxSize = connect.Version, cfg.maxPacketSize()
 	s.noExpiry = connect.Version >= V5 && connect.Props.SessionExpiry.Or(0) == 0
-	s.deadline = now.Add(connectTimeout)
+	s.deadline = now.Add(connackTimeout)
 	return s, nil
 }
 

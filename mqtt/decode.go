@@ -277,6 +277,7 @@ func (p *Subscribe) unpack(r *reader, v Version) {
 	for more := true; more && r.err == nil; more = len(r.b) > 0 {
 		s := Subscription{Filter: r.text()}
 		s.options(r, r.u8(), v)
+		r.room(len(p.Filters))
 		p.Filters = append(p.Filters, s)
 	}
 }
@@ -358,6 +359,7 @@ func (p *Unsubscribe) unpack(r *reader, v Version) {
 		if r.err == nil && !ValidFilter(filter) {
 			r.fail(TopicFilterInvalid, "topic filter is not valid")
 		}
+		r.room(len(p.Filters))
 		p.Filters = append(p.Filters, filter)
 	}
 }

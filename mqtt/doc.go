@@ -45,7 +45,7 @@
 //
 // Deadline returns when Tick is due, so that a session needs only one timer. A server
 // ends the session when a client has been silent for one and a half times its keep
-// alive time, or has not sent CONNECT within a minute. A client sends pings, and ends
+// alive time, or has not sent CONNECT within five minutes. A client sends pings, and ends
 // the session when the server is silent. The time during which a server's session is
 // Blocked does not count.
 //

@@ -198,6 +198,7 @@ func (w *writer) subscribe(p *Subscribe, v Version) {
 	mark := w.header(TypeSubscribe)
 	w.packetID(p.PacketID)
 	w.properties(p.Props, TypeSubscribe, v)
+	w.items(len(p.Filters))
 	if len(p.Filters) == 0 {
 		w.fail(ProtocolError, "SUBSCRIBE without a filter")
 	}
@@ -252,6 +253,7 @@ func (w *writer) unsubscribe(p *Unsubscribe, v Version) {
 	mark := w.header(TypeUnsubscribe)
 	w.packetID(p.PacketID)
 	w.properties(p.Props, TypeUnsubscribe, v)
+	w.items(len(p.Filters))
 	if len(p.Filters) == 0 {
 		w.fail(ProtocolError, "UNSUBSCRIBE without a filter")
 	}

@@ -145,10 +145,12 @@ func (r *reader) property(p *Properties, id byte) {
 	case kindU32:
 		*p.u32Field(id) = Some(number(r.u32()))
 	case kindSubID:
+		r.room(len(p.SubscriptionIDs))
 		p.SubscriptionIDs = append(p.SubscriptionIDs, number(r.varint()))
 	case kindData:
 		*p.dataField(id) = r.data()
 	case kindUser:
+		r.room(len(p.User))
 		key := r.text()
 		p.User = append(p.User, UserProperty{Key: key, Value: r.text()})
 	default: // kindText
@@ -200,6 +202,7 @@ func (w *writer) property(p *Properties, id byte, t Type) {
 			w.u32(f.Value)
 		}
 	case kindSubID:
+		w.items(len(p.SubscriptionIDs))
 		for _, v := range p.SubscriptionIDs {
 			w.number(id, t, v)
 			w.varint(v)
@@ -210,6 +213,7 @@ func (w *writer) property(p *Properties, id byte, t Type) {
 			w.data(f)
 		}
 	case kindUser:
+		w.items(len(p.User))
 		for _, u := range p.User {
 			w.propertyID(id, t)
 			w.text(u.Key)

@@ -5,9 +5,10 @@ import (
 	"time"
 )
 
-// connectTimeout is how long each end waits for the other's first packet. Some radio
-// links have half a minute of latency.
-const connectTimeout = time.Minute
+// connectTimeout is how long a server waits for CONNECT. It is for links of 30 s each way on
+// which every fifth packet is lost: TCP repeats a packet after 120 s at the most, so two
+// repetitions in a row may be lost.
+const connectTimeout = 5 * time.Minute
 
 // Server is the server's end of one connection. Its events are *Connect, which is
 // answered with Accept or Refuse; *Publish, answered with Ack unless its QoS is

@@ -32,6 +32,7 @@ type session struct {
 	deadline time.Time
 	patience time.Duration // server: silence allowed; client: time between looks; 0 = no limit
 	seen     int           // bytes fed but not consumed
+	silent   int           // packets that the last Feed consumed without an event
 
 	peerMaxSize  uint32 // 0 = no limit
 	peerAliases  uint16
@@ -80,7 +81,7 @@ func (s *session) Feed(now time.Time, buf []byte) (n int, ev Event, err error) {
 		return 0, nil, ErrClosed
 	}
 	s.noteProgress(now, len(buf))
-	s.held = 0
+	s.held, s.silent = 0, 0
 	if s.phase == phaseOpen && s.out.unreported > 0 {
 		s.delivered = s.out.report()
 		s.seen = len(buf)
@@ -104,6 +105,9 @@ func (s *session) Feed(now time.Time, buf []byte) (n int, ev Event, err error) {
 			return n, nil, err
 		}
 		n += size
+		if ev == nil {
+			s.silent++
+		}
 	}
 	if s.client && s.deadline.IsZero() {
 		s.deadline = now.Add(s.patience)
@@ -126,6 +130,10 @@ func (s *session) room(first byte) bool {
 // Answers returns the number of acknowledgements and pings that Output has still to give.
 // It grows while a peer sends packets and Output is not called.
 func (s *session) Answers() int { return len(s.answers) }
+
+// Silent returns how many packets the last Feed consumed without an event: pings, and
+// acknowledgements that end nothing.
+func (s *session) Silent() int { return s.silent }
 
 // Unsent reports that messages wait which Output cannot give now, because the peer has
 // reached its receive maximum or the session has ended.

@@ -30,6 +30,17 @@ func (s *session) Tick(now time.Time) error {
 	return ErrTimeout
 }
 
+// Resumed tells a server's session that its owner reads from the client again, having read
+// nothing for a time of which the session does not know. The client was not silent meanwhile.
+func (s *Server) Resumed(now time.Time) {
+	switch {
+	case s.phase == phaseNew:
+		s.deadline = now.Add(connectTimeout)
+	case s.phase == phaseOpen && s.patience > 0:
+		s.deadline = now.Add(s.patience)
+	}
+}
+
 // look pings the server, unless both sides have sent something since the last look.
 func (s *session) look(now time.Time) {
 	s.pinged = !s.spoke || !s.heard

@@ -9,7 +9,10 @@ import (
 const (
 	maxRemaining = 268_435_455 // largest remaining length
 	maxText      = 65_535      // longest string or binary field
+	maxItems     = 1000        // filters of a packet, and user properties; decoded they take ten times their bytes
 )
+
+const tooManyText = "more than 1000 filters or user properties in a packet"
 
 // reader reads the fields of a packet's body. It keeps the first error, after which
 // every read returns zero, so that callers check once.
@@ -98,6 +101,13 @@ func (r *reader) reason(t Type) Reason {
 	return code
 }
 
+// room refuses a packet that repeats something too often; have is how often it did before.
+func (r *reader) room(have int) {
+	if have >= maxItems {
+		r.fail(QuotaExceeded, tooManyText)
+	}
+}
+
 func (r *reader) end() error {
 	if len(r.b) > 0 {
 		r.fail(MalformedPacket, "bytes after the end of the packet's content")
@@ -146,6 +156,13 @@ type writer struct {
 func (w *writer) fail(code Reason, msg string) {
 	if w.err == nil {
 		w.err = &Error{Code: code, Msg: msg}
+	}
+}
+
+// items refuses to write something more often than a reader accepts it.
+func (w *writer) items(count int) {
+	if count > maxItems {
+		w.fail(QuotaExceeded, tooManyText)
 	}
 }
 

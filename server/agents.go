@@ -191,13 +191,17 @@ func portAt(address string) uint16 {
 // httpDoors returns what serves the HTTP listeners until ctx is done.
 func (n *node) httpDoors(ctx context.Context) []func() error {
 	agents := &ingress.Handler{
-		Agents: n.agents, Domain: n.Agents.Domain, SandboxPages: n.Agents.SandboxPages, Proxies: n.TrustedProxies,
+		Agents: known{n.agents, n.store}, Most: n.mostRequests(),
+		Domain: n.Agents.Domain, SandboxPages: n.Agents.SandboxPages, Proxies: n.TrustedProxies,
 		Logger: n.logger, LoopbackIsSecure: n.LoopbackIsSecure,
 	}
-	main := n.mainHandler(agents)
-	doors := []func() error{func() error { return n.serveHTTP(ctx, n.http, main, agents) }}
+	main, only := n.guard(n.mainHandler(agents)), n.guard(agents)
+	doors := []func() error{
+		func() error { return n.serveHTTP(ctx, n.http, main, agents) },
+		func() error { n.watch(ctx, agents); return nil },
+	}
 	if n.agentsDoor != nil {
-		doors = append(doors, func() error { return n.serveHTTP(ctx, n.agentsDoor, agents, agents) })
+		doors = append(doors, func() error { return n.serveHTTP(ctx, n.agentsDoor, only, agents) })
 	}
 	return doors
 }
@@ -212,10 +216,13 @@ func (n *node) mainHandler(agents *ingress.Handler) http.Handler {
 		switch path := r.URL.Path; {
 		case agents.Owns(r):
 			agents.ServeHTTP(w, r)
-		case path == "/mqtt":
-			n.gateway.ServeHTTP(w, r)
+		case path == "/health":
+			n.admission.health.ServeHTTP(w, r)
 		case path == "/metrics":
 			metrics.ServeHTTP(w, r)
+		case n.overloaded(w, r):
+		case path == "/mqtt":
+			n.gateway.ServeHTTP(w, r)
 		case strings.HasPrefix(path, "/v5/") || path == "/v5":
 			api.ServeHTTP(w, r)
 		case strings.HasPrefix(path, "/docs/") || path == "/docs":

@@ -7,10 +7,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/cluster"
@@ -22,16 +25,16 @@ import (
 // DefaultCluster is the address at which a node listens for the other nodes.
 const DefaultCluster = "127.0.0.1:7422"
 
-// Cluster makes a node part of a cluster. All nodes share a database. They communicate
-// over existing NATS servers, or over NATS servers of their own.
+// Cluster makes a node part of a cluster. All nodes share a database, by which they know
+// each other's keys and addresses. They communicate over connections that they make to each
+// other, or over existing NATS servers.
 type Cluster struct {
 	Database string // URL of the PostgreSQL database
 	Node     string // name of this node, unique in the cluster; "": a name made once and kept in Dir
-	NATS     string // URLs of existing servers; "": the nodes run their own
+	NATS     string // URLs of existing servers; "": the nodes connect to each other
 	// Without NATS:
-	Listen    string   // address for other nodes; "" is DefaultCluster
-	Advertise string   // address at which other nodes reach this one, if it is not Listen
-	Join      []string // host:port of other nodes, one of which must be running; none for the first node
+	Listen    string // address for other nodes; "" is DefaultCluster
+	Advertise string // address at which other nodes reach this one, if it is not Listen
 	Lease     time.Duration
 }
 
@@ -76,8 +79,8 @@ func checkNodeName(name string) error {
 	return nil
 }
 
-// openCluster opens the connections to the database and NATS. NATS is connected before
-// the node registers as a member.
+// openCluster opens the database and the network between the nodes, and claims the node's
+// name last: whatever fails before, no other node notices.
 func (n *node) openCluster(ctx context.Context) (err error) {
 	if n.name, err = n.nodeName(); err != nil {
 		return err
@@ -86,28 +89,24 @@ func (n *node) openCluster(ctx context.Context) (err error) {
 		return err
 	}
 	n.closers = append(n.closers, n.store.Close)
+	id, err := mesh.NewIdentity()
+	if err != nil {
+		return err
+	}
 	if n.Cluster.NATS != "" {
 		n.net, err = mesh.Dial(ctx, n.Cluster.NATS, n.logger)
 	} else {
-		n.net, err = n.embed(ctx)
+		n.net, err = mesh.Listen(ctx, mesh.ListenOptions{
+			Identity: id, Listen: n.Cluster.listen(), Advertise: n.Cluster.Advertise,
+			Logger: n.logger,
+		})
 	}
 	if err != nil {
 		return err
 	}
 	n.closers = append(n.closers, n.net.Close)
-	return nil
-}
-
-func (n *node) embed(ctx context.Context) (*mesh.Network, error) {
-	m, err := n.store.Membership(ctx, -1)
-	if err != nil {
-		return nil, err
-	}
-	o := mesh.EmbedOptions{
-		Name: n.name, Listen: n.Cluster.listen(), Advertise: n.Cluster.Advertise, Join: n.Cluster.Join,
-		Secret: m.Secret, Logger: n.logger,
-	}
-	return mesh.Embed(ctx, o)
+	claim := record.Claim{Node: n.name, Key: id.Key(), Address: n.net.Addr(), Holder: n.lock.holder}
+	return n.store.Claim(ctx, claim, cmp.Or(n.Cluster.Lease, cluster.DefaultLease))
 }
 
 // listen returns the address for other nodes.
@@ -116,12 +115,39 @@ func (c *Cluster) listen() string { return cmp.Or(c.Listen, DefaultCluster) }
 // assembleCluster makes the cluster.Cluster of this node.
 func (n *node) assembleCluster(url string) {
 	n.cluster = &cluster.Cluster{
-		Store: n.store, Host: n.host, Log: n.log, Conn: n.net.Conn(), Clock: n.clock, Logger: n.logger,
+		Store: n.store, Host: n.host, Log: n.log, Net: n.net, Clock: n.clock, Logger: n.logger,
 		Lease: n.Cluster.Lease,
 		Info:  record.Node{ID: n.name, URL: url, MQTT: n.mqtt.Addr().String(), Version: n.Version, Started: time.Now()},
 	}
 	n.host.Join(n.cluster, n.name, n.store.Shards())
 	n.log.Join(n.cluster)
+}
+
+// collectCluster reads the figures about other nodes. A node that is alone has them too.
+func (f figures) collectCluster(p page) {
+	a := f.n.nodes()
+	p.by(prometheus.CounterValue, "node_connections_refused_total",
+		"Connections to the port for other nodes that were refused, by cause.", "cause", a.Refused)
+	p.by(prometheus.CounterValue, "node_faults_total",
+		"Frames and messages of other nodes that were ignored, and panics at them, by cause.", "cause", a.Faults)
+}
+
+// nodes returns the counts of the network between the nodes.
+func (n *node) nodes() mesh.Activity {
+	if n.net == nil {
+		return new(mesh.Network).Activity()
+	}
+	return n.net.Activity()
+}
+
+// overNodes returns how often the limits for other nodes were met.
+func (n *node) overNodes() map[string]int64 {
+	refused := n.nodes().Refused
+	over := map[string]int64{tandem.OverNodeConnections: refused[mesh.RefusedCrowd] + refused[mesh.RefusedSlow]}
+	if n.cluster != nil {
+		maps.Copy(over, n.cluster.Over())
+	}
+	return over
 }
 
 // Limits of the time in which a node leaves.

@@ -25,7 +25,12 @@ import (
 	"github.com/tandem-iot/tandem/internal/pgtest"
 )
 
-func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+func TestMain(m *testing.M) {
+	if os.Getenv(childNode) != "" {
+		os.Exit(runChildNode())
+	}
+	os.Exit(pgtest.Main(m))
+}
 
 // fleet is some nodes with one database.
 type fleet struct {
@@ -38,9 +43,6 @@ type fleet struct {
 func (f *fleet) add() *running {
 	f.t.Helper()
 	c := &Cluster{Database: f.url, Node: fmt.Sprintf("n%d", len(f.nodes)+1), Listen: freeAddr(f.t), Lease: 2 * time.Second}
-	for _, n := range f.nodes {
-		c.Join = append(c.Join, n.server.Cluster.Listen)
-	}
 	s := &Server{Cluster: c, Version: "test"}
 	if testing.Verbose() {
 		s.Logger = slog.New(slog.NewTextHandler(f.t.Output(), nil)).With("node", c.Node)

@@ -28,9 +28,11 @@ func (n *node) metrics(agents *ingress.Handler) http.Handler {
 				"such as the one in "+AccessFile, http.StatusUnauthorized)
 			return
 		}
-		switch err := n.central.Operates(r.Context(), key); {
+		switch err := n.central.Operates(r, key); {
 		case tandem.KindOf(err) == tandem.Unauthorized:
 			http.Error(w, err.Error(), http.StatusUnauthorized)
+		case tandem.KindOf(err) == tandem.Limit:
+			http.Error(w, err.Error(), http.StatusTooManyRequests)
 		case err != nil:
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		default:
@@ -54,6 +56,9 @@ func (f figures) Collect(ch chan<- prometheus.Metric) {
 	p := page{ch}
 	p.by(prometheus.GaugeValue, "build_info", "The version, as a label.", "version", map[string]int64{f.n.Version: 1})
 	f.collectAgents(p)
+	f.collectAdmission(p)
+	f.collectCluster(p)
+	f.collectHealth(p)
 	web := f.agents.Activity()
 	p.by(prometheus.CounterValue, "http_requests_total",
 		"Requests to agents' addresses, by class of the status; gone: the client disconnected before the answer.",
@@ -63,6 +68,9 @@ func (f figures) Collect(ch chan<- prometheus.Metric) {
 		"Agents' outgoing HTTP requests that have ended, by outcome.", "outcome", f.n.fetcher.Outcomes())
 	p.one(prometheus.GaugeValue, "devices_connected", "Devices that have a connection to this node.",
 		f.n.gateway.Devices())
+	p.one(prometheus.CounterValue, "link_faults_total",
+		"Faults of the server (panics) that ended a device's connection; the log has the stack of each.",
+		int(f.n.gateway.Faults()))
 	took, writes := f.n.store.Commits()
 	p.histogram("store_commit_seconds", "Time of each transaction that writes.", took)
 	p.histogram("store_commit_writes", "Writes that shared a transaction.", writes)
@@ -100,9 +108,12 @@ func (f figures) over(host map[string]int64) map[string]int64 {
 	all := map[string]int64{
 		tandem.OverLogRate: int64(log.Throttled), tandem.OverLogLine: int64(log.Cut),
 		tandem.OverNodeFetches: f.n.fetcher.Waited(), tandem.OverFetchResponse: fetches["too_large"],
-		tandem.OverFetchTime: fetches["timeout"],
+		tandem.OverFetchTime: fetches["timeout"], tandem.OverFetchMemory: f.n.fetcher.WaitedForMemory(),
+		tandem.OverBrokers: f.n.fetcher.BrokersRefused(),
 	}
-	for _, counts := range []map[string]int64{host, f.agents.Activity().Over, f.n.gateway.Over()} {
+	for _, counts := range []map[string]int64{
+		host, f.agents.Activity().Over, f.n.gateway.Over(), f.n.overAdmission(), f.n.central.Over(), f.n.overNodes(),
+	} {
 		for limit, n := range counts {
 			all[limit] += n
 		}

@@ -30,6 +30,8 @@ func TestMetrics(t *testing.T) {
 		{`tandem_over_limit_total{limit="timers"}`, 0},
 		{`tandem_save_seconds_bucket{le="+Inf"}`, 0},
 		{`tandem_saves_failed_total`, 0},
+		{`tandem_node_connections_refused_total{cause="stranger"}`, 0},
+		{`tandem_node_faults_total{cause="panic"}`, 0},
 	} {
 		if got, ok := f[tc.figure]; !ok || got != tc.want {
 			t.Errorf("%s is %v (%v), want %v", tc.figure, got, ok, tc.want)

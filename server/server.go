@@ -75,6 +75,9 @@ type Server struct {
 	Egress []netip.Prefix
 	// Memory limits the arena of an agent, in bytes; 0 is tandem.AgentMemory.
 	Memory int
+	// MemoryTarget limits the memory of the node, in bytes. 0: GOMEMLIMIT, or what the
+	// container has, or no limit.
+	MemoryTarget int64
 	// HibernateAfter is the time without events after which an agent is kept as a
 	// snapshot; 0 is tandem.HibernateAfterIdle.
 	HibernateAfter time.Duration
@@ -110,6 +113,9 @@ func (s *Server) Run(ctx context.Context) error {
 		n.logger = slog.New(slog.DiscardHandler)
 	}
 	defer n.close()
+	if err := n.openDir(); err != nil {
+		return err
+	}
 	if err := n.listen(); err != nil {
 		return err
 	}
@@ -135,10 +141,12 @@ type node struct {
 	fetcher    *egress.Fetcher
 	gateway    *gateway.Gateway
 	central    *central.Service
-	agents     ingress.Agents // the host or the cluster
-	name       string         // of this node; only in a cluster, as the next two fields
+	agents     requester // the host or the cluster
+	name       string    // of this node; only in a cluster, as the next two fields
 	net        *mesh.Network
 	cluster    *cluster.Cluster
+	lock       *dirLock
+	admission  admission
 	closers    []func() error
 }
 
@@ -157,6 +165,7 @@ func (n *node) listen() (err error) {
 	if err := n.checkURLs(); err != nil {
 		return err
 	}
+	n.prepareAdmission()
 	if n.http, err = n.listenAt(n.HTTP, DefaultHTTP, "HTTP"); err != nil {
 		return err
 	}
@@ -208,11 +217,12 @@ func (n *node) listenAt(addr, fallback, what string) (net.Listener, error) {
 		return nil, &tandem.Error{Kind: tandem.Invalid, Msg: fmt.Sprintf("cannot listen at %s for %s", addr, what), Err: err}
 	}
 	n.closers = append(n.closers, l.Close)
-	return l, nil
+	return n.admit(l, what), nil
 }
 
-// open opens the data directory and the stores.
-func (n *node) open(ctx context.Context) error {
+// openDir makes the data directory, and locks it: two nodes with one directory would be one
+// node of a cluster twice.
+func (n *node) openDir() (err error) {
 	if n.Dir == "" {
 		return tandem.Errorf(tandem.Invalid, "a node needs a directory for its data")
 	}
@@ -222,13 +232,24 @@ func (n *node) open(ctx context.Context) error {
 		}
 		return &tandem.Error{Kind: tandem.Invalid, Msg: "cannot make the data directory", Err: err}
 	}
-	var err error
+	if n.lock, err = lockDir(n.Dir); err != nil {
+		return err
+	}
+	n.closers = append(n.closers, n.lock.release)
+	return nil
+}
+
+// open opens the stores.
+func (n *node) open(ctx context.Context) (err error) {
 	if n.Cluster != nil {
 		err = n.openCluster(ctx)
 	} else if n.store, err = store.Open(ctx, filepath.Join(n.Dir, "tandem.db")); err == nil {
 		n.closers = append(n.closers, n.store.Close)
 	}
 	if err != nil {
+		return err
+	}
+	if err := n.watchStore(ctx); err != nil {
 		return err
 	}
 	logs := logbook.Options{Clock: n.clock, Logger: n.logger}
@@ -264,8 +285,13 @@ func (n *node) assemble(url string) {
 		Store: n.store, Log: n.log, Fetcher: n.fetcher, URL: site.URL,
 		Version: n.Version, Logger: n.logger, Memory: n.Memory, HibernateAfter: n.HibernateAfter,
 	}
-	n.central = &central.Service{Store: n.store, Log: n.log, URL: url, Agents: site}
-	n.gateway = &gateway.Gateway{Node: n.name, Authenticate: n.central.Authenticate, Clock: n.clock, Logger: n.logger}
+	n.central = &central.Service{
+		Store: n.store, Log: n.log, URL: url, Agents: site, Proxies: n.TrustedProxies, Logins: n.admission.logins,
+	}
+	n.gateway = &gateway.Gateway{
+		Node: n.name, Authenticate: n.central.Authenticate, Clock: n.clock, Logger: n.logger,
+		Address: n.TrustedProxies.ClientAddress, Logins: n.admission.logins,
+	}
 	if n.Cluster == nil {
 		only := alone{n.host}
 		n.agents = only
@@ -359,6 +385,7 @@ func (n *node) run(ctx context.Context) error {
 // beginStop tells the host that the node stops. If asked is set, it also moves the agents
 // to other nodes.
 func (n *node) beginStop(ctx context.Context, asked bool) {
+	n.admission.health.stopping.Store(true)
 	n.host.Stopping()
 	if asked {
 		n.drain(ctx)
@@ -391,8 +418,8 @@ func (n *node) serveMQTT(ctx context.Context) error {
 const drainWait = 5 * time.Second
 
 // serveHTTP serves a listener until ctx is done, and then waits for its requests.
-func (n *node) serveHTTP(ctx context.Context, l net.Listener, h http.Handler, agents *ingress.Handler) error {
-	srv := ingress.NewServer(h, n.logger)
+func (n *node) serveHTTP(ctx context.Context, l net.Listener, h *ingress.Guard, agents *ingress.Handler) error {
+	srv := ingress.NewServer(h)
 	drained := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(drained)

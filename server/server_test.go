@@ -362,7 +362,7 @@ func TestRefusals(t *testing.T) {
 		{"a file for a directory", Server{Dir: file}, tandem.Invalid, "is not a directory"},
 		{"below a file", Server{Dir: filepath.Join(file, "node")}, tandem.Invalid, "is not a directory"},
 		{"damaged database", Server{Dir: damaged}, tandem.Invalid, "is not a Tandem database"},
-		{"directory in use", Server{Dir: inUse}, tandem.Conflict, "is in use by another process"},
+		{"directory in use", Server{Dir: inUse}, tandem.Conflict, "is in use by process"},
 		{"access file cannot be written", Server{Dir: noAccess}, tandem.Internal, AccessFile},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -20,7 +20,8 @@ func storeHint(p *uint32, hint uint32) {
 
 // lookAgain finds a name among nodes when the hint of the instruction before s.ip was
 // wrong. Where objects of several shapes alternate, storing every new hint costs more
-// than it saves, so only one in eight is stored.
+// than it saves, so only one in eight is stored. It may find nothing when the fuel is
+// below zero: slow looks again then.
 func (v *VM) lookAgain(s *position, nodes uint32, key Value) uint32 {
 	if nodes == 0 || key.tag() != tagString {
 		return 0
@@ -29,6 +30,9 @@ func (v *VM) lookAgain(s *position, nodes uint32, key Value) uint32 {
 	p := nodes + 1 + hash&nodeMask(*v.at(nodes))*nodeWords
 	if *v.at(p) != key {
 		p = v.nodeFind(nodes, hash, key)
+		if v.tick < 0 {
+			return 0
+		}
 	}
 	if v.tick&7 == 0 && p != 0 {
 		storeHint((*uint32)(unsafe.Add(s.cache, (s.pc(s.ip)-1)*4)), p-nodes)
@@ -36,18 +40,26 @@ func (v *VM) lookAgain(s *position, nodes uint32, key Value) uint32 {
 	return p
 }
 
-// metaAt returns the metamethod of a table's delegates at a level of the chain, and the
-// object to call it on. A metamethod may have changed the chain meanwhile.
-func (v *VM) metaAt(obj Value, level int, m meta) (self, fn Value) {
+// hopCost is the fuel of a step along a chain of delegates or of classes.
+const hopCost = 2
+
+// metaUpTo returns the metamethod of a table's delegates that is deepest in the chain, of
+// those at a level or before it; that level, and the object to call it on. A
+// metamethod may have changed the chain meanwhile.
+func (v *VM) metaUpTo(obj Value, level int, m meta) (at int, self, fn Value) {
 	if !obj.isTable() {
-		return obj, v.metamethod(obj, m)
+		return level, obj, v.metamethod(obj, m)
 	}
-	for ; level > 1; level-- {
-		if obj = *v.at(obj.off() + 3); obj == Null {
-			return Null, Null
+	for i := 1; i <= level && obj != Null; i++ {
+		v.tick -= hopCost
+		if x := v.metamethod(obj, m); x != Null {
+			at = i
+			self = obj
+			fn = x
 		}
+		obj = *v.at(obj.off() + 3)
 	}
-	return obj, v.metamethod(obj, m)
+	return at, self, fn
 }
 
 // rawGet looks a key up in the object itself and, for tables, in its delegates. A weak
@@ -63,6 +75,7 @@ func (v *VM) rawGet(in *compile.Inst, obj, key Value) (Value, bool) {
 			return v.real(*v.at(p + 1)), true
 		}
 		for d := (*v.at(obj.off() + 3)).off(); d != 0; d = (*v.at(d + 3)).off() {
+			v.tick -= hopCost
 			if p := v.tableFind(d, key); p != 0 {
 				return v.real(*v.at(p + 1)), true
 			}
@@ -79,7 +92,7 @@ func (v *VM) rawGet(in *compile.Inst, obj, key Value) (Value, bool) {
 				i += n // deviation: the original reads before the string
 			}
 			if i >= 0 && i < n {
-				return Int(int32(v.strBytes(obj)[i])), true
+				return Int(int32(v.strByte(obj, uint32(i)))), true
 			}
 		}
 	case tagInstance:
@@ -152,9 +165,9 @@ func askWord(level int) Value {
 // getMeta tries the _get of a delegate chain from the given level down to the object
 // itself, then what follows metamethods.
 func (v *VM) getMeta(in *compile.Inst, obj, key Value, level int) outcome {
-	for ; level > 0; level-- {
-		if self, m := v.metaAt(obj, level, metaGet); m != Null {
-			return v.pushCall(m, askWord(level), Null, self, key)
+	if level > 0 {
+		if at, self, m := v.metaUpTo(obj, level, metaGet); m != Null {
+			return v.pushCall(m, askWord(at), Null, self, key)
 		}
 	}
 	if n, ok := v.builtin(in, obj.Type(), key); ok {
@@ -203,6 +216,7 @@ func (v *VM) setOp(in *compile.Inst) outcome {
 			return next
 		}
 		for d := (*v.at(obj.off() + 3)).off(); d != 0; d = (*v.at(d + 3)).off() {
+			v.tick -= hopCost
 			if p := v.tableFind(d, key); p != 0 {
 				*v.at(p + 1) = x
 				return next
@@ -239,9 +253,9 @@ func (v *VM) setOp(in *compile.Inst) outcome {
 // setMeta tries the _set of a delegate chain as getMeta does _get.
 func (v *VM) setMeta(in *compile.Inst, obj, key Value, level int) outcome {
 	x := *v.reg(in.C)
-	for ; level > 0; level-- {
-		if self, m := v.metaAt(obj, level, metaSet); m != Null {
-			return v.pushCall(m, askWord(level), Null, self, key, x)
+	if level > 0 {
+		if at, self, m := v.metaUpTo(obj, level, metaSet); m != Null {
+			return v.pushCall(m, askWord(at), Null, self, key, x)
 		}
 	}
 	if in.A == 0 && key != Null {

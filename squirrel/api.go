@@ -1,7 +1,9 @@
 package squirrel
 
 // Functions by which a host and natives use values. None of them runs Squirrel code;
-// strings and keys are compared by content.
+// strings and keys are compared by content. Each takes the fuel for its own work, which
+// is bounded by the size of the memory. They do not stop: a loop over many of them pays
+// for its rounds by Charge, which does.
 
 // NewTable returns an empty table.
 func (v *VM) NewTable() Value { return ref(tagTable, v.newTable(0)) }
@@ -33,6 +35,7 @@ func (v *VM) Get(table, key Value) (Value, bool) {
 	if !table.isTable() || key == Null {
 		return Null, false
 	}
+	v.tick--
 	if p := v.tableFind(table.off(), key); p != 0 {
 		return v.real(*v.at(p + 1)), true
 	}
@@ -48,6 +51,7 @@ func (v *VM) Field(table Value, name string) Value {
 // Set makes or overwrites a slot of a table. A null key is ignored.
 func (v *VM) Set(table, key, x Value) {
 	if table.isTable() && key != Null {
+		v.tick--
 		v.tableSet(table.off(), key, x)
 	}
 }
@@ -60,6 +64,7 @@ func (v *VM) Delete(table, key Value) bool {
 	if !table.isTable() || key == Null {
 		return false
 	}
+	v.tick--
 	p := v.tableFind(table.off(), key)
 	if p != 0 {
 		v.tableRemove(table.off(), p)
@@ -76,6 +81,7 @@ func (v *VM) Next(table Value, i int) (next int, key, x Value, ok bool) {
 	if !table.isTable() || i < 0 {
 		return 0, Null, Null, false
 	}
+	v.tick--
 	j, p, ok := v.tableNext(table.off(), uint32(i))
 	if !ok {
 		return 0, Null, Null, false
@@ -94,9 +100,20 @@ func (v *VM) Len(x Value) int {
 	case tagArray:
 		return v.arrayLen(x.off())
 	case tagInstance:
-		return len(v.Bytes(x))
+		if p := v.Payload(x); p.tag() == tagBytes {
+			return int(lo(*v.at(p.off() + 1)))
+		}
 	}
 	return 0
+}
+
+// Head returns the first bytes of a string, n at most. It aliases the arena, as Bytes
+// does.
+func (v *VM) Head(x Value, n int) []byte {
+	if !x.isString() {
+		return nil
+	}
+	return v.strPart(x, 0, min(v.strLen(x), n))
 }
 
 // Index returns element i of an array, or null.
@@ -117,6 +134,7 @@ func (v *VM) SetIndex(array Value, i int, x Value) {
 // Append adds an element to an array.
 func (v *VM) Append(array, x Value) {
 	if array.isArray() {
+		v.tick--
 		v.arrayAppend(array.off(), x)
 	}
 }
@@ -187,6 +205,9 @@ func (v *VM) NewBuffer(n, capacity int) Value {
 
 // ToString returns the text of x in the form of print, without metamethods.
 func (v *VM) ToString(x Value) string {
+	if x.isString() {
+		v.tick -= int64(v.strLen(x) >> 3)
+	}
 	var buf [64]byte
 	return string(v.appendText(buf[:0], x))
 }

@@ -39,6 +39,7 @@ func IsOutOfMemory(r any) bool { return r == errOutOfMemory }
 // the collector copies what is alive and resets the mark. Objects below perm
 // are the library's image: they never move and are never freed.
 type mem struct {
+	counter
 	w      []Value
 	base   unsafe.Pointer // of w
 	top    uint32         // first free word
@@ -64,6 +65,7 @@ func (v *VM) alloc(kind int, words uint32) uint32 {
 		v.allocSlow(words)
 	}
 	v.top = end
+	v.touch(int(words))
 	h := header(kind, words, 0)
 	if identityKinds>>kind&1 != 0 {
 		v.serial++
@@ -71,6 +73,14 @@ func (v *VM) alloc(kind int, words uint32) uint32 {
 	}
 	*v.at(off) = h
 	return off
+}
+
+// mustFit panics as alloc does when an object of so many words cannot exist, before
+// anything is paid for it.
+func (v *VM) mustFit(words int) {
+	if words > maxObjSize || v.inLoop && uint64(words) > 2*uint64(v.limit)+2*minHeadroom {
+		panic(errOutOfMemory)
+	}
 }
 
 // identityKinds are the objects that programs can distinguish. Only they are numbered:
@@ -97,7 +107,7 @@ func (v *VM) allocSlow(words uint32) {
 			v.w = v.w[:size]
 			clear(v.w[old:])
 		} else {
-			w := takeWords(size)
+			w := v.takeWords(size)
 			clear(w[copy(w, v.w[:v.top]):])
 			v.setWords(w) // the old words are not reused: a caller may still read them
 		}
@@ -154,9 +164,20 @@ func (v *VM) size(off uint32) uint32 { return headerSize(*v.at(off)) }
 
 // bytesAt returns n bytes that start at word off. They alias the arena.
 func (v *VM) bytesAt(off, n uint32) []byte {
+	v.touch(int(n+7) / 8)
+	return v.viewBytes(off, n)
+}
+
+// viewBytes is bytesAt for one who looks at few of the bytes, or counts them by touch.
+func (v *VM) viewBytes(off, n uint32) []byte {
 	if n == 0 {
 		return nil
 	}
 	_ = v.w[off+(n+7)/8-1]
 	return unsafe.Slice((*byte)(unsafe.Pointer(&v.w[off])), n)
+}
+
+// bytesIn returns the bytes with the indices from one to another of those at word off.
+func (v *VM) bytesIn(off, from, to uint32) []byte {
+	return v.bytesAt(off+from/8, to-from&^7)[from&7:]
 }

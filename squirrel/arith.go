@@ -45,6 +45,9 @@ func (v *VM) arithOp(in *compile.Inst) outcome {
 			return v.throwf("modulo by zero")
 		}
 	case x.isNumber() && y.isNumber():
+		if op == compile.OpMod {
+			v.tick -= modCost(x.AsFloat(), y.AsFloat())
+		}
 		*v.reg(in.A) = Float(floatArith(op, x.AsFloat(), y.AsFloat()))
 		return next
 	case op == compile.OpAdd && (x.isString() || y.isString()):
@@ -69,6 +72,12 @@ func floatArith(op compile.Op, x, y float32) float32 {
 		return x / y
 	}
 	return floatMod(x, y)
+}
+
+// modCost is the fuel of floatMod, which takes a step for each bit by which x exceeds y.
+func modCost(x, y float32) int64 {
+	exponent := func(f float32) int64 { return int64(math.Float32bits(f) >> 23 & 0xff) }
+	return max(0, exponent(x)-exponent(y)) + 1
 }
 
 // floatMod is C's fmod, whose invalid results are negative NaNs on x86.
@@ -115,6 +124,21 @@ func (v *VM) textOp(in *compile.Inst) outcome {
 	return next
 }
 
+// payTexts pays for joining in.C registers from in.B to n bytes, and makes sure that
+// the result can fit the memory.
+func (v *VM) payTexts(in *compile.Inst, n int) {
+	for i := range in.C {
+		if x := *v.reg(in.B + i); x.isString() {
+			n += v.strLen(x)
+		}
+	}
+	v.mustFit(n / 8)
+	v.tick -= int64(n >> 4)
+	if n > cap(v.scratch) {
+		v.scratch = make([]byte, 0, n+maxNumber)
+	}
+}
+
 // texts appends the texts of in.C registers from in.B.
 func (v *VM) texts(b []byte, in *compile.Inst) []byte {
 	for i := range in.C {
@@ -126,7 +150,6 @@ func (v *VM) texts(b []byte, in *compile.Inst) []byte {
 // joined returns the string b, which is on the scratch buffer.
 func (v *VM) joined(b []byte) Value {
 	v.keepScratch(b)
-	v.tick -= int64(len(b) >> 4)
 	if len(b) <= maxShort {
 		return v.internBytes(b)
 	}
@@ -137,14 +160,20 @@ func (v *VM) joined(b []byte) Value {
 const maxScratch = 1 << 12
 
 func (v *VM) keepScratch(b []byte) {
-	if cap(b) <= maxScratch {
-		v.scratch = b[:0]
+	v.scratch = b[:0]
+	if cap(b) > maxScratch {
+		v.scratch = nil
 	}
 }
 
 // extendOp is OpExtend. Values without metamethods are joined at once.
 func (v *VM) extendOp(in *compile.Inst) outcome {
 	x := *v.reg(in.A)
+	n := 0
+	if x.isString() && x.tag() != tagLong {
+		n = v.strLen(x)
+	}
+	v.payTexts(in, n)
 	switch {
 	case x.tag() == tagLong:
 		b := v.texts(v.scratch[:0], in)

@@ -153,6 +153,7 @@ func (v *VM) invoke(f, n uint32) outcome {
 			if !v.needStack(f + n + 1) {
 				return v.throwf("stack overflow")
 			}
+			v.tick -= callCost + int64(n>>2)
 			for i := n; i > 0; i-- {
 				*v.stackRef(f + i) = v.stackAt(f + i - 1)
 			}

@@ -2,7 +2,11 @@ package squirrel
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
+
+	"github.com/cockroachdb/datadriven"
 
 	"github.com/tandem-iot/tandem/internal/chargetest"
 	"github.com/tandem-iot/tandem/squirrel/compile"
@@ -41,8 +45,8 @@ func chargedFuel(t *testing.T, call string, size int) int64 {
 		}
 	}
 	run(fmt.Sprintf("N <- %d;\n%s\nfunction row() { return %s; }", size, chargesPrelude, call))
-	before := v.FuelUsed()
 	v.Start(v.Field(v.Root(), "row"), v.Root())
+	before := v.FuelUsed()
 	if s := v.Run(1 << 40); s != Done {
 		t.Fatalf("%s: status %d, %v", call, s, v.Err())
 	}
@@ -59,4 +63,44 @@ func TestCharges(t *testing.T) {
 		natives = append(natives, n.path)
 	}
 	chargetest.Run(t, "testdata/charges/natives.txt", natives, chargedFuel)
+}
+
+// TestOperators: what each instruction costs. Its block has code that is compiled to it.
+func TestOperators(t *testing.T) {
+	if checked {
+		t.Skip("this build collects at every safepoint, which costs")
+	}
+	var ops []string
+	for op := range compile.OpCount {
+		ops = append(ops, op.String())
+	}
+	chargetest.Run(t, "testdata/charges/operators.txt", ops, operatorFuel)
+}
+
+// operatorFuel returns the fuel of statements, which may throw.
+func operatorFuel(t *testing.T, code string, size int) int64 {
+	prelude := chargetest.Small.Prelude()
+	if size > 100 {
+		prelude = chargetest.Large.Prelude()
+	}
+	m := newCostMachine(t, prelude, []string{code})
+	return m.Call(0).Units
+}
+
+// TestOperatorsCompile: the code in the block of an instruction has that instruction.
+func TestOperatorsCompile(t *testing.T) {
+	datadriven.Walk(t, "testdata/charges/operators.txt", func(t *testing.T, path string) {
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			has := false
+			for line := range strings.Lines(d.Input) {
+				for _, p := range compiled(t, "row", fmt.Sprintf("const N = 7; function row() { %s; }", line)).Protos {
+					has = has || slices.ContainsFunc(p.Code, func(in compile.Inst) bool { return in.Op.String() == d.CmdArgs[0].Key })
+				}
+			}
+			if !has && d.CmdArgs[0].Key != compile.OpNop.String() {
+				t.Errorf("no line of %s has it", d.CmdArgs[0].Key)
+			}
+			return d.Expected
+		})
+	})
 }

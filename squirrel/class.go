@@ -93,7 +93,7 @@ func (v *VM) newInstance(class Value) Value {
 	*v.at(class.off() + 1) |= classLocked
 	defaults := (*v.at(class.off() + 4)).off()
 	n := uint32(v.arrayLen(defaults))
-	v.tick -= int64(n >> 4)
+	v.tick -= int64(n >> 2)
 	off := v.alloc(tagInstance, wordsInstance+n)
 	*v.at(off + 1) = class
 	for i := range n {
@@ -235,6 +235,7 @@ func (v *VM) instanceOf(x, class Value) bool {
 		return false
 	}
 	for c := *v.at(x.off() + 1); c != Null; c = *v.at(c.off() + 2) {
+		v.tick -= hopCost
 		if c == class {
 			return true
 		}

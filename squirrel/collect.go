@@ -35,7 +35,13 @@ func (v *VM) setThreshold() {
 // the limit is alive.
 func (v *VM) collect() {
 	v.gcDue = false
+	garbage := v.top - v.live // words that were allocated since the last collection
 	v.copyLive(minHeadroom)
+	// Who allocates has paid for copying as many words again. When the memory is nearly full,
+	// there is less room than that, and collections come more often.
+	if live := v.live - v.perm; live > 2*garbage && !checked {
+		v.tick -= int64(live-2*garbage) >> 2
+	}
 	if v.live-v.perm > v.limit {
 		panic(errOutOfMemory)
 	}
@@ -43,6 +49,7 @@ func (v *VM) collect() {
 
 // compact collects and leaves little room.
 func (v *VM) compact() {
+	v.regexps = regexpCache{}
 	v.room = 0
 	v.copyLive(0)
 }
@@ -61,7 +68,7 @@ type collector struct {
 func (v *VM) copyLive(headroom uint32) {
 	used := uint64(v.top)
 	c := &collector{old: v.w, perm: v.perm, top: v.perm}
-	c.w = takeWords(used + uint64(headroom/4) + imageSlack + checkedPad)
+	c.w = v.takeWords(used + uint64(headroom/4) + imageSlack + checkedPad)
 	copy(c.w, v.w[:v.perm])
 	if checked && v.perm > 1 {
 		// Objects get other places each time, so that a stale offset is found.
@@ -104,7 +111,7 @@ func (v *VM) copyLive(headroom uint32) {
 const minSpare = 1 << 11 // least number of words worth keeping
 
 // takeWords returns at least n words. They are not zero.
-func takeWords(n uint64) []Value {
+func (m *mem) takeWords(n uint64) []Value {
 	if p, ok := spare.Get().(*[]Value); ok {
 		w := (*p)[:cap(*p)]
 		if uint64(len(w)) >= n && uint64(len(w)) <= 8*n+minSpare {
@@ -114,6 +121,7 @@ func takeWords(n uint64) []Value {
 			spare.Put(p)
 		}
 	}
+	m.grown(int(n))
 	return make([]Value, n)
 }
 
@@ -124,7 +132,7 @@ func (v *VM) install(c *collector, want uint64, working bool) {
 	if have < want || have > want+want/2 && (!working || have > 8*want) {
 		// It comes from the same pool that gets the old words; otherwise each collection would
 		// add one slice to the pool.
-		w := takeWords(want)[:want]
+		w := v.takeWords(want)[:want]
 		clear(w[copy(w, c.w[:c.top]):])
 		if !checked && have >= minSpare {
 			spent := c.w
@@ -259,6 +267,7 @@ func (v *VM) reintern(c *collector) {
 	}
 	var t internTable
 	t.reserve(alive)
+	v.grown(len(t.slots) / 2)
 	t.n = alive
 	for _, off := range slots {
 		if off != 0 {

@@ -6,8 +6,12 @@ import (
 	"github.com/tandem-iot/tandem/squirrel/text"
 )
 
-// throwCost is the fuel for making an error message.
-const throwCost = 60
+// throwCost is the fuel for making an error message, and catchCost for the end of the
+// native that throws it.
+const (
+	throwCost = 60
+	catchCost = 20
+)
 
 // throwf makes a string the exception.
 func (v *VM) throwf(format string, args ...any) outcome {
@@ -26,7 +30,7 @@ func (v *VM) noIndex(key Value) outcome {
 func (v *VM) clipped(x Value) string {
 	switch x.Type() {
 	case TypeString:
-		return string(text.Clip(v.strBytes(x)))
+		return string(text.Clip(v.strPart(x, 0, min(v.strLen(x), text.ClipLen))))
 	case TypeInteger:
 		return text.FormatInt(x.AsInt())
 	case TypeFloat:
@@ -42,6 +46,7 @@ func (v *VM) findHandler() (frame uint32, handler int, ok bool) {
 	for f := v.frame; f != 0; {
 		v.tick--
 		if p := v.frameProto(f); p != nil {
+			v.tick -= int64(len(p.Handlers) >> 2)
 			at := int32(pc) - 1
 			for i, h := range p.Handlers {
 				if h.From <= at && at < h.To {

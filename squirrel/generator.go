@@ -7,6 +7,7 @@ func (v *VM) newGenerator(f uint32) Value {
 	fn := v.stackAt(f - hdrFunc)
 	p := v.proto(lo(*v.at(fn.off() + 1)))
 	g := v.alloc(tagGenerator, wordsGen+uint32(p.MaxStack))
+	v.tick -= int64(p.MaxStack >> 2)
 	*v.at(g + 1) = pair(genSuspended, 0)
 	*v.at(g + 2) = fn
 	n := uint32(len(p.Params))
@@ -46,7 +47,7 @@ func (v *VM) resume(gen Value) outcome {
 	}
 	v.frame, v.pc = f, hi(*v.at(g + 1))
 	*v.at(g + 1) = pair(genRunning, v.pc)
-	v.tick -= callCost
+	v.tick -= callCost + int64(v.size(g)>>3)
 	return enter
 }
 
@@ -61,6 +62,7 @@ func (v *VM) yieldOp(in *compile.Inst) outcome {
 		return v.throwf("trying to yield from outside a generator")
 	}
 	g := v.stackAt(f - hdrA).off()
+	v.tick -= int64(v.size(g) >> 3)
 	for i := range v.size(g) - wordsGen {
 		x := v.stackAt(f + i)
 		if isStale(x) {
@@ -74,6 +76,7 @@ func (v *VM) yieldOp(in *compile.Inst) outcome {
 
 func (v *VM) killGenerator(g uint32) {
 	*v.at(g + 1) = pair(genDead, 0)
+	v.tick -= int64(v.size(g) >> 4)
 	for i := range v.size(g) - wordsGen {
 		*v.at(g + wordsGen + i) = Null
 	}

@@ -18,7 +18,7 @@ func addArrayMethods(l *Library) {
 	add("reverse", 1, "a", arrayReverse)
 	add("sort", -1, "ac", arraySort)
 	add("slice", -1, "ann", arraySlice)
-	add("clear", 1, "a", func(c *Call) (Value, error) { c.v.arrayResize(c.This().off(), 0); return Null, nil })
+	add("clear", 1, "a", arrayClear)
 	add("map", 2, "ac", arrayMap)
 	add("apply", 2, "ac", arrayApply)
 	add("reduce", 2, "ac", arrayReduce)
@@ -39,21 +39,39 @@ func arrayExtend(c *Call) (Value, error) {
 	if n == 0 {
 		return Null, nil
 	}
-	c.Charge(n >> 3)
+	if err := c.Charge(n >> 3); err != nil {
+		return Null, err
+	}
 	c.v.arrayReserve(a, have+n)
 	*c.v.at(a + 1) = pair(uint32(have+n), 0)
-	copy(c.v.elements(a)[have:], c.v.elements(b)[:n])
+	v := c.v
+	v.touch(n)
+	copy(v.elementsFrom(a, have), v.viewElements(b)[:n])
 	return Null, nil
 }
 
 // elements returns the elements of an array. They alias the arena.
 func (v *VM) elements(a uint32) []Value {
+	e := v.viewElements(a)
+	v.touch(len(e))
+	return e
+}
+
+// viewElements is elements for one who looks at few of them, or counts them by touch.
+func (v *VM) viewElements(a uint32) []Value {
 	n := lo(*v.at(a + 1))
 	if n == 0 {
 		return nil
 	}
 	first := (*v.at(a + 2)).off() + 1
 	return v.w[first : first+n]
+}
+
+// elementsFrom returns the elements of an array from one on.
+func (v *VM) elementsFrom(a uint32, from int) []Value {
+	e := v.viewElements(a)[from:]
+	v.touch(len(e))
+	return e
 }
 
 func arrayPop(c *Call) (Value, error) {
@@ -82,11 +100,13 @@ func arrayInsert(c *Call) (Value, error) {
 	if i < 0 || i > n {
 		return c.throwString("index out of range")
 	}
-	c.Charge((n - i) >> 3)
+	if err := c.Charge((n - i) >> 3); err != nil {
+		return Null, err
+	}
 	c.v.arrayAppend(a, Null)
-	e := c.v.elements(a)
-	copy(e[i+1:], e[i:])
-	e[i] = c.Arg(2)
+	e := c.v.elementsFrom(a, i)
+	copy(e[1:], e)
+	e[0] = c.Arg(2)
 	return Null, nil
 }
 
@@ -96,10 +116,12 @@ func arrayRemove(c *Call) (Value, error) {
 	if i < 0 || i >= n {
 		return c.throwString("idx out of range")
 	}
-	c.Charge((n - i) >> 3)
-	e := c.v.elements(a)
-	x := c.v.real(e[i])
-	copy(e[i:], e[i+1:])
+	if err := c.Charge((n - i) >> 3); err != nil {
+		return Null, err
+	}
+	e := c.v.elementsFrom(a, i)
+	x := c.v.real(e[0])
+	copy(e, e[1:])
 	c.v.arrayResize(a, n-1)
 	return x, nil
 }
@@ -109,8 +131,11 @@ func arrayResize(c *Call) (Value, error) {
 	if n < 0 {
 		return c.throwString("resizing to negative length")
 	}
+	c.v.mustFit(n)
 	have := c.v.arrayLen(a)
-	c.Charge(max(n-have, have-n) >> 3)
+	if err := c.Charge(max(n-have, have-n) >> 3); err != nil {
+		return Null, err
+	}
 	c.v.arrayResize(a, n)
 	c.v.fill(a, have, c.Arg(2))
 	return Null, nil
@@ -118,16 +143,29 @@ func arrayResize(c *Call) (Value, error) {
 
 // fill sets the elements from index first on.
 func (v *VM) fill(a uint32, first int, x Value) {
-	if e := v.elements(a); x != Null && first < len(e) {
-		for i := first; i < len(e); i++ {
-			e[i] = x
-		}
+	if x == Null || first >= v.arrayLen(a) {
+		return
 	}
+	e := v.elementsFrom(a, first)
+	for i := range e {
+		e[i] = x
+	}
+}
+
+func arrayClear(c *Call) (Value, error) {
+	a := c.This().off()
+	if err := c.Charge(c.v.arrayLen(a) >> 3); err != nil {
+		return Null, err
+	}
+	c.v.arrayResize(a, 0)
+	return Null, nil
 }
 
 func arrayReverse(c *Call) (Value, error) {
 	e := c.v.elements(c.This().off())
-	c.Charge(len(e) >> 3)
+	if err := c.Charge(len(e) >> 3); err != nil {
+		return Null, err
+	}
 	for i, j := 0, len(e)-1; i < j; i, j = i+1, j-1 {
 		e[i], e[j] = e[j], e[i]
 	}
@@ -140,24 +178,31 @@ func arraySlice(c *Call) (Value, error) {
 	if fault != "" {
 		return c.throwString(fault)
 	}
-	c.Charge((to - from) >> 3)
+	if err := c.Charge((to - from) >> 3); err != nil {
+		return Null, err
+	}
 	out := c.v.newArray(to - from)
-	dst, src := c.v.elements(out), c.v.elements(a)
+	dst, src := c.v.elements(out), c.v.viewElements(a)[from:]
 	for i := range dst {
-		dst[i] = c.v.real(src[from+i])
+		dst[i] = c.v.real(src[i])
 	}
 	return ref(tagArray, out), nil
 }
 
 func arrayFind(c *Call) (Value, error) {
-	e, x := c.v.elements(c.This().off()), c.Arg(1)
-	for i, y := range e {
+	x := c.Arg(1)
+	for i, y := range c.v.viewElements(c.This().off()) {
+		c.v.touch(1)
+		// Comparing two long strings is charged by equal.
+		if i&3 == 0 {
+			if err := c.Charge(1); err != nil {
+				return Null, err
+			}
+		}
 		if c.v.equal(c.v.real(y), x) {
-			c.Charge(i >> 2)
 			return Int(int32(i)), nil
 		}
 	}
-	c.Charge(len(e) >> 2)
 	return Null, nil
 }
 
@@ -204,7 +249,9 @@ func (c *Call) damaged() (Value, error) {
 func arrayMap(c *Call) (Value, error) {
 	i, n, ok := c.rounds()
 	if i < 0 {
-		c.Charge(n >> 3)
+		if err := c.Charge(n >> 3); err != nil {
+			return Null, err
+		}
 		c.SetLocal(localResult, ref(tagArray, c.v.newArray(n)))
 	}
 	out := c.Local(localResult)

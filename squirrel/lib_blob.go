@@ -28,9 +28,9 @@ func AddBlob(l *Library) {
 		blobMethod("writeblob", -2, "xx", blobWriteBlob),
 		blobMethod("readstring", 2, "xn", blobReadString),
 		blobMethod("writestring", 2, "xs", blobWriteString),
-		blobMethod("tostring", 1, "x", func(c *Call, b blob) (Value, error) { return b.text(c, b.bytes()), nil }),
+		blobMethod("tostring", 1, "x", func(c *Call, b blob) (Value, error) { return b.text(c, b.bytes()) }),
 		// As text a blob is its content, on imps; the original shows an address.
-		blobMethod("_tostring", 1, "x", func(c *Call, b blob) (Value, error) { return b.text(c, b.bytes()), nil }),
+		blobMethod("_tostring", 1, "x", func(c *Call, b blob) (Value, error) { return b.text(c, b.bytes()) }),
 		blobMethod("resize", 2, "xn", blobResize),
 		blobMethod("swap2", 1, "x", blobSwap2),
 		blobMethod("swap4", 1, "x", blobSwap4),
@@ -65,16 +65,20 @@ type blob struct {
 	buf  uint32
 }
 
-func (b blob) len() int       { return int(lo(*b.v.at(b.buf + 1))) }
-func (b blob) pos() int       { return min(int(hi(*b.v.at(b.buf + 1))), b.len()) }
-func (b blob) bytes() []byte  { return b.v.bytesAt(b.buf+wordsBytes, uint32(b.len())) }
+func (b blob) len() int      { return int(lo(*b.v.at(b.buf + 1))) }
+func (b blob) pos() int      { return min(int(hi(*b.v.at(b.buf + 1))), b.len()) }
+func (b blob) bytes() []byte { return b.v.bytesAt(b.buf+wordsBytes, uint32(b.len())) }
+func (b blob) part(from, to int) []byte {
+	return b.v.bytesIn(b.buf+wordsBytes, uint32(from), uint32(to))
+}
+
 func (b blob) capacity() int  { return int(b.v.size(b.buf)-wordsBytes) * 8 }
 func (b blob) set(n, pos int) { *b.v.at(b.buf + 1) = pair(uint32(n), uint32(pos)) }
 
 // reserve gives the blob a new buffer with room for capacity bytes.
 func (b *blob) reserve(capacity int) {
 	n, pos := min(b.len(), capacity), min(b.pos(), capacity)
-	old := b.bytes()[:n]
+	old := b.part(0, n)
 	b.v.tick -= int64(n >> 3)
 	b.buf = b.v.newBytes(n, capacity)
 	b.set(n, pos)
@@ -91,7 +95,7 @@ func (b *blob) advance(n int) []byte {
 		b.reserve(max(size, 2*b.len()))
 	}
 	b.set(size, pos+n)
-	return b.bytes()[pos : pos+n]
+	return b.part(pos, pos+n)
 }
 
 // take moves the position by n bytes, or to the end, and returns the bytes between the
@@ -100,13 +104,15 @@ func (b blob) take(n int) []byte {
 	pos := b.pos()
 	end := min(b.len(), pos+max(n, 0))
 	b.set(b.len(), end)
-	return b.bytes()[pos:end]
+	return b.part(pos, end)
 }
 
 // text makes a string of a part of the blob.
-func (b blob) text(c *Call, part []byte) Value {
-	c.Charge(len(part) >> 3)
-	return b.v.NewStringBytes(part)
+func (b blob) text(c *Call, part []byte) (Value, error) {
+	if err := c.Charge(len(part) >> 3); err != nil {
+		return Null, err
+	}
+	return b.v.NewStringBytes(part), nil
 }
 
 // asBlob returns x as a blob.
@@ -137,6 +143,7 @@ func blobMethod(name string, check int, mask string, fn func(c *Call, b blob) (V
 // NewBlob returns a blob with the content of data, which may alias the arena.
 // The library must have the class.
 func (v *VM) NewBlob(data []byte) Value {
+	v.tick -= int64(len(data) >> 4)
 	buf := v.newBytes(len(data), len(data))
 	copy(v.bytesAt(buf+wordsBytes, uint32(len(data))), data)
 	return v.NewNative("blob", ref(tagBytes, buf))
@@ -156,7 +163,10 @@ func blobConstruct(c *Call) (Value, error) {
 	if n < 0 {
 		return c.throwString("cannot create blob with negative size")
 	}
-	c.Charge(n >> 3)
+	c.v.mustFit(n / 8)
+	if err := c.Charge(n >> 3); err != nil {
+		return Null, err
+	}
 	c.v.SetPayload(c.This(), ref(tagBytes, c.v.newBytes(n, n)))
 	return Null, nil
 }
@@ -166,7 +176,9 @@ func blobCloned(c *Call) (Value, error) {
 	if !ok {
 		return c.notBlob(c.Arg(1))
 	}
-	c.Charge(b.len() >> 3)
+	if err := c.Charge(b.len() >> 3); err != nil {
+		return Null, err
+	}
 	buf := c.v.newBytes(b.len(), b.len())
 	copy(c.v.bytesAt(buf+wordsBytes, uint32(b.len())), b.bytes())
 	c.v.SetPayload(c.This(), ref(tagBytes, buf))
@@ -273,7 +285,9 @@ func blobReadBlob(c *Call, b blob) (Value, error) {
 	if len(p) == 0 {
 		return c.throwString("no data left to read")
 	}
-	c.Charge(len(p) >> 3)
+	if err := c.Charge(len(p) >> 3); err != nil {
+		return Null, err
+	}
 	return c.v.NewBlob(p), nil
 }
 
@@ -283,7 +297,7 @@ func blobReadString(c *Call, b blob) (Value, error) {
 	if len(p) == 0 && n != 0 {
 		return c.throwString("no data left to read")
 	}
-	return b.text(c, p), nil
+	return b.text(c, p)
 }
 
 func blobWriteBlob(c *Call, b blob) (Value, error) {
@@ -292,20 +306,21 @@ func blobWriteBlob(c *Call, b blob) (Value, error) {
 		return c.throwString("invalid parameter")
 	}
 	n := src.len()
-	b.write(c, src.bytes())
-	return Int(int32(n)), nil
+	return Int(int32(n)), b.write(c, src.bytes())
 }
 
 func blobWriteString(c *Call, b blob) (Value, error) {
-	b.write(c, c.v.strBytes(c.Arg(1)))
-	return Null, nil
+	return Null, b.write(c, c.v.strBytes(c.Arg(1)))
 }
 
 // write writes at the position. data may alias the arena: when the blob gets a new
 // buffer the old bytes stay in place.
-func (b *blob) write(c *Call, data []byte) {
-	c.Charge(len(data) >> 3)
+func (b *blob) write(c *Call, data []byte) error {
+	if err := c.Charge(len(data) >> 3); err != nil {
+		return err
+	}
 	copy(b.advance(len(data)), data)
+	return nil
 }
 
 func blobResize(c *Call, b blob) (Value, error) {
@@ -313,14 +328,19 @@ func blobResize(c *Call, b blob) (Value, error) {
 	if n < 0 {
 		return c.throwString("resize failed")
 	}
-	c.Charge(n >> 3)
+	c.v.mustFit(n / 8)
+	if err := c.Charge(n >> 3); err != nil {
+		return Null, err
+	}
 	b.reserve(n)
 	return Null, nil
 }
 
 func blobSwap2(c *Call, b blob) (Value, error) {
 	p := b.bytes()
-	c.Charge(len(p) >> 3)
+	if err := c.Charge(len(p) >> 3); err != nil {
+		return Null, err
+	}
 	for ; len(p) >= 2; p = p[2:] {
 		p[0], p[1] = p[1], p[0]
 	}
@@ -329,7 +349,9 @@ func blobSwap2(c *Call, b blob) (Value, error) {
 
 func blobSwap4(c *Call, b blob) (Value, error) {
 	p := b.bytes()
-	c.Charge(len(p) >> 3)
+	if err := c.Charge(len(p) >> 3); err != nil {
+		return Null, err
+	}
 	for ; len(p) >= 4; p = p[4:] {
 		p[0], p[3] = p[3], p[0]
 		p[1], p[2] = p[2], p[1]
@@ -342,7 +364,7 @@ func blobGet(c *Call, b blob) (Value, error) {
 	if i < 0 || i >= b.len() {
 		return c.throwString("index out of range")
 	}
-	return Int(int32(b.bytes()[i])), nil
+	return Int(int32(b.part(i, i+1)[0])), nil
 }
 
 func blobSet(c *Call, b blob) (Value, error) {
@@ -350,7 +372,7 @@ func blobSet(c *Call, b blob) (Value, error) {
 	if i < 0 || i >= b.len() {
 		return c.throwString("index out of range")
 	}
-	b.bytes()[i] = byte(c.Int(2))
+	b.part(i, i+1)[0] = byte(c.Int(2))
 	return c.Arg(2), nil
 }
 

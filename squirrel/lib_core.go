@@ -79,7 +79,9 @@ func printTo(isErr bool) NativeFunc {
 		}
 		if c.v.out != nil {
 			b := c.v.strBytes(s)
-			c.Charge(len(b) >> 3)
+			if err := c.Charge(len(b) >> 3); err != nil {
+				return Null, err
+			}
 			c.v.out(b, isErr)
 		}
 		return Null, nil
@@ -98,7 +100,10 @@ func baseArray(c *Call) (Value, error) {
 	if n < 0 {
 		return c.throwString("resizing to negative length")
 	}
-	c.Charge(n >> 3)
+	c.v.mustFit(n)
+	if err := c.Charge(n >> 3); err != nil {
+		return Null, err
+	}
 	a := c.v.newArray(n)
 	c.v.fill(a, 0, c.Arg(2))
 	return ref(tagArray, a), nil
@@ -116,7 +121,9 @@ func baseCallee(c *Call) (Value, error) {
 // baseCollect makes the next safepoint collect. It cannot return the number of objects
 // that were dropped, as the original does, because that is not known yet.
 func baseCollect(c *Call) (Value, error) {
-	c.Charge(256 + int(c.v.top-c.v.perm)>>1)
+	if err := c.Charge(256 + int(c.v.top-c.v.perm)>>1); err != nil {
+		return Null, err
+	}
 	c.v.requestCollect()
 	return Int(0), nil
 }

@@ -23,6 +23,9 @@ func functionCall(c *Call) (Value, error) {
 	if n == 0 {
 		return c.throwString("wrong number of parameters")
 	}
+	if err := c.Charge(n >> 1); err != nil {
+		return Null, err
+	}
 	args := make([]Value, 0, 8)
 	for i := 2; i <= n; i++ {
 		args = append(args, c.Arg(i))
@@ -32,12 +35,15 @@ func functionCall(c *Call) (Value, error) {
 
 // functionApply is functionCall with an array of this and the arguments.
 func functionApply(c *Call) (Value, error) {
-	e := c.v.elements(c.Arg(1).off())
+	e := c.v.viewElements(c.Arg(1).off())
 	switch {
 	case len(e) == 0:
 		return c.throwString("wrong number of parameters")
 	case len(e) > maxApply:
 		return c.throwString("too many parameters")
+	}
+	if err := c.Charge(len(e) >> 1); err != nil {
+		return Null, err
 	}
 	return c.TailCall(c.This(), e[0], e[1:]...)
 }
@@ -50,6 +56,9 @@ const maxApply = 250
 func functionBind(c *Call) (Value, error) {
 	fn, env := c.This(), c.Arg(1)
 	if fn.isClosure() {
+		if err := c.Charge(int(c.v.size(fn.off()) >> 2)); err != nil {
+			return Null, err
+		}
 		bound := c.v.shallowCopy(fn)
 		*c.v.at(bound.off() + 2) = env
 		return bound, nil
@@ -64,9 +73,16 @@ func functionBind(c *Call) (Value, error) {
 }
 
 func functionInfos(c *Call) (Value, error) {
-	c.Charge(64)
-	t := c.v.newTable(4)
 	fn := c.This()
+	n := 64
+	if fn.isClosure() {
+		p := c.v.proto(lo(*c.v.at(fn.off() + 1)))
+		n += 8 * (len(p.Params) + p.Defaults)
+	}
+	if err := c.Charge(n); err != nil {
+		return Null, err
+	}
+	t := c.v.newTable(4)
 	if fn.isClosure() {
 		c.v.closureInfos(t, fn)
 		return ref(tagTable, t), nil

@@ -1,7 +1,7 @@
 package squirrel
 
 import (
-	"sync"
+	"errors"
 
 	"github.com/tandem-iot/tandem/squirrel/regexp"
 )
@@ -13,18 +13,36 @@ const (
 	stepsPerUnit = 2
 )
 
-// regexpCache keeps compiled patterns for all machines of a library. An instance of the
-// class holds only the text of its pattern, which is all that snapshots need. Whether a
-// pattern is in the cache has an effect on time only.
-type regexpCache struct {
-	mu      sync.Mutex
-	byText  map[string]*regexp.Regexp
-	maxSize int
+var errRegexpSteps = errors.New("regular expression takes too long")
+
+// matchMeter pays for a match.
+type matchMeter struct {
+	c    *Call
+	left int // steps
 }
 
+func (m *matchMeter) Pay(steps int) error {
+	if steps > m.left {
+		return errRegexpSteps
+	}
+	m.left -= steps
+	return m.c.Charge((steps + stepsPerUnit - 1) / stepsPerUnit)
+}
+
+// regexpCache keeps the compiled patterns of a machine. An instance of the class holds
+// only the text of its pattern, which is all that snapshots need. Whether a pattern is
+// in the cache has an effect on time only: a call pays for compiling it in any case.
+type regexpCache struct {
+	byText map[string]*regexp.Regexp
+	size   int // bytes of all
+}
+
+const (
+	maxRegexps = 128 << 10 // bytes of the compiled patterns that a machine keeps
+	regexpText = 64        // bytes added to a pattern, beside twice its text
+)
+
 func (rc *regexpCache) get(pattern []byte) (*regexp.Regexp, error) {
-	rc.mu.Lock()
-	defer rc.mu.Unlock()
 	if re := rc.byText[string(pattern)]; re != nil {
 		return re, nil
 	}
@@ -32,80 +50,96 @@ func (rc *regexpCache) get(pattern []byte) (*regexp.Regexp, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(rc.byText) >= rc.maxSize {
-		clear(rc.byText)
+	size := re.Size() + regexpText + 2*len(pattern)
+	if size > maxRegexps {
+		return re, nil
+	}
+	if rc.size += size; rc.size > maxRegexps || rc.byText == nil {
+		rc.byText = map[string]*regexp.Regexp{}
+		rc.size = size
 	}
 	rc.byText[string(pattern)] = re
 	return re, nil
 }
 
+// pattern returns a compiled pattern, for which it pays.
+func (c *Call) pattern(text Value) (*regexp.Regexp, error) {
+	if err := c.Charge(32 + patternCost*c.v.strLen(text)); err != nil {
+		return nil, err
+	}
+	return c.v.regexps.get(c.v.strBytes(text))
+}
+
+// patternCost is the fuel for a byte of a pattern: one that stands for a set of bytes
+// costs the most.
+const patternCost = 8
+
 // regexpCall is a method of the class, with the compiled pattern, the subject and the
 // start.
-type regexpCall func(c *Call, re *regexp.Regexp, s []byte, start int, budget *int) (Value, error)
+type regexpCall func(c *Call, re *regexp.Regexp, s []byte, start int, meter *matchMeter) (Value, error)
 
 func addRegexp(l *Library) {
-	cache := &regexpCache{byText: map[string]*regexp.Regexp{}, maxSize: 512}
 	construct := func(c *Call) (Value, error) {
-		pattern := c.v.strBytes(c.Arg(1))
-		c.Charge(128 + 16*len(pattern))
-		if _, err := cache.get(pattern); err != nil {
+		if _, err := c.pattern(c.Arg(1)); err != nil {
 			return c.throwError(err)
 		}
 		c.v.SetPayload(c.This(), c.Arg(1))
 		return Null, nil
 	}
-	method := func(fn regexpCall) NativeFunc {
-		return func(c *Call) (Value, error) { return cache.run(c, fn) }
-	}
 	l.Class("regexp",
 		Native{Name: "constructor", Check: 2, Mask: ".s", Fn: construct},
-		Native{Name: "search", Check: -2, Mask: "xsn", Fn: method(regexpSearch)},
-		Native{Name: "match", Check: 2, Mask: "xs", Fn: method(regexpMatch)},
-		Native{Name: "capture", Check: -2, Mask: "xsn", Fn: method(regexpCapture)},
-		Native{Name: "subexpcount", Check: 1, Mask: "x", Fn: method(regexpCount)},
+		Native{Name: "search", Check: -2, Mask: "xsn", Fn: regexpMethod(regexpSearch)},
+		Native{Name: "match", Check: 2, Mask: "xs", Fn: regexpMethod(regexpMatch)},
+		Native{Name: "capture", Check: -2, Mask: "xsn", Fn: regexpMethod(regexpCapture)},
+		Native{Name: "subexpcount", Check: 1, Mask: "x", Fn: regexpMethod(regexpCount)},
 	)
 	l.ClassGlobal("regexp", "regexp")
 }
 
-func (rc *regexpCache) run(c *Call, fn regexpCall) (Value, error) {
-	pattern := c.v.Payload(c.This())
-	if !pattern.isString() || !c.v.IsNative(c.This(), "regexp") {
-		return c.throwString("invalid type tag")
+func regexpMethod(fn regexpCall) NativeFunc {
+	return func(c *Call) (Value, error) {
+		pattern := c.v.Payload(c.This())
+		if !pattern.isString() || !c.v.IsNative(c.This(), "regexp") {
+			return c.throwString("invalid type tag")
+		}
+		re, err := c.pattern(pattern)
+		if err != nil {
+			return c.throwError(err)
+		}
+		var s []byte
+		if c.NArgs() > 0 {
+			s = c.v.strBytes(c.Arg(1))
+		}
+		if err := c.Charge(len(s)>>4 + re.Groups()); err != nil {
+			return Null, err
+		}
+		x, err := fn(c, re, s, int(c.Int(2)), &matchMeter{c, regexpSteps})
+		if err != nil {
+			return c.throwError(err)
+		}
+		return x, nil
 	}
-	c.Charge(c.v.strLen(pattern) >> 3)
-	re, err := rc.get(c.v.strBytes(pattern))
-	if err != nil {
-		return c.throwError(err)
-	}
-	var s []byte
-	if c.NArgs() > 0 {
-		s = c.v.strBytes(c.Arg(1))
-	}
-	budget := regexpSteps
-	x, err := fn(c, re, s, int(c.Int(2)), &budget)
-	c.Charge((regexpSteps-budget)/stepsPerUnit + len(s)>>3)
-	if err == regexp.ErrBudget {
-		return c.throwError(err)
-	}
-	return x, err
 }
 
-func regexpMatch(_ *Call, re *regexp.Regexp, s []byte, _ int, budget *int) (Value, error) {
-	ok, err := re.Match(s, budget)
+func regexpMatch(_ *Call, re *regexp.Regexp, s []byte, _ int, meter *matchMeter) (Value, error) {
+	ok, err := re.Match(s, meter)
 	return Bool(ok), err
 }
 
-func regexpSearch(c *Call, re *regexp.Regexp, s []byte, start int, budget *int) (Value, error) {
-	span, ok, err := re.Search(s, start, budget)
+func regexpSearch(c *Call, re *regexp.Regexp, s []byte, start int, meter *matchMeter) (Value, error) {
+	span, ok, err := re.Search(s, start, meter)
 	if !ok {
 		return Null, err
 	}
 	return c.v.spanTable(span), err
 }
 
-func regexpCapture(c *Call, re *regexp.Regexp, s []byte, start int, budget *int) (Value, error) {
-	spans, err := re.Capture(s, start, budget)
+func regexpCapture(c *Call, re *regexp.Regexp, s []byte, start int, meter *matchMeter) (Value, error) {
+	spans, err := re.Capture(s, start, meter)
 	if spans == nil {
+		return Null, err
+	}
+	if err := c.Charge(spanCost * len(spans)); err != nil {
 		return Null, err
 	}
 	a := c.v.newArray(len(spans))
@@ -116,9 +150,12 @@ func regexpCapture(c *Call, re *regexp.Regexp, s []byte, start int, budget *int)
 	return ref(tagArray, a), err
 }
 
-func regexpCount(_ *Call, re *regexp.Regexp, _ []byte, _ int, _ *int) (Value, error) {
+func regexpCount(_ *Call, re *regexp.Regexp, _ []byte, _ int, _ *matchMeter) (Value, error) {
 	return Int(int32(re.Groups())), nil
 }
+
+// spanCost is the fuel of a table with a span.
+const spanCost = 16
 
 func (v *VM) spanTable(s regexp.Span) Value {
 	t := v.newTable(2)

@@ -44,16 +44,23 @@ func arraySort(c *Call) (Value, error) {
 	if !c.This().isArray() {
 		return c.damaged()
 	}
-	s := sorter{e: c.v.elements(c.This().off())}
+	s := sorter{e: c.v.viewElements(c.This().off())}
 	if c.State() == sortStart {
 		s.n = len(s.e)
 		if s.n < 2 {
 			return Null, nil
 		}
-		if c.NArgs() == 0 && sortIntegers(s.e) {
-			c.Charge(s.n * bits.Len(uint(s.n)))
+		if c.NArgs() == 0 && allIntegers(s.e) {
+			if err := c.Charge(s.n * bits.Len(uint(s.n))); err != nil {
+				return Null, err
+			}
+			sortIntegers(s.e)
 			return Null, nil
 		}
+		if err := c.Charge(s.n >> 3); err != nil {
+			return Null, err
+		}
+		c.v.touch(s.n)
 		s.begin()
 		return s.run(c)
 	}
@@ -82,12 +89,7 @@ func arraySort(c *Call) (Value, error) {
 
 // sortIntegers sorts an array of integers alone, for which the algorithm makes no visible
 // difference.
-func sortIntegers(e []Value) bool {
-	for _, x := range e {
-		if !x.isInt() {
-			return false
-		}
-	}
+func sortIntegers(e []Value) {
 	const sign = 1 << 31 // with this bit inverted, the words are in the order of the numbers
 	for i := range e {
 		e[i] ^= sign
@@ -96,7 +98,10 @@ func sortIntegers(e []Value) bool {
 	for i := range e {
 		e[i] ^= sign
 	}
-	return true
+}
+
+func allIntegers(e []Value) bool {
+	return !slices.ContainsFunc(e, func(x Value) bool { return !x.isInt() })
 }
 
 // load restores the state that keep saved in a frame after n arguments. It reports whether
@@ -154,7 +159,9 @@ func (s *sorter) run(c *Call) (Value, error) {
 			s.keep(c)
 			return c.CallThen(sortCompared, c.Arg(1), c.v.root, a, b)
 		}
-		c.Charge(1)
+		if err := c.Charge(1); err != nil {
+			return Null, err
+		}
 		order, how := c.v.compare(a, b)
 		switch how {
 		case byMetamethod:
@@ -254,7 +261,7 @@ func (v *VM) sortReturn(f uint32, x Value) (out outcome, ok bool) {
 	if contArgs(*word(frame, -hdrCont)) != n || !array.isArray() || !fn.isClosure() || !x.isNumber() {
 		return 0, false
 	}
-	s := sorter{e: v.elements(array.off())}
+	s := sorter{e: v.viewElements(array.off())}
 	if !s.load(frame, n) {
 		return 0, false
 	}

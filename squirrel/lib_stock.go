@@ -16,6 +16,9 @@ func AddStock(l *Library) {
 	l.Func("getstackinfos", Native{Check: 2, Mask: ".n", Fn: stockStack})
 }
 
+// compileCost is the fuel of compiling a byte.
+const compileCost = 32
+
 // stockCompile returns a script as a function. A machine that has compiled a script can be
 // restored only with that program.
 func stockCompile(c *Call) (Value, error) {
@@ -23,8 +26,13 @@ func stockCompile(c *Call) (Value, error) {
 	if c.NArgs() > 1 {
 		name = c.Str(2)
 	}
+	if err := c.Charge(compileCost * (16 + c.v.strLen(c.Arg(1)))); err != nil {
+		return Null, err
+	}
 	src := []byte(c.Str(1))
-	c.Charge(4 * len(src))
+	if len(c.v.progs) == maxPrograms {
+		return c.throwString("too many scripts")
+	}
 	p, err := compile.Compile(name, src, compile.Options{})
 	if err != nil {
 		if e := (*syntax.Error)(nil); errors.As(err, &e) {
@@ -50,25 +58,37 @@ func stockStack(c *Call) (Value, error) {
 		return Null, nil
 	}
 	if level == 0 {
-		return c.stackTable(Frame{Func: "getstackinfos", Source: "NATIVE", Line: -1}, 0, 0), nil
+		return c.stackTable(Frame{Func: "getstackinfos", Source: "NATIVE", Line: -1}, 0, 0)
 	}
 	f, pc := v.frame, v.pc
 	for ; level > 1 && f != 0; level-- {
+		if err := c.Charge(1); err != nil {
+			return Null, err
+		}
 		ret := v.stackAt(f - hdrRet)
 		f, pc = retFrame(ret), lo(ret)
 	}
 	if f == 0 {
 		return Null, nil
 	}
-	return c.stackTable(v.describeFrame(f, pc), f, pc), nil
+	return c.stackTable(v.describeFrame(f, pc), f, pc)
 }
 
 // stackTable makes the table for a frame.
-func (c *Call) stackTable(d Frame, f, pc uint32) Value {
+func (c *Call) stackTable(d Frame, f, pc uint32) (Value, error) {
 	v := c.v
-	c.Charge(32 + 8*len(d.Locals))
+	var p *compile.Proto
+	variables := 0
+	if f != 0 {
+		if p = v.frameProto(f); p != nil {
+			variables = len(p.Locals) + len(p.Outers)
+		}
+	}
+	if err := c.Charge(64 + 16*variables); err != nil {
+		return Null, err
+	}
 	locals := v.newTable(0)
-	if p := v.frameProto(f); f != 0 && p != nil {
+	if p != nil {
 		v.frameLocals(f, p, int32(pc)-1, func(name string, x Value) { v.setSlot(locals, name, x) })
 	}
 	t := v.newTable(0)
@@ -76,5 +96,5 @@ func (c *Call) stackTable(d Frame, f, pc uint32) Value {
 	v.setSlot(t, "src", v.NewString(d.Source))
 	v.setSlot(t, "line", Int(int32(d.Line)))
 	v.setSlot(t, "locals", ref(tagTable, locals))
-	return ref(tagTable, t)
+	return ref(tagTable, t), nil
 }

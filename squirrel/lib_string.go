@@ -35,8 +35,26 @@ func addStringMethods(l *Library) {
 
 func stringLen(c *Call) (Value, error) { return Int(int32(c.v.strLen(c.This()))), nil }
 
+// numberText returns the text of a number, of which it pays for the reading. Many digits
+// of a float are expensive, but only as many as can matter.
+func (c *Call) numberText() ([]byte, error) {
+	const usual, most = 20, 800
+	s := c.v.strBytes(c.This())
+	if err := c.Charge(len(s) >> 2); err != nil {
+		return nil, err
+	}
+	if len(s) > usual && text.LooksFloat(s) {
+		return s, c.Charge(4 * min(len(s)-usual, most))
+	}
+	return s, nil
+}
+
 func stringToInteger(c *Call) (Value, error) {
-	i, err := text.ParseInt(c.v.strBytes(c.This()))
+	s, err := c.numberText()
+	if err != nil {
+		return Null, err
+	}
+	i, err := text.ParseInt(s)
 	if err != nil {
 		return c.throwError(err)
 	}
@@ -44,7 +62,11 @@ func stringToInteger(c *Call) (Value, error) {
 }
 
 func stringToFloat(c *Call) (Value, error) {
-	f, err := text.ParseFloat(c.v.strBytes(c.This()))
+	s, err := c.numberText()
+	if err != nil {
+		return Null, err
+	}
+	f, err := text.ParseFloat(s)
 	if err != nil {
 		return c.throwError(err)
 	}
@@ -77,26 +99,29 @@ func sliceBounds(c *Call, n int) (from, to int, fault string) {
 }
 
 func stringSlice(c *Call) (Value, error) {
-	s := c.v.strBytes(c.This())
-	from, to, fault := sliceBounds(c, len(s))
+	from, to, fault := sliceBounds(c, c.v.strLen(c.This()))
 	if fault != "" {
 		return c.throwString(fault)
 	}
-	c.Charge((to - from) >> 3)
-	return c.v.NewStringBytes(s[from:to]), nil
+	if err := c.Charge((to - from) >> 3); err != nil {
+		return Null, err
+	}
+	return c.v.NewStringBytes(c.v.strPart(c.This(), from, to)), nil
 }
 
 // stringFind searches the whole string; the C library stops at a NUL.
 func stringFind(c *Call) (Value, error) {
-	s, start := c.v.strBytes(c.This()), 0
+	n, start := c.v.strLen(c.This()), 0
 	if c.NArgs() > 1 {
 		start = int(c.Int(2))
 	}
-	if start < 0 || start >= len(s) {
+	if start < 0 || start >= n {
 		return Null, nil
 	}
-	c.Charge((len(s) - start) >> 3)
-	i := bytes.Index(s[start:], c.v.strBytes(c.Arg(1)))
+	if err := c.Charge((n - start + c.v.strLen(c.Arg(1))) >> 3); err != nil {
+		return Null, err
+	}
+	i := bytes.Index(c.v.strPart(c.This(), start, n), c.v.strBytes(c.Arg(1)))
 	if i < 0 {
 		return Null, nil
 	}
@@ -110,7 +135,9 @@ func stringCase(convert func(dst, s []byte) []byte) NativeFunc {
 		if n <= maxShort {
 			return c.v.NewStringBytes(convert(make([]byte, 0, maxShort), c.v.strBytes(x))), nil
 		}
-		c.Charge(n >> 3)
+		if err := c.Charge(n >> 3); err != nil {
+			return Null, err
+		}
 		return c.v.newLong(n, func(dst []byte) { convert(dst[:0], c.v.strBytes(x)) }), nil
 	}
 }
@@ -119,7 +146,9 @@ func stringCase(convert func(dst, s []byte) []byte) NativeFunc {
 func stringPart(part func([]byte) []byte) NativeFunc {
 	return func(c *Call) (Value, error) {
 		s := c.v.strBytes(c.Arg(1))
-		c.Charge(len(s) >> 3)
+		if err := c.Charge(len(s) >> 3); err != nil {
+			return Null, err
+		}
 		return c.v.NewStringBytes(part(s)), nil
 	}
 }
@@ -129,24 +158,55 @@ func stringSplit(c *Call) (Value, error) {
 	if len(seps) == 0 {
 		return c.throwString("empty separators string")
 	}
-	c.Charge(len(s) >> 3)
-	pieces := text.Split(s, seps)
-	c.Charge(8 * len(pieces))
-	a := c.v.newArray(len(pieces))
-	for i, p := range pieces {
-		piece := c.v.NewStringBytes(p)
-		*c.v.arraySlot(a, uint32(i)) = piece
+	if err := c.Charge((len(s) + len(seps)) >> 2); err != nil {
+		return Null, err
+	}
+	cut, n := text.NewSplitter(seps), 0
+	s = text.CString(s)
+	for piece, rest := cut.Next(s); len(piece) > 0; piece, rest = cut.Next(rest) {
+		n++
+	}
+	a := c.v.newArray(n)
+	for i := range n {
+		if err := c.Charge(8); err != nil {
+			return Null, err
+		}
+		var piece []byte
+		piece, s = cut.Next(s) // s stays in the old words when the arena grows
+		x := c.v.NewStringBytes(piece)
+		*c.v.arraySlot(a, uint32(i)) = x
 	}
 	return ref(tagArray, a), nil
 }
 
+// directiveCost is the fuel of one directive of format, and maxNumber the size of the
+// text of a number.
+const (
+	directiveCost = 8
+	maxNumber     = 64
+)
+
 func stringFormat(c *Call) (Value, error) {
 	var buf [128]byte
-	out, err := text.Format(buf[:0], c.v.strBytes(c.Arg(1)), func(n int) (text.Arg, bool) {
+	format := c.v.strBytes(c.Arg(1))
+	size := len(format) // about that of the result
+	if err := c.Charge(24 + size>>2); err != nil {
+		return Null, err
+	}
+	out, err := text.Format(buf[:0], format, func(n int) (text.Arg, bool) {
 		if n+2 > c.NArgs() {
 			return text.Arg{}, false
 		}
 		x := c.Arg(n + 2)
+		more := maxNumber
+		if x.isString() {
+			more = c.v.strLen(x)
+		}
+		size += more
+		c.v.mustFit(size / 8)
+		if c.Charge(directiveCost+more>>2) != nil {
+			return text.Arg{}, false
+		}
 		switch {
 		case x.isInt():
 			return text.Arg{Kind: text.KindInt, I: x.AsInt()}, true
@@ -160,7 +220,6 @@ func stringFormat(c *Call) (Value, error) {
 	if err != nil {
 		return c.throwError(err)
 	}
-	c.Charge(24 + len(out)>>2)
 	return c.v.NewStringBytes(out), nil
 }
 

@@ -44,7 +44,9 @@ func tableRawDelete(c *Call) (Value, error) {
 func tableClear(c *Call) (Value, error) {
 	t := c.This().off()
 	if nodes := (*c.v.at(t + 2)).off(); nodes != 0 {
-		c.Charge(int(c.v.size(nodes) >> 3))
+		if err := c.Charge(int(c.v.size(nodes) >> 3)); err != nil {
+			return Null, err
+		}
 	}
 	c.v.tableClear(t)
 	return Null, nil
@@ -56,7 +58,9 @@ func tableSetDelegate(c *Call) (Value, error) {
 		return c.throwString("invalid type")
 	}
 	for x := d; x != Null; x = *c.v.at(x.off() + 3) {
-		c.Charge(1)
+		if err := c.Charge(1); err != nil {
+			return Null, err
+		}
 		if x == t {
 			return c.throwString("delagate cycle")
 		}

@@ -40,6 +40,9 @@ func timeClock(c *Call) (Value, error) {
 }
 
 func timeDate(c *Call) (Value, error) {
+	if err := c.Charge(80); err != nil {
+		return Null, err
+	}
 	sec, usec := c.v.now()
 	if c.NArgs() > 0 {
 		sec, usec = int64(c.Int(1)), 0
@@ -56,6 +59,5 @@ func timeDate(c *Call) (Value, error) {
 	} {
 		c.v.setSlot(t, f.name, Int(int32(f.n)))
 	}
-	c.Charge(80)
 	return ref(tagTable, t), nil
 }

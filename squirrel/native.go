@@ -74,8 +74,12 @@ func (c *Call) Arg(i int) Value {
 // arena: copy it before the next allocation.
 func (c *Call) Bytes(i int) []byte { return c.v.Bytes(c.Arg(i)) }
 
-// Str returns string argument i.
-func (c *Call) Str(i int) string { return string(c.Bytes(i)) }
+// Str returns a copy of string argument i.
+func (c *Call) Str(i int) string {
+	b := c.Bytes(i)
+	c.v.tick -= int64(len(b) >> 3)
+	return string(b)
+}
 
 // Int returns number argument i, a float truncated.
 func (c *Call) Int(i int) int32 { return c.Arg(i).AsInt() }
@@ -125,6 +129,7 @@ func (c *Call) Errorf(format string, args ...any) (Value, error) {
 	if c.v.ending != Done {
 		return Null, errStopped
 	}
+	c.v.tick -= throwCost
 	return c.Throw(c.v.NewString(fmt.Sprintf(format, args...)))
 }
 
@@ -133,6 +138,7 @@ func (c *Call) Throw(x Value) (Value, error) {
 	if c.v.ending != Done {
 		return Null, errStopped
 	}
+	c.v.tick -= catchCost
 	c.v.exc = x
 	return Null, errThrown
 }

@@ -27,6 +27,7 @@ func (v *VM) arrayReserve(a uint32, n int) {
 	v.tick -= int64(n) >> 2 // the cost of clearing it, and of collecting it later
 	grown := v.alloc(tagVector, 1+uint32(n))
 	if have := lo(*v.at(a + 1)); have > 0 {
+		v.touch(int(have))
 		copy(v.w[grown+1:grown+1+have], v.w[vec+1:vec+1+have])
 	}
 	*v.at(a + 2) = ref(tagVector, grown)
@@ -57,6 +58,7 @@ func (v *VM) arrayClone(a uint32) uint32 {
 	off := v.newArray(n)
 	if n > 0 {
 		from, to := (*v.at(a + 2)).off()+1, (*v.at(off + 2)).off()+1
+		v.touch(n)
 		copy(v.w[to:to+uint32(n)], v.w[from:from+uint32(n)])
 	}
 	v.tick -= int64(n) >> 3
@@ -79,6 +81,7 @@ func (v *VM) newClosure(proto uint32, base Value) Value {
 func (v *VM) shallowCopy(x Value) Value {
 	n := v.size(x.off())
 	off := v.alloc(int(v.kind(x.off())), n)
+	v.touch(int(n))
 	copy(v.w[off+1:off+n], v.w[x.off()+1:x.off()+n])
 	return ref(int(x.tag()), off)
 }

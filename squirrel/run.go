@@ -85,6 +85,9 @@ func (v *VM) ResumeThrow(x Value) {
 
 // wake applies Resume or ResumeThrow at the start of a Run.
 func (v *VM) wake() outcome {
+	if v.resumed == resumedNot {
+		return enter // the result may be one that a native waits for
+	}
 	how, x := v.resumed, v.result
 	v.resumed, v.result = resumedNot, Null
 	switch how {
@@ -113,7 +116,9 @@ func (v *VM) safepoint() bool {
 }
 
 // loop executes instructions. Each case handles what is fast and common itself and
-// leaves the rest to slow. See position for the choice of local variables.
+// leaves the rest to slow. See position for the choice of local variables. A case whose
+// work is not bounded by a constant leaves it to slow too when the fuel is below zero,
+// because a safepoint follows that: a program may have no loops and no calls.
 func (v *VM) loop() Status {
 	var (
 		out  = v.wake()
@@ -319,7 +324,7 @@ reload:
 					p := v.tableFind(obj.off(), key)
 					regs, ip = v.window(s.frame), s.ip
 					in = before(ip)
-					if p != 0 && key != Null {
+					if p != 0 && key != Null && v.tick >= 0 {
 						if x := *v.at(p + 1); x.tag() != tagWeak {
 							*reg(regs, in.A) = x
 							continue
@@ -347,7 +352,7 @@ reload:
 					p := v.tableFind(obj.off(), key)
 					regs, ip = v.window(s.frame), s.ip
 					in = before(ip)
-					if p != 0 && key != Null {
+					if p != 0 && key != Null && v.tick >= 0 {
 						*v.at(p + 1) = *reg(regs, in.C)
 						continue
 					}
@@ -358,7 +363,10 @@ reload:
 						s.ip = ip
 						v.tableSet(obj.off(), *v.at(s.kbase + uint32(in.D)), *reg(regs, in.C))
 						regs, ip = v.window(s.frame), s.ip
-						continue
+						if v.tick >= 0 {
+							continue
+						}
+						in = before(ip)
 					}
 				}
 
@@ -368,15 +376,21 @@ reload:
 					s.ip = ip
 					v.tableSet(obj.off(), key, *reg(regs, in.C))
 					regs, ip = v.window(s.frame), s.ip
-					continue
+					if v.tick >= 0 {
+						continue
+					}
+					in = before(ip)
 				}
 			case compile.OpIn:
 				if obj, key := *reg(regs, in.C), *reg(regs, in.B); obj.tag() == tagTable && key != Null {
 					s.ip = ip
 					p := v.tableFind(obj.off(), key)
 					regs, ip = v.window(s.frame), s.ip
-					*reg(regs, before(ip).A) = Bool(p != 0)
-					continue
+					in = before(ip)
+					if v.tick >= 0 {
+						*reg(regs, in.A) = Bool(p != 0)
+						continue
+					}
 				}
 
 			case compile.OpPrepCallK:
@@ -687,22 +701,16 @@ reload:
 			case compile.OpEq:
 				x, y := *reg(regs, in.B), *reg(regs, in.C)
 				yes := x == y
-				if !yes && x != Null && y != Null && (x.tag() != y.tag() || x.tag() == tagLong) {
-					s.ip = ip
-					yes = v.equal(x, y)
-					regs, ip = v.window(s.frame), s.ip
-					in = before(ip)
+				if !yes && (x.tag() == tagLong || x.tag() != y.tag() && x.isNumber()) {
+					break
 				}
 				*reg(regs, in.A) = Bool(yes)
 				continue
 			case compile.OpNe:
 				x, y := *reg(regs, in.B), *reg(regs, in.C)
 				yes := x == y
-				if !yes && x != Null && y != Null && (x.tag() != y.tag() || x.tag() == tagLong) {
-					s.ip = ip
-					yes = v.equal(x, y)
-					regs, ip = v.window(s.frame), s.ip
-					in = before(ip)
+				if !yes && (x.tag() == tagLong || x.tag() != y.tag() && x.isNumber()) {
+					break
 				}
 				*reg(regs, in.A) = Bool(!yes)
 				continue
@@ -748,11 +756,8 @@ reload:
 			case compile.OpJumpEq:
 				x, y := *reg(regs, in.B), *reg(regs, in.C)
 				yes := x == y
-				if !yes && x != Null && y != Null && (x.tag() != y.tag() || x.tag() == tagLong) {
-					s.ip = ip
-					yes = v.equal(x, y)
-					regs, ip = v.window(s.frame), s.ip
-					in = before(ip)
+				if !yes && (x.tag() == tagLong || x.tag() != y.tag() && x.isNumber()) {
+					break
 				}
 				if yes == (in.A != 0) {
 					goto jump

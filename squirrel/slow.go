@@ -25,6 +25,7 @@ func (v *VM) slow(in *compile.Inst) outcome {
 	case compile.OpText:
 		return v.textOp(in)
 	case compile.OpConcat:
+		v.payTexts(in, 0)
 		b := v.texts(v.scratch[:0], in)
 		r := v.joined(b)
 		*v.reg(in.A) = r
@@ -42,6 +43,15 @@ func (v *VM) slow(in *compile.Inst) outcome {
 		compile.OpJumpLt, compile.OpJumpLe, compile.OpJumpGt, compile.OpJumpGe,
 		compile.OpJumpLtI, compile.OpJumpLeI, compile.OpJumpGtI, compile.OpJumpGeI:
 		return v.compareOp(in)
+	case compile.OpEq, compile.OpNe:
+		*v.reg(in.A) = Bool(v.equal(*v.reg(in.B), *v.reg(in.C)) == (in.Op == compile.OpEq))
+		return next
+	case compile.OpJumpEq:
+		if v.equal(*v.reg(in.B), *v.reg(in.C)) == (in.A != 0) {
+			v.pc += uint32(in.D)
+			v.tick -= int64(max(0, -in.D))
+		}
+		return enter
 	case compile.OpIn:
 		*v.reg(in.A) = Bool(v.has(*v.reg(in.C), *v.reg(in.B)))
 		return next
@@ -92,6 +102,7 @@ func (v *VM) closureOp(in *compile.Inst) outcome {
 	p := v.proto(number)
 	c := v.newClosure(number, Null)
 	at := c.off() + wordsClosure
+	v.tick -= int64(v.size(c.off()) >> 2)
 	for _, o := range p.Outers {
 		cell := Null
 		if o.Local {
@@ -143,7 +154,7 @@ func (v *VM) cloneOp(in *compile.Inst) outcome {
 	default:
 		return v.throwf("cloning a %s", x.Type())
 	}
-	v.tick -= int64(v.size(c.off()) >> 3)
+	v.tick -= int64(v.size(c.off()) >> 2)
 	if m := v.metamethod(c, metaCloned); m != Null {
 		return v.pushCall(m, contWord(contOp, stageResult), c, c, x)
 	}
@@ -163,7 +174,7 @@ func (v *VM) foreachOp(in *compile.Inst) outcome {
 			v.pc += uint32(in.D)
 			return enter
 		}
-		return v.foreachItem(in, i+1, Int(int32(i)), Int(int32(v.strBytes(x)[i])))
+		return v.foreachItem(in, i+1, Int(int32(i)), Int(int32(v.strByte(x, i))))
 	case tagClass:
 		j, p, ok := v.tableNext((*v.at(x.off() + 3)).off(), i)
 		if !ok {

@@ -32,6 +32,7 @@ func (v *VM) internAdd(off uint32) {
 	if 4*(t.n+1) > 3*len(t.slots) {
 		old := t.slots
 		t.slots = make([]uint32, max(64, 2*len(old)))
+		v.grown(len(t.slots) / 2)
 		for _, o := range old {
 			if o != 0 {
 				t.place(o, hi(*v.at(o + 1)))
@@ -95,6 +96,8 @@ func (v *VM) internBytes(b []byte) Value {
 
 // newLong makes a string longer than maxShort, which fill writes.
 func (v *VM) newLong(n int, fill func(dst []byte)) Value {
+	v.mustFit(n / 8)
+	v.tick -= int64(n >> 4)
 	buf := v.newBytes(n, n)
 	fill(v.bytesAt(buf+wordsBytes, uint32(n)))
 	return v.longOn(buf, n)
@@ -131,6 +134,15 @@ func (v *VM) strBytes(x Value) []byte {
 	return v.bytesAt((*v.at(x.off() + 2)).off()+wordsBytes, n)
 }
 
+// strPart returns the bytes of a string from one index to another.
+func (v *VM) strPart(x Value, from, to int) []byte {
+	at := x.off() + wordsString
+	if x.tag() == tagLong {
+		at = (*v.at(x.off() + 2)).off() + wordsBytes
+	}
+	return v.bytesIn(at, uint32(from), uint32(to))
+}
+
 // strByte returns byte i of a string, which must have it.
 func (v *VM) strByte(x Value, i uint32) byte {
 	at := x.off() + wordsString
@@ -141,7 +153,11 @@ func (v *VM) strByte(x Value, i uint32) byte {
 }
 
 // Text returns a copy of a string's bytes.
-func (v *VM) Text(x Value) string { return string(v.strBytes(x)) }
+func (v *VM) Text(x Value) string {
+	b := v.strBytes(x)
+	v.tick -= int64(len(b) >> 3)
+	return string(b)
+}
 
 // strHash returns the 3.0.4 hash of a string.
 func (v *VM) strHash(x Value) uint32 {
@@ -152,7 +168,7 @@ func (v *VM) strHash(x Value) uint32 {
 	if *h&flagHash == 0 {
 		*h |= flagHash
 		n := lo(*v.at(x.off() + 1))
-		*v.at(x.off() + 1) = pair(n, text.Hash(v.strBytes(x)))
+		*v.at(x.off() + 1) = pair(n, text.Hash(v.viewBytes((*v.at(x.off() + 2)).off()+wordsBytes, n)))
 	}
 	return hi(*v.at(x.off() + 1))
 }
@@ -174,11 +190,12 @@ func (v *VM) concat(a, b Value) Value {
 	}
 	if a.tag() == tagLong {
 		if c, ok := v.inPlace(a, bn); ok {
-			copy(c[an:], v.strBytes(b))
+			copy(c, v.strBytes(b))
 			return v.longOn((*v.at(a.off() + 2)).off(), an+bn)
 		}
 	}
 	n := an + bn
+	v.mustFit(n / 8)
 	v.tick -= int64(n >> 4)
 	buf := v.newBytes(n, n+n/2)
 	dst := v.bytesAt(buf+wordsBytes, uint32(n))
@@ -194,7 +211,7 @@ func (v *VM) extend(a Value, b []byte) Value {
 		return a
 	}
 	if c, ok := v.inPlace(a, len(b)); ok {
-		copy(c[an:], b)
+		copy(c, b)
 		return v.longOn((*v.at(a.off() + 2)).off(), an+len(b))
 	}
 	n := an + len(b)
@@ -207,7 +224,7 @@ func (v *VM) extend(a Value, b []byte) Value {
 }
 
 // inPlace makes room for more bytes after long string a, if it is the newest part of its
-// buffer. It returns the bytes of both.
+// buffer. It returns the new bytes.
 func (v *VM) inPlace(a Value, more int) ([]byte, bool) {
 	buf, an := (*v.at(a.off() + 2)).off(), v.strLen(a)
 	n := an + more
@@ -216,7 +233,7 @@ func (v *VM) inPlace(a Value, more int) ([]byte, bool) {
 	}
 	v.tick -= int64(more >> 4)
 	*v.at(buf + 1) = pair(uint32(n), 0)
-	return v.bytesAt(buf+wordsBytes, uint32(n)), true
+	return v.bytesIn(buf+wordsBytes, uint32(an), uint32(n)), true
 }
 
 // strEqual compares strings by content; it is only needed when both are long.

@@ -137,6 +137,7 @@ func (v *VM) tableInsert(t uint32, key, val Value) {
 			prev := home
 			for lo(*v.at(node(prev) + 2)) != mp {
 				prev = lo(*v.at(node(prev) + 2))
+				v.tick--
 			}
 			*v.at(node(prev) + 2) = Int(int32(free))
 			copy(v.w[node(free):node(free)+nodeWords], v.w[node(mp):node(mp)+nodeWords])

@@ -87,15 +87,20 @@ const maxTrace = 64
 // Stack returns the functions that are running, innermost first.
 func (v *VM) Stack() []Frame {
 	var stack []Frame
-	pc := v.pc
+	pc, room := v.pc, maxTraceLocals
 	for f := v.frame; f != 0 && len(stack) < maxTrace; {
-		stack = append(stack, v.describeFrame(f, pc))
+		frame := v.describeFrame(f, pc)
+		if p := v.frameProto(f); p != nil && len(stack) <= reportedLocals {
+			frame.Locals = v.traceLocals(f, p, pc, &room)
+		}
+		stack = append(stack, frame)
 		ret := v.stackAt(f - hdrRet)
 		f, pc = retFrame(ret), lo(ret)
 	}
 	return stack
 }
 
+// describeFrame describes a frame without its variables.
 func (v *VM) describeFrame(f, pc uint32) Frame {
 	p := v.frameProto(f)
 	if p == nil {
@@ -110,10 +115,21 @@ func (v *VM) describeFrame(f, pc uint32) Frame {
 		line = p.Lines[pc-1]
 	}
 	frame.Source, frame.Line = p.Place(line)
-	v.frameLocals(f, p, int32(pc)-1, func(name string, x Value) {
-		frame.Locals = append(frame.Locals, Local{name, v.traceText(x)})
-	})
 	return frame
+}
+
+// traceLocals returns the variables of a frame as text, of which there is room for so
+// many bytes.
+func (v *VM) traceLocals(f uint32, p *compile.Proto, pc uint32, room *int) (locals []Local) {
+	v.frameLocals(f, p, int32(pc)-1, func(name string, x Value) {
+		if *room <= 0 {
+			return
+		}
+		l := Local{name, v.traceText(x)}
+		*room -= len(l.Name) + len(l.Text)
+		locals = append(locals, l)
+	})
+	return locals
 }
 
 // frameLocals calls fn with the variables of a frame at an instruction, in the order of
@@ -178,4 +194,8 @@ func (v *VM) traceText(x Value) string {
 	return strings.ToUpper(x.Type().String())
 }
 
-const maxTraceText = 4 << 10 // limit of the bytes of a string in a trace
+// Limits of the bytes of a trace: of one string in it, and about of all variables.
+const (
+	maxTraceText   = 4 << 10
+	maxTraceLocals = 128 << 10
+)

@@ -63,6 +63,7 @@ type VM struct {
 	interned internTable
 	scratch  []byte // buffer in which strings are joined
 	progs    []loaded
+	regexps  regexpCache
 
 	lib  *Library
 	img  *image // symbols and methods; the library's unless restored from another version

@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	selectRecord = `SELECT incarnation, running, changed, mark_boot, mark_seq, saved, quarantined
+	selectRecord = `SELECT incarnation, running, changed, mark_boot, mark_seq, sum, saved, quarantined
 		FROM agents WHERE agent = ?`
+	selectRan = "SELECT ran FROM devices WHERE agent = ?"
 
 	// Each of these is one guarded statement for a decision of package record:
 	// Agent.Begin, Agent.Save, Agent.Quarantine and Agent.End. The guard is the incarnation: when no
@@ -22,34 +23,118 @@ const (
 		SET incarnation = agents.incarnation + 1, running = TRUE, changed = excluded.changed, shard = excluded.shard,
 			quarantined = ''
 		RETURNING incarnation`
-	saveAgent  = "UPDATE agents SET saved = ?, mark_boot = ?, mark_seq = ? WHERE agent = ? AND incarnation = ?"
+	noteRan    = "UPDATE devices SET ran = TRUE WHERE agent = ? AND NOT ran"
+	saveAgent  = "UPDATE agents SET saved = ?, mark_boot = ?, mark_seq = ?, sum = ? WHERE agent = ? AND incarnation = ?"
 	quarantine = "UPDATE agents SET quarantined = ? WHERE agent = ? AND incarnation = ?"
 	endAgent   = "UPDATE agents SET running = ?, changed = ? WHERE agent = ? AND incarnation = ?"
 
 	dropSnapshot = "DELETE FROM snapshots WHERE agent = ?"
-	takeSnapshot = "DELETE FROM snapshots WHERE agent = ? RETURNING data"
+	takeSnapshot = "DELETE FROM snapshots WHERE agent = ? RETURNING data, sum"
 
 	// These two follow endAgent, and must change nothing when it changed nothing.
-	putSnapshot = `INSERT INTO snapshots (agent, data) SELECT agent, ? FROM agents WHERE agent = ? AND incarnation = ?
-		ON CONFLICT (agent) DO UPDATE SET data = excluded.data`
+	putSnapshot = `INSERT INTO snapshots (agent, data, sum)
+		SELECT agent, ?, ? FROM agents WHERE agent = ? AND incarnation = ?
+		ON CONFLICT (agent) DO UPDATE SET data = excluded.data, sum = excluded.sum`
 	endSnapshot = "DELETE FROM snapshots WHERE agent IN (SELECT agent FROM agents WHERE agent = ? AND incarnation = ?)"
 )
 
 // Record returns an agent's record as of the last commit. The record of an
-// agent that has never run is empty except for its ID.
+// agent that has never run is empty except for its ID. The error of a record that is
+// damaged, or is gone, is record.Damaged.
 func (s *Store) Record(ctx context.Context, id tandem.AgentID) (record.Agent, error) {
 	ctx, cancel := s.read.bounded(ctx)
 	defer cancel()
 	r := record.Agent{ID: id}
 	var incarnation, boot, seq int64
+	var sum sql.NullInt64
 	err := s.read.scan(ctx, selectRecord, []any{string(id)}, &incarnation, &r.Running, (*milli)(&r.Changed),
-		&boot, &seq, &r.Saved, &r.Quarantined)
+		&boot, &seq, &sum, &r.Saved, &r.Quarantined)
 	if errors.Is(err, sql.ErrNoRows) {
-		return r, nil
+		return r, s.neverRan(ctx, id)
+	}
+	if err != nil {
+		return r, s.unreadable(err, id, "record")
 	}
 	r.Incarnation = uint64(incarnation)
 	r.Mark = tandem.Mark{Boot: uint64(boot), Seq: uint64(seq)}
-	return r, s.describe(err)
+	if !matches(sum, record.SumSaved(id, r.Saved, r.Mark)) {
+		return r, s.noteDamage(record.DamagedAgent(id, "saved table"))
+	}
+	return r, nil
+}
+
+// neverRan returns an error when an agent without a record has had one. An agent must not
+// start from nothing because its record has been lost.
+func (s *Store) neverRan(ctx context.Context, id tandem.AgentID) error {
+	var ran bool
+	err := s.read.scan(ctx, selectRan, []any{string(id)}, &ran)
+	switch {
+	case errors.Is(err, sql.ErrNoRows): // a test's agent without a device
+		return nil
+	case err != nil:
+		return s.unreadable(err, id, "record")
+	case ran:
+		return s.noteDamage(record.DamagedAgent(id, "record"))
+	}
+	return nil
+}
+
+// unreadable describes the error of reading something of an agent, which says whose it is
+// when the database itself is damaged.
+func (s *Store) unreadable(err error, id tandem.AgentID, what string) error {
+	if corrupt(err) {
+		return s.noteDamage(errors.Join(record.DamagedAgent(id, what), s.describe(err)))
+	}
+	return s.describe(err)
+}
+
+// GiveUp makes the record of an agent usable that is damaged, by giving up what is damaged in
+// it: its table, its snapshot, posts. What is intact stays. It returns what was given up.
+func (s *Store) GiveUp(ctx context.Context, id tandem.AgentID) (lost []string, err error) {
+	var damage *record.Damaged
+	if _, err := s.Record(ctx, id); errors.As(err, &damage) {
+		lost = append(lost, "what it has saved")
+	} else if err != nil {
+		return nil, err
+	}
+	bad, err := s.damagedPosts(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if len(bad) > 0 {
+		lost = append(lost, "messages for its device")
+	}
+	err = s.do(ctx, func() error {
+		if _, err := s.posting(id, 0); errors.As(err, &damage) {
+			lost = append(lost, "the numbering of messages for its device")
+			if err := s.exec("UPDATE agents SET cause_boot = 0, cause_seq = 0, cause_nth = 0, posting_sum = NULL"+
+				" WHERE agent = ?", string(id)); err != nil {
+				return err
+			}
+		}
+		if len(lost) > 0 && lost[0] == "what it has saved" {
+			for _, query := range []string{
+				"UPDATE agents SET saved = NULL, mark_boot = 0, mark_seq = 0, sum = NULL WHERE agent = ?",
+				"UPDATE devices SET ran = FALSE WHERE agent = ?1 AND NOT EXISTS (SELECT 1 FROM agents WHERE agent = ?1)",
+				dropSnapshot,
+			} {
+				if err := s.exec(query, string(id)); err != nil {
+					return err
+				}
+			}
+		}
+		for _, seq := range bad {
+			if err := s.exec(deletePost, string(id), int64(seq)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil && len(lost) > 0 {
+		s.forgetDamage(id)
+		s.log().Warn("what was damaged of an agent has been given up", "agent", id, "lost", lost)
+	}
+	return lost, err
 }
 
 // Begin starts the next incarnation of an agent and deletes the snapshot of the
@@ -58,8 +143,12 @@ func (s *Store) Begin(id tandem.AgentID, done func(incarnation uint64, err error
 	var incarnation int64
 	s.submit(&op{
 		steps: []step{
-			{query: beginAgent, args: []any{string(id), placement.ShardOf(id, s.shards), milli(s.stamp())}, into: &incarnation},
+			{
+				query: beginAgent, args: []any{string(id), placement.ShardOf(id, s.shards), milli(s.stamp())},
+				into: []any{&incarnation},
+			},
 			{query: dropSnapshot, args: []any{string(id)}},
+			{query: noteRan, args: []any{string(id)}},
 		},
 		done: func(err error) {
 			if err != nil {
@@ -73,9 +162,10 @@ func (s *Store) Begin(id tandem.AgentID, done func(incarnation uint64, err error
 // Save replaces an agent's table and mark. It fails with Conflict when
 // incarnation is not the current one. The store keeps table until it calls done.
 func (s *Store) Save(id tandem.AgentID, incarnation uint64, table []byte, mark tandem.Mark, done func(error)) {
+	sum := int64(record.SumSaved(id, table, mark))
 	s.submit(&op{
 		steps: []step{
-			{query: saveAgent, args: []any{table, int64(mark.Boot), int64(mark.Seq), string(id), int64(incarnation)}},
+			{query: saveAgent, args: []any{table, int64(mark.Boot), int64(mark.Seq), sum, string(id), int64(incarnation)}},
 		},
 		none: func() error { return record.Stale(id, incarnation) },
 		done: done,
@@ -101,7 +191,8 @@ func (s *Store) Quarantine(id tandem.AgentID, incarnation uint64, code string, d
 func (s *Store) End(id tandem.AgentID, incarnation uint64, snapshot []byte, done func(error)) {
 	last := step{query: endSnapshot, args: []any{string(id), int64(incarnation)}}
 	if snapshot != nil {
-		last = step{query: putSnapshot, args: []any{snapshot, string(id), int64(incarnation)}}
+		sum := int64(record.SumSnapshot(id, snapshot))
+		last = step{query: putSnapshot, args: []any{snapshot, sum, string(id), int64(incarnation)}}
 	}
 	s.submit(&op{
 		steps: []step{
@@ -115,13 +206,18 @@ func (s *Store) End(id tandem.AgentID, incarnation uint64, snapshot []byte, done
 
 // TakeSnapshot deletes an agent's snapshot and then passes it to done, so that
 // it cannot be restored twice even if the caller crashes. When there is no
-// snapshot, done gets nil and no error.
+// snapshot, done gets nil and no error. A damaged one gives an error once, and then
+// there is none: the agent starts from its saved table.
 func (s *Store) TakeSnapshot(id tandem.AgentID, done func(snapshot []byte, err error)) {
 	var snapshot []byte
-	o := &op{steps: []step{{query: takeSnapshot, args: []any{string(id)}, into: &snapshot}}}
+	var sum sql.NullInt64
+	o := &op{steps: []step{{query: takeSnapshot, args: []any{string(id)}, into: []any{&snapshot, &sum}}}}
 	o.done = func(err error) {
-		if err != nil || o.steps[0].rows == 0 { // snapshot may be left from a transaction that failed
+		switch {
+		case err != nil || o.steps[0].rows == 0: // snapshot may be left from a transaction that failed
 			snapshot = nil
+		case !matches(sum, record.SumSnapshot(id, snapshot)):
+			snapshot, err = nil, s.noteDamage(record.DamagedSnapshot(id))
 		}
 		done(snapshot, err)
 	}

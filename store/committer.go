@@ -27,16 +27,20 @@ type op struct {
 }
 
 // Run is the committer. When ctx ends, it commits the waiting writes, refuses
-// all later ones, and returns nil.
+// all later ones, and returns nil. It returns an error when the database's file has been
+// taken away, and nothing can be written any more.
 func (s *Store) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-s.wake:
 			s.commitWaiting()
+		case err := <-s.ended:
+			s.stop()
+			return err
 		case <-ctx.Done():
 			s.commitWaiting()
 			s.stop()
-			return nil
+			return s.lastMark()
 		}
 	}
 }

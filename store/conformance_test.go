@@ -227,7 +227,7 @@ func TestClusterSuite(t *testing.T) { storetest.RunCluster(t, openCluster) }
 
 // simulated returns twins of some nodes.
 func simulated(count int) (nodes []storetest.Node) {
-	db := twin.New("", placement.DefaultShards)
+	db := twin.New(placement.DefaultShards)
 	for range count {
 		nodes = append(nodes, storetest.Simulated{Store: db.Open()})
 	}

@@ -29,6 +29,7 @@ var deploymentHeads = table[record.Deployment]{
 var deployments = table[record.Deployment]{
 	name: deploymentHeads.name, noun: deploymentHeads.noun, order: deploymentHeads.order,
 	columns: deploymentHeads.columns + ", device_code, agent_code",
+	covered: 15, coded: true,
 	fields: func(d *record.Deployment) []any {
 		return append(deploymentHeads.fields(d), &d.DeviceCode, &d.AgentCode)
 	},

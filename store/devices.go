@@ -15,12 +15,13 @@ type DeviceFilter struct {
 
 var devices = table[record.Device]{
 	name: "devices", noun: "device", order: "rowid",
-	columns: "id, agent, owner, device_group, name, key_hash, type, mac, enrolled, changed, address, runtime, " +
-		"boot, incarnation, created, updated",
+	columns: "id, agent, owner, device_group, name, key_hash, type, mac, enrolled, created, updated, " +
+		"changed, address, runtime, boot, incarnation",
+	covered: 11, // seenDevice changes the others
 	fields: func(d *record.Device) []any {
 		return []any{&d.ID, &d.Agent, &d.Owner, (*optional)(&d.Group), &d.Name, &d.KeyHash, &d.Type, &d.MAC,
-			(*milli)(&d.Enrolled), (*milli)(&d.Changed), &d.Address, &d.Runtime,
-			(*bits)(&d.Boot), (*bits)(&d.Incarnation), (*milli)(&d.Created), (*milli)(&d.Updated)}
+			(*milli)(&d.Enrolled), (*milli)(&d.Created), (*milli)(&d.Updated),
+			(*milli)(&d.Changed), &d.Address, &d.Runtime, (*bits)(&d.Boot), (*bits)(&d.Incarnation)}
 	},
 }
 
@@ -44,7 +45,7 @@ func (s *Store) AddDevices(ctx context.Context, list []record.Device) ([]record.
 	err := s.do(ctx, func() error {
 		steps := make([]step, len(made))
 		for i := range made {
-			steps[i] = step{query: devices.inserting(), args: devices.fields(&made[i])}
+			steps[i] = step{query: devices.inserting(), args: devices.values(&made[i])}
 		}
 		if i, err := s.write.perform(s.inside(), steps); err != nil {
 			return named(err,

@@ -30,6 +30,7 @@ var libraryHeads = table[Library]{
 var libraries = table[Library]{
 	name: libraryHeads.name, noun: libraryHeads.noun, order: libraryHeads.order,
 	columns: libraryHeads.columns + ", code",
+	covered: 4, coded: true,
 	fields: func(l *Library) []any {
 		return append(libraryHeads.fields(l), &l.Code)
 	},

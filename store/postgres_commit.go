@@ -39,7 +39,7 @@ func (s *Store) connected(waiting []*op) []*op {
 		err := s.write.connect(ctx)
 		cancel()
 		if err != nil {
-			waiting = expire(waiting, s.postgres.unreachable(err))
+			waiting = s.expire(waiting, s.postgres.unreachable(err))
 			pause(retryPause)
 		}
 	}
@@ -55,14 +55,25 @@ func (s *Store) commitToServer(waiting []*op) {
 	}
 	err := s.transactWithServer(batch, id)
 	// After a failure of the server, a standby may have taken its place.
+	if errors.Is(err, errOlder) {
+		s.giveIn(s.describe(err))
+	}
 	if s.write.lost() || serverFailed(err) {
+		s.outcome(s.describe(err), len(batch))
 		s.write.drop()
+	} else {
+		s.outcome(nil, 0)
 	}
 }
 
 // expire fails the ops that have waited too long, and returns the others.
-func expire(waiting []*op, err error) []*op {
+func (s *Store) expire(waiting []*op, err error) []*op {
 	n := 0
+	defer func() {
+		if n > 0 {
+			s.outcome(err, n)
+		}
+	}()
 	for n < len(waiting) && time.Since(waiting[n].since) >= patience {
 		if waiting[n].taken.CompareAndSwap(false, true) {
 			waiting[n].done(err)
@@ -88,7 +99,7 @@ func (s *Store) transactWithServer(batch []*op, id record.Fence) error {
 			s.finish(o, o.err)
 		}
 		return nil
-	case errors.Is(err, errFenced):
+	case errors.Is(err, errFenced), errors.Is(err, errWentBack):
 		s.lost(id.Session)
 	case (len(batch) > 1 || clashes(err)) && !s.write.lost() && !serverFailed(err):
 		for i, o := range batch {
@@ -118,7 +129,7 @@ func (s *Store) transactAlone(o *op, id record.Fence) {
 		if err != nil && clashes(err) && sqlstate(err) != lockUnavailable && try < attempts && !s.write.lost() {
 			continue
 		}
-		if errors.Is(err, errFenced) {
+		if errors.Is(err, errFenced) || errors.Is(err, errWentBack) {
 			s.lost(id.Session)
 		}
 		if err == nil {
@@ -148,6 +159,10 @@ const (
 	// has ended.
 	lockFence = "SELECT 1 / (SELECT count(*) FROM " +
 		"(SELECT 1 FROM nodes WHERE id = ? AND session = ? FOR SHARE) AS mine)"
+	// raiseProgress counts the node's transactions. It fails with a division by zero when
+	// the database has counted fewer than the node has seen, because it went back in time.
+	raiseProgress = "WITH raised AS (UPDATE progress SET n = n + 1 WHERE node = ? AND n >= ? RETURNING n) " +
+		"SELECT coalesce(max(n), 0) / count(*) FROM raised"
 	divisionByZero  = "22012"
 	lockUnavailable = "55P03"
 )
@@ -169,8 +184,11 @@ func (t *transaction) make() (err error) {
 		return err
 	}
 	t.add(nil, step{query: "BEGIN"})
+	seen := t.store.sighted()
 	if t.id.Session != 0 {
-		t.add(nil, step{query: lockFence, args: []any{t.id.Node, t.id.Session}, into: new(int64)})
+		t.add(nil,
+			step{query: lockFence, args: []any{t.id.Node, t.id.Session}, into: []any{new(int64)}},
+			step{query: raiseProgress, args: []any{t.id.Node, seen.Count}, into: []any{&seen.Count}})
 	}
 	for _, o := range t.ops {
 		o.err = nil
@@ -185,6 +203,9 @@ func (t *transaction) make() (err error) {
 	t.add(nil, step{query: "COMMIT"})
 	if err := t.send(); err != nil {
 		return err
+	}
+	if t.id.Session != 0 {
+		t.store.sightCount(seen.Count)
 	}
 	for _, o := range t.ops {
 		if o.run == nil {
@@ -224,6 +245,12 @@ func (t *transaction) send() error {
 	if err != nil {
 		if sqlstate(err) == divisionByZero && failed < len(steps) && steps[failed].query == lockFence {
 			return errFenced
+		}
+		if sqlstate(err) == divisionByZero && failed < len(steps) && steps[failed].query == raiseProgress {
+			return errWentBack
+		}
+		if older(err) && failed < len(steps) && steps[failed].query == raiseProgress {
+			return errors.Join(errOlder, err)
 		}
 		return err
 	}
@@ -265,6 +292,12 @@ func admit(batch []*op, id record.Fence) []*op {
 	}
 	return admitted
 }
+
+// errWentBack is record.WentBack as a value that can be compared.
+var errWentBack = record.WentBack()
+
+// errOlder marks the error of a database that lacks what it had when it was opened.
+var errOlder = errors.New("the database is older than this node")
 
 // errFenced is record.Fenced as a value that can be compared.
 var errFenced = record.Fenced()

@@ -64,6 +64,12 @@ func broken(err error) bool {
 		errors.As(err, &network) && !network.Timeout()
 }
 
+// older reports whether a database lacks a table or a column that it had when it was opened.
+func older(err error) bool {
+	code := sqlstate(err)
+	return code == "42P01" || code == "42703"
+}
+
 // readOnly is the code of a write to a standby server.
 const readOnly = "25006"
 
@@ -118,6 +124,9 @@ func (p *postgres) unreachable(err error) error {
 // wording returns our kind and message for a SQLSTATE.
 func (p *postgres) wording(code string) (tandem.Kind, string) {
 	switch code {
+	case "42P01", "42703":
+		return tandem.Conflict, p.name + " has an older schema than this node gave it, as after an old backup " +
+			"was put back; the node stops, start it again"
 	case "3D000":
 		return tandem.NotFound, p.name + " does not exist; make it with CREATE DATABASE, or correct the URL"
 	case "42501":

@@ -116,13 +116,21 @@ const (
 // new session and a lease. Shards that it owned in an earlier session lose their
 // owner. From then on each write checks that the node has not been declared
 // lost, and fails with Conflict if it has. Writes that were submitted in an
-// earlier session and are not yet committed fail with Conflict, too.
+// earlier session and are not yet committed fail with Conflict, too. So does Register
+// when another run has taken the name since this node's Claim.
 func (s *Store) Register(ctx context.Context, info record.Node, lease time.Duration) (session int64, err error) {
 	if err := record.CheckNode(info); err != nil {
 		return 0, err
 	}
+	if err := s.review(ctx, info.ID); err != nil {
+		return 0, err
+	}
+	var seen record.Seen
 	err = s.placeOver(ctx, info.ID, func(ctx context.Context, tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, "SELECT 1 FROM leases WHERE node = $1 FOR UPDATE", info.ID); err != nil {
+			return err
+		}
+		if err := s.checkClaim(ctx, tx, info.ID); err != nil {
 			return err
 		}
 		err := tx.QueryRowContext(ctx,
@@ -142,11 +150,16 @@ func (s *Store) Register(ctx context.Context, info record.Node, lease time.Durat
 			info.Load, info.Agents, info.Draining, info.Weight); err != nil {
 			return err
 		}
-		return abandon(ctx, tx, info.ID)
+		if err := abandon(ctx, tx, info.ID); err != nil {
+			return err
+		}
+		seen, err = counting(ctx, tx, info.ID)
+		return err
 	})
 	if err != nil {
 		return 0, err
 	}
+	s.sight(seen)
 	s.mu.Lock()
 	s.fence = fence{Fence: record.Fence{Node: info.ID, Session: session}}
 	s.mu.Unlock()
@@ -167,13 +180,14 @@ func abandon(ctx context.Context, tx *sql.Tx, node string) error {
 // load, weight, agents and draining. Conflict means that the node has been
 // declared lost.
 func (s *Store) Renew(ctx context.Context, info record.Node, lease time.Duration) error {
-	id := s.identity()
+	id, count := s.identity(), s.sighted().Count
 	var n int64
 	err := s.place(ctx, nil, func(ctx context.Context, tx *sql.Tx) error {
 		result, err := tx.ExecContext(ctx,
 			`UPDATE leases SET expires = clock_timestamp() + $3`+millisecond+
-				`, load = $4, agents = $5, draining = $6, weight = $7 WHERE node = $1 AND session = $2`,
-			id.Node, id.Session, float64(lease.Milliseconds()), info.Load, info.Agents, info.Draining, info.Weight)
+				`, load = $4, agents = $5, draining = $6, weight = $7 WHERE node = $1 AND session = $2
+					AND (SELECT n FROM progress WHERE node = $1) >= $8`,
+			id.Node, id.Session, float64(lease.Milliseconds()), info.Load, info.Agents, info.Draining, info.Weight, count)
 		if err != nil {
 			return err
 		}
@@ -196,12 +210,14 @@ func (s *Store) Renew(ctx context.Context, info record.Node, lease time.Duration
 // out when the version is known, which is -1 for a caller that knows none.
 func (s *Store) Membership(ctx context.Context, known int64) (*record.Membership, error) {
 	m := &record.Membership{}
+	var db record.Seen
+	id, before := s.identity(), s.sighted()
 	options := &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
 	err := s.place(ctx, options, func(ctx context.Context, tx *sql.Tx) error {
 		err := tx.QueryRowContext(ctx, `SELECT
 			(SELECT value::bigint FROM cluster WHERE key = 'version'),
 			(SELECT value::int FROM cluster WHERE key = 'shards'),
-			(SELECT value FROM cluster WHERE key = 'secret')`).Scan(&m.Version, &m.Count, &m.Secret)
+			database, number, id FROM history`).Scan(&m.Version, &m.Count, &db.Database, &db.Number, &db.History)
 		if err != nil {
 			return err
 		}
@@ -214,14 +230,19 @@ func (s *Store) Membership(ctx context.Context, known int64) (*record.Membership
 	if err != nil {
 		return nil, err
 	}
+	db.Version = m.Version
+	if err := s.follow(id, before, db, m.Nodes); err != nil {
+		return nil, err
+	}
 	return m, nil
 }
 
 func readNodes(ctx context.Context, tx *sql.Tx) (list []record.Node, err error) {
 	rows, err := tx.QueryContext(ctx,
 		`SELECT n.id, n.session, n.url, n.mqtt, l.load, l.weight, l.agents, l.draining,
-			l.expires, clock_timestamp(), n.started, n.version
-		FROM nodes n JOIN leases l ON l.node = n.id AND l.session = n.session ORDER BY n.id`)
+			l.expires, clock_timestamp(), n.started, n.version, coalesce(c.key, ''), coalesce(c.address, '')
+		FROM nodes n JOIN leases l ON l.node = n.id AND l.session = n.session
+			LEFT JOIN claims c ON c.node = n.id ORDER BY n.id`)
 	if err != nil {
 		return nil, err
 	}
@@ -230,7 +251,7 @@ func readNodes(ctx context.Context, tx *sql.Tx) (list []record.Node, err error) 
 		var n record.Node
 		var expires, now time.Time
 		if err := rows.Scan(&n.ID, &n.Session, &n.URL, &n.MQTT, &n.Load, &n.Weight, &n.Agents, &n.Draining,
-			&expires, &now, (*milli)(&n.Started), &n.Version); err != nil {
+			&expires, &now, (*milli)(&n.Started), &n.Version, &n.Key, &n.Address); err != nil {
 			return nil, err
 		}
 		n.Alive = record.Alive(expires, now)
@@ -274,13 +295,17 @@ func remove(ctx context.Context, tx *sql.Tx, node string, session int64) error {
 	return abandon(ctx, tx, node)
 }
 
-// Leave removes this node from the cluster. Its later writes are refused.
+// Leave removes this node from the cluster, and gives up its claim of its name. Its later
+// writes are refused.
 func (s *Store) Leave(ctx context.Context) error {
 	id := s.identity()
 	err := s.placeOver(ctx, id.Node, func(ctx context.Context, tx *sql.Tx) error {
 		var own bool
 		const lock = "SELECT true FROM leases WHERE node = $1 AND session = $2 FOR UPDATE"
 		err := tx.QueryRowContext(ctx, lock, id.Node, id.Session).Scan(&own)
+		if err == nil {
+			err = s.release(ctx, tx, id.Node)
+		}
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil // another node has already buried this one
 		}

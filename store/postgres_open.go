@@ -2,9 +2,7 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -36,7 +34,7 @@ func OpenPostgres(ctx context.Context, url string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{postgres: p, now: time.Now, wake: make(chan struct{}, 1)}
+	s := &Store{postgres: p, now: time.Now, wake: make(chan struct{}, 1), ended: make(chan error, 1)}
 	if s.shards, err = p.prepare(ctx); err != nil {
 		return nil, p.describe(err)
 	}
@@ -116,10 +114,8 @@ func (p *postgres) prepare(ctx context.Context) (shards int, err error) {
 	if err := p.migrate(ctx, tx); err != nil {
 		return 0, err
 	}
-	var secret [32]byte
-	rand.Read(secret[:])
-	if _, err := tx.Exec(ctx, "INSERT INTO cluster (key, value) VALUES ('secret', $1) ON CONFLICT DO NOTHING",
-		hex.EncodeToString(secret[:])); err != nil {
+	if _, err := tx.Exec(ctx, "INSERT INTO history (database, number, id) SELECT $1, 1, $2 "+
+		"WHERE NOT EXISTS (SELECT 1 FROM history)", newID(), newID()); err != nil {
 		return 0, err
 	}
 	if err := tx.QueryRow(ctx, "SELECT value::int FROM cluster WHERE key = 'shards'").Scan(&shards); err != nil {

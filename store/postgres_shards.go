@@ -31,6 +31,9 @@ func (s *Store) AssignShards(ctx context.Context, plan []record.Shard) error {
 	return s.place(ctx, nil, func(ctx context.Context, tx *sql.Tx) error {
 		// Lock the targets, so that none leaves before it owns its shards; in
 		// order, so that two planners do not deadlock.
+		if waits, err := rescuing(ctx, tx); err != nil || waits {
+			return err
+		}
 		able, err := registered(ctx, tx, slices.Compact(slices.Sorted(slices.Values(targets))))
 		if err != nil {
 			return err

@@ -34,6 +34,26 @@ func newReader(db *sql.DB, p *postgres) *reader {
 	return &reader{DB: db, postgres: p, stmts: map[string]*sql.Stmt{}}
 }
 
+// warm makes all connections, so that reading needs no descriptor later, when there may be none.
+func (r *reader) warm(ctx context.Context) error {
+	var all [readers]*sql.Conn
+	var errs []error
+	for i := range all {
+		conn, err := r.Conn(ctx)
+		if err == nil {
+			err = conn.PingContext(ctx)
+			all[i] = conn
+		}
+		errs = append(errs, err)
+	}
+	for _, conn := range all {
+		if conn != nil {
+			errs = append(errs, conn.Close()) // back to the pool
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // bounded limits the time of a read from a server.
 func (r *reader) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	if r.postgres == nil {

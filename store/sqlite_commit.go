@@ -19,8 +19,17 @@ func (s *Store) commitToSQLite(waiting []*op) {
 		return
 	}
 	began := time.Now()
-	failure := s.describe(s.transact(batch))
+	err := s.transact(batch)
+	if err == nil {
+		err = s.watchFile(began)
+	}
 	s.committed(began, len(batch))
+	if corrupt(err) && len(batch) > 1 {
+		s.eachAlone(batch)
+		return
+	}
+	failure := s.describe(err)
+	s.outcome(failure, len(batch))
 	for _, o := range batch {
 		if failure != nil {
 			o.done(failure)
@@ -30,9 +39,25 @@ func (s *Store) commitToSQLite(waiting []*op) {
 	}
 }
 
+// eachAlone writes each op in a transaction of its own, so that those which need no damaged
+// part of the database succeed.
+func (s *Store) eachAlone(batch []*op) {
+	for _, o := range batch {
+		o.err = nil
+		err := s.transact([]*op{o})
+		if err == nil {
+			err = o.err
+		}
+		o.done(s.describe(err))
+	}
+}
+
 // transact makes the transaction. Its error is a failure of all ops; an error of
 // one op alone is stored in the op.
 func (s *Store) transact(batch []*op) (err error) {
+	if s.gone != nil {
+		return s.gone
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.rollback())
@@ -41,12 +66,24 @@ func (s *Store) transact(batch []*op) (err error) {
 	if err := s.exec("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
+	mark := s.markDue()
+	if mark {
+		if err := s.exec(raiseMark); err != nil {
+			return err
+		}
+	}
 	for _, o := range batch {
 		if err := s.apply(o); err != nil {
 			return err
 		}
 	}
-	return s.exec("COMMIT")
+	if err := s.exec("COMMIT"); err != nil {
+		return err
+	}
+	if mark {
+		s.marked()
+	}
+	return nil
 }
 
 // rollback ends a failed transaction. It ignores SQLite's error when there is

@@ -19,6 +19,13 @@ func primary(err error) int {
 	return 0
 }
 
+// corrupt reports whether a database is damaged in what holds its rows together.
+func corrupt(err error) bool {
+	code := primary(err)
+	return code == sqlite3.SQLITE_CORRUPT || code == sqlite3.SQLITE_NOTADB || sqlstate(err) == "XX001" ||
+		sqlstate(err) == "XX002"
+}
+
 // describeSQLite gives an error of SQLite a kind and a message with a remedy. It
 // returns other errors unchanged.
 func (s *Store) describeSQLite(err error) error {

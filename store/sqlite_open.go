@@ -44,7 +44,10 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if err := probe(path); err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, shards: placement.DefaultShards, now: time.Now, wake: make(chan struct{}, 1)}
+	s := &Store{
+		path: path, shards: placement.DefaultShards, now: time.Now,
+		wake: make(chan struct{}, 1), ended: make(chan error, 1),
+	}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -117,12 +120,15 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err := s.migrate(ctx); err != nil {
 		return s.describe(err)
 	}
+	if err := s.recognize(ctx); err != nil {
+		return s.describe(err)
+	}
 	pool, err := sql.Open("sqlite", dsn(s.path, fmt.Sprintf("_busy_timeout=%d&_query_only=1&_dqs=0", busyTimeout)))
 	if err != nil {
 		return s.describe(err)
 	}
 	s.read = newReader(pool, nil)
-	return nil
+	return s.describe(s.read.warm(ctx))
 }
 
 // close closes everything that open has opened.
@@ -139,7 +145,7 @@ func (s *Store) close() error {
 			errs = append(errs, db.Close())
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.forget())...)
 }
 
 // takeLock makes sure that the database is not already open, in another process

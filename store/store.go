@@ -72,6 +72,8 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -79,6 +81,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/tandem-iot/tandem/meter"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // Store is an open store. Make one with Open or OpenPostgres.
@@ -96,6 +99,10 @@ type Store struct {
 
 	now func() time.Time
 
+	file  *os.File   // remembers seen; nil: nothing does
+	ended chan error // gets what makes Run end
+	sqlitePast
+
 	commits meter.Times // transactions of the committer
 	writes  meter.Sizes // writes in each transaction
 
@@ -103,6 +110,10 @@ type Store struct {
 	waiting   []*op
 	lastBatch int // writes in the last transaction; used by the committer alone
 	fence     fence
+	claim     string      // key of the claim of the node's name; "": none
+	seen      record.Seen // of the database
+	peers     []string    // the nodes of the cluster that were read last
+	health    health
 	stopped   bool          // no more writes: Run has ended, or Close was called
 	wake      chan struct{} // holds a token when waiting may not be empty
 }
@@ -127,6 +138,9 @@ func (s *Store) inside() context.Context { return s.write.inside() }
 // describe gives an error of the database a kind and a message with a remedy. It
 // returns other errors unchanged.
 func (s *Store) describe(err error) error {
+	if corrupt(err) {
+		err = errors.Join(&record.Damaged{What: "the database", Remedy: "restore it from a backup"}, err)
+	}
 	if s.postgres != nil {
 		return s.postgres.describe(err)
 	}

@@ -27,6 +27,10 @@ type table[T any] struct {
 	columns string         // separated by comma and space; the first is the key
 	order   string         // of a list
 	fields  func(*T) []any // pointers to scan into and to write from, in the order of columns
+	// covered is how many columns, from the first on, the checksum covers; 0: all. The
+	// others have a checksum of their own when coded is set.
+	covered int
+	coded   bool
 }
 
 // querier is the read pool, or the committer's connection.
@@ -65,29 +69,46 @@ func (c condition) String() string {
 	return " WHERE " + strings.Join(c.terms, " AND ")
 }
 
-// query returns the records that meet c.
+// query returns the records that meet c. A damaged one is an error.
 func (t table[T]) query(ctx context.Context, q querier, c condition, page Page) (list []T, err error) {
+	list, damage, err := t.scan(ctx, q, c, page)
+	if err == nil && len(damage) > 0 {
+		err = damage[0]
+	}
+	return list, err
+}
+
+// scan is query with the damaged records apart.
+func (t table[T]) scan(
+	ctx context.Context, q querier, c condition, page Page,
+) (list []T, damage []error, err error) {
 	limit := page.Limit
 	if limit == 0 {
 		limit = math.MaxInt64
 	}
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()
-	text := "SELECT " + t.columns + " FROM " + t.name + c.String() +
+	text := "SELECT " + t.columns + t.sums() + " FROM " + t.name + c.String() +
 		" ORDER BY " + t.order + " LIMIT ? OFFSET ?" + q.lock()
 	rows, err := q.QueryContext(ctx, text, append(c.args[:len(c.args):len(c.args)], limit, page.Offset)...)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer rows.Close() // Err tells
 	for rows.Next() {
 		var record T
-		if err := rows.Scan(t.fields(&record)...); err != nil {
-			return nil, err
+		var kept [2]sql.NullInt64
+		fields := t.fields(&record)
+		if err := rows.Scan(append(fields[:len(fields):len(fields)], t.into(&kept)...)...); err != nil {
+			return nil, nil, err
 		}
-		list = append(list, record)
+		if t.intact(fields, kept) {
+			list = append(list, record)
+		} else {
+			damage = append(damage, t.damaged(fields))
+		}
 	}
-	return list, rows.Err()
+	return list, damage, rows.Err()
 }
 
 // one returns the record that meets c, NotFound when there is none.
@@ -106,10 +127,15 @@ func (t table[T]) absent() error {
 	return record.Absent(t.noun)
 }
 
-// list returns a page of the records that meet c, and how many there are.
+// list returns a page of the records that meet c, without damaged ones, and how many
+// there are.
 func (t table[T]) list(ctx context.Context, s *Store, c condition, page Page) (list []T, total int, err error) {
-	if list, err = t.query(ctx, s.read, c, page); err != nil {
+	list, damage, err := t.scan(ctx, s.read, c, page)
+	if err != nil {
 		return nil, 0, s.describe(err)
+	}
+	for _, d := range damage { // the others can be used
+		s.noteDamage(d)
 	}
 	if page == (Page{}) {
 		return list, len(list), nil
@@ -121,17 +147,18 @@ func (t table[T]) list(ctx context.Context, s *Store, c condition, page Page) (l
 }
 
 func (t table[T]) insert(s *Store, record *T) error {
-	return s.exec(t.inserting(), t.fields(record)...)
+	return s.exec(t.inserting(), t.values(record)...)
 }
 
 func (t table[T]) inserting() string {
-	marks := strings.Repeat(", ?", strings.Count(t.columns, ",")+1)[2:]
-	return "INSERT INTO " + t.name + " (" + t.columns + ") VALUES (" + marks + ")"
+	columns := t.columns + t.sums()
+	marks := strings.Repeat(", ?", strings.Count(columns, ",")+1)[2:]
+	return "INSERT INTO " + t.name + " (" + columns + ") VALUES (" + marks + ")"
 }
 
 func (t table[T]) update(s *Store, record *T) error {
-	key, rest, _ := strings.Cut(t.columns, ", ")
-	fields := t.fields(record)
+	key, rest, _ := strings.Cut(t.columns+t.sums(), ", ")
+	fields := t.values(record)
 	return s.exec("UPDATE "+t.name+" SET "+strings.ReplaceAll(rest, ",", " = ?,")+" = ? WHERE "+key+" = ?",
 		append(fields[1:], fields[0])...)
 }

@@ -19,7 +19,7 @@ type step struct {
 	query string
 	args  []any
 	each  *saves // receives the returned rows, with PostgreSQL only
-	into  any    // receives the one column of the returned row; nil: the statement returns no row
+	into  []any  // receive the columns of the returned row; nil: the statement returns no row
 	rows  int64  // rows changed or returned, once performed
 }
 
@@ -189,7 +189,7 @@ func (w *writer) step(ctx context.Context, st *step) (err error) {
 		return err
 	}
 	st.rows = 1
-	if err = w.scan(ctx, st.query, st.args, st.into); errors.Is(err, sql.ErrNoRows) {
+	if err = w.scan(ctx, st.query, st.args, st.into...); errors.Is(err, sql.ErrNoRows) {
 		st.rows, err = 0, nil
 	}
 	return err
@@ -233,7 +233,7 @@ func receive(results pgx.BatchResults, steps []step) (failed int, err error) {
 			}
 			continue
 		}
-		if err := results.QueryRow().Scan(st.into); errors.Is(err, pgx.ErrNoRows) {
+		if err := results.QueryRow().Scan(st.into...); errors.Is(err, pgx.ErrNoRows) {
 			st.rows = 0
 		} else if err != nil {
 			return i, err

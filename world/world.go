@@ -121,7 +121,7 @@ func New(cfg Config) *World {
 		cfg.Shards = 64
 	}
 	w := &World{
-		cfg: cfg, random: rand.New(rand.NewPCG(cfg.Seed, 0x7461_6e64)), db: twin.New("secret", cfg.Shards),
+		cfg: cfg, random: rand.New(rand.NewPCG(cfg.Seed, 0x7461_6e64)), db: twin.New(cfg.Shards),
 		homes: map[tandem.AgentID]tandem.DeviceID{}, paired: map[tandem.DeviceID]tandem.AgentID{}, links: map[[2]string]*wire{}, log: map[tandem.DeviceID][]line{},
 		fate:    rand.New(rand.NewPCG(cfg.Seed, 0x6661_7465)),
 		watched: newWatched(cfg.Shards),

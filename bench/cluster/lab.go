@@ -188,11 +188,6 @@ func (l *lab) command(n *proc, alone bool) []string {
 	}
 	if !alone {
 		args = append(args, "--database", l.db, "--node", n.Name, "--cluster", n.nodes)
-		for _, other := range l.nodes {
-			if other != n {
-				args = append(args, "--join", other.nodes)
-			}
-		}
 	}
 	if n.skew != 0 {
 		args = append(args, "--clock-offset="+n.skew.String())

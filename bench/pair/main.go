@@ -16,6 +16,10 @@
 // the node falls behind. At the end the node is killed, and its saved tables are compared
 // with the acknowledgements and with the requests that arrived: nothing may be missing.
 //
+//	go run ./pair -tandem ../bin/tandem flood -n 1
+//
+// measures a quiet device beside devices that send as fast as they can.
+//
 // Everything stays on loopback and is limited in time and number, and all started
 // processes are stopped.
 package main
@@ -85,12 +89,19 @@ func run(ctx context.Context, args []string) error {
 	}
 	var r report
 	measure := p.measure
-	if flags.Arg(0) == "agents" {
+	switch flags.Arg(0) {
+	case "agents":
 		b, err := newBusy(p, flags.Args()[1:])
 		if err != nil {
 			return err
 		}
 		measure = b.measure
+	case "flood":
+		f, err := newFlood(p, flags.Args()[1:])
+		if err != nil {
+			return err
+		}
+		measure = f.measure
 	}
 	if err := measure(ctx, &r); err != nil {
 		return err

@@ -65,9 +65,9 @@ func hangUp(conns []*client.MQTT) {
 }
 
 // load keeps one message on a round trip in at most active pairs at a time, and changes
-// the pair after every round trip.
+// the pair after every round trip. most limits the round trips of each; 0: no limit.
 func (t mqttTarget) load(
-	ctx context.Context, conns []*client.MQTT, active int, d time.Duration, payload []byte,
+	ctx context.Context, conns []*client.MQTT, active, most int, d time.Duration, payload []byte,
 ) (client.Sample, error) {
 	active = min(active, len(conns))
 	took := make([][]time.Duration, active)
@@ -77,6 +77,9 @@ func (t mqttTarget) load(
 	for w := range active {
 		wg.Go(func() {
 			for i := w; ctx.Err() == nil && time.Since(start) < d; i += active {
+				if most > 0 && len(took[w]) == most {
+					return
+				}
 				// Every worker uses its own connections.
 				if i >= len(conns) {
 					i = w

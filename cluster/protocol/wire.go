@@ -6,6 +6,8 @@ import (
 	"reflect"
 
 	"github.com/fxamacker/cbor/v2"
+
+	"github.com/tandem-iot/tandem"
 )
 
 // kind is the first byte of a message. Numbers of former versions are not used again:
@@ -252,6 +254,9 @@ func decodeAsk(data []byte) (Message, error) {
 	if err := unmarshal(e.Body, q); err != nil {
 		return nil, err
 	}
+	if !askedIDs(q) {
+		return nil, fmt.Errorf("%w: a question has an invalid id", errWire)
+	}
 	return &Ask{ID: e.ID, Again: e.Again, Question: q}, nil
 }
 
@@ -283,5 +288,78 @@ func check(m Message) error {
 	if !ok {
 		return fmt.Errorf("%w: %s is incomplete", errWire, reflect.TypeOf(m).Elem().Name())
 	}
+	if !validIDs(m) {
+		return fmt.Errorf("%w: %s has an invalid id", errWire, reflect.TypeOf(m).Elem().Name())
+	}
 	return nil
+}
+
+// validIDs reports whether the ids of devices and agents in a message have the form of
+// ids. They become parts of names elsewhere, such as the subjects of logs.
+func validIDs(m Message) bool {
+	switch m := m.(type) {
+	case *Open:
+		return m.Device.Valid() && m.Agent.Valid()
+	case *Publish:
+		return m.Device.Valid()
+	case *Close:
+		return m.Device.Valid() && m.Agent.Valid()
+	case *Send:
+		return m.Device.Valid()
+	case *Gone:
+		return m.Device.Valid()
+	case *Request:
+		return m.Agent.Valid()
+	case *Fetched:
+		return m.Ref.Agent.Valid()
+	case *Cancel:
+		return m.Ref.Agent.Valid()
+	case *Offer:
+		for _, p := range m.Pairs {
+			if !p.Device.Valid() || !p.Agent.Valid() {
+				return false
+			}
+		}
+	case *Told:
+		for _, line := range m.Lines {
+			if !line.Device.Valid() {
+				return false
+			}
+		}
+	case *Line:
+		return m.Line.Device.Valid()
+	}
+	return true
+}
+
+// askedIDs is validIDs for a question.
+func askedIDs(q Question) bool {
+	switch q := q.(type) {
+	case *RestartAgent:
+		return q.Device.Valid()
+	case *RestartDevice:
+		return q.Device.Valid()
+	case *Online:
+		return q.Device.Valid()
+	case *Runs:
+		return q.Device.Valid()
+	case *Assigned:
+		return q.Device.Valid()
+	case *Deleted:
+		return q.Device.Valid()
+	case *History:
+		return allValid(q.Devices)
+	case *Follow:
+		return allValid(q.Devices)
+	}
+	return true
+}
+
+func allValid(list []tandem.DeviceID) bool {
+	for _, id := range list {
+		if !id.Valid() {
+			return false
+		}
+	}
+	return true
 }

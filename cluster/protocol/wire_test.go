@@ -16,37 +16,42 @@ import (
 	"github.com/tandem-iot/tandem"
 )
 
+const (
+	testDevice tandem.DeviceID = "0123456789abcdef"
+	testAgent  tandem.AgentID  = "Agent_of-dev"
+)
+
 // someMessages has one of each message and question, with bytes that are no text.
 func someMessages() []Message {
 	ref := tandem.LinkRef{Node: "g", ID: 1 << 63}
-	fetch := tandem.FetchRef{Node: "n", Agent: "s0", Incarnation: 2, ID: 3}
+	fetch := tandem.FetchRef{Node: "n", Agent: testAgent, Incarnation: 2, ID: 3}
 	message := tandem.Message{Name: "a\xff", Data: []byte{0, 255}, Mark: tandem.Mark{Boot: 1, Seq: 2}}
 	line := tandem.LogEntry{
-		Device: "dev",
+		Device: testDevice,
 		TS:     time.Unix(1_700_000_000, 123_456_789).UTC(),
 		Type:   tandem.LogAgent,
 		Msg:    "\xfe",
 		Clock:  9,
 	}
 	pair := &Pair{
-		Device:  "dev",
-		Agent:   "s0",
+		Device:  testDevice,
+		Agent:   testAgent,
 		Link:    &ref,
 		Run:     4,
 		Origins: []tandem.Origin{{Node: "i", ID: 5}},
 		Data:    []byte{1},
 	}
 	list := []Message{
-		&Open{ID: 1, Device: "dev", Agent: "s0", Address: "::1", Next: 7, Hello: []byte("{}")},
-		&Publish{ID: 1, Device: "dev", Seq: 8, Topic: "agent/a\xff", Message: message},
-		&Close{ID: 1, Device: "dev", Agent: "s0", Clean: true, Lost: true},
-		&Send{ID: 1, Device: "dev", Epoch: 1 << 40, Topic: "device/b", Message: message},
+		&Open{ID: 1, Device: testDevice, Agent: testAgent, Address: "::1", Next: 7, Hello: []byte("{}")},
+		&Publish{ID: 1, Device: testDevice, Seq: 8, Topic: "agent/a\xff", Message: message},
+		&Close{ID: 1, Device: testDevice, Agent: testAgent, Clean: true, Lost: true},
+		&Send{ID: 1, Device: testDevice, Epoch: 1 << 40, Topic: "device/b", Message: message},
 		&End{ID: 1, Epoch: 3, Why: "why"},
 		&Ack{ID: 1, Seq: 8},
 		&Closed{ID: 1},
 		&Astray{ID: 1},
-		&Gone{ID: 1, Device: "dev"},
-		&Request{ID: 2, Agent: "s0", Request: &tandem.Request{Method: "POST", Body: []byte{2}}},
+		&Gone{ID: 1, Device: testDevice},
+		&Request{ID: 2, Agent: testAgent, Request: &tandem.Request{Method: "POST", Body: []byte{2}}},
 		&Answer{ID: 2, Response: &tandem.Response{Status: 200, Body: []byte{3}}},
 		&Answer{ID: 2, Failure: &Failure{Fate: Lost, Kind: tandem.Limit, Text: "too much"}},
 		&Taken{IDs: []uint64{2, 3}, By: Peer{"n", 4}, Epoch: 5},
@@ -72,10 +77,11 @@ func someMessages() []Message {
 		&Line{View: 7, Line: line},
 	}
 	for _, q := range []Question{
-		&RestartAgent{Device: "dev"}, &RestartDevice{Device: "dev"}, &Online{Device: "dev"}, &Runs{Device: "dev"},
-		&Deployed{Group: "g"}, &Assigned{Device: "dev", Shard: 7}, &Deleted{Device: "dev"}, &Drain{Undo: true},
-		&History{Devices: []tandem.DeviceID{"dev"}, Lines: 3},
-		&Follow{View: 7, Devices: []tandem.DeviceID{"dev"}},
+		&RestartAgent{Device: testDevice}, &RestartDevice{Device: testDevice}, &Online{Device: testDevice},
+		&Runs{Device: testDevice},
+		&Deployed{Group: "g"}, &Assigned{Device: testDevice, Shard: 7}, &Deleted{Device: testDevice}, &Drain{Undo: true},
+		&History{Devices: []tandem.DeviceID{testDevice}, Lines: 3},
+		&Follow{View: 7, Devices: []tandem.DeviceID{testDevice}},
 		&Unfollow{View: 7},
 	} {
 		list = append(list, &Ask{ID: 6, Again: true, Question: q})
@@ -147,6 +153,53 @@ func TestDecodeRefuses(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, m, err)
 		}
 	}
+}
+
+// TestInvalidIDs: an id of a device or an agent in a message is refused when it has not
+// the form of one, wherever it is.
+func TestInvalidIDs(t *testing.T) {
+	places := 0
+	for i, m := range someMessages() {
+		n := len(idsIn(reflect.ValueOf(m)))
+		for k := range n {
+			for _, bad := range []string{"", "x", "*", "\x00", strings.Repeat("a.", 5000)} {
+				m := someMessages()[i]
+				idsIn(reflect.ValueOf(m))[k].SetString(bad)
+				if _, err := Decode(Encode(m)); !errors.Is(err, errWire) {
+					t.Errorf("%T %+v: id %d is %.10q: %v", m, m, k, bad, err)
+				}
+			}
+		}
+		places += n
+	}
+	if places < 20 {
+		t.Errorf("only %d ids were found: is the test right?", places)
+	}
+}
+
+// idsIn returns the ids of devices and agents in a value.
+func idsIn(v reflect.Value) (list []reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if !v.IsNil() {
+			return idsIn(v.Elem())
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				list = append(list, idsIn(v.Field(i))...)
+			}
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			list = append(list, idsIn(v.Index(i))...)
+		}
+	case reflect.String:
+		if t := v.Type(); t == reflect.TypeFor[tandem.DeviceID]() || t == reflect.TypeFor[tandem.AgentID]() {
+			list = append(list, v)
+		}
+	}
+	return list
 }
 
 // FuzzDecode: whatever another node sends, it is decoded to what encodes to the same, or

@@ -242,7 +242,7 @@ func TestFilesComeAndGo(t *testing.T) {
 		t.Errorf(".tandem/.gitignore: %q, %v", data, err)
 	}
 	status, _, errs := runCommand(t, "", append([]string{"dev", p.dir}, freeAddrs(t)...)...)
-	if status != 1 || !strings.Contains(errs, "is in use by another process") {
+	if status != 1 || !strings.Contains(errs, "is in use by process") {
 		t.Errorf("a second tandem dev on the directory: %d %s", status, errs)
 	}
 	p.stop()

@@ -274,6 +274,8 @@ type restartCmd struct {
 	nodeFlags
 	Side   string `arg:"" enum:"agent,device" help:"What to restart: agent or device."`
 	Device string `arg:"" optional:"" help:"Id or name of the device; not needed when there is just one."`
+
+	GiveUpSaved bool `help:"Start the agent without what is damaged of what it has saved."`
 }
 
 func (c *restartCmd) Run(ctx context.Context) error {
@@ -290,7 +292,11 @@ func (c *restartCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return api.do(ctx, "POST", "/devices/"+d.ID+"/restart?side="+c.Side, nil, nil)
+	query := "?side=" + c.Side
+	if c.GiveUpSaved {
+		query += "&give_up_saved"
+	}
+	return api.do(ctx, "POST", "/devices/"+d.ID+"/restart"+query, nil, nil)
 }
 
 // only returns the only device, and fails when there is not exactly one.

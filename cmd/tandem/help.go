@@ -52,14 +52,14 @@ func vars() kong.Vars {
 		"help_up_database": "Make the node part of the cluster that shares this PostgreSQL database: " +
 			"postgres://user:password@host/name.",
 		"help_up_node": "The node's name in the cluster; by default a random one, kept in the data directory.",
-		"help_up_nats": "NATS servers over which the nodes talk to each other; by default each node runs its own.",
+		"help_up_nats": "NATS servers over which the nodes talk to each other; by default they connect to each other.",
 		"help_up_cluster": "Without --nats: where to listen for the other nodes (" +
 			server.DefaultCluster + ").",
 		"help_up_advertise": "Without --nats: where the other nodes reach this one, when it is not --cluster.",
-		"help_up_join": "Without --nats: the --cluster address of another node. One that is up is enough; " +
-			"the first node needs none.",
 		"help_up_egress": "Private network, or address of this machine, that agents may reach, by HTTP and MQTT; may be " +
 			"given more than once. The node's own listeners stay closed to them.",
+		"help_up_memory": "What the node's memory may be, such as 2GiB; near it work is shed. Without it: " +
+			"GOMEMLIMIT of the environment, or nine tenths of the container's memory.",
 		"help_up_clock": "Offset of this node's clock, to test differing clocks.",
 	}
 }

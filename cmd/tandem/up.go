@@ -30,8 +30,8 @@ type upCmd struct {
 	NATS      string        `name:"nats" placeholder:"URL" env:"TANDEM_NATS" help:"${help_up_nats}"`
 	Cluster   string        `placeholder:"ADDR" default:"${cluster}" help:"${help_up_cluster}"`
 	Advertise string        `placeholder:"ADDR" help:"${help_up_advertise}"`
-	Join      []string      `placeholder:"ADDR" help:"${help_up_join}"`
 	Egress    []string      `placeholder:"CIDR" help:"${help_up_egress}"`
+	Memory    memorySize    `placeholder:"SIZE" help:"${help_up_memory}"`
 	Clock     time.Duration `name:"clock-offset" hidden:"" placeholder:"DURATION" help:"${help_up_clock}"`
 	Verbose   bool          `short:"v" help:"Log more."`
 }
@@ -43,7 +43,8 @@ func (c *upCmd) Run(ctx context.Context, s *streams) error {
 	}
 	node := &server.Server{
 		Dir: c.Data, HTTP: c.HTTP, MQTT: c.MQTT, MQTTS: c.MQTTS, URL: c.URL, Version: version(), ClockOffset: c.Clock,
-		Logger: slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level})),
+		MemoryTarget: int64(c.Memory),
+		Logger:       slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level})),
 		Ready: func(n *server.Node) {
 			fmt.Fprintf(s.err, "HTTP at %s, MQTT at %s, agents at %s, data in %s, manual at %s/docs/\n",
 				n.URL, n.MQTT, n.Agents, c.Data, n.URL)
@@ -98,18 +99,18 @@ func networks(flag string, values []string) (list []netip.Prefix, err error) {
 // joinCluster makes the node part of a cluster if the flags say so.
 func (c *upCmd) joinCluster(node *server.Server) error {
 	if c.Database == "" {
-		if c.NATS != "" || len(c.Join) > 0 || c.Node != "" || c.Advertise != "" {
+		if c.NATS != "" || c.Node != "" || c.Advertise != "" {
 			return tandem.Errorf(tandem.Invalid,
-				"--node, --nats, --advertise and --join are for a cluster, which needs --database")
+				"--node, --nats and --advertise are for a cluster, which needs --database")
 		}
 		return nil
 	}
-	if c.NATS != "" && (len(c.Join) > 0 || c.Advertise != "") {
+	if c.NATS != "" && c.Advertise != "" {
 		return tandem.Errorf(tandem.Invalid,
-			"--join and --advertise are for nodes that run their own NATS servers; leave them out with --nats")
+			"--advertise is for nodes that connect to each other; leave it out with --nats")
 	}
 	node.Cluster = &server.Cluster{
-		Database: c.Database, Node: c.Node, NATS: c.NATS, Listen: c.Cluster, Advertise: c.Advertise, Join: c.Join,
+		Database: c.Database, Node: c.Node, NATS: c.NATS, Listen: c.Cluster, Advertise: c.Advertise,
 	}
 	return nil
 }

@@ -36,22 +36,59 @@ func (r *Runner) networkDialer() (dialer, error) {
 		port = u.Port()
 	}
 	host := net.JoinHostPort(u.Hostname(), port)
-	var d net.Dialer
 	switch u.Scheme {
 	case "tcp":
 		return func(ctx context.Context, another string) (net.Conn, error) {
-			return d.DialContext(ctx, "tcp", cmp.Or(another, host))
+			return dialTCP(ctx, "tcp", cmp.Or(another, host))
 		}, nil
 	case "tls":
-		t := tls.Dialer{NetDialer: &d, Config: r.TLS}
-		return func(ctx context.Context, _ string) (net.Conn, error) { return t.DialContext(ctx, "tcp", host) }, nil
+		return func(ctx context.Context, _ string) (net.Conn, error) { return r.dialTLS(ctx, host, u.Hostname()) }, nil
 	}
 	return r.webSocketDialer(u.String()), nil
 }
 
+// sendBuffer is how much the system may keep of what is written, in bytes. A server that slows the
+// device down reads a ping after all that was written before; within a keep-alive interval.
+const sendBuffer = 256 << 10
+
+func dialTCP(ctx context.Context, network, addr string) (net.Conn, error) {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	if tcp, ok := c.(*net.TCPConn); ok {
+		if err := tcp.SetWriteBuffer(sendBuffer); err != nil {
+			c.Close()
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+func (r *Runner) dialTLS(ctx context.Context, addr, name string) (net.Conn, error) {
+	c, err := dialTCP(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	config := r.TLS.Clone() // nil stays nil
+	if config == nil {
+		config = new(tls.Config)
+	}
+	config.ServerName = cmp.Or(config.ServerName, name)
+	t := tls.Client(c, config)
+	if err := t.HandshakeContext(ctx); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
 // webSocketDialer returns the dialer for a URL with ws or wss.
 func (r *Runner) webSocketDialer(url string) dialer {
-	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: r.TLS}}
+	client := &http.Client{Transport: &http.Transport{
+		Proxy: http.ProxyFromEnvironment, TLSClientConfig: r.TLS, DialContext: dialTCP,
+	}}
 	return func(ctx context.Context, _ string) (net.Conn, error) {
 		c, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: client, Subprotocols: []string{"mqtt"}})
 		if err != nil {

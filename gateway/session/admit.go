@@ -45,7 +45,7 @@ func (s *Session) hello(p *mqtt.Connect) {
 	s.device, s.format = id, format
 	switch {
 	case s.certified == id:
-		s.stage = connecting
+		s.stage = authenticating
 	case !strings.EqualFold(p.Username, string(id)) || !p.HasPassword:
 		s.refuse(mqtt.BadCredentials, "the user name must be the device id and the password its key")
 	default:
@@ -54,8 +54,8 @@ func (s *Session) hello(p *mqtt.Connect) {
 }
 
 // Authenticated answers Authenticate: nil when the key is the device's. An error of
-// a kind other than NotFound, Unauthorized and Forbidden means that the key cannot
-// be checked at the moment.
+// the kind Limit means that the device has to wait before it may try, and one for which
+// WrongKey is false that the key cannot be checked at the moment.
 func (s *Session) Authenticated(err error) {
 	if s.stage != authenticate || s.leaving {
 		return
@@ -64,13 +64,24 @@ func (s *Session) Authenticated(err error) {
 		s.stage = connecting
 		return
 	}
-	switch tandem.KindOf(err) {
-	case tandem.NotFound, tandem.Unauthorized, tandem.Forbidden:
+	switch {
+	case WrongKey(err):
 		s.refuse(mqtt.NotAuthorized, keyText)
+	case tandem.KindOf(err) == tandem.Limit:
+		s.refuse(mqtt.ConnectionRateExceeded, err.Error())
 	default:
 		s.note(Error, "cannot authenticate the device", "err", err)
 		s.refuse(mqtt.ServerUnavailable, unavailableText)
 	}
+}
+
+// WrongKey reports whether an error of authentication says that the key is not the device's.
+func WrongKey(err error) bool {
+	switch tandem.KindOf(err) {
+	case tandem.NotFound, tandem.Unauthorized, tandem.Forbidden:
+		return true
+	}
+	return false
 }
 
 // Connected answers Connect: nil when the host has the device's agent.
@@ -80,6 +91,7 @@ func (s *Session) Connected(now tandem.Now, err error) {
 	}
 	s.stage = open // the host is told of the end even if it refused: it may have registered the device before it failed
 	s.connected = now.Mono
+	s.budget.charge(now.Mono, &s.cfg.Rates, connects, 1)
 	s.failed = err != nil
 	switch {
 	case s.leaving:
@@ -97,7 +109,7 @@ func (s *Session) Connected(now tandem.Now, err error) {
 
 // refuse refuses the connection.
 func (s *Session) refuse(code mqtt.Reason, why string) {
-	s.note(Info, "device is refused: "+why, "client", s.connect.ClientID)
+	s.note(s.severity(), "device is refused: "+why, "client", s.connect.ClientID)
 	s.connect = nil
 	s.must(s.mqtt.Refuse(code, &mqtt.Properties{ReasonString: why}))
 	s.leaving = true

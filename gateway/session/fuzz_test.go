@@ -80,8 +80,12 @@ func play(t *testing.T, data []byte) *player {
 		open: map[uint64]uint16{}, due: map[uint16]int{}, received: map[uint16]bool{},
 	}
 	stamp := hlc.Timestamp(0)
-	p.s = New(&Config{KeepAlive: 40 * time.Second, Stamp: func() hlc.Timestamp { stamp++; return stamp }}, p.time())
 	first := p.byte()
+	cfg := &Config{KeepAlive: 40 * time.Second, Stamp: func() hlc.Timestamp { stamp++; return stamp }}
+	if first&16 != 0 {
+		cfg.Rates = fuzzRates
+	}
+	p.s = New(cfg, p.time())
 	if first&1 != 0 {
 		p.v = mqtt.V5
 	}
@@ -124,6 +128,7 @@ func (p *player) step() {
 		p.now += time.Duration(p.byte()) * 100 * time.Millisecond
 		if at, ok := p.s.Deadline(); ok && at <= p.now {
 			p.s.Tick(p.time())
+			p.ask()
 		}
 	case 10, 11, 12:
 		p.write(nil)
@@ -221,6 +226,9 @@ func (p *player) ask() {
 		}
 		switch q.Kind {
 		case Authenticate:
+			var b Budget
+			b.charge(p.now, &p.s.cfg.Rates, connects, int(p.byte()%4))
+			p.s.Inherit(p.now, b)
 			p.s.Authenticated(nil)
 		case Connect:
 			p.connects++
@@ -289,7 +297,7 @@ func (p *player) write(err error) {
 // check checks the bounds.
 func (p *player) check() {
 	l := p.s.Load()
-	const reports = 4 // of the session itself, beyond the bound
+	const reports = 8 // of the session itself, beyond the bound
 	for _, b := range []struct {
 		what     string
 		is, most int
@@ -312,5 +320,14 @@ func (p *player) check() {
 	if l.Handling < len(p.open) && !p.failed {
 		p.t.Fatalf("%d messages are being handled, the session knows %d", len(p.open), l.Handling)
 	}
+	if at, ok := p.s.Deadline(); !p.s.leaving && p.s.rest > p.now && (!ok || at > p.s.rest) {
+		p.t.Fatalf("the session rests until %v and is not woken then: %v %v", p.s.rest, at, ok)
+	}
 	p.s.Notices()
+}
+
+// fuzzRates are reached by few packets.
+var fuzzRates = Rates{
+	messages: {10 * time.Millisecond, 40}, traffic: {time.Millisecond, 2000},
+	reports: {100 * time.Millisecond, 2}, connects: {time.Second, 2},
 }

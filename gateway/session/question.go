@@ -9,7 +9,8 @@ import (
 type Kind uint8
 
 const (
-	// Authenticate asks whether Key is the key of Device. The answer is Authenticated.
+	// Authenticate asks whether Key is the key of Device, unless the client has shown the device's
+	// certificate. The answers are Inherit, if the device is admitted, and Authenticated.
 	Authenticate Kind = iota + 1
 	// Connect says that Device has a connection, whose messages are numbered from Seq.
 	// An older connection of the device must be ended. The answer is Connected.
@@ -28,6 +29,7 @@ type Question struct {
 	Kind    Kind
 	Device  tandem.DeviceID
 	Key     string         // of Authenticate
+	Trusted bool           // of Authenticate: the certificate is verified, and there may be no key
 	Seq     uint64         // of Connect and Deliver
 	Topic   string         // of Deliver
 	Message tandem.Message // of Deliver; the host owns the data
@@ -64,6 +66,15 @@ func (s *Session) Notices() []Notice {
 	return list
 }
 
+// severity is the level of what a client has done. Clients that are not authenticated must not
+// fill the operator's log.
+func (s *Session) severity() Level {
+	if s.stage < connecting {
+		return Debug
+	}
+	return Info
+}
+
 func (s *Session) note(level Level, text string, args ...any) {
 	s.notices = append(s.notices, Notice{Level: level, Text: text, Args: args})
 }
@@ -87,10 +98,12 @@ func (s *Session) report(topic, text string) { s.reports = append(s.reports, rep
 func (s *Session) Next(q *Question) bool {
 	switch {
 	case s.stage == authenticating && !s.leaving:
-		*q = Question{Kind: Authenticate, Device: s.device, Key: string(s.connect.Password)}
+		*q = Question{
+			Kind: Authenticate, Device: s.device, Key: string(s.connect.Password), Trusted: s.certified == s.device,
+		}
 		s.stage = authenticate
 		return true
-	case s.stage == connecting && !s.leaving:
+	case s.stage == connecting && !s.leaving && s.rest == 0:
 		*q = Question{Kind: Connect, Device: s.device, Seq: 1, Stamp: s.clock}
 		s.stage = connect
 		return true

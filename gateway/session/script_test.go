@@ -92,14 +92,14 @@ func failure(d *datadriven.TestData) error {
 // run does one command.
 func (s *script) run(d *datadriven.TestData) {
 	switch d.Cmd {
-	case "open": // v=5 join keepalive=40: a new connection; join lets the device in
+	case "open": // v=5 join keepalive=40 rates: a new connection; join lets the device in, rates has it rated
 		*s = script{t: s.t, v: mqtt.V311, joined: d.HasArg("join")}
 		if arg(d, "v", "") == "5" {
 			s.v = mqtt.V5
 		}
 		stamp := func() hlc.Timestamp { s.stamp++; return s.stamp }
-		s.s = New(&Config{KeepAlive: 40 * time.Second, Stamp: stamp}, s.time())
-		s.s.Certified(tandem.DeviceID(arg(d, "certificate", "")))
+		s.s = New(&Config{KeepAlive: 40 * time.Second, Stamp: stamp, Rates: rates(d)}, s.time())
+		s.s.Certified(s.time(), tandem.DeviceID(arg(d, "certificate", "")))
 		if s.joined {
 			s.feed(s.connect(d))
 			s.out.Reset()
@@ -112,6 +112,13 @@ func (s *script) run(d *datadriven.TestData) {
 		s.slow, _ = time.ParseDuration(arg(d, "handle", ""))
 		s.feed(s.packets(d.Input))
 		s.handle = false
+	case "inherit": // the device has connected as often before
+		s.s.budget.charge(s.now, &DeviceRates, connects, int(num(d.CmdArgs[0].Key)))
+		s.s.Inherit(s.now, Budget{})
+	case "proceed": // after the session was full or rested
+		s.s.Rest(s.now)
+		s.ask()
+		s.proceed()
 	case "authenticated":
 		s.s.Authenticated(failure(d))
 		s.ask()
@@ -149,6 +156,14 @@ func (s *script) run(d *datadriven.TestData) {
 	default:
 		s.t.Fatalf("%s: unknown command %s", d.Pos, d.Cmd)
 	}
+}
+
+// rates are those of the device that a command opens.
+func rates(d *datadriven.TestData) Rates {
+	if d.HasArg("rates") {
+		return DeviceRates
+	}
+	return Rates{}
 }
 
 // connect is the CONNECT that a command says.

@@ -35,6 +35,7 @@ import (
 const (
 	ConnectSize   = 16 << 10         // bytes of a CONNECT packet
 	MaxFilters    = 32               // subscriptions
+	FilterBytes   = 16 << 10         // their filters
 	HandlingCount = 256              // messages the host has not handled
 	HandlingBytes = 1 << 20          // their data; a message is taken while there is less
 	BacklogCount  = 256              // messages to the device that it has not acknowledged
@@ -56,6 +57,8 @@ type Config struct {
 	// Stamp returns the next stamp of the node's clock. It is called for each message
 	// to a v5 device.
 	Stamp func() hlc.Timestamp
+	// Rates are the rates of each device.
+	Rates Rates
 }
 
 // protocol has the limits that package mqtt enforces.
@@ -100,6 +103,10 @@ type Session struct {
 	handlingBytes int
 	flushed       time.Duration // when something was last written
 
+	budget Budget
+	rest   time.Duration // nothing is taken from the device until then; 0: it is
+	paused bool          // something was not taken when Feed last ended
+
 	filters      []filter
 	waiting      *waiting // nil: nothing waits for a subscription
 	unacked      []unacked
@@ -125,9 +132,12 @@ func New(cfg *Config, now tandem.Now) Session {
 	return Session{cfg: cfg, mqtt: *mqtt.NewServer(at(now), &protocol)}
 }
 
-// Certified says that the client has a verified certificate of a device: it needs
-// no key. It is called before Feed.
-func (s *Session) Certified(id tandem.DeviceID) { s.certified = id }
+// Certified says that the client has shaken hands, and has a verified certificate of a device, so
+// that it needs no key; "" if it has none. The wait for CONNECT begins again. It is called before Feed.
+func (s *Session) Certified(now tandem.Now, id tandem.DeviceID) {
+	s.certified = id
+	s.mqtt.Resumed(at(now))
+}
 
 // at returns the elapsed time in the form that package mqtt takes.
 func at(now tandem.Now) time.Time { return time.Unix(0, 0).Add(now.Mono) }
@@ -150,10 +160,10 @@ func (s *Session) Broken() bool { return s.broken }
 // connection should not be closed at once.
 func (s *Session) Linger() bool { return s.spoke && !s.clean && !s.broken }
 
-// Full reports that something must be answered, handled or written before Feed
-// takes more from the device.
+// Full reports that Feed takes nothing from the device: something must be answered, handled or
+// written before, or the device has to rest.
 func (s *Session) Full() bool {
-	return !s.leaving && (len(s.handling) >= HandlingCount || s.handlingBytes >= HandlingBytes ||
+	return !s.leaving && (s.rest != 0 || len(s.handling) >= HandlingCount || s.handlingBytes >= HandlingBytes ||
 		s.publish != nil || s.mqtt.Blocked() || s.writing && s.mqtt.Answers() >= UnreadAnswers)
 }
 
@@ -161,18 +171,25 @@ func (s *Session) Full() bool {
 // whether it must be called again with the rest, even an empty rest, after the
 // questions have been asked and when the session is not Full.
 func (s *Session) Feed(now tandem.Now, buf []byte) (n int, again bool) {
+	s.Rest(now.Mono)
 	if s.leaving || s.Full() {
+		s.paused = true
 		return 0, !s.leaving
+	}
+	if s.paused { // its silence was ours
+		s.paused = false
+		s.resumed(now)
 	}
 	if s.device == "" && mqtt.Size(buf) > ConnectSize {
 		// A client that is not authenticated may not use the memory that a device's packets may.
-		s.note(Info, "connection is closed: the first packet is too large")
+		s.note(Debug, "connection is closed: the first packet is too large")
 		s.leaving = true
 		return 0, false
 	}
 	n, ev, err := s.mqtt.Feed(at(now), buf)
+	s.charge(now.Mono, n, len(buf), ev)
 	if err != nil {
-		s.note(Info, "device is disconnected for a violation of MQTT", "err", err)
+		s.note(s.severity(), "device is disconnected for a violation of MQTT", "err", err)
 		s.leaving = true
 		if s.stage >= connect && mqtt.ReasonOf(err) == mqtt.PacketTooLarge {
 			s.reportTooLarge()
@@ -182,10 +199,19 @@ func (s *Session) Feed(now tandem.Now, buf []byte) (n int, again bool) {
 	if ev != nil {
 		s.behind = n < len(buf)
 		s.handle(now, ev)
+		s.paused = s.Full()
 		return n, !s.leaving
 	}
+	s.paused = s.Full()
 	s.behind = s.behind && n < len(buf) && s.mqtt.Blocked()
 	return n, n < len(buf) && s.mqtt.Blocked()
+}
+
+// resumed says that bytes are taken from the device again. The time for CONNECT stays as it is.
+func (s *Session) resumed(now tandem.Now) {
+	if s.stage != stranger {
+		s.mqtt.Resumed(at(now))
+	}
 }
 
 // handle handles a packet of the device.
@@ -212,7 +238,9 @@ func (s *Session) Deadline() (at time.Duration, ok bool) {
 	if s.leaving {
 		return 0, false
 	}
-	if d := s.mqtt.Deadline(); !d.IsZero() {
+	if s.rest != 0 {
+		at, ok = s.rest, true
+	} else if d := s.mqtt.Deadline(); !d.IsZero() {
 		at, ok = d.Sub(time.Unix(0, 0)), true
 	}
 	if until := s.connected + EarlyTime; s.stage == open && !s.subscribed && !s.deaf && (!ok || until < at) {
@@ -229,8 +257,17 @@ func (s *Session) Tick(now tandem.Now) {
 	if s.stage == open && !s.subscribed && !s.deaf && now.Mono >= s.connected+EarlyTime {
 		s.ignored()
 	}
+	if s.rest != 0 { // its silence is ours
+		if s.Rest(now.Mono) == 0 {
+			s.resumed(now)
+		}
+		return
+	}
 	if s.mqtt.Tick(at(now)) != nil {
-		s.note(Info, "device has been silent for too long")
+		s.note(s.severity(), "device has been silent for too long")
+		if s.stage == stranger {
+			s.notices = append(s.notices, Notice{Over: tandem.OverLoginTime})
+		}
 		s.leaving = true
 	}
 }

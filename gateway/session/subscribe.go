@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +23,9 @@ func (s *Session) subscribe(now tandem.Now, p *mqtt.Subscribe) {
 		if codes[i].Failed() {
 			s.complain("the device's subscription is refused: "+codes[i].String(), "filter", f.Filter)
 		}
+	}
+	if slices.Contains(codes, mqtt.QuotaExceeded) {
+		s.notices = append(s.notices, Notice{Over: tandem.OverSubscriptions})
 	}
 	s.must(s.mqtt.Suback(p.PacketID, codes...))
 	if len(s.filters) == 0 || s.leaving {
@@ -53,7 +57,11 @@ func (s *Session) grant(f mqtt.Subscription, p *mqtt.Properties) mqtt.Reason {
 			return mqtt.Reason(granted.qos)
 		}
 	}
-	if len(s.filters) >= MaxFilters {
+	size := len(f.Filter)
+	for i := range s.filters {
+		size += len(s.filters[i].text)
+	}
+	if len(s.filters) >= MaxFilters || size > FilterBytes {
 		return mqtt.QuotaExceeded
 	}
 	s.filters = append(s.filters, granted)

@@ -11,10 +11,10 @@ import (
 // make a build pass. ARCHITECTURE.md says what each package is for.
 const layers = `
 internal/chargetest internal/child internal/crew internal/snapshottest
-. squirrel/syntax squirrel/text squirrel/regexp hlc meter mqtt docs internal/pgtest bench/client bench/node
+. admit squirrel/syntax squirrel/text squirrel/regexp hlc meter mqtt docs internal/pgtest bench/client bench/node
 squirrel/compile internal/brokertest placement store/record codec gateway/session
 squirrel store/twin cluster/protocol
-imp store/storetest
+imp store/storetest cluster/nonsense
 agent device
 reference life device/core
 mesh board egress egress/broker

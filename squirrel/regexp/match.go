@@ -9,27 +9,35 @@ type matcher struct {
 	start  int // offset at which the subject begins
 	groups []Span
 	group  int32 // the next group to capture
-	left   int   // steps
-	budget *int
+	left   int   // steps that are paid
+	meter  Meter
+	fault  error // of meter
 }
 
-func (re *Regexp) matcher(s []byte, start int, budget *int) *matcher {
-	return &matcher{re: re, s: s, start: start, groups: make([]Span, re.groups), left: *budget, budget: budget}
+func (re *Regexp) matcher(s []byte, start int, meter Meter) *matcher {
+	return &matcher{re: re, s: s, start: start, groups: make([]Span, re.groups), meter: meter}
 }
 
-// err stores what is left of the budget and returns the error.
-func (m *matcher) err() error {
-	*m.budget = max(m.left, 0)
-	if m.left < 0 {
-		return ErrBudget
+// portion is the number of steps that are paid at once.
+const portion = 64
+
+// pay pays for further steps when those that are paid have been taken.
+func (m *matcher) pay() bool {
+	if m.fault != nil {
+		return false
 	}
-	return nil
+	n := portion - m.left // those that balanced has taken beyond what was paid, too
+	if m.fault = m.meter.Pay(n); m.fault != nil {
+		return false
+	}
+	m.left += n
+	return true
 }
 
 // match tries node i at position at and returns the position at which it ends. follow is
 // the node after the enclosing sequence, by which a repetition knows when it may stop.
 func (m *matcher) match(i int32, at int, follow int32) int {
-	if m.left--; m.left < 0 {
+	if m.left--; m.left < 0 && !m.pay() {
 		return none
 	}
 	n := &m.re.nodes[i]

@@ -30,17 +30,20 @@
 //
 // # Cost
 //
-// Nested repetitions can take exponential time. Every step of a match is taken from a
-// budget of the caller, and [ErrBudget] ends a match that has used it up.
+// Nested repetitions can take exponential time. The steps of a match are paid before they
+// are taken, in small portions, to a [Meter] of the caller, whose error ends the match.
 package regexp
 
 import (
 	"bytes"
-	"errors"
+	"unsafe"
 )
 
-// ErrBudget says that a match took more steps than the caller allowed.
-var ErrBudget = errors.New("regular expression takes too long")
+// Meter takes payment for the steps of a match.
+type Meter interface {
+	// Pay pays for steps that are about to be taken. Its error is that of the match.
+	Pay(steps int) error
+}
 
 // SyntaxError is an error of Compile, in the original's words.
 type SyntaxError string
@@ -59,25 +62,35 @@ type Regexp struct {
 // Groups returns the number of captures, the whole match among them.
 func (re *Regexp) Groups() int { return re.groups }
 
-// Match reports whether the pattern matches the whole of s. It takes its
-// steps from *budget.
-func (re *Regexp) Match(s []byte, budget *int) (bool, error) {
-	m := re.matcher(subject(s, 0), 0, budget)
+// Size returns about how many bytes of memory the pattern takes.
+func (re *Regexp) Size() int {
+	n := int(unsafe.Sizeof(*re)) + cap(re.nodes)*int(unsafe.Sizeof(node{}))
+	for i := range re.nodes {
+		if re.nodes[i].set != nil {
+			n += int(unsafe.Sizeof(set{}))
+		}
+	}
+	return n
+}
+
+// Match reports whether the pattern matches the whole of s.
+func (re *Regexp) Match(s []byte, meter Meter) (bool, error) {
+	m := re.matcher(subject(s, 0), 0, meter)
 	end := m.match(0, 0, none)
-	return end == len(m.s) && m.left >= 0, m.err()
+	return end == len(m.s) && m.fault == nil, m.fault
 }
 
 // Search finds the first match that begins at or after start. An empty
 // subject never matches.
-func (re *Regexp) Search(s []byte, start int, budget *int) (Span, bool, error) {
-	m, span, err := re.search(s, start, budget)
+func (re *Regexp) Search(s []byte, start int, meter Meter) (Span, bool, error) {
+	m, span, err := re.search(s, start, meter)
 	return span, m != nil, err
 }
 
 // Capture is Search with all groups; the first is the whole match. A group that took no
 // part or is empty is the zero Span. The result is nil when nothing matches.
-func (re *Regexp) Capture(s []byte, start int, budget *int) ([]Span, error) {
-	m, _, err := re.search(s, start, budget)
+func (re *Regexp) Capture(s []byte, start int, meter Meter) ([]Span, error) {
+	m, _, err := re.search(s, start, meter)
 	if m == nil {
 		return nil, err
 	}
@@ -89,22 +102,22 @@ func (re *Regexp) Capture(s []byte, start int, budget *int) ([]Span, error) {
 	return m.groups, nil
 }
 
-func (re *Regexp) search(s []byte, start int, budget *int) (*matcher, Span, error) {
+func (re *Regexp) search(s []byte, start int, meter Meter) (*matcher, Span, error) {
 	if start < 0 || start >= len(s) {
 		return nil, Span{}, nil
 	}
-	m := re.matcher(subject(s, start), start, budget)
+	m := re.matcher(subject(s, start), start, meter)
 	for at := start; at < len(m.s); at++ {
 		m.group = 0
 		end := m.match(0, at, none)
-		if m.left < 0 {
+		if m.fault != nil {
 			break
 		}
 		if end >= 0 {
-			return m, Span{at, end}, m.err()
+			return m, Span{at, end}, nil
 		}
 	}
-	return nil, Span{}, m.err()
+	return nil, Span{}, m.fault
 }
 
 // subject cuts s at the first NUL from start on.

@@ -50,7 +50,7 @@ func AppendInt(dst []byte, i int32) []byte { return strconv.AppendInt(dst, int64
 // point or an e anywhere is read as a float and truncated.
 func ParseInt(s []byte) (int32, error) {
 	s = CString(s)
-	if looksFloat(s) {
+	if LooksFloat(s) {
 		f, err := parseDouble(s)
 		return Truncate(float32(f)), err
 	}
@@ -61,7 +61,7 @@ func ParseInt(s []byte) (int32, error) {
 // integer first, and saturates like one.
 func ParseFloat(s []byte) (float32, error) {
 	s = CString(s)
-	if looksFloat(s) {
+	if LooksFloat(s) {
 		f, err := parseDouble(s)
 		return float32(f), err
 	}
@@ -69,7 +69,8 @@ func ParseFloat(s []byte) (float32, error) {
 	return float32(i), err
 }
 
-func looksFloat(s []byte) bool {
+// LooksFloat reports whether s is read as a float.
+func LooksFloat(s []byte) bool {
 	for _, c := range s {
 		if c == '.' || c == 'e' || c == 'E' {
 			return true

@@ -24,8 +24,8 @@ import (
 	"math"
 )
 
-// clipLen is the number of bytes of an operand that an error message shows.
-const clipLen = 50
+// ClipLen is the number of bytes of an operand that an error message shows.
+const ClipLen = 50
 
 // CString returns s up to its first NUL byte.
 func CString(s []byte) []byte {
@@ -38,15 +38,18 @@ func CString(s []byte) []byte {
 // Clip returns the part of s that a run-time error message shows: at most 50
 // bytes, ending before a NUL.
 func Clip(s []byte) []byte {
-	if len(s) > clipLen {
-		s = s[:clipLen]
+	if len(s) > ClipLen {
+		s = s[:ClipLen]
 	}
 	return CString(s)
 }
 
 // Compare orders strings as the relational operators do: byte by byte,
 // ignoring everything from the first NUL on. It returns -1, 0 or 1.
-func Compare(a, b []byte) int { return bytes.Compare(CString(a), CString(b)) }
+func Compare(a, b []byte) int {
+	n := min(len(a), len(b)) + 1 // what follows in the longer one does not matter
+	return bytes.Compare(CString(a[:min(len(a), n)]), CString(b[:min(len(b), n)]))
+}
 
 // Hash is the string hash of Squirrel 3.0.4. It is visible to programs in the
 // order in which tables iterate. Of a long string only about the first 32
@@ -88,25 +91,37 @@ func RStrip(s []byte) []byte {
 	return s
 }
 
+// Splitter cuts strings as Split does.
+type Splitter struct{ isSep [256]bool }
+
+// NewSplitter returns a Splitter with separators.
+func NewSplitter(seps []byte) *Splitter {
+	c := &Splitter{}
+	for _, b := range CString(seps) {
+		c.isSep[b] = true
+	}
+	return c
+}
+
+// Next returns the first piece of s, and what follows it. There is none when it is empty.
+func (c *Splitter) Next(s []byte) (piece, rest []byte) {
+	begin := 0
+	for begin < len(s) && c.isSep[s[begin]] {
+		begin++
+	}
+	end := begin
+	for end < len(s) && !c.isSep[s[end]] {
+		end++
+	}
+	return s[begin:end], s[end:]
+}
+
 // Split cuts s at every byte that occurs in seps, as C's strtok does: a run of
 // separators is one cut, and empty pieces do not exist. The pieces alias s.
-func Split(s, seps []byte) [][]byte {
-	var isSep [256]bool
-	for _, c := range CString(seps) {
-		isSep[c] = true
-	}
-	var pieces [][]byte
-	s = CString(s)
-	for i := 0; i < len(s); {
-		if isSep[s[i]] {
-			i++
-			continue
-		}
-		begin := i
-		for i < len(s) && !isSep[s[i]] {
-			i++
-		}
-		pieces = append(pieces, s[begin:i])
+func Split(s, seps []byte) (pieces [][]byte) {
+	c := NewSplitter(seps)
+	for piece, rest := c.Next(CString(s)); len(piece) > 0; piece, rest = c.Next(rest) {
+		pieces = append(pieces, piece)
 	}
 	return pieces
 }

@@ -19,6 +19,8 @@ type Node struct {
 	Alive    bool // its lease has not run out, by the database's clock
 	Started  time.Time
 	Version  string
+	Key      string // of its Claim; "": none
+	Address  string // of its Claim
 }
 
 // Membership is a cluster at one moment.
@@ -27,7 +29,6 @@ type Membership struct {
 	Shards  []Shard // ordered by number; nil when the caller knows the version
 	Nodes   []Node  // the registered nodes, ordered by id
 	Count   int     // of shards
-	Secret  string  // authenticates the nodes to each other
 }
 
 // BurialDelay is the time after the end of its lease from which a node can be

@@ -43,12 +43,10 @@ func (p Posting) Repeats(post Post) bool {
 // number of that post.
 //
 // A device remembers the newest number that it has handled. If it gets another
-// agent, that agent's numbers must not be smaller, so the first number of an
-// agent is the time.
+// agent, or the database goes back in time, later numbers must not be smaller, so a
+// number is at least the time.
 func (p Posting) Next(post Post, now time.Time) Posting {
-	if p.Last++; p.Last == 1 {
-		p.Last = uint64(now.UnixMilli())
-	}
+	p.Last = max(p.Last+1, uint64(now.UnixMilli()))
 	if post.Cause.Boot != 0 {
 		p.Cause, p.Nth = post.Cause, post.Nth
 	}

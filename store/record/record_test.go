@@ -64,14 +64,14 @@ func TestPosting(t *testing.T) {
 		repeats bool
 		next    Posting
 	}{
-		{"without a cause", Post{Nth: 1}, false, Posting{10, p.Cause, 2}},
+		{"without a cause", Post{Nth: 1}, false, Posting{uint64(noon.UnixMilli()), p.Cause, 2}},
 		{"of an earlier boot, the first", cause(1, 9, 1), true, Posting{}},
 		{"of an earlier message", cause(2, 4, 3), true, Posting{}},
 		{"the first of the message", cause(2, 5, 1), true, Posting{}},
 		{"the newest", cause(2, 5, 2), true, Posting{}},
-		{"the next of the message", cause(2, 5, 3), false, Posting{10, p.Cause, 3}},
-		{"of the next message", cause(2, 6, 1), false, Posting{10, tandem.Mark{Boot: 2, Seq: 6}, 1}},
-		{"of a later boot", cause(3, 1, 1), false, Posting{10, tandem.Mark{Boot: 3, Seq: 1}, 1}},
+		{"the next of the message", cause(2, 5, 3), false, Posting{uint64(noon.UnixMilli()), p.Cause, 3}},
+		{"of the next message", cause(2, 6, 1), false, Posting{uint64(noon.UnixMilli()), tandem.Mark{Boot: 2, Seq: 6}, 1}},
+		{"of a later boot", cause(3, 1, 1), false, Posting{uint64(noon.UnixMilli()), tandem.Mark{Boot: 3, Seq: 1}, 1}},
 	} {
 		if got := p.Repeats(tt.post); got != tt.repeats {
 			t.Errorf("%s: repeats %v", tt.name, got)

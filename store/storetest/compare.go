@@ -66,13 +66,9 @@ func differ(a, b twin.Answer) bool {
 	return a.Err != nil || b.Err != nil || !reflect.DeepEqual(plain(a.Value), plain(b.Value))
 }
 
-// plain returns an answer without accidental differences: the secrets of the
-// databases, and whether an empty slice is nil.
+// plain returns an answer without accidental differences: whether an empty slice is nil.
 func plain(value any) any {
 	switch v := value.(type) {
-	case record.Membership:
-		v.Secret = ""
-		return v
 	case record.Agent:
 		v.Saved = append([]byte{}, v.Saved...)
 		return v

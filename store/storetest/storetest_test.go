@@ -14,7 +14,7 @@ import (
 // is none.
 func TestTwinLikeItself(t *testing.T) {
 	nodes := func(count int) (list []Node) {
-		db := twin.New("secret", placement.DefaultShards)
+		db := twin.New(placement.DefaultShards)
 		for range count {
 			list = append(list, Simulated{Store: db.Open()})
 		}
@@ -45,8 +45,6 @@ func TestDiffer(t *testing.T) {
 		{"the data of posts", twin.Answer{Value: []record.Post{{Data: []byte{}}}},
 			twin.Answer{Value: []record.Post{{}}}, false},
 		{"a table", twin.Answer{Value: record.Agent{Saved: []byte{1}}}, twin.Answer{Value: record.Agent{}}, true},
-		{"the secret", twin.Answer{Value: record.Membership{Secret: "a"}},
-			twin.Answer{Value: record.Membership{Secret: "b"}}, false},
 		{"the version", twin.Answer{Value: record.Membership{Version: 1}},
 			twin.Answer{Value: record.Membership{Version: 2}}, true},
 	} {

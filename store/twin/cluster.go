@@ -122,7 +122,7 @@ func (db *Database) remove(id string) {
 }
 
 func (o Membership) perform(t transaction) (any, error) {
-	m := record.Membership{Version: t.db.version, Count: len(t.db.shards), Secret: t.db.secret}
+	m := record.Membership{Version: t.db.version, Count: len(t.db.shards)}
 	for _, id := range slices.Sorted(maps.Keys(t.db.nodes)) {
 		n := t.db.nodes[id]
 		if !n.leased {

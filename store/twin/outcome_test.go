@@ -59,7 +59,7 @@ func TestOutcomes(t *testing.T) {
 		{twin.Refused, false, "unavailable unavailable unavailable"},
 	} {
 		t.Run(tt.how.String(), func(t *testing.T) {
-			s := twin.New("", shards).Open()
+			s := twin.New(shards).Open()
 			submit(t, s, twin.Begin{Agent: agent})
 			s.Commit(now, 1, twin.Done)
 			submit(t, s, twin.Save{Agent: agent, Incarnation: 1, Table: []byte("x")})
@@ -89,7 +89,7 @@ func TestOutcomes(t *testing.T) {
 // TestLostRegistration checks that a node which does not hear of its new session
 // keeps the old one, in which nothing is written any more.
 func TestLostRegistration(t *testing.T) {
-	s := twin.New("", shards).Open()
+	s := twin.New(shards).Open()
 	register(t, s, "a", time.Hour)
 	again := twin.Register{Node: record.Node{ID: "a"}, Lease: time.Hour}
 	if a := perform(t, s, again, twin.Lost).Answers[0]; a.Value != nil || tandem.KindOf(a.Err) != tandem.Unavailable {
@@ -118,7 +118,7 @@ func TestLostRegistration(t *testing.T) {
 // TestFencedOnce checks who is told that a node has been declared lost, and
 // that a later session knows nothing of it.
 func TestFencedOnce(t *testing.T) {
-	db := twin.New("", shards)
+	db := twin.New(shards)
 	a, b := db.Open(), db.Open()
 	register(t, a, "a", -time.Hour)
 	old := submit(t, a, twin.Begin{Agent: agent})
@@ -156,7 +156,7 @@ func TestFencedOnce(t *testing.T) {
 
 // TestDeleteDevice checks that a device takes all that is kept of its agent along.
 func TestDeleteDevice(t *testing.T) {
-	db := twin.New("", shards)
+	db := twin.New(shards)
 	db.PutDevice(record.Device{ID: "d", Agent: agent})
 	s := db.Open()
 	submit(t, s, twin.Begin{Agent: agent})
@@ -173,13 +173,13 @@ func TestDeleteDevice(t *testing.T) {
 
 // TestCommitter checks the order of writes, and which share a transaction.
 func TestCommitter(t *testing.T) {
-	s := twin.New("", shards).Open()
+	s := twin.New(shards).Open()
 	first := submit(t, s, twin.Begin{Agent: agent})
 	submit(t, s, twin.Begin{Agent: agent})
 	submit(t, s, twin.Handover{})
 	submit(t, s, twin.Begin{Agent: agent})
 	var batches []int
-	fork := s.Fork(twin.New("", shards))
+	fork := s.Fork(twin.New(shards))
 	for n := fork.Next(); n > 0; n = fork.Next() {
 		batches = append(batches, n)
 		fork.Commit(now, n, twin.Done)
@@ -254,7 +254,7 @@ func state(db *twin.Database) string {
 // changes the other.
 func TestFork(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		db := twin.New("", shards)
+		db := twin.New(shards)
 		db.PutDevice(record.Device{ID: "d", Agent: "a"})
 		nodes := []*twin.Store{db.Open(), db.Open()}
 		for range rapid.IntRange(0, 15).Draw(t, "before") {
@@ -287,7 +287,7 @@ func TestFork(t *testing.T) {
 func TestSameAgain(t *testing.T) {
 	run := func(seed int) string {
 		return rapid.Custom(func(t *rapid.T) string {
-			db := twin.New("", shards)
+			db := twin.New(shards)
 			nodes := []*twin.Store{db.Open(), db.Open()}
 			var said []string
 			for range 200 {

@@ -4,7 +4,7 @@
 // and the suite in store/storetest checks that it behaves as SQLite and
 // PostgreSQL do.
 //
-//	db := twin.New(secret, placement.DefaultShards)
+//	db := twin.New(placement.DefaultShards)
 //	s := db.Open()                                    // a node's store
 //	number, err := s.Submit(now, twin.Begin{Agent: id})
 //	result := s.Commit(now, s.Next(), twin.Done)      // when the world says that it is durable
@@ -56,7 +56,6 @@ type Database struct {
 	shards  []record.Shard
 	version int64
 	planner record.Planner
-	secret  string
 }
 
 // kept has the records of an agent. Values are replaced, never changed in place.
@@ -68,7 +67,7 @@ type kept struct {
 }
 
 // New returns the database of a new cluster.
-func New(secret string, shards int) *Database {
+func New(shards int) *Database {
 	db := &Database{
 		agents:      map[tandem.AgentID]kept{},
 		devices:     map[tandem.DeviceID]record.Device{},
@@ -78,7 +77,6 @@ func New(secret string, shards int) *Database {
 		libraries:   map[tandem.LibraryID]string{},
 		nodes:       map[string]node{},
 		shards:      make([]record.Shard, shards),
-		secret:      secret,
 	}
 	for i := range db.shards {
 		db.shards[i].Shard = i

@@ -20,7 +20,7 @@ func TestSuite(t *testing.T) {
 			Library:     tandem.LibraryID{Name: "Promise.lib.nut", Version: "4.0.0"},
 			LibraryCode: "class Promise {}",
 		}
-		db := twin.New("secret", placement.DefaultShards)
+		db := twin.New(placement.DefaultShards)
 		db.PutDevice(record.Device{ID: "00000000000000fe", Agent: "DDDDDDDDDDDD", Group: "other"})
 		db.PutDevice(known.Device)
 		db.PutGroup(known.Group)
@@ -33,7 +33,7 @@ func TestSuite(t *testing.T) {
 
 func TestClusterSuite(t *testing.T) {
 	storetest.RunCluster(t, func(_ testing.TB, count int) (nodes []storetest.Node) {
-		db := twin.New("secret", placement.DefaultShards)
+		db := twin.New(placement.DefaultShards)
 		for range count {
 			nodes = append(nodes, storetest.Simulated{Store: db.Open()})
 		}

@@ -1,11 +1,11 @@
 //go:build unix
 
-package egress
+package admit
 
 import "syscall"
 
-// descriptors returns the number of files that the process may have open.
-func descriptors() int {
+// Descriptors returns the number of files that the process may have open.
+func Descriptors() int {
 	var r syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil {
 		return 1024 // the usual limit

@@ -1,0 +1,161 @@
+package cluster
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/internal/pgtest"
+	"github.com/tandem-iot/tandem/store/record"
+)
+
+// keeper saves what it is told, and keeps a message for its device.
+const keeper = `
+http.onrequest(function(q, r) {
+	switch (q.path) {
+	case "/load": r.send(200, "n" in server.load() ? server.load().n : "none"); break;
+	case "/post": tandem.post("note", q.body); r.send(200, "ok"); break;
+	default: r.send(server.save({ n = q.path.slice(1) }) == 0 ? 200 : 500, "");
+	}
+});
+device.on("n", function(x) { server.save({ n = x.tostring() }); });`
+
+// backup is a copy of a server's files.
+type backup struct {
+	t      *testing.T
+	server *pgtest.Server
+	dir    string
+}
+
+func (b *backup) must(err error) {
+	b.t.Helper()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// take stops the server, copies its files, and starts it again.
+func (b *backup) take() {
+	b.t.Helper()
+	b.must(b.server.Stop(false))
+	b.must(exec.Command("cp", "-a", b.server.Dir, b.dir).Run())
+	b.must(b.server.Start())
+}
+
+// restore makes the server's files those of the backup.
+func (b *backup) restore() {
+	b.t.Helper()
+	b.must(b.server.Stop(true))
+	b.must(os.RemoveAll(b.server.Dir))
+	b.must(exec.Command("cp", "-a", b.dir, b.server.Dir).Run())
+	b.must(b.server.Start())
+}
+
+// TestWentBack: the database goes back to a backup while the nodes run. Every node notices, and
+// what the agents have saved since the backup is there, and so are the messages that they have
+// kept for their devices.
+func TestWentBack(t *testing.T) {
+	server, err := pgtest.StartServer(pgtest.Dir(t), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(true); err != nil {
+			t.Error(err)
+		}
+	})
+	url, err := server.Create(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFleetAt(t, url, 2, 12, keeper)
+	back := &backup{t: t, server: server, dir: filepath.Join(pgtest.Dir(t), "backup")}
+	f.save("first")
+	back.take()
+	f.answers()
+	f.save("first")
+	for _, n := range f.nodes {
+		if h := n.Store.Health(); h.WentBack != 0 {
+			t.Fatalf("%s believes that the database went back, and it was stopped only", n.Info.ID)
+		}
+	}
+	// One agent restarts, so that its incarnation is one that the backup does not have; one
+	// moves, one saves by a message, one was enrolled since.
+	f.must(f.nodes[0].RestartAgent(t.Context(), f.devices[0].ID))
+	fresh, err := f.nodes[0].Store.AddDevices(t.Context(), []record.Device{
+		{Owner: f.devices[0].Owner, Group: f.group.ID, KeyHash: record.Hash("key")},
+	})
+	f.must(err)
+	f.devices = append(f.devices, fresh...)
+	f.save("second")
+	for _, d := range f.devices {
+		f.nodes[1].get(d, "/post")
+	}
+	deployed, err := f.nodes[0].Store.Deploy(t.Context(), record.Deployment{Group: f.group.ID, AgentCode: keeper + "\n"})
+	f.must(err)
+	f.must(f.nodes[0].Deployed(t.Context(), f.group.ID))
+	f.answers()
+	before := f.newestEpoch()
+	f.devices = f.devices[:len(f.devices)-1]
+	back.restore()
+	for _, n := range f.nodes {
+		n.until("it notices", func() bool { return n.Store.Health().WentBack == 1 })
+	}
+	f.answers()
+	for _, d := range f.devices {
+		if got := f.nodes[0].get(d, "/load"); got != "second" {
+			t.Errorf("agent %s has %q after the database went back", d.Agent, got)
+		}
+		posts, err := f.nodes[0].Store.Posts(t.Context(), d.Agent)
+		if err != nil || len(posts) != 1 {
+			t.Errorf("agent %s: %d messages wait for its device, %v", d.Agent, len(posts), err)
+		}
+		f.nodes[1].get(d, "/third")
+	}
+	if after := f.newestEpoch(); after <= before {
+		t.Errorf("epochs up to %d after the database went back, and up to %d before", after, before)
+	}
+	if _, err := f.nodes[0].Store.Deployment(t.Context(), deployed.ID); err == nil {
+		t.Error("the restored database has the newest deployment")
+	}
+	for _, n := range f.nodes {
+		if h := n.Store.Health(); h.WentBack != 1 || h.Damaged != 0 || h.Failing != nil {
+			t.Errorf("%s: %+v", n.Info.ID, h)
+		}
+	}
+}
+
+// save has all agents save a text, as often as it takes: a connection to the database may be
+// broken.
+func (f *fleet) save(text string) {
+	f.t.Helper()
+	for _, d := range f.devices {
+		f.nodes[0].until("the agent saves", func() bool {
+			r, err := f.nodes[0].Request(f.t.Context(), d.Agent, &tandem.Request{Method: "GET", Path: "/" + text})
+			return err == nil && r.Status == 200
+		})
+	}
+}
+
+// answers waits until all agents answer by way of all nodes.
+func (f *fleet) answers() {
+	f.t.Helper()
+	f.settle(len(f.nodes))
+	for _, n := range f.nodes {
+		for _, d := range f.devices {
+			n.get(d, "/load")
+		}
+	}
+}
+
+func (f *fleet) newestEpoch() (epoch int64) {
+	f.t.Helper()
+	m, err := f.nodes[0].Store.Membership(f.t.Context(), -1)
+	f.must(err)
+	for _, s := range m.Shards {
+		epoch = max(epoch, s.Epoch)
+	}
+	return epoch
+}
