@@ -44,7 +44,7 @@ type attack struct {
 	// load attacks from a process of its own, until ctx ends; nil: only the program attacks.
 	load func(ctx context.Context, t *target, s *share) error
 	// said matches a line of the culprit's log, and noted one of the node's, that says what it
-	// did. One of them is enough.
+	// did. One of them is enough. {{ID}} is the culprit's device.
 	said, noted string
 	// harmless: the attack gets nowhere, or stays within the limits, so that no line has to name
 	// it.

@@ -39,6 +39,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -125,18 +126,28 @@ func perform(ctx context.Context, o options, rows []attack) (verdicts []verdict,
 const atATime = 10
 
 // batches divides attacks into those that run at the same time. All attacks of a batch
-// need the same kind of site.
+// need the same kind of site. The many kinds of messages between nodes are always sent
+// ten at a time.
 func batches(o options, rows []attack) (list [][]attack) {
-	most := 1
-	if o.short {
-		most = atATime
+	type class struct {
+		site    siteKind
+		message bool
 	}
-	bySite := map[siteKind][]attack{}
+	var order []class
+	of := map[class][]attack{}
 	for _, a := range rows {
-		bySite[a.site] = append(bySite[a.site], a)
+		c := class{a.site, strings.HasPrefix(a.on, "message ")}
+		if of[c] == nil {
+			order = append(order, c)
+		}
+		of[c] = append(of[c], a)
 	}
-	for _, kind := range []siteKind{alone, secure, clustered} {
-		for rest := bySite[kind]; len(rest) > 0; {
+	for _, c := range order {
+		most := 1
+		if o.short || c.message {
+			most = atATime
+		}
+		for rest := of[c]; len(rest) > 0; {
 			n := min(most, len(rest))
 			list = append(list, rest[:n])
 			rest = rest[n:]

@@ -64,7 +64,7 @@ func (t *target) twin(ctx context.Context, name string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	args := []string{"up", "--data", filepath.Join(dir, "data"), "--database", t.Database, "--node", name, "--join", t.Cluster}
+	args := []string{"up", "--data", filepath.Join(dir, "data"), "--database", t.Database, "--node", name}
 	for _, flag := range []string{"--http", "--agents", "--mqtt", "--cluster"} {
 		addr, err := node.FreeAddr()
 		if err != nil {
@@ -91,8 +91,3 @@ func (t *target) twin(ctx context.Context, name string) error {
 	<-ended
 	return err
 }
-
-func insiders() []attack { return nil }
-
-// messages are the kinds of messages between nodes.
-func messages() []string { return nil }

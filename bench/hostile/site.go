@@ -25,6 +25,7 @@ import (
 	"github.com/tandem-iot/tandem/bench/client"
 	"github.com/tandem-iot/tandem/bench/node"
 	"github.com/tandem-iot/tandem/central"
+	"github.com/tandem-iot/tandem/cluster"
 	"github.com/tandem-iot/tandem/internal/pgtest"
 	"github.com/tandem-iot/tandem/server"
 )
@@ -101,6 +102,9 @@ func newSite(ctx context.Context, o options, kind siteKind) (s *site, err error)
 	if err == nil {
 		err = s.login(ctx)
 	}
+	if err == nil && kind == clustered {
+		err = s.settled(ctx)
+	}
 	if err == nil {
 		s.quiet, err = s.pair(ctx, "quiet", quietCode)
 	}
@@ -134,11 +138,6 @@ func (s *site) arguments(m *member) []string {
 		args = append(args, "--mqtts", m.addr.MQTTS, "--cert", filepath.Join(s.dir, "cert"), "--key", filepath.Join(s.dir, "key"))
 	case clustered:
 		args = append(args, "--database", s.db, "--node", m.Name, "--cluster", m.addr.Cluster)
-		for _, other := range s.nodes {
-			if other != m {
-				args = append(args, "--join", other.addr.Cluster)
-			}
-		}
 	}
 	return args
 }
@@ -192,6 +191,31 @@ func (s *site) login(ctx context.Context) error {
 			return err
 		}
 		if err := pause(ctx, 20*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// settled waits until each node of the cluster has its share of the shards.
+func (s *site) settled(ctx context.Context) error {
+	for deadline := time.Now().Add(longest); ; {
+		var out struct {
+			Data struct{ Attributes cluster.Status }
+		}
+		err := s.api.Call(ctx, s.web(), "GET", "/cluster", "", &out)
+		status, even := out.Data.Attributes, 0
+		for _, n := range status.Nodes {
+			if n.Alive && n.Leaving == 0 && n.Shards > status.Shards/3 {
+				even++
+			}
+		}
+		if err == nil && even == len(s.nodes) {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return errors.Join(fmt.Errorf("the cluster does not settle: %+v", status), err)
+		}
+		if err := pause(ctx, 50*time.Millisecond); err != nil {
 			return err
 		}
 	}

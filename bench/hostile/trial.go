@@ -87,6 +87,7 @@ func (t *trial) prepare(ctx context.Context, a attack) (r *running, err error) {
 	if r.watched, err = t.follow(ctx, r.culprit); err != nil {
 		return nil, err
 	}
+	r.noted = strings.ReplaceAll(a.noted, "{{ID}}", r.culprit.ID)
 	serve, err := node.FreeAddr()
 	if err != nil {
 		return nil, err
