@@ -94,11 +94,13 @@ function attack() { for (local i = 0; i < 5000; i++) server.log("line " + i); }`
 	}},
 	{name: "2,000 requests wait for an agent that never answers", on: "agents' listener", said: `(?i)wait|inbox|503`,
 		noted: refused, code: `
-kept <- []; http.onrequest(function(q, r) { kept.push(r); if (kept.len() == 1000) server.log("1000 requests wait"); });`,
+kept <- []; http.onrequest(function(q, r) { 
+    kept.push(r); if (kept.len() == 1000) server.log("1000 requests wait"); });`,
 		load: func(ctx context.Context, t *target, s *share) error {
 			return s.crowd(ctx, t, t.host(), 2000, fmt.Sprintf("GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", t.path(), t.host()))
 		}},
-	{name: "answers of 1 MB read one byte at a time", on: "agents' listener", noted: refused, said: `answered 300|` + refused,
+	{name: "answers of 1 MB read one byte at a time", on: "agents' listener",
+		noted: refused, said: `answered 300|` + refused,
 		code: `
 s <- "x"; for (local i = 0; i < 20; i++) s += s;
 n <- 0; http.onrequest(function(q, r) { r.send(200, s); if (++n == 300) server.log("answered 300"); });`,

@@ -31,7 +31,8 @@ var devices = []attack{
 	}},
 	{name: "CONNECT packets of 256 MB", on: "MQTT", noted: refused, load: func(
 		ctx context.Context, t *target, s *share) error {
-		return s.crowd(ctx, t, t.MQTT, 500, "\x10\xff\xff\xff\x7f\x00\x04MQTT\x04\xc2\x00\x3c\xff\xff"+strings.Repeat("x", 60_000))
+		const begin = "\x10\xff\xff\xff\x7f\x00\x04MQTT\x04\xc2\x00\x3c\xff\xff"
+		return s.crowd(ctx, t, t.MQTT, 500, begin+strings.Repeat("x", 60_000))
 	}},
 	{name: "keys of a device are guessed", on: "MQTT", noted: `(?i)log.?in`, load: func(
 		ctx context.Context, t *target, s *share) error {
@@ -53,8 +54,10 @@ var devices = []attack{
 		ctx context.Context, t *target, s *share) error {
 		return s.logins(ctx, t, 8, func(m *client.MQTT, n int64) error {
 			forms := [][]byte{
-				{0x30, 0xff, 0xff, 0xff, 0xff, 0x7f}, {0x3f, 2, 0, 0}, {0x32, 3, 0, 9, 'x'}, {0x82, 3, 0, 0, 0}, {0xf0, 0}, {0x10, 0},
-				{0x30, 5, 0, 3, 0xff, 0xfe, 0}, {0x40, 0}, {0x62, 2, 0xff, 0xff}, {0x82, 8, 0, 1, 0, 3, '#', '/', '#', 9}, {0xe1, 1},
+				{0x30, 0xff, 0xff, 0xff, 0xff, 0x7f}, {0x3f, 2, 0, 0}, {0x32, 3, 0, 9, 'x'}, {0x82, 3, 0, 0, 0},
+				{0xf0, 0}, {0x10, 0},
+				{0x30, 5, 0, 3, 0xff, 0xfe, 0}, {0x40, 0}, {0x62, 2, 0xff, 0xff},
+				{0x82, 8, 0, 1, 0, 3, '#', '/', '#', 9}, {0xe1, 1},
 			}
 			_, err := m.Write(forms[n%int64(len(forms))])
 			if _, _, err := m.NextWithin(time.Second); err != nil {
@@ -72,15 +75,16 @@ var devices = []attack{
 		name := strings.Repeat("n", 60_000)
 		return s.flood(ctx, t, "agent/"+name, func(int64) []byte { return nil })
 	}},
-	{name: "messages of 250 KB, nested or wide", on: "MQTT", said: slowed + "|" + hog + "|nested|JSON", code: busyCode, load: func(
-		ctx context.Context, t *target, s *share) error {
-		forms := [][]byte{
-			[]byte(strings.Repeat("[", 250_000)), []byte("[" + strings.Repeat("{},", 83_000) + "{}]"),
-			[]byte(`"` + strings.Repeat(`\u0000`, 41_000) + `"`), []byte("[" + strings.Repeat("1e9,", 62_000) + "1]"),
-			[]byte(strings.Repeat("\xff", 250_000)), []byte(`{"a":` + strings.Repeat(`{"a":`, 49_000)),
-		}
-		return s.flood(ctx, t, "agent/x", func(n int64) []byte { return forms[n%int64(len(forms))] })
-	}},
+	{name: "messages of 250 KB, nested or wide", on: "MQTT",
+		said: slowed + "|" + hog + "|nested|JSON", code: busyCode, load: func(
+			ctx context.Context, t *target, s *share) error {
+			forms := [][]byte{
+				[]byte(strings.Repeat("[", 250_000)), []byte("[" + strings.Repeat("{},", 83_000) + "{}]"),
+				[]byte(`"` + strings.Repeat(`\u0000`, 41_000) + `"`), []byte("[" + strings.Repeat("1e9,", 62_000) + "1]"),
+				[]byte(strings.Repeat("\xff", 250_000)), []byte(`{"a":` + strings.Repeat(`{"a":`, 49_000)),
+			}
+			return s.flood(ctx, t, "agent/x", func(n int64) []byte { return forms[n%int64(len(forms))] })
+		}},
 	{name: "log lines of a device", on: "MQTT", said: slowed, load: func(
 		ctx context.Context, t *target, s *share) error {
 		return s.flood(ctx, t, "log", func(n int64) []byte { return fmt.Appendf(nil, "line %d", n) })
@@ -88,7 +92,8 @@ var devices = []attack{
 	{name: "hellos of ever new programs", on: "MQTT", said: slowed + "|" + hog + "|Device", code: busyCode, load: func(
 		ctx context.Context, t *target, s *share) error {
 		return s.flood(ctx, t, "sys/hello", func(n int64) []byte {
-			return fmt.Appendf(nil, `{"boot":%d,"incarnation":%d,"wake":1,"reason":"restart","runtime":"x","code":"%064x"}`, n, n, n)
+			const hello = `{"boot":%d,"incarnation":%d,"wake":1,"reason":"restart","runtime":"x","code":"%064x"}`
+			return fmt.Appendf(nil, hello, n, n, n)
 		})
 	}},
 	{name: "status lines of a device", on: "MQTT", said: slowed, load: func(
@@ -97,15 +102,16 @@ var devices = []attack{
 			return fmt.Appendf(nil, `{"type":"status","msg":"status %d"}`, n)
 		})
 	}},
-	{name: "a device that connects again and again", on: "MQTT", said: slowed + "|" + hog + "|Device|connect", code: busyCode, load: func(
-		ctx context.Context, t *target, s *share) error {
-		return s.logins(ctx, t, 4, func(m *client.MQTT, n int64) error {
-			if n%2 == 0 {
-				return errors.New("hang up")
-			}
-			return m.Subscribe("device/#")
-		})
-	}},
+	{name: "a device that connects again and again", on: "MQTT",
+		said: slowed + "|" + hog + "|Device|connect", code: busyCode, load: func(
+			ctx context.Context, t *target, s *share) error {
+			return s.logins(ctx, t, 4, func(m *client.MQTT, n int64) error {
+				if n%2 == 0 {
+					return errors.New("hang up")
+				}
+				return m.Subscribe("device/#")
+			})
+		}},
 	{name: "subscriptions without end", on: "MQTT", said: slowed + "|subscri", load: func(
 		ctx context.Context, t *target, s *share) error {
 		return s.logins(ctx, t, 1, func(m *client.MQTT, n int64) error {
@@ -125,16 +131,18 @@ var devices = []attack{
 		ctx context.Context, t *target, s *share) error {
 		forms := []string{
 			"\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00", "\x02\x81\x00\x00\x00\x00x", "\x89\x80\x00\x00\x00\x00",
-			"\x82\x05hello", "\xff\xff", "\x80\x81\x00\x00\x00\x00x", "\x88\xfe\xff\xff\x00\x00\x00\x00", "\x81\x81\x00\x00\x00\x00x",
+			"\x82\x05hello", "\xff\xff", "\x80\x81\x00\x00\x00\x00x", "\x88\xfe\xff\xff\x00\x00\x00\x00",
+			"\x81\x81\x00\x00\x00\x00x",
 		}
 		return s.requests(ctx, t, t.HTTP, 16, func(n int64) string {
 			return upgrade + strings.Repeat(forms[n%int64(len(forms))], 100)
 		})
 	}},
-	{name: "messages by WebSocket as fast as they go", on: "MQTT over WebSocket", said: slowed + "|" + hog, code: busyCode, load: func(
-		ctx context.Context, t *target, s *share) error {
-		return s.overWebSocket(ctx, t)
-	}},
+	{name: "messages by WebSocket as fast as they go", on: "MQTT over WebSocket",
+		said: slowed + "|" + hog, code: busyCode, load: func(
+			ctx context.Context, t *target, s *share) error {
+			return s.overWebSocket(ctx, t)
+		}},
 }
 
 // secured are attacks on TLS.
@@ -155,10 +163,11 @@ var secured = []attack{
 			return tls.Client(nc, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(ctx)
 		})
 	}},
-	{name: "messages over TLS as fast as they go", on: "MQTT over TLS", said: slowed + "|" + hog, code: busyCode, load: func(
-		ctx context.Context, t *target, s *share) error {
-		return s.flood(ctx, t, "agent/x", func(int64) []byte { return []byte("1") })
-	}},
+	{name: "messages over TLS as fast as they go", on: "MQTT over TLS",
+		said: slowed + "|" + hog, code: busyCode, load: func(
+			ctx context.Context, t *target, s *share) error {
+			return s.flood(ctx, t, "agent/x", func(int64) []byte { return []byte("1") })
+		}},
 	{name: "HTTPS clients that stop in the handshake", on: "HTTP and API", noted: refused, load: func(
 		ctx context.Context, t *target, s *share) error {
 		return s.crowd(ctx, t, t.HTTP, 1000, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")

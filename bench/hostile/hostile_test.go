@@ -79,7 +79,8 @@ func TestNatives(t *testing.T) {
 			t.Errorf("%q is no family", name)
 		}
 	}
-	for _, file := range []string{"../../squirrel/testdata/charges/natives.txt", "../../agent/testdata/charges/natives.txt"} {
+	for _, dir := range []string{"squirrel", "agent"} {
+		file := "../../" + dir + "/testdata/charges/natives.txt"
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -130,7 +131,7 @@ func TestJudge(t *testing.T) {
 		{"not served", func(v *verdict, o *options) { v.Users[2].Served = 0; o.short = true }, "was not served"},
 		{"memory", func(v *verdict, o *options) { v.Memory = 513; o.short = true }, "reached 513 MiB"},
 		{"a node ended", func(v *verdict, _ *options) { v.Ended = []string{"n1"} }, "node n1 ended"},
-		{"an innocent line", func(v *verdict, _ *options) { v.Innocent = []string{"status Agent restarted"} }, "Agent restarted"},
+		{"an innocent line", func(v *verdict, _ *options) { v.Innocent = []string{"Agent restarted"} }, "Agent restarted"},
 		{"not named", func(v *verdict, _ *options) { v.Named = "" }, "no log line names it"},
 		{"no restart", func(v *verdict, o *options) { v.Restart = 0; o.short = true }, "did not come about"},
 		{"late restart", func(v *verdict, _ *options) { v.Restart = 6 * time.Second }, "took 6.0 s"},
@@ -204,7 +205,8 @@ func TestBatches(t *testing.T) {
 func TestWatch(t *testing.T) {
 	w := &watch{more: make(chan struct{}, 1)}
 	opened := make(chan struct{}, 1)
-	const text = "retry: 3000\ndata: {\"state\":\"opened\"}\n\nevent: message\ndata: {\"type\":\"status\",\"msg\":\"Agent restarted\"}\n\n"
+	const text = "retry: 3000\ndata: {\"state\":\"opened\"}\n\nevent: message\n" +
+		"data: {\"type\":\"status\",\"msg\":\"Agent restarted\"}\n\n"
 	w.read(bufio.NewReader(strings.NewReader(text)), opened)
 	select {
 	case <-opened:
@@ -224,7 +226,8 @@ func TestWatch(t *testing.T) {
 
 func TestSource(t *testing.T) {
 	a := attack{code: `function attack() { http.get("http://{{SERVE}}/"); }`}
-	if got := a.source("127.0.0.1:9"); !strings.Contains(got, "http://127.0.0.1:9/") || !strings.Contains(got, "again();") {
+	got := a.source("127.0.0.1:9")
+	if !strings.Contains(got, "http://127.0.0.1:9/") || !strings.Contains(got, "again();") {
 		t.Errorf("the program is %s", got)
 	}
 	if got := (attack{}).source(""); got != harmlessCode {

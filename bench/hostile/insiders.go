@@ -52,7 +52,8 @@ func insiders() (list []attack) {
 				return s.insider(ctx, t, func(r nonsense.Maker, self protocol.Peer) []byte {
 					data := protocol.Encode(r.Message(m, self))
 					broken := [][]byte{
-						data[:r.IntN(len(data))], append(data, 0), append(data[:1:1], 0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff),
+						data[:r.IntN(len(data))], append(data, 0),
+						append(data[:1:1], 0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff),
 						append(data[:1:1], strings.Repeat("\x81", 100_000)...), append(data[:1:1], strings.Repeat("\xbf", 1000)...),
 					}
 					return broken[r.IntN(len(broken))]

@@ -100,7 +100,9 @@ function attack() {
 
 	{name: "regexp with stars in stars", on: "regexp", said: hog, code: `
 s <- "a"; for (local i = 0; i < 12; i++) s += s;
-function attack() { while (true) { regexp("(a*)*b").match(s); regexp("(a|a)*c").search(s); regexp("(a+)+$b").capture(s); } }`},
+function attack() {
+    while (true) { regexp("(a*)*b").match(s); regexp("(a|a)*c").search(s); regexp("(a+)+$b").capture(s); }
+}`},
 	{name: "regexp2 with repeated repetitions", on: "regexp", said: hog, code: `
 n <- 0;
 function attack() {
@@ -142,7 +144,8 @@ function attack() { while (true) { crypto.hmacsha512(s, s); http.hash.hmacsha256
 	{name: "signatures as fast as they go", on: "crypto", said: `sign|` + hog, code: `
 key <- http.base64decode("{{RSA}}");
 function attack() {
-    for (local i = 0; i < 60; i++) try { crypto.sign(crypto.RSASSA_PKCS1_SHA256, "x", key, function(e, s) {}) } catch (e) {}
+    local mode = crypto.RSASSA_PKCS1_SHA256;
+    for (local i = 0; i < 60; i++) try { crypto.sign(mode, "x", key, function(e, s) {}) } catch (e) {}
 }`},
 	{name: "keys that are none", on: "crypto", said: hog, code: `
 junk <- blob(300000);
@@ -161,7 +164,8 @@ function attack() {
     while (true) try { server.save({ a = array(90000, inner) }) } catch (e) {}
 }`},
 	{name: "60 KB saved as often as it goes", on: "server.save", harmless: true, code: `
-function attack() { local t = { s = "" }; while (t.s.len() < 60000) t.s += "0123456789"; while (true) server.save(t); }`},
+t <- { s = "" }; while (t.s.len() < 60000) t.s += "0123456789";
+function attack() { while (true) server.save(t); }`},
 	{name: "tables saved that cannot be", on: "server.save", said: hog, code: `
 function attack() {
     local t = { f = function() {} }; for (local i = 0; i < 5000; i++) t["k" + i] <- blob(1);
@@ -172,7 +176,8 @@ function attack() {
 	{name: "messages of 90,000 references", on: "device.send", said: hog, code: `
 s <- "x"; for (local i = 0; i < 16; i++) s += s;
 function attack() { local a = array(90000, s); while (true) try { device.send("x", a) } catch (e) {} }`},
-	{name: "200 KB to a device that does not read", on: "device.send", said: `dropped|too much data|` + hog, load: deaf, code: `
+	{name: "200 KB to a device that does not read", on: "device.send",
+		said: `dropped|too much data|` + hog, load: deaf, code: `
 s <- "x"; for (local i = 0; i < 17; i++) s += s;
 function attack() { for (local i = 0; i < 100; i++) device.send("x", s); }`},
 
@@ -233,13 +238,14 @@ function attack() {
     });
 }`},
 	{name: "answers that unpack to 1 GB", on: "http out", said: `got|` + hog, load: generous, code: `
-got <- 0;
+got <- 0; accept <- { "Accept-Encoding": "gzip" };
 function attack() {
-    for (local i = 0; i < 40; i++) http.get("http://{{SERVE}}/gzip", { "Accept-Encoding": "gzip" }).sendasync(function(r) {
+    for (local i = 0; i < 40; i++) http.get("http://{{SERVE}}/gzip", accept).sendasync(function(r) {
         if (got++ == 0) server.log("got " + r.statuscode + " " + r.body.len());
     });
 }`},
-	{name: "streams to a server that does not read", on: "http out", said: `stream|too much data|` + hog, load: hole, code: `
+	{name: "streams to a server that does not read", on: "http out",
+		said: `stream|too much data|` + hog, load: hole, code: `
 s <- "x"; for (local i = 0; i < 18; i++) s += s;
 streams <- []; said <- false;
 function attack() {
@@ -259,7 +265,9 @@ function attack() {
     for (local i = 0; i < 100; i++) {
         local c = mqtt.createclient();
         c.onconnect(function(e) { if (!said) { said = true; server.log("mqtt: " + e); } });
-        try { c.connect("tcp://{{SERVE}}", "x" + i) } catch (e) { if (!said) { said = true; server.log("mqtt: " + e); } }
+        try { c.connect("tcp://{{SERVE}}", "x" + i) } catch (e) {
+            if (!said) { said = true; server.log("mqtt: " + e); }
+        }
     }
 }`},
 	{name: "200 KB to a broker that does not read", on: "mqtt client", said: hog + `|mqtt`, load: broker, code: `

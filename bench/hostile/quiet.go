@@ -96,7 +96,9 @@ func (q *quiet) take() (s client.Sample, failed int, errors []string) {
 	defer q.Unlock()
 	s = client.NewSample(0, q.took)
 	failed, errors = q.failed, q.errors
-	q.took, q.failed, q.errors = nil, 0, nil
+	q.took = nil
+	q.failed = 0
+	q.errors = nil
 	return s, failed, errors
 }
 

@@ -119,8 +119,8 @@ func failed(list []verdict) error {
 
 // report prints the table, and then everything as a JSON object on the last line.
 func report(out io.Writer, o options, list []verdict) error {
-	fmt.Fprintln(out, "| attack | on | agent p99 ms | device p99 ms | API p99 ms | memory MiB | attacker | restarts | named by | "+
-		"restart s | verdict |")
+	fmt.Fprintln(out, "| attack | on | agent p99 ms | device p99 ms | API p99 ms | memory MiB | attacker | restarts | "+
+		"named by | restart s | verdict |")
 	fmt.Fprintln(out, "|---|---|---|---|---|---|---|---|---|---|---|")
 	for _, v := range list {
 		row := []string{v.Name, v.On}

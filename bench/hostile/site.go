@@ -135,7 +135,8 @@ func (s *site) arguments(m *member) []string {
 		"--egress", "127.0.0.0/8"}
 	switch s.kind {
 	case secure:
-		args = append(args, "--mqtts", m.addr.MQTTS, "--cert", filepath.Join(s.dir, "cert"), "--key", filepath.Join(s.dir, "key"))
+		args = append(args, "--mqtts", m.addr.MQTTS, "--cert", filepath.Join(s.dir, "cert"),
+			"--key", filepath.Join(s.dir, "key"))
 	case clustered:
 		args = append(args, "--database", s.db, "--node", m.Name, "--cluster", m.addr.Cluster)
 	}
@@ -241,7 +242,9 @@ func (s *site) pair(ctx context.Context, name, code string) (p pair, err error) 
 	if err != nil {
 		return p, err
 	}
-	p.ID, p.Key, p.Agent = d.ID, d.Attributes.Key, d.Attributes.Agent
+	p.ID = d.ID
+	p.Key = d.Attributes.Key
+	p.Agent = d.Attributes.Agent
 	p.URL = d.Attributes.URL
 	return p, nil
 }

@@ -165,13 +165,18 @@ func (t *trial) attackPhase(ctx context.Context) {
 		s, failures, errs := q.take()
 		for _, r := range t.rows {
 			u := &r.verdict.Users[i]
-			u.Attacked, u.Failures, u.Errors, u.Served = s.MS(99), failures, errs, len(s.Took)
+			u.Attacked = s.MS(99)
+			u.Served = len(s.Took)
+			u.Failures = failures
+			u.Errors = errs
 		}
 	}
 	for _, r := range t.rows {
 		v := &r.verdict
 		v.trouble(err)
-		v.Memory, v.Cores, v.Heap = peak, cores, int(after["go_memstats_heap_inuse_bytes"])>>20
+		v.Memory = peak
+		v.Cores = cores
+		v.Heap = int(after["go_memstats_heap_inuse_bytes"]) >> 20
 		v.Limits = limits(before, after)
 		t.look(r)
 	}

@@ -128,7 +128,8 @@ func (f *fleet) mqtt(name string, n int) mqttTarget {
 	t := mqttTarget{name: name, addr: f.access.MQTT, servers: []*process{f.process}}
 	for _, d := range f.devices[:n] {
 		id := string(d.ID)
-		t.pairs = append(t.pairs, mqttPair{login: client.Login{ID: id, User: id, Password: f.key}, publish: "agent/ping", hear: "device/#"})
+		who := client.Login{ID: id, User: id, Password: f.key}
+		t.pairs = append(t.pairs, mqttPair{login: who, publish: "agent/ping", hear: "device/#"})
 	}
 	return t
 }
