@@ -26,7 +26,7 @@ func allowed(began time.Time, n int64) time.Time {
 // of the request.
 type Body struct {
 	io.ReadCloser
-	control *http.ResponseController
+	control http.ResponseController
 	began   time.Time
 	n       int64
 
@@ -45,7 +45,7 @@ func Pace(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength == 0 || r.Body == nil {
 		return
 	}
-	b := &Body{ReadCloser: r.Body, control: http.NewResponseController(w), began: time.Now()}
+	b := &Body{ReadCloser: r.Body, control: *http.NewResponseController(w), began: time.Now()}
 	r.Body = b
 	b.extend()
 }

@@ -32,9 +32,11 @@ work = @() d.missing;`,
 	"query of a long key":   `local t = {}; t[big] <- array(5000, big); work = @() http.urlencode(t);`,
 	"header that is none":   `work = @() response.header(big + " ", big);`,
 	"cycle of delegates": `
-local d = {}, first = d; for (local i = 0; i < 5000; i++) d = {}.setdelegate(d); work = @() first.setdelegate(d);`,
+local d = {}, first = d; for (local i = 0; i < 5000; i++) d = {}.setdelegate(d);
+work = @() first.setdelegate(d);`,
 	"instanceof": `
-class A {} local C = A; local e = function(B) { return class extends B {}; }; for (local i = 0; i < 2000; i++) C = e(C);
+class A {} local C = A; local e = function(B) { return class extends B {}; };
+for (local i = 0; i < 2000; i++) C = e(C);
 local x = C(); work = @() x instanceof response;
 class Z {} work = @() x instanceof Z;`,
 	"wide ranges in both cases": `local p = "(?i)["; while (p.len() < 240) p += "a-\\x{FFFF}"; work = @() regexp2(p + "]");`,
@@ -49,16 +51,21 @@ local a = text(200000) + "a", b = text(200000) + "a"; work = @() a == b && a <= 
 	"search of equal strings": `
 local a = array(20000, text(100000) + "a"), b = text(100000) + "b"; work = @() a.find(b);`,
 	"sorting of equal strings": `
-local x = text(100000) + "a", y = text(100000) + "b"; local a = []; for (local i = 0; i < 5000; i++) a.append(i % 2 ? x : y);
+local x = text(100000) + "a", y = text(100000) + "b"; local a = [];
+for (local i = 0; i < 5000; i++) a.append(i % 2 ? x : y);
 work = @() a.sort();`,
 	"colliding integers": `
 local t = {}; work = function() { for (local i = 0; i < 16000; i++) t[i * 65536] <- i; t.clear(); };`,
 	"one string joined many times": `work = @() "a" + big + big + big + big + big + big + big + big + big + big;`,
-	"division of floats":           `local x = 3e38, y = 1e-38; work = function() { for (local i = 0; i < 100; i++) x % y; };`,
+	"division of floats": `local x = 3e38, y = 1e-38; 
+work = function() { for (local i = 0; i < 100; i++) x % y; };`,
 	"deep stack with handlers": `
-local f; f = function(n) { try { try { if (n == 0) throw big; return f(n - 1); } catch (e) { throw e; } } catch (e) { throw e; } };
+local f; f = function(n) {
+  try { try { if (n == 0) throw big; return f(n - 1); } catch (e) { throw e; } } catch (e) { throw e; }
+};
 work = @() f(2000);`,
-	"weak references": `local a = []; for (local i = 0; i < 20000; i++) a.append({}); local w = a.weakref(); work = @() a.weakref();`,
+	"weak references": `
+local a = []; for (local i = 0; i < 20000; i++) a.append({}); local w = a.weakref(); work = @() a.weakref();`,
 	"memory nearly full": `
 local keep = []; try { while (imp.getmemoryfree() > 150000) keep.append(text(50000)); } catch (e) {}
 work = @() text(20000);`,

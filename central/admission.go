@@ -18,7 +18,7 @@ const (
 	maxBody       = 8 << 20
 	maxOpenBody   = 4 << 10
 	bodiesOfAll   = 128 << 20
-	bodiesOfOwner = 32 << 20 // of an account
+	bodiesOfOwner = bodiesOfAll / 4 // of an account
 )
 
 // slowed is the error of a client that guesses too fast.
@@ -130,7 +130,11 @@ func (c *call) end() {
 
 func (s *Service) setUp() {
 	s.once.Do(func() {
-		s.pool = admit.NewPool[string](bodiesOfAll, bodiesOfOwner)
+		all := int64(bodiesOfAll)
+		if s.Room > 0 {
+			all = max(s.Room, 2*maxBody)
+		}
+		s.pool = admit.NewPool[string](all, max(all/4, maxBody))
 		if s.Logins == nil {
 			s.Logins = new(admit.Logins)
 		}

@@ -125,6 +125,19 @@ func TestBodiesOfAccount(t *testing.T) {
 	}
 }
 
+// TestLeastRoom: a node with little memory takes requests of any size that is allowed.
+func TestLeastRoom(t *testing.T) {
+	w := newWorld(t)
+	w.Room = 1
+	body := `{"data":{"type":"product","attributes":{"name":"x"}}}`
+	body += strings.Repeat(" ", maxBody-len(body))
+	for _, want := range []int{201, 409} {
+		if status, answer := w.do("POST", "/products", w.token, body); status != want {
+			t.Errorf("%d %.200s", status, answer)
+		}
+	}
+}
+
 // TestGuessing: an address that guesses keys has to wait, those who are logged in there
 // go on, and others do not notice.
 func TestGuessing(t *testing.T) {

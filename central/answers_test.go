@@ -285,3 +285,29 @@ func TestReadStreamStays(t *testing.T) {
 	}
 	w.streams.close(id)
 }
+
+// TestGiveUpSaved: an operator starts an agent whose record is damaged, without what is damaged.
+func TestGiveUpSaved(t *testing.T) {
+	w := newWorld(t)
+	id := w.pair("server.log(1);", "")
+	d, err := w.Store.Device(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exec, _ := w.database()
+	exec("DELETE FROM agents")
+	exec("UPDATE devices SET ran = 1")
+	for _, tt := range []struct {
+		query   string
+		damaged bool // afterwards
+	}{
+		{"?side=agent", true}, {"?side=agent&give_up_saved", false},
+	} {
+		if status, body := w.do("POST", "/devices/"+string(id)+"/restart"+tt.query, w.token, ""); status != 204 {
+			t.Errorf("%s: %d %s", tt.query, status, body)
+		}
+		if _, err := w.Store.Record(t.Context(), d.Agent); (err != nil) != tt.damaged {
+			t.Errorf("%s: then the record has the error %v", tt.query, err)
+		}
+	}
+}

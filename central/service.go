@@ -53,6 +53,8 @@ type Service struct {
 	Proxies ingress.Proxies
 	// Logins slows down those who guess keys; nil: it has its own.
 	Logins *admit.Logins
+	// Room is how many bytes bodies of requests may take; 0: 128 MB.
+	Room int64
 
 	streams streams
 	over    meter.Labelled // how often each limit was reached

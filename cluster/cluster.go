@@ -358,7 +358,7 @@ func (c *Cluster) receive(from protocol.Peer, data []byte) error {
 // dispatch passes a message to the core that handles it.
 func (c *Cluster) dispatch(from protocol.Peer, m protocol.Message) {
 	switch m := m.(type) {
-	case *protocol.Open, *protocol.Publish, *protocol.Close, *protocol.Gone:
+	case *protocol.Open, *protocol.Publish, *protocol.Close, *protocol.Gone, *protocol.Settled:
 		c.fromGateway(from, m)
 	case *protocol.Send, *protocol.End, *protocol.Ack, *protocol.Closed, *protocol.Astray:
 		c.fromOwner(from, m)

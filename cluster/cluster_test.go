@@ -4,16 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/cluster/protocol"
+	"github.com/tandem-iot/tandem/life"
 	"github.com/tandem-iot/tandem/store/record"
 )
 
@@ -22,6 +25,9 @@ const code = `
 n <- 0;
 begun <- math.rand();
 device.on("n", function(x) { n++; device.send("ok", x); });
+device.on("rest", function(x) { device.send("rests", x); imp.sleep(0.5); });
+connects <- 0;
+device.onconnect(@() connects++);
 function tick() { imp.wakeup(0.3, tick); device.send("tick", begun); }
 tick();
 http.onrequest(function(q, r) {
@@ -29,6 +35,7 @@ http.onrequest(function(q, r) {
 	case "/begun": r.send(200, begun.tostring()); break;
 	case "/slow": imp.wakeup(0.5, @() r.send(200, "slow " + n)); server.log("asked"); break;
 	case "/fetch": http.get("http://there/").sendasync(@(a) r.send(200, "there: " + a.body)); break;
+	case "/connects": r.send(200, connects.tostring()); break;
 	case "/park": device.send("parked", 0); break;
 	case "/log": server.log("line of " + begun); r.send(200, ""); break;
 	default: r.send(200, "n " + n);
@@ -76,6 +83,25 @@ func TestLink(t *testing.T) {
 	if gate.forward(late, func() { taken++ }); taken != 1 {
 		t.Errorf("a result that has followed its agent long enough is taken %d times", taken)
 	}
+}
+
+// TestUnsent: an agent at another node hears that its message was lost, because the gateway was
+// ending the device's connection already.
+func TestUnsent(t *testing.T) {
+	f := newFleet(t, 2, 16, code)
+	gate, owner := f.nodes[0], f.nodes[1]
+	d := f.at(owner)[0]
+	l := gate.connect(d)
+	await(t, "handled", l.say("n", "1"))
+	l.expect("ok 1")
+	if got := gate.get(d, "/connects"); got != "1" {
+		t.Fatalf("the agent has seen %s connections, want 1", got)
+	}
+	l.refuses.Store(true)
+	await(t, "a message is refused", l.refused)
+	gate.connect(d)
+	f.must(gate.Disconnect(t.Context(), d.ID, l.ref, tandem.LinkEnd{}))
+	gate.until("the agent has seen another connection", func() bool { return gate.get(d, "/connects") == "2" })
 }
 
 // TestNotFound: what there is not is said, by every way to ask.
@@ -250,6 +276,38 @@ func TestMove(t *testing.T) {
 	}
 	if got := second.get(k.d, "/begun"); got != begun {
 		t.Error("the agent has restarted")
+	}
+}
+
+// TestReturned: what devices have said to agents that leave and come back, because their move
+// has failed, is acknowledged all the same, at this node's gateway and at another's.
+func TestReturned(t *testing.T) {
+	f := newFleet(t, 2, 16, code)
+	first, second := f.nodes[0], f.nodes[1]
+	list := f.at(first)
+	var shards []int
+	var handled []chan struct{}
+	for i, n := range f.nodes {
+		l := n.connect(list[i])
+		await(t, "handled", l.say("n", "1"))
+		handled = append(handled, l.say("rest", "1"))
+		l.expect("rests 1") // its handler is under way
+		shards = append(shards, first.shardOf(list[i].Agent))
+	}
+	slices.Sort(shards)
+	shards = slices.Compact(shards)
+	pairs, err := first.Host.Export(t.Context(), shards)
+	f.must(err)
+	back := protocol.Return{Shards: shards}
+	for _, m := range pairs {
+		back.Pairs = append(back.Pairs, first.pair(m))
+	}
+	first.takeBack(back)
+	for _, c := range handled {
+		await(t, "handled", c)
+	}
+	if got := second.get(list[0], "/"); got != "n 1" {
+		t.Errorf("the agent answers %q", got)
 	}
 }
 
@@ -474,6 +532,40 @@ func TestReviews(t *testing.T) {
 		if group, in := n.next(); in != nil {
 			t.Errorf("to be reviewed again: %s in %v", group, in)
 		}
+	}
+}
+
+// TestInsist: what agents that came here need is tried until it succeeds, the run ends, or the
+// host stops.
+func TestInsist(t *testing.T) {
+	fails := tandem.Errorf(tandem.Unavailable, "the database does not answer")
+	for name, tc := range map[string]struct {
+		errs  []error // of the attempts; nil after them
+		runs  time.Duration
+		tries int
+		done  bool
+	}{
+		"at once":        {nil, time.Minute, 1, true},
+		"after a while":  {[]error{fails, fails, fails}, time.Minute, 4, true},
+		"the run ends":   {[]error{fails, fails, fails}, 1500 * time.Millisecond, 2, false},
+		"the host stops": {[]error{fails, life.ErrStopping, fails}, time.Minute, 2, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c := &Cluster{logger: slog.New(slog.DiscardHandler)}
+			ctx, cancel := context.WithTimeout(t.Context(), tc.runs)
+			defer cancel()
+			tries := 0
+			done := c.insist(ctx, "fails", func() error {
+				tries++
+				if tries > len(tc.errs) {
+					return nil
+				}
+				return tc.errs[tries-1]
+			})
+			if done != tc.done || tries != tc.tries {
+				t.Errorf("%s: done is %v after %d attempts", name, done, tries)
+			}
+		})
 	}
 }
 

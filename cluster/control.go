@@ -77,14 +77,16 @@ func (c *Cluster) recall(effects []protocol.Effect) {
 // reviewRest is the wait before a review of a group, so that more shards can arrive.
 const reviewRest = time.Second
 
-// reviewIn reviews the agents of some shards; nil means all shards.
+// reviewIn reviews the agents of some shards; nil means all shards. No one hears of a failure
+// who could order it again.
 func (c *Cluster) reviewIn(q protocol.Question, in map[int]bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), protocol.AskWait)
-	defer cancel()
-	of := func(id tandem.AgentID) bool { return in == nil || in[c.shardOf(id)] }
-	if err := c.review(ctx, q, of); err != nil {
-		c.logger.Warn("agents that came here may run code that has been replaced; deploy again to be sure", "err", err)
+	ctx := c.runNow().ctx // the store limits the time of each query
+	var of func(tandem.AgentID) bool
+	if in != nil {
+		of = func(id tandem.AgentID) bool { return in[c.shardOf(id)] }
 	}
+	const failed = "agents that came here may run code that has been replaced; it is compared again every second"
+	c.insist(ctx, failed, func() error { return c.review(ctx, q, of) })
 }
 
 func (n *news) queue(group string, shards []int) {
@@ -273,6 +275,11 @@ func (c *Cluster) takeAsk(from protocol.Peer, m *protocol.Ask) {
 
 // answerAsk answers a question of another node.
 func (c *Cluster) answerAsk(from protocol.Peer, m *protocol.Ask) {
+	if m.Again {
+		c.news.hear(c.now(), m.Question)
+		c.reviewIn(m.Question, nil)
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), protocol.AskWait)
 	defer cancel()
 	told := &protocol.Told{ID: m.ID}
@@ -289,10 +296,6 @@ func (c *Cluster) answer(ctx context.Context, from protocol.Peer, m *protocol.As
 	told := &protocol.Told{ID: m.ID}
 	if protocol.IsNews(m.Question) {
 		c.news.hear(c.now(), m.Question)
-	}
-	if m.Again {
-		told.Failure = failureOf(c.review(ctx, m.Question, nil))
-		return told
 	}
 	var err error
 	switch q := m.Question.(type) {

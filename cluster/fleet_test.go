@@ -34,6 +34,7 @@ const patience = 20 * time.Second
 type fleet struct {
 	t       *testing.T
 	url     string // of the database
+	lease   time.Duration
 	nodes   []*node
 	group   record.Group
 	devices []record.Device
@@ -53,13 +54,13 @@ type node struct {
 // newFleet starts nodes, and makes devices that run the code.
 func newFleet(t *testing.T, nodes, devices int, code string) *fleet {
 	t.Helper()
-	return newFleetAt(t, pgtest.Start(t), nodes, devices, code)
+	return newFleetAt(t, pgtest.Start(t), 0, nodes, devices, code)
 }
 
-// newFleetAt is newFleet on a database.
-func newFleetAt(t *testing.T, url string, nodes, devices int, code string) *fleet {
+// newFleetAt is newFleet on a database, with the nodes' lease.
+func newFleetAt(t *testing.T, url string, lease time.Duration, nodes, devices int, code string) *fleet {
 	t.Helper()
-	f := &fleet{t: t, url: url}
+	f := &fleet{t: t, url: url, lease: lease}
 	for range nodes {
 		f.add()
 	}
@@ -122,7 +123,7 @@ func (f *fleet) add() *node {
 	var net *mesh.Network
 	net, n.cable = f.network(s, name)
 	n.Cluster = &Cluster{
-		Store: s, Host: h, Net: net, Clock: clock, Log: log, Logger: f.logger,
+		Store: s, Host: h, Net: net, Clock: clock, Log: log, Logger: f.logger, Lease: f.lease,
 		Info: record.Node{ID: name, MQTT: name + ":1883", URL: "http://" + name, Version: "v1"},
 	}
 	h.Join(n.Cluster, name, s.Shards())
@@ -258,6 +259,9 @@ type line struct {
 	sent   chan string
 	closed chan string
 	parked chan bool // has one for each request that waits for ever
+
+	refuses atomic.Bool // it takes no message for the device
+	refused chan string // topic of one
 }
 
 var refs atomic.Uint64
@@ -268,7 +272,7 @@ func (n *node) connect(d record.Device) *line {
 	l := &line{
 		at: n, device: d.ID, ref: tandem.LinkRef{Node: n.Info.ID, ID: refs.Add(1)},
 		sent: make(chan string, 1000), closed: make(chan string, 10),
-		parked: make(chan bool, 10),
+		parked: make(chan bool, 10), refused: make(chan string, 1),
 	}
 	if err := n.Connect(n.t.Context(), d.ID, l, 1, "192.0.2.7"); err != nil {
 		n.t.Fatal(err)
@@ -279,6 +283,13 @@ func (n *node) connect(d record.Device) *line {
 func (l *line) Ref() tandem.LinkRef { return l.ref }
 func (l *line) Close(why string)    { l.closed <- why }
 func (l *line) Send(topic string, m tandem.Message) bool {
+	if l.refuses.Load() {
+		select {
+		case l.refused <- topic:
+		default:
+		}
+		return false
+	}
 	if topic == "device/parked" {
 		l.parked <- true
 	}

@@ -102,7 +102,7 @@ func (c *Cluster) held(shard int) (epoch int64) {
 	return epoch
 }
 
-// fromGateway handles a message of another node's gateway about a link.
+// fromGateway handles a message of another node's gateway about a link, or about all it had.
 func (c *Cluster) fromGateway(from protocol.Peer, m protocol.Message) {
 	if m, ok := m.(*protocol.Open); ok {
 		c.exists(from, m.Version)
@@ -117,6 +117,8 @@ func (c *Cluster) fromGateway(from protocol.Peer, m protocol.Message) {
 			return g.Closed(from, m)
 		case *protocol.Gone:
 			return g.Gone(from, m)
+		case *protocol.Settled:
+			g.Settled(from)
 		}
 		return nil
 	})

@@ -172,6 +172,13 @@ func (s *link) event(f func(l *protocol.Link) []protocol.Effect) []protocol.Effe
 	return effects
 }
 
+// returned introduces the link once more to its pair, which this node owns again.
+func (s *link) returned(self protocol.Peer) {
+	s.mu.Lock()
+	s.carryOut(s.core.Astray(s.c.now(), self))
+	s.again()
+}
+
 // finish carries out effects and releases the lock. It may run the agent.
 func (s *link) finish(effects []protocol.Effect) {
 	s.carryOut(effects)
@@ -208,8 +215,6 @@ func (s *link) carryOut(effects []protocol.Effect) {
 		switch e := e.(type) {
 		case protocol.Tell:
 			s.tells = append(s.tells, e)
-		case protocol.Hand:
-			s.out.Send(e.Topic, e.Message) // under the lock, so that owners do not overtake each other
 		case protocol.Handled:
 			if handled := s.handled(e.Seq); handled != nil {
 				after = append(after, handled)
@@ -304,8 +309,12 @@ func (s *link) deliver(epoch int64, topic string, m tandem.Message) bool {
 	effects := s.event(func(l *protocol.Link) []protocol.Effect { return l.Deliver(epoch, topic, m) })
 	if len(effects) == 1 {
 		if h, ok := effects[0].(protocol.Hand); ok { // the usual case
-			defer s.mu.Unlock()
-			return s.out.Send(h.Topic, h.Message)
+			defer s.mu.Unlock() // only then, so that owners do not overtake each other
+			sent := s.out.Send(h.Topic, h.Message)
+			if !sent {
+				s.core.Unsent(h.Message)
+			}
+			return sent
 		}
 	}
 	s.carryOut(effects)

@@ -122,13 +122,13 @@ func (c *Cluster) joined(p protocol.Peer) {
 func (c *Cluster) lost(p protocol.Peer) {
 	c.runNow().mesh.Drop(mesh.Peer(p))
 	c.moves.step(func(m *protocol.Moves, now tandem.Now) []protocol.Effect { return m.Lost(now, p) })
-	c.guests.step(c, func(g *protocol.Guests) []protocol.Effect { return g.Lost(p) })
-	emptied := false
-	c.calls.step(c, func(k *protocol.Calls, now tandem.Now) []protocol.Effect {
-		emptied = k.HasEmptied(p)
-		return k.Lost(now, p)
+	settled := false
+	c.guests.step(c, func(g *protocol.Guests) []protocol.Effect {
+		settled = g.HasSettled(p)
+		return g.Lost(p)
 	})
-	c.Host.NodeLost(p.Node, emptied)
+	c.calls.step(c, func(k *protocol.Calls, now tandem.Now) []protocol.Effect { return k.Lost(now, p) })
+	c.Host.NodeLost(p.Node, settled)
 }
 
 // Drain moves the node's agents to other nodes, and returns when none is left or
@@ -212,6 +212,9 @@ func (c *Cluster) Settle(ctx context.Context) error {
 	r := c.runNow()
 	if r == nil {
 		return nil // the node never joined the cluster
+	}
+	for _, p := range c.table().Others(c.Info.ID) {
+		c.say(p, &protocol.Settled{})
 	}
 	for _, p := range c.table().Others(c.Info.ID) {
 		if err := r.mesh.Flush(ctx, mesh.Peer(p)); err != nil && tandem.KindOf(err) != tandem.NotFound {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -105,7 +106,9 @@ func (c *Cluster) pair(m *life.Moved) *protocol.Pair {
 }
 
 var pairMode = func() cbor.DecMode {
-	mode, err := cbor.DecOptions{UTF8: cbor.UTF8DecodeInvalid, MaxArrayElements: 1 << 24, MaxMapPairs: 1 << 20}.DecMode()
+	mode, err := cbor.DecOptions{
+		UTF8: cbor.UTF8DecodeInvalid, MaxArrayElements: protocol.MaxElements, MaxMapPairs: 1 << 20,
+	}.DecMode()
 	if err != nil {
 		panic(err) // constant options
 	}
@@ -211,7 +214,27 @@ func (c *Cluster) takeBack(e protocol.Return) {
 		return
 	}
 	c.goOn(c.Host.Import(context.Background(), list, ""), e.Pairs, e.Shards, e.Lost)
+	c.returned(e.Shards)
 	c.openShards(e.Shards)
+}
+
+// returned has the links of pairs that are back introduce themselves again: what waited with
+// the pairs when they were exported is acknowledged only after the links have sent it again.
+func (c *Cluster) returned(shards []int) {
+	c.guests.step(c, func(g *protocol.Guests) []protocol.Effect { return g.Returned(shards) })
+	for _, s := range c.linksIn(shards) {
+		go s.returned(c.runNow().self)
+	}
+}
+
+// linksIn returns the links of this node's gateway whose pairs are in some shards.
+func (c *Cluster) linksIn(shards []int) (list []*link) {
+	for _, s := range c.links.all() {
+		if slices.Contains(shards, s.core.Shard) {
+			list = append(list, s)
+		}
+	}
+	return list
 }
 
 // activate resumes agents that have moved here.
@@ -257,14 +280,8 @@ func (c *Cluster) arrived(pairs []*protocol.Pair, shards []int, lost []protocol.
 			c.Host.NodeLostFor(p.Node, pair.Agent)
 		}
 	}
-	in := map[int]bool{}
-	for _, s := range shards {
-		in[s] = true
-	}
-	for _, s := range c.links.all() {
-		if in[s.core.Shard] {
-			c.apart(c.Info.ID, s.again)
-		}
+	for _, s := range c.linksIn(shards) {
+		c.apart(c.Info.ID, s.again)
 	}
 }
 
@@ -281,23 +298,29 @@ func (c *Cluster) openShards(shards []int) {
 	})
 }
 
-// bringBackAgain is the time between two attempts to bring agents back.
-const bringBackAgain = time.Second
-
-// bringBack starts the agents of some shards that are marked as running. It retries until
-// it succeeds or ctx ends, and reports whether it has succeeded.
+// bringBack starts the agents of some shards that are marked as running, and reports whether
+// it has.
 func (c *Cluster) bringBack(ctx context.Context, shards []int) bool {
+	const failed = "cannot start the agents of shards that came here; it will be retried"
+	return c.insist(ctx, failed, func() error { return c.Host.TakeUp(ctx, shards) })
+}
+
+// insistEvery is the time between two attempts to do what agents that came here need.
+const insistEvery = time.Second
+
+// insist does what agents that came here need, until that succeeds, and reports whether it
+// has. It gives up when the node's run ends or its host stops: then others have the agents.
+func (c *Cluster) insist(ctx context.Context, failed string, do func() error) bool {
 	for {
-		err := c.Host.TakeUp(ctx, shards)
-		if err == nil || ctx.Err() != nil {
+		err := do()
+		if err == nil || ctx.Err() != nil || errors.Is(err, life.ErrStopping) {
 			return err == nil
 		}
-		c.logger.Error("cannot start the agents of shards that came here; it will be retried",
-			"shards", len(shards), "err", err)
+		c.logger.Error(failed, "err", err)
 		select {
 		case <-ctx.Done():
 			return false
-		case <-time.After(bringBackAgain):
+		case <-time.After(insistEvery):
 		}
 	}
 }

@@ -53,6 +53,7 @@ const (
 type Fetcher struct {
 	Allow []netip.Prefix // addresses to reach even though they are not public, or are the machine's own
 	Node  Node
+	Room  int64          // bytes that responses may take; 0: 64 MB
 	Roots *x509.CertPool // authorities for requests that verify the server; nil: the system's
 
 	most     int           // limit of concurrent requests; 0: three sixteenths of the file descriptors
@@ -145,7 +146,7 @@ func (x *Fetcher) setUp() {
 		x.most = max(1, admit.Descriptors()*3/16) // see package server for the others
 	}
 	x.line.most, x.line.do = x.most, x.make
-	x.memory = newMemory()
+	x.memory = newMemory(x.Room)
 	x.brokers.most = int64(max(1, x.most/6)) // of the file descriptors one in 32
 	x.trusting = x.transport(&tls.Config{InsecureSkipVerify: true})
 	x.validating = x.transport(&tls.Config{RootCAs: x.Roots})

@@ -18,6 +18,7 @@ import (
 const (
 	responsesOfAll   = 64 << 20
 	responsesOfAgent = responsesOfAll / 8
+	leastRoom        = 4 << 20 // so that an agent that has no response has room for one
 	smallResponse    = 16 << 10
 )
 
@@ -103,6 +104,11 @@ func headerBytes(list []tandem.Header) (n int64) {
 	return n
 }
 
-func newMemory() *admit.Queue[tandem.AgentID] {
-	return admit.NewQueue[tandem.AgentID](responsesOfAll, responsesOfAgent)
+// newMemory returns the room for responses; 0 bytes are as many as usual.
+func newMemory(room int64) *admit.Queue[tandem.AgentID] {
+	all := int64(responsesOfAll)
+	if room > 0 {
+		all = max(room, leastRoom)
+	}
+	return admit.NewQueue[tandem.AgentID](all, all/8)
 }

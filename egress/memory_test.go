@@ -57,6 +57,20 @@ func TestBodySize(t *testing.T) {
 	}
 }
 
+// TestLeastRoom: a node with little memory takes responses of any size that is allowed.
+func TestLeastRoom(t *testing.T) {
+	f := &Fetcher{Room: 1}
+	f.once.Do(f.setUp)
+	for range 20 {
+		out := &tandem.Response{}
+		body := strings.NewReader(strings.Repeat("x", tandem.FetchBodySize))
+		if err := f.receive(t.Context(), "agent", respond(body, -1), out); err != nil || f.memory.Held() > leastRoom/8 {
+			t.Fatalf("%v, %d bytes are held", err, f.memory.Held())
+		}
+		out.Releaser()()
+	}
+}
+
 // TestHeaderCounts: large headers count like a body.
 func TestHeaderCounts(t *testing.T) {
 	f := new(Fetcher)

@@ -77,10 +77,12 @@ func (s *surroundings) read(ctx context.Context, hosts []string, resolver *net.R
 	now := time.Now()
 	if s.here.IsZero() || now.Sub(s.here) >= machineFor {
 		list, err := readInterfaces()
-		if err != nil {
+		switch {
+		case err == nil:
+			s.last.here, s.here = append(list, always...), now
+		case s.here.IsZero():
 			return machine{}, err
 		}
-		s.last.here, s.here = append(list, always...), now
 	}
 	if len(hosts) > 0 && (s.named.IsZero() || now.Sub(s.named) >= namedFor) {
 		if named := resolve(ctx, hosts, resolver); named != nil {

@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -39,6 +40,9 @@ func TestCheck(t *testing.T) {
 		{paths, nil, "h", "1.1.1.1:80", nil},
 		{paths, nil, "h", "10.0.0.2:80", errRefused},
 		{paths, prefixes("10.0.0.0/8"), "h", "10.0.0.2:80", nil},
+		{paths, prefixes("10.0.0.0/8"), "h", "[64:ff9b::a00:2]:80", nil},
+		{paths, prefixes("64:ff9b::/96"), "h", "[64:ff9b::a00:2]:80", nil},
+		{paths, prefixes("64:ff9b::/96"), "h", "[64:ff9b::a00:1]:80", errClosed},
 		// Its public addresses, at a port that is another program's.
 		{paths, nil, "h", "5.6.7.8:22", errHere},
 		{paths, nil, "h", "[::ffff:5.6.7.8]:22", errHere},
@@ -186,6 +190,38 @@ func TestNamedAddresses(t *testing.T) {
 			t.Error(got)
 		}
 	})
+}
+
+// TestInterfacesAreReadAgain: addresses that the machine has got are noticed, and a request
+// that is given up does not keep the names of the node from others.
+func TestInterfacesAreReadAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s surroundings
+		look := func() int {
+			m, err := s.read(t.Context(), nil, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(m.here)
+		}
+		all := look()
+		s.last.here = nil
+		<-time.After(machineFor - 1)
+		if n := look(); n != 0 {
+			t.Errorf("they are read each time: %d", n)
+		}
+		<-time.After(1)
+		if n := look(); n != all {
+			t.Errorf("%d, not %d", n, all)
+		}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var s surroundings
+	resolver := names(t, func(string) []string { return []string{"192.0.2.1"} })
+	if m, err := s.read(ctx, []string{"node.test"}, resolver); err != nil || len(m.named) == 0 {
+		t.Errorf("for a request that was given up: %+v, %v", m, err)
+	}
 }
 
 // TestReadInterfaces: a loopback network is the machine's as a whole.

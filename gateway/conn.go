@@ -42,8 +42,10 @@ type talk struct {
 	mu      sync.Mutex
 	changed sync.Cond // the session is less full, the writer has ended, or the session is leaving
 	session session.Session
-	ended   bool // settle has handled that the session is leaving
-	kicked  bool // reading has been interrupted and stays so
+	ended   bool        // settle has handled that the session is leaving
+	kicked  bool        // reading has been interrupted and stays so
+	reading bool        // WebSocket: the connection's goroutine waits for bytes
+	alarm   *time.Timer // WebSocket: for Tick; nil: none was needed yet
 }
 
 func newConn(g *Gateway, nc net.Conn, gate *admit.Conn, peer netip.Addr) *conn {
@@ -132,6 +134,10 @@ func (c *conn) patient() bool {
 	if c.session.Leaving() {
 		return false
 	}
+	if c.paced != nil {
+		c.setAlarm()
+		return true
+	}
 	var until time.Time
 	if at, ok := c.session.Deadline(); ok {
 		until = c.g.origin.Add(at)
@@ -141,12 +147,42 @@ func (c *conn) patient() bool {
 	return true
 }
 
+// setAlarm has the session tick when it is due while the connection's goroutine reads. It is for
+// WebSocket, which is closed when a read times out. The lock is held.
+func (c *conn) setAlarm() {
+	c.reading = true
+	at, ok := c.session.Deadline()
+	switch wait := at - c.g.elapsed(); {
+	case !ok && c.alarm != nil:
+		c.alarm.Stop()
+	case ok && c.alarm != nil:
+		c.alarm.Reset(wait)
+	case ok:
+		c.alarm = time.AfterFunc(wait, c.ring)
+	}
+}
+
+func (c *conn) ring() {
+	defer c.guard()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.reading {
+		return // what was read is fed first
+	}
+	c.session.Tick(c.g.now())
+	c.settle()
+	if !c.session.Leaving() {
+		c.setAlarm()
+	}
+}
+
 // take feeds the session the bytes that were read. It returns false when the
 // connection must end.
 func (c *conn) take() bool {
 	now := c.g.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.reading = false
 	for {
 		if c.session.Full() {
 			c.await()
@@ -224,6 +260,7 @@ func (c *conn) finish() {
 func (c *conn) close() (linger bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.reading = false
 	for c.session.Writing() {
 		c.changed.Wait()
 	}

@@ -85,6 +85,25 @@ func (l *oneListener) Accept() (net.Conn, error) {
 func (l *oneListener) Close() error   { close(l.closed); return nil }
 func (l *oneListener) Addr() net.Addr { return &net.TCPAddr{} }
 
+// dialSocket opens a WebSocket over the ends of a connection.
+func dialSocket(t *testing.T, g *Gateway, client, server net.Conn) net.Conn {
+	t.Helper()
+	serve(t, g)
+	s := &http.Server{Handler: g}
+	go s.Serve(newOneListener(server)) // ends with Close
+	t.Cleanup(func() { s.Close() })
+	transport := &http.Transport{
+		DialContext: func(context.Context, string, string) (net.Conn, error) { return client, nil },
+	}
+	ws, _, err := websocket.Dial(t.Context(), "ws://node/mqtt", &websocket.DialOptions{
+		HTTPClient: &http.Client{Transport: transport}, Subprotocols: []string{"mqtt"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return websocket.NetConn(t.Context(), ws, websocket.MessageBinary)
+}
+
 // TestSlowLink: a device gets in over a link of 30 s each way that loses every fifth packet.
 func TestSlowLink(t *testing.T) {
 	a := newAuthority(t)
@@ -109,20 +128,7 @@ func TestSlowLink(t *testing.T) {
 			})
 		}},
 		{"WebSocket", func(t *testing.T, g *Gateway, client, server net.Conn) net.Conn {
-			serve(t, g)
-			s := &http.Server{Handler: g}
-			go s.Serve(newOneListener(server)) // ends with Close
-			t.Cleanup(func() { s.Close() })
-			transport := &http.Transport{
-				DialContext: func(context.Context, string, string) (net.Conn, error) { return client, nil },
-			}
-			ws, _, err := websocket.Dial(t.Context(), "ws://node/mqtt", &websocket.DialOptions{
-				HTTPClient: &http.Client{Transport: transport}, Subprotocols: []string{"mqtt"},
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return websocket.NetConn(t.Context(), ws, websocket.MessageBinary)
+			return dialSocket(t, g, client, server)
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/tandem-iot/tandem/gateway/session"
 	"github.com/tandem-iot/tandem/mqtt"
 )
 
@@ -109,4 +111,43 @@ func TestWebSocketFragments(t *testing.T) {
 			t.Fatal("100 MB of empty frames were taken")
 		}
 	}
+}
+
+// TestWebSocketDeadlines: what a session has to do at a time does not end a WebSocket, whose reads
+// cannot be interrupted: a device that does not subscribe, and one that is slowed down, keep theirs.
+// A silent one loses it.
+func TestWebSocketDeadlines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost()
+		g := &Gateway{Host: h}
+		client, server := net.Pipe()
+		nc := dialSocket(t, g, client, server)
+		go io.Copy(io.Discard, nc) // ends with the connection
+		send := func(list ...mqtt.Packet) {
+			t.Helper()
+			if _, err := nc.Write(packets(t, mqtt.V5, list...)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		send(connecting(mqtt.V5)) // keep-alive is 30 s
+		h.next(t, "connect")
+		<-time.After(session.EarlyTime + 5*time.Second)
+		send(&mqtt.Publish{Topic: "agent/x"})
+		h.next(t, "agent/x")
+		const count = 60
+		for range count {
+			send(&mqtt.Publish{Topic: "sys/status"})
+		}
+		<-time.After(time.Minute) // of which 20 s are slowed down, and 40 s silent
+		for n := 0; n < count; {
+			if ev := <-h.events; ev.what == "sys/status" {
+				n++
+			} else if ev.what != "log/error" {
+				t.Fatalf("the host is told %q", ev.what)
+			}
+		}
+		<-time.After(10 * time.Second)
+		h.next(t, "lost")
+		client.Close()
+	})
 }

@@ -193,11 +193,11 @@ func timedOut(err error) bool {
 }
 
 // NodeLost tells the host that a node is lost: its outgoing requests for agents that are
-// now here have failed. emptied says that the node had announced that it has no agents.
-// The links of its gateway end one by one, by Disconnect.
-func (h *Host) NodeLost(node string, emptied bool) {
+// now here have failed. settled says that the node had announced that all is told of the links
+// of its gateway. Links that have not ended end one by one, by Disconnect.
+func (h *Host) NodeLost(node string, settled bool) {
 	for _, p := range h.pairs() {
-		p.bring(arrival{event: &life.NodeLost{Node: node, Emptied: emptied}})
+		p.bring(arrival{event: &life.NodeLost{Node: node, Settled: settled}})
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/admit"
@@ -18,8 +19,9 @@ import (
 // makes no progress gives way to one that does.
 const (
 	bodiesOfAll    = 256 << 20
-	bodiesOfAgent  = 64 << 20
-	bodiesOfSource = 64 << 20
+	bodiesOfAgent  = bodiesOfAll / 4
+	bodiesOfSource = bodiesOfAll / 4
+	leastRoom      = 4 * tandem.ResponseBodySize // so that each body has room
 )
 
 // budgets are the shares of all that.
@@ -28,13 +30,21 @@ type budgets struct {
 	sources *admit.Pool[admit.Source]
 	agents  *admit.Pool[tandem.AgentID]
 	answers *admit.Pool[admit.Source]
+
+	clientsOnce sync.Once
+	clients     *admit.Pool[admit.Source] // requests of proxies' clients
 }
 
-func (b *budgets) setUp() {
+func (h *Handler) setUp() {
+	b := &h.budgets
 	b.once.Do(func() {
-		b.sources = admit.NewPool[admit.Source](bodiesOfAll, bodiesOfSource)
-		b.agents = admit.NewPool[tandem.AgentID](bodiesOfAll, bodiesOfAgent)
-		b.answers = admit.NewPool[admit.Source](bodiesOfAll, bodiesOfSource)
+		all := int64(bodiesOfAll)
+		if h.Room > 0 {
+			all = max(h.Room, leastRoom)
+		}
+		b.sources = admit.NewPool[admit.Source](all, all/4)
+		b.agents = admit.NewPool[tandem.AgentID](all, all/4)
+		b.answers = admit.NewPool[admit.Source](all, all/4)
 	})
 }
 
@@ -57,7 +67,11 @@ var (
 
 // read reads the body. The room for it is taken until release is called.
 func (in *intake) read() ([]byte, error) {
-	body, err := admit.ReadBody(in.r.Body, in.r.ContentLength, tandem.RequestBodySize, in.grow)
+	var grow func(int64) bool
+	if n := in.r.ContentLength; n < 0 || n > admit.FirstRead { // others need no room
+		grow = in.grow
+	}
+	body, err := admit.ReadBody(in.r.Body, in.r.ContentLength, tandem.RequestBodySize, grow)
 	switch {
 	case in.unknown != nil:
 		return nil, in.unknown
@@ -86,7 +100,7 @@ func (in *intake) grow(n int64) bool {
 	if in.unknown = in.h.Agents.Exists(in.r.Context(), in.agent); in.unknown != nil {
 		return false
 	}
-	in.h.budgets.setUp()
+	in.h.setUp()
 	in.bySource = in.h.budgets.sources.Enter(in.h.source(in.r), n, in.giveWay)
 	if in.bySource == nil {
 		return false
@@ -139,13 +153,15 @@ func gone(err error) bool {
 // no room for answers, clients that do not read lose theirs.
 func (h *Handler) send(w http.ResponseWriter, r *http.Request, body []byte) {
 	if len(body) <= admit.FirstRead {
-		h.sent(admit.NewAnswer(w, nil).Write(body))
+		// A server without deadlines, such as a recorder in tests, returns an error.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(admit.Grace))
+		_, err := w.Write(body)
+		h.sent(err)
 		return
 	}
-	h.budgets.setUp()
+	h.setUp()
 	var room *admit.Holder[admit.Source]
-	var answer *admit.Answer
-	answer = admit.NewAnswer(w, func() {
+	answer := admit.NewAnswer(w, func() {
 		room.Works()
 		room.Waits()
 	})
@@ -169,6 +185,9 @@ func (h *Handler) send(w http.ResponseWriter, r *http.Request, body []byte) {
 // sent counts clients that are too slow. Otherwise an error means that the client has
 // disconnected.
 func (h *Handler) sent(err error) {
+	if err == nil {
+		return
+	}
 	var failed net.Error
 	if errors.As(err, &failed) && failed.Timeout() {
 		h.counts.over.Add(tandem.OverSlowClient, 1)
@@ -181,16 +200,34 @@ func (h *Handler) source(r *http.Request) admit.Source {
 }
 
 // begin counts a request that is to be passed to an agent, until end is called. It returns
-// false when there are too many.
-func (h *Handler) begin() bool {
+// false when there are too many. Of a trusted proxy, whose connections do not count for an
+// address, each client has half of what there is for all.
+func (h *Handler) begin(r *http.Request) (client *admit.Holder[admit.Source], ok bool) {
 	if h.running.Add(1) > int64(h.Most) && h.Most > 0 {
 		h.running.Add(-1)
-		return false
+		return nil, false
 	}
-	return true
+	if h.Most == 0 || len(h.Proxies) == 0 || !h.Proxies.trusts(peer(r)) {
+		return nil, true
+	}
+	h.budgets.clientsOnce.Do(func() {
+		h.budgets.clients = admit.NewPool[admit.Source](int64(h.Most), int64(max(1, h.Most/2)))
+	})
+	client = h.budgets.clients.Enter(h.source(r), 1, func() {})
+	if client == nil {
+		h.running.Add(-1)
+		return nil, false
+	}
+	client.Works()
+	return client, true
 }
 
-func (h *Handler) end() { h.running.Add(-1) }
+func (h *Handler) end(client *admit.Holder[admit.Source]) {
+	h.running.Add(-1)
+	if client != nil {
+		client.Leave()
+	}
+}
 
 // Shed ends up to n of the requests that wait for an agent's answer, the oldest first, with
 // 503. It returns how many.

@@ -137,6 +137,28 @@ func TestSilentUploads(t *testing.T) {
 	})
 }
 
+// TestLeastRoom: a node with little memory takes bodies and answers of any size that is
+// allowed, one at a time.
+func TestLeastRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &Handler{Room: 1, Agents: answer(200, strings.Repeat("x", tandem.ResponseBodySize))}
+		s := open(t, &Guard{Handler: h}, nil)
+		for range 20 {
+			if got, _ := status(s.dial(visitor, post(tandem.RequestBodySize, tandem.RequestBodySize))); got != 200 {
+				t.Errorf("%d", got)
+			}
+			synctest.Wait()
+		}
+		for range 100 {
+			s.dial(attacker, post(tandem.RequestBodySize, tandem.RequestBodySize/2+1))
+		}
+		synctest.Wait()
+		if held := h.budgets.sources.Held(); held > leastRoom/4 {
+			t.Errorf("%d bytes are held", held)
+		}
+	})
+}
+
 // TestUploadsOfAgent: an agent that keeps its callers waiting does not get all memory for
 // their bodies, whatever their addresses. What has arrived does not give way.
 func TestUploadsOfAgent(t *testing.T) {
@@ -318,6 +340,47 @@ func TestMost(t *testing.T) {
 		}
 		if n := h.Activity().Over[tandem.OverNodeRequests]; n != 1 {
 			t.Errorf("%d counted", n)
+		}
+	})
+}
+
+// TestClientsOfProxy: one client of a proxy gets half of the requests.
+func TestClientsOfProxy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &Handler{
+			Most: 10, Proxies: Proxies{netip.MustParsePrefix("10.0.0.0/8")},
+			Agents: agents(func(ctx context.Context, r *tandem.Request) (*tandem.Response, error) {
+				if r.Path == "/at-once" {
+					return &tandem.Response{Status: 200}, nil
+				}
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}),
+		}
+		s := open(t, &Guard{Handler: h}, nil)
+		get := func(client, path string) net.Conn {
+			return s.dial("10.0.0.1", "GET /"+agentID+path+" HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: "+client+"\r\n\r\n")
+		}
+		var all []net.Conn
+		for range 10 {
+			all = append(all, get(attacker, ""))
+			synctest.Wait()
+		}
+		if n := h.Waiting(); n != 5 {
+			t.Errorf("%d requests of one client wait", n)
+		}
+		if got, _ := status(all[9]); got != 503 {
+			t.Errorf("one more: %d", got)
+		}
+		for range 20 {
+			if got, _ := status(get(visitor, "/at-once")); got != 200 {
+				t.Errorf("another client: %d", got)
+			}
+		}
+		h.Shed(5)
+		synctest.Wait()
+		if h.budgets.clients.Held() != 0 || h.running.Load() != 0 {
+			t.Error("something is left")
 		}
 	})
 }

@@ -63,6 +63,9 @@ type Handler struct {
 	LoopbackIsSecure bool
 	// Most limits the requests that are handled at a time; 0: no limit.
 	Most int
+	// Room is how many bytes bodies of requests may take, and as many those of answers that
+	// are not read. 0: 256 MB.
+	Room int64
 
 	stopping atomic.Bool
 	pressure atomic.Int32 // an admit.Pressure
@@ -115,11 +118,13 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) int {
 	case h.short():
 		h.counts.over.Add(tandem.OverNodeMemory, 1)
 		return TurnAway(w, r, errShort)
-	case !h.begin():
+	}
+	client, ok := h.begin(r)
+	if !ok {
 		h.counts.over.Add(tandem.OverNodeRequests, 1)
 		return TurnAway(w, r, errManyRequests)
 	}
-	defer h.end()
+	defer h.end(client)
 	var body []byte
 	if r.ContentLength != 0 {
 		in := &intake{h: h, r: r, agent: id}

@@ -411,6 +411,18 @@ func servePipe(t *testing.T, h http.Handler) net.Conn {
 	return client
 }
 
+// TestNoPath: what has no path is for no agent in either form.
+func TestNoPath(t *testing.T) {
+	for _, domain := range []string{"", "agents.example"} {
+		r := httptest.NewRequest("OPTIONS", "/", nil)
+		r.Host = Label(agentID) + ".agents.example"
+		r.URL.Path = "*"
+		if id, path, ok := (&Handler{Domain: domain}).address(r); ok {
+			t.Errorf("with domain %q: %s %q", domain, id, path)
+		}
+	}
+}
+
 func TestOwns(t *testing.T) {
 	for host, want := range map[string]bool{
 		"agents.example": false, "www.agents.example": true, "a.b.AGENTS.example:1": true, "agents.example:1": false,

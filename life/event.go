@@ -114,11 +114,11 @@ type (
 	Vanish struct{}
 
 	// NodeLost says that a node is gone, and with it the requests that it made
-	// for the agent. One that was emptied first had sent its devices away in good
-	// order: what it had said of the ends of their links is all there was to say.
+	// for the agent. Settled says that it had left in good order: what it had said of
+	// the ends of its links is all there was to say.
 	NodeLost struct {
 		Node    string
-		Emptied bool
+		Settled bool
 	}
 
 	// Tick says that Deadline has come. It is harmless before that.

@@ -173,7 +173,7 @@ func (l *Life) missed() {
 // earlierLost takes the loss of a node: what was on its way to a link of it is lost.
 func (l *Life) earlierLost(ev *NodeLost) {
 	of := func(e earlier) bool {
-		return e.Ref.Node == ev.Node && !l.settled(e) && !(ev.Emptied && e.Ended != 0)
+		return e.Ref.Node == ev.Node && !l.settled(e) && !(ev.Settled && e.Ended != 0)
 	}
 	if slices.ContainsFunc(l.Earlier, of) {
 		l.missed()

@@ -260,7 +260,7 @@ func (w *world) order(d *datadriven.TestData) {
 	case "vanish":
 		w.take(&Vanish{})
 	case "nodelost":
-		w.take(&NodeLost{Node: option(d, "node", "n0"), Emptied: d.HasArg("emptied")})
+		w.take(&NodeLost{Node: option(d, "node", "n0"), Settled: d.HasArg("settled")})
 	case "tick":
 		w.tick()
 	default:

@@ -315,9 +315,13 @@ func (l *Life) review(group string) {
 	case l.Phase == loading:
 		l.ReviewAt = 0
 		l.load(l.wait)
+		if !l.wrong.halfReview {
+			l.offerCode()
+		}
 	case l.Phase == quarantined:
 		l.ReviewAt, l.Reason = 0, tandem.ReasonReload
 		l.load(wait{})
+		l.offerCode()
 	case l.Phase == resuming || l.Runs():
 		l.reviewing = l.id()
 		l.emit(&LoadProgram{ID: l.reviewing, Group: group, Grouped: true})

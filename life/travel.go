@@ -58,7 +58,7 @@ func (l *Life) underWay() bool {
 	case loading, resuming, starting:
 		return true
 	}
-	return l.saving != 0 || l.posts.pending > 0 || l.posts.loading != 0 || l.offered != 0
+	return l.saving != 0 || l.posts.pending > 0 || l.posts.loading != 0 || l.offered != 0 || l.reviewing != 0
 }
 
 // stay takes back what Leave has done to a pair that could not leave.

@@ -431,3 +431,32 @@ func TestReports(t *testing.T) {
 		t.Errorf("%d lines:\n%s", n, strings.Join(log.all(), "\n"))
 	}
 }
+
+// TestLeave: the links to a node that is no longer part of the cluster are closed, and
+// that is no trouble that an operator must be told of.
+func TestLeave(t *testing.T) {
+	log := newLines()
+	r := newRegistry(t)
+	a := r.join("a", ListenOptions{Logger: log.logger()})
+	b := r.join("b", ListenOptions{})
+	linked := func(n *Network) int {
+		h := n.carrier.(*links)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		count := 0
+		for _, p := range h.byName {
+			count += len(p.links)
+		}
+		return count
+	}
+	until(t, "they are linked", func() bool { return linked(a) > 0 && linked(b) > 0 })
+	b.Know(nil) // first, so that it does not connect again
+	r.leave("b")
+	until(t, "the links are closed", func() bool { return linked(a) == 0 && linked(b) == 0 })
+	if err := a.send("", "b", []byte("x")); err == nil {
+		t.Error("a frame was sent to a node that has left")
+	}
+	if text := strings.Join(log.all(), "\n"); text != "" {
+		t.Errorf("the log says:\n%s", text)
+	}
+}

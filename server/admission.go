@@ -120,6 +120,15 @@ func (n *node) memoryTarget() int64 {
 	return target
 }
 
+// room returns how many bytes something may take: as many as usual, or a part of the memory
+// target if that is less.
+func (n *node) room(usual, parts int64) int64 {
+	if n.admission.target == 0 {
+		return usual
+	}
+	return min(usual, n.admission.target/parts)
+}
+
 // Intervals of watch.
 const (
 	readMemory  = time.Second

@@ -153,7 +153,7 @@ func (n *node) warn(site ingress.Site) {
 func (n *node) own(site ingress.Site) egress.Node {
 	main, _ := url.Parse(n.url())
 	agents, _ := url.Parse(site.Scheme + "://" + site.Host)
-	o := egress.Node{Host: agents.Hostname(), Ports: []uint16{portOf(agents)}, Names: []string{main.Hostname()}}
+	o := egress.Node{Names: []string{main.Hostname()}}
 	for _, l := range []net.Listener{n.http, n.mqtt, n.mqtts} {
 		if l != nil {
 			o.Closed = append(o.Closed, portAt(l.Addr().String()))
@@ -167,11 +167,15 @@ func (n *node) own(site ingress.Site) egress.Node {
 	}
 	if site.Domain {
 		o.Host = "*." + n.Agents.Domain
-		o.Ports = append(o.Ports, portAt(n.http.Addr().String()))
+		o.Ports = []uint16{portOf(agents), portAt(n.http.Addr().String())}
 		return o
 	}
-	o.Names = append(o.Names, agents.Hostname())
-	// Where another address has the same port for the API, agents are found by their host.
+	if n.Agents.URL != "" {
+		o.Host = agents.Hostname()
+		o.Ports = []uint16{portOf(agents)}
+		o.Names = append(o.Names, o.Host)
+	}
+	// The port may be that of the API at another address of the machine.
 	if port := portAt(n.agentsDoor.Addr().String()); !slices.Contains(o.Closed, port) {
 		o.Agents = []uint16{port}
 	}
@@ -191,7 +195,7 @@ func portAt(address string) uint16 {
 // httpDoors returns what serves the HTTP listeners until ctx is done.
 func (n *node) httpDoors(ctx context.Context) []func() error {
 	agents := &ingress.Handler{
-		Agents: known{n.agents, n.store}, Most: n.mostRequests(),
+		Agents: known{n.agents, n.store}, Most: n.mostRequests(), Room: n.room(256<<20, 8),
 		Domain: n.Agents.Domain, SandboxPages: n.Agents.SandboxPages, Proxies: n.TrustedProxies,
 		Logger: n.logger, LoopbackIsSecure: n.LoopbackIsSecure,
 	}

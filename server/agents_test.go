@@ -239,6 +239,7 @@ func TestPublicAddresses(t *testing.T) {
 		ports  []uint16
 		names  []string
 	}{
+		{"", Agents{}, ingress.Site{Scheme: "http"}, "", nil, []string{"127.0.0.1"}},
 		{
 			"https://api.example", Agents{URL: "https://agents.example/"},
 			ingress.Site{Scheme: "https", Host: "agents.example"},
@@ -265,6 +266,9 @@ func TestPublicAddresses(t *testing.T) {
 		}
 		site := n.site()
 		own := n.own(site)
+		if tc.site.Host == "" {
+			tc.site.Host = n.agentsDoor.Addr().String()
+		}
 		if site != tc.site || own.Host != tc.host || !slices.Equal(own.Names, tc.names) {
 			t.Errorf("%s: %+v, %+v", tc.url, site, own)
 		}

@@ -225,7 +225,8 @@ func TestNameTaken(t *testing.T) {
 	if _, err := s.Register(t.Context(), record.Node{ID: "n1", Draining: true}, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	if err := n.wait(); tandem.KindOf(err) != tandem.Conflict || !strings.Contains(err.Error(), "another node has the name n1") {
+	const want = "another node has the name n1"
+	if err := n.wait(); tandem.KindOf(err) != tandem.Conflict || !strings.Contains(err.Error(), want) {
 		t.Errorf("the first run ended with %v", err)
 	}
 	m, err := s.Membership(t.Context(), -1)

@@ -280,13 +280,14 @@ func (n *node) scheme() string {
 func (n *node) assemble(url string) {
 	site := n.site()
 	n.warn(site)
-	n.fetcher = &egress.Fetcher{Allow: n.Egress, Node: n.own(site)}
+	n.fetcher = &egress.Fetcher{Room: n.room(64<<20, 16), Allow: n.Egress, Node: n.own(site)}
 	n.host = &host.Host{
 		Store: n.store, Log: n.log, Fetcher: n.fetcher, URL: site.URL,
 		Version: n.Version, Logger: n.logger, Memory: n.Memory, HibernateAfter: n.HibernateAfter,
 	}
 	n.central = &central.Service{
 		Store: n.store, Log: n.log, URL: url, Agents: site, Proxies: n.TrustedProxies, Logins: n.admission.logins,
+		Room: n.room(128<<20, 16),
 	}
 	n.gateway = &gateway.Gateway{
 		Node: n.name, Authenticate: n.central.Authenticate, Clock: n.clock, Logger: n.logger,

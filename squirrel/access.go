@@ -34,7 +34,7 @@ func (v *VM) lookAgain(s *position, nodes uint32, key Value) uint32 {
 			return 0
 		}
 	}
-	if v.tick&7 == 0 && p != 0 {
+	if v.misses++; v.misses&7 == 1 && p != 0 {
 		storeHint((*uint32)(unsafe.Add(s.cache, (s.pc(s.ip)-1)*4)), p-nodes)
 	}
 	return p

@@ -37,7 +37,10 @@ func (v *VM) Charge(n int) error {
 // overdrawn decides whether work goes on when a slice is used up, or an interrupt is set.
 func (v *VM) overdrawn() error {
 	most := int64(maxDebt)
-	if !v.inLoop {
+	switch {
+	case v.slices:
+		most = math.MaxInt64
+	case !v.inLoop:
 		most = maxHostDebt
 	}
 	switch {

@@ -1,6 +1,7 @@
 package squirrel
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/tandem-iot/tandem/squirrel/compile"
@@ -130,6 +131,32 @@ func TestStopInNative(t *testing.T) {
 	}
 	if s := v.Run(1 << 40); s != OutOfFuel {
 		t.Errorf("status %d of another Run", s)
+	}
+}
+
+// TestRunSlice: a native is not stopped when more fuel comes later.
+func TestRunSlice(t *testing.T) {
+	v := started(t, 64<<20, "return array(3000000).len();")
+	runs := 0
+	for v.RunSlice(1000) == OutOfFuel {
+		runs++
+	}
+	if v.Result() != Int(3000000) || runs < 100 {
+		t.Errorf("%v after %d runs", v.Result(), runs)
+	}
+}
+
+// TestInterruptStraight: a program without loops and calls stops too.
+func TestInterruptStraight(t *testing.T) {
+	for _, line := range []string{"same = a == b;", "x = t[key];", "t[key] = 1;", "x = key in t;"} {
+		l := NewLibrary("straight")
+		l.Func("interrupt", Native{Fn: func(c *Call) (Value, error) { c.v.Interrupt(); return Null, nil }})
+		v := startedIn(t, l, `local a = "x"; while (a.len() < 200000) a += a; local b = a + "y"; a += "y";
+local t = {}, key = 65536, same = false, x; for (local i = 0; i <= 5000; i++) t[65536 * i] <- i;
+interrupt();`+strings.Repeat(line, 30000)+"return 1;")
+		if s := v.Run(1 << 60); s != Interrupted {
+			t.Errorf("%s: status %d", line, s)
+		}
 	}
 }
 

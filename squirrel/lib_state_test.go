@@ -225,3 +225,25 @@ func TestRegexpShared(t *testing.T) {
 		})
 	}
 }
+
+// TestRegexpCache: a machine keeps compiled patterns of so many bytes at most, and none
+// when it is idle.
+func TestRegexpCache(t *testing.T) {
+	v := started(t, 1<<20, `
+		for (local i = 0; i < 2000; i++) regexp("[^a][b-y][^c]" + i).search("xyz" + i);
+		local big = ""; while (big.len() < 5000) big += "[^a]";
+		try { regexp(big); } catch (e) {}`)
+	if s := v.Run(1 << 40); s != Done {
+		t.Fatal(s, v.Err())
+	}
+	size := 0
+	for text, re := range v.regexps.byText {
+		size += re.Size() + len(text)
+	}
+	if size == 0 || size > maxRegexps || v.regexps.size > maxRegexps {
+		t.Errorf("%d bytes are kept, and counted as %d", size, v.regexps.size)
+	}
+	if v.Collect(); v.regexps.byText != nil {
+		t.Error("an idle machine keeps patterns")
+	}
+}

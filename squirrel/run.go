@@ -66,6 +66,14 @@ func (v *VM) Run(fuel int64) (status Status) {
 	return v.loop()
 }
 
+// RunSlice is Run for a host that gives more fuel later, in any case: natives are not
+// stopped because there is less than they need.
+func (v *VM) RunSlice(fuel int64) Status {
+	v.slices = true
+	defer func() { v.slices = false }()
+	return v.Run(fuel)
+}
+
 // Resume ends the native call that suspended the VM: x is its result. The next Run
 // continues with it.
 func (v *VM) Resume(x Value) {

@@ -58,6 +58,8 @@ type VM struct {
 	resumed uint8 // how the host ended a suspended native
 	gcDue   bool
 	inLoop  bool
+	misses  uint8  // counts wrong hints
+	slices  bool   // RunSlice is going on
 	ending  Status // why the machine must stop, or has; Done: it need not
 
 	interned internTable

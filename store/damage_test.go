@@ -25,6 +25,7 @@ var unprotected = map[string]string{
 	"agents.incarnation":    "one statement raises it; writes of another incarnation are refused",
 	"agents.running":        "the agent starts, or is started by its next event",
 	"agents.changed":        "for people",
+	"agents.quarantined":    "an agent that starts in spite of it is quarantined again by its next faults",
 	"snapshots.agent":       "the agent starts from what it has saved",
 	"posts.agent":           "a message that no device gets",
 	"posts.cause_boot":      "a repetition gets no number",
@@ -51,7 +52,7 @@ var unprotected = map[string]string{
 
 // apart are tables that no damage of a record reaches: PostgreSQL's, with checksums of its own
 // pages, which a node writes all the time.
-var apart = []string{"nodes", "leases", "shards", "cluster", "planner", "rescuers"}
+var apart = []string{"nodes", "leases", "claims", "shards", "cluster", "planner", "rescuers"}
 
 // specimen is one record of each kind, and how each is read.
 type specimen struct {

@@ -71,7 +71,7 @@ func agentActions() []action {
 		{"running", nil, does(twin.Running{}), "agents"},
 		{"running in", nil, does(twin.RunningIn{Shards: []int{1}}), "agents"},
 		{"begin", []twin.Op{twin.Begin{Agent: "BBBBBBBBBBBB"}}, does(twin.Begin{Agent: "BBBBBBBBBBBB"}),
-			"agents, agents INSERT, agents UPDATE, snapshots"},
+			"agents, agents INSERT, agents UPDATE, snapshots, devices"},
 		{"save", nil, does(twin.Save{Agent: id, Incarnation: 1}), "agents, agents UPDATE"},
 		{"quarantine", nil, does(twin.Quarantine{Agent: id, Incarnation: 1, Code: "c0de"}), "agents, agents UPDATE"},
 		{"end", nil, does(image), "agents, agents UPDATE, snapshots, snapshots INSERT"},

@@ -82,6 +82,10 @@ func (s *Store) outcome(err error, writes int) {
 	bad := err != nil && tandem.KindOf(err) != tandem.Conflict
 	s.mu.Lock()
 	h := &s.health
+	if !bad && h.failing == nil {
+		s.mu.Unlock()
+		return
+	}
 	before, since := h.failing, h.since
 	if bad {
 		h.failing = err

@@ -21,6 +21,9 @@ func primary(err error) int {
 
 // corrupt reports whether a database is damaged in what holds its rows together.
 func corrupt(err error) bool {
+	if err == nil {
+		return false
+	}
 	code := primary(err)
 	return code == sqlite3.SQLITE_CORRUPT || code == sqlite3.SQLITE_NOTADB || sqlstate(err) == "XX001" ||
 		sqlstate(err) == "XX002"

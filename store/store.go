@@ -138,6 +138,9 @@ func (s *Store) inside() context.Context { return s.write.inside() }
 // describe gives an error of the database a kind and a message with a remedy. It
 // returns other errors unchanged.
 func (s *Store) describe(err error) error {
+	if err == nil {
+		return nil
+	}
 	if corrupt(err) {
 		err = errors.Join(&record.Damaged{What: "the database", Remedy: "restore it from a backup"}, err)
 	}

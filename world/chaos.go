@@ -397,7 +397,8 @@ func (n *node) stop(again bool) {
 			n.stepCalls(n.calls.Empty())
 			n.w.moment("empty", n)
 		}
-		n.until(func() bool { return n.moves.Idle() || n.w.now >= end }, func() { n.sendAway(again) })
+		atRest := func() bool { return n.moves.Idle() && n.calls.Serving() == 0 }
+		n.until(func() bool { return atRest() || n.w.now >= end }, func() { n.sendAway(again) })
 	})
 }
 
@@ -421,21 +422,37 @@ func (n *node) sendAway(again bool) {
 	}
 	end := n.w.now + linkWait
 	n.until(func() bool { return len(n.conns) == 0 || n.w.now >= end }, func() {
-		n.stopping = true
-		left := len(n.pairs)
-		for _, id := range sorted(n.pairs) {
-			stop := &life.Stop{Patience: stopPeriod}
-			n.pairs[id].bring(arrival{event: stop, left: func(*life.Moved, error) { left-- }})
+		// What the others do not hear now, the end of the links and that the node is empty,
+		// they never hear.
+		others := n.table.Others(n.name)
+		if len(n.conns) == 0 {
+			for _, p := range others {
+				n.say(p, &protocol.Settled{})
+			}
 		}
-		n.until(func() bool { return left == 0 }, func() { n.over = true })
-		n.until(func() bool { return n.over && (n.asking == 0 || n.w.cfg.Mistake == leaveEarly) }, func() {
-			n.read(twin.Leave{}, func(any, error) {
-				n.w.say("%s has left", n.name)
-				n.kill(true)
-				if again {
-					n.startAfter(n.w.between(100*time.Millisecond, time.Second))
-				}
-			})
+		n.flush(others, max(0, end-n.w.now), func(err error) {
+			n.watch.heard = err == nil
+			n.stopAgents(again)
+		})
+	})
+}
+
+// stopAgents puts the agents that are left to sleep, and leaves the cluster.
+func (n *node) stopAgents(again bool) {
+	n.stopping = true
+	left := len(n.pairs)
+	for _, id := range sorted(n.pairs) {
+		stop := &life.Stop{Patience: stopPeriod}
+		n.pairs[id].bring(arrival{event: stop, left: func(*life.Moved, error) { left-- }})
+	}
+	n.until(func() bool { return left == 0 }, func() { n.over = true })
+	n.until(func() bool { return n.over && (n.asking == 0 || n.w.cfg.Mistake == leaveEarly) }, func() {
+		n.read(twin.Leave{}, func(any, error) {
+			n.w.say("%s has left", n.name)
+			n.kill(true)
+			if again {
+				n.startAfter(n.w.between(100*time.Millisecond, time.Second))
+			}
 		})
 	})
 }

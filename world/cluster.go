@@ -50,6 +50,8 @@ func (n *node) dispatch(from protocol.Peer, m protocol.Message) {
 		n.stepGuests(n.guests.Closed(from, m))
 	case *protocol.Gone:
 		n.stepGuests(n.guests.Gone(from, m))
+	case *protocol.Settled:
+		n.guests.Settled(from)
 	case *protocol.Send:
 		if l := n.conns[m.ID]; l != nil {
 			l.deliver(from, m.Epoch, m.Topic, m.Message)
@@ -152,6 +154,7 @@ func (n *node) doMember(e protocol.Effect) {
 	case protocol.Begin:
 		n.self, n.abandoning = e.Self, false
 		n.joined = n.w.now
+		n.watch.failures, n.watch.rest = 0, 0   // the new Moves know of no failures
 		n.stepCalls(n.calls.Abandoned(n.now())) // what was begun with the last run's table
 		n.lanes, n.dropped = map[protocol.Peer]*lane{}, map[protocol.Peer]bool{}
 		n.moves = protocol.NewMoves(e.Self, n.shardOf, n.number()<<20, e.Table)
@@ -268,11 +271,11 @@ func (n *node) lose(p protocol.Peer) {
 	n.w.moment("lost", n)
 	n.dropped[p] = true
 	n.stepMoves(n.moves.Lost(n.now(), p))
+	settled := n.guests.HasSettled(p)
 	n.stepGuests(n.guests.Lost(p))
-	emptied := n.calls.HasEmptied(p)
 	n.stepCalls(n.calls.Lost(n.now(), p))
 	for _, id := range sorted(n.pairs) {
-		n.pairs[id].bring(arrival{event: &life.NodeLost{Node: p.Node, Emptied: emptied}})
+		n.pairs[id].bring(arrival{event: &life.NodeLost{Node: p.Node, Settled: settled}})
 	}
 }
 

@@ -64,14 +64,12 @@ func (w *World) announce(version int) {
 // answerNews has the host do what news asks for.
 func (n *node) answerNews(from protocol.Peer, m *protocol.Ask) {
 	n.news.Hear(n.now(), m.Question)
+	if m.Again {
+		n.review(n.self, nil)
+		return
+	}
 	n.forgetProgram()
-	n.eachDevice(func(p *pair) {
-		if m.Again {
-			p.bring(arrival{event: &life.Review{Group: "group"}})
-		} else {
-			p.bring(arrival{event: &life.Reload{Group: "group"}})
-		}
-	}, func(err error) {
+	n.eachDevice(func(p *pair) { p.bring(arrival{event: &life.Reload{Group: "group"}}) }, func(err error) {
 		if m.ID != 0 {
 			n.say(from, &protocol.Told{ID: m.ID, Failure: failureOf(err)})
 		}
@@ -97,16 +95,43 @@ func (n *node) eachDevice(do func(p *pair), then func(err error)) {
 
 // recall has the pairs of shards that were opened here follow news that they may have missed.
 func (n *node) recall(effects []protocol.Effect) {
+	run := n.self
 	for _, e := range effects {
 		in := set(e.(protocol.Recall).Shards)
-		n.after(time.Second, func() {
-			n.eachDevice(func(p *pair) {
-				if in[p.shard] {
-					p.bring(arrival{event: &life.Review{Group: "group"}})
-				}
-			}, func(error) {})
-		})
+		n.after(time.Second, func() { n.review(run, in) })
 	}
+}
+
+// review has the pairs of some shards compare what they run with what the group has, until
+// that has succeeded or the run of the node is over. nil means all pairs, for which the code
+// is read again.
+func (n *node) review(run protocol.Peer, in map[int]bool) {
+	if in == nil {
+		n.forgetProgram()
+	}
+	n.insist(run, func(then func(err error)) {
+		n.eachDevice(func(p *pair) {
+			if in == nil || in[p.shard] {
+				p.bring(arrival{event: &life.Review{Group: "group"}})
+			}
+		}, then)
+	}, func() {})
+}
+
+// insist does something every second until it succeeds, or the run of the node is over:
+// package cluster's.
+func (n *node) insist(run protocol.Peer, do func(then func(err error)), then func()) {
+	if n.self != run || n.abandoning {
+		return
+	}
+	do(func(err error) {
+		switch {
+		case err == nil:
+			then()
+		case err != life.ErrStopping:
+			n.after(time.Second, func() { n.insist(run, do, then) })
+		}
+	})
 }
 
 // forgetProgram has the group's code be read again.

@@ -189,6 +189,12 @@ func (c *conn) publish(seq uint64, topic string, m tandem.Message) {
 func (c *conn) bind()  { c.finishLink(c.link.Bind(c.n.now(), c.n.table)) }
 func (c *conn) again() { c.finishLink(c.link.Again(c.n.now(), c.n.table)) }
 
+// returned introduces the link once more to its pair, which the node owns again.
+func (c *conn) returned() {
+	c.carryOut(c.link.Astray(c.n.now(), c.n.self))
+	c.again()
+}
+
 // toLink brings an event to a link of the node.
 func (n *node) toLink(id uint64, event func(c *conn) []protocol.Effect) {
 	if c := n.conns[id]; c != nil && c.link != nil {
@@ -222,8 +228,6 @@ func (c *conn) carryOut(effects []protocol.Effect) {
 		switch e := e.(type) {
 		case protocol.Tell:
 			c.tells = append(c.tells, e)
-		case protocol.Hand:
-			c.Send(e.Topic, e.Message)
 		case protocol.Handled:
 			if handled := c.handled[e.Seq]; handled != nil {
 				delete(c.handled, e.Seq)
@@ -280,7 +284,11 @@ func (c *conn) deliver(from protocol.Peer, epoch int64, topic string, m tandem.M
 	effects := c.link.Deliver(epoch, topic, m)
 	if len(effects) == 1 {
 		if h, ok := effects[0].(protocol.Hand); ok {
-			return c.Send(h.Topic, h.Message)
+			sent := c.Send(h.Topic, h.Message)
+			if !sent {
+				c.link.Unsent(h.Message)
+			}
+			return sent
 		}
 	}
 	c.watchRefused(from, effects)

@@ -219,14 +219,18 @@ func (n *node) goOn(pairs []*pair, shards []int, why tandem.Reason) {
 }
 
 // resume brings back agents that ran when their node was lost or stopped.
-func (n *node) resume(v any) {
+func (n *node) resume(v any) error {
 	ids, _ := v.([]tandem.AgentID)
 	for _, id := range ids {
 		p, err := n.pairOf(id)
-		if err == nil && !p.life.Runs() {
+		switch {
+		case err == nil && !p.life.Runs():
 			p.bring(arrival{event: &life.Resume{}})
+		case err != nil && err != life.ErrElsewhere && tandem.KindOf(err) != tandem.NotFound:
+			return err
 		}
 	}
+	return nil
 }
 
 // bring gives the pair an event.

@@ -37,6 +37,10 @@ type lane struct {
 	hold time.Duration // nor before this: something waits
 }
 
+// beginPoll is how soon a lane tries again to reach a run that is registered and has not
+// begun: it has not heard yet that it is registered.
+const beginPoll = 50 * ms
+
 // tell sends a message to a run of a node. It returns false when there is no way to
 // it.
 func (n *node) tell(to protocol.Peer, m protocol.Message) bool {
@@ -80,16 +84,20 @@ func (n *node) send(to protocol.Peer, do func(there *node)) {
 	l.last = at
 	t, run, waited := &task{at: at}, n.run, false
 	t.do = func() {
+		begun := there.self.Session >= to.Session
 		switch {
-		case !there.up || there.self != to || there.abandoning || there.dropped[from]:
+		case begun && (!there.up || there.self != to || there.abandoning || there.dropped[from]):
 			return // that run is over, or knows that ours is
-		case x.cut > w.now || l.hold > w.now || there.paused > w.now:
+		case waited && (!n.up || n.run != run || n.self != from || n.abandoning):
+			return // what a run had not got across is gone with it
+		case !begun || x.cut > w.now || l.hold > w.now || there.paused > w.now:
 			l.hold = max(l.hold, x.cut, there.paused)
+			if !begun {
+				l.hold = max(l.hold, w.now+beginPoll)
+			}
 			w.again(t, l.hold)
 			waited = true
 			return
-		case waited && (!n.up || n.run != run):
-			return // what a process had not got across is gone with it
 		}
 		do(there)
 	}
@@ -121,6 +129,9 @@ func (n *node) flush(to []protocol.Peer, patience time.Duration, then func(err e
 			over = true
 			then(err)
 		}
+	}
+	if left == 0 {
+		end(nil)
 	}
 	for _, p := range to {
 		n.send(p, func(there *node) {

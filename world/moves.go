@@ -1,8 +1,6 @@
 package world
 
 import (
-	"time"
-
 	"github.com/fxamacker/cbor/v2"
 
 	"github.com/tandem-iot/tandem"
@@ -173,7 +171,19 @@ func (n *node) takeBack(e protocol.Return) {
 		return
 	}
 	n.takeIn(pairs, e.Pairs, e.Shards, e.Lost, "")
+	n.returned(e.Shards)
 	n.openShards(e.Shards)
+}
+
+// returned has the links of pairs that are back introduce themselves again.
+func (n *node) returned(shards []int) {
+	n.stepGuests(n.guests.Returned(shards))
+	in := set(shards)
+	for _, id := range sorted(n.conns) {
+		if c := n.conns[id]; c.link != nil && in[c.link.Shard] {
+			n.after(n.jitter(), c.returned)
+		}
+	}
 }
 
 // activate lets agents go on that have come here.
@@ -235,21 +245,21 @@ func (n *node) openShards(shards []int) {
 	for _, s := range shards {
 		n.open[s] = true
 	}
-	n.recall(n.news.Opened(n.now(), shards))
-	n.takeUp(shards)
+	reminders := n.news.Opened(n.now(), shards)
+	n.bringBack(shards, func() { n.recall(reminders) })
 }
 
-func (n *node) takeUp(shards []int) {
+// bringBack has the agents of some shards run that ought to.
+func (n *node) bringBack(shards []int, then func()) {
 	run := n.self
-	n.read(twin.RunningIn{Shards: shards}, func(v any, err error) {
-		switch {
-		case n.self != run:
-		case err != nil:
-			n.after(time.Second, func() { n.takeUp(shards) })
-		default:
-			n.resume(v)
-		}
-	})
+	n.insist(run, func(then func(err error)) {
+		n.read(twin.RunningIn{Shards: shards}, func(v any, err error) {
+			if err == nil && n.self == run && !n.abandoning {
+				err = n.resume(v)
+			}
+			then(err)
+		})
+	}, then)
 }
 
 func set(list []int) map[int]bool {

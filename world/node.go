@@ -154,7 +154,7 @@ func (n *node) kill(clean bool) {
 		return
 	}
 	n.w.say("%s is killed", n.name)
-	n.w.ended(n.self, !clean || !n.watch.emptied) // what it has not answered it may have done
+	n.w.ended(n.self, !clean || !n.watch.emptied || !n.watch.heard) // what it has not answered it may have done
 	n.up = false
 	for _, id := range sorted(n.conns) {
 		n.conns[id].reset()

@@ -29,6 +29,7 @@ func newWatched(shards int) watched {
 // watch is what the checks remember of a process.
 type watch struct {
 	emptied  bool // it has said that it has no agents
+	heard    bool // the others have heard all that it has said, before it leaves
 	failures int  // moves that failed, one after the other
 	rest     time.Duration
 	moves    int // begun
@@ -51,7 +52,7 @@ const (
 // Bounds of what is waited for before something is wrong.
 const (
 	lookPeriod  = 100 * ms
-	orphanWait  = 8 * time.Second  // for a shard to have an owner again
+	orphanWait  = 8 * time.Second  // for a shard to have an owner again, where the store is fast
 	noticeWait  = 15 * time.Second // for all nodes to have noticed that a run is lost
 	beliefWait  = 9 * time.Second  // for an agent to hear that its device's link has ended
 	callWait    = 30 * time.Second // for an answer, when all is quiet
@@ -288,19 +289,23 @@ func (w *World) look() {
 func (w *World) lookAt(s int) {
 	row := w.db.Shard(s)
 	steady := false
+	// A planner that is out of touch is one for two leases. Then another asks whether it is, and
+	// declares that one lost, reads, and assigns; a query may fail.
+	p := &w.profile
+	wait := orphanWait + 5*(p.read.high+p.answer.high)
 	for _, n := range w.nodes {
 		if n.up && n.open[s] && !n.over && n.now().Mono < n.leaseEnd && (row.Owner != n.name || !w.registered(n.self)) {
 			w.broken("shard %d is open at node %s, and the database has it at %q", s, n.name, row.Owner)
 		}
-		steady = steady || n.steady(orphanWait)
+		steady = steady || n.steady(wait)
 	}
 	switch {
 	case row.Owner != "" || !steady:
 		w.orphans[s] = 0
 	case w.orphans[s] == 0:
 		w.orphans[s] = w.now
-	case w.now-w.orphans[s] > orphanWait:
-		w.broken("shard %d has had no owner for %v, and there is a node that could take it", s, orphanWait)
+	case w.now-w.orphans[s] > wait:
+		w.broken("shard %d has had no owner for %v, and there is a node that could take it", s, wait)
 	}
 }
 

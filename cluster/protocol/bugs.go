@@ -14,6 +14,7 @@ type bugs struct {
 	silentLoss     bool // a message that was refused is not reported when the link ends
 	restlessRebind bool // no back-off between attempts
 	loseAtEnd      bool // a message that arrives after the end of its link is lost silently
+	loseUnsent     bool // a message that the gateway does not take is lost silently
 	leaveHoles     bool // a new owner waits for numbers of messages that were handled before
 	keepTold       bool // messages of a lost run of this node count as received
 
@@ -25,6 +26,8 @@ type bugs struct {
 	keepGivenLinks  bool // a link whose pair has left still counts as open
 	trustNextRun    bool // the end of a link is trusted to be complete when its node's next run sends it
 	forgetRefused   bool // a link is forgotten when one of its messages is refused
+	trustLost       bool // a lost run counts as one that has told all losses of its links
+	keepReturned    bool // a link whose pair has left and come back is not opened again
 	overtakeInGuest bool // messages of one link are given to the host side by side
 
 	// Calls

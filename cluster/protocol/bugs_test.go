@@ -19,6 +19,7 @@ var mistakes = []struct {
 	{"a new owner is not told what the device is", "link/hello", func(b *bugs) { b.forgetHello = true }},
 	{"a message that was refused is not reported", "link/stale_owner", func(b *bugs) { b.silentLoss = true }},
 	{"a message that meets the end of its link is lost", "link/late", func(b *bugs) { b.loseAtEnd = true }},
+	{"a message that the gateway does not take is lost", "link/unsent", func(b *bugs) { b.loseUnsent = true }},
 	{"no back-off between attempts", "link/astray", func(b *bugs) { b.restlessRebind = true }},
 
 	{"the present owner's wish to end a link is refused", "link/stale_owner", func(b *bugs) { b.doubtOwner = true }},
@@ -32,6 +33,8 @@ var mistakes = []struct {
 	{"a link whose pair has left is still introduced", "guests/introduction", func(b *bugs) { b.keepGivenLinks = true }},
 	{"the next run says of the one before that nothing was lost", "guests/next_run", func(b *bugs) { b.trustNextRun = true }},
 	{"a refused message has its link outlive its node", "guests/keeps_its_run", func(b *bugs) { b.forgetRefused = true }},
+	{"a lost run has nothing more to tell of its links", "guests/settled", func(b *bugs) { b.trustLost = true }},
+	{"messages that wait with a pair that comes back are not acknowledged", "guests/returned", func(b *bugs) { b.keepReturned = true }},
 	{"messages of a link overtake each other", "guests/in_order", func(b *bugs) { b.overtakeInGuest = true }},
 
 	{"a call waits for an answer to an earlier run", "calls/own_run_over", func(b *bugs) { b.waitForOldRun = true }},

@@ -241,9 +241,6 @@ func (c *Calls) Taken(now tandem.Now, m *Taken) (out []Effect) {
 // Emptied records that a run has sent Empty.
 func (c *Calls) Emptied(from Peer) { c.empty[from] = true }
 
-// HasEmptied reports whether a run has sent Empty.
-func (c *Calls) HasEmptied(p Peer) bool { return c.empty[p] }
-
 // Lost ends or repeats the calls that are with a lost run.
 func (c *Calls) Lost(now tandem.Now, p Peer) (out []Effect) {
 	c.lost.lose(p)

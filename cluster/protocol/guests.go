@@ -14,9 +14,10 @@ type Guests struct {
 	shardOf func(tandem.AgentID) int
 	bugs    bugs
 
-	table *Table
-	links map[tandem.LinkRef]*guest
-	lost  runs
+	table   *Table
+	links   map[tandem.LinkRef]*guest
+	lost    runs
+	settled map[Peer]bool // runs that have sent Settled
 }
 
 // guest is one link.
@@ -44,7 +45,7 @@ type step struct {
 
 // NewGuests returns a Guests without links.
 func NewGuests(shardOf func(tandem.AgentID) int) *Guests {
-	return &Guests{shardOf: shardOf, links: map[tandem.LinkRef]*guest{}, lost: runs{}}
+	return &Guests{shardOf: shardOf, links: map[tandem.LinkRef]*guest{}, lost: runs{}, settled: map[Peer]bool{}}
 }
 
 // Table replaces the table.
@@ -134,9 +135,17 @@ func (g *Guests) Run(ref tandem.LinkRef) (Peer, bool) {
 	return l.run, true
 }
 
+// Settled records that a run has sent Settled.
+func (g *Guests) Settled(from Peer) { g.settled[from] = true }
+
+// HasSettled reports whether a run has sent Settled: that it is lost then is no loss to the
+// links that it had.
+func (g *Guests) HasSettled(p Peer) bool { return g.settled[p] || g.bugs.trustLost }
+
 // Lost ends the links of a lost run.
 func (g *Guests) Lost(p Peer) (out []Effect) {
 	g.lost.lose(p)
+	delete(g.settled, p)
 	for _, l := range g.sorted() {
 		of := l.run.Node == p.Node && (l.run.Session <= p.Session || g.bugs.loseByName)
 		if of {
@@ -161,8 +170,22 @@ func (g *Guests) Gave(shards []int) {
 	}
 }
 
+// Returned takes that the pairs of some shards are back after a move that failed. The host
+// no longer knows whom to tell when the messages that wait with them have been handled. So
+// their links are opened again, and send these messages again.
+func (g *Guests) Returned(shards []int) (out []Effect) {
+	for _, l := range g.sorted() {
+		if l.known && slices.Contains(shards, l.shard) && !g.bugs.keepReturned {
+			l.known = false
+			out = append(out, Tell{To: l.run, Message: &Astray{ID: l.ref.ID}})
+		}
+	}
+	return out
+}
+
 // Abandoned forgets all links: other nodes have their pairs.
 func (g *Guests) Abandoned() {
+	clear(g.settled)
 	for _, l := range g.sorted() {
 		l.known, l.held = false, false
 		g.drop(l)

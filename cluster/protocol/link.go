@@ -266,8 +266,7 @@ func (l *Link) Acknowledged(seq uint64) []Effect {
 // end, so it is told again that messages were lost.
 func (l *Link) Deliver(epoch int64, topic string, m tandem.Message) []Effect {
 	if l.closed && !l.bugs.loseAtEnd {
-		l.late = l.late || m.Post == 0 && !l.end.Lost
-		l.end.Lost = l.end.Lost || m.Post == 0
+		l.miss(m)
 		return nil
 	}
 	if epoch < l.epoch && !l.bugs.trustOldOwner {
@@ -276,6 +275,22 @@ func (l *Link) Deliver(epoch int64, topic string, m tandem.Message) []Effect {
 	}
 	l.epoch = max(l.epoch, epoch)
 	return []Effect{Hand{Topic: topic, Message: m}}
+}
+
+// Unsent says that the gateway has not taken a message that Deliver handed to it, because the
+// connection is ending. The owner is told at the end that messages were lost.
+func (l *Link) Unsent(m tandem.Message) {
+	if !l.bugs.loseUnsent {
+		l.miss(m)
+	}
+}
+
+// miss records that a message is lost. Posts are not: the next link gets them again.
+func (l *Link) miss(m tandem.Message) {
+	if m.Post == 0 && !l.end.Lost {
+		l.end.Lost = true
+		l.late = l.closed
+	}
 }
 
 // End ends the connection at an owner's request. A request of an earlier owner is refused.

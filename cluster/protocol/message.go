@@ -113,6 +113,11 @@ type (
 	Empty struct {
 		_ struct{} `cbor:",toarray"`
 	}
+	// Settled: to all; the links of this node's gateway have ended, it gets no new ones, and
+	// their owners know all that was lost over them.
+	Settled struct {
+		_ struct{} `cbor:",toarray"`
+	}
 	// Fetched: the node that made an agent's outgoing request to the agent's owner.
 	Fetched struct {
 		_        struct{} `cbor:",toarray"`

@@ -53,6 +53,9 @@ func (s *linkScript) event(name string, a args) []Effect {
 		return s.Acknowledged(uint64(a.num("seq")))
 	case "deliver":
 		return s.Deliver(a.num("epoch"), a.str("topic"), tandem.Message{})
+	case "unsent":
+		s.Unsent(tandem.Message{Post: uint64(a.num("post"))})
+		return nil
 	case "end":
 		return s.End(a.peer("from"), a.num("epoch"), a.str("why"))
 	case "heard":
@@ -91,6 +94,14 @@ func (s *guestScript) event(name string, a args) []Effect {
 		return s.Lost(from)
 	case "gave":
 		s.Gave(a.list("shards"))
+	case "settled":
+		s.Settled(from)
+	case "ask":
+		if s.HasSettled(from) {
+			return []Effect{Note{Text: "its links are settled"}}
+		}
+	case "returned":
+		return s.Returned(a.list("shards"))
 	case "abandoned":
 		s.Abandoned()
 	case "done":

@@ -39,6 +39,7 @@ const (
 	kindRoutes  kind = 24
 	kindTaken   kind = 25
 	kindDecline kind = 26
+	kindSettled kind = 27
 )
 
 func (*Open) kind() kind    { return kindOpen }
@@ -54,6 +55,7 @@ func (*Request) kind() kind { return kindRequest }
 func (*Answer) kind() kind  { return kindAnswer }
 func (*Taken) kind() kind   { return kindTaken }
 func (*Empty) kind() kind   { return kindEmpty }
+func (*Settled) kind() kind { return kindSettled }
 func (*Fetched) kind() kind { return kindFetched }
 func (*Cancel) kind() kind  { return kindCancel }
 func (*Offer) kind() kind   { return kindOffer }
@@ -95,6 +97,8 @@ func newMessage(k kind) Message {
 		return new(Taken)
 	case kindEmpty:
 		return new(Empty)
+	case kindSettled:
+		return new(Settled)
 	case kindFetched:
 		return new(Fetched)
 	case kindCancel:
@@ -211,11 +215,17 @@ func marshal(v any) []byte {
 	return data
 }
 
+// MaxElements limits the elements of an array in a message.
+const MaxElements = 1 << 20
+
 var errWire = errors.New("cannot parse a message of another node; it may be of another version")
 
-// Texts in messages come from programs, so they may be any bytes.
+// Texts in messages come from programs, so they may be any bytes. An element of an array can
+// have one byte on the wire and a hundred in memory.
 var wireMode = func() cbor.DecMode {
-	mode, err := cbor.DecOptions{UTF8: cbor.UTF8DecodeInvalid, MaxArrayElements: 1 << 24, MaxMapPairs: 1 << 20}.DecMode()
+	mode, err := cbor.DecOptions{
+		UTF8: cbor.UTF8DecodeInvalid, MaxArrayElements: MaxElements, MaxMapPairs: 1 << 20,
+	}.DecMode()
 	if err != nil {
 		panic(err) // constant options
 	}

@@ -1,6 +1,8 @@
 package protocol
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"go/parser"
@@ -56,6 +58,7 @@ func someMessages() []Message {
 		&Answer{ID: 2, Failure: &Failure{Fate: Lost, Kind: tandem.Limit, Text: "too much"}},
 		&Taken{IDs: []uint64{2, 3}, By: Peer{"n", 4}, Epoch: 5},
 		&Empty{},
+		&Settled{},
 		&Fetched{Ref: fetch, Hops: 3, Response: &tandem.Response{Status: 56}},
 		&Cancel{Ref: fetch},
 		&Offer{
@@ -117,7 +120,7 @@ func TestWire(t *testing.T) {
 // changes, and that of a message which is gone is not used again.
 func TestKinds(t *testing.T) {
 	const want = "Open 1 Publish 2 Close 3 Send 4 End 5 Ack 6 Closed 7 Astray 8 Gone 9 Request 10 Answer 11 Answer 11 " +
-		"Taken 25 Empty 14 Fetched 15 Cancel 16 Offer 17 Ready 18 Decline 26 Go 19 Stay 20 Routes 24 Told 22 Line 23 " +
+		"Taken 25 Empty 14 Settled 27 Fetched 15 Cancel 16 Offer 17 Ready 18 Decline 26 Go 19 Stay 20 Routes 24 Told 22 Line 23 " +
 		"Ask 21 RestartAgent 1 Ask 21 RestartDevice 2 Ask 21 Online 3 Ask 21 Runs 4 Ask 21 Deployed 5 " +
 		"Ask 21 Assigned 6 Ask 21 Deleted 7 Ask 21 Drain 8 Ask 21 History 9 Ask 21 Follow 10 Ask 21 Unfollow 11"
 	var got []string
@@ -147,12 +150,21 @@ func TestDecodeRefuses(t *testing.T) {
 		"an offer of nothing":  Encode(&Offer{ID: 1}),
 		"a pair of nothing":    Encode(&Offer{Shards: []int{1}, Epochs: []int64{1}, Pairs: []*Pair{nil}}),
 		"too few epochs":       Encode(&Go{Shards: []int{1}}),
+		"too many lines":       tooMany(),
 		"too many epochs":      Encode(&Routes{Epochs: []int64{1}}),
 	} {
 		if m, err := Decode(data); !errors.Is(err, errWire) {
 			t.Errorf("%s: %v, %v", name, m, err)
 		}
 	}
+}
+
+// tooMany returns an answer with too many lines of nothing.
+func tooMany() []byte {
+	const elements = MaxElements + 1
+	data := []byte{byte(kindTold), 0x84, 0, 0xf4, 0xf6, 0x9a}
+	data = binary.BigEndian.AppendUint32(data, elements)
+	return append(data, bytes.Repeat([]byte{0xf6}, elements)...)
 }
 
 // TestInvalidIDs: an id of a device or an agent in a message is refused when it has not

@@ -436,7 +436,8 @@ func TestDevReaches(t *testing.T) {
 	});`})
 	manual := p.expect(`^Manual  (http://\S+)$`)[1]
 	for url, want := range map[string]string{
-		target.URL: "204", p.url[:len(p.url)-12]: "404", manual: "9", strings.Replace(manual, "127.0.0.1", "localhost", 1): "9",
+		target.URL: "204", p.url[:len(p.url)-12]: "404",
+		manual: "9", strings.Replace(manual, "127.0.0.1", "localhost", 1): "9",
 		"http://" + p.addr("--mqtt"): "9",
 	} {
 		if got := p.get("?url=" + url); got != want {

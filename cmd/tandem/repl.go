@@ -66,7 +66,7 @@ func (r *repl) run(prog *compile.Program) {
 	defer func() { r.flush() }()
 	r.vm.Start(r.vm.Load(prog), r.vm.Root())
 	for {
-		switch r.vm.Run(runSlice) {
+		switch r.vm.RunSlice(runSlice) {
 		case squirrel.Done:
 			if x := r.vm.Result(); !x.IsNull() {
 				r.flush()

@@ -49,7 +49,7 @@ func (c *runCmd) Run(ctx context.Context, s *streams) error {
 	defer flush()
 	v.Start(v.Load(prog), v.Root())
 	for {
-		switch v.Run(runSlice) {
+		switch v.RunSlice(runSlice) {
 		case squirrel.Done:
 			return nil
 		case squirrel.OutOfFuel:

@@ -1,7 +1,6 @@
 package record
 
 import (
-	"encoding/binary"
 	"fmt"
 	"hash/crc32"
 
@@ -15,11 +14,16 @@ type Sum uint32
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
+// one returns the sum with a byte. Package crc32 is faster for long data, and has short data
+// escape to the heap.
+func (s Sum) one(b byte) Sum { return ^Sum(castagnoli[byte(^s)^b] ^ uint32(^s)>>8) }
+
 // Number returns the sum with a number.
 func (s Sum) Number(n uint64) Sum {
-	var b [8]byte
-	binary.BigEndian.PutUint64(b[:], n)
-	return Sum(crc32.Update(uint32(s), castagnoli, b[:]))
+	for shift := 56; shift >= 0; shift -= 8 {
+		s = s.one(byte(n >> shift))
+	}
+	return s
 }
 
 // Bytes returns the sum with a field.
@@ -28,7 +32,17 @@ func (s Sum) Bytes(b []byte) Sum {
 }
 
 // Text is Bytes for a string.
-func (s Sum) Text(t string) Sum { return s.Bytes([]byte(t)) }
+func (s Sum) Text(t string) Sum {
+	const short = 64
+	if len(t) > short {
+		return s.Bytes([]byte(t))
+	}
+	s = s.Number(uint64(len(t)))
+	for i := range len(t) {
+		s = s.one(t[i])
+	}
+	return s
+}
 
 // SumSaved is the checksum of an agent's table and mark.
 func SumSaved(id tandem.AgentID, table []byte, mark tandem.Mark) Sum {
