@@ -15,8 +15,10 @@ BUDGET ?=
 MUTANTS ?= 40
 SEED ?= 1
 LIBS ?= ../electricimp
+SHORT ?=
+ONLY ?=
 
-.PHONY: build test lint tidy check costs simulate bench bench-agents bench-squirrel bench-cluster libraries upgrade chaos powercut fuzz mutants run
+.PHONY: build test lint tidy check costs simulate bench bench-agents bench-squirrel bench-cluster libraries upgrade chaos hostile powercut fuzz mutants run
 
 build: ; go build -trimpath -o bin/tandem ./cmd/tandem
 test: lint ; for m in $(MODULES); do go test -C $$m -race -timeout 15m ./... || exit 1; done && go test -tags squirrelcheck ./squirrel/... ./imp && go test -tags squirrelcheck -run TestCosts ./agent ./device
@@ -32,6 +34,7 @@ bench-cluster: build ; $(BENCH) ./cluster $(BINARY)
 libraries: build ; $(BENCH) ./libraries $(BINARY) -libs $(abspath $(LIBS))
 upgrade: build ; $(BENCH) ./cluster $(BINARY) -agents 1000 upgrade
 chaos: build ; $(BENCH) ./cluster $(BINARY) chaos -for $(DURATION)
+hostile: build ; $(BENCH) ./hostile $(BINARY) $(if $(SHORT),-short) $(if $(ONLY),-only '$(ONLY)')
 powercut: build ; $(BENCH) ./powercut $(BINARY) -rounds $(ROUNDS)
 fuzz: ; for m in $(MODULES); do for p in $$(go list -C $$m ./...); do for f in $$(go test -C $$m -list '^Fuzz' $$p | grep '^Fuzz' || true); do go test -C $$m -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done; done
 mutants: ; go run ./internal/mutate -pkg "$(PKG)" -n $(MUTANTS) -seed $(SEED) -test "$(TESTS)"

@@ -2,13 +2,10 @@ package cluster
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"math/rand/v2"
 	"net"
-	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -17,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/cluster/nonsense"
 	"github.com/tandem-iot/tandem/cluster/protocol"
 	"github.com/tandem-iot/tandem/hlc"
 	"github.com/tandem-iot/tandem/internal/pgtest"
@@ -81,122 +79,6 @@ func (x *intruder) tell(t *testing.T, n *node, data ...[]byte) {
 	}
 }
 
-// messages has one of each kind of message and question.
-func messages() (list []protocol.Message) {
-	list = []protocol.Message{
-		&protocol.Open{}, &protocol.Publish{}, &protocol.Close{}, &protocol.Send{}, &protocol.End{}, &protocol.Ack{},
-		&protocol.Closed{}, &protocol.Astray{}, &protocol.Gone{}, &protocol.Request{}, &protocol.Answer{},
-		&protocol.Taken{}, &protocol.Empty{}, &protocol.Settled{}, &protocol.Fetched{}, &protocol.Cancel{}, &protocol.Offer{},
-		&protocol.Ready{}, &protocol.Decline{}, &protocol.Go{}, &protocol.Stay{}, &protocol.Routes{}, &protocol.Told{},
-		&protocol.Line{},
-	}
-	for _, q := range []protocol.Question{
-		&protocol.RestartAgent{}, &protocol.RestartDevice{}, &protocol.Online{}, &protocol.Runs{}, &protocol.Deployed{},
-		&protocol.Assigned{}, &protocol.Deleted{}, &protocol.Drain{}, &protocol.History{}, &protocol.Follow{},
-		&protocol.Unfollow{},
-	} {
-		list = append(list, &protocol.Ask{Question: q})
-	}
-	return list
-}
-
-// TestMessagesAreAll: whatever can be decoded is in the list of messages.
-func TestMessagesAreAll(t *testing.T) {
-	kinds := map[byte]bool{}
-	for _, m := range messages() {
-		kinds[protocol.Encode(m)[0]] = true
-	}
-	for k := range 256 {
-		_, err := protocol.Decode([]byte{byte(k)})
-		if known := !strings.Contains(fmt.Sprint(err), "its kind is"); known != kinds[byte(k)] {
-			t.Errorf("kind %d can be decoded: %v; is in the list: %v", k, known, kinds[byte(k)])
-		}
-	}
-}
-
-// nonsense fills values with what is absurd, and with what is almost right.
-type nonsense struct {
-	*rand.Rand
-	texts []string
-}
-
-func (r nonsense) fill(v reflect.Value) {
-	switch v.Kind() {
-	case reflect.Pointer:
-		if r.IntN(4) > 0 {
-			v.Set(reflect.New(v.Type().Elem()))
-			r.fill(v.Elem())
-		}
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if v.Field(i).CanSet() {
-				r.fill(v.Field(i))
-			}
-		}
-	case reflect.Slice:
-		n := r.IntN(4)
-		if v.Type().Elem().Kind() == reflect.Uint8 {
-			n = r.IntN(200)
-		}
-		v.Set(reflect.MakeSlice(v.Type(), n, n))
-		for i := range n {
-			r.fill(v.Index(i))
-		}
-	case reflect.Map:
-	case reflect.String:
-		v.SetString(r.texts[r.IntN(len(r.texts))])
-	case reflect.Bool:
-		v.SetBool(r.IntN(2) == 0)
-	case reflect.Int, reflect.Int64, reflect.Int32:
-		list := []int64{0, 1, -1, 5, 4095, 4096, math.MinInt64, math.MaxInt64, math.MaxInt32}
-		v.SetInt(list[r.IntN(len(list))])
-	case reflect.Uint64, reflect.Uint32, reflect.Uint8:
-		list := []uint64{0, 1, 2, 255, math.MaxUint64, math.MaxUint64 - 1}
-		v.SetUint(list[r.IntN(len(list))])
-	case reflect.Float64, reflect.Float32:
-		v.SetFloat([]float64{0, -1, math.NaN(), math.Inf(1)}[r.IntN(4)])
-	default: // interfaces: the question of an Ask, which is filled apart
-	}
-}
-
-// harmless takes out of a message what a node of the cluster may rightly do to others: it
-// can end other nodes' runs and take their shards, in the database as well.
-func (r nonsense) harmless(m protocol.Message, self protocol.Peer) protocol.Message {
-	switch m := m.(type) {
-	case *protocol.Offer:
-		m.Known = []protocol.Peer{self}
-		if r.IntN(2) == 0 {
-			m.Epochs = make([]int64, len(m.Shards))
-		}
-	case *protocol.Routes:
-		m.Shards = append(m.Shards[:0], -1, 4096, math.MaxInt)
-		m.Epochs = []int64{1, math.MaxInt64, -1}
-	case *protocol.Go:
-		m.Epochs = make([]int64, len(m.Shards))
-	case *protocol.Taken:
-		m.By = self
-	case *protocol.Ask:
-		switch q := m.Question.(type) {
-		case *protocol.Drain:
-			q.Undo = true
-		case *protocol.Deleted:
-			q.Device = "no such device"
-		}
-	}
-	return m
-}
-
-func (r nonsense) message(of protocol.Message, self protocol.Peer) protocol.Message {
-	m := reflect.New(reflect.TypeOf(of).Elem())
-	r.fill(m.Elem())
-	if a, ok := m.Interface().(*protocol.Ask); ok {
-		q := reflect.New(reflect.TypeOf(of.(*protocol.Ask).Question).Elem())
-		r.fill(q.Elem())
-		a.Question = q.Interface().(protocol.Question)
-	}
-	return r.harmless(m.Interface().(protocol.Message), self)
-}
-
 // TestHostileMessages: a node of the cluster sends every kind of message, with absurd
 // values and with bytes changed, cut and added. No code panics at one, nothing is left
 // over, and the agents go on.
@@ -206,9 +88,9 @@ func TestHostileMessages(t *testing.T) {
 	d := f.at(victim)[0]
 	x := f.newIntruder()
 	before := runtime.NumGoroutine()
-	r := nonsense{
+	r := nonsense.Maker{
 		Rand: rand.New(rand.NewPCG(1, 2)),
-		texts: []string{
+		Texts: []string{
 			"", "\xff\x00", "n1", "n2", "evil", "GET", "POST", "/", "/../", "sys/hello", "agent/n", strings.Repeat("x", 5000),
 			string(d.ID), string(d.Agent), string(f.at(other)[0].Agent), string(f.at(other)[0].ID), f.group.ID,
 		},
@@ -216,15 +98,15 @@ func TestHostileMessages(t *testing.T) {
 	const rounds = 60
 	for range rounds {
 		var batch [][]byte
-		for _, of := range messages() {
-			data := protocol.Encode(r.message(of, x.self))
+		for _, of := range nonsense.Messages() {
+			data := protocol.Encode(r.Message(of, x.self))
 			batch = append(batch, data)
 			broken := append([]byte{}, data...)
 			for range 1 + r.IntN(4) {
 				broken[1+r.IntN(len(broken)-1)] = byte(r.Uint32())
 			}
 			if m, err := protocol.Decode(broken); err == nil {
-				broken = protocol.Encode(r.harmless(m, x.self))
+				broken = protocol.Encode(r.Harmless(m, x.self))
 			}
 			batch = append(batch, broken, data[:r.IntN(len(data))], append(data, 0))
 		}

@@ -1,23 +1,20 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/bench/client"
 	"github.com/tandem-iot/tandem/bench/node"
 	"github.com/tandem-iot/tandem/central"
 	"github.com/tandem-iot/tandem/cluster"
@@ -35,7 +32,7 @@ type lab struct {
 	db     string // URL of the database
 	nodes  []*proc
 	http   *http.Client
-	token  string
+	client client.API
 
 	agentCode, deviceCode string
 	skews                 []time.Duration // offsets of the nodes' clocks; empty: none
@@ -66,6 +63,7 @@ func newLab(ctx context.Context, tandem string) (l *lab, err error) {
 		Timeout:   40 * time.Second,
 		Transport: &http.Transport{MaxIdleConnsPerHost: 512, MaxIdleConns: 2048, DialContext: dialer.DialContext},
 	}}
+	l.client.HTTP = l.http
 	if l.pg, err = pgtest.StartServer(dir, 0); err != nil {
 		return l, err
 	}
@@ -219,70 +217,22 @@ func (l *lab) logs() (list []error) {
 
 // api makes a call to a node's API. out may be nil.
 func (l *lab) api(ctx context.Context, n *proc, method, path, body string, out any) error {
-	if l.token == "" && path != "/auth/token" {
-		a, err := central.ReadAccess(filepath.Join(n.dir, "data", server.AccessFile))
-		if err != nil {
-			return err
-		}
-		var t struct {
-			Token string `json:"access_token"`
-		}
-		if err := l.api(ctx, n, "POST", "/auth/token", `{"key":"`+a.Key+`"}`, &t); err != nil {
-			return err
-		}
-		l.token = t.Token
-	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+n.Web+"/v5"+path, strings.NewReader(body))
-	if err != nil {
+	if err := l.login(ctx, n); err != nil {
 		return err
 	}
-	req.Header.Set("Content-Type", "application/vnd.api+json")
-	req.Header.Set("Authorization", "Bearer "+l.token)
-	resp, err := l.http.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	data, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode >= 300 {
-		err = fmt.Errorf("%s %s: %s %s", method, path, resp.Status, data)
-	}
-	if err != nil || out == nil {
-		return err
-	}
-	return json.NewDecoder(bytes.NewReader(data)).Decode(out)
+	return l.client.Call(ctx, n.Web, method, path, body, out)
 }
 
-// made is a created resource.
-type made struct {
-	ID         string
-	Attributes struct {
-		Agent string `json:"agent_id"`
-		Key   string `json:"key"`
+// login gets a token, which is valid at all nodes, unless there is one.
+func (l *lab) login(ctx context.Context, n *proc) error {
+	if l.client.LoggedIn() {
+		return nil
 	}
-}
-
-// create creates a resource.
-func (l *lab) create(
-	ctx context.Context, n *proc, kind string, attributes map[string]string, in map[string]string,
-) (m made, err error) {
-	relationships := map[string]any{}
-	for kind, id := range in {
-		relationships[kind] = map[string]string{"type": kind, "id": id}
-	}
-	typ := kind
-	if kind == "devicegroup" {
-		typ = "development_devicegroup"
-	}
-	body, err := json.Marshal(map[string]any{
-		"data": map[string]any{"type": typ, "attributes": attributes, "relationships": relationships},
-	})
+	a, err := central.ReadAccess(filepath.Join(n.dir, "data", server.AccessFile))
 	if err != nil {
-		return m, err
+		return err
 	}
-	out := struct{ Data *made }{&m}
-	err = l.api(ctx, n, "POST", "/"+kind+"s", string(body), &out)
-	return m, err
+	return l.client.Login(ctx, n.Web, a.Key)
 }
 
 // agents creates devices and deploys the code to them.
@@ -292,21 +242,24 @@ func (l *lab) agents(ctx context.Context, n *proc, count int) (list []*subject, 
 
 // group is agents in a product and a group with a name.
 func (l *lab) group(ctx context.Context, n *proc, name string, count int) (list []*subject, err error) {
-	product, err := l.create(ctx, n, "product", map[string]string{"name": name}, nil)
+	if err := l.login(ctx, n); err != nil {
+		return nil, err
+	}
+	product, err := l.client.Create(ctx, n.Web, "product", map[string]string{"name": name}, nil)
 	if err != nil {
 		return nil, err
 	}
-	group, err := l.create(ctx, n, "devicegroup", map[string]string{"name": name},
+	group, err := l.client.Create(ctx, n.Web, "devicegroup", map[string]string{"name": name},
 		map[string]string{"product": product.ID})
 	if err != nil {
 		return nil, err
 	}
 	code := map[string]string{"agent_code": l.agentCode, "device_code": l.deviceCode}
-	if _, err = l.create(ctx, n, "deployment", code, map[string]string{"devicegroup": group.ID}); err != nil {
+	if _, err = l.client.Create(ctx, n.Web, "deployment", code, map[string]string{"devicegroup": group.ID}); err != nil {
 		return nil, err
 	}
 	for i := range count {
-		d, err := l.create(ctx, n, "device", map[string]string{"name": fmt.Sprint(name, " ", i)},
+		d, err := l.client.Create(ctx, n.Web, "device", map[string]string{"name": fmt.Sprint(name, " ", i)},
 			map[string]string{"devicegroup": group.ID})
 		if err != nil {
 			return nil, err

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem/hlc"
+
+	"github.com/tandem-iot/tandem/bench/client"
 )
 
 // figures are the results. Times are in milliseconds.
@@ -319,7 +321,7 @@ func alone(ctx context.Context, l *lab, d *load, f *figures) error {
 	for _, n := range l.nodes {
 		n.Kill()
 	}
-	l.token = ""
+	l.client = client.API{HTTP: l.http}
 	n, err := l.add(ctx, true)
 	if err != nil {
 		return err

@@ -13,6 +13,8 @@ import (
 	"github.com/tandem-iot/tandem/codec"
 	"github.com/tandem-iot/tandem/internal/pgtest"
 	"github.com/tandem-iot/tandem/store"
+
+	"github.com/tandem-iot/tandem/bench/client"
 )
 
 // busyCode saves for each message before it is acknowledged, and makes a request each
@@ -279,18 +281,18 @@ func (b *busy) steady(ctx context.Context, f *fleet, t *target, d *drivers, inte
 	if err := d.settle(ctx); err != nil {
 		return err
 	}
-	took := newSample(elapsed, d.latencies()...)
-	took.cpu = used
+	took := client.NewSample(elapsed, d.latencies()...)
+	took.CPU = used
 	seconds, nominal := elapsed.Seconds(), float64(b.agents)*b.rate
 	r.add(
 		row{name: "asked_per_s", what: "nominal messages, saves and requests, each", unit: "/s", value: nominal},
 		row{name: "messages_per_s", what: "messages handled and saved", unit: "/s", value: float64(acked) / seconds},
 		row{name: "requests_per_s", what: "requests that reached the server", unit: "/s", value: float64(seen) / seconds},
 		row{name: "held_back", what: "messages held back: 8 were unacknowledged", value: float64(held.Load())},
-		row{name: "ack_p50_ms", what: "message sent to saved and acknowledged, p50", unit: "ms", value: took.ms(50)},
-		row{name: "ack_p99_ms", what: "… p99", unit: "ms", value: took.ms(99)},
-		row{name: "cpu_cores", what: "the node's processor time", unit: "cores", value: took.cpu.Seconds() / seconds},
-		row{name: "cpu_each_us", what: "… for a message, its save, and a request", unit: "µs", value: took.cpuEach()},
+		row{name: "ack_p50_ms", what: "message sent to saved and acknowledged, p50", unit: "ms", value: took.MS(50)},
+		row{name: "ack_p99_ms", what: "… p99", unit: "ms", value: took.MS(99)},
+		row{name: "cpu_cores", what: "the node's processor time", unit: "cores", value: took.CPU.Seconds() / seconds},
+		row{name: "cpu_each_us", what: "… for a message, its save, and a request", unit: "µs", value: took.CPUEach()},
 	)
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tandem-iot/tandem/bench/client"
 )
 
 // window is how many unacknowledged messages a device may have; it holds further ones
@@ -28,7 +30,7 @@ type drivers struct {
 
 // driver is one device.
 type driver struct {
-	c       *mqttConn
+	c       *client.MQTT
 	pending atomic.Int32
 	sentAt  [window]atomic.Int64 // nanoseconds, by packet id
 	took    []time.Duration      // used by the reader
@@ -37,7 +39,7 @@ type driver struct {
 // senders is how many goroutines send.
 const senders = 4
 
-func newDrivers(conns []*mqttConn) *drivers {
+func newDrivers(conns []*client.MQTT) *drivers {
 	d := &drivers{}
 	for _, c := range conns {
 		x := &driver{c: c}
@@ -50,7 +52,7 @@ func newDrivers(conns []*mqttConn) *drivers {
 // read reads acknowledgements until the connection ends.
 func (d *drivers) read(x *driver) {
 	for {
-		kind, b, err := x.c.nextWithin(0)
+		kind, b, err := x.c.NextWithin(0)
 		if err != nil {
 			if !d.stopping.Load() {
 				d.fail(fmt.Errorf("a device's connection: %w", err))
@@ -85,8 +87,8 @@ func (d *drivers) send(x *driver, topic string, data []byte) bool {
 		return false
 	}
 	x.pending.Add(1)
-	x.sentAt[(x.c.id+1)%window].Store(time.Now().UnixNano())
-	if err := x.c.publish(topic, data); err != nil {
+	x.sentAt[(x.c.ID()+1)%window].Store(time.Now().UnixNano())
+	if err := x.c.Publish(topic, data); err != nil {
 		d.fail(err)
 		return false
 	}
@@ -169,7 +171,7 @@ func (d *drivers) latencies() (all [][]time.Duration) {
 func (d *drivers) stop() {
 	d.stopping.Store(true)
 	for _, x := range d.list {
-		x.c.c.Close()
+		x.c.Close()
 	}
 	d.wg.Wait()
 }

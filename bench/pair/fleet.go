@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/bench/client"
 	"github.com/tandem-iot/tandem/central"
 	"github.com/tandem-iot/tandem/server"
 	"github.com/tandem-iot/tandem/store"
@@ -127,7 +128,8 @@ func (f *fleet) mqtt(name string, n int) mqttTarget {
 	t := mqttTarget{name: name, addr: f.access.MQTT, servers: []*process{f.process}}
 	for _, d := range f.devices[:n] {
 		id := string(d.ID)
-		t.pairs = append(t.pairs, mqttPair{login: login{id, id, f.key}, publish: "agent/ping", hear: "device/#"})
+		who := client.Login{ID: id, User: id, Password: f.key}
+		t.pairs = append(t.pairs, mqttPair{login: who, publish: "agent/ping", hear: "device/#"})
 	}
 	return t
 }
@@ -151,7 +153,7 @@ func (p plan) cold(ctx context.Context, f *fleet, r *report) error {
 			name:      "cold_p50_ms",
 			what:      fmt.Sprintf("cold agent, event to first answer, p50 of %d", p.agents),
 			unit:      "ms",
-			value:     s.ms(50),
+			value:     s.MS(50),
 			peer:      "workerd, published",
 			peerValue: 1.7,
 		},
@@ -159,7 +161,7 @@ func (p plan) cold(ctx context.Context, f *fleet, r *report) error {
 			name:      "cold_p99_ms",
 			what:      "cold agent, p99",
 			unit:      "ms",
-			value:     s.ms(99),
+			value:     s.MS(99),
 			peer:      "workerd, published",
 			peerValue: 3.7,
 		},
@@ -192,7 +194,7 @@ func (p plan) idleAgents(ctx context.Context, f *fleet, r *report) error {
 	if err != nil {
 		return err
 	}
-	r.add(row{name: "wake_p50_ms", what: "hibernated agent, event to answer, p50", unit: "ms", value: s.ms(50)})
+	r.add(row{name: "wake_p50_ms", what: "hibernated agent, event to answer, p50", unit: "ms", value: s.MS(50)})
 	return nil
 }
 

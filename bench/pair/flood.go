@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tandem-iot/tandem/bench/client"
 )
 
 // floodLoad is devices that send as fast as they can beside a quiet one.
@@ -76,19 +78,19 @@ func (f *floodLoad) measure(ctx context.Context, r *report) error {
 	for _, percent := range []float64{50, 99} {
 		r.add(row{
 			name: fmt.Sprintf("flood_p%v_ms", percent), what: fmt.Sprintf("quiet device beside the flood, p%v", percent),
-			unit: "ms", value: beside.ms(percent), peer: "without it", peerValue: quiet.ms(percent),
+			unit: "ms", value: beside.MS(percent), peer: "without it", peerValue: quiet.MS(percent),
 		})
 	}
 	r.add(
 		row{name: "flood_sent", what: "messages written by the flood, QoS 0", unit: "", value: float64(sent.Load())},
 		row{name: "flood_cpu", what: "processors that the node used", unit: "",
-			value: cpu.Seconds() / beside.elapsed.Seconds()},
+			value: cpu.Seconds() / beside.Elapsed.Seconds()},
 	)
 	return nil
 }
 
 // trips makes a round trip every 5 ms.
-func (t mqttTarget) trips(ctx context.Context, c *mqttConn, d time.Duration) (sample, error) {
+func (t mqttTarget) trips(ctx context.Context, c *client.MQTT, d time.Duration) (client.Sample, error) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	var took []time.Duration
@@ -97,24 +99,24 @@ func (t mqttTarget) trips(ctx context.Context, c *mqttConn, d time.Duration) (sa
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return sample{}, ctx.Err()
+			return client.Sample{}, ctx.Err()
 		}
 		begin := time.Now()
-		if err := c.publish(t.pairs[0].publish, body()); err != nil {
-			return sample{}, err
+		if err := c.Publish(t.pairs[0].publish, body()); err != nil {
+			return client.Sample{}, err
 		}
-		if _, err := c.receive(); err != nil {
-			return sample{}, err
+		if _, err := c.Receive(); err != nil {
+			return client.Sample{}, err
 		}
 		took = append(took, time.Since(begin))
 	}
-	return newSample(time.Since(start), took), nil
+	return client.NewSample(time.Since(start), took), nil
 }
 
 // flood writes messages with QoS 0, a hundred at a time, and reads nothing, until the connection
 // ends or stop is closed.
-func flood(c *mqttConn, topic string, sent *atomic.Int64, stop <-chan struct{}) {
-	packet := appendText(nil, topic)
+func flood(c *client.MQTT, topic string, sent *atomic.Int64, stop <-chan struct{}) {
+	packet := client.AppendText(nil, topic)
 	packet = append([]byte{0x30, byte(len(packet) + 1)}, append(packet, '1')...)
 	const count = 100
 	for raw := bytes.Repeat(packet, count); ; sent.Add(count) {
@@ -123,7 +125,7 @@ func flood(c *mqttConn, topic string, sent *atomic.Int64, stop <-chan struct{}) 
 			return
 		default:
 		}
-		if _, err := c.c.Write(raw); err != nil {
+		if _, err := c.Write(raw); err != nil {
 			return
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/tandem-iot/tandem/bench/client"
 	"github.com/tandem-iot/tandem/bench/node"
 )
 
@@ -123,7 +124,7 @@ func echoMQTT(ctx context.Context, out io.Writer, addr string, n int) error {
 	target := mqttTarget{name: "mosquitto echo", addr: addr}
 	for i := range n {
 		target.pairs = append(target.pairs, mqttPair{
-			login: login{id: fmt.Sprintf("echo%d", i)},
+			login: client.Login{ID: fmt.Sprintf("echo%d", i)},
 			hear:  fmt.Sprintf("p/%d/ping", i),
 		})
 	}
@@ -137,8 +138,8 @@ func echoMQTT(ctx context.Context, out io.Writer, addr string, n int) error {
 		go func() { // ends when hangUp closes its connection
 			topic := fmt.Sprintf("p/%d/pong", i)
 			for {
-				payload, err := c.receive()
-				if err != nil || c.publish(topic, payload) != nil {
+				payload, err := c.Receive()
+				if err != nil || c.Publish(topic, payload) != nil {
 					return
 				}
 			}

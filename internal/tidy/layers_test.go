@@ -11,10 +11,10 @@ import (
 // make a build pass. ARCHITECTURE.md says what each package is for.
 const layers = `
 internal/chargetest internal/child internal/crew internal/snapshottest
-. admit squirrel/syntax squirrel/text squirrel/regexp hlc meter mqtt docs internal/pgtest bench/node
+. admit squirrel/syntax squirrel/text squirrel/regexp hlc meter mqtt docs internal/pgtest bench/client bench/node
 squirrel/compile internal/brokertest placement store/record codec gateway/session
 squirrel store/twin cluster/protocol
-imp store/storetest
+imp store/storetest cluster/nonsense
 agent device
 reference life device/core
 mesh board egress egress/broker
@@ -24,7 +24,7 @@ gateway ingress cluster device/runner
 central
 server world
 cmd/tandem examples internal/mutate internal/tidy
-bench/cluster bench/libraries bench/pair bench/powercut bench/simulate bench/squirrel bench/squirrel/peers/goja bench/squirrel/peers/gopherlua
+bench/cluster bench/hostile bench/libraries bench/pair bench/powercut bench/simulate bench/squirrel bench/squirrel/peers/goja bench/squirrel/peers/gopherlua
 `
 
 // imports returns our packages with the packages of ours each imports, by
