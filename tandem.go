@@ -158,6 +158,7 @@ const (
 	PlacementWait      = 30 * time.Second
 	AnswerWait         = 10 * time.Minute
 	ShutdownWait       = 10 * time.Second
+	RestartWait        = 3 * time.Second // the same, for a restart that an operator asks for
 	EventBudget        = time.Second     // VM time per event
 	EventPatience      = 2 * time.Second // by the clock, after which an event is stopped from outside
 	ReconnectGrace     = 5 * time.Second

@@ -55,10 +55,10 @@ func (g *Gate) Shed(n int) int { return g.pool.Shed(n) }
 // Shut makes the gate close all new connections, or let them in again.
 func (g *Gate) Shut(shut bool) { g.shut.Store(shut) }
 
-// Report writes to the log how many connections were refused since the last report. It is
-// meant to be called once a minute.
-func (g *Gate) Report() {
-	if c := g.refused.Take(); c.N > 0 {
+// Report writes to the log how many connections were refused since the last report, at most
+// once a minute. It is meant to be called more often, so that the first is soon in the log.
+func (g *Gate) Report(now time.Time) {
+	if c := g.refused.Take(now); c.N > 0 {
 		g.logger.Warn("connections were closed because there are too many",
 			"listener", g.what, "closed", c.N, "addresses", c.Sources, "most_from", c.Most, "of_it", c.MostN)
 	}

@@ -109,8 +109,8 @@ func TestGateAddress(t *testing.T) {
 		if a, b := count(four), count(six); a != 50 || b != 50 || isClosed(other) {
 			t.Errorf("%d and %d connections are open, the other one is closed: %v", a, b, isClosed(other))
 		}
-		g.Report()
-		g.Report()
+		g.Report(time.Now())
+		g.Report(time.Now())
 		if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "closed=1900 addresses=2") {
 			t.Errorf("logged: %s", text)
 		}

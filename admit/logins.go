@@ -102,7 +102,7 @@ func (l *Logins) Succeeded(now time.Time, a Attempt) {
 }
 
 // Failures returns the failures since the last call.
-func (l *Logins) Failures() Count { return l.failed.Take() }
+func (l *Logins) Failures(now time.Time) Count { return l.failed.Take(now) }
 
 // Slowed returns how many attempts had to wait.
 func (l *Logins) Slowed() int64 { return l.slowed.Load() }

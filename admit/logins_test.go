@@ -75,10 +75,10 @@ func TestLoginsSource(t *testing.T) {
 	if try(&l, end, good, true) != 0 || try(&l, end, Attempt{there, "", "right"}, true) != 0 {
 		t.Error("good attempts wait")
 	}
-	if c := l.Failures(); c.N != failed || c.Sources != 1 || c.Most != here || c.MostN != failed {
+	if c := l.Failures(time.Now()); c.N != failed || c.Sources != 1 || c.Most != here || c.MostN != failed {
 		t.Errorf("%+v", c)
 	}
-	if c := l.Failures(); c.N != 0 {
+	if c := l.Failures(time.Now()); c.N != 0 {
 		t.Errorf("counted again: %+v", c)
 	}
 }
@@ -111,7 +111,7 @@ func TestLoginsBounds(t *testing.T) {
 			t.Errorf("%d are kept", n)
 		}
 	}
-	if c := l.Failures(); c.N != 5*boundedHalf || c.Sources != talliedSources {
+	if c := l.Failures(time.Now()); c.N != 5*boundedHalf || c.Sources != talliedSources {
 		t.Errorf("%+v", c)
 	}
 }

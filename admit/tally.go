@@ -1,14 +1,21 @@
 package admit
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
-// Tally counts what clients did wrong, so that the log gets a line for many. The zero
-// value is ready to use.
+// Tally counts what clients did wrong, so that the log gets a line for many: one at once,
+// and then one a minute at most. The zero value is ready to use.
 type Tally struct {
 	mu sync.Mutex
 	n  int
 	by map[Source]int
+	at time.Time // of the last count that was taken
 }
+
+// takeEvery is the least time between two counts.
+const takeEvery = time.Minute
 
 // talliedSources bounds the memory of a tally. Further sources are counted together.
 const talliedSources = 1024
@@ -34,10 +41,15 @@ type Count struct {
 	MostN   int
 }
 
-// Take returns the count and begins again.
-func (t *Tally) Take() Count {
+// Take returns the count and begins again. It returns none when one was taken within the
+// last minute.
+func (t *Tally) Take(now time.Time) Count {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.n == 0 || !t.at.IsZero() && now.Sub(t.at) < takeEvery {
+		return Count{}
+	}
+	t.at = now
 	c := Count{N: t.n, Sources: len(t.by)}
 	for s, n := range t.by {
 		if n > c.MostN || n == c.MostN && s.addr.Less(c.Most.addr) {

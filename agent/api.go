@@ -110,8 +110,8 @@ if (!("target" in saved)) saved.target <- 20;`,
 	}, {
 		Name: "server.onshutdown", On: imp.OnAgent,
 		Params: []imp.Param{{Name: "callback", Type: "handler", Doc: "called with one of the SHUTDOWN constants"}},
-		Doc: "Sets the function that is called when the agent is told to stop. It has 10 seconds to save its state " +
-			"and to call server.restart.",
+		Doc: "Sets the function that is called when the agent is told to stop. It has 10 seconds, or 3 when a person " +
+			"restarts it, to save its state and to call server.restart.",
 		Source: docs + "server/onshutdown", Fn: imp.SetsHandler(handlerShutdown),
 		Example: `server.onshutdown(function(reason) {
     server.save({ stopped = time() });

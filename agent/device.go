@@ -38,7 +38,7 @@ func (m *Machine) message(msg *tandem.Message) imp.Outcome {
 	var buf [64]byte
 	fn := m.core.HandlerBytes(append(append(buf[:0], handlerMessage...), msg.Name...))
 	if fn.IsNull() {
-		m.log(true, "no handler for agent.send(): "+imp.LogText([]byte(msg.Name)))
+		m.log(true, "no handler for agent.send(): "+imp.LogText(clipped(msg.Name)))
 		return imp.Done
 	}
 	data, err := codec.Compact(*msg)
@@ -163,4 +163,15 @@ func deviceInfo(call *squirrel.Call) (squirrel.Value, error) {
 	vm.Set(t, vm.NewString("isconnected"), squirrel.Bool(m.connected))
 	vm.Set(t, vm.NewString("ipaddress"), vm.NewString(m.address))
 	return t, nil
+}
+
+// clippedName is how much of a message's name, which a device can make long, is in a log
+// line about it.
+const clippedName = 100
+
+func clipped(name string) []byte {
+	if len(name) > clippedName {
+		return []byte(name[:clippedName] + "…")
+	}
+	return []byte(name)
 }

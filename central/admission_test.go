@@ -170,7 +170,7 @@ func TestGuessing(t *testing.T) {
 	if status, body, _ := exchange("127.0.0.2", w.key); status != 200 {
 		t.Errorf("another address: %d %s", status, body)
 	}
-	if c := w.Logins.Failures(); c.N != 200-slow || c.Sources != 1 {
+	if c := w.Logins.Failures(time.Now()); c.N != 200-slow || c.Sources != 1 {
 		t.Errorf("the log would have %+v", c)
 	}
 }

@@ -223,7 +223,7 @@ func (c *Cluster) takeBack(e protocol.Return) {
 func (c *Cluster) returned(shards []int) {
 	c.guests.step(c, func(g *protocol.Guests) []protocol.Effect { return g.Returned(shards) })
 	for _, s := range c.linksIn(shards) {
-		go s.returned(c.runNow().self)
+		c.apart(c.Info.ID, func() { s.returned(c.runNow().self) })
 	}
 }
 

@@ -37,6 +37,25 @@ func (b *backup) must(err error) {
 	}
 }
 
+// newBackup starts a server with a database.
+func newBackup(t *testing.T) (b *backup, url string) {
+	t.Helper()
+	server, err := pgtest.StartServer(pgtest.Dir(t), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(true); err != nil {
+			t.Error(err)
+		}
+	})
+	url, err = server.Create(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &backup{t: t, server: server, dir: filepath.Join(pgtest.Dir(t), "backup")}, url
+}
+
 // take stops the server, copies its files, and starts it again.
 func (b *backup) take() {
 	b.t.Helper()
@@ -58,22 +77,9 @@ func (b *backup) restore() {
 // what the agents have saved since the backup is there, and so are the messages that they have
 // kept for their devices.
 func TestWentBack(t *testing.T) {
-	server, err := pgtest.StartServer(pgtest.Dir(t), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(true); err != nil {
-			t.Error(err)
-		}
-	})
-	url, err := server.Create(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	back, url := newBackup(t)
 	const lease = 15 * time.Second // no node is to be lost because the server restarts slowly
 	f := newFleetAt(t, url, lease, 2, 12, keeper)
-	back := &backup{t: t, server: server, dir: filepath.Join(pgtest.Dir(t), "backup")}
 	f.save("first")
 	back.take()
 	f.answers()

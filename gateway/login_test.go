@@ -82,7 +82,7 @@ func TestFailedLogins(t *testing.T) {
 				t.Errorf("a stranger writes to the log: %s", line)
 			}
 		}
-		if c := g.Logins.Failures(); c.N != 5 {
+		if c := g.Logins.Failures(time.Now()); c.N != 5 {
 			t.Errorf("%+v", c)
 		}
 	})

@@ -299,12 +299,20 @@ func (l *Life) restart(reason tandem.Reason) {
 	if l.StopBy != 0 {
 		return // it has been told already
 	}
-	l.Reason, l.StopBy = reason, l.in(tandem.ShutdownWait)
+	l.Reason, l.StopBy = reason, l.in(patienceFor(reason))
 	if l.machine.Busy() {
 		l.giveBack(item{event: &agent.Shutdown{Reason: reason}})
 		return
 	}
 	l.step(&agent.Shutdown{Reason: reason})
+}
+
+// patienceFor is how long an agent may take to shut down for a reason.
+func patienceFor(reason tandem.Reason) time.Duration {
+	if reason == tandem.ReasonRestart {
+		return tandem.RestartWait
+	}
+	return tandem.ShutdownWait
 }
 
 // review has both sides run what the group has now, unless they do. What has been

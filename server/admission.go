@@ -132,7 +132,6 @@ func (n *node) room(usual, parts int64) int64 {
 // Intervals of watch.
 const (
 	readMemory  = time.Second
-	reportEvery = time.Minute
 	collectWait = 5 * time.Second
 )
 
@@ -140,8 +139,7 @@ const (
 func (n *node) watch(ctx context.Context, agents *ingress.Handler) {
 	tick := time.NewTicker(readMemory)
 	defer tick.Stop()
-	reported := time.Now()
-	collected := reported
+	collected := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -153,10 +151,7 @@ func (n *node) watch(ctx context.Context, agents *ingress.Handler) {
 				runtime.GC()
 				collected = now
 			}
-			if now.Sub(reported) >= reportEvery {
-				n.reportRefused()
-				reported = now
-			}
+			n.reportRefused(now)
 		}
 	}
 }
@@ -193,12 +188,12 @@ func (n *node) relieve(agents *ingress.Handler) admit.Pressure {
 	return level
 }
 
-// reportRefused writes to the log how much was refused in the last minute.
-func (n *node) reportRefused() {
+// reportRefused writes to the log how much was refused, at most once a minute.
+func (n *node) reportRefused(now time.Time) {
 	for _, g := range n.admission.gates {
-		g.Report()
+		g.Report(now)
 	}
-	if c := n.admission.logins.Failures(); c.N > 0 {
+	if c := n.admission.logins.Failures(now); c.N > 0 {
 		n.logger.Warn("logins failed",
 			"failed", c.N, "addresses", c.Sources, "most_from", c.Most.String(), "of_it", c.MostN)
 	}

@@ -297,8 +297,8 @@ func TestFailedLogins(t *testing.T) {
 	if status, text := n.metrics(t, "Bearer guess"); status != 429 || !strings.Contains(text, "try again") {
 		t.Errorf("%d %s", status, text)
 	}
-	n.node.reportRefused()
-	n.node.reportRefused()
+	n.node.reportRefused(time.Now())
+	n.node.reportRefused(time.Now())
 	log := n.log.String()
 	if strings.Count(log, "logins failed") != 1 || !strings.Contains(log, "addresses=1 most_from=127.0.0.1") {
 		t.Errorf("logged: %s", log)

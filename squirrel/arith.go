@@ -124,18 +124,21 @@ func (v *VM) textOp(in *compile.Inst) outcome {
 	return next
 }
 
-// payTexts pays for joining in.C registers from in.B to n bytes, and makes sure that
-// the result can fit the memory.
-func (v *VM) payTexts(in *compile.Inst, n int) {
+// fitTexts makes sure that the text of in.C registers from in.B can fit the memory, and
+// makes room for it where that is long.
+func (v *VM) fitTexts(in *compile.Inst) {
+	n := 0
 	for i := range in.C {
-		if x := *v.reg(in.B + i); x.isString() {
+		if x := *v.reg(in.B + i); x.tag() == tagLong {
 			n += v.strLen(x)
 		}
 	}
+	if n == 0 {
+		return
+	}
 	v.mustFit(n / 8)
-	v.tick -= int64(n >> 4)
-	if n > cap(v.scratch) {
-		v.scratch = make([]byte, 0, n+maxNumber)
+	if n += int(in.C) * maxNumber; n > cap(v.scratch) {
+		v.scratch = make([]byte, 0, n)
 	}
 }
 
@@ -150,6 +153,7 @@ func (v *VM) texts(b []byte, in *compile.Inst) []byte {
 // joined returns the string b, which is on the scratch buffer.
 func (v *VM) joined(b []byte) Value {
 	v.keepScratch(b)
+	v.tick -= int64(len(b) >> 4)
 	if len(b) <= maxShort {
 		return v.internBytes(b)
 	}
@@ -169,11 +173,7 @@ func (v *VM) keepScratch(b []byte) {
 // extendOp is OpExtend. Values without metamethods are joined at once.
 func (v *VM) extendOp(in *compile.Inst) outcome {
 	x := *v.reg(in.A)
-	n := 0
-	if x.isString() && x.tag() != tagLong {
-		n = v.strLen(x)
-	}
-	v.payTexts(in, n)
+	v.fitTexts(in)
 	switch {
 	case x.tag() == tagLong:
 		b := v.texts(v.scratch[:0], in)

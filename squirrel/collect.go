@@ -265,14 +265,8 @@ func (v *VM) reintern(c *collector) {
 	if gone == 0 {
 		return
 	}
-	var t internTable
-	t.reserve(alive)
+	t := internTable{n: alive, keyed: v.interned.keyed}
+	t.rebuild(tableFor(alive), slots, c.w)
 	v.grown(len(t.slots) / 2)
-	t.n = alive
-	for _, off := range slots {
-		if off != 0 {
-			t.place(off, hi(c.w[off+1]))
-		}
-	}
 	v.interned = t
 }

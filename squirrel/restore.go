@@ -89,7 +89,7 @@ func (r *restorer) restore() error {
 	if r.err != nil {
 		return r.err
 	}
-	v.interned.reserve(r.strings)
+	v.interned.rebuild(tableFor(r.strings), nil, nil)
 	for off := uint32(1); off < v.top; off += v.size(off) {
 		if v.kind(off) == tagString {
 			v.internAdd(off)

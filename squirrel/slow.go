@@ -25,7 +25,7 @@ func (v *VM) slow(in *compile.Inst) outcome {
 	case compile.OpText:
 		return v.textOp(in)
 	case compile.OpConcat:
-		v.payTexts(in, 0)
+		v.fitTexts(in)
 		b := v.texts(v.scratch[:0], in)
 		r := v.joined(b)
 		*v.reg(in.A) = r

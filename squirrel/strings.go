@@ -2,6 +2,9 @@ package squirrel
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/rand/v2"
+	"unsafe"
 
 	"github.com/tandem-iot/tandem/squirrel/text"
 )
@@ -11,49 +14,107 @@ import (
 type internTable struct {
 	slots []uint32 // offsets; 0 is free
 	n     int
+	keyed bool // the places depend on internKeys
 }
 
 func (t *internTable) clone() internTable {
-	return internTable{slots: append([]uint32(nil), t.slots...), n: t.n}
+	return internTable{slots: append([]uint32(nil), t.slots...), n: t.n, keyed: t.keyed}
 }
 
-// reserve makes an empty table with room for n strings, and as many again.
-func (t *internTable) reserve(n int) {
+// tableFor returns the number of slots for n strings, and as many again.
+func tableFor(n int) int {
 	size := 64
 	for size < 2*n {
 		size *= 2
 	}
-	t.slots, t.n = make([]uint32, size), 0
+	return size
+}
+
+// rebuild makes a table of so many slots with the strings of others, which are in w.
+func (t *internTable) rebuild(size int, others []uint32, w []Value) {
+	t.slots = make([]uint32, size)
+	for _, off := range others {
+		if off != 0 && t.place(off, w) > maxProbes && !t.keyed {
+			t.keyed = true
+			t.rebuild(size, others, w)
+			return
+		}
+	}
+}
+
+// place enters the string at an offset in w, for which there is room. It returns the
+// number of slots that it has tried.
+func (t *internTable) place(off uint32, w []Value) (tried int) {
+	mask := uint32(len(t.slots) - 1)
+	i := t.first(hi(w[off+1]), textIn(w, off)) & mask
+	for t.slots[i] != 0 {
+		i = (i + 1) & mask
+		tried++
+	}
+	t.slots[i] = off
+	return tried
+}
+
+// textIn returns the bytes of the short string at an offset in w.
+func textIn(w []Value, off uint32) []byte {
+	n := lo(w[off+1])
+	if n == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(&w[off+wordsString])), n)
 }
 
 // internAdd enters a string that is not in the table.
 func (v *VM) internAdd(off uint32) {
 	t := &v.interned
 	if 4*(t.n+1) > 3*len(t.slots) {
-		old := t.slots
-		t.slots = make([]uint32, max(64, 2*len(old)))
+		t.rebuild(max(64, 2*len(t.slots)), t.slots, v.w)
 		v.grown(len(t.slots) / 2)
-		for _, o := range old {
-			if o != 0 {
-				t.place(o, hi(*v.at(o + 1)))
-			}
-		}
 	}
-	t.place(off, hi(*v.at(off + 1)))
+	if t.place(off, v.w) > maxProbes && !t.keyed {
+		t.keyed = true
+		t.rebuild(len(t.slots), t.slots, v.w)
+		v.grown(len(t.slots) / 2)
+	}
 	t.n++
 }
 
-func (t *internTable) place(off, hash uint32) {
-	mask := uint32(len(t.slots) - 1)
-	i := spread(hash) & mask
-	for t.slots[i] != 0 {
-		i = (i + 1) & mask
+// first returns the slot to try first for a short string, beyond the size of the table.
+func (t *internTable) first(hash uint32, b []byte) uint32 {
+	if t.keyed {
+		return scatter(b)
 	}
-	t.slots[i] = off
+	return hash * 0x9e3779b1 >> 7 // because the low bits alone are poor
 }
 
-// spread mixes a string hash, because its low bits alone are poor.
-func spread(h uint32) uint32 { return h * 0x9e3779b1 >> 7 }
+// maxProbes is the number of slots that may be tried for a string before the table becomes
+// a keyed one. By chance it is never so many. But strings can be made to have equal hashes
+// by the thousand, and no program pays for a search among them.
+const maxProbes = 128
+
+// internKeys make the places of strings in keyed tables unpredictable. They have an
+// effect on time only.
+var internKeys = func() (keys [maxShort/8 + 1]uint64) {
+	for i := range keys {
+		keys[i] = rand.Uint64() | 1
+	}
+	return keys
+}()
+
+// scatter is first for a keyed table: the sum of the products of a string's words and
+// the keys.
+func scatter(b []byte) uint32 {
+	h, i := uint64(len(b)), 0
+	for ; len(b) >= 8; b = b[8:] {
+		h += binary.LittleEndian.Uint64(b) * internKeys[i]
+		i++
+	}
+	var last uint64
+	for j, c := range b {
+		last |= uint64(c) << (8 * j)
+	}
+	return uint32((h + last*internKeys[i]) >> 32)
+}
 
 // NewString returns the string s.
 func (v *VM) NewString(s string) Value {
@@ -80,7 +141,7 @@ func (v *VM) internBytes(b []byte) Value {
 	word := pair(uint32(len(b)), h)
 	if t := &v.interned; len(t.slots) > 0 {
 		mask := uint32(len(t.slots) - 1)
-		for i := spread(h) & mask; t.slots[i] != 0; i = (i + 1) & mask {
+		for i := t.first(h, b) & mask; t.slots[i] != 0; i = (i + 1) & mask {
 			off := t.slots[i]
 			if *v.at(off + 1) == word && bytes.Equal(v.bytesAt(off+wordsString, uint32(len(b))), b) {
 				return ref(tagString, off)

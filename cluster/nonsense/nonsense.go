@@ -15,7 +15,7 @@ func Messages() (list []protocol.Message) {
 	list = []protocol.Message{
 		&protocol.Open{}, &protocol.Publish{}, &protocol.Close{}, &protocol.Send{}, &protocol.End{}, &protocol.Ack{},
 		&protocol.Closed{}, &protocol.Astray{}, &protocol.Gone{}, &protocol.Request{}, &protocol.Answer{},
-		&protocol.Taken{}, &protocol.Empty{}, &protocol.Fetched{}, &protocol.Cancel{}, &protocol.Offer{},
+		&protocol.Taken{}, &protocol.Empty{}, &protocol.Settled{}, &protocol.Fetched{}, &protocol.Cancel{}, &protocol.Offer{},
 		&protocol.Ready{}, &protocol.Decline{}, &protocol.Go{}, &protocol.Stay{}, &protocol.Routes{}, &protocol.Told{},
 		&protocol.Line{},
 	}

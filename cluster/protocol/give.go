@@ -262,10 +262,11 @@ func (m *Moves) back(now tandem.Now, why error) []Effect {
 		m.patience = minMoveRest
 	}
 	m.rest = now.Mono + m.patience
-	out := []Effect{
-		Note{Text: "move failed; it will be retried", Node: g.to.Node, Shards: len(g.shards), Failure: why},
-		Return{Shards: g.shards, Pairs: g.pairs, Lost: m.since(g.known)},
+	var out []Effect
+	if !slices.Contains(m.lost, g.to) { // else the log has that already
+		out = append(out, Note{Text: "move failed; it will be retried", Node: g.to.Node, Shards: len(g.shards), Failure: why})
 	}
+	out = append(out, Return{Shards: g.shards, Pairs: g.pairs, Lost: m.since(g.known)})
 	m.forgetLost()
 	return out
 }
