@@ -89,7 +89,7 @@ func (t *internTable) first(hash uint32, b []byte) uint32 {
 
 // maxProbes is the number of slots that may be tried for a string before the table becomes
 // a keyed one. By chance it is never so many. But strings can be made to have equal hashes
-// by the thousand, and no program pays for a search among them.
+// by the thousand, and a search among them is not paid for.
 const maxProbes = 128
 
 // internKeys make the places of strings in keyed tables unpredictable. They have an
