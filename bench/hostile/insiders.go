@@ -104,6 +104,7 @@ func (s *share) insider(
 			t.Culprit.Agent, t.Culprit.Group,
 		},
 	}
+	defer st.Leave(context.WithoutCancel(ctx)) // ignore the error: its lease ends then
 	return s.each(ctx, 1, func(int) error {
 		for range 50 {
 			if err := m.Send(mesh.Peer(victim), message(r, protocol.Peer(self))); err != nil {

@@ -22,9 +22,9 @@
 // are processes of their own: on one processor, with the lowest priority, and pausing as soon
 // as they have used a quarter of it. The table says what they used.
 //
-// With -short, attacks run ten at a time on one node, and times do not count: what is
-// checked is restarts, memory, log lines, and that every request of a quiet user is
-// answered.
+// With -short, a sample of the attacks runs, many at a time, one batch after the other on the same node, and
+// times do not count: what is checked is restarts, memory, log lines, and that every request
+// of a quiet user is answered.
 //
 // It prints a table in Markdown, and as its last line the same as a JSON object. Attacks on
 // clusters need PostgreSQL's programs. Everything stays on loopback and is limited in time
@@ -39,6 +39,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -74,11 +75,14 @@ func run(ctx context.Context, args []string) error {
 	flags.DurationVar(&o.each, "each", 4*time.Second, "length of each phase of a row")
 	flags.StringVar(&o.only, "only", "", "regular expression for the attacks' names or targets")
 	flags.IntVar(&o.memory, "memory", 512, "memory target of a node, in MiB")
-	flags.BoolVar(&o.short, "short", false, "ten attacks at a time; times do not count")
+	flags.BoolVar(&o.short, "short", false, "many attacks at a time; times do not count")
 	flags.BoolVar(&o.list, "list", false, "list the attacks")
 	flags.BoolVar(&o.keep, "keep", false, "keep the nodes' directories")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if o.short {
+		o.each = min(o.each, 2*time.Second)
 	}
 	only, err := regexp.Compile(o.only)
 	if err != nil {
@@ -93,6 +97,9 @@ func run(ctx context.Context, args []string) error {
 		if only.MatchString(a.name) || only.MatchString(a.on) {
 			chosen = append(chosen, a)
 		}
+	}
+	if o.short {
+		chosen = sample(chosen)
 	}
 	if o.list {
 		for _, a := range chosen {
@@ -110,10 +117,44 @@ func run(ctx context.Context, args []string) error {
 	return errors.Join(report(os.Stdout, o, verdicts), err)
 }
 
-// perform runs the attacks: one at a time, each on a new site, or many at a time.
+// sample returns the first attack on each family of natives and kind of message between
+// nodes, and the first two on each listener.
+func sample(all []attack) (list []attack) {
+	count := map[string]int{}
+	for _, a := range all {
+		most := 1
+		if slices.Contains(listeners, a.on) {
+			most = 2
+		}
+		if count[a.on]++; count[a.on] <= most {
+			list = append(list, a)
+		}
+	}
+	return list
+}
+
+// perform runs the attacks: one at a time, each on a new site, or many at a time on one that
+// stays.
 func perform(ctx context.Context, o options, rows []attack) (verdicts []verdict, err error) {
+	var s *site
+	defer func() {
+		if s != nil {
+			err = errors.Join(err, s.close(o.keep))
+		}
+	}()
 	for _, batch := range batches(o, rows) {
-		list, err := attempt(ctx, o, batch)
+		if s != nil && (!o.short || s.kind != batch[0].site || !s.runs()) {
+			if err := s.close(o.keep); err != nil {
+				return verdicts, err
+			}
+			s = nil
+		}
+		if s == nil {
+			if s, err = newSite(ctx, o, batch[0].site); err != nil {
+				return verdicts, err
+			}
+		}
+		list, err := attempt(ctx, o, s, batch)
 		verdicts = append(verdicts, list...)
 		if err != nil {
 			return verdicts, err
@@ -122,12 +163,16 @@ func perform(ctx context.Context, o options, rows []attack) (verdicts []verdict,
 	return verdicts, nil
 }
 
-// atATime is how many attacks -short makes at a time.
-const atATime = 10
+// atATime is how many attacks -short makes at a time, and fewMessages how many kinds of
+// messages between nodes are sent at a time otherwise.
+const (
+	atATime     = 12
+	fewMessages = 10
+)
 
 // batches divides attacks into those that run at the same time. All attacks of a batch
 // need the same kind of site. The many kinds of messages between nodes are always sent
-// ten at a time.
+// many at a time.
 func batches(o options, rows []attack) (list [][]attack) {
 	type class struct {
 		site    siteKind
@@ -144,8 +189,11 @@ func batches(o options, rows []attack) (list [][]attack) {
 	}
 	for _, c := range order {
 		most := 1
-		if o.short || c.message {
+		switch {
+		case o.short:
 			most = atATime
+		case c.message:
+			most = fewMessages
 		}
 		for rest := of[c]; len(rest) > 0; {
 			n := min(most, len(rest))

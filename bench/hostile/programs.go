@@ -237,7 +237,7 @@ function attack() {
         if (got++ == 0) server.log("got " + r.statuscode + " " + r.body.len());
     });
 }`},
-	{name: "answers that unpack to 1 GB", on: "http out", said: `got|` + hog, load: generous, code: `
+	{name: "answers that unpack to 100 MB", on: "http out", said: `got|` + hog, load: generous, code: `
 got <- 0; accept <- { "Accept-Encoding": "gzip" };
 function attack() {
     for (local i = 0; i < 40; i++) http.get("http://{{SERVE}}/gzip", accept).sendasync(function(r) {

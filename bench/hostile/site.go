@@ -76,9 +76,15 @@ func (p pair) address() (host, path string) {
 // at is the node that the quiet users are connected to.
 func (s *site) at() *member { return s.nodes[0] }
 
-// newSite starts a site. close must be called even if it fails.
+// newSite starts a site.
 func newSite(ctx context.Context, o options, kind siteKind) (s *site, err error) {
 	s = &site{kind: kind, binary: o.tandem, target: o.memory}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close(o.keep))
+			s = nil
+		}
+	}()
 	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} // a certificate of our own
 	s.api.HTTP = &http.Client{Timeout: 30 * time.Second, Transport: transport}
 	if s.dir, err = pgtest.MakeDir(); err != nil {
@@ -324,6 +330,16 @@ func (s *site) metrics(ctx context.Context, m *member) (map[string]float64, erro
 		}
 	}
 	return values, err
+}
+
+// runs reports whether all nodes run.
+func (s *site) runs() bool {
+	for _, m := range s.nodes {
+		if !m.Runs() {
+			return false
+		}
+	}
+	return true
 }
 
 // close stops the site.
