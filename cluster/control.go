@@ -283,6 +283,16 @@ func (c *Cluster) answerAsk(from protocol.Peer, m *protocol.Ask) {
 	ctx, cancel := context.WithTimeout(context.Background(), protocol.AskWait)
 	defer cancel()
 	told := &protocol.Told{ID: m.ID}
+	done, ok := c.served.turn(ctx, from.Node)
+	if !ok {
+		told.Failure = failureOf(errServed)
+		c.over.Add(tandem.OverNodeCalls, 1)
+		if m.ID != 0 {
+			c.say(from, told)
+		}
+		return
+	}
+	defer done()
 	if err := c.guard(from.Node, func() error { told = c.answer(ctx, from, m); return nil }); err != nil {
 		told.Failure = failureOf(err)
 	}

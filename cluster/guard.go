@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"sync"
 
 	"github.com/tandem-iot/tandem"
@@ -29,13 +30,44 @@ func (c *Cluster) guarded(node string, f func()) {
 // apart runs f on a goroutine of its own, guarded.
 func (c *Cluster) apart(node string, f func()) { go c.guarded(node, f) }
 
-// maxServed limits the requests and questions of one node that this node works on.
-const maxServed = 20_000
+const (
+	// maxServed limits the requests and questions of one node that are here.
+	maxServed = 20_000
+	// maxTurns limits those of the questions that this node works on at a time: each may read
+	// the database.
+	maxTurns = 64
+)
 
 // served counts the requests and questions of other nodes under way.
 type served struct {
-	mu sync.Mutex
-	by map[string]int // node
+	mu    sync.Mutex
+	by    map[string]int           // node
+	turns map[string]chan struct{} // node; has a token for each question that is worked on
+}
+
+// turn waits until a question of a node may be worked on. done must be called after that.
+func (s *served) turn(ctx context.Context, node string) (done func(), ok bool) {
+	turns := s.turnsOf(node)
+	select {
+	case turns <- struct{}{}:
+		return func() { <-turns }, true
+	case <-ctx.Done():
+		return nil, false
+	}
+}
+
+func (s *served) turnsOf(node string) chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	turns := s.turns[node]
+	if turns == nil {
+		turns = make(chan struct{}, maxTurns)
+		if s.turns == nil {
+			s.turns = map[string]chan struct{}{}
+		}
+		s.turns[node] = turns
+	}
+	return turns
 }
 
 // begin reports whether there may be another one of the node. If so, end must follow.
@@ -57,6 +89,7 @@ func (s *served) end(node string) {
 	defer s.mu.Unlock()
 	if s.by[node]--; s.by[node] == 0 {
 		delete(s.by, node)
+		delete(s.turns, node)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/cluster/protocol"
+	"github.com/tandem-iot/tandem/host"
 	"github.com/tandem-iot/tandem/mesh"
 	"github.com/tandem-iot/tandem/store/record"
 )
@@ -82,7 +83,7 @@ func (c *Cluster) info(draining bool) record.Node {
 	if t := c.table(); t != nil {
 		mean = t.MeanLoad()
 	}
-	i.Load, i.Weight = c.gauge.read(time.Now(), processorTime(), mean)
+	i.Load, i.Weight = c.gauge.read(time.Now(), host.ProcessorTime(), mean)
 	return i
 }
 

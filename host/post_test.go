@@ -137,7 +137,8 @@ func TestPostsOnce(t *testing.T) {
 func TestFarLinks(t *testing.T) {
 	w := newWorld(t, `n <- 0; device.on("n", function(x) { if (x != n + 1) server.error("gap"); n = x; server.log("n " + n); });`, 1, nil)
 	id, ref := w.devices[0].ID, tandem.LinkRef{Node: "n1", ID: 7}
-	say := func(ref tandem.LinkRef, seq uint64, n string) (handled bool, err error) {
+	const brief = 50 * time.Millisecond // for what is not to be
+	say := func(ref tandem.LinkRef, seq uint64, n string, wait time.Duration) (handled bool, err error) {
 		done := make(chan struct{})
 		err = w.host.FromDevice(t.Context(), id, ref, seq, "agent/n", tandem.Message{Data: []byte(n)}, func() { close(done) })
 		if err != nil {
@@ -146,7 +147,7 @@ func TestFarLinks(t *testing.T) {
 		select {
 		case <-done:
 			return true, nil
-		case <-time.After(50 * time.Millisecond):
+		case <-time.After(wait):
 			return false, nil
 		}
 	}
@@ -156,27 +157,27 @@ func TestFarLinks(t *testing.T) {
 			t.Fatalf("%s: handled %v, %v", what, handled, err)
 		}
 	}
-	handled, err := say(ref, 11, "1")
+	handled, err := say(ref, 11, "1", brief)
 	want("before the introduction", handled, err, false, life.ErrElsewhere)
 	connect := func(ref tandem.LinkRef, next uint64) {
 		t.Helper()
 		w.must(w.host.Connect(t.Context(), id, &postLink{w, ref, nil}, next, "192.0.2.1"))
 	}
 	connect(ref, 11)
-	handled, err = say(ref, 12, "2")
+	handled, err = say(ref, 12, "2", brief)
 	want("behind one that is missing", handled, err, false, life.ErrElsewhere)
-	handled, err = say(ref, 11, "1")
+	handled, err = say(ref, 11, "1", patience)
 	want("the first", handled, err, true, nil)
-	handled, err = say(ref, 12, "2")
+	handled, err = say(ref, 12, "2", patience)
 	want("the second", handled, err, true, nil)
-	handled, err = say(ref, 11, "1")
+	handled, err = say(ref, 11, "1", patience)
 	want("the first again", handled, err, true, nil)
-	handled, err = say(tandem.LinkRef{Node: "n2", ID: 1}, 1, "9")
+	handled, err = say(tandem.LinkRef{Node: "n2", ID: 1}, 1, "9", brief)
 	want("another link", handled, err, false, nil)
 	connect(tandem.LinkRef{Node: "n2", ID: 1}, 5)
-	handled, err = say(ref, 13, "9")
+	handled, err = say(ref, 13, "9", brief)
 	want("the older link", handled, err, false, nil)
-	handled, err = say(tandem.LinkRef{Node: "n2", ID: 1}, 5, "3")
+	handled, err = say(tandem.LinkRef{Node: "n2", ID: 1}, 5, "3", patience)
 	want("the newer link", handled, err, true, nil)
 	w.lines.expect("^agent.log n 3$")
 	if n := w.lines.count("gap"); n != 0 {

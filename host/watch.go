@@ -11,15 +11,20 @@ import (
 
 // The budget of an event is counted in instructions, so that a program fails in the same
 // place everywhere. The watchdog is for the case that this count is wrong: it stops an
-// event that has taken tandem.EventPatience by the clock, whatever the machine does.
+// event that for tandem.EventPatience by the clock makes hardly any progress, whatever the
+// machine does. Progress is what is charged: 10 ms of it make up for slowness times as
+// much, so that a slow or busy computer ends no event that is counted right.
 //
-// Time counts as far as the event could have run: not while it waits for a processor, not
-// while the process does not run, and when more events are under way than there are
+// Time counts as far as the event could have run: not while it waits for a processor, or
+// other processes have them, and when more events are under way than there are
 // processors only their share. When an order waits that ends the incarnation anyway, all
-// time counts.
+// time counts, and so does an event that makes progress.
 
-// watchEvery is how often the watchdog looks.
-const watchEvery = 100 * time.Millisecond
+const (
+	watchEvery = 100 * time.Millisecond // the watchdog looks
+	slowness   = 50                     // times an ordinary computer
+	progress   = 10 * time.Millisecond  // of the budget, between two calls of Yield
+)
 
 // watched is a step of a pair's machine, as a ward has it. Only the ward uses its fields.
 type watched struct {
@@ -28,7 +33,7 @@ type watched struct {
 	machine    *agent.Machine
 	turn       uint64        // of machine
 	waits      bool          // for a processor
-	took       time.Duration // as far as it could have run
+	took       time.Duration // as far as it could have run, less what its progress makes up for
 	pressed    time.Duration // since an order for the pair has been seen to wait
 	told       bool          // the operator knows that it does not stop
 }
@@ -79,6 +84,13 @@ func (w *ward) rest(s *watched, waits bool) {
 	s.waits = waits
 }
 
+// advance says that a step has made progress.
+func (w *ward) advance(s *watched) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s.took = max(0, s.took-slowness*progress)
+}
+
 // active counts the steps that do not wait for a processor.
 func (w *ward) active() (n int) {
 	w.mu.Lock()
@@ -124,6 +136,7 @@ func (h *Host) watch() {
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
 	last := h.now().Mono
+	used := ProcessorTime()
 	for {
 		select {
 		case <-h.ended:
@@ -131,20 +144,26 @@ func (h *Host) watch() {
 		case <-ticker.C:
 		}
 		now := h.now().Mono
-		h.look(min(now-last, 2*watchEvery)) // more has passed when the process did not run
+		passed := min(now-last, 2*watchEvery) // more has passed when the process did not run
 		last = now
+		share := passed
+		if before := used; before > 0 { // other processes may have had the processors
+			used = ProcessorTime()
+			share = min(share, used-before)
+		}
+		h.look(passed, share)
 	}
 }
 
-// look has the watchdog look once, when a time has passed.
-func (h *Host) look(passed time.Duration) {
-	share := passed
+// look has the watchdog look once, when a time has passed, in which the process has had at
+// most a share.
+func (h *Host) look(passed, share time.Duration) {
 	steps := 0
 	for i := range h.wards {
 		steps += h.wards[i].active()
 	}
 	if processors := runtime.GOMAXPROCS(0); steps > processors {
-		share = passed * time.Duration(processors) / time.Duration(steps)
+		share = share * time.Duration(processors) / time.Duration(steps)
 	}
 	for i := range h.wards {
 		for _, p := range h.wards[i].look(passed, share) {
@@ -174,6 +193,7 @@ func (p *pair) End() {
 // Yield is called about every 10 ms of a step. One that takes long, or is of an agent over its
 // processor share, shares half of the processors with its like, in turns.
 func (p *pair) Yield() {
+	p.ward.advance(&p.watched)
 	if p.turns++; p.turns < freeTurns && !p.life.Hog() {
 		return
 	}

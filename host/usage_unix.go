@@ -1,14 +1,15 @@
 //go:build unix
 
-package cluster
+package host
 
 import (
 	"syscall"
 	"time"
 )
 
-// processorTime returns the processor time that this process has used since it began.
-func processorTime() time.Duration {
+// ProcessorTime returns the processor time that this process has used since it began, and
+// 0 where that is not known.
+func ProcessorTime() time.Duration {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
 		return 0 // cannot happen for the own process
