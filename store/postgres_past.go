@@ -190,9 +190,9 @@ func (s *Store) Rescue(ctx context.Context, list []record.Rescue) (orphans []rec
 	node := s.identity().Node
 	err = s.place(ctx, nil, func(ctx context.Context, tx *sql.Tx) error {
 		orphans = nil
-		var mine bool
-		const lock = "SELECT true FROM rescuers WHERE node = $1 AND until > clock_timestamp() FOR SHARE"
-		err := tx.QueryRowContext(ctx, lock, node).Scan(&mine)
+		var now time.Time
+		const lock = "SELECT clock_timestamp() FROM rescuers WHERE node = $1 AND until > clock_timestamp() FOR SHARE"
+		err := tx.QueryRowContext(ctx, lock, node).Scan(&now)
 		if errors.Is(err, sql.ErrNoRows) {
 			return errLate
 		}
@@ -200,7 +200,7 @@ func (s *Store) Rescue(ctx context.Context, list []record.Rescue) (orphans []rec
 			return err
 		}
 		for _, r := range list {
-			known, err := s.rescue(ctx, tx, r)
+			known, err := s.rescue(ctx, tx, r, now)
 			if err != nil {
 				return err
 			}
@@ -214,7 +214,7 @@ func (s *Store) Rescue(ctx context.Context, list []record.Rescue) (orphans []rec
 }
 
 // rescue saves one agent, and reports whether its device is known.
-func (s *Store) rescue(ctx context.Context, tx *sql.Tx, r record.Rescue) (known bool, err error) {
+func (s *Store) rescue(ctx context.Context, tx *sql.Tx, r record.Rescue, now time.Time) (known bool, err error) {
 	id, a := r.Agent.ID, r.Agent
 	have := record.Agent{}
 	var incarnation, last, boot, seq, nth int64
@@ -231,7 +231,7 @@ func (s *Store) rescue(ctx context.Context, tx *sql.Tx, r record.Rescue) (known 
 	}
 	posting := r.Posting(record.Posting{
 		Last: uint64(last), Cause: tandem.Mark{Boot: uint64(boot), Seq: uint64(seq)}, Nth: uint32(nth),
-	})
+	}, now)
 	if _, err := tx.ExecContext(ctx, `INSERT INTO agents (agent, shard, incarnation, running, changed,
 			saved, mark_boot, mark_seq, sum, posted, cause_boot, cause_seq, cause_nth, posting_sum)
 		VALUES ($1, $2, $3, TRUE, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
