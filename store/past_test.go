@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -245,6 +246,47 @@ func TestServerWentBack(t *testing.T) {
 			saving(t, "goes on")(a)
 			checkNumbers(t, b)
 		})
+	}
+}
+
+// TestWentBackTwice: the database goes back to the same backup twice. The membership of the third
+// history has no number of the second, which the backup does not know.
+func TestWentBackTwice(t *testing.T) {
+	a := cluster(t, time.Minute, 1)[0]
+	assign(t, a, "n1", 7)
+	first := membership(t, a)
+	var number int64
+	var id string
+	if err := a.placing.QueryRowContext(t.Context(), "SELECT number, id FROM history").Scan(&number, &id); err != nil {
+		t.Fatal(err)
+	}
+	newest := first
+	for range 2 {
+		for _, restore := range []step{
+			{query: "UPDATE history SET number = $1, id = $2", args: []any{number, id}},
+			{query: "UPDATE cluster SET value = $1 WHERE key = 'version'", args: []any{fmt.Sprint(first.Version - 1)}},
+			{query: "UPDATE shards SET epoch = $1 WHERE shard = 7", args: []any{first.Shards[7].Epoch}},
+		} {
+			if _, err := a.placing.ExecContext(t.Context(), restore.query, restore.args...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := a.Membership(t.Context(), newest.Version); err == nil {
+			t.Fatal("it is not noticed")
+		}
+		if back, err := a.WentBack(t.Context()); err != nil || !back {
+			t.Fatalf("%v, %v", back, err)
+		}
+		if err := a.Rescued(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		register(t, a, "n1", time.Minute)
+		assign(t, a, "n1", 7)
+		m := membership(t, a)
+		if m.Version <= newest.Version || m.Shards[7].Epoch <= newest.Shards[7].Epoch {
+			t.Errorf("version %d after %d, epoch %d after %d", m.Version, newest.Version, m.Shards[7].Epoch, newest.Shards[7].Epoch)
+		}
+		newest = m
 	}
 }
 

@@ -121,7 +121,7 @@ func (s *Store) compare(ctx context.Context, node string) (past record.Past, err
 		if past != record.Back {
 			return nil
 		}
-		return s.beginHistory(ctx, tx, max(seen.Number, db.Number)+1)
+		return s.beginHistory(ctx, tx, db.Number, max(seen.Number, db.Number)+1)
 	})
 	switch {
 	case err != nil:
@@ -145,8 +145,10 @@ func (s *Store) compare(ctx context.Context, node string) (past record.Past, err
 	return past, nil
 }
 
-// beginHistory makes the membership that of a new history, in which no shard has an owner.
-func (s *Store) beginHistory(ctx context.Context, tx *sql.Tx, number int64) error {
+// beginHistory makes the membership that of a new history, in which no shard has an owner. The
+// histories between the number that the database has and the new one have been lost.
+func (s *Store) beginHistory(ctx context.Context, tx *sql.Tx, had, number int64) error {
+	ahead := (number - had) * record.HistoryStep
 	s.mu.Lock()
 	peers := append([]string{}, s.peers...)
 	s.mu.Unlock()
@@ -156,10 +158,10 @@ func (s *Store) beginHistory(ctx context.Context, tx *sql.Tx, number int64) erro
 			ON CONFLICT (node) DO UPDATE SET until = excluded.until`,
 			args: []any{peers, float64(rescueWait.Milliseconds())}},
 		{query: "DELETE FROM leases"},
-		{query: "UPDATE nodes SET session = session + $1", args: []any{int64(record.HistoryStep)}},
+		{query: "UPDATE nodes SET session = session + $1", args: []any{ahead}},
 		{query: "UPDATE cluster SET value = (value::bigint + $1)::text WHERE key = 'version'",
-			args: []any{int64(record.HistoryStep)}},
-		{query: "UPDATE shards SET owner = '', target = '', epoch = epoch + $1", args: []any{int64(record.HistoryStep)}},
+			args: []any{ahead}},
+		{query: "UPDATE shards SET owner = '', target = '', epoch = epoch + $1", args: []any{ahead}},
 		{query: "UPDATE planner SET node = '', expires = '-infinity'"},
 		{query: "UPDATE history SET number = $1, id = $2", args: []any{number, newID()}},
 	} {

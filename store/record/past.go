@@ -45,7 +45,7 @@ func (s Seen) Compare(db Seen) Past {
 	return Onward
 }
 
-// HistoryStep is what a new history adds to epochs, sessions and the version. More
+// HistoryStep is what each new history adds to epochs, sessions and the version. More
 // changes than that are not lost at a time, so none of the new numbers has been
 // used before, although no node knows the largest one.
 const HistoryStep = 1 << 32
