@@ -201,12 +201,13 @@ func From(ctx context.Context) *Conn {
 	return c
 }
 
-// listener is a listener behind a gate.
+// listener is a listener behind a gate. One goroutine at a time calls Accept.
 type listener struct {
 	net.Listener
 	gate   *Gate
 	once   sync.Once
 	closed chan struct{}
+	failed time.Time // when Accept failed last; zero: the log does not say that it fails
 }
 
 // Waiting times after a failed Accept, and connections that are closed then.
@@ -214,6 +215,10 @@ const (
 	firstPause = 5 * time.Millisecond
 	lastPause  = time.Second
 	shedAtOnce = 16
+
+	// calm is how long Accept must not have failed before the log says that it works again:
+	// while descriptors are few, it fails and succeeds many times a second.
+	calm = 10 * time.Second
 )
 
 // Accept returns the next connection that is let in. It fails when the listener is closed,
@@ -222,9 +227,10 @@ func (l *listener) Accept() (net.Conn, error) {
 	for pause := firstPause; ; {
 		nc, err := l.Listener.Accept()
 		if err == nil {
-			if pause > firstPause {
+			pause = firstPause
+			if !l.failed.IsZero() && time.Since(l.failed) >= calm {
 				l.gate.logger.Info("connections are accepted again", "listener", l.gate.what)
-				pause = firstPause
+				l.failed = time.Time{}
 			}
 			if c := l.gate.enter(nc); c != nil {
 				return c, nil
@@ -235,9 +241,10 @@ func (l *listener) Accept() (net.Conn, error) {
 		if !errors.As(err, &temporary) || !temporary.Temporary() {
 			return nil, err
 		}
-		if pause == firstPause {
+		if l.failed.IsZero() {
 			l.gate.logger.Error("connections cannot be accepted", "listener", l.gate.what, "err", err)
 		}
+		l.failed = time.Now()
 		l.gate.Shed(shedAtOnce) // most likely the process is out of file descriptors
 		select {
 		case <-l.closed:

@@ -243,12 +243,18 @@ func TestGateDescriptors(t *testing.T) {
 		}
 		m.dial("192.0.2.1:2")
 		<-served
+		m.queue <- &net.OpError{Op: "accept", Err: syscall.EMFILE} // it is not over yet
+		m.dial("192.0.2.1:3")
+		<-served
 		if took := time.Since(began); took < 10*time.Second || took > 20*time.Second {
 			t.Errorf("20 failures took %v", took)
 		}
 		if !isClosed(idle) {
 			t.Error("the idle connection is open")
 		}
+		<-time.After(calm)
+		m.dial("192.0.2.1:4")
+		<-served
 		text := log.String()
 		if strings.Count(text, "\n") != 2 || !strings.Contains(text, "cannot be accepted") ||
 			!strings.Contains(text, "accepted again") {

@@ -1,8 +1,6 @@
 package cluster
 
 import (
-	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -23,22 +21,8 @@ http.onrequest(function(q, r) {
 });
 device.on("n", function(x) { server.save({ n = x.tostring() }); });`
 
-// backup is a copy of a server's files.
-type backup struct {
-	t      *testing.T
-	server *pgtest.Server
-	dir    string
-}
-
-func (b *backup) must(err error) {
-	b.t.Helper()
-	if err != nil {
-		b.t.Fatal(err)
-	}
-}
-
-// newBackup starts a server with a database.
-func newBackup(t *testing.T) (b *backup, url string) {
+// newServer starts a server with a database.
+func newServer(t *testing.T) (server *pgtest.Server, url string) {
 	t.Helper()
 	server, err := pgtest.StartServer(pgtest.Dir(t), 0)
 	if err != nil {
@@ -53,35 +37,19 @@ func newBackup(t *testing.T) (b *backup, url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &backup{t: t, server: server, dir: filepath.Join(pgtest.Dir(t), "backup")}, url
-}
-
-// take stops the server, copies its files, and starts it again.
-func (b *backup) take() {
-	b.t.Helper()
-	b.must(b.server.Stop(false))
-	b.must(exec.Command("cp", "-a", b.server.Dir, b.dir).Run())
-	b.must(b.server.Start())
-}
-
-// restore makes the server's files those of the backup.
-func (b *backup) restore() {
-	b.t.Helper()
-	b.must(b.server.Stop(true))
-	b.must(os.RemoveAll(b.server.Dir))
-	b.must(exec.Command("cp", "-a", b.dir, b.server.Dir).Run())
-	b.must(b.server.Start())
+	return server, url
 }
 
 // TestWentBack: the database goes back to a backup while the nodes run. Every node notices, and
 // what the agents have saved since the backup is there, and so are the messages that they have
 // kept for their devices.
 func TestWentBack(t *testing.T) {
-	back, url := newBackup(t)
+	server, url := newServer(t)
+	backup := filepath.Join(server.Dir, "backup")
 	const lease = 15 * time.Second // no node is to be lost because the server restarts slowly
 	f := newFleetAt(t, url, lease, 2, 12, keeper)
 	f.save("first")
-	back.take()
+	f.must(server.Copy(backup))
 	f.answers()
 	f.save("first")
 	for _, n := range f.nodes {
@@ -107,7 +75,7 @@ func TestWentBack(t *testing.T) {
 	f.answers()
 	before := f.newestEpoch()
 	f.devices = f.devices[:len(f.devices)-1]
-	back.restore()
+	f.must(server.Restore(backup))
 	for _, n := range f.nodes {
 		n.until("it notices", func() bool { return n.Store.Health().WentBack == 1 })
 	}

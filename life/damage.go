@@ -44,5 +44,6 @@ func (l *Life) Held() (r record.Rescue, ok bool) {
 	if r.Posts = l.posts.newest; l.posts.known {
 		r.Posts = l.posts.list
 	}
+	r.Made = l.posts.made
 	return r, true
 }

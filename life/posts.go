@@ -19,7 +19,9 @@ type posts struct {
 	pending int     // ForgetPosts under way
 	retryAt instant // when what has failed is tried again
 	again   []uint64
-	newest  []record.Post // while list is not known: the newest, for a store that goes back in time
+	// For a store that goes back in time.
+	newest []record.Post  // while list is not known: the newest of it
+	made   record.Posting // as of the newest post that had a cause
 }
 
 // newestPosts is how many posts stay in memory for a device that is not connected.
@@ -43,17 +45,20 @@ func (l *Life) posted(ev *Posted) {
 	q := &l.posts
 	sure := ev.Err == nil || tandem.KindOf(ev.Err) == tandem.Limit
 	if !sure {
-		q.known = false // it may have been kept all the same
+		q.forget() // it may have been kept all the same
 	}
 	l.readAgain()
 	kept := l.kept
 	if ev.ID != l.saving || kept == nil {
-		q.known = false // of an incarnation that has ended
+		q.forget() // of an incarnation that has ended
 		l.sendPosts()
 		return
 	}
 	l.kept = nil
 	l.outcome(ev.ID, &agent.Posted{Seq: ev.Seq, Err: ev.Err})
+	if ev.Err == nil && kept.Cause.Boot != 0 {
+		q.made = record.Posting{Last: ev.Seq, Cause: kept.Cause, Nth: kept.Nth}
+	}
 	if kept.Seq = ev.Seq; ev.Err != nil || ev.Seq == 0 {
 		return
 	}
@@ -67,6 +72,14 @@ func (l *Life) posted(ev *Posted) {
 		q.newest = append(q.newest, *kept)
 	}
 	l.sendPosts()
+}
+
+// forget has the store asked again what waits.
+func (q *posts) forget() {
+	if q.known {
+		q.newest = slices.Clone(q.list[max(0, len(q.list)-newestPosts):])
+	}
+	q.known = false
 }
 
 // sendPosts gives the device's link what it may have.

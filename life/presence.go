@@ -187,7 +187,8 @@ func (l *Life) lost() {
 	l.GraceUntil = 0
 	// The next link is given all posts again, and the device posts again what it has
 	// not been told the end of.
-	l.posts.known, l.posts.list = false, nil
+	l.posts.forget()
+	l.posts.list = nil
 	l.posts.sent, l.PostsUpTo = 0, 0
 	for _, it := range l.Unread {
 		l.count(it, -1)

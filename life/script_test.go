@@ -96,9 +96,25 @@ func (w *world) command(d *datadriven.TestData) {
 		w.store.posts = nil
 	case "state":
 		w.tellState()
+	case "held": // what a store that goes back in time would be given
+		w.tellHeld()
 	default:
 		w.event(d)
 	}
+}
+
+func (w *world) tellHeld() {
+	r, ok := w.life.Held()
+	if !ok {
+		w.say("nothing is held")
+		return
+	}
+	numbers := make([]uint64, len(r.Posts))
+	for i, kept := range r.Posts {
+		numbers[i] = kept.Seq
+	}
+	w.say("held: incarnation %d, posts %v, made %d for %d of boot %d, nth %d",
+		r.Agent.Incarnation, numbers, r.Made.Last, r.Made.Cause.Seq, r.Made.Cause.Boot, r.Made.Nth)
 }
 
 func (w *world) configure(d *datadriven.TestData) {

@@ -121,7 +121,7 @@ func (s *Store) compare(ctx context.Context, node string) (past record.Past, err
 		if past != record.Back {
 			return nil
 		}
-		return s.beginHistory(ctx, tx, max(seen.Number, db.Number)+1)
+		return s.beginHistory(ctx, tx, db.Number, max(seen.Number, db.Number)+1)
 	})
 	switch {
 	case err != nil:
@@ -145,8 +145,10 @@ func (s *Store) compare(ctx context.Context, node string) (past record.Past, err
 	return past, nil
 }
 
-// beginHistory makes the membership that of a new history, in which no shard has an owner.
-func (s *Store) beginHistory(ctx context.Context, tx *sql.Tx, number int64) error {
+// beginHistory makes the membership that of a new history, in which no shard has an owner. The
+// histories between the number that the database has and the new one have been lost.
+func (s *Store) beginHistory(ctx context.Context, tx *sql.Tx, had, number int64) error {
+	ahead := (number - had) * record.HistoryStep
 	s.mu.Lock()
 	peers := append([]string{}, s.peers...)
 	s.mu.Unlock()
@@ -156,10 +158,10 @@ func (s *Store) beginHistory(ctx context.Context, tx *sql.Tx, number int64) erro
 			ON CONFLICT (node) DO UPDATE SET until = excluded.until`,
 			args: []any{peers, float64(rescueWait.Milliseconds())}},
 		{query: "DELETE FROM leases"},
-		{query: "UPDATE nodes SET session = session + $1", args: []any{int64(record.HistoryStep)}},
+		{query: "UPDATE nodes SET session = session + $1", args: []any{ahead}},
 		{query: "UPDATE cluster SET value = (value::bigint + $1)::text WHERE key = 'version'",
-			args: []any{int64(record.HistoryStep)}},
-		{query: "UPDATE shards SET owner = '', target = '', epoch = epoch + $1", args: []any{int64(record.HistoryStep)}},
+			args: []any{ahead}},
+		{query: "UPDATE shards SET owner = '', target = '', epoch = epoch + $1", args: []any{ahead}},
 		{query: "UPDATE planner SET node = '', expires = '-infinity'"},
 		{query: "UPDATE history SET number = $1, id = $2", args: []any{number, newID()}},
 	} {
@@ -190,9 +192,9 @@ func (s *Store) Rescue(ctx context.Context, list []record.Rescue) (orphans []rec
 	node := s.identity().Node
 	err = s.place(ctx, nil, func(ctx context.Context, tx *sql.Tx) error {
 		orphans = nil
-		var mine bool
-		const lock = "SELECT true FROM rescuers WHERE node = $1 AND until > clock_timestamp() FOR SHARE"
-		err := tx.QueryRowContext(ctx, lock, node).Scan(&mine)
+		var now time.Time
+		const lock = "SELECT clock_timestamp() FROM rescuers WHERE node = $1 AND until > clock_timestamp() FOR SHARE"
+		err := tx.QueryRowContext(ctx, lock, node).Scan(&now)
 		if errors.Is(err, sql.ErrNoRows) {
 			return errLate
 		}
@@ -200,7 +202,7 @@ func (s *Store) Rescue(ctx context.Context, list []record.Rescue) (orphans []rec
 			return err
 		}
 		for _, r := range list {
-			known, err := s.rescue(ctx, tx, r)
+			known, err := s.rescue(ctx, tx, r, now)
 			if err != nil {
 				return err
 			}
@@ -214,7 +216,7 @@ func (s *Store) Rescue(ctx context.Context, list []record.Rescue) (orphans []rec
 }
 
 // rescue saves one agent, and reports whether its device is known.
-func (s *Store) rescue(ctx context.Context, tx *sql.Tx, r record.Rescue) (known bool, err error) {
+func (s *Store) rescue(ctx context.Context, tx *sql.Tx, r record.Rescue, now time.Time) (known bool, err error) {
 	id, a := r.Agent.ID, r.Agent
 	have := record.Agent{}
 	var incarnation, last, boot, seq, nth int64
@@ -231,7 +233,7 @@ func (s *Store) rescue(ctx context.Context, tx *sql.Tx, r record.Rescue) (known 
 	}
 	posting := r.Posting(record.Posting{
 		Last: uint64(last), Cause: tandem.Mark{Boot: uint64(boot), Seq: uint64(seq)}, Nth: uint32(nth),
-	})
+	}, now)
 	if _, err := tx.ExecContext(ctx, `INSERT INTO agents (agent, shard, incarnation, running, changed,
 			saved, mark_boot, mark_seq, sum, posted, cause_boot, cause_seq, cause_nth, posting_sum)
 		VALUES ($1, $2, $3, TRUE, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)

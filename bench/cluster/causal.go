@@ -59,11 +59,19 @@ func compareLines(lines []string) (compared int64, err error) {
 				continue // the line is older than the log, or was lost with a node
 			}
 			compared++
-			if effect < cause {
+			if effect < cause && !again(lines, effect, cause) {
 				return compared, fmt.Errorf("the log says %q before %q:\n%s", line, order[0]+number,
 					strings.Join(lines[max(0, effect-5):min(len(lines), cause+5)], "\n"))
 			}
 		}
 	}
 	return compared, nil
+}
+
+// again reports whether a cause after its effect may be that of a message that was handled
+// again, because the agent restarted in between; the log has lost the line of the first time.
+func again(lines []string, effect, cause int) bool {
+	lost := func(line string) bool { return strings.Contains(line, "log lines were lost") }
+	restarted := func(line string) bool { return strings.HasPrefix(line, "Agent restarted") }
+	return slices.ContainsFunc(lines, lost) && slices.ContainsFunc(lines[effect:cause], restarted)
 }

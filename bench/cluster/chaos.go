@@ -34,6 +34,7 @@ var faults = map[string]fault{
 	"files":    {do: exhaustDescriptors},
 	"disk":     {do: fillDisk, network: true},
 	"far":      {do: slowDatabase, restart: true},
+	"rollback": {do: rollBack, restart: true},
 	"cut":      {do: cutPastLease, restart: true, network: true},
 	"split":    {do: splitPair, restart: true, network: true},
 	"slow":     {do: slowDown, restart: true, network: true},

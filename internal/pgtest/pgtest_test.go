@@ -3,6 +3,7 @@ package pgtest
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -59,6 +60,40 @@ func TestKill(t *testing.T) {
 		if err := query(t, url, "INSERT INTO t VALUES (1)"); err != nil {
 			t.Error(err)
 		}
+	}
+	if err := s.Stop(true); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRestore checks that a server goes back to a copy.
+func TestRestore(t *testing.T) {
+	s, err := StartServer(Dir(t), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, err := s.Create(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := query(t, url, "CREATE TABLE early (a INT)"); err != nil {
+		t.Error(err)
+	}
+	dir := filepath.Join(s.Dir, "copy")
+	if err := s.Copy(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := query(t, url, "CREATE TABLE late (a INT)"); err != nil {
+		t.Error(err)
+	}
+	if err := s.Restore(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := query(t, url, "SELECT FROM early"); err != nil {
+		t.Error(err)
+	}
+	if err := query(t, url, "SELECT FROM late"); err == nil {
+		t.Error("what was made after the copy is in the copy")
 	}
 	if err := s.Stop(true); err != nil {
 		t.Error(err)

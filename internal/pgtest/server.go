@@ -122,6 +122,37 @@ func (s *Server) Stop(immediate bool) error {
 	return nil
 }
 
+// Copy stops the server, copies its files to dir, which must not exist, and starts it again.
+func (s *Server) Copy(dir string) error {
+	if err := s.Stop(false); err != nil {
+		return err
+	}
+	if out, err := exec.Command("cp", "-a", s.data(), dir).CombinedOutput(); err != nil {
+		return fmt.Errorf("copying %s: %w: %s", s.data(), err, out)
+	}
+	return s.Start()
+}
+
+// Restore kills the server, makes its files those of a copy, which is used up, and starts it
+// again.
+func (s *Server) Restore(dir string) error {
+	if err := s.Stop(true); err != nil {
+		return err
+	}
+	// Children of the server may still be running, and write to the old files.
+	old := dir + ".old"
+	if err := os.Rename(s.data(), old); err != nil {
+		return err
+	}
+	if err := os.Rename(dir, s.data()); err != nil {
+		return err
+	}
+	if err := s.Start(); err != nil {
+		return err
+	}
+	return os.RemoveAll(old)
+}
+
 func (s *Server) data() string { return filepath.Join(s.Dir, "data") }
 
 func pause() { time.Sleep(20 * time.Millisecond) }

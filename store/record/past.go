@@ -2,6 +2,7 @@ package record
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/tandem-iot/tandem"
 )
@@ -44,7 +45,7 @@ func (s Seen) Compare(db Seen) Past {
 	return Onward
 }
 
-// HistoryStep is what a new history adds to epochs, sessions and the version. More
+// HistoryStep is what each new history adds to epochs, sessions and the version. More
 // changes than that are not lost at a time, so none of the new numbers has been
 // used before, although no node knows the largest one.
 const HistoryStep = 1 << 32
@@ -52,7 +53,8 @@ const HistoryStep = 1 << 32
 // Rescue is what a node has of an agent in memory that the database may have lost.
 type Rescue struct {
 	Agent  Agent
-	Posts  []Post // those that wait for the device, as far as they are in memory
+	Posts  []Post  // those that wait for the device, as far as they are in memory
+	Made   Posting // as of the newest post that had a cause, whether it waits or not
 	Device tandem.DeviceID
 }
 
@@ -60,9 +62,17 @@ type Rescue struct {
 // larger incarnation there is that of another node, which had the agent later.
 func (r Rescue) Supersedes(have Agent) bool { return have.Incarnation <= r.Agent.Incarnation }
 
-// Posting returns the numbering of posts after a rescue.
-func (r Rescue) Posting(have Posting) Posting {
-	for _, p := range r.Posts {
+// RescueAhead is how far ahead of the time the numbers of an agent's posts begin after a rescue.
+// The numbers that have been lost are not known any more; they came from the clocks of nodes,
+// none of which is as wrong as that.
+const RescueAhead = time.Minute
+
+// Posting returns the numbering of posts after a rescue, by the database's clock. The next post
+// gets a larger number than all that the device has handled.
+func (r Rescue) Posting(have Posting, now time.Time) Posting {
+	have.Last = max(have.Last, uint64(now.Add(RescueAhead).UnixMilli()))
+	made := Post{Seq: r.Made.Last, Cause: r.Made.Cause, Nth: r.Made.Nth}
+	for _, p := range append(r.Posts[:len(r.Posts):len(r.Posts)], made) {
 		have.Last = max(have.Last, p.Seq)
 		if p.Cause.After(have.Cause) || p.Cause == have.Cause && p.Nth > have.Nth {
 			have.Cause, have.Nth = p.Cause, p.Nth

@@ -85,6 +85,29 @@ func TestPosting(t *testing.T) {
 	}
 }
 
+// TestRescuePosting: after a database went back, the device has handled none of the numbers that
+// come, and what was posted for a message is not posted again.
+func TestRescuePosting(t *testing.T) {
+	ahead := uint64(noon.Add(RescueAhead).UnixMilli())
+	had := Posting{Last: 9, Cause: tandem.Mark{Boot: 2, Seq: 5}, Nth: 2}
+	later := Posting{Last: ahead + 7, Cause: tandem.Mark{Boot: 2, Seq: 6}, Nth: 1}
+	waits := Post{Seq: ahead + 9, Cause: tandem.Mark{Boot: 2, Seq: 7}, Nth: 3}
+	for _, tt := range []struct {
+		name   string
+		rescue Rescue
+		want   Posting
+	}{
+		{"nothing", Rescue{}, Posting{ahead, had.Cause, 2}},
+		{"one that was handled", Rescue{Made: later}, later},
+		{"what the database has, too", Rescue{Made: Posting{Last: 8, Cause: had.Cause, Nth: 1}}, Posting{ahead, had.Cause, 2}},
+		{"one that waits", Rescue{Posts: []Post{waits}, Made: later}, Posting{waits.Seq, waits.Cause, 3}},
+	} {
+		if got := tt.rescue.Posting(had, noon); got != tt.want {
+			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
+		}
+	}
+}
+
 func TestRoom(t *testing.T) {
 	post := Post{Name: "é", Data: make([]byte, 98)} // 100 bytes
 	for _, tt := range []struct {
