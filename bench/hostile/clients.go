@@ -107,7 +107,7 @@ n <- 0; http.onrequest(function(q, r) { r.send(200, s); if (++n == 300) server.l
 		load: func(ctx context.Context, t *target, s *share) error {
 			return s.crowd(ctx, t, t.host(), 600, fmt.Sprintf("GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", t.path(), t.host()))
 		}},
-	{name: "requests as fast as they go", on: "agents' listener", said: hog, noted: refused, harmless: false, code: `
+	{name: "requests as fast as they go", on: "agents' listener", said: hog, noted: refused, code: `
 http.onrequest(function(q, r) { local n = 0; for (local i = 0; i < 20000; i++) n += i; r.send(200, "" + n); });`,
 		load: func(ctx context.Context, t *target, s *share) error {
 			return s.requests(ctx, t, t.host(), 32, func(int64) string {

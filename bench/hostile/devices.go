@@ -149,9 +149,9 @@ var devices = []attack{
 var secured = []attack{
 	{name: "handshakes that stop after the first flight", on: "MQTT over TLS", noted: refused, load: func(
 		ctx context.Context, t *target, s *share) error {
-		return s.crowd(ctx, t, t.MQTTS, 1000, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+		return s.crowd(ctx, t, t.MQTTS, 1500, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
 	}},
-	{name: "handshakes as fast as they go", on: "MQTT over TLS", noted: refused, harmless: false, load: func(
+	{name: "handshakes as fast as they go", on: "MQTT over TLS", harmless: true, load: func(
 		ctx context.Context, t *target, s *share) error {
 		return s.each(ctx, 8, func(i int) error {
 			nc, err := t.dial(ctx, t.MQTTS, i)

@@ -34,7 +34,7 @@ type running struct {
 const (
 	patience = 5 * time.Second  // for the restart of a culprit
 	longest  = 30 * time.Second // until the restart is given up
-	naming   = 8 * time.Second  // after the attack's phase, for a log to name the culprit
+	naming   = 15 * time.Second // after the attack's phase, for a log to name the culprit
 )
 
 // attempt makes attacks at the same time on a site.
