@@ -60,6 +60,8 @@ type Service struct {
 	over    meter.Labelled // how often each limit was reached
 	once    sync.Once
 	pool    *admit.Pool[string] // bytes of bodies, by account
+	// compiling has a place for each compilation under way, on half of the processors.
+	compiling chan struct{}
 }
 
 // Code is the source of both sides of a pair.
@@ -94,6 +96,13 @@ func (e *CompileError) Error() string {
 // check compiles both sides with their libraries. It returns a *CompileError if one
 // of them does not compile.
 func (s *Service) check(ctx context.Context, c Code) error {
+	s.setUp()
+	select {
+	case s.compiling <- struct{}{}:
+		defer func() { <-s.compiling }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	var bad CompileError
 	for _, part := range []struct {
 		side tandem.Side

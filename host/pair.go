@@ -228,6 +228,7 @@ func (p *pair) step(a *arrival) {
 	} else {
 		effects = p.life.Take(now, a.cause, a.event)
 	}
+	p.giveProcessor() // what follows may wait for the store
 	events, used := p.life.Counted()
 	var took time.Duration
 	if events > 0 {

@@ -39,7 +39,7 @@ func arrayExtend(c *Call) (Value, error) {
 	if n == 0 {
 		return Null, nil
 	}
-	if err := c.Charge(n >> 3); err != nil {
+	if err := c.Charge(n >> 2); err != nil {
 		return Null, err
 	}
 	c.v.arrayReserve(a, have+n)

@@ -266,19 +266,6 @@ func (s *site) restart(ctx context.Context, p pair) error {
 	return s.api.Call(ctx, s.web(), "POST", "/devices/"+p.ID+"/restart?side=agent", "", nil)
 }
 
-// lines returns the newest lines of a pair's log, the oldest first.
-func (s *site) lines(ctx context.Context, p pair) (list []string, err error) {
-	var out struct {
-		Data []struct{ Type, Msg string }
-	}
-	err = s.api.Call(ctx, s.web(), "GET", "/devices/"+p.ID+"/logs?page[size]=100", "", &out)
-	for i := range out.Data {
-		l := out.Data[len(out.Data)-1-i]
-		list = append(list, l.Type+" "+l.Msg)
-	}
-	return list, err
-}
-
 // noted returns what a node has logged after its first bytes.
 func (m *member) noted(after int64) string {
 	data, err := os.ReadFile(m.Log)
