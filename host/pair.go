@@ -43,6 +43,7 @@ type owner struct {
 	left    []func(departure) // callers of Leave and Stop
 	timer   *time.Timer
 	hogs    bool          // it has one of the host's hogs
+	turns   int           // how often the step was asked to yield
 	timerAt time.Duration // by the host's clock; 0: not set
 	live    bool          // counted as live
 	frozen  bool          // counted as frozen

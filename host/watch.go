@@ -154,9 +154,16 @@ func (h *Host) look(passed time.Duration) {
 	}
 }
 
+// freeTurns is how often an agent that is not over its processor share is asked to yield in
+// a step before it does.
+const freeTurns = 10
+
 // Begin has the watchdog watch a step of the machine. It implements life.Watcher, as do
 // End and Yield.
-func (p *pair) Begin(m *agent.Machine, turn uint64) { p.ward.admit(&p.watched, m, turn) }
+func (p *pair) Begin(m *agent.Machine, turn uint64) {
+	p.turns = 0
+	p.ward.admit(&p.watched, m, turn)
+}
 
 // End is the end of the step.
 func (p *pair) End() {
@@ -164,9 +171,12 @@ func (p *pair) End() {
 	p.giveProcessor()
 }
 
-// Yield is called about every 10 ms of a step: from then on it is one of the long ones,
-// which share half of the processors.
+// Yield is called about every 10 ms of a step. One that takes long, or is of an agent over its
+// processor share, shares half of the processors with its like, in turns.
 func (p *pair) Yield() {
+	if p.turns++; p.turns < freeTurns && !p.life.Hog() {
+		return
+	}
 	p.giveProcessor()
 	p.ward.rest(&p.watched, true)
 	p.takeProcessor()
