@@ -39,8 +39,10 @@ type attack struct {
 	on   string // a listener, family of natives, or message between nodes
 	site siteKind
 	// code is the culprit's program; "" is one that answers and does nothing else. {{SERVE}} is
-	// replaced by the address at which load listens, and again() makes it attack again.
-	code string
+	// replaced by the address at which load listens, {{OWN}} by those of the API and for devices, as an array,
+	// and attack() is called again and again.
+	code   string
+	agents int // how many agents run code, of one tenant; 0: one
 	// load attacks from a process of its own, until ctx ends; nil: only the program attacks.
 	load func(ctx context.Context, t *target, s *share) error
 	// said matches a line of the culprit's log, and noted one of the node's, that says what it
@@ -65,13 +67,14 @@ var families = []string{
 const harmlessCode = `http.onrequest(function(q, r) { r.send(200, "harmless"); });`
 
 // source returns the culprit's program.
-func (a attack) source(serve string) string {
+func (a attack) source(t *target) string {
 	if a.code == "" {
 		return harmlessCode
 	}
+	own := fmt.Sprintf("[%q, %q]", t.HTTP, t.MQTT)
 	const loop = "\nfunction again() { imp.wakeup(0, again); try { attack() } catch (e) { last <- e } }\n" +
 		"if (\"attack\" in getroottable()) again();\n"
-	return strings.NewReplacer("{{SERVE}}", serve, "{{RSA}}", rsaKey()).Replace(a.code) + loop
+	return strings.NewReplacer("{{SERVE}}", t.Serve, "{{OWN}}", own, "{{RSA}}", rsaKey()).Replace(a.code) + loop
 }
 
 // rsaKey returns a new private key, as programs give it to crypto.sign.

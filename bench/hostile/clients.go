@@ -23,7 +23,7 @@ var clients = []attack{
 		ctx context.Context, t *target, s *share) error {
 		return s.crowd(ctx, t, t.HTTP, 2000, "GET /v5/products HTTP/1.1\r\nHost: x\r\nX-Long: ")
 	}},
-	{name: "strangers log in with 8 MB", on: "HTTP and API", noted: refused, load: func(
+	{name: "strangers log in with 8 MB", on: "HTTP and API", harmless: true, load: func(
 		ctx context.Context, t *target, s *share) error {
 		return s.uploads(ctx, t, t.HTTP, "/v5/auth/token", 150, 8<<20)
 	}},
@@ -87,7 +87,7 @@ function attack() { for (local i = 0; i < 5000; i++) server.log("line " + i); }`
 		})
 	}},
 
-	{name: "513 uploads that stop in the middle", on: "agents' listener", noted: refused, said: refused, load: func(
+	{name: "513 uploads that stop in the middle", on: "agents' listener", harmless: true, load: func(
 		ctx context.Context, t *target, s *share) error {
 		return s.crowd(ctx, t, t.host(), 513, fmt.Sprintf("POST %s HTTP/1.1\r\nHost: %s\r\nContent-Length: 500000\r\n\r\n%s",
 			t.path(), t.host(), strings.Repeat("x", 17_000)))
@@ -107,7 +107,7 @@ n <- 0; http.onrequest(function(q, r) { r.send(200, s); if (++n == 300) server.l
 		load: func(ctx context.Context, t *target, s *share) error {
 			return s.crowd(ctx, t, t.host(), 600, fmt.Sprintf("GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", t.path(), t.host()))
 		}},
-	{name: "requests as fast as they go", on: "agents' listener", said: hog, noted: refused, harmless: false, code: `
+	{name: "requests as fast as they go", on: "agents' listener", said: hog, noted: refused, code: `
 http.onrequest(function(q, r) { local n = 0; for (local i = 0; i < 20000; i++) n += i; r.send(200, "" + n); });`,
 		load: func(ctx context.Context, t *target, s *share) error {
 			return s.requests(ctx, t, t.host(), 32, func(int64) string {

@@ -226,11 +226,11 @@ func TestWatch(t *testing.T) {
 
 func TestSource(t *testing.T) {
 	a := attack{code: `function attack() { http.get("http://{{SERVE}}/"); }`}
-	got := a.source("127.0.0.1:9")
+	got := a.source(&target{Serve: "127.0.0.1:9"})
 	if !strings.Contains(got, "http://127.0.0.1:9/") || !strings.Contains(got, "again();") {
 		t.Errorf("the program is %s", got)
 	}
-	if got := (attack{}).source(""); got != harmlessCode {
+	if got := (attack{}).source(&target{}); got != harmlessCode {
 		t.Errorf("without a program, it is %s", got)
 	}
 }

@@ -163,10 +163,12 @@ func perform(ctx context.Context, o options, rows []attack) (verdicts []verdict,
 	return verdicts, nil
 }
 
-// atATime is how many attacks -short makes at a time, and fewMessages how many kinds of
+// How many attacks -short makes at a time, of programs fewer, because they share half of the
+// processors and each has to use some time before a log names it; and how many kinds of
 // messages between nodes are sent at a time otherwise.
 const (
 	atATime     = 12
+	fewPrograms = 6
 	fewMessages = 10
 )
 
@@ -176,12 +178,13 @@ const (
 func batches(o options, rows []attack) (list [][]attack) {
 	type class struct {
 		site    siteKind
+		kind    kind
 		message bool
 	}
 	var order []class
 	of := map[class][]attack{}
 	for _, a := range rows {
-		c := class{a.site, strings.HasPrefix(a.on, "message ")}
+		c := class{a.site, a.kind, strings.HasPrefix(a.on, "message ")}
 		if of[c] == nil {
 			order = append(order, c)
 		}
@@ -190,6 +193,8 @@ func batches(o options, rows []attack) (list [][]attack) {
 	for _, c := range order {
 		most := 1
 		switch {
+		case o.short && c.kind == program:
+			most = fewPrograms
 		case o.short:
 			most = atATime
 		case c.message:

@@ -8,6 +8,7 @@ const hog = `much processor time|event took more than|out of memory|restarted: (
 // what it throws is caught.
 var programs = []attack{
 	{name: "an endless loop", on: "language", said: hog, code: `function attack() { while (true) {} }`},
+	{name: "ten endless loops", on: "language", agents: 10, said: hog, code: `function attack() { while (true) {} }`},
 	{name: "recursion without end", on: "language", said: hog, code: `
 function deep(n) { return deep(n + 1) + deep(n + 2); }
 function attack() { deep(0); }`},
@@ -111,7 +112,7 @@ function attack() {
         try { regexp2("(x{900}){900}" + n) } catch (e) {}
     }
 }`},
-	{name: "thousands of different large patterns", on: "regexp", said: hog, code: `
+	{name: "thousands of different large patterns, of five agents", on: "regexp", agents: 5, said: hog, code: `
 n <- 0;
 big <- ""; for (local i = 0; i < 200; i++) big += "(a|b|[c-x]{1,20})";
 function attack() { for (local i = 0; i < 1000; i++) try { regexp2(big + (n++)).match("abc") } catch (e) {} }`},
@@ -230,7 +231,8 @@ function attack() {
         if (r.statuscode == 429 && !limited) { limited = true; server.log("429 of the rate limit"); }
     });
 }`},
-	{name: "answers of 1 MB that come at once", on: "http out", said: `got|` + hog, load: generous, code: `
+	{name: "answers of 1 MB that come at once, to ten agents", on: "http out", agents: 10, said: `got|` + hog,
+		load: generous, code: `
 got <- 0;
 function attack() {
     for (local i = 0; i < 40; i++) http.get("http://{{SERVE}}/big", {}).sendasync(function(r) {
@@ -252,6 +254,13 @@ function attack() {
     if (streams.len() < 40) streams.push(http.requeststream("PUT", "http://{{SERVE}}/", {}, function(r) {}));
     foreach (x in streams) try { x.send(s) } catch (e) { if (!said) { said = true; server.log("stream: " + e); } }
 }`},
+
+	{name: "requests to the node itself", on: "http out", said: `own: 9 9 $`, code: `
+said <- "";
+foreach (a in {{OWN}}) http.get("http://" + a + "/v5/devices", {}).sendasync(function(r) {
+    said += r.statuscode + " ";
+    if (split(said, " ").len() == 2) server.log("own: " + said);
+});`},
 
 	{name: "a broker that floods", on: "mqtt client", said: hog + `|mqtt|lost`, load: broker, code: `
 got <- 0;

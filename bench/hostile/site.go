@@ -243,8 +243,7 @@ func (s *site) pair(ctx context.Context, name, code string) (p pair, err error) 
 	if err := s.deploy(ctx, p, code); err != nil {
 		return p, err
 	}
-	d, err := s.api.Create(ctx, s.web(), "device", map[string]string{"name": name},
-		map[string]string{"devicegroup": group.ID})
+	d, err := s.device(ctx, group.ID, name)
 	if err != nil {
 		return p, err
 	}
@@ -253,6 +252,12 @@ func (s *site) pair(ctx context.Context, name, code string) (p pair, err error) 
 	p.Agent = d.Attributes.Agent
 	p.URL = d.Attributes.URL
 	return p, nil
+}
+
+// device makes a device in a group.
+func (s *site) device(ctx context.Context, group, name string) (client.Made, error) {
+	in := map[string]string{"devicegroup": group}
+	return s.api.Create(ctx, s.web(), "device", map[string]string{"name": name}, in)
 }
 
 func (s *site) deploy(ctx context.Context, p pair, code string) error {

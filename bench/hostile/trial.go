@@ -34,7 +34,7 @@ type running struct {
 const (
 	patience = 5 * time.Second  // for the restart of a culprit
 	longest  = 30 * time.Second // until the restart is given up
-	naming   = 8 * time.Second  // after the attack's phase, for a log to name the culprit
+	naming   = 15 * time.Second // after the attack's phase, for a log to name the culprit
 )
 
 // attempt makes attacks at the same time on a site.
@@ -75,6 +75,11 @@ func (t *trial) prepare(ctx context.Context, a attack) (r *running, err error) {
 	r = &running{attack: a, verdict: verdict{Name: a.name, Kind: a.kind, On: a.on}}
 	if r.culprit, err = t.pair(ctx, a.name, harmlessCode); err != nil {
 		return nil, err
+	}
+	for range a.agents - 1 {
+		if _, err := t.device(ctx, r.culprit.Group, a.name); err != nil {
+			return nil, err
+		}
 	}
 	if r.watched, err = t.follow(ctx, r.culprit); err != nil {
 		return nil, err
@@ -211,7 +216,7 @@ func (t *trial) begin(ctx context.Context, r *running) (err error) {
 	if r.code == "" {
 		return nil
 	}
-	return t.run(ctx, r, r.source(r.target.Serve))
+	return t.run(ctx, r, r.source(&r.target))
 }
 
 // run makes the culprit run a program.
