@@ -284,7 +284,7 @@ func TestWentBackTwice(t *testing.T) {
 		assign(t, a, "n1", 7)
 		m := membership(t, a)
 		if m.Version <= newest.Version || m.Shards[7].Epoch <= newest.Shards[7].Epoch {
-			t.Errorf("version %d after %d, epoch %d after %d", m.Version, newest.Version, m.Shards[7].Epoch, newest.Shards[7].Epoch)
+			t.Errorf("version %d after %d, %+v after %+v", m.Version, newest.Version, m.Shards[7], newest.Shards[7])
 		}
 		newest = m
 	}

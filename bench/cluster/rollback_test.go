@@ -4,9 +4,9 @@ import "testing"
 
 func TestCheckRescue(t *testing.T) {
 	const (
-		noticed = `time=1 level=ERROR msg="the database went back in time, as another node has noticed. This" gap="it is"` + "\n"
+		noticed = `time=1 level=ERROR msg="the database went back in time, as" gap="it is"` + "\n"
 		saved   = `time=1 level=WARN msg="the newest state of this node's agents was saved again" agents=100 not_saved=`
-		lacks   = `time=1 level=ERROR msg="the database lacks the device of an agent since it went back in time" agent=a` + "\n"
+		lacks   = `time=1 level=ERROR msg="the database lacks the device of an agent since" agent=a` + "\n"
 		other   = `time=1 level=WARN msg="a node is gone" node=n3` + "\n"
 	)
 	for log, ok := range map[string]bool{

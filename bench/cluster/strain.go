@@ -53,7 +53,8 @@ func twin(ctx context.Context, d *load, n *proc, random *rand.Rand) error {
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("the twin of %s runs; it says:\n%s", n.Name, out)
-	case err == nil, !strings.Contains(string(out), "in use") && !strings.Contains(string(out), "another node has the name "+n.Name):
+	case err == nil, !strings.Contains(string(out), "in use") &&
+		!strings.Contains(string(out), "another node has the name "+n.Name):
 		return fmt.Errorf("the twin of %s ended with %v, and does not say that the name or the directory is in use:\n%s",
 			n.Name, err, out)
 	}

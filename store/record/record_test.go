@@ -99,7 +99,7 @@ func TestRescuePosting(t *testing.T) {
 	}{
 		{"nothing", Rescue{}, Posting{ahead, had.Cause, 2}},
 		{"one that was handled", Rescue{Made: later}, later},
-		{"what the database has, too", Rescue{Made: Posting{Last: 8, Cause: had.Cause, Nth: 1}}, Posting{ahead, had.Cause, 2}},
+		{"an older one", Rescue{Made: Posting{Last: 8, Cause: had.Cause, Nth: 1}}, Posting{ahead, had.Cause, 2}},
 		{"one that waits", Rescue{Posts: []Post{waits}, Made: later}, Posting{waits.Seq, waits.Cause, 3}},
 	} {
 		if got := tt.rescue.Posting(had, noon); got != tt.want {
