@@ -13,6 +13,9 @@ const (
 	maxStrangers     = 64
 	maxStrangersEach = 8           // of one address
 	refusePause      = time.Second // for which a refused one counts on
+	// unknownPause is the same for one with a key that is not known. A node that takes the place
+	// of a run which is not declared lost yet connects some seconds before the others know it.
+	unknownPause = 5 * time.Second
 )
 
 var errCrowd = errors.New("too many connections that have not proved a key")

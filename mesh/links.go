@@ -375,14 +375,16 @@ func (h *links) welcome(raw net.Conn, from string) {
 	if ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		cause = RefusedSlow
 	}
+	pause := refusePause
 	if errors.Is(err, errUnknown) {
+		pause = unknownPause
 		select {
 		case h.n.strangers <- struct{}{}:
 		default:
 		}
 	}
 	select {
-	case <-time.After(refusePause):
+	case <-time.After(pause):
 	case <-h.ctx.Done():
 		return
 	}

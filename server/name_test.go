@@ -174,24 +174,29 @@ func TestCrash(t *testing.T) {
 		Dir:     filepath.Join(t.TempDir(), "data"),
 		Cluster: &Cluster{Database: url, Node: "n2", Listen: freeAddr(t), Lease: time.Hour},
 	}
-	kill := startChild(t, c)
-	first.until("two nodes", func() bool { return first.settled(2) })
+	joined := 0
+	start := func() (kill func()) {
+		kill = startChild(t, c)
+		joined++
+		first.until("the other node is there", func() bool {
+			return len(log.about(`msg="a node is part of the cluster"`)) == joined && first.settled(2)
+		})
+		return kill
+	}
+	kill := start()
 	for range 2 {
 		kill()
 		began := time.Now()
-		kill = startChild(t, c)
+		kill = start()
 		t.Logf("the node that was killed is back after %v", time.Since(began))
-		first.until("two nodes", func() bool { return first.settled(2) })
 	}
 	kill()
 	c.Cluster.Lease = 2 * time.Second
-	kill = startChild(t, c)
-	first.until("two nodes", func() bool { return first.settled(2) })
+	kill = start()
 	before := len(log.about(""))
 	kill()
 	first.until("one node", func() bool { return first.settled(1) })
-	startChild(t, c)
-	first.until("two nodes", func() bool { return first.settled(2) })
+	start()
 	lines := log.about("")[before:]
 	if len(lines) != 2 || !strings.Contains(lines[0], "a node is gone") ||
 		!strings.Contains(lines[1], "a node is part of the cluster") {
