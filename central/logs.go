@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -225,8 +226,14 @@ func (c *call) readStream() error {
 	admit.From(c.ctx).Trust() // the id is a secret
 	ctx, cancel := context.WithCancel(c.ctx)
 	followed := make(chan struct{})
+	var fault any
 	go func() {
 		defer close(followed)
+		defer func() {
+			if p := recover(); p != nil {
+				fault = fmt.Sprintf("%v\n%s", p, debug.Stack())
+			}
+		}()
 		s.follower.Run(ctx) // closing followed reports its end; the error adds nothing
 	}()
 	defer func() {
@@ -250,6 +257,9 @@ func (c *call) readStream() error {
 		case <-alive.C:
 			text = ":\n\n"
 		case <-followed:
+			if fault != nil {
+				panic(fault) // ends this request, and is logged
+			}
 			write(c.w, out, state("closed", "").text()) // an error needs no handling: the stream ends anyway
 			return nil
 		case <-s.closed:

@@ -25,10 +25,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,10 +53,11 @@ const (
 // addresses only. Its methods may be called concurrently. The fields must not be
 // changed after the first Fetch.
 type Fetcher struct {
-	Allow []netip.Prefix // addresses to reach even though they are not public, or are the machine's own
-	Node  Node
-	Room  int64          // bytes that responses may take; 0: 64 MB
-	Roots *x509.CertPool // authorities for requests that verify the server; nil: the system's
+	Allow  []netip.Prefix // addresses to reach even though they are not public, or are the machine's own
+	Node   Node
+	Room   int64          // bytes that responses may take; 0: 64 MB
+	Logger *slog.Logger   // nil: nothing is logged
+	Roots  *x509.CertPool // authorities for requests that verify the server; nil: the system's
 
 	most     int           // limit of concurrent requests; 0: three sixteenths of the file descriptors
 	resolver *net.Resolver // nil: the system's
@@ -84,13 +87,27 @@ func (x *Fetcher) Fetch(ctx context.Context, f *tandem.Fetch, part func([]byte),
 
 // make makes a request, unless its time was over before a worker took it.
 func (x *Fetcher) make(q *request) {
-	r := x.fetch(q.ctx, q.fetch, q.part)
+	r := x.contained(q)
 	name := outcomeName(r.Status)
 	if errors.Is(q.ctx.Err(), context.Canceled) {
 		name = "cancelled"
 	}
 	x.outcomes.Add(name, 1)
 	q.done(r)
+}
+
+// contained makes a request. What a server sends may meet a mistake in our code: a panic ends
+// this request only.
+func (x *Fetcher) contained(q *request) (r *tandem.Response) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			if x.Logger != nil {
+				x.Logger.Error("a fault of the server in a request of an agent", "panic", fault, "stack", string(debug.Stack()))
+			}
+			r = failed(tandem.FetchReceiveFailed, "the server met a fault of its own")
+		}
+	}()
+	return x.fetch(q.ctx, q.fetch, q.part)
 }
 
 // Outcomes counts the results of all requests: by 2xx and so on for statuses, by

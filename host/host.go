@@ -119,6 +119,7 @@ func (h *Host) spawn(f func()) bool {
 	}
 	h.crew.Run(func() {
 		defer h.work.Done()
+		defer h.contain()
 		f()
 	})
 	return true

@@ -90,6 +90,14 @@ func (h *Host) revive(id tandem.AgentID) {
 	}
 }
 
+// contain ends a panic of a goroutine of the host that is not about one pair.
+func (h *Host) contain() {
+	if fault := recover(); fault != nil {
+		h.counts.faults.Add(1)
+		h.Logger.Error("a fault of the server in a goroutine of the host", "panic", fault, "stack", string(debug.Stack()))
+	}
+}
+
 // contained calls a part of run. It reports whether that ended in a panic, after which the
 // pair is a wreck.
 func (p *pair) contained(part func()) (failed bool) {

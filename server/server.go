@@ -280,7 +280,7 @@ func (n *node) scheme() string {
 func (n *node) assemble(url string) {
 	site := n.site()
 	n.warn(site)
-	n.fetcher = &egress.Fetcher{Room: n.room(64<<20, 16), Allow: n.Egress, Node: n.own(site)}
+	n.fetcher = &egress.Fetcher{Room: n.room(64<<20, 16), Allow: n.Egress, Node: n.own(site), Logger: n.logger}
 	n.host = &host.Host{
 		Store: n.store, Log: n.log, Fetcher: n.fetcher, URL: site.URL,
 		Version: n.Version, Logger: n.logger, Memory: n.Memory, HibernateAfter: n.HibernateAfter,

@@ -136,6 +136,17 @@ func (c *Conn) Close() { c.do(c.leave) }
 // Run makes the connection and returns when it has ended, or ctx has.
 func (c *Conn) Run(ctx context.Context) {
 	conn, err := c.reach(ctx)
+	defer func() {
+		// What a broker sends may meet a mistake in our code. The agent hears that the
+		// connection is lost; the caller of Run deals with the panic.
+		if fault := recover(); fault != nil {
+			if conn != nil {
+				conn.Close() // the reason of the end is known already
+			}
+			c.events.Lost("the server met a fault of its own")
+			panic(fault)
+		}
+	}()
 	if err == nil {
 		c.client, err = mqtt.NewClient(time.Now(), &mqtt.Config{}, &c.connect, nil)
 	}
