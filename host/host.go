@@ -283,7 +283,7 @@ func (h *Host) Runs(id tandem.DeviceID) bool {
 func (h *Host) Deployed(ctx context.Context, group string) error {
 	h.init()
 	h.forgetProgram(group, nil)
-	devices, _, err := h.Store.Devices(ctx, store.DeviceFilter{Group: group}, store.Page{})
+	devices, err := h.devicesOf(ctx, group)
 	if err != nil {
 		return err
 	}
@@ -293,6 +293,15 @@ func (h *Host) Deployed(ctx context.Context, group string) error {
 		}
 	}
 	return nil
+}
+
+// devicesOf returns the devices of a group.
+func (h *Host) devicesOf(ctx context.Context, group string) ([]record.Device, error) {
+	if group == "" { // no filter, and so the devices of all groups
+		return nil, tandem.Errorf(tandem.Invalid, "a device group without an id")
+	}
+	devices, _, err := h.Store.Devices(ctx, store.DeviceFilter{Group: group}, store.Page{})
+	return devices, err
 }
 
 // Assigned tells the host that a device was created, assigned to another device

@@ -6,7 +6,6 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/life"
-	"github.com/tandem-iot/tandem/store"
 	"github.com/tandem-iot/tandem/store/record"
 )
 
@@ -21,7 +20,7 @@ func (h *Host) ReviewGroup(ctx context.Context, group string, of func(tandem.Age
 	if of == nil {
 		h.forgetProgram(group, nil)
 	}
-	devices, _, err := h.Store.Devices(ctx, store.DeviceFilter{Group: group}, store.Page{})
+	devices, err := h.devicesOf(ctx, group)
 	if err != nil {
 		return err
 	}
