@@ -647,3 +647,18 @@ func TestValidateTLS(t *testing.T) {
 	w.open(note)
 	check(true)
 }
+
+// TestNoGroup: news about a group without an id, as only a broken node sends it, is refused
+// and restarts no agent.
+func TestNoGroup(t *testing.T) {
+	w := newWorld(t, `n <- 0; http.onrequest(@(q, r) r.send(200, "" + ++n));`, 1, nil)
+	w.get("/")
+	for _, err := range []error{w.host.Deployed(t.Context(), ""), w.host.ReviewGroup(t.Context(), "", nil)} {
+		if kind(err) != tandem.Invalid {
+			t.Errorf("%v", err)
+		}
+	}
+	if got := w.get("/"); got != "2" {
+		t.Errorf("the agent answers %s: it has restarted", got)
+	}
+}
