@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/cluster"
@@ -293,6 +294,14 @@ func TestGiveUpSaved(t *testing.T) {
 	d, err := w.Store.Device(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for began := false; !began; { // or its start would write the record again
+		r, err := w.Store.Record(t.Context(), d.Agent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		began = r.Incarnation > 0
+		<-time.After(time.Millisecond)
 	}
 	exec, _ := w.database()
 	exec("DELETE FROM agents")
