@@ -1,9 +1,7 @@
 package agent
 
 import (
-	"fmt"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -27,10 +25,7 @@ func costNatives() (all []chargetest.Native) {
 				continue
 			}
 			n := f.Native()
-			call := f.Name
-			if class, name, _ := strings.Cut(f.Name, "."); receivers[class] != "" && name != "" {
-				call = receivers[class] + "." + name
-			}
+			call := chargetest.CallOf(f.Name, receivers)
 			all = append(all, chargetest.Native{Call: call, Check: n.Check, Mask: n.Mask})
 		}
 	}
@@ -54,19 +49,15 @@ device.on("call", function(k) { rows[k](); });
 type costMachine struct{ w *world }
 
 func newCostMachine(t testing.TB, prelude string, calls []string) chargetest.Machine {
-	var src strings.Builder
-	src.WriteString(prelude + callKeys + costPrelude)
-	for _, call := range calls {
-		fmt.Fprintf(&src, "rows.append(function() { try { %s; } catch (e) {} });\n", call)
-	}
-	cfg := mustCompile(t, src.String())
+	src := prelude + callKeys + costPrelude + chargetest.Rows(calls)
+	cfg := mustCompile(t, src)
 	cfg.Memory = 16 << 20
 	cfg.Budget = 10 * time.Second
 	w := newWorld(cfg)
 	w.m.Step(w.now, &Boot{})
 	w.m.Step(w.now, &Request{1, &tandem.Request{Method: "GET"}})
 	if w.m.Dead() {
-		t.Fatalf("the prelude has failed: %s", src.String())
+		t.Fatalf("the prelude has failed: %s", src)
 	}
 	w.m.core.VM.Collect()
 	return &costMachine{w}

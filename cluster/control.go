@@ -275,25 +275,17 @@ func (c *Cluster) takeAsk(from protocol.Peer, m *protocol.Ask) {
 
 // answerAsk answers a question of another node.
 func (c *Cluster) answerAsk(from protocol.Peer, m *protocol.Ask) {
-	if m.Again {
-		c.news.hear(c.now(), m.Question)
-		c.reviewIn(m.Question, nil)
-		return
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), protocol.AskWait)
 	defer cancel()
 	told := &protocol.Told{ID: m.ID}
-	done, ok := c.served.turn(ctx, from.Node)
-	if !ok {
-		told.Failure = failureOf(errServed)
+	done, err := c.served.turn(ctx, from.Node)
+	if err != nil {
 		c.over.Add(tandem.OverNodeCalls, 1)
-		if m.ID != 0 {
-			c.say(from, told)
-		}
-		return
+	} else {
+		defer done()
+		err = c.guard(from.Node, func() error { told = c.answer(ctx, from, m); return nil })
 	}
-	defer done()
-	if err := c.guard(from.Node, func() error { told = c.answer(ctx, from, m); return nil }); err != nil {
+	if err != nil {
 		told.Failure = failureOf(err)
 	}
 	if m.ID != 0 {
@@ -306,6 +298,10 @@ func (c *Cluster) answer(ctx context.Context, from protocol.Peer, m *protocol.As
 	told := &protocol.Told{ID: m.ID}
 	if protocol.IsNews(m.Question) {
 		c.news.hear(c.now(), m.Question)
+	}
+	if m.Again {
+		c.reviewIn(m.Question, nil)
+		return told
 	}
 	var err error
 	switch q := m.Question.(type) {

@@ -46,13 +46,13 @@ type served struct {
 }
 
 // turn waits until a question of a node may be worked on. done must be called after that.
-func (s *served) turn(ctx context.Context, node string) (done func(), ok bool) {
+func (s *served) turn(ctx context.Context, node string) (done func(), err error) {
 	turns := s.turnsOf(node)
 	select {
 	case turns <- struct{}{}:
-		return func() { <-turns }, true
+		return func() { <-turns }, nil
 	case <-ctx.Done():
-		return nil, false
+		return nil, errServed
 	}
 }
 

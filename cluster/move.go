@@ -310,11 +310,16 @@ const insistEvery = time.Second
 
 // insist does what agents that came here need, until that succeeds, and reports whether it
 // has. It gives up when the node's run ends or its host stops: then others have the agents.
+// It does not try again what cannot succeed.
 func (c *Cluster) insist(ctx context.Context, failed string, do func() error) bool {
 	for {
 		err := do()
 		if err == nil || ctx.Err() != nil || errors.Is(err, life.ErrStopping) {
 			return err == nil
+		}
+		if tandem.KindOf(err) == tandem.Invalid {
+			c.logger.Error("another node says what cannot be done", "err", err)
+			return false
 		}
 		c.logger.Error(failed, "err", err)
 		select {

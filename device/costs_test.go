@@ -1,9 +1,7 @@
 package device
 
 import (
-	"fmt"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -25,10 +23,7 @@ func costNatives() (all []chargetest.Native) {
 				continue
 			}
 			n := f.Native()
-			call := f.Name
-			if class, name, _ := strings.Cut(f.Name, "."); receivers[class] != "" && name != "" {
-				call = receivers[class] + "." + name
-			}
+			call := chargetest.CallOf(f.Name, receivers)
 			all = append(all, chargetest.Native{Call: call, Check: n.Check, Mask: n.Mask})
 		}
 	}
@@ -54,14 +49,10 @@ type costMachine struct {
 }
 
 func newCostMachine(t testing.TB, prelude string, calls []string) chargetest.Machine {
-	var src strings.Builder
-	src.WriteString(prelude + costPrelude)
-	for _, call := range calls {
-		fmt.Fprintf(&src, "rows.append(function() { try { %s; } catch (e) {} });\n", call)
-	}
-	program, err := imp.Compile(tandem.DeviceSide, []byte(src.String()), nil)
+	src := prelude + costPrelude + chargetest.Rows(calls)
+	program, err := imp.Compile(tandem.DeviceSide, []byte(src), nil)
 	if err != nil {
-		t.Fatalf("%v: %s", err, src.String())
+		t.Fatalf("%v: %s", err, src)
 	}
 	m := New(Config{
 		Program: program, Device: "0123456789abcdef", Board: board.New(), Flash: board.NewFlash(16 * sectorSize),
@@ -70,7 +61,7 @@ func newCostMachine(t testing.TB, prelude string, calls []string) chargetest.Mac
 	m.Step(epoch, &Boot{})
 	m.Step(epoch, &Changed{Bus: "uart57", Data: make([]byte, uartFIFO)})
 	if m.Dead() {
-		t.Fatalf("the prelude has failed: %s", src.String())
+		t.Fatalf("the prelude has failed: %s", src)
 	}
 	m.vm().Collect()
 	return &costMachine{m, epoch}

@@ -198,6 +198,7 @@ func (p *pair) prepare(a *arrival) {
 		p.ended(ev.Incarnation, ev.ID, ev.Response, nil, a)
 		if a.done != nil {
 			ev.Token = p.tokens.put(outside{done: a.done, always: true})
+			a.done = nil
 		}
 	case *life.MQTT:
 		p.heardMQTT(ev)

@@ -17,8 +17,8 @@ import (
 //
 // Time counts as far as the event could have run: not while it waits for a processor, or
 // other processes have them, and when more events are under way than there are
-// processors only their share. When an order waits that ends the incarnation anyway, all
-// time counts, and so does an event that makes progress.
+// processors only their share. While an order waits that ends the incarnation anyway, all
+// time counts, whether there is progress or not.
 
 const (
 	watchEvery = 100 * time.Millisecond // the watchdog looks

@@ -42,14 +42,12 @@ func (p *pair) wreck(fault any, stack []byte) {
 		if outside.wait != nil {
 			outside.wait.finish(nil, errWrecked)
 		}
+		if outside.always {
+			outside.done()
+		}
 	}
 	for _, a := range append(dead.taking, dead.soon...) {
-		if a.wait != nil {
-			a.wait.finish(nil, errWrecked)
-		}
-		if a.left != nil {
-			p.left = append(p.left, a.left)
-		}
+		p.refuse(a)
 	}
 	p.live, p.frozen = dead.live, dead.frozen
 	p.depart(departure{err: errWrecked})
@@ -59,6 +57,19 @@ func (p *pair) wreck(fault any, stack []byte) {
 		link.Close("the server met a fault of its own: connect again")
 	}
 	time.AfterFunc(reviveDelay, func() { h.spawn(func() { h.revive(p.agent) }) })
+}
+
+// refuse ends an arrival that the life of a wreck has not been given.
+func (p *pair) refuse(a arrival) {
+	if a.wait != nil {
+		a.wait.finish(nil, errWrecked)
+	}
+	if a.left != nil {
+		p.left = append(p.left, a.left)
+	}
+	if _, fetched := a.event.(*life.Fetched); fetched && a.done != nil {
+		a.done() // gives back the room of the response
+	}
 }
 
 // wrecked takes a pair out of the host, and remembers when that was.

@@ -2,8 +2,6 @@ package mesh
 
 import (
 	"errors"
-	"net"
-	"net/netip"
 	"sync"
 	"time"
 )
@@ -49,22 +47,4 @@ func (d *door) leave(from string) {
 	if d.inside[from]--; d.inside[from] == 0 {
 		delete(d.inside, from)
 	}
-}
-
-// hostOf returns the address of the other end without its port; of IPv6, the network that
-// one customer has.
-func hostOf(conn net.Conn) string {
-	a, err := netip.ParseAddrPort(conn.RemoteAddr().String())
-	if err != nil {
-		return ""
-	}
-	ip := a.Addr().Unmap()
-	if ip.Is4() {
-		return ip.String()
-	}
-	network, err := ip.Prefix(64)
-	if err != nil {
-		return ip.String()
-	}
-	return network.String()
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/admit"
 )
 
 const (
@@ -336,7 +337,7 @@ func (h *links) accept() {
 			}
 			continue
 		}
-		from := hostOf(conn)
+		from := admit.SourceOfConn(conn.RemoteAddr()).String()
 		if !h.door.enter(from) {
 			h.refuse(RefusedCrowd, from, errCrowd)
 			_ = conn.Close() // nothing was sent on it

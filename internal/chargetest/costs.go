@@ -415,3 +415,22 @@ func randomCall(natives []Native, data []byte) (kind Kind, call string) {
 	})
 	return kind, call
 }
+
+// CallOf returns how a native with a name is called. A method is called on what receivers has
+// for its class.
+func CallOf(name string, receivers map[string]string) string {
+	class, method, _ := strings.Cut(name, ".")
+	if method == "" || receivers[class] == "" {
+		return name
+	}
+	return receivers[class] + "." + method
+}
+
+// Rows returns code that appends a function for each call to the array rows.
+func Rows(calls []string) string {
+	var src strings.Builder
+	for _, call := range calls {
+		fmt.Fprintf(&src, "rows.append(function() { try { %s; } catch (e) {} });\n", call)
+	}
+	return src.String()
+}
