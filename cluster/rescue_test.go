@@ -59,11 +59,13 @@ func TestWentBack(t *testing.T) {
 	}
 	// One agent restarts, so that its incarnation is one that the backup does not have; one
 	// moves, one saves by a message, one was enrolled since.
-	f.must(f.nodes[0].RestartAgent(t.Context(), f.devices[0].ID))
-	fresh, err := f.nodes[0].Store.AddDevices(t.Context(), []record.Device{
-		{Owner: f.devices[0].Owner, Group: f.group.ID, KeyHash: record.Hash("key")},
+	f.insist(func() error { return f.nodes[0].RestartAgent(t.Context(), f.devices[0].ID) })
+	var fresh []record.Device
+	f.insist(func() (err error) {
+		enrolled := record.Device{Owner: f.devices[0].Owner, Group: f.group.ID, KeyHash: record.Hash("key")}
+		fresh, err = f.nodes[0].Store.AddDevices(t.Context(), []record.Device{enrolled})
+		return err
 	})
-	f.must(err)
 	f.devices = append(f.devices, fresh...)
 	f.save("second")
 	for _, d := range f.devices {
@@ -103,6 +105,18 @@ func TestWentBack(t *testing.T) {
 	}
 }
 
+// insist does something with the database, again when a connection was broken since it was used
+// last.
+func (f *fleet) insist(do func() error) {
+	f.t.Helper()
+	var err error
+	f.nodes[0].until("the database answers", func() bool {
+		err = do()
+		return tandem.KindOf(err) != tandem.Unavailable
+	})
+	f.must(err)
+}
+
 // save has all agents save a text, as often as it takes: a connection to the database may be
 // broken.
 func (f *fleet) save(text string) {
@@ -128,8 +142,11 @@ func (f *fleet) answers() {
 
 func (f *fleet) newestEpoch() (epoch int64) {
 	f.t.Helper()
-	m, err := f.nodes[0].Store.Membership(f.t.Context(), -1)
-	f.must(err)
+	var m *record.Membership
+	f.insist(func() (err error) {
+		m, err = f.nodes[0].Store.Membership(f.t.Context(), -1)
+		return err
+	})
 	for _, s := range m.Shards {
 		epoch = max(epoch, s.Epoch)
 	}
