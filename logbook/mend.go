@@ -20,8 +20,8 @@ const (
 	lookEvery  = time.Second      // how often the engine is looked at
 	sickLooks  = 2                // in so many looks lines must have failed
 	stuckLooks = 5                // in so many looks no line must have been stored, while some waited
-	mendFirst  = time.Second      // before the engine is opened again
-	mendSlow   = 30 * time.Second // between two attempts, at most
+	mendFirst  = time.Second      // before the engine is opened again, and between two looks at a full disk
+	mendSlow   = 30 * time.Second // between two attempts to open it, at most
 	probeBytes = 1 << 20          // that must fit on the disk before the engine is opened
 )
 
@@ -44,7 +44,7 @@ type trouble struct {
 	since  time.Time
 	lost   uint64 // lines that had been lost by then
 	stop   context.CancelFunc
-	delay  time.Duration // before the next attempt
+	delay  time.Duration // before the engine is opened again
 	busy   bool          // a goroutine opens the engine
 	last   error         // of a line that was dropped
 	proved bool          // since err was set, a line was stored, or the engine was opened
@@ -240,24 +240,26 @@ func (l *Logbook) mend(old *opened) {
 	})
 }
 
-// reopen tries to open the engine until that succeeds.
+// reopen tries to open the engine until that succeeds. While the disk takes nothing it looks at
+// the disk alone, which costs little, so that a disk with room again is noticed at once.
 func (l *Logbook) reopen(ctx context.Context, old *opened) {
 	if old != nil {
 		if err := old.close(); err != nil {
 			l.log.Warn("the failed log store did not end well", "err", err)
 		}
 	}
-	for {
-		timer := time.NewTimer(l.mending.pause())
+	for delay := mendFirst; ; {
+		timer := time.NewTimer(delay)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
 			return
 		}
+		delay = mendFirst
 		err := probe(l.dir)
 		if err == nil {
-			err = l.start(ctx)
+			err, delay = l.start(ctx), l.mending.pause()
 		}
 		if err == nil {
 			l.mending.opened()
@@ -287,7 +289,7 @@ func (m *mending) opened() {
 	m.proved = true
 }
 
-// pause returns how long to wait before the next attempt.
+// pause returns how long to wait before the engine is opened again.
 func (m *mending) pause() time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()

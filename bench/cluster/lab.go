@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -293,6 +295,38 @@ func (l *lab) emptied(ctx context.Context, at, leaver *proc) error {
 // or none if it is drained.
 func (l *lab) settled(ctx context.Context, at *proc, nodes int) error {
 	return l.until(ctx, at, func(st cluster.Status) bool { return balanced(st, nodes) })
+}
+
+// well waits until a node says that it serves, and that it keeps log lines.
+func (l *lab) well(ctx context.Context, n *proc) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		says, err := l.health(ctx, n)
+		if err == nil && strings.HasPrefix(says, "ok\n") && !strings.Contains(says, "\nlog: ") {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(fmt.Errorf("%s still fails after 30 s: %q", n.Name, says), err)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// health returns what a node says of itself.
+func (l *lab) health(ctx context.Context, n *proc) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.Web+"/health", nil)
+	if err != nil {
+		return "", err
+	}
+	response, err := l.http.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	return string(body), err
 }
 
 // until waits until a node's status of the cluster meets a condition.

@@ -101,8 +101,14 @@ func (n *proc) mountDisk() error {
 }
 
 // fillDisk fills the disk of a node.
-func fillDisk(_ context.Context, d *load, n *proc, _ *rand.Rand) (err error) {
-	const wait = 15 * time.Second
+func fillDisk(ctx context.Context, d *load, n *proc, _ *rand.Rand) error {
+	if err := whileFull(d, n, 15*time.Second); err != nil {
+		return err
+	}
+	return d.lab.well(ctx, n)
+}
+
+func whileFull(d *load, n *proc, wait time.Duration) (err error) {
 	if n.disk == "" {
 		return fmt.Errorf("%s has no disk of its own", n.Name)
 	}
