@@ -47,6 +47,8 @@ var unprotected = map[string]string{
 	"history.id":            "compared with what the nodes remember",
 	"progress.node":         "compared with what the nodes remember",
 	"progress.n":            "compared with what the nodes remember",
+	"renewals.node":         "compared with what the nodes remember",
+	"renewals.n":            "compared with what the nodes remember",
 	"tandem_schema.version": "checked against the schemas that there are",
 }
 

@@ -185,6 +185,13 @@ func TestServerWentBack(t *testing.T) {
 	for name, notice := range map[string]func(t *testing.T, s *Store) error{
 		"a write":   func(_ *testing.T, s *Store) error { return save(s, agent, 1, "after", tandem.Mark{}) },
 		"a renewal": func(t *testing.T, s *Store) error { return s.Renew(t.Context(), record.Node{ID: "n1"}, time.Minute) },
+		"a look": func(t *testing.T, s *Store) error {
+			_, err := s.Membership(t.Context(), -1)
+			if tandem.KindOf(err) != tandem.Unavailable {
+				return err
+			}
+			return s.Renew(t.Context(), record.Node{ID: "n1"}, time.Minute)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			nodes := cluster(t, time.Minute, 2)
@@ -246,6 +253,39 @@ func TestServerWentBack(t *testing.T) {
 			saving(t, "goes on")(a)
 			checkNumbers(t, b)
 		})
+	}
+}
+
+// TestIdleNodeNotices: a node that has written nothing but renewals of its lease notices with its
+// first look at an old database, in which the leases of all nodes have ended, that these nodes are
+// not gone: all of them may save their agents again.
+func TestIdleNodeNotices(t *testing.T) {
+	nodes := cluster(t, time.Minute, 2)
+	for i, s := range nodes {
+		membership(t, s)
+		if err := s.Renew(t.Context(), record.Node{ID: fmt.Sprint("n", i+1)}, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+	}
+	idle := nodes[1]
+	for _, query := range []string{
+		"UPDATE renewals SET n = n - 1",
+		"UPDATE leases SET expires = clock_timestamp() - interval '1 hour'",
+	} {
+		if _, err := idle.placing.ExecContext(t.Context(), query); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m, err := idle.Membership(t.Context(), -1); tandem.KindOf(err) != tandem.Unavailable {
+		t.Fatalf("it believes %+v, %v", m, err)
+	}
+	for i, s := range nodes {
+		if back, err := s.WentBack(t.Context()); err != nil || !back {
+			t.Errorf("n%d: it went back: %v, %v", i+1, back, err)
+		}
+		if _, err := s.Rescue(t.Context(), nil); err != nil {
+			t.Errorf("n%d: %v", i+1, err)
+		}
 	}
 }
 

@@ -180,18 +180,22 @@ func abandon(ctx context.Context, tx *sql.Tx, node string) error {
 // load, weight, agents and draining. Conflict means that the node has been
 // declared lost.
 func (s *Store) Renew(ctx context.Context, info record.Node, lease time.Duration) error {
-	id, count := s.identity(), s.sighted().Count
-	var n int64
+	id, seen := s.identity(), s.sighted()
+	var n int64 // 0: it is not this session's, or the database went back
 	err := s.place(ctx, nil, func(ctx context.Context, tx *sql.Tx) error {
-		result, err := tx.ExecContext(ctx,
-			`UPDATE leases SET expires = clock_timestamp() + $3`+millisecond+
-				`, load = $4, agents = $5, draining = $6, weight = $7 WHERE node = $1 AND session = $2
-					AND (SELECT n FROM progress WHERE node = $1) >= $8`,
-			id.Node, id.Session, float64(lease.Milliseconds()), info.Load, info.Agents, info.Draining, info.Weight, count)
-		if err != nil {
-			return err
+		n = 0
+		err := tx.QueryRowContext(ctx, `WITH mine AS (UPDATE leases
+				SET expires = clock_timestamp() + $3`+millisecond+`, load = $4, agents = $5, draining = $6, weight = $7
+				WHERE node = $1 AND session = $2 AND (SELECT n FROM progress WHERE node = $1) >= $8
+					AND coalesce((SELECT n FROM renewals WHERE node = $1), 0) >= $9
+				RETURNING node)
+			INSERT INTO renewals AS r (node, n) SELECT node, 1 FROM mine
+			ON CONFLICT (node) DO UPDATE SET n = r.n + 1 RETURNING n`,
+			id.Node, id.Session, float64(lease.Milliseconds()), info.Load, info.Agents, info.Draining, info.Weight,
+			seen.Count, seen.Renewals).Scan(&n)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
 		}
-		n, err = result.RowsAffected()
 		return err
 	})
 	switch {
@@ -203,6 +207,7 @@ func (s *Store) Renew(ctx context.Context, info record.Node, lease time.Duration
 		s.lost(id.Session)
 		return record.Fenced()
 	}
+	s.sightRenewals(id.Session, n)
 	return nil
 }
 
@@ -214,13 +219,14 @@ func (s *Store) Membership(ctx context.Context, known int64) (*record.Membership
 	id, before := s.identity(), s.sighted()
 	options := &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
 	err := s.place(ctx, options, func(ctx context.Context, tx *sql.Tx) error {
-		err := tx.QueryRowContext(ctx, `SELECT
-			(SELECT value::bigint FROM cluster WHERE key = 'version'),
-			(SELECT value::int FROM cluster WHERE key = 'shards'),
-			database, number, id FROM history`).Scan(&m.Version, &m.Count, &db.Database, &db.Number, &db.History)
+		err := tx.QueryRowContext(ctx, `SELECT value::int FROM cluster WHERE key = 'shards'`).Scan(&m.Count)
 		if err != nil {
 			return err
 		}
+		if db, err = progressOf(ctx, tx, id.Node); err != nil {
+			return err
+		}
+		m.Version = db.Version
 		if m.Nodes, err = readNodes(ctx, tx); err != nil || m.Version == known {
 			return err
 		}
@@ -230,7 +236,6 @@ func (s *Store) Membership(ctx context.Context, known int64) (*record.Membership
 	if err != nil {
 		return nil, err
 	}
-	db.Version = m.Version
 	if err := s.follow(id, before, db, m.Nodes); err != nil {
 		return nil, err
 	}

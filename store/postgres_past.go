@@ -46,8 +46,9 @@ func (s *Store) Remember(ctx context.Context, path string) error {
 func progressOf(ctx context.Context, tx *sql.Tx, node string) (db record.Seen, err error) {
 	db.Node = node
 	err = tx.QueryRowContext(ctx, `SELECT database, number, id, (SELECT value::bigint FROM cluster WHERE key = 'version'),
-		coalesce((SELECT n FROM progress WHERE node = $1), 0) FROM history`, node).
-		Scan(&db.Database, &db.Number, &db.History, &db.Version, &db.Count)
+		coalesce((SELECT n FROM progress WHERE node = $1), 0), coalesce((SELECT n FROM renewals WHERE node = $1), 0)
+		FROM history`, node).
+		Scan(&db.Database, &db.Number, &db.History, &db.Version, &db.Count, &db.Renewals)
 	return db, err
 }
 
@@ -69,8 +70,18 @@ func (s *Store) sightCount(n int64) {
 	s.keepSeen(seen)
 }
 
+// sightRenewals remembers how often the node has renewed its lease in a session.
+func (s *Store) sightRenewals(session, n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fence.Session == session && !s.fence.Lost {
+		s.seen.Renewals = n
+	}
+}
+
 // follow compares the membership that was read with what was seen before the reading. When the
-// database has gone back, the node's session is over.
+// database has gone back, the node's session is over: it must not take the leases of an old
+// database for those of nodes that are gone.
 func (s *Store) follow(id record.Fence, seen, db record.Seen, nodes []record.Node) error {
 	if id.Session == 0 || id.Lost {
 		return nil // Register compares

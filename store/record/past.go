@@ -16,6 +16,7 @@ type Seen struct {
 	History  string // the history's id
 	Node     string // whose transactions are counted
 	Count    int64  // of the node's transactions, which only grows
+	Renewals int64  // of the node's lease, which only grow; 0: the node has renewed none since its start
 	Version  int64  // of the membership, which only grows
 }
 
@@ -39,7 +40,8 @@ func (s Seen) Compare(db Seen) Past {
 		return Another
 	case db.Number > s.Number || db.Number == s.Number && db.History != s.History:
 		return Newer
-	case db.Number < s.Number || db.Version < s.Version || s.Node == db.Node && db.Count < s.Count:
+	case db.Number < s.Number || db.Version < s.Version,
+		s.Node == db.Node && (db.Count < s.Count || db.Renewals < s.Renewals):
 		return Back
 	}
 	return Onward
@@ -99,6 +101,6 @@ func (s Seen) Gap(db Seen) string {
 	if db.Number < s.Number {
 		return fmt.Sprintf("it is in history %d, and this node saw history %d", db.Number, s.Number)
 	}
-	return fmt.Sprintf("it has transactions up to %d of this node, and membership version %d; "+
-		"this node saw %d and %d", db.Count, db.Version, s.Count, s.Version)
+	return fmt.Sprintf("it has transactions up to %d of this node, %d renewals of its lease, and membership version %d; "+
+		"this node saw %d, %d and %d", db.Count, db.Renewals, db.Version, s.Count, s.Renewals, s.Version)
 }
