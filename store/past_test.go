@@ -177,22 +177,25 @@ func goesBack(t *testing.T, s *Store, node string, by int) {
 	}
 }
 
+// notices are the ways in which node n1 notices. Each returns the error of the write or the renewal.
+var notices = map[string]func(t *testing.T, s *Store) error{
+	"a write":   func(_ *testing.T, s *Store) error { return save(s, agent, 1, "after", tandem.Mark{}) },
+	"a renewal": func(t *testing.T, s *Store) error { return s.Renew(t.Context(), record.Node{ID: "n1"}, time.Minute) },
+	"a look": func(t *testing.T, s *Store) error {
+		_, err := s.Membership(t.Context(), -1)
+		if tandem.KindOf(err) != tandem.Unavailable {
+			return err
+		}
+		return s.Renew(t.Context(), record.Node{ID: "n1"}, time.Minute)
+	},
+}
+
 // TestServerWentBack: nothing is written to a database that lacks transactions which it had
 // acknowledged, however few. Its node notices with the next write, the next renewal, or the next
 // look at the membership; then no shard has an owner, epochs and sessions are larger than any that
 // were lost, and agents are saved again.
 func TestServerWentBack(t *testing.T) {
-	for name, notice := range map[string]func(t *testing.T, s *Store) error{
-		"a write":   func(_ *testing.T, s *Store) error { return save(s, agent, 1, "after", tandem.Mark{}) },
-		"a renewal": func(t *testing.T, s *Store) error { return s.Renew(t.Context(), record.Node{ID: "n1"}, time.Minute) },
-		"a look": func(t *testing.T, s *Store) error {
-			_, err := s.Membership(t.Context(), -1)
-			if tandem.KindOf(err) != tandem.Unavailable {
-				return err
-			}
-			return s.Renew(t.Context(), record.Node{ID: "n1"}, time.Minute)
-		},
-	} {
+	for name, notice := range notices {
 		t.Run(name, func(t *testing.T) {
 			nodes := cluster(t, time.Minute, 2)
 			a, b := nodes[0], nodes[1]
