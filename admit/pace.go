@@ -27,7 +27,7 @@ func allowed(began time.Time, n int64) time.Time {
 type Body struct {
 	io.ReadCloser
 	control http.ResponseController
-	began   time.Time
+	began   time.Time // zero until the body turns out to come in several pieces
 	n       int64
 
 	interruption
@@ -39,15 +39,17 @@ type interruption struct {
 	over bool // interrupted, or at its end: the deadline is no longer the transfer's
 }
 
-// Pace makes r.Body a [Body] if there is one. The read deadline of the connection is then
-// set, even when r.Body is not read, because the server reads its rest.
+// Pace makes r.Body a [Body] if there is one, in a server whose ReadTimeout is Grace: that is
+// the deadline of the first bytes, whether r.Body is read or not, because the server reads
+// its rest. Without a body Pace removes the deadline.
 func Pace(w http.ResponseWriter, r *http.Request) {
+	control := http.NewResponseController(w)
 	if r.ContentLength == 0 || r.Body == nil {
+		// A server without deadlines, such as a recorder in tests, returns an error.
+		_ = control.SetReadDeadline(time.Time{})
 		return
 	}
-	b := &Body{ReadCloser: r.Body, control: *http.NewResponseController(w), began: time.Now()}
-	r.Body = b
-	b.extend()
+	r.Body = &Body{ReadCloser: r.Body, control: *control}
 }
 
 // Read reads from the body.
@@ -73,13 +75,15 @@ func (b *Body) Interrupt() {
 	}
 }
 
-// extend sets the deadline. It returns false after an interruption.
+// extend sets the deadline when bytes have come. It returns false after an interruption.
 func (b *Body) extend() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.over {
-		// A server without deadlines, such as a recorder in tests, returns an error.
-		_ = b.control.SetReadDeadline(allowed(b.began, b.n))
+	if !b.over && b.n > 0 {
+		if b.began.IsZero() {
+			b.began = time.Now()
+		}
+		_ = b.control.SetReadDeadline(allowed(b.began, b.n)) // as in Pace
 	}
 	return !b.over
 }

@@ -17,7 +17,7 @@ import (
 // serve runs a handler behind Pace on a connection in memory.
 func serve(t *testing.T, h http.HandlerFunc) (client net.Conn) {
 	m := newInMemory()
-	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := &http.Server{ReadTimeout: Grace, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		Pace(w, r)
 		h(w, r)
 	})}
@@ -70,6 +70,24 @@ func TestPaceSlow(t *testing.T) {
 			t.Fatal(err)
 		}
 		if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "100000 <nil> <nil>" {
+			t.Errorf("%s, %v", body, err)
+		}
+	})
+}
+
+// TestPaceWithout: a request without a body has no deadline.
+func TestPaceWithout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			<-time.After(2 * Grace)
+			fmt.Fprint(w, r.Context().Err())
+		})
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "<nil>" {
 			t.Errorf("%s, %v", body, err)
 		}
 	})

@@ -19,6 +19,9 @@ const (
 	streams         = 100       // of an HTTP/2 connection
 	frame           = 16 << 10  // of HTTP/2
 	window          = 128 << 10 // of a stream and of a connection: what no handler has read yet
+
+	// bufferSize is how much the server buffers of a response before it sends it, with the headers.
+	bufferSize = 2 << 10
 )
 
 // Guard stands before all handlers of a listener. It gives bodies deadlines, counts the
@@ -49,6 +52,7 @@ func NewServer(g *Guard) *http.Server {
 	return &http.Server{
 		Handler:           g,
 		ReadHeaderTimeout: admit.Grace, // and of the TLS handshake
+		ReadTimeout:       admit.Grace, // extended by Pace
 		WriteTimeout:      responseTimeout,
 		IdleTimeout:       admit.Grace,
 		MaxHeaderBytes:    maxHeader,
@@ -70,11 +74,12 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer c.End()
 	defer g.recover(c, r)
-	if r.ContentLength != 0 {
-		// A copy, because the server looks at the body of its own one.
+	if r.ContentLength < 0 || r.ContentLength > admit.FirstRead || r.Header["Expect"] != nil {
+		// A copy: what the server does with the rest of a body that no handler reads depends on
+		// the type of the body in its own request, except for a small one, which it reads.
 		r = r.WithContext(r.Context())
-		admit.Pace(w, r)
 	}
+	admit.Pace(w, r)
 	g.Handler.ServeHTTP(w, r)
 }
 
