@@ -135,7 +135,7 @@ func (s *Service) setUp() {
 		if s.Room > 0 {
 			all = max(s.Room, 2*maxBody)
 		}
-		s.compiling = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
+		s.working = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
 		s.pool = admit.NewPool[string](all, max(all/4, maxBody))
 		if s.Logins == nil {
 			s.Logins = new(admit.Logins)

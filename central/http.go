@@ -354,7 +354,7 @@ func (c *call) read(attributes any) (received, error) {
 		return in, err
 	}
 	if len(in.Data.Attributes) > 0 {
-		if err := json.Unmarshal(in.Data.Attributes, attributes); err != nil {
+		if err := c.decode(in.Data.Attributes, attributes); err != nil {
 			return in, &tandem.Error{Kind: tandem.Invalid, Msg: "the attributes are invalid", Err: err}
 		}
 	}
@@ -369,10 +369,21 @@ func (c *call) readJSON(v any) error {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return nil
 	}
-	if err := json.Unmarshal(data, v); err != nil {
+	if err := c.decode(data, v); err != nil {
 		return &tandem.Error{Kind: tandem.Invalid, Msg: "the request is not valid JSON for this call", Err: err}
 	}
 	return nil
+}
+
+// decode decodes JSON. Much of it takes milliseconds, in which nothing else runs on the processor.
+func (c *call) decode(data []byte, v any) error {
+	if len(data) > admit.FirstRead {
+		if err := c.begin(c.ctx); err != nil {
+			return err
+		}
+		defer c.finish()
+	}
+	return json.Unmarshal(data, v)
 }
 
 // sizes of a page of a list.

@@ -60,8 +60,9 @@ type Service struct {
 	over    meter.Labelled // how often each limit was reached
 	once    sync.Once
 	pool    *admit.Pool[string] // bytes of bodies, by account
-	// compiling has a place for each compilation under way, on half of the processors.
-	compiling chan struct{}
+	// working has a place for each piece of long work under way, on half of the processors:
+	// compilations, and the decoding of large bodies.
+	working chan struct{}
 }
 
 // Code is the source of both sides of a pair.
@@ -93,16 +94,26 @@ func (e *CompileError) Error() string {
 	return b.String()
 }
 
-// check compiles both sides with their libraries. It returns a *CompileError if one
-// of them does not compile.
-func (s *Service) check(ctx context.Context, c Code) error {
+// begin waits for a place to work for long, which finish gives back.
+func (s *Service) begin(ctx context.Context) error {
 	s.setUp()
 	select {
-	case s.compiling <- struct{}{}:
-		defer func() { <-s.compiling }()
+	case s.working <- struct{}{}:
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+func (s *Service) finish() { <-s.working }
+
+// check compiles both sides with their libraries. It returns a *CompileError if one
+// of them does not compile.
+func (s *Service) check(ctx context.Context, c Code) error {
+	if err := s.begin(ctx); err != nil {
+		return err
+	}
+	defer s.finish()
 	var bad CompileError
 	for _, part := range []struct {
 		side tandem.Side
