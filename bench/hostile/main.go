@@ -19,7 +19,7 @@
 //   - the restart takes more than 5 s.
 //
 // Programs attack from inside of the node, which decides what they get. All other attackers
-// are processes of their own: on one processor, with the lowest priority, and pausing as soon
+// are processes of their own: on one processor, of which they get what others leave, and pausing as soon
 // as they have used a quarter of it. The table says what they used.
 //
 // With -short, a sample of the attacks runs, many at a time, one batch after the other on the same node, and
