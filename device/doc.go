@@ -49,6 +49,9 @@
 // # Hardware
 //
 // The global hardware has the pins and buses of the module's type, under the names
-// that the vendor's libraries use. They are native functions over a Board. Reading
-// and writing are immediate; changes from outside arrive as Changed.
+// that the vendor's libraries use; modules/ has a file for each type. They are native
+// functions over a Board. Reading and writing are immediate, but for a pulse counter,
+// whose read suspends the code. Changes from outside arrive as Changed. The sampler and
+// the converter work at the times that Alarm returns: a buffer is filled, or consumed,
+// when its last sample is due, and the Board says what was at a pin at the time of each.
 package device

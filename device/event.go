@@ -54,12 +54,13 @@ type (
 	// when the time has not come. Taken while busy.
 	Woken struct{}
 
-	// Changed says that the level of an input was changed from outside, or that bytes
-	// have arrived at a UART.
+	// Changed says that the level of an input was changed from outside, that bytes
+	// have arrived at a UART, or that its line has had a fault.
 	Changed struct {
-		Pin  string // empty for bytes on a UART
-		Bus  string
-		Data []byte
+		Pin   string // empty for a UART
+		Bus   string
+		Data  []byte
+		Fault string // "noise", "frame" or "parity"; "" for none
 	}
 
 	// Shutdown asks the code to end, for one of the SHUTDOWN constants. Code with a

@@ -16,13 +16,16 @@ import (
 
 // Board is the hardware. Package board has a simulated one.
 type Board interface {
-	// Setup gives a pin a mode by its name, and an output its first level.
+	// Setup gives a pin a mode by its name, and an output its first level. "" is the
+	// mode of a pin after power-on.
 	Setup(pin, mode string, level float64) error
 	// Write sets an output's level, 0 to 1.
 	Write(pin string, level float64) error
-	// Read returns a pin's level, 0 to 1; the supply voltage for "voltage", 0 to
-	// 65535 for "lightlevel".
-	Read(pin string) float64
+	// Read returns a pin's level at a time, 0 to 1; the supply voltage for "voltage",
+	// 0 to 65535 for "lightlevel".
+	Read(pin string, at time.Time) float64
+	// Edges returns how many edges a pin has had until a time, from any beginning.
+	Edges(pin string, at time.Time) (rising, falling int64)
 	// Transfer writes out to a bus and reads in bytes. addr matters on I2C alone.
 	Transfer(bus string, addr int, out []byte, in int) ([]byte, error)
 }
@@ -86,7 +89,12 @@ type state struct {
 	Pins       []pinState
 	Buses      []busState
 	I2CError   int
-	Flash      bool // enabled
+	Count      count
+	Sampler    sampler
+	Converter  converter
+	Scan       instant // when imp.scanwifinetworks has its result
+	Cell       instant // when imp.net.getcellinfo has its result
+	Flash      bool    // enabled
 	Dead       bool
 }
 
@@ -98,13 +106,15 @@ type callback struct {
 
 // library has the functions that device code sees. All machines share it.
 var library = sync.OnceValue(func() *squirrel.Library {
-	return imp.Library("device", tandem.DeviceSide, API()...)
+	return addAbsentSlot(imp.Library("device", tandem.DeviceSide, API()...))
 })
 
 // API returns all functions and constants that device code has beyond the language,
 // for the manual.
 func API() []imp.API {
-	return []imp.API{imp.Shared, linkAPI, postAPI, impAPI, hardwareAPI, flashAPI, peripheralAPI, relicsAPI}
+	return []imp.API{
+		imp.Shared, linkAPI, postAPI, impAPI, radioAPI, hardwareAPI, flashAPI, peripheralAPI, audioAPI, relicsAPI,
+	}
 }
 
 // New returns a machine. Its first event is Boot. The module of cfg must be a
@@ -135,7 +145,7 @@ func newMachine(cfg Config) *Machine {
 	if cfg.Flash == nil {
 		cfg.Flash = noFlash{}
 	}
-	mod, ok := lookupModule(cfg.Module)
+	mod, ok := modules()[cfg.Module]
 	if !ok {
 		panic("device: unknown type of module " + cfg.Module)
 	}
@@ -204,9 +214,10 @@ func (m *Machine) Alarm() (time.Time, bool) {
 	}
 	if m.Busy() {
 		consider(m.st.Link.Wait.Until)
+		consider(m.st.Count.Until)
 	} else {
-		consider(m.st.Unexpected)
-		consider(m.st.Patience)
+		_, next := m.nextDue()
+		consider(next)
 	}
 	return at, ok
 }
@@ -249,7 +260,9 @@ type noBoard struct{}
 func (noBoard) Setup(string, string, float64) error { return nil }
 func (noBoard) Write(string, float64) error         { return nil }
 
-func (noBoard) Read(pin string) float64 {
+func (noBoard) Edges(string, time.Time) (rising, falling int64) { return 0, 0 }
+
+func (noBoard) Read(pin string, _ time.Time) float64 {
 	if pin == "voltage" {
 		return 3.3
 	}

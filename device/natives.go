@@ -248,29 +248,6 @@ func impInfo(c *squirrel.Call) (squirrel.Value, error) {
 	return t, nil
 }
 
-func impNetInfo(c *squirrel.Call) (squirrel.Value, error) {
-	if err := c.Charge(2 * nativeCost); err != nil {
-		return squirrel.Null, err
-	}
-	m := of(c)
-	v, l := m.vm(), &m.st.Link
-	card := v.NewTable()
-	v.SetField(card, "type", v.NewString("ethernet"))
-	v.SetField(card, "macaddress", v.NewString(m.macAddress()))
-	v.SetField(card, "connected", squirrel.Bool(l.Up))
-	t := v.NewTable()
-	cards := v.NewArray()
-	v.Append(cards, card)
-	v.SetField(t, "interface", cards)
-	if l.Up {
-		ip := v.NewTable()
-		v.SetField(ip, "address", v.NewString(l.Address))
-		v.SetField(t, "ipv4", ip)
-		v.SetField(t, "active", squirrel.Int(0))
-	}
-	return t, nil
-}
-
 func impSetSendBuffer(c *squirrel.Call) (squirrel.Value, error) {
 	return imp.Int32(of(c).st.Link.setBuffer(int(c.Int(1)))), nil
 }

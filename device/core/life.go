@@ -248,7 +248,7 @@ func (c *Core) changed(ev *device.Changed) {
 		c.feed(ev, receipt{})
 		return
 	}
-	if c.cfg.Board != nil && slices.Contains(c.life.pins, ev.Pin) && c.cfg.Board.Read(ev.Pin) >= 0.5 {
+	if c.cfg.Board != nil && slices.Contains(c.life.pins, ev.Pin) && c.cfg.Board.Read(ev.Pin, c.now.Wall) >= 0.5 {
 		c.life.wake, c.life.startAt = device.WakePin, c.now.Mono
 	}
 }
