@@ -60,8 +60,34 @@ type pin struct {
 	driven bool
 	wave   *Wave // drives the pin instead of world; nil for none
 
-	// Edges that were made by Drive and Release, since the board was made.
+	// Edges that were made by Drive and Release, and by waves that are over.
 	rising, falling int64
+	seen            time.Time // of the last call of Edges
+}
+
+// drive puts a level on the pin, or lets go of it.
+func (p *pin) drive(level float64, driven bool) {
+	p.setWave(nil)
+	p.world = level
+	p.driven = driven
+}
+
+// setWave replaces the wave that drives the pin. So that Edges does not jump, the old
+// one's edges are kept, and the new one's of before are not counted.
+func (p *pin) setWave(w *Wave) {
+	if !p.seen.IsZero() {
+		if p.wave != nil {
+			up, down := p.wave.edges(p.seen)
+			p.rising += up
+			p.falling += down
+		}
+		if w != nil {
+			up, down := w.edges(p.seen)
+			p.rising -= up
+			p.falling -= down
+		}
+	}
+	p.wave = w
 }
 
 type bus struct {
@@ -118,7 +144,9 @@ func (s *Simulated) Edges(name string, at time.Time) (rising, falling int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.pin(name)
-	rising, falling = p.rising, p.falling
+	p.seen = at
+	rising = p.rising
+	falling = p.falling
 	if p.wave != nil {
 		up, down := p.wave.edges(at)
 		rising += up
@@ -163,7 +191,7 @@ func (s *Simulated) Transfer(name string, addr int, out []byte, in int) ([]byte,
 
 // Drive puts a level on a pin from outside.
 func (s *Simulated) Drive(name string, level float64) {
-	s.change(name, func(p *pin) { p.world, p.driven, p.wave = level, true, nil })
+	s.change(name, func(p *pin) { p.drive(level, true) })
 }
 
 // DriveWave puts a signal on a pin from outside. Reads, samples and pulse counters
@@ -175,13 +203,14 @@ func (s *Simulated) DriveWave(name string, w Wave) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.pin(name)
-	p.wave, p.driven = &w, true
+	p.setWave(&w)
+	p.driven = true
 	return nil
 }
 
 // Release stops driving a pin: pull-ups and pull-downs decide its level again.
 func (s *Simulated) Release(name string) {
-	s.change(name, func(p *pin) { p.world, p.driven, p.wave = 0, false, nil })
+	s.change(name, func(p *pin) { p.drive(0, false) })
 }
 
 func (s *Simulated) change(name string, f func(*pin)) {

@@ -168,6 +168,34 @@ func TestWaves(t *testing.T) {
 	}
 }
 
+// TestEdgesOfManyWaves: edges go on from where they were when a wave is replaced.
+func TestEdgesOfManyWaves(t *testing.T) {
+	s := New()
+	wave := func(hertz float64) {
+		if err := s.DriveWave("pin1", Wave{Square: true, Hertz: hertz, High: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	counted := func(after time.Duration) int64 {
+		rising, _ := s.Edges("pin1", now.Add(after))
+		return rising
+	}
+	wave(1000)
+	before := counted(0)
+	if got := counted(time.Second) - before; got != 1000 {
+		t.Errorf("1 kHz for a second: %d", got)
+	}
+	wave(10)
+	if got := counted(2*time.Second) - before; got != 1010 {
+		t.Errorf("and 10 Hz for another: %d", got)
+	}
+	s.Drive("pin1", 1)
+	s.Drive("pin1", 0)
+	if got := counted(3*time.Second) - before; got < 1010 || got > 1012 {
+		t.Errorf("and once by hand: %d", got)
+	}
+}
+
 // TestDisturb: a fault reaches the UART without data.
 func TestDisturb(t *testing.T) {
 	s := New()

@@ -2,7 +2,6 @@ package device
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
