@@ -10,7 +10,6 @@ var peripheralAPI = imp.API{
 		{Name: "i2c", On: imp.OnDevice, Doc: "An I2C bus: hardware.i2c89."},
 		{Name: "spi", On: imp.OnDevice, Doc: "A SPI bus: hardware.spi257."},
 		{Name: "uart", On: imp.OnDevice, Doc: "A UART: hardware.uart57."},
-		{Name: pwmPair, On: imp.OnDevice, Doc: "Two pins that emulate a converter: hardware.pwmpairKD."},
 	},
 	Functions: []imp.Function{
 		{

@@ -91,7 +91,7 @@ var modeDocs = [...]string{
 	modeDigitalIn:          "Pin mode: a digital input.",
 	modeDigitalInPullUp:    "Pin mode: a digital input that is high when nothing drives it.",
 	modeDigitalInPullDown:  "Pin mode: a digital input that is low when nothing drives it.",
-	modeDigitalInWakeup:    "Pin mode: a digital input that ends a deep sleep when it goes high. pin1, pinV and pinW have it.",
+	modeDigitalInWakeup:    "Pin mode: a digital input that ends a deep sleep when it goes high: pin1, pinV, pinW.",
 	modeDigitalOut:         "Pin mode: a digital output.",
 	modeDigitalOutOD:       "Pin mode: a digital output that only pulls down.",
 	modeDigitalOutODPullUp: "Pin mode: a digital output that only pulls down, with a resistor that pulls up.",

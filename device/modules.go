@@ -174,7 +174,7 @@ func (m *module) peripherals() []peripheral {
 		}
 	}
 	if slices.Contains(m.has, "pwmpairKD") {
-		out = append(out, peripheral{"pwmpair", "pwmpairKD"})
+		out = append(out, peripheral{pwmPair, "pwmpairKD"})
 	}
 	slices.SortFunc(out, func(a, b peripheral) int { return strings.Compare(a.name, b.name) })
 	return out

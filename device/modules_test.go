@@ -115,10 +115,10 @@ func TestPublicNames(t *testing.T) {
 	})
 }
 
-// TestModulesDocument: docs/hardware.md has a row for each type of module, with all that
+// TestModulesDocument: docs/modules.md has a row for each type of module, with all that
 // the module's file says.
 func TestModulesDocument(t *testing.T) {
-	text, err := os.ReadFile("../docs/hardware.md")
+	text, err := os.ReadFile("../docs/modules.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestModulesDocument(t *testing.T) {
 		}
 		row := "| " + strings.Join(cells, " | ") + " | [" + strings.TrimPrefix(m.page, docs) + "](" + m.page + ") |\n"
 		if !strings.Contains(string(text), row) {
-			t.Errorf("docs/hardware.md lacks the row\n%s", row)
+			t.Errorf("docs/modules.md lacks the row\n%s", row)
 		}
 	}
 }

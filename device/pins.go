@@ -34,7 +34,11 @@ func (m *Machine) plug() {
 	v := m.vm()
 	hardware := v.Field(v.Root(), "hardware")
 	for i, p := range m.things {
-		v.SetField(hardware, p.name, v.NewNative(p.class, squirrel.Int(int32(i))))
+		class := p.class
+		if class == pwmPair {
+			class = "pin"
+		}
+		v.SetField(hardware, p.name, v.NewNative(class, squirrel.Int(int32(i))))
 	}
 	for _, part := range parts {
 		if !slices.Contains(m.module.has, part) {
@@ -76,11 +80,21 @@ func (m *Machine) thing(c *squirrel.Call, class string) (int, bool) {
 
 // pin returns the pin that a method is called on. It reports whether there is one.
 func (m *Machine) pin(c *squirrel.Call) (int, *pinState, bool) {
-	i, ok := m.thing(c, "pin")
+	i, ok := m.pinOf(c.This())
 	if !ok {
 		return 0, nil, false
 	}
 	return i, &m.st.Pins[i], true
+}
+
+// pinOf returns the index of a pin. It reports whether x is one; a pair of pins is none.
+func (m *Machine) pinOf(x squirrel.Value) (int, bool) {
+	v := m.vm()
+	if !v.IsNative(x, "pin") {
+		return 0, false
+	}
+	i := int(v.Payload(x).AsInt())
+	return i, m.things[i].class == "pin"
 }
 
 func notA(c *squirrel.Call, class string) (squirrel.Value, error) {
@@ -205,6 +219,9 @@ func outputLevel(mode int, x float32) float64 {
 	return 0
 }
 
+// sense returns what the board has under a name now.
+func (m *Machine) sense(name string) float64 { return m.board.Read(name, m.core.Now) }
+
 func pinRead(c *squirrel.Call) (squirrel.Value, error) {
 	m := of(c)
 	i, p, ok := m.pin(c)
@@ -215,7 +232,7 @@ func pinRead(c *squirrel.Call) (squirrel.Value, error) {
 		m.st.Count = count{Pin: i, Began: m.pulses(i), Until: instantOf(m.core.Now.Add(p.Period))}
 		return m.core.Suspend(c, waitCount)
 	}
-	switch level := m.board.Read(m.things[i].name, m.core.Now); {
+	switch level := m.sense(m.things[i].name); {
 	case p.Mode == modeAnalogIn:
 		return squirrel.Int(int32(share(float32(level))*65535 + 0.5)), nil
 	case p.Mode == modePWMOut || p.Mode == modeAnalogOut:

@@ -93,11 +93,11 @@ func (m *Machine) analogPins(c *squirrel.Call, x squirrel.Value) (pins []int, er
 		return nil, err
 	}
 	for _, pin := range list {
-		if !v.IsNative(pin, "pin") {
+		i, ok := m.pinOf(pin)
+		if !ok {
 			_, err := c.Errorf("sampler.configure: parameter 1 must be a pin, or an array of pins")
 			return nil, err
 		}
-		i := int(v.Payload(pin).AsInt())
 		if !m.module.can(m.things[i].name, modeAnalogIn) {
 			_, err := c.Errorf("this pin does not support that mode: %s, mode ANALOG_IN", m.things[i].name)
 			return nil, err
@@ -244,21 +244,19 @@ func (s *sampler) append(out []byte, x uint16) []byte {
 	return binary.LittleEndian.AppendUint16(out, x)
 }
 
-// pwmPair is the native class of a pair of pins that emulates a converter.
+// pwmPair is the kind of peripheral that is a pair of pins. Programs see it as a pin.
 const pwmPair = "pwmpair"
 
 // converts reports whether x is something that hardware.fixedfrequencydac can drive, and
 // which.
 func (m *Machine) converts(x squirrel.Value) (i int, ok bool) {
-	v := m.vm()
-	switch {
-	case v.IsNative(x, pwmPair):
-		return int(v.Payload(x).AsInt()), true
-	case v.IsNative(x, "pin"):
-		i = int(v.Payload(x).AsInt())
+	if i, ok = m.pinOf(x); ok {
 		return i, m.module.can(m.things[i].name, modeAnalogOut)
 	}
-	return 0, false
+	if !m.vm().IsNative(x, "pin") {
+		return 0, false
+	}
+	return int(m.vm().Payload(x).AsInt()), true
 }
 
 // takeFirst removes the first element of the array kept under a name, and returns it.

@@ -59,10 +59,10 @@ func uartSetTxActive(c *squirrel.Call) (squirrel.Value, error) {
 		b.Active = activePin{}
 		return squirrel.Null, nil
 	}
-	if !b.m.vm().IsNative(c.Arg(1), "pin") {
+	i, isPin := b.m.pinOf(c.Arg(1))
+	if !isPin {
 		return c.Errorf("uart.settxactive: parameter 1 must be a pin, as in settxactive(hardware.pin9, 1)")
 	}
-	i := int(b.m.vm().Payload(c.Arg(1)).AsInt())
 	a := activePin{Pin: i, On: true, High: c.Int(2) != 0}
 	p := pinState{Mode: modeDigitalOut}
 	if !a.High {

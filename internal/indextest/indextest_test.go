@@ -31,7 +31,8 @@ func TestRead(t *testing.T) {
 	if !slices.Equal(names, []string{"a", "b.c", "d"}) {
 		t.Errorf("names %q", names)
 	}
-	absent := Absent(t, write("doc.md", "# A\n"+heading+"\n| | |\n|---|---|\n| `x`, `y.z` | why |\n\n## B\n| `q` | no |\n"))
+	table := "\n| | |\n|---|---|\n| `x`, `y.z` | why |\n\n## B\n| `q` | no |\n"
+	absent := Absent(t, write("doc.md", "# A\n"+heading+table))
 	if len(absent) != 2 || absent["x"] != "why" || absent["y.z"] != "why" {
 		t.Errorf("absent %q", absent)
 	}
