@@ -1,9 +1,7 @@
 package device
 
 import (
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/imp"
@@ -28,7 +26,11 @@ func agentOn(c *squirrel.Call) (squirrel.Value, error) {
 	if err := c.Charge(nativeCost + c.VM().Len(c.Arg(1))/4); err != nil {
 		return squirrel.Null, err
 	}
-	of(c).core.SetHandler(agentHandler(c.Str(1)), c.Arg(2))
+	name, err := imp.MessageName(c)
+	if err != nil {
+		return squirrel.Null, err
+	}
+	of(c).core.SetHandler(agentHandler(name), c.Arg(2))
 	return squirrel.Null, nil
 }
 
@@ -51,9 +53,8 @@ func (m *Machine) parcelOf(c *squirrel.Call, native string) (p *parcel, err erro
 	if err := c.Charge(nativeCost + n/2); err != nil {
 		return nil, err
 	}
-	p = &parcel{Name: c.Str(1)}
-	if p.Name == "" || strings.ContainsAny(p.Name, "+#\x00") || !utf8.ValidString(p.Name) {
-		_, err = c.Errorf("%s: the name of a message must be text without + and #, and not empty", native)
+	p = &parcel{}
+	if p.Name, err = imp.MessageName(c); err != nil {
 		return nil, err
 	}
 	if p.Data, err = imp.Encode(nil, m.vm(), c.Arg(2), imp.ForMessage); err != nil {

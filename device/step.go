@@ -103,7 +103,7 @@ func (m *Machine) boot() imp.Outcome {
 func (m *Machine) message(msg tandem.Message) imp.Outcome {
 	m.st.Posts.Cause = msg.Post
 	if m.core.Handler(agentHandler(msg.Name)).IsNull() {
-		m.explain(true, "no handler for device.send(): "+msg.Name)
+		m.explain(true, "no handler for device.send(): "+imp.ShownName(msg.Name))
 		return imp.Done
 	}
 	data, err := codec.Compact(msg)
@@ -112,7 +112,7 @@ func (m *Machine) message(msg tandem.Message) imp.Outcome {
 		x, err = imp.Decode(m.vm(), data)
 	}
 	if err != nil {
-		m.explain(true, "the data of device.send(\""+msg.Name+"\") is damaged: "+err.Error())
+		m.explain(true, "the data of device.send(), "+imp.ShownName(msg.Name)+", is damaged: "+err.Error())
 		return imp.Done
 	}
 	return m.core.CallHandler(agentHandler(msg.Name), x)

@@ -157,11 +157,7 @@ func (n *node) fromDevice(device tandem.DeviceID, ref tandem.LinkRef, seq uint64
 }
 
 func cut(topic string) (name string, toAgent bool) {
-	const prefix = "agent/"
-	if len(topic) > len(prefix) && topic[:len(prefix)] == prefix {
-		return topic[len(prefix):], true
-	}
-	return "", false
+	return strings.CutPrefix(topic, "agent/")
 }
 
 // lease lets agents act until a time.

@@ -141,9 +141,11 @@ func (c *Core) send(e *device.Send) {
 	c.run.seq++
 	m := e.Message
 	m.Mark = tandem.Mark{Boot: c.disk.Boot, Seq: c.run.seq}
-	c.out.add(&item{gen: c.run.gen, id: e.ID, keep: true, publish: mqtt.Publish{
-		Topic: "agent/" + m.Name, QoS: 1, Payload: m.Data, Props: messageProperties(m.Mark, c.clock.Now()),
-	}})
+	it := &item{gen: c.run.gen, id: e.ID, keep: true, publish: mqtt.Publish{
+		QoS: 1, Props: messageProperties(m.Mark, c.clock.Now()),
+	}}
+	it.publish.Topic, it.publish.Payload = tandem.WriteTopic("agent/"+m.Name, m.Data)
+	c.out.add(it)
 }
 
 // line puts a line of the log on its way.
