@@ -35,6 +35,7 @@ func (m *Machine) message(msg *tandem.Message) imp.Outcome {
 	m.core.Reserve(growth * len(msg.Data))
 	var buf [64]byte
 	fn := m.core.HandlerBytes(append(append(buf[:0], handlerMessage...), msg.Name...))
+	m.core.Prepare(fn)
 	if fn.IsNull() {
 		m.log(true, "no handler for agent.send(): "+imp.ShownName(msg.Name))
 		return imp.Done
@@ -80,7 +81,7 @@ func (m *Machine) deviceDisconnected() imp.Outcome {
 	switch {
 	case fn.IsNull():
 		return imp.Done
-	case m.core.VM.Params(fn) == 0:
+	case m.core.Params(fn) == 0:
 		return m.core.Call(fn)
 	}
 	return m.core.Call(fn, m.core.VM.NewTable())
@@ -102,7 +103,8 @@ func deviceOn(call *squirrel.Call) (squirrel.Value, error) {
 	if err != nil {
 		return squirrel.Null, err
 	}
-	imp.CoreOf(call).SetHandler(handlerMessage+name, call.Arg(2))
+	c := imp.CoreOf(call)
+	c.SetHandler(handlerMessage+name, c.Callback(call, 2))
 	return squirrel.Null, nil
 }
 

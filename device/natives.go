@@ -30,7 +30,8 @@ func agentOn(c *squirrel.Call) (squirrel.Value, error) {
 	if err != nil {
 		return squirrel.Null, err
 	}
-	of(c).core.SetHandler(agentHandler(name), c.Arg(2))
+	core := &of(c).core
+	core.SetHandler(agentHandler(name), core.Callback(c, 2))
 	return squirrel.Null, nil
 }
 
@@ -95,7 +96,7 @@ func (m *Machine) answer(c *squirrel.Call, v verdict) (squirrel.Value, error) {
 func serverConnect(c *squirrel.Call) (squirrel.Value, error) {
 	m := of(c)
 	l := &m.st.Link
-	fn, patience := c.Arg(1), float32(60)
+	fn, patience := m.core.Callback(c, 1), float32(60)
 	if x, ok := c.Arg(2).Number(); ok {
 		patience = x
 	}

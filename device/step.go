@@ -102,7 +102,9 @@ func (m *Machine) boot() imp.Outcome {
 // message runs the handler of a message from the agent.
 func (m *Machine) message(msg tandem.Message) imp.Outcome {
 	m.st.Posts.Cause = msg.Post
-	if m.core.Handler(agentHandler(msg.Name)).IsNull() {
+	fn := m.core.Handler(agentHandler(msg.Name))
+	m.core.Prepare(fn)
+	if fn.IsNull() {
 		m.explain(true, "no handler for device.send(): "+imp.ShownName(msg.Name))
 		return imp.Done
 	}
@@ -223,7 +225,7 @@ func (m *Machine) deepSleep(d time.Duration) {
 		var dropped []string
 		e.NV, dropped = imp.EncodeMost(nil, m.vm(), nv, imp.ForMessage)
 		for _, d := range dropped {
-			m.explain(true, "nv: "+d)
+			m.core.Complain("nv: "+d, squirrel.Null)
 		}
 	}
 	m.end(e)

@@ -165,7 +165,8 @@ func SetsHandler(name string) squirrel.NativeFunc {
 		if err := call.Charge(keepCost); err != nil {
 			return squirrel.Null, err
 		}
-		CoreOf(call).SetHandler(name, call.Arg(1))
+		c := CoreOf(call)
+		c.SetHandler(name, c.Callback(call, 1))
 		return squirrel.Null, nil
 	}
 }
@@ -191,7 +192,7 @@ func wakeup(call *squirrel.Call) (squirrel.Value, error) {
 			return squirrel.Null, nil
 		}
 	}
-	id, ok := c.After(seconds(s), name, call.Arg(2))
+	id, ok := c.addTimer(seconds(s), timer{Name: name, Site: call.VM().Site()}, call.Arg(2))
 	if !ok {
 		return squirrel.Null, nil
 	}
