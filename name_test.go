@@ -60,7 +60,9 @@ func TestNames(t *testing.T) {
 // names generates strings of what is special in names, with some that are long.
 func names() *rapid.Generator[string] {
 	piece := rapid.OneOf(
-		rapid.SampledFrom([]string{"+", "#", "/", "%", "%25", "%2", "%>", ">", "\x00", "\n", "$", "\xff", "\xe2\x82", "é", "\ufffe", "25"}),
+		rapid.SampledFrom([]string{
+			"+", "#", "/", "%", "%25", "%2", "%>", ">", "\x00", "\n", "$", "\xff", "\xe2\x82", "é", "\ufffe", "25",
+		}),
 		rapid.String(), rapid.StringN(1, 1, 4),
 		rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 4), func(b []byte) string { return string(b) }),
 	)

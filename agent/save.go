@@ -124,7 +124,8 @@ func setPermanentValues(call *squirrel.Call) (squirrel.Value, error) {
 		vm.SetField(server, permanentTable, permanent)
 	}
 	if vm.Len(permanent) == 0 && vm.Len(table) > 0 {
-		m.core.Complain("server.setpermanentvalues: the values are lost when the agent restarts; use server.save", squirrel.Null)
+		m.core.Complain("server.setpermanentvalues: the values are lost when the agent restarts; use server.save",
+			squirrel.Null)
 	}
 	for i, key, x, ok := vm.Next(table, 0); ok; i, key, x, ok = vm.Next(table, i) {
 		vm.Set(permanent, key, x)

@@ -12,8 +12,8 @@ import (
 const keepCost = 20
 
 // Callback returns argument i of a call, a function that the host will call, together with
-// the call and its place, in case that the function cannot be called. Whoever keeps it may
-// give it to Call. Null stays null. The caller has charged keepCost.
+// the call and its place, in case that the function cannot be called. It is kept as a value,
+// and given to Call. Null stays null. The caller has charged keepCost.
 func (c *Core) Callback(call *squirrel.Call, i int) squirrel.Value {
 	fn := call.Arg(i)
 	if fn.IsNull() {
