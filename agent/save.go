@@ -130,5 +130,5 @@ func setPermanentValues(call *squirrel.Call) (squirrel.Value, error) {
 	for i, key, x, ok := vm.Next(table, 0); ok; i, key, x, ok = vm.Next(table, i) {
 		vm.Set(permanent, key, x)
 	}
-	return squirrel.Null, nil
+	return squirrel.Int(0), nil
 }

@@ -154,6 +154,13 @@ type (
 		Cause uint64
 	}
 
+	// Permanent replaces the table server.permanent, in the compact encoding, which
+	// survives restarts and power cuts. Cause is as in Configured.
+	Permanent struct {
+		Data  []byte
+		Cause uint64
+	}
+
 	// DeepSleep ends the link and switches the device off. It starts again after
 	// Duration with the wake reason TIMER, or when one of the Pins goes high with
 	// the reason PIN. NV is the nv table in the compact encoding for the next Config,
@@ -181,5 +188,6 @@ func (*Connect) effect()    {}
 func (*Disconnect) effect() {}
 func (*Post) effect()       {}
 func (*Configured) effect() {}
+func (*Permanent) effect()  {}
 func (*DeepSleep) effect()  {}
 func (*Restart) effect()    {}

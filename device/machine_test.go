@@ -168,6 +168,12 @@ func show(e Effect) string {
 			return err.Error()
 		}
 		return fmt.Sprintf("post %d %s %.60s cause=%d nth=%d", e.ID, e.Message.Name, text, e.Cause, e.Nth)
+	case *Permanent:
+		text, err := codec.TranscodeJSON(e.Data)
+		if err != nil {
+			return err.Error()
+		}
+		return fmt.Sprintf("permanent %s cause=%d", text, e.Cause)
 	case *Configured:
 		return fmt.Sprintf("configured %q %v", e.Data, e.Data == nil)
 	}

@@ -93,11 +93,13 @@ func (m *Machine) answer(c *squirrel.Call, v verdict) (squirrel.Value, error) {
 	return imp.Int32(v.code), nil
 }
 
-func serverConnect(c *squirrel.Call) (squirrel.Value, error) {
-	m := of(c)
+func serverConnect(c *squirrel.Call) (squirrel.Value, error) { return of(c).connectBy(c, 1) }
+
+// connectBy is server.connect with the callback as argument i.
+func (m *Machine) connectBy(c *squirrel.Call, i int) (squirrel.Value, error) {
 	l := &m.st.Link
-	fn, patience := m.core.Callback(c, 1), float32(60)
-	if x, ok := c.Arg(2).Number(); ok {
+	fn, patience := m.core.Callback(c, i), float32(60)
+	if x, ok := c.Arg(i + 1).Number(); ok {
 		patience = x
 	}
 	m.core.SetHandler(onConnect, fn)

@@ -79,10 +79,8 @@ server.log("go");`,
 			Name: "imp.getsoftwareversion", On: OnBoth, Result: "string",
 			Doc: "The software that runs the program: as on imps, three parts with \" - \" between, a name, " +
 				"the release of impOS that has this API, and the version of Tandem.",
-			Source: "https://developer.electricimp.com/api/imp/getsoftwareversion",
-			Fn: func(call *squirrel.Call) (squirrel.Value, error) {
-				return call.VM().NewString("tandem - " + apiRelease + " - " + CoreOf(call).cfg.Version), nil
-			},
+			Source:  "https://developer.electricimp.com/api/imp/getsoftwareversion",
+			Fn:      SoftwareVersion,
 			Example: `server.log(imp.getsoftwareversion());`,
 		}, {
 			Name: "imp.onunhandledexception", On: OnBoth,
@@ -146,6 +144,11 @@ const (
 	sendSource        = "https://developer.electricimp.com/api/server"
 	timerClass        = "timer"
 )
+
+// SoftwareVersion is imp.getsoftwareversion.
+func SoftwareVersion(call *squirrel.Call) (squirrel.Value, error) {
+	return call.VM().NewString("tandem - " + apiRelease + " - " + CoreOf(call).cfg.Version), nil
+}
 
 // EnvironmentAgent is imp.environment() in an agent.
 const EnvironmentAgent = 2

@@ -189,7 +189,8 @@ func (c *Core) launch() {
 	c.run.machine = device.New(device.Config{
 		Program: p.program, Device: c.cfg.ID, Incarnation: c.run.incarnation, Wake: c.run.wake,
 		Connected: c.linked(), Address: address, NV: c.life.nv, User: c.disk.state.User,
-		Posts: len(c.posts.kept), PostsSize: c.posts.size(),
+		Permanent: c.disk.state.Permanent,
+		Posts:     len(c.posts.kept), PostsSize: c.posts.size(),
 		Module: c.cfg.Module, Board: c.cfg.Board, Flash: c.cfg.Flash, Version: Version,
 	}, c.codeTime())
 	c.life.nv, c.life.pins = nil, nil
