@@ -13,7 +13,9 @@ import (
 )
 
 // receivers are what the methods of native classes are called on.
-var receivers = map[string]string{"pin": "pin", "i2c": "i2c", "spi": "spi", "uart": "uart", "InputPort": "input", "OutputPort": "output"}
+var receivers = map[string]string{
+	"pin": "pin", "i2c": "i2c", "spi": "spi", "uart": "uart", "InputPort": "input", "OutputPort": "output",
+}
 
 // costNatives returns the natives of device code as they are called.
 func costNatives() (all []chargetest.Native) {

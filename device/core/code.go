@@ -18,6 +18,7 @@ type run struct {
 	began   time.Duration
 	skew    time.Duration // of the code's clock against ours
 	seq     uint64        // of the last message since the device was switched on
+	line    uint64        // number of the last line of the log since then
 
 	incarnation uint64
 	wake        int           // why it started
