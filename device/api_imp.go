@@ -50,13 +50,6 @@ var impAPI = imp.API{
 			Example: `server.log(imp.getmacaddress());`,
 		},
 		{
-			Name: "imp.setpowersave", On: imp.OnDevice,
-			Params: []imp.Param{{Name: "state", Type: "bool", Doc: "on or off"}},
-			Doc:    "Does nothing: there is no radio to save.",
-			Source: docs + "2315", Fn: nothing,
-			Example: `imp.setpowersave(true);`,
-		},
-		{
 			Name: "imp.setsendbuffersize", On: imp.OnDevice,
 			Params: []imp.Param{{
 				Name: "size", Type: "integer",
@@ -89,17 +82,6 @@ server.log(kept == null ? "nothing kept" : kept.tostring());   // → nothing ke
 			Doc:    "Does nothing: there is no BlinkUp.",
 			Source: docs + "2315", Fn: nothing,
 			Example: `imp.enableblinkup(false);`,
-		},
-		{
-			Name: "imp.configure", On: imp.OnDevice,
-			Params: []imp.Param{
-				{Name: "name", Type: "any", Doc: "of the device"},
-				{Name: "inputs", Type: "any", Optional: true, Doc: "unused"},
-				{Name: "outputs", Type: "any", Optional: true, Doc: "unused"},
-			},
-			Doc:    "Does nothing; it exists so that old code runs.",
-			Source: docs + "2634", Fn: nothing,
-			Example: `imp.configure("Thermostat", [], []);`,
 		},
 	},
 }

@@ -52,7 +52,7 @@ func converterConfigure(c *squirrel.Call) (squirrel.Value, error) {
 	}
 	m.st.Converter = converter{Ready: true, Output: output, Rate: float64(rate), Flags: flags}
 	m.core.SetHandler(converterQueue, queue)
-	m.core.SetHandler(onConsumed, c.Arg(4))
+	m.core.SetHandler(onConsumed, m.core.Callback(c, 4))
 	return squirrel.Null, nil
 }
 

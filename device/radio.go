@@ -81,7 +81,7 @@ func impScan(c *squirrel.Call) (squirrel.Value, error) {
 		return c.Errorf("scan already running in imp.scanwifinetworks(callback)")
 	}
 	m.st.Scan = instantOf(m.core.Now.Add(scanTime))
-	m.core.SetHandler(onScan, c.Arg(1))
+	m.core.SetHandler(onScan, m.core.Callback(c, 1))
 	return squirrel.Null, nil
 }
 
@@ -103,7 +103,7 @@ func impCellInfo(c *squirrel.Call) (squirrel.Value, error) {
 		return c.Errorf("imp.net.getcellinfo: this module has no cellular modem; see --module impC001")
 	}
 	m.st.Cell = instantOf(m.core.Now.Add(cellTime))
-	m.core.SetHandler(onCell, c.Arg(1))
+	m.core.SetHandler(onCell, m.core.Callback(c, 1))
 	return squirrel.Null, nil
 }
 

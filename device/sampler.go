@@ -70,7 +70,7 @@ func samplerConfigure(c *squirrel.Call) (squirrel.Value, error) {
 	}
 	m.st.Sampler = sampler{Pins: pins, Rate: float64(rate), Filters: int(c.Int(5)), Mean: 1 << 15}
 	m.core.SetHandler(samplerQueue, queue)
-	m.core.SetHandler(onSamples, c.Arg(4))
+	m.core.SetHandler(onSamples, m.core.Callback(c, 4))
 	return squirrel.Null, nil
 }
 
