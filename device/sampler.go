@@ -31,6 +31,7 @@ type sampler struct {
 	Began   instant // the time of its first sample; 0: it does not sample
 	Due     instant // when to fill the buffer
 	Stopped instant // when the program stopped it in the middle of a buffer
+	Again   bool    // it was started again before the callback had that buffer
 	Mean    float64 // of the signal, for NORMALISE
 }
 
@@ -143,7 +144,10 @@ func samplerStart(c *squirrel.Call) (squirrel.Value, error) {
 	if len(s.Pins) == 0 {
 		return c.Errorf("sampler.start: call sampler.configure first")
 	}
-	if s.Began == 0 {
+	switch {
+	case s.Stopped != 0:
+		s.Again = true
+	case s.Began == 0:
 		s.Next = 0
 		m.sampleFrom(instantOf(m.core.Now))
 	}
@@ -204,11 +208,17 @@ func (m *Machine) stopped() imp.Outcome {
 	if s.Stopped == 0 {
 		return imp.Done // it was reset meanwhile
 	}
-	buffer := m.vm().Index(m.core.Handler(samplerQueue), s.Next)
+	queue := m.core.Handler(samplerQueue)
+	buffer := m.vm().Index(queue, s.Next)
 	began := s.Began
 	taken := int(time.Duration(s.Stopped-began).Seconds()*s.Rate + 1e-6)
 	taken = min(taken, m.vm().Len(buffer)/s.width())
 	s.Began, s.Stopped = 0, 0
+	if s.Again {
+		s.Again = false
+		s.Next = (s.Next + 1) % m.vm().Len(queue)
+		m.sampleFrom(instantOf(m.core.Now))
+	}
 	if taken == 0 {
 		return imp.Done
 	}
