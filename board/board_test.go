@@ -110,6 +110,9 @@ func TestCommand(t *testing.T) {
 	if s.Read("pin1", now) != 1 || s.Read("voltage", now) != 2.9 || fed != "say \"hi\"\n" {
 		t.Errorf("pin1 %v, voltage %v, fed %q", s.Read("pin1", now), s.Read("voltage", now), fed)
 	}
+	if err := s.Command("pin1 ="); err != nil || s.Read("pin1", now) != 0 {
+		t.Errorf("pin1 is not let go: %v, %v", s.Read("pin1", now), err)
+	}
 	for _, bad := range []string{
 		"pin1", "pin1 = high", "i2c89 0x1000 00 = 1", "i2c89 0x90 zz = 1", "i2c89 0x90 00 = xyz",
 		"a b = 1", `uart57 < \q`, "uart57 ! snow", "pin1 = sine", "pin1 = sine x", "pin1 = square 0", "pin1 = square 1 2",
