@@ -27,7 +27,7 @@ const (
 
 // Message is one message between a device and its agent.
 type Message struct {
-	Name   string
+	Name   string // the wire form; see EscapeName
 	Format Format
 	Data   []byte
 	Mark   Mark // zero when the sender does not number its messages

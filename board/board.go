@@ -10,6 +10,10 @@
 // on an analog input. Two names are not pins: "voltage" is the supply in volts
 // and "lightlevel" the light sensor's reading, 0 to 65535.
 //
+// A pin can be driven by a Wave instead of a level. The board has no clock: who
+// reads a pin says when. So a machine in virtual time reads the same samples in
+// every run.
+//
 // Every name is accepted: a board has each pin and bus that it is asked about.
 // Package device knows which of them a type of module has.
 package board
@@ -20,6 +24,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Supply is the voltage a new board runs on.
@@ -39,16 +44,50 @@ type Peripheral func(out []byte, in int) ([]byte, error)
 
 // A Change is an event outside the device that the device can notice.
 type Change struct {
-	Pin  string // an input's level changed; empty for bytes on a UART
-	Bus  string
-	Data []byte
+	Pin   string // an input's level changed; empty for bytes on a UART
+	Bus   string
+	Data  []byte
+	Fault string // of a UART: one of Faults; no data comes with it
 }
+
+// Faults are the faults of a line that a UART can notice.
+var Faults = []string{"noise", "frame", "parity"}
 
 type pin struct {
 	mode   string
 	out    float64 // the level that the device writes
 	world  float64 // the level driven from outside
 	driven bool
+	wave   *Wave // drives the pin instead of world; nil for none
+
+	// Edges that were made by Drive and Release, and by waves that are over.
+	rising, falling int64
+	seen            time.Time // of the last call of Edges
+}
+
+// drive puts a level on the pin, or lets go of it.
+func (p *pin) drive(level float64, driven bool) {
+	p.setWave(nil)
+	p.world = level
+	p.driven = driven
+}
+
+// setWave replaces the wave that drives the pin. So that Edges does not jump, the old
+// one's edges are kept, and the new one's of before are not counted.
+func (p *pin) setWave(w *Wave) {
+	if !p.seen.IsZero() {
+		if p.wave != nil {
+			up, down := p.wave.edges(p.seen)
+			p.rising += up
+			p.falling += down
+		}
+		if w != nil {
+			up, down := w.edges(p.seen)
+			p.rising -= up
+			p.falling -= down
+		}
+	}
+	p.wave = w
 }
 
 type bus struct {
@@ -91,11 +130,29 @@ func (s *Simulated) Write(name string, level float64) error {
 	return nil
 }
 
-// Read returns the level of a pin, whatever its mode.
-func (s *Simulated) Read(name string) float64 {
+// Read returns the level of a pin at a time, whatever its mode. The time matters
+// to a pin that a Wave drives; of any other it is the level now.
+func (s *Simulated) Read(name string, at time.Time) float64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.pin(name).level()
+	return s.pin(name).level(at)
+}
+
+// Edges returns how many rising and falling edges a pin has had until a time. Only
+// the difference of two calls means something.
+func (s *Simulated) Edges(name string, at time.Time) (rising, falling int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.pin(name)
+	p.seen = at
+	rising = p.rising
+	falling = p.falling
+	if p.wave != nil {
+		up, down := p.wave.edges(at)
+		rising += up
+		falling += down
+	}
+	return rising, falling
 }
 
 // Transfer writes out to a bus and reads in bytes back. The address matters on
@@ -134,12 +191,26 @@ func (s *Simulated) Transfer(name string, addr int, out []byte, in int) ([]byte,
 
 // Drive puts a level on a pin from outside.
 func (s *Simulated) Drive(name string, level float64) {
-	s.change(name, func(p *pin) { p.world, p.driven = level, true })
+	s.change(name, func(p *pin) { p.drive(level, true) })
+}
+
+// DriveWave puts a signal on a pin from outside. Reads, samples and pulse counters
+// have it; it calls no function set by Notify.
+func (s *Simulated) DriveWave(name string, w Wave) error {
+	if err := w.check(); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.pin(name)
+	p.setWave(&w)
+	p.driven = true
+	return nil
 }
 
 // Release stops driving a pin: pull-ups and pull-downs decide its level again.
 func (s *Simulated) Release(name string) {
-	s.change(name, func(p *pin) { p.world, p.driven = 0, false })
+	s.change(name, func(p *pin) { p.drive(0, false) })
 }
 
 func (s *Simulated) change(name string, f func(*pin)) {
@@ -148,7 +219,14 @@ func (s *Simulated) change(name string, f func(*pin)) {
 	before := p.high()
 	f(p)
 	notify := s.notify
-	seen := strings.HasPrefix(p.mode, "DIGITAL_IN") && p.high() != before
+	edge := p.high() != before
+	switch {
+	case edge && before:
+		p.falling++
+	case edge:
+		p.rising++
+	}
+	seen := edge && strings.HasPrefix(p.mode, "DIGITAL_IN")
 	s.mu.Unlock()
 	if seen && notify != nil {
 		notify(Change{Pin: name})
@@ -175,6 +253,20 @@ func (s *Simulated) Feed(name string, data []byte) {
 	if notify != nil {
 		notify(Change{Bus: name, Data: slices.Clone(data)})
 	}
+}
+
+// Disturb lets a fault happen on a UART's line: one of Faults.
+func (s *Simulated) Disturb(name, fault string) error {
+	if !slices.Contains(Faults, fault) {
+		return fmt.Errorf("%q is not a fault of a line: use one of %v", fault, Faults)
+	}
+	s.mu.Lock()
+	notify := s.notify
+	s.mu.Unlock()
+	if notify != nil {
+		notify(Change{Bus: name, Fault: fault})
+	}
+	return nil
 }
 
 // Sent returns what the device wrote to a bus since the last call.
@@ -230,8 +322,8 @@ func (s *Simulated) bus(name string) *bus {
 	return b
 }
 
-// level returns the level that a meter on the pin would show.
-func (p *pin) level() float64 {
+// level returns the level that a meter on the pin would show at a time.
+func (p *pin) level(at time.Time) float64 {
 	switch {
 	case p.mode == "DIGITAL_OUT_OD" || p.mode == "DIGITAL_OUT_OD_PULLUP":
 		if p.out == 0 {
@@ -240,7 +332,10 @@ func (p *pin) level() float64 {
 	case p.output():
 		return p.out
 	}
-	if p.driven {
+	switch {
+	case p.wave != nil:
+		return p.wave.level(at)
+	case p.driven:
 		return p.world
 	}
 	if strings.HasSuffix(p.mode, "PULLUP") {
@@ -253,4 +348,5 @@ func (p *pin) output() bool {
 	return p.mode == "DIGITAL_OUT" || p.mode == "PWM_OUT" || p.mode == "ANALOG_OUT"
 }
 
-func (p *pin) high() bool { return p.level() >= 0.5 }
+// high reports whether the pin is high. A Wave counts as low: its edges are its own.
+func (p *pin) high() bool { return p.wave == nil && p.level(time.Time{}) >= 0.5 }

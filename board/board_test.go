@@ -5,7 +5,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
+
+var now = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func TestLevels(t *testing.T) {
 	for _, tc := range []struct {
@@ -36,7 +39,7 @@ func TestLevels(t *testing.T) {
 			if tc.world >= 0 {
 				s.Drive("pin1", tc.world)
 			}
-			if got := s.Read("pin1"); got != tc.want {
+			if got := s.Read("pin1", now); got != tc.want {
 				t.Errorf("level %v, want %v", got, tc.want)
 			}
 		})
@@ -104,15 +107,107 @@ func TestCommand(t *testing.T) {
 	if err != nil || !slices.Equal(got, []byte{0x1a, 0x20, 0x7f}) {
 		t.Errorf("registers % x, %v", got, err)
 	}
-	if s.Read("pin1") != 1 || s.Read("voltage") != 2.9 || fed != "say \"hi\"\n" {
-		t.Errorf("pin1 %v, voltage %v, fed %q", s.Read("pin1"), s.Read("voltage"), fed)
+	if s.Read("pin1", now) != 1 || s.Read("voltage", now) != 2.9 || fed != "say \"hi\"\n" {
+		t.Errorf("pin1 %v, voltage %v, fed %q", s.Read("pin1", now), s.Read("voltage", now), fed)
+	}
+	if err := s.Command("pin1 ="); err != nil || s.Read("pin1", now) != 0 {
+		t.Errorf("pin1 is not let go: %v, %v", s.Read("pin1", now), err)
 	}
 	for _, bad := range []string{
 		"pin1", "pin1 = high", "i2c89 0x1000 00 = 1", "i2c89 0x90 zz = 1", "i2c89 0x90 00 = xyz",
-		"a b = 1", `uart57 < \q`,
+		"a b = 1", `uart57 < \q`, "uart57 ! snow", "pin1 = sine", "pin1 = sine x", "pin1 = square 0", "pin1 = square 1 2",
 	} {
 		if err := s.Command(bad); err == nil {
 			t.Errorf("%q: no error", bad)
 		}
+	}
+}
+
+// TestWaves: a wave has its levels, and its edges are counted, whatever the time is.
+func TestWaves(t *testing.T) {
+	s := New()
+	for _, line := range []string{"pin1 = square 1000", "pin2 = sine 50 0.2 0.8", "pin5 = sine 50 0.6 0.8"} {
+		if err := s.Command(line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tc := range []struct {
+		pin   string
+		after time.Duration
+		want  float64
+	}{
+		{"pin1", 0, 1},
+		{"pin1", 400 * time.Microsecond, 1},
+		{"pin1", 600 * time.Microsecond, 0},
+		{"pin1", 1000 * time.Microsecond, 1},
+		{"pin2", 0, 0.5},
+		{"pin2", 5 * time.Millisecond, 0.8},
+		{"pin2", 15 * time.Millisecond, 0.2},
+	} {
+		if got := s.Read(tc.pin, now.Add(tc.after)); got < tc.want-1e-6 || got > tc.want+1e-6 {
+			t.Errorf("%s after %v: %v, want %v", tc.pin, tc.after, got, tc.want)
+		}
+	}
+	counted := func(pin string, from, to time.Duration) (rising, falling int64) {
+		r0, f0 := s.Edges(pin, now.Add(from))
+		r1, f1 := s.Edges(pin, now.Add(to))
+		return r1 - r0, f1 - f0
+	}
+	if r, f := counted("pin1", 0, time.Second); r != 1000 || f != 1000 {
+		t.Errorf("1 kHz for a second: %d rising, %d falling", r, f)
+	}
+	if r, f := counted("pin1", 100*time.Microsecond, 700*time.Microsecond); r != 0 || f != 1 {
+		t.Errorf("the second half of a period: %d rising, %d falling", r, f)
+	}
+	if r, f := counted("pin5", 0, time.Second); r != 0 || f != 0 {
+		t.Errorf("a wave that stays high: %d rising, %d falling", r, f)
+	}
+	before, _ := s.Edges("pin9", now)
+	s.Drive("pin9", 1)
+	s.Drive("pin9", 1)
+	s.Drive("pin9", 0)
+	if r, f := s.Edges("pin9", now); r != before+1 || f != 1 {
+		t.Errorf("driven up and down: %d rising, %d falling", r-before, f)
+	}
+}
+
+// TestEdgesOfManyWaves: edges go on from where they were when a wave is replaced.
+func TestEdgesOfManyWaves(t *testing.T) {
+	s := New()
+	wave := func(hertz float64) {
+		if err := s.DriveWave("pin1", Wave{Square: true, Hertz: hertz, High: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	counted := func(after time.Duration) int64 {
+		rising, _ := s.Edges("pin1", now.Add(after))
+		return rising
+	}
+	wave(1000)
+	before := counted(0)
+	if got := counted(time.Second) - before; got != 1000 {
+		t.Errorf("1 kHz for a second: %d", got)
+	}
+	wave(10)
+	if got := counted(2*time.Second) - before; got != 1010 {
+		t.Errorf("and 10 Hz for another: %d", got)
+	}
+	s.Drive("pin1", 1)
+	s.Drive("pin1", 0)
+	if got := counted(3*time.Second) - before; got < 1010 || got > 1012 {
+		t.Errorf("and once by hand: %d", got)
+	}
+}
+
+// TestDisturb: a fault reaches the UART without data.
+func TestDisturb(t *testing.T) {
+	s := New()
+	var seen []Change
+	s.Notify(func(c Change) { seen = append(seen, c) })
+	if err := s.Command("uart57 ! parity"); err != nil {
+		t.Fatal(err)
+	}
+	if len(seen) != 1 || seen[0].Bus != "uart57" || seen[0].Fault != "parity" || seen[0].Data != nil {
+		t.Errorf("seen %+v", seen)
 	}
 }

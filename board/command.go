@@ -12,8 +12,11 @@ import (
 //
 //	pin1 = 1               drive a pin; also voltage = 3.1, lightlevel = 40000
 //	pin1 =                 stop driving it
+//	pin1 = square 100      drive it with a square wave of 100 Hz
+//	pin2 = sine 50 0.2 0.8 drive it with a sine of 50 Hz between two levels
 //	i2c89 0x90 00 = 1a 20  registers of a peripheral, from 00 on
 //	uart57 < hello\n       bytes arrive, in Go's string syntax
+//	uart57 ! parity        a fault of the line: noise, frame or parity
 //
 // The first line that names an address on a bus attaches Registers there.
 func (s *Simulated) Command(line string) error {
@@ -29,9 +32,12 @@ func (s *Simulated) Command(line string) error {
 		s.Feed(strings.TrimSpace(name), []byte(data))
 		return nil
 	}
+	if name, fault, ok := strings.Cut(line, "!"); ok {
+		return s.Disturb(strings.TrimSpace(name), strings.TrimSpace(fault))
+	}
 	left, value, ok := strings.Cut(line, "=")
 	if !ok {
-		return fmt.Errorf("%q: expected `name = value` or `uart < text`", line)
+		return fmt.Errorf("%q: expected `name = value`, `uart < text` or `uart ! fault`", line)
 	}
 	value = strings.TrimSpace(value)
 	switch f := strings.Fields(left); len(f) {
@@ -48,12 +54,32 @@ func (s *Simulated) drive(name, value string) error {
 		s.Release(name)
 		return nil
 	}
+	if words := strings.Fields(value); words[0] == "square" || words[0] == "sine" {
+		return s.driveWave(name, words[0] == "square", words[1:])
+	}
 	level, err := strconv.ParseFloat(value, 64)
 	if err != nil {
 		return fmt.Errorf("%q: not a level: %w", value, err)
 	}
 	s.Drive(name, level)
 	return nil
+}
+
+// driveWave drives a pin with a wave: its frequency and, if they are not 0 and 1, its
+// lowest and highest level.
+func (s *Simulated) driveWave(name string, square bool, words []string) error {
+	if len(words) != 1 && len(words) != 3 {
+		return fmt.Errorf("%q: expected a frequency in hertz, and no level or two", words)
+	}
+	numbers := []float64{0, 0, 1}
+	for i, word := range words {
+		x, err := strconv.ParseFloat(word, 64)
+		if err != nil {
+			return fmt.Errorf("%q: not a number: %w", word, err)
+		}
+		numbers[i] = x
+	}
+	return s.DriveWave(name, Wave{Square: square, Hertz: numbers[0], Low: numbers[1], High: numbers[2]})
 }
 
 func (s *Simulated) setRegisters(busName, addr, reg, value string) error {

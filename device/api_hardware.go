@@ -44,14 +44,14 @@ server.log(hardware.micros() - start + " µs");`,
 			Name: "hardware.voltage", On: imp.OnDevice, Result: "float",
 			Doc:     "The supply voltage.",
 			Source:  docs + "2318",
-			Fn:      constant(func(m *Machine) squirrel.Value { return squirrel.Float(float32(m.board.Read("voltage"))) }),
+			Fn:      constant(func(m *Machine) squirrel.Value { return squirrel.Float(float32(m.sense("voltage"))) }),
 			Example: `if (hardware.voltage() < 2.6) server.log("The battery is low");`,
 		},
 		{
 			Name: "hardware.lightlevel", On: imp.OnDevice, Result: "integer",
 			Doc:     "The light sensor, 0 to 65535.",
 			Source:  docs + "2318",
-			Fn:      constant(func(m *Machine) squirrel.Value { return squirrel.Int(int32(m.board.Read("lightlevel"))) }),
+			Fn:      constant(func(m *Machine) squirrel.Value { return squirrel.Int(int32(m.sense("lightlevel"))) }),
 			Example: `if (hardware.lightlevel() < 10000) server.log("It is dark");`,
 		},
 	},
@@ -97,14 +97,15 @@ func hardwareConstants() (all []imp.Constant) {
 		{"CLOCK_SPEED_50_KHZ", "I2C clock: 50 kHz", 50},
 		{"CLOCK_SPEED_100_KHZ", "I2C clock: 100 kHz", 100},
 		{"CLOCK_SPEED_400_KHZ", "I2C clock: 400 kHz", 400},
-		{"SIMPLEX_TX", "SPI flag: only write", 1},
-		{"SIMPLEX_RX", "SPI flag: only read", 2},
+		{"SIMPLEX_RX", "SPI flag: only read", 1},
+		{"SIMPLEX_TX", "SPI flag: only write", 2},
 		{"CLOCK_IDLE_HIGH", "SPI flag: clock polarity", 4},
 		{"CLOCK_IDLE_LOW", "SPI flag: clock polarity, the default", 0},
 		{"CLOCK_2ND_EDGE", "SPI flag: clock phase", 8},
 		{"MSB_FIRST", "SPI flag: bit order, the default", 0},
 		{"LSB_FIRST", "SPI flag: bit order", 16},
 		{"NO_SCLK", "SPI flag: no clock pin; unused", 32},
+		{"USE_CS_L", "SPI flag: drive the bus's own chip-select line, which buses of the imp005 have", spiUseChipSelect},
 		{"PARITY_NONE", "UART parity", 0},
 		{"PARITY_EVEN", "UART parity", 1},
 		{"PARITY_ODD", "UART parity", 2},
@@ -115,6 +116,28 @@ func hardwareConstants() (all []imp.Constant) {
 	} {
 		all = append(all, imp.Constant{
 			Name: c.name, On: imp.OnDevice, Value: c.value, Doc: c.doc + ".", Source: docs + "2318",
+		})
+	}
+	return append(all, eventConstants()...)
+}
+
+// eventConstants are the events of uart.flags.
+func eventConstants() (all []imp.Constant) {
+	for _, c := range []struct {
+		name, doc string
+		value     int
+	}{
+		{"READ_READY", "bytes have arrived", uartReadReady},
+		{"WRITE_DONE", "everything is transmitted", uartWriteDone},
+		{"NOISE_ERROR", "noise on the line", uartNoise},
+		{"FRAME_ERROR", "a byte without its stop bit", uartFrame},
+		{"PARITY_ERROR", "a byte with a wrong parity bit", uartParity},
+		{"OVERRUN_ERROR", "bytes were lost because the receive buffer was full", uartOverrun},
+		{"LINE_IDLE", "the line was idle for a byte; it does not happen here", uartLineIdle},
+		{"WRITE_HALF_DONE", "less than half of the transmit buffer is full", uartWriteHalfDone},
+	} {
+		all = append(all, imp.Constant{
+			Name: c.name, On: imp.OnDevice, Value: c.value, Doc: "UART event: " + c.doc + ".", Source: docs + "2561",
 		})
 	}
 	return all

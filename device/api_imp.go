@@ -44,37 +44,10 @@ var impAPI = imp.API{
 			Example: `server.log(imp.info().type);`,
 		},
 		{
-			Name: "imp.net.info", On: imp.OnDevice, Result: "table",
-			Doc: "The network: interface, an array with one table {type, macaddress, connected}; " +
-				"and while there is a link active, the index into it, and ipv4, a table {address}.",
-			Source: docs + "2573", Fn: impNetInfo,
-			Example: `local net = imp.net.info();
-if ("ipv4" in net) server.log("My address is " + net.ipv4.address);`,
-		},
-		{
-			Name: "imp.rssi", On: imp.OnDevice, Result: "integer",
-			Doc:    "The strength of the radio signal, dBm: 0, for there is no radio.",
-			Source: docs + "2315", Fn: constant(func(*Machine) squirrel.Value { return squirrel.Int(0) }),
-			Example: `server.log(imp.rssi() + " dBm");`,
-		},
-		{
 			Name: "imp.getmacaddress", On: imp.OnDevice, Result: "string",
 			Doc:    "The network address, 12 hexadecimal digits, made of the device id.",
 			Source: docs + "2315", Fn: constant(func(m *Machine) squirrel.Value { return m.vm().NewString(m.macAddress()) }),
 			Example: `server.log(imp.getmacaddress());`,
-		},
-		{
-			Name: "imp.getssid", On: imp.OnDevice, Result: "string",
-			Doc:    "The name of the wireless network: empty, for there is no radio.",
-			Source: docs + "2315", Fn: constant(func(m *Machine) squirrel.Value { return m.vm().NewString("") }),
-			Example: `if (imp.getssid() == "") server.log("There is no radio");`,
-		},
-		{
-			Name: "imp.setpowersave", On: imp.OnDevice,
-			Params: []imp.Param{{Name: "state", Type: "bool", Doc: "on or off"}},
-			Doc:    "Does nothing: there is no radio to save.",
-			Source: docs + "2315", Fn: nothing,
-			Example: `imp.setpowersave(true);`,
 		},
 		{
 			Name: "imp.setsendbuffersize", On: imp.OnDevice,
@@ -109,17 +82,6 @@ server.log(kept == null ? "nothing kept" : kept.tostring());   // → nothing ke
 			Doc:    "Does nothing: there is no BlinkUp.",
 			Source: docs + "2315", Fn: nothing,
 			Example: `imp.enableblinkup(false);`,
-		},
-		{
-			Name: "imp.configure", On: imp.OnDevice,
-			Params: []imp.Param{
-				{Name: "name", Type: "any", Doc: "of the device"},
-				{Name: "inputs", Type: "any", Optional: true, Doc: "unused"},
-				{Name: "outputs", Type: "any", Optional: true, Doc: "unused"},
-			},
-			Doc:    "Does nothing; it exists so that old code runs.",
-			Source: docs + "2634", Fn: nothing,
-			Example: `imp.configure("Thermostat", [], []);`,
 		},
 	},
 }

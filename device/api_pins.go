@@ -19,9 +19,12 @@ var peripheralAPI = imp.API{
 				{
 					Name: "option", Type: "c|n|o", Optional: true,
 					Doc: "a digital input's callback, called without arguments when the level changes; " +
-						"an output's first level; PWM_OUT's period in seconds",
+						"an output's first level; PWM_OUT's period in seconds; how long PULSE_COUNTER counts, in seconds",
 				},
-				{Name: "duty", Type: "number", Optional: true, Doc: "PWM_OUT's first duty cycle, 0 to 1"},
+				{
+					Name: "detail", Type: "number", Optional: true,
+					Doc: "PWM_OUT's first duty cycle, 0 to 1; for PULSE_COUNTER, -1 to count falling edges, not rising ones",
+				},
 			},
 			Throws: []string{"this pin does not support that mode", "only a digital input has a callback"},
 			Doc:    "Sets the pin's mode.",
@@ -33,7 +36,8 @@ button.configure(DIGITAL_IN_PULLUP, function() {
 		},
 		{
 			Name: "pin.read", On: imp.OnDevice, Result: "number",
-			Doc:    "The pin's level: 0 or 1; 0 to 65535 for ANALOG_IN; the duty cycle for PWM_OUT.",
+			Doc: "The pin's level: 0 or 1; 0 to 65535 for ANALOG_IN; the duty cycle for PWM_OUT. For PULSE_COUNTER it " +
+				"waits as long as the pin was configured for, and returns the number of pulses.",
 			Source: docs + "2318", Fn: pinRead,
 			Example: `hardware.pin2.configure(ANALOG_IN);
 server.log(hardware.pin2.read() / 65535.0 * hardware.voltage() + " V");`,
@@ -49,6 +53,21 @@ led.configure(DIGITAL_OUT, 0);
 led.write(1);`,
 		},
 		{
+			Name: "pin.disable", On: imp.OnDevice,
+			Doc:    "Gives the pin the state that it has after power-on. It has no effect on a pin that a bus uses.",
+			Source: docs + "3139", Fn: pinDisable,
+			Example: `hardware.pin1.configure(DIGITAL_OUT, 1);
+hardware.pin1.disable();`,
+		},
+		{
+			Name: "pin.getperiod", On: imp.OnDevice, Result: "float",
+			Throws: []string{"pin is not configured as PWM_OUT"},
+			Doc:    "The period of PWM_OUT, in seconds.",
+			Source: docs + "2582", Fn: pinGetPeriod,
+			Example: `hardware.pin1.configure(PWM_OUT, 0.02, 0.5);
+server.log(hardware.pin1.getperiod());   // → 0.02`,
+		},
+		{
 			Name: "i2c.configure", On: imp.OnDevice,
 			Params: []imp.Param{{Name: "speed", Type: "integer", Doc: "one of the CLOCK_SPEED constants"}},
 			Doc:    "Configures the bus.",
@@ -62,14 +81,15 @@ led.write(1);`,
 				{Name: "register", Type: "data", Doc: "bytes to write first, often a register's number"},
 				{Name: "count", Type: "integer", Doc: "bytes to read"},
 			},
-			Result: "string", Throws: []string{"the bus is not configured"},
-			Doc:    "Writes, then reads. Returns null when the peripheral does not answer; see readerror.",
-			Source: docs + "2318",
+			Result: "string",
+			Doc: "Writes, then reads. Returns null when the peripheral does not answer, or the bus is not " +
+				"configured; see readerror.",
+			Source: docs + "2548",
 			Example: `local i2c = hardware.i2c89;
 i2c.configure(CLOCK_SPEED_400_KHZ);
 local raw = i2c.read(0x90, "\x00", 2);
 if (raw != null) server.log(raw[0] + " °C");`,
-			Fn: onBus("i2c", i2cRead),
+			Fn: i2cRead,
 		},
 		{
 			Name: "i2c.write", On: imp.OnDevice,
@@ -77,9 +97,9 @@ if (raw != null) server.log(raw[0] + " °C");`,
 				{Name: "address", Type: "integer", Doc: "of the peripheral, 8-bit form"},
 				{Name: "data", Type: "data", Doc: "the bytes to write"},
 			},
-			Result: "integer", Throws: []string{"the bus is not configured"},
-			Doc:    "Writes. Returns 0, or -2 when the peripheral does not answer.",
-			Source: docs + "2318", Fn: onBus("i2c", i2cWrite),
+			Result: "integer",
+			Doc:    "Writes. Returns 0, -2 when the peripheral does not answer, or -13 when the bus is not configured.",
+			Source: docs + "2548", Fn: i2cWrite,
 			Example: `local i2c = hardware.i2c89;
 i2c.configure(CLOCK_SPEED_100_KHZ);
 if (i2c.write(0x90, "\x01\x60") != 0) server.log("The sensor does not answer");`,
@@ -87,8 +107,8 @@ if (i2c.write(0x90, "\x01\x60") != 0) server.log("The sensor does not answer");`
 		{
 			Name: "i2c.readerror", On: imp.OnDevice, Result: "integer",
 			Doc: "The error number of the last read: 0, -2 when the peripheral did not answer to the register to " +
-				"read, or -10 when it did not answer to the read itself.",
-			Source: ours, Fn: i2cReadError,
+				"read, -10 when it did not answer to the read itself, or -13 when the bus is not configured.",
+			Source: docs + "2548", Fn: i2cReadError,
 			Example: `local i2c = hardware.i2c89;
 i2c.configure(CLOCK_SPEED_100_KHZ);
 if (i2c.read(0xA0, "\x00", 1) == null) server.log("No answer: " + i2c.readerror());   // → No answer: -2`,
@@ -99,10 +119,23 @@ if (i2c.read(0xA0, "\x00", 1) == null) server.log("No answer: " + i2c.readerror(
 				{Name: "flags", Type: "integer", Doc: "CLOCK_IDLE_HIGH, LSB_FIRST, ... combined by |"},
 				{Name: "speed", Type: "number", Doc: "kHz"},
 			},
-			Result: "number",
-			Doc:    "Configures the bus and returns the speed.",
-			Source: docs + "2318", Fn: spiConfigure,
+			Result: "number", Throws: []string{"no bus of this module has a chip-select line"},
+			Doc: "Configures the bus and returns the speed. With USE_CS_L, which the imp005 has, the bus's own " +
+				"chip-select line goes high.",
+			Source: docs + "2555", Fn: spiConfigure,
 			Example: `hardware.spi257.configure(MSB_FIRST | CLOCK_IDLE_LOW, 1000);`,
+		},
+		{
+			Name: "spi.chipselect", On: imp.OnDevice,
+			Params: []imp.Param{{Name: "select", Type: "i|b", Doc: "1 drives the line low, 0 high"}},
+			Throws: []string{"configure the bus with USE_CS_L first", "the bus is not configured"},
+			Doc:    "Drives the chip-select line that a SPI bus of the imp005 has.",
+			Source: docs + "2537", Fn: onBus("spi", spiChipSelect),
+			Example: `local spi = hardware.spi0;
+spi.configure(USE_CS_L | MSB_FIRST, 1000);
+spi.chipselect(1);
+spi.write("\x9f");
+spi.chipselect(0);`,
 		},
 		{
 			Name: "spi.write", On: imp.OnDevice,
@@ -145,8 +178,11 @@ local data = hardware.spi257.readblob(4);`,
 				{Name: "bits", Type: "integer", Doc: "7 or 8"},
 				{Name: "parity", Type: "integer", Doc: "PARITY_NONE, PARITY_EVEN or PARITY_ODD"},
 				{Name: "stop", Type: "integer", Doc: "1 or 2"},
-				{Name: "flags", Type: "integer", Doc: "NO_CTSRTS, NO_TX, NO_RX, combined by |"},
-				{Name: "callback", Type: "handler", Optional: true, Doc: "called without arguments when bytes have arrived"},
+				{Name: "flags", Type: "integer", Optional: true, Doc: "NO_CTSRTS, NO_TX, NO_RX, combined by |"},
+				{
+					Name: "callback", Type: "handler", Optional: true,
+					Doc: "called without arguments when bytes have arrived, or the line has had a fault",
+				},
 			},
 			Result: "integer",
 			Doc:    "Configures the UART and returns the speed.",
@@ -198,17 +234,47 @@ hardware.uart57.flush();`,
 		},
 		{
 			Name: "uart.setrxfifosize", On: imp.OnDevice,
-			Params: []imp.Param{{Name: "size", Type: "integer", Doc: "bytes"}},
-			Doc:    "It has no effect: the simulated receive buffer has a fixed size.",
-			Source: docs + "2318", Fn: nothing,
+			Params: []imp.Param{{Name: "size", Type: "integer", Doc: "bytes, 1 to 65536"}},
+			Throws: []string{"the size of a UART's buffer must be 1 to 65536 bytes"},
+			Doc: "Sets the size of the receive buffer, 4096 before. Bytes that arrive when it is full are lost, " +
+				"which OVERRUN_ERROR in uart.flags tells.",
+			Source: docs + "2314", Fn: setRoom(func(b *busState) *int { return &b.Room }),
 			Example: `hardware.uart57.setrxfifosize(1024);`,
 		},
 		{
 			Name: "uart.settxfifosize", On: imp.OnDevice,
-			Params: []imp.Param{{Name: "size", Type: "integer", Doc: "bytes"}},
-			Doc:    "It has no effect: everything is written at once.",
-			Source: docs + "2318", Fn: nothing,
+			Params: []imp.Param{{Name: "size", Type: "integer", Doc: "bytes, 1 to 65536"}},
+			Throws: []string{"the size of a UART's buffer must be 1 to 65536 bytes"},
+			Doc: "Sets the size of the transmit buffer, 80 before. Everything is transmitted at once; only " +
+				"WRITE_HALF_DONE in uart.flags depends on the size.",
+			Source: docs + "2314", Fn: setRoom(func(b *busState) *int { return &b.SendRoom }),
 			Example: `hardware.uart57.settxfifosize(1024);`,
+		},
+		{
+			Name: "uart.flags", On: imp.OnDevice, Result: "integer",
+			Throws: []string{"the bus is not configured"},
+			Doc:    "What has happened since the last call: READ_READY, WRITE_DONE, OVERRUN_ERROR, ... combined by |.",
+			Source: docs + "2561", Fn: onBus("uart", uartFlags),
+			Example: `local uart = hardware.uart57;
+uart.configure(9600, 8, PARITY_EVEN, 1, NO_CTSRTS, function() {
+    if (uart.flags() & PARITY_ERROR) server.error("The line is noisy");
+});`,
+		},
+		{
+			Name: "uart.settxactive", On: imp.OnDevice,
+			Params: []imp.Param{
+				{Name: "pin", Type: "x|o", Doc: "a pin, which becomes an output; null for none"},
+				{Name: "polarity", Type: "integer", Optional: true, Doc: "1: high while the UART transmits; 0: low"},
+				{Name: "before", Type: "number", Optional: true, Doc: "unused"},
+				{Name: "after", Type: "number", Optional: true, Doc: "unused"},
+			},
+			Throws: []string{"parameter 1 must be a pin"},
+			Doc:    "Has a pin show that the UART transmits, as a transceiver for RS-485 needs.",
+			Source: docs + "2577", Fn: uartSetTxActive,
+			Example: `local uart = hardware.uart57;
+uart.configure(9600, 8, PARITY_NONE, 1, NO_CTSRTS);
+uart.settxactive(hardware.pin9, 1);
+uart.write("hello\n");`,
 		},
 		{
 			Name: "i2c.disable", On: imp.OnDevice, Doc: "Releases the bus's pins.", Source: docs + "2318",

@@ -1,34 +1,71 @@
 package device
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/squirrel"
 )
 
-// uartFIFO is the number of received bytes that are kept for the code; later ones
-// are lost.
-const uartFIFO = 4 << 10
+// Sizes of a UART's buffers, in bytes. What arrives when the receive buffer is full
+// is lost.
+const (
+	uartFIFO     = 4 << 10  // until the code sets another size
+	maxUARTFIFO  = 64 << 10 // that the code can set
+	uartSendFIFO = 80       // of the transmit buffer, until the code sets another size
+)
 
 // maxTransfer bounds the bytes of one read from a bus.
 const maxTransfer = 64 << 10
 
-// I2C's error numbers for a peripheral that does not acknowledge its address.
+// I2C's error numbers: for a peripheral that does not acknowledge its address, and
+// for a bus that is not configured.
 const (
 	noAnswerToWrite = -2
 	noAnswerToRead  = -10
+	notEnabled      = -13
 )
 
 // busState is the state of a bus as the code has configured it.
 type busState struct {
 	Ready    bool
 	Received []byte // received by a UART and not read by the code yet
+	Room     int    // of a UART: size of the receive buffer; 0 is uartFIFO
+	SendRoom int    // of a UART: size of the transmit buffer; 0 is uartSendFIFO
+	Happened int    // events of a UART since the last uart.flags
+	Select   bool   // of an SPI bus: it drives its chip-select line
+	Selected bool   // and the line is low
+	Active   activePin
 }
 
-func (b *busState) receive(data []byte) {
-	n := min(len(data), uartFIFO-len(b.Received))
-	b.Received = append(b.Received, data[:n]...)
+// activePin is the pin that shows that a UART transmits.
+type activePin struct {
+	Pin  int // index of the pin
+	On   bool
+	High bool // high while the UART transmits, else low
+}
+
+// happened takes what has happened at a UART.
+func (b *busState) happened(ev *Changed) {
+	if ev.Fault != "" {
+		b.Happened |= faultFlags[ev.Fault]
+		return
+	}
+	b.Happened |= uartReadReady
+	n := max(0, min(len(ev.Data), cmp.Or(b.Room, uartFIFO)-len(b.Received)))
+	if n < len(ev.Data) {
+		b.Happened |= uartOverrun
+	}
+	b.Received = append(b.Received, ev.Data[:n]...)
+}
+
+// wrote takes what a UART has transmitted: n bytes.
+func (b *busState) wrote(n int) {
+	b.Happened |= uartWriteDone
+	if n > cmp.Or(b.SendRoom, uartSendFIFO)/2 {
+		b.Happened |= uartWriteHalfDone
+	}
 }
 
 // take removes up to n bytes and returns them.
@@ -95,7 +132,7 @@ func busDisable(c *squirrel.Call) (squirrel.Value, error) {
 	if !ok {
 		return notA(c, "bus")
 	}
-	*b.busState = busState{}
+	*b.busState = busState{Room: b.Room, SendRoom: b.SendRoom}
 	b.m.core.SetHandler(pinHandler(b.index), squirrel.Null)
 	return squirrel.Null, nil
 }
@@ -113,8 +150,9 @@ func notData(c *squirrel.Call) (squirrel.Value, error) {
 	return c.Errorf("data to write must be a string or a blob")
 }
 
-// count returns argument i, a number of bytes to read. It reports whether it is valid.
-func count(c *squirrel.Call, i int) (int, bool) {
+// byteCount returns argument i, a number of bytes to read. It reports whether it is
+// valid.
+func byteCount(c *squirrel.Call, i int) (int, bool) {
 	n := int(c.Int(i))
 	return n, n >= 0 && n <= maxTransfer
 }
@@ -123,8 +161,16 @@ func badCount(c *squirrel.Call) (squirrel.Value, error) {
 	return c.Errorf("the number of bytes must be 0 to %d", maxTransfer)
 }
 
-func i2cRead(c *squirrel.Call, b bus) (squirrel.Value, error) {
-	n, ok := count(c, 3)
+func i2cRead(c *squirrel.Call) (squirrel.Value, error) {
+	b, ok := busOf(c, "i2c")
+	switch {
+	case !ok:
+		return notA(c, "i2c")
+	case !b.Ready:
+		b.m.st.I2CError = notEnabled
+		return squirrel.Null, nil
+	}
+	n, ok := byteCount(c, 3)
 	if !ok {
 		return badCount(c)
 	}
@@ -144,7 +190,14 @@ func i2cRead(c *squirrel.Call, b bus) (squirrel.Value, error) {
 	return b.m.vm().NewStringBytes(got), nil
 }
 
-func i2cWrite(c *squirrel.Call, b bus) (squirrel.Value, error) {
+func i2cWrite(c *squirrel.Call) (squirrel.Value, error) {
+	b, ok := busOf(c, "i2c")
+	switch {
+	case !ok:
+		return notA(c, "i2c")
+	case !b.Ready:
+		return squirrel.Int(notEnabled), nil
+	}
 	out, ok := dataOf(c, 2)
 	if !ok {
 		return notData(c)
@@ -164,10 +217,50 @@ func i2cReadError(c *squirrel.Call) (squirrel.Value, error) {
 }
 
 func spiConfigure(c *squirrel.Call) (squirrel.Value, error) {
-	if _, err := busConfigure(c); err != nil {
-		return squirrel.Null, err
+	b, ok := busOf(c, "spi")
+	if !ok {
+		return notA(c, "spi")
+	}
+	chosen := c.Int(1)&spiUseChipSelect != 0
+	if chosen && !b.m.selects() {
+		return c.Errorf("spi.configure: no bus of this module has a chip-select line, so USE_CS_L cannot be used")
+	}
+	b.Ready = true
+	b.Select = chosen
+	b.Selected = false
+	if chosen {
+		if err := b.driveSelect(b.name, b.m.board); err != nil {
+			return c.Errorf("%s: %v", b.name, err)
+		}
 	}
 	return c.Arg(2), nil
+}
+
+// driveSelect makes the chip-select line of the bus with a name an output, low while
+// the bus is selected.
+func (b *busState) driveSelect(name string, board Board) error {
+	level := 1.0
+	if b.Selected {
+		level = 0
+	}
+	return board.Setup(name+chipSelect, modeNames[modeDigitalOut], level)
+}
+
+// chipSelect is the end of the name that a bus's chip-select line has at the Board.
+const chipSelect = ".cs"
+
+// selects reports whether the module's SPI buses have a chip-select line.
+func (m *Machine) selects() bool { return slices.Contains(m.module.has, "chipselect") }
+
+func spiChipSelect(c *squirrel.Call, b bus) (squirrel.Value, error) {
+	if !b.Select {
+		return c.Errorf("spi.chipselect: configure the bus with USE_CS_L first")
+	}
+	b.Selected = c.Int(1) != 0
+	if err := b.driveSelect(b.name, b.m.board); err != nil {
+		return c.Errorf("%s: %v", b.name, err)
+	}
+	return squirrel.Null, nil
 }
 
 // exchange writes and reads on an SPI bus or a UART.
@@ -200,7 +293,7 @@ func spiWriteRead(c *squirrel.Call, b bus) (squirrel.Value, error) {
 }
 
 func spiReadString(c *squirrel.Call, b bus) (squirrel.Value, error) {
-	n, ok := count(c, 1)
+	n, ok := byteCount(c, 1)
 	if !ok {
 		return badCount(c)
 	}
@@ -208,61 +301,9 @@ func spiReadString(c *squirrel.Call, b bus) (squirrel.Value, error) {
 }
 
 func spiReadBlob(c *squirrel.Call, b bus) (squirrel.Value, error) {
-	n, ok := count(c, 1)
+	n, ok := byteCount(c, 1)
 	if !ok {
 		return badCount(c)
 	}
 	return exchange(c, b, nil, n, b.m.blob)
-}
-
-func uartConfigure(c *squirrel.Call) (squirrel.Value, error) {
-	b, ok := busOf(c, "uart")
-	if !ok {
-		return notA(c, "uart")
-	}
-	*b.busState = busState{Ready: true}
-	b.m.core.SetHandler(pinHandler(b.index), c.Arg(6))
-	return c.Arg(1), nil
-}
-
-func uartWrite(c *squirrel.Call, b bus) (squirrel.Value, error) {
-	out, ok := dataOf(c, 1)
-	if c.Arg(1).IsInt() {
-		out, ok = []byte{byte(c.Int(1))}, true
-	}
-	if !ok {
-		return notData(c)
-	}
-	return exchange(c, b, out, 0, func([]byte) squirrel.Value { return squirrel.Null })
-}
-
-func uartRead(_ *squirrel.Call, b bus) (squirrel.Value, error) {
-	if got := b.take(1); len(got) == 1 {
-		return squirrel.Int(int32(got[0])), nil
-	}
-	return squirrel.Int(-1), nil
-}
-
-// wanted returns the number of bytes that the code reads from a UART.
-func wanted(c *squirrel.Call) int {
-	if c.Arg(1).IsNull() {
-		return uartFIFO
-	}
-	return int(c.Int(1))
-}
-
-func uartReadString(c *squirrel.Call, b bus) (squirrel.Value, error) {
-	got := b.take(wanted(c))
-	if err := c.Charge(len(got) / 8); err != nil {
-		return squirrel.Null, err
-	}
-	return b.m.vm().NewStringBytes(got), nil
-}
-
-func uartReadBlob(c *squirrel.Call, b bus) (squirrel.Value, error) {
-	got := b.take(wanted(c))
-	if err := c.Charge(len(got) / 8); err != nil {
-		return squirrel.Null, err
-	}
-	return b.m.blob(got), nil
 }

@@ -68,6 +68,7 @@ const (
 	modeAnalogIn
 	modeAnalogOut
 	modePWMOut
+	modePulseCounter
 )
 
 // modeNames are the names of the modes in code and at the Board.
@@ -82,6 +83,7 @@ var modeNames = [...]string{
 	modeAnalogIn:           "ANALOG_IN",
 	modeAnalogOut:          "ANALOG_OUT",
 	modePWMOut:             "PWM_OUT",
+	modePulseCounter:       "PULSE_COUNTER",
 }
 
 // modeDocs are the texts for the modes in the manual.
@@ -89,11 +91,39 @@ var modeDocs = [...]string{
 	modeDigitalIn:          "Pin mode: a digital input.",
 	modeDigitalInPullUp:    "Pin mode: a digital input that is high when nothing drives it.",
 	modeDigitalInPullDown:  "Pin mode: a digital input that is low when nothing drives it.",
-	modeDigitalInWakeup:    "Pin mode: a digital input that ends a deep sleep when it goes high. pin1 and pinW have it.",
+	modeDigitalInWakeup:    "Pin mode: a digital input that ends a deep sleep when it goes high: pin1, pinV, pinW.",
 	modeDigitalOut:         "Pin mode: a digital output.",
 	modeDigitalOutOD:       "Pin mode: a digital output that only pulls down.",
 	modeDigitalOutODPullUp: "Pin mode: a digital output that only pulls down, with a resistor that pulls up.",
 	modeAnalogIn:           "Pin mode: an analog input, read as 0 to 65535.",
 	modeAnalogOut:          "Pin mode: an analog output, written as 0.0 to 1.0.",
 	modePWMOut:             "Pin mode: a digital output that is high for a part of each period.",
+	modePulseCounter:       "Pin mode: an input that counts pulses; pin.read waits while it counts.",
 }
+
+// Events of a UART, for uart.flags.
+const (
+	uartReadReady = 1 << iota
+	uartWriteDone
+	uartNoise
+	uartFrame
+	uartParity
+	uartOverrun
+	uartLineIdle
+	uartWriteHalfDone
+)
+
+// faultFlags are the events for the faults of a line, by the name at the Board.
+var faultFlags = map[string]int{"noise": uartNoise, "frame": uartFrame, "parity": uartParity}
+
+// spiUseChipSelect is the flag of spi.configure for the bus's own chip-select line.
+const spiUseChipSelect = 64
+
+// Flags of sampler.configure and fixedfrequencydac.configure. The numbers are ours;
+// code uses the names.
+const (
+	audioNormalise = 1 << iota
+	audioCompress
+	audioDecompress
+	audioAC
+)

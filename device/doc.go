@@ -33,7 +33,7 @@
 //     once, and the link stays.
 //
 // A send that has returned 0 is kept and repeated by the runner until the agent
-// has handled it, across any loss of the link. One that has returned an error is
+// has handled it, across any loss of the link, and a line until it is in the log. One that has returned an error is
 // withdrawn, though it may have arrived. Unlike on an imp, attempts to connect
 // end only by server.disconnect or a deep sleep, so that no policy leaves a device
 // offline. server.onunexpecteddisconnect is called after a minute without a link,
@@ -49,6 +49,9 @@
 // # Hardware
 //
 // The global hardware has the pins and buses of the module's type, under the names
-// that the vendor's libraries use. They are native functions over a Board. Reading
-// and writing are immediate; changes from outside arrive as Changed.
+// that the vendor's libraries use; modules/ has a file for each type. They are native
+// functions over a Board. Reading and writing are immediate, but for a pulse counter,
+// whose read suspends the code. Changes from outside arrive as Changed. The sampler and
+// the converter work at the times that Alarm returns: a buffer is filled, or consumed,
+// when its last sample is due, and the Board says what was at a pin at the time of each.
 package device

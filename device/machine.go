@@ -16,13 +16,16 @@ import (
 
 // Board is the hardware. Package board has a simulated one.
 type Board interface {
-	// Setup gives a pin a mode by its name, and an output its first level.
+	// Setup gives a pin a mode by its name, and an output its first level. "" is the
+	// mode of a pin after power-on.
 	Setup(pin, mode string, level float64) error
 	// Write sets an output's level, 0 to 1.
 	Write(pin string, level float64) error
-	// Read returns a pin's level, 0 to 1; the supply voltage for "voltage", 0 to
-	// 65535 for "lightlevel".
-	Read(pin string) float64
+	// Read returns a pin's level at a time, 0 to 1; the supply voltage for "voltage",
+	// 0 to 65535 for "lightlevel".
+	Read(pin string, at time.Time) float64
+	// Edges returns how many edges a pin has had until a time, from any beginning.
+	Edges(pin string, at time.Time) (rising, falling int64)
 	// Transfer writes out to a bus and reads in bytes. addr matters on I2C alone.
 	Transfer(bus string, addr int, out []byte, in int) ([]byte, error)
 }
@@ -37,6 +40,7 @@ type Config struct {
 	Address     string        // of the device, while connected
 	NV          []byte        // of the DeepSleep before; nil when there was none
 	User        []byte        // the user configuration; nil when there is none
+	Permanent   []byte        // the table server.permanent in the compact encoding; nil when it is empty
 	Posts       int           // number of posts of earlier incarnations that are kept
 	PostsSize   int           // their size in bytes
 	Module      string        // a type of module such as "imp003"; "" = AnyModule
@@ -83,10 +87,18 @@ type state struct {
 	Sleep      time.Duration // duration of the deep sleep that waits for a flush
 	User       []byte
 	NV         []byte // until Boot
+	PowerSave  bool   // of imp.setpowersave
+	PowerOn    bool   // of imp.setpoweren
+	Country    int32  // of imp.setcountry
 	Pins       []pinState
 	Buses      []busState
 	I2CError   int
-	Flash      bool // enabled
+	Count      count
+	Sampler    sampler
+	Converter  converter
+	Scan       instant // when imp.scanwifinetworks has its result
+	Cell       instant // when imp.net.getcellinfo has its result
+	Flash      bool    // enabled
 	Dead       bool
 }
 
@@ -98,13 +110,15 @@ type callback struct {
 
 // library has the functions that device code sees. All machines share it.
 var library = sync.OnceValue(func() *squirrel.Library {
-	return imp.Library("device", tandem.DeviceSide, API()...)
+	return addAbsentSlot(imp.Library("device", tandem.DeviceSide, API()...))
 })
 
 // API returns all functions and constants that device code has beyond the language,
 // for the manual.
 func API() []imp.API {
-	return []imp.API{imp.Shared, linkAPI, postAPI, impAPI, hardwareAPI, flashAPI, peripheralAPI, relicsAPI}
+	return []imp.API{
+		imp.Shared, linkAPI, postAPI, impAPI, radioAPI, hardwareAPI, flashAPI, peripheralAPI, audioAPI, relicsAPI,
+	}
 }
 
 // New returns a machine. Its first event is Boot. The module of cfg must be a
@@ -119,6 +133,7 @@ func New(cfg Config, now time.Time) *Machine {
 	m.st.Link.emit = m.emit
 	m.core.Start(m.coreConfig(), now)
 	m.plug()
+	m.plugRelics()
 	return m
 }
 
@@ -135,7 +150,7 @@ func newMachine(cfg Config) *Machine {
 	if cfg.Flash == nil {
 		cfg.Flash = noFlash{}
 	}
-	mod, ok := lookupModule(cfg.Module)
+	mod, ok := modules()[cfg.Module]
 	if !ok {
 		panic("device: unknown type of module " + cfg.Module)
 	}
@@ -204,9 +219,10 @@ func (m *Machine) Alarm() (time.Time, bool) {
 	}
 	if m.Busy() {
 		consider(m.st.Link.Wait.Until)
+		consider(m.st.Count.Until)
 	} else {
-		consider(m.st.Unexpected)
-		consider(m.st.Patience)
+		_, next := m.nextDue()
+		consider(next)
 	}
 	return at, ok
 }
@@ -249,7 +265,9 @@ type noBoard struct{}
 func (noBoard) Setup(string, string, float64) error { return nil }
 func (noBoard) Write(string, float64) error         { return nil }
 
-func (noBoard) Read(pin string) float64 {
+func (noBoard) Edges(string, time.Time) (rising, falling int64) { return 0, 0 }
+
+func (noBoard) Read(pin string, _ time.Time) float64 {
 	if pin == "voltage" {
 		return 3.3
 	}

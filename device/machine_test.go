@@ -2,7 +2,6 @@ package device
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -125,7 +124,7 @@ func (s *story) pump() (out string) {
 	for len(s.changes) > 0 {
 		c := s.changes[0]
 		s.changes = s.changes[1:]
-		out += s.step(&Changed{Pin: c.Pin, Bus: c.Bus, Data: c.Data})
+		out += s.step(&Changed{Pin: c.Pin, Bus: c.Bus, Data: c.Data, Fault: c.Fault})
 	}
 	return out
 }
@@ -134,11 +133,7 @@ func (s *story) pump() (out string) {
 func show(e Effect) string {
 	switch e := e.(type) {
 	case *Log:
-		sure := ""
-		if e.Sure {
-			sure = " sure"
-		}
-		return fmt.Sprintf("log %d %s%s: %s", e.ID, e.Type, sure, e.Msg)
+		return fmt.Sprintf("log %d %s: %s", e.ID, e.Type, e.Msg)
 	case *Send:
 		text, err := codec.TranscodeJSON(e.Message.Data)
 		if err != nil {
@@ -168,6 +163,12 @@ func show(e Effect) string {
 			return err.Error()
 		}
 		return fmt.Sprintf("post %d %s %.60s cause=%d nth=%d", e.ID, e.Message.Name, text, e.Cause, e.Nth)
+	case *Permanent:
+		text, err := codec.TranscodeJSON(e.Data)
+		if err != nil {
+			return err.Error()
+		}
+		return fmt.Sprintf("permanent %s cause=%d", text, e.Cause)
 	case *Configured:
 		return fmt.Sprintf("configured %q %v", e.Data, e.Data == nil)
 	}
@@ -254,7 +255,7 @@ func (s *story) do(d *datadriven.TestData) string {
 	case "look":
 		name := d.CmdArgs[0].Key
 		if strings.HasPrefix(name, "pin") {
-			return fmt.Sprintf("%s %s %v\n", name, s.board.Mode(name), s.board.Read(name))
+			return fmt.Sprintf("%s %s %v\n", name, s.board.Mode(name), s.board.Read(name, s.now))
 		}
 		return fmt.Sprintf("%s %q\n", name, s.board.Sent(name))
 	case "state":
@@ -315,9 +316,9 @@ func TestCodeThatDoesNotFit(t *testing.T) {
 	s := newStory(t)
 	s.cfg.Connected = true
 	out := s.start("x <- \"" + strings.Repeat("x", 600<<10) + "\"; server.log(x.len());")
-	want := `log 1 server.error sure: out of memory: more than 524288 bytes in use
-log 2 server.error sure:   at main device_code:1
-log 3 lastexitcode sure: out of memory
+	want := `log 1 server.error: out of memory: more than 524288 bytes in use
+log 2 server.error:   at main device_code:1
+log 3 lastexitcode: out of memory
 restart out_of_memory wake=2
 `
 	if out != want {
@@ -340,40 +341,6 @@ func TestAPIIsDocumented(t *testing.T) {
 		for _, c := range api.Constants {
 			if c.Doc == "" || c.Source == "" {
 				t.Errorf("%s: documentation or source is missing", c.Name)
-			}
-		}
-	}
-}
-
-func TestModules(t *testing.T) {
-	for _, name := range Modules() {
-		if !KnownModule(name) {
-			t.Errorf("%s: not known", name)
-		}
-		m, _ := lookupModule(name)
-		names := map[string]bool{}
-		for _, p := range m.peripherals() {
-			if names[p.name] {
-				t.Errorf("%s: %s twice", name, p.name)
-			}
-			names[p.name] = true
-		}
-		if len(names) == 0 {
-			t.Errorf("%s: nothing", name)
-		}
-	}
-	if KnownModule("imp999") {
-		t.Error("imp999 is known")
-	}
-	all, _ := lookupModule(AnyModule)
-	have := map[string]bool{}
-	for _, p := range all.peripherals() {
-		have[p.name] = true
-	}
-	for _, name := range slices.Sorted(maps.Keys(modules)) {
-		for _, p := range modules[name].peripherals() {
-			if !have[p.name] {
-				t.Errorf("%s of %s is missing from %s", p.name, name, AnyModule)
 			}
 		}
 	}

@@ -1,16 +1,22 @@
 package device
 
 import (
+	"embed"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 )
 
-// module lists the pins and buses of a type of module. Lists are separated by
-// spaces; pins are without the word "pin".
+// module is a type of module, as its file in modules/ describes it.
 type module struct {
-	pins, i2c, spi, uart string
-	environment          int // the result of imp.environment()
+	page        string              // of the vendor's documentation
+	environment int                 // the result of imp.environment()
+	network     []string            // kinds of network interface
+	has         []string            // other slots of hardware, and features
+	names       map[string][]string // of pins and buses, by native class; pins without the word "pin"
+	modes       map[string][]string // pins with a special mode, by its name; "*" is every pin
 }
 
 // Types of environment, for imp.environment().
@@ -26,92 +32,165 @@ const AnyModule = "tandem"
 
 const anyModuleType = "imp001"
 
-// wakePins are the pins that can wake a module from deep sleep.
-var wakePins = []string{"pin1", "pinW"}
+// formerNames are names that public code uses and no page has any more. AnyModule
+// has them too.
+var formerNames = map[string][]string{"i2c": {"i2cXCD"}}
 
-// modules are the types of module that a device can have. The names of buses are
-// those of the vendor's libraries and examples.
-var modules = map[string]module{
-	"imp001": {
-		pins: "1 2 5 7 8 9",
-		i2c:  "i2c12 i2c89", spi: "spi189 spi257", uart: "uart12 uart57 uart1289",
-		environment: environmentCard,
-	},
-	"imp002": {
-		pins: "1 2 5 6 7 8 9 A B C D E",
-		i2c:  "i2c12 i2c89", spi: "spi189 spi257", uart: "uart12 uart57 uart6E uart1289",
-		environment: environmentModule,
-	},
-	"imp003": {
-		pins: "A B C D E F G H J K L M N P Q R S T U V W X Y",
-		i2c:  "i2cAB i2cFG", spi: "spiEBCA spiLGDK", uart: "uartDM uartFG uartQRPW",
-		environment: environmentModule,
-	},
-	"imp004m": {
-		pins: "A B C D E F G H J K M N P Q R S T W",
-		i2c:  "i2cFG i2cQP", spi: "spiAHSR", uart: "uartFG uartHJ uartFGJH",
-		environment: environmentModule,
-	},
-	"imp005": {
-		pins: "A B C D E F G H J K L M N P Q R S T U V W Y XA XB XC XD XE",
-		i2c:  "i2c0 i2cJH", spi: "spi0 spiBCAD", uart: "uart0 uart1 uart2",
-		environment: environmentModule,
-	},
+// parts are slots of hardware that only some modules have.
+var parts = []string{"sampler", "fixedfrequencydac", "spiflash", "pwmpairKD"}
+
+// busClasses are the native classes of buses.
+var busClasses = []string{"i2c", "spi", "uart"}
+
+//go:embed modules/*.txt
+var moduleFiles embed.FS
+
+// modules are the types of module that a device can have.
+var modules = sync.OnceValue(func() map[string]module {
+	all := map[string]module{}
+	files, err := moduleFiles.ReadDir("modules")
+	if err != nil {
+		panic(err) // the files are part of the program
+	}
+	for _, f := range files {
+		text, err := moduleFiles.ReadFile("modules/" + f.Name())
+		if err != nil {
+			panic(err)
+		}
+		m, err := parseModule(string(text))
+		if err != nil {
+			panic(fmt.Sprintf("device: %s: %v", f.Name(), err))
+		}
+		all[strings.TrimSuffix(f.Name(), ".txt")] = m
+	}
+	all[AnyModule] = unite(all)
+	return all
+})
+
+// parseModule reads a module's file: a word a line, and what it says after it.
+func parseModule(text string) (module, error) {
+	m := module{names: map[string][]string{}, modes: map[string][]string{}}
+	for line := range strings.Lines(text) {
+		words := strings.Fields(line)
+		if len(words) == 0 || words[0][0] == '#' {
+			continue
+		}
+		switch key, rest := words[0], words[1:]; {
+		case len(rest) == 0:
+			return m, fmt.Errorf("%q says nothing", key)
+		case key == "page":
+			m.page = rest[0]
+		case key == "environment" && rest[0] == "module":
+			m.environment = environmentModule
+		case key == "environment" && rest[0] == "card":
+			m.environment = environmentCard
+		case key == "network":
+			m.network = rest
+		case key == "has":
+			m.has = rest
+		case key == "pins":
+			m.names["pin"] = append(m.names["pin"], rest...)
+		case slices.Contains(busClasses, key):
+			m.names[key] = append(m.names[key], rest...)
+		case slices.Contains(modeNames[1:], key):
+			m.modes[key] = rest
+		default:
+			return m, fmt.Errorf("%q has no meaning", strings.TrimSpace(line))
+		}
+	}
+	return m, nil
 }
 
-// laterModules has the pins and buses that the vendor's examples use on the
-// modules imp006 and impC001, which are not in modules.
-var laterModules = module{
-	pins: "YG",
-	i2c:  "i2cJK i2cKL i2cLM i2cXCD", spi: "spiYJTHU", uart: "uartABCD uartNU",
+// unite returns the module that has what any of all has.
+func unite(all map[string]module) module {
+	u := module{
+		environment: all[anyModuleType].environment, network: all[anyModuleType].network,
+		names: map[string][]string{}, modes: map[string][]string{},
+	}
+	add := func(list *[]string, more []string) {
+		*list = append(*list, more...)
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+	}
+	merge := func(into, from map[string][]string) {
+		for _, key := range slices.Sorted(maps.Keys(from)) {
+			list := into[key]
+			add(&list, from[key])
+			into[key] = list
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		add(&u.has, all[name].has)
+		merge(u.names, all[name].names)
+		merge(u.modes, all[name].modes)
+	}
+	merge(u.names, formerNames)
+	// A program that is not told its module may use any pin for anything but waking.
+	for key := range u.modes {
+		if key != modeNames[modeDigitalInWakeup] {
+			u.modes[key] = []string{"*"}
+		}
+	}
+	return u
 }
 
 // Modules returns the known types of module.
 func Modules() []string {
-	return append(slices.Sorted(maps.Keys(modules)), AnyModule)
+	names := slices.Sorted(maps.Keys(modules()))
+	return append(slices.DeleteFunc(names, func(name string) bool { return name == AnyModule }), AnyModule)
 }
 
 // KnownModule reports whether name is a known type of module.
 func KnownModule(name string) bool {
-	_, ok := lookupModule(name)
+	_, ok := modules()[name]
 	return ok
 }
 
-// lookupModule returns a module by name. AnyModule has the pins and buses of all.
-func lookupModule(name string) (module, bool) {
-	if name != AnyModule {
-		m, ok := modules[name]
-		return m, ok
+// can reports whether a pin has a mode. Modes that a module's file does not list for
+// some module are those of every pin.
+func (m *module) can(pin string, mode int) bool {
+	if mode <= modeNone || mode >= len(modeNames) {
+		return false
 	}
-	var all [4][]string
-	for _, m := range append(slices.Collect(maps.Values(modules)), laterModules) {
-		for i, list := range []string{m.pins, m.i2c, m.spi, m.uart} {
-			all[i] = append(all[i], strings.Fields(list)...)
-		}
+	name := modeNames[mode]
+	if _, special := modules()[AnyModule].modes[name]; !special {
+		return true
 	}
-	var s [4]string
-	for i, names := range all {
-		slices.Sort(names)
-		s[i] = strings.Join(slices.Compact(names), " ")
-	}
-	return module{pins: s[0], i2c: s[1], spi: s[2], uart: s[3], environment: modules[anyModuleType].environment}, true
+	pins := m.modes[name]
+	return slices.Contains(pins, "*") || slices.Contains(pins, strings.TrimPrefix(pin, "pin"))
 }
 
 // peripherals lists the slots of the global hardware that are peripherals, by
 // native class. A peripheral's payload in the VM is its index here, so the list
 // is sorted: every process must have the same order.
-func (m module) peripherals() []peripheral {
+func (m *module) peripherals() []peripheral {
 	var out []peripheral
-	for _, p := range strings.Fields(m.pins) {
+	for _, p := range m.names["pin"] {
 		out = append(out, peripheral{"pin", "pin" + p})
 	}
-	for _, l := range []struct{ class, names string }{{"i2c", m.i2c}, {"spi", m.spi}, {"uart", m.uart}} {
-		for _, n := range strings.Fields(l.names) {
-			out = append(out, peripheral{l.class, n})
+	for _, class := range busClasses {
+		for _, n := range m.names[class] {
+			out = append(out, peripheral{class, n})
 		}
+	}
+	if slices.Contains(m.has, "pwmpairKD") {
+		out = append(out, peripheral{pwmPair, "pwmpairKD"})
 	}
 	slices.SortFunc(out, func(a, b peripheral) int { return strings.Compare(a.name, b.name) })
 	return out
 }
 
 type peripheral struct{ class, name string }
+
+// owners returns the types of module that have a slot of hardware, but for AnyModule.
+func owners(slot string) (names []string) {
+	for _, name := range Modules() {
+		m := modules()[name]
+		has := slices.ContainsFunc(m.peripherals(), func(p peripheral) bool { return p.name == slot }) ||
+			slices.Contains(parts, slot) && slices.Contains(m.has, slot)
+		if has && name != AnyModule {
+			names = append(names, name)
+		}
+	}
+	return names
+}

@@ -2,8 +2,10 @@ package device
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/squirrel"
@@ -11,17 +13,39 @@ import (
 
 // pinState is the state of a pin as the code has configured it.
 type pinState struct {
-	Mode  int
-	Level float64 // of an output: 0 or 1, or a fraction between them
+	Mode   int
+	Level  float64       // of an output: 0 or 1, or a fraction between them
+	Period time.Duration // of PWM_OUT; of PULSE_COUNTER, how long a read counts
+	Falls  bool          // PULSE_COUNTER counts falling edges
 }
+
+// count is a pulse counter's read that goes on.
+type count struct {
+	Pin   int
+	Began int64 // what the board had counted then
+	Until instant
+}
+
+// waitCount is the wait for the end of a count.
+const waitCount = imp.FirstWait + 1
 
 // plug puts the module's pins and buses into the global hardware.
 func (m *Machine) plug() {
 	v := m.vm()
 	hardware := v.Field(v.Root(), "hardware")
 	for i, p := range m.things {
-		v.SetField(hardware, p.name, v.NewNative(p.class, squirrel.Int(int32(i))))
+		class := p.class
+		if class == pwmPair {
+			class = "pin"
+		}
+		v.SetField(hardware, p.name, v.NewNative(class, squirrel.Int(int32(i))))
 	}
+	for _, part := range parts {
+		if !slices.Contains(m.module.has, part) {
+			v.Delete(hardware, v.NewString(part))
+		}
+	}
+	m.explainAbsent(hardware)
 }
 
 // replug configures the board as the restored code expects it.
@@ -31,6 +55,15 @@ func (m *Machine) replug() error {
 			continue
 		}
 		if err := m.board.Setup(m.things[i].name, modeNames[p.Mode], p.Level); err != nil {
+			return fmt.Errorf("restore: %s: %w", m.things[i].name, err)
+		}
+	}
+	for i := range m.st.Buses {
+		b := &m.st.Buses[i]
+		if !b.Select {
+			continue
+		}
+		if err := b.driveSelect(m.things[i].name, m.board); err != nil {
 			return fmt.Errorf("restore: %s: %w", m.things[i].name, err)
 		}
 	}
@@ -47,30 +80,34 @@ func (m *Machine) thing(c *squirrel.Call, class string) (int, bool) {
 
 // pin returns the pin that a method is called on. It reports whether there is one.
 func (m *Machine) pin(c *squirrel.Call) (int, *pinState, bool) {
-	i, ok := m.thing(c, "pin")
+	i, ok := m.pinOf(c.This())
 	if !ok {
 		return 0, nil, false
 	}
 	return i, &m.st.Pins[i], true
 }
 
+// pinOf returns the index of a pin. It reports whether x is one; a pair of pins is none.
+func (m *Machine) pinOf(x squirrel.Value) (int, bool) {
+	v := m.vm()
+	if !v.IsNative(x, "pin") {
+		return 0, false
+	}
+	i := int(v.Payload(x).AsInt())
+	return i, m.things[i].class == "pin"
+}
+
 func notA(c *squirrel.Call, class string) (squirrel.Value, error) {
 	return c.Errorf("this is not a %s: call the method on a slot of hardware", class)
 }
 
-func isOutput(mode int) bool { return mode >= modeDigitalOut && mode != modeAnalogIn }
+func isOutput(mode int) bool {
+	return mode >= modeDigitalOut && mode != modeAnalogIn && mode != modePulseCounter
+}
 
 func isDigitalInput(mode int) bool { return mode >= modeDigitalIn && mode <= modeDigitalInWakeup }
 
 func pinHandler(i int) string { return "pin:" + strconv.Itoa(i) }
-
-// supports reports whether a pin has a mode. Only some pins can wake a module.
-func (m *Machine) supports(pin string, mode int) bool {
-	if mode == modeDigitalInWakeup {
-		return slices.Contains(wakePins, pin)
-	}
-	return mode > modeNone && mode < len(modeNames)
-}
 
 func pinConfigure(c *squirrel.Call) (squirrel.Value, error) {
 	m := of(c)
@@ -79,32 +116,88 @@ func pinConfigure(c *squirrel.Call) (squirrel.Value, error) {
 		return notA(c, "pin")
 	}
 	name, mode := m.things[i].name, int(c.Int(1))
-	if !m.supports(name, mode) {
-		return c.Errorf("this pin does not support that mode: %s, mode %d", name, mode)
+	if !m.module.can(name, mode) {
+		return c.Errorf("this pin does not support that mode: %s, mode %s", name, modeText(mode))
 	}
+	want := pinState{Mode: mode}
 	option := c.Arg(2)
 	handler := squirrel.Null
 	number, hasNumber := option.Number()
-	level := 0.0
 	switch {
 	case option.IsFunction() && !isDigitalInput(mode):
 		return c.Errorf("only a digital input has a callback: %s is configured as %s", name, modeNames[mode])
 	case option.IsFunction():
-		handler = option
+		handler = m.core.Callback(c, 2)
 	case mode == modePWMOut:
 		if !hasNumber || !(number > 0) {
 			return c.Errorf("PWM_OUT needs a period in seconds, as in configure(PWM_OUT, 0.02, 0.5)")
 		}
-		level = share(c.Arg(3).AsFloat())
+		want.Period = period(number)
+		want.Level = share(c.Arg(3).AsFloat())
+	case mode == modePulseCounter:
+		if !hasNumber || !(number > 0) {
+			return c.Errorf("PULSE_COUNTER needs how long to count, in seconds, as in configure(PULSE_COUNTER, 0.5)")
+		}
+		want.Period = period(number)
+		edge, _ := c.Arg(3).Number()
+		want.Falls = edge < 0
 	case isOutput(mode) && hasNumber:
-		level = outputLevel(mode, number)
+		want.Level = outputLevel(mode, number)
 	}
-	if err := m.board.Setup(name, modeNames[mode], level); err != nil {
+	if err := m.board.Setup(name, modeNames[mode], want.Level); err != nil {
 		return c.Errorf("%s: %v", name, err)
 	}
-	p.Mode, p.Level = mode, level
+	*p = want
 	m.core.SetHandler(pinHandler(i), handler)
 	return squirrel.Null, nil
+}
+
+// modeText is a mode in an error: its name, or the number that is none.
+func modeText(mode int) string {
+	if mode > modeNone && mode < len(modeNames) {
+		return modeNames[mode]
+	}
+	return strconv.Itoa(mode)
+}
+
+// longestPeriod is the longest period of PWM_OUT and PULSE_COUNTER.
+const longestPeriod = time.Hour
+
+// period converts a positive number of seconds, which may be far less than one.
+func period(s float32) time.Duration {
+	if float64(s) >= longestPeriod.Seconds() {
+		return longestPeriod
+	}
+	return max(time.Nanosecond, time.Duration(float64(s)*float64(time.Second)))
+}
+
+func pinDisable(c *squirrel.Call) (squirrel.Value, error) {
+	m := of(c)
+	i, p, ok := m.pin(c)
+	switch {
+	case !ok:
+		return notA(c, "pin")
+	case p.Mode == modeNone:
+		return squirrel.Null, nil
+	}
+	if err := m.board.Setup(m.things[i].name, "", 0); err != nil {
+		return c.Errorf("%s: %v", m.things[i].name, err)
+	}
+	*p = pinState{}
+	m.core.SetHandler(pinHandler(i), squirrel.Null)
+	return squirrel.Null, nil
+}
+
+func pinGetPeriod(c *squirrel.Call) (squirrel.Value, error) {
+	m := of(c)
+	i, p, ok := m.pin(c)
+	switch {
+	case !ok:
+		return notA(c, "pin")
+	case p.Mode != modePWMOut:
+		return c.Errorf("%s is not configured as PWM_OUT", m.things[i].name)
+	}
+	return squirrel.Float(float32(p.Period.Seconds())), nil
 }
 
 // share clamps x to the range from 0 to 1.
@@ -126,13 +219,20 @@ func outputLevel(mode int, x float32) float64 {
 	return 0
 }
 
+// sense returns what the board has under a name now.
+func (m *Machine) sense(name string) float64 { return m.board.Read(name, m.core.Now) }
+
 func pinRead(c *squirrel.Call) (squirrel.Value, error) {
 	m := of(c)
 	i, p, ok := m.pin(c)
 	if !ok {
 		return notA(c, "pin")
 	}
-	switch level := m.board.Read(m.things[i].name); {
+	if p.Mode == modePulseCounter {
+		m.st.Count = count{Pin: i, Began: m.pulses(i), Until: instantOf(m.core.Now.Add(p.Period))}
+		return m.core.Suspend(c, waitCount)
+	}
+	switch level := m.sense(m.things[i].name); {
 	case p.Mode == modeAnalogIn:
 		return squirrel.Int(int32(share(float32(level))*65535 + 0.5)), nil
 	case p.Mode == modePWMOut || p.Mode == modeAnalogOut:
@@ -141,6 +241,26 @@ func pinRead(c *squirrel.Call) (squirrel.Value, error) {
 		return squirrel.Int(1), nil
 	}
 	return squirrel.Int(0), nil
+}
+
+// pulses returns what the board has counted at a pin until now.
+func (m *Machine) pulses(i int) int64 {
+	rising, falling := m.board.Edges(m.things[i].name, m.core.Now)
+	if m.st.Pins[i].Falls {
+		return falling
+	}
+	return rising
+}
+
+// counted ends a pulse counter's read when its time is over. A board that has been
+// replaced meanwhile has counted less than it had.
+func (m *Machine) counted() imp.Outcome {
+	n := m.st.Count
+	if !n.Until.due(m.core.Now) {
+		return imp.Waiting
+	}
+	m.st.Count = count{}
+	return m.core.Resume(squirrel.Int(int32(min(max(0, m.pulses(n.Pin)-n.Began), math.MaxInt32))))
 }
 
 func pinWrite(c *squirrel.Call) (squirrel.Value, error) {
@@ -180,7 +300,7 @@ func (m *Machine) changed(ev *Changed) imp.Outcome {
 	case m.things[i].class != "uart" || !m.st.Buses[i].Ready:
 		return imp.Done
 	}
-	m.st.Buses[i].receive(ev.Data)
+	m.st.Buses[i].happened(ev)
 	return m.core.CallHandler(pinHandler(i))
 }
 

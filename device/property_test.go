@@ -49,6 +49,24 @@ agent.on("post", function(x) {
 });
 agent.on("configure", function(x) { imp.setuserconfiguration("c" + x); server.log(imp.getuserconfiguration()); });
 agent.on("clock", function(x) { server.log(hardware.millis() + " " + hardware.micros()); });
+agent.on("sample", function(n) {
+	local s = hardware.sampler;
+	if (n % 3 == 0) return s.stop();
+	s.reset();
+	s.configure(hardware.pin2, 10 + n, [blob(40), blob(20)], function(b, k) { note(k + " " + (b == null ? 0 : b[1])); });
+	s.start();
+});
+agent.on("play", function(n) {
+	local d = hardware.fixedfrequencydac;
+	if (n % 3 == 0) return d.stop();
+	d.configure(hardware.pin5, 10 + n, [blob(40), blob(20)], function(b) { note(b); if (b) d.addbuffer(b); });
+	d.start();
+});
+agent.on("count", function(n) {
+	hardware.pin7.configure(PULSE_COUNTER, 0.1 * (n + 1));
+	note(hardware.pin7.read());
+	imp.scanwifinetworks(@(list) note(list.len()));
+});
 agent.on("generate", function(n) {
 	local g = function(n) { for (local i = 0; i < n; i++) yield i; }(n);
 	local s = 0;
@@ -71,6 +89,11 @@ func newWorld(t *rapid.T) *world {
 		t.Fatal(err)
 	}
 	w := &world{board: board.New()}
+	for _, line := range []string{"pin2 = sine 3", "pin7 = square 30"} {
+		if err := w.board.Command(line); err != nil {
+			t.Fatal(err)
+		}
+	}
 	w.board.Notify(func(c board.Change) { w.seen = append(w.seen, c) })
 	w.cfg = Config{Program: program, Device: "0123456789abcdef", Incarnation: 1, Board: w.board}
 	w.m = New(w.cfg, epoch)
@@ -114,7 +137,7 @@ func drawEvent(t *rapid.T) Event {
 	case 15:
 		return &Idle{}
 	case 17:
-		name := rapid.SampledFrom([]string{"post", "configure", "clock"}).Draw(t, "name")
+		name := rapid.SampledFrom([]string{"post", "configure", "clock", "sample", "play", "count"}).Draw(t, "name")
 		return message(name, fmt.Sprint(small.Draw(t, "x")))
 	case 18:
 		return &Handled{ID: uint64(small.Draw(t, "id")), Size: small.Draw(t, "size")}
@@ -179,7 +202,7 @@ func TestRestoredGoesOn(t *testing.T) {
 				}
 				plain.seen, saved.seen = nil, nil
 			}
-			if plain.board.Read("pin9") != saved.board.Read("pin9") {
+			if plain.board.Read("pin9", now) != saved.board.Read("pin9", now) {
 				t.Fatal("the boards differ")
 			}
 		}

@@ -69,8 +69,11 @@ func (m *Machine) take(ev Event) imp.Outcome {
 	case *Alarm:
 		return m.alarm()
 	case *Woken:
-		if m.core.Waiting() == imp.Sleeping {
+		switch m.core.Waiting() {
+		case imp.Sleeping:
 			return m.core.Wake()
+		case waitCount:
+			return m.counted()
 		}
 		return m.conclude(func(l *link) verdict { return l.expired(now) })
 	case *Changed:
@@ -102,8 +105,10 @@ func (m *Machine) boot() imp.Outcome {
 // message runs the handler of a message from the agent.
 func (m *Machine) message(msg tandem.Message) imp.Outcome {
 	m.st.Posts.Cause = msg.Post
-	if m.core.Handler(agentHandler(msg.Name)).IsNull() {
-		m.explain(true, "no handler for device.send(): "+msg.Name)
+	fn := m.core.Handler(agentHandler(msg.Name))
+	m.core.Prepare(fn)
+	if fn.IsNull() {
+		m.explain(true, "no handler for device.send(): "+imp.ShownName(msg.Name))
 		return imp.Done
 	}
 	data, err := codec.Compact(msg)
@@ -112,7 +117,7 @@ func (m *Machine) message(msg tandem.Message) imp.Outcome {
 		x, err = imp.Decode(m.vm(), data)
 	}
 	if err != nil {
-		m.explain(true, "the data of device.send(\""+msg.Name+"\") is damaged: "+err.Error())
+		m.explain(true, "the data of device.send(), "+imp.ShownName(msg.Name)+", is damaged: "+err.Error())
 		return imp.Done
 	}
 	return m.core.CallHandler(agentHandler(msg.Name), x)
@@ -123,13 +128,50 @@ func (m *Machine) lost() {
 	m.st.Unexpected = instantOf(m.core.Now.Add(reconnectPatience))
 }
 
-// alarm runs one timer whose time has come.
+// task is something that the machine itself does at a time.
+type task int
+
+const (
+	tellLost task = iota
+	tellFailed
+	fillBuffer
+	convertBuffer
+	endScan
+	tellCell
+)
+
+// nextDue returns what the machine itself does next, and when; 0 is never.
+func (m *Machine) nextDue() (next task, at instant) {
+	for i, due := range [...]instant{
+		tellLost: m.st.Unexpected, tellFailed: m.st.Patience, fillBuffer: m.st.Sampler.Due,
+		convertBuffer: m.st.Converter.Due, endScan: m.st.Scan, tellCell: m.st.Cell,
+	} {
+		if due != 0 && (at == 0 || due < at) {
+			next, at = task(i), due
+		}
+	}
+	return next, at
+}
+
+// alarm runs one timer or task whose time has come: the one that is due first.
 func (m *Machine) alarm() imp.Outcome {
-	switch now := m.core.Now; {
-	case m.st.Unexpected.due(now):
-		m.st.Unexpected = 0
-		return m.core.CallHandler(onUnexpected, imp.Int32(m.st.Link.Why))
-	case m.st.Patience.due(now):
+	next, at := m.nextDue()
+	if timer, ok := m.core.Alarm(); at == 0 || ok && instantOf(timer) < at {
+		return m.core.Fire()
+	}
+	if !at.due(m.core.Now) {
+		return imp.Done
+	}
+	switch next {
+	case fillBuffer:
+		return m.sampled()
+	case convertBuffer:
+		return m.consumed()
+	case endScan:
+		return m.scanned()
+	case tellCell:
+		return m.cellTold()
+	case tellFailed:
 		m.st.Patience = 0
 		why := m.st.Link.Why
 		if why == NotConnected {
@@ -138,7 +180,8 @@ func (m *Machine) alarm() imp.Outcome {
 		m.later(onConnect, why)
 		return imp.Done
 	}
-	return m.core.Fire()
+	m.st.Unexpected = 0
+	return m.core.CallHandler(onUnexpected, imp.Int32(m.st.Link.Why))
 }
 
 // shutdown calls the handler of server.onshutdown, or restarts when there is none.
@@ -169,7 +212,12 @@ func (m *Machine) later(handler string, reason int) {
 	m.st.Later = append(m.st.Later, callback{handler, reason})
 }
 
-func (m *Machine) callBack(c callback) imp.Outcome { return m.once(c.Handler, imp.Int32(c.Reason)) }
+func (m *Machine) callBack(c callback) imp.Outcome {
+	if c.Handler == lastSamples {
+		return m.stopped()
+	}
+	return m.once(c.Handler, imp.Int32(c.Reason))
+}
 
 // conclude handles a change of the link, and resumes the code when the change ends
 // what the code waits for.
@@ -223,7 +271,7 @@ func (m *Machine) deepSleep(d time.Duration) {
 		var dropped []string
 		e.NV, dropped = imp.EncodeMost(nil, m.vm(), nv, imp.ForMessage)
 		for _, d := range dropped {
-			m.explain(true, "nv: "+d)
+			m.core.Complain("nv: "+d, squirrel.Null)
 		}
 	}
 	m.end(e)

@@ -75,6 +75,7 @@ type (
 		Token uint64
 		Topic string
 		Data  []byte
+		Mark  tandem.Mark // of a line of the log, zero when the device does not number them
 	}
 
 	// Remind repeats what the device said last on sys/hello, to a pair that may have been

@@ -172,7 +172,7 @@ func (l *Life) take(ev Event) {
 	case *Again:
 		l.again(ev)
 	case *Said:
-		l.said(said{Token: ev.Token, Topic: ev.Topic, Data: ev.Data})
+		l.said(said{Token: ev.Token, Topic: ev.Topic, Data: ev.Data, Mark: ev.Mark})
 	case *Linked:
 		l.linked(ev)
 	case *Unlinked:

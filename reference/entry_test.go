@@ -126,6 +126,9 @@ func TestEverythingIsThere(t *testing.T) {
 			}
 		}
 		for _, n := range r.natives {
+			if n == "hardware._get" {
+				continue // no program can reach it: it explains what is missing
+			}
 			documented(nameOf(n), "function")
 		}
 		for _, c := range r.classes {

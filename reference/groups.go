@@ -32,6 +32,8 @@ var objectDocs = map[string]string{
 	"generator": "Methods of generators, which a function with yield returns.",
 	"hardware": "The device's board: clocks, the reason of its start, and its pins and buses under the module's " +
 		"names, such as hardware.pin1 and hardware.i2c89.",
+	"hardware.fixedfrequencydac": "The board's converter: it makes a signal of buffers of samples, at a fixed rate.",
+	"hardware.sampler":           "The board's sampler: it fills buffers with samples of analog pins, at a fixed rate.",
 	"hardware.spiflash": "The board's NOR flash, in sectors of 4096 bytes. Its content survives power cuts; it is in a " +
 		"file of the device's directory. Writing turns bits from 1 to 0 only; erasing a sector sets all of its bits.",
 	"http":      "HTTP requests of the agent, requests to its address, and the encodings of the web.",

@@ -237,7 +237,7 @@ func deviceLife(t testing.TB, src, data string) *outcome {
 		}
 	}
 	h.board.Notify(func(c board.Change) {
-		h.waiting = append(h.waiting, &device.Changed{Pin: c.Pin, Bus: c.Bus, Data: c.Data})
+		h.waiting = append(h.waiting, &device.Changed{Pin: c.Pin, Bus: c.Bus, Data: c.Data, Fault: c.Fault})
 	})
 	m := device.New(device.Config{
 		Program: program, Device: "0123456789abcdef", Incarnation: 7, Connected: true, Address: "10.0.0.2",

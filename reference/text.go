@@ -144,8 +144,12 @@ func Index(w io.Writer) error {
 			group = o.Group
 			b.WriteString(group + "\n\n")
 		}
-		pad(&b, 2, o.Name, 18)
-		wrapped(&b, 20, firstSentence(o.Doc))
+		const column = 18
+		pad(&b, 2, o.Name, column)
+		if len(o.Name) >= column {
+			b.WriteString("\n" + strings.Repeat(" ", column+2))
+		}
+		wrapped(&b, column+2, firstSentence(o.Doc))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

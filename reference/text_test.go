@@ -52,7 +52,7 @@ func TestTextOfMany(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, o := range Objects() {
-		if !strings.Contains(b.String(), "\n  "+o.Name+" ") {
+		if !strings.Contains(strings.ReplaceAll(b.String(), "\n", " \n"), "\n  "+o.Name+" ") {
 			t.Errorf("%s is missing in\n%s", o.Name, b.String())
 		}
 	}

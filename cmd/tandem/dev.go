@@ -31,6 +31,7 @@ type devCmd struct {
 	Agents  string `placeholder:"ADDR" default:"${agents}" help:"${help_dev_agents}"`
 	MQTT    string `name:"mqtt" placeholder:"ADDR" default:"${mqtt}" help:"Where the node listens for MQTT (${default})."`
 	Verbose bool   `short:"v" help:"Also print the node's own log."`
+	moduleFlag
 }
 
 // watchEvery is the interval at which dev checks whether a source file was saved.
@@ -78,6 +79,9 @@ type identity struct {
 
 func (c *devCmd) Run(ctx context.Context, s *streams) error {
 	if _, err := readPair(c.Dir); err != nil {
+		return err
+	}
+	if err := c.checkModule(); err != nil {
 		return err
 	}
 	ctx, quit := context.WithCancel(ctx)
@@ -297,6 +301,7 @@ func (d *dev) deploy(ctx context.Context, src pairSource) {
 func (d *dev) startDevice(ctx context.Context, parts *errgroup.Group) {
 	r := &runner.Runner{
 		ID: d.id, Key: d.key, Addr: "tcp://" + d.node.MQTT, Dir: filepath.Join(d.Dir, ".tandem", "device"), Logger: d.logger,
+		Module: d.Module,
 	}
 	d.mu.Lock()
 	d.runner = r

@@ -28,7 +28,9 @@ func vars() kong.Vars {
 		"help_library_add": "Add a library, which code requires with #require \"NAME:VERSION\". It cannot be changed or " +
 			"removed. Adding the same source again changes nothing.",
 		"help_device_remove": "Remove a device with its agent, the agent's saved state, and their log.",
-		"help_device_node":   "The node: tcp://HOST:PORT, tls://…, ws://… or wss://… (tcp://" + server.DefaultMQTT + ").",
+		"help_module": "Type of module whose pins and buses the device has, such as imp003; " +
+			"by default those of every type.",
+		"help_device_node": "The node: tcp://HOST:PORT, tls://…, ws://… or wss://… (tcp://" + server.DefaultMQTT + ").",
 		"help_drain": "Move a node's agents to the other nodes without a restart, and wait until it has none. The node " +
 			"gets no agents until it is started again or undrained. SIGTERM does the same and then ends the node.",
 		"help_run": "Squirrel source; - or nothing reads standard input, line by line when that is a terminal.",

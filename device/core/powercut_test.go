@@ -60,7 +60,8 @@ type watchedBoard struct {
 type boardOf = interface {
 	Setup(pin, mode string, level float64) error
 	Write(pin string, level float64) error
-	Read(pin string) float64
+	Read(pin string, at time.Time) float64
+	Edges(pin string, at time.Time) (rising, falling int64)
 	Transfer(bus string, addr int, out []byte, in int) ([]byte, error)
 }
 

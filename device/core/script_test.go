@@ -106,7 +106,7 @@ func runCommand(w *world, d *datadriven.TestData) bool {
 	case "show":
 		w.server.clocks = true
 	case "read":
-		w.say("%s is %v", word(d, 0), w.board.Read(word(d, 0)))
+		w.say("%s is %v", word(d, 0), w.board.Read(word(d, 0), w.now.Wall))
 	default:
 		return false
 	}

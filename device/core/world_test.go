@@ -81,7 +81,7 @@ func newWorld(t testing.TB) *world {
 	}
 	w.server.w = w
 	w.board.Notify(func(c board.Change) {
-		w.queue = append(w.queue, &Changed{device.Changed{Pin: c.Pin, Bus: c.Bus, Data: c.Data}})
+		w.queue = append(w.queue, &Changed{device.Changed{Pin: c.Pin, Bus: c.Bus, Data: c.Data, Fault: c.Fault}})
 	})
 	return w
 }

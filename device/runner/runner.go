@@ -94,7 +94,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		return err
 	}
 	if b, ok := r.Board.(*board.Simulated); ok {
-		b.Notify(func(c board.Change) { r.Changed(device.Changed{Pin: c.Pin, Bus: c.Bus, Data: c.Data}) })
+		b.Notify(func(c board.Change) { r.Changed(device.Changed{Pin: c.Pin, Bus: c.Bus, Data: c.Data, Fault: c.Fault}) })
 		defer b.Notify(nil)
 	}
 	return s.run(ctx)
