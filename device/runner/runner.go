@@ -18,6 +18,7 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/board"
@@ -40,6 +41,10 @@ type Runner struct {
 	// Code is a file with device code to run instead of what the server sends;
 	// "" for none.
 	Code string
+
+	// CrashPause is the longest pause before code that keeps crashing starts again; 0 is
+	// tandem.CrashPause.
+	CrashPause time.Duration
 
 	// Module is the type of module that code finds; "" has every pin of every
 	// type. Give it when code is to see exactly the pins it will have.
