@@ -12,7 +12,7 @@ BINARY = -tandem $(abspath $(BIN))
 export PATH := $(PATH):/usr/sbin:/sbin
 
 # Packages whose tests run PostgreSQL or mosquitto's clients; a test looks for them.
-SERVERS = cluster cmd/tandem gateway host internal/pgtest server store
+SERVERS = cluster cmd/tandem gateway internal/pgtest server store
 UNITS = $$(go list ./... | grep -vxF $(SERVERS:%=-e github.com/tandem-iot/tandem/%))
 # The race detector needs cgo.
 GOTEST = CGO_ENABLED=1 go test -race -timeout 15m

@@ -244,8 +244,8 @@ func (d *dev) deploy(ctx context.Context, src pairSource) {
 
 func (d *dev) startDevice(ctx context.Context, parts *errgroup.Group) {
 	r := &runner.Runner{
-		ID: d.who.Device, Key: d.who.Key, Addr: "tcp://" + d.node.MQTT, Dir: filepath.Join(d.Dir, ".tandem", "device"), Logger: d.logger,
-		CrashPause: crashPause,
+		ID: d.who.Device, Key: d.who.Key, Addr: "tcp://" + d.node.MQTT, Dir: filepath.Join(d.Dir, ".tandem", "device"),
+		Logger: d.logger, CrashPause: crashPause,
 	}
 	d.mu.Lock()
 	d.runner = r

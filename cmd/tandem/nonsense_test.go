@@ -15,7 +15,8 @@ func guidePair(t *testing.T) map[string]string {
 		t.Fatal(err)
 	}
 	files := map[string]string{}
-	for _, m := range regexp.MustCompile("(?ms)^```squirrel (agent|device)\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
+	block := regexp.MustCompile("(?ms)^```squirrel (agent|device)\n(.*?)^```$")
+	for _, m := range block.FindAllStringSubmatch(string(text), -1) {
 		files[m[1]+".nut"] = m[2]
 	}
 	if len(files) != 2 {
