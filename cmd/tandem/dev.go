@@ -56,7 +56,9 @@ type dev struct {
 	lines  curtain           // of the log
 	who    identity
 	had    pairSource // the sources as read last
-	lacks  int        // libraries of the node when code did not compile; -1: it did
+
+	libraries int  // of the node, before the last deployment
+	refused   bool // its code did not compile
 
 	mu      sync.Mutex
 	runner  *runner.Runner // nil until there is device code
@@ -71,7 +73,7 @@ func (c *devCmd) Run(ctx context.Context, s *streams) error {
 	}
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
-	d := &dev{devCmd: c, s: s, out: newLineWriter(s.out), lacks: -1}
+	d := &dev{devCmd: c, s: s, out: newLineWriter(s.out)}
 	d.lines.out = d.out
 	level := slog.LevelError
 	if c.Verbose {
@@ -129,6 +131,7 @@ func (d *dev) run(ctx context.Context, quit func(), typed <-chan byte) error {
 	if err := d.enrol(ctx); err != nil {
 		return err
 	}
+	known := d.look(ctx)
 	src, err := readPair(d.Dir)
 	if err != nil {
 		return err
@@ -136,6 +139,7 @@ func (d *dev) run(ctx context.Context, quit func(), typed <-chan byte) error {
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return untilDone(d.log.Run(ctx)) })
 	d.deploy(ctx, src)
+	known.libraries = d.libraries
 	d.welcome(src)
 	d.lines.open()
 	d.had = src
@@ -143,7 +147,10 @@ func (d *dev) run(ctx context.Context, quit func(), typed <-chan byte) error {
 		d.startDevice(ctx, parts)
 	}
 	parts.Go(func() error {
-		watch(ctx, watchEvery, func() sight { return d.look(ctx) }, func() { d.changed(ctx, parts) })
+		watch(ctx, watchEvery, known, func() sight { return d.look(ctx) }, func() int {
+			d.changed(ctx, parts)
+			return d.libraries
+		})
 		return nil
 	})
 	parts.Go(func() error {
@@ -222,13 +229,13 @@ func (d *dev) welcome(src pairSource) {
 // deploy deploys the pair's code. If it does not compile, the old code keeps
 // running.
 func (d *dev) deploy(ctx context.Context, src pairSource) {
-	libraries := d.libraries(ctx)
-	d.lacks = -1
+	d.libraries = d.countLibraries(ctx)
+	d.refused = false
 	err := d.node.Central.Deploy(ctx, d.who.Group, central.Code{Agent: string(src.agent), Device: string(src.device)})
 	var bad *central.CompileError
 	switch {
 	case errors.As(err, &bad):
-		d.lacks = libraries
+		d.refused = true
 		var places notCompiled
 		for _, p := range bad.Problems {
 			places = append(places, place{p.Line, p.Column, p.Text, cmp.Or(p.File, imp.SourceName(p.Side))})

@@ -89,14 +89,14 @@ func stamps(dir string) (s [2]stamp) {
 // sight is what dev deploys when it has changed.
 type sight struct {
 	files     [2]stamp
-	libraries int // added since code did not compile, for which they may be what it lacks
+	libraries int // of the node; counted while code does not compile, for which one may be what it lacks
 }
 
-// watch calls changed after what look sees has changed, until ctx ends. It polls, which
-// works on every file system and with every editor's way of saving. A file counts as saved
-// when two polls find the same stamp, so that a half-written file is not read.
-func watch(ctx context.Context, every time.Duration, look func() sight, changed func()) {
-	known := look()
+// watch calls changed after what look sees differs from what is known, until ctx ends. It
+// polls, which works on every file system and with every editor's way of saving. A file
+// counts as saved when two polls find the same stamp, so that a half-written file is not
+// read. changed returns how many libraries it has known of.
+func watch(ctx context.Context, every time.Duration, known sight, look func() sight, changed func() int) {
 	last := known
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -108,8 +108,8 @@ func watch(ctx context.Context, every time.Duration, look func() sight, changed 
 		}
 		now := look()
 		if now == last && now != known {
-			known = now
-			changed()
+			known.files = now.files
+			known.libraries = changed()
 		}
 		last = now
 	}
@@ -117,15 +117,15 @@ func watch(ctx context.Context, every time.Duration, look func() sight, changed 
 
 // look returns what there is to deploy.
 func (d *dev) look(ctx context.Context) sight {
-	s := sight{files: stamps(d.Dir)}
-	if d.lacks >= 0 {
-		s.libraries = d.libraries(ctx) - d.lacks
+	n := d.libraries
+	if d.refused {
+		n = d.countLibraries(ctx)
 	}
-	return s
+	return sight{stamps(d.Dir), n}
 }
 
-// libraries returns how many libraries the node has.
-func (d *dev) libraries(ctx context.Context) int {
+// countLibraries returns how many libraries the node has.
+func (d *dev) countLibraries(ctx context.Context) int {
 	list, err := d.node.Central.Store.Libraries(ctx)
 	if err != nil {
 		d.logger.Error("the libraries cannot be read", "err", err)
