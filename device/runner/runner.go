@@ -34,8 +34,8 @@ type Runner struct {
 	// wss://host/path. The ports default to 1883, 8883, 80 and 443.
 	Addr string
 
-	// Dir keeps what outlives the process. It is made when it is missing; no
-	// other device may use it at the same time.
+	// Dir keeps what outlives the process. It is made when it is missing, and locked
+	// while the device runs.
 	Dir string
 
 	// Code is a file with device code to run instead of what the server sends;
