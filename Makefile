@@ -1,12 +1,21 @@
-# Everything a contributor does, one line each. Needs Go; `make test` and
-# `make bench` use mosquitto too, and PostgreSQL (see .ci/run).
+# Everything a contributor does. Needs Go; the tests install what else they use, or name
+# the command that does (.ci/setup). `make bench` uses mosquitto and PostgreSQL.
 FUZZTIME ?= 20s
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Directories of our modules; a test compares them with the go.mod files.
 MODULES = . bench bench/squirrel/peers
 BENCH = go run -C bench
-BINARY = -tandem $(CURDIR)/bin/tandem
+BIN ?= bin/tandem
+BINARY = -tandem $(abspath $(BIN))
+# Debian keeps some programs off the PATH of users.
+export PATH := $(PATH):/usr/sbin:/sbin
+
+# Packages whose tests run PostgreSQL or mosquitto's clients; a test looks for them.
+SERVERS = cluster cmd/tandem gateway internal/pgtest server store
+UNITS = $$(go list ./... | grep -vxF $(SERVERS:%=-e github.com/tandem-iot/tandem/%))
+# The race detector needs cgo.
+GOTEST = CGO_ENABLED=1 go test -race -timeout 15m
 
 DURATION ?= 30m
 ROUNDS ?= 5
@@ -18,10 +27,32 @@ LIBS ?= ../electricimp
 SHORT ?=
 ONLY ?=
 
-.PHONY: build test lint tidy check costs simulate bench bench-agents bench-squirrel bench-cluster libraries upgrade chaos hostile powercut fuzz mutants run
+.NOTPARALLEL:
+.PHONY: build test test-units test-servers test-faults lint tidy check costs simulate bench bench-agents bench-squirrel bench-cluster libraries upgrade chaos hostile powercut fuzz mutants run
 
-build: ; go build -trimpath -o bin/tandem ./cmd/tandem
-test: lint ; for m in $(MODULES); do go test -C $$m -race -timeout 15m ./... || exit 1; done && go test -tags squirrelcheck ./squirrel/... ./imp && go test -tags squirrelcheck -run TestCosts ./agent ./device
+build: ; CGO_ENABLED=0 go build -trimpath -o $(BIN) ./cmd/tandem
+
+# The tests: all of them, or one tier. README.md says how long each takes.
+test:
+	.ci/setup all
+	$(MAKE) build test-units test-servers test-faults
+test-units:
+	.ci/setup units
+	$(MAKE) lint
+	$(GOTEST) $(UNITS)
+	for m in $(filter-out .,$(MODULES)); do (cd $$m && $(GOTEST) ./...) || exit 1; done
+	go test -tags squirrelcheck ./squirrel/... ./imp
+	go test -tags squirrelcheck -run TestCosts ./agent ./device
+test-servers:
+	.ci/setup servers
+	$(GOTEST) -skip '^TestBrowser$$' $(SERVERS:%=./%)
+test-faults:
+	.ci/setup faults
+	$(GOTEST) -run '^TestBrowser$$' ./server
+	$(MAKE) simulate SEEDS=100
+	$(MAKE) hostile SHORT=1
+	$(MAKE) chaos DURATION=30s
+
 lint: ; test -z "$$(gofmt -l .)" && for m in $(MODULES); do go vet -C $$m ./... && (cd $$m && $(STATICCHECK) ./...) || exit 1; done
 tidy: ; for m in $(MODULES); do (cd $$m && go mod tidy) || exit 1; done
 check: ; go test -tags squirrelcheck -timeout 30m ./squirrel/... ./imp ./agent ./device

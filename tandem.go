@@ -164,4 +164,5 @@ const (
 	ReconnectGrace     = 5 * time.Second
 	PresenceTimeout    = 60 * time.Second
 	HibernateAfterIdle = 10 * time.Second
+	CrashPause         = time.Minute // the longest before what keeps crashing starts again
 )

@@ -61,8 +61,8 @@ func (s *Service) WriteAccess(ctx context.Context, file, mqtt string) error {
 func ReadAccess(file string) (Access, error) {
 	data, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Access{}, tandem.Errorf(tandem.NotFound, "there is no %s: "+
-			"name the data directory of a node that has been started", file)
+		return Access{}, tandem.Errorf(tandem.NotFound, "there is no %s: name the data directory of a node that has been "+
+			"started with --data; that of tandem dev DIR is DIR/.tandem/node", file)
 	}
 	if err != nil {
 		return Access{}, err

@@ -167,11 +167,7 @@ func (c *call) deleteDevice() error {
 	if err != nil {
 		return err
 	}
-	if err := c.Store.DeleteDevice(c.ctx, d.ID); err != nil {
-		return err
-	}
-	c.Host.Deleted(d.ID)
-	if err := c.Log.Forget(c.ctx, d.ID); err != nil {
+	if err := c.Delete(c.ctx, d.ID); err != nil {
 		return err
 	}
 	return c.noContent()

@@ -215,10 +215,7 @@ func (c *call) eachDevice(do func(record.Device) error) error {
 
 func (c *call) assignDevices() error {
 	return c.eachDevice(func(d record.Device) error {
-		if _, err := c.Store.Assign(c.ctx, d.ID, c.arg(1)); err != nil {
-			return err
-		}
-		return c.Host.Assigned(c.ctx, d.ID)
+		return c.Assign(c.ctx, d.ID, c.arg(1))
 	})
 }
 
@@ -227,10 +224,7 @@ func (c *call) unassignDevices() error {
 		if d.Group != c.arg(1) {
 			return tandem.Errorf(tandem.NotFound, "device %s is not in this device group", d.ID)
 		}
-		if _, err := c.Store.Assign(c.ctx, d.ID, ""); err != nil {
-			return err
-		}
-		return c.Host.Assigned(c.ctx, d.ID)
+		return c.Assign(c.ctx, d.ID, "")
 	})
 }
 

@@ -49,6 +49,13 @@ func (s *Service) Handler() http.Handler {
 	})
 }
 
+// NoRoute answers a request at a path that is none of the API's.
+func (s *Service) NoRoute(w http.ResponseWriter, r *http.Request) {
+	c := &call{Service: s, ctx: r.Context(), r: r, w: w}
+	const msg = "no route for %s %s: the paths of the API begin with /v5/"
+	c.fail(tandem.Errorf(tandem.NotFound, msg, r.Method, r.URL.Path))
+}
+
 // route is a method on a path. A word of the path that begins with a colon matches
 // any word.
 type route struct {

@@ -285,6 +285,24 @@ func (s *Service) AddDevices(ctx context.Context, list []NewDevice) ([]record.De
 	return made, keys, nil
 }
 
+// Assign puts a device into a device group, with whose code its agent starts, or takes it out
+// of its group if group is "".
+func (s *Service) Assign(ctx context.Context, id tandem.DeviceID, group string) error {
+	if _, err := s.Store.Assign(ctx, id, group); err != nil {
+		return err
+	}
+	return s.Host.Assigned(ctx, id)
+}
+
+// Delete deletes a device with its log and its agent's state. The device must be in no group.
+func (s *Service) Delete(ctx context.Context, id tandem.DeviceID) error {
+	if err := s.Store.DeleteDevice(ctx, id); err != nil {
+		return err
+	}
+	s.Host.Deleted(id)
+	return s.Log.Forget(ctx, id)
+}
+
 // Knows reports whether there is a device with an id.
 func (s *Service) Knows(ctx context.Context, id tandem.DeviceID) bool {
 	_, err := s.Store.Device(ctx, id)

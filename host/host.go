@@ -58,6 +58,7 @@ type Host struct {
 	Budget         time.Duration // VM time per event
 	Grace          time.Duration // how long a link may be broken without the agent being told
 	HibernateAfter time.Duration // without events; the agent is then frozen
+	CrashPause     time.Duration // the longest before an agent that keeps crashing starts again
 
 	agents  sync.Map // tandem.AgentID → *pair; looked up far more often than changed
 	devices sync.Map // tandem.DeviceID → *pair
@@ -152,8 +153,10 @@ func (h *Host) init() {
 		orDefault(&h.Budget, tandem.EventBudget)
 		orDefault(&h.Grace, tandem.ReconnectGrace)
 		orDefault(&h.HibernateAfter, tandem.HibernateAfterIdle)
+		orDefault(&h.CrashPause, tandem.CrashPause)
 		h.config = life.Config{
 			Version: h.Version, URL: h.URL, Memory: h.Memory, Budget: h.Budget, Grace: h.Grace, HibernateAfter: h.HibernateAfter,
+			CrashPause: h.CrashPause,
 		}
 		h.start = time.Now().Add(-time.Nanosecond) // so that no time is 0
 	})

@@ -4,13 +4,17 @@ import "net/http"
 
 // Elsewhere answers requests on a listener that does not serve agents: 404 with the
 // address of the agent when the path is that of one. It does not redirect, so that
-// clients are changed to the address that lasts.
-type Elsewhere struct{ Site Site }
+// clients are changed to the address that lasts. Other paths are for Else.
+type Elsewhere struct {
+	Site Site
+	Else http.Handler
+}
 
 func (e Elsewhere) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	text := "there is nothing at this address"
-	if id, _ := cutAgent(r.URL.Path); id.Valid() {
-		text = "agents are not served here: the address of this one is " + e.Site.URL(id)
+	id, _ := cutAgent(r.URL.Path)
+	if !id.Valid() {
+		e.Else.ServeHTTP(w, r)
+		return
 	}
-	refuse(w, http.StatusNotFound, text)
+	refuse(w, http.StatusNotFound, "agents are not served here: the address of this one is "+e.Site.URL(id))
 }

@@ -50,7 +50,7 @@ func (l *Life) end(r *agent.Restart) {
 	}
 	delay := time.Duration(0)
 	if hasty {
-		delay = crashDelay(l.Crashes)
+		delay = min(crashDelay(l.Crashes), l.cfg.CrashPause)
 		l.Crashes++
 	}
 	if delay == 0 {
@@ -106,7 +106,7 @@ func overOf(reason tandem.Reason) string {
 }
 
 // crashDelay is how long an agent waits that has crashed n times before: 0, 1,
-// 2, 4 … 60 s.
+// 2, 4 … 60 s, if Config.CrashPause allows as much.
 func crashDelay(n int) time.Duration {
 	if n == 0 {
 		return 0

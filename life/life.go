@@ -18,6 +18,7 @@ type Config struct {
 	Budget         time.Duration               // VM time per event
 	Grace          time.Duration               // how long a broken link may take to come back unnoticed
 	HibernateAfter time.Duration               // without events; an agent then becomes bytes
+	CrashPause     time.Duration               // the longest before an agent that keeps crashing starts again
 }
 
 // Life is the life of a pair on this host.

@@ -52,6 +52,7 @@ func (l *Life) linked(ev *Linked) {
 	}
 	ref := ev.Ref
 	l.Link, l.Address = &ref, ev.Address
+	l.Fresh = l.Fresh && !another
 	l.GraceUntil = 0
 	l.emit(&UseLink{ref})
 	switch {
@@ -71,7 +72,7 @@ func (l *Life) linked(ev *Linked) {
 
 // present tells the agent that the device is there.
 func (l *Life) present() {
-	l.Connected = true
+	l.Connected, l.Fresh = true, true
 	l.forgetLoss()
 	l.log(tandem.LogStatus, "Device connected")
 	l.emit(&Seen{record.Sighting{At: l.now.Wall, Address: l.Address}})
@@ -85,6 +86,7 @@ func (l *Life) present() {
 // blink tells the agent of an end of the connection and of a new one.
 func (l *Life) blink() {
 	l.forgetLoss()
+	l.Fresh = true
 	if l.wrong.silentLoss {
 		return
 	}
@@ -334,20 +336,30 @@ func (l *Life) hello(data []byte, old Peer) {
 	l.Peer = Peer{Known: true, Boot: hello.Boot, Incarnation: hello.Incarnation, Code: hello.Code}
 	if hello.Code != "" && (old.Boot != hello.Boot || old.Incarnation != hello.Incarnation) {
 		if l.Connected && old.Known && old.Boot != hello.Boot && hello.Boot != 0 {
-			// The link came back before its loss was noticed, but to a device
-			// that has lost its memory: code that counts on hearing of a
-			// connection must hear of this one.
-			l.blink()
+			l.rebooted()
 		}
 		l.log(tandem.LogStatus, startText(hello))
 		l.tell(&agent.PeerStarted{Reason: hello.Reason, Incarnation: hello.Incarnation})
 		seen := record.Sighting{At: l.now.Wall, Runtime: hello.Runtime, Boot: hello.Boot, Incarnation: hello.Incarnation}
 		l.emit(&Seen{seen})
 	}
+	l.Fresh = false
 	if l.Phase == live || l.Phase == frozen {
 		l.sendSystem("sys/agent", agentMessage{Event: "running", Reason: l.Began, Incarnation: l.Incarnation})
 	}
 	l.offerCode()
+}
+
+// rebooted is for a device that has lost its memory. Code that counts on hearing of a
+// connection must hear of this one, unless it has: the link may have come back before its
+// loss was noticed, or the agent may go on with a memory in which the device is connected.
+func (l *Life) rebooted() {
+	switch {
+	case l.Phase == loading, l.Phase == resuming:
+		l.Lost = true // goOn tells it
+	case !l.Fresh:
+		l.blink()
+	}
 }
 
 func startText(hello helloMessage) string {

@@ -128,6 +128,8 @@ func (w *world) configure(d *datadriven.TestData) {
 			w.cfg.Grace = v
 		case "hibernate":
 			w.cfg.HibernateAfter = v
+		case "crash":
+			w.cfg.CrashPause = v
 		}
 	}
 }

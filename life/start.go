@@ -99,6 +99,9 @@ func (l *Life) boot() {
 	if len(l.Unread) > 0 {
 		l.Inbox, l.Unread = append(l.Unread, l.Inbox...), nil
 	}
+	if l.Link != nil {
+		l.Lost = false // it has said nothing yet
+	}
 	l.machine = agent.New(cfg, l.now.Wall)
 	l.Phase, l.Incarnation = starting, cfg.Incarnation
 	l.Started, l.Active = l.mono(), l.mono()
@@ -258,6 +261,7 @@ func (l *Life) goOn(m *agent.Machine) {
 	case l.Connected && l.Lost:
 		l.blink()
 	case l.Connected: // and logged already; the agent ignores what it knows
+		l.Fresh = l.Fresh && !m.Connected()
 		l.tell(&agent.DeviceConnected{Address: l.Address})
 	case m.Connected():
 		l.Connected, l.GraceUntil = true, l.in(l.cfg.Grace)

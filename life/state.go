@@ -87,6 +87,7 @@ type state struct {
 	Connected  bool            `cbor:"34,keyasint,omitempty"` // what the agent believes of the device
 	GraceUntil instant         `cbor:"35,keyasint,omitempty"` // the link is broken, and may come back until then
 	Lost       bool            `cbor:"36,keyasint,omitempty"` // something for the device was lost meanwhile
+	Fresh      bool            `cbor:"50,keyasint,omitempty"` // the agent knows Link as new; no hello has come by it
 	Peer       Peer            `cbor:"37,keyasint"`
 	Hearing    []said          `cbor:"38,keyasint,omitempty"` // waits until the device's last start is known
 	PostsUpTo  uint64          `cbor:"39,keyasint,omitempty"` // newest post that the link has been given

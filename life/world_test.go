@@ -71,6 +71,7 @@ func newWorld(t rapid.TB) *world {
 		cfg: &Config{
 			Version: "1", URL: func(id tandem.AgentID) string { return "http://localhost/" + string(id) },
 			Memory: 1 << 20, Budget: 20 * time.Millisecond, Grace: 5 * time.Second, HibernateAfter: 10 * time.Second,
+			CrashPause: time.Minute,
 		},
 	}
 	w.store.group = "g"

@@ -80,7 +80,7 @@ func TestStrangersEverywhere(t *testing.T) {
 		at, path string
 		status   int
 	}{
-		{main, "/", 404},
+		{main, "/x", 404},
 		{main, "/health", 200},
 		{main, "/metrics", 401},
 		{main, "/docs/", 200},

@@ -14,7 +14,6 @@ import (
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/egress"
 	"github.com/tandem-iot/tandem/ingress"
-	"github.com/tandem-iot/tandem/reference"
 )
 
 // DefaultAgents is the address at which a node listens for requests to agents in path
@@ -213,9 +212,11 @@ func (n *node) httpDoors(ctx context.Context) []func() error {
 // mainHandler serves the HTTP listener.
 func (n *node) mainHandler(agents *ingress.Handler) http.Handler {
 	api := n.central.Handler()
-	manual := reference.Handler()
 	metrics := n.metrics(agents)
-	nothing := ingress.Elsewhere{Site: n.central.Agents}
+	nothing := ingress.Elsewhere{Site: n.central.Agents, Else: front{
+		url: n.url(), agents: n.central.Agents.String() + "/AGENT-ID", api: http.HandlerFunc(n.central.NoRoute),
+	}}
+	manual := manual(nothing.Else)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
 		case agents.Owns(r):

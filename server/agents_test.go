@@ -114,9 +114,9 @@ func TestPathForm(t *testing.T) {
 			t.Errorf("%s at the listener of agents: %d %s", path, status, body)
 		}
 	}
-	for _, path := range []string{"/", "/favicon.ico"} {
+	for _, path := range []string{"/favicon.ico", "/" + string(agent) + "x"} {
 		status, body := n.ask(asked{addr: web, path: path})
-		if status != 404 || body != "there is nothing at this address\n" {
+		if status != 404 || !strings.HasPrefix(body, "there is nothing at this address; the manual is at ") {
 			t.Errorf("%s at the listener of the API: %d %s", path, status, body)
 		}
 	}

@@ -105,7 +105,7 @@ func (n *node) openCluster(ctx context.Context) (err error) {
 		return err
 	}
 	n.closers = append(n.closers, n.net.Close)
-	claim := record.Claim{Node: n.name, Key: id.Key(), Address: n.net.Addr(), Holder: n.lock.holder}
+	claim := record.Claim{Node: n.name, Key: id.Key(), Address: n.net.Addr(), Holder: n.lock.Holder}
 	return n.store.Claim(ctx, claim, cmp.Or(n.Cluster.Lease, cluster.DefaultLease))
 }
 

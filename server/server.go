@@ -40,6 +40,7 @@ import (
 	"github.com/tandem-iot/tandem/hlc"
 	"github.com/tandem-iot/tandem/host"
 	"github.com/tandem-iot/tandem/ingress"
+	"github.com/tandem-iot/tandem/internal/dirlock"
 	"github.com/tandem-iot/tandem/logbook"
 	"github.com/tandem-iot/tandem/mesh"
 	"github.com/tandem-iot/tandem/store"
@@ -81,6 +82,9 @@ type Server struct {
 	// HibernateAfter is the time without events after which an agent is kept as a
 	// snapshot; 0 is tandem.HibernateAfterIdle.
 	HibernateAfter time.Duration
+	// CrashPause is the longest pause before an agent that keeps crashing starts again; 0 is
+	// tandem.CrashPause.
+	CrashPause time.Duration
 	// LoopbackIsSecure makes requests from this machine count as https; see
 	// ingress.Handler.
 	LoopbackIsSecure bool
@@ -89,6 +93,9 @@ type Server struct {
 	Cluster     *Cluster // nil: the node is alone
 	Version     string
 	Logger      *slog.Logger // nil: nothing is logged
+	// Opened is called with the log before anything is running: who follows it from then on
+	// misses no line of this run. An error ends the run.
+	Opened func(context.Context, *logbook.Logbook) error
 	// Ready is called once the node accepts connections.
 	Ready func(*Node)
 }
@@ -145,7 +152,7 @@ type node struct {
 	name       string    // of this node; only in a cluster, as the next two fields
 	net        *mesh.Network
 	cluster    *cluster.Cluster
-	lock       *dirLock
+	lock       *dirlock.Lock
 	admission  admission
 	closers    []func() error
 }
@@ -206,12 +213,8 @@ func (n *node) listenAt(addr, fallback, what string) (net.Listener, error) {
 	}
 	l, err := net.Listen("tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, &tandem.Error{
-			Kind: tandem.Conflict,
-			Msg: fmt.Sprintf("the address %s for %s is in use: stop what uses it, or choose another with --http, "+
-				"--agents, --mqtt or --mqtts", addr, what),
-			Err: err,
-		}
+		return nil, tandem.Errorf(tandem.Conflict, "the address %s for %s is in use: stop what uses it, or choose "+
+			"others with --http, --agents and --mqtt, such as 127.0.0.1:0 for any free port", addr, what)
 	}
 	if err != nil {
 		return nil, &tandem.Error{Kind: tandem.Invalid, Msg: fmt.Sprintf("cannot listen at %s for %s", addr, what), Err: err}
@@ -232,11 +235,23 @@ func (n *node) openDir() (err error) {
 		}
 		return &tandem.Error{Kind: tandem.Invalid, Msg: "cannot make the data directory", Err: err}
 	}
-	if n.lock, err = lockDir(n.Dir); err != nil {
+	n.lock, err = dirlock.Take(n.Dir)
+	if in := new(dirlock.InUse); errors.As(err, &in) {
+		return &InUse{*in}
+	}
+	if err != nil {
 		return err
 	}
-	n.closers = append(n.closers, n.lock.release)
+	n.closers = append(n.closers, n.lock.Release)
 	return nil
+}
+
+// InUse is the error of a node whose data directory another process uses.
+type InUse struct{ dirlock.InUse }
+
+func (e *InUse) Error() string {
+	return fmt.Sprintf("the data directory %s is in use by %s: stop that node, or give this one a directory of its own "+
+		"with --data", e.Dir, e.By)
 }
 
 // open opens the stores.
@@ -257,6 +272,9 @@ func (n *node) open(ctx context.Context) (err error) {
 		return err
 	}
 	n.closers = append(n.closers, n.log.Close)
+	if n.Opened != nil {
+		return n.Opened(ctx, n.log)
+	}
 	return nil
 }
 
@@ -284,6 +302,7 @@ func (n *node) assemble(url string) {
 	n.host = &host.Host{
 		Store: n.store, Log: n.log, Fetcher: n.fetcher, URL: site.URL,
 		Version: n.Version, Logger: n.logger, Memory: n.Memory, HibernateAfter: n.HibernateAfter,
+		CrashPause: n.CrashPause,
 	}
 	n.central = &central.Service{
 		Store: n.store, Log: n.log, URL: url, Agents: site, Proxies: n.TrustedProxies, Logins: n.admission.logins,

@@ -180,7 +180,7 @@ func TestLife(t *testing.T) {
 		if status, body := n.get(n.URL+"/v5/products", nil); status != 401 || !strings.Contains(body, "errors") {
 			t.Errorf("the API: %d %s", status, body)
 		}
-		if status, _ := n.get(n.URL+"/", nil); status != 404 {
+		if status, _ := n.get(n.URL+"/x", nil); status != 404 {
 			t.Errorf("no agent's address: %d", status)
 		}
 		if status, body := n.get(n.URL+"/docs/server.html", nil); status != 200 || !strings.Contains(body, "server.save") {

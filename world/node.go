@@ -126,6 +126,7 @@ func (n *node) start() {
 	n.cfg = life.Config{
 		Version: "world", URL: func(id tandem.AgentID) string { return "http://world/" + string(id) }, Memory: tandem.AgentMemory,
 		Budget: tandem.EventBudget, Grace: tandem.ReconnectGrace, HibernateAfter: tandem.HibernateAfterIdle,
+		CrashPause: tandem.CrashPause,
 	}
 	n.sessions = session.Config{KeepAlive: tandem.PresenceTimeout * 2 / 3, Stamp: n.clock.Now}
 	n.member = protocol.NewMember(protocol.MemberConfig{Node: n.name, Lease: Lease})

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/tandem-iot/tandem"
@@ -161,6 +162,14 @@ func (e notCompiled) lines(files map[string]string, f nodeFlags) (lines []string
 		lines = append(lines, fmt.Sprintf("%s:%d:%d: %s", cmp.Or(files[p.File], p.File), p.Row, p.Column, text))
 	}
 	return lines
+}
+
+// remedy says when tandem dev deploys the code.
+func (e notCompiled) remedy() string {
+	if slices.ContainsFunc(e, func(p place) bool { return !strings.Contains(p.Text, addLibrary) }) {
+		return "correct the file and save it again"
+	}
+	return "it will be when the library is added"
 }
 
 // compiled handles the error of a command that has sent code: it prints the

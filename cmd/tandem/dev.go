@@ -4,11 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -22,11 +19,12 @@ import (
 	"github.com/tandem-iot/tandem/central"
 	"github.com/tandem-iot/tandem/device/runner"
 	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/logbook"
 	"github.com/tandem-iot/tandem/server"
 )
 
 type devCmd struct {
-	Dir     string `arg:"" help:"Directory with agent.nut and, for a device that runs here too, device.nut."`
+	Dir     string `arg:"" optional:"" default:"." help:"${help_dev_dir}"`
 	HTTP    string `name:"http" placeholder:"ADDR" default:"${http}" help:"Where the node listens for HTTP (${default})."`
 	Agents  string `placeholder:"ADDR" default:"${agents}" help:"${help_dev_agents}"`
 	MQTT    string `name:"mqtt" placeholder:"ADDR" default:"${mqtt}" help:"Where the node listens for MQTT (${default})."`
@@ -37,10 +35,9 @@ type devCmd struct {
 // watchEvery is the interval at which dev checks whether a source file was saved.
 const watchEvery = 200 * time.Millisecond
 
-// linesOfStart is how many past lines of the log dev reads to find those since
-// this node's start. An agent of an earlier run may restart before dev follows
-// the log.
-const linesOfStart = 100
+// crashPause is the longest pause before code under development that crashes starts again:
+// its author waits for it.
+const crashPause = time.Second
 
 // patienceOfPeople is the time after which dev says what it is waiting for.
 const patienceOfPeople = time.Second
@@ -56,11 +53,13 @@ type dev struct {
 	out    *lineWriter
 	logger *slog.Logger
 	node   *server.Node
-	group  string
-	id     tandem.DeviceID
-	key    string
+	log    *logbook.Follower // from before the start of the node
+	lines  curtain           // of the log
+	who    identity
 	had    pairSource // the sources as read last
-	began  time.Time  // before the start of the node
+
+	libraries int  // of the node, before the last deployment
+	refused   bool // its code did not compile
 
 	mu      sync.Mutex
 	runner  *runner.Runner // nil until there is device code
@@ -68,14 +67,6 @@ type dev struct {
 }
 
 const keysLine = "Keys    r restart agent · d power-cycle device · o device offline/online · q quit"
-
-// identity is the identity of dev's device, which it keeps from one run to the
-// next.
-type identity struct {
-	Device tandem.DeviceID `json:"device"`
-	Key    string          `json:"key"`
-	Group  string          `json:"group"`
-}
 
 func (c *devCmd) Run(ctx context.Context, s *streams) error {
 	if _, err := readPair(c.Dir); err != nil {
@@ -86,7 +77,8 @@ func (c *devCmd) Run(ctx context.Context, s *streams) error {
 	}
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
-	d := &dev{devCmd: c, s: s, out: newLineWriter(s.out), began: time.Now()}
+	d := &dev{devCmd: c, s: s, out: newLineWriter(s.out)}
+	d.lines.out = d.out
 	level := slog.LevelError
 	if c.Verbose {
 		level = slog.LevelDebug
@@ -94,16 +86,18 @@ func (c *devCmd) Run(ctx context.Context, s *streams) error {
 	d.logger = slog.New(slog.NewTextHandler(&sayer{d.out}, &slog.HandlerOptions{Level: level}))
 	typed, restore := keys(s.in, d.out)
 	defer restore()
+	context.AfterFunc(ctx, restore) // Ctrl-C is a signal again, and may end what takes too long
 	parts, ctx := errgroup.WithContext(ctx)
 	nodeCtx, stopNode := context.WithCancel(context.WithoutCancel(ctx))
 	ready := make(chan *server.Node, 1)
 	node := &server.Server{
 		Dir: filepath.Join(c.Dir, ".tandem", "node"), HTTP: c.HTTP, MQTT: c.MQTT, Agents: server.Agents{Listen: c.Agents},
-		LoopbackIsSecure: true, Egress: loopback, Version: version(), Logger: d.logger,
-		Ready: func(n *server.Node) { ready <- n },
+		LoopbackIsSecure: true, Egress: loopback, Version: version(), Logger: d.logger, CrashPause: crashPause,
+		Opened: d.follow,
+		Ready:  func(n *server.Node) { ready <- n },
 	}
 	ended := make(chan struct{})
-	parts.Go(func() error { defer close(ended); return node.Run(nodeCtx) })
+	parts.Go(func() error { defer close(ended); return d.explain(node.Run(nodeCtx)) })
 	parts.Go(func() error {
 		<-nodeCtx.Done()
 		select {
@@ -121,38 +115,46 @@ func (c *devCmd) Run(ctx context.Context, s *streams) error {
 		case <-ctx.Done():
 			return nil
 		}
-		return d.run(ctx, quit, typed, restore)
+		return d.run(ctx, quit, typed)
 	})
 	return parts.Wait()
 }
 
+// explain says in the words of this command why the node has not started.
+func (d *dev) explain(err error) error {
+	if in := new(server.InUse); errors.As(err, &in) {
+		return tandem.Errorf(tandem.Conflict,
+			"another tandem dev runs %s already, %s: use that one, or end it first with q or Ctrl-C in its terminal",
+			dirName(d.Dir), in.By)
+	}
+	return err
+}
+
 // run runs everything but the node itself.
-func (d *dev) run(ctx context.Context, quit func(), typed <-chan byte, restore func()) error {
+func (d *dev) run(ctx context.Context, quit func(), typed <-chan byte) error {
 	if err := d.enrol(ctx); err != nil {
 		return err
 	}
+	known := d.look(ctx)
 	src, err := readPair(d.Dir)
 	if err != nil {
 		return err
 	}
 	parts, ctx := errgroup.WithContext(ctx)
-	log := d.node.Log.Follow(func(e tandem.LogEntry) {
-		if !e.TS.Before(d.began) {
-			d.out.entry(e)
-		}
-	})
-	if err := log.Add(ctx, []tandem.DeviceID{d.id}, linesOfStart); err != nil {
-		return untilDone(err)
-	}
+	parts.Go(func() error { return untilDone(d.log.Run(ctx)) })
 	d.deploy(ctx, src)
+	known.libraries = d.libraries
 	d.welcome(src)
-	parts.Go(func() error { return untilDone(log.Run(ctx)) })
+	d.lines.open()
 	d.had = src
 	if src.hasDevice {
 		d.startDevice(ctx, parts)
 	}
 	parts.Go(func() error {
-		watchPair(ctx, d.Dir, watchEvery, func() { d.changed(ctx, parts) })
+		watch(ctx, watchEvery, known, func() sight { return d.look(ctx) }, func() int {
+			d.changed(ctx, parts)
+			return d.libraries
+		})
 		return nil
 	})
 	parts.Go(func() error {
@@ -162,7 +164,7 @@ func (d *dev) run(ctx context.Context, quit func(), typed <-chan byte, restore f
 				return nil
 			case key := <-typed:
 				if key == 'q' || key == interruptKey {
-					restore() // from now on Ctrl-C is a signal, which ends dev at once
+					d.s.stop.ask(os.Interrupt)
 					quit()
 					return nil
 				}
@@ -191,12 +193,12 @@ func (d *dev) changed(ctx context.Context, parts *errgroup.Group) {
 	d.mu.Unlock()
 	switch {
 	case before.hasDevice && !src.hasDevice:
-		d.out.warn("%s no longer has a %s: the device keeps its code.", d.Dir, deviceFile)
+		d.out.warn("%s no longer has a %s: the device keeps its code.", dirName(d.Dir), deviceFile)
 		if bytes.Equal(src.agent, before.agent) {
 			return
 		}
 	case src.hasDevice && !runs:
-		d.out.say("Device  %s, runs here from now on", d.id)
+		d.out.say("Device  %s, runs here from now on", d.who.Device)
 	}
 	d.deploy(ctx, src)
 	if src.hasDevice && !runs {
@@ -211,80 +213,33 @@ func untilDone(err error) error {
 	return err
 }
 
-// enrol finds the device of an earlier run, or makes one.
-func (d *dev) enrol(ctx context.Context) error {
-	// The directory belongs to this machine, and contains keys.
-	if err := os.WriteFile(filepath.Join(d.Dir, ".tandem", ".gitignore"), []byte("*\n"), 0o600); err != nil {
-		return err
-	}
-	file := filepath.Join(d.Dir, ".tandem", "device.json")
-	data, err := os.ReadFile(file)
-	var who identity
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return err
-	default:
-		if err := json.Unmarshal(data, &who); err != nil {
-			return &tandem.Error{
-				Kind: tandem.Invalid,
-				Msg:  fmt.Sprintf("%s is damaged: delete it to get a new device", file),
-				Err:  err,
-			}
-		}
-	}
-	if who.Device != "" && d.node.Central.Knows(ctx, who.Device) {
-		d.id = who.Device
-		d.key = who.Key
-		d.group = who.Group
-		return nil
-	}
-	group, err := d.node.Central.EnsureGroup(ctx, "dev", "dev")
-	if err != nil {
-		return err
-	}
-	dir, err := filepath.Abs(d.Dir) // it may be "."
-	if err != nil {
-		return err
-	}
-	device, key, err := d.node.Central.AddDevice(ctx, central.NewDevice{Name: filepath.Base(dir), Group: group.ID})
-	if err != nil {
-		return err
-	}
-	who = identity{Device: device.ID, Key: key, Group: group.ID}
-	d.id = who.Device
-	d.key = who.Key
-	d.group = who.Group
-	if data, err = json.MarshalIndent(who, "", "  "); err != nil {
-		return err
-	}
-	return os.WriteFile(file, append(data, '\n'), 0o600)
-}
-
 // welcome prints the addresses and keys.
 func (d *dev) welcome(src pairSource) {
-	url, err := d.node.Central.AgentURL(context.Background(), d.id)
+	url, err := d.node.Central.AgentURL(context.Background(), d.who.Device)
 	if err != nil {
 		d.out.say("%v", err)
 	}
 	d.out.say("Agent   %s", url)
 	if src.hasDevice {
-		d.out.say("Device  %s, runs here", d.id)
+		d.out.say("Device  %s, runs here", d.who.Device)
 	} else {
-		d.out.say("Device  any MQTT client, at %s:\n        ID=%s KEY=%s URL=%s", d.node.MQTT, d.id, d.key, url)
+		d.out.say("Device  any MQTT client, at %s:\n        ID=%s KEY=%s URL=%s", d.node.MQTT, d.who.Device, d.who.Key, url)
 	}
 	d.out.say("Manual  %s/docs/", d.node.URL)
 	d.out.say("%s", keysLine)
-	d.out.say("Saving %s or %s in %s deploys it.\n", agentFile, deviceFile, d.Dir)
+	d.out.say("Saving %s or %s in %s deploys it.\n", agentFile, deviceFile, dirName(d.Dir))
 }
 
 // deploy deploys the pair's code. If it does not compile, the old code keeps
 // running.
 func (d *dev) deploy(ctx context.Context, src pairSource) {
-	err := d.node.Central.Deploy(ctx, d.group, central.Code{Agent: string(src.agent), Device: string(src.device)})
+	d.libraries = d.countLibraries(ctx)
+	d.refused = false
+	err := d.node.Central.Deploy(ctx, d.who.Group, central.Code{Agent: string(src.agent), Device: string(src.device)})
 	var bad *central.CompileError
 	switch {
 	case errors.As(err, &bad):
+		d.refused = true
 		var places notCompiled
 		for _, p := range bad.Problems {
 			places = append(places, place{p.Line, p.Column, p.Text, cmp.Or(p.File, imp.SourceName(p.Side))})
@@ -292,7 +247,7 @@ func (d *dev) deploy(ctx context.Context, src pairSource) {
 		for _, line := range places.lines(pairFiles(d.Dir), nodeFlags{Data: filepath.Join(d.Dir, ".tandem", "node")}) {
 			d.out.warn("%s", line)
 		}
-		d.out.warn("Not deployed: correct the file and save it again.")
+		d.out.warn("Not deployed: %s.", places.remedy())
 	case err != nil && ctx.Err() == nil:
 		d.out.warn("Not deployed: %v", err)
 	}
@@ -300,8 +255,8 @@ func (d *dev) deploy(ctx context.Context, src pairSource) {
 
 func (d *dev) startDevice(ctx context.Context, parts *errgroup.Group) {
 	r := &runner.Runner{
-		ID: d.id, Key: d.key, Addr: "tcp://" + d.node.MQTT, Dir: filepath.Join(d.Dir, ".tandem", "device"), Logger: d.logger,
-		Module: d.Module,
+		ID: d.who.Device, Key: d.who.Key, Addr: "tcp://" + d.node.MQTT, Dir: filepath.Join(d.Dir, ".tandem", "device"),
+		Logger: d.logger, CrashPause: crashPause, Module: d.Module,
 	}
 	d.mu.Lock()
 	d.runner = r
@@ -315,12 +270,12 @@ func (d *dev) press(ctx context.Context, key byte) {
 	defer d.mu.Unlock()
 	switch key {
 	case 'r':
-		if err := d.node.Host.RestartAgent(ctx, d.id); err != nil {
+		if err := d.node.Host.RestartAgent(ctx, d.who.Device); err != nil {
 			d.out.warn("%v", err)
 		}
 	case 'd', 'o':
 		if d.runner == nil {
-			d.out.say("No device runs here: there is no %s in %s.", deviceFile, d.Dir)
+			d.out.say("No device runs here: there is no %s in %s.", deviceFile, dirName(d.Dir))
 			return
 		}
 		if key == 'd' {
@@ -334,6 +289,8 @@ func (d *dev) press(ctx context.Context, key byte) {
 		} else {
 			d.out.say("The device's network is on.")
 		}
+	case enterKey, '\n': // people part what comes next from what came before
+		d.out.say("")
 	default:
 		d.out.say("%s", keysLine)
 	}

@@ -86,6 +86,17 @@ func TestCurlDevice(t *testing.T) {
 		}
 		p.expect(`\[Agent\] Reading`)
 		p.expect(`\[Status\] Device disconnected`)
+		for _, nonsense := range []string{"hello", "", "-1", `{"celsius": "warm"}`, strings.Repeat("x", 60000)} {
+			reading := as(version, "mosquitto_pub", "-t", "agent/reading", "-m", nonsense)
+			if out, err := reading.CombinedOutput(); err != nil {
+				t.Fatalf("%s: %v: %s", version, err, out)
+			}
+			p.expect(`\[Agent\] ERROR: That is no reading`)
+			p.expect(`\[Status\] Device disconnected`)
+		}
+		if body := p.get(""); !strings.Contains(body, "21.5") {
+			t.Errorf("%s: after readings that are none: %s", version, body)
+		}
 		sub := as(version, "mosquitto_sub", "-t", "device/#", "-v", "-C", "1", "-W", "30")
 		out, err := sub.StdoutPipe()
 		if err != nil {
@@ -242,7 +253,7 @@ func TestFilesComeAndGo(t *testing.T) {
 		t.Errorf(".tandem/.gitignore: %q, %v", data, err)
 	}
 	status, _, errs := runCommand(t, "", append([]string{"dev", p.dir}, freeAddrs(t)...)...)
-	if status != 1 || !strings.Contains(errs, "is in use by process") {
+	if status != 1 || !strings.Contains(errs, "another tandem dev runs "+p.dir+" already, process ") {
 		t.Errorf("a second tandem dev on the directory: %d %s", status, errs)
 	}
 	p.stop()
@@ -375,7 +386,8 @@ func TestCommandLine(t *testing.T) {
 		{"dev --help", 0, "(127.0.0.1:7880)", ""},
 		{"version", 0, "tandem ", ""},
 		{"frobnicate", 2, "", "unexpected argument frobnicate"},
-		{"dev", 2, "", `expected "<dir>"`},
+		{"dev", 1, "", "tandem: the current directory has no agent.nut"},
+		{"deploy", 1, "", "tandem: the current directory has no agent.nut"},
 		{"restart both", 2, "", `"agent","device"`},
 		{"log --lines=-1", 1, "", "0 or more"},
 		{"deploy . --url http://127.0.0.1:1", 1, "", "agent.nut"},
@@ -447,5 +459,93 @@ func TestDevReaches(t *testing.T) {
 	if got := p.get(""); got != p.url {
 		t.Errorf("http.agenturl() is %s, and the agent is at %s", got, p.url)
 	}
+	p.stop()
+}
+
+// Libraries that are added while dev waits for them are taken up at once.
+func TestLibraryIsTakenUp(t *testing.T) {
+	p := startDev(t, map[string]string{"agent.nut": `#require "One.lib.nut:1.0.0"
+#require "Two.lib.nut:1.0.0"
+server.log("they give " + (one() + two()));`})
+	data := filepath.Join(p.dir, ".tandem", "node")
+	for _, l := range []struct{ name, code, missing string }{
+		{"One.lib.nut:1.0.0", "function one() { return 1; }", `library Two\.lib\.nut:1\.0\.0 here`},
+		{"Two.lib.nut:1.0.0", "function two() { return 2; }", ""},
+	} {
+		file := filepath.Join(t.TempDir(), "lib.nut")
+		write(t, file, l.code)
+		if status, _, errs := runCommand(t, "", "library", "add", "--data", data, l.name, file); status != 0 {
+			t.Fatalf("%d %s", status, errs)
+		}
+		if l.missing != "" {
+			p.expect(l.missing)
+			p.expect(`Not deployed: it will be when the library is added\.`)
+		}
+	}
+	p.expect(`\[Agent\] they give 3`)
+	p.stop()
+}
+
+// An agent that says much when it starts does not hide that it has started, and why.
+func TestStartIsShown(t *testing.T) {
+	p := startDev(t, map[string]string{
+		"agent.nut":  `for (local i = 0; i < 900; i++) server.log("line " + i + ".");`,
+		"device.nut": `server.log("device");`,
+	})
+	p.expect(`\[Status\] Agent started\.`)
+	p.expect(`\[Agent\] line 899\.`)
+	for range 2 {
+		p.kill()
+		p.restart(t)
+		p.expect(`\[Status\] Agent restarted: host_lost\.`)
+		p.expect(`\[Agent\] line 899\.`)
+		for _, line := range []string{`\[Agent\] line 0\.`, `\[Agent\] line 500\.`, `Agent restarted: host_lost\.`} {
+			if n := p.count(line); n != 1 {
+				t.Errorf("%s is there %d times", line, n)
+			}
+		}
+	}
+	p.stop()
+}
+
+// What crashes again and again starts after a second, on both sides.
+func TestCrashLoop(t *testing.T) {
+	p := startDev(t, map[string]string{"agent.nut": `throw "agent";`, "device.nut": `throw "device";`})
+	p.expect(`Agent stopped: exception. It restarts in 1 s, having ended early 2 times in a row\.`)
+	p.expect(`Agent stopped: exception. It restarts in 1 s, having ended early 3 times in a row\.`)
+	p.expect(`Agent stopped: exception. It restarts in 1 s, having ended early 4 times in a row\.`)
+	if n := p.count(`Device stopped: exception. It restarts in 1 s, having crashed \d times in a row\.`); n < 2 {
+		t.Errorf("the device started again %d times meanwhile", n)
+	}
+	p.stop()
+}
+
+// When dev is started again with its device the agent hears of one connection.
+func TestConnectedOnce(t *testing.T) {
+	p := startDev(t, map[string]string{"agent.nut": `
+device.onconnect(@() server.log("onconnect"));
+device.ondisconnect(@() server.log("ondisconnect"));
+device.on("hello", @(_) server.log("hello"));`, "device.nut": `agent.send("hello", 0);`})
+	for range 3 {
+		p.expect(`\[Agent\] hello`)
+		if c, d := p.count(`\[Agent\] onconnect`), p.count(`\[Agent\] ondisconnect`); c != 1 || d != 0 {
+			t.Errorf("the agent has heard %d connections and %d ends", c, d)
+		}
+		p.stop()
+		p.restart(t)
+	}
+	p.stop()
+}
+
+// Enter parts what comes next from what came before.
+func TestEnter(t *testing.T) {
+	p := startDev(t, map[string]string{"agent.nut": `server.log("here");`})
+	p.expect(`\[Agent\] here\n`)
+	p.press("")
+	p.press("")
+	p.press("r")
+	p.expect(`\A\n\n[^\n]+\[Status\] Agent restarted: restart\.`)
+	p.press("?")
+	p.expect(`^Keys    r restart agent`)
 	p.stop()
 }

@@ -10,8 +10,8 @@ import (
 
 func TestDocSite(t *testing.T) {
 	dir := t.TempDir()
-	if status := run(t.Context(), []string{"doc", "--site", dir}, strings.NewReader(""), io.Discard,
-		io.Discard); status != 0 {
+	s := &streams{in: strings.NewReader(""), out: io.Discard, err: io.Discard}
+	if status := run(t.Context(), []string{"doc", "--site", dir}, s); status != 0 {
 		t.Fatal(status)
 	}
 	if page, err := os.ReadFile(filepath.Join(dir, "server.html")); err != nil ||
@@ -33,7 +33,8 @@ func TestDoc(t *testing.T) {
 		{[]string{"completely different"}, 1, "tandem doc lists all objects"},
 	} {
 		var out, errs strings.Builder
-		status := run(t.Context(), append([]string{"doc"}, tc.args...), strings.NewReader(""), &out, &errs)
+		s := &streams{in: strings.NewReader(""), out: &out, err: &errs}
+		status := run(t.Context(), append([]string{"doc"}, tc.args...), s)
 		if status != tc.status || !strings.Contains(out.String()+errs.String(), tc.out) {
 			t.Errorf("%v: status %d\n%s%s", tc.args, status, out.String(), errs.String())
 		}

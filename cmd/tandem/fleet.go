@@ -21,7 +21,7 @@ type deployCmd struct {
 	nodeFlags
 	groupFlags
 	ValidateTLS *bool  `name:"validate-tls" negatable:"" help:"${help_validate_tls}"`
-	Dir         string `arg:"" help:"Directory with agent.nut and, if devices run code, device.nut."`
+	Dir         string `arg:"" optional:"" default:"." help:"${help_deploy_dir}"`
 }
 
 func (c *deployCmd) Run(ctx context.Context, s *streams) error {

@@ -18,6 +18,9 @@ func vars() kong.Vars {
 
 		"help_dev": "Develop a pair: run a directory's agent.nut, and its device.nut if there is one, " +
 			"and deploy them as they change.",
+		"help_dev_dir": "Directory with agent.nut and, for a device that runs here too, device.nut; by default the " +
+			"current one.",
+		"help_deploy_dir": "Directory with agent.nut and, if devices run code, device.nut; by default the current one.",
 		"help_dev_agents": "Where the node listens for requests to the agent (" + server.DefaultAgents + ").",
 		"help_deploy": "Deploy a directory's agent.nut and device.nut to a device group of a running node, " +
 			"and restart its devices. Prints the deployment's id.",

@@ -9,7 +9,10 @@ import (
 	"golang.org/x/term"
 )
 
-const interruptKey = 3 // Ctrl-C in raw mode
+const (
+	interruptKey = 3 // Ctrl-C in raw mode
+	enterKey     = '\r'
+)
 
 // keys returns the keys typed on a terminal, or from other input the first
 // letter of each line, so that a script can press keys, too. restore restores the
@@ -53,6 +56,8 @@ func lineKeys(in io.Reader, c chan<- byte) {
 	for s := bufio.NewScanner(in); s.Scan(); {
 		if line := s.Bytes(); len(line) > 0 {
 			c <- line[0]
+		} else {
+			c <- enterKey
 		}
 	}
 }

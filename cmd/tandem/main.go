@@ -21,21 +21,14 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/alecthomas/kong"
 )
 
 func main() {
-	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
-		signals = append(signals, syscall.SIGHUP)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), signals...)
-	context.AfterFunc(ctx, stop) // the second signal ends the process at once
-	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	ctx, stop := newStopper(context.Background())
+	os.Exit(run(ctx, os.Args[1:], &streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, stop: stop}))
 }
 
 // commands is the grammar of the command line; each command's flags are the
@@ -55,11 +48,12 @@ type commands struct {
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
-// streams are the standard streams of a command.
+// streams are the standard streams of a command, and what takes requests to stop it.
 type streams struct {
-	in  io.Reader
-	out io.Writer
-	err io.Writer
+	in   io.Reader
+	out  io.Writer
+	err  io.Writer
+	stop *stopper
 }
 
 // exit carries an exit status out of kong, which would end the process itself
@@ -83,7 +77,7 @@ func newParser(grammar *commands, options ...kong.Option) *kong.Kong {
 	return parser
 }
 
-func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (status int) {
+func run(ctx context.Context, args []string, s *streams) (status int) {
 	defer func() {
 		switch x := recover().(type) {
 		case nil:
@@ -93,9 +87,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			panic(x)
 		}
 	}()
-	s := &streams{in: stdin, out: stdout, err: stderr}
 	parser := newParser(&commands{},
-		kong.Writers(stdout, stderr),
+		kong.Writers(s.out, s.err),
 		kong.Exit(func(code int) { panic(exit(code)) }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(s),
@@ -108,7 +101,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	command, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintf(stderr, "tandem: %v (tandem --help lists the commands)\n", err)
+		fmt.Fprintf(s.err, "tandem: %v (tandem --help lists the commands)\n", err)
 		return 2
 	}
 	err = command.Run()
@@ -117,7 +110,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return 0
 	case errors.Is(err, errSilent):
 	default:
-		fmt.Fprintf(stderr, "tandem: %s\n", strings.TrimSpace(err.Error()))
+		fmt.Fprintf(s.err, "tandem: %s\n", strings.TrimSpace(err.Error()))
 	}
 	return 1
 }

@@ -241,15 +241,26 @@ func example(t *testing.T, name string) map[string]string {
 	return files
 }
 
-// freeAddr returns a loopback address at which no process listens now.
+// given are the addresses that freeAddr has returned.
+var given sync.Map
+
+// freeAddr returns a loopback address at which no process listens now, and which it has not
+// returned before: the system may give one a second time when it is free again.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr := l.Addr().String()
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, known := given.LoadOrStore(addr, true); !known {
+			return addr
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // freeAddrs returns flags with such addresses for all listeners of a node.

@@ -178,6 +178,7 @@ func quote(s string) string {
 
 // converse runs a repl on a terminal, until Ctrl-D.
 func converse(tty *os.File, s *streams, memory int) error {
+	s.stop.release()
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)

@@ -32,6 +32,14 @@ func pairFiles(dir string) map[string]string {
 	}
 }
 
+// dirName names a directory in a message.
+func dirName(dir string) string {
+	if dir == "." {
+		return "the current directory"
+	}
+	return dir
+}
+
 // readPair reads a pair's sources. The agent's is required.
 func readPair(dir string) (pairSource, error) {
 	var p pairSource
@@ -47,7 +55,7 @@ func readPair(dir string) (pairSource, error) {
 	}
 	p.agent, err = os.ReadFile(filepath.Join(dir, agentFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return p, tandem.Errorf(tandem.NotFound, "%s has no %s", dir, agentFile)
+		return p, tandem.Errorf(tandem.NotFound, "%s has no %s", dirName(dir), agentFile)
 	}
 	if err != nil {
 		return p, fmt.Errorf("the agent's code cannot be read: %w", err)
@@ -78,12 +86,17 @@ func stamps(dir string) (s [2]stamp) {
 	return s
 }
 
-// watchPair calls changed after a source file was saved, until ctx ends. It
-// polls, which works on every file system and with every editor's way of saving. A
-// file counts as saved when two polls find the same stamp, so that a half-written
-// file is not read.
-func watchPair(ctx context.Context, dir string, every time.Duration, changed func()) {
-	known := stamps(dir)
+// sight is what dev deploys when it has changed.
+type sight struct {
+	files     [2]stamp
+	libraries int // of the node; counted while code does not compile, for which one may be what it lacks
+}
+
+// watch calls changed after what look sees differs from what is known, until ctx ends. It
+// polls, which works on every file system and with every editor's way of saving. A file
+// counts as saved when two polls find the same stamp, so that a half-written file is not
+// read. changed returns how many libraries it has known of.
+func watch(ctx context.Context, every time.Duration, known sight, look func() sight, changed func() int) {
 	last := known
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -93,11 +106,29 @@ func watchPair(ctx context.Context, dir string, every time.Duration, changed fun
 			return
 		case <-tick.C:
 		}
-		now := stamps(dir)
+		now := look()
 		if now == last && now != known {
-			known = now
-			changed()
+			known.files = now.files
+			known.libraries = changed()
 		}
 		last = now
 	}
+}
+
+// look returns what there is to deploy.
+func (d *dev) look(ctx context.Context) sight {
+	n := d.libraries
+	if d.refused {
+		n = d.countLibraries(ctx)
+	}
+	return sight{stamps(d.Dir), n}
+}
+
+// countLibraries returns how many libraries the node has.
+func (d *dev) countLibraries(ctx context.Context) int {
+	list, err := d.node.Central.Store.Libraries(ctx)
+	if err != nil {
+		d.logger.Error("the libraries cannot be read", "err", err)
+	}
+	return len(list)
 }

@@ -67,11 +67,26 @@ func (c *Core) alarm() {
 	c.pump()
 }
 
+// hears reports whether what the agent says now is for the first run of the code since the
+// device was switched on, which is about to begin: the agent may have said it because the
+// device has connected.
+func (c *Core) hears() bool { return c.life.phase == starting && !c.run.begun }
+
+// deafen drops what the agent has said to code that does not start.
+func (c *Core) deafen() {
+	rest := c.mail.queue
+	c.mail.queue = nil
+	for _, w := range rest {
+		c.acknowledge(w.receipt)
+	}
+}
+
 // feed gives the machine an event, now or in its turn. r is acknowledged when it
 // has been handled, or will never be.
 func (c *Core) feed(ev device.Event, r receipt) {
+	_, said := ev.(*device.AgentMessage)
 	switch {
-	case c.run.machine == nil:
+	case c.run.machine == nil && (!said || !c.hears()):
 		c.acknowledge(r)
 		return
 	case device.TakenBusy(ev) && c.ready() && len(c.mail.urgent) == 0:

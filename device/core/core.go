@@ -52,6 +52,7 @@
 package core
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/tandem-iot/tandem"
@@ -74,6 +75,10 @@ type Config struct {
 	// text now; ReadCode asks for it again at each start.
 	OwnCode bool
 	Code    string
+
+	// CrashPause is the longest pause before code that keeps crashing starts again; 0 is
+	// tandem.CrashPause.
+	CrashPause time.Duration
 
 	Module string       // the type of module that code finds; "" is device.AnyModule
 	Board  device.Board // nil: a board on which nothing ever happens
@@ -123,6 +128,7 @@ const (
 // WriteFile has left in the device's directory, in any order. Its first event is
 // PowerOn.
 func New(cfg Config, files []File) (*Core, error) {
+	cfg.CrashPause = cmp.Or(cfg.CrashPause, tandem.CrashPause)
 	c := &Core{cfg: cfg}
 	c.clock = hlc.New(func() time.Time { return c.now.Wall })
 	if err := c.load(files); err != nil {

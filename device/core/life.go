@@ -166,6 +166,7 @@ func (c *Core) prepare(k *code) {
 // noCode waits for code that can be run.
 func (c *Core) noCode() {
 	c.life.phase = waitingForCode
+	c.deafen()
 	c.greet()
 }
 
@@ -199,7 +200,8 @@ func (c *Core) launch() {
 		c.net.conn.greeted = true
 		c.out.add(&item{publish: *c.hello()})
 	}
-	c.feed(&device.Boot{}, receipt{})
+	c.mail.queue = append([]waiting{{ev: &device.Boot{}}}, c.mail.queue...)
+	c.pump()
 	c.feedPosts()
 }
 
@@ -230,7 +232,7 @@ func (c *Core) ended(e *device.Restart) {
 	switch {
 	case crashed:
 		if c.life.crashes > 0 {
-			pause = min(time.Second<<min(c.life.crashes-1, 6), time.Minute)
+			pause = min(time.Second<<min(c.life.crashes-1, 6), c.cfg.CrashPause)
 			c.announce(fmt.Sprintf("Device stopped: %s. It restarts in %d s, having crashed %d times in a row.",
 				e.Reason, int(pause.Seconds()), c.life.crashes+1))
 		}

@@ -9,12 +9,14 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/device/core"
+	"github.com/tandem-iot/tandem/internal/dirlock"
 )
 
-// disk is the directory with what outlives the process. Files have relative
-// names, with slashes. flash is ours; all others are the core's.
+// disk is the directory with what outlives the process, which is locked meanwhile. Files
+// have relative names, with slashes. flash is ours; all others are the core's.
 type disk struct {
 	dir   string
+	lock  *dirlock.Lock
 	top   *os.File // dir, open to be flushed
 	posts *os.File // its subdirectory
 }
@@ -33,18 +35,27 @@ func openDisk(dir string) (*disk, error) {
 	if err := os.MkdirAll(filepath.Join(dir, postsDir), 0o700); err != nil {
 		return nil, err
 	}
-	top, err := os.Open(dir)
+	lock, err := dirlock.Take(dir)
+	if in := new(dirlock.InUse); errors.As(err, &in) {
+		return nil, tandem.Errorf(tandem.Conflict,
+			"the device's directory %s is in use by %s: stop that one, or give this device a directory of its own with --dir",
+			in.Dir, in.By)
+	}
 	if err != nil {
 		return nil, err
 	}
+	top, err := os.Open(dir)
+	if err != nil {
+		return nil, errors.Join(err, lock.Release())
+	}
 	posts, err := os.Open(filepath.Join(dir, postsDir))
 	if err != nil {
-		return nil, errors.Join(err, top.Close())
+		return nil, errors.Join(err, top.Close(), lock.Release())
 	}
-	return &disk{filepath.Clean(dir), top, posts}, nil
+	return &disk{filepath.Clean(dir), lock, top, posts}, nil
 }
 
-func (d *disk) close() error { return errors.Join(d.top.Close(), d.posts.Close()) }
+func (d *disk) close() error { return errors.Join(d.top.Close(), d.posts.Close(), d.lock.Release()) }
 
 // read returns the files. What a power cut has left half written was never
 // there: it is removed.

@@ -18,6 +18,7 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/board"
@@ -33,13 +34,17 @@ type Runner struct {
 	// wss://host/path. The ports default to 1883, 8883, 80 and 443.
 	Addr string
 
-	// Dir keeps what outlives the process. It is made when it is missing; no
-	// other device may use it at the same time.
+	// Dir keeps what outlives the process. It is made when it is missing, and locked
+	// while the device runs.
 	Dir string
 
 	// Code is a file with device code to run instead of what the server sends;
 	// "" for none.
 	Code string
+
+	// CrashPause is the longest pause before code that keeps crashing starts again; 0 is
+	// tandem.CrashPause.
+	CrashPause time.Duration
 
 	// Module is the type of module that code finds; "" has every pin of every
 	// type. Give it when code is to see exactly the pins it will have.

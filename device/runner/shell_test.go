@@ -63,7 +63,7 @@ func TestDisk(t *testing.T) {
 			left = append(left, e.Name())
 		}
 	}
-	if want := []string{"a.json", "flash", "posts", "1.json"}; !slices.Equal(left, want) {
+	if want := []string{"a.json", "flash", "lock", "posts", "1.json"}; !slices.Equal(left, want) {
 		t.Errorf("left %q, want %q", left, want)
 	}
 	for path, want := range map[string]fs.FileMode{".": 0o700, "posts": 0o700, "a.json": 0o600, "posts/1.json": 0o600} {

@@ -5,6 +5,10 @@
 last <- server.load();
 
 device.on("reading", function(reading) {
+    if (typeof reading != "table" || !("celsius" in reading) ||
+        typeof reading.celsius != "integer" && typeof reading.celsius != "float") {
+        return server.error("That is no reading: send {\"celsius\": 21.5}");
+    }
     last.reading <- reading;
     last.at <- time();
     server.save(last);
@@ -13,6 +17,7 @@ device.on("reading", function(reading) {
 
 http.onrequest(function(request, response) {
     if (request.method == "POST" && request.path == "/led") {
+        if (request.body != "on" && request.body != "off") return response.send(400, "send on or off\n");
         if (!device.isconnected()) return response.send(503, "the device is not connected\n");
         device.send("led", { on = request.body == "on" });
         return response.send(202, "sent\n");

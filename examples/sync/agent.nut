@@ -35,6 +35,17 @@ if ("tandem" in getroottable()) {
     });
 }
 
+// The settings in a request. Throws what is wrong.
+function wanted(body) {
+    local wish = http.jsondecode(body);
+    if (typeof wish != "table" || !("period" in wish || "label" in wish)) throw "there is no setting in it";
+    if ("period" in wish && (typeof wish.period != "integer" || wish.period < 1 || wish.period > 3600))
+        throw "the period is a whole number of seconds, from 1 to 3600";
+    if ("label" in wish && (typeof wish.label != "string" || wish.label.len() > 100))
+        throw "the label is a text of at most 100 bytes";
+    return wish;
+}
+
 function change(wish) {
     foreach (key in ["period", "label"]) if (key in wish) settings[key] = wish[key];
     settings.version++;
@@ -48,12 +59,9 @@ http.onrequest(function(request, response) {
     if (request.method == "POST") {
         local wish;
         try {
-            wish = http.jsondecode(request.body);
-            if (typeof wish != "table") throw "send {\"period\": 2, \"label\": \"kitchen\"}";
-            if ("period" in wish && (typeof wish.period != "integer" || wish.period < 1)) throw "period is a whole number of seconds";
-            if ("label" in wish && typeof wish.label != "string") throw "label is a text";
+            wish = wanted(request.body);
         } catch (problem) {
-            return response.send(400, problem + "\n");
+            return response.send(400, "Send {\"period\": 2, \"label\": \"kitchen\"}: " + problem + "\n");
         }
         change(wish);
     }

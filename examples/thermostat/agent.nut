@@ -72,7 +72,7 @@ function answer(response, status, value) {
 // The wanted temperature in a request: {"target": 21.5}. Throws what is wrong.
 function wanted(body) {
     local value = http.jsondecode(body);
-    if (typeof value != "table" || !("target" in value)) throw "send {\"target\": 21.5}";
+    if (typeof value != "table" || !("target" in value)) throw "there is no target in it";
     value = value.target;
     if (typeof value != "integer" && typeof value != "float") throw "the target must be a number";
     if (value < MIN_TARGET || value > MAX_TARGET) throw format("the target must be between %d and %d", MIN_TARGET, MAX_TARGET);
@@ -91,7 +91,7 @@ http.onrequest(function(request, response) {
         try {
             target = wanted(request.body);
         } catch (problem) {
-            return answer(response, 400, { error = problem });
+            return answer(response, 400, { error = "Send {\"target\": 21.5}: " + problem });
         }
         setTarget(target);
         answer(response, 200, state());

@@ -12,7 +12,7 @@ import (
 const layers = `
 internal/chargetest internal/child internal/crew internal/indextest internal/snapshottest
 . admit squirrel/syntax squirrel/text squirrel/regexp hlc meter mqtt docs internal/pgtest bench/client bench/node
-squirrel/compile internal/brokertest placement store/record codec gateway/session
+internal/dirlock squirrel/compile internal/brokertest placement store/record codec gateway/session
 squirrel store/twin cluster/protocol
 imp store/storetest cluster/nonsense
 agent device internal/callbacktest
