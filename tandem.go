@@ -152,6 +152,7 @@ const (
 	TimersPerAgent     = 1000
 	FetchesInFlight    = 40
 	LibrarySize        = 1 << 20 // source
+	ProgramSize        = 4 << 20 // source of one side, with its libraries
 	LogLineSize        = 4 << 10
 	LogBurst           = 6000 // lines
 	LogRatePerMinute   = 100  // lines, long-term

@@ -91,8 +91,7 @@ var serverFunctions = []imp.Function{
 		},
 		Throws: []string{"the value is no table", "the format is neither 1 nor 2", "the table has more than 64 KB"},
 		Doc: "Saves a table for server.load, also in later incarnations. It returns when the table is on disk: 0, " +
-			"or one of the SEND_ERROR constants when it could not be saved. Members that the format cannot hold are left " +
-			"out, and an error is logged for them.",
+			"or one of the SEND_ERROR constants when it could not be saved. " + imp.LeftOutDoc,
 		Source:  docs + "server/save",
 		Example: `if (server.save({ target = 21 }) != 0) server.error("not saved");`,
 		Fn:      serverSave,
@@ -153,7 +152,8 @@ var deviceFunctions = []imp.Function{
 			{Name: "data", Type: "any", Doc: "what can be serialised"},
 		},
 		Throws: []string{"Cannot serialize a …", "the message is over 256 KB"},
-		Doc:    "Sends the device a message. It is lost when the device is not connected.",
+		Doc: "Sends the device a message. It is lost when the device is not connected. " +
+			imp.LeftOutDoc,
 		Source: docs + "device/send", Fn: deviceSend,
 		Example: `device.send("target", { celsius = 21 });`,
 	}, {
@@ -196,7 +196,7 @@ var encodingFunctions = []imp.Function{
 			{Name: "settings", Type: "table", Optional: true, Doc: "compact: without spaces"},
 		},
 		Throws: []string{"Cannot serialize a …"},
-		Doc:    "The JSON text of a value. Keys that are numbers become text.",
+		Doc:    "The JSON text of a value. Keys that are numbers become text. " + imp.LeftOutDoc,
 		Source: docs + "http/jsonencode", Fn: jsonEncode,
 		Example: `server.log(http.jsonencode({ on = true }, { compact = true }));   // → {"on":true}`,
 	}, {

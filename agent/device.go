@@ -134,9 +134,12 @@ func (m *Machine) messageOf(call *squirrel.Call, native string) (msg tandem.Mess
 	if err != nil {
 		return msg, err
 	}
-	data, err := imp.Encode(nil, call.VM(), call.Arg(2), imp.ForMessage)
+	data, dropped, err := imp.Encode(nil, call.VM(), call.Arg(2), imp.ForMessage)
 	if err != nil {
 		_, err = call.Errorf("%v", err)
+		return msg, err
+	}
+	if err := m.leftOut(call, native, dropped); err != nil {
 		return msg, err
 	}
 	if err := call.Charge(len(data)); err != nil {

@@ -18,9 +18,12 @@ func jsonEncode(call *squirrel.Call) (squirrel.Value, error) {
 	if settings := call.Arg(2); !settings.IsNull() {
 		style.Spaced = !vm.Field(settings, "compact").Truthy()
 	}
-	data, err := imp.Encode(nil, vm, call.Arg(1), imp.ForJSON)
+	data, dropped, err := imp.Encode(nil, vm, call.Arg(1), imp.ForJSON)
 	if err != nil {
 		return call.Errorf("http.jsonencode: %v", err)
+	}
+	if err := machineOf(call).leftOut(call, "http.jsonencode", dropped); err != nil {
+		return squirrel.Null, err
 	}
 	if err := call.Charge(2 * len(data)); err != nil {
 		return squirrel.Null, err

@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/fxamacker/cbor/v2"
 	"pgregory.net/rapid"
@@ -243,7 +242,7 @@ func values() *rapid.Generator[any] {
 }
 
 // asJSON returns what encoding/json makes of the JSON text of a value; ok is
-// false when it has none, or keys that are the same there.
+// false when it has none.
 func asJSON(x any) (out any, ok bool) {
 	switch x := x.(type) {
 	case int32:
@@ -255,41 +254,27 @@ func asJSON(x any) (out any, ok bool) {
 		six, err := strconv.ParseFloat(strconv.FormatFloat(float64(x), 'g', 6, 64), 64)
 		return six, err == nil
 	case string:
-		return asText(x), true
+		return x, codec.Safe([]byte(x))
 	case []byte:
 		return nil, false
 	case []any:
-		list := make([]any, len(x))
-		for i, e := range x {
-			if list[i], ok = asJSON(e); !ok {
-				return nil, false
+		list := []any{}
+		for _, e := range x {
+			if e, ok := asJSON(e); ok {
+				list = append(list, e)
 			}
 		}
 		return list, true
 	case map[string]any:
 		table := map[string]any{}
 		for k, e := range x {
-			if table[asText(k)], ok = asJSON(e); !ok {
-				return nil, false
+			if e, ok := asJSON(e); ok && codec.Safe([]byte(k)) {
+				table[k] = e
 			}
 		}
-		return table, len(table) == len(x)
+		return table, true
 	}
 	return x, true
-}
-
-// asText returns a string with the characters that stand for bytes which are
-// not UTF-8.
-func asText(s string) string {
-	var out []rune
-	for len(s) > 0 {
-		r, n := utf8.DecodeRuneInString(s)
-		if r == utf8.RuneError && n == 1 {
-			r = rune(s[0])
-		}
-		out, s = append(out, r), s[n:]
-	}
-	return string(out)
 }
 
 // TestJSONEncode: encoding/json reads what http.jsonencode writes, and so does
@@ -304,7 +289,7 @@ func checkEncode(c *codecs) func(*rapid.T) {
 		want, ok := asJSON(x)
 		got := c.call(t, "encode", x)
 		if !ok {
-			if holdsBlob(x) != (got["error"] == "http.jsonencode: Cannot serialize a blob in JSON") {
+			if why, _ := got["error"].(string); !strings.HasPrefix(why, "http.jsonencode: Cannot serialize a ") {
 				t.Fatalf("%v: got %v", x, got)
 			}
 			return
@@ -326,33 +311,14 @@ func checkEncode(c *codecs) func(*rapid.T) {
 	}
 }
 
-func holdsBlob(x any) bool {
-	switch x := x.(type) {
-	case []byte:
-		return true
-	case []any:
-		for _, e := range x {
-			if holdsBlob(e) {
-				return true
-			}
-		}
-	case map[string]any:
-		for _, e := range x {
-			if holdsBlob(e) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // asSaved returns what server.load gives of what was saved; ok is false when
 // it is left out.
 func asSaved(x any, inJSON bool) (out any, ok bool) {
 	switch x := x.(type) {
 	case float32:
-		f := float64(x)
-		return x, !inJSON || !math.IsNaN(f) && !math.IsInf(f, 0)
+		if f := float64(x); inJSON && (math.IsNaN(f) || math.IsInf(f, 0)) {
+			return nil, true
+		}
 	case string:
 		if !codec.Safe([]byte(x)) {
 			return []byte(x), !inJSON
@@ -360,10 +326,10 @@ func asSaved(x any, inJSON bool) (out any, ok bool) {
 	case []byte:
 		return x, !inJSON
 	case []any:
-		list := make([]any, len(x))
-		for i, e := range x {
+		list := []any{}
+		for _, e := range x {
 			if e, ok = asSaved(e, inJSON); ok {
-				list[i] = e
+				list = append(list, e)
 			}
 		}
 		return list, true

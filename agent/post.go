@@ -27,7 +27,8 @@ var postFunctions = []imp.Function{
 			"it is on disk when the function returns 0, and is kept until the device's handler has completed, " +
 			"across restarts and power cuts of both sides. Messages arrive in the order in which they were posted, " +
 			"and take effect once. When the message is not kept the result is SEND_ERROR_WOULDBLOCK, " +
-			"because 1,000 messages, or 1 MB of them, wait already, or SEND_ERROR_TIMEOUT, because it could not be written.",
+			"because 1,000 messages, or 1 MB of them, wait already, or SEND_ERROR_TIMEOUT, because it could not be written. " +
+			imp.LeftOutDoc,
 		Source:  "tandem",
 		Example: `tandem.post("target", 21, @() server.log("the device has its new target"));`,
 		Fn:      post,

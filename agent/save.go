@@ -48,23 +48,15 @@ func serverSave(call *squirrel.Call) (squirrel.Value, error) {
 			return call.Errorf("server.save: the format is 1 (JSON) or 2 (binary)")
 		}
 	}
-	table, dropped := imp.EncodeMost(nil, call.VM(), call.Arg(1), purpose)
-	if table == nil {
-		return call.Errorf("server.save: %s", dropped[0])
+	table, dropped, err := imp.Encode(nil, call.VM(), call.Arg(1), purpose)
+	if err != nil {
+		return call.Errorf("server.save: %v", err)
 	}
 	if err := call.Charge(nativeCost + len(table)); err != nil {
 		return squirrel.Null, err
 	}
-	if len(dropped) > 0 {
-		if err := call.Charge(traceCost); err != nil {
-			return squirrel.Null, err
-		}
-		for _, d := range dropped {
-			m.log(true, "server.save: "+d)
-		}
-		for _, line := range imp.TraceLines(call.VM().Stack()) {
-			m.log(true, line)
-		}
+	if err := m.leftOut(call, "server.save", dropped); err != nil {
+		return squirrel.Null, err
 	}
 	if n := savedSize(table, purpose); n > tandem.SavedTableSize {
 		m.over(tandem.OverSavedTable)
@@ -103,9 +95,6 @@ func serverLoad(call *squirrel.Call) (squirrel.Value, error) {
 	}
 	return t, nil
 }
-
-// traceCost is the fuel of a call stack in the log.
-const traceCost = 10_000
 
 const permanentTable = "permanent" // server.permanent
 

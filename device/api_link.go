@@ -42,7 +42,7 @@ var linkAPI = imp.API{
 			Result: "integer", Throws: []string{"Cannot serialize a …", "the message is over 256 KB"},
 			Doc: "Sends a message to the agent. Returns 0, or one of the SEND_ERROR constants. " +
 				"After 0 the message is sent, in order, until the agent's handler has completed, " +
-				"across any loss of the link; only a power cut loses it.",
+				"across any loss of the link; only a power cut loses it. " + imp.LeftOutDoc,
 			Source:  docs + "2509",
 			Example: `if (agent.send("reading", { celsius = 21.5 }) != 0) server.connect();`,
 			Fn:      agentSend,

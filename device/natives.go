@@ -37,36 +37,44 @@ func agentOn(c *squirrel.Call) (squirrel.Value, error) {
 
 func agentSend(c *squirrel.Call) (squirrel.Value, error) {
 	m := of(c)
-	p, err := m.parcelOf(c, "agent.send")
+	p, dropped, err := m.parcelOf(c, "agent.send")
 	if err != nil {
 		return squirrel.Null, err
 	}
-	return m.answer(c, m.st.Link.send(m.core.Now, p))
+	v := m.st.Link.send(m.core.Now, p)
+	if !v.done || v.code == sendOK {
+		m.leftOut("agent.send", dropped)
+	}
+	return m.answer(c, v)
 }
 
-// parcelOf makes a message of the call's first two arguments, a name and a value.
-func (m *Machine) parcelOf(c *squirrel.Call, native string) (p *parcel, err error) {
+// parcelOf makes a message of the call's first two arguments, a name and a value. dropped
+// is for leftOut, which is already paid for.
+func (m *Machine) parcelOf(c *squirrel.Call, native string) (p *parcel, dropped []string, err error) {
 	n := c.VM().Len(c.Arg(1))
 	if n > tandem.MessageSize {
 		_, err = c.Errorf("%s: the name has %d bytes, %d at most", native, n, tandem.MessageSize)
-		return nil, err
+		return nil, nil, err
 	}
 	if err := c.Charge(nativeCost + n/2); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	p = &parcel{}
 	if p.Name, err = imp.MessageName(c); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if p.Data, err = imp.Encode(nil, m.vm(), c.Arg(2), imp.ForMessage); err != nil {
+	if p.Data, dropped, err = imp.Encode(nil, m.vm(), c.Arg(2), imp.ForMessage); err != nil {
 		_, err = c.Errorf("%v", err)
-		return nil, err
+		return nil, nil, err
+	}
+	if err := c.Charge(leftOutCost(dropped)); err != nil {
+		return nil, nil, err
 	}
 	if n := len(p.Name) + len(p.Data); n > tandem.MessageSize {
 		_, err = c.Errorf("%s: the message has %d bytes, %d at most", native, n, tandem.MessageSize)
-		return nil, err
+		return nil, nil, err
 	}
-	return p, c.Charge(len(p.Data) / 8)
+	return p, dropped, c.Charge(len(p.Data) / 8)
 }
 
 // logLine sends a line to the log.

@@ -25,7 +25,7 @@ var postAPI = imp.API{
 			"it is kept until the agent's handler has completed, across restarts and power cuts of both sides. " +
 			"Messages arrive in the order in which they were posted, and take effect once. It does not wait and needs no " +
 			"link: messages that are kept are sent over the next. The result is 0, or SEND_ERROR_WOULDBLOCK when 1,000 " +
-			"messages, or 1 MB of them, wait already.",
+			"messages, or 1 MB of them, wait already. " + imp.LeftOutDoc,
 		Source:  ours,
 		Example: `tandem.post("alarm", { door = "open" }, @() server.log("the agent knows"));`,
 		Fn:      post,
@@ -50,7 +50,7 @@ type postCallback struct {
 
 func post(c *squirrel.Call) (squirrel.Value, error) {
 	m := of(c)
-	p, err := m.parcelOf(c, "tandem.post")
+	p, dropped, err := m.parcelOf(c, "tandem.post")
 	if err != nil {
 		return squirrel.Null, err
 	}
@@ -69,6 +69,7 @@ func post(c *squirrel.Call) (squirrel.Value, error) {
 		ID: q.LastID, Cause: q.Cause, Nth: q.Nth,
 		Message: tandem.Message{Name: p.Name, Format: tandem.FormatCompact, Data: p.Data, Post: 1},
 	})
+	m.leftOut("tandem.post", dropped)
 	return squirrel.Int(sendOK), nil
 }
 

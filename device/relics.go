@@ -41,11 +41,11 @@ func setPermanentValues(c *squirrel.Call) (squirrel.Value, error) {
 	if err := c.Charge(2 * nativeCost * (1 + v.Len(table))); err != nil {
 		return squirrel.Null, err
 	}
-	added, err := imp.Encode(nil, v, table, imp.ForMessage)
+	added, dropped, err := imp.Encode(nil, v, table, imp.ForMessage)
 	if err != nil {
 		return c.Errorf("%v", err)
 	}
-	if err := c.Charge(len(added)); err != nil {
+	if err := c.Charge(len(added) + leftOutCost(dropped)); err != nil {
 		return squirrel.Null, err
 	}
 	server := v.Field(v.Root(), "server")
@@ -61,7 +61,7 @@ func setPermanentValues(c *squirrel.Call) (squirrel.Value, error) {
 		}
 		v.Set(permanent, key, x)
 	}
-	data, err := imp.Encode(nil, v, permanent, imp.ForMessage)
+	data, _, err := imp.Encode(nil, v, permanent, imp.ForMessage) // what is left out of it was said before
 	if err == nil && len(data) > tandem.SavedTableSize {
 		err = fmt.Errorf("server.setpermanentvalues: the values have %d bytes, more than %d KB",
 			len(data), tandem.SavedTableSize>>10)
@@ -80,6 +80,7 @@ func setPermanentValues(c *squirrel.Call) (squirrel.Value, error) {
 		return squirrel.Null, err
 	}
 	m.emit(&Permanent{Data: data, Cause: m.st.Posts.Cause})
+	m.leftOut("server.setpermanentvalues", dropped)
 	return squirrel.Int(sendOK), nil
 }
 

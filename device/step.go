@@ -266,15 +266,7 @@ func (m *Machine) end(e Effect) {
 // deepSleep ends the incarnation by a deep sleep. Values of the nv table that cannot
 // be serialised are dropped.
 func (m *Machine) deepSleep(d time.Duration) {
-	e := &DeepSleep{Duration: d, Pins: m.wakePins()}
-	if nv := m.vm().Field(m.vm().Root(), "nv"); nv.IsTable() {
-		var dropped []string
-		e.NV, dropped = imp.EncodeMost(nil, m.vm(), nv, imp.ForMessage)
-		for _, d := range dropped {
-			m.core.Complain("nv: "+d, squirrel.Null)
-		}
-	}
-	m.end(e)
+	m.end(&DeepSleep{Duration: d, Pins: m.wakePins(), NV: m.keepNV()})
 }
 
 func agentHandler(name string) string { return "agent.on:" + name }

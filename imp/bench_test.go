@@ -24,7 +24,7 @@ func BenchmarkValue(b *testing.B) {
 		b.ReportAllocs()
 		var out []byte
 		for b.Loop() {
-			if out, err = Encode(out[:0], vm, x, ForMessage); err != nil {
+			if out, _, err = Encode(out[:0], vm, x, ForMessage); err != nil {
 				b.Fatal(err)
 			}
 		}

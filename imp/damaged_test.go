@@ -54,7 +54,7 @@ func TestMaxEncoded(t *testing.T) {
 		{vm.NewString(strings.Repeat("x", MaxEncoded)), false},
 		{vm.NewString(strings.Repeat("x", MaxEncoded+1)), true},
 	} {
-		if out, err := Encode(nil, vm, tc.x, ForMessage); (err != nil) != tc.err {
+		if out, _, err := Encode(nil, vm, tc.x, ForMessage); (err != nil) != tc.err {
 			t.Errorf("%s of %d bytes: %d bytes, %v", tc.x.Type(), len(vm.Bytes(tc.x)), len(out), err)
 		}
 	}

@@ -10,40 +10,40 @@ import (
 	"github.com/tandem-iot/tandem/squirrel/text"
 )
 
-// Purpose is the purpose of an encoding. It decides which values are allowed.
+// Purpose is the purpose of an encoding. It decides which values can be serialised;
+// docs/serialisation.md has the whole table.
 type Purpose uint8
 
 const (
 	// ForMessage makes blobs of strings that are not safe; keys must be safe
 	// strings.
 	ForMessage Purpose = iota
-	// ForJSON allows no blobs; keys that are not strings become text.
+	// ForJSON allows no blobs and no strings that are not safe, and makes null of floats
+	// that are not finite. Keys that are numbers or bools become text.
 	ForJSON
-	// ForSaveJSON allows no blobs, no strings that are not safe, and no floats that
-	// are not numbers. Keys must be safe strings.
+	// ForSaveJSON is ForJSON, but keys must be safe strings.
 	ForSaveJSON
 )
 
-// Encode appends to dst the compact encoding of x. The error is a text for
-// the program.
-func Encode(dst []byte, vm *squirrel.VM, x squirrel.Value, p Purpose) ([]byte, error) {
+// Encode appends to dst the compact encoding of x. Slots and elements that cannot be
+// serialised are left out; dropped has a line for each of the first ones, and one that
+// counts the others. The error, for a value that cannot be serialised itself, is a text
+// for the program. A weak reference counts as the object that it refers to.
+// Source: https://developer.electricimp.com/resources/serialisablesquirrel.
+func Encode(dst []byte, vm *squirrel.VM, x squirrel.Value, p Purpose) (out []byte, dropped []string, err error) {
 	e := encoder{vm: vm, out: dst, purpose: p}
-	if err := e.value(x, 0); err != nil {
-		return dst, err
+	if err := e.value(vm.Referent(x), 0); err != nil {
+		return dst, nil, err
 	}
-	return e.out, nil
+	if e.more > 0 {
+		e.dropped = append(e.dropped, fmt.Sprintf("%d more were left out", e.more))
+	}
+	return e.out, e.dropped, nil
 }
 
-// EncodeMost is Encode, but leaves out slots that cannot be encoded, and puts null
-// in place of such elements of arrays. dropped has a line for each. When x itself
-// cannot be encoded the result is nil, and dropped has the reason.
-func EncodeMost(dst []byte, vm *squirrel.VM, x squirrel.Value, p Purpose) (out []byte, dropped []string) {
-	e := encoder{vm: vm, out: dst, purpose: p, lenient: true}
-	if err := e.value(x, 0); err != nil {
-		return nil, []string{err.Error()}
-	}
-	return e.out, e.dropped
-}
+// LeftOutDoc says in the documentation of a function that serialises what becomes of values
+// that cannot be.
+const LeftOutDoc = "Slots and elements that cannot be serialised are left out, and an error is logged for them."
 
 // MaxEncoded is the limit of Encode's result in bytes. A structure whose parts are
 // used many times can be far larger encoded than in memory.
@@ -61,8 +61,8 @@ type encoder struct {
 	vm      *squirrel.VM
 	out     []byte
 	purpose Purpose
-	lenient bool
 	dropped []string
+	more    int                            // left out, without a line in dropped
 	path    [codec.MaxDepth]squirrel.Value // the containers around the current value
 }
 
@@ -78,7 +78,7 @@ func (e *encoder) pay(n int) error { return e.vm.Charge(itemCost + n>>2) }
 
 // fatal reports whether an error ends the encoding of the whole value.
 func (e *encoder) fatal(err error) bool {
-	return !e.lenient || err == errTooLarge || e.vm.Stopped() != squirrel.Done
+	return err == errTooLarge || e.vm.Stopped() != squirrel.Done
 }
 
 func (e *encoder) value(x squirrel.Value, depth int) error {
@@ -98,8 +98,9 @@ func (e *encoder) value(x squirrel.Value, depth int) error {
 		e.out = codec.AppendInteger(e.out, x.AsInt())
 	case squirrel.TypeFloat:
 		f := float64(x.AsFloat())
-		if e.purpose == ForSaveJSON && (math.IsNaN(f) || math.IsInf(f, 0)) {
-			return cannot("float that is not a number in JSON")
+		if e.purpose != ForMessage && (math.IsNaN(f) || math.IsInf(f, 0)) {
+			e.out = append(e.out, codec.Null)
+			break
 		}
 		e.out = codec.AppendFloat(e.out, x.AsFloat())
 	case squirrel.TypeString:
@@ -134,16 +135,13 @@ func (e *encoder) string(s []byte) error {
 	if err := e.pay(len(s)); err != nil {
 		return err
 	}
-	switch e.purpose {
-	case ForMessage:
+	switch {
+	case e.purpose == ForMessage:
 		e.out = codec.AppendText(e.out, s)
-	case ForSaveJSON:
-		if !codec.Safe(s) {
-			return cannot("string in JSON that is not UTF-8 or holds a NUL")
-		}
-		fallthrough
-	default:
+	case codec.Safe(s):
 		e.out = codec.AppendString(e.out, s)
+	default:
+		return cannot("string in JSON that is not UTF-8 or holds a NUL")
 	}
 	return nil
 }
@@ -174,7 +172,7 @@ func (e *encoder) container(x squirrel.Value, depth int) error {
 			if e.fatal(err) {
 				return err
 			}
-			e.out = append(e.out[:at], codec.Null)
+			e.out = e.out[:at]
 			e.drop(squirrel.Int(int32(i)), err)
 		}
 	}
@@ -205,7 +203,11 @@ func (e *encoder) table(x squirrel.Value, depth int) error {
 // drop notes that a value was left out. The number of notes is limited.
 func (e *encoder) drop(key squirrel.Value, err error) {
 	const enough = 10
-	if len(e.dropped) < enough && e.pay(dropCost+e.vm.Len(key)) == nil {
+	if len(e.dropped) == enough {
+		e.more++
+		return
+	}
+	if e.pay(dropCost+e.vm.Len(key)) == nil {
 		e.dropped = append(e.dropped, fmt.Sprintf("'%s' was left out: %v", e.keyText(key), err))
 	}
 }
@@ -221,7 +223,7 @@ func (e *encoder) key(key squirrel.Value) error {
 		if err := e.pay(len(s)); err != nil {
 			return err
 		}
-		if e.purpose != ForJSON && !codec.Safe(s) {
+		if !codec.Safe(s) {
 			return cannot("table with a key that is not UTF-8 or holds a NUL")
 		}
 		e.out = codec.AppendString(e.out, s)

@@ -23,7 +23,8 @@ func roundTrip(data []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Encode(nil, vm, x, ForMessage)
+	out, _, err := Encode(nil, vm, x, ForMessage)
+	return out, err
 }
 
 // modelJSON turns a value in the compact encoding into what encoding/json
@@ -80,20 +81,21 @@ func widen(x any) any {
 	return x
 }
 
-// values generates Go values as encoding/json has them.
+// values generates Go values as encoding/json has them, with safe strings.
 func values() *rapid.Generator[any] {
+	safe := rapid.String().Filter(func(s string) bool { return !strings.Contains(s, "\x00") })
 	scalar := rapid.OneOf(
 		rapid.Just[any](nil), rapid.Map(rapid.Bool(), func(b bool) any { return b }),
 		rapid.Map(rapid.Int32(), func(i int32) any { return float64(i) }),
 		rapid.Map(rapid.Float32Range(-1e30, 1e30), func(f float32) any { return float64(f) }),
-		rapid.Map(rapid.String(), func(s string) any { return s }),
+		rapid.Map(safe, func(s string) any { return s }),
 	)
 	gen := scalar
 	for range 3 {
 		inner := gen
 		gen = rapid.OneOf(scalar,
 			rapid.Map(rapid.SliceOfN(inner, 0, 5), func(s []any) any { return s }),
-			rapid.Map(rapid.MapOfN(rapid.String(), inner, 0, 5), func(m map[string]any) any { return m }))
+			rapid.Map(rapid.MapOfN(safe, inner, 0, 5), func(m map[string]any) any { return m }))
 	}
 	return gen
 }
@@ -115,7 +117,7 @@ func TestJSONThroughVM(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := Encode(nil, vm, x, ForJSON)
+		again, _, err := Encode(nil, vm, x, ForJSON)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,9 +11,6 @@ import (
 	"github.com/tandem-iot/tandem/squirrel/syntax"
 )
 
-// includedSize bounds the size of a program with its libraries, in bytes.
-const includedSize = 4 << 20
-
 // CheckLibrary returns the reason why a source cannot be a library, or nil.
 func CheckLibrary(l tandem.LibraryID, code string) error {
 	switch {
@@ -76,7 +73,8 @@ func requires(name, src string) (list []requirement, rest string, err error) {
 // Include returns a side's program preceded by the libraries that it requires, and
 // those that they require. They come first wherever the directives are, because test
 // runners put their own code before that of a user. A program without requirements
-// is returned unchanged. find returns the source of a library, or an error of kind
+// is returned unchanged. A program may have tandem.ProgramSize bytes, its libraries
+// included. find returns the source of a library, or an error of kind
 // NotFound. The error is a *syntax.Error when the program is at fault.
 //
 // The result is complete: #line directives in it give the file of each line, and it
@@ -84,6 +82,10 @@ func requires(name, src string) (list []requirement, rest string, err error) {
 func Include(
 	ctx context.Context, side tandem.Side, src string, find func(context.Context, tandem.LibraryID) (string, error),
 ) (string, error) {
+	if len(src) > tandem.ProgramSize {
+		start := requirement{file: SourceName(side), pos: syntax.Pos{Line: 1, Col: 1}}
+		return "", start.fail("the program has %d bytes, more than %d", len(src), tandem.ProgramSize)
+	}
 	list, rest, err := requires(SourceName(side), src)
 	if err != nil || len(list) == 0 {
 		return src, err
@@ -95,8 +97,8 @@ func Include(
 		}
 	}
 	in.write(SourceName(side), rest)
-	if in.out.Len() > includedSize {
-		return "", list[0].fail("the program with its libraries has %d bytes, more than %d", in.out.Len(), includedSize)
+	if in.out.Len() > tandem.ProgramSize {
+		return "", list[0].fail("the program with its libraries has %d bytes, more than %d", in.out.Len(), tandem.ProgramSize)
 	}
 	return in.out.String(), nil
 }
@@ -148,8 +150,8 @@ func (in *includer) add(r requirement) error {
 	}
 	in.path, have.done = in.path[:len(in.path)-1], true
 	in.write(r.Name, rest)
-	if in.out.Len() > includedSize {
-		return r.fail("the program with its libraries has more than %d bytes", includedSize)
+	if in.out.Len() > tandem.ProgramSize {
+		return r.fail("the program with its libraries has more than %d bytes", tandem.ProgramSize)
 	}
 	return nil
 }

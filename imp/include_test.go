@@ -99,6 +99,15 @@ func TestIncludeErrors(t *testing.T) {
 		!strings.Contains(err.Error(), "agent_code:4:1: the program with its libraries has more than 4194304 bytes") {
 		t.Errorf("4 MiB: %v", err)
 	}
+	for size, want := range map[int]string{
+		tandem.ProgramSize:     "",
+		tandem.ProgramSize + 1: "device_code:1:1: the program has 4194305 bytes, more than 4194304",
+	} {
+		_, err := Include(t.Context(), tandem.DeviceSide, strings.Repeat("/", size), large.find)
+		if err == nil && want != "" || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+	}
 }
 
 // Errors in the field name the library and its line, and the program's own

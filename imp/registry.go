@@ -111,7 +111,7 @@ func (f Function) Native() squirrel.Native {
 // functions, constants and classes of parts for a side. Every name must be unique.
 func Library(name string, side tandem.Side, parts ...API) *squirrel.Library {
 	l := squirrel.NewLibrary(name)
-	addStandard(l)
+	addStandard(l, side)
 	seen := map[string]bool{}
 	for _, part := range parts {
 		for _, name := range part.names(side) {

@@ -372,9 +372,6 @@ func startText(hello helloMessage) string {
 	return fmt.Sprintf("Device restarted: %s.", hello.Reason)
 }
 
-// programStorage is what a device has for its code, in bytes of source.
-const programStorage = 256 << 10
-
 // offerCode sends a device its device group's code when it runs another. A device
 // that has not said hello is another MQTT client, which runs no code of ours.
 func (l *Life) offerCode() {
@@ -415,6 +412,6 @@ func (l *Life) programLoaded(ev *ProgramLoaded) {
 		return
 	}
 	l.sendSystem("sys/code", codeMessage{SHA: p.DeviceSHA, Code: p.Device, Env: p.Env})
-	used := 100 * float64(len(p.Device)) / programStorage
+	used := 100 * float64(len(p.Device)) / tandem.ProgramSize
 	l.logf(tandem.LogStatus, "Downloading new code; %.2f%% program storage used", used)
 }

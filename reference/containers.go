@@ -9,16 +9,20 @@ var stringMethods = []imp.Function{
 		Doc:     "The number of bytes of the string. A character outside ASCII has more than one.",
 		Example: `server.log("hello".len());   // → 5`,
 	}, {
-		Name:    "string.tointeger",
-		Result:  "integer",
-		Throws:  []string{"cannot convert the string"},
-		Doc:     "The integer at the beginning of the string.",
-		Example: `server.log("42".tointeger() + 1);   // → 43`,
+		Name:   "string.tointeger",
+		Result: "integer",
+		Throws: []string{"cannot convert the string"},
+		Doc: "The integer at the beginning of the string, in decimal or, after 0x, in hexadecimal. " +
+			"The result is -1 for more than eight hexadecimal digits.",
+		Source: impDocs + "2443",
+		Example: "server.log(\"42\".tointeger() + 1);   // → 43\n" +
+			"server.log(\"0xFF\".tointeger());     // → 255",
 	}, {
 		Name:    "string.tofloat",
 		Result:  "float",
 		Throws:  []string{"cannot convert the string"},
-		Doc:     "The number at the beginning of the string, as a float.",
+		Doc:     "The number at the beginning of the string, as a float. A hexadecimal one is read as tointeger does.",
+		Source:  impDocs + "2338",
 		Example: `server.log("21.5".tofloat() * 2);   // → 43`,
 	}, {
 		Name:    "string.tostring",
@@ -425,11 +429,12 @@ var blobMethods = []imp.Function{
 		Name: "blob._set",
 		Params: []imp.Param{
 			need("index", "number", ""),
-			need("value", "number", "its lowest byte is stored"),
+			need("value", "n|s", "a number, whose lowest byte is stored, or a string of one character"),
 		},
-		Result: "number",
-		Throws: []string{"index out of range"},
+		Result: "number or string",
+		Throws: []string{"index out of range", "a byte is an integer or a string of one character"},
 		Doc:    "Implements blob[index] = value.",
+		Source: impDocs + "2308",
 		Example: "local b = blob(1);\n" +
 			"b[0] = 255;\n" +
 			"server.log(b[0]);   // → 255",

@@ -9,6 +9,7 @@ import "github.com/tandem-iot/tandem/imp"
 const (
 	squirrelManual = "http://www.squirrel-lang.org/squirreldoc/"
 	impSquirrel    = "https://developer.electricimp.com/squirrel/learningsquirrel"
+	impDocs        = "https://developer.electricimp.com/node/"
 )
 
 func need(name, typ, doc string) imp.Param { return imp.Param{Name: name, Type: typ, Doc: doc} }
@@ -172,11 +173,12 @@ var baseFunctions = []imp.Function{
 			may("zone", "number", "ignored: the time zone is always UTC"),
 		},
 		Result: "table",
-		Doc: "The parts of a time: sec, min, hour, day, month (0 to 11), year, wday (0 is Sunday), yday, usec, " +
-			"and time, the seconds since 1970.",
-		Source: impSquirrel,
-		Example: "local d = date(86400);\n" +
-			"server.log(format(\"%04d-%02d-%02d\", d.year, d.month + 1, d.day));   // → 1970-01-02",
+		Doc: "The parts of a time: sec, min, hour, day, month (0 to 11), year, wday (0 is Sunday), yday, " +
+			"time, the seconds since 1970, and usec, the microseconds of the current time, which is 0 on devices. " +
+			"All of them are 0 for a time outside of the years 2000 to 2099. From 2038 on the time is a number below 0.",
+		Source: impDocs + "2324",
+		Example: "local d = date(951782400);\n" +
+			"server.log(format(\"%04d-%02d-%02d\", d.year, d.month + 1, d.day));   // → 2000-02-29",
 	}, {
 		Name:   "clock",
 		Result: "float",

@@ -13,7 +13,9 @@ func TestTextOfOne(t *testing.T) {
 	}
 	const want = `http.jsonencode(value[, settings]) → string
 
-    The JSON text of a value. Keys that are numbers become text.
+    The JSON text of a value. Keys that are numbers become text. Slots and
+    elements that cannot be serialised are left out, and an error is logged for
+    them.
 
     Available on: agent.
 

@@ -42,6 +42,10 @@ func (v *VM) Get(table, key Value) (Value, bool) {
 	return Null, false
 }
 
+// Referent returns the object that a weak reference refers to, or null; of every other
+// value, the value itself. Get, Next and Index have done so already.
+func (v *VM) Referent(x Value) Value { return v.real(x) }
+
 // Field returns the slot of a table with a name, or null.
 func (v *VM) Field(table Value, name string) Value {
 	x, _ := v.Get(table, v.NewString(name))

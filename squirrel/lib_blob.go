@@ -10,10 +10,12 @@ import (
 // and swapfloat.
 //
 // The class is that of imps: besides the stock methods it has tostring(),
-// readstring(n) and writestring(s), and writen() of a value that is not a number
-// writes zero. There is no class stream, of which blob would be the only subclass. A
-// foreach over an empty blob has no rounds, where the original fails, and swap2()
-// returns 16 bits without a sign, as imps do.
+// readstring(n) and writestring(s), writen() of a value that is not a number writes zero
+// (https://developer.electricimp.com/squirrel/blob/writen), and a byte may be set to a
+// string of one character (https://developer.electricimp.com/squirrel/blob). There is no
+// class stream, of which blob would be the only subclass. A foreach over an empty blob
+// has no rounds, where the original fails, and swap2() returns 16 bits without a sign, as
+// imps do.
 func AddBlob(l *Library) {
 	l.Class("blob",
 		Native{Name: "constructor", Check: -1, Mask: "xn", Fn: blobConstruct},
@@ -35,7 +37,7 @@ func AddBlob(l *Library) {
 		blobMethod("swap2", 1, "x", blobSwap2),
 		blobMethod("swap4", 1, "x", blobSwap4),
 		blobMethod("_get", 2, "xn", blobGet),
-		blobMethod("_set", 3, "xnn", blobSet),
+		blobMethod("_set", 3, "xnn|s", blobSet),
 		blobMethod("_nexti", 2, "x", blobNext),
 		Native{Name: "_cloned", Check: 2, Mask: "xx", Fn: blobCloned},
 	)
@@ -372,7 +374,15 @@ func blobSet(c *Call, b blob) (Value, error) {
 	if i < 0 || i >= b.len() {
 		return c.throwString("index out of range")
 	}
-	b.part(i, i+1)[0] = byte(c.Int(2))
+	value := byte(0)
+	if x := c.Arg(2); x.isNumber() {
+		value = byte(c.Int(2))
+	} else if c.v.strLen(x) == 1 {
+		value = c.v.strBytes(x)[0]
+	} else {
+		return c.throwString("a byte is an integer or a string of one character")
+	}
+	b.part(i, i+1)[0] = value
 	return c.Arg(2), nil
 }
 

@@ -33,7 +33,7 @@ func Standard() *Library {
 	AddString(l)
 	AddBlob(l)
 	AddMath(l, "")
-	AddTime(l)
+	AddTime(l, StockDates)
 	AddStock(l)
 	return l
 }

@@ -62,9 +62,10 @@ func (a Arg) double() (float64, bool) {
 // are fewer. Conversions are those of C's printf among
 // s c d i o u x X e E f g G and %%, with the flags "-+ #0" and a width and
 // precision of at most two digits each. Numbers are converted to the type needed;
-// nothing else is. After an error dst has the output up to that point.
+// nothing else is. After an error dst has the output up to that point. The format may
+// hold NUL, which ends it in the original, but a string ends at a NUL
+// (https://developer.electricimp.com/node/2344).
 func Format(dst, format []byte, arg func(n int) (Arg, bool)) ([]byte, error) {
-	format = CString(format)
 	for n := 0; ; n++ {
 		var ok bool
 		if dst, format, ok = appendLiteral(dst, format); !ok {

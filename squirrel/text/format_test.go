@@ -46,7 +46,8 @@ func TestFormat(t *testing.T) {
 		{"%f", []Arg{argInt(16777217)}, "16777216.000000", nil},
 		{"%s", []Arg{argString("a\x00b")}, "a", nil},
 		{"%c%c", []Arg{argInt(0), argInt(0x141)}, "\x00A", nil},
-		{"a\x00%d", nil, "a", nil},
+		{"a\x00%d", []Arg{argInt(5)}, "a\x005", nil},
+		{"a\x00%s", []Arg{argString("b\x00c")}, "a\x00b", nil},
 		{"%d", []Arg{argInt(1), argInt(2)}, "1", nil},
 
 		{"%d", nil, "", ErrTooFewArgs},

@@ -47,9 +47,13 @@ func AppendInt(dst []byte, i int32) []byte { return strconv.AppendInt(dst, int64
 
 // ParseInt is string.tointeger: leading white space, a sign and as many digits
 // as there are; the rest is ignored and the value saturates. Text that has a
-// point or an e anywhere is read as a float and truncated.
+// point or an e anywhere is read as a float and truncated. A hexadecimal number is
+// read as parseHex does.
 func ParseInt(s []byte) (int32, error) {
 	s = CString(s)
+	if i, ok := parseHex(s); ok {
+		return i, nil
+	}
 	if LooksFloat(s) {
 		f, err := parseDouble(s)
 		return Truncate(float32(f)), err
@@ -61,6 +65,9 @@ func ParseInt(s []byte) (int32, error) {
 // integer first, and saturates like one.
 func ParseFloat(s []byte) (float32, error) {
 	s = CString(s)
+	if i, ok := parseHex(s); ok {
+		return float32(i), nil
+	}
 	if LooksFloat(s) {
 		f, err := parseDouble(s)
 		return float32(f), err
@@ -69,7 +76,34 @@ func ParseFloat(s []byte) (float32, error) {
 	return float32(i), err
 }
 
-// LooksFloat reports whether s is read as a float.
+// hexDigits is the greatest number of digits that parseHex reads.
+const hexDigits = 8
+
+// parseHex reads a whole hexadecimal number, such as 0xFF and the beginning of "-0x1F mA".
+// Imps have these, and 3.0.4 does not. A number of more than eight digits is -1. Source:
+// https://developer.electricimp.com/node/2443. A point or an exponent behind the digits
+// makes the number a float, which is not read here.
+func parseHex(s []byte) (int32, bool) {
+	s, negative := skipSign(s)
+	if len(s) < 3 || s[0] != '0' || s[1]|0x20 != 'x' {
+		return 0, false
+	}
+	n, digits := uint32(0), 0
+	for s = s[2:]; digits < len(s) && isHexDigit(s[digits]); digits++ {
+		n = n<<4 | uint32(hexValue(s[digits]))
+	}
+	switch {
+	case digits == 0, digits < len(s) && s[digits] == '.', skipExponent(s, digits, 'p') > digits:
+		return 0, false
+	case digits > hexDigits:
+		return -1, true
+	case negative:
+		n = -n
+	}
+	return int32(n), true
+}
+
+// LooksFloat reports whether s, if it is not hexadecimal, is read as a float.
 func LooksFloat(s []byte) bool {
 	for _, c := range s {
 		if c == '.' || c == 'e' || c == 'E' {
@@ -217,3 +251,11 @@ func hasPrefixFold(s []byte, lower string) bool {
 func isDigit(c byte) bool { return c-'0' < 10 }
 
 func isHexDigit(c byte) bool { return isDigit(c) || c|0x20-'a' < 6 }
+
+// hexValue returns the value of a hexadecimal digit.
+func hexValue(c byte) byte {
+	if isDigit(c) {
+		return c - '0'
+	}
+	return c | 0x20 - 'a' + 10
+}

@@ -57,8 +57,17 @@ func TestParseInt(t *testing.T) {
 		{"", 0, ErrNotNumber},
 		{"-", 0, ErrNotNumber},
 		{"- 1", 0, ErrNotNumber},
-		{"0x10", 0, nil},
-		{"0x1e", 30, nil}, // the e makes it a float, and C reads hexadecimal floats
+		{"0x10", 16, nil},
+		{"0x1e", 30, nil},
+		{" -0X1Fx", -31, nil},
+		{"0x7fffffff", 0x7fffffff, nil},
+		{"0x1234567E", 0x1234567e, nil}, // more digits than a float has
+		{"0xFFFFFFFE", -2, nil},
+		{"0x01FFFFFFFF", -1, nil},
+		{"0x000000001", -1, nil},
+		{"0x", 0, nil},
+		{"0xg", 0, nil},
+		{"x10", 0, ErrNotNumber},
 		{"1e3", 1000, nil},
 		{"12 apples", 12, nil},
 		{"12 pears and an e", 12, nil},
@@ -81,7 +90,8 @@ func TestParseInt(t *testing.T) {
 
 func TestParseFloatOfIntegers(t *testing.T) {
 	for s, want := range map[string]float32{
-		"5": 5, "-5x": -5, "16777217": 16777216, "99999999999": 2147483648, "0x10": 0,
+		"5": 5, "-5x": -5, "16777217": 16777216, "99999999999": 2147483648, "0x10": 16,
+		"0x1E": 30, "0xFFFFFFFF": -1,
 	} {
 		if got, err := ParseFloat([]byte(s)); got != want || err != nil {
 			t.Errorf("ParseFloat(%q) = %v, %v; want %v", s, got, err, want)

@@ -19,7 +19,7 @@ p("find from", @() ["hello".find("h", 5), "hello".find("h", -1), "hello".find("o
 p("find type", @() "hello".find(1));
 p("find none", @() "hello".find());
 p("case", @() ["aZ09_é".toupper(), "aZ09_É".tolower(), long.toupper(), long.toupper().tolower() == long]);
-p("tointeger", @() ["12".tointeger(), " -7x".tointeger(), "3.9".tointeger(), "1e3".tointeger(), "0x10".tointeger(), true.tointeger(), (2.9).tointeger(), (-2.9).tointeger()]);
+p("tointeger", @() ["12".tointeger(), " -7x".tointeger(), "3.9".tointeger(), "1e3".tointeger(), true.tointeger(), (2.9).tointeger(), (-2.9).tointeger()]);
 p("tointeger bad", @() "x".tointeger());
 p("tofloat", @() ["1.5".tofloat(), "2".tofloat(), "-1e-2x".tofloat(), (3).tofloat(), true.tofloat(), (1.25).tofloat()]);
 p("tofloat bad", @() "".tofloat());

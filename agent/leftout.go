@@ -1,0 +1,27 @@
+package agent
+
+import (
+	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/squirrel"
+)
+
+// leftOut logs what a native has left out of a value because it cannot be serialised,
+// and where in the program that was.
+func (m *Machine) leftOut(call *squirrel.Call, native string, dropped []string) error {
+	if len(dropped) == 0 {
+		return nil
+	}
+	if err := call.Charge(traceCost); err != nil {
+		return err
+	}
+	for _, d := range dropped {
+		m.log(true, native+": "+d)
+	}
+	for _, line := range imp.TraceLines(call.VM().Stack()) {
+		m.log(true, line)
+	}
+	return nil
+}
+
+// traceCost is the fuel of a call stack in the log.
+const traceCost = 10_000
