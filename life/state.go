@@ -92,7 +92,7 @@ type state struct {
 	Hearing    []said          `cbor:"38,keyasint,omitempty"` // waits until the device's last start is known
 	PostsUpTo  uint64          `cbor:"39,keyasint,omitempty"` // newest post that the link has been given
 	Heard      tandem.LinkRef  `cbor:"41,keyasint"`           // the newest link, also when it has ended
-	Logged     tandem.Mark     `cbor:"50,keyasint"`           // newest line of the log that the device has numbered
+	Logged     tandem.Mark     `cbor:"51,keyasint"`           // newest line of the log that the device has numbered
 	Earlier    []earlier       `cbor:"42,keyasint,omitempty"` // links before it, the oldest first
 	ReviewAt   instant         `cbor:"44,keyasint,omitempty"` // when to review the code again; 0: not
 	OfferAt    instant         `cbor:"43,keyasint,omitempty"` // when to read the device's code again; 0: not

@@ -48,6 +48,7 @@ var serialisers = []serialiser{
 	{"tandem.post", `tandem.post("m", §);`, columnMessage, tandem.AgentSide, false},
 	{"tandem.post", `tandem.post("m", §);`, columnMessage, tandem.DeviceSide, false},
 	{"nv", `nv <- §; imp.deepsleepfor(1);`, columnBinary, tandem.DeviceSide, true},
+	{"server.setpermanentvalues", `server.setpermanentvalues(§);`, columnBinary, tandem.DeviceSide, true},
 	{"server.save", `server.save(§, 2);`, columnBinary, tandem.AgentSide, true},
 	{"server.save", `server.save(§);`, columnSave, tandem.AgentSide, true},
 	{"http.jsonencode", `server.log("json " + http.jsonencode(§));`, columnJSON, tandem.AgentSide, false},
@@ -149,6 +150,8 @@ func (r *serialised) ofDevice(e device.Effect) []device.Event {
 		return []device.Event{&device.Written{ID: e.ID}, &device.Sent{ID: e.ID}}
 	case *device.Post:
 		r.take(e.Message.Data)
+	case *device.Permanent:
+		r.take(e.Data)
 	case *device.DeepSleep:
 		if e.NV != nil {
 			r.take(e.NV)
