@@ -14,7 +14,8 @@ var relicsAPI = imp.API{
 			Name: "hardware.configure", On: imp.OnDevice,
 			Params: []imp.Param{{Name: "bus", Type: "string", Doc: "I2C_89, SPI_257, UART_57, ..."}},
 			Throws: []string{"this module has no such bus"},
-			Doc:    "Makes a bus ready, as its own configure does today.",
+			Doc: "Makes a bus ready, as its own configure does today, and gives it the name hardware.i2c, " +
+				"hardware.spi or hardware.uart too.",
 			Source: docs + "2634", Fn: hardwareConfigure,
 			Example: `hardware.configure(I2C_89);`,
 		},
@@ -48,6 +49,10 @@ var relicsAPI = imp.API{
 	Constants: []imp.Constant{
 		{Name: "I2C_12", On: imp.OnDevice, Value: "i2c12", Doc: "A bus, for hardware.configure.", Source: docs + "2634"},
 		{Name: "I2C_89", On: imp.OnDevice, Value: "i2c89", Doc: "A bus, for hardware.configure.", Source: docs + "2634"},
+		{
+			Name: "I2C1_89", On: imp.OnDevice, Value: "i2c89", Doc: "The oldest name of I2C_89.",
+			Source: docs + "2634",
+		},
 		{Name: "SPI_189", On: imp.OnDevice, Value: "spi189", Doc: "A bus, for hardware.configure.", Source: docs + "2634"},
 		{Name: "SPI_257", On: imp.OnDevice, Value: "spi257", Doc: "A bus, for hardware.configure.", Source: docs + "2634"},
 		{Name: "UART_12", On: imp.OnDevice, Value: "uart12", Doc: "A bus, for hardware.configure.", Source: docs + "2634"},
@@ -73,6 +78,8 @@ func hardwareConfigure(c *squirrel.Call) (squirrel.Value, error) {
 	for i, p := range m.things {
 		if p.name == name && p.class != "pin" {
 			m.st.Buses[i].Ready = true
+			hardware := m.vm().Field(m.vm().Root(), "hardware")
+			m.vm().SetField(hardware, p.class, m.vm().Field(hardware, p.name))
 			return squirrel.Null, nil
 		}
 	}

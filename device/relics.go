@@ -17,7 +17,8 @@ var batteryModules = []string{"imp003", "imp004m", "impC001", AnyModule}
 
 const permanentTable = "permanent" // server.permanent
 
-// plugRelics makes server.permanent, and takes away what the module does not have.
+// plugRelics makes server.permanent, and imp.configparams, which is empty in a device that is
+// not for a factory, and takes away what the module does not have.
 func (m *Machine) plugRelics() {
 	v := m.vm()
 	permanent := v.NewTable()
@@ -29,6 +30,7 @@ func (m *Machine) plugRelics() {
 		}
 	}
 	v.SetField(v.Field(v.Root(), "server"), permanentTable, permanent)
+	v.SetField(v.Field(v.Root(), "imp"), "configparams", v.NewTable())
 	if !slices.Contains(batteryModules, m.cfg.Module) {
 		v.Delete(v.Field(v.Root(), "hardware"), v.NewString("vbat"))
 	}

@@ -345,7 +345,7 @@ func (c *Core) Complain(msg string, cb squirrel.Value) {
 		site = uint32(c.VM.Index(cb, callbackSite).AsInt())
 	}
 	if site == 0 {
-		site = c.site
+		site = c.here()
 	}
 	c.Log(true, msg)
 	if at, ok := c.VM.At(site); ok {
