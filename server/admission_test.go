@@ -333,7 +333,7 @@ func TestPanics(t *testing.T) {
 		if f.h.Panics() != 1 {
 			t.Errorf("%s: %d panics", f.path, f.h.Panics())
 		}
-		resp, _ := head(t, dialFrom(t, "127.0.0.1", s.Listener.Addr().String()), "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+		resp, _ := head(t, dialFrom(t, "127.0.0.1", s.Listener.Addr().String()), "GET /x HTTP/1.1\r\nHost: h\r\n\r\n")
 		if resp.StatusCode != 404 {
 			t.Errorf("%s: the next request: %d", f.path, resp.StatusCode)
 		}

@@ -214,7 +214,7 @@ func (n *node) mainHandler(agents *ingress.Handler) http.Handler {
 	api := n.central.Handler()
 	metrics := n.metrics(agents)
 	nothing := ingress.Elsewhere{Site: n.central.Agents, Else: front{
-		url: n.url(), agents: n.central.Agents.String() + "/AGENT-ID", api: http.HandlerFunc(n.central.NoRoute),
+		url: n.central.URL, agents: n.central.Agents.String() + "/AGENT-ID", api: http.HandlerFunc(n.central.NoRoute),
 	}}
 	manual := manual(nothing.Else)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
