@@ -27,7 +27,7 @@ const (
 
 // Message is one message between a device and its agent.
 type Message struct {
-	Name   string
+	Name   string // of a line for the log: its Where as JSON, "" if it has none
 	Format Format
 	Data   []byte
 	Mark   Mark // zero when the sender does not number its messages

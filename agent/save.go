@@ -62,9 +62,7 @@ func serverSave(call *squirrel.Call) (squirrel.Value, error) {
 		for _, d := range dropped {
 			m.log(true, "server.save: "+d)
 		}
-		for _, line := range imp.TraceLines(call.VM().Stack()) {
-			m.log(true, line)
-		}
+		m.core.LogTrace(call.VM().Stack())
 	}
 	if n := savedSize(table, purpose); n > tandem.SavedTableSize {
 		m.over(tandem.OverSavedTable)

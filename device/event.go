@@ -115,6 +115,8 @@ type (
 		Type string // one of tandem.LogDevice, LogDeviceError, LogSleep, LogExitCode
 		Msg  string
 		Sure bool
+
+		Where *tandem.Where // the place in the code that it is about; nil: none
 	}
 
 	// Send is an agent.send. It is kept and sent again, in order, until it is

@@ -59,6 +59,7 @@ type parcel struct {
 	Type string // of a line; "" for a message
 	Name string
 	Data []byte
+	At   *tandem.Where // the place in the code that a line is about; nil: none
 }
 
 func (p *parcel) size() int { return len(p.Name) + len(p.Data) + parcelExtra }
@@ -163,14 +164,19 @@ func (l *link) put(p *parcel, sure bool) uint64 {
 	if p.Type == "" {
 		l.emit(&Send{ID: id, Message: tandem.Message{Name: p.Name, Format: tandem.FormatCompact, Data: p.Data}})
 	} else {
-		l.emit(&Log{ID: id, Type: p.Type, Msg: string(p.Data), Sure: sure})
+		l.emit(&Log{ID: id, Type: p.Type, Msg: string(p.Data), Sure: sure, Where: p.At})
 	}
 	return id
 }
 
 // report sends a line that explains how the code ended. It ignores the policy and
 // does not wait.
-func (l *link) report(typ, msg string) { l.put(&parcel{Type: typ, Data: []byte(msg)}, true) }
+func (l *link) report(typ, msg string) { l.reportAt(typ, msg, nil) }
+
+// reportAt is report for a line about a place in the code.
+func (l *link) reportAt(typ, msg string, at *tandem.Where) {
+	l.put(&parcel{Type: typ, Data: []byte(msg), At: at}, true)
+}
 
 // drop ends the link after an error and asks for a new one, which must deliver what
 // the code has already sent.

@@ -75,6 +75,13 @@ var paramTypes = map[string]string{
 	"handler":  "c|o", // a function, or null to remove it
 }
 
+// paramWords says what a parameter takes where its mask says less.
+var paramWords = map[string]string{
+	"blob":    "a blob",
+	"data":    "a string or a blob",
+	"handler": "a function or null",
+}
+
 // mask returns the mask letters of p.
 func (p Param) mask() string {
 	m, ok := paramTypes[p.Type]
@@ -93,6 +100,7 @@ func (f Function) Native() squirrel.Native {
 	optional := false
 	for _, p := range f.Params {
 		n.Mask += p.mask()
+		n.Params = append(n.Params, squirrel.Param{Name: p.Name, Takes: paramWords[p.Type]})
 		optional = optional || p.Optional
 		if !optional {
 			n.Check++

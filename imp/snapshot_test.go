@@ -17,7 +17,7 @@ func coreForTest(t *testing.T, src string) (*Core, Config) {
 	}
 	cfg := Config{
 		Side: tandem.AgentSide, Library: Library("test", tandem.AgentSide, Shared), Program: program,
-		Memory: 1 << 20, Log: func(bool, string) {},
+		Memory: 1 << 20, Log: func(bool, string, *tandem.Where) {},
 	}
 	c := &Core{}
 	c.Start(cfg, time.Unix(1, 0))

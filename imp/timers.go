@@ -91,12 +91,14 @@ func (c *Core) Fire() Outcome {
 		return Done
 	}
 	id := c.timers[0].ID
+	c.During = During{Call: "imp.wakeup", Name: c.timers[0].Name}
 	c.timers = slices.Delete(c.timers, 0, 1)
 	fn := c.Kept(id)
 	c.Drop(id)
 	if !fn.IsArray() {
 		return c.Call(fn)
 	}
+	c.During = During{Call: "a callback"}
 	args := make([]squirrel.Value, c.VM.Len(fn))
 	for i := range args {
 		args[i] = c.VM.Index(fn, i)

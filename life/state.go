@@ -225,6 +225,7 @@ type said struct {
 	Data    []byte          `cbor:"2,keyasint,omitempty"`
 	Message *tandem.Message `cbor:"3,keyasint,omitempty"` // for the agent
 	Seq     uint64          `cbor:"4,keyasint,omitempty"` // of the message
+	Where   string          `cbor:"5,keyasint,omitempty"` // of a line for the log, as JSON
 }
 
 // queue has requests in the order of their deadlines. Those that have ended, or

@@ -189,7 +189,7 @@ func (v *VM) enterClosure(f, n uint32) outcome {
 			*v.stackRef(f + n) = *v.at(first + n)
 		}
 	default:
-		return v.throwf("wrong number of parameters")
+		return v.refuseCall(f, n)
 	}
 	if !v.needStack(f + n) {
 		return v.throwf("stack overflow")
@@ -358,14 +358,16 @@ func (v *VM) checkArgs(nat *native, f, n uint32) outcome {
 		return v.throwf("the native function is not available")
 	}
 	if c := nat.Check; c > 0 && n != uint32(c) || c < 0 && n < uint32(-c) || n > maxNativeArg {
-		return v.throwf("wrong number of parameters")
+		return v.refuseCall(f, n)
 	}
 	for i, mask := range nat.masks {
 		if uint32(i) >= n {
 			break
 		}
-		if t := v.stackAt(f + uint32(i)).Type(); mask != maskAny && mask&(1<<t) == 0 {
-			return v.throwf("parameter %d has an invalid type '%s' ; expected: '%s'", i, t, maskNames(mask))
+		x := v.stackAt(f + uint32(i))
+		if t := x.Type(); mask != maskAny && mask&(1<<t) == 0 {
+			return v.refuse(blame{native: nat, args: n - 1, arg: i, given: x},
+				"parameter %d has an invalid type '%s' ; expected: '%s'", i, t, maskNames(mask))
 		}
 	}
 	return next
@@ -422,7 +424,7 @@ func (v *VM) tailCallOp(in *compile.Inst) outcome {
 	// An error here belongs to the caller, so it is checked before the caller's frame is overwritten.
 	p, n := v.proto(lo(*v.at(fn.off() + 1))), int(in.B)
 	if n < len(p.Params)-p.Defaults || n > len(p.Params) && !p.Varargs {
-		return v.throwf("wrong number of parameters")
+		return v.refuseCall(f, uint32(n))
 	}
 	to := v.frame
 	*v.stackRef(to - hdrFunc) = fn

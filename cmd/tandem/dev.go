@@ -83,6 +83,7 @@ func (c *devCmd) Run(ctx context.Context, s *streams) error {
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
 	d := &dev{devCmd: c, s: s, out: newLineWriter(s.out), began: time.Now()}
+	d.out.files = pairFiles(c.Dir)
 	level := slog.LevelError
 	if c.Verbose {
 		level = slog.LevelDebug
@@ -283,7 +284,10 @@ func (d *dev) deploy(ctx context.Context, src pairSource) {
 	case errors.As(err, &bad):
 		var places notCompiled
 		for _, p := range bad.Problems {
-			places = append(places, place{p.Line, p.Column, p.Text, cmp.Or(p.File, imp.SourceName(p.Side))})
+			places = append(places, place{
+				Row: p.Line, Column: p.Column, Text: p.Text, File: cmp.Or(p.File, imp.SourceName(p.Side)),
+				Plain: p.Plain, Excerpt: excerpt{p.Excerpt.File, p.Excerpt.Line, p.Excerpt.Col, p.Excerpt.Text, p.Excerpt.Caret},
+			})
 		}
 		for _, line := range places.lines(pairFiles(d.Dir), nodeFlags{Data: filepath.Join(d.Dir, ".tandem", "node")}) {
 			d.out.warn("%s", line)

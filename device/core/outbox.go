@@ -156,7 +156,21 @@ func (c *Core) line(e *device.Log) {
 	default:
 		topic, text = "sys/status", status(e.Type, e.Msg)
 	}
-	c.addLine(&item{gen: c.run.gen, id: e.ID, keep: e.Sure}, topic, text)
+	c.addLineAt(&item{gen: c.run.gen, id: e.ID, keep: e.Sure}, topic, text, e.Where, c.run.code)
+}
+
+// addLineAt is addLine for a line about a place in some code, of which a property tells the
+// server.
+func (c *Core) addLineAt(it *item, topic string, text []byte, at *tandem.Where, k *code) {
+	c.addLine(it, topic, text)
+	if at == nil {
+		return
+	}
+	said := *at
+	if k != nil {
+		said.Deployment = k.Env["DEPLOYMENT_ID"]
+	}
+	it.publish.Props.User = append(it.publish.Props.User, mqtt.UserProperty{Key: "where", Value: string(encode(said))})
 }
 
 func (c *Core) addLine(it *item, topic string, text []byte) {
@@ -178,9 +192,12 @@ func (c *Core) announce(msg string) {
 }
 
 // complain logs an error of ours where the owner of the code will see it.
-func (c *Core) complain(msg string) {
+func (c *Core) complain(msg string) { c.complainAt(msg, nil, nil) }
+
+// complainAt is complain for an error in a place of some code; a nil place is none.
+func (c *Core) complainAt(msg string, at *tandem.Where, k *code) {
 	c.log(Error, msg)
-	c.addLine(&item{keep: true}, "log/error", []byte(msg))
+	c.addLineAt(&item{keep: true}, "log/error", []byte(msg), at, k)
 }
 
 // status returns sys/status: a line of the log that is not the code's.
