@@ -65,7 +65,9 @@ func (c *Core) newReport(msg, plain, source string, stack []squirrel.Frame) repo
 		r.Places = append(r.Places, at)
 	}
 	first := &r.Places[0]
-	first.Source, first.Plain, first.During = source, clearText(plain), c.During.String()
+	first.Source = source
+	first.Plain = clearText(plain)
+	first.During = c.During.String()
 	return r
 }
 

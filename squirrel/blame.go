@@ -122,11 +122,7 @@ func (n *native) params() []Param {
 	if len(n.Params) > 0 {
 		return n.Params
 	}
-	var all []Param
-	for _, name := range builtinNames(n.path) {
-		all = append(all, Param{Name: name})
-	}
-	return all
+	return builtinParamsOf(n.path)
 }
 
 // takes returns what a parameter takes, in words; 0 is this.

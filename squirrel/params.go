@@ -4,7 +4,8 @@ import "strings"
 
 // builtinParams has the names of the parameters of the functions of the language and its
 // library, by path, without "math." or the type of the method: people read them in
-// errors. A function without parameters is not here. "..." stands for any number more.
+// errors. A function without parameters is not here. "..." stands for any number more. After
+// a colon is what the parameter takes, where the function's mask says less.
 var builtinParams = map[string]string{
 	"print":  "value",
 	"error":  "value",
@@ -79,14 +80,14 @@ var builtinParams = map[string]string{
 	"blob.readn":       "type",
 	"blob.writen":      "value, type",
 	"blob.readblob":    "size",
-	"blob.writeblob":   "blob",
+	"blob.writeblob":   "blob: a blob",
 	"blob.readstring":  "size",
 	"blob.writestring": "text",
 	"blob.resize":      "size",
 	"blob._get":        "index",
 	"blob._set":        "index, value",
 	"blob._nexti":      "index",
-	"blob._cloned":     "original",
+	"blob._cloned":     "original: a blob",
 
 	"regexp.constructor": "pattern",
 	"regexp.search":      "text, start",
@@ -94,11 +95,15 @@ var builtinParams = map[string]string{
 	"regexp.capture":     "text, start",
 }
 
-// builtinNames returns the names of a built-in function's parameters.
-func builtinNames(path string) []string {
-	names := builtinParams[strings.TrimPrefix(path, "math.")]
-	if names == "" {
+// builtinParamsOf returns the parameters of a built-in function.
+func builtinParamsOf(path string) (all []Param) {
+	list := builtinParams[strings.TrimPrefix(path, "math.")]
+	if list == "" {
 		return nil
 	}
-	return strings.Split(names, ", ")
+	for _, p := range strings.Split(list, ", ") {
+		name, takes, _ := strings.Cut(p, ": ")
+		all = append(all, Param{name, takes})
+	}
+	return all
 }

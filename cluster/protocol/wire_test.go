@@ -23,6 +23,11 @@ const (
 	testAgent  tandem.AgentID  = "Agent_of-dev"
 )
 
+// somewhere is the place of a line, with all that there can be.
+var somewhere = &tandem.Where{
+	File: "agent_code", Line: 4, Function: "f", Deployment: "d", During: "device.on(\"a\")", Source: "f();", Plain: "no",
+}
+
 // someMessages has one of each message and question, with bytes that are no text.
 func someMessages() []Message {
 	ref := tandem.LinkRef{Node: "g", ID: 1 << 63}
@@ -36,9 +41,7 @@ func someMessages() []Message {
 		Clock:  9,
 	}
 	placed := line
-	placed.Where = &tandem.Where{
-		File: "agent_code", Line: 4, Function: "f", Deployment: "d", During: "device.on(\"a\")", Source: "f();", Plain: "no",
-	}
+	placed.Where = somewhere
 	pair := &Pair{
 		Device:  testDevice,
 		Agent:   testAgent,

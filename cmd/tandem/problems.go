@@ -107,6 +107,9 @@ func crashed(e *squirrel.Error) string {
 		}
 		fmt.Fprintf(&b, "%s%s:%d in %s\n", tracePrefix, f.Source, f.Line, f.Func)
 		for _, l := range f.Locals {
+			if f.Func == "main" && (l.Name == "this" || l.Name == "vargv") {
+				continue // they are the same in every program
+			}
 			fmt.Fprintf(&b, "      %s = %s\n", l.Name, shownValue(l.Text))
 		}
 	}
