@@ -55,6 +55,9 @@ func reported(t *testing.T, src string, events ...Event) *Log {
 // parameters: people read the name of the function and of the parameter, what it is and
 // what it takes; the text of the log stays the vendor's.
 func TestErrorsInWords(t *testing.T) {
+	for _, path := range library().Unnamed() {
+		t.Errorf("%s: its parameters do not all have a name", path)
+	}
 	for _, api := range API() {
 		for _, f := range api.Functions {
 			if f.On.Has(tandem.DeviceSide) {

@@ -2,8 +2,6 @@ package squirrel
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"testing"
 
@@ -62,33 +60,35 @@ func TestBlameIsVoid(t *testing.T) {
 }
 
 // TestParams: every parameter of every native function of the language has a name, and no
-// function has more names than parameters.
+// names are of a function that there is not.
 func TestParams(t *testing.T) {
 	known := map[string]bool{}
-	for _, n := range blameLibrary.natives[1:] {
-		known[strings.TrimPrefix(n.path, "math.")] = true
-		if n.Params != nil {
-			continue
+	for _, l := range []*Library{blameLibrary, standard} {
+		for _, path := range l.Unnamed() {
+			t.Errorf("%s has other parameters than it has names: see builtinParams", path)
 		}
-		var names []string
-		for _, p := range builtinParamsOf(n.path) {
-			names = append(names, p.Name)
-		}
-		least := max(len(n.masks)-1, n.Check-1, -n.Check-1, 0)
-		switch {
-		case len(names) < least:
-			t.Errorf("%s has %d parameters or more, of which these have a name: %q; add them to builtinParams",
-				n.path, least, names)
-		case n.Check > 0 && len(names) > n.Check-1:
-			t.Errorf("%s has %d parameters, and these names: %q", n.path, n.Check-1, names)
-		}
-		if set := slices.Compact(slices.Sorted(slices.Values(names))); len(set) != len(names) {
-			t.Errorf("%s: two parameters have one name: %q", n.path, names)
+		for _, n := range l.natives[1:] {
+			known[strings.TrimPrefix(n.path, "math.")] = true
 		}
 	}
-	for path := range maps.Keys(builtinParams) {
+	for path := range builtinParams {
 		if !known[path] {
 			t.Errorf("there is no function %s", path)
 		}
+	}
+}
+
+// TestUnnamed: a native is found that has too few names, too many, or one twice.
+func TestUnnamed(t *testing.T) {
+	l := NewLibrary("unnamed")
+	fn := func(c *Call) (Value, error) { return Null, nil }
+	l.Func("few", Native{Check: 3, Fn: fn, Params: []Param{{Name: "a"}}})
+	l.Func("fewer", Native{Check: -1, Mask: ".n", Fn: fn})
+	l.Func("many", Native{Check: 2, Fn: fn, Params: []Param{{Name: "a"}, {Name: "b"}}})
+	l.Func("twice", Native{Check: 3, Fn: fn, Params: []Param{{Name: "a"}, {Name: "a"}}})
+	l.Func("empty", Native{Check: 2, Fn: fn, Params: []Param{{}}})
+	l.Func("good", Native{Check: -2, Mask: ".nn", Fn: fn, Params: []Param{{Name: "a"}, {Name: "b"}}})
+	if got := strings.Join(l.Unnamed(), " "); got != "few fewer many twice empty" {
+		t.Errorf("got %s", got)
 	}
 }

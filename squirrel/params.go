@@ -95,6 +95,23 @@ var builtinParams = map[string]string{
 	"regexp.capture":     "text, start",
 }
 
+// Unnamed returns the paths of the natives whose parameters do not all have one name each:
+// there must be none.
+func (l *Library) Unnamed() (paths []string) {
+	for _, n := range l.natives[1:] {
+		all := n.params()
+		least := max(len(n.masks)-1, n.Check-1, -n.Check-1, 0)
+		names := map[string]bool{"": true}
+		for _, p := range all {
+			names[p.Name] = true
+		}
+		if len(all) < least || n.Check > 0 && len(all) > n.Check-1 || len(names) != len(all)+1 {
+			paths = append(paths, n.path)
+		}
+	}
+	return paths
+}
+
 // builtinParamsOf returns the parameters of a built-in function.
 func builtinParamsOf(path string) (all []Param) {
 	list := builtinParams[strings.TrimPrefix(path, "math.")]

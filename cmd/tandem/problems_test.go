@@ -1,6 +1,8 @@
 package main
 
 import (
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/tandem-iot/tandem"
@@ -59,10 +61,29 @@ agent.send("ready", 1);
 	p.expect(`\[Agent\] ERROR:   at \S*agent\.nut:3$`)
 	p.expect(`Agent restarted: exception`)
 
-	write(t, p.dir+"/agent.nut", `device.onconnect(@() device.send("temp", 21));`)
+	write(t, filepath.Join(p.dir, "agent.nut"), `device.onconnect(@() device.send("temp", 21));`)
 	p.expect(`\[Device\] ERROR: the index 'celsius' does not exist$`)
 	p.expect(`^    \S*device\.nut:2: server\.log\(reading\.celsius\);$`)
 	p.expect(`^    in agent\.on\("temp"\)$`)
 	p.expect(`\[Device\] ERROR:   at \S*device\.nut:2$`)
+
+	// The same from the outside, where the directory is not known.
+	node := filepath.Join(p.dir, ".tandem", "node")
+	status, out, errs := runCommand(t, "", "log", "--data", node, "-n", "100")
+	for _, want := range []string{
+		"ERROR: imp.wakeup: parameter 1, the interval, is a string; it takes a number\n" +
+			"    agent.nut:3: imp.wakeup(seconds, @() null);\n    in http.onrequest: GET /set/5\n",
+		"ERROR:   at agent.nut:3\n", "ERROR:   at device.nut:2\n",
+	} {
+		if status != 0 || !strings.Contains(out, want) {
+			t.Errorf("log: %d, no %q in %s%s", status, want, out, errs)
+		}
+	}
+	wrong := t.TempDir()
+	write(t, filepath.Join(wrong, "agent.nut"), "// an agent\nfunction f( {\n}\n")
+	want := filepath.Join(wrong, "agent.nut") + ":2:13: expected a name, found '{'\n    function f( {\n                ^\n"
+	if status, _, errs := runCommand(t, "", "deploy", "--data", node, wrong); status != 1 || errs != want {
+		t.Errorf("deploy: %d %q, want %q", status, errs, want)
+	}
 	p.stop()
 }
