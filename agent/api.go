@@ -124,10 +124,10 @@ if (!("target" in saved)) saved.target <- 20;`,
 		Source: docs + "server/show", Fn: serverLog(false),
 		Example: `server.show("21.5 degrees");  // today: server.log`,
 	}, {
-		Name: "server.setpermanentvalues", On: imp.OnAgent,
+		Name: "server.setpermanentvalues", On: imp.OnAgent, Result: "integer",
 		Params: []imp.Param{{Name: "table", Type: "table", Doc: "its slots are added to server.permanent"}},
 		Doc: "For old programs: sets slots of the table server.permanent, which is empty when the agent starts. " +
-			"Values that must survive a restart belong in server.save; a log line says so once.",
+			"Values that must survive a restart belong in server.save; a log line says so once. The result is 0.",
 		Source: docs + "server/setpermanentvalues", Fn: setPermanentValues,
 		Example: `server.setpermanentvalues({ count = 1 });
 server.log(server.permanent.count);`,

@@ -2,8 +2,6 @@ package agent
 
 import (
 	"fmt"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/codec"
@@ -11,7 +9,7 @@ import (
 	"github.com/tandem-iot/tandem/squirrel"
 )
 
-// Prefixes of handler names. The name of a message follows handlerMessage.
+// Prefixes of handler names. The wire form of a message's name follows handlerMessage.
 const (
 	handlerMessage    = "device.on "
 	handlerConnect    = "device.onconnect"
@@ -30,15 +28,16 @@ func (m *Machine) message(msg *tandem.Message) imp.Outcome {
 	if len(msg.Name)+len(msg.Data) > tandem.MessageSize {
 		m.over(tandem.OverFromDevice)
 		m.log(true, fmt.Sprintf("a message of the device was dropped: %s is over %d KB",
-			imp.LogText([]byte(msg.Name)), tandem.MessageSize>>10))
+			imp.ShownName(msg.Name), tandem.MessageSize>>10))
 		return imp.Done
 	}
 	const growth = 8 // how much larger values are than their encoding; tables take more
 	m.core.Reserve(growth * len(msg.Data))
 	var buf [64]byte
 	fn := m.core.HandlerBytes(append(append(buf[:0], handlerMessage...), msg.Name...))
+	m.core.Prepare(fn)
 	if fn.IsNull() {
-		m.log(true, "no handler for agent.send(): "+imp.LogText(clipped(msg.Name)))
+		m.log(true, "no handler for agent.send(): "+imp.ShownName(msg.Name))
 		return imp.Done
 	}
 	data, err := codec.Compact(*msg)
@@ -49,7 +48,7 @@ func (m *Machine) message(msg *tandem.Message) imp.Outcome {
 		}
 	}
 	m.log(true, fmt.Sprintf("the data of a message of the device, %s, cannot be read: %v",
-		imp.LogText([]byte(msg.Name)), err))
+		imp.ShownName(msg.Name), err))
 	return imp.Done
 }
 
@@ -82,7 +81,7 @@ func (m *Machine) deviceDisconnected() imp.Outcome {
 	switch {
 	case fn.IsNull():
 		return imp.Done
-	case m.core.VM.Params(fn) == 0:
+	case m.core.Params(fn) == 0:
 		return m.core.Call(fn)
 	}
 	return m.core.Call(fn, m.core.VM.NewTable())
@@ -101,7 +100,12 @@ func deviceOn(call *squirrel.Call) (squirrel.Value, error) {
 	if err := call.Charge(nativeCost + call.VM().Len(call.Arg(1))/4); err != nil {
 		return squirrel.Null, err
 	}
-	imp.CoreOf(call).SetHandler(handlerMessage+call.Str(1), call.Arg(2))
+	name, err := imp.MessageName(call)
+	if err != nil {
+		return squirrel.Null, err
+	}
+	c := imp.CoreOf(call)
+	c.SetHandler(handlerMessage+name, c.Callback(call, 2))
 	return squirrel.Null, nil
 }
 
@@ -127,9 +131,8 @@ func (m *Machine) messageOf(call *squirrel.Call, native string) (msg tandem.Mess
 		_, err = call.Errorf("%s: the message is over %d KB", native, tandem.MessageSize>>10)
 		return msg, err
 	}
-	name := call.Str(1)
-	if name == "" || strings.ContainsAny(name, "+#\x00") || !utf8.ValidString(name) {
-		_, err = call.Errorf("%s: the name of a message must be text without + and #, and not empty", native)
+	name, err := imp.MessageName(call)
+	if err != nil {
 		return msg, err
 	}
 	data, err := imp.Encode(nil, call.VM(), call.Arg(2), imp.ForMessage)
@@ -164,15 +167,4 @@ func deviceInfo(call *squirrel.Call) (squirrel.Value, error) {
 	vm.Set(t, vm.NewString("isconnected"), squirrel.Bool(m.connected))
 	vm.Set(t, vm.NewString("ipaddress"), vm.NewString(m.address))
 	return t, nil
-}
-
-// clippedName is how much of a message's name, which a device can make long, is in a log
-// line about it.
-const clippedName = 100
-
-func clipped(name string) []byte {
-	if len(name) > clippedName {
-		return []byte(name[:clippedName] + "…")
-	}
-	return []byte(name)
 }

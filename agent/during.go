@@ -7,7 +7,7 @@ import "github.com/tandem-iot/tandem/imp"
 func during(ev Event) imp.During {
 	switch ev := ev.(type) {
 	case *DeviceMessage:
-		return imp.During{Call: "device.on", Name: ev.Message.Name}
+		return imp.During{Call: "device.on", Message: ev.Message.Name}
 	case *DeviceConnected:
 		return imp.During{Call: handlerConnect}
 	case *DeviceDisconnected:

@@ -52,7 +52,9 @@ func (m *Machine) answer(id uint64, status int, headers []tandem.Header, body []
 // request handles an HTTP request to the agent.
 func (m *Machine) request(ev *Request) imp.Outcome {
 	r := ev.Request
-	if !m.core.HasHandler(handlerRequest) {
+	fn := m.core.Handler(handlerRequest)
+	m.core.Prepare(fn)
+	if fn.IsNull() {
 		m.answer(ev.ID, 404, nil, []byte("the agent does not take requests\n"))
 		return imp.Done
 	}
@@ -146,8 +148,8 @@ func openResponse(call *squirrel.Call, method string) (m *Machine, number uint32
 	m = machineOf(call)
 	number = uint32(call.VM().Payload(call.This()).AsInt())
 	if _, ok = m.requests[number]; !ok {
-		m.log(true, fmt.Sprintf("httpresponse.%s(%s) was ignored: the request is answered already",
-			method, brief(textOf(call.VM(), call.Arg(1)))))
+		m.core.Complain(fmt.Sprintf("httpresponse.%s(%s) was ignored: the request is answered already",
+			method, brief(textOf(call.VM(), call.Arg(1)))), squirrel.Null)
 	}
 	return m, number, ok
 }

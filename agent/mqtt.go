@@ -94,7 +94,7 @@ func clientHandler(field int) squirrel.NativeFunc {
 	return func(call *squirrel.Call) (squirrel.Value, error) {
 		payload, err := thisMQTT(call, mqttClientClass)
 		if err == nil {
-			call.VM().SetIndex(payload, field, call.Arg(1))
+			call.VM().SetIndex(payload, field, imp.CoreOf(call).Callback(call, 1))
 		}
 		return squirrel.Null, err
 	}
@@ -261,12 +261,12 @@ func (m *Machine) forgetBroker() (waits bool) {
 // returns the timer that calls it, 0 when there are too many timers.
 func (m *Machine) answerMQTT(fn squirrel.Value, r mqttRequest, code, qos int32) (timer uint32) {
 	args := []squirrel.Value{squirrel.Int(code)}
-	if r.Sub && m.core.VM.Params(fn) != 1 {
+	if r.Sub && m.core.Params(fn) != 1 {
 		args = append(args, squirrel.Int(qos))
 	}
-	timer, ok := m.core.After(0, "", fn, args...)
+	timer, ok := m.core.After(0, fn, args...)
 	if !ok {
-		m.log(true, "an MQTT callback was not called: too many timers and results are pending")
+		m.core.Complain("an MQTT callback was not called: too many timers and results are pending", fn)
 	}
 	return timer
 }
@@ -317,7 +317,7 @@ func mqttSubscribe(call *squirrel.Call) (squirrel.Value, error) {
 	if !mqtt.ValidFilter(filter) || !utf8.ValidString(filter) {
 		return call.Errorf("mqttclient.subscribe: the topic is not valid")
 	}
-	if id, code := m.submit(client, call.Arg(3), mqttRequest{Size: len(filter), Sub: true}); code == 0 {
+	if id, code := m.submit(client, m.core.Callback(call, 3), mqttRequest{Size: len(filter), Sub: true}); code == 0 {
 		m.effects = append(m.effects, &MQTTSubscribe{ID: uint64(m.broker.ID), Request: uint64(id), Filter: filter, QoS: qos})
 	}
 	return squirrel.Null, nil
@@ -336,7 +336,7 @@ func mqttUnsubscribe(call *squirrel.Call) (squirrel.Value, error) {
 	if !mqtt.ValidFilter(filter) || !utf8.ValidString(filter) {
 		return call.Errorf("mqttclient.unsubscribe: the topic is not valid")
 	}
-	if id, code := m.submit(client, call.Arg(2), mqttRequest{Size: len(filter)}); code == 0 {
+	if id, code := m.submit(client, m.core.Callback(call, 2), mqttRequest{Size: len(filter)}); code == 0 {
 		m.effects = append(m.effects, &MQTTUnsubscribe{ID: uint64(m.broker.ID), Request: uint64(id), Filter: filter})
 	}
 	return squirrel.Null, nil
@@ -430,7 +430,8 @@ func (m *Machine) mqttRequest(id uint32) int {
 func mqttSendAsync(call *squirrel.Call) (squirrel.Value, error) {
 	message, err := thisMQTT(call, mqttMessageClass)
 	if err == nil {
-		_, _, err = machineOf(call).publish(call, message, call.Arg(1))
+		m := machineOf(call)
+		_, _, err = m.publish(call, message, m.core.Callback(call, 1))
 	}
 	return squirrel.Null, err
 }
@@ -501,8 +502,8 @@ func (m *Machine) mqttEnded(code int, why string) imp.Outcome {
 	switch {
 	case waits:
 		if !fn.IsNull() {
-			if _, ok := m.core.After(0, "", fn, args...); !ok {
-				m.log(true, "an MQTT callback was not called: too many timers and results are pending")
+			if _, ok := m.core.After(0, fn, args...); !ok {
+				m.core.Complain("an MQTT callback was not called: too many timers and results are pending", fn)
 			}
 		}
 		return m.core.Resume(squirrel.Int(mqttNotConnected))
@@ -517,8 +518,9 @@ func (m *Machine) mqttMessage(ev *MQTTMessage) imp.Outcome {
 		return imp.Done
 	}
 	const overhead = 1024
-	m.core.Reserve(len(ev.Topic) + len(ev.Payload) + overhead)
 	vm := m.core.VM
+	m.core.Prepare(vm.Index(m.core.Kept(m.broker.ID), clientMessage))
+	m.core.Reserve(len(ev.Topic) + len(ev.Payload) + overhead)
 	fn := vm.Index(m.core.Kept(m.broker.ID), clientMessage)
 	if fn.IsNull() {
 		return imp.Done
@@ -545,7 +547,7 @@ func (m *Machine) mqttDone(ev *MQTTDone) imp.Outcome {
 		return m.core.Resume(code)
 	case fn.IsNull():
 		return imp.Done
-	case r.Sub && m.core.VM.Params(fn) != 1:
+	case r.Sub && m.core.Params(fn) != 1:
 		return m.core.Call(fn, code, squirrel.Int(int32(ev.QoS)))
 	}
 	return m.core.Call(fn, code)

@@ -239,7 +239,7 @@ func sendAsync(call *squirrel.Call) (squirrel.Value, error) {
 	if err != nil {
 		return call.Errorf("httprequest.sendasync: %v", err)
 	}
-	done, stream := call.Arg(1), call.Arg(2)
+	done, stream := m.core.Callback(call, 1), m.core.Callback(call, 2)
 	f.Stream = !stream.IsNull()
 	if f.Timeout, err = timeoutOf(call.Arg(3)); err != nil {
 		return call.Errorf("httprequest.sendasync: %v", err)
@@ -253,7 +253,7 @@ func sendAsync(call *squirrel.Call) (squirrel.Value, error) {
 		vm.Append(both, stream)
 		id := m.start(f, fetch{ID: m.core.Keep(both)})
 		vm.SetIndex(payload, requestFetch, squirrel.Int(int32(id)))
-	} else if id, ok := m.core.After(0, "", done, limited(vm, wait)); ok {
+	} else if id, ok := m.core.After(0, done, limited(vm, wait)); ok {
 		vm.SetIndex(payload, requestTimer, squirrel.Int(int32(id)))
 	} else {
 		return call.Errorf("httprequest.sendasync: too many requests and timers are pending")
@@ -360,6 +360,7 @@ func (m *Machine) fetched(ev *Fetched) imp.Outcome {
 	}
 	delete(m.fetches, id)
 	const perHeader = 64 // words of strings and slots
+	m.core.Prepare(m.core.VM.Index(m.core.Kept(id), 0))
 	m.core.Reserve(len(ev.Response.Body) + perHeader*len(ev.Response.Headers))
 	response := responseTable(m.core.VM, ev.Response)
 	done := m.core.VM.Index(m.core.Kept(id), 0)
@@ -368,8 +369,8 @@ func (m *Machine) fetched(ev *Fetched) imp.Outcome {
 	case f.Sync:
 		return m.core.Resume(response)
 	case m.core.Busy(): // in httpstream.send
-		if _, ok := m.core.After(0, "", done, response); !ok {
-			m.log(true, "an httpstream's callback was not called: too many timers and results are pending")
+		if _, ok := m.core.After(0, done, response); !ok {
+			m.core.Complain("an httpstream's callback was not called: too many timers and results are pending", done)
 		}
 		return m.core.Resume(squirrel.Null)
 	}
@@ -381,6 +382,7 @@ func (m *Machine) fetchedPart(ev *FetchedPart) imp.Outcome {
 	if _, ok := m.fetches[uint32(ev.ID)]; !ok {
 		return imp.Done
 	}
+	m.core.Prepare(m.core.VM.Index(m.core.Kept(uint32(ev.ID)), 1))
 	m.core.Reserve(len(ev.Data))
 	stream := m.core.VM.Index(m.core.Kept(uint32(ev.ID)), 1)
 	if stream.IsNull() {

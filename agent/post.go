@@ -47,7 +47,7 @@ func post(call *squirrel.Call) (squirrel.Value, error) {
 		return squirrel.Null, err
 	}
 	m.posting = 0
-	if fn := call.Arg(3); !fn.IsNull() {
+	if fn := m.core.Callback(call, 3); !fn.IsNull() {
 		m.posting = m.core.Keep(fn)
 	}
 	if m.post = sumOf(msg); m.unsure != 0 && m.unsure != m.post {
@@ -78,7 +78,7 @@ func (m *Machine) posted(ev *Posted) imp.Outcome {
 	code := int32(0)
 	switch {
 	case ev.Err != nil:
-		m.log(true, fmt.Sprintf("tandem.post: %v", ev.Err))
+		m.core.Complain(fmt.Sprintf("tandem.post: %v", ev.Err), squirrel.Null)
 		code = imp.SendTimeout
 		if tandem.KindOf(ev.Err) == tandem.Limit {
 			code = imp.SendWouldBlock
@@ -92,8 +92,8 @@ func (m *Machine) posted(ev *Posted) imp.Outcome {
 	case kept != 0 && ev.Seq == 0:
 		fn := m.core.Kept(kept)
 		m.core.Drop(kept)
-		if _, ok := m.core.After(0, "", fn); !ok {
-			m.log(true, "tandem.post: the callback cannot be called: too many timers are pending")
+		if _, ok := m.core.After(0, fn); !ok {
+			m.core.Complain("tandem.post: the callback cannot be called: too many timers are pending", fn)
 		}
 	case kept != 0:
 		m.keepPost(ev.Seq, kept)

@@ -23,7 +23,7 @@ func (m *Machine) savedTable(err error) imp.Outcome {
 	table := m.saving
 	m.saving = nil
 	if err != nil {
-		m.log(true, fmt.Sprintf("server.save: %v", err))
+		m.core.Complain(fmt.Sprintf("server.save: %v", err), squirrel.Null)
 		return m.core.Resume(squirrel.Int(imp.SendTimeout))
 	}
 	m.saved, m.kept = table, m.mark // no message has been handled meanwhile
@@ -122,10 +122,11 @@ func setPermanentValues(call *squirrel.Call) (squirrel.Value, error) {
 		vm.SetField(server, permanentTable, permanent)
 	}
 	if vm.Len(permanent) == 0 && vm.Len(table) > 0 {
-		m.log(true, "server.setpermanentvalues: the values are lost when the agent restarts; use server.save")
+		m.core.Complain("server.setpermanentvalues: the values are lost when the agent restarts; use server.save",
+			squirrel.Null)
 	}
 	for i, key, x, ok := vm.Next(table, 0); ok; i, key, x, ok = vm.Next(table, i) {
 		vm.Set(permanent, key, x)
 	}
-	return squirrel.Null, nil
+	return squirrel.Int(0), nil
 }

@@ -126,7 +126,7 @@ func cryptoVerify(call *squirrel.Call) (squirrel.Value, error) {
 	price := float64(key.N.BitLen()) / 1024
 	if _, ok := m.signing.take(m.core.Now, price); !ok {
 		m.over(tandem.OverSignCredits)
-		m.log(true, "crypto.verify: "+signLimited)
+		m.core.Complain("crypto.verify: "+signLimited, call.Arg(5))
 		return tell(vm.NewString(signLimited), squirrel.Bool(false))
 	}
 	if err := call.Charge(int(5_000 * price * price)); err != nil {
@@ -157,7 +157,7 @@ func signable(call *squirrel.Call, others ...int) error {
 // later calls the function that is argument i with args, after the running
 // handler.
 func (m *Machine) later(call *squirrel.Call, i int, args ...squirrel.Value) (squirrel.Value, error) {
-	if _, ok := m.core.After(0, "", call.Arg(i), args...); !ok {
+	if _, ok := m.core.After(0, m.core.Callback(call, i), args...); !ok {
 		return call.Errorf("too many timers and results are pending")
 	}
 	return squirrel.Null, nil

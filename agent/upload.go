@@ -113,7 +113,7 @@ func newStream(call *squirrel.Call, verb string, first int) (squirrel.Value, err
 	}
 	vm := call.VM()
 	p := requestPayload(call, verb, call.Arg(first), call.Arg(first+1), squirrel.Null)
-	vm.Append(p, call.Arg(first+2))
+	vm.Append(p, imp.CoreOf(call).Callback(call, first+2))
 	return vm.NewNative(streamClass, p), nil
 }
 
@@ -177,7 +177,7 @@ func openStream(call *squirrel.Call, method string) (payload squirrel.Value, id 
 	f.Timeout = 0
 	callback := vm.Index(payload, streamCallback)
 	if wait, ok := m.spend(); !ok {
-		timer, ok := m.core.After(0, "", callback, limited(vm, wait))
+		timer, ok := m.core.After(0, callback, limited(vm, wait))
 		if !ok {
 			_, err = call.Errorf("httpstream.%s: too many requests and timers are pending", method)
 			return payload, 0, 0, err
@@ -253,7 +253,7 @@ func streamCloseAsync(call *squirrel.Call) (squirrel.Value, error) {
 	}
 	vm.SetIndex(payload, requestSent, squirrel.Bool(true))
 	if id != 0 {
-		stream := call.Arg(1)
+		stream := m.core.Callback(call, 1)
 		vm.SetIndex(m.core.Kept(id), 1, stream)
 		m.effects = append(m.effects, &ChunksEnd{ID: uint64(id), Timeout: timeout, Stream: !stream.IsNull()})
 	}

@@ -74,7 +74,9 @@ func TestErrorsInWords(t *testing.T) {
 // TestDuring: the report of an error says what the program was called for, also when the
 // program has waited, and when it has moved meanwhile.
 func TestDuring(t *testing.T) {
-	message := func(name string) Event { return &DeviceMessage{tandem.Message{Name: name, Data: []byte("1")}} }
+	message := func(name string) Event {
+		return &DeviceMessage{tandem.Message{Name: tandem.EscapeName(name), Data: []byte("1")}}
+	}
 	for _, c := range []struct {
 		src    string
 		events []Event

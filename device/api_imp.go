@@ -64,19 +64,6 @@ if ("ipv4" in net) server.log("My address is " + net.ipv4.address);`,
 			Example: `server.log(imp.getmacaddress());`,
 		},
 		{
-			Name: "imp.getssid", On: imp.OnDevice, Result: "string",
-			Doc:    "The name of the wireless network: empty, for there is no radio.",
-			Source: docs + "2315", Fn: constant(func(m *Machine) squirrel.Value { return m.vm().NewString("") }),
-			Example: `if (imp.getssid() == "") server.log("There is no radio");`,
-		},
-		{
-			Name: "imp.setpowersave", On: imp.OnDevice,
-			Params: []imp.Param{{Name: "state", Type: "bool", Doc: "on or off"}},
-			Doc:    "Does nothing: there is no radio to save.",
-			Source: docs + "2315", Fn: nothing,
-			Example: `imp.setpowersave(true);`,
-		},
-		{
 			Name: "imp.setsendbuffersize", On: imp.OnDevice,
 			Params: []imp.Param{{
 				Name: "size", Type: "integer",
@@ -109,17 +96,6 @@ server.log(kept == null ? "nothing kept" : kept.tostring());   // → nothing ke
 			Doc:    "Does nothing: there is no BlinkUp.",
 			Source: docs + "2315", Fn: nothing,
 			Example: `imp.enableblinkup(false);`,
-		},
-		{
-			Name: "imp.configure", On: imp.OnDevice,
-			Params: []imp.Param{
-				{Name: "name", Type: "any", Doc: "of the device"},
-				{Name: "inputs", Type: "any", Optional: true, Doc: "unused"},
-				{Name: "outputs", Type: "any", Optional: true, Doc: "unused"},
-			},
-			Doc:    "Does nothing; it exists so that old code runs.",
-			Source: docs + "2634", Fn: nothing,
-			Example: `imp.configure("Thermostat", [], []);`,
 		},
 	},
 }

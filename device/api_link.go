@@ -51,8 +51,9 @@ var linkAPI = imp.API{
 			Name: "server.log", On: imp.OnDevice,
 			Params: []imp.Param{{Name: "message", Type: "any", Doc: "converted to a string"}},
 			Result: "integer",
-			Doc: "Writes a line to the device's log. It is sent like a message. Returns 0 or one of the SEND_ERROR " +
-				"constants.",
+			Doc: "Writes a line to the device's log. Returns 0 or one of the SEND_ERROR constants. After 0 the line is sent, " +
+				"in order with the messages, until it is in the log, across any loss of the link and a deep sleep; only a " +
+				"power cut loses it, or more than 1,000 lines that wait for a link, which the log then says.",
 			Source: docs + "2398", Fn: func(c *squirrel.Call) (squirrel.Value, error) { return logLine(c, tandem.LogDevice) },
 			Example: `server.log(format("%.1f °C", 21.46));   // → 21.5 °C`,
 		},

@@ -1,13 +1,15 @@
 package device
 
 import (
+	"slices"
+
 	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/squirrel"
 )
 
 // relicsAPI has functions of the first imps, for code of that time.
 var relicsAPI = imp.API{
-	Functions: []imp.Function{
+	Functions: slices.Concat(oldServer, oldImp, oldPorts, []imp.Function{
 		{
 			Name: "hardware.configure", On: imp.OnDevice,
 			Params: []imp.Param{{Name: "bus", Type: "string", Doc: "I2C_89, SPI_257, UART_57, ..."}},
@@ -24,18 +26,23 @@ var relicsAPI = imp.API{
 			Example: `server.log("I am " + hardware.getimpeeid());`,
 		},
 		{
-			Name: "server.show", On: imp.OnDevice,
-			Params: []imp.Param{{Name: "message", Type: "any", Doc: "unused"}},
-			Doc:    "Does nothing: the web page that showed the value does not exist any more.",
-			Source: docs + "2634", Fn: nothing,
-			Example: `server.show("21.5 °C");`,
+			Name: "hardware.vbat", On: imp.OnDevice, Result: "float",
+			Doc: "The voltage of the battery: that of the supply, for there is one only. " +
+				"It exists on the imp003, the imp004m, the impC001, and the module " + AnyModule + ".",
+			Source:  docs + "2410",
+			Fn:      constant(func(m *Machine) squirrel.Value { return squirrel.Float(float32(m.board.Read("voltage"))) }),
+			Example: `server.log(hardware.vbat() + " V");`,
+		},
+	}),
+	Classes: []imp.Class{
+		{
+			Name: "InputPort", On: imp.OnDevice, Open: true,
+			Doc: "An input of the first imps, set from a web page that does not exist any more. " +
+				"Programs derive a class with a method set(value) from it, which is not called.",
 		},
 		{
-			Name: "server.expectonlinein", On: imp.OnDevice,
-			Params: []imp.Param{{Name: "seconds", Type: "number", Doc: "unused"}},
-			Doc:    "Disconnects, as server.disconnect does. A deep sleep follows.",
-			Source: docs + "2482", Fn: serverDisconnect,
-			Example: `imp.onidle(@() server.expectonlinein(3600));`,
+			Name: "OutputPort", On: imp.OnDevice, Open: true,
+			Doc: "An output of the first imps, for a web page that does not exist any more. Send the value with agent.send.",
 		},
 	},
 	Constants: []imp.Constant{

@@ -221,7 +221,7 @@ func uartConfigure(c *squirrel.Call) (squirrel.Value, error) {
 		return notA(c, "uart")
 	}
 	*b.busState = busState{Ready: true}
-	b.m.core.SetHandler(pinHandler(b.index), c.Arg(6))
+	b.m.core.SetHandler(pinHandler(b.index), b.m.core.Callback(c, 6))
 	return c.Arg(1), nil
 }
 

@@ -13,7 +13,9 @@ import (
 )
 
 // receivers are what the methods of native classes are called on.
-var receivers = map[string]string{"pin": "pin", "i2c": "i2c", "spi": "spi", "uart": "uart"}
+var receivers = map[string]string{
+	"pin": "pin", "i2c": "i2c", "spi": "spi", "uart": "uart", "InputPort": "input", "OutputPort": "output",
+}
 
 // costNatives returns the natives of device code as they are called.
 func costNatives() (all []chargetest.Native) {
@@ -38,6 +40,7 @@ pin <- hardware.pin2; pin.configure(DIGITAL_OUT, 0);
 i2c <- hardware.i2c12; i2c.configure(CLOCK_SPEED_100_KHZ);
 spi <- hardware.spi257; spi.configure(0, 100);
 uart <- hardware.uart57; uart.configure(9600, 8, PARITY_NONE, 1, 0);
+input <- InputPort(); output <- OutputPort();
 rows <- [];
 agent.on("call", function(k) { rows[k](); });
 `

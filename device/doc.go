@@ -33,7 +33,7 @@
 //     once, and the link stays.
 //
 // A send that has returned 0 is kept and repeated by the runner until the agent
-// has handled it, across any loss of the link. One that has returned an error is
+// has handled it, across any loss of the link, and a line until it is in the log. One that has returned an error is
 // withdrawn, though it may have arrived. Unlike on an imp, attempts to connect
 // end only by server.disconnect or a deep sleep, so that no policy leaves a device
 // offline. server.onunexpecteddisconnect is called after a minute without a link,

@@ -11,7 +11,7 @@ import (
 func during(ev Event) imp.During {
 	switch ev := ev.(type) {
 	case *AgentMessage:
-		return imp.During{Call: "agent.on", Name: ev.Message.Name}
+		return imp.During{Call: "agent.on", Message: ev.Message.Name}
 	case *Handled:
 		return imp.During{Call: "tandem.post"}
 	case *Changed:

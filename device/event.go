@@ -25,15 +25,15 @@ type (
 	// Unlinked says that the link has ended, or that an attempt to connect has
 	// failed. Reason is one of the constants from NOT_CONNECTED to NO_SERVER.
 	// Everything that was sent and not acknowledged is sent again over the next
-	// link, except lines that are not Sure. Taken while busy.
+	// link. Taken while busy.
 	Unlinked struct{ Reason int }
 
 	// Written says that the message of a Send or the line of a Log has left the send
 	// buffer. Taken while busy.
 	Written struct{ ID uint64 }
 
-	// Sent says that a message, or a line that is Sure, was acknowledged (Code 0) or
-	// refused by the server (Code Refused). Taken while busy.
+	// Sent says that a message or line was acknowledged (Code 0) or refused by the
+	// server (Code Refused), or that a line was lost (Refused). Taken while busy.
 	Sent struct {
 		ID   uint64
 		Code int
@@ -106,15 +106,12 @@ func TakenBusy(ev Event) bool {
 type Effect interface{ effect() }
 
 type (
-	// Log is a line for the log. It is sent over the link like a message, in order
-	// with the messages. A line that is Sure is kept until there is a link and sent
-	// until it is acknowledged, which Sent reports. Any other line is lost with the
-	// link.
+	// Log is a line for the log. It is kept and sent again like a message, in order with
+	// the messages, until it is acknowledged, which Sent reports.
 	Log struct {
 		ID   uint64
 		Type string // one of tandem.LogDevice, LogDeviceError, LogSleep, LogExitCode
 		Msg  string
-		Sure bool
 
 		Where *tandem.Where // the place in the code that it is about; nil: none
 	}
@@ -156,6 +153,13 @@ type (
 		Cause uint64
 	}
 
+	// Permanent replaces the table server.permanent, in the compact encoding, which
+	// survives restarts and power cuts. Cause is as in Configured.
+	Permanent struct {
+		Data  []byte
+		Cause uint64
+	}
+
 	// DeepSleep ends the link and switches the device off. It starts again after
 	// Duration with the wake reason TIMER, or when one of the Pins goes high with
 	// the reason PIN. NV is the nv table in the compact encoding for the next Config,
@@ -183,5 +187,6 @@ func (*Connect) effect()    {}
 func (*Disconnect) effect() {}
 func (*Post) effect()       {}
 func (*Configured) effect() {}
+func (*Permanent) effect()  {}
 func (*DeepSleep) effect()  {}
 func (*Restart) effect()    {}

@@ -50,7 +50,6 @@ type link struct {
 type outgoing struct {
 	ID      uint64
 	Size    int
-	Sure    bool // kept until acknowledged
 	Written bool // no longer in the send buffer
 }
 
@@ -117,7 +116,7 @@ func (l *link) send(now time.Time, p *parcel) verdict {
 	case !l.Up:
 		return done(imp.SendNotConnected)
 	case l.room(p):
-		id := l.put(p, false)
+		id := l.put(p)
 		if l.When == waitTilSent {
 			return done(sendOK)
 		}
@@ -154,17 +153,15 @@ func (l *link) room(p *parcel) bool {
 	return used == 0 || used+p.size() <= l.Buffer
 }
 
-// put sends p. A line is sure when its sender waits for the acknowledgement or
-// when it must survive the loss of the link; a message always is.
-func (l *link) put(p *parcel, sure bool) uint64 {
+// put sends p.
+func (l *link) put(p *parcel) uint64 {
 	l.LastID++
 	id := l.LastID
-	sure = sure || p.Type == "" || l.When == waitForAck
-	l.Out = append(l.Out, outgoing{ID: id, Size: p.size(), Sure: sure})
+	l.Out = append(l.Out, outgoing{ID: id, Size: p.size()})
 	if p.Type == "" {
 		l.emit(&Send{ID: id, Message: tandem.Message{Name: p.Name, Format: tandem.FormatCompact, Data: p.Data}})
 	} else {
-		l.emit(&Log{ID: id, Type: p.Type, Msg: string(p.Data), Sure: sure, Where: p.At})
+		l.emit(&Log{ID: id, Type: p.Type, Msg: string(p.Data), Where: p.At})
 	}
 	return id
 }
@@ -175,7 +172,7 @@ func (l *link) report(typ, msg string) { l.reportAt(typ, msg, nil) }
 
 // reportAt is report for a line about a place in the code.
 func (l *link) reportAt(typ, msg string, at *tandem.Where) {
-	l.put(&parcel{Type: typ, Data: []byte(msg), At: at}, true)
+	l.put(&parcel{Type: typ, Data: []byte(msg), At: at})
 }
 
 // drop ends the link after an error and asks for a new one, which must deliver what
@@ -198,10 +195,8 @@ func (l *link) hangUp() {
 	l.emit(&Disconnect{})
 }
 
-// unwritten removes the lines that are lost with the link, and puts everything else
-// back into the send buffer.
+// unwritten puts everything that is not acknowledged back into the send buffer.
 func (l *link) unwritten() {
-	l.Out = slices.DeleteFunc(l.Out, func(o outgoing) bool { return !o.Sure })
 	for i := range l.Out {
 		l.Out[i].Written = false
 	}
@@ -256,9 +251,6 @@ func (l *link) written(now time.Time, id uint64) verdict {
 		return verdict{}
 	}
 	l.Out[i].Written = true
-	if !l.Out[i].Sure {
-		l.Out = slices.Delete(l.Out, i, i+1)
-	}
 	if w := l.Wait; w.For == waitRoom && l.room(w.Parcel) {
 		l.Wait = wait{}
 		return l.send(now, w.Parcel)

@@ -37,6 +37,7 @@ type Config struct {
 	Address     string        // of the device, while connected
 	NV          []byte        // of the DeepSleep before; nil when there was none
 	User        []byte        // the user configuration; nil when there is none
+	Permanent   []byte        // the table server.permanent in the compact encoding; nil when it is empty
 	Posts       int           // number of posts of earlier incarnations that are kept
 	PostsSize   int           // their size in bytes
 	Module      string        // a type of module such as "imp003"; "" = AnyModule
@@ -83,6 +84,9 @@ type state struct {
 	Sleep      time.Duration // duration of the deep sleep that waits for a flush
 	User       []byte
 	NV         []byte // until Boot
+	PowerSave  bool   // of imp.setpowersave
+	PowerOn    bool   // of imp.setpoweren
+	Country    int32  // of imp.setcountry
 	Pins       []pinState
 	Buses      []busState
 	I2CError   int
@@ -119,6 +123,7 @@ func New(cfg Config, now time.Time) *Machine {
 	m.st.Link.emit = m.emit
 	m.core.Start(m.coreConfig(), now)
 	m.plug()
+	m.plugRelics()
 	return m
 }
 

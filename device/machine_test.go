@@ -134,11 +134,7 @@ func (s *story) pump() (out string) {
 func show(e Effect) string {
 	switch e := e.(type) {
 	case *Log:
-		sure := ""
-		if e.Sure {
-			sure = " sure"
-		}
-		return fmt.Sprintf("log %d %s%s: %s", e.ID, e.Type, sure, e.Msg)
+		return fmt.Sprintf("log %d %s: %s", e.ID, e.Type, e.Msg)
 	case *Send:
 		text, err := codec.TranscodeJSON(e.Message.Data)
 		if err != nil {
@@ -168,6 +164,12 @@ func show(e Effect) string {
 			return err.Error()
 		}
 		return fmt.Sprintf("post %d %s %.60s cause=%d nth=%d", e.ID, e.Message.Name, text, e.Cause, e.Nth)
+	case *Permanent:
+		text, err := codec.TranscodeJSON(e.Data)
+		if err != nil {
+			return err.Error()
+		}
+		return fmt.Sprintf("permanent %s cause=%d", text, e.Cause)
 	case *Configured:
 		return fmt.Sprintf("configured %q %v", e.Data, e.Data == nil)
 	}
@@ -315,9 +317,9 @@ func TestCodeThatDoesNotFit(t *testing.T) {
 	s := newStory(t)
 	s.cfg.Connected = true
 	out := s.start("x <- \"" + strings.Repeat("x", 600<<10) + "\"; server.log(x.len());")
-	want := `log 1 server.error sure: out of memory: more than 524288 bytes in use
-log 2 server.error sure:   at main device_code:1
-log 3 lastexitcode sure: out of memory
+	want := `log 1 server.error: out of memory: more than 524288 bytes in use
+log 2 server.error:   at main device_code:1
+log 3 lastexitcode: out of memory
 restart out_of_memory wake=2
 `
 	if out != want {

@@ -1,9 +1,7 @@
 package device
 
 import (
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/imp"
@@ -28,7 +26,12 @@ func agentOn(c *squirrel.Call) (squirrel.Value, error) {
 	if err := c.Charge(nativeCost + c.VM().Len(c.Arg(1))/4); err != nil {
 		return squirrel.Null, err
 	}
-	of(c).core.SetHandler(agentHandler(c.Str(1)), c.Arg(2))
+	name, err := imp.MessageName(c)
+	if err != nil {
+		return squirrel.Null, err
+	}
+	core := &of(c).core
+	core.SetHandler(agentHandler(name), core.Callback(c, 2))
 	return squirrel.Null, nil
 }
 
@@ -51,9 +54,8 @@ func (m *Machine) parcelOf(c *squirrel.Call, native string) (p *parcel, err erro
 	if err := c.Charge(nativeCost + n/2); err != nil {
 		return nil, err
 	}
-	p = &parcel{Name: c.Str(1)}
-	if p.Name == "" || strings.ContainsAny(p.Name, "+#\x00") || !utf8.ValidString(p.Name) {
-		_, err = c.Errorf("%s: the name of a message must be text without + and #, and not empty", native)
+	p = &parcel{}
+	if p.Name, err = imp.MessageName(c); err != nil {
 		return nil, err
 	}
 	if p.Data, err = imp.Encode(nil, m.vm(), c.Arg(2), imp.ForMessage); err != nil {
@@ -91,11 +93,13 @@ func (m *Machine) answer(c *squirrel.Call, v verdict) (squirrel.Value, error) {
 	return imp.Int32(v.code), nil
 }
 
-func serverConnect(c *squirrel.Call) (squirrel.Value, error) {
-	m := of(c)
+func serverConnect(c *squirrel.Call) (squirrel.Value, error) { return of(c).connectBy(c, 1) }
+
+// connectBy is server.connect with the callback as argument i.
+func (m *Machine) connectBy(c *squirrel.Call, i int) (squirrel.Value, error) {
 	l := &m.st.Link
-	fn, patience := c.Arg(1), float32(60)
-	if x, ok := c.Arg(2).Number(); ok {
+	fn, patience := m.core.Callback(c, i), float32(60)
+	if x, ok := c.Arg(i + 1).Number(); ok {
 		patience = x
 	}
 	m.core.SetHandler(onConnect, fn)

@@ -90,7 +90,7 @@ func pinConfigure(c *squirrel.Call) (squirrel.Value, error) {
 	case option.IsFunction() && !isDigitalInput(mode):
 		return c.Errorf("only a digital input has a callback: %s is configured as %s", name, modeNames[mode])
 	case option.IsFunction():
-		handler = option
+		handler = m.core.Callback(c, 2)
 	case mode == modePWMOut:
 		if !hasNumber || !(number > 0) {
 			return c.Errorf("PWM_OUT needs a period in seconds, as in configure(PWM_OUT, 0.02, 0.5)")

@@ -62,7 +62,7 @@ func post(c *squirrel.Call) (squirrel.Value, error) {
 	q.Size += size
 	q.LastID++
 	q.Nth++
-	if fn := c.Arg(3); !fn.IsNull() {
+	if fn := m.core.Callback(c, 3); !fn.IsNull() {
 		q.Callbacks = append(q.Callbacks, postCallback{q.LastID, m.core.Keep(fn)})
 	}
 	m.emit(&Post{

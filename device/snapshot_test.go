@@ -36,6 +36,7 @@ func TestSnapshotHasAll(t *testing.T) {
 		"cfg.Address":     initial,
 		"cfg.NV":          initial,
 		"cfg.User":        initial,
+		"cfg.Permanent":   "is in the VM",
 		"cfg.Posts":       initial,
 		"cfg.PostsSize":   initial,
 		"module":          "follows from the type of module",

@@ -107,8 +107,10 @@ func (m *Machine) boot() imp.Outcome {
 // message runs the handler of a message from the agent.
 func (m *Machine) message(msg tandem.Message) imp.Outcome {
 	m.st.Posts.Cause = msg.Post
-	if m.core.Handler(agentHandler(msg.Name)).IsNull() {
-		m.explain(true, "no handler for device.send(): "+msg.Name)
+	fn := m.core.Handler(agentHandler(msg.Name))
+	m.core.Prepare(fn)
+	if fn.IsNull() {
+		m.explain(true, "no handler for device.send(): "+imp.ShownName(msg.Name))
 		return imp.Done
 	}
 	data, err := codec.Compact(msg)
@@ -117,7 +119,7 @@ func (m *Machine) message(msg tandem.Message) imp.Outcome {
 		x, err = imp.Decode(m.vm(), data)
 	}
 	if err != nil {
-		m.explain(true, "the data of device.send(\""+msg.Name+"\") is damaged: "+err.Error())
+		m.explain(true, "the data of device.send(), "+imp.ShownName(msg.Name)+", is damaged: "+err.Error())
 		return imp.Done
 	}
 	return m.core.CallHandler(agentHandler(msg.Name), x)
@@ -229,7 +231,7 @@ func (m *Machine) deepSleep(d time.Duration) {
 		var dropped []string
 		e.NV, dropped = imp.EncodeMost(nil, m.vm(), nv, imp.ForMessage)
 		for _, d := range dropped {
-			m.explain(true, "nv: "+d)
+			m.core.Complain("nv: "+d, squirrel.Null)
 		}
 	}
 	m.end(e)

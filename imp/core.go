@@ -97,6 +97,7 @@ type Core struct {
 	wake   int64  // nanoseconds since 1970, while Sleeping
 	crash  report // of an exception, held back while the program's own handler runs
 	full   bool   // it has been logged that there are too many timers, and there still are many
+	site   uint32 // where the program has given the function that is called, 0 if that is not known
 }
 
 // Names of handlers that both sides have.
@@ -156,10 +157,47 @@ func (c *Core) Boot() Outcome {
 	return c.Call(main)
 }
 
-// Call runs a function of the program with the root table as this.
+// Call runs a function of the program, or a Callback, with the root table as this.
 func (c *Core) Call(fn squirrel.Value, args ...squirrel.Value) Outcome {
+	c.Prepare(fn)
+	call := squirrel.Null
+	if fn.IsArray() {
+		fn, call = c.VM.Index(fn, callbackFunc), c.VM.Index(fn, callbackCall)
+	}
+	if !c.VM.Takes(fn, len(args)) {
+		return c.refuse(c.VM.Text(call), fn, len(args))
+	}
+	return c.start(fn, args...)
+}
+
+func (c *Core) start(fn squirrel.Value, args ...squirrel.Value) Outcome {
 	c.VM.Start(fn, c.VM.Root(), args...)
 	return c.run()
+}
+
+// Prepare says that a function, or a Callback, is about to be called. Errors in making its
+// arguments have the place at which the program has given it.
+func (c *Core) Prepare(fn squirrel.Value) {
+	c.site = 0
+	if fn.IsArray() {
+		c.site = uint32(c.VM.Index(fn, callbackSite).AsInt())
+	}
+}
+
+// refuse ends the program because it has given a call a function that does not take n
+// arguments.
+func (c *Core) refuse(call string, fn squirrel.Value, n int) Outcome {
+	if call == "" {
+		call = "Tandem"
+	}
+	err := &squirrel.Error{Message: c.VM.Mismatch(call, c.site, fn, n), IsString: true}
+	if s, ok := c.VM.Signature(fn); ok {
+		err.Stack = append(err.Stack, s.Frame)
+	}
+	if at, ok := c.VM.At(c.site); ok && len(TraceLines(err.Stack)) > 0 {
+		err.Stack = append(err.Stack, at)
+	}
+	return c.uncaught(err)
 }
 
 // CallHandler runs the handler with a name, if there is one.
@@ -211,6 +249,7 @@ func (c *Core) run() Outcome { return c.outcome(c.VM.Run(c.fuel)) }
 func (c *Core) outcome(s squirrel.Status) Outcome {
 	switch s {
 	case squirrel.Done:
+		c.site = 0
 		if c.crash.Lines != nil {
 			c.report()
 			return Failed
@@ -233,7 +272,7 @@ func (c *Core) outcome(s squirrel.Status) Outcome {
 // stopped logs why the program was stopped, and where.
 func (c *Core) stopped(o Outcome, why string) Outcome {
 	c.report()
-	c.logReport(c.newReport(why, "", c.VM.SourceLine(), c.VM.Stack()))
+	c.logReport(c.newReport(why, "", c.VM.SourceLine(), c.placed(c.VM.Stack())))
 	c.Abort()
 	return o
 }
@@ -263,6 +302,7 @@ func (c *Core) Guard(o *Outcome) {
 // uncaught calls the program's own handler for an uncaught exception, then logs the
 // exception.
 func (c *Core) uncaught(err *squirrel.Error) Outcome {
+	err.Stack = c.placed(err.Stack)
 	r := c.newReport(err.Message, err.Plain, err.Source, err.Stack)
 	handler := c.Handler(handlerUnhandled)
 	if c.crash.Lines != nil || handler.IsNull() {
@@ -273,6 +313,47 @@ func (c *Core) uncaught(err *squirrel.Error) Outcome {
 	}
 	c.crash = r
 	return c.Call(handler, c.VM.NewString(err.Error()))
+}
+
+// placed adds to a call stack the place at which the program has given the function that
+// was called, or was to be called: where it is at, when no function of it was running.
+func (c *Core) placed(stack []squirrel.Frame) []squirrel.Frame {
+	for _, f := range stack {
+		if f.Line >= 0 {
+			return stack
+		}
+	}
+	if at, ok := c.VM.At(c.site); ok {
+		stack = append(stack, at)
+	}
+	return stack
+}
+
+// complainCost is the fuel of a line about a call.
+const complainCost = 100
+
+// Complain logs an error that ends nothing, and its place: where the program is at, or where
+// it has given the Callback that the error is about, which may be null.
+func (c *Core) Complain(msg string, cb squirrel.Value) {
+	if c.VM.Charge(complainCost) != nil {
+		return // the program ends
+	}
+	site := c.VM.Site()
+	if site == 0 && cb.IsArray() {
+		site = uint32(c.VM.Index(cb, callbackSite).AsInt())
+	}
+	if site == 0 {
+		site = c.site
+	}
+	frame, ok := c.VM.At(site)
+	if !ok {
+		c.Log(true, msg)
+		return
+	}
+	at := placeOf(frame)
+	at.During = c.During.String()
+	c.cfg.Log(true, msg, &at)
+	c.LogTrace([]squirrel.Frame{frame})
 }
 
 // report logs the report that was held back.

@@ -79,10 +79,8 @@ server.log("go");`,
 			Name: "imp.getsoftwareversion", On: OnBoth, Result: "string",
 			Doc: "The software that runs the program: as on imps, three parts with \" - \" between, a name, " +
 				"the release of impOS that has this API, and the version of Tandem.",
-			Source: "https://developer.electricimp.com/api/imp/getsoftwareversion",
-			Fn: func(call *squirrel.Call) (squirrel.Value, error) {
-				return call.VM().NewString("tandem - " + apiRelease + " - " + CoreOf(call).cfg.Version), nil
-			},
+			Source:  "https://developer.electricimp.com/api/imp/getsoftwareversion",
+			Fn:      SoftwareVersion,
 			Example: `server.log(imp.getsoftwareversion());`,
 		}, {
 			Name: "imp.onunhandledexception", On: OnBoth,
@@ -147,6 +145,11 @@ const (
 	timerClass        = "timer"
 )
 
+// SoftwareVersion is imp.getsoftwareversion.
+func SoftwareVersion(call *squirrel.Call) (squirrel.Value, error) {
+	return call.VM().NewString("tandem - " + apiRelease + " - " + CoreOf(call).cfg.Version), nil
+}
+
 // EnvironmentAgent is imp.environment() in an agent.
 const EnvironmentAgent = 2
 
@@ -165,7 +168,8 @@ func SetsHandler(name string) squirrel.NativeFunc {
 		if err := call.Charge(keepCost); err != nil {
 			return squirrel.Null, err
 		}
-		CoreOf(call).SetHandler(name, call.Arg(1))
+		c := CoreOf(call)
+		c.SetHandler(name, c.Callback(call, 1))
 		return squirrel.Null, nil
 	}
 }
@@ -191,7 +195,7 @@ func wakeup(call *squirrel.Call) (squirrel.Value, error) {
 			return squirrel.Null, nil
 		}
 	}
-	id, ok := c.After(seconds(s), name, call.Arg(2))
+	id, ok := c.addTimer(seconds(s), timer{Name: name, Site: call.VM().Site()}, call.Arg(2))
 	if !ok {
 		return squirrel.Null, nil
 	}

@@ -11,7 +11,38 @@ import (
 // keepCost is the fuel of keeping a value.
 const keepCost = 20
 
-// SetHandler keeps a function under a name; null removes it.
+// Callback returns argument i of a call, a function that the host will call, together with
+// the call and its place, in case that the function cannot be called. It is kept as a value,
+// and given to Call. Null stays null. The caller has charged keepCost.
+func (c *Core) Callback(call *squirrel.Call, i int) squirrel.Value {
+	fn := call.Arg(i)
+	if fn.IsNull() {
+		return fn
+	}
+	cb := c.VM.NewArray()
+	c.VM.Append(cb, fn)
+	c.VM.Append(cb, squirrel.Int(int32(c.VM.Site())))
+	c.VM.Append(cb, c.VM.NewString(call.Path()))
+	return cb
+}
+
+// Elements of what Callback returns.
+const (
+	callbackFunc = iota
+	callbackSite
+	callbackCall
+)
+
+// Params returns the greatest number of arguments that a function of the program takes, or
+// a Callback.
+func (c *Core) Params(fn squirrel.Value) int {
+	if fn.IsArray() {
+		fn = c.VM.Index(fn, callbackFunc)
+	}
+	return c.VM.Params(fn)
+}
+
+// SetHandler keeps a function, or a Callback, under a name; null removes it.
 func (c *Core) SetHandler(name string, fn squirrel.Value) {
 	key := c.VM.NewString(name)
 	if fn.IsNull() {

@@ -47,7 +47,10 @@ type Class struct {
 	On   Sides
 	// Global is the path of an instance in the root table; "" for none.
 	Global string
-	Doc    string
+	// Open says that the class is in the root table itself, so that programs make instances
+	// and derive classes: the Function with its name is the constructor.
+	Open bool
+	Doc  string
 }
 
 // API is a part of the functions, constants and classes that programs see.
@@ -152,10 +155,13 @@ func (a API) addTo(l *squirrel.Library, side tandem.Side) {
 			if c.Global != "" {
 				l.Global(c.Global, c.Name)
 			}
+			if c.Open {
+				l.ClassGlobal(c.Name, c.Name)
+			}
 		}
 	}
 	for _, f := range a.Functions {
-		if _, method := a.classOf(f); f.On.Has(side) && !method {
+		if _, method := a.classOf(f); f.On.Has(side) && !method && a.constructor(f.Name, side) == nil {
 			l.Func(f.Name, f.Native())
 		}
 	}
@@ -172,7 +178,24 @@ func (a API) classOf(f Function) (string, bool) {
 	return owner, ok && slices.ContainsFunc(a.Classes, func(c Class) bool { return c.Name == owner })
 }
 
+// constructor returns the constructor of an open class, nil for any other name.
+func (a API) constructor(class string, side tandem.Side) *Function {
+	if !slices.ContainsFunc(a.Classes, func(c Class) bool { return c.Open && c.Name == class }) {
+		return nil
+	}
+	i := slices.IndexFunc(a.Functions, func(f Function) bool { return f.Name == class && f.On.Has(side) })
+	if i < 0 {
+		return nil
+	}
+	return &a.Functions[i]
+}
+
 func (a API) methods(class string, side tandem.Side) (all []squirrel.Native) {
+	if f := a.constructor(class, side); f != nil {
+		n := f.Native()
+		n.Name = "constructor"
+		all = append(all, n)
+	}
 	for _, f := range a.Functions {
 		if owner, method := a.classOf(f); method && owner == class && f.On.Has(side) {
 			all = append(all, f.Native())

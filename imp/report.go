@@ -14,10 +14,11 @@ import (
 // During is what a program is called for. It is set before each call and becomes text only
 // when there is something to report.
 type During struct {
-	Call string `cbor:"1,keyasint,omitempty"` // the function that took the callback, such as "device.on"
-	Name string `cbor:"2,keyasint,omitempty"` // of the message, the timer or the topic
-	Verb string `cbor:"3,keyasint,omitempty"` // method of a request
-	Path string `cbor:"4,keyasint,omitempty"` // of a request; or a pin or bus
+	Call    string `cbor:"1,keyasint,omitempty"` // the function that took the callback, such as "device.on"
+	Message string `cbor:"2,keyasint,omitempty"` // the name of a message, in its wire form
+	Name    string `cbor:"3,keyasint,omitempty"` // of a timer or a topic
+	Verb    string `cbor:"4,keyasint,omitempty"` // method of a request
+	Path    string `cbor:"5,keyasint,omitempty"` // of a request; or a pin or bus
 }
 
 // maxDuring limits the bytes of a name or path in String.
@@ -30,6 +31,8 @@ func (d During) String() string {
 		return d.Call + ": " + clean(d.Verb) + " " + clean(d.Path)
 	case d.Path != "":
 		return d.Call + " " + clean(d.Path)
+	case d.Message != "":
+		return d.Call + "(" + strconv.Quote(clean(tandem.UnescapeName(d.Message))) + ")"
 	case d.Name != "":
 		return d.Call + "(" + strconv.Quote(clean(d.Name)) + ")"
 	}

@@ -37,6 +37,7 @@ func TestSnapshotHasAll(t *testing.T) {
 		"VM":              "has a snapshot of its own",
 		"Now":             "its owner sets it before everything else",
 		"fuel":            "follows from the budget",
+		"site":            "is for errors in beginning a call, which are in the same run",
 		"cfg.Side":        given,
 		"cfg.Yield":       given,
 		"cfg.Library":     given,

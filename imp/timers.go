@@ -15,6 +15,7 @@ type timer struct {
 	Due  int64  `cbor:"1,keyasint"` // nanoseconds since 1970
 	ID   uint32 `cbor:"2,keyasint"`
 	Name string `cbor:"3,keyasint,omitempty"` // "" for most
+	Site uint32 `cbor:"4,keyasint,omitempty"` // of imp.wakeup, whose function is kept alone
 }
 
 // maxInterval is the longest imp.wakeup and imp.sleep, in seconds.
@@ -26,9 +27,20 @@ func seconds(s float32) time.Duration {
 	return time.Duration(float64(s)*1000+0.5) * time.Millisecond
 }
 
-// After makes Fire call fn with args after d. It returns the timer's id, or false
+// After makes Fire call fn, a Callback, with args after d. It returns the timer's id, or false
 // when there are too many timers.
-func (c *Core) After(d time.Duration, name string, fn squirrel.Value, args ...squirrel.Value) (uint32, bool) {
+func (c *Core) After(d time.Duration, fn squirrel.Value, args ...squirrel.Value) (uint32, bool) {
+	call := c.VM.NewArray()
+	c.VM.Append(call, fn)
+	for _, arg := range args {
+		c.VM.Append(call, arg)
+	}
+	return c.addTimer(d, timer{}, call)
+}
+
+// addTimer adds a timer that calls a function of the program without arguments, or one with
+// arguments that is an array of them.
+func (c *Core) addTimer(d time.Duration, t timer, call squirrel.Value) (uint32, bool) {
 	if len(c.timers) >= tandem.TimersPerAgent {
 		c.tooManyTimers()
 		return 0, false
@@ -36,15 +48,7 @@ func (c *Core) After(d time.Duration, name string, fn squirrel.Value, args ...sq
 	if c.VM.Charge(c.timerCost()) != nil {
 		return 0, false // the program ends
 	}
-	if len(args) > 0 {
-		call := c.VM.NewArray()
-		c.VM.Append(call, fn)
-		for _, arg := range args {
-			c.VM.Append(call, arg)
-		}
-		fn = call
-	}
-	t := timer{Due: c.Now.Add(d).UnixNano(), ID: c.Keep(fn), Name: name}
+	t.Due, t.ID = c.Now.Add(d).UnixNano(), c.Keep(call)
 	i, _ := slices.BinarySearchFunc(c.timers, t, func(a, b timer) int {
 		return cmp.Or(cmp.Compare(a.Due, b.Due), cmp.Compare(a.ID, b.ID))
 	})
@@ -62,8 +66,8 @@ func (c *Core) tooManyTimers() {
 	}
 	if !c.full {
 		c.full = true
-		c.Log(true, fmt.Sprintf("too many timers: %d are pending, for imp.wakeup and callbacks, "+
-			"which is the limit", tandem.TimersPerAgent))
+		c.Complain(fmt.Sprintf("too many timers: %d are pending, for imp.wakeup and callbacks, "+
+			"which is the limit", tandem.TimersPerAgent), squirrel.Null)
 	}
 }
 
@@ -90,13 +94,17 @@ func (c *Core) Fire() Outcome {
 	if len(c.timers) == 0 || c.timers[0].Due > c.Now.UnixNano() {
 		return Done
 	}
-	id := c.timers[0].ID
-	c.During = During{Call: "imp.wakeup", Name: c.timers[0].Name}
+	t := c.timers[0]
+	c.During = During{Call: "imp.wakeup", Name: t.Name}
 	c.timers = slices.Delete(c.timers, 0, 1)
-	fn := c.Kept(id)
-	c.Drop(id)
+	fn := c.Kept(t.ID)
+	c.Drop(t.ID)
 	if !fn.IsArray() {
-		return c.Call(fn)
+		c.site = t.Site
+		if !c.VM.Takes(fn, 0) {
+			return c.refuse("imp.wakeup", fn, 0)
+		}
+		return c.start(fn)
 	}
 	c.During = During{Call: "a callback"}
 	args := make([]squirrel.Value, c.VM.Len(fn))

@@ -75,7 +75,8 @@ type (
 		Token uint64
 		Topic string
 		Data  []byte
-		Where string // the place in the device's code that a line for the log is about, as JSON; "" for none
+		Mark  tandem.Mark // of a line of the log, zero when the device does not number them
+		Where string      // the place in the device's code that a line for the log is about, as JSON; "" for none
 	}
 
 	// Remind repeats what the device said last on sys/hello, to a pair that may have been

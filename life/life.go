@@ -175,7 +175,7 @@ func (l *Life) take(ev Event) {
 	case *Again:
 		l.again(ev)
 	case *Said:
-		l.said(said{Token: ev.Token, Topic: ev.Topic, Data: ev.Data, Where: ev.Where})
+		l.said(said{Token: ev.Token, Topic: ev.Topic, Data: ev.Data, Mark: ev.Mark, Where: ev.Where})
 	case *Linked:
 		l.linked(ev)
 	case *Unlinked:

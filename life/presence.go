@@ -286,7 +286,21 @@ func (l *Life) deviceLoaded(ev *DeviceLoaded) {
 	}
 }
 
+// logged reports whether a line of the log has come before: a device sends those again
+// whose acknowledgement it has not seen. A device whose number of boots goes back has lost
+// its count, and what it says is new.
+func (l *Life) logged(m tandem.Mark) bool {
+	if m.Boot == 0 || m.Boot == l.Logged.Boot && m.Seq <= l.Logged.Seq {
+		return m.Boot != 0
+	}
+	l.Logged = m
+	return false
+}
+
 func (l *Life) heard(s said) {
+	if s.Topic != "sys/hello" && s.Topic != "sys/handled" && l.logged(s.Mark) {
+		return
+	}
 	switch s.Topic {
 	case "log":
 		l.log(tandem.LogDevice, string(s.Data))

@@ -206,7 +206,8 @@ func (w *world) event(d *datadriven.TestData) {
 		w.message(parse(d, link), parse(d, seq), m)
 	case "said":
 		topic := d.CmdArgs[0].Key
-		w.take(&Said{Token: w.newToken("said " + topic), Topic: topic, Data: []byte(d.Input)})
+		mark := tandem.Mark{Boot: number(d, "boot", 0), Seq: number(d, "mark", 0)}
+		w.take(&Said{Token: w.newToken("said " + topic), Topic: topic, Data: []byte(d.Input), Mark: mark})
 	case "notsent":
 		w.take(&NotSent{number(d, "post", 0)})
 	case "fetched":

@@ -91,6 +91,7 @@ type state struct {
 	Hearing    []said          `cbor:"38,keyasint,omitempty"` // waits until the device's last start is known
 	PostsUpTo  uint64          `cbor:"39,keyasint,omitempty"` // newest post that the link has been given
 	Heard      tandem.LinkRef  `cbor:"41,keyasint"`           // the newest link, also when it has ended
+	Logged     tandem.Mark     `cbor:"50,keyasint"`           // newest line of the log that the device has numbered
 	Earlier    []earlier       `cbor:"42,keyasint,omitempty"` // links before it, the oldest first
 	ReviewAt   instant         `cbor:"44,keyasint,omitempty"` // when to review the code again; 0: not
 	OfferAt    instant         `cbor:"43,keyasint,omitempty"` // when to read the device's code again; 0: not
@@ -225,7 +226,8 @@ type said struct {
 	Data    []byte          `cbor:"2,keyasint,omitempty"`
 	Message *tandem.Message `cbor:"3,keyasint,omitempty"` // for the agent
 	Seq     uint64          `cbor:"4,keyasint,omitempty"` // of the message
-	Where   string          `cbor:"5,keyasint,omitempty"` // of a line for the log, as JSON
+	Mark    tandem.Mark     `cbor:"5,keyasint"`           // of a line of the log
+	Where   string          `cbor:"6,keyasint,omitempty"` // of a line for the log, as JSON
 }
 
 // queue has requests in the order of their deadlines. Those that have ended, or

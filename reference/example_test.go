@@ -8,7 +8,7 @@ import (
 )
 
 // logErrors are the names of entries whose examples log an error on purpose.
-var logErrors = []string{"error", "server.error", "server.setpermanentvalues"}
+var logErrors = []string{"error", "server.error", "server.setpermanentvalues", "server.factoryblinkup"}
 
 // TestExamples runs the example of every entry, on each side that has it.
 func TestExamples(t *testing.T) {

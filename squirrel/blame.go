@@ -76,14 +76,14 @@ func (v *VM) plain() string {
 }
 
 // thrower returns the message of a native function that has thrown, after its name; "" for
-// a function of the program, or when the message begins with the name.
+// a function of the program, or when the message has the name already.
 func (v *VM) thrower() string {
 	fn := v.stackAt(v.frame - hdrFunc)
 	if fn.tag() != tagNative {
 		return ""
 	}
 	name, msg := v.lib.natives[fn.off()].label(), v.ToString(v.exc)
-	if strings.HasPrefix(msg, name) {
+	if strings.HasPrefix(msg, name) || strings.Contains(msg, ": "+name+" ") {
 		return ""
 	}
 	return name + ": " + msg

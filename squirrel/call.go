@@ -189,7 +189,7 @@ func (v *VM) enterClosure(f, n uint32) outcome {
 			*v.stackRef(f + n) = *v.at(first + n)
 		}
 	default:
-		return v.refuseCall(f, n)
+		return v.wrongNumber(f, n)
 	}
 	if !v.needStack(f + n) {
 		return v.throwf("stack overflow")
@@ -358,7 +358,7 @@ func (v *VM) checkArgs(nat *native, f, n uint32) outcome {
 		return v.throwf("the native function is not available")
 	}
 	if c := nat.Check; c > 0 && n != uint32(c) || c < 0 && n < uint32(-c) || n > maxNativeArg {
-		return v.refuseCall(f, n)
+		return v.wrongNumber(f, n)
 	}
 	for i, mask := range nat.masks {
 		if uint32(i) >= n {

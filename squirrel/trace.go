@@ -108,6 +108,11 @@ func (v *VM) describeFrame(f, pc uint32) Frame {
 	if p == nil {
 		return Frame{Func: v.functionName(v.stackAt(f - hdrFunc)), Source: "NATIVE", Line: -1}
 	}
+	return describePlace(p, pc)
+}
+
+// describePlace describes the place of the instruction before pc.
+func describePlace(p *compile.Proto, pc uint32) Frame {
 	frame := Frame{Func: p.Name}
 	if frame.Func == "" {
 		frame.Func = "unknown"

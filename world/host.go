@@ -151,17 +151,13 @@ func (n *node) fromDevice(device tandem.DeviceID, ref tandem.LinkRef, seq uint64
 		m.Name = name
 		p.bring(arrival{event: &life.Message{Seq: seq, Message: m}, done: handled})
 	case verdict == life.Wanted:
-		p.bring(arrival{event: &life.Said{Topic: topic, Data: m.Data, Where: m.Name}, done: handled})
+		p.bring(arrival{event: &life.Said{Topic: topic, Data: m.Data, Mark: m.Mark, Where: m.Name}, done: handled})
 	}
 	return nil
 }
 
 func cut(topic string) (name string, toAgent bool) {
-	const prefix = "agent/"
-	if len(topic) > len(prefix) && topic[:len(prefix)] == prefix {
-		return topic[len(prefix):], true
-	}
-	return "", false
+	return strings.CutPrefix(topic, "agent/")
 }
 
 // lease lets agents act until a time.

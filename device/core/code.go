@@ -18,6 +18,7 @@ type run struct {
 	began   time.Duration
 	skew    time.Duration // of the code's clock against ours
 	seq     uint64        // of the last message since the device was switched on
+	line    uint64        // number of the last line of the log since then
 
 	incarnation uint64
 	wake        int           // why it started
@@ -170,6 +171,9 @@ func (c *Core) perform(effects []device.Effect) {
 		case *device.Disconnect:
 			c.net.wanted = false
 			c.hangUp()
+		case *device.Permanent:
+			c.disk.state.Permanent = e.Data
+			c.keepState(e.Cause)
 		case *device.Configured:
 			c.configured(e)
 		case *device.DeepSleep:
@@ -180,10 +184,16 @@ func (c *Core) perform(effects []device.Effect) {
 	}
 }
 
-// configured keeps the user configuration; nil erases it. Of an agent's post that
-// is being handled nothing more is to be done should the power go now.
+// configured keeps the user configuration; nil erases it.
 func (c *Core) configured(e *device.Configured) {
+	c.disk.state.User = e.Data
+	c.keepState(e.Cause)
+}
+
+// keepState writes what the code keeps. Of an agent's post that is being handled nothing
+// more is to be done should the power go now.
+func (c *Core) keepState(cause uint64) {
 	s := &c.disk.state
-	s.User, s.Applied = e.Data, max(s.Applied, e.Cause)
+	s.Applied = max(s.Applied, cause)
 	c.writeFile(stateFile, s)
 }

@@ -133,13 +133,18 @@ func TestOutbox(t *testing.T) {
 	}
 }
 
-// TestOldestLineGoes: it is the oldest line that was not given to the connection.
+// TestOldestLineGoes: it is the oldest line that was not given to the connection, and one in
+// its place, with its number, says how many are lost.
 func TestOldestLineGoes(t *testing.T) {
 	var o outbox
-	line := func() *item { return &item{line: true} }
+	n := 0
+	line := func() *item {
+		n++
+		return &item{line: true, keep: true, publish: mqtt.Publish{Topic: "log", Payload: []byte(itoa(n))}}
+	}
 	given, message, oldest := line(), &item{keep: true}, line()
 	o.add(given)
-	o.give(0)
+	o.give(1)
 	o.add(message)
 	o.add(oldest)
 	for range maxKept - 1 {
@@ -147,8 +152,26 @@ func TestOldestLineGoes(t *testing.T) {
 			t.Fatal("a line goes though there is room")
 		}
 	}
-	if lost := o.add(line()); lost != oldest || o.lines != maxKept || o.next() != message {
-		t.Errorf("lost %p, want %p; %d lines", lost, oldest, o.lines)
+	lost := o.add(line())
+	if len(lost) != 2 || lost[0] != oldest || o.lines != maxKept || o.next() != message {
+		t.Errorf("lost %v, want %p first; %d lines", lost, oldest, o.lines)
+	}
+	for range 5 {
+		o.add(line())
+	}
+	const want = "7 lines of the log were lost here: more than 1000 waited for a link"
+	if stands := o.items[2]; string(stands.publish.Payload) != want || stands.publish.Topic != "log/error" {
+		t.Errorf("in the place of the lost is %q", stands.publish.Payload)
+	}
+	if next := string(o.items[3].publish.Payload); next != "9" || o.lines != maxKept {
+		t.Errorf("the next line is %s, of %d", next, o.lines)
+	}
+	// The server may have the line that stands for the lost: others get another.
+	o.give(2)
+	o.give(3)
+	o.unsend()
+	if lost := o.add(line()); len(lost) != 3 || string(lost[0].publish.Payload) != "9" {
+		t.Errorf("lost %v", lost)
 	}
 }
 
@@ -202,7 +225,7 @@ func TestWindow(t *testing.T) {
 }
 
 // TestKeptLines: lines that are kept while there is no link are bounded, the
-// oldest go, and the code need not know.
+// oldest go, which the log says, and the code need not know.
 func TestKeptLines(t *testing.T) {
 	w := newWorld(t)
 	w.net = "down"
@@ -214,7 +237,10 @@ func TestKeptLines(t *testing.T) {
 	w.pass(time.Minute)
 	w.net = "up"
 	w.pass(time.Minute)
-	w.wantNumbers("log", 100, 1099)
+	w.wantNumbers("log", 101, 1099)
+	if said := w.seenPayloads("log/error"); len(said) != 1 || !strings.HasPrefix(said[0], "101 lines") {
+		t.Errorf("said %q", said)
+	}
 	w.server.say("device/flush", []byte("1"))
 	w.settle()
 	if got := w.seenPayloads("agent/flushed"); !slices.Equal(got, []string{"true"}) {
@@ -348,8 +374,8 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-// TestLineBehindWindow: a line does not wait for the window, as it is not
-// acknowledged.
+// TestLineBehindWindow: a line does not wait for the agent, which has a full window of
+// messages to handle.
 func TestLineBehindWindow(t *testing.T) {
 	w := newWorld(t)
 	w.server.hold = true

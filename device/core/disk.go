@@ -53,10 +53,12 @@ type counters struct {
 // durable is what the code and the agent's posts have left. One file has it all,
 // so that what becomes durable together does.
 type durable struct {
-	User    []byte `json:"user"`    // the user configuration; nil: none
-	Applied uint64 `json:"applied"` // number of the newest of the agent's posts that have been handled
-	Cause   uint64 `json:"cause"`   // number of the newest of them during which the code has posted,
-	Nth     uint32 `json:"nth"`     // and how often
+	User []byte `json:"user"` // the user configuration; nil: none
+
+	Permanent []byte `json:"permanent,omitempty"` // the table server.permanent, compact
+	Applied   uint64 `json:"applied"`             // number of the newest of the agent's posts that have been handled
+	Cause     uint64 `json:"cause"`               // number of the newest of them during which the code has posted,
+	Nth       uint32 `json:"nth"`                 // and how often
 }
 
 // disk is the content of the files as it is when all operations are done.

@@ -59,7 +59,7 @@ func (c *Core) powerOn() {
 	c.disk.Boot++
 	c.life = life{phase: booting, wake: device.WakePowerOn, reason: tandem.ReasonPowerOn, skew: c.life.skew}
 	c.life.booting = c.writeFile(countersFile, c.disk.counters)
-	c.run.seq, c.run.begun = 0, false
+	c.run.seq, c.run.line, c.run.begun = 0, 0, false
 	c.out, c.posts.arrived = outbox{}, nil
 	c.keptPosts()
 	c.net.wanted, c.net.tried = true, c.net.offline
@@ -177,9 +177,9 @@ func (c *Core) launch() {
 	if !p.code.same(c.run.code) {
 		c.life.wake, c.life.reason = device.WakeNewSquirrel, tandem.ReasonReload
 	}
-	gen, seq := c.run.gen+1, c.run.seq
+	before := c.run
 	c.run = run{
-		gen: gen, seq: seq, code: p.code, incarnation: c.disk.Incarnation,
+		gen: before.gen + 1, seq: before.seq, line: before.line, code: p.code, incarnation: c.disk.Incarnation,
 		began: c.now.Mono, begun: true, wake: c.life.wake, reason: c.life.reason, skew: c.life.skew,
 	}
 	c.life.phase = running
@@ -190,7 +190,8 @@ func (c *Core) launch() {
 	c.run.machine = device.New(device.Config{
 		Program: p.program, Device: c.cfg.ID, Incarnation: c.run.incarnation, Wake: c.run.wake,
 		Connected: c.linked(), Address: address, NV: c.life.nv, User: c.disk.state.User,
-		Posts: len(c.posts.kept), PostsSize: c.posts.size(),
+		Permanent: c.disk.state.Permanent,
+		Posts:     len(c.posts.kept), PostsSize: c.posts.size(),
 		Module: c.cfg.Module, Board: c.cfg.Board, Flash: c.cfg.Flash, Version: Version,
 	}, c.codeTime())
 	c.life.nv, c.life.pins = nil, nil

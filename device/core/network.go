@@ -42,8 +42,8 @@ type conn struct {
 
 	client  *mqtt.Client
 	in      []byte // received and not consumed
-	window  int
-	greeted bool // hello was said
+	most    int    // that may wait for an acknowledgement of the server
+	greeted bool   // hello was said
 	writing bool
 	batch   []*item // in what is being written
 }

@@ -3,7 +3,6 @@ package core
 import (
 	"encoding/json"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/tandem-iot/tandem"
@@ -25,12 +24,12 @@ func (c *Core) observe(p *mqtt.Publish) {
 // agentMessage returns a message of the agent. It reports false for one of the
 // server itself.
 func agentMessage(p *mqtt.Publish) (m tandem.Message, ok bool) {
-	name, ok := strings.CutPrefix(p.Topic, "device/")
+	name, data, ok := tandem.ReadTopic("device/", p.Topic, p.Payload)
 	if !ok {
 		return m, false
 	}
 	// The payload is the session's, and the machine may be busy.
-	m = tandem.Message{Name: name, Format: formatOf(p), Data: append([]byte(nil), p.Payload...)}
+	m = tandem.Message{Name: name, Format: formatOf(p), Data: append([]byte(nil), data...)}
 	m.Incarnation = numbered(p, "incarnation")
 	if p.QoS > 0 {
 		m.Post = numbered(p, "post")

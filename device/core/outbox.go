@@ -1,6 +1,7 @@
 package core
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 
@@ -10,7 +11,8 @@ import (
 	"github.com/tandem-iot/tandem/mqtt"
 )
 
-// window is how many messages may wait for their acknowledgement.
+// window is how many messages may wait for their acknowledgement, and how many lines of
+// the log: a line does not wait for the agent's handlers.
 const window = 32
 
 // maxKept bounds the lines that are kept while there is no link.
@@ -23,6 +25,8 @@ type item struct {
 	id      uint64
 	keep    bool      // sent again until acknowledged
 	line    bool      // of the log
+	lost    int       // of a line that stands for so many lost ones
+	tried   bool      // it was given to a connection, so the server may have it
 	post    *keptPost // when it is a tandem.post
 
 	packet uint16 // while it waits for the acknowledgement
@@ -34,16 +38,15 @@ type outbox struct {
 	items []*item
 	sent  int // how many were given to this connection
 	lines int // how many of the others are lines
-	flown int // how many of those sent wait for their acknowledgement
+	flown int // how many of the messages sent wait for their acknowledgement
+	said  int // how many of the lines sent do
 }
 
-// add puts an item at the end. When too many lines are kept, the oldest goes
-// and is returned.
-func (o *outbox) add(it *item) (lost *item) {
-	if it.line && o.lines >= maxKept {
-		i := o.sent + slices.IndexFunc(o.items[o.sent:], func(it *item) bool { return it.line })
-		lost = o.items[i]
-		o.delete(i)
+// add puts an item at the end. When too many lines wait, the oldest are lost and
+// returned, and a line in their place says so.
+func (o *outbox) add(it *item) (lost []*item) {
+	for it.line && o.lines >= maxKept {
+		lost = append(lost, o.makeWay())
 	}
 	o.items = append(o.items, it)
 	if it.line {
@@ -51,6 +54,42 @@ func (o *outbox) add(it *item) (lost *item) {
 	}
 	return lost
 }
+
+// makeWay loses the oldest line that waits and that the server cannot have. The first of
+// the lost gives its place and its number to a line that stands for all of them. There is
+// always one: no more than window lines were tried.
+func (o *outbox) makeWay() *item {
+	isLine := func(it *item) bool { return it.line && !it.tried }
+	i := o.sent + slices.IndexFunc(o.items[o.sent:], isLine)
+	first, lost := o.items[i], o.items[i]
+	if first.lost == 0 {
+		first = &item{keep: true, line: true, publish: lost.publish}
+		first.publish.Props = unplaced(lost.publish.Props)
+		o.items[i] = first
+	} else {
+		next := i + 1 + slices.IndexFunc(o.items[i+1:], isLine)
+		lost = o.items[next]
+		o.delete(next)
+	}
+	first.lost++
+	first.publish.Topic = "log/error"
+	first.publish.Payload = fmt.Appendf(nil, "%d lines of the log were lost here: more than %d waited for a link",
+		first.lost, maxKept)
+	return lost
+}
+
+// unplaced returns properties without the place that the line was about.
+func unplaced(p *mqtt.Properties) *mqtt.Properties {
+	if p == nil {
+		return nil
+	}
+	others := *p
+	others.User = slices.DeleteFunc(slices.Clone(p.User), func(u mqtt.UserProperty) bool { return u.Key == propertyWhere })
+	return &others
+}
+
+// propertyWhere is the property of a line with its place in the code.
+const propertyWhere = "where"
 
 // next returns the first item that waits, nil if none does.
 func (o *outbox) next() *item {
@@ -64,14 +103,23 @@ func (o *outbox) next() *item {
 // packet; 0 when it is not acknowledged.
 func (o *outbox) give(packet uint16) {
 	it := o.items[o.sent]
-	it.packet = packet
+	it.packet, it.tried = packet, true
 	o.sent++
-	if packet != 0 {
-		o.flown++
-	}
+	*o.count(it)++
 	if it.line {
 		o.lines--
 	}
+}
+
+// count returns the number that counts an item while it waits for its acknowledgement.
+func (o *outbox) count(it *item) *int {
+	switch {
+	case it.packet == 0:
+		return new(int)
+	case it.line:
+		return &o.said
+	}
+	return &o.flown
 }
 
 func (o *outbox) delete(i int) {
@@ -83,9 +131,7 @@ func (o *outbox) delete(i int) {
 		}
 	default:
 		o.sent--
-		if it.packet != 0 {
-			o.flown--
-		}
+		*o.count(it)--
 	}
 	o.items = slices.Delete(o.items, i, i+1)
 }
@@ -112,7 +158,10 @@ func (o *outbox) acknowledged(packet uint16) *item {
 // the rest is lost.
 func (o *outbox) unsend() {
 	o.items = slices.DeleteFunc(o.items, func(it *item) bool { return !it.keep })
-	o.sent, o.lines, o.flown = 0, 0, 0
+	o.sent = 0
+	o.lines = 0
+	o.flown = 0
+	o.said = 0
 	for _, it := range o.items {
 		if it.line {
 			o.lines++
@@ -141,9 +190,11 @@ func (c *Core) send(e *device.Send) {
 	c.run.seq++
 	m := e.Message
 	m.Mark = tandem.Mark{Boot: c.disk.Boot, Seq: c.run.seq}
-	c.out.add(&item{gen: c.run.gen, id: e.ID, keep: true, publish: mqtt.Publish{
-		Topic: "agent/" + m.Name, QoS: 1, Payload: m.Data, Props: messageProperties(m.Mark, c.clock.Now()),
-	}})
+	it := &item{gen: c.run.gen, id: e.ID, keep: true, publish: mqtt.Publish{
+		QoS: 1, Props: messageProperties(m.Mark, c.clock.Now()),
+	}}
+	it.publish.Topic, it.publish.Payload = tandem.WriteTopic("agent/"+m.Name, m.Data)
+	c.out.add(it)
 }
 
 // line puts a line of the log on its way.
@@ -156,7 +207,7 @@ func (c *Core) line(e *device.Log) {
 	default:
 		topic, text = "sys/status", status(e.Type, e.Msg)
 	}
-	c.addLineAt(&item{gen: c.run.gen, id: e.ID, keep: e.Sure}, topic, text, e.Where, c.run.code)
+	c.addLineAt(&item{gen: c.run.gen, id: e.ID}, topic, text, e.Where, c.run.code)
 }
 
 // addLineAt is addLine for a line about a place in some code, of which a property tells the
@@ -170,25 +221,26 @@ func (c *Core) addLineAt(it *item, topic string, text []byte, at *tandem.Where, 
 	if k != nil {
 		said.Deployment = k.Env["DEPLOYMENT_ID"]
 	}
-	it.publish.Props.User = append(it.publish.Props.User, mqtt.UserProperty{Key: "where", Value: string(encode(said))})
+	where := mqtt.UserProperty{Key: propertyWhere, Value: string(encode(said))}
+	it.publish.Props.User = append(it.publish.Props.User, where)
 }
 
+// addLine puts a line on its way. By its number the server knows a line that it has had.
 func (c *Core) addLine(it *item, topic string, text []byte) {
-	it.line = true
-	it.publish = mqtt.Publish{Topic: topic, Payload: text, Props: &mqtt.Properties{
-		User: []mqtt.UserProperty{stamp(c.clock.Now())},
+	it.line, it.keep = true, true
+	c.run.line++
+	mark := tandem.Mark{Boot: c.disk.Boot, Seq: c.run.line}
+	it.publish = mqtt.Publish{Topic: topic, QoS: 1, Payload: text, Props: &mqtt.Properties{
+		User: numbering(mark, c.clock.Now()),
 	}}
-	if it.keep {
-		it.publish.QoS = 1
-	}
-	if lost := c.out.add(it); lost != nil {
+	for _, lost := range c.out.add(it) {
 		c.settled(lost, true)
 	}
 }
 
 // announce logs a line about the device that is not its code's.
 func (c *Core) announce(msg string) {
-	c.addLine(&item{keep: true}, "sys/status", status(tandem.LogStatus, msg))
+	c.addLine(&item{}, "sys/status", status(tandem.LogStatus, msg))
 }
 
 // complain logs an error of ours where the owner of the code will see it.
@@ -197,7 +249,7 @@ func (c *Core) complain(msg string) { c.complainAt(msg, nil, nil) }
 // complainAt is complain for an error in a place of some code; a nil place is none.
 func (c *Core) complainAt(msg string, at *tandem.Where, k *code) {
 	c.log(Error, msg)
-	c.addLineAt(&item{keep: true}, "log/error", []byte(msg), at, k)
+	c.addLineAt(&item{}, "log/error", []byte(msg), at, k)
 }
 
 // status returns sys/status: a line of the log that is not the code's.
@@ -230,13 +282,15 @@ func stamp(t hlc.Timestamp) mqtt.UserProperty {
 
 // messageProperties are those of an agent.send.
 func messageProperties(m tandem.Mark, t hlc.Timestamp) *mqtt.Properties {
-	return &mqtt.Properties{
-		ContentType: tandem.ContentCompact,
-		User: []mqtt.UserProperty{
-			stamp(t),
-			{Key: "boot", Value: decimal(m.Boot)},
-			{Key: "seq", Value: decimal(m.Seq)},
-		},
+	return &mqtt.Properties{ContentType: tandem.ContentCompact, User: numbering(m, t)}
+}
+
+// numbering has the user properties of what the server must not take twice.
+func numbering(m tandem.Mark, t hlc.Timestamp) []mqtt.UserProperty {
+	return []mqtt.UserProperty{
+		stamp(t),
+		{Key: "boot", Value: decimal(m.Boot)},
+		{Key: "seq", Value: decimal(m.Seq)},
 	}
 }
 

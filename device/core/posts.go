@@ -88,9 +88,9 @@ func (c *Core) post(e *device.Post) {
 func (c *Core) addPost(k *keptPost, id uint64) {
 	props := messageProperties(k.Mark, c.clock.Now())
 	props.User = append(props.User, mqtt.UserProperty{Key: "post", Value: "1"})
-	c.out.add(&item{gen: c.run.gen, id: id, keep: true, post: k, publish: mqtt.Publish{
-		Topic: "agent/" + k.Name, QoS: 1, Payload: k.Data, Props: props,
-	}})
+	it := &item{gen: c.run.gen, id: id, keep: true, post: k, publish: mqtt.Publish{QoS: 1, Props: props}}
+	it.publish.Topic, it.publish.Payload = tandem.WriteTopic("agent/"+k.Name, k.Data)
+	c.out.add(it)
 }
 
 // postSettled forgets a post that the agent has handled. Should a power cut bring

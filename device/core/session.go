@@ -107,9 +107,9 @@ func (c *Core) event(n *conn, ev mqtt.Event) {
 // accepted begins the conversation.
 func (c *Core) accepted(n *conn, ev *mqtt.Connack) {
 	n.state = up
-	n.window = window
+	n.most = 2 * window
 	if ev.Props != nil {
-		n.window = min(window, int(ev.Props.ReceiveMaximum.Or(window)))
+		n.most = min(n.most, int(ev.Props.ReceiveMaximum.Or(uint16(n.most))))
 	}
 	_, err := n.client.Subscribe(
 		mqtt.Subscription{Filter: "device/#", QoS: 1}, mqtt.Subscription{Filter: "sys/#", QoS: 1})
@@ -207,7 +207,7 @@ func (c *Core) write(n *conn) {
 func (c *Core) publish(n *conn) {
 	for {
 		it := c.out.next()
-		if it == nil || it.publish.QoS > 0 && c.out.flown >= n.window {
+		if it == nil || !n.room(&c.out, it) {
 			return
 		}
 		packet, err := n.client.Publish(&it.publish)
@@ -223,6 +223,15 @@ func (c *Core) publish(n *conn) {
 		c.out.give(packet)
 		n.batch = append(n.batch, it)
 	}
+}
+
+// room reports whether an item may be given to the connection now.
+func (n *conn) room(o *outbox, it *item) bool {
+	waiting := o.flown
+	if it.line {
+		waiting = o.said
+	}
+	return it.publish.QoS == 0 || waiting < window && o.flown+o.said < n.most
 }
 
 // written goes on after a Write.

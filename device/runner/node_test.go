@@ -28,6 +28,7 @@ type node struct {
 	deaf bool        // nothing is read any more, and nothing closed
 	hold bool        // messages for the agent are not acknowledged
 	luck func() bool // whether a message for the agent is acknowledged; if not, the connection breaks
+	line func() bool // the same for lines of the log
 	cur  *nodeConn
 	wg   sync.WaitGroup
 
@@ -177,7 +178,8 @@ func (c *nodeConn) publish(p *mqtt.Publish) error {
 	}
 	c.n.mu.Lock()
 	hold := c.n.hold
-	cut := c.n.luck != nil && strings.HasPrefix(p.Topic, "agent/") && !c.n.luck()
+	cut := c.n.luck != nil && strings.HasPrefix(p.Topic, "agent/") && !c.n.luck() ||
+		c.n.line != nil && strings.HasPrefix(p.Topic, "log") && !c.n.line()
 	c.n.mu.Unlock()
 	if cut {
 		return c.net.Close()

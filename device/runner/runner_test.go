@@ -159,7 +159,8 @@ func TestResend(t *testing.T) {
 		p.set(func(n *node) { n.hold = true })
 		p.started()
 		one := p.expect("agent/one 1")
-		p.expect("log line", "agent/two 2")
+		line := p.expect("log line") // acknowledged after what came before
+		p.expect("agent/two 2")
 		p.set(func(n *node) { n.hold = false })
 		cut := time.Now()
 		p.cut()
@@ -173,6 +174,9 @@ func TestResend(t *testing.T) {
 			if again.user[key] != one.user[key] {
 				t.Errorf("sent again with %v, before with %v", again.user, one.user)
 			}
+		}
+		if twin := p.expect("log line"); twin.user["seq"] != line.user["seq"] {
+			t.Errorf("the line was number %s and comes again as %s", line.user["seq"], twin.user["seq"])
 		}
 		p.expect("agent/two 2")
 		p.say("device/three", nil)

@@ -21,25 +21,41 @@ type handling struct {
 
 var tooLarge = "a message and its name may have " + strconv.Itoa(tandem.MessageSize) + " bytes"
 
-// agentName returns the name of a message to the agent. ok reports whether a device
-// may publish to the topic at all.
-func agentName(topic string) (name string, ok bool) {
-	switch topic {
+// toAgent is the beginning of the topic of a message to the agent; the name follows.
+const toAgent = "agent/"
+
+// addressed gives a message to the agent the topic that has its name in the wire form, and
+// its data alone as payload. ok reports whether a device may publish to the topic at all.
+func addressed(p *mqtt.Publish) (ok bool) {
+	switch p.Topic {
 	case "log", "log/error", "sys/hello", "sys/status":
-		return "", true
+		return true
 	}
-	name, ok = strings.CutPrefix(topic, "agent/")
-	return name, ok && name != ""
+	name, data, ok := tandem.ReadTopic(toAgent, p.Topic, p.Payload)
+	if !ok {
+		return false
+	}
+	if p.Payload = data; name != nameIn(p.Topic) {
+		p.Topic = toAgent + name
+	}
+	return true
+}
+
+// nameIn returns the name of a message to the agent, "" for any other topic.
+func nameIn(topic string) string {
+	if name, ok := strings.CutPrefix(topic, toAgent); ok {
+		return name
+	}
+	return ""
 }
 
 // take takes a message from the device.
 func (s *Session) take(p *mqtt.Publish) {
-	name, ok := agentName(p.Topic)
-	if !ok {
+	if !addressed(p) {
 		s.refusePublish(p)
 		return
 	}
-	if size := len(name) + len(p.Payload); size > tandem.MessageSize {
+	if size := len(nameIn(p.Topic)) + len(p.Payload); size > tandem.MessageSize {
 		s.note(Info, "device is disconnected: its message is too large", "topic", p.Topic, "bytes", size)
 		s.End(mqtt.PacketTooLarge, tooLarge, "")
 		s.reportTooLarge()
@@ -54,7 +70,7 @@ func (s *Session) deliver(q *Question) {
 	p := s.publish
 	s.publish = nil
 	*q = Question{Kind: Deliver, Topic: p.Topic, Message: tandem.Message{Data: p.Payload}}
-	q.Message.Name, _ = agentName(p.Topic)
+	q.Message.Name = nameIn(p.Topic)
 	if p.Props != nil {
 		q.Message.Format, q.Message.Mark = formatOf(p.Props), markOf(p.Props)
 		if _, ok := p.Props.Get("post"); ok {

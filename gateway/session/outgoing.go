@@ -145,7 +145,8 @@ func (s *Session) put(o *outgoing, own bool) bool {
 		return true
 	}
 	size, waiting := o.size(), s.backlogBytes+s.unsentBytes
-	p := mqtt.Publish{Topic: o.topic, Payload: o.message.Data, QoS: qos}
+	p := mqtt.Publish{QoS: qos}
+	p.Topic, p.Payload = tandem.WriteTopic(o.topic, o.message.Data)
 	var id uint16
 	err := error(mqtt.ErrQueueFull)
 	if waiting == 0 || waiting+size <= BacklogBytes {

@@ -16,6 +16,7 @@ type Program struct {
 	Protos  []*Proto // 0 is the main chunk
 	Strings []string // all strings that the code uses
 	entries []Entry
+	firsts  []uint32 // the number of each function's first instruction, counted through the program; then of all
 	hash    [32]byte
 	text    []byte // the source, for excerpts
 }
@@ -143,6 +144,7 @@ func Compile(name string, src []byte, opts Options) (*Program, error) {
 	for _, f := range c.prog.Protos {
 		c.prog.entries = append(c.prog.entries, Entry{&f.Code[0], &f.Cache[0], int32(f.Fixed)})
 	}
+	c.prog.count()
 	c.prog.hash = c.prog.sum()
 	return c.prog, nil
 }
