@@ -131,3 +131,24 @@ func TestMQTTCallbacks(t *testing.T) {
 		}
 	}
 }
+
+// TestNativeCallbacks: a native function that fails as a callback has the place at which the
+// program has given it, also when that was done by a callback that is native itself.
+func TestNativeCallbacks(t *testing.T) {
+	for src, want := range map[string]string{
+		"\ndevice.on(\"x\", imp.sleep);":                                              "parameter 1 ",
+		"\ndevice.onconnect(@() null);\nimp.wakeup.bindenv(imp).call(imp, 0, strip);": "calls strip with 0 arguments",
+		"\ndevice.on(\"x\", http.jsondecode);":                                        "invalid JSON",
+	} {
+		w := newWorld(mustCompile(t, src))
+		w.do(&Boot{})
+		w.advance(time.Second)
+		if !w.m.Dead() {
+			w.do(&DeviceMessage{tandem.Message{Name: "x", Data: []byte(`"text"`)}})
+		}
+		log := logLines(w.out.String())
+		if len(log) < 2 || !strings.Contains(log[0], want) || !strings.Contains(log[1], "agent_code:") {
+			t.Errorf("%s: %q", src, log)
+		}
+	}
+}

@@ -343,7 +343,7 @@ func (c *Core) Complain(msg string, cb squirrel.Value) {
 		site = uint32(c.VM.Index(cb, callbackSite).AsInt())
 	}
 	if site == 0 {
-		site = c.site
+		site = c.here()
 	}
 	frame, ok := c.VM.At(site)
 	if !ok {

@@ -195,7 +195,7 @@ func wakeup(call *squirrel.Call) (squirrel.Value, error) {
 			return squirrel.Null, nil
 		}
 	}
-	id, ok := c.addTimer(seconds(s), timer{Name: name, Site: call.VM().Site()}, call.Arg(2))
+	id, ok := c.addTimer(seconds(s), timer{Name: name, Site: c.here()}, call.Arg(2))
 	if !ok {
 		return squirrel.Null, nil
 	}

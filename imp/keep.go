@@ -21,9 +21,18 @@ func (c *Core) Callback(call *squirrel.Call, i int) squirrel.Value {
 	}
 	cb := c.VM.NewArray()
 	c.VM.Append(cb, fn)
-	c.VM.Append(cb, squirrel.Int(int32(c.VM.Site())))
+	c.VM.Append(cb, squirrel.Int(int32(c.here())))
 	c.VM.Append(cb, c.VM.NewString(call.Path()))
 	return cb
+}
+
+// here returns where the program is at. When only native functions are running it is where
+// the program has given the host the function that was called.
+func (c *Core) here() uint32 {
+	if site := c.VM.Site(); site != 0 {
+		return site
+	}
+	return c.site
 }
 
 // Elements of what Callback returns.
