@@ -27,7 +27,9 @@ const (
 
 // Message is one message between a device and its agent.
 type Message struct {
-	Name   string // the wire form; see EscapeName
+	// Name is in the wire form; see EscapeName. That of a line for the log is its Where as
+	// JSON, "" if it has none.
+	Name   string
 	Format Format
 	Data   []byte
 	Mark   Mark // zero when the sender does not number its messages

@@ -106,6 +106,7 @@ type LogEntry struct {
 	Type   string    `json:"type"` // one of the Log constants
 	Msg    string    `json:"msg"`
 	Clock  uint64    `json:"clock"` // hybrid logical clock (package hlc), for order
+	*Where           // nil: the line is about no place in a program
 }
 
 // Reason says why a side started or stopped. Its text is the tail of a status

@@ -92,6 +92,7 @@ func (m *Machine) deviceDisconnected() imp.Outcome {
 func (m *Machine) announced() (o imp.Outcome) {
 	defer m.core.Guard(&o)
 	m.announce = false
+	m.core.During = imp.During{Call: handlerConnect}
 	return m.core.CallHandler(handlerConnect)
 }
 

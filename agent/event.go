@@ -145,8 +145,12 @@ func (*Shutdown) event()           {}
 type Effect interface{ effect() }
 
 type (
-	// Log is a line for the log.
-	Log struct{ Type, Msg string }
+	// Log is a line for the log. Where is the place in the program that it is about, nil
+	// for none.
+	Log struct {
+		Type, Msg string
+		Where     *tandem.Where
+	}
 
 	// Send is a device.send. It is lost when the device is not connected.
 	Send struct{ Message tandem.Message }

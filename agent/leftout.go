@@ -1,9 +1,6 @@
 package agent
 
-import (
-	"github.com/tandem-iot/tandem/imp"
-	"github.com/tandem-iot/tandem/squirrel"
-)
+import "github.com/tandem-iot/tandem/squirrel"
 
 // leftOut logs what a native has left out of a value because it cannot be serialised,
 // and where in the program that was.
@@ -17,9 +14,7 @@ func (m *Machine) leftOut(call *squirrel.Call, native string, dropped []string) 
 	for _, d := range dropped {
 		m.log(true, native+": "+d)
 	}
-	for _, line := range imp.TraceLines(call.VM().Stack()) {
-		m.log(true, line)
-	}
+	m.core.LogTrace(call.VM().Stack())
 	return nil
 }
 

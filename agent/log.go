@@ -12,7 +12,10 @@ import (
 // log writes a line of the program to the log. One event may write as many lines
 // as the log takes in a burst. A line that is too long keeps one byte more than the
 // log's limit, so that the log marks it as cut.
-func (m *Machine) log(isError bool, msg string) {
+func (m *Machine) log(isError bool, msg string) { m.logAt(isError, msg, nil) }
+
+// logAt is log for a line about a place in the program.
+func (m *Machine) logAt(isError bool, msg string, at *tandem.Where) {
 	t := tandem.LogAgent
 	if isError {
 		t = tandem.LogAgentError
@@ -28,7 +31,7 @@ func (m *Machine) log(isError bool, msg string) {
 	if len(msg) > tandem.LogLineSize {
 		msg = strings.Clone(msg[:tandem.LogLineSize+1])
 	}
-	m.effects = append(m.effects, &Log{t, msg})
+	m.effects = append(m.effects, &Log{t, msg, at})
 }
 
 func serverLog(isError bool) squirrel.NativeFunc {

@@ -133,7 +133,7 @@ func (m *Machine) coreConfig() imp.Config {
 	}
 	return imp.Config{
 		Side: tandem.AgentSide, Library: library(), Program: m.cfg.Program, Memory: memory, Budget: m.cfg.Budget,
-		Version: m.cfg.Version, Environment: imp.EnvironmentAgent, Incarnation: m.cfg.Incarnation, Log: m.log,
+		Version: m.cfg.Version, Environment: imp.EnvironmentAgent, Incarnation: m.cfg.Incarnation, Log: m.logAt,
 		Over: m.over, Yield: m.cfg.Yield, Owner: m,
 	}
 }
@@ -206,6 +206,7 @@ func (m *Machine) Step(now time.Time, ev Event) []Effect {
 	}
 	m.core.Now = now
 	if !m.Busy() {
+		m.core.During = during(ev)
 		m.cause = tandem.Mark{}
 		m.nth = 0
 		m.unsure = 0
@@ -222,6 +223,9 @@ func (m *Machine) Step(now time.Time, ev Event) []Effect {
 			m.end(m.endReason())
 		case o == imp.Done && m.announce && m.core.HasHandler(handlerConnect):
 			continue
+		}
+		if !m.Busy() {
+			m.core.During = imp.During{}
 		}
 		return m.effects
 	}

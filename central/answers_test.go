@@ -201,8 +201,8 @@ func TestMAC(t *testing.T) {
 
 // TestCompileErrorText: what is wrong with code, one after the other.
 func TestCompileErrorText(t *testing.T) {
-	one := Problem{tandem.AgentSide, "", 1, 2, "a"}
-	two := Problem{tandem.DeviceSide, "Lib", 3, 4, "b"}
+	one := Problem{Side: tandem.AgentSide, Line: 1, Column: 2, Text: "a"}
+	two := Problem{Side: tandem.DeviceSide, File: "Lib", Line: 3, Column: 4, Text: "b"}
 	for want, list := range map[string][]Problem{
 		"agent code, line 1, column 2: a":                                                                         {one},
 		"agent code, line 1, column 2: a; device code, Lib, line 3, column 4: b":                                  {one, two},

@@ -238,7 +238,9 @@ func (c *call) fail(err error) {
 	}
 	var at *syntax.Error
 	if errors.As(err, &at) { // the error is in a library
-		c.failAt(err, []place{{int(at.Pos.Line), int(at.Pos.Col), at.Msg, "error", at.File}})
+		c.failAt(err, []place{{
+			int(at.Pos.Line), int(at.Pos.Col), at.Msg, "error", at.File, plainOf(at), excerptOf(at.Excerpt),
+		}})
 		return
 	}
 	f := failureOf(err)
@@ -284,12 +286,42 @@ type place struct {
 	Text   string `json:"text"`
 	Type   string `json:"type"`
 	File   string `json:"file"`
+
+	Plain   string   `json:"plain,omitempty"` // Text in plain words; "" where it is plain
+	Excerpt *excerpt `json:"excerpt,omitempty"`
+}
+
+// excerpt is where the offending text begins; Row and Column are where it ends, as Squirrel
+// counts.
+type excerpt struct {
+	File   string `json:"file"`
+	Row    int    `json:"row"`
+	Column int    `json:"column"` // in characters, from 1
+	Text   string `json:"text"`   // of the line, without what is far away
+	Caret  int    `json:"caret"`  // how many characters of Text are before the place
+}
+
+func excerptOf(x syntax.Excerpt) *excerpt {
+	if x.Line == 0 {
+		return nil
+	}
+	return &excerpt{x.File, x.Line, x.Col, x.Text, x.Caret}
+}
+
+// plainOf returns the plain words of an error, "" where its text has them.
+func plainOf(e *syntax.Error) string {
+	if plain := e.Plain(); plain != e.Msg {
+		return plain
+	}
+	return ""
 }
 
 func (c *call) failCompile(bad *CompileError) {
 	var places []place
 	for _, p := range bad.Problems {
-		places = append(places, place{p.Line, p.Column, p.Text, "error", cmp.Or(p.File, imp.SourceName(p.Side))})
+		places = append(places, place{
+			p.Line, p.Column, p.Text, "error", cmp.Or(p.File, imp.SourceName(p.Side)), p.Plain, excerptOf(p.Excerpt),
+		})
 	}
 	c.failAt(bad, places)
 }

@@ -36,8 +36,18 @@ func (c *call) listLogs() error {
 	number, page := c.page()
 	part := lines[min(page.Offset, len(lines)):min(page.Offset+page.Limit, len(lines))]
 	return sendList(c, number, page, len(lines), part, func(e tandem.LogEntry) any {
-		return map[string]string{"ts": stamp(e.TS), "type": e.Type, "msg": e.Msg}
+		return sentLine{TS: stamp(e.TS), Type: e.Type, Msg: e.Msg, Where: e.Where}
 	})
+}
+
+// sentLine is a log line in the form in which it is sent. Its first members are those of
+// impCentral; Where adds others.
+type sentLine struct {
+	Device tandem.DeviceID `json:"device_id,omitempty"`
+	TS     string          `json:"ts"`
+	Type   string          `json:"type"`
+	Msg    string          `json:"msg"`
+	*tandem.Where
 }
 
 // streams are the open log streams. Reading one needs only its id, so the id is a
@@ -114,9 +124,7 @@ func (c *call) openStream() error {
 
 // line passes a line to the reader, and waits until the reader takes it.
 func (s *stream) line(e tandem.LogEntry) {
-	data, err := json.Marshal(map[string]string{
-		"device_id": string(e.Device), "ts": stamp(e.TS), "type": e.Type, "msg": e.Msg,
-	})
+	data, err := json.Marshal(sentLine{Device: e.Device, TS: stamp(e.TS), Type: e.Type, Msg: e.Msg, Where: e.Where})
 	if err != nil {
 		panic(err) // strings can always be marshalled
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -166,6 +167,33 @@ func TestLogsNewestFirst(t *testing.T) {
 	lines, next = page("?page[size]=100")
 	if len(lines) != count || lines[count-1] != "line 0" || next {
 		t.Errorf("%d lines, next %v", len(lines), next)
+	}
+}
+
+// TestPlacesOfLines: an error of a program has its place beside the vendor's text, in the log
+// and in a stream.
+func TestPlacesOfLines(t *testing.T) {
+	w := newWorld(t)
+	agent := "// The agent\nfunction start() {\n\timp.wakeup(\"5\", start);\n}\nstart();\n"
+	id := w.pair(agent, "")
+	stream := w.must("POST", "/logstream", `{"data":{"attributes":{"devices":["{device}"],"lines":100}}}`).ID
+	s := w.stream(stream)
+	s.expect(`{"state":"opened"}`)
+	want := regexp.MustCompile(`"type":"agent.error","msg":"parameter 1 has an invalid type 'string' ; ` +
+		`expected: 'integer\|float'","file":"agent_code","line":3,"function":"start","deployment":"[0-9a-f-]{36}",` +
+		`"source":"imp\.wakeup\(\\"5\\", start\);",` +
+		`"plain":"imp\.wakeup: parameter 1, the interval, is a string; it takes a number"}`)
+	if got := s.next(); !want.MatchString(got) {
+		t.Errorf("the stream says %s", got)
+	}
+	s.expect(`"msg":"  at start agent_code:3","file":"agent_code","line":3,"function":"start","deployment":"`)
+	s.expect(`"msg":"  at main agent_code:5","file":"agent_code","line":5,"function":"main","deployment":"`)
+	if err := w.Log.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, body := w.do("GET", "/devices/"+string(id)+"/logs?page[size]=100", w.token, "null")
+	if !want.MatchString(body) {
+		t.Errorf("the log says %s", body)
 	}
 }
 

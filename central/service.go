@@ -74,6 +74,9 @@ type Problem struct {
 	File         string // "": the side's own code; else a library, or the file of a #line directive
 	Line, Column int
 	Text         string
+
+	Plain   string         // Text in plain words; "" where it is plain
+	Excerpt syntax.Excerpt // for people
 }
 
 // CompileError reports that code to be deployed does not compile.
@@ -126,7 +129,10 @@ func (s *Service) check(ctx context.Context, c Code) error {
 		var at *syntax.Error
 		switch {
 		case errors.As(err, &at):
-			p := Problem{Side: part.side, Line: int(at.Pos.Line), Column: int(at.Pos.Col), Text: at.Msg}
+			p := Problem{
+				Side: part.side, Line: int(at.Pos.Line), Column: int(at.Pos.Col), Text: at.Msg,
+				Plain: plainOf(at), Excerpt: at.Excerpt,
+			}
 			if at.File != imp.SourceName(part.side) {
 				p.File = at.File
 			}

@@ -11,7 +11,9 @@ const absentSlot = "hardware._get"
 
 // addAbsentSlot adds the native absentSlot, which programs do not see.
 func addAbsentSlot(l *squirrel.Library) *squirrel.Library {
-	l.Func(absentSlot, squirrel.Native{Name: "_get", Check: 2, Mask: "..", Fn: absent})
+	l.Func(absentSlot, squirrel.Native{
+		Name: "_get", Check: 2, Mask: "..", Fn: absent, Params: []squirrel.Param{{Name: "key"}},
+	})
 	return l
 }
 

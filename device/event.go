@@ -113,6 +113,8 @@ type (
 		ID   uint64
 		Type string // one of tandem.LogDevice, LogDeviceError, LogSleep, LogExitCode
 		Msg  string
+
+		Where *tandem.Where // the place in the code that it is about; nil: none
 	}
 
 	// Send is an agent.send. It is kept and sent again, in order, until it is

@@ -12,9 +12,7 @@ func (m *Machine) leftOut(native string, dropped []string) {
 	for _, d := range dropped {
 		m.explain(true, native+": "+d)
 	}
-	for _, line := range imp.TraceLines(m.vm().Stack()) {
-		m.explain(true, line)
-	}
+	m.core.LogTrace(m.vm().Stack())
 }
 
 // leftOutCost is the fuel of leftOut: that of a call stack.

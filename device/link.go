@@ -58,6 +58,7 @@ type parcel struct {
 	Type string // of a line; "" for a message
 	Name string
 	Data []byte
+	At   *tandem.Where // the place in the code that a line is about; nil: none
 }
 
 func (p *parcel) size() int { return len(p.Name) + len(p.Data) + parcelExtra }
@@ -160,7 +161,7 @@ func (l *link) put(p *parcel) uint64 {
 	if p.Type == "" {
 		l.emit(&Send{ID: id, Message: tandem.Message{Name: p.Name, Format: tandem.FormatCompact, Data: p.Data}})
 	} else {
-		l.emit(&Log{ID: id, Type: p.Type, Msg: string(p.Data)})
+		l.emit(&Log{ID: id, Type: p.Type, Msg: string(p.Data), Where: p.At})
 	}
 	return id
 }
@@ -168,8 +169,11 @@ func (l *link) put(p *parcel) uint64 {
 // report sends a line that explains what happened. It ignores the policy, does not wait,
 // and takes no room of the send buffer: the results of the program's own sends must not
 // depend on it.
-func (l *link) report(typ, msg string) {
-	l.put(&parcel{Type: typ, Data: []byte(msg)})
+func (l *link) report(typ, msg string) { l.reportAt(typ, msg, nil) }
+
+// reportAt is report for a line about a place in the code.
+func (l *link) reportAt(typ, msg string, at *tandem.Where) {
+	l.put(&parcel{Type: typ, Data: []byte(msg), At: at})
 	l.Out[len(l.Out)-1].Size = 0
 }
 

@@ -162,17 +162,20 @@ func (m *Machine) coreConfig() imp.Config {
 		Side: tandem.DeviceSide, Library: library(), Program: m.cfg.Program,
 		Memory: m.cfg.Memory, Budget: m.cfg.Budget, Version: m.cfg.Version,
 		Environment: int32(m.module.environment), Incarnation: m.cfg.Incarnation,
-		Log: m.explain, Owner: m,
+		Log: m.explainAt, Owner: m,
 	}
 }
 
-// explain logs a line of the Core: an exception, or the text of print().
-func (m *Machine) explain(isError bool, msg string) {
+// explain logs a line that is not of server.log.
+func (m *Machine) explain(isError bool, msg string) { m.explainAt(isError, msg, nil) }
+
+// explainAt is explain for a line about a place in the code, such as one of an exception.
+func (m *Machine) explainAt(isError bool, msg string, at *tandem.Where) {
 	typ := tandem.LogDevice
 	if isError {
 		typ = tandem.LogDeviceError
 	}
-	m.st.Link.report(typ, msg)
+	m.st.Link.reportAt(typ, msg, at)
 }
 
 func (m *Machine) emit(e Effect) { m.effects = append(m.effects, e) }

@@ -19,17 +19,22 @@ func (m *Machine) Step(now time.Time, ev Event) []Effect {
 	}
 	m.core.Now = now
 	if !m.Busy() {
+		m.core.During = during(ev)
 		m.st.Posts.Cause, m.st.Posts.Nth = 0, 0
 	}
 	m.settle(m.guarded(func() imp.Outcome { return m.take(ev) }))
 	for !m.dead && !m.Busy() && len(m.st.Later) > 0 {
 		next := m.st.Later[0]
 		m.st.Later = m.st.Later[1:]
+		m.core.During = imp.During{Call: next.Handler}
 		m.settle(m.guarded(func() imp.Outcome { return m.callBack(next) }))
 	}
 	if m.st.Link.Dropped {
 		m.st.Link.Dropped = false
 		m.lost()
+	}
+	if !m.Busy() {
+		m.core.During = imp.During{}
 	}
 	return m.effects
 }
@@ -164,12 +169,16 @@ func (m *Machine) alarm() imp.Outcome {
 	}
 	switch next {
 	case fillBuffer:
+		m.core.During = imp.During{Call: "hardware.sampler"}
 		return m.sampled()
 	case convertBuffer:
+		m.core.During = imp.During{Call: "hardware.fixedfrequencydac"}
 		return m.consumed()
 	case endScan:
+		m.core.During = imp.During{Call: "imp.scanwifinetworks"}
 		return m.scanned()
 	case tellCell:
+		m.core.During = imp.During{Call: "imp.net.getcellinfo"}
 		return m.cellTold()
 	case tellFailed:
 		m.st.Patience = 0
@@ -181,6 +190,7 @@ func (m *Machine) alarm() imp.Outcome {
 		return imp.Done
 	}
 	m.st.Unexpected = 0
+	m.core.During = imp.During{Call: onUnexpected}
 	return m.core.CallHandler(onUnexpected, imp.Int32(m.st.Link.Why))
 }
 

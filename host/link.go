@@ -73,7 +73,7 @@ func (h *Host) FromDevice(
 		a = arrival{event: &life.Message{Seq: seq, Message: m}, done: handled}
 		again = arrival{event: &life.Again{Seq: seq}, done: handled}
 	} else {
-		a = arrival{event: &life.Said{Topic: topic, Data: m.Data, Mark: m.Mark}, done: handled}
+		a = arrival{event: &life.Said{Topic: topic, Data: m.Data, Mark: m.Mark, Where: m.Name}, done: handled}
 	}
 	owner, verdict, why := p.box.message(ref, seq, a, again)
 	switch verdict {

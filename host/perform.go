@@ -23,7 +23,7 @@ func (p *pair) perform(effects []life.Effect) {
 				f.done()
 			}
 		case *life.Log:
-			p.host.Log.Append(tandem.LogEntry{Device: p.device, TS: e.TS, Type: e.Type, Msg: e.Msg})
+			p.host.Log.Append(tandem.LogEntry{Device: p.device, TS: e.TS, Type: e.Type, Msg: e.Msg, Where: e.Where})
 		case *life.Send:
 			p.send(e)
 		case *life.AnswerAway:

@@ -69,8 +69,9 @@ type Config struct {
 	Version     string        // of the software, for imp.getsoftwareversion
 	Environment int32         // imp.environment()
 	Incarnation uint64
-	// Log takes a line of the program's log.
-	Log func(isError bool, msg string)
+	// Log takes a line of the program's log, and the place in the program that it is about;
+	// nil: about none.
+	Log func(isError bool, msg string, at *tandem.Where)
 	// Over counts that the program ran into one of the limits tandem.Over; nil: it is
 	// not counted.
 	Over func(limit string)
@@ -84,18 +85,19 @@ type Config struct {
 // run to their end one at a time: while Busy, only Resume, Wake and Abort may be
 // called.
 type Core struct {
-	VM  *squirrel.VM
-	Now time.Time
+	VM     *squirrel.VM
+	Now    time.Time
+	During During // what the program is called for; set before each call, unless Fire makes it
 
 	cfg    Config
 	fuel   int64
 	timers []timer // by due time, then id
 	lastID uint32
 	wait   Wait
-	wake   int64    // nanoseconds since 1970, while Sleeping
-	crash  []string // the report of an exception, held back while the program's own handler runs
-	full   bool     // it has been logged that there are too many timers, and there still are many
-	site   uint32   // where the program has given the function that is called, 0 if that is not known
+	wake   int64  // nanoseconds since 1970, while Sleeping
+	crash  report // of an exception, held back while the program's own handler runs
+	full   bool   // it has been logged that there are too many timers, and there still are many
+	site   uint32 // where the program has given the function that is called, 0 if that is not known
 }
 
 // Names of handlers that both sides have.
@@ -115,7 +117,7 @@ func (c *Core) Owner() any { return c.cfg.Owner }
 func (c *Core) Incarnation() uint64 { return c.cfg.Incarnation }
 
 // Log writes a line to the program's log.
-func (c *Core) Log(isError bool, msg string) { c.cfg.Log(isError, msg) }
+func (c *Core) Log(isError bool, msg string) { c.cfg.Log(isError, msg, nil) }
 
 // Start makes the VM and loads the program, which Boot then runs.
 func (c *Core) Start(cfg Config, now time.Time) {
@@ -145,7 +147,7 @@ func (c *Core) print(b []byte, isErr bool) {
 	if n := len(b); n > 0 && b[n-1] == '\n' {
 		b = b[:n-1]
 	}
-	c.cfg.Log(isErr, LogText(b))
+	c.Log(isErr, LogText(b))
 }
 
 // Boot runs the program from its first line.
@@ -237,7 +239,7 @@ func (c *Core) Wake() Outcome {
 // Abort drops the running handler.
 func (c *Core) Abort() {
 	c.VM.Abort()
-	c.wait, c.crash = NotWaiting, nil
+	c.wait, c.crash = NotWaiting, report{}
 }
 
 // run runs the program until the handler ends or waits.
@@ -248,7 +250,7 @@ func (c *Core) outcome(s squirrel.Status) Outcome {
 	switch s {
 	case squirrel.Done:
 		c.site = 0
-		if c.crash != nil {
+		if c.crash.Lines != nil {
 			c.report()
 			return Failed
 		}
@@ -270,10 +272,7 @@ func (c *Core) outcome(s squirrel.Status) Outcome {
 // stopped logs why the program was stopped, and where.
 func (c *Core) stopped(o Outcome, why string) Outcome {
 	c.report()
-	c.Log(true, why)
-	for _, line := range TraceLines(c.placed(c.VM.Stack())) {
-		c.Log(true, line)
-	}
+	c.logReport(c.newReport(why, "", c.VM.SourceLine(), c.placed(c.VM.Stack())))
 	c.Abort()
 	return o
 }
@@ -304,16 +303,15 @@ func (c *Core) Guard(o *Outcome) {
 // exception.
 func (c *Core) uncaught(err *squirrel.Error) Outcome {
 	err.Stack = c.placed(err.Stack)
-	lines := append([]string{err.Message}, TraceLines(err.Stack)...)
+	r := c.newReport(err.Message, err.Plain, err.Source, err.Stack)
 	handler := c.Handler(handlerUnhandled)
-	if c.crash != nil || handler.IsNull() {
+	if c.crash.Lines != nil || handler.IsNull() {
 		// With a report held back, the handler itself has failed.
 		c.report()
-		c.crash = lines
-		c.report()
+		c.logReport(r)
 		return Failed
 	}
-	c.crash = lines
+	c.crash = r
 	return c.Call(handler, c.VM.NewString(err.Error()))
 }
 
@@ -347,29 +345,22 @@ func (c *Core) Complain(msg string, cb squirrel.Value) {
 	if site == 0 {
 		site = c.here()
 	}
-	c.Log(true, msg)
-	if at, ok := c.VM.At(site); ok {
-		c.Log(true, TraceLines([]squirrel.Frame{at})[0])
+	frame, ok := c.VM.At(site)
+	if !ok {
+		c.Log(true, msg)
+		return
 	}
+	at := placeOf(frame)
+	at.During = c.During.String()
+	c.cfg.Log(true, msg, &at)
+	c.LogTrace([]squirrel.Frame{frame})
 }
 
 // report logs the report that was held back.
 func (c *Core) report() {
-	for _, line := range c.crash {
-		c.Log(true, line)
-	}
-	c.crash = nil
-}
-
-// TraceLines returns a log line per frame of a call stack, the innermost first. Frames
-// of native functions are left out, because they have no line in the program.
-func TraceLines(stack []squirrel.Frame) (lines []string) {
-	for _, f := range stack {
-		if f.Line >= 0 {
-			lines = append(lines, fmt.Sprintf("  at %s %s:%d", f.Func, f.Source, f.Line))
-		}
-	}
-	return lines
+	r := c.crash
+	c.crash = report{}
+	c.logReport(r)
 }
 
 // Reserve makes room for values that take about n bytes. It is called before they are

@@ -109,5 +109,5 @@ func hmacNative(make func() hash.Hash) squirrel.NativeFunc {
 }
 
 func notData(call *squirrel.Call, i int) (squirrel.Value, error) {
-	return call.Errorf("parameter %d must be a string or a blob", i)
+	return call.BadArg(i, "parameter %d must be a string or a blob", i)
 }

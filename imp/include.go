@@ -34,12 +34,13 @@ func CheckLibrary(l tandem.LibraryID, code string) error {
 // requirement is a #require directive and its place.
 type requirement struct {
 	tandem.LibraryID
-	file string
-	pos  syntax.Pos
+	file    string
+	pos     syntax.Pos
+	excerpt syntax.Excerpt
 }
 
 func (r requirement) fail(format string, args ...any) error {
-	return &syntax.Error{File: r.file, Pos: r.pos, Msg: fmt.Sprintf(format, args...)}
+	return &syntax.Error{File: r.file, Pos: r.pos, Msg: fmt.Sprintf(format, args...), Excerpt: r.excerpt}
 }
 
 // requires returns the #require directives of a source, and the source without them,
@@ -55,7 +56,7 @@ func requires(name, src string) (list []requirement, rest string, err error) {
 	var b strings.Builder
 	from := 0
 	for _, r := range file.Requires {
-		at := requirement{pos: r.Pos}
+		at := requirement{pos: r.Pos, excerpt: syntax.NewExcerpt(name, file.Text, file.Places, r.Begin)}
 		at.pos.Col = max(1, at.pos.Col) // the scanner counts from 0 on the first line
 		at.file, at.pos.Line = file.Places.At(name, r.Pos.Line)
 		quoted := strings.HasPrefix(r.Text, `"`) && strings.HasSuffix(r.Text, `"`) && len(r.Text) > 1

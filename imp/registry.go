@@ -50,7 +50,7 @@ type Class struct {
 	// Open says that the class is in the root table itself, so that programs make instances
 	// and derive classes: the Function with its name is the constructor.
 	Open bool
-	Doc    string
+	Doc  string
 }
 
 // API is a part of the functions, constants and classes that programs see.
@@ -78,6 +78,13 @@ var paramTypes = map[string]string{
 	"handler":  "c|o", // a function, or null to remove it
 }
 
+// paramWords says what a parameter takes where its mask says less.
+var paramWords = map[string]string{
+	"blob":    "a blob",
+	"data":    "a string or a blob",
+	"handler": "a function or null",
+}
+
 // mask returns the mask letters of p.
 func (p Param) mask() string {
 	m, ok := paramTypes[p.Type]
@@ -96,6 +103,7 @@ func (f Function) Native() squirrel.Native {
 	optional := false
 	for _, p := range f.Params {
 		n.Mask += p.mask()
+		n.Params = append(n.Params, squirrel.Param{Name: p.Name, Takes: paramWords[p.Type]})
 		optional = optional || p.Optional
 		if !optional {
 			n.Check++

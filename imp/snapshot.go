@@ -9,6 +9,7 @@ import (
 
 	"github.com/fxamacker/cbor/v2"
 
+	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/squirrel"
 	"github.com/tandem-iot/tandem/squirrel/compile"
 )
@@ -27,6 +28,9 @@ type coreState struct {
 	Crash       []string `cbor:"5,keyasint,omitempty"`
 	Incarnation uint64   `cbor:"6,keyasint,omitempty"`
 	Full        bool     `cbor:"7,keyasint,omitempty"`
+
+	Places []tandem.Where `cbor:"8,keyasint,omitempty"` // of Crash
+	During *During        `cbor:"9,keyasint,omitempty"` // while the program is busy
 }
 
 // stateMode decodes state. Its strings are the program's, so they may hold any bytes,
@@ -46,7 +50,13 @@ func DecodeState(data []byte, state any) error {
 // Snapshot returns the whole state of the Core, and the machine's own state, which
 // Restore returns. It does not change the Core.
 func (c *Core) Snapshot(machine []byte) ([]byte, error) {
-	state, err := cbor.Marshal(coreState{c.timers, c.lastID, c.wait, c.wake, c.crash, c.cfg.Incarnation, c.full})
+	s := coreState{
+		c.timers, c.lastID, c.wait, c.wake, c.crash.Lines, c.cfg.Incarnation, c.full, c.crash.Places, nil,
+	}
+	if c.Busy() {
+		s.During = &c.During
+	}
+	state, err := cbor.Marshal(s)
 	if err != nil {
 		return nil, fmt.Errorf("snapshot: %w", err)
 	}
@@ -96,7 +106,13 @@ func (c *Core) Restore(cfg Config, data []byte, now time.Time) (machine []byte, 
 	c.full = s.Full
 	c.wait = s.Wait
 	c.wake = s.Wake
-	c.crash = s.Crash
+	c.crash = report{s.Crash, s.Places}
+	for len(c.crash.Places) < len(c.crash.Lines) { // the snapshot is of a version without places
+		c.crash.Places = append(c.crash.Places, tandem.Where{})
+	}
+	if s.During != nil {
+		c.During = *s.During
+	}
 	cfg.Incarnation = s.Incarnation
 	c.attach(cfg, now)
 	return parts[1], nil

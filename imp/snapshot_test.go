@@ -1,6 +1,7 @@
 package imp
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -17,7 +18,7 @@ func coreForTest(t *testing.T, src string) (*Core, Config) {
 	}
 	cfg := Config{
 		Side: tandem.AgentSide, Library: Library("test", tandem.AgentSide, Shared), Program: program,
-		Memory: 1 << 20, Log: func(bool, string) {},
+		Memory: 1 << 20, Log: func(bool, string, *tandem.Where) {},
 	}
 	c := &Core{}
 	c.Start(cfg, time.Unix(1, 0))
@@ -59,4 +60,25 @@ func TestSnapshotHasAll(t *testing.T) {
 		}
 		return again
 	})
+}
+
+// TestReportWithoutPlaces: a report that a version without places of lines has held back is
+// logged by this version.
+func TestReportWithoutPlaces(t *testing.T) {
+	c, cfg := coreForTest(t, "x <- 1;")
+	c.crash = report{Lines: []string{"no", "  at main agent_code:1"}}
+	data, err := c.Snapshot(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	cfg.Log = func(_ bool, line string, _ *tandem.Where) { lines = append(lines, line) }
+	again := &Core{}
+	if _, err := again.Restore(cfg, data, time.Unix(2, 0)); err != nil {
+		t.Fatal(err)
+	}
+	again.report()
+	if !slices.Equal(lines, []string{"no", "  at main agent_code:1"}) {
+		t.Errorf("logged: %q", lines)
+	}
 }

@@ -95,6 +95,7 @@ func (c *Core) Fire() Outcome {
 		return Done
 	}
 	t := c.timers[0]
+	c.During = During{Call: "imp.wakeup", Name: t.Name}
 	c.timers = slices.Delete(c.timers, 0, 1)
 	fn := c.Kept(t.ID)
 	c.Drop(t.ID)
@@ -105,6 +106,7 @@ func (c *Core) Fire() Outcome {
 		}
 		return c.start(fn)
 	}
+	c.During = During{Call: "a callback"}
 	args := make([]squirrel.Value, c.VM.Len(fn))
 	for i := range args {
 		args[i] = c.VM.Index(fn, i)

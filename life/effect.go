@@ -60,6 +60,7 @@ type (
 	Log struct {
 		TS        time.Time
 		Type, Msg string
+		Where     *tandem.Where // the place in a program that it is about; nil: none
 	}
 
 	// Report is a line for the operator. Bad says that something was lost or

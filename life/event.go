@@ -76,6 +76,7 @@ type (
 		Topic string
 		Data  []byte
 		Mark  tandem.Mark // of a line of the log, zero when the device does not number them
+		Where string      // the place in the device's code that a line for the log is about, as JSON; "" for none
 	}
 
 	// Remind repeats what the device said last on sys/hello, to a pair that may have been

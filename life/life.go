@@ -149,7 +149,10 @@ func (l *Life) due(at instant) bool { return at != 0 && at <= l.mono() }
 
 func (l *Life) emit(e Effect) { l.effects = append(l.effects, e) }
 
-func (l *Life) log(typ, msg string) { l.emit(&Log{l.now.Wall, typ, msg}) }
+func (l *Life) log(typ, msg string) { l.logAt(typ, msg, nil) }
+
+// logAt is log for a line about a place in a program.
+func (l *Life) logAt(typ, msg string, at *tandem.Where) { l.emit(&Log{l.now.Wall, typ, msg, at}) }
 
 func (l *Life) logf(typ, format string, args ...any) { l.log(typ, fmt.Sprintf(format, args...)) }
 
@@ -173,7 +176,7 @@ func (l *Life) take(ev Event) {
 	case *Again:
 		l.again(ev)
 	case *Said:
-		l.said(said{Token: ev.Token, Topic: ev.Topic, Data: ev.Data, Mark: ev.Mark})
+		l.said(said{Token: ev.Token, Topic: ev.Topic, Data: ev.Data, Mark: ev.Mark, Where: ev.Where})
 	case *Linked:
 		l.linked(ev)
 	case *Unlinked:

@@ -307,7 +307,7 @@ func (l *Life) heard(s said) {
 	case "log":
 		l.log(tandem.LogDevice, string(s.Data))
 	case "log/error":
-		l.log(tandem.LogDeviceError, string(s.Data))
+		l.logAt(tandem.LogDeviceError, string(s.Data), whereOf(s.Where))
 	case "sys/status":
 		var status statusMessage
 		err := json.Unmarshal(s.Data, &status)

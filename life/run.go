@@ -142,7 +142,10 @@ func (l *Life) settle() {
 func (l *Life) do(e agent.Effect) {
 	switch e := e.(type) {
 	case *agent.Log:
-		l.log(e.Type, e.Msg)
+		if e.Where != nil && l.program != nil {
+			e.Where.Deployment = l.program.Env["DEPLOYMENT_ID"]
+		}
+		l.logAt(e.Type, e.Msg, e.Where)
 	case *agent.Send:
 		e.Message.Incarnation = l.Incarnation
 		l.send("device/"+e.Message.Name, e.Message)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/agent"
+	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/store/record"
 )
 
@@ -185,7 +186,7 @@ func (l *Life) startLater(what string, err error) {
 // codelessFor settles that there is nothing to run.
 func (l *Life) codelessFor(err error) {
 	if l.wait.loud && tandem.KindOf(err) != tandem.NotFound {
-		l.log(tandem.LogAgentError, err.Error())
+		l.logAt(tandem.LogAgentError, err.Error(), imp.PlaceOf(err))
 	}
 	l.Phase, l.wait = codeless, wait{}
 	l.machine, l.program = nil, nil

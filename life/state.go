@@ -228,6 +228,7 @@ type said struct {
 	Message *tandem.Message `cbor:"3,keyasint,omitempty"` // for the agent
 	Seq     uint64          `cbor:"4,keyasint,omitempty"` // of the message
 	Mark    tandem.Mark     `cbor:"5,keyasint"`           // of a line of the log
+	Where   string          `cbor:"6,keyasint,omitempty"` // of a line for the log, as JSON
 }
 
 // queue has requests in the order of their deadlines. Those that have ended, or

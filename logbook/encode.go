@@ -2,14 +2,18 @@ package logbook
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"github.com/tandem-iot/tandem"
 )
 
 // A line in the stream: a version byte, Clock and ts as 8 bytes each (big
 // endian; ts in ms since 1970), the length of the type as one byte, the type,
-// the message. The device is in the subject.
+// the message. The device is in the subject, and the place in a program that the line
+// is about, if any, in a header, which versions that do not know of it leave alone.
 const (
 	version    = 1
 	headerSize = 1 + 8 + 8 + 1
@@ -41,4 +45,33 @@ func decode(subject string, b []byte) (tandem.LogEntry, error) {
 		Msg:    string(b[kind:]),
 		Clock:  binary.BigEndian.Uint64(b[1:]),
 	}, nil
+}
+
+// headerWhere is the header with the Where of a line as JSON, which has no newlines.
+const headerWhere = "Where"
+
+// header returns the header of a line, nil when it is about no place.
+func header(at *tandem.Where) nats.Header {
+	if at == nil {
+		return nil
+	}
+	data, err := json.Marshal(at)
+	if err != nil {
+		panic(err) // a struct of strings
+	}
+	return nats.Header{headerWhere: {string(data)}}
+}
+
+// where returns the place of a line from its header. One that cannot be read is left out:
+// the line itself is worth more.
+func where(h nats.Header) *tandem.Where {
+	text := h.Get(headerWhere)
+	if text == "" {
+		return nil
+	}
+	at := &tandem.Where{}
+	if json.Unmarshal([]byte(text), at) != nil {
+		return nil
+	}
+	return at
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/hlc"
 )
@@ -115,6 +117,27 @@ func TestEntryComesBackWhole(t *testing.T) {
 	flush(t, l)
 	if got := history(t, l, 7, 1); len(got) != 1 || got[0] != want {
 		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+}
+
+// TestPlacesComeBack: the place in a program that a line is about comes back with the line,
+// and a line without one has none. A place that cannot be read is left out.
+func TestPlacesComeBack(t *testing.T) {
+	l := open(t, Options{})
+	want := tandem.Where{
+		File: "agent_code", Line: 44, Function: "f", Deployment: "id", During: "http.onrequest: GET /x\r\nWhere: no",
+		Source: "local y = \"é\";", Plain: "a: no",
+	}
+	for _, at := range []*tandem.Where{nil, &want} {
+		l.Append(tandem.LogEntry{Device: device(7), Type: tandem.LogAgentError, Msg: "no", Where: at})
+	}
+	flush(t, l)
+	got := history(t, l, 7, 2)
+	if len(got) != 2 || got[0].Where != nil || got[1].Where == nil || *got[1].Where != want {
+		t.Errorf("got %+v", got)
+	}
+	if at := where(nats.Header{headerWhere: {"no JSON"}}); at != nil {
+		t.Errorf("got %+v", at)
 	}
 }
 

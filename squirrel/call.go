@@ -364,8 +364,10 @@ func (v *VM) checkArgs(nat *native, f, n uint32) outcome {
 		if uint32(i) >= n {
 			break
 		}
-		if t := v.stackAt(f + uint32(i)).Type(); mask != maskAny && mask&(1<<t) == 0 {
-			return v.throwf("parameter %d has an invalid type '%s' ; expected: '%s'", i, t, maskNames(mask))
+		x := v.stackAt(f + uint32(i))
+		if t := x.Type(); mask != maskAny && mask&(1<<t) == 0 {
+			return v.refuse(blame{native: nat, args: n - 1, arg: i, given: x},
+				"parameter %d has an invalid type '%s' ; expected: '%s'", i, t, maskNames(mask))
 		}
 	}
 	return next
@@ -422,7 +424,7 @@ func (v *VM) tailCallOp(in *compile.Inst) outcome {
 	// An error here belongs to the caller, so it is checked before the caller's frame is overwritten.
 	p, n := v.proto(lo(*v.at(fn.off() + 1))), int(in.B)
 	if n < len(p.Params)-p.Defaults || n > len(p.Params) && !p.Varargs {
-		return v.throwf("wrong number of parameters")
+		return v.refuseCall(f, uint32(n))
 	}
 	to := v.frame
 	*v.stackRef(to - hdrFunc) = fn

@@ -110,7 +110,7 @@ func (v *VM) wrongNumber(f, n uint32) outcome {
 			return v.throwf("%s", v.Mismatch(call, 0, v.stackAt(f-hdrFunc), int(n)-1))
 		}
 	}
-	return v.throwf("wrong number of parameters")
+	return v.refuseCall(f, n)
 }
 
 // Mismatch returns the message for a callback that does not take n arguments: the call that

@@ -16,6 +16,7 @@ const (
 // throwf makes a string the exception.
 func (v *VM) throwf(format string, args ...any) outcome {
 	v.tick -= throwCost
+	v.blame = blame{}
 	v.exc = v.NewString(fmt.Sprintf(format, args...))
 	return thrown
 }
@@ -72,6 +73,7 @@ func (v *VM) unwind() outcome {
 	if !ok {
 		v.err = v.captureError()
 	}
+	v.blame = blame{}
 	f := v.frame
 	for f != frame {
 		f = v.dropFrame(f)

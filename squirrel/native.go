@@ -19,7 +19,9 @@ type Native struct {
 	// g generator, y class, x instance, r weak reference, . anything.
 	// Alternatives are joined with '|'. Further parameters are not checked.
 	Mask string
-	Fn   NativeFunc
+	// Params describes the parameters, without this, for people who read an error.
+	Params []Param
+	Fn     NativeFunc
 }
 
 // Call is one call of a native function. It is valid until the function
@@ -139,6 +141,7 @@ func (c *Call) Throw(x Value) (Value, error) {
 		return Null, errStopped
 	}
 	c.v.tick -= catchCost
+	c.v.blame = blame{}
 	c.v.exc = x
 	return Null, errThrown
 }

@@ -12,7 +12,9 @@ import (
 type Error struct {
 	Message  string  // the string thrown, or the text of another value thrown
 	IsString bool    // whether a string was thrown
+	Plain    string  // the same for people, where the message names less than is known; "": Message says it
 	Stack    []Frame // innermost first
+	Source   string  // the line at which the first of them is that is not native, without its indent
 }
 
 // Frame is a function that was running.
@@ -73,7 +75,7 @@ func (e *Error) Report() string {
 
 // captureError describes VM.exc and the frames that are about to be unwound.
 func (v *VM) captureError() *Error {
-	e := &Error{IsString: v.exc.isString(), Message: v.ToString(v.exc)}
+	e := &Error{IsString: v.exc.isString(), Message: v.ToString(v.exc), Plain: v.plain(), Source: v.SourceLine()}
 	e.Stack = v.Stack()
 	if len(e.Stack) > 1 && e.Stack[0].Line < 0 {
 		e.Stack = e.Stack[1:] // in the original a native that throws has returned before the stack is read
@@ -115,12 +117,31 @@ func describePlace(p *compile.Proto, pc uint32) Frame {
 	if frame.Func == "" {
 		frame.Func = "unknown"
 	}
-	line := p.Line
-	if pc > 0 && int(pc) <= len(p.Lines) {
-		line = p.Lines[pc-1]
-	}
-	frame.Source, frame.Line = p.Place(line)
+	frame.Source, frame.Line = p.Place(lineAt(p, pc))
 	return frame
+}
+
+// lineAt returns the line of the text at which a function is.
+func lineAt(p *compile.Proto, pc uint32) int32 {
+	if pc > 0 && int(pc) <= len(p.Lines) {
+		return p.Lines[pc-1]
+	}
+	return p.Line
+}
+
+// SourceLine returns the line of the source at which the innermost function of the program
+// is, without its indent; "" when none is running.
+func (v *VM) SourceLine() string {
+	pc := v.pc
+	for f := v.frame; f != 0; {
+		if p := v.frameProto(f); p != nil {
+			number := lo(*v.at(v.stackAt(f-hdrFunc).off() + 1))
+			return v.progs[number>>16].SourceLine(lineAt(p, pc))
+		}
+		ret := v.stackAt(f - hdrRet)
+		f, pc = retFrame(ret), lo(ret)
+	}
+	return ""
 }
 
 // traceLocals returns the variables of a frame as text, of which there is room for so

@@ -48,6 +48,7 @@ type VM struct {
 	classes  Value  // vector of the library's native classes
 	stack    uint32 // vector
 	exc      Value  // being thrown
+	blame    blame  // what exc is about, if that is known
 	result   Value  // of the function that the host started, or for a native
 
 	frame   uint32 // stack index of the running frame's first register

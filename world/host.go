@@ -151,7 +151,7 @@ func (n *node) fromDevice(device tandem.DeviceID, ref tandem.LinkRef, seq uint64
 		m.Name = name
 		p.bring(arrival{event: &life.Message{Seq: seq, Message: m}, done: handled})
 	case verdict == life.Wanted:
-		p.bring(arrival{event: &life.Said{Topic: topic, Data: m.Data, Mark: m.Mark}, done: handled})
+		p.bring(arrival{event: &life.Said{Topic: topic, Data: m.Data, Mark: m.Mark, Where: m.Name}, done: handled})
 	}
 	return nil
 }

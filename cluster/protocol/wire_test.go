@@ -23,6 +23,11 @@ const (
 	testAgent  tandem.AgentID  = "Agent_of-dev"
 )
 
+// somewhere is the place of a line, with all that there can be.
+var somewhere = &tandem.Where{
+	File: "agent_code", Line: 4, Function: "f", Deployment: "d", During: "device.on(\"a\")", Source: "f();", Plain: "no",
+}
+
 // someMessages has one of each message and question, with bytes that are no text.
 func someMessages() []Message {
 	ref := tandem.LinkRef{Node: "g", ID: 1 << 63}
@@ -35,6 +40,8 @@ func someMessages() []Message {
 		Msg:    "\xfe",
 		Clock:  9,
 	}
+	placed := line
+	placed.Where = somewhere
 	pair := &Pair{
 		Device:  testDevice,
 		Agent:   testAgent,
@@ -76,7 +83,7 @@ func someMessages() []Message {
 		&Go{ID: 4, Shards: []int{1}, Epochs: []int64{4}},
 		&Stay{ID: 4},
 		&Routes{Shards: []int{1}, Owner: "n", Epochs: []int64{4}},
-		&Told{ID: 6, Yes: true, Failure: &Failure{Text: "no"}, Lines: []tandem.LogEntry{line}},
+		&Told{ID: 6, Yes: true, Failure: &Failure{Text: "no"}, Lines: []tandem.LogEntry{line, placed}},
 		&Line{View: 7, Line: line},
 	}
 	for _, q := range []Question{
@@ -276,5 +283,32 @@ func TestPure(t *testing.T) {
 				t.Errorf("%s imports %s", name, path)
 			}
 		}
+	}
+}
+
+// TestLineWithoutPlace: a node of a version that knows no places of lines reads a line that
+// has one, and its own lines are read here.
+func TestLineWithoutPlace(t *testing.T) {
+	type older struct {
+		Device tandem.DeviceID `json:"device_id"`
+		TS     time.Time       `json:"ts"`
+		Type   string          `json:"type"`
+		Msg    string          `json:"msg"`
+		Clock  uint64          `json:"clock"`
+	}
+	at := time.Unix(1_700_000_000, 0).UTC()
+	want := older{testDevice, at, tandem.LogAgent, "text", 9}
+	entry := tandem.LogEntry{
+		Device: testDevice, TS: at, Type: tandem.LogAgent, Msg: "text", Clock: 9,
+		Where: &tandem.Where{File: "agent_code", Line: 4},
+	}
+	var got older
+	if err := wireMode.Unmarshal(marshal(entry), &got); err != nil || got != want {
+		t.Errorf("the older node reads %+v, %v", got, err)
+	}
+	var back tandem.LogEntry
+	entry.Where = nil
+	if err := wireMode.Unmarshal(marshal(want), &back); err != nil || back != entry {
+		t.Errorf("read from the older node: %+v, %v", back, err)
 	}
 }

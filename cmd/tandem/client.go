@@ -18,6 +18,7 @@ import (
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/central"
 	"github.com/tandem-iot/tandem/server"
+	"github.com/tandem-iot/tandem/squirrel/syntax"
 )
 
 // nodeFlags are the flags that select the node of a command.
@@ -145,6 +146,17 @@ type place struct {
 	Row, Column int
 	Text        string
 	File        string // as the node names it
+
+	Plain   string // Text in plain words; "" from a node that does not say it
+	Excerpt excerpt
+}
+
+// excerpt is where the offending text of a place begins; Row is 0 when there is none.
+type excerpt struct {
+	File        string
+	Row, Column int
+	Text        string // of the line
+	Caret       int    // characters of Text before the place
 }
 
 // notCompiled is the error for code that does not compile.
@@ -154,12 +166,20 @@ func (e notCompiled) Error() string {
 	return strings.Join(e.lines(nil, nodeFlags{Data: defaultData}), "\n")
 }
 
-// lines returns a line for each place, in the format of tandem check. files maps
+// lines returns the lines for each place, in the format of tandem check. files maps
 // the node's names of files to local ones; f selects the node.
-func (e notCompiled) lines(files map[string]string, f nodeFlags) (lines []string) {
+func (e notCompiled) lines(files fileNames, f nodeFlags) (lines []string) {
 	for _, p := range e {
-		text := strings.Replace(p.Text, addLibrary, addLibrary+f.again(), 1)
-		lines = append(lines, fmt.Sprintf("%s:%d:%d: %s", cmp.Or(files[p.File], p.File), p.Row, p.Column, text))
+		text := strings.Replace(cmp.Or(p.Plain, p.Text), addLibrary, addLibrary+f.again(), 1)
+		x := p.Excerpt
+		if x.Row == 0 {
+			lines = append(lines, fmt.Sprintf("%s:%d: %s", files.place(p.File, p.Row), p.Column, text))
+			continue
+		}
+		lines = append(lines, fmt.Sprintf("%s:%d: %s", files.place(x.File, x.Row), x.Column, text))
+		if shown := (syntax.Excerpt{Line: x.Row, Text: x.Text, Caret: x.Caret}).String(); shown != "" {
+			lines = append(lines, shown)
+		}
 	}
 	return lines
 }
@@ -174,7 +194,7 @@ func (e notCompiled) remedy() string {
 
 // compiled handles the error of a command that has sent code: it prints the
 // places where files do not compile, and returns other errors.
-func compiled(s *streams, f nodeFlags, files map[string]string, err error) error {
+func compiled(s *streams, f nodeFlags, files fileNames, err error) error {
 	var bad notCompiled
 	if !errors.As(err, &bad) {
 		return err

@@ -78,6 +78,7 @@ func (c *devCmd) Run(ctx context.Context, s *streams) error {
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
 	d := &dev{devCmd: c, s: s, out: newLineWriter(s.out)}
+	d.out.files = pairFiles(c.Dir)
 	d.lines.out = d.out
 	level := slog.LevelError
 	if c.Verbose {
@@ -242,7 +243,10 @@ func (d *dev) deploy(ctx context.Context, src pairSource) {
 		d.refused = true
 		var places notCompiled
 		for _, p := range bad.Problems {
-			places = append(places, place{p.Line, p.Column, p.Text, cmp.Or(p.File, imp.SourceName(p.Side))})
+			places = append(places, place{
+				Row: p.Line, Column: p.Column, Text: p.Text, File: cmp.Or(p.File, imp.SourceName(p.Side)),
+				Plain: p.Plain, Excerpt: excerpt{p.Excerpt.File, p.Excerpt.Line, p.Excerpt.Col, p.Excerpt.Text, p.Excerpt.Caret},
+			})
 		}
 		for _, line := range places.lines(pairFiles(d.Dir), nodeFlags{Data: filepath.Join(d.Dir, ".tandem", "node")}) {
 			d.out.warn("%s", line)

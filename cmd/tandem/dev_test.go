@@ -191,7 +191,9 @@ func TestLifeOfAPair(t *testing.T) {
 
 	// Redeploy, and a mistake.
 	write(t, filepath.Join(p.dir, "agent.nut"), "local = 3;\n"+lifeAgent)
-	p.expect(`agent\.nut:1:\d+: expected 'IDENTIFIER'`)
+	p.expect(`agent\.nut:1:\d+: expected a name, found '='`)
+	p.expect(`^    local = 3;`)
+	p.expect(`^          \^`)
 	p.get("/") // the old code goes on
 	write(t, filepath.Join(p.dir, "agent.nut"), lifeAgent+"\nserver.log(\"second version\");\n")
 	p.expect(`\[Status\] Agent restarted: reload\.`)
@@ -422,16 +424,16 @@ func TestRunAndCheck(t *testing.T) {
 	}
 	status, _, errs := runCommand(t, "", "run", filepath.Join(dir, "fail.nut"))
 	for _, want := range []string{
-		"AN ERROR HAS OCCURED [the index 'y' does not exist]", "CALLSTACK",
-		"*FUNCTION [main()]", "line [4]", "LOCALS",
+		"fail.nut:2: the index 'y' does not exist\n    return x.y;\n", "  at " + filepath.Join(dir, "fail.nut") + ":2 in f\n",
+		"      x = table\n", "fail.nut:4 in main\n",
 	} {
 		if status != 1 || !strings.Contains(errs, want) {
 			t.Errorf("run fail.nut: %d, no %q in %q", status, want, errs)
 		}
 	}
 	status, out, _ := runCommand(t, "", "check", filepath.Join(dir, "hello.nut"), filepath.Join(dir, "bad.nut"))
-	if want := filepath.Join(dir, "bad.nut") + ":1:"; status != 1 || !strings.HasPrefix(out, want) ||
-		!strings.Contains(out, "expression expected") {
+	want := filepath.Join(dir, "bad.nut") + ":1:11: expected an expression, found ';'\n    local a = ;\n              ^\n"
+	if status != 1 || out != want {
 		t.Errorf("check: %d %q", status, out)
 	}
 }

@@ -55,7 +55,7 @@ func TestLibrary(t *testing.T) {
 	}
 	p.request("GET", "?who=none", "")
 	p.expect(`\[Agent\] ERROR: a name is missing`)
-	p.expect(`at greet Greeter\.lib\.nut:2`)
-	p.expect(`at unknown agent_code:3`)
+	p.expect(`at Greeter\.lib\.nut:2 in greet`)
+	p.expect(`at \S*agent\.nut:3$`)
 	p.stop()
 }

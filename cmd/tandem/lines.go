@@ -34,6 +34,7 @@ const colourError = "31"
 type lineWriter struct {
 	colour bool
 	ids    bool // show device ids, for a log of several devices
+	files  fileNames
 
 	mu  sync.Mutex
 	w   io.Writer
@@ -41,7 +42,7 @@ type lineWriter struct {
 }
 
 func newLineWriter(w io.Writer) *lineWriter {
-	return &lineWriter{w: w, colour: isTerminal(w) && os.Getenv("NO_COLOR") == ""}
+	return &lineWriter{w: w, files: pairFiles(""), colour: isTerminal(w) && os.Getenv("NO_COLOR") == ""}
 }
 
 func isTerminal(stream any) bool {
@@ -62,6 +63,9 @@ func (l *lineWriter) entry(e tandem.LogEntry) {
 		tag = e.Type
 	}
 	msg := e.Msg
+	if e.Where != nil {
+		msg = explained(e, l.files)
+	}
 	failed := e.Type == tandem.LogAgentError || e.Type == tandem.LogDeviceError
 	if failed && !strings.HasPrefix(msg, "ERROR:") {
 		msg = "ERROR: " + msg

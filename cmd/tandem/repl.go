@@ -52,7 +52,7 @@ func (r *repl) line(text string) (more bool) {
 		r.pending = src
 		return true
 	case err != nil:
-		fmt.Fprintln(r.s.err, err)
+		fmt.Fprintln(r.s.err, notCompilable(err))
 		return false
 	}
 	r.run(prog)
@@ -82,7 +82,7 @@ func (r *repl) run(prog *compile.Program) {
 			}
 		case squirrel.Failed:
 			r.flush()
-			io.WriteString(r.s.err, r.vm.Err().Report())
+			io.WriteString(r.s.err, crashed(r.vm.Err()))
 			return
 		case squirrel.OutOfMemory:
 			r.flush()

@@ -14,7 +14,6 @@ import (
 
 	"github.com/tandem-iot/tandem/squirrel"
 	"github.com/tandem-iot/tandem/squirrel/compile"
-	"github.com/tandem-iot/tandem/squirrel/syntax"
 )
 
 type runCmd struct {
@@ -43,7 +42,8 @@ func (c *runCmd) Run(ctx context.Context, s *streams) error {
 	}
 	prog, err := compile.Compile(name, src, compile.Options{})
 	if err != nil {
-		return stockError(s, err)
+		fmt.Fprintln(s.err, notCompilable(err))
+		return errSilent
 	}
 	v, flush := newMachine(s, c.Memory<<20)
 	defer flush()
@@ -61,7 +61,7 @@ func (c *runCmd) Run(ctx context.Context, s *streams) error {
 			}
 		case squirrel.Failed:
 			flush()
-			io.WriteString(s.err, v.Err().Report())
+			io.WriteString(s.err, crashed(v.Err()))
 			return errSilent
 		case squirrel.OutOfMemory:
 			return fmt.Errorf("the program needs more than %d MiB of memory: see --memory", c.Memory)
@@ -91,16 +91,6 @@ func newMachine(s *streams, memory int) (v *squirrel.VM, flush func() error) {
 	return v, out.Flush
 }
 
-// stockError prints a compile error in the stock interpreter's words.
-func stockError(s *streams, err error) error {
-	var bad *syntax.Error
-	if !errors.As(err, &bad) {
-		return err
-	}
-	fmt.Fprintln(s.err, bad.Stock())
-	return errSilent
-}
-
 func readSource(file string, stdin io.Reader) (name string, src []byte, err error) {
 	if file == "-" {
 		src, err = io.ReadAll(io.LimitReader(stdin, math.MaxInt32))
@@ -126,7 +116,7 @@ func (c *checkCmd) Run(s *streams) error {
 		}
 		if _, err := compile.Compile(name, src, compile.Options{}); err != nil {
 			failed = true
-			fmt.Fprintln(s.out, err)
+			fmt.Fprintln(s.out, notCompilable(err))
 		}
 	}
 	if failed {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/imp"
 )
 
 // pairSource has the sources in a pair's directory.
@@ -23,14 +22,6 @@ const (
 	agentFile  = "agent.nut"
 	deviceFile = "device.nut"
 )
-
-// pairFiles maps the nodes' names of a directory's files to their paths.
-func pairFiles(dir string) map[string]string {
-	return map[string]string{
-		imp.SourceName(tandem.AgentSide):  filepath.Join(dir, agentFile),
-		imp.SourceName(tandem.DeviceSide): filepath.Join(dir, deviceFile),
-	}
-}
 
 // dirName names a directory in a message.
 func dirName(dir string) string {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/device"
+	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/squirrel/compile"
 )
 
@@ -154,7 +155,7 @@ func (c *Core) codeRead(ev *CodeRead) {
 func (c *Core) prepare(k *code) {
 	program, err := c.cfg.Compile(k.Text, k.Env)
 	if err != nil {
-		c.complain(err.Error())
+		c.complainAt(err.Error(), imp.PlaceOf(err), k)
 		c.noCode()
 		return
 	}

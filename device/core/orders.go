@@ -8,6 +8,7 @@ import (
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/device"
 	"github.com/tandem-iot/tandem/hlc"
+	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/mqtt"
 )
 
@@ -164,7 +165,7 @@ func (c *Core) deploy(k *code) error {
 		return tandem.Errorf(tandem.Invalid, "the code's checksum is %s, not %s as told", sum, k.SHA)
 	}
 	if _, err := c.cfg.Compile(k.Text, k.Env); err != nil {
-		c.complain(err.Error())
+		c.complainAt(err.Error(), imp.PlaceOf(err), k)
 		return nil
 	}
 	c.disk.code = k

@@ -64,6 +64,7 @@ func (o *outbox) makeWay() *item {
 	first, lost := o.items[i], o.items[i]
 	if first.lost == 0 {
 		first = &item{keep: true, line: true, publish: lost.publish}
+		first.publish.Props = unplaced(lost.publish.Props)
 		o.items[i] = first
 	} else {
 		next := i + 1 + slices.IndexFunc(o.items[i+1:], isLine)
@@ -76,6 +77,19 @@ func (o *outbox) makeWay() *item {
 		first.lost, maxKept)
 	return lost
 }
+
+// unplaced returns properties without the place that the line was about.
+func unplaced(p *mqtt.Properties) *mqtt.Properties {
+	if p == nil {
+		return nil
+	}
+	others := *p
+	others.User = slices.DeleteFunc(slices.Clone(p.User), func(u mqtt.UserProperty) bool { return u.Key == propertyWhere })
+	return &others
+}
+
+// propertyWhere is the property of a line with its place in the code.
+const propertyWhere = "where"
 
 // next returns the first item that waits, nil if none does.
 func (o *outbox) next() *item {
@@ -193,7 +207,22 @@ func (c *Core) line(e *device.Log) {
 	default:
 		topic, text = "sys/status", status(e.Type, e.Msg)
 	}
-	c.addLine(&item{gen: c.run.gen, id: e.ID}, topic, text)
+	c.addLineAt(&item{gen: c.run.gen, id: e.ID}, topic, text, e.Where, c.run.code)
+}
+
+// addLineAt is addLine for a line about a place in some code, of which a property tells the
+// server.
+func (c *Core) addLineAt(it *item, topic string, text []byte, at *tandem.Where, k *code) {
+	c.addLine(it, topic, text)
+	if at == nil {
+		return
+	}
+	said := *at
+	if k != nil {
+		said.Deployment = k.Env["DEPLOYMENT_ID"]
+	}
+	where := mqtt.UserProperty{Key: propertyWhere, Value: string(encode(said))}
+	it.publish.Props.User = append(it.publish.Props.User, where)
 }
 
 // addLine puts a line on its way. By its number the server knows a line that it has had.
@@ -215,9 +244,12 @@ func (c *Core) announce(msg string) {
 }
 
 // complain logs an error of ours where the owner of the code will see it.
-func (c *Core) complain(msg string) {
+func (c *Core) complain(msg string) { c.complainAt(msg, nil, nil) }
+
+// complainAt is complain for an error in a place of some code; a nil place is none.
+func (c *Core) complainAt(msg string, at *tandem.Where, k *code) {
 	c.log(Error, msg)
-	c.addLine(&item{}, "log/error", []byte(msg))
+	c.addLineAt(&item{}, "log/error", []byte(msg), at, k)
 }
 
 // status returns sys/status: a line of the log that is not the code's.

@@ -79,6 +79,9 @@ func (s *Session) deliver(q *Question) {
 		if text, ok := p.Props.Get("clock"); ok {
 			q.Stamp = s.stampOf(text)
 		}
+		if text, ok := p.Props.Get("where"); ok && p.Topic == "log/error" && len(text) <= tandem.WhereSize {
+			q.Message.Name = text
+		}
 	}
 	s.held = true
 	s.number(q, p.PacketID)

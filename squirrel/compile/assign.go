@@ -34,7 +34,7 @@ func (f *function) keep(reg uint8, dst int) {
 func (f *function) assignName(e *syntax.Assign, x *syntax.Name, dst int) {
 	p := f.lookup(x.Name)
 	if p.kind == isConst || p.kind == isEnum {
-		f.c.fail(e.Pos(), "can't assign expression")
+		f.c.fail(e.Pos(), "can't assign expression", plainFixed)
 	}
 	if p.kind == inRegister {
 		if e.Op == syntax.OpNone {
@@ -103,7 +103,7 @@ func (f *function) setSlot(s slot, val uint8) {
 
 func (f *function) assignIndex(e *syntax.Assign, x *syntax.Index, dst int) {
 	if f.enumMember(x) != nil {
-		f.c.fail(e.Pos(), "can't assign expression")
+		f.c.fail(e.Pos(), "can't assign expression", plainFixed)
 	}
 	s := f.slot(x)
 	y := f.operand(e)
@@ -123,16 +123,16 @@ func (f *function) newSlot(e *syntax.NewSlot, dst int) {
 		switch f.lookup(x.Name).kind {
 		case inSlot:
 		case isConst, isEnum:
-			f.c.fail(x.Pos(), "can't assign expression")
+			f.c.fail(x.Pos(), "can't assign expression", plainFixed)
 		default:
-			f.c.fail(e.Pos(), "can't 'create' a local slot")
+			f.c.fail(e.Pos(), "can't 'create' a local slot", plainLocal)
 		}
 		val := f.any(e.Y)
 		f.emit(OpNewSlotK, 0, 0, val, f.c.str(x.Name))
 		f.keep(val, dst)
 	case *syntax.Index:
 		if f.enumMember(x) != nil {
-			f.c.fail(x.Pos(), "can't assign expression")
+			f.c.fail(x.Pos(), "can't assign expression", plainFixed)
 		}
 		s := f.slot(x)
 		val := f.any(e.Y)
@@ -157,7 +157,7 @@ func (f *function) incDec(e *syntax.IncDec, dst int) {
 		f.incDecName(e, x, step, dst)
 	case *syntax.Index:
 		if f.enumMember(x) != nil {
-			f.c.fail(e.Pos(), "can't '++' or '--' an expression")
+			f.c.fail(e.Pos(), "can't '++' or '--' an expression", plainFixed)
 		}
 		s := f.slot(x)
 		old, val := f.push(), f.push()
@@ -175,7 +175,7 @@ func (f *function) incDecName(e *syntax.IncDec, x *syntax.Name, step int32, dst 
 	p := f.lookup(x.Name)
 	switch p.kind {
 	case isConst, isEnum:
-		f.c.fail(e.Pos(), "can't '++' or '--' an expression")
+		f.c.fail(e.Pos(), "can't '++' or '--' an expression", plainFixed)
 	case inRegister:
 		if e.Post {
 			// `x = x++` keeps the old value: the move to x comes last.

@@ -9,7 +9,7 @@ const maxRegister = 250
 // compiler holds the state shared by all functions of a script.
 type compiler struct {
 	prog         *Program
-	places       syntax.Places
+	source       *syntax.File
 	strings      map[string]int32
 	consts       *Constants
 	captured     map[declKey]bool
@@ -47,11 +47,19 @@ type loop struct {
 // failure unwinds to Compile.
 type failure struct{ err *syntax.Error }
 
-func (c *compiler) fail(p syntax.Pos, msg string) {
-	e := &syntax.Error{Pos: p, Msg: msg}
-	e.File, e.Pos.Line = c.places.At(c.prog.Name, p.Line)
-	panic(failure{e})
+// fail reports an error in the original's words and, where these do not say what is wrong
+// here, in plain ones.
+func (c *compiler) fail(p syntax.Pos, msg string, plain ...string) {
+	panic(failure{c.source.Fail(p, msg, plain...)})
 }
+
+// Plain words for names that stand for something else than a variable or a slot.
+const (
+	plainFixed  = "a constant cannot be changed"
+	plainEnum   = "an enum is used by its members: write a '.' and the name of one"
+	plainLocal  = "<- makes a slot of a table; this is a local variable, which is set by ="
+	plainDelete = "a constant cannot be deleted"
+)
 
 // file compiles the whole script.
 func (c *compiler) file(file *syntax.File) (err error) {
@@ -128,7 +136,7 @@ func (c *compiler) str(s string) int32 {
 }
 
 func (c *compiler) newFunction(parent *function, name string, line int32) *function {
-	p := &Proto{Name: name, Source: c.prog.Name, Line: line, Places: c.places}
+	p := &Proto{Name: name, Source: c.prog.Name, Line: line, Places: c.source.Places}
 	c.prog.Protos = append(c.prog.Protos, p)
 	return &function{c: c, parent: parent, proto: p, line: line}
 }
@@ -170,7 +178,8 @@ func (f *function) jumpTo(target int) { f.patchTo(target, f.emit(OpJump, 0, 0, 0
 // push takes the next free register.
 func (f *function) push() uint8 {
 	if f.nreg >= maxRegister {
-		f.c.fail(syntax.Pos{Line: f.line, Col: 1}, "internal compiler error: too many locals")
+		at := syntax.Pos{Line: f.line, Col: 1, At: f.c.source.LineStart(f.line)}
+		f.c.fail(at, "internal compiler error: too many locals")
 	}
 	f.nreg++
 	f.proto.MaxStack = max(f.proto.MaxStack, f.nreg)

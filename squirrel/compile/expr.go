@@ -182,7 +182,7 @@ func (f *function) name(e *syntax.Name, dst uint8) {
 	case isConst:
 		f.expr(p.val, dst)
 	case isEnum:
-		f.c.fail(e.Pos(), "expected '.'")
+		f.c.fail(e.Pos(), "expected '.'", plainEnum)
 	default:
 		f.emit(OpGetK, dst, 0, 0, f.c.str(e.Name))
 	}
@@ -272,7 +272,7 @@ func (f *function) deleteSlot(e *syntax.Unary, dst uint8) {
 		switch f.lookup(x.Name).kind {
 		case inSlot:
 		case isConst, isEnum:
-			f.c.fail(e.Pos(), "can't delete an expression")
+			f.c.fail(e.Pos(), "can't delete an expression", plainDelete)
 		default:
 			f.c.fail(e.Pos(), "cannot delete an (outer) local")
 		}
@@ -280,7 +280,7 @@ func (f *function) deleteSlot(e *syntax.Unary, dst uint8) {
 		f.emit(OpLoadStr, key, 0, 0, f.c.str(x.Name))
 	case *syntax.Index:
 		if f.enumMember(x) != nil {
-			f.c.fail(e.Pos(), "can't delete an expression")
+			f.c.fail(e.Pos(), "can't delete an expression", plainDelete)
 		}
 		obj = f.anyIn(x.X, dst)
 		key = f.any(x.Key)

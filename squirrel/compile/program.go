@@ -18,7 +18,11 @@ type Program struct {
 	entries []Entry
 	firsts  []uint32 // the number of each function's first instruction, counted through the program; then of all
 	hash    [32]byte
+	text    []byte // the source, for excerpts
 }
+
+// SourceLine returns a line of the source as an excerpt shows it.
+func (p *Program) SourceLine(line int32) string { return syntax.SourceLine(p.text, int(line)) }
 
 // Entries returns the data that a machine needs to enter each of the functions, close
 // together in memory.
@@ -118,14 +122,15 @@ func (c *Constants) enum(name string, members map[string]syntax.Expr) {
 	c.enums[name] = members
 }
 
-// Compile parses and compiles a script. Its error is a *syntax.Error.
+// Compile parses and compiles a script. Its error is a *syntax.Error. The program keeps src,
+// which must not be changed afterwards.
 func Compile(name string, src []byte, opts Options) (*Program, error) {
 	file, err := syntax.Parse(name, src)
 	if err != nil {
 		return nil, err
 	}
 	c := &compiler{
-		prog: &Program{Name: name}, places: file.Places, strings: map[string]int32{},
+		prog: &Program{Name: name, text: file.Text}, source: file, strings: map[string]int32{},
 		consts: opts.Globals, captured: resolve(file), lastIsResult: opts.LastIsResult,
 		texts: map[*syntax.Binary]bool{},
 	}

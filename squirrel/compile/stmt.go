@@ -302,9 +302,9 @@ func (f *function) classDecl(s *syntax.ClassDecl) {
 		switch f.lookup(target.Name).kind {
 		case inSlot:
 		case isConst:
-			f.c.fail(s.Class.Pos(), "invalid class name")
+			f.c.fail(s.Class.Pos(), "invalid class name", plainFixed)
 		case isEnum:
-			f.c.fail(s.Class.Pos(), "expected '.'")
+			f.c.fail(s.Class.Pos(), "expected '.'", plainEnum)
 		default:
 			f.c.fail(s.Class.Pos(), "cannot create a class in a local with the syntax(class <local>)")
 		}
@@ -313,7 +313,7 @@ func (f *function) classDecl(s *syntax.ClassDecl) {
 		f.emit(OpNewSlotK, 0, 0, class, f.c.str(target.Name))
 	case *syntax.Index:
 		if f.enumMember(target) != nil {
-			f.c.fail(s.Class.Pos(), "invalid class name")
+			f.c.fail(s.Class.Pos(), "invalid class name", plainFixed)
 		}
 		obj, key := f.any(target.X), f.any(target.Key)
 		class := f.push()

@@ -6,6 +6,7 @@ package syntax
 // Class of a declaration) is where the original would report the error.
 type Pos struct {
 	Line, Col int32
+	At        int32 // index in File.Text of the first byte of what it is the position of
 }
 
 // File is a parsed script.

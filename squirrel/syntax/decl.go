@@ -57,7 +57,7 @@ func (p *parser) function(at Pos, name string, lambda bool) *Func {
 	p.taller(h + 1)
 	f.End = p.pos()
 	if p.prev == '\n' {
-		f.End = Pos{p.lastLine, 1}
+		f.End = Pos{p.lastLine, 1, int32(p.end)}
 	}
 	return f
 }
@@ -147,20 +147,21 @@ func (p *parser) classDecl() *ClassDecl {
 	s := &ClassDecl{At: At{p.pos()}}
 	outside := p.lvalue
 	p.scan()
+	begin := p.begin
 	s.Target = p.operand()
-	at := p.pos()
+	at := p.posFrom(begin)
 	switch target := s.Target.(type) {
 	case *Index:
 		if !p.lvalue {
-			p.fail("invalid class name")
+			p.failFrom(begin, "invalid class name")
 		}
 		s.Class = p.class(at, target.name())
 	case *Name:
 		s.Class = p.class(at, target.Name)
 	case *This:
-		p.fail("cannot create a class in a local with the syntax(class <local>)")
+		p.failFrom(begin, "cannot create a class in a local with the syntax(class <local>)")
 	default:
-		p.fail("invalid class name")
+		p.failFrom(begin, "invalid class name")
 	}
 	p.lvalue = outside
 	return s

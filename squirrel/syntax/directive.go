@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"sort"
 	"strconv"
+	"strings"
 )
 
 // Place says that the lines from Line on, up to the next Place, are the lines of File
@@ -26,10 +27,31 @@ func (p Places) At(name string, line int32) (string, int32) {
 	return p[i-1].File, p[i-1].From + line - p[i-1].Line
 }
 
-// place gives the error the file and line of the directives.
-func (p Places) place(e *Error) *Error {
+// place gives an error in a text the file and line of the directives, and the excerpt.
+func (p Places) place(e *Error, text []byte) *Error {
+	e.Excerpt = NewExcerpt(e.File, text, p, int(e.Pos.At))
 	e.File, e.Pos.Line = p.At(e.File, e.Pos.Line)
 	return e
+}
+
+// Fail returns the error of a compiler about a place in a file. plain is what it is in
+// plain words, if the original's words do not say it.
+func (f *File) Fail(at Pos, msg string, plain ...string) *Error {
+	e := &Error{File: f.Name, Pos: at, Msg: msg, plain: strings.Join(plain, " ")}
+	return f.Places.place(e, f.Text)
+}
+
+// LineStart returns the index in the text at which a line begins.
+func (f *File) LineStart(line int32) int32 {
+	at := 0
+	for ; line > 1; line-- {
+		i := bytes.IndexByte(f.Text[at:], '\n')
+		if i < 0 {
+			break
+		}
+		at += i + 1
+	}
+	return int32(at)
 }
 
 // Require is a #require directive, which asks for a library.

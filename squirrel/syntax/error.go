@@ -6,7 +6,12 @@ import "fmt"
 type Error struct {
 	File string
 	Pos  Pos
-	Msg  string
+	Msg  string // in the original's words; see Plain
+
+	Found   string  // the token that is there instead of what should be, in words; "": it says nothing
+	Excerpt Excerpt // for people; none if the source is not known
+
+	plain string // "" where Msg says it all
 
 	// AtEnd says that something was missing at the end of the text, which ends with a
 	// newline: with more text the script may be valid.

@@ -24,13 +24,14 @@ func (p *parser) expression() Expr {
 	p.enter()
 	defer p.leave()
 	outside := p.lvalue
+	begin := p.begin
 	x := p.binary(1)
 	op, assigns := assignOps[p.tok]
 	switch {
 	case assigns:
-		x = p.assign(x, op)
+		x = p.assign(begin, x, op)
 	case p.tok == tokNewSlot:
-		x = p.newSlot(x)
+		x = p.newSlot(begin, x)
 	case p.tok == '?':
 		x = p.conditional(x)
 	}
@@ -38,11 +39,12 @@ func (p *parser) expression() Expr {
 	return x
 }
 
-func (p *parser) assign(x Expr, op Op) Expr {
+// assign reads the rest of an assignment to x, which begins at an index.
+func (p *parser) assign(begin int, x Expr, op Op) Expr {
 	if !p.lvalue {
-		p.fail("can't assign expression")
+		p.failFrom(begin, "can't assign expression")
 	}
-	a := &Assign{At: At{p.pos()}, Op: op, X: x, Loose: !assignable(x)}
+	a := &Assign{At: At{p.posFrom(begin)}, Op: op, X: x, Loose: !assignable(x)}
 	h := p.height
 	p.scan()
 	a.Y = p.expression()
@@ -50,18 +52,18 @@ func (p *parser) assign(x Expr, op Op) Expr {
 	return a
 }
 
-func (p *parser) newSlot(x Expr) Expr {
+func (p *parser) newSlot(begin int, x Expr) Expr {
 	if !p.lvalue {
-		p.fail("can't assign expression")
+		p.failFrom(begin, "can't assign expression")
 	}
 	h := p.height
 	p.scan()
 	y := p.expression()
 	if _, ok := x.(*This); ok || !assignable(x) {
-		p.fail("can't 'create' a local slot")
+		p.failFrom(begin, "can't 'create' a local slot")
 	}
 	p.taller(max(h, p.height) + 1)
-	return &NewSlot{At{p.pos()}, x, y}
+	return &NewSlot{At{p.posFrom(begin)}, x, y}
 }
 
 func (p *parser) conditional(x Expr) Expr {
@@ -126,6 +128,7 @@ func (p *parser) binary(prec int) Expr {
 func (p *parser) operand() Expr {
 	p.enter()
 	defer p.leave()
+	begin := p.begin
 	x := p.primary()
 	for {
 		switch p.tok {
@@ -133,7 +136,7 @@ func (p *parser) operand() Expr {
 			p.scan()
 			key := p.strKey()
 			p.ident()
-			x = p.index(x, key, true)
+			x = p.index(begin, x, key, true)
 		case '[':
 			if p.prev == '\n' {
 				p.fail("cannot brake deref/or comma needed after [exp]=exp slot declaration")
@@ -143,14 +146,14 @@ func (p *parser) operand() Expr {
 			key := p.expression()
 			p.expect(']')
 			p.height = max(h, p.height)
-			x = p.index(x, key, false)
+			x = p.index(begin, x, key, false)
 		case tokPlusPlus, tokMinusMinus:
 			if p.atEnd() {
 				return x
 			}
 			dec := p.tok == tokMinusMinus
 			p.scan()
-			return p.incDec(x, dec, true)
+			return p.incDec(begin, x, dec, true)
 		case '(':
 			x = p.call(x)
 		default:
@@ -160,11 +163,11 @@ func (p *parser) operand() Expr {
 }
 
 // index makes an Index. A member of base cannot be assigned to.
-func (p *parser) index(x, key Expr, dot bool) Expr {
+func (p *parser) index(begin int, x, key Expr, dot bool) Expr {
 	_, base := x.(*Base)
 	p.lvalue = !base
 	p.taller(p.height + 1)
-	return &Index{At{p.pos()}, x, key, dot}
+	return &Index{At{p.posFrom(begin)}, x, key, dot}
 }
 
 func (p *parser) call(fun Expr) Expr {
@@ -185,12 +188,12 @@ func (p *parser) call(fun Expr) Expr {
 	return c
 }
 
-func (p *parser) incDec(x Expr, dec, post bool) Expr {
+func (p *parser) incDec(begin int, x Expr, dec, post bool) Expr {
 	if !p.lvalue || !assignable(x) {
-		p.fail("can't '++' or '--' an expression")
+		p.failFrom(begin, "can't '++' or '--' an expression")
 	}
 	p.taller(p.height + 1)
-	return &IncDec{At{p.pos()}, x, dec, post}
+	return &IncDec{At{p.posFrom(begin)}, x, dec, post}
 }
 
 var unaryOps = map[token]Op{
@@ -206,7 +209,7 @@ func (p *parser) primary() Expr {
 		name := p.str
 		p.scan()
 		p.lvalue = true
-		return &Name{At{p.pos()}, name}
+		return &Name{At{p.posFrom(int(at.P.At))}, name}
 	case tokThis:
 		p.scan()
 		p.lvalue = true
@@ -238,7 +241,7 @@ func (p *parser) primary() Expr {
 	case tokPlusPlus, tokMinusMinus:
 		dec := p.tok == tokMinusMinus
 		p.scan()
-		x := p.incDec(p.operand(), dec, false)
+		x := p.incDec(int(at.P.At), p.operand(), dec, false)
 		p.lvalue = false
 		return x
 	case tokDelete:
@@ -287,17 +290,18 @@ func (p *parser) unary() Expr {
 }
 
 func (p *parser) deleteExpr() Expr {
+	begin := p.begin
 	p.scan()
 	x := p.operand()
 	if _, ok := x.(*This); ok {
-		p.fail("cannot delete an (outer) local")
+		p.failFrom(begin, "cannot delete an (outer) local")
 	}
 	if !p.lvalue || !assignable(x) {
-		p.fail("can't delete an expression")
+		p.failFrom(begin, "can't delete an expression")
 	}
 	p.lvalue = false
 	p.taller(p.height + 1)
-	return &Unary{At{p.pos()}, OpDelete, x}
+	return &Unary{At{p.posFrom(begin)}, OpDelete, x}
 }
 
 func (p *parser) array() Expr {

@@ -35,7 +35,7 @@ func Parse(name string, src []byte) (file *File, err error) {
 		switch e := recover().(type) {
 		case nil:
 		case *Error:
-			file, err = nil, p.places.place(e)
+			file, err = nil, p.places.place(e, p.src)
 		default:
 			panic(e)
 		}

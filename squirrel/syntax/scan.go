@@ -14,6 +14,9 @@ type scanner struct {
 	src  []byte
 	at   int // index of the current byte
 
+	begin int // index of the first byte of tok, or of the comment that is being skipped
+	end   int // index after the token before tok
+
 	line, col int32
 	lastLine  int32 // where the token before tok ended
 
@@ -58,11 +61,19 @@ func decode(src []byte) []byte {
 	return []byte(string(utf16.Decode(units)))
 }
 
-func (s *scanner) pos() Pos { return Pos{s.line, s.col} }
+func (s *scanner) pos() Pos { return s.posFrom(s.begin) }
 
-// fail unwinds to Parse.
-func (s *scanner) fail(msg string) {
-	panic(&Error{File: s.name, Pos: s.pos(), Msg: msg, AtEnd: s.at == len(s.src)})
+// posFrom is pos for something that begins at an earlier index.
+func (s *scanner) posFrom(begin int) Pos { return Pos{s.line, s.col, int32(begin)} }
+
+// fail unwinds to Parse. The offending text begins with tok.
+func (s *scanner) fail(msg string) { s.failFrom(s.begin, msg) }
+
+// failFrom is fail for offending text that begins at an earlier index.
+func (s *scanner) failFrom(begin int, msg string) {
+	panic(&Error{
+		File: s.name, Pos: s.posFrom(begin), Msg: msg, AtEnd: s.at == len(s.src), Found: s.foundText(),
+	})
 }
 
 // char returns the current byte, 0 at the end.
@@ -91,7 +102,9 @@ func (s *scanner) advance(n int) {
 
 func (s *scanner) scan() {
 	s.lastLine = s.line
+	s.end = s.at
 	s.skipSpace()
+	s.begin = s.at
 	if s.at == len(s.src) {
 		// The end is not a token: prev does not change.
 		s.tok = tokEOF
@@ -139,6 +152,7 @@ func (s *scanner) skipLine() {
 }
 
 func (s *scanner) skipBlock() {
+	s.begin = s.at
 	s.advance(2)
 	for {
 		switch s.char() {
@@ -250,11 +264,11 @@ func (s *scanner) escape() byte {
 		s.next()
 		return c
 	case s.char() != 'x':
-		s.fail("unrecognised escaper char")
+		s.failFrom(s.at-1, "unrecognised escaper char")
 	}
 	s.next()
 	if _, ok := hexDigit(s.char()); !ok {
-		s.fail("hexadecimal number expected")
+		s.failFrom(s.at-2, "hexadecimal number expected")
 	}
 	for range 4 {
 		d, ok := hexDigit(s.char())

@@ -1,0 +1,27 @@
+package device
+
+import (
+	"cmp"
+
+	"github.com/tandem-iot/tandem/imp"
+)
+
+// during returns what the code is called for by an event. A timer's is set when it fires,
+// and an event that ends a wait goes on with that of the event before.
+func during(ev Event) imp.During {
+	switch ev := ev.(type) {
+	case *AgentMessage:
+		return imp.During{Call: "agent.on", Message: ev.Message.Name}
+	case *Handled:
+		return imp.During{Call: "tandem.post"}
+	case *Changed:
+		return imp.During{Call: "the callback of", Path: cmp.Or(ev.Pin, ev.Bus)}
+	case *Shutdown:
+		return imp.During{Call: onShutdown}
+	case *PeerStarted:
+		return imp.During{Call: "tandem.onpeerstart"}
+	case *Idle:
+		return imp.During{Call: onIdle}
+	}
+	return imp.During{}
+}
