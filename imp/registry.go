@@ -50,7 +50,7 @@ type Class struct {
 	// Open says that the class is in the root table itself, so that programs make instances
 	// and derive classes: the Function with its name is the constructor.
 	Open bool
-	Doc    string
+	Doc  string
 }
 
 // API is a part of the functions, constants and classes that programs see.
