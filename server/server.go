@@ -4,7 +4,8 @@
 //	err := s.Run(ctx)
 //
 // A node has an HTTP listener (the API under /v5/, the manual under /docs/, metrics for
-// Prometheus at /metrics, MQTT over WebSocket at /mqtt, and agents if they have a domain),
+// Prometheus at /metrics, MQTT over WebSocket at /mqtt, a page that leads to these at / and
+// wherever there is nothing, and agents if they have a domain),
 // another one for agents if they have no domain, and an MQTT listener for devices. Its
 // durable data is in Dir: records and configuration in tandem.db (SQLite), log lines in
 // nats/. A node of a cluster has

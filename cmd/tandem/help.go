@@ -41,8 +41,8 @@ func vars() kong.Vars {
 		"help_doc_site": "Write the manual as a web site into a directory instead; " +
 			"a node serves the same at /docs/.",
 
-		"help_up_http": "Where to listen for HTTP: the API, the manual at /docs/, metrics for Prometheus at /metrics, " +
-			"MQTT over WebSocket at /mqtt (" + server.DefaultHTTP + ").",
+		"help_up_http": "Where to listen for HTTP: a page that leads on at /, the API, the manual at /docs/, metrics for " +
+			"Prometheus at /metrics, MQTT over WebSocket at /mqtt (" + server.DefaultHTTP + ").",
 		"help_up_agents": "Where to listen for requests to agents, whose URLs are http://ADDR/AGENTID (" +
 			server.DefaultAgents + ").",
 		"help_up_agents_url": "Public URL of the --agents listener, when it differs from its address; goes with --url.",
