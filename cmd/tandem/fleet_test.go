@@ -30,9 +30,10 @@ func TestFleet(t *testing.T) {
 		status      int
 		stdout, err string // patterns
 	}{
-		{"deploy DIR/bad", 1, `^$`, `^DIR/bad/agent\.nut:1:11: expression expected\nDIR/bad/device\.nut:3:6: expression expected\n$`},
-		{"deploy DIR/asks", 1, `^$`, `^DIR/asks/agent\.nut:1:1: there is no library Nope:1\.0\.0 here; add it with: tandem library add --data DIR/data Nope:1\.0\.0 FILE\n$`},
-		{"library add F:1.0.0 DIR/lib.nut", 1, `^$`, `^DIR/lib\.nut:1:13: .*\n$`},
+		{"deploy DIR/bad", 1, `^$`, `^DIR/bad/agent\.nut:1:11: expected an expression, found ';'\n    local x = ;\n {14}\^\n` +
+			`DIR/bad/device\.nut:3:5: expected an expression, found ';'\n    foo\(;\n {8}\^\n$`},
+		{"deploy DIR/asks", 1, `^$`, `^DIR/asks/agent\.nut:1:1: there is no library Nope:1\.0\.0 here; add it with: tandem library add --data DIR/data Nope:1\.0\.0 FILE\n    #require "Nope:1\.0\.0"\n    \^\n$`},
+		{"library add F:1.0.0 DIR/lib.nut", 1, `^$`, `^DIR/lib\.nut:1:13: .*\n    function f\( \{\}\n {16}\^\n$`},
 		{"deploy DIR/good", 0, `^\S+\n$`, `^$`},
 		{"device add desk", 0, `^ID=\S+\nKEY=\S+\nURL=\S+\n$`, `only once`},
 		{"device add desk", 1, `^$`, `already has the name desk: choose another name`},
