@@ -43,7 +43,8 @@ func runChildNode() int {
 		return 1
 	}
 	s := &Server{
-		Dir: c.Dir, HTTP: "127.0.0.1:0", MQTT: "127.0.0.1:0", Version: "test", Cluster: c.Cluster,
+		Dir: c.Dir, HTTP: "127.0.0.1:0", MQTT: "127.0.0.1:0", Agents: Agents{Listen: "127.0.0.1:0"},
+		Version: "test", Cluster: c.Cluster,
 		Ready: func(*Node) { fmt.Println("ready") },
 	}
 	fmt.Println(s.Run(context.Background()))
@@ -111,6 +112,7 @@ func (l *logLines) about(text string) (list []string) {
 func refused(t *testing.T, s *Server) error {
 	t.Helper()
 	s.HTTP, s.MQTT = "127.0.0.1:0", "127.0.0.1:0"
+	s.Agents.Listen = "127.0.0.1:0"
 	s.Ready = func(*Node) { t.Error("the node starts") }
 	ctx, stop := context.WithTimeout(t.Context(), patience)
 	defer stop()
