@@ -2,14 +2,19 @@ package device
 
 import "github.com/tandem-iot/tandem/imp"
 
+// typeofHardware is what typeof returns for pins and buses, as on imps: the vendor's library
+// for APA102 lights uses a bus of this type alone, and
+// https://developer.electricimp.com/api/imp/info calls such objects by this name.
+const typeofHardware = "meta"
+
 // peripheralAPI has the methods of pins and buses. The payload of an instance is its
 // index in the module's peripherals.
 var peripheralAPI = imp.API{
 	Classes: []imp.Class{
-		{Name: "pin", On: imp.OnDevice, Doc: "A pin: hardware.pin1, hardware.pinA."},
-		{Name: "i2c", On: imp.OnDevice, Doc: "An I2C bus: hardware.i2c89."},
-		{Name: "spi", On: imp.OnDevice, Doc: "A SPI bus: hardware.spi257."},
-		{Name: "uart", On: imp.OnDevice, Doc: "A UART: hardware.uart57."},
+		{Name: "pin", Typeof: typeofHardware, On: imp.OnDevice, Doc: "A pin: hardware.pin1, hardware.pinA."},
+		{Name: "i2c", Typeof: typeofHardware, On: imp.OnDevice, Doc: "An I2C bus: hardware.i2c89."},
+		{Name: "spi", Typeof: typeofHardware, On: imp.OnDevice, Doc: "A SPI bus: hardware.spi257."},
+		{Name: "uart", Typeof: typeofHardware, On: imp.OnDevice, Doc: "A UART: hardware.uart57."},
 	},
 	Functions: []imp.Function{
 		{

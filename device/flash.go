@@ -33,8 +33,8 @@ const (
 	postVerify = 2 // check after writing that the data is there
 )
 
-// flashID is the JEDEC id of the chip: a W25Q16, which imps have.
-const flashID = 0xEF4015
+// flashID is the JEDEC id of the chip: a W25Q32, of 4 MB.
+const flashID = 0xEF4016
 
 var flashAPI = imp.API{
 	Functions: []imp.Function{
@@ -67,7 +67,7 @@ server.log(hardware.spiflash.size() / 4096 + " sectors");`,
 			Source: docs + "2570",
 			Fn:     onFlash(func(*squirrel.Call, Flash) (squirrel.Value, error) { return squirrel.Int(flashID), nil }),
 			Example: `hardware.spiflash.enable();
-server.log(format("%06X", hardware.spiflash.chipid()));   // → EF4015`,
+server.log(format("%06X", hardware.spiflash.chipid()));   // → EF4016`,
 		},
 		{
 			Name: "hardware.spiflash.setspeed", On: imp.OnDevice, Result: "integer",

@@ -175,6 +175,9 @@ func (m *Machine) card(kind string, connected bool) squirrel.Value {
 	t := v.NewTable()
 	v.SetField(t, "type", v.NewString(kind))
 	v.SetField(t, "connected", squirrel.Bool(connected))
+	if connected && kind == "cell" { // as in the vendor's demonstrations; its page lacks it
+		v.SetField(t, "rssi", imp.Int32(m.strength()))
+	}
 	switch kind {
 	case "cell":
 		v.SetField(t, "imei", v.NewString("35"+m.macAddress()+"0"))

@@ -202,6 +202,7 @@ func newRequest(ctx context.Context, f *tandem.Fetch) (*http.Request, *tandem.Re
 	if err != nil {
 		return nil, failed(tandem.FetchSendFailed, "the method is not valid")
 	}
+	req.URL.RawQuery = plainQuery(req.URL.RawQuery)
 	if f.Chunks != nil {
 		req.ContentLength, req.TransferEncoding = -1, []string{"chunked"}
 	}

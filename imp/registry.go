@@ -50,7 +50,9 @@ type Class struct {
 	// Open says that the class is in the root table itself, so that programs make instances
 	// and derive classes: the Function with its name is the constructor.
 	Open bool
-	Doc  string
+	// Typeof is what typeof returns for an instance; "" is the name.
+	Typeof string
+	Doc    string
 }
 
 // API is a part of the functions, constants and classes that programs see.
@@ -152,6 +154,9 @@ func (a API) addTo(l *squirrel.Library, side tandem.Side) {
 	for _, c := range a.Classes {
 		if c.On.Has(side) {
 			l.Class(c.Name, a.methods(c.Name, side)...)
+			if c.Typeof != "" {
+				l.Typeof(c.Name, c.Typeof)
+			}
 			if c.Global != "" {
 				l.Global(c.Global, c.Name)
 			}

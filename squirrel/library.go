@@ -42,6 +42,7 @@ const (
 
 type nativeClass struct {
 	name    string
+	typeof  string // what typeof returns
 	methods []uint32
 }
 
@@ -92,12 +93,16 @@ func (l *Library) Const(path string, val any) {
 // VM.NewNative; typeof returns its name. Methods with the names of metamethods (_get,
 // _tostring …) work as metamethods.
 func (l *Library) Class(name string, methods ...Native) {
-	c := nativeClass{name: name}
+	c := nativeClass{name: name, typeof: name}
 	for _, m := range methods {
 		c.methods = append(c.methods, l.add(name+"."+m.Name, m))
 	}
 	l.classes = append(l.classes, c)
 }
+
+// Typeof has typeof return name, in place of the class's own, for instances of a declared
+// class.
+func (l *Library) Typeof(class, name string) { l.classes[l.classIndex(class)].typeof = name }
 
 // ClassGlobal places a declared class at path. Calling it makes an instance and runs the
 // method named constructor.

@@ -136,7 +136,7 @@ func (v *VM) typeofOp(in *compile.Inst) outcome {
 // typeName returns the result of typeof, without metamethods.
 func (v *VM) typeName(x Value) Value {
 	if n := v.nativeClass(x); n >= 0 {
-		return v.NewString(v.lib.classes[n].name)
+		return v.NewString(v.lib.classes[n].typeof)
 	}
 	return v.img.typeNames[x.Type()]
 }

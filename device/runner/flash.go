@@ -9,8 +9,10 @@ import (
 	"github.com/tandem-iot/tandem/device"
 )
 
-// flashSize is a chip of 2 MB without the part that an imp's own software takes.
-const flashSize = 2<<20 - 448<<10
+// flashSize is a chip of 4 MB without the part that an imp's own software takes. Imps have
+// chips of any size. Public programs take the first 2 MB, as the vendor's file system shows
+// it in its manual, and throw at their start where the flash is smaller.
+const flashSize = 4<<20 - 448<<10
 
 // flash is a device's flash in a file, whose bytes are inverted: a file that does
 // not reach so far, or has a hole, reads as erased. What is written is there when

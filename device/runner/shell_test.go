@@ -122,8 +122,11 @@ func TestFlashFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f.Size() != 1_638_400 {
-		t.Errorf("the flash has %d bytes", f.Size())
+	if f.Size() != 3_735_552 {
+		t.Errorf("the flash has %d bytes; public programs take the first 2 MB", f.Size())
+	}
+	if n, err := f.WriteAt([]byte("end"), 2<<20-3); n != 3 || err != nil {
+		t.Errorf("wrote %d before 2 MB, %v", n, err)
 	}
 	if n, err := f.WriteAt([]byte("abc"), 10); n != 3 || err != nil {
 		t.Errorf("wrote %d, %v", n, err)
