@@ -110,7 +110,7 @@ var httpFunctions = []imp.Function{
 		Name: "httpresponse.send", On: imp.OnAgent,
 		Params: []imp.Param{
 			{Name: "status", Type: "integer", Doc: "200 to 599"},
-			{Name: "body", Type: "data", Optional: true},
+			{Name: "body", Type: "body", Optional: true, Doc: "of a number its text, because public code counts on that"},
 		},
 		Throws: []string{"the status is out of range", "the body has more than 1 MB"},
 		Doc:    "Sends the response. A second one is ignored, and an error is logged.",

@@ -195,10 +195,16 @@ func responseSend(call *squirrel.Call) (squirrel.Value, error) {
 	if status < lowest || status > highest {
 		return call.Errorf("httpresponse.send: the status is %d to %d, not %d", lowest, highest, status)
 	}
-	if x := call.Arg(2); !x.IsNull() && !imp.IsData(call.VM(), x) {
+	var body []byte
+	switch x := call.Arg(2); {
+	case x.IsNull():
+	case x.IsNumber():
+		body = []byte(call.VM().ToString(x))
+	case imp.IsData(call.VM(), x):
+		body = call.Bytes(2)
+	default:
 		return call.Errorf("httpresponse.send: the body is a string or a blob; use http.jsonencode for other values")
 	}
-	body := call.Bytes(2)
 	if len(body) > tandem.ResponseBodySize {
 		machineOf(call).over(tandem.OverResponseBody)
 		return call.Errorf("httpresponse.send: the body has %d bytes, more than %d", len(body), tandem.ResponseBodySize)

@@ -76,14 +76,16 @@ var paramTypes = map[string]string{
 	"function": "c",
 	"instance": "x",
 	"blob":     "x",
-	"data":     "s|x", // a string or a blob
-	"handler":  "c|o", // a function, or null to remove it
+	"data":     "s|x",   // a string or a blob
+	"body":     "s|x|n", // the same, or a number, whose text is meant
+	"handler":  "c|o",   // a function, or null to remove it
 }
 
 // paramWords says what a parameter takes where its mask says less.
 var paramWords = map[string]string{
 	"blob":    "a blob",
 	"data":    "a string or a blob",
+	"body":    "a string, a blob or a number",
 	"handler": "a function or null",
 }
 
