@@ -318,6 +318,10 @@ func (m *Machine) changed(ev *Changed) imp.Outcome {
 		return imp.Done
 	}
 	m.st.Buses[i].happened(ev)
+	if m.Busy() {
+		m.receivedLater(i)
+		return imp.Done
+	}
 	return m.core.CallHandler(pinHandler(i))
 }
 
