@@ -50,9 +50,8 @@ server.log(hardware.pin2.read() / 65535.0 * hardware.voltage() + " V");`,
 		{
 			Name: "pin.write", On: imp.OnDevice,
 			Params: []imp.Param{{Name: "level", Type: "n|b", Doc: "0 or 1; 0.0 to 1.0 for PWM_OUT and ANALOG_OUT"}},
-			Throws: []string{"pin is not configured as an output"},
-			Doc:    "Sets an output.",
-			Source: docs + "2318", Fn: pinWrite,
+			Doc:    "Sets an output. On a pin that is not configured as one it has no effect, which the log says once.",
+			Source: docs + "2556", Fn: pinWrite,
 			Example: `local led = hardware.pin1;
 led.configure(DIGITAL_OUT, 0);
 led.write(1);`,
@@ -159,6 +158,18 @@ hardware.spi257.write("\x9f");`,
 			Source: docs + "2318", Fn: onBus("spi", spiWriteRead),
 			Example: `hardware.spi257.configure(MSB_FIRST, 1000);
 local answer = hardware.spi257.writeread("\x9f\x00\x00\x00");`,
+		},
+		{
+			Name: "spi.read", On: imp.OnDevice,
+			Params: []imp.Param{{Name: "count", Type: "integer", Doc: "1: the vendor's never read more"}},
+			Result: "string", Throws: []string{"the bus is not configured", "spi.read reads one byte"},
+			Doc: "The last byte that came in, during spi.write too, as a string of one byte. Older than " +
+				"spi.writeread, which does in one call what old code does with spi.write and this.",
+			Source: docs + "2541", Fn: onBus("spi", spiRead),
+			Example: `local spi = hardware.spi257;
+spi.configure(MSB_FIRST, 1000);
+spi.write("\x05");
+server.log(spi.read(1)[0]);   // → 255`,
 		},
 		{
 			Name: "spi.readstring", On: imp.OnDevice,

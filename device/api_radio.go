@@ -11,8 +11,9 @@ var radioAPI = imp.API{
 		{
 			Name: "imp.net.info", On: imp.OnDevice, Result: "table",
 			Doc: "The network: interface, an array with a table {type, connected, ...} for each that the module has: wifi, " +
-				"ethernet or cell. While there is a link, active is the index into it, and ipv4 a table {address}; else " +
-				"lasterror is why there is none. The wireless network is a simulated one.",
+				"ethernet or cell. While there is a link, active is the index into it, and ipv4 a table {address, broadcast, " +
+				"dhcpserver, dnsserver, gateway, netmask}, of which the address alone is real; else lasterror is why there " +
+				"is none. The wireless network is a simulated one.",
 			Source: docs + "2573", Fn: impNetInfo,
 			Example: `local net = imp.net.info();
 if ("ipv4" in net) server.log("My address is " + net.ipv4.address);`,

@@ -36,6 +36,7 @@ type busState struct {
 	Happened int    // events of a UART since the last uart.flags
 	Select   bool   // of an SPI bus: it drives its chip-select line
 	Selected bool   // and the line is low
+	Last     byte   // of an SPI bus: the last byte that came in
 	Active   activePin
 }
 
@@ -263,6 +264,16 @@ func spiChipSelect(c *squirrel.Call, b bus) (squirrel.Value, error) {
 	return squirrel.Null, nil
 }
 
+// shift writes out to an SPI bus and returns the n bytes that come in meanwhile.
+func (b bus) shift(c *squirrel.Call, out []byte, n int, result func([]byte) squirrel.Value) (squirrel.Value, error) {
+	return exchange(c, b, out, n, func(got []byte) squirrel.Value {
+		if len(got) > 0 {
+			b.Last = got[len(got)-1]
+		}
+		return result(got)
+	})
+}
+
 // exchange writes and reads on an SPI bus or a UART.
 func exchange(c *squirrel.Call, b bus, out []byte, n int, result func([]byte) squirrel.Value) (squirrel.Value, error) {
 	got, err := b.transfer(c, 0, out, n)
@@ -277,7 +288,16 @@ func spiWrite(c *squirrel.Call, b bus) (squirrel.Value, error) {
 	if !ok {
 		return notData(c)
 	}
-	return exchange(c, b, out, 0, func([]byte) squirrel.Value { return squirrel.Int(0) })
+	return b.shift(c, out, len(out), func([]byte) squirrel.Value { return squirrel.Int(0) })
+}
+
+// spiRead returns the last byte that came in, as a string: public code takes its element
+// 0, though the vendor's page calls it an integer.
+func spiRead(c *squirrel.Call, b bus) (squirrel.Value, error) {
+	if c.Int(1) != 1 {
+		return c.Errorf("spi.read reads one byte: call spi.readstring or spi.readblob for more")
+	}
+	return b.m.vm().NewStringBytes([]byte{b.Last}), nil
 }
 
 func spiWriteRead(c *squirrel.Call, b bus) (squirrel.Value, error) {
@@ -289,7 +309,7 @@ func spiWriteRead(c *squirrel.Call, b bus) (squirrel.Value, error) {
 	if c.Arg(1).IsString() {
 		result = b.m.vm().NewStringBytes
 	}
-	return exchange(c, b, out, len(out), result)
+	return b.shift(c, out, len(out), result)
 }
 
 func spiReadString(c *squirrel.Call, b bus) (squirrel.Value, error) {
@@ -297,7 +317,7 @@ func spiReadString(c *squirrel.Call, b bus) (squirrel.Value, error) {
 	if !ok {
 		return badCount(c)
 	}
-	return exchange(c, b, nil, n, b.m.vm().NewStringBytes)
+	return b.shift(c, nil, n, b.m.vm().NewStringBytes)
 }
 
 func spiReadBlob(c *squirrel.Call, b bus) (squirrel.Value, error) {
@@ -305,5 +325,5 @@ func spiReadBlob(c *squirrel.Call, b bus) (squirrel.Value, error) {
 	if !ok {
 		return badCount(c)
 	}
-	return exchange(c, b, nil, n, b.m.blob)
+	return b.shift(c, nil, n, b.m.blob)
 }

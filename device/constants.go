@@ -111,6 +111,8 @@ const (
 	uartOverrun
 	uartLineIdle
 	uartWriteHalfDone
+
+	uartFaults = uartNoise | uartFrame | uartParity | uartOverrun
 )
 
 // faultFlags are the events for the faults of a line, by the name at the Board.

@@ -25,3 +25,11 @@ func during(ev Event) imp.During {
 	}
 	return imp.During{}
 }
+
+// duringLater returns what the code is called for by a callback that waited.
+func duringLater(c callback) imp.During {
+	if c.Bus != "" {
+		return imp.During{Call: "the callback of", Path: c.Bus}
+	}
+	return imp.During{Call: c.Handler}
+}

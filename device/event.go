@@ -95,9 +95,11 @@ func (*Idle) event()         {}
 
 // TakenBusy reports whether a busy machine takes the event.
 func TakenBusy(ev Event) bool {
-	switch ev.(type) {
+	switch ev := ev.(type) {
 	case *Linked, *Unlinked, *Written, *Sent, *Woken:
 		return true
+	case *Changed:
+		return ev.Bus != "" // a UART receives while the code sleeps
 	}
 	return false
 }

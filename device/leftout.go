@@ -15,12 +15,15 @@ func (m *Machine) leftOut(native string, dropped []string) {
 	m.core.LogTrace(m.vm().Stack())
 }
 
+// traceCost is the fuel of a call stack in the log.
+const traceCost = 10_000
+
 // leftOutCost is the fuel of leftOut: that of a call stack.
 func leftOutCost(dropped []string) int {
 	if len(dropped) == 0 {
 		return 0
 	}
-	return 10_000
+	return traceCost
 }
 
 // keepNV serialises the nv table, which lasts in a deep sleep.

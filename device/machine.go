@@ -106,6 +106,7 @@ type state struct {
 type callback struct {
 	Handler string
 	Reason  int
+	Bus     string // the UART whose callback it is; "" for any other
 }
 
 // library has the functions that device code sees. All machines share it.

@@ -17,6 +17,7 @@ type pinState struct {
 	Level  float64       // of an output: 0 or 1, or a fraction between them
 	Period time.Duration // of PWM_OUT; of PULSE_COUNTER, how long a read counts
 	Falls  bool          // PULSE_COUNTER counts falling edges
+	Told   bool          // the log says that a write had no effect
 }
 
 // count is a pulse counter's read that goes on.
@@ -271,7 +272,7 @@ func pinWrite(c *squirrel.Call) (squirrel.Value, error) {
 	}
 	name := m.things[i].name
 	if !isOutput(p.Mode) {
-		return c.Errorf("%s is not configured as an output", name)
+		return m.writeInput(c, name, p)
 	}
 	x, isNumber := c.Arg(1).Number()
 	if !isNumber && c.Arg(1).AsBool() {
@@ -282,6 +283,22 @@ func pinWrite(c *squirrel.Call) (squirrel.Value, error) {
 		return c.Errorf("%s: %v", name, err)
 	}
 	p.Level = level
+	return squirrel.Null, nil
+}
+
+// writeInput is a write to a pin that is no output. It has no effect: imps throw nothing,
+// and public code writes to a pin before it configures it. The log says so once, for it
+// is a mistake more often than not.
+func (m *Machine) writeInput(c *squirrel.Call, name string, p *pinState) (squirrel.Value, error) {
+	if p.Told {
+		return squirrel.Null, nil
+	}
+	if err := c.Charge(traceCost); err != nil {
+		return squirrel.Null, err
+	}
+	p.Told = true
+	m.explain(true, "pin.write: it has no effect, because "+name+" is not configured as an output")
+	m.core.LogTrace(m.vm().Stack())
 	return squirrel.Null, nil
 }
 
@@ -301,6 +318,10 @@ func (m *Machine) changed(ev *Changed) imp.Outcome {
 		return imp.Done
 	}
 	m.st.Buses[i].happened(ev)
+	if m.Busy() {
+		m.receivedLater(i)
+		return imp.Done
+	}
 	return m.core.CallHandler(pinHandler(i))
 }
 

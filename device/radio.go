@@ -2,6 +2,7 @@ package device
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -141,7 +142,7 @@ func (m *Machine) networkAddress() string {
 }
 
 // netCost is the fuel of making a table of the network.
-const netCost = 10 * nativeCost
+const netCost = 20 * nativeCost
 
 func impNetInfo(c *squirrel.Call) (squirrel.Value, error) {
 	if err := c.Charge(netCost); err != nil {
@@ -162,11 +163,34 @@ func impNetInfo(c *squirrel.Call) (squirrel.Value, error) {
 	}
 	v.SetField(t, "active", squirrel.Int(0))
 	if !m.hasNetwork("cell") {
-		ip := v.NewTable()
-		v.SetField(ip, "address", v.NewString(l.Address))
-		v.SetField(t, "ipv4", ip)
+		v.SetField(t, "ipv4", m.addresses(l.Address))
 	}
 	return t, nil
+}
+
+// addresses returns the table of the network that the device with an address belongs to:
+// a class C network, whose first host is the router.
+func (m *Machine) addresses(address string) squirrel.Value {
+	v := m.vm()
+	t := v.NewTable()
+	v.SetField(t, "address", v.NewString(address))
+	a, err := netip.ParseAddr(address)
+	if err != nil || !a.Is4() {
+		return t
+	}
+	net := a.As4()
+	host := func(last byte) squirrel.Value {
+		net[3] = last
+		return v.NewString(netip.AddrFrom4(net).String())
+	}
+	servers := v.NewArray()
+	v.Append(servers, host(1))
+	v.SetField(t, "broadcast", host(255))
+	v.SetField(t, "dhcpserver", host(1))
+	v.SetField(t, "dnsserver", servers)
+	v.SetField(t, "gateway", host(1))
+	v.SetField(t, "netmask", v.NewString("255.255.255.0"))
+	return t
 }
 
 // card returns the table of a network interface.
@@ -181,10 +205,14 @@ func (m *Machine) card(kind string, connected bool) squirrel.Value {
 	switch kind {
 	case "cell":
 		v.SetField(t, "imei", v.NewString("35"+m.macAddress()+"0"))
+		if connected {
+			v.SetField(t, "cellinfo", v.NewString(cellInfo))
+		}
 	case "wifi":
 		v.SetField(t, "macaddress", v.NewString(m.macAddress()))
 		v.SetField(t, "ssid", v.NewString(homeNetwork))
 		if connected {
+			v.SetField(t, "connectedssid", v.NewString(homeNetwork))
 			v.SetField(t, "bssid", v.NewString(networks[0].address()))
 			v.SetField(t, "channel", imp.Int32(homeChannel))
 			v.SetField(t, "rssi", imp.Int32(homeStrength))

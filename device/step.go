@@ -26,7 +26,7 @@ func (m *Machine) Step(now time.Time, ev Event) []Effect {
 	for !m.dead && !m.Busy() && len(m.st.Later) > 0 {
 		next := m.st.Later[0]
 		m.st.Later = m.st.Later[1:]
-		m.core.During = imp.During{Call: next.Handler}
+		m.core.During = duringLater(next)
 		m.settle(m.guarded(func() imp.Outcome { return m.callBack(next) }))
 	}
 	if m.st.Link.Dropped {
@@ -219,12 +219,15 @@ func (m *Machine) once(name string, args ...squirrel.Value) imp.Outcome {
 
 // later calls a handler when nothing else runs.
 func (m *Machine) later(handler string, reason int) {
-	m.st.Later = append(m.st.Later, callback{handler, reason})
+	m.st.Later = append(m.st.Later, callback{Handler: handler, Reason: reason})
 }
 
 func (m *Machine) callBack(c callback) imp.Outcome {
-	if c.Handler == lastSamples {
+	switch {
+	case c.Handler == lastSamples:
 		return m.stopped()
+	case c.Bus != "":
+		return m.received(c)
 	}
 	return m.once(c.Handler, imp.Int32(c.Reason))
 }

@@ -1,6 +1,8 @@
 package device
 
 import (
+	"slices"
+
 	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/squirrel"
 )
@@ -34,6 +36,29 @@ func uartWrite(c *squirrel.Call, b bus) (squirrel.Value, error) {
 		return c.Errorf("%v", err)
 	}
 	return squirrel.Null, nil
+}
+
+// receivedLater calls the callback of a UART when the code that sleeps now has ended. The
+// bytes are there for it at once, as on an imp: a driver sends, sleeps, and reads.
+func (m *Machine) receivedLater(i int) {
+	c := callback{Handler: pinHandler(i), Bus: m.things[i].name}
+	if !slices.Contains(m.st.Later, c) {
+		m.st.Later = append(m.st.Later, c)
+	}
+}
+
+// received calls the callback of a UART for what came in while the code slept, unless
+// the code has read it.
+func (m *Machine) received(c callback) imp.Outcome {
+	i := slices.IndexFunc(m.things, func(p peripheral) bool { return p.name == c.Bus })
+	if i < 0 {
+		return imp.Done
+	}
+	b := &m.st.Buses[i]
+	if len(b.Received) == 0 && b.Happened&uartFaults == 0 {
+		return imp.Done
+	}
+	return m.core.CallHandler(c.Handler)
 }
 
 // showActive drives the pin of uart.settxactive, if there is one.

@@ -170,7 +170,7 @@ var baseFunctions = []imp.Function{
 		Name: "date",
 		Params: []imp.Param{
 			may("time", "number", "seconds since 1970; now when left out"),
-			may("zone", "number", "ignored: the time zone is always UTC"),
+			may("zone", "any", "ignored: the time zone is always UTC"),
 		},
 		Result: "table",
 		Doc: "The parts of a time: sec, min, hour, day, month (0 to 11), year, wday (0 is Sunday), yday, " +

@@ -21,7 +21,11 @@ func AddTime(l *Library, d Dates) {
 		sec, _ := c.v.now()
 		return Int(int32(sec)), nil
 	}})
-	l.Func("date", Native{Check: -1, Mask: ".nn", Fn: func(c *Call) (Value, error) { return timeDate(c, d) }})
+	mask := ".nn"
+	if d != StockDates {
+		mask = ".n." // imps ignore the format, which public code gives as 'u' or "u"
+	}
+	l.Func("date", Native{Check: -1, Mask: mask, Fn: func(c *Call) (Value, error) { return timeDate(c, d) }})
 }
 
 // now reads the clock.

@@ -60,6 +60,7 @@ type dev struct {
 
 	libraries int  // of the node, before the last deployment
 	refused   bool // its code did not compile
+	alone     bool // the device is new and has no group yet
 
 	mu      sync.Mutex
 	runner  *runner.Runner // nil until there is device code
@@ -144,6 +145,9 @@ func (d *dev) run(ctx context.Context, quit func(), typed <-chan byte) error {
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return untilDone(d.log.Run(ctx)) })
 	d.deploy(ctx, src)
+	if err := d.join(ctx); err != nil {
+		return err
+	}
 	known.libraries = d.libraries
 	d.welcome(src)
 	d.lines.open()

@@ -70,10 +70,18 @@ func (d *dev) enrol(ctx context.Context) error {
 	if err := d.onlyOne(ctx); err != nil {
 		return err
 	}
-	if err := d.log.Add(ctx, []tandem.DeviceID{device.ID}, 0); err != nil {
-		return untilDone(err)
+	d.alone = true
+	return untilDone(d.log.Add(ctx, []tandem.DeviceID{device.ID}, 0))
+}
+
+// join gives a new device its group. Its agent starts with the code that the group has:
+// if it were there before the code, it could start with it and be restarted for it again.
+func (d *dev) join(ctx context.Context) error {
+	if !d.alone {
+		return nil
 	}
-	if err := d.node.Central.Assign(ctx, device.ID, group.ID); err != nil {
+	d.alone = false
+	if err := d.node.Central.Assign(ctx, d.who.Device, d.who.Group); err != nil {
 		return err
 	}
 	data, err := json.MarshalIndent(d.who, "", "  ")

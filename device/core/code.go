@@ -85,15 +85,17 @@ func (c *Core) deafen() {
 // has been handled, or will never be.
 func (c *Core) feed(ev device.Event, r receipt) {
 	_, said := ev.(*device.AgentMessage)
+	_, outside := ev.(*device.Changed) // there can be any number of these
+	urgent := device.TakenBusy(ev)
 	switch {
 	case c.run.machine == nil && (!said || !c.hears()):
 		c.acknowledge(r)
 		return
-	case device.TakenBusy(ev) && c.ready() && len(c.mail.urgent) == 0:
+	case urgent && c.ready() && len(c.mail.urgent) == 0:
 		c.step(ev)
-	case device.TakenBusy(ev):
+	case urgent && (!outside || len(c.mail.urgent) < maxQueue):
 		c.mail.urgent = append(c.mail.urgent, ev)
-	case len(c.mail.queue) >= maxQueue:
+	case urgent || len(c.mail.queue) >= maxQueue:
 		c.log(Warn, "the code is busy and too much waits for it; an event is lost", "event", fmt.Sprintf("%T", ev))
 		c.acknowledge(r)
 	default:

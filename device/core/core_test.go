@@ -312,6 +312,24 @@ func TestBusy(t *testing.T) {
 	w.wantNumbers("agent/pin", 1, maxQueue)
 }
 
+// TestReceivesAsleep: what arrives at a UART while the code sleeps is there when it wakes.
+func TestReceivesAsleep(t *testing.T) {
+	w := newWorld(t)
+	w.install(`hardware.uart57.configure(9600, 8, PARITY_NONE, 1, 0);
+		agent.on("ask", function(x) { imp.sleep(1); agent.send("heard", hardware.uart57.readstring().len()); });`)
+	w.on()
+	w.server.say("device/ask", []byte("1"))
+	w.settle()
+	w.board.Feed("uart57", []byte("ab"))
+	w.settle()
+	w.board.Feed("uart57", []byte("c"))
+	w.settle()
+	w.pass(2 * time.Second)
+	if got := w.seenPayloads("agent/heard"); !slices.Equal(got, []string{"3"}) {
+		t.Errorf("heard %v bytes, want 3", got)
+	}
+}
+
 // TestPieces: it makes no difference in which pieces bytes arrive, and a large
 // packet leaves no large buffer.
 func TestPieces(t *testing.T) {
