@@ -24,6 +24,9 @@ type identity struct {
 
 func (d *dev) identityFile() string { return filepath.Join(d.Dir, ".tandem", "device.json") }
 
+// deviceDir is where the device keeps its code and state.
+func (d *dev) deviceDir() string { return filepath.Join(d.Dir, ".tandem", "device") }
+
 // readIdentity returns the identity of the run before; one without a device if there is
 // none.
 func (d *dev) readIdentity() (who identity, err error) {
@@ -74,6 +77,10 @@ func (d *dev) enrol(ctx context.Context) error {
 		return untilDone(err)
 	}
 	if err := d.node.Central.Assign(ctx, device.ID, group.ID); err != nil {
+		return err
+	}
+	// What is there is another device's: its code, its flash, its posts.
+	if err := os.RemoveAll(d.deviceDir()); err != nil {
 		return err
 	}
 	data, err := json.MarshalIndent(d.who, "", "  ")
