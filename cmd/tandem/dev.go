@@ -134,7 +134,8 @@ func (d *dev) explain(err error) error {
 
 // run runs everything but the node itself.
 func (d *dev) run(ctx context.Context, quit func(), typed <-chan byte) error {
-	if err := d.enrol(ctx); err != nil {
+	made, err := d.enrol(ctx)
+	if err != nil {
 		return err
 	}
 	known := d.look(ctx)
@@ -145,6 +146,11 @@ func (d *dev) run(ctx context.Context, quit func(), typed <-chan byte) error {
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return untilDone(d.log.Run(ctx)) })
 	d.deploy(ctx, src)
+	if made {
+		if err := d.settle(ctx); err != nil {
+			return err
+		}
+	}
 	known.libraries = d.libraries
 	d.welcome(src)
 	d.lines.open()

@@ -47,40 +47,43 @@ func (d *dev) readIdentity() (who identity, err error) {
 	return who, nil
 }
 
-// enrol finds the device of an earlier run, or makes one.
-func (d *dev) enrol(ctx context.Context) error {
+// enrol finds the device of an earlier run, or makes one, which needs settle.
+func (d *dev) enrol(ctx context.Context) (made bool, err error) {
 	// The directory belongs to this machine, and contains keys.
 	if err := os.WriteFile(filepath.Join(d.Dir, ".tandem", ".gitignore"), []byte("*\n"), 0o600); err != nil {
-		return err
+		return false, err
 	}
 	if d.who.Device != "" && d.node.Central.Knows(ctx, d.who.Device) {
-		return d.onlyOne(ctx)
+		return false, d.onlyOne(ctx)
 	}
 	group, err := d.node.Central.EnsureGroup(ctx, "dev", "dev")
 	if err != nil {
-		return err
+		return false, err
 	}
 	dir, err := filepath.Abs(d.Dir) // it may be "."
 	if err != nil {
-		return err
+		return false, err
 	}
 	// Its agent starts when it gets its group: its log is followed by then.
 	device, key, err := d.node.Central.AddDevice(ctx, central.NewDevice{Name: filepath.Base(dir)})
 	if err != nil {
-		return err
+		return false, err
 	}
 	d.who = identity{Device: device.ID, Key: key, Group: group.ID}
 	if err := d.onlyOne(ctx); err != nil {
-		return err
+		return false, err
 	}
 	if err := d.log.Add(ctx, []tandem.DeviceID{device.ID}, 0); err != nil {
-		return untilDone(err)
-	}
-	if err := d.node.Central.Assign(ctx, device.ID, group.ID); err != nil {
-		return err
+		return false, untilDone(err)
 	}
 	// What is there is another device's: its code, its flash, its posts.
-	if err := os.RemoveAll(d.deviceDir()); err != nil {
+	return true, os.RemoveAll(d.deviceDir())
+}
+
+// settle gives a device that enrol has made its group, and keeps its identity. The group
+// has its code by then, so that the agent starts once.
+func (d *dev) settle(ctx context.Context) error {
+	if err := d.node.Central.Assign(ctx, d.who.Device, d.who.Group); err != nil {
 		return err
 	}
 	data, err := json.MarshalIndent(d.who, "", "  ")
