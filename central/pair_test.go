@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/tandem-iot/tandem"
@@ -335,6 +337,27 @@ func TestAccessFile(t *testing.T) {
 	}
 	if _, err := ReadAccess(file); tandem.KindOf(err) != tandem.Invalid || !strings.Contains(err.Error(), "is damaged") {
 		t.Errorf("a damaged file: %v", err)
+	}
+}
+
+// TestEnsureAtOnce: what many ask for at the same time, as nodes that start together do, is
+// made once.
+func TestEnsureAtOnce(t *testing.T) {
+	w := newWorld(t)
+	var at sync.WaitGroup
+	groups := make([]string, 16)
+	for i := range groups {
+		at.Go(func() {
+			g, err := w.EnsureGroup(t.Context(), "p", "g")
+			if err != nil {
+				t.Error(err)
+			}
+			groups[i] = g.ID
+		})
+	}
+	at.Wait()
+	if made := slices.Compact(groups); len(made) != 1 {
+		t.Errorf("groups %v", made)
 	}
 }
 

@@ -208,31 +208,50 @@ func (s *Service) EnsureGroup(ctx context.Context, product, name string) (record
 	if err != nil {
 		return record.Group{}, err
 	}
-	groups, _, err := s.Store.Groups(ctx, store.GroupFilter{Product: p.ID}, store.Page{})
-	if err != nil {
-		return record.Group{}, err
-	}
-	for _, g := range groups {
-		if g.Name == name {
-			return g, nil
-		}
-	}
-	return s.Store.AddGroup(ctx, record.Group{
-		Product: p.ID, Owner: owner.ID, Creator: owner.ID, Type: tandem.GroupDevelopment, Name: name,
+	return ensure(func() (record.Group, error) {
+		groups, _, err := s.Store.Groups(ctx, store.GroupFilter{Product: p.ID}, store.Page{})
+		return called(name, groups, func(g record.Group) string { return g.Name }, err)
+	}, func() (record.Group, error) {
+		return s.Store.AddGroup(ctx, record.Group{
+			Product: p.ID, Owner: owner.ID, Creator: owner.ID, Type: tandem.GroupDevelopment, Name: name,
+		})
 	})
 }
 
 func (s *Service) ensureProduct(ctx context.Context, owner, name string) (record.Product, error) {
-	products, _, err := s.Store.Products(ctx, owner, store.Page{})
-	if err != nil {
-		return record.Product{}, err
+	return ensure(func() (record.Product, error) {
+		products, _, err := s.Store.Products(ctx, owner, store.Page{})
+		return called(name, products, func(p record.Product) string { return p.Name }, err)
+	}, func() (record.Product, error) {
+		return s.Store.AddProduct(ctx, record.Product{Owner: owner, Creator: owner, Name: name})
+	})
+}
+
+// ensure returns what find finds, and what add makes if that is NotFound. If another node
+// has made it in between, add is in Conflict with it, and ensure returns that one.
+func ensure[T any](find, add func() (T, error)) (T, error) {
+	found, err := find()
+	if tandem.KindOf(err) != tandem.NotFound {
+		return found, err
 	}
-	for _, p := range products {
-		if p.Name == name {
-			return p, nil
+	made, err := add()
+	if tandem.KindOf(err) == tandem.Conflict {
+		return find()
+	}
+	return made, err
+}
+
+// called returns the one of a list that has a name.
+func called[T any](name string, list []T, nameOf func(T) string, err error) (one T, _ error) {
+	if err != nil {
+		return one, err
+	}
+	for _, x := range list {
+		if nameOf(x) == name {
+			return x, nil
 		}
 	}
-	return s.Store.AddProduct(ctx, record.Product{Owner: owner, Creator: owner, Name: name})
+	return one, tandem.Errorf(tandem.NotFound, "there is no %s", name)
 }
 
 // operatorName is the account that owns the resources made by the node's own tools.
@@ -241,11 +260,11 @@ const operatorName = "operator"
 // operator returns the operator's account. It has no password: its tools
 // authenticate themselves with the login key in the node's access file.
 func (s *Service) operator(ctx context.Context) (store.Account, error) {
-	a, err := s.Store.AccountNamed(ctx, operatorName)
-	if tandem.KindOf(err) == tandem.NotFound {
+	return ensure(func() (store.Account, error) {
+		return s.Store.AccountNamed(ctx, operatorName)
+	}, func() (store.Account, error) {
 		return s.Store.AddAccount(ctx, store.Account{Username: operatorName, Email: operatorName + "@localhost"})
-	}
-	return a, err
+	})
 }
 
 // NewDevice describes a device to be made.

@@ -190,7 +190,7 @@ func (c *Core) refuse(call string, fn squirrel.Value, n int) Outcome {
 	if call == "" {
 		call = "Tandem"
 	}
-	err := &squirrel.Error{Message: c.VM.Mismatch(call, c.site, fn, n), IsString: true}
+	err := &squirrel.Error{Message: c.VM.Mismatch(call, c.site, fn, n), IsString: true, Source: c.VM.SourceOf(fn)}
 	if s, ok := c.VM.Signature(fn); ok {
 		err.Stack = append(err.Stack, s.Frame)
 	}

@@ -15,6 +15,9 @@ type Signature struct {
 	Most  int // the greatest such number; -1: any
 }
 
+// unnamed is how traces call a function without a name.
+const unnamed = "unknown"
+
 // Signature returns what is known of a function, or of a class as the function that makes
 // its instances. ok is false for any other value.
 func (v *VM) Signature(fn Value) (s Signature, ok bool) {
@@ -23,7 +26,7 @@ func (v *VM) Signature(fn Value) (s Signature, ok bool) {
 		p := v.proto(lo(*v.at(fn.off() + 1)))
 		s.Func = p.Name
 		if s.Func == "" {
-			s.Func = "unknown"
+			s.Func = unnamed
 		}
 		s.Source, s.Line = p.Place(p.Line)
 		s.Most = len(p.Params) - 1
@@ -131,8 +134,26 @@ func (v *VM) Mismatch(call string, site uint32, fn Value, n int) string {
 	if n == 1 {
 		arguments = "argument"
 	}
+	name := s.Func
+	if name == unnamed {
+		name = "the function"
+	}
 	return fmt.Sprintf("wrong number of parameters: %s calls %s%s with %d %s; it takes %s",
-		call, s.Func, s.Frame.place(), n, arguments, takes)
+		call, name, s.Frame.place(), n, arguments, takes)
+}
+
+// SourceOf returns the line of the source on which a function begins, "" if there is none.
+func (v *VM) SourceOf(fn Value) string {
+	switch fn.tag() {
+	case tagClosure:
+		number := lo(*v.at(fn.off() + 1))
+		return v.progs[number>>16].SourceLine(v.proto(number).Line)
+	case tagBound:
+		return v.SourceOf(*v.at(fn.off() + 1))
+	case tagClass:
+		return v.SourceOf(v.constructor(fn))
+	}
+	return ""
 }
 
 // place returns where a frame is, for the middle of a message.

@@ -115,7 +115,7 @@ func (v *VM) describeFrame(f, pc uint32) Frame {
 func describePlace(p *compile.Proto, pc uint32) Frame {
 	frame := Frame{Func: p.Name}
 	if frame.Func == "" {
-		frame.Func = "unknown"
+		frame.Func = unnamed
 	}
 	frame.Source, frame.Line = p.Place(lineAt(p, pc))
 	return frame

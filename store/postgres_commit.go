@@ -232,7 +232,12 @@ func (t *transaction) run(o *op) error {
 		if t.store.write.lost() || t.store.write.ctx.Err() != nil || clashes(o.err) || serverFailed(o.err) {
 			return o.err
 		}
+		// The driver prepares a statement that is new to the connection, and in a failed
+		// transaction the server prepares nothing but this one.
 		t.add(nil, step{query: "ROLLBACK TO op"})
+		if err := t.send(); err != nil {
+			return err
+		}
 	}
 	t.add(nil, step{query: "RELEASE op"})
 	return nil

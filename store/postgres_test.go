@@ -138,6 +138,22 @@ func TestRefusedAlone(t *testing.T) {
 	}
 }
 
+// TestFirstContradicts checks that a write which violates a constraint gets that answer
+// also when it is the first one of its connection.
+func TestFirstContradicts(t *testing.T) {
+	text := pgtest.Start(t)
+	for try := range 2 {
+		s := must[*Store](t)(OpenPostgres(t.Context(), text))
+		running(t, s)
+		_, err := s.AddAccount(t.Context(), Account{Username: "operator", Email: "operator@localhost"})
+		if try == 0 && err != nil {
+			t.Error(err)
+		} else if try == 1 {
+			wantKind(t, err, tandem.Conflict, "unique names")
+		}
+	}
+}
+
 // ownServer starts a server of the test's own, with a store that runs.
 func ownServer(t *testing.T) (*pgtest.Server, *Store) {
 	t.Helper()

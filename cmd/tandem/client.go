@@ -135,8 +135,11 @@ func failure(r *http.Response) error {
 		return notCompiled(out.Errors[0].Meta)
 	}
 	kind := tandem.Invalid
-	if r.StatusCode == http.StatusNotFound {
+	switch r.StatusCode {
+	case http.StatusNotFound:
 		kind = tandem.NotFound
+	case http.StatusConflict:
+		kind = tandem.Conflict
 	}
 	return tandem.Errorf(kind, "%s", out.Errors[0].Detail)
 }
@@ -271,6 +274,9 @@ func (c *client) group(ctx context.Context, product, name string, make bool) (st
 			return "", tandem.Errorf(tandem.NotFound, "there is no product %s", product)
 		}
 		p, err := c.create(ctx, "products", "product", map[string]string{"name": product}, nil)
+		if tandem.KindOf(err) == tandem.Conflict { // another command has made it meanwhile
+			return c.group(ctx, product, name, make)
+		}
 		if err != nil {
 			return "", err
 		}
@@ -289,6 +295,9 @@ func (c *client) group(ctx context.Context, product, name string, make bool) (st
 	}
 	g, err := c.create(ctx, "devicegroups", "development_devicegroup", map[string]string{"name": name},
 		map[string]any{"product": map[string]string{"type": "product", "id": id}})
+	if tandem.KindOf(err) == tandem.Conflict {
+		return c.group(ctx, product, name, make)
+	}
 	return g.ID, err
 }
 

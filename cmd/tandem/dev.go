@@ -58,9 +58,9 @@ type dev struct {
 	who    identity
 	had    pairSource // the sources as read last
 
-	libraries int  // of the node, before the last deployment
-	refused   bool // its code did not compile
-	alone     bool // the device is new and has no group yet
+	libraries int        // of the node, before the last deployment
+	refused   bool       // its code did not compile
+	runs      pairSource // the sources as deployed last
 
 	mu      sync.Mutex
 	runner  *runner.Runner // nil until there is device code
@@ -134,7 +134,8 @@ func (d *dev) explain(err error) error {
 
 // run runs everything but the node itself.
 func (d *dev) run(ctx context.Context, quit func(), typed <-chan byte) error {
-	if err := d.enrol(ctx); err != nil {
+	made, err := d.enrol(ctx)
+	if err != nil {
 		return err
 	}
 	known := d.look(ctx)
@@ -145,8 +146,10 @@ func (d *dev) run(ctx context.Context, quit func(), typed <-chan byte) error {
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return untilDone(d.log.Run(ctx)) })
 	d.deploy(ctx, src)
-	if err := d.join(ctx); err != nil {
-		return err
+	if made {
+		if err := d.settle(ctx); err != nil {
+			return err
+		}
 	}
 	known.libraries = d.libraries
 	d.welcome(src)
@@ -239,6 +242,7 @@ func (d *dev) welcome(src pairSource) {
 // running.
 func (d *dev) deploy(ctx context.Context, src pairSource) {
 	d.libraries = d.countLibraries(ctx)
+	again := d.refused && bytes.Equal(src.agent, d.runs.agent) && bytes.Equal(src.device, d.runs.device)
 	d.refused = false
 	err := d.node.Central.Deploy(ctx, d.who.Group, central.Code{Agent: string(src.agent), Device: string(src.device)})
 	var bad *central.CompileError
@@ -256,14 +260,20 @@ func (d *dev) deploy(ctx context.Context, src pairSource) {
 			d.out.warn("%s", line)
 		}
 		d.out.warn("Not deployed: %s.", places.remedy())
-	case err != nil && ctx.Err() == nil:
-		d.out.warn("Not deployed: %v", err)
+	case err != nil:
+		if ctx.Err() == nil {
+			d.out.warn("Not deployed: %v", err)
+		}
+	case again:
+		d.out.say("The mistake is gone, and the code is what runs already.")
+	default:
+		d.runs = src
 	}
 }
 
 func (d *dev) startDevice(ctx context.Context, parts *errgroup.Group) {
 	r := &runner.Runner{
-		ID: d.who.Device, Key: d.who.Key, Addr: "tcp://" + d.node.MQTT, Dir: filepath.Join(d.Dir, ".tandem", "device"),
+		ID: d.who.Device, Key: d.who.Key, Addr: "tcp://" + d.node.MQTT, Dir: d.deviceDir(),
 		Logger: d.logger, CrashPause: crashPause, Module: d.Module,
 	}
 	d.mu.Lock()

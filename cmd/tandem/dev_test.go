@@ -195,6 +195,8 @@ func TestLifeOfAPair(t *testing.T) {
 	p.expect(`^    local = 3;`)
 	p.expect(`^          \^`)
 	p.get("/") // the old code goes on
+	write(t, filepath.Join(p.dir, "agent.nut"), lifeAgent)
+	p.expect(`^The mistake is gone, and the code is what runs already\.`)
 	write(t, filepath.Join(p.dir, "agent.nut"), lifeAgent+"\nserver.log(\"second version\");\n")
 	p.expect(`\[Status\] Agent restarted: reload\.`)
 	p.expect(`\[Agent\] second version`)

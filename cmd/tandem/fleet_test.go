@@ -4,9 +4,38 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
+
+// TestGroupAtOnce: what many commands need at the same time is made once.
+func TestGroupAtOnce(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	node := start(t, "up", "--data", data, "--http", freeAddr(t), "--agents", freeAddr(t), "--mqtt", freeAddr(t))
+	node.expect(`HTTP at`)
+	c, err := nodeFlags{Data: data}.dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var at sync.WaitGroup
+	groups := make([]string, 8)
+	for i := range groups {
+		at.Go(func() {
+			id, err := c.group(t.Context(), "dev", "dev", true)
+			if err != nil {
+				t.Error(err)
+			}
+			groups[i] = id
+		})
+	}
+	at.Wait()
+	if made := slices.Compact(groups); len(made) != 1 {
+		t.Errorf("groups %v", made)
+	}
+	node.stop()
+}
 
 // TestFleet has a pair and its code go through the commands, good and bad.
 func TestFleet(t *testing.T) {

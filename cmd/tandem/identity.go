@@ -24,6 +24,9 @@ type identity struct {
 
 func (d *dev) identityFile() string { return filepath.Join(d.Dir, ".tandem", "device.json") }
 
+// deviceDir is where the device keeps its code and state.
+func (d *dev) deviceDir() string { return filepath.Join(d.Dir, ".tandem", "device") }
+
 // readIdentity returns the identity of the run before; one without a device if there is
 // none.
 func (d *dev) readIdentity() (who identity, err error) {
@@ -44,43 +47,42 @@ func (d *dev) readIdentity() (who identity, err error) {
 	return who, nil
 }
 
-// enrol finds the device of an earlier run, or makes one.
-func (d *dev) enrol(ctx context.Context) error {
+// enrol finds the device of an earlier run, or makes one, which needs settle.
+func (d *dev) enrol(ctx context.Context) (made bool, err error) {
 	// The directory belongs to this machine, and contains keys.
 	if err := os.WriteFile(filepath.Join(d.Dir, ".tandem", ".gitignore"), []byte("*\n"), 0o600); err != nil {
-		return err
+		return false, err
 	}
 	if d.who.Device != "" && d.node.Central.Knows(ctx, d.who.Device) {
-		return d.onlyOne(ctx)
+		return false, d.onlyOne(ctx)
 	}
 	group, err := d.node.Central.EnsureGroup(ctx, "dev", "dev")
 	if err != nil {
-		return err
+		return false, err
 	}
 	dir, err := filepath.Abs(d.Dir) // it may be "."
 	if err != nil {
-		return err
+		return false, err
 	}
 	// Its agent starts when it gets its group: its log is followed by then.
 	device, key, err := d.node.Central.AddDevice(ctx, central.NewDevice{Name: filepath.Base(dir)})
 	if err != nil {
-		return err
+		return false, err
 	}
 	d.who = identity{Device: device.ID, Key: key, Group: group.ID}
 	if err := d.onlyOne(ctx); err != nil {
-		return err
+		return false, err
 	}
-	d.alone = true
-	return untilDone(d.log.Add(ctx, []tandem.DeviceID{device.ID}, 0))
+	if err := d.log.Add(ctx, []tandem.DeviceID{device.ID}, 0); err != nil {
+		return false, untilDone(err)
+	}
+	// What is there is another device's: its code, its flash, its posts.
+	return true, os.RemoveAll(d.deviceDir())
 }
 
-// join gives a new device its group. Its agent starts with the code that the group has:
-// if it were there before the code, it could start with it and be restarted for it again.
-func (d *dev) join(ctx context.Context) error {
-	if !d.alone {
-		return nil
-	}
-	d.alone = false
+// settle gives a device that enrol has made its group, and keeps its identity. The group
+// has its code by then, so that the agent starts once.
+func (d *dev) settle(ctx context.Context) error {
 	if err := d.node.Central.Assign(ctx, d.who.Device, d.who.Group); err != nil {
 		return err
 	}

@@ -75,8 +75,17 @@ http.onrequest(function(q, r) {
 
 // The agent of a device that dev has forgotten does not go on where it cannot be reached.
 func TestForgottenDevice(t *testing.T) {
-	p := startDev(t, map[string]string{"agent.nut": `http.onrequest(@(q, r) r.send(200, "here"));`})
+	p := startDev(t, map[string]string{
+		"agent.nut": `http.onrequest(@(q, r) r.send(200, "here"));`,
+		"device.nut": `
+local kept = imp.getuserconfiguration();
+server.log("kept " + (kept == null ? "nothing" : kept.tostring()));
+imp.setuserconfiguration("secret");`,
+	})
 	p.get("")
+	p.expect(`\[Device\] kept nothing`)
+	p.press("d")
+	p.expect(`\[Device\] kept secret`)
 	was := p.url
 	p.stop()
 	file := filepath.Join(p.dir, ".tandem", "device.json")
@@ -85,6 +94,7 @@ func TestForgottenDevice(t *testing.T) {
 	if p.url == was {
 		t.Errorf("the agent has the address that it had")
 	}
+	p.expect(`\[Device\] kept nothing`) // it is a new one
 	p.get("")
 	if n := p.count(`The device \w{16} of the run before, which \S+device\.json does not name .* is deleted`); n != 1 {
 		t.Errorf("the end of the old device is told %d times", n)

@@ -98,8 +98,12 @@ func (v variant) check(t *testing.T, file, call string, row Row) {
 	if row.Args == 1 {
 		arguments = "argument"
 	}
+	name := v.name
+	if name == "unknown" { // as traces have it
+		name = "the function"
+	}
 	want := fmt.Sprintf("wrong number of parameters: %s (%s:3) calls %s%s with %d %s; it takes %s",
-		call, file, v.name, place, row.Args, arguments, v.takes)
+		call, file, name, place, row.Args, arguments, v.takes)
 	i := slices.Index(log, want)
 	if i < 0 || !slices.Equal(log[i+1:min(len(log), i+2+len(trace))], append(trace, given)) {
 		t.Errorf("the log has not\n%s\n%s\nbut\n%s", want, strings.Join(append(trace, given), "\n"), said)
