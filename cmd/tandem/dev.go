@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/board"
 	"github.com/tandem-iot/tandem/central"
 	"github.com/tandem-iot/tandem/device/runner"
 	"github.com/tandem-iot/tandem/imp"
@@ -29,7 +30,7 @@ type devCmd struct {
 	Agents  string `placeholder:"ADDR" default:"${agents}" help:"${help_dev_agents}"`
 	MQTT    string `name:"mqtt" placeholder:"ADDR" default:"${mqtt}" help:"Where the node listens for MQTT (${default})."`
 	Verbose bool   `short:"v" help:"Also print the node's own log."`
-	moduleFlag
+	hardwareFlags
 }
 
 // watchEvery is the interval at which dev checks whether a source file was saved.
@@ -57,6 +58,8 @@ type dev struct {
 	lines  curtain           // of the log
 	who    identity
 	had    pairSource // the sources as read last
+	board  *board.Simulated
+	wired  []byte // the lines that the board was given last
 
 	libraries int        // of the node, before the last deployment
 	refused   bool       // its code did not compile
@@ -73,12 +76,13 @@ func (c *devCmd) Run(ctx context.Context, s *streams) error {
 	if _, err := readPair(c.Dir); err != nil {
 		return err
 	}
-	if err := c.checkModule(); err != nil {
+	hardware, wired, err := c.hardware()
+	if err != nil {
 		return err
 	}
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
-	d := &dev{devCmd: c, s: s, out: newLineWriter(s.out)}
+	d := &dev{devCmd: c, s: s, out: newLineWriter(s.out), board: hardware, wired: wired}
 	d.out.files = pairFiles(c.Dir)
 	d.lines.out = d.out
 	level := slog.LevelError
@@ -183,8 +187,28 @@ func (d *dev) run(ctx context.Context, quit func(), typed <-chan byte) error {
 	return parts.Wait()
 }
 
-// changed handles a change of the source files.
+// rewire gives the board the lines of its file when they have changed, and reports whether
+// they have.
+func (d *dev) rewire() bool {
+	lines, err := d.boardLines()
+	if err == nil && bytes.Equal(lines, d.wired) {
+		return false
+	}
+	if err == nil {
+		d.wired = lines
+		err = d.command(d.board, lines)
+	}
+	if err != nil {
+		d.out.warn("%v", err)
+		return true
+	}
+	d.out.say("The board is as %s says.", d.Board)
+	return true
+}
+
+// changed handles a change of the source files, or of the board's.
 func (d *dev) changed(ctx context.Context, parts *errgroup.Group) {
+	rewired := d.rewire()
 	src, err := readPair(d.Dir)
 	switch {
 	case tandem.KindOf(err) == tandem.NotFound:
@@ -195,6 +219,9 @@ func (d *dev) changed(ctx context.Context, parts *errgroup.Group) {
 		return
 	}
 	before := d.had
+	if rewired && before.same(src) {
+		return
+	}
 	d.had = src
 	d.mu.Lock()
 	runs := d.runner != nil
@@ -274,7 +301,7 @@ func (d *dev) deploy(ctx context.Context, src pairSource) {
 func (d *dev) startDevice(ctx context.Context, parts *errgroup.Group) {
 	r := &runner.Runner{
 		ID: d.who.Device, Key: d.who.Key, Addr: "tcp://" + d.node.MQTT, Dir: d.deviceDir(),
-		Logger: d.logger, CrashPause: crashPause, Module: d.Module,
+		Logger: d.logger, CrashPause: crashPause, Module: d.Module, Board: d.board,
 	}
 	d.mu.Lock()
 	d.runner = r

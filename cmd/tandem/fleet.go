@@ -165,7 +165,7 @@ type deviceRunCmd struct {
 	Node string `placeholder:"URL" default:"tcp://${mqtt}" help:"${help_device_node}"`
 	Dir  string `placeholder:"DIR" help:"Where the device keeps its code and state; by default tandem-device-ID."`
 	Code string `placeholder:"FILE" help:"Run this code instead of what the node deploys."`
-	moduleFlag
+	hardwareFlags
 
 	Verbose bool `short:"v" help:"Log more."`
 }
@@ -175,7 +175,8 @@ func (c *deviceRunCmd) Run(ctx context.Context, s *streams) error {
 	if !id.Valid() {
 		return tandem.Errorf(tandem.Invalid, "%q is not a device id, which has 16 digits of 0-9a-f", c.ID)
 	}
-	if err := c.checkModule(); err != nil {
+	hardware, _, err := c.hardware()
+	if err != nil {
 		return err
 	}
 	level := slog.LevelInfo
@@ -183,7 +184,7 @@ func (c *deviceRunCmd) Run(ctx context.Context, s *streams) error {
 		level = slog.LevelDebug
 	}
 	r := &runner.Runner{
-		ID: id, Key: c.Key, Addr: c.Node, Dir: c.Dir, Code: c.Code, Module: c.Module,
+		ID: id, Key: c.Key, Addr: c.Node, Dir: c.Dir, Code: c.Code, Module: c.Module, Board: hardware,
 		Logger: slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level})),
 	}
 	if r.Dir == "" {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,11 @@ import (
 type pairSource struct {
 	agent, device []byte
 	hasDevice     bool // there is a device.nut
+}
+
+// same reports whether both are the same text.
+func (p pairSource) same(other pairSource) bool {
+	return bytes.Equal(p.agent, other.agent) && bytes.Equal(p.device, other.device) && p.hasDevice == other.hasDevice
 }
 
 const (
@@ -68,9 +74,10 @@ type stamp struct {
 	size int64
 }
 
-func stamps(dir string) (s [2]stamp) {
-	for i, name := range []string{agentFile, deviceFile} {
-		if info, err := os.Stat(filepath.Join(dir, name)); err == nil {
+// stamps returns those of a pair's files and of its board's.
+func stamps(dir, board string) (s [3]stamp) {
+	for i, name := range []string{filepath.Join(dir, agentFile), filepath.Join(dir, deviceFile), board} {
+		if info, err := os.Stat(name); err == nil {
 			s[i] = stamp{info.ModTime(), info.Size()}
 		}
 	}
@@ -79,7 +86,7 @@ func stamps(dir string) (s [2]stamp) {
 
 // sight is what dev deploys when it has changed.
 type sight struct {
-	files     [2]stamp
+	files     [3]stamp
 	libraries int // of the node; counted while code does not compile, for which one may be what it lacks
 }
 
@@ -112,7 +119,7 @@ func (d *dev) look(ctx context.Context) sight {
 	if d.refused {
 		n = d.countLibraries(ctx)
 	}
-	return sight{stamps(d.Dir), n}
+	return sight{stamps(d.Dir, d.Board), n}
 }
 
 // countLibraries returns how many libraries the node has.

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"strings"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/board"
+	"github.com/tandem-iot/tandem/device"
+)
+
+// hardwareFlags are the options of the commands that run a device.
+type hardwareFlags struct {
+	Module string `placeholder:"TYPE" help:"${help_module}"`
+	Board  string `placeholder:"FILE" help:"${help_board}"`
+}
+
+// hardware returns the simulated board as the options say, and the lines that it was given.
+func (f hardwareFlags) hardware() (b *board.Simulated, lines []byte, err error) {
+	if f.Module != "" && !device.KnownModule(f.Module) {
+		return nil, nil, tandem.Errorf(tandem.Invalid, "--module %s: there is no such type; use one of %s", f.Module,
+			strings.Join(device.Modules(), ", "))
+	}
+	b = board.New()
+	if lines, err = f.boardLines(); err != nil {
+		return nil, nil, err
+	}
+	return b, lines, f.command(b, lines)
+}
+
+// boardLines reads the file with what is connected to the board; nil if there is none.
+func (f hardwareFlags) boardLines() ([]byte, error) {
+	if f.Board == "" {
+		return nil, nil
+	}
+	lines, err := os.ReadFile(f.Board)
+	if err != nil {
+		return nil, &tandem.Error{Kind: tandem.Invalid, Msg: "--board", Err: err}
+	}
+	return lines, nil
+}
+
+// command gives the board lines of its file. Those before a mistake have had their effect.
+func (f hardwareFlags) command(b *board.Simulated, lines []byte) error {
+	n := 0
+	for line := range bytes.Lines(lines) {
+		n++
+		if err := b.Command(string(line)); err != nil {
+			return tandem.Errorf(tandem.Invalid, "%s:%d: %v", f.Board, n, err)
+		}
+	}
+	return nil
+}
