@@ -1,6 +1,7 @@
 package device
 
 import (
+	"cmp"
 	"embed"
 	"fmt"
 	"maps"
@@ -144,6 +145,17 @@ func Modules() []string {
 func KnownModule(name string) bool {
 	_, ok := modules()[name]
 	return ok
+}
+
+// HasSlot reports whether the board of a type of module has a pin or a bus with a name, or a
+// sensor of its own. "" is AnyModule.
+func HasSlot(typ, name string) bool {
+	m := modules()[cmp.Or(typ, AnyModule)]
+	pin, ok := strings.CutPrefix(name, "pin")
+	if ok && slices.Contains(m.names["pin"], pin) || name == "voltage" || name == "lightlevel" {
+		return true
+	}
+	return slices.ContainsFunc(busClasses, func(class string) bool { return slices.Contains(m.names[class], name) })
 }
 
 // can reports whether a pin has a mode. Modes that a module's file does not list for

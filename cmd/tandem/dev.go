@@ -202,7 +202,7 @@ func (d *dev) rewire() bool {
 		d.out.warn("%v", err)
 		return true
 	}
-	d.out.say("The board is as %s says.", d.Board)
+	d.out.say("The board has got the lines of %s.", d.Board)
 	return true
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"strings"
 
@@ -46,9 +47,22 @@ func (f hardwareFlags) command(b *board.Simulated, lines []byte) error {
 	n := 0
 	for line := range bytes.Lines(lines) {
 		n++
-		if err := b.Command(string(line)); err != nil {
+		err := b.Command(string(line))
+		if name := slotOf(string(line)); err == nil && name != "" && !device.HasSlot(f.Module, name) {
+			err = fmt.Errorf("there is no pin or bus %s; see --module", name)
+		}
+		if err != nil {
 			return tandem.Errorf(tandem.Invalid, "%s:%d: %v", f.Board, n, err)
 		}
 	}
 	return nil
+}
+
+// slotOf returns the pin or bus that a line is about, "" if it is about none.
+func slotOf(line string) string {
+	line = strings.TrimSpace(line)
+	if i := strings.IndexAny(line, " \t=<!"); i >= 0 && line[0] != '#' {
+		return line[:i]
+	}
+	return ""
 }

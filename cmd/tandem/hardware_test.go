@@ -29,6 +29,8 @@ func TestBoardFlag(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "board")
 	for text, want := range map[string]string{
 		"": "", "# a button\n\npin1 = 1": "", "pin1 = 1\npin2 = often": file + ":2: ", "nonsense": file + ":1: ",
+		"uart12 < \\n\npin99 = 1": file + ":2: there is no pin or bus pin99", "i2cXX 0x98 00 = 01": file + ":1: there is no",
+		"voltage=3.1\ni2c89 0x90 00 = 1a": "",
 	} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -68,7 +70,7 @@ look();`)
 	p.restart(t)
 	p.expect(`\[Device\] it reads 26`)
 	write(t, file, "# warmer\ni2c89 0x90 00 = 1b\n")
-	p.expect(`^The board is as .*board\.txt says\.$`)
+	p.expect(`^The board has got the lines of .*board\.txt\.$`)
 	p.expect(`\[Device\] it reads 27`)
 	write(t, file, "pin1 = often")
 	p.expect(`^.*board\.txt:1: "often": not a level`)
