@@ -19,7 +19,7 @@ func (l *lab) causal(ctx context.Context, n *proc, s *subject) (compared int64, 
 	if err != nil {
 		return 0, err
 	}
-	return compareLines(lines)
+	return compareLines(lines, len(lines) < 100*logPages)
 }
 
 // logOf returns the last lines of a pair's log, as a node shows them.
@@ -40,8 +40,8 @@ func (l *lab) logOf(ctx context.Context, n *proc, s *subject) (lines []string, e
 	return lines, nil
 }
 
-// compareLines is the core of causal.
-func compareLines(lines []string) (compared int64, err error) {
+// compareLines is the core of causal. whole says that the lines are the whole log.
+func compareLines(lines []string, whole bool) (compared int64, err error) {
 	first := map[string]int{}
 	for i, line := range lines {
 		if _, known := first[line]; !known {
@@ -59,7 +59,7 @@ func compareLines(lines []string) (compared int64, err error) {
 				continue // the line is older than the log, or was lost with a node
 			}
 			compared++
-			if effect < cause && !again(lines, effect, cause) {
+			if effect < cause && !again(lines, whole, effect, cause) {
 				return compared, fmt.Errorf("the log says %q before %q:\n%s", line, order[0]+number,
 					strings.Join(lines[max(0, effect-5):min(len(lines), cause+5)], "\n"))
 			}
@@ -69,9 +69,10 @@ func compareLines(lines []string) (compared int64, err error) {
 }
 
 // again reports whether a cause after its effect may be that of a message that was handled
-// again, because the agent restarted in between; the log has lost the line of the first time.
-func again(lines []string, effect, cause int) bool {
+// again, because the agent restarted in between; the line of the first time is lost, or older
+// than those that were read.
+func again(lines []string, whole bool, effect, cause int) bool {
 	lost := func(line string) bool { return strings.Contains(line, "log lines were lost") }
 	restarted := func(line string) bool { return strings.HasPrefix(line, "Agent restarted") }
-	return slices.ContainsFunc(lines, lost) && slices.ContainsFunc(lines[effect:cause], restarted)
+	return (!whole || slices.ContainsFunc(lines, lost)) && slices.ContainsFunc(lines[effect:cause], restarted)
 }
