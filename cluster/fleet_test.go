@@ -17,6 +17,7 @@ import (
 	"github.com/tandem-iot/tandem/codec"
 	"github.com/tandem-iot/tandem/hlc"
 	"github.com/tandem-iot/tandem/host"
+	"github.com/tandem-iot/tandem/internal/freeaddr"
 	"github.com/tandem-iot/tandem/internal/pgtest"
 	"github.com/tandem-iot/tandem/logbook"
 	"github.com/tandem-iot/tandem/mesh"
@@ -152,12 +153,11 @@ func (f *fleet) network(s *store.Store, name string) (n *mesh.Network, c *cable)
 
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := freeaddr.Loopback()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return addr
 }
 
 // start runs the node's parts until its end.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -22,6 +21,7 @@ import (
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/central"
 	"github.com/tandem-iot/tandem/device/runner"
+	"github.com/tandem-iot/tandem/internal/freeaddr"
 	"github.com/tandem-iot/tandem/internal/pgtest"
 )
 
@@ -366,12 +366,11 @@ func TestRollingStop(t *testing.T) {
 // freeAddr returns an address on loopback without a listener.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := freeaddr.Loopback()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return addr
 }
 
 // shards returns how many shards the node has.

@@ -5,7 +5,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem/internal/child"
+	"github.com/tandem-iot/tandem/internal/freeaddr"
 )
 
 const (
@@ -35,13 +35,7 @@ type Process struct {
 }
 
 // FreeAddr returns an address on loopback at which no process listens.
-func FreeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
-}
+func FreeAddr() (string, error) { return freeaddr.Loopback() }
 
 // Start runs a command, which must not be running, and waits until it answers.
 func (p *Process) Start(ctx context.Context, command ...string) error {

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tandem-iot/tandem/internal/freeaddr"
 )
 
 // TestMain lets the test binary be the tandem command, so that the tests can
@@ -241,26 +242,14 @@ func example(t *testing.T, name string) map[string]string {
 	return files
 }
 
-// given are the addresses that freeAddr has returned.
-var given sync.Map
-
-// freeAddr returns a loopback address at which no process listens now, and which it has not
-// returned before: the system may give one a second time when it is free again.
+// freeAddr returns a loopback address at which no process listens.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	for {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		addr := l.Addr().String()
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if _, known := given.LoadOrStore(addr, true); !known {
-			return addr
-		}
+	addr, err := freeaddr.Loopback()
+	if err != nil {
+		t.Fatal(err)
 	}
+	return addr
 }
 
 // freeAddrs returns flags with such addresses for all listeners of a node.

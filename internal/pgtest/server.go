@@ -19,6 +19,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tandem-iot/tandem/internal/child"
+	"github.com/tandem-iot/tandem/internal/freeaddr"
 )
 
 // superuser is the only user of a server. It needs no password.
@@ -172,11 +173,15 @@ func find() (string, error) {
 }
 
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := freeaddr.Loopback()
 	if err != nil {
 		return 0, err
 	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(port)
 }
 
 // attributes makes a program end with this process, and run as a user other than root,
