@@ -179,7 +179,7 @@ func TestPanics(t *testing.T) {
 
 // TestNodeCalls: a node that asks for more at once than it may is told so.
 func TestNodeCalls(t *testing.T) {
-	f := newFleet(t, 2, 8, code)
+	f := newFleet(t, 2, 16, code)
 	n := f.nodes[0]
 	x := f.newIntruder()
 	for range maxServed {
