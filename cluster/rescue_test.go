@@ -47,7 +47,7 @@ func TestWentBack(t *testing.T) {
 	server, url := newServer(t)
 	backup := filepath.Join(server.Dir, "backup")
 	const lease = 15 * time.Second // no node is to be lost because the server restarts slowly
-	f := newFleetAt(t, url, lease, 2, 12, keeper)
+	f := newFleetAt(t, url, lease, 2, 16, keeper)
 	f.save("first")
 	f.must(server.Copy(backup))
 	f.answers()
