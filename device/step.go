@@ -145,6 +145,12 @@ const (
 	tellCell
 )
 
+// taskCalls are the calls for which the program's function is called in a task, if one is.
+var taskCalls = [...]string{
+	tellLost: onUnexpected, fillBuffer: "hardware.sampler", convertBuffer: "hardware.fixedfrequencydac",
+	endScan: "imp.scanwifinetworks", tellCell: "imp.net.getcellinfo",
+}
+
 // nextDue returns what the machine itself does next, and when; 0 is never.
 func (m *Machine) nextDue() (next task, at instant) {
 	for i, due := range [...]instant{
@@ -167,18 +173,17 @@ func (m *Machine) alarm() imp.Outcome {
 	if !at.due(m.core.Now) {
 		return imp.Done
 	}
+	if next != tellFailed { // which calls nothing yet
+		m.core.During = imp.During{Call: taskCalls[next]}
+	}
 	switch next {
 	case fillBuffer:
-		m.core.During = imp.During{Call: "hardware.sampler"}
 		return m.sampled()
 	case convertBuffer:
-		m.core.During = imp.During{Call: "hardware.fixedfrequencydac"}
 		return m.consumed()
 	case endScan:
-		m.core.During = imp.During{Call: "imp.scanwifinetworks"}
 		return m.scanned()
 	case tellCell:
-		m.core.During = imp.During{Call: "imp.net.getcellinfo"}
 		return m.cellTold()
 	case tellFailed:
 		m.st.Patience = 0
@@ -190,7 +195,6 @@ func (m *Machine) alarm() imp.Outcome {
 		return imp.Done
 	}
 	m.st.Unexpected = 0
-	m.core.During = imp.During{Call: onUnexpected}
 	return m.core.CallHandler(onUnexpected, imp.Int32(m.st.Link.Why))
 }
 
