@@ -76,20 +76,26 @@ func (l *lab) ask(ctx context.Context, n *proc, s *subject, method string) (answ
 
 // call returns an agent's answer, which must have status 200.
 func (l *lab) call(ctx context.Context, n *proc, s *subject, method, path string) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+n.Agents+"/"+s.id+path, nil)
+	resp, body, err := l.fetch(ctx, method, "http://"+n.Agents+"/"+s.id+path)
+	if err == nil && resp.StatusCode != 200 {
+		err = fmt.Errorf("%s %s at %s: %s %.100s", method, s.id, n.Name, resp.Status, strings.TrimSpace(body))
+	}
+	return body, err
+}
+
+// fetch makes a request and returns the response and its whole body.
+func (l *lab) fetch(ctx context.Context, method, url string) (*http.Response, string, error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, nil)
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
 	resp, err := l.http.Do(req)
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != 200 {
-		err = fmt.Errorf("%s %s at %s: %s %.100s", method, s.id, n.Name, resp.Status, strings.TrimSpace(string(body)))
-	}
-	return string(body), err
+	return resp, string(body), err
 }
 
 // step makes a request and compares the answer with all earlier ones. err is a failure of

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -316,17 +315,8 @@ func (l *lab) well(ctx context.Context, n *proc) error {
 
 // health returns what a node says of itself.
 func (l *lab) health(ctx context.Context, n *proc) (string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.Web+"/health", nil)
-	if err != nil {
-		return "", err
-	}
-	response, err := l.http.Do(request)
-	if err != nil {
-		return "", err
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	return string(body), err
+	_, body, err := l.fetch(ctx, http.MethodGet, "http://"+n.Web+"/health")
+	return body, err
 }
 
 // until waits until a node's status of the cluster meets a condition.
