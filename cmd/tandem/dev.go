@@ -219,7 +219,7 @@ func (d *dev) changed(ctx context.Context, parts *errgroup.Group) {
 		return
 	}
 	before := d.had
-	if rewired && before.same(src) {
+	if rewired && before.same(src) && before.hasDevice == src.hasDevice {
 		return
 	}
 	d.had = src
@@ -269,7 +269,7 @@ func (d *dev) welcome(src pairSource) {
 // running.
 func (d *dev) deploy(ctx context.Context, src pairSource) {
 	d.libraries = d.countLibraries(ctx)
-	again := d.refused && bytes.Equal(src.agent, d.runs.agent) && bytes.Equal(src.device, d.runs.device)
+	again := d.refused && src.same(d.runs)
 	d.refused = false
 	err := d.node.Central.Deploy(ctx, d.who.Group, central.Code{Agent: string(src.agent), Device: string(src.device)})
 	var bad *central.CompileError

@@ -21,7 +21,7 @@ type pairSource struct {
 
 // same reports whether both are the same text.
 func (p pairSource) same(other pairSource) bool {
-	return bytes.Equal(p.agent, other.agent) && bytes.Equal(p.device, other.device) && p.hasDevice == other.hasDevice
+	return bytes.Equal(p.agent, other.agent) && bytes.Equal(p.device, other.device)
 }
 
 const (
