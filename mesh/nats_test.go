@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/internal/freeaddr"
 )
 
 // external starts a NATS server as others run it; port -1 means any.
@@ -64,12 +65,10 @@ func TestExternal(t *testing.T) {
 func TestDialErrors(t *testing.T) {
 	s := external(t, server.RANDOM_PORT)
 	address := s.Addr().String()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	unused, err := freeaddr.Loopback()
 	if err != nil {
 		t.Fatal(err)
 	}
-	unused := free.Addr().String()
-	free.Close()
 	for _, tc := range []struct {
 		url  string
 		kind tandem.Kind

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem/device"
+	"github.com/tandem-iot/tandem/internal/freeaddr"
 )
 
 // TestDisk: files are replaced whole, and what was left half written is removed.
@@ -266,12 +267,10 @@ func TestLateConnection(t *testing.T) {
 
 // TestNoServer: by whichever way, a server that is not there is an error.
 func TestNoServer(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := freeaddr.Loopback()
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := l.Addr().String()
-	l.Close() // now nothing listens there
 	for _, scheme := range []string{"tcp", "tls", "ws", "wss"} {
 		dial, err := (&Runner{Addr: scheme + "://" + addr}).networkDialer()
 		if err != nil {
