@@ -8,6 +8,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/internal/wrongtest"
 	"github.com/tandem-iot/tandem/squirrel"
 )
 
@@ -40,20 +41,13 @@ func TestErrorsInWords(t *testing.T) {
 	}
 	for _, f := range agentFunctions() {
 		callee := instanceOrPath(f.Name)
-		var right []string
-		for _, p := range f.Params {
-			x := `1`
-			if l := letters(p); l != nil {
-				x = samples[l[0]]
-			}
-			right = append(right, x)
-		}
+		right := wrongtest.Right(f.Params)
 		for i, p := range f.Params {
 			for _, x := range wrongFor(p) {
-				call := fmt.Sprintf("%s(%s)", callee, strings.Join(slices.Concat(right[:i], []string{x}, right[i+1:]), ", "))
+				call := wrongtest.Call(callee, right, i, x)
 				l := reported(t, "function called(...) {}\n"+call+";\n")
 				want := fmt.Sprintf("%s: parameter %d, the %s, is a", f.Name, i+1, p.Name)
-				itself := slices.Contains(letters(p), "x") && x == notData // the function itself finds it
+				itself := slices.Contains(wrongtest.Letters(p), "x") && x == notData // the function itself finds it
 				switch {
 				case l.Where == nil || l.Where.Line != 2 || l.Where.Source != call+";":
 					t.Errorf("%s: the place is %+v", call, l.Where)

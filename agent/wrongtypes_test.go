@@ -8,22 +8,9 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/internal/wrongtest"
 	"github.com/tandem-iot/tandem/squirrel"
 )
-
-// samples has an expression for every letter of a parameter's mask.
-var samples = map[string]string{
-	"o": `null`, "i": `1`, "f": `1.5`, "b": `true`, "s": `"1"`, "t": `{}`, "a": `[]`, "c": `called`, "x": `blob(1)`,
-}
-
-// letters returns the mask letters of what a parameter takes.
-func letters(p imp.Param) []string {
-	mask, _ := strings.CutPrefix(imp.Function{Params: []imp.Param{p}}.Native().Mask, ".")
-	if mask == "." {
-		return nil
-	}
-	return strings.Split(strings.ReplaceAll(mask, "n", "i|f"), "|")
-}
 
 // TestWrongTypes calls every function with each wrong type for each of its
 // parameters, with too few of them and with too many.
@@ -31,14 +18,8 @@ func TestWrongTypes(t *testing.T) {
 	for _, f := range agentFunctions() {
 		t.Run(f.Name, func(t *testing.T) {
 			callee := instanceOrPath(f.Name)
-			var right []string
-			needed := 0
+			right, needed := wrongtest.Right(f.Params), 0
 			for _, p := range f.Params {
-				x := `1`
-				if l := letters(p); l != nil {
-					x = samples[l[0]]
-				}
-				right = append(right, x)
 				if !p.Optional {
 					needed++
 				}
@@ -52,9 +33,9 @@ func TestWrongTypes(t *testing.T) {
 			}
 			for i, p := range f.Params {
 				for _, x := range wrongFor(p) {
-					call := fmt.Sprintf("%s(%s)", callee, strings.Join(slices.Concat(right[:i], []string{x}, right[i+1:]), ", "))
+					call := wrongtest.Call(callee, right, i, x)
 					wrong[call] = fmt.Sprintf("parameter %d has an invalid type", i+1)
-					if slices.Contains(letters(p), "x") && x == notData {
+					if slices.Contains(wrongtest.Letters(p), "x") && x == notData {
 						wrong[call] = "" // the function itself finds it
 					}
 				}
@@ -72,17 +53,11 @@ func TestWrongTypes(t *testing.T) {
 const notData = `(class {})()`
 
 // wrongFor returns expressions for what a parameter does not take.
-func wrongFor(p imp.Param) (all []string) {
-	takes := letters(p)
-	if takes == nil {
+func wrongFor(p imp.Param) []string {
+	if wrongtest.Letters(p) == nil {
 		return nil
 	}
-	for letter, x := range samples {
-		if !slices.Contains(takes, letter) {
-			all = append(all, x)
-		}
-	}
-	return append(all, notData)
+	return append(wrongtest.Wrong(p), notData)
 }
 
 // instanceOrPath returns how a function is called; for a method, on an

@@ -2,33 +2,19 @@ package device
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/internal/chargetest"
+	"github.com/tandem-iot/tandem/internal/wrongtest"
 )
 
 // wordsPrelude has what the methods are called on, and a function.
 const wordsPrelude = `pin <- hardware.pin2; pin.configure(DIGITAL_OUT, 0); i2c <- hardware.i2c12; ` +
 	`i2c.configure(CLOCK_SPEED_100_KHZ); spi <- hardware.spi257; spi.configure(0, 100); uart <- hardware.uart57; ` +
 	`uart.configure(9600, 8, PARITY_NONE, 1, 0); function called(...) {}` + "\n"
-
-// samples has an expression for every letter of a parameter's mask.
-var samples = map[string]string{
-	"o": `null`, "i": `1`, "f": `1.5`, "b": `true`, "s": `"1"`, "t": `{}`, "a": `[]`, "c": `called`, "x": `blob(1)`,
-}
-
-// taken returns the mask letters of what a parameter takes; nil is anything.
-func taken(p imp.Param) []string {
-	mask, _ := strings.CutPrefix(imp.Function{Params: []imp.Param{p}}.Native().Mask, ".")
-	if mask == "." {
-		return nil
-	}
-	return strings.Split(strings.ReplaceAll(mask, "n", "i|f"), "|")
-}
 
 // reported runs code and returns the first line of an error in the log.
 func reported(t *testing.T, src string, events ...Event) *Log {
@@ -69,21 +55,10 @@ func TestErrorsInWords(t *testing.T) {
 
 func errorsInWords(t *testing.T, f imp.Function) {
 	callee := chargetest.CallOf(f.Name, receivers)
-	var right []string
-	for _, p := range f.Params {
-		x := `1`
-		if l := taken(p); l != nil {
-			x = samples[l[0]]
-		}
-		right = append(right, x)
-	}
+	right := wrongtest.Right(f.Params)
 	for i, p := range f.Params {
-		takes := taken(p)
-		for letter, x := range samples {
-			if takes == nil || slices.Contains(takes, letter) {
-				continue
-			}
-			call := fmt.Sprintf("%s(%s)", callee, strings.Join(slices.Concat(right[:i], []string{x}, right[i+1:]), ", "))
+		for _, x := range wrongtest.Wrong(p) {
+			call := wrongtest.Call(callee, right, i, x)
 			l := reported(t, wordsPrelude+call+";\n")
 			want := fmt.Sprintf("%s: parameter %d, the %s, is ", f.Name, i+1, p.Name)
 			switch {

@@ -15,7 +15,7 @@ internal/chargetest internal/child internal/crew internal/freeaddr internal/inde
 internal/dirlock squirrel/compile internal/brokertest placement store/record codec gateway/session
 squirrel store/twin cluster/protocol
 imp store/storetest cluster/nonsense
-agent device internal/callbacktest
+agent device internal/callbacktest internal/wrongtest
 reference life device/core
 mesh board egress egress/broker
 store logbook
