@@ -211,6 +211,6 @@ func (c *Core) configured(e *device.Configured) {
 // more is to be done should the power go now.
 func (c *Core) keepState(cause uint64) {
 	s := &c.disk.state
-	s.Applied = max(s.Applied, cause)
+	s.Applied = max(s.Applied, c.causeOf(cause))
 	c.writeFile(stateFile, s)
 }

@@ -56,7 +56,7 @@ func (c *Core) powerOn() {
 		c.disk.ahead = false
 		c.writeFile(stateFile, &c.disk.state)
 	}
-	c.disk.Boot++
+	c.countBoot()
 	c.life = life{phase: booting, wake: device.WakePowerOn, reason: tandem.ReasonPowerOn, skew: c.life.skew}
 	c.life.booting = c.writeFile(countersFile, c.disk.counters)
 	c.run.seq, c.run.line, c.run.begun = 0, 0, false
@@ -197,9 +197,12 @@ func (c *Core) launch() {
 	}, c.codeTime())
 	c.life.nv, c.life.pins = nil, nil
 	c.log(Info, "the code starts", "incarnation", decimal(c.run.incarnation), "reason", string(c.run.reason))
-	if c.linked() {
-		c.net.conn.greeted = true
+	switch {
+	case !c.linked():
+	case c.net.conn.greeted:
 		c.out.add(&item{publish: *c.hello()})
+	default:
+		c.greet()
 	}
 	c.mail.queue = append([]waiting{{ev: &device.Boot{}}}, c.mail.queue...)
 	c.pump()

@@ -44,6 +44,7 @@ type conn struct {
 	in      []byte // received and not consumed
 	most    int    // that may wait for an acknowledgement of the server
 	greeted bool   // hello was said
+	hello   uint16 // its packet, until it is acknowledged
 	writing bool
 	batch   []*item // in what is being written
 }

@@ -110,6 +110,13 @@ func (c *Core) order(p *mqtt.Publish) {
 		if err = json.Unmarshal(p.Payload, &k); err == nil {
 			err = c.deploy(&k)
 		}
+	case "sys/numbers":
+		err = c.orderNumbers(p.Payload)
+	case "sys/posts":
+		var s postsMessage
+		if err = json.Unmarshal(p.Payload, &s); err == nil {
+			c.numberedBy(s.Numbering)
+		}
 	case "sys/restart":
 		s := struct {
 			Reason tandem.Reason `json:"reason"`

@@ -116,7 +116,7 @@ func TestFirstLife(t *testing.T) {
 			}
 		}
 		h := p.expect(`sys/hello {"boot":1,"incarnation":0,"wake":"POWER_ON","reason":"power_on",` +
-			`"runtime":"tandem","code":"","running":false}`)
+			`"runtime":"tandem","code":"","running":false,"id":…`)
 		if h.user["clock"] == "" {
 			t.Error("no clock")
 		}
