@@ -267,8 +267,17 @@ func (w *world) performStore(e Effect) {
 			s.snapshot = e.Data
 		}
 	case *Seen:
-		if s := e.Sighting; s.Boot != 0 {
-			w.store.peer = Peer{Known: true, Boot: s.Boot, Incarnation: s.Incarnation}
+		err := w.fail["seen"]
+		if s := e.Sighting; err == nil {
+			if s.Boot != 0 {
+				w.store.peer = Peer{Known: true, Boot: s.Boot, Incarnation: s.Incarnation, Heard: w.store.peer.Heard}
+			}
+			if s.Heard.Number != 0 {
+				w.store.peer.Heard = s.Heard
+			}
+		}
+		if e.ID != 0 {
+			w.outcome("seen", &SeenKept{ID: e.ID, Err: err})
 		}
 	}
 }
