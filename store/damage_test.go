@@ -36,6 +36,10 @@ var unprotected = map[string]string{
 	"devices.runtime":       "what was last seen of the device, written without reading",
 	"devices.boot":          "what was last seen of the device, written without reading",
 	"devices.incarnation":   "what was last seen of the device, written without reading",
+
+	"devices.heard_boot":         "another value is taken for another history of the device, which then numbers anew",
+	"devices.heard_id":           "another value is taken for another history of the device, which then numbers anew",
+	"devices.heard_installation": "another value is taken for another history of the device, which then numbers anew",
 	"devices.ran":           "a guard of the record of the agent",
 	"tokens.hash":           "a token with another hash is not found, and its bearer is refused",
 	"tokens.expires":        "a token that seems to have expired is not found; one that seems to live longer is damaged",

@@ -14,12 +14,13 @@ type network struct {
 	offline bool
 	tried   bool // an attempt to connect has failed since the device was switched on
 
-	conn     *conn
-	dialing  uint64        // number of the attempt under way, 0 for none
-	giveUp   time.Duration // when it has taken too long
-	retryAt  time.Duration // when the next may begin
-	failures int           // in a row
-	another  string        // server that the last one has sent us to; "": back to ours
+	conn       *conn
+	dialing    uint64        // number of the attempt under way, 0 for none
+	giveUp     time.Duration // when it has taken too long
+	retryAt    time.Duration // when the next may begin
+	failures   int           // in a row
+	renumbered time.Duration // when a connection last ended for that, and the next was made at once
+	another    string        // server that the last one has sent us to; "": back to ours
 }
 
 // connState is how far a connection has come.

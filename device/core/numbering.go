@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/device"
@@ -99,6 +100,10 @@ func (n *history) markOf(k *keptPost) tandem.Mark {
 	return m
 }
 
+// renumberRest is the time within which a connection is not made at once after another
+// renumbering: each writes to the flash.
+const renumberRest = time.Minute
+
 // errRenumbered is the end of a connection of which the server takes nothing.
 var errRenumbered = errors.New("the server has had higher numbers; on a new connection all is numbered above them")
 
@@ -178,6 +183,10 @@ func (c *Core) orderNumbers(payload []byte) error {
 	}
 	c.renumber(last)
 	c.drop(device.NoServer, errRenumbered)
+	if n := &c.net; n.renumbered == 0 || c.now.Mono-n.renumbered >= renumberRest {
+		c.dialNow()
+		n.renumbered = max(c.now.Mono, 1)
+	}
 	return nil
 }
 
