@@ -75,6 +75,7 @@ type VM struct {
 	call Call
 
 	clock func() (sec int64, usec int64) // for time(); nil is the system's
+	count func() (sec int64, usec int64) // for clock(); nil is clock
 	out   func(b []byte, isErr bool)     // for print() and error(); nil discards
 }
 
@@ -202,6 +203,10 @@ func (v *VM) Host() any { return v.host }
 // SetClock sets the clock that time(), date() and clock() read: seconds since
 // 1970 and microseconds.
 func (v *VM) SetClock(now func() (sec, usec int64)) { v.clock = now }
+
+// SetCounter sets another clock for clock(), which counts the time that passes: one that
+// does not step. It may begin at any time.
+func (v *VM) SetCounter(now func() (sec, usec int64)) { v.count = now }
 
 // SetOutput sets the function that gets the output of print() and error().
 func (v *VM) SetOutput(out func(b []byte, isErr bool)) { v.out = out }
