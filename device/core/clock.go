@@ -26,9 +26,11 @@ var (
 	latest   = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
 )
 
-// set takes the clocks of an event.
+// set takes the clocks of an event. A time of the system knows what has passed, too, and would
+// hide a step.
 func (k *clocks) set(now tandem.Now) {
-	k.now = now
+	k.now = tandem.Now{Wall: now.Wall.Round(0), Mono: now.Mono}
+	now = k.now
 	if k.origin.IsZero() {
 		k.origin = earliest
 		if now.Wall.After(earliest) && now.Wall.Before(latest) {

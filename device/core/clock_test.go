@@ -223,6 +223,11 @@ func TestClockRead(t *testing.T) {
 	}
 	at(time.Unix(1<<55, 0), 6*time.Second, 6*time.Second, server.Add(50*year+time.Second))
 	k = clocks{}
+	k.set(tandem.Now{Wall: time.Now(), Mono: 1})
+	if text := k.read().String() + k.passed().String(); strings.Contains(text, "m=") {
+		t.Errorf("a step of the system's clock would not be seen: %s", text)
+	}
+	k = clocks{}
 	at(time.Unix(1<<55, 0), time.Second, time.Second, time.Unix(1<<55, 0))
 }
 
