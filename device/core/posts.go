@@ -44,10 +44,10 @@ func (p *posts) size() (n int) {
 
 // arrived is a post of the agent that has not been handled.
 type arrived struct {
-	message tandem.Message // Post is its number
-	receipt receipt        // of the last time that it came
-	fed     bool           // the running code has it, or it waits for it
-	foreign bool           // of an agent that is not there any more: its number says nothing
+	message  tandem.Message // Post is its number
+	receipts []receipt      // of each time that it came over the newest connection
+	fed      bool           // the running code has it, or it waits for it
+	foreign  bool           // of an agent that is not there any more: its number says nothing
 }
 
 // caused takes note of a post that was made while one of the agent's was
@@ -126,7 +126,9 @@ func (c *Core) arrive(m tandem.Message, r receipt) {
 			continue
 		}
 		if a.message.Post == m.Post {
-			a.receipt = r
+			// The server waits for each that it has sent over this connection.
+			old := func(o receipt) bool { return o.conn != r.conn }
+			a.receipts = append(slices.DeleteFunc(a.receipts, old), r)
 			return
 		}
 		newest = a.message.Post
@@ -136,7 +138,7 @@ func (c *Core) arrive(m tandem.Message, r receipt) {
 		c.drop(device.NoServer, errors.New("a post of the agent is missing; on a new connection it comes again"))
 		return
 	}
-	c.posts.arrived = append(c.posts.arrived, &arrived{message: m, receipt: r})
+	c.posts.arrived = append(c.posts.arrived, &arrived{message: m, receipts: []receipt{r}})
 	c.feedPosts()
 }
 
@@ -163,5 +165,7 @@ func (c *Core) applied(a *arrived) {
 	if i := slices.Index(c.posts.arrived, a); i >= 0 {
 		c.posts.arrived = slices.Delete(c.posts.arrived, i, i+1)
 	}
-	c.acknowledge(a.receipt)
+	for _, r := range a.receipts {
+		c.acknowledge(r)
+	}
 }
