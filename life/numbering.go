@@ -161,6 +161,8 @@ func (l *Life) meant(it *item) bool {
 	case !l.Numbers.Greeted:
 		if newest > ev.Message.Mark.Boot && !l.Numbers.Behind {
 			l.Numbers.Behind = true
+			l.logf(tandem.LogDeviceError, "messages of the device are not handled: their boot number %d is below %d, which came before, "+
+				"so they count as repetitions; go on with a higher boot number", ev.Message.Mark.Boot, newest)
 			l.sendSystem("sys/newest", newestMessage{newest})
 		}
 	case newest <= l.Peer.Heard.Number:
