@@ -64,6 +64,16 @@ func (k *clocks) told(t time.Time) (ahead time.Duration) {
 	return ahead
 }
 
+// verifyAt returns the time for verifying a server's certificate. A clock that is behind what
+// the server has once told is wrong.
+func (c *Core) verifyAt() (at time.Time, least bool) {
+	at = c.clocks.read()
+	if told := time.Unix(c.disk.Time, 0); at.Before(told) {
+		return told, true
+	}
+	return at, false
+}
+
 // stamps gives the stamps of what the device says. They follow what the code reads. When that
 // was far ahead and is put right, they begin again there: nodes take no stamp for more than
 // hlc.MaxAhead ahead of their own, so the device would be of no use to the order of the log.

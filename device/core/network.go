@@ -139,7 +139,8 @@ func (c *Core) setOffline(off bool) {
 // dial begins an attempt to connect.
 func (c *Core) dial() {
 	c.net.dialing, c.net.giveUp = c.number(), c.now.Mono+dialWait
-	c.emit(&Dial{Number: c.net.dialing, Another: c.net.another})
+	at, least := c.verifyAt()
+	c.emit(&Dial{Number: c.net.dialing, Another: c.net.another, Time: at, AtLeast: least})
 }
 
 // stopDial gives up an attempt to connect. It must not succeed unseen.

@@ -36,6 +36,7 @@ type history struct {
 	Heard        bootName   `json:"heard"`                  // the last that the server is known to have heard of
 	Unheard      []bootName `json:"unheard,omitempty"`      // those after it and before the newest, oldest first
 	Raised       []raise    `json:"raised,omitempty"`
+	Time         int64      `json:"time,omitempty"` // when the server last told the time and a boot was heard of, in seconds since 1970
 }
 
 // raise puts numbers of boots up to one on, all by as much, so that they stay in order.
@@ -167,6 +168,9 @@ const propertyBoot = "boot"
 func (c *Core) helloHeard() {
 	if d := &c.disk.counters; d.Heard != d.name() {
 		d.Heard, d.Unheard = d.name(), nil
+		if !c.clocks.server.IsZero() {
+			d.Time = c.clocks.read().Unix()
+		}
 		c.writeFile(countersFile, c.disk.counters)
 	}
 }
