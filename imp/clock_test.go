@@ -8,7 +8,9 @@ import (
 // TestClockCounts: clock() counts the time that passes, also over a step of the wall clock and
 // in another process.
 func TestClockCounts(t *testing.T) {
-	const code = "began <- clock(); took <- -1; read <- 0; imp.wakeup(5, function() { took = clock() - began; read = time(); });"
+	const code = `
+		began <- clock(); took <- -1; read <- 0;
+		imp.wakeup(5, function() { took = clock() - began; read = time(); });`
 	for _, step := range []time.Duration{0, time.Hour, -time.Hour, 30 * 365 * 24 * time.Hour} {
 		c, cfg := coreForTest(t, code)
 		data, err := c.Snapshot(nil)

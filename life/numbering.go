@@ -65,8 +65,9 @@ func (l *Life) hearHello(s said, old Peer) {
 		return
 	case record.Nameless:
 		l.Numbers.Nameless = true
-		l.tellOnce(fmt.Sprint(hello.Boot), fmt.Sprintf("The number of the device's boots went back from %d to %d: its directory "+
-			"was lost or restored. Its messages are not checked for repetitions; update its runtime.", old.Heard.Number, hello.Boot))
+		const text = "The number of the device's boots went back from %d to %d: its directory was lost or restored. " +
+			"Its messages are not checked for repetitions; update its runtime."
+		l.tellOnce(fmt.Sprint(hello.Boot), fmt.Sprintf(text, old.Heard.Number, hello.Boot))
 	}
 	l.greet(&hello, old)
 	l.handled(s.Token)
@@ -134,7 +135,8 @@ func (l *Life) refuse(boot record.Boot) {
 		text = "The device's directory is an older state of itself: it was restored or copied, " +
 			"or two devices that have this id take turns."
 	}
-	l.tellOnce(boot.ID, fmt.Sprintf("%s What it has to say is numbered above boot %d and sent again.", text, last.Number))
+	text += fmt.Sprintf(" What it has to say is numbered above boot %d and sent again.", last.Number)
+	l.tellOnce(boot.ID, text)
 	l.sendSystem("sys/numbers", bootMessage{last.Number, last.ID})
 	l.emit(&CloseLink{"its numbers of messages were used before: they have to be above those of sys/numbers"})
 }
@@ -161,8 +163,9 @@ func (l *Life) meant(it *item) bool {
 	case !l.Numbers.Greeted:
 		if newest > ev.Message.Mark.Boot && !l.Numbers.Behind {
 			l.Numbers.Behind = true
-			l.logf(tandem.LogDeviceError, "messages of the device are not handled: their boot number %d is below %d, which came before, "+
-				"so they count as repetitions; go on with a higher boot number", ev.Message.Mark.Boot, newest)
+			l.logf(tandem.LogDeviceError, "messages of the device are not handled: their boot number %d is below %d, "+
+				"which came before, so they count as repetitions; go on with a higher boot number",
+				ev.Message.Mark.Boot, newest)
 			l.sendSystem("sys/newest", newestMessage{newest})
 		}
 	case newest <= l.Peer.Heard.Number:

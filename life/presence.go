@@ -361,7 +361,8 @@ func (l *Life) heard(s said) {
 // greet takes hello: what a device that runs our runtime says on each new connection and
 // at each start of its code. old is what was known of it; its Heard is that of now.
 func (l *Life) greet(hello *helloMessage, old Peer) {
-	l.Peer = Peer{Known: true, Boot: hello.Boot, Incarnation: hello.Incarnation, Code: hello.Code, Heard: old.Heard, ID: hello.ID}
+	l.Peer = Peer{Known: true, Boot: hello.Boot, Incarnation: hello.Incarnation, Code: hello.Code}
+	l.Peer.Heard, l.Peer.ID = old.Heard, hello.ID
 	booted := old.Boot != hello.Boot && (hello.ID == "" || old.ID != hello.ID)
 	if hello.Code != "" && (booted || old.Incarnation != hello.Incarnation) {
 		if l.Connected && old.Known && booted && hello.Boot != 0 {

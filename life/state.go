@@ -97,7 +97,7 @@ type state struct {
 	PostsUpTo  uint64          `cbor:"39,keyasint,omitempty"` // newest post that the link has been given
 	Heard      tandem.LinkRef  `cbor:"41,keyasint"`           // the newest link, also when it has ended
 	Numbers    numbers         `cbor:"52,keyasint"`           // what those of messages mean that come by Link
-	Told       string          `cbor:"53,keyasint,omitempty"` // id of the boot of which the log last said that it is of another history
+	Told       string          `cbor:"53,keyasint,omitempty"` // id of the boot that the log last called foreign
 	Logged     tandem.Mark     `cbor:"51,keyasint"`           // newest line of the log that the device has numbered
 	Earlier    []earlier       `cbor:"42,keyasint,omitempty"` // links before it, the oldest first
 	ReviewAt   instant         `cbor:"44,keyasint,omitempty"` // when to review the code again; 0: not

@@ -267,18 +267,24 @@ func (w *world) performStore(e Effect) {
 			s.snapshot = e.Data
 		}
 	case *Seen:
-		err := w.fail["seen"]
-		if s := e.Sighting; err == nil {
-			if s.Boot != 0 {
-				w.store.peer = Peer{Known: true, Boot: s.Boot, Incarnation: s.Incarnation, Heard: w.store.peer.Heard}
-			}
-			if s.Heard.Number != 0 {
-				w.store.peer.Heard = s.Heard
-			}
+		w.seen(e)
+	}
+}
+
+// seen remembers what is new of the device.
+func (w *world) seen(e *Seen) {
+	err := w.fail["seen"]
+	if s, peer := e.Sighting, &w.store.peer; err == nil {
+		if s.Boot != 0 {
+			peer.Known = true
+			peer.Boot, peer.Incarnation = s.Boot, s.Incarnation
 		}
-		if e.ID != 0 {
-			w.outcome("seen", &SeenKept{ID: e.ID, Err: err})
+		if s.Heard.Number != 0 {
+			peer.Heard = s.Heard
 		}
+	}
+	if e.ID != 0 {
+		w.outcome("seen", &SeenKept{ID: e.ID, Err: err})
 	}
 }
 

@@ -24,7 +24,8 @@ version <- %d;
 state <- server.load();
 if (!("begun" in state)) state = { begun = 0, saved = 0, value = 0, up = 0, by = 0, done = -1, broken = "" };
 if (!("dv" in state)) state.dv <- 0; // version of the device's code that has come to its end
-if (!("dirs" in state)) { state.dirs <- {}; state.restored <- false; } // the device's directories by their serial numbers
+if (!("dirs" in state)) state.dirs <- {}; // the device's directories by their serial numbers
+if (!("restored" in state)) state.restored <- false;
 safe <- 0; count <- 0;
 function save() {
     while (server.save(state) != 0) imp.sleep(0.1);

@@ -25,11 +25,14 @@ var timed = map[string]struct {
 	code  string
 	setup func(w *world)
 }{
-	"imp.wakeup":                 {code: `imp.wakeup(3, done);`},
-	"imp.sleep":                  {code: `imp.wakeup(0.5, function() { imp.sleep(3); done(); });`},
-	"imp.onidle":                 {code: `imp.wakeup(3, @() imp.onidle(done));`},
-	"imp.wakeup again and again": {code: `local n = 0; function next() { if (++n == 30) done(); else imp.wakeup(0.1, next); } next();`},
-	"imp.wakeup of a month":      {code: `imp.wakeup(2592000, @() server.log("never")); imp.wakeup(3, done);`},
+	"imp.wakeup": {code: `imp.wakeup(3, done);`},
+	"imp.sleep":  {code: `imp.wakeup(0.5, function() { imp.sleep(3); done(); });`},
+	"imp.onidle": {code: `imp.wakeup(3, @() imp.onidle(done));`},
+	"imp.wakeup again and again": {code: `
+		local n = 0;
+		function next() { if (++n == 30) done(); else imp.wakeup(0.1, next); }
+		next();`},
+	"imp.wakeup of a month": {code: `imp.wakeup(2592000, @() server.log("never")); imp.wakeup(3, done);`},
 	"hardware.millis": {code: `
 		local began = hardware.millis();
 		imp.wakeup(3, function() { if (hardware.millis() - began == 3000) done(); });`},
@@ -69,7 +72,8 @@ var timed = map[string]struct {
 		}},
 	"hardware.sampler": {code: `
 		local n = 0;
-		hardware.sampler.configure(hardware.pin2, 1000, [blob(2000), blob(2000)], function(b, l) { if (++n == 4) done(); });
+		hardware.sampler.configure(hardware.pin2, 1000, [blob(2000), blob(2000)],
+			function(b, l) { if (++n == 4) done(); });
 		hardware.sampler.start();`},
 	"hardware.fixedfrequencydac": {code: `
 		local n = 0;
@@ -77,7 +81,9 @@ var timed = map[string]struct {
 			function(b) { if (++n == 2) done(); });
 		hardware.fixedfrequencydac.start();`},
 	"imp.scanwifinetworks": {code: `imp.wakeup(1.0, @() imp.scanwifinetworks(@(l) done()));`},
-	"pulses":               {code: `hardware.pin2.configure(PULSE_COUNTER, 3); imp.wakeup(0.5, function() { hardware.pin2.read(); done(); });`},
+	"pulses": {code: `
+		hardware.pin2.configure(PULSE_COUNTER, 3);
+		imp.wakeup(0.5, function() { hardware.pin2.read(); done(); });`},
 	"the pauses after crashes": {code: `
 		local kept = imp.getuserconfiguration(), n = kept == null ? 0 : kept.readn('b');
 		local b = blob(1); b.writen(n + 1, 'b'); imp.setuserconfiguration(b);
@@ -88,13 +94,19 @@ var timed = map[string]struct {
 // prelude has what the code calls. A deep sleep, or a restart, begins the code again.
 const prelude = `
 function done() { hardware.pin1.configure(DIGITAL_OUT, 1); }
-function woken(then) { if (hardware.wakereason() != WAKEREASON_POWER_ON && hardware.wakereason() != WAKEREASON_NEW_SQUIRREL) then(); }
+function woken(then) {
+	local why = hardware.wakereason();
+	if (why != WAKEREASON_POWER_ON && why != WAKEREASON_NEW_SQUIRREL) then();
+}
 if (hardware.pin1.read() < 1) {
 `
 
+// grain is how often it is looked whether the code is done.
+const grain = 50 * time.Millisecond
+
 // doneAt returns when the code of a row was done, with a step of the wall clock at a time.
 func doneAt(t *testing.T, name string, at, step time.Duration) time.Duration {
-	const grain, end = 50 * time.Millisecond, 70 * time.Second
+	const end = 70 * time.Second
 	row := timed[name]
 	w := newWorld(t)
 	w.now = tandem.Now{Wall: w.now.Wall, Mono: time.Second}
@@ -131,7 +143,7 @@ func TestClockSteps(t *testing.T) {
 				t.Errorf("it is done after %v: a step before that shows nothing", want)
 			}
 			for what, step := range steps {
-				for _, at := range []time.Duration{1100 * time.Millisecond, 1700 * time.Millisecond, want - 100*time.Millisecond} {
+				for _, at := range []time.Duration{1100 * time.Millisecond, 1700 * time.Millisecond, want - grain} {
 					if got := doneAt(t, name, at, step); got != want {
 						t.Errorf("the clock steps %s after %v: it is done after %v, want %v", what, at, got, want)
 					}
@@ -143,12 +155,20 @@ func TestClockSteps(t *testing.T) {
 
 // untimed are functions with a parameter or a name as of time, for which it means nothing.
 var untimed = map[string]string{
-	"imp.cancelwakeup": "it takes a timer", "server.expectonlinein": "it is accepted and has no effect",
-	"server.connectwith": "it is server.connect", "imp.net.getcellinfo": "its module has no other row; it is a task like scanwifinetworks",
-	"agent.on": "a callback of messages", "server.onshutdown": "a callback of orders", "server.bless": "it answers at once",
-	"imp.onunhandledexception": "a callback of exceptions", "tandem.onpeerstart": "a callback of the agent",
-	"tandem.post": "a callback of the agent", "date": "it reads the wall clock", "time": "it reads the wall clock",
-	"uart.configure": "a callback of bytes", "hardware.sampler.configure": "hardware.sampler",
+	"imp.cancelwakeup":                     "it takes a timer",
+	"server.expectonlinein":                "it is accepted and has no effect",
+	"server.connectwith":                   "it is server.connect",
+	"imp.net.getcellinfo":                  "its module has no other row; it is a task like scanwifinetworks",
+	"agent.on":                             "a callback of messages",
+	"server.onshutdown":                    "a callback of orders",
+	"server.bless":                         "it answers at once",
+	"imp.onunhandledexception":             "a callback of exceptions",
+	"tandem.onpeerstart":                   "a callback of the agent",
+	"tandem.post":                          "a callback of the agent",
+	"date":                                 "it reads the wall clock",
+	"time":                                 "it reads the wall clock",
+	"uart.configure":                       "a callback of bytes",
+	"hardware.sampler.configure":           "hardware.sampler",
 	"hardware.fixedfrequencydac.configure": "hardware.fixedfrequencydac",
 }
 

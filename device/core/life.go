@@ -254,7 +254,8 @@ func (c *Core) changed(ev *device.Changed) {
 		c.feed(ev, receipt{})
 		return
 	}
-	if c.cfg.Board != nil && slices.Contains(c.life.pins, ev.Pin) && c.cfg.Board.Read(ev.Pin, c.clocks.passed()) >= 0.5 {
+	wakes := c.cfg.Board != nil && slices.Contains(c.life.pins, ev.Pin)
+	if wakes && c.cfg.Board.Read(ev.Pin, c.clocks.passed()) >= 0.5 {
 		c.life.wake, c.life.startAt = device.WakePin, c.now.Mono
 	}
 }

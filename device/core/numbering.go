@@ -36,7 +36,9 @@ type history struct {
 	Heard        bootName   `json:"heard"`                  // the last that the server is known to have heard of
 	Unheard      []bootName `json:"unheard,omitempty"`      // those after it and before the newest, oldest first
 	Raised       []raise    `json:"raised,omitempty"`
-	Time         int64      `json:"time,omitempty"` // when the server last told the time and a boot was heard of, in seconds since 1970
+
+	// Time is when a boot was heard of last, by the server's time, in seconds since 1970.
+	Time int64 `json:"time,omitempty"`
 }
 
 // raise puts numbers of boots up to one on, all by as much, so that they stay in order.
@@ -127,8 +129,9 @@ func (c *Core) renumber(last numbersMessage) {
 	}
 	d.Heard, d.Unheard = last, nil
 	c.writeFile(countersFile, c.disk.counters)
-	c.log(Warn, "this directory was lost, restored or copied: what it has to say is numbered above what the server has had",
-		"boot", decimal(d.Boot))
+	const what = "this directory was lost, restored or copied: what it has to say is numbered above " +
+		"what the server has had"
+	c.log(Warn, what, "boot", decimal(d.Boot))
 }
 
 // raise puts the numbers of the posts that are kept, and of this boot, on.
@@ -208,7 +211,8 @@ func (c *Core) numberedBy(numbering string) {
 		return
 	}
 	if s.Numbering != "" {
-		s.Applied, s.Cause, s.Nth = 0, 0, 0
+		s.Applied = 0
+		s.Cause, s.Nth = 0, 0
 		for _, a := range c.posts.arrived {
 			a.foreign = true
 		}

@@ -21,7 +21,8 @@ local n = 0;
 function next() {
     server.log("line " + n);
     agent.send("sent", n);
-    if (tandem.post("own", hardware.lightlevel() + "." + tandem.incarnation() + "." + ++n) != 0) server.error("not posted");
+    local text = hardware.lightlevel() + "." + tandem.incarnation() + "." + ++n;
+    if (tandem.post("own", text) != 0) server.error("not posted");
     if (n < 3) imp.wakeup(0.5, next);
 }
 next();`

@@ -143,7 +143,8 @@ func (c *Core) order(p *mqtt.Publish) {
 // setTime takes the server's time. The code reads it from now on if this machine's is wrong.
 func (c *Core) setTime(t time.Time) {
 	if off := c.clocks.told(t); off != 0 {
-		c.log(Warn, "this machine's clock is wrong; the code gets the server's time", "off", off.Round(time.Second).String())
+		c.log(Warn, "this machine's clock is wrong; the code gets the server's time",
+			"off", off.Round(time.Second).String())
 	}
 }
 

@@ -102,8 +102,8 @@ func (v *verification) check(chain []*x509.Certificate, roots *x509.CertPool, na
 	_, err := chain[0].Verify(options)
 	if invalid := (x509.CertificateInvalidError{}); errors.As(err, &invalid) && invalid.Reason == x509.Expired {
 		return &tandem.Error{Kind: tandem.Invalid, Err: err, Msg: "the server's certificate is not valid at " +
-			options.CurrentTime.UTC().Format(time.RFC3339) + ", the time by this device's clock: set the clock if it is wrong, " +
-			"or renew the certificate"}
+			options.CurrentTime.UTC().Format(time.RFC3339) + ", the time by this device's clock: " +
+			"set the clock if it is wrong, or renew the certificate"}
 	}
 	return err
 }

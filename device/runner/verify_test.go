@@ -29,7 +29,8 @@ type authority struct {
 func newAuthority(t *testing.T) *authority {
 	a := &authority{t: t}
 	a.cert, a.key = a.sign(&x509.Certificate{
-		Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		Subject: pkix.Name{CommonName: "authority"}, KeyUsage: x509.KeyUsageCertSign,
+		IsCA: true, BasicConstraintsValid: true,
 		NotBefore: today.Add(-10 * year), NotAfter: today.Add(20 * year),
 	})
 	return a
@@ -71,8 +72,8 @@ func TestVerify(t *testing.T) {
 		{what: "all is right", at: today},
 		{what: "in 1970, and the certificate is valid when the server last told the time", at: today, least: true},
 		{what: "in 1970, and the certificate was renewed since", at: today.Add(-3 * year), least: true},
-		{what: "in 1970, and the certificate had expired when the server last told the time", at: today.Add(3 * year), least: true,
-			wrong: "not valid at"},
+		{what: "in 1970, and the certificate had expired when the server last told the time",
+			at: today.Add(3 * year), least: true, wrong: "not valid at"},
 		{what: "the clock is right, and the certificate not yet valid", at: today.Add(-3 * year), wrong: "not valid at"},
 		{what: "50 years ahead", at: today.Add(50 * year), wrong: "set the clock"},
 		{what: "another name", at: today, name: "other.example", wrong: "other.example"},
