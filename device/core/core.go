@@ -116,12 +116,10 @@ type Core struct {
 const (
 	keepAlive   = 40 // seconds; a server notices the loss after one and a half of them
 	bootWait    = 5 * time.Second
-	dialWait    = 20 * time.Second
 	firstPause  = 200 * time.Millisecond
 	lastPause   = 30 * time.Second
-	leaveWait   = 2 * time.Second // for the last words on a connection
-	healthy     = time.Minute     // a run this long ends a crash loop
-	shortestRun = time.Second     // between two starts by server.restart
+	healthy     = time.Minute // a run this long ends a crash loop
+	shortestRun = time.Second // between two starts by server.restart
 )
 
 // New returns the runtime of a device that is switched off. files is all that
@@ -178,6 +176,10 @@ func (c *Core) take(ev Event) {
 		c.changed(&ev.Change)
 	case *Leave:
 		c.leave()
+	case *Network:
+		c.networkChanged(ev)
+	case *Reached:
+		c.reached(ev)
 	case *Dialed:
 		c.dialed(ev)
 	case *Received:

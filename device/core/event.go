@@ -1,6 +1,8 @@
 package core
 
 import (
+	"time"
+
 	"github.com/tandem-iot/tandem/device"
 )
 
@@ -30,6 +32,17 @@ type (
 
 	// Tick says that Deadline has come. It is harmless when it has not.
 	Tick struct{}
+
+	// Network says that the network has changed, and which addresses the device has
+	// now. It may come when nothing has changed.
+	Network struct{ Addresses []string }
+
+	// Reached says that the server's address has answered an attempt to connect, and
+	// after how long. What comes before Dialed, such as TLS, is still to be done.
+	Reached struct {
+		Number    uint64
+		RoundTrip time.Duration
+	}
 
 	// Dialed is the outcome of Dial with that number. Address is the device's
 	// own IP address on the connection, "" where that is not known. Reason is
@@ -81,6 +94,8 @@ func (*Offline) event()    {}
 func (*Changed) event()    {}
 func (*Leave) event()      {}
 func (*Tick) event()       {}
+func (*Network) event()    {}
+func (*Reached) event()    {}
 func (*Dialed) event()     {}
 func (*Received) event()   {}
 func (*Written) event()    {}

@@ -24,7 +24,9 @@ import (
 //	power-cycle, restart, offline, online, leave
 //	pass 10s                  Time goes by.
 //	wall 1h                   The wall clock is set, by so much.
-//	net up|down|silent        From the next attempt to connect.
+//	net up|down|silent|reached  From the next attempt to connect.
+//	lag 30s                   What is sent takes so long, each way.
+//	addresses 10.0.0.2        Those that the device has now.
 //	server refuse|accept|hold|release|stall|let-through|unstall|small|reject TOPIC
 //	say TOPIC post=1 after=0  The server sends input.
 //	deploy, break, garbage, end taken|another
@@ -99,6 +101,14 @@ func runCommand(w *world, d *datadriven.TestData) bool {
 		w.now.Wall = w.now.Wall.Add(duration(w.t, d))
 	case "net":
 		w.net = word(d, 0)
+	case "lag":
+		w.lag = duration(w.t, d)
+	case "addresses":
+		ev := &Network{Addresses: []string{}}
+		for _, a := range d.CmdArgs {
+			ev.Addresses = append(ev.Addresses, a.Key)
+		}
+		w.do(ev)
 	case "disk":
 		runDisk(w, d)
 	case "drive":

@@ -87,7 +87,9 @@ func (s *server) receive(e *Write) {
 		s.event(ev)
 	}
 	if s.session != nil {
-		s.w.queue = append(s.w.queue, &Written{e.Number})
+		if s.w.lag == 0 {
+			s.w.queue = append(s.w.queue, &Written{e.Number})
+		}
 		s.speak()
 	}
 }
@@ -95,8 +97,9 @@ func (s *server) receive(e *Write) {
 // speak sends what the session has to say.
 func (s *server) speak() {
 	out := s.session.Output(nil)
+	number := s.number
 	for piece := range slices.Chunk(out, cmp.Or(s.piece, 1<<20)) {
-		s.w.queue = append(s.w.queue, &Received{s.number, piece})
+		s.w.carry(func() { s.w.queue = append(s.w.queue, &Received{number, piece}) })
 	}
 }
 

@@ -22,12 +22,17 @@ func elapsed(t time.Time) time.Duration        { return t.Sub(sessionOrigin) }
 const maxPacket = 8 << 20
 
 func (c *Core) newClient() (*mqtt.Client, error) {
-	id := string(c.cfg.ID)
-	return mqtt.NewClient(sessionTime(c.now.Mono), &mqtt.Config{MaxPacketSize: maxPacket}, &mqtt.Connect{
+	id, trip := string(c.cfg.ID), &c.net.trip
+	props := []mqtt.UserProperty{{Key: "format", Value: "compact"}, stamp(c.clock.Now())}
+	client, err := mqtt.NewClient(sessionTime(c.now.Mono), &mqtt.Config{MaxPacketSize: maxPacket}, &mqtt.Connect{
 		Version: mqtt.V5, CleanStart: true, KeepAlive: keepAlive, ClientID: id,
 		HasUsername: true, Username: id, HasPassword: true, Password: []byte(c.cfg.Key),
-		Props: &mqtt.Properties{User: []mqtt.UserProperty{{Key: "format", Value: "compact"}, stamp(c.clock.Now())}},
+		Props: &mqtt.Properties{User: append(props, trip.silence()...)},
 	}, nil)
+	if err == nil {
+		client.Patient(trip.patience(0))
+	}
+	return client, err
 }
 
 // received takes bytes of the server. After our goodbye they come too late.
@@ -40,6 +45,7 @@ func (c *Core) received(ev *Received) {
 	in := n.in
 	for n == c.net.conn && n.state < parting {
 		k, e, err := n.client.Feed(sessionTime(c.now.Mono), in)
+		c.measured(n)
 		if e != nil {
 			c.event(n, e)
 		}

@@ -43,8 +43,16 @@ type world struct {
 	wrote   func(name string)
 	removed map[string][]byte // files whose removal a power cut may undo
 
-	net    string // up, down, silent
-	server server
+	net     string        // up, down, silent, reached
+	lag     time.Duration // of the network, each way
+	transit []transit     // what is on its way, in order
+	server  server
+}
+
+// transit is something on its way through the network.
+type transit struct {
+	at     time.Duration
+	arrive func()
 }
 
 // power says when it goes, relative to an operation of the disk.
@@ -145,6 +153,14 @@ func (w *world) pass(d time.Duration) {
 		if w.core != nil {
 			at, ok = w.core.Deadline()
 		}
+		if len(w.transit) > 0 && w.transit[0].at <= end && (!ok || w.transit[0].at <= at) {
+			first := w.transit[0]
+			w.transit = w.transit[1:]
+			w.advance(max(first.at, w.now.Mono))
+			first.arrive()
+			w.settle()
+			continue
+		}
 		if !ok || at > end {
 			w.advance(end)
 			return
@@ -158,6 +174,15 @@ func (w *world) pass(d time.Duration) {
 		w.advance(max(at, w.now.Mono))
 		w.do(&Tick{})
 	}
+}
+
+// carry has something arrive after the network's lag.
+func (w *world) carry(arrive func()) {
+	if w.lag == 0 {
+		arrive()
+		return
+	}
+	w.transit = append(w.transit, transit{w.now.Mono + w.lag, arrive})
 }
 
 func (w *world) advance(to time.Duration) {
@@ -182,7 +207,10 @@ func (w *world) perform(e Effect) {
 		w.say("close")
 		w.server.closed(e.Number)
 	case *Write:
-		w.server.receive(e)
+		if w.lag > 0 { // the network has taken it
+			w.queue = append(w.queue, &Written{e.Number})
+		}
+		w.carry(func() { w.server.receive(e) })
 	case *WriteFile, *RemoveFile:
 		if w.slow || len(w.pending) > 0 {
 			w.say("asked: %s", operationText(e))
@@ -219,8 +247,18 @@ func (w *world) perform(e Effect) {
 func (w *world) dial(e *Dial) {
 	switch w.net {
 	case "up":
-		w.server.accept(e.Number)
-		w.queue = append(w.queue, &Dialed{Number: e.Number, Address: "10.0.0.2"})
+		began := w.now.Mono
+		w.carry(func() {
+			w.carry(func() {
+				w.server.accept(e.Number)
+				if w.lag > 0 {
+					w.queue = append(w.queue, &Reached{e.Number, w.now.Mono - began})
+				}
+				w.queue = append(w.queue, &Dialed{Number: e.Number, Address: "10.0.0.2"})
+			})
+		})
+	case "reached": // but nothing more
+		w.queue = append(w.queue, &Reached{e.Number, 200 * time.Millisecond})
 	case "down":
 		w.queue = append(w.queue, &Dialed{Number: e.Number, Reason: device.NotResolved, Err: errors.New("no such host")})
 	}
