@@ -99,7 +99,7 @@ func (c *Core) advanceNetwork() {
 		if now >= n.giveUp {
 			c.stopDial()
 			n.another = ""
-			n.trip.timedOut()
+			n.trip.timedOut(n.reached)
 			c.failed(device.NoServer, fmt.Errorf("no connection within %v", now-n.dialedAt))
 		}
 	case n.conn == nil:
@@ -109,7 +109,7 @@ func (c *Core) advanceNetwork() {
 		}
 	default:
 		if err := n.conn.client.Tick(sessionTime(now)); err != nil {
-			n.trip.timedOut()
+			n.trip.timedOut(true)
 			c.breakOff(n.conn, err)
 		}
 	}
@@ -209,7 +209,7 @@ func (c *Core) reached(ev *Reached) {
 	if ev.Number != n.dialing || ev.Number == 0 {
 		return
 	}
-	n.reached = true
+	n.reached, n.trip.missed = true, 0
 	n.trip.measure(ev.RoundTrip)
 	n.giveUp = c.now.Mono + max(n.trip.patience(openWait), min(patienceTrips*ev.RoundTrip, longestWait))
 }

@@ -32,7 +32,8 @@ const maxDoubt = 5
 type trip struct {
 	smooth time.Duration // 0: nothing was measured
 	spread time.Duration // of the measures around smooth
-	doubt  int           // how often in a row a wait was too short, or the server away
+	missed int           // attempts in a row that were given up before the address had answered
+	doubt  int           // connections in a row that were given up later
 }
 
 // measure takes the time that an answer has taken.
@@ -58,14 +59,22 @@ func (t *trip) toReach() time.Duration {
 	if t.smooth == 0 {
 		return firstReach
 	}
-	return min(t.patience(reachWait), firstReach)
+	return min(max(reachWait, patienceTrips*t.smooth+8*t.spread)<<t.missed, firstReach)
 }
 
 // toLeave returns how long the server may take to end a connection after our goodbye.
-func (t *trip) toLeave() time.Duration { return min(leaveWait+2*t.smooth, longestLeave) }
+func (t *trip) toLeave() time.Duration {
+	return min(leaveWait+(2*t.smooth).Round(time.Millisecond), longestLeave)
+}
 
 // timedOut notes that a wait has ended without an answer.
-func (t *trip) timedOut() { t.doubt = min(t.doubt+1, maxDoubt) }
+func (t *trip) timedOut(reached bool) {
+	if reached {
+		t.doubt = min(t.doubt+1, maxDoubt)
+	} else {
+		t.missed = min(t.missed+1, maxDoubt)
+	}
+}
 
 // silence is the property by which CONNECT asks the node to bear a longer silence, none when it need not.
 func (t *trip) silence() []mqtt.UserProperty {

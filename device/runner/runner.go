@@ -60,8 +60,9 @@ type Runner struct {
 
 	Logger *slog.Logger // the runner's own lines; nil discards them
 
-	dial dialer // nil is the network; tests have another
-	mail mailbox
+	dial    dialer // nil is the network; tests have another
+	watched bool   // the network is the machine's, and its changes matter
+	mail    mailbox
 }
 
 // prepare checks the fields and fills in what was left out.
@@ -77,7 +78,7 @@ func (r *Runner) prepare() error {
 		if err != nil {
 			return err
 		}
-		r.dial = d
+		r.dial, r.watched = d, true
 	}
 	if r.Logger == nil {
 		r.Logger = slog.New(slog.DiscardHandler)

@@ -91,6 +91,11 @@ func (s *shell) run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	bell := s.r.mail.ring()
+	if s.r.watched {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		s.wg.Go(func() { watch(ctx, networkNews(ctx), addresses, s.r.mail.post) })
+	}
 	s.step(&core.PowerOn{})
 	for s.fatal == nil && !s.left {
 		s.arm(timer)

@@ -198,7 +198,7 @@ func TestStopsWhileDialing(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		dialing, ended := make(chan bool), make(chan bool)
-		r := &Runner{ID: testID, Dir: dir, dial: func(ctx context.Context, _ string) (net.Conn, error) {
+		r := &Runner{ID: testID, Dir: dir, dial: func(ctx context.Context, _ string, _ func(time.Duration)) (net.Conn, error) {
 			close(dialing)
 			<-ctx.Done()
 			close(ended)
@@ -243,7 +243,7 @@ func TestLateConnection(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			dialing := make(chan bool)
 			var ours, theirs net.Conn
-			r := &Runner{ID: testID, Dir: dir, dial: func(ctx context.Context, _ string) (net.Conn, error) {
+			r := &Runner{ID: testID, Dir: dir, dial: func(ctx context.Context, _ string, _ func(time.Duration)) (net.Conn, error) {
 				ours, theirs = net.Pipe()
 				close(dialing)
 				<-ctx.Done()
@@ -276,7 +276,7 @@ func TestNoServer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c, err := dial(t.Context(), ""); err == nil || whyNot(err) != device.NoServer {
+		if c, err := dial(t.Context(), "", func(time.Duration) {}); err == nil || whyNot(err) != device.NoServer {
 			t.Errorf("%s: %v %v", scheme, c, err)
 		}
 	}
