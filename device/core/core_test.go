@@ -234,46 +234,62 @@ func TestKeptLines(t *testing.T) {
 	}
 }
 
-// TestPostsLimit: too many posts are refused, none of those that were taken is
-// lost, and what was handled makes room, over restarts too.
+// TestPostsLimit: posts beyond the limit of the log are refused, none of those that were taken is
+// lost, and what was handled makes room, over restarts and power cuts too.
 func TestPostsLimit(t *testing.T) {
 	w := newWorld(t)
-	w.net = "down"
+	w.cfg.JournalSize = 4 * smallestSegment
 	w.install(`
 		server.setsendtimeoutpolicy(RETURN_ON_ERROR, WAIT_TIL_SENT, 30);
 		taken <- 0;
-		agent.on("fill", function(_) { while (tandem.post("n", taken) == 0) taken++; agent.send("taken", taken); });
-		agent.on("big", @(_) agent.send("big", tandem.post("p", blob(100000))));`)
+		agent.on("from", @(n) taken = n);
+		function fill(times) {
+			while (tandem.post("n", taken) == 0) taken++;
+			if (times > 1) imp.wakeup(0.1, @() fill(times - 1)); else agent.send("taken", taken);
+		}
+		agent.on("fill", @(_) fill(30));`)
 	w.on()
-	w.net = "up"
 	w.pass(time.Minute)
-	for round := range 2 {
+	total := 0
+	for round := range 4 {
 		w.server.hold = true
+		w.server.say("device/from", []byte(itoa(total)))
 		w.server.say("device/fill", []byte("1"))
 		w.settle()
-		w.server.hold = false
-		w.server.ack(100)
-		w.settle()
-		if got := w.seenPayloads("agent/taken"); len(got) != round+1 || got[round] != "1000" {
-			t.Fatalf("taken %v", got)
+		w.pass(time.Minute)
+		if n := len(w.seenPayloads("agent/n")); n != window {
+			t.Fatalf("round %d: %d of a full log are sent at first, want %d", round, n, window)
 		}
-		w.wantNumbers("agent/n", 0, 999)
-		w.server.seen = slices.DeleteFunc(w.server.seen, func(m agentView) bool { return m.topic == "agent/n" })
-		w.do(&Restart{})
+		if round%2 == 1 {
+			w.cutPower(nil)
+			w.server.seen = nil
+			w.on()
+			w.pass(time.Second)
+		}
+		w.server.hold = false
+		w.server.ack(1000)
+		w.pass(time.Minute)
+		next := total
+		for _, text := range w.seenPayloads("agent/n") {
+			if text == itoa(next) {
+				next++
+			} else if n, err := strconv.Atoi(text); err != nil || n > next {
+				t.Fatalf("round %d: %s comes after %d", round, text, next-1)
+			}
+		}
+		if taken := w.seenPayloads("agent/taken"); round%2 == 0 && (len(taken) != 1 || taken[0] != itoa(next)) {
+			t.Fatalf("round %d: %v were taken, %d came", round, taken, next)
+		}
+		if next-total < 1000 {
+			t.Fatalf("round %d: only %d were taken", round, next-total)
+		}
+		if n := w.core.disk.journal.waiting(); n != 0 {
+			t.Fatalf("round %d: %d are left", round, n)
+		}
+		total, w.server.seen = next, nil
 	}
-	// 1 MB may wait, over a restart too.
-	w.server.hold = true
-	for range 10 {
-		w.server.say("device/big", []byte("1"))
-		w.settle()
-	}
-	w.do(&Restart{})
-	w.server.say("device/big", []byte("1"))
-	w.server.hold = false
-	w.server.ack(100)
-	w.settle()
-	if got := w.seenPayloads("agent/big"); len(got) != 11 || got[9] != "0" || got[10] == "0" {
-		t.Errorf("big posts: %v", got)
+	if n := w.core.disk.journal.allocated(); n > w.cfg.JournalSize {
+		t.Errorf("the log has %d bytes", n)
 	}
 }
 

@@ -244,13 +244,9 @@ func (c *Core) writeBatch(b *batch) {
 	if b == nil {
 		return
 	}
-	p := forMark
-	if b.entries.first != 0 {
-		p = forPosts
-	}
-	o := c.askFor(p, b.name)
+	o := c.askFor(forPosts, b.name)
 	o.entries = b.entries
-	o.effect = &WriteAt{Number: o.number, Name: b.name, Offset: b.offset, Data: b.data, Flush: p == forPosts}
+	o.effect = &WriteAt{Number: o.number, Name: b.name, Offset: b.offset, Data: b.data, Flush: true}
 	c.ask(o)
 }
 

@@ -38,7 +38,9 @@ func (c *Core) load(from Contents) {
 		d.state.caused(s.cause)
 	}
 	for _, k := range c.posts.old {
-		d.state.caused(k.cause)
+		if k.Cause != 0 {
+			d.state.caused(k.cause)
+		}
 	}
 }
 

@@ -153,7 +153,7 @@ func (c *Core) compact() {
 		c.disk.shrink = 0
 		c.reserve()
 	}
-	if j.settled.count() >= j.marked+marksEvery {
+	if n := j.settled.count(); n >= j.marked+marksEvery || n > j.marked && j.waiting() == 0 {
 		c.markSettled(false)
 	}
 }
@@ -167,7 +167,10 @@ func (c *Core) markSettled(last bool) {
 	}
 	c.writeBatch(j.take())
 	j.mark()
-	c.writeBatch(j.take())
+	b := j.take()
+	o := c.askFor(forMark, b.name)
+	o.effect = &WriteAt{Number: o.number, Name: b.name, Offset: b.offset, Data: b.data, Flush: last}
+	c.ask(o)
 }
 
 // reserve has the journal get room, until it has enough for what one event may post.

@@ -55,7 +55,7 @@ func (s *Segment) visit(r spool.Record) {
 		if k.Mark.After(s.newest) {
 			s.newest = k.Mark
 		}
-		if k.cause.after(s.cause) {
+		if k.Cause != 0 && k.cause.after(s.cause) {
 			s.cause = k.cause
 		}
 	}

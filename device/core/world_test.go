@@ -239,8 +239,10 @@ func contentText(name string, offset int64, data []byte) string {
 		}
 		used += f.End
 		switch {
-		case !isSegment && f.Seq > newest:
-			newest, list = f.Seq, []string{string(f.Body)}
+		case !isSegment:
+			if f.Seq > newest {
+				newest, list = f.Seq, []string{string(f.Body)}
+			}
 		case f.Kind == recordPost:
 			k, _ := decodePost(f.Seq, f.Body)
 			text := fmt.Sprintf("%d: %s %s %d.%d", f.Seq, k.Name, jsonOf(k.Data, true), k.Mark.Boot, k.Mark.Seq)
@@ -255,6 +257,9 @@ func contentText(name string, offset int64, data []byte) string {
 		}
 	}
 	text := strings.Join(list, ", ")
+	if name == codeFile && len(data) < 200 {
+		return string(data)
+	}
 	if len(list) == 0 || len(text) > 160 {
 		return "…"
 	}
