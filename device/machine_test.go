@@ -231,7 +231,12 @@ func (s *story) do(d *datadriven.TestData) string {
 		d.ScanArgs(s.t, "name", &name)
 		return s.step(&AgentMessage{Message: tandem.Message{Name: name, Post: number("number"), Data: []byte(d.Input)}})
 	case "handled":
-		return s.step(&Handled{ID: number("id"), Size: int(number("size"))})
+		return s.step(&Handled{ID: number("id")})
+	case "room":
+		room := Room{Bytes: int64(number("bytes"))}
+		d.MaybeScanArgs(s.t, "full", &room.Full)
+		d.MaybeScanArgs(s.t, "unwritable", &room.Unwritable)
+		return s.step(&room)
 	case "shutdown":
 		return s.step(&Shutdown{Reason: int(number("reason"))})
 	case "peer":
@@ -273,8 +278,8 @@ func (s *story) device(d *datadriven.TestData) string {
 			s.cfg.Connected, s.cfg.Address = true, "10.0.0.2"
 		case "offline":
 			s.cfg.Connected = false
-		case "kept": // posts of earlier incarnations, and their bytes
-			s.cfg.Posts, s.cfg.PostsSize = atoi(s.t, arg.Vals[0]), atoi(s.t, arg.Vals[1])
+		case "room": // bytes of posts
+			s.cfg.Room.Bytes = int64(atoi(s.t, arg.Vals[0]))
 		case "wake":
 			s.cfg.Wake = atoi(s.t, arg.Vals[0])
 		case "module":
