@@ -50,10 +50,12 @@ type conn struct {
 
 	client  *mqtt.Client
 	in      []byte // received and not consumed
-	most    int    // that may wait for an acknowledgement of the server
-	greeted bool   // hello was said
+	most    int    // packets that may wait for an acknowledgement of the server
+	batch   int    // bytes of packets that the server takes in a batch; 0: it takes none
+	flow    flow
+	greeted bool // hello was said
 	writing bool
-	batch   []*item // in what is being written
+	batched []*item // in what is being written
 }
 
 // Ends of a connection that the network has caused.
@@ -231,7 +233,9 @@ func (c *Core) dialed(ev *Dialed) {
 		c.failed(device.NoServer, err)
 		return
 	}
-	c.net.conn = &conn{number: ev.Number, address: ev.Address, client: client, since: c.now.Mono}
+	c.net.conn = &conn{
+		number: ev.Number, address: ev.Address, client: client, since: c.now.Mono, flow: flow{window: firstWindow},
+	}
 }
 
 // hangUp ends the connection in good order: when the server has our last words

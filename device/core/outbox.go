@@ -11,10 +11,6 @@ import (
 	"github.com/tandem-iot/tandem/mqtt"
 )
 
-// window is how many messages may wait for their acknowledgement, and how many lines of
-// the log: a line does not wait for the agent's handlers.
-const window = 32
-
 // maxKept bounds the lines that are kept while there is no link.
 const maxKept = 1000
 
@@ -125,7 +121,7 @@ func (o *outbox) mayHold() bool { return o.posts.len() < readPosts }
 
 // makeWay loses the oldest line that waits and that the server cannot have. The first of
 // the lost gives its place and its number to a line that stands for all of them. There is
-// always one: no more than window lines were tried.
+// always one: no more than maxSaid lines were tried.
 func (o *outbox) makeWay() *item {
 	isLine := func(it *item) bool { return it.line && !it.tried }
 	list := o.queue.list()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/device/spool"
+	batches "github.com/tandem-iot/tandem/mqtt/batch"
 )
 
 // relayCode posts on its own, and for each post of the agent. It says by a plain
@@ -332,6 +333,9 @@ func manyFaults(t *testing.T, seed uint64) []byte {
 	a := relay(t)
 	w := a.w
 	w.cfg.Chance, w.chance = chance.Uint64N, chance.Uint64N
+	if seed%2 == 1 {
+		w.server.batches = batches.Size
+	}
 	w.on()
 	for range 12 {
 		if chance.IntN(2) == 0 {

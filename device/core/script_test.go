@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 
 	"github.com/tandem-iot/tandem/mqtt"
+	batches "github.com/tandem-iot/tandem/mqtt/batch"
 )
 
 // TestScripts runs testdata/scripts: what a device does, told by its effects and by
@@ -26,7 +27,7 @@ import (
 //	net up|down|silent|reached  From the next attempt to connect.
 //	lag 30s                   What is sent takes so long, each way.
 //	addresses 10.0.0.2        Those that the device has now.
-//	server refuse|accept|hold|release|stall|let-through|unstall|small|reject TOPIC
+//	server refuse|accept|hold|release|stall|let-through|unstall|small|batches|reject TOPIC
 //	say TOPIC post=1 after=0  The server sends input.
 //	deploy, break, garbage, end taken|another
 //	ack 2                     The server acknowledges what it holds.
@@ -174,6 +175,10 @@ func runServer(w *world, d *datadriven.TestData) bool {
 			s.letThrough()
 		case "reject":
 			s.refuse = word(d, 1) // "subscriptions" is that to sys/#
+		case "batches":
+			if s.batches = batches.Size; word(d, 1) == "none" {
+				s.batches = 0
+			}
 		case "small":
 			s.config.MaxPacketSize = 2000
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/device"
 	"github.com/tandem-iot/tandem/mqtt"
+	batches "github.com/tandem-iot/tandem/mqtt/batch"
 )
 
 // The session's clock is Mono, on a scale that begins at sessionOrigin: setting
@@ -23,7 +24,9 @@ const maxPacket = 8 << 20
 
 func (c *Core) newClient() (*mqtt.Client, error) {
 	id, trip := string(c.cfg.ID), &c.net.trip
-	props := []mqtt.UserProperty{{Key: "format", Value: "compact"}, stamp(c.clock.Now())}
+	props := []mqtt.UserProperty{
+		{Key: "format", Value: "compact"}, {Key: batches.Property, Value: "1"}, stamp(c.clock.Now()),
+	}
 	client, err := mqtt.NewClient(sessionTime(c.now.Mono), &mqtt.Config{MaxPacketSize: maxPacket}, &mqtt.Connect{
 		Version: mqtt.V5, CleanStart: true, KeepAlive: keepAlive, ClientID: id,
 		HasUsername: true, Username: id, HasPassword: true, Password: []byte(c.cfg.Key),
@@ -97,7 +100,7 @@ func (c *Core) event(n *conn, ev mqtt.Event) {
 			}
 		}
 	case *mqtt.Delivered:
-		c.delivered(ev)
+		c.delivered(n, ev)
 	case *mqtt.Disconnect:
 		if ev.Code == mqtt.SessionTakenOver {
 			c.log(Warn, "another device with the same id has connected; only one can be")
@@ -113,9 +116,10 @@ func (c *Core) event(n *conn, ev mqtt.Event) {
 // accepted begins the conversation.
 func (c *Core) accepted(n *conn, ev *mqtt.Connack) {
 	n.state = up
-	n.most = 2 * window
+	n.most = maxParcels
 	if ev.Props != nil {
-		n.most = min(n.most, int(ev.Props.ReceiveMaximum.Or(uint16(n.most))))
+		n.most = min(n.most, int(ev.Props.ReceiveMaximum.Or(maxParcels)))
+		n.batch = batchSize(ev.Props)
 	}
 	_, err := n.client.Subscribe(
 		mqtt.Subscription{Filter: "device/#", QoS: 1}, mqtt.Subscription{Filter: "sys/#", QoS: 1})
@@ -209,37 +213,6 @@ func (c *Core) write(n *conn) {
 	}
 }
 
-// publish gives the session what the window allows.
-func (c *Core) publish(n *conn) {
-	for {
-		it := c.out.next()
-		if it == nil || !n.room(&c.out, it) {
-			return
-		}
-		packet, err := n.client.Publish(&it.publish)
-		if unsendable := (*mqtt.Error)(nil); errors.As(err, &unsendable) {
-			c.log(Error, "a message cannot be sent", "topic", it.publish.Topic, "error", err.Error())
-			c.out.remove(it)
-			c.settled(it, true)
-			continue
-		}
-		if err != nil {
-			return // the session is full for now, or has just ended
-		}
-		c.out.give(packet)
-		n.batch = append(n.batch, it)
-	}
-}
-
-// room reports whether an item may be given to the connection now.
-func (n *conn) room(o *outbox, it *item) bool {
-	waiting := o.flown
-	if it.line {
-		waiting = o.said
-	}
-	return it.publish.QoS == 0 || waiting < window && o.flown+o.said < n.most
-}
-
 // written goes on after a Write.
 func (c *Core) written(ev *Written) {
 	n := c.net.conn
@@ -247,9 +220,9 @@ func (c *Core) written(ev *Written) {
 		return
 	}
 	n.writing = false
-	batch := n.batch
-	n.batch = nil
-	for _, it := range batch {
+	items := n.batched
+	n.batched = nil
+	for _, it := range items {
 		if it.packet == 0 {
 			c.out.remove(it)
 		}
@@ -257,18 +230,6 @@ func (c *Core) written(ev *Written) {
 			c.feed(&device.Written{ID: it.id}, receipt{})
 		}
 	}
-}
-
-// delivered takes an acknowledgement.
-func (c *Core) delivered(ev *mqtt.Delivered) {
-	it := c.out.acknowledged(ev.PacketID)
-	if it == nil {
-		return
-	}
-	if ev.Code.Failed() {
-		c.log(Error, "the server refuses a message", "topic", it.publish.Topic, "reason", ev.Code.String())
-	}
-	c.settled(it, ev.Code.Failed())
 }
 
 // receive takes a message from the server. It is acknowledged when it has been
