@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -22,7 +23,7 @@ func measure(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	tun, err := openTUN(deviceAddress)
+	tun, err := openTUN(o.congestion, deviceAddress)
 	if err != nil {
 		return err
 	}
@@ -82,5 +83,7 @@ func matrix(ctx context.Context, o options, a asker, fleet [2][]pair, roots *x50
 		}
 	}
 	wg.Wait()
-	return r.print(&o)
+	var err error
+	r.Change, err = changes(ctx, o, fleet[0][len(cells)])
+	return errors.Join(r.print(&o), err)
 }

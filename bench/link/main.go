@@ -14,6 +14,8 @@
 // packets, or loses them, each on its own and in both directions. So TCP is the kernel's own on both sides. It needs root
 // and Linux, but no netem.
 //
+// After that the network of a device goes and comes: it must not take seconds until the device notices.
+//
 // With -short there are a few cases without a long wait, and times do not count. With -backlog a device of our
 // own runtime has kept so many readings of 100 bytes, and gets a link: the time until the agent has all of
 // them, none lost, none twice, in order. -random makes them incompressible.
@@ -47,6 +49,7 @@ type options struct {
 	latency, loss     string
 	transports        string
 	clients           string
+	congestion        string
 	idle, patience    time.Duration
 	short             bool
 	backlog           int
@@ -78,6 +81,7 @@ func run(ctx context.Context, args []string) error {
 	flags.BoolVar(&o.short, "short", false, "a few cases; times do not count")
 	flags.IntVar(&o.backlog, "backlog", 0, "readings that a device has kept, instead of the matrix")
 	flags.BoolVar(&o.random, "random", false, "readings that cannot be compressed")
+	flags.StringVar(&o.congestion, "congestion", "reno", "congestion control of TCP on both sides, such as reno or bbr")
 	flags.Uint64Var(&o.seed, "seed", 1, "which packets are lost")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -229,8 +233,9 @@ func (p *process) stop() {
 
 // report is the last line.
 type report struct {
-	Cells []result `json:"cells"`
-	Bad   int      `json:"bad"`
+	Cells  []result `json:"cells"`
+	Bad    int      `json:"bad"`
+	Change change   `json:"change"`
 }
 
 func (r *report) print(o *options) error {
@@ -244,6 +249,8 @@ func (r *report) print(o *options) error {
 		fmt.Printf("| %s | %.0f %% | %s | %s | %.1f s | %.1f | %s | %d | %s |\n", c.Latency, 100*c.Loss, c.Transport, c.Client,
 			c.First, c.Rate, word, c.Lost, c.Problem)
 	}
+	fmt.Printf("\nA device connects %.1f s after its network came up, leaves a connection %.1f s after its address was lost,\n"+
+		"and connects %.1f s after it has another.\n\n", r.Change.Up, r.Change.Gone, r.Change.Back)
 	text, err := json.Marshal(r)
 	if err != nil {
 		return err

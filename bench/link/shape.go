@@ -1,11 +1,14 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net/netip"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // network is how packets fare.
@@ -84,7 +87,7 @@ func (s *shaper) carry(q <-chan queued) {
 		if wait := time.Until(p.at); wait > 0 {
 			time.Sleep(wait)
 		}
-		if s.send(p.data) != nil {
+		if err := s.send(p.data); err != nil && !errors.Is(err, unix.EIO) {
 			return
 		}
 	}

@@ -167,7 +167,7 @@ func serve(ctx context.Context, o options) error {
 	for i := range o.networks() {
 		addresses = append(addresses, shapedAddress(i))
 	}
-	tun, err := openTUN(addresses...)
+	tun, err := openTUN(o.congestion, addresses...)
 	if err != nil {
 		return err
 	}
@@ -181,7 +181,7 @@ func serve(ctx context.Context, o options) error {
 			return err
 		}
 		defer s.Kill()
-		if fleet[i], err = s.pairs(ctx, agentProgram(o), len(o.cells())); err != nil {
+		if fleet[i], err = s.pairs(ctx, agentProgram(o), len(o.cells())+1); err != nil {
 			return err
 		}
 	}

@@ -1,12 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
-	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,8 +23,12 @@ const (
 // shapedAddress is the nodes' address in the network of a number.
 func shapedAddress(n int) string { return fmt.Sprintf("10.9.1.%d", n+1) }
 
-// openTUN makes a TUN device in the namespace of this process, with addresses.
-func openTUN(addresses ...string) (*os.File, error) {
+// openTUN makes a TUN device in the namespace of this process, with addresses. TCP uses the congestion
+// control of that name there.
+func openTUN(congestion string, addresses ...string) (*os.File, error) {
+	if err := os.WriteFile("/proc/sys/net/ipv4/tcp_congestion_control", []byte(congestion), 0o600); err != nil {
+		return nil, err
+	}
 	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("/dev/net/tun: %w", err)
@@ -44,27 +48,34 @@ func openTUN(addresses ...string) (*os.File, error) {
 		commands = append(commands, "addr add "+a+mask+" dev link0")
 	}
 	for _, c := range commands {
-		if out, err := exec.Command("ip", strings.Fields(c)...).CombinedOutput(); err != nil {
+		if err := ip(c); err != nil {
 			f.Close()
-			return nil, fmt.Errorf("ip %s: %w: %s", c, err, out)
+			return nil, err
 		}
 	}
 	return f, nil
 }
 
-// copyPackets hands packets on until one end fails.
+// copyPackets hands packets on until one end fails. A TUN device that is down neither takes nor gives any.
 func copyPackets(to interface{ Write([]byte) (int, error) }, from interface{ Read([]byte) (int, error) }) error {
 	buf := make([]byte, mtu+100)
 	for {
 		n, err := from.Read(buf)
+		if errors.Is(err, unix.EIO) {
+			time.Sleep(downPause)
+			continue
+		}
 		if err != nil {
 			return err
 		}
-		if _, err := to.Write(buf[:n]); err != nil {
+		if _, err := to.Write(buf[:n]); err != nil && !errors.Is(err, unix.EIO) {
 			return err
 		}
 	}
 }
+
+// downPause is how often a TUN device that is down is looked at.
+const downPause = 10 * time.Millisecond
 
 // sockets returns a pair of sockets that keep the bounds of packets.
 func sockets() (a, b *os.File, err error) {
