@@ -233,7 +233,8 @@ func (s *story) do(d *datadriven.TestData) string {
 	case "handled":
 		return s.step(&Handled{ID: number("id")})
 	case "room":
-		room := Room{Bytes: int64(number("bytes"))}
+		room := Room{}
+		d.MaybeScanArgs(s.t, "bytes", &room.Bytes)
 		d.MaybeScanArgs(s.t, "full", &room.Full)
 		d.MaybeScanArgs(s.t, "unwritable", &room.Unwritable)
 		return s.step(&room)

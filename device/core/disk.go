@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tandem-iot/tandem"
@@ -26,7 +27,18 @@ const (
 	// What a former version has left.
 	oldCountersFile = "counters.json"
 	oldStateFile    = "state.json"
+	oldPostSuffix   = ".json"
 )
+
+// Kept reports whether a file of the device's directory is one of those that the core is made of,
+// by its name. Segments of the journal are not among them.
+func Kept(name string) bool {
+	switch name {
+	case countersFile, stateFile, codeFile, oldCountersFile, oldStateFile:
+		return true
+	}
+	return strings.HasPrefix(name, postsDir) && strings.HasSuffix(name, oldPostSuffix)
+}
 
 // Contents is what the device's directory has.
 type Contents struct {

@@ -150,7 +150,7 @@ func (c *Core) loadOldPosts(files []File) {
 	var damaged []string
 	for i := range files {
 		f := &files[i]
-		if !strings.HasPrefix(f.Name, postsDir) || !strings.HasSuffix(f.Name, ".json") {
+		if !strings.HasPrefix(f.Name, postsDir) || !strings.HasSuffix(f.Name, oldPostSuffix) {
 			continue
 		}
 		k := &keptPost{file: f.Name}

@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
-	"strings"
 )
 
 // Memory is a device's directory in memory, for simulations: it does what a core asks of the
@@ -48,7 +47,7 @@ func (m *Memory) Contents() (c Contents) {
 		data := m.files[name].data
 		if n, ok := SegmentNumber(name); ok {
 			c.Journal = append(c.Journal, ScanSegment(n, int64(len(data)), bytes.NewReader(data)))
-		} else if !strings.HasSuffix(name, aside) {
+		} else if Kept(name) {
 			c.Files = append(c.Files, File{Name: name, Data: data})
 		}
 	}

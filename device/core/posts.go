@@ -221,8 +221,11 @@ func (c *Core) room() (r device.Room) {
 		return device.Room{Unwritable: "the device's disk does not work: " + c.disk.sick.Error()}
 	}
 	r.Bytes = c.disk.journal.room()
-	if c.disk.full != nil {
+	switch {
+	case c.disk.full != nil:
 		r.Full = c.disk.full.Error()
+	case r.Bytes == 0:
+		r.Full = "the log of messages has none yet"
 	}
 	return r
 }
