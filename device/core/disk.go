@@ -160,7 +160,7 @@ const (
 	forCounters                // counters for another reason
 	forCode
 	forState
-	forProbe // state as it is on disk, to see whether writing works again
+	forProbe // state, though no event has changed it
 	forPosts
 	forMark
 	forRoom // a segment
@@ -329,7 +329,7 @@ func (c *Core) notDone(o *operation, err error) {
 		c.disk.reserving = false
 		c.noRoom(o.size, err)
 	case forProbe:
-		c.disk.retryAt = c.now.Mono + diskPause
+		c.sicken(err)
 		c.disk.stated.failed()
 	case forCode:
 		c.log(Error, "cannot keep the code: after a loss of power the server must send it again", "error", err.Error())
@@ -338,7 +338,7 @@ func (c *Core) notDone(o *operation, err error) {
 		c.log(Error, "cannot count this start: what is sent now may have to be numbered again", "error", err.Error())
 		// A number that was not kept must not be used again.
 		c.disk.Boot += 1 + c.cfg.Chance(uncounted)
-		c.sicken(err)
+		c.keepState(forProbe)
 		c.booted()
 	case forStart, forCounters:
 		c.disk.counted.failed()
@@ -385,6 +385,7 @@ func (c *Core) undo(o *operation, err error) {
 	d.journal.take()
 	d.journal.settled.add(since.last+1, d.journal.last)
 	d.state = since.state
+	c.markSettled(false)
 	c.out.withdraw(c.run.gen, since.made)
 	c.complain(fmt.Sprintf("the device's disk does not work: %v. What the code has posted or kept last is undone, and the "+
 		"code starts again. Until the disk works, tandem.post returns SEND_ERROR_WOULDBLOCK", err))
@@ -392,10 +393,13 @@ func (c *Core) undo(o *operation, err error) {
 		c.halt()
 		c.startAfter(shortestRun, device.WakeSoftwareReset, tandem.ReasonFault)
 	}
-	if c.net.conn != nil && len(c.mail.acks) > 0 {
+	if len(c.mail.acks) == 0 {
+		return
+	}
+	c.mail.acks, c.posts.arrived = nil, nil
+	if c.net.conn != nil {
 		c.drop(device.NoServer, errors.New("what the server has said last is to come again, because it could not be kept"))
 	}
-	c.mail.acks = nil
 }
 
 // recovered goes on when the disk works again.
@@ -405,6 +409,7 @@ func (c *Core) recovered() {
 	}
 	c.disk.sick = nil
 	c.announce("The device's disk works again.")
+	c.compact()
 	c.reserve()
 	c.feedPosts()
 }

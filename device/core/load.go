@@ -47,7 +47,7 @@ func (c *Core) load(from Contents) {
 // settleIn writes what is not on disk as it should be, and says what a start has found out.
 func (c *Core) settleIn() {
 	if d := &c.disk; !d.stated.made || d.stated.old != nil {
-		c.keepState(forState)
+		c.keepState(forProbe)
 	}
 	c.reserve()
 	for _, line := range c.disk.said {

@@ -142,11 +142,11 @@ func (c *Core) postSettled(it *item) {
 // compact notes what is settled, and removes segments that are not needed any more.
 func (c *Core) compact() {
 	j := &c.disk.journal
-	for s := j.oldest(); s != nil; s = j.oldest() {
+	for s := j.oldest(); s != nil && c.disk.sick == nil; s = j.oldest() {
 		c.markSettled(true)
 		if c.disk.state.cause != c.disk.causes {
 			// What the segment knows of causes must be known without it.
-			c.keepState(forState)
+			c.keepState(forProbe)
 		}
 		c.removeFile(segmentName(s.number))
 		j.drop()
