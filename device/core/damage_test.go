@@ -314,3 +314,119 @@ func oldDirectory() map[string][]byte {
 	}
 	return files
 }
+
+// TestOldDirectory: what a former version has left is taken over: nothing is lost or doubled, and
+// its files go. The power may go meanwhile, and one bad post does not hold back the others.
+func TestOldDirectory(t *testing.T) {
+	o := revive(t, oldDirectory(), tandem.Mark{Boot: 2, Seq: 60}, nil)
+	o.wantLoss(t, 0)
+	if runs := o.w.seenPayloads("agent/runs"); !slices.Equal(runs, []string{"7"}) {
+		t.Errorf("the user configuration is %v", runs)
+	}
+	if s := o.w.core.disk.state; s.Applied != 9 || o.w.core.disk.Boot != 3 {
+		t.Errorf("state %+v, counters %+v", s, o.w.core.disk.counters)
+	}
+	for _, name := range o.w.disk.Names() {
+		if name != codeFile && strings.HasSuffix(name, ".json") {
+			t.Errorf("%s is left", name)
+		}
+	}
+	for name := range oldDirectory() {
+		for _, data := range [][]byte{nil, {}, []byte("{"), []byte("null")} {
+			damaged := oldDirectory()
+			if damaged[name] = data; data == nil {
+				delete(damaged, name)
+			}
+			newest := tandem.Mark{Boot: 2, Seq: 60}
+			most := 0
+			if strings.HasPrefix(name, postsDir) {
+				most = 1
+			}
+			o := revive(t, damaged, newest, nil)
+			if lost := keeperPosts - len(o.got); lost > most {
+				t.Fatalf("%s is %q: %d posts are lost", name, data, lost)
+			}
+			if data != nil && len(o.said) == 0 && name != oldStateFile {
+				t.Errorf("%s is %q: nothing is said", name, data)
+			}
+		}
+	}
+	for op := 1; op < 100; op++ {
+		w := newWorld(t)
+		for name, data := range oldDirectory() {
+			w.disk.Install(name, data)
+		}
+		random := rand.New(rand.NewPCG(uint64(op), 3))
+		w.chance = random.Uint64N
+		w.cut = func(n int) bool { return n == op }
+		w.on()
+		w.pass(10 * time.Second)
+		for _, text := range w.seenPayloads("agent/n") {
+			if n := len(w.server.seen); n > 1 && text == "" {
+				t.Fatal("an empty post")
+			}
+		}
+		came := map[string]bool{}
+		for _, text := range w.seenPayloads("agent/n") {
+			came[text] = true
+		}
+		if w.core == nil {
+			w.cut = nil
+			w.on()
+			w.pass(10 * time.Second)
+			for _, text := range w.seenPayloads("agent/n") {
+				came[text] = true
+			}
+		}
+		if len(came) != keeperPosts {
+			t.Fatalf("a power cut at operation %d: %d of %d posts come\n%s", op, len(came), keeperPosts, w.out.String())
+		}
+	}
+}
+
+// TestManyPosts: fifty thousand readings of 100 bytes are kept without a link, with little of them
+// in memory, and go up in order, each once. The work grows with their number only.
+func TestManyPosts(t *testing.T) {
+	const count = 50_000
+	w := newWorld(t)
+	w.net = "down"
+	w.install(`
+		server.setsendtimeoutpolicy(RETURN_ON_ERROR, WAIT_TIL_SENT, 30);
+		n <- 0;
+		fill <- "";
+		while (fill.len() < 95) fill += "x";
+		function some() {
+			for (local i = 0; i < 500 && n < ` + itoa(count) + ` && tandem.post("r", format("%05d", n) + fill) == 0; i++) n++;
+			if (n < ` + itoa(count) + `) imp.wakeup(0.01, some);
+		}
+		imp.wakeup(1, some);`)
+	w.on()
+	w.pass(time.Minute)
+	if n := w.core.disk.journal.waiting(); n != count {
+		t.Fatalf("%d posts wait", n)
+	}
+	most := 0
+	next := 0
+	w.server.handle = func(m *agentView) {
+		w.server.seen = w.server.seen[:0]
+		if m.topic != "agent/r" {
+			return
+		}
+		if !strings.Contains(m.payload, fmt.Sprintf("%05d", next)) {
+			t.Fatalf("post %d comes as %q", next, m.payload)
+		}
+		next++
+		most = max(most, w.core.out.posts.len()+len(w.core.out.given))
+	}
+	w.net = "up"
+	w.pass(time.Hour)
+	if next != count || w.core.disk.journal.waiting() != 0 {
+		t.Errorf("%d came, %d wait", next, w.core.disk.journal.waiting())
+	}
+	if most > 1000 {
+		t.Errorf("%d posts were in memory", most)
+	}
+	if n := w.core.disk.journal.allocated(); n > 3*segmentSize {
+		t.Errorf("the log has %d bytes when all were handled", n)
+	}
+}

@@ -80,8 +80,8 @@ func (c *Core) loadCounters(files map[string]*File) {
 	d := &c.disk
 	var old counters
 	if f := files[oldCountersFile]; f != nil {
-		if f.Err != nil || json.Unmarshal(f.Data, &old) != nil {
-			c.note("%s %s", f.Name, f.why())
+		if f.Err != nil || json.Unmarshal(f.Data, &old) != nil || old.Boot == 0 {
+			c.note("%s %s: starts are counted from what else is known", f.Name, f.why())
 		}
 		d.counted.old = []string{oldCountersFile}
 	}
