@@ -50,7 +50,8 @@ device.on("n", function(x) {
     total++;
     if (x / 1000 != run) {
         if (x / 1000 < run) wrong("run " + x / 1000 + " after " + run);
-        if (posted / 1000 == run && posted % 1000 > last) wrong("of run " + run + " " + posted % 1000 + " were posted, and " + last + " came");
+        if (posted / 1000 == run && posted % 1000 > last)
+            wrong("of run " + run + " " + posted % 1000 + " were posted, and " + last + " came");
         run = x / 1000;
         last = 0;
     }

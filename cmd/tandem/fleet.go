@@ -200,8 +200,8 @@ func (c *deviceRunCmd) Run(ctx context.Context, s *streams) error {
 
 // keepFlags say how much a device keeps for its agent.
 type keepFlags struct {
-	Keep    int           `placeholder:"MB" default:"64" help:"Room for messages of tandem.post that wait, in MB (${default})."`
-	KeepFor time.Duration `placeholder:"TIME" help:"How long such a message is kept at most, such as 720h; by default until it was handled."`
+	Keep    int           `placeholder:"MB" default:"64" help:"Room for waiting tandem.post messages (${default} MB)."`
+	KeepFor time.Duration `placeholder:"TIME" help:"How long one waits at most, such as 720h; by default for ever."`
 }
 
 func (f *keepFlags) set(r *runner.Runner) error {

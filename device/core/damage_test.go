@@ -250,7 +250,7 @@ func TestDiskStates(t *testing.T) {
 				t.Errorf("%s, without %q: what the code keeps is kept: %v\n%s", what, missing, kept, o.w.out.String())
 			}
 			if !kept && len(o.w.seenPayloads("agent/unkept")) == 0 {
-				t.Errorf("%s, without %q: the code does not hear that it cannot keep anything\n%s", what, missing, o.w.out.String())
+				t.Errorf("%s, without %q: the code does not hear of it\n%s", what, missing, o.w.out.String())
 			}
 			for range 2 {
 				o.w.server.say("device/more", []byte("2"))
@@ -263,7 +263,7 @@ func TestDiskStates(t *testing.T) {
 			o.w.settle()
 			o.w.pass(time.Second)
 			if more := o.w.seenPayloads("agent/more"); len(more) == 0 || more[len(more)-1] != "3" {
-				t.Errorf("%s, without %q: when the disk works again posts do not: %v\n%s", what, missing, more, o.w.out.String())
+				t.Errorf("%s, without %q: posts do not work again: %v\n%s", what, missing, more, o.w.out.String())
 			}
 			if t.Failed() {
 				return
@@ -393,11 +393,12 @@ func TestManyPosts(t *testing.T) {
 	w.install(`
 		server.setsendtimeoutpolicy(RETURN_ON_ERROR, WAIT_TIL_SENT, 30);
 		n <- 0;
+		count <- ` + itoa(count) + `;
 		fill <- "";
 		while (fill.len() < 95) fill += "x";
 		function some() {
-			for (local i = 0; i < 500 && n < ` + itoa(count) + ` && tandem.post("r", format("%05d", n) + fill) == 0; i++) n++;
-			if (n < ` + itoa(count) + `) imp.wakeup(0.01, some);
+			for (local i = 0; i < 500 && n < count && tandem.post("r", format("%05d", n) + fill) == 0; i++) n++;
+			if (n < count) imp.wakeup(0.01, some);
 		}
 		imp.wakeup(1, some);`)
 	w.on()

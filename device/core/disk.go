@@ -366,6 +366,9 @@ func (c *Core) sicken(err error) {
 	c.disk.sick, c.disk.retryAt = err, c.now.Mono+diskPause
 }
 
+// errNotKept is the end of a connection on which the server is to say again what it has said.
+var errNotKept = errors.New("what the server has said last could not be kept, and is to come again")
+
 // undo goes on after what an event wanted to keep cannot be kept: nothing of it was seen, and
 // it has not happened. The code, which believes that it has, is started again.
 func (c *Core) undo(o *operation, err error) {
@@ -387,8 +390,8 @@ func (c *Core) undo(o *operation, err error) {
 	d.state = since.state
 	c.markSettled(false)
 	c.out.withdraw(c.run.gen, since.made)
-	c.complain(fmt.Sprintf("the device's disk does not work: %v. What the code has posted or kept last is undone, and the "+
-		"code starts again. Until the disk works, tandem.post returns SEND_ERROR_WOULDBLOCK", err))
+	c.complain(fmt.Sprintf("the device's disk does not work: %v. What the code has posted or kept last is undone, "+
+		"and the code starts again. Until the disk works, tandem.post returns SEND_ERROR_WOULDBLOCK", err))
 	if c.run.machine != nil {
 		c.halt()
 		c.startAfter(shortestRun, device.WakeSoftwareReset, tandem.ReasonFault)
@@ -398,7 +401,7 @@ func (c *Core) undo(o *operation, err error) {
 	}
 	c.mail.acks, c.posts.arrived = nil, nil
 	if c.net.conn != nil {
-		c.drop(device.NoServer, errors.New("what the server has said last is to come again, because it could not be kept"))
+		c.drop(device.NoServer, errNotKept)
 	}
 }
 

@@ -196,6 +196,6 @@ func lostText(lost []span) string {
 			numbers = append(numbers, decimal(p.first)+" to "+decimal(p.last))
 		}
 	}
-	return fmt.Sprintf("%d messages of tandem.post are lost, because the log of messages is damaged: the numbers %s of the log",
-		n, strings.Join(numbers, ", "))
+	return fmt.Sprintf("%d messages of tandem.post are lost, because the log of messages is damaged: "+
+		"the numbers %s of the log", n, strings.Join(numbers, ", "))
 }

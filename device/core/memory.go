@@ -2,7 +2,7 @@ package core
 
 import (
 	"bytes"
-	"io/fs"
+	"errors"
 	"maps"
 	"slices"
 )
@@ -18,6 +18,9 @@ type memoryFile struct {
 	data  []byte
 	flush []byte // what is durable, when it is not data
 }
+
+// errNoFile is the error of a file that is not there, or too small.
+var errNoFile = errors.New("no such file, or not so large")
 
 // sector is what a disk writes whole, in bytes.
 const sector = 512
@@ -76,7 +79,7 @@ func (m *Memory) Do(e Effect) Event {
 	case *SetAside:
 		f := m.files[e.Name]
 		if f == nil {
-			return &FileDone{Number: e.Number, Err: fs.ErrNotExist}
+			return &FileDone{Number: e.Number, Err: errNoFile}
 		}
 		delete(m.files, e.Name)
 		m.files[e.Name+aside] = f
@@ -91,7 +94,7 @@ func (m *Memory) writeAt(e *WriteAt) error {
 	f := m.files[e.Name]
 	end := int(e.Offset) + len(e.Data)
 	if f == nil || end > len(f.data) {
-		return fs.ErrNotExist
+		return errNoFile
 	}
 	if f.flush == nil {
 		f.flush = slices.Clone(f.data)
@@ -106,7 +109,7 @@ func (m *Memory) writeAt(e *WriteAt) error {
 func (m *Memory) read(e *ReadFile) Event {
 	f := m.files[e.Name]
 	if f == nil || e.Offset > int64(len(f.data)) {
-		return &FileRead{Number: e.Number, Err: fs.ErrNotExist}
+		return &FileRead{Number: e.Number, Err: errNoFile}
 	}
 	rest := f.data[e.Offset:]
 	return &FileRead{Number: e.Number, Data: slices.Clone(rest[:min(len(rest), e.Size)])}

@@ -200,8 +200,8 @@ func (c *Core) noRoom(size int64, err error) {
 		return
 	}
 	if d.full == nil {
-		c.log(Warn, "no more room for messages of tandem.post", "error", err.Error(), "room", decimal(uint64(d.journal.room())),
-			"waiting", decimal(d.journal.waiting()+uint64(len(c.posts.old))))
+		c.log(Warn, "no more room for messages of tandem.post", "error", err.Error(),
+			"room", decimal(uint64(d.journal.room())), "waiting", decimal(d.journal.waiting()+uint64(len(c.posts.old))))
 	}
 	d.full, d.retryAt = err, c.now.Mono+diskPause
 }
@@ -274,7 +274,8 @@ func (c *Core) fileRead(ev *FileRead) {
 		c.out.addPost(c.postItem(k))
 	}
 	if aged > 0 {
-		c.complain(fmt.Sprintf("%d messages of tandem.post are not sent, because they are older than %v", aged, c.cfg.KeptFor))
+		const text = "%d messages of tandem.post are not sent, because they are older than %v"
+		c.complain(fmt.Sprintf(text, aged, c.cfg.KeptFor))
 		c.compact()
 	}
 }

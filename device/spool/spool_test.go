@@ -3,7 +3,6 @@ package spool
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -14,7 +13,8 @@ func some(segment uint64, n int) (data []byte, begins []int) {
 	for i := range n {
 		begins = append(begins, len(data))
 		body := bytes.Repeat([]byte{byte(i)}, i*37%500)
-		data = Append(data, segment, int64(len(data)), Record{Kind: 2, Seq: uint64(i + 1), Durable: uint64(i), Body: body})
+		r := Record{Kind: 2, Seq: uint64(i + 1), Durable: uint64(i), Body: body}
+		data = Append(data, segment, int64(len(data)), r)
 	}
 	return append(data, make([]byte, 4096)...), begins
 }
@@ -178,7 +178,7 @@ func FuzzDamage(f *testing.F) {
 		list, _ := found(t, data, 1)
 		for i, begin := range begins {
 			if hit := from < end(begins, data, i) && to > begin; !hit && !slices.Contains(list, uint64(i+1)) {
-				t.Fatalf("record %d at %d is not found after bytes %d to %d were damaged: %v", i+1, begin, from, to, fmt.Sprint(list))
+				t.Fatalf("record %d at %d is not found after damage from %d to %d: %v", i+1, begin, from, to, list)
 			}
 		}
 	})
