@@ -196,6 +196,15 @@ func (s *story) advance(d time.Duration) (out string) {
 	return out + "the alarm never ends\n"
 }
 
+// room reads what can be kept.
+func (s *story) room(d *datadriven.TestData) *Room {
+	room := &Room{}
+	d.MaybeScanArgs(s.t, "bytes", &room.Bytes)
+	d.MaybeScanArgs(s.t, "full", &room.Full)
+	d.MaybeScanArgs(s.t, "unwritable", &room.Unwritable)
+	return room
+}
+
 // do runs one command of a script.
 func (s *story) do(d *datadriven.TestData) string {
 	number := func(name string) (n uint64) {
@@ -233,10 +242,7 @@ func (s *story) do(d *datadriven.TestData) string {
 	case "handled":
 		return s.step(&Handled{ID: number("id")})
 	case "room":
-		room := Room{Bytes: int64(number("bytes"))}
-		d.MaybeScanArgs(s.t, "full", &room.Full)
-		d.MaybeScanArgs(s.t, "unwritable", &room.Unwritable)
-		return s.step(&room)
+		return s.step(s.room(d))
 	case "shutdown":
 		return s.step(&Shutdown{Reason: int(number("reason"))})
 	case "peer":

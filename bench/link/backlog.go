@@ -24,10 +24,10 @@ function reading() {
     if (RANDOM) {
         local data = blob(80);
         for (local i = 0; i < 80; i++) data.writen(math.rand() & 0xff, 'b');
-        return { i = n, data = data };
+        return { i = n, of = BULK, data = data };
     }
     return {
-        i = n, time = 1764547200 + n * 12, celsius = 21.5 + (n % 37) * 0.1, humidity = 40 + n % 19,
+        i = n, of = BULK, time = 1764547200 + n * 12, celsius = 21.5 + (n % 37) * 0.1, humidity = 40 + n % 19,
         pressure = 1013.25 - (n % 23) * 0.2, battery = 3.71, door = n % 50 == 0, site = "roof"
     };
 }

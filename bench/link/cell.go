@@ -19,7 +19,12 @@ import (
 )
 
 // bulk is how many messages of 100 bytes a device sends to measure their rate.
-const bulk = 300
+func (n network) bulk() int {
+	if n.Latency >= 10*time.Second { // the client that is slowest has minutes for them
+		return 60
+	}
+	return 300
+}
 
 // agentCode is the agent of a cell. It says what it has seen, and when, to who asks.
 const agentCode = `
@@ -35,7 +40,7 @@ device.on("n", function(m) {
     if (m.i != status.next) status.wrong++;
     status.next = m.i + 1;
     if (status.n % 1000 == 0) server.save({ next = status.next });
-    if (status.n == BULK) { status.all = now(); device.send("all", 1); }
+    if (status.n == m.of) { status.all = now(); device.send("all", 1); }
 });
 device.ondisconnect(function() { status.lost++; });
 http.onrequest(function(request, response) {
@@ -52,7 +57,7 @@ for (local i = 0; i < 8; i++) payload += "0123456789";
 agent.on("pong", function(n) {
     agent.send("got", n);
     if (n != 1) return;
-    for (local i = 0; i < BULK; i++) tandem.post("n", { i = i, data = payload });
+    for (local i = 0; i < BULK; i++) tandem.post("n", { i = i, of = BULK, data = payload });
 });
 function begin() {
     if (server.isconnected()) agent.send("ping", 1);
@@ -89,6 +94,7 @@ type cell struct {
 	Client    string  `json:"client"`
 
 	net  int // number of the network
+	bulk int
 	pair int
 }
 
@@ -109,15 +115,15 @@ type result struct {
 func (r *result) good() bool { return r.Connects && r.Both && r.All && r.Stays && r.After }
 
 // clientOf runs a device until ctx ends.
-type clientOf func(ctx context.Context, url string, p pair, conf *tls.Config, dir string) error
+type clientOf func(ctx context.Context, c *cell, p pair, conf *tls.Config, dir string) error
 
 var clients = map[string]clientOf{
 	"runner": runRunner,
-	"v5": func(ctx context.Context, url string, p pair, conf *tls.Config, _ string) error {
-		return runPlain(ctx, url, p, conf, 5)
+	"v5": func(ctx context.Context, c *cell, p pair, conf *tls.Config, _ string) error {
+		return runPlain(ctx, c, p, conf, 5)
 	},
-	"v3.1.1": func(ctx context.Context, url string, p pair, conf *tls.Config, _ string) error {
-		return runPlain(ctx, url, p, conf, 4)
+	"v3.1.1": func(ctx context.Context, c *cell, p pair, conf *tls.Config, _ string) error {
+		return runPlain(ctx, c, p, conf, 4)
 	},
 }
 
@@ -135,9 +141,13 @@ func (c *cell) url() string {
 func (c *cell) secure() bool { return c.Transport == "tls" || c.Transport == "wss" }
 
 // runRunner runs our own runtime.
-func runRunner(ctx context.Context, url string, p pair, conf *tls.Config, dir string) error {
+func runRunner(ctx context.Context, c *cell, p pair, conf *tls.Config, dir string) error {
+	code := strings.ReplaceAll(deviceCode, "BULK", fmt.Sprint(c.bulk))
+	if err := os.WriteFile(dir+".nut", []byte(code), 0o600); err != nil {
+		return err
+	}
 	r := &runner.Runner{
-		ID: tandem.DeviceID(p.ID), Key: p.Key, Addr: url, Dir: dir, Code: filepath.Join(filepath.Dir(dir), "device.nut"), TLS: conf,
+		ID: tandem.DeviceID(p.ID), Key: p.Key, Addr: c.url(), Dir: dir, Code: dir + ".nut", TLS: conf,
 	}
 	return r.Run(ctx)
 }
@@ -192,7 +202,7 @@ func (c *cell) run(ctx context.Context, o options, a asker, p pair, roots *x509.
 	dir := filepath.Join(o.dir, fmt.Sprint("device", c.pair))
 	ended := make(chan error, 1)
 	began := time.Now()
-	go func() { ended <- clients[c.Client](ctx, c.url(), p, tlsFor(roots), dir) }()
+	go func() { ended <- clients[c.Client](ctx, c, p, tlsFor(roots), dir) }()
 	defer func() {
 		cancel()
 		if err := <-ended; err != nil && r.Problem == "" {
@@ -209,14 +219,14 @@ func (c *cell) run(ctx context.Context, o options, a asker, p pair, roots *x509.
 	s, err := a.until(ctx, p.URL, o.patience, func(s *status) bool { return s.Got >= 1 && !moment(s.All).IsZero() })
 	r.Lost = s.Lost
 	first, all := moment(s.First), moment(s.All)
-	r.Connects, r.Both, r.All = !first.IsZero(), s.Got >= 1, s.N == bulk && s.Wrong == 0
+	r.Connects, r.Both, r.All = !first.IsZero(), s.Got >= 1, s.N == c.bulk && s.Wrong == 0
 	if r.Connects {
 		r.First = first.Sub(began).Seconds()
 	}
 	if !check(err) {
 		return r
 	}
-	r.Rate = bulk / all.Sub(first).Seconds()
+	r.Rate = float64(c.bulk) / all.Sub(first).Seconds()
 	select {
 	case <-time.After(o.idle):
 	case <-ctx.Done():
@@ -231,13 +241,4 @@ func (c *cell) run(ctx context.Context, o options, a asker, p pair, roots *x509.
 	_, err = a.until(ctx, p.URL, o.patience, func(s *status) bool { return s.Got == 2 })
 	r.After = check(err)
 	return r
-}
-
-// agentProgram is the agents' code.
-func agentProgram(o options) string {
-	n := bulk
-	if o.backlog > 0 {
-		n = o.backlog
-	}
-	return strings.ReplaceAll(agentCode, "BULK", fmt.Sprint(n))
 }

@@ -5,11 +5,9 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 )
@@ -53,10 +51,6 @@ func measure(ctx context.Context, o options) error {
 	a := asker{trusting(roots)}
 	if o.backlog > 0 {
 		return backlog(ctx, o, a, fleet[0][0])
-	}
-	code := strings.ReplaceAll(deviceCode, "BULK", fmt.Sprint(bulk))
-	if err := os.WriteFile(filepath.Join(o.dir, "device.nut"), []byte(code), 0o600); err != nil {
-		return err
 	}
 	return matrix(ctx, o, a, fleet, roots)
 }

@@ -23,7 +23,8 @@ type plain struct {
 	net     net.Conn
 	version mqtt.Version
 	client  *mqtt.Client
-	bulk    int // messages of the bulk that were published
+	of      int // messages of the bulk
+	bulk    int // that were published
 	window  int // that may still be published without an acknowledgement
 	flown   map[uint16]bool
 	reads   chan []byte
@@ -34,11 +35,11 @@ type plain struct {
 const plainWindow = 60
 
 // runPlain keeps a plain client connected until ctx ends.
-func runPlain(ctx context.Context, url string, p pair, conf *tls.Config, version mqtt.Version) error {
+func runPlain(ctx context.Context, of *cell, p pair, conf *tls.Config, version mqtt.Version) error {
 	for ctx.Err() == nil {
-		c, err := dialPlain(ctx, url, conf)
+		c, err := dialPlain(ctx, of.url(), conf)
 		if err == nil {
-			err = newPlain(c, version).run(ctx, p)
+			err = newPlain(c, version, of.bulk).run(ctx, p)
 			c.Close()
 		}
 		if ctx.Err() == nil {
@@ -74,9 +75,9 @@ func dialPlain(ctx context.Context, text string, conf *tls.Config) (net.Conn, er
 	return websocket.NetConn(context.Background(), ws, websocket.MessageBinary), nil
 }
 
-func newPlain(c net.Conn, version mqtt.Version) *plain {
+func newPlain(c net.Conn, version mqtt.Version, of int) *plain {
 	return &plain{
-		net: c, version: version, window: plainWindow, flown: map[uint16]bool{},
+		net: c, version: version, of: of, window: plainWindow, flown: map[uint16]bool{},
 		reads: make(chan []byte), failed: make(chan error, 1),
 	}
 }
@@ -204,8 +205,8 @@ var filling = strings.Repeat("0123456789", 8)
 
 // more publishes what the window allows of the bulk.
 func (c *plain) more() error {
-	for ; c.window > 0 && c.bulk < bulk; c.window-- {
-		if err := c.publish("agent/n", map[string]any{"i": c.bulk, "data": filling}); err != nil {
+	for ; c.window > 0 && c.bulk < c.of; c.window-- {
+		if err := c.publish("agent/n", map[string]any{"i": c.bulk, "of": c.of, "data": filling}); err != nil {
 			return err
 		}
 		c.bulk++

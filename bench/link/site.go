@@ -181,7 +181,7 @@ func serve(ctx context.Context, o options) error {
 			return err
 		}
 		defer s.Kill()
-		if fleet[i], err = s.pairs(ctx, agentProgram(o), len(o.cells())+1); err != nil {
+		if fleet[i], err = s.pairs(ctx, agentCode, len(o.cells())+1); err != nil {
 			return err
 		}
 	}

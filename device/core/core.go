@@ -7,7 +7,7 @@
 //	c, err := core.New(cfg, disk)
 //	effects := c.Step(now, &core.PowerOn{})
 //	... do them in order, and Step again with what comes of them:
-//	Dialed, Received, Written, Closed, FileDone, CodeRead
+//	Dialed, Received, Written, Closed, FileDone, FileRead, CodeRead
 //	at, ok := c.Deadline() // of the next Tick
 //
 // The same configuration, files, events and times give the same effects, byte
@@ -27,21 +27,21 @@
 //
 // # Posts
 //
-// A tandem.post of the code is on disk before anything else the code does is
+// A tandem.post of the code is on disk, in a log, before anything else the code does is
 // seen, and is sent, with the mark it got then, until the agent has handled it;
-// after a power cut before everything newer. A tandem.post of the agent has a
+// after a power cut before everything newer. Most of those that wait are on disk only. A tandem.post of the agent has a
 // number. It is acknowledged when a run of the code has handled it and that number
 // is on disk, be it alone or together with a user configuration that its handler
 // has set; one that comes again is acknowledged only.
 //
 // # What waits for the disk
 //
-// While a WriteFile is not done, the core holds back everything that others can
-// notice: the code gets no event, no message is published, no acknowledgement is
-// given, no goodbye is said. What the session was given before still leaves. So
-// an effect that was seen implies that every write before it is durable. The boot
-// counter is on disk before the first Dial, the counter of incarnations before the
-// code runs. RemoveFile is not waited for.
+// While counters, code, state or posts are being written, the core holds back everything
+// that others can notice: the code gets no event, no message is published, no
+// acknowledgement is given, no goodbye is said. What the session was given before still
+// leaves. So an effect that was seen implies that every write before it is durable. The
+// boot counter is on disk before the first Dial, the counter of incarnations before the
+// code runs. An event whose writes fail has not happened; see DESIGN.md.
 //
 // # Starting
 //

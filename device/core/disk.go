@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tandem-iot/tandem"
@@ -26,7 +27,18 @@ const (
 	// What a former version has left.
 	oldCountersFile = "counters.json"
 	oldStateFile    = "state.json"
+	oldPostSuffix   = ".json"
 )
+
+// Kept reports whether a file of the device's directory is one of those that the core is made of,
+// by its name. Segments of the journal are not among them.
+func Kept(name string) bool {
+	switch name {
+	case countersFile, stateFile, codeFile, oldCountersFile, oldStateFile:
+		return true
+	}
+	return strings.HasPrefix(name, postsDir) && strings.HasSuffix(name, oldPostSuffix)
+}
 
 // Contents is what the device's directory has.
 type Contents struct {
@@ -148,7 +160,7 @@ const (
 	forCounters                // counters for another reason
 	forCode
 	forState
-	forProbe // state as it is on disk, to see whether writing works again
+	forProbe // state, though no event has changed it
 	forPosts
 	forMark
 	forRoom // a segment
@@ -317,7 +329,7 @@ func (c *Core) notDone(o *operation, err error) {
 		c.disk.reserving = false
 		c.noRoom(o.size, err)
 	case forProbe:
-		c.disk.retryAt = c.now.Mono + diskPause
+		c.sicken(err)
 		c.disk.stated.failed()
 	case forCode:
 		c.log(Error, "cannot keep the code: after a loss of power the server must send it again", "error", err.Error())
@@ -326,7 +338,7 @@ func (c *Core) notDone(o *operation, err error) {
 		c.log(Error, "cannot count this start: what is sent now may have to be numbered again", "error", err.Error())
 		// A number that was not kept must not be used again.
 		c.disk.Boot += 1 + c.cfg.Chance(uncounted)
-		c.sicken(err)
+		c.keepState(forProbe)
 		c.booted()
 	case forStart, forCounters:
 		c.disk.counted.failed()
@@ -354,6 +366,9 @@ func (c *Core) sicken(err error) {
 	c.disk.sick, c.disk.retryAt = err, c.now.Mono+diskPause
 }
 
+// errNotKept is the end of a connection on which the server is to say again what it has said.
+var errNotKept = errors.New("what the server has said last could not be kept, and is to come again")
+
 // undo goes on after what an event wanted to keep cannot be kept: nothing of it was seen, and
 // it has not happened. The code, which believes that it has, is started again.
 func (c *Core) undo(o *operation, err error) {
@@ -373,17 +388,21 @@ func (c *Core) undo(o *operation, err error) {
 	d.journal.take()
 	d.journal.settled.add(since.last+1, d.journal.last)
 	d.state = since.state
+	c.markSettled(false)
 	c.out.withdraw(c.run.gen, since.made)
-	c.complain(fmt.Sprintf("the device's disk does not work: %v. What the code has posted or kept last is undone, and the "+
-		"code starts again. Until the disk works, tandem.post returns SEND_ERROR_WOULDBLOCK", err))
+	c.complain(fmt.Sprintf("the device's disk does not work: %v. What the code has posted or kept last is undone, "+
+		"and the code starts again. Until the disk works, tandem.post returns SEND_ERROR_WOULDBLOCK", err))
 	if c.run.machine != nil {
 		c.halt()
 		c.startAfter(shortestRun, device.WakeSoftwareReset, tandem.ReasonFault)
 	}
-	if c.net.conn != nil && len(c.mail.acks) > 0 {
-		c.drop(device.NoServer, errors.New("what the server has said last is to come again, because it could not be kept"))
+	if len(c.mail.acks) == 0 {
+		return
 	}
-	c.mail.acks = nil
+	c.mail.acks, c.posts.arrived = nil, nil
+	if c.net.conn != nil {
+		c.drop(device.NoServer, errNotKept)
+	}
 }
 
 // recovered goes on when the disk works again.
@@ -393,6 +412,7 @@ func (c *Core) recovered() {
 	}
 	c.disk.sick = nil
 	c.announce("The device's disk works again.")
+	c.compact()
 	c.reserve()
 	c.feedPosts()
 }

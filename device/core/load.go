@@ -47,7 +47,7 @@ func (c *Core) load(from Contents) {
 // settleIn writes what is not on disk as it should be, and says what a start has found out.
 func (c *Core) settleIn() {
 	if d := &c.disk; !d.stated.made || d.stated.old != nil {
-		c.keepState(forState)
+		c.keepState(forProbe)
 	}
 	c.reserve()
 	for _, line := range c.disk.said {
@@ -80,8 +80,8 @@ func (c *Core) loadCounters(files map[string]*File) {
 	d := &c.disk
 	var old counters
 	if f := files[oldCountersFile]; f != nil {
-		if f.Err != nil || json.Unmarshal(f.Data, &old) != nil {
-			c.note("%s %s", f.Name, f.why())
+		if f.Err != nil || json.Unmarshal(f.Data, &old) != nil || old.Boot == 0 {
+			c.note("%s %s: starts are counted from what else is known", f.Name, f.why())
 		}
 		d.counted.old = []string{oldCountersFile}
 	}
@@ -150,7 +150,7 @@ func (c *Core) loadOldPosts(files []File) {
 	var damaged []string
 	for i := range files {
 		f := &files[i]
-		if !strings.HasPrefix(f.Name, postsDir) || !strings.HasSuffix(f.Name, ".json") {
+		if !strings.HasPrefix(f.Name, postsDir) || !strings.HasSuffix(f.Name, oldPostSuffix) {
 			continue
 		}
 		k := &keptPost{file: f.Name}
@@ -196,6 +196,6 @@ func lostText(lost []span) string {
 			numbers = append(numbers, decimal(p.first)+" to "+decimal(p.last))
 		}
 	}
-	return fmt.Sprintf("%d messages of tandem.post are lost, because the log of messages is damaged: the numbers %s of the log",
-		n, strings.Join(numbers, ", "))
+	return fmt.Sprintf("%d messages of tandem.post are lost, because the log of messages is damaged: "+
+		"the numbers %s of the log", n, strings.Join(numbers, ", "))
 }

@@ -2,10 +2,9 @@ package core
 
 import (
 	"bytes"
-	"io/fs"
+	"errors"
 	"maps"
 	"slices"
-	"strings"
 )
 
 // Memory is a device's directory in memory, for simulations: it does what a core asks of the
@@ -19,6 +18,9 @@ type memoryFile struct {
 	data  []byte
 	flush []byte // what is durable, when it is not data
 }
+
+// errNoFile is the error of a file that is not there, or too small.
+var errNoFile = errors.New("no such file, or not so large")
 
 // sector is what a disk writes whole, in bytes.
 const sector = 512
@@ -48,7 +50,7 @@ func (m *Memory) Contents() (c Contents) {
 		data := m.files[name].data
 		if n, ok := SegmentNumber(name); ok {
 			c.Journal = append(c.Journal, ScanSegment(n, int64(len(data)), bytes.NewReader(data)))
-		} else if !strings.HasSuffix(name, aside) {
+		} else if Kept(name) {
 			c.Files = append(c.Files, File{Name: name, Data: data})
 		}
 	}
@@ -77,7 +79,7 @@ func (m *Memory) Do(e Effect) Event {
 	case *SetAside:
 		f := m.files[e.Name]
 		if f == nil {
-			return &FileDone{Number: e.Number, Err: fs.ErrNotExist}
+			return &FileDone{Number: e.Number, Err: errNoFile}
 		}
 		delete(m.files, e.Name)
 		m.files[e.Name+aside] = f
@@ -92,7 +94,7 @@ func (m *Memory) writeAt(e *WriteAt) error {
 	f := m.files[e.Name]
 	end := int(e.Offset) + len(e.Data)
 	if f == nil || end > len(f.data) {
-		return fs.ErrNotExist
+		return errNoFile
 	}
 	if f.flush == nil {
 		f.flush = slices.Clone(f.data)
@@ -107,7 +109,7 @@ func (m *Memory) writeAt(e *WriteAt) error {
 func (m *Memory) read(e *ReadFile) Event {
 	f := m.files[e.Name]
 	if f == nil || e.Offset > int64(len(f.data)) {
-		return &FileRead{Number: e.Number, Err: fs.ErrNotExist}
+		return &FileRead{Number: e.Number, Err: errNoFile}
 	}
 	rest := f.data[e.Offset:]
 	return &FileRead{Number: e.Number, Data: slices.Clone(rest[:min(len(rest), e.Size)])}

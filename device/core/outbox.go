@@ -248,7 +248,10 @@ func (o *outbox) unsend() {
 	}
 	o.posts.set(append(posts, o.posts.list()...))
 	o.queue.set(slices.DeleteFunc(append(others, o.queue.list()...), func(it *item) bool { return !it.keep }))
-	o.given, o.flown, o.said, o.lines = nil, 0, 0, 0
+	o.given = nil
+	o.flown = 0
+	o.said = 0
+	o.lines = 0
 	for _, it := range o.queue.list() {
 		if it.line {
 			o.lines++

@@ -76,13 +76,13 @@ func (t *trip) timedOut(reached bool) {
 	}
 }
 
-// silence is the property by which CONNECT asks the node to bear a longer silence, none when it need not.
+// silence is the property by which CONNECT asks the node to bear a longer silence, none on a fast link.
 func (t *trip) silence() []mqtt.UserProperty {
-	s := int(t.patience(0).Seconds())
-	if s <= silenceNormal {
+	p := t.patience(0)
+	if p < keepAlive*time.Second/2 {
 		return nil
 	}
-	return []mqtt.UserProperty{{Key: "silence", Value: strconv.Itoa(s)}}
+	return []mqtt.UserProperty{{Key: "silence", Value: strconv.Itoa(silenceNormal + int(p.Seconds()))}}
 }
 
 // measured takes what the session has measured, and has it be as patient as that makes sensible.

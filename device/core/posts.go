@@ -142,11 +142,11 @@ func (c *Core) postSettled(it *item) {
 // compact notes what is settled, and removes segments that are not needed any more.
 func (c *Core) compact() {
 	j := &c.disk.journal
-	for s := j.oldest(); s != nil; s = j.oldest() {
+	for s := j.oldest(); s != nil && c.disk.sick == nil; s = j.oldest() {
 		c.markSettled(true)
 		if c.disk.state.cause != c.disk.causes {
 			// What the segment knows of causes must be known without it.
-			c.keepState(forState)
+			c.keepState(forProbe)
 		}
 		c.removeFile(segmentName(s.number))
 		j.drop()
@@ -200,8 +200,8 @@ func (c *Core) noRoom(size int64, err error) {
 		return
 	}
 	if d.full == nil {
-		c.log(Warn, "no more room for messages of tandem.post", "error", err.Error(), "room", decimal(uint64(d.journal.room())),
-			"waiting", decimal(d.journal.waiting()+uint64(len(c.posts.old))))
+		c.log(Warn, "no more room for messages of tandem.post", "error", err.Error(),
+			"room", decimal(uint64(d.journal.room())), "waiting", decimal(d.journal.waiting()+uint64(len(c.posts.old))))
 	}
 	d.full, d.retryAt = err, c.now.Mono+diskPause
 }
@@ -221,8 +221,11 @@ func (c *Core) room() (r device.Room) {
 		return device.Room{Unwritable: "the device's disk does not work: " + c.disk.sick.Error()}
 	}
 	r.Bytes = c.disk.journal.room()
-	if c.disk.full != nil {
+	switch {
+	case c.disk.full != nil:
 		r.Full = c.disk.full.Error()
+	case r.Bytes == 0:
+		r.Full = "the log of messages has none yet"
 	}
 	return r
 }
@@ -271,7 +274,8 @@ func (c *Core) fileRead(ev *FileRead) {
 		c.out.addPost(c.postItem(k))
 	}
 	if aged > 0 {
-		c.complain(fmt.Sprintf("%d messages of tandem.post are not sent, because they are older than %v", aged, c.cfg.KeptFor))
+		const text = "%d messages of tandem.post are not sent, because they are older than %v"
+		c.complain(fmt.Sprintf(text, aged, c.cfg.KeptFor))
 		c.compact()
 	}
 }

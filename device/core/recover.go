@@ -44,7 +44,8 @@ func (s *Segment) visit(r spool.Record) {
 		told := b.uvarint()
 		settled := decodeSpans(&b)
 		if !b.bad {
-			s.marked, s.told, s.settled = true, int64(told), settled
+			s.marked, s.settled = true, settled
+			s.told = int64(told)
 		}
 	case recordPost:
 		k, ok := decodePost(r.Seq, r.Body)

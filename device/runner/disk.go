@@ -19,6 +19,7 @@ import (
 type disk struct {
 	dir  string
 	lock *dirlock.Lock
+	said []string // what is wrong with it, for the owner of the code
 }
 
 const (
@@ -49,7 +50,30 @@ func openDisk(dir string) (*disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &disk{filepath.Clean(dir), lock}, nil
+	d := &disk{dir: filepath.Clean(dir), lock: lock}
+	if info, err := os.Stat(d.path(postsDir)); err == nil && !info.IsDir() {
+		d.note("posts in the device's directory is no directory", d.setAside(postsDir))
+	}
+	if err := d.makePosts(); err != nil {
+		d.note("the device's directory cannot be written", err)
+	}
+	return d, nil
+}
+
+// note keeps a line for the owner of the code. err may be nil.
+func (d *disk) note(text string, err error) {
+	if err != nil {
+		text += ": " + err.Error()
+	}
+	d.said = append(d.said, text)
+}
+
+// makePosts makes the subdirectory, if it is not there.
+func (d *disk) makePosts() error {
+	if err := os.Mkdir(d.path(postsDir), 0o700); !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
 }
 
 func (d *disk) close() error { return d.lock.Release() }
@@ -59,25 +83,16 @@ func (d *disk) path(name string) string { return filepath.Join(d.dir, filepath.F
 // read returns what is in the directory. What a power cut has left half written was never
 // there: it is removed.
 func (d *disk) read() (c core.Contents) {
-	posts := d.path(postsDir)
-	if info, err := os.Stat(posts); err == nil && !info.IsDir() {
-		c.Said = append(c.Said, "posts in the device's directory is no directory: what was kept there is lost")
-		if err := d.setAside(postsDir); err != nil {
-			c.Said = append(c.Said, "posts cannot be set aside: "+err.Error())
-		}
-	}
-	if err := os.Mkdir(posts, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		c.Said = append(c.Said, "the device's directory cannot be written: "+err.Error())
-	}
 	d.readDir("", &c)
 	d.readDir(postsDir, &c)
+	c.Said, d.said = d.said, nil
 	return c
 }
 
 func (d *disk) readDir(sub string, c *core.Contents) {
 	entries, err := os.ReadDir(d.path(sub))
 	if err != nil {
-		c.Said = append(c.Said, "a part of the device's directory cannot be read: "+err.Error())
+		d.note("a part of the device's directory cannot be read", err)
 	}
 	for _, e := range entries {
 		name := filepath.ToSlash(filepath.Join(sub, e.Name()))
@@ -85,11 +100,11 @@ func (d *disk) readDir(sub string, c *core.Contents) {
 		switch {
 		case strings.HasSuffix(name, tmpSuffix):
 			if err := os.Remove(d.path(name)); err != nil {
-				c.Said = append(c.Said, "what a loss of power has left cannot be removed: "+err.Error())
+				d.note("what a loss of power has left cannot be removed", err)
 			}
 		case isSegment:
 			c.Journal = append(c.Journal, d.scan(number, name))
-		case sub == "" && (name == "counters" || name == "state") || strings.HasSuffix(name, ".json"):
+		case core.Kept(name):
 			data, err := d.readWhole(name)
 			c.Files = append(c.Files, core.File{Name: name, Data: data, Err: err})
 		}
@@ -178,7 +193,11 @@ func writeZeros(f *os.File, size int64) error {
 func (d *disk) replace(name string, fill func(f *os.File) error) error {
 	path := d.path(name)
 	tmp := path + tmpSuffix
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
+	open := func() (*os.File, error) { return os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode) }
+	f, err := open()
+	if errors.Is(err, fs.ErrNotExist) && d.makePosts() == nil { // it was removed meanwhile
+		f, err = open()
+	}
 	if err != nil {
 		return err
 	}

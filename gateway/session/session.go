@@ -75,7 +75,8 @@ type Session struct {
 	device    tandem.DeviceID // the device of CONNECT; "" before
 	connect   *mqtt.Connect   // kept until it is answered
 	clock     hlc.Timestamp   // the device's, of CONNECT; 0: it has none
-	silence   time.Duration   // the device's may last as long, because its link is slow
+	normal    time.Duration   // the device's silence may last as long on a fast link
+	silence   time.Duration   // and as long on its link; 0: that is fast
 	connected time.Duration   // when Connect was answered
 	stage     stage
 	format    tandem.Format // of messages to the device
