@@ -1,10 +1,12 @@
+//go:build linux && !386 && !s390x
+
 package gateway
 
 import (
 	"net"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
+	"unsafe"
 )
 
 // linkTrip returns how long a packet takes to the client and back, as TCP has measured it; 0: it is not
@@ -20,7 +22,11 @@ func linkTrip(nc net.Conn) (trip time.Duration) {
 	}
 	// A failure means that the connection is closed.
 	_ = rc.Control(func(fd uintptr) {
-		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+		var info syscall.TCPInfo
+		size := uint32(unsafe.Sizeof(info))
+		_, _, errno := syscall.Syscall6(syscall.SYS_GETSOCKOPT, fd, syscall.IPPROTO_TCP, syscall.TCP_INFO,
+			uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+		if errno == 0 {
 			trip = time.Duration(info.Rtt) * time.Microsecond
 		}
 	})

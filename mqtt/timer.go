@@ -62,7 +62,10 @@ type probe struct {
 }
 
 // measure notes how long an answer has taken.
-func (p *probe) measure() { p.trip, p.measured, p.sent = p.now.Sub(p.sent), true, time.Time{} }
+func (p *probe) measure() {
+	p.trip, p.measured = p.now.Sub(p.sent), true
+	p.sent = time.Time{}
+}
 
 // pong handles the answer to the oldest ping. Of several pings only the first is measured.
 func (p *probe) pong() {

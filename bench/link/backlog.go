@@ -55,7 +55,8 @@ type outcome struct {
 
 // backlog has a device that has kept readings get a link.
 func backlog(ctx context.Context, o options, a asker, p pair) error {
-	r := outcome{Readings: o.backlog, Latency: o.networks()[0].Latency.String(), Loss: o.networks()[0].Loss, Random: o.random}
+	n := o.networks()[0]
+	r := outcome{Readings: o.backlog, Latency: n.Latency.String(), Loss: n.Loss, Random: o.random}
 	if _, err := a.until(ctx, p.URL, time.Minute, func(*status) bool { return true }); err != nil {
 		return err
 	}
@@ -95,7 +96,7 @@ func backlog(ctx context.Context, o options, a asker, p pair) error {
 
 // fill has the device keep the readings.
 func fill(ctx context.Context, o options, p pair) error {
-	code := strings.ReplaceAll(strings.ReplaceAll(fillCode, "BULK", fmt.Sprint(o.backlog)), "RANDOM", fmt.Sprint(o.random))
+	code := strings.NewReplacer("BULK", fmt.Sprint(o.backlog), "RANDOM", fmt.Sprint(o.random)).Replace(fillCode)
 	b := board.New()
 	end, err := o.device(ctx, p, "fill.nut", code, b, true)
 	if err != nil {

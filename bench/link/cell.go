@@ -176,7 +176,9 @@ func (a asker) ask(ctx context.Context, url string) (s status, err error) {
 }
 
 // until asks until the agent says what is wanted, and returns the last answer.
-func (a asker) until(ctx context.Context, url string, within time.Duration, want func(*status) bool) (s status, err error) {
+func (a asker) until(
+	ctx context.Context, url string, within time.Duration, want func(*status) bool,
+) (s status, err error) {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	var last status
@@ -219,7 +221,8 @@ func (c *cell) run(ctx context.Context, o options, a asker, p pair, roots *x509.
 	s, err := a.until(ctx, p.URL, o.patience, func(s *status) bool { return s.Got >= 1 && !moment(s.All).IsZero() })
 	r.Lost = s.Lost
 	first, all := moment(s.First), moment(s.All)
-	r.Connects, r.Both, r.All = !first.IsZero(), s.Got >= 1, s.N == c.bulk && s.Wrong == 0
+	r.Connects, r.Both = !first.IsZero(), s.Got >= 1
+	r.All = s.N == c.bulk && s.Wrong == 0
 	if r.Connects {
 		r.First = first.Sub(began).Seconds()
 	}

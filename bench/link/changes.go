@@ -17,14 +17,17 @@ import (
 
 // change is what becomes of a device of our own runtime whose network goes and comes, in seconds.
 type change struct {
-	Up   float64 `json:"network_up_s"`   // from a network that comes up after a minute to a connection
+	Up   float64 `json:"network_up_s"`   // from a network that comes up to a connection
 	Gone float64 `json:"address_gone_s"` // from the loss of its address to the end of the connection
 	Back float64 `json:"address_back_s"` // from a new address to a connection
 }
 
-// longestChange is how long a device may take in each case. Without hearing of its network it needs half a
-// minute for the first and the last, and a minute for the second.
-const longestChange = 5 * time.Second
+// A device that does not hear of its network needs more than longestChange in each case: after a network that
+// is away for downTime its next attempt comes after 13 s, and a silent connection ends after 20 s at the earliest.
+const (
+	downTime      = 25 * time.Second
+	longestChange = 10 * time.Second
+)
 
 // linkLog is a log that tells when the device is connected.
 type linkLog struct{ changes chan bool }
@@ -83,7 +86,7 @@ func changes(ctx context.Context, o options, p pair) (c change, err error) {
 		err = errors.Join(err, <-ended)
 	}()
 	select {
-	case <-time.After(time.Minute): // the pauses have become long
+	case <-time.After(downTime): // the pauses have become long
 	case <-ctx.Done():
 		return c, ctx.Err()
 	}
@@ -100,7 +103,7 @@ func changes(ctx context.Context, o options, p pair) (c change, err error) {
 	} {
 		if step.took == nil {
 			select {
-			case <-time.After(30 * time.Second):
+			case <-time.After(downTime):
 				continue
 			case <-ctx.Done():
 				return c, ctx.Err()

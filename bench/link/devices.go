@@ -29,8 +29,10 @@ func measure(ctx context.Context, o options) error {
 	for i, n := range o.networks() {
 		networks[netip.MustParseAddr(shapedAddress(i))] = n
 	}
-	there := newShaper(peer, func(p []byte) (netip.Addr, bool) { _, to, ok := ends(p); return to, ok }, networks, o.seed)
-	back := newShaper(tun, func(p []byte) (netip.Addr, bool) { from, _, ok := ends(p); return from, ok }, networks, o.seed+1)
+	to := func(p []byte) (netip.Addr, bool) { _, to, ok := ends(p); return to, ok }
+	from := func(p []byte) (netip.Addr, bool) { from, _, ok := ends(p); return from, ok }
+	there := newShaper(peer, to, networks, o.seed)
+	back := newShaper(tun, from, networks, o.seed+1)
 	go copyPackets(there, tun)
 	go copyPackets(back, peer)
 

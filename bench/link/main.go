@@ -4,21 +4,20 @@
 //	go run ./link -tandem ../bin/tandem -short
 //	go run ./link -tandem ../bin/tandem -backlog 50000 -latency 200ms -loss 5
 //
-// The cases are all latencies with all losses, on TCP, TLS and WebSocket with and without TLS, for a plain
-// client of MQTT 3.1.1, one of MQTT 5, and our own runtime. In each a device connects, is answered by its agent,
-// sends 300 messages of 100 bytes (60 from 10 s on), and then does nothing for ten minutes; a row says whether all that went
-// well, when the first message came, and at which rate the others did. All cases run beside each other, so
-// the whole takes twenty minutes.
+// The cases are all latencies with all losses, on TCP, TLS and WebSocket with and without TLS, for a
+// plain client of MQTT 3.1.1, one of MQTT 5, and our own runtime. In each a device connects, is answered by
+// its agent, sends 300 messages of 100 bytes (60 from 10 s on), and then does nothing for ten minutes; a
+// row says whether all that went well, when the first message came, and at which rate the others did. All
+// cases run beside each other, so the whole takes twenty minutes. After that the network of a device goes
+// and comes: it must not take seconds until the device notices.
 //
 // The network is a pair of TUN devices in two network namespaces, between which a process hands on the
-// packets, or loses them, each on its own and in both directions. So TCP is the kernel's own on both sides. It needs root
-// and Linux, but no netem.
+// packets, or loses them, each on its own and in both directions. So TCP is the kernel's own on both
+// sides. It needs root and Linux, but no netem.
 //
-// After that the network of a device goes and comes: it must not take seconds until the device notices.
-//
-// With -short there are a few cases without a long wait, and times do not count. With -backlog a device of our
-// own runtime has kept so many readings of 100 bytes, and gets a link: the time until the agent has all of
-// them, none lost, none twice, in order. -random makes them incompressible.
+// With -short there are a few cases without a long wait, and times do not count. With -backlog a device of
+// our own runtime has kept so many readings of 100 bytes, and gets a link: the time until the agent has
+// all of them, none lost, none twice, in order. -random makes them incompressible.
 //
 // It prints a table in Markdown, and as its last line the same as a JSON object. A case that
 // goes wrong is an error.
@@ -90,7 +89,8 @@ func run(ctx context.Context, args []string) error {
 		return errors.New("no other arguments are allowed")
 	}
 	if o.short {
-		o.latency, o.loss, o.clients, o.idle = "0s,1s", "0,20", "v3.1.1,runner", time.Second
+		o.latency, o.loss = "200ms,1s", "5"
+		o.idle = time.Second
 	}
 	switch o.role {
 	case "nodes":
@@ -122,7 +122,8 @@ func (o *options) cells() (list []*cell) {
 		for _, t := range strings.Split(o.transports, ",") {
 			for _, c := range strings.Split(o.clients, ",") {
 				list = append(list, &cell{
-					Latency: n.Latency.String(), Loss: n.Loss, Transport: t, Client: c, net: i, pair: len(list), bulk: n.bulk(),
+					Latency: n.Latency.String(), Loss: n.Loss, Transport: t, Client: c,
+					net: i, pair: len(list), bulk: n.bulk(),
 				})
 			}
 		}
@@ -138,7 +139,8 @@ func (o *options) start(ctx context.Context, args []string) (err error) {
 	}
 	for _, c := range o.cells() {
 		if clients[c.Client] == nil || c.url() == "" {
-			return fmt.Errorf("%s over %s: clients are v3.1.1, v5 and runner, transports tcp, tls, ws and wss", c.Client, c.Transport)
+			return fmt.Errorf("%s over %s: clients are v3.1.1, v5 and runner, transports tcp, tls, ws and wss",
+				c.Client, c.Transport)
 		}
 	}
 	dir, err := os.MkdirTemp("", "link")
@@ -202,7 +204,8 @@ func (o *options) process(peer *os.File, args []string) (*process, chan error, e
 	}
 	defer w.Close()
 	cmd := exec.Command(self, args...)
-	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = w, os.Stderr, []*os.File{peer}
+	cmd.Stdout, cmd.Stderr = w, os.Stderr
+	cmd.ExtraFiles = []*os.File{peer}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 	ended, err := child.Start(cmd, syscall.SIGTERM)
 	if err != nil {
@@ -239,18 +242,19 @@ type report struct {
 }
 
 func (r *report) print(o *options) error {
-	fmt.Println("| latency, each way | loss, each way | transport | client | first message after | messages a second | idle | disconnections | |")
+	fmt.Println("| latency, each way | loss, each way | transport | client | first message after |" +
+		" messages a second | idle | disconnections | |")
 	fmt.Println("|---|---|---|---|---|---|---|---|---|")
 	for _, c := range r.Cells {
 		if !c.good() {
 			r.Bad++
 		}
 		word := map[bool]string{true: "stays", false: "**no**"}[c.Stays && c.After]
-		fmt.Printf("| %s | %.0f %% | %s | %s | %.1f s | %.1f | %s | %d | %s |\n", c.Latency, 100*c.Loss, c.Transport, c.Client,
-			c.First, c.Rate, word, c.Lost, c.Problem)
+		fmt.Printf("| %s | %.0f %% | %s | %s | %.1f s | %.1f | %s | %d | %s |\n", c.Latency, 100*c.Loss, c.Transport,
+			c.Client, c.First, c.Rate, word, c.Lost, c.Problem)
 	}
-	fmt.Printf("\nA device connects %.1f s after its network came up, leaves a connection %.1f s after its address was lost,\n"+
-		"and connects %.1f s after it has another.\n\n", r.Change.Up, r.Change.Gone, r.Change.Back)
+	fmt.Printf("\nA device connects %.1f s after its network came up, leaves a connection %.1f s after\n"+
+		"its address was lost, and connects %.1f s after it has another.\n\n", r.Change.Up, r.Change.Gone, r.Change.Back)
 	text, err := json.Marshal(r)
 	if err != nil {
 		return err

@@ -60,7 +60,8 @@ func startSite(ctx context.Context, binary, dir string, secure bool) (*site, err
 		if err := certify(dir); err != nil {
 			return nil, err
 		}
-		args = append(args, "--mqtts", "0.0.0.0:"+tlsMQTT, "--cert", filepath.Join(dir, "cert"), "--key", filepath.Join(dir, "key"))
+		args = append(args, "--mqtts", "0.0.0.0:"+tlsMQTT,
+			"--cert", filepath.Join(dir, "cert"), "--key", filepath.Join(dir, "key"))
 	}
 	if err := s.Start(ctx, args...); err != nil {
 		return nil, err

@@ -154,7 +154,8 @@ func (c *Core) publishSome(n *conn, it *item) bool {
 	case 1:
 		return c.publishItems(n, items, &items[0].publish, len(packets))
 	}
-	return c.publishItems(n, items, &mqtt.Publish{Topic: batches.Topic, QoS: 1, Payload: batches.Pack(packets)}, len(packets))
+	all := &mqtt.Publish{Topic: batches.Topic, QoS: 1, Payload: batches.Pack(packets)}
+	return c.publishItems(n, items, all, len(packets))
 }
 
 // collect takes items that wait for a batch, as far as they belong into one and the window has room.

@@ -56,10 +56,12 @@ func TestRace(t *testing.T) {
 	}{
 		{"one", far{"10.0.0.1": time.Second}, "10.0.0.1", time.Second, nil},
 		{"30 s each way", far{"10.0.0.1": time.Minute}, "10.0.0.1", time.Minute, nil},
-		{"the first is dead", far{"10.0.0.1": silent, "10.0.0.2": time.Second}, "10.0.0.1 10.0.0.2", 1300 * time.Millisecond, nil},
+		{"the first is dead", far{"10.0.0.1": silent, "10.0.0.2": time.Second}, "10.0.0.1 10.0.0.2",
+			1300 * time.Millisecond, nil},
 		{"the first refuses", far{"10.0.0.1": refuses, "10.0.0.2": time.Second}, "10.0.0.1 10.0.0.2", time.Second, nil},
 		{"all refuse", far{"10.0.0.1": refuses, "10.0.0.2": refuses}, "10.0.0.1 10.0.0.2", 0, syscall.ECONNREFUSED},
-		{"all are dead", far{"10.0.0.1": silent, "10.0.0.2": silent}, "10.0.0.1 10.0.0.2", time.Hour, context.DeadlineExceeded},
+		{"all are dead", far{"10.0.0.1": silent, "10.0.0.2": silent}, "10.0.0.1 10.0.0.2",
+			time.Hour, context.DeadlineExceeded},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -112,10 +114,14 @@ func TestLookup(t *testing.T) {
 		took          time.Duration
 	}{
 		{"fast", answer{one, nil}, answer{}, [2]time.Duration{time.Second, time.Hour}, answer{one, nil}, time.Second},
-		{"unknown", answer{nil, none}, answer{one, nil}, [2]time.Duration{time.Second, time.Hour}, answer{nil, none}, time.Second},
-		{"slow", answer{nil, late}, answer{one, nil}, [2]time.Duration{20 * time.Second, time.Minute}, answer{one, nil}, 63 * time.Second},
-		{"in vain at once", answer{nil, late}, answer{one, nil}, [2]time.Duration{time.Second, time.Minute}, answer{one, nil}, 61 * time.Second},
-		{"in vain", answer{nil, late}, answer{nil, late}, [2]time.Duration{20 * time.Second, time.Minute}, answer{nil, late}, 63 * time.Second},
+		{"unknown", answer{nil, none}, answer{one, nil}, [2]time.Duration{time.Second, time.Hour},
+			answer{nil, none}, time.Second},
+		{"slow", answer{nil, late}, answer{one, nil}, [2]time.Duration{20 * time.Second, time.Minute},
+			answer{one, nil}, 63 * time.Second},
+		{"in vain at once", answer{nil, late}, answer{one, nil}, [2]time.Duration{time.Second, time.Minute},
+			answer{one, nil}, 61 * time.Second},
+		{"in vain", answer{nil, late}, answer{nil, late}, [2]time.Duration{20 * time.Second, time.Minute},
+			answer{nil, late}, 63 * time.Second},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -215,7 +215,8 @@ func TestStopsWhileDialing(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		dialing, ended := make(chan bool), make(chan bool)
-		r := &Runner{ID: testID, Dir: dir, dial: func(ctx context.Context, _ string, _ func(time.Duration)) (net.Conn, error) {
+		type heard = func(time.Duration)
+		r := &Runner{ID: testID, Dir: dir, dial: func(ctx context.Context, _ string, _ heard) (net.Conn, error) {
 			close(dialing)
 			<-ctx.Done()
 			close(ended)
@@ -260,7 +261,8 @@ func TestLateConnection(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			dialing := make(chan bool)
 			var ours, theirs net.Conn
-			r := &Runner{ID: testID, Dir: dir, dial: func(ctx context.Context, _ string, _ func(time.Duration)) (net.Conn, error) {
+			type heard = func(time.Duration)
+			r := &Runner{ID: testID, Dir: dir, dial: func(ctx context.Context, _ string, _ heard) (net.Conn, error) {
 				ours, theirs = net.Pipe()
 				close(dialing)
 				<-ctx.Done()

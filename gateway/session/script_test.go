@@ -139,11 +139,7 @@ func (s *script) run(d *datadriven.TestData) {
 	case "wait":
 		s.wait(d)
 	case "measured": // so long takes a round trip on the link
-		trip, err := time.ParseDuration(d.CmdArgs[0].Key)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		s.s.Measured(trip)
+		s.s.Measured(s.duration(d))
 	case "tick": // although nothing may be due
 		s.s.Tick(s.time())
 	case "stall": // the device takes nothing
@@ -468,13 +464,18 @@ func (s *script) write(now bool) {
 	s.flush()
 }
 
-// wait lets time pass, and the session tick when it wants to.
-func (s *script) wait(d *datadriven.TestData) {
+// duration is the first argument of a command.
+func (s *script) duration(d *datadriven.TestData) time.Duration {
 	length, err := time.ParseDuration(d.CmdArgs[0].Key)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	until := s.now + length
+	return length
+}
+
+// wait lets time pass, and the session tick when it wants to.
+func (s *script) wait(d *datadriven.TestData) {
+	until := s.now + s.duration(d)
 	for {
 		at, ok := s.s.Deadline()
 		if !ok || at > until {

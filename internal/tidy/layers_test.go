@@ -24,7 +24,7 @@ gateway ingress cluster device/runner
 central
 server world
 cmd/tandem examples internal/mutate internal/tidy
-bench/cluster bench/hostile bench/libraries bench/pair bench/powercut bench/simulate bench/squirrel bench/squirrel/peers/goja bench/squirrel/peers/gopherlua
+bench/cluster bench/hostile bench/libraries bench/link bench/pair bench/powercut bench/simulate bench/squirrel bench/squirrel/peers/goja bench/squirrel/peers/gopherlua
 `
 
 // imports returns our packages with the packages of ours each imports, by

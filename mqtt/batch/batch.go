@@ -40,7 +40,8 @@ const leastGain = 256
 // Append appends a message to the packets of a batch. Its QoS and identifier do not matter.
 func Append(packets []byte, p *mqtt.Publish) ([]byte, error) {
 	alone := *p
-	alone.QoS, alone.PacketID, alone.Dup = 0, 0, false
+	alone.QoS, alone.PacketID = 0, 0
+	alone.Dup = false
 	return mqtt.Append(packets, &alone, mqtt.V5)
 }
 

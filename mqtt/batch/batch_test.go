@@ -10,9 +10,11 @@ import (
 )
 
 func message(n int, payload string) *mqtt.Publish {
-	return &mqtt.Publish{Topic: "agent/reading", QoS: 1, PacketID: 7, Dup: true, Payload: []byte(payload), Props: &mqtt.Properties{
-		ContentType: "application/json", User: []mqtt.UserProperty{{Key: "boot", Value: "3"}, {Key: "seq", Value: fmt.Sprint(n)}},
-	}}
+	user := []mqtt.UserProperty{{Key: "boot", Value: "3"}, {Key: "seq", Value: fmt.Sprint(n)}}
+	return &mqtt.Publish{
+		Topic: "agent/reading", QoS: 1, PacketID: 7, Dup: true, Payload: []byte(payload),
+		Props: &mqtt.Properties{ContentType: "application/json", User: user},
+	}
 }
 
 // TestRoundTrip: what goes in comes out, compressed or not, and alike messages take little room.
@@ -39,7 +41,8 @@ func TestRoundTrip(t *testing.T) {
 				t.Fatal(err)
 			}
 			seq, _ := p.Props.Get("seq")
-			if p.Topic != "agent/reading" || p.QoS != 0 || seq != fmt.Sprint(i) || string(p.Payload) != fmt.Sprintf(`{"celsius": %d}`, i%30) {
+			data := fmt.Sprintf(`{"celsius": %d}`, i%30)
+			if p.Topic != "agent/reading" || p.QoS != 0 || seq != fmt.Sprint(i) || string(p.Payload) != data {
 				t.Fatalf("%+v", p)
 			}
 		}
@@ -57,6 +60,7 @@ func TestRefused(t *testing.T) {
 		}
 		return b
 	}
+	alias := &mqtt.Publish{Topic: "a", Props: &mqtt.Properties{TopicAlias: mqtt.Some[uint16](1)}}
 	large := bytes.Repeat([]byte("a"), 1<<20)
 	for _, tc := range []struct {
 		name    string
@@ -73,7 +77,7 @@ func TestRefused(t *testing.T) {
 		{"half a packet", []byte{0, 0x30, 100, 0}, ErrPacket},
 		{"a ping", append([]byte{0}, packet(&mqtt.Ping{})...), ErrPacket},
 		{"QoS 1", append([]byte{0}, packet(message(1, "x"))...), ErrPacket},
-		{"an alias", append([]byte{0}, packet(&mqtt.Publish{Topic: "a", Props: &mqtt.Properties{TopicAlias: mqtt.Some[uint16](1)}})...), ErrPacket},
+		{"an alias", append([]byte{0}, packet(alias)...), ErrPacket},
 	} {
 		packets, err := Unpack(tc.payload, 1000)
 		if err == nil {
