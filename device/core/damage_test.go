@@ -163,7 +163,7 @@ func TestDamage(t *testing.T) {
 			try("truncated", whole[:random.IntN(len(whole))], most)
 			try("truncated where it is used", whole[:random.IntN(used)], most)
 		}
-		for i := 0; i < used; i += 1 + random.IntN(max(1, used/150)) {
+		for i := 0; i < used; i += 1 + random.IntN(max(1, used/80)) {
 			flipped := slices.Clone(whole)
 			flipped[i] ^= 1 << random.IntN(8)
 			try(fmt.Sprintf("a bit of byte %d", i), flipped, min(most, 1))
@@ -275,7 +275,7 @@ func TestDiskStates(t *testing.T) {
 // TestFailures: any one operation of the disk fails, or several: nothing is lost, doubled or seen
 // too early, and the device works on.
 func TestFailures(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range uint64(100) {
 		random := rand.New(rand.NewPCG(seed, 2))
 		a := relay(t)
 		a.undone = true
