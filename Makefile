@@ -28,7 +28,7 @@ SHORT ?=
 ONLY ?=
 
 .NOTPARALLEL:
-.PHONY: build test test-units test-servers test-faults lint tidy check costs simulate bench bench-agents bench-squirrel bench-cluster libraries upgrade chaos hostile powercut fuzz mutants run
+.PHONY: build test test-units test-servers test-faults lint tidy check costs simulate bench bench-agents bench-squirrel bench-cluster libraries upgrade chaos hostile link powercut fuzz mutants run
 
 build: ; CGO_ENABLED=0 go build -trimpath -o $(BIN) ./cmd/tandem
 
@@ -52,6 +52,7 @@ test-faults:
 	$(MAKE) simulate SEEDS=100
 	$(MAKE) hostile SHORT=1
 	$(MAKE) chaos DURATION=30s
+	$(MAKE) link SHORT=1
 
 lint: ; test -z "$$(gofmt -l .)" && for m in $(MODULES); do go vet -C $$m ./... && (cd $$m && $(STATICCHECK) ./...) || exit 1; done
 tidy: ; for m in $(MODULES); do (cd $$m && go mod tidy) || exit 1; done
@@ -66,7 +67,8 @@ libraries: build ; $(BENCH) ./libraries $(BINARY) -libs $(abspath $(LIBS))
 upgrade: build ; $(BENCH) ./cluster $(BINARY) -agents 1000 upgrade
 chaos: build ; $(BENCH) ./cluster $(BINARY) chaos -for $(DURATION)
 hostile: build ; $(BENCH) ./hostile $(BINARY) $(if $(SHORT),-short) $(if $(ONLY),-only '$(ONLY)')
-powercut: build ; $(BENCH) ./powercut $(BINARY) -rounds $(ROUNDS)
+link: build ; $(BENCH) ./link $(BINARY) $(if $(SHORT),-short)
+powercut: build ; $(BENCH) ./powercut $(BINARY) -rounds $(ROUNDS) $(if $(DEVICE),-device)
 fuzz: ; for m in $(MODULES); do for p in $$(go list -C $$m ./...); do for f in $$(go test -C $$m -list '^Fuzz' $$p | grep '^Fuzz' || true); do go test -C $$m -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done; done
 mutants: ; go run ./internal/mutate -pkg "$(PKG)" -n $(MUTANTS) -seed $(SEED) -test "$(TESTS)"
 run: ; go run ./cmd/tandem dev examples/thermostat

@@ -119,7 +119,7 @@ func (c *conn) failed(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
-		c.session.Tick(c.g.now())
+		c.tick()
 	} else {
 		c.session.Break(err)
 	}
@@ -169,10 +169,32 @@ func (c *conn) ring() {
 	if !c.reading {
 		return // what was read is fed first
 	}
-	c.session.Tick(c.g.now())
+	c.tick()
 	c.settle()
 	if !c.session.Leaving() {
 		c.setAlarm()
+	}
+}
+
+// tick has the session do what is due. Before it gives up a silent device it learns how slow the link
+// is, so nothing is measured while a device is heard. The lock is held.
+func (c *conn) tick() {
+	c.session.Measured(c.g.measure(c.bare()))
+	c.session.Tick(c.g.now())
+}
+
+// bare returns the connection below TLS and WebSocket.
+func (c *conn) bare() net.Conn {
+	nc := c.nc
+	if c.paced != nil {
+		nc = c.paced.Conn
+	}
+	for {
+		above, ok := nc.(interface{ NetConn() net.Conn })
+		if !ok {
+			return nc
+		}
+		nc = above.NetConn()
 	}
 }
 

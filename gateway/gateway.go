@@ -93,6 +93,8 @@ type Gateway struct {
 	// are sent when this one stops; "" or nil: there is none.
 	Another func() string
 
+	measure func(net.Conn) time.Duration // the round trip of a bare connection; nil: as the system knows it
+
 	once    sync.Once
 	config  session.Config
 	origin  time.Time      // of elapsed time
@@ -135,6 +137,9 @@ func (g *Gateway) setUp() {
 		}
 		if g.Logins == nil {
 			g.Logins = new(admit.Logins)
+		}
+		if g.measure == nil {
+			g.measure = linkTrip
 		}
 		if g.KeepAlive == 0 {
 			g.KeepAlive = tandem.PresenceTimeout * 2 / 3

@@ -254,10 +254,10 @@ func varint(n int) (b []byte) {
 	return append(b, byte(n))
 }
 
-// unhandled sends 100 messages that the agent does not handle.
+// unhandled sends 300 messages that the agent does not handle.
 func (p *hostile) unhandled(qos byte) {
 	p.h.hold.Store(true)
-	for i := range 100 {
+	for i := range 300 {
 		p.send(&mqtt.Publish{Topic: "agent/x", QoS: qos, PacketID: uint16(i + 1)})
 	}
 }

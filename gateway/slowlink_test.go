@@ -104,7 +104,32 @@ func dialSocket(t *testing.T, g *Gateway, client, server net.Conn) net.Conn {
 	return websocket.NetConn(t.Context(), ws, websocket.MessageBinary)
 }
 
-// TestSlowLink: a device gets in over a link of 30 s each way that loses every fifth packet.
+// idle has a device that is in do nothing but ping, in the rhythm that it was told, for half an hour.
+func idle(t *testing.T, nc net.Conn) {
+	t.Helper()
+	heard := make(chan int)
+	go func() {
+		n, _ := io.Copy(io.Discard, nc)
+		heard <- int(n)
+	}()
+	for range 45 {
+		if _, err := nc.Write([]byte{0xc0, 0}); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(40 * time.Second)
+	}
+	select {
+	case <-heard:
+		t.Error("an idle device is disconnected")
+	case <-time.After(10 * time.Minute):
+		nc.Close()
+		if n := <-heard; n < 45*2 {
+			t.Errorf("45 pings are answered with %d bytes", n)
+		}
+	}
+}
+
+// TestSlowLink: a device gets in, and stays over a link of 30 s each way that loses every fifth packet.
 func TestSlowLink(t *testing.T) {
 	a := newAuthority(t)
 	conf := &tls.Config{Certificates: []tls.Certificate{a.issue(t, "server")}}
@@ -134,7 +159,7 @@ func TestSlowLink(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := newHost()
-				g := &Gateway{Host: h, KeepAlive: time.Hour}
+				g := &Gateway{Host: h, measure: func(net.Conn) time.Duration { return 2 * linkLatency }}
 				client, server := slowLink()
 				began := time.Now()
 				nc := tc.wrap(t, g, client, server)
@@ -146,6 +171,7 @@ func TestSlowLink(t *testing.T) {
 					t.Fatalf("after %v: % x %v", time.Since(began), in, err)
 				}
 				t.Logf("CONNACK after %v", time.Since(began))
+				idle(t, nc)
 				client.Close()
 				<-time.After(10 * time.Minute) // until all packets have arrived
 			})

@@ -29,7 +29,7 @@ func NewClient(now time.Time, cfg *Config, c *Connect, st *State) (*Client, erro
 	if err != nil {
 		return nil, err
 	}
-	s := &Client{session{cfg: cfg, client: true, maxQoS: 2, words: words}}
+	s := &Client{session{cfg: cfg, client: true, maxQoS: 2, words: words, probe: &probe{sent: now}}}
 	s.opening = &opening{connect: &connect, state: st}
 	s.dec.Version, s.dec.MaxSize = connect.Version, cfg.maxPacketSize()
 	s.noExpiry = connect.Version >= V5 && connect.Props.SessionExpiry.Or(0) == 0
@@ -47,6 +47,7 @@ func (s *session) handleClient(p Packet) (Event, error) {
 		return p, s.settle(p.PacketID, TypeUnsuback, len(p.Codes))
 	case *Ping:
 		if p.Response {
+			s.probe.pong()
 			return nil, nil
 		}
 	}
@@ -57,6 +58,7 @@ func (s *session) connack(p *Connack) (Event, error) {
 	if s.phase != phaseNew {
 		return nil, &Error{ProtocolError, "a second CONNACK"}
 	}
+	s.probe.measure()
 	if p.Code.Failed() {
 		s.phase = phaseClosed
 		return p, nil
@@ -92,6 +94,24 @@ func (s *session) settle(id uint16, kind Type, codes int) error {
 // that is behind must call it before Tick, which would otherwise count the server as
 // silent.
 func (c *Client) Behind() { c.heard = true }
+
+// Patient says how long the server's answers may take on this link: CONNACK a minute at least, and
+// the answer to a ping until the next look at least, which is half the keep-alive time. Until then
+// the client goes on pinging.
+func (c *Client) Patient(d time.Duration) {
+	c.probe.patience = d
+	if c.phase == phaseNew {
+		c.deadline = c.probe.sent.Add(max(d, connackTimeout))
+	}
+}
+
+// RoundTrip returns how long the answer to CONNECT or to a ping has taken that came last. It
+// returns false when none has come since the last call.
+func (c *Client) RoundTrip() (d time.Duration, ok bool) {
+	d, ok = c.probe.trip, c.probe.measured
+	c.probe.measured = false
+	return d, ok
+}
 
 // Subscribe subscribes and returns the packet identifier of the *Suback that will answer.
 // A request without an answer ends with the connection.

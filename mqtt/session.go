@@ -26,6 +26,7 @@ type session struct {
 	aliases *aliases // nil until one is used
 	answers []answer // acknowledgements and pings to send
 	asked   []asked  // subscription requests without an answer
+	probe   *probe   // of a client
 	words   []byte   // other packets to send, which are rare
 	bye     *Disconnect
 
@@ -81,6 +82,9 @@ func (s *session) Feed(now time.Time, buf []byte) (n int, ev Event, err error) {
 		return 0, nil, ErrClosed
 	}
 	s.noteProgress(now, len(buf))
+	if s.client {
+		s.probe.now = now
+	}
 	s.held, s.silent = 0, 0
 	if s.phase == phaseOpen && s.out.unreported > 0 {
 		s.delivered = s.out.report()

@@ -22,7 +22,7 @@ func (s *session) Tick(now time.Time) error {
 	if deadline.IsZero() || now.Before(deadline) {
 		return nil
 	}
-	if s.phase == phaseOpen && s.client && (!s.pinged || s.heard || s.held != 0) {
+	if s.phase == phaseOpen && s.client && !s.unanswered(now) {
 		s.look(now)
 		return nil
 	}
@@ -41,14 +41,67 @@ func (s *Server) Resumed(now time.Time) {
 	}
 }
 
+// Patient says that the client's link is so slow that its silence may last as long as d. A client
+// without a keep-alive time may be silent anyway, and a shorter d changes nothing.
+func (s *Server) Patient(d time.Duration) {
+	if s.phase == phaseOpen && s.patience > 0 && d > s.patience {
+		s.deadline = s.deadline.Add(d - s.patience)
+		s.patience = d
+	}
+}
+
+// probe is what a client asks the server to learn whether it is there, and how far away.
+type probe struct {
+	now      time.Time     // of the Feed under way
+	patience time.Duration // for an answer
+	quiet    time.Time     // when the first ping was sent since which nothing has come
+	sent     time.Time     // when what is measured was sent: CONNECT or a ping; zero: nothing is
+	pings    int           // without an answer
+	trip     time.Duration // what was measured last
+	measured bool          // and not told
+}
+
+// measure notes how long an answer has taken.
+func (p *probe) measure() {
+	p.trip, p.measured = p.now.Sub(p.sent), true
+	p.sent = time.Time{}
+}
+
+// pong handles the answer to the oldest ping. Of several pings only the first is measured.
+func (p *probe) pong() {
+	if p.pings > 0 {
+		p.pings--
+	}
+	if !p.sent.IsZero() {
+		p.measure()
+	}
+}
+
+// unanswered reports whether the server has been silent for too long after a ping.
+func (s *session) unanswered(now time.Time) bool {
+	return s.pinged && !s.heard && s.held == 0 && !now.Before(s.giveUp())
+}
+
+// giveUp returns when an answer to the pings must have come.
+func (s *session) giveUp() time.Time { return s.probe.quiet.Add(max(s.patience, s.probe.patience)) }
+
 // look pings the server, unless both sides have sent something since the last look.
 func (s *session) look(now time.Time) {
+	if s.heard || !s.pinged {
+		s.probe.quiet = now
+	}
 	s.pinged = !s.spoke || !s.heard
+	s.deadline = now.Add(s.patience)
 	if s.pinged {
 		s.answers = append(s.answers, answer{kind: TypePingreq})
+		if s.probe.pings++; s.probe.pings == 1 {
+			s.probe.sent = now
+		}
+		if by := s.giveUp(); by.After(now) && by.Before(s.deadline) {
+			s.deadline = by
+		}
 	}
 	s.heard, s.spoke = false, false
-	s.deadline = now.Add(s.patience)
 }
 
 // noteProgress postpones the deadline when there are new bytes, even a part of a

@@ -3,7 +3,6 @@ package world
 import (
 	"errors"
 	"io"
-	"maps"
 	"slices"
 	"time"
 
@@ -18,14 +17,14 @@ import (
 type device struct {
 	w     *World
 	home  record.Device
-	disk  map[string][]byte
+	disk  core.Memory
 	power uint64 // how often it was switched on
 	on    bool
 	born  time.Duration
 
-	serial int               // of the directory
-	backup map[string][]byte // an older state of it; nil: none
-	skew   time.Duration     // by which its clock is wrong
+	serial int           // of the directory
+	backup *core.Memory  // an older state of it; nil: none
+	skew   time.Duration // by which its clock is wrong
 	board  *board.Simulated
 
 	core    *core.Core
@@ -37,25 +36,17 @@ type device struct {
 }
 
 func newDevice(w *World, home record.Device) *device {
-	return &device{w: w, home: home, disk: map[string][]byte{}, board: board.New()}
+	return &device{w: w, home: home, board: board.New()}
 }
 
 // switchOn gives the device power.
 func (d *device) switchOn() {
-	var files []core.File
-	for _, name := range sorted(d.disk) {
-		files = append(files, core.File{Name: name, Data: d.disk[name]})
-	}
 	cfg := core.Config{
 		ID: d.home.ID, Key: "key", Server: "world", Compile: compileDevice, Board: d.board,
 		Chance: func(n uint64) uint64 { return d.w.random.Uint64N(n) },
 	}
 	d.board.Drive("lightlevel", float64(d.serial))
-	c, err := core.New(cfg, files)
-	if err != nil {
-		d.w.broken("device %s cannot start: %v", d.home.ID, err)
-		return
-	}
+	c := core.New(cfg, d.disk.Contents())
 	d.power++
 	d.on, d.core, d.born, d.tickAt, d.pending, d.dialing = true, c, d.w.now, 0, nil, 0
 	d.step(&core.PowerOn{})
@@ -68,12 +59,15 @@ func (d *device) cut() {
 		return
 	}
 	d.on, d.core = false, nil
-	if len(d.pending) > 0 && d.w.one(2) {
-		d.operate(d.pending[0])
+	var during core.Effect
+	if len(d.pending) > 0 {
+		during = d.pending[0]
 	}
+	d.disk.Cut(during, d.w.random.Uint64N)
 	d.pending = nil
 	if d.w.one(3) {
-		d.backup = maps.Clone(d.disk)
+		backup := d.disk.Clone()
+		d.backup = &backup
 	}
 	d.hangUp(d.w.one(2))
 }
@@ -82,7 +76,7 @@ func (d *device) cut() {
 func (d *device) lose() {
 	d.cut()
 	d.w.say("device %s loses its directory", d.home.ID)
-	d.disk = map[string][]byte{}
+	d.disk = core.Memory{}
 	d.serial++
 }
 
@@ -101,7 +95,7 @@ func (d *device) restore(then func()) {
 		}
 		d.cut() // another fault may have switched it on meanwhile
 		d.w.say("device %s has an older directory", d.home.ID)
-		d.disk = maps.Clone(d.backup)
+		d.disk = d.backup.Clone()
 		d.serial++
 		then()
 	})
@@ -157,39 +151,25 @@ func (d *device) perform(e core.Effect) {
 		}
 	case *core.Write:
 		d.write(e)
-	case *core.WriteFile, *core.RemoveFile:
+	case *core.WriteFile, *core.WriteAt, *core.Reserve, *core.RemoveFile, *core.SetAside, *core.ReadFile:
 		d.pending = append(d.pending, e)
 		if len(d.pending) == 1 {
 			d.after(d.w.between(0, time.Millisecond), d.operateNext)
 		}
 	case *core.LogLine, *core.BoardReset:
-	case *core.Fatal:
-		d.w.broken("device %s cannot go on: %v", d.home.ID, e.Err)
 	default:
 		unknown(e)
 	}
 }
 
-// operate does an operation of the disk, and returns its number.
-func (d *device) operate(e core.Effect) uint64 {
-	switch e := e.(type) {
-	case *core.WriteFile:
-		d.disk[e.Name] = e.Data
-		return e.Number
-	case *core.RemoveFile:
-		delete(d.disk, e.Name)
-		return e.Number
-	}
-	return 0
-}
-
+// operateNext has the disk do the oldest of what it was asked for.
 func (d *device) operateNext() {
-	number := d.operate(d.pending[0])
+	answer := d.disk.Do(d.pending[0])
 	d.pending = d.pending[1:]
 	if len(d.pending) > 0 {
 		d.after(d.w.between(0, time.Millisecond), d.operateNext)
 	}
-	d.step(&core.FileDone{Number: number})
+	d.step(answer)
 }
 
 var errNoNetwork = errors.New("there is no way to the server")

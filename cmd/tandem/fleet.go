@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"text/tabwriter"
+	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/device/runner"
@@ -165,6 +166,7 @@ type deviceRunCmd struct {
 	Node string `placeholder:"URL" default:"tcp://${mqtt}" help:"${help_device_node}"`
 	Dir  string `placeholder:"DIR" help:"Where the device keeps its code and state; by default tandem-device-ID."`
 	Code string `placeholder:"FILE" help:"Run this code instead of what the node deploys."`
+	keepFlags
 	hardwareFlags
 
 	Verbose bool `short:"v" help:"Log more."`
@@ -187,10 +189,27 @@ func (c *deviceRunCmd) Run(ctx context.Context, s *streams) error {
 		ID: id, Key: c.Key, Addr: c.Node, Dir: c.Dir, Code: c.Code, Module: c.Module, Board: hardware,
 		Logger: slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level})),
 	}
+	if err := c.set(r); err != nil {
+		return err
+	}
 	if r.Dir == "" {
 		r.Dir = "tandem-device-" + c.ID
 	}
 	return untilDone(r.Run(ctx))
+}
+
+// keepFlags say how much a device keeps for its agent.
+type keepFlags struct {
+	Keep    int           `placeholder:"MB" default:"64" help:"Room for waiting tandem.post messages (${default} MB)."`
+	KeepFor time.Duration `placeholder:"TIME" help:"How long one waits at most, such as 720h; by default for ever."`
+}
+
+func (f *keepFlags) set(r *runner.Runner) error {
+	if f.Keep < 1 || f.KeepFor < 0 {
+		return tandem.Errorf(tandem.Invalid, "--keep must be 1 or more, and --keep-for not negative")
+	}
+	r.KeptSize, r.KeptFor = int64(f.Keep)<<20, f.KeepFor
+	return nil
 }
 
 type logCmd struct {

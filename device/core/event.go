@@ -1,6 +1,8 @@
 package core
 
 import (
+	"time"
+
 	"github.com/tandem-iot/tandem/device"
 )
 
@@ -31,6 +33,17 @@ type (
 	// Tick says that Deadline has come. It is harmless when it has not.
 	Tick struct{}
 
+	// Network says that the network has changed, and which addresses the device has
+	// now. It may come when nothing has changed.
+	Network struct{ Addresses []string }
+
+	// Reached says that the server's address has answered an attempt to connect, and
+	// after how long. What comes before Dialed, such as TLS, is still to be done.
+	Reached struct {
+		Number    uint64
+		RoundTrip time.Duration
+	}
+
 	// Dialed is the outcome of Dial with that number. Address is the device's
 	// own IP address on the connection, "" where that is not known. Reason is
 	// what the code is told when Err is not nil: one of device.NoLink,
@@ -59,10 +72,18 @@ type (
 		Err    error
 	}
 
-	// FileDone is the outcome of WriteFile or RemoveFile with that number. With a
-	// nil Err a written file is durable. Outcomes come in the order of the effects.
+	// FileDone is the outcome of an effect on the disk with that number: WriteFile, WriteAt,
+	// Reserve, RemoveFile or SetAside. The core asks for one at a time.
 	FileDone struct {
 		Number uint64
+		Err    error
+	}
+
+	// FileRead is the outcome of ReadFile with that number. Data may be short at the end of
+	// the file. The core does not keep it after Step.
+	FileRead struct {
+		Number uint64
+		Data   []byte
 		Err    error
 	}
 
@@ -81,9 +102,12 @@ func (*Offline) event()    {}
 func (*Changed) event()    {}
 func (*Leave) event()      {}
 func (*Tick) event()       {}
+func (*Network) event()    {}
+func (*Reached) event()    {}
 func (*Dialed) event()     {}
 func (*Received) event()   {}
 func (*Written) event()    {}
 func (*Closed) event()     {}
 func (*FileDone) event()   {}
+func (*FileRead) event()   {}
 func (*CodeRead) event()   {}

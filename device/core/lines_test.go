@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	batches "github.com/tandem-iot/tandem/mqtt/batch"
+
 	"github.com/tandem-iot/tandem"
 )
 
@@ -68,6 +70,9 @@ func TestEachLineOnce(t *testing.T) {
 func linesOnce(t *testing.T, policy string, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 5))
 	w := newWorld(t)
+	if seed%2 == 1 {
+		w.server.batches = batches.Size
+	}
 	log := &logbook{}
 	broken := 0
 	w.server.handle = func(m *agentView) {

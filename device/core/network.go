@@ -2,6 +2,8 @@ package core
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tandem-iot/tandem/device"
@@ -14,13 +16,20 @@ type network struct {
 	offline bool
 	tried   bool // an attempt to connect has failed since the device was switched on
 
-	conn       *conn
-	dialing    uint64        // number of the attempt under way, 0 for none
-	giveUp     time.Duration // when it has taken too long
-	retryAt    time.Duration // when the next may begin
-	failures   int           // in a row
+	conn      *conn
+	trip      trip
+	addresses []string // of the device; nil: not known
+
+	dialing  uint64        // number of the attempt under way, 0 for none
+	dialedAt time.Duration // when the newest attempt began
+	reached  bool          // in it the server's address has answered
+	giveUp   time.Duration // when it has taken too long
+	retryAt  time.Duration // when the next may begin
+	failures int           // in a row
+	unwanted bool          // the server has refused us: nothing shortens the pause
+	another  string        // server that the last one has sent us to; "": back to ours
+
 	renumbered time.Duration // when a connection last ended for that, and the next was made at once
-	another    string        // server that the last one has sent us to; "": back to ours
 }
 
 // connState is how far a connection has come.
@@ -43,18 +52,20 @@ type conn struct {
 
 	client  *mqtt.Client
 	in      []byte // received and not consumed
-	most    int    // that may wait for an acknowledgement of the server
+	most    int    // packets that may wait for an acknowledgement of the server
+	batch   int    // bytes of packets that the server takes in a batch; 0: it takes none
+	flow    flow
 	greeted bool   // hello was said
 	hello   uint16 // its packet, until it is acknowledged
 	writing bool
-	batch   []*item // in what is being written
+	batched []*item // in what is being written
 }
 
-// errOffline is the end of a connection by Offline.
-var errOffline = errors.New("the network was taken away")
-
-// errDialWait is the end of an attempt to connect that takes too long.
-var errDialWait = errors.New("no connection within " + dialWait.String())
+// Ends of a connection that the network has caused.
+var (
+	errOffline = errors.New("the network was taken away")
+	errAddress = errors.New("the device's address is gone")
+)
 
 // linked reports whether the device has a link.
 func (c *Core) linked() bool { return c.net.conn != nil && c.net.conn.state == up }
@@ -93,7 +104,8 @@ func (c *Core) advanceNetwork() {
 		if now >= n.giveUp {
 			c.stopDial()
 			n.another = ""
-			c.failed(device.NoServer, errDialWait)
+			n.trip.timedOut(n.reached)
+			c.failed(device.NoServer, fmt.Errorf("no connection within %v", now-n.dialedAt))
 		}
 	case n.conn == nil:
 	case n.conn.state >= parting:
@@ -102,16 +114,58 @@ func (c *Core) advanceNetwork() {
 		}
 	default:
 		if err := n.conn.client.Tick(sessionTime(now)); err != nil {
+			n.trip.timedOut(true)
 			c.breakOff(n.conn, err)
 		}
 	}
 }
 
-// connect is to make a link, at once if there was no attempt before.
+// connect is to make a link, at once. If it was wanted before, the code ends the pause between two
+// attempts.
 func (c *Core) connect() {
 	if !c.net.wanted {
 		c.net.wanted = true
 		c.dialNow()
+	}
+	c.hurry()
+}
+
+// hurry ends a pause between two attempts, and the wait for the end of a connection that we have left.
+func (c *Core) hurry() {
+	n := &c.net
+	if !n.unwanted {
+		n.retryAt = min(n.retryAt, max(c.now.Mono, n.dialedAt+redialPause))
+	}
+	if n.conn != nil && n.conn.state >= parting {
+		n.conn.byeAt = min(n.conn.byeAt, c.now.Mono+leaveWait)
+	}
+}
+
+// networkChanged takes news of the network. A connection of an address that the device has no more is
+// dead. Without a connection it is tried at once, because something may have come up; an attempt under way
+// is begun again only for a new address, or a network that tells news often would never let one succeed.
+func (c *Core) networkChanged(ev *Network) {
+	n := &c.net
+	conn, known := n.conn, n.addresses
+	n.addresses = slices.Clone(ev.Addresses)
+	isNew := func(a string) bool { return known != nil && !slices.Contains(known, a) }
+	switch {
+	case n.offline:
+	case conn != nil && (conn.address == "" || slices.Contains(ev.Addresses, conn.address)):
+	case conn != nil && conn.state >= parting:
+		c.closeConn()
+	case conn != nil:
+		c.drop(device.NoLink, errAddress)
+		c.hurry()
+	case slices.ContainsFunc(ev.Addresses, isNew):
+		n.failures = 0
+		if n.dialing != 0 && !n.reached { // its packets have gone another way, and it repeats them rarely
+			c.stopDial()
+			n.retryAt = max(c.now.Mono, n.dialedAt+redialPause)
+		}
+		c.hurry()
+	default: // a route, perhaps
+		c.hurry()
 	}
 }
 
@@ -138,9 +192,12 @@ func (c *Core) setOffline(off bool) {
 
 // dial begins an attempt to connect.
 func (c *Core) dial() {
-	c.net.dialing, c.net.giveUp = c.number(), c.now.Mono+dialWait
+	n := &c.net
+	n.dialing, n.dialedAt = c.number(), c.now.Mono
+	n.reached, n.unwanted = false, false
+	n.giveUp = c.now.Mono + n.trip.toReach()
 	at, least := c.verifyAt()
-	c.emit(&Dial{Number: c.net.dialing, Another: c.net.another, Time: at, AtLeast: least})
+	c.emit(&Dial{Number: n.dialing, Another: n.another, Time: at, AtLeast: least})
 }
 
 // stopDial gives up an attempt to connect. It must not succeed unseen.
@@ -149,6 +206,18 @@ func (c *Core) stopDial() {
 		c.emit(&CloseConn{c.net.dialing})
 		c.net.dialing = 0
 	}
+}
+
+// reached takes the news that the server's address has answered. What is measured now is better than
+// what was known, and the rest takes a few round trips.
+func (c *Core) reached(ev *Reached) {
+	n := &c.net
+	if ev.Number != n.dialing || ev.Number == 0 {
+		return
+	}
+	n.reached, n.trip.missed = true, 0
+	n.trip.measure(ev.RoundTrip)
+	n.giveUp = c.now.Mono + max(n.trip.patience(openWait), min(patienceTrips*ev.RoundTrip, longestWait))
 }
 
 // dialed takes the outcome of an attempt to connect.
@@ -168,7 +237,9 @@ func (c *Core) dialed(ev *Dialed) {
 		c.failed(device.NoServer, err)
 		return
 	}
-	c.net.conn = &conn{number: ev.Number, address: ev.Address, client: client, since: c.now.Mono}
+	c.net.conn = &conn{
+		number: ev.Number, address: ev.Address, client: client, since: c.now.Mono, flow: flow{window: firstWindow},
+	}
 }
 
 // hangUp ends the connection in good order: when the server has our last words
@@ -181,7 +252,7 @@ func (c *Core) hangUp() {
 	case n.state == opening:
 		c.closeConn()
 	default:
-		n.state, n.byeAt = parting, c.now.Mono+leaveWait
+		n.state, n.byeAt = parting, c.now.Mono+c.net.trip.toLeave()
 		c.part(n)
 	}
 }
@@ -236,6 +307,9 @@ func (c *Core) drop(reason int, err error) {
 	}
 	if n.state == up && c.now.Mono-n.since >= lastPause {
 		c.net.failures = 0
+		if !errors.Is(err, mqtt.ErrTimeout) {
+			c.net.trip.doubt = 0
+		}
 	}
 	c.failed(reason, err)
 }
@@ -243,8 +317,8 @@ func (c *Core) drop(reason int, err error) {
 // refusedFailures make the pause before the next attempt the longest.
 const refusedFailures = 8
 
-// refused has the next attempt wait as after many failures.
-func (c *Core) refused() { c.net.failures = max(c.net.failures, refusedFailures) }
+// refused has the next attempt wait as after many failures, whatever happens.
+func (c *Core) refused() { c.net.failures, c.net.unwanted = max(c.net.failures, refusedFailures), true }
 
 // failed sets the time of the next attempt, and tells the code.
 func (c *Core) failed(reason int, err error) {

@@ -35,16 +35,10 @@ type history struct {
 	ID           string     `json:"id,omitempty"`           // of the newest boot, random
 	Heard        bootName   `json:"heard"`                  // the last that the server is known to have heard of
 	Unheard      []bootName `json:"unheard,omitempty"`      // those after it and before the newest, oldest first
-	Raised       []raise    `json:"raised,omitempty"`
+	Base         uint64     `json:"base,omitempty"`         // is added to all boots in what is said to the server
 
 	// Time is when a boot was heard of last, by the server's time, in seconds since 1970.
 	Time int64 `json:"time,omitempty"`
-}
-
-// raise puts numbers of boots up to one on, all by as much, so that they stay in order.
-type raise struct {
-	UpTo uint64 `json:"upTo"`
-	By   uint64 `json:"by"`
 }
 
 // maxUnheard bounds history.Unheard. Only a device that has had so many boots since one of
@@ -56,11 +50,13 @@ func (c *Core) randomID() string {
 	return fmt.Sprintf("%08x%08x", c.cfg.Chance(1<<32), c.cfg.Chance(1<<32))
 }
 
-// name names the newest boot.
-func (n *counters) name() bootName { return bootName{n.Boot, n.ID} }
+// boot returns the number by which the server knows the newest boot.
+func (n *counters) boot() uint64 { return n.Boot + n.Base }
 
-// countBoot begins the next boot. Its number is above those of the posts that are kept,
-// also when the counters are lost.
+// name names the newest boot.
+func (n *counters) name() bootName { return bootName{n.boot(), n.ID} }
+
+// countBoot begins the next boot.
 func (c *Core) countBoot() {
 	d := &c.disk.counters
 	if d.Installation == "" {
@@ -72,35 +68,8 @@ func (c *Core) countBoot() {
 		}
 		d.Unheard = append(d.Unheard, d.name())
 	}
-	for _, k := range c.posts.kept {
-		d.Boot = max(d.Boot, k.Mark.Boot)
-	}
-	if !c.keptBetween(0, 1<<63) {
-		d.Raised = nil
-	}
 	d.Boot++
 	d.ID = c.randomID()
-}
-
-// keptBetween reports whether a post is kept whose number one of Raised puts on, and whose
-// boot is above low and at most high.
-func (c *Core) keptBetween(low, high uint64) bool {
-	n := len(c.disk.Raised)
-	return n > 0 && slices.ContainsFunc(c.posts.kept, func(k *keptPost) bool {
-		return k.Mark.Boot > low && k.Mark.Boot <= min(high, c.disk.Raised[n-1].UpTo)
-	})
-}
-
-// markOf returns the number by which the server is to know a kept post. It is kept under
-// the number that it got first.
-func (n *history) markOf(k *keptPost) tandem.Mark {
-	m := k.Mark
-	for _, r := range n.Raised {
-		if m.Boot <= r.UpTo {
-			m.Boot += r.By
-		}
-	}
-	return m
 }
 
 // renumberRest is the time within which a connection is not made at once after another
@@ -114,42 +83,26 @@ var errRenumbered = errors.New("the server has had higher numbers; on a new conn
 type numbersMessage = bootName
 
 // renumber puts the numbers of all that the server has not acknowledged above the boot that
-// it has heard of last. That is one write: a power cut before it leaves all as it was, and
+// it has heard of last. All boots of this directory are numbered from 1 on, so it is enough to
+// add that number to them. That is one write: a power cut before it leaves all as it was, and
 // the server says the same again.
 func (c *Core) renumber(last numbersMessage) {
 	d := &c.disk.counters
-	lowest := d.Boot
-	for _, k := range c.posts.kept {
-		lowest = min(lowest, d.markOf(k).Boot)
-	}
-	if lowest <= last.Boot {
-		by := last.Boot - lowest + 1
-		c.raise(by)
+	if d.Base < last.Boot {
+		by := last.Boot - d.Base
+		d.Base = last.Boot
 		c.out.raise(by)
 	}
 	d.Heard, d.Unheard = last, nil
-	c.writeFile(countersFile, c.disk.counters)
+	c.count(forCounters)
 	const what = "this directory was lost, restored or copied: what it has to say is numbered above " +
 		"what the server has had"
-	c.log(Warn, what, "boot", decimal(d.Boot))
-}
-
-// raise puts the numbers of the posts that are kept, and of this boot, on.
-func (c *Core) raise(by uint64) {
-	d := &c.disk.counters
-	if n := len(d.Raised); n > 0 && !slices.ContainsFunc(c.posts.kept, func(k *keptPost) bool {
-		return k.Mark.Boot > d.Raised[n-1].UpTo
-	}) {
-		d.Raised[n-1].By += by // nothing that is kept is between the two
-	} else if len(c.posts.kept) > 0 {
-		d.Raised = append(d.Raised, raise{UpTo: d.Boot, By: by})
-	}
-	d.Boot += by
+	c.log(Warn, what, "boot", decimal(d.boot()))
 }
 
 // raise puts the numbers of all items on.
 func (o *outbox) raise(by uint64) {
-	for _, it := range o.items {
+	for _, it := range slices.Concat(o.given, o.queue.list(), o.posts.list()) {
 		user := it.publish.Props.User
 		i := slices.IndexFunc(user, func(u mqtt.UserProperty) bool { return u.Key == propertyBoot })
 		if i < 0 {
@@ -174,7 +127,7 @@ func (c *Core) helloHeard() {
 		if !c.clocks.server.IsZero() {
 			d.Time = c.clocks.read().Unix()
 		}
-		c.writeFile(countersFile, c.disk.counters)
+		c.count(forCounters)
 	}
 }
 
@@ -212,14 +165,14 @@ func (c *Core) numberedBy(numbering string) {
 	}
 	if s.Numbering != "" {
 		s.Applied = 0
-		s.Cause, s.Nth = 0, 0
+		s.cause = cause{}
 		for _, a := range c.posts.arrived {
 			a.foreign = true
 		}
 		c.posts.arrived = slices.DeleteFunc(c.posts.arrived, func(a *arrived) bool { return !a.fed })
 	}
 	s.Numbering = numbering
-	c.writeFile(stateFile, s)
+	c.keepState(forState)
 }
 
 // causeOf returns the number of the agent's post during which the code has done something,

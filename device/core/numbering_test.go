@@ -2,7 +2,6 @@ package core
 
 import (
 	"encoding/json"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/device/spool"
 	"github.com/tandem-iot/tandem/mqtt"
 	"github.com/tandem-iot/tandem/store/record"
 )
@@ -48,14 +48,29 @@ func newJudge(t testing.TB, seed uint64) *judge {
 	w.install(forkCode)
 	j := &judge{w: w}
 	w.server.refuses = j.refuses
-	w.wrote = func(name string) {
-		if k := (keptPost{}); strings.HasPrefix(name, postsDir) && json.Unmarshal(w.disk[name], &k) == nil {
+	w.wrote = j.wrote
+	return j
+}
+
+// wrote takes note of the posts that are on the disk.
+func (j *judge) wrote(e Effect) {
+	w, ok := e.(*WriteAt)
+	number, isSegment := SegmentNumber(fileOf(w, ok))
+	if !isSegment || !w.Flush {
+		return
+	}
+	for used := 0; ; {
+		f, ok := spool.Next(w.Data[used:], number, w.Offset+int64(used))
+		if !ok {
+			return
+		}
+		used += f.End
+		if k, ok := decodePost(f.Seq, f.Body); ok && f.Kind == recordPost {
 			if text := jsonOf(k.Data, true); !slices.Contains(j.posted, text) {
 				j.posted = append(j.posted, text)
 			}
 		}
 	}
-	return j
 }
 
 // refuses takes a message, or reports that nothing is taken of the connection.
@@ -106,15 +121,14 @@ func (j *judge) hello(payload string) {
 }
 
 // off takes the power and returns a copy of the directory.
-func (j *judge) off() map[string][]byte {
-	j.w.cutPower(false)
-	return maps.Clone(j.w.disk)
+func (j *judge) off() Memory {
+	j.w.cutPower(nil)
+	return j.w.disk.Clone()
 }
 
 // use switches the device on with a directory. Each has a number of its own.
-func (j *judge) use(disk map[string][]byte, number int) {
-	j.w.disk = map[string][]byte{}
-	maps.Copy(j.w.disk, disk)
+func (j *judge) use(disk Memory, number int) {
+	j.w.disk = disk.Clone()
 	j.w.install(forkCode)
 	j.w.board.Drive("lightlevel", float64(number))
 	j.w.on()
@@ -148,21 +162,21 @@ var stories = map[string]struct {
 	forks   int // at least
 }{
 	"lost": {do: func(j *judge) {
-		j.use(nil, 1)
+		j.use(Memory{}, 1)
 		j.w.pass(time.Minute)
 		j.off()
-		j.use(nil, 2)
+		j.use(Memory{}, 2)
 	}, forks: 1},
 	"lost before anything was sent": {do: func(j *judge) {
 		j.w.net = "down"
-		j.use(nil, 1)
+		j.use(Memory{}, 1)
 		j.w.pass(time.Minute)
 		j.off()
 		j.posted = nil // it is gone with the directory
-		j.use(nil, 2)
+		j.use(Memory{}, 2)
 	}},
 	"restored": {do: func(j *judge) {
-		j.use(nil, 1)
+		j.use(Memory{}, 1)
 		j.w.pass(time.Minute)
 		old := j.off()
 		for range 3 {
@@ -174,7 +188,7 @@ var stories = map[string]struct {
 	}, forks: 1},
 	"restored, and what it kept was handled since": {do: func(j *judge) {
 		j.w.net = "down"
-		j.use(nil, 1)
+		j.use(Memory{}, 1)
 		j.w.pass(time.Minute)
 		old := j.off()
 		j.w.net = "up"
@@ -184,7 +198,7 @@ var stories = map[string]struct {
 		j.use(old, 3)
 	}, repeats: 3, forks: 1},
 	"copied": {do: func(j *judge) {
-		j.use(nil, 1)
+		j.use(Memory{}, 1)
 		j.w.pass(time.Minute)
 		a := j.off()
 		b := a
@@ -199,23 +213,23 @@ var stories = map[string]struct {
 		j.use(b, 30)
 	}, forks: 6},
 	"counters lost": {do: func(j *judge) {
-		j.use(nil, 1)
+		j.use(Memory{}, 1)
 		j.w.pass(time.Minute)
 		j.w.net = "down"
 		j.off()
 		j.use(j.w.disk, 2)
 		j.w.pass(time.Minute)
 		j.off()
-		delete(j.w.disk, countersFile)
+		j.w.disk.Do(&RemoveFile{Name: countersFile})
 		j.use(j.w.disk, 3)
 	}, forks: 1},
 	"renumbered twice without a link between": {do: func(j *judge) {
 		j.w.net = "down"
-		j.use(nil, 1)
+		j.use(Memory{}, 1)
 		j.w.pass(time.Minute)
 		old := j.off()
 		j.w.net = "up"
-		j.use(nil, 2)
+		j.use(Memory{}, 2)
 		j.w.pass(time.Minute)
 		other := j.off()
 		j.w.net = "down"
@@ -261,17 +275,13 @@ func TestForks(t *testing.T) {
 				t.Errorf("%d forks were seen, at least %d were meant", plain.forks, story.forks)
 			}
 			for op := 1; op <= plain.w.ops; op++ {
-				for _, when := range []power{goesBefore, goesAfter} {
+				for _, kept := range []uint64{0, 1} { // all of what was not flushed, and nothing
 					j := newJudge(t, 1)
 					story.do(j)
 					j.w.net = "up"
 					j.w.ops = 0
-					j.w.cut = func(n int) power {
-						if n != op {
-							return stays
-						}
-						return when
-					}
+					j.w.cut = func(n int) bool { return n == op }
+					j.w.chance = func(n uint64) uint64 { return min(kept, n-1) }
 					j.w.pass(5 * time.Minute)
 					if j.w.core == nil {
 						j.w.cut = nil
@@ -280,7 +290,7 @@ func TestForks(t *testing.T) {
 					}
 					j.after(story.repeats)
 					if t.Failed() {
-						t.Fatalf("operation %d, %v\n%s", op, when, j.w.out.String())
+						t.Fatalf("operation %d, %d\n%s", op, kept, j.w.out.String())
 					}
 				}
 			}

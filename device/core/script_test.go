@@ -2,7 +2,6 @@ package core
 
 import (
 	"errors"
-	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 
 	"github.com/tandem-iot/tandem/mqtt"
+	batches "github.com/tandem-iot/tandem/mqtt/batch"
 )
 
 // TestScripts runs testdata/scripts: what a device does, told by its effects and by
@@ -24,8 +24,10 @@ import (
 //	power-cycle, restart, offline, online, leave
 //	pass 10s                  Time goes by.
 //	wall 1h                   The wall clock is set, by so much.
-//	net up|down|silent        From the next attempt to connect.
-//	server refuse|accept|hold|release|stall|let-through|unstall|small|reject TOPIC
+//	net up|down|silent|reached  From the next attempt to connect.
+//	lag 30s                   What is sent takes so long, each way.
+//	addresses 10.0.0.2        Those that the device has now.
+//	server refuse|accept|hold|release|stall|let-through|unstall|small|batches|reject TOPIC
 //	say TOPIC post=1 after=0  The server sends input.
 //	deploy, break, garbage, end taken|another
 //	ack 2                     The server acknowledges what it holds.
@@ -86,19 +88,31 @@ func runCommand(w *world, d *datadriven.TestData) bool {
 		w.install(d.Input)
 	case "own-code":
 		w.cfg.OwnCode, w.cfg.Code = true, d.Input
-		w.disk["own"] = []byte(d.Input)
+		w.own = d.Input
 	case "own-code-lost":
-		delete(w.disk, "own")
+		w.own = ""
 	case "on":
 		w.on()
 	case "power-cut":
-		w.cutPower(word(d, 0) == "undo")
+		w.chance = func(n uint64) uint64 { return n / 2 }
+		if word(d, 0) == "undo" {
+			w.chance = func(uint64) uint64 { return 0 }
+		}
+		w.cutPower(nil)
 	case "pass":
 		w.pass(duration(w.t, d))
 	case "wall":
 		w.now.Wall = w.now.Wall.Add(duration(w.t, d))
 	case "net":
 		w.net = word(d, 0)
+	case "lag":
+		w.lag = duration(w.t, d)
+	case "addresses":
+		ev := &Network{Addresses: []string{}}
+		for _, a := range d.CmdArgs {
+			ev.Addresses = append(ev.Addresses, a.Key)
+		}
+		w.do(ev)
 	case "disk":
 		runDisk(w, d)
 	case "drive":
@@ -121,12 +135,15 @@ func runDisk(w *world, d *datadriven.TestData) {
 		w.slow = false
 		w.finish(1 << 20)
 	case "fail":
-		w.fails = true
+		w.fails = func(Effect) error {
+			w.fails = nil
+			return errors.New("input/output error")
+		}
 	case "do":
 		w.finish(number(d, 1))
 	case "ls":
-		for _, name := range slices.Sorted(maps.Keys(w.disk)) {
-			w.say("%s", operationText(&WriteFile{Name: name, Data: w.disk[name]}))
+		for _, name := range w.disk.Names() {
+			w.say("%s", operationText(&WriteFile{Name: name, Data: w.disk.Data(name)}))
 		}
 	}
 }
@@ -158,6 +175,10 @@ func runServer(w *world, d *datadriven.TestData) bool {
 			s.letThrough()
 		case "reject":
 			s.refuse = word(d, 1) // "subscriptions" is that to sys/#
+		case "batches":
+			if s.batches = batches.Size; word(d, 1) == "none" {
+				s.batches = 0
+			}
 		case "small":
 			s.config.MaxPacketSize = 2000
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/mqtt"
+	batches "github.com/tandem-iot/tandem/mqtt/batch"
 )
 
 // server is the other end of the device's connection: a real session, and a list
@@ -30,6 +31,9 @@ type server struct {
 	stalled []*Write
 	clocks  bool   // say the stamps of what the device publishes
 	refuse  string // topic of messages that are refused
+
+	batches int   // bytes of packets that are taken in a batch; 0: none are
+	packed  []int // bytes of packets in each batch that has come
 
 	seen []agentView // all that the device has published
 
@@ -88,7 +92,9 @@ func (s *server) receive(e *Write) {
 		s.event(ev)
 	}
 	if s.session != nil {
-		s.w.queue = append(s.w.queue, &Written{e.Number})
+		if s.w.lag == 0 {
+			s.w.queue = append(s.w.queue, &Written{e.Number})
+		}
 		s.speak()
 	}
 }
@@ -96,8 +102,9 @@ func (s *server) receive(e *Write) {
 // speak sends what the session has to say.
 func (s *server) speak() {
 	out := s.session.Output(nil)
+	number := s.number
 	for piece := range slices.Chunk(out, cmp.Or(s.piece, 1<<20)) {
-		s.w.queue = append(s.w.queue, &Received{s.number, piece})
+		s.w.carry(func() { s.w.queue = append(s.w.queue, &Received{number, piece}) })
 	}
 }
 
@@ -119,7 +126,11 @@ func (s *server) event(ev mqtt.Event) {
 			err = s.session.Refuse(s.code, nil)
 			break
 		}
-		err = s.session.Accept(now, nil, nil)
+		var props *mqtt.Properties
+		if _, asked := ev.Props.Get(batches.Property); asked && s.batches > 0 {
+			props = &mqtt.Properties{User: []mqtt.UserProperty{{Key: batches.Property, Value: itoa(s.batches)}}}
+		}
+		err = s.session.Accept(now, props, nil)
 	case *mqtt.Subscribe:
 		code := mqtt.Reason(1)
 		if s.refuse == "subscriptions" {
@@ -148,6 +159,43 @@ func (s *server) event(ev mqtt.Event) {
 }
 
 func (s *server) publish(p *mqtt.Publish) error {
+	view := s.view
+	if p.Topic == batches.Topic {
+		view = s.unpack
+	}
+	refused := view(p)
+	switch {
+	case refused || p.QoS == 0 || s.session == nil:
+		return nil
+	case s.hold && (strings.HasPrefix(p.Topic, "agent/") || p.Topic == batches.Topic):
+		s.held = append(s.held, p.PacketID)
+		return nil
+	case s.refuse == p.Topic:
+		return s.session.Ack(p.PacketID, mqtt.NotAuthorized)
+	}
+	return s.session.Ack(p.PacketID, mqtt.Success)
+}
+
+// unpack takes the messages of a batch.
+func (s *server) unpack(p *mqtt.Publish) (refused bool) {
+	rest, err := batches.Unpack(p.Payload, s.batches)
+	if err != nil {
+		s.w.t.Fatal(err)
+	}
+	s.w.say("> batch")
+	s.packed = append(s.packed, len(rest))
+	for len(rest) > 0 && s.session != nil { // a message may end it
+		var one *mqtt.Publish
+		if one, rest, err = batches.Next(rest); err != nil {
+			s.w.t.Fatal(err)
+		}
+		refused = s.view(one) || refused
+	}
+	return refused
+}
+
+// view takes a message. It reports that it is refused: nothing is acknowledged then.
+func (s *server) view(p *mqtt.Publish) (refused bool) {
 	v := agentView{topic: p.Topic}
 	v.payload = jsonOf(p.Payload, p.Props != nil && p.Props.ContentType == tandem.ContentCompact)
 	v.mark = tandem.Mark{Boot: numbered(p, "boot"), Seq: numbered(p, "seq")}
@@ -167,22 +215,13 @@ func (s *server) publish(p *mqtt.Publish) error {
 	}
 	s.w.say("> %s", text)
 	if s.refuses != nil && s.refuses(&v) {
-		return nil
+		return true
 	}
 	s.seen = append(s.seen, v)
 	if s.handle != nil {
 		s.handle(&v)
 	}
-	switch {
-	case p.QoS == 0 || s.session == nil:
-		return nil
-	case s.hold && strings.HasPrefix(p.Topic, "agent/"):
-		s.held = append(s.held, p.PacketID)
-		return nil
-	case s.refuse == p.Topic:
-		return s.session.Ack(p.PacketID, mqtt.NotAuthorized)
-	}
-	return s.session.Ack(p.PacketID, mqtt.Success)
+	return false
 }
 
 // ack acknowledges up to n messages that were held.

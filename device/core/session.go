@@ -8,6 +8,7 @@ import (
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/device"
 	"github.com/tandem-iot/tandem/mqtt"
+	batches "github.com/tandem-iot/tandem/mqtt/batch"
 )
 
 // The session's clock is Mono, on a scale that begins at sessionOrigin: setting
@@ -22,12 +23,19 @@ func elapsed(t time.Time) time.Duration        { return t.Sub(sessionOrigin) }
 const maxPacket = 8 << 20
 
 func (c *Core) newClient() (*mqtt.Client, error) {
-	id := string(c.cfg.ID)
-	return mqtt.NewClient(sessionTime(c.now.Mono), &mqtt.Config{MaxPacketSize: maxPacket}, &mqtt.Connect{
+	id, trip := string(c.cfg.ID), &c.net.trip
+	props := []mqtt.UserProperty{
+		{Key: "format", Value: "compact"}, {Key: batches.Property, Value: "1"}, stamp(c.clock.Now()),
+	}
+	client, err := mqtt.NewClient(sessionTime(c.now.Mono), &mqtt.Config{MaxPacketSize: maxPacket}, &mqtt.Connect{
 		Version: mqtt.V5, CleanStart: true, KeepAlive: keepAlive, ClientID: id,
 		HasUsername: true, Username: id, HasPassword: true, Password: []byte(c.cfg.Key),
-		Props: &mqtt.Properties{User: []mqtt.UserProperty{{Key: "format", Value: "compact"}, stamp(c.clock.Now())}},
+		Props: &mqtt.Properties{User: append(props, trip.silence()...)},
 	}, nil)
+	if err == nil {
+		client.Patient(trip.patience(0))
+	}
+	return client, err
 }
 
 // received takes bytes of the server. After our goodbye they come too late.
@@ -40,6 +48,7 @@ func (c *Core) received(ev *Received) {
 	in := n.in
 	for n == c.net.conn && n.state < parting {
 		k, e, err := n.client.Feed(sessionTime(c.now.Mono), in)
+		c.measured(n)
 		if e != nil {
 			c.event(n, e)
 		}
@@ -91,7 +100,7 @@ func (c *Core) event(n *conn, ev mqtt.Event) {
 			}
 		}
 	case *mqtt.Delivered:
-		c.delivered(ev)
+		c.delivered(n, ev)
 	case *mqtt.Disconnect:
 		if ev.Code == mqtt.SessionTakenOver {
 			c.log(Warn, "another device with the same id has connected; only one can be")
@@ -107,9 +116,10 @@ func (c *Core) event(n *conn, ev mqtt.Event) {
 // accepted begins the conversation.
 func (c *Core) accepted(n *conn, ev *mqtt.Connack) {
 	n.state = up
-	n.most = 2 * window
+	n.most = maxParcels
 	if ev.Props != nil {
-		n.most = min(n.most, int(ev.Props.ReceiveMaximum.Or(uint16(n.most))))
+		n.most = min(n.most, int(ev.Props.ReceiveMaximum.Or(maxParcels)))
+		n.batch = batchSize(ev.Props)
 	}
 	_, err := n.client.Subscribe(
 		mqtt.Subscription{Filter: "device/#", QoS: 1}, mqtt.Subscription{Filter: "sys/#", QoS: 1})
@@ -163,7 +173,7 @@ type hello struct {
 // hello returns the message that says who runs here.
 func (c *Core) hello() *mqtt.Publish {
 	h := hello{
-		Boot: c.disk.Boot, Incarnation: c.run.incarnation, Wake: device.WakeName(c.life.wake), Reason: c.life.reason,
+		Boot: c.disk.boot(), Incarnation: c.run.incarnation, Wake: device.WakeName(c.life.wake), Reason: c.life.reason,
 		Runtime: Version, Running: c.life.phase == running,
 		ID: c.disk.ID, Installation: c.disk.Installation, Heard: c.disk.Heard, Unheard: c.disk.Unheard,
 	}
@@ -211,38 +221,6 @@ func (c *Core) write(n *conn) {
 	}
 }
 
-// publish gives the session what the window allows. Hello is the first: by it the server
-// knows what the numbers of messages mean.
-func (c *Core) publish(n *conn) {
-	for n.greeted {
-		it := c.out.next()
-		if it == nil || !n.room(&c.out, it) {
-			return
-		}
-		packet, err := n.client.Publish(&it.publish)
-		if unsendable := (*mqtt.Error)(nil); errors.As(err, &unsendable) {
-			c.log(Error, "a message cannot be sent", "topic", it.publish.Topic, "error", err.Error())
-			c.out.remove(it)
-			c.settled(it, true)
-			continue
-		}
-		if err != nil {
-			return // the session is full for now, or has just ended
-		}
-		c.out.give(packet)
-		n.batch = append(n.batch, it)
-	}
-}
-
-// room reports whether an item may be given to the connection now.
-func (n *conn) room(o *outbox, it *item) bool {
-	waiting := o.flown
-	if it.line {
-		waiting = o.said
-	}
-	return it.publish.QoS == 0 || waiting < window && o.flown+o.said < n.most
-}
-
 // written goes on after a Write.
 func (c *Core) written(ev *Written) {
 	n := c.net.conn
@@ -250,9 +228,9 @@ func (c *Core) written(ev *Written) {
 		return
 	}
 	n.writing = false
-	batch := n.batch
-	n.batch = nil
-	for _, it := range batch {
+	items := n.batched
+	n.batched = nil
+	for _, it := range items {
 		if it.packet == 0 {
 			c.out.remove(it)
 		}
@@ -260,26 +238,6 @@ func (c *Core) written(ev *Written) {
 			c.feed(&device.Written{ID: it.id}, receipt{})
 		}
 	}
-}
-
-// delivered takes an acknowledgement.
-func (c *Core) delivered(ev *mqtt.Delivered) {
-	n := c.net.conn
-	if n.hello == ev.PacketID && n.hello != 0 {
-		n.hello = 0
-		if !ev.Code.Failed() {
-			c.helloHeard()
-		}
-		return
-	}
-	it := c.out.acknowledged(ev.PacketID)
-	if it == nil {
-		return
-	}
-	if ev.Code.Failed() {
-		c.log(Error, "the server refuses a message", "topic", it.publish.Topic, "reason", ev.Code.String())
-	}
-	c.settled(it, ev.Code.Failed())
 }
 
 // receive takes a message from the server. It is acknowledged when it has been

@@ -13,11 +13,12 @@ import (
 // what else the first of them had.
 func TestLostPlace(t *testing.T) {
 	c := &Core{clock: newStamps(time.Now)}
+	c.out.journal = &c.disk.journal
 	for range maxKept + 1 {
 		c.addLineAt(&item{}, "log/error", []byte("no"), &tandem.Where{File: "device_code", Line: 4}, codeOf("x", nil))
 	}
 	keys := func(i int) (all []string) {
-		for _, u := range c.out.items[i].publish.Props.User {
+		for _, u := range c.out.queue.list()[i].publish.Props.User {
 			all = append(all, u.Key)
 		}
 		return all
@@ -36,13 +37,14 @@ func TestLostPlace(t *testing.T) {
 // TestPlaceSent: the server is told the place of a line and the deployment of its code.
 func TestPlaceSent(t *testing.T) {
 	c := &Core{clock: newStamps(time.Now)}
+	c.out.journal = &c.disk.journal
 	k := codeOf("x", map[string]string{"DEPLOYMENT_ID": "id"})
 	c.addLineAt(&item{}, "log/error", []byte("no"), &tandem.Where{File: "device_code", Line: 4, During: "imp.wakeup"}, k)
 	want := mqtt.UserProperty{
 		Key:   propertyWhere,
 		Value: `{"file":"device_code","line":4,"deployment":"id","during":"imp.wakeup"}`,
 	}
-	if got := c.out.items[0].publish.Props.User; !slices.Contains(got, want) {
+	if got := c.out.queue.list()[0].publish.Props.User; !slices.Contains(got, want) {
 		t.Errorf("got %+v", got)
 	}
 }

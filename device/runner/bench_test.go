@@ -23,7 +23,7 @@ type sink struct {
 	done  chan struct{}
 }
 
-func (s *sink) dial(context.Context, string) (net.Conn, error) {
+func (s *sink) dial(context.Context, string, func(time.Duration)) (net.Conn, error) {
 	a, b := net.Pipe()
 	go s.serve(b)
 	return a, nil

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"net"
+	"time"
 
 	"github.com/tandem-iot/tandem/device/core"
 )
@@ -33,7 +34,8 @@ func (s *shell) dial(e *core.Dial) {
 	s.conn = n
 	s.r.verify.use(e.Time, e.AtLeast)
 	s.wg.Go(func() {
-		c, err := s.r.dial(n.ctx, e.Another)
+		reached := func(trip time.Duration) { n.tell(s.events, &core.Reached{Number: e.Number, RoundTrip: trip}) }
+		c, err := s.r.dial(n.ctx, e.Another, reached)
 		d := &core.Dialed{Number: e.Number, Err: err}
 		if err != nil {
 			d.Reason = whyNot(err)
@@ -78,7 +80,8 @@ func (s *shell) closeConn(number uint64) {
 	s.conn = nil
 	n.cancel()
 	if n.net != nil {
-		n.net.Close() // whatever it says, the connection is over
+		// Whatever it says, the connection is over. TLS may wait until it can say so.
+		s.wg.Go(func() { n.net.Close() })
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"syscall"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -17,8 +18,9 @@ import (
 )
 
 // dialer makes a connection to the server or, when it is not "", to another
-// one at host:port that the server has named.
-type dialer func(ctx context.Context, another string) (net.Conn, error)
+// one at host:port that the server has named. It calls reached when the address
+// has answered, with the time that took.
+type dialer func(ctx context.Context, another string, reached func(time.Duration)) (net.Conn, error)
 
 // networkDialer returns the dialer for Addr.
 func (r *Runner) networkDialer() (dialer, error) {
@@ -38,36 +40,19 @@ func (r *Runner) networkDialer() (dialer, error) {
 	host := net.JoinHostPort(u.Hostname(), port)
 	switch u.Scheme {
 	case "tcp":
-		return func(ctx context.Context, another string) (net.Conn, error) {
-			return dialTCP(ctx, "tcp", cmp.Or(another, host))
+		return func(ctx context.Context, another string, reached func(time.Duration)) (net.Conn, error) {
+			return dialTCP(ctx, cmp.Or(another, host), reached)
 		}, nil
 	case "tls":
-		return func(ctx context.Context, _ string) (net.Conn, error) { return r.dialTLS(ctx, host, u.Hostname()) }, nil
+		return func(ctx context.Context, _ string, reached func(time.Duration)) (net.Conn, error) {
+			return r.dialTLS(ctx, host, u.Hostname(), reached)
+		}, nil
 	}
 	return r.webSocketDialer(u.String()), nil
 }
 
-// sendBuffer is how much the system may keep of what is written, in bytes. A server that slows the
-// device down reads a ping after all that was written before; within a keep-alive interval.
-const sendBuffer = 256 << 10
-
-func dialTCP(ctx context.Context, network, addr string) (net.Conn, error) {
-	var d net.Dialer
-	c, err := d.DialContext(ctx, network, addr)
-	if err != nil {
-		return nil, err
-	}
-	if tcp, ok := c.(*net.TCPConn); ok {
-		if err := tcp.SetWriteBuffer(sendBuffer); err != nil {
-			c.Close()
-			return nil, err
-		}
-	}
-	return c, nil
-}
-
-func (r *Runner) dialTLS(ctx context.Context, addr, name string) (net.Conn, error) {
-	c, err := dialTCP(ctx, "tcp", addr)
+func (r *Runner) dialTLS(ctx context.Context, addr, name string, reached func(time.Duration)) (net.Conn, error) {
+	c, err := dialTCP(ctx, addr, reached)
 	if err != nil {
 		return nil, err
 	}
@@ -83,18 +68,28 @@ func (r *Runner) dialTLS(ctx context.Context, addr, name string) (net.Conn, erro
 
 // webSocketDialer returns the dialer for a URL with ws or wss.
 func (r *Runner) webSocketDialer(url string) dialer {
-	client := &http.Client{Transport: &http.Transport{
-		Proxy: http.ProxyFromEnvironment, TLSClientConfig: r.tlsConfig(), DialContext: dialTCP,
-	}}
-	return func(ctx context.Context, _ string) (net.Conn, error) {
+	return func(ctx context.Context, _ string, reached func(time.Duration)) (net.Conn, error) {
+		dial := func(ctx context.Context, _, addr string) (net.Conn, error) { return dialTCP(ctx, addr, reached) }
+		client := &http.Client{Transport: &http.Transport{
+			Proxy: http.ProxyFromEnvironment, TLSClientConfig: r.tlsConfig(), DialContext: dial,
+		}}
 		c, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: client, Subprotocols: []string{"mqtt"}})
 		if err != nil {
 			return nil, err
 		}
 		// The connection lives until it is closed, not until the dial's ctx ends.
-		return websocket.NetConn(context.Background(), c, websocket.MessageBinary), nil
+		return socket{websocket.NetConn(context.Background(), c, websocket.MessageBinary), c}, nil
 	}
 }
+
+// socket is a WebSocket that is closed without a farewell: MQTT has its own, and the server's answer may
+// take minutes.
+type socket struct {
+	net.Conn
+	ws *websocket.Conn
+}
+
+func (s socket) Close() error { return s.ws.CloseNow() }
 
 // whyNot returns the reason that code is given for a failed connection.
 func whyNot(err error) int {

@@ -55,7 +55,7 @@ type nodeConn struct {
 func newNode(t *testing.T) *node { return &node{t: t, got: make(chan got, 1000)} }
 
 // connect is the dialer of a Runner.
-func (n *node) connect(context.Context, string) (net.Conn, error) {
+func (n *node) connect(context.Context, string, func(time.Duration)) (net.Conn, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	a, b := net.Pipe()

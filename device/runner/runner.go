@@ -46,6 +46,16 @@ type Runner struct {
 	// tandem.CrashPause.
 	CrashPause time.Duration
 
+	// KeptSize bounds the bytes of the log in which the device keeps messages of tandem.post
+	// until the agent has handled them; 0 is core.DefaultJournalSize, 64 MB. The last
+	// twentieth of the disk is always left to others.
+	KeptSize int64
+
+	// KeptFor is how long such a message is kept at most; 0: until it was handled. What is
+	// dropped is said in the log. The age of messages from before the device has first heard
+	// the server's time is not known, and they are kept.
+	KeptFor time.Duration
+
 	// Module is the type of module that code finds; "" has every pin of every
 	// type. Give it when code is to see exactly the pins it will have.
 	Module string
@@ -60,8 +70,9 @@ type Runner struct {
 
 	Logger *slog.Logger // the runner's own lines; nil discards them
 
-	dial dialer // nil is the network; tests have another
-	mail mailbox
+	dial    dialer // nil is the network; tests have another
+	watched bool   // the network is the machine's, and its changes matter
+	mail    mailbox
 
 	verify verification
 }
@@ -79,7 +90,7 @@ func (r *Runner) prepare() error {
 		if err != nil {
 			return err
 		}
-		r.dial = d
+		r.dial, r.watched = d, true
 	}
 	if r.Logger == nil {
 		r.Logger = slog.New(slog.DiscardHandler)

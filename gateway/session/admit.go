@@ -1,11 +1,13 @@
 package session
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/mqtt"
+	"github.com/tandem-iot/tandem/mqtt/batch"
 )
 
 // formats lists the values of the user property format of CONNECT.
@@ -97,8 +99,10 @@ func (s *Session) Connected(now tandem.Now, err error) {
 	case s.leaving:
 	case err == nil:
 		terms := s.terms()
-		s.connect = nil
 		s.must(s.mqtt.Accept(at(now), terms, nil))
+		s.normal = s.keepAlive(terms) * 3 / 2
+		s.asks()
+		s.connect = nil
 	case tandem.KindOf(err) == tandem.NotFound:
 		s.refuse(mqtt.NotAuthorized, keyText)
 	default:
@@ -113,6 +117,15 @@ func (s *Session) refuse(code mqtt.Reason, why string) {
 	s.connect = nil
 	s.must(s.mqtt.Refuse(code, &mqtt.Properties{ReasonString: why}))
 	s.leaving = true
+}
+
+// keepAlive returns the keep-alive time that holds.
+func (s *Session) keepAlive(terms *mqtt.Properties) time.Duration {
+	n := s.connect.KeepAlive
+	if terms != nil {
+		n = terms.ServerKeepAlive.Or(n)
+	}
+	return time.Duration(n) * time.Second
 }
 
 // terms returns the properties of CONNACK for a v5 device.
@@ -130,6 +143,9 @@ func (s *Session) terms() *mqtt.Properties {
 	}
 	if p.Props != nil && p.Props.SessionExpiry.Or(0) > 0 {
 		terms.SessionExpiry = mqtt.Some[uint32](0)
+	}
+	if _, ok := p.Props.Get(batch.Property); ok { // others are not sent what they do not know
+		terms.User = []mqtt.UserProperty{{Key: batch.Property, Value: strconv.Itoa(batch.Size)}}
 	}
 	return terms
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/hlc"
 	"github.com/tandem-iot/tandem/mqtt"
+	"github.com/tandem-iot/tandem/mqtt/batch"
 )
 
 // FuzzSession has what data says happen to a session: bytes and packets of the
@@ -58,6 +59,9 @@ type player struct {
 	seq            uint64
 	open           map[uint64]uint16 // messages that are not handled, with their packet identifiers
 	due            map[uint16]int    // acknowledgements that may come
+	batches        int               // that the device has sent
+	part           map[uint64]string // the batch of each message that came in one and is not handled
+	left           map[string]int    // messages of each batch that are not handled
 	received       map[uint16]bool   // QoS 2 messages that have been handled
 }
 
@@ -78,6 +82,7 @@ func play(t *testing.T, data []byte) *player {
 	p := &player{
 		t: t, data: data, v: mqtt.V311,
 		open: map[uint64]uint16{}, due: map[uint16]int{}, received: map[uint16]bool{},
+		part: map[uint64]string{}, left: map[string]int{},
 	}
 	stamp := hlc.Timestamp(0)
 	first := p.byte()
@@ -178,8 +183,16 @@ func (p *player) choose() mqtt.Packet {
 		if m.QoS > 0 {
 			m.PacketID = id
 		}
-		if op == 0xf5 {
+		switch {
+		case op == 0xf5:
 			m.Topic = "elsewhere"
+		case op%16 == 4:
+			n := int(p.byte() % 5)
+			m.Topic, m.Payload = batch.Topic, p.batch(n)
+			if n == 0 && m.QoS > 0 { // there is nothing to handle
+				p.due[id]++
+				p.received[id] = true
+			}
 		}
 		return m
 	case 6:
@@ -198,6 +211,24 @@ func (p *player) choose() mqtt.Packet {
 		}
 	}
 	return &mqtt.Ping{}
+}
+
+// batch returns the payload of a batch. The data of each message says which batch it is in.
+func (p *player) batch(n int) []byte {
+	p.batches++
+	name := fmt.Sprint("batch ", p.batches)
+	p.left[name] = n
+	var packets []byte
+	for range n {
+		var err error
+		if packets, err = batch.Append(packets, &mqtt.Publish{Topic: "agent/x", Payload: []byte(name)}); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	if n == 4 && p.byte() > 200 {
+		return append([]byte{0}, packets[:len(packets)-3]...) // the last is cut
+	}
+	return batch.Pack(packets)
 }
 
 func (p *player) packet(packet mqtt.Packet) {
@@ -237,7 +268,11 @@ func (p *player) ask() {
 			if p.seq++; q.Seq != p.seq || p.failed {
 				p.t.Fatalf("message %d is asked to be delivered at the place of %d, failed %v", q.Seq, p.seq, p.failed)
 			}
-			p.open[q.Seq] = p.s.handling[len(p.s.handling)-1].id
+			h := p.s.handling[len(p.s.handling)-1]
+			p.open[q.Seq] = h.id
+			if h.part {
+				p.part[q.Seq] = string(q.Message.Data)
+			}
 			p.s.Taken(q.Seq, nil)
 		case Disconnect:
 			p.ends++
@@ -251,7 +286,9 @@ func (p *player) handle(n uint64) {
 	seq := p.seq - n%(p.seq+2)
 	if id, ok := p.open[seq]; ok {
 		delete(p.open, seq)
-		if id != 0 {
+		name, part := p.part[seq]
+		p.left[name]--
+		if id != 0 && (!part || p.left[name] == 0) {
 			p.due[id]++
 			p.received[id] = true
 		}
@@ -311,6 +348,7 @@ func (p *player) check() {
 		{"posts", l.Posts, PostCount},
 		{"bytes of posts", l.PostBytes, PostBytes + tandem.MessageSize},
 		{"filters", l.Filters, MaxFilters},
+		{"batches", len(p.s.batches), HandlingCount + 1},
 		{"reports", len(p.s.reports), reports},
 	} {
 		if b.is > b.most || b.is < 0 {

@@ -10,6 +10,7 @@ import (
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/hlc"
 	"github.com/tandem-iot/tandem/mqtt"
+	"github.com/tandem-iot/tandem/mqtt/batch"
 )
 
 // handling is a message that the host has not handled yet.
@@ -17,6 +18,7 @@ type handling struct {
 	seq  uint64
 	size uint32
 	id   uint16 // packet identifier; 0: QoS 0, no acknowledgement
+	part bool   // of the batch with that identifier, which is acknowledged as a whole
 }
 
 var tooLarge = "a message and its name may have " + strconv.Itoa(tandem.MessageSize) + " bytes"
@@ -51,6 +53,10 @@ func nameIn(topic string) string {
 
 // take takes a message from the device.
 func (s *Session) take(p *mqtt.Publish) {
+	if p.Topic == batch.Topic {
+		s.open(p)
+		return
+	}
 	if !addressed(p) {
 		s.refusePublish(p)
 		return
@@ -85,6 +91,10 @@ func (s *Session) deliver(q *Question) {
 	}
 	s.held = true
 	s.number(q, p.PacketID)
+	if s.inBatch {
+		s.inBatch = false
+		s.handling[len(s.handling)-1].part = true
+	}
 }
 
 // reportTooLarge writes to the device's log why the device is disconnected. A device
@@ -131,13 +141,16 @@ func (s *Session) Handled(mono time.Duration, seq uint64) (write bool) {
 	if i < 0 {
 		return false
 	}
-	id := s.handling[i].id
+	h := s.handling[i]
 	s.forget(i)
 	if s.leaving {
 		return false
 	}
-	if id != 0 {
-		s.must(s.mqtt.Ack(id, mqtt.Success))
+	switch {
+	case h.part:
+		s.handledPart(h.id)
+	case h.id != 0:
+		s.must(s.mqtt.Ack(h.id, mqtt.Success))
 	}
 	s.held = false
 	// When the next message has arrived already, its acknowledgement is written with this one.

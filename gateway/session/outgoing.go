@@ -235,5 +235,5 @@ func (s *Session) anythingLost(now tandem.Now) bool {
 	}
 	// A device that had time to subscribe and did not does not want messages.
 	early := s.missed || s.waiting != nil && len(s.waiting.early) > 0
-	return early && !s.subscribed && !s.deaf && now.Mono < s.connected+EarlyTime
+	return early && !s.subscribed && !s.deaf && now.Mono < s.connected+s.early()
 }

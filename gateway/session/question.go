@@ -134,6 +134,6 @@ func (s *Session) number(q *Question, id uint16) {
 	s.seq++
 	q.Device, q.Seq = s.device, s.seq
 	size := len(q.Message.Data)
-	s.handling = append(s.handling, handling{s.seq, uint32(size), id})
+	s.handling = append(s.handling, handling{seq: s.seq, size: uint32(size), id: id})
 	s.handlingBytes += size
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/mqtt"
+	"github.com/tandem-iot/tandem/mqtt/batch"
 )
 
 // use is a kind of work that a device causes and that has a rate.
@@ -123,14 +124,12 @@ func (s *Session) Queued() bool { return s.stage == connecting && s.rest != 0 &&
 // charge charges the device for the packets that Feed has consumed, and has it rest when it is
 // over one of its rates. offered is the number of bytes that Feed was given.
 func (s *Session) charge(mono time.Duration, consumed, offered int, ev mqtt.Event) {
-	r, b := &s.cfg.Rates, &s.budget
 	cost := packetCost * s.mqtt.Silent()
 	switch ev := ev.(type) {
 	case *mqtt.Publish:
 		cost += packetCost
-		if strings.HasPrefix(ev.Topic, "sys/") {
-			b.charge(mono, r, reports, 1)
-			s.slow(mono, reports, 0, pace)
+		if ev.Topic != batch.Topic { // its messages are charged one by one
+			s.chargeReport(mono, ev.Topic)
 		}
 	case *mqtt.Subscribe:
 		cost += packetCost * (1 + len(ev.Filters))
@@ -141,9 +140,21 @@ func (s *Session) charge(mono time.Duration, consumed, offered int, ev mqtt.Even
 			cost += fragmentCost
 		}
 	}
-	b.charge(mono, r, messages, cost)
+	s.chargeWork(mono, cost, consumed)
+}
+
+func (s *Session) chargeReport(mono time.Duration, topic string) {
+	if strings.HasPrefix(topic, "sys/") {
+		s.budget.charge(mono, &s.cfg.Rates, reports, 1)
+		s.slow(mono, reports, 0, pace)
+	}
+}
+
+// chargeWork charges the device for packets, in quarters of a message, and for bytes.
+func (s *Session) chargeWork(mono time.Duration, cost, bytes int) {
+	s.budget.charge(mono, &s.cfg.Rates, messages, cost)
 	s.slow(mono, messages, 0, pace)
-	b.charge(mono, r, traffic, consumed)
+	s.budget.charge(mono, &s.cfg.Rates, traffic, bytes)
 	s.slow(mono, traffic, 0, pace)
 }
 

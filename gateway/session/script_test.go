@@ -14,6 +14,7 @@ import (
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/hlc"
 	"github.com/tandem-iot/tandem/mqtt"
+	"github.com/tandem-iot/tandem/mqtt/batch"
 )
 
 const (
@@ -55,6 +56,7 @@ type script struct {
 	joined  bool          // questions at the beginning are answered at once
 	handle  bool          // messages are handled at once
 	slow    time.Duration // each takes as long
+	batched bool          // messages come in batches
 	out     strings.Builder
 }
 
@@ -136,6 +138,8 @@ func (s *script) run(d *datadriven.TestData) {
 		s.send(d)
 	case "wait":
 		s.wait(d)
+	case "measured": // so long takes a round trip on the link
+		s.s.Measured(s.duration(d))
 	case "tick": // although nothing may be due
 		s.s.Tick(s.time())
 	case "stall": // the device takes nothing
@@ -177,6 +181,11 @@ func (s *script) connect(d *datadriven.TestData) []byte {
 		c.Props = &mqtt.Properties{}
 		if format := arg(d, "format", ""); format != "" {
 			c.Props.User = []mqtt.UserProperty{{Key: "format", Value: format}}
+		}
+		for _, name := range []string{batch.Property, "silence"} {
+			if d.HasArg(name) {
+				c.Props.User = append(c.Props.User, mqtt.UserProperty{Key: name, Value: arg(d, name, "")})
+			}
 		}
 		if n := num(arg(d, "receive", "")); n > 0 {
 			c.Props.ReceiveMaximum = mqtt.Some(uint16(n))
@@ -227,6 +236,7 @@ var acks = map[string]mqtt.Type{
 //
 //	publish topic qos id data [key=value …]
 //	subscribe id filter:qos …, unsubscribe id filter …
+//	batch id plain|packed [packets between /]
 //	puback id [code], and so on
 func (s *script) packet(words []string) []byte {
 	kind, words := words[0], words[1:]
@@ -247,6 +257,8 @@ func (s *script) packet(words []string) []byte {
 		return s.append(p)
 	case "publish":
 		return s.append(publication(words))
+	case "batch":
+		return s.append(s.batch(words))
 	case "subscribe":
 		p := &mqtt.Subscribe{PacketID: uint16(num(words[0]))}
 		for _, w := range words[1:] {
@@ -262,6 +274,28 @@ func (s *script) packet(words []string) []byte {
 		p.Code = mqtt.Reason(num(words[1]))
 	}
 	return s.append(p)
+}
+
+// batch is a batch of messages: its identifier, whether it is packed, and the packets. *n before a
+// packet repeats it.
+func (s *script) batch(words []string) *mqtt.Publish {
+	v := s.v
+	s.v, s.batched = mqtt.V5, true
+	defer func() { s.v = v }()
+	var packets []byte
+	for text := range strings.SplitSeq(strings.Join(words[2:], " "), "/ ") {
+		if text = strings.TrimSpace(text); text != "" {
+			packets = append(packets, s.packets(text)...)
+		}
+	}
+	p := &mqtt.Publish{Topic: batch.Topic, QoS: 1, PacketID: uint16(num(words[0])), Payload: append([]byte{0}, packets...)}
+	if words[1] == "packed" {
+		p.Payload = batch.Pack(packets)
+	}
+	if p.PacketID == 0 {
+		p.QoS = 0
+	}
+	return p
 }
 
 func publication(words []string) *mqtt.Publish {
@@ -365,7 +399,9 @@ func (s *script) deliver(q *Question) {
 	s.say("deliver %d %s %s", q.Seq, q.Topic, describe(q))
 	if s.handle {
 		s.now += s.slow
-		s.write(s.s.Handled(s.now, q.Seq))
+		if write := s.s.Handled(s.now, q.Seq); write || !s.batched {
+			s.write(write)
+		}
 		s.s.Taken(q.Seq, nil)
 	}
 }
@@ -428,13 +464,18 @@ func (s *script) write(now bool) {
 	s.flush()
 }
 
-// wait lets time pass, and the session tick when it wants to.
-func (s *script) wait(d *datadriven.TestData) {
+// duration is the first argument of a command.
+func (s *script) duration(d *datadriven.TestData) time.Duration {
 	length, err := time.ParseDuration(d.CmdArgs[0].Key)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	until := s.now + length
+	return length
+}
+
+// wait lets time pass, and the session tick when it wants to.
+func (s *script) wait(d *datadriven.TestData) {
+	until := s.now + s.duration(d)
 	for {
 		at, ok := s.s.Deadline()
 		if !ok || at > until {
@@ -495,6 +536,9 @@ func show(p mqtt.Packet) string {
 		}
 		if p.Props != nil && p.Props.AssignedClientID != "" {
 			text += " id=" + p.Props.AssignedClientID
+		}
+		if size, ok := p.Props.Get(batch.Property); ok {
+			text += " batch=" + size
 		}
 		return text
 	case *mqtt.Publish:

@@ -45,6 +45,7 @@ const (
 	EarlyCount    = 32               // messages before the first SUBSCRIBE
 	EarlyBytes    = 256 << 10        // their data
 	EarlyTime     = 10 * time.Second // how long they are kept, from Connect
+	MaxSilence    = 15 * time.Minute // of a device on a slow link
 	UnreadAnswers = 4096             // answers that the device has not read; at the limit nothing more is taken from it
 	CoalesceTime  = time.Millisecond // how long acknowledgements wait for others
 )
@@ -61,8 +62,9 @@ type Config struct {
 	Rates Rates
 }
 
-// protocol has the limits that package mqtt enforces.
-var protocol = mqtt.Config{QueueLength: BacklogCount}
+// protocol has the limits that package mqtt enforces. A device is at its receive maximum before it is
+// at HandlingCount, so the protocol knows that its silence is ours.
+var protocol = mqtt.Config{QueueLength: BacklogCount, ReceiveMaximum: HandlingCount - 1}
 
 // Session is one connection. Use New.
 type Session struct {
@@ -73,6 +75,8 @@ type Session struct {
 	device    tandem.DeviceID // the device of CONNECT; "" before
 	connect   *mqtt.Connect   // kept until it is answered
 	clock     hlc.Timestamp   // the device's, of CONNECT; 0: it has none
+	normal    time.Duration   // the device's silence may last as long on a fast link
+	silence   time.Duration   // and as long on its link; 0: that is fast
 	connected time.Duration   // when Connect was answered
 	stage     stage
 	format    tandem.Format // of messages to the device
@@ -87,6 +91,7 @@ type Session struct {
 	spoke      bool // something has been written
 	held       bool // the host is handling a message: its output is written with the acknowledgement
 	behind     bool // another message follows that one
+	inBatch    bool // publish is a message of a batch
 	subscribed bool // the device has subscribed at least once
 	deaf       bool // the device had not subscribed within EarlyTime
 	complained bool // a fault of the device has been noted
@@ -97,7 +102,9 @@ type Session struct {
 
 	seq           uint64 // of the last message given to the host
 	publish       *mqtt.Publish
-	reports       []report // for the host, after publish
+	batches       []openBatch // not handled, in order; only the last may have packets left
+	unpacked      int         // bytes of the last batch beyond those that were sent, which are not charged yet
+	reports       []report    // for the host, after publish
 	notices       []Notice
 	handling      []handling
 	handlingBytes int
@@ -180,6 +187,11 @@ func (s *Session) Feed(now tandem.Now, buf []byte) (n int, again bool) {
 		s.paused = false
 		s.resumed(now)
 	}
+	if s.unpacking() {
+		s.unpack(now.Mono, len(buf) > 0)
+		s.paused = s.Full()
+		return 0, !s.leaving
+	}
 	if s.device == "" && mqtt.Size(buf) > ConnectSize {
 		// A client that is not authenticated may not use the memory that a device's packets may.
 		s.note(Debug, "connection is closed: the first packet is too large")
@@ -243,7 +255,7 @@ func (s *Session) Deadline() (at time.Duration, ok bool) {
 	} else if d := s.mqtt.Deadline(); !d.IsZero() {
 		at, ok = d.Sub(time.Unix(0, 0)), true
 	}
-	if until := s.connected + EarlyTime; s.stage == open && !s.subscribed && !s.deaf && (!ok || until < at) {
+	if until := s.connected + s.early(); s.stage == open && !s.subscribed && !s.deaf && (!ok || until < at) {
 		at, ok = until, true
 	}
 	return at, ok
@@ -254,7 +266,7 @@ func (s *Session) Tick(now tandem.Now) {
 	if s.leaving {
 		return
 	}
-	if s.stage == open && !s.subscribed && !s.deaf && now.Mono >= s.connected+EarlyTime {
+	if s.stage == open && !s.subscribed && !s.deaf && now.Mono >= s.connected+s.early() {
 		s.ignored()
 	}
 	if s.rest != 0 { // its silence is ours
@@ -330,6 +342,7 @@ func (s *Session) Closed(now tandem.Now) {
 	s.lost = s.anythingLost(now)
 	s.filters, s.waiting = nil, nil
 	s.unacked, s.publish = nil, nil
+	s.batches = nil
 }
 
 // must ends a session whose device cannot be given an answer, for example because it

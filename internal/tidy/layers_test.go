@@ -12,9 +12,9 @@ import (
 const layers = `
 internal/chargetest internal/child internal/crew internal/freeaddr internal/indextest internal/snapshottest
 . admit squirrel/syntax squirrel/text squirrel/regexp hlc meter mqtt docs internal/pgtest bench/client bench/node
-internal/dirlock squirrel/compile internal/brokertest placement store/record codec gateway/session
-squirrel store/twin cluster/protocol
-imp store/storetest cluster/nonsense
+internal/dirlock squirrel/compile internal/brokertest placement store/record codec mqtt/batch
+squirrel store/twin cluster/protocol gateway/session
+imp store/storetest cluster/nonsense device/spool
 agent device internal/callbacktest internal/wrongtest
 reference life device/core
 mesh board egress egress/broker
@@ -24,7 +24,7 @@ gateway ingress cluster device/runner
 central
 server world
 cmd/tandem examples internal/mutate internal/tidy
-bench/cluster bench/hostile bench/libraries bench/pair bench/powercut bench/simulate bench/squirrel bench/squirrel/peers/goja bench/squirrel/peers/gopherlua
+bench/cluster bench/hostile bench/libraries bench/link bench/pair bench/powercut bench/simulate bench/squirrel bench/squirrel/peers/goja bench/squirrel/peers/gopherlua
 `
 
 // imports returns our packages with the packages of ours each imports, by
