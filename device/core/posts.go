@@ -239,7 +239,8 @@ const (
 // readAhead has some of the journal read, when there is a connection that can take it.
 func (c *Core) readAhead() {
 	j := &c.disk.journal
-	if !c.linked() || c.held() || c.posts.reading != 0 || c.out.posts.len() >= readPosts || !j.more() {
+	unknown := c.cfg.KeptFor != 0 && !c.posts.timed // which of them are too old; the server says the time after hello
+	if unknown || !c.linked() || c.held() || c.posts.reading != 0 || c.out.posts.len() >= readPosts || !j.more() {
 		return
 	}
 	p, ok := j.unread()
