@@ -493,7 +493,8 @@ func TestKeptFor(t *testing.T) {
 	w.settle()
 	w.pass(time.Second)
 	said := strings.Join(w.seenPayloads("log/error"), "\n")
-	if got := w.seenPayloads("agent/n"); got[0] != "9" || !strings.Contains(said, "9 messages of tandem.post are not sent") {
+	const told = "9 messages of tandem.post are not sent"
+	if got := w.seenPayloads("agent/n"); got[0] != "9" || !strings.Contains(said, told) {
 		t.Errorf("%v come, and the log says %q", got, said)
 	}
 }

@@ -239,7 +239,8 @@ const (
 // readAhead has some of the journal read, when there is a connection that can take it.
 func (c *Core) readAhead() {
 	j := &c.disk.journal
-	unknown := c.cfg.KeptFor != 0 && !c.posts.timed // which of them are too old; the server says the time after hello
+	// The server tells the time on each connection: before that it is not known what is too old.
+	unknown := c.cfg.KeptFor != 0 && !c.posts.timed
 	if unknown || !c.linked() || c.held() || c.posts.reading != 0 || c.out.posts.len() >= readPosts || !j.more() {
 		return
 	}
