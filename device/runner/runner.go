@@ -2,7 +2,7 @@
 // over a link to a real server.
 //
 // A Runner is one device. Run connects it by MQTT 5, keeps it connected with
-// pauses that grow from 0.2 s to 30 s, takes the device code the server sends,
+// pauses that grow from 0.2 s to 30 s and end when the network changes, takes the device code the server sends,
 // and runs it. Everything that must outlive the process is in Dir: the code, so
 // that the device starts without a network; the counters of boots and
 // incarnations; the user configuration. What a real device loses in a power cut,
