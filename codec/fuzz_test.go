@@ -456,7 +456,7 @@ func cborTable(x map[any]any, comparable *bool) any {
 // same value, and what we refuse has no counterpart in a program.
 func FuzzCBOR(f *testing.F) {
 	for _, v := range []any{
-		nil, 1, -1, 1 << 31, -1 << 31, -1<<31 - 1, 1 << 40, -1 << 40, uint64(math.MaxUint64), 1.5,
+		nil, 1, -1, int64(1 << 31), -1 << 31, int64(-1<<31 - 1), int64(1 << 40), int64(-1 << 40), uint64(math.MaxUint64), 1.5,
 		math.Copysign(0, -1), 1e300, math.NaN(), math.Inf(-1), "x", "é\x00", []byte{1, 0xff},
 		map[string]any{"a": []any{1, "b"}}, map[int]int{1: 2, -3: 4}, map[any]any{1: 2, "1": 3},
 	} {

@@ -18,8 +18,10 @@ import (
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/board"
 	"github.com/tandem-iot/tandem/central"
+	"github.com/tandem-iot/tandem/device/launch"
 	"github.com/tandem-iot/tandem/device/runner"
 	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/internal/version"
 	"github.com/tandem-iot/tandem/logbook"
 	"github.com/tandem-iot/tandem/server"
 )
@@ -30,7 +32,7 @@ type devCmd struct {
 	Agents  string `placeholder:"ADDR" default:"${agents}" help:"${help_dev_agents}"`
 	MQTT    string `name:"mqtt" placeholder:"ADDR" default:"${mqtt}" help:"Where the node listens for MQTT (${default})."`
 	Verbose bool   `short:"v" help:"Also print the node's own log."`
-	hardwareFlags
+	launch.Hardware
 }
 
 // watchEvery is the interval at which dev checks whether a source file was saved.
@@ -76,7 +78,7 @@ func (c *devCmd) Run(ctx context.Context, s *streams) error {
 	if _, err := readPair(c.Dir); err != nil {
 		return err
 	}
-	hardware, wired, err := c.hardware()
+	hardware, wired, err := c.NewBoard()
 	if err != nil {
 		return err
 	}
@@ -98,7 +100,7 @@ func (c *devCmd) Run(ctx context.Context, s *streams) error {
 	ready := make(chan *server.Node, 1)
 	node := &server.Server{
 		Dir: filepath.Join(c.Dir, ".tandem", "node"), HTTP: c.HTTP, MQTT: c.MQTT, Agents: server.Agents{Listen: c.Agents},
-		LoopbackIsSecure: true, Egress: loopback, Version: version(), Logger: d.logger, CrashPause: crashPause,
+		LoopbackIsSecure: true, Egress: loopback, Version: version.String(), Logger: d.logger, CrashPause: crashPause,
 		Opened: d.follow,
 		Ready:  func(n *server.Node) { ready <- n },
 	}
@@ -190,13 +192,13 @@ func (d *dev) run(ctx context.Context, quit func(), typed <-chan byte) error {
 // rewire gives the board the lines of its file when they have changed, and reports whether
 // they have.
 func (d *dev) rewire() bool {
-	lines, err := d.boardLines()
+	lines, err := d.BoardLines()
 	if err == nil && bytes.Equal(lines, d.wired) {
 		return false
 	}
 	if err == nil {
 		d.wired = lines
-		err = d.command(d.board, lines)
+		err = d.Wire(d.board, lines)
 	}
 	if err != nil {
 		d.out.warn("%v", err)

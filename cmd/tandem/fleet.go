@@ -3,12 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"slices"
 	"text/tabwriter"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/device/runner"
+	"github.com/tandem-iot/tandem/device/launch"
 )
 
 // groupFlags name a device group.
@@ -159,39 +158,9 @@ func (c *deviceListCmd) Run(ctx context.Context, s *streams) error {
 	return t.Flush()
 }
 
-type deviceRunCmd struct {
-	ID   string `required:"" placeholder:"ID" env:"TANDEM_DEVICE_ID" help:"The device's id."`
-	Key  string `required:"" placeholder:"KEY" env:"TANDEM_DEVICE_KEY" help:"The device's key."`
-	Node string `placeholder:"URL" default:"tcp://${mqtt}" help:"${help_device_node}"`
-	Dir  string `placeholder:"DIR" help:"Where the device keeps its code and state; by default tandem-device-ID."`
-	Code string `placeholder:"FILE" help:"Run this code instead of what the node deploys."`
-	hardwareFlags
+type deviceRunCmd struct{ launch.Options }
 
-	Verbose bool `short:"v" help:"Log more."`
-}
-
-func (c *deviceRunCmd) Run(ctx context.Context, s *streams) error {
-	id := tandem.DeviceID(c.ID)
-	if !id.Valid() {
-		return tandem.Errorf(tandem.Invalid, "%q is not a device id, which has 16 digits of 0-9a-f", c.ID)
-	}
-	hardware, _, err := c.hardware()
-	if err != nil {
-		return err
-	}
-	level := slog.LevelInfo
-	if c.Verbose {
-		level = slog.LevelDebug
-	}
-	r := &runner.Runner{
-		ID: id, Key: c.Key, Addr: c.Node, Dir: c.Dir, Code: c.Code, Module: c.Module, Board: hardware,
-		Logger: slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level})),
-	}
-	if r.Dir == "" {
-		r.Dir = "tandem-device-" + c.ID
-	}
-	return untilDone(r.Run(ctx))
-}
+func (c *deviceRunCmd) Run(ctx context.Context, s *streams) error { return c.Options.Run(ctx, s.err) }
 
 type logCmd struct {
 	nodeFlags

@@ -1,54 +1,9 @@
 package main
 
 import (
-	"os"
 	"path/filepath"
-	"strings"
 	"testing"
-	"time"
-
-	"github.com/tandem-iot/tandem/device"
 )
-
-// TestModuleFlag: every type of module is taken, also none; any other is refused with
-// the list of them.
-func TestModuleFlag(t *testing.T) {
-	for _, name := range append(device.Modules(), "") {
-		if _, _, err := (hardwareFlags{Module: name}).hardware(); err != nil {
-			t.Errorf("%q: %v", name, err)
-		}
-	}
-	_, _, err := hardwareFlags{Module: "imp9"}.hardware()
-	if err == nil || !strings.Contains(err.Error(), "imp9") || !strings.Contains(err.Error(), "impC001") {
-		t.Errorf("imp9: %v", err)
-	}
-}
-
-// TestBoardFlag: the lines of the file are the board's, and a mistake is named by its place.
-func TestBoardFlag(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "board")
-	for text, want := range map[string]string{
-		"": "", "# a button\n\npin1 = 1": "", "pin1 = 1\npin2 = often": file + ":2: ", "nonsense": file + ":1: ",
-		"uart12 < \\n\npin99 = 1": file + ":2: there is no pin or bus pin99", "i2cXX 0x98 00 = 01": file + ":1: there is no",
-		"voltage=3.1\ni2c89 0x90 00 = 1a": "",
-	} {
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		b, _, err := hardwareFlags{Board: file}.hardware()
-		switch {
-		case want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)):
-			t.Errorf("%q: %v, want %s", text, err, want)
-		case want == "" && err != nil:
-			t.Errorf("%q: %v", text, err)
-		case strings.HasPrefix(text, "#") && b.Read("pin1", time.Time{}) != 1:
-			t.Errorf("%q: the pin is low", text)
-		}
-	}
-	if _, _, err := (hardwareFlags{Board: file + "s"}).hardware(); err == nil || !strings.Contains(err.Error(), file+"s") {
-		t.Errorf("a file that is not there: %v", err)
-	}
-}
 
 // TestBoardInDev: a sensor answers as the file says, and otherwise once it was saved again.
 func TestBoardInDev(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/internal/version"
 	"github.com/tandem-iot/tandem/server"
 )
 
@@ -42,7 +43,7 @@ func (c *upCmd) Run(ctx context.Context, s *streams) error {
 		level = slog.LevelDebug
 	}
 	node := &server.Server{
-		Dir: c.Data, HTTP: c.HTTP, MQTT: c.MQTT, MQTTS: c.MQTTS, URL: c.URL, Version: version(), ClockOffset: c.Clock,
+		Dir: c.Data, HTTP: c.HTTP, MQTT: c.MQTT, MQTTS: c.MQTTS, URL: c.URL, Version: version.String(), ClockOffset: c.Clock,
 		MemoryTarget: int64(c.Memory),
 		Logger:       slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level})),
 		Ready: func(n *server.Node) {
