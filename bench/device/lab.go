@@ -36,7 +36,7 @@ const (
 // lab is a node and a device with the network between them, and with the disk of the device.
 type lab struct {
 	dir    string // of all files but the device's
-	tandem string
+	tandem string // the binary
 	node   node.Process
 	mqtt   string
 	net    *proxy
@@ -272,7 +272,8 @@ func (l *lab) keepLogs(to string) error {
 			return err
 		}
 	}
-	return os.CopyFS(filepath.Join(to, "device"), os.DirFS(l.deviceDir()))
+	dir := filepath.Join(to, "device")
+	return errors.Join(os.RemoveAll(dir), os.CopyFS(dir, os.DirFS(l.deviceDir())))
 }
 
 // close stops everything and removes all files.

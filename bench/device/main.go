@@ -46,6 +46,7 @@ type options struct {
 	seed   uint64
 	disk   bool
 	lose   bool
+	skip   string
 	keep   string
 }
 
@@ -80,8 +81,12 @@ func run(ctx context.Context, args []string) error {
 	flags.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "seed of what happens")
 	flags.BoolVar(&o.disk, "disk", true, "power cuts lose what was not flushed to the disk")
 	flags.BoolVar(&o.lose, "lose", false, "also lose the device's directory, or bring back an old one")
+	flags.StringVar(&o.skip, "skip", "", "faults that do not happen, such as 'clock step,node lost'")
 	flags.StringVar(&o.keep, "keep", "", "directory for the logs, when there is a fault")
 	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if _, err := chosen(o.skip); err != nil {
 		return err
 	}
 	if o.length <= 0 || flags.NArg() > 0 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -33,18 +34,42 @@ type story struct {
 	blocks int // that power cuts have lost
 }
 
-// fault is something that happens.
+// fault is something that happens. do returns details, if there are some.
 type fault struct {
+	name   string
 	weight int
 	do     func(*story, context.Context) (string, error)
 }
 
-// faults returns what happens between reckonings.
-func faults() []fault {
+// all returns what happens between reckonings.
+func all() []fault {
 	return []fault{
-		{30, (*story).powerCut}, {15, (*story).cutLink}, {10, (*story).resetLink}, {12, (*story).stallLink},
-		{10, (*story).refuseLink}, {18, (*story).stepClock}, {5, (*story).killNode},
+		{"power cut", 30, (*story).powerCut},
+		{"link cut", 15, (*story).cutLink},
+		{"link reset", 10, (*story).resetLink},
+		{"link stall", 12, (*story).stallLink},
+		{"link refused", 10, (*story).refuseLink},
+		{"clock step", 18, (*story).stepClock},
+		{"node lost", 5, (*story).killNode},
 	}
+}
+
+// chosen returns the faults without those that a list names.
+func chosen(skip string) (list []fault, err error) {
+	list = all()
+	for name := range strings.SplitSeq(skip, ",") {
+		if name = strings.TrimSpace(name); name == "" {
+			continue
+		}
+		n := len(list)
+		if list = slices.DeleteFunc(list, func(f fault) bool { return f.name == name }); len(list) == n {
+			return nil, fmt.Errorf("-skip: there is no fault %q", name)
+		}
+	}
+	if len(list) == 0 {
+		return nil, errors.New("-skip leaves no fault")
+	}
+	return list, nil
 }
 
 func (s *story) run(ctx context.Context) error {
@@ -71,21 +96,21 @@ func (s *story) run(ctx context.Context) error {
 
 // happen does one fault, and waits a little.
 func (s *story) happen(ctx context.Context) error {
-	all := faults()
+	list, err := chosen(s.skip)
+	if err != nil {
+		return err
+	}
 	sum := 0
-	for _, f := range all {
+	for _, f := range list {
 		sum += f.weight
 	}
 	n := s.random.IntN(sum)
-	for _, f := range all {
-		if n -= f.weight; n < 0 {
-			what, err := f.do(s, ctx)
-			s.note(what)
-			if err != nil {
-				return fmt.Errorf("%s: %w", what, err)
-			}
-			break
-		}
+	at := slices.IndexFunc(list, func(f fault) bool { n -= f.weight; return n < 0 })
+	f := list[at]
+	details, err := f.do(s, ctx)
+	s.note(f.name, details)
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.name, err)
 	}
 	if err := s.lives(); err != nil {
 		return err
@@ -94,10 +119,9 @@ func (s *story) happen(ctx context.Context) error {
 }
 
 // note counts a fault.
-func (s *story) note(what string) {
-	kind, _, _ := strings.Cut(what, ":")
-	s.faults[kind]++
-	s.past = append(s.past, fmt.Sprintf("%s %s", time.Since(s.began).Round(time.Millisecond), what))
+func (s *story) note(name, details string) {
+	s.faults[name]++
+	s.past = append(s.past, strings.TrimSpace(fmt.Sprint(time.Since(s.began).Round(time.Millisecond), " ", name, " ", details)))
 	s.past = s.past[max(0, len(s.past)-12):]
 }
 
@@ -137,26 +161,26 @@ func (s *story) powerCut(ctx context.Context) (string, error) {
 		}
 	}
 	if err := s.off(); err != nil {
-		return "power cut", err
+		return "", err
 	}
 	if s.volume != nil {
 		lost, _ := s.volume.Disk.Outcome()
 		s.blocks += lost
 	}
 	if err := s.wait(ctx, 0, time.Second); err != nil {
-		return "power cut", err
+		return "", err
 	}
-	return "power cut", s.on(ctx)
+	return "", s.on(ctx)
 }
 
 func (s *story) cutLink(context.Context) (string, error) {
 	s.net.cut(false)
-	return "link cut", nil
+	return "", nil
 }
 
 func (s *story) resetLink(context.Context) (string, error) {
 	s.net.cut(true)
-	return "link reset", nil
+	return "", nil
 }
 
 // stallLink lets no bytes through for a while, after which the link may be lost.
@@ -167,14 +191,14 @@ func (s *story) stallLink(ctx context.Context) (string, error) {
 	if s.random.IntN(2) == 0 {
 		s.net.cut(true)
 	}
-	return "link stall", err
+	return "", err
 }
 
 // refuseLink leaves no way to the node for a while.
 func (s *story) refuseLink(ctx context.Context) (string, error) {
 	defer s.net.pass()
 	s.net.refuse()
-	return "link refused", s.wait(ctx, time.Second, 5*time.Second)
+	return "", s.wait(ctx, time.Second, 5*time.Second)
 }
 
 // stepClock sets the device's clock.
@@ -188,13 +212,13 @@ func (s *story) stepClock(context.Context) (string, error) {
 	default:
 		offset = time.Duration(s.random.Int64N(int64(20*unit))) - 10*unit
 	}
-	return "clock step: " + offset.Round(time.Second).String(), s.setClock(offset)
+	return offset.Round(time.Second).String(), s.setClock(offset)
 }
 
 // killNode kills the node, which loses nothing that it has flushed, and starts it again.
 func (s *story) killNode(ctx context.Context) (string, error) {
 	s.node.Kill()
-	return "node lost", s.startNode(ctx)
+	return "", s.startNode(ctx)
 }
 
 // loseDir takes the device's directory away, or puts an older one in its place.
@@ -223,7 +247,7 @@ func (s *story) loseDir(ctx context.Context) error {
 	if s.volume != nil {
 		err = errors.Join(err, s.volume.Sync(ctx))
 	}
-	s.note(what)
+	s.note(what, "")
 	return errors.Join(err, s.startDevice())
 }
 
