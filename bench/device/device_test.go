@@ -56,7 +56,11 @@ func TestCompare(t *testing.T) {
 		{"more than there were", []place{{1, 1, 4}, {1, 2, 2}}, place{1, 3, 1}, 2},
 	} {
 		w := told(lines...)
-		if bad := w.compare(state{Ended: tc.ended, Last: tc.last}, w.last()); len(bad) != tc.bad {
+		target, posted := w.last()
+		if posted != 3 {
+			t.Errorf("%s: %d readings", tc.name, posted)
+		}
+		if bad := w.compare(state{Ended: tc.ended, Last: tc.last}, target); len(bad) != tc.bad {
 			t.Errorf("%s: %q", tc.name, bad)
 		}
 		if len(w.runs) != 1 || w.runs[0] != (place{1, 3, 1}) {
@@ -64,7 +68,7 @@ func TestCompare(t *testing.T) {
 		}
 	}
 	w := told(lines...)
-	if bad := w.compare(state{Last: place{1, 3, 1}, Ended: []place{{1, 1, 2}}, Wrong: []string{"x"}}, w.last()); len(bad) != 1 {
+	if bad := w.compare(state{Last: place{1, 3, 1}, Ended: []place{{1, 1, 2}}, Wrong: []string{"x"}}, place{1, 3, 1}); len(bad) != 1 {
 		t.Errorf("the agent complains: %q", bad)
 	}
 }

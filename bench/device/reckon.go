@@ -117,8 +117,8 @@ func (w *witness) awake(now time.Time) {
 	w.heard = now
 }
 
-// last returns the newest reading that is on the device's disk.
-func (w *witness) last() (p place) {
+// last returns the newest reading that is on the device's disk, and how many there were.
+func (w *witness) last() (p place, posted int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, r := range w.runs {
@@ -126,7 +126,7 @@ func (w *witness) last() (p place) {
 			p = r
 		}
 	}
-	return p
+	return p, w.posted
 }
 
 // compare returns what is wrong with what the agent has, once it has reached target, which was the

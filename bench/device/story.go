@@ -30,8 +30,9 @@ type story struct {
 	began  time.Time
 	faults map[string]int
 	past   []string // the newest faults
-	has    state
-	blocks int // that power cuts have lost
+	posted int      // readings that the device had said at the last reckoning
+	has    state    // of the agent then
+	blocks int      // that power cuts have lost
 }
 
 // fault is something that happens. do returns details, if there are some.
@@ -253,7 +254,7 @@ func (s *story) loseDir(ctx context.Context) error {
 
 // reckon waits until the agent has what the device has posted until now, and compares.
 func (s *story) reckon(ctx context.Context) error {
-	target := s.witness.last()
+	target, posted := s.witness.last()
 	deadline := time.Now().Add(patience)
 	for {
 		has, err := s.ask(ctx)
@@ -278,9 +279,9 @@ func (s *story) reckon(ctx context.Context) error {
 	if len(bad) > 0 {
 		return errors.New(strings.Join(bad, "\n"))
 	}
-	r := s.report()
-	fmt.Printf("%s: %d runs of the device, %d readings; all with the agent, once and in order (%d); %v\n",
-		time.Since(s.began).Round(time.Second), r.Runs, r.Readings, r.Agent, s.faults)
+	s.posted = posted
+	fmt.Printf("%s: the agent has all %d readings that were said, once and in order, and counts %d; %v\n",
+		time.Since(s.began).Round(time.Second), posted, s.has.Count, s.faults)
 	return nil
 }
 
@@ -290,6 +291,6 @@ func (s *story) report() report {
 	defer w.mu.Unlock()
 	return report{
 		Seed: s.seed, Seconds: int(time.Since(s.began).Seconds()), Disk: s.volume != nil, Faults: s.faults,
-		Runs: w.started, Readings: w.posted, Agent: s.has.Count, Orders: w.orders, Full: w.full, Blocks: s.blocks,
+		Runs: w.started, Readings: s.posted, Agent: s.has.Count, Orders: w.orders, Full: w.full, Blocks: s.blocks,
 	}
 }
