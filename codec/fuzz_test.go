@@ -478,7 +478,9 @@ func FuzzCBOR(f *testing.F) {
 		theirs, comparable, theirErr := stdCBOR(data)
 		if err != nil {
 			documented := errors.Is(err, ErrTooDeep) || errors.Is(err, errCBORKind) || errors.Is(err, errCBORKey)
-			if theirErr == nil && !documented {
+			// Where an int has 32 bits it takes a length of 1<<32 for none.
+			cut := strconv.IntSize == 32 && errors.Is(err, errCBOREnd)
+			if theirErr == nil && !documented && !cut {
 				t.Fatalf("%x: we say %v, fxamacker/cbor reads %v", data, err, theirs)
 			}
 			return
