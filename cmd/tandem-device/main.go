@@ -16,6 +16,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -23,7 +24,15 @@ import (
 	"github.com/tandem-iot/tandem/internal/version"
 )
 
+// garbage is the share of memory, in percent, that may be garbage before it is collected, where
+// GOGC does not say otherwise. A device has little memory, and its own is outside of it: with Go's
+// default of 100 an idle device keeps 3 MB more.
+const garbage = 25
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbage)
+	}
 	// A second signal changes nothing: to leave takes two seconds at most.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
