@@ -66,7 +66,7 @@ libraries: build ; $(BENCH) ./libraries $(BINARY) -libs $(abspath $(LIBS))
 upgrade: build ; $(BENCH) ./cluster $(BINARY) -agents 1000 upgrade
 chaos: build ; $(BENCH) ./cluster $(BINARY) chaos -for $(DURATION)
 hostile: build ; $(BENCH) ./hostile $(BINARY) $(if $(SHORT),-short) $(if $(ONLY),-only '$(ONLY)')
-powercut: build ; $(BENCH) ./powercut $(BINARY) -rounds $(ROUNDS)
+powercut: build ; $(BENCH) ./powercut $(BINARY) -rounds $(ROUNDS) $(if $(DEVICE),-device)
 fuzz: ; for m in $(MODULES); do for p in $$(go list -C $$m ./...); do for f in $$(go test -C $$m -list '^Fuzz' $$p | grep '^Fuzz' || true); do go test -C $$m -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done; done
 mutants: ; go run ./internal/mutate -pkg "$(PKG)" -n $(MUTANTS) -seed $(SEED) -test "$(TESTS)"
 run: ; go run ./cmd/tandem dev examples/thermostat

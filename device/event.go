@@ -39,11 +39,15 @@ type (
 		Code int
 	}
 
-	// Handled says that the agent has handled a Post of Size bytes. ID is 0 for a
-	// post of an earlier incarnation.
-	Handled struct {
-		ID   uint64
-		Size int
+	// Handled says that the agent has handled a Post. ID is 0 for a post of an earlier
+	// incarnation.
+	Handled struct{ ID uint64 }
+
+	// Room says what can be kept from now on. Taken while busy.
+	Room struct {
+		Bytes      int64  // of posts, each counted with PostOverhead
+		Full       string // why there are no more; "": there may be, later
+		Unwritable string // why nothing can be kept; "": it can
 	}
 
 	// Alarm runs the earliest timer that is due; see Machine.Alarm. It does nothing
@@ -86,6 +90,7 @@ func (*Unlinked) event()     {}
 func (*Written) event()      {}
 func (*Sent) event()         {}
 func (*Handled) event()      {}
+func (*Room) event()         {}
 func (*Alarm) event()        {}
 func (*Woken) event()        {}
 func (*Changed) event()      {}
@@ -96,7 +101,7 @@ func (*Idle) event()         {}
 // TakenBusy reports whether a busy machine takes the event.
 func TakenBusy(ev Event) bool {
 	switch ev := ev.(type) {
-	case *Linked, *Unlinked, *Written, *Sent, *Woken:
+	case *Linked, *Unlinked, *Written, *Sent, *Woken, *Room:
 		return true
 	case *Changed:
 		return ev.Bus != "" // a UART receives while the code sleeps

@@ -41,8 +41,7 @@ type Config struct {
 	NV          []byte        // of the DeepSleep before; nil when there was none
 	User        []byte        // the user configuration; nil when there is none
 	Permanent   []byte        // the table server.permanent in the compact encoding; nil when it is empty
-	Posts       int           // number of posts of earlier incarnations that are kept
-	PostsSize   int           // their size in bytes
+	Room        Room          // what can be kept; the zero value is tandem.PostsSize
 	Module      string        // a type of module such as "imp003"; "" = AnyModule
 	Board       Board         // nil: a board without any hardware
 	Flash       Flash         // nil: a flash of 0 bytes
@@ -128,7 +127,7 @@ func New(cfg Config, now time.Time) *Machine {
 	m := newMachine(cfg)
 	m.st = state{
 		Link: newLink(cfg.Connected, cfg.Address), Wake: cfg.Wake, Booted: instantOf(now),
-		User: cfg.User, NV: cfg.NV, Posts: posts{Count: cfg.Posts, Size: cfg.PostsSize},
+		User: cfg.User, NV: cfg.NV, Posts: posts{Room: m.cfg.Room},
 		Pins: make([]pinState, len(m.things)), Buses: make([]busState, len(m.things)),
 	}
 	m.st.Link.emit = m.emit
@@ -144,6 +143,9 @@ func newMachine(cfg Config) *Machine {
 	}
 	if cfg.Memory == 0 {
 		cfg.Memory = tandem.DeviceMemory
+	}
+	if cfg.Room == (Room{}) {
+		cfg.Room.Bytes = tandem.PostsSize
 	}
 	if cfg.Board == nil {
 		cfg.Board = noBoard{}

@@ -196,6 +196,15 @@ func (s *story) advance(d time.Duration) (out string) {
 	return out + "the alarm never ends\n"
 }
 
+// room reads what can be kept.
+func (s *story) room(d *datadriven.TestData) *Room {
+	room := &Room{}
+	d.MaybeScanArgs(s.t, "bytes", &room.Bytes)
+	d.MaybeScanArgs(s.t, "full", &room.Full)
+	d.MaybeScanArgs(s.t, "unwritable", &room.Unwritable)
+	return room
+}
+
 // do runs one command of a script.
 func (s *story) do(d *datadriven.TestData) string {
 	number := func(name string) (n uint64) {
@@ -231,7 +240,9 @@ func (s *story) do(d *datadriven.TestData) string {
 		d.ScanArgs(s.t, "name", &name)
 		return s.step(&AgentMessage{Message: tandem.Message{Name: name, Post: number("number"), Data: []byte(d.Input)}})
 	case "handled":
-		return s.step(&Handled{ID: number("id"), Size: int(number("size"))})
+		return s.step(&Handled{ID: number("id")})
+	case "room":
+		return s.step(s.room(d))
 	case "shutdown":
 		return s.step(&Shutdown{Reason: int(number("reason"))})
 	case "peer":
@@ -273,8 +284,8 @@ func (s *story) device(d *datadriven.TestData) string {
 			s.cfg.Connected, s.cfg.Address = true, "10.0.0.2"
 		case "offline":
 			s.cfg.Connected = false
-		case "kept": // posts of earlier incarnations, and their bytes
-			s.cfg.Posts, s.cfg.PostsSize = atoi(s.t, arg.Vals[0]), atoi(s.t, arg.Vals[1])
+		case "room": // bytes of posts
+			s.cfg.Room.Bytes = int64(atoi(s.t, arg.Vals[0]))
 		case "wake":
 			s.cfg.Wake = atoi(s.t, arg.Vals[0])
 		case "module":

@@ -270,6 +270,9 @@ const userConfigurationSize = 4096
 func impSetUserConfiguration(c *squirrel.Call) (squirrel.Value, error) {
 	m := of(c)
 	var data []byte
+	if why := m.st.Posts.Room.Unwritable; why != "" {
+		return c.Errorf("imp.setuserconfiguration: %s", why)
+	}
 	if c.VM().Len(c.Arg(1)) > userConfigurationSize {
 		return c.Errorf("value too long in imp.setuserconfiguration(value)")
 	}

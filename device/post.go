@@ -1,6 +1,7 @@
 package device
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/tandem-iot/tandem"
@@ -24,8 +25,8 @@ var postAPI = imp.API{
 		Doc: "Sends the agent a message for its device.on, as agent.send does, but a lasting one: " +
 			"it is kept until the agent's handler has completed, across restarts and power cuts of both sides. " +
 			"Messages arrive in the order in which they were posted, and take effect once. It does not wait and needs no " +
-			"link: messages that are kept are sent over the next. The result is 0, or SEND_ERROR_WOULDBLOCK when 1,000 " +
-			"messages, or 1 MB of them, wait already. " + imp.LeftOutDoc,
+			"link: messages that are kept are sent over the next. The result is 0, or SEND_ERROR_WOULDBLOCK when there is no " +
+			"room for more on the disk, when the disk does not work, or when one event has posted 1 MB. " + imp.LeftOutDoc,
 		Source:  ours,
 		Example: `tandem.post("alarm", { door = "open" }, @() server.log("the agent knows"));`,
 		Fn:      post,
@@ -34,13 +35,25 @@ var postAPI = imp.API{
 
 // posts is the machine's account of its posts.
 type posts struct {
-	Count, Size int // number and bytes of the posts that are kept
-	LastID      uint64
-	Callbacks   []postCallback
+	Room      Room // for more
+	Refused   bool // the last was, and the log says so
+	LastID    uint64
+	Callbacks []postCallback
 
 	Cause uint64 // number of the agent's post that is being handled
 	Nth   uint32 // posts made while it is handled
 }
+
+// why ends a line that says that there is no room.
+func (r *Room) why() string {
+	if why := cmp.Or(r.Unwritable, r.Full); why != "" {
+		return ": " + why
+	}
+	return " now: one event can post 1 MB"
+}
+
+// PostOverhead is what a post takes on the disk beside its name and data, at most, in bytes.
+const PostOverhead = 128
 
 // postCallback is a post and the key of its callback in the registry.
 type postCallback struct {
@@ -54,12 +67,16 @@ func post(c *squirrel.Call) (squirrel.Value, error) {
 	if err != nil {
 		return squirrel.Null, err
 	}
-	q, size := &m.st.Posts, len(p.Name)+len(p.Data)
-	if q.Count >= tandem.PostsKept || q.Size+size > tandem.PostsSize {
+	q, size := &m.st.Posts, int64(len(p.Name)+len(p.Data)+PostOverhead)
+	if size > q.Room.Bytes {
+		if !q.Refused {
+			m.explain(true, "tandem.post: there is no room for the message"+q.Room.why())
+		}
+		q.Refused = true
 		return squirrel.Int(imp.SendWouldBlock), nil
 	}
-	q.Count++
-	q.Size += size
+	q.Refused = false
+	q.Room.Bytes -= size
 	q.LastID++
 	q.Nth++
 	if fn := m.core.Callback(c, 3); !fn.IsNull() {
@@ -76,14 +93,16 @@ func post(c *squirrel.Call) (squirrel.Value, error) {
 // postHandled removes a post that the agent has handled, and calls its callback.
 func (m *Machine) postHandled(ev *Handled) imp.Outcome {
 	q := &m.st.Posts
-	q.Count--
-	q.Size -= ev.Size
 	i := slices.IndexFunc(q.Callbacks, func(c postCallback) bool { return c.ID == ev.ID })
 	if i < 0 {
 		return imp.Done
 	}
 	kept := q.Callbacks[i].Kept
-	q.Callbacks = slices.Delete(q.Callbacks, i, i+1)
+	if i == 0 {
+		q.Callbacks = q.Callbacks[1:] // posts are handled in order
+	} else {
+		q.Callbacks = slices.Delete(q.Callbacks, i, i+1)
+	}
 	fn := m.core.Kept(kept)
 	m.core.Drop(kept)
 	return m.core.Call(fn)

@@ -140,7 +140,7 @@ func drawEvent(t *rapid.T) Event {
 		name := rapid.SampledFrom([]string{"post", "configure", "clock", "sample", "play", "count"}).Draw(t, "name")
 		return message(name, fmt.Sprint(small.Draw(t, "x")))
 	case 18:
-		return &Handled{ID: uint64(small.Draw(t, "id")), Size: small.Draw(t, "size")}
+		return &Handled{ID: uint64(small.Draw(t, "id"))}
 	case 19:
 		m := message("post", "7").(*AgentMessage)
 		m.Message.Post = uint64(small.Draw(t, "post"))

@@ -43,6 +43,9 @@ func setPermanentValues(c *squirrel.Call) (squirrel.Value, error) {
 	if err := c.Charge(2 * nativeCost * (1 + v.Len(table))); err != nil {
 		return squirrel.Null, err
 	}
+	if why := m.st.Posts.Room.Unwritable; why != "" {
+		return c.Errorf("server.setpermanentvalues: %s", why)
+	}
 	added, dropped, err := imp.Encode(nil, v, table, imp.ForMessage)
 	if err != nil {
 		return c.Errorf("%v", err)

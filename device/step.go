@@ -71,6 +71,8 @@ func (m *Machine) take(ev Event) imp.Outcome {
 		return m.conclude(func(l *link) verdict { return l.sent(now, ev.ID, ev.Code) })
 	case *Handled:
 		return m.postHandled(ev)
+	case *Room:
+		m.st.Posts.Room = *ev
 	case *Alarm:
 		return m.alarm()
 	case *Woken:

@@ -16,7 +16,7 @@ import (
 type device struct {
 	w     *World
 	home  record.Device
-	disk  map[string][]byte
+	disk  core.Memory
 	power uint64 // how often it was switched on
 	on    bool
 	born  time.Duration
@@ -30,24 +30,16 @@ type device struct {
 }
 
 func newDevice(w *World, home record.Device) *device {
-	return &device{w: w, home: home, disk: map[string][]byte{}}
+	return &device{w: w, home: home}
 }
 
 // switchOn gives the device power.
 func (d *device) switchOn() {
-	var files []core.File
-	for _, name := range sorted(d.disk) {
-		files = append(files, core.File{Name: name, Data: d.disk[name]})
-	}
 	cfg := core.Config{
 		ID: d.home.ID, Key: "key", Server: "world", Compile: compileDevice,
 		Chance: func(n uint64) uint64 { return d.w.random.Uint64N(n) },
 	}
-	c, err := core.New(cfg, files)
-	if err != nil {
-		d.w.broken("device %s cannot start: %v", d.home.ID, err)
-		return
-	}
+	c := core.New(cfg, d.disk.Contents())
 	d.power++
 	d.on, d.core, d.born, d.tickAt, d.pending, d.dialing = true, c, d.w.now, 0, nil, 0
 	d.step(&core.PowerOn{})
@@ -60,9 +52,11 @@ func (d *device) cut() {
 		return
 	}
 	d.on, d.core = false, nil
-	if len(d.pending) > 0 && d.w.one(2) {
-		d.operate(d.pending[0])
+	var during core.Effect
+	if len(d.pending) > 0 {
+		during = d.pending[0]
 	}
+	d.disk.Cut(during, d.w.random.Uint64N)
 	d.pending = nil
 	d.hangUp(d.w.one(2))
 }
@@ -117,39 +111,25 @@ func (d *device) perform(e core.Effect) {
 		}
 	case *core.Write:
 		d.write(e)
-	case *core.WriteFile, *core.RemoveFile:
+	case *core.WriteFile, *core.WriteAt, *core.Reserve, *core.RemoveFile, *core.SetAside, *core.ReadFile:
 		d.pending = append(d.pending, e)
 		if len(d.pending) == 1 {
 			d.after(d.w.between(0, time.Millisecond), d.operateNext)
 		}
 	case *core.LogLine, *core.BoardReset:
-	case *core.Fatal:
-		d.w.broken("device %s cannot go on: %v", d.home.ID, e.Err)
 	default:
 		unknown(e)
 	}
 }
 
-// operate does an operation of the disk, and returns its number.
-func (d *device) operate(e core.Effect) uint64 {
-	switch e := e.(type) {
-	case *core.WriteFile:
-		d.disk[e.Name] = e.Data
-		return e.Number
-	case *core.RemoveFile:
-		delete(d.disk, e.Name)
-		return e.Number
-	}
-	return 0
-}
-
+// operateNext has the disk do the oldest of what it was asked for.
 func (d *device) operateNext() {
-	number := d.operate(d.pending[0])
+	answer := d.disk.Do(d.pending[0])
 	d.pending = d.pending[1:]
 	if len(d.pending) > 0 {
 		d.after(d.w.between(0, time.Millisecond), d.operateNext)
 	}
-	d.step(&core.FileDone{Number: number})
+	d.step(answer)
 }
 
 var errNoNetwork = errors.New("there is no way to the server")

@@ -16,6 +16,10 @@
 // file system that passes flushes on, and in one that does not; for PostgreSQL with fsync
 // on and off.
 //
+// With -device it cuts the power of a device instead, which is a process that posts numbers and
+// keeps some, with a link in half of the rounds: what its agent hears must be in order, without a
+// gap, and no less than the device has said to be posted.
+//
 // It needs root, Linux with FUSE and loop devices, and Debian's packages e2fsprogs, mount
 // and postgresql. A round takes a few seconds. -seed decides when power is cut and which
 // writes are kept, but not the timing of the processes. The last line is one JSON object.
@@ -69,6 +73,7 @@ func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("powercut", flag.ContinueOnError)
 	tandem := flags.String("tandem", "../bin/tandem", "the tandem binary")
 	rounds := flags.Int("rounds", 5, "power cuts of each store, and the most of the control")
+	device := flags.Bool("device", false, "cut the power of a device instead, in each round")
 	seed := flags.Uint64("seed", uint64(time.Now().UnixNano()), "seed of the power cuts")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -91,6 +96,12 @@ func run(ctx context.Context, args []string) error {
 	r := report{Seed: *seed, Rounds: *rounds}
 	random := rand.New(rand.NewPCG(*seed, 0))
 	fmt.Println("seed", *seed)
+	if *device {
+		if err := deviceCuts(ctx, binary, *rounds, random); err != nil {
+			return fmt.Errorf("seed %d: %w", *seed, err)
+		}
+		return nil
+	}
 	if err := r.all(ctx, binary, random); err != nil {
 		return fmt.Errorf("seed %d: %w", *seed, err)
 	}

@@ -20,6 +20,9 @@ type run struct {
 	seq     uint64        // of the last message since the device was switched on
 	line    uint64        // number of the last line of the log since then
 
+	room  device.Room // as the code knows it
+	posts []postID    // of the code, in order
+
 	incarnation uint64
 	wake        int           // why it started
 	reason      tandem.Reason // why it started
@@ -111,6 +114,7 @@ func (c *Core) ready() bool { return c.run.machine != nil && !c.run.stepping && 
 // pump gives the machine what waits, until it is busy or nothing waits.
 func (c *Core) pump() {
 	for c.ready() {
+		c.tellRoom()
 		switch {
 		case len(c.mail.urgent) > 0:
 			next := c.mail.urgent[0]
@@ -136,6 +140,7 @@ func (c *Core) pump() {
 // step gives the machine an event that it takes now.
 func (c *Core) step(ev device.Event) {
 	m := c.run.machine
+	c.disk.since = moment{c.disk.state, c.disk.journal.last, c.out.made}
 	c.run.active, c.run.stepping = true, true
 	c.perform(m.Step(c.codeTime(), ev))
 	c.run.stepping = false
@@ -190,7 +195,7 @@ func (c *Core) perform(effects []device.Effect) {
 			c.hangUp()
 		case *device.Permanent:
 			c.disk.state.Permanent = e.Data
-			c.keepState(e.Cause)
+			c.keepWith(e.Cause)
 		case *device.Configured:
 			c.configured(e)
 		case *device.DeepSleep:
@@ -199,18 +204,19 @@ func (c *Core) perform(effects []device.Effect) {
 			c.ended(e)
 		}
 	}
+	c.writeBatch(c.disk.journal.take())
 }
 
 // configured keeps the user configuration; nil erases it.
 func (c *Core) configured(e *device.Configured) {
 	c.disk.state.User = e.Data
-	c.keepState(e.Cause)
+	c.keepWith(e.Cause)
 }
 
-// keepState writes what the code keeps. Of an agent's post that is being handled nothing
+// keepWith writes what the code keeps. Of an agent's post that is being handled nothing
 // more is to be done should the power go now.
-func (c *Core) keepState(cause uint64) {
+func (c *Core) keepWith(cause uint64) {
 	s := &c.disk.state
 	s.Applied = max(s.Applied, cause)
-	c.writeFile(stateFile, s)
+	c.keepState(forState)
 }

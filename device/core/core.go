@@ -7,7 +7,7 @@
 //	c, err := core.New(cfg, disk)
 //	effects := c.Step(now, &core.PowerOn{})
 //	... do them in order, and Step again with what comes of them:
-//	Dialed, Received, Written, Closed, FileDone, CodeRead
+//	Dialed, Received, Written, Closed, FileDone, FileRead, CodeRead
 //	at, ok := c.Deadline() // of the next Tick
 //
 // The same configuration, files, events and times give the same effects, byte
@@ -27,21 +27,21 @@
 //
 // # Posts
 //
-// A tandem.post of the code is on disk before anything else the code does is
+// A tandem.post of the code is on disk, in a log, before anything else the code does is
 // seen, and is sent, with the mark it got then, until the agent has handled it;
-// after a power cut before everything newer. A tandem.post of the agent has a
+// after a power cut before everything newer. Most of those that wait are on disk only. A tandem.post of the agent has a
 // number. It is acknowledged when a run of the code has handled it and that number
 // is on disk, be it alone or together with a user configuration that its handler
 // has set; one that comes again is acknowledged only.
 //
 // # What waits for the disk
 //
-// While a WriteFile is not done, the core holds back everything that others can
-// notice: the code gets no event, no message is published, no acknowledgement is
-// given, no goodbye is said. What the session was given before still leaves. So
-// an effect that was seen implies that every write before it is durable. The boot
-// counter is on disk before the first Dial, the counter of incarnations before the
-// code runs. RemoveFile is not waited for.
+// While counters, code, state or posts are being written, the core holds back everything
+// that others can notice: the code gets no event, no message is published, no
+// acknowledgement is given, no goodbye is said. What the session was given before still
+// leaves. So an effect that was seen implies that every write before it is durable. The
+// boot counter is on disk before the first Dial, the counter of incarnations before the
+// code runs. An event whose writes fail has not happened; see DESIGN.md.
 //
 // # Starting
 //
@@ -80,6 +80,12 @@ type Config struct {
 	// tandem.CrashPause.
 	CrashPause time.Duration
 
+	// JournalSize bounds the bytes of the log in which posts are kept; 0 is DefaultJournalSize.
+	JournalSize int64
+
+	// KeptFor is how long a post is kept at most; 0: until it was handled.
+	KeptFor time.Duration
+
 	Module string       // the type of module that code finds; "" is device.AnyModule
 	Board  device.Board // nil: a board on which nothing ever happens
 	Flash  device.Flash // nil: none
@@ -100,7 +106,7 @@ type Core struct {
 	effects []Effect
 	last    uint64 // number of an effect that was given last
 	clock   *hlc.Clock
-	over    bool // Left or Fatal was said
+	over    bool // Left was said
 
 	disk  disk
 	life  life
@@ -124,16 +130,18 @@ const (
 	shortestRun = time.Second     // between two starts by server.restart
 )
 
-// New returns the runtime of a device that is switched off. files is all that
-// WriteFile has left in the device's directory, in any order. Its first event is
-// PowerOn.
-func New(cfg Config, files []File) (*Core, error) {
+// DefaultJournalSize is that of Config.
+const DefaultJournalSize = 64 << 20
+
+// New returns the runtime of a device that is switched off, with what its directory has. Its
+// first event is PowerOn.
+func New(cfg Config, from Contents) *Core {
 	cfg.CrashPause = cmp.Or(cfg.CrashPause, tandem.CrashPause)
+	cfg.JournalSize = cmp.Or(cfg.JournalSize, DefaultJournalSize)
 	c := &Core{cfg: cfg}
+	c.out.journal = &c.disk.journal
 	c.clock = hlc.New(func() time.Time { return c.now.Wall })
-	if err := c.load(files); err != nil {
-		return nil, err
-	}
+	c.load(from)
 	have := c.disk.code
 	if cfg.OwnCode {
 		have = codeOf(cfg.Code, nil)
@@ -142,11 +150,11 @@ func New(cfg Config, files []File) (*Core, error) {
 		c.run.code = have
 	}
 	c.run.incarnation = c.disk.Incarnation
-	return c, nil
+	return c
 }
 
 // Step takes an event and returns what is to be done. The slice is reused by the
-// next Step. After Left or Fatal nothing happens any more.
+// next Step. After Left nothing happens any more.
 func (c *Core) Step(now tandem.Now, ev Event) []Effect {
 	clear(c.effects)
 	c.effects = c.effects[:0]
@@ -157,6 +165,7 @@ func (c *Core) Step(now tandem.Now, ev Event) []Effect {
 	c.take(ev)
 	c.advance()
 	c.flush()
+	c.readAhead()
 	if c.life.phase == leaving && c.net.conn == nil && !c.held() {
 		c.emit(&Left{})
 		c.over = true
@@ -188,6 +197,8 @@ func (c *Core) take(ev Event) {
 		c.lost(ev)
 	case *FileDone:
 		c.fileDone(ev)
+	case *FileRead:
+		c.fileRead(ev)
 	case *CodeRead:
 		c.codeRead(ev)
 	}
@@ -214,12 +225,6 @@ func (c *Core) log(level Level, msg string, attrs ...string) {
 	c.emit(l)
 }
 
-// fail ends the runtime.
-func (c *Core) fail(err error) {
-	c.emit(&Fatal{err})
-	c.over = true
-}
-
 // Deadline returns when Tick is due, on the scale of Mono. There may be nothing
 // to wait for.
 func (c *Core) Deadline() (at time.Duration, ok bool) {
@@ -239,12 +244,16 @@ func (c *Core) Deadline() (at time.Duration, ok bool) {
 	if t, ok := c.net.deadline(c.mayDial()); ok {
 		consider(t)
 	}
+	if t, ok := c.diskDeadline(); ok {
+		consider(t)
+	}
 	return at, ok && !c.over
 }
 
 // advance does what is due.
 func (c *Core) advance() {
 	c.advanceNetwork()
+	c.advanceDisk()
 	due := c.now.Mono >= c.life.startAt
 	switch c.life.phase {
 	case waitingForLink:

@@ -45,21 +45,7 @@ func TestPure(t *testing.T) {
 	}
 }
 
-// TestDamaged: a damaged file is said, by its name and with the remedy.
-func TestDamaged(t *testing.T) {
-	post := &keptPost{}
-	for _, name := range []string{countersFile, codeFile, stateFile, post.file()} {
-		_, err := New(newWorld(t).cfg, []File{{name, []byte("{")}})
-		if err == nil || !strings.Contains(err.Error(), name+" is damaged: restore it") {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	if _, err := New(newWorld(t).cfg, []File{{"flash", []byte{1}}}); err != nil {
-		t.Errorf("a file that is not ours: %v", err)
-	}
-}
-
-// TestPostsInOrder: kept posts go by their numbers, in whatever order the files
+// TestPostsInOrder: posts that a former version has kept go by their numbers, in whatever order the files
 // are listed.
 func TestPostsInOrder(t *testing.T) {
 	w := newWorld(t)
@@ -67,7 +53,7 @@ func TestPostsInOrder(t *testing.T) {
 	for _, m := range [][2]uint64{{2, 1}, {1, 10}, {1, 9}} {
 		k := &keptPost{Name: "p", Data: []byte("A")}
 		k.Mark.Boot, k.Mark.Seq = m[0], m[1]
-		w.disk[k.file()] = encode(k)
+		w.disk.Install(fmt.Sprintf("%s%020d-%020d.json", postsDir, m[0], m[1]), encode(k))
 	}
 	w.on()
 	w.pass(time.Minute)
@@ -96,7 +82,7 @@ func TestOutOfOrder(t *testing.T) {
 }
 
 func TestOutbox(t *testing.T) {
-	var o outbox
+	o := outbox{journal: &journal{}}
 	items := make([]*item, 4)
 	for i := range items {
 		items[i] = &item{gen: 1, id: uint64(i + 1), keep: i != 1, line: i == 3}
@@ -114,17 +100,17 @@ func TestOutbox(t *testing.T) {
 	o.forget(1, 3) // sent: not again
 	o.forget(2, 1) // of another run
 	post := &item{gen: 1, id: 9, keep: true, post: &keptPost{}}
-	o.add(post)
+	o.addPost(post)
 	o.forget(1, 9) // a send of that number
-	if len(o.items) != 5 || !post.keep || post.gen != 1 || !items[0].keep {
+	if o.posts.len() != 1 || !post.keep || post.gen != 1 || !items[0].keep {
 		t.Error("what was not meant is withdrawn")
 	}
 	o.remove(post)
-	if it := o.acknowledged(7); it != items[0] || o.sent != 2 || o.flown != 1 {
-		t.Errorf("acknowledged %+v, %d sent, %d wait", it, o.sent, o.flown)
+	if it := o.acknowledged(7); it != items[0] || len(o.given) != 2 || o.flown != 1 {
+		t.Errorf("acknowledged %+v, %d given, %d wait", it, len(o.given), o.flown)
 	}
 	o.unsend()
-	if len(o.items) != 1 || o.sent != 0 || o.lines != 1 || o.flown != 0 {
+	if o.queue.len() != 1 || len(o.given) != 0 || o.lines != 1 || o.flown != 0 {
 		t.Errorf("left: %+v", o)
 	}
 	o.forget(1, 4)
@@ -136,7 +122,7 @@ func TestOutbox(t *testing.T) {
 // TestOldestLineGoes: it is the oldest line that was not given to the connection, and one in
 // its place, with its number, says how many are lost.
 func TestOldestLineGoes(t *testing.T) {
-	var o outbox
+	o := outbox{journal: &journal{}}
 	n := 0
 	line := func() *item {
 		n++
@@ -160,10 +146,10 @@ func TestOldestLineGoes(t *testing.T) {
 		o.add(line())
 	}
 	const want = "7 lines of the log were lost here: more than 1000 waited for a link"
-	if stands := o.items[2]; string(stands.publish.Payload) != want || stands.publish.Topic != "log/error" {
+	if stands := o.queue.list()[1]; string(stands.publish.Payload) != want || stands.publish.Topic != "log/error" {
 		t.Errorf("in the place of the lost is %q", stands.publish.Payload)
 	}
-	if next := string(o.items[3].publish.Payload); next != "9" || o.lines != maxKept {
+	if next := string(o.queue.list()[2].publish.Payload); next != "9" || o.lines != maxKept {
 		t.Errorf("the next line is %s, of %d", next, o.lines)
 	}
 	// The server may have the line that stands for the lost: others get another.
@@ -248,46 +234,62 @@ func TestKeptLines(t *testing.T) {
 	}
 }
 
-// TestPostsLimit: too many posts are refused, none of those that were taken is
-// lost, and what was handled makes room, over restarts too.
+// TestPostsLimit: posts beyond the limit of the log are refused, none of those that were taken is
+// lost, and what was handled makes room, over restarts and power cuts too.
 func TestPostsLimit(t *testing.T) {
 	w := newWorld(t)
-	w.net = "down"
+	w.cfg.JournalSize = 4 * smallestSegment
 	w.install(`
 		server.setsendtimeoutpolicy(RETURN_ON_ERROR, WAIT_TIL_SENT, 30);
 		taken <- 0;
-		agent.on("fill", function(_) { while (tandem.post("n", taken) == 0) taken++; agent.send("taken", taken); });
-		agent.on("big", @(_) agent.send("big", tandem.post("p", blob(100000))));`)
+		agent.on("from", @(n) taken = n);
+		function fill(times) {
+			while (tandem.post("n", taken) == 0) taken++;
+			if (times > 1) imp.wakeup(0.1, @() fill(times - 1)); else agent.send("taken", taken);
+		}
+		agent.on("fill", @(_) fill(30));`)
 	w.on()
-	w.net = "up"
 	w.pass(time.Minute)
-	for round := range 2 {
+	total := 0
+	for round := range 4 {
 		w.server.hold = true
+		w.server.say("device/from", []byte(itoa(total)))
 		w.server.say("device/fill", []byte("1"))
 		w.settle()
-		w.server.hold = false
-		w.server.ack(100)
-		w.settle()
-		if got := w.seenPayloads("agent/taken"); len(got) != round+1 || got[round] != "1000" {
-			t.Fatalf("taken %v", got)
+		w.pass(time.Minute)
+		if n := len(w.seenPayloads("agent/n")); n != window {
+			t.Fatalf("round %d: %d of a full log are sent at first, want %d", round, n, window)
 		}
-		w.wantNumbers("agent/n", 0, 999)
-		w.server.seen = slices.DeleteFunc(w.server.seen, func(m agentView) bool { return m.topic == "agent/n" })
-		w.do(&Restart{})
+		if round%2 == 1 {
+			w.cutPower(nil)
+			w.server.seen = nil
+			w.on()
+			w.pass(time.Second)
+		}
+		w.server.hold = false
+		w.server.ack(1000)
+		w.pass(time.Minute)
+		next := total
+		for _, text := range w.seenPayloads("agent/n") {
+			if text == itoa(next) {
+				next++
+			} else if n, err := strconv.Atoi(text); err != nil || n > next {
+				t.Fatalf("round %d: %s comes after %d", round, text, next-1)
+			}
+		}
+		if taken := w.seenPayloads("agent/taken"); round%2 == 0 && (len(taken) != 1 || taken[0] != itoa(next)) {
+			t.Fatalf("round %d: %v were taken, %d came", round, taken, next)
+		}
+		if next-total < 1000 {
+			t.Fatalf("round %d: only %d were taken", round, next-total)
+		}
+		if n := w.core.disk.journal.waiting(); n != 0 {
+			t.Fatalf("round %d: %d are left", round, n)
+		}
+		total, w.server.seen = next, nil
 	}
-	// 1 MB may wait, over a restart too.
-	w.server.hold = true
-	for range 10 {
-		w.server.say("device/big", []byte("1"))
-		w.settle()
-	}
-	w.do(&Restart{})
-	w.server.say("device/big", []byte("1"))
-	w.server.hold = false
-	w.server.ack(100)
-	w.settle()
-	if got := w.seenPayloads("agent/big"); len(got) != 11 || got[9] != "0" || got[10] == "0" {
-		t.Errorf("big posts: %v", got)
+	if n := w.core.disk.journal.allocated(); n > w.cfg.JournalSize {
+		t.Errorf("the log has %d bytes", n)
 	}
 }
 

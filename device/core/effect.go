@@ -26,12 +26,30 @@ type (
 
 	// WriteFile replaces a file of the device's directory. Name is relative, with
 	// slashes. After a loss of power the file has its old or its new content, and
-	// the new one once FileDone has said so. File operations are done one after the
-	// other, in order.
+	// the new one once FileDone has said so.
 	WriteFile struct {
 		Number uint64
 		Name   string
 		Data   []byte
+	}
+
+	// WriteAt writes in place to a file that exists and has room there. With Flush all that
+	// was written to the file is durable when FileDone says that it is done. Until then a
+	// loss of power leaves any part of it.
+	WriteAt struct {
+		Number uint64
+		Name   string
+		Offset int64
+		Data   []byte
+		Flush  bool
+	}
+
+	// Reserve makes a file of zeros, so that writing to it in place needs no more room of the
+	// disk. It must fail rather than take the share of the disk that others need.
+	Reserve struct {
+		Number uint64
+		Name   string
+		Size   int64
 	}
 
 	// RemoveFile removes a file. A loss of power may bring it back, even after
@@ -39,6 +57,21 @@ type (
 	RemoveFile struct {
 		Number uint64
 		Name   string
+	}
+
+	// SetAside renames a file that cannot be used, by adding ".damaged" to its name. It replaces
+	// what was set aside before.
+	SetAside struct {
+		Number uint64
+		Name   string
+	}
+
+	// ReadFile reads a part of a file. FileRead is the answer.
+	ReadFile struct {
+		Number uint64
+		Name   string
+		Offset int64
+		Size   int
 	}
 
 	// ReadCode asks for the operator's own code; see Config.OwnCode.
@@ -58,9 +91,6 @@ type (
 	// Left says that the runtime has ended as Leave has asked. It is the last
 	// effect.
 	Left struct{}
-
-	// Fatal says that the device cannot go on. It is the last effect.
-	Fatal struct{ Err error }
 )
 
 // Level says how serious a LogLine is.
@@ -81,9 +111,12 @@ func (*Dial) effect()       {}
 func (*CloseConn) effect()  {}
 func (*Write) effect()      {}
 func (*WriteFile) effect()  {}
+func (*WriteAt) effect()    {}
+func (*Reserve) effect()    {}
 func (*RemoveFile) effect() {}
+func (*SetAside) effect()   {}
+func (*ReadFile) effect()   {}
 func (*ReadCode) effect()   {}
 func (*BoardReset) effect() {}
 func (*LogLine) effect()    {}
 func (*Left) effect()       {}
-func (*Fatal) effect()      {}

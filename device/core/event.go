@@ -59,10 +59,18 @@ type (
 		Err    error
 	}
 
-	// FileDone is the outcome of WriteFile or RemoveFile with that number. With a
-	// nil Err a written file is durable. Outcomes come in the order of the effects.
+	// FileDone is the outcome of an effect on the disk with that number: WriteFile, WriteAt,
+	// Reserve, RemoveFile or SetAside. The core asks for one at a time.
 	FileDone struct {
 		Number uint64
+		Err    error
+	}
+
+	// FileRead is the outcome of ReadFile with that number. Data may be short at the end of
+	// the file. The core does not keep it after Step.
+	FileRead struct {
+		Number uint64
+		Data   []byte
 		Err    error
 	}
 
@@ -86,4 +94,5 @@ func (*Received) event()   {}
 func (*Written) event()    {}
 func (*Closed) event()     {}
 func (*FileDone) event()   {}
+func (*FileRead) event()   {}
 func (*CodeRead) event()   {}

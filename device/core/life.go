@@ -30,7 +30,6 @@ const (
 type life struct {
 	phase   phase
 	startAt time.Duration
-	booting uint64 // number of the write that counts the boot
 	plan    plan
 
 	wake    int           // of the next start
@@ -51,23 +50,18 @@ type plan struct {
 // powerOn is the cold start. The boot must be counted before anything of it can
 // be seen.
 func (c *Core) powerOn() {
-	if c.disk.ahead {
-		// A post goes when it is handled, and takes with it what caused it.
-		c.disk.ahead = false
-		c.writeFile(stateFile, &c.disk.state)
-	}
 	c.disk.Boot++
 	c.life = life{phase: booting, wake: device.WakePowerOn, reason: tandem.ReasonPowerOn, skew: c.life.skew}
-	c.life.booting = c.writeFile(countersFile, c.disk.counters)
+	c.count(forBoot)
 	c.run.seq, c.run.line, c.run.begun = 0, 0, false
-	c.out, c.posts.arrived = outbox{}, nil
-	c.keptPosts()
+	c.out, c.posts.arrived = outbox{journal: &c.disk.journal}, nil
+	c.rewindPosts()
+	c.settleIn()
 	c.net.wanted, c.net.tried = true, c.net.offline
 }
 
 // booted begins to wait for a link.
 func (c *Core) booted() {
-	c.life.booting = 0
 	c.life.phase, c.life.startAt = waitingForLink, c.now.Mono+bootWait
 	c.dialNow()
 }
@@ -161,7 +155,8 @@ func (c *Core) prepare(k *code) {
 	}
 	c.emit(&BoardReset{})
 	c.disk.Incarnation++
-	c.life.plan = plan{c.writeFile(countersFile, c.disk.counters), k, program}
+	c.life.plan = plan{code: k, program: program}
+	c.life.plan.number = c.count(forStart)
 }
 
 // noCode waits for code that can be run.
@@ -181,7 +176,7 @@ func (c *Core) launch() {
 	before := c.run
 	c.run = run{
 		gen: before.gen + 1, seq: before.seq, line: before.line, code: p.code, incarnation: c.disk.Incarnation,
-		began: c.now.Mono, begun: true, wake: c.life.wake, reason: c.life.reason, skew: c.life.skew,
+		began: c.now.Mono, begun: true, room: c.room(), wake: c.life.wake, reason: c.life.reason, skew: c.life.skew,
 	}
 	c.life.phase = running
 	address := ""
@@ -192,14 +187,14 @@ func (c *Core) launch() {
 		Program: p.program, Device: c.cfg.ID, Incarnation: c.run.incarnation, Wake: c.run.wake,
 		Connected: c.linked(), Address: address, NV: c.life.nv, User: c.disk.state.User,
 		Permanent: c.disk.state.Permanent,
-		Posts:     len(c.posts.kept), PostsSize: c.posts.size(),
-		Module: c.cfg.Module, Board: c.cfg.Board, Flash: c.cfg.Flash, Version: Version,
+		Room:      c.room(),
+		Module:    c.cfg.Module, Board: c.cfg.Board, Flash: c.cfg.Flash, Version: Version,
 	}, c.codeTime())
 	c.life.nv, c.life.pins = nil, nil
 	c.log(Info, "the code starts", "incarnation", decimal(c.run.incarnation), "reason", string(c.run.reason))
 	if c.linked() {
 		c.net.conn.greeted = true
-		c.out.add(&item{publish: *c.hello()})
+		c.out.addNews(&item{publish: *c.hello()})
 	}
 	c.mail.queue = append([]waiting{{ev: &device.Boot{}}}, c.mail.queue...)
 	c.pump()

@@ -148,7 +148,7 @@ func (c *Core) setTime(t time.Time) {
 		c.log(Warn, "this machine's clock is wrong; the code gets the server's time",
 			"off", ahead.Round(time.Second).String())
 	}
-	c.life.skew = ahead
+	c.life.skew, c.posts.timed = ahead, true
 }
 
 // deploy takes new code. It is on disk before it runs; code that cannot be
@@ -169,7 +169,7 @@ func (c *Core) deploy(k *code) error {
 		return nil
 	}
 	c.disk.code = k
-	c.writeFile(codeFile, k)
+	c.writeFile(forCode, codeFile, encode(k.kept()))
 	c.log(Info, "new code", "sha", k.SHA)
 	switch c.life.phase {
 	case running:

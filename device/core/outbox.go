@@ -29,17 +29,67 @@ type item struct {
 	tried   bool      // it was given to a connection, so the server may have it
 	post    *keptPost // when it is a tandem.post
 
+	made uint64 // counts items
+	seq  uint64 // of the newest post before it, or its own
+
 	packet uint16 // while it waits for the acknowledgement
 }
 
-// outbox is what is on its way to the server, in order. The first items were
-// given to this connection, the others wait.
+// outbox is what is on its way to the server, in order. First come those that were given to
+// this connection. Of what waits, posts are apart, because most of them are in the journal: the
+// number of an item's newest post before it says where it goes among them.
 type outbox struct {
+	given []*item // to this connection, in order
+	queue fifo    // what else waits, in order
+	posts fifo    // posts that wait and are in memory, in order; those in the journal come later
+
+	journal *journal
+	made    uint64 // counts items
+	lines   int    // how many items of queue are lines
+	flown   int    // how many of the messages given wait for their acknowledgement
+	said    int    // how many of the lines given do
+}
+
+// fifo is a queue of items.
+type fifo struct {
 	items []*item
-	sent  int // how many were given to this connection
-	lines int // how many of the others are lines
-	flown int // how many of the messages sent wait for their acknowledgement
-	said  int // how many of the lines sent do
+	first int // index of the first that is left
+}
+
+func (f *fifo) len() int      { return len(f.items) - f.first }
+func (f *fifo) list() []*item { return f.items[f.first:] }
+func (f *fifo) push(it *item) { f.items = append(f.items, it) }
+func (f *fifo) set(l []*item) { f.items, f.first = l, 0 }
+
+func (f *fifo) front() *item {
+	if f.len() == 0 {
+		return nil
+	}
+	return f.items[f.first]
+}
+
+func (f *fifo) pop() {
+	f.items[f.first] = nil
+	f.first++
+	switch {
+	case f.len() == 0:
+		f.set(f.items[:0])
+	case f.first > 64 && f.first > len(f.items)/2:
+		f.set(slices.Delete(f.items, 0, f.first))
+	}
+}
+
+// delete takes out an item, and reports whether it was there.
+func (f *fifo) delete(it *item) bool {
+	if f.front() == it {
+		f.pop()
+		return true
+	}
+	i := slices.Index(f.list(), it)
+	if i >= 0 {
+		f.items = slices.Delete(f.items, f.first+i, f.first+i+1)
+	}
+	return i >= 0
 }
 
 // add puts an item at the end. When too many lines wait, the oldest are lost and
@@ -48,28 +98,46 @@ func (o *outbox) add(it *item) (lost []*item) {
 	for it.line && o.lines >= maxKept {
 		lost = append(lost, o.makeWay())
 	}
-	o.items = append(o.items, it)
+	o.made++
+	it.made, it.seq = o.made, o.journal.last
+	o.queue.push(it)
 	if it.line {
 		o.lines++
 	}
 	return lost
 }
 
+// addNews puts an item behind what is in memory. It does not wait for the journal.
+func (o *outbox) addNews(it *item) {
+	o.add(it)
+	it.seq = o.journal.cursor.seq
+}
+
+// addPost puts a post at the end of those in memory.
+func (o *outbox) addPost(it *item) {
+	o.made++
+	it.made, it.seq = o.made, it.post.seq
+	o.posts.push(it)
+}
+
+// mayHold reports whether a post that was just made may be in memory, too.
+func (o *outbox) mayHold() bool { return o.posts.len() < readPosts }
+
 // makeWay loses the oldest line that waits and that the server cannot have. The first of
 // the lost gives its place and its number to a line that stands for all of them. There is
 // always one: no more than window lines were tried.
 func (o *outbox) makeWay() *item {
 	isLine := func(it *item) bool { return it.line && !it.tried }
-	i := o.sent + slices.IndexFunc(o.items[o.sent:], isLine)
-	first, lost := o.items[i], o.items[i]
+	list := o.queue.list()
+	i := slices.IndexFunc(list, isLine)
+	first, lost := list[i], list[i]
 	if first.lost == 0 {
-		first = &item{keep: true, line: true, publish: lost.publish}
+		first = &item{keep: true, line: true, made: lost.made, seq: lost.seq, publish: lost.publish}
 		first.publish.Props = unplaced(lost.publish.Props)
-		o.items[i] = first
+		list[i] = first
 	} else {
-		next := i + 1 + slices.IndexFunc(o.items[i+1:], isLine)
-		lost = o.items[next]
-		o.delete(next)
+		lost = list[i+1+slices.IndexFunc(list[i+1:], isLine)]
+		o.remove(lost)
 	}
 	first.lost++
 	first.publish.Topic = "log/error"
@@ -91,20 +159,29 @@ func unplaced(p *mqtt.Properties) *mqtt.Properties {
 // propertyWhere is the property of a line with its place in the code.
 const propertyWhere = "where"
 
-// next returns the first item that waits, nil if none does.
+// next returns the first item that waits, nil if none does, or if it is in the journal.
 func (o *outbox) next() *item {
-	if o.sent == len(o.items) {
+	other, post := o.queue.front(), o.posts.front()
+	switch {
+	case post != nil && (other == nil || post.seq <= other.seq):
+		return post
+	case post == nil && (other == nil || o.journal.cursor.seq < other.seq) && o.journal.more():
 		return nil
 	}
-	return o.items[o.sent]
+	return other
 }
 
 // give notes that the first item that waits was given to the connection, as
 // packet; 0 when it is not acknowledged.
 func (o *outbox) give(packet uint16) {
-	it := o.items[o.sent]
+	it := o.next()
+	if it == o.posts.front() {
+		o.posts.pop()
+	} else {
+		o.queue.pop()
+	}
 	it.packet, it.tried = packet, true
-	o.sent++
+	o.given = append(o.given, it)
 	*o.count(it)++
 	if it.line {
 		o.lines--
@@ -122,32 +199,40 @@ func (o *outbox) count(it *item) *int {
 	return &o.flown
 }
 
-func (o *outbox) delete(i int) {
-	it := o.items[i]
+// remove takes an item out, wherever it is.
+func (o *outbox) remove(it *item) {
 	switch {
-	case i >= o.sent:
+	case o.posts.delete(it):
+	case o.queue.delete(it):
 		if it.line {
 			o.lines--
 		}
 	default:
-		o.sent--
-		*o.count(it)--
+		if i := slices.Index(o.given, it); i >= 0 {
+			o.takeBack(i)
+		}
 	}
-	o.items = slices.Delete(o.items, i, i+1)
 }
 
-func (o *outbox) remove(it *item) {
-	if i := slices.Index(o.items, it); i >= 0 {
-		o.delete(i)
+// takeBack takes out an item that was given to the connection. Most are the first.
+func (o *outbox) takeBack(i int) {
+	*o.count(o.given[i])--
+	if i > 0 {
+		o.given = slices.Delete(o.given, i, i+1)
+		return
+	}
+	o.given[0] = nil
+	if o.given = o.given[1:]; len(o.given) == 0 {
+		o.given = nil
 	}
 }
 
 // acknowledged takes the item with a packet identifier out and returns it, nil if
 // there is none.
 func (o *outbox) acknowledged(packet uint16) *item {
-	for i, it := range o.items[:o.sent] {
+	for i, it := range o.given {
 		if it.packet == packet {
-			o.delete(i)
+			o.takeBack(i)
 			return it
 		}
 	}
@@ -157,12 +242,21 @@ func (o *outbox) acknowledged(packet uint16) *item {
 // unsend prepares for the next connection: what is kept is to be sent again,
 // the rest is lost.
 func (o *outbox) unsend() {
-	o.items = slices.DeleteFunc(o.items, func(it *item) bool { return !it.keep })
-	o.sent = 0
-	o.lines = 0
+	var posts, others []*item
+	for _, it := range o.given {
+		if it.post != nil {
+			posts = append(posts, it)
+		} else {
+			others = append(others, it)
+		}
+	}
+	o.posts.set(append(posts, o.posts.list()...))
+	o.queue.set(slices.DeleteFunc(append(others, o.queue.list()...), func(it *item) bool { return !it.keep }))
+	o.given = nil
 	o.flown = 0
 	o.said = 0
-	for _, it := range o.items {
+	o.lines = 0
+	for _, it := range o.queue.list() {
 		if it.line {
 			o.lines++
 		}
@@ -172,16 +266,22 @@ func (o *outbox) unsend() {
 // forget withdraws what the code was told has failed. What was sent already
 // cannot be taken back, but is not sent again.
 func (o *outbox) forget(gen, id uint64) {
-	for i, it := range o.items {
-		if it.gen != gen || it.id != id || it.post != nil { // posts are numbered apart, and not withdrawn
-			continue
+	is := func(it *item) bool { return it.gen == gen && it.id == id && it.post == nil } // posts are not withdrawn
+	if i := slices.IndexFunc(o.queue.list(), is); i >= 0 {
+		o.remove(o.queue.list()[i])
+	} else if i := slices.IndexFunc(o.given, is); i >= 0 {
+		o.given[i].keep, o.given[i].gen = false, 0
+	}
+}
+
+// withdraw takes out what the code has made of late: it has not happened.
+func (o *outbox) withdraw(gen, made uint64) {
+	for _, f := range []*fifo{&o.queue, &o.posts} {
+		for _, it := range slices.Clone(f.list()) {
+			if it.made > made && (it.gen == gen || it.post != nil && it.post.seq != 0) {
+				o.remove(it)
+			}
 		}
-		if i >= o.sent {
-			o.delete(i)
-		} else {
-			it.keep, it.gen = false, 0
-		}
-		return
 	}
 }
 

@@ -4,40 +4,32 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/device"
 	"github.com/tandem-iot/tandem/mqtt"
 )
 
-// posts are those of both sides that have not been handled.
+// posts are those of both sides that have not been handled, but for those in the journal.
 type posts struct {
-	kept    []*keptPost // of the code, in order; each is a file
+	old     []*keptPost // of the code, in order, as a former version has left them
 	arrived []*arrived  // of the agent, in order
+	timed   bool        // the server has told the time since the device was switched on
+	reading uint64      // number of the ReadFile that has some of the journal read; 0: none
+	piece   piece       // of the journal, which it reads
 }
 
-// keptPost is a tandem.post of the code until the agent has handled it. Each is
-// a file.
+// keptPost is a tandem.post of the code until the agent has handled it.
 type keptPost struct {
-	Mark  tandem.Mark `json:"mark"`
-	Name  string      `json:"name"`
-	Data  []byte      `json:"data"`
-	Cause uint64      `json:"cause,omitempty"`
-	Nth   uint32      `json:"nth,omitempty"`
-}
+	Mark tandem.Mark `json:"mark"`
+	Name string      `json:"name"`
+	Data []byte      `json:"data"`
+	cause
+	Time int64 `json:"-"` // milliseconds since 1970 by the server's clock; 0: unknown
 
-func (k *keptPost) file() string {
-	return fmt.Sprintf("%s%020d-%020d.json", postsDir, k.Mark.Boot, k.Mark.Seq)
-}
-
-func (k *keptPost) size() int { return len(k.Name) + len(k.Data) }
-
-// size returns the bytes of the kept posts.
-func (p *posts) size() (n int) {
-	for _, k := range p.kept {
-		n += k.size()
-	}
-	return n
+	seq  uint64 // in the journal; 0: file has it
+	file string
 }
 
 // arrived is a post of the agent that has not been handled.
@@ -47,20 +39,27 @@ type arrived struct {
 	fed     bool           // the running code has it, or it waits for it
 }
 
+// after reports whether a post was made after another.
+func (k cause) after(o cause) bool {
+	return k.Cause > o.Cause || k.Cause == o.Cause && k.Nth > o.Nth
+}
+
 // caused takes note of a post that was made while one of the agent's was
 // handled. It reports false for one that was made before.
-func (s *durable) caused(k *keptPost) (news bool) {
-	if k.Cause < s.Cause || k.Cause == s.Cause && k.Nth <= s.Nth {
+func (s *durable) caused(k cause) (news bool) {
+	if !k.after(s.cause) {
 		return false
 	}
-	s.Cause, s.Nth = k.Cause, k.Nth
+	s.cause = k
 	return true
 }
 
-// keptPosts puts on their way what was posted before the power went.
-func (c *Core) keptPosts() {
-	for _, k := range c.posts.kept {
-		c.addPost(k, 0)
+// rewindPosts has what was posted before the power went sent again.
+func (c *Core) rewindPosts() {
+	c.posts.reading, c.posts.timed = 0, false
+	c.disk.journal.rewind()
+	for _, k := range c.posts.old {
+		c.out.addPost(c.postItem(k))
 	}
 }
 
@@ -69,42 +68,233 @@ func (c *Core) post(e *device.Post) {
 	c.run.seq++
 	k := &keptPost{
 		Mark: tandem.Mark{Boot: c.disk.Boot, Seq: c.run.seq},
-		Name: e.Message.Name, Data: e.Message.Data, Cause: e.Cause, Nth: e.Nth,
+		Name: e.Message.Name, Data: e.Message.Data, cause: cause{e.Cause, e.Nth}, Time: c.stampOf(),
 	}
-	if k.Cause != 0 && !c.disk.state.caused(k) {
+	c.run.room.Bytes -= int64(k.size() + device.PostOverhead)
+	if k.Cause != 0 && !c.disk.state.caused(k.cause) {
 		// An agent's post is handled once more: this was on its way before, or is.
-		c.feed(&device.Handled{ID: e.ID, Size: k.size()}, receipt{})
+		c.feed(&device.Handled{ID: e.ID}, receipt{})
 		return
 	}
-	c.writeFile(k.file(), k)
-	if k.Cause != 0 {
-		// The cause is in the post; what is kept of it apart outlives the post.
-		c.writeFile(stateFile, &c.disk.state)
+	j := &c.disk.journal
+	recent := !j.more() && c.out.mayHold()
+	full, ok := j.add(k)
+	c.writeBatch(full)
+	if !ok {
+		panic("core: there is no room for a post that was promised some")
 	}
-	c.posts.kept = append(c.posts.kept, k)
-	c.addPost(k, e.ID)
+	c.run.posted(k.seq, e.ID)
+	if recent {
+		j.skip()
+		c.out.addPost(c.postItem(k))
+	}
 }
 
-func (c *Core) addPost(k *keptPost, id uint64) {
-	props := messageProperties(k.Mark, c.clock.Now())
+// posted notes which entry of the journal a post of the code is. Both are numbered without
+// gaps, but for posts that were not made again.
+func (r *run) posted(seq, id uint64) {
+	if n := len(r.posts); n == 0 || seq-r.posts[n-1].seq != id-r.posts[n-1].id {
+		r.posts = append(r.posts, postID{seq, id})
+	}
+}
+
+// postID says which post of the code an entry of the journal is. Those that follow are the
+// following ones, up to the next postID.
+type postID struct{ seq, id uint64 }
+
+// idOf returns the post of the running code that an entry is, 0 if it is of another run.
+func (r *run) idOf(seq uint64) uint64 {
+	for _, p := range slices.Backward(r.posts) {
+		if p.seq <= seq {
+			return p.id + seq - p.seq
+		}
+	}
+	return 0
+}
+
+// postItem returns a post as it goes to the server.
+func (c *Core) postItem(k *keptPost) *item {
+	m := k.Mark
+	m.Boot += c.disk.Base
+	props := messageProperties(m, c.clock.Now())
 	props.User = append(props.User, mqtt.UserProperty{Key: "post", Value: "1"})
-	it := &item{gen: c.run.gen, id: id, keep: true, post: k, publish: mqtt.Publish{QoS: 1, Props: props}}
+	it := &item{keep: true, post: k, publish: mqtt.Publish{QoS: 1, Props: props}}
 	it.publish.Topic, it.publish.Payload = tandem.WriteTopic("agent/"+k.Name, k.Data)
-	c.out.add(it)
+	return it
 }
 
 // postSettled forgets a post that the agent has handled. Should a power cut bring
-// the file back, the agent knows that it has had it.
+// it back, the agent knows that it has had it.
 func (c *Core) postSettled(it *item) {
-	if i := slices.Index(c.posts.kept, it.post); i >= 0 {
-		c.posts.kept = slices.Delete(c.posts.kept, i, i+1)
+	k := it.post
+	if k.seq == 0 {
+		if i := slices.Index(c.posts.old, k); i >= 0 {
+			c.posts.old = slices.Delete(c.posts.old, i, i+1)
+		}
+		c.removeFile(k.file)
+	} else {
+		c.disk.journal.settled.add(k.seq, k.seq)
+		c.compact()
 	}
-	c.removeFile(it.post.file())
-	ev := &device.Handled{Size: it.post.size()}
-	if it.gen == c.run.gen {
-		ev.ID = it.id
+	c.feed(&device.Handled{ID: c.run.idOf(k.seq)}, receipt{})
+}
+
+// compact notes what is settled, and removes segments that are not needed any more.
+func (c *Core) compact() {
+	j := &c.disk.journal
+	for s := j.oldest(); s != nil && c.disk.sick == nil; s = j.oldest() {
+		c.markSettled(true)
+		if c.disk.state.cause != c.disk.causes {
+			// What the segment knows of causes must be known without it.
+			c.keepState(forProbe)
+		}
+		c.removeFile(segmentName(s.number))
+		j.drop()
+		c.disk.shrink = 0
+		c.reserve()
 	}
-	c.feed(ev, receipt{})
+	if n := j.settled.count(); n >= j.marked+marksEvery || n > j.marked && j.waiting() == 0 {
+		c.markSettled(false)
+	}
+}
+
+// markSettled notes in the journal what is settled, and that all that was written is durable.
+// Nothing waits for it; last is for what is noted before a segment goes.
+func (c *Core) markSettled(last bool) {
+	j := &c.disk.journal
+	if !j.marks(last) {
+		return
+	}
+	c.writeBatch(j.take())
+	j.mark()
+	b := j.take()
+	o := c.askFor(forMark, b.name)
+	o.effect = &WriteAt{Number: o.number, Name: b.name, Offset: b.offset, Data: b.data, Flush: last}
+	c.ask(o)
+}
+
+// reserve has the journal get room, until it has enough for what one event may post.
+func (c *Core) reserve() {
+	d := &c.disk
+	j := &d.journal
+	size := min(segmentSize, max(smallestSegment, c.cfg.JournalSize/4))
+	if j.room() >= size-markRoom || d.sick != nil || d.reserving {
+		return
+	}
+	if size = min(size>>d.shrink, c.cfg.JournalSize-j.allocated()) &^ 7; size < smallestSegment {
+		c.noRoom(0, fmt.Errorf("the log of messages has reached its limit of %d KB", c.cfg.JournalSize>>10))
+		return
+	}
+	o := c.askFor(forRoom, segmentName(j.numbered+1))
+	o.size, d.reserving = size, true
+	o.effect = &Reserve{Number: o.number, Name: o.name, Size: size}
+	c.ask(o)
+}
+
+// noRoom takes note that a segment of a size cannot be had. A smaller one perhaps can.
+func (c *Core) noRoom(size int64, err error) {
+	d := &c.disk
+	if size/2 >= smallestSegment {
+		d.shrink++
+		c.reserve()
+		return
+	}
+	if d.full == nil {
+		c.log(Warn, "no more room for messages of tandem.post", "error", err.Error(),
+			"room", decimal(uint64(d.journal.room())), "waiting", decimal(d.journal.waiting()+uint64(len(c.posts.old))))
+	}
+	d.full, d.retryAt = err, c.now.Mono+diskPause
+}
+
+// tellRoom tells the code how much it may post and whether anything can be kept.
+func (c *Core) tellRoom() {
+	m := c.run.machine
+	if room := c.room(); m != nil && room != c.run.room {
+		c.run.room = room
+		c.perform(m.Step(c.codeTime(), &room))
+	}
+}
+
+// room returns what the code may post now.
+func (c *Core) room() (r device.Room) {
+	if c.disk.sick != nil {
+		return device.Room{Unwritable: "the device's disk does not work: " + c.disk.sick.Error()}
+	}
+	r.Bytes = c.disk.journal.room()
+	switch {
+	case c.disk.full != nil:
+		r.Full = c.disk.full.Error()
+	case r.Bytes == 0:
+		r.Full = "the log of messages has none yet"
+	}
+	return r
+}
+
+// Reading: as much of the journal is read ahead.
+const (
+	readPosts = 64       // items
+	readBytes = 64 << 10 // at a time
+)
+
+// readAhead has some of the journal read, when there is a connection that can take it.
+func (c *Core) readAhead() {
+	j := &c.disk.journal
+	if !c.linked() || c.held() || c.posts.reading != 0 || c.out.posts.len() >= readPosts || !j.more() {
+		return
+	}
+	p, ok := j.unread()
+	if !ok {
+		return
+	}
+	c.posts.reading, c.posts.piece = c.number(), p
+	c.emit(&ReadFile{Number: c.posts.reading, Name: segmentName(p.segment), Offset: p.offset, Size: p.size})
+}
+
+// fileRead takes in what was read of the journal.
+func (c *Core) fileRead(ev *FileRead) {
+	if ev.Number != c.posts.reading {
+		return
+	}
+	c.posts.reading = 0
+	if ev.Err != nil {
+		c.log(Error, "cannot read the log of messages", "error", ev.Err.Error())
+	}
+	list, lost := c.disk.journal.read(c.posts.piece, ev.Data)
+	if len(lost) > 0 {
+		c.complain(lostText(lost))
+		c.compact()
+	}
+	aged := 0
+	for _, k := range list {
+		if c.aged(k) {
+			c.disk.journal.settled.add(k.seq, k.seq)
+			aged++
+			continue
+		}
+		c.out.addPost(c.postItem(k))
+	}
+	if aged > 0 {
+		const text = "%d messages of tandem.post are not sent, because they are older than %v"
+		c.complain(fmt.Sprintf(text, aged, c.cfg.KeptFor))
+		c.compact()
+	}
+}
+
+// stampOf returns the time that a post gets. A clock that the server has not set right is not
+// one to tell an age by.
+func (c *Core) stampOf() int64 {
+	if !c.posts.timed {
+		return 0
+	}
+	return c.now.Wall.Add(c.life.skew).UnixMilli()
+}
+
+// aged reports whether a post is too old to be sent.
+func (c *Core) aged(k *keptPost) bool {
+	if c.cfg.KeptFor == 0 || k.Time == 0 || !c.posts.timed {
+		return false
+	}
+	return c.now.Wall.Add(c.life.skew).Sub(time.UnixMilli(k.Time)) > c.cfg.KeptFor
 }
 
 // arrive takes a post of the agent. It is acknowledged when it has been handled,
@@ -131,10 +321,11 @@ func (c *Core) arrive(m tandem.Message, r receipt) {
 	c.feedPosts()
 }
 
-// feedPosts gives the code what of the agent's posts it has not had.
+// feedPosts gives the code what of the agent's posts it has not had. What could not be noted as
+// handled is not.
 func (c *Core) feedPosts() {
 	for _, a := range slices.Clone(c.posts.arrived) {
-		if c.run.machine == nil {
+		if c.run.machine == nil || c.disk.sick != nil {
 			return
 		}
 		if !a.fed {
@@ -149,7 +340,7 @@ func (c *Core) feedPosts() {
 func (c *Core) applied(a *arrived) {
 	if s := &c.disk.state; a.message.Post > s.Applied {
 		s.Applied = a.message.Post
-		c.writeFile(stateFile, s)
+		c.keepState(forState)
 	}
 	if i := slices.Index(c.posts.arrived, a); i >= 0 {
 		c.posts.arrived = slices.Delete(c.posts.arrived, i, i+1)

@@ -2,7 +2,6 @@ package core
 
 import (
 	"errors"
-	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -86,13 +85,17 @@ func runCommand(w *world, d *datadriven.TestData) bool {
 		w.install(d.Input)
 	case "own-code":
 		w.cfg.OwnCode, w.cfg.Code = true, d.Input
-		w.disk["own"] = []byte(d.Input)
+		w.own = d.Input
 	case "own-code-lost":
-		delete(w.disk, "own")
+		w.own = ""
 	case "on":
 		w.on()
 	case "power-cut":
-		w.cutPower(word(d, 0) == "undo")
+		w.chance = func(n uint64) uint64 { return n / 2 }
+		if word(d, 0) == "undo" {
+			w.chance = func(uint64) uint64 { return 0 }
+		}
+		w.cutPower(nil)
 	case "pass":
 		w.pass(duration(w.t, d))
 	case "wall":
@@ -121,12 +124,15 @@ func runDisk(w *world, d *datadriven.TestData) {
 		w.slow = false
 		w.finish(1 << 20)
 	case "fail":
-		w.fails = true
+		w.fails = func(Effect) error {
+			w.fails = nil
+			return errors.New("input/output error")
+		}
 	case "do":
 		w.finish(number(d, 1))
 	case "ls":
-		for _, name := range slices.Sorted(maps.Keys(w.disk)) {
-			w.say("%s", operationText(&WriteFile{Name: name, Data: w.disk[name]}))
+		for _, name := range w.disk.Names() {
+			w.say("%s", operationText(&WriteFile{Name: name, Data: w.disk.Data(name)}))
 		}
 	}
 }

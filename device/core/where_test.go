@@ -17,7 +17,7 @@ func TestLostPlace(t *testing.T) {
 		c.addLineAt(&item{}, "log/error", []byte("no"), &tandem.Where{File: "device_code", Line: 4}, codeOf("x", nil))
 	}
 	keys := func(i int) (all []string) {
-		for _, u := range c.out.items[i].publish.Props.User {
+		for _, u := range c.out.queue.list()[i].publish.Props.User {
 			all = append(all, u.Key)
 		}
 		return all
@@ -42,7 +42,7 @@ func TestPlaceSent(t *testing.T) {
 		Key:   propertyWhere,
 		Value: `{"file":"device_code","line":4,"deployment":"id","during":"imp.wakeup"}`,
 	}
-	if got := c.out.items[0].publish.Props.User; !slices.Contains(got, want) {
+	if got := c.out.queue.list()[0].publish.Props.User; !slices.Contains(got, want) {
 		t.Errorf("got %+v", got)
 	}
 }

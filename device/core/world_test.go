@@ -3,7 +3,6 @@ package core
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -16,6 +15,7 @@ import (
 	"github.com/tandem-iot/tandem/board"
 	"github.com/tandem-iot/tandem/codec"
 	"github.com/tandem-iot/tandem/device"
+	"github.com/tandem-iot/tandem/device/spool"
 	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/squirrel/compile"
 )
@@ -34,27 +34,19 @@ type world struct {
 	queue []Event // that happen now
 	over  bool    // Left or Fatal was said
 
-	disk    map[string][]byte
-	slow    bool     // operations of the disk wait in pending
-	fails   bool     // the next operation fails
-	pending []Effect // WriteFile and RemoveFile
-	ops     int      // that were done
-	cut     func(op int) power
-	wrote   func(name string)
-	removed map[string][]byte // files whose removal a power cut may undo
+	disk    Memory
+	own     string // the operator's code, for ReadCode; "": there is none
+	slow    bool   // operations of the disk wait in pending
+	fails   func(e Effect) error
+	pending []Effect              // operations of the disk
+	ops     int                   // that were done
+	cut     func(op int) bool     // the power goes during this one
+	chance  func(n uint64) uint64 // what a power cut leaves
+	wrote   func(e Effect)
 
 	net    string // up, down, silent
 	server server
 }
-
-// power says when it goes, relative to an operation of the disk.
-type power uint8
-
-const (
-	stays      power = iota
-	goesBefore       // the operation is not done
-	goesAfter        // it is done, but the device never learns
-)
 
 // programs has what was compiled. Machines share programs.
 var programs sync.Map
@@ -72,7 +64,7 @@ func compileOnce(text string, env map[string]string) (*compile.Program, error) {
 
 func newWorld(t testing.TB) *world {
 	w := &world{
-		t: t, board: board.New(), disk: map[string][]byte{}, removed: map[string][]byte{}, net: "up",
+		t: t, board: board.New(), net: "up", chance: func(n uint64) uint64 { return n / 2 },
 		now: tandem.Now{Wall: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)},
 	}
 	w.cfg = Config{
@@ -87,7 +79,7 @@ func newWorld(t testing.TB) *world {
 }
 
 // install puts code on the disk.
-func (w *world) install(text string) { w.disk[codeFile] = encode(codeOf(text, nil)) }
+func (w *world) install(text string) { w.disk.Install(codeFile, encode(codeOf(text, nil).kept())) }
 
 // on makes a core of what is on the disk, and switches it on.
 func (w *world) on() {
@@ -96,24 +88,12 @@ func (w *world) on() {
 }
 
 func (w *world) build() {
-	var files []File
-	for _, name := range slices.Sorted(maps.Keys(w.disk)) {
-		files = append(files, File{name, w.disk[name]})
-	}
-	c, err := New(w.cfg, files)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.core, w.over = c, false
+	w.core, w.over = New(w.cfg, w.disk.Contents()), false
 }
 
-// cutPower ends the device. What the disk has not done is not done; removed
-// files come back when undo.
-func (w *world) cutPower(undo bool) {
-	if undo {
-		maps.Copy(w.disk, w.removed)
-	}
-	clear(w.removed)
+// cutPower ends the device, during an effect on the disk or none.
+func (w *world) cutPower(during Effect) {
+	w.disk.Cut(during, w.chance)
 	w.core, w.queue, w.pending = nil, nil, nil
 	w.server.lose()
 }
@@ -183,7 +163,7 @@ func (w *world) perform(e Effect) {
 		w.server.closed(e.Number)
 	case *Write:
 		w.server.receive(e)
-	case *WriteFile, *RemoveFile:
+	case *WriteFile, *WriteAt, *Reserve, *RemoveFile, *SetAside, *ReadFile:
 		if w.slow || len(w.pending) > 0 {
 			w.say("asked: %s", operationText(e))
 			w.pending = append(w.pending, e)
@@ -192,9 +172,8 @@ func (w *world) perform(e Effect) {
 		w.operate(e)
 	case *ReadCode:
 		w.say("read the code")
-		text, ok := w.disk["own"]
-		ev := &CodeRead{Number: e.Number, Text: string(text)}
-		if !ok {
+		ev := &CodeRead{Number: e.Number, Text: w.own}
+		if w.own == "" {
 			ev.Err = errors.New("no such file")
 		}
 		w.queue = append(w.queue, ev)
@@ -210,9 +189,6 @@ func (w *world) perform(e Effect) {
 	case *Left:
 		w.say("left")
 		w.over = true
-	case *Fatal:
-		w.say("fatal: %v", e.Err)
-		w.over = true
 	}
 }
 
@@ -226,27 +202,74 @@ func (w *world) dial(e *Dial) {
 	}
 }
 
-// operationText is what an operation of the disk is called; of a file it shows
-// what fits a line.
+// operationText is what an operation of the disk is called; of what is written it shows what
+// fits a line.
 func operationText(e Effect) string {
 	switch e := e.(type) {
 	case *WriteFile:
-		text := string(e.Data)
-		if len(text) > 120 {
-			text = "…"
+		return "write " + e.Name + " " + contentText(e.Name, 0, e.Data)
+	case *WriteAt:
+		text := "write " + shortName(e.Name) + " " + contentText(e.Name, e.Offset, e.Data)
+		if !e.Flush {
+			text += " (not flushed)"
 		}
-		return "write " + shortName(e.Name) + " " + text
+		return text
+	case *Reserve:
+		return fmt.Sprintf("reserve %s %d KB", shortName(e.Name), e.Size>>10)
 	case *RemoveFile:
 		return "remove " + shortName(e.Name)
+	case *SetAside:
+		return "set aside " + e.Name
+	case *ReadFile:
+		return "read " + shortName(e.Name)
 	}
 	return ""
 }
 
-// shortName leaves the zeros out of a post's name.
+// contentText shows the records in what is written at an offset of a file, or of the copies in
+// it the newest.
+func contentText(name string, offset int64, data []byte) string {
+	segment, isSegment := SegmentNumber(name)
+	var list []string
+	newest := uint64(0)
+	for used := 0; ; {
+		f, ok := spool.Next(data[used:], segment, offset+int64(used))
+		if !ok {
+			break
+		}
+		used += f.End
+		switch {
+		case !isSegment:
+			if f.Seq > newest {
+				newest, list = f.Seq, []string{string(f.Body)}
+			}
+		case f.Kind == recordPost:
+			k, _ := decodePost(f.Seq, f.Body)
+			text := fmt.Sprintf("%d: %s %s %d.%d", f.Seq, k.Name, jsonOf(k.Data, true), k.Mark.Boot, k.Mark.Seq)
+			if k.Cause != 0 {
+				text += fmt.Sprintf(" caused by %d, %d", k.Cause, k.Nth)
+			}
+			list = append(list, text)
+		case f.Kind == recordMark:
+			b := reader{data: f.Body}
+			b.uvarint()
+			list = append(list, fmt.Sprintf("settled %v of %d", decodeSpans(&b), f.Durable))
+		}
+	}
+	text := strings.Join(list, ", ")
+	if name == codeFile && len(data) < 200 {
+		return string(data)
+	}
+	if len(list) == 0 || len(text) > 160 {
+		return "…"
+	}
+	return text
+}
+
+// shortName leaves the zeros out of a segment's name.
 func shortName(name string) string {
-	k := keptPost{}
-	if n, err := fmt.Sscanf(name, postsDir+"%d-%d.json", &k.Mark.Boot, &k.Mark.Seq); n == 2 && err == nil {
-		return fmt.Sprintf("%s%d-%d", postsDir, k.Mark.Boot, k.Mark.Seq)
+	if n, ok := SegmentNumber(name); ok {
+		return fmt.Sprintf("%s%d", postsDir, n)
 	}
 	return name
 }
@@ -257,43 +280,41 @@ func (w *world) operate(e Effect) {
 		return
 	}
 	w.ops++
-	goes := stays
-	if w.cut != nil {
-		goes = w.cut(w.ops)
-	}
-	if goes == goesBefore {
-		w.cutPower(false)
+	if w.cut != nil && w.cut(w.ops) {
+		w.cutPower(e)
 		return
 	}
-	done := &FileDone{}
 	w.say("%s", operationText(e))
+	if w.fails != nil {
+		if err := w.fails(e); err != nil {
+			w.queue = append(w.queue, failed(e, err))
+			return
+		}
+	}
+	answer := w.disk.Do(e)
+	if w.wrote != nil {
+		w.wrote(e)
+	}
+	w.queue = append(w.queue, answer)
+}
+
+// failed is the answer to an operation that was not done.
+func failed(e Effect, err error) Event {
 	switch e := e.(type) {
 	case *WriteFile:
-		done.Number = e.Number
-		if w.fails {
-			done.Err = errors.New("no space left on device")
-			break
-		}
-		w.disk[e.Name] = e.Data
-		delete(w.removed, e.Name)
-		if w.wrote != nil {
-			w.wrote(e.Name)
-		}
+		return &FileDone{e.Number, err}
+	case *WriteAt:
+		return &FileDone{e.Number, err}
+	case *Reserve:
+		return &FileDone{e.Number, err}
 	case *RemoveFile:
-		done.Number = e.Number
-		if w.fails {
-			done.Err = errors.New("input/output error")
-			break
-		}
-		w.removed[e.Name] = w.disk[e.Name]
-		delete(w.disk, e.Name)
+		return &FileDone{e.Number, err}
+	case *SetAside:
+		return &FileDone{e.Number, err}
+	case *ReadFile:
+		return &FileRead{Number: e.Number, Err: err}
 	}
-	w.fails = false
-	if goes == goesAfter {
-		w.cutPower(false)
-		return
-	}
-	w.queue = append(w.queue, done)
+	panic("no operation")
 }
 
 // finish has the disk do up to n of the operations that wait.

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -9,30 +10,35 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/device/core"
+	"github.com/tandem-iot/tandem/device/spool"
 	"github.com/tandem-iot/tandem/internal/dirlock"
 )
 
 // disk is the directory with what outlives the process, which is locked meanwhile. Files
 // have relative names, with slashes. flash is ours; all others are the core's.
 type disk struct {
-	dir   string
-	lock  *dirlock.Lock
-	top   *os.File // dir, open to be flushed
-	posts *os.File // its subdirectory
+	dir  string
+	lock *dirlock.Lock
+	said []string // what is wrong with it, for the owner of the code
 }
 
 const (
 	flashFile = "flash"
 	postsDir  = "posts" // the one subdirectory
 	tmpSuffix = ".tmp"  // of a file that is being written
+	aside     = ".damaged"
 	fileMode  = 0o600
 )
 
+// largestFile bounds what is read of a file, in bytes. What is larger is not ours.
+const largestFile = 32 << 20
+
+// openDisk opens a directory. What is wrong in it does not keep the device from starting.
 func openDisk(dir string) (*disk, error) {
 	if dir == "" {
 		return nil, tandem.Errorf(tandem.Invalid, "the device needs a directory to keep its code and counters in")
 	}
-	if err := os.MkdirAll(filepath.Join(dir, postsDir), 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	lock, err := dirlock.Take(dir)
@@ -44,65 +50,158 @@ func openDisk(dir string) (*disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	top, err := os.Open(dir)
-	if err != nil {
-		return nil, errors.Join(err, lock.Release())
+	d := &disk{dir: filepath.Clean(dir), lock: lock}
+	if info, err := os.Stat(d.path(postsDir)); err == nil && !info.IsDir() {
+		d.note("posts in the device's directory is no directory", d.setAside(postsDir))
 	}
-	posts, err := os.Open(filepath.Join(dir, postsDir))
-	if err != nil {
-		return nil, errors.Join(err, top.Close(), lock.Release())
+	if err := d.makePosts(); err != nil {
+		d.note("the device's directory cannot be written", err)
 	}
-	return &disk{filepath.Clean(dir), lock, top, posts}, nil
+	return d, nil
 }
 
-func (d *disk) close() error { return errors.Join(d.top.Close(), d.posts.Close(), d.lock.Release()) }
+// note keeps a line for the owner of the code. err may be nil.
+func (d *disk) note(text string, err error) {
+	if err != nil {
+		text += ": " + err.Error()
+	}
+	d.said = append(d.said, text)
+}
 
-// read returns the files. What a power cut has left half written was never
+// makePosts makes the subdirectory, if it is not there.
+func (d *disk) makePosts() error {
+	if err := os.Mkdir(d.path(postsDir), 0o700); !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+func (d *disk) close() error { return d.lock.Release() }
+
+func (d *disk) path(name string) string { return filepath.Join(d.dir, filepath.FromSlash(name)) }
+
+// read returns what is in the directory. What a power cut has left half written was never
 // there: it is removed.
-func (d *disk) read() ([]core.File, error) {
-	top, err := d.readDir("")
-	if err != nil {
-		return nil, err
-	}
-	posts, err := d.readDir(postsDir)
-	return append(top, posts...), err
+func (d *disk) read() (c core.Contents) {
+	d.readDir("", &c)
+	d.readDir(postsDir, &c)
+	c.Said, d.said = d.said, nil
+	return c
 }
 
-func (d *disk) readDir(sub string) (files []core.File, err error) {
-	entries, err := os.ReadDir(filepath.Join(d.dir, sub))
+func (d *disk) readDir(sub string, c *core.Contents) {
+	entries, err := os.ReadDir(d.path(sub))
 	if err != nil {
-		return nil, err
+		d.note("a part of the device's directory cannot be read", err)
 	}
 	for _, e := range entries {
-		path := filepath.Join(d.dir, sub, e.Name())
-		complete := strings.HasSuffix(e.Name(), ".json")
+		name := filepath.ToSlash(filepath.Join(sub, e.Name()))
+		number, isSegment := core.SegmentNumber(name)
 		switch {
-		case complete:
-			data, err := os.ReadFile(path)
-			if err != nil {
-				return nil, err
+		case strings.HasSuffix(name, tmpSuffix):
+			if err := os.Remove(d.path(name)); err != nil {
+				d.note("what a loss of power has left cannot be removed", err)
 			}
-			files = append(files, core.File{Name: filepath.ToSlash(filepath.Join(sub, e.Name())), Data: data})
-		case sub == postsDir || strings.HasSuffix(e.Name(), tmpSuffix):
-			if err := os.Remove(path); err != nil {
-				return nil, err
-			}
+		case isSegment:
+			c.Journal = append(c.Journal, d.scan(number, name))
+		case core.Kept(name):
+			data, err := d.readWhole(name)
+			c.Files = append(c.Files, core.File{Name: name, Data: data, Err: err})
 		}
 	}
-	return files, nil
+}
+
+func (d *disk) readWhole(name string) ([]byte, error) {
+	info, err := os.Stat(d.path(name))
+	if err == nil && info.Size() > largestFile {
+		err = fmt.Errorf("%s has %d MB, which is too much", name, info.Size()>>20)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.ReadFile(d.path(name))
+}
+
+// unreadable is a file that cannot be read.
+type unreadable struct{ err error }
+
+func (u unreadable) ReadAt([]byte, int64) (int, error) { return 0, u.err }
+
+// scan reads a segment of the log.
+func (d *disk) scan(number uint64, name string) *core.Segment {
+	f, err := os.Open(d.path(name))
+	if err != nil {
+		return core.ScanSegment(number, 0, unreadable{err})
+	}
+	defer f.Close() // it was only read
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return core.ScanSegment(number, 0, f)
+	}
+	return core.ScanSegment(number, info.Size(), f)
+}
+
+// operate does what an effect asks of the disk, and returns the answer.
+func (d *disk) operate(e core.Effect) core.Event {
+	switch e := e.(type) {
+	case *core.WriteFile:
+		return &core.FileDone{Number: e.Number, Err: d.write(e.Name, e.Data)}
+	case *core.WriteAt:
+		return &core.FileDone{Number: e.Number, Err: d.writeAt(e)}
+	case *core.Reserve:
+		return &core.FileDone{Number: e.Number, Err: d.reserve(e.Name, e.Size)}
+	case *core.RemoveFile:
+		return &core.FileDone{Number: e.Number, Err: d.remove(e.Name)}
+	case *core.SetAside:
+		return &core.FileDone{Number: e.Number, Err: d.setAside(e.Name)}
+	case *core.ReadFile:
+		data, err := d.readAt(e)
+		return &core.FileRead{Number: e.Number, Data: data, Err: err}
+	}
+	return nil
 }
 
 // write replaces a file so that, whenever the power goes, the old or the new
 // content is there.
 func (d *disk) write(name string, data []byte) error {
-	path := filepath.Join(d.dir, filepath.FromSlash(name))
+	return d.replace(name, func(f *os.File) error {
+		_, err := f.Write(data)
+		return err
+	})
+}
+
+// reserve makes a file of zeros that need no more room when they are overwritten.
+func (d *disk) reserve(name string, size int64) error {
+	if err := leavesShare(d.dir, size); err != nil {
+		return err
+	}
+	return d.replace(name, func(f *os.File) error { return allocate(f, size) })
+}
+
+// writeZeros makes a file by writing it.
+func writeZeros(f *os.File, size int64) error {
+	zeros := make([]byte, min(size, 64<<10))
+	for n := int64(0); n < size; n += int64(len(zeros)) {
+		if _, err := f.Write(zeros[:min(int64(len(zeros)), size-n)]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replace puts a file that fill has filled in the place of another.
+func (d *disk) replace(name string, fill func(f *os.File) error) error {
+	path := d.path(name)
 	tmp := path + tmpSuffix
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
+	open := func() (*os.File, error) { return os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode) }
+	f, err := open()
+	if errors.Is(err, fs.ErrNotExist) && d.makePosts() == nil { // it was removed meanwhile
+		f, err = open()
+	}
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
-	if err == nil {
+	if err = fill(f); err == nil {
 		err = f.Sync()
 	}
 	err = errors.Join(err, f.Close())
@@ -112,17 +211,60 @@ func (d *disk) write(name string, data []byte) error {
 	if err != nil {
 		return errors.Join(err, os.Remove(tmp))
 	}
-	if filepath.Dir(path) == d.dir {
-		return d.top.Sync()
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir makes the names in a directory durable.
+func syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
 	}
-	return d.posts.Sync()
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// writeAt writes in place.
+func (d *disk) writeAt(e *core.WriteAt) error {
+	f, err := os.OpenFile(d.path(e.Name), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(e.Data, e.Offset)
+	if err == nil && e.Flush {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+func (d *disk) readAt(e *core.ReadFile) ([]byte, error) {
+	f, err := os.Open(d.path(e.Name))
+	if err != nil {
+		return nil, err
+	}
+	data := make([]byte, e.Size)
+	if n := spool.Read(f, data, e.Offset); n > 0 {
+		err = fmt.Errorf("%s cannot be read in %d places", e.Name, n)
+	}
+	return data, errors.Join(err, f.Close())
 }
 
 // remove removes a file. A power cut may bring it back.
 func (d *disk) remove(name string) error {
-	err := os.Remove(filepath.Join(d.dir, filepath.FromSlash(name)))
+	err := os.Remove(d.path(name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return err
+}
+
+// setAside keeps what cannot be used under another name.
+func (d *disk) setAside(name string) error {
+	path := d.path(name)
+	if err := os.RemoveAll(path + aside); err != nil {
+		return err
+	}
+	if err := os.Rename(path, path+aside); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
 }

@@ -19,20 +19,46 @@ const flashSize = 4<<20 - 448<<10
 // the process is killed; it is not flushed to the disk each time.
 type flash struct{ file *os.File }
 
-func openFlash(name string) (*flash, error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
+// openFlash opens the device's flash. One that cannot be used is set aside, and where no other
+// can be made the flash is erased and cannot be written. said is what became of it.
+func (d *disk) openFlash() (f *flash, said []string) {
+	open := func() (*os.File, error) { return os.OpenFile(d.path(flashFile), os.O_RDWR|os.O_CREATE, fileMode) }
+	file, err := open()
+	if err == nil {
+		return &flash{file}, nil
 	}
-	return &flash{f}, nil
+	if readable, readErr := os.Open(d.path(flashFile)); readErr == nil {
+		if info, err := readable.Stat(); err == nil && info.Mode().IsRegular() {
+			return &flash{readable}, []string{"the device's flash cannot be written: " + err.Error()}
+		}
+		readable.Close() // it was not used
+	}
+	said = []string{"the device's flash is set aside: " + err.Error()}
+	if err = d.setAside(flashFile); err == nil {
+		file, err = open()
+	}
+	if err != nil {
+		return &flash{}, append(said, "the device has no flash: "+err.Error())
+	}
+	return &flash{file}, said
+}
+
+func (f *flash) close() error {
+	if f.file == nil {
+		return nil
+	}
+	return f.file.Close()
 }
 
 func (*flash) Size() int { return flashSize }
 
 func (f *flash) ReadAt(b []byte, addr int64) (int, error) {
-	n, err := f.file.ReadAt(b, addr)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return n, err
+	n := 0
+	if f.file != nil {
+		var err error
+		if n, err = f.file.ReadAt(b, addr); err != nil && !errors.Is(err, io.EOF) {
+			return n, err
+		}
 	}
 	clear(b[n:])
 	invert(b)
@@ -40,6 +66,9 @@ func (f *flash) ReadAt(b []byte, addr int64) (int, error) {
 }
 
 func (f *flash) WriteAt(b []byte, addr int64) (int, error) {
+	if f.file == nil {
+		return 0, os.ErrClosed
+	}
 	inverse := bytes.Clone(b)
 	invert(inverse)
 	return f.file.WriteAt(inverse, addr)

@@ -46,6 +46,16 @@ type Runner struct {
 	// tandem.CrashPause.
 	CrashPause time.Duration
 
+	// KeptSize bounds the bytes of the log in which the device keeps messages of tandem.post
+	// until the agent has handled them; 0 is core.DefaultJournalSize, 64 MB. The last
+	// twentieth of the disk is always left to others.
+	KeptSize int64
+
+	// KeptFor is how long such a message is kept at most; 0: until it was handled. What is
+	// dropped is said in the log. The age of messages from before the device has first heard
+	// the server's time is not known, and they are kept.
+	KeptFor time.Duration
+
 	// Module is the type of module that code finds; "" has every pin of every
 	// type. Give it when code is to see exactly the pins it will have.
 	Module string

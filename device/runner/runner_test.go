@@ -308,18 +308,13 @@ func TestBadFields(t *testing.T) {
 			t.Errorf("%+v: %v", r, err)
 		}
 	}
-	damaged, blocked := t.TempDir(), t.TempDir()
-	if err := os.WriteFile(filepath.Join(damaged, "counters.json"), []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Mkdir(filepath.Join(blocked, flashFile), 0o700); err != nil {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "file"), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for want, r := range map[string]*Runner{
-		"damaged":         {ID: testID, Addr: "tcp://localhost", Dir: damaged},
-		"flash":           {ID: testID, Addr: "tcp://localhost", Dir: blocked},
-		"not a directory": {ID: testID, Addr: "tcp://localhost", Dir: filepath.Join(damaged, "counters.json")},
-		"no.nut":          {ID: testID, Addr: "tcp://localhost", Dir: t.TempDir(), Code: filepath.Join(damaged, "no.nut")},
+		"not a directory": {ID: testID, Addr: "tcp://localhost", Dir: filepath.Join(dir, "file")},
+		"no.nut":          {ID: testID, Addr: "tcp://localhost", Dir: t.TempDir(), Code: filepath.Join(dir, "no.nut")},
 	} {
 		if err := r.Run(context.Background()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)

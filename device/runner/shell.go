@@ -3,11 +3,9 @@ package runner
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -34,7 +32,6 @@ type shell struct {
 
 	answers []core.Event // to effects that are done at once
 	left    bool
-	fatal   error
 }
 
 func newShell(r *Runner) (*shell, error) {
@@ -46,9 +43,6 @@ func newShell(r *Runner) (*shell, error) {
 	if s.disk, err = openDisk(r.Dir); err != nil {
 		return nil, err
 	}
-	if s.flash, err = openFlash(filepath.Join(r.Dir, flashFile)); err != nil {
-		return nil, errors.Join(err, s.disk.close())
-	}
 	if s.core, err = s.newCore(); err != nil {
 		return nil, errors.Join(err, s.closeFiles())
 	}
@@ -58,13 +52,14 @@ func newShell(r *Runner) (*shell, error) {
 // newCore returns the core for what is on the disk.
 func (s *shell) newCore() (*core.Core, error) {
 	r := s.r
-	files, err := s.disk.read()
-	if err != nil {
-		return nil, err
-	}
+	contents := s.disk.read()
+	f, said := s.disk.openFlash()
+	s.flash = f
+	contents.Said = append(contents.Said, said...)
 	cfg := core.Config{
 		ID: r.ID, Key: r.Key, Server: r.Addr, OwnCode: r.Code != "", Module: r.Module, Board: r.Board, Flash: s.flash,
 		Compile: compileDevice, Chance: rand.Uint64N, CrashPause: r.CrashPause,
+		JournalSize: r.KeptSize, KeptFor: r.KeptFor,
 	}
 	if cfg.OwnCode {
 		text, err := os.ReadFile(r.Code)
@@ -73,11 +68,7 @@ func (s *shell) newCore() (*core.Core, error) {
 		}
 		cfg.Code = string(text)
 	}
-	c, err := core.New(cfg, files)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", r.Dir, err)
-	}
-	return c, nil
+	return core.New(cfg, contents), nil
 }
 
 func compileDevice(text string, env map[string]string) (*compile.Program, error) {
@@ -92,7 +83,7 @@ func (s *shell) run(ctx context.Context) error {
 	defer timer.Stop()
 	bell := s.r.mail.ring()
 	s.step(&core.PowerOn{})
-	for s.fatal == nil && !s.left {
+	for !s.left {
 		s.arm(timer)
 		select {
 		case <-done:
@@ -110,7 +101,7 @@ func (s *shell) run(ctx context.Context) error {
 			s.step(&core.Tick{})
 		}
 	}
-	return s.fatal
+	return nil
 }
 
 // never is later than anything.
@@ -136,7 +127,7 @@ func (s *shell) stop() {
 	}
 }
 
-func (s *shell) closeFiles() error { return errors.Join(s.flash.file.Close(), s.disk.close()) }
+func (s *shell) closeFiles() error { return errors.Join(s.flash.close(), s.disk.close()) }
 
 // step gives the core an event, does what comes of it, and tells the core how it
 // went.
@@ -164,10 +155,8 @@ func (s *shell) perform(e core.Effect) {
 		s.closeConn(e.Number)
 	case *core.Write:
 		s.conn.write <- e.Data
-	case *core.WriteFile:
-		s.answer(&core.FileDone{Number: e.Number, Err: s.disk.write(e.Name, e.Data)})
-	case *core.RemoveFile:
-		s.answer(&core.FileDone{Number: e.Number, Err: s.disk.remove(e.Name)})
+	case *core.WriteFile, *core.WriteAt, *core.Reserve, *core.RemoveFile, *core.SetAside, *core.ReadFile:
+		s.answer(s.disk.operate(e))
 	case *core.ReadCode:
 		text, err := os.ReadFile(s.r.Code)
 		s.answer(&core.CodeRead{Number: e.Number, Text: string(text), Err: err})
@@ -179,8 +168,6 @@ func (s *shell) perform(e core.Effect) {
 		s.say(e)
 	case *core.Left:
 		s.left = true
-	case *core.Fatal:
-		s.fatal = e.Err
 	}
 }
 

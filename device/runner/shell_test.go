@@ -10,13 +10,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/tandem-iot/tandem/device"
+	"github.com/tandem-iot/tandem/device/core"
 	"github.com/tandem-iot/tandem/internal/freeaddr"
 )
 
@@ -28,7 +28,7 @@ func TestDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.close()
-	for _, name := range []string{"a.json", "posts/1.json", "posts/2.json"} {
+	for _, name := range []string{"code.json", "posts/1.json", "posts/2.json"} {
 		for _, text := range []string{"long before", "after"} {
 			if err := d.write(name, []byte(text)); err != nil {
 				t.Fatal(err)
@@ -43,15 +43,11 @@ func TestDisk(t *testing.T) {
 	if err := errors.Join(d.remove("posts/2.json"), d.remove("posts/2.json")); err != nil {
 		t.Error(err)
 	}
-	files, err := d.read()
-	if err != nil {
-		t.Fatal(err)
-	}
 	var got []string
-	for _, f := range files {
+	for _, f := range d.read().Files {
 		got = append(got, f.Name+" "+string(f.Data))
 	}
-	if want := []string{"a.json after", "posts/1.json after"}; !slices.Equal(got, want) {
+	if want := []string{"code.json after", "posts/1.json after"}; !slices.Equal(got, want) {
 		t.Errorf("read %q, want %q", got, want)
 	}
 	var left []string
@@ -64,10 +60,10 @@ func TestDisk(t *testing.T) {
 			left = append(left, e.Name())
 		}
 	}
-	if want := []string{"a.json", "flash", "lock", "posts", "1.json"}; !slices.Equal(left, want) {
+	if want := []string{"code.json", "flash", "lock", "posts", "1.json", "4.json.123456"}; !slices.Equal(left, want) {
 		t.Errorf("left %q, want %q", left, want)
 	}
-	for path, want := range map[string]fs.FileMode{".": 0o700, "posts": 0o700, "a.json": 0o600, "posts/1.json": 0o600} {
+	for path, want := range map[string]fs.FileMode{".": 0o700, "posts": 0o700, "code.json": 0o600, "posts/1.json": 0o600} {
 		if info, err := os.Stat(filepath.Join(dir, path)); err != nil || info.Mode().Perm() != want {
 			t.Errorf("%s: %v %v, want mode %v", path, info.Mode(), err, want)
 		}
@@ -82,47 +78,60 @@ func TestDiskErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "full.json", "x"), 0o700); err != nil {
+	defer d.close()
+	if err := os.MkdirAll(filepath.Join(dir, "state", "x"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.read(); err == nil {
-		t.Error("a directory was read as a file")
+	if c := d.read(); len(c.Files) != 1 || c.Files[0].Err == nil {
+		t.Errorf("a directory was read as a file: %v", c.Files)
 	}
-	if err := d.write("full.json", nil); err == nil {
+	if err := d.write("state", nil); err == nil {
 		t.Error("a directory was replaced by a file")
 	}
-	if _, err := os.Stat(filepath.Join(dir, "full.json"+tmpSuffix)); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(dir, "state"+tmpSuffix)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("of a file that was not written there is left: %v", err)
 	}
-	if err := d.remove("full.json"); err == nil {
+	if err := d.remove("state"); err == nil {
 		t.Error("a directory with something in it was removed")
+	}
+	if err := d.setAside("state"); err != nil {
+		t.Error(err)
+	}
+	if err := d.write("state", nil); err != nil {
+		t.Error(err)
 	}
 	if err := d.write("no/such.json", nil); err == nil {
 		t.Error("a file in a directory that is not there was written")
 	}
-	if err := d.close(); err != nil {
-		t.Error(err)
+	if err := os.RemoveAll(filepath.Join(dir, postsDir)); err != nil {
+		t.Fatal(err)
 	}
-	for _, name := range []string{"a.json", "posts/1.json"} {
-		if err := d.write(name, nil); !errors.Is(err, os.ErrClosed) {
-			t.Errorf("%s is written, and its directory cannot be flushed: %v", name, err)
-		}
+	if err := d.reserve("posts/0000000000000001.log", 1<<20); err != nil {
+		t.Errorf("the subdirectory is not made again: %v", err)
+	}
+	if err := d.writeAt(&core.WriteAt{Name: "posts/0000000000000002.log"}); err == nil {
+		t.Error("a file that is not there was written in place")
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.read(); err == nil {
+	if c := d.read(); len(c.Said) == 0 {
 		t.Error("a directory that is gone was read")
 	}
 }
 
+func openFlashIn(t *testing.T, dir string) *flash {
+	t.Helper()
+	f, said := (&disk{dir: dir}).openFlash()
+	if len(said) > 0 {
+		t.Fatal(said)
+	}
+	return f
+}
+
 // TestFlashFile: what was never written reads as erased, whatever the buffer had.
 func TestFlashFile(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "flash")
-	f, err := openFlash(name)
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := openFlashIn(t, t.TempDir())
 	if f.Size() != 3_735_552 {
 		t.Errorf("the flash has %d bytes; public programs take the first 2 MB", f.Size())
 	}
@@ -144,18 +153,26 @@ func TestFlashFile(t *testing.T) {
 	}
 }
 
-// TestDiskFails: a device that cannot keep what it must ends, and says why.
-func TestDiskFails(t *testing.T) {
-	inBubble(t, `agent.on("go", @(n) tandem.post("p", n));`, func(p *pair) {
+// TestDirectoryRemoved: a device whose log is removed under it starts its code again, makes another
+// log, and posts.
+func TestDirectoryRemoved(t *testing.T) {
+	inBubble(t, `agent.on("go", @(n) agent.send("posted", [n, tandem.post("p", n)]));`, func(p *pair) {
 		p.started()
-		if err := os.Remove(filepath.Join(p.r.Dir, postsDir)); err != nil {
+		p.say("device/go", 1)
+		p.skipTo("agent/p 1")
+		if err := os.RemoveAll(filepath.Join(p.r.Dir, postsDir)); err != nil {
 			t.Fatal(err)
 		}
-		p.say("device/go", 1)
-		if err := <-p.done; err == nil || !strings.Contains(err.Error(), "cannot write posts/") {
-			t.Errorf("the device ends with %v", err)
+		for n := 2; n < 100; n++ {
+			<-time.After(10 * time.Second) // in virtual time
+			p.say("device/go", n)
+			synctest.Wait()
+			if _, err := os.Stat(filepath.Join(p.r.Dir, postsDir)); err == nil {
+				break
+			}
 		}
-		p.end = func() {}
+		p.say("device/go", 100)
+		p.skipTo("agent/p 100")
 	})
 }
 

@@ -23,6 +23,7 @@ const name = "lock"
 // ends.
 type Lock struct {
 	file *os.File
+	dir  *os.File // the directory, which is locked too where the system can; nil where it cannot
 	// Holder names the lock as the same file on the same running system. The process that has the lock
 	// next under this name knows that the process that had it before has ended. "": the system
 	// cannot tell.
@@ -43,7 +44,7 @@ func (e *InUse) Unwrap() error { return &tandem.Error{Kind: tandem.Conflict} }
 // Take locks a directory, which must exist. It fails with an *InUse when it is locked.
 func Take(dir string) (*Lock, error) {
 	path := filepath.Join(dir, name)
-	file, held, err := openLocked(path)
+	locked, file, held, err := lockBoth(dir, path)
 	if err != nil {
 		return nil, &tandem.Error{Kind: tandem.Invalid, Msg: "cannot lock the directory " + dir, Err: err}
 	}
@@ -56,23 +57,47 @@ func Take(dir string) (*Lock, error) {
 		}
 		return nil, in
 	}
-	l := &Lock{file: file, Holder: holderOf(file)}
-	if err := l.sign(); err != nil {
-		return nil, &tandem.Error{
-			Kind: tandem.Invalid, Msg: "cannot write to the directory " + dir, Err: errors.Join(err, file.Close()),
-		}
-	}
+	l := &Lock{file: file, dir: locked, Holder: holderOf(file)}
+	l.sign()
 	return l, nil
 }
 
-// sign writes the process's number into the file.
-func (l *Lock) sign() error {
-	if err := l.file.Truncate(0); err != nil {
-		return err
+// lockBoth locks the directory, where the system can, and the file in it. A file that was
+// removed, or cannot be made, is no way around the lock.
+func lockBoth(dir, path string) (locked, file *os.File, held bool, err error) {
+	locked, held, err = lockDir(dir)
+	if held || err != nil {
+		return nil, nil, held, err
 	}
-	_, err := l.file.WriteAt(fmt.Appendln(nil, os.Getpid()), 0)
-	return err
+	file, held, err = openLocked(path)
+	switch {
+	case err == nil && !held:
+		return locked, file, false, nil
+	case locked == nil:
+		return nil, nil, held, err
+	case held || !readOnly(err):
+		return nil, nil, held, errors.Join(err, locked.Close())
+	}
+	// Nothing can be written here: the directory's own lock is what there is.
+	return locked, nil, false, nil
+}
+
+// sign writes the process's number into the file, in as many bytes whatever it is: a disk that is
+// full has room for that. It is for people, so it does not matter whether it can be written.
+func (l *Lock) sign() {
+	if l.file != nil {
+		_, _ = l.file.WriteAt(fmt.Appendf(nil, "%-11d\n", os.Getpid()), 0)
+	}
 }
 
 // Release releases the lock. The file stays, because another process may have it open.
-func (l *Lock) Release() error { return l.file.Close() }
+func (l *Lock) Release() error {
+	var err error
+	if l.file != nil {
+		err = l.file.Close()
+	}
+	if l.dir != nil {
+		err = errors.Join(err, l.dir.Close())
+	}
+	return err
+}

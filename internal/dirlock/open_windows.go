@@ -27,3 +27,9 @@ func openLocked(path string) (file *os.File, held bool, err error) {
 
 // holderOf returns "": the system does not tell its boots apart.
 func holderOf(*os.File) string { return "" }
+
+// lockDir does nothing: the system locks files only.
+func lockDir(string) (file *os.File, held bool, err error) { return nil, false, nil }
+
+// readOnly is of no use without lockDir.
+func readOnly(error) bool { return false }

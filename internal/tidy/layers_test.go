@@ -14,7 +14,7 @@ internal/chargetest internal/child internal/crew internal/freeaddr internal/inde
 . admit squirrel/syntax squirrel/text squirrel/regexp hlc meter mqtt docs internal/pgtest bench/client bench/node
 internal/dirlock squirrel/compile internal/brokertest placement store/record codec gateway/session
 squirrel store/twin cluster/protocol
-imp store/storetest cluster/nonsense
+imp store/storetest cluster/nonsense device/spool
 agent device internal/callbacktest internal/wrongtest
 reference life device/core
 mesh board egress egress/broker
