@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tandem-iot/tandem"
 )
@@ -16,7 +17,7 @@ import (
 type option struct {
 	name, placeholder, env, help, otherwise string
 	enum                                    []string // of the values; nil: any
-	value                                   *string
+	value                                   any      // a pointer to the field
 }
 
 // options returns the options in the order of the fields.
@@ -42,7 +43,7 @@ func optionsOf(v reflect.Value, words map[string]string) (list []option) {
 			}
 			return words[name]
 		})
-		x.value = at.Addr().Interface().(*string)
+		x.value = at.Addr().Interface()
 		list = append(list, x)
 	}
 	return list
@@ -63,15 +64,14 @@ func flagName(field string) string {
 	return strings.ToLower(b.String())
 }
 
-// Parse reads a command line and, for what it does not say, the environment. more are further
-// flags of the program, which are there in flags already. Its errors are for people, and
-// flag.ErrHelp when they have asked for help.
+// Parse reads a command line and, for what it does not say, the environment. flags may have
+// further flags of the program. Its errors are for people, and flag.ErrHelp when they have asked
+// for help.
 func (o *Options) Parse(flags *flag.FlagSet, args []string) error {
 	list := o.options()
 	for _, x := range list {
-		flags.StringVar(x.value, x.name, x.otherwise, x.help)
-		if env := os.Getenv(x.env); x.env != "" && env != "" {
-			*x.value = env
+		if err := x.register(flags); err != nil {
+			return err
 		}
 	}
 	flags.SetOutput(io.Discard) // the caller says it
@@ -82,9 +82,36 @@ func (o *Options) Parse(flags *flag.FlagSet, args []string) error {
 		return tandem.Errorf(tandem.Invalid, "unexpected argument %s", flags.Arg(0))
 	}
 	for _, x := range list {
-		if x.enum != nil && !slices.Contains(x.enum, *x.value) {
-			return tandem.Errorf(tandem.Invalid, "--%s must be one of %s, not %q", x.name, strings.Join(x.enum, ", "), *x.value)
+		if value := flags.Lookup(x.name).Value.String(); x.enum != nil && !slices.Contains(x.enum, value) {
+			return tandem.Errorf(tandem.Invalid, "--%s must be one of %s, not %q", x.name, strings.Join(x.enum, ", "), value)
 		}
+	}
+	return nil
+}
+
+// register makes a flag, with the value of the environment or else the default.
+func (x *option) register(flags *flag.FlagSet) error {
+	switch value := x.value.(type) {
+	case *string:
+		flags.StringVar(value, x.name, "", x.help)
+	case *int:
+		flags.IntVar(value, x.name, 0, x.help)
+	case *bool:
+		flags.BoolVar(value, x.name, false, x.help)
+	case *time.Duration:
+		flags.DurationVar(value, x.name, 0, x.help)
+	default:
+		panic(fmt.Sprintf("launch: --%s is a %T", x.name, value))
+	}
+	value := x.otherwise
+	if said := os.Getenv(x.env); x.env != "" && said != "" {
+		value = said
+	}
+	if value == "" {
+		return nil
+	}
+	if err := flags.Set(x.name, value); err != nil {
+		return tandem.Errorf(tandem.Invalid, "%s=%s: %v", x.env, value, err)
 	}
 	return nil
 }
@@ -93,7 +120,7 @@ func (o *Options) Parse(flags *flag.FlagSet, args []string) error {
 func WriteOptions(w io.Writer) error {
 	var b strings.Builder
 	for _, x := range new(Options).options() {
-		fmt.Fprintf(&b, "\n  --%s %s\n", x.name, x.placeholder)
+		fmt.Fprintf(&b, "\n  %s\n", strings.TrimSpace("--"+x.name+" "+x.placeholder))
 		help := x.help
 		if x.env != "" {
 			help += " Environment: " + x.env + "."

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func parse(t *testing.T, args ...string) (*Options, error) {
@@ -19,13 +20,14 @@ func parse(t *testing.T, args ...string) (*Options, error) {
 func TestParse(t *testing.T) {
 	t.Setenv("TANDEM_DEVICE_NODE", "tls://environment")
 	t.Setenv("TANDEM_DEVICE_KEY", "of the environment")
-	o, err := parse(t, "--id", "1", "-key=2", "--client-cert", "c", "--ca", "a", "--module", "imp003", "--log-level", "warn")
+	o, err := parse(t, "--id", "1", "-key=2", "--client-cert", "c", "--ca", "a", "--module", "imp003", "--log-level", "warn",
+		"--keep-for", "36h")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := Options{
 		ID: "1", Key: "2", Node: "tls://environment", trust: trust{CA: "a", ClientCert: "c"},
-		Hardware: Hardware{Module: "imp003"}, LogLevel: "warn",
+		keep: keep{Keep: 64, KeepFor: 36 * time.Hour}, Hardware: Hardware{Module: "imp003"}, LogLevel: "warn",
 	}
 	if *o != want {
 		t.Errorf("got %+v, want %+v", *o, want)

@@ -24,6 +24,7 @@ type Options struct {
 	Dir      string `placeholder:"DIR" env:"TANDEM_DEVICE_DIR" help:"${help_device_dir}"`
 	trust
 	Code string `placeholder:"FILE" help:"Run this code instead of what the node deploys."`
+	keep
 	Hardware
 
 	LogLevel string `placeholder:"debug|info|warn|error" default:"info" enum:"debug,info,warn,error" help:"Log lines of at least this level (${default})."`
@@ -78,6 +79,8 @@ func (o *Options) Runner(w io.Writer) (*runner.Runner, error) {
 		Module: o.Module, Board: hardware,
 		Logger: slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})),
 	}
-	r.TLS, err = o.config(r.Addr)
-	return r, err
+	if r.TLS, err = o.config(r.Addr); err != nil {
+		return nil, err
+	}
+	return r, o.set(r)
 }
