@@ -13,7 +13,7 @@
 //
 // Power cuts kill the process, and its disk loses in whole or part what was not flushed: ext4
 // on a loop device on a disk that bench/volume makes. That needs root, Linux with FUSE and
-// loop devices, and Debian's packages mount and e2fsprogs; with -disk=false the process is
+// loop devices, and Debian's packages mount and e2fsprogs; without them, the process is
 // killed only. Links are cut, reset, stalled and refused by a proxy. Clocks step by a minute up
 // to some years, forwards and back, or to 1970, where a board without a battery begins: the device
 // is built with the tag trial, which gives it a clock that steps. The node is killed too. With
@@ -79,7 +79,7 @@ func run(ctx context.Context, args []string) error {
 	flags.StringVar(&o.tandem, "tandem", "../bin/tandem", "the tandem binary")
 	flags.DurationVar(&o.length, "for", time.Minute, "how long")
 	flags.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "seed of what happens")
-	flags.BoolVar(&o.disk, "disk", true, "power cuts lose what was not flushed to the disk")
+	disk := flags.String("disk", "auto", "power cuts lose what was not flushed to the disk: yes, no, or auto if possible")
 	flags.BoolVar(&o.lose, "lose", false, "also lose the device's directory, or bring back an old one")
 	flags.StringVar(&o.skip, "skip", "", "faults that do not happen, such as 'clock step,node lost'")
 	flags.StringVar(&o.keep, "keep", "", "directory for the logs, when there is a fault")
@@ -92,10 +92,8 @@ func run(ctx context.Context, args []string) error {
 	if o.length <= 0 || flags.NArg() > 0 {
 		return errors.New("-for must be positive, and no other arguments are allowed")
 	}
-	if o.disk {
-		if err := errors.Join(volume.Needs(), volume.Apart()); err != nil {
-			return fmt.Errorf("%w (with -disk=false the process is only killed)", err)
-		}
+	if err := o.wantDisk(*disk); err != nil {
+		return err
 	}
 	var err error
 	if o.tandem, err = filepath.Abs(o.tandem); err != nil {
@@ -106,6 +104,27 @@ func run(ctx context.Context, args []string) error {
 		return fmt.Errorf("seed %d: %w", o.seed, err)
 	}
 	return nil
+}
+
+// wantDisk decides whether the device has a disk that loses what was not flushed, and if so
+// begins again with mounts of our own.
+func (o *options) wantDisk(want string) error {
+	err := volume.Needs()
+	switch want {
+	case "no":
+		fmt.Println("power cuts only kill the process, as -disk says")
+		return nil
+	case "auto":
+		if err != nil {
+			fmt.Printf("power cuts only kill the process, which loses nothing that it has written: %v\n", err)
+			return nil
+		}
+	case "yes":
+	default:
+		return fmt.Errorf("-disk is yes, no or auto, not %q", want)
+	}
+	o.disk = true
+	return errors.Join(err, volume.Apart())
 }
 
 // trial runs the trial and writes its report.

@@ -23,7 +23,7 @@ host
 gateway ingress cluster device/runner
 central device/launch
 server world
-cmd/tandem cmd/tandem-device examples internal/mutate internal/tidy
+cmd/tandem cmd/tandem-device examples/embed internal/mutate internal/tidy
 bench/cluster bench/device bench/hostile bench/libraries bench/pair bench/powercut bench/simulate bench/squirrel bench/squirrel/peers/goja bench/squirrel/peers/gopherlua
 `
 
