@@ -58,7 +58,8 @@ type pin struct {
 	out    float64 // the level that the device writes
 	world  float64 // the level driven from outside
 	driven bool
-	wave   *Wave // drives the pin instead of world; nil for none
+	wave   *Wave  // drives the pin instead of world; nil for none
+	pulse  *pulse // what a pulse generator does; nil for none
 
 	// Edges that were made by Drive and Release, and by waves that are over.
 	rising, falling int64
@@ -117,7 +118,7 @@ func (s *Simulated) Setup(name, mode string, level float64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.pin(name)
-	p.mode, p.out = mode, level
+	p.mode, p.out, p.pulse = mode, level, nil
 	return nil
 }
 
@@ -292,7 +293,7 @@ func (s *Simulated) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.pins {
-		p.mode, p.out = "", 0
+		p.mode, p.out, p.pulse = "", 0, nil
 	}
 }
 
@@ -331,6 +332,8 @@ func (p *pin) level(at time.Time) float64 {
 		}
 	case p.output():
 		return p.out
+	case p.pulser():
+		return p.pulsed(at)
 	}
 	switch {
 	case p.wave != nil:

@@ -2,6 +2,7 @@ package board
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -209,5 +210,48 @@ func TestDisturb(t *testing.T) {
 	}
 	if len(seen) != 1 || seen[0].Bus != "uart57" || seen[0].Fault != "parity" || seen[0].Data != nil {
 		t.Errorf("seen %+v", seen)
+	}
+}
+
+// TestPulse: a pulse generator is active between its delay and the end of its pulse after
+// each edge of the trigger, and never when the next edge comes before the delay is over.
+func TestPulse(t *testing.T) {
+	const step = 100 * time.Microsecond
+	for _, tc := range []struct {
+		name          string
+		mode          string
+		delay, length time.Duration
+		want          string // levels of the first 10 ms, one a step, of a trigger with an edge every 5 ms
+	}{
+		{"high", "PTPG_OUT_ACTIVE_HIGH", 3 * time.Millisecond, time.Millisecond,
+			strings.Repeat(strings.Repeat("0", 30)+strings.Repeat("1", 10)+strings.Repeat("0", 10), 2)},
+		{"low", "PTPG_OUT_ACTIVE_LOW", 0, 2 * time.Millisecond,
+			strings.Repeat(strings.Repeat("0", 20)+strings.Repeat("1", 30), 2)},
+		{"cut", "PTPG_OUT_ACTIVE_HIGH", 4 * time.Millisecond, time.Second,
+			strings.Repeat(strings.Repeat("0", 40)+strings.Repeat("1", 10), 2)},
+		{"never", "PTPG_OUT_ACTIVE_HIGH", 5 * time.Millisecond, time.Millisecond, strings.Repeat("0", 100)},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := New()
+			if err := s.Command("pin8 = square 100"); err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(s.Setup("pin5", tc.mode, 0), s.Pulse("pin5", "pin8", tc.delay, tc.length)); err != nil {
+				t.Fatal(err)
+			}
+			var got strings.Builder
+			for i := range 100 {
+				// In the middle of a step: a float64 does not meet its edge.
+				fmt.Fprint(&got, s.Read("pin5", now.Add(time.Duration(i)*step+step/2)))
+			}
+			if got.String() != tc.want {
+				t.Errorf("levels\n%s, want\n%s", &got, tc.want)
+			}
+			s.Release("pin8")
+			rest := s.Read("pin5", now)
+			if rest != 0 && tc.mode == "PTPG_OUT_ACTIVE_HIGH" || rest != 1 && tc.mode == "PTPG_OUT_ACTIVE_LOW" {
+				t.Errorf("%v without a trigger", rest)
+			}
+		})
 	}
 }

@@ -21,6 +21,9 @@ type Board interface {
 	Setup(pin, mode string, level float64) error
 	// Write sets an output's level, 0 to 1.
 	Write(pin string, level float64) error
+	// Pulse makes an output of mode PTPG_OUT_ACTIVE_HIGH or _LOW give a pulse of a length
+	// after each edge of another pin and a delay. An edge before its end starts it again.
+	Pulse(pin, trigger string, delay, length time.Duration) error
 	// Read returns a pin's level at a time, 0 to 1; the supply voltage for "voltage",
 	// 0 to 65535 for "lightlevel".
 	Read(pin string, at time.Time) float64
@@ -268,6 +271,8 @@ type noBoard struct{}
 
 func (noBoard) Setup(string, string, float64) error { return nil }
 func (noBoard) Write(string, float64) error         { return nil }
+
+func (noBoard) Pulse(string, string, time.Duration, time.Duration) error { return nil }
 
 func (noBoard) Edges(string, time.Time) (rising, falling int64) { return 0, 0 }
 

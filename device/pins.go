@@ -15,9 +15,13 @@ import (
 type pinState struct {
 	Mode   int
 	Level  float64       // of an output: 0 or 1, or a fraction between them
-	Period time.Duration // of PWM_OUT; of PULSE_COUNTER, how long a read counts
+	Period time.Duration // of PWM_OUT; of PULSE_COUNTER, how long a read counts; a pulse of a pulse generator
 	Falls  bool          // PULSE_COUNTER counts falling edges
 	Told   bool          // the log says that a write had no effect
+
+	// Of a pulse generator.
+	Trigger int // index of the pin whose edges it waits for
+	Delay   time.Duration
 }
 
 // count is a pulse counter's read that goes on.
@@ -56,6 +60,9 @@ func (m *Machine) replug() error {
 			continue
 		}
 		if err := m.board.Setup(m.things[i].name, modeNames[p.Mode], p.Level); err != nil {
+			return fmt.Errorf("restore: %s: %w", m.things[i].name, err)
+		}
+		if err := m.armPulser(m.things[i].name, &p); err != nil {
 			return fmt.Errorf("restore: %s: %w", m.things[i].name, err)
 		}
 	}
@@ -142,10 +149,18 @@ func pinConfigure(c *squirrel.Call) (squirrel.Value, error) {
 		want.Period = period(number)
 		edge, _ := c.Arg(3).Number()
 		want.Falls = edge < 0
+	case isPulser(mode):
+		if want, ok = m.pulser(c, mode); !ok {
+			return c.Errorf("%s needs a pin, a delay and the length of a pulse in seconds, as in "+
+				"configure(%[1]s, hardware.pin8, 0.0055, 0.001)", modeNames[mode])
+		}
 	case isOutput(mode) && hasNumber:
 		want.Level = outputLevel(mode, number)
 	}
 	if err := m.board.Setup(name, modeNames[mode], want.Level); err != nil {
+		return c.Errorf("%s: %v", name, err)
+	}
+	if err := m.armPulser(name, &want); err != nil {
 		return c.Errorf("%s: %v", name, err)
 	}
 	*p = want
@@ -195,8 +210,8 @@ func pinGetPeriod(c *squirrel.Call) (squirrel.Value, error) {
 	switch {
 	case !ok:
 		return notA(c, "pin")
-	case p.Mode != modePWMOut:
-		return c.Errorf("%s is not configured as PWM_OUT", m.things[i].name)
+	case p.Mode != modePWMOut && !isPulser(p.Mode):
+		return c.Errorf("%s is not configured as PWM_OUT or a pulse generator", m.things[i].name)
 	}
 	return squirrel.Float(float32(p.Period.Seconds())), nil
 }
@@ -273,6 +288,9 @@ func pinWrite(c *squirrel.Call) (squirrel.Value, error) {
 	name := m.things[i].name
 	if !isOutput(p.Mode) {
 		return m.writeInput(c, name, p)
+	}
+	if isPulser(p.Mode) {
+		return m.writePulser(c, name, p)
 	}
 	x, isNumber := c.Arg(1).Number()
 	if !isNumber && c.Arg(1).AsBool() {
