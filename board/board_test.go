@@ -59,8 +59,14 @@ func TestNotifyOnlyOnEdges(t *testing.T) {
 	s.Drive("pin1", 0)
 	s.Drive("pin1", 0)
 	s.Release("pin1")
-	s.Feed("uart57", []byte("hi"))
-	if want := []string{"pin1", "pin1", "uart57hi"}; !slices.Equal(seen, want) {
+	s.Feed("uart57", []byte("hi")) // waits for the UART to be configured
+	if err := s.Setup("uart57", "UART", 0); err != nil {
+		t.Fatal(err)
+	}
+	s.Feed("uart57", []byte("you"))
+	s.Reset()
+	s.Feed("uart57", []byte("later"))
+	if want := []string{"pin1", "pin1", "uart57hi", "uart57you"}; !slices.Equal(seen, want) {
 		t.Errorf("changes %q, want %q", seen, want)
 	}
 }
@@ -98,6 +104,9 @@ func TestCommand(t *testing.T) {
 	s := New()
 	var fed string
 	s.Notify(func(c Change) { fed += string(c.Data) })
+	if err := s.Setup("uart57", "UART", 0); err != nil {
+		t.Fatal(err)
+	}
 	script := "# a comment\n\npin1 = 1\nvoltage = 2.9\ni2c89 0x90 00 = 1a 20\ni2c89 0x90 02 = 7f\nuart57 < say \"hi\"\\n\n"
 	for line := range strings.Lines(script) {
 		if err := s.Command(line); err != nil {
@@ -205,7 +214,7 @@ func TestDisturb(t *testing.T) {
 	s := New()
 	var seen []Change
 	s.Notify(func(c Change) { seen = append(seen, c) })
-	if err := s.Command("uart57 ! parity"); err != nil {
+	if err := errors.Join(s.Setup("uart57", "UART", 0), s.Command("uart57 ! parity")); err != nil {
 		t.Fatal(err)
 	}
 	if len(seen) != 1 || seen[0].Bus != "uart57" || seen[0].Fault != "parity" || seen[0].Data != nil {

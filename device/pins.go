@@ -68,10 +68,15 @@ func (m *Machine) replug() error {
 	}
 	for i := range m.st.Buses {
 		b := &m.st.Buses[i]
-		if !b.Select {
-			continue
+		name := m.things[i].name
+		var err error
+		switch {
+		case b.Ready && m.things[i].class == "uart":
+			err = m.board.Setup(name, uartMode, 0)
+		case b.Select:
+			err = b.driveSelect(name, m.board)
 		}
-		if err := b.driveSelect(m.things[i].name, m.board); err != nil {
+		if err != nil {
 			return fmt.Errorf("restore: %s: %w", m.things[i].name, err)
 		}
 	}
