@@ -54,7 +54,8 @@ func (f nodeFlags) dial(ctx context.Context) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !strings.HasPrefix(a.URL, "http://") && !strings.HasPrefix(a.URL, "https://") {
+	u, err := url.Parse(a.URL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, tandem.Errorf(tandem.Invalid,
 			"%s is not the URL of a node: write http://host:port or https://host", a.URL)
 	}

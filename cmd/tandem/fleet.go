@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/url"
+	"os"
 	"slices"
 	"text/tabwriter"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/device/runner"
+	"github.com/tandem-iot/tandem/imp"
 )
 
 // groupFlags name a device group.
@@ -175,8 +178,17 @@ func (c *deviceRunCmd) Run(ctx context.Context, s *streams) error {
 	if !id.Valid() {
 		return tandem.Errorf(tandem.Invalid, "%q is not a device id, which has 16 digits of 0-9a-f", c.ID)
 	}
-	hardware, _, err := c.hardware()
+	if c.Key == "" {
+		return tandem.Errorf(tandem.Invalid, "--key is empty; it is the key that tandem device add printed")
+	}
+	if u, err := url.Parse(c.Node); err == nil && u.Port() != "" && !isAddress(u.Host) {
+		return tandem.Errorf(tandem.Invalid, "--node %s: ports are numbers up to 65535", c.Node)
+	}
+	hardware, err := c.hardware()
 	if err != nil {
+		return err
+	}
+	if err := c.compiles(s); err != nil {
 		return err
 	}
 	level := slog.LevelInfo
@@ -184,13 +196,43 @@ func (c *deviceRunCmd) Run(ctx context.Context, s *streams) error {
 		level = slog.LevelDebug
 	}
 	r := &runner.Runner{
-		ID: id, Key: c.Key, Addr: c.Node, Dir: c.Dir, Code: c.Code, Module: c.Module, Board: hardware,
+		ID: id, Key: c.Key, Addr: c.Node, Dir: c.Dir, Code: c.Code, Module: c.Module, Board: hardware.board,
 		Logger: slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level})),
 	}
 	if r.Dir == "" {
 		r.Dir = "tandem-device-" + c.ID
 	}
+	followed := make(chan struct{})
+	ctx, end := context.WithCancel(ctx)
+	defer func() { end(); <-followed }()
+	go func() {
+		defer close(followed)
+		hardware.follow(ctx, func(err error) {
+			if err != nil {
+				r.Logger.Error("the board's file is not right: " + inWords(err))
+				return
+			}
+			r.Logger.Info(fmt.Sprintf(boardGiven, c.Board))
+		})
+	}()
 	return untilDone(r.Run(ctx))
+}
+
+// compiles prints what is wrong with the code of --code, if anything is.
+func (c *deviceRunCmd) compiles(s *streams) error {
+	if c.Code == "" {
+		return nil
+	}
+	src, err := os.ReadFile(c.Code)
+	if err != nil {
+		return fmt.Errorf("--code: %w", err)
+	}
+	if _, err := imp.Compile(tandem.DeviceSide, src, nil); err != nil {
+		files := fileNames{imp.SourceName(tandem.DeviceSide): c.Code}
+		fmt.Fprintln(s.err, files.text(notCompilable(err)))
+		return errSilent
+	}
+	return nil
 }
 
 type logCmd struct {

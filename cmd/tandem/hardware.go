@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -17,33 +18,69 @@ type hardwareFlags struct {
 	Board  string `placeholder:"FILE" help:"${help_board}"`
 }
 
-// hardware returns the simulated board as the options say, and the lines that it was given.
-func (f hardwareFlags) hardware() (b *board.Simulated, lines []byte, err error) {
+// wiring is a simulated board, and what it was given.
+type wiring struct {
+	*hardwareFlags
+	board *board.Simulated
+	given []byte // the lines that the board was given last
+}
+
+// hardware returns the simulated board as the options say. The type of module is written in
+// any case from then on.
+func (f *hardwareFlags) hardware() (*wiring, error) {
+	for _, name := range device.Modules() {
+		if strings.EqualFold(f.Module, name) {
+			f.Module = name
+		}
+	}
 	if f.Module != "" && !device.KnownModule(f.Module) {
-		return nil, nil, tandem.Errorf(tandem.Invalid, "--module %s: there is no such type; use one of %s", f.Module,
+		return nil, tandem.Errorf(tandem.Invalid, "--module %s: there is no such type; use one of %s", f.Module,
 			strings.Join(device.Modules(), ", "))
 	}
-	b = board.New()
-	if lines, err = f.boardLines(); err != nil {
-		return nil, nil, err
+	w := &wiring{hardwareFlags: f, board: board.New()}
+	_, err := w.rewire()
+	return w, err
+}
+
+// rewire gives the board the lines of its file when they have changed, and reports whether
+// they have.
+func (w *wiring) rewire() (bool, error) {
+	lines, err := w.boardLines()
+	if err == nil && bytes.Equal(lines, w.given) {
+		return false, nil
 	}
-	return b, lines, f.command(b, lines)
+	if err != nil {
+		return true, err
+	}
+	w.given = lines
+	return true, w.command(w.board, lines)
+}
+
+// follow gives the board its file's lines each time that it is saved, until ctx ends.
+func (w *wiring) follow(ctx context.Context, said func(err error)) {
+	look := func() sight { return sight{files: stamps("", w.Board)} }
+	watch(ctx, watchEvery, look(), look, func() int {
+		if changed, err := w.rewire(); changed {
+			said(err)
+		}
+		return 0
+	})
 }
 
 // boardLines reads the file with what is connected to the board; nil if there is none.
-func (f hardwareFlags) boardLines() ([]byte, error) {
+func (f *hardwareFlags) boardLines() ([]byte, error) {
 	if f.Board == "" {
 		return nil, nil
 	}
 	lines, err := os.ReadFile(f.Board)
 	if err != nil {
-		return nil, &tandem.Error{Kind: tandem.Invalid, Msg: "--board", Err: err}
+		return nil, fmt.Errorf("--board: %w", err)
 	}
 	return lines, nil
 }
 
 // command gives the board lines of its file. Those before a mistake have had their effect.
-func (f hardwareFlags) command(b *board.Simulated, lines []byte) error {
+func (f *hardwareFlags) command(b *board.Simulated, lines []byte) error {
 	n := 0
 	for line := range bytes.Lines(lines) {
 		n++

@@ -34,7 +34,7 @@ func vars() kong.Vars {
 		"help_module": "Type of module whose pins and buses the device has, such as imp003; " +
 			"by default those of every type.",
 		"help_board": "What is connected to the simulated board: lines such as \"pin1 = 1\" or \"i2c89 0x90 00 = 1a 20\"; " +
-			"see the manual's page about hardware. tandem dev reads it again when it is saved.",
+			"see the manual's page about hardware. It is read again when it is saved.",
 		"help_device_node": "The node: tcp://HOST:PORT, tls://…, ws://… or wss://… (tcp://" + server.DefaultMQTT + ").",
 		"help_drain": "Move a node's agents to the other nodes without a restart, and wait until it has none. The node " +
 			"gets no agents until it is started again or undrained. SIGTERM does the same and then ends the node.",
