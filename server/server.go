@@ -374,6 +374,7 @@ func (n *node) run(ctx context.Context) error {
 			}
 		})
 	}
+	n.central.Local = n.localURL()
 	// Clients that connect meanwhile wait in the listeners' queues.
 	if err := n.central.WriteAccess(ctx, filepath.Join(n.Dir, AccessFile), n.mqtt.Addr().String()); err != nil {
 		cancel(err)

@@ -34,7 +34,9 @@ const defaultData = "tandem-data"
 // access returns the node's URL and login key.
 func (f nodeFlags) access() (central.Access, error) {
 	if f.URL == "" {
-		return central.ReadAccess(filepath.Join(f.Data, server.AccessFile))
+		a, err := central.ReadAccess(filepath.Join(f.Data, server.AccessFile))
+		a.URL = cmp.Or(a.Local, a.URL)
+		return a, err
 	}
 	if f.Key == "" {
 		return central.Access{}, tandem.Errorf(tandem.Unauthorized, "--url needs --login-key")
