@@ -99,6 +99,7 @@ type bus struct {
 	open        bool               // a UART that the device has configured
 	early       []Change           // of a UART, from before that
 	registers   map[int]*Registers // made by Command
+	wire        *oneWire           // made by Command
 	sent        []byte
 }
 

@@ -264,3 +264,17 @@ func TestPulse(t *testing.T) {
 		})
 	}
 }
+
+// TestThermometerLines: what is wrong with a line about a thermometer is said.
+func TestThermometerLines(t *testing.T) {
+	s := New()
+	for line, want := range map[string]string{
+		"uart57 ds18b20 1 = 20": "", "uart57 ds18b20 1 = -300": "", "uart57 ds18b20 x = 1": "not the number",
+		"uart57 ds18b20 99999 = 1": "not the number", "uart57 ds18b20 1 = warm": "not degrees",
+		"uart57 ds18b20 1 = NaN": "not degrees", "i2c89 ds18b20 1 = 20": "at a UART",
+	} {
+		if err := s.Command(line); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+}
