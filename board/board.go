@@ -128,7 +128,12 @@ func (s *Simulated) Setup(name, mode string, level float64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.pin(name)
-	p.mode, p.out, p.pulse = mode, level, nil
+	p.mode = mode
+	p.out = level
+	p.pulse = nil
+	if p.pulser() {
+		return s.setPulse(p)
+	}
 	return nil
 }
 
@@ -334,7 +339,9 @@ func (s *Simulated) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.pins {
-		p.mode, p.out, p.pulse = "", 0, nil
+		p.mode = ""
+		p.out = 0
+		p.pulse = nil
 	}
 	for _, b := range s.buses {
 		b.open = false

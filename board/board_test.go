@@ -245,7 +245,8 @@ func TestPulse(t *testing.T) {
 			if err := s.Command("pin8 = square 100"); err != nil {
 				t.Fatal(err)
 			}
-			if err := errors.Join(s.Setup("pin5", tc.mode, 0), s.Pulse("pin5", "pin8", tc.delay, tc.length)); err != nil {
+			mode := tc.mode + " pin8 " + tc.length.String()
+			if err := errors.Join(s.Setup("pin5", mode, 1), s.Write("pin5", tc.delay.Seconds())); err != nil {
 				t.Fatal(err)
 			}
 			var got strings.Builder

@@ -1,24 +1,34 @@
 package board
 
 import (
+	"fmt"
+	"math"
 	"strings"
 	"time"
 )
 
-// pulse is what a pulse generator does: after each edge of a pin it waits for delay, and
+// pulse is what a pulse generator does: after each edge of a pin it waits for its delay, and
 // is active for length. An edge before the end starts it again.
 type pulse struct {
-	trigger       *pin
-	delay, length time.Duration
+	trigger *pin
+	length  time.Duration
 }
 
-// Pulse makes a pin whose mode is PTPG_OUT_ACTIVE_HIGH or PTPG_OUT_ACTIVE_LOW give a pulse
-// after each edge of another pin. The edges of a Wave are meant: one that Drive makes has no
-// time, and its pulse is over before anything reads the pin.
-func (s *Simulated) Pulse(name, trigger string, delay, length time.Duration) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pin(name).pulse = &pulse{trigger: s.pin(trigger), delay: delay, length: length}
+// setPulse reads what a pulse generator does from its mode, which is like
+// "PTPG_OUT_ACTIVE_HIGH pin8 1ms"; out is the delay in seconds. The edges of a Wave are meant:
+// one that Drive makes has no time, and its pulse is over before anything reads the pin.
+func (s *Simulated) setPulse(p *pin) error {
+	words := strings.Fields(p.mode)
+	p.pulse = nil
+	p.mode = words[0]
+	if len(words) != 3 {
+		return fmt.Errorf("%q: a pulse generator has a trigger and a length", words)
+	}
+	length, err := time.ParseDuration(words[2])
+	if err != nil {
+		return err
+	}
+	p.pulse = &pulse{trigger: s.pin(words[1]), length: length}
 	return nil
 }
 
@@ -30,7 +40,8 @@ func (p *pin) pulsed(at time.Time) float64 {
 	active := false
 	if p.pulse != nil && p.pulse.trigger.wave != nil {
 		since, ok := p.pulse.trigger.wave.sinceEdge(at)
-		active = ok && since >= p.pulse.delay && since < p.pulse.delay+p.pulse.length
+		delay := time.Duration(math.Round(p.out * float64(time.Second)))
+		active = ok && since >= delay && since < delay+p.pulse.length
 	}
 	if active == (p.mode == "PTPG_OUT_ACTIVE_HIGH") {
 		return 1

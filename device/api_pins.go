@@ -52,7 +52,10 @@ server.log(hardware.pin2.read() / 65535.0 * hardware.voltage() + " V");`,
 		},
 		{
 			Name: "pin.write", On: imp.OnDevice,
-			Params: []imp.Param{{Name: "level", Type: "n|b", Doc: "0 or 1; 0.0 to 1.0 for PWM_OUT and ANALOG_OUT; seconds of delay for a pulse generator"}},
+			Params: []imp.Param{{
+				Name: "level", Type: "n|b",
+				Doc: "0 or 1; 0.0 to 1.0 for PWM_OUT and ANALOG_OUT; seconds of delay for a pulse generator",
+			}},
 			Doc:    "Sets an output. On a pin that is not configured as one it has no effect, which the log says once.",
 			Source: docs + "2556", Fn: pinWrite,
 			Example: `local led = hardware.pin1;
@@ -77,7 +80,8 @@ server.log(hardware.pin1.getperiod());   // → 0.02`,
 		{
 			Name: "pin.getdelay", On: imp.OnDevice, Result: "float",
 			Throws: []string{"pin is not configured as a pulse generator"},
-			Doc:    "How long a pulse generator waits after an edge, in seconds: whole microseconds, 65.535 ms with the pulse at most.",
+			Doc: "How long a pulse generator waits after an edge, in seconds: whole microseconds, 65.535 ms with the " +
+				"pulse at most.",
 			Source: docs + "2521", Fn: pinGetDelay,
 			Example: `local zero = hardware.pin8, triac = hardware.pin5;
 zero.configure(DIGITAL_IN);

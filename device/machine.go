@@ -17,13 +17,13 @@ import (
 // Board is the hardware. Package board has a simulated one.
 type Board interface {
 	// Setup gives a pin a mode by its name, and an output its first level. "" is the
-	// mode of a pin after power-on. A UART has the mode "UART" when it is configured.
+	// mode of a pin after power-on. A UART has the mode "UART" when it is configured. The
+	// mode of a pulse generator has the pin that triggers it and the length of a pulse, as in
+	// "PTPG_OUT_ACTIVE_HIGH pin8 1ms"; its level is the delay in seconds. An edge before the
+	// end of a pulse starts it again.
 	Setup(pin, mode string, level float64) error
 	// Write sets an output's level, 0 to 1.
 	Write(pin string, level float64) error
-	// Pulse makes an output of mode PTPG_OUT_ACTIVE_HIGH or _LOW give a pulse of a length
-	// after each edge of another pin and a delay. An edge before its end starts it again.
-	Pulse(pin, trigger string, delay, length time.Duration) error
 	// Read returns a pin's level at a time, 0 to 1; the supply voltage for "voltage",
 	// 0 to 65535 for "lightlevel".
 	Read(pin string, at time.Time) float64
@@ -274,8 +274,6 @@ type noBoard struct{}
 
 func (noBoard) Setup(string, string, float64) error { return nil }
 func (noBoard) Write(string, float64) error         { return nil }
-
-func (noBoard) Pulse(string, string, time.Duration, time.Duration) error { return nil }
 
 func (noBoard) Edges(string, time.Time) (rising, falling int64) { return 0, 0 }
 

@@ -14,14 +14,12 @@ import (
 // pinState is the state of a pin as the code has configured it.
 type pinState struct {
 	Mode   int
-	Level  float64       // of an output: 0 or 1, or a fraction between them
-	Period time.Duration // of PWM_OUT; of PULSE_COUNTER, how long a read counts; a pulse of a pulse generator
+	Level  float64       // of an output: 0 or 1, or a fraction between them; a pulse generator's delay in seconds
+	Period time.Duration // of PWM_OUT; how long a read of PULSE_COUNTER counts; a pulse generator's pulse
 	Falls  bool          // PULSE_COUNTER counts falling edges
 	Told   bool          // the log says that a write had no effect
 
-	// Of a pulse generator.
-	Trigger int // index of the pin whose edges it waits for
-	Delay   time.Duration
+	Trigger int // index of the pin whose edges a pulse generator waits for
 }
 
 // count is a pulse counter's read that goes on.
@@ -59,10 +57,7 @@ func (m *Machine) replug() error {
 		if p.Mode == modeNone {
 			continue
 		}
-		if err := m.board.Setup(m.things[i].name, modeNames[p.Mode], p.Level); err != nil {
-			return fmt.Errorf("restore: %s: %w", m.things[i].name, err)
-		}
-		if err := m.armPulser(m.things[i].name, &p); err != nil {
+		if err := m.board.Setup(m.things[i].name, m.boardMode(&p), p.Level); err != nil {
 			return fmt.Errorf("restore: %s: %w", m.things[i].name, err)
 		}
 	}
@@ -162,10 +157,7 @@ func pinConfigure(c *squirrel.Call) (squirrel.Value, error) {
 	case isOutput(mode) && hasNumber:
 		want.Level = outputLevel(mode, number)
 	}
-	if err := m.board.Setup(name, modeNames[mode], want.Level); err != nil {
-		return c.Errorf("%s: %v", name, err)
-	}
-	if err := m.armPulser(name, &want); err != nil {
+	if err := m.board.Setup(name, m.boardMode(&want), want.Level); err != nil {
 		return c.Errorf("%s: %v", name, err)
 	}
 	*p = want

@@ -36,25 +36,26 @@ func (m *Machine) pulser(c *squirrel.Call, mode int) (pinState, bool) {
 	delay, hasDelay := c.Arg(3).Number()
 	length, hasLength := c.Arg(4).Number()
 	p := pinState{Mode: mode, Trigger: trigger, Period: pulseTime(length, pulseMax)}
-	p.Delay = pulseTime(delay, pulseMax-p.Period)
+	p.Level = pulseTime(delay, pulseMax-p.Period).Seconds()
 	return p, isPin && hasDelay && hasLength && delay >= 0 && p.Period > 0
 }
 
-// armPulser gives the board the times of a pulse generator, if the pin is one.
-func (m *Machine) armPulser(name string, p *pinState) error {
+// boardMode returns the mode of a pin for the Board.
+func (m *Machine) boardMode(p *pinState) string {
 	if !isPulser(p.Mode) {
-		return nil
+		return modeNames[p.Mode]
 	}
-	return m.board.Pulse(name, m.things[p.Trigger].name, p.Delay, p.Period)
+	return modeNames[p.Mode] + " " + m.things[p.Trigger].name + " " + p.Period.String()
 }
 
 // writePulser sets the delay of a pulse generator.
 func (m *Machine) writePulser(c *squirrel.Call, name string, p *pinState) (squirrel.Value, error) {
 	x, _ := c.Arg(1).Number()
-	p.Delay = pulseTime(x, pulseMax-p.Period)
-	if err := m.armPulser(name, p); err != nil {
+	delay := pulseTime(x, pulseMax-p.Period).Seconds()
+	if err := m.board.Write(name, delay); err != nil {
 		return c.Errorf("%s: %v", name, err)
 	}
+	p.Level = delay
 	return squirrel.Null, nil
 }
 
@@ -67,5 +68,5 @@ func pinGetDelay(c *squirrel.Call) (squirrel.Value, error) {
 	case !isPulser(p.Mode):
 		return c.Errorf("%s is not configured as a pulse generator", m.things[i].name)
 	}
-	return squirrel.Float(float32(p.Delay.Seconds())), nil
+	return squirrel.Float(float32(p.Level)), nil
 }

@@ -313,6 +313,7 @@ func (n *node) assemble(url string) {
 		Node: n.name, Authenticate: n.central.Authenticate, Clock: n.clock, Logger: n.logger,
 		Address: n.TrustedProxies.ClientAddress, Logins: n.admission.logins,
 	}
+	n.central.Local = n.localURL()
 	if n.Cluster == nil {
 		only := alone{n.host}
 		n.agents = only
@@ -374,7 +375,6 @@ func (n *node) run(ctx context.Context) error {
 			}
 		})
 	}
-	n.central.Local = n.localURL()
 	// Clients that connect meanwhile wait in the listeners' queues.
 	if err := n.central.WriteAccess(ctx, filepath.Join(n.Dir, AccessFile), n.mqtt.Addr().String()); err != nil {
 		cancel(err)

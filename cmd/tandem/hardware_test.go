@@ -21,7 +21,8 @@ func TestModuleFlag(t *testing.T) {
 			}
 		}
 	}
-	if _, err := (&hardwareFlags{Module: "imp9"}).hardware(); err == nil || !strings.Contains(err.Error(), "imp9") || !strings.Contains(err.Error(), "impC001") {
+	_, err := (&hardwareFlags{Module: "imp9"}).hardware()
+	if err == nil || !strings.Contains(err.Error(), "imp9") || !strings.Contains(err.Error(), "impC001") {
 		t.Errorf("imp9: %v", err)
 	}
 }

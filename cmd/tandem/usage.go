@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,21 +13,32 @@ import (
 	"github.com/tandem-iot/tandem"
 )
 
-// mistakes are what the library says of a command line, and what people are told.
-var mistakes = []struct {
+// mistakes are what the library says of a command line, and what people are told. A rule
+// is the pattern of a text and, in the next string, what is said instead.
+var mistakes = rules(
+	`(--\S+): expected int value but got "(.*)" \(\w+ flag\).*`, `$1 needs a number, 0 or more; "$2" is none`,
+	`(--\S+): expected a valid 64 bit int but got "(.*)"`, `$1 needs a whole number; "$2" is none`,
+	`(--\S+): expected \w+ value but got "(.*)" \(\w+ flag\).*`, `$1 needs a value; if that is $2, write $1=$2`,
+	`(--\S+): bool value must be .* but got "(.*)"`, `$1 needs no value, or true or false; "$2" is neither`,
+	`(--\S+): expected duration but got "(.*)":.*`, `$1 needs a time such as 10s; "$2" is none`,
+	`--\S+: (--\S+ .*)`, `$1`, // an error of a type of ours names the flag
+	`missing flags: (.*)`, `this needs $1`,
+	`<(.*)> must be one of (.*) but got (.*)`, `the $1 is one of $2, not $3`,
+	`expected one of (.*)`, `say which: one of $1`,
+	`expected "(.*)"`, `an argument is missing: $1`,
+)
+
+// mistake is a rule of mistakes.
+type mistake struct {
 	is  *regexp.Regexp
 	say string
-}{
-	{regexp.MustCompile(`^(--\S+): expected int value but got "(.*)" \(\w+ flag\).*$`), "$1 needs a number, 0 or more; \"$2\" is none"},
-	{regexp.MustCompile(`^(--\S+): expected a valid 64 bit int but got "(.*)"$`), "$1 needs a whole number; \"$2\" is none"},
-	{regexp.MustCompile(`^(--\S+): expected \w+ value but got "(.*)" \(\w+ flag\).*$`), "$1 needs a value; if that is $2, write $1=$2"},
-	{regexp.MustCompile(`^(--\S+): bool value must be .* but got "(.*)"$`), "$1 needs no value, or true or false; \"$2\" is neither"},
-	{regexp.MustCompile(`^(--\S+): expected duration but got "(.*)":.*$`), "$1 needs a time such as 10s; \"$2\" is none"},
-	{regexp.MustCompile(`^--\S+: (--\S+ .*)$`), "$1"}, // an error of a type of ours names the flag
-	{regexp.MustCompile(`^missing flags: (.*)$`), "this needs $1"},
-	{regexp.MustCompile(`^<(.*)> must be one of (.*) but got (.*)$`), "the $1 is one of $2, not $3"},
-	{regexp.MustCompile(`^expected one of (.*)$`), "say which: one of $1"},
-	{regexp.MustCompile(`^expected "(.*)"$`), "an argument is missing: $1"},
+}
+
+func rules(texts ...string) (all []mistake) {
+	for pair := range slices.Chunk(texts, 2) {
+		all = append(all, mistake{regexp.MustCompile("^" + pair[0] + "$"), pair[1]})
+	}
+	return all
 }
 
 // misused returns what is wrong with a command line, and where to read on.
@@ -53,7 +65,8 @@ func checkFlags(command *kong.Context) error {
 			continue
 		}
 		if f.PlaceHolder == "ADDR" && !isAddress(text) {
-			return tandem.Errorf(tandem.Invalid, "--%s needs an address such as 127.0.0.1:7880; %q is none", f.Name, text)
+			return tandem.Errorf(tandem.Invalid, "--%s needs an address such as 127.0.0.1:7880; %q is none",
+				f.Name, text)
 		}
 	}
 	return nil
