@@ -82,7 +82,10 @@ func (c *client) do(ctx context.Context, method, path string, in, out any) error
 	if out == nil {
 		return nil
 	}
-	return json.NewDecoder(r.Body).Decode(out)
+	if err := json.NewDecoder(r.Body).Decode(out); err != nil {
+		return fmt.Errorf("%s does not answer as a node does: %w", strings.TrimSuffix(c.base, "/v5"), err)
+	}
+	return nil
 }
 
 // request makes an API call and returns the response, whose body the caller must

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"net"
@@ -61,6 +64,12 @@ func said(err error) string {
 		return at + e.Err.Error()
 	case *os.SyscallError:
 		return e.Err.Error()
+	case *json.SyntaxError, *json.UnmarshalTypeError:
+		return "it is not the JSON that is expected"
+	case tls.RecordHeaderError:
+		return "it does not speak TLS"
+	case x509.UnknownAuthorityError:
+		return "no authority that this machine knows has signed its certificate"
 	case *net.DNSError:
 		if e.IsNotFound {
 			return "there is no host " + e.Name
