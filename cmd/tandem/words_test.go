@@ -65,7 +65,8 @@ func TestNotANode(t *testing.T) {
 	}))
 	defer s.Close()
 	status, _, errs := runCommand(t, "", "device", "list", "--url", s.URL, "--login-key", "k")
-	if status != 1 || !strings.Contains(errs, s.URL+" does not answer as a node does") || strings.Contains(errs, "invalid") {
+	said := strings.Contains(errs, s.URL+" does not answer as a node does")
+	if status != 1 || !said || strings.Contains(errs, "invalid") {
 		t.Errorf("%d %s", status, errs)
 	}
 }
