@@ -102,13 +102,14 @@ func run(ctx context.Context, args []string, s *streams) (status int) {
 		args = append([]string{"version"}, args[1:]...)
 	}
 	command, err := parser.Parse(args)
+	if err == nil {
+		err = checkFlags(command)
+	}
 	if err != nil {
 		fmt.Fprintf(s.err, "tandem: %s\n", misused(err))
 		return 2
 	}
-	if err = checkFlags(command); err == nil {
-		err = command.Run()
-	}
+	err = command.Run()
 	switch {
 	case err == nil:
 		return 0

@@ -51,6 +51,9 @@ var libraryWords = regexp.MustCompile(`64 bit|\w+ value but got|perhaps try|shor
 // TestMistakes walks every flag and every argument of every command with values that it
 // does not take. Each time the command fails, and says in words what is wrong with what.
 func TestMistakes(t *testing.T) {
+	if status, _, errs := runCommand(t, "", "up", "--http", "nonsense"); status != 2 {
+		t.Errorf("an address that is none: %d %s", status, errs)
+	}
 	node := startDev(t, map[string]string{"agent.nut": ""})
 	t.Setenv("TANDEM_DATA", filepath.Join(node.dir, ".tandem", "node"))
 	t.Chdir(t.TempDir())
