@@ -10,7 +10,7 @@ import (
 // poll is a read from a UART that found nothing and waits. Time does not pass while the
 // code runs, and nothing arrives: a loop that reads until something comes would never end.
 type poll struct {
-	Again bool    // a read of this event has found nothing
+	Empty int     // reads of this event that found nothing, since the last wait
 	Until instant // when the read that waits ends; 0: none waits
 	Of    pollOf
 }
@@ -27,15 +27,22 @@ const (
 // waitPoll is the wait of a read from a UART.
 const waitPoll = imp.FirstWait + 2
 
-// pollPause is how long it is: what takes a byte at 9600 bits per second.
-const pollPause = time.Millisecond
+// pollPause is how long it is: what takes a byte at 9600 bits per second. An imp reads about
+// pollBatch times meanwhile, so that a loop which counts its reads gives up as soon as there.
+const (
+	pollPause = time.Millisecond
+	pollBatch = 50
+)
 
-// polls reports whether a read that got this has to wait: the second one of an event that
-// gets nothing. The first does not, so that code which empties a UART goes on at once.
+// polls reports whether a read that got this has to wait: one in a row of many that get
+// nothing. Code that empties a UART goes on at once.
 func (m *Machine) polls(got []byte) bool {
-	again := m.st.Poll.Again
-	m.st.Poll.Again = len(got) == 0
-	return again && len(got) == 0
+	if len(got) > 0 {
+		m.st.Poll.Empty = 0
+		return false
+	}
+	m.st.Poll.Empty = (m.st.Poll.Empty + 1) % pollBatch
+	return m.st.Poll.Empty == 0
 }
 
 // wait lets time pass, so that bytes can arrive for the next read.

@@ -21,7 +21,7 @@ func (m *Machine) Step(now time.Time, ev Event) []Effect {
 	if !m.Busy() {
 		m.core.During = during(ev)
 		m.st.Posts.Cause, m.st.Posts.Nth = 0, 0
-		m.st.Poll.Again = false
+		m.st.Poll.Empty = 0
 	}
 	m.settle(m.guarded(func() imp.Outcome { return m.take(ev) }))
 	for !m.dead && !m.Busy() && len(m.st.Later) > 0 {
