@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/device"
 )
 
 // relayCode posts on its own, and for each post of the agent. It says by a plain
@@ -54,15 +53,23 @@ type agentModel struct {
 // watchedBoard is the board of a device whose outputs may not run ahead of its
 // disk.
 type watchedBoard struct {
-	device.Board
+	boardOf
 	a *agentModel
+}
+
+type boardOf = interface {
+	Setup(pin, mode string, level float64) error
+	Write(pin string, level float64) error
+	Read(pin string, at time.Time) float64
+	Edges(pin string, at time.Time) (rising, falling int64)
+	Transfer(bus string, addr int, out []byte, in int) ([]byte, error)
 }
 
 func (b *watchedBoard) Write(pin string, level float64) error {
 	if pin == "pin9" {
 		b.a.mustBeKept(int(level*100 + 0.5))
 	}
-	return b.Board.Write(pin, level)
+	return b.boardOf.Write(pin, level)
 }
 
 const agentPosts = 7
