@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/url"
+	"os"
 	"slices"
 	"text/tabwriter"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/device/launch"
+	"github.com/tandem-iot/tandem/imp"
 )
 
 // groupFlags name a device group.
@@ -160,7 +163,32 @@ func (c *deviceListCmd) Run(ctx context.Context, s *streams) error {
 
 type deviceRunCmd struct{ launch.Options }
 
-func (c *deviceRunCmd) Run(ctx context.Context, s *streams) error { return c.Options.Run(ctx, s.err) }
+func (c *deviceRunCmd) Run(ctx context.Context, s *streams) error {
+	if u, err := url.Parse(c.Node); err == nil && u.Port() != "" && !isAddress(u.Host) {
+		return tandem.Errorf(tandem.Invalid, "--node %s: ports are numbers up to 65535", c.Node)
+	}
+	if err := c.compiles(s); err != nil {
+		return err
+	}
+	return c.Options.Run(ctx, s.err)
+}
+
+// compiles prints what is wrong with the code of --code, if anything is.
+func (c *deviceRunCmd) compiles(s *streams) error {
+	if c.Code == "" {
+		return nil
+	}
+	src, err := os.ReadFile(c.Code)
+	if err != nil {
+		return fmt.Errorf("--code: %w", err)
+	}
+	if _, err := imp.Compile(tandem.DeviceSide, src, nil); err != nil {
+		files := fileNames{imp.SourceName(tandem.DeviceSide): c.Code}
+		fmt.Fprintln(s.err, files.text(notCompilable(err)))
+		return errSilent
+	}
+	return nil
+}
 
 type logCmd struct {
 	nodeFlags

@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/tandem-iot/tandem"
@@ -74,7 +76,7 @@ func (c *upCmd) Run(ctx context.Context, s *streams) error {
 			return &tandem.Error{
 				Kind: tandem.Invalid,
 				Msg:  fmt.Sprintf("the certificate %s cannot be used with the key %s", c.Cert, c.Key),
-				Err:  err,
+				Err:  errors.New(strings.TrimPrefix(inWords(err), "tls: ")),
 			}
 		}
 		node.Certificate = &cert

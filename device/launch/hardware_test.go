@@ -14,11 +14,14 @@ import (
 // the list of them.
 func TestModuleFlag(t *testing.T) {
 	for _, name := range append(device.Modules(), "") {
-		if _, _, err := (Hardware{Module: name}).NewBoard(); err != nil {
-			t.Errorf("%q: %v", name, err)
+		for _, written := range []string{name, strings.ToUpper(name), strings.ToLower(name)} {
+			f := Hardware{Module: written}
+			if _, err := f.NewBoard(); err != nil || f.Module != name {
+				t.Errorf("%q: %q, %v", written, f.Module, err)
+			}
 		}
 	}
-	_, _, err := Hardware{Module: "imp9"}.NewBoard()
+	_, err := (&Hardware{Module: "imp9"}).NewBoard()
 	if err == nil || !strings.Contains(err.Error(), "imp9") || !strings.Contains(err.Error(), "impC001") {
 		t.Errorf("imp9: %v", err)
 	}
@@ -35,17 +38,17 @@ func TestBoardFlag(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		b, _, err := Hardware{Board: file}.NewBoard()
+		w, err := (&Hardware{Board: file}).NewBoard()
 		switch {
 		case want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)):
 			t.Errorf("%q: %v, want %s", text, err, want)
 		case want == "" && err != nil:
 			t.Errorf("%q: %v", text, err)
-		case strings.HasPrefix(text, "#") && b.Read("pin1", time.Time{}) != 1:
+		case strings.HasPrefix(text, "#") && w.Simulated.Read("pin1", time.Time{}) != 1:
 			t.Errorf("%q: the pin is low", text)
 		}
 	}
-	if _, _, err := (Hardware{Board: file + "s"}).NewBoard(); err == nil || !strings.Contains(err.Error(), file+"s") {
+	if _, err := (&Hardware{Board: file + "s"}).NewBoard(); err == nil || !strings.Contains(err.Error(), file+"s") {
 		t.Errorf("a file that is not there: %v", err)
 	}
 }

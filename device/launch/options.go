@@ -44,16 +44,23 @@ func Words() map[string]string {
 		"help_module": "Type of module whose pins and buses the device has, such as imp003; " +
 			"by default those of every type.",
 		"help_board": "What is connected to the simulated board: lines such as \"pin1 = 1\" or \"i2c89 0x90 00 = 1a 20\"; " +
-			"see the manual's page about hardware. tandem dev reads it again when it is saved.",
+			"see the manual's page about hardware. It is read again when it is saved.",
 	}
 }
 
 // Run runs the device until ctx ends. Lines for the operator go to w.
 func (o *Options) Run(ctx context.Context, w io.Writer) error {
-	r, err := o.Runner(w)
+	r, hardware, err := o.build(w)
 	if err != nil {
 		return err
 	}
+	followed := make(chan struct{})
+	ctx, end := context.WithCancel(ctx)
+	defer func() { end(); <-followed }()
+	go func() {
+		defer close(followed)
+		hardware.follow(ctx, r.Logger)
+	}()
 	if err := r.Run(ctx); !errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -62,25 +69,31 @@ func (o *Options) Run(ctx context.Context, w io.Writer) error {
 
 // Runner returns the device as the options say, whose lines go to w.
 func (o *Options) Runner(w io.Writer) (*runner.Runner, error) {
+	r, _, err := o.build(w)
+	return r, err
+}
+
+// build returns the device and its board.
+func (o *Options) build(w io.Writer) (*runner.Runner, *Wiring, error) {
 	who, err := o.identity()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	hardware, _, err := o.NewBoard()
+	hardware, err := o.NewBoard()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(cmp.Or(o.LogLevel, "info"))); err != nil {
-		return nil, tandem.Errorf(tandem.Invalid, "--log-level %s: use debug, info, warn or error", o.LogLevel)
+		return nil, nil, tandem.Errorf(tandem.Invalid, "--log-level %s: use debug, info, warn or error", o.LogLevel)
 	}
 	r := &runner.Runner{
 		ID: who.id, Key: who.key, Addr: who.node, Dir: cmp.Or(o.Dir, "tandem-device-"+string(who.id)), Code: o.Code,
-		Module: o.Module, Board: hardware,
+		Module: o.Module, Board: hardware.Simulated,
 		Logger: slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})),
 	}
 	if r.TLS, err = o.config(r.Addr); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return r, o.set(r)
+	return r, hardware, o.set(r)
 }
