@@ -33,6 +33,9 @@ const Supply = 3.3
 // uartLog bounds the bytes that Sent keeps per bus.
 const uartLog = 64 << 10
 
+// uartEarly bounds how many things that happen at a UART wait for its configuration.
+const uartEarly = 1000
+
 // ErrNoAnswer is returned by Transfer when nothing on an I2C bus acknowledges
 // the address.
 var ErrNoAnswer = errors.New("no acknowledgement from the peripheral")
@@ -58,7 +61,8 @@ type pin struct {
 	out    float64 // the level that the device writes
 	world  float64 // the level driven from outside
 	driven bool
-	wave   *Wave // drives the pin instead of world; nil for none
+	wave   *Wave  // drives the pin instead of world; nil for none
+	pulse  *pulse // what a pulse generator does; nil for none
 
 	// Edges that were made by Drive and Release, and by waves that are over.
 	rising, falling int64
@@ -92,7 +96,10 @@ func (p *pin) setWave(w *Wave) {
 
 type bus struct {
 	peripherals map[int]Peripheral
+	open        bool               // a UART that the device has configured
+	early       []Change           // of a UART, from before that
 	registers   map[int]*Registers // made by Command
+	wire        *oneWire           // made by Command
 	sent        []byte
 }
 
@@ -112,12 +119,21 @@ func New() *Simulated {
 }
 
 // Setup gives a pin a mode, one of the imp API's names such as
-// "DIGITAL_IN_PULLUP", and, for an output, its first level.
+// "DIGITAL_IN_PULLUP", and, for an output, its first level. The mode "UART" opens a UART.
 func (s *Simulated) Setup(name, mode string, level float64) error {
+	if mode == "UART" {
+		s.open(name)
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.pin(name)
-	p.mode, p.out = mode, level
+	p.mode = mode
+	p.out = level
+	p.pulse = nil
+	if p.pulser() {
+		return s.setPulse(p)
+	}
 	return nil
 }
 
@@ -158,7 +174,7 @@ func (s *Simulated) Edges(name string, at time.Time) (rising, falling int64) {
 // Transfer writes out to a bus and reads in bytes back. The address matters on
 // I2C alone, where it is the 8-bit form the imp API uses, and where silence is
 // ErrNoAnswer. A SPI bus without a peripheral reads as ones, as a floating
-// line pulled high does.
+// line pulled high does. A UART returns what a peripheral answers at once, in bytes at most.
 func (s *Simulated) Transfer(name string, addr int, out []byte, in int) ([]byte, error) {
 	s.mu.Lock()
 	b := s.bus(name)
@@ -173,10 +189,13 @@ func (s *Simulated) Transfer(name string, addr int, out []byte, in int) ([]byte,
 	}
 	f := b.peripherals[addr]
 	s.mu.Unlock()
-	if f == nil {
-		if strings.HasPrefix(name, "i2c") {
-			return nil, ErrNoAnswer
-		}
+	uart := strings.HasPrefix(name, "uart")
+	switch {
+	case f == nil && strings.HasPrefix(name, "i2c"):
+		return nil, ErrNoAnswer
+	case f == nil && uart:
+		return nil, nil
+	case f == nil:
 		return slices.Repeat([]byte{0xff}, in), nil
 	}
 	got, err := f(out, in)
@@ -185,6 +204,9 @@ func (s *Simulated) Transfer(name string, addr int, out []byte, in int) ([]byte,
 	}
 	if len(got) > in {
 		got = got[:in]
+	}
+	if uart {
+		return got, nil
 	}
 	return append(got[:len(got):len(got)], make([]byte, in-len(got))...), nil
 }
@@ -245,13 +267,43 @@ func (s *Simulated) Attach(name string, addr int, p Peripheral) {
 	b.peripherals[addr&^1] = p
 }
 
-// Feed lets bytes arrive at a UART.
+// Feed lets bytes arrive at a UART. What arrives before the device has configured it waits
+// for that: a file with lines is read before the code runs.
 func (s *Simulated) Feed(name string, data []byte) {
+	s.arrive(Change{Bus: name, Data: slices.Clone(data)})
+}
+
+// arrive lets something happen at a UART.
+func (s *Simulated) arrive(c Change) {
 	s.mu.Lock()
+	b := s.bus(c.Bus)
+	if !b.open {
+		if len(b.early) == uartEarly {
+			b.early = slices.Delete(b.early, 0, 1)
+		}
+		b.early = append(b.early, c)
+		s.mu.Unlock()
+		return
+	}
 	notify := s.notify
 	s.mu.Unlock()
 	if notify != nil {
-		notify(Change{Bus: name, Data: slices.Clone(data)})
+		notify(c)
+	}
+}
+
+// open opens a UART, at which what came before happens now.
+func (s *Simulated) open(name string) {
+	s.mu.Lock()
+	b := s.bus(name)
+	early := b.early
+	b.open, b.early = true, nil
+	notify := s.notify
+	s.mu.Unlock()
+	for _, c := range early {
+		if notify != nil {
+			notify(c)
+		}
 	}
 }
 
@@ -260,12 +312,7 @@ func (s *Simulated) Disturb(name, fault string) error {
 	if !slices.Contains(Faults, fault) {
 		return fmt.Errorf("%q is not a fault of a line: use one of %v", fault, Faults)
 	}
-	s.mu.Lock()
-	notify := s.notify
-	s.mu.Unlock()
-	if notify != nil {
-		notify(Change{Bus: name, Fault: fault})
-	}
+	s.arrive(Change{Bus: name, Fault: fault})
 	return nil
 }
 
@@ -292,7 +339,12 @@ func (s *Simulated) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.pins {
-		p.mode, p.out = "", 0
+		p.mode = ""
+		p.out = 0
+		p.pulse = nil
+	}
+	for _, b := range s.buses {
+		b.open = false
 	}
 }
 
@@ -331,6 +383,8 @@ func (p *pin) level(at time.Time) float64 {
 		}
 	case p.output():
 		return p.out
+	case p.pulser():
+		return p.pulsed(at)
 	}
 	switch {
 	case p.wave != nil:

@@ -2,6 +2,7 @@ package board
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -58,8 +59,14 @@ func TestNotifyOnlyOnEdges(t *testing.T) {
 	s.Drive("pin1", 0)
 	s.Drive("pin1", 0)
 	s.Release("pin1")
-	s.Feed("uart57", []byte("hi"))
-	if want := []string{"pin1", "pin1", "uart57hi"}; !slices.Equal(seen, want) {
+	s.Feed("uart57", []byte("hi")) // waits for the UART to be configured
+	if err := s.Setup("uart57", "UART", 0); err != nil {
+		t.Fatal(err)
+	}
+	s.Feed("uart57", []byte("you"))
+	s.Reset()
+	s.Feed("uart57", []byte("later"))
+	if want := []string{"pin1", "pin1", "uart57hi", "uart57you"}; !slices.Equal(seen, want) {
 		t.Errorf("changes %q, want %q", seen, want)
 	}
 }
@@ -97,6 +104,9 @@ func TestCommand(t *testing.T) {
 	s := New()
 	var fed string
 	s.Notify(func(c Change) { fed += string(c.Data) })
+	if err := s.Setup("uart57", "UART", 0); err != nil {
+		t.Fatal(err)
+	}
 	script := "# a comment\n\npin1 = 1\nvoltage = 2.9\ni2c89 0x90 00 = 1a 20\ni2c89 0x90 02 = 7f\nuart57 < say \"hi\"\\n\n"
 	for line := range strings.Lines(script) {
 		if err := s.Command(line); err != nil {
@@ -204,10 +214,68 @@ func TestDisturb(t *testing.T) {
 	s := New()
 	var seen []Change
 	s.Notify(func(c Change) { seen = append(seen, c) })
-	if err := s.Command("uart57 ! parity"); err != nil {
+	if err := errors.Join(s.Setup("uart57", "UART", 0), s.Command("uart57 ! parity")); err != nil {
 		t.Fatal(err)
 	}
 	if len(seen) != 1 || seen[0].Bus != "uart57" || seen[0].Fault != "parity" || seen[0].Data != nil {
 		t.Errorf("seen %+v", seen)
+	}
+}
+
+// TestPulse: a pulse generator is active between its delay and the end of its pulse after
+// each edge of the trigger, and never when the next edge comes before the delay is over.
+func TestPulse(t *testing.T) {
+	const step = 100 * time.Microsecond
+	for _, tc := range []struct {
+		name          string
+		mode          string
+		delay, length time.Duration
+		want          string // levels of the first 10 ms, one a step, of a trigger with an edge every 5 ms
+	}{
+		{"high", "PTPG_OUT_ACTIVE_HIGH", 3 * time.Millisecond, time.Millisecond,
+			strings.Repeat(strings.Repeat("0", 30)+strings.Repeat("1", 10)+strings.Repeat("0", 10), 2)},
+		{"low", "PTPG_OUT_ACTIVE_LOW", 0, 2 * time.Millisecond,
+			strings.Repeat(strings.Repeat("0", 20)+strings.Repeat("1", 30), 2)},
+		{"cut", "PTPG_OUT_ACTIVE_HIGH", 4 * time.Millisecond, time.Second,
+			strings.Repeat(strings.Repeat("0", 40)+strings.Repeat("1", 10), 2)},
+		{"never", "PTPG_OUT_ACTIVE_HIGH", 5 * time.Millisecond, time.Millisecond, strings.Repeat("0", 100)},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := New()
+			if err := s.Command("pin8 = square 100"); err != nil {
+				t.Fatal(err)
+			}
+			mode := tc.mode + " pin8 " + tc.length.String()
+			if err := errors.Join(s.Setup("pin5", mode, 1), s.Write("pin5", tc.delay.Seconds())); err != nil {
+				t.Fatal(err)
+			}
+			var got strings.Builder
+			for i := range 100 {
+				// In the middle of a step: a float64 does not meet its edge.
+				fmt.Fprint(&got, s.Read("pin5", now.Add(time.Duration(i)*step+step/2)))
+			}
+			if got.String() != tc.want {
+				t.Errorf("levels\n%s, want\n%s", &got, tc.want)
+			}
+			s.Release("pin8")
+			rest := s.Read("pin5", now)
+			if rest != 0 && tc.mode == "PTPG_OUT_ACTIVE_HIGH" || rest != 1 && tc.mode == "PTPG_OUT_ACTIVE_LOW" {
+				t.Errorf("%v without a trigger", rest)
+			}
+		})
+	}
+}
+
+// TestThermometerLines: what is wrong with a line about a thermometer is said.
+func TestThermometerLines(t *testing.T) {
+	s := New()
+	for line, want := range map[string]string{
+		"uart57 ds18b20 1 = 20": "", "uart57 ds18b20 1 = -300": "", "uart57 ds18b20 x = 1": "not the number",
+		"uart57 ds18b20 99999 = 1": "not the number", "uart57 ds18b20 1 = warm": "not degrees",
+		"uart57 ds18b20 1 = NaN": "not degrees", "i2c89 ds18b20 1 = 20": "at a UART",
+	} {
+		if err := s.Command(line); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", line, err)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package board
 import (
 	"encoding/hex"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -15,6 +16,7 @@ import (
 //	pin1 = square 100      drive it with a square wave of 100 Hz
 //	pin2 = sine 50 0.2 0.8 drive it with a sine of 50 Hz between two levels
 //	i2c89 0x90 00 = 1a 20  registers of a peripheral, from 00 on
+//	uart57 ds18b20 1 = 21  a thermometer on a 1-Wire bus at a UART, and its degrees
 //	uart57 < hello\n       bytes arrive, in Go's string syntax
 //	uart57 ! parity        a fault of the line: noise, frame or parity
 //
@@ -44,6 +46,9 @@ func (s *Simulated) Command(line string) error {
 	case 1:
 		return s.drive(f[0], value)
 	case 3:
+		if f[1] == "ds18b20" {
+			return s.setThermometer(f[0], f[2], value)
+		}
 		return s.setRegisters(f[0], f[1], f[2], value)
 	}
 	return fmt.Errorf("%q: expected a pin, or a bus, an address and a register", left)
@@ -80,6 +85,30 @@ func (s *Simulated) driveWave(name string, square bool, words []string) error {
 		numbers[i] = x
 	}
 	return s.DriveWave(name, Wave{Square: square, Hertz: numbers[0], Low: numbers[1], High: numbers[2]})
+}
+
+func (s *Simulated) setThermometer(busName, number, value string) error {
+	n, err := strconv.ParseUint(number, 10, 16)
+	if err != nil {
+		return fmt.Errorf("%q: not the number of a thermometer: %w", number, err)
+	}
+	celsius, err := strconv.ParseFloat(value, 64)
+	if err != nil || math.IsNaN(celsius) {
+		return fmt.Errorf("%q: not degrees", value)
+	}
+	if !strings.HasPrefix(busName, "uart") {
+		return fmt.Errorf("%s: a 1-Wire bus is at a UART", busName)
+	}
+	s.mu.Lock()
+	b := s.bus(busName)
+	if b.wire == nil {
+		b.wire = &oneWire{devices: map[int]*ds18b20{}}
+		b.peripherals = map[int]Peripheral{0: b.wire.transfer}
+	}
+	w := b.wire
+	s.mu.Unlock()
+	w.set(int(n), celsius)
+	return nil
 }
 
 func (s *Simulated) setRegisters(busName, addr, reg, value string) error {

@@ -45,10 +45,13 @@ func (w *Wave) level(at time.Time) float64 {
 	return w.Low
 }
 
+// crosses reports whether the wave passes the level at which an input changes.
+func (w *Wave) crosses() bool { return (w.Low >= 0.5) != (w.High >= 0.5) }
+
 // edges returns how many rising and falling edges there were since the epoch: one of
 // each in a period, if the wave passes the level at which an input changes.
 func (w *Wave) edges(at time.Time) (rising, falling int64) {
-	if (w.Low >= 0.5) == (w.High >= 0.5) {
+	if !w.crosses() {
 		return 0, 0
 	}
 	periods, phase := w.position(at)

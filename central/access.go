@@ -13,10 +13,11 @@ import (
 
 // Access has what a tool needs to find a node and to authenticate itself.
 type Access struct {
-	URL    string `json:"url"`    // of the HTTP listener
-	Agents string `json:"agents"` // origin of agents' addresses; in domain form https://*.example.net
-	MQTT   string `json:"mqtt"`   // address of the MQTT listener
-	Key    string `json:"key"`    // a login key
+	URL    string `json:"url"`             // of the HTTP listener
+	Local  string `json:"local,omitempty"` // the same on this machine, when URL is that of a proxy
+	Agents string `json:"agents"`          // origin of agents' addresses; in domain form https://*.example.net
+	MQTT   string `json:"mqtt"`            // address of the MQTT listener
+	Key    string `json:"key"`             // a login key
 }
 
 // toolsKey describes the login key in the access file.
@@ -33,7 +34,7 @@ func (s *Service) WriteAccess(ctx context.Context, file, mqtt string) error {
 	if err != nil {
 		return err
 	}
-	a := Access{URL: s.URL, Agents: s.Agents.String(), MQTT: mqtt}
+	a := Access{URL: s.URL, Local: s.Local, Agents: s.Agents.String(), MQTT: mqtt}
 	for _, k := range keys {
 		if k.Description == toolsKey {
 			a.Key = k.ID

@@ -394,7 +394,7 @@ func (c *call) read(attributes any) (received, error) {
 	}
 	if len(in.Data.Attributes) > 0 {
 		if err := c.decode(in.Data.Attributes, attributes); err != nil {
-			return in, &tandem.Error{Kind: tandem.Invalid, Msg: "the attributes are invalid", Err: err}
+			return in, &tandem.Error{Kind: tandem.Invalid, Msg: "the attributes are invalid", Err: inWords(err)}
 		}
 	}
 	return in, nil
@@ -409,7 +409,7 @@ func (c *call) readJSON(v any) error {
 		return nil
 	}
 	if err := c.decode(data, v); err != nil {
-		return &tandem.Error{Kind: tandem.Invalid, Msg: "the request is not valid JSON for this call", Err: err}
+		return &tandem.Error{Kind: tandem.Invalid, Msg: "the request is not valid JSON for this call", Err: inWords(err)}
 	}
 	return nil
 }

@@ -47,6 +47,7 @@ type Service struct {
 	Host    Host
 	Log     *logbook.Logbook
 	URL     string // of the HTTP listener, without a final slash
+	Local   string // its URL on this machine, if URL is that of a proxy
 	Agents  ingress.Site
 	Cluster Cluster // nil: the node is alone
 	// Proxies are those whose word about their clients is believed.

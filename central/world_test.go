@@ -191,7 +191,7 @@ func (w *world) pair(agent, device string) tandem.DeviceID {
 }
 
 // patience is how long a test waits for something that must happen.
-const patience = 30 * time.Second
+const patience = 3 * time.Minute
 
 // lines calls do and waits until the device's log has, after that, count lines
 // with a text; it fails when it has more by then.

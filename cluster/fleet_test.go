@@ -28,7 +28,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 // patience is how long a test waits for something that must happen.
-const patience = 20 * time.Second
+const patience = 3 * time.Minute
 
 // fleet is nodes with one database. It has no doors: a test is the
 // gateways, the ingress and the operator.

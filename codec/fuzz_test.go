@@ -456,7 +456,7 @@ func cborTable(x map[any]any, comparable *bool) any {
 // same value, and what we refuse has no counterpart in a program.
 func FuzzCBOR(f *testing.F) {
 	for _, v := range []any{
-		nil, 1, -1, 1 << 31, -1 << 31, -1<<31 - 1, 1 << 40, -1 << 40, uint64(math.MaxUint64), 1.5,
+		nil, 1, -1, int64(1 << 31), -1 << 31, int64(-1<<31 - 1), int64(1 << 40), int64(-1 << 40), uint64(math.MaxUint64), 1.5,
 		math.Copysign(0, -1), 1e300, math.NaN(), math.Inf(-1), "x", "é\x00", []byte{1, 0xff},
 		map[string]any{"a": []any{1, "b"}}, map[int]int{1: 2, -3: 4}, map[any]any{1: 2, "1": 3},
 	} {
@@ -478,7 +478,9 @@ func FuzzCBOR(f *testing.F) {
 		theirs, comparable, theirErr := stdCBOR(data)
 		if err != nil {
 			documented := errors.Is(err, ErrTooDeep) || errors.Is(err, errCBORKind) || errors.Is(err, errCBORKey)
-			if theirErr == nil && !documented {
+			// Where an int has 32 bits it takes a length of 1<<32 for none.
+			cut := strconv.IntSize == 32 && errors.Is(err, errCBOREnd)
+			if theirErr == nil && !documented && !cut {
 				t.Fatalf("%x: we say %v, fxamacker/cbor reads %v", data, err, theirs)
 			}
 			return

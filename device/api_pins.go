@@ -22,14 +22,17 @@ var peripheralAPI = imp.API{
 			Params: []imp.Param{
 				{Name: "mode", Type: "integer", Doc: "DIGITAL_IN, ANALOG_IN, PWM_OUT, ..."},
 				{
-					Name: "option", Type: "c|n|o", Optional: true,
+					Name: "option", Type: "c|n|o|x", Optional: true,
 					Doc: "a digital input's callback, called without arguments when the level changes; " +
-						"an output's first level; PWM_OUT's period in seconds; how long PULSE_COUNTER counts, in seconds",
+						"an output's first level; PWM_OUT's period in seconds; how long PULSE_COUNTER counts, in seconds; " +
+						"the pin whose edges a pulse generator waits for",
 				},
 				{
 					Name: "detail", Type: "number", Optional: true,
-					Doc: "PWM_OUT's first duty cycle, 0 to 1; for PULSE_COUNTER, -1 to count falling edges, not rising ones",
+					Doc: "PWM_OUT's first duty cycle, 0 to 1; for PULSE_COUNTER, -1 to count falling edges, not rising " +
+						"ones; a pulse generator's delay in seconds",
 				},
+				{Name: "length", Type: "number", Optional: true, Doc: "of a pulse generator's pulse, in seconds"},
 			},
 			Throws: []string{"this pin does not support that mode", "only a digital input has a callback"},
 			Doc:    "Sets the pin's mode.",
@@ -49,7 +52,10 @@ server.log(hardware.pin2.read() / 65535.0 * hardware.voltage() + " V");`,
 		},
 		{
 			Name: "pin.write", On: imp.OnDevice,
-			Params: []imp.Param{{Name: "level", Type: "n|b", Doc: "0 or 1; 0.0 to 1.0 for PWM_OUT and ANALOG_OUT"}},
+			Params: []imp.Param{{
+				Name: "level", Type: "n|b",
+				Doc: "0 or 1; 0.0 to 1.0 for PWM_OUT and ANALOG_OUT; seconds of delay for a pulse generator",
+			}},
 			Doc:    "Sets an output. On a pin that is not configured as one it has no effect, which the log says once.",
 			Source: docs + "2556", Fn: pinWrite,
 			Example: `local led = hardware.pin1;
@@ -65,11 +71,23 @@ hardware.pin1.disable();`,
 		},
 		{
 			Name: "pin.getperiod", On: imp.OnDevice, Result: "float",
-			Throws: []string{"pin is not configured as PWM_OUT"},
-			Doc:    "The period of PWM_OUT, in seconds.",
+			Throws: []string{"pin is not configured as PWM_OUT or a pulse generator"},
+			Doc:    "The period of PWM_OUT, or the length of a pulse generator's pulse, in seconds.",
 			Source: docs + "2582", Fn: pinGetPeriod,
 			Example: `hardware.pin1.configure(PWM_OUT, 0.02, 0.5);
 server.log(hardware.pin1.getperiod());   // → 0.02`,
+		},
+		{
+			Name: "pin.getdelay", On: imp.OnDevice, Result: "float",
+			Throws: []string{"pin is not configured as a pulse generator"},
+			Doc: "How long a pulse generator waits after an edge, in seconds: whole microseconds, 65.535 ms with the " +
+				"pulse at most.",
+			Source: docs + "2521", Fn: pinGetDelay,
+			Example: `local zero = hardware.pin8, triac = hardware.pin5;
+zero.configure(DIGITAL_IN);
+triac.configure(PTPG_OUT_ACTIVE_HIGH, zero, 0.0055, 0.001);
+triac.write(0.00275);
+server.log(triac.getdelay());   // → 0.00275`,
 		},
 		{
 			Name: "i2c.configure", On: imp.OnDevice,

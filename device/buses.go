@@ -16,6 +16,9 @@ const (
 	uartSendFIFO = 80       // of the transmit buffer, until the code sets another size
 )
 
+// uartMode is the mode of a configured UART at the Board.
+const uartMode = "UART"
+
 // maxTransfer bounds the bytes of one read from a bus.
 const maxTransfer = 64 << 10
 
@@ -47,6 +50,9 @@ type activePin struct {
 	High bool // high while the UART transmits, else low
 }
 
+// room returns how many bytes a UART can receive now.
+func (b *busState) room() int { return max(0, cmp.Or(b.Room, uartFIFO)-len(b.Received)) }
+
 // happened takes what has happened at a UART.
 func (b *busState) happened(ev *Changed) {
 	if ev.Fault != "" {
@@ -54,7 +60,7 @@ func (b *busState) happened(ev *Changed) {
 		return
 	}
 	b.Happened |= uartReadReady
-	n := max(0, min(len(ev.Data), cmp.Or(b.Room, uartFIFO)-len(b.Received)))
+	n := min(len(ev.Data), b.room())
 	if n < len(ev.Data) {
 		b.Happened |= uartOverrun
 	}

@@ -22,6 +22,7 @@ i2c <- hardware.i2c12; i2c.configure(CLOCK_SPEED_100_KHZ);
 spi <- hardware.spi257; spi.configure(0, 100);
 uart <- hardware.uart57; uart.configure(9600, 8, PARITY_NONE, 1, 0);
 pwm <- hardware.pin5; pwm.configure(PWM_OUT, 1, 0);
+pulser <- hardware.pinA; pulser.configure(PTPG_OUT_ACTIVE_HIGH, hardware.pinB, 0, 0.001);
 selected <- hardware.spi0; selected.configure(USE_CS_L, 100);
 hardware.sampler.configure(hardware.pin7, 1000, [blob(20)], f);
 hardware.fixedfrequencydac.configure(hardware.pin8, 1000, [blob(20)], f);

@@ -69,6 +69,8 @@ const (
 	modeAnalogOut
 	modePWMOut
 	modePulseCounter
+	modePulserHigh
+	modePulserLow
 )
 
 // modeNames are the names of the modes in code and at the Board.
@@ -84,6 +86,8 @@ var modeNames = [...]string{
 	modeAnalogOut:          "ANALOG_OUT",
 	modePWMOut:             "PWM_OUT",
 	modePulseCounter:       "PULSE_COUNTER",
+	modePulserHigh:         "PTPG_OUT_ACTIVE_HIGH",
+	modePulserLow:          "PTPG_OUT_ACTIVE_LOW",
 }
 
 // modeDocs are the texts for the modes in the manual.
@@ -99,6 +103,8 @@ var modeDocs = [...]string{
 	modeAnalogOut:          "Pin mode: an analog output, written as 0.0 to 1.0.",
 	modePWMOut:             "Pin mode: a digital output that is high for a part of each period.",
 	modePulseCounter:       "Pin mode: an input that counts pulses; pin.read waits while it counts.",
+	modePulserHigh:         "Pin mode: an output that gives a pulse after each edge of another pin.",
+	modePulserLow:          "Pin mode: the same, high at rest and low in the pulse.",
 }
 
 // Events of a UART, for uart.flags.

@@ -17,7 +17,10 @@ import (
 // Board is the hardware. Package board has a simulated one.
 type Board interface {
 	// Setup gives a pin a mode by its name, and an output its first level. "" is the
-	// mode of a pin after power-on.
+	// mode of a pin after power-on. A UART has the mode "UART" when it is configured. The
+	// mode of a pulse generator has the pin that triggers it and the length of a pulse, as in
+	// "PTPG_OUT_ACTIVE_HIGH pin8 1ms"; its level is the delay in seconds. An edge before the
+	// end of a pulse starts it again.
 	Setup(pin, mode string, level float64) error
 	// Write sets an output's level, 0 to 1.
 	Write(pin string, level float64) error
@@ -26,7 +29,8 @@ type Board interface {
 	Read(pin string, at time.Time) float64
 	// Edges returns how many edges a pin has had until a time, from any beginning.
 	Edges(pin string, at time.Time) (rising, falling int64)
-	// Transfer writes out to a bus and reads in bytes. addr matters on I2C alone.
+	// Transfer writes out to a bus and reads in bytes. addr matters on I2C alone. Of a UART
+	// it returns what is answered at once, which may be nothing and is in bytes at most.
 	Transfer(bus string, addr int, out []byte, in int) ([]byte, error)
 }
 
@@ -93,6 +97,7 @@ type state struct {
 	Buses      []busState
 	I2CError   int
 	Count      count
+	Poll       poll
 	Sampler    sampler
 	Converter  converter
 	Scan       instant // when imp.scanwifinetworks has its result
@@ -226,6 +231,7 @@ func (m *Machine) Alarm() (time.Time, bool) {
 	if m.Busy() {
 		consider(m.st.Link.Wait.Until)
 		consider(m.st.Count.Until)
+		consider(m.st.Poll.Until)
 	} else {
 		_, next := m.nextDue()
 		consider(next)

@@ -14,10 +14,12 @@ import (
 // pinState is the state of a pin as the code has configured it.
 type pinState struct {
 	Mode   int
-	Level  float64       // of an output: 0 or 1, or a fraction between them
-	Period time.Duration // of PWM_OUT; of PULSE_COUNTER, how long a read counts
+	Level  float64       // of an output: 0 or 1, or a fraction between them; a pulse generator's delay in seconds
+	Period time.Duration // of PWM_OUT; how long a read of PULSE_COUNTER counts; a pulse generator's pulse
 	Falls  bool          // PULSE_COUNTER counts falling edges
 	Told   bool          // the log says that a write had no effect
+
+	Trigger int // index of the pin whose edges a pulse generator waits for
 }
 
 // count is a pulse counter's read that goes on.
@@ -55,16 +57,21 @@ func (m *Machine) replug() error {
 		if p.Mode == modeNone {
 			continue
 		}
-		if err := m.board.Setup(m.things[i].name, modeNames[p.Mode], p.Level); err != nil {
+		if err := m.board.Setup(m.things[i].name, m.boardMode(&p), p.Level); err != nil {
 			return fmt.Errorf("restore: %s: %w", m.things[i].name, err)
 		}
 	}
 	for i := range m.st.Buses {
 		b := &m.st.Buses[i]
-		if !b.Select {
-			continue
+		name := m.things[i].name
+		var err error
+		switch {
+		case b.Ready && m.things[i].class == "uart":
+			err = m.board.Setup(name, uartMode, 0)
+		case b.Select:
+			err = b.driveSelect(name, m.board)
 		}
-		if err := b.driveSelect(m.things[i].name, m.board); err != nil {
+		if err != nil {
 			return fmt.Errorf("restore: %s: %w", m.things[i].name, err)
 		}
 	}
@@ -142,10 +149,15 @@ func pinConfigure(c *squirrel.Call) (squirrel.Value, error) {
 		want.Period = period(number)
 		edge, _ := c.Arg(3).Number()
 		want.Falls = edge < 0
+	case isPulser(mode):
+		if want, ok = m.pulser(c, mode); !ok {
+			return c.Errorf("%s needs a pin, a delay and the length of a pulse in seconds, as in "+
+				"configure(%[1]s, hardware.pin8, 0.0055, 0.001)", modeNames[mode])
+		}
 	case isOutput(mode) && hasNumber:
 		want.Level = outputLevel(mode, number)
 	}
-	if err := m.board.Setup(name, modeNames[mode], want.Level); err != nil {
+	if err := m.board.Setup(name, m.boardMode(&want), want.Level); err != nil {
 		return c.Errorf("%s: %v", name, err)
 	}
 	*p = want
@@ -195,8 +207,8 @@ func pinGetPeriod(c *squirrel.Call) (squirrel.Value, error) {
 	switch {
 	case !ok:
 		return notA(c, "pin")
-	case p.Mode != modePWMOut:
-		return c.Errorf("%s is not configured as PWM_OUT", m.things[i].name)
+	case p.Mode != modePWMOut && !isPulser(p.Mode):
+		return c.Errorf("%s is not configured as PWM_OUT or a pulse generator", m.things[i].name)
 	}
 	return squirrel.Float(float32(p.Period.Seconds())), nil
 }
@@ -273,6 +285,9 @@ func pinWrite(c *squirrel.Call) (squirrel.Value, error) {
 	name := m.things[i].name
 	if !isOutput(p.Mode) {
 		return m.writeInput(c, name, p)
+	}
+	if isPulser(p.Mode) {
+		return m.writePulser(c, name, p)
 	}
 	x, isNumber := c.Arg(1).Number()
 	if !isNumber && c.Arg(1).AsBool() {

@@ -26,6 +26,7 @@ func (m *Machine) Step(now time.Time, ev Event) []Effect {
 	if !m.Busy() {
 		m.core.During = during(ev)
 		m.st.Posts.Cause, m.st.Posts.Nth = 0, 0
+		m.st.Poll.Empty = 0
 	}
 	m.settle(m.guarded(func() imp.Outcome { return m.take(ev) }))
 	for !m.dead && !m.Busy() && len(m.st.Later) > 0 {
@@ -86,6 +87,8 @@ func (m *Machine) take(ev Event) imp.Outcome {
 			return m.core.Wake()
 		case waitCount:
 			return m.counted()
+		case waitPoll:
+			return m.polled()
 		}
 		return m.conclude(func(l *link) verdict { return l.expired(now) })
 	case *Changed:

@@ -13,6 +13,9 @@ func uartConfigure(c *squirrel.Call) (squirrel.Value, error) {
 		return notA(c, "uart")
 	}
 	*b.busState = busState{Ready: true, Room: b.Room, SendRoom: b.SendRoom, Active: b.Active}
+	if err := b.m.board.Setup(b.name, uartMode, 0); err != nil {
+		return c.Errorf("%s: %v", b.name, err)
+	}
 	b.m.core.SetHandler(pinHandler(b.index), b.m.core.Callback(c, 6))
 	return c.Arg(1), nil
 }
@@ -28,10 +31,15 @@ func uartWrite(c *squirrel.Call, b bus) (squirrel.Value, error) {
 	if err := b.showActive(true); err != nil {
 		return c.Errorf("%v", err)
 	}
-	if _, err := b.transfer(c, 0, out, 0); err != nil {
+	answer, err := b.transfer(c, 0, out, b.room())
+	if err != nil {
 		return c.Errorf("%v", err)
 	}
 	b.wrote(len(out))
+	if len(answer) > 0 {
+		b.happened(&Changed{Data: answer})
+		b.m.receivedLater(b.index)
+	}
 	if err := b.showActive(false); err != nil {
 		return c.Errorf("%v", err)
 	}
@@ -125,11 +133,15 @@ func setRoom(room func(*busState) *int) squirrel.NativeFunc {
 	}
 }
 
-func uartRead(_ *squirrel.Call, b bus) (squirrel.Value, error) {
-	if got := b.take(1); len(got) == 1 {
-		return squirrel.Int(int32(got[0])), nil
+func uartRead(c *squirrel.Call, b bus) (squirrel.Value, error) {
+	got := b.take(1)
+	if b.m.polls(got) {
+		return b.m.wait(c, pollByte)
 	}
-	return squirrel.Int(-1), nil
+	if len(got) == 0 {
+		return squirrel.Int(-1), nil
+	}
+	return squirrel.Int(int32(got[0])), nil
 }
 
 // wanted returns the number of bytes that the code reads from a UART.
@@ -145,6 +157,9 @@ func uartReadString(c *squirrel.Call, b bus) (squirrel.Value, error) {
 	if err := c.Charge(len(got) / 8); err != nil {
 		return squirrel.Null, err
 	}
+	if b.m.polls(got) {
+		return b.m.wait(c, pollString)
+	}
 	return b.m.vm().NewStringBytes(got), nil
 }
 
@@ -152,6 +167,9 @@ func uartReadBlob(c *squirrel.Call, b bus) (squirrel.Value, error) {
 	got := b.take(wanted(c))
 	if err := c.Charge(len(got) / 8); err != nil {
 		return squirrel.Null, err
+	}
+	if b.m.polls(got) {
+		return b.m.wait(c, pollBlob)
 	}
 	return b.m.blob(got), nil
 }

@@ -198,6 +198,9 @@ func (h *Host) pairOf(ctx context.Context, id tandem.DeviceID) (*pair, error) {
 	return h.enter(d)
 }
 
+// errNoAgent is read by those who have asked for an address without an agent.
+var errNoAgent = tandem.Errorf(tandem.NotFound, "there is no agent at this address")
+
 // pairOfAgent is pairOf by the agent's id.
 func (h *Host) pairOfAgent(ctx context.Context, id tandem.AgentID) (*pair, error) {
 	h.init()
@@ -205,9 +208,12 @@ func (h *Host) pairOfAgent(ctx context.Context, id tandem.AgentID) (*pair, error
 		return p.(*pair), nil
 	}
 	if !id.Valid() {
-		return nil, tandem.Errorf(tandem.NotFound, "there is no agent %q", id)
+		return nil, errNoAgent
 	}
 	d, err := h.Store.DeviceOf(ctx, id)
+	if tandem.KindOf(err) == tandem.NotFound {
+		err = errNoAgent
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ http.onrequest(function(q, r) {
 			if want := string(w.devices[0].Agent) + "http://x/" + path; got != want {
 				t.Errorf("released: %s, want %s", got, want)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			t.Fatalf("%s: the response is not released", path)
 		}
 	}

@@ -21,7 +21,7 @@ import (
 )
 
 // patience is how long a test waits for something that must happen.
-const patience = 30 * time.Second
+const patience = 3 * time.Minute
 
 // world is a host on a real store and a real logbook, with one device group.
 type world struct {

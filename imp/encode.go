@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/tandem-iot/tandem/codec"
 	"github.com/tandem-iot/tandem/squirrel"
@@ -64,6 +65,7 @@ type encoder struct {
 	dropped []string
 	more    int                            // left out, without a line in dropped
 	path    [codec.MaxDepth]squirrel.Value // the containers around the current value
+	keys    [codec.MaxDepth]squirrel.Value // where the current value is in each of them
 }
 
 const errCycle = refusal("a structure that contains itself")
@@ -168,12 +170,13 @@ func (e *encoder) container(x squirrel.Value, depth int) error {
 	e.out = append(e.out, codec.Array)
 	for i := range e.vm.Len(x) {
 		at := len(e.out)
+		e.keys[depth] = squirrel.Int(int32(i))
 		if err := e.value(e.vm.Index(x, i), depth+1); err != nil {
 			if e.fatal(err) {
 				return err
 			}
 			e.out = e.out[:at]
-			e.drop(squirrel.Int(int32(i)), err)
+			e.drop(depth, err)
 		}
 	}
 	e.out = append(e.out, codec.End)
@@ -184,6 +187,7 @@ func (e *encoder) table(x squirrel.Value, depth int) error {
 	e.out = append(e.out, codec.Table)
 	for i, key, val, ok := e.vm.Next(x, 0); ok; i, key, val, ok = e.vm.Next(x, i) {
 		at := len(e.out)
+		e.keys[depth] = key
 		err := e.key(key)
 		if err == nil {
 			err = e.value(val, depth+1)
@@ -193,24 +197,48 @@ func (e *encoder) table(x squirrel.Value, depth int) error {
 				return err
 			}
 			e.out = e.out[:at]
-			e.drop(key, err)
+			e.drop(depth, err)
 		}
 	}
 	e.out = append(e.out, codec.End)
 	return nil
 }
 
-// drop notes that a value was left out. The number of notes is limited.
-func (e *encoder) drop(key squirrel.Value, err error) {
+// drop notes that a value of a container at a depth was left out. The number of notes is
+// limited.
+func (e *encoder) drop(depth int, err error) {
 	const enough = 10
 	if len(e.dropped) == enough {
 		e.more++
 		return
 	}
-	if e.pay(dropCost+e.vm.Len(key)) == nil {
-		e.dropped = append(e.dropped, fmt.Sprintf("'%s' was left out: %v", e.keyText(key), err))
+	size := 0
+	for _, key := range e.keys[:depth+1] {
+		size += keyCost + e.vm.Len(key)
+	}
+	if e.pay(dropCost+size) == nil {
+		e.dropped = append(e.dropped, fmt.Sprintf("'%s' was left out: %v", e.place(depth), err))
 	}
 }
+
+// place names the current value of the container at a depth as a program would, from the
+// value that is encoded on: rows[2].name.
+func (e *encoder) place(depth int) string {
+	var b strings.Builder
+	for i, key := range e.keys[:depth+1] {
+		switch {
+		case e.path[i].Type() == squirrel.TypeArray:
+			fmt.Fprintf(&b, "[%d]", key.AsInt())
+		case i == 0:
+			b.WriteString(e.keyText(key))
+		default:
+			b.WriteString("." + e.keyText(key))
+		}
+	}
+	return b.String()
+}
+
+const keyCost = 8 // bytes' worth, of a key in a place
 
 const dropCost = 500 // bytes' worth
 

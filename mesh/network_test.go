@@ -14,7 +14,7 @@ import (
 	"github.com/tandem-iot/tandem/hlc"
 )
 
-const patience = 30 * time.Second // for what must happen; only a failing test waits as long
+const patience = 3 * time.Minute // for what must happen; only a failing test waits as long
 
 // got is a received message.
 type got struct {

@@ -226,7 +226,7 @@ func (n *node) mainHandler(agents *ingress.Handler) http.Handler {
 		case path == "/metrics":
 			metrics.ServeHTTP(w, r)
 		case n.overloaded(w, r):
-		case path == "/mqtt":
+		case path == mqttPath && r.Header.Get("Upgrade") != "":
 			n.gateway.ServeHTTP(w, r)
 		case strings.HasPrefix(path, "/v5/") || path == "/v5":
 			api.ServeHTTP(w, r)

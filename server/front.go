@@ -42,18 +42,24 @@ func (f front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if home && read {
 		status = http.StatusOK
 	}
+	note := "There is nothing at " + r.URL.Path + "."
+	switch {
+	case home:
+		note = ""
+	case r.URL.Path == mqttPath:
+		note = "Here devices connect by MQTT over WebSocket, which browsers do in pages' scripts alone."
+		status = http.StatusUpgradeRequired
+		w.Header().Set("Connection", "Upgrade")
+		w.Header().Set("Upgrade", "websocket")
+	}
 	accepts := r.Header.Values("Accept")
 	w.Header().Set("Vary", "Accept")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	switch {
 	case read && mentions(accepts, "text/html"):
 		var page bytes.Buffer
-		missing := ""
-		if !home {
-			missing = r.URL.Path
-		}
 		err := frontPage.Execute(&page, map[string]string{
-			"URL": f.url, "Agents": f.agents, "Missing": missing,
+			"URL": f.url, "Agents": f.agents, "Note": note,
 		})
 		if err != nil {
 			panic(err) // the page above is wrong
@@ -62,11 +68,14 @@ func (f front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.WriteHeader(status)
 		_, _ = w.Write(page.Bytes()) // an error means that the client has disconnected
-	case mentions(accepts, "json"):
+	case mentions(accepts, "json") && status != http.StatusUpgradeRequired:
 		f.api.ServeHTTP(w, r)
 	default:
 		text := "there is nothing at this address; the manual is at " + f.url + "/docs/\n"
-		if status == http.StatusOK {
+		switch status {
+		case http.StatusUpgradeRequired:
+			text = note + " The manual is at " + f.url + "/docs/link.html\n"
+		case http.StatusOK:
 			text = "This is a Tandem node. The manual is at " + f.url + "/docs/, the HTTP API below " + f.url +
 				"/v5/, agents are at " + f.agents + "\n"
 		}
@@ -80,6 +89,9 @@ func (f front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func mentions(accepts []string, what string) bool {
 	return strings.Contains(strings.ToLower(strings.Join(accepts, ",")), what)
 }
+
+// mqttPath is where devices connect by MQTT over WebSocket.
+const mqttPath = "/mqtt"
 
 // manual serves the manual, whose pages lead on, and what it does not have by other.
 func manual(other http.Handler) http.Handler {

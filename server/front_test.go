@@ -35,6 +35,8 @@ func TestFront(t *testing.T) {
 		{"GET", "/favicon.ico", "image/avif,*/*;q=0.8", 404, "text/plain", "there is nothing at this address"},
 		{"POST", "/", browserAccepts, 404, "text/plain", "there is nothing at this address"},
 		{"POST", "/auth/token", "application/json", 404, "application/vnd.api+json", `{"errors":[`},
+		{"GET", "/mqtt", browserAccepts, 426, "text/html", "<!DOCTYPE html>"},
+		{"GET", "/mqtt", "application/json", 426, "text/plain", "Here devices connect by MQTT"},
 		// As before:
 		{"GET", "/v5", browserAccepts, 404, "application/vnd.api+json", `{"errors":[`},
 		{"GET", "/v5/products", browserAccepts, 401, "application/vnd.api+json", `{"errors":[`},
@@ -71,7 +73,7 @@ func TestFrontLeadsOn(t *testing.T) {
 		return n.ask(asked{addr: strings.TrimPrefix(n.URL, "http://"), path: path, header: header})
 	}
 	status, page := open("/<script>x")
-	if status != 404 || strings.Contains(page, "<script") || !strings.Contains(page, "/&lt;script&gt;x</code>") ||
+	if status != 404 || strings.Contains(page, "<script") || !strings.Contains(page, "/&lt;script&gt;x.") ||
 		!strings.Contains(page, n.Agents.String()+"/AGENT-ID") || !strings.Contains(page, n.URL+"/v5/") {
 		t.Errorf("%d %s", status, page)
 	}

@@ -313,6 +313,7 @@ func (n *node) assemble(url string) {
 		Node: n.name, Authenticate: n.central.Authenticate, Clock: n.clock, Logger: n.logger,
 		Address: n.TrustedProxies.ClientAddress, Logins: n.admission.logins,
 	}
+	n.central.Local = n.localURL()
 	if n.Cluster == nil {
 		only := alone{n.host}
 		n.agents = only

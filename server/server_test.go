@@ -29,7 +29,7 @@ import (
 )
 
 // patience is how long a test waits for something that must happen.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 // running is a node that a test has started.
 type running struct {

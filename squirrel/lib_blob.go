@@ -68,7 +68,7 @@ type blob struct {
 }
 
 func (b blob) len() int      { return int(lo(*b.v.at(b.buf + 1))) }
-func (b blob) pos() int      { return min(int(hi(*b.v.at(b.buf + 1))), b.len()) }
+func (b blob) pos() int      { return int(min(hi(*b.v.at(b.buf + 1)), lo(*b.v.at(b.buf + 1)))) }
 func (b blob) bytes() []byte { return b.v.bytesAt(b.buf+wordsBytes, uint32(b.len())) }
 func (b blob) part(from, to int) []byte {
 	return b.v.bytesIn(b.buf+wordsBytes, uint32(from), uint32(to))

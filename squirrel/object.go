@@ -18,7 +18,7 @@ func (v *VM) arraySlot(a, i uint32) *Value { return v.at((*v.at(a + 2)).off() + 
 // arrayReserve makes room for n elements.
 func (v *VM) arrayReserve(a uint32, n int) {
 	vec := (*v.at(a + 2)).off()
-	if vec != 0 && int(v.size(vec)) > n {
+	if vec != 0 && v.size(vec) > uint32(n) {
 		return
 	}
 	if n >= maxObjSize {

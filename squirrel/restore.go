@@ -194,7 +194,7 @@ func (r *restorer) value(off uint32) {
 			return
 		}
 	case tagNative:
-		if int(x.off()) < r.nativeCount() {
+		if x.off() < uint32(r.nativeCount()) {
 			if r.foreign {
 				r.v.w[off] = ref(tagNative, r.natives[x.off()])
 			}

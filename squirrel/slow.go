@@ -170,7 +170,7 @@ func (v *VM) foreachOp(in *compile.Inst) outcome {
 	case tagArray: // an element that is a weak reference
 		return v.foreachItem(in, i+1, Int(int32(i)), v.real(*v.arraySlot(x.off(), i)))
 	case tagString, tagLong:
-		if int(i) >= v.strLen(x) {
+		if i >= uint32(v.strLen(x)) {
 			v.pc += uint32(in.D)
 			return enter
 		}

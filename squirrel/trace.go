@@ -123,7 +123,7 @@ func describePlace(p *compile.Proto, pc uint32) Frame {
 
 // lineAt returns the line of the text at which a function is.
 func lineAt(p *compile.Proto, pc uint32) int32 {
-	if pc > 0 && int(pc) <= len(p.Lines) {
+	if pc > 0 && pc <= uint32(len(p.Lines)) {
 		return p.Lines[pc-1]
 	}
 	return p.Line

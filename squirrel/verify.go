@@ -191,7 +191,7 @@ func (r *restorer) checkGenerator(off uint32) {
 	}
 	p := r.prototype(lo(v.w[fn.off()+1]))
 	if p == nil || !p.Generator || v.size(off) != wordsGen+uint32(p.MaxStack) || lo(v.w[off+1]) > genDead ||
-		int(hi(v.w[off+1])) >= len(p.Code) {
+		hi(v.w[off+1]) >= uint32(len(p.Code)) {
 		r.fail(off, "generator")
 		return
 	}
@@ -204,7 +204,7 @@ func (r *restorer) checkClass(off uint32) {
 	v := r.v
 	flags, native := lo(v.w[off+1]), hi(v.w[off+1])
 	fields, methods := lo(v.w[v.w[off+4].off()+1]), lo(v.w[v.w[off+5].off()+1])
-	if v.size(off) != wordsClass || int(native) > r.classCount() || flags>>ctorShift > methods || fields > maxFields {
+	if v.size(off) != wordsClass || native > uint32(r.classCount()) || flags>>ctorShift > methods || fields > maxFields {
 		r.fail(off, "class")
 		return
 	}
@@ -431,10 +431,10 @@ func (r *restorer) checkFrame(f, pc uint32, inner bool) bool {
 	ok := ret>>63 == 1 && (cont>>63 == 1 || cont == contReg(uint8(cont>>8)))
 	switch {
 	case fn.tag() == tagNative:
-		ok = ok && int(fn.off()) < r.nativeCount() && r.frameFits(f, contArgs(cont))
+		ok = ok && fn.off() < uint32(r.nativeCount()) && r.frameFits(f, contArgs(cont))
 	case r.is(fn, tagClosure):
 		p := v.proto(lo(v.w[fn.off()+1]))
-		ok = ok && int(pc) < len(p.Code) && (inner || pc > 0) && (p.Generator == (cont&contGen != 0))
+		ok = ok && pc < uint32(len(p.Code)) && (inner || pc > 0) && (p.Generator == (cont&contGen != 0))
 	default:
 		ok = false
 	}

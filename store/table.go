@@ -84,7 +84,7 @@ func (t table[T]) scan(
 ) (list []T, damage []error, err error) {
 	limit := page.Limit
 	if limit == 0 {
-		limit = math.MaxInt64
+		limit = math.MaxInt // of 32 bits on small machines
 	}
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()

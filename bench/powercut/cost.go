@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tandem-iot/tandem/bench/volume"
 	"github.com/tandem-iot/tandem/internal/pgtest"
 )
 
@@ -34,7 +35,7 @@ type cost struct {
 // rig is a node whose saves are counted.
 type rig struct {
 	base string // the directory of its files
-	mount
+	volume.Mount
 	pg   *pgtest.Server
 	load *load
 
@@ -68,7 +69,7 @@ func compare(ctx context.Context, tandem, store string) (with, without cost, err
 		if err != nil {
 			return with, without, err
 		}
-		r := &rig{base: base, mount: mount{dir: filepath.Join(base, "files")}}
+		r := &rig{base: base, Mount: volume.Mount{Dir: filepath.Join(base, "files")}}
 		defer func() { err = errors.Join(err, r.close()) }()
 		if err := r.start(ctx, tandem, store, durable); err != nil {
 			return with, without, err
@@ -93,7 +94,7 @@ func compare(ctx context.Context, tandem, store string) (with, without cost, err
 // flushes on or not.
 func (r *rig) start(ctx context.Context, tandem, store string, durable bool) error {
 	// PostgreSQL does not run as root.
-	err := errors.Join(os.Chmod(r.base, 0o755), os.Mkdir(r.dir, 0o755))
+	err := errors.Join(os.Chmod(r.base, 0o755), os.Mkdir(r.Dir, 0o755))
 	url := ""
 	switch {
 	case err != nil:
@@ -108,16 +109,16 @@ func (r *rig) start(ctx context.Context, tandem, store string, durable bool) err
 			options = "noatime,barrier=1"
 		}
 		if err = os.WriteFile(image, make([]byte, imageSize), 0o600); err == nil {
-			_, err = command(ctx, "sync", image)
+			_, err = volume.Command(ctx, "sync", image)
 		}
 		if err == nil {
-			err = r.attach(ctx, image, true, options)
+			err = r.Attach(ctx, image, true, options)
 		}
 	}
 	if err != nil {
 		return err
 	}
-	n, err := newNode(tandem, filepath.Join(r.dir, "node"), r.base, url)
+	n, err := newNode(tandem, filepath.Join(r.Dir, "node"), r.base, url)
 	if err != nil {
 		return err
 	}
@@ -172,5 +173,5 @@ func (r *rig) close() error {
 	if r.pg != nil {
 		err = r.pg.Stop(false)
 	}
-	return errors.Join(err, r.detach(), os.RemoveAll(r.base))
+	return errors.Join(err, r.Detach(), os.RemoveAll(r.base))
 }

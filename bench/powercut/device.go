@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem/bench/node"
+	"github.com/tandem-iot/tandem/bench/volume"
 	"github.com/tandem-iot/tandem/internal/child"
 )
 
@@ -68,7 +69,7 @@ type deviceRig struct {
 	base   string
 	tandem string
 	random *rand.Rand
-	volume *volume
+	volume *volume.Volume
 	node   *machine
 	id     string
 	key    string
@@ -115,7 +116,7 @@ func (r *deviceRig) start(ctx context.Context) (err error) {
 	if r.base, err = os.MkdirTemp("", "tandem-powercut-node-"); err != nil {
 		return err
 	}
-	if r.volume, err = newVolume(ctx, diskSize/8, r.random); err != nil {
+	if r.volume, err = volume.New(ctx, diskSize/8, r.random); err != nil {
 		return err
 	}
 	if r.node, err = newNode(r.tandem, filepath.Join(r.base, "node"), r.base, ""); err != nil {
@@ -128,7 +129,7 @@ func (r *deviceRig) start(ctx context.Context) (err error) {
 	if err != nil || len(ids) > 0 {
 		return err
 	}
-	out, err := command(ctx, r.tandem, "device", "add", "desk", "--data", r.node.data)
+	out, err := volume.Command(ctx, r.tandem, "device", "add", "desk", "--data", r.node.data)
 	if err != nil {
 		return err
 	}
@@ -164,7 +165,7 @@ func (r *deviceRig) run(link bool) error {
 		to = "127.0.0.1:1" // where no server is
 	}
 	r.cmd = exec.Command(r.tandem, "device", "run", "--id", r.id, "--key", r.key, "--node", "tcp://"+to,
-		"--dir", filepath.Join(r.volume.dir, "device"), "--code", r.program())
+		"--dir", filepath.Join(r.volume.Dir, "device"), "--code", r.program())
 	r.cmd.Stdout, r.cmd.Stderr = log, log
 	r.ended, err = child.Start(r.cmd, syscall.SIGKILL)
 	return err
@@ -182,16 +183,16 @@ func (r *deviceRig) round(ctx context.Context) error {
 		return ctx.Err()
 	}
 	select {
-	case <-r.volume.disk.CutAfter(1+r.random.IntN(unflushed), r.random, func() {}):
+	case <-r.volume.Disk.CutAfter(1+r.random.IntN(unflushed), r.random, func() {}):
 	case err := <-r.ended:
 		r.ended <- err
 		return fmt.Errorf("the device has ended: %w", err)
 	case <-time.After(idle):
 	}
-	if err := r.volume.cut(r.kill, r.wait); err != nil {
+	if err := r.volume.Cut(r.kill, r.wait); err != nil {
 		return err
 	}
-	return r.volume.boot(ctx, false)
+	return r.volume.Boot(ctx, false)
 }
 
 func (r *deviceRig) kill() error {
@@ -234,7 +235,7 @@ func (r *deviceRig) ask(ctx context.Context) (f found, err error) {
 func (r *deviceRig) close() error {
 	var err error
 	if r.volume != nil {
-		err = errors.Join(r.volume.cut(r.kill, r.wait), r.volume.close())
+		err = errors.Join(r.volume.Cut(r.kill, r.wait), r.volume.Close())
 	}
 	if r.node != nil {
 		r.node.Kill()

@@ -208,6 +208,9 @@ func (l *load) check(ctx context.Context) (t tally, err error) {
 // saves.
 func (s *subject) settle(now int) int { return max(0, s.saved+s.acked-now, s.highest-now) }
 
+// patience limits the time until a node that has started answers for its agents.
+const patience = 20 * time.Second
+
 // answer repeats a request until there is an answer: a node that has just started may not
 // have its agents yet.
 func (l *load) answer(ctx context.Context, s *subject) (int, error) {

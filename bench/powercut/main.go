@@ -39,6 +39,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/tandem-iot/tandem/bench/volume"
 )
 
 // report is the last line.
@@ -79,10 +81,10 @@ func run(ctx context.Context, args []string) error {
 	if *rounds < 1 || flags.NArg() > 0 {
 		return errors.New("-rounds must be positive, and no other arguments are allowed")
 	}
-	if err := needs(); err != nil {
+	if err := volume.Needs(); err != nil {
 		return err
 	}
-	if err := apart(); err != nil {
+	if err := volume.Apart(); err != nil {
 		return err
 	}
 	binary, err := filepath.Abs(*tandem)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/tandem-iot/tandem/bench/node"
+	"github.com/tandem-iot/tandem/bench/volume"
 )
 
 // machine is a node with its files.
@@ -57,11 +58,11 @@ func (n *machine) deploy(ctx context.Context, dir, code string, count int) (ids 
 	if err := os.WriteFile(filepath.Join(program, "agent.nut"), []byte(code), 0o600); err != nil {
 		return nil, err
 	}
-	if _, err := command(ctx, n.tandem, "deploy", program, "--data", n.data); err != nil {
+	if _, err := volume.Command(ctx, n.tandem, "deploy", program, "--data", n.data); err != nil {
 		return nil, err
 	}
 	for i := range count {
-		out, err := command(ctx, n.tandem, "device", "add", fmt.Sprint("desk ", i), "--data", n.data)
+		out, err := volume.Command(ctx, n.tandem, "device", "add", fmt.Sprint("desk ", i), "--data", n.data)
 		if err != nil {
 			return nil, err
 		}

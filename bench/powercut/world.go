@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tandem-iot/tandem/bench/volume"
 	"github.com/tandem-iot/tandem/internal/pgtest"
 	"github.com/tandem-iot/tandem/store"
 )
@@ -37,7 +38,7 @@ const (
 type world struct {
 	name   string
 	random *rand.Rand
-	volume *volume
+	volume *volume.Volume
 	pg     *pgtest.Server // nil: SQLite
 	load   *load
 }
@@ -46,10 +47,10 @@ type world struct {
 func newSQLite(ctx context.Context, tandem string, random *rand.Rand) (*world, error) {
 	w := &world{name: "SQLite", random: random}
 	var err error
-	if w.volume, err = newVolume(ctx, diskSize, random); err != nil {
+	if w.volume, err = volume.New(ctx, diskSize, random); err != nil {
 		return nil, err
 	}
-	if err = w.populate(ctx, tandem, filepath.Join(w.volume.dir, "node"), ""); err != nil {
+	if err = w.populate(ctx, tandem, filepath.Join(w.volume.Dir, "node"), ""); err != nil {
 		return nil, errors.Join(err, w.close())
 	}
 	return w, nil
@@ -62,15 +63,15 @@ func newPostgres(ctx context.Context, tandem string, random *rand.Rand, fsync bo
 		w.name = "PostgreSQL with fsync=off"
 	}
 	var err error
-	if w.volume, err = newVolume(ctx, diskSize, random); err != nil {
+	if w.volume, err = volume.New(ctx, diskSize, random); err != nil {
 		return nil, err
 	}
 	url := ""
-	if w.pg, url, err = startPostgres(ctx, filepath.Join(w.volume.dir, "postgres"), fsync); err == nil {
-		err = w.populate(ctx, tandem, filepath.Join(w.volume.base, "node"), url)
+	if w.pg, url, err = startPostgres(ctx, filepath.Join(w.volume.Dir, "postgres"), fsync); err == nil {
+		err = w.populate(ctx, tandem, filepath.Join(w.volume.Base, "node"), url)
 	}
 	if err == nil {
-		err = w.volume.sync(ctx) // initdb does not sync
+		err = w.volume.Sync(ctx) // initdb does not sync
 	}
 	if err != nil {
 		return nil, errors.Join(err, w.close())
@@ -110,7 +111,7 @@ func withoutFsync(pg *pgtest.Server) error {
 
 // populate starts the node and creates its agents.
 func (w *world) populate(ctx context.Context, tandem, data, database string) error {
-	n, err := newNode(tandem, data, w.volume.base, database)
+	n, err := newNode(tandem, data, w.volume.Base, database)
 	if err != nil {
 		return err
 	}
@@ -118,14 +119,14 @@ func (w *world) populate(ctx context.Context, tandem, data, database string) err
 	if err := n.start(ctx); err != nil {
 		return err
 	}
-	ids, err := n.deploy(ctx, w.volume.base, code, agents)
+	ids, err := n.deploy(ctx, w.volume.Base, code, agents)
 	w.load = newLoad(n, ids)
 	return err
 }
 
 // close stops all processes and removes the disk.
 func (w *world) close() error {
-	return errors.Join(w.volume.cut(w.kill, w.wait), w.volume.close())
+	return errors.Join(w.volume.Cut(w.kill, w.wait), w.volume.Close())
 }
 
 // kill kills all processes and does not wait for them, because some may hang in the disk.
@@ -192,13 +193,13 @@ func (w *world) round(ctx context.Context) (tally, error) {
 	}
 	deaf := func() { w.load.cut.Store(true) }
 	select {
-	case <-w.volume.disk.CutAfter(1+w.random.IntN(unflushed), w.random, deaf):
+	case <-w.volume.Disk.CutAfter(1+w.random.IntN(unflushed), w.random, deaf):
 	case <-time.After(idle): // the disk is idle: cut now
 		deaf()
 	case <-ctx.Done():
 		deaf()
 	}
-	err := w.volume.cut(w.kill, w.wait)
+	err := w.volume.Cut(w.kill, w.wait)
 	stop()
 	failed := <-loaded
 	if err := errors.Join(err, ctx.Err()); err != nil {
@@ -215,7 +216,7 @@ func (w *world) round(ctx context.Context) (tally, error) {
 		err = errors.New("no save was acknowledged before the cut")
 	}
 	if err == nil {
-		lost, kept := w.volume.disk.Outcome()
+		lost, kept := w.volume.Disk.Outcome()
 		fmt.Printf(
 			"%s: power cut after %d ms, of %d unflushed blocks %d are left in part or whole; %d acknowledged saves "+
 				"and %d posts, %d lost\n",
@@ -225,7 +226,7 @@ func (w *world) round(ctx context.Context) (tally, error) {
 }
 
 func (w *world) restart(ctx context.Context) error {
-	if err := w.volume.boot(ctx, false); err != nil {
+	if err := w.volume.Boot(ctx, false); err != nil {
 		return err
 	}
 	if w.pg != nil {

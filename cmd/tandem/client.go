@@ -34,7 +34,9 @@ const defaultData = "tandem-data"
 // access returns the node's URL and login key.
 func (f nodeFlags) access() (central.Access, error) {
 	if f.URL == "" {
-		return central.ReadAccess(filepath.Join(f.Data, server.AccessFile))
+		a, err := central.ReadAccess(filepath.Join(f.Data, server.AccessFile))
+		a.URL = cmp.Or(a.Local, a.URL)
+		return a, err
 	}
 	if f.Key == "" {
 		return central.Access{}, tandem.Errorf(tandem.Unauthorized, "--url needs --login-key")
@@ -54,7 +56,8 @@ func (f nodeFlags) dial(ctx context.Context) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !strings.HasPrefix(a.URL, "http://") && !strings.HasPrefix(a.URL, "https://") {
+	u, err := url.Parse(a.URL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, tandem.Errorf(tandem.Invalid,
 			"%s is not the URL of a node: write http://host:port or https://host", a.URL)
 	}
@@ -79,7 +82,10 @@ func (c *client) do(ctx context.Context, method, path string, in, out any) error
 	if out == nil {
 		return nil
 	}
-	return json.NewDecoder(r.Body).Decode(out)
+	if err := json.NewDecoder(r.Body).Decode(out); err != nil {
+		return fmt.Errorf("%s does not answer as a node does: %w", strings.TrimSuffix(c.base, "/v5"), err)
+	}
+	return nil
 }
 
 // request makes an API call and returns the response, whose body the caller must

@@ -64,7 +64,7 @@ func printStatus(w io.Writer, st cluster.Status) error {
 
 type clusterDrainCmd struct {
 	nodeFlags
-	Timeout time.Duration `default:"2m" help:"How long to wait (${default})."`
+	Timeout time.Duration `placeholder:"DURATION" default:"2m" help:"How long to wait (${default})."`
 	Node    string        `arg:"" help:"Name of the node."`
 }
 

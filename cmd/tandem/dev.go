@@ -16,10 +16,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/board"
 	"github.com/tandem-iot/tandem/central"
+	"github.com/tandem-iot/tandem/device/launch"
 	"github.com/tandem-iot/tandem/device/runner"
 	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/internal/version"
 	"github.com/tandem-iot/tandem/logbook"
 	"github.com/tandem-iot/tandem/server"
 )
@@ -30,7 +31,7 @@ type devCmd struct {
 	Agents  string `placeholder:"ADDR" default:"${agents}" help:"${help_dev_agents}"`
 	MQTT    string `name:"mqtt" placeholder:"ADDR" default:"${mqtt}" help:"Where the node listens for MQTT (${default})."`
 	Verbose bool   `short:"v" help:"Also print the node's own log."`
-	hardwareFlags
+	launch.Hardware
 }
 
 // watchEvery is the interval at which dev checks whether a source file was saved.
@@ -58,8 +59,7 @@ type dev struct {
 	lines  curtain           // of the log
 	who    identity
 	had    pairSource // the sources as read last
-	board  *board.Simulated
-	wired  []byte // the lines that the board was given last
+	wiring *launch.Wiring
 
 	libraries int        // of the node, before the last deployment
 	refused   bool       // its code did not compile
@@ -76,13 +76,13 @@ func (c *devCmd) Run(ctx context.Context, s *streams) error {
 	if _, err := readPair(c.Dir); err != nil {
 		return err
 	}
-	hardware, wired, err := c.hardware()
+	hardware, err := c.NewBoard()
 	if err != nil {
 		return err
 	}
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
-	d := &dev{devCmd: c, s: s, out: newLineWriter(s.out), board: hardware, wired: wired}
+	d := &dev{devCmd: c, s: s, out: newLineWriter(s.out), wiring: hardware}
 	d.out.files = pairFiles(c.Dir)
 	d.lines.out = d.out
 	level := slog.LevelError
@@ -98,7 +98,7 @@ func (c *devCmd) Run(ctx context.Context, s *streams) error {
 	ready := make(chan *server.Node, 1)
 	node := &server.Server{
 		Dir: filepath.Join(c.Dir, ".tandem", "node"), HTTP: c.HTTP, MQTT: c.MQTT, Agents: server.Agents{Listen: c.Agents},
-		LoopbackIsSecure: true, Egress: loopback, Version: version(), Logger: d.logger, CrashPause: crashPause,
+		LoopbackIsSecure: true, Egress: loopback, Version: version.String(), Logger: d.logger, CrashPause: crashPause,
 		Opened: d.follow,
 		Ready:  func(n *server.Node) { ready <- n },
 	}
@@ -190,20 +190,14 @@ func (d *dev) run(ctx context.Context, quit func(), typed <-chan byte) error {
 // rewire gives the board the lines of its file when they have changed, and reports whether
 // they have.
 func (d *dev) rewire() bool {
-	lines, err := d.boardLines()
-	if err == nil && bytes.Equal(lines, d.wired) {
-		return false
+	changed, err := d.wiring.Rewire()
+	switch {
+	case err != nil:
+		d.out.warn("%s", inWords(err))
+	case changed:
+		d.out.say(launch.Given, d.Board)
 	}
-	if err == nil {
-		d.wired = lines
-		err = d.command(d.board, lines)
-	}
-	if err != nil {
-		d.out.warn("%v", err)
-		return true
-	}
-	d.out.say("The board has got the lines of %s.", d.Board)
-	return true
+	return changed
 }
 
 // changed handles a change of the source files, or of the board's.
@@ -301,7 +295,7 @@ func (d *dev) deploy(ctx context.Context, src pairSource) {
 func (d *dev) startDevice(ctx context.Context, parts *errgroup.Group) {
 	r := &runner.Runner{
 		ID: d.who.Device, Key: d.who.Key, Addr: "tcp://" + d.node.MQTT, Dir: d.deviceDir(),
-		Logger: d.logger, CrashPause: crashPause, Module: d.Module, Board: d.board,
+		Logger: d.logger, CrashPause: crashPause, Module: d.Module, Board: d.wiring.Simulated,
 	}
 	d.mu.Lock()
 	d.runner = r

@@ -366,7 +366,7 @@ func TestClearRefusals(t *testing.T) {
 		{"data directory is a file", "not a directory", append([]string{"dev", broken}, freeAddrs(t)...)},
 		{"damaged database", "not a Tandem database", append([]string{"dev", damaged}, freeAddrs(t)...)},
 		{"no node", "there is no", []string{"log", "--data", t.TempDir()}},
-		{"no such file", "no such file", []string{"run", filepath.Join(good, "missing.nut")}},
+		{"no such file", "there is no file", []string{"run", filepath.Join(good, "missing.nut")}},
 		{"bad device id", "is not a device id", []string{"device", "run", "--id", "x", "--key", "y"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

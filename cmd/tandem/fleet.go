@@ -3,13 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
+	"net/url"
+	"os"
 	"slices"
 	"text/tabwriter"
-	"time"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/device/runner"
+	"github.com/tandem-iot/tandem/device/launch"
+	"github.com/tandem-iot/tandem/imp"
 )
 
 // groupFlags name a device group.
@@ -160,55 +161,32 @@ func (c *deviceListCmd) Run(ctx context.Context, s *streams) error {
 	return t.Flush()
 }
 
-type deviceRunCmd struct {
-	ID   string `required:"" placeholder:"ID" env:"TANDEM_DEVICE_ID" help:"The device's id."`
-	Key  string `required:"" placeholder:"KEY" env:"TANDEM_DEVICE_KEY" help:"The device's key."`
-	Node string `placeholder:"URL" default:"tcp://${mqtt}" help:"${help_device_node}"`
-	Dir  string `placeholder:"DIR" help:"Where the device keeps its code and state; by default tandem-device-ID."`
-	Code string `placeholder:"FILE" help:"Run this code instead of what the node deploys."`
-	keepFlags
-	hardwareFlags
-
-	Verbose bool `short:"v" help:"Log more."`
-}
+type deviceRunCmd struct{ launch.Options }
 
 func (c *deviceRunCmd) Run(ctx context.Context, s *streams) error {
-	id := tandem.DeviceID(c.ID)
-	if !id.Valid() {
-		return tandem.Errorf(tandem.Invalid, "%q is not a device id, which has 16 digits of 0-9a-f", c.ID)
+	if u, err := url.Parse(c.Node); err == nil && u.Port() != "" && !isAddress(u.Host) {
+		return tandem.Errorf(tandem.Invalid, "--node %s: ports are numbers up to 65535", c.Node)
 	}
-	hardware, _, err := c.hardware()
+	if err := c.compiles(s); err != nil {
+		return err
+	}
+	return c.Options.Run(ctx, s.err)
+}
+
+// compiles prints what is wrong with the code of --code, if anything is.
+func (c *deviceRunCmd) compiles(s *streams) error {
+	if c.Code == "" {
+		return nil
+	}
+	src, err := os.ReadFile(c.Code)
 	if err != nil {
-		return err
+		return fmt.Errorf("--code: %w", err)
 	}
-	level := slog.LevelInfo
-	if c.Verbose {
-		level = slog.LevelDebug
+	if _, err := imp.Compile(tandem.DeviceSide, src, nil); err != nil {
+		files := fileNames{imp.SourceName(tandem.DeviceSide): c.Code}
+		fmt.Fprintln(s.err, files.text(notCompilable(err)))
+		return errSilent
 	}
-	r := &runner.Runner{
-		ID: id, Key: c.Key, Addr: c.Node, Dir: c.Dir, Code: c.Code, Module: c.Module, Board: hardware,
-		Logger: slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level})),
-	}
-	if err := c.set(r); err != nil {
-		return err
-	}
-	if r.Dir == "" {
-		r.Dir = "tandem-device-" + c.ID
-	}
-	return untilDone(r.Run(ctx))
-}
-
-// keepFlags say how much a device keeps for its agent.
-type keepFlags struct {
-	Keep    int           `placeholder:"MB" default:"64" help:"Room for waiting tandem.post messages (${default} MB)."`
-	KeepFor time.Duration `placeholder:"TIME" help:"How long one waits at most, such as 720h; by default for ever."`
-}
-
-func (f *keepFlags) set(r *runner.Runner) error {
-	if f.Keep < 1 || f.KeepFor < 0 {
-		return tandem.Errorf(tandem.Invalid, "--keep must be 1 or more, and --keep-for not negative")
-	}
-	r.KeptSize, r.KeptFor = int64(f.Keep)<<20, f.KeepFor
 	return nil
 }
 

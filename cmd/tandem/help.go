@@ -3,13 +3,14 @@ package main
 import (
 	"github.com/alecthomas/kong"
 
+	"github.com/tandem-iot/tandem/device/launch"
 	"github.com/tandem-iot/tandem/server"
 )
 
 // vars are the variables in the grammar's tags: defaults, and the help texts that
 // do not fit a line with their field.
 func vars() kong.Vars {
-	return kong.Vars{
+	return kong.Vars(launch.Words()).CloneWith(kong.Vars{
 		"data":    defaultData,
 		"http":    server.DefaultHTTP,
 		"agents":  server.DefaultAgents,
@@ -31,11 +32,6 @@ func vars() kong.Vars {
 		"help_library_add": "Add a library, which code requires with #require \"NAME:VERSION\". It cannot be changed or " +
 			"removed. Adding the same source again changes nothing.",
 		"help_device_remove": "Remove a device with its agent, the agent's saved state, and their log.",
-		"help_module": "Type of module whose pins and buses the device has, such as imp003; " +
-			"by default those of every type.",
-		"help_board": "What is connected to the simulated board: lines such as \"pin1 = 1\" or \"i2c89 0x90 00 = 1a 20\"; " +
-			"see the manual's page about hardware. tandem dev reads it again when it is saved.",
-		"help_device_node": "The node: tcp://HOST:PORT, tls://…, ws://… or wss://… (tcp://" + server.DefaultMQTT + ").",
 		"help_drain": "Move a node's agents to the other nodes without a restart, and wait until it has none. The node " +
 			"gets no agents until it is started again or undrained. SIGTERM does the same and then ends the node.",
 		"help_run": "Squirrel source; - or nothing reads standard input, line by line when that is a terminal.",
@@ -68,5 +64,5 @@ func vars() kong.Vars {
 		"help_up_memory": "What the node's memory may be, such as 2GiB; near it work is shed. Without it: " +
 			"GOMEMLIMIT of the environment, or nine tenths of the container's memory.",
 		"help_up_clock": "Offset of this node's clock, to test differing clocks.",
-	}
+	})
 }

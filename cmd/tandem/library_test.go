@@ -34,7 +34,7 @@ func TestLibrary(t *testing.T) {
 		{"add Greeter.lib.nut:1.0.0 lib.nut", "", 0},
 		{"add Greeter.lib.nut:1.0.0 other.nut", "a version never changes", 1},
 		{"add Greeter.lib.nut lib.nut", "is not the name and version of a library", 1},
-		{"add Greeter.lib.nut:1.0.1 missing.nut", "no such file", 1},
+		{"add Greeter.lib.nut:1.0.1 missing.nut", "there is no file", 1},
 		{"add Latin.lib.nut:1.0.0 latin.nut", "is not UTF-8 text", 1},
 		{"add Another.class.nut:0.1 other.nut", "", 0},
 	} {

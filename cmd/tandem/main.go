@@ -98,10 +98,15 @@ func run(ctx context.Context, args []string, s *streams) (status int) {
 		args = []string{"--help"}
 	case args[0] == "help": // tandem help COMMAND, as with the go command
 		args = append(args[1:len(args):len(args)], "--help")
+	case args[0] == "--version":
+		args = append([]string{"version"}, args[1:]...)
 	}
 	command, err := parser.Parse(args)
+	if err == nil {
+		err = checkFlags(command)
+	}
 	if err != nil {
-		fmt.Fprintf(s.err, "tandem: %v (tandem --help lists the commands)\n", err)
+		fmt.Fprintf(s.err, "tandem: %s\n", misused(err))
 		return 2
 	}
 	err = command.Run()
@@ -110,7 +115,7 @@ func run(ctx context.Context, args []string, s *streams) (status int) {
 		return 0
 	case errors.Is(err, errSilent):
 	default:
-		fmt.Fprintf(s.err, "tandem: %s\n", strings.TrimSpace(err.Error()))
+		fmt.Fprintf(s.err, "tandem: %s\n", strings.TrimSpace(inWords(err)))
 	}
 	return 1
 }

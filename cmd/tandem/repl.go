@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/tandem-iot/tandem/internal/version"
 	"github.com/tandem-iot/tandem/squirrel"
 	"github.com/tandem-iot/tandem/squirrel/compile"
 	"github.com/tandem-iot/tandem/squirrel/syntax"
@@ -194,7 +195,7 @@ func converse(tty *os.File, s *streams, memory int) error {
 	})
 	fmt.Fprintf(s.out,
 		"Tandem %s, Squirrel 3.0.4. Globals last from line to line, locals do not. Ctrl-C stops a program, Ctrl-D ends.\n",
-		version())
+		version.String())
 	in := &typing{in: tty}
 	editor := term.NewTerminal(struct {
 		io.Reader

@@ -111,7 +111,7 @@ func (c *checkCmd) Run(s *streams) error {
 		name, src, err := readSource(file, s.in)
 		if err != nil {
 			failed = true
-			fmt.Fprintf(s.err, "tandem: %v\n", err)
+			fmt.Fprintf(s.err, "tandem: %s\n", inWords(err))
 			continue
 		}
 		if _, err := compile.Compile(name, src, compile.Options{}); err != nil {

@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/internal/version"
 	"github.com/tandem-iot/tandem/server"
 )
 
@@ -42,7 +45,7 @@ func (c *upCmd) Run(ctx context.Context, s *streams) error {
 		level = slog.LevelDebug
 	}
 	node := &server.Server{
-		Dir: c.Data, HTTP: c.HTTP, MQTT: c.MQTT, MQTTS: c.MQTTS, URL: c.URL, Version: version(), ClockOffset: c.Clock,
+		Dir: c.Data, HTTP: c.HTTP, MQTT: c.MQTT, MQTTS: c.MQTTS, URL: c.URL, Version: version.String(), ClockOffset: c.Clock,
 		MemoryTarget: int64(c.Memory),
 		Logger:       slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level})),
 		Ready: func(n *server.Node) {
@@ -73,7 +76,7 @@ func (c *upCmd) Run(ctx context.Context, s *streams) error {
 			return &tandem.Error{
 				Kind: tandem.Invalid,
 				Msg:  fmt.Sprintf("the certificate %s cannot be used with the key %s", c.Cert, c.Key),
-				Err:  err,
+				Err:  errors.New(strings.TrimPrefix(inWords(err), "tls: ")),
 			}
 		}
 		node.Certificate = &cert

@@ -68,6 +68,10 @@ type Runner struct {
 	// TLS is for tls and wss; nil trusts the system's authorities.
 	TLS *tls.Config
 
+	// Wall is the clock that the code sees, for a board with one of its own; nil is the
+	// system's. It may step in either direction: nothing is due by it.
+	Wall func() time.Time
+
 	Logger *slog.Logger // the runner's own lines; nil discards them
 
 	dial    dialer // nil is the network; tests have another
@@ -97,6 +101,9 @@ func (r *Runner) prepare() error {
 	}
 	if r.Board == nil {
 		r.Board = board.New()
+	}
+	if r.Wall == nil {
+		r.Wall = time.Now
 	}
 	return nil
 }

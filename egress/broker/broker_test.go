@@ -17,7 +17,7 @@ import (
 	"github.com/tandem-iot/tandem/mqtt"
 )
 
-const patience = 30 * time.Second
+const patience = 3 * time.Minute
 
 // party is a connection that writes down what happens. Messages are handled at
 // once unless it is busy.

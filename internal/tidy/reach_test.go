@@ -31,6 +31,10 @@ var reaches = []reach{
 	{from: "device/runner", never: storage + messages, why: "it runs on the device, where nothing of a node is"},
 	{from: "life", never: "host " + storage + messages, why: "it decides about a pair; its host does what it says"},
 	{from: "device/core", never: "host " + storage + messages, why: "it runs on the device, where nothing of a node is"},
+	{
+		from: "cmd/tandem-device", never: "server central host gateway github.com/alecthomas/... " + storage + messages,
+		why: "it is small enough for a router",
+	},
 	{from: "gateway/session", only: ". hlc mqtt mqtt/batch", why: "it decides about a connection; its gateway does what it says"},
 	{from: "cluster/protocol", never: "host life mesh " + machine + storage + messages, why: "it decides what nodes do; its cluster does it"},
 	{from: "world", never: "host gateway cluster mesh device/runner " + storage + messages, why: "it runs cores, in one goroutine and without I/O"},

@@ -1,4 +1,10 @@
-package main
+// Package volume has disks that lose their power, with a file system, for trials of real
+// processes: what they have not flushed is lost in whole or part, as by real disks.
+//
+//	v, err := volume.New(ctx, 64<<20, random)
+//	... run processes in v.Dir
+//	err = v.Cut(kill, wait) // and v.Boot
+package volume
 
 import (
 	"errors"
@@ -23,11 +29,11 @@ type block [blockSize]byte
 // errOff is the error of a disk without power.
 var errOff = errors.New("the disk has no power")
 
-// disk is a disk with a cache, which can lose its power. Blocks that Flush has
+// Disk is a disk with a cache, which can lose its power. Blocks that Flush has
 // acknowledged are durable. Of later writes a power cut keeps an arbitrary part, like a
 // real disk, which writes in any order and only sectors whole. Any goroutine may call its
 // methods.
-type disk struct {
+type Disk struct {
 	size int64
 
 	mu      sync.Mutex
@@ -48,13 +54,13 @@ type trap struct {
 	sprung chan struct{}
 }
 
-func newDisk(size int64) *disk {
-	return &disk{size: size, durable: map[int64]*block{}, cached: map[int64][]*block{}}
+func newDisk(size int64) *Disk {
+	return &Disk{size: size, durable: map[int64]*block{}, cached: map[int64][]*block{}}
 }
 
 // spans calls visit for each block that [offset, offset+length) touches, with the range
 // inside of the block and its position in the whole.
-func (d *disk) spans(offset, length int64, visit func(number, from, to, at int64)) error {
+func (d *Disk) spans(offset, length int64, visit func(number, from, to, at int64)) error {
 	if offset < 0 || length < 0 || offset+length > d.size {
 		return io.ErrUnexpectedEOF
 	}
@@ -68,7 +74,7 @@ func (d *disk) spans(offset, length int64, visit func(number, from, to, at int64
 }
 
 // current returns a block as a read sees it.
-func (d *disk) current(number int64) *block {
+func (d *Disk) current(number int64) *block {
 	if list := d.cached[number]; len(list) > 0 {
 		return list[len(list)-1]
 	}
@@ -79,7 +85,7 @@ func (d *disk) current(number int64) *block {
 }
 
 // Read reads len(p) bytes at an offset.
-func (d *disk) Read(p []byte, offset int64) error {
+func (d *Disk) Read(p []byte, offset int64) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.spans(offset, int64(len(p)), func(number, from, to, at int64) {
@@ -88,7 +94,7 @@ func (d *disk) Read(p []byte, offset int64) error {
 }
 
 // Write writes to the cache.
-func (d *disk) Write(p []byte, offset int64) error {
+func (d *Disk) Write(p []byte, offset int64) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.off {
@@ -112,7 +118,7 @@ func (d *disk) Write(p []byte, offset int64) error {
 }
 
 // Flush makes all written blocks durable.
-func (d *disk) Flush() error {
+func (d *Disk) Flush() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.off {
@@ -128,7 +134,7 @@ func (d *disk) Flush() error {
 
 // CutAfter cuts the power after a number of written blocks. before is called at that
 // moment, and the channel that it returns is closed after the cut.
-func (d *disk) CutAfter(blocks int, random *rand.Rand, before func()) <-chan struct{} {
+func (d *Disk) CutAfter(blocks int, random *rand.Rand, before func()) <-chan struct{} {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.trap = &trap{blocks: blocks, random: random, before: before, sprung: make(chan struct{})}
@@ -137,7 +143,7 @@ func (d *disk) CutAfter(blocks int, random *rand.Rand, before func()) <-chan str
 
 // Cut cuts the power, if it is on. Each cached block is dropped, or kept in one of its
 // states, or kept with some sectors of one. Until On, only reads succeed.
-func (d *disk) Cut(random *rand.Rand) {
+func (d *Disk) Cut(random *rand.Rand) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.off {
@@ -145,7 +151,7 @@ func (d *disk) Cut(random *rand.Rand) {
 	}
 }
 
-func (d *disk) cut(random *rand.Rand) {
+func (d *Disk) cut(random *rand.Rand) {
 	d.off, d.trap = true, nil
 	d.lost, d.kept = 0, 0
 	numbers := make([]int64, 0, len(d.cached))
@@ -174,7 +180,7 @@ func (d *disk) cut(random *rand.Rand) {
 }
 
 // torn returns a durable block with some sectors of another.
-func (d *disk) torn(number int64, written *block, random *rand.Rand) *block {
+func (d *Disk) torn(number int64, written *block, random *rand.Rand) *block {
 	var b block
 	if old := d.durable[number]; old != nil {
 		b = *old
@@ -188,7 +194,7 @@ func (d *disk) torn(number int64, written *block, random *rand.Rand) *block {
 }
 
 // On turns the disk's power on again.
-func (d *disk) On() {
+func (d *Disk) On() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.off = false
@@ -196,14 +202,14 @@ func (d *disk) On() {
 
 // Outcome returns how many cached blocks the last cut dropped, and how many it kept in
 // whole or part.
-func (d *disk) Outcome() (lost, kept int) {
+func (d *Disk) Outcome() (lost, kept int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.lost, d.kept
 }
 
 // Flushes returns the number of acknowledged flushes.
-func (d *disk) Flushes() int {
+func (d *Disk) Flushes() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.flushes

@@ -1,4 +1,4 @@
-package main
+package volume
 
 import (
 	"context"
@@ -65,13 +65,13 @@ func (r *root) OnAdd(ctx context.Context) {
 // file shows a disk as a file, for the duration of one machine.
 type file struct {
 	fs.Inode
-	disk *disk
+	disk *Disk
 
 	once   sync.Once
 	buried chan struct{} // closed when the machine's processes have been killed
 }
 
-func newFile(d *disk) *file { return &file{disk: d, buried: make(chan struct{})} }
+func newFile(d *Disk) *file { return &file{disk: d, buried: make(chan struct{})} }
 
 // bury makes the flushes fail that a cut has left hanging. It is called after the
 // processes have been killed, so that they can end without seeing the failure.

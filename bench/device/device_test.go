@@ -1,0 +1,167 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// told returns a witness that has heard lines.
+func told(lines ...string) *witness {
+	w := &witness{}
+	for _, line := range lines {
+		w.hear(line, time.Time{})
+	}
+	return w
+}
+
+func TestWitness(t *testing.T) {
+	for _, tc := range []struct {
+		lines string // separated by ;
+		wrong string // a part of the first complaint; "" for none
+	}{
+		{"start 1 1 0;reading 1 1 1;order 1;reading 1 1 2;start 1 2 1;full;start 2 1 0;reading 2 1 1", ""},
+		{"start 1 1 0;reading 1 1 2", "1/1/2 after 1/1/0"},
+		{"start 1 1 0;reading 1 1 1;reading 1 1 1", "1/1/1 after 1/1/1"},
+		{"start 1 2 0;start 1 2 0", "run 2 comes after run 2"},
+		{"start 1 2 0;start 1 1 0", "run 1 comes after run 2"},
+		{"start 1 1 0;order 7;start 1 2 6", "kept order 7"},
+		{"reading 1 1 1", "reading 1 1 1"},
+		{"start 1 1 0;wrong timer", "wrong timer"},
+	} {
+		w := told(strings.Split(tc.lines, ";")...)
+		if got := strings.Join(w.wrong, "; "); tc.wrong == "" && got != "" || !strings.Contains(got, tc.wrong) {
+			t.Errorf("%s: %q, want %q", tc.lines, got, tc.wrong)
+		}
+	}
+}
+
+func TestCompare(t *testing.T) {
+	lines := []string{"start 1 1 0", "reading 1 1 1", "reading 1 1 2", "start 1 2 0", "start 1 3 0", "reading 1 3 1"}
+	for _, tc := range []struct {
+		name  string
+		ended []place
+		last  place
+		bad   int
+	}{
+		{"equal", []place{{1, 1, 2}}, place{1, 3, 1}, 0},
+		{"one that was on disk and not said", []place{{1, 1, 3}, {1, 2, 1}}, place{1, 3, 1}, 0},
+		{"further by now", []place{{1, 1, 2}}, place{1, 3, 9}, 0},
+		{"one lost", []place{{1, 1, 1}}, place{1, 3, 1}, 1},
+		{"a run lost", nil, place{1, 3, 1}, 1},
+		{"more than there were", []place{{1, 1, 4}, {1, 2, 2}}, place{1, 3, 1}, 2},
+	} {
+		w := told(lines...)
+		target, posted := w.last()
+		if posted != 3 {
+			t.Errorf("%s: %d readings", tc.name, posted)
+		}
+		if bad := w.compare(state{Ended: tc.ended, Last: tc.last}, target); len(bad) != tc.bad {
+			t.Errorf("%s: %q", tc.name, bad)
+		}
+		if len(w.runs) != 1 || w.runs[0] != (place{1, 3, 1}) {
+			t.Errorf("%s: it still knows of %v", tc.name, w.runs)
+		}
+	}
+	w := told(lines...)
+	if bad := w.compare(state{Last: place{1, 3, 1}, Ended: []place{{1, 1, 2}}, Wrong: []string{"x"}}, place{1, 3, 1}); len(bad) != 1 {
+		t.Errorf("the agent complains: %q", bad)
+	}
+}
+
+func TestReached(t *testing.T) {
+	order := []place{{}, {1, 1, 1}, {1, 1, 2}, {1, 2, 1}, {2, 1, 1}}
+	for i, p := range order {
+		for j, q := range order {
+			if p.reached(q) != (i >= j) {
+				t.Errorf("%v reached %v: %v", p, q, i < j)
+			}
+		}
+	}
+}
+
+func TestChosen(t *testing.T) {
+	list, err := chosen("clock step, node lost")
+	if err != nil || len(list) != len(all())-2 ||
+		slices.ContainsFunc(list, func(f fault) bool { return f.name == "clock step" }) {
+		t.Errorf("%v, %v", list, err)
+	}
+	if _, err := chosen("rain"); err == nil {
+		t.Error("there is rain")
+	}
+}
+
+// TestProxy: bytes pass, wait while it stalls, and end with a cut.
+func TestProxy(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() { // it answers each line
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				for lines := bufio.NewScanner(c); lines.Scan(); {
+					fmt.Fprintln(c, "heard", lines.Text())
+				}
+			}()
+		}
+	}()
+	p, err := newProxy(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	c, answers := dial(t, p.addr())
+	fmt.Fprintln(c, "one")
+	if got := <-answers; got != "heard one" {
+		t.Fatalf("got %q", got)
+	}
+	p.stall()
+	fmt.Fprintln(c, "two")
+	select {
+	case got := <-answers:
+		t.Fatalf("%q came through a network that stalls", got)
+	case <-time.After(50 * time.Millisecond):
+	}
+	p.pass()
+	if got := <-answers; got != "heard two" {
+		t.Fatalf("got %q", got)
+	}
+	p.cut(true)
+	if got, ok := <-answers; ok {
+		t.Fatalf("%q came after a cut", got)
+	}
+	p.refuse()
+	_, answers = dial(t, p.addr())
+	if got, ok := <-answers; ok {
+		t.Fatalf("%q came through a network that refuses", got)
+	}
+}
+
+// dial returns a connection, and the lines that come from it until it ends.
+func dial(t *testing.T, addr string) (net.Conn, <-chan string) {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	lines := make(chan string)
+	go func() {
+		defer close(lines)
+		for s := bufio.NewScanner(c); s.Scan(); {
+			lines <- s.Text()
+		}
+	}()
+	return c, lines
+}

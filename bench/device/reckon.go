@@ -1,0 +1,159 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// place is a reading: the n-th of a run of the code, in one of the directories that the device
+// has had.
+type place struct {
+	Life int `json:"life"`
+	Run  int `json:"run"`
+	N    int `json:"n"`
+}
+
+func (p place) String() string { return fmt.Sprintf("%d/%d/%d", p.Life, p.Run, p.N) }
+
+// sameRun reports whether two readings are of one run.
+func (p place) sameRun(q place) bool { return p.Life == q.Life && p.Run == q.Run }
+
+// reached reports whether a reading is as far as another.
+func (p place) reached(q place) bool {
+	return slices.Compare([]int{p.Life, p.Run, p.N}, []int{q.Life, q.Run, q.N}) >= 0
+}
+
+// state is what the agent has.
+type state struct {
+	Count  int      `json:"count"`
+	Orders int      `json:"orders"`
+	Last   place    `json:"last"`
+	Ended  []place  `json:"ended"` // the last reading of each run before
+	Wrong  []string `json:"wrong"`
+}
+
+// witness is what the device has said of what is on its disk.
+type witness struct {
+	mu      sync.Mutex
+	runs    []place // the last reading of each run since the last reckoning
+	posted  int     // readings
+	started int     // runs of the code
+	orders  int     // the newest that was handled
+	heard   time.Time
+	full    int
+	wrong   []string
+}
+
+// hear takes a line of the device.
+func (w *witness) hear(line string, now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.heard = now
+	var p place
+	var orders int
+	switch word, _, _ := strings.Cut(line, " "); word {
+	case "start":
+		if _, err := fmt.Sscanf(line, "start %d %d %d", &p.Life, &p.Run, &orders); err != nil {
+			w.fault("the device says %q", line)
+			return
+		}
+		w.start(p, orders)
+	case "reading":
+		if _, err := fmt.Sscanf(line, "reading %d %d %d", &p.Life, &p.Run, &p.N); err != nil || len(w.runs) == 0 {
+			w.fault("the device says %q", line)
+			return
+		}
+		last := &w.runs[len(w.runs)-1]
+		if !last.sameRun(p) || p.N != last.N+1 {
+			w.fault("the device says it has posted %v after %v", p, *last)
+		}
+		*last = p
+		w.posted++
+	case "order":
+		if _, err := fmt.Sscanf(line, "order %d", &w.orders); err != nil {
+			w.fault("the device says %q", line)
+		}
+	case "full":
+		w.full++
+	default:
+		w.fault("the device says %q", line)
+	}
+}
+
+// start takes the first line of a run.
+func (w *witness) start(p place, orders int) {
+	w.started++
+	if len(w.runs) > 0 {
+		last := w.runs[len(w.runs)-1]
+		if last.Life == p.Life && p.Run <= last.Run {
+			w.fault("run %d comes after run %d", p.Run, last.Run)
+		}
+		if last.Life == p.Life && orders < w.orders {
+			w.fault("the device had kept order %d, and has %d at its start", w.orders, orders)
+		}
+	}
+	w.orders = orders
+	w.runs = append(w.runs, p)
+}
+
+func (w *witness) fault(format string, args ...any) {
+	w.wrong = append(w.wrong, fmt.Sprintf(format, args...))
+}
+
+// silent returns how long nothing was heard.
+func (w *witness) silent(now time.Time) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return now.Sub(w.heard)
+}
+
+// awake says that the device begins to run now.
+func (w *witness) awake(now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.heard = now
+}
+
+// last returns the newest reading that is on the device's disk, and how many there were.
+func (w *witness) last() (p place, posted int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range w.runs {
+		if r.N > 0 {
+			p = r
+		}
+	}
+	return p, w.posted
+}
+
+// compare returns what is wrong with what the agent has, once it has reached target, which was the
+// last reading a moment ago. It forgets the runs before.
+func (w *witness) compare(s state, target place) (bad []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	bad = append(bad, w.wrong...)
+	for _, line := range s.Wrong {
+		bad = append(bad, "the agent has got "+line)
+	}
+	for i, said := range w.runs {
+		if said.sameRun(target) {
+			if s.Last.sameRun(target) { // or the device has started again by itself
+				w.runs = slices.Clone(w.runs[i:])
+			}
+			break
+		}
+		has := place{Life: said.Life, Run: said.Run}
+		if at := slices.IndexFunc(s.Ended, said.sameRun); at >= 0 {
+			has = s.Ended[at]
+		}
+		// One more may be on disk, the line about which the power cut has kept back: the program waits
+		// for the disk before the next.
+		if has.N != said.N && has.N != said.N+1 {
+			bad = append(bad, fmt.Sprintf("the device has posted %v, and of that run the agent has %d", said, has.N))
+		}
+	}
+	return bad
+}

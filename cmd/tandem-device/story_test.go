@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"debug/elf"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/central"
+	"github.com/tandem-iot/tandem/internal/freeaddr"
+	"github.com/tandem-iot/tandem/logbook"
+	"github.com/tandem-iot/tandem/server"
+)
+
+var (
+	binary   = flag.String("binary", "", "tandem-device for TestStory; by default it is built")
+	emulator = flag.String("emulator", "", "program that runs -binary")
+)
+
+// patience is how long a test waits for something that must happen.
+const patience = 60 * time.Second
+
+const storyAgent = `
+device.on("reading", function(r) {
+    server.log("agent has " + r.n + " at " + r.c + " °C");
+    tandem.post("order", r.n + 41);
+});`
+
+const storyDevice = `
+local kept = imp.getuserconfiguration();
+server.log("device runs " + hardware.getdeviceid() + " with " + (kept == null ? "nothing" : kept.tostring()));
+hardware.i2c89.configure(CLOCK_SPEED_100_KHZ);
+local c = hardware.i2c89.read(0x90, "\x00", 1)[0] / 10.0;
+agent.on("order", function(order) {
+    imp.setuserconfiguration(order.tostring());
+    server.log("device has order " + order);
+});
+if (kept == null) tandem.post("reading", { n = 1, c = c });`
+
+// TestStory: the binary connects to a node, takes code, runs it with a board from a file, logs,
+// posts and gets a post; it leaves when it is asked to, and goes on with what it has kept.
+func TestStory(t *testing.T) {
+	n := startNode(t)
+	id, key := n.add(t)
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"identity": fmt.Sprintf("ID=%s\nKEY=%s\nNODE=tcp://%s\n", id, key, n.MQTT), "board": "i2c89 0x90 00 = d7\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, lines := range [][]string{
+		{"device runs " + string(id) + " with nothing", "agent has 1 at 21.5 °C", "device has order 42"},
+		{"device runs " + string(id) + " with 42"},
+	} {
+		cmd := deviceCommand(t, "--identity", filepath.Join(dir, "identity"), "--board", filepath.Join(dir, "board"),
+			"--dir", filepath.Join(dir, "state"))
+		cmd.Stderr = t.Output()
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range lines {
+			n.expect(t, line)
+		}
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("it ends with %v", err)
+		}
+		n.expect(t, "Device disconnected")
+	}
+}
+
+// deviceCommand returns the binary with arguments, to be run.
+func deviceCommand(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	bin := *binary
+	if bin == "" {
+		bin = filepath.Join(t.TempDir(), "tandem-device")
+		build := exec.Command("go", "build", "-o", bin, ".")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("go build: %v\n%s", err, out)
+		}
+	}
+	if f, err := elf.Open(bin); err == nil { // not on macOS
+		for _, p := range f.Progs {
+			if p.Type == elf.PT_INTERP || p.Type == elf.PT_DYNAMIC {
+				t.Errorf("%s has a program header %v: it is linked dynamically", bin, p.Type)
+			}
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if *emulator != "" {
+		bin, args = *emulator, append([]string{bin}, args...)
+	}
+	cmd := exec.CommandContext(t.Context(), bin, args...)
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "TANDEM_DEVICE_") {
+			cmd.Env = append(cmd.Env, v)
+		}
+	}
+	return cmd
+}
+
+// testNode is a node of a test, and what it logs.
+type testNode struct {
+	*server.Node
+	log   *logbook.Follower
+	lines chan string
+}
+
+func startNode(t *testing.T) *testNode {
+	t.Helper()
+	n := &testNode{lines: make(chan string, 1000)}
+	ready := make(chan *server.Node, 1)
+	s := &server.Server{Dir: t.TempDir(), Ready: func(up *server.Node) { ready <- up }}
+	for _, addr := range []*string{&s.HTTP, &s.MQTT, &s.Agents.Listen} {
+		var err error
+		if *addr, err = freeaddr.Loopback(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Opened = func(_ context.Context, log *logbook.Logbook) error {
+		n.log = log.Follow(func(e tandem.LogEntry) { n.lines <- e.Msg })
+		return nil
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	select {
+	case n.Node = <-ready:
+	case err := <-ended:
+		ended <- nil
+		t.Fatal(err)
+	}
+	go n.log.Run(ctx) // its error is that ctx has ended, or a test misses a line
+	return n
+}
+
+// add adds a device with the story's code.
+func (n *testNode) add(t *testing.T) (id tandem.DeviceID, key string) {
+	t.Helper()
+	ctx := t.Context()
+	group, err := n.Central.EnsureGroup(ctx, "dev", "dev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Central.Deploy(ctx, group.ID, central.Code{Agent: storyAgent, Device: storyDevice}); err != nil {
+		t.Fatal(err)
+	}
+	d, key, err := n.Central.AddDevice(ctx, central.NewDevice{Name: "kitchen"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.log.Add(ctx, []tandem.DeviceID{d.ID}, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Central.Assign(ctx, d.ID, group.ID); err != nil {
+		t.Fatal(err)
+	}
+	return d.ID, key
+}
+
+// expect waits for a line of the log.
+func (n *testNode) expect(t *testing.T, want string) {
+	t.Helper()
+	timeout := time.After(patience)
+	var seen []string
+	for {
+		select {
+		case line := <-n.lines:
+			if line == want {
+				return
+			}
+			seen = append(seen, line)
+		case <-timeout:
+			t.Fatalf("no line %q in %q", want, seen)
+		}
+	}
+}

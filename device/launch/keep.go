@@ -1,0 +1,22 @@
+package launch
+
+import (
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/device/runner"
+)
+
+// keep are the options about how much a device keeps for its agent.
+type keep struct {
+	Keep    int           `placeholder:"MB" default:"64" help:"Room for waiting tandem.post messages (${default} MB)."`
+	KeepFor time.Duration `placeholder:"TIME" help:"How long one waits at most, such as 720h; by default for ever."`
+}
+
+func (k *keep) set(r *runner.Runner) error {
+	if k.Keep < 1 || k.KeepFor < 0 {
+		return tandem.Errorf(tandem.Invalid, "--keep must be 1 or more, and --keep-for not negative")
+	}
+	r.KeptSize, r.KeptFor = int64(k.Keep)<<20, k.KeepFor
+	return nil
+}

@@ -1,0 +1,99 @@
+package launch
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/device/runner"
+)
+
+// DefaultNode is where a node on the same machine listens for devices.
+const DefaultNode = "tcp://127.0.0.1:7883"
+
+// Options are the options of the command. The tags are those of kong, which the command tandem
+// reads; Parse reads them too. A word in ${…} is one of Words.
+type Options struct {
+	Identity string `placeholder:"FILE" env:"TANDEM_DEVICE_IDENTITY" help:"${help_device_identity}"`
+	ID       string `placeholder:"ID" env:"TANDEM_DEVICE_ID" help:"The device's id."`
+	Key      string `placeholder:"KEY" env:"TANDEM_DEVICE_KEY" help:"${help_device_key}"`
+	Node     string `placeholder:"URL" env:"TANDEM_DEVICE_NODE" help:"${help_device_node}"`
+	Dir      string `placeholder:"DIR" env:"TANDEM_DEVICE_DIR" help:"${help_device_dir}"`
+	trust
+	Code string `placeholder:"FILE" help:"Run this code instead of what the node deploys."`
+	keep
+	Hardware
+
+	LogLevel string `placeholder:"debug|info|warn|error" default:"info" enum:"debug,info,warn,error" help:"Log lines of at least this level (${default})."`
+}
+
+// Words returns the texts that the tags of Options refer to.
+func Words() map[string]string {
+	return map[string]string{
+		"help_device_identity": "File with the lines ID=… and KEY=…, as tandem device add prints them, and perhaps NODE=…, " +
+			"for what is given in no other way.",
+		"help_device_key": "The device's key. Other users of this machine can read a command line: use --identity or the " +
+			"environment there.",
+		"help_device_node": "The node: tcp://HOST:PORT, tls://…, ws://… or wss://… (" + DefaultNode + ").",
+		"help_device_dir":  "Where the device keeps its code and state; by default tandem-device-ID.",
+		"help_ca":          "Certificates in PEM; only their owners may sign the node's. By default this system's authorities.",
+		"help_client_cert": "Client certificate chain in PEM, read again for each connection; needs --client-key.",
+		"help_module": "Type of module whose pins and buses the device has, such as imp003; " +
+			"by default those of every type.",
+		"help_board": "What is connected to the simulated board: lines such as \"pin1 = 1\" or \"i2c89 0x90 00 = 1a 20\"; " +
+			"see the manual's page about hardware. It is read again when it is saved.",
+	}
+}
+
+// Run runs the device until ctx ends. Lines for the operator go to w.
+func (o *Options) Run(ctx context.Context, w io.Writer) error {
+	r, hardware, err := o.build(w)
+	if err != nil {
+		return err
+	}
+	followed := make(chan struct{})
+	ctx, end := context.WithCancel(ctx)
+	defer func() { end(); <-followed }()
+	go func() {
+		defer close(followed)
+		hardware.follow(ctx, r.Logger)
+	}()
+	if err := r.Run(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// Runner returns the device as the options say, whose lines go to w.
+func (o *Options) Runner(w io.Writer) (*runner.Runner, error) {
+	r, _, err := o.build(w)
+	return r, err
+}
+
+// build returns the device and its board.
+func (o *Options) build(w io.Writer) (*runner.Runner, *Wiring, error) {
+	who, err := o.identity()
+	if err != nil {
+		return nil, nil, err
+	}
+	hardware, err := o.NewBoard()
+	if err != nil {
+		return nil, nil, err
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(cmp.Or(o.LogLevel, "info"))); err != nil {
+		return nil, nil, tandem.Errorf(tandem.Invalid, "--log-level %s: use debug, info, warn or error", o.LogLevel)
+	}
+	r := &runner.Runner{
+		ID: who.id, Key: who.key, Addr: who.node, Dir: cmp.Or(o.Dir, "tandem-device-"+string(who.id)), Code: o.Code,
+		Module: o.Module, Board: hardware.Simulated,
+		Logger: slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})),
+	}
+	if r.TLS, err = o.config(r.Addr); err != nil {
+		return nil, nil, err
+	}
+	return r, hardware, o.set(r)
+}

@@ -1,0 +1,58 @@
+package launch
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"os"
+	"strings"
+
+	"github.com/tandem-iot/tandem"
+)
+
+// trust are the options about certificates.
+type trust struct {
+	CA         string `name:"ca" placeholder:"FILE" env:"TANDEM_DEVICE_CA" help:"${help_ca}"`
+	ClientCert string `placeholder:"FILE" env:"TANDEM_DEVICE_CLIENT_CERT" help:"${help_client_cert}"`
+	ClientKey  string `placeholder:"FILE" env:"TANDEM_DEVICE_CLIENT_KEY" help:"Private key in PEM for --client-cert."`
+}
+
+// config returns the configuration of TLS for a node, nil for that of the system.
+func (t *trust) config(node string) (*tls.Config, error) {
+	secure := strings.HasPrefix(node, "tls:") || strings.HasPrefix(node, "wss:")
+	switch {
+	case *t == trust{}:
+		return nil, nil
+	case !secure:
+		return nil, tandem.Errorf(tandem.Invalid, "there are certificates, but %s is not encrypted: use tls:// or wss://", node)
+	case (t.ClientCert == "") != (t.ClientKey == ""):
+		return nil, tandem.Errorf(tandem.Invalid, "--client-cert and --client-key go together")
+	}
+	c := &tls.Config{}
+	if t.CA != "" {
+		pem, err := os.ReadFile(t.CA)
+		if err != nil {
+			return nil, &tandem.Error{Kind: tandem.Invalid, Msg: "--ca", Err: err}
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, tandem.Errorf(tandem.Invalid, "--ca %s has no certificate in PEM", t.CA)
+		}
+	}
+	if t.ClientCert == "" {
+		return c, nil
+	}
+	// What is wrong with it now is said now. Later it may be renewed while the device runs.
+	if _, err := t.certificate(); err != nil {
+		return nil, err
+	}
+	c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return t.certificate() }
+	return c, nil
+}
+
+func (t *trust) certificate() (*tls.Certificate, error) {
+	c, err := tls.LoadX509KeyPair(t.ClientCert, t.ClientKey)
+	if err != nil {
+		return nil, &tandem.Error{Kind: tandem.Invalid, Msg: "--client-cert " + t.ClientCert, Err: err}
+	}
+	return &c, nil
+}
