@@ -276,7 +276,7 @@ func (h *deviceHost) carryOut(e device.Effect) {
 	case *device.Send:
 		sent(e.ID)
 	case *device.Post:
-		h.waiting = append(h.waiting, &device.Handled{ID: e.ID, Size: len(e.Message.Name) + len(e.Message.Data)})
+		h.waiting = append(h.waiting, &device.Handled{ID: e.ID})
 	case *device.Connect:
 		h.waiting = append(h.waiting, &device.Linked{Address: "10.0.0.2"})
 	case *device.Restart:
