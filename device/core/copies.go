@@ -13,6 +13,7 @@ type copies struct {
 	size   int      // of a copy's place, in bytes
 	number uint64   // of the copy that was written last
 	made   bool     // the file is there, in its full size
+	empty  bool     // and has no good copy
 	old    []string // files that this one replaces
 }
 
@@ -25,18 +26,20 @@ const (
 
 const recordCopy = 1
 
-// next returns the next copy and where it goes, or the whole file when it must be made.
+// next returns the next copy and where it goes. Where there is no good one it returns the whole
+// file, which is to be made unless it is there.
 func (k *copies) next(body []byte) (data []byte, offset int64, whole bool) {
 	data, offset = k.copy(body)
-	if k.made {
+	if k.made && !k.empty {
 		return data, offset, false
 	}
 	file := make([]byte, 2*k.size)
 	copy(file[offset:], data)
 	data, offset = k.copy(body)
 	copy(file[offset:], data)
-	k.made = true
-	return file, 0, true
+	whole = !k.made
+	k.made, k.empty = true, false
+	return file, 0, whole
 }
 
 // copy returns the next copy and where it goes.
@@ -84,6 +87,7 @@ func (k *copies) read(data []byte, into any) verdict {
 		}
 	}
 	if body == nil || json.Unmarshal(body, into) != nil {
+		k.empty = true
 		return lost
 	}
 	if found < 2 {

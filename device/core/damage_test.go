@@ -163,7 +163,7 @@ func TestDamage(t *testing.T) {
 			try("truncated", whole[:random.IntN(len(whole))], most)
 			try("truncated where it is used", whole[:random.IntN(used)], most)
 		}
-		for i := 0; i < used; i += 1 + random.IntN(max(1, used/150)) {
+		for i := 0; i < used; i += 1 + random.IntN(max(1, used/80)) {
 			flipped := slices.Clone(whole)
 			flipped[i] ^= 1 << random.IntN(8)
 			try(fmt.Sprintf("a bit of byte %d", i), flipped, min(most, 1))
@@ -237,9 +237,14 @@ func TestDiskStates(t *testing.T) {
 		},
 	}
 	for what, state := range states {
-		for _, missing := range append(slices.Sorted(maps.Keys(files)), "") {
+		for _, missing := range append(slices.Sorted(maps.Keys(files)), "", "junk") {
 			damaged := maps.Clone(files)
 			delete(damaged, missing)
+			if missing == "junk" {
+				for _, name := range []string{countersFile, stateFile} {
+					damaged[name] = bytes.Repeat([]byte{7}, len(files[name]))
+				}
+			}
 			o := revive(t, damaged, newest, state)
 			_, isSegment := SegmentNumber(missing)
 			if len(o.got) != keeperPosts && !isSegment {
@@ -275,7 +280,7 @@ func TestDiskStates(t *testing.T) {
 // TestFailures: any one operation of the disk fails, or several: nothing is lost, doubled or seen
 // too early, and the device works on.
 func TestFailures(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range uint64(100) {
 		random := rand.New(rand.NewPCG(seed, 2))
 		a := relay(t)
 		a.undone = true
@@ -429,5 +434,67 @@ func TestManyPosts(t *testing.T) {
 	}
 	if n := w.core.disk.journal.allocated(); n > 3*segmentSize {
 		t.Errorf("the log has %d bytes when all were handled", n)
+	}
+}
+
+// TestRot: what is damaged while the device runs costs what is hit, and is said.
+func TestRot(t *testing.T) {
+	files, _ := keeper(t)
+	w := newWorld(t)
+	w.cfg.JournalSize = 4 * smallestSegment
+	for name, data := range files {
+		w.disk.Install(name, data)
+	}
+	w.net = "down"
+	w.on()
+	w.pass(time.Minute)
+	rotten := 0
+	for _, name := range w.disk.Names() {
+		if _, ok := SegmentNumber(name); ok {
+			data := w.disk.Data(name)
+			data[1500] ^= 1 // in the middle of some record
+			rotten++
+		}
+	}
+	w.net = "up"
+	w.pass(time.Minute)
+	got := len(w.seenPayloads("agent/n"))
+	said := strings.Join(w.seenPayloads("log/error"), "\n")
+	if got != keeperPosts-1 || !strings.Contains(said, "1 messages of tandem.post are lost") || rotten == 0 {
+		t.Errorf("%d of %d come, and the log says %q", got, keeperPosts, said)
+	}
+	if n := w.core.disk.journal.waiting(); n != 0 {
+		t.Errorf("%d wait", n)
+	}
+}
+
+// TestKeptFor: posts that are too old are not sent, which is said. A post that was made before the
+// device knew the time has no age.
+func TestKeptFor(t *testing.T) {
+	w := newWorld(t)
+	w.cfg.KeptFor = time.Hour
+	w.install(`server.setsendtimeoutpolicy(RETURN_ON_ERROR, WAIT_TIL_SENT, 30);
+		function some(n) { tandem.post("n", n); if (n < 9) imp.wakeup(900, @() some(n + 1)); }
+		imp.wakeup(1, @() some(0));`)
+	w.on()
+	w.server.say("sys/time", encode(map[string]any{"time": w.now.Wall}))
+	w.settle()
+	w.server.hold = true
+	w.pass(10 * time.Second)
+	w.net = "down"
+	w.server.end(errors.New("connection reset"))
+	w.settle()
+	w.pass(3 * time.Hour) // 0 to 9 are made
+	w.cutPower(nil)
+	w.server.seen = nil
+	w.server.hold, w.net = false, "up"
+	w.on()
+	w.server.say("sys/time", encode(map[string]any{"time": w.now.Wall}))
+	w.settle()
+	w.pass(time.Second)
+	said := strings.Join(w.seenPayloads("log/error"), "\n")
+	const told = "9 messages of tandem.post are not sent"
+	if got := w.seenPayloads("agent/n"); got[0] != "9" || !strings.Contains(said, told) {
+		t.Errorf("%v come, and the log says %q", got, said)
 	}
 }

@@ -84,6 +84,9 @@ func (c *Core) powerCycle() {
 func (c *Core) leave() {
 	c.run.machine = nil
 	c.life = life{phase: leaving}
+	if c.disk.journal.durable != c.disk.Kept {
+		c.count(forCounters) // what is kept is known to be there
+	}
 	c.net.wanted = false
 	c.hangUp()
 }

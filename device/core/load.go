@@ -68,6 +68,18 @@ func (c *Core) setAside(f *File) {
 	c.disk.asked = append(c.disk.asked, o)
 }
 
+// keepDamaged keeps what is left of a file with copies. Its room stays where it is, because a full
+// disk may have no other.
+func (c *Core) keepDamaged(f *File, k *copies) {
+	if !k.made {
+		c.setAside(f)
+		return
+	}
+	o := c.askFor(forAside, f.Name)
+	o.effect = &WriteFile{Number: o.number, Name: f.Name + aside, Data: f.Data}
+	c.disk.asked = append(c.disk.asked, o)
+}
+
 // why says what is wrong with a file.
 func (f *File) why() string {
 	if f.Err != nil {
@@ -94,10 +106,7 @@ func (c *Core) loadCounters(files map[string]*File) {
 	case f.Err != nil || verdict == lost:
 		c.note("%s %s: starts are counted from what else is known", f.Name, f.why())
 		d.counters = old
-		if d.counted = (copies{name: countersFile, size: countersSize, old: d.counted.old}); f.Err == nil {
-			break
-		}
-		c.setAside(f)
+		c.keepDamaged(f, &d.counted)
 	case verdict == fallback:
 		// The damaged copy may have been the newer one, with one more.
 		d.Boot++
@@ -124,8 +133,7 @@ func (c *Core) loadState(files map[string]*File) {
 	case f.Err != nil || verdict == lost:
 		c.note("%s %s: the user configuration and server.permanent are lost", f.Name, f.why())
 		d.state = old
-		d.stated = copies{name: stateFile, size: stateSize, old: d.stated.old}
-		c.setAside(f)
+		c.keepDamaged(f, &d.stated)
 	case verdict == fallback:
 		c.note("one copy of %s is damaged: the other counts, and what the code kept last may be lost", f.Name)
 	}

@@ -239,7 +239,9 @@ const (
 // readAhead has some of the journal read, when there is a connection that can take it.
 func (c *Core) readAhead() {
 	j := &c.disk.journal
-	if !c.linked() || c.held() || c.posts.reading != 0 || c.out.posts.len() >= readPosts || !j.more() {
+	// The server tells the time on each connection: before that it is not known what is too old.
+	unknown := c.cfg.KeptFor != 0 && !c.posts.timed
+	if unknown || !c.linked() || c.held() || c.posts.reading != 0 || c.out.posts.len() >= readPosts || !j.more() {
 		return
 	}
 	p, ok := j.unread()

@@ -313,9 +313,9 @@ func (a *agentModel) again() {
 // TestManyFaults mixes power cuts with breaking links and a slow disk. Its seeds
 // are fixed; each gives the same story.
 func TestManyFaults(t *testing.T) {
-	for seed := range uint64(500) {
+	for seed := range uint64(200) {
 		first := manyFaults(t, seed)
-		if seed%50 == 0 {
+		if seed%40 == 0 {
 			if second := manyFaults(t, seed); !bytes.Equal(first, second) {
 				t.Errorf("seed %d gives two stories", seed)
 			}

@@ -28,7 +28,7 @@ func (d *disk) openFlash() (f *flash, said []string) {
 		return &flash{file}, nil
 	}
 	if readable, readErr := os.Open(d.path(flashFile)); readErr == nil {
-		if info, err := readable.Stat(); err == nil && info.Mode().IsRegular() {
+		if info, statErr := readable.Stat(); statErr == nil && info.Mode().IsRegular() {
 			return &flash{readable}, []string{"the device's flash cannot be written: " + err.Error()}
 		}
 		readable.Close() // it was not used
