@@ -68,7 +68,8 @@ func TestCompare(t *testing.T) {
 		}
 	}
 	w := told(lines...)
-	if bad := w.compare(state{Last: place{1, 3, 1}, Ended: []place{{1, 1, 2}}, Wrong: []string{"x"}}, place{1, 3, 1}); len(bad) != 1 {
+	s := state{Last: place{1, 3, 1}, Ended: []place{{1, 1, 2}}, Wrong: []string{"x"}}
+	if bad := w.compare(s, place{1, 3, 1}); len(bad) != 1 {
 		t.Errorf("the agent complains: %q", bad)
 	}
 }

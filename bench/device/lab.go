@@ -61,7 +61,8 @@ func newLab(ctx context.Context, o options) (l *lab, err error) {
 			err = errors.Join(err, l.close())
 		}
 	}()
-	build := exec.CommandContext(ctx, "go", "build", "-tags", "trial", "-o", l.file("tandem-device"), "./cmd/tandem-device")
+	const program = "./cmd/tandem-device"
+	build := exec.CommandContext(ctx, "go", "build", "-tags", "trial", "-o", l.file("tandem-device"), program)
 	build.Dir, build.Env = "..", append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return l, fmt.Errorf("build tandem-device: %w\n%s", err, out)

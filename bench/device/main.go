@@ -141,7 +141,8 @@ func (o options) trial(ctx context.Context) (err error) {
 	}()
 	s := &story{lab: l, options: o, random: rand.New(rand.NewPCG(o.seed, 1)), began: time.Now(), faults: map[string]int{}}
 	if err := s.run(ctx); err != nil {
-		return fmt.Errorf("%w\nbefore: %s\nthe device's log:\n%s\nthe node's log:\n%s", err, s.recent(), l.tail(), l.node.Tail())
+		const form = "%w\nbefore: %s\nthe device's log:\n%s\nthe node's log:\n%s"
+		return fmt.Errorf(form, err, s.recent(), l.tail(), l.node.Tail())
 	}
 	line, err := json.Marshal(s.report())
 	if err == nil {

@@ -122,7 +122,8 @@ func (s *story) happen(ctx context.Context) error {
 // note counts a fault.
 func (s *story) note(name, details string) {
 	s.faults[name]++
-	s.past = append(s.past, strings.TrimSpace(fmt.Sprint(time.Since(s.began).Round(time.Millisecond), " ", name, " ", details)))
+	at := time.Since(s.began).Round(time.Millisecond)
+	s.past = append(s.past, strings.TrimSpace(fmt.Sprint(at, " ", name, " ", details)))
 	s.past = s.past[max(0, len(s.past)-12):]
 }
 

@@ -20,8 +20,8 @@ func parse(t *testing.T, args ...string) (*Options, error) {
 func TestParse(t *testing.T) {
 	t.Setenv("TANDEM_DEVICE_NODE", "tls://environment")
 	t.Setenv("TANDEM_DEVICE_KEY", "of the environment")
-	o, err := parse(t, "--id", "1", "-key=2", "--client-cert", "c", "--ca", "a", "--module", "imp003", "--log-level", "warn",
-		"--keep-for", "36h")
+	o, err := parse(t, "--id", "1", "-key=2", "--client-cert", "c", "--ca", "a", "--module", "imp003",
+		"--log-level", "warn", "--keep-for", "36h")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,11 +65,14 @@ func TestIdentity(t *testing.T) {
 		want       identity
 		wrong      string // a part of the error
 	}{
-		{"as tandem device add prints it", "ID=" + id + "\nKEY=k\nURL=http://h/a\n", Options{}, identity{id, "k", DefaultNode}, ""},
-		{"as an environment, from Windows", "# kitchen\r\nTANDEM_DEVICE_ID='" + id + "'\r\nTANDEM_DEVICE_KEY=\"k=\"\r\nnode = tls://h\r\n",
-			Options{}, identity{id, "k=", "tls://h"}, ""},
-		{"options go first", "ID=" + id + "\nKEY=k\nNODE=tls://h", Options{Key: "o", Node: "ws://o"}, identity{id, "o", "ws://o"}, ""},
-		{"a certificate instead of the key", "ID=" + id, Options{trust: trust{ClientCert: "c"}}, identity{id, "", DefaultNode}, ""},
+		{"as tandem device add prints it", "ID=" + id + "\nKEY=k\nURL=http://h/a\n", Options{},
+			identity{id, "k", DefaultNode}, ""},
+		{"as an environment, from Windows", "# kitchen\r\nTANDEM_DEVICE_ID='" + id + "'\r\n" +
+			"TANDEM_DEVICE_KEY=\"k=\"\r\nnode = tls://h\r\n", Options{}, identity{id, "k=", "tls://h"}, ""},
+		{"options go first", "ID=" + id + "\nKEY=k\nNODE=tls://h", Options{Key: "o", Node: "ws://o"},
+			identity{id, "o", "ws://o"}, ""},
+		{"a certificate instead of the key", "ID=" + id, Options{trust: trust{ClientCert: "c"}},
+			identity{id, "", DefaultNode}, ""},
 		{"no key", "ID=" + id, Options{}, identity{}, "give the key"},
 		{"no id", "KEY=k", Options{}, identity{}, "give the device's id"},
 		{"damaged", "ID=" + id + "\n\x00\x00\n", Options{}, identity{}, file + ":2: "},

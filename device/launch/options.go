@@ -27,7 +27,7 @@ type Options struct {
 	keep
 	Hardware
 
-	LogLevel string `placeholder:"debug|info|warn|error" default:"info" enum:"debug,info,warn,error" help:"Log lines of at least this level (${default})."`
+	LogLevel string `placeholder:"LEVEL" default:"info" enum:"debug,info,warn,error" help:"${help_log_level}"`
 }
 
 // Words returns the texts that the tags of Options refer to.
@@ -35,12 +35,13 @@ func Words() map[string]string {
 	return map[string]string{
 		"help_device_identity": "File with the lines ID=… and KEY=…, as tandem device add prints them, and perhaps NODE=…, " +
 			"for what is given in no other way.",
-		"help_device_key": "The device's key. Other users of this machine can read a command line: use --identity or the " +
-			"environment there.",
+		"help_device_key": "The device's key. Other users of this machine can read a command line, but not the environment " +
+			"and the file of --identity.",
 		"help_device_node": "The node: tcp://HOST:PORT, tls://…, ws://… or wss://… (" + DefaultNode + ").",
 		"help_device_dir":  "Where the device keeps its code and state; by default tandem-device-ID.",
-		"help_ca":          "Certificates in PEM; only their owners may sign the node's. By default this system's authorities.",
+		"help_ca":          "Authorities for the node's certificate, in PEM, instead of those of the system.",
 		"help_client_cert": "Client certificate chain in PEM, read again for each connection; needs --client-key.",
+		"help_log_level":   "Log lines of at least this level: debug, info, warn or error (info).",
 		"help_module": "Type of module whose pins and buses the device has, such as imp003; " +
 			"by default those of every type.",
 		"help_board": "What is connected to the simulated board: lines such as \"pin1 = 1\" or \"i2c89 0x90 00 = 1a 20\"; " +

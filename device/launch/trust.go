@@ -23,7 +23,7 @@ func (t *trust) config(node string) (*tls.Config, error) {
 	case *t == trust{}:
 		return nil, nil
 	case !secure:
-		return nil, tandem.Errorf(tandem.Invalid, "there are certificates, but %s is not encrypted: use tls:// or wss://", node)
+		return nil, tandem.Errorf(tandem.Invalid, "%s is not encrypted: with certificates use tls:// or wss://", node)
 	case (t.ClientCert == "") != (t.ClientKey == ""):
 		return nil, tandem.Errorf(tandem.Invalid, "--client-cert and --client-key go together")
 	}
