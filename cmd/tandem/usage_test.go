@@ -22,8 +22,10 @@ var wrongValues = map[string][]string{
 	"ID":       {"x", ""},
 	"KEY":      {""},
 	"MIB":      {"0", "x", "-1", "99999999"},
+	"MB":       {"0", "x", "-1"},
 	"N":        {"-3", "x", "1e99", ""},
 	"NAME":     {},
+	"TIME":     {"x", "-5h"},
 	"SIZE":     {"x", "-1", "1", "5XB", "0"},
 	"TYPE":     {"imp009"},
 	"URL":      {"nonsense", "ftp://x", "http://[::1", "tcp://127.0.0.1:99999"},
@@ -122,7 +124,9 @@ func wrongOf(t *testing.T, f *kong.Flag) []string {
 	case f.Name == "help":
 		return nil
 	case f.IsBool():
-		return []string{} // it takes no value
+		return nil // it takes no value
+	case f.Enum != "":
+		return []string{"nonsense"}
 	}
 	list, ok := wrongValues[f.PlaceHolder]
 	if !ok {
@@ -138,8 +142,10 @@ func needs(leaf *kong.Node, f *kong.Flag) (all []string) {
 		case other.Name == f.Name:
 		case other.Name == "id":
 			all = append(all, "--id", "0123456789abcdef")
-		case other.Name == "key" && other.Required:
+		case other.Name == "key" && leaf.Name == "run":
 			all = append(all, "--key", "k")
+		case other.Name == "node" && (f.Name == "ca" || strings.HasPrefix(f.Name, "client-")):
+			all = append(all, "--node", "tls://127.0.0.1:1")
 		case other.Name == "login-key" && f.Name == "url":
 			all = append(all, "--login-key", "k")
 		}
