@@ -80,13 +80,20 @@ func (s *Store) DeleteClaim(ctx context.Context, id string) error {
 	})
 }
 
-// Enrol uses the claim code with a hash for a device whose key has keyHash, in one transaction.
-// The same call again returns the same device, so that a lost answer costs nothing. owner is
-// that of a new device. made reports whether the device is new.
-func (s *Store) Enrol(ctx context.Context, hash, keyHash []byte, owner string) (d record.Device, made bool, err error) {
+// A Claim is the use of a claim code by a device.
+type Claim struct {
+	Hash    []byte          // of the code
+	KeyHash []byte          // of the device's key
+	Device  tandem.DeviceID // whose directory the device has; "": it is new
+	Owner   string          // of a new device
+}
+
+// Enrol uses a claim code, in one transaction. The same call again returns the same device, so
+// that a lost answer costs nothing. made reports whether the device is new.
+func (s *Store) Enrol(ctx context.Context, by Claim) (d record.Device, made bool, err error) {
 	err = s.do(ctx, func() error {
 		made = false
-		c, err := claims.one(s.inside(), s.write, where("hash = ?", hash))
+		c, err := claims.one(s.inside(), s.write, where("hash = ?", by.Hash))
 		if tandem.KindOf(err) == tandem.NotFound {
 			return tandem.Errorf(tandem.NotFound,
 				"there is no such claim code, or it was revoked: compare it with what tandem device claim has printed")
@@ -94,22 +101,26 @@ func (s *Store) Enrol(ctx context.Context, hash, keyHash []byte, owner string) (
 		if err != nil {
 			return err
 		}
-		if err := c.Check(keyHash, s.stamp()); err != nil {
+		if err := c.Check(by.KeyHash, s.stamp()); err != nil {
 			return err
+		}
+		if by.Device != "" && c.Device != by.Device {
+			return tandem.Errorf(tandem.Conflict, "this claim code is not for device %s, whose directory it is used in: use "+
+				"another directory, or a code of tandem device claim --device %s", by.Device, by.Device)
 		}
 		if !c.Used.IsZero() {
 			d, err = devices.one(s.inside(), s.write, where("id = ?", string(c.Device)))
 			return err
 		}
 		if made = c.Device == ""; made {
-			d, err = s.addClaimed(&c, keyHash, owner)
+			d, err = s.addClaimed(&c, by)
 		} else {
-			d, err = s.reclaim(&c, keyHash)
+			d, err = s.reclaim(&c, by.KeyHash)
 		}
 		if err != nil {
 			return err
 		}
-		c.Used, c.KeyHash = s.stamp(), keyHash
+		c.Used, c.KeyHash = s.stamp(), by.KeyHash
 		c.Device = d.ID
 		return claims.update(s, &c)
 	})
@@ -117,11 +128,11 @@ func (s *Store) Enrol(ctx context.Context, hash, keyHash []byte, owner string) (
 }
 
 // addClaimed makes the device of a claim code.
-func (s *Store) addClaimed(c *record.ClaimCode, keyHash []byte, owner string) (record.Device, error) {
+func (s *Store) addClaimed(c *record.ClaimCode, by Claim) (record.Device, error) {
 	now := s.stamp()
 	d := record.Device{
-		ID: tandem.NewDeviceID(), Agent: tandem.NewAgentID(), Owner: owner, Group: c.Group, Name: c.Name,
-		KeyHash: keyHash, Enrolled: now, Created: now, Updated: now,
+		ID: tandem.NewDeviceID(), Agent: tandem.NewAgentID(), Owner: by.Owner, Group: c.Group, Name: c.Name,
+		KeyHash: by.KeyHash, Enrolled: now, Created: now, Updated: now,
 	}
 	return d, devices.insert(s, &d)
 }

@@ -151,35 +151,37 @@ func testClaimCodes(t *testing.T, open opener) {
 	g := addGroup(t, s, "g")
 	later := s.stamp().Add(time.Hour)
 	claim(t, s, record.ClaimCode{Hash: record.Hash("A"), Group: g.ID, Name: "desk", Expires: later})
-	d, made, err := s.Enrol(ctx, record.Hash("A"), record.Hash("k"), g.Owner)
+	d, made, err := s.Enrol(ctx, Claim{Hash: record.Hash("A"), KeyHash: record.Hash("k"), Owner: g.Owner})
 	if err != nil || !made || d.Group != g.ID || d.Name != "desk" || !d.HasKey("k") {
 		t.Fatalf("%+v, %v, %v", d, made, err)
 	}
-	again, made, err := s.Enrol(ctx, record.Hash("A"), record.Hash("k"), g.Owner)
+	again, made, err := s.Enrol(ctx, Claim{Hash: record.Hash("A"), KeyHash: record.Hash("k"), Owner: g.Owner})
 	if err != nil || made || again.ID != d.ID {
 		t.Errorf("again: %+v, %v, %v", again, made, err)
 	}
-	_, _, err = s.Enrol(ctx, record.Hash("A"), record.Hash("other"), g.Owner)
+	_, _, err = s.Enrol(ctx, Claim{Hash: record.Hash("A"), KeyHash: record.Hash("other"), Owner: g.Owner})
 	wantKind(t, err, tandem.Conflict, "another device has used this claim code")
-	_, _, err = s.Enrol(ctx, record.Hash("B"), record.Hash("k"), g.Owner)
+	_, _, err = s.Enrol(ctx, Claim{Hash: record.Hash("B"), KeyHash: record.Hash("k"), Owner: g.Owner})
 	wantKind(t, err, tandem.NotFound, "no such claim code")
 
 	claim(t, s, record.ClaimCode{Hash: record.Hash("old"), Expires: s.stamp()})
-	_, _, err = s.Enrol(ctx, record.Hash("old"), record.Hash("k"), g.Owner)
+	_, _, err = s.Enrol(ctx, Claim{Hash: record.Hash("old"), KeyHash: record.Hash("k"), Owner: g.Owner})
 	wantKind(t, err, tandem.Forbidden, "expired")
 
 	gone := claim(t, s, record.ClaimCode{Hash: record.Hash("gone"), Expires: later})
 	if err := s.DeleteClaim(ctx, gone.ID); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = s.Enrol(ctx, record.Hash("gone"), record.Hash("k"), g.Owner)
+	_, _, err = s.Enrol(ctx, Claim{Hash: record.Hash("gone"), KeyHash: record.Hash("k"), Owner: g.Owner})
 	wantKind(t, err, tandem.NotFound, "revoked")
 
 	if err := s.RevokeDevice(ctx, d.ID); err != nil {
 		t.Fatal(err)
 	}
 	claim(t, s, record.ClaimCode{Hash: record.Hash("C"), Device: d.ID, Expires: later})
-	same, made, err := s.Enrol(ctx, record.Hash("C"), record.Hash("k2"), g.Owner)
+	_, _, err = s.Enrol(ctx, Claim{Hash: record.Hash("C"), KeyHash: record.Hash("k2"), Device: "00000000000000ff"})
+	wantKind(t, err, tandem.Conflict, "not for device 00000000000000ff")
+	same, made, err := s.Enrol(ctx, Claim{Hash: record.Hash("C"), KeyHash: record.Hash("k2"), Owner: g.Owner})
 	if err != nil || made || same.ID != d.ID || same.Agent != d.Agent || !same.HasKey("k2") {
 		t.Errorf("the device claimed again: %+v, %v, %v", same, made, err)
 	}
@@ -215,7 +217,9 @@ func testClaimRace(t *testing.T, open opener) {
 	var racing sync.WaitGroup
 	errs := make([]error, racers)
 	for i := range racers {
-		racing.Go(func() { _, _, errs[i] = s.Enrol(ctx, record.Hash("A"), record.Hash(fmt.Sprint(i)), g.Owner) })
+		racing.Go(func() {
+			_, _, errs[i] = s.Enrol(ctx, Claim{Hash: record.Hash("A"), KeyHash: record.Hash(fmt.Sprint(i)), Owner: g.Owner})
+		})
 	}
 	racing.Wait()
 	won := 0

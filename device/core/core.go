@@ -68,7 +68,7 @@ const Version = "tandem"
 // during Step, and only then.
 type Config struct {
 	ID     tandem.DeviceID
-	Key    string // the device's secret
+	Key    string // the device's secret; "": the files have it
 	Server string // its name for LogLine; Dial without Another leads there
 
 	// OwnCode has the device run Code instead of what the server sends. Code is its
@@ -109,6 +109,7 @@ type Core struct {
 	net   network
 	out   outbox
 	posts posts
+	known known
 	peer  uint64 // the agent's incarnation, 0 unknown
 }
 
@@ -131,6 +132,9 @@ func New(cfg Config, files []File) (*Core, error) {
 	cfg.CrashPause = cmp.Or(cfg.CrashPause, tandem.CrashPause)
 	c := &Core{cfg: cfg}
 	c.clock = hlc.New(func() time.Time { return c.now.Wall })
+	if err := c.identify(files); err != nil {
+		return nil, err
+	}
 	if err := c.load(files); err != nil {
 		return nil, err
 	}

@@ -12,8 +12,8 @@ import (
 const layers = `
 internal/chargetest internal/child internal/crew internal/freeaddr internal/indextest internal/snapshottest
 . admit squirrel/syntax squirrel/text squirrel/regexp hlc meter mqtt docs internal/pgtest bench/client bench/node
-internal/dirlock squirrel/compile internal/brokertest placement store/record codec gateway/session
-squirrel store/twin cluster/protocol
+internal/dirlock squirrel/compile internal/brokertest placement store/record codec gateway/session device/identity
+squirrel store/twin cluster/protocol device/enrol
 imp store/storetest cluster/nonsense
 agent device internal/callbacktest internal/wrongtest
 reference life device/core
