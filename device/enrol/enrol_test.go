@@ -3,6 +3,7 @@ package enrol
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tandem-iot/tandem"
@@ -268,7 +270,42 @@ func TestFactoryTicket(t *testing.T) {
 	if who, err := Load(dir); err != nil || who.Device != "0123456789abcdef" {
 		t.Errorf("with a damaged file: %+v, %v", who, err)
 	}
+	if _, err := (&Enrolment{Dir: dir}).Run(context.Background(), ""); err != nil {
+		t.Error(err)
+	}
 	if _, bad, err := read(dir); err != nil || len(bad) != 0 {
 		t.Errorf("the damage is not mended: %v, %v", bad, err)
 	}
 }
+
+// TestInsist: a device that starts before the node, or guesses too fast, goes on.
+func TestInsist(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tries := 0
+		client := &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+			tries++
+			w := httptest.NewRecorder()
+			switch tries {
+			case 1:
+				return nil, errors.New("no such host")
+			case 2:
+				w.Header().Set("Retry-After", "100")
+				w.WriteHeader(http.StatusTooManyRequests)
+			case 3:
+				fmt.Fprint(w, `{"device":"0123456789abcdef"}`)
+			}
+			return w.Result(), nil
+		})}
+		e := &Enrolment{Dir: t.TempDir(), Server: "http://node", HTTP: client}
+		began := time.Now()
+		said := 0
+		who, err := e.Insist(t.Context(), NewCode().String(), func(error, time.Duration) { said++ })
+		if took := time.Since(began); err != nil || who.Device == "" || said != 2 || took != 101*time.Second {
+			t.Errorf("%+v, %v after %v, said %d", who, err, took, said)
+		}
+	})
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -13,12 +13,9 @@ import (
 )
 
 // Load returns the identity in a device's directory, which is blank when the device has not
-// enrolled. Damage of one of its two files is mended.
+// enrolled. It may be called while the device runs.
 func Load(dir string) (identity.Identity, error) {
-	i, damaged, err := read(dir)
-	if err == nil && len(damaged) > 0 {
-		err = store(dir, i)
-	}
+	i, _, err := read(dir)
 	return i, err
 }
 
