@@ -2,13 +2,17 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"slices"
 	"text/tabwriter"
+	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/device/enrol"
 	"github.com/tandem-iot/tandem/device/runner"
+	"github.com/tandem-iot/tandem/server"
 )
 
 // groupFlags name a device group.
@@ -63,6 +67,14 @@ type deviceCmd struct {
 	List   deviceListCmd   `cmd:"" help:"List the devices."`
 	Remove deviceRemoveCmd `cmd:"" help:"${help_device_remove}"`
 	Run    deviceRunCmd    `cmd:"" help:"Run a device on this machine, against any node."`
+
+	Claim       deviceClaimCmd       `cmd:"" help:"Make a claim code, with which a device enrols."`
+	Claims      deviceClaimsCmd      `cmd:"" help:"List claim codes, or revoke one."`
+	Enrol       deviceEnrolCmd       `cmd:"" help:"${help_enrol}"`
+	Provision   deviceProvisionCmd   `cmd:"" help:"Make many devices at once, from a file or into one."`
+	Key         deviceKeyCmd         `cmd:"" help:"Rotate a device's key, or show what is known of it."`
+	Revoke      deviceRevokeCmd      `cmd:"" help:"${help_device_revoke}"`
+	Certificate deviceCertificateCmd `cmd:"" help:"Issue or revoke certificates of devices."`
 }
 
 type deviceAddCmd struct {
@@ -160,11 +172,15 @@ func (c *deviceListCmd) Run(ctx context.Context, s *streams) error {
 }
 
 type deviceRunCmd struct {
-	ID   string `required:"" placeholder:"ID" env:"TANDEM_DEVICE_ID" help:"The device's id."`
-	Key  string `required:"" placeholder:"KEY" env:"TANDEM_DEVICE_KEY" help:"The device's key."`
-	Node string `placeholder:"URL" default:"tcp://${mqtt}" help:"${help_device_node}"`
-	Dir  string `placeholder:"DIR" help:"Where the device keeps its code and state; by default tandem-device-ID."`
-	Code string `placeholder:"FILE" help:"Run this code instead of what the node deploys."`
+	ID    string `placeholder:"ID" env:"TANDEM_DEVICE_ID" help:"The device's id; by default that with which it enrolled."`
+	Key   string `placeholder:"KEY" env:"TANDEM_DEVICE_KEY" help:"The device's key; needs --id."`
+	Claim string `placeholder:"CODE" env:"TANDEM_CLAIM" help:"${help_run_claim}"`
+	Node  string `placeholder:"URL" help:"${help_device_node}"`
+	Dir   string `placeholder:"DIR" help:"${help_device_dir}"`
+	Code  string `placeholder:"FILE" help:"Run this code instead of what the node deploys."`
+	enrolFlags
+	ClientCert string `name:"client-cert" placeholder:"FILE" help:"Certificate of the device in PEM, for tls:// and wss://."`
+	ClientKey  string `name:"client-key" placeholder:"FILE" help:"Private key of --client-cert in PEM."`
 	hardwareFlags
 
 	Verbose bool `short:"v" help:"Log more."`
@@ -172,8 +188,13 @@ type deviceRunCmd struct {
 
 func (c *deviceRunCmd) Run(ctx context.Context, s *streams) error {
 	id := tandem.DeviceID(c.ID)
-	if !id.Valid() {
+	switch {
+	case c.ID != "" && !id.Valid():
 		return tandem.Errorf(tandem.Invalid, "%q is not a device id, which has 16 digits of 0-9a-f", c.ID)
+	case c.ID == "" && c.Key != "":
+		return tandem.Errorf(tandem.Invalid, "--key needs --id")
+	case c.ID != "" && c.Claim != "":
+		return tandem.Errorf(tandem.Invalid, "--claim gives the device its id; leave out --id")
 	}
 	hardware, _, err := c.hardware()
 	if err != nil {
@@ -188,9 +209,59 @@ func (c *deviceRunCmd) Run(ctx context.Context, s *streams) error {
 		Logger: slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level})),
 	}
 	if r.Dir == "" {
-		r.Dir = "tandem-device-" + c.ID
+		r.Dir = defaultDeviceDir
+		if c.ID != "" {
+			r.Dir += "-" + c.ID
+		}
+	}
+	if r.TLS, err = c.tls(); err != nil {
+		return err
+	}
+	if c.Claim != "" {
+		if err := c.enrol(ctx, r); err != nil {
+			return untilDone(err)
+		}
+	}
+	if who, err := enrol.Load(r.Dir); r.Addr == "" && (err != nil || who.Server == "" || r.ID != "" && r.ID != who.Device) {
+		r.Addr = "tcp://" + server.DefaultMQTT
 	}
 	return untilDone(r.Run(ctx))
+}
+
+// enrol enrols the device. One that has an identity already runs with it if the code is not good.
+func (c *deviceRunCmd) enrol(ctx context.Context, r *runner.Runner) error {
+	e, err := c.enrolment(r.Dir, c.Node)
+	if err != nil {
+		return err
+	}
+	who, err := e.Insist(ctx, c.Claim, func(err error, wait time.Duration) {
+		r.Logger.Warn("the device has not enrolled; it is tried again", "err", err, "wait", wait)
+	})
+	if err != nil && who.Device != "" && ctx.Err() == nil {
+		r.Logger.Error("the claim code is not used; the device runs with the identity that it has", "err", err)
+		return nil
+	}
+	return err
+}
+
+// tls returns the TLS configuration of the flags, nil without any.
+func (c *deviceRunCmd) tls() (*tls.Config, error) {
+	config, err := c.trust()
+	if err != nil || c.ClientCert == "" && c.ClientKey == "" {
+		return config, err
+	}
+	pair, err := tls.LoadX509KeyPair(c.ClientCert, c.ClientKey)
+	if err != nil {
+		return nil, &tandem.Error{
+			Kind: tandem.Invalid, Err: err,
+			Msg: fmt.Sprintf("the certificate %s cannot be used with the key %s", c.ClientCert, c.ClientKey),
+		}
+	}
+	if config == nil {
+		config = new(tls.Config)
+	}
+	config.Certificates = []tls.Certificate{pair}
+	return config, nil
 }
 
 type logCmd struct {

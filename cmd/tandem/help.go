@@ -16,6 +16,8 @@ func vars() kong.Vars {
 		"mqtt":    server.DefaultMQTT,
 		"cluster": server.DefaultCluster,
 
+		"device_dir": defaultDeviceDir,
+
 		"help_dev": "Develop a pair: run a directory's agent.nut, and its device.nut if there is one, " +
 			"and deploy them as they change.",
 		"help_dev_dir": "Directory with agent.nut and, for a device that runs here too, device.nut; by default the " +
@@ -35,7 +37,32 @@ func vars() kong.Vars {
 			"by default those of every type.",
 		"help_board": "What is connected to the simulated board: lines such as \"pin1 = 1\" or \"i2c89 0x90 00 = 1a 20\"; " +
 			"see the manual's page about hardware. tandem dev reads it again when it is saved.",
-		"help_device_node": "The node: tcp://HOST:PORT, tls://…, ws://… or wss://… (tcp://" + server.DefaultMQTT + ").",
+		"help_device_node": "The node: tcp://HOST:PORT, tls://…, ws://… or wss://…; by default where the device enrolled, " +
+			"or tcp://" + server.DefaultMQTT + ".",
+		"help_device_dir": "Where the device keeps its code, state and identity; by default tandem-device-ID, " +
+			"without --id " + defaultDeviceDir + ".",
+		"help_device_ca": "Authorities for the node's certificate, in PEM, instead of those of the system.",
+		"help_run_claim": "Enrol with this claim code or ticket first, unless the device has.",
+		"help_claim_device": "Make a code for this device, which gets a new key by it: after it was revoked, or lost its " +
+			"directory.",
+		"help_claim_qr": "Show a single code as a QR code, on standard error.",
+		"help_enrol": "Give a device its identity: exchange a claim code for it, or take it from a factory's ticket. The same " +
+			"code again gives the same identity, also after a power cut.",
+		"help_enrol_server": "The node's HTTP listener, such as https://node.example.com, unless the ticket names it.",
+		"help_enrol_node": "Where the device will connect: tcp://HOST:PORT, tls://…, ws://… or wss://…; by default to the " +
+			"server by WebSocket.",
+		"help_enrol_code": "A claim code, or a ticket as in a QR code; without one, an enrolment that was interrupted is completed.",
+		"help_provision_in": "Devices to make: CSV with the columns id, name, key, certificate in any order, or a JSON object " +
+			"a line. A certificate is a fingerprint. The same file again changes nothing.",
+		"help_provision_out": "Write the devices here, with the ids and keys that were made, and tickets for QR codes: CSV, or JSON " +
+			"if it is called *.json. The file must not exist; the keys are in no other place.",
+		"help_key_rotate": "Give a device a new key. It gets it over its connection, now or when it connects next; the old key stays " +
+			"valid until the device has used the new one.",
+		"help_key_within": "End the old key after this time, even if the new one was not used.",
+		"help_device_revoke": "Make a device's key and certificates worthless. Its connection ends within a second, and it " +
+			"cannot come back until it is enrolled again.",
+		"help_certificate_issue": "Issue a certificate for a device, from the installation's own authority, for programs such as " +
+			"mosquitto_pub.",
 		"help_drain": "Move a node's agents to the other nodes without a restart, and wait until it has none. The node " +
 			"gets no agents until it is started again or undrained. SIGTERM does the same and then ends the node.",
 		"help_run": "Squirrel source; - or nothing reads standard input, line by line when that is a terminal.",
@@ -54,6 +81,9 @@ func vars() kong.Vars {
 			"storage then, and need CORS to reach their own agent.",
 		"help_up_proxy": "Address or network of a proxy in front of the node, whose X-Forwarded-For and X-Forwarded-Proto " +
 			"are believed; may be given more than once.",
+		"help_up_client_ca": "Authority of your own, in PEM, that issues certificates of devices whose common name or DNS name is the " +
+			"device's id; may be given more than once. The file is read again when it changes. Needs --cert and --key.",
+		"help_up_auth":  "What devices must show: any (a key or a certificate), key, certificate or both (any).",
 		"help_up_mqtts": "Where to listen for MQTT over TLS; needs --cert and --key.",
 		"help_up_url":   "Public URL of the HTTP listener, when it differs from its address.",
 		"help_up_database": "Make the node part of the cluster that shares this PostgreSQL database: " +

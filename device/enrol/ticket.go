@@ -59,15 +59,15 @@ func ParseTicket(text string) (t Ticket, err error) {
 		}
 		return t, nil
 	}
-	if t.Device = tandem.DeviceID(id); !t.Device.Valid() || !validKey(key) {
+	if t.Device = tandem.DeviceID(id); !t.Device.Valid() || !ValidKey(key) {
 		return Ticket{}, tandem.Errorf(tandem.Invalid, "%q has no id and key of a device: it is like tandem:ID:KEY@SERVER", text)
 	}
 	t.Key = key
 	return t, nil
 }
 
-// validKey reports whether a key can be a device's.
-func validKey(key string) bool {
+// ValidKey reports whether a key can be a device's.
+func ValidKey(key string) bool {
 	if len(key) < MinKey || len(key) > MaxKey {
 		return false
 	}
