@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -128,7 +129,7 @@ func authenticate(_ context.Context, l Login) (s Standing, err error) {
 		return s, tandem.Errorf(tandem.NotFound, "there is no device %s", l.Device)
 	case l.Key == "broken store":
 		return s, errors.New("disk on fire")
-	case l.Certificate != nil && l.Certificate.Subject.CommonName == string(l.Device):
+	case l.Certificate != nil && strings.EqualFold(l.Certificate.Subject.CommonName, string(l.Device)):
 	case l.Key != key:
 		return s, tandem.Errorf(tandem.Unauthorized, "wrong key")
 	}
