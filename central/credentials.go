@@ -39,6 +39,18 @@ func (a DeviceAuth) asks(key, certificate bool) bool {
 	return !key && !certificate
 }
 
+func (a DeviceAuth) words() string {
+	switch a {
+	case KeyAuth:
+		return "a key"
+	case CertificateAuth:
+		return "a certificate"
+	case BothAuth:
+		return "a key and a certificate"
+	}
+	return "a key or a certificate"
+}
+
 // Authenticate judges what a client shows to be a device.
 func (s *Service) Authenticate(ctx context.Context, l gateway.Login) (now gateway.Standing, err error) {
 	d, err := s.Store.Device(ctx, l.Device)
@@ -63,8 +75,7 @@ func (s *Service) Authenticate(ctx context.Context, l gateway.Login) (now gatewa
 	case !s.DeviceAuth.asks(key, certificate):
 		return now, nil
 	case key || certificate:
-		return now, tandem.Errorf(tandem.Forbidden, "this server asks devices for %s: see --device-auth",
-			map[DeviceAuth]string{KeyAuth: "a key", CertificateAuth: "a certificate", BothAuth: "a key and a certificate"}[s.DeviceAuth])
+		return now, tandem.Errorf(tandem.Forbidden, "the server asks devices for %s: see --device-auth", s.DeviceAuth.words())
 	}
 	return now, errNotDevice(l.Device)
 }
@@ -291,7 +302,8 @@ func (c *call) rotateKey() error {
 	case !(in.Within >= 0) || in.Within > longestDeadline.Seconds():
 		return tandem.Errorf(tandem.Invalid, "the old key can stay valid for %s at most", longestDeadline)
 	case in.Print && in.Within == 0:
-		return tandem.Errorf(tandem.Invalid, "say with within, in seconds, how long the old key stays valid beside a printed one")
+		return tandem.Errorf(tandem.Invalid,
+			"say with within, in seconds, how long the old key stays valid beside a printed one")
 	}
 	var deadline time.Time
 	if within > 0 {
@@ -381,7 +393,8 @@ func (c *call) revokeCertificate() error {
 	}
 	fingerprint := Fingerprint(c.arg(3))
 	if fingerprint == "" {
-		return tandem.Errorf(tandem.Invalid, "%q is not the fingerprint of a certificate, its SHA-256 in hexadecimal", c.arg(3))
+		return tandem.Errorf(tandem.Invalid,
+			"%q is not the fingerprint of a certificate, its SHA-256 in hexadecimal", c.arg(3))
 	}
 	if err := c.Store.RevokeCertificate(c.ctx, d.ID, fingerprint); err != nil {
 		return err

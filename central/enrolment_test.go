@@ -5,7 +5,6 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/hex"
@@ -77,7 +76,8 @@ func TestEnrolment(t *testing.T) {
 	if err := w.shows(gateway.Login{Device: who.Device, Certificate: x}); err != nil {
 		t.Error(err)
 	}
-	w.lines(who.Device, "Agent restarted: restart.", 1, func() { w.must("POST", "/devices/{device}/restart?side=agent", "") })
+	restart := func() { w.must("POST", "/devices/{device}/restart?side=agent", "") }
+	w.lines(who.Device, "Agent restarted: restart.", 1, restart)
 	thief := &enrol.Enrolment{Dir: t.TempDir(), Server: w.url}
 	if _, err := thief.Run(t.Context(), code.String()); tandem.KindOf(err) != tandem.Conflict {
 		t.Errorf("a used code: %v", err)
@@ -240,6 +240,20 @@ func (f *foreign) named(name string) *x509.Certificate {
 	return f.sign(&x509.Certificate{Subject: pkix.Name{CommonName: name}})
 }
 
+// issued returns a certificate of the installation.
+func (w *world) issued(id tandem.DeviceID) *x509.Certificate {
+	w.t.Helper()
+	_, csr, err := enrol.NewPrivateKey()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	text, err := w.issue(w.t.Context(), id, csr)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return parsed(w.t, text)
+}
+
 // fine is the kind of the error of a good login, which has none.
 const fine tandem.Kind = 255
 
@@ -252,22 +266,11 @@ func TestCertificates(t *testing.T) {
 	f := newForeign(t)
 	good := f.named(a.ID)
 	pinned := f.named("serial number 17")
-	sum := sha256.Sum256(pinned.Raw)
-	if err := w.Store.AddCertificates(t.Context(), []record.Certificate{{ID: hex.EncodeToString(sum[:]), Device: idA}}); err != nil {
+	pin := record.Certificate{ID: (gateway.Login{Certificate: pinned}).Fingerprint(), Device: idA}
+	if err := w.Store.AddCertificates(t.Context(), []record.Certificate{pin}); err != nil {
 		t.Fatal(err)
 	}
-	issue := func(id tandem.DeviceID) *x509.Certificate {
-		_, csr, err := enrol.NewPrivateKey()
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := w.issue(t.Context(), id, csr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return parsed(t, text)
-	}
-	ours := issue(idA)
+	ours := w.issued(idA)
 	authority, err := w.authority(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -299,11 +302,13 @@ func TestCertificates(t *testing.T) {
 		{"nothing", gateway.Login{Device: idA}, tandem.Unauthorized, "no device"},
 	} {
 		err := w.shows(tt.login)
-		if tt.kind == fine && err != nil || tt.kind != fine && (tandem.KindOf(err) != tt.kind || !strings.Contains(err.Error(), tt.says)) {
+		good := err == nil
+		if good != (tt.kind == fine) || !good && (tandem.KindOf(err) != tt.kind || !strings.Contains(err.Error(), tt.says)) {
 			t.Errorf("%s: %v", tt.what, err)
 		}
 	}
-	huge := f.sign(&x509.Certificate{Subject: pkix.Name{CommonName: a.ID, Organization: []string{strings.Repeat("ü", 50_000)}}})
+	long := pkix.Name{CommonName: a.ID, Organization: []string{strings.Repeat("ü", 50_000)}}
+	huge := f.sign(&x509.Certificate{Subject: long})
 	if err := w.shows(gateway.Login{Device: idA, Certificate: huge}); err != nil {
 		t.Error(err)
 	}
@@ -316,7 +321,20 @@ func TestCertificates(t *testing.T) {
 			t.Errorf("a subject of %d bytes is kept", len(c.Subject))
 		}
 	}
+}
 
+// TestCertificatesEnd: a certificate that was revoked, or whose device was, is worthless.
+func TestCertificatesEnd(t *testing.T) {
+	w := newWorld(t)
+	a := w.must("POST", "/devices", `{"data":{"type":"device","attributes":{"name":"a"}}}`)
+	idA := tandem.DeviceID(a.ID)
+	f := newForeign(t)
+	good, pinned := f.named(a.ID), f.sign(&x509.Certificate{DNSNames: []string{a.ID}})
+	for _, x := range []*x509.Certificate{good, pinned} {
+		if err := w.shows(gateway.Login{Device: idA, Certificate: x}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	w.names["device"] = a.ID
 	w.must("DELETE", "/devices/{device}/certificates/"+(gateway.Login{Certificate: good}).Fingerprint(), "")
 	if err := w.shows(gateway.Login{Device: idA, Certificate: good}); tandem.KindOf(err) != tandem.Forbidden {

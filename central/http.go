@@ -181,8 +181,8 @@ var routes = []route{
 	{"DELETE", "claims/:id", (*call).deleteClaim, false, "revokes an unused claim code (Tandem's own)"},
 	{
 		"POST", "enrol", (*call).enrolDevice, true,
-		"exchanges a claim code for an identity, `{\"code\", \"key_hash\", \"csr\"}`: the hash is the SHA-256 of a key that the " +
-			"device has made, in hexadecimal, and `csr` may be left out. The same request again has the same answer, " +
+		"exchanges a claim code for an identity, `{\"code\", \"key_hash\", \"csr\"}`: the hash is the SHA-256 of a key " +
+			"that the device has made, in hexadecimal, and `csr` may be left out. The same request again has the same answer, " +
 			"`{\"device\", \"agent_url\", \"certificate\"}`. Needs no token (Tandem's own)",
 	},
 	{

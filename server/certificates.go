@@ -24,7 +24,8 @@ func (n *node) checkAuth() error {
 	switch n.DeviceAuth {
 	case "", central.AnyAuth, central.KeyAuth, central.CertificateAuth, central.BothAuth:
 	default:
-		return tandem.Errorf(tandem.Invalid, "devices cannot be asked for %q: any, key, certificate and both are known", n.DeviceAuth)
+		return tandem.Errorf(tandem.Invalid,
+			"devices cannot be asked for %q: any, key, certificate and both are known", n.DeviceAuth)
 	}
 	return readAuthorities(n.ClientCAs)
 }

@@ -210,11 +210,14 @@ func TestClientCertificates(t *testing.T) {
 		Subject: pkix.Name{CommonName: string(id)}, NotAfter: time.Now().Add(-time.Second),
 	}))
 	no("not valid yet", "", id, "", ours.issue(&x509.Certificate{
-		Subject: pkix.Name{CommonName: string(id)}, NotBefore: time.Now().Add(time.Hour), NotAfter: time.Now().Add(2 * time.Hour),
+		Subject:   pkix.Name{CommonName: string(id)},
+		NotBefore: time.Now().Add(time.Hour), NotAfter: time.Now().Add(2 * time.Hour),
 	}))
 	no("of another authority", "", id, "", other.device(id))
 	no("none", "user name", id, "")
-	no("huge", "", id, "", ours.issue(&x509.Certificate{Subject: pkix.Name{CommonName: string(id)}, DNSNames: many(20_000)}))
+	no("huge", "", id, "", ours.issue(&x509.Certificate{
+		Subject: pkix.Name{CommonName: string(id)}, DNSNames: many(20_000),
+	}))
 	ok("the key", idB, keyB)
 	ok("the certificate again", id, "", good)
 	if bye := c.disconnected(); !strings.Contains(bye, "taken over") {
@@ -317,7 +320,8 @@ func TestCertificateEnds(t *testing.T) {
 				}
 			}
 		}
-		if bye := d.disconnected(); !strings.HasPrefix(bye, "not authorized: the certificate") || !strings.Contains(bye, what) {
+		bye := d.disconnected()
+		if !strings.HasPrefix(bye, "not authorized: the certificate") || !strings.Contains(bye, what) {
 			t.Errorf("%s: %s", what, bye)
 		}
 	}

@@ -386,11 +386,9 @@ func (n *node) run(ctx context.Context) error {
 	if err := n.central.WriteAccess(ctx, filepath.Join(n.Dir, AccessFile), n.mqtt.Addr().String()); err != nil {
 		cancel(err)
 	}
-	door(func() error { return n.central.WatchKeys(doorsCtx, n.gateway, n.logger) })
-	for _, serve := range n.httpDoors(doorsCtx) {
+	for _, serve := range n.doors(doorsCtx) {
 		door(serve)
 	}
-	door(func() error { return n.serveMQTT(doorsCtx) })
 	if failed.Err() == nil && n.Ready != nil {
 		n.Ready(n.describe(url))
 	}
@@ -420,6 +418,13 @@ func (n *node) beginStop(ctx context.Context, asked bool) {
 	if asked {
 		n.drain(ctx)
 	}
+}
+
+// doors returns what serves the listeners, and watches over those who came in.
+func (n *node) doors(ctx context.Context) []func() error {
+	return append(n.httpDoors(ctx),
+		func() error { return n.serveMQTT(ctx) },
+		func() error { return n.central.WatchKeys(ctx, n.gateway, n.logger) })
 }
 
 func (n *node) describe(url string) *Node {

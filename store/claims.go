@@ -33,7 +33,8 @@ func (s *Store) AddClaims(ctx context.Context, list []record.ClaimCode) ([]recor
 		made[i] = c
 	}
 	err := s.do(ctx, func() error {
-		if err := s.exec("DELETE FROM claim_codes WHERE used = 0 AND expires < ?", milli(now.Add(-claimsForgotten))); err != nil {
+		const old = "DELETE FROM claim_codes WHERE used = 0 AND expires < ?"
+		if err := s.exec(old, milli(now.Add(-claimsForgotten))); err != nil {
 			return err
 		}
 		var open int

@@ -282,7 +282,8 @@ func testProvision(t *testing.T, open opener) {
 	}
 	other := list[3]
 	other.KeyHash = record.Hash("another")
-	_, err := s.Provision(ctx, []Newcomer{{Device: record.Device{ID: "00000000000000ff", Owner: g.Owner, KeyHash: record.Hash("x")}}, other})
+	fresh := Newcomer{Device: record.Device{ID: "00000000000000ff", Owner: g.Owner, KeyHash: record.Hash("x")}}
+	_, err := s.Provision(ctx, []Newcomer{fresh, other})
 	wantKind(t, err, tandem.Conflict, string(other.ID))
 	if _, err := s.Device(ctx, "00000000000000ff"); tandem.KindOf(err) != tandem.NotFound {
 		t.Errorf("a part of the list is made: %v", err)

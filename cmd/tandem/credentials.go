@@ -50,7 +50,8 @@ type credentials struct {
 
 func (c *keyRotateCmd) Run(ctx context.Context, s *streams) error {
 	if c.Print && c.Within <= 0 {
-		return tandem.Errorf(tandem.Invalid, "--print needs --within, the time for which the old key stays valid, such as 24h")
+		return tandem.Errorf(tandem.Invalid,
+			"--print needs --within, the time for which the old key stays valid, such as 24h")
 	}
 	api, err := c.dial(ctx)
 	if err != nil {
@@ -75,8 +76,8 @@ func (c *keyRotateCmd) Run(ctx context.Context, s *streams) error {
 	}
 	switch {
 	case a.Key == "":
-		fmt.Fprintf(s.err, "The device gets its new key over its connection, or with the next one. The old key stays valid %s.\n",
-			until)
+		const msg = "The device gets its new key over its connection, or with the next one. The old key stays valid %s.\n"
+		fmt.Fprintf(s.err, msg, until)
 	case a.Rotation == "": // it was revoked, and has no old key
 		fmt.Fprintf(s.out, "KEY=%s\n", a.Key)
 		fmt.Fprintln(s.err, "The key is shown only once.")
@@ -179,7 +180,7 @@ func (c *deviceRevokeCmd) Run(ctx context.Context, s *streams) error {
 
 type deviceCertificateCmd struct {
 	Issue  certificateIssueCmd  `cmd:"" help:"${help_certificate_issue}"`
-	Revoke certificateRevokeCmd `cmd:"" help:"Revoke a certificate of a device, and end the connection that was made with it."`
+	Revoke certificateRevokeCmd `cmd:"" help:"${help_certificate_revoke}"`
 }
 
 type certificateIssueCmd struct {

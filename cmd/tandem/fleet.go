@@ -179,7 +179,7 @@ type deviceRunCmd struct {
 	Dir   string `placeholder:"DIR" help:"${help_device_dir}"`
 	Code  string `placeholder:"FILE" help:"Run this code instead of what the node deploys."`
 	enrolFlags
-	ClientCert string `name:"client-cert" placeholder:"FILE" help:"Certificate of the device in PEM, for tls:// and wss://."`
+	ClientCert string `name:"client-cert" placeholder:"FILE" help:"Certificate of the device, in PEM, for tls and wss."`
 	ClientKey  string `name:"client-key" placeholder:"FILE" help:"Private key of --client-cert in PEM."`
 	hardwareFlags
 
@@ -222,8 +222,10 @@ func (c *deviceRunCmd) Run(ctx context.Context, s *streams) error {
 			return untilDone(err)
 		}
 	}
-	if who, err := enrol.Load(r.Dir); r.Addr == "" && (err != nil || who.Server == "" || r.ID != "" && r.ID != who.Device) {
-		r.Addr = "tcp://" + server.DefaultMQTT
+	if who, err := enrol.Load(r.Dir); r.Addr == "" {
+		if enrolled := err == nil && (r.ID == "" || r.ID == who.Device); !enrolled || who.Server == "" {
+			r.Addr = "tcp://" + server.DefaultMQTT
+		}
 	}
 	return untilDone(r.Run(ctx))
 }

@@ -266,7 +266,8 @@ func (c *checker) csvRows(in io.Reader) (rows []row, err error) {
 	for i, name := range header {
 		header[i] = strings.ToLower(strings.TrimSpace(name))
 		if !slices.Contains(columns, header[i]) || slices.Contains(header[:i], header[i]) {
-			return nil, tandem.Errorf(tandem.Invalid, "1: the columns are named %s in the first line, each at most once; %q is not one",
+			return nil, tandem.Errorf(tandem.Invalid,
+				"line 1: the columns are named %s in the first line, each at most once; %q is not one",
 				strings.Join(columns, ", "), name)
 		}
 	}

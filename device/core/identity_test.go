@@ -29,7 +29,8 @@ type registrar struct {
 }
 
 func newRegistrar(t *testing.T, w *world) *registrar {
-	r := &registrar{t: t, w: w, d: record.Device{ID: testID, KeyHash: record.Hash("secret")}, judge: map[record.KeyVerdict]int{}}
+	d := record.Device{ID: testID, KeyHash: record.Hash("secret")}
+	r := &registrar{t: t, w: w, d: d, judge: map[record.KeyVerdict]int{}}
 	r.c.Device = testID
 	w.server.login = r.login
 	w.server.subscribed = r.handOver
@@ -172,7 +173,8 @@ func TestBadKeys(t *testing.T) {
 	w := newWorld(t)
 	r := newRegistrar(t, w)
 	w.on()
-	for _, text := range []string{`{"key":"short"}`, `{}`, `[`, `{"key":"` + strings.Repeat("x", 129) + `"}`, `{"key":7}`} {
+	long := `{"key":"` + strings.Repeat("x", 129) + `"}`
+	for _, text := range []string{`{"key":"short"}`, `{}`, `[`, long, `{"key":7}`} {
 		w.server.say("sys/key", []byte(text))
 		w.settle()
 	}
@@ -258,8 +260,8 @@ func TestRotationAtRandom(t *testing.T) {
 			case 5:
 				w.cutPower(false)
 			case 6:
-				if name := identity.Files[x.IntN(2)]; w.core != nil && whole(w.disk[identity.Files[0]]) && whole(w.disk[identity.Files[1]]) {
-					w.cutPower(false)
+				w.cutPower(false)
+				if name := identity.Files[x.IntN(2)]; whole(w.disk[identity.Files[0]]) && whole(w.disk[identity.Files[1]]) {
 					w.disk[name] = w.disk[name][:x.IntN(len(w.disk[name]))]
 				}
 			default:

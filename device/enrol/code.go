@@ -60,7 +60,8 @@ func ParseCode(text string) (Code, error) {
 			r = '1'
 		}
 		if r >= 0x80 || strings.IndexByte(alphabet, byte(r)) < 0 {
-			return "", tandem.Errorf(tandem.Invalid, "a claim code has no %q: it is 12 letters and digits such as %s", r, example)
+			return "", tandem.Errorf(tandem.Invalid,
+				"a claim code has no %q: it is 12 letters and digits such as %s", r, example)
 		}
 		if b.WriteRune(r); b.Len() > codeLength {
 			break

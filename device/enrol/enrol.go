@@ -124,7 +124,9 @@ const (
 
 // Insist is Run until that succeeds, or fails for good. say hears of each failure before the next
 // attempt.
-func (e *Enrolment) Insist(ctx context.Context, text string, say func(error, time.Duration)) (identity.Identity, error) {
+func (e *Enrolment) Insist(
+	ctx context.Context, text string, say func(error, time.Duration),
+) (identity.Identity, error) {
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		i, err := e.Run(ctx, text)
 		wait, again := Temporary(err)

@@ -65,8 +65,10 @@ func TestTicket(t *testing.T) {
 			t.Errorf("%s is read as %+v, %v", want, got, err)
 		}
 	}
-	for _, bad := range []string{"tandem:", "tandem:" + string(code) + "@ftp://x", "tandem:0123456789abcdef:short", "tandem:x:y@z",
-		"tandem:0123456789abcdef:with a blank in it@http://h"} {
+	for _, bad := range []string{
+		"tandem:", "tandem:" + string(code) + "@ftp://x", "tandem:0123456789abcdef:short", "tandem:x:y@z",
+		"tandem:0123456789abcdef:with a blank in it@http://h",
+	} {
 		if got, err := ParseTicket(bad); err == nil {
 			t.Errorf("%q is %+v", bad, got)
 		}
@@ -164,10 +166,13 @@ func TestPowerCuts(t *testing.T) {
 	}
 	o.before = nil
 	half := copyDir(t, cuts[0]) // the first file is new, the second is not
-	if err := os.Rename(filepath.Join(copyDir(t, dir), identity.Files[0]), filepath.Join(half, identity.Files[0])); err != nil {
+	name := identity.Files[0]
+	if err := os.Rename(filepath.Join(copyDir(t, dir), name), filepath.Join(half, name)); err != nil {
 		t.Fatal(err)
 	}
-	for what, at := range map[string]string{"before the answer was kept": cuts[0], "between the files": half, "afterwards": dir} {
+	for what, at := range map[string]string{
+		"before the answer was kept": cuts[0], "between the files": half, "afterwards": dir,
+	} {
 		for _, text := range []string{string(code), ""} { // the device is started with the code, or without
 			again := &Enrolment{Dir: copyDir(t, at), Server: o.URL}
 			got, err := again.Run(t.Context(), text)
@@ -201,7 +206,8 @@ func TestLostAnswers(t *testing.T) {
 		}
 	}
 	o.before = nil
-	if who, err := e.Run(t.Context(), ""); err != nil || len(o.devices) != 1 || who.Device != o.devices[o.codes[string(code)]] {
+	who, err := e.Run(t.Context(), "")
+	if err != nil || len(o.devices) != 1 || who.Device != o.devices[o.codes[string(code)]] {
 		t.Errorf("%+v, %v", who, err)
 	}
 }
@@ -235,7 +241,13 @@ func TestRefusals(t *testing.T) {
 		header string
 		wait   time.Duration
 		again  bool
-	}{{404, "", 0, false}, {403, "", 0, false}, {409, "", 0, false}, {429, "7", 7 * time.Second, true}, {503, "", 0, true}} {
+	}{
+		{404, "", 0, false},
+		{403, "", 0, false},
+		{409, "", 0, false},
+		{429, "7", 7 * time.Second, true},
+		{503, "", 0, true},
+	} {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", tt.header)
 			w.WriteHeader(tt.status)

@@ -60,7 +60,8 @@ func ParseTicket(text string) (t Ticket, err error) {
 		return t, nil
 	}
 	if t.Device = tandem.DeviceID(id); !t.Device.Valid() || !ValidKey(key) {
-		return Ticket{}, tandem.Errorf(tandem.Invalid, "%q has no id and key of a device: it is like tandem:ID:KEY@SERVER", text)
+		return Ticket{}, tandem.Errorf(tandem.Invalid,
+			"%q has no id and key of a device: it is like tandem:ID:KEY@SERVER", text)
 	}
 	t.Key = key
 	return t, nil
