@@ -71,8 +71,8 @@ func deviceVars() kong.Vars {
 			"completed.",
 		"help_provision_in": "Devices to make: CSV with the columns id, name, key, certificate in any order, or a JSON " +
 			"object a line. A certificate is a fingerprint. The same file again changes nothing.",
-		"help_provision_out": "Write the devices here, with the ids and keys that were made, and tickets for QR codes: CSV, " +
-			"or JSON if it is called *.json. The file must not exist; the keys are in no other place.",
+		"help_provision_out": "Write the devices here, with the ids and keys that were made, and tickets for QR codes: " +
+			"CSV, or JSON if it is called *.json. The file must not exist; the keys are in no other place.",
 		"help_key_rotate": "Give a device a new key. It gets it over its connection, now or when it connects next; the old " +
 			"key stays valid until the device has used the new one.",
 		"help_key_within": "End the old key after this time, even if the new one was not used.",
@@ -97,8 +97,9 @@ func upVars() kong.Vars {
 			"storage then, and need CORS to reach their own agent.",
 		"help_up_proxy": "Address or network of a proxy in front of the node, whose X-Forwarded-For and X-Forwarded-Proto " +
 			"are believed; may be given more than once.",
-		"help_up_client_ca": "Authority of your own, in PEM, that issues certificates of devices whose common name or DNS name " +
-			"is the device's id; may be given more than once. The file is read again when it changes. Needs --cert and --key.",
+		"help_up_client_ca": "Authority of your own, in PEM, that issues certificates of devices whose common name or " +
+			"DNS name is the device's id; may be given more than once. The file is read again when it changes. " +
+			"Needs --cert and --key.",
 		"help_up_auth":  "What devices must show: any (a key or a certificate), key, certificate or both (any).",
 		"help_up_mqtts": "Where to listen for MQTT over TLS; needs --cert and --key.",
 		"help_up_url":   "Public URL of the HTTP listener, when it differs from its address.",
