@@ -42,11 +42,12 @@ type authorities struct {
 
 // trusted is what the files said last, under its lock.
 type trusted struct {
-	mu     sync.Mutex
-	looked time.Time       // when the files were last looked at
-	states []fileState     // of the files that config is made of
-	config *tls.Config     // nil: not made yet
-	failed map[string]bool // what was complained about
+	mu      sync.Mutex
+	looked  time.Time       // when the files were last looked at
+	states  []fileState     // of the files that config is made of
+	config  *tls.Config     // nil: not made yet
+	partial bool            // not all authorities could be read for it
+	failed  map[string]bool // what was complained about
 }
 
 // fileState tells two contents of a file apart.
@@ -92,17 +93,16 @@ func (a *authorities) forClient(hello *tls.ClientHelloInfo) (*tls.Config, error)
 		return a.config, nil
 	}
 	a.looked = now
-	if states := statesOf(a.files); a.config == nil || !slices.Equal(states, a.states) {
+	if states := statesOf(a.files); a.config == nil || a.partial || !slices.Equal(states, a.states) {
 		pool, err := a.pool(hello.Context())
-		switch {
-		case err == nil:
+		if err != nil {
+			a.complain(err)
+		}
+		if err == nil || a.config == nil { // else those of before stay until all are good again
 			a.config = a.base.Clone()
 			a.config.ClientCAs = pool
+			a.partial = err != nil
 			a.states = states
-		case a.config == nil:
-			return nil, err
-		default: // those of before stay until the files are good again
-			a.complain(err)
 		}
 	}
 	return a.config, nil
@@ -118,21 +118,21 @@ func statesOf(files []string) []fileState {
 	return states
 }
 
+// pool returns the authorities that can be read. Clients that show no certificate do not depend
+// on the others.
 func (a *authorities) pool(ctx context.Context) (*x509.CertPool, error) {
 	pool := x509.NewCertPool()
 	own, err := a.own(ctx)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		pool.AddCert(own)
 	}
-	pool.AddCert(own)
+	errs := []error{err}
 	for _, name := range a.files {
 		text, err := readAuthority(name)
-		if err != nil {
-			return nil, err
-		}
+		errs = append(errs, err)
 		pool.AppendCertsFromPEM(text)
 	}
-	return pool, nil
+	return pool, errors.Join(errs...)
 }
 
 // complain says once that files cannot be used.
@@ -142,7 +142,7 @@ func (a *authorities) complain(err error) {
 			a.failed = map[string]bool{}
 		}
 		a.failed[text] = true
-		a.logger.Error("the authorities for devices' certificates cannot be read; those of before are used", "err", err)
+		a.logger.Error("an authority for certificates of devices cannot be read; those of before are used", "err", err)
 	}
 }
 

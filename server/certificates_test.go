@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -467,5 +468,55 @@ func TestRotatedElsewhere(t *testing.T) {
 		if _, ack, err := connect(t, nc, p.id, p.key); err != nil || ack.Code != mqtt.NotAuthorized {
 			t.Errorf("the old key: %+v, %v", ack, err)
 		}
+	}
+}
+
+// TestAuthorityUnreadable: when the installation's authority cannot be read, clients without a
+// certificate, and those of other authorities, are served; and all are when it can be read again.
+func TestAuthorityUnreadable(t *testing.T) {
+	cert, trust := certificate(t)
+	ours, own := newMaker(t), newMaker(t)
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	writeFile(t, file, ours.pem())
+	var said bytes.Buffer
+	broken := true
+	a := &authorities{files: []string{file}, base: &tls.Config{Certificates: []tls.Certificate{cert}}}
+	a.logger = slog.New(slog.NewTextHandler(&said, nil))
+	a.own = func(context.Context) (*x509.Certificate, error) {
+		if broken {
+			return nil, tandem.Errorf(tandem.Unavailable, "no database")
+		}
+		return own.cert, nil
+	}
+	a.base.ClientAuth = tls.VerifyClientCertIfGiven
+	config := a.base.Clone()
+	config.GetConfigForClient = a.forClient
+	shake := func(certs ...tls.Certificate) bool {
+		t.Helper()
+		there, here := net.Pipe()
+		defer there.Close()
+		server := tls.Server(here, config)
+		go func() {
+			client := trust.Clone()
+			client.ServerName = "127.0.0.1"
+			if len(certs) > 0 {
+				client.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &certs[0], nil }
+			}
+			c := tls.Client(there, client)
+			if c.Handshake() == nil {
+				c.Read(make([]byte, 1)) // what is refused is said after the client has shaken hands
+			}
+		}()
+		return server.Handshake() == nil
+	}
+	id := tandem.DeviceID("0123456789abcdef")
+	for _, want := range []bool{false, true} {
+		broken, a.looked = !want, time.Time{}
+		if got := []bool{shake(), shake(ours.device(id)), shake(own.device(id))}; !slices.Equal(got, []bool{true, true, want}) {
+			t.Errorf("with the authority %v: %v", want, got)
+		}
+	}
+	if n := strings.Count(said.String(), "no database"); n != 1 {
+		t.Errorf("it is said %d times: %s", n, said.String())
 	}
 }
