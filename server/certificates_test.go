@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -28,6 +29,7 @@ import (
 	"github.com/tandem-iot/tandem/device/runner"
 	"github.com/tandem-iot/tandem/internal/pgtest"
 	"github.com/tandem-iot/tandem/mqtt"
+	"github.com/tandem-iot/tandem/store"
 	"github.com/tandem-iot/tandem/store/record"
 )
 
@@ -518,5 +520,42 @@ func TestAuthorityUnreadable(t *testing.T) {
 	}
 	if n := strings.Count(said.String(), "no database"); n != 1 {
 		t.Errorf("it is said %d times: %s", n, said.String())
+	}
+}
+
+// TestClaimAtTwoNodes: two devices use one code at two nodes of a cluster at the same time. One
+// gets an identity, and the other is told why not.
+func TestClaimAtTwoNodes(t *testing.T) {
+	f := &fleet{t: t, url: pgtest.Start(t)}
+	first, second := f.add(), f.add()
+	second.until("two nodes", func() bool { return second.settled(2) })
+	g, err := first.Central.EnsureGroup(t.Context(), "dev", "dev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const codes = 10
+	for range codes {
+		code := enrol.NewCode()
+		_, err := first.Central.Store.AddClaims(t.Context(), []record.ClaimCode{
+			{Hash: record.Hash(string(code)), Group: g.ID, Expires: time.Now().Add(time.Hour)},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var racing sync.WaitGroup
+		errs := make([]error, 2)
+		for i, n := range []*running{first, second} {
+			racing.Go(func() {
+				_, errs[i] = (&enrol.Enrolment{Dir: t.TempDir(), Server: n.URL}).Run(t.Context(), code.String())
+			})
+		}
+		racing.Wait()
+		if (errs[0] == nil) == (errs[1] == nil) || tandem.KindOf(cmp.Or(errs[0], errs[1])) != tandem.Conflict {
+			t.Errorf("%v", errs)
+		}
+	}
+	_, total, err := second.Central.Store.Devices(t.Context(), store.DeviceFilter{}, store.Page{Limit: 1})
+	if err != nil || total != codes {
+		t.Errorf("%d devices, %v", total, err)
 	}
 }

@@ -158,6 +158,7 @@ func (c *Core) fileDone(ev *FileDone) {
 		c.fail(fmt.Errorf("cannot write %s: %w", done.name, ev.Err))
 		return
 	}
+	c.identityKept(ev.Number)
 	switch {
 	case ev.Number == c.life.booting:
 		c.booted()

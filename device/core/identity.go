@@ -31,12 +31,18 @@ func (c *Core) identify(files []File) error {
 			kept.Device, c.cfg.ID)
 	}
 	c.known.Identity, c.known.mend = kept, len(damaged) > 0
+	c.known.made = kept.Generation
 	return nil
 }
 
 // known is what the device knows of itself.
 type known struct {
-	identity.Identity
+	identity.Identity // as it is on disk: no key is shown that a loss of power could take away
+
+	next  identity.Identity // what is being written
+	write uint64            // number of the write of its last file, 0 for none
+	made  uint64            // generation that was given last
+
 	mend bool // one of the files is damaged
 	lost bool // both are
 	turn int  // which of keys is shown to the server next
@@ -60,15 +66,34 @@ func (c *Core) key() string {
 	return list[c.known.turn%len(list)]
 }
 
-// keepIdentity writes both files, one after the other.
-func (c *Core) keepIdentity() {
-	c.known.Device = c.cfg.ID
-	c.known.Generation++
-	sealed := c.known.Seal()
-	for _, name := range identity.Files {
-		c.writeFile(name, sealed)
+// latest returns the identity as it is when all that was asked for is written.
+func (k *known) latest() identity.Identity {
+	if k.write != 0 {
+		return k.next
 	}
+	return k.Identity
+}
+
+// keepIdentity writes an identity to both files, one after the other.
+func (c *Core) keepIdentity(i identity.Identity) {
+	i.Device = c.cfg.ID
+	c.known.made++
+	i.Generation = c.known.made
+	sealed := i.Seal()
+	for _, name := range identity.Files {
+		c.known.write = c.writeFile(name, sealed)
+	}
+	c.known.next = i
+}
+
+// identityKept notes that the write with a number is durable.
+func (c *Core) identityKept(number uint64) {
+	if number != c.known.write || number == 0 {
+		return
+	}
+	c.known.Identity, c.known.write = c.known.next, 0
 	c.known.mend, c.known.lost = false, false
+	c.known.turn = 0
 }
 
 // newKey takes a key from the server. It is acknowledged when it is on disk, and shown with the
@@ -77,12 +102,12 @@ func (c *Core) newKey(key string) error {
 	if len(key) < 16 || len(key) > 128 {
 		return tandem.Errorf(tandem.Invalid, "a key has 16 to 128 characters, not %d", len(key))
 	}
-	if len(c.known.Keys) == 0 {
-		c.known.Keys = c.keys() // those that are kept by others only
+	i := c.known.latest()
+	if len(i.Keys) == 0 {
+		i.Keys = c.keys() // those that are kept by others only
 	}
-	if c.known.Add(key) {
-		c.known.turn = 0
-		c.keepIdentity()
+	if i.Add(key) {
+		c.keepIdentity(i)
 		c.log(Info, "the server has given the device a new key, for its next connection")
 	}
 	return nil
@@ -90,10 +115,20 @@ func (c *Core) newKey(key string) error {
 
 // keyAccepted notes that the server knows the key that it was shown.
 func (c *Core) keyAccepted() {
-	if c.known.Used(c.key()) || c.known.mend || c.known.lost && len(c.known.Keys) > 0 {
-		c.known.turn = 0
-		c.keepIdentity()
+	i := c.known.latest()
+	used := i.Used(c.key())
+	switch {
+	case c.known.write != 0 && !used:
+		return
+	case c.known.lost:
+		c.log(Warn, "the device's identity is damaged; it is made again from the operator's key")
+		i.Keys = []string{c.key()}
+	case c.known.mend:
+		c.log(Warn, "one of the files of the device's identity is damaged; it is made again from the other")
+	case !used:
+		return
 	}
+	c.keepIdentity(i)
 }
 
 // keyRefused handles that the server refuses the device. While it has another key, that is tried

@@ -152,6 +152,36 @@ func TestOperatorsKey(t *testing.T) {
 	}
 }
 
+// TestDamagedIdentity: what is damaged is said, lived without, and made again.
+func TestDamagedIdentity(t *testing.T) {
+	for damaged, says := range map[int]string{1: "from the other", 2: "from the operator's key"} {
+		w := newWorld(t)
+		r := newRegistrar(t, w)
+		for n, name := range identity.Files {
+			w.disk[name] = encode(identity.Identity{Device: testID, Keys: []string{"secret"}}.Seal())
+			if n < damaged {
+				w.disk[name] = []byte("{")
+			}
+		}
+		w.on()
+		r.settled("damaged")
+		mended := whole(w.disk[identity.Files[0]]) && whole(w.disk[identity.Files[1]])
+		if strings.Count(w.out.String(), says) != 1 || !mended {
+			t.Errorf("%d damaged: %q\n%s", damaged, w.disk, w.out.String())
+		}
+		w.cutPower(false)
+		w.cfg.Key = ""
+		w.on()
+		r.settled("made again")
+	}
+	w := newWorld(t)
+	w.cfg.Key = ""
+	files := []File{{identity.Files[0], nil}, {identity.Files[1], []byte("{}")}}
+	if _, err := New(w.cfg, files); err == nil || !strings.Contains(err.Error(), "tandem device claim --device") {
+		t.Errorf("without any key: %v", err)
+	}
+}
+
 func TestRevoked(t *testing.T) {
 	w := newWorld(t)
 	r := newRegistrar(t, w)
