@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"log/slog"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -230,7 +231,7 @@ const watchEvery = 400 * time.Millisecond
 // database: they are not missed when nodes cannot reach each other.
 func (s *Service) WatchKeys(ctx context.Context, g *gateway.Gateway, logger *slog.Logger) error {
 	s.setUp()
-	seen, failing := -1, false
+	seen, failing := unseen, false
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
@@ -251,17 +252,20 @@ func (s *Service) WatchKeys(ctx context.Context, g *gateway.Gateway, logger *slo
 	}
 }
 
-// review looks for changes since the one with a number, -1 for none.
+// unseen is the number of a change that is later than all.
+const unseen = math.MaxInt
+
+// review looks for changes since the one with a number, and returns the newest one's.
 func (s *Service) review(ctx context.Context, g *gateway.Gateway, seen int) (newest int, err error) {
-	list, newest, err := s.Store.KeyChanges(ctx, max(seen, 0))
+	list, newest, err := s.Store.KeyChanges(ctx, seen)
 	if err != nil {
 		return seen, err
 	}
-	if newest < seen { // the database has gone back
-		return newest, g.ReviewAll(ctx)
-	}
-	if seen < 0 { // connections of before have been judged with the newest credentials
-		return newest, g.ReviewAll(ctx)
+	if newest < seen { // it is not known what has changed: the node has begun, or the database has gone back
+		if err := g.ReviewAll(ctx); err != nil {
+			return seen, err
+		}
+		return newest, nil
 	}
 	for _, id := range list {
 		if err := g.Review(ctx, id); err != nil {
