@@ -92,15 +92,15 @@ type Claim struct {
 // Enrol uses a claim code, in one transaction. The same call again returns the same device, so
 // that a lost answer costs nothing. made reports whether the device is new.
 func (s *Store) Enrol(ctx context.Context, by Claim) (d record.Device, made bool, err error) {
+	// Guesses are refused without a transaction.
+	if _, err := claims.one(ctx, s.read, where("hash = ?", by.Hash)); err != nil {
+		return d, false, s.describe(noClaim(err))
+	}
 	err = s.do(ctx, func() error {
 		made = false
 		c, err := claims.one(s.inside(), s.write, where("hash = ?", by.Hash))
-		if tandem.KindOf(err) == tandem.NotFound {
-			return tandem.Errorf(tandem.NotFound,
-				"there is no such claim code, or it was revoked: compare it with what tandem device claim has printed")
-		}
 		if err != nil {
-			return err
+			return noClaim(err)
 		}
 		if err := c.Check(by.KeyHash, s.stamp()); err != nil {
 			return err
@@ -126,6 +126,15 @@ func (s *Store) Enrol(ctx context.Context, by Claim) (d record.Device, made bool
 		return claims.update(s, &c)
 	})
 	return d, made, err
+}
+
+// noClaim says what to do when there is no claim code.
+func noClaim(err error) error {
+	if tandem.KindOf(err) != tandem.NotFound {
+		return err
+	}
+	return tandem.Errorf(tandem.NotFound,
+		"there is no such claim code, or it was revoked: compare it with what tandem device claim has printed")
 }
 
 // addClaimed makes the device of a claim code.

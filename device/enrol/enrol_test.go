@@ -109,6 +109,33 @@ func newOffice(t *testing.T, codes ...Code) *office {
 	return o
 }
 
+// answer has the next requests answered in another way; nil: as usual.
+func (o *office) answer(before func(http.ResponseWriter, string) bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.before = before
+}
+
+// user returns the hash of the key of the device that has used a code.
+func (o *office) user(c Code) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.codes[string(c)]
+}
+
+// made returns the device that has used a code, and how many there are.
+func (o *office) made(c Code) (tandem.DeviceID, int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.devices[o.codes[string(c)]], len(o.devices)
+}
+
+func (o *office) revoke(c Code) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.codes, string(c))
+}
+
 func (o *office) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -158,13 +185,13 @@ func TestPowerCuts(t *testing.T) {
 	o := newOffice(t, code)
 	dir := t.TempDir()
 	var cuts []string
-	o.before = func(http.ResponseWriter, string) bool { cuts = append(cuts, copyDir(t, dir)); return true }
+	o.answer(func(http.ResponseWriter, string) bool { cuts = append(cuts, copyDir(t, dir)); return true })
 	e := &Enrolment{Dir: dir, Server: o.URL}
 	want, err := e.Run(t.Context(), string(code))
 	if err != nil || !want.Device.Valid() || len(want.Keys) != 1 || want.Server != link(o.URL) {
 		t.Fatalf("%+v, %v", want, err)
 	}
-	o.before = nil
+	o.answer(nil)
 	half := copyDir(t, cuts[0]) // the first file is new, the second is not
 	name := identity.Files[0]
 	if err := os.Rename(filepath.Join(copyDir(t, dir), name), filepath.Join(half, name)); err != nil {
@@ -191,23 +218,22 @@ func TestPowerCuts(t *testing.T) {
 func TestLostAnswers(t *testing.T) {
 	code := NewCode()
 	o := newOffice(t, code)
-	left := -1 // bytes of the answer; -1: the connection ends
-	o.before = func(w http.ResponseWriter, answer string) bool {
-		w.Header().Set("Content-Length", fmt.Sprint(len(answer)))
-		fmt.Fprint(w, answer[:max(left, 0)])
-		panic(http.ErrAbortHandler)
-	}
 	e := &Enrolment{Dir: t.TempDir(), Server: o.URL}
-	for left = -1; left < 20; left++ {
+	for left := -1; left < 20; left++ { // bytes of the answer; -1: the connection ends
+		o.answer(func(w http.ResponseWriter, answer string) bool {
+			w.Header().Set("Content-Length", fmt.Sprint(len(answer)))
+			fmt.Fprint(w, answer[:max(left, 0)])
+			panic(http.ErrAbortHandler)
+		})
 		if _, err := e.Run(t.Context(), string(code)); err == nil {
 			t.Fatalf("%d bytes are an answer", left)
 		} else if _, ok := Temporary(err); !ok {
 			t.Fatalf("%d bytes: %v", left, err)
 		}
 	}
-	o.before = nil
+	o.answer(nil)
 	who, err := e.Run(t.Context(), "")
-	if err != nil || len(o.devices) != 1 || who.Device != o.devices[o.codes[string(code)]] {
+	if device, count := o.made(code); err != nil || count != 1 || who.Device != device {
 		t.Errorf("%+v, %v", who, err)
 	}
 }
@@ -216,21 +242,21 @@ func TestLostAnswers(t *testing.T) {
 func TestAnotherCode(t *testing.T) {
 	first, second := NewCode(), NewCode()
 	o := newOffice(t, first, second)
-	o.before = func(http.ResponseWriter, string) bool { panic(http.ErrAbortHandler) }
+	o.answer(func(http.ResponseWriter, string) bool { panic(http.ErrAbortHandler) })
 	e := &Enrolment{Dir: t.TempDir(), Server: o.URL}
 	if _, err := e.Run(t.Context(), string(first)); err == nil {
 		t.Fatal("an answer that was lost is one")
 	}
-	o.before = nil
-	if _, err := e.Run(t.Context(), string(second)); err != nil || o.codes[string(second)] != "" {
+	o.answer(nil)
+	if _, err := e.Run(t.Context(), string(second)); err != nil || o.user(second) != "" {
 		t.Errorf("the second code is used: %v", err)
 	}
-	delete(o.codes, string(first)) // revoked before it was used
+	o.revoke(first)
 	e = &Enrolment{Dir: t.TempDir(), Server: o.URL}
 	if _, err := e.Run(t.Context(), string(first)); err == nil {
 		t.Fatal("a code that is gone is taken")
 	}
-	if _, err := e.Run(t.Context(), string(second)); err != nil || o.codes[string(second)] == "" {
+	if _, err := e.Run(t.Context(), string(second)); err != nil || o.user(second) == "" {
 		t.Errorf("the second code is not used: %v", err)
 	}
 }
