@@ -148,6 +148,11 @@ func (c *client) disconnected() string {
 	}
 }
 
+// show shows a certificate, whatever the server asks for.
+func show(c *tls.Certificate) func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	return func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return c, nil }
+}
+
 // show connects with a certificate and, unless it is "", a key.
 func (r *running) show(trust *tls.Config, id tandem.DeviceID, key string, certs ...tls.Certificate) (
 	*client, *mqtt.Connack, error,
@@ -155,7 +160,7 @@ func (r *running) show(trust *tls.Config, id tandem.DeviceID, key string, certs 
 	r.t.Helper()
 	config := trust.Clone()
 	if len(certs) > 0 { // also one that the server has not asked for
-		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &certs[0], nil }
+		config.GetClientCertificate = show(&certs[0])
 	}
 	nc, err := tls.Dial("tcp", r.MQTTS, config)
 	if err != nil {
@@ -502,7 +507,7 @@ func TestAuthorityUnreadable(t *testing.T) {
 			client := trust.Clone()
 			client.ServerName = "127.0.0.1"
 			if len(certs) > 0 {
-				client.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &certs[0], nil }
+				client.GetClientCertificate = show(&certs[0])
 			}
 			c := tls.Client(there, client)
 			if c.Handshake() == nil {
@@ -514,7 +519,8 @@ func TestAuthorityUnreadable(t *testing.T) {
 	id := tandem.DeviceID("0123456789abcdef")
 	for _, want := range []bool{false, true} {
 		broken, a.looked = !want, time.Time{}
-		if got := []bool{shake(), shake(ours.device(id)), shake(own.device(id))}; !slices.Equal(got, []bool{true, true, want}) {
+		got := []bool{shake(), shake(ours.device(id)), shake(own.device(id))}
+		if !slices.Equal(got, []bool{true, true, want}) {
 			t.Errorf("with the authority %v: %v", want, got)
 		}
 	}
