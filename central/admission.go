@@ -136,6 +136,7 @@ func (s *Service) setUp() {
 			all = max(s.Room, 2*maxBody)
 		}
 		s.working = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
+		s.changed = make(chan struct{}, 1)
 		s.pool = admit.NewPool[string](all, max(all/4, maxBody))
 		if s.Logins == nil {
 			s.Logins = new(admit.Logins)

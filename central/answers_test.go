@@ -39,6 +39,9 @@ func (w *world) legible(body string) string {
 		{regexp.MustCompile(`("agent_id": "\{agent\}",\s+"agent_running": )(true|false)`), `$1"{in its own time}"`},
 		{regexp.MustCompile(`"agent_url": "[^"]*"`), `"agent_url": "{url}"`},
 		{regexp.MustCompile(`"(key|access_token|refresh_token)": "[^"]*"`), `"$1": "{secret}"`},
+		{regexp.MustCompile(`-----BEGIN[^"]*`), "{PEM}"},
+		{regexp.MustCompile(`Tandem devices [0-9a-f]{8}`), "Tandem devices {number}"},
+		{regexp.MustCompile(`\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b`), "{code}"},
 		{regexp.MustCompile(`\b[0-9A-Za-z]{20,}\b`), "{long}"},
 		{regexp.MustCompile(`\b[0-9a-f]{16}\b`), "{device id}"},
 	} {

@@ -143,6 +143,54 @@ var routes = []route{
 	},
 	{"GET", "devices/:id/logs", (*call).listLogs, false, "a device's log, the newest line first: `ts`, `type`, `msg`"},
 	{
+		"POST", "devices/:id/key", (*call).rotateKey, false,
+		"rotates a device's key: the device gets the new one over its link, now or when it connects, or with `print` " +
+			"the answer's attribute `key` is it. The old one stays valid until the new one was used, or for `within` " +
+			"seconds (Tandem's own)",
+	},
+	{
+		"GET", "devices/:id/credentials", (*call).getCredentials, false,
+		"how far the rotation of its key is, whether it is revoked, and its `certificates` (Tandem's own)",
+	},
+	{
+		"POST", "devices/:id/revoke", (*call).revokeDevice, false,
+		"makes a device's key and certificates worthless, and ends its connection within a second (Tandem's own)",
+	},
+	{
+		"POST", "devices/:id/certificates", (*call).addCertificate, false,
+		"issues a certificate for the key of `csr`, a PKCS #10 request in DER, in base64 (Tandem's own)",
+	},
+	{
+		"DELETE", "devices/:id/certificates/:fingerprint", (*call).revokeCertificate, false,
+		"revokes a certificate, and ends the connection that was made with it (Tandem's own)",
+	},
+	{
+		"GET", "authority", (*call).getAuthority, false,
+		"the `certificate`, in PEM, of the installation's authority for devices (Tandem's own)",
+	},
+	{
+		"GET", "claims", (*call).listClaims, false,
+		"claim codes, without the codes: `expires_at`, `used_at`; relationships `devicegroup`, `device` (Tandem's own)",
+	},
+	{
+		"POST", "claims", (*call).addClaims, false,
+		"makes `count` claim codes that live for `expires_in` seconds, a day by default; relationship `devicegroup`, for " +
+			"new devices, or `device`. The answer is a list; only it has each `code`, and its `ticket` for a QR code " +
+			"(Tandem's own)",
+	},
+	{"DELETE", "claims/:id", (*call).deleteClaim, false, "revokes an unused claim code (Tandem's own)"},
+	{
+		"POST", "enrol", (*call).enrolDevice, true,
+		"exchanges a claim code for an identity, `{\"code\", \"key_hash\", \"csr\"}`: the hash is the SHA-256 of a key " +
+			"that the device has made, in hexadecimal, and `csr` may be left out. The same request again has the same answer, " +
+			"`{\"device\", \"agent_url\", \"certificate\"}`. Needs no token (Tandem's own)",
+	},
+	{
+		"POST", "provision", (*call).provision, false,
+		"makes up to 1000 `devices`, all or none, from `id`, `name`, `key_hash` and `certificate`, a fingerprint; " +
+			"relationship `devicegroup`. Devices that exist with the same key are left as they are (Tandem's own)",
+	},
+	{
 		"POST", "logstream", (*call).openStream, false,
 		"opens a log stream. With attributes `devices`, a list of ids, and `lines` it follows these from their last " +
 			"lines on, without a gap or a doubled line (Tandem's own)",

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/gateway"
 )
 
 const noisy = `server.log("agent runs");`
@@ -21,15 +22,15 @@ func TestDeviceKey(t *testing.T) {
 	w := newWorld(t)
 	d := w.must("POST", "/devices", `{"data":{"type":"device","attributes":{"name":"desk"}}}`)
 	id := tandem.DeviceID(d.ID)
-	if err := w.Authenticate(t.Context(), id, d.Attributes.Key); err != nil {
+	if err := w.shows(gateway.Login{Device: id, Key: d.Attributes.Key}); err != nil {
 		t.Errorf("the key that was shown: %v", err)
 	}
 	for _, key := range []string{"", "wrong", strings.ToUpper(d.Attributes.Key) + "0"} {
-		if err := w.Authenticate(t.Context(), id, key); tandem.KindOf(err) != tandem.Unauthorized {
+		if err := w.shows(gateway.Login{Device: id, Key: key}); tandem.KindOf(err) != tandem.Unauthorized {
 			t.Errorf("key %q: %v", key, err)
 		}
 	}
-	if err := w.Authenticate(t.Context(), noDevice, d.Attributes.Key); tandem.KindOf(err) != tandem.Unauthorized {
+	if err := w.shows(gateway.Login{Device: noDevice, Key: d.Attributes.Key}); tandem.KindOf(err) != tandem.Unauthorized {
 		t.Errorf("a device that is not there: %v", err)
 	}
 	if again := w.must("GET", "/devices/"+d.ID, ""); again.Attributes.Key != "" {

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/admit"
@@ -53,7 +54,8 @@ type Service struct {
 	// Proxies are those whose word about their clients is believed.
 	Proxies ingress.Proxies
 	// Logins slows down those who guess keys; nil: it has its own.
-	Logins *admit.Logins
+	Logins     *admit.Logins
+	DeviceAuth DeviceAuth // what devices must show; "": a key or a certificate
 	// Room is how many bytes bodies of requests may take; 0: 128 MB.
 	Room int64
 
@@ -64,6 +66,8 @@ type Service struct {
 	// working has a place for each piece of long work under way, on half of the processors:
 	// compilations, and the decoding of large bodies.
 	working chan struct{}
+	changed chan struct{}             // holds a token when credentials have changed here
+	issuer  atomic.Pointer[authority] // nil: not needed yet
 }
 
 // Code is the source of both sides of a pair.
@@ -342,15 +346,6 @@ func (s *Service) AgentURL(ctx context.Context, id tandem.DeviceID) (string, err
 		return "", err
 	}
 	return s.Agents.URL(d.Agent), nil
-}
-
-// Authenticate checks a device's key.
-func (s *Service) Authenticate(ctx context.Context, id tandem.DeviceID, key string) error {
-	d, err := s.Store.Device(ctx, id)
-	if tandem.KindOf(err) == tandem.NotFound || err == nil && !d.HasKey(key) {
-		return tandem.Errorf(tandem.Unauthorized, "there is no device %s with this key", id)
-	}
-	return err
 }
 
 // newLoginKey returns a login key: 16 characters of [0-9a-z].

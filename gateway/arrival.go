@@ -60,6 +60,7 @@ func (g *Gateway) identify(c *conn, id tandem.DeviceID) {
 
 // leave removes a connection that has ended.
 func (g *Gateway) leave(c *conn) {
+	c.retire()
 	used, id := c.used(), c.device
 	g.mu.Lock()
 	defer g.mu.Unlock()

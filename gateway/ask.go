@@ -41,11 +41,13 @@ func (c *conn) authenticate(q *session.Question) {
 	var err error
 	var used session.Budget
 	c.unlocked(func() {
-		if !q.Trusted {
-			err = c.check(q)
+		before := c.g.reviewed()
+		if err = c.check(q); err != nil {
+			return
 		}
-		if err == nil {
-			used = c.g.admit(c, q.Device)
+		used = c.g.admit(c, q.Device)
+		if c.g.reviewed() != before {
+			err = c.check(q)
 		}
 	})
 	if err == nil {
@@ -54,19 +56,23 @@ func (c *conn) authenticate(q *session.Question) {
 	c.session.Authenticated(err)
 }
 
-// check checks the device's key, unless there were too many failures before.
+// check judges the client's login, unless there were too many failures before.
 func (c *conn) check(q *session.Question) error {
-	a := admit.Attempt{Source: admit.SourceOf(c.peer), Identity: string(q.Device), Secret: q.Key}
+	login := Login{Device: q.Device, Key: q.Key, Certificate: c.certificate()}
+	a := admit.Attempt{
+		Source: admit.SourceOf(c.peer), Identity: string(q.Device), Secret: q.Key + login.Fingerprint(),
+	}
 	if wait := c.g.Logins.Delay(time.Now(), a); wait > 0 {
 		return tandem.Errorf(tandem.Limit,
 			"too many logins have failed: try again in %d s", (wait+time.Second-1)/time.Second)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), hostTimeout)
 	defer cancel()
-	err := c.g.Authenticate(ctx, q.Device, q.Key)
+	now, err := c.g.Authenticate(ctx, login)
 	switch {
 	case err == nil:
 		c.g.Logins.Succeeded(time.Now(), a)
+		c.stand(login, now)
 	case session.WrongKey(err):
 		c.g.Logins.Failed(time.Now(), a)
 	}
@@ -84,6 +90,13 @@ func (c *conn) connect(q *session.Question) {
 		err = c.g.Host.Connect(ctx, q.Device, c, q.Seq, c.address())
 	})
 	c.session.Connected(c.g.now(), err)
+	if err == nil && c.standing.Rotate {
+		c.unlocked(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), hostTimeout)
+			defer cancel()
+			c.handOver(ctx)
+		})
+	}
 }
 
 func (c *conn) deliver(q *session.Question) {

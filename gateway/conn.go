@@ -46,6 +46,7 @@ type talk struct {
 	kicked  bool        // reading has been interrupted and stays so
 	reading bool        // WebSocket: the connection's goroutine waits for bytes
 	alarm   *time.Timer // WebSocket: for Tick; nil: none was needed yet
+	standing
 }
 
 func newConn(g *Gateway, nc net.Conn, gate *admit.Conn, peer netip.Addr) *conn {
@@ -96,7 +97,8 @@ func (c *conn) handshake() error {
 func (c *conn) certify(state *tls.ConnectionState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.session.Certified(c.g.now(), certified(state))
+	c.standing.login.Certificate = certified(state)
+	c.session.Certified(c.g.now(), c.standing.login.Certificate != nil)
 }
 
 // receive waits for bytes from the device and reads some. It returns false when

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -122,16 +123,17 @@ func (h *testHost) next(t *testing.T, what string) hostEvent {
 }
 
 // authenticate knows two devices.
-func authenticate(_ context.Context, id tandem.DeviceID, k string) error {
+func authenticate(_ context.Context, l Login) (s Standing, err error) {
 	switch {
-	case id != deviceID && id != otherID:
-		return tandem.Errorf(tandem.NotFound, "there is no device %s", id)
-	case k == "broken store":
-		return errors.New("disk on fire")
-	case k != key:
-		return tandem.Errorf(tandem.Unauthorized, "wrong key")
+	case l.Device != deviceID && l.Device != otherID:
+		return s, tandem.Errorf(tandem.NotFound, "there is no device %s", l.Device)
+	case l.Key == "broken store":
+		return s, errors.New("disk on fire")
+	case l.Certificate != nil && strings.EqualFold(l.Certificate.Subject.CommonName, string(l.Device)):
+	case l.Key != key:
+		return s, tandem.Errorf(tandem.Unauthorized, "wrong key")
 	}
-	return nil
+	return s, nil
 }
 
 // start serves on a loopback port until the test ends, and sees to it that

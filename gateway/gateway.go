@@ -68,12 +68,15 @@ type Gateway struct {
 	Host Host
 	// Node is the node's name, for the references of its connections.
 	Node string
-	// Authenticate returns nil when the key is the device's. An error of a kind other
-	// than NotFound, Unauthorized and Forbidden means that the key cannot be checked at
-	// the moment.
-	Authenticate func(ctx context.Context, id tandem.DeviceID, key string) error
-	Clock        *hlc.Clock   // of the node; nil: the gateway has its own
-	Logger       *slog.Logger // nil: nothing is logged
+	// Authenticate judges a login. An error of a kind other than NotFound, Unauthorized
+	// and Forbidden means that it cannot be judged at the moment. The text of a Forbidden
+	// one is for the device's operator.
+	Authenticate func(ctx context.Context, l Login) (Standing, error)
+	// NewKey returns a new key for a device whose key is rotated; "": it is not any more.
+	// nil: no key is.
+	NewKey func(ctx context.Context, id tandem.DeviceID) (string, error)
+	Clock  *hlc.Clock   // of the node; nil: the gateway has its own
+	Logger *slog.Logger // nil: nothing is logged
 
 	// Address returns the address of the client of a WebSocket request, which may be behind a
 	// proxy; nil: that of the connection.
@@ -111,6 +114,7 @@ type roll struct {
 	unknown  map[*conn]struct{}                 // connections without an authenticated device
 	arriving map[tandem.DeviceID]*conn          // the newest with an authenticated device, before they are in devices
 	budgets  map[tandem.DeviceID]session.Budget // what devices have used on connections that have ended
+	reviews  uint64                             // calls of Review
 	sweepAt  int                                // size from which budgets that are whole again are removed
 	count    int                                // connections, including those that are ending
 	stopping bool

@@ -42,9 +42,9 @@ func TestFailedLogins(t *testing.T) {
 		var checked atomic.Int64
 		g := &Gateway{Host: newHost(), Logger: log}
 		g.setUp()
-		g.Authenticate = func(ctx context.Context, id tandem.DeviceID, key string) error {
+		g.Authenticate = func(ctx context.Context, l Login) (Standing, error) {
 			checked.Add(1)
-			return authenticate(ctx, id, key)
+			return authenticate(ctx, l)
 		}
 		right, wrong := connecting(mqtt.V5), connecting(mqtt.V5)
 		wrong.Password = []byte("guessed")

@@ -49,9 +49,9 @@ func TestPanicEndsOneConnection(t *testing.T) {
 			log, text := journal()
 			h := &faulty{newHost(), at}
 			g := &Gateway{Host: h, Logger: log}
-			g.Authenticate = func(ctx context.Context, id tandem.DeviceID, key string) error {
-				h.fail(id, "Authenticate")
-				return authenticate(ctx, id, key)
+			g.Authenticate = func(ctx context.Context, l Login) (Standing, error) {
+				h.fail(l.Device, "Authenticate")
+				return authenticate(ctx, l)
 			}
 			addr, stop := start(t, g)
 			quiet := join(t, addr, mqtt.V5)

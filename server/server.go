@@ -67,6 +67,11 @@ type Server struct {
 	MQTTS string
 	// Certificate, when set, also makes the HTTP listener speak TLS.
 	Certificate *tls.Certificate
+	// ClientCAs are files with the operator's authorities, in PEM, for certificates of devices.
+	// The installation's own authority is one, too.
+	ClientCAs []string
+	// DeviceAuth is what devices must show; "" is a key or a certificate.
+	DeviceAuth central.DeviceAuth
 	// URL is the public address of the HTTP listener, without a final slash, for a node
 	// behind a proxy; "" derives it from HTTP.
 	URL    string
@@ -173,6 +178,9 @@ func (n *node) listen() (err error) {
 	if err := n.checkURLs(); err != nil {
 		return err
 	}
+	if err := n.checkAuth(); err != nil {
+		return err
+	}
 	n.prepareAdmission()
 	if n.http, err = n.listenAt(n.HTTP, DefaultHTTP, "HTTP"); err != nil {
 		return err
@@ -194,7 +202,7 @@ func (n *node) listen() (err error) {
 	config := &tls.Config{Certificates: []tls.Certificate{*n.Certificate}, MinVersion: tls.VersionTLS12}
 	web := config.Clone()
 	web.NextProtos = []string{"h2", "http/1.1"}
-	n.http = tls.NewListener(n.http, web)
+	n.http = tls.NewListener(n.http, n.withCertificates(web))
 	if n.agentsDoor != nil {
 		n.agentsDoor = tls.NewListener(n.agentsDoor, web)
 	}
@@ -203,7 +211,7 @@ func (n *node) listen() (err error) {
 		if err != nil {
 			return err
 		}
-		n.mqtts = tls.NewListener(l, config)
+		n.mqtts = tls.NewListener(l, n.withCertificates(config))
 	}
 	return nil
 }
@@ -307,10 +315,10 @@ func (n *node) assemble(url string) {
 	}
 	n.central = &central.Service{
 		Store: n.store, Log: n.log, URL: url, Agents: site, Proxies: n.TrustedProxies, Logins: n.admission.logins,
-		Room: n.room(128<<20, 16),
+		Room: n.room(128<<20, 16), DeviceAuth: n.DeviceAuth,
 	}
 	n.gateway = &gateway.Gateway{
-		Node: n.name, Authenticate: n.central.Authenticate, Clock: n.clock, Logger: n.logger,
+		Node: n.name, Authenticate: n.central.Authenticate, NewKey: n.central.NewKey, Clock: n.clock, Logger: n.logger,
 		Address: n.TrustedProxies.ClientAddress, Logins: n.admission.logins,
 	}
 	n.central.Local = n.localURL()
@@ -379,10 +387,9 @@ func (n *node) run(ctx context.Context) error {
 	if err := n.central.WriteAccess(ctx, filepath.Join(n.Dir, AccessFile), n.mqtt.Addr().String()); err != nil {
 		cancel(err)
 	}
-	for _, serve := range n.httpDoors(doorsCtx) {
+	for _, serve := range n.doors(doorsCtx) {
 		door(serve)
 	}
-	door(func() error { return n.serveMQTT(doorsCtx) })
 	if failed.Err() == nil && n.Ready != nil {
 		n.Ready(n.describe(url))
 	}
@@ -412,6 +419,13 @@ func (n *node) beginStop(ctx context.Context, asked bool) {
 	if asked {
 		n.drain(ctx)
 	}
+}
+
+// doors returns what serves the listeners, and watches over those who came in.
+func (n *node) doors(ctx context.Context) []func() error {
+	return append(n.httpDoors(ctx),
+		func() error { return n.serveMQTT(ctx) },
+		func() error { return n.central.WatchKeys(ctx, n.gateway, n.logger) })
 }
 
 func (n *node) describe(url string) *Node {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/store/record"
@@ -54,6 +55,9 @@ var unprotected = map[string]string{
 	"renewals.node":              "compared with what the nodes remember",
 	"renewals.n":                 "compared with what the nodes remember",
 	"tandem_schema.version":      "checked against the schemas that there are",
+	"credentials.device":         "credentials of another device are not found: what revokes a device is in its own record",
+	"credential_changes.n":       "by it nodes notice changes; when it is lower than before, they look at all devices",
+	"claim_codes.hash":           "a code with another hash is not found, and is refused",
 }
 
 // apart are tables that no damage of a record reaches: PostgreSQL's, with checksums of its own
@@ -100,6 +104,17 @@ func newSpecimen(t *testing.T, s *Store) *specimen {
 	device := must[[]record.Device](t)(s.AddDevices(ctx, []record.Device{
 		{Owner: g.Owner, Group: g.ID, KeyHash: record.Hash("key"), Agent: agent, Name: "d", MAC: "0c:2a:69:00:00:01"},
 	}))[0]
+	must[record.Credentials](t)(s.RotateKey(ctx, device.ID, record.Hash("new"), time.Time{}))
+	if err := s.AddCertificates(ctx, []record.Certificate{{ID: "f", Device: device.ID}}); err != nil {
+		t.Fatal(err)
+	}
+	must[[]record.ClaimCode](t)(s.AddClaims(ctx, []record.ClaimCode{
+		{Hash: record.Hash("code"), Group: g.ID, Expires: time.Now().Add(time.Hour)},
+	}))
+	newAuthority := func() (record.Authority, error) {
+		return record.Authority{Certificate: []byte("c"), Key: []byte("k")}, nil
+	}
+	must[record.Authority](t)(s.Authority(ctx, newAuthority))
 	begin(t, s, agent)
 	x := &specimen{t: t, s: s, raw: rawDB(t, s)}
 	x.fill()
@@ -114,7 +129,16 @@ func newSpecimen(t *testing.T, s *Store) *specimen {
 		"libraries":     func(ctx context.Context) error { _, err := s.LibraryCode(ctx, library); return err },
 		"devices":       func(ctx context.Context) error { _, err := s.Device(ctx, device.ID); return err },
 		"agents":        x.readAgent,
-		"snapshots":     x.readSnapshot,
+		"credentials":   func(ctx context.Context) error { _, err := s.Credentials(ctx, device.ID); return err },
+		"certificates":  func(ctx context.Context) error { _, err := s.Certificate(ctx, "f"); return err },
+		"authorities":   func(ctx context.Context) error { _, err := s.Authority(ctx, newAuthority); return err },
+		"claim_codes": func(ctx context.Context) error {
+			return s.do(ctx, func() error {
+				_, err := claims.one(s.inside(), s.write, where("hash = ?", record.Hash("code")))
+				return err
+			})
+		},
+		"snapshots": x.readSnapshot,
 		"posts": func(ctx context.Context) error {
 			_, bad, err := s.readPosts(ctx, agent)
 			if len(bad) > 0 {

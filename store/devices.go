@@ -155,6 +155,9 @@ func (s *Store) DeleteDevice(ctx context.Context, id tandem.DeviceID) error {
 				return err
 			}
 		}
+		if err := s.forgetIdentity(id); err != nil {
+			return err
+		}
 		return devices.remove(s, string(id))
 	})
 }

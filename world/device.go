@@ -46,7 +46,11 @@ func (d *device) switchOn() {
 		Chance: func(n uint64) uint64 { return d.w.random.Uint64N(n) },
 	}
 	d.board.Drive("lightlevel", float64(d.serial))
-	c := core.New(cfg, d.disk.Contents())
+	c, err := core.New(cfg, d.disk.Contents())
+	if err != nil {
+		d.w.broken("device %s cannot start: %v", d.home.ID, err)
+		return
+	}
 	d.power++
 	d.on, d.core, d.born, d.tickAt, d.pending, d.dialing = true, c, d.w.now, 0, nil, 0
 	d.step(&core.PowerOn{})

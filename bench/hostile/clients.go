@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem/bench/client"
+	"github.com/tandem-iot/tandem/device/enrol"
 )
 
 // refused matches the node's line about connections, requests or logins that it closed,
@@ -32,6 +33,13 @@ var clients = []attack{
 		return s.requests(ctx, t, t.HTTP, 8, func(n int64) string {
 			body := fmt.Sprintf(`{"key":"%016x"}`, n)
 			return fmt.Sprintf("POST /v5/auth/token HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		})
+	}},
+	{name: "claim codes are guessed", on: "HTTP and API", noted: `(?i)log.?in`, load: func(
+		ctx context.Context, t *target, s *share) error {
+		return s.requests(ctx, t, t.HTTP, 8, func(n int64) string {
+			body := fmt.Sprintf(`{"code":%q,"key_hash":"%064x"}`, enrol.NewCode(), n)
+			return fmt.Sprintf("POST /v5/enrol HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 		})
 	}},
 	{name: "requests that are none", on: "HTTP and API", harmless: true, load: func(

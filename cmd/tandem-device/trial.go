@@ -17,7 +17,7 @@ import (
 // clock, by the duration in the file that TANDEM_TRIAL_CLOCK names, and reads what the code
 // writes to uart12 on standard output.
 func runDevice(ctx context.Context, o *launch.Options, w io.Writer) error {
-	r, err := o.Runner(w)
+	r, err := o.Runner(ctx, w)
 	if err != nil {
 		return err
 	}

@@ -65,6 +65,14 @@ type deviceCmd struct {
 	List   deviceListCmd   `cmd:"" help:"List the devices."`
 	Remove deviceRemoveCmd `cmd:"" help:"${help_device_remove}"`
 	Run    deviceRunCmd    `cmd:"" help:"Run a device on this machine, against any node."`
+
+	Claim       deviceClaimCmd       `cmd:"" help:"Make a claim code, with which a device enrols."`
+	Claims      deviceClaimsCmd      `cmd:"" help:"List claim codes, or revoke one."`
+	Enrol       deviceEnrolCmd       `cmd:"" help:"${help_enrol}"`
+	Provision   deviceProvisionCmd   `cmd:"" help:"Make many devices at once, from a file or into one."`
+	Key         deviceKeyCmd         `cmd:"" help:"Rotate a device's key, or show what is known of it."`
+	Revoke      deviceRevokeCmd      `cmd:"" help:"${help_device_revoke}"`
+	Certificate deviceCertificateCmd `cmd:"" help:"Issue or revoke certificates of devices."`
 }
 
 type deviceAddCmd struct {

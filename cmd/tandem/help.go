@@ -1,6 +1,8 @@
 package main
 
 import (
+	"maps"
+
 	"github.com/alecthomas/kong"
 
 	"github.com/tandem-iot/tandem/device/launch"
@@ -10,12 +12,14 @@ import (
 // vars are the variables in the grammar's tags: defaults, and the help texts that
 // do not fit a line with their field.
 func vars() kong.Vars {
-	return kong.Vars(launch.Words()).CloneWith(kong.Vars{
+	all := kong.Vars(launch.Words()).CloneWith(kong.Vars{
 		"data":    defaultData,
 		"http":    server.DefaultHTTP,
 		"agents":  server.DefaultAgents,
 		"mqtt":    server.DefaultMQTT,
 		"cluster": server.DefaultCluster,
+
+		"device_dir": launch.DefaultDir,
 
 		"help_dev": "Develop a pair: run a directory's agent.nut, and its device.nut if there is one, " +
 			"and deploy them as they change.",
@@ -38,7 +42,40 @@ func vars() kong.Vars {
 		"help_doc": "Name to look up, such as server.save, server or sendasync; without one, all objects are listed.",
 		"help_doc_site": "Write the manual as a web site into a directory instead; " +
 			"a node serves the same at /docs/.",
+	})
+	maps.Copy(all, deviceVars())
+	maps.Copy(all, upVars())
+	return all
+}
 
+func deviceVars() kong.Vars {
+	return kong.Vars{
+		"help_claim_device": "Make a code for this device, which gets a new key by it: after it was revoked, or lost its " +
+			"directory.",
+		"help_claim_qr": "Show a single code as a QR code, on standard error.",
+		"help_enrol": "Give a device its identity: exchange a claim code for it, or take it from a factory's ticket. The " +
+			"same code again gives the same identity, also after a power cut.",
+		"help_enrol_node": "Where the device will connect: tcp://HOST:PORT, tls://…, ws://… or wss://…; by default to the " +
+			"server by WebSocket.",
+		"help_enrol_code": "A claim code, or a ticket as in a QR code; without one, an enrolment that was interrupted is " +
+			"completed.",
+		"help_provision_in": "Devices to make: CSV with the columns id, name, key, certificate in any order, or a JSON " +
+			"object a line. A certificate is a fingerprint. The same file again changes nothing.",
+		"help_provision_out": "Write the devices here, with the ids and keys that were made, and tickets for QR codes: " +
+			"CSV, or JSON if it is called *.json. The file must not exist; the keys are in no other place.",
+		"help_key_rotate": "Give a device a new key. It gets it over its connection, now or when it connects next; the old " +
+			"key stays valid until the device has used the new one.",
+		"help_key_within": "End the old key after this time, even if the new one was not used.",
+		"help_device_revoke": "Make a device's key and certificates worthless. Its connection ends within a second, and it " +
+			"cannot come back until it is enrolled again.",
+		"help_certificate_issue": "Issue a certificate for a device, from the installation's own authority, for programs " +
+			"such as mosquitto_pub.",
+		"help_certificate_revoke": "Revoke a certificate of a device, and end the connection that was made with it.",
+	}
+}
+
+func upVars() kong.Vars {
+	return kong.Vars{
 		"help_up_http": "Where to listen for HTTP: a page that leads on at /, the API, the manual at /docs/, metrics for " +
 			"Prometheus at /metrics, MQTT over WebSocket at /mqtt (" + server.DefaultHTTP + ").",
 		"help_up_agents": "Where to listen for requests to agents, whose URLs are http://ADDR/AGENTID (" +
@@ -50,6 +87,10 @@ func vars() kong.Vars {
 			"storage then, and need CORS to reach their own agent.",
 		"help_up_proxy": "Address or network of a proxy in front of the node, whose X-Forwarded-For and X-Forwarded-Proto " +
 			"are believed; may be given more than once.",
+		"help_up_client_ca": "Authority of your own, in PEM, that issues certificates of devices whose common name or " +
+			"DNS name is the device's id; may be given more than once. The file is read again when it changes. " +
+			"Needs --cert and --key.",
+		"help_up_auth":  "What devices must show: any (a key or a certificate), key, certificate or both (any).",
 		"help_up_mqtts": "Where to listen for MQTT over TLS; needs --cert and --key.",
 		"help_up_url":   "Public URL of the HTTP listener, when it differs from its address.",
 		"help_up_database": "Make the node part of the cluster that shares this PostgreSQL database: " +
@@ -64,5 +105,5 @@ func vars() kong.Vars {
 		"help_up_memory": "What the node's memory may be, such as 2GiB; near it work is shed. Without it: " +
 			"GOMEMLIMIT of the environment, or nine tenths of the container's memory.",
 		"help_up_clock": "Offset of this node's clock, to test differing clocks.",
-	})
+	}
 }

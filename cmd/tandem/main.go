@@ -39,6 +39,7 @@ type commands struct {
 	Deploy  deployCmd  `cmd:"" help:"${help_deploy}"`
 	Library libraryCmd `cmd:"" help:"Add a library that code can #require, or list the libraries of a running node."`
 	Device  deviceCmd  `cmd:"" help:"Add devices to a running node, list them, or run one on this machine."`
+	CA      caCmd      `cmd:"" name:"ca" help:"Show the authority that issues certificates of devices."`
 	Log     logCmd     `cmd:"" help:"Print the log of devices and agents."`
 	Restart restartCmd `cmd:"" help:"Restart a device or its agent."`
 	Cluster clusterCmd `cmd:"" help:"Show the nodes of a cluster, or drain one."`

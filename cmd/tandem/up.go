@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/central"
 	"github.com/tandem-iot/tandem/internal/version"
 	"github.com/tandem-iot/tandem/server"
 )
@@ -23,6 +24,8 @@ type upCmd struct {
 	MQTTS     string        `name:"mqtts" placeholder:"ADDR" help:"${help_up_mqtts}"`
 	Cert      string        `placeholder:"FILE" help:"Certificate chain in PEM; HTTP then uses TLS."`
 	Key       string        `placeholder:"FILE" help:"The certificate's private key in PEM."`
+	ClientCAs []string      `name:"client-ca" placeholder:"FILE" help:"${help_up_client_ca}"`
+	Auth      string        `name:"device-auth" placeholder:"PROOF" default:"any" help:"${help_up_auth}"`
 	URL       string        `placeholder:"URL" help:"${help_up_url}"`
 	AgentsURL string        `name:"agents-url" placeholder:"URL" help:"${help_up_agents_url}"`
 	Domain    string        `name:"agent-domain" placeholder:"DOMAIN" help:"${help_up_agent_domain}"`
@@ -46,8 +49,8 @@ func (c *upCmd) Run(ctx context.Context, s *streams) error {
 	}
 	node := &server.Server{
 		Dir: c.Data, HTTP: c.HTTP, MQTT: c.MQTT, MQTTS: c.MQTTS, URL: c.URL, Version: version.String(), ClockOffset: c.Clock,
-		MemoryTarget: int64(c.Memory),
-		Logger:       slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level})),
+		MemoryTarget: int64(c.Memory), ClientCAs: c.ClientCAs, DeviceAuth: central.DeviceAuth(c.Auth),
+		Logger: slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level})),
 		Ready: func(n *server.Node) {
 			fmt.Fprintf(s.err, "HTTP at %s, MQTT at %s, agents at %s, data in %s, manual at %s/docs/\n",
 				n.URL, n.MQTT, n.Agents, c.Data, n.URL)

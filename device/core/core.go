@@ -68,7 +68,7 @@ const Version = "tandem"
 // during Step, and only then.
 type Config struct {
 	ID     tandem.DeviceID
-	Key    string // the device's secret
+	Key    string // the device's secret; "": the files have it
 	Server string // its name for LogLine; Dial without Another leads there
 
 	// OwnCode has the device run Code instead of what the server sends. Code is its
@@ -116,6 +116,7 @@ type Core struct {
 	net   network
 	out   outbox
 	posts posts
+	known known
 	peer  uint64 // the agent's incarnation, 0 unknown
 }
 
@@ -133,13 +134,17 @@ const (
 const DefaultJournalSize = 64 << 20
 
 // New returns the runtime of a device that is switched off, with what its directory has. Its
-// first event is PowerOn.
-func New(cfg Config, from Contents) *Core {
+// first event is PowerOn. It fails only when the directory is another device's, or when it is not
+// known which device this is.
+func New(cfg Config, from Contents) (*Core, error) {
 	cfg.CrashPause = cmp.Or(cfg.CrashPause, tandem.CrashPause)
 	cfg.JournalSize = cmp.Or(cfg.JournalSize, DefaultJournalSize)
 	c := &Core{cfg: cfg}
 	c.out.journal = &c.disk.journal
 	c.clock = newStamps(c.clocks.read)
+	if err := c.identify(from.Files); err != nil {
+		return nil, err
+	}
 	c.load(from)
 	have := c.disk.code
 	if cfg.OwnCode {
@@ -149,7 +154,7 @@ func New(cfg Config, from Contents) *Core {
 		c.run.code = have
 	}
 	c.run.incarnation = c.disk.Incarnation
-	return c
+	return c, nil
 }
 
 // Step takes an event and returns what is to be done. The slice is reused by the

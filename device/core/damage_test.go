@@ -192,7 +192,10 @@ func TestUnreadable(t *testing.T) {
 				from.Files[i] = File{Name: name, Err: errors.New("input/output error")}
 			}
 		}
-		w.core = New(w.cfg, from)
+		var err error
+		if w.core, err = New(w.cfg, from); err != nil {
+			t.Fatal(err)
+		}
 		w.do(&PowerOn{})
 		w.pass(time.Minute)
 		if !Kept(name) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/device"
+	"github.com/tandem-iot/tandem/device/identity"
 )
 
 // Names in the device's directory.
@@ -35,6 +36,9 @@ const (
 func Kept(name string) bool {
 	switch name {
 	case countersFile, stateFile, codeFile, oldCountersFile, oldStateFile:
+		return true
+	}
+	if slices.Contains(identity.Files[:], name) {
 		return true
 	}
 	return strings.HasPrefix(name, postsDir) && strings.HasSuffix(name, oldPostSuffix)
@@ -117,7 +121,7 @@ type durable struct {
 // cause is the post of a post that was made while one of the agent's was handled.
 type cause struct {
 	Numbering string `json:"numbering,omitempty"` // whose posts the number is of, and Applied; "": not known yet
-	Cause     uint64 `json:"cause"`               // number of the newest of the agent's posts during which the code has posted,
+	Cause     uint64 `json:"cause"`               // number of the newest of them during which the code has posted,
 	Nth       uint32 `json:"nth"`                 // and how often
 }
 
@@ -160,6 +164,7 @@ const (
 	forStart                   // the counter of incarnations
 	forCounters                // counters for another reason
 	forCode
+	forIdentity
 	forState
 	forProbe // state, though no event has changed it
 	forPosts
@@ -300,6 +305,8 @@ func (c *Core) done(o *operation) {
 		c.booted()
 	case forStart:
 		c.started(o.number)
+	case forIdentity:
+		c.identityKept(o.number)
 	case forState:
 		c.disk.causes = o.causes
 	case forProbe:
@@ -345,6 +352,8 @@ func (c *Core) notDone(o *operation, err error) {
 		c.disk.counted.failed()
 		c.log(Error, "cannot count this start of the code", "error", err.Error())
 		c.started(o.number)
+	case forIdentity:
+		c.identityLost(err)
 	case forState, forPosts:
 		c.undo(o, err)
 	}

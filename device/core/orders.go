@@ -127,6 +127,13 @@ func (c *Core) order(p *mqtt.Publish) {
 			}
 			c.restart(s.Reason)
 		}
+	case "sys/key":
+		s := struct {
+			Key string `json:"key"`
+		}{}
+		if err = json.Unmarshal(p.Payload, &s); err == nil {
+			err = c.newKey(s.Key)
+		}
 	case "sys/time":
 		s := struct {
 			Time time.Time `json:"time"`

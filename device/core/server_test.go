@@ -37,9 +37,10 @@ type server struct {
 
 	seen []agentView // all that the device has published
 
-	subscribed func()             // the device can be told things
-	delivered  func(text string)  // the device has acknowledged this
-	handle     func(m *agentView) // a message for the agent
+	login      func(key string) mqtt.Reason // nil: code decides
+	subscribed func()                       // the device can be told things
+	delivered  func(text string)            // the device has acknowledged this
+	handle     func(m *agentView)           // a message for the agent
 	refuses    func(m *agentView) bool
 }
 
@@ -122,6 +123,9 @@ func (s *server) event(ev mqtt.Event) {
 	switch ev := ev.(type) {
 	case *mqtt.Connect:
 		s.w.say("> CONNECT")
+		if s.login != nil {
+			s.code = s.login(string(ev.Password))
+		}
 		if s.code != mqtt.Success {
 			err = s.session.Refuse(s.code, nil)
 			break

@@ -29,7 +29,7 @@ func (c *Core) newClient() (*mqtt.Client, error) {
 	}
 	client, err := mqtt.NewClient(sessionTime(c.now.Mono), &mqtt.Config{MaxPacketSize: maxPacket}, &mqtt.Connect{
 		Version: mqtt.V5, CleanStart: true, KeepAlive: keepAlive, ClientID: id,
-		HasUsername: true, Username: id, HasPassword: true, Password: []byte(c.cfg.Key),
+		HasUsername: true, Username: id, HasPassword: c.key() != "", Password: []byte(c.key()),
 		Props: &mqtt.Properties{User: append(props, trip.silence()...)},
 	}, nil)
 	if err == nil {
@@ -85,9 +85,9 @@ func (c *Core) event(n *conn, ev mqtt.Event) {
 	switch ev := ev.(type) {
 	case *mqtt.Connack:
 		if ev.Code.Failed() {
-			c.log(Error, "the server refuses the device; check its id and key", "reason", ev.Code.String())
-			c.refused()
-			c.drop(device.NoServer, errors.New(ev.Code.String()))
+			why := reasonOf(ev.Props)
+			c.keyRefused(ev.Code, why)
+			c.drop(device.NoServer, errors.New(because(ev.Code, why)))
 			return
 		}
 		c.accepted(n, ev)
@@ -109,13 +109,14 @@ func (c *Core) event(n *conn, ev mqtt.Event) {
 		if ev.Code == mqtt.UseAnotherServer && ev.Props != nil {
 			c.net.another = ev.Props.ServerReference
 		}
-		c.drop(device.NoServer, errors.New("the server ends the connection: "+ev.Code.String()))
+		c.drop(device.NoServer, errors.New("the server ends the connection: "+because(ev.Code, reasonOf(ev.Props))))
 	}
 }
 
 // accepted begins the conversation.
 func (c *Core) accepted(n *conn, ev *mqtt.Connack) {
 	n.state = up
+	c.keyAccepted()
 	n.most = maxParcels
 	if ev.Props != nil {
 		n.most = min(n.most, int(ev.Props.ReceiveMaximum.Or(maxParcels)))

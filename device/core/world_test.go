@@ -96,7 +96,11 @@ func (w *world) on() {
 }
 
 func (w *world) build() {
-	w.core, w.over = New(w.cfg, w.disk.Contents()), false
+	var err error
+	if w.core, err = New(w.cfg, w.disk.Contents()); err != nil {
+		w.t.Fatal(err)
+	}
+	w.over = false
 }
 
 // cutPower ends the device, during an effect on the disk or none.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/device/enrol"
 )
 
 // identity says which device this is, and where its node is.
@@ -24,19 +25,46 @@ func (o *Options) identity() (who identity, err error) {
 		}
 	}
 	who = identity{
-		tandem.DeviceID(cmp.Or(o.ID, file["ID"])), cmp.Or(o.Key, file["KEY"]),
-		cmp.Or(o.Node, file["NODE"], DefaultNode),
+		tandem.DeviceID(cmp.Or(o.ID, file["ID"])), cmp.Or(o.Key, file["KEY"]), cmp.Or(o.Node, file["NODE"]),
 	}
 	switch {
-	case who.id == "":
-		return who, tandem.Errorf(tandem.Invalid, "give the device's id: --identity FILE, or --id and --key")
-	case !who.id.Valid():
+	case who.id != "" && !who.id.Valid():
 		return who, tandem.Errorf(tandem.Invalid, "%q is not a device id, which has 16 digits of 0-9a-f", string(who.id))
-	case who.key == "" && o.ClientCert == "":
-		return who, tandem.Errorf(tandem.Invalid,
-			"give the key of device %s: in the file of --identity, in TANDEM_DEVICE_KEY or with --key", who.id)
+	case who.id == "" && who.key != "":
+		return who, tandem.Errorf(tandem.Invalid, "give the id of the device with this key, by --id or in the file of --identity")
+	case who.id != "" && o.Claim != "":
+		return who, tandem.Errorf(tandem.Invalid, "--claim gives the device its id: leave out --id, or --claim")
 	}
 	return who, nil
+}
+
+// directory returns where the device keeps what it has.
+func (o *Options) directory(id tandem.DeviceID) string {
+	name := DefaultDir
+	if id != "" {
+		name += "-" + string(id)
+	}
+	return cmp.Or(o.Dir, name)
+}
+
+// resolve returns where the device connects. It fails when it cannot be known who the device is,
+// or how it proves that.
+func (o *Options) resolve(who identity, dir string) (node string, err error) {
+	enrolled, err := enrol.Load(dir)
+	if err == nil && enrolled.Device != "" && (who.id == "" || who.id == enrolled.Device) {
+		return cmp.Or(who.node, enrolled.Server, DefaultNode), nil
+	}
+	switch {
+	case who.id == "" && err != nil:
+		return "", err
+	case who.id == "":
+		return "", tandem.Errorf(tandem.Invalid, "this device has no identity in %s: enrol it with --claim CODE, "+
+			"or give --identity FILE, or --id and --key", dir)
+	case who.key == "" && o.ClientCert == "":
+		return "", tandem.Errorf(tandem.Invalid,
+			"give the key of device %s: in the file of --identity, in TANDEM_DEVICE_KEY or with --key", who.id)
+	}
+	return cmp.Or(who.node, DefaultNode), nil
 }
 
 // readIdentity reads a file with lines such as ID=… and KEY=…. Names in any case are taken, and

@@ -47,10 +47,11 @@ func TestOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, x := range new(Options).options() {
-		if x.help == "" || strings.Contains(x.help, "$") || strings.Contains(x.help, "  ") || x.placeholder == "" {
+		_, isSwitch := x.value.(*bool)
+		if x.help == "" || strings.Contains(x.help, "$") || strings.Contains(x.help, "  ") || x.placeholder == "" && !isSwitch {
 			t.Errorf("--%s has the help %q", x.name, x.help)
 		}
-		if !strings.Contains(text.String(), "\n  --"+x.name+" "+x.placeholder+"\n") {
+		if !strings.Contains(text.String(), "\n  "+strings.TrimSpace("--"+x.name+" "+x.placeholder)+"\n") {
 			t.Errorf("--%s is not in the help", x.name)
 		}
 	}

@@ -11,6 +11,9 @@ import (
 	"github.com/tandem-iot/tandem/device/runner"
 )
 
+// DefaultDir is the directory of a device that has enrolled, and is not named.
+const DefaultDir = "tandem-device"
+
 // DefaultNode is where a node on the same machine listens for devices.
 const DefaultNode = "tcp://127.0.0.1:7883"
 
@@ -18,10 +21,12 @@ const DefaultNode = "tcp://127.0.0.1:7883"
 // reads; Parse reads them too. A word in ${…} is one of Words.
 type Options struct {
 	Identity string `placeholder:"FILE" env:"TANDEM_DEVICE_IDENTITY" help:"${help_device_identity}"`
-	ID       string `placeholder:"ID" env:"TANDEM_DEVICE_ID" help:"The device's id."`
+	ID       string `placeholder:"ID" env:"TANDEM_DEVICE_ID" help:"The device's id; by default that with which it enrolled."`
 	Key      string `placeholder:"KEY" env:"TANDEM_DEVICE_KEY" help:"${help_device_key}"`
 	Node     string `placeholder:"URL" env:"TANDEM_DEVICE_NODE" help:"${help_device_node}"`
 	Dir      string `placeholder:"DIR" env:"TANDEM_DEVICE_DIR" help:"${help_device_dir}"`
+	Claim    string `placeholder:"CODE" env:"TANDEM_CLAIM" help:"${help_run_claim}"`
+	Enrolling
 	trust
 	Code string `placeholder:"FILE" help:"Run this code instead of what the node deploys."`
 	keep
@@ -37,8 +42,14 @@ func Words() map[string]string {
 			"for what is given in no other way.",
 		"help_device_key": "The device's key. Other users of this machine can read a command line, but not the environment " +
 			"and the file of --identity.",
-		"help_device_node": "The node: tcp://HOST:PORT, tls://…, ws://… or wss://… (" + DefaultNode + ").",
-		"help_device_dir":  "Where the device keeps its code and state; by default tandem-device-ID.",
+		"help_device_node": "The node: tcp://HOST:PORT, tls://…, ws://… or wss://…; by default where the device enrolled, " +
+			"or " + DefaultNode + ".",
+		"help_device_dir": "Where the device keeps its code, state and identity; by default tandem-device-ID, " +
+			"without an id " + DefaultDir + ".",
+		"help_run_claim":    "Enrol with this claim code or ticket first, unless the device has.",
+		"help_enrol_server": "The node's HTTP listener, such as https://node.example.com, unless the ticket names it.",
+		"help_enrol_certificate": "Also get a certificate of the node's own authority when it enrols, for --node tls://… " +
+			"or wss://…",
 		"help_ca":          "Authorities for the node's certificate, in PEM, instead of those of the system.",
 		"help_client_cert": "Client certificate chain in PEM, read again for each connection; needs --client-key.",
 		"help_log_level":   "Log lines of at least this level: debug, info, warn or error (info).",
@@ -51,7 +62,7 @@ func Words() map[string]string {
 
 // Run runs the device until ctx ends. Lines for the operator go to w.
 func (o *Options) Run(ctx context.Context, w io.Writer) error {
-	r, hardware, err := o.build(w)
+	r, hardware, err := o.build(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -68,14 +79,15 @@ func (o *Options) Run(ctx context.Context, w io.Writer) error {
 	return nil
 }
 
-// Runner returns the device as the options say, whose lines go to w.
-func (o *Options) Runner(w io.Writer) (*runner.Runner, error) {
-	r, _, err := o.build(w)
+// Runner returns the device as the options say, whose lines go to w. With a claim code it enrols
+// first, until ctx ends.
+func (o *Options) Runner(ctx context.Context, w io.Writer) (*runner.Runner, error) {
+	r, _, err := o.build(ctx, w)
 	return r, err
 }
 
 // build returns the device and its board.
-func (o *Options) build(w io.Writer) (*runner.Runner, *Wiring, error) {
+func (o *Options) build(ctx context.Context, w io.Writer) (*runner.Runner, *Wiring, error) {
 	who, err := o.identity()
 	if err != nil {
 		return nil, nil, err
@@ -89,9 +101,16 @@ func (o *Options) build(w io.Writer) (*runner.Runner, *Wiring, error) {
 		return nil, nil, tandem.Errorf(tandem.Invalid, "--log-level %s: use debug, info, warn or error", o.LogLevel)
 	}
 	r := &runner.Runner{
-		ID: who.id, Key: who.key, Addr: who.node, Dir: cmp.Or(o.Dir, "tandem-device-"+string(who.id)), Code: o.Code,
-		Module: o.Module, Board: hardware.Simulated,
+		ID: who.id, Key: who.key, Dir: o.directory(who.id), Code: o.Code, Module: o.Module, Board: hardware.Simulated,
 		Logger: slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})),
+	}
+	if o.Claim != "" {
+		if err := o.enrol(ctx, r.Dir, r.Logger); err != nil {
+			return nil, nil, err
+		}
+	}
+	if r.Addr, err = o.resolve(who, r.Dir); err != nil {
+		return nil, nil, err
 	}
 	if r.TLS, err = o.config(r.Addr); err != nil {
 		return nil, nil, err

@@ -27,25 +27,39 @@ func (t *trust) config(node string) (*tls.Config, error) {
 	case (t.ClientCert == "") != (t.ClientKey == ""):
 		return nil, tandem.Errorf(tandem.Invalid, "--client-cert and --client-key go together")
 	}
-	c := &tls.Config{}
-	if t.CA != "" {
-		pem, err := os.ReadFile(t.CA)
-		if err != nil {
-			return nil, &tandem.Error{Kind: tandem.Invalid, Msg: "--ca", Err: err}
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, tandem.Errorf(tandem.Invalid, "--ca %s has no certificate in PEM", t.CA)
-		}
+	c, err := t.authorities()
+	if err != nil || t.ClientCert == "" {
+		return c, err
 	}
-	if t.ClientCert == "" {
-		return c, nil
+	if c == nil {
+		c = &tls.Config{}
 	}
 	// What is wrong with it now is said now. Later it may be renewed while the device runs.
 	if _, err := t.certificate(); err != nil {
 		return nil, err
 	}
 	c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return t.certificate() }
+	return c, nil
+}
+
+// authorities returns a configuration with those of --ca, nil for those of the system.
+func (t *trust) authorities() (*tls.Config, error) {
+	if t.CA == "" {
+		return nil, nil
+	}
+	return Authorities(t.CA)
+}
+
+// Authorities returns a configuration of TLS that trusts the certificates in a file, in PEM.
+func Authorities(file string) (*tls.Config, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, &tandem.Error{Kind: tandem.Invalid, Msg: "--ca", Err: err}
+	}
+	c := &tls.Config{RootCAs: x509.NewCertPool()}
+	if !c.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, tandem.Errorf(tandem.Invalid, "--ca %s has no certificate in PEM", file)
+	}
 	return c, nil
 }
 

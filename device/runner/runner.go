@@ -27,11 +27,11 @@ import (
 
 // Runner runs one device. Its fields must not change after Run was called.
 type Runner struct {
-	ID  tandem.DeviceID
-	Key string // the device's secret
+	ID  tandem.DeviceID // "": that with which the device has enrolled (package device/enrol)
+	Key string          // the device's secret; "": those that it has got since it enrolled
 
 	// Addr is the server: tcp://host:port, tls://host:port, ws://host/path or
-	// wss://host/path. The ports default to 1883, 8883, 80 and 443.
+	// wss://host/path. The ports default to 1883, 8883, 80 and 443. "": where it has enrolled.
 	Addr string
 
 	// Dir keeps what outlives the process. It is made when it is missing, and locked
@@ -83,6 +83,9 @@ type Runner struct {
 
 // prepare checks the fields and fills in what was left out.
 func (r *Runner) prepare() error {
+	if err := r.identify(); err != nil {
+		return err
+	}
 	if !r.ID.Valid() {
 		return tandem.Errorf(tandem.Invalid, "%q is not a device id: 16 lower-case hexadecimal digits are", string(r.ID))
 	}

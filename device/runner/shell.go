@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -68,7 +69,11 @@ func (s *shell) newCore() (*core.Core, error) {
 		}
 		cfg.Code = string(text)
 	}
-	return core.New(cfg, contents), nil
+	c, err := core.New(cfg, contents)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r.Dir, err)
+	}
+	return c, nil
 }
 
 func compileDevice(text string, env map[string]string) (*compile.Program, error) {

@@ -46,7 +46,7 @@ func (s *Session) hello(p *mqtt.Connect) {
 	}
 	s.device, s.format = id, format
 	switch {
-	case s.certified == id:
+	case s.certified:
 		s.stage = authenticating
 	case !strings.EqualFold(p.Username, string(id)) || !p.HasPassword:
 		s.refuse(mqtt.BadCredentials, "the user name must be the device id and the password its key")
@@ -67,6 +67,8 @@ func (s *Session) Authenticated(err error) {
 		return
 	}
 	switch {
+	case tandem.KindOf(err) == tandem.Forbidden: // who hears it has the right key, or the certificate
+		s.refuse(mqtt.NotAuthorized, err.Error())
 	case WrongKey(err):
 		s.refuse(mqtt.NotAuthorized, keyText)
 	case tandem.KindOf(err) == tandem.Limit:

@@ -137,9 +137,13 @@ func (s *Session) post(o outgoing) {
 	w.postBytes += o.size()
 }
 
-// put gives the protocol a message; own marks one of the session itself. It returns
-// false when the message is dropped for lack of room.
+// KeyTopic is the topic of a message that gives a device a new key.
+const KeyTopic = "sys/key"
+
+// put gives the protocol a message; own marks one of the session itself, and not of the host. It
+// returns false when the message is dropped for lack of room.
 func (s *Session) put(o *outgoing, own bool) bool {
+	own = own || o.topic == KeyTopic
 	qos, ok := s.subscription(o.topic)
 	if !ok {
 		return true

@@ -9,8 +9,8 @@ import (
 type Kind uint8
 
 const (
-	// Authenticate asks whether Key is the key of Device, unless the client has shown the device's
-	// certificate. The answers are Inherit, if the device is admitted, and Authenticated.
+	// Authenticate asks whether the client is Device, by Key or by its certificate. The answers are
+	// Inherit, if the device is admitted, and Authenticated.
 	Authenticate Kind = iota + 1
 	// Connect says that Device has a connection, whose messages are numbered from Seq.
 	// An older connection of the device must be ended. The answer is Connected.
@@ -28,8 +28,7 @@ const (
 type Question struct {
 	Kind    Kind
 	Device  tandem.DeviceID
-	Key     string         // of Authenticate
-	Trusted bool           // of Authenticate: the certificate is verified, and there may be no key
+	Key     string         // of Authenticate; "" if there is a certificate instead
 	Seq     uint64         // of Connect and Deliver
 	Topic   string         // of Deliver
 	Message tandem.Message // of Deliver; the host owns the data
@@ -98,9 +97,7 @@ func (s *Session) report(topic, text string) { s.reports = append(s.reports, rep
 func (s *Session) Next(q *Question) bool {
 	switch {
 	case s.stage == authenticating && !s.leaving:
-		*q = Question{
-			Kind: Authenticate, Device: s.device, Key: string(s.connect.Password), Trusted: s.certified == s.device,
-		}
+		*q = Question{Kind: Authenticate, Device: s.device, Key: string(s.connect.Password)}
 		s.stage = authenticate
 		return true
 	case s.stage == connecting && !s.leaving && s.rest == 0:

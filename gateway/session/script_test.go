@@ -94,14 +94,14 @@ func failure(d *datadriven.TestData) error {
 // run does one command.
 func (s *script) run(d *datadriven.TestData) {
 	switch d.Cmd {
-	case "open": // v=5 join keepalive=40 rates: a new connection; join lets the device in, rates has it rated
+	case "open": // v=5 join keepalive=40 rates certificate: a new connection; join lets the device in, rates has it rated
 		*s = script{t: s.t, v: mqtt.V311, joined: d.HasArg("join")}
 		if arg(d, "v", "") == "5" {
 			s.v = mqtt.V5
 		}
 		stamp := func() hlc.Timestamp { s.stamp++; return s.stamp }
 		s.s = New(&Config{KeepAlive: 40 * time.Second, Stamp: stamp, Rates: rates(d)}, s.time())
-		s.s.Certified(s.time(), tandem.DeviceID(arg(d, "certificate", "")))
+		s.s.Certified(s.time(), d.HasArg("certificate"))
 		if s.joined {
 			s.feed(s.connect(d))
 			s.out.Reset()

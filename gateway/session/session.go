@@ -71,7 +71,7 @@ type Session struct {
 	cfg  *Config
 	mqtt mqtt.Server
 
-	certified tandem.DeviceID // the device of the client's certificate; "" without one
+	certified bool            // the client has shown a verified certificate
 	device    tandem.DeviceID // the device of CONNECT; "" before
 	connect   *mqtt.Connect   // kept until it is answered
 	clock     hlc.Timestamp   // the device's, of CONNECT; 0: it has none
@@ -139,10 +139,10 @@ func New(cfg *Config, now tandem.Now) Session {
 	return Session{cfg: cfg, mqtt: *mqtt.NewServer(at(now), &protocol)}
 }
 
-// Certified says that the client has shaken hands, and has a verified certificate of a device, so
-// that it needs no key; "" if it has none. The wait for CONNECT begins again. It is called before Feed.
-func (s *Session) Certified(now tandem.Now, id tandem.DeviceID) {
-	s.certified = id
+// Certified says that the client has shaken hands, and whether it has shown a verified
+// certificate, so that it may need no key. The wait for CONNECT begins again. It is called before Feed.
+func (s *Session) Certified(now tandem.Now, shown bool) {
+	s.certified = shown
 	s.mqtt.Resumed(at(now))
 }
 

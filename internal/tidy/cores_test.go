@@ -13,7 +13,7 @@ import (
 
 // cores are the packages that decide and do nothing: events and the time go in, effects
 // come out. What they link beside these rules is in reaches.
-var cores = []string{"life", "gateway/session", "device/core", "cluster/protocol", "store/record", "placement", "agent", "device", "mqtt", "codec"}
+var cores = []string{"life", "gateway/session", "device/core", "device/identity", "cluster/protocol", "store/record", "placement", "agent", "device", "mqtt", "codec"}
 
 // outside is what a core must not import: locks, goroutines' means, the outside world, and
 // chance.
