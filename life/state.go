@@ -165,6 +165,8 @@ type local struct {
 	greeted   uint64       // ID of the LoadDevice that Hearing waits for; 0: none
 	offered   uint64       // ID of the LoadProgram for the device; 0: none
 	reviewing uint64       // ID of the LoadProgram for a Review; 0: none
+	renew     bool         // the device is offered its group's newest code, not what the agent runs
+	ordered   bool         // the device is to restart even when it has that code
 
 	quiet bool // it has been said that the agent's record is damaged
 

@@ -307,7 +307,7 @@ func (n *node) assemble(url string) {
 	}
 	n.central = &central.Service{
 		Store: n.store, Log: n.log, URL: url, Agents: site, Proxies: n.TrustedProxies, Logins: n.admission.logins,
-		Room: n.room(128<<20, 16),
+		Room: n.room(128<<20, 16), Fetcher: n.fetcher,
 	}
 	n.gateway = &gateway.Gateway{
 		Node: n.name, Authenticate: n.central.Authenticate, Clock: n.clock, Logger: n.logger,
@@ -360,6 +360,7 @@ func (n *node) run(ctx context.Context) error {
 	}
 	part("store", func() error { return n.store.Run(storeCtx) })
 	part("log", func() error { return n.log.Run(logCtx) })
+	part("webhooks", func() error { return n.central.RunHooks(ctx) })
 	hostDone := make(chan struct{})
 	part("host", func() error { defer close(hostDone); return n.host.Run(hostCtx) })
 	if n.cluster != nil {
