@@ -65,6 +65,8 @@ type events struct {
 	room chan struct{} // holds a token when there may be room for more
 }
 
+func newEvents() events { return events{more: make(chan struct{}, 1), room: make(chan struct{}, 1)} }
+
 // add keeps an event. It returns false when too many wait for a reader.
 func (v *events) add(e event) bool {
 	v.mu.Lock()
@@ -146,7 +148,7 @@ func (c *call) openStream() error {
 	s := &stream{
 		id: rand.Text(), account: c.account.ID, opened: time.Now(),
 		closed: make(chan struct{}), followed: make(chan struct{}),
-		events: events{more: make(chan struct{}, 1), room: make(chan struct{}, 1)},
+		events: newEvents(),
 	}
 	s.follower = c.Log.Follow(s.line)
 	if err := s.follower.Add(c.ctx, ids, in.Lines); err != nil {

@@ -207,6 +207,7 @@ func (l *Life) takeOrder(ev Event) {
 	switch ev := ev.(type) {
 	case *Reload:
 		l.Group, l.Grouped = ev.Group, true
+		l.online = l.Connected
 		l.restart(tandem.ReasonReload)
 		l.renewCode()
 	case *Review:

@@ -154,8 +154,8 @@ func (l *Life) begunAs(ev *Begun) {
 		event = "restarted"
 		l.emit(&Restarted{reason})
 		l.logf(tandem.LogStatus, "Agent restarted: %s.", reason)
-	case reason == tandem.ReasonReload:
-		// Its first code came by a deployment: clients of impCentral wait for this line.
+	case reason == tandem.ReasonReload && l.online:
+		// A device that is online gets its first code: clients of impCentral wait for this line.
 		l.logf(tandem.LogStatus, "Agent restarted: %s.", reason)
 	default:
 		l.log(tandem.LogStatus, "Agent started.")

@@ -100,7 +100,7 @@ var deliveries = table[Delivery]{
 
 // Limits of deliveries.
 const (
-	DeliveriesPerWebhook = 1000 // kept, waiting and dead; the oldest goes first
+	DeliveriesPerWebhook = 200 // kept, waiting and dead; the oldest goes first
 	dueAtOnce            = 32
 )
 
