@@ -243,7 +243,7 @@ func (s *Service) AddAccount(ctx context.Context, name, email, password string) 
 	return s.Store.AddAccount(ctx, store.Account{Username: name, Email: email, Password: hash})
 }
 
-// changeAccount sets a password. The operator sets anyone's; others confirm their own.
+// changeAccount sets a password. The operator sets that of any account; others confirm their own.
 func (c *call) changeAccount() error {
 	var in struct{ Password *string }
 	if _, err := c.readAs(accountShape, &in); err != nil {

@@ -67,7 +67,9 @@ func (c *call) deploymentFilter() (f store.DeploymentFilter, none bool, err erro
 		if f.Product != "" && f.Product != g.Product {
 			return f, true, nil
 		}
-		f.Group, f.Product, f.Owner = g.ID, "", ""
+		f.Group = g.ID
+		f.Product = ""
+		f.Owner = ""
 	}
 	return f, !c.filterOwner("owner.id"), nil
 }
@@ -149,7 +151,8 @@ func readTags(list []json.RawMessage) (tags []string, err error) {
 			return nil, tandem.Errorf(tandem.Invalid, "the tag %q must be of letters, digits and - _ * .", text)
 		}
 		if all += len(text); all > longestTags {
-			return nil, tandem.Errorf(tandem.Invalid, "the tags of a deployment can have at most %d characters in all", longestTags)
+			const msg = "the tags of a deployment can have at most %d characters in all"
+			return nil, tandem.Errorf(tandem.Invalid, msg, longestTags)
 		}
 		if !slices.Contains(tags, text) {
 			tags = append(tags, text)

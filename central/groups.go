@@ -220,8 +220,8 @@ func (c *call) addGroup() error {
 		return err
 	}
 	if t, ok := targetKinds[kind]; ok && (g.ProductionTarget == "" || g.DUTTarget == "") {
-		return tandem.Errorf(tandem.Invalid, "a %s needs the relationships production_target, to a %s, and dut_target, to a %s",
-			kind+groupSuffix, t.production+groupSuffix, t.dut+groupSuffix)
+		const msg = "a %s needs the relationships production_target, to a %s, and dut_target, to a %s"
+		return tandem.Errorf(tandem.Invalid, msg, kind+groupSuffix, t.production+groupSuffix, t.dut+groupSuffix)
 	}
 	if g, err = c.Store.AddGroup(c.ctx, g); err != nil {
 		return err

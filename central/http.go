@@ -72,14 +72,17 @@ type route struct {
 var routes = []route{
 	{
 		"POST", "auth", (*call).logIn, true,
-		"exchanges a user name or an e-mail address and a password, `{\"id\": …, \"password\": …}`, for an access token, " +
-			"which lasts an hour, and a refresh token, which lasts a year",
+		"exchanges a user name or an e-mail address and a password, `{\"id\": …, \"password\": …}`, for an access " +
+			"token, which lasts an hour, and a refresh token, which lasts a year",
 	},
 	{
 		"POST", "auth/token", (*call).exchange, true,
 		"exchanges a login key, `{\"key\": …}`, or a refresh token, `{\"token\": …}`, for an access token",
 	},
-	{"GET", "accounts", (*call).listAccounts, false, "the accounts that the caller can see: its own; the operator sees all"},
+	{
+		"GET", "accounts", (*call).listAccounts, false,
+		"the accounts that the caller can see: its own; the operator sees all",
+	},
 	{
 		"POST", "accounts", (*call).addAccount, false,
 		"makes an account: `username`, `email`, `password`; only the operator can (Tandem's own)",
@@ -122,8 +125,8 @@ var routes = []route{
 	{"GET", "devicegroups/:id", (*call).getGroup, false, "a device group"},
 	{
 		"PATCH", "devicegroups/:id", (*call).changeGroup, false,
-		"changes `name`, `description`, `env_vars`, `load_code_after_blessing` (production types), `validate_tls`: whether its " +
-			"agents' requests verify servers by default, from their next start on (Tandem's own); relationships " +
+		"changes `name`, `description`, `env_vars`, `load_code_after_blessing` (production types), `validate_tls`: whether " +
+			"its agents' requests verify servers by default, from their next start on (Tandem's own); relationships " +
 			"`production_target`, `dut_target`",
 	},
 	{

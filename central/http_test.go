@@ -31,6 +31,12 @@ const (
 	noDevice = "0123456789abcdef"
 )
 
+// Relationships of what is made, without their end.
+const (
+	ofProduct = `"relationships":{"product":{"type":"product","id":"{product}"}`
+	ofGroup   = `"relationships":{"devicegroup":{"type":"development_devicegroup","id":"{group}"}`
+)
+
 // story goes through every route, in an order that makes sense.
 var story = []step{
 	{method: "POST", path: "/auth/token", token: none, body: `{"key": "{key}"}`, status: 200, want: []string{`"access_token":"`, `"expires_in":3600`, `"expires_at":"20`}},
@@ -116,12 +122,15 @@ var story = []step{
 	{method: "POST", path: "/devicegroups", body: `{"data":{"type":"development_devicegroup","attributes":{"name":"x"},"relationships":{"product":{"type":"product","id":"y"}}}}`, status: 404, want: []string{"no such product"}},
 	{method: "POST", path: "/devicegroups", status: 201, save: "dut", body: `{"data":{"type":"dut_devicegroup","attributes":{"name":"dut"},"relationships":{"product":{"type":"product","id":"{product}"}}}}`},
 	{method: "POST", path: "/devicegroups", status: 201, save: "fixture",
-		body: `{"data":{"type":"factoryfixture_devicegroup","attributes":{"name":"fixture"},"relationships":{"product":{"type":"product","id":"{product}"},` +
-			`"production_target":{"type":"production_devicegroup","id":"{other}"},"dut_target":{"type":"dut_devicegroup","id":"{dut}"}}}}`,
-		want: []string{`"production_target":{"type":"production_devicegroup","id":"{other}"}`, `"dut_target":{"type":"dut_devicegroup","id":"{dut}"}`}},
+		body: `{"data":{"type":"factoryfixture_devicegroup","attributes":{"name":"fixture"},` + ofProduct +
+			`,"production_target":{"type":"production_devicegroup","id":"{other}"},"dut_target":{"type":"dut_devicegroup","id":"{dut}"}}}}`,
+		want: []string{
+			`"production_target":{"type":"production_devicegroup","id":"{other}"}`,
+			`"dut_target":{"type":"dut_devicegroup","id":"{dut}"}`,
+		}},
 	{method: "POST", path: "/devicegroups", status: 400, want: []string{"dut_target"},
-		body: `{"data":{"type":"factoryfixture_devicegroup","attributes":{"name":"fixture 2"},"relationships":{"product":{"type":"product","id":"{product}"},` +
-			`"production_target":{"type":"production_devicegroup","id":"{other}"}}}}`},
+		body: `{"data":{"type":"factoryfixture_devicegroup","attributes":{"name":"fixture 2"},` + ofProduct +
+			`,"production_target":{"type":"production_devicegroup","id":"{other}"}}}}`},
 	{method: "PATCH", path: "/devicegroups/{fixture}", status: 400, want: []string{"must be a production_devicegroup"},
 		body: `{"data":{"attributes":{},"relationships":{"production_target":{"type":"devicegroup","id":"{dut}"}}}}`},
 	{method: "DELETE", path: "/devicegroups/{dut}", status: 409, want: []string{"Devicegroup In Use"}},
@@ -168,11 +177,14 @@ var story = []step{
 	{method: "PUT", path: "/devicegroups/{group}/relationships/min_supported_deployment", body: `{"data":{"type":"deployment","id":"` + anID + `"}}`, status: 404},
 	{method: "PUT", path: "/devicegroups/{group}/relationships/min_supported_deployment", body: `null`, status: 400},
 	{method: "POST", path: "/webhooks", status: 201, save: "hook", want: []string{`"secret":"`, `"event":"blessing"`},
-		body: `{"data":{"type":"webhook","attributes":{"url":"http://hooks.test/x","event":"blessing","content_type":"application/json"},"relationships":{"devicegroup":{"type":"development_devicegroup","id":"{group}"}}}}`},
+		body: `{"data":{"type":"webhook","attributes":{"url":"http://hooks.test/x","event":"blessing","content_type":"application/json"},` +
+			ofGroup + `}}}`},
 	{method: "POST", path: "/webhooks", status: 400, want: []string{`"title":"Invalid URL"`, `"detail":"The provided URL is invalid."`},
-		body: `{"data":{"type":"webhook","attributes":{"url":"invalidurl","event":"blessing","content_type":"application/json"},"relationships":{"devicegroup":{"type":"development_devicegroup","id":"{group}"}}}}`},
+		body: `{"data":{"type":"webhook","attributes":{"url":"invalidurl","event":"blessing","content_type":"application/json"},` +
+			ofGroup + `}}}`},
 	{method: "POST", path: "/webhooks", status: 400,
-		body: `{"data":{"type":"webhook","attributes":{"url":"http://hooks.test/x","event":"rain","content_type":"application/json"},"relationships":{"devicegroup":{"type":"development_devicegroup","id":"{group}"}}}}`},
+		body: `{"data":{"type":"webhook","attributes":{"url":"http://hooks.test/x","event":"rain","content_type":"application/json"},` +
+			ofGroup + `}}}`},
 	{method: "GET", path: "/webhooks?filter[devicegroup.id]={group}", status: 200, want: []string{"{hook}"}, not: []string{"secret"}},
 	{method: "GET", path: "/webhooks/{hook}", status: 200, want: []string{`"devicegroup":{"type":"development_devicegroup","id":"{group}"}`}, not: []string{"secret"}},
 	{method: "PATCH", path: "/webhooks/{hook}", body: `{"data":{"type":"webhook","id":"{hook}","attributes":{"url":"https://hooks.test/y"}}}`, status: 200, want: []string{"https://hooks.test/y"}},

@@ -17,10 +17,12 @@ import (
 // params are the parameters of each route's query, beside those of pages, which every GET has.
 // Any other is refused: a filter that is not known must not select everything.
 var params = map[string][]string{
-	"GET products":                 filters("owner.id"),
-	"GET devicegroups":             filters("owner.id", "product.id", "type"),
-	"GET deployments":              filters("owner.id", "creator.id", "product.id", "devicegroup.id", "sha", "flagged", "flagger.id", "tags"),
-	"GET devices":                  filters("owner.id", "account.id", "product.id", "devicegroup.id", "devicegroup.owner.id", "devicegroup.type"),
+	"GET products":     filters("owner.id"),
+	"GET devicegroups": filters("owner.id", "product.id", "type"),
+	"GET deployments": filters("owner.id", "creator.id", "product.id", "devicegroup.id", "sha", "flagged", "flagger.id",
+		"tags"),
+	"GET devices": filters("owner.id", "account.id", "product.id", "devicegroup.id", "devicegroup.owner.id",
+		"devicegroup.type"),
 	"GET webhooks":                 filters("owner.id", "devicegroup.id"),
 	"POST devices/:id/restart":     {"side", "give_up_saved"},
 	"POST logstream":               {"format"},

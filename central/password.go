@@ -70,7 +70,9 @@ func (s *Service) hasPassword(ctx context.Context, stored, password string) (boo
 	defer s.finish()
 	h, salt, want, ok := parseHash(stored)
 	if !ok {
-		h, salt, want = hashingNow, make([]byte, saltBytes), make([]byte, hashBytes)
+		h = hashingNow
+		salt = make([]byte, saltBytes)
+		want = make([]byte, hashBytes)
 	}
 	same := subtle.ConstantTimeCompare(h.hash(password, salt), want) == 1
 	return same && ok, nil

@@ -302,7 +302,9 @@ func (s *Service) AddDevices(ctx context.Context, list []NewDevice) ([]record.De
 	records := make([]record.Device, len(list))
 	for i, d := range list {
 		keys[i] = tandem.NewKey()
-		records[i] = record.Device{Owner: cmp.Or(d.Owner, operator.ID), Group: d.Group, Name: d.Name, KeyHash: record.Hash(keys[i])}
+		records[i] = record.Device{
+			Owner: cmp.Or(d.Owner, operator.ID), Group: d.Group, Name: d.Name, KeyHash: record.Hash(keys[i]),
+		}
 	}
 	made, err := s.Store.AddDevices(ctx, records)
 	if err != nil {

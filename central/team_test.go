@@ -347,11 +347,13 @@ func TestWebhooksFire(t *testing.T) {
 			t.Fatal(body)
 		}
 	}
-	made := w.must("POST", "/deployments", `{"data":{"type":"deployment","attributes":{"agent_code":"","device_code":""},`+group+`}}`).ID
+	made := w.must("POST", "/deployments",
+		`{"data":{"type":"deployment","attributes":{"agent_code":"","device_code":""},`+group+`}}`).ID
 	for range 2 {
 		r := <-got
 		if r.header.Get("Content-Type") == contentForm {
-			if form, err := url.ParseQuery(r.body); err != nil || form.Get("deployment_id") != made || form.Get("event") != "deployment" {
+			form, err := url.ParseQuery(r.body)
+			if err != nil || form.Get("deployment_id") != made || form.Get("event") != "deployment" {
 				t.Errorf("%s, %v", r.body, err)
 			}
 			continue
@@ -395,8 +397,8 @@ func (w *world) hookFails(hook string, refuse func(), got chan hookRequest) {
 func TestWebhookReach(t *testing.T) {
 	w := newWorld(t)
 	w.pair("", "")
-	hook := w.must("POST", "/webhooks", `{"data":{"type":"webhook","attributes":{"url":"http://127.0.0.1:1/","event":"blinkup",`+
-		`"content_type":"application/json"},"relationships":{"devicegroup":{"type":"devicegroup","id":"{group}"}}}}`)
+	hook := w.must("POST", "/webhooks", `{"data":{"type":"webhook","attributes":{"url":"http://127.0.0.1:1/",`+
+		`"event":"blinkup","content_type":"application/json"},"relationships":{"devicegroup":{"type":"devicegroup","id":"{group}"}}}}`)
 	h, err := w.Store.Webhook(t.Context(), hook.ID)
 	if err != nil {
 		t.Fatal(err)

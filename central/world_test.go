@@ -256,7 +256,8 @@ func (w *world) stream(id string) *eventStream {
 // streamAfter reads a stream in a format, after the event with a number.
 func (w *world) streamAfter(id, format string, after int) *eventStream {
 	w.t.Helper()
-	req, err := http.NewRequestWithContext(w.t.Context(), "GET", w.url+"/v5/logstream/"+id+"?format="+format, http.NoBody)
+	address := w.url + "/v5/logstream/" + id + "?format=" + format
+	req, err := http.NewRequestWithContext(w.t.Context(), "GET", address, nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -360,7 +360,6 @@ func (n *node) run(ctx context.Context) error {
 	}
 	part("store", func() error { return n.store.Run(storeCtx) })
 	part("log", func() error { return n.log.Run(logCtx) })
-	part("webhooks", func() error { return n.central.RunHooks(ctx) })
 	hostDone := make(chan struct{})
 	part("host", func() error { defer close(hostDone); return n.host.Run(hostCtx) })
 	if n.cluster != nil {

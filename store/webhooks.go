@@ -178,7 +178,8 @@ func (s *Store) Delivered(ctx context.Context, id string) error {
 // Undelivered says why an attempt has failed, and when the next is due; never if due is zero.
 func (s *Store) Undelivered(ctx context.Context, id, reason string, due time.Time) error {
 	_, err := deliveries.change(ctx, s, id, func(d *Delivery) error {
-		d.Reason, d.Due, d.Updated = reason, due, s.stamp()
+		d.Reason, d.Due = reason, due
+		d.Updated = s.stamp()
 		return nil
 	})
 	if tandem.KindOf(err) == tandem.NotFound {

@@ -15,7 +15,7 @@ import (
 )
 
 type accountCmd struct {
-	Add      accountAddCmd      `cmd:"" help:"Make an account. The password is asked for, or is the first line of the input."`
+	Add      accountAddCmd      `cmd:"" help:"Make an account. Its password is asked for, or is the input's first line."`
 	List     accountListCmd     `cmd:"" help:"List the accounts: id, user name, e-mail address."`
 	Password accountPasswordCmd `cmd:"" help:"Set the password of an account, with which it logs in at POST /v5/auth."`
 }
@@ -147,5 +147,5 @@ func adviseAccount(ctx context.Context, out io.Writer, service *central.Service,
 	if data != defaultData {
 		command += " --data " + data
 	}
-	fmt.Fprintf(out, "No password is set for the account operator yet; other clients of the API log in after: %s\n", command)
+	fmt.Fprintf(out, "The account operator has no password yet; other clients of the API can log in after: %s\n", command)
 }
