@@ -177,14 +177,14 @@ var story = []step{
 	{method: "PUT", path: "/devicegroups/{group}/relationships/min_supported_deployment", body: `{"data":{"type":"deployment","id":"` + anID + `"}}`, status: 404},
 	{method: "PUT", path: "/devicegroups/{group}/relationships/min_supported_deployment", body: `null`, status: 400},
 	{method: "POST", path: "/webhooks", status: 201, save: "hook", want: []string{`"secret":"`, `"event":"blessing"`},
-		body: `{"data":{"type":"webhook","attributes":{"url":"http://hooks.test/x","event":"blessing","content_type":"application/json"},` +
-			ofGroup + `}}}`},
+		body: `{"data":{"type":"webhook","attributes":{"content_type":"application/json","url":"http://hooks.test/x",` +
+			`"event":"blessing"},` + ofGroup + `}}}`},
 	{method: "POST", path: "/webhooks", status: 400, want: []string{`"title":"Invalid URL"`, `"detail":"The provided URL is invalid."`},
-		body: `{"data":{"type":"webhook","attributes":{"url":"invalidurl","event":"blessing","content_type":"application/json"},` +
-			ofGroup + `}}}`},
+		body: `{"data":{"type":"webhook","attributes":{"content_type":"application/json","url":"invalidurl",` +
+			`"event":"blessing"},` + ofGroup + `}}}`},
 	{method: "POST", path: "/webhooks", status: 400,
-		body: `{"data":{"type":"webhook","attributes":{"url":"http://hooks.test/x","event":"rain","content_type":"application/json"},` +
-			ofGroup + `}}}`},
+		body: `{"data":{"type":"webhook","attributes":{"content_type":"application/json","url":"http://hooks.test/x",` +
+			`"event":"rain"},` + ofGroup + `}}}`},
 	{method: "GET", path: "/webhooks?filter[devicegroup.id]={group}", status: 200, want: []string{"{hook}"}, not: []string{"secret"}},
 	{method: "GET", path: "/webhooks/{hook}", status: 200, want: []string{`"devicegroup":{"type":"development_devicegroup","id":"{group}"}`}, not: []string{"secret"}},
 	{method: "PATCH", path: "/webhooks/{hook}", body: `{"data":{"type":"webhook","id":"{hook}","attributes":{"url":"https://hooks.test/y"}}}`, status: 200, want: []string{"https://hooks.test/y"}},
