@@ -1,6 +1,7 @@
 package central
 
 import (
+	"cmp"
 	"maps"
 	"net/http"
 	"net/url"
@@ -136,50 +137,63 @@ type places struct {
 	all map[string]*pagesOf
 }
 
-// pagesOf has the places of a list: the After of page i+2 at index i.
+// pagesOf has places of a list: the After of some of its pages, in order.
 type pagesOf struct {
-	after []int
+	known []boundary
 	at    time.Time // of the newest
 }
 
+// boundary is the After that belongs to a page.
+type boundary struct{ pages, after int } // how many pages lie before it
+
 const (
 	maxPlaces = 1000            // lists
-	placeLife = 2 * time.Minute // since its newest page was read
+	maxKnown  = 10_000          // places of a list
+	placeLife = 2 * time.Minute // since a place of the list was set
 )
 
-// before returns the last known page boundary up to the beginning of a page: how many pages
-// lie before it, and the After that belongs to it.
+// before returns the last known place up to the beginning of a page.
 func (p *places) before(key string, number int) (pages, after int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	known := p.all[key]
-	if known == nil || time.Since(known.at) > placeLife {
+	of := p.all[key]
+	if of == nil || time.Since(of.at) > placeLife {
 		return 0, 0
 	}
-	pages = min(number-1, len(known.after))
-	if pages == 0 {
+	i, found := of.find(number - 1)
+	switch {
+	case found:
+	case i == 0:
 		return 0, 0
+	default:
+		i--
 	}
-	return pages, known.after[pages-1]
+	return of.known[i].pages, of.known[i].after
 }
 
-// set remembers where the page after one begins. It does not leave gaps.
+func (o *pagesOf) find(pages int) (int, bool) {
+	return slices.BinarySearchFunc(o.known, pages, func(k boundary, n int) int { return cmp.Compare(k.pages, n) })
+}
+
+// set remembers where the page after one begins. The first page begins the list again.
 func (p *places) set(key string, number, after int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	known := p.all[key]
-	if known == nil || time.Since(known.at) > placeLife || number == 1 {
+	of := p.all[key]
+	if of == nil || time.Since(of.at) > placeLife || number == 1 || len(of.known) >= maxKnown {
 		if len(p.all) >= maxPlaces || p.all == nil {
 			p.all = map[string]*pagesOf{}
 		}
-		known = &pagesOf{}
-		p.all[key] = known
+		of = &pagesOf{}
+		p.all[key] = of
 	}
-	if number-1 > len(known.after) {
-		return
+	i, found := of.find(number)
+	if found {
+		of.known[i].after = after
+	} else {
+		of.known = slices.Insert(of.known, i, boundary{number, after})
 	}
-	known.after = append(known.after[:number-1], after)
-	known.at = time.Now()
+	of.at = time.Now()
 }
 
 // sendList sends one page of a list. next is the After of the page that follows, 0 if there is

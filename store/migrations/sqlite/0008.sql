@@ -21,6 +21,7 @@ UPDATE devices SET (product, group_type) = (SELECT product, type FROM device_gro
 WHERE device_group IS NOT NULL;
 CREATE INDEX devices_product ON devices (owner, product);
 CREATE INDEX devices_type ON devices (owner, group_type);
+CREATE INDEX devices_product_type ON devices (owner, product, group_type);
 CREATE INDEX devices_unassigned ON devices (owner) WHERE device_group IS NULL;
 CREATE INDEX devices_assigned ON devices (owner) WHERE device_group IS NOT NULL;
 
