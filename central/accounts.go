@@ -24,33 +24,50 @@ const passwordHeader = "X-Electricimp-Password"
 
 // logIn returns an access token and a refresh token for a password.
 func (c *call) logIn() error {
-	var in struct{ ID, Password string }
+	var in struct {
+		ID, Password string
+		Token        string `json:"login_token"`
+	}
 	if err := c.readJSON(&in); err != nil {
 		return err
 	}
-	if in.ID == "" || in.Password == "" {
-		return tandem.Errorf(tandem.Invalid, `send {"id": "…", "password": "…"} with a user name or an e-mail address`)
-	}
-	var a store.Account
-	err := c.loginAs(c.r, in.ID, in.Password, func() (err error) {
-		a, err = c.accountWith(in.ID, in.Password)
-		return err
-	})
+	account, err := c.firstHalf(in.ID, in.Password, in.Token)
 	if err != nil {
 		return err
 	}
-	answer, err := c.issue(a.ID)
+	answer, err := c.issue(account)
 	if err != nil {
 		return err
 	}
 	refresh := rand.Text()
-	token := store.Token{Account: a.ID, Refresh: true, Expires: time.Now().Add(refreshLife)}
+	token := store.Token{Account: account, Refresh: true, Expires: time.Now().Add(refreshLife)}
 	if _, err := c.Store.AddToken(c.ctx, token, refresh); err != nil {
 		return err
 	}
 	answer["refresh_token"] = refresh
 	c.issued(c.r, refresh)
 	return c.send(http.StatusOK, answer)
+}
+
+// firstHalf returns the account with a name and a password, unless it has a second factor, and
+// that of a login token.
+func (c *call) firstHalf(name, password, token string) (account string, err error) {
+	switch {
+	case token != "" && name == "" && password == "":
+		return c.secondHalf(token)
+	case name == "" || password == "" || token != "":
+		return "", tandem.Errorf(tandem.Invalid,
+			`send {"id": "…", "password": "…"} with a user name or an e-mail address, or {"login_token": "…"}`)
+	}
+	var a store.Account
+	err = c.loginAs(c.r, name, password, func() (err error) {
+		a, err = c.accountWith(name, password)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	return a.ID, c.askSecond(a.ID)
 }
 
 // accountWith returns the account with a name and a password. Which of the two is wrong is not

@@ -40,7 +40,7 @@ func (w *world) legible(body string) string {
 		{regexp.MustCompile(`"agent_url": "[^"]*"`), `"agent_url": "{url}"`},
 		{regexp.MustCompile(`"mac_address": "[^"]*"`), `"mac_address": "{mac}"`},
 		{regexp.MustCompile(`"agent_state_changed_at": [^,]*`), `"agent_state_changed_at": "{in its own time}"`},
-		{regexp.MustCompile(`"(key|access_token|refresh_token)": "[^"]*"`), `"$1": "{secret}"`},
+		{regexp.MustCompile(`"(key|access_token|refresh_token|url|secret)": "[^"]*"`), `"$1": "{secret}"`},
 		{regexp.MustCompile(`\b[0-9A-Za-z]{20,}\b`), "{long}"},
 		{regexp.MustCompile(`\b[0-9a-f]{16}\b`), "{device id}"},
 	} {

@@ -58,8 +58,8 @@ func (c *call) showDevice(d record.Device) (object, error) {
 		"name": orNull(d.Name), "agent_id": nil, "agent_url": nil,
 		"device_online": c.Host.Online(d.ID), "device_state_changed_at": stampOrNull(d.Changed),
 		"agent_running": false, "agent_state_changed_at": nil, "last_enrolled_at": stampOrNull(d.Enrolled),
-		"imp_type": orNull(d.Type), "ip_address": orNull(d.Address), "mac_address": orNull(d.MAC), "free_memory": nil, "rssi": nil,
-		"swversion": orNull(d.Runtime), "plan_id": nil,
+		"imp_type": orNull(d.Type), "ip_address": orNull(d.Address), "mac_address": orNull(d.MAC),
+		"free_memory": nil, "rssi": nil, "swversion": orNull(d.Runtime), "plan_id": nil,
 	}
 	owned := map[string]ref{"owner": {"account", d.Owner}}
 	if d.Group != "" {

@@ -33,6 +33,7 @@ type call struct {
 	path    []string // below /v5, unescaped; clients put names where ids belong
 	account store.Account
 	query   url.Values              // which the route knows
+	began   int                     // After of the page, if the index was walked to it; see store.Page
 	groups  map[string]record.Group // groups looked up for this answer
 	room    *admit.Holder[string]   // for the body, if it is large
 	lost    atomic.Bool             // the body gives way to another
@@ -73,7 +74,9 @@ var routes = []route{
 	{
 		"POST", "auth", (*call).logIn, true,
 		"exchanges a user name or an e-mail address and a password, `{\"id\": …, \"password\": …}`, for an access " +
-			"token, which lasts an hour, and a refresh token, which lasts a year",
+			"token, which lasts an hour, and a refresh token, which lasts a year. An account with one-time passwords gets " +
+			"403 with code `PX200` and a `login_token` in `meta`: send `{\"login_token\": …}` with one in the header " +
+			"`X-Electricimp-OTP-Token`, or with a recovery code",
 	},
 	{
 		"POST", "auth/token", (*call).exchange, true,
@@ -106,6 +109,22 @@ var routes = []route{
 		"PATCH", "accounts/:id", (*call).changeAccount, false,
 		"changes the `password`, which ends all its tokens. The header `X-Electricimp-Password` has the old one; the " +
 			"operator needs none (Tandem's own)",
+	},
+	{"GET", "accounts/me/otp", (*call).getSecond, false, "whether the account has one-time passwords (Tandem's own)"},
+	{
+		"POST", "accounts/me/otp", (*call).addSecond, false,
+		"makes a `secret` for one-time passwords, with a `url` for authenticators; wants the password in the header " +
+			"(Tandem's own)",
+	},
+	{
+		"POST", "accounts/me/otp/confirm", (*call).confirmSecond, false,
+		"enables them, with a first one in the header `X-Electricimp-OTP-Token`; only this answer has the " +
+			"`recovery_codes` (Tandem's own)",
+	},
+	{
+		"DELETE", "accounts/:id/otp", (*call).deleteSecond, false,
+		"ends them, with the password and a one-time password in the headers; the operator needs neither for another " +
+			"account (Tandem's own)",
 	},
 	{"GET", "accounts/:id/capabilities", (*call).getCapabilities, false, "what an account may do (Tandem's own)"},
 	{"GET", "products", (*call).listProducts, false, "products; `filter[owner.id]`"},
@@ -335,6 +354,11 @@ func (c *call) fail(err error) {
 	var wait *slowed
 	if errors.As(err, &wait) {
 		c.failSlowed(wait)
+		return
+	}
+	var second *secondFactor
+	if errors.As(err, &second) {
+		c.failSecondFactor(second)
 		return
 	}
 	var over *overRate

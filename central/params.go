@@ -117,6 +117,7 @@ func (c *call) page() (number int, p store.Page) {
 		from := 0
 		from, p.After = c.places.before(c.listKey(size), number)
 		p.Skip = (number - 1 - from) * size
+		p.Began = &c.began
 	}
 	return number, p
 }
@@ -140,7 +141,7 @@ type places struct {
 // pagesOf has places of a list: the After of some of its pages, in order.
 type pagesOf struct {
 	known []boundary
-	at    time.Time // of the newest
+	at    time.Time // of the first that was found
 }
 
 // boundary is the After that belongs to a page.
@@ -149,7 +150,7 @@ type boundary struct{ pages, after int } // how many pages lie before it
 const (
 	maxPlaces = 1000            // lists
 	maxKnown  = 10_000          // places of a list
-	placeLife = 2 * time.Minute // since a place of the list was set
+	placeLife = 2 * time.Minute // then all is found again, for objects are deleted
 )
 
 // before returns the last known place up to the beginning of a page.
@@ -175,7 +176,7 @@ func (o *pagesOf) find(pages int) (int, bool) {
 	return slices.BinarySearchFunc(o.known, pages, func(k boundary, n int) int { return cmp.Compare(k.pages, n) })
 }
 
-// set remembers where the page after one begins. The first page begins the list again.
+// set remembers where the page after one begins. With the first page all is found again.
 func (p *places) set(key string, number, after int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -184,7 +185,7 @@ func (p *places) set(key string, number, after int) {
 		if len(p.all) >= maxPlaces || p.all == nil {
 			p.all = map[string]*pagesOf{}
 		}
-		of = &pagesOf{}
+		of = &pagesOf{at: time.Now()}
 		p.all[key] = of
 	}
 	i, found := of.find(number)
@@ -193,7 +194,6 @@ func (p *places) set(key string, number, after int) {
 	} else {
 		of.known = slices.Insert(of.known, i, boundary{number, after})
 	}
-	of.at = time.Now()
 }
 
 // sendList sends one page of a list. next is the After of the page that follows, 0 if there is
@@ -218,6 +218,9 @@ func sendList[T any](c *call, number int, p store.Page, next int, list []T, show
 	links := map[string]string{"self": at(number, 0), "first": at(1, 0)}
 	if number > 1 {
 		links["prev"] = at(number-1, 0)
+	}
+	if c.began > 0 {
+		c.places.set(c.listKey(p.Limit), number-1, c.began)
 	}
 	if next > 0 {
 		links["next"] = at(number+1, next)

@@ -63,7 +63,8 @@ func TestForeign(t *testing.T) {
 	// Of one's own: what they make or show is the caller's.
 	own := map[string]bool{
 		"POST auth": true, "POST auth/token": true, "GET accounts": true, "GET accounts/me/refresh_tokens": true,
-		"GET accounts/me/login_keys": true, "POST accounts/me/login_keys": true, "GET products": true, "POST products": true,
+		"GET accounts/me/login_keys": true, "GET accounts/me/otp": true, "POST accounts/me/otp": true,
+		"POST accounts/me/otp/confirm": true, "POST accounts/me/login_keys": true, "GET products": true, "POST products": true,
 		"GET devicegroups": true, "GET deployments": true, "GET devices": true, "GET webhooks": true, "GET libraries": true,
 		"POST logstream": true, "GET logstream/:id": true,
 	}
@@ -72,7 +73,7 @@ func TestForeign(t *testing.T) {
 		first, _, _ := strings.Cut(r.path, "/")
 		path := "/" + strings.NewReplacer(":id", ids[first], ":device", "{device}").Replace(r.path)
 		if own[name] {
-			if r.method == "GET" && !r.open {
+			if r.method == "GET" && !r.open && !strings.HasSuffix(r.path, "otp") { // she has none
 				if status, body := w.do("GET", w.fill(path), ann, ""); status != 200 || strings.Contains(body, w.names["product"]) {
 					t.Errorf("%s: %d %s", name, status, body)
 				}

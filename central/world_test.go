@@ -34,6 +34,7 @@ type world struct {
 	key      string // a login key
 	token    string
 	password string            // of the operator, once it has one
+	otp      string            // sent if not empty
 	names    map[string]string // what {name} stands for in paths and bodies
 }
 
@@ -146,6 +147,9 @@ func (w *world) open(ctx context.Context, method, path, token, body string) *htt
 	req, err := http.NewRequestWithContext(ctx, method, w.url+"/v5"+path, strings.NewReader(body))
 	if err != nil {
 		w.t.Fatal(err)
+	}
+	if w.otp != "" {
+		req.Header.Set(otpHeader, w.otp)
 	}
 	if w.password != "" {
 		req.Header.Set(passwordHeader, w.password)

@@ -76,6 +76,8 @@ func testListPlans(t *testing.T, open opener) {
 		"deliveries":  func() error { _, _, err := s.Deliveries(ctx, "w", page); return err },
 		"due":         func() error { _, err := s.due(ctx, s.read); return err },
 		"history":     func() error { _, _, err := s.DeviceEvents(ctx, "d", page); return err },
+		"a factor":    func() error { _, err := s.SecondFactor(ctx, "a"); return ignoreAbsent(err) },
+		"a login":     func() error { _, err := s.SecondFactorOf(ctx, []byte("t")); return ignoreAbsent(err) },
 		"by MAC":      func() error { _, err := s.DeviceAt(ctx, "m"); return ignoreAbsent(err) },
 		"of an agent": func() error { _, err := s.DeviceOf(ctx, "a"); return ignoreAbsent(err) },
 	} {

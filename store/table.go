@@ -22,6 +22,7 @@ type Page struct {
 	After int // what a list returned as next; 0: the list's beginning
 	Skip  int // records to pass over from there; the index is walked, and no record is read
 	Limit int
+	Began *int // gets the After that Skip led to, unless it is nil
 }
 
 // table maps records of type T to a table of the database.
@@ -184,6 +185,9 @@ func (t table[T]) pass(ctx context.Context, s *Store, c condition, page Page) (P
 		page.After, err = -1, nil
 	}
 	page.Skip = 0
+	if page.Began != nil && err == nil {
+		*page.Began = page.After
+	}
 	return page, err
 }
 

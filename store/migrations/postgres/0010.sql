@@ -79,3 +79,18 @@ DROP INDEX tokens_account;
 CREATE INDEX tokens_account ON tokens (account, rowid) WHERE refresh;
 DROP INDEX login_keys_account;
 CREATE INDEX login_keys_account ON login_keys (account, rowid);
+
+-- Second factors of accounts: one-time passwords by the time, and codes for who has lost the secret.
+CREATE TABLE second_factors (
+	rowid BIGINT GENERATED ALWAYS AS IDENTITY UNIQUE,
+	account     TEXT PRIMARY KEY NOT NULL REFERENCES accounts ON DELETE CASCADE,
+	secret      BYTEA NOT NULL,
+	enabled     BOOLEAN NOT NULL,
+	step        BIGINT NOT NULL, -- of the newest one-time password that was used
+	recovery    TEXT NOT NULL, -- hashes of the codes that are left
+	login       BYTEA NOT NULL, -- hash of the login token of who has shown the password
+	login_until BIGINT NOT NULL,
+	created     BIGINT NOT NULL,
+	sum         BIGINT
+);
+CREATE INDEX second_factors_login ON second_factors (login);

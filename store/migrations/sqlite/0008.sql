@@ -66,3 +66,17 @@ CREATE INDEX device_events_device ON device_events (device);
 CREATE INDEX device_groups_of ON device_groups (product);
 DROP INDEX tokens_account;
 CREATE INDEX tokens_account ON tokens (account) WHERE refresh;
+
+-- Second factors of accounts: one-time passwords by the time, and codes for who has lost the secret.
+CREATE TABLE second_factors (
+	account     TEXT PRIMARY KEY NOT NULL REFERENCES accounts ON DELETE CASCADE,
+	secret      BLOB NOT NULL,
+	enabled     INTEGER NOT NULL,
+	step        INTEGER NOT NULL, -- of the newest one-time password that was used
+	recovery    TEXT NOT NULL, -- hashes of the codes that are left
+	login       BLOB NOT NULL, -- hash of the login token of who has shown the password
+	login_until INTEGER NOT NULL,
+	created     INTEGER NOT NULL,
+	sum         INTEGER
+) STRICT;
+CREATE INDEX second_factors_login ON second_factors (login);
