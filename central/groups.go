@@ -274,6 +274,7 @@ func (c *call) changeGroup() error {
 	}
 	var in groupWishes
 	s := groupShape(g.Type)
+	s.types = append(s.types, "devicegroup")
 	delete(s.related, "product")
 	body, err := c.readAs(s, &in)
 	if err != nil {

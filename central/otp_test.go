@@ -123,7 +123,8 @@ func (w *world) secondLogin(login, text string, want int) {
 		}
 	}
 	err := json.Unmarshal([]byte(body), &asked)
-	if err != nil || status != 403 || len(asked.Errors) != 1 || asked.Errors[0].Code != "PX200" || asked.Errors[0].Meta.Expires == "" {
+	if err != nil || status != 403 || len(asked.Errors) != 1 || asked.Errors[0].Code != "PX200" ||
+		asked.Errors[0].Meta.Expires == "" {
 		w.t.Fatalf("the first half: %d %s", status, body)
 	}
 	token := `{"login_token":"` + asked.Errors[0].Meta.Token + `"}`
