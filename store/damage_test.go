@@ -49,6 +49,8 @@ var unprotected = map[string]string{
 	"progress.n":            "compared with what the nodes remember",
 	"renewals.node":         "compared with what the nodes remember",
 	"renewals.n":            "compared with what the nodes remember",
+	"devices.product":       "it only selects lists; the device's group has it",
+	"devices.group_type":    "it only selects lists; the device's group has it",
 	"tandem_schema.version": "checked against the schemas that there are",
 }
 
@@ -96,6 +98,11 @@ func newSpecimen(t *testing.T, s *Store) *specimen {
 	device := must[[]record.Device](t)(s.AddDevices(ctx, []record.Device{
 		{Owner: g.Owner, Group: g.ID, KeyHash: record.Hash("key"), Agent: agent, Name: "d", MAC: "0c:2a:69:00:00:01"},
 	}))[0]
+	must[bool](t)(s.Deliver(ctx, g.ID, hook.Event, "{}"))
+	factor := SecondFactor{Account: g.Owner, Secret: []byte("s"), Recovery: []string{"r"}}
+	if err := s.AddSecondFactor(ctx, factor); err != nil {
+		t.Fatal(err)
+	}
 	begin(t, s, agent)
 	x := &specimen{t: t, s: s, raw: rawDB(t, s)}
 	x.fill()
@@ -110,7 +117,19 @@ func newSpecimen(t *testing.T, s *Store) *specimen {
 		"libraries":     func(ctx context.Context) error { _, err := s.LibraryCode(ctx, library); return err },
 		"devices":       func(ctx context.Context) error { _, err := s.Device(ctx, device.ID); return err },
 		"agents":        x.readAgent,
-		"snapshots":     x.readSnapshot,
+		"device_events": func(ctx context.Context) error {
+			_, err := deviceEvents.query(ctx, s.read, condition{}, Page{})
+			return err
+		},
+		"deliveries": func(ctx context.Context) error {
+			_, err := deliveries.query(ctx, s.read, condition{}, Page{})
+			return err
+		},
+		"second_factors": func(ctx context.Context) error {
+			_, err := secondFactors.query(ctx, s.read, condition{}, Page{})
+			return err
+		},
+		"snapshots": x.readSnapshot,
 		"posts": func(ctx context.Context) error {
 			_, bad, err := s.readPosts(ctx, agent)
 			if len(bad) > 0 {
@@ -185,7 +204,7 @@ func (x *specimen) columns() map[string]string {
 func changed(column, kind string) string {
 	switch kind {
 	case "text":
-		if column == "tags" {
+		if column == "tags" || column == "recovery" {
 			return "'[\"b\"]'"
 		}
 		return "coalesce(" + column + ", '') || 'x'"
@@ -196,7 +215,8 @@ func changed(column, kind string) string {
 	case "boolean":
 		return "NOT " + column
 	}
-	if column == "refresh" || column == "load_after_blessing" || column == "validate_tls" { // booleans, on SQLite
+	if column == "refresh" || column == "load_after_blessing" || column == "validate_tls" ||
+		column == "enabled" { // booleans, on SQLite
 		return "1 - " + column
 	}
 	return column + " + 1"

@@ -24,7 +24,6 @@ type Webhook struct {
 var webhooks = table[Webhook]{
 	name: "webhooks", noun: "webhook", order: "rowid",
 	columns: "id, device_group, owner, creator, url, event, content_type, created, updated, secret",
-	covered: 9, // rows of older versions have no secret
 	fields: func(w *Webhook) []any {
 		return []any{
 			&w.ID, &w.Group, &w.Owner, &w.Creator, &w.URL, &w.Event, &w.ContentType,
