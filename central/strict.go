@@ -118,6 +118,8 @@ func wanted(kind reflect.Kind) string {
 		return "true or false"
 	case reflect.Int, reflect.Int64:
 		return "a whole number"
+	case reflect.Slice:
+		return "a string in base64"
 	}
 	return "a number"
 }

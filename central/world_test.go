@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,6 +39,13 @@ type world struct {
 	names    map[string]string // what {name} stands for in paths and bodies
 }
 
+// hookFetcher makes the requests of webhooks, by a Fetcher that a test may replace.
+type hookFetcher struct{ atomic.Pointer[egress.Fetcher] }
+
+func (h *hookFetcher) Fetch(ctx context.Context, f *tandem.Fetch, part func([]byte), done func(*tandem.Response)) {
+	h.Load().Fetch(ctx, f, part, done)
+}
+
 // newWorld makes a control plane; the test's end ends it, and checks that it
 // ends well.
 func newWorld(t *testing.T) *world {
@@ -57,7 +65,8 @@ func newWorld(t *testing.T) *world {
 		URL: func(id tandem.AgentID) string { return w.Agents.URL(id) },
 	}
 	w.host, w.file = h, filepath.Join(dir, "tandem.db")
-	w.Service = &Service{Store: db, Host: h, Log: log, Rate: 1 << 30, Fetcher: h.Fetcher}
+	w.Service = &Service{Store: db, Host: h, Log: log, Rate: 1 << 30, Fetcher: &w.fetcher}
+	w.fetcher.Store(&egress.Fetcher{})
 	listener := httptest.NewServer(w.Handler())
 	w.url, w.URL = listener.URL, listener.URL
 	w.Agents = ingress.Site{Scheme: "http", Host: "agents.test"}
