@@ -34,8 +34,9 @@ type world struct {
 	url      string
 	key      string // a login key
 	token    string
-	password string            // of the operator, once it has one
-	otp      string            // sent if not empty
+	password string // of the operator, once it has one
+	otp      string // sent if not empty
+	fetcher  hookFetcher
 	names    map[string]string // what {name} stands for in paths and bodies
 }
 
