@@ -135,8 +135,13 @@ const (
 
 // Device group types of the impCentral API.
 const (
-	GroupDevelopment = "development"
-	GroupProduction  = "production"
+	GroupDevelopment   = "development"
+	GroupPreProduction = "pre_production"
+	GroupProduction    = "production"
+	GroupPreFactory    = "pre_factoryfixture"
+	GroupFactory       = "factoryfixture"
+	GroupPreDUT        = "pre_dut"
+	GroupDUT           = "dut"
 )
 
 // Limits, the defaults of an installation. Sizes are bytes.

@@ -34,7 +34,11 @@ func (e *slowed) seconds() int { return int((e.wait + time.Second - 1) / time.Se
 // login checks a secret, unless its client has to wait. A secret is wrong when the error of
 // check is of the kind NotFound or Unauthorized.
 func (s *Service) login(r *http.Request, secret string, check func() error) error {
-	a := admit.Attempt{Source: admit.SourceOf(s.Proxies.ClientAddress(r)), Secret: secret}
+	return s.attempt(r, admit.Attempt{Secret: secret}, check)
+}
+
+func (s *Service) attempt(r *http.Request, a admit.Attempt, check func() error) error {
+	a.Source = admit.SourceOf(s.Proxies.ClientAddress(r))
 	now := time.Now()
 	logins := s.guesses()
 	if wait := logins.Delay(now, a); wait > 0 {
@@ -137,6 +141,7 @@ func (s *Service) setUp() {
 		}
 		s.working = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
 		s.changed = make(chan struct{}, 1)
+		s.hooks = make(chan struct{}, 1)
 		s.pool = admit.NewPool[string](all, max(all/4, maxBody))
 		if s.Logins == nil {
 			s.Logins = new(admit.Logins)

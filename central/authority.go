@@ -92,9 +92,9 @@ func serial() *big.Int {
 	return new(big.Int).SetBytes(b[:])
 }
 
-// issue makes and notes a certificate of a device for the key of a request. It returns the
+// issueCertificate makes and notes a certificate of a device for the key of a request. It returns the
 // certificate in PEM.
-func (s *Service) issue(ctx context.Context, id tandem.DeviceID, csr []byte) (string, error) {
+func (s *Service) issueCertificate(ctx context.Context, id tandem.DeviceID, csr []byte) (string, error) {
 	request, err := x509.ParseCertificateRequest(csr)
 	if err == nil {
 		err = request.CheckSignature()
@@ -157,7 +157,7 @@ func (c *call) addCertificate() error {
 	var in struct {
 		CSR []byte `json:"csr"`
 	}
-	if _, err := c.read(&in); err != nil {
+	if _, err := c.readAs(shape{types: []string{"certificate"}}, &in); err != nil {
 		return err
 	}
 	d, err := c.device(c.arg(1))
@@ -167,7 +167,7 @@ func (c *call) addCertificate() error {
 	if d.IsRevoked() {
 		return tandem.Errorf(tandem.Conflict, "device %s is revoked: enrol it again first", d.ID)
 	}
-	text, err := c.issue(c.ctx, d.ID, in.CSR)
+	text, err := c.issueCertificate(c.ctx, d.ID, in.CSR)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,9 @@ type Cluster interface {
 }
 
 func (c *call) cluster() (Cluster, error) {
+	if err := c.mayOperate(); err != nil {
+		return nil, err
+	}
 	if c.Cluster == nil {
 		return nil, tandem.Errorf(tandem.NotFound, "this node is alone: it was started without --database")
 	}

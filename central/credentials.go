@@ -197,12 +197,12 @@ func namesOf(x *x509.Certificate) (names []tandem.DeviceID) {
 	return names
 }
 
-// longestName bounds what is kept of the names in a certificate, in bytes.
-const longestName = 200
+// longestSubject bounds what is kept of the names in a certificate, in bytes.
+const longestSubject = 200
 
 func certificateOf(x *x509.Certificate, id tandem.DeviceID) record.Certificate {
 	short := func(text string) string {
-		return strings.ToValidUTF8(text[:min(len(text), longestName)], "")
+		return strings.ToValidUTF8(text[:min(len(text), longestSubject)], "")
 	}
 	l := gateway.Login{Certificate: x}
 	return record.Certificate{
@@ -294,7 +294,7 @@ func (c *call) rotateKey() error {
 		Print  bool    `json:"print"`
 		Within float64 `json:"within"` // seconds until the old key is refused; 0: until the new one was used
 	}
-	if _, err := c.read(&in); err != nil {
+	if _, err := c.readAs(shape{types: []string{"key"}}, &in); err != nil {
 		return err
 	}
 	d, err := c.device(c.arg(1))
@@ -338,14 +338,6 @@ func showRotation(c record.Credentials) map[string]any {
 		"rotation": string(c.Rotation), "began_at": stampOrNull(c.Began), "handed_at": stampOrNull(c.Handed),
 		"deadline": stampOrNull(c.Deadline),
 	}
-}
-
-// stampOrNull is stamp for a time that may be zero.
-func stampOrNull(t time.Time) any {
-	if t.IsZero() {
-		return nil
-	}
-	return stamp(t)
 }
 
 // revokeDevice makes a device's key and certificates worthless, and ends its connection.

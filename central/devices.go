@@ -1,8 +1,10 @@
 package central
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/store"
@@ -21,6 +23,9 @@ func (c *call) device(id string) (d record.Device, err error) {
 		}
 	case strings.Count(id, ":") == 5:
 		d, err = c.Store.DeviceAt(c.ctx, low)
+	}
+	if err == nil {
+		err = c.may(d.Owner, "device")
 	}
 	if tandem.KindOf(err) == tandem.NotFound {
 		return record.Device{}, tandem.Errorf(tandem.NotFound, "there is no device %s", id)
@@ -50,33 +55,43 @@ func (c *call) showDevice(d record.Device) (object, error) {
 		return object{}, err
 	}
 	attributes := map[string]any{
-		"name": d.Name, "agent_id": nil, "agent_url": nil,
-		"device_online": c.Host.Online(d.ID), "device_state_changed_at": nil,
-		"agent_running": false, "agent_state_changed_at": nil, "last_enrolled_at": stamp(d.Enrolled),
-		"imp_type": d.Type, "ip_address": d.Address, "mac_address": nil, "free_memory": nil, "rssi": nil,
-		"swversion": nil, "plan_id": nil,
+		"name": orNull(d.Name), "agent_id": nil, "agent_url": nil,
+		"device_online": c.Host.Online(d.ID), "device_state_changed_at": stampOrNull(d.Changed),
+		"agent_running": false, "agent_state_changed_at": nil, "last_enrolled_at": stampOrNull(d.Enrolled),
+		"imp_type": orNull(d.Type), "ip_address": orNull(d.Address), "mac_address": orNull(d.MAC),
+		"free_memory": nil, "rssi": nil, "swversion": orNull(d.Runtime), "plan_id": nil,
 	}
+	owned := map[string]ref{"owner": {"account", d.Owner}}
 	if d.Group != "" {
+		changed, err := c.Store.AgentChanged(c.ctx, d.Agent)
+		if err != nil {
+			return object{}, err
+		}
 		attributes["agent_id"], attributes["agent_url"] = d.Agent, c.Agents.URL(d.Agent)
-		attributes["agent_running"] = c.Host.Runs(d.ID)
-	}
-	if !d.Changed.IsZero() {
-		attributes["device_state_changed_at"] = stamp(d.Changed)
-	}
-	if d.Runtime != "" {
-		attributes["swversion"] = d.Runtime
-	}
-	if d.MAC != "" {
-		attributes["mac_address"] = d.MAC
+		attributes["agent_running"], attributes["agent_state_changed_at"] = c.Host.Runs(d.ID), stampOrNull(changed)
+		owned["devicegroup"] = ref{group.Type + groupSuffix, d.Group}
+		owned["product"] = ref{"product", group.Product}
 	}
 	return object{
 		Type: "device", ID: string(d.ID), Links: c.self("devices", string(d.ID)), Attributes: attributes,
-		Relationships: refs(map[string]ref{
-			"owner":       {"account", d.Owner},
-			"devicegroup": {"devicegroup", d.Group},
-			"product":     {"product", group.Product},
-		}),
+		Relationships: owned,
 	}, nil
+}
+
+// orNull is a text that clients know as null when there is none.
+func orNull(text string) any {
+	if text == "" {
+		return nil
+	}
+	return text
+}
+
+// stampOrNull is stamp for a time that may be zero.
+func stampOrNull(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return stamp(t)
 }
 
 func (c *call) sendDevice(d record.Device) error {
@@ -87,46 +102,83 @@ func (c *call) sendDevice(d record.Device) error {
 	return c.sendObject(http.StatusOK, o)
 }
 
+// deviceFilter reads the filters of a list. none says that nothing can meet them.
+func (c *call) deviceFilter() (f store.DeviceFilter, none bool, err error) {
+	f = store.DeviceFilter{Owner: c.account.ID}
+	if f.GroupType, err = c.filterType("devicegroup.type"); err != nil {
+		return f, false, err
+	}
+	if id := c.filter("product.id"); id != "" {
+		p, err := c.product(id)
+		if err != nil {
+			return f, tandem.KindOf(err) == tandem.NotFound, err
+		}
+		f.Product = p.ID
+	}
+	if id := c.filter("devicegroup.id"); id != "" {
+		g, err := c.ownGroup(id)
+		if err != nil {
+			return f, tandem.KindOf(err) == tandem.NotFound, err
+		}
+		if f.Product != "" && f.Product != g.Product || f.GroupType != "" && f.GroupType != g.Type {
+			return f, true, nil
+		}
+		f = store.DeviceFilter{Group: g.ID} // who owns the group owns its devices
+	}
+	switch owner := c.filter("devicegroup.owner.id"); owner {
+	case "":
+	case "null":
+		f.Unassigned = true
+		none = f.Group != "" || f.Product != "" || f.GroupType != ""
+	case c.account.ID:
+		f.Assigned = f.Group == "" && f.Product == "" && f.GroupType == ""
+	default:
+		none = true
+	}
+	return f, none || !c.filterOwner("owner.id", "account.id"), nil
+}
+
 func (c *call) listDevices() error {
-	number, page := c.page()
-	f := store.DeviceFilter{
-		Owner: c.filter("owner.id"), Product: c.filter("product.id"), Group: c.filter("devicegroup.id"),
-		GroupType:  strings.TrimSuffix(c.filter("devicegroup.type"), groupSuffix),
-		Unassigned: c.filter("devicegroup.owner.id") == "null",
+	f, none, err := c.deviceFilter()
+	if none {
+		return c.sendNone()
 	}
-	if !f.Unassigned {
-		f.GroupOwner = c.filter("devicegroup.owner.id")
-	}
-	list, total, err := c.Store.Devices(c.ctx, f, page)
 	if err != nil {
 		return err
 	}
-	shown := make([]object, len(list))
-	for i, d := range list {
-		if shown[i], err = c.showDevice(d); err != nil {
-			return err
-		}
+	number, page := c.page()
+	list, next, err := c.Store.Devices(c.ctx, f, page)
+	if err != nil {
+		return err
 	}
-	return sendList(c, number, page, total, shown, func(o object) any { return o })
+	return sendObjects(c, number, page, next, list, c.showDevice)
 }
+
+var deviceShape = shape{types: []string{"device"}, related: map[string][]string{"devicegroup": anyGroup}}
 
 // addDevice makes a device. The original API has no such call, because its devices
 // were registered by BlinkUp. The attributes of this answer alone have the device's
 // key.
 func (c *call) addDevice() error {
 	var in struct{ Name string }
-	body, err := c.read(&in)
+	body, err := c.readAs(deviceShape, &in)
 	if err != nil {
+		return err
+	}
+	if err := checkDeviceName(in.Name); err != nil {
 		return err
 	}
 	group := body.Data.Relationships["devicegroup"].ID
 	if group != "" {
-		if _, err := c.Store.Group(c.ctx, group); err != nil {
+		if _, err := c.ownGroup(group); err != nil {
 			return err
 		}
 	}
-	d, key, err := c.AddDevice(c.ctx, NewDevice{Name: in.Name, Group: group})
+	d, key, err := c.AddDevice(c.ctx, NewDevice{Owner: c.account.ID, Name: in.Name, Group: group})
 	if err != nil {
+		return err
+	}
+	if err := c.enrolled(d); err != nil {
 		return err
 	}
 	o, err := c.showDevice(d)
@@ -135,6 +187,14 @@ func (c *call) addDevice() error {
 	}
 	o.Attributes.(map[string]any)["key"] = key
 	return c.sendObject(http.StatusCreated, o)
+}
+
+// enrolled tells the webhooks of its group of a new device.
+func (c *call) enrolled(d record.Device) error {
+	if d.Group == "" {
+		return nil
+	}
+	return c.fire(c.ctx, d.Group, eventBlinkup, map[string]any{"device_id": d.ID, "plan_id": nil, "token": nil})
 }
 
 func (c *call) getDevice() error {
@@ -146,8 +206,8 @@ func (c *call) getDevice() error {
 }
 
 func (c *call) renameDevice() error {
-	var in struct{ Name *string }
-	if _, err := c.read(&in); err != nil {
+	var in struct{ Name json.RawMessage }
+	if _, err := c.readAs(shape{types: deviceShape.types}, &in); err != nil {
 		return err
 	}
 	d, err := c.device(c.arg(1))
@@ -155,11 +215,29 @@ func (c *call) renameDevice() error {
 		return err
 	}
 	if in.Name != nil {
-		if d, err = c.Store.RenameDevice(c.ctx, d.ID, *in.Name); err != nil {
+		var name *string // null takes the name away
+		if err := decodeAs(in.Name, &name, "name", "a string, or null"); err != nil {
+			return err
+		}
+		if name == nil {
+			name = new(string)
+		}
+		if err := checkDeviceName(*name); err != nil {
+			return err
+		}
+		if d, err = c.Store.RenameDevice(c.ctx, d.ID, *name); err != nil {
 			return err
 		}
 	}
 	return c.sendDevice(d)
+}
+
+// checkDeviceName checks the name of a device, which may have none.
+func checkDeviceName(name string) error {
+	if name == "" {
+		return nil
+	}
+	return checkName("device", name)
 }
 
 func (c *call) deleteDevice() error {
@@ -181,14 +259,14 @@ func (c *call) restartDevice() error {
 	if err != nil {
 		return err
 	}
-	side := c.r.URL.Query().Get("side")
+	side := c.query.Get("side")
 	switch {
 	case side != "" && side != "agent" && side != "device":
 		return tandem.Errorf(tandem.Invalid, "the side to restart is agent or device, not %q", side)
 	case d.Group == "":
 		return tandem.Errorf(tandem.Invalid, "device %s is in no device group, so it has no code to restart", d.ID)
 	}
-	if c.r.URL.Query().Has("give_up_saved") {
+	if c.query.Has("give_up_saved") {
 		if _, err := c.Store.GiveUp(c.ctx, d.Agent); err != nil {
 			return err
 		}
@@ -205,4 +283,39 @@ func (c *call) restartDevice() error {
 		}
 	}
 	return c.noContent()
+}
+
+// restartConditionally makes both sides of a pair run the group's code. The code that runs is
+// told so, and can choose the time.
+func (c *call) restartConditionally() error {
+	d, err := c.device(c.arg(1))
+	if err != nil {
+		return err
+	}
+	if d.Group == "" {
+		return tandem.Errorf(tandem.Invalid, "device %s is in no device group, so it has no code to restart", d.ID)
+	}
+	if err := c.Host.Assigned(c.ctx, d.ID); err != nil {
+		return err
+	}
+	return c.noContent()
+}
+
+// listHistory sends what has happened to a device. Like lines of a log these are no objects.
+func (c *call) listHistory() error {
+	d, err := c.device(c.arg(1))
+	if err != nil {
+		return err
+	}
+	number, page := c.page()
+	list, next, err := c.Store.DeviceEvents(c.ctx, d.ID, page)
+	if err != nil {
+		return err
+	}
+	return sendList(c, number, page, next, list, func(e store.DeviceEvent) any {
+		return map[string]any{
+			"timestamp": stamp(e.At), "event": e.Event, "owner_id": e.Owner, "actor_id": orNull(e.Actor),
+			"devicegroup_id": orNull(e.Group),
+		}
+	})
 }

@@ -22,6 +22,13 @@ const (
 	longestLabel = 200                  // bytes of a device's name in these requests
 )
 
+var (
+	claimShape = shape{
+		types: []string{"claim"}, related: map[string][]string{"devicegroup": anyGroup, "device": {"device"}},
+	}
+	provisioningShape = shape{types: []string{"provisioning"}, related: map[string][]string{"devicegroup": anyGroup}}
+)
+
 // addClaims makes claim codes. Only this answer has them: their hashes are stored.
 func (c *call) addClaims() error {
 	var in struct {
@@ -29,7 +36,7 @@ func (c *call) addClaims() error {
 		ExpiresIn float64 `json:"expires_in"` // seconds
 		Name      string  `json:"name"`
 	}
-	body, err := c.read(&in)
+	body, err := c.readAs(claimShape, &in)
 	if err != nil {
 		return err
 	}
@@ -68,7 +75,7 @@ func (c *call) addClaims() error {
 		}
 	}
 	if group != "" {
-		if _, err := c.Store.Group(c.ctx, group); err != nil {
+		if _, err := c.ownGroup(group); err != nil {
 			return err
 		}
 	}
@@ -100,7 +107,7 @@ func (c *call) showClaim(m record.ClaimCode) object {
 
 func (c *call) listClaims() error {
 	number, page := c.page()
-	list, total, err := c.Store.Claims(c.ctx, page)
+	list, total, err := c.Store.Claims(c.ctx, c.account.ID, page)
 	if err != nil {
 		return err
 	}
@@ -108,7 +115,7 @@ func (c *call) listClaims() error {
 }
 
 func (c *call) deleteClaim() error {
-	if err := c.Store.DeleteClaim(c.ctx, c.arg(1)); err != nil {
+	if err := c.Store.DeleteClaim(c.ctx, c.account.ID, c.arg(1)); err != nil {
 		return err
 	}
 	return c.noContent()
@@ -129,14 +136,10 @@ func (c *call) enrolDevice() error {
 	if err != nil {
 		return err
 	}
-	owner, err := c.operator(c.ctx)
-	if err != nil {
-		return err
-	}
 	var d record.Device
 	made := false
 	err = c.login(c.r, string(code), func() (err error) {
-		claim := store.Claim{Hash: record.Hash(string(code)), KeyHash: keyHash, Device: in.Device, Owner: owner.ID}
+		claim := store.Claim{Hash: record.Hash(string(code)), KeyHash: keyHash, Device: in.Device}
 		d, made, err = c.Store.Enrol(c.ctx, claim)
 		return err
 	})
@@ -149,13 +152,18 @@ func (c *call) enrolDevice() error {
 	c.look() // a connection with the key of before ends
 	answer := enrol.Answer{Device: d.ID, AgentURL: c.Agents.URL(d.Agent)}
 	if len(in.CSR) > 0 {
-		if answer.Certificate, err = c.issue(c.ctx, d.ID, in.CSR); err != nil {
+		if answer.Certificate, err = c.issueCertificate(c.ctx, d.ID, in.CSR); err != nil {
 			return err
 		}
 	}
 	// Where this fails, the device asks again.
 	if d.Group != "" && (made || d.Changed.IsZero()) {
 		if err := c.Host.Assigned(c.ctx, d.ID); err != nil {
+			return err
+		}
+	}
+	if made {
+		if err := c.enrolled(d); err != nil {
 			return err
 		}
 	}
@@ -214,24 +222,20 @@ func (n newcomer) record(owner, group string) (store.Newcomer, error) {
 // provision makes the devices of a list, all or none. The same list again changes nothing.
 func (c *call) provision() error {
 	var in struct{ Devices []newcomer }
-	body, err := c.read(&in)
+	body, err := c.readAs(provisioningShape, &in)
 	if err != nil {
 		return err
 	}
 	group := body.Data.Relationships["devicegroup"].ID
-	if _, err := c.Store.Group(c.ctx, group); err != nil {
+	if _, err := c.ownGroup(group); err != nil {
 		return err
 	}
 	if n := len(in.Devices); n == 0 || n > MaxProvision {
 		return tandem.Errorf(tandem.Invalid, "one request provisions 1 to %d devices, not %d", MaxProvision, n)
 	}
-	owner, err := c.operator(c.ctx)
-	if err != nil {
-		return err
-	}
 	list := make([]store.Newcomer, len(in.Devices))
 	for i, n := range in.Devices {
-		if list[i], err = n.record(owner.ID, group); err != nil {
+		if list[i], err = n.record(c.account.ID, group); err != nil {
 			return &tandem.Error{Kind: tandem.KindOf(err), Msg: fmt.Sprintf("device %d of the list", i+1), Err: err}
 		}
 	}
@@ -241,6 +245,9 @@ func (c *call) provision() error {
 	}
 	for _, d := range made {
 		if err := c.Host.Assigned(c.ctx, d.ID); err != nil {
+			return err
+		}
+		if err := c.enrolled(d); err != nil {
 			return err
 		}
 	}

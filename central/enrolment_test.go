@@ -258,7 +258,7 @@ func (w *world) issued(id tandem.DeviceID) *x509.Certificate {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	text, err := w.issue(w.t.Context(), id, csr)
+	text, err := w.issueCertificate(w.t.Context(), id, csr)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -417,7 +417,7 @@ func TestRequests(t *testing.T) {
 	forged := slices.Clone(good)
 	forged[len(forged)-1] ^= 1
 	for what, csr := range map[string][]byte{"none": nil, "noise": []byte("noise"), "weak": weak, "forged": forged} {
-		if _, err := w.issue(t.Context(), noDevice, csr); tandem.KindOf(err) != tandem.Invalid {
+		if _, err := w.issueCertificate(t.Context(), noDevice, csr); tandem.KindOf(err) != tandem.Invalid {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

@@ -8,6 +8,9 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"net/url"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -29,6 +32,8 @@ type call struct {
 	w       http.ResponseWriter
 	path    []string // below /v5, unescaped; clients put names where ids belong
 	account store.Account
+	query   url.Values              // which the route knows
+	began   int                     // After of the page, if the index was walked to it; see store.Page
 	groups  map[string]record.Group // groups looked up for this answer
 	room    *admit.Holder[string]   // for the body, if it is large
 	lost    atomic.Bool             // the body gives way to another
@@ -66,23 +71,82 @@ type route struct {
 }
 
 var routes = []route{
-	{"POST", "auth/token", (*call).exchangeKey, true, "exchanges a login key, `{\"key\": …}`, for an access token"},
-	{"GET", "accounts/me", (*call).getAccount, false, "the account of the token"},
+	{
+		"POST", "auth", (*call).logIn, true,
+		"exchanges a user name or an e-mail address and a password, `{\"id\": …, \"password\": …}`, for an access " +
+			"token, which lasts an hour, and a refresh token, which lasts a year. An account with one-time passwords gets " +
+			"403 with code `PX200` and a `login_token` in `meta`: send `{\"login_token\": …}` with one in the header " +
+			"`X-Electricimp-OTP-Token`, or with a recovery code",
+	},
+	{
+		"POST", "auth/token", (*call).exchange, true,
+		"exchanges a login key, `{\"key\": …}`, or a refresh token, `{\"token\": …}`, for an access token",
+	},
+	{
+		"GET", "accounts", (*call).listAccounts, false,
+		"the accounts that the caller can see: its own; the operator sees all",
+	},
+	{
+		"POST", "accounts", (*call).addAccount, false,
+		"makes an account: `username`, `email`, `password`; only the operator can (Tandem's own)",
+	},
+	{"GET", "accounts/me/refresh_tokens", (*call).listRefreshTokens, false, "the account's refresh tokens"},
+	{
+		"DELETE", "accounts/me/refresh_tokens/:id", (*call).deleteRefreshToken, false,
+		"ends a refresh token; access tokens that it has given stay valid",
+	},
+	{"GET", "accounts/me/login_keys", (*call).listLoginKeys, false, "the account's login keys"},
+	{
+		"POST", "accounts/me/login_keys", (*call).addLoginKey, false,
+		"makes a login key: `description`. Its id is the key. This and the next two want the account's password in the " +
+			"header `X-Electricimp-Password`",
+	},
+	{"GET", "accounts/me/login_keys/:id", (*call).getLoginKey, false, "a login key: `description`, `usages`"},
+	{"PATCH", "accounts/me/login_keys/:id", (*call).changeLoginKey, false, "changes its `description`"},
+	{"DELETE", "accounts/me/login_keys/:id", (*call).deleteLoginKey, false, "deletes a login key"},
+	{"GET", "accounts/:id", (*call).getAccount, false, "an account, by its id; `me` is the caller's"},
+	{
+		"PATCH", "accounts/:id", (*call).changeAccount, false,
+		"changes the `password`, which ends all its tokens. The header `X-Electricimp-Password` has the old one; the " +
+			"operator needs none (Tandem's own)",
+	},
+	{"GET", "accounts/me/otp", (*call).getSecond, false, "whether the account has one-time passwords (Tandem's own)"},
+	{
+		"POST", "accounts/me/otp", (*call).addSecond, false,
+		"makes a `secret` for one-time passwords, with a `url` for authenticators; wants the password in the header " +
+			"(Tandem's own)",
+	},
+	{
+		"POST", "accounts/me/otp/confirm", (*call).confirmSecond, false,
+		"enables them, with a first one in the header `X-Electricimp-OTP-Token`; only this answer has the " +
+			"`recovery_codes` (Tandem's own)",
+	},
+	{
+		"DELETE", "accounts/:id/otp", (*call).deleteSecond, false,
+		"ends them, with the password and a one-time password in the headers; the operator needs neither for another " +
+			"account (Tandem's own)",
+	},
+	{"GET", "accounts/:id/capabilities", (*call).getCapabilities, false, "what an account may do (Tandem's own)"},
 	{"GET", "products", (*call).listProducts, false, "products; `filter[owner.id]`"},
-	{"POST", "products", (*call).addProduct, false, "makes a product: `name`, `description`"},
+	{
+		"POST", "products", (*call).addProduct, false,
+		"makes a product: `name`, `description`; relationship `owner`, which is the caller",
+	},
 	{"GET", "products/:id", (*call).getProduct, false, "a product"},
+	{"PATCH", "products/:id", (*call).changeProduct, false, "changes `name`, `description`"},
 	{"DELETE", "products/:id", (*call).deleteProduct, false, "deletes a product without device groups"},
 	{"GET", "devicegroups", (*call).listGroups, false, "device groups; `filter[owner.id]`, `[product.id]`, `[type]`"},
 	{
 		"POST", "devicegroups", (*call).addGroup, false,
-		"makes a device group of type `development_devicegroup` or `production_devicegroup`: `name`, `description`, " +
-			"`env_vars`, `validate_tls` (Tandem's own); relationship `product`",
+		"makes a device group of one of the seven types below: `name`, `description`, `env_vars`, `region` (production " +
+			"types), `validate_tls` (Tandem's own); relationships `product`, and for fixtures `production_target`, `dut_target`",
 	},
 	{"GET", "devicegroups/:id", (*call).getGroup, false, "a device group"},
 	{
 		"PATCH", "devicegroups/:id", (*call).changeGroup, false,
-		"changes `validate_tls`: whether its agents' requests verify servers by default. " +
-			"Agents use it from the group's next deployment or restart (Tandem's own)",
+		"changes `name`, `description`, `env_vars`, `load_code_after_blessing` (production types), `validate_tls`: whether " +
+			"its agents' requests verify servers by default, from their next start on (Tandem's own); relationships " +
+			"`production_target`, `dut_target`",
 	},
 	{
 		"DELETE", "devicegroups/:id", (*call).deleteGroup, false,
@@ -91,6 +155,15 @@ var routes = []route{
 	{
 		"POST", "devicegroups/:id/restart", (*call).restartGroup, false,
 		"restarts both sides of all its pairs with the current deployment",
+	},
+	{
+		"POST", "devicegroups/:id/conditional_restart", (*call).restartGroup, false,
+		"the same: what runs is told by `server.onshutdown`, and can choose the time",
+	},
+	{
+		"PUT", "devicegroups/:id/relationships/min_supported_deployment", (*call).setMinSupported, false,
+		"sets the oldest deployment that devices may run, which can only become newer: " +
+			"`{\"data\": {\"type\": \"deployment\", \"id\": …}}`",
 	},
 	{
 		"POST", "devicegroups/:id/relationships/devices", (*call).assignDevices, false,
@@ -103,7 +176,8 @@ var routes = []route{
 	{
 		"GET", "deployments", (*call).listDeployments, false,
 		"deployments without their code, the newest first; `filter[owner.id]`, `[creator.id]`, `[product.id]`, " +
-			"`[devicegroup.id]`, `[sha]`, `[flagger.id]`",
+			"`[devicegroup.id]`, `[sha]`, `[flagged]` (`true`, `false`, `any`), `[flagger.id]`, `[tags]` (all of them, " +
+			"separated by commas)",
 	},
 	{
 		"POST", "deployments", (*call).addDeployment, false,
@@ -111,6 +185,26 @@ var routes = []route{
 			"`origin`, `flagged`, `tags`; relationship `devicegroup`",
 	},
 	{"GET", "deployments/:id", (*call).getDeployment, false, "a deployment with its code"},
+	{"PATCH", "deployments/:id", (*call).changeDeployment, false, "changes `description`, `flagged`, `tags`"},
+	{
+		"DELETE", "deployments/:id", (*call).deleteDeployment, false,
+		"deletes a deployment that is not flagged and older than its group's `min_supported_deployment`",
+	},
+	{"GET", "webhooks", (*call).listWebhooks, false, "webhooks; `filter[owner.id]`, `[devicegroup.id]`"},
+	{
+		"POST", "webhooks", (*call).addWebhook, false,
+		"makes a webhook: `url`, `event` (`deployment`, `blinkup`, `blessing`), `content_type` (`application/json`, " +
+			"`application/x-www-form-urlencoded`); relationship `devicegroup`. Only this answer has the `secret` that signs " +
+			"its deliveries (Tandem's own)",
+	},
+	{"GET", "webhooks/:id", (*call).getWebhook, false, "a webhook"},
+	{"PATCH", "webhooks/:id", (*call).changeWebhook, false, "changes `url`, `content_type`"},
+	{"DELETE", "webhooks/:id", (*call).deleteWebhook, false, "deletes a webhook, with what it has not delivered"},
+	{
+		"GET", "webhooks/:id/deliveries", (*call).listDeliveries, false,
+		"what a webhook has not delivered, the newest first: `state` (`waiting`, `dead`), `attempts`, `reason`, `body` " +
+			"(Tandem's own)",
+	},
 	{
 		"GET", "libraries", (*call).listLibraries, false,
 		"libraries that code can `#require`: `name`, `supported`; relationship `versions`, a list whose ids are what " +
@@ -123,7 +217,7 @@ var routes = []route{
 	{
 		"GET", "devices", (*call).listDevices, false,
 		"devices; `filter[owner.id]`, `[product.id]`, `[devicegroup.id]`, `[devicegroup.type]`, " +
-			"`[devicegroup.owner.id]` (`null`: unassigned)",
+			"`[devicegroup.owner.id]` (`null`: unassigned), `[account.id]`, the same as `[owner.id]`",
 	},
 	{
 		"POST", "devices", (*call).addDevice, false,
@@ -131,7 +225,10 @@ var routes = []route{
 			"which is shown only here (Tandem's own)",
 	},
 	{"GET", "devices/:id", (*call).getDevice, false, "a device, by its id, its agent's id or its MAC address"},
-	{"PATCH", "devices/:id", (*call).renameDevice, false, "renames a device: `name`"},
+	{
+		"PATCH", "devices/:id", (*call).renameDevice, false,
+		"renames a device: `name`; `null` and an empty one take the name away",
+	},
 	{
 		"DELETE", "devices/:id", (*call).deleteDevice, false,
 		"deletes an unassigned device with its log and its agent's state",
@@ -140,6 +237,16 @@ var routes = []route{
 		"POST", "devices/:id/restart", (*call).restartDevice, false,
 		"restarts both sides of a pair; with `?side=agent` or `?side=device` one of them; " +
 			"with `?give_up_saved` the agent starts without what is damaged of what it has saved (Tandem's own)",
+	},
+	{
+		"POST", "devices/:id/conditional_restart", (*call).restartConditionally, false,
+		"makes both sides run the group's code. What runs is told by `server.onshutdown`, and can choose the time; " +
+			"a device that has this code already goes on",
+	},
+	{
+		"GET", "devices/:id/history", (*call).listHistory, false,
+		"what has happened to a device, the newest first: `timestamp`, `event` (`enrolled`, `assigned`, `unassigned`), " +
+			"`owner_id`, `actor_id`, `devicegroup_id`",
 	},
 	{"GET", "devices/:id/logs", (*call).listLogs, false, "a device's log, the newest line first: `ts`, `type`, `msg`"},
 	{
@@ -197,7 +304,8 @@ var routes = []route{
 	},
 	{
 		"GET", "logstream/:id", (*call).readStream, true,
-		"reads a log stream as server-sent events; needs no token, for its id is the secret",
+		"reads a log stream as server-sent events, with `?format=json` or `?format=text`, the default; needs no token, " +
+			"for its id is the secret",
 	},
 	{"PUT", "logstream/:id/:device", (*call).addToStream, false, "follows a device from now on"},
 	{"DELETE", "logstream/:id/:device", (*call).dropFromStream, false, "stops following a device"},
@@ -240,10 +348,32 @@ func (c *call) serve() error {
 			if err := c.authorize(); err != nil {
 				return err
 			}
+			if err := c.pace(); err != nil {
+				return err
+			}
+		}
+		if err := c.checkQuery(r); err != nil {
+			return err
 		}
 		return r.do(c)
 	}
-	return tandem.Errorf(tandem.NotFound, "no route for %s %s", c.r.Method, c.r.URL.Path)
+	return c.noRoute()
+}
+
+// noRoute is the error of a path or a method that the API does not have.
+func (c *call) noRoute() error {
+	var methods []string
+	for _, r := range routes {
+		if r.matches(c) && !slices.Contains(methods, r.method) {
+			methods = append(methods, r.method)
+		}
+	}
+	if methods == nil {
+		return tandem.Errorf(tandem.NotFound, "No Such Route: There is no %s in this API; docs/api.md lists its routes.",
+			c.r.URL.Path)
+	}
+	return tandem.Errorf(tandem.NotFound, "No Such Route: There is no %s of %s; there is %s.",
+		c.r.Method, c.r.URL.Path, strings.Join(methods, ", "))
 }
 
 // arg returns word i of the path.
@@ -272,6 +402,16 @@ func (c *call) fail(err error) {
 	var wait *slowed
 	if errors.As(err, &wait) {
 		c.failSlowed(wait)
+		return
+	}
+	var second *secondFactor
+	if errors.As(err, &second) {
+		c.failSecondFactor(second)
+		return
+	}
+	var over *overRate
+	if errors.As(err, &over) {
+		c.failOverRate(over)
 		return
 	}
 	var body *errBody
@@ -429,6 +569,7 @@ func refs(all map[string]ref) map[string]ref {
 type received struct {
 	Data struct {
 		Type          string          `json:"type"`
+		ID            string          `json:"id"`
 		Attributes    json.RawMessage `json:"attributes"`
 		Relationships map[string]ref  `json:"relationships"`
 	} `json:"data"`
@@ -442,7 +583,7 @@ func (c *call) read(attributes any) (received, error) {
 	}
 	if len(in.Data.Attributes) > 0 {
 		if err := c.decode(in.Data.Attributes, attributes); err != nil {
-			return in, &tandem.Error{Kind: tandem.Invalid, Msg: "the attributes are invalid", Err: inWords(err)}
+			return in, err
 		}
 	}
 	return in, nil
@@ -456,10 +597,7 @@ func (c *call) readJSON(v any) error {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return nil
 	}
-	if err := c.decode(data, v); err != nil {
-		return &tandem.Error{Kind: tandem.Invalid, Msg: "the request is not valid JSON for this call", Err: inWords(err)}
-	}
-	return nil
+	return c.decode(data, v)
 }
 
 // decode decodes JSON. Much of it takes milliseconds, in which nothing else runs on the processor.
@@ -470,50 +608,7 @@ func (c *call) decode(data []byte, v any) error {
 		}
 		defer c.finish()
 	}
-	return json.Unmarshal(data, v)
-}
-
-// sizes of a page of a list.
-const (
-	defaultPage = 20
-	largestPage = 100
-)
-
-func (c *call) page() (number int, p store.Page) {
-	number, size := 1, defaultPage
-	q := c.r.URL.Query()
-	if n, err := strconv.Atoi(q.Get("page[number]")); err == nil && n > 0 {
-		number = min(n, 1<<24) // no list is so long, and the offset must not overflow
-	}
-	if n, err := strconv.Atoi(q.Get("page[size]")); err == nil && n > 0 {
-		size = min(n, largestPage)
-	}
-	return number, store.Page{Offset: (number - 1) * size, Limit: size}
-}
-
-func (c *call) filter(name string) string { return c.r.URL.Query().Get("filter[" + name + "]") }
-
-// sendList sends one page of a list.
-func sendList[T any](c *call, number int, p store.Page, total int, list []T, show func(T) any) error {
-	data := make([]any, len(list))
-	for i, x := range list {
-		data[i] = show(x)
-	}
-	query := c.r.URL.Query()
-	at := func(n int) string {
-		query.Set("page[number]", strconv.Itoa(n))
-		query.Set("page[size]", strconv.Itoa(p.Limit))
-		return c.URL + c.r.URL.Path + "?" + query.Encode()
-	}
-	last := max(1, (total+p.Limit-1)/p.Limit)
-	links := map[string]string{"self": at(number), "first": at(1), "last": at(last)}
-	if number > 1 {
-		links["prev"] = at(number - 1)
-	}
-	if number < last {
-		links["next"] = at(number + 1)
-	}
-	return c.send(http.StatusOK, map[string]any{"data": data, "links": links})
+	return strict(bytes.TrimSpace(data), reflect.ValueOf(v), "")
 }
 
 func (c *call) sendObject(status int, o object) error {

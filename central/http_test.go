@@ -31,6 +31,12 @@ const (
 	noDevice = "0123456789abcdef"
 )
 
+// Relationships of what is made, without their end.
+const (
+	ofProduct = `"relationships":{"product":{"type":"product","id":"{product}"}`
+	ofGroup   = `"relationships":{"devicegroup":{"type":"development_devicegroup","id":"{group}"}`
+)
+
 // story goes through every route, in an order that makes sense.
 var story = []step{
 	{method: "POST", path: "/auth/token", token: none, body: `{"key": "{key}"}`, status: 200, want: []string{`"access_token":"`, `"expires_in":3600`, `"expires_at":"20`}},
@@ -38,7 +44,38 @@ var story = []step{
 	{method: "POST", path: "/auth/token", token: none, body: `null`, status: 400, want: []string{"login key"}},
 	{method: "POST", path: "/auth/token", token: none, body: ``, status: 400},
 	{method: "POST", path: "/auth/token", token: none, body: `{"key": `, status: 400, want: []string{"JSON"}},
+	{method: "POST", path: "/auth", token: none, body: `{"id": "operator", "password": "{password}"}`, status: 200, want: []string{`"access_token":"`, `"refresh_token":"`, `"expires_in":3600`}},
+	{method: "POST", path: "/auth", token: none, body: `{"id": "Operator@localhost", "password": "{password}"}`, status: 200},
+	{method: "POST", path: "/auth", token: none, body: `{"id": "operator", "password": "wrong-password"}`, status: 401},
+	{method: "POST", path: "/auth", token: none, body: `{"id": "x", "password": "{password}"}`, status: 401},
+	{method: "POST", path: "/auth", token: none, body: `{"id": "operator"}`, status: 400},
+	{method: "POST", path: "/auth", token: none, body: `{"name": "operator"}`, status: 400, want: []string{"name", "id, login_token, password"}},
+	{method: "POST", path: "/auth/token", token: none, body: `{"token": "{key}"}`, status: 404, want: []string{"no such refresh token"}},
 	{method: "GET", path: "/accounts/me", status: 200, want: []string{`"username":"operator"`}, save: "me"},
+	{method: "GET", path: "/accounts/{me}", status: 200, want: []string{`"email":"operator@localhost"`}},
+	{method: "GET", path: "/accounts/" + anID, status: 404},
+	{method: "GET", path: "/accounts/me/capabilities", status: 200, want: []string{`"operate":true`}},
+	{method: "POST", path: "/accounts", body: `{"data":{"type":"account","attributes":{"username":"ann","email":"ann@example.com","password":"correct horse"}}}`, status: 201, save: "ann"},
+	{method: "POST", path: "/accounts", body: `{"data":{"type":"account","attributes":{"username":"Ann","email":"a@example.com","password":"correct horse"}}}`, status: 409, want: []string{"unique"}},
+	{method: "POST", path: "/accounts", body: `{"data":{"type":"account","attributes":{"username":"bob","email":"bob@example.com","password":"short"}}}`, status: 400, want: []string{"at least 8"}},
+	{method: "POST", path: "/accounts", body: `{"data":{"type":"account","attributes":{"username":"bob","email":"bob","password":"correct horse"}}}`, status: 400, want: []string{"e-mail"}},
+	{method: "GET", path: "/accounts", status: 200, want: []string{`"ann"`, `"operator"`}, not: []string{"password"}},
+	{method: "PATCH", path: "/accounts/{ann}", body: `{"data":{"type":"account","id":"{ann}","attributes":{"password":"other horse"}}}`, status: 200},
+	{method: "PATCH", path: "/accounts/{ann}", body: `{"data":{"attributes":{"username":"x"}}}`, status: 400, want: []string{"username"}},
+	{method: "GET", path: "/accounts/me/otp", status: 404},
+	{method: "POST", path: "/accounts/me/otp", body: `{"data":{"type":"otp"}}`, status: 201, want: []string{`"enabled":false`, `"secret":"`, "otpauth://totp/"}},
+	{method: "POST", path: "/accounts/me/otp/confirm", body: "null", status: 403},
+	{method: "DELETE", path: "/accounts/me/otp", body: "null", status: 204},
+	{method: "DELETE", path: "/accounts/{ann}/otp", body: "null", status: 404},
+	{method: "GET", path: "/accounts/me/refresh_tokens", status: 200, want: []string{`"type":"refresh_token"`}},
+	{method: "DELETE", path: "/accounts/me/refresh_tokens/" + anID, status: 404},
+	{method: "GET", path: "/accounts/me/login_keys", status: 200, want: []string{"{key}"}},
+	{method: "POST", path: "/accounts/me/login_keys", body: `{"data":{"type":"login_key"}}`, status: 201, save: "made", want: []string{`"usages":0`}},
+	{method: "PATCH", path: "/accounts/me/login_keys/{made}", body: `{"data":{"type":"login_key","id":"{made}","attributes":{"description":"for scripts"}}}`, status: 200, want: []string{"for scripts"}},
+	{method: "GET", path: "/accounts/me/login_keys/{made}", status: 200, want: []string{"for scripts"}},
+	{method: "GET", path: "/accounts/me/login_keys/0000000000000000", status: 404},
+	{method: "DELETE", path: "/accounts/me/login_keys/{made}", body: "null", status: 204},
+	{method: "DELETE", path: "/accounts/me/login_keys/{made}", status: 404},
 	{method: "GET", path: "/accounts/me", token: none, status: 401, want: []string{`"status":"401"`, "login key", `"meta":[{}]`}},
 	{method: "GET", path: "/accounts/me", token: "wrong", status: 401},
 	{method: "GET", path: "/accounts/me", body: "null", status: 200},
@@ -53,7 +90,18 @@ var story = []step{
 		want: []string{`"title":"Duplicate Resource"`, `"detail":"Products must have unique names."`, `"meta":[{}]`},
 		not:  []string{`"id"`}},
 	{method: "POST", path: "/products", body: `null`, status: 400, want: []string{"needs a name"}},
-	{method: "POST", path: "/products", body: `{"data":{"attributes":{"name":7}}}`, status: 400, want: []string{"attributes"}},
+	{method: "POST", path: "/products", body: `{"data":{"attributes":{"name":7}}}`, status: 400, want: []string{"name must be a string"}, not: []string{"Go", "unmarshal"}},
+	{method: "POST", path: "/products", body: `{"data":{"type":"banana","attributes":{"name":"x"}}}`, status: 400, want: []string{"banana"}},
+	{method: "POST", path: "/products", body: `{"data":{"type":"product","attributes":{"name":"x","Name":"y","colour":"red"}}}`, status: 400, want: []string{`\"Name\" is not known`}},
+	{method: "POST", path: "/products", body: `{"data":{"type":"product","attributes":{"name":"x"},"relationships":{"owner":{"type":"account","id":"` + anID + `"}}}}`, status: 404, want: []string{"no such account"}},
+	{method: "POST", path: "/products", body: `{"data":{"type":"product","attributes":{"name":"x"},"relationships":{"owner":{"type":"account","id":"{ann}"}}}}`, status: 403, want: []string{"Invalid Permission"}},
+	{method: "POST", path: "/products", body: `{"data":{"type":"product","attributes":{"name":"x"},"relationships":{"group":{"type":"account","id":"{ann}"}}}}`, status: 400},
+	{method: "POST", path: "/products", body: `{"data":{"type":"product","attributes":{"name":"` + strings.Repeat("x", 300) + `"}}}`, status: 400, want: []string{"80 characters"}},
+	{method: "PATCH", path: "/products/{product}", body: `{"data":{"type":"product","id":"{product}","attributes":{"description":"it shines"}}}`, status: 200, want: []string{`"name":"lamp"`}},
+	{method: "PATCH", path: "/products/{product}", body: `{"data":{"type":"product","id":"{ann}","attributes":{}}}`, status: 400},
+	{method: "PATCH", path: "/products/" + anID, body: `{"data":{"attributes":{}}}`, status: 404},
+	{method: "GET", path: "/products?filter[bogus]=1", status: 400, want: []string{"filter[bogus] is not known"}},
+	{method: "GET", path: "/products?filter[owner.id]={me}&filter[owner.id]={ann}", status: 400, want: []string{"twice"}},
 	{method: "POST", path: "/products", body: `{`, status: 400, want: []string{"JSON"}},
 	{method: "GET", path: "/products/{product}", body: "null", status: 200, want: []string{`"id":"{product}"`}},
 	{method: "GET", path: "/products?filter[owner.id]={me}", status: 200, want: []string{"{product}"}},
@@ -77,11 +125,28 @@ var story = []step{
 	{method: "POST", path: "/devicegroups", body: `{"data":{"type":"development_devicegroup","attributes":{}}}`, status: 400, want: []string{"name"}},
 	{method: "POST", path: "/devicegroups", body: `{"data":{"type":"development_devicegroup","attributes":{"name":"x","env_vars":[1]}}}`, status: 400, want: []string{"env_vars"}},
 	{method: "POST", path: "/devicegroups", body: `{"data":{"type":"development_devicegroup","attributes":{"name":"x"},"relationships":{"product":{"type":"product","id":"y"}}}}`, status: 404, want: []string{"no such product"}},
+	{method: "POST", path: "/devicegroups", status: 201, save: "dut", body: `{"data":{"type":"dut_devicegroup","attributes":{"name":"dut"},"relationships":{"product":{"type":"product","id":"{product}"}}}}`},
+	{method: "POST", path: "/devicegroups", status: 201, save: "fixture",
+		body: `{"data":{"type":"factoryfixture_devicegroup","attributes":{"name":"fixture"},` + ofProduct +
+			`,"production_target":{"type":"production_devicegroup","id":"{other}"},"dut_target":{"type":"dut_devicegroup","id":"{dut}"}}}}`,
+		want: []string{
+			`"production_target":{"type":"production_devicegroup","id":"{other}"}`,
+			`"dut_target":{"type":"dut_devicegroup","id":"{dut}"}`,
+		}},
+	{method: "POST", path: "/devicegroups", status: 400, want: []string{"dut_target"},
+		body: `{"data":{"type":"factoryfixture_devicegroup","attributes":{"name":"fixture 2"},` + ofProduct +
+			`,"production_target":{"type":"production_devicegroup","id":"{other}"}}}}`},
+	{method: "PATCH", path: "/devicegroups/{fixture}", status: 400, want: []string{"must be a production_devicegroup"},
+		body: `{"data":{"attributes":{},"relationships":{"production_target":{"type":"devicegroup","id":"{dut}"}}}}`},
+	{method: "DELETE", path: "/devicegroups/{dut}", status: 409, want: []string{"Devicegroup In Use"}},
+	{method: "GET", path: "/devicegroups?filter[type]=banana", status: 400, want: []string{"banana"}},
+	{method: "DELETE", path: "/devicegroups/{fixture}", status: 204},
+	{method: "DELETE", path: "/devicegroups/{dut}", status: 204},
 	{method: "GET", path: "/devicegroups?filter[product.id]={product}&filter[type]=production_devicegroup", status: 200, want: []string{"{other}"}, not: []string{`"id":"{group}"`}},
 	{method: "GET", path: "/devicegroups/{group}", body: "null", status: 200, want: []string{`"name":"dev"`, `"validate_tls":false`}},
 	{method: "PATCH", path: "/devicegroups/{group}", body: `{"data":{"type":"development_devicegroup","id":"{group}","attributes":{"validate_tls":true}}}`, status: 200, want: []string{`"validate_tls":true`, `"name":"dev"`}},
 	{method: "PATCH", path: "/devicegroups/{group}", body: `{"data":{"attributes":{}}}`, status: 200, want: []string{`"validate_tls":true`}},
-	{method: "PATCH", path: "/devicegroups/{group}", body: `{"data":{"attributes":{"validate_tls":"yes"}}}`, status: 400, want: []string{"attributes"}},
+	{method: "PATCH", path: "/devicegroups/{group}", body: `{"data":{"attributes":{"validate_tls":"yes"}}}`, status: 400, want: []string{"validate_tls must be true or false"}},
 	{method: "PATCH", path: "/devicegroups/" + anID, body: `{"data":{"attributes":{"validate_tls":true}}}`, status: 404},
 
 	{method: "POST", path: "/deployments", status: 201, save: "deployment",
@@ -89,7 +154,7 @@ var story = []step{
 			`"description":"first","origin":"desk","flagged":true,"tags":["a","b"]},"relationships":{"devicegroup":{"type":"devicegroup","id":"{group}"}}}}`,
 		want: []string{
 			`"sha":"`, `"flagged":true`, `"tags":["a","b"]`, `"origin":"desk"`,
-			`"devicegroup":{"type":"devicegroup","id":"{group}"}`, `"flagger":{`,
+			`"devicegroup":{"type":"development_devicegroup","id":"{group}"}`, `"flagger":{`,
 		}, not: []string{`agent_code`}},
 	{method: "POST", path: "/deployments", status: 400,
 		body: `{"data":{"type":"deployment","attributes":{"agent_code":"local x = ;",` +
@@ -104,6 +169,34 @@ var story = []step{
 	{method: "GET", path: "/deployments/{deployment}", body: "null", status: 200, want: []string{`"agent_code":"server.log(1);"`, `"device_code":"// none"`}},
 	{method: "GET", path: "/deployments?filter[devicegroup.id]={group}", status: 200, want: []string{`"id":"{deployment}"`}, not: []string{"agent_code"}},
 	{method: "GET", path: "/devicegroups/{group}", status: 200, want: []string{`"current_deployment":{"type":"deployment","id":"{deployment}"}`, `"min_supported_deployment":{`}},
+
+	{method: "GET", path: "/deployments?filter[flagged]=true&filter[tags]=a,b", status: 200, want: []string{`"id":"{deployment}"`}},
+	{method: "GET", path: "/deployments?filter[flagged]=false", status: 200, want: []string{`"data":[]`}},
+	{method: "GET", path: "/deployments?filter[flagged]=maybe", status: 400},
+	{method: "GET", path: "/deployments?filter[tags]=a,c", status: 200, want: []string{`"data":[]`}},
+	{method: "PATCH", path: "/deployments/{deployment}", body: `{"data":{"type":"deployment","id":"{deployment}","attributes":{"description":"the first","tags":["b",7]}}}`, status: 200, want: []string{`"tags":["b","7"]`, `"flagged":true`, "the first"}},
+	{method: "PATCH", path: "/deployments/{deployment}", body: `{"data":{"attributes":{"tags":["no spaces"]}}}`, status: 400},
+	{method: "PATCH", path: "/deployments/{deployment}", body: `{"data":{"attributes":{"device_code":""}}}`, status: 400},
+	{method: "DELETE", path: "/deployments/{deployment}", status: 409, want: []string{`"title":"Resource Flagged"`, "You cannot delete flagged deployments; set the flagged attribute to false and try again."}},
+	{method: "PUT", path: "/devicegroups/{group}/relationships/min_supported_deployment", body: `{"data":{"type":"deployment","id":"{deployment}"}}`, status: 204},
+	{method: "PUT", path: "/devicegroups/{group}/relationships/min_supported_deployment", body: `{"data":{"type":"deployment","id":"` + anID + `"}}`, status: 404},
+	{method: "PUT", path: "/devicegroups/{group}/relationships/min_supported_deployment", body: `null`, status: 400},
+	{method: "POST", path: "/webhooks", status: 201, save: "hook", want: []string{`"secret":"`, `"event":"blessing"`},
+		body: `{"data":{"type":"webhook","attributes":{"content_type":"application/json","url":"http://hooks.test/x",` +
+			`"event":"blessing"},` + ofGroup + `}}}`},
+	{method: "POST", path: "/webhooks", status: 400, want: []string{`"title":"Invalid URL"`, `"detail":"The provided URL is invalid."`},
+		body: `{"data":{"type":"webhook","attributes":{"content_type":"application/json","url":"invalidurl",` +
+			`"event":"blessing"},` + ofGroup + `}}}`},
+	{method: "POST", path: "/webhooks", status: 400,
+		body: `{"data":{"type":"webhook","attributes":{"content_type":"application/json","url":"http://hooks.test/x",` +
+			`"event":"rain"},` + ofGroup + `}}}`},
+	{method: "GET", path: "/webhooks?filter[devicegroup.id]={group}", status: 200, want: []string{"{hook}"}, not: []string{"secret"}},
+	{method: "GET", path: "/webhooks/{hook}", status: 200, want: []string{`"devicegroup":{"type":"development_devicegroup","id":"{group}"}`}, not: []string{"secret"}},
+	{method: "PATCH", path: "/webhooks/{hook}", body: `{"data":{"type":"webhook","id":"{hook}","attributes":{"url":"https://hooks.test/y"}}}`, status: 200, want: []string{"https://hooks.test/y"}},
+	{method: "PATCH", path: "/webhooks/{hook}", body: `{"data":{"attributes":{"event":"blinkup"}}}`, status: 400},
+	{method: "GET", path: "/webhooks/{hook}/deliveries", status: 200, want: []string{`"data":[]`}},
+	{method: "DELETE", path: "/webhooks/{hook}", body: "null", status: 204},
+	{method: "DELETE", path: "/webhooks/{hook}", status: 404},
 
 	{method: "GET", path: "/libraries", body: "null", status: 200, want: []string{`"data":[]`}},
 	{method: "POST", path: "/deployments", status: 400, want: []string{`"code":"CX005"`, "there is no library Lamp.lib.nut:1.0.0 here; add it with: tandem library add Lamp.lib.nut:1.0.0 FILE", `"row":1,"column":1`, `"file":"agent_code"`},
@@ -137,6 +230,10 @@ var story = []step{
 	{method: "GET", path: "/devices/{DEVICE}", status: 200, want: []string{`"name":"desk"`}},
 	{method: "PATCH", path: "/devices/{device}", body: `{"data":{"attributes":{"name":"my desk"}}}`, status: 200, want: []string{`"name":"my desk"`}},
 	{method: "PATCH", path: "/devices/{device}", body: `{"data":{"attributes":{}}}`, status: 200, want: []string{`"name":"my desk"`}},
+	{method: "PATCH", path: "/devices/{device}", body: `{"data":{"attributes":{"name":null}}}`, status: 200, want: []string{`"name":null`}},
+	{method: "PATCH", path: "/devices/{device}", body: `{"data":{"attributes":{"name":7}}}`, status: 400, want: []string{"name must be a string, or null"}},
+	{method: "PATCH", path: "/devices/{device}", body: `{"data":{"attributes":{"name":"my desk"}}}`, status: 200},
+	{method: "POST", path: "/devices/{device}/conditional_restart", body: "null", status: 400, want: []string{"no device group"}},
 	{method: "PATCH", path: "/devices/" + noDevice, body: `{"data":{"attributes":{"name":"x"}}}`, status: 404},
 	{method: "GET", path: "/devices?filter[devicegroup.owner.id]=null", status: 200, want: []string{"{device}"}},
 	{method: "POST", path: "/devices/{device}/restart", body: "null", status: 400, want: []string{"no device group"}},
@@ -144,7 +241,7 @@ var story = []step{
 	{method: "POST", path: "/devicegroups/{group}/relationships/devices", body: `{"data":[{"type":"device","id":"{device}"}]}`, status: 204},
 	{method: "GET", path: "/devices/{device}", status: 200,
 		want: []string{
-			`"agent_url":"http`, `"devicegroup":{"type":"devicegroup","id":"{group}"}`,
+			`"agent_url":"http`, `"devicegroup":{"type":"development_devicegroup","id":"{group}"}`,
 			`"product":{"type":"product","id":"{product}"}`,
 		}},
 	{method: "GET", path: "/devices?filter[devicegroup.id]={group}&filter[product.id]={product}", status: 200, want: []string{"{device}"}},
@@ -156,12 +253,18 @@ var story = []step{
 	{method: "POST", path: "/devicegroups/{group}/restart", body: "null", status: 204},
 	{method: "POST", path: "/devicegroups/" + anID + "/restart", body: "null", status: 404},
 	{method: "POST", path: "/devices/{device}/restart", body: "null", status: 204},
+	{method: "POST", path: "/devices/{device}/conditional_restart", body: "null", status: 204},
+	{method: "POST", path: "/devicegroups/{group}/conditional_restart", body: "null", status: 204},
+	{method: "GET", path: "/devices/{device}/history", status: 200, want: []string{`"event":"enrolled"`, `"event":"assigned"`, `"actor_id":"{me}"`}},
+	{method: "GET", path: "/devices?filter[devicegroup.type]=development_devicegroup", status: 200, want: []string{`"id":"{device}"`}},
+	{method: "GET", path: "/devices?filter[account.id]={me}", status: 200, want: []string{`"id":"{device}"`}},
 	{method: "POST", path: "/devices/{device}/restart?side=agent", status: 204},
 	{method: "POST", path: "/devices/{device}/restart?side=device", status: 503, want: []string{"offline"}},
 	{method: "POST", path: "/devices/{device}/restart?side=both", status: 400, want: []string{"agent or device"}},
 	{method: "GET", path: "/devices/{device}/logs", body: "null", status: 200, want: []string{`"data":[`, `"links":{`}},
 	{method: "GET", path: "/devices/{device}/logs?page[number]=99999999999999&page[size]=100", status: 200, want: []string{`"data":[]`}},
 
+	{method: "POST", path: "/logstream?format=xml", body: "null", status: 400, want: []string{"text or json"}},
 	{method: "POST", path: "/logstream", body: "null", status: 201, want: []string{`/v5/logstream/`}, save: "stream"},
 	{method: "PUT", path: "/logstream/{stream}/{device}", body: "null", status: 204},
 	{method: "PUT", path: "/logstream/{stream}/" + noDevice, body: "null", status: 404},
@@ -218,7 +321,12 @@ var story = []step{
 	{method: "DELETE", path: "/devicegroups/{group}/relationships/devices", body: `{"data":[{"type":"device","id":"{device}"}]}`, status: 400, want: []string{`"status":"404"`}},
 	{method: "DELETE", path: "/devices/{device}", body: "null", status: 204},
 	{method: "DELETE", path: "/devices/{device}", status: 404},
-	{method: "DELETE", path: "/devicegroups/{group}", status: 409, want: []string{`"title":"Flagged Deployments Exist"`}},
+	{method: "DELETE", path: "/devicegroups/{group}", status: 409, want: []string{`"title":"Flagged Deployments Exist"`, "Cannot delete a devicegroup with flagged deployments; delete those first."}},
+	{method: "PUT", path: "/devicegroups/{group}/relationships/min_supported_deployment", body: `{"data":{"type":"deployment","id":"{required}"}}`, status: 204},
+	{method: "PUT", path: "/devicegroups/{group}/relationships/min_supported_deployment", body: `{"data":{"type":"deployment","id":"{deployment}"}}`, status: 409},
+	{method: "DELETE", path: "/deployments/{required}", status: 409, want: []string{"Deployment In Use"}},
+	{method: "PATCH", path: "/deployments/{deployment}", body: `{"data":{"attributes":{"flagged":false}}}`, status: 200, want: []string{`"flagged":false`}, not: []string{"flagger"}},
+	{method: "DELETE", path: "/deployments/{deployment}", status: 204},
 	{method: "DELETE", path: "/devicegroups/{other}", body: "null", status: 204},
 	{method: "DELETE", path: "/devicegroups/{other}", status: 404},
 	{method: "POST", path: "/products", body: `{"data":{"type":"product","attributes":{"name":"empty"}}}`, status: 201, save: "empty"},
@@ -228,7 +336,7 @@ var story = []step{
 	{method: "GET", path: "/cluster", status: 404, want: []string{"this node is alone"}},
 	{method: "POST", path: "/cluster/nodes/n1/drain", status: 404, want: []string{"this node is alone"}},
 	{method: "POST", path: "/cluster/nodes/n1/undrain", status: 404, want: []string{"this node is alone"}},
-	{method: "PUT", path: "/products", status: 404, want: []string{"no route for PUT"}},
+	{method: "PUT", path: "/products", status: 404, want: []string{"There is no PUT of /v5/products; there is GET, POST."}},
 	{method: "GET", path: "/nothing", status: 404},
 	{method: "GET", path: "/", status: 404},
 	{method: "GET", path: "//products", status: 200}, // a base URL with a final slash
@@ -236,6 +344,7 @@ var story = []step{
 
 func TestStory(t *testing.T) {
 	w := newWorld(t)
+	w.setPassword("correct-horse")
 	visited := map[string]bool{"GET logstream/:id": true} // TestStream reads one
 	var answers strings.Builder
 	for i, s := range story {
@@ -308,6 +417,9 @@ func TestUnauthorized(t *testing.T) {
 	}
 	for _, r := range routes {
 		path := "/" + strings.NewReplacer(":id", anID, ":device", noDevice).Replace(r.path)
+		if r.path == "auth" { // which has no token, and says 401 to other secrets
+			continue
+		}
 		w.Logins = new(admit.Logins) // so that this address does not have to wait
 		for _, token := range []string{"", "wrong", expired, refresh} {
 			status, body := w.do(r.method, path, token, "null")
@@ -316,6 +428,20 @@ func TestUnauthorized(t *testing.T) {
 			}
 		}
 	}
+}
+
+// setPassword gives the operator a password.
+func (w *world) setPassword(password string) {
+	w.t.Helper()
+	hash, err := w.hashPassword(w.t.Context(), password)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := w.Store.SetPassword(w.t.Context(), w.operatorID(), hash); err != nil {
+		w.t.Fatal(err)
+	}
+	w.password, w.names["password"] = password, password
+	w.token = w.tokenFor(w.key)
 }
 
 func (w *world) operatorID() string {

@@ -42,15 +42,16 @@ func (c *call) listLibraries() error {
 		}
 		versions[l.Name] = append(versions[l.Name], ref{libraryVersion, l.ID})
 	}
-	number, page := c.page()
-	from := min(page.Offset, len(names))
-	return sendList(c, number, page, len(names), names[from:min(from+page.Limit, len(names))],
-		func(name string) any { return c.library(name, versions[name]) })
+	show := func(name string) any { return c.library(name, versions[name]) }
+	return sendPart(c, names, show)
 }
 
 func (c *call) addLibrary() error {
+	if err := c.mayOperate(); err != nil {
+		return err
+	}
 	var in struct{ Name, Version, Code string }
-	if _, err := c.read(&in); err != nil {
+	if _, err := c.readAs(shape{types: []string{"library"}}, &in); err != nil {
 		return err
 	}
 	id, err := tandem.ParseLibraryID(in.Name + ":" + in.Version)

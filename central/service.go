@@ -8,6 +8,7 @@
 package central
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -58,8 +59,15 @@ type Service struct {
 	DeviceAuth DeviceAuth // what devices must show; "": a key or a certificate
 	// Room is how many bytes bodies of requests may take; 0: 128 MB.
 	Room int64
+	// Rate is how many requests an account can make in each second; 0: 200.
+	Rate int
+	// Fetcher makes the requests of webhooks; nil: they are not made.
+	Fetcher Fetcher
 
 	streams streams
+	rates   rates
+	places  places
+	hooks   chan struct{}  // holds a token when there is something to deliver
 	over    meter.Labelled // how often each limit was reached
 	once    sync.Once
 	pool    *admit.Pool[string] // bytes of bodies, by account
@@ -262,8 +270,8 @@ func called[T any](name string, list []T, nameOf func(T) string, err error) (one
 // operatorName is the account that owns the resources made by the node's own tools.
 const operatorName = "operator"
 
-// operator returns the operator's account. It has no password: its tools
-// authenticate themselves with the login key in the node's access file.
+// operator returns the operator's account. It has no password before it is given one: the node's
+// tools authenticate themselves with the login key in its access file.
 func (s *Service) operator(ctx context.Context) (store.Account, error) {
 	return ensure(func() (store.Account, error) {
 		return s.Store.AccountNamed(ctx, operatorName)
@@ -274,11 +282,12 @@ func (s *Service) operator(ctx context.Context) (store.Account, error) {
 
 // NewDevice describes a device to be made.
 type NewDevice struct {
+	Owner string // account; empty: the operator
 	Name  string
 	Group string // id; empty: unassigned
 }
 
-// AddDevice makes a device of the operator's account and returns it with its key.
+// AddDevice makes a device and returns it with its key.
 // The key is not stored and cannot be retrieved later.
 func (s *Service) AddDevice(ctx context.Context, d NewDevice) (record.Device, string, error) {
 	made, keys, err := s.AddDevices(ctx, []NewDevice{d})
@@ -290,7 +299,7 @@ func (s *Service) AddDevice(ctx context.Context, d NewDevice) (record.Device, st
 
 // AddDevices is AddDevice for many devices: it makes all of them or none.
 func (s *Service) AddDevices(ctx context.Context, list []NewDevice) ([]record.Device, []string, error) {
-	owner, err := s.operator(ctx)
+	operator, err := s.operator(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -298,7 +307,9 @@ func (s *Service) AddDevices(ctx context.Context, list []NewDevice) ([]record.De
 	records := make([]record.Device, len(list))
 	for i, d := range list {
 		keys[i] = tandem.NewKey()
-		records[i] = record.Device{Owner: owner.ID, Group: d.Group, Name: d.Name, KeyHash: record.Hash(keys[i])}
+		records[i] = record.Device{
+			Owner: cmp.Or(d.Owner, operator.ID), Group: d.Group, Name: d.Name, KeyHash: record.Hash(keys[i]),
+		}
 	}
 	made, err := s.Store.AddDevices(ctx, records)
 	if err != nil {
@@ -318,7 +329,11 @@ func (s *Service) AddDevices(ctx context.Context, list []NewDevice) ([]record.De
 // Assign puts a device into a device group, with whose code its agent starts, or takes it out
 // of its group if group is "".
 func (s *Service) Assign(ctx context.Context, id tandem.DeviceID, group string) error {
-	if _, err := s.Store.Assign(ctx, id, group); err != nil {
+	return s.assignBy(ctx, id, group, "")
+}
+
+func (s *Service) assignBy(ctx context.Context, id tandem.DeviceID, group, actor string) error {
+	if _, err := s.Store.AssignBy(ctx, id, group, actor); err != nil {
 		return err
 	}
 	return s.Host.Assigned(ctx, id)

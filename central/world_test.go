@@ -8,8 +8,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,13 +28,23 @@ import (
 // world is a control plane with everything real below it.
 type world struct {
 	*Service
-	t     *testing.T
-	host  *host.Host
-	file  string // of the database
-	url   string
-	key   string // a login key
-	token string
-	names map[string]string // what {name} stands for in paths and bodies
+	t        *testing.T
+	host     *host.Host
+	file     string // of the database
+	url      string
+	key      string // a login key
+	token    string
+	password string // of the operator, once it has one
+	otp      string // sent if not empty
+	fetcher  hookFetcher
+	names    map[string]string // what {name} stands for in paths and bodies
+}
+
+// hookFetcher makes the requests of webhooks, by a Fetcher that a test may replace.
+type hookFetcher struct{ atomic.Pointer[egress.Fetcher] }
+
+func (h *hookFetcher) Fetch(ctx context.Context, f *tandem.Fetch, part func([]byte), done func(*tandem.Response)) {
+	h.Load().Fetch(ctx, f, part, done)
 }
 
 // newWorld makes a control plane; the test's end ends it, and checks that it
@@ -54,7 +66,8 @@ func newWorld(t *testing.T) *world {
 		URL: func(id tandem.AgentID) string { return w.Agents.URL(id) },
 	}
 	w.host, w.file = h, filepath.Join(dir, "tandem.db")
-	w.Service = &Service{Store: db, Host: h, Log: log}
+	w.Service = &Service{Store: db, Host: h, Log: log, Rate: 1 << 30, Fetcher: &w.fetcher}
+	w.fetcher.Store(&egress.Fetcher{})
 	listener := httptest.NewServer(w.Handler())
 	w.url, w.URL = listener.URL, listener.URL
 	w.Agents = ingress.Site{Scheme: "http", Host: "agents.test"}
@@ -69,13 +82,15 @@ func newWorld(t *testing.T) *world {
 	run(func(ctx context.Context) error { defer close(hostDone); return h.Run(ctx) })
 	run(log.Run)
 	run(db.Run)
+	run(w.RunHooks)
 	t.Cleanup(func() {
 		w.Stop()
 		listener.Close()
 		stops[0]()
 		<-hostDone
-		stops[1]()
-		stops[2]()
+		for _, stop := range stops[1:] {
+			stop()
+		}
 		if err := parts.Wait(); err != nil {
 			t.Error(err)
 		}
@@ -101,14 +116,20 @@ func (w *world) login(file string) {
 	}
 	w.key = a.Key
 	w.names["key"] = a.Key
+	w.token = w.tokenFor(a.Key)
+}
+
+// tokenFor exchanges a login key.
+func (w *world) tokenFor(key string) string {
+	w.t.Helper()
 	var out struct {
 		Token string `json:"access_token"`
 	}
-	_, body := w.do("POST", "/auth/token", "", `{"key": "`+a.Key+`"}`)
+	_, body := w.do("POST", "/auth/token", "", `{"key": "`+key+`"}`)
 	if err := json.Unmarshal([]byte(body), &out); err != nil || out.Token == "" {
 		w.t.Fatalf("login: %v: %s", err, body)
 	}
-	w.token = out.Token
+	return out.Token
 }
 
 // fill puts what was saved into the places of a text.
@@ -136,6 +157,12 @@ func (w *world) open(ctx context.Context, method, path, token, body string) *htt
 	req, err := http.NewRequestWithContext(ctx, method, w.url+"/v5"+path, strings.NewReader(body))
 	if err != nil {
 		w.t.Fatal(err)
+	}
+	if w.otp != "" {
+		req.Header.Set(otpHeader, w.otp)
+	}
+	if w.password != "" {
+		req.Header.Set(passwordHeader, w.password)
 	}
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
@@ -232,16 +259,34 @@ type eventStream struct {
 	t     *testing.T
 	lines *bufio.Scanner
 	body  io.Closer
+	last  int // id of the newest event
 }
 
 func (w *world) stream(id string) *eventStream {
 	w.t.Helper()
-	r := w.open(w.t.Context(), "GET", "/logstream/"+id+"?format=json", "", "")
+	return w.streamAfter(id, "json", 0)
+}
+
+// streamAfter reads a stream in a format, after the event with a number.
+func (w *world) streamAfter(id, format string, after int) *eventStream {
+	w.t.Helper()
+	address := w.url + "/v5/logstream/" + id + "?format=" + format
+	req, err := http.NewRequestWithContext(w.t.Context(), "GET", address, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if after > 0 {
+		req.Header.Set("Last-Event-ID", strconv.Itoa(after))
+	}
+	r, err := http.DefaultClient.Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	if r.StatusCode != 200 || r.Header.Get("Content-Type") != "text/event-stream" {
 		w.t.Fatalf("reading a stream: %s, %s", r.Status, r.Header)
 	}
 	w.t.Cleanup(func() { r.Body.Close() })
-	return &eventStream{w.t, bufio.NewScanner(r.Body), r.Body}
+	return &eventStream{t: w.t, lines: bufio.NewScanner(r.Body), body: r.Body}
 }
 
 // next returns the next event's data, "" at the end. Status lines, which come
@@ -249,7 +294,15 @@ func (w *world) stream(id string) *eventStream {
 func (s *eventStream) next() string {
 	s.t.Helper()
 	for s.lines.Scan() {
-		if data, ok := strings.CutPrefix(s.lines.Text(), "data: "); ok && !strings.Contains(data, `"type":"status"`) {
+		if text, ok := strings.CutPrefix(s.lines.Text(), "id: "); ok {
+			n, err := strconv.Atoi(text)
+			if err != nil || n <= s.last && s.last > 0 {
+				s.t.Errorf("event %s after %d", text, s.last)
+			}
+			s.last = n
+		}
+		data, ok := strings.CutPrefix(s.lines.Text(), "data: ")
+		if ok && !strings.Contains(data, `"type":"status"`) && !strings.Contains(data, " status ") {
 			return data
 		}
 	}

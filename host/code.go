@@ -18,9 +18,11 @@ import (
 )
 
 // program is the code of a device group, compiled once for all of its agents. It is
-// loaded when the first agent starts, and again after Deployed.
+// loaded when the first agent starts, and again when one starts after a change of the group
+// or a new deployment.
 type program struct {
 	life.Program
+	group      record.Group // as it was read
 	once       sync.Once
 	err        error
 	deployment atomic.Pointer[string] // nil before it is loaded
@@ -32,14 +34,18 @@ func (h *Host) programOf(ctx context.Context, group string) (*program, error) {
 	if group == "" {
 		return nil, tandem.Errorf(tandem.NotFound, "the device is in no device group")
 	}
+	g, err := h.Store.Group(ctx, group)
+	if err != nil {
+		return nil, err
+	}
 	h.mu.Lock()
 	p := h.programs[group]
-	if p == nil {
-		p = &program{}
+	if p == nil || p.group != g {
+		p = &program{group: g}
 		h.programs[group] = p
 	}
 	h.mu.Unlock()
-	p.once.Do(func() { p.err = p.load(ctx, h.Store, group) })
+	p.once.Do(func() { p.err = p.load(ctx, h.Store) })
 	if p.err != nil {
 		h.forgetProgram(group, p)
 	}
@@ -56,11 +62,8 @@ func (h *Host) forgetProgram(group string, p *program) {
 	}
 }
 
-func (p *program) load(ctx context.Context, s *store.Store, group string) error {
-	g, err := s.Group(ctx, group)
-	if err != nil {
-		return err
-	}
+func (p *program) load(ctx context.Context, s *store.Store) error {
+	g := p.group
 	if g.Current == "" {
 		return tandem.Errorf(tandem.NotFound, "device group %s has no deployment", g.Name)
 	}

@@ -62,3 +62,38 @@ http.onrequest(function(q, r) {
 	w.lines.expect("^agent.error   at fail Count.lib.nut:5$")
 	w.lines.expect("^agent.error   at unknown agent_code:6$")
 }
+
+// TestDeployedIsTakenUp: what starts after a deployment runs it, without a restart of the
+// group: the agent of a device that is restarted, and one that is assigned.
+func TestDeployedIsTakenUp(t *testing.T) {
+	w := newWorld(t, lifeCode, 1, func(h *Host) { h.Grace = time.Hour })
+	ctx := t.Context()
+	deploy := func(answer string) {
+		t.Helper()
+		_, err := w.store.Deploy(ctx, record.Deployment{
+			Group: w.group.ID, AgentCode: `http.onrequest(@(q, r) r.send(200, "` + answer + `"));`,
+		})
+		w.must(err)
+	}
+	deploy("first")
+	w.must(w.host.Deployed(ctx, w.group.ID))
+	w.lines.expect(`^status Agent (re)?started`)
+	if got := w.get("/"); got != "first" {
+		t.Errorf("the agent says %s", got)
+	}
+	deploy("second")
+	if got := w.get("/"); got != "first" {
+		t.Errorf("after a deployment alone the agent says %s", got)
+	}
+	w.must(w.host.RestartAgent(ctx, w.devices[0].ID))
+	w.lines.expect(`^status Agent restarted: restart\.$`)
+	if got := w.get("/"); got != "second" {
+		t.Errorf("after its restart the agent says %s", got)
+	}
+	deploy("third")
+	w.must(w.host.Assigned(ctx, w.devices[0].ID))
+	w.lines.expect(`^status Agent restarted: reload\.$`)
+	if got := w.get("/"); got != "third" {
+		t.Errorf("after its assignment the agent says %s", got)
+	}
+}

@@ -207,8 +207,9 @@ func (l *Life) takeOrder(ev Event) {
 	switch ev := ev.(type) {
 	case *Reload:
 		l.Group, l.Grouped = ev.Group, true
+		l.online = l.Connected
 		l.restart(tandem.ReasonReload)
-		l.offerCode()
+		l.renewCode()
 	case *Review:
 		l.review(ev.Group)
 	case *Remind:
@@ -218,7 +219,7 @@ func (l *Life) takeOrder(ev Event) {
 	case *Restart:
 		l.restart(ev.Reason)
 	case *RestartDevice:
-		l.sendSystem("sys/restart", restartMessage{Reason: tandem.ReasonRestart})
+		l.restartDevice()
 	case *Deleted:
 		l.deleted()
 	case *Resume:

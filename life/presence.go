@@ -404,6 +404,24 @@ func startText(hello *helloMessage) string {
 	return fmt.Sprintf("Device restarted: %s.", hello.Reason)
 }
 
+// restartDevice has the device restart its code, or start with other code when its group has
+// another by now.
+func (l *Life) restartDevice() {
+	if !l.Peer.Known {
+		l.sendSystem("sys/restart", restartMessage{Reason: tandem.ReasonRestart})
+		return
+	}
+	l.ordered = true
+	l.renewCode()
+}
+
+// renewCode offers the device what its group has now. offerCode alone offers what the agent
+// runs, so that both sides of a pair get a new deployment with the same restart.
+func (l *Life) renewCode() {
+	l.renew = true
+	l.offerCode()
+}
+
 // offerCode sends a device its device group's code when it runs another. A device
 // that has not said hello is another MQTT client, which runs no code of ours.
 func (l *Life) offerCode() {
@@ -434,13 +452,24 @@ func (l *Life) programLoaded(ev *ProgramLoaded) {
 	}
 	l.OfferAt = 0
 	if ev.Err != nil {
+		if l.ordered {
+			l.sendSystem("sys/restart", restartMessage{Reason: tandem.ReasonRestart})
+		}
+		l.renew, l.ordered = false, false
 		return
 	}
 	if !l.Grouped {
 		l.Group, l.Grouped = ev.Group, true
 	}
-	p := ev.Program
+	p, ordered := ev.Program, l.ordered
+	if !l.renew && l.program != nil && l.Runs() {
+		p = l.program
+	}
+	l.renew, l.ordered = false, false
 	if p.Device == "" || p.DeviceSHA == l.Peer.Code || l.Link == nil {
+		if ordered {
+			l.sendSystem("sys/restart", restartMessage{Reason: tandem.ReasonRestart})
+		}
 		return
 	}
 	l.sendSystem("sys/code", codeMessage{SHA: p.DeviceSHA, Code: p.Device, Env: p.Env})

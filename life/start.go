@@ -149,11 +149,15 @@ func (l *Life) begunAs(ev *Begun) {
 	l.Released = false
 	l.Reason, l.Began = tandem.ReasonNone, reason
 	event := "started"
-	if l.Incarnation > 1 && reason != tandem.ReasonNone {
+	switch {
+	case l.Incarnation > 1 && reason != tandem.ReasonNone:
 		event = "restarted"
 		l.emit(&Restarted{reason})
 		l.logf(tandem.LogStatus, "Agent restarted: %s.", reason)
-	} else {
+	case reason == tandem.ReasonReload && l.online:
+		// A device that is online gets its first code: clients of impCentral wait for this line.
+		l.logf(tandem.LogStatus, "Agent restarted: %s.", reason)
+	default:
 		l.log(tandem.LogStatus, "Agent started.")
 	}
 	l.sendSystem("sys/agent", agentMessage{Event: event, Reason: reason, Incarnation: l.Incarnation})
@@ -329,19 +333,19 @@ func (l *Life) review(group string) {
 		l.ReviewAt = 0
 		l.load(l.wait)
 		if !l.wrong.halfReview {
-			l.offerCode()
+			l.renewCode()
 		}
 	case l.Phase == quarantined:
 		l.ReviewAt, l.Reason = 0, tandem.ReasonReload
 		l.load(wait{})
-		l.offerCode()
+		l.renewCode()
 	case l.Phase == resuming || l.Runs():
 		l.reviewing = l.id()
 		l.emit(&LoadProgram{ID: l.reviewing, Group: group, Grouped: true})
 	default:
 		l.ReviewAt = 0
 		l.restart(tandem.ReasonReload)
-		l.offerCode()
+		l.renewCode()
 	}
 }
 
@@ -362,5 +366,5 @@ func (l *Life) reviewed(ev *ProgramLoaded) {
 		l.restart(tandem.ReasonReload)
 	}
 	l.ReviewAt = 0
-	l.offerCode()
+	l.renewCode()
 }

@@ -173,6 +173,9 @@ type local struct {
 	hearAt    instant      // when that is tried again
 	offered   uint64       // ID of the LoadProgram for the device; 0: none
 	reviewing uint64       // ID of the LoadProgram for a Review; 0: none
+	renew     bool         // the device is offered its group's newest code, not what the agent runs
+	online    bool         // the device was connected when the last Reload came
+	ordered   bool         // the device is to restart even when it has that code
 
 	quiet bool // it has been said that the agent's record is damaged
 

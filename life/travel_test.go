@@ -49,6 +49,9 @@ var stays = map[string]string{
 	"offset":    "it is that of this host's clocks",
 	"wrong":     "it is of simulations alone",
 	"faulty":    "it is of tests alone",
+	"renew":     "it is of the offer that is waited for",
+	"online":    "it is for the words of the log",
+	"ordered":   "it is of the offer that is waited for",
 	"reviewing": "the other host is told to review what it takes over",
 }
 

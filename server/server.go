@@ -315,7 +315,7 @@ func (n *node) assemble(url string) {
 	}
 	n.central = &central.Service{
 		Store: n.store, Log: n.log, URL: url, Agents: site, Proxies: n.TrustedProxies, Logins: n.admission.logins,
-		Room: n.room(128<<20, 16), DeviceAuth: n.DeviceAuth,
+		Room: n.room(128<<20, 16), Fetcher: n.fetcher, DeviceAuth: n.DeviceAuth,
 	}
 	n.gateway = &gateway.Gateway{
 		Node: n.name, Authenticate: n.central.Authenticate, NewKey: n.central.NewKey, Clock: n.clock, Logger: n.logger,

@@ -86,7 +86,8 @@ func (s *Store) AccountNamed(ctx context.Context, name string) (Account, error) 
 	return a, s.describe(err)
 }
 
-// Accounts returns accounts, the oldest first, and how many there are.
+// Accounts returns accounts, the oldest first, and the After of the
+// next page.
 func (s *Store) Accounts(ctx context.Context, page Page) ([]Account, int, error) {
 	return accounts.list(ctx, s, condition{}, page)
 }
@@ -98,6 +99,22 @@ func (s *Store) ChangeAccount(ctx context.Context, id string, edit func(*Account
 		return edit(a)
 	})
 	return a, named(err, "Duplicate Resource: Accounts must have unique names and e-mail addresses.")
+}
+
+// SetPassword gives an account a password, encoded by the caller, and ends what was logged in
+// with the old one.
+func (s *Store) SetPassword(ctx context.Context, id, password string) (a Account, err error) {
+	err = s.do(ctx, func() error {
+		if a, err = accounts.one(s.inside(), s.write, where("id = ?", id)); err != nil {
+			return err
+		}
+		a.Password, a.Updated = password, s.stamp()
+		if err := accounts.update(s, &a); err != nil {
+			return err
+		}
+		return s.exec("DELETE FROM tokens WHERE account = ?", id)
+	})
+	return a, err
 }
 
 // AddToken makes a token for an account with the given secret, and drops

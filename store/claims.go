@@ -61,15 +61,16 @@ func (s *Store) AddClaims(ctx context.Context, list []record.ClaimCode) ([]recor
 	return made, err
 }
 
-// Claims returns claim codes, the oldest first, and how many there are.
-func (s *Store) Claims(ctx context.Context, page Page) ([]record.ClaimCode, int, error) {
-	return claims.list(ctx, s, condition{}, page)
+// Claims returns the claim codes that an account has made, the oldest first. next is where the next
+// page begins, 0 when there is none.
+func (s *Store) Claims(ctx context.Context, creator string, page Page) (list []record.ClaimCode, next int, err error) {
+	return claims.list(ctx, s, where("creator = ?", creator), page)
 }
 
-// DeleteClaim revokes a claim code that no device has used.
-func (s *Store) DeleteClaim(ctx context.Context, id string) error {
+// DeleteClaim revokes a claim code of an account that no device has used.
+func (s *Store) DeleteClaim(ctx context.Context, creator, id string) error {
 	return s.do(ctx, func() error {
-		c, err := claims.one(s.inside(), s.write, where("id = ?", id))
+		c, err := claims.one(s.inside(), s.write, where("id = ? AND creator = ?", id, creator))
 		if err != nil {
 			return err
 		}
@@ -86,7 +87,6 @@ type Claim struct {
 	Hash    []byte          // of the code
 	KeyHash []byte          // of the device's key
 	Device  tandem.DeviceID // whose directory the device has; "": it is new
-	Owner   string          // of a new device
 }
 
 // Enrol uses a claim code, in one transaction. The same call again returns the same device, so
@@ -141,10 +141,15 @@ func noClaim(err error) error {
 func (s *Store) addClaimed(c *record.ClaimCode, by Claim) (record.Device, error) {
 	now := s.stamp()
 	d := record.Device{
-		ID: tandem.NewDeviceID(), Agent: tandem.NewAgentID(), Owner: by.Owner, Group: c.Group, Name: c.Name,
+		ID: tandem.NewDeviceID(), Agent: tandem.NewAgentID(), Owner: c.Creator, Group: c.Group, Name: c.Name,
 		KeyHash: by.KeyHash, Enrolled: now, Created: now, Updated: now,
 	}
-	return d, devices.insert(s, &d)
+	d.MAC = record.MACOf(d.ID)
+	if err := devices.insert(s, &d); err != nil {
+		return d, err
+	}
+	_, err := s.write.perform(s.inside(), s.enrolling([]record.Device{d}))
+	return d, err
 }
 
 // reclaim gives the device of a claim code the key of its new installation.

@@ -111,8 +111,8 @@ func testTokens(t *testing.T, open opener) {
 	}
 	_, err := s.Token(ctx, "secret")
 	wantKind(t, err, tandem.NotFound, "no such token")
-	list, total, err := s.Tokens(ctx, a.ID, Page{})
-	if err != nil || total != 1 || list[0].ID != refresh.ID {
+	list, _, err := s.Tokens(ctx, a.ID, Page{})
+	if err != nil || len(list) != 1 || list[0].ID != refresh.ID {
 		t.Errorf("refresh tokens: %+v, %v", list, err)
 	}
 	now = now.Add(time.Hour)
@@ -150,9 +150,9 @@ func testLoginKeys(t *testing.T, open opener) {
 		t.Error(err)
 	}
 	wantKind(t, s.DeleteLoginKey(ctx, "key0000000000003"), tandem.NotFound, "no such login key")
-	if list, total, err := s.LoginKeys(ctx, a.ID, Page{Offset: 7, Limit: 5}); err != nil || total != 9 ||
+	if list, next, err := s.LoginKeys(ctx, a.ID, Page{Skip: 7, Limit: 5}); err != nil || next != 0 ||
 		len(list) != 2 || list[1].ID != "key0000000000009" {
-		t.Errorf("%+v, %d, %v", list, total, err)
+		t.Errorf("%+v, %d, %v", list, next, err)
 	}
 }
 
@@ -184,11 +184,11 @@ func testProducts(t *testing.T, open opener) {
 	if err := s.DeleteProduct(ctx, lid.ID); err != nil {
 		t.Error(err)
 	}
-	if list, total, err := s.Products(ctx, a.ID, Page{}); err != nil || total != 1 || list[0].Name != "Pot" {
+	if list, _, err := s.Products(ctx, a.ID, Page{}); err != nil || len(list) != 1 || list[0].Name != "Pot" {
 		t.Errorf("%+v, %v", list, err)
 	}
-	if list, total, err := s.Products(ctx, "", Page{Limit: 1}); err != nil || total != 2 || len(list) != 1 {
-		t.Errorf("%+v, %d, %v", list, total, err)
+	if list, next, err := s.Products(ctx, "", Page{Limit: 1}); err != nil || next == 0 || len(list) != 1 {
+		t.Errorf("%+v, %d, %v", list, next, err)
 	}
 	g := must[record.Group](t)(s.AddGroup(ctx, record.Group{Product: p.ID, Name: "g"}))
 	wantKind(t, s.DeleteProduct(ctx, p.ID), tandem.Conflict, "Dependent Devicegroups Exist: ")
@@ -250,7 +250,7 @@ func testGroups(t *testing.T, open opener) {
 		{GroupFilter{Owner: g.Owner, Product: g.Product}, 2},
 		{GroupFilter{Owner: "unknown"}, 0},
 	} {
-		if list, total, err := s.Groups(ctx, tt.filter, Page{}); err != nil || total != tt.want || len(list) != tt.want {
+		if list, _, err := s.Groups(ctx, tt.filter, Page{}); err != nil || len(list) != tt.want {
 			t.Errorf("%+v: %+v, %v", tt.filter, list, err)
 		}
 	}
@@ -376,8 +376,8 @@ func testDeleteDeployment(t *testing.T, open opener) {
 	if err := s.DeleteGroup(ctx, g.ID); err != nil {
 		t.Error(err)
 	}
-	if _, total, err := s.Deployments(ctx, DeploymentFilter{}, Page{}); err != nil || total != 0 {
-		t.Errorf("%d deployments are left, %v", total, err)
+	if left, _, err := s.Deployments(ctx, DeploymentFilter{}, Page{}); err != nil || len(left) != 0 {
+		t.Errorf("%d deployments are left, %v", len(left), err)
 	}
 }
 
@@ -419,16 +419,16 @@ func testDevices(t *testing.T, open opener) {
 		{DeviceFilter{}, "free assigned"},
 		{DeviceFilter{Unassigned: true}, "free"},
 		{DeviceFilter{Group: g.ID}, "assigned"},
-		{DeviceFilter{Product: g.Product, GroupOwner: g.Owner, GroupType: g.Type}, "assigned"},
+		{DeviceFilter{Product: g.Product, Assigned: true, GroupType: g.Type}, "assigned"},
 		{DeviceFilter{GroupType: tandem.GroupProduction}, ""},
 		{DeviceFilter{Owner: "unknown"}, ""},
 	} {
-		list, total, err := s.Devices(ctx, tt.filter, Page{})
+		list, _, err := s.Devices(ctx, tt.filter, Page{})
 		var names []string
 		for _, d := range list {
 			names = append(names, d.Name)
 		}
-		if got := strings.Join(names, " "); err != nil || got != tt.want || total != len(names) {
+		if got := strings.Join(names, " "); err != nil || got != tt.want {
 			t.Errorf("%+v: %q, %v; want %q", tt.filter, got, err, tt.want)
 		}
 	}
@@ -520,7 +520,7 @@ func testWebhooks(t *testing.T, open opener) {
 	_, err := s.AddWebhook(ctx, Webhook{Group: "none"})
 	wantKind(t, err, tandem.NotFound, "no such device group")
 	must[Webhook](t)(s.ChangeWebhook(ctx, w.ID, func(w *Webhook) error { w.URL = "https://example.org"; return nil }))
-	if list, total, err := s.Webhooks(ctx, g.Owner, g.ID, Page{}); err != nil || total != 1 ||
+	if list, _, err := s.Webhooks(ctx, g.Owner, g.ID, Page{}); err != nil || len(list) != 1 ||
 		list[0].URL != "https://example.org" {
 		t.Errorf("%+v, %v", list, err)
 	}

@@ -183,7 +183,7 @@ func (s *Store) KeyChanges(ctx context.Context, since int) (list []tandem.Device
 	if err := s.read.scan(rctx, "SELECT n FROM credential_changes", nil, &newest); err != nil || newest <= since {
 		return nil, newest, s.describe(err)
 	}
-	changed, damage, err := credentials.scan(ctx, s.read, where("changed > ? AND changed <= ?", since, newest), Page{})
+	changed, damage, _, err := credentials.scan(ctx, s.read, where("changed > ? AND changed <= ?", since, newest), Page{})
 	for _, d := range damage {
 		s.noteDamage(d)
 	}
@@ -297,10 +297,14 @@ func (s *Store) Provision(ctx context.Context, list []Newcomer) (made []record.D
 				d.Enrolled = now
 				d.Created = now
 				d.Updated = now
+				d.MAC = record.MACOf(d.ID)
 				if err := devices.insert(s, &d); err != nil {
 					return named(err, "Duplicate Resource: The group of device "+string(d.ID)+" does not exist.")
 				}
 				made = append(made, d)
+				if _, err := s.write.perform(s.inside(), s.enrolling([]record.Device{d})); err != nil {
+					return err
+				}
 			case err != nil:
 				return err
 			case have.Owner != d.Owner || !sameKey(&have, d.KeyHash):

@@ -150,56 +150,56 @@ func testClaimCodes(t *testing.T, open opener) {
 	s, ctx := open(t), t.Context()
 	g := addGroup(t, s, "g")
 	later := s.stamp().Add(time.Hour)
-	claim(t, s, record.ClaimCode{Hash: record.Hash("A"), Group: g.ID, Name: "desk", Expires: later})
-	d, made, err := s.Enrol(ctx, Claim{Hash: record.Hash("A"), KeyHash: record.Hash("k"), Owner: g.Owner})
+	claim(t, s, record.ClaimCode{Creator: g.Owner, Hash: record.Hash("A"), Group: g.ID, Name: "desk", Expires: later})
+	d, made, err := s.Enrol(ctx, Claim{Hash: record.Hash("A"), KeyHash: record.Hash("k")})
 	if err != nil || !made || d.Group != g.ID || d.Name != "desk" || !d.HasKey("k") {
 		t.Fatalf("%+v, %v, %v", d, made, err)
 	}
-	again, made, err := s.Enrol(ctx, Claim{Hash: record.Hash("A"), KeyHash: record.Hash("k"), Owner: g.Owner})
+	again, made, err := s.Enrol(ctx, Claim{Hash: record.Hash("A"), KeyHash: record.Hash("k")})
 	if err != nil || made || again.ID != d.ID {
 		t.Errorf("again: %+v, %v, %v", again, made, err)
 	}
-	_, _, err = s.Enrol(ctx, Claim{Hash: record.Hash("A"), KeyHash: record.Hash("other"), Owner: g.Owner})
+	_, _, err = s.Enrol(ctx, Claim{Hash: record.Hash("A"), KeyHash: record.Hash("other")})
 	wantKind(t, err, tandem.Conflict, "another device has used this claim code")
-	_, _, err = s.Enrol(ctx, Claim{Hash: record.Hash("B"), KeyHash: record.Hash("k"), Owner: g.Owner})
+	_, _, err = s.Enrol(ctx, Claim{Hash: record.Hash("B"), KeyHash: record.Hash("k")})
 	wantKind(t, err, tandem.NotFound, "no such claim code")
 
-	claim(t, s, record.ClaimCode{Hash: record.Hash("old"), Expires: s.stamp()})
-	_, _, err = s.Enrol(ctx, Claim{Hash: record.Hash("old"), KeyHash: record.Hash("k"), Owner: g.Owner})
+	claim(t, s, record.ClaimCode{Creator: g.Owner, Hash: record.Hash("old"), Expires: s.stamp()})
+	_, _, err = s.Enrol(ctx, Claim{Hash: record.Hash("old"), KeyHash: record.Hash("k")})
 	wantKind(t, err, tandem.Forbidden, "expired")
 
-	gone := claim(t, s, record.ClaimCode{Hash: record.Hash("gone"), Expires: later})
-	if err := s.DeleteClaim(ctx, gone.ID); err != nil {
+	gone := claim(t, s, record.ClaimCode{Creator: g.Owner, Hash: record.Hash("gone"), Expires: later})
+	if err := s.DeleteClaim(ctx, g.Owner, gone.ID); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = s.Enrol(ctx, Claim{Hash: record.Hash("gone"), KeyHash: record.Hash("k"), Owner: g.Owner})
+	_, _, err = s.Enrol(ctx, Claim{Hash: record.Hash("gone"), KeyHash: record.Hash("k")})
 	wantKind(t, err, tandem.NotFound, "revoked")
 
 	if err := s.RevokeDevice(ctx, d.ID); err != nil {
 		t.Fatal(err)
 	}
-	claim(t, s, record.ClaimCode{Hash: record.Hash("C"), Device: d.ID, Expires: later})
+	claim(t, s, record.ClaimCode{Creator: g.Owner, Hash: record.Hash("C"), Device: d.ID, Expires: later})
 	_, _, err = s.Enrol(ctx, Claim{Hash: record.Hash("C"), KeyHash: record.Hash("k2"), Device: "00000000000000ff"})
 	wantKind(t, err, tandem.Conflict, "not for device 00000000000000ff")
-	same, made, err := s.Enrol(ctx, Claim{Hash: record.Hash("C"), KeyHash: record.Hash("k2"), Owner: g.Owner})
+	same, made, err := s.Enrol(ctx, Claim{Hash: record.Hash("C"), KeyHash: record.Hash("k2")})
 	if err != nil || made || same.ID != d.ID || same.Agent != d.Agent || !same.HasKey("k2") {
 		t.Errorf("the device claimed again: %+v, %v, %v", same, made, err)
 	}
 	if got := verdict(t, s, d.ID, "k"); got != record.WrongKey {
 		t.Errorf("its old key is %d", got)
 	}
-	list, _, err := s.Claims(ctx, Page{})
+	list, _, err := s.Claims(ctx, g.Owner, Page{})
 	if err != nil || len(list) != 3 {
 		t.Errorf("%+v, %v", list, err)
 	}
 	for _, c := range list {
 		if !c.Used.IsZero() {
-			wantKind(t, s.DeleteClaim(ctx, c.ID), tandem.Conflict, "tandem device revoke")
+			wantKind(t, s.DeleteClaim(ctx, g.Owner, c.ID), tandem.Conflict, "tandem device revoke")
 		}
 	}
 	many := make([]record.ClaimCode, ClaimsKept)
 	for i := range many {
-		many[i] = record.ClaimCode{Hash: record.Hash(fmt.Sprint(i)), Expires: later}
+		many[i] = record.ClaimCode{Creator: g.Owner, Hash: record.Hash(fmt.Sprint(i)), Expires: later}
 	}
 	must[[]record.ClaimCode](t)(s.AddClaims(ctx, many))
 	_, err = s.AddClaims(ctx, []record.ClaimCode{{Hash: record.Hash("more"), Expires: later}})
@@ -212,13 +212,13 @@ func TestClaimRace(t *testing.T) { onBoth(t, testClaimRace) }
 func testClaimRace(t *testing.T, open opener) {
 	s, ctx := open(t), t.Context()
 	g := addGroup(t, s, "g")
-	claim(t, s, record.ClaimCode{Hash: record.Hash("A"), Expires: s.stamp().Add(time.Hour)})
+	claim(t, s, record.ClaimCode{Creator: g.Owner, Hash: record.Hash("A"), Expires: s.stamp().Add(time.Hour)})
 	const racers = 20
 	var racing sync.WaitGroup
 	errs := make([]error, racers)
 	for i := range racers {
 		racing.Go(func() {
-			_, _, errs[i] = s.Enrol(ctx, Claim{Hash: record.Hash("A"), KeyHash: record.Hash(fmt.Sprint(i)), Owner: g.Owner})
+			_, _, errs[i] = s.Enrol(ctx, Claim{Hash: record.Hash("A"), KeyHash: record.Hash(fmt.Sprint(i))})
 		})
 	}
 	racing.Wait()

@@ -58,6 +58,8 @@ var unprotected = map[string]string{
 	"credentials.device":         "credentials of another device are not found: what revokes a device is in its own record",
 	"credential_changes.n":       "by it nodes notice changes; when it is lower than before, they look at all devices",
 	"claim_codes.hash":           "a code with another hash is not found, and is refused",
+	"devices.product":            "it only selects lists; the device's group has it",
+	"devices.group_type":         "it only selects lists; the device's group has it",
 }
 
 // apart are tables that no damage of a record reaches: PostgreSQL's, with checksums of its own
@@ -115,6 +117,11 @@ func newSpecimen(t *testing.T, s *Store) *specimen {
 		return record.Authority{Certificate: []byte("c"), Key: []byte("k")}, nil
 	}
 	must[record.Authority](t)(s.Authority(ctx, newAuthority))
+	must[bool](t)(s.Deliver(ctx, g.ID, hook.Event, "{}"))
+	factor := SecondFactor{Account: g.Owner, Secret: []byte("s"), Recovery: []string{"r"}}
+	if err := s.AddSecondFactor(ctx, factor); err != nil {
+		t.Fatal(err)
+	}
 	begin(t, s, agent)
 	x := &specimen{t: t, s: s, raw: rawDB(t, s)}
 	x.fill()
@@ -137,6 +144,18 @@ func newSpecimen(t *testing.T, s *Store) *specimen {
 				_, err := claims.one(s.inside(), s.write, where("hash = ?", record.Hash("code")))
 				return err
 			})
+		},
+		"device_events": func(ctx context.Context) error {
+			_, err := deviceEvents.query(ctx, s.read, condition{}, Page{})
+			return err
+		},
+		"deliveries": func(ctx context.Context) error {
+			_, err := deliveries.query(ctx, s.read, condition{}, Page{})
+			return err
+		},
+		"second_factors": func(ctx context.Context) error {
+			_, err := secondFactors.query(ctx, s.read, condition{}, Page{})
+			return err
 		},
 		"snapshots": x.readSnapshot,
 		"posts": func(ctx context.Context) error {
@@ -213,7 +232,7 @@ func (x *specimen) columns() map[string]string {
 func changed(column, kind string) string {
 	switch kind {
 	case "text":
-		if column == "tags" {
+		if column == "tags" || column == "recovery" {
 			return "'[\"b\"]'"
 		}
 		return "coalesce(" + column + ", '') || 'x'"
@@ -224,7 +243,8 @@ func changed(column, kind string) string {
 	case "boolean":
 		return "NOT " + column
 	}
-	if column == "refresh" || column == "load_after_blessing" || column == "validate_tls" { // booleans, on SQLite
+	if column == "refresh" || column == "load_after_blessing" || column == "validate_tls" ||
+		column == "enabled" { // booleans, on SQLite
 		return "1 - " + column
 	}
 	return column + " + 1"

@@ -79,7 +79,7 @@ func (s *Store) Deployment(ctx context.Context, id string) (record.Deployment, e
 }
 
 // Deployments returns deployments without their code, the newest first, and
-// how many there are.
+// the After of the next page.
 func (s *Store) Deployments(ctx context.Context, f DeploymentFilter, page Page) ([]record.Deployment, int, error) {
 	var c condition
 	c.equal("owner", f.Owner)
@@ -88,8 +88,12 @@ func (s *Store) Deployments(ctx context.Context, f DeploymentFilter, page Page) 
 	c.equal("device_group", f.Group)
 	c.equal("sha", f.SHA)
 	c.equal("flagger", f.Flagger)
-	if f.Flagged != nil {
-		c.and("(flagger <> '') = ?", *f.Flagged)
+	switch {
+	case f.Flagged == nil:
+	case *f.Flagged:
+		c.and("flagger <> ''")
+	default:
+		c.and("flagger = ''")
 	}
 	for _, tag := range f.Tags {
 		c.and(s.tagged(), tag)

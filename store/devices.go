@@ -9,8 +9,8 @@ import (
 
 // DeviceFilter selects devices. An empty field matches all.
 type DeviceFilter struct {
-	Owner, Product, Group, GroupOwner, GroupType string
-	Unassigned                                   bool
+	Owner, Product, Group, GroupType string
+	Assigned, Unassigned             bool // they are, or are not, in a group
 }
 
 var devices = table[record.Device]{
@@ -38,21 +38,25 @@ func (s *Store) AddDevices(ctx context.Context, list []record.Device) ([]record.
 		if d.Agent == "" {
 			d.Agent = tandem.NewAgentID()
 		}
+		if d.MAC == "" {
+			d.MAC = record.MACOf(d.ID)
+		}
 		d.Enrolled = now
 		d.Created = now
 		d.Updated = now
 		made[i] = d
 	}
 	err := s.do(ctx, func() error {
-		steps := make([]step, len(made))
+		var steps []step
 		for i := range made {
-			steps[i] = step{query: devices.inserting(), args: devices.values(&made[i])}
+			steps = append(steps, step{query: devices.inserting(), args: devices.values(&made[i])})
 		}
 		if i, err := s.write.perform(s.inside(), steps); err != nil {
 			return named(err,
 				"Duplicate Resource: Device "+string(made[i].ID)+" exists already, or its owner or group does not.")
 		}
-		return nil
+		_, err := s.write.perform(s.inside(), s.enrolling(made))
+		return err
 	})
 	return made, err
 }
@@ -75,20 +79,18 @@ func (s *Store) DeviceAt(ctx context.Context, mac string) (record.Device, error)
 	return d, s.describe(err)
 }
 
-// Devices returns devices, the oldest first, and how many there are.
+// Devices returns devices, the oldest first, and the After of the next page.
 func (s *Store) Devices(ctx context.Context, f DeviceFilter, page Page) ([]record.Device, int, error) {
 	var c condition
 	c.equal("owner", f.Owner)
 	c.equal("device_group", f.Group)
-	if f.Unassigned {
+	c.equal("product", f.Product)
+	c.equal("group_type", f.GroupType)
+	switch {
+	case f.Unassigned:
 		c.and("device_group IS NULL")
-	}
-	var g condition
-	g.equal("product", f.Product)
-	g.equal("owner", f.GroupOwner)
-	g.equal("type", f.GroupType)
-	if len(g.terms) > 0 {
-		c.and("device_group IN (SELECT id FROM device_groups"+g.String()+")", g.args...)
+	case f.Assigned:
+		c.and("device_group IS NOT NULL")
 	}
 	return devices.list(ctx, s, c, page)
 }
@@ -101,17 +103,39 @@ func (s *Store) RenameDevice(ctx context.Context, id tandem.DeviceID, name strin
 	})
 }
 
-// Assign puts a device into a group. An empty group unassigns it.
+// Assign is AssignBy for a tool of the node.
 func (s *Store) Assign(ctx context.Context, id tandem.DeviceID, group string) (record.Device, error) {
-	return devices.change(ctx, s, string(id), func(d *record.Device) error {
+	return s.AssignBy(ctx, id, group, "")
+}
+
+// AssignBy puts a device into a group for an account, the actor. An empty group unassigns it.
+func (s *Store) AssignBy(ctx context.Context, id tandem.DeviceID, group, actor string) (d record.Device, err error) {
+	err = s.do(ctx, func() error {
+		if d, err = devices.one(s.inside(), s.write, where("id = ?", string(id))); err != nil {
+			return err
+		}
 		if group != "" {
 			if _, err := groups.one(s.inside(), s.write, where("id = ?", group)); err != nil {
 				return err
 			}
 		}
+		moved := d.Group != group
 		d.Group, d.Updated = group, s.stamp()
-		return nil
+		if err := devices.update(s, &d); err != nil || !moved {
+			return err
+		}
+		if err := s.exec(placeDevice, string(d.ID)); err != nil {
+			return err
+		}
+		event := DeviceAssigned
+		if group == "" {
+			event = DeviceUnassigned
+		}
+		return deviceEvents.insert(s, &DeviceEvent{
+			ID: newID(), Device: d.ID, Event: event, Group: group, Owner: d.Owner, Actor: actor, At: d.Updated,
+		})
 	})
+	return d, err
 }
 
 // seenDevice is record.Device.Seen as one statement. A NULL parameter leaves its
@@ -156,6 +180,9 @@ func (s *Store) DeleteDevice(ctx context.Context, id tandem.DeviceID) error {
 			}
 		}
 		if err := s.forgetIdentity(id); err != nil {
+			return err
+		}
+		if err := s.exec("DELETE FROM device_events WHERE device = ?", string(id)); err != nil {
 			return err
 		}
 		return devices.remove(s, string(id))

@@ -61,7 +61,8 @@ func (s *Store) Group(ctx context.Context, id string) (record.Group, error) {
 	return g, s.describe(err)
 }
 
-// Groups returns device groups, the oldest first, and how many there are.
+// Groups returns device groups, the oldest first, and the After of the
+// next page.
 func (s *Store) Groups(ctx context.Context, f GroupFilter, page Page) ([]record.Group, int, error) {
 	var c condition
 	c.equal("owner", f.Owner)

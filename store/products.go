@@ -39,7 +39,8 @@ func (s *Store) Product(ctx context.Context, id string) (record.Product, error) 
 	return p, s.describe(err)
 }
 
-// Products returns products, the oldest first, and how many there are.
+// Products returns products, the oldest first, and the After of the
+// next page.
 // An empty owner selects the products of all accounts.
 func (s *Store) Products(ctx context.Context, owner string, page Page) ([]record.Product, int, error) {
 	var c condition

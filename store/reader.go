@@ -16,6 +16,7 @@ type reader struct {
 	postgres *postgres // nil: SQLite
 	mu       sync.Mutex
 	stmts    map[string]*sql.Stmt
+	watch    func(query string, args []any) // of tests: it is told of each query
 }
 
 const (
@@ -68,6 +69,9 @@ func (r *reader) lock() string { return "" }
 
 // QueryContext queries the pool, with the statement prepared once.
 func (r *reader) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if r.watch != nil {
+		r.watch(query, args)
+	}
 	if r.postgres != nil {
 		return r.queryAgain(ctx, r.postgres.dialect.query(query), args)
 	}

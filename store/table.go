@@ -8,7 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,9 +16,14 @@ import (
 	"github.com/tandem-iot/tandem/store/record"
 )
 
-// A Page selects a part of a list: Limit records from Offset on. Limit 0 means
-// all records from Offset on.
-type Page struct{ Offset, Limit int }
+// A Page selects a part of a list: Limit records after a place in it. The zero Page is the
+// whole list.
+type Page struct {
+	After int // what a list returned as next; 0: the list's beginning
+	Skip  int // records to pass over from there; the index is walked, and no record is read
+	Limit int
+	Began *int // gets the After that Skip led to, unless it is nil
+}
 
 // table maps records of type T to a table of the database.
 type table[T any] struct {
@@ -71,36 +76,42 @@ func (c condition) String() string {
 
 // query returns the records that meet c. A damaged one is an error.
 func (t table[T]) query(ctx context.Context, q querier, c condition, page Page) (list []T, err error) {
-	list, damage, err := t.scan(ctx, q, c, page)
+	list, damage, _, err := t.scan(ctx, q, c, page)
 	if err == nil && len(damage) > 0 {
 		err = damage[0]
 	}
 	return list, err
 }
 
-// scan is query with the damaged records apart.
+// scan is query with the damaged records apart. next is the place of the last record, if
+// more than Limit records are there.
 func (t table[T]) scan(
 	ctx context.Context, q querier, c condition, page Page,
-) (list []T, damage []error, err error) {
-	limit := page.Limit
-	if limit == 0 {
-		limit = math.MaxInt // of 32 bits on small machines
-	}
+) (list []T, damage []error, next int, err error) {
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()
-	text := "SELECT " + t.columns + t.sums() + " FROM " + t.name + c.String() +
-		" ORDER BY " + t.order + " LIMIT ? OFFSET ?" + q.lock()
-	rows, err := q.QueryContext(ctx, text, append(c.args[:len(c.args):len(c.args)], limit, page.Offset)...)
+	text := "SELECT " + t.columns + t.sums() + ", rowid FROM " + t.name + c.String() + " ORDER BY " + t.order
+	args := c.args[:len(c.args):len(c.args)]
+	if page.Limit > 0 {
+		text += " LIMIT ?"
+		args = append(args, int64(page.Limit)+1)
+	}
+	rows, err := q.QueryContext(ctx, text+q.lock(), args...)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, 0, err
 	}
 	defer rows.Close() // Err tells
-	for rows.Next() {
+	place := 0
+	for n := 0; rows.Next(); n++ {
+		if page.Limit > 0 && n == page.Limit {
+			return list, damage, place, nil
+		}
 		var record T
 		var kept [2]sql.NullInt64
 		fields := t.fields(&record)
-		if err := rows.Scan(append(fields[:len(fields):len(fields)], t.into(&kept)...)...); err != nil {
-			return nil, nil, err
+		into := append(fields[:len(fields):len(fields)], t.into(&kept)...)
+		if err := rows.Scan(append(into, &place)...); err != nil {
+			return nil, nil, 0, err
 		}
 		if t.intact(fields, kept) {
 			list = append(list, record)
@@ -108,7 +119,7 @@ func (t table[T]) scan(
 			damage = append(damage, t.damaged(fields))
 		}
 	}
-	return list, damage, rows.Err()
+	return list, damage, 0, rows.Err()
 }
 
 // one returns the record that meets c, NotFound when there is none.
@@ -127,23 +138,57 @@ func (t table[T]) absent() error {
 	return record.Absent(t.noun)
 }
 
-// list returns a page of the records that meet c, without damaged ones, and how many
-// there are.
-func (t table[T]) list(ctx context.Context, s *Store, c condition, page Page) (list []T, total int, err error) {
-	list, damage, err := t.scan(ctx, s.read, c, page)
+// list returns a page of the records that meet c, without damaged ones. next is the After of
+// the page that follows, 0 when there is none.
+func (t table[T]) list(ctx context.Context, s *Store, c condition, page Page) (list []T, next int, err error) {
+	if page, err = t.pass(ctx, s, c, page); err != nil {
+		return nil, 0, s.describe(err)
+	}
+	if page.After < 0 {
+		return nil, 0, nil
+	}
+	list, damage, next, err := t.scan(ctx, s.read, t.after(c, page.After), page)
 	if err != nil {
 		return nil, 0, s.describe(err)
 	}
 	for _, d := range damage { // the others can be used
 		s.noteDamage(d)
 	}
-	if page == (Page{}) {
-		return list, len(list), nil
+	return list, next, nil
+}
+
+// after requires records to follow a place in the list.
+func (t table[T]) after(c condition, place int) condition {
+	if place == 0 {
+		return c
 	}
+	c = condition{slices.Clone(c.terms), slices.Clone(c.args)}
+	if strings.HasSuffix(t.order, " DESC") {
+		c.and("rowid < ?", int64(place))
+	} else {
+		c.and("rowid > ?", int64(place))
+	}
+	return c
+}
+
+// pass turns a page's Skip into its After, which is negative when the list is not so long.
+func (t table[T]) pass(ctx context.Context, s *Store, c condition, page Page) (Page, error) {
+	if page.Skip == 0 {
+		return page, nil
+	}
+	c = t.after(c, page.After)
 	ctx, cancel := s.read.bounded(ctx)
 	defer cancel()
-	err = s.read.scan(ctx, "SELECT count(*) FROM "+t.name+c.String(), c.args, &total)
-	return list, total, s.describe(err)
+	text := "SELECT rowid FROM " + t.name + c.String() + " ORDER BY " + t.order + " LIMIT 1 OFFSET ?"
+	err := s.read.scan(ctx, text, append(c.args[:len(c.args):len(c.args)], int64(page.Skip)-1), &page.After)
+	if errors.Is(err, sql.ErrNoRows) {
+		page.After, err = -1, nil
+	}
+	page.Skip = 0
+	if page.Began != nil && err == nil {
+		*page.Began = page.After
+	}
+	return page, err
 }
 
 func (t table[T]) insert(s *Store, record *T) error {

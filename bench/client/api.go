@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // API is a client of the API of nodes that share a database.
@@ -54,6 +55,14 @@ func (a *API) Call(ctx context.Context, web, method, path, body string, out any)
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode == http.StatusTooManyRequests && resp.Header.Get("X-RateLimit-Limit") != "" {
+		select {
+		case <-time.After(time.Second): // the next second has requests again
+			return a.Call(ctx, web, method, path, body, out)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	if err == nil && resp.StatusCode >= 300 {
 		err = fmt.Errorf("%s %s: %s %s", method, path, resp.Status, data)
 	}

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/central"
@@ -117,6 +118,15 @@ func (c *client) request(ctx context.Context, method, path string, in any) (*htt
 			Kind: tandem.Unavailable,
 			Msg:  fmt.Sprintf("no node answers at %s: is it running?", strings.TrimSuffix(c.base, "/v5")),
 			Err:  err,
+		}
+	}
+	if r.StatusCode == http.StatusTooManyRequests && r.Header.Get("X-RateLimit-Limit") != "" {
+		r.Body.Close()
+		select {
+		case <-time.After(time.Second): // the account has requests again then
+			return c.request(ctx, method, path, in)
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
 	}
 	if r.StatusCode >= 300 {

@@ -54,6 +54,7 @@ func (c *upCmd) Run(ctx context.Context, s *streams) error {
 		Ready: func(n *server.Node) {
 			fmt.Fprintf(s.err, "HTTP at %s, MQTT at %s, agents at %s, data in %s, manual at %s/docs/\n",
 				n.URL, n.MQTT, n.Agents, c.Data, n.URL)
+			adviseAccount(ctx, s.err, n.Central, c.Data)
 		},
 		Agents: server.Agents{Domain: c.Domain, Listen: c.Agents, URL: c.AgentsURL, SandboxPages: c.Sandbox},
 	}

@@ -32,6 +32,19 @@ type Device struct {
 	Heard Boot
 }
 
+// MACOf returns the MAC address of a device on a computer, which its code reads by
+// imp.getmacaddress: a locally administered one, made of the id.
+func MACOf(id tandem.DeviceID) string {
+	if !id.Valid() {
+		return ""
+	}
+	text := "02"
+	for i := len(id) - 10; i < len(id); i += 2 {
+		text += ":" + string(id[i:i+2])
+	}
+	return text
+}
+
 // HasKey reports whether key is the device's. It takes the same time for every
 // wrong key.
 func (d Device) HasKey(key string) bool {
