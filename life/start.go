@@ -122,7 +122,7 @@ func (l *Life) boot() {
 func (l *Life) config() agent.Config {
 	cfg := agent.Config{
 		Program: l.program.Agent, Agent: l.Agent, Device: l.Device, URL: l.cfg.URL(l.Agent),
-		Memory: l.cfg.Memory, Budget: l.cfg.Budget, Version: l.cfg.Version,
+		Memory: l.cfg.Memory, Budget: l.cfg.Budget, Version: l.cfg.Version, Beside: l.cfg.Beside,
 	}
 	if l.watcher != nil {
 		cfg.Yield = l.watcher.Yield

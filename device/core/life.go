@@ -194,6 +194,7 @@ func (c *Core) launch() {
 		Permanent: c.disk.state.Permanent,
 		Posts:     len(c.posts.kept), PostsSize: c.posts.size(),
 		Module: c.cfg.Module, Board: c.cfg.Board, Flash: c.cfg.Flash, Version: Version,
+		Beside: c.cfg.Beside,
 	}, c.codeTime())
 	c.life.nv, c.life.pins = nil, nil
 	c.log(Info, "the code starts", "incarnation", decimal(c.run.incarnation), "reason", string(c.run.reason))

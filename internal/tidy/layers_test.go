@@ -22,7 +22,7 @@ store logbook
 host
 gateway ingress cluster device/runner
 central
-server world
+server world rehearsal
 cmd/tandem examples internal/mutate internal/tidy
 bench/cluster bench/hostile bench/libraries bench/pair bench/powercut bench/simulate bench/squirrel bench/squirrel/peers/goja bench/squirrel/peers/gopherlua
 `
