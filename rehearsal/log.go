@@ -30,7 +30,14 @@ func (w *World) line(typ, text string, at *tandem.Where) {
 		w.log = append(w.log[:0:0], w.log[maxLog/2:]...)
 	}
 	w.log = append(w.log, Line{w.now, typ, text, at})
+	w.lines++
 }
 
 // Log returns the lines, the newest maxLog at most.
 func (w *World) Log() []Line { return w.log }
+
+// LogFrom returns the lines from a number on, as far as they are kept. The first has number 0.
+func (w *World) LogFrom(number int) []Line {
+	first := w.lines - len(w.log)
+	return w.log[min(max(0, number-first), len(w.log)):]
+}

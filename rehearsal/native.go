@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/codec"
 	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/squirrel"
 )
@@ -164,7 +165,6 @@ func wait(x *side, core *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
 		}
 		t.until = x.w.now + d
 		x.w.after(d, ring{testerProgram})
-		x.report("skip", "", int(d/time.Millisecond))
 	}
 	if len(x.news) > 0 || t.until <= x.w.now {
 		return squirrel.Null, nil
@@ -192,7 +192,7 @@ func report(x *side, _ *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
 }
 
 func (x *side) report(kind, text string, numbers ...int) {
-	r := Report{At: x.w.now, Program: x.program.String(), Kind: kind, Text: text, Numbers: numbers}
+	r := Report{At: x.w.now, Program: x.program.String(), Kind: kind, Text: text, Numbers: numbers, Lines: x.w.lines}
 	for i := len(x.thrown) - 1; i >= 0 && r.Thrown == nil; i-- {
 		if x.thrown[i].Message == text {
 			r.Thrown = &x.thrown[i]
@@ -251,13 +251,37 @@ func headersOf(vm *squirrel.VM, t squirrel.Value) (list []tandem.Header) {
 	return list
 }
 
+// bodyOf reads a body: a string or a blob as it is, all else as JSON.
+func bodyOf(c *squirrel.Call, i int) ([]byte, error) {
+	x := c.Arg(i)
+	switch {
+	case x.IsNull():
+		return nil, nil
+	case imp.IsData(c.VM(), x):
+		return slices.Clone(c.Bytes(i)), nil
+	}
+	data, _, err := imp.Encode(nil, c.VM(), x, imp.ForJSON)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Charge(len(data)); err != nil {
+		return nil, err
+	}
+	return codec.TranscodeJSON(data)
+}
+
 // request makes a request to the agent: method, path, headers, body. The result is its number.
 func request(x *side, _ *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
 	path, query, _ := strings.Cut(c.Str(3), "?")
 	if path != "" && !strings.HasPrefix(path, "/") {
 		return c.Errorf("a path begins with '/': %q", path)
 	}
-	r := requestOf(strings.ToUpper(c.Str(2)), path, query, headersOf(c.VM(), c.Arg(4)), slices.Clone(c.Bytes(5)))
+	headers := headersOf(c.VM(), c.Arg(4))
+	body, err := bodyOf(c, 5)
+	if err != nil {
+		return c.Errorf("the body cannot be sent: %v", err)
+	}
+	r := requestOf(strings.ToUpper(c.Str(2)), path, query, headers, body)
 	return imp.Int32(int(x.w.request(x.program, 0, r))), nil
 }
 
@@ -277,8 +301,10 @@ func serve(x *side, _ *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
 
 // reply answers a request of the agent: its number, status, headers, body.
 func reply(x *side, _ *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
-	r := &tandem.Response{
-		Status: int(c.Int(3)), Headers: headersOf(c.VM(), c.Arg(4)), Body: slices.Clone(c.Bytes(5)),
+	r := &tandem.Response{Status: int(c.Int(3)), Headers: headersOf(c.VM(), c.Arg(4))}
+	var err error
+	if r.Body, err = bodyOf(c, 5); err != nil {
+		return c.Errorf("the answer cannot be sent: %v", err)
 	}
 	x.w.soon(replied{uint64(c.Int(2)), r})
 	return squirrel.Null, nil

@@ -47,6 +47,7 @@ type Report struct {
 	Kind    string
 	Text    string
 	Numbers []int
+	Lines   int // of the log, so far
 	// Thrown is the newest exception with this Text that the program has thrown, if there is one.
 	Thrown *squirrel.Error
 }

@@ -49,6 +49,7 @@ type World struct {
 	tester  *tester
 	script  *scripts
 	log     []Line
+	lines   int // of the log, so far
 }
 
 // New returns a world in which the node has just started and the device has just got power.

@@ -38,7 +38,16 @@ func vars() kong.Vars {
 		"help_device_node": "The node: tcp://HOST:PORT, tls://…, ws://… or wss://… (tcp://" + server.DefaultMQTT + ").",
 		"help_drain": "Move a node's agents to the other nodes without a restart, and wait until it has none. The node " +
 			"gets no agents until it is started again or undrained. SIGTERM does the same and then ends the node.",
-		"help_run": "Squirrel source; - or nothing reads standard input, line by line when that is a terminal.",
+		"help_run":  "Squirrel source; - or nothing reads standard input, line by line when that is a terminal.",
+		"help_test": "Run the tests of a pair: the agent, the device and the link between them in virtual time.",
+		"help_test_dir": "Directory with the code and files NAME.test.nut, NAME.agent.test.nut and NAME.device.test.nut, " +
+			"also below it; or one with impt's .impt.test. By default the current one.",
+		"help_test_tests": "Run only the tests of a file, of a class in it, or one of them.",
+		"help_test_coverage": "Show which lines of both sides the tests have executed: in a page that is written to FILE, " +
+			"and in percent.",
+		"help_test_limit": "How long a test may take of its world's time, beside what it skips itself (1 day).",
+		"help_test_library": "Source of a library that the code or the tests require; may be given more than once. Others " +
+			"are those of tandem dev's node, in DIR/.tandem/node.",
 		"help_doc": "Name to look up, such as server.save, server or sendasync; without one, all objects are listed.",
 		"help_doc_site": "Write the manual as a web site into a directory instead; " +
 			"a node serves the same at /docs/.",

@@ -23,6 +23,7 @@ host
 gateway ingress cluster device/runner
 central
 server world rehearsal
+impunit
 cmd/tandem examples internal/mutate internal/tidy
 bench/cluster bench/hostile bench/libraries bench/pair bench/powercut bench/simulate bench/squirrel bench/squirrel/peers/goja bench/squirrel/peers/gopherlua
 `
