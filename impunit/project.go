@@ -55,7 +55,7 @@ const (
 
 // imptConfig is what we read of the configuration of impt's tests.
 type imptConfig struct {
-	AgentFile, DeviceFile string
+	AgentFile, DeviceFile any // a name; false for none
 	Timeout               float64
 	StopOnFail            bool
 	TestFiles             any // a pattern, or a list
@@ -164,8 +164,9 @@ func (p *Project) findImpt(cfg *imptConfig) error {
 	for name, x := range cfg.BuilderConfig.Variables {
 		p.values[name] = fmt.Sprint(x)
 	}
-	code := [2]string{cfg.AgentFile, cfg.DeviceFile}
-	for i, name := range code {
+	var code [2]string
+	for i, x := range []any{cfg.AgentFile, cfg.DeviceFile} {
+		name, _ := x.(string)
 		if code[i] = existing(p.Dir, name); name != "" && code[i] == "" {
 			return tandem.Errorf(tandem.NotFound, "%s names %s, which does not exist", projectName, name)
 		}

@@ -282,8 +282,10 @@ func (r *run) fail(text string, x *rehearsal.Report) {
 	if x != nil {
 		f.place(x.Thrown)
 	}
-	lines := r.world.LogFrom(r.log)
-	f.Log = slices.Clone(lines[max(0, len(lines)-shownLines):])
+	lines := slices.DeleteFunc(slices.Clone(r.world.LogFrom(r.log)), func(l rehearsal.Line) bool {
+		return l.Where != nil && l.Where.File == frameworkName
+	})
+	f.Log = lines[max(0, len(lines)-shownLines):]
 	r.current.Failure = f
 	r.end()
 }

@@ -1,6 +1,8 @@
 package rehearsal
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -238,10 +240,8 @@ func (w *World) lose() {
 		return
 	}
 	h.up, h.onWay = false, false
-	for id := range uint64(len(h.conns)) + h.lastConn {
-		if c := h.conns[id+1]; c != nil {
-			w.resetAtDevice(c)
-		}
+	for _, id := range slices.Sorted(maps.Keys(h.conns)) {
+		w.resetAtDevice(h.conns[id])
 	}
 	h.conns, h.of = map[uint64]*conn{}, nil
 	w.outside.nodeLost(w)

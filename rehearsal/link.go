@@ -116,6 +116,16 @@ func (c *conn) ref() tandem.LinkRef { return tandem.LinkRef{Node: "gateway", ID:
 // connOf returns a connection of the node's running process, nil if it is over.
 func (w *World) connOf(id uint64) *conn { return w.host.conns[id] }
 
+// connOfRef returns the connection that a reference names, nil if it is over.
+func (w *World) connOfRef(ref tandem.LinkRef) *conn {
+	for _, c := range w.host.conns {
+		if c.ref() == ref {
+			return c
+		}
+	}
+	return nil
+}
+
 // connect takes a connection of the device.
 func (w *World) connect(dialed uint64) *conn {
 	h := &w.host
@@ -179,6 +189,9 @@ func (w *World) settle(c *conn) {
 		w.host.of = nil
 	}
 	w.send(&c.down, closedAtDevice{c.id})
+	if h := &w.host; h.link != c && h.coming != c {
+		delete(h.conns, c.id)
+	}
 }
 
 // questions answers what the session asks.

@@ -216,12 +216,13 @@ func (e arriveThere) happen(w *World) {
 		w.broken("the pair cannot be taken up: %v", err)
 		return
 	}
-	late, link, coming := h.inbox, h.link, h.coming
+	late, coming := h.inbox, h.coming
 	h.newLife(l)
 	h.moves++
-	if e.moved.Link != nil {
-		h.link, h.coming = link, coming
+	if ref := e.moved.Link; ref != nil {
+		h.link = w.connOfRef(*ref)
 	}
+	h.coming = coming
 	// What the gateway has not heard of it says again, as it does to a new owner.
 	h.inbox = append([]arrival{{event: &life.GoOn{Why: tandem.ReasonBalance}}}, w.unheard(late)...)
 	h.inbox = append(h.inbox, late...)
