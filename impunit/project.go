@@ -38,6 +38,8 @@ type File struct {
 type Project struct {
 	Dir   string
 	Files []File
+	// Include has directories for the beginnings of what tests include, such as github:electricimp.
+	Include map[string]string
 
 	find    func(context.Context, tandem.LibraryID) (string, error)
 	timeout float64 // seconds for a test, when it does not wait for the time; 0: none

@@ -32,7 +32,6 @@ const (
 	defaultLimit = 24 * time.Hour
 	defaultSteps = 20_000_000
 	startLimit   = 10 * time.Minute
-	testMemory   = 8 << 20 // of each program, which has the tests beside its own
 )
 
 // Run runs the tests of a file. A test that stops its world, such as one that never ends, fails,
@@ -120,9 +119,13 @@ func (r *run) build() error {
 	return err
 }
 
-// side returns the text of a side's program: its code, and its part of the test.
+// side returns the text of a side's program: its code, and its part of the test. Beside a test that
+// is no part of it, it is what runs in production.
 func (r *run) side(where Where, code string, side tandem.Side) (string, error) {
-	s := r.p.newSource()
+	s := &source{p: r.p}
+	if r.file.Where != Beside {
+		s = r.p.newSource()
+	}
 	if err := s.file(code, false); err != nil {
 		return "", err
 	}
@@ -148,7 +151,7 @@ func (r *run) session() (again bool) {
 		}
 	}
 	r.values["done"] = strings.Join(done, "\n")
-	script := &rehearsal.Script{Tester: r.tester, Memory: testMemory, Values: r.values}
+	script := &rehearsal.Script{Tester: r.tester, Values: r.values}
 	w, err := rehearsal.New(rehearsal.Config{Seed: r.o.Seed, Pair: r.pair, Module: r.o.Module, Script: script})
 	if err != nil {
 		r.result.Err = err

@@ -69,13 +69,10 @@ func (s *source) add(name, text string) error {
 	text = strings.ReplaceAll(strings.TrimPrefix(text, "\xef\xbb\xbf"), "\r\n", "\n")
 	for i, line := range strings.Split(text, "\n") {
 		if m := includeLine.FindStringSubmatch(line); m != nil {
-			file := filepath.Join(filepath.Dir(name), m[2])
-			if m[1] == "" && existing(filepath.Dir(name), m[2]) == "" {
-				file = filepath.Join(s.p.Dir, m[2])
-			}
+			file := s.included(name, m[1] != "", m[2])
 			inner, err := os.ReadFile(file)
 			if err != nil {
-				return tandem.Errorf(tandem.NotFound, "%s:%d: %s cannot be included: it is no file here", name, i+1, m[2])
+				return tandem.Errorf(tandem.NotFound, "%s:%d: %s is not on this machine: see --include", name, i+1, m[2])
 			}
 			if err := s.add(file, string(inner)); err != nil {
 				return err
@@ -87,6 +84,21 @@ func (s *source) add(name, text string) error {
 		s.text.WriteByte('\n')
 	}
 	return nil
+}
+
+// included returns the file that a directive in a file names. here says that it is sought beside that
+// file alone.
+func (s *source) included(name string, here bool, what string) string {
+	for prefix, dir := range s.p.Include {
+		if rest, ok := strings.CutPrefix(what, prefix); ok {
+			rest, _, _ = strings.Cut(rest, "@") // a version, which who has put the file there has chosen
+			return filepath.Join(dir, rest)
+		}
+	}
+	if !here && existing(filepath.Dir(name), what) == "" {
+		return filepath.Join(s.p.Dir, what)
+	}
+	return filepath.Join(filepath.Dir(name), what)
 }
 
 // value returns the value of a variable of Builder: of the project, or of the environment.

@@ -81,9 +81,6 @@ func (w *World) startHost() {
 		Budget: tandem.EventBudget, Grace: tandem.ReconnectGrace, HibernateAfter: tandem.HibernateAfterIdle,
 		CrashPause: tandem.CrashPause, Beside: w.script.beside(agentProgram),
 	}
-	if w.cfg.Script != nil && w.cfg.Script.Memory != 0 {
-		h.cfg.Memory = w.cfg.Script.Memory
-	}
 	h.sessions = session.Config{KeepAlive: tandem.PresenceTimeout * 2 / 3, Stamp: h.clock.Now}
 	h.newLife(life.New(&h.cfg, DeviceID, AgentID))
 	h.life.SetGroup(group)

@@ -18,9 +18,6 @@ type Script struct {
 	// Tester is a third program, with what agents can call. It belongs to neither side. nil: there
 	// is none.
 	Tester *compile.Program
-	// Memory is what the agent's program, the device's and the tester may each use, in bytes; 0 is as
-	// in production for the two sides.
-	Memory int
 	// Values are what the programs can ask for by name.
 	Values map[string]string
 }

@@ -46,6 +46,8 @@ func vars() kong.Vars {
 		"help_test_coverage": "Show which lines of both sides the tests have executed: in a page that is written to FILE, " +
 			"and in percent.",
 		"help_test_limit": "How long a test may take of its world's time, beside what it skips itself (1 day).",
+		"help_test_include": "Where the files are that tests @include by names with a prefix, such as " +
+			"github:electricimp=../libraries; may be given more than once.",
 		"help_test_library": "Source of a library that the code or the tests require; may be given more than once. Others " +
 			"are those of tandem dev's node, in DIR/.tandem/node.",
 		"help_doc": "Name to look up, such as server.save, server or sendasync; without one, all objects are listed.",

@@ -29,6 +29,7 @@ type testCmd struct {
 	Limit    string            `placeholder:"SPAN" default:"1 day" help:"${help_test_limit}"`
 	Seed     uint64            `placeholder:"N" default:"1" help:"Of all that is random in the tests' worlds (${default})."`
 	Module   string            `placeholder:"TYPE" help:"${help_module}"`
+	Include  map[string]string `placeholder:"PREFIX=DIR" help:"${help_test_include}"`
 	Library  map[string]string `placeholder:"NAME:VERSION=FILE" help:"${help_test_library}"`
 }
 
@@ -73,6 +74,7 @@ func (t *tests) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.Include = t.Include
 	began, ran := time.Now(), false
 	var results []impunit.Result
 	o := impunit.Options{Seed: t.Seed, Limit: t.limit, Module: t.Module}
