@@ -22,7 +22,7 @@ type Document struct {
 
 // Guides returns the guides in the order in which to read them.
 func Guides() []Document {
-	return read("guides/", "getting-started", "agent-life", "in-step", "offline", "from-electric-imp")
+	return read("guides/", "getting-started", "agent-life", "in-step", "offline", "testing", "from-electric-imp")
 }
 
 // Documents returns the documents that are no guides.

@@ -160,7 +160,16 @@ show = function(x) {
     depth--;
     return x.tostring();
 };
+local shown = @(x) x == null ? "null" : x + "";
 local listed = @(x) typeof x == "array" && x.len() == 0 ? "[]" : show(x);
+
+// Throws the test's own text for a failure, or the usual one with values in it.
+local fails = function(message, text, ...) {
+    if (message) throw message;
+    vargv.insert(0, text);
+    vargv.insert(0, root);
+    throw format.acall(vargv);
+};
 
 root.ImpTestCase <- class {
     function runCommand(command = "") { act("report", "info", "the command is not run: " + command); }
@@ -173,30 +182,31 @@ root.ImpTestCase <- class {
 
     function assertEqual(expected, actual, message = null) {
         assertions++;
-        if (expected != actual) throw message ? message : "Expected value: " + expected + ", got: " + actual;
+        if (expected == actual) return;
+        throw message ? message : "Expected value: " + shown(expected) + ", got: " + shown(actual);
     }
 
     function assertGreater(actual, cmp, message = null) {
         assertions++;
-        if (actual <= cmp) throw message ? message : format("Failed to assert that %s > %s", actual + "", cmp + "");
+        if (actual <= cmp) fails(message, "Failed to assert that %s > %s", shown(actual), shown(cmp));
     }
 
     function assertLess(actual, cmp, message = null) {
         assertions++;
-        if (actual >= cmp) throw message ? message : format("Failed to assert that %s < %s", actual + "", cmp + "");
+        if (actual >= cmp) fails(message, "Failed to assert that %s < %s", shown(actual), shown(cmp));
     }
 
     function assertClose(expected, actual, maxDiff, message = null) {
         assertions++;
         if (math.abs(expected - actual) > maxDiff)
-            throw message ? message : format("Expected value: %s±%s, got: %s", expected + "", maxDiff + "", actual + "");
+            fails(message, "Expected value: %s±%s, got: %s", shown(expected), shown(maxDiff), shown(actual));
     }
 
     function assertBetween(actual, min, max, message = null) {
         assertions++;
         if (min > max) { local t = max; max = min; min = t; }
         if (actual < min || actual > max)
-            throw message ? message : format("Expected value the range of %s..%s, got %s", min + "", max + "", actual + "");
+            fails(message, "Expected value the range of %s..%s, got %s", shown(min), shown(max), shown(actual));
     }
 
     function assertDeepEqual(expected, actual, message = null) {
@@ -210,15 +220,15 @@ root.ImpTestCase <- class {
         if (level > 32) throw "Possible cyclic reference at " + at;
         local kind = typeof expected;
         if (kind != typeof actual) {
-            throw message ? message : format("Comparison failed on '%s': expected type %s, got type %s", at, kind, typeof actual);
+            fails(message, "Comparison failed on '%s': expected type %s, got type %s", at, kind, typeof actual);
         }
         if (kind == "blob") {
             if (expected.len() != actual.len())
-                throw message ? message : format("Comparison failed on '%s': expected a blob of %d bytes, got one of %d", at,
+                fails(message, "Comparison failed on '%s': expected a blob of %d bytes, got one of %d", at,
                     expected.len(), actual.len());
             for (local i = 0; i < expected.len(); i++) {
                 if (expected[i] != actual[i])
-                    throw message ? message : format("Comparison failed on '%s': blobs differ at byte %d: expected 0x%02x, got 0x%02x",
+                    fails(message, "Comparison failed on '%s': blobs differ at byte %d: expected 0x%02x, got 0x%02x",
                         at, i, expected[i], actual[i]);
             }
             return;
@@ -241,7 +251,7 @@ root.ImpTestCase <- class {
             return;
         }
         if (expected != actual)
-            throw message ? message : format("Comparison failed on '%s': expected %s, got %s", at, expected + "", actual + "");
+            fails(message, "Comparison failed on '%s': expected %s, got %s", at, shown(expected), shown(actual));
     }
 
     function assertThrowsError(fn, ctx, args = [], message = null) {
@@ -374,7 +384,10 @@ root.world <- {
     board = { command = @(line) act("board", line) },
 };
 root.world.board.setdelegate({
-    _set = function(name, level) { act("board", name + " = " + (typeof level == "bool" ? level.tointeger() : level == null ? "" : level)); },
+    _set = function(name, level) {
+        if (typeof level == "bool") level = level.tointeger();
+        act("board", name + " = " + (level == null ? "" : level));
+    },
     _get = function(name) { return act("level", name); },
     _newslot = function(name, level) { this[name] = level; },
 });
@@ -461,8 +474,8 @@ local step = function(s) {
     }
     if (!Pledge.isPledge(result)) {
         local took = act("now") - began;
-        if (limit != null && took > limit) return fail(format("Test took %.1fs, longer than timeout of %ds", took, limit));
-        return pass(result);
+        if (limit == null || took <= limit) return pass(result);
+        return fail(format("Test took %.1fs, longer than timeout of %ds", took, limit));
     }
     if (limit != null) timer = imp.wakeup(limit, function() {
         timer = null;

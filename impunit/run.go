@@ -175,11 +175,20 @@ func (r *run) session() (again bool) {
 			r.result.Err = w.Err()
 			return false
 		case !happened:
-			return r.giveUp(fmt.Sprintf("the test has not ended after %v of its time; see --limit", r.o.Limit))
+			return r.giveUp(fmt.Sprintf("the test has not ended after %s of its time; see --limit", Span(r.o.Limit)))
 		case w.Steps() > r.steps:
-			return r.giveUp(fmt.Sprintf("the test has not ended after %d steps of its world, at %v", r.o.Steps, w.Now()))
+			return r.giveUp(fmt.Sprintf("the test has not ended after %d steps of its world, in %s of its time", r.o.Steps,
+				Span(w.Now()-r.began())))
 		}
 	}
+}
+
+// began returns when the current test has begun.
+func (r *run) began() time.Duration {
+	if r.current == nil {
+		return 0
+	}
+	return r.current.Began
 }
 
 func (r *run) failed() bool {

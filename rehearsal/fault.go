@@ -142,8 +142,8 @@ func (f Fault) toLink(w *World) {
 		x.loss = min(max(f.Value, 0), 0.99)
 	case Reset:
 		if id := w.device.conn; id != 0 {
-			w.soon(brokenAtHost{id})
-			w.soon(closedAtDevice{id})
+			brokenAtHost{id}.happen(w)
+			closedAtDevice{id}.happen(w)
 		}
 	}
 }

@@ -40,7 +40,7 @@ func faultOf(what string, c *squirrel.Call) (f Fault, err error) {
 		if !ok || n < -1e9 || n > 1e9 {
 			return f, fmt.Errorf("a clock is off by a number of seconds")
 		}
-		f.For = time.Duration(float64(n) * float64(time.Second))
+		f.For = spanOf(float64(n))
 	case Restart:
 		f.Text, err = reasonOf(c)
 	case Board:

@@ -2,6 +2,7 @@ package rehearsal
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -103,12 +104,17 @@ func duration(c *squirrel.Call, i int) (time.Duration, error) {
 		if n < 0 || n > 1e9 {
 			return 0, fmt.Errorf("%v is not a number of seconds from 0 to 1,000,000,000", n)
 		}
-		return time.Duration(float64(n) * float64(time.Second)), nil
+		return spanOf(float64(n)), nil
 	}
 	if !arg.IsString() {
 		return 0, fmt.Errorf(`a span of time is a number of seconds, or a text such as "3 weeks"`)
 	}
 	return ParseSpan(c.Str(i))
+}
+
+// spanOf returns a number of seconds, which a program has as a number of 32 bits, in whole microseconds.
+func spanOf(seconds float64) time.Duration {
+	return time.Duration(math.Round(seconds*1e6)) * time.Microsecond
 }
 
 // units of spans of time.

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/tandem-iot/tandem/docs"
+)
+
+// tandemTest runs the command in a directory, and returns what it prints and its status.
+func tandemTest(t *testing.T, dir string, args ...string) (out string, status int) {
+	t.Helper()
+	t.Chdir(dir)
+	var text bytes.Buffer
+	status = run(context.Background(), append([]string{"test"}, args...), &streams{out: &text, err: &text})
+	return text.String(), status
+}
+
+// duration is what of a result depends on the machine.
+var duration = regexp.MustCompile(` \([^()]* in [^()]*\)`)
+
+// TestTestingGuide follows the guide: each block of code is saved in its file, each command is run,
+// and each line that the guide shows below it is printed, in that order.
+func TestTestingGuide(t *testing.T) {
+	dir := t.TempDir()
+	shown := ""
+	commands := 0
+	for _, part := range guideParts(t, "testing") {
+		name, code := part.file, part.text
+		if name != "" {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(code), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		lines := strings.Split(strings.TrimRight(code, "\n"), "\n")
+		if args, ok := strings.CutPrefix(lines[0], "$ tandem test"); ok {
+			commands++
+			out, _ := tandemTest(t, dir, strings.Fields(args)...)
+			shown = duration.ReplaceAllString(out, "")
+			lines = lines[1:]
+		}
+		rest := shown
+		for _, line := range lines {
+			_, after, found := strings.Cut(rest, line+"\n")
+			if !found {
+				t.Fatalf("the guide shows\n%s\nwhich is not in\n%s", line, shown)
+			}
+			rest = after
+		}
+	}
+	if out, status := tandemTest(t, dir); status != 0 || commands != 3 {
+		t.Errorf("status %d at the end, after %d commands:\n%s", status, commands, out)
+	}
+}
+
+// part is a block of a guide: a file, or text that is indented.
+type part struct{ file, text string }
+
+func guideParts(t *testing.T, name string) (parts []part) {
+	t.Helper()
+	block := regexp.MustCompile("(?ms)^```squirrel ([^\n]*)\n(.*?)^```$|(?:^    [^\n]*\n)+")
+	for _, d := range docs.Guides() {
+		if d.Name != name {
+			continue
+		}
+		for _, m := range block.FindAllStringSubmatch(d.Text, -1) {
+			switch file, isTest := strings.CutPrefix(m[1], "test "); {
+			case m[1] == "":
+				parts = append(parts, part{"", regexp.MustCompile("(?m)^    ").ReplaceAllString(m[0], "")})
+			case isTest:
+				parts = append(parts, part{file, m[2]})
+			default:
+				parts = append(parts, part{m[1] + ".nut", m[2]})
+			}
+		}
+	}
+	if parts == nil {
+		t.Fatalf("there is no guide %s", name)
+	}
+	return parts
+}
+
+// TestExamplesPass runs the tests of the examples.
+func TestExamplesPass(t *testing.T) {
+	files := map[string]map[string]string{"thermostat": example(t, "thermostat"), "sync": example(t, "sync")}
+	for name := range files {
+		dir := t.TempDir()
+		for file, text := range files[name] {
+			write(t, filepath.Join(dir, file), text)
+		}
+		page := filepath.Join(dir, "coverage.html")
+		out, status := tandemTest(t, dir, "--coverage", page)
+		if status != 0 || !strings.Contains(out, "Failures: 0") {
+			t.Errorf("%s: status %d:\n%s", name, status, out)
+		}
+		if text, err := os.ReadFile(page); err != nil || !bytes.Contains(text, []byte(`class="hit"`)) {
+			t.Errorf("%s: the page of the coverage is %q, %v", name, text, err)
+		}
+	}
+}

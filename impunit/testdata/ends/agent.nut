@@ -1,0 +1,1 @@
+http.onrequest(function(q, r) { r.send(200, "here"); });
