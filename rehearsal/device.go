@@ -131,7 +131,7 @@ func (w *World) performDevice(e core.Effect) {
 	switch e := e.(type) {
 	case *core.Dial:
 		d.dialing = e.Number
-		w.send(&flow{w.now + 2*w.wire.latency}, dialed{d.power, e.Number}) // there and back
+		w.send(flow{}, dialing{d.power, e.Number})
 	case *core.CloseConn:
 		if d.dialing == e.Number {
 			d.dialing = 0
@@ -160,7 +160,7 @@ func (w *World) performDevice(e core.Effect) {
 func (w *World) hangUp() {
 	d := &w.device
 	if c := w.connOf(d.conn); c != nil {
-		w.send(&c.up, brokenAtHost{c.id})
+		w.send(flow{c.id, true}, brokenAtHost{c.id})
 	}
 	d.conn = 0
 }
@@ -171,11 +171,7 @@ func (w *World) writeWire(e *core.Write) {
 	if d.conn == 0 || d.dialed != e.Number {
 		return
 	}
-	f := &flow{}
-	if c := w.connOf(d.conn); c != nil {
-		f = &c.up
-	}
-	w.send(f, atHost{d.conn, e.Data})
+	w.send(flow{d.conn, true}, atHost{d.conn, e.Data})
 	w.after(tickTime, written{d.power, e.Number})
 }
 

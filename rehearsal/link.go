@@ -22,11 +22,42 @@ type wire struct {
 	cut     bool          // nothing arrives
 	cuts    int           // how often it was cut
 	since   time.Duration // when it was cut
-	held    []happening   // what was sent since, in order
+	held    []held        // what was sent since, in order
 }
 
-// flow is one direction of a connection: bytes arrive in their order.
-type flow struct{ last time.Duration }
+// flow names one direction of a connection. Bytes arrive in their order, and what its end says
+// behind them. The zero value names none: what goes alone, such as the first segment of one.
+type flow struct {
+	conn uint64
+	up   bool // from the device to the node
+}
+
+// held is what was sent during a cut.
+type held struct {
+	flow flow
+	what happening
+}
+
+// last returns when the newest of a flow arrives, nil for one whose connection is over.
+func (w *World) last(f flow) *time.Duration {
+	c := w.connOf(f.conn)
+	switch {
+	case c == nil:
+		return nil
+	case f.up:
+		return &c.lastUp
+	}
+	return &c.lastDown
+}
+
+// deliver has something arrive at a time, but not before what was sent before by the same flow.
+func (w *World) deliver(f flow, at time.Duration, what happening) {
+	if last := w.last(f); last != nil {
+		at = max(at, *last)
+		*last = at
+	}
+	w.after(at-w.now, what)
+}
 
 // TCP's waits before it sends a segment again: the first, doubled up to the longest.
 const (
@@ -35,10 +66,10 @@ const (
 )
 
 // send has something happen at the other end, after what was sent before by the same flow.
-func (w *World) send(f *flow, what happening) {
+func (w *World) send(f flow, what happening) {
 	x := &w.wire
 	if x.cut {
-		x.held = append(x.held, what)
+		x.held = append(x.held, held{f, what})
 		return
 	}
 	at, wait := w.now, firstResend
@@ -46,9 +77,7 @@ func (w *World) send(f *flow, what happening) {
 		at += wait
 		wait = min(2*wait, lastResend)
 	}
-	at += x.latency + w.chance.between(0, x.latency/10+1)
-	f.last = max(at, f.last)
-	w.after(f.last-w.now, what)
+	w.deliver(f, at+x.latency+w.chance.between(0, x.latency/10+1), what)
 }
 
 // cutWire has nothing arrive, for a while or until it is mended.
@@ -81,9 +110,9 @@ func (w *World) mendWire() {
 	}
 	x.cut = false
 	wait := min(w.now-x.since, lastResend)
-	at := x.latency + w.chance.between(0, max(wait, firstResend))
-	for _, what := range x.held {
-		w.after(at, what)
+	at := w.now + x.latency + w.chance.between(0, max(wait, firstResend))
+	for _, h := range x.held {
+		w.deliver(h.flow, at, h.what)
 	}
 	x.held = nil
 }
@@ -100,9 +129,9 @@ type conn struct {
 	busy    bool
 	ended   bool // the session is over, and the life has been told
 	tickAt  time.Duration
-	down    flow // to the device
-	up      flow
 	pending []pending // that the life has taken and not handled
+
+	lastUp, lastDown time.Duration // when the newest of both flows arrives
 }
 
 // pending is a message of the device that the life has taken.
@@ -146,7 +175,7 @@ type atHost struct {
 func (e atHost) happen(w *World) {
 	c := w.connOf(e.conn)
 	if c == nil || c.ended {
-		w.send(&flow{}, closedAtDevice{e.conn}) // as the network says it of a connection that is over
+		w.send(flow{}, closedAtDevice{e.conn}) // as the network says it of a connection that is over
 		return
 	}
 	c.in = append(c.in, e.data...)
@@ -176,7 +205,7 @@ func (w *World) settle(c *conn) {
 	}
 	for out := c.session.Output(nil); len(out) > 0; out = c.session.Output(nil) {
 		c.session.Written(w.hostNow().Mono, nil)
-		w.send(&c.down, atDevice{c.id, out})
+		w.send(flow{conn: c.id}, atDevice{c.id, out})
 	}
 	if !c.session.Leaving() {
 		w.setConnTimer(c)
@@ -188,7 +217,7 @@ func (w *World) settle(c *conn) {
 	if w.host.of == c {
 		w.host.of = nil
 	}
-	w.send(&c.down, closedAtDevice{c.id})
+	w.send(flow{conn: c.id}, closedAtDevice{c.id})
 	if h := &w.host; h.link != c && h.coming != c {
 		delete(h.conns, c.id)
 	}
@@ -338,7 +367,7 @@ func (e atDevice) happen(w *World) {
 	d := &w.device
 	if !d.on || d.conn != e.conn {
 		if d.on {
-			w.send(&flow{}, brokenAtHost{e.conn})
+			w.send(flow{}, brokenAtHost{e.conn})
 		}
 		return
 	}
@@ -369,11 +398,16 @@ func (e brokenAtHost) happen(w *World) {
 // resetAtDevice tells the device that the node's process is gone.
 func (w *World) resetAtDevice(c *conn) {
 	if !c.ended {
-		w.send(&c.down, closedAtDevice{c.id})
+		w.send(flow{conn: c.id}, closedAtDevice{c.id})
 	}
 }
 
 var errNoNetwork = errors.New("there is no way to the server")
+
+// dialing is the device's attempt to connect as it arrives at the node.
+type dialing struct{ power, number uint64 }
+
+func (e dialing) happen(w *World) { w.send(flow{}, dialed(e)) }
 
 // dialed is the outcome of the device's attempt to connect.
 type dialed struct{ power, number uint64 }
