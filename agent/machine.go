@@ -138,9 +138,9 @@ func (m *Machine) coreConfig() imp.Config {
 		memory = tandem.AgentMemory
 	}
 	return imp.Config{
-		Side: tandem.AgentSide, Library: m.cfg.Beside.Or(library()), Program: m.cfg.Program, Memory: memory, Budget: m.cfg.Budget,
-		Version: m.cfg.Version, Environment: imp.EnvironmentAgent, Incarnation: m.cfg.Incarnation, Log: m.logAt,
-		Over: m.over, Yield: m.cfg.Yield, Owner: m, Beside: m.cfg.Beside,
+		Side: tandem.AgentSide, Library: m.cfg.Beside.Or(library()), Program: m.cfg.Program, Memory: memory,
+		Budget: m.cfg.Budget, Version: m.cfg.Version, Environment: imp.EnvironmentAgent, Incarnation: m.cfg.Incarnation,
+		Log: m.logAt, Over: m.over, Yield: m.cfg.Yield, Owner: m, Beside: m.cfg.Beside,
 	}
 }
 

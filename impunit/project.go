@@ -76,7 +76,7 @@ func Find(dir string, find func(context.Context, tandem.LibraryID) (string, erro
 	case err != nil:
 		return nil, err
 	case !info.IsDir():
-		return nil, tandem.Errorf(tandem.Invalid, "%s is not a directory; name the one with the code, and a file by --tests", dir)
+		return nil, tandem.Errorf(tandem.Invalid, "%s is no directory; name that with the code, and a file by --tests", dir)
 	}
 	p := &Project{Dir: dir, find: find}
 	text, err := os.ReadFile(filepath.Join(dir, projectName))

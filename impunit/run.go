@@ -157,7 +157,8 @@ func (r *run) session() (again bool) {
 		r.result.Err = err
 		return false
 	}
-	r.world, r.current, r.log = w, nil, 0
+	r.world = w
+	r.current, r.log = nil, 0
 	r.limit, r.steps = startLimit, r.o.Steps
 	defer func() { r.result.Virtual += w.Now(); r.result.Steps += w.Steps() }()
 	for {

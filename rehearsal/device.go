@@ -66,8 +66,10 @@ func (powerOn) happen(w *World) {
 		return
 	}
 	d.power++
-	d.on, d.core, d.born = true, c, w.now
-	d.tickAt, d.pending, d.dialing = 0, nil, 0
+	d.on, d.core = true, c
+	d.born = w.now
+	d.tickAt, d.dialing = 0, 0
+	d.pending = nil
 	w.stepDevice(&core.PowerOn{})
 }
 
@@ -81,7 +83,9 @@ func (w *World) cutPower() {
 	if len(d.pending) > 0 && w.chance.below(2) == 0 {
 		d.operate(d.pending[0])
 	}
-	d.on, d.core, d.pending, d.conn = false, nil, nil, 0
+	d.on, d.core = false, nil
+	d.pending = nil
+	d.conn = 0
 	d.board.Reset()
 }
 

@@ -88,7 +88,8 @@ func (w *World) startHost() {
 }
 
 func (h *host) newLife(l *life.Life) {
-	h.life, h.busy, h.onWay = l, false, false
+	h.life = l
+	h.busy, h.onWay = false, false
 	h.timerAt = 0
 	h.inbox, h.waiters = nil, map[uint64]waiter{}
 	h.link, h.coming = nil, nil

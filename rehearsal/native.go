@@ -183,7 +183,7 @@ func waited(x *side, _ *imp.Core, _ *squirrel.Call) (squirrel.Value, error) {
 	return squirrel.Bool(x.w.tester.until <= x.w.now), nil
 }
 
-// report tells whoever runs the world something: its kind, a text, and numbers.
+// report tells the owner of the world something: its kind, a text, and numbers.
 func report(x *side, _ *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
 	var numbers []int
 	for i := 4; i <= c.NArgs(); i++ {

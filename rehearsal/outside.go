@@ -127,7 +127,7 @@ func statusOf(err error) int {
 	return http.StatusInternalServerError
 }
 
-// end gives the answer to whoever has made a request.
+// end gives the answer to the one who has made a request.
 func (o *outside) end(w *World, number uint64, r *tandem.Response) {
 	i := slices.IndexFunc(o.calls, func(c call) bool { return c.number == number })
 	if i < 0 {

@@ -37,7 +37,7 @@ const (
 
 func (p program) String() string { return [...]string{"agent", "device", "test"}[p] }
 
-// Report is what a program with a Script says for whoever runs the world.
+// Report is what a program with a Script says for the owner of its world.
 type Report struct {
 	At      time.Duration
 	Program string // agent, device or test

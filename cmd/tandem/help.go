@@ -1,6 +1,8 @@
 package main
 
 import (
+	"maps"
+
 	"github.com/alecthomas/kong"
 
 	"github.com/tandem-iot/tandem/server"
@@ -9,7 +11,7 @@ import (
 // vars are the variables in the grammar's tags: defaults, and the help texts that
 // do not fit a line with their field.
 func vars() kong.Vars {
-	return kong.Vars{
+	vars := kong.Vars{
 		"data":    defaultData,
 		"http":    server.DefaultHTTP,
 		"agents":  server.DefaultAgents,
@@ -38,18 +40,7 @@ func vars() kong.Vars {
 		"help_device_node": "The node: tcp://HOST:PORT, tls://…, ws://… or wss://… (tcp://" + server.DefaultMQTT + ").",
 		"help_drain": "Move a node's agents to the other nodes without a restart, and wait until it has none. The node " +
 			"gets no agents until it is started again or undrained. SIGTERM does the same and then ends the node.",
-		"help_run":  "Squirrel source; - or nothing reads standard input, line by line when that is a terminal.",
-		"help_test": "Run the tests of a pair: the agent, the device and the link between them in virtual time.",
-		"help_test_dir": "Directory with the code and files NAME.test.nut, NAME.agent.test.nut and NAME.device.test.nut, " +
-			"also below it; or one with impt's .impt.test. By default the current one.",
-		"help_test_tests": "Run only the tests of a file, of a class in it, or one of them.",
-		"help_test_coverage": "Show which lines of both sides the tests have executed: in a page that is written to FILE, " +
-			"and in percent.",
-		"help_test_limit": "How long a test may take of its world's time, beside what it skips itself (1 day).",
-		"help_test_include": "Where the files are that tests @include by names with a prefix, such as " +
-			"github:electricimp=../libraries; may be given more than once.",
-		"help_test_library": "Source of a library that the code or the tests require; may be given more than once. Others " +
-			"are those of tandem dev's node, in DIR/.tandem/node.",
+		"help_run": "Squirrel source; - or nothing reads standard input, line by line when that is a terminal.",
 		"help_doc": "Name to look up, such as server.save, server or sendasync; without one, all objects are listed.",
 		"help_doc_site": "Write the manual as a web site into a directory instead; " +
 			"a node serves the same at /docs/.",
@@ -79,5 +70,24 @@ func vars() kong.Vars {
 		"help_up_memory": "What the node's memory may be, such as 2GiB; near it work is shed. Without it: " +
 			"GOMEMLIMIT of the environment, or nine tenths of the container's memory.",
 		"help_up_clock": "Offset of this node's clock, to test differing clocks.",
+	}
+	maps.Copy(vars, testVars())
+	return vars
+}
+
+// testVars are the help texts of tandem test.
+func testVars() kong.Vars {
+	return kong.Vars{
+		"help_test": "Run the tests of a pair: the agent, the device and the link between them in virtual time.",
+		"help_test_dir": "Directory with the code and files NAME.test.nut, NAME.agent.test.nut and NAME.device.test.nut, " +
+			"also below it; or one with impt's .impt.test. By default the current one.",
+		"help_test_tests": "Run only the tests of a file, of a class in it, or one of them.",
+		"help_test_coverage": "Show which lines of both sides the tests have executed: in a page that is written to FILE, " +
+			"and in percent.",
+		"help_test_limit": "How long a test may take of its world's time, beside what it skips itself (1 day).",
+		"help_test_include": "Where the files are that tests @include by names with a prefix, such as " +
+			"github:electricimp=../libraries; may be given more than once.",
+		"help_test_library": "Source of a library that the code or the tests require; may be given more than once. Others " +
+			"are those of tandem dev's node, in DIR/.tandem/node.",
 	}
 }

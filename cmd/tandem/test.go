@@ -27,7 +27,7 @@ type testCmd struct {
 	Coverage string            `placeholder:"FILE" help:"${help_test_coverage}"`
 	Watch    bool              `help:"Run the tests again when a file is saved, until Ctrl-C."`
 	Limit    string            `placeholder:"SPAN" default:"1 day" help:"${help_test_limit}"`
-	Seed     uint64            `placeholder:"N" default:"1" help:"Of all that is random in the tests' worlds (${default})."`
+	Seed     uint64            `placeholder:"N" default:"1" help:"Of what is random in the tests' worlds (${default})."`
 	Module   string            `placeholder:"TYPE" help:"${help_module}"`
 	Include  map[string]string `placeholder:"PREFIX=DIR" help:"${help_test_include}"`
 	Library  map[string]string `placeholder:"NAME:VERSION=FILE" help:"${help_test_library}"`
@@ -140,7 +140,9 @@ func (t *tests) finish(results []impunit.Result, covered *impunit.Coverage, took
 		if results[i].Err != nil {
 			f++
 		}
-		count, assertions, failures = count+n, assertions+a, failures+f
+		count += n
+		assertions += a
+		failures += f
 		virtual += results[i].Virtual
 	}
 	if t.JSON {
