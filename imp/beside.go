@@ -2,6 +2,7 @@ package imp
 
 import (
 	"math"
+	"time"
 
 	"github.com/tandem-iot/tandem/squirrel"
 )
@@ -17,6 +18,7 @@ type Beside struct {
 	Thrown func()
 
 	core *Core
+	fuel int64 // that the Cores before it have used
 }
 
 // Or returns the library of a machine whose side has lib. b may be nil.
@@ -30,11 +32,23 @@ func (b *Beside) Or(lib *squirrel.Library) *squirrel.Library {
 // Core returns the Core that runs with b, or has run with it last; nil before the first.
 func (b *Beside) Core() *Core { return b.core }
 
+// Used returns the VM time that has been used by all Cores that have run with b.
+func (b *Beside) Used() time.Duration {
+	fuel := b.fuel
+	if b.core != nil {
+		fuel += b.core.VM.FuelUsed()
+	}
+	return time.Duration(fuel) * (time.Second / FuelPerSecond)
+}
+
 // Beside returns what a test has added to the Core's machine; nil in production.
 func (c *Core) Beside() *Beside { return c.cfg.Beside }
 
 func (c *Core) attachBeside() {
 	if b := c.cfg.Beside; b != nil {
+		if b.core != nil {
+			b.fuel += b.core.VM.FuelUsed()
+		}
 		b.core = c
 		c.VM.SetThrown(b.Thrown)
 	}

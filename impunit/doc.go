@@ -4,7 +4,7 @@
 //
 //	project, err := impunit.Find("examples/thermostat", find)
 //	for _, file := range project.Files {
-//		result := project.Run(file, impunit.Options{})
+//		result := project.Run(ctx, file, impunit.Options{})
 //	}
 //
 // impunit.nut is what a test sees: ImpTestCase, Promise and world. It is put before the program,

@@ -32,7 +32,7 @@ func results(t *testing.T, name string, o Options) []Result {
 	}
 	var list []Result
 	for _, f := range p.Files {
-		list = append(list, p.Run(f, o))
+		list = append(list, p.Run(t.Context(), f, o))
 	}
 	return list
 }
@@ -185,7 +185,7 @@ func worldNames(t *testing.T) map[string]bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := p.Run(p.Files[0], Options{})
+	r := p.Run(t.Context(), p.Files[0], Options{})
 	names := map[string]bool{}
 	for _, info := range r.Tests[0].Infos {
 		names[info] = true

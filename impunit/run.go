@@ -1,6 +1,7 @@
 package impunit
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -32,12 +33,13 @@ const (
 	defaultLimit = 24 * time.Hour
 	defaultSteps = 20_000_000
 	startLimit   = 10 * time.Minute
+	usedLimit    = time.Minute // of processor time
 )
 
 // Run runs the tests of a file. A test that stops its world, such as one that never ends, fails,
-// and those after it run in another world.
-func (p *Project) Run(f File, o Options) Result {
-	r := &run{p: p, file: f, o: o, result: Result{File: f.Path, Where: f.Where}, done: map[string]bool{}}
+// and those after it run in another world. When ctx ends, so does the run.
+func (p *Project) Run(ctx context.Context, f File, o Options) Result {
+	r := &run{ctx: ctx, p: p, file: f, o: o, result: Result{File: f.Path, Where: f.Where}, done: map[string]bool{}}
 	if r.o.Limit == 0 {
 		r.o.Limit = defaultLimit
 	}
@@ -58,6 +60,7 @@ func (p *Project) Run(f File, o Options) Result {
 
 // run is a file whose tests run.
 type run struct {
+	ctx    context.Context
 	p      *Project
 	file   File
 	o      Options
@@ -73,6 +76,7 @@ type run struct {
 	log     int           // lines before the current test
 	limit   time.Duration // when the current test has taken too long
 	steps   uint64        // with which it has
+	used    time.Duration // with which it has
 }
 
 // build compiles the programs.
@@ -159,7 +163,7 @@ func (r *run) session() (again bool) {
 	}
 	r.world = w
 	r.current, r.log = nil, 0
-	r.limit, r.steps = startLimit, r.o.Steps
+	r.restrain(startLimit)
 	defer func() { r.result.Virtual += w.Now(); r.result.Steps += w.Steps() }()
 	for {
 		happened := w.Step(r.limit)
@@ -175,8 +179,13 @@ func (r *run) session() (again bool) {
 		case w.Err() != nil:
 			r.result.Err = w.Err()
 			return false
+		case w.Steps()%256 == 0 && r.ctx.Err() != nil:
+			r.result.Err = errors.New("interrupted")
+			return false
 		case !happened:
 			return r.giveUp(fmt.Sprintf("the test has not ended after %s of its time; see --limit", Span(r.o.Limit)))
+		case w.Used() > r.used:
+			return r.giveUp(fmt.Sprintf("the test has not ended after %s of processor time", Span(usedLimit)))
 		case w.Steps() > r.steps:
 			return r.giveUp(fmt.Sprintf("the test has not ended after %d steps of its world, in %s of its time", r.o.Steps,
 				Span(w.Now()-r.began())))
@@ -228,12 +237,12 @@ func (r *run) mistake() (text string) {
 			continue
 		}
 		text = l.Text
-		if at := l.Where; at != nil {
-			if at.Plain != "" {
-				text = at.Plain
-			}
-			if at.Line > 0 {
-				text = fmt.Sprintf("%s (%s:%d)", text, at.File, at.Line)
+		if at := l.Where; at != nil && at.Plain != "" {
+			text = at.Plain
+		}
+		for _, place := range lines[i:] { // the error's, and then its call stack
+			if at := place.Where; at != nil && at.Line > 0 && at.File != frameworkName {
+				return fmt.Sprintf("%s (%s:%d)", text, at.File, at.Line)
 			}
 		}
 		return text
@@ -277,11 +286,18 @@ func (r *run) restarted() string {
 		"in a file NAME%s", who, testSuffix)
 }
 
+// restrain says how much what follows may take, beside d of the world's time.
+func (r *run) restrain(d time.Duration) {
+	r.limit = r.world.Now() + d
+	r.steps = r.world.Steps() + r.o.Steps
+	r.used = r.world.Used() + usedLimit
+}
+
 func (r *run) begin(x *rehearsal.Report) {
 	class, method, _ := strings.Cut(x.Text, "::")
 	r.current = &Test{Case: class, Method: method, Counts: x.Numbers[0] != 0, Began: x.At}
 	r.log = x.Lines
-	r.limit, r.steps = x.At+r.o.Limit, r.world.Steps()+r.o.Steps
+	r.restrain(r.o.Limit)
 	if r.o.Began != nil {
 		r.o.Began(r.current)
 	}
@@ -308,7 +324,7 @@ func (r *run) end() {
 	t.Took = r.world.Now() - t.Began
 	r.result.Tests = append(r.result.Tests, *t)
 	r.current = nil
-	r.limit, r.steps = r.world.Now()+startLimit, r.world.Steps()+r.o.Steps
+	r.restrain(startLimit)
 	if r.o.Ended != nil {
 		r.o.Ended(t)
 	}

@@ -189,6 +189,17 @@ func (s *scripts) began(x *side) {
 	o.routes = slices.DeleteFunc(o.routes, func(r route) bool { return r.program == x.program })
 }
 
+// Used returns the processor time that the programs of a world with a Script have used, by the measure
+// of their machines.
+func (w *World) Used() (sum time.Duration) {
+	for _, x := range w.script.sides {
+		if x != nil {
+			sum += x.beside.Used()
+		}
+	}
+	return sum
+}
+
 // Reports returns what programs have reported since the last call.
 func (w *World) Reports() []Report {
 	list := w.script.reports

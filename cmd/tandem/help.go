@@ -78,7 +78,8 @@ func vars() kong.Vars {
 // testVars are the help texts of tandem test.
 func testVars() kong.Vars {
 	return kong.Vars{
-		"help_test": "Run the tests of a pair: the agent, the device and the link between them in virtual time.",
+		"help_dev_test": "Also run the directory's tests, at first and whenever a file is saved; see tandem test.",
+		"help_test":     "Run the tests of a pair: the agent, the device and the link between them in virtual time.",
 		"help_test_dir": "Directory with the code and files NAME.test.nut, NAME.agent.test.nut and NAME.device.test.nut, " +
 			"also below it; or one with impt's .impt.test. By default the current one.",
 		"help_test_tests": "Run only the tests of a file, of a class in it, or one of them.",

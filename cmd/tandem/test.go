@@ -38,7 +38,8 @@ type tests struct {
 	*testCmd
 	s          *streams
 	limit      time.Duration
-	only, rest string // of Tests: the file, and what follows it
+	only, rest string                                                  // of Tests: the file, and what follows it
+	find       func(context.Context, tandem.LibraryID) (string, error) // nil: see library
 	store      *store.Store
 }
 
@@ -58,7 +59,7 @@ func (c *testCmd) Run(ctx context.Context, s *streams) error {
 		return t.run(ctx)
 	}
 	for {
-		if err := t.run(ctx); err != nil && !errors.Is(err, errSilent) {
+		if err := t.run(ctx); err != nil && !errors.Is(err, errSilent) && ctx.Err() == nil {
 			fmt.Fprintf(s.err, "tandem: %v\n", err)
 		}
 		if !t.changed(ctx) {
@@ -95,15 +96,18 @@ func (t *tests) run(ctx context.Context) error {
 			continue
 		}
 		if ctx.Err() != nil {
-			return errors.New("interrupted")
+			break
 		}
 		ran = true
 		fmt.Fprintln(out, f.Path)
-		r := p.Run(f, o)
+		r := p.Run(ctx, f, o)
 		if r.Err != nil {
 			fmt.Fprintf(out, "  FAIL  %s\n", strings.ReplaceAll(notRun(r.Err), "\n", "\n        "))
 		}
 		results = append(results, r)
+	}
+	if ctx.Err() != nil {
+		return errors.New("interrupted")
 	}
 	if !ran {
 		return tandem.Errorf(tandem.NotFound, "no tests in %s: they are in files NAME.test.nut, NAME.agent.test.nut and "+
@@ -195,6 +199,9 @@ func (t *tests) library(ctx context.Context, id tandem.LibraryID) (string, error
 	if file, ok := t.Library[id.String()]; ok {
 		code, err := os.ReadFile(file)
 		return string(code), err
+	}
+	if t.find != nil {
+		return t.find(ctx, id)
 	}
 	if t.store == nil {
 		file := filepath.Join(t.Dir, ".tandem", "node", "tandem.db")
