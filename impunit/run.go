@@ -303,8 +303,11 @@ func (r *run) begin(x *rehearsal.Report) {
 	}
 }
 
-// shownLines is the number of lines of the log that a failure comes with.
-const shownLines = 20
+// How many lines of the log a failure comes with.
+const (
+	shownLines    = 20
+	shownMessages = 8
+)
 
 func (r *run) fail(text string, x *rehearsal.Report) {
 	f := &Failure{Text: text}
@@ -314,7 +317,8 @@ func (r *run) fail(text string, x *rehearsal.Report) {
 	lines := slices.DeleteFunc(slices.Clone(r.world.LogFrom(r.log)), func(l rehearsal.Line) bool {
 		return l.Where != nil && l.Where.File == frameworkName
 	})
-	f.Log = lines[max(0, len(lines)-shownLines):]
+	messages := r.world.MessagesFrom(r.log)
+	f.Log = rehearsal.Merge(lines[max(0, len(lines)-shownLines):], messages[max(0, len(messages)-shownMessages):])
 	r.current.Failure = f
 	r.end()
 }

@@ -71,7 +71,7 @@ var lineWords = map[string]string{
 	tandem.LogAgent: "agent", tandem.LogAgentError: "agent!", tandem.LogDevice: "device",
 	tandem.LogDeviceError: "device!", tandem.LogStatus: "status", tandem.LogSleep: "device",
 	tandem.LogExitCode: "device", rehearsal.LogFault: "FAULT", rehearsal.LogHTTP: "http",
-	rehearsal.LogTest: "test", rehearsal.LogTestError: "test!",
+	rehearsal.LogMessage: "message", rehearsal.LogTest: "test", rehearsal.LogTestError: "test!",
 }
 
 // LineText returns a line of a world's log: its time, who has written it, and the text.

@@ -222,6 +222,9 @@ func (w *World) fromDevice(c *conn, q *session.Question) error {
 		w.after(0, handledAt(who))
 	case toAgent:
 		m.Name = name
+		if w.cfg.Script != nil {
+			w.message("device → agent", &m)
+		}
 		w.arrive(arrival{event: &life.Message{Seq: q.Seq, Message: m}, waiter: who})
 	default:
 		said := &life.Said{Topic: q.Topic, Data: m.Data, Mark: m.Mark, Where: m.Name}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tandem-iot/tandem"
@@ -319,6 +320,11 @@ func (w *World) sendTo(c *conn, topic string, m tandem.Message) bool {
 		return false
 	}
 	m.Data = slices.Clone(m.Data)
+	if name, is := strings.CutPrefix(topic, "device/"); is && w.cfg.Script != nil {
+		seen := m
+		seen.Name = name
+		w.message("agent → device", &seen)
+	}
 	ok, _ := c.session.Send(topic, m)
 	w.soon(settleConn{c.id})
 	return ok

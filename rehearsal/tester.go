@@ -67,9 +67,6 @@ func (w *World) stepTester(ev agent.Event) {
 	w.setTesterTimer()
 }
 
-// LogTestError is the type of a line of the tester about a mistake.
-const LogTestError = "test.error"
-
 // testerEvent is an event for the tester.
 type testerEvent struct{ event agent.Event }
 

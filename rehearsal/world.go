@@ -49,7 +49,9 @@ type World struct {
 	tester  *tester
 	script  *scripts
 	log     []Line
-	lines   int // of the log, so far
+	lines   int // so far, messages included
+
+	messages []Line // if there is a Script
 }
 
 // New returns a world in which the node has just started and the device has just got power.
