@@ -497,9 +497,7 @@ local begin = function() {
 };
 
 imp.wakeup(beside ? 0 : 2, function() {
-    if (beside && act("value", "device") != null) {
-        for (local i = 0; i < 300 && !act("linked"); i++) stand(0.1);
-    }
+    for (local i = 0; beside && i < 300 && !act("ready"); i++) stand(0.1);
     begin();
 });
 

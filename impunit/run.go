@@ -106,7 +106,6 @@ func (r *run) build() error {
 		if code.Device, err = r.side(OnDevice, f.device, tandem.DeviceSide); err != nil {
 			return err
 		}
-		r.values["device"] = "yes"
 	}
 	if r.pair, err = rehearsal.Compile(code); err != nil || f.Where != Beside {
 		return err

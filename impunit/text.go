@@ -30,6 +30,9 @@ func WriteTest(w io.Writer, t *Test) {
 	}
 }
 
+// shownFrames is how many functions of a call stack people see.
+const shownFrames = 10
+
 // String returns the failure for people, on several lines.
 func (f *Failure) String() string {
 	var b strings.Builder
@@ -40,9 +43,13 @@ func (f *Failure) String() string {
 	for _, v := range f.Values {
 		fmt.Fprintf(&b, "            %s = %s\n", v.Name, shownValue(v.Text))
 	}
-	if len(f.Stack) > 1 {
-		for _, at := range f.Stack {
+	for i, at := range f.Stack {
+		switch {
+		case len(f.Stack) == 1: // the place says it
+		case i < shownFrames:
 			fmt.Fprintf(&b, "          at %s\n", at)
+		case i == shownFrames:
+			fmt.Fprintf(&b, "          and %d more\n", len(f.Stack)-i)
 		}
 	}
 	if len(f.Log) > 0 {

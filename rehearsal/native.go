@@ -74,6 +74,7 @@ var acts = map[string]func(x *side, core *imp.Core, c *squirrel.Call) (squirrel.
 	"level":   level,
 	"peek":    peek,
 	"linked":  linked,
+	"ready":   ready,
 }
 
 // value returns one of Script.Values, or null.
@@ -101,8 +102,8 @@ func listen(_ *side, core *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
 func duration(c *squirrel.Call, i int) (time.Duration, error) {
 	arg := c.Arg(i)
 	if n, ok := arg.Number(); ok {
-		if n < 0 || n > 1e9 {
-			return 0, fmt.Errorf("%v is not a number of seconds from 0 to 1,000,000,000", n)
+		if n < 0 || float64(n) > longest.Seconds() {
+			return 0, fmt.Errorf("%v is not a number of seconds from 0 to 30 years", n)
 		}
 		return spanOf(float64(n)), nil
 	}
@@ -124,6 +125,9 @@ var units = map[string]time.Duration{
 	"day": 24 * time.Hour, "week": 7 * 24 * time.Hour, "year": 365 * 24 * time.Hour,
 }
 
+// longest is the longest span of time.
+const longest = 30 * 365 * 24 * time.Hour
+
 // ParseSpan reads a span of time, such as "90 seconds", "3 weeks" or "1 hour 30 minutes".
 func ParseSpan(text string) (sum time.Duration, err error) {
 	words := strings.Fields(text)
@@ -138,6 +142,9 @@ func ParseSpan(text string) (sum time.Duration, err error) {
 		}
 		if err != nil || !ok || n < 0 || n > 1e9 {
 			return 0, fmt.Errorf(`%q is not a span of time such as "3 weeks" or "1 hour 30 minutes"`, text)
+		}
+		if span := n * float64(unit); span > float64(longest-sum) {
+			return 0, fmt.Errorf("%q is longer than 30 years", text)
 		}
 		sum += time.Duration(n * float64(unit))
 	}
@@ -378,7 +385,16 @@ func peek(x *side, core *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
 
 // linked reports whether both sides run and believe in their link.
 func linked(x *side, _ *imp.Core, _ *squirrel.Call) (squirrel.Value, error) {
-	w := x.w
+	return squirrel.Bool(x.w.linked()), nil
+}
+
+func (w *World) linked() bool {
 	c := w.connOf(w.device.conn)
-	return squirrel.Bool(w.host.up && w.device.on && c != nil && !c.ended && w.host.link == c), nil
+	return w.host.up && w.device.on && c != nil && !c.ended && w.host.link == c
+}
+
+// ready reports whether the agent runs and, if there is one, the device has its link.
+func ready(x *side, _ *imp.Core, _ *squirrel.Call) (squirrel.Value, error) {
+	w := x.w
+	return squirrel.Bool(w.host.up && w.host.life.Runs() && (w.linked() || !w.cfg.Pair.HasDevice)), nil
 }

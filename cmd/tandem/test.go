@@ -1,13 +1,13 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -109,18 +109,24 @@ func (t *tests) run(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return errors.New("interrupted")
 	}
-	if !ran {
+	switch {
+	case !ran && t.only != "":
+		return tandem.Errorf(tandem.NotFound, "there is no file %s with tests in %s", t.only, dirName(t.Dir))
+	case !ran:
 		return tandem.Errorf(tandem.NotFound, "no tests in %s: they are in files NAME.test.nut, NAME.agent.test.nut and "+
-			"NAME.device.test.nut", cmp.Or(t.only, dirName(t.Dir)))
+			"NAME.device.test.nut", dirName(t.Dir))
 	}
 	return t.finish(results, o.Coverage, time.Since(began))
 }
+
+// addToNode is how people are told to add a library to a node.
+var addToNode = regexp.MustCompile(`add it with: tandem library add (\S+) FILE`)
 
 // notRun says why a file's tests cannot be run.
 func notRun(err error) string {
 	var bad *syntax.Error
 	if errors.As(err, &bad) {
-		return notCompilable(err)
+		return addToNode.ReplaceAllString(notCompilable(err), "give its source with --library $1=FILE")
 	}
 	return err.Error()
 }
@@ -171,8 +177,12 @@ func (t *tests) finish(results []impunit.Result, covered *impunit.Coverage, took
 			t.tellCoverage(covered)
 		}
 	}
-	if failures > 0 {
+	switch {
+	case failures > 0:
 		return errSilent
+	case count == 0:
+		return tandem.Errorf(tandem.NotFound, "no test has run: tests are methods whose names begin with \"test\", of classes "+
+			"that extend ImpTestCase")
 	}
 	return nil
 }

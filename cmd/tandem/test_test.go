@@ -104,3 +104,58 @@ func TestExamplesPass(t *testing.T) {
 		}
 	}
 }
+
+// TestOfTests: what the command says when there is nothing to run, or something is wrong, and its
+// status.
+func TestOfTests(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "agent.nut"), `#require "Greeter.lib.nut:1.0.0"`+"\ntext <- greet();\n")
+	write(t, filepath.Join(dir, "lib.nut"), "function greet() { return \"hello\"; }\n")
+	for _, row := range []struct {
+		file, text string
+		args       string
+		status     int
+		want       string
+	}{
+		{"", "", "", 1, "no tests in the current directory"},
+		{"", "", "nowhere", 1, "there is no directory nowhere"},
+		{"", "", "--limit soon", 1, "--limit soon: give a span of time"},
+		{"", "", "--module imp999", 1, "--module imp999: there is no such type"},
+		{
+			"a.test.nut", "class A extends ImpTestCase {}\n", "", 1,
+			"there is no library Greeter.lib.nut:1.0.0 here; give its source with --library Greeter.lib.nut:1.0.0=FILE",
+		},
+		{
+			"a.test.nut", "local x = ;\n", "--library Greeter.lib.nut:1.0.0=lib.nut", 1,
+			"a.test.nut:1:11: expected an expression",
+		},
+		{"a.test.nut", "class A extends ImpTestCase {}\n", "--library Greeter.lib.nut:1.0.0=lib.nut", 1, "no test has run"},
+		{
+			"a.test.nut", "class A extends ImpTestCase { function test() { assertEqual(\"hello\", agent.text); } }\n",
+			"--library Greeter.lib.nut:1.0.0=lib.nut", 0, "ok    A::test",
+		},
+		{"", "", "--library Greeter.lib.nut:1.0.0=lib.nut --tests b.test.nut", 1, "there is no file b.test.nut with tests"},
+		{"", "", "--library Greeter.lib.nut:1.0.0=lib.nut --tests a.test.nut:B", 1, "no test has run"},
+		{"", "", "--library Greeter.lib.nut:1.0.0=lib.nut --json", 0, `"case":"A","method":"test","ok":true`},
+		{"", "", "--library Greeter.lib.nut:1.0.0=none.nut", 1, "none.nut"},
+	} {
+		if row.file != "" {
+			write(t, filepath.Join(dir, row.file), row.text)
+		}
+		out, status := tandemTest(t, dir, strings.Fields(row.args)...)
+		if status != row.status || !strings.Contains(out, row.want) {
+			t.Errorf("tandem test %s: status %d, want %d and %q in\n%s", row.args, status, row.status, row.want, out)
+		}
+	}
+}
+
+// TestDevRunsTests: tandem dev runs the tests at first, and when a file of tests is saved.
+func TestDevRunsTests(t *testing.T) {
+	files := example(t, "sync")
+	p := startDev(t, files, "--test")
+	p.expect(`Tests: 4, .*Failures: 0`)
+	wrong := strings.Replace(files["sync.test.nut"], "assertEqual(400", "assertEqual(401", 1)
+	write(t, filepath.Join(p.dir, "sync.test.nut"), wrong)
+	p.expect(`Tests: 4, .*Failures: 1`)
+	p.stop()
+}
