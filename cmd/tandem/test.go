@@ -40,7 +40,6 @@ type tests struct {
 	limit      time.Duration
 	only, rest string                                                  // of Tests: the file, and what follows it
 	find       func(context.Context, tandem.LibraryID) (string, error) // nil: see library
-	store      *store.Store
 }
 
 func (c *testCmd) Run(ctx context.Context, s *streams) error {
@@ -54,7 +53,6 @@ func (c *testCmd) Run(ctx context.Context, s *streams) error {
 			strings.Join(device.Modules(), ", "))
 	}
 	t.only, t.rest, _ = strings.Cut(c.Tests, ":")
-	defer t.close()
 	if !c.Watch {
 		return t.run(ctx)
 	}
@@ -213,23 +211,11 @@ func (t *tests) library(ctx context.Context, id tandem.LibraryID) (string, error
 	if t.find != nil {
 		return t.find(ctx, id)
 	}
-	if t.store == nil {
-		file := filepath.Join(t.Dir, ".tandem", "node", "tandem.db")
-		if _, err := os.Stat(file); err != nil {
-			return "", tandem.Errorf(tandem.NotFound, "there is no library %s", id)
-		}
-		var err error
-		if t.store, err = store.Open(ctx, file); err != nil {
-			return "", err
-		}
+	file := filepath.Join(t.Dir, ".tandem", "node", "tandem.db")
+	if _, err := os.Stat(file); err != nil {
+		return "", tandem.Errorf(tandem.NotFound, "there is no library %s", id)
 	}
-	return t.store.LibraryCode(ctx, id)
-}
-
-func (t *tests) close() {
-	if t.store != nil {
-		t.store.Close()
-	}
+	return store.LibraryIn(ctx, file, id)
 }
 
 // changed waits until a file of the project is saved. It returns false when ctx has ended.
