@@ -179,8 +179,8 @@ func (t *tests) finish(results []impunit.Result, covered *impunit.Coverage, took
 	case failures > 0:
 		return errSilent
 	case count == 0:
-		return tandem.Errorf(tandem.NotFound, "no test has run: tests are methods whose names begin with \"test\", of classes "+
-			"that extend ImpTestCase")
+		return tandem.Errorf(tandem.NotFound, "no test has run: tests are methods whose names begin with \"test\", of "+
+			"classes that extend ImpTestCase")
 	}
 	return nil
 }
