@@ -353,7 +353,7 @@ func level(x *side, _ *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
 	return squirrel.Float(float32(x.w.device.board.Read(c.Str(2), x.w.deviceNow().Wall))), nil
 }
 
-// peek returns a copy of a global variable of the agent or of the device.
+// peek returns a copy of a variable of the agent or of the device, global or local to its file.
 func peek(x *side, core *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
 	p := agentProgram
 	if c.Str(2) == deviceProgram.String() {
@@ -365,11 +365,13 @@ func peek(x *side, core *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
 	if !running || there == core {
 		return c.Errorf("the %s does not run", p)
 	}
-	global, ok := there.VM.Lookup(name)
+	found, ok := there.VM.Lookup(name)
 	if !ok {
-		return c.Errorf("the %s has no global variable %q", p, name)
+		return c.Errorf("the %s has no variable %q", p, name)
 	}
-	data, _, err := imp.Encode(nil, there.VM, global, imp.ForMessage)
+	var data []byte
+	var err error
+	there.VM.Aside(func() { data, _, err = imp.Encode(nil, there.VM, found, imp.ForMessage) })
 	if err != nil {
 		return c.Errorf("%s.%s cannot be copied: %v", p, name, err)
 	}

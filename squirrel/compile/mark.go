@@ -33,3 +33,15 @@ func (p *Program) Marks(fn func(file string, line int, reached bool)) {
 		}
 	}
 }
+
+// Parent returns the number of the function in which another is written.
+func (p *Program) Parent(proto uint32) uint32 {
+	for i, f := range p.Protos {
+		for _, in := range f.Code {
+			if in.Op == OpClosure && uint32(in.D) == proto {
+				return uint32(i)
+			}
+		}
+	}
+	return 0
+}

@@ -135,7 +135,7 @@ func Compile(name string, src []byte, opts Options) (*Program, error) {
 	c := &compiler{
 		prog: &Program{Name: name, text: file.Text}, source: file, strings: map[string]int32{},
 		consts: opts.Globals, captured: resolve(file), lastIsResult: opts.LastIsResult,
-		mark: opts.Mark,
+		mark:  opts.Mark,
 		texts: map[*syntax.Binary]bool{},
 	}
 	if c.consts == nil {

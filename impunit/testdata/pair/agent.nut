@@ -1,8 +1,10 @@
 got <- [];
+local requests = 0;
 saved <- server.load();
 device.on("level", function(x) { got.append(x); });
 device.onconnect(function() { server.log("hello"); });
 http.onrequest(function(q, r) {
+    requests++;
     switch (q.path) {
     case "/fetch":
         http.get("https://weather.example/now?x=1", {}).sendasync(function(a) { r.send(200, a.statuscode + " " + a.body); });

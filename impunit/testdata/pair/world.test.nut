@@ -24,7 +24,9 @@ class World extends ImpTestCase {
         local r = world.http.request("put", "/echo?a=b", { x = 1 }, { ["X-Mine"] = "yes" });
         assertEqual("PUT /echo b {\"x\":1} yes", r.body);
         assertEqual("PUT", r.headers["x-echo"]);
+        local before = agent.requests; // local to the agent's file
         assertEqual(404, world.http.request("GET").status);
+        assertEqual(before + 1, agent.requests);
     }
 
     function testServes() {
