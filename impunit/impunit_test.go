@@ -88,6 +88,15 @@ func TestOtherSeeds(t *testing.T) {
 	}
 }
 
+// TestMarksChangeNothing: tests whose coverage is noted have the same results.
+func TestMarksChangeNothing(t *testing.T) {
+	for _, name := range []string{"pair", "asserts"} {
+		if with, without := textOf(results(t, name, Options{Coverage: &Coverage{}})), textOf(results(t, name, Options{})); with != without {
+			t.Errorf("with:\n%s\nwithout:\n%s", with, without)
+		}
+	}
+}
+
 // TestOnly: a class and a method can be chosen.
 func TestOnly(t *testing.T) {
 	list := results(t, "asserts", Options{Case: "Order", Method: "testA"})

@@ -15,6 +15,10 @@ type Config struct {
 	Pair   *Pair
 	Module string // the device's type of module; "": device.AnyModule
 	Script *Script
+	// HibernateAfter is the time without events after which the agent becomes bytes; 0 is
+	// production's. It costs most of the time of a pair that does something every minute, and no
+	// program can notice it.
+	HibernateAfter time.Duration
 }
 
 // Ids of the only pair.
