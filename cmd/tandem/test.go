@@ -57,10 +57,11 @@ func (c *testCmd) Run(ctx context.Context, s *streams) error {
 		return t.run(ctx)
 	}
 	for {
+		known := t.stamps() // a file that is saved meanwhile has them run again
 		if err := t.run(ctx); err != nil && !errors.Is(err, errSilent) && ctx.Err() == nil {
 			fmt.Fprintf(s.err, "tandem: %v\n", err)
 		}
-		if !t.changed(ctx) {
+		if !t.changed(ctx, known) {
 			return nil
 		}
 		fmt.Fprintf(s.out, "\n")
@@ -218,9 +219,9 @@ func (t *tests) library(ctx context.Context, id tandem.LibraryID) (string, error
 	return store.LibraryIn(ctx, file, id)
 }
 
-// changed waits until a file of the project is saved. It returns false when ctx has ended.
-func (t *tests) changed(ctx context.Context) bool {
-	known := t.stamps()
+// changed waits until the files of the project are others than those known. It returns false when
+// ctx has ended.
+func (t *tests) changed(ctx context.Context, known string) bool {
 	last := known
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()

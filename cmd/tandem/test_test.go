@@ -159,3 +159,23 @@ func TestDevRunsTests(t *testing.T) {
 	p.expect(`Tests: 4, .*Failures: 1`)
 	p.stop()
 }
+
+// TestWatchedTests: with --watch the tests run again when a file is saved, and also after a file
+// with a mistake.
+func TestWatchedTests(t *testing.T) {
+	dir := t.TempDir()
+	test := func(body string) {
+		write(t, filepath.Join(dir, "a.test.nut"), "class A extends ImpTestCase { function test() { "+body+" } }\n")
+	}
+	write(t, filepath.Join(dir, "agent.nut"), "x <- 1;\n")
+	test("assertEqual(1, agent.x);")
+	p := start(t, "test", "--watch", dir)
+	p.expect(`Tests: 1, Assertions: 1, Failures: 0`)
+	test("local x = ;")
+	p.expect(`expected an expression, found ';'`)
+	test("assertEqual(22, agent.x);")
+	p.expect(`Tests: 1, Assertions: 1, Failures: 1`)
+	write(t, filepath.Join(dir, "agent.nut"), "local y = 0;\nx <- 22;\n")
+	p.expect(`Tests: 1, Assertions: 1, Failures: 0`)
+	p.stop()
+}
