@@ -79,7 +79,8 @@ func (w *World) startHost() {
 	h.clock = hlc.New(func() time.Time { return w.hostNow().Wall })
 	h.cfg = life.Config{
 		Version: "tandem", URL: func(tandem.AgentID) string { return URL }, Memory: tandem.AgentMemory,
-		Budget: tandem.EventBudget, Grace: tandem.ReconnectGrace, HibernateAfter: cmp.Or(w.cfg.HibernateAfter, tandem.HibernateAfterIdle),
+		Budget: tandem.EventBudget, Grace: tandem.ReconnectGrace,
+		HibernateAfter: cmp.Or(w.cfg.HibernateAfter, tandem.HibernateAfterIdle),
 		CrashPause: tandem.CrashPause, Beside: w.script.beside(agentProgram),
 	}
 	h.sessions = session.Config{KeepAlive: tandem.PresenceTimeout * 2 / 3, Stamp: h.clock.Now}

@@ -32,7 +32,9 @@ f();
 		t.Fatal(s, v.Err())
 	}
 	used, memory := v.FuelUsed(), v.MemoryUsed()
-	for name, want := range map[string]int32{"global": 1, "captured": 3, "deep": 3, "inner": -1, "alone": -1, "unused": -1, "none": -1} {
+	for name, want := range map[string]int32{
+		"global": 1, "captured": 3, "deep": 3, "inner": -1, "alone": -1, "unused": -1, "none": -1,
+	} {
 		x, ok := v.Lookup(name)
 		got := int32(-1)
 		if ok {
