@@ -81,7 +81,7 @@ func (w *World) startHost() {
 		Version: "tandem", URL: func(tandem.AgentID) string { return URL }, Memory: tandem.AgentMemory,
 		Budget: tandem.EventBudget, Grace: tandem.ReconnectGrace,
 		HibernateAfter: cmp.Or(w.cfg.HibernateAfter, tandem.HibernateAfterIdle),
-		CrashPause: tandem.CrashPause, Beside: w.script.beside(agentProgram),
+		CrashPause:     tandem.CrashPause, Beside: w.script.beside(agentProgram),
 	}
 	h.sessions = session.Config{KeepAlive: tandem.PresenceTimeout * 2 / 3, Stamp: h.clock.Now}
 	h.newLife(life.New(&h.cfg, DeviceID, AgentID))
