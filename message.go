@@ -50,6 +50,9 @@ type Mark struct {
 	Seq  uint64 `json:"seq"`
 }
 
+// MaxBoot bounds the numbers of boots that a device can count on from.
+const MaxBoot = 1 << 62
+
 // After reports whether m was sent after o.
 func (m Mark) After(o Mark) bool {
 	return m.Boot > o.Boot || m.Boot == o.Boot && m.Seq > o.Seq

@@ -20,7 +20,6 @@ const (
 func (m *Machine) message(msg *tandem.Message) imp.Outcome {
 	if msg.Mark.Boot != 0 {
 		if !msg.Mark.After(m.mark) {
-			m.oldMessage(msg.Mark.Boot)
 			return imp.Done // the saved state has it already
 		}
 		m.mark, m.cause = msg.Mark, msg.Mark
@@ -50,17 +49,6 @@ func (m *Machine) message(msg *tandem.Message) imp.Outcome {
 	m.log(true, fmt.Sprintf("the data of a message of the device, %s, cannot be read: %v",
 		imp.ShownName(msg.Name), err))
 	return imp.Done
-}
-
-// oldMessage logs, once per boot number, that messages of an earlier boot come. A
-// device sends in order, so such a device has lost its boot count, and without
-// the log line its owner would not learn that its messages are dropped.
-func (m *Machine) oldMessage(boot uint64) {
-	if boot < m.mark.Boot && boot != m.oldBoot {
-		m.oldBoot = boot
-		m.log(true, fmt.Sprintf("messages of the device are dropped: their boot number %d is below %d, "+
-			"which came before; give the device a higher boot number", boot, m.mark.Boot))
-	}
 }
 
 func (m *Machine) deviceConnected(address string) imp.Outcome {

@@ -64,11 +64,10 @@ type Machine struct {
 	announce  bool // device.onconnect is still to be called for a device connected since before the start
 	address   string
 
-	saved   []byte // the result of server.load
-	mark    tandem.Mark
-	oldBoot uint64      // boot number of dropped messages, for which the log has a line
-	saving  []byte      // the new table while the program waits for Saved
-	kept    tandem.Mark // mark when saved was saved
+	saved  []byte // the result of server.load
+	mark   tandem.Mark
+	saving []byte      // the new table while the program waits for Saved
+	kept   tandem.Mark // mark when saved was saved
 
 	cause   tandem.Mark       // mark of the device's message that is being handled
 	nth     uint32            // posts made while it is handled

@@ -34,6 +34,9 @@ func (m *Machine) MQTT() uint64 { return uint64(m.broker.ID) }
 // durable, and the mark that was saved with it.
 func (m *Machine) Saved() (table []byte, mark tandem.Mark) { return m.saved, m.kept }
 
+// Mark returns the number of the newest device message that was given to the machine.
+func (m *Machine) Mark() tandem.Mark { return m.mark }
+
 // Saving reports whether the program waits for Saved.
 func (m *Machine) Saving() bool { return m.core.Waiting() == waitSave }
 

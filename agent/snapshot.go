@@ -33,7 +33,6 @@ type state struct {
 	SendingAt   int64           `cbor:"15,keyasint"` // time of Sending, in nanoseconds since 1970
 	Dead        bool            `cbor:"16,keyasint,omitempty"`
 	Start       tandem.Reason   `cbor:"17,keyasint,omitempty"`
-	OldBoot     uint64          `cbor:"18,keyasint,omitempty"`
 	Cause       tandem.Mark     `cbor:"19,keyasint"`
 	Nth         uint32          `cbor:"20,keyasint,omitempty"`
 	Posting     uint32          `cbor:"21,keyasint,omitempty"`
@@ -65,7 +64,7 @@ func (m *Machine) Snapshot() ([]byte, error) {
 		Agent: m.cfg.Agent, Device: m.cfg.Device, Connected: m.connected, Announce: m.announce, Address: m.address,
 		Saved: m.saved, Mark: m.mark, Kept: m.kept, Saving: m.saving, Stopping: m.stopping, LastRequest: m.lastRequest,
 		SyncID: m.syncID, Sending: m.sending.Left, SendingAt: m.sending.At, Dead: m.dead, Start: m.cfg.Start,
-		OldBoot: m.oldBoot, Cause: m.cause, Nth: m.nth, Posting: m.posting, Signing: m.signing, Broker: m.broker,
+		Cause: m.cause, Nth: m.nth, Posting: m.posting, Signing: m.signing, Broker: m.broker,
 		ValidateTLS: m.cfg.ValidateTLS, Post: m.post, Unsure: m.unsure,
 	}
 	for _, seq := range slices.Sorted(maps.Keys(m.posts)) {
@@ -111,7 +110,6 @@ func Restore(cfg Config, data []byte, now time.Time) (*Machine, error) {
 	m.lastRequest = s.LastRequest
 	m.syncID = s.SyncID
 	m.dead = s.Dead
-	m.oldBoot = s.OldBoot
 	m.sending, m.signing = credits{s.Sending, s.SendingAt}, s.Signing
 	m.broker = s.Broker
 	m.cause = s.Cause

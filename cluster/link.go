@@ -282,7 +282,7 @@ func (s *link) tell(e protocol.Tell, epoch int64) bool {
 		if err != nil && failureOf(err).Fate == protocol.Elsewhere {
 			return false
 		}
-		s.carryOut(s.event(func(l *protocol.Link) []protocol.Effect { return l.Heard(e.To) }))
+		s.carryOut(s.event(func(l *protocol.Link) []protocol.Effect { return l.Heard(e.To, m.Lost) }))
 	}
 	return true
 }
@@ -334,7 +334,7 @@ func (c *Cluster) fromOwner(from protocol.Peer, m protocol.Message) {
 	case *protocol.Ack:
 		id, event = m.ID, func(l *protocol.Link) []protocol.Effect { return l.Acknowledged(m.Seq) }
 	case *protocol.Closed:
-		id, event = m.ID, func(l *protocol.Link) []protocol.Effect { return l.Heard(from) }
+		id, event = m.ID, func(l *protocol.Link) []protocol.Effect { return l.Heard(from, m.Lost) }
 	case *protocol.Astray:
 		id, event = m.ID, func(l *protocol.Link) []protocol.Effect { return l.Astray(c.now(), from) }
 	}

@@ -251,7 +251,8 @@ func (m *Machine) Snapshot() ([]byte, error) {
 }
 
 // Restore makes a machine from a snapshot. It uses the fields Program, Device,
-// Module, Board, Memory, Budget and Version of cfg; the rest is in data.
+// Module, Board, Memory, Budget and Version of cfg; the rest is in data. now, and the times of
+// the Steps that follow, go on from those of the machine before.
 func Restore(cfg Config, data []byte, now time.Time) (*Machine, error) {
 	m := newMachine(cfg)
 	own, err := m.core.Restore(m.coreConfig(), data, now)

@@ -223,7 +223,7 @@ func sleepUntil(c *squirrel.Call, flush bool) (squirrel.Value, error) {
 		return squirrel.Null, err
 	}
 	m := of(c)
-	now := m.core.Now.UTC()
+	now := m.core.Wall().UTC()
 	at := time.Date(now.Year(), now.Month(), now.Day(), hour, minute, second, 0, time.UTC)
 	for !at.After(now) || day >= 0 && int(at.Weekday()) != day {
 		at = at.AddDate(0, 0, 1)
@@ -238,7 +238,7 @@ const flushBeforeSleep = 30 * time.Second
 func (m *Machine) sleep(c *squirrel.Call, d time.Duration, flush bool) (squirrel.Value, error) {
 	if flush {
 		if m.st.Link.Up {
-			m.st.Link.report(tandem.LogSleep, "sleeping until "+m.core.Now.Add(d).UTC().Format(time.RFC3339))
+			m.st.Link.report(tandem.LogSleep, "sleeping until "+m.core.Wall().Add(d).UTC().Format(time.RFC3339))
 		}
 		m.st.Sleep = d
 		if v := m.st.Link.flush(m.core.Now, flushBeforeSleep, waitSleep); !v.done {

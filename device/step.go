@@ -9,8 +9,13 @@ import (
 	"github.com/tandem-iot/tandem/squirrel"
 )
 
+// SetAhead says by how much the clock that the code reads, by time and date, is ahead of the
+// times of Steps from now on. It may step; nothing that waits for a time follows it.
+func (m *Machine) SetAhead(d time.Duration) { m.core.Ahead = d }
+
 // Step takes an event and returns the effects that the code asks for. The next Step
-// reuses the slice. A dead machine does nothing.
+// reuses the slice. A dead machine does nothing. The times of Steps pass as time does: they
+// never go back, nor step ahead, when a clock is set.
 func (m *Machine) Step(now time.Time, ev Event) []Effect {
 	clear(m.effects)
 	m.effects = m.effects[:0]

@@ -145,6 +145,9 @@ func (p *pair) performStore(e life.Effect) {
 	case *life.Seen:
 		p.host.Store.Seen(p.device, e.Sighting, func(err error) {
 			p.report("what was seen of the device is not remembered", 0, err)
+			if e.ID != 0 {
+				outcome(&life.SeenKept{ID: e.ID, Err: err})
+			}
 		})
 	default:
 		p.soon = append(p.soon, arrival{event: p.read(e), cause: cause})
@@ -179,7 +182,7 @@ func (p *pair) read(e life.Effect) life.Event {
 		return ev
 	case *life.LoadDevice:
 		d, err := p.host.Store.Device(ctx, p.device)
-		peer := life.Peer{Known: d.Boot != 0, Boot: d.Boot, Incarnation: d.Incarnation}
+		peer := life.Peer{Known: d.Boot != 0, Boot: d.Boot, Incarnation: d.Incarnation, Heard: d.Heard}
 		return &life.DeviceLoaded{ID: e.ID, Err: err, Peer: peer}
 	case *life.LoadPosts:
 		list, err := p.host.Store.Posts(ctx, p.agent)

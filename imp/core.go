@@ -89,17 +89,19 @@ type Config struct {
 type Core struct {
 	VM     *squirrel.VM
 	Now    time.Time
-	During During // what the program is called for; set before each call, unless Fire makes it
+	Ahead  time.Duration // by how much the clock that the program reads is ahead of Now
+	During During        // what the program is called for; set before each call, unless Fire makes it
 
-	cfg    Config
-	fuel   int64
-	timers []timer // by due time, then id
-	lastID uint32
-	wait   Wait
-	wake   int64  // nanoseconds since 1970, while Sleeping
-	crash  report // of an exception, held back while the program's own handler runs
-	full   bool   // it has been logged that there are too many timers, and there still are many
-	site   uint32 // where the program has given the function that is called, 0 if that is not known
+	cfg     Config
+	fuel    int64
+	timers  []timer // by due time, then id
+	lastID  uint32
+	wait    Wait
+	wake    int64         // nanoseconds since 1970, while Sleeping
+	crash   report        // of an exception, held back while the program's own handler runs
+	full    bool          // it has been logged that there are too many timers, and there still are many
+	stepped time.Duration // the sum of all Shifts
+	site    uint32        // where the program has given the function that is called, 0 if that is not known
 }
 
 // Names of handlers that both sides have.
@@ -108,6 +110,9 @@ const (
 	handlerUnhandled = "imp.onunhandledexception"
 	handlerPeer      = "tandem.onpeerstart"
 )
+
+// Wall returns the time as the program reads it. It may step, and then no timer does.
+func (c *Core) Wall() time.Time { return c.Now.Add(c.Ahead) }
 
 // CoreOf returns the Core whose program makes the call.
 func CoreOf(call *squirrel.Call) *Core { return call.VM().Host().(*Core) }
@@ -139,7 +144,9 @@ func (c *Core) attach(cfg Config, now time.Time) {
 	c.cfg.Budget = budget
 	c.fuel = int64(budget.Seconds() * FuelPerSecond)
 	c.VM.SetHost(c)
-	c.VM.SetClock(func() (int64, int64) { return c.Now.Unix(), int64(c.Now.Nanosecond() / 1000) })
+	read := func(t time.Time) (sec, usec int64) { return t.Unix(), int64(t.Nanosecond() / 1000) }
+	c.VM.SetClock(func() (int64, int64) { return read(c.Wall()) })
+	c.VM.SetCounter(func() (int64, int64) { return read(c.Now.Add(-c.stepped)) })
 	c.VM.SetOutput(c.print)
 	c.VM.SetYield(cfg.Yield)
 	c.attachBeside()

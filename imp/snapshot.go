@@ -31,6 +31,8 @@ type coreState struct {
 
 	Places []tandem.Where `cbor:"8,keyasint,omitempty"` // of Crash
 	During *During        `cbor:"9,keyasint,omitempty"` // while the program is busy
+
+	Stepped time.Duration `cbor:"10,keyasint,omitempty"`
 }
 
 // stateMode decodes state. Its strings are the program's, so they may hold any bytes,
@@ -52,6 +54,7 @@ func DecodeState(data []byte, state any) error {
 func (c *Core) Snapshot(machine []byte) ([]byte, error) {
 	s := coreState{
 		c.timers, c.lastID, c.wait, c.wake, c.crash.Lines, c.cfg.Incarnation, c.full, c.crash.Places, nil,
+		c.stepped,
 	}
 	if c.Busy() {
 		s.During = &c.During
@@ -106,6 +109,7 @@ func (c *Core) Restore(cfg Config, data []byte, now time.Time) (machine []byte, 
 	c.full = s.Full
 	c.wait = s.Wait
 	c.wake = s.Wake
+	c.stepped = s.Stepped
 	c.crash = report{s.Crash, s.Places}
 	for len(c.crash.Places) < len(c.crash.Lines) { // the snapshot is of a version without places
 		c.crash.Places = append(c.crash.Places, tandem.Where{})

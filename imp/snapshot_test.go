@@ -36,6 +36,7 @@ func TestSnapshotHasAll(t *testing.T) {
 	snapshottest.Check(t, c, map[string]string{
 		"VM":              "has a snapshot of its own",
 		"Now":             "its owner sets it before everything else",
+		"Ahead":           "its owner sets it before everything else",
 		"fuel":            "follows from the budget",
 		"site":            "is for errors in beginning a call, which are in the same run",
 		"cfg.Side":        given,

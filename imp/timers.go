@@ -128,6 +128,7 @@ func (c *Core) Alarm() (time.Time, bool) {
 
 // Shift puts all times of timers, and the end of imp.sleep, on by d.
 func (c *Core) Shift(d time.Duration) {
+	c.stepped += d
 	for i := range c.timers {
 		c.timers[i].Due += int64(d)
 	}

@@ -137,8 +137,12 @@ type (
 	ForgetPost struct{ Seq uint64 }
 
 	// Seen remembers what is new of the device. Should it be forgotten, a start
-	// of the device may be logged twice.
-	Seen struct{ Sighting record.Sighting }
+	// of the device may be logged twice. With an ID, the boot that it tells of must be
+	// durable before anything that the device says in it is handled: SeenKept follows.
+	Seen struct {
+		ID       uint64
+		Sighting record.Sighting
+	}
 
 	// TakeSnapshot takes the agent's snapshot out of the store. From then on the
 	// bytes are void: should the node be lost, the agent must not go back to

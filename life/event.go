@@ -165,6 +165,12 @@ type (
 		Err  error
 	}
 
+	// SeenKept is the outcome of a Seen that has an ID.
+	SeenKept struct {
+		ID  uint64
+		Err error
+	}
+
 	// PostsLoaded is the outcome of LoadPosts, in order.
 	PostsLoaded struct {
 		ID    uint64
@@ -260,6 +266,7 @@ func (*Tick) event()           {}
 func (*AgentLoaded) event()    {}
 func (*ProgramLoaded) event()  {}
 func (*DeviceLoaded) event()   {}
+func (*SeenKept) event()       {}
 func (*PostsLoaded) event()    {}
 func (*Begun) event()          {}
 func (*SnapshotTaken) event()  {}

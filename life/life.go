@@ -255,6 +255,8 @@ func (l *Life) takeOutcome(ev Event) {
 		l.programLoaded(ev)
 	case *DeviceLoaded:
 		l.deviceLoaded(ev)
+	case *SeenKept:
+		l.seenKept(ev)
 	case *PostsLoaded:
 		l.postsLoaded(ev)
 	case *Begun:
@@ -360,6 +362,10 @@ func (l *Life) drop(of func(item) bool) {
 
 // again has a message that the pair has already be acknowledged as it says now.
 func (l *Life) again(ev *Again) {
+	if l.Numbers.Refused {
+		l.forget(ev.Token)
+		return
+	}
 	if l.wrong.ackRepeated {
 		l.handled(ev.Token)
 		return

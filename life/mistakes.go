@@ -19,6 +19,7 @@ type mistakes struct {
 	earlyBoot    bool // what an incarnation does at its start is seen before it is durable
 	loseResult   bool // what came of a save does not move along
 	forgetLoss   bool // what was lost before a node stopped is not announced after
+	takeForked   bool // messages are taken by numbers that a lost directory counts again
 	halfReview   bool // a review while the agent's record is read offers the device no code
 }
 

@@ -1,6 +1,8 @@
 package life
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"strconv"
 
@@ -93,6 +95,10 @@ func (l *Life) sendPosts() {
 		bytes += len(kept.Data)
 	}
 	for q.sent < len(q.list) && q.sent < postWindow && bytes < postBytes {
+		if !l.Numbers.Posts {
+			l.Numbers.Posts = true
+			l.sendSystem("sys/posts", postsMessage{numberingOf(l.Agent)})
+		}
 		next := q.list[q.sent]
 		m := tandem.Message{Name: next.Name, Format: tandem.FormatCompact, Data: next.Data}
 		m.Incarnation, m.Post = l.Incarnation, next.Seq
@@ -104,6 +110,13 @@ func (l *Life) sendPosts() {
 		l.PostsUpTo = next.Seq
 		bytes += len(next.Data)
 	}
+}
+
+// numberingOf names the numbers of an agent's posts for the device, which is not to know the
+// agent's id. An agent whose device is created again is another.
+func numberingOf(id tandem.AgentID) string {
+	sum := sha256.Sum256([]byte("posts of " + string(id)))
+	return hex.EncodeToString(sum[:8])
 }
 
 // postNotSent takes back that the link has been given a post, and what came after

@@ -19,6 +19,21 @@ type (
 		Reason      tandem.Reason `json:"reason"`
 		Runtime     string        `json:"runtime"`
 		Code        string        `json:"code"`
+
+		ID           string        `json:"id"` // of Boot
+		Installation string        `json:"installation"`
+		Heard        bootMessage   `json:"heard"`
+		Unheard      []bootMessage `json:"unheard"`
+	}
+	bootMessage struct {
+		Boot uint64 `json:"boot"`
+		ID   string `json:"id"`
+	}
+	newestMessage struct {
+		Boot uint64 `json:"boot"`
+	}
+	postsMessage struct {
+		Numbering string `json:"numbering"`
 	}
 	statusMessage struct {
 		Type string `json:"type"`
@@ -42,6 +57,10 @@ type (
 // linked takes a new link of the device, or the same by another way.
 func (l *Life) linked(ev *Linked) {
 	another := l.Link == nil || *l.Link != ev.Ref
+	if another {
+		l.Numbers = numbers{}
+		l.hearNoMore()
+	}
 	if l.Link != nil && another {
 		l.emit(&CloseLink{"a newer connection of the device has taken over"})
 		l.keepEarlier(earlier{Ref: *l.Link})
@@ -75,7 +94,7 @@ func (l *Life) present() {
 	l.Connected, l.Fresh = true, true
 	l.forgetLoss()
 	l.log(tandem.LogStatus, "Device connected")
-	l.emit(&Seen{record.Sighting{At: l.now.Wall, Address: l.Address}})
+	l.emit(&Seen{Sighting: record.Sighting{At: l.now.Wall, Address: l.Address}})
 	if l.Phase == absent {
 		l.start(l.Reason) // it lives as long as its device does
 		return
@@ -198,7 +217,7 @@ func (l *Life) lost() {
 	}
 	l.Unread = nil
 	l.log(tandem.LogStatus, "Device disconnected")
-	l.emit(&Seen{record.Sighting{At: l.now.Wall}})
+	l.emit(&Seen{Sighting: record.Sighting{At: l.now.Wall}})
 	l.tell(&agent.DeviceDisconnected{})
 }
 
@@ -240,7 +259,14 @@ func (l *Life) said(s said) {
 		l.hearLater(s)
 		return
 	}
+	if l.Numbers.Refused && s.numbered() {
+		l.forget(s.Token)
+		return
+	}
 	if s.Message != nil {
+		if l.Numbers.Nameless {
+			s.Message.Mark = tandem.Mark{}
+		}
 		if l.wrong.ackEarly {
 			l.handled(s.Token)
 			s.Token = 0
@@ -253,6 +279,10 @@ func (l *Life) said(s said) {
 		l.greeted = l.id()
 		l.hearLater(s)
 		l.emit(&LoadDevice{l.greeted})
+		return
+	}
+	if s.Topic == "sys/hello" {
+		l.hearHello(s, l.Peer)
 		return
 	}
 	l.heard(s)
@@ -271,17 +301,22 @@ func (l *Life) deviceLoaded(ev *DeviceLoaded) {
 	if ev.ID != l.greeted {
 		return
 	}
-	l.greeted = 0
-	if ev.Err != nil {
-		l.emit(&Report{Msg: "the device's last start is not known; it may be logged twice", Err: ev.Err})
+	if ev.Err != nil && tandem.KindOf(ev.Err) != tandem.NotFound {
+		l.hearAgain("the device's last boot is not known yet", ev.Err)
+		return
 	}
+	l.goOnHearing(func(s said) { l.hearHello(s, ev.Peer) })
+}
+
+// goOnHearing goes on with what the device has said: its hello, and what waits behind it.
+func (l *Life) goOnHearing(hello func(said)) {
+	l.greeted = 0
 	waiting := l.Hearing
 	l.Hearing = nil
 	l.messages -= len(waiting)
 	for i, s := range waiting {
 		if i == 0 {
-			l.hello(s.Data, ev.Peer)
-			l.handled(s.Token)
+			hello(s)
 			continue
 		}
 		l.said(s)
@@ -300,7 +335,7 @@ func (l *Life) logged(m tandem.Mark) bool {
 }
 
 func (l *Life) heard(s said) {
-	if s.Topic != "sys/hello" && s.Topic != "sys/handled" && l.logged(s.Mark) {
+	if s.Topic != "sys/handled" && l.logged(s.Mark) {
 		return
 	}
 	switch s.Topic {
@@ -320,28 +355,25 @@ func (l *Life) heard(s said) {
 		l.log(status.Type, status.Msg)
 	case "sys/handled":
 		l.handledPost(s.Data)
-	case "sys/hello":
-		l.hello(s.Data, l.Peer)
 	}
 }
 
-// hello is what a device that runs our runtime says on each new connection and
-// at each start of its code. old is what was known of it.
-func (l *Life) hello(data []byte, old Peer) {
-	var hello helloMessage
-	if err := json.Unmarshal(data, &hello); err != nil {
-		l.log(tandem.LogDeviceError, "sys/hello is invalid: it must be JSON: "+err.Error())
-		return
-	}
+// greet takes hello: what a device that runs our runtime says on each new connection and
+// at each start of its code. old is what was known of it; its Heard is that of now.
+func (l *Life) greet(hello *helloMessage, old Peer) {
 	l.Peer = Peer{Known: true, Boot: hello.Boot, Incarnation: hello.Incarnation, Code: hello.Code}
-	if hello.Code != "" && (old.Boot != hello.Boot || old.Incarnation != hello.Incarnation) {
-		if l.Connected && old.Known && old.Boot != hello.Boot && hello.Boot != 0 {
+	l.Peer.Heard, l.Peer.ID = old.Heard, hello.ID
+	booted := old.Boot != hello.Boot && (hello.ID == "" || old.ID != hello.ID)
+	if hello.Code != "" && (booted || old.Incarnation != hello.Incarnation) {
+		if l.Connected && old.Known && booted && hello.Boot != 0 {
 			l.rebooted()
 		}
 		l.log(tandem.LogStatus, startText(hello))
 		l.tell(&agent.PeerStarted{Reason: hello.Reason, Incarnation: hello.Incarnation})
+	}
+	if hello.Code != "" && (old.Boot != hello.Boot || old.Incarnation != hello.Incarnation) {
 		seen := record.Sighting{At: l.now.Wall, Runtime: hello.Runtime, Boot: hello.Boot, Incarnation: hello.Incarnation}
-		l.emit(&Seen{seen})
+		l.emit(&Seen{Sighting: seen})
 	}
 	l.Fresh = false
 	if l.Phase == live || l.Phase == frozen {
@@ -362,7 +394,7 @@ func (l *Life) rebooted() {
 	}
 }
 
-func startText(hello helloMessage) string {
+func startText(hello *helloMessage) string {
 	switch {
 	case hello.Reason == tandem.ReasonNone, hello.Incarnation == 1 && hello.Reason == tandem.ReasonReload:
 		return "Device started." // the first code it has ever had

@@ -111,6 +111,10 @@ func (l *Life) next() {
 		}
 		r.Begun = true
 	}
+	if !l.meant(&it) {
+		l.forget(it.token)
+		return
+	}
 	l.Current, l.Handling = it, true
 	l.step(it.event)
 }
@@ -202,6 +206,9 @@ func (l *Life) tick() {
 		l.posts.retryAt = 0
 		l.retryPosts()
 	}
+	if l.due(l.hearAt) {
+		l.judgeAgain()
+	}
 	if l.due(l.OfferAt) {
 		l.OfferAt = l.in(codeAgain) // until the outcome is known
 		l.offerCode()
@@ -273,6 +280,7 @@ func (l *Life) Deadline(now tandem.Now) (at time.Duration, ok bool) {
 		earlier(l.endBy)
 	}
 	earlier(l.posts.retryAt)
+	earlier(l.hearAt)
 	earlier(l.OfferAt)
 	earlier(l.ReviewAt)
 	if r := l.answer.first(waits); r != nil {

@@ -35,6 +35,10 @@ type Peer struct {
 	Boot        uint64 `cbor:"2,keyasint,omitempty"`
 	Incarnation uint64 `cbor:"3,keyasint,omitempty"`
 	Code        string `cbor:"4,keyasint,omitempty"` // SHA-256 of the code it runs, in hexadecimal
+
+	// Heard is the last boot by which it numbers messages. It is in the store before any of them is handled.
+	Heard record.Boot `cbor:"5,keyasint"`
+	ID    string      `cbor:"6,keyasint,omitempty"` // of Boot, whose number may have changed
 }
 
 // state is what travels with the pair: all of it, in this form.
@@ -92,6 +96,8 @@ type state struct {
 	Hearing    []said          `cbor:"38,keyasint,omitempty"` // waits until the device's last start is known
 	PostsUpTo  uint64          `cbor:"39,keyasint,omitempty"` // newest post that the link has been given
 	Heard      tandem.LinkRef  `cbor:"41,keyasint"`           // the newest link, also when it has ended
+	Numbers    numbers         `cbor:"52,keyasint"`           // what those of messages mean that come by Link
+	Told       string          `cbor:"53,keyasint,omitempty"` // id of the boot that the log last called foreign
 	Logged     tandem.Mark     `cbor:"51,keyasint"`           // newest line of the log that the device has numbered
 	Earlier    []earlier       `cbor:"42,keyasint,omitempty"` // links before it, the oldest first
 	ReviewAt   instant         `cbor:"44,keyasint,omitempty"` // when to review the code again; 0: not
@@ -162,7 +168,9 @@ type local struct {
 	wait      wait         // what the phase waits for
 	saving    uint64       // ID of the Save or KeepPost that the machine waits for
 	kept      *record.Post // in that KeepPost
-	greeted   uint64       // ID of the LoadDevice that Hearing waits for; 0: none
+	greeted   uint64       // ID of the LoadDevice or Seen that Hearing waits for; 0: none
+	before    Peer         // what was known of the device before the hello that a Seen is about
+	hearAt    instant      // when that is tried again
 	offered   uint64       // ID of the LoadProgram for the device; 0: none
 	reviewing uint64       // ID of the LoadProgram for a Review; 0: none
 

@@ -120,6 +120,9 @@ func storeText(e Effect) string {
 	case *ForgetPost:
 		return fmt.Sprintf("forget post %d", e.Seq)
 	case *Seen:
+		if h := e.Sighting.Heard; h.Number != 0 {
+			return strings.TrimSpace(fmt.Sprintf("heard of boot %d %s", h.Number, h.ID))
+		}
 		return fmt.Sprintf("seen %s boot %d incarnation %d", e.Sighting.Address, e.Sighting.Boot, e.Sighting.Incarnation)
 	case *TakeSnapshot:
 		return "take snapshot"

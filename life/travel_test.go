@@ -26,6 +26,8 @@ var stays = map[string]string{
 	"kept":      "it is waited for",
 	"quiet":     "the other host says it, too",
 	"greeted":   "the other host asks again, since Hearing travels",
+	"before":    "the other host asks again, since Hearing travels",
+	"hearAt":    "the other host asks again, since Hearing travels",
 	"offered":   "it is waited for",
 	"posts":     "the other host reads them; PostsUpTo travels",
 	"open":      "it travels as Requests",

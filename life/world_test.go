@@ -267,9 +267,24 @@ func (w *world) performStore(e Effect) {
 			s.snapshot = e.Data
 		}
 	case *Seen:
-		if s := e.Sighting; s.Boot != 0 {
-			w.store.peer = Peer{Known: true, Boot: s.Boot, Incarnation: s.Incarnation}
+		w.seen(e)
+	}
+}
+
+// seen remembers what is new of the device.
+func (w *world) seen(e *Seen) {
+	err := w.fail["seen"]
+	if s, peer := e.Sighting, &w.store.peer; err == nil {
+		if s.Boot != 0 {
+			peer.Known = true
+			peer.Boot, peer.Incarnation = s.Boot, s.Incarnation
 		}
+		if s.Heard.Number != 0 {
+			peer.Heard = s.Heard
+		}
+	}
+	if e.ID != 0 {
+		w.outcome("seen", &SeenKept{ID: e.ID, Err: err})
 	}
 }
 

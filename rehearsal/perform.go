@@ -158,8 +158,11 @@ func (w *World) write(e life.Effect) life.Event {
 		data, _ := v.([]byte)
 		return &life.SnapshotTaken{ID: e.ID, Data: data, Err: err}
 	case *life.Seen:
-		_, _ = w.commit(twin.Seen{Device: DeviceID, Sighting: e.Sighting}) // without it a start may be logged twice
-		return nil
+		_, err := w.commit(twin.Seen{Device: DeviceID, Sighting: e.Sighting})
+		if e.ID == 0 { // without it a start may be logged twice
+			return nil
+		}
+		return &life.SeenKept{ID: e.ID, Err: err}
 	}
 	return w.read(e)
 }
@@ -177,7 +180,7 @@ func (w *World) read(e life.Effect) life.Event {
 	case *life.LoadDevice:
 		v, err := w.ask(twin.Device{Device: DeviceID})
 		d, _ := v.(record.Device)
-		peer := life.Peer{Known: d.Boot != 0, Boot: d.Boot, Incarnation: d.Incarnation}
+		peer := life.Peer{Known: d.Boot != 0, Boot: d.Boot, Incarnation: d.Incarnation, Heard: d.Heard}
 		return &life.DeviceLoaded{ID: e.ID, Peer: peer, Err: err}
 	case *life.LoadPosts:
 		v, err := w.ask(twin.Posts{Agent: AgentID})

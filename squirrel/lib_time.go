@@ -12,8 +12,8 @@ const (
 	DeviceDates              // the same, without microseconds
 )
 
-// AddTime adds clock(), time() and date(), which read the machine's clock
-// (VM.SetClock). A machine has no time zone: local time is UTC. The table that
+// AddTime adds clock(), time() and date(), which read the machine's clocks
+// (VM.SetClock, VM.SetCounter). A machine has no time zone: local time is UTC. The table that
 // date() returns has the slots usec, microseconds, and time, as on imps.
 func AddTime(l *Library, d Dates) {
 	l.Func("clock", Native{Fn: timeClock})
@@ -43,7 +43,11 @@ const clockKey = "clock"
 // timeClock returns the seconds since the second in which it was first called, because a
 // 32-bit float is not precise enough for more.
 func timeClock(c *Call) (Value, error) {
-	sec, usec := c.v.now()
+	read := c.v.now
+	if c.v.count != nil {
+		read = c.v.count
+	}
+	sec, usec := read()
 	start := c.v.Field(c.v.registry, clockKey)
 	if start == Null {
 		start = Int(int32(sec))

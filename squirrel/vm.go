@@ -77,6 +77,7 @@ type VM struct {
 	thrown func() // nil: nothing is called
 
 	clock func() (sec int64, usec int64) // for time(); nil is the system's
+	count func() (sec int64, usec int64) // for clock(); nil is clock
 	out   func(b []byte, isErr bool)     // for print() and error(); nil discards
 }
 
@@ -211,6 +212,10 @@ func (v *VM) SetThrown(thrown func()) { v.thrown = thrown }
 
 // Thrown returns the text of the exception that is being thrown, in SetThrown's function.
 func (v *VM) Thrown() string { return string(v.appendText(nil, v.exc)) }
+
+// SetCounter sets another clock for clock(), which counts the time that passes: one that
+// does not step. It may begin at any time.
+func (v *VM) SetCounter(now func() (sec, usec int64)) { v.count = now }
 
 // SetOutput sets the function that gets the output of print() and error().
 func (v *VM) SetOutput(out func(b []byte, isErr bool)) { v.out = out }

@@ -16,12 +16,13 @@ type DeviceFilter struct {
 var devices = table[record.Device]{
 	name: "devices", noun: "device", order: "rowid",
 	columns: "id, agent, owner, device_group, name, key_hash, type, mac, enrolled, created, updated, " +
-		"changed, address, runtime, boot, incarnation",
+		"changed, address, runtime, boot, incarnation, heard_boot, heard_id, heard_installation",
 	covered: 11, // seenDevice changes the others
 	fields: func(d *record.Device) []any {
 		return []any{&d.ID, &d.Agent, &d.Owner, (*optional)(&d.Group), &d.Name, &d.KeyHash, &d.Type, &d.MAC,
 			(*milli)(&d.Enrolled), (*milli)(&d.Created), (*milli)(&d.Updated),
-			(*milli)(&d.Changed), &d.Address, &d.Runtime, (*bits)(&d.Boot), (*bits)(&d.Incarnation)}
+			(*milli)(&d.Changed), &d.Address, &d.Runtime, (*bits)(&d.Boot), (*bits)(&d.Incarnation),
+			(*bits)(&d.Heard.Number), &d.Heard.ID, &d.Heard.Installation}
 	},
 }
 
@@ -116,7 +117,8 @@ func (s *Store) Assign(ctx context.Context, id tandem.DeviceID, group string) (r
 // seenDevice is record.Device.Seen as one statement. A NULL parameter leaves its
 // column unchanged.
 const seenDevice = `UPDATE devices SET changed = ?, address = COALESCE(?, address), runtime = COALESCE(?, runtime),
-	boot = COALESCE(?, boot), incarnation = COALESCE(?, incarnation) WHERE id = ?`
+	boot = COALESCE(?, boot), incarnation = COALESCE(?, incarnation), heard_boot = COALESCE(?, heard_boot),
+	heard_id = COALESCE(?, heard_id), heard_installation = COALESCE(?, heard_installation) WHERE id = ?`
 
 // Seen records that a device connected or disconnected. Like an agent's writes
 // it does not block.
@@ -125,15 +127,13 @@ func (s *Store) Seen(id tandem.DeviceID, what record.Sighting, done func(error))
 	if what.Boot != 0 {
 		boot, incarnation = int64(what.Boot), int64(what.Incarnation)
 	}
-	s.submit(&op{
-		steps: []step{
-			{
-				query: seenDevice,
-				args:  []any{milli(what.At), optional(what.Address), optional(what.Runtime), boot, incarnation, string(id)},
-			},
-		},
-		done: done,
-	})
+	args := []any{milli(what.At), optional(what.Address), optional(what.Runtime), boot, incarnation}
+	if h := what.Heard; h.Number != 0 {
+		args = append(args, int64(h.Number), h.ID, h.Installation)
+	} else {
+		args = append(args, nil, nil, nil)
+	}
+	s.submit(&op{steps: []step{{query: seenDevice, args: append(args, string(id))}}, done: done})
 }
 
 // DeleteDevice deletes an unassigned device and all records of its agent.

@@ -61,6 +61,9 @@ func kinds() map[string]kind {
 		"split":    {do: (*World).split, restart: true},
 		"slow":     {do: (*World).slow, restart: true},
 		"restart":  {do: (*World).restartSome, restart: true},
+		"lost":     {do: (*World).loseSome},
+		"restored": {do: (*World).restoreSome},
+		"clock":    {do: (*World).setClocks},
 	}
 }
 
@@ -332,6 +335,40 @@ func (w *World) restartSome(_ *node, _ Fault) time.Duration {
 		}
 	}
 	return time.Second
+}
+
+// loseSome has some devices lose their directory. Their ids and keys are elsewhere.
+func (w *World) loseSome(_ *node, _ Fault) time.Duration {
+	for _, d := range w.some() {
+		d.lose()
+		w.after(w.between(10*time.Millisecond, 3*time.Second), d.switchOnAgain)
+	}
+	return 0
+}
+
+// restoreSome has some devices go on with a directory as it was before.
+func (w *World) restoreSome(_ *node, _ Fault) time.Duration {
+	for _, d := range w.some() {
+		d.restore(d.switchOnAgain)
+	}
+	return 0
+}
+
+// switchOnAgain gives a device power that has none.
+func (d *device) switchOnAgain() {
+	if !d.on {
+		d.switchOn()
+	}
+}
+
+// setClocks has the clocks of some devices step, by minutes or years, either way.
+func (w *World) setClocks(_ *node, _ Fault) time.Duration {
+	const year = 365 * 24 * time.Hour
+	for _, d := range w.some() {
+		d.skew = pick(w.random, 0, -time.Hour, 2*time.Hour, -50*year, 50*year, 100*year)
+		w.say("device %s has a clock that is %v off", d.home.ID, d.skew)
+	}
+	return 0
 }
 
 // heal ends all faults.

@@ -63,7 +63,7 @@ func (n *node) dispatch(from protocol.Peer, m protocol.Message) {
 	case *protocol.Ack:
 		n.toLink(m.ID, func(c *conn) []protocol.Effect { return c.link.Acknowledged(m.Seq) })
 	case *protocol.Closed:
-		n.toLink(m.ID, func(c *conn) []protocol.Effect { return c.link.Heard(from) })
+		n.toLink(m.ID, func(c *conn) []protocol.Effect { return c.link.Heard(from, m.Lost) })
 	case *protocol.Astray:
 		n.toLink(m.ID, func(c *conn) []protocol.Effect { return c.link.Astray(now, from) })
 	case *protocol.Offer:

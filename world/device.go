@@ -3,10 +3,12 @@ package world
 import (
 	"errors"
 	"io"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/board"
 	hw "github.com/tandem-iot/tandem/device"
 	"github.com/tandem-iot/tandem/device/core"
 	"github.com/tandem-iot/tandem/store/record"
@@ -21,6 +23,11 @@ type device struct {
 	on    bool
 	born  time.Duration
 
+	serial int               // of the directory
+	backup map[string][]byte // an older state of it; nil: none
+	skew   time.Duration     // by which its clock is wrong
+	board  *board.Simulated
+
 	core    *core.Core
 	tickAt  time.Duration
 	pending []core.Effect // operations of the disk that are not done
@@ -30,7 +37,7 @@ type device struct {
 }
 
 func newDevice(w *World, home record.Device) *device {
-	return &device{w: w, home: home, disk: map[string][]byte{}}
+	return &device{w: w, home: home, disk: map[string][]byte{}, board: board.New()}
 }
 
 // switchOn gives the device power.
@@ -40,9 +47,10 @@ func (d *device) switchOn() {
 		files = append(files, core.File{Name: name, Data: d.disk[name]})
 	}
 	cfg := core.Config{
-		ID: d.home.ID, Key: "key", Server: "world", Compile: compileDevice,
+		ID: d.home.ID, Key: "key", Server: "world", Compile: compileDevice, Board: d.board,
 		Chance: func(n uint64) uint64 { return d.w.random.Uint64N(n) },
 	}
+	d.board.Drive("lightlevel", float64(d.serial))
 	c, err := core.New(cfg, files)
 	if err != nil {
 		d.w.broken("device %s cannot start: %v", d.home.ID, err)
@@ -64,7 +72,39 @@ func (d *device) cut() {
 		d.operate(d.pending[0])
 	}
 	d.pending = nil
+	if d.w.one(3) {
+		d.backup = maps.Clone(d.disk)
+	}
 	d.hangUp(d.w.one(2))
+}
+
+// lose takes the power and loses the directory.
+func (d *device) lose() {
+	d.cut()
+	d.w.say("device %s loses its directory", d.home.ID)
+	d.disk = map[string][]byte{}
+	d.serial++
+}
+
+// restore takes the power and has the directory as it was before, if there is a backup. The
+// agent is told first: it cannot know what may come again.
+func (d *device) restore(then func()) {
+	d.cut()
+	if d.backup == nil {
+		then()
+		return
+	}
+	d.w.load.send(d.home.Agent, &tandem.Request{Method: "GET", Path: "/restored"}, func(_ string, ok bool) {
+		if !ok {
+			d.w.after(300*ms, func() { d.restore(then) })
+			return
+		}
+		d.cut() // another fault may have switched it on meanwhile
+		d.w.say("device %s has an older directory", d.home.ID)
+		d.disk = maps.Clone(d.backup)
+		d.serial++
+		then()
+	})
 }
 
 // after has something happen at the device, if it still has its power then.
@@ -77,9 +117,9 @@ func (d *device) after(delay time.Duration, do func()) {
 	})
 }
 
-// now is the time as the device's core is told it. Its clock is a minute off.
+// now is the time as the device's core is told it. Its clock is 20 s off, or years.
 func (d *device) now() tandem.Now {
-	return tandem.Now{Wall: d.w.wall().Add(-20 * time.Second), Mono: d.w.now - d.born + 1}
+	return tandem.Now{Wall: d.w.wall().Add(d.skew - 20*time.Second), Mono: d.w.now - d.born + 1}
 }
 
 // step gives the core an event and does what it wants.

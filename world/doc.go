@@ -22,7 +22,8 @@
 // database goes away, with and without answers that are
 // lost. The network between two nodes, or between a node and all else, is cut or
 // slow. Devices lose their power, at any write of their disk, and their network,
-// with and without anybody noticing. Faults come alone, soon after each other, and
+// with and without anybody noticing; they lose their directory, or go on with an older
+// copy of it, and their clocks step by years. Faults come alone, soon after each other, and
 // aimed at a node that is in the middle of something. Each seed has kinds of its own
 // and its own delays.
 //

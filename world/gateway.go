@@ -274,7 +274,7 @@ func (c *conn) tell(e protocol.Tell) bool {
 		if f := failureOf(err); f != nil && f.Fate == protocol.Elsewhere {
 			return false
 		}
-		c.carryOut(c.link.Heard(e.To))
+		c.carryOut(c.link.Heard(e.To, m.Lost))
 	}
 	return true
 }

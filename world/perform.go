@@ -134,7 +134,11 @@ func (p *pair) performStore(e life.Effect) {
 			outcome(&life.SnapshotTaken{ID: e.ID, Data: data, Err: err})
 		})
 	case *life.Seen:
-		n.write(twin.Seen{Device: p.life.Device, Sighting: e.Sighting}, func(any, error) {})
+		n.write(twin.Seen{Device: p.life.Device, Sighting: e.Sighting}, func(_ any, err error) {
+			if e.ID != 0 {
+				outcome(&life.SeenKept{ID: e.ID, Err: err})
+			}
+		})
 	default:
 		p.read(e, outcome)
 	}
@@ -161,7 +165,7 @@ func (p *pair) read(e life.Effect, outcome func(life.Event)) {
 	case *life.LoadDevice:
 		n.read(twin.Device{Device: p.life.Device}, func(v any, err error) {
 			d, _ := v.(record.Device)
-			peer := life.Peer{Known: d.Boot != 0, Boot: d.Boot, Incarnation: d.Incarnation}
+			peer := life.Peer{Known: d.Boot != 0, Boot: d.Boot, Incarnation: d.Incarnation, Heard: d.Heard}
 			outcome(&life.DeviceLoaded{ID: e.ID, Peer: peer, Err: err})
 		})
 	case *life.LoadPosts:

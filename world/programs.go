@@ -14,7 +14,8 @@ import (
 
 // agentCode is the agents' program. It counts requests twice, in memory and in what
 // it saves, and tells only what is known to be saved. It handles what its device
-// posts: each number must be the next, is saved, and goes back. It numbers what it
+// posts: each number of a directory must be the next, is saved, and goes back. Only what an
+// older copy of a directory did not know to be handled may come again. It numbers what it
 // sends, so that the device notices what was lost while the agent still believes in
 // the same connection. What is wrong it
 // says for ever.
@@ -23,6 +24,8 @@ version <- %d;
 state <- server.load();
 if (!("begun" in state)) state = { begun = 0, saved = 0, value = 0, up = 0, by = 0, done = -1, broken = "" };
 if (!("dv" in state)) state.dv <- 0; // version of the device's code that has come to its end
+if (!("dirs" in state)) state.dirs <- {}; // the device's directories by their serial numbers
+if (!("restored" in state)) state.restored <- false;
 safe <- 0; count <- 0;
 function save() {
     while (server.save(state) != 0) imp.sleep(0.1);
@@ -36,16 +39,27 @@ function broken(what) {
 state.begun++;
 save();
 device.on("up", function(m) {
-    if (m.n == state.up && m.by != state.by) return; // the device lost its power between the post and its note of it
-    server.log("got " + m.n + "/" + m.by);
-    if (m.n != state.up + 1) broken("post " + m.n + " of the device after " + state.up);
-    state.up = m.n;
-    state.by = m.by;
+    local key = m.dir.tostring();
+    if (!(key in state.dirs)) state.dirs[key] <- { up = 0, by = 0 };
+    local dir = state.dirs[key];
+    if (m.n == dir.up && m.by != dir.by) return; // the device lost its power between the post and its note of it
+    if (m.n <= dir.up && state.restored) return;
+    server.log("got " + m.n + "/" + m.by + "/" + m.dir);
+    if (m.n != dir.up + 1) broken("post " + m.n + " of the device after " + dir.up);
+    dir.up = m.n;
+    dir.by = m.by;
+    state.up++;
     while (tandem.post("back", m) != 0) imp.sleep(0.1);
     save();
 });
 device.on("broken", broken);
-device.on("done", function(m) { state.done = m.n; state.dv = m.v; save(); });
+device.on("done", function(m) {
+    local key = m.dir.tostring(), up = key in state.dirs ? state.dirs[key].up : 0;
+    if (up != m.n) broken("the device has posted " + m.n + ", and " + up + " have come");
+    state.done = state.up;
+    state.dv = m.v;
+    save();
+});
 epoch <- 0; nth <- 0; // of messages since the last connection that the agent has heard of
 ticking <- false;
 function tick() {
@@ -57,6 +71,7 @@ function tick() {
 device.onconnect(function() { epoch++; nth = 0; if (!ticking) tick(); });
 http.onrequest(function(q, r) {
     switch (q.path) {
+    case "/restored": state.restored = true; save(); r.send(200, "noted"); return;
     case "/halt": tandem.post("halt", null); r.send(200, "halting"); return;
     case "/write": state.value = q.query.v.tointeger(); save(); r.send(200, "written"); return;
     case "/read": r.send(200, state.value.tostring()); return;
@@ -69,16 +84,22 @@ http.onrequest(function(q, r) {
 });`
 
 // deviceCode posts a number each second, and wants them back in order, each once,
-// over all power cuts. An agent that has been replaced may not be heard any more.
+// over all power cuts. An agent that has been replaced may not be heard any more. Each
+// directory has a serial number, by which the code knows that it begins in another.
 const deviceCode = `
 version <- %d;
 server.setsendtimeoutpolicy(RETURN_ON_ERROR, WAIT_TIL_SENT, 30);
+dir <- hardware.lightlevel();
 sent <- 0; back <- 0; life <- 0; halted <- false; over <- false;
 ticks <- 0; // since it was halted
 waits <- 0; // for the agent to hear of a gap: the news may be behind other events
 local kept = imp.getuserconfiguration();
-if (kept != null) { sent = kept.readn('i'); back = kept.readn('i'); }
-function keep() { local b = blob(8); b.writen(sent, 'i'); b.writen(back, 'i'); imp.setuserconfiguration(b); }
+if (kept != null && kept.readn('i') == dir) { sent = kept.readn('i'); back = kept.readn('i'); }
+function keep() {
+    local b = blob(12);
+    b.writen(dir, 'i'); b.writen(sent, 'i'); b.writen(back, 'i');
+    imp.setuserconfiguration(b);
+}
 function end() {
     if (over || ticks < 2 || sent != back) return; // the agent may send one before it hears of a connection
     if (gap && waits < 2) {
@@ -87,11 +108,12 @@ function end() {
         return;
     }
     if (gap) tandem.post("broken", "a message of the agent was lost and the agent has not heard of it");
-    tandem.post("done", { n = sent, v = version });
+    tandem.post("done", { n = sent, v = version, dir = dir });
     over = true;
 }
 agent.on("back", function(m) {
-    server.log("back " + m.n + "/" + m.by);
+    if (m.dir != dir) return; // it was posted from another directory
+    server.log("back " + m.n + "/" + m.by + "/" + m.dir);
     if (m.n != back + 1) tandem.post("broken", "post " + m.n + " comes back after " + back);
     back = m.n;
     if (sent < back) sent = back;
@@ -112,8 +134,8 @@ function next() {
     if (halted) return;
     imp.wakeup(1, next);
     if (sent - back >= 20) return;
-    server.log("sent " + (sent + 1) + "/" + tandem.incarnation());
-    tandem.post("up", { n = ++sent, by = tandem.incarnation() });
+    server.log("sent " + (sent + 1) + "/" + tandem.incarnation() + "/" + dir);
+    tandem.post("up", { n = ++sent, by = tandem.incarnation(), dir = dir });
     keep();
 }
 next();`

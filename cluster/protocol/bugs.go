@@ -17,6 +17,7 @@ type bugs struct {
 	loseUnsent     bool // a message that the gateway does not take is lost silently
 	leaveHoles     bool // a new owner waits for numbers of messages that were handled before
 	keepTold       bool // messages of a lost run of this node count as received
+	takeAnyClosed  bool // the answer to an earlier Close ends a link that has had more to say since
 
 	// Guests
 	takeStrangers   bool // messages on a link that was not opened are taken

@@ -19,6 +19,7 @@ var mistakes = []struct {
 	{"a new owner is not told what the device is", "link/hello", func(b *bugs) { b.forgetHello = true }},
 	{"a message that was refused is not reported", "link/stale_owner", func(b *bugs) { b.silentLoss = true }},
 	{"a message that meets the end of its link is lost", "link/late", func(b *bugs) { b.loseAtEnd = true }},
+	{"an answer to an earlier close counts for the last", "link/closed_twice", func(b *bugs) { b.takeAnyClosed = true }},
 	{"a message that the gateway does not take is lost", "link/unsent", func(b *bugs) { b.loseUnsent = true }},
 	{"no back-off between attempts", "link/astray", func(b *bugs) { b.restlessRebind = true }},
 

@@ -277,7 +277,7 @@ func (g *Guests) outcome(l *guest, s step, failure *Failure) []Effect {
 		if FateOf(failure) == Elsewhere {
 			return []Effect{Tell{To: s.from, Message: &Astray{ID: id}}}
 		}
-		return []Effect{Tell{To: s.from, Message: &Closed{ID: id}}}
+		return []Effect{Tell{To: s.from, Message: &Closed{ID: id, Lost: s.end.Lost}}}
 	case failure == nil:
 		return nil
 	}

@@ -116,6 +116,7 @@ func (l *Link) Bind(now tandem.Now, t *Table) []Effect {
 		}
 	}
 	if l.closed {
+		l.late = false
 		out = append(out, l.tell(l.close()))
 	}
 	return out
@@ -302,15 +303,18 @@ func (l *Link) End(from Peer, epoch int64, why string) []Effect {
 	return []Effect{Cut{Why: why}}
 }
 
-// Heard takes an owner's Closed: it knows of the link's end.
-func (l *Link) Heard(from Peer) []Effect {
+// Heard takes an owner's Closed: it knows of the link's end, and whether messages were lost.
+// The answer to an earlier Close that did not say so is not enough.
+func (l *Link) Heard(from Peer, lost bool) []Effect {
 	if !l.closed || l.over || l.owner != from {
 		return nil
 	}
-	if l.late {
-		l.late = false
-		l.bound = false
-		l.retry = 1
+	if l.end.Lost && !lost && !l.bugs.takeAnyClosed || l.late {
+		if l.late {
+			l.late = false
+			l.bound = false
+			l.retry = 1
+		}
 		return nil
 	}
 	l.over = true

@@ -65,10 +65,12 @@ type (
 		ID  uint64
 		Seq uint64
 	}
-	// Closed: owner to gateway; a Close has been taken.
+	// Closed: owner to gateway; a Close has been taken. Lost is what the owner knows now. The
+	// gateway may have said Close several times, and more in the last than in the first.
 	Closed struct {
-		_  struct{} `cbor:",toarray"`
-		ID uint64
+		_    struct{} `cbor:",toarray"`
+		ID   uint64
+		Lost bool
 	}
 	// Astray: owner to gateway; the pair is not here, or does not know the
 	// link. Messages on the link since then have not been taken.

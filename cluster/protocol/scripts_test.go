@@ -59,7 +59,7 @@ func (s *linkScript) event(name string, a args) []Effect {
 	case "end":
 		return s.End(a.peer("from"), a.num("epoch"), a.str("why"))
 	case "heard":
-		return s.Heard(a.peer("from"))
+		return s.Heard(a.peer("from"), a.has("lost"))
 	}
 	a.t.Fatalf("there is no event %q", name)
 	return nil

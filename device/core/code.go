@@ -16,9 +16,8 @@ type run struct {
 	code    *code           // nil: none has run, ever
 	begun   bool            // code has run since the device was switched on
 	began   time.Duration
-	skew    time.Duration // of the code's clock against ours
-	seq     uint64        // of the last message since the device was switched on
-	line    uint64        // number of the last line of the log since then
+	seq     uint64 // of the last message since the device was switched on
+	line    uint64 // number of the last line of the log since then
 
 	incarnation uint64
 	wake        int           // why it started
@@ -54,9 +53,6 @@ type receipt struct {
 // maxQueue bounds the events that wait for a busy machine. Messages beyond it
 // are lost, as they are for a device that is not connected.
 const maxQueue = 1024
-
-// codeTime is the time as the running code sees it.
-func (c *Core) codeTime() time.Time { return c.now.Wall.Add(c.run.skew) }
 
 func (c *Core) alarm() {
 	if c.run.machine.Busy() {
@@ -137,7 +133,8 @@ func (c *Core) pump() {
 func (c *Core) step(ev device.Event) {
 	m := c.run.machine
 	c.run.active, c.run.stepping = true, true
-	c.perform(m.Step(c.codeTime(), ev))
+	m.SetAhead(c.clocks.read().Sub(c.clocks.passed()))
+	c.perform(m.Step(c.clocks.passed(), ev))
 	c.run.stepping = false
 	if c.run.machine == nil || !m.Busy() {
 		c.handled()
@@ -211,6 +208,6 @@ func (c *Core) configured(e *device.Configured) {
 // more is to be done should the power go now.
 func (c *Core) keepState(cause uint64) {
 	s := &c.disk.state
-	s.Applied = max(s.Applied, cause)
+	s.Applied = max(s.Applied, c.causeOf(cause))
 	c.writeFile(stateFile, s)
 }

@@ -11,8 +11,9 @@
 //	at, ok := c.Deadline() // of the next Tick
 //
 // The same configuration, files, events and times give the same effects, byte
-// for byte. Mono alone decides when something is due; Wall is what the code sees
-// and what messages are stamped with.
+// for byte. Mono alone decides when something is due, for the code too. Wall is
+// what the code reads by time and date, unless the server's time is another, and it may
+// step at any moment.
 //
 // # Messages
 //
@@ -57,7 +58,6 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/device"
-	"github.com/tandem-iot/tandem/hlc"
 	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/squirrel/compile"
 )
@@ -103,7 +103,8 @@ type Core struct {
 	now     tandem.Now // of the current Step
 	effects []Effect
 	last    uint64 // number of an effect that was given last
-	clock   *hlc.Clock
+	clocks  clocks
+	clock   *stamps
 	over    bool // Left or Fatal was said
 
 	disk  disk
@@ -134,7 +135,7 @@ const (
 func New(cfg Config, files []File) (*Core, error) {
 	cfg.CrashPause = cmp.Or(cfg.CrashPause, tandem.CrashPause)
 	c := &Core{cfg: cfg}
-	c.clock = hlc.New(func() time.Time { return c.now.Wall })
+	c.clock = newStamps(c.clocks.read)
 	if err := c.load(files); err != nil {
 		return nil, err
 	}
@@ -158,6 +159,7 @@ func (c *Core) Step(now tandem.Now, ev Event) []Effect {
 		return nil
 	}
 	c.now = now
+	c.clocks.set(now)
 	c.take(ev)
 	c.advance()
 	c.flush()
@@ -237,7 +239,7 @@ func (c *Core) Deadline() (at time.Duration, ok bool) {
 		consider(c.life.startAt)
 	case running:
 		if t, ok := c.run.machine.Alarm(); ok && !c.held() {
-			consider(c.now.Mono + t.Sub(c.codeTime()))
+			consider(c.now.Mono + t.Sub(c.clocks.passed()))
 		}
 	}
 	if t, ok := c.net.deadline(c.mayDial()); ok {
@@ -260,7 +262,7 @@ func (c *Core) advance() {
 			c.start()
 		}
 	case running:
-		if at, ok := c.run.machine.Alarm(); ok && !c.held() && !at.After(c.codeTime()) {
+		if at, ok := c.run.machine.Alarm(); ok && !c.held() && !at.After(c.clocks.passed()) {
 			c.alarm()
 		}
 	}

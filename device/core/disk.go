@@ -48,6 +48,7 @@ func (k *code) same(o *code) bool {
 type counters struct {
 	Boot        uint64 `json:"boot"`
 	Incarnation uint64 `json:"incarnation"`
+	history
 }
 
 // durable is what the code and the agent's posts have left. One file has it all,
@@ -56,6 +57,7 @@ type durable struct {
 	User []byte `json:"user"` // the user configuration; nil: none
 
 	Permanent []byte `json:"permanent,omitempty"` // the table server.permanent, compact
+	Numbering string `json:"numbering,omitempty"` // whose posts the numbers below are of; "": not known yet
 	Applied   uint64 `json:"applied"`             // number of the newest of the agent's posts that have been handled
 	Cause     uint64 `json:"cause"`               // number of the newest of them during which the code has posted,
 	Nth       uint32 `json:"nth"`                 // and how often

@@ -1,5 +1,7 @@
 package core
 
+import "time"
+
 // Effect is something the runtime wants done. Effects are to be done in the
 // order in which they come. Their content does not change after Step.
 type Effect interface{ effect() }
@@ -7,10 +9,14 @@ type Effect interface{ effect() }
 type (
 	// Dial asks for a connection to the server or, when Another is not "", to
 	// the one at that host and port. Dialed is the answer, unless CloseConn comes
-	// first. The connection keeps the number.
+	// first. The connection keeps the number. Time is the time by which the server's
+	// certificate is to be verified. AtLeast says that the clock is wrong, and that it is
+	// only known to be no earlier.
 	Dial struct {
 		Number  uint64
 		Another string
+		Time    time.Time
+		AtLeast bool
 	}
 
 	// CloseConn ends a connection, or the attempt to make it, at once. Nothing

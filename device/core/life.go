@@ -37,7 +37,6 @@ type life struct {
 	reason  tandem.Reason // of the next start
 	nv      []byte        // for the next start
 	pins    []string      // that end a deep sleep
-	skew    time.Duration // of the server's clock against ours, for the next start
 	crashes int           // in a row
 }
 
@@ -56,8 +55,8 @@ func (c *Core) powerOn() {
 		c.disk.ahead = false
 		c.writeFile(stateFile, &c.disk.state)
 	}
-	c.disk.Boot++
-	c.life = life{phase: booting, wake: device.WakePowerOn, reason: tandem.ReasonPowerOn, skew: c.life.skew}
+	c.countBoot()
+	c.life = life{phase: booting, wake: device.WakePowerOn, reason: tandem.ReasonPowerOn}
 	c.life.booting = c.writeFile(countersFile, c.disk.counters)
 	c.run.seq, c.run.line, c.run.begun = 0, 0, false
 	c.out, c.posts.arrived = outbox{}, nil
@@ -181,7 +180,7 @@ func (c *Core) launch() {
 	before := c.run
 	c.run = run{
 		gen: before.gen + 1, seq: before.seq, line: before.line, code: p.code, incarnation: c.disk.Incarnation,
-		began: c.now.Mono, begun: true, wake: c.life.wake, reason: c.life.reason, skew: c.life.skew,
+		began: c.now.Mono, begun: true, wake: c.life.wake, reason: c.life.reason,
 	}
 	c.life.phase = running
 	address := ""
@@ -195,12 +194,15 @@ func (c *Core) launch() {
 		Posts:     len(c.posts.kept), PostsSize: c.posts.size(),
 		Module: c.cfg.Module, Board: c.cfg.Board, Flash: c.cfg.Flash, Version: Version,
 		Beside: c.cfg.Beside,
-	}, c.codeTime())
+	}, c.clocks.passed())
 	c.life.nv, c.life.pins = nil, nil
 	c.log(Info, "the code starts", "incarnation", decimal(c.run.incarnation), "reason", string(c.run.reason))
-	if c.linked() {
-		c.net.conn.greeted = true
+	switch {
+	case !c.linked():
+	case c.net.conn.greeted:
 		c.out.add(&item{publish: *c.hello()})
+	default:
+		c.greet()
 	}
 	c.mail.queue = append([]waiting{{ev: &device.Boot{}}}, c.mail.queue...)
 	c.pump()
@@ -253,7 +255,8 @@ func (c *Core) changed(ev *device.Changed) {
 		c.feed(ev, receipt{})
 		return
 	}
-	if c.cfg.Board != nil && slices.Contains(c.life.pins, ev.Pin) && c.cfg.Board.Read(ev.Pin, c.now.Wall) >= 0.5 {
+	wakes := c.cfg.Board != nil && slices.Contains(c.life.pins, ev.Pin)
+	if wakes && c.cfg.Board.Read(ev.Pin, c.clocks.passed()) >= 0.5 {
 		c.life.wake, c.life.startAt = device.WakePin, c.now.Mono
 	}
 }

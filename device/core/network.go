@@ -14,12 +14,13 @@ type network struct {
 	offline bool
 	tried   bool // an attempt to connect has failed since the device was switched on
 
-	conn     *conn
-	dialing  uint64        // number of the attempt under way, 0 for none
-	giveUp   time.Duration // when it has taken too long
-	retryAt  time.Duration // when the next may begin
-	failures int           // in a row
-	another  string        // server that the last one has sent us to; "": back to ours
+	conn       *conn
+	dialing    uint64        // number of the attempt under way, 0 for none
+	giveUp     time.Duration // when it has taken too long
+	retryAt    time.Duration // when the next may begin
+	failures   int           // in a row
+	renumbered time.Duration // when a connection last ended for that, and the next was made at once
+	another    string        // server that the last one has sent us to; "": back to ours
 }
 
 // connState is how far a connection has come.
@@ -44,6 +45,7 @@ type conn struct {
 	in      []byte // received and not consumed
 	most    int    // that may wait for an acknowledgement of the server
 	greeted bool   // hello was said
+	hello   uint16 // its packet, until it is acknowledged
 	writing bool
 	batch   []*item // in what is being written
 }
@@ -137,7 +139,8 @@ func (c *Core) setOffline(off bool) {
 // dial begins an attempt to connect.
 func (c *Core) dial() {
 	c.net.dialing, c.net.giveUp = c.number(), c.now.Mono+dialWait
-	c.emit(&Dial{Number: c.net.dialing, Another: c.net.another})
+	at, least := c.verifyAt()
+	c.emit(&Dial{Number: c.net.dialing, Another: c.net.another, Time: at, AtLeast: least})
 }
 
 // stopDial gives up an attempt to connect. It must not succeed unseen.

@@ -110,6 +110,13 @@ func (c *Core) order(p *mqtt.Publish) {
 		if err = json.Unmarshal(p.Payload, &k); err == nil {
 			err = c.deploy(&k)
 		}
+	case "sys/numbers":
+		err = c.orderNumbers(p.Payload)
+	case "sys/posts":
+		var s postsMessage
+		if err = json.Unmarshal(p.Payload, &s); err == nil {
+			c.numberedBy(s.Numbering)
+		}
 	case "sys/restart":
 		s := struct {
 			Reason tandem.Reason `json:"reason"`
@@ -133,22 +140,12 @@ func (c *Core) order(p *mqtt.Publish) {
 	}
 }
 
-// clockTolerance is how far our clock may be off: the network may well need
-// half a minute to bring the time.
-const clockTolerance = time.Minute
-
-// setTime takes the server's time. A clock that is wrong is put right when the
-// code starts next, so that its timers are not upset.
+// setTime takes the server's time. The code reads it from now on if this machine's is wrong.
 func (c *Core) setTime(t time.Time) {
-	ahead := t.Sub(c.now.Wall)
-	if ahead.Abs() < clockTolerance {
-		ahead = 0
-	}
-	if ahead != 0 {
+	if off := c.clocks.told(t); off != 0 {
 		c.log(Warn, "this machine's clock is wrong; the code gets the server's time",
-			"off", ahead.Round(time.Second).String())
+			"off", off.Round(time.Second).String())
 	}
-	c.life.skew = ahead
 }
 
 // deploy takes new code. It is on disk before it runs; code that cannot be

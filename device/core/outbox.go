@@ -289,7 +289,7 @@ func messageProperties(m tandem.Mark, t hlc.Timestamp) *mqtt.Properties {
 func numbering(m tandem.Mark, t hlc.Timestamp) []mqtt.UserProperty {
 	return []mqtt.UserProperty{
 		stamp(t),
-		{Key: "boot", Value: decimal(m.Boot)},
+		{Key: propertyBoot, Value: decimal(m.Boot)},
 		{Key: "seq", Value: decimal(m.Seq)},
 	}
 }

@@ -24,6 +24,8 @@ type keptPost struct {
 	Data  []byte      `json:"data"`
 	Cause uint64      `json:"cause,omitempty"`
 	Nth   uint32      `json:"nth,omitempty"`
+	// Numbering is that of Cause.
+	Numbering string `json:"numbering,omitempty"`
 }
 
 func (k *keptPost) file() string {
@@ -42,15 +44,16 @@ func (p *posts) size() (n int) {
 
 // arrived is a post of the agent that has not been handled.
 type arrived struct {
-	message tandem.Message // Post is its number
-	receipt receipt        // of the last time that it came
-	fed     bool           // the running code has it, or it waits for it
+	message  tandem.Message // Post is its number
+	receipts []receipt      // of each time that it came over the newest connection
+	fed      bool           // the running code has it, or it waits for it
+	foreign  bool           // of an agent that is not there any more: its number says nothing
 }
 
 // caused takes note of a post that was made while one of the agent's was
 // handled. It reports false for one that was made before.
 func (s *durable) caused(k *keptPost) (news bool) {
-	if k.Cause < s.Cause || k.Cause == s.Cause && k.Nth <= s.Nth {
+	if k.Numbering != s.Numbering || k.Cause < s.Cause || k.Cause == s.Cause && k.Nth <= s.Nth {
 		return false
 	}
 	s.Cause, s.Nth = k.Cause, k.Nth
@@ -69,7 +72,10 @@ func (c *Core) post(e *device.Post) {
 	c.run.seq++
 	k := &keptPost{
 		Mark: tandem.Mark{Boot: c.disk.Boot, Seq: c.run.seq},
-		Name: e.Message.Name, Data: e.Message.Data, Cause: e.Cause, Nth: e.Nth,
+		Name: e.Message.Name, Data: e.Message.Data, Cause: c.causeOf(e.Cause), Nth: e.Nth,
+	}
+	if k.Cause != 0 {
+		k.Numbering = c.disk.state.Numbering
 	}
 	if k.Cause != 0 && !c.disk.state.caused(k) {
 		// An agent's post is handled once more: this was on its way before, or is.
@@ -86,7 +92,7 @@ func (c *Core) post(e *device.Post) {
 }
 
 func (c *Core) addPost(k *keptPost, id uint64) {
-	props := messageProperties(k.Mark, c.clock.Now())
+	props := messageProperties(c.disk.markOf(k), c.clock.Now())
 	props.User = append(props.User, mqtt.UserProperty{Key: "post", Value: "1"})
 	it := &item{gen: c.run.gen, id: id, keep: true, post: k, publish: mqtt.Publish{QoS: 1, Props: props}}
 	it.publish.Topic, it.publish.Payload = tandem.WriteTopic("agent/"+k.Name, k.Data)
@@ -116,8 +122,13 @@ func (c *Core) arrive(m tandem.Message, r receipt) {
 		return
 	}
 	for _, a := range c.posts.arrived {
+		if a.foreign {
+			continue
+		}
 		if a.message.Post == m.Post {
-			a.receipt = r
+			// The server waits for each that it has sent over this connection.
+			old := func(o receipt) bool { return o.conn != r.conn }
+			a.receipts = append(slices.DeleteFunc(a.receipts, old), r)
 			return
 		}
 		newest = a.message.Post
@@ -127,7 +138,7 @@ func (c *Core) arrive(m tandem.Message, r receipt) {
 		c.drop(device.NoServer, errors.New("a post of the agent is missing; on a new connection it comes again"))
 		return
 	}
-	c.posts.arrived = append(c.posts.arrived, &arrived{message: m, receipt: r})
+	c.posts.arrived = append(c.posts.arrived, &arrived{message: m, receipts: []receipt{r}})
 	c.feedPosts()
 }
 
@@ -147,12 +158,14 @@ func (c *Core) feedPosts() {
 
 // applied ends a post that has been handled.
 func (c *Core) applied(a *arrived) {
-	if s := &c.disk.state; a.message.Post > s.Applied {
+	if s := &c.disk.state; a.message.Post > s.Applied && !a.foreign {
 		s.Applied = a.message.Post
 		c.writeFile(stateFile, s)
 	}
 	if i := slices.Index(c.posts.arrived, a); i >= 0 {
 		c.posts.arrived = slices.Delete(c.posts.arrived, i, i+1)
 	}
-	c.acknowledge(a.receipt)
+	for _, r := range a.receipts {
+		c.acknowledge(r)
+	}
 }

@@ -36,6 +36,7 @@ type server struct {
 	subscribed func()             // the device can be told things
 	delivered  func(text string)  // the device has acknowledged this
 	handle     func(m *agentView) // a message for the agent
+	refuses    func(m *agentView) bool
 }
 
 // agentView is a message as the agent sees it.
@@ -165,6 +166,9 @@ func (s *server) publish(p *mqtt.Publish) error {
 		text += " dup"
 	}
 	s.w.say("> %s", text)
+	if s.refuses != nil && s.refuses(&v) {
+		return nil
+	}
 	s.seen = append(s.seen, v)
 	if s.handle != nil {
 		s.handle(&v)

@@ -135,7 +135,8 @@ func (c *Core) greet() {
 		return
 	}
 	n.greeted = true
-	if _, err := n.client.Publish(c.hello()); err != nil {
+	var err error
+	if n.hello, err = n.client.Publish(c.hello()); err != nil {
 		c.drop(device.NoServer, err)
 	}
 }
@@ -151,6 +152,12 @@ type hello struct {
 	Runtime     string        `json:"runtime"`
 	Code        string        `json:"code"` // SHA-256 of the code in hexadecimal, "" for none
 	Running     bool          `json:"running"`
+
+	// By these the server knows whether Boot is the next after the last that it has heard of.
+	ID           string     `json:"id"` // of Boot
+	Installation string     `json:"installation"`
+	Heard        bootName   `json:"heard"`
+	Unheard      []bootName `json:"unheard,omitempty"`
 }
 
 // hello returns the message that says who runs here.
@@ -158,6 +165,7 @@ func (c *Core) hello() *mqtt.Publish {
 	h := hello{
 		Boot: c.disk.Boot, Incarnation: c.run.incarnation, Wake: device.WakeName(c.life.wake), Reason: c.life.reason,
 		Runtime: Version, Running: c.life.phase == running,
+		ID: c.disk.ID, Installation: c.disk.Installation, Heard: c.disk.Heard, Unheard: c.disk.Unheard,
 	}
 	if c.run.begun {
 		h.Wake, h.Reason, h.Code = device.WakeName(c.run.wake), c.run.reason, c.run.code.SHA
@@ -203,9 +211,10 @@ func (c *Core) write(n *conn) {
 	}
 }
 
-// publish gives the session what the window allows.
+// publish gives the session what the window allows. Hello is the first: by it the server
+// knows what the numbers of messages mean.
 func (c *Core) publish(n *conn) {
-	for {
+	for n.greeted {
 		it := c.out.next()
 		if it == nil || !n.room(&c.out, it) {
 			return
@@ -255,6 +264,14 @@ func (c *Core) written(ev *Written) {
 
 // delivered takes an acknowledgement.
 func (c *Core) delivered(ev *mqtt.Delivered) {
+	n := c.net.conn
+	if n.hello == ev.PacketID && n.hello != 0 {
+		n.hello = 0
+		if !ev.Code.Failed() {
+			c.helloHeard()
+		}
+		return
+	}
 	it := c.out.acknowledged(ev.PacketID)
 	if it == nil {
 		return

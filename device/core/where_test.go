@@ -3,16 +3,16 @@ package core
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/hlc"
 	"github.com/tandem-iot/tandem/mqtt"
 )
 
 // TestLostPlace: the line that stands for lost ones is about no place in the code, and keeps
 // what else the first of them had.
 func TestLostPlace(t *testing.T) {
-	c := &Core{clock: new(hlc.Clock)}
+	c := &Core{clock: newStamps(time.Now)}
 	for range maxKept + 1 {
 		c.addLineAt(&item{}, "log/error", []byte("no"), &tandem.Where{File: "device_code", Line: 4}, codeOf("x", nil))
 	}
@@ -35,7 +35,7 @@ func TestLostPlace(t *testing.T) {
 
 // TestPlaceSent: the server is told the place of a line and the deployment of its code.
 func TestPlaceSent(t *testing.T) {
-	c := &Core{clock: new(hlc.Clock)}
+	c := &Core{clock: newStamps(time.Now)}
 	k := codeOf("x", map[string]string{"DEPLOYMENT_ID": "id"})
 	c.addLineAt(&item{}, "log/error", []byte("no"), &tandem.Where{File: "device_code", Line: 4, During: "imp.wakeup"}, k)
 	want := mqtt.UserProperty{

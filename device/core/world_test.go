@@ -168,8 +168,18 @@ func (w *world) advance(to time.Duration) {
 // checksum is a SHA-256, of which a script shows the beginning.
 var checksum = regexp.MustCompile(`([0-9a-f]{6})[0-9a-f]{58}`)
 
+// withoutIDs leaves the random ids of boots out, which are all the same in a script.
+func withoutIDs(text string) string {
+	return idless.ReplaceAllString(heardBoot.ReplaceAllString(text, `"heard":$1`), "")
+}
+
+var (
+	heardBoot = regexp.MustCompile(`"heard":{"boot":([0-9]+),"id":"[0-9a-f]*"}`)
+	idless    = regexp.MustCompile(`,"(installation|id)":"[0-9a-f]*"`)
+)
+
 func (w *world) say(format string, args ...any) {
-	text := checksum.ReplaceAllString(fmt.Sprintf(format, args...), "$1…")
+	text := checksum.ReplaceAllString(withoutIDs(fmt.Sprintf(format, args...)), "$1…")
 	fmt.Fprintf(&w.out, "%.3f %s\n", w.now.Mono.Seconds(), text)
 }
 
@@ -231,7 +241,7 @@ func (w *world) dial(e *Dial) {
 func operationText(e Effect) string {
 	switch e := e.(type) {
 	case *WriteFile:
-		text := string(e.Data)
+		text := withoutIDs(string(e.Data))
 		if len(text) > 120 {
 			text = "…"
 		}

@@ -31,6 +31,7 @@ func (s *shell) dial(e *core.Dial) {
 	n := &conn{number: e.Number, write: make(chan []byte, 1)}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	s.conn = n
+	s.r.verify.use(e.Time, e.AtLeast)
 	s.wg.Go(func() {
 		c, err := s.r.dial(n.ctx, e.Another)
 		d := &core.Dialed{Number: e.Number, Err: err}

@@ -71,10 +71,7 @@ func (r *Runner) dialTLS(ctx context.Context, addr, name string) (net.Conn, erro
 	if err != nil {
 		return nil, err
 	}
-	config := r.TLS.Clone() // nil stays nil
-	if config == nil {
-		config = new(tls.Config)
-	}
+	config := r.tlsConfig()
 	config.ServerName = cmp.Or(config.ServerName, name)
 	t := tls.Client(c, config)
 	if err := t.HandshakeContext(ctx); err != nil {
@@ -87,7 +84,7 @@ func (r *Runner) dialTLS(ctx context.Context, addr, name string) (net.Conn, erro
 // webSocketDialer returns the dialer for a URL with ws or wss.
 func (r *Runner) webSocketDialer(url string) dialer {
 	client := &http.Client{Transport: &http.Transport{
-		Proxy: http.ProxyFromEnvironment, TLSClientConfig: r.TLS, DialContext: dialTCP,
+		Proxy: http.ProxyFromEnvironment, TLSClientConfig: r.tlsConfig(), DialContext: dialTCP,
 	}}
 	return func(ctx context.Context, _ string) (net.Conn, error) {
 		c, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: client, Subprotocols: []string{"mqtt"}})

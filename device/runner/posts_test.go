@@ -40,7 +40,7 @@ func TestPosts(t *testing.T) {
 		p.r.PowerCycle()
 		p.expect("CONNECT…")
 		p.set(func(n *node) { n.hold = false })
-		p.expect("agent/p 1", "agent/p 2", "sys/hello…", "agent/boot null")
+		p.expect("sys/hello…", "agent/p 1", "agent/p 2", "agent/boot null")
 		synctest.Wait()
 		if n := p.keptFiles(); n != 0 {
 			t.Errorf("%d posts are kept after they were handled", n)

@@ -62,6 +62,8 @@ type Runner struct {
 
 	dial dialer // nil is the network; tests have another
 	mail mailbox
+
+	verify verification
 }
 
 // prepare checks the fields and fills in what was left out.

@@ -116,7 +116,7 @@ func TestFirstLife(t *testing.T) {
 			}
 		}
 		h := p.expect(`sys/hello {"boot":1,"incarnation":0,"wake":"POWER_ON","reason":"power_on",` +
-			`"runtime":"tandem","code":"","running":false}`)
+			`"runtime":"tandem","code":"","running":false,"id":…`)
 		if h.user["clock"] == "" {
 			t.Error("no clock")
 		}
@@ -128,7 +128,7 @@ func TestFirstLife(t *testing.T) {
 		p.sayCode(text)
 		p.expect(
 			`sys/hello {"boot":1,"incarnation":1,"wake":"NEW_SQUIRREL","reason":"reload",`+
-				`"runtime":"tandem","code":"`+shaOf(text)+`","running":true}`,
+				`"runtime":"tandem","code":"`+shaOf(text)+`","running":true,"id":…`,
 			"log wake 4 true d",
 		)
 		m := p.expect(`agent/reading {"celsius":21.5}`)

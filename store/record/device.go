@@ -28,6 +28,8 @@ type Device struct {
 	// Boot and Incarnation are those of the newest start of its code that it has
 	// reported, zero when it has reported none.
 	Boot, Incarnation uint64
+	// Heard is the last boot by which it numbers messages.
+	Heard Boot
 }
 
 // HasKey reports whether key is the device's. It takes the same time for every
@@ -49,6 +51,7 @@ type Sighting struct {
 	At                time.Time
 	Address, Runtime  string
 	Boot, Incarnation uint64
+	Heard             Boot
 }
 
 // Seen returns the device after a sighting.
@@ -62,6 +65,9 @@ func (d Device) Seen(what Sighting) Device {
 	}
 	if what.Boot != 0 {
 		d.Boot, d.Incarnation = what.Boot, what.Incarnation
+	}
+	if what.Heard.Number != 0 {
+		d.Heard = what.Heard
 	}
 	return d
 }

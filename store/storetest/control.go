@@ -45,6 +45,9 @@ func sightings(t *testing.T, n Node, known Known) {
 		{At: start, Boot: 1<<64 - 1},
 		{At: start, Incarnation: 9}, // without a boot it says nothing
 		{At: start, Address: "192.0.2.2"},
+		{At: start, Heard: record.Boot{Number: 1<<64 - 1, ID: "a", Installation: "b"}},
+		{At: start, Heard: record.Boot{ID: "c", Installation: "d"}}, // without a number it says nothing
+		{At: start, Heard: record.Boot{Number: 3}},
 	} {
 		do(t, n, twin.Seen{Device: want.ID, Sighting: what})
 		want = want.Seen(what)
