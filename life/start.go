@@ -263,7 +263,8 @@ func (l *Life) goOn(m *agent.Machine) {
 		l.blink()
 	case l.Connected: // and logged already; the agent ignores what it knows
 		l.Fresh = l.Fresh && !m.Connected()
-		l.tell(&agent.DeviceConnected{Address: l.Address})
+		// What waits has come by the link since it began.
+		l.giveBack(item{event: &agent.DeviceConnected{Address: l.Address}})
 	case m.Connected():
 		l.Connected, l.GraceUntil = true, l.in(l.cfg.Grace)
 	default:
