@@ -46,6 +46,7 @@ type Config struct {
 	ValidateTLS bool          // requests verify servers unless the program says otherwise
 	Yield       func()        // called about every 10 ms of a Step, which may wait; nil: nothing is called
 	Credits     *Credits      // what the earlier incarnation had left; nil: there was none
+	Beside      *imp.Beside   // what a test adds; nil in production
 }
 
 // Machine is one incarnation of an agent. It is not safe for concurrent use.
@@ -107,6 +108,11 @@ var library = sync.OnceValue(func() *squirrel.Library {
 	return imp.Library("agent", tandem.AgentSide, imp.Shared, API)
 })
 
+// Library returns a library with what agents see and more, for tests; see imp.Beside.
+func Library(more imp.API) *squirrel.Library {
+	return imp.Library("agent", tandem.AgentSide, imp.Shared, API, more)
+}
+
 // New returns the machine of a new incarnation. Its first event is a Boot.
 func New(cfg Config, now time.Time) *Machine {
 	m := &Machine{
@@ -131,9 +137,9 @@ func (m *Machine) coreConfig() imp.Config {
 		memory = tandem.AgentMemory
 	}
 	return imp.Config{
-		Side: tandem.AgentSide, Library: library(), Program: m.cfg.Program, Memory: memory, Budget: m.cfg.Budget,
-		Version: m.cfg.Version, Environment: imp.EnvironmentAgent, Incarnation: m.cfg.Incarnation, Log: m.logAt,
-		Over: m.over, Yield: m.cfg.Yield, Owner: m,
+		Side: tandem.AgentSide, Library: m.cfg.Beside.Or(library()), Program: m.cfg.Program, Memory: memory,
+		Budget: m.cfg.Budget, Version: m.cfg.Version, Environment: imp.EnvironmentAgent, Incarnation: m.cfg.Incarnation,
+		Log: m.logAt, Over: m.over, Yield: m.cfg.Yield, Owner: m, Beside: m.cfg.Beside,
 	}
 }
 

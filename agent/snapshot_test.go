@@ -22,6 +22,7 @@ func TestSnapshotHasAll(t *testing.T) {
 		"cfg.Budget":      given,
 		"cfg.Version":     given,
 		"cfg.Yield":       given,
+		"cfg.Beside":      given,
 		"cfg.Incarnation": "the Core has it",
 		"cfg.Connected":   initial,
 		"cfg.Address":     initial,

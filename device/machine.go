@@ -52,6 +52,7 @@ type Config struct {
 	Memory      int           // bytes; 0 = tandem.DeviceMemory
 	Budget      time.Duration // VM time per event; 0 = tandem.EventBudget
 	Version     string        // of the runtime
+	Beside      *imp.Beside   // what a test adds; nil in production
 }
 
 // Names of handlers, in the Core.
@@ -118,6 +119,11 @@ var library = sync.OnceValue(func() *squirrel.Library {
 	return addAbsentSlot(imp.Library("device", tandem.DeviceSide, API()...))
 })
 
+// Library returns a library with what device code sees and more, for tests; see imp.Beside.
+func Library(more imp.API) *squirrel.Library {
+	return addAbsentSlot(imp.Library("device", tandem.DeviceSide, append(API(), more)...))
+}
+
 // API returns all functions and constants that device code has beyond the language,
 // for the manual.
 func API() []imp.API {
@@ -167,10 +173,10 @@ func newMachine(cfg Config) *Machine {
 
 func (m *Machine) coreConfig() imp.Config {
 	return imp.Config{
-		Side: tandem.DeviceSide, Library: library(), Program: m.cfg.Program,
+		Side: tandem.DeviceSide, Library: m.cfg.Beside.Or(library()), Program: m.cfg.Program,
 		Memory: m.cfg.Memory, Budget: m.cfg.Budget, Version: m.cfg.Version,
 		Environment: int32(m.module.environment), Incarnation: m.cfg.Incarnation,
-		Log: m.explainAt, Owner: m,
+		Log: m.explainAt, Owner: m, Beside: m.cfg.Beside,
 	}
 }
 

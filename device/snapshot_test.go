@@ -30,6 +30,7 @@ func TestSnapshotHasAll(t *testing.T) {
 		"cfg.Memory":      given,
 		"cfg.Budget":      given,
 		"cfg.Version":     given,
+		"cfg.Beside":      given,
 		"cfg.Incarnation": "the Core has it",
 		"cfg.Wake":        initial,
 		"cfg.Connected":   initial,

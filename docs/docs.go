@@ -22,8 +22,8 @@ type Document struct {
 
 // Guides returns the guides in the order in which to read them.
 func Guides() []Document {
-	return read("guides/", "getting-started", "agent-life", "in-step", "offline", "enrolling", "running-a-device",
-		"from-electric-imp")
+	return read("guides/", "getting-started", "agent-life", "in-step", "offline", "testing", "enrolling",
+		"running-a-device", "from-electric-imp")
 }
 
 // Documents returns the documents that are no guides.

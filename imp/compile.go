@@ -20,6 +20,11 @@ var environmentNames = []string{
 // Compile compiles a side's program, which must include its libraries already. Its error
 // is a *syntax.Error with the position and the text.
 func Compile(side tandem.Side, src []byte, env Environment) (*compile.Program, error) {
+	return CompileWith(side, src, env, compile.Options{})
+}
+
+// CompileWith is Compile with more options; it sets their Enums.
+func CompileWith(side tandem.Side, src []byte, env Environment, opts compile.Options) (*compile.Program, error) {
 	switch list, _, err := requires(SourceName(side), string(src)); {
 	case err != nil:
 		return nil, err
@@ -33,5 +38,6 @@ func Compile(side tandem.Side, src []byte, env Environment) (*compile.Program, e
 	for name, val := range maps.All(env) {
 		members[name] = val
 	}
-	return compile.Compile(SourceName(side), src, compile.Options{Enums: map[string]map[string]any{"__EI": members}})
+	opts.Enums = map[string]map[string]any{"__EI": members}
+	return compile.Compile(SourceName(side), src, opts)
 }

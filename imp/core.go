@@ -79,6 +79,8 @@ type Config struct {
 	Yield func()
 	// Owner is the machine around the Core, for its native functions.
 	Owner any
+	// Beside is what a test adds; nil in production.
+	Beside *Beside
 }
 
 // Core runs one side's program. Its owner sets Now before every other call. Handlers
@@ -147,6 +149,7 @@ func (c *Core) attach(cfg Config, now time.Time) {
 	c.VM.SetCounter(func() (int64, int64) { return read(c.Now.Add(-c.stepped)) })
 	c.VM.SetOutput(c.print)
 	c.VM.SetYield(cfg.Yield)
+	c.attachBeside()
 }
 
 // print writes the output of print() and error() to the log.

@@ -50,6 +50,7 @@ func TestSnapshotHasAll(t *testing.T) {
 		"cfg.Log":         given,
 		"cfg.Over":        given,
 		"cfg.Owner":       given,
+		"cfg.Beside":      given,
 	}, func(c *Core) *Core {
 		data, err := c.Snapshot([]byte("machine"))
 		if err != nil {

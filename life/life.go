@@ -7,6 +7,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/agent"
+	"github.com/tandem-iot/tandem/imp"
 )
 
 // Config is what all pairs of a host have in common. A zero duration or size is
@@ -19,6 +20,7 @@ type Config struct {
 	Grace          time.Duration               // how long a broken link may take to come back unnoticed
 	HibernateAfter time.Duration               // without events; an agent then becomes bytes
 	CrashPause     time.Duration               // the longest before an agent that keeps crashing starts again
+	Beside         *imp.Beside                 // what a test adds to the agent's machine; nil in production
 }
 
 // Life is the life of a pair on this host.

@@ -122,7 +122,7 @@ func (l *Life) boot() {
 func (l *Life) config() agent.Config {
 	cfg := agent.Config{
 		Program: l.program.Agent, Agent: l.Agent, Device: l.Device, URL: l.cfg.URL(l.Agent),
-		Memory: l.cfg.Memory, Budget: l.cfg.Budget, Version: l.cfg.Version,
+		Memory: l.cfg.Memory, Budget: l.cfg.Budget, Version: l.cfg.Version, Beside: l.cfg.Beside,
 	}
 	if l.watcher != nil {
 		cfg.Yield = l.watcher.Yield
@@ -267,7 +267,8 @@ func (l *Life) goOn(m *agent.Machine) {
 		l.blink()
 	case l.Connected: // and logged already; the agent ignores what it knows
 		l.Fresh = l.Fresh && !m.Connected()
-		l.tell(&agent.DeviceConnected{Address: l.Address})
+		// What waits has come by the link since it began.
+		l.giveBack(item{event: &agent.DeviceConnected{Address: l.Address}})
 	case m.Connected():
 		l.Connected, l.GraceUntil = true, l.in(l.cfg.Grace)
 	default:

@@ -69,6 +69,9 @@ func (v *VM) unwind() outcome {
 	if v.ending != Done {
 		return stopped
 	}
+	if v.thrown != nil {
+		v.thrown()
+	}
 	frame, handler, ok := v.findHandler()
 	if !ok {
 		v.err = v.captureError()

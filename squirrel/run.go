@@ -166,6 +166,7 @@ reload:
 			ip = unsafe.Add(ip, instSize)
 			switch in.Op {
 			case compile.OpNop:
+				storeHint((*uint32)(unsafe.Add(s.cache, (s.pc(ip)-1)*4)), compile.Reached)
 				continue
 			case compile.OpLoadNull:
 				*reg(regs, in.A) = Null

@@ -74,6 +74,8 @@ type VM struct {
 	err  *Error
 	call Call
 
+	thrown func() // nil: nothing is called
+
 	clock func() (sec int64, usec int64) // for time(); nil is the system's
 	count func() (sec int64, usec int64) // for clock(); nil is clock
 	out   func(b []byte, isErr bool)     // for print() and error(); nil discards
@@ -203,6 +205,13 @@ func (v *VM) Host() any { return v.host }
 // SetClock sets the clock that time(), date() and clock() read: seconds since
 // 1970 and microseconds.
 func (v *VM) SetClock(now func() (sec, usec int64)) { v.clock = now }
+
+// SetThrown sets the function that is called at each exception, before the stack is unwound. It
+// may use Stack and SourceLine, and must not change the VM.
+func (v *VM) SetThrown(thrown func()) { v.thrown = thrown }
+
+// Thrown returns the text of the exception that is being thrown, in SetThrown's function.
+func (v *VM) Thrown() string { return string(v.appendText(nil, v.exc)) }
 
 // SetCounter sets another clock for clock(), which counts the time that passes: one that
 // does not step. It may begin at any time.

@@ -35,6 +35,10 @@ type device struct {
 	out     flow   // to the gateway
 }
 
+// journalSize is the room for posts that wait, in bytes. A real device has more; this is looked at
+// with each start.
+const journalSize = 256 << 10
+
 func newDevice(w *World, home record.Device) *device {
 	return &device{w: w, home: home, board: board.New()}
 }
@@ -43,7 +47,8 @@ func newDevice(w *World, home record.Device) *device {
 func (d *device) switchOn() {
 	cfg := core.Config{
 		ID: d.home.ID, Key: "key", Server: "world", Compile: compileDevice, Board: d.board,
-		Chance: func(n uint64) uint64 { return d.w.random.Uint64N(n) },
+		Chance:      func(n uint64) uint64 { return d.w.random.Uint64N(n) },
+		JournalSize: journalSize,
 	}
 	d.board.Drive("lightlevel", float64(d.serial))
 	c, err := core.New(cfg, d.disk.Contents())

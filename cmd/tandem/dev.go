@@ -30,6 +30,7 @@ type devCmd struct {
 	HTTP    string `name:"http" placeholder:"ADDR" default:"${http}" help:"Where the node listens for HTTP (${default})."`
 	Agents  string `placeholder:"ADDR" default:"${agents}" help:"${help_dev_agents}"`
 	MQTT    string `name:"mqtt" placeholder:"ADDR" default:"${mqtt}" help:"Where the node listens for MQTT (${default})."`
+	Test    bool   `help:"${help_dev_test}"`
 	Verbose bool   `short:"v" help:"Also print the node's own log."`
 	launch.Hardware
 }
@@ -159,6 +160,7 @@ func (d *dev) run(ctx context.Context, quit func(), typed <-chan byte) error {
 	d.welcome(src)
 	d.lines.open()
 	d.had = src
+	d.test(ctx)
 	if src.hasDevice {
 		d.startDevice(ctx, parts)
 	}
@@ -212,6 +214,7 @@ func (d *dev) changed(ctx context.Context, parts *errgroup.Group) {
 		d.out.warn("Not deployed: %v", err)
 		return
 	}
+	defer d.test(ctx)
 	before := d.had
 	if rewired && before.same(src) && before.hasDevice == src.hasDevice {
 		return

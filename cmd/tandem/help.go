@@ -45,6 +45,7 @@ func vars() kong.Vars {
 	})
 	maps.Copy(all, deviceVars())
 	maps.Copy(all, upVars())
+	maps.Copy(all, testVars())
 	return all
 }
 
@@ -105,5 +106,23 @@ func upVars() kong.Vars {
 		"help_up_memory": "What the node's memory may be, such as 2GiB; near it work is shed. Without it: " +
 			"GOMEMLIMIT of the environment, or nine tenths of the container's memory.",
 		"help_up_clock": "Offset of this node's clock, to test differing clocks.",
+	}
+}
+
+// testVars are the help texts of tandem test.
+func testVars() kong.Vars {
+	return kong.Vars{
+		"help_dev_test": "Also run the directory's tests, at first and whenever a file is saved; see tandem test.",
+		"help_test":     "Run the tests of a pair: the agent, the device and the link between them in virtual time.",
+		"help_test_dir": "Directory with the code and files NAME.test.nut, NAME.agent.test.nut and NAME.device.test.nut, " +
+			"also below it; or one with impt's .impt.test. By default the current one.",
+		"help_test_tests": "Run only the tests of a file, of a class in it, or one of them.",
+		"help_test_coverage": "Show which lines of both sides the tests have executed: in a page that is written to FILE, " +
+			"and in percent.",
+		"help_test_limit": "How long a test may take of its world's time, beside what it skips itself (1 day).",
+		"help_test_include": "Where the files are that tests @include by names with a prefix, such as " +
+			"github:electricimp=../libraries; may be given more than once.",
+		"help_test_library": "Source of a library that the code or the tests require; may be given more than once. Others " +
+			"are those of tandem dev's node, in DIR/.tandem/node.",
 	}
 }

@@ -7,6 +7,7 @@
 //	tandem device run         run a device on this machine against a node
 //	tandem run FILE.nut       run plain Squirrel
 //	tandem check FILE.nut…    look for errors without running
+//	tandem test DIR           run the tests of a pair in virtual time
 //	tandem doc server.save    show the manual
 //
 // `tandem --help` lists every command, `tandem COMMAND --help` its flags.
@@ -46,6 +47,7 @@ type commands struct {
 	Cluster clusterCmd `cmd:"" help:"Show the nodes of a cluster, or drain one."`
 	Run     runCmd     `cmd:"" help:"Run a Squirrel program."`
 	Check   checkCmd   `cmd:"" help:"Look for mistakes in Squirrel files: prints FILE:LINE:COLUMN: MESSAGE for each."`
+	Test    testCmd    `cmd:"" help:"${help_test}"`
 	Doc     docCmd     `cmd:"" help:"Show the manual of what agent and device code can call."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

@@ -183,13 +183,13 @@ type pair struct {
 }
 
 // startDev runs tandem dev on a directory with these files.
-func startDev(t *testing.T, files map[string]string) *pair {
+func startDev(t *testing.T, files map[string]string, flags ...string) *pair {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range files {
 		write(t, filepath.Join(dir, name), text)
 	}
-	p := &pair{dir: dir, args: append([]string{"dev", dir}, freeAddrs(t)...)}
+	p := &pair{dir: dir, args: append(append([]string{"dev", dir}, flags...), freeAddrs(t)...)}
 	p.restart(t)
 	return p
 }

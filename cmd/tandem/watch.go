@@ -87,7 +87,8 @@ func stamps(dir, board string) (s [3]stamp) {
 // sight is what dev deploys when it has changed.
 type sight struct {
 	files     [3]stamp
-	libraries int // of the node; counted while code does not compile, for which one may be what it lacks
+	tests     string // stamps of the files of tests, where dev runs them
+	libraries int    // of the node; counted while code does not compile, for which one may be what it lacks
 }
 
 // watch calls changed after what look sees differs from what is known, until ctx ends. It
@@ -106,7 +107,7 @@ func watch(ctx context.Context, every time.Duration, known sight, look func() si
 		}
 		now := look()
 		if now == last && now != known {
-			known.files = now.files
+			known.files, known.tests = now.files, now.tests
 			known.libraries = changed()
 		}
 		last = now
@@ -119,7 +120,7 @@ func (d *dev) look(ctx context.Context) sight {
 	if d.refused {
 		n = d.countLibraries(ctx)
 	}
-	return sight{stamps(d.Dir, d.Board), n}
+	return sight{stamps(d.Dir, d.Board), d.testStamps(), n}
 }
 
 // countLibraries returns how many libraries the node has.

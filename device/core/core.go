@@ -58,6 +58,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/device"
+	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/squirrel/compile"
 )
 
@@ -93,6 +94,9 @@ type Config struct {
 	// Compile is imp.Compile for the device side. It must be a function of its
 	// arguments; callers may cache it.
 	Compile func(text string, env map[string]string) (*compile.Program, error)
+
+	// Beside is what a test adds to the machine; nil in production.
+	Beside *imp.Beside
 
 	// Chance returns a random number below n, which is not 0.
 	Chance func(n uint64) uint64

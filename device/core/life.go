@@ -191,6 +191,7 @@ func (c *Core) launch() {
 		Permanent: c.disk.state.Permanent,
 		Room:      c.room(),
 		Module:    c.cfg.Module, Board: c.cfg.Board, Flash: c.cfg.Flash, Version: Version,
+		Beside: c.cfg.Beside,
 	}, c.clocks.passed())
 	c.life.nv, c.life.pins = nil, nil
 	c.log(Info, "the code starts", "incarnation", decimal(c.run.incarnation), "reason", string(c.run.reason))

@@ -14,6 +14,7 @@ type compiler struct {
 	consts       *Constants
 	captured     map[declKey]bool
 	lastIsResult bool
+	mark         bool
 	texts        map[*syntax.Binary]bool // see isText
 }
 

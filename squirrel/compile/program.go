@@ -98,6 +98,9 @@ type Options struct {
 	// LastIsResult makes the value of a final expression statement the result of the script,
 	// for an interactive prompt.
 	LastIsResult bool
+	// Mark puts a mark at the beginning of each statement, by which Reached knows what machines
+	// have executed. A mark costs next to nothing and changes nothing that a script can see.
+	Mark bool
 }
 
 // Constants is the table of constants and enums that scripts share.
@@ -132,6 +135,7 @@ func Compile(name string, src []byte, opts Options) (*Program, error) {
 	c := &compiler{
 		prog: &Program{Name: name, text: file.Text}, source: file, strings: map[string]int32{},
 		consts: opts.Globals, captured: resolve(file), lastIsResult: opts.LastIsResult,
+		mark:  opts.Mark,
 		texts: map[*syntax.Binary]bool{},
 	}
 	if c.consts == nil {

@@ -13,6 +13,7 @@ func (f *function) body(s syntax.Stmt) { f.scoped(func() { f.stmt(s) }) }
 
 func (f *function) stmt(s syntax.Stmt) {
 	f.line = s.Pos().Line
+	f.markStatement(s)
 	mark := f.nreg
 	switch s := s.(type) {
 	case *syntax.Empty:

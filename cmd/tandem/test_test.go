@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/tandem-iot/tandem/docs"
+)
+
+// tandemTest runs the command in a directory, and returns what it prints and its status.
+func tandemTest(t *testing.T, dir string, args ...string) (out string, status int) {
+	t.Helper()
+	t.Chdir(dir)
+	var text bytes.Buffer
+	status = run(context.Background(), append([]string{"test"}, args...), &streams{out: &text, err: &text})
+	return text.String(), status
+}
+
+// duration is what of a result depends on the machine.
+var duration = regexp.MustCompile(` \([^()]* in [^()]*\)`)
+
+// TestTestingGuide follows the guide: each block of code is saved in its file, each command is run,
+// and each line that the guide shows below it is printed, in that order.
+func TestTestingGuide(t *testing.T) {
+	dir := t.TempDir()
+	shown := ""
+	commands := 0
+	for _, part := range guideParts(t, "testing") {
+		name, code := part.file, part.text
+		if name != "" {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(code), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		lines := strings.Split(strings.TrimRight(code, "\n"), "\n")
+		if args, ok := strings.CutPrefix(lines[0], "$ tandem test"); ok {
+			commands++
+			out, _ := tandemTest(t, dir, strings.Fields(args)...)
+			shown = duration.ReplaceAllString(out, "")
+			lines = lines[1:]
+		}
+		rest := shown
+		for _, line := range lines {
+			_, after, found := strings.Cut(rest, line+"\n")
+			if !found {
+				t.Fatalf("the guide shows\n%s\nwhich is not in\n%s", line, shown)
+			}
+			rest = after
+		}
+	}
+	if out, status := tandemTest(t, dir); status != 0 || commands != 3 {
+		t.Errorf("status %d at the end, after %d commands:\n%s", status, commands, out)
+	}
+}
+
+// part is a block of a guide: a file, or text that is indented.
+type part struct{ file, text string }
+
+func guideParts(t *testing.T, name string) (parts []part) {
+	t.Helper()
+	block := regexp.MustCompile("(?ms)^```squirrel ([^\n]*)\n(.*?)^```$|(?:^    [^\n]*\n)+")
+	for _, d := range docs.Guides() {
+		if d.Name != name {
+			continue
+		}
+		for _, m := range block.FindAllStringSubmatch(d.Text, -1) {
+			switch file, isTest := strings.CutPrefix(m[1], "test "); {
+			case m[1] == "":
+				parts = append(parts, part{"", regexp.MustCompile("(?m)^    ").ReplaceAllString(m[0], "")})
+			case isTest:
+				parts = append(parts, part{file, m[2]})
+			default:
+				parts = append(parts, part{m[1] + ".nut", m[2]})
+			}
+		}
+	}
+	if parts == nil {
+		t.Fatalf("there is no guide %s", name)
+	}
+	return parts
+}
+
+// TestExamplesPass runs the tests of the examples.
+func TestExamplesPass(t *testing.T) {
+	files := map[string]map[string]string{"thermostat": example(t, "thermostat"), "sync": example(t, "sync")}
+	for name := range files {
+		dir := t.TempDir()
+		for file, text := range files[name] {
+			write(t, filepath.Join(dir, file), text)
+		}
+		page := filepath.Join(dir, "coverage.html")
+		out, status := tandemTest(t, dir, "--coverage", page)
+		if status != 0 || !strings.Contains(out, "Failures: 0") {
+			t.Errorf("%s: status %d:\n%s", name, status, out)
+		}
+		if text, err := os.ReadFile(page); err != nil || !bytes.Contains(text, []byte(`class="hit"`)) {
+			t.Errorf("%s: the page of the coverage is %q, %v", name, text, err)
+		}
+	}
+}
+
+// TestOfTests: what the command says when there is nothing to run, or something is wrong, and its
+// status.
+func TestOfTests(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "agent.nut"), `#require "Greeter.lib.nut:1.0.0"`+"\ntext <- greet();\n")
+	write(t, filepath.Join(dir, "lib.nut"), "function greet() { return \"hello\"; }\n")
+	for _, row := range []struct {
+		file, text string
+		args       string
+		status     int
+		want       string
+	}{
+		{"", "", "", 1, "no tests in the current directory"},
+		{"", "", "nowhere", 1, "there is no directory nowhere"},
+		{"", "", "--limit soon", 1, "--limit soon: give a span of time"},
+		{"", "", "--module imp999", 1, "--module imp999: there is no such type"},
+		{
+			"a.test.nut", "class A extends ImpTestCase {}\n", "", 1,
+			"there is no library Greeter.lib.nut:1.0.0 here; give its source with --library Greeter.lib.nut:1.0.0=FILE",
+		},
+		{
+			"a.test.nut", "local x = ;\n", "--library Greeter.lib.nut:1.0.0=lib.nut", 1,
+			"a.test.nut:1:11: expected an expression",
+		},
+		{"a.test.nut", "class A extends ImpTestCase {}\n", "--library Greeter.lib.nut:1.0.0=lib.nut", 1, "no test has run"},
+		{
+			"a.test.nut", "class A extends ImpTestCase { function test() { assertEqual(\"hello\", agent.text); } }\n",
+			"--library Greeter.lib.nut:1.0.0=lib.nut", 0, "ok    A::test",
+		},
+		{"", "", "--library Greeter.lib.nut:1.0.0=lib.nut --tests b.test.nut", 1, "there is no file b.test.nut with tests"},
+		{"", "", "--library Greeter.lib.nut:1.0.0=lib.nut --tests a.test.nut:B", 1, "no test has run"},
+		{"", "", "--library Greeter.lib.nut:1.0.0=lib.nut --json", 0, `"case":"A","method":"test","ok":true`},
+		{"", "", "--library Greeter.lib.nut:1.0.0=none.nut", 1, "none.nut"},
+	} {
+		if row.file != "" {
+			write(t, filepath.Join(dir, row.file), row.text)
+		}
+		out, status := tandemTest(t, dir, strings.Fields(row.args)...)
+		if status != row.status || !strings.Contains(out, row.want) {
+			t.Errorf("tandem test %s: status %d, want %d and %q in\n%s", row.args, status, row.status, row.want, out)
+		}
+	}
+}
+
+// TestDevRunsTests: tandem dev runs the tests at first, and when a file of tests is saved.
+func TestDevRunsTests(t *testing.T) {
+	files := example(t, "sync")
+	p := startDev(t, files, "--test")
+	p.expect(`Tests: 4, .*Failures: 0`)
+	wrong := strings.Replace(files["sync.test.nut"], "assertEqual(400", "assertEqual(401", 1)
+	write(t, filepath.Join(p.dir, "sync.test.nut"), wrong)
+	p.expect(`Tests: 4, .*Failures: 1`)
+	p.stop()
+}
+
+// TestWatchedTests: with --watch the tests run again when a file is saved, and also after a file
+// with a mistake.
+func TestWatchedTests(t *testing.T) {
+	dir := t.TempDir()
+	test := func(body string) {
+		write(t, filepath.Join(dir, "a.test.nut"), "class A extends ImpTestCase { function test() { "+body+" } }\n")
+	}
+	write(t, filepath.Join(dir, "agent.nut"), "x <- 1;\n")
+	test("assertEqual(1, agent.x);")
+	p := start(t, "test", "--watch", dir)
+	p.expect(`Tests: 1, Assertions: 1, Failures: 0`)
+	test("local x = ;")
+	p.expect(`expected an expression, found ';'`)
+	test("assertEqual(22, agent.x);")
+	p.expect(`Tests: 1, Assertions: 1, Failures: 1`)
+	write(t, filepath.Join(dir, "agent.nut"), "local y = 0;\nx <- 22;\n")
+	p.expect(`Tests: 1, Assertions: 1, Failures: 0`)
+	p.stop()
+}

@@ -1,0 +1,1 @@
+class Some extends ImpTestCase { function test() {} }

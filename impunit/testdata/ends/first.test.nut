@@ -1,0 +1,1 @@
+throw "before any test";

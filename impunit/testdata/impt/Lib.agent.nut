@@ -1,0 +1,1 @@
+class Lib { function place() { return "@{PLACE}"; } }

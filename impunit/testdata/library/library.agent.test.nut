@@ -1,0 +1,1 @@
+#require "Nothing.lib.nut:1.0.0"

@@ -1,0 +1,1 @@
+device.on("ping", function(x) { device.send("pong", x + 1); });

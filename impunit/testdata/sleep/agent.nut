@@ -1,0 +1,2 @@
+got <- [];
+device.on("r", function(x) { got.append(x); });

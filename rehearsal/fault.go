@@ -1,0 +1,174 @@
+package rehearsal
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/device/core"
+	"github.com/tandem-iot/tandem/life"
+)
+
+// Kind is a kind of Fault.
+type Kind string
+
+// The kinds of faults, and of other things that are done to a pair from outside.
+const (
+	PowerCycle    Kind = "powercycle"    // of the device; it is without power for For
+	PowerOff      Kind = "poweroff"      // of the device, until PowerOn
+	PowerOn       Kind = "poweron"       // of the device
+	Cut           Kind = "cut"           // the network delivers nothing for For; 0: until Mend
+	Mend          Kind = "mend"          // the network delivers again, at once and without loss
+	Latency       Kind = "latency"       // the network takes For from now on
+	Loss          Kind = "loss"          // the network loses the share Value of all segments from now on
+	Reset         Kind = "reset"         // both ends of the connection hear that it is over
+	Restart       Kind = "restart"       // of the agent, for the reason Text
+	RestartDevice Kind = "restartdevice" // of the device's code
+	Move          Kind = "move"          // the agent goes to another node
+	Lose          Kind = "lose"          // the agent's node is lost; the next one has the agent after For
+	Deploy        Kind = "deploy"        // both sides get their code again, as from a new deployment
+	Refuse        Kind = "refuse"        // the store refuses all for For
+	Silence       Kind = "silence"       // no server outside answers for For
+	AgentClock    Kind = "agentclock"    // the agent's wall clock is off by For
+	DeviceClock   Kind = "deviceclock"   // the device's wall clock is off by For
+	Board         Kind = "board"         // the line Text for the simulated board; see board.Command
+)
+
+// Fault is something that is done to the pair from outside.
+type Fault struct {
+	Kind  Kind
+	For   time.Duration
+	Value float64
+	Text  string
+}
+
+// String returns the fault for people.
+func (f Fault) String() string {
+	switch f.Kind {
+	case PowerCycle:
+		return "the device loses its power" + lasting(f.For)
+	case PowerOff:
+		return "the device's power is off"
+	case PowerOn:
+		return "the device's power is on"
+	case Cut:
+		return "the link is cut" + lasting(f.For)
+	case Mend:
+		return "the link is whole"
+	case Latency:
+		return fmt.Sprintf("the link takes %v", f.For)
+	case Loss:
+		return fmt.Sprintf("the link loses %.3g %% of all segments", 100*f.Value)
+	case Reset:
+		return "the connection is reset"
+	case Restart:
+		return "the agent is to restart: " + f.Text
+	case RestartDevice:
+		return "the device's code is to restart"
+	case Move:
+		return "the agent moves to another node"
+	case Lose:
+		return "the agent's node is lost" + lasting(f.For)
+	case Deploy:
+		return "the code is deployed again"
+	case Refuse:
+		return "the store refuses everything" + lasting(f.For)
+	case Silence:
+		return "no server outside answers" + lasting(f.For)
+	case AgentClock:
+		return fmt.Sprintf("the agent's clock is off by %v", f.For)
+	case DeviceClock:
+		return fmt.Sprintf("the device's clock is off by %v", f.For)
+	}
+	return string(f.Kind) + ": " + f.Text
+}
+
+func lasting(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", for %v", d)
+}
+
+// reasons are those for which an agent can be restarted from outside.
+var reasons = []tandem.Reason{
+	tandem.ReasonRestart, tandem.ReasonReload, tandem.ReasonBytecode, tandem.ReasonMigrating, tandem.ReasonShutdown,
+	tandem.ReasonUnassigned, tandem.ReasonIdle,
+}
+
+// Do does something to the pair, as the next thing that happens.
+func (w *World) Do(f Fault) { w.soon(f) }
+
+func (f Fault) happen(w *World) {
+	w.line(LogFault, f.String(), nil)
+	switch f.Kind {
+	case PowerCycle:
+		w.cutPower()
+		w.after(max(f.For, bootTime), powerOn{})
+	case PowerOff:
+		w.cutPower()
+	case PowerOn:
+		if w.cfg.Pair.HasDevice {
+			w.after(bootTime, powerOn{})
+		}
+	case RestartDevice:
+		w.stepDevice(&core.Restart{})
+	case DeviceClock:
+		w.device.skew = f.For
+	case Board:
+		if err := w.device.board.Command(f.Text); err != nil {
+			w.line(LogFault, err.Error(), nil)
+		}
+	case Silence:
+		w.outside.silent = w.now + f.For
+	case Restart, Move, Lose, Deploy, Refuse, AgentClock:
+		f.toNode(w)
+	default:
+		f.toLink(w)
+	}
+}
+
+func (f Fault) toLink(w *World) {
+	x := &w.wire
+	switch f.Kind {
+	case Cut:
+		w.cutWire(f.For)
+	case Mend:
+		x.loss = 0
+		w.mendWire()
+	case Latency:
+		x.latency = f.For
+	case Loss:
+		x.loss = min(max(f.Value, 0), 0.99)
+	case Reset:
+		if id := w.device.conn; id != 0 {
+			brokenAtHost{id}.happen(w)
+			closedAtDevice{id}.happen(w)
+		}
+	}
+}
+
+func (f Fault) toNode(w *World) {
+	h := &w.host
+	switch f.Kind {
+	case Restart:
+		if h.up {
+			w.arrive(arrival{event: &life.Restart{Reason: tandem.Reason(f.Text)}})
+		}
+	case Move:
+		if h.up && !h.onWay {
+			w.arrive(arrival{event: &life.Leave{Node: "node", Patience: 5 * time.Second}})
+		}
+	case Lose:
+		w.lose()
+		w.after(max(f.For, time.Second), hostUp{h.run})
+	case Deploy:
+		if h.up {
+			w.arrive(arrival{event: firstEvent()})
+		}
+	case Refuse:
+		h.away = w.now + f.For
+	case AgentClock:
+		h.skew = f.For
+	}
+}

@@ -1,0 +1,84 @@
+package rehearsal
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/codec"
+)
+
+// Line is a line of the log of a world: of both sides, in the order in which they came to the
+// log, and of what happened to them.
+type Line struct {
+	At    time.Duration
+	Type  string // one of tandem.Log…, or LogFault, LogHTTP, LogTest, LogTestError or LogMessage
+	Text  string
+	Where *tandem.Where
+
+	number int // in the order of all lines
+}
+
+// Types of lines that production does not have.
+const (
+	LogFault     = "fault"      // what a Fault did
+	LogHTTP      = "http"       // requests to the agent and of it
+	LogTest      = "test"       // what the tester wrote
+	LogTestError = "test.error" // the same about a mistake
+	LogMessage   = "message"    // a message between the sides
+)
+
+// Limits of what a world keeps; the oldest go.
+const (
+	maxLog      = 20_000
+	maxMessages = 64
+)
+
+func (w *World) line(typ, text string, at *tandem.Where) { w.keep(&w.log, maxLog, typ, text, at) }
+
+func (w *World) keep(list *[]Line, limit int, typ, text string, at *tandem.Where) {
+	if len(*list) >= limit {
+		*list = append((*list)[:0:0], (*list)[limit/2:]...)
+	}
+	*list = append(*list, Line{w.now, typ, text, at, w.lines})
+	w.lines++
+}
+
+// message notes a message between the sides.
+func (w *World) message(way string, m *tandem.Message) {
+	data := m.Data
+	switch m.Format {
+	case tandem.FormatCompact:
+		text, err := codec.TranscodeJSON(m.Data)
+		if err != nil {
+			text = fmt.Appendf(nil, "%d bytes", len(m.Data)) // a blob, say
+		}
+		data = text
+	case tandem.FormatCBOR:
+		data = fmt.Appendf(nil, "%d bytes", len(m.Data))
+	}
+	w.keep(&w.messages, maxMessages, LogMessage, way+"  "+tandem.UnescapeName(m.Name)+brief(data), nil)
+}
+
+// Log returns the lines but the messages, the newest maxLog at most.
+func (w *World) Log() []Line { return w.log }
+
+// LogFrom returns the lines from a number on, as Report.Lines has it, but the messages.
+func (w *World) LogFrom(number int) []Line { return from(w.log, number) }
+
+// MessagesFrom returns the newest messages between the sides, from a number on.
+func (w *World) MessagesFrom(number int) []Line { return from(w.messages, number) }
+
+func from(list []Line, number int) []Line {
+	i, _ := slices.BinarySearchFunc(list, number, func(l Line, number int) int { return cmp.Compare(l.number, number) })
+	return list[i:]
+}
+
+// Merge puts two lists of lines of one world into the order in which they came.
+func Merge(a, b []Line) []Line {
+	all := append(slices.Clone(a), b...)
+	slices.SortFunc(all, func(a, b Line) int { return cmp.Compare(a.number, b.number) })
+	return all
+}
