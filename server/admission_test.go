@@ -324,7 +324,9 @@ func TestPanics(t *testing.T) {
 		s := httptest.NewUnstartedServer(nil)
 		s.Config = ingress.NewServer(f.h)
 		s.Start()
-		raw := "GET " + f.path + " HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer x\r\n\r\n"
+		raw := "GET " + f.path + " HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer x\r\n" +
+			"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
+			"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n"
 		c := dialFrom(t, "127.0.0.1", s.Listener.Addr().String())
 		io.WriteString(c, raw)
 		if got, err := io.ReadAll(c); len(got) > 0 {
