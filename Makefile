@@ -46,7 +46,7 @@ test-units:
 	for m in $(filter-out .,$(MODULES)); do (cd $$m && $(GOTEST) ./...) || exit 1; done
 	go test -tags squirrelcheck ./squirrel/... ./imp
 	go test -tags squirrelcheck -run TestCosts ./agent ./device
-	GOARCH=386 CGO_ENABLED=0 go vet ./...
+	GOARCH=386 CGO_ENABLED=0 go vet $(DEVICE)
 	GOARCH=386 CGO_ENABLED=0 go test $(DEVICE)
 test-servers:
 	.ci/setup servers
