@@ -416,7 +416,8 @@ func (l *Life) restartDevice() {
 }
 
 // renewCode offers the device what its group has now. offerCode alone offers what the agent
-// runs, so that both sides of a pair get a new deployment with the same restart.
+// runs, so that both sides of a pair get a new deployment with the same restart; while the agent
+// is about to start again that is what the group has now, too.
 func (l *Life) renewCode() {
 	l.renew = true
 	l.offerCode()
@@ -430,6 +431,9 @@ func (l *Life) offerCode() {
 		l.emit(&LoadProgram{ID: l.offered, Group: l.Group, Grouped: l.Grouped})
 	}
 }
+
+// toRestart reports whether the incarnation there is has been asked to make room for the next.
+func (l *Life) toRestart() bool { return l.StopBy != 0 || l.Again != tandem.ReasonNone }
 
 // codeAgain is the time between two attempts to read the device's code.
 const codeAgain = time.Second
@@ -462,7 +466,7 @@ func (l *Life) programLoaded(ev *ProgramLoaded) {
 		l.Group, l.Grouped = ev.Group, true
 	}
 	p, ordered := ev.Program, l.ordered
-	if !l.renew && l.program != nil && l.Runs() {
+	if !l.renew && l.program != nil && l.Runs() && !l.toRestart() {
 		p = l.program
 	}
 	l.renew, l.ordered = false, false
