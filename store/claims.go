@@ -15,7 +15,7 @@ const ClaimsKept = 10_000
 const claimsForgotten = 30 * 24 * time.Hour
 
 var claims = table[record.ClaimCode]{
-	name: "claim_codes", noun: "claim code", order: "created, id",
+	name: "claim_codes", noun: "claim code", order: "rowid",
 	columns: "id, hash, device_group, device, name, creator, created, expires, used, key_hash",
 	fields: func(c *record.ClaimCode) []any {
 		return []any{&c.ID, &c.Hash, (*optional)(&c.Group), &c.Device, &c.Name, &c.Creator, (*milli)(&c.Created),

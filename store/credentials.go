@@ -20,7 +20,7 @@ var credentials = table[record.Credentials]{
 }
 
 var certificates = table[record.Certificate]{
-	name: "certificates", noun: "certificate", order: "created, id",
+	name: "certificates", noun: "certificate", order: "rowid",
 	columns: "id, device, subject, issuer, expires, created, revoked",
 	fields: func(c *record.Certificate) []any {
 		return []any{&c.ID, &c.Device, &c.Subject, &c.Issuer, (*milli)(&c.Expires), (*milli)(&c.Created),

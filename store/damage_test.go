@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -106,21 +107,13 @@ func newSpecimen(t *testing.T, s *Store) *specimen {
 	device := must[[]record.Device](t)(s.AddDevices(ctx, []record.Device{
 		{Owner: g.Owner, Group: g.ID, KeyHash: record.Hash("key"), Agent: agent, Name: "d", MAC: "0c:2a:69:00:00:01"},
 	}))[0]
-	must[record.Credentials](t)(s.RotateKey(ctx, device.ID, record.Hash("new"), time.Time{}))
-	if err := s.AddCertificates(ctx, []record.Certificate{{ID: "f", Device: device.ID}}); err != nil {
-		t.Fatal(err)
-	}
-	must[[]record.ClaimCode](t)(s.AddClaims(ctx, []record.ClaimCode{
-		{Hash: record.Hash("code"), Group: g.ID, Expires: time.Now().Add(time.Hour)},
-	}))
-	newAuthority := func() (record.Authority, error) {
-		return record.Authority{Certificate: []byte("c"), Key: []byte("k")}, nil
-	}
-	must[record.Authority](t)(s.Authority(ctx, newAuthority))
 	must[bool](t)(s.Deliver(ctx, g.ID, hook.Event, "{}"))
 	factor := SecondFactor{Account: g.Owner, Secret: []byte("s"), Recovery: []string{"r"}}
 	if err := s.AddSecondFactor(ctx, factor); err != nil {
 		t.Fatal(err)
+	}
+	if token.ID == "" {
+		t.Fatal("a token without id")
 	}
 	begin(t, s, agent)
 	x := &specimen{t: t, s: s, raw: rawDB(t, s)}
@@ -136,15 +129,6 @@ func newSpecimen(t *testing.T, s *Store) *specimen {
 		"libraries":     func(ctx context.Context) error { _, err := s.LibraryCode(ctx, library); return err },
 		"devices":       func(ctx context.Context) error { _, err := s.Device(ctx, device.ID); return err },
 		"agents":        x.readAgent,
-		"credentials":   func(ctx context.Context) error { _, err := s.Credentials(ctx, device.ID); return err },
-		"certificates":  func(ctx context.Context) error { _, err := s.Certificate(ctx, "f"); return err },
-		"authorities":   func(ctx context.Context) error { _, err := s.Authority(ctx, newAuthority); return err },
-		"claim_codes": func(ctx context.Context) error {
-			return s.do(ctx, func() error {
-				_, err := claims.one(s.inside(), s.write, where("hash = ?", record.Hash("code")))
-				return err
-			})
-		},
 		"device_events": func(ctx context.Context) error {
 			_, err := deviceEvents.query(ctx, s.read, condition{}, Page{})
 			return err
@@ -166,10 +150,34 @@ func newSpecimen(t *testing.T, s *Store) *specimen {
 			return err
 		},
 	}
-	if token.ID == "" {
-		t.Fatal("a token without id")
-	}
+	x.enrol(g.ID, device.ID)
 	return x
+}
+
+// enrol adds what there is of the keys of devices, and how it is read.
+func (x *specimen) enrol(group string, id tandem.DeviceID) {
+	x.t.Helper()
+	s, ctx := x.s, x.t.Context()
+	must[record.Credentials](x.t)(s.RotateKey(ctx, id, record.Hash("new"), time.Time{}))
+	if err := s.AddCertificates(ctx, []record.Certificate{{ID: "f", Device: id}}); err != nil {
+		x.t.Fatal(err)
+	}
+	must[[]record.ClaimCode](x.t)(s.AddClaims(ctx, []record.ClaimCode{
+		{Hash: record.Hash("code"), Group: group, Expires: time.Now().Add(time.Hour)},
+	}))
+	newAuthority := func() (record.Authority, error) {
+		return record.Authority{Certificate: []byte("c"), Key: []byte("k")}, nil
+	}
+	must[record.Authority](x.t)(s.Authority(ctx, newAuthority))
+	maps.Copy(x.reads, map[string]func(context.Context) error{
+		"credentials":  func(ctx context.Context) error { _, err := s.Credentials(ctx, id); return err },
+		"certificates": func(ctx context.Context) error { _, err := s.Certificate(ctx, "f"); return err },
+		"authorities":  func(ctx context.Context) error { _, err := s.Authority(ctx, newAuthority); return err },
+		"claim_codes": func(ctx context.Context) error {
+			_, err := claims.one(ctx, s.read, where("hash = ?", record.Hash("code")))
+			return err
+		},
+	})
 }
 
 // fill writes what is read once.

@@ -74,6 +74,8 @@ func testListPlans(t *testing.T, open opener) {
 		"webhooks":    func() error { _, _, err := s.Webhooks(ctx, "a", "", page); return err },
 		"of a group":  func() error { _, _, err := s.Webhooks(ctx, "", "g", page); return err },
 		"deliveries":  func() error { _, _, err := s.Deliveries(ctx, "w", page); return err },
+		"claim codes": func() error { _, _, err := s.Claims(ctx, "a", page); return err },
+		"certified":   func() error { _, err := s.Certificates(ctx, "d"); return err },
 		"due":         func() error { _, err := s.due(ctx, s.read); return err },
 		"history":     func() error { _, _, err := s.DeviceEvents(ctx, "d", page); return err },
 		"a factor":    func() error { _, err := s.SecondFactor(ctx, "a"); return ignoreAbsent(err) },

@@ -2,6 +2,7 @@
 -- the device was revoked. Most devices have no row. changed is a number of
 -- credential_changes; by it the nodes notice what concerns a connected device.
 CREATE TABLE credentials (
+	rowid BIGINT GENERATED ALWAYS AS IDENTITY UNIQUE,
 	device   TEXT PRIMARY KEY NOT NULL,
 	changed  BIGINT NOT NULL,
 	revoked  BIGINT NOT NULL,
@@ -18,6 +19,7 @@ INSERT INTO credential_changes (n) VALUES (0);
 
 -- Certificates of devices, by the SHA-256 of the certificate in hexadecimal.
 CREATE TABLE certificates (
+	rowid BIGINT GENERATED ALWAYS AS IDENTITY UNIQUE,
 	id      TEXT PRIMARY KEY NOT NULL,
 	device  TEXT NOT NULL,
 	subject TEXT NOT NULL,
@@ -27,10 +29,11 @@ CREATE TABLE certificates (
 	revoked BIGINT NOT NULL,
 	sum     BIGINT
 );
-CREATE INDEX certificates_device ON certificates (device);
+CREATE INDEX certificates_device ON certificates (device, rowid);
 
 -- Claim codes. device is the one that a code is for, or that has used it.
 CREATE TABLE claim_codes (
+	rowid BIGINT GENERATED ALWAYS AS IDENTITY UNIQUE,
 	id           TEXT PRIMARY KEY NOT NULL,
 	hash         BYTEA NOT NULL UNIQUE,
 	device_group TEXT REFERENCES device_groups ON DELETE CASCADE,
@@ -44,9 +47,11 @@ CREATE TABLE claim_codes (
 	sum          BIGINT
 );
 CREATE INDEX claim_codes_device ON claim_codes (device);
+CREATE INDEX claim_codes_creator ON claim_codes (creator, rowid);
 
 -- The installation's authority for certificates of devices.
 CREATE TABLE authorities (
+	rowid BIGINT GENERATED ALWAYS AS IDENTITY UNIQUE,
 	id          TEXT PRIMARY KEY NOT NULL,
 	certificate BYTEA NOT NULL, -- DER
 	private_key BYTEA NOT NULL, -- PKCS #8

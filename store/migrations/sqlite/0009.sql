@@ -44,6 +44,7 @@ CREATE TABLE claim_codes (
 	sum          INTEGER
 ) STRICT;
 CREATE INDEX claim_codes_device ON claim_codes (device);
+CREATE INDEX claim_codes_creator ON claim_codes (creator);
 
 -- The installation's authority for certificates of devices.
 CREATE TABLE authorities (
