@@ -353,7 +353,7 @@ func (c *Core) notDone(o *operation, err error) {
 		c.log(Error, "cannot count this start of the code", "error", err.Error())
 		c.started(o.number)
 	case forIdentity:
-		c.identityLost(err)
+		c.identityLost(o.number, err)
 	case forState, forPosts:
 		c.undo(o, err)
 	}

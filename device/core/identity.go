@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/device"
 	"github.com/tandem-iot/tandem/device/identity"
 	"github.com/tandem-iot/tandem/mqtt"
 )
@@ -41,7 +40,8 @@ type known struct {
 	identity.Identity // as it is on disk: no key is shown that a loss of power could take away
 
 	next  identity.Identity // what is being written
-	write uint64            // number of the write of its last file, 0 for none
+	first uint64            // number of the write of its first file
+	write uint64            // and of its last one, 0 for none
 	made  uint64            // generation that was given last
 
 	mend bool // one of the files is damaged
@@ -81,9 +81,8 @@ func (c *Core) keepIdentity(i identity.Identity) {
 	c.known.made++
 	i.Generation = c.known.made
 	sealed := i.Seal()
-	for _, name := range identity.Files {
-		c.known.write = c.writeFile(forIdentity, name, encode(sealed)).number
-	}
+	c.known.first = c.writeFile(forIdentity, identity.Files[0], encode(sealed)).number
+	c.known.write = c.writeFile(forIdentity, identity.Files[1], encode(sealed)).number
 	c.known.next = i
 }
 
@@ -97,19 +96,20 @@ func (c *Core) identityKept(number uint64) {
 	c.known.turn = 0
 }
 
-// identityLost goes on after an identity could not be kept. The keys of before are there. What the
-// server has said is not acknowledged, so that it says it again.
-func (c *Core) identityLost(err error) {
-	c.log(Error, "cannot keep the device's identity", "error", err.Error())
-	c.known.write = 0
-	c.mail.acks = nil
-	if c.net.conn != nil {
-		c.drop(device.NoServer, errNotKept)
+// identityLost goes on after the write with a number has failed. The keys of before are good. The
+// connection stays: the server gives the device another key with the next one, and then what is
+// damaged is written again too.
+func (c *Core) identityLost(number uint64, err error) {
+	if c.known.write == 0 || number < c.known.first {
+		return // it has been said, or a newer identity is being written
 	}
+	c.known.write = 0
+	c.log(Error, "cannot keep the device's identity; it goes on with the one of before", "error", err.Error())
 }
 
-// newKey takes a key from the server. It is acknowledged when it is on disk, and shown with the
-// next connection. The one before is shown again if the server does not know the new one.
+// newKey takes a key from the server. It is acknowledged when its writes are over, and shown with
+// the next connection if they have succeeded. The one before is shown again if the server does not
+// know the new one.
 func (c *Core) newKey(key string) error {
 	if len(key) < 16 || len(key) > 128 {
 		return tandem.Errorf(tandem.Invalid, "a key has 16 to 128 characters, not %d", len(key))

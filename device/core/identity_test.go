@@ -173,7 +173,8 @@ func TestDamagedIdentity(t *testing.T) {
 	w := newWorld(t)
 	w.cfg.Key = ""
 	files := []File{{Name: identity.Files[0]}, {Name: identity.Files[1], Data: []byte("{}")}}
-	if _, err := New(w.cfg, Contents{Files: files}); err == nil || !strings.Contains(err.Error(), "tandem device claim --device") {
+	_, err := New(w.cfg, Contents{Files: files})
+	if err == nil || !strings.Contains(err.Error(), "tandem device claim --device") {
 		t.Errorf("without any key: %v", err)
 	}
 }
@@ -258,12 +259,13 @@ func TestRotationAtRandom(t *testing.T) {
 		w := newWorld(t)
 		r := newRegistrar(t, w)
 		r.lost = func() bool { return x.IntN(3) == 0 }
+		differ := false // the files do, since one could not be written
 		for range 40 {
 			if w.core == nil {
 				w.on()
 				continue
 			}
-			switch x.IntN(9) {
+			switch x.IntN(10) {
 			case 0:
 				r.rotate(time.Time{})
 			case 1, 2:
@@ -280,15 +282,24 @@ func TestRotationAtRandom(t *testing.T) {
 				w.cutPower(nil)
 			case 6:
 				w.cutPower(nil)
-				if name := identity.Files[x.IntN(2)]; whole(w.disk.Data(identity.Files[0])) && whole(w.disk.Data(identity.Files[1])) {
+				name := identity.Files[x.IntN(2)]
+				if whole(w.disk.Data(identity.Files[0])) && whole(w.disk.Data(identity.Files[1])) && !differ {
 					data := w.disk.Data(name)
 					w.disk.Install(name, data[:x.IntN(len(data))])
+				}
+			case 7:
+				w.fails = func(e Effect) error {
+					if !isIdentity(e) || x.IntN(2) == 0 {
+						return nil
+					}
+					differ = true
+					return errors.New("input/output error")
 				}
 			default:
 				w.pass(time.Duration(x.IntN(60)) * time.Second)
 			}
 		}
-		w.cut = nil
+		w.cut, w.fails = nil, nil
 		if w.core == nil {
 			w.on()
 		}
@@ -301,6 +312,56 @@ func TestRotationAtRandom(t *testing.T) {
 	for _, v := range []record.KeyVerdict{record.GoodKey, record.NewKey} {
 		if verdicts[v] < 500 {
 			t.Errorf("the verdicts are %v: is the test right?", verdicts)
+		}
+	}
+}
+
+func isIdentity(e Effect) bool {
+	f, ok := e.(*WriteFile)
+	return ok && slices.Contains(identity.Files[:], f.Name)
+}
+
+// TestUnkeptIdentity: while the files cannot be written, a device that gets a new key, or that has
+// a damaged file, stays connected and takes messages. When they can be, it settles.
+func TestUnkeptIdentity(t *testing.T) {
+	for _, damaged := range []bool{false, true} {
+		for what, files := range map[string][]string{
+			"the first": identity.Files[:1], "the copy": identity.Files[1:], "both": identity.Files[:],
+		} {
+			w := newWorld(t)
+			w.install(`agent.on("ping", @(n) agent.send("pong", n));`)
+			r := newRegistrar(t, w)
+			if damaged {
+				w.disk.Install(identity.Files[0], []byte("{"))
+				w.disk.Install(identity.Files[1], encode(identity.Identity{Device: testID, Keys: []string{"secret"}}.Seal()))
+			}
+			w.fails = func(e Effect) error {
+				if isIdentity(e) && slices.Contains(files, e.(*WriteFile).Name) {
+					return errors.New("no space left on device")
+				}
+				return nil
+			}
+			w.on()
+			r.rotate(time.Time{})
+			r.handOver()
+			w.settle()
+			w.server.say("device/ping", []byte("1"))
+			w.settle()
+			r.pass(time.Minute)
+			out := w.out.String()
+			if len(r.shown) != 1 || !w.core.linked() || len(w.seenPayloads("agent/pong")) != 1 {
+				t.Errorf("%s cannot be written: the device connects %d times\n%s", what, len(r.shown), out)
+			}
+			if strings.Count(out, "cannot keep the device's identity") == 0 {
+				t.Errorf("%s cannot be written, and nothing is said\n%s", what, out)
+			}
+			w.fails = nil
+			w.server.end(errors.New("connection reset"))
+			r.settled(what + " can be written again")
+			w.cutPower(nil)
+			w.cfg.Key = ""
+			w.on()
+			r.settled(what + " was written again")
 		}
 	}
 }
