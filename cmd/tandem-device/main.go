@@ -1,6 +1,7 @@
 // Command tandem-device runs a device: the runtime of tandem device run alone, small enough for
 // a router or an old Raspberry Pi.
 //
+//	tandem-device --claim 7K3M-Q0D4-X9TW --server https://tandem.example.com
 //	tandem-device --identity kitchen.device --node tls://tandem.example.com
 //
 // It ends with status 0 when it is asked to (SIGTERM, Ctrl-C), after it has told the node; with
@@ -41,7 +42,10 @@ func main() {
 
 const usage = `tandem-device runs a device on this machine: its code, and its link to its agent at a node.
 
+    tandem-device --claim CODE --server https://HOST [OPTION]...
     tandem-device --identity FILE --node tls://HOST [OPTION]...
+
+With --claim it enrols, once, and then runs; later it needs no option.
 
 Options:
 `

@@ -15,9 +15,11 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/central"
+	"github.com/tandem-iot/tandem/device/enrol"
 	"github.com/tandem-iot/tandem/internal/freeaddr"
 	"github.com/tandem-iot/tandem/logbook"
 	"github.com/tandem-iot/tandem/server"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 var (
@@ -62,23 +64,53 @@ func TestStory(t *testing.T) {
 		{"device runs " + string(id) + " with nothing", "agent has 1 at 21.5 °C", "device has order 42"},
 		{"device runs " + string(id) + " with 42"},
 	} {
-		cmd := deviceCommand(t, "--identity", filepath.Join(dir, "identity"), "--board", filepath.Join(dir, "board"),
-			"--dir", filepath.Join(dir, "state"))
-		cmd.Stderr = t.Output()
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		for _, line := range lines {
-			n.expect(t, line)
-		}
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("it ends with %v", err)
-		}
-		n.expect(t, "Device disconnected")
+		n.tell(t, deviceCommand(t, "--identity", filepath.Join(dir, "identity"), "--board", filepath.Join(dir, "board"),
+			"--dir", filepath.Join(dir, "state")), lines)
 	}
+}
+
+// TestClaimStory: the binary enrols with a claim code and runs. In the same directory it runs again,
+// without an option or with the code that it has used.
+func TestClaimStory(t *testing.T) {
+	n := startNode(t)
+	id, _ := n.add(t)
+	code := enrol.NewCode()
+	_, err := n.Central.Store.AddClaims(t.Context(), []record.ClaimCode{
+		{Hash: record.Hash(string(code)), Device: id, Expires: time.Now().Add(time.Hour)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	claim := []string{"--claim", code.String(), "--server", n.URL, "--certificate"}
+	for _, args := range [][]string{claim, nil, claim} {
+		cmd := deviceCommand(t, args...)
+		cmd.Dir = dir
+		n.tell(t, cmd, []string{"device runs " + string(id) + " with nothing"})
+	}
+	who, err := enrol.Load(filepath.Join(dir, "tandem-device"))
+	if err != nil || who.Device != id || who.Certificate == "" {
+		t.Errorf("it has enrolled as %s with the certificate %q, %v", who.Device, who.Certificate, err)
+	}
+}
+
+// tell runs the binary until the log has had lines, and has it leave.
+func (n *testNode) tell(t *testing.T, cmd *exec.Cmd, lines []string) {
+	t.Helper()
+	cmd.Stderr = t.Output()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range lines {
+		n.expect(t, line)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("it ends with %v", err)
+	}
+	n.expect(t, "Device disconnected")
 }
 
 // deviceCommand returns the binary with arguments, to be run.

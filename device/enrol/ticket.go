@@ -86,7 +86,12 @@ const (
 	MaxKey = 128
 )
 
-// cleanServer checks the URL of a node's HTTP listener.
+// CheckServer returns what is wrong with the URL of a node's HTTP listener.
+func CheckServer(text string) error {
+	_, err := cleanServer(text)
+	return err
+}
+
 func cleanServer(text string) (string, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {

@@ -83,7 +83,8 @@ func (o *Options) Parse(flags *flag.FlagSet, args []string) error {
 	}
 	for _, x := range list {
 		if value := flags.Lookup(x.name).Value.String(); x.enum != nil && !slices.Contains(x.enum, value) {
-			return tandem.Errorf(tandem.Invalid, "--%s must be one of %s, not %q", x.name, strings.Join(x.enum, ", "), value)
+			return tandem.Errorf(tandem.Invalid, "--%s must be one of %s, not %q", x.name,
+				strings.Join(x.enum, ", "), value)
 		}
 	}
 	return nil

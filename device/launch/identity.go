@@ -31,9 +31,11 @@ func (o *Options) identity() (who identity, err error) {
 	case who.id != "" && !who.id.Valid():
 		return who, tandem.Errorf(tandem.Invalid, "%q is not a device id, which has 16 digits of 0-9a-f", string(who.id))
 	case who.id == "" && who.key != "":
-		return who, tandem.Errorf(tandem.Invalid, "give the id of the device with this key, by --id or in the file of --identity")
+		return who, tandem.Errorf(tandem.Invalid,
+			"give the id of the device with this key, by --id or in the file of --identity")
 	case o.Server != "" && o.Claim == "":
-		return who, tandem.Errorf(tandem.Invalid, "--server says where to enrol: give --claim too, or --node for where to connect")
+		return who, tandem.Errorf(tandem.Invalid,
+			"--server says where to enrol: give --claim too, or --node for where to connect")
 	case o.Certificate && o.Claim == "":
 		return who, tandem.Errorf(tandem.Invalid, "--certificate is for enrolling: give --claim too")
 	case who.id != "" && o.Claim != "":

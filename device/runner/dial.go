@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -22,22 +23,37 @@ import (
 // has answered, with the time that took.
 type dialer func(ctx context.Context, another string, reached func(time.Duration)) (net.Conn, error)
 
-// networkDialer returns the dialer for Addr.
-func (r *Runner) networkDialer() (dialer, error) {
-	u, err := url.Parse(r.Addr)
+// ports are the schemes of an Addr, with the port of one that names none.
+var ports = map[string]string{"tcp": "1883", "tls": "8883", "ws": "80", "wss": "443"}
+
+// CheckAddr returns what is wrong with an Addr.
+func CheckAddr(addr string) error {
+	_, err := parseAddr(addr)
+	return err
+}
+
+func parseAddr(addr string) (*url.URL, error) {
+	u, err := url.Parse(addr)
 	if err != nil || u.Host == "" {
 		const like = "tcp://host:1883, tls://host:8883, ws://host/mqtt or wss://host/mqtt"
-		return nil, tandem.Errorf(tandem.Invalid, "%q is no server address: use one like %s", r.Addr, like)
+		return nil, tandem.Errorf(tandem.Invalid, "%q is no server address: use one like %s", addr, like)
 	}
-	ports := map[string]string{"tcp": "1883", "tls": "8883", "ws": "80", "wss": "443"}
-	port, ok := ports[u.Scheme]
-	if !ok {
+	if ports[u.Scheme] == "" {
 		return nil, tandem.Errorf(tandem.Invalid, "%q is no way to reach a server: use tcp, tls, ws or wss", u.Scheme)
 	}
-	if u.Port() != "" {
-		port = u.Port()
+	if _, err := strconv.ParseUint(cmp.Or(u.Port(), "0"), 10, 16); err != nil {
+		return nil, tandem.Errorf(tandem.Invalid, "%s: ports are numbers up to 65535", addr)
 	}
-	host := net.JoinHostPort(u.Hostname(), port)
+	return u, nil
+}
+
+// networkDialer returns the dialer for Addr.
+func (r *Runner) networkDialer() (dialer, error) {
+	u, err := parseAddr(r.Addr)
+	if err != nil {
+		return nil, err
+	}
+	host := net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), ports[u.Scheme]))
 	switch u.Scheme {
 	case "tcp":
 		return func(ctx context.Context, another string, reached func(time.Duration)) (net.Conn, error) {
