@@ -245,13 +245,21 @@ func (c *call) addAccount() error {
 	return c.sendObject(http.StatusCreated, c.showAccount(a).(object))
 }
 
-// AddAccount makes an account with a password.
-func (s *Service) AddAccount(ctx context.Context, name, email, password string) (store.Account, error) {
-	if err := checkName("account", name); err != nil {
-		return store.Account{}, err
+// CheckAccount returns what is wrong with the name or the e-mail address of a new account.
+func CheckAccount(name, email string) error {
+	if err := checkName("user account", name); err != nil {
+		return err
 	}
 	if at, err := mail.ParseAddress(email); err != nil || at.Address != email {
-		return store.Account{}, tandem.Errorf(tandem.Invalid, "%q is not an e-mail address", email)
+		return tandem.Errorf(tandem.Invalid, "%q is not an e-mail address", email)
+	}
+	return nil
+}
+
+// AddAccount makes an account with a password.
+func (s *Service) AddAccount(ctx context.Context, name, email, password string) (store.Account, error) {
+	if err := CheckAccount(name, email); err != nil {
+		return store.Account{}, err
 	}
 	hash, err := s.hashPassword(ctx, password)
 	if err != nil {

@@ -19,7 +19,8 @@ import (
 // checkAuth checks what was said about devices' keys and certificates.
 func (n *node) checkAuth() error {
 	if n.Certificate == nil && len(n.ClientCAs) > 0 {
-		return tandem.Errorf(tandem.Invalid, "certificates of devices need TLS: give the node --cert and --key, and --mqtts")
+		return tandem.Errorf(tandem.Invalid,
+			"--client-ca is for certificates of devices, which need TLS: give the node --cert and --key, and --mqtts")
 	}
 	switch n.DeviceAuth {
 	case "", central.AnyAuth, central.KeyAuth, central.CertificateAuth, central.BothAuth:

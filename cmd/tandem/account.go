@@ -37,6 +37,9 @@ func (c *accountAddCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
+	if err := central.CheckAccount(c.Name, c.Email); err != nil {
+		return err // before a password is typed
+	}
 	password, err := askPassword(s, c.Name)
 	if err != nil {
 		return err

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/central"
 	"github.com/tandem-iot/tandem/device/enrol"
 )
 
@@ -246,6 +246,11 @@ type certificateRevokeCmd struct {
 }
 
 func (c *certificateRevokeCmd) Run(ctx context.Context) error {
+	print := central.Fingerprint(c.Fingerprint)
+	if print == "" {
+		return tandem.Errorf(tandem.Invalid, "%q is not a fingerprint, the SHA-256 of a certificate in hexadecimal: "+
+			"tandem device key show %s lists those of the device", c.Fingerprint, c.Device)
+	}
 	api, err := c.dial(ctx)
 	if err != nil {
 		return err
@@ -254,7 +259,7 @@ func (c *certificateRevokeCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	path := "/devices/" + d.ID + "/certificates/" + strings.ReplaceAll(c.Fingerprint, ":", "")
+	path := "/devices/" + d.ID + "/certificates/" + print
 	return api.do(ctx, "DELETE", path, nil, nil)
 }
 

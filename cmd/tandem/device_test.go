@@ -25,7 +25,11 @@ func TestDeviceOptions(t *testing.T) {
 				if f.Name == "help" {
 					continue
 				}
-				words := append([]string{"--" + f.Name, f.FormatPlaceHolder()}, strings.Fields(f.Help)...)
+				words := []string{"--" + f.Name}
+				if !f.IsBool() {
+					words = append(words, f.FormatPlaceHolder())
+				}
+				words = append(words, strings.Fields(f.Help)...)
 				if at := slices.Index(there, words[0]); at < 0 || !slices.Equal(there[at:at+len(words)], words) {
 					t.Errorf("--%s is not in\n%s", f.Name, text.String())
 				}

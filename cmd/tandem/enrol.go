@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"net/url"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -18,7 +19,7 @@ type deviceClaimCmd struct {
 	groupFlags
 	Count   int           `placeholder:"N" default:"1" help:"Number of codes (${default})."`
 	Expires time.Duration `placeholder:"DURATION" default:"24h" help:"How long the codes can be used (${default})."`
-	Name    string        `help:"Name of the device that uses the code."`
+	Name    string        `placeholder:"NAME" help:"Name of the device that uses the code."`
 	Device  string        `placeholder:"DEVICE" help:"${help_claim_device}"`
 	QR      bool          `name:"qr" negatable:"" default:"true" help:"${help_claim_qr}"`
 }
@@ -167,7 +168,7 @@ func (c *claimsRevokeCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return api.do(ctx, "DELETE", "/claims/"+c.Claim, nil, nil)
+	return api.do(ctx, "DELETE", "/claims/"+url.PathEscape(c.Claim), nil, nil)
 }
 
 type deviceEnrolCmd struct {
@@ -186,7 +187,11 @@ func (c *deviceEnrolCmd) Run(ctx context.Context, s *streams) error {
 			return err
 		}
 	}
-	who, err := c.Enrolment(c.Dir, c.Node, trust).Run(ctx, c.Ticket)
+	e, err := c.Enrolment(c.Dir, c.Node, trust)
+	if err != nil {
+		return err
+	}
+	who, err := e.Run(ctx, c.Ticket)
 	if err != nil {
 		return err
 	}

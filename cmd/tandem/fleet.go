@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"os"
 	"slices"
 	"text/tabwriter"
@@ -172,9 +171,6 @@ func (c *deviceListCmd) Run(ctx context.Context, s *streams) error {
 type deviceRunCmd struct{ launch.Options }
 
 func (c *deviceRunCmd) Run(ctx context.Context, s *streams) error {
-	if u, err := url.Parse(c.Node); err == nil && u.Port() != "" && !isAddress(u.Host) {
-		return tandem.Errorf(tandem.Invalid, "--node %s: ports are numbers up to 65535", c.Node)
-	}
 	if err := c.compiles(s); err != nil {
 		return err
 	}

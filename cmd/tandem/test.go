@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,13 +46,8 @@ type tests struct {
 
 func (c *testCmd) Run(ctx context.Context, s *streams) error {
 	t := &tests{testCmd: c, s: s}
-	var err error
-	if t.limit, err = rehearsal.ParseSpan(c.Limit); err != nil || t.limit <= 0 {
-		return tandem.Errorf(tandem.Invalid, "--limit %s: give a span of time, such as \"3 weeks\"", c.Limit)
-	}
-	if c.Module != "" && !device.KnownModule(c.Module) {
-		return tandem.Errorf(tandem.Invalid, "--module %s: there is no such type; use one of %s", c.Module,
-			strings.Join(device.Modules(), ", "))
+	if err := t.check(); err != nil {
+		return err
 	}
 	t.only, t.rest, _ = strings.Cut(c.Tests, ":")
 	if !c.Watch {
@@ -66,6 +63,48 @@ func (c *testCmd) Run(ctx context.Context, s *streams) error {
 		}
 		fmt.Fprintf(s.out, "\n")
 	}
+}
+
+// check says what is wrong with the options, before tests run for nothing.
+func (t *tests) check() (err error) {
+	if t.limit, err = rehearsal.ParseSpan(t.Limit); err != nil {
+		return fmt.Errorf("--limit: %w", err)
+	}
+	if t.limit <= 0 {
+		return tandem.Errorf(tandem.Invalid, "--limit %s: give a span of time, such as \"3 weeks\"", t.Limit)
+	}
+	if t.Module != "" && !device.KnownModule(t.Module) {
+		return tandem.Errorf(tandem.Invalid, "--module %s: there is no such type; use one of %s", t.Module,
+			strings.Join(device.Modules(), ", "))
+	}
+	for _, prefix := range slices.Sorted(maps.Keys(t.Include)) {
+		if dir := t.Include[prefix]; !isDirectory(dir) {
+			return tandem.Errorf(tandem.NotFound, "--include %s=%s: there is no directory %s", prefix, dir, dir)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.Library)) {
+		if _, err := tandem.ParseLibraryID(name); err != nil {
+			return fmt.Errorf("--library: %w", err)
+		}
+		if _, err := os.ReadFile(t.Library[name]); err != nil {
+			return fmt.Errorf("--library %s: %w", name, err)
+		}
+	}
+	for flag, file := range map[string]string{"--junit": t.JUnit, "--coverage": t.Coverage} {
+		switch {
+		case file == "":
+		case isDirectory(file):
+			return tandem.Errorf(tandem.Invalid, "%s: %s is a directory, not a file", flag, file)
+		case !isDirectory(filepath.Dir(file)):
+			return tandem.Errorf(tandem.NotFound, "%s %s: there is no directory %s", flag, file, filepath.Dir(file))
+		}
+	}
+	return nil
+}
+
+func isDirectory(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.IsDir()
 }
 
 // run runs the tests once.

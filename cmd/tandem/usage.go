@@ -16,8 +16,10 @@ import (
 // mistakes are what the library says of a command line, and what people are told. A rule
 // is the pattern of a text and, in the next string, what is said instead.
 var mistakes = rules(
-	`(--\S+): expected int value but got "(.*)" \(\w+ flag\).*`, `$1 needs a number, 0 or more; "$2" is none`,
+	`(--\S+): expected u?int value but got "(.*)" \(\w+ flag\).*`, `$1 needs a number, 0 or more; "$2" is none`,
 	`(--\S+): expected a valid 64 bit int but got "(.*)"`, `$1 needs a whole number; "$2" is none`,
+	`(--\S+): expected a valid 64 bit uint but got "(.*)"`, `$1 needs a whole number, 0 or more; "$2" is none`,
+	`(--\S+): expected "<key>=<value>" but got "(.*)"`, `$1 needs NAME=VALUE; "$2" has no =`,
 	`(--\S+): expected \w+ value but got "(.*)" \(\w+ flag\).*`, `$1 needs a value; if that is $2, write $1=$2`,
 	`(--\S+): bool value must be .* but got "(.*)"`, `$1 needs no value, or true or false; "$2" is neither`,
 	`(--\S+): expected duration but got "(.*)":.*`, `$1 needs a time such as 10s; "$2" is none`,

@@ -96,7 +96,7 @@ func TestIdentity(t *testing.T) {
 		{name: "enrolled as another, and no key", file: "ID=" + other, ticket: enrolled,
 			wrong: "give the key of device " + other},
 		{name: "a server without a code", o: Options{Enrolling: Enrolling{Server: "https://h"}}, wrong: "give --claim too"},
-		{name: "a certificate without a code", o: Options{Enrolling: Enrolling{Certificate: true}}, wrong: "give --claim too"},
+		{name: "a certificate, no code", o: Options{Enrolling: Enrolling{Certificate: true}}, wrong: "give --claim too"},
 		{name: "a code and an id", file: "ID=" + id, o: Options{Claim: "c"}, wrong: "leave out --id, or --claim"},
 	} {
 		dir := t.TempDir()

@@ -21,7 +21,7 @@ const DefaultNode = "tcp://127.0.0.1:7883"
 // reads; Parse reads them too. A word in ${…} is one of Words.
 type Options struct {
 	Identity string `placeholder:"FILE" env:"TANDEM_DEVICE_IDENTITY" help:"${help_device_identity}"`
-	ID       string `placeholder:"ID" env:"TANDEM_DEVICE_ID" help:"The device's id; by default that with which it enrolled."`
+	ID       string `placeholder:"ID" env:"TANDEM_DEVICE_ID" help:"${help_device_id}"`
 	Key      string `placeholder:"KEY" env:"TANDEM_DEVICE_KEY" help:"${help_device_key}"`
 	Node     string `placeholder:"URL" env:"TANDEM_DEVICE_NODE" help:"${help_device_node}"`
 	Dir      string `placeholder:"DIR" env:"TANDEM_DEVICE_DIR" help:"${help_device_dir}"`
@@ -40,6 +40,7 @@ func Words() map[string]string {
 	return map[string]string{
 		"help_device_identity": "File with the lines ID=… and KEY=…, as tandem device add prints them, and perhaps NODE=…, " +
 			"for what is given in no other way.",
+		"help_device_id": "The device's id; by default that with which it enrolled.",
 		"help_device_key": "The device's key. Other users of this machine can read a command line, but not the environment " +
 			"and the file of --identity.",
 		"help_device_node": "The node: tcp://HOST:PORT, tls://…, ws://… or wss://…; by default where the device enrolled, " +
