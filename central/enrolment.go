@@ -107,11 +107,11 @@ func (c *call) showClaim(m record.ClaimCode) object {
 
 func (c *call) listClaims() error {
 	number, page := c.page()
-	list, total, err := c.Store.Claims(c.ctx, c.account.ID, page)
+	list, next, err := c.Store.Claims(c.ctx, c.account.ID, page)
 	if err != nil {
 		return err
 	}
-	return sendList(c, number, page, total, list, func(m record.ClaimCode) any { return c.showClaim(m) })
+	return sendList(c, number, page, next, list, func(m record.ClaimCode) any { return c.showClaim(m) })
 }
 
 func (c *call) deleteClaim() error {
