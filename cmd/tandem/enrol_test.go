@@ -150,6 +150,8 @@ func TestEnrolling(t *testing.T) {
 	s.run(0, `^ID=`+id, "device", "enrol", "--dir", "DIR/desk", ticket)
 	s.run(1, `another device has used this claim code`, "device", "enrol", "--dir", "DIR/other", ticket)
 	s.run(1, `12 letters and digits`, "device", "enrol", "--dir", "DIR/other", "7K3M")
+	code, _, _ := strings.Cut(strings.TrimPrefix(ticket, "tandem:"), "@")
+	s.run(1, `give that with --server`, "device", "enrol", "--dir", "DIR/other", code)
 	s.on(0, id+` +desk`, "device", "claims", "list")
 	s.on(0, id+` +desk`, "device", "list")
 

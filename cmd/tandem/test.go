@@ -67,11 +67,9 @@ func (c *testCmd) Run(ctx context.Context, s *streams) error {
 
 // check says what is wrong with the options, before tests run for nothing.
 func (t *tests) check() (err error) {
-	if t.limit, err = rehearsal.ParseSpan(t.Limit); err != nil {
-		return fmt.Errorf("--limit: %w", err)
-	}
-	if t.limit <= 0 {
-		return tandem.Errorf(tandem.Invalid, "--limit %s: give a span of time, such as \"3 weeks\"", t.Limit)
+	if t.limit, err = rehearsal.ParseSpan(t.Limit); err != nil || t.limit <= 0 {
+		return tandem.Errorf(tandem.Invalid,
+			"--limit %s: give a span of time, such as \"3 weeks\", of 30 years at most", t.Limit)
 	}
 	if t.Module != "" && !device.KnownModule(t.Module) {
 		return tandem.Errorf(tandem.Invalid, "--module %s: there is no such type; use one of %s", t.Module,

@@ -154,9 +154,15 @@ func (e *Enrolment) ticket(i *identity.Identity, text string) (t Ticket, err err
 		err = tandem.Errorf(tandem.Invalid,
 			"the device has not enrolled: give it a claim code, which tandem device claim makes")
 	}
-	if err == nil && t.Code != "" {
-		t.Server, err = cleanServer(cmp.Or(t.Server, e.Server, serverOf(i.Server)))
+	if err != nil || t.Code == "" {
+		return t, err
 	}
+	server := cmp.Or(t.Server, e.Server, serverOf(i.Server))
+	if server == "" {
+		return t, tandem.Errorf(tandem.Invalid,
+			"a claim code does not name its node: give that with --server, or the ticket instead of the code")
+	}
+	t.Server, err = cleanServer(server)
 	return t, err
 }
 
