@@ -66,14 +66,14 @@ func (h *Host) FromDevice(
 		return err
 	}
 
-	var a, again arrival
+	var a arrival
+	again := arrival{event: &life.Again{Seq: seq}, done: handled}
 	name, toAgent := strings.CutPrefix(topic, "agent/")
 	if toAgent {
 		m.Name = name
 		a = arrival{event: &life.Message{Seq: seq, Message: m}, done: handled}
-		again = arrival{event: &life.Again{Seq: seq}, done: handled}
 	} else {
-		a = arrival{event: &life.Said{Topic: topic, Data: m.Data, Mark: m.Mark, Where: m.Name}, done: handled}
+		a = arrival{event: &life.Said{Seq: seq, Topic: topic, Data: m.Data, Mark: m.Mark, Where: m.Name}, done: handled}
 	}
 	owner, verdict, why := p.box.message(ref, seq, a, again)
 	switch verdict {
@@ -83,10 +83,6 @@ func (h *Host) FromDevice(
 		return life.ErrElsewhere
 	case life.Full:
 		return p.crowded()
-	case life.Repeated:
-		if !toAgent {
-			handled()
-		}
 	}
 	if verdict == life.Wanted && toAgent {
 		h.counts.toAgent.Add(1)

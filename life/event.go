@@ -66,13 +66,14 @@ type (
 		Message tandem.Message
 	}
 
-	// Again is a message that the pair has taken already: it is in the inbox,
+	// Again is a Message or a Said that the pair has taken already: it is in the inbox,
 	// being handled, or has been.
 	Again struct{ Token, Seq uint64 }
 
 	// Said is what a device publishes for the log and about itself.
 	Said struct {
 		Token uint64
+		Seq   uint64
 		Topic string
 		Data  []byte
 		Mark  tandem.Mark // of a line of the log, zero when the device does not number them

@@ -178,7 +178,7 @@ func (l *Life) take(ev Event) {
 	case *Again:
 		l.again(ev)
 	case *Said:
-		l.said(said{Token: ev.Token, Topic: ev.Topic, Data: ev.Data, Mark: ev.Mark, Where: ev.Where})
+		l.said(said{Token: ev.Token, Seq: ev.Seq, Topic: ev.Topic, Data: ev.Data, Mark: ev.Mark, Where: ev.Where})
 	case *Linked:
 		l.linked(ev)
 	case *Unlinked:
@@ -361,7 +361,8 @@ func (l *Life) drop(of func(item) bool) {
 	}
 }
 
-// again has a message that the pair has already be acknowledged as it says now.
+// again has a message that the pair has already be acknowledged as it says now. One that waits
+// behind a hello is not handled yet, whatever it is about.
 func (l *Life) again(ev *Again) {
 	if l.Numbers.Refused {
 		l.forget(ev.Token)
@@ -377,7 +378,7 @@ func (l *Life) again(ev *Again) {
 		return
 	}
 	for i := range l.Hearing {
-		if s := &l.Hearing[i]; s.Message != nil && s.Seq == ev.Seq {
+		if s := &l.Hearing[i]; s.Seq == ev.Seq {
 			l.forget(s.Token)
 			s.Token = ev.Token
 			return

@@ -237,7 +237,7 @@ type said struct {
 	Topic   string          `cbor:"1,keyasint,omitempty"`
 	Data    []byte          `cbor:"2,keyasint,omitempty"`
 	Message *tandem.Message `cbor:"3,keyasint,omitempty"` // for the agent
-	Seq     uint64          `cbor:"4,keyasint,omitempty"` // of the message
+	Seq     uint64          `cbor:"4,keyasint,omitempty"` // its number by the link
 	Mark    tandem.Mark     `cbor:"5,keyasint"`           // of a line of the log
 	Where   string          `cbor:"6,keyasint,omitempty"` // of a line for the log, as JSON
 }

@@ -143,15 +143,13 @@ func (n *node) fromDevice(device tandem.DeviceID, ref tandem.LinkRef, seq uint64
 		return life.ErrElsewhere
 	case verdict == life.Full:
 		return tandem.Errorf(tandem.Limit, "too many messages wait")
-	case verdict == life.Repeated && toAgent:
-		p.bring(arrival{event: &life.Again{Seq: seq}, done: handled})
 	case verdict == life.Repeated:
-		handled()
+		p.bring(arrival{event: &life.Again{Seq: seq}, done: handled})
 	case verdict == life.Wanted && toAgent:
 		m.Name = name
 		p.bring(arrival{event: &life.Message{Seq: seq, Message: m}, done: handled})
 	case verdict == life.Wanted:
-		p.bring(arrival{event: &life.Said{Topic: topic, Data: m.Data, Mark: m.Mark, Where: m.Name}, done: handled})
+		p.bring(arrival{event: &life.Said{Seq: seq, Topic: topic, Data: m.Data, Mark: m.Mark, Where: m.Name}, done: handled})
 	}
 	return nil
 }
