@@ -209,7 +209,10 @@ func (w *world) event(d *datadriven.TestData) {
 	case "said":
 		topic := d.CmdArgs[0].Key
 		mark := tandem.Mark{Boot: number(d, "boot", 0), Seq: number(d, "mark", 0)}
-		w.take(&Said{Token: w.newToken("said " + topic), Topic: topic, Data: []byte(d.Input), Mark: mark})
+		seq := number(d, "seq", 0)
+		w.take(&Said{Token: w.newToken("said " + topic), Seq: seq, Topic: topic, Data: []byte(d.Input), Mark: mark})
+	case "saidagain": // what was said with this seq
+		w.take(&Again{Token: w.newToken("said again"), Seq: first(d)})
 	case "notsent":
 		w.take(&NotSent{number(d, "post", 0)})
 	case "fetched":
