@@ -37,7 +37,7 @@ func (w *world) ann() (token string) {
 	return out.Token
 }
 
-// someHash is that of a key or a certificate which nobody has.
+// someHash is that of a key or a certificate that is not in use.
 var someHash = strings.Repeat("ab", 32)
 
 // TestForeign: what belongs to another account does not exist, for any route; and what is the
@@ -66,7 +66,7 @@ func TestForeign(t *testing.T) {
 		"POST claims":       `{"data":{"type":"claim","relationships":` + toGroup + `}}`,
 		"POST provision": `{"data":{"type":"provisioning","attributes":{"devices":[{"id":"` + noDevice + `","key_hash":"` + someHash +
 			`"}]},"relationships":` + toGroup + `}}`,
-		"POST enrol":    `{"code":"` + enrol.NewCode().String() + `","key_hash":"` + someHash + `"}`, // of nobody
+		"POST enrol":    `{"code":"` + enrol.NewCode().String() + `","key_hash":"` + someHash + `"}`, // of no device
 		"POST accounts": `{"data":{"type":"account","attributes":{"username":"bob","email":"bob@example.com","password":"correct-horse"}}}`,
 	}
 	// Of one's own: what they make or show is the caller's, or everybody's.

@@ -62,7 +62,7 @@ var clients = []attack{
 				"x" + strings.Repeat(".x", 1<<19), "1" + strings.Repeat("+1", 1<<19), strings.Repeat("a=", 1<<19) + "1",
 				strings.Repeat("@()", 1<<18) + "1", "a" + strings.Repeat("?a:a", 1<<18), strings.Repeat("class extends ", 1<<16),
 			}[n%12]
-			return "POST", "/deployments", `{"data":{"type":"deployment","attributes":{"agent_code":"` + code +
+			return "POST", "/deployments", `{"data":{"type":"deployment","attributes":{"device_code":"","agent_code":"` + code +
 				`"},"relationships":{"devicegroup":{"type":"devicegroup","id":"` + t.Culprit.Group + `"}}}}`
 		})
 	}},

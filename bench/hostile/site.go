@@ -261,7 +261,7 @@ func (s *site) device(ctx context.Context, group, name string) (client.Made, err
 }
 
 func (s *site) deploy(ctx context.Context, p pair, code string) error {
-	_, err := s.api.Create(ctx, s.web(), "deployment", map[string]string{"agent_code": code},
+	_, err := s.api.Create(ctx, s.web(), "deployment", map[string]string{"agent_code": code, "device_code": ""},
 		map[string]string{"devicegroup": p.Group})
 	return err
 }

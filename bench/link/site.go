@@ -139,7 +139,7 @@ func (s *site) pairs(ctx context.Context, code string, count int) (list []pair, 
 		return nil, err
 	}
 	in := map[string]string{"devicegroup": group.ID}
-	if _, err := s.api.Create(ctx, s.web(), "deployment", map[string]string{"agent_code": code}, in); err != nil {
+	if _, err := s.api.Create(ctx, s.web(), "deployment", map[string]string{"agent_code": code, "device_code": ""}, in); err != nil {
 		return nil, err
 	}
 	for i := range count {
