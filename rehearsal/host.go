@@ -218,10 +218,8 @@ func (w *World) fromDevice(c *conn, q *session.Question) error {
 		return life.ErrElsewhere
 	case verdict == life.Full:
 		return tandem.Errorf(tandem.Limit, "too many messages wait")
-	case verdict == life.Repeated && toAgent:
-		w.arrive(arrival{event: &life.Again{Seq: q.Seq}, waiter: who})
 	case verdict == life.Repeated:
-		w.after(0, handledAt(who))
+		w.arrive(arrival{event: &life.Again{Seq: q.Seq}, waiter: who})
 	case toAgent:
 		m.Name = name
 		if w.cfg.Script != nil {
@@ -229,7 +227,7 @@ func (w *World) fromDevice(c *conn, q *session.Question) error {
 		}
 		w.arrive(arrival{event: &life.Message{Seq: q.Seq, Message: m}, waiter: who})
 	default:
-		said := &life.Said{Topic: q.Topic, Data: m.Data, Mark: m.Mark, Where: m.Name}
+		said := &life.Said{Seq: q.Seq, Topic: q.Topic, Data: m.Data, Mark: m.Mark, Where: m.Name}
 		w.arrive(arrival{event: said, waiter: who})
 	}
 	return nil
