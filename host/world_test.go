@@ -91,8 +91,8 @@ func (w *world) open(change func(*Host)) {
 		func() error { return w.log.Run(logCtx) },
 		func() error { return w.host.Run(hostCtx) },
 	} {
-		if i == 2 && w.devices != nil {
-			w.follow() // from before the first line
+		if i == 0 && w.devices != nil {
+			w.follow() // from before the first line, which may come as soon as the store runs
 		}
 		parts[i] = make(chan error, 1)
 		go func() { parts[i] <- run() }()
