@@ -59,7 +59,7 @@ func (s *site) stream(ctx context.Context, p pair) (*http.Response, error) {
 	if err := s.api.Call(ctx, s.web(), "POST", "/logstream", body, &made); err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, "GET", s.web()+"/v5/logstream/"+made.Data.ID, nil)
+	req, err := http.NewRequestWithContext(ctx, "GET", s.web()+"/v5/logstream/"+made.Data.ID+"?format=json", nil)
 	if err != nil {
 		return nil, err
 	}

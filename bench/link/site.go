@@ -139,7 +139,8 @@ func (s *site) pairs(ctx context.Context, code string, count int) (list []pair, 
 		return nil, err
 	}
 	in := map[string]string{"devicegroup": group.ID}
-	if _, err := s.api.Create(ctx, s.web(), "deployment", map[string]string{"agent_code": code, "device_code": ""}, in); err != nil {
+	sides := map[string]string{"agent_code": code, "device_code": ""}
+	if _, err := s.api.Create(ctx, s.web(), "deployment", sides, in); err != nil {
 		return nil, err
 	}
 	for i := range count {
