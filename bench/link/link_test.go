@@ -3,17 +3,31 @@ package main
 import (
 	"math"
 	"net/netip"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
 // sink is the end of a network.
-type sink struct{ arrived []time.Time }
+type sink struct {
+	mu      sync.Mutex
+	arrived []time.Time
+}
 
 func (s *sink) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.arrived = append(s.arrived, time.Now())
 	return len(p), nil
+}
+
+// times returns when packets have arrived.
+func (s *sink) times() []time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.arrived)
 }
 
 // packet is an IPv4 packet to an address.
@@ -43,15 +57,16 @@ func TestShaper(t *testing.T) {
 		if _, err := s.Write(packet(plain)); err != nil {
 			t.Fatal(err)
 		}
-		if len(out.arrived) != 1 || !out.arrived[0].Equal(began) {
-			t.Errorf("at once arrive %d", len(out.arrived))
+		if at := out.times(); len(at) != 1 || !at[0].Equal(began) {
+			t.Errorf("at once arrive %d", len(at))
 		}
 		<-time.After(time.Minute)
 		synctest.Wait()
-		if share := float64(len(out.arrived)-1) / count; math.Abs(share-0.8) > 0.02 {
+		arrived := out.times()
+		if share := float64(len(arrived)-1) / count; math.Abs(share-0.8) > 0.02 {
 			t.Errorf("%.3f of the packets arrive", share)
 		}
-		for _, at := range out.arrived[1:] {
+		for _, at := range arrived[1:] {
 			if at.Sub(began) != 30*time.Second {
 				t.Fatalf("a packet takes %v", at.Sub(began))
 			}
