@@ -50,7 +50,9 @@ test-units:
 	GOARCH=386 CGO_ENABLED=0 go test $(DEVICE)
 test-servers:
 	.ci/setup servers
-	$(GOTEST) -skip '^TestBrowser$$' $(SERVERS:%=./%)
+	$(GOTEST) -skip '^TestBrowser$$' $(filter-out ./cmd/tandem,$(SERVERS:%=./%))
+	# This one starts hundreds of processes, and each takes a second with the race detector.
+	go test -timeout 15m ./cmd/tandem
 test-faults:
 	.ci/setup faults
 	$(GOTEST) -run '^TestBrowser$$' ./server
