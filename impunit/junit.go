@@ -151,7 +151,7 @@ func jsonOf(r *Result) jsonResult {
 				if one.Failure.Values == nil {
 					one.Failure.Values = map[string]string{}
 				}
-				one.Failure.Values[v.Name] = shownValue(v.Text)
+				one.Failure.Values[v.Name] = v.Shown()
 			}
 			for _, l := range f.Log {
 				one.Failure.Log = append(one.Failure.Log, LineText(l))

@@ -40,13 +40,10 @@ type Failure struct {
 	File   string // the place in the test; "" when it is not known
 	Line   int
 	Source string // the line there
-	Values []Value
+	Values []squirrel.Local
 	Stack  []string // who has called whom, innermost first
 	Log    []rehearsal.Line
 }
-
-// Value is a variable where a test has failed.
-type Value struct{ Name, Text string }
 
 // Counts returns how many tests and assertions there were, and how many tests have failed, setUp
 // and tearDown included.
@@ -79,7 +76,7 @@ func (f *Failure) place(e *squirrel.Error) {
 		f.File, f.Line = frame.Source, frame.Line
 		for _, l := range frame.Locals {
 			if l.Name != "this" && l.Name != "vargv" && l.Name != "@INDEX@" {
-				f.Values = append(f.Values, Value{l.Name, l.Text})
+				f.Values = append(f.Values, l)
 			}
 		}
 	}

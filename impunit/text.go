@@ -41,7 +41,7 @@ func (f *Failure) String() string {
 		fmt.Fprintf(&b, "        %s:%d: %s\n", f.File, f.Line, f.Source)
 	}
 	for _, v := range f.Values {
-		fmt.Fprintf(&b, "            %s = %s\n", v.Name, shownValue(v.Text))
+		fmt.Fprintf(&b, "            %s = %s\n", v.Name, v.Shown())
 	}
 	for i, at := range f.Stack {
 		switch {
@@ -59,18 +59,6 @@ func (f *Failure) String() string {
 		fmt.Fprintf(&b, "          %s\n", LineText(l))
 	}
 	return b.String()
-}
-
-// shownValue returns the value of a variable: types, which the original's console shows in
-// capitals, in small letters.
-func shownValue(text string) string {
-	switch {
-	case strings.HasPrefix(text, `"`):
-		return text
-	case strings.HasSuffix(text, "CLOSURE"):
-		return "function"
-	}
-	return strings.ToLower(text)
 }
 
 // lineWords are what the types of lines are called.

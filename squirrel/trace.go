@@ -31,6 +31,18 @@ type Local struct {
 	Text string // its value as text
 }
 
+// Shown returns the value for people: types, which the original's console shows in capitals, in
+// small letters.
+func (l Local) Shown() string {
+	switch {
+	case strings.HasPrefix(l.Text, `"`):
+		return l.Text
+	case strings.HasSuffix(l.Text, "CLOSURE"):
+		return "function"
+	}
+	return strings.ToLower(l.Text)
+}
+
 // Error returns the message with its place, in the form of Electric Imp: "the index 'x'
 // does not exist: in f device_code:24".
 func (e *Error) Error() string {

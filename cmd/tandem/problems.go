@@ -110,23 +110,11 @@ func crashed(e *squirrel.Error) string {
 			if f.Func == "main" && (l.Name == "this" || l.Name == "vargv") {
 				continue // they are the same in every program
 			}
-			fmt.Fprintf(&b, "      %s = %s\n", l.Name, shownValue(l.Text))
+			fmt.Fprintf(&b, "      %s = %s\n", l.Name, l.Shown())
 		}
 	}
 	if first {
 		return text + "\n"
 	}
 	return b.String()
-}
-
-// shownValue returns the value of a variable: types, which the original's console shows in
-// capitals, in small letters.
-func shownValue(text string) string {
-	switch {
-	case strings.HasPrefix(text, `"`):
-		return text
-	case strings.HasSuffix(text, "CLOSURE"):
-		return "function"
-	}
-	return strings.ToLower(text)
 }
