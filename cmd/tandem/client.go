@@ -236,6 +236,16 @@ func (f nodeFlags) again() string {
 	return ""
 }
 
+// dialDevice returns a client of the node, and a device by its id or name.
+func (f nodeFlags) dialDevice(ctx context.Context, name string) (*client, resource, error) {
+	api, err := f.dial(ctx)
+	if err != nil {
+		return nil, resource{}, err
+	}
+	d, err := api.device(ctx, name)
+	return api, d, err
+}
+
 // resource has the parts of the API's objects that the commands read.
 type resource struct {
 	ID         string `json:"id"`

@@ -53,11 +53,7 @@ func (c *keyRotateCmd) Run(ctx context.Context, s *streams) error {
 		return tandem.Errorf(tandem.Invalid,
 			"--print needs --within, the time for which the old key stays valid, such as 24h")
 	}
-	api, err := c.dial(ctx)
-	if err != nil {
-		return err
-	}
-	d, err := api.device(ctx, c.Device)
+	api, d, err := c.dialDevice(ctx, c.Device)
 	if err != nil {
 		return err
 	}
@@ -94,11 +90,7 @@ type keyShowCmd struct {
 }
 
 func (c *keyShowCmd) Run(ctx context.Context, s *streams) error {
-	api, err := c.dial(ctx)
-	if err != nil {
-		return err
-	}
-	d, err := api.device(ctx, c.Device)
+	api, d, err := c.dialDevice(ctx, c.Device)
 	if err != nil {
 		return err
 	}
@@ -162,11 +154,7 @@ type deviceRevokeCmd struct {
 }
 
 func (c *deviceRevokeCmd) Run(ctx context.Context, s *streams) error {
-	api, err := c.dial(ctx)
-	if err != nil {
-		return err
-	}
-	d, err := api.device(ctx, c.Device)
+	api, d, err := c.dialDevice(ctx, c.Device)
 	if err != nil {
 		return err
 	}
@@ -190,11 +178,7 @@ type certificateIssueCmd struct {
 }
 
 func (c *certificateIssueCmd) Run(ctx context.Context, s *streams) error {
-	api, err := c.dial(ctx)
-	if err != nil {
-		return err
-	}
-	d, err := api.device(ctx, c.Device)
+	api, d, err := c.dialDevice(ctx, c.Device)
 	if err != nil {
 		return err
 	}
@@ -251,11 +235,7 @@ func (c *certificateRevokeCmd) Run(ctx context.Context) error {
 		return tandem.Errorf(tandem.Invalid, "%q is not a fingerprint, the SHA-256 of a certificate in hexadecimal: "+
 			"tandem device key show %s lists those of the device", c.Fingerprint, c.Device)
 	}
-	api, err := c.dial(ctx)
-	if err != nil {
-		return err
-	}
-	d, err := api.device(ctx, c.Device)
+	api, d, err := c.dialDevice(ctx, c.Device)
 	if err != nil {
 		return err
 	}

@@ -124,11 +124,7 @@ type deviceRemoveCmd struct {
 }
 
 func (c *deviceRemoveCmd) Run(ctx context.Context, s *streams) error {
-	api, err := c.dial(ctx)
-	if err != nil {
-		return err
-	}
-	d, err := api.device(ctx, c.Device)
+	api, d, err := c.dialDevice(ctx, c.Device)
 	if err != nil {
 		return err
 	}
