@@ -90,7 +90,7 @@ func (t *temporary) Unwrap() error { return t.error }
 // identity that was got with the same one, that is returned, and nothing else is done; with
 // the text "" any identity is, or the enrolment that was interrupted is completed.
 func (e *Enrolment) Run(ctx context.Context, text string) (identity.Identity, error) {
-	lock, err := hold(e.Dir)
+	lock, err := Hold(e.Dir)
 	if err != nil {
 		return identity.Identity{}, err
 	}

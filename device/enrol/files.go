@@ -74,8 +74,8 @@ func replace(dir, name string, data []byte) error {
 	return errors.Join(top.Sync(), top.Close())
 }
 
-// hold makes and locks a device's directory, for one process at a time.
-func hold(dir string) (*dirlock.Lock, error) {
+// Hold makes and locks a device's directory, for one process at a time.
+func Hold(dir string) (*dirlock.Lock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}

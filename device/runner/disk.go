@@ -10,6 +10,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/device/core"
+	"github.com/tandem-iot/tandem/device/enrol"
 	"github.com/tandem-iot/tandem/device/spool"
 	"github.com/tandem-iot/tandem/internal/dirlock"
 )
@@ -38,15 +39,7 @@ func openDisk(dir string) (*disk, error) {
 	if dir == "" {
 		return nil, tandem.Errorf(tandem.Invalid, "the device needs a directory to keep its code and counters in")
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	lock, err := dirlock.Take(dir)
-	if in := new(dirlock.InUse); errors.As(err, &in) {
-		return nil, tandem.Errorf(tandem.Conflict,
-			"the device's directory %s is in use by %s: stop that one, or give this device a directory of its own with --dir",
-			in.Dir, in.By)
-	}
+	lock, err := enrol.Hold(dir)
 	if err != nil {
 		return nil, err
 	}
