@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -56,12 +58,13 @@ func (s *Service) fire(ctx context.Context, group, event string, what map[string
 }
 
 // RunHooks delivers what webhooks have to, until ctx ends. What is under way then is tried
-// again later.
-func (s *Service) RunHooks(ctx context.Context) error {
+// again later, like all that the store could not be asked or told.
+func (s *Service) RunHooks(ctx context.Context, logger *slog.Logger) error {
 	s.setUp()
 	if s.Fetcher == nil {
 		return nil
 	}
+	failing := false
 	look := time.NewTicker(hookLook)
 	defer look.Stop()
 	for {
@@ -71,47 +74,61 @@ func (s *Service) RunHooks(ctx context.Context) error {
 		case <-s.hooks:
 		case <-look.C:
 		}
-		for s.deliverDue(ctx) {
+		more := true
+		var err error
+		for more && err == nil {
+			more, err = s.deliverDue(ctx)
+		}
+		switch {
+		case err == nil:
+			failing = false
+		case ctx.Err() == nil && !failing:
+			failing = true
+			logger.Warn("what came of deliveries to webhooks cannot be kept; they are made again", "err", err)
 		}
 	}
 }
 
 // deliverDue delivers what is due, and reports whether there may be more.
-func (s *Service) deliverDue(ctx context.Context) bool {
+func (s *Service) deliverDue(ctx context.Context) (more bool, err error) {
 	due, err := s.Store.Due(ctx, hookLease)
 	if err != nil {
-		return false // the store has trouble, which it says itself; the next look is soon
+		return false, err
 	}
+	failed := make([]error, len(due))
 	var all sync.WaitGroup
 	places := make(chan struct{}, hooksOnce)
-	for _, d := range due {
+	for i, d := range due {
 		places <- struct{}{}
 		all.Go(func() {
 			defer func() { <-places }()
-			s.deliver(ctx, d)
+			failed[i] = s.deliver(ctx, d)
 		})
 	}
 	all.Wait()
-	return len(due) > 0 && ctx.Err() == nil
+	return len(due) > 0 && ctx.Err() == nil, errors.Join(failed...)
 }
 
 // deliver makes an attempt, and keeps what came of it. When that cannot be kept, the lease
 // ends and the delivery is made again: a receiver may get it twice, with the same id.
-func (s *Service) deliver(ctx context.Context, d store.Delivery) {
+func (s *Service) deliver(ctx context.Context, d store.Delivery) error {
 	w, err := s.Store.Webhook(ctx, d.Webhook)
-	if err != nil {
-		return
+	switch {
+	case tandem.KindOf(err) == tandem.NotFound: // it was deleted meanwhile, and its deliveries with it
+		return nil
+	case err != nil:
+		return err
 	}
 	reason := s.attemptHook(ctx, w, d)
 	switch {
 	case ctx.Err() != nil:
+		return nil
 	case reason == "":
-		_ = s.Store.Delivered(ctx, d.ID)
+		return s.Store.Delivered(ctx, d.ID)
 	case d.Attempts > len(hookRetries):
-		_ = s.Store.Undelivered(ctx, d.ID, reason, time.Time{})
-	default:
-		_ = s.Store.Undelivered(ctx, d.ID, reason, time.Now().Add(hookRetries[d.Attempts-1]))
+		return s.Store.Undelivered(ctx, d.ID, reason, time.Time{})
 	}
+	return s.Store.Undelivered(ctx, d.ID, reason, time.Now().Add(hookRetries[d.Attempts-1]))
 }
 
 // attemptHook makes a request, and returns why it failed.

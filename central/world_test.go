@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -82,7 +83,9 @@ func newWorld(t *testing.T) *world {
 	run(func(ctx context.Context) error { defer close(hostDone); return h.Run(ctx) })
 	run(log.Run)
 	run(db.Run)
-	run(w.RunHooks)
+	run(func(ctx context.Context) error {
+		return w.RunHooks(ctx, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	})
 	t.Cleanup(func() {
 		w.Stop()
 		listener.Close()

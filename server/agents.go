@@ -202,7 +202,7 @@ func (n *node) httpDoors(ctx context.Context) []func() error {
 	doors := []func() error{
 		func() error { return n.serveHTTP(ctx, n.http, main, agents) },
 		func() error { n.watch(ctx, agents); return nil },
-		func() error { return n.central.RunHooks(ctx) },
+		func() error { return n.central.RunHooks(ctx, n.logger) },
 	}
 	if n.agentsDoor != nil {
 		doors = append(doors, func() error { return n.serveHTTP(ctx, n.agentsDoor, only, agents) })
