@@ -67,7 +67,6 @@ func (h *Host) FromDevice(
 	}
 
 	var a arrival
-	again := arrival{event: &life.Again{Seq: seq}, done: handled}
 	name, toAgent := strings.CutPrefix(topic, "agent/")
 	if toAgent {
 		m.Name = name
@@ -75,7 +74,7 @@ func (h *Host) FromDevice(
 	} else {
 		a = arrival{event: &life.Said{Seq: seq, Topic: topic, Data: m.Data, Mark: m.Mark, Where: m.Name}, done: handled}
 	}
-	owner, verdict, why := p.box.message(ref, seq, a, again)
+	owner, verdict, why := p.box.message(ref, seq, a)
 	switch verdict {
 	case life.Shut:
 		return why

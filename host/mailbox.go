@@ -82,17 +82,17 @@ func (b *mailbox) end(ref tandem.LinkRef, a arrival) (owner bool, err error) {
 }
 
 // message adds a message of a link, if the door accepts it. If the pair already has the
-// message, it adds again instead, unless that has no event.
-func (b *mailbox) message(ref tandem.LinkRef, seq uint64, a, again arrival) (owner bool, v life.Verdict, why error) {
+// message, it adds an Again instead.
+func (b *mailbox) message(ref tandem.LinkRef, seq uint64, a arrival) (owner bool, v life.Verdict, why error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	v = b.door.Message(ref, seq)
-	switch {
-	case v == life.Wanted:
+	switch v {
+	case life.Wanted:
 		owner = b.add(a)
-	case v == life.Repeated && again.event != nil:
-		owner = b.add(again)
-	case v == life.Shut:
+	case life.Repeated:
+		owner = b.add(arrival{event: &life.Again{Seq: seq}, done: a.done})
+	case life.Shut:
 		why = b.door.Why()
 	}
 	return owner, v, why

@@ -79,14 +79,14 @@ func TestMailbox(t *testing.T) {
 func TestMailboxDoor(t *testing.T) {
 	var b mailbox
 	ref := tandem.LinkRef{Node: "n", ID: 1}
-	message, again := arrival{event: &life.Message{Seq: 1}}, arrival{event: &life.Again{Seq: 1}}
+	message := arrival{event: &life.Message{Seq: 1}}
 	want := func(what string, queued int, owner, wantOwner bool) {
 		t.Helper()
 		if len(b.queue) != queued || owner != wantOwner {
 			t.Fatalf("%s: %d in the queue, want %d; owner %v", what, len(b.queue), queued, owner)
 		}
 	}
-	owner, v, _ := b.message(ref, 1, message, again)
+	owner, v, _ := b.message(ref, 1, message)
 	want("before the introduction", 0, owner, false)
 	if v != life.Unintroduced {
 		t.Errorf("verdict %d", v)
@@ -96,27 +96,22 @@ func TestMailboxDoor(t *testing.T) {
 	if got, ok := b.linked(); err != nil || !ok || got != ref {
 		t.Errorf("linked to %v, %v", got, ok)
 	}
-	owner, v, _ = b.message(ref, 1, message, again)
+	owner, v, _ = b.message(ref, 1, message)
 	want("the message", 2, owner, false) // there is one already
 	if v != life.Wanted {
 		t.Errorf("verdict %d", v)
 	}
-	owner, _, _ = b.message(ref, 1, message, again)
+	owner, v, _ = b.message(ref, 1, message)
 	want("the message again", 3, owner, false)
-	if b.queue[2].event != again.event {
-		t.Errorf("it is added as %T", b.queue[2].event)
-	}
-	owner, v, _ = b.message(ref, 1, message, arrival{})
-	want("what needs no word again", 3, owner, false)
-	if v != life.Repeated {
-		t.Errorf("verdict %d", v)
+	if again, ok := b.queue[2].event.(*life.Again); !ok || again.Seq != 1 || v != life.Repeated {
+		t.Errorf("it is added as %+v, verdict %d", b.queue[2].event, v)
 	}
 	var m life.Moved
 	if b.depart(&m); m.Heard != ref || m.Accepted != 1 {
 		t.Errorf("accepted %d of %v", m.Accepted, m.Heard)
 	}
 	b.shut(life.ErrElsewhere)
-	_, v, why := b.message(ref, 2, message, again)
+	_, v, why := b.message(ref, 2, message)
 	if v != life.Shut || why != life.ErrElsewhere {
 		t.Errorf("verdict %d, %v", v, why)
 	}
@@ -147,14 +142,14 @@ func TestMailboxCounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range life.MaxMessages {
-		b.message(ref, uint64(i)+1, arrival{event: &life.Message{}}, arrival{})
+		b.message(ref, uint64(i)+1, arrival{event: &life.Message{}})
 	}
 	for range life.MaxRequests {
 		b.request(arrival{event: &life.Request{}})
 	}
 	full := func() bool {
 		_, v, _ := b.request(arrival{event: &life.Request{}})
-		_, w, _ := b.message(ref, b.door.Accepted+1, arrival{event: &life.Said{}}, arrival{})
+		_, w, _ := b.message(ref, b.door.Accepted+1, arrival{event: &life.Said{}})
 		if (v == life.Full) != (w == life.Full) {
 			t.Errorf("verdicts %d and %d", v, w)
 		}

@@ -31,7 +31,7 @@ type Verdict uint8
 
 const (
 	Wanted       Verdict = iota // it is taken: bring a Message, or a Said
-	Repeated                    // the pair has it already: bring an Again for a message to the agent; else it is handled
+	Repeated                    // the pair has it already: bring an Again
 	Stale                       // a newer link has taken over: it is not to be acknowledged, and the link is being closed
 	Unintroduced                // the link must introduce itself again
 	Full                        // too much waits already
