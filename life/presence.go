@@ -408,7 +408,7 @@ func startText(hello *helloMessage) string {
 // another by now.
 func (l *Life) restartDevice() {
 	if !l.Peer.Known {
-		l.sendSystem("sys/restart", restartMessage{Reason: tandem.ReasonRestart})
+		l.sayRestart()
 		return
 	}
 	l.ordered = true
@@ -455,28 +455,34 @@ func (l *Life) programLoaded(ev *ProgramLoaded) {
 		return
 	}
 	l.OfferAt = 0
-	if ev.Err != nil {
-		if l.ordered {
-			l.sendSystem("sys/restart", restartMessage{Reason: tandem.ReasonRestart})
-		}
-		l.renew, l.ordered = false, false
-		return
+	renew, ordered := l.renew, l.ordered
+	l.renew, l.ordered = false, false
+	sent := ev.Err == nil && l.sendCode(ev, renew)
+	if ordered && !sent {
+		l.sayRestart()
 	}
+}
+
+// sayRestart has the device restart the code that it has.
+func (l *Life) sayRestart() {
+	l.sendSystem("sys/restart", restartMessage{Reason: tandem.ReasonRestart})
+}
+
+// sendCode sends the device the code that it is to run, if it does not run it. That is what its
+// agent runs, or with renew what the group has now.
+func (l *Life) sendCode(ev *ProgramLoaded, renew bool) (sent bool) {
 	if !l.Grouped {
 		l.Group, l.Grouped = ev.Group, true
 	}
-	p, ordered := ev.Program, l.ordered
-	if !l.renew && l.program != nil && l.Runs() && !l.toRestart() {
+	p := ev.Program
+	if !renew && l.program != nil && l.Runs() && !l.toRestart() {
 		p = l.program
 	}
-	l.renew, l.ordered = false, false
 	if p.Device == "" || p.DeviceSHA == l.Peer.Code || l.Link == nil {
-		if ordered {
-			l.sendSystem("sys/restart", restartMessage{Reason: tandem.ReasonRestart})
-		}
-		return
+		return false
 	}
 	l.sendSystem("sys/code", codeMessage{SHA: p.DeviceSHA, Code: p.Device, Env: p.Env})
 	used := 100 * float64(len(p.Device)) / tandem.ProgramSize
 	l.logf(tandem.LogStatus, "Downloading new code; %.2f%% program storage used", used)
+	return true
 }
