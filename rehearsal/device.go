@@ -127,6 +127,15 @@ func (e deviceTick) happen(w *World) {
 	}
 }
 
+// wakeDevice looks whether a timer of the device's code is due.
+type wakeDevice struct{ power uint64 }
+
+func (e wakeDevice) happen(w *World) {
+	if d := &w.device; d.on && d.power == e.power {
+		w.stepDevice(&core.Tick{})
+	}
+}
+
 // changed is something that has happened on the board.
 type changed struct{ what hw.Changed }
 

@@ -18,7 +18,6 @@ import (
 type host struct {
 	run     uint64 // processes so far; what belongs to an earlier one is dropped
 	up      bool
-	moves   int // of the agent, from one node to another
 	started time.Duration
 	skew    time.Duration // of its wall clock
 	away    time.Duration // the store refuses everything until then
@@ -222,9 +221,7 @@ func (w *World) fromDevice(c *conn, q *session.Question) error {
 		w.arrive(arrival{event: &life.Again{Seq: q.Seq}, waiter: who})
 	case toAgent:
 		m.Name = name
-		if w.cfg.Script != nil {
-			w.message("device → agent", &m)
-		}
+		w.message("device → agent", &m)
 		w.arrive(arrival{event: &life.Message{Seq: q.Seq, Message: m}, waiter: who})
 	default:
 		said := &life.Said{Seq: q.Seq, Topic: q.Topic, Data: m.Data, Mark: m.Mark, Where: m.Name}

@@ -120,10 +120,8 @@ func (w *World) mendWire() {
 
 // conn is a connection of the device at the node.
 type conn struct {
-	id     uint64
-	run    uint64 // of the node
-	dialed uint64 // the device's number for it
-	power  uint64 // of the device
+	id  uint64
+	run uint64 // of the node
 
 	session session.Session
 	in      []byte
@@ -157,11 +155,10 @@ func (w *World) connOfRef(ref tandem.LinkRef) *conn {
 }
 
 // connect takes a connection of the device.
-func (w *World) connect(dialed uint64) *conn {
+func (w *World) connect() *conn {
 	h := &w.host
 	h.lastConn++
-	c := &conn{id: h.lastConn, run: h.run, dialed: dialed, power: w.device.power}
-	c.session = session.New(&h.sessions, w.hostNow())
+	c := &conn{id: h.lastConn, run: h.run, session: session.New(&h.sessions, w.hostNow())}
 	h.conns[c.id] = c
 	w.setConnTimer(c)
 	return c
@@ -320,7 +317,7 @@ func (w *World) sendTo(c *conn, topic string, m tandem.Message) bool {
 		return false
 	}
 	m.Data = slices.Clone(m.Data)
-	if name, is := strings.CutPrefix(topic, "device/"); is && w.cfg.Script != nil {
+	if name, is := strings.CutPrefix(topic, "device/"); is {
 		seen := m
 		seen.Name = name
 		w.message("agent → device", &seen)
@@ -427,7 +424,7 @@ func (e dialed) happen(w *World) {
 		w.stepDevice(&core.Dialed{Number: e.number, Reason: hw.NoServer, Err: errNoNetwork})
 	default:
 		d.dialing, d.dialed = 0, e.number
-		d.conn = w.connect(e.number).id
+		d.conn = w.connect().id
 		w.stepDevice(&core.Dialed{Number: e.number, Address: "192.0.2.1"})
 	}
 }

@@ -46,8 +46,11 @@ func (w *World) keep(list *[]Line, limit int, typ, text string, at *tandem.Where
 	w.lines++
 }
 
-// message notes a message between the sides.
+// message notes a message between the sides, if there is a Script.
 func (w *World) message(way string, m *tandem.Message) {
+	if w.cfg.Script == nil {
+		return
+	}
 	data := m.Data
 	switch m.Format {
 	case tandem.FormatCompact:

@@ -206,14 +206,11 @@ func report(x *side, _ *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
 
 func (x *side) report(kind, text string, numbers ...int) {
 	r := Report{At: x.w.now, Program: x.program.String(), Kind: kind, Text: text, Numbers: numbers, Lines: x.w.lines}
-	for i := len(x.thrown) - 1; i >= 0 && r.Thrown == nil; i-- {
-		if x.thrown[i].Message == text {
-			r.Thrown = &x.thrown[i]
+	for _, thrown := range slices.Backward(x.thrown) {
+		if thrown.Message == text {
+			r.Thrown = &thrown
+			break
 		}
-	}
-	if r.Thrown != nil {
-		thrown := *r.Thrown
-		r.Thrown = &thrown
 	}
 	x.w.script.reports = append(x.w.script.reports, r)
 }
@@ -236,8 +233,7 @@ func takeNews(x *side, _ *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
 		vm.SetField(t, "body", vm.NewStringBytes(n.response.Body))
 		return t, nil
 	}
-	path, query := n.fetch.URL, ""
-	path, query, _ = strings.Cut(path, "?")
+	path, query, _ := strings.Cut(n.fetch.URL, "?")
 	vm.SetField(t, "route", vm.NewString(n.route))
 	vm.SetField(t, "method", vm.NewString(n.fetch.Method))
 	vm.SetField(t, "url", vm.NewString(path))
@@ -331,7 +327,7 @@ type replied struct {
 
 func (e replied) happen(w *World) { w.outside.fetched(w, e.number, e.response) }
 
-// readLog returns the lines of the log from a number on.
+// readLog returns the lines of the log.
 func readLog(x *side, _ *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
 	vm := c.VM()
 	list := vm.NewArray()

@@ -221,7 +221,6 @@ func (e arriveThere) happen(w *World) {
 	}
 	late, coming := h.inbox, h.coming
 	h.newLife(l)
-	h.moves++
 	if ref := e.moved.Link; ref != nil {
 		h.link = w.connOfRef(*ref)
 	}

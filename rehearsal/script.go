@@ -169,15 +169,6 @@ func (e ring) happen(w *World) {
 	}
 }
 
-// wakeDevice looks whether a timer of the device's code is due.
-type wakeDevice struct{ power uint64 }
-
-func (e wakeDevice) happen(w *World) {
-	if d := &w.device; d.on && d.power == e.power {
-		w.stepDevice(tick())
-	}
-}
-
 // began forgets what an earlier run of a program was to hear.
 func (s *scripts) began(x *side) {
 	x.starts++

@@ -5,7 +5,6 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/agent"
-	"github.com/tandem-iot/tandem/device/core"
 	"github.com/tandem-iot/tandem/squirrel/compile"
 )
 
@@ -117,6 +116,3 @@ func (w *World) setTesterTimer() {
 
 // testerFar is longer than any timer: what waits longer waits to be released.
 const testerFar = 200 * 365 * 24 * time.Hour
-
-// tick is the event by which the device's core looks what is due.
-func tick() core.Event { return &core.Tick{} }
