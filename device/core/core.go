@@ -21,10 +21,9 @@
 // agent's handler has completed. It carries its Mark, the boot and its number in
 // that boot, and is kept in memory and sent again with the same mark, before
 // everything later, on each new connection until it is acknowledged. Lines of the
-// log go with QoS 0 in their place among the messages, except those that explain
-// how a run of the code ended, which are kept like messages. Sessions of MQTT are
-// not used: each connection begins with a clean start, a subscription and
-// sys/hello.
+// log go in their place among the messages and are kept like them, with numbers
+// of their own. Sessions of MQTT are not used: each connection begins with a clean
+// start, a subscription and sys/hello.
 //
 // # Posts
 //
