@@ -118,7 +118,7 @@ type durable struct {
 	cause
 }
 
-// cause is the post of a post that was made while one of the agent's was handled.
+// cause is what has made the code post: one of the agent's posts, while it was handled.
 type cause struct {
 	Numbering string `json:"numbering,omitempty"` // whose posts the number is of, and Applied; "": not known yet
 	Cause     uint64 `json:"cause"`               // number of the newest of them during which the code has posted,
@@ -348,10 +348,13 @@ func (c *Core) notDone(o *operation, err error) {
 		c.disk.Boot += 1 + c.cfg.Chance(uncounted)
 		c.keepState(forProbe)
 		c.booted()
-	case forStart, forCounters:
+	case forStart:
 		c.disk.counted.failed()
 		c.log(Error, "cannot count this start of the code", "error", err.Error())
 		c.started(o.number)
+	case forCounters:
+		c.disk.counted.failed()
+		c.log(Error, "cannot write the counters", "error", err.Error())
 	case forIdentity:
 		c.identityLost(o.number, err)
 	case forState, forPosts:
