@@ -35,7 +35,7 @@ func (l Login) Fingerprint() string {
 // Standing is for how long a Login is good.
 type Standing struct {
 	Until  time.Time // when the login must be judged again; zero: when Review is called
-	Rotate bool      // the device is to get a new key: ask Keys for it
+	Rotate bool      // the device is to get a new key, which NewKey returns
 }
 
 // standing is what is known of the client's login.
