@@ -125,7 +125,7 @@ func (c *call) useSecond(account string, login bool) error {
 				return wrong
 			}
 			if login {
-				f.Login, f.LoginUntil = []byte{}, time.Time{}
+				f.Login, f.LoginUntil = nil, time.Time{}
 			}
 			return nil
 		})

@@ -19,7 +19,7 @@ var claims = table[record.ClaimCode]{
 	columns: "id, hash, device_group, device, name, creator, created, expires, used, key_hash",
 	fields: func(c *record.ClaimCode) []any {
 		return []any{&c.ID, &c.Hash, (*optional)(&c.Group), &c.Device, &c.Name, &c.Creator, (*milli)(&c.Created),
-			(*milli)(&c.Expires), (*milli)(&c.Used), &c.KeyHash}
+			(*milli)(&c.Expires), (*milli)(&c.Used), (*blob)(&c.KeyHash)}
 	},
 }
 
@@ -29,7 +29,6 @@ func (s *Store) AddClaims(ctx context.Context, list []record.ClaimCode) ([]recor
 	made := make([]record.ClaimCode, len(list))
 	for i, c := range list {
 		c.ID, c.Created = newID(), now
-		c.KeyHash = []byte{}
 		made[i] = c
 	}
 	err := s.do(ctx, func() error {

@@ -15,7 +15,7 @@ var credentials = table[record.Credentials]{
 	columns: "device, changed, revoked, rotation, began, deadline, handed, next",
 	fields: func(c *record.Credentials) []any {
 		return []any{&c.Device, &c.Changed, (*milli)(&c.Revoked), &c.Rotation, (*milli)(&c.Began),
-			(*milli)(&c.Deadline), (*milli)(&c.Handed), &c.Next}
+			(*milli)(&c.Deadline), (*milli)(&c.Handed), (*blob)(&c.Next)}
 	},
 }
 
@@ -76,9 +76,6 @@ func (s *Store) keep(x *identity, tell bool) (err error) {
 		if x.Credentials.Changed, err = s.nextChange(); err != nil {
 			return err
 		}
-	}
-	if x.Next == nil {
-		x.Next = []byte{}
 	}
 	if x.stored {
 		return credentials.update(s, &x.Credentials)
@@ -359,5 +356,5 @@ func (s *Store) forgetIdentity(id tandem.DeviceID) error {
 			return err
 		}
 	}
-	return credentials.insert(s, &record.Credentials{Device: id, Changed: n, Next: []byte{}})
+	return credentials.insert(s, &record.Credentials{Device: id, Changed: n})
 }

@@ -24,7 +24,7 @@ var secondFactors = table[SecondFactor]{
 	name: "second_factors", noun: "second factor", order: "rowid",
 	columns: "account, secret, enabled, step, recovery, login, login_until, created",
 	fields: func(f *SecondFactor) []any {
-		return []any{&f.Account, &f.Secret, &f.Enabled, &f.Step, (*words)(&f.Recovery), &f.Login,
+		return []any{&f.Account, &f.Secret, &f.Enabled, &f.Step, (*words)(&f.Recovery), (*blob)(&f.Login),
 			(*milli)(&f.LoginUntil), (*milli)(&f.Created)}
 	},
 }
@@ -44,9 +44,6 @@ func (s *Store) SecondFactorOf(ctx context.Context, login []byte) (SecondFactor,
 // AddSecondFactor gives an account a second factor, in the place of one that is not enabled.
 func (s *Store) AddSecondFactor(ctx context.Context, f SecondFactor) error {
 	f.Created = s.stamp()
-	if f.Login == nil {
-		f.Login = []byte{}
-	}
 	return s.do(ctx, func() error {
 		old, err := secondFactors.one(s.inside(), s.write, where("account = ?", f.Account))
 		switch {
@@ -68,13 +65,7 @@ func (s *Store) AddSecondFactor(ctx context.Context, f SecondFactor) error {
 func (s *Store) ChangeSecondFactor(
 	ctx context.Context, account string, edit func(*SecondFactor) error,
 ) (SecondFactor, error) {
-	return secondFactors.change(ctx, s, account, func(f *SecondFactor) error {
-		err := edit(f)
-		if f.Login == nil { // as it is read when it is empty
-			f.Login = []byte{}
-		}
-		return err
-	})
+	return secondFactors.change(ctx, s, account, edit)
 }
 
 // DeleteSecondFactor deletes the second factor of an account.

@@ -95,7 +95,7 @@ func sumOf(fields []any) (s record.Sum) {
 func sumValue(s record.Sum, v driver.Valuer) record.Sum {
 	value, err := v.Value()
 	if err != nil {
-		panic(err) // times, numbers and references are always values
+		panic(err) // times, numbers, references and bytes are always values
 	}
 	switch value := value.(type) {
 	case nil:
@@ -104,6 +104,8 @@ func sumValue(s record.Sum, v driver.Valuer) record.Sum {
 		return s.Number(uint64(value))
 	case string:
 		return s.Text(value)
+	case []byte:
+		return s.Bytes(value)
 	default:
 		panic(fmt.Sprintf("store: a value of type %T has no checksum", value))
 	}

@@ -309,6 +309,16 @@ func (o optional) Value() (driver.Value, error) {
 	return string(o), nil
 }
 
+// blob is a column of bytes that may be empty: nil is written as none, not as NULL.
+type blob []byte
+
+func (b blob) Value() (driver.Value, error) {
+	if b == nil {
+		b = blob{}
+	}
+	return []byte(b), nil
+}
+
 // words is a list of strings as a column: a JSON array.
 type words []string
 
