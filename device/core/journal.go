@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/device"
 	"github.com/tandem-iot/tandem/device/spool"
 )
 
@@ -50,13 +51,10 @@ const (
 	segmentSize     = 1 << 20
 	smallestSegment = 64 << 10 // on a disk that is nearly full
 	markRoom        = 4 << 10  // of a segment, for marks alone, so that what was handled can be noted on a full disk
-	largestEntry    = tandem.MessageSize + entryOverhead
+	largestEntry    = tandem.MessageSize + device.PostOverhead
 	marksEvery      = 32 // entries that are settled
 	spansInMark     = 64
 )
-
-// entryOverhead is more than what an entry has beside a name and data, in bytes.
-const entryOverhead = 128
 
 const (
 	journalDir    = postsDir
@@ -87,7 +85,7 @@ const (
 
 // encode returns the body of a post's record.
 func (k *keptPost) encode() []byte {
-	b := make([]byte, 0, len(k.Name)+len(k.Data)+entryOverhead/2)
+	b := make([]byte, 0, k.size()+device.PostOverhead/2)
 	for _, n := range []uint64{k.Mark.Boot, k.Mark.Seq, k.Cause, uint64(k.Nth), uint64(k.Time)} {
 		b = binary.AppendUvarint(b, n)
 	}
@@ -122,7 +120,7 @@ func (k *keptPost) size() int { return len(k.Name) + len(k.Data) }
 func (s *segment) free() int64 { return max(0, s.size-markRoom-s.end) }
 
 // room returns the bytes of entries that fit for sure, whichever sizes they have, each counted
-// with entryOverhead.
+// with device.PostOverhead.
 func (j *journal) room() int64 {
 	var sum, largest int64
 	for i := j.active; i < len(j.segments); i++ {
