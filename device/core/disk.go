@@ -137,16 +137,14 @@ type disk struct {
 
 	asked  []*operation // not done, oldest first
 	busy   bool         // the first of them was given to the shell
-	holds  int          // how many of them hold back what others can notice
 	since  moment       // before the event whose writes are under way
 	causes cause        // what the state on disk says of causes
 
-	sick      error         // why what the code wants to keep cannot be: the last such write has failed
-	full      error         // why the journal gets no more room
-	shrink    int           // how often the size of the next segment is halved
-	reserving bool          // a segment is being made
-	retryAt   time.Duration // when to try again, while sick or full
-	said      []string      // what a start has found out, until there is a log for it
+	sick    error         // why what the code wants to keep cannot be: the last such write has failed
+	full    error         // why the journal gets no more room
+	shrink  int           // how often the size of the next segment is halved
+	retryAt time.Duration // when to try again, while sick or full
+	said    []string      // what a start has found out, until there is a log for it
 }
 
 // moment is what an event whose writes fail is undone to.
@@ -197,9 +195,6 @@ type operation struct {
 // ask has an operation done after those that were asked for before.
 func (c *Core) ask(o *operation) {
 	c.disk.asked = append(c.disk.asked, o)
-	if o.purpose.holding() {
-		c.disk.holds++
-	}
 	c.nextOperation()
 }
 
@@ -270,7 +265,9 @@ func (c *Core) writeBatch(b *batch) {
 
 // held reports whether something is being written: nothing that comes after it
 // may be seen before it is durable.
-func (c *Core) held() bool { return c.disk.holds > 0 }
+func (c *Core) held() bool {
+	return slices.ContainsFunc(c.disk.asked, func(o *operation) bool { return o.purpose.holding() })
+}
 
 // fileDone takes the outcome of the operation that the shell was given. A shell that tells of
 // another has done them out of order, and what is on disk cannot be relied on.
@@ -281,9 +278,6 @@ func (c *Core) fileDone(ev *FileDone) {
 	}
 	o := d.asked[0]
 	d.asked, d.busy = slices.Delete(d.asked, 0, 1), false
-	if o.purpose.holding() {
-		d.holds--
-	}
 	if ev.Err != nil {
 		c.notDone(o, ev.Err)
 	} else {
@@ -317,7 +311,6 @@ func (c *Core) done(o *operation) {
 		c.markSettled(false)
 		c.reserve()
 	case forRoom:
-		c.disk.reserving = false
 		c.disk.journal.grow(o.size)
 		c.disk.full = nil
 		c.reserve()
@@ -334,7 +327,6 @@ func (c *Core) notDone(o *operation, err error) {
 	case forMark:
 		c.disk.journal.seal(o.name)
 	case forRoom:
-		c.disk.reserving = false
 		c.noRoom(o.size, err)
 	case forProbe:
 		c.sicken(err)
@@ -388,13 +380,7 @@ func (c *Core) undo(o *operation, err error) {
 	d, since := &c.disk, c.disk.since
 	c.sicken(err)
 	d.stated.failed()
-	d.asked = slices.DeleteFunc(d.asked, func(o *operation) bool {
-		if o.purpose.ofCode() {
-			d.holds--
-			return true
-		}
-		return false
-	})
+	d.asked = slices.DeleteFunc(d.asked, func(o *operation) bool { return o.purpose.ofCode() })
 	if o.purpose == forPosts {
 		d.journal.seal(o.name)
 	}

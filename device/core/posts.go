@@ -188,7 +188,8 @@ func (c *Core) reserve() {
 	d := &c.disk
 	j := &d.journal
 	size := min(segmentSize, max(smallestSegment, c.cfg.JournalSize/4))
-	if j.room() >= size-markRoom || d.sick != nil || d.reserving {
+	reserving := slices.ContainsFunc(d.asked, func(o *operation) bool { return o.purpose == forRoom })
+	if reserving || j.room() >= size-markRoom || d.sick != nil {
 		return
 	}
 	if size = min(size>>d.shrink, c.cfg.JournalSize-j.allocated()) &^ 7; size < smallestSegment {
@@ -196,7 +197,7 @@ func (c *Core) reserve() {
 		return
 	}
 	o := c.askFor(forRoom, segmentName(j.numbered+1))
-	o.size, d.reserving = size, true
+	o.size = size
 	o.effect = &Reserve{Number: o.number, Name: o.name, Size: size}
 	c.ask(o)
 }
