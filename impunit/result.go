@@ -3,6 +3,7 @@ package impunit
 import (
 	"bufio"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -84,7 +85,7 @@ func (f *Failure) place(e *squirrel.Error) {
 }
 
 func placeText(frame squirrel.Frame) string {
-	text := frame.Source + ":" + decimal(frame.Line)
+	text := frame.Source + ":" + strconv.Itoa(frame.Line)
 	if frame.Func != "unknown" && frame.Func != "" {
 		text += " in " + frame.Func
 	}

@@ -39,7 +39,7 @@ const (
 // Run runs the tests of a file. A test that stops its world, such as one that never ends, fails,
 // and those after it run in another world. When ctx ends, so does the run.
 func (p *Project) Run(ctx context.Context, f File, o Options) Result {
-	r := &run{ctx: ctx, p: p, file: f, o: o, result: Result{File: f.Path, Where: f.Where}, done: map[string]bool{}}
+	r := &run{ctx: ctx, p: p, file: f, o: o, result: Result{File: f.Path, Where: f.Where}}
 	if r.o.Limit == 0 {
 		r.o.Limit = defaultLimit
 	}
@@ -49,8 +49,7 @@ func (p *Project) Run(ctx context.Context, f File, o Options) Result {
 	if r.result.Err = r.build(); r.result.Err != nil {
 		return r.result
 	}
-	for again := true; again && r.result.Err == nil; {
-		again = r.session()
+	for r.session() {
 	}
 	if o.Coverage != nil {
 		o.Coverage.add(r.pair, f.agent, f.device)
@@ -65,7 +64,6 @@ type run struct {
 	file   File
 	o      Options
 	result Result
-	done   map[string]bool // titles of tests that have had their turn
 
 	pair   *rehearsal.Pair
 	tester *compile.Program
@@ -280,9 +278,8 @@ func (r *run) restarted() string {
 	if why := r.mistake(); why != "" {
 		return why
 	}
-	who := map[Where]string{OnAgent: "agent", OnDevice: "device", Beside: "test"}[r.file.Where]
 	return fmt.Sprintf("the %s has restarted, and the test with it: what restarts a side is tested beside the pair, "+
-		"in a file NAME%s", who, testSuffix)
+		"in a file NAME%s", r.file.Where, testSuffix)
 }
 
 // restrain says how much what follows may take, beside d of the world's time.
@@ -332,5 +329,3 @@ func (r *run) end() {
 		r.o.Ended(t)
 	}
 }
-
-func decimal(n int) string { return strconv.Itoa(n) }
