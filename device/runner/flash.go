@@ -20,27 +20,29 @@ const flashSize = 4<<20 - 448<<10
 type flash struct{ file *os.File }
 
 // openFlash opens the device's flash. One that cannot be used is set aside, and where no other
-// can be made the flash is erased and cannot be written. said is what became of it.
-func (d *disk) openFlash() (f *flash, said []string) {
+// can be made the flash is erased and cannot be written.
+func (d *disk) openFlash() *flash {
 	open := func() (*os.File, error) { return os.OpenFile(d.path(flashFile), os.O_RDWR|os.O_CREATE, fileMode) }
 	file, err := open()
 	if err == nil {
-		return &flash{file}, nil
+		return &flash{file}
 	}
 	if readable, readErr := os.Open(d.path(flashFile)); readErr == nil {
 		if info, statErr := readable.Stat(); statErr == nil && info.Mode().IsRegular() {
-			return &flash{readable}, []string{"the device's flash cannot be written: " + err.Error()}
+			d.note("the device's flash cannot be written", err)
+			return &flash{readable}
 		}
 		readable.Close() // it was not used
 	}
-	said = []string{"the device's flash is set aside: " + err.Error()}
+	d.note("the device's flash is set aside", err)
 	if err = d.setAside(flashFile); err == nil {
 		file, err = open()
 	}
 	if err != nil {
-		return &flash{}, append(said, "the device has no flash: "+err.Error())
+		d.note("the device has no flash", err)
+		return &flash{}
 	}
-	return &flash{file}, said
+	return &flash{file}
 }
 
 func (f *flash) close() error {

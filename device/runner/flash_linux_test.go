@@ -18,9 +18,10 @@ func TestFlashUnwritable(t *testing.T) {
 	if err := os.Symlink(self, filepath.Join(dir, flashFile)); err != nil {
 		t.Fatal(err)
 	}
-	f, said := (&disk{dir: dir}).openFlash()
-	if len(said) != 1 || !strings.Contains(said[0], "cannot be written") {
-		t.Fatalf("said %q", said)
+	d := &disk{dir: dir}
+	f := d.openFlash()
+	if len(d.said) != 1 || !strings.Contains(d.said[0], "cannot be written") {
+		t.Fatalf("said %q", d.said)
 	}
 	b := make([]byte, 4)
 	if _, err := f.ReadAt(b, 0); err != nil || b[0] != ^byte(0x7f) {
@@ -36,9 +37,10 @@ func TestFlashUnwritable(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(blocked, flashFile), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	f, said = (&disk{dir: blocked}).openFlash()
-	if len(said) != 1 || !strings.Contains(said[0], "set aside") {
-		t.Fatalf("said %q", said)
+	d = &disk{dir: blocked}
+	f = d.openFlash()
+	if len(d.said) != 1 || !strings.Contains(d.said[0], "set aside") {
+		t.Fatalf("said %q", d.said)
 	}
 	if _, err := f.WriteAt(b, 0); err != nil {
 		t.Error(err)

@@ -53,10 +53,8 @@ func newShell(r *Runner) (*shell, error) {
 // newCore returns the core for what is on the disk.
 func (s *shell) newCore() (*core.Core, error) {
 	r := s.r
+	s.flash = s.disk.openFlash()
 	contents := s.disk.read()
-	f, said := s.disk.openFlash()
-	s.flash = f
-	contents.Said = append(contents.Said, said...)
 	cfg := core.Config{
 		ID: r.ID, Key: r.Key, Server: r.Addr, OwnCode: r.Code != "", Module: r.Module, Board: r.Board, Flash: s.flash,
 		Compile: compileDevice, Chance: rand.Uint64N, CrashPause: r.CrashPause,

@@ -122,9 +122,10 @@ func TestDiskErrors(t *testing.T) {
 
 func openFlashIn(t *testing.T, dir string) *flash {
 	t.Helper()
-	f, said := (&disk{dir: dir}).openFlash()
-	if len(said) > 0 {
-		t.Fatal(said)
+	d := &disk{dir: dir}
+	f := d.openFlash()
+	if len(d.said) > 0 {
+		t.Fatal(d.said)
 	}
 	return f
 }
