@@ -64,7 +64,7 @@ func (r *Runner) networkDialer() (dialer, error) {
 			return r.dialTLS(ctx, host, u.Hostname(), reached)
 		}, nil
 	}
-	return r.webSocketDialer(u.String()), nil
+	return r.webSocketDialer(u), nil
 }
 
 func (r *Runner) dialTLS(ctx context.Context, addr, name string, reached func(time.Duration)) (net.Conn, error) {
@@ -72,7 +72,7 @@ func (r *Runner) dialTLS(ctx context.Context, addr, name string, reached func(ti
 	if err != nil {
 		return nil, err
 	}
-	config := r.tlsConfig()
+	config := r.tlsConfig(name)
 	config.ServerName = cmp.Or(config.ServerName, name)
 	t := tls.Client(c, config)
 	if err := t.HandshakeContext(ctx); err != nil {
@@ -83,13 +83,14 @@ func (r *Runner) dialTLS(ctx context.Context, addr, name string, reached func(ti
 }
 
 // webSocketDialer returns the dialer for a URL with ws or wss.
-func (r *Runner) webSocketDialer(url string) dialer {
+func (r *Runner) webSocketDialer(u *url.URL) dialer {
 	return func(ctx context.Context, _ string, reached func(time.Duration)) (net.Conn, error) {
 		dial := func(ctx context.Context, _, addr string) (net.Conn, error) { return dialTCP(ctx, addr, reached) }
 		client := &http.Client{Transport: &http.Transport{
-			Proxy: http.ProxyFromEnvironment, TLSClientConfig: r.tlsConfig(), DialContext: dial,
+			Proxy: http.ProxyFromEnvironment, TLSClientConfig: r.tlsConfig(u.Hostname()), DialContext: dial,
 		}}
-		c, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: client, Subprotocols: []string{"mqtt"}})
+		options := &websocket.DialOptions{HTTPClient: client, Subprotocols: []string{"mqtt"}}
+		c, _, err := websocket.Dial(ctx, u.String(), options)
 		if err != nil {
 			return nil, err
 		}

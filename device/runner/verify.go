@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"net/url"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -53,9 +52,9 @@ func (v *verification) use(at time.Time, least bool) {
 	v.set.Store(&verifyTime{at, least})
 }
 
-// tlsConfig returns the configuration for connections to the server. What the owner of r.TLS
-// has decided about verification stays.
-func (r *Runner) tlsConfig() *tls.Config {
+// tlsConfig returns the configuration for connections to the server, whose host has a name. What
+// the owner of r.TLS has decided about verification stays.
+func (r *Runner) tlsConfig(name string) *tls.Config {
 	config := r.TLS.Clone()
 	if config == nil {
 		config = new(tls.Config)
@@ -63,10 +62,7 @@ func (r *Runner) tlsConfig() *tls.Config {
 	if config.InsecureSkipVerify || config.Time != nil {
 		return config
 	}
-	name := config.ServerName
-	if u, err := url.Parse(r.Addr); err == nil {
-		name = cmp.Or(name, u.Hostname())
-	}
+	name = cmp.Or(config.ServerName, name)
 	roots, also := config.RootCAs, config.VerifyConnection
 	config.InsecureSkipVerify = true // VerifyConnection does all of it, by another clock
 	config.VerifyConnection = func(state tls.ConnectionState) error {

@@ -97,9 +97,9 @@ func TestVerify(t *testing.T) {
 		if tt.name != "" {
 			name = tt.name
 		}
-		r := &Runner{Addr: "tls://" + name + ":8883", TLS: &tls.Config{RootCAs: roots}}
+		r := &Runner{TLS: &tls.Config{RootCAs: roots}}
 		r.verify.use(tt.at, tt.least)
-		config := r.tlsConfig()
+		config := r.tlsConfig(name)
 		config.ServerName = name
 		err := handshake(t, config, tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key})
 		if (err != nil) != (tt.wrong != "") || err != nil && !strings.Contains(err.Error(), tt.wrong) {
@@ -128,8 +128,9 @@ func handshake(t *testing.T, config *tls.Config, cert tls.Certificate) error {
 func TestVerifyOwn(t *testing.T) {
 	clock := func() time.Time { return today }
 	for _, own := range []*tls.Config{{InsecureSkipVerify: true}, {Time: clock}} {
-		r := &Runner{Addr: "tls://node.example", TLS: own}
-		if got := r.tlsConfig(); got.VerifyConnection != nil || got.InsecureSkipVerify != own.InsecureSkipVerify {
+		r := &Runner{TLS: own}
+		got := r.tlsConfig("node.example")
+		if got.VerifyConnection != nil || got.InsecureSkipVerify != own.InsecureSkipVerify {
 			t.Error("the configuration is changed")
 		}
 	}
