@@ -141,9 +141,7 @@ func (s *shell) closeFiles() error { return errors.Join(s.flash.close(), s.disk.
 // went.
 func (s *shell) step(ev core.Event) {
 	for {
-		now := time.Now()
-		// Round strips the reading of the monotonic clock, which Mono alone has.
-		for _, e := range s.core.Step(tandem.Now{Wall: s.r.Wall().Round(0), Mono: now.Sub(s.origin)}, ev) {
+		for _, e := range s.core.Step(tandem.Now{Wall: s.r.Wall(), Mono: time.Since(s.origin)}, ev) {
 			s.perform(e)
 		}
 		if len(s.answers) == 0 {
