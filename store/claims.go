@@ -51,11 +51,9 @@ func (s *Store) AddClaims(ctx context.Context, list []record.ClaimCode) ([]recor
 					return err
 				}
 			}
-			if err := claims.insert(s, &made[i]); err != nil {
-				return named(err, "the device group of the claim code does not exist")
-			}
 		}
-		return nil
+		_, err := s.write.perform(s.inside(), claims.inserts(made))
+		return named(err, "the device group of the claim code does not exist")
 	})
 	return made, err
 }
@@ -138,16 +136,8 @@ func noClaim(err error) error {
 
 // addClaimed makes the device of a claim code.
 func (s *Store) addClaimed(c *record.ClaimCode, by Claim) (record.Device, error) {
-	now := s.stamp()
-	d := record.Device{
-		ID: tandem.NewDeviceID(), Agent: tandem.NewAgentID(), Owner: c.Creator, Group: c.Group, Name: c.Name,
-		KeyHash: by.KeyHash, Enrolled: now, Created: now, Updated: now,
-	}
-	d.MAC = record.MACOf(d.ID)
-	if err := devices.insert(s, &d); err != nil {
-		return d, err
-	}
-	_, err := s.write.perform(s.inside(), s.enrolling([]record.Device{d}))
+	d := newDevice(record.Device{Owner: c.Creator, Group: c.Group, Name: c.Name, KeyHash: by.KeyHash}, s.stamp())
+	_, err := s.insertDevices([]record.Device{d})
 	return d, err
 }
 

@@ -288,19 +288,9 @@ func (s *Store) Provision(ctx context.Context, list []Newcomer) (made []record.D
 			have, err := s.identityOf(d.ID)
 			switch {
 			case tandem.KindOf(err) == tandem.NotFound:
-				if d.Agent == "" {
-					d.Agent = tandem.NewAgentID()
-				}
-				d.Enrolled = now
-				d.Created = now
-				d.Updated = now
-				d.MAC = record.MACOf(d.ID)
-				if err := devices.insert(s, &d); err != nil {
+				made = append(made, newDevice(d, now))
+				if _, err := s.insertDevices(made[len(made)-1:]); err != nil {
 					return named(err, "Duplicate Resource: The group of device "+string(d.ID)+" does not exist.")
-				}
-				made = append(made, d)
-				if _, err := s.write.perform(s.inside(), s.enrolling([]record.Device{d})); err != nil {
-					return err
 				}
 			case err != nil:
 				return err

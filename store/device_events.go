@@ -46,16 +46,16 @@ const placeDevice = `UPDATE devices SET
 
 // enrolling returns what follows the insertion of devices.
 func (s *Store) enrolling(made []record.Device) (steps []step) {
-	for _, d := range made {
+	events := make([]DeviceEvent, len(made))
+	for i, d := range made {
 		if d.Group != "" {
 			steps = append(steps, step{query: placeDevice, args: []any{string(d.ID)}})
 		}
-		e := DeviceEvent{
+		events[i] = DeviceEvent{
 			ID: newID(), Device: d.ID, Event: DeviceEnrolled, Group: d.Group, Owner: d.Owner, Actor: d.Owner, At: d.Enrolled,
 		}
-		steps = append(steps, step{query: deviceEvents.inserting(), args: deviceEvents.values(&e)})
 	}
-	return steps
+	return append(steps, deviceEvents.inserts(events)...)
 }
 
 // AgentChanged returns when an agent last started to run or stopped, the zero time when it

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/store/record"
@@ -32,33 +33,43 @@ func (s *Store) AddDevices(ctx context.Context, list []record.Device) ([]record.
 	now := s.stamp()
 	made := make([]record.Device, len(list))
 	for i, d := range list {
-		if d.ID == "" {
-			d.ID = tandem.NewDeviceID()
-		}
-		if d.Agent == "" {
-			d.Agent = tandem.NewAgentID()
-		}
-		if d.MAC == "" {
-			d.MAC = record.MACOf(d.ID)
-		}
-		d.Enrolled = now
-		d.Created = now
-		d.Updated = now
-		made[i] = d
+		made[i] = newDevice(d, now)
 	}
 	err := s.do(ctx, func() error {
-		var steps []step
-		for i := range made {
-			steps = append(steps, step{query: devices.inserting(), args: devices.values(&made[i])})
-		}
-		if i, err := s.write.perform(s.inside(), steps); err != nil {
+		if i, err := s.insertDevices(made); err != nil {
 			return named(err,
 				"Duplicate Resource: Device "+string(made[i].ID)+" exists already, or its owner or group does not.")
 		}
-		_, err := s.write.perform(s.inside(), s.enrolling(made))
-		return err
+		return nil
 	})
 	return made, err
+}
+
+// newDevice fills in what a device does not have before it is made.
+func newDevice(d record.Device, now time.Time) record.Device {
+	if d.ID == "" {
+		d.ID = tandem.NewDeviceID()
+	}
+	if d.Agent == "" {
+		d.Agent = tandem.NewAgentID()
+	}
+	if d.MAC == "" {
+		d.MAC = record.MACOf(d.ID)
+	}
+	d.Enrolled = now
+	d.Created = now
+	d.Updated = now
+	return d
+}
+
+// insertDevices makes devices inside a transaction. With an error it returns the index of the
+// one that was refused.
+func (s *Store) insertDevices(made []record.Device) (refused int, err error) {
+	if i, err := s.write.perform(s.inside(), devices.inserts(made)); err != nil {
+		return i, err
+	}
+	_, err = s.write.perform(s.inside(), s.enrolling(made))
+	return 0, err
 }
 
 // Device returns a device.

@@ -195,6 +195,15 @@ func (t table[T]) insert(s *Store, record *T) error {
 	return s.exec(t.inserting(), t.values(record)...)
 }
 
+// inserts returns what inserts records, for perform.
+func (t table[T]) inserts(list []T) []step {
+	steps := make([]step, len(list))
+	for i := range list {
+		steps[i] = step{query: t.inserting(), args: t.values(&list[i])}
+	}
+	return steps
+}
+
 func (t table[T]) inserting() string {
 	columns := t.columns + t.sums()
 	marks := strings.Repeat(", ?", strings.Count(columns, ",")+1)[2:]
