@@ -121,7 +121,7 @@ func batchSize(p *mqtt.Properties) int {
 		return 0
 	}
 	// A packet has a few bytes besides the batch.
-	return max(min(n, maxBatch, int(p.MaximumPacketSize.Or(1<<30))-64), 0)
+	return max(min(n, maxBatch, int(p.MaximumPacketSize.Or(anySize))-64), 0)
 }
 
 // publish gives the session what the window allows. Hello is the first: by it the server

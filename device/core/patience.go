@@ -47,10 +47,12 @@ func (t *trip) measure(d time.Duration) {
 	t.smooth += (d - t.smooth) / 8
 }
 
+// answer returns how long an answer may take by what was measured.
+func (t *trip) answer() time.Duration { return patienceTrips*t.smooth + 8*t.spread }
+
 // patience returns how long an answer may take, at least floor.
 func (t *trip) patience(floor time.Duration) time.Duration {
-	d := max(floor, patienceTrips*t.smooth+8*t.spread)
-	return min(d<<t.doubt, longestWait)
+	return min(max(floor, t.answer())<<t.doubt, longestWait)
 }
 
 // toReach returns how long the server's address may take to answer. The shell tries more than once
@@ -59,7 +61,7 @@ func (t *trip) toReach() time.Duration {
 	if t.smooth == 0 {
 		return firstReach
 	}
-	return min(max(reachWait, patienceTrips*t.smooth+8*t.spread)<<t.missed, firstReach)
+	return min(max(reachWait, t.answer())<<t.missed, firstReach)
 }
 
 // toLeave returns how long the server may take to end a connection after our goodbye.
