@@ -41,6 +41,9 @@ func (s *Server) Resumed(now time.Time) {
 	}
 }
 
+// Patience returns how long the client may be silent, from Accept on; 0: for any time.
+func (s *Server) Patience() time.Duration { return s.patience }
+
 // Patient says that the client's link is so slow that its silence may last as long as d. A client
 // without a keep-alive time may be silent anyway, and a shorter d changes nothing.
 func (s *Server) Patient(d time.Duration) {

@@ -100,9 +100,8 @@ func (s *Session) Connected(now tandem.Now, err error) {
 	switch {
 	case s.leaving:
 	case err == nil:
-		terms := s.terms()
-		s.must(s.mqtt.Accept(at(now), terms, nil))
-		s.normal = s.keepAlive(terms) * 3 / 2
+		s.must(s.mqtt.Accept(at(now), s.terms(), nil))
+		s.normal = s.mqtt.Patience()
 		s.asks()
 		s.connect = nil
 	case tandem.KindOf(err) == tandem.NotFound:
@@ -119,15 +118,6 @@ func (s *Session) refuse(code mqtt.Reason, why string) {
 	s.connect = nil
 	s.must(s.mqtt.Refuse(code, &mqtt.Properties{ReasonString: why}))
 	s.leaving = true
-}
-
-// keepAlive returns the keep-alive time that holds.
-func (s *Session) keepAlive(terms *mqtt.Properties) time.Duration {
-	n := s.connect.KeepAlive
-	if terms != nil {
-		n = terms.ServerKeepAlive.Or(n)
-	}
-	return time.Duration(n) * time.Second
 }
 
 // terms returns the properties of CONNACK for a v5 device.
