@@ -1,9 +1,7 @@
 package store
 
 import (
-	"bytes"
 	"context"
-	"slices"
 	"time"
 
 	"github.com/tandem-iot/tandem"
@@ -154,21 +152,24 @@ func (s *Store) UseKey(ctx context.Context, id tandem.DeviceID, hash []byte) err
 func (s *Store) RevokeDevice(ctx context.Context, id tandem.DeviceID) error {
 	_, err := s.changeIdentity(ctx, id, true, func(x *identity) error {
 		x.Credentials.Revoke(&x.Device, s.stamp())
-		list, err := certificates.query(s.inside(), s.write, where("device = ?", string(id)), Page{})
-		if err != nil {
-			return err
-		}
-		for _, c := range list {
-			if c.Revoked.IsZero() {
-				c.Revoked = x.Revoked
-				if err := certificates.update(s, &c); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
+		return s.revokeCertificates(id, x.Revoked)
 	})
 	return err
+}
+
+// revokeCertificates makes the certificates of a device worthless, those excepted that are so already.
+func (s *Store) revokeCertificates(id tandem.DeviceID, at time.Time) error {
+	list, err := certificates.query(s.inside(), s.write, where("device = ? AND revoked = 0", string(id)), Page{})
+	if err != nil {
+		return err
+	}
+	for _, c := range list {
+		c.Revoked = at
+		if err := certificates.update(s, &c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // KeyChanges returns the devices whose credentials have changed since the change with a number,
@@ -294,7 +295,7 @@ func (s *Store) Provision(ctx context.Context, list []Newcomer) (made []record.D
 				}
 			case err != nil:
 				return err
-			case have.Owner != d.Owner || !sameKey(&have, d.KeyHash):
+			case have.Owner != d.Owner || !have.Allows(have.Device, d.KeyHash):
 				return tandem.Errorf(tandem.Conflict, "Duplicate Resource: Device %s exists already, with another key.", d.ID)
 			}
 			if err := s.addCertificates(list[i].Certificates); err != nil {
@@ -306,17 +307,6 @@ func (s *Store) Provision(ctx context.Context, list []Newcomer) (made []record.D
 	return made, err
 }
 
-// sameKey reports whether a device has, or may soon have, the key with a hash. A revoked one has
-// none.
-func sameKey(x *identity, hash []byte) bool {
-	for h := range slices.Chunk(x.Next, len(hash)) {
-		if bytes.Equal(h, hash) {
-			return true
-		}
-	}
-	return bytes.Equal(x.KeyHash, hash)
-}
-
 // forgetIdentity deletes what there is of a device's key, its certificates and its claim codes.
 // A blank record stays, by which the nodes notice that the device may not stay connected. The
 // certificates stay as revoked ones: an authority of the operator may still vouch for them.
@@ -325,26 +315,15 @@ func (s *Store) forgetIdentity(id tandem.DeviceID) error {
 	if err != nil {
 		return err
 	}
-	for _, st := range []struct {
-		query string
-		args  []any
-	}{
-		{"DELETE FROM credentials WHERE device = ?", []any{string(id)}},
-		{"DELETE FROM claim_codes WHERE device = ?", []any{string(id)}},
+	for _, query := range []string{
+		"DELETE FROM credentials WHERE device = ?", "DELETE FROM claim_codes WHERE device = ?",
 	} {
-		if err := s.exec(st.query, st.args...); err != nil {
+		if err := s.exec(query, string(id)); err != nil {
 			return err
 		}
 	}
-	list, err := certificates.query(s.inside(), s.write, where("device = ? AND revoked = 0", string(id)), Page{})
-	if err != nil {
+	if err := s.revokeCertificates(id, s.stamp()); err != nil {
 		return err
-	}
-	for _, c := range list {
-		c.Revoked = s.stamp()
-		if err := certificates.update(s, &c); err != nil {
-			return err
-		}
 	}
 	return credentials.insert(s, &record.Credentials{Device: id, Changed: n})
 }

@@ -66,17 +66,13 @@ const (
 // Judge says what a key is. It takes the same time for every wrong key.
 func (c Credentials) Judge(d Device, key string, now time.Time) KeyVerdict {
 	hash := Hash(key)
-	isNext := 0
-	for h := range slices.Chunk(c.Next, sha256.Size) {
-		isNext |= subtle.ConstantTimeCompare(h, hash)
-	}
 	switch {
 	case d.IsRevoked():
 		if subtle.ConstantTimeCompare(d.KeyHash[1:], hash) == 1 {
 			return RevokedKey
 		}
 		return WrongKey
-	case c.Rotation != NoRotation && isNext == 1:
+	case c.Rotation != NoRotation && c.isNext(hash):
 		return NewKey
 	case !d.HasKey(key):
 		return WrongKey
@@ -84,6 +80,21 @@ func (c Credentials) Judge(d Device, key string, now time.Time) KeyVerdict {
 		return OldKey
 	}
 	return GoodKey
+}
+
+// isNext reports whether a key with the given hash is one that the device may have by now.
+func (c Credentials) isNext(hash []byte) bool {
+	is := 0
+	for h := range slices.Chunk(c.Next, sha256.Size) {
+		is |= subtle.ConstantTimeCompare(h, hash)
+	}
+	return is == 1
+}
+
+// Allows reports whether a key with the given hash is the device's, or may become it. A revoked
+// device has none.
+func (c Credentials) Allows(d Device, hash []byte) bool {
+	return bytes.Equal(d.KeyHash, hash) || c.isNext(hash)
 }
 
 func (c Credentials) expired(now time.Time) bool {
@@ -112,14 +123,12 @@ func (c *Credentials) Use(d *Device, hash []byte, now time.Time) bool {
 	if c.Rotation == NoRotation || c.Rotation == Printed && !c.Deadline.IsZero() && now.Before(c.Deadline) {
 		return false
 	}
-	for h := range slices.Chunk(c.Next, sha256.Size) {
-		if bytes.Equal(h, hash) {
-			d.KeyHash = bytes.Clone(hash)
-			c.end()
-			return true
-		}
+	if !c.isNext(hash) {
+		return false
 	}
-	return false
+	d.KeyHash = bytes.Clone(hash)
+	c.end()
+	return true
 }
 
 // end forgets the rotation.
