@@ -10,6 +10,7 @@ import (
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/device/identity"
 	"github.com/tandem-iot/tandem/internal/dirlock"
+	"github.com/tandem-iot/tandem/internal/durable"
 )
 
 // Load returns the identity in a device's directory, which is blank when the device has not
@@ -44,34 +45,11 @@ func store(dir string, i identity.Identity) error {
 		return err
 	}
 	for _, name := range identity.Files {
-		if err := replace(dir, name, append(text, '\n')); err != nil {
+		if err := durable.Write(filepath.Join(dir, name), append(text, '\n')); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func replace(dir, name string, data []byte) error {
-	tmp := filepath.Join(dir, name+".tmp")
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(tmp, filepath.Join(dir, name))
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(tmp))
-	}
-	top, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(top.Sync(), top.Close())
 }
 
 // Hold makes and locks a device's directory, for one process at a time.

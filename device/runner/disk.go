@@ -13,6 +13,7 @@ import (
 	"github.com/tandem-iot/tandem/device/enrol"
 	"github.com/tandem-iot/tandem/device/spool"
 	"github.com/tandem-iot/tandem/internal/dirlock"
+	"github.com/tandem-iot/tandem/internal/durable"
 )
 
 // disk is the directory with what outlives the process, which is locked meanwhile. Files
@@ -26,7 +27,6 @@ type disk struct {
 const (
 	flashFile = "flash"
 	postsDir  = "posts" // the one subdirectory
-	tmpSuffix = ".tmp"  // of a file that is being written
 	aside     = ".damaged"
 	fileMode  = 0o600
 )
@@ -91,7 +91,7 @@ func (d *disk) readDir(sub string, c *core.Contents) {
 		name := filepath.ToSlash(filepath.Join(sub, e.Name()))
 		number, isSegment := core.SegmentNumber(name)
 		switch {
-		case strings.HasSuffix(name, tmpSuffix):
+		case strings.HasSuffix(name, durable.Suffix):
 			if err := os.Remove(d.path(name)); err != nil {
 				d.note("what a loss of power has left cannot be removed", err)
 			}
@@ -154,13 +154,18 @@ func (d *disk) operate(e core.Effect) core.Event {
 	return nil
 }
 
-// write replaces a file so that, whenever the power goes, the old or the new
-// content is there.
+// write replaces a file.
 func (d *disk) write(name string, data []byte) error {
-	return d.replace(name, func(f *os.File) error {
-		_, err := f.Write(data)
-		return err
-	})
+	return d.again(func() error { return durable.Write(d.path(name), data) })
+}
+
+// again makes a file, and makes it again with the subdirectory when that was removed meanwhile.
+func (d *disk) again(file func() error) error {
+	err := file()
+	if errors.Is(err, fs.ErrNotExist) && d.makePosts() == nil {
+		err = file()
+	}
+	return err
 }
 
 // reserve makes a file of zeros that need no more room when they are overwritten.
@@ -168,7 +173,9 @@ func (d *disk) reserve(name string, size int64) error {
 	if err := leavesShare(d.dir, size); err != nil {
 		return err
 	}
-	return d.replace(name, func(f *os.File) error { return allocate(f, size) })
+	return d.again(func() error {
+		return durable.Replace(d.path(name), func(f *os.File) error { return allocate(f, size) })
+	})
 }
 
 // writeZeros makes a file by writing it.
@@ -180,40 +187,6 @@ func writeZeros(f *os.File, size int64) error {
 		}
 	}
 	return nil
-}
-
-// replace puts a file that fill has filled in the place of another.
-func (d *disk) replace(name string, fill func(f *os.File) error) error {
-	path := d.path(name)
-	tmp := path + tmpSuffix
-	open := func() (*os.File, error) { return os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode) }
-	f, err := open()
-	if errors.Is(err, fs.ErrNotExist) && d.makePosts() == nil { // it was removed meanwhile
-		f, err = open()
-	}
-	if err != nil {
-		return err
-	}
-	if err = fill(f); err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(tmp))
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes the names in a directory durable.
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }
 
 // writeAt writes in place.
@@ -259,5 +232,5 @@ func (d *disk) setAside(name string) error {
 	if err := os.Rename(path, path+aside); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return durable.SyncDir(filepath.Dir(path))
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tandem-iot/tandem/device"
 	"github.com/tandem-iot/tandem/device/core"
+	"github.com/tandem-iot/tandem/internal/durable"
 	"github.com/tandem-iot/tandem/internal/freeaddr"
 )
 
@@ -88,7 +89,7 @@ func TestDiskErrors(t *testing.T) {
 	if err := d.write("state", nil); err == nil {
 		t.Error("a directory was replaced by a file")
 	}
-	if _, err := os.Stat(filepath.Join(dir, "state"+tmpSuffix)); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(dir, "state"+durable.Suffix)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("of a file that was not written there is left: %v", err)
 	}
 	if err := d.remove("state"); err == nil {
