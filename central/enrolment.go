@@ -19,7 +19,6 @@ const (
 	claimLife    = 24 * time.Hour       // of a code, unless it is said otherwise
 	longestClaim = 366 * 24 * time.Hour // life of a code
 	MaxProvision = 1000                 // devices of one request, which is one transaction
-	longestLabel = 200                  // bytes of a device's name in these requests
 )
 
 var (
@@ -55,8 +54,9 @@ func (c *call) addClaims() error {
 		return tandem.Errorf(tandem.Invalid, "a name or a device is for one claim code; leave out count")
 	case (group == "") == (id == ""):
 		return tandem.Errorf(tandem.Invalid, "a claim code is for a device group or for a device: name one of them")
-	case len(in.Name) > longestLabel:
-		return tandem.Errorf(tandem.Invalid, "a name has at most %d bytes", longestLabel)
+	}
+	if err := checkDeviceName(in.Name); err != nil {
+		return err
 	}
 	if id != "" {
 		d, err := c.device(id)
@@ -194,10 +194,11 @@ func (n newcomer) record(owner, group string) (store.Newcomer, error) {
 	switch {
 	case !id.Valid():
 		return x, tandem.Errorf(tandem.Invalid, "%q is not a device id, which has 16 digits of 0-9a-f", n.ID)
-	case len(n.Name) > longestLabel:
-		return x, tandem.Errorf(tandem.Invalid, "the name of device %s has more than %d bytes", id, longestLabel)
 	case n.KeyHash == "" && n.Fingerprint == "":
 		return x, tandem.Errorf(tandem.Invalid, "device %s has neither a key nor a certificate", id)
+	}
+	if err := checkDeviceName(n.Name); err != nil {
+		return x, err
 	}
 	x.KeyHash = record.Hash(tandem.NewKey()) // of a key that does not exist any more
 	if n.Fingerprint != "" {

@@ -423,6 +423,23 @@ func TestRequests(t *testing.T) {
 	}
 }
 
+// TestNamesOfEnrolled: a device that enrols or is provisioned has a name like any other.
+func TestNamesOfEnrolled(t *testing.T) {
+	w := newWorld(t)
+	w.pair("", "")
+	for _, name := range []string{strings.Repeat("n", longestName+1), `a\u0000b`, `a\nb`, " "} {
+		for path, body := range map[string]string{
+			"/claims":    `{"data":{"attributes":{"name":"` + name + `"},"relationships":` + toGroup + `}}`,
+			"/devices":   `{"data":{"attributes":{"name":"` + name + `"},"relationships":` + toGroup + `}}`,
+			"/provision": `{"data":{"attributes":{"devices":[{"id":"` + noDevice + `","key_hash":"` + someHash + `","name":"` + name + `"}]},"relationships":` + toGroup + `}}`,
+		} {
+			if status, answer := w.do("POST", path, w.token, w.fill(body)); status != http.StatusBadRequest {
+				t.Errorf("%s: %q: %d %s", path, name, status, answer)
+			}
+		}
+	}
+}
+
 // TestProvisionAll: a thousand devices are made at once, within seconds, and once.
 func TestProvisionAll(t *testing.T) {
 	w := newWorld(t)
