@@ -150,7 +150,7 @@ const (
 	DeviceMemory       = 512 << 10
 	SavedTableSize     = 64 << 10
 	MessageSize        = 256 << 10 // either way, the name included
-	PostsKept          = 1000      // each way, until they are handled
+	PostsKept          = 1000      // of an agent, until its device has handled them
 	PostsSize          = 1 << 20   // the names included
 	RequestBodySize    = 512 << 10 // incoming HTTP
 	ResponseBodySize   = 1 << 20   // answer to incoming HTTP
