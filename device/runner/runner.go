@@ -2,11 +2,13 @@
 // over a link to a real server.
 //
 // A Runner is one device. Run connects it by MQTT 5, keeps it connected with
-// pauses that grow from 0.2 s to 30 s and end when the network changes, takes the device code the server sends,
-// and runs it. Everything that must outlive the process is in Dir: the code, so
-// that the device starts without a network; the counters of boots and
-// incarnations; the user configuration. What a real device loses in a power cut,
-// the process loses when it ends.
+// pauses that grow from 0.2 s to 30 s and end when the network changes, takes the
+// device code the server sends, and runs it. Everything that must outlive the
+// process is in Dir: the device's identity; the code, so that the device starts
+// without a network; the counters of boots and incarnations; the user
+// configuration and server.permanent; messages of tandem.post that the agent has
+// not handled; the flash. What a real device loses in a power cut, the process
+// loses when it ends.
 //
 // What the device does, and when, is decided by package core, which also has the
 // manual of what is kept, sent again and acknowledged. A Runner is the shell
