@@ -43,7 +43,8 @@ func (c *call) listLibraries() error {
 		versions[l.Name] = append(versions[l.Name], ref{libraryVersion, l.ID})
 	}
 	show := func(name string) any { return c.library(name, versions[name]) }
-	return sendPart(c, names, show)
+	number, page := c.page()
+	return sendPart(c, number, page, names, show)
 }
 
 func (c *call) addLibrary() error {

@@ -22,13 +22,7 @@ func (c *call) listLogs() error {
 		return err
 	}
 	slices.Reverse(lines)
-	from = min(from, len(lines))
-	to := min(from+page.Limit, len(lines))
-	next := 0
-	if to < len(lines) {
-		next = to
-	}
-	return sendList(c, number, page, next, lines[from:to], func(e tandem.LogEntry) any {
+	return sendPart(c, number, page, lines, func(e tandem.LogEntry) any {
 		return sentLine{TS: stamp(e.TS), Type: e.Type, Msg: e.Msg, Where: e.Where}
 	})
 }

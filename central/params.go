@@ -236,13 +236,12 @@ func (c *call) sendNone() error {
 }
 
 // sendPart sends one page of a list that is in memory. The After of its pages is an index.
-func sendPart[T any](c *call, all []T, show func(T) any) error {
-	number, page := c.page()
-	from := min(page.After+page.Skip, len(all))
-	to := min(from+page.Limit, len(all))
+func sendPart[T any](c *call, number int, p store.Page, all []T, show func(T) any) error {
+	from := min(p.After+p.Skip, len(all))
+	to := min(from+p.Limit, len(all))
 	next := 0
 	if to < len(all) {
 		next = to
 	}
-	return sendList(c, number, page, next, all[from:to], show)
+	return sendList(c, number, p, next, all[from:to], show)
 }
