@@ -278,10 +278,7 @@ func (s *Service) review(ctx context.Context, g *gateway.Gateway, seen int) (new
 // look has WatchKeys look for changes at once.
 func (s *Service) look() {
 	s.setUp()
-	select {
-	case s.changed <- struct{}{}:
-	default: // it is about to
-	}
+	token(s.changed)
 }
 
 // longestDeadline bounds the time for which an old key stays valid.

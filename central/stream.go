@@ -266,6 +266,11 @@ func (s *Service) Stop() {
 func (t *streams) get(id string) (*stream, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.find(id)
+}
+
+// find is get with the lock held.
+func (t *streams) find(id string) (*stream, error) {
 	s := t.all[id]
 	if s == nil {
 		return nil, tandem.Errorf(tandem.NotFound, "there is no log stream %s: it may have been closed", id)
@@ -276,14 +281,10 @@ func (t *streams) get(id string) (*stream, error) {
 // take gives the stream to a reader; a reader that it has is told to leave, for its client has
 // connected again.
 func (t *streams) take(id string) (s *stream, leave chan struct{}, err error) {
-	s, err = t.get(id)
-	if err != nil {
-		return nil, nil, err
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.all[id] == nil {
-		return nil, nil, tandem.Errorf(tandem.NotFound, "log stream %s has just been closed", id)
+	if s, err = t.find(id); err != nil {
+		return nil, nil, err
 	}
 	if s.leave != nil {
 		close(s.leave)
