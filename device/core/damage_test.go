@@ -201,7 +201,7 @@ func TestUnreadable(t *testing.T) {
 		if !Kept(name) {
 			continue
 		}
-		if w.disk.Data(name+aside) == nil || !strings.Contains(w.out.String(), name) {
+		if w.disk.Data(name+Aside) == nil || !strings.Contains(w.out.String(), name) {
 			t.Errorf("%s is not set aside: %v\n%s", name, w.disk.Names(), w.out.String())
 		}
 		o := revive(t, snapshotOf(&w.disk), newest, nil)

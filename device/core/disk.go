@@ -23,13 +23,14 @@ const (
 	codeFile     = "code.json"
 	postsDir     = "posts/"
 
-	aside = ".damaged" // is added to the name of a file that cannot be used
-
 	// What a former version has left.
 	oldCountersFile = "counters.json"
 	oldStateFile    = "state.json"
 	oldPostSuffix   = ".json"
 )
+
+// Aside is added to the name of a file that cannot be used.
+const Aside = ".damaged"
 
 // Kept reports whether a file of the device's directory is one of those that the core is made of,
 // by its name. Segments of the journal are not among them.

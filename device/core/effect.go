@@ -65,7 +65,7 @@ type (
 		Name   string
 	}
 
-	// SetAside renames a file that cannot be used, by adding ".damaged" to its name. It replaces
+	// SetAside renames a file that cannot be used, by adding Aside to its name. It replaces
 	// what was set aside before.
 	SetAside struct {
 		Number uint64

@@ -79,7 +79,7 @@ func (c *Core) keepDamaged(f *File, k *copies) {
 		return
 	}
 	o := c.askFor(forAside, f.Name)
-	o.effect = &WriteFile{Number: o.number, Name: f.Name + aside, Data: f.Data}
+	o.effect = &WriteFile{Number: o.number, Name: f.Name + Aside, Data: f.Data}
 	c.disk.asked = append(c.disk.asked, o)
 }
 

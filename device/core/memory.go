@@ -91,7 +91,7 @@ func (m *Memory) Do(e Effect) Event {
 			return &FileDone{Number: e.Number, Err: errNoFile}
 		}
 		delete(m.files, e.Name)
-		m.files[e.Name+aside] = f
+		m.files[e.Name+Aside] = f
 		return &FileDone{Number: e.Number}
 	case *ReadFile:
 		return m.read(e)

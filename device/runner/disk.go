@@ -27,7 +27,6 @@ type disk struct {
 const (
 	flashFile = "flash"
 	postsDir  = "posts" // the one subdirectory
-	aside     = ".damaged"
 	fileMode  = 0o600
 )
 
@@ -226,10 +225,10 @@ func (d *disk) remove(name string) error {
 // setAside keeps what cannot be used under another name.
 func (d *disk) setAside(name string) error {
 	path := d.path(name)
-	if err := os.RemoveAll(path + aside); err != nil {
+	if err := os.RemoveAll(path + core.Aside); err != nil {
 		return err
 	}
-	if err := os.Rename(path, path+aside); err != nil {
+	if err := os.Rename(path, path+core.Aside); err != nil {
 		return err
 	}
 	return durable.SyncDir(filepath.Dir(path))
