@@ -35,7 +35,7 @@ func (c *Core) load(from Contents) {
 	d.Boot = max(d.Boot, newest.Boot)
 	d.causes = d.state.cause
 	for _, s := range from.Journal {
-		if d.state.Numbering == "" && s.cause.Cause != 0 {
+		if d.state.Numbering == "" && s.cause.Numbering != "" {
 			d.state.cause = s.cause // the state is lost: the entries still know
 		}
 		d.state.caused(s.cause)

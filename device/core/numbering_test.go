@@ -300,3 +300,18 @@ func TestForks(t *testing.T) {
 		})
 	}
 }
+
+// TestCauseOfOldNode: what is known of causes does not go back by a start, when no node has said
+// whose posts they are, and the entry with the newest is lost.
+func TestCauseOfOldNode(t *testing.T) {
+	file := copies{name: stateFile, size: stateSize}
+	data, _, _ := file.next(encode(durable{cause: cause{Cause: 7, Nth: 2}}))
+	var c Core
+	c.load(Contents{
+		Files:   []File{{Name: stateFile, Data: data}},
+		Journal: []*Segment{{number: 1, size: segmentSize, cause: cause{Cause: 3, Nth: 1}}},
+	})
+	if got := c.disk.state.cause; got != (cause{Cause: 7, Nth: 2}) {
+		t.Errorf("%+v", got)
+	}
+}
