@@ -98,7 +98,7 @@ func (k *keptPost) encode() []byte {
 	return append(b, k.Data...)
 }
 
-// decodePost reads what encode has returned.
+// decodePost reads what encode has returned. The post's data is part of body.
 func decodePost(seq uint64, body []byte) (*keptPost, bool) {
 	r := reader{data: body}
 	k := &keptPost{seq: seq}
@@ -110,7 +110,7 @@ func decodePost(seq uint64, body []byte) (*keptPost, bool) {
 		k.Numbering = string(r.bytes())
 	}
 	k.Name = string(r.bytes())
-	k.Data = slices.Clone(r.data)
+	k.Data = r.data
 	return k, !r.bad
 }
 
@@ -342,6 +342,7 @@ func (j *journal) read(p piece, data []byte) (list []*keptPost, lost []span) {
 				lost = append(lost, j.pass(f.Seq-1)...)
 				c.seq = f.Seq
 				if k, ok := decodePost(f.Seq, f.Body); ok && !j.settled.has(f.Seq) {
+					k.Data = slices.Clone(k.Data)
 					list = append(list, k)
 				}
 			}
