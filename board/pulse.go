@@ -19,7 +19,6 @@ type pulse struct {
 // one that Drive makes has no time, and its pulse is over before anything reads the pin.
 func (s *Simulated) setPulse(p *pin) error {
 	words := strings.Fields(p.mode)
-	p.pulse = nil
 	p.mode = words[0]
 	if len(words) != 3 {
 		return fmt.Errorf("%q: a pulse generator has a trigger and a length", words)
