@@ -98,8 +98,8 @@ type Options struct {
 	// LastIsResult makes the value of a final expression statement the result of the script,
 	// for an interactive prompt.
 	LastIsResult bool
-	// Mark puts a mark at the beginning of each statement, by which Reached knows what machines
-	// have executed. A mark costs next to nothing and changes nothing that a script can see.
+	// Mark puts a mark at the beginning of each statement, by which Program.Marks knows what
+	// machines have executed. A mark costs next to nothing and changes nothing that a script can see.
 	Mark bool
 }
 
