@@ -13,7 +13,8 @@ import (
 const (
 	selectRecord = `SELECT incarnation, running, changed, mark_boot, mark_seq, sum, saved, quarantined
 		FROM agents WHERE agent = ?`
-	selectRan = "SELECT ran FROM devices WHERE agent = ?"
+	// The agent may have begun since its record was looked for.
+	selectRan = "SELECT ran FROM devices WHERE agent = ?1 AND NOT EXISTS (SELECT 1 FROM agents WHERE agent = ?1)"
 
 	// Each of these is one guarded statement for a decision of package record:
 	// Agent.Begin, Agent.Save, Agent.Quarantine and Agent.End. The guard is the incarnation: when no
@@ -69,7 +70,7 @@ func (s *Store) neverRan(ctx context.Context, id tandem.AgentID) error {
 	var ran bool
 	err := s.read.scan(ctx, selectRan, []any{string(id)}, &ran)
 	switch {
-	case errors.Is(err, sql.ErrNoRows): // a test's agent without a device
+	case errors.Is(err, sql.ErrNoRows): // it has just begun, or is a test's agent without a device
 		return nil
 	case err != nil:
 		return s.unreadable(err, id, "record")
