@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net"
@@ -104,6 +105,42 @@ func TestAPI(t *testing.T) {
 	}
 	if err := a.Call(t.Context(), web, "GET", "/nothing", "", nil); err == nil || !strings.Contains(err.Error(), "404") {
 		t.Errorf("a call that is refused: %v", err)
+	}
+}
+
+func TestGetJSON(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/" {
+			w.WriteHeader(http.StatusTeapot)
+		}
+		io.WriteString(w, `{"n":7}`)
+	}))
+	defer server.Close()
+	var out struct{ N int }
+	if err := GetJSON(t.Context(), server.Client(), server.URL, &out); err != nil || out.N != 7 {
+		t.Errorf("got %+v, %v", out, err)
+	}
+	err := GetJSON(t.Context(), server.Client(), server.URL+"/x", &out)
+	if err == nil || !strings.Contains(err.Error(), "418") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestSoon(t *testing.T) {
+	tries := 0
+	err := Soon(t.Context(), func() error {
+		if tries++; tries < 3 {
+			return io.EOF
+		}
+		return nil
+	})
+	if err != nil || tries != 3 {
+		t.Errorf("%v after %d tries", err, tries)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if err := Soon(ended, func() error { return io.EOF }); err != context.Canceled {
+		t.Errorf("got %v", err)
 	}
 }
 

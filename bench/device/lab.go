@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	_ "embed"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -12,10 +11,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
+	"github.com/tandem-iot/tandem/bench/client"
 	"github.com/tandem-iot/tandem/bench/node"
 	"github.com/tandem-iot/tandem/bench/volume"
 	"github.com/tandem-iot/tandem/internal/child"
@@ -28,17 +27,12 @@ var (
 	deviceCode string
 )
 
-const (
-	diskSize = 64 << 20 // bytes of the device's disk
-	tailSize = 4_000    // bytes of the device's log that an error shows
-)
+const diskSize = 64 << 20 // bytes of the device's disk
 
 // lab is a node and a device with the network between them, and with the disk of the device.
 type lab struct {
 	dir    string // of all files but the device's
-	tandem string // the binary
-	node   node.Process
-	mqtt   string
+	node   *node.Machine
 	net    *proxy
 	volume *volume.Volume // nil: power cuts only kill
 	url    string         // of the agent
@@ -52,7 +46,7 @@ type lab struct {
 }
 
 func newLab(ctx context.Context, o options) (l *lab, err error) {
-	l = &lab{tandem: o.tandem, life: 1}
+	l = &lab{life: 1}
 	if l.dir, err = os.MkdirTemp("", "tandem-device-"); err != nil {
 		return nil, err
 	}
@@ -67,7 +61,10 @@ func newLab(ctx context.Context, o options) (l *lab, err error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return l, fmt.Errorf("build tandem-device: %w\n%s", err, out)
 	}
-	if err := l.startNode(ctx); err != nil {
+	if l.node, err = node.NewMachine(o.tandem, l.file("node"), l.file("node.log"), ""); err != nil {
+		return l, err
+	}
+	if err := l.node.Up(ctx); err != nil {
 		return l, err
 	}
 	if err := l.deploy(ctx); err != nil {
@@ -81,7 +78,7 @@ func newLab(ctx context.Context, o options) (l *lab, err error) {
 	if err := os.MkdirAll(l.deviceDir(), 0o700); err != nil {
 		return l, err
 	}
-	if l.net, err = newProxy(l.mqtt); err != nil {
+	if l.net, err = newProxy(l.node.MQTT); err != nil {
 		return l, err
 	}
 	return l, errors.Join(l.setClock(0), l.startDevice())
@@ -97,43 +94,18 @@ func (l *lab) deviceDir() string {
 	return l.file("device")
 }
 
-// startNode starts the node at the same addresses as before, if there was one.
-func (l *lab) startNode(ctx context.Context) error {
-	if l.mqtt == "" {
-		l.node = node.Process{Name: "the node", Log: l.file("node.log")}
-		for _, addr := range []*string{&l.node.Web, &l.node.Agents, &l.mqtt} {
-			var err error
-			if *addr, err = node.FreeAddr(); err != nil {
-				return err
-			}
-		}
-	}
-	return l.node.Start(ctx, l.tandem, "up", "--data", l.file("node"), "--http", l.node.Web, "--agents", l.node.Agents,
-		"--mqtt", l.mqtt)
-}
-
 // deploy gives the node the pair's code and a device.
 func (l *lab) deploy(ctx context.Context) error {
-	program := l.file("program")
-	err := errors.Join(os.Mkdir(program, 0o700),
-		os.WriteFile(filepath.Join(program, "agent.nut"), []byte(agentCode), 0o600),
-		os.WriteFile(filepath.Join(program, "device.nut"), []byte(deviceCode), 0o600))
+	err := l.node.Deploy(ctx, l.file("program"), map[string]string{"agent.nut": agentCode, "device.nut": deviceCode})
 	if err != nil {
 		return err
 	}
-	if _, err := volume.Command(ctx, l.tandem, "deploy", program, "--data", l.file("node")); err != nil {
-		return err
-	}
-	out, err := volume.Command(ctx, l.tandem, "device", "add", "kitchen", "--data", l.file("node"))
+	d, err := l.node.AddDevice(ctx, "kitchen")
 	if err != nil {
 		return err
 	}
-	_, url, found := strings.Cut(out, "\nURL=")
-	if !found {
-		return fmt.Errorf("tandem device add prints no URL: %s", out)
-	}
-	l.url, _, _ = strings.Cut(url, "\n")
-	return os.WriteFile(l.file("identity"), []byte(out), 0o600)
+	l.url = d.URL
+	return os.WriteFile(l.file("identity"), []byte(d.Identity), 0o600)
 }
 
 // setClock makes the device's clock wrong by an offset.
@@ -235,28 +207,7 @@ func (l *lab) runs() bool {
 func (l *lab) ask(ctx context.Context) (s state, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 40*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, "GET", l.url, nil)
-	if err != nil {
-		return s, err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return s, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return s, fmt.Errorf("the agent answers %s", resp.Status)
-	}
-	return s, json.NewDecoder(resp.Body).Decode(&s)
-}
-
-// tail returns the end of the device's log.
-func (l *lab) tail() string {
-	data, err := os.ReadFile(l.file("device.log"))
-	if err != nil {
-		return err.Error()
-	}
-	return string(data[max(0, len(data)-tailSize):])
+	return s, client.GetJSON(ctx, http.DefaultClient, l.url, &s)
 }
 
 // keepLogs copies the logs and the device's directory.
@@ -292,7 +243,9 @@ func (l *lab) close() error {
 	if l.net != nil {
 		l.net.close()
 	}
-	l.node.Kill()
+	if l.node != nil {
+		l.node.Kill()
+	}
 	return errors.Join(err, os.RemoveAll(l.dir))
 }
 

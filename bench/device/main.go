@@ -36,6 +36,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tandem-iot/tandem/bench/node"
 	"github.com/tandem-iot/tandem/bench/volume"
 )
 
@@ -46,7 +47,7 @@ type options struct {
 	seed   uint64
 	disk   bool
 	lose   bool
-	skip   string
+	kinds  []fault // that happen
 	keep   string
 }
 
@@ -81,12 +82,13 @@ func run(ctx context.Context, args []string) error {
 	flags.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "seed of what happens")
 	disk := flags.String("disk", "auto", "power cuts lose what was not flushed to the disk: yes, no, or auto if possible")
 	flags.BoolVar(&o.lose, "lose", false, "also lose the device's directory, or bring back an old one")
-	flags.StringVar(&o.skip, "skip", "", "faults that do not happen, such as 'clock step,node lost'")
+	skip := flags.String("skip", "", "faults that do not happen, such as 'clock step,node lost'")
 	flags.StringVar(&o.keep, "keep", "", "directory for the logs, when there is a fault")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if _, err := chosen(o.skip); err != nil {
+	var err error
+	if o.kinds, err = chosen(*skip); err != nil {
 		return err
 	}
 	if o.length <= 0 || flags.NArg() > 0 {
@@ -95,7 +97,6 @@ func run(ctx context.Context, args []string) error {
 	if err := o.wantDisk(*disk); err != nil {
 		return err
 	}
-	var err error
 	if o.tandem, err = filepath.Abs(o.tandem); err != nil {
 		return err
 	}
@@ -142,7 +143,7 @@ func (o options) trial(ctx context.Context) (err error) {
 	s := &story{lab: l, options: o, random: rand.New(rand.NewPCG(o.seed, 1)), began: time.Now(), faults: map[string]int{}}
 	if err := s.run(ctx); err != nil {
 		const form = "%w\nbefore: %s\nthe device's log:\n%s\nthe node's log:\n%s"
-		return fmt.Errorf(form, err, s.recent(), l.tail(), l.node.Tail())
+		return fmt.Errorf(form, err, s.recent(), node.Tail(l.file("device.log")), l.node.Tail())
 	}
 	line, err := json.Marshal(s.report())
 	if err == nil {

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tandem-iot/tandem/bench/client"
 )
 
 const (
@@ -97,17 +99,12 @@ func (s *story) run(ctx context.Context) error {
 
 // happen does one fault, and waits a little.
 func (s *story) happen(ctx context.Context) error {
-	list, err := chosen(s.skip)
-	if err != nil {
-		return err
-	}
 	sum := 0
-	for _, f := range list {
+	for _, f := range s.kinds {
 		sum += f.weight
 	}
 	n := s.random.IntN(sum)
-	at := slices.IndexFunc(list, func(f fault) bool { n -= f.weight; return n < 0 })
-	f := list[at]
+	f := s.kinds[slices.IndexFunc(s.kinds, func(f fault) bool { n -= f.weight; return n < 0 })]
 	details, err := f.do(s, ctx)
 	s.note(f.name, details)
 	if err != nil {
@@ -142,16 +139,7 @@ func (s *story) lives() error {
 
 // wait waits for a random time.
 func (s *story) wait(ctx context.Context, least, most time.Duration) error {
-	return sleep(ctx, least+time.Duration(s.random.Int64N(int64(most-least))))
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return client.Pause(ctx, least+time.Duration(s.random.Int64N(int64(most-least))))
 }
 
 // powerCut switches the device off, if possible while it writes, and on again.
@@ -220,7 +208,7 @@ func (s *story) stepClock(context.Context) (string, error) {
 // killNode kills the node, which loses nothing that it has flushed, and starts it again.
 func (s *story) killNode(ctx context.Context) (string, error) {
 	s.node.Kill()
-	return "", s.startNode(ctx)
+	return "", s.node.Up(ctx)
 }
 
 // loseDir takes the device's directory away, or puts an older one in its place.
@@ -272,7 +260,7 @@ func (s *story) reckon(ctx context.Context) error {
 		if err := s.lives(); err != nil {
 			return err
 		}
-		if err := sleep(ctx, 100*time.Millisecond); err != nil {
+		if err := client.Pause(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
 	}

@@ -155,8 +155,11 @@ func (p *Process) Stop() error {
 }
 
 // Tail returns the end of the process's log.
-func (p *Process) Tail() string {
-	data, err := os.ReadFile(p.Log)
+func (p *Process) Tail() string { return Tail(p.Log) }
+
+// Tail returns the end of a log.
+func Tail(file string) string {
+	data, err := os.ReadFile(file)
 	if err != nil {
 		return err.Error()
 	}

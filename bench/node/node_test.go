@@ -1,6 +1,8 @@
 package node
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net/http"
 	"os"
@@ -63,5 +65,24 @@ func TestProcess(t *testing.T) {
 	if err := p.Start(t.Context(), "sh", "-c", "echo no such node; exit 3"); err == nil ||
 		!strings.Contains(err.Error(), "exit status 3") || !strings.Contains(err.Error(), "no such node") {
 		t.Errorf("a node that ends at once: %v", err)
+	}
+}
+
+// TestCertify: a node can use the files, and a client that trusts the certificate knows the node.
+func TestCertify(t *testing.T) {
+	dir := t.TempDir()
+	if err := Certify(dir); err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "cert"), filepath.Join(dir, "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(pair.Leaf)
+	for _, name := range []string{"node", "127.0.0.1"} {
+		if _, err := pair.Leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: name}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -9,7 +9,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tandem-iot/tandem/bench/node"
 	"github.com/tandem-iot/tandem/bench/volume"
+	"github.com/tandem-iot/tandem/internal/child"
 	"github.com/tandem-iot/tandem/internal/pgtest"
 )
 
@@ -109,7 +111,7 @@ func (r *rig) start(ctx context.Context, tandem, store string, durable bool) err
 			options = "noatime,barrier=1"
 		}
 		if err = os.WriteFile(image, make([]byte, imageSize), 0o600); err == nil {
-			_, err = volume.Command(ctx, "sync", image)
+			_, err = child.Output(ctx, "sync", image)
 		}
 		if err == nil {
 			err = r.Attach(ctx, image, true, options)
@@ -118,15 +120,15 @@ func (r *rig) start(ctx context.Context, tandem, store string, durable bool) err
 	if err != nil {
 		return err
 	}
-	n, err := newNode(tandem, filepath.Join(r.Dir, "node"), r.base, url)
+	n, err := node.NewMachine(tandem, filepath.Join(r.Dir, "node"), filepath.Join(r.base, "log"), url)
 	if err != nil {
 		return err
 	}
 	r.load = newLoad(n, nil)
-	if err := n.start(ctx); err != nil {
+	if err := n.Up(ctx); err != nil {
 		return err
 	}
-	ids, err := n.deploy(ctx, r.base, code, agents)
+	ids, err := deploy(ctx, n, r.base)
 	if err != nil {
 		return err
 	}

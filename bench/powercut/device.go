@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -15,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tandem-iot/tandem/bench/client"
 	"github.com/tandem-iot/tandem/bench/node"
 	"github.com/tandem-iot/tandem/bench/volume"
 	"github.com/tandem-iot/tandem/internal/child"
@@ -70,9 +69,8 @@ type deviceRig struct {
 	tandem string
 	random *rand.Rand
 	volume *volume.Volume
-	node   *machine
-	id     string
-	key    string
+	node   *node.Machine
+	device node.Device
 	cmd    *exec.Cmd
 	ended  chan error // the device's; nil: it was never started
 }
@@ -93,14 +91,14 @@ func deviceCuts(ctx context.Context, tandem string, rounds int, random *rand.Ran
 	posts := 0
 	for i := range rounds {
 		if err := r.round(ctx); err != nil {
-			return fmt.Errorf("round %d: %w; the device's log:\n%s", i+1, err, r.log())
+			return fmt.Errorf("round %d: %w; the device's log:\n%s", i+1, err, node.Tail(r.log()))
 		}
 		f, err := r.ask(ctx)
 		if err != nil {
 			return err
 		}
 		if len(f.Bad) > 0 {
-			return fmt.Errorf("round %d: %s; the device's log:\n%s", i+1, strings.Join(f.Bad, "; "), r.log())
+			return fmt.Errorf("round %d: %s; the device's log:\n%s", i+1, strings.Join(f.Bad, "; "), node.Tail(r.log()))
 		}
 		posts = f.Total
 	}
@@ -119,52 +117,39 @@ func (r *deviceRig) start(ctx context.Context) (err error) {
 	if r.volume, err = volume.New(ctx, diskSize/8, r.random); err != nil {
 		return err
 	}
-	if r.node, err = newNode(r.tandem, filepath.Join(r.base, "node"), r.base, ""); err != nil {
-		return err
-	}
-	if err = r.node.start(ctx); err != nil {
-		return err
-	}
-	ids, err := r.node.deploy(ctx, r.base, watcherProgram, 0)
-	if err != nil || len(ids) > 0 {
-		return err
-	}
-	out, err := volume.Command(ctx, r.tandem, "device", "add", "desk", "--data", r.node.data)
+	r.node, err = node.NewMachine(r.tandem, filepath.Join(r.base, "node"), filepath.Join(r.base, "log"), "")
 	if err != nil {
 		return err
 	}
-	for line := range strings.Lines(out) {
-		switch name, value, _ := strings.Cut(strings.TrimSpace(line), "="); {
-		case strings.HasSuffix(name, "ID"):
-			r.id = value
-		case strings.HasSuffix(name, "KEY"):
-			r.key = value
-		case strings.HasSuffix(name, "URL"):
-			r.node.Agents = value // where the one agent is
-		}
+	if err = r.node.Up(ctx); err != nil {
+		return err
+	}
+	code := map[string]string{"agent.nut": watcherProgram}
+	if err = r.node.Deploy(ctx, filepath.Join(r.base, "program"), code); err != nil {
+		return err
+	}
+	if r.device, err = r.node.AddDevice(ctx, "desk"); err != nil {
+		return err
 	}
 	return os.WriteFile(r.program(), []byte(deviceProgram), 0o600)
 }
 
 func (r *deviceRig) program() string { return filepath.Join(r.base, "device.nut") }
 
-// log returns the end of the device's log.
-func (r *deviceRig) log() string {
-	return (&node.Process{Log: filepath.Join(r.base, "device.log")}).Tail()
-}
+func (r *deviceRig) log() string { return filepath.Join(r.base, "device.log") }
 
 // run starts the device.
 func (r *deviceRig) run(link bool) error {
-	log, err := os.OpenFile(filepath.Join(r.base, "device.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	log, err := os.OpenFile(r.log(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
 	defer log.Close() // the process has its own descriptor
-	to := r.node.mqtt
+	to := r.node.MQTT
 	if !link {
 		to = "127.0.0.1:1" // where no server is
 	}
-	r.cmd = exec.Command(r.tandem, "device", "run", "--id", r.id, "--key", r.key, "--node", "tcp://"+to,
+	r.cmd = exec.Command(r.tandem, "device", "run", "--id", r.device.ID, "--key", r.device.Key, "--node", "tcp://"+to,
 		"--dir", filepath.Join(r.volume.Dir, "device"), "--code", r.program())
 	r.cmd.Stdout, r.cmd.Stderr = log, log
 	r.ended, err = child.Start(r.cmd, syscall.SIGKILL)
@@ -213,23 +198,7 @@ func (r *deviceRig) wait() error {
 
 // ask asks the agent what it has found.
 func (r *deviceRig) ask(ctx context.Context) (f found, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.node.Agents, nil)
-	if err != nil {
-		return f, err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return f, err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return f, err
-	}
-	if err := json.Unmarshal(text, &f); err != nil {
-		return f, fmt.Errorf("the agent answers %s: %q", resp.Status, text)
-	}
-	return f, nil
+	return f, client.GetJSON(ctx, http.DefaultClient, r.device.URL, &f)
 }
 
 func (r *deviceRig) close() error {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/bench/node"
 	"github.com/tandem-iot/tandem/store"
 )
 
@@ -64,13 +65,13 @@ type subject struct {
 
 // load makes agents save and post.
 type load struct {
-	node     *machine
+	node     *node.Machine
 	client   *http.Client
 	subjects []*subject
 	cut      atomic.Bool // answers from now on do not count
 }
 
-func newLoad(n *machine, ids []string) *load {
+func newLoad(n *node.Machine, ids []string) *load {
 	dialer := net.Dialer{Timeout: 2 * time.Second}
 	l := &load{node: n, client: &http.Client{
 		Timeout:   20 * time.Second,

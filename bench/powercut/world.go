@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tandem-iot/tandem/bench/node"
 	"github.com/tandem-iot/tandem/bench/volume"
 	"github.com/tandem-iot/tandem/internal/pgtest"
 	"github.com/tandem-iot/tandem/store"
@@ -111,17 +112,32 @@ func withoutFsync(pg *pgtest.Server) error {
 
 // populate starts the node and creates its agents.
 func (w *world) populate(ctx context.Context, tandem, data, database string) error {
-	n, err := newNode(tandem, data, w.volume.Base, database)
+	n, err := node.NewMachine(tandem, data, filepath.Join(w.volume.Base, "log"), database)
 	if err != nil {
 		return err
 	}
 	w.load = newLoad(n, nil)
-	if err := n.start(ctx); err != nil {
+	if err := n.Up(ctx); err != nil {
 		return err
 	}
-	ids, err := n.deploy(ctx, w.volume.Base, code, agents)
+	ids, err := deploy(ctx, n, w.volume.Base)
 	w.load = newLoad(n, ids)
 	return err
+}
+
+// deploy creates the agents, and returns their ids. Their devices never connect.
+func deploy(ctx context.Context, n *node.Machine, dir string) (ids []string, err error) {
+	if err := n.Deploy(ctx, filepath.Join(dir, "program"), map[string]string{"agent.nut": code}); err != nil {
+		return nil, err
+	}
+	for i := range agents {
+		d, err := n.AddDevice(ctx, fmt.Sprint("desk ", i))
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, d.URL[strings.LastIndexByte(d.URL, '/')+1:])
+	}
+	return ids, nil
 }
 
 // close stops all processes and removes the disk.
@@ -234,7 +250,7 @@ func (w *world) restart(ctx context.Context) error {
 			return err
 		}
 	}
-	return w.load.node.start(ctx)
+	return w.load.node.Up(ctx)
 }
 
 // check compares the saved state with the acknowledged saves and posts. The node runs
@@ -247,10 +263,10 @@ func (w *world) check(ctx context.Context) (tally, error) {
 	n := w.load.node
 	var db *store.Store
 	if w.pg != nil {
-		db, err = store.OpenPostgres(ctx, n.database)
+		db, err = store.OpenPostgres(ctx, n.Database)
 	} else {
 		n.Kill() // the database file can be open in one process only
-		db, err = store.Open(ctx, filepath.Join(n.data, "tandem.db"))
+		db, err = store.Open(ctx, filepath.Join(n.Data, "tandem.db"))
 	}
 	if err != nil {
 		return t, err
@@ -260,5 +276,5 @@ func (w *world) check(ctx context.Context) (tally, error) {
 	if err := errors.Join(err, db.Close()); err != nil || w.pg != nil {
 		return t, err
 	}
-	return t, n.start(ctx)
+	return t, n.Up(ctx)
 }

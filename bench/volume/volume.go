@@ -1,7 +1,6 @@
 package volume
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +14,8 @@ import (
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"github.com/tandem-iot/tandem/internal/child"
 )
 
 // patience limits the time to mount or unmount a file system.
@@ -68,27 +69,28 @@ type Mount struct {
 // Attach sets up a loop device for a file, makes or repairs the file system on it, and
 // mounts it. The loop device is removed with the mount.
 func (m *Mount) Attach(ctx context.Context, image string, make bool, options string) error {
-	out, err := Command(ctx, "losetup", "--find", "--show", "--direct-io=on", image)
+	out, err := child.Output(ctx, "losetup", "--find", "--show", "--direct-io=on", image)
 	if err != nil { // not every file supports direct I/O
-		if out, err = Command(ctx, "losetup", "--find", "--show", image); err != nil {
+		if out, err = child.Output(ctx, "losetup", "--find", "--show", image); err != nil {
 			return err
 		}
 	}
 	loop := strings.TrimSpace(out)
 	if make {
-		_, err = Command(ctx, "mkfs.ext4", "-q", "-F", "-E", "nodiscard", loop)
+		_, err = child.Output(ctx, "mkfs.ext4", "-q", "-F", "-E", "nodiscard", loop)
 	} else {
-		_, err = Command(ctx, "e2fsck", "-p", loop)
+		_, err = child.Output(ctx, "e2fsck", "-p", loop)
 		var status *exec.ExitError
 		if errors.As(err, &status) && status.ExitCode() == 1 { // it has repaired something
 			err = nil
 		}
 	}
 	if err == nil {
-		_, err = Command(ctx, "mount", "-t", "ext4", "-o", options, loop, m.Dir)
+		_, err = child.Output(ctx, "mount", "-t", "ext4", "-o", options, loop, m.Dir)
 		m.on = err == nil
 	}
-	_, detachErr := Command(context.Background(), "losetup", "--detach", loop) // takes effect when it is no longer used
+	// This takes effect when it is no longer used.
+	_, detachErr := child.Output(context.Background(), "losetup", "--detach", loop)
 	return errors.Join(err, detachErr)
 }
 
@@ -173,7 +175,7 @@ func (v *Volume) flushesArrive() error {
 
 // Sync makes all files durable.
 func (v *Volume) Sync(ctx context.Context) error {
-	_, err := Command(ctx, "sync", "--file-system", v.Dir)
+	_, err := child.Output(ctx, "sync", "--file-system", v.Dir)
 	return err
 }
 
@@ -212,17 +214,4 @@ func untilDone(do func() error) error {
 		}
 		<-time.After(50 * time.Millisecond)
 	}
-}
-
-// Command runs a program and returns what it prints.
-func Command(ctx context.Context, name string, args ...string) (string, error) {
-	var messages bytes.Buffer
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Stderr = &messages
-	out, err := cmd.Output()
-	if err != nil {
-		err = fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err,
-			bytes.TrimSpace(append(messages.Bytes(), out...)))
-	}
-	return string(out), err
 }

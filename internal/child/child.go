@@ -9,8 +9,12 @@
 package child
 
 import (
+	"bytes"
+	"context"
+	"fmt"
 	"os/exec"
 	"runtime"
+	"strings"
 	"syscall"
 )
 
@@ -31,4 +35,20 @@ func Start(cmd *exec.Cmd, signal syscall.Signal) (ended chan error, err error) {
 		}
 	}()
 	return end, <-started
+}
+
+// Output runs a program to its end and returns what it prints.
+func Output(ctx context.Context, name string, args ...string) (string, error) {
+	var out, messages bytes.Buffer
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Stdout, cmd.Stderr = &out, &messages
+	ended, err := Start(cmd, syscall.SIGKILL)
+	if err == nil {
+		err = <-ended
+	}
+	if err != nil {
+		err = fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err,
+			bytes.TrimSpace(append(messages.Bytes(), out.Bytes()...)))
+	}
+	return out.String(), err
 }

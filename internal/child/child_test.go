@@ -1,8 +1,10 @@
 package child
 
 import (
+	"errors"
 	"os/exec"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -52,5 +54,16 @@ func TestStart(t *testing.T) {
 	}
 	if _, err := Start(exec.Command("/no such program"), syscall.SIGKILL); err == nil {
 		t.Error("a program that is not there was started")
+	}
+}
+
+func TestOutput(t *testing.T) {
+	if out, err := Output(t.Context(), "echo", "one", "two"); out != "one two\n" || err != nil {
+		t.Errorf("got %q, %v", out, err)
+	}
+	_, err := Output(t.Context(), "sh", "-c", "echo said; echo failed >&2; exit 3")
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 3 || !strings.HasSuffix(err.Error(), ": failed\nsaid") {
+		t.Errorf("got %v", err)
 	}
 }
