@@ -153,7 +153,7 @@ func (s *share) crowd(ctx context.Context, t *target, addr string, n int, begin 
 			return err
 		}
 		s.count(nil)
-		for pause(ctx, time.Second) == nil {
+		for client.Pause(ctx, time.Second) == nil {
 			if _, err := nc.Write([]byte("x")); err != nil {
 				return err
 			}

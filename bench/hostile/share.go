@@ -85,7 +85,7 @@ func (s *share) wait(ctx context.Context) bool {
 		if due <= 0 {
 			return true
 		}
-		pause(ctx, min(due, 20*time.Millisecond)) // ignore the error: the loop ends then
+		client.Pause(ctx, min(due, 20*time.Millisecond)) // ignore the error: the loop ends then
 	}
 	return false
 }
@@ -110,7 +110,7 @@ func (s *share) each(ctx context.Context, n int, act func(worker int) error) err
 					return // it was ended
 				}
 				if s.count(err); err != nil {
-					pause(ctx, 5*time.Millisecond) // a refusal costs the attacker little; ignore the error, as above
+					client.Pause(ctx, 5*time.Millisecond) // a refusal costs the attacker little; ignore the error, as above
 				}
 			}
 		})

@@ -3,17 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -93,7 +86,7 @@ func newSite(ctx context.Context, o options, kind siteKind) (s *site, err error)
 	nodes := 1
 	switch kind {
 	case secure:
-		err = s.certify()
+		err = node.Certify(s.dir)
 	case clustered:
 		nodes = 2
 		if s.pg, err = pgtest.StartServer(s.dir, 0); err == nil {
@@ -149,35 +142,6 @@ func (s *site) arguments(m *member) []string {
 	return args
 }
 
-// certify makes a certificate for loopback.
-func (s *site) certify() error {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return err
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		NotAfter:     time.Now().Add(24 * time.Hour),
-		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		return err
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return err
-	}
-	for name, block := range map[string]*pem.Block{
-		"cert": {Type: "CERTIFICATE", Bytes: cert}, "key": {Type: "PRIVATE KEY", Bytes: der},
-	} {
-		if err := os.WriteFile(filepath.Join(s.dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // web is the base of the API's URLs.
 func (s *site) web() string {
 	if s.kind == secure {
@@ -188,19 +152,15 @@ func (s *site) web() string {
 
 // login gets the operator's token, when the access file is there.
 func (s *site) login(ctx context.Context) error {
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	err := client.Soon(ctx, func() error {
 		a, err := central.ReadAccess(filepath.Join(s.at().data, server.AccessFile))
-		if err == nil {
-			s.key = a.Key
-			return s.api.Login(ctx, s.web(), a.Key)
-		}
-		if time.Now().After(deadline) {
-			return err
-		}
-		if err := pause(ctx, 20*time.Millisecond); err != nil {
-			return err
-		}
+		s.key = a.Key
+		return err
+	})
+	if err != nil {
+		return err
 	}
+	return s.api.Login(ctx, s.web(), s.key)
 }
 
 // settled waits until each node of the cluster has its share of the shards.
@@ -222,7 +182,7 @@ func (s *site) settled(ctx context.Context) error {
 		if time.Now().After(deadline) {
 			return errors.Join(fmt.Errorf("the cluster does not settle: %+v", status), err)
 		}
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
+		if err := client.Pause(ctx, 50*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -348,13 +308,4 @@ func (s *site) close(keep bool) error {
 		return errors.Join(errs...)
 	}
 	return errors.Join(append(errs, os.RemoveAll(s.dir))...)
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }

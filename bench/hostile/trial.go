@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tandem-iot/tandem/bench/client"
 	"github.com/tandem-iot/tandem/bench/node"
 )
 
@@ -106,13 +107,13 @@ func (t *trial) quietPhase(ctx context.Context) error {
 	if t.short {
 		length = 200 * time.Millisecond
 	}
-	if err := pause(ctx, 500*time.Millisecond); err != nil {
+	if err := client.Pause(ctx, 500*time.Millisecond); err != nil {
 		return err
 	}
 	for _, q := range t.users {
 		q.take()
 	}
-	if err := pause(ctx, length); err != nil {
+	if err := client.Pause(ctx, length); err != nil {
 		return err
 	}
 	for i, q := range t.users {
@@ -143,7 +144,7 @@ func (t *trial) attackPhase(ctx context.Context) {
 	}
 	memory := newGauge(t.nodes)
 	began, used := time.Now(), t.cpu()
-	pause(ctx, t.each) // ignore the error: the caller looks at ctx
+	client.Pause(ctx, t.each) // ignore the error: the caller looks at ctx
 	t.awaitNames(ctx)
 	var wg sync.WaitGroup
 	for _, r := range t.rows {
@@ -261,7 +262,7 @@ func (t *trial) awaitNames(ctx context.Context) {
 			if line, _ := t.named(r); line != "" {
 				break
 			}
-			pause(ctx, 50*time.Millisecond) // ignore the error, as above
+			client.Pause(ctx, 50*time.Millisecond) // ignore the error, as above
 		}
 	}
 }

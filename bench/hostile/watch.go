@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/tandem-iot/tandem/bench/client"
 )
 
 // watch follows the log of a pair.
@@ -37,7 +39,7 @@ func (s *site) follow(ctx context.Context, p pair) (*watch, error) {
 				w.read(bufio.NewReader(resp.Body), opened)
 				resp.Body.Close()
 			}
-			pause(ctx, 20*time.Millisecond) // ignore the error: the loop ends then
+			client.Pause(ctx, 20*time.Millisecond) // ignore the error: the loop ends then
 			resp, err = s.stream(ctx, p)
 		}
 	}()

@@ -4,10 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/bench/client"
 	"github.com/tandem-iot/tandem/device/runner"
 )
 
@@ -156,23 +155,7 @@ func runRunner(ctx context.Context, c *cell, p pair, conf *tls.Config, dir strin
 type asker struct{ http *http.Client }
 
 func (a asker) ask(ctx context.Context, url string) (s status, err error) {
-	req, err := http.NewRequestWithContext(ctx, "GET", url, nil)
-	if err != nil {
-		return s, err
-	}
-	resp, err := a.http.Do(req)
-	if err != nil {
-		return s, err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != 200 {
-		err = errors.New(resp.Status)
-	}
-	if err != nil {
-		return s, err
-	}
-	return s, json.Unmarshal(text, &s)
+	return s, client.GetJSON(ctx, a.http, url, &s)
 }
 
 // until asks until the agent says what is wanted, and returns the last answer.

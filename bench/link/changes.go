@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/bench/client"
 	"github.com/tandem-iot/tandem/device/runner"
 )
 
@@ -85,29 +86,19 @@ func changes(ctx context.Context, o options, p pair) (c change, err error) {
 		cancel()
 		err = errors.Join(err, <-ended)
 	}()
-	select {
-	case <-time.After(downTime): // the pauses have become long
-	case <-ctx.Done():
-		return c, ctx.Err()
-	}
 	address := deviceAddress + mask + " dev link0"
 	for _, step := range []struct {
+		after     time.Duration // in which the device's pauses become long
 		command   string
 		connected bool
 		took      *float64
 	}{
-		{"link set link0 up", true, &c.Up},
-		{"addr del " + address, false, &c.Gone},
-		{"", false, nil}, // pauses become long again
-		{"addr add " + address, true, &c.Back},
+		{downTime, "link set link0 up", true, &c.Up},
+		{0, "addr del " + address, false, &c.Gone},
+		{downTime, "addr add " + address, true, &c.Back},
 	} {
-		if step.took == nil {
-			select {
-			case <-time.After(downTime):
-				continue
-			case <-ctx.Done():
-				return c, ctx.Err()
-			}
+		if err := client.Pause(ctx, step.after); err != nil {
+			return c, err
 		}
 		if err := ip(step.command); err != nil {
 			return c, err

@@ -2,14 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"net"
 	"net/http"
 	"net/url"
@@ -57,7 +52,7 @@ func startSite(ctx context.Context, binary, dir string, secure bool) (*site, err
 	args := []string{binary, "up", "--data", s.data, "--http", "0.0.0.0:" + ports[0], "--agents", "0.0.0.0:" + ports[1],
 		"--mqtt", "0.0.0.0:" + ports[2]}
 	if secure {
-		if err := certify(dir); err != nil {
+		if err := node.Certify(dir); err != nil {
 			return nil, err
 		}
 		args = append(args, "--mqtts", "0.0.0.0:"+tlsMQTT,
@@ -74,34 +69,6 @@ func startSite(ctx context.Context, binary, dir string, secure bool) (*site, err
 	return s, s.login(ctx)
 }
 
-// certify makes a certificate for the nodes.
-func certify(dir string) error {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return err
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(24 * time.Hour), DNSNames: []string{"node"},
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-	}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		return err
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return err
-	}
-	for name, block := range map[string]*pem.Block{
-		"cert": {Type: "CERTIFICATE", Bytes: cert}, "key": {Type: "PRIVATE KEY", Bytes: der},
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // web is the base of the API's URLs.
 func (s *site) web() string {
 	if s.tls {
@@ -111,20 +78,15 @@ func (s *site) web() string {
 }
 
 func (s *site) login(ctx context.Context) error {
-	for deadline := time.Now().Add(20 * time.Second); ; {
-		a, err := central.ReadAccess(filepath.Join(s.data, server.AccessFile))
-		if err == nil {
-			return s.api.Login(ctx, s.web(), a.Key)
-		}
-		if time.Now().After(deadline) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(20 * time.Millisecond):
-		}
+	var a central.Access
+	err := client.Soon(ctx, func() (err error) {
+		a, err = central.ReadAccess(filepath.Join(s.data, server.AccessFile))
+		return err
+	})
+	if err != nil {
+		return err
 	}
+	return s.api.Login(ctx, s.web(), a.Key)
 }
 
 // pairs makes pairs whose agents run a code.

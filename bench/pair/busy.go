@@ -216,7 +216,7 @@ func (b *busy) load(ctx context.Context, f *fleet, t *target, r *report) (*drive
 	// Requests under way are answered before the agents report.
 	for last := int64(-1); t.calls.Load() != last; {
 		last = t.calls.Load()
-		if err := pause(ctx, 2*time.Second); err != nil {
+		if err := client.Pause(ctx, 2*time.Second); err != nil {
 			return nil, err
 		}
 	}

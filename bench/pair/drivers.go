@@ -113,7 +113,7 @@ func (d *drivers) wait(ctx context.Context) error {
 	if err := d.err(); err != nil {
 		return err
 	}
-	return pause(ctx, time.Millisecond)
+	return client.Pause(ctx, time.Millisecond)
 }
 
 // settle waits until everything is acknowledged.
@@ -145,7 +145,7 @@ func (d *drivers) pace(ctx context.Context, interval, length time.Duration, held
 						return
 					}
 					// Sleep rarely, and then for several messages.
-					if early := due - time.Since(began); early > 0 && pause(ctx, max(early, time.Millisecond)) != nil {
+					if early := due - time.Since(began); early > 0 && client.Pause(ctx, max(early, time.Millisecond)) != nil {
 						return
 					}
 					if !d.send(d.list[i], "agent/tick", data) {

@@ -94,19 +94,15 @@ func (f *fleet) start(ctx context.Context, binary string, args ...string) (err e
 		return err
 	}
 	file := filepath.Join(f.dir, server.AccessFile)
-	for deadline := time.Now().Add(20 * time.Second); ; {
-		if f.access, err = central.ReadAccess(file); err == nil {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			f.process.stop()
-			return fmt.Errorf("the node does not start: %w", err)
-		}
-		if err := pause(ctx, 20*time.Millisecond); err != nil {
-			f.process.stop()
-			return err
-		}
+	err = client.Soon(ctx, func() (err error) {
+		f.access, err = central.ReadAccess(file)
+		return err
+	})
+	if err != nil {
+		f.process.stop()
+		return fmt.Errorf("the node does not start: %w", err)
 	}
+	return nil
 }
 
 // http returns the first n agents as a target.
@@ -172,7 +168,7 @@ func (p plan) cold(ctx context.Context, f *fleet, r *report) error {
 // idleAgents measures the memory of hibernating agents, and the time until they answer
 // again.
 func (p plan) idleAgents(ctx context.Context, f *fleet, r *report) error {
-	if err := pause(ctx, tandem.HibernateAfterIdle+2*time.Second); err != nil {
+	if err := client.Pause(ctx, tandem.HibernateAfterIdle+2*time.Second); err != nil {
 		return err
 	}
 	full, ok := f.process.settled(ctx, 60*time.Second)
@@ -232,7 +228,7 @@ func (p plan) idleConnections(ctx context.Context, f *fleet, r *report) error {
 	defer hangUp(conns)
 	rate := float64(p.conns) / time.Since(start).Seconds()
 	// The agents were told of their devices, and must hibernate again.
-	if err := pause(ctx, tandem.HibernateAfterIdle+2*time.Second); err != nil {
+	if err := client.Pause(ctx, tandem.HibernateAfterIdle+2*time.Second); err != nil {
 		return err
 	}
 	after, _ := f.process.settled(ctx, 60*time.Second)

@@ -33,7 +33,7 @@ func (p plan) runHTTP(ctx context.Context, targets ...httpTarget) ([]client.Samp
 // http compares requests to agents with a plain server's.
 func (p plan) http(ctx context.Context, f *fleet, r *report) error {
 	// Agents still handle the disconnection of their devices: wait until they are idle.
-	if err := pause(ctx, tandem.ReconnectGrace+tandem.HibernateAfterIdle+5*time.Second); err != nil {
+	if err := client.Pause(ctx, tandem.ReconnectGrace+tandem.HibernateAfterIdle+5*time.Second); err != nil {
 		return err
 	}
 	peer, addr, err := startSelf(ctx, "http-peer")
@@ -166,7 +166,7 @@ func (p plan) runMQTT(ctx context.Context, t mqttTarget, conns []*client.MQTT, a
 	var runs []client.Sample
 	for range rounds {
 		if most > 0 {
-			if err := pause(ctx, atOncePause); err != nil {
+			if err := client.Pause(ctx, atOncePause); err != nil {
 				return client.Sample{}, err
 			}
 		}

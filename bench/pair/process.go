@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tandem-iot/tandem/bench/client"
 	"github.com/tandem-iot/tandem/bench/node"
 )
 
@@ -91,7 +92,7 @@ func (p *process) settled(ctx context.Context, limit time.Duration) (float64, bo
 	last, ok := p.status("VmRSS")
 	quiet := 0
 	for deadline := time.Now().Add(limit); ok && quiet < 3 && time.Now().Before(deadline); {
-		if pause(ctx, time.Second) != nil {
+		if client.Pause(ctx, time.Second) != nil {
 			return last, false
 		}
 		now, _ := p.status("VmRSS")
@@ -105,15 +106,6 @@ func (p *process) settled(ctx context.Context, limit time.Duration) (float64, bo
 	return last, ok
 }
 
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
-}
-
 // waitFor returns when something listens at addr.
 func waitFor(ctx context.Context, addr string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
@@ -123,7 +115,7 @@ func waitFor(ctx context.Context, addr string) error {
 		if err == nil {
 			return c.Close()
 		}
-		if pause(ctx, 20*time.Millisecond) != nil {
+		if client.Pause(ctx, 20*time.Millisecond) != nil {
 			return fmt.Errorf("nothing listens at %s: %w", addr, err)
 		}
 	}
