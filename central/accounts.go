@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"errors"
 	"net/http"
 	"net/mail"
 	"strings"
@@ -124,11 +123,11 @@ func (c *call) exchange() error {
 }
 
 func (c *call) byKey(key string) (account string, err error) {
-	use := func(k *store.LoginKey) error { k.Usages++; return nil }
-	k, err := c.Store.ChangeLoginKey(c.ctx, key, use)
-	if tandem.KindOf(err) == tandem.NotFound {
-		err = tandem.Errorf(tandem.NotFound, "there is no such login key")
+	k, err := c.Store.LoginKey(c.ctx, key) // guesses are refused without a transaction
+	if err != nil {
+		return "", err
 	}
+	_, err = c.Store.ChangeLoginKey(c.ctx, key, func(k *store.LoginKey) error { k.Usages++; return nil })
 	return k.Account, err
 }
 
@@ -147,16 +146,20 @@ func (c *call) confirm() error {
 		return tandem.Errorf(tandem.Forbidden, "Invalid Password: This needs the account's password in the header %s.",
 			passwordHeader)
 	}
-	wrong := tandem.Errorf(tandem.Unauthorized, "")
-	err := c.loginAs(c.r, c.account.Username, password, func() error {
+	return besideToken(c.loginAs(c.r, c.account.Username, password, func() error {
 		same, err := c.hasPassword(c.ctx, c.account.Password, password)
 		if err == nil && !same {
-			err = wrong
+			err = tandem.Errorf(tandem.Unauthorized, "Invalid Password: The password is wrong, or the account has none.")
 		}
 		return err
-	})
-	if errors.Is(err, wrong) { // 401 would say that the token is
-		err = tandem.Errorf(tandem.Forbidden, "Invalid Password: The password is wrong, or the account has none.")
+	}))
+}
+
+// besideToken is the error of a secret that a request has besides its access token: 401 would
+// say that the token is wrong.
+func besideToken(err error) error {
+	if tandem.KindOf(err) == tandem.Unauthorized {
+		return tandem.Errorf(tandem.Forbidden, "%v", err)
 	}
 	return err
 }
@@ -219,7 +222,7 @@ func (c *call) getCapabilities() error {
 		return err
 	}
 	return c.sendObject(http.StatusOK, object{
-		Type: "capabilities", ID: a.ID, Links: map[string]string{"self": c.URL + "/v5/accounts/" + a.ID + "/capabilities"},
+		Type: "capabilities", ID: a.ID, Links: c.self("accounts", a.ID+"/capabilities"),
 		Attributes: map[string]any{
 			"operate": a.Username == operatorName, "production": true, "login_keys": store.LoginKeysPerAccount,
 		},

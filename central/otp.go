@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -79,7 +80,7 @@ func (c *call) failSecondFactor(e *secondFactor) {
 func (c *call) askSecond(account string) error {
 	f, err := c.Store.SecondFactor(c.ctx, account)
 	switch {
-	case err != nil && tandem.KindOf(err) == tandem.NotFound:
+	case tandem.KindOf(err) == tandem.NotFound:
 		return nil
 	case err != nil || !f.Enabled:
 		return err
@@ -143,11 +144,9 @@ func (c *call) showSecond(f store.SecondFactor, more map[string]any) object {
 	attributes := map[string]any{
 		"enabled": f.Enabled, "recovery_codes_left": len(f.Recovery), "created_at": stamp(f.Created),
 	}
-	for name, v := range more {
-		attributes[name] = v
-	}
+	maps.Copy(attributes, more)
 	return object{
-		Type: "otp", ID: f.Account, Links: map[string]string{"self": c.URL + "/v5/accounts/" + f.Account + "/otp"},
+		Type: "otp", ID: f.Account, Links: c.self("accounts", f.Account+"/otp"),
 		Attributes: attributes, Relationships: map[string]ref{"account": {"account", f.Account}},
 	}
 }
@@ -171,12 +170,13 @@ func (c *call) addSecond() error {
 	if err := c.confirm(); err != nil {
 		return err
 	}
-	f := store.SecondFactor{Account: c.account.ID, Secret: make([]byte, otpSecret), Created: time.Now()}
-	rand.Read(f.Secret)
-	if err := c.Store.AddSecondFactor(c.ctx, f); err != nil {
+	secret := make([]byte, otpSecret)
+	rand.Read(secret)
+	f, err := c.Store.AddSecondFactor(c.ctx, store.SecondFactor{Account: c.account.ID, Secret: secret})
+	if err != nil {
 		return err
 	}
-	text := base32Text.EncodeToString(f.Secret)
+	text := base32Text.EncodeToString(secret)
 	address := url.URL{
 		Scheme: "otpauth", Host: "totp", Path: "/Tandem:" + c.account.Username,
 		RawQuery: url.Values{"secret": {text}, "issuer": {"Tandem"}}.Encode(),
@@ -190,10 +190,7 @@ func (c *call) confirmSecond() error {
 		return err
 	}
 	if err := c.useSecond(c.account.ID, false); err != nil {
-		if tandem.KindOf(err) == tandem.Unauthorized { // 401 would say that the token is
-			err = tandem.Errorf(tandem.Forbidden, "%v", err)
-		}
-		return err
+		return besideToken(err)
 	}
 	codes := make([]string, recoveryCodes)
 	hashes := make([]string, recoveryCodes)
@@ -226,11 +223,8 @@ func (c *call) deleteSecond() error {
 		if err == nil && f.Enabled {
 			err = c.useSecond(a.ID, false)
 		}
-		if tandem.KindOf(err) == tandem.Unauthorized {
-			err = tandem.Errorf(tandem.Forbidden, "%v", err)
-		}
 		if err != nil {
-			return err
+			return besideToken(err)
 		}
 	}
 	if err := c.Store.DeleteSecondFactor(c.ctx, a.ID); err != nil {

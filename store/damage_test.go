@@ -109,9 +109,7 @@ func newSpecimen(t *testing.T, s *Store) *specimen {
 	}))[0]
 	must[bool](t)(s.Deliver(ctx, g.ID, hook.Event, "{}"))
 	factor := SecondFactor{Account: g.Owner, Secret: []byte("s"), Recovery: []string{"r"}}
-	if err := s.AddSecondFactor(ctx, factor); err != nil {
-		t.Fatal(err)
-	}
+	must[SecondFactor](t)(s.AddSecondFactor(ctx, factor))
 	if token.ID == "" {
 		t.Fatal("a token without id")
 	}

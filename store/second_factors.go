@@ -42,12 +42,12 @@ func (s *Store) SecondFactorOf(ctx context.Context, login []byte) (SecondFactor,
 }
 
 // AddSecondFactor gives an account a second factor, in the place of one that is not enabled.
-func (s *Store) AddSecondFactor(ctx context.Context, f SecondFactor) error {
+func (s *Store) AddSecondFactor(ctx context.Context, f SecondFactor) (SecondFactor, error) {
 	f.Created = s.stamp()
-	return s.do(ctx, func() error {
+	err := s.do(ctx, func() error {
 		old, err := secondFactors.one(s.inside(), s.write, where("account = ?", f.Account))
 		switch {
-		case tandem.KindOf(err) == tandem.NotFound && err != nil:
+		case tandem.KindOf(err) == tandem.NotFound:
 		case err != nil:
 			return err
 		case old.Enabled:
@@ -59,6 +59,7 @@ func (s *Store) AddSecondFactor(ctx context.Context, f SecondFactor) error {
 		}
 		return secondFactors.insert(s, &f)
 	})
+	return f, err
 }
 
 // ChangeSecondFactor edits a second factor.
