@@ -121,7 +121,7 @@ func (c *call) listGroups() error {
 	f := store.GroupFilter{Owner: c.account.ID, Product: c.filter("product.id"), Type: kind}
 	if f.Product != "" {
 		p, err := c.product(f.Product)
-		if tandem.KindOf(err) == tandem.NotFound || err == nil && !c.filterOwner("owner.id") {
+		if tandem.KindOf(err) == tandem.NotFound {
 			return c.sendNone()
 		}
 		if err != nil {
