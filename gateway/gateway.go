@@ -114,7 +114,7 @@ type roll struct {
 	unknown  map[*conn]struct{}                 // connections without an authenticated device
 	arriving map[tandem.DeviceID]*conn          // the newest with an authenticated device, before they are in devices
 	budgets  map[tandem.DeviceID]session.Budget // what devices have used on connections that have ended
-	reviews  uint64                             // calls of Review
+	reviews  uint64                             // calls of Review and ReviewAll
 	sweepAt  int                                // size from which budgets that are whole again are removed
 	count    int                                // connections, including those that are ending
 	stopping bool

@@ -7,6 +7,8 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/tandem-iot/tandem"
@@ -78,15 +80,11 @@ func (g *Gateway) Review(ctx context.Context, id tandem.DeviceID) error {
 func (g *Gateway) ReviewAll(ctx context.Context) error {
 	g.setUp()
 	g.mu.Lock()
-	list := make([]tandem.DeviceID, 0, len(g.devices)+len(g.arriving))
-	for id := range g.devices {
-		list = append(list, id)
-	}
-	for id := range g.arriving {
-		list = append(list, id)
-	}
+	g.reviews++ // for a device that is not known here yet
+	list := slices.AppendSeq(slices.Collect(maps.Keys(g.devices)), maps.Keys(g.arriving))
 	g.mu.Unlock()
-	for _, id := range list {
+	slices.Sort(list)
+	for _, id := range slices.Compact(list) {
 		if err := g.Review(ctx, id); err != nil {
 			return err
 		}

@@ -95,22 +95,28 @@ func TestReview(t *testing.T) {
 // TestReviewOfArrival: a device whose login was judged before it was revoked, and that is let in
 // afterwards, is judged again.
 func TestReviewOfArrival(t *testing.T) {
-	h, r := newHost(), &registry{}
-	g := &Gateway{Host: h}
-	calls := 0
-	g.Authenticate = func(ctx context.Context, l Login) (Standing, error) {
-		s, err := r.authenticate(ctx, l)
-		if calls++; calls == 1 { // the device is revoked, and reviewed, before it is known here
-			r.set(func() { r.err = tandem.Errorf(tandem.Forbidden, "revoked") })
-			if err := g.Review(ctx, l.Device); err != nil {
-				t.Error(err)
+	for _, all := range []bool{false, true} {
+		h, r := newHost(), &registry{}
+		g := &Gateway{Host: h}
+		calls := 0
+		g.Authenticate = func(ctx context.Context, l Login) (Standing, error) {
+			s, err := r.authenticate(ctx, l)
+			if calls++; calls == 1 { // the device is revoked, and reviewed, before it is known here
+				r.set(func() { r.err = tandem.Errorf(tandem.Forbidden, "revoked") })
+				review := func() error { return g.Review(ctx, l.Device) }
+				if all {
+					review = func() error { return g.ReviewAll(ctx) }
+				}
+				if err := review(); err != nil {
+					t.Error(err)
+				}
 			}
+			return s, err
 		}
-		return s, err
-	}
-	addr, _ := start(t, g)
-	if ack := want[*mqtt.Connack](open(t, addr, connecting(mqtt.V5))); ack.Code != mqtt.NotAuthorized || calls != 2 {
-		t.Errorf("%v after %d judgements", ack.Code, calls)
+		addr, _ := start(t, g)
+		if ack := want[*mqtt.Connack](open(t, addr, connecting(mqtt.V5))); ack.Code != mqtt.NotAuthorized || calls != 2 {
+			t.Errorf("all %v: %v after %d judgements", all, ack.Code, calls)
+		}
 	}
 }
 
