@@ -489,7 +489,8 @@ func h2Request(path string) []byte {
 	return append(b, 0x41, 1, 'h')
 }
 
-// serveTLS serves g with HTTP/2.
+// serveTLS serves g with HTTP/2. Connections of dial come from another address than those of
+// client, as an attacker's do: limits by address hold for each of them alone.
 func serveTLS(t *testing.T, g *Guard, gate *admit.Gate) (addr string, client *http.Client, dial func() h2) {
 	t.Helper()
 	s := httptest.NewUnstartedServer(g)
@@ -500,7 +501,8 @@ func serveTLS(t *testing.T, g *Guard, gate *admit.Gate) (addr string, client *ht
 	t.Cleanup(s.Close)
 	return s.URL, s.Client(), func() h2 {
 		trusting := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}
-		c, err := tls.Dial("tcp", s.Listener.Addr().String(), trusting)
+		from := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+		c, err := tls.DialWithDialer(from, "tcp", s.Listener.Addr().String(), trusting)
 		if err != nil {
 			t.Fatal(err)
 		}
