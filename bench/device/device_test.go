@@ -74,6 +74,26 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// TestLost: what the agent had before the directory was lost is all that it must have.
+func TestLost(t *testing.T) {
+	for has, bad := range []int{1: 1, 2: 0, 3: 0, 4: 0, 5: 1} {
+		if has == 0 {
+			continue
+		}
+		w := told("start 1 1 0", "reading 1 1 1", "reading 1 1 2", "reading 1 1 3")
+		w.lose(place{1, 1, 2})
+		if target, _ := w.last(); target != (place{1, 1, 2}) {
+			t.Errorf("it waits for %v, which is lost", target)
+		}
+		w.hear("start 2 1 0", time.Time{})
+		w.hear("reading 2 1 1", time.Time{})
+		s := state{Last: place{2, 1, 1}, Ended: []place{{1, 1, has}}}
+		if got := w.compare(s, place{2, 1, 1}); len(got) != bad {
+			t.Errorf("%d of 3: %q", has, got)
+		}
+	}
+}
+
 func TestReached(t *testing.T) {
 	order := []place{{}, {1, 1, 1}, {1, 1, 2}, {1, 2, 1}, {2, 1, 1}}
 	for i, p := range order {

@@ -60,6 +60,7 @@ type report struct {
 	Runs     int            `json:"runs"`     // of the device's code
 	Readings int            `json:"readings"` // that the device has said
 	Agent    int            `json:"agent"`    // that the agent has counted; it may have one more of each power cut
+	Lates    int            `json:"lates"`    // that a restored directory had kept
 	Orders   int            `json:"orders"`
 	Full     int            `json:"full"` // posts that the device refused because too many waited
 	Blocks   int            `json:"lost_blocks"`

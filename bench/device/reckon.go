@@ -32,6 +32,7 @@ type state struct {
 	Orders int      `json:"orders"`
 	Last   place    `json:"last"`
 	Ended  []place  `json:"ended"` // the last reading of each run before
+	Lates  int      `json:"lates"` // readings that a restored directory had kept
 	Wrong  []string `json:"wrong"`
 }
 
@@ -42,6 +43,7 @@ type witness struct {
 	posted  int     // readings
 	started int     // runs of the code
 	orders  int     // the newest that was handled
+	lost    place   // the last reading of a lost directory that the agent has for sure
 	heard   time.Time
 	full    int
 	wrong   []string
@@ -103,6 +105,13 @@ func (w *witness) fault(format string, args ...any) {
 	w.wrong = append(w.wrong, fmt.Sprintf(format, args...))
 }
 
+// lose says that the directory is lost, with what the agent did not have yet.
+func (w *witness) lose(has place) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lost = has
+}
+
 // silent returns how long nothing was heard.
 func (w *witness) silent(now time.Time) time.Duration {
 	w.mu.Lock()
@@ -122,6 +131,9 @@ func (w *witness) last() (p place, posted int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, r := range w.runs {
+		if r.sameRun(w.lost) {
+			r = w.lost
+		}
 		if r.N > 0 {
 			p = r
 		}
@@ -151,7 +163,11 @@ func (w *witness) compare(s state, target place) (bad []string) {
 		}
 		// One more may be on disk, the line about which the power cut has kept back: the program waits
 		// for the disk before the next.
-		if has.N != said.N && has.N != said.N+1 {
+		least := said.N
+		if said.sameRun(w.lost) {
+			least = w.lost.N
+		}
+		if has.N < least || has.N > said.N+1 {
 			bad = append(bad, fmt.Sprintf("the device has posted %v, and of that run the agent has %d", said, has.N))
 		}
 	}

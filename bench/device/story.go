@@ -221,6 +221,7 @@ func (s *story) loseDir(ctx context.Context) error {
 			return err
 		}
 	}
+	s.witness.lose(s.has.Last)
 	what := "directory lost"
 	now := s.file(fmt.Sprint("backup", s.life))
 	err := os.CopyFS(now, os.DirFS(s.deviceDir()))
@@ -280,6 +281,6 @@ func (s *story) report() report {
 	defer w.mu.Unlock()
 	return report{
 		Seed: s.seed, Seconds: int(time.Since(s.began).Seconds()), Disk: s.volume != nil, Faults: s.faults,
-		Runs: w.started, Readings: s.posted, Agent: s.has.Count, Orders: w.orders, Full: w.full, Blocks: s.blocks,
+		Runs: w.started, Readings: s.posted, Agent: s.has.Count, Lates: s.has.Lates, Orders: w.orders, Full: w.full, Blocks: s.blocks,
 	}
 }

@@ -12,14 +12,21 @@ life <- bytes[0] << 8 | bytes[1];
 run <- tandem.incarnation();
 n <- 0;
 kept <- imp.getuserconfiguration();
-orders <- kept == null ? 0 : kept.tostring().tointeger();
+orders <- 0;
+orderly <- false; // the order before the next one was handled in this directory
+if (kept != null) {
+    local words = split(kept.tostring(), " ");
+    orderly = words[0].tointeger() == life;
+    orders = words[1].tointeger();
+}
 say(format("start %d %d %d", life, run, orders));
 
 agent.on("order", function(order) {
-    if (kept != null && order != orders + 1) say(format("wrong order %d after %d", order, orders));
+    // A directory that was lost or restored does not have the newest.
+    if (orderly ? order != orders + 1 : order <= orders) say(format("wrong order %d after %d", order, orders));
     orders = order;
-    kept = order.tostring();
-    imp.setuserconfiguration(kept);
+    orderly = true;
+    imp.setuserconfiguration(life + " " + order);
     later("order " + order);
 });
 
