@@ -15,8 +15,8 @@ type Memory struct {
 }
 
 type memoryFile struct {
-	data  []byte
-	flush []byte // what is durable, when it is not data
+	data []byte
+	was  map[int][]byte // what the disk has of sectors that are not flushed, by their offset
 }
 
 // errNoFile is the error of a file that is not there, or too small.
@@ -105,14 +105,25 @@ func (m *Memory) writeAt(e *WriteAt) error {
 	if f == nil || end > len(f.data) {
 		return errNoFile
 	}
-	if f.flush == nil {
-		f.flush = slices.Clone(f.data)
+	if e.Flush {
+		f.was = nil
+	} else {
+		f.remember(int(e.Offset), end)
 	}
 	copy(f.data[e.Offset:], e.Data)
-	if e.Flush {
-		f.flush = nil
-	}
 	return nil
+}
+
+// remember keeps what the disk has of the sectors between two offsets.
+func (f *memoryFile) remember(from, to int) {
+	if f.was == nil {
+		f.was = map[int][]byte{}
+	}
+	for at := from - from%sector; at < to; at += sector {
+		if f.was[at] == nil {
+			f.was[at] = slices.Clone(f.data[at:min(at+sector, len(f.data))])
+		}
+	}
 }
 
 func (m *Memory) read(e *ReadFile) Event {
@@ -141,17 +152,17 @@ func (m *Memory) Cut(during Effect, chance func(n uint64) uint64) {
 	}
 	for _, name := range m.Names() {
 		f := m.files[name]
-		for at := 0; f.flush != nil && at < len(f.data); at += sector {
-			if end := min(at+sector, len(f.data)); chance(2) == 0 {
-				copy(f.data[at:end], f.flush[at:end])
+		for _, at := range slices.Sorted(maps.Keys(f.was)) {
+			if chance(2) == 0 {
+				copy(f.data[at:], f.was[at])
 			}
 		}
-		f.flush = nil
+		f.was = nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.removed)) {
 		if m.files[name] == nil && chance(4) == 0 {
 			m.files[name] = m.removed[name]
-			m.files[name].flush = nil
+			m.files[name].was = nil
 		}
 	}
 	clear(m.removed)
