@@ -83,13 +83,17 @@ func (c *Cluster) perform(e protocol.Effect) error {
 	panic("cluster: an effect of Guests is not carried out")
 }
 
-// enterGuest introduces a link. If the shard was opened here after the link sent its Open,
-// the link would refuse messages with the epoch of the Open as those of an earlier owner. It
-// introduces itself once more then.
+// enterGuest introduces a link. Its epoch is the one since which the pair is here: the link
+// refuses messages with the epoch of its Open as those of an earlier owner if the shard was
+// opened here later. If it is opened later still, the link introduces itself once more.
 func (c *Cluster) enterGuest(e protocol.Enter) error {
-	l := &remoteLink{c: c, ref: e.Ref, run: e.Run, device: e.Device, epoch: max(e.Epoch, c.held(e.Shard))}
+	l := &remoteLink{c: c, ref: e.Ref, run: e.Run, device: e.Device}
+	here := func() tandem.Link {
+		l.epoch = max(e.Epoch, c.held(e.Shard))
+		return l
+	}
 	in := life.Introduction{Next: e.Next, Born: e.Born, Again: e.Again}
-	err := c.enter(e.Device, l, in, e.Address, e.Hello)
+	err := c.enter(e.Device, here, in, e.Address, e.Hello)
 	if err == nil && c.held(e.Shard) > l.epoch {
 		err = life.ErrElsewhere
 	}

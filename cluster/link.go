@@ -191,9 +191,8 @@ func (s *link) finish(effects []protocol.Effect) {
 	for len(s.tells) > 0 {
 		e := s.tells[0]
 		s.tells = s.tells[1:]
-		epoch := s.core.BoundBy()
 		s.mu.Unlock()
-		ok := s.tell(e, epoch)
+		ok := s.tell(e)
 		s.mu.Lock()
 		if !ok {
 			s.carryOut(s.core.Astray(s.c.now(), e.To))
@@ -260,7 +259,7 @@ func (s *link) handled(seq uint64) func() {
 }
 
 // tell sends the owner a message. It returns false when the owner did not take it.
-func (s *link) tell(e protocol.Tell, epoch int64) bool {
+func (s *link) tell(e protocol.Tell) bool {
 	if e.To.Node != s.c.Info.ID {
 		return s.c.tell(e.To, e.Message) == nil
 	}
@@ -269,7 +268,7 @@ func (s *link) tell(e protocol.Tell, epoch int64) bool {
 	switch m := e.Message.(type) {
 	case *protocol.Open:
 		in := life.Introduction{Next: m.Next, Born: m.Born, Again: m.Again}
-		err := s.c.enter(device, &localLink{s, epoch}, in, m.Address, m.Hello)
+		err := s.c.enter(device, s.local, in, m.Address, m.Hello)
 		if why, ends := protocol.EndsLink(failureOf(err)); ends {
 			s.out.Close(why)
 			return true
@@ -287,12 +286,20 @@ func (s *link) tell(e protocol.Tell, epoch int64) bool {
 	return true
 }
 
+// local returns the link for this node's host, which has the pair.
+func (s *link) local() tandem.Link {
+	s.mu.Lock()
+	epoch := s.core.BoundBy()
+	s.mu.Unlock()
+	return &localLink{s, max(epoch, s.c.held(s.core.Shard))}
+}
+
 // enter gives the host a link, with the device's last hello on it, which a host that has
 // taken the pair over from a lost node has not received.
 func (c *Cluster) enter(
-	device tandem.DeviceID, l tandem.Link, in life.Introduction, address string, hello []byte,
+	device tandem.DeviceID, link func() tandem.Link, in life.Introduction, address string, hello []byte,
 ) error {
-	err := c.Host.Introduce(context.Background(), device, l, in, address)
+	err := c.Host.Introduce(context.Background(), device, link, in, address)
 	if err == nil && hello != nil {
 		c.Host.Remind(device, hello)
 	}

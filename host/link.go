@@ -14,18 +14,20 @@ import (
 // the number of the first message that will come on it; all messages before have been
 // handled.
 func (h *Host) Connect(ctx context.Context, id tandem.DeviceID, l tandem.Link, next uint64, address string) error {
-	return h.Introduce(ctx, id, l, life.Introduction{Next: next}, address)
+	return h.Introduce(ctx, id, func() tandem.Link { return l }, life.Introduction{Next: next}, address)
 }
 
-// Introduce is Connect for a link that other hosts may have known. The error is
-// life.ErrReplaced when the device has a newer one: this one is to be closed.
+// Introduce is Connect for a link that other hosts may have known. It makes the link when
+// the pair is here: the pair may arrive from another node while the store looks for it. The
+// error is life.ErrReplaced when the device has a newer link: this one is to be closed.
 func (h *Host) Introduce(
-	ctx context.Context, id tandem.DeviceID, l tandem.Link, in life.Introduction, address string,
+	ctx context.Context, id tandem.DeviceID, link func() tandem.Link, in life.Introduction, address string,
 ) error {
 	p, err := h.pairOf(ctx, id)
 	if err != nil {
 		return err
 	}
+	l := link()
 	a := arrival{event: &life.Linked{Ref: l.Ref(), Address: address}, link: l}
 	owner, err := p.box.introduce(l.Ref(), in, a)
 	if owner {

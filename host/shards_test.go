@@ -33,6 +33,31 @@ func TestAbandonForgetsCode(t *testing.T) {
 	}
 }
 
+// TestIntroduceWhenHere: a link that may be of an earlier owner is made when its pair is here,
+// not before: the pair may arrive while the store is asked for it.
+func TestIntroduceWhenHere(t *testing.T) {
+	w := newWorld(t, `device.on("n", @(x) device.send("ok", x));`, 1, alone)
+	d := w.devices[0]
+	made := 0
+	introduce := func() error {
+		return w.host.Introduce(t.Context(), d.ID, func() tandem.Link {
+			made++
+			if w.host.inMemory(d.ID) == nil {
+				t.Error("the link is made, and its pair is not here yet")
+			}
+			return newLink()
+		}, life.Introduction{Next: 1}, "")
+	}
+	w.host.Abandon()
+	if err := introduce(); !errors.Is(err, life.ErrElsewhere) || made != 0 {
+		t.Errorf("the pair is at another host: %v, %d links are made", err, made)
+	}
+	w.host.OpenShards([]int{0})
+	if err := introduce(); err != nil || made != 1 {
+		t.Errorf("the pair is here: %v, %d links are made", err, made)
+	}
+}
+
 // TestAbandonEndsWaits: agents that have something to do wait for a lease, and who
 // wants to move them waits for them. When they are lost, none waits any more.
 func TestAbandonEndsWaits(t *testing.T) {

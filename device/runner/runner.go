@@ -50,7 +50,7 @@ type Runner struct {
 
 	// KeptSize bounds the bytes of the log in which the device keeps messages of tandem.post
 	// until the agent has handled them; 0 is core.DefaultJournalSize, 64 MB. The last
-	// twentieth of the disk is always left to others.
+	// twentieth of the disk, at most 1 GB, is always left to others.
 	KeptSize int64
 
 	// KeptFor is how long such a message is kept at most; 0: until it was handled. What is
