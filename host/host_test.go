@@ -202,7 +202,7 @@ func TestNotFound(t *testing.T) {
 	for what, err := range map[string]error{
 		"review":       h.Review(gaveUp, w.devices[0].ID, nil),
 		"review group": h.ReviewGroup(gaveUp, w.group.ID, nil),
-		"deployed":     h.Deployed(gaveUp, w.group.ID),
+		"deployed":     h.Deployed(gaveUp, w.group.ID, ""),
 		"take up":      h.TakeUp(gaveUp, []int{0}),
 	} {
 		if err == nil {
@@ -641,7 +641,7 @@ func TestValidateTLS(t *testing.T) {
 	_, err := w.store.ChangeGroup(t.Context(), w.group.ID, func(g *record.Group) error { g.ValidateTLS = true; return nil })
 	w.must(err)
 	check(false)
-	w.must(w.host.Deployed(t.Context(), w.group.ID))
+	w.must(w.host.Deployed(t.Context(), w.group.ID, ""))
 	check(true)
 	w.stop()
 	w.open(note)
@@ -653,7 +653,7 @@ func TestValidateTLS(t *testing.T) {
 func TestNoGroup(t *testing.T) {
 	w := newWorld(t, `n <- 0; http.onrequest(@(q, r) r.send(200, "" + ++n));`, 1, nil)
 	w.get("/")
-	for _, err := range []error{w.host.Deployed(t.Context(), ""), w.host.ReviewGroup(t.Context(), "", nil)} {
+	for _, err := range []error{w.host.Deployed(t.Context(), "", ""), w.host.ReviewGroup(t.Context(), "", nil)} {
 		if kind(err) != tandem.Invalid {
 			t.Errorf("%v", err)
 		}

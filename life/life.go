@@ -208,10 +208,7 @@ func (l *Life) take(ev Event) {
 func (l *Life) takeOrder(ev Event) {
 	switch ev := ev.(type) {
 	case *Reload:
-		l.Group, l.Grouped = ev.Group, true
-		l.online = l.Connected
-		l.restart(tandem.ReasonReload)
-		l.renewCode()
+		l.reload(ev)
 	case *Review:
 		l.review(ev.Group)
 	case *Remind:
