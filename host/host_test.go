@@ -662,3 +662,35 @@ func TestNoGroup(t *testing.T) {
 		t.Errorf("the agent answers %s: it has restarted", got)
 	}
 }
+
+// TestLineAgain: a line whose acknowledgement was lost with its node comes again, and is in the
+// log once.
+func TestLineAgain(t *testing.T) {
+	w := newWorld(t, lifeCode, 1, nil)
+	said := func(seq uint64, msg string) {
+		t.Helper()
+		handled := make(chan struct{})
+		m := tandem.Message{Data: []byte(msg), Mark: tandem.Mark{Boot: 1, Seq: seq}}
+		w.say("log", m, func() { close(handled) })
+		<-handled
+	}
+	said(1, "one")
+	said(2, "two")
+	w.lines.expect("^server.log two$")
+	w.abandon()
+	w.open(nil)
+	said(2, "two")
+	said(3, "three")
+	w.lines.expect("^server.log three$")
+	list, err := w.log.History(t.Context(), w.devices[0].ID, 100)
+	w.must(err)
+	var got []string
+	for _, e := range list {
+		if e.Type == tandem.LogDevice {
+			got = append(got, e.Msg)
+		}
+	}
+	if !slices.Equal(got, []string{"one", "two", "three"}) {
+		t.Errorf("the log has %q", got)
+	}
+}
