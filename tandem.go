@@ -107,6 +107,8 @@ type LogEntry struct {
 	Msg    string    `json:"msg"`
 	Clock  uint64    `json:"clock"` // hybrid logical clock (package hlc), for order
 	*Where           // nil: the line is about no place in a program
+	// Mark is of a line that the device has numbered, and may send again after its node is lost.
+	Mark Mark `json:"-" cbor:"mark"`
 }
 
 // Reason says why a side started or stopped. Its text is the tail of a status

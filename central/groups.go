@@ -312,7 +312,7 @@ func (c *call) restartGroup() error {
 	if err != nil {
 		return err
 	}
-	if err := c.Host.Deployed(c.ctx, g.ID); err != nil {
+	if err := c.Host.Deployed(c.ctx, g.ID, ""); err != nil {
 		return err
 	}
 	return c.noContent()

@@ -35,8 +35,9 @@ type Host interface {
 	Online(id tandem.DeviceID) bool
 	Runs(id tandem.DeviceID) bool
 	// Deployed, Assigned and Deleted report a change in the store: the code of a
-	// group, the group of a device, or the end of a device.
-	Deployed(ctx context.Context, group string) error
+	// group, the group of a device, or the end of a device. Agents that have started with
+	// the deployment do not restart; "" restarts all of the group.
+	Deployed(ctx context.Context, group, deployment string) error
 	Assigned(ctx context.Context, id tandem.DeviceID) error
 	Deleted(id tandem.DeviceID)
 	RestartAgent(ctx context.Context, id tandem.DeviceID) error
@@ -204,10 +205,11 @@ func (s *Service) Deploy(ctx context.Context, group string, c Code) error {
 			return nil
 		}
 	}
-	if _, err := s.AddDeployment(ctx, Deployment{Code: c, Group: group}); err != nil {
+	d, err := s.AddDeployment(ctx, Deployment{Code: c, Group: group})
+	if err != nil {
 		return err
 	}
-	return s.Host.Deployed(ctx, group)
+	return s.Host.Deployed(ctx, group, d.ID)
 }
 
 // EnsureGroup returns the operator's development device group with a name, in the

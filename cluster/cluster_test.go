@@ -152,7 +152,7 @@ func TestNotFound(t *testing.T) {
 	if _, err := n.Request(gaveUp, d.Agent, &tandem.Request{Method: "GET", Path: "/slow"}); err == nil {
 		t.Error("there is an answer to a request that was given up")
 	}
-	if err := n.Deployed(gaveUp, f.group.ID); err == nil {
+	if err := n.Deployed(gaveUp, f.group.ID, ""); err == nil {
 		t.Error("no node has heard of a deployment, and there is no error")
 	}
 }

@@ -168,9 +168,10 @@ func (c *Cluster) tellAll(ctx context.Context, q protocol.Question) error {
 	return failed
 }
 
-// Deployed tells all nodes that a device group has a new deployment.
-func (c *Cluster) Deployed(ctx context.Context, group string) error {
-	return c.tellAll(ctx, &protocol.Deployed{Group: group})
+// Deployed tells all nodes that a device group has a new deployment; "" restarts its agents
+// all the same.
+func (c *Cluster) Deployed(ctx context.Context, group, deployment string) error {
+	return c.tellAll(ctx, &protocol.Deployed{Group: group, Deployment: deployment})
 }
 
 // Assigned tells all nodes that a device was created or assigned to another device
@@ -316,7 +317,7 @@ func (c *Cluster) answer(ctx context.Context, from protocol.Peer, m *protocol.As
 			return out
 		})
 	case *protocol.Deployed:
-		err = c.Host.Deployed(ctx, q.Group)
+		err = c.Host.Deployed(ctx, q.Group, q.Deployment)
 	case *protocol.Assigned:
 		err = c.Host.Assigned(ctx, q.Device)
 	case *protocol.Deleted:

@@ -104,7 +104,7 @@ func (f *fleet) deploy(at *node, code string) {
 	d := record.Deployment{Group: f.group.ID, AgentCode: code, DeviceCode: "// device"}
 	_, err := at.Store.Deploy(f.t.Context(), d)
 	f.must(err)
-	f.must(at.Deployed(f.t.Context(), f.group.ID))
+	f.must(at.Deployed(f.t.Context(), f.group.ID, ""))
 }
 
 // add starts another node; the test's end ends it.

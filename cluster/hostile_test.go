@@ -333,7 +333,7 @@ func TestUnreachable(t *testing.T) {
 	// What is tried meanwhile: news for all, and moves.
 	quick, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	if err := n.Deployed(quick, f.group.ID); err == nil {
+	if err := n.Deployed(quick, f.group.ID, ""); err == nil {
 		t.Error("a node that cannot be reached has been told")
 	}
 	for i, j := range logs {

@@ -73,7 +73,7 @@ func TestWentBack(t *testing.T) {
 	}
 	deployed, err := f.nodes[0].Store.Deploy(t.Context(), record.Deployment{Group: f.group.ID, AgentCode: keeper + "\n"})
 	f.must(err)
-	f.must(f.nodes[0].Deployed(t.Context(), f.group.ID))
+	f.must(f.nodes[0].Deployed(t.Context(), f.group.ID, ""))
 	f.answers()
 	before := f.newestEpoch()
 	f.devices = f.devices[:len(f.devices)-1]

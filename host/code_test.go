@@ -31,7 +31,7 @@ http.onrequest(function(q, r) {
 	r.send(200, "" + twice(c));
 });`})
 	w.must(err)
-	w.must(w.host.Deployed(ctx, w.group.ID))
+	w.must(w.host.Deployed(ctx, w.group.ID, ""))
 	if got := w.get("/"); got != "2" {
 		t.Errorf("the agent counts %s", got)
 	}
@@ -76,7 +76,7 @@ func TestDeployedIsTakenUp(t *testing.T) {
 		w.must(err)
 	}
 	deploy("first")
-	w.must(w.host.Deployed(ctx, w.group.ID))
+	w.must(w.host.Deployed(ctx, w.group.ID, ""))
 	w.lines.expect(`^status Agent (re)?started`)
 	if got := w.get("/"); got != "first" {
 		t.Errorf("the agent says %s", got)
@@ -95,5 +95,28 @@ func TestDeployedIsTakenUp(t *testing.T) {
 	w.lines.expect(`^status Agent restarted: reload\.$`)
 	if got := w.get("/"); got != "third" {
 		t.Errorf("after its assignment the agent says %s", got)
+	}
+}
+
+// TestOneStart: an assignment and the news of a deployment that its start has read already
+// start the agent once; a restart of the group starts it once more.
+func TestOneStart(t *testing.T) {
+	w := newWorld(t, lifeCode, 1, nil)
+	ctx := t.Context()
+	const code = `http.onrequest(@(q, r) r.send(200, "" + tandem.incarnation()));`
+	d, err := w.store.Deploy(ctx, record.Deployment{Group: w.group.ID, AgentCode: code})
+	w.must(err)
+	for i, step := range []struct {
+		tell func() error
+		want string
+	}{
+		{func() error { return w.host.Assigned(ctx, w.devices[0].ID) }, "1"},
+		{func() error { return w.host.Deployed(ctx, w.group.ID, d.ID) }, "1"},
+		{func() error { return w.host.Deployed(ctx, w.group.ID, "") }, "2"},
+	} {
+		w.must(step.tell())
+		if got := w.get("/"); got != step.want {
+			t.Errorf("after step %d the agent answers %s, want %s", i, got, step.want)
+		}
 	}
 }

@@ -288,8 +288,9 @@ func (h *Host) Runs(id tandem.DeviceID) bool {
 }
 
 // Deployed tells the host that a device group has a new deployment: the agents of
-// its devices restart with it, and devices that are online get their code.
-func (h *Host) Deployed(ctx context.Context, group string) error {
+// its devices restart with it, unless they have started with it, and devices that are
+// online get their code. If deployment is "" all the agents restart.
+func (h *Host) Deployed(ctx context.Context, group, deployment string) error {
 	h.init()
 	h.forgetProgram(group, nil)
 	devices, err := h.devicesOf(ctx, group)
@@ -297,7 +298,7 @@ func (h *Host) Deployed(ctx context.Context, group string) error {
 		return err
 	}
 	for _, d := range devices {
-		if err := h.reload(d); err != nil {
+		if err := h.reload(d, deployment); err != nil {
 			return err
 		}
 	}
@@ -321,12 +322,12 @@ func (h *Host) Assigned(ctx context.Context, id tandem.DeviceID) error {
 	if err != nil {
 		return err
 	}
-	return h.reload(d)
+	return h.reload(d, "")
 }
 
 // reload makes both sides of a pair run their group's current code. It ignores pairs
 // on another node, which is told itself.
-func (h *Host) reload(d record.Device) error {
+func (h *Host) reload(d record.Device, deployment string) error {
 	p, err := h.enter(d)
 	if errors.Is(err, life.ErrElsewhere) {
 		return nil
@@ -334,7 +335,7 @@ func (h *Host) reload(d record.Device) error {
 	if err != nil {
 		return err
 	}
-	p.bring(arrival{event: &life.Reload{Group: d.Group}})
+	p.bring(arrival{event: &life.Reload{Group: d.Group, Deployment: deployment}})
 	return nil
 }
 

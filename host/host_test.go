@@ -202,7 +202,7 @@ func TestNotFound(t *testing.T) {
 	for what, err := range map[string]error{
 		"review":       h.Review(gaveUp, w.devices[0].ID, nil),
 		"review group": h.ReviewGroup(gaveUp, w.group.ID, nil),
-		"deployed":     h.Deployed(gaveUp, w.group.ID),
+		"deployed":     h.Deployed(gaveUp, w.group.ID, ""),
 		"take up":      h.TakeUp(gaveUp, []int{0}),
 	} {
 		if err == nil {
@@ -641,7 +641,7 @@ func TestValidateTLS(t *testing.T) {
 	_, err := w.store.ChangeGroup(t.Context(), w.group.ID, func(g *record.Group) error { g.ValidateTLS = true; return nil })
 	w.must(err)
 	check(false)
-	w.must(w.host.Deployed(t.Context(), w.group.ID))
+	w.must(w.host.Deployed(t.Context(), w.group.ID, ""))
 	check(true)
 	w.stop()
 	w.open(note)
@@ -653,12 +653,44 @@ func TestValidateTLS(t *testing.T) {
 func TestNoGroup(t *testing.T) {
 	w := newWorld(t, `n <- 0; http.onrequest(@(q, r) r.send(200, "" + ++n));`, 1, nil)
 	w.get("/")
-	for _, err := range []error{w.host.Deployed(t.Context(), ""), w.host.ReviewGroup(t.Context(), "", nil)} {
+	for _, err := range []error{w.host.Deployed(t.Context(), "", ""), w.host.ReviewGroup(t.Context(), "", nil)} {
 		if kind(err) != tandem.Invalid {
 			t.Errorf("%v", err)
 		}
 	}
 	if got := w.get("/"); got != "2" {
 		t.Errorf("the agent answers %s: it has restarted", got)
+	}
+}
+
+// TestLineAgain: a line whose acknowledgement was lost with its node comes again, and is in the
+// log once.
+func TestLineAgain(t *testing.T) {
+	w := newWorld(t, lifeCode, 1, nil)
+	said := func(seq uint64, msg string) {
+		t.Helper()
+		handled := make(chan struct{})
+		m := tandem.Message{Data: []byte(msg), Mark: tandem.Mark{Boot: 1, Seq: seq}}
+		w.say("log", m, func() { close(handled) })
+		<-handled
+	}
+	said(1, "one")
+	said(2, "two")
+	w.lines.expect("^server.log two$")
+	w.abandon()
+	w.open(nil)
+	said(2, "two")
+	said(3, "three")
+	w.lines.expect("^server.log three$")
+	list, err := w.log.History(t.Context(), w.devices[0].ID, 100)
+	w.must(err)
+	var got []string
+	for _, e := range list {
+		if e.Type == tandem.LogDevice {
+			got = append(got, e.Msg)
+		}
+	}
+	if !slices.Equal(got, []string{"one", "two", "three"}) {
+		t.Errorf("the log has %q", got)
 	}
 }

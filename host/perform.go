@@ -23,7 +23,8 @@ func (p *pair) perform(effects []life.Effect) {
 				f.done()
 			}
 		case *life.Log:
-			p.host.Log.Append(tandem.LogEntry{Device: p.device, TS: e.TS, Type: e.Type, Msg: e.Msg, Where: e.Where})
+			line := tandem.LogEntry{Device: p.device, TS: e.TS, Type: e.Type, Msg: e.Msg, Where: e.Where, Mark: e.Mark}
+			p.host.Log.Append(line)
 		case *life.Send:
 			p.send(e)
 		case *life.AnswerAway:

@@ -134,7 +134,7 @@ func (w *world) deploy(code string) {
 	w.t.Helper()
 	_, err := w.store.Deploy(w.t.Context(), record.Deployment{Group: w.group.ID, AgentCode: code, DeviceCode: "// device"})
 	w.must(err)
-	w.must(w.host.Deployed(w.t.Context(), w.group.ID))
+	w.must(w.host.Deployed(w.t.Context(), w.group.ID, ""))
 }
 
 // follow collects the log of the first device.

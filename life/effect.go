@@ -61,6 +61,7 @@ type (
 		TS        time.Time
 		Type, Msg string
 		Where     *tandem.Where // the place in a program that it is about; nil: none
+		Mark      tandem.Mark   // of a line that the device has numbered
 	}
 
 	// Report is a line for the operator. Bad says that something was lost or

@@ -26,8 +26,12 @@ type (
 	// GaveUp says that the caller of a request has gone.
 	GaveUp struct{ Number uint64 }
 
-	// Reload has both sides run what the device group has now.
-	Reload struct{ Group string }
+	// Reload has both sides run what the device group has now. The agent restarts, unless it is
+	// about to read its code, or has started with Deployment, which may be "" for none.
+	Reload struct {
+		Group      string
+		Deployment string
+	}
 
 	// Review is Reload for a pair that may run that already, and then is left alone: news
 	// that came while it was between two hosts is repeated.

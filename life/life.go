@@ -154,7 +154,9 @@ func (l *Life) emit(e Effect) { l.effects = append(l.effects, e) }
 func (l *Life) log(typ, msg string) { l.logAt(typ, msg, nil) }
 
 // logAt is log for a line about a place in a program.
-func (l *Life) logAt(typ, msg string, at *tandem.Where) { l.emit(&Log{l.now.Wall, typ, msg, at}) }
+func (l *Life) logAt(typ, msg string, at *tandem.Where) {
+	l.emit(&Log{TS: l.now.Wall, Type: typ, Msg: msg, Where: at})
+}
 
 func (l *Life) logf(typ, format string, args ...any) { l.log(typ, fmt.Sprintf(format, args...)) }
 
@@ -208,10 +210,7 @@ func (l *Life) take(ev Event) {
 func (l *Life) takeOrder(ev Event) {
 	switch ev := ev.(type) {
 	case *Reload:
-		l.Group, l.Grouped = ev.Group, true
-		l.online = l.Connected
-		l.restart(tandem.ReasonReload)
-		l.renewCode()
+		l.reload(ev)
 	case *Review:
 		l.review(ev.Group)
 	case *Remind:

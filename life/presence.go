@@ -325,7 +325,8 @@ func (l *Life) goOnHearing(hello func(said)) {
 
 // logged reports whether a line of the log has come before: a device sends those again
 // whose acknowledgement it has not seen. A device whose number of boots goes back has lost
-// its count, and what it says is new.
+// its count, and what it says is new. The number of the newest line is lost with the node; the
+// logbook knows a line that comes again after that.
 func (l *Life) logged(m tandem.Mark) bool {
 	if m.Boot == 0 || m.Boot == l.Logged.Boot && m.Seq <= l.Logged.Seq {
 		return m.Boot != 0
@@ -338,21 +339,24 @@ func (l *Life) heard(s said) {
 	if s.Topic != "sys/handled" && l.logged(s.Mark) {
 		return
 	}
+	line := func(typ, msg string, at *tandem.Where) {
+		l.emit(&Log{TS: l.now.Wall, Type: typ, Msg: msg, Where: at, Mark: s.Mark})
+	}
 	switch s.Topic {
 	case "log":
-		l.log(tandem.LogDevice, string(s.Data))
+		line(tandem.LogDevice, string(s.Data), nil)
 	case "log/error":
-		l.logAt(tandem.LogDeviceError, string(s.Data), whereOf(s.Where))
+		line(tandem.LogDeviceError, string(s.Data), whereOf(s.Where))
 	case "sys/status":
 		var status statusMessage
 		err := json.Unmarshal(s.Data, &status)
 		types := []string{tandem.LogStatus, tandem.LogExitCode, tandem.LogSleep}
 		if err != nil || !slices.Contains(types, status.Type) {
-			l.log(tandem.LogDeviceError,
-				"sys/status is invalid: it must be JSON with a type (status, lastexitcode or server.sleep) and a msg")
+			line(tandem.LogDeviceError,
+				"sys/status is invalid: it must be JSON with a type (status, lastexitcode or server.sleep) and a msg", nil)
 			return
 		}
-		l.log(status.Type, status.Msg)
+		line(status.Type, status.Msg, nil)
 	case "sys/handled":
 		l.handledPost(s.Data)
 	}

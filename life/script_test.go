@@ -46,6 +46,9 @@ func (w *world) command(d *datadriven.TestData) {
 	switch d.Cmd {
 	case "agent": // group=g: code the agents of a device group are to run
 		w.deploy(option(d, "group", "g"), d.Input, option(d, "device", ""))
+		if id := option(d, "deployment", ""); id != "" {
+			w.programs[option(d, "group", "g")].Env["DEPLOYMENT_ID"] = id
+		}
 	case "withdraw":
 		delete(w.programs, option(d, "group", "g"))
 	case "enter": // a node starts
@@ -253,7 +256,7 @@ func (w *world) order(d *datadriven.TestData) {
 	switch d.Cmd {
 	case "reload":
 		w.store.group = option(d, "group", w.store.group)
-		w.take(&Reload{w.store.group})
+		w.take(&Reload{Group: w.store.group, Deployment: option(d, "deployment", "")})
 	case "review":
 		w.store.group = option(d, "group", w.store.group)
 		w.take(&Review{w.store.group})

@@ -2,6 +2,7 @@ package life
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"slices"
 	"time"
@@ -46,15 +47,20 @@ func (l *Life) agentLoaded(ev *AgentLoaded) {
 		return
 	}
 	l.wait.record, l.quiet = ev.Record, false
+	resume := l.wait.resume && ev.Record.Running
 	err := ev.ProgramErr
 	if err == nil {
 		if !l.Grouped { // else it may have changed since
 			l.Group, l.Grouped = ev.Group, true
 		}
 		err = ev.Program.AgentErr
-	} else if tandem.KindOf(err) != tandem.NotFound && (l.wait.resume && ev.Record.Running || passing(err)) {
+	} else if tandem.KindOf(err) != tandem.NotFound && (resume || passing(err)) {
 		l.startLater("the agent's code cannot be read", err)
 		return
+	}
+	if l.Again == tandem.ReasonReload && (err != nil || !resume) {
+		l.Again = tandem.ReasonNone // this is what was read after the reload
+		l.Reason = cmp.Or(l.Reason, tandem.ReasonReload)
 	}
 	if err != nil {
 		l.codelessFor(err)
@@ -73,7 +79,7 @@ func (l *Life) agentLoaded(ev *AgentLoaded) {
 		l.restartAgain()
 		return
 	}
-	if l.wait.resume && ev.Record.Running {
+	if resume {
 		// From now on the snapshot is void: everything that may fail for another
 		// reason has been done.
 		l.Phase, l.wait.id = resuming, l.id()
@@ -242,8 +248,13 @@ func (l *Life) snapshotTaken(ev *SnapshotTaken) {
 	l.restartAgain()
 }
 
+// bootFor starts an agent that cannot be resumed.
 func (l *Life) bootFor(reason tandem.Reason) {
 	l.Reason = reason
+	if l.Again == tandem.ReasonReload { // its code may have been replaced since it was read
+		l.load(wait{loud: l.wait.loud})
+		return
+	}
 	l.boot()
 }
 
@@ -315,6 +326,27 @@ func (l *Life) restart(reason tandem.Reason) {
 		return
 	}
 	l.step(&agent.Shutdown{Reason: reason})
+}
+
+// reload has both sides run what the group has now. An agent whose code is being read is not
+// started twice: its code is read again.
+func (l *Life) reload(ev *Reload) {
+	started := l.Runs() && l.Group == ev.Group && ev.Deployment != "" && l.program != nil &&
+		l.program.Env["DEPLOYMENT_ID"] == ev.Deployment
+	l.Group, l.Grouped = ev.Group, true
+	l.online = l.Connected
+	switch {
+	case l.Phase == loading:
+		l.ReviewAt = 0
+		l.Again = tandem.ReasonReload // of what is resumed after all
+		l.load(l.wait)
+	case started && l.Again == tandem.ReasonReload: // for what was new before
+		l.Again = tandem.ReasonNone
+	case started:
+	default:
+		l.restart(tandem.ReasonReload)
+	}
+	l.renewCode()
 }
 
 // patienceFor is how long an agent may take to shut down for a reason.

@@ -93,7 +93,7 @@ var (
 var (
 	quietOps = []string{
 		"request", "request", "request", "gaveup", "link", "link", "relink", "unlink", "lost", "goodbye",
-		"message", "message", "post", "again", "hello", "log", "handled", "handled", "reload", "restart", "restartdevice",
+		"message", "message", "post", "again", "hello", "log", "handled", "handled", "reload", "started", "restart", "restartdevice",
 		"wait", "wait", "wait", "fetched", "fetched", "part",
 	}
 	roughOps = append([]string{
@@ -152,17 +152,21 @@ func (w *walker) do(o op) {
 		}
 	case "reload":
 		w.deploy("g", walkCode, "device")
-		w.take(&Reload{"g"})
+		w.take(&Reload{Group: "g"})
+	case "started":
+		w.deploy("g", walkCode, "device")
+		w.programs["g"].Env["DEPLOYMENT_ID"] = fmt.Sprint(o.n % 2)
+		w.take(&Reload{Group: "g", Deployment: fmt.Sprint(o.n / 2 % 2)})
 	case "review":
 		w.take(&Review{"g"})
 	case "remind":
 		w.take(&Remind{[]byte(hellos[o.n%len(hellos)])})
 	case "bad":
 		w.deploy("g", "}", "")
-		w.take(&Reload{"g"})
+		w.take(&Reload{Group: "g"})
 	case "withdraw":
 		delete(w.programs, "g")
-		w.take(&Reload{"g"})
+		w.take(&Reload{Group: "g"})
 	case "restart":
 		w.take(&Restart{tandem.ReasonRestart})
 	case "restartdevice":

@@ -3,6 +3,8 @@ package logbook
 import (
 	"encoding/binary"
 	"encoding/json"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -12,8 +14,9 @@ import (
 
 // A line in the stream: a version byte, Clock and ts as 8 bytes each (big
 // endian; ts in ms since 1970), the length of the type as one byte, the type,
-// the message. The device is in the subject, and the place in a program that the line
-// is about, if any, in a header, which versions that do not know of it leave alone.
+// the message. The device is in the subject. The place in a program that the line is about, and
+// the device's own number of the line, are in headers, which versions that do not know of them
+// leave alone.
 const (
 	version    = 1
 	headerSize = 1 + 8 + 8 + 1
@@ -47,19 +50,40 @@ func decode(subject string, b []byte) (tandem.LogEntry, error) {
 	}, nil
 }
 
-// headerWhere is the header with the Where of a line as JSON, which has no newlines.
-const headerWhere = "Where"
+// Headers of a line: its Where as JSON, which has no newlines, and its Mark as BOOT.SEQ.
+const (
+	headerWhere = "Where"
+	headerMark  = "Mark"
+)
 
-// header returns the header of a line, nil when it is about no place.
-func header(at *tandem.Where) nats.Header {
-	if at == nil {
+// header returns the header of a line, nil when it is about no place and not numbered.
+func header(e tandem.LogEntry) nats.Header {
+	if e.Where == nil && e.Mark.Boot == 0 {
 		return nil
 	}
-	data, err := json.Marshal(at)
-	if err != nil {
-		panic(err) // a struct of strings
+	h := nats.Header{}
+	if e.Where != nil {
+		data, err := json.Marshal(e.Where)
+		if err != nil {
+			panic(err) // a struct of strings
+		}
+		h[headerWhere] = []string{string(data)}
 	}
-	return nats.Header{headerWhere: {string(data)}}
+	if m := e.Mark; m.Boot != 0 {
+		h[headerMark] = []string{strconv.FormatUint(m.Boot, 10) + "." + strconv.FormatUint(m.Seq, 10)}
+	}
+	return h
+}
+
+// mark returns the Mark of a line from its header, zero when there is none or it cannot be read.
+func mark(h nats.Header) tandem.Mark {
+	boot, seq, _ := strings.Cut(h.Get(headerMark), ".")
+	b, bad := strconv.ParseUint(boot, 10, 64)
+	s, worse := strconv.ParseUint(seq, 10, 64)
+	if bad != nil || worse != nil {
+		return tandem.Mark{}
+	}
+	return tandem.Mark{Boot: b, Seq: s}
 }
 
 // where returns the place of a line from its header. One that cannot be read is left out:

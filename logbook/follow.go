@@ -332,7 +332,9 @@ func (f *Follower) Run(ctx context.Context) error {
 				break
 			}
 			for _, e := range m.sorted(a.past) {
-				f.show(e)
+				if !m.marks.repeats(e) {
+					f.show(e)
+				}
 			}
 		case <-timer.C:
 			m.take(time.Now(), f.show)

@@ -31,7 +31,8 @@
 // History, Tail and TailFrom read lines. In a cluster they show the lines of all nodes;
 // see Join. All merge by Clock. Live lines are held back for a tenth of a second, so
 // that a late line can still be shown in its place. TailFrom goes from history to live
-// lines without a gap or a doubled line.
+// lines without a gap or a doubled line. A line that its device has numbered, and sent again
+// after its node was killed, may be kept twice; it is shown once.
 //
 // # The engine
 //

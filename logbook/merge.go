@@ -19,6 +19,7 @@ type merge struct {
 	wait  time.Duration                 // how long a line is held
 	held  []held                        // by Clock
 	shown map[tandem.DeviceID]time.Time // the newest ts shown
+	marks marks                         // of the lines shown
 }
 
 type held struct {
@@ -45,7 +46,9 @@ func (m *merge) take(now time.Time, show func(tandem.LogEntry)) {
 		}
 	}
 	for _, h := range m.held[:n] {
-		show(m.pass(h.entry))
+		if !m.marks.repeats(h.entry) {
+			show(m.pass(h.entry))
+		}
 	}
 	m.held = slices.Delete(m.held, 0, n)
 }
@@ -71,9 +74,10 @@ func (m *merge) pass(e tandem.LogEntry) tandem.LogEntry {
 	return e
 }
 
-// sorted puts a complete list of lines into order.
+// sorted puts a complete list of lines into order, without those that come again in it.
 func (m *merge) sorted(list []tandem.LogEntry) []tandem.LogEntry {
 	slices.SortStableFunc(list, func(a, b tandem.LogEntry) int { return cmp.Compare(a.Clock, b.Clock) })
+	list = unrepeated(list)
 	for i, e := range list {
 		list[i] = m.pass(e)
 	}

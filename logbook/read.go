@@ -82,7 +82,7 @@ func (l *Logbook) history(
 	if err := o.stream.DeleteConsumer(ctx, info.Name); err != nil {
 		return nil, 0, fmt.Errorf("closing the log: %w", err)
 	}
-	return newest(list, n), next + 1, nil
+	return newest(unrepeated(list), n), next + 1, nil
 }
 
 // fetch reads up to pending lines, and the sequence number of the last.
@@ -109,7 +109,7 @@ func line(msg jetstream.Msg) (e tandem.LogEntry, seq uint64, err error) {
 		return e, 0, err
 	}
 	e, err = decode(msg.Subject(), msg.Data())
-	e.Where = where(msg.Headers())
+	e.Where, e.Mark = where(msg.Headers()), mark(msg.Headers())
 	return e, meta.Sequence.Stream, err
 }
 

@@ -242,10 +242,12 @@ type (
 		_      struct{} `cbor:",toarray"`
 		Device tandem.DeviceID
 	}
-	// Deployed tells every node that a device group has a new deployment.
+	// Deployed tells every node that the agents of a device group are to restart with its current
+	// code. Those that have started with Deployment do not; "" restarts them all.
 	Deployed struct {
-		_     struct{} `cbor:",toarray"`
-		Group string
+		_          struct{} `cbor:",toarray"`
+		Group      string
+		Deployment string
 	}
 	// Assigned tells every node that a device was created, or assigned to another group.
 	Assigned struct {

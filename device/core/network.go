@@ -320,6 +320,18 @@ const refusedFailures = 8
 // refused has the next attempt wait as after many failures, whatever happens.
 func (c *Core) refused() { c.net.failures, c.net.unwanted = max(c.net.failures, refusedFailures), true }
 
+// inWords says to those who run the device what package mqtt says of a server.
+func inWords(err error) string {
+	var broken *mqtt.Error
+	switch {
+	case errors.Is(err, mqtt.ErrTimeout):
+		return "the server does not answer: if this goes on, check that it is the node's address for MQTT"
+	case errors.As(err, &broken):
+		return "the server does not speak MQTT as a node does (" + broken.Msg + "): check that it is the node's address for MQTT"
+	}
+	return err.Error()
+}
+
 // failed sets the time of the next attempt, and tells the code.
 func (c *Core) failed(reason int, err error) {
 	pause := min(firstPause<<min(c.net.failures, refusedFailures), lastPause)
@@ -327,7 +339,7 @@ func (c *Core) failed(reason int, err error) {
 	pause = pause/2 + time.Duration(c.cfg.Chance(uint64(pause/2)+1))
 	c.net.failures++
 	c.net.retryAt = c.now.Mono + pause
-	c.log(Info, "not connected", "error", err.Error(), "retry", pause.Round(time.Millisecond).String())
+	c.log(Info, "not connected", "error", inWords(err), "retry", pause.Round(time.Millisecond).String())
 	c.net.tried = true
 	c.feed(&device.Unlinked{Reason: reason}, receipt{})
 }

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"time"
@@ -38,7 +39,7 @@ func (s *shell) dial(e *core.Dial) {
 		c, err := s.r.dial(n.ctx, e.Another, reached)
 		d := &core.Dialed{Number: e.Number, Err: err}
 		if err != nil {
-			d.Reason = whyNot(err)
+			d.Reason, d.Err = whyNot(err), inWords(cmp.Or(e.Another, s.r.Addr), err)
 		} else {
 			d.Address = ownAddress(c)
 		}
@@ -65,8 +66,9 @@ func (s *shell) opened(d dialed) {
 	} else {
 		n := s.conn
 		n.net = d.net
-		s.wg.Go(func() { n.readLoop(s.events) })
-		s.wg.Go(func() { n.writeLoop(s.events) })
+		addr := s.r.Addr
+		s.wg.Go(func() { n.readLoop(addr, s.events) })
+		s.wg.Go(func() { n.writeLoop(addr, s.events) })
 	}
 	s.step(d.Dialed)
 }
@@ -87,7 +89,7 @@ func (s *shell) closeConn(number uint64) {
 
 // readLoop has the core hear what comes. While the core works on one buffer the
 // other is read into.
-func (n *conn) readLoop(out chan<- core.Event) {
+func (n *conn) readLoop(addr string, out chan<- core.Event) {
 	bufs := [2][]byte{make([]byte, readSize), make([]byte, readSize)}
 	events := [2]core.Received{{Number: n.number}, {Number: n.number}}
 	for i := 0; ; {
@@ -100,20 +102,20 @@ func (n *conn) readLoop(out chan<- core.Event) {
 			i = 1 - i
 		}
 		if err != nil {
-			n.tell(out, &core.Closed{Number: n.number, Err: err})
+			n.tell(out, &core.Closed{Number: n.number, Err: inWords(addr, err)})
 			return
 		}
 	}
 }
 
-func (n *conn) writeLoop(out chan<- core.Event) {
+func (n *conn) writeLoop(addr string, out chan<- core.Event) {
 	for {
 		select {
 		case b := <-n.write:
 			var ev core.Event = &core.Written{Number: n.number}
 			_, err := n.net.Write(b)
 			if err != nil {
-				ev = &core.Closed{Number: n.number, Err: err}
+				ev = &core.Closed{Number: n.number, Err: inWords(addr, err)}
 			}
 			if !n.tell(out, ev) || err != nil {
 				return

@@ -90,9 +90,9 @@ func (r *Runner) webSocketDialer(u *url.URL) dialer {
 			Proxy: http.ProxyFromEnvironment, TLSClientConfig: r.tlsConfig(u.Hostname()), DialContext: dial,
 		}}
 		options := &websocket.DialOptions{HTTPClient: client, Subprotocols: []string{"mqtt"}}
-		c, _, err := websocket.Dial(ctx, u.String(), options)
+		c, answer, err := websocket.Dial(ctx, u.String(), options)
 		if err != nil {
-			return nil, err
+			return nil, webSocketErr(answer, err)
 		}
 		// The connection lives until it is closed, not until the dial's ctx ends.
 		return socket{websocket.NetConn(context.Background(), c, websocket.MessageBinary), c}, nil
