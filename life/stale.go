@@ -1,6 +1,7 @@
 package life
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/tandem-iot/tandem"
@@ -26,10 +27,17 @@ func (l *Life) stale(seq uint64, newest tandem.Mark) {
 	l.sendSystem(tandem.RefusedTopic, r)
 }
 
-// lostCount tells a client, once on a link, that it has numbers below those that it had before.
+// lostCount says why a message is not handled, to a person too. Within a boot repetitions are usual, so there
+// it says that once in the boot, and else once on a link.
 func (l *Life) lostCount(m, newest tandem.Mark) {
-	if l.Numbers.Behind || newest.Boot == m.Boot {
-		return // within a boot, repetitions are usual
+	if newest.Boot == m.Boot {
+		l.tellOnce(fmt.Sprint("numbers of ", m.Boot), fmt.Sprintf("A message of the device is not handled: its number is "+
+			"%d/%d, and messages up to %d/%d were. If it was not sent before, it needs a higher number.",
+			m.Boot, m.Seq, newest.Boot, newest.Seq))
+		return
+	}
+	if l.Numbers.Behind {
+		return
 	}
 	l.Numbers.Behind = true
 	l.logf(tandem.LogDeviceError, "messages of the device are not handled: their boot number %d is below %d, "+
