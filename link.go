@@ -39,3 +39,13 @@ type FetchRef struct {
 	Incarnation uint64  `cbor:"3,keyasint"`
 	ID          uint64  `cbor:"4,keyasint"`
 }
+
+// RefusedTopic is the topic by which a pair refuses a message of its device, before it says that the message
+// is handled. The message, a Refusal as JSON, is for the link's gateway and does not reach the device.
+const RefusedTopic = "sys/refused"
+
+// Refusal says that a numbered message is not handled, because its mark is not above Newest.
+type Refusal struct {
+	Seq    uint64 `json:"seq"` // of the message on its link
+	Newest Mark   `json:"newest"`
+}

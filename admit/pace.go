@@ -17,6 +17,10 @@ const (
 	Rate  = 256
 )
 
+// Opening is how long a client may take for a TLS handshake, or for the header of a request. A
+// handshake goes two or three times to the client and back, and any of its packets may be lost.
+const Opening = 2 * Grace
+
 // allowed returns the time by which the next byte after n bytes must have come.
 func allowed(began time.Time, n int64) time.Time {
 	return began.Add(Grace + time.Duration(n)*(time.Second/Rate))
@@ -39,9 +43,8 @@ type interruption struct {
 	over bool // interrupted, or at its end: the deadline is no longer the transfer's
 }
 
-// Pace makes r.Body a [Body] if there is one, in a server whose ReadTimeout is Grace: that is
-// the deadline of the first bytes, whether r.Body is read or not, because the server reads
-// its rest. Without a body Pace removes the deadline.
+// Pace makes r.Body a [Body] if there is one, and Grace the deadline of its first bytes, whether
+// r.Body is read or not, because the server reads its rest. Without a body Pace removes the deadline.
 func Pace(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
 	if r.ContentLength == 0 || r.Body == nil {
@@ -49,6 +52,7 @@ func Pace(w http.ResponseWriter, r *http.Request) {
 		_ = control.SetReadDeadline(time.Time{})
 		return
 	}
+	_ = control.SetReadDeadline(time.Now().Add(Grace))
 	r.Body = &Body{ReadCloser: r.Body, control: *control}
 }
 

@@ -127,7 +127,7 @@ const (
 	writeTimeout   = admit.Grace      // for the socket to take the bytes of one write
 	lingerTimeout  = 2 * time.Second  // for the device to read the last packets
 	lingerBytes    = 1 << 20          // bytes of the device that are read and dropped meanwhile
-	handshakeLimit = 2 * admit.Grace  // TLS: two or three times to the client and back
+	handshakeLimit = admit.Opening    // of TLS
 	hostTimeout    = 10 * time.Second // for the host and the store, at either end of a connection
 )
 

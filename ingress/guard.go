@@ -51,8 +51,8 @@ func NewServer(g *Guard) *http.Server {
 	}
 	return &http.Server{
 		Handler:           g,
-		ReadHeaderTimeout: admit.Grace, // and of the TLS handshake
-		ReadTimeout:       admit.Grace, // extended by Pace
+		ReadHeaderTimeout: admit.Opening, // and of the TLS handshake
+		ReadTimeout:       admit.Opening, // replaced by Pace
 		WriteTimeout:      responseTimeout,
 		IdleTimeout:       admit.Grace,
 		MaxHeaderBytes:    maxHeader,

@@ -267,7 +267,7 @@ func TestSilentConnections(t *testing.T) {
 			t.Errorf("the request in progress: %d", got)
 		}
 		// The server answers some with 400, which takes room in a socket and here a reader.
-		<-time.After(admit.Grace + responseTimeout + time.Second)
+		<-time.After(admit.Opening + responseTimeout + time.Second)
 		synctest.Wait()
 		if n := gate.Connections(); n != 0 {
 			t.Errorf("%d connections in the end", n)

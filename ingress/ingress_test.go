@@ -331,7 +331,7 @@ func TestLongPoll(t *testing.T) {
 // A client that begins a header or a body and goes silent is hung up on.
 func TestSlowClients(t *testing.T) {
 	for raw, wait := range map[string]time.Duration{
-		"POST /" + agentID + " HTTP/1.1\r\nHost: h\r\n":                           admit.Grace,
+		"POST /" + agentID + " HTTP/1.1\r\nHost: h\r\n":                           admit.Opening,
 		"POST /" + agentID + " HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nh": admit.Grace + time.Second/admit.Rate,
 	} {
 		synctest.Test(t, func(t *testing.T) {

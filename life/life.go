@@ -392,6 +392,11 @@ func (l *Life) again(ev *Again) {
 			}
 		}
 	}
+	for _, r := range l.Numbers.Stale {
+		if r.Seq == ev.Seq {
+			l.sendSystem(tandem.RefusedTopic, r)
+		}
+	}
 	l.handled(ev.Token)
 }
 

@@ -18,6 +18,8 @@ type numbers struct {
 	Nameless bool `cbor:"3,keyasint,omitempty"` // they went back, and the device cannot be told: each message is new
 	Behind   bool `cbor:"4,keyasint,omitempty"` // a client without hello has been told that its numbers went back
 	Posts    bool `cbor:"5,keyasint,omitempty"` // the device has been told whose the agent's posts are
+	// Stale are the newest refusals of a client without hello, of which its gateway may ask once more.
+	Stale []tandem.Refusal `cbor:"6,keyasint,omitempty"`
 }
 
 // numbered reports whether s is of those that a refused link must send again.
@@ -157,16 +159,14 @@ func (l *Life) meant(it *item) bool {
 	if !ok || ev.Message.Mark.Boot == 0 {
 		return true
 	}
-	newest := l.machine.Mark().Boot
+	mark := l.machine.Mark()
+	newest := mark.Boot
 	switch {
 	case it.seq == 0: // it came by an earlier link, whose numbers were looked at
 	case !l.Numbers.Greeted:
-		if newest > ev.Message.Mark.Boot && !l.Numbers.Behind {
-			l.Numbers.Behind = true
-			l.logf(tandem.LogDeviceError, "messages of the device are not handled: their boot number %d is below %d, "+
-				"which came before, so they count as repetitions; go on with a higher boot number",
-				ev.Message.Mark.Boot, newest)
-			l.sendSystem("sys/newest", newestMessage{newest})
+		if !ev.Message.Mark.After(mark) {
+			l.lostCount(ev.Message.Mark, mark)
+			l.stale(it.seq, mark)
 		}
 	case newest <= l.Peer.Heard.Number:
 	case l.Peer.Heard.ID == "" || newest >= tandem.MaxBoot:

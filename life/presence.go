@@ -337,6 +337,9 @@ func (l *Life) logged(m tandem.Mark) bool {
 
 func (l *Life) heard(s said) {
 	if s.Topic != "sys/handled" && l.logged(s.Mark) {
+		if !l.Numbers.Greeted {
+			l.stale(s.Seq, l.Logged)
+		}
 		return
 	}
 	line := func(typ, msg string, at *tandem.Where) {

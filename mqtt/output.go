@@ -32,10 +32,29 @@ func (s *session) appendAnswer(dst []byte, a answer) []byte {
 	case TypePingreq, TypePingresp:
 		w.u8(byte(a.kind << 4))
 		w.u8(0)
-	default:
-		w.ack(&Ack{Kind: a.kind, Code: a.code, PacketID: a.id}, s.dec.Version)
+		return w.b
 	}
+	p := Ack{Kind: a.kind, Code: a.code, PacketID: a.id}
+	if a.code.Failed() && s.reasons != nil && (a.kind == TypePuback || a.kind == TypePubrec) {
+		if b, ok := s.appendRefusal(dst, p); ok {
+			return b
+		}
+	}
+	w.ack(&p, s.dec.Version)
 	return w.b
+}
+
+// appendRefusal appends an acknowledgement with its properties, unless there are none, or
+// they make it larger than the peer accepts.
+func (s *session) appendRefusal(dst []byte, p Ack) (_ []byte, ok bool) {
+	p.Props = s.reasons[p.PacketID]
+	delete(s.reasons, p.PacketID)
+	if p.Props == nil {
+		return dst, false
+	}
+	w := writer{b: dst}
+	w.ack(&p, s.dec.Version)
+	return w.b, w.err == nil && s.fits(len(w.b)-len(dst))
 }
 
 // messages appends messages while the peer's receive maximum allows, up to outputChunk

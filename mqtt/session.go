@@ -22,12 +22,13 @@ type session struct {
 	in  inbox
 	out outbox
 
-	opening *opening // nil once open
-	aliases *aliases // nil until one is used
-	answers []answer // acknowledgements and pings to send
-	asked   []asked  // subscription requests without an answer
-	probe   *probe   // of a client
-	words   []byte   // other packets to send, which are rare
+	opening *opening               // nil once open
+	aliases *aliases               // nil until one is used
+	answers []answer               // acknowledgements and pings to send
+	asked   []asked                // subscription requests without an answer
+	probe   *probe                 // of a client
+	words   []byte                 // other packets to send, which are rare
+	reasons map[uint16]*Properties // of refusals among in.queue and answers
 	bye     *Disconnect
 
 	deadline time.Time
@@ -42,6 +43,7 @@ type session struct {
 	noPeerRetain bool // the peer accepts no retained messages
 	noRetain     bool // we accept none
 	noExpiry     bool // the peer's session ends with the connection
+	noReasons    bool // the peer wants properties in no acknowledgement
 
 	phase  phase
 	held   byte // first byte of the packet that Feed had no room for; 0 = none
@@ -368,7 +370,11 @@ func (s *session) fits(size int) bool {
 // Ack says that the application has handled a message with QoS 1 or 2. A failure code
 // refuses it, of which a 3.1.1 peer learns nothing. It returns ErrUnknownPacket when no
 // such message waits for it.
-func (s *session) Ack(id uint16, code Reason) error {
+func (s *session) Ack(id uint16, code Reason) error { return s.AckWith(id, code, nil) }
+
+// AckWith is Ack with properties, which a v5 peer gets if it wants and accepts them. They are
+// for a failure code.
+func (s *session) AckWith(id uint16, code Reason, props *Properties) error {
 	if err := s.active(); err != nil {
 		return err
 	}
@@ -377,6 +383,12 @@ func (s *session) Ack(id uint16, code Reason) error {
 	}
 	if !s.in.ack(id, code) {
 		return ErrUnknownPacket
+	}
+	if props != nil && code.Failed() && !s.noReasons {
+		if s.reasons == nil {
+			s.reasons = map[uint16]*Properties{}
+		}
+		s.reasons[id] = props
 	}
 	s.answers = s.in.flush(s.answers, s.dec.Version)
 	return nil
@@ -410,6 +422,7 @@ func (s *session) fitsPeer(props *Properties) {
 	s.peerAliases = p.TopicAliasMaximum.Or(0)
 	s.peerMaxQoS = p.MaximumQoS.Or(2)
 	s.noPeerRetain = p.RetainAvailable.Or(1) == 0
+	s.noReasons = p.RequestProblemInfo.Or(1) == 0
 	s.out.setWindow(p.ReceiveMaximum.Or(65535))
 }
 

@@ -112,12 +112,17 @@ agent.send("hello", 41);`
 // pair makes a pair and returns the id, the key and the agent's address.
 func (r *running) pair() (tandem.DeviceID, string, string) {
 	r.t.Helper()
+	return r.pairOf(central.Code{Agent: agentCode, Device: deviceCode})
+}
+
+func (r *running) pairOf(code central.Code) (tandem.DeviceID, string, string) {
+	r.t.Helper()
 	ctx := r.t.Context()
 	g, err := r.Central.EnsureGroup(ctx, "dev", "dev")
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if err := r.Central.Deploy(ctx, g.ID, central.Code{Agent: agentCode, Device: deviceCode}); err != nil {
+	if err := r.Central.Deploy(ctx, g.ID, code); err != nil {
 		r.t.Fatal(err)
 	}
 	d, key, err := r.Central.AddDevice(ctx, central.NewDevice{Name: "desk", Group: g.ID})

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -109,20 +110,21 @@ type result struct {
 	After    bool    `json:"after"` // messages come through both ways afterwards
 	Lost     int     `json:"lost"`  // disconnections in all
 	Problem  string  `json:"problem,omitempty"`
+	Story    story   `json:"story,omitempty"` // what became of its connections; only of cases that went wrong
 }
 
 func (r *result) good() bool { return r.Connects && r.Both && r.All && r.Stays && r.After }
 
-// clientOf runs a device until ctx ends.
-type clientOf func(ctx context.Context, c *cell, p pair, conf *tls.Config, dir string) error
+// clientOf runs a device until ctx ends, and tells what becomes of its connections.
+type clientOf func(ctx context.Context, c *cell, p pair, conf *tls.Config, dir string, tell *teller) error
 
 var clients = map[string]clientOf{
 	"runner": runRunner,
-	"v5": func(ctx context.Context, c *cell, p pair, conf *tls.Config, _ string) error {
-		return runPlain(ctx, c, p, conf, 5)
+	"v5": func(ctx context.Context, c *cell, p pair, conf *tls.Config, _ string, tell *teller) error {
+		return runPlain(ctx, c, p, conf, 5, tell)
 	},
-	"v3.1.1": func(ctx context.Context, c *cell, p pair, conf *tls.Config, _ string) error {
-		return runPlain(ctx, c, p, conf, 4)
+	"v3.1.1": func(ctx context.Context, c *cell, p pair, conf *tls.Config, _ string, tell *teller) error {
+		return runPlain(ctx, c, p, conf, 4, tell)
 	},
 }
 
@@ -140,13 +142,14 @@ func (c *cell) url() string {
 func (c *cell) secure() bool { return c.Transport == "tls" || c.Transport == "wss" }
 
 // runRunner runs our own runtime.
-func runRunner(ctx context.Context, c *cell, p pair, conf *tls.Config, dir string) error {
+func runRunner(ctx context.Context, c *cell, p pair, conf *tls.Config, dir string, tell *teller) error {
 	code := strings.ReplaceAll(deviceCode, "BULK", fmt.Sprint(c.bulk))
 	if err := os.WriteFile(dir+".nut", []byte(code), 0o600); err != nil {
 		return err
 	}
 	r := &runner.Runner{
 		ID: tandem.DeviceID(p.ID), Key: p.Key, Addr: c.url(), Dir: dir, Code: dir + ".nut", TLS: conf,
+		Logger: slog.New(tell),
 	}
 	return r.Run(ctx)
 }
@@ -187,11 +190,15 @@ func (c *cell) run(ctx context.Context, o options, a asker, p pair, roots *x509.
 	dir := filepath.Join(o.dir, fmt.Sprint("device", c.pair))
 	ended := make(chan error, 1)
 	began := time.Now()
-	go func() { ended <- clients[c.Client](ctx, c, p, tlsFor(roots), dir) }()
+	tell := &teller{began: began}
+	go func() { ended <- clients[c.Client](ctx, c, p, tlsFor(roots), dir, tell) }()
 	defer func() {
 		cancel()
 		if err := <-ended; err != nil && r.Problem == "" {
 			r.Problem = err.Error()
+		}
+		if !r.good() {
+			r.Story = tell.story
 		}
 		_ = os.RemoveAll(dir) // the whole directory goes at the end
 	}()

@@ -35,20 +35,21 @@ type plain struct {
 const plainWindow = 60
 
 // runPlain keeps a plain client connected until ctx ends.
-func runPlain(ctx context.Context, of *cell, p pair, conf *tls.Config, version mqtt.Version) error {
+func runPlain(ctx context.Context, of *cell, p pair, conf *tls.Config, version mqtt.Version, tell *teller) error {
 	for ctx.Err() == nil {
 		c, err := dialPlain(ctx, of.url(), conf)
 		if err == nil {
-			err = newPlain(c, version, of.bulk).run(ctx, p)
+			tell.say("open")
+			err = newPlain(c, version, of.bulk).run(ctx, p, tell)
 			c.Close()
 		}
+		tell.say("%v", err)
 		if ctx.Err() == nil {
 			select {
 			case <-time.After(time.Second):
 			case <-ctx.Done():
 			}
 		}
-		_ = err // it connects again, and the agent counts
 	}
 	return nil
 }
@@ -82,7 +83,7 @@ func newPlain(c net.Conn, version mqtt.Version, of int) *plain {
 	}
 }
 
-func (c *plain) run(ctx context.Context, p pair) (err error) {
+func (c *plain) run(ctx context.Context, p pair, tell *teller) (err error) {
 	c.client, err = mqtt.NewClient(time.Now(), nil, &mqtt.Connect{
 		Version: c.version, CleanStart: true, KeepAlive: 60, ClientID: p.ID,
 		HasUsername: true, Username: p.ID, HasPassword: true, Password: []byte(p.Key),
@@ -105,6 +106,9 @@ func (c *plain) run(ctx context.Context, p pair) (err error) {
 		}
 		select {
 		case b := <-c.reads:
+			if in == nil {
+				tell.say("answered")
+			}
 			in = append(in, b...)
 			if in, err = c.feed(in); err != nil {
 				return err

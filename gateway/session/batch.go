@@ -91,6 +91,6 @@ func (s *Session) handledPart(id uint16) {
 
 func (s *Session) acknowledgeBatch(id uint16) {
 	if id != 0 {
-		s.must(s.mqtt.Ack(id, mqtt.Success))
+		s.acknowledge(id)
 	}
 }

@@ -113,7 +113,7 @@ func (s *Session) refusePublish(p *mqtt.Publish) {
 		s.End(mqtt.NotAuthorized, why, "")
 		return
 	}
-	s.must(s.mqtt.Ack(p.PacketID, mqtt.NotAuthorized))
+	s.must(s.mqtt.AckWith(p.PacketID, mqtt.NotAuthorized, &mqtt.Properties{ReasonString: why}))
 }
 
 // Taken says whether the host has taken message number seq. With an error the host
@@ -150,7 +150,7 @@ func (s *Session) Handled(mono time.Duration, seq uint64) (write bool) {
 	case h.part:
 		s.handledPart(h.id)
 	case h.id != 0:
-		s.must(s.mqtt.Ack(h.id, mqtt.Success))
+		s.acknowledge(h.id)
 	}
 	s.held = false
 	// When the next message has arrived already, its acknowledgement is written with this one.

@@ -47,6 +47,10 @@ func (s *Session) Send(topic string, m tandem.Message) (ok, write bool) {
 	if s.leaving || s.stage < connect {
 		return false, false
 	}
+	if topic == tandem.RefusedTopic {
+		s.deny(m.Data)
+		return true, false
+	}
 	o := outgoing{topic, m}
 	switch {
 	case m.Post != 0:

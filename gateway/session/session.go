@@ -102,9 +102,10 @@ type Session struct {
 
 	seq           uint64 // of the last message given to the host
 	publish       *mqtt.Publish
-	batches       []openBatch // not handled, in order; only the last may have packets left
-	unpacked      int         // bytes of the last batch beyond those that were sent, which are not charged yet
-	reports       []report    // for the host, after publish
+	refused       map[uint16]tandem.Mark // by packet identifier, not acknowledged yet
+	batches       []openBatch            // not handled, in order; only the last may have packets left
+	unpacked      int                    // bytes of the last batch beyond those that were sent, which are not charged yet
+	reports       []report               // for the host, after publish
 	notices       []Notice
 	handling      []handling
 	handlingBytes int
@@ -342,7 +343,7 @@ func (s *Session) Closed(now tandem.Now) {
 	s.lost = s.anythingLost(now)
 	s.filters, s.waiting = nil, nil
 	s.unacked, s.publish = nil, nil
-	s.batches = nil
+	s.batches, s.refused = nil, nil
 }
 
 // must ends a session whose device cannot be given an answer, for example because it
