@@ -37,12 +37,16 @@ type fleet struct {
 	t     *testing.T
 	url   string // of the database
 	nodes []*running
+	lease time.Duration // 0: so long that no node is lost because the machine is slow
 }
 
 // add starts another node; the test's end ends it.
 func (f *fleet) add() *running {
 	f.t.Helper()
-	c := &Cluster{Database: f.url, Node: fmt.Sprintf("n%d", len(f.nodes)+1), Listen: freeAddr(f.t), Lease: 2 * time.Second}
+	c := &Cluster{
+		Database: f.url, Node: fmt.Sprintf("n%d", len(f.nodes)+1), Listen: freeAddr(f.t),
+		Lease: cmp.Or(f.lease, time.Minute),
+	}
 	s := &Server{Cluster: c, Version: "test"}
 	if testing.Verbose() {
 		s.Logger = slog.New(slog.NewTextHandler(f.t.Output(), nil)).With("node", c.Node)
