@@ -43,7 +43,7 @@ func (w *world) send(to net.Addr, ip, raw string) net.Conn {
 
 func (w *world) answer(c net.Conn) (status int, body string, header http.Header) {
 	w.t.Helper()
-	if err := c.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		w.t.Fatal(err)
 	}
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)

@@ -179,7 +179,7 @@ func (n *node) start(f *fleet) {
 			stops[i]()
 			f.must(<-ended[i])
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		f.must(errors.Join(n.Leave(ctx), n.Log.Close(), n.Store.Close()))
 		return err

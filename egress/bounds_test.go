@@ -77,7 +77,7 @@ func TestCloseEndsConnections(t *testing.T) {
 	for range 2 {
 		select {
 		case <-ended:
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			t.Fatal("a connection is kept")
 		}
 	}
@@ -159,7 +159,7 @@ func TestNoAgreement(t *testing.T) {
 		}
 		defer conn.Close()
 		conn.Write([]byte("no TLS at all\r\n"))
-		conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+		conn.SetReadDeadline(time.Now().Add(patience))
 		for buf := make([]byte, 1024); ; {
 			if _, err := conn.Read(buf); err != nil {
 				ended <- err

@@ -21,6 +21,9 @@ import (
 	"github.com/tandem-iot/tandem"
 )
 
+// patience is how long a test waits for something that must happen.
+const patience = 3 * time.Minute
+
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 
 func newFetcher(t *testing.T) *Fetcher {

@@ -74,7 +74,7 @@ func TestWorkers(t *testing.T) {
 	l.do = func(*request) { begun <- true; <-release }
 	wait := func(workers, idle int) {
 		t.Helper()
-		for deadline := time.Now().Add(10 * time.Second); ; {
+		for deadline := time.Now().Add(patience); ; {
 			l.mu.Lock()
 			w, n := l.workers, l.idle
 			l.mu.Unlock()

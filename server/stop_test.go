@@ -32,7 +32,7 @@ func TestStopWithoutDatabase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fleet{t: t, url: url}
+	f := &fleet{t: t, url: url, lease: 2 * time.Second}
 	n := f.add()
 	pairs := f.pairs(4, central.Code{Agent: `
 		function tick() { imp.wakeup(0.01, tick); }

@@ -232,7 +232,7 @@ func TestKillServer(t *testing.T) {
 // wantSoon checks that an answer did not take longer than it may.
 func wantSoon(t *testing.T, began time.Time, what string) {
 	t.Helper()
-	if d := time.Since(began); d > patience+5*time.Second {
+	if d := time.Since(began); d > patience+time.Minute {
 		t.Errorf("%s took %v", what, d)
 	}
 }

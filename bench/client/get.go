@@ -41,7 +41,7 @@ func Pause(ctx context.Context, d time.Duration) error {
 }
 
 // soon is how long Soon tries.
-const soon = 20 * time.Second
+const soon = 3 * time.Minute
 
 // Soon repeats what fails for a moment, such as a look at a file that a node that has just started
 // is about to write.

@@ -189,7 +189,7 @@ func devicesOffline(_ context.Context, d *load, _ *proc, random *rand.Rand) erro
 
 // halt makes all devices stop posting, and waits until each has all of its posts back.
 func (d *load) halt(ctx context.Context) error {
-	deadline := time.Now().Add(2 * time.Minute)
+	deadline := time.Now().Add(settling)
 	for i, s := range d.pairs {
 		n := d.lab.nodes[i%len(d.lab.nodes)]
 		if _, err := d.lab.call(ctx, n, s, http.MethodGet, "/halt"); err != nil {

@@ -290,6 +290,9 @@ func (l *lab) emptied(ctx context.Context, at, leaver *proc) error {
 	})
 }
 
+// settling is how long a cluster may take until all is as it should be, also on a slow machine.
+const settling = 3 * time.Minute
+
 // settled waits until a number of nodes are alive, and each has its share of the shards,
 // or none if it is drained.
 func (l *lab) settled(ctx context.Context, at *proc, nodes int) error {
@@ -298,7 +301,7 @@ func (l *lab) settled(ctx context.Context, at *proc, nodes int) error {
 
 // well waits until a node says that it serves, and that it keeps log lines.
 func (l *lab) well(ctx context.Context, n *proc) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, settling)
 	defer cancel()
 	for {
 		says, err := l.health(ctx, n)
@@ -307,7 +310,7 @@ func (l *lab) well(ctx context.Context, n *proc) error {
 		}
 		select {
 		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("%s still fails after 30 s: %q", n.Name, says), err)
+			return errors.Join(fmt.Errorf("%s still fails after %v: %q", n.Name, settling, says), err)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
@@ -321,7 +324,7 @@ func (l *lab) health(ctx context.Context, n *proc) (string, error) {
 
 // until waits until a node's status of the cluster meets a condition.
 func (l *lab) until(ctx context.Context, at *proc, wanted func(cluster.Status) bool) error {
-	deadline := time.Now().Add(60 * time.Second)
+	deadline := time.Now().Add(settling)
 	for {
 		st, err := l.status(ctx, at)
 		if err == nil && wanted(st) {

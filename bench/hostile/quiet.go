@@ -102,6 +102,13 @@ func (q *quiet) take() (s client.Sample, failed int, errors []string) {
 	return s, failed, errors
 }
 
+// served reports whether take would return something.
+func (q *quiet) served() bool {
+	q.Lock()
+	defer q.Unlock()
+	return len(q.took) > 0 || q.failed > 0
+}
+
 // dialTo returns a connection, with TLS if the site has it.
 func dialTo(ctx context.Context, addr string, secure bool) (net.Conn, error) {
 	d := net.Dialer{Timeout: 10 * time.Second}

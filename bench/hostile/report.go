@@ -91,7 +91,7 @@ func (v *verdict) judge(o options, a attack) {
 	}
 	switch {
 	case v.Restart == 0:
-		v.fail("the operator's restart did not come about within %v", longest)
+		v.fail("the operator's restart did not come about within %v", o.limit(longest))
 	case !o.short && v.Restart > patience:
 		v.fail("the operator's restart took %.1f s", v.Restart.Seconds())
 	}

@@ -165,7 +165,7 @@ func (s *site) login(ctx context.Context) error {
 
 // settled waits until each node of the cluster has its share of the shards.
 func (s *site) settled(ctx context.Context) error {
-	for deadline := time.Now().Add(longest); ; {
+	for deadline := time.Now().Add(slowest); ; {
 		var out struct {
 			Data struct{ Attributes cluster.Status }
 		}

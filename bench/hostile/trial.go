@@ -36,7 +36,16 @@ const (
 	patience = 5 * time.Second  // for the restart of a culprit
 	longest  = 30 * time.Second // until the restart is given up
 	naming   = 15 * time.Second // after the attack's phase, for a log to name the culprit
+	slowest  = 3 * time.Minute  // instead of these, where times do not count
 )
+
+// limit is how long the trial waits for something that takes so long at most.
+func (o options) limit(d time.Duration) time.Duration {
+	if o.short {
+		return slowest
+	}
+	return d
+}
 
 // attempt makes attacks at the same time on a site.
 func attempt(ctx context.Context, o options, s *site, rows []attack) (list []verdict, err error) {
@@ -116,6 +125,7 @@ func (t *trial) quietPhase(ctx context.Context) error {
 	if err := client.Pause(ctx, length); err != nil {
 		return err
 	}
+	t.awaitServed(ctx)
 	for i, q := range t.users {
 		s, failures, errs := q.take()
 		if failures > 0 || len(s.Took) == 0 {
@@ -145,6 +155,7 @@ func (t *trial) attackPhase(ctx context.Context) {
 	memory := newGauge(t.nodes)
 	began, used := time.Now(), t.cpu()
 	client.Pause(ctx, t.each) // ignore the error: the caller looks at ctx
+	t.awaitServed(ctx)
 	t.awaitNames(ctx)
 	var wg sync.WaitGroup
 	for _, r := range t.rows {
@@ -239,7 +250,7 @@ func (t *trial) operate(ctx context.Context, r *running) time.Duration {
 		r.verdict.trouble(fmt.Errorf("the operator's restart: %w", err))
 		return 0
 	}
-	end := time.After(longest)
+	end := time.After(t.limit(longest))
 	for {
 		if len(r.watched.matching(restarted)) > already {
 			return time.Since(began)
@@ -254,9 +265,20 @@ func (t *trial) operate(ctx context.Context, r *running) time.Duration {
 	}
 }
 
+// awaitServed waits until each of the users has been served or has failed, where times do not
+// count: a machine that is slow may not have come to it yet.
+func (t *trial) awaitServed(ctx context.Context) {
+	deadline := time.Now().Add(slowest)
+	for _, q := range t.users {
+		for t.short && !q.served() && time.Now().Before(deadline) && ctx.Err() == nil {
+			client.Pause(ctx, 50*time.Millisecond) // ignore the error, as above
+		}
+	}
+}
+
 // awaitNames waits until a log names each culprit, at most as long as the log may take.
 func (t *trial) awaitNames(ctx context.Context) {
-	deadline := time.Now().Add(naming)
+	deadline := time.Now().Add(t.limit(naming))
 	for _, r := range t.rows {
 		for !r.harmless && time.Now().Before(deadline) && ctx.Err() == nil {
 			if line, _ := t.named(r); line != "" {

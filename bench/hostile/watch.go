@@ -45,7 +45,7 @@ func (s *site) follow(ctx context.Context, p pair) (*watch, error) {
 	}()
 	select {
 	case <-opened:
-	case <-time.After(longest):
+	case <-time.After(slowest):
 		return nil, errors.New("a log stream does not open")
 	case <-ctx.Done():
 	}

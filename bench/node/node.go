@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	startPatience = 30 * time.Second
-	stopPatience  = 90 * time.Second
+	startPatience = 3 * time.Minute
+	stopPatience  = 3 * time.Minute
 	tailSize      = 4_000 // bytes
 )
 

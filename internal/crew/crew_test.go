@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// patience is how long a test waits for something that must happen.
+const patience = 3 * time.Minute
+
 func TestCrew(t *testing.T) {
 	var c Crew
 	var ran atomic.Int64
@@ -18,7 +21,7 @@ func TestCrew(t *testing.T) {
 	}
 	idle := func(n int) {
 		t.Helper()
-		for deadline := time.Now().Add(10 * time.Second); ; {
+		for deadline := time.Now().Add(patience); ; {
 			c.mu.Lock()
 			have := len(c.idle)
 			c.mu.Unlock()

@@ -19,5 +19,9 @@ func TestLoopback(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer l.Close()
+		if c, err := net.ListenPacket("udp", addr); err == nil {
+			c.Close()
+			t.Fatalf("another process could get %s, too", addr)
+		}
 	}
 }
