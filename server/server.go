@@ -220,7 +220,9 @@ func (n *node) listenAt(addr, fallback, what string) (net.Listener, error) {
 	if addr == "" {
 		addr = fallback
 	}
-	l, err := net.Listen("tcp", addr)
+	var config net.ListenConfig
+	patient(&config)
+	l, err := config.Listen(context.Background(), "tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, tandem.Errorf(tandem.Conflict, "the address %s for %s is in use: stop what uses it, or choose "+
 			"others with --http, --agents and --mqtt, such as 127.0.0.1:0 for any free port", addr, what)

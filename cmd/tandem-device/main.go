@@ -37,6 +37,7 @@ func main() {
 	// A second signal changes nothing: to leave takes two seconds at most.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	go releasing(ctx)
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 

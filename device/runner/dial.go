@@ -26,6 +26,12 @@ type dialer func(ctx context.Context, another string, reached func(time.Duration
 // ports are the schemes of an Addr, with the port of one that names none.
 var ports = map[string]string{"tcp": "1883", "tls": "8883", "ws": "80", "wss": "443"}
 
+// How many times the handshakes go to the server and back.
+const (
+	tlsTrips       = 1 // of TLS 1.3; an older one takes another
+	webSocketTrips = 1
+)
+
 // CheckAddr returns what is wrong with an Addr.
 func CheckAddr(addr string) error {
 	_, err := parseAddr(addr)
@@ -61,7 +67,9 @@ func (r *Runner) networkDialer() (dialer, error) {
 		}, nil
 	case "tls":
 		return func(ctx context.Context, _ string, reached func(time.Duration)) (net.Conn, error) {
-			return r.dialTLS(ctx, host, u.Hostname(), reached)
+			return beside(ctx, tlsTrips, reached, func(ctx context.Context, reached func(time.Duration)) (net.Conn, error) {
+				return r.dialTLS(ctx, host, u.Hostname(), reached)
+			})
 		}, nil
 	}
 	return r.webSocketDialer(u), nil
@@ -84,7 +92,11 @@ func (r *Runner) dialTLS(ctx context.Context, addr, name string, reached func(ti
 
 // webSocketDialer returns the dialer for a URL with ws or wss.
 func (r *Runner) webSocketDialer(u *url.URL) dialer {
-	return func(ctx context.Context, _ string, reached func(time.Duration)) (net.Conn, error) {
+	trips := webSocketTrips
+	if u.Scheme == "wss" {
+		trips += tlsTrips
+	}
+	open := func(ctx context.Context, reached func(time.Duration)) (net.Conn, error) {
 		dial := func(ctx context.Context, _, addr string) (net.Conn, error) { return dialTCP(ctx, addr, reached) }
 		client := &http.Client{Transport: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, TLSClientConfig: r.tlsConfig(u.Hostname()), DialContext: dial,
@@ -96,6 +108,9 @@ func (r *Runner) webSocketDialer(u *url.URL) dialer {
 		}
 		// The connection lives until it is closed, not until the dial's ctx ends.
 		return socket{websocket.NetConn(context.Background(), c, websocket.MessageBinary), c}, nil
+	}
+	return func(ctx context.Context, _ string, reached func(time.Duration)) (net.Conn, error) {
+		return beside(ctx, trips, reached, open)
 	}
 }
 

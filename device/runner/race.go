@@ -54,7 +54,7 @@ func dialTCP(ctx context.Context, addr string, reached func(time.Duration)) (net
 }
 
 func dialOne(ctx context.Context, addr string) (net.Conn, error) {
-	var d net.Dialer
+	d := net.Dialer{Control: steady}
 	return d.DialContext(ctx, "tcp", addr)
 }
 
