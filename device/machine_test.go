@@ -133,7 +133,7 @@ func (s *story) pump() (out string) {
 func show(e Effect) string {
 	switch e := e.(type) {
 	case *Log:
-		return fmt.Sprintf("log %d %s: %s", e.ID, e.Type, e.Msg)
+		return kept(e.Keep, fmt.Sprintf("log %d %s: %s", e.ID, e.Type, e.Msg))
 	case *Send:
 		text, err := codec.TranscodeJSON(e.Message.Data)
 		if err != nil {
@@ -162,7 +162,8 @@ func show(e Effect) string {
 		if err != nil {
 			return err.Error()
 		}
-		return fmt.Sprintf("post %d %s %.60s cause=%d nth=%d", e.ID, e.Message.Name, text, e.Cause, e.Nth)
+		what := fmt.Sprintf("post %d %s %.60s cause=%d nth=%d", e.ID, e.Message.Name, text, e.Cause, e.Nth)
+		return kept(e.Send, what)
 	case *Permanent:
 		text, err := codec.TranscodeJSON(e.Data)
 		if err != nil {
@@ -173,6 +174,14 @@ func show(e Effect) string {
 		return fmt.Sprintf("configured %q %v", e.Data, e.Data == nil)
 	}
 	return strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", e), "*device."))
+}
+
+// kept marks what is kept because the program has asked for it.
+func kept(is bool, effect string) string {
+	if is {
+		return "kept " + effect
+	}
+	return effect
 }
 
 // advance lets time pass, with every alarm on the way.
@@ -241,6 +250,8 @@ func (s *story) do(d *datadriven.TestData) string {
 		return s.step(&AgentMessage{Message: tandem.Message{Name: name, Post: number("number"), Data: []byte(d.Input)}})
 	case "handled":
 		return s.step(&Handled{ID: number("id")})
+	case "settled":
+		return s.step(&Settled{Count: int(number("count"))})
 	case "room":
 		return s.step(s.room(d))
 	case "shutdown":
@@ -284,6 +295,8 @@ func (s *story) device(d *datadriven.TestData) string {
 			s.cfg.Connected, s.cfg.Address = true, "10.0.0.2"
 		case "offline":
 			s.cfg.Connected = false
+		case "keep":
+			s.cfg.KeepSends, s.cfg.KeepLog = true, true
 		case "room": // bytes of posts
 			s.cfg.Room.Bytes = int64(atoi(s.t, arg.Vals[0]))
 		case "wake":

@@ -124,7 +124,7 @@ func (o *outcome) wantLoss(t *testing.T, most int) {
 	if lost > most {
 		t.Fatalf("%d posts are lost, %d at most: got %v\n%s", lost, most, o.got, o.w.out.String())
 	}
-	told := fmt.Sprintf("%d messages of tandem.post are lost", lost)
+	told := fmt.Sprintf("%d kept messages are lost", lost)
 	if lost > 0 && !strings.Contains(strings.Join(o.said, "\n"), told) {
 		t.Fatalf("%d posts are lost, and the log says %q\n%s", lost, o.said, o.w.out.String())
 	}
@@ -463,7 +463,7 @@ func TestRot(t *testing.T) {
 	w.pass(time.Minute)
 	got := len(w.seenPayloads("agent/n"))
 	said := strings.Join(w.seenPayloads("log/error"), "\n")
-	if got != keeperPosts-1 || !strings.Contains(said, "1 messages of tandem.post are lost") || rotten == 0 {
+	if got != keeperPosts-1 || !strings.Contains(said, "1 kept messages are lost") || rotten == 0 {
 		t.Errorf("%d of %d come, and the log says %q", got, keeperPosts, said)
 	}
 	if n := w.core.disk.journal.waiting(); n != 0 {
@@ -496,7 +496,7 @@ func TestKeptFor(t *testing.T) {
 	w.settle()
 	w.pass(time.Second)
 	said := strings.Join(w.seenPayloads("log/error"), "\n")
-	const told = "9 messages of tandem.post are not sent"
+	const told = "9 kept messages are not sent"
 	if got := w.seenPayloads("agent/n"); got[0] != "9" || !strings.Contains(said, told) {
 		t.Errorf("%v come, and the log says %q", got, said)
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/mqtt"
@@ -49,6 +50,7 @@ type agentView struct {
 	topic, payload string
 	mark           tandem.Mark
 	post           bool
+	written        int64 // of a line: when, in milliseconds since 1970
 }
 
 func (s *server) accept(number uint64) {
@@ -210,6 +212,9 @@ func (s *server) view(p *mqtt.Publish) (refused bool) {
 	}
 	if v.post {
 		text += " post"
+	}
+	if v.written = int64(numbered(p, propertyWritten)); v.written != 0 {
+		text += " of " + time.UnixMilli(v.written).UTC().Format("15:04:05")
 	}
 	if s.clocks {
 		text += " clock " + strconv.FormatUint(numbered(p, "clock"), 10)
