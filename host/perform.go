@@ -23,7 +23,9 @@ func (p *pair) perform(effects []life.Effect) {
 				f.done()
 			}
 		case *life.Log:
-			p.host.Log.Append(tandem.LogEntry{Device: p.device, TS: e.TS, Type: e.Type, Msg: e.Msg, Where: e.Where})
+			p.host.Log.Append(tandem.LogEntry{
+				Device: p.device, TS: e.TS, Type: e.Type, Msg: e.Msg, Where: e.Where, Written: e.Written,
+			})
 		case *life.Send:
 			p.send(e)
 		case *life.AnswerAway:

@@ -154,7 +154,9 @@ func (l *Life) emit(e Effect) { l.effects = append(l.effects, e) }
 func (l *Life) log(typ, msg string) { l.logAt(typ, msg, nil) }
 
 // logAt is log for a line about a place in a program.
-func (l *Life) logAt(typ, msg string, at *tandem.Where) { l.emit(&Log{l.now.Wall, typ, msg, at}) }
+func (l *Life) logAt(typ, msg string, at *tandem.Where) {
+	l.emit(&Log{TS: l.now.Wall, Type: typ, Msg: msg, Where: at})
+}
 
 func (l *Life) logf(typ, format string, args ...any) { l.log(typ, fmt.Sprintf(format, args...)) }
 
@@ -178,7 +180,9 @@ func (l *Life) take(ev Event) {
 	case *Again:
 		l.again(ev)
 	case *Said:
-		l.said(said{Token: ev.Token, Seq: ev.Seq, Topic: ev.Topic, Data: ev.Data, Mark: ev.Mark, Where: ev.Where})
+		l.said(said{
+			Token: ev.Token, Seq: ev.Seq, Topic: ev.Topic, Data: ev.Data, Mark: ev.Mark, Where: ev.Where, Written: ev.Written,
+		})
 	case *Linked:
 		l.linked(ev)
 	case *Unlinked:

@@ -3,6 +3,7 @@ package logbook
 import (
 	"encoding/binary"
 	"encoding/json"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -12,8 +13,9 @@ import (
 
 // A line in the stream: a version byte, Clock and ts as 8 bytes each (big
 // endian; ts in ms since 1970), the length of the type as one byte, the type,
-// the message. The device is in the subject, and the place in a program that the line
-// is about, if any, in a header, which versions that do not know of it leave alone.
+// the message. The device is in the subject. The place in a program that the line is about, and
+// when it was written, are in headers if it has them, which versions that do not know of them leave
+// alone.
 const (
 	version    = 1
 	headerSize = 1 + 8 + 8 + 1
@@ -47,19 +49,38 @@ func decode(subject string, b []byte) (tandem.LogEntry, error) {
 	}, nil
 }
 
-// headerWhere is the header with the Where of a line as JSON, which has no newlines.
-const headerWhere = "Where"
+// Headers: the Where of a line as JSON, which has no newlines, and its Written in ms since 1970.
+const (
+	headerWhere   = "Where"
+	headerWritten = "Written"
+)
 
-// header returns the header of a line, nil when it is about no place.
-func header(at *tandem.Where) nats.Header {
-	if at == nil {
+// header returns the header of a line, nil when it has none.
+func header(e *tandem.LogEntry) nats.Header {
+	if e.Where == nil && e.Written.IsZero() {
 		return nil
 	}
-	data, err := json.Marshal(at)
-	if err != nil {
-		panic(err) // a struct of strings
+	h := nats.Header{}
+	if e.Where != nil {
+		data, err := json.Marshal(e.Where)
+		if err != nil {
+			panic(err) // a struct of strings
+		}
+		h.Set(headerWhere, string(data))
 	}
-	return nats.Header{headerWhere: {string(data)}}
+	if !e.Written.IsZero() {
+		h.Set(headerWritten, strconv.FormatInt(e.Written.UnixMilli(), 10))
+	}
+	return h
+}
+
+// written returns when a line was written from its header; zero: that is not known.
+func written(h nats.Header) time.Time {
+	ms, err := strconv.ParseInt(h.Get(headerWritten), 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
 }
 
 // where returns the place of a line from its header. One that cannot be read is left out:
