@@ -40,10 +40,11 @@ var keepAPI = imp.API{
 			Name: "tandem.keepsends", On: imp.OnDevice,
 			Params: []imp.Param{{Name: "on", Type: "bool", Doc: "whether messages of agent.send are kept"}},
 			Result: "bool",
-			Doc: "Has agent.send keep its messages from now on, as tandem.post does: on the disk, with or without a link, across " +
-				"restarts and power cuts, until the agent's handler has completed. agent.send then never waits, and returns 0, or " +
-				"SEND_ERROR_WOULDBLOCK when there is no room; the send timeout policy has no effect on it. Returns whether they were " +
-				"kept before. A program starts with what the device's option --keep-sends says, without it false.",
+			Doc: "Has agent.send keep its messages from now on, as tandem.post does: on the disk, with or without a link, " +
+				"across restarts and power cuts, until the agent's handler has completed. agent.send then never waits, and " +
+				"returns 0, or SEND_ERROR_WOULDBLOCK when there is no room; the send timeout policy has no effect on it. " +
+				"Returns whether they were kept before. A program starts with what the device's option --keep-sends says, " +
+				"without it false.",
 			Source: ours, Fn: keepSends,
 			Example: `tandem.keepsends(true);
 agent.send("reading", { celsius = 21.5, at = time() });   // arrives, whenever there is a link`,
@@ -52,12 +53,12 @@ agent.send("reading", { celsius = 21.5, at = time() });   // arrives, whenever t
 			Name: "tandem.keeplog", On: imp.OnDevice,
 			Params: []imp.Param{{Name: "on", Type: "bool", Doc: "whether lines of the log are kept"}},
 			Result: "bool",
-			Doc: "Has the lines of the log kept from now on: those of server.log and server.error, and those about errors in the " +
-				"program. They are on the disk, with or without a link, across restarts and power cuts, until they are in the log, in " +
-				"order with the messages, and there they have the time at which they were written. server.log then never waits, and " +
-				"returns 0. When the disk has no more room the oldest lines are lost, before any message is refused, and one line says " +
-				"how many. Returns whether lines were kept before. A program starts with what the device's option --keep-log says, " +
-				"without it false.",
+			Doc: "Has the lines of the log kept from now on: those of server.log and server.error, and those about errors " +
+				"in the program. They are on the disk, with or without a link, across restarts and power cuts, until they are " +
+				"in the log, in order with the messages, and there they have the time at which they were written. server.log " +
+				"then never waits, and returns 0. When the disk has no more room the oldest lines are lost, before any " +
+				"message is refused, and one line says how many. Returns whether lines were kept before. A program starts " +
+				"with what the device's option --keep-log says, without it false.",
 			Source: ours, Fn: keepLog,
 			Example: `tandem.keeplog(true);
 server.log("The door is open");`,

@@ -138,7 +138,7 @@ func (c *Core) writtenAt(k *keptLine) int64 {
 	return k.Time
 }
 
-// placeLines puts lines into the journal, as far as it has room; the others wait until it has more. Lines that
+// placeLines puts lines into the journal, as far as it has room; the others wait until it has more. Those that
 // cannot be kept on the disk stay in memory, in their order.
 func (c *Core) placeLines() {
 	j := &c.disk.lines
@@ -245,8 +245,9 @@ func (c *Core) noRoomForLines(helps bool) {
 	j := &c.disk.lines
 	needed := j.active > 0 || len(c.lines.unplaced) > 0
 	if needed && (helps || c.lines.freed < c.linesSize()) && c.giveUpLines(&c.lines.freed) {
-		c.roomForLines()
-		return
+		if c.roomForLines(); c.reserving(j) {
+			return
+		}
 	}
 	for _, it := range c.lines.unplaced {
 		c.lineInMemory(it)
@@ -256,8 +257,10 @@ func (c *Core) noRoomForLines(helps bool) {
 
 // lineRoomFailed goes on after the disk had no segment for lines.
 func (c *Core) lineRoomFailed() {
-	c.lines.retryAt = c.now.Mono + diskPause
 	c.noRoomForLines(false)
+	if !c.reserving(&c.disk.lines) {
+		c.lines.retryAt = c.now.Mono + diskPause
+	}
 }
 
 // lineRoom goes on after a segment for lines was had.

@@ -308,7 +308,8 @@ func (c *Core) readFrom(j *journal, memory *fifo) {
 	if !ok {
 		return
 	}
-	c.posts.reading, c.posts.from, c.posts.piece = c.number(), j, p
+	c.posts.reading = c.number()
+	c.posts.from, c.posts.piece = j, p
 	c.emit(&ReadFile{Number: c.posts.reading, Name: j.name(p.segment), Offset: p.offset, Size: p.size})
 }
 

@@ -304,7 +304,8 @@ func (a *agentModel) journalOf(name string) *journal {
 
 // checkKept checks what was kept besides posts.
 func (a *agentModel) checkKept() {
-	t, lines, sends := a.t, a.besides[0], a.besides[1]
+	t := a.t
+	lines, sends := a.besides[0], a.besides[1]
 	// Whether a line has come of which the power cut has lost the acknowledgement, the device cannot know.
 	if missing := len(a.lines) - lines; (missing < 0 || missing > a.told || missing == 0 && a.told > 8) && !a.undone {
 		t.Errorf("%d lines were on disk, %d came and %d are said to be lost", len(a.lines), lines, a.told)

@@ -23,15 +23,16 @@ type server struct {
 	said    map[uint16]string // what waits for the device's acknowledgement
 	held    []uint16          // messages of the device that are not acknowledged
 
-	code    mqtt.Reason // of CONNACK, if not Success
-	config  mqtt.Config
-	batch   bool // what is said waits for speak
-	piece   int  // how many bytes arrive at a time, 0 for all
-	hold    bool // messages for the agent are not acknowledged
-	stall   bool // what the device writes does not get through
-	stalled []*Write
-	clocks  bool   // say the stamps of what the device publishes
-	refuse  string // topic of messages that are refused
+	code      mqtt.Reason // of CONNACK, if not Success
+	config    mqtt.Config
+	batch     bool // what is said waits for speak
+	piece     int  // how many bytes arrive at a time, 0 for all
+	hold      bool // messages for the agent are not acknowledged
+	holdLines bool // and lines of the log neither
+	stall     bool // what the device writes does not get through
+	stalled   []*Write
+	clocks    bool   // say the stamps of what the device publishes
+	refuse    string // topic of messages that are refused
 
 	batches int   // bytes of packets that are taken in a batch; 0: none are
 	packed  []int // bytes of packets in each batch that has come
@@ -173,7 +174,8 @@ func (s *server) publish(p *mqtt.Publish) error {
 	switch {
 	case refused || p.QoS == 0 || s.session == nil:
 		return nil
-	case s.hold && (strings.HasPrefix(p.Topic, "agent/") || p.Topic == batches.Topic):
+	case s.hold && (strings.HasPrefix(p.Topic, "agent/") || p.Topic == batches.Topic),
+		s.holdLines && strings.HasPrefix(p.Topic, "log"):
 		s.held = append(s.held, p.PacketID)
 		return nil
 	case s.refuse == p.Topic:

@@ -7,8 +7,8 @@
 // process is in Dir: the device's identity; the code, so that the device starts
 // without a network; the counters of boots and incarnations; the user
 // configuration and server.permanent; messages of tandem.post that the agent has
-// not handled, and on request those of agent.send and lines of the log; the flash. What a real device loses in a power cut, the process
-// loses when it ends.
+// not handled, and on request those of agent.send and lines of the log; the flash.
+// What a real device loses in a power cut, the process loses when it ends.
 //
 // What the device does, and when, is decided by package core, which also has the
 // manual of what is kept, sent again and acknowledged. A Runner is the shell
