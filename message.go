@@ -41,6 +41,9 @@ type Message struct {
 	// After is the number of the agent's previous post, unless that is known to
 	// be handled.
 	After uint64
+	// Written is when a line for the log was written, in milliseconds since 1970; 0: it comes at
+	// once, or that is not known.
+	Written int64 `cbor:",omitempty"`
 }
 
 // Mark numbers a device's messages: by boot, and within a boot from 1. Marks are

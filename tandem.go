@@ -106,6 +106,9 @@ type LogEntry struct {
 	Type   string    `json:"type"` // one of the Log constants
 	Msg    string    `json:"msg"`
 	Clock  uint64    `json:"clock"` // hybrid logical clock (package hlc), for order
+
+	// Written is when a device wrote a line that it has kept until now; zero: it came at once.
+	Written time.Time `json:"written,omitzero"`
 	*Where           // nil: the line is about no place in a program
 	// Mark is of a line that the device has numbered, and may send again after its node is lost.
 	Mark Mark `json:"-" cbor:"mark"`

@@ -23,16 +23,27 @@ func (c *call) listLogs() error {
 	}
 	slices.Reverse(lines)
 	return sendPart(c, number, page, lines, func(e tandem.LogEntry) any {
-		return sentLine{TS: stamp(e.TS), Type: e.Type, Msg: e.Msg, Where: e.Where}
+		line := lineOf(e)
+		line.Device = ""
+		return line
 	})
 }
 
 // sentLine is a log line in the form in which it is sent. Its first members are those of
-// impCentral; Where adds others.
+// impCentral; Where and Written add others.
 type sentLine struct {
 	Device tandem.DeviceID `json:"device_id,omitempty"`
 	TS     string          `json:"ts"`
 	Type   string          `json:"type"`
 	Msg    string          `json:"msg"`
 	*tandem.Where
+	Written string `json:"written,omitempty"` // when the device wrote it, that has kept it since
+}
+
+func lineOf(e tandem.LogEntry) sentLine {
+	line := sentLine{Device: e.Device, TS: stamp(e.TS), Type: e.Type, Msg: e.Msg, Where: e.Where}
+	if !e.Written.IsZero() {
+		line.Written = stamp(e.Written)
+	}
+	return line
 }

@@ -143,7 +143,7 @@ func (w *eventWriter) data(e event) string {
 		}
 		return e.state
 	}
-	var v any = sentLine{Device: l.Device, TS: stamp(l.TS), Type: l.Type, Msg: l.Msg, Where: l.Where}
+	var v any = lineOf(l)
 	if e.state != "" {
 		v = struct {
 			State  string          `json:"state"`

@@ -43,9 +43,13 @@ type (
 	// incarnation.
 	Handled struct{ ID uint64 }
 
+	// Settled says that so many kept sends and lines of this incarnation need no more sending: they
+	// were acknowledged or refused, or are lost. Taken while busy.
+	Settled struct{ Count int }
+
 	// Room says what can be kept from now on. Taken while busy.
 	Room struct {
-		Bytes      int64  // of posts, each counted with PostOverhead
+		Bytes      int64  // of posts and kept sends, each counted with PostOverhead
 		Full       string // why there are no more; "": there may be, later
 		Unwritable string // why nothing can be kept; "": it can
 	}
@@ -90,6 +94,7 @@ func (*Unlinked) event()     {}
 func (*Written) event()      {}
 func (*Sent) event()         {}
 func (*Handled) event()      {}
+func (*Settled) event()      {}
 func (*Room) event()         {}
 func (*Alarm) event()        {}
 func (*Woken) event()        {}
@@ -101,7 +106,7 @@ func (*Idle) event()         {}
 // TakenBusy reports whether a busy machine takes the event.
 func TakenBusy(ev Event) bool {
 	switch ev := ev.(type) {
-	case *Linked, *Unlinked, *Written, *Sent, *Woken, *Room:
+	case *Linked, *Unlinked, *Written, *Sent, *Settled, *Woken, *Room:
 		return true
 	case *Changed:
 		return ev.Bus != "" // a UART receives while the code sleeps
@@ -122,6 +127,10 @@ type (
 		Msg  string
 
 		Where *tandem.Where // the place in the code that it is about; nil: none
+
+		// Keep says that it is to be kept across restarts and power cuts too. Settled reports it, and
+		// not Sent.
+		Keep bool
 	}
 
 	// Send is an agent.send. It is kept and sent again, in order, until it is
@@ -145,12 +154,14 @@ type (
 	// Post is a tandem.post. It is kept across restarts and power cuts, and sent in
 	// order with the messages until the agent has handled it, which Handled reports.
 	// Cause is the number of the agent's post that is being handled, zero when there
-	// is none. Nth counts the posts made while it is handled, from 1.
+	// is none. Nth counts the posts made while it is handled, from 1. Send says that it is an
+	// agent.send that is kept: Settled reports that too.
 	Post struct {
 		ID      uint64
 		Message tandem.Message // without a mark: the runner numbers messages
 		Cause   uint64
 		Nth     uint32
+		Send    bool
 	}
 
 	// Configured replaces the user configuration, which survives restarts and power

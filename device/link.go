@@ -43,6 +43,10 @@ type link struct {
 	Out    []outgoing // sent and not acknowledged
 	Wait   wait
 
+	KeepSends bool // agent.send keeps its messages on the disk
+	KeepLog   bool // lines of the log are kept there
+	Kept      int  // how many of either are neither acknowledged nor lost
+
 	emit func(Effect)
 }
 
@@ -173,9 +177,29 @@ func (l *link) report(typ, msg string) { l.reportAt(typ, msg, nil) }
 
 // reportAt is report for a line about a place in the code.
 func (l *link) reportAt(typ, msg string, at *tandem.Where) {
+	if l.KeepLog {
+		l.keepLine(typ, msg, at)
+		return
+	}
 	l.put(&parcel{Type: typ, Data: []byte(msg), At: at})
 	l.Out[len(l.Out)-1].Size = 0
 }
+
+// keepLine has a line kept until it is acknowledged. The send buffer and the policy are for what is not.
+func (l *link) keepLine(typ, msg string, at *tandem.Where) {
+	l.LastID++
+	l.Kept++
+	l.emit(&Log{ID: l.LastID, Type: typ, Msg: msg, Where: at, Keep: true})
+}
+
+// settled handles that some of what is kept is acknowledged or lost.
+func (l *link) settled(count int) verdict {
+	l.Kept -= count
+	return l.flushed()
+}
+
+// idle reports whether nothing that was sent waits for its acknowledgement.
+func (l *link) idle() bool { return len(l.Out) == 0 && l.Kept == 0 }
 
 // drop ends the link after an error and asks for a new one, which must deliver what
 // the code has already sent.
@@ -280,7 +304,7 @@ func (l *link) index(id uint64) int {
 }
 
 func (l *link) flushed() verdict {
-	if k := l.Wait.For; (k == waitFlush || k == waitSleep) && len(l.Out) == 0 {
+	if k := l.Wait.For; (k == waitFlush || k == waitSleep) && l.idle() {
 		return done(sendOK)
 	}
 	return verdict{}
@@ -309,7 +333,7 @@ func (l *link) forget(id uint64) {
 
 // flush starts a wait until everything is acknowledged.
 func (l *link) flush(now time.Time, timeout time.Duration, kind waitKind) verdict {
-	if len(l.Out) == 0 {
+	if l.idle() {
 		return done(sendOK)
 	}
 	if !l.Up && !l.suspends() {

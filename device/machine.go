@@ -46,6 +46,8 @@ type Config struct {
 	User        []byte        // the user configuration; nil when there is none
 	Permanent   []byte        // the table server.permanent in the compact encoding; nil when it is empty
 	Room        Room          // what can be kept; the zero value is tandem.PostsSize
+	KeepSends   bool          // agent.send keeps its messages, until the program says otherwise
+	KeepLog     bool          // the same for lines of the log
 	Module      string        // a type of module such as "imp003"; "" = AnyModule
 	Board       Board         // nil: a board without any hardware
 	Flash       Flash         // nil: a flash of 0 bytes
@@ -128,7 +130,7 @@ func Library(more imp.API) *squirrel.Library {
 // for the manual.
 func API() []imp.API {
 	return []imp.API{
-		imp.Shared, linkAPI, postAPI, impAPI, radioAPI, hardwareAPI, flashAPI, peripheralAPI, audioAPI, relicsAPI,
+		imp.Shared, linkAPI, postAPI, keepAPI, impAPI, radioAPI, hardwareAPI, flashAPI, peripheralAPI, audioAPI, relicsAPI,
 	}
 }
 
@@ -142,6 +144,7 @@ func New(cfg Config, now time.Time) *Machine {
 		Pins: make([]pinState, len(m.things)), Buses: make([]busState, len(m.things)),
 	}
 	m.st.Link.emit = m.emit
+	m.st.Link.KeepSends, m.st.Link.KeepLog = cfg.KeepSends, cfg.KeepLog
 	m.core.Start(m.coreConfig(), now)
 	m.plug()
 	m.plugRelics()

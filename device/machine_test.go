@@ -133,7 +133,7 @@ func (s *story) pump() (out string) {
 func show(e Effect) string {
 	switch e := e.(type) {
 	case *Log:
-		return fmt.Sprintf("log %d %s: %s", e.ID, e.Type, e.Msg)
+		return marked(e.Keep, fmt.Sprintf("log %d %s: %s", e.ID, e.Type, e.Msg))
 	case *Send:
 		text, err := codec.TranscodeJSON(e.Message.Data)
 		if err != nil {
@@ -162,7 +162,8 @@ func show(e Effect) string {
 		if err != nil {
 			return err.Error()
 		}
-		return fmt.Sprintf("post %d %s %.60s cause=%d nth=%d", e.ID, e.Message.Name, text, e.Cause, e.Nth)
+		what := fmt.Sprintf("post %d %s %.60s cause=%d nth=%d", e.ID, e.Message.Name, text, e.Cause, e.Nth)
+		return marked(e.Send, what)
 	case *Permanent:
 		text, err := codec.TranscodeJSON(e.Data)
 		if err != nil {
@@ -173,6 +174,14 @@ func show(e Effect) string {
 		return fmt.Sprintf("configured %q %v", e.Data, e.Data == nil)
 	}
 	return strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", e), "*device."))
+}
+
+// marked marks what is kept because the program has asked for it.
+func marked(is bool, effect string) string {
+	if is {
+		return "kept " + effect
+	}
+	return effect
 }
 
 // advance lets time pass, with every alarm on the way.
@@ -194,6 +203,16 @@ func (s *story) advance(d time.Duration) (out string) {
 		}
 	}
 	return out + "the alarm never ends\n"
+}
+
+// kept reads what a device is told of what it keeps.
+func (s *story) kept(d *datadriven.TestData) Event {
+	if d.Cmd == "room" {
+		return s.room(d)
+	}
+	var n int
+	d.ScanArgs(s.t, "count", &n)
+	return &Settled{Count: n}
 }
 
 // room reads what can be kept.
@@ -241,8 +260,8 @@ func (s *story) do(d *datadriven.TestData) string {
 		return s.step(&AgentMessage{Message: tandem.Message{Name: name, Post: number("number"), Data: []byte(d.Input)}})
 	case "handled":
 		return s.step(&Handled{ID: number("id")})
-	case "room":
-		return s.step(s.room(d))
+	case "room", "settled":
+		return s.step(s.kept(d))
 	case "shutdown":
 		return s.step(&Shutdown{Reason: int(number("reason"))})
 	case "peer":
@@ -284,6 +303,8 @@ func (s *story) device(d *datadriven.TestData) string {
 			s.cfg.Connected, s.cfg.Address = true, "10.0.0.2"
 		case "offline":
 			s.cfg.Connected = false
+		case "keep":
+			s.cfg.KeepSends, s.cfg.KeepLog = true, true
 		case "room": // bytes of posts
 			s.cfg.Room.Bytes = int64(atoi(s.t, arg.Vals[0]))
 		case "wake":

@@ -33,6 +33,49 @@ var postAPI = imp.API{
 	}},
 }
 
+// keepAPI has the functions by which a program asks for more to be kept.
+var keepAPI = imp.API{
+	Functions: []imp.Function{
+		{
+			Name: "tandem.keepsends", On: imp.OnDevice,
+			Params: []imp.Param{{Name: "on", Type: "bool", Doc: "whether messages of agent.send are kept"}},
+			Result: "bool",
+			Doc: "Has agent.send keep its messages from now on, as tandem.post does: on the disk, with or without a link, " +
+				"across restarts and power cuts, until the agent's handler has completed. agent.send then never waits, and " +
+				"returns 0, or SEND_ERROR_WOULDBLOCK when there is no room; the send timeout policy has no effect on it. " +
+				"Returns whether they were kept before. A program starts with what the device's option --keep-sends says, " +
+				"without it false.",
+			Source: ours, Fn: keepSends,
+			Example: `tandem.keepsends(true);
+agent.send("reading", { celsius = 21.5, at = time() });   // arrives, whenever there is a link`,
+		},
+		{
+			Name: "tandem.keeplog", On: imp.OnDevice,
+			Params: []imp.Param{{Name: "on", Type: "bool", Doc: "whether lines of the log are kept"}},
+			Result: "bool",
+			Doc: "Has the lines of the log kept from now on: those of server.log and server.error, and those about errors " +
+				"in the program. They are on the disk, with or without a link, across restarts and power cuts, until they are " +
+				"in the log, in order with the messages, and there they have the time at which they were written. server.log " +
+				"then never waits, and returns 0. When the disk has no more room the oldest lines are lost, before any " +
+				"message is refused, and one line says how many. Returns whether lines were kept before. A program starts " +
+				"with what the device's option --keep-log says, without it false.",
+			Source: ours, Fn: keepLog,
+			Example: `tandem.keeplog(true);
+server.log("The door is open");`,
+		},
+	},
+}
+
+func keepSends(c *squirrel.Call) (squirrel.Value, error) { return setKeep(c, &of(c).st.Link.KeepSends) }
+
+func keepLog(c *squirrel.Call) (squirrel.Value, error) { return setKeep(c, &of(c).st.Link.KeepLog) }
+
+func setKeep(c *squirrel.Call, on *bool) (squirrel.Value, error) {
+	before := *on
+	*on = c.Arg(1).AsBool()
+	return squirrel.Bool(before), nil
+}
+
 // posts is the machine's account of its posts.
 type posts struct {
 	Room      Room // for more
@@ -67,27 +110,36 @@ func post(c *squirrel.Call) (squirrel.Value, error) {
 	if err != nil {
 		return squirrel.Null, err
 	}
+	return m.keep(p, "tandem.post", dropped, m.core.Callback(c, 3), false), nil
+}
+
+// keep has a message kept until the agent has handled it, and returns the result of the call that
+// has made it.
+func (m *Machine) keep(p *parcel, native string, dropped []string, handled squirrel.Value, send bool) squirrel.Value {
 	q, size := &m.st.Posts, int64(len(p.Name)+len(p.Data)+PostOverhead)
 	if size > q.Room.Bytes {
 		if !q.Refused {
-			m.explain(true, "tandem.post: there is no room for the message"+q.Room.why())
+			m.explain(true, native+": there is no room for the message"+q.Room.why())
 		}
 		q.Refused = true
-		return squirrel.Int(imp.SendWouldBlock), nil
+		return squirrel.Int(imp.SendWouldBlock)
 	}
 	q.Refused = false
 	q.Room.Bytes -= size
 	q.LastID++
 	q.Nth++
-	if fn := m.core.Callback(c, 3); !fn.IsNull() {
-		q.Callbacks = append(q.Callbacks, postCallback{q.LastID, m.core.Keep(fn)})
+	if !handled.IsNull() {
+		q.Callbacks = append(q.Callbacks, postCallback{q.LastID, m.core.Keep(handled)})
+	}
+	if send {
+		m.st.Link.Kept++
 	}
 	m.emit(&Post{
-		ID: q.LastID, Cause: q.Cause, Nth: q.Nth,
+		ID: q.LastID, Cause: q.Cause, Nth: q.Nth, Send: send,
 		Message: tandem.Message{Name: p.Name, Format: tandem.FormatCompact, Data: p.Data, Post: 1},
 	})
-	m.leftOut("tandem.post", dropped)
-	return squirrel.Int(sendOK), nil
+	m.leftOut(native, dropped)
+	return squirrel.Int(sendOK)
 }
 
 // postHandled removes a post that the agent has handled, and calls its callback.

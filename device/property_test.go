@@ -48,6 +48,7 @@ agent.on("idle", function(x) { imp.onidle(@() note("idle")); });
 agent.on("post", function(x) {
 	server.log(tandem.post("p", x, @() server.log("handled " + x)) + " " + tandem.post("q", null));
 });
+agent.on("keep", function(x) { server.log(tandem.keepsends((x & 1) != 0) + " " + tandem.keeplog((x & 2) != 0)); });
 agent.on("configure", function(x) { imp.setuserconfiguration("c" + x); server.log(imp.getuserconfiguration()); });
 agent.on("clock", function(x) { server.log(hardware.millis() + " " + hardware.micros()); });
 agent.on("sample", function(n) {

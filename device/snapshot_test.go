@@ -39,6 +39,8 @@ func TestSnapshotHasAll(t *testing.T) {
 		"cfg.User":        initial,
 		"cfg.Permanent":   "is in the VM",
 		"cfg.Room":        initial,
+		"cfg.KeepSends":   initial,
+		"cfg.KeepLog":     initial,
 		"module":          "follows from the type of module",
 		"things":          "follow from the type of module",
 		"board":           given,

@@ -77,6 +77,8 @@ func (m *Machine) take(ev Event) imp.Outcome {
 		return m.conclude(func(l *link) verdict { return l.sent(now, ev.ID, ev.Code) })
 	case *Handled:
 		return m.postHandled(ev)
+	case *Settled:
+		return m.conclude(func(l *link) verdict { return l.settled(ev.Count) })
 	case *Room:
 		m.st.Posts.Room = *ev
 	case *Alarm:

@@ -74,7 +74,9 @@ func (h *Host) FromDevice(
 		m.Name = name
 		a = arrival{event: &life.Message{Seq: seq, Message: m}, done: handled}
 	} else {
-		a = arrival{event: &life.Said{Seq: seq, Topic: topic, Data: m.Data, Mark: m.Mark, Where: m.Name}, done: handled}
+		a = arrival{event: &life.Said{
+			Seq: seq, Topic: topic, Data: m.Data, Mark: m.Mark, Where: m.Name, Written: m.Written,
+		}, done: handled}
 	}
 	owner, verdict, why := p.box.message(ref, seq, a)
 	switch verdict {

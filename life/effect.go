@@ -62,6 +62,7 @@ type (
 		Type, Msg string
 		Where     *tandem.Where // the place in a program that it is about; nil: none
 		Mark      tandem.Mark   // of a line that the device has numbered
+		Written   time.Time     // when the device wrote it, that has kept it since; zero: it came at once
 	}
 
 	// Report is a line for the operator. Bad says that something was lost or

@@ -82,6 +82,8 @@ type (
 		Data  []byte
 		Mark  tandem.Mark // of a line of the log, zero when the device does not number them
 		Where string      // the place in the device's code that a line for the log is about, as JSON; "" for none
+
+		Written int64 // when the device wrote a line, in milliseconds since 1970; 0: it comes at once
 	}
 
 	// Remind repeats what the device said last on sys/hello, to a pair that may have been

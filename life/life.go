@@ -180,7 +180,9 @@ func (l *Life) take(ev Event) {
 	case *Again:
 		l.again(ev)
 	case *Said:
-		l.said(said{Token: ev.Token, Seq: ev.Seq, Topic: ev.Topic, Data: ev.Data, Mark: ev.Mark, Where: ev.Where})
+		l.said(said{
+			Token: ev.Token, Seq: ev.Seq, Topic: ev.Topic, Data: ev.Data, Mark: ev.Mark, Where: ev.Where, Written: ev.Written,
+		})
 	case *Linked:
 		l.linked(ev)
 	case *Unlinked:

@@ -51,6 +51,9 @@ func (l *Life) hearHello(s said, old Peer) {
 	}
 	claim := hello.claim()
 	l.Numbers.Greeted = hello.Boot != 0
+	if hello.ID != "" && l.Logged.Boot > hello.Boot {
+		l.Logged = tandem.Mark{} // another client has numbered lines
+	}
 	switch old.Heard.Judge(claim) {
 	case record.Forked:
 		if !l.wrong.takeForked {

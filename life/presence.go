@@ -324,15 +324,32 @@ func (l *Life) goOnHearing(hello func(said)) {
 }
 
 // logged reports whether a line of the log has come before: a device sends those again
-// whose acknowledgement it has not seen. A device whose number of boots goes back has lost
-// its count, and what it says is new. The number of the newest line is lost with the node; the
-// logbook knows a line that comes again after that.
+// whose acknowledgement it has not seen, also those of earlier boots. A device that does not
+// name its boots and whose number of them goes back has lost its count, and what it says is new.
+// The number of the newest line is lost with the node; the logbook knows a line that comes again
+// after that.
 func (l *Life) logged(m tandem.Mark) bool {
-	if m.Boot == 0 || m.Boot == l.Logged.Boot && m.Seq <= l.Logged.Seq {
-		return m.Boot != 0
+	if m.Boot == 0 {
+		return false
+	}
+	named := l.Numbers.Greeted && l.Peer.Heard.ID != ""
+	if (named || m.Boot == l.Logged.Boot) && !m.After(l.Logged) {
+		return true
 	}
 	l.Logged = m
 	return false
+}
+
+// atOnce is how much later than it was written a line may come without a word about it.
+const atOnce = time.Second
+
+// logSaid logs a line of the device.
+func (l *Life) logSaid(s *said, typ, msg string, at *tandem.Where) {
+	line := &Log{TS: l.now.Wall, Type: typ, Msg: msg, Where: at, Mark: s.Mark}
+	if written := time.UnixMilli(s.Written); s.Written > 0 && l.now.Wall.Sub(written) > atOnce {
+		line.Written = written.UTC()
+	}
+	l.emit(line)
 }
 
 func (l *Life) heard(s said) {
@@ -342,24 +359,21 @@ func (l *Life) heard(s said) {
 		}
 		return
 	}
-	line := func(typ, msg string, at *tandem.Where) {
-		l.emit(&Log{TS: l.now.Wall, Type: typ, Msg: msg, Where: at, Mark: s.Mark})
-	}
 	switch s.Topic {
 	case "log":
-		line(tandem.LogDevice, string(s.Data), nil)
+		l.logSaid(&s, tandem.LogDevice, string(s.Data), nil)
 	case "log/error":
-		line(tandem.LogDeviceError, string(s.Data), whereOf(s.Where))
+		l.logSaid(&s, tandem.LogDeviceError, string(s.Data), whereOf(s.Where))
 	case "sys/status":
 		var status statusMessage
 		err := json.Unmarshal(s.Data, &status)
 		types := []string{tandem.LogStatus, tandem.LogExitCode, tandem.LogSleep}
 		if err != nil || !slices.Contains(types, status.Type) {
-			line(tandem.LogDeviceError,
+			l.logSaid(&s, tandem.LogDeviceError,
 				"sys/status is invalid: it must be JSON with a type (status, lastexitcode or server.sleep) and a msg", nil)
 			return
 		}
-		line(status.Type, status.Msg, nil)
+		l.logSaid(&s, status.Type, status.Msg, nil)
 	case "sys/handled":
 		l.handledPost(s.Data)
 	}

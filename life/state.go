@@ -240,6 +240,7 @@ type said struct {
 	Seq     uint64          `cbor:"4,keyasint,omitempty"` // its number by the link
 	Mark    tandem.Mark     `cbor:"5,keyasint"`           // of a line of the log
 	Where   string          `cbor:"6,keyasint,omitempty"` // of a line for the log, as JSON
+	Written int64           `cbor:"7,keyasint,omitempty"` // when the device wrote the line, in milliseconds since 1970
 }
 
 // queue has requests in the order of their deadlines. Those that have ended, or

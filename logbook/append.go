@@ -39,6 +39,7 @@ func (d *desk) raise(ts int64) {
 type writer struct {
 	allowance allowance
 	ts        int64  // of its newest line, in ms
+	late      int64  // when the newest line was written that the device had kept, in ms; 0: it has sent none
 	discarded uint32 // number of lines since the throttle closed
 	lost      uint32 // number of lines that the engine did not take
 }
@@ -49,7 +50,8 @@ func (d *desk) evict(wall, now int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for id, w := range d.writers {
-		if w.discarded == 0 && w.lost == 0 && w.ts <= wall && w.allowance.full(now) {
+		spent := w.late != 0 && w.late > wall-lateFor.Milliseconds() // it must not earn the same time again
+		if w.discarded == 0 && w.lost == 0 && w.ts <= wall && w.allowance.full(now) && !spent {
 			delete(d.writers, id)
 			d.floor = max(d.floor, w.ts)
 		}
@@ -104,6 +106,7 @@ func (l *Logbook) write(w *writer, e tandem.LogEntry) {
 			w.lost = 0
 		}
 	}
+	w.earn(e.Written, l.now())
 	switch w.throttle(e.Type, l.throttleTime()) {
 	case pass:
 	case closing:
@@ -139,7 +142,7 @@ func (l *Logbook) enqueue(w *writer, e tandem.LogEntry) bool {
 		e.Msg = cut(e.Msg)
 	}
 	w.ts = max(w.ts, e.TS.UnixMilli())
-	it := item{msg: &nats.Msg{Subject: subject(e.Device), Header: header(e), Data: encode(e, w.ts)}}
+	it := item{msg: &nats.Msg{Subject: subject(e.Device), Header: header(&e), Data: encode(e, w.ts)}}
 	select {
 	case l.queue <- it:
 		l.written.Add(1)

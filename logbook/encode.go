@@ -15,8 +15,8 @@ import (
 // A line in the stream: a version byte, Clock and ts as 8 bytes each (big
 // endian; ts in ms since 1970), the length of the type as one byte, the type,
 // the message. The device is in the subject. The place in a program that the line is about, and
-// the device's own number of the line, are in headers, which versions that do not know of them
-// leave alone.
+// its device's number of it, and when it was written, are in headers if it has them, which versions
+// that do not know of them leave alone.
 const (
 	version    = 1
 	headerSize = 1 + 8 + 8 + 1
@@ -50,15 +50,17 @@ func decode(subject string, b []byte) (tandem.LogEntry, error) {
 	}, nil
 }
 
-// Headers of a line: its Where as JSON, which has no newlines, and its Mark as BOOT.SEQ.
+// Headers of a line: its Where as JSON, which has no newlines, its Mark as BOOT.SEQ, and its Written
+// in ms since 1970.
 const (
-	headerWhere = "Where"
-	headerMark  = "Mark"
+	headerWhere   = "Where"
+	headerMark    = "Mark"
+	headerWritten = "Written"
 )
 
-// header returns the header of a line, nil when it is about no place and not numbered.
-func header(e tandem.LogEntry) nats.Header {
-	if e.Where == nil && e.Mark.Boot == 0 {
+// header returns the header of a line, nil when it has none.
+func header(e *tandem.LogEntry) nats.Header {
+	if e.Where == nil && e.Mark.Boot == 0 && e.Written.IsZero() {
 		return nil
 	}
 	h := nats.Header{}
@@ -72,6 +74,9 @@ func header(e tandem.LogEntry) nats.Header {
 	if m := e.Mark; m.Boot != 0 {
 		h[headerMark] = []string{strconv.FormatUint(m.Boot, 10) + "." + strconv.FormatUint(m.Seq, 10)}
 	}
+	if !e.Written.IsZero() {
+		h[headerWritten] = []string{strconv.FormatInt(e.Written.UnixMilli(), 10)}
+	}
 	return h
 }
 
@@ -84,6 +89,15 @@ func mark(h nats.Header) tandem.Mark {
 		return tandem.Mark{}
 	}
 	return tandem.Mark{Boot: b, Seq: s}
+}
+
+// written returns when a line was written from its header; zero: that is not known.
+func written(h nats.Header) time.Time {
+	ms, err := strconv.ParseInt(h.Get(headerWritten), 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
 }
 
 // where returns the place of a line from its header. One that cannot be read is left out:

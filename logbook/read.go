@@ -109,7 +109,10 @@ func line(msg jetstream.Msg) (e tandem.LogEntry, seq uint64, err error) {
 		return e, 0, err
 	}
 	e, err = decode(msg.Subject(), msg.Data())
-	e.Where, e.Mark = where(msg.Headers()), mark(msg.Headers())
+	h := msg.Headers()
+	e.Where = where(h)
+	e.Mark = mark(h)
+	e.Written = written(h)
 	return e, meta.Sequence.Stream, err
 }
 

@@ -1,6 +1,10 @@
 package logbook
 
-import "github.com/tandem-iot/tandem"
+import (
+	"time"
+
+	"github.com/tandem-iot/tandem"
+)
 
 const (
 	lineCost = 60_000 / tandem.LogRatePerMinute // ms of allowance that a line uses
@@ -18,6 +22,22 @@ func (a allowance) left(now int64) int64 { return capacity - max(int64(a)-now, 0
 func (a allowance) full(now int64) bool { return int64(a) <= now }
 
 func (a *allowance) use(now int64) { *a = allowance(max(int64(*a), now) + lineCost) }
+
+// lateFor is how long ago a line may have been written that counts against the allowance of that time.
+const lateFor = 30 * 24 * time.Hour
+
+// earn gives a device that has kept its lines the allowance of the time from one to the next: they
+// come all at once, and are no more for that.
+func (w *writer) earn(written, now time.Time) {
+	if written.IsZero() || written.After(now) {
+		return
+	}
+	at := max(written.UnixMilli(), now.Add(-lateFor).UnixMilli())
+	if w.late != 0 && at > w.late {
+		w.allowance -= allowance(at - w.late)
+	}
+	w.late = max(w.late, at)
+}
 
 // verdict is the throttle's decision about a line.
 type verdict uint8

@@ -189,7 +189,9 @@ func (n *node) line(id tandem.DeviceID, e *life.Log) {
 	if n.w.agentOf(id) == "" {
 		return // only the logs of devices are looked at
 	}
-	entry := tandem.LogEntry{Device: id, TS: e.TS, Type: e.Type, Msg: e.Msg, Clock: uint64(n.clock.Now()), Where: e.Where}
+	entry := tandem.LogEntry{
+		Device: id, TS: e.TS, Type: e.Type, Msg: e.Msg, Clock: uint64(n.clock.Now()), Where: e.Where, Written: e.Written,
+	}
 	n.newest = entry.Clock
 	n.w.log[id] = append(n.w.log[id], line{entry, n.self})
 	if n.w.cfg.Trace && e.Type != tandem.LogAgent && e.Type != tandem.LogDevice {

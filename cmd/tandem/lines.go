@@ -56,6 +56,8 @@ func (l *lineWriter) setRaw(raw bool) {
 	l.raw = raw
 }
 
+const timeFormat = "2006-01-02 15:04:05"
+
 // entry writes one log entry: 2026-11-23 17:35:47 [Agent] text
 func (l *lineWriter) entry(e tandem.LogEntry) {
 	tag, ok := tags[e.Type]
@@ -70,7 +72,10 @@ func (l *lineWriter) entry(e tandem.LogEntry) {
 	if failed && !strings.HasPrefix(msg, "ERROR:") {
 		msg = "ERROR: " + msg
 	}
-	head := e.TS.Local().Format("2006-01-02 15:04:05") + " "
+	if !e.Written.IsZero() {
+		msg = "(written " + e.Written.Local().Format(timeFormat) + ") " + msg
+	}
+	head := e.TS.Local().Format(timeFormat) + " "
 	if l.ids {
 		head += string(e.Device) + " "
 	}

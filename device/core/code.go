@@ -22,6 +22,9 @@ type run struct {
 	room  device.Room // as the code knows it
 	posts []postID    // of the code, in order
 
+	messages uint64 // the newest entry of the journal of messages when it began
+	lines    uint64 // the same of lines
+
 	incarnation uint64
 	wake        int           // why it started
 	reason      tandem.Reason // why it started
@@ -207,6 +210,7 @@ func (c *Core) perform(effects []device.Effect) {
 		}
 	}
 	c.writeBatch(c.disk.journal.take())
+	c.writeLines(c.disk.lines.take())
 }
 
 // configured keeps the user configuration; nil erases it.

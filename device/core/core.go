@@ -80,11 +80,17 @@ type Config struct {
 	// tandem.CrashPause.
 	CrashPause time.Duration
 
-	// JournalSize bounds the bytes of the log in which posts are kept; 0 is DefaultJournalSize.
+	// JournalSize bounds the bytes of the logs in which posts, and sends and lines if that is wanted, are
+	// kept; 0 is DefaultJournalSize.
 	JournalSize int64
 
-	// KeptFor is how long a post is kept at most; 0: until it was handled.
+	// KeptFor is how long any of them is kept at most; 0: until it was handled.
 	KeptFor time.Duration
+
+	// KeepSends and KeepLog have agent.send and the lines of the log kept like posts, until the code says
+	// otherwise.
+	KeepSends bool
+	KeepLog   bool
 
 	Module string       // the type of module that code finds; "" is device.AnyModule
 	Board  device.Board // nil: a board on which nothing ever happens
@@ -119,6 +125,7 @@ type Core struct {
 	net   network
 	out   outbox
 	posts posts
+	lines lines
 	known known
 	peer  uint64 // the agent's incarnation, 0 unknown
 }
@@ -143,7 +150,8 @@ func New(cfg Config, from Contents) (*Core, error) {
 	cfg.CrashPause = cmp.Or(cfg.CrashPause, tandem.CrashPause)
 	cfg.JournalSize = cmp.Or(cfg.JournalSize, DefaultJournalSize)
 	c := &Core{cfg: cfg}
-	c.out.journal = &c.disk.journal
+	c.disk.journal.suffix, c.disk.lines.suffix = messagesSuffix, linesSuffix
+	c.out.journal, c.out.log = &c.disk.journal, &c.disk.lines
 	c.clock = newStamps(c.clocks.read)
 	if err := c.identify(from.Files); err != nil {
 		return nil, err

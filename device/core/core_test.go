@@ -82,7 +82,7 @@ func TestOutOfOrder(t *testing.T) {
 }
 
 func TestOutbox(t *testing.T) {
-	o := outbox{journal: &journal{}}
+	o := outbox{journal: &journal{}, log: &journal{}}
 	items := make([]*item, 4)
 	for i := range items {
 		items[i] = &item{gen: 1, id: uint64(i + 1), keep: i != 1, line: i == 3}
@@ -122,7 +122,7 @@ func TestOutbox(t *testing.T) {
 // TestOldestLineGoes: it is the oldest line that was not given to the connection, and one in
 // its place, with its number, says how many are lost.
 func TestOldestLineGoes(t *testing.T) {
-	o := outbox{journal: &journal{}}
+	o := outbox{journal: &journal{}, log: &journal{}}
 	n := 0
 	line := func() *item {
 		n++

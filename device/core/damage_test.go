@@ -15,8 +15,9 @@ import (
 	"github.com/tandem-iot/tandem"
 )
 
-// keeperCode posts on request and keeps how often it has run.
+// keeperCode posts and logs on request and keeps how often it has run.
 const keeperCode = `
+	tandem.keeplog(true);
 	server.setsendtimeoutpolicy(RETURN_ON_ERROR, WAIT_TIL_SENT, 30);
 	local b = imp.getuserconfiguration();
 	local runs = b == null ? 0 : b.readn('i');
@@ -28,10 +29,16 @@ const keeperCode = `
 	} catch (e) agent.send("unkept", e);
 	n <- 0;
 	function one() { if (n < 60) { if (tandem.post("n", n) == 0) n++; imp.wakeup(0.01, one); } }
-	agent.on("fill", function(_) { one(); for (; n < 59; n++) tandem.post("n", n); });
+	agent.on("fill", function(_) {
+		one();
+		for (; n < 59; n++) { tandem.post("n", n); if (n < 21) server.log(n); }
+	});
 	agent.on("more", @(k) agent.send("posted", tandem.post("more", k)));`
 
-const keeperPosts = 60
+const (
+	keeperPosts = 60
+	keeperLines = 20
+)
 
 // keeper returns a device's directory with posts that were never sent, left in good order, and
 // the marks of the posts.
@@ -41,12 +48,15 @@ func keeper(t *testing.T) (files map[string][]byte, newest tandem.Mark) {
 	w.install(keeperCode)
 	w.on()
 	w.pass(time.Second)
-	w.server.hold = true
+	w.server.hold, w.server.holdLines = true, true
 	w.server.say("device/fill", []byte("1"))
 	w.settle()
 	w.pass(time.Minute)
 	if n := w.core.disk.journal.waiting(); n != keeperPosts {
 		t.Fatalf("%d posts wait", n)
+	}
+	if n := w.core.disk.lines.waiting(); n != keeperLines {
+		t.Fatalf("%d lines wait", n)
 	}
 	newest = tandem.Mark{Boot: w.core.disk.Boot, Seq: w.core.run.seq}
 	w.cutPower(nil)
@@ -67,9 +77,10 @@ func snapshotOf(m *Memory) map[string][]byte {
 
 // outcome is what became of a device with a damaged directory.
 type outcome struct {
-	w    *world
-	got  []int    // posts that came, in order
-	said []string // lines of log/error
+	w     *world
+	got   []int    // posts that came, in order
+	lines int      // kept lines that came, in order
+	said  []string // lines of log/error
 }
 
 // revive switches a device on with files, gives it its code when it asks for it, and lets it
@@ -81,6 +92,7 @@ func revive(t *testing.T, files map[string][]byte, newest tandem.Mark, fails fun
 		w.disk.Install(name, slices.Clone(data))
 	}
 	w.fails = fails
+	w.server.subscribed = w.tellTime
 	w.on()
 	w.pass(10 * time.Second)
 	if w.core.run.machine == nil {
@@ -91,7 +103,7 @@ func revive(t *testing.T, files map[string][]byte, newest tandem.Mark, fails fun
 	if w.core.run.machine == nil {
 		t.Fatalf("the code does not run\n%s", w.out.String())
 	}
-	o := outcome{w: w, said: w.seenPayloads("log/error")}
+	o := outcome{w: w, said: w.seenPayloads("log/error"), lines: linesIn(t, w)}
 	for _, text := range w.seenPayloads("agent/n") {
 		n, err := strconv.Atoi(text)
 		if err != nil || len(o.got) > 0 && n <= o.got[len(o.got)-1] {
@@ -117,6 +129,31 @@ func revive(t *testing.T, files map[string][]byte, newest tandem.Mark, fails fun
 	return o
 }
 
+// linesIn returns how many kept lines have come, which must be in order.
+func linesIn(t *testing.T, w *world) int {
+	t.Helper()
+	last, count := -1, 0
+	for _, text := range w.seenPayloads("log") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n <= last {
+			t.Fatalf("lines come as %v\n%s", w.seenPayloads("log"), w.out.String())
+		}
+		last = n
+		count++
+	}
+	return count
+}
+
+// wantLines wants so many kept lines at most to be lost, and told so if any is.
+func (o *outcome) wantLines(t *testing.T, most int) {
+	t.Helper()
+	lost := keeperLines - o.lines
+	told := fmt.Sprintf("%d lines of the log are lost", lost)
+	if lost > most || lost > 0 && !strings.Contains(strings.Join(o.said, "\n"), told) {
+		t.Fatalf("%d lines are lost, %d at most, and the log says %q\n%s", lost, most, o.said, o.w.out.String())
+	}
+}
+
 // wantLoss wants so many posts at most to be lost, and told so if any is.
 func (o *outcome) wantLoss(t *testing.T, most int) {
 	t.Helper()
@@ -124,7 +161,7 @@ func (o *outcome) wantLoss(t *testing.T, most int) {
 	if lost > most {
 		t.Fatalf("%d posts are lost, %d at most: got %v\n%s", lost, most, o.got, o.w.out.String())
 	}
-	told := fmt.Sprintf("%d messages of tandem.post are lost", lost)
+	told := fmt.Sprintf("%d kept messages are lost", lost)
 	if lost > 0 && !strings.Contains(strings.Join(o.said, "\n"), told) {
 		t.Fatalf("%d posts are lost, and the log says %q\n%s", lost, o.said, o.w.out.String())
 	}
@@ -137,42 +174,47 @@ func TestDamage(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 1))
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		_, isSegment := SegmentNumber(name)
-		most := 0
-		if isSegment {
+		most, mostLines := 0, 0
+		switch {
+		case strings.HasSuffix(name, linesSuffix):
+			mostLines = keeperLines
+		case isSegment:
 			most = keeperPosts
 		}
 		whole := files[name]
-		try := func(what string, data []byte, most int) {
+		try := func(what string, data []byte, loss int) {
 			t.Helper()
 			damaged := maps.Clone(files)
 			if damaged[name] = data; data == nil {
 				delete(damaged, name)
 			}
 			o := revive(t, damaged, newest, nil)
-			o.wantLoss(t, most)
+			o.wantLoss(t, min(most, loss))
+			o.wantLines(t, min(mostLines, loss))
 			if t.Failed() {
 				t.Fatalf("%s: %s", name, what)
 			}
 		}
-		try("missing", nil, most)
-		try("empty", []byte{}, most)
-		try("zeros", make([]byte, len(whole)), most)
-		try("ones", bytes.Repeat([]byte{0xff}, len(whole)), most)
+		const all = keeperPosts
+		try("missing", nil, all)
+		try("empty", []byte{}, all)
+		try("zeros", make([]byte, len(whole)), all)
+		try("ones", bytes.Repeat([]byte{0xff}, len(whole)), all)
 		used := max(1, len(bytes.TrimRight(whole, "\x00")))
 		for range 40 {
-			try("truncated", whole[:random.IntN(len(whole))], most)
-			try("truncated where it is used", whole[:random.IntN(used)], most)
+			try("truncated", whole[:random.IntN(len(whole))], all)
+			try("truncated where it is used", whole[:random.IntN(used)], all)
 		}
 		for i := 0; i < used; i += 1 + random.IntN(max(1, used/80)) {
 			flipped := slices.Clone(whole)
 			flipped[i] ^= 1 << random.IntN(8)
-			try(fmt.Sprintf("a bit of byte %d", i), flipped, min(most, 1))
+			try(fmt.Sprintf("a bit of byte %d", i), flipped, 1)
 		}
 		for range 20 {
 			wiped := slices.Clone(whole)
 			from := random.IntN(used)
 			clear(wiped[from:min(len(wiped), from+random.IntN(2000))])
-			try("wiped", wiped, most)
+			try("wiped", wiped, all)
 		}
 	}
 }
@@ -459,11 +501,11 @@ func TestRot(t *testing.T) {
 			rotten++
 		}
 	}
-	w.net = "up"
+	w.net, w.server.subscribed = "up", w.tellTime
 	w.pass(time.Minute)
 	got := len(w.seenPayloads("agent/n"))
 	said := strings.Join(w.seenPayloads("log/error"), "\n")
-	if got != keeperPosts-1 || !strings.Contains(said, "1 messages of tandem.post are lost") || rotten == 0 {
+	if got != keeperPosts-1 || !strings.Contains(said, "1 kept messages are lost") || rotten == 0 {
 		t.Errorf("%d of %d come, and the log says %q", got, keeperPosts, said)
 	}
 	if n := w.core.disk.journal.waiting(); n != 0 {
@@ -496,7 +538,7 @@ func TestKeptFor(t *testing.T) {
 	w.settle()
 	w.pass(time.Second)
 	said := strings.Join(w.seenPayloads("log/error"), "\n")
-	const told = "9 messages of tandem.post are not sent"
+	const told = "9 kept messages are not sent"
 	if got := w.seenPayloads("agent/n"); got[0] != "9" || !strings.Contains(said, told) {
 		t.Errorf("%v come, and the log says %q", got, said)
 	}

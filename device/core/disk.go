@@ -106,7 +106,11 @@ type counters struct {
 	Boot        uint64 `json:"boot"`
 	Incarnation uint64 `json:"incarnation"`
 	history
-	Kept uint64 `json:"kept,omitempty"` // an entry of the journal that was on disk then
+	Kept      uint64 `json:"kept,omitempty"`      // an entry of the journal of messages that was on disk then
+	KeptLines uint64 `json:"keptLines,omitempty"` // the same of the journal of lines
+
+	Gone uint64      `json:"gone,omitempty"` // the last line that was given up: those up to it need no more sending
+	Lost []lostLines `json:"lost,omitempty"` // of which the log does not know yet, in order
 }
 
 // durable is what the code and the agent's posts have left. One file has it all,
@@ -130,8 +134,9 @@ type cause struct {
 type disk struct {
 	counters
 	state   durable
-	code    *code // nil: none yet
-	journal journal
+	code    *code   // nil: none yet
+	journal journal // of messages
+	lines   journal // of lines of the log
 
 	counted copies // counters
 	stated  copies // state
@@ -144,6 +149,7 @@ type disk struct {
 	sick    error         // why what the code wants to keep cannot be: the last such write has failed
 	full    error         // why the journal gets no more room
 	shrink  int           // how often the size of the next segment is halved
+	freed   int64         // bytes of lines that were given up since a segment was had
 	retryAt time.Duration // when to try again, while sick or full
 	said    []string      // what a start has found out, until there is a log for it
 }
@@ -167,6 +173,7 @@ const (
 	forState
 	forProbe // state, though no event has changed it
 	forPosts
+	forLines
 	forMark
 	forRoom // a segment
 	forAside
@@ -175,7 +182,7 @@ const (
 
 // holding reports whether what comes after it must not be seen before it is done.
 func (p purpose) holding() bool {
-	return p <= forState || p == forPosts || p == forRoom
+	return p <= forState || p == forPosts || p == forLines || p == forRoom
 }
 
 // ofCode reports whether it is written because of what the code or a post of the agent has done.
@@ -187,8 +194,9 @@ type operation struct {
 	number  uint64
 	name    string
 	effect  Effect
+	of      *journal // forPosts, forLines, forMark, forRoom
 	size    int64    // forRoom
-	entries span     // forPosts
+	entries span     // forPosts, forLines
 	causes  cause    // forState: what it says of them
 	after   []string // files that are not needed when it is done
 }
@@ -243,7 +251,7 @@ func (c *Core) writeCopy(p purpose, k *copies, x any) *operation {
 
 // count has the counters written.
 func (c *Core) count(p purpose) uint64 {
-	c.disk.Kept = c.disk.journal.durable
+	c.disk.Kept, c.disk.KeptLines = c.disk.journal.durable, c.disk.lines.durable
 	return c.writeCopy(p, &c.disk.counted, c.disk.counters).number
 }
 
@@ -253,13 +261,16 @@ func (c *Core) keepState(p purpose) {
 	c.writeCopy(p, &c.disk.stated, &c.disk.state).causes = c.disk.state.cause
 }
 
-// writeBatch has posts written; nil is none.
+// writeBatch has entries of a journal written; nil is none.
 func (c *Core) writeBatch(b *batch) {
 	if b == nil {
 		return
 	}
 	o := c.askFor(forPosts, b.name)
-	o.entries = b.entries
+	if b.of == &c.disk.lines {
+		o.purpose = forLines
+	}
+	o.of, o.entries = b.of, b.entries
 	o.effect = &WriteAt{Number: o.number, Name: b.name, Offset: b.offset, Data: b.data, Flush: true}
 	c.ask(o)
 }
@@ -308,12 +319,21 @@ func (c *Core) done(o *operation) {
 		c.disk.causes = o.causes
 		c.recovered()
 	case forPosts:
-		c.disk.journal.durable = max(c.disk.journal.durable, o.entries.last)
-		c.markSettled(false)
+		o.of.durable = max(o.of.durable, o.entries.last)
+		c.markSettled(o.of, false)
 		c.reserve()
+	case forLines:
+		o.of.durable = max(o.of.durable, o.entries.last)
+		c.linesWritten(o.entries)
+		c.markSettled(o.of, false)
+		c.roomForLines()
 	case forRoom:
-		c.disk.journal.grow(o.size)
-		c.disk.full = nil
+		o.of.grow(o.size)
+		if o.of == &c.disk.lines {
+			c.lineRoom()
+			return
+		}
+		c.disk.full, c.disk.freed = nil, 0
 		c.reserve()
 	}
 }
@@ -326,9 +346,15 @@ func (c *Core) notDone(o *operation, err error) {
 	case forAside:
 		c.log(Warn, "cannot set a damaged file aside", "file", o.name, "error", err.Error())
 	case forMark:
-		c.disk.journal.seal(o.name)
+		o.of.seal(o.name)
 	case forRoom:
+		if o.of == &c.disk.lines {
+			c.lineRoomFailed()
+			return
+		}
 		c.noRoom(o.size, err)
+	case forLines:
+		c.linesNotWritten(o, err)
 	case forProbe:
 		c.sicken(err)
 		c.disk.stated.failed()
@@ -388,7 +414,7 @@ func (c *Core) undo(o *operation, err error) {
 	d.journal.take()
 	d.journal.settled.add(since.last+1, d.journal.last)
 	d.state = since.state
-	c.markSettled(false)
+	c.markSettled(&d.journal, false)
 	c.out.withdraw(c.run.gen, since.made)
 	c.complain(fmt.Sprintf("the device's disk does not work: %v. What the code has posted or kept last is undone, "+
 		"and the code starts again. Until the disk works, tandem.post returns SEND_ERROR_WOULDBLOCK", err))
@@ -412,7 +438,8 @@ func (c *Core) recovered() {
 	}
 	c.disk.sick = nil
 	c.announce("The device's disk works again.")
-	c.compact()
+	c.compact(&c.disk.journal)
+	c.compact(&c.disk.lines)
 	c.reserve()
 	c.feedPosts()
 }

@@ -3,6 +3,7 @@ package core
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -11,9 +12,11 @@ import (
 	"github.com/tandem-iot/tandem/device/spool"
 )
 
-// journal is the log in which the code's posts are kept: what its segments have, and where
-// the next record goes. Its methods are pure; Core has done what they ask for.
+// journal is a log of what the code wants kept: what its segments have, and where the next record
+// goes. Its methods are pure; Core has done what they ask for. There are two, so that lines can be
+// given up without those messages that were made between them.
 type journal struct {
+	suffix   string     // of the names of its segments
 	segments []*segment // in order: full ones, the active one, then spare ones
 	active   int        // index of the one that is written to; it may be beyond the end
 
@@ -21,6 +24,7 @@ type journal struct {
 	durable uint64 // number of the newest that is on disk
 	settled spans  // entries that need no more sending, or never were any
 	marked  uint64 // how many were when the last mark was written
+	unsaid  bool   // what a power cut has torn is settled, and no mark says so: no entry may be taken for durable before
 
 	batch    []byte // records that are not written yet
 	batchAt  int64  // where in the active segment they go
@@ -44,6 +48,7 @@ type segment struct {
 	end    int64  // where the next record goes
 	first  uint64 // its entries; 0: it has none
 	last   uint64
+	mark   tandem.Mark // of the newest of its lines
 }
 
 // Sizes of the journal, in bytes.
@@ -56,31 +61,36 @@ const (
 	spansInMark     = 64
 )
 
+// Suffixes of the names of segments.
 const (
-	journalDir    = postsDir
-	journalSuffix = ".log"
+	messagesSuffix = ".log"
+	linesSuffix    = ".lines"
 )
 
-func segmentName(n uint64) string { return fmt.Sprintf("%s%016d%s", journalDir, n, journalSuffix) }
+// name returns the name of a segment's file.
+func (j *journal) name(n uint64) string { return fmt.Sprintf("%s%016d%s", postsDir, n, j.suffix) }
 
-// SegmentNumber returns the number of a segment of the journal by the name of its file in the
+// SegmentNumber returns the number of a segment of a journal by the name of its file in the
 // device's directory.
 func SegmentNumber(name string) (n uint64, ok bool) {
-	text, ok := strings.CutPrefix(name, journalDir)
-	if !ok {
-		return 0, false
+	for _, suffix := range []string{messagesSuffix, linesSuffix} {
+		text, ours := strings.CutSuffix(strings.TrimPrefix(name, postsDir), suffix)
+		if !ours {
+			continue
+		}
+		_, err := fmt.Sscanf(text, "%d", &n)
+		j := journal{suffix: suffix}
+		return n, err == nil && n != 0 && j.name(n) == name
 	}
-	if text, ok = strings.CutSuffix(text, journalSuffix); !ok {
-		return 0, false
-	}
-	_, err := fmt.Sscanf(text, "%d", &n)
-	return n, err == nil && n != 0 && segmentName(n) == name
+	return 0, false
 }
 
 // Kinds of records.
 const (
 	recordMark = 1 // which entries are settled, as far as is known
 	recordPost = 2
+	recordSend = 3 // an agent.send, kept like a post
+	recordLine = 4 // of the log
 )
 
 // encode returns the body of a post's record.
@@ -98,10 +108,18 @@ func (k *keptPost) encode() []byte {
 	return append(b, k.Data...)
 }
 
-// decodePost reads what encode has returned. The post's data is part of body.
-func decodePost(seq uint64, body []byte) (*keptPost, bool) {
-	r := reader{data: body}
-	k := &keptPost{seq: seq}
+// kind returns the kind of a post's record.
+func (k *keptPost) kind() byte {
+	if k.send {
+		return recordSend
+	}
+	return recordPost
+}
+
+// decodePost reads a post's record. The post's data is part of its body.
+func decodePost(record spool.Record) (*keptPost, bool) {
+	r := reader{data: record.Body}
+	k := &keptPost{seq: record.Seq, send: record.Kind == recordSend}
 	k.Mark = tandem.Mark{Boot: r.uvarint(), Seq: r.uvarint()}
 	k.Cause = r.uvarint()
 	k.Nth = uint32(r.uvarint())
@@ -115,6 +133,14 @@ func decodePost(seq uint64, body []byte) (*keptPost, bool) {
 }
 
 func (k *keptPost) size() int { return len(k.Name) + len(k.Data) }
+
+// what says what its entries are.
+func (j *journal) what() string {
+	if j.suffix == linesSuffix {
+		return "lines of the log"
+	}
+	return "kept messages"
+}
 
 // free returns the room for entries in a segment.
 func (s *segment) free() int64 { return max(0, s.size-markRoom-s.end) }
@@ -145,7 +171,21 @@ func (j *journal) allocated() (n int64) {
 func (j *journal) waiting() uint64 { return j.last - j.settled.count() }
 
 // more reports whether entries were not read yet.
-func (j *journal) more() bool { return j.settled.after(j.cursor.seq+1) <= j.last }
+func (j *journal) more() bool { return j.unreadSeq() <= j.last }
+
+// head returns the first entry that was not read yet, noEntry if there is none.
+func (j *journal) head() uint64 {
+	if n := j.unreadSeq(); n <= j.last {
+		return n
+	}
+	return noEntry
+}
+
+// noEntry is above the numbers of all entries.
+const noEntry = math.MaxUint64
+
+// unreadSeq returns the first entry that was not read yet, if there is one.
+func (j *journal) unreadSeq() uint64 { return j.settled.after(j.cursor.seq + 1) }
 
 // current returns the segment that is written to, nil when there is none.
 func (j *journal) current() *segment {
@@ -197,6 +237,7 @@ func (j *journal) fits(body int) bool {
 
 // batch is records that are to be written to a segment.
 type batch struct {
+	of      *journal
 	name    string
 	offset  int64
 	data    []byte
@@ -209,15 +250,14 @@ func (j *journal) take() *batch {
 	if len(j.batch) == 0 {
 		return nil
 	}
-	b := &batch{segmentName(j.segments[j.active].number), j.batchAt, j.batch, j.entries}
+	b := &batch{j, j.name(j.segments[j.active].number), j.batchAt, j.batch, j.entries}
 	j.batch, j.entries = nil, span{}
 	return b
 }
 
-// add adds an entry with the next number. full is a batch that must be written first, because
-// the entry begins the next segment. It reports false when there is no room at all.
-func (j *journal) add(k *keptPost) (full *batch, ok bool) {
-	body := k.encode()
+// add adds an entry with the next number, which is last then. full is a batch that must be written
+// first, because the entry begins the next segment. It reports false when there is no room at all.
+func (j *journal) add(kind byte, body []byte) (full *batch, ok bool) {
 	for !j.fits(len(body)) {
 		if j.active+1 >= len(j.segments) {
 			return full, false
@@ -227,12 +267,12 @@ func (j *journal) add(k *keptPost) (full *batch, ok bool) {
 		}
 		j.active++
 	}
-	if j.segments[j.active].end == 0 {
+	if s := j.segments[j.active]; s.end == 0 || j.unsaid && j.marks(true) {
 		j.mark()
 	}
+	j.unsaid = false
 	j.last++
-	k.seq = j.last
-	j.record(spool.Record{Kind: recordPost, Seq: k.seq, Durable: j.durable, Body: body})
+	j.record(spool.Record{Kind: kind, Seq: j.last, Durable: j.durable, Body: body})
 	return full, true
 }
 
@@ -251,7 +291,7 @@ func (j *journal) oldest() *segment {
 // drop forgets the oldest segment.
 func (j *journal) drop() {
 	j.segments = slices.Delete(j.segments, 0, 1)
-	j.active--
+	j.active = max(j.active-1, 0)
 	if j.cursor.segment--; j.cursor.segment < 0 {
 		j.cursor.segment, j.cursor.offset = 0, 0
 	}
@@ -274,7 +314,7 @@ func (j *journal) grow(size int64) {
 // seal has no more written to a segment: what is there behind its last record is not known.
 func (j *journal) seal(name string) {
 	for _, s := range j.segments {
-		if segmentName(s.number) == name {
+		if j.name(s.number) == name {
 			s.end = s.size
 		}
 	}
@@ -319,9 +359,9 @@ func (j *journal) unread() (p piece, ok bool) {
 	return piece{}, false
 }
 
-// read takes in a piece. It returns the posts that are not settled, and which entries turned
-// out to be lost.
-func (j *journal) read(p piece, data []byte) (list []*keptPost, lost []span) {
+// read takes in a piece. It returns the entries that are not settled, and which turned out to be
+// lost.
+func (j *journal) read(p piece, data []byte) (list []spool.Record, lost []span) {
 	c := &j.cursor
 	if c.segment >= len(j.segments) || j.segments[c.segment].number != p.segment || c.offset != p.offset {
 		return nil, nil
@@ -338,12 +378,12 @@ func (j *journal) read(p piece, data []byte) (list []*keptPost, lost []span) {
 			j.need = f.End - f.Begin
 		default:
 			used += f.End
-			if f.Kind == recordPost && !f.Damaged && f.Seq > c.seq {
+			if f.Kind != recordMark && !f.Damaged && f.Seq > c.seq {
 				lost = append(lost, j.pass(f.Seq-1)...)
 				c.seq = f.Seq
-				if k, ok := decodePost(f.Seq, f.Body); ok && !j.settled.has(f.Seq) {
-					k.Data = slices.Clone(k.Data)
-					list = append(list, k)
+				if !j.settled.has(f.Seq) {
+					f.Body = slices.Clone(f.Body)
+					list = append(list, f.Record)
 				}
 			}
 			continue

@@ -53,7 +53,7 @@ func (c *Core) powerOn() {
 	c.life = life{phase: booting, wake: device.WakePowerOn, reason: tandem.ReasonPowerOn}
 	c.count(forBoot)
 	c.run.seq, c.run.line, c.run.begun = 0, 0, false
-	c.out, c.posts.arrived = outbox{journal: &c.disk.journal}, nil
+	c.out, c.posts.arrived = outbox{journal: &c.disk.journal, log: &c.disk.lines}, nil
 	c.rewindPosts()
 	c.settleIn()
 	c.net.wanted, c.net.tried = true, c.net.offline
@@ -83,7 +83,7 @@ func (c *Core) powerCycle() {
 func (c *Core) leave() {
 	c.run.machine = nil
 	c.life = life{phase: leaving}
-	if c.disk.journal.durable != c.disk.Kept {
+	if c.disk.journal.durable != c.disk.Kept || c.disk.lines.durable != c.disk.KeptLines {
 		c.count(forCounters) // what is kept is known to be there
 	}
 	c.net.wanted = false
@@ -178,6 +178,7 @@ func (c *Core) launch() {
 	before := c.run
 	c.run = run{
 		gen: before.gen + 1, seq: before.seq, line: before.line, code: p.code, incarnation: c.disk.Incarnation,
+		messages: c.disk.journal.last, lines: c.disk.lines.last,
 		began: c.now.Mono, begun: true, room: c.room(), wake: c.life.wake, reason: c.life.reason,
 	}
 	c.life.phase = running
@@ -190,7 +191,8 @@ func (c *Core) launch() {
 		Connected: c.linked(), Address: address, NV: c.life.nv, User: c.disk.state.User,
 		Permanent: c.disk.state.Permanent,
 		Room:      c.room(),
-		Module:    c.cfg.Module, Board: c.cfg.Board, Flash: c.cfg.Flash, Version: Version,
+		KeepSends: c.cfg.KeepSends, KeepLog: c.cfg.KeepLog,
+		Module: c.cfg.Module, Board: c.cfg.Board, Flash: c.cfg.Flash, Version: Version,
 		Beside: c.cfg.Beside,
 	}, c.clocks.passed())
 	c.life.nv, c.life.pins = nil, nil

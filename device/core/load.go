@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/tandem-iot/tandem"
 )
 
 // load takes in what the directory has. What is damaged is set aside and lived without; what
@@ -23,9 +25,7 @@ func (c *Core) load(from Contents) {
 	c.loadState(files)
 	c.loadCode(files[codeFile])
 	c.loadOldPosts(from.Files)
-	f := d.journal.open(from.Journal, d.Kept)
-	c.tellFindings(&f)
-	newest := f.newest
+	newest := c.loadJournals(from.Journal)
 	for _, k := range c.posts.old {
 		if k.Mark.After(newest) {
 			newest = k.Mark
@@ -47,12 +47,31 @@ func (c *Core) load(from Contents) {
 	}
 }
 
+// loadJournals takes in what the journals have, and returns the newest number of an entry.
+func (c *Core) loadJournals(list []*Segment) (newest tandem.Mark) {
+	d := &c.disk
+	lines := slices.DeleteFunc(slices.Clone(list), func(s *Segment) bool { return !s.lines })
+	messages := slices.DeleteFunc(slices.Clone(list), func(s *Segment) bool { return s.lines })
+	f := d.journal.open(messages, d.Kept, 0)
+	c.tellFindings(&f, d.journal.what())
+	newest = f.newest
+	f = d.lines.open(lines, max(d.KeptLines, d.Gone), d.Gone)
+	c.tellFindings(&f, d.lines.what())
+	if f.newest.After(newest) {
+		newest = f.newest
+	}
+	return newest
+}
+
 // settleIn writes what is not on disk as it should be, and says what a start has found out.
 func (c *Core) settleIn() {
 	if d := &c.disk; !d.stated.made || d.stated.old != nil {
 		c.keepState(forProbe)
 	}
 	c.reserve()
+	if c.cfg.KeepLog || len(c.disk.lines.segments) > 0 {
+		c.roomForLines()
+	}
 	for _, line := range c.disk.said {
 		c.complain(line)
 	}
@@ -183,17 +202,17 @@ func (c *Core) loadOldPosts(files []File) {
 
 // tellFindings says what was lost of the journal. What a power cut tears is no loss, because
 // nothing of it was seen.
-func (c *Core) tellFindings(f *findings) {
+func (c *Core) tellFindings(f *findings, what string) {
 	if len(f.damaged) > 0 {
-		c.note("the log of messages is damaged: %s", strings.Join(f.damaged, "; "))
+		c.note("the log of %s is damaged: %s", what, strings.Join(f.damaged, "; "))
 	}
 	if len(f.lost) > 0 {
-		c.note("%s", lostText(f.lost))
+		c.note("%s", lostText(f.lost, what))
 	}
 }
 
-// lostText says which entries of the journal are lost.
-func lostText(lost []span) string {
+// lostText says which entries of a journal are lost, and what they were.
+func lostText(lost []span, what string) string {
 	n, numbers := uint64(0), []string{}
 	for _, p := range lost {
 		n += p.last - p.first + 1
@@ -207,6 +226,6 @@ func lostText(lost []span) string {
 			numbers = append(numbers, decimal(p.first)+" to "+decimal(p.last))
 		}
 	}
-	return fmt.Sprintf("%d messages of tandem.post are lost, because the log of messages is damaged: "+
-		"the numbers %s of the log", n, strings.Join(numbers, ", "))
+	return fmt.Sprintf("%d %s are lost, because their files are damaged: the numbers %s",
+		n, what, strings.Join(numbers, ", "))
 }

@@ -57,8 +57,8 @@ func (m *Memory) Names() []string { return slices.Sorted(maps.Keys(m.files)) }
 func (m *Memory) Contents() (c Contents) {
 	for _, name := range m.Names() {
 		data := m.files[name].data
-		if n, ok := SegmentNumber(name); ok {
-			c.Journal = append(c.Journal, ScanSegment(n, int64(len(data)), bytes.NewReader(data)))
+		if _, ok := SegmentNumber(name); ok {
+			c.Journal = append(c.Journal, ScanSegment(name, int64(len(data)), bytes.NewReader(data)))
 		} else if Kept(name) {
 			c.Files = append(c.Files, File{Name: name, Data: data})
 		}

@@ -102,7 +102,7 @@ func (c *Core) renumber(last numbersMessage) {
 
 // raise puts the numbers of all items on.
 func (o *outbox) raise(by uint64) {
-	for _, it := range slices.Concat(o.given, o.queue.list(), o.posts.list()) {
+	for _, it := range slices.Concat(o.given, o.queue.list(), o.posts.list(), o.kept.list()) {
 		user := it.publish.Props.User
 		i := slices.IndexFunc(user, func(u mqtt.UserProperty) bool { return u.Key == propertyBoot })
 		if i < 0 {

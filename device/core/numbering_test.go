@@ -65,7 +65,7 @@ func (j *judge) wrote(e Effect) {
 			return
 		}
 		used += f.End
-		if k, ok := decodePost(f.Seq, f.Body); ok && f.Kind == recordPost {
+		if k, ok := decodePost(f.Record); ok && f.Kind == recordPost {
 			if text := jsonOf(k.Data, true); !slices.Contains(j.posted, text) {
 				j.posted = append(j.posted, text)
 			}

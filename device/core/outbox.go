@@ -23,27 +23,33 @@ type item struct {
 	line    bool      // of the log
 	lost    int       // of a line that stands for so many lost ones
 	tried   bool      // it was given to a connection, so the server may have it
-	post    *keptPost // when it is a tandem.post
+	post    *keptPost // when it is a tandem.post, or a send that is kept like one
+	kept    *keptLine // when it is a line that is kept on the disk
+	tells   uint64    // entry of the lostLines that it tells of; 0: none
+	counts  uint64    // the run of the code that counts it, as one that it has kept; 0: none does
 
-	made uint64 // counts items
-	seq  uint64 // of the newest post before it, or its own
+	made    uint64 // counts items
+	seq     uint64 // of the newest post before it, or its own
+	lineSeq uint64 // of the newest kept line before it, or its own
 
 	packet uint16 // while it waits for the acknowledgement
 }
 
 // outbox is what is on its way to the server, in order. First come those that were given to
-// this connection. Of what waits, posts are apart, because most of them are in the journal: the
-// number of an item's newest post before it says where it goes among them.
+// this connection. Of what waits, posts and kept lines are apart, because most of them are in their journals:
+// the numbers of the newest of them before an item say where it goes among them.
 type outbox struct {
 	given []*item // to this connection, in order
 	queue fifo    // what else waits, in order
 	posts fifo    // posts that wait and are in memory, in order; those in the journal come later
+	kept  fifo    // kept lines that do
 
-	journal *journal
-	made    uint64 // counts items
-	lines   int    // how many items of queue are lines
-	flown   int    // how many of the messages given wait for their acknowledgement
-	said    int    // how many of the lines given do
+	journal *journal // of posts
+	log     *journal // of kept lines
+	made    uint64   // counts items
+	lines   int      // how many items of queue are lines
+	flown   int      // how many of the messages given wait for their acknowledgement
+	said    int      // how many of the lines given do
 }
 
 // fifo is a queue of items.
@@ -75,6 +81,15 @@ func (f *fifo) pop() {
 	}
 }
 
+// insert puts an item before the first that is behind it.
+func (f *fifo) insert(it *item, behind func(*item) bool) {
+	i := len(f.items)
+	for i > f.first && behind(f.items[i-1]) {
+		i--
+	}
+	f.items = slices.Insert(f.items, i, it)
+}
+
 // delete takes out an item, and reports whether it was there.
 func (f *fifo) delete(it *item) bool {
 	if f.front() == it {
@@ -91,22 +106,33 @@ func (f *fifo) delete(it *item) bool {
 // add puts an item at the end. When too many lines wait, the oldest are lost and
 // returned, and a line in their place says so.
 func (o *outbox) add(it *item) (lost []*item) {
+	it.seq, it.lineSeq = o.journal.last, o.log.last
+	return o.insert(o.number(it))
+}
+
+// number gives an item the next number.
+func (o *outbox) number(it *item) *item {
+	o.made++
+	it.made = o.made
+	return it
+}
+
+// insert is add for an item that knows its place.
+func (o *outbox) insert(it *item) (lost []*item) {
 	for it.line && o.lines >= maxKept {
 		lost = append(lost, o.makeWay())
 	}
-	o.made++
-	it.made, it.seq = o.made, o.journal.last
-	o.queue.push(it)
+	o.queue.insert(it, func(other *item) bool { return other.made > it.made })
 	if it.line {
 		o.lines++
 	}
 	return lost
 }
 
-// addNews puts an item behind what is in memory. It does not wait for the journal.
+// addNews puts an item behind what is in memory. It does not wait for the journals.
 func (o *outbox) addNews(it *item) {
 	o.add(it)
-	it.seq = o.journal.cursor.seq
+	it.seq, it.lineSeq = o.journal.cursor.seq, o.log.cursor.seq
 }
 
 // addPost puts a post at the end of those in memory.
@@ -115,9 +141,6 @@ func (o *outbox) addPost(it *item) {
 	it.made, it.seq = o.made, it.post.seq
 	o.posts.push(it)
 }
-
-// mayHold reports whether a post that was just made may be in memory, too.
-func (o *outbox) mayHold() bool { return o.posts.len() < readPosts }
 
 // makeWay loses the oldest line that waits and that the server cannot have. The first of
 // the lost gives its place and its number to a line that stands for all of them. There is
@@ -128,7 +151,7 @@ func (o *outbox) makeWay() *item {
 	i := slices.IndexFunc(list, isLine)
 	first, lost := list[i], list[i]
 	if first.lost == 0 {
-		first = &item{keep: true, line: true, made: lost.made, seq: lost.seq, publish: lost.publish}
+		first = &item{keep: true, line: true, made: lost.made, seq: lost.seq, lineSeq: lost.lineSeq, publish: lost.publish}
 		first.publish.Props = unplaced(lost.publish.Props)
 		list[i] = first
 	} else {
@@ -157,31 +180,43 @@ const propertyWhere = "where"
 
 // next returns the first item that waits, nil if none does, or if it is in the journal.
 func (o *outbox) next() *item {
-	other, post := o.queue.front(), o.posts.front()
-	switch {
-	case post != nil && (other == nil || post.seq <= other.seq):
-		return post
-	case post == nil && (other == nil || o.journal.cursor.seq < other.seq) && o.journal.more():
-		return nil
+	other, line := o.queue.front(), o.kept.front()
+	post, log := o.journal.head(), o.log.head()
+	if it := o.posts.front(); it != nil {
+		post = it.seq
 	}
-	return other
+	if line != nil {
+		log = line.lineSeq
+	}
+	switch {
+	case other != nil && other.seq < post && other.lineSeq < log:
+		return other
+	case log == noEntry:
+		return o.posts.front()
+	case line == nil || line.seq < post: // it says which posts go before it
+		return line
+	}
+	return o.posts.front()
 }
 
 // give notes that the first item that waits was given to the connection, as
 // packet; 0 when it is not acknowledged.
 func (o *outbox) give(packet uint16) {
 	it := o.next()
-	if it == o.posts.front() {
+	switch it {
+	case o.posts.front():
 		o.posts.pop()
-	} else {
+	case o.kept.front():
+		o.kept.pop()
+	default:
 		o.queue.pop()
+		if it.line {
+			o.lines--
+		}
 	}
 	it.packet, it.tried = packet, true
 	o.given = append(o.given, it)
 	*o.count(it)++
-	if it.line {
-		o.lines--
-	}
 }
 
 // count returns the number that counts an item while it waits for its acknowledgement.
@@ -198,7 +233,7 @@ func (o *outbox) count(it *item) *int {
 // remove takes an item out, wherever it is.
 func (o *outbox) remove(it *item) {
 	switch {
-	case o.posts.delete(it):
+	case o.posts.delete(it), o.kept.delete(it):
 	case o.queue.delete(it):
 		if it.line {
 			o.lines--
@@ -238,15 +273,19 @@ func (o *outbox) acknowledged(packet uint16) *item {
 // unsend prepares for the next connection: what is kept is to be sent again,
 // the rest is lost.
 func (o *outbox) unsend() {
-	var posts, others []*item
+	var posts, lines, others []*item
 	for _, it := range o.given {
-		if it.post != nil {
+		switch {
+		case it.post != nil:
 			posts = append(posts, it)
-		} else {
+		case it.kept != nil || it.tells != 0:
+			lines = append(lines, it)
+		default:
 			others = append(others, it)
 		}
 	}
 	o.posts.set(append(posts, o.posts.list()...))
+	o.kept.set(append(lines, o.kept.list()...))
 	o.queue.set(slices.DeleteFunc(append(others, o.queue.list()...), func(it *item) bool { return !it.keep }))
 	o.given = nil
 	o.flown = 0
@@ -303,22 +342,32 @@ func (c *Core) line(e *device.Log) {
 	default:
 		topic, text = "sys/status", status(e.Type, e.Msg)
 	}
+	if e.Keep {
+		c.keepLine(topic, text, placeText(e.Where, c.run.code))
+		return
+	}
 	c.addLineAt(&item{gen: c.run.gen, id: e.ID}, topic, text, e.Where, c.run.code)
+}
+
+// placeText returns the JSON of a place in some code; nil is none.
+func placeText(at *tandem.Where, k *code) string {
+	if at == nil {
+		return ""
+	}
+	said := *at
+	if k != nil {
+		said.Deployment = k.Env["DEPLOYMENT_ID"]
+	}
+	return string(encode(said))
 }
 
 // addLineAt is addLine for a line about a place in some code, of which a property tells the
 // server.
 func (c *Core) addLineAt(it *item, topic string, text []byte, at *tandem.Where, k *code) {
 	c.addLine(it, topic, text)
-	if at == nil {
-		return
+	if where := placeText(at, k); where != "" {
+		it.publish.Props.User = append(it.publish.Props.User, mqtt.UserProperty{Key: propertyWhere, Value: where})
 	}
-	said := *at
-	if k != nil {
-		said.Deployment = k.Env["DEPLOYMENT_ID"]
-	}
-	where := mqtt.UserProperty{Key: propertyWhere, Value: string(encode(said))}
-	it.publish.Props.User = append(it.publish.Props.User, where)
 }
 
 // addLine puts a line on its way. By its number the server knows a line that it has had.
@@ -329,6 +378,11 @@ func (c *Core) addLine(it *item, topic string, text []byte) {
 	it.publish = mqtt.Publish{Topic: topic, QoS: 1, Payload: text, Props: &mqtt.Properties{
 		User: numbering(mark, c.clock.Now()),
 	}}
+	if len(c.lines.unplaced) > 0 { // it goes behind them
+		it.seq = c.disk.journal.last
+		c.lines.unplaced = append(c.lines.unplaced, c.out.number(it))
+		return
+	}
 	for _, lost := range c.out.add(it) {
 		c.settled(lost, true)
 	}
@@ -360,6 +414,17 @@ func status(typ, msg string) []byte {
 func (c *Core) settled(it *item, refused bool) {
 	if it.post != nil {
 		c.postSettled(it)
+		return
+	}
+	switch {
+	case it.kept != nil:
+		c.lineSettled(it)
+		return
+	case it.tells != 0:
+		c.lostTold(it.tells)
+		return
+	case it.counts != 0:
+		c.counted(it)
 		return
 	}
 	if it.gen == 0 || it.gen != c.run.gen {

@@ -8,19 +8,22 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/device"
+	"github.com/tandem-iot/tandem/device/spool"
 	"github.com/tandem-iot/tandem/mqtt"
 )
 
-// posts are those of both sides that have not been handled, but for those in the journal.
+// posts are those of both sides that have not been handled, but for those in the journals.
 type posts struct {
 	old     []*keptPost // of the code, in order, as a former version has left them
 	arrived []*arrived  // of the agent, in order
 	timed   bool        // the server has told the time since the device was switched on
-	reading uint64      // number of the ReadFile that has some of the journal read; 0: none
-	piece   piece       // of the journal, which it reads
+	reading uint64      // number of the ReadFile that has some of a journal read; 0: none
+	from    *journal    // which it reads
+	piece   piece       // of it
 }
 
-// keptPost is a tandem.post of the code until the agent has handled it.
+// keptPost is a tandem.post of the code, or an agent.send that is kept like one, until the agent has
+// handled it.
 type keptPost struct {
 	Mark tandem.Mark `json:"mark"`
 	Name string      `json:"name"`
@@ -30,6 +33,7 @@ type keptPost struct {
 
 	seq  uint64 // in the journal; 0: file has it
 	file string
+	send bool
 }
 
 // arrived is a post of the agent that has not been handled.
@@ -68,6 +72,7 @@ func (s *durable) caused(k cause) (news bool) {
 func (c *Core) rewindPosts() {
 	c.posts.reading, c.posts.timed = 0, false
 	c.disk.journal.rewind()
+	c.rewindLines()
 	for _, k := range c.posts.old {
 		c.out.addPost(c.postItem(k))
 	}
@@ -78,21 +83,25 @@ func (c *Core) post(e *device.Post) {
 	c.run.seq++
 	k := &keptPost{
 		Mark: tandem.Mark{Boot: c.disk.Boot, Seq: c.run.seq},
-		Name: e.Message.Name, Data: e.Message.Data, cause: c.causeHere(e), Time: c.stampOf(),
+		Name: e.Message.Name, Data: e.Message.Data, cause: c.causeHere(e), Time: c.stampOf(), send: e.Send,
 	}
 	c.run.room.Bytes -= int64(k.size() + device.PostOverhead)
 	if k.Cause != 0 && !c.disk.state.caused(k.cause) {
 		// An agent's post is handled once more: this was on its way before, or is.
 		c.feed(&device.Handled{ID: e.ID}, receipt{})
+		if k.send {
+			c.feed(&device.Settled{Count: 1}, receipt{})
+		}
 		return
 	}
 	j := &c.disk.journal
-	recent := !j.more() && c.out.mayHold()
-	full, ok := j.add(k)
+	recent := !j.more() && c.out.posts.len() < readPosts
+	full, ok := j.add(k.kind(), k.encode())
 	c.writeBatch(full)
 	if !ok {
 		panic("core: there is no room for a post that was promised some")
 	}
+	k.seq = j.last
 	c.run.posted(k.seq, e.ID)
 	if recent {
 		j.skip()
@@ -129,6 +138,9 @@ func (c *Core) postItem(k *keptPost) *item {
 	props := messageProperties(m, c.clock.Now())
 	props.User = append(props.User, mqtt.UserProperty{Key: "post", Value: "1"})
 	it := &item{keep: true, post: k, publish: mqtt.Publish{QoS: 1, Props: props}}
+	if k.send && k.seq > c.run.messages {
+		it.counts = c.run.gen
+	}
 	it.publish.Topic, it.publish.Payload = tandem.WriteTopic("agent/"+k.Name, k.Data)
 	return it
 }
@@ -144,34 +156,33 @@ func (c *Core) postSettled(it *item) {
 		c.removeFile(k.file)
 	} else {
 		c.disk.journal.settled.add(k.seq, k.seq)
-		c.compact()
+		c.compact(&c.disk.journal)
 	}
 	c.feed(&device.Handled{ID: c.run.idOf(k.seq)}, receipt{})
+	c.counted(it)
 }
 
 // compact notes what is settled, and removes segments that are not needed any more.
-func (c *Core) compact() {
-	j := &c.disk.journal
+func (c *Core) compact(j *journal) {
 	for s := j.oldest(); s != nil && c.disk.sick == nil; s = j.oldest() {
-		c.markSettled(true)
-		if c.disk.state.cause != c.disk.causes {
+		c.markSettled(j, true)
+		if j == &c.disk.journal && c.disk.state.cause != c.disk.causes {
 			// What the segment knows of causes must be known without it.
 			c.keepState(forProbe)
 		}
-		c.removeFile(segmentName(s.number))
+		c.removeFile(j.name(s.number))
 		j.drop()
 		c.disk.shrink = 0
 		c.reserve()
 	}
 	if n := j.settled.count(); n >= j.marked+marksEvery || n > j.marked && j.waiting() == 0 {
-		c.markSettled(false)
+		c.markSettled(j, false)
 	}
 }
 
-// markSettled notes in the journal what is settled, and that all that was written is durable.
+// markSettled notes in a journal what is settled, and that all that was written is durable.
 // Nothing waits for it; last is for what is noted before a segment goes.
-func (c *Core) markSettled(last bool) {
-	j := &c.disk.journal
+func (c *Core) markSettled(j *journal, last bool) {
 	if !j.marks(last) {
 		return
 	}
@@ -179,32 +190,58 @@ func (c *Core) markSettled(last bool) {
 	j.mark()
 	b := j.take()
 	o := c.askFor(forMark, b.name)
+	o.of = j
 	o.effect = &WriteAt{Number: o.number, Name: b.name, Offset: b.offset, Data: b.data, Flush: last}
 	c.ask(o)
 }
 
-// reserve has the journal get room, until it has enough for what one event may post.
+// reserve has the journal of messages get room, until it has enough for what one event may post.
 func (c *Core) reserve() {
 	d := &c.disk
 	j := &d.journal
 	size := min(segmentSize, max(smallestSegment, c.cfg.JournalSize/4))
-	reserving := slices.ContainsFunc(d.asked, func(o *operation) bool { return o.purpose == forRoom })
-	if reserving || j.room() >= size-markRoom || d.sick != nil {
+	if c.reserving(j) || j.room() >= size-markRoom || d.sick != nil {
 		return
 	}
-	if size = min(size>>d.shrink, c.cfg.JournalSize-j.allocated()) &^ 7; size < smallestSegment {
-		c.noRoom(0, fmt.Errorf("the log of messages has reached its limit of %d KB", c.cfg.JournalSize>>10))
+	if size = c.available(size >> d.shrink); size < smallestSegment {
+		c.noRoom(0, c.limitReached())
 		return
 	}
-	o := c.askFor(forRoom, segmentName(j.numbered+1))
-	o.size = size
+	c.askRoom(j, size)
+}
+
+// reserving reports whether a journal is about to get room.
+func (c *Core) reserving(j *journal) bool {
+	is := func(o *operation) bool { return o.purpose == forRoom && o.of == j }
+	return slices.ContainsFunc(c.disk.asked, is)
+}
+
+// available returns how much of a size the limit of both journals allows.
+func (c *Core) available(size int64) int64 {
+	return min(size, c.cfg.JournalSize-c.disk.journal.allocated()-c.disk.lines.allocated()) &^ 7
+}
+
+func (c *Core) limitReached() error {
+	return fmt.Errorf("the log of messages has reached its limit of %d KB", c.cfg.JournalSize>>10)
+}
+
+// askRoom has a journal get a segment.
+func (c *Core) askRoom(j *journal, size int64) {
+	o := c.askFor(forRoom, j.name(j.numbered+1))
+	o.of, o.size = j, size
 	o.effect = &Reserve{Number: o.number, Name: o.name, Size: size}
 	c.ask(o)
 }
 
-// noRoom takes note that a segment of a size cannot be had. A smaller one perhaps can.
+// noRoom takes note that a segment of a size cannot be had for messages: with fewer lines perhaps it can, or a
+// smaller one.
 func (c *Core) noRoom(size int64, err error) {
 	d := &c.disk
+	// On a disk that others have filled it is in vain.
+	if (size == 0 || d.freed < size) && c.giveUpLines(&d.freed) {
+		c.reserve()
+		return
+	}
 	if size/2 >= smallestSegment {
 		d.shrink++
 		c.reserve()
@@ -247,20 +284,33 @@ const (
 	readBytes = 64 << 10 // at a time
 )
 
-// readAhead has some of the journal read, when there is a connection that can take it.
+// readAhead has some of the journals read, when there is a connection that can take it.
 func (c *Core) readAhead() {
-	j := &c.disk.journal
-	// The server tells the time on each connection: before that it is not known what is too old.
-	unknown := c.cfg.KeptFor != 0 && !c.posts.timed
-	if unknown || !c.linked() || c.held() || c.posts.reading != 0 || c.out.posts.len() >= readPosts || !j.more() {
+	if !c.linked() || c.held() {
+		return
+	}
+	// The server tells the time on each connection: before that it is not known what is too old, and perhaps
+	// not when a line was written.
+	if c.cfg.KeptFor == 0 || c.posts.timed {
+		c.readFrom(&c.disk.journal, &c.out.posts)
+	}
+	if c.posts.timed {
+		c.readFrom(&c.disk.lines, &c.out.kept)
+	}
+}
+
+// readFrom has some of a journal read, if few of its entries are in memory and nothing else is being read.
+func (c *Core) readFrom(j *journal, memory *fifo) {
+	if c.posts.reading != 0 || memory.len() >= readPosts || !j.more() {
 		return
 	}
 	p, ok := j.unread()
 	if !ok {
 		return
 	}
-	c.posts.reading, c.posts.piece = c.number(), p
-	c.emit(&ReadFile{Number: c.posts.reading, Name: segmentName(p.segment), Offset: p.offset, Size: p.size})
+	c.posts.reading = c.number()
+	c.posts.from, c.posts.piece = j, p
+	c.emit(&ReadFile{Number: c.posts.reading, Name: j.name(p.segment), Offset: p.offset, Size: p.size})
 }
 
 // fileRead takes in what was read of the journal.
@@ -272,25 +322,50 @@ func (c *Core) fileRead(ev *FileRead) {
 	if ev.Err != nil {
 		c.log(Error, "cannot read the log of messages", "error", ev.Err.Error())
 	}
-	list, lost := c.disk.journal.read(c.posts.piece, ev.Data)
+	j := c.posts.from
+	list, lost := j.read(c.posts.piece, ev.Data)
 	if len(lost) > 0 {
-		c.complain(lostText(lost))
-		c.compact()
+		c.complain(lostText(lost, j.what()))
+		c.compact(j)
 	}
-	aged := 0
-	for _, k := range list {
-		if c.aged(k) {
-			c.disk.journal.settled.add(k.seq, k.seq)
+	aged, counted := 0, uint64(0)
+	for _, r := range list {
+		if !c.entryRead(j, r) {
+			j.settled.add(r.Seq, r.Seq)
 			aged++
-			continue
+			counted += c.countOf(r)
 		}
+	}
+	c.countedOff(counted)
+	if aged > 0 {
+		c.complain(fmt.Sprintf("%d %s are not sent, because they are older than %v", aged, j.what(), c.cfg.KeptFor))
+		c.compact(j)
+	}
+}
+
+// countOf returns 1 for an entry that the running code counts as one that it has kept, else 0.
+func (c *Core) countOf(r spool.Record) uint64 {
+	if r.Kind == recordSend && r.Seq > c.run.messages || r.Kind == recordLine && r.Seq > c.run.lines {
+		return 1
+	}
+	return 0
+}
+
+// entryRead puts an entry of a journal on its way, or reports that it is too old.
+func (c *Core) entryRead(j *journal, r spool.Record) bool {
+	if j == &c.disk.lines {
+		return c.lineRead(r)
+	}
+	k, ok := decodePost(r)
+	switch {
+	case !ok: // of another version: nothing else can be done with it
+		j.settled.add(r.Seq, r.Seq)
+	case c.aged(k.Time):
+		return false
+	default:
 		c.out.addPost(c.postItem(k))
 	}
-	if aged > 0 {
-		const text = "%d messages of tandem.post are not sent, because they are older than %v"
-		c.complain(fmt.Sprintf(text, aged, c.cfg.KeptFor))
-		c.compact()
-	}
+	return true
 }
 
 // stampOf returns the time that a post gets. A clock that the server has not set right is not
@@ -302,12 +377,12 @@ func (c *Core) stampOf() int64 {
 	return c.clocks.read().UnixMilli()
 }
 
-// aged reports whether a post is too old to be sent.
-func (c *Core) aged(k *keptPost) bool {
-	if c.cfg.KeptFor == 0 || k.Time == 0 || !c.posts.timed {
+// aged reports whether what was made at a time, in milliseconds since 1970, is too old to be sent.
+func (c *Core) aged(made int64) bool {
+	if c.cfg.KeptFor == 0 || made == 0 || !c.posts.timed {
 		return false
 	}
-	return c.clocks.read().Sub(time.UnixMilli(k.Time)) > c.cfg.KeptFor
+	return c.clocks.read().Sub(time.UnixMilli(made)) > c.cfg.KeptFor
 }
 
 // arrive takes a post of the agent. It is acknowledged when it has been handled,

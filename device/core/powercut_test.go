@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,8 +18,21 @@ import (
 )
 
 // relayCode posts on its own, and for each post of the agent. It says by a plain
-// message, and by a pin in a later event, what it has posted.
+// message, and by a pin in a later event, what it has posted. Of what it has kept besides, lines and sends, each
+// has a number, of which the thousands are the incarnation.
 const relayCode = `
+	tandem.keeplog(true);
+	count <- tandem.incarnation() * 1000;
+	function note() {
+		server.log("kept " + ++count);
+		tandem.keepsends(true);
+		if (agent.send("kept", count + 1) == 0) count++;
+		tandem.keepsends(false);
+		server.log("kept " + ++count + long);
+	}
+	long <- " ";
+	for (local i = 0; i < 11; i++) long += long;
+	note();
 	n <- 0;
 	fill <- " ";
 	for (local i = 0; i < 14; i++) fill += fill;
@@ -27,6 +41,7 @@ const relayCode = `
 	function next() {
 		if (n >= 3) return;
 		if (tandem.post("own", (tandem.incarnation() * 10 + n + 1) + fill) == 0) agent.send("posted", ++n);
+		note();
 		imp.wakeup(0.5, next);
 		imp.wakeup(0, @() hardware.pin9.write(n / 100.0));
 	}
@@ -38,6 +53,7 @@ const relayCode = `
 		b.writen(sum() + x, 'i');
 		imp.setuserconfiguration(b);
 		agent.send("sum", sum());
+		note();
 	});
 	agent.on("restart", @(_) server.restart());`
 
@@ -51,6 +67,12 @@ type agentModel struct {
 	own     []string             // the device's own posts: incarnation and number
 	waiting []int                // posts that the device has not acknowledged
 	kept    map[tandem.Mark]bool // posts that are durable
+	sends   map[tandem.Mark]bool // kept sends that are
+	lines   map[tandem.Mark]bool // kept lines that are
+	log     tandem.Mark          // of the newest line in the log
+	counts  []int                // of what was kept besides, as it came
+	besides [2]int               // kept lines and sends that came
+	told    int                  // lost lines that the log tells of
 	sum     int                  // of what was posted
 	undone  bool                 // some of what was kept may have been undone, and posts refused
 }
@@ -80,7 +102,8 @@ func (b *watchedBoard) Write(pin string, level float64) error {
 const agentPosts = 7
 
 func newModel(t *testing.T, w *world) *agentModel {
-	a := &agentModel{t: t, w: w, kept: map[tandem.Mark]bool{}}
+	type set = map[tandem.Mark]bool
+	a := &agentModel{t: t, w: w, kept: set{}, sends: set{}, lines: set{}}
 	for i := range agentPosts {
 		a.waiting = append(a.waiting, i+1)
 		a.sum += i + 1
@@ -95,6 +118,7 @@ func newModel(t *testing.T, w *world) *agentModel {
 
 // subscribed gives the device what it has not acknowledged, in order.
 func (a *agentModel) subscribed() {
+	a.w.tellTime()
 	before := 0
 	for _, x := range a.waiting {
 		a.w.server.say("device/add", []byte(strconv.Itoa(x)), "post", strconv.Itoa(x), "after", strconv.Itoa(before))
@@ -115,12 +139,19 @@ func (a *agentModel) delivered(text string) {
 }
 
 func (a *agentModel) handle(m *agentView) {
+	if isLine(m) {
+		a.logged(m)
+	}
 	if m.mark.Boot == 0 || !strings.HasPrefix(m.topic, "agent/") {
 		return
 	}
 	fresh := m.mark.After(a.mark)
 	if fresh {
 		a.mark = m.mark
+	}
+	if m.topic == "agent/kept" {
+		a.came(m, fresh, a.sends, &a.besides[1])
+		return
 	}
 	var n int
 	if m.topic != "agent/sum" {
@@ -139,6 +170,55 @@ func (a *agentModel) handle(m *agentView) {
 	case m.topic == "agent/got":
 		a.got = append(a.got, n)
 	}
+}
+
+// logged takes a line, as the server does.
+func (a *agentModel) logged(m *agentView) {
+	fresh := m.mark.After(a.log)
+	if fresh {
+		a.log = m.mark
+	}
+	if strings.Contains(m.payload, "are lost, because") {
+		a.t.Errorf("a power cut has damaged something: %s", m.payload)
+	}
+	lost := 0
+	if _, err := fmt.Sscanf(m.payload, "%d lines of the log were lost here", &lost); err == nil && fresh {
+		a.told += lost
+	}
+	if m.topic == "log" {
+		a.came(m, fresh, a.lines, &a.besides[0])
+	}
+}
+
+// came takes something that was kept besides posts.
+func (a *agentModel) came(m *agentView, fresh bool, kept map[tandem.Mark]bool, count *int) {
+	if m.topic == "log" && a.inMemory(m.mark) {
+		kept[m.mark] = true // there was no room for it
+	}
+	if !kept[m.mark] && !a.undone {
+		a.t.Errorf("%s %v leaves before it is on disk\n%s", m.topic, m.mark, a.w.out.String())
+	}
+	if !fresh {
+		return
+	}
+	*count++
+	var n int
+	if _, err := fmt.Sscan(strings.TrimPrefix(m.payload, "kept "), &n); err != nil {
+		a.t.Error(err)
+	}
+	a.counts = append(a.counts, n)
+	if m.topic == "log" && m.written == 0 {
+		a.t.Errorf("line %d is of no time", n)
+	}
+}
+
+// inMemory reports whether a line that comes is one that the device had in memory alone.
+func (a *agentModel) inMemory(m tandem.Mark) bool {
+	return slices.ContainsFunc(a.w.core.out.given, func(it *item) bool {
+		seq, _ := it.publish.Props.Get("seq")
+		boot, _ := it.publish.Props.Get("boot")
+		return it.line && it.kept == nil && boot == decimal(m.Boot) && seq == decimal(m.Seq)
+	})
 }
 
 // mustBeKept fails when the n-th post of this boot was never on disk.
@@ -179,12 +259,24 @@ func fileOf(w *WriteAt, ok bool) string {
 }
 
 func (a *agentModel) keep(r spool.Record) {
-	if r.Kind != recordPost {
+	switch r.Kind {
+	case recordMark:
+		return
+	case recordLine:
+		k, ok := decodeLine(r.Seq, r.Body)
+		if !ok {
+			a.t.Errorf("a record that is no line: %v", r)
+		}
+		a.lines[k.Mark] = true
 		return
 	}
-	k, ok := decodePost(r.Seq, r.Body)
+	k, ok := decodePost(r)
 	if !ok {
 		a.t.Errorf("a record that is no post: %v", r)
+	}
+	if r.Kind == recordSend {
+		a.sends[k.Mark] = true
+		return
 	}
 	a.kept[k.Mark] = true
 }
@@ -195,11 +287,37 @@ func (a *agentModel) survived() {
 		if n, ok := SegmentNumber(name); ok {
 			data := a.w.disk.Data(name)
 			spool.Scan(bytes.NewReader(data), n, int64(len(data)), func(_ int64, r spool.Record) {
-				if !a.w.core.disk.journal.settled.has(r.Seq) {
+				if j := a.journalOf(name); !j.settled.has(r.Seq) {
 					a.keep(r)
 				}
 			})
 		}
+	}
+}
+
+func (a *agentModel) journalOf(name string) *journal {
+	if strings.HasSuffix(name, linesSuffix) {
+		return &a.w.core.disk.lines
+	}
+	return &a.w.core.disk.journal
+}
+
+// checkKept checks what was kept besides posts.
+func (a *agentModel) checkKept() {
+	t := a.t
+	lines, sends := a.besides[0], a.besides[1]
+	// Whether a line has come of which the power cut has lost the acknowledgement, the device cannot know.
+	if missing := len(a.lines) - lines; (missing < 0 || missing > a.told || missing == 0 && a.told > 8) && !a.undone {
+		t.Errorf("%d lines were on disk, %d came and %d are said to be lost", len(a.lines), lines, a.told)
+	}
+	if sends != len(a.sends) && !a.undone {
+		t.Errorf("%d sends were on disk, %d were handled", len(a.sends), sends)
+	}
+	if !slices.IsSorted(a.counts) || len(slices.Compact(slices.Clone(a.counts))) != len(a.counts) {
+		t.Errorf("lines and sends are out of order: %v", a.counts)
+	}
+	if n := a.w.core.disk.lines.waiting(); n > 0 || len(a.w.core.disk.Lost) > 0 {
+		t.Errorf("%d lines are left, and of %v nothing was said", n, a.w.core.disk.Lost)
 	}
 }
 
@@ -234,6 +352,7 @@ func (a *agentModel) finish() {
 		}
 		last[run] = n
 	}
+	a.checkKept()
 	if w.core.disk.journal.waiting() > 0 || len(w.core.disk.asked) > 0 || w.core.out.next() != nil {
 		t.Error("something is left")
 	}

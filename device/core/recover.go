@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/device/spool"
@@ -12,6 +13,7 @@ import (
 // Segment is what a segment of the journal has, as far as a start needs to know. ScanSegment
 // makes it.
 type Segment struct {
+	lines  bool // it is one of the log's lines
 	number uint64
 	size   int64
 	spool.Report
@@ -26,12 +28,13 @@ type Segment struct {
 	cause  cause       // the newest of an entry
 }
 
-// ScanSegment reads a segment of the journal: number is that of SegmentNumber, and size the
-// file's. What is damaged is skipped; a file that cannot be read is one in which everything is.
-func ScanSegment(number uint64, size int64, file interface {
+// ScanSegment reads a segment of a journal, whose name SegmentNumber knows; size is the file's. What
+// is damaged is skipped; a file that cannot be read is one in which everything is.
+func ScanSegment(name string, size int64, file interface {
 	ReadAt(p []byte, off int64) (int, error)
 }) *Segment {
-	s := &Segment{number: number, size: size}
+	number, _ := SegmentNumber(name)
+	s := &Segment{lines: strings.HasSuffix(name, linesSuffix), number: number, size: size}
 	s.Report = spool.Scan(file, number, size, func(_ int64, r spool.Record) { s.visit(r) })
 	return s
 }
@@ -47,18 +50,27 @@ func (s *Segment) visit(r spool.Record) {
 			s.marked, s.settled = true, settled
 			s.told = int64(told)
 		}
-	case recordPost:
-		k, ok := decodePost(r.Seq, r.Body)
+	case recordLine:
+		if k, ok := decodeLine(r.Seq, r.Body); ok && r.Seq != 0 {
+			s.enter(r.Seq, k.Mark)
+		}
+	case recordPost, recordSend:
+		k, ok := decodePost(r)
 		if !ok || r.Seq == 0 {
 			return
 		}
-		s.present.add(r.Seq, r.Seq)
-		if k.Mark.After(s.newest) {
-			s.newest = k.Mark
-		}
+		s.enter(r.Seq, k.Mark)
 		if k.Cause != 0 && (k.Numbering != s.cause.Numbering || k.cause.after(s.cause)) {
 			s.cause = k.cause // entries are in order: what another agent has caused before counts no more
 		}
+	}
+}
+
+// enter takes note of an entry.
+func (s *Segment) enter(seq uint64, m tandem.Mark) {
+	s.present.add(seq, seq)
+	if m.After(s.newest) {
+		s.newest = m
 	}
 }
 
@@ -70,8 +82,9 @@ type findings struct {
 	newest  tandem.Mark
 }
 
-// open takes in the segments. known is an entry that was on disk, as other files say.
-func (j *journal) open(list []*Segment, known uint64) (f findings) {
+// open takes in the segments. known is an entry that was on disk, and gone one up to which all need no more
+// sending, as other files say.
+func (j *journal) open(list []*Segment, known, gone uint64) (f findings) {
 	slices.SortFunc(list, func(a, b *Segment) int { return cmp.Compare(a.number, b.number) })
 	var present spans
 	j.durable = known
@@ -86,11 +99,12 @@ func (j *journal) open(list []*Segment, known uint64) (f findings) {
 		if s.newest.After(f.newest) {
 			f.newest = s.newest
 		}
-		if damage := s.damage(); damage != "" {
+		if damage := s.damage(j.name(s.number)); damage != "" {
 			f.damaged = append(f.damaged, damage)
 		}
 		j.attach(s)
 	}
+	j.settled.add(1, gone)
 	j.durable = max(j.durable, j.settled.highest())
 	accounted := slices.Clone(present)
 	for _, p := range j.settled {
@@ -107,14 +121,15 @@ func (j *journal) open(list []*Segment, known uint64) (f findings) {
 	if whole < j.last {
 		f.torn = j.last - whole
 		j.settled.add(whole+1, j.last)
+		j.unsaid = true
 	}
-	j.durable = j.last
+	j.durable = whole
 	return f
 }
 
 // attach adds a segment behind the others. Nothing more is written where the end is not clean.
 func (j *journal) attach(s *Segment) {
-	k := &segment{number: s.number, size: s.size, end: s.End}
+	k := &segment{number: s.number, size: s.size, end: s.End, mark: s.newest}
 	if len(s.present) > 0 {
 		k.first, k.last = s.present[0].first, s.present.highest()
 	}
@@ -129,8 +144,7 @@ func (j *journal) attach(s *Segment) {
 }
 
 // damage says what is wrong with a segment, "" if nothing is.
-func (s *Segment) damage() string {
-	name := segmentName(s.number)
+func (s *Segment) damage(name string) string {
 	switch {
 	case s.told > s.size:
 		return fmt.Sprintf("%s has %d of %d bytes", name, s.size, s.told)

@@ -179,6 +179,8 @@ func runServer(w *world, d *datadriven.TestData) bool {
 			if s.batches = batches.Size; word(d, 1) == "none" {
 				s.batches = 0
 			}
+		case "time":
+			s.subscribed = w.tellTime
 		case "small":
 			s.config.MaxPacketSize = 2000
 		}

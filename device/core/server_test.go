@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/mqtt"
@@ -22,15 +23,16 @@ type server struct {
 	said    map[uint16]string // what waits for the device's acknowledgement
 	held    []uint16          // messages of the device that are not acknowledged
 
-	code    mqtt.Reason // of CONNACK, if not Success
-	config  mqtt.Config
-	batch   bool // what is said waits for speak
-	piece   int  // how many bytes arrive at a time, 0 for all
-	hold    bool // messages for the agent are not acknowledged
-	stall   bool // what the device writes does not get through
-	stalled []*Write
-	clocks  bool   // say the stamps of what the device publishes
-	refuse  string // topic of messages that are refused
+	code      mqtt.Reason // of CONNACK, if not Success
+	config    mqtt.Config
+	batch     bool // what is said waits for speak
+	piece     int  // how many bytes arrive at a time, 0 for all
+	hold      bool // messages for the agent are not acknowledged
+	holdLines bool // and lines of the log neither
+	stall     bool // what the device writes does not get through
+	stalled   []*Write
+	clocks    bool   // say the stamps of what the device publishes
+	refuse    string // topic of messages that are refused
 
 	batches int   // bytes of packets that are taken in a batch; 0: none are
 	packed  []int // bytes of packets in each batch that has come
@@ -49,6 +51,7 @@ type agentView struct {
 	topic, payload string
 	mark           tandem.Mark
 	post           bool
+	written        int64 // of a line: when, in milliseconds since 1970
 }
 
 func (s *server) accept(number uint64) {
@@ -171,7 +174,8 @@ func (s *server) publish(p *mqtt.Publish) error {
 	switch {
 	case refused || p.QoS == 0 || s.session == nil:
 		return nil
-	case s.hold && (strings.HasPrefix(p.Topic, "agent/") || p.Topic == batches.Topic):
+	case s.hold && (strings.HasPrefix(p.Topic, "agent/") || p.Topic == batches.Topic),
+		s.holdLines && strings.HasPrefix(p.Topic, "log"):
 		s.held = append(s.held, p.PacketID)
 		return nil
 	case s.refuse == p.Topic:
@@ -210,6 +214,9 @@ func (s *server) view(p *mqtt.Publish) (refused bool) {
 	}
 	if v.post {
 		text += " post"
+	}
+	if v.written = int64(numbered(p, propertyWritten)); v.written != 0 {
+		text += " of " + time.UnixMilli(v.written).UTC().Format("15:04:05")
 	}
 	if s.clocks {
 		text += " clock " + strconv.FormatUint(numbered(p, "clock"), 10)

@@ -13,7 +13,7 @@ import (
 // what else the first of them had.
 func TestLostPlace(t *testing.T) {
 	c := &Core{clock: newStamps(time.Now)}
-	c.out.journal = &c.disk.journal
+	c.out.journal, c.out.log = &c.disk.journal, &c.disk.lines
 	for range maxKept + 1 {
 		c.addLineAt(&item{}, "log/error", []byte("no"), &tandem.Where{File: "device_code", Line: 4}, codeOf("x", nil))
 	}
@@ -37,7 +37,7 @@ func TestLostPlace(t *testing.T) {
 // TestPlaceSent: the server is told the place of a line and the deployment of its code.
 func TestPlaceSent(t *testing.T) {
 	c := &Core{clock: newStamps(time.Now)}
-	c.out.journal = &c.disk.journal
+	c.out.journal, c.out.log = &c.disk.journal, &c.disk.lines
 	k := codeOf("x", map[string]string{"DEPLOYMENT_ID": "id"})
 	c.addLineAt(&item{}, "log/error", []byte("no"), &tandem.Where{File: "device_code", Line: 4, During: "imp.wakeup"}, k)
 	want := mqtt.UserProperty{

@@ -3,6 +3,7 @@ package core
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -295,8 +296,11 @@ func contentText(name string, offset int64, data []byte) string {
 			if f.Seq > newest {
 				newest, list = f.Seq, []string{string(f.Body)}
 			}
-		case f.Kind == recordPost:
-			k, _ := decodePost(f.Seq, f.Body)
+		case f.Kind == recordLine:
+			k, _ := decodeLine(f.Seq, f.Body)
+			list = append(list, fmt.Sprintf("%d: %q %d.%d after %d", f.Seq, k.Text, k.Mark.Boot, k.Mark.Seq, k.After))
+		case f.Kind == recordPost || f.Kind == recordSend:
+			k, _ := decodePost(f.Record)
 			text := fmt.Sprintf("%d: %s %s %d.%d", f.Seq, k.Name, jsonOf(k.Data, true), k.Mark.Boot, k.Mark.Seq)
 			if k.Cause != 0 {
 				text += fmt.Sprintf(" caused by %d, %d", k.Cause, k.Nth)
@@ -318,10 +322,10 @@ func contentText(name string, offset int64, data []byte) string {
 	return text
 }
 
-// shortName leaves the zeros out of a segment's name.
+// shortName leaves the zeros out of a segment's name, and what is the same of most.
 func shortName(name string) string {
 	if n, ok := SegmentNumber(name); ok {
-		return fmt.Sprintf("%s%d", postsDir, n)
+		return strings.TrimSuffix(fmt.Sprintf("%s%d%s", postsDir, n, filepath.Ext(name)), messagesSuffix)
 	}
 	return name
 }
@@ -377,6 +381,11 @@ func (w *world) finish(n int) {
 		w.operate(e)
 		w.settle()
 	}
+}
+
+// tellTime has the server tell the time, as nodes do after the first subscription.
+func (w *world) tellTime() {
+	w.server.say("sys/time", encode(map[string]any{"time": w.now.Wall}))
 }
 
 // jsonOf returns what a payload says.

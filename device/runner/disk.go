@@ -88,14 +88,14 @@ func (d *disk) readDir(sub string, c *core.Contents) {
 	}
 	for _, e := range entries {
 		name := filepath.ToSlash(filepath.Join(sub, e.Name()))
-		number, isSegment := core.SegmentNumber(name)
+		_, isSegment := core.SegmentNumber(name)
 		switch {
 		case strings.HasSuffix(name, durable.Suffix):
 			if err := os.Remove(d.path(name)); err != nil {
 				d.note("what a loss of power has left cannot be removed", err)
 			}
 		case isSegment:
-			c.Journal = append(c.Journal, d.scan(number, name))
+			c.Journal = append(c.Journal, d.scan(name))
 		case core.Kept(name):
 			data, err := d.readWhole(name)
 			c.Files = append(c.Files, core.File{Name: name, Data: data, Err: err})
@@ -120,17 +120,17 @@ type unreadable struct{ err error }
 func (u unreadable) ReadAt([]byte, int64) (int, error) { return 0, u.err }
 
 // scan reads a segment of the log.
-func (d *disk) scan(number uint64, name string) *core.Segment {
+func (d *disk) scan(name string) *core.Segment {
 	f, err := os.Open(d.path(name))
 	if err != nil {
-		return core.ScanSegment(number, 0, unreadable{err})
+		return core.ScanSegment(name, 0, unreadable{err})
 	}
 	defer f.Close() // it was only read
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() {
-		return core.ScanSegment(number, 0, f)
+		return core.ScanSegment(name, 0, f)
 	}
-	return core.ScanSegment(number, info.Size(), f)
+	return core.ScanSegment(name, info.Size(), f)
 }
 
 // operate does what an effect asks of the disk, and returns the answer.

@@ -7,8 +7,8 @@
 // process is in Dir: the device's identity; the code, so that the device starts
 // without a network; the counters of boots and incarnations; the user
 // configuration and server.permanent; messages of tandem.post that the agent has
-// not handled; the flash. What a real device loses in a power cut, the process
-// loses when it ends.
+// not handled, and on request those of agent.send and lines of the log; the flash.
+// What a real device loses in a power cut, the process loses when it ends.
 //
 // What the device does, and when, is decided by package core, which also has the
 // manual of what is kept, sent again and acknowledged. A Runner is the shell
@@ -48,12 +48,17 @@ type Runner struct {
 	// tandem.CrashPause.
 	CrashPause time.Duration
 
-	// KeptSize bounds the bytes of the log in which the device keeps messages of tandem.post
-	// until the agent has handled them; 0 is core.DefaultJournalSize, 64 MB. The last
-	// twentieth of the disk, at most 1 GB, is always left to others.
+	// KeepSends and KeepLog have messages of agent.send and lines of the log kept like messages of
+	// tandem.post, until the code says otherwise by tandem.keepsends and tandem.keeplog.
+	KeepSends bool
+	KeepLog   bool
+
+	// KeptSize bounds the bytes of the log in which the device keeps all these until the agent has
+	// handled them; 0 is core.DefaultJournalSize, 64 MB. The last twentieth of the disk, at most
+	// 1 GB, is always left to others. When it is full, the oldest lines of the log go before a message is refused.
 	KeptSize int64
 
-	// KeptFor is how long such a message is kept at most; 0: until it was handled. What is
+	// KeptFor is how long any of them is kept at most; 0: until it was handled. What is
 	// dropped is said in the log. The age of messages from before the device has first heard
 	// the server's time is not known, and they are kept.
 	KeptFor time.Duration

@@ -88,6 +88,9 @@ func (s *Session) deliver(q *Question) {
 		if text, ok := p.Props.Get("where"); ok && p.Topic == "log/error" && len(text) <= tandem.WhereSize {
 			q.Message.Name = text
 		}
+		if text, ok := p.Props.Get("written"); ok && !strings.HasPrefix(p.Topic, toAgent) {
+			q.Message.Written = writtenAt(text)
+		}
 	}
 	s.held = true
 	s.number(q, p.PacketID)
@@ -182,6 +185,18 @@ func (s *Session) forget(i int) {
 		s.handling = nil
 	}
 }
+
+// writtenAt parses the time at which a line was written, in milliseconds since 1970. What is no time is 0.
+func writtenAt(text string) int64 {
+	ms, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || ms < 0 || ms > maxWritten {
+		return 0
+	}
+	return ms
+}
+
+// maxWritten is the end of the year 9999, which RFC 3339 can say.
+const maxWritten = 253_402_300_799_999
 
 // stampOf parses the stamp of the device's clock.
 func (s *Session) stampOf(text string) hlc.Timestamp {
