@@ -58,7 +58,7 @@ func (s *shell) newCore() (*core.Core, error) {
 	cfg := core.Config{
 		ID: r.ID, Key: r.Key, Server: r.Addr, OwnCode: r.Code != "", Module: r.Module, Board: r.Board, Flash: s.flash,
 		Compile: compileDevice, Chance: rand.Uint64N, CrashPause: r.CrashPause,
-		Beside: r.Beside,
+		Beside:      r.Beside,
 		JournalSize: r.KeptSize, KeptFor: r.KeptFor,
 	}
 	if cfg.OwnCode {
