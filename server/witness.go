@@ -7,6 +7,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/gateway"
+	"github.com/tandem-iot/tandem/hlc"
 	"github.com/tandem-iot/tandem/host"
 )
 
@@ -22,6 +23,7 @@ type Witness interface {
 // Sight is a message, or a request that has ended: one of Message, Request and Fetch is not nil. They
 // belong to others, and are valid until Saw returns.
 type Sight struct {
+	Clock   uint64          // when it was seen, as lines of the log have it
 	Device  tandem.DeviceID // of a message
 	Message *tandem.Message // its Name is without the topic's first part
 	ToAgent bool
@@ -40,34 +42,46 @@ func (n *node) witness() {
 	if n.Witness == nil {
 		return
 	}
-	n.host.Fetcher = seenFetches{n.host.Fetcher, n.Witness}
-	n.agents = seenRequests{n.agents, n.Witness}
-	n.gateway.Host = seenMessages{n.gateway.Host, n.Witness}
+	w := witnessed{n.Witness, n.clock}
+	n.host.Fetcher = seenFetches{n.host.Fetcher, w}
+	n.agents = seenRequests{n.agents, w}
+	n.gateway.Host = seenMessages{n.gateway.Host, w}
+}
+
+// witnessed is a Witness with the clock of what it sees.
+type witnessed struct {
+	Witness
+	clock *hlc.Clock
+}
+
+func (w witnessed) saw(s *Sight) {
+	s.Clock = uint64(w.clock.Now())
+	w.Saw(s)
 }
 
 // seenRequests are requests to agents that are seen.
 type seenRequests struct {
 	requester
-	witness Witness
+	witness witnessed
 }
 
 func (s seenRequests) Request(ctx context.Context, id tandem.AgentID, r *tandem.Request) (*tandem.Response, error) {
 	began := time.Now()
 	resp, err := s.requester.Request(ctx, id, r)
-	s.witness.Saw(&Sight{Agent: id, Request: r, Response: resp, Err: err, Took: time.Since(began)})
+	s.witness.saw(&Sight{Agent: id, Request: r, Response: resp, Err: err, Took: time.Since(began)})
 	return resp, err
 }
 
 // seenFetches are requests of agents that are seen.
 type seenFetches struct {
 	host.Fetcher
-	witness Witness
+	witness witnessed
 }
 
 func (s seenFetches) Fetch(ctx context.Context, f *tandem.Fetch, part func([]byte), done func(*tandem.Response)) {
 	began := time.Now()
 	seen := func(r *tandem.Response) {
-		s.witness.Saw(&Sight{Fetch: f, Response: r, Took: time.Since(began)})
+		s.witness.saw(&Sight{Fetch: f, Response: r, Took: time.Since(began)})
 		done(r)
 	}
 	go func() { // ends with ctx
@@ -87,7 +101,7 @@ func (s seenFetches) Fetch(ctx context.Context, f *tandem.Fetch, part func([]byt
 // seenMessages are messages between devices and agents that are seen.
 type seenMessages struct {
 	gateway.Host
-	witness Witness
+	witness witnessed
 }
 
 func (s seenMessages) Connect(ctx context.Context, id tandem.DeviceID, l tandem.Link, next uint64, address string) error {
@@ -103,10 +117,10 @@ func (s seenMessages) FromDevice(
 	}
 	seen := m
 	seen.Name = name
-	s.witness.Saw(&Sight{Device: id, Message: &seen, ToAgent: true})
+	s.witness.saw(&Sight{Device: id, Message: &seen, ToAgent: true})
 	return s.Host.FromDevice(ctx, id, ref, seq, topic, m, func() {
 		handled()
-		s.witness.Saw(&Sight{Device: id, Message: &seen, ToAgent: true, Handled: true})
+		s.witness.saw(&Sight{Device: id, Message: &seen, ToAgent: true, Handled: true})
 	})
 }
 
@@ -114,14 +128,14 @@ func (s seenMessages) FromDevice(
 type seenLink struct {
 	tandem.Link
 	device  tandem.DeviceID
-	witness Witness
+	witness witnessed
 }
 
 func (l seenLink) Send(topic string, m tandem.Message) bool {
 	sent := l.Link.Send(topic, m)
 	if name, toDevice := strings.CutPrefix(topic, "device/"); toDevice && sent {
 		m.Name = name
-		l.witness.Saw(&Sight{Device: l.device, Message: &m})
+		l.witness.saw(&Sight{Device: l.device, Message: &m})
 	}
 	return sent
 }
