@@ -88,6 +88,16 @@ func (h *Host) RestartFor(ctx context.Context, id tandem.DeviceID, reason tandem
 	return nil
 }
 
+// Linked reports whether a device has a link.
+func (h *Host) Linked(id tandem.DeviceID) bool {
+	p := h.inMemory(id)
+	if p == nil {
+		return false
+	}
+	_, linked := p.box.linked()
+	return linked
+}
+
 // Aside calls f between two events of a device's agent, and waits for that. f may look at the agent's
 // machine, and have its timers be due.
 func (h *Host) Aside(ctx context.Context, id tandem.DeviceID, f func()) error {

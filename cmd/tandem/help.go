@@ -127,7 +127,10 @@ func testVars() kong.Vars {
 		"help_test_tests": "Run only the tests of a file, of a class in it, or one of them.",
 		"help_test_coverage": "Show which lines of both sides the tests have executed: in a page that is written to FILE, " +
 			"and in percent.",
-		"help_test_limit": "How long a test may take of its world's time, beside what it skips itself (1 day).",
+		"help_test_limit": "How long a test may take of its world's time, beside what it skips itself (1 day; with " +
+			"--real 1 minute, and no single wait may be longer).",
+		"help_test_real": "Run the tests for real: on a node of their own in a temporary directory, with a device, in real " +
+			"time.",
 		"help_test_include": "Where the files are that tests @include by names with a prefix, such as " +
 			"github:electricimp=../libraries; may be given more than once.",
 		"help_test_library": "Source of a library that the code or the tests require; may be given more than once. Others " +
