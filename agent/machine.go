@@ -258,6 +258,9 @@ func (m *Machine) Shift(d time.Duration) {
 	}
 }
 
+// Starve leaves the agent no memory: its next event ends it. It may be called between two Steps.
+func (m *Machine) Starve() { m.core.VM.Starve() }
+
 // SetYield replaces the Yield of the configuration.
 func (m *Machine) SetYield(yield func()) { m.core.VM.SetYield(yield) }
 

@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/internal/crew"
 	"github.com/tandem-iot/tandem/life"
 	"github.com/tandem-iot/tandem/logbook"
@@ -60,6 +61,8 @@ type Host struct {
 	HibernateAfter time.Duration // without events; the agent is then frozen
 	CrashPause     time.Duration // the longest before an agent that keeps crashing starts again
 
+	Beside *imp.Beside // what a test adds to the agents' machines; nil in production
+
 	agents  sync.Map // tandem.AgentID → *pair; looked up far more often than changed
 	devices sync.Map // tandem.DeviceID → *pair
 
@@ -73,6 +76,7 @@ type Host struct {
 	ids    atomic.Uint64  // of requests
 	counts counts
 	crew   crew.Crew
+	drills sync.Map // AgentID → *drill
 
 	rescue atomic.Pointer[rescue] // nil: what pairs have is dropped with them
 
@@ -156,7 +160,7 @@ func (h *Host) init() {
 		orDefault(&h.CrashPause, tandem.CrashPause)
 		h.config = life.Config{
 			Version: h.Version, URL: h.URL, Memory: h.Memory, Budget: h.Budget, Grace: h.Grace, HibernateAfter: h.HibernateAfter,
-			CrashPause: h.CrashPause,
+			CrashPause: h.CrashPause, Beside: h.Beside,
 		}
 		h.start = time.Now().Add(-time.Nanosecond) // so that no time is 0
 	})

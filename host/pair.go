@@ -208,6 +208,11 @@ func (p *pair) prepare(a *arrival) {
 		a.left = nil
 	case *life.Tick:
 		p.timerAt = 0
+		if a.done != nil {
+			a.done()
+		}
+	case *life.Vanish:
+		p.vanishes(a.left)
 	}
 }
 

@@ -50,6 +50,9 @@ func (h *Host) Request(
 		h.over(tandem.OverInbox)
 		return nil, errManyRequests
 	case life.Shut:
+		if h.drilling(ctx, id) {
+			return h.Request(ctx, origin, id, r)
+		}
 		return nil, why
 	}
 	if owner {

@@ -1,6 +1,7 @@
 package impunit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,12 +27,16 @@ type Options struct {
 	Coverage     *Coverage     // gets what was executed; nil: it is not noted
 	Began        func(*Test)   // is told of each test that begins; nil: nothing is
 	Ended        func(*Test)
+	// Real runs the tests on a real node and a device in real time, of package stand. Limit is a minute
+	// then, unless it is given, and bounds what a test may wait, too. There is no Coverage.
+	Real bool
 }
 
 // Limits of a test, and of what comes before the first.
 const (
 	defaultLimit = 24 * time.Hour
 	defaultSteps = 20_000_000
+	realLimit    = time.Minute // as defaultLimit
 	startLimit   = 10 * time.Minute
 	usedLimit    = time.Minute // of processor time
 )
@@ -40,7 +45,11 @@ const (
 // and those after it run in another world. When ctx ends, so does the run.
 func (p *Project) Run(ctx context.Context, f File, o Options) Result {
 	r := &run{ctx: ctx, p: p, file: f, o: o, result: Result{File: f.Path, Where: f.Where}}
-	if r.o.Limit == 0 {
+	switch {
+	case r.o.Limit != 0:
+	case o.Real:
+		r.o.Limit = realLimit
+	default:
 		r.o.Limit = defaultLimit
 	}
 	if r.o.Steps == 0 {
@@ -65,11 +74,12 @@ type run struct {
 	o      Options
 	result Result
 
+	code   rehearsal.Code
 	pair   *rehearsal.Pair
 	tester *compile.Program
 	values map[string]string
 
-	world   *rehearsal.World
+	world   ground
 	current *Test
 	log     int           // lines before the current test
 	limit   time.Duration // when the current test has taken too long
@@ -105,6 +115,7 @@ func (r *run) build() error {
 			return err
 		}
 	}
+	r.code = code
 	if r.pair, err = rehearsal.Compile(code); err != nil || f.Where != Beside {
 		return err
 	}
@@ -152,12 +163,12 @@ func (r *run) session() (again bool) {
 		}
 	}
 	r.values["done"] = strings.Join(done, "\n")
-	script := &rehearsal.Script{Tester: r.tester, Values: r.values}
-	w, err := rehearsal.New(rehearsal.Config{Seed: r.o.Seed, Pair: r.pair, Module: r.o.Module, Script: script})
+	w, err := r.open()
 	if err != nil {
 		r.result.Err = err
 		return false
 	}
+	defer func() { r.result.Err = cmp.Or(r.result.Err, w.Close()) }()
 	r.world = w
 	r.current, r.log = nil, 0
 	r.restrain(startLimit)
@@ -176,7 +187,7 @@ func (r *run) session() (again bool) {
 		case w.Err() != nil:
 			r.result.Err = w.Err()
 			return false
-		case w.Steps()%256 == 0 && r.ctx.Err() != nil:
+		case (r.o.Real || w.Steps()%256 == 0) && r.ctx.Err() != nil:
 			r.result.Err = errors.New("interrupted")
 			return false
 		case !happened:

@@ -40,6 +40,7 @@ import (
 	"github.com/tandem-iot/tandem/gateway"
 	"github.com/tandem-iot/tandem/hlc"
 	"github.com/tandem-iot/tandem/host"
+	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/ingress"
 	"github.com/tandem-iot/tandem/internal/dirlock"
 	"github.com/tandem-iot/tandem/logbook"
@@ -104,6 +105,10 @@ type Server struct {
 	Opened func(context.Context, *logbook.Logbook) error
 	// Ready is called once the node accepts connections.
 	Ready func(*Node)
+	// Witness sees what goes in and out of the agents of a node that is alone; nil: nothing does.
+	Witness Witness
+	// Beside is what a test adds to the agents' machines; nil in production.
+	Beside *imp.Beside
 }
 
 // Node is the view of a running server for the program around it.
@@ -224,8 +229,7 @@ func (n *node) listenAt(addr, fallback, what string) (net.Listener, error) {
 	patient(&config)
 	l, err := config.Listen(context.Background(), "tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, tandem.Errorf(tandem.Conflict, "the address %s for %s is in use: stop what uses it, or choose "+
-			"others with --http, --agents and --mqtt, such as 127.0.0.1:0 for any free port", addr, what)
+		return nil, &AddressInUse{Addr: addr, For: what}
 	}
 	if err != nil {
 		return nil, &tandem.Error{Kind: tandem.Invalid, Msg: fmt.Sprintf("cannot listen at %s for %s", addr, what), Err: err}
@@ -255,6 +259,14 @@ func (n *node) openDir() (err error) {
 	}
 	n.closers = append(n.closers, n.lock.Release)
 	return nil
+}
+
+// AddressInUse is the error of a node one of whose addresses another process uses.
+type AddressInUse struct{ Addr, For string }
+
+func (e *AddressInUse) Error() string {
+	return fmt.Sprintf("the address %s for %s is in use: stop what uses it, or choose others with --http, --agents and "+
+		"--mqtt, such as 127.0.0.1:0 for any free port", e.Addr, e.For)
 }
 
 // InUse is the error of a node whose data directory another process uses.
@@ -313,7 +325,7 @@ func (n *node) assemble(url string) {
 	n.host = &host.Host{
 		Store: n.store, Log: n.log, Fetcher: n.fetcher, URL: site.URL,
 		Version: n.Version, Logger: n.logger, Memory: n.Memory, HibernateAfter: n.HibernateAfter,
-		CrashPause: n.CrashPause,
+		CrashPause: n.CrashPause, Beside: n.Beside,
 	}
 	n.central = &central.Service{
 		Store: n.store, Log: n.log, URL: url, Agents: site, Proxies: n.TrustedProxies, Logins: n.admission.logins,
@@ -329,6 +341,7 @@ func (n *node) assemble(url string) {
 		n.agents = only
 		n.central.Host = only
 		n.gateway.Host = only
+		n.witness()
 		return
 	}
 	n.assembleCluster(url)

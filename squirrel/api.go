@@ -228,3 +228,12 @@ func (v *VM) Collect() bool {
 	v.compact()
 	return v.live-v.perm <= v.limit
 }
+
+// Starve leaves the program no memory: the next Run ends with OutOfMemory as soon as the
+// program does more than a little. It is for rehearsals of that. Values that the host holds are
+// invalid after it, except Root and Registry. A native must not call it.
+func (v *VM) Starve() {
+	v.compact()
+	v.limit = v.live - v.perm - 1
+	v.requestCollect()
+}

@@ -41,7 +41,7 @@ func (c *curtain) open() {
 // follow follows the log of the device of the run before, whose agent may start with the
 // node.
 func (d *dev) follow(ctx context.Context, log *logbook.Logbook) (err error) {
-	d.log = log.Follow(d.lines.entry)
+	d.log = log.Follow(d.traffic.logged)
 	if d.who, err = d.readIdentity(); err != nil || d.who.Device == "" {
 		return err
 	}

@@ -20,18 +20,20 @@ import (
 	"github.com/tandem-iot/tandem/device/launch"
 	"github.com/tandem-iot/tandem/device/runner"
 	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/internal/badlink"
 	"github.com/tandem-iot/tandem/internal/version"
 	"github.com/tandem-iot/tandem/logbook"
 	"github.com/tandem-iot/tandem/server"
 )
 
 type devCmd struct {
-	Dir     string `arg:"" optional:"" default:"." help:"${help_dev_dir}"`
-	HTTP    string `name:"http" placeholder:"ADDR" default:"${http}" help:"Where the node listens for HTTP (${default})."`
-	Agents  string `placeholder:"ADDR" default:"${agents}" help:"${help_dev_agents}"`
-	MQTT    string `name:"mqtt" placeholder:"ADDR" default:"${mqtt}" help:"Where the node listens for MQTT (${default})."`
-	Test    bool   `help:"${help_dev_test}"`
-	Verbose bool   `short:"v" help:"Also print the node's own log."`
+	Dir     string   `arg:"" optional:"" default:"." help:"${help_dev_dir}"`
+	HTTP    string   `name:"http" placeholder:"ADDR" help:"${help_dev_http}"`
+	Agents  string   `placeholder:"ADDR" help:"${help_dev_agents}"`
+	MQTT    string   `name:"mqtt" placeholder:"ADDR" help:"${help_dev_mqtt}"`
+	Egress  []string `placeholder:"CIDR" help:"${help_dev_egress}"`
+	Test    bool     `help:"${help_dev_test}"`
+	Verbose bool     `short:"v" help:"${help_dev_verbose}"`
 	launch.Hardware
 }
 
@@ -45,8 +47,10 @@ const crashPause = time.Second
 // patienceOfPeople is the time after which dev says what it is waiting for.
 const patienceOfPeople = time.Second
 
-// loopback is what dev opens to the agent: a developer's own servers.
-var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+// loopback is what dev opens to the agent: a developer's own servers, and agents.
+func loopback() []netip.Prefix {
+	return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+}
 
 // dev is a pair under development: a node, and a device if there is code for
 // one.
@@ -61,17 +65,25 @@ type dev struct {
 	who    identity
 	had    pairSource // the sources as read last
 	wiring *launch.Wiring
+	usual  bool // the node listens at the usual addresses, or at those that were named
 
 	libraries int        // of the node, before the last deployment
 	refused   bool       // its code did not compile
 	runs      pairSource // the sources as deployed last
 
-	mu      sync.Mutex
-	runner  *runner.Runner // nil until there is device code
-	offline bool
+	traffic traffic
+	driven
 }
 
-const keysLine = "Keys    r restart agent · d power-cycle device · o device offline/online · q quit"
+// driven is what keys change, under its lock.
+type driven struct {
+	mu      sync.Mutex
+	runner  *runner.Runner // nil until there is device code
+	wire    *badlink.Link  // between it and the node
+	offline bool
+	latency int // index in latencies
+	loss    int // index in losses
+}
 
 func (c *devCmd) Run(ctx context.Context, s *streams) error {
 	if _, err := readPair(c.Dir); err != nil {
@@ -81,30 +93,35 @@ func (c *devCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
+	open, err := networks("--egress", c.Egress)
+	if err != nil {
+		return err
+	}
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
 	d := &dev{devCmd: c, s: s, out: newLineWriter(s.out), wiring: hardware}
 	d.out.files = pairFiles(c.Dir)
 	d.lines.out = d.out
+	d.traffic.out, d.traffic.bodies = &d.lines, c.Verbose
 	level := slog.LevelError
 	if c.Verbose {
 		level = slog.LevelDebug
 	}
 	d.logger = slog.New(slog.NewTextHandler(&sayer{d.out}, &slog.HandlerOptions{Level: level}))
-	typed, restore := keys(s.in, d.out)
+	all, restore := keys(s.in, d.out)
 	defer restore()
 	context.AfterFunc(ctx, restore) // Ctrl-C is a signal again, and may end what takes too long
 	parts, ctx := errgroup.WithContext(ctx)
 	nodeCtx, stopNode := context.WithCancel(context.WithoutCancel(ctx))
 	ready := make(chan *server.Node, 1)
-	node := &server.Server{
-		Dir: filepath.Join(c.Dir, ".tandem", "node"), HTTP: c.HTTP, MQTT: c.MQTT, Agents: server.Agents{Listen: c.Agents},
-		LoopbackIsSecure: true, Egress: loopback, Version: version.String(), Logger: d.logger, CrashPause: crashPause,
-		Opened: d.follow,
-		Ready:  func(n *server.Node) { ready <- n },
+	node := server.Server{
+		Dir: filepath.Join(c.Dir, ".tandem", "node"), LoopbackIsSecure: true, Egress: append(loopback(), open...),
+		Version: version.String(), Logger: d.logger, CrashPause: crashPause,
+		Opened: d.follow, Witness: &d.traffic,
+		Ready: func(n *server.Node) { ready <- n },
 	}
 	ended := make(chan struct{})
-	parts.Go(func() error { defer close(ended); return d.explain(node.Run(nodeCtx)) })
+	parts.Go(func() error { defer close(ended); return d.explain(d.runNode(nodeCtx, node)) })
 	parts.Go(func() error {
 		<-nodeCtx.Done()
 		select {
@@ -122,7 +139,7 @@ func (c *devCmd) Run(ctx context.Context, s *streams) error {
 		case <-ctx.Done():
 			return nil
 		}
-		return d.run(ctx, quit, typed)
+		return d.run(ctx, quit, all)
 	})
 	return parts.Wait()
 }
@@ -138,7 +155,7 @@ func (d *dev) explain(err error) error {
 }
 
 // run runs everything but the node itself.
-func (d *dev) run(ctx context.Context, quit func(), typed <-chan byte) error {
+func (d *dev) run(ctx context.Context, quit func(), all <-chan typed) error {
 	made, err := d.enrol(ctx)
 	if err != nil {
 		return err
@@ -162,7 +179,9 @@ func (d *dev) run(ctx context.Context, quit func(), typed <-chan byte) error {
 	d.had = src
 	d.test(ctx)
 	if src.hasDevice {
-		d.startDevice(ctx, parts)
+		if err := d.startDevice(ctx, parts); err != nil {
+			return err
+		}
 	}
 	parts.Go(func() error {
 		watch(ctx, watchEvery, known, func() sight { return d.look(ctx) }, func() int {
@@ -176,13 +195,17 @@ func (d *dev) run(ctx context.Context, quit func(), typed <-chan byte) error {
 			select {
 			case <-ctx.Done():
 				return nil
-			case key := <-typed:
-				if key == 'q' || key == interruptKey {
+			case t := <-all:
+				switch t.key {
+				case 'q', interruptKey:
 					d.s.stop.ask(os.Interrupt)
 					quit()
 					return nil
+				case lineKey:
+					d.boardLine(t.line)
+				default:
+					d.press(ctx, t.key)
 				}
-				d.press(ctx, key)
 			}
 		}
 	})
@@ -234,7 +257,9 @@ func (d *dev) changed(ctx context.Context, parts *errgroup.Group) {
 	}
 	d.deploy(ctx, src)
 	if src.hasDevice && !runs {
-		d.startDevice(ctx, parts)
+		if err := d.startDevice(ctx, parts); err != nil {
+			d.out.warn("%s", inWords(err))
+		}
 	}
 }
 
@@ -258,6 +283,9 @@ func (d *dev) welcome(src pairSource) {
 		d.out.say("Device  any MQTT client, at %s:\n        ID=%s KEY=%s URL=%s", d.node.MQTT, d.who.Device, d.who.Key, url)
 	}
 	d.out.say("Manual  %s/docs/", d.node.URL)
+	if !d.usual {
+		d.out.say("Ports   others than usual: another program uses %s.", server.DefaultHTTP)
+	}
 	d.out.say("%s", keysLine)
 	d.out.say("Saving %s or %s in %s deploys it.\n", agentFile, deviceFile, dirName(d.Dir))
 }
@@ -295,47 +323,28 @@ func (d *dev) deploy(ctx context.Context, src pairSource) {
 	}
 }
 
-func (d *dev) startDevice(ctx context.Context, parts *errgroup.Group) {
+// startDevice runs the device, on a link that the keys make a bad one.
+func (d *dev) startDevice(ctx context.Context, parts *errgroup.Group) error {
+	wire, err := badlink.Listen(d.node.MQTT)
+	if err != nil {
+		return err
+	}
 	r := &runner.Runner{
-		ID: d.who.Device, Key: d.who.Key, Addr: "tcp://" + d.node.MQTT, Dir: d.deviceDir(),
+		ID: d.who.Device, Key: d.who.Key, Addr: "tcp://" + wire.Addr(), Dir: d.deviceDir(),
 		Logger: d.logger, CrashPause: crashPause, Module: d.Module, Board: d.wiring.Simulated,
 	}
 	d.mu.Lock()
-	d.runner = r
+	d.runner, d.wire = r, wire
 	d.mu.Unlock()
-	parts.Go(func() error { return untilDone(r.Run(ctx)) })
-}
-
-// press handles a key.
-func (d *dev) press(ctx context.Context, key byte) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	switch key {
-	case 'r':
-		if err := d.node.Host.RestartAgent(ctx, d.who.Device); err != nil {
-			d.out.warn("%v", err)
-		}
-	case 'd', 'o':
-		if d.runner == nil {
-			d.out.say("No device runs here: there is no %s in %s.", deviceFile, dirName(d.Dir))
-			return
-		}
-		if key == 'd' {
-			d.runner.PowerCycle()
-			return
-		}
-		d.offline = !d.offline
-		d.runner.Offline(d.offline)
-		if d.offline {
-			d.out.say("The device's network is off; press o to turn it on again.")
-		} else {
-			d.out.say("The device's network is on.")
-		}
-	case enterKey, '\n': // people part what comes next from what came before
-		d.out.say("")
-	default:
-		d.out.say("%s", keysLine)
-	}
+	wireCtx, cut := context.WithCancel(context.WithoutCancel(ctx))
+	parts.Go(func() error { return wire.Run(wireCtx) })
+	parts.Go(func() error {
+		defer cut() // after the device's farewell
+		return untilDone(r.Run(ctx))
+	})
+	parts.Go(func() error { d.wiring.Play(ctx); return nil })
+	parts.Go(func() error { return d.wiring.Serve(ctx, d.deviceDir(), d.who.Device) })
+	return nil
 }
 
 // sayer is a writer for slog that writes whole lines through a lineWriter.

@@ -4,13 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"time"
 )
 
 // tests returns the tests of the pair under development. Libraries are those of its node.
 func (d *dev) tests(out *bytes.Buffer) *tests {
 	return &tests{
-		testCmd: &testCmd{Dir: d.Dir, Seed: 1, Module: d.Module}, s: &streams{out: out, err: out}, limit: 24 * time.Hour,
+		testCmd: &testCmd{Dir: d.Dir, Seed: 1, Module: d.Module}, s: &streams{out: out, err: out},
 		find: d.node.Central.Store.LibraryCode,
 	}
 }

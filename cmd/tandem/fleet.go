@@ -64,6 +64,7 @@ type deviceCmd struct {
 	List   deviceListCmd   `cmd:"" help:"List the devices."`
 	Remove deviceRemoveCmd `cmd:"" help:"${help_device_remove}"`
 	Run    deviceRunCmd    `cmd:"" help:"Run a device on this machine, against any node."`
+	Set    deviceSetCmd    `cmd:"" help:"Have something happen at the simulated board of a device on this machine."`
 
 	Claim       deviceClaimCmd       `cmd:"" help:"Make a claim code, with which a device enrols."`
 	Claims      deviceClaimsCmd      `cmd:"" help:"List claim codes, or revoke one."`

@@ -26,7 +26,15 @@ func vars() kong.Vars {
 		"help_dev_dir": "Directory with agent.nut and, for a device that runs here too, device.nut; by default the " +
 			"current one.",
 		"help_deploy_dir": "Directory with agent.nut and, if devices run code, device.nut; by default the current one.",
-		"help_dev_agents": "Where the node listens for requests to the agent (" + server.DefaultAgents + ").",
+		"help_dev_http":   "Where the node listens for HTTP (" + server.DefaultHTTP + ", or another port if that is taken).",
+		"help_dev_agents": "Where the node listens for requests to the agent (" + server.DefaultAgents + ", as before).",
+		"help_dev_mqtt":   "Where the node listens for MQTT (" + server.DefaultMQTT + ", as before).",
+		"help_dev_egress": "Private network that the agent may reach beside this machine's own servers; may be given more " +
+			"than once.",
+		"help_dev_verbose": "Also show the bodies of requests, messages in full length, and the node's own log.",
+		"help_set_dir": "Directory of the device, as tandem device run has it; by default that of tandem dev, or one in the " +
+			"current directory.",
+		"help_set_line": "What happens at the board: pin1=1, \"i2c89 0x90 00 = 1a 20\" or another line, as for --board.",
 		"help_deploy": "Deploy a directory's agent.nut and device.nut to a device group of a running node, " +
 			"and restart its devices. Prints the deployment's id.",
 		"help_validate_tls": "Have the group's agents verify the servers of their HTTPS requests unless the program " +
@@ -119,7 +127,10 @@ func testVars() kong.Vars {
 		"help_test_tests": "Run only the tests of a file, of a class in it, or one of them.",
 		"help_test_coverage": "Show which lines of both sides the tests have executed: in a page that is written to FILE, " +
 			"and in percent.",
-		"help_test_limit": "How long a test may take of its world's time, beside what it skips itself (1 day).",
+		"help_test_limit": "How long a test may take of its world's time, beside what it skips itself (1 day; with " +
+			"--real 1 minute, and no single wait may be longer).",
+		"help_test_real": "Run the tests for real: on a node of their own in a temporary directory, with a device, in real " +
+			"time.",
 		"help_test_include": "Where the files are that tests @include by names with a prefix, such as " +
 			"github:electricimp=../libraries; may be given more than once.",
 		"help_test_library": "Source of a library that the code or the tests require; may be given more than once. Others " +

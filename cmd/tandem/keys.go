@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 	"os"
+	"strings"
 	"sync"
 
 	"golang.org/x/term"
@@ -11,8 +12,16 @@ import (
 
 const (
 	interruptKey = 3 // Ctrl-C in raw mode
+	escapeKey    = 0x1b
 	enterKey     = '\r'
+	lineKey      = ':' // begins a line
 )
+
+// typed is what comes from the keyboard: a key, or, after lineKey, a line.
+type typed struct {
+	key  byte
+	line string
+}
 
 // keys returns the keys typed on a terminal, or from other input the first
 // letter of each line, so that a script can press keys, too. restore restores the
@@ -21,9 +30,9 @@ const (
 // The goroutine that reads cannot be stopped; it ends with the input or the
 // process. The end of the input is not a key: `tandem dev DIR </dev/null &` keeps
 // running.
-func keys(in io.Reader, out *lineWriter) (typed <-chan byte, restore func()) {
+func keys(in io.Reader, out *lineWriter) (all <-chan typed, restore func()) {
 	restore = func() {}
-	read := lineKeys
+	c := make(chan typed)
 	if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		if old, err := term.MakeRaw(int(f.Fd())); err == nil {
 			out.setRaw(true)
@@ -31,20 +40,45 @@ func keys(in io.Reader, out *lineWriter) (typed <-chan byte, restore func()) {
 				term.Restore(int(f.Fd()), old)
 				out.setRaw(false)
 			})
-			read = rawKeys
+			go newKeyboard(f, out).read(c)
+			return c, restore
 		}
 	}
-	c := make(chan byte)
-	go read(in, c)
+	go lineKeys(in, c)
 	return c, restore
 }
 
-func rawKeys(in io.Reader, c chan<- byte) {
-	var b [1]byte
+// keyboard is a terminal in raw mode.
+type keyboard struct {
+	tty    *os.File
+	out    *lineWriter
+	in     *typing
+	editor *term.Terminal // of lines; it remembers them
+}
+
+func newKeyboard(tty *os.File, out *lineWriter) *keyboard {
+	k := &keyboard{tty: tty, out: out, in: &typing{in: tty}}
+	k.editor = term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{k.in, out.w}, string(lineKey)+" ")
+	return k
+}
+
+func (k *keyboard) read(c chan<- typed) {
+	buf := make([]byte, 256)
 	for {
-		n, err := in.Read(b[:])
-		if n == 1 {
-			c <- b[0]
+		n, err := k.tty.Read(buf)
+		chunk := buf[:n]
+		if n > 1 && chunk[0] == escapeKey {
+			chunk = nil // an arrow, say, which is not the letters that it consists of
+		}
+		for i, key := range chunk {
+			if key == lineKey {
+				c <- typed{lineKey, k.line(chunk[i+1:])}
+				break
+			}
+			c <- typed{key: key}
 		}
 		if err != nil {
 			return
@@ -52,12 +86,31 @@ func rawKeys(in io.Reader, c chan<- byte) {
 	}
 }
 
-func lineKeys(in io.Reader, c chan<- byte) {
+// line reads a line whose beginning was typed already. What dev says meanwhile comes above it.
+func (k *keyboard) line(begun []byte) string {
+	if width, height, err := term.GetSize(int(k.tty.Fd())); err == nil && width > 0 {
+		k.editor.SetSize(width, height) // ignore the error: it is about a size of 0
+	}
+	k.in.left, k.in.cancelled = append([]byte(nil), begun...), false
+	k.out.through(k.editor)
+	defer k.out.through(nil)
+	text, err := k.editor.ReadLine()
+	if err != nil || k.in.cancelled {
+		return ""
+	}
+	return text
+}
+
+func lineKeys(in io.Reader, c chan<- typed) {
 	for s := bufio.NewScanner(in); s.Scan(); {
-		if line := s.Bytes(); len(line) > 0 {
-			c <- line[0]
-		} else {
-			c <- enterKey
+		line := s.Text()
+		switch text, isLine := strings.CutPrefix(line, string(lineKey)); {
+		case isLine:
+			c <- typed{lineKey, text}
+		case line == "":
+			c <- typed{key: enterKey}
+		default:
+			c <- typed{key: line[0]}
 		}
 	}
 }

@@ -22,10 +22,12 @@ var tags = map[string]string{
 	tandem.LogSleep:       "Device",
 	tandem.LogStatus:      "Status",
 	tandem.LogExitCode:    "Exit Code",
+	lineHTTP:              "HTTP",
+	lineMessage:           "Message",
 }
 
 // colours has a colour for each tag. It carries no information besides the tag.
-var colours = map[string]string{"Agent": "36", "Device": "32", "Status": "33", "Exit Code": "33"}
+var colours = map[string]string{"Agent": "36", "Device": "32", "Status": "33", "Exit Code": "33", "HTTP": "35", "Message": "34"}
 
 const colourError = "31"
 
@@ -38,7 +40,8 @@ type lineWriter struct {
 
 	mu  sync.Mutex
 	w   io.Writer
-	raw bool // the terminal is in raw mode, where a line feed only goes down
+	raw bool      // the terminal is in raw mode, where a line feed only goes down
+	to  io.Writer // nil: w
 }
 
 func newLineWriter(w io.Writer) *lineWriter {
@@ -54,6 +57,14 @@ func (l *lineWriter) setRaw(raw bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.raw = raw
+}
+
+// through has what is written go to the editor of a line on the terminal, which puts it above the
+// line; nil ends that.
+func (l *lineWriter) through(editor io.Writer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.to = editor
 }
 
 const timeFormat = "2006-01-02 15:04:05"
@@ -112,6 +123,10 @@ func (l *lineWriter) warn(format string, args ...any) {
 func (l *lineWriter) write(text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.to != nil {
+		io.WriteString(l.to, text) // ignore the error, as below
+		return
+	}
 	if l.raw {
 		text = strings.ReplaceAll(text, "\n", "\r\n")
 	}

@@ -27,8 +27,9 @@ type testCmd struct {
 	JSON     bool              `name:"json" help:"Print the results as JSON, a file a line."`
 	JUnit    string            `name:"junit" placeholder:"FILE" help:"Also write the results as JUnit's XML."`
 	Coverage string            `placeholder:"FILE" help:"${help_test_coverage}"`
+	Real     bool              `help:"${help_test_real}"`
 	Watch    bool              `help:"Run the tests again when a file is saved, until Ctrl-C."`
-	Limit    string            `placeholder:"SPAN" default:"1 day" help:"${help_test_limit}"`
+	Limit    *string           `placeholder:"SPAN" help:"${help_test_limit}"`
 	Seed     uint64            `placeholder:"N" default:"1" help:"Of what is random in the tests' worlds (${default})."`
 	Module   string            `placeholder:"TYPE" help:"${help_module}"`
 	Include  map[string]string `placeholder:"PREFIX=DIR" help:"${help_test_include}"`
@@ -39,7 +40,7 @@ type testCmd struct {
 type tests struct {
 	*testCmd
 	s          *streams
-	limit      time.Duration
+	limit      time.Duration                                           // 0: that of package impunit
 	only, rest string                                                  // of Tests: the file, and what follows it
 	find       func(context.Context, tandem.LibraryID) (string, error) // nil: see library
 }
@@ -67,9 +68,14 @@ func (c *testCmd) Run(ctx context.Context, s *streams) error {
 
 // check says what is wrong with the options, before tests run for nothing.
 func (t *tests) check() (err error) {
-	if t.limit, err = rehearsal.ParseSpan(t.Limit); err != nil || t.limit <= 0 {
-		return tandem.Errorf(tandem.Invalid,
-			"--limit %s: give a span of time, such as \"3 weeks\", of 30 years at most", t.Limit)
+	if t.Limit != nil {
+		if t.limit, err = rehearsal.ParseSpan(*t.Limit); err != nil || t.limit <= 0 {
+			return tandem.Errorf(tandem.Invalid,
+				"--limit %s: give a span of time, such as \"3 weeks\", of 30 years at most", *t.Limit)
+		}
+	}
+	if t.Real && t.Coverage != "" {
+		return tandem.Errorf(tandem.Invalid, "--coverage counts lines in virtual time: leave out --real")
 	}
 	if t.Module != "" && !device.KnownModule(t.Module) {
 		return tandem.Errorf(tandem.Invalid, "--module %s: there is no such type; use one of %s", t.Module,
@@ -114,7 +120,7 @@ func (t *tests) run(ctx context.Context) error {
 	p.Include = t.Include
 	began, ran := time.Now(), false
 	var results []impunit.Result
-	o := impunit.Options{Seed: t.Seed, Limit: t.limit, Module: t.Module}
+	o := impunit.Options{Seed: t.Seed, Limit: t.limit, Module: t.Module, Real: t.Real}
 	if t.Coverage != "" {
 		o.Coverage = &impunit.Coverage{}
 	}

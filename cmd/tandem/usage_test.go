@@ -48,6 +48,7 @@ var wrongArguments = map[string][]string{
 	"dir": {"nodir", "file"}, "name:version": {"x", "a b:1.0.0"}, "file": {"nofile", "."}, "device": {"nosuch"},
 	"devices": {"nosuch"}, "side": {"both"}, "files": {"nofile", "."}, "name": {"nosuch.x"}, "node": {"nosuch"},
 	"email": {"nosuch", ""}, "claim": {"nosuch", "a b", "../devices"}, "fingerprint": {"nosuch", ""},
+	"line": {"x", "pin1 = often"},
 	"code": {"x", "7K3M-Q0D4-X9TX", "tandem:x:y@http://localhost"},
 }
 
@@ -60,7 +61,7 @@ var unsaid = []string{"account add name", "device claims revoke claim", "device 
 // rightArguments are arguments of commands, by their names.
 var rightArguments = map[string]string{
 	"dir": "pair", "name:version": "x:1.0.0", "file": "file", "device": "d", "side": "agent", "files": "file", "node": "n",
-	"name": "x", "email": "x@example.com", "claim": "x", "fingerprint": strings.Repeat("0", 64),
+	"name": "x", "email": "x@example.com", "claim": "x", "line": "pin1=1", "fingerprint": strings.Repeat("0", 64),
 }
 
 // libraryWords are what libraries say, and people should not have to read.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tandem-iot/tandem"
@@ -20,11 +21,19 @@ type Hardware struct {
 	Board  string `placeholder:"FILE" help:"${help_board}"`
 }
 
-// Wiring is a simulated board, and what it was given.
+// Wiring is a simulated board, and what happens at it.
 type Wiring struct {
 	*Hardware
 	Simulated *board.Simulated
-	given     []byte // the lines that the board was given last
+	script
+}
+
+// script is what the board was given last, under its lock.
+type script struct {
+	mu    sync.Mutex
+	given []byte
+	play  *board.Play
+	news  chan struct{} // has a value when there is another play
 }
 
 // NewBoard returns the simulated board as the options say. The type of module may be written
@@ -39,14 +48,16 @@ func (h *Hardware) NewBoard() (*Wiring, error) {
 		return nil, tandem.Errorf(tandem.Invalid, "--module %s: there is no such type; use one of %s", h.Module,
 			strings.Join(device.Modules(), ", "))
 	}
-	w := &Wiring{Hardware: h, Simulated: board.New()}
+	w := &Wiring{Hardware: h, Simulated: board.New(), script: script{news: make(chan struct{}, 1)}}
 	_, err := w.Rewire()
 	return w, err
 }
 
-// Rewire gives the board the lines of its file when they have changed, and reports whether
-// they have.
+// Rewire gives the board the script of its file when that has changed, and reports whether it has. A
+// script with a mistake changes nothing.
 func (w *Wiring) Rewire() (bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	lines, err := w.lines()
 	if err == nil && bytes.Equal(lines, w.given) {
 		return false, nil
@@ -55,7 +66,65 @@ func (w *Wiring) Rewire() (bool, error) {
 		return true, err
 	}
 	w.given = lines
-	return true, w.wire(lines)
+	s, n, err := board.ParseScript(string(lines), w.check)
+	if err != nil {
+		return true, tandem.Errorf(tandem.Invalid, "%s:%d: %v", w.Board, n, err)
+	}
+	w.play = s.Play(time.Now())
+	w.take()
+	select {
+	case w.news <- struct{}{}:
+	default: // it was not read yet
+	}
+	return true, nil
+}
+
+// take does what is due, and returns when there will be more. The lock is held.
+func (w *Wiring) take() (next time.Time, more bool) {
+	if w.play == nil {
+		return next, false
+	}
+	due, next, more := w.play.Take(time.Now())
+	for _, step := range due {
+		_ = w.Simulated.Command(step.Text) // ParseScript has found no mistake
+	}
+	return next, more
+}
+
+// Play has happen at the board what the script says, each at its time, until ctx ends.
+func (w *Wiring) Play(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-w.news:
+		}
+		w.mu.Lock()
+		next, more := w.take()
+		w.mu.Unlock()
+		if more {
+			timer.Reset(time.Until(next))
+		}
+	}
+}
+
+// Set has one line happen at the board now.
+func (w *Wiring) Set(line string) error {
+	if err := w.check(line); err != nil {
+		return err
+	}
+	return w.Simulated.Command(line)
+}
+
+// check says what is wrong with a line beside its form.
+func (w *Wiring) check(line string) error {
+	if name := slotOf(line); name != "" && !device.HasSlot(w.Module, name) {
+		return fmt.Errorf("there is no pin or bus %s; see --module", name)
+	}
+	return nil
 }
 
 // Given says that a board's file was saved.
@@ -72,7 +141,7 @@ func (w *Wiring) follow(ctx context.Context, log *slog.Logger) {
 	}
 	tick := time.NewTicker(rewireEvery)
 	defer tick.Stop()
-	last := w.given
+	last, _ := w.lines()
 	for {
 		select {
 		case <-ctx.Done():
@@ -105,22 +174,6 @@ func (w *Wiring) lines() ([]byte, error) {
 	return lines, nil
 }
 
-// wire gives the board lines. Those before a mistake have had their effect.
-func (w *Wiring) wire(lines []byte) error {
-	n := 0
-	for line := range bytes.Lines(lines) {
-		n++
-		err := w.Simulated.Command(string(line))
-		if name := slotOf(string(line)); err == nil && name != "" && !device.HasSlot(w.Module, name) {
-			err = fmt.Errorf("there is no pin or bus %s; see --module", name)
-		}
-		if err != nil {
-			return tandem.Errorf(tandem.Invalid, "%s:%d: %v", w.Board, n, err)
-		}
-	}
-	return nil
-}
-
 // slotOf returns the pin or bus that a line is about, "" if it is about none.
 func slotOf(line string) string {
 	line = strings.TrimSpace(line)
@@ -129,3 +182,6 @@ func slotOf(line string) string {
 	}
 	return ""
 }
+
+// CheckLine says what is wrong with the form of a line for a board.
+func CheckLine(line string) error { return board.New().Command(line) }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"sync"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/device/runner"
@@ -57,6 +58,7 @@ func Words() map[string]string {
 		"help_module": "Type of module whose pins and buses the device has, such as imp003; " +
 			"by default those of every type.",
 		"help_board": "What is connected to the simulated board: lines such as \"pin1 = 1\" or \"i2c89 0x90 00 = 1a 20\"; " +
+			"\"wait 10 s\" between them and \"repeat\" at the end make values over time; " +
 			"see the manual's page about hardware. It is read again when it is saved.",
 	}
 }
@@ -67,13 +69,16 @@ func (o *Options) Run(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	followed := make(chan struct{})
 	ctx, end := context.WithCancel(ctx)
-	defer func() { end(); <-followed }()
-	go func() {
-		defer close(followed)
-		hardware.follow(ctx, r.Logger)
-	}()
+	var beside sync.WaitGroup
+	defer func() { end(); beside.Wait() }()
+	beside.Go(func() { hardware.follow(ctx, r.Logger) })
+	beside.Go(func() { hardware.Play(ctx) })
+	beside.Go(func() {
+		if err := hardware.Serve(ctx, r.Dir, r.ID); err != nil {
+			r.Logger.Error("tandem device set does not reach the board: " + err.Error())
+		}
+	})
 	if err := r.Run(ctx); !errors.Is(err, context.Canceled) {
 		return err
 	}

@@ -57,3 +57,20 @@ func (r *Runner) Offline(off bool) { r.mail.post(&core.Offline{Off: off}) }
 // Changed says what happened on the board: an input's level, or bytes at a
 // UART.
 func (r *Runner) Changed(c device.Changed) { r.mail.post(&core.Changed{Change: c}) }
+
+// aside is a function to be called between two events.
+type aside struct {
+	core.Tick
+	do func()
+}
+
+// Aside has f be called between two events of the device, on its goroutine. f may look at the
+// device's machine, and have its timers be due. It is not called once Run has ended.
+func (r *Runner) Aside(f func()) { r.mail.post(&aside{do: f}) }
+
+// powerOff cuts the power for good.
+type powerOff struct{ core.Tick }
+
+// PowerOff cuts the power: Run ends without a word to the server, and what was in memory is lost. A
+// Runner with the same directory is the device with its power back.
+func (r *Runner) PowerOff() { r.mail.post(&powerOff{}) }

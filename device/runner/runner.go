@@ -25,6 +25,7 @@ import (
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/board"
 	"github.com/tandem-iot/tandem/device"
+	"github.com/tandem-iot/tandem/imp"
 )
 
 // Runner runs one device. Its fields must not change after Run was called.
@@ -80,6 +81,9 @@ type Runner struct {
 	Wall func() time.Time
 
 	Logger *slog.Logger // the runner's own lines; nil discards them
+
+	// Beside is what a test adds to the device's machine; nil in production.
+	Beside *imp.Beside
 
 	dial    dialer // nil is the network; tests have another
 	watched bool   // the network is the machine's, and its changes matter

@@ -59,6 +59,7 @@ func (s *shell) newCore() (*core.Core, error) {
 		ID: r.ID, Key: r.Key, Server: r.Addr, OwnCode: r.Code != "", Module: r.Module, Board: r.Board, Flash: s.flash,
 		Compile: compileDevice, Chance: rand.Uint64N, CrashPause: r.CrashPause,
 		JournalSize: r.KeptSize, KeptFor: r.KeptFor, KeepSends: r.KeepSends, KeepLog: r.KeepLog,
+		Beside: r.Beside,
 	}
 	if cfg.OwnCode {
 		text, err := os.ReadFile(r.Code)
@@ -99,7 +100,7 @@ func (s *shell) run(ctx context.Context) error {
 			s.step(&core.Leave{})
 		case <-bell:
 			for _, ev := range s.r.mail.take() {
-				s.step(ev)
+				s.read(ev)
 			}
 		case d := <-s.dialed:
 			s.opened(d)
@@ -110,6 +111,19 @@ func (s *shell) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// read takes an event that came by mail.
+func (s *shell) read(ev core.Event) {
+	switch ev := ev.(type) {
+	case *aside:
+		ev.do()
+		s.step(&core.Tick{})
+	case *powerOff:
+		s.left = true
+	default:
+		s.step(ev)
+	}
 }
 
 // never is later than anything.
