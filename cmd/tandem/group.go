@@ -138,6 +138,8 @@ func changedEnv(had json.RawMessage, set map[string]string) (json.RawMessage, er
 	}
 	for name, text := range set {
 		switch value := []byte(text); {
+		case name == "":
+			return nil, tandem.Errorf(tandem.Invalid, "--env =%s: a variable needs a name", text)
 		case text == "":
 			delete(all, name)
 		case json.Valid(value):

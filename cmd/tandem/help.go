@@ -10,6 +10,34 @@ import (
 	"github.com/tandem-iot/tandem/server"
 )
 
+// putVars puts the variables into the texts of a model. The library would look through all of them
+// again for each flag of each command, which takes longer than most commands.
+func putVars(k *kong.Kong) error {
+	var pairs []string
+	for name, text := range vars() {
+		pairs = append(pairs, "${"+name+"}", text)
+	}
+	words := strings.NewReplacer(pairs...)
+	return kong.Visit(k.Model, func(at kong.Visitable, next kong.Next) error {
+		switch at := at.(type) {
+		case *kong.Application:
+			at.Help = words.Replace(at.Help)
+		case *kong.Node:
+			at.Help = words.Replace(at.Help)
+		case *kong.Value:
+			putVarsOf(at, words)
+		case *kong.Flag:
+			putVarsOf(at.Value, words)
+		}
+		return next(nil)
+	})
+}
+
+func putVarsOf(v *kong.Value, words *strings.Replacer) {
+	v.Help, v.Default = words.Replace(v.Help), words.Replace(v.Default)
+	v.Enum = words.Replace(v.Enum)
+}
+
 // vars are the variables in the grammar's tags: defaults, and the help texts that
 // do not fit a line with their field.
 func vars() kong.Vars {
