@@ -88,7 +88,7 @@ func errNotDevice(id tandem.DeviceID) error {
 // errRevoked is for a device that shows what was good once.
 func errRevoked(id tandem.DeviceID) error {
 	return tandem.Errorf(tandem.Forbidden,
-		"device %s was revoked: enrol it again, with a code of tandem device claim --device %s", id, id)
+		"device %s was revoked: enrol it again, with a code of tandem device claim add --device %s", id, id)
 }
 
 // judgeKey reports whether the key of a login is good.

@@ -43,7 +43,7 @@ func (s *Store) AddClaims(ctx context.Context, list []record.ClaimCode) ([]recor
 		}
 		if open+len(made) > ClaimsKept {
 			return tandem.Errorf(tandem.Limit, "there can be %d unused claim codes, and there are %d: "+
-				"revoke some with tandem device claims revoke, or provision the devices from a file", ClaimsKept, open)
+				"revoke some with tandem device claim revoke, or provision the devices from a file", ClaimsKept, open)
 		}
 		for i := range made {
 			if made[i].Device != "" {
@@ -104,7 +104,7 @@ func (s *Store) Enrol(ctx context.Context, by Claim) (d record.Device, made bool
 		}
 		if by.Device != "" && c.Device != by.Device {
 			return tandem.Errorf(tandem.Conflict, "this claim code is not for device %s, whose directory it is used in: use "+
-				"another directory, or a code of tandem device claim --device %s", by.Device, by.Device)
+				"another directory, or a code of tandem device claim add --device %s", by.Device, by.Device)
 		}
 		if !c.Used.IsZero() {
 			d, err = devices.one(s.inside(), s.write, where("id = ?", string(c.Device)))
@@ -131,7 +131,7 @@ func noClaim(err error) error {
 		return err
 	}
 	return tandem.Errorf(tandem.NotFound,
-		"there is no such claim code, or it was revoked: compare it with what tandem device claim has printed")
+		"there is no such claim code, or it was revoked: compare it with what tandem device claim add has printed")
 }
 
 // addClaimed makes the device of a claim code.

@@ -118,7 +118,7 @@ func (s *Store) RotateKey(
 			x.Begin(hash, deadline, s.stamp())
 		case hash == nil:
 			return tandem.Errorf(tandem.Conflict, "device %s is revoked, and has no link by which it could get a key: "+
-				"enrol it again with tandem device claim --device %s, or print a key with --print", id, id)
+				"enrol it again with tandem device claim add --device %s, or print a key with --print", id, id)
 		default:
 			x.Enrol(&x.Device, hash)
 		}

@@ -109,7 +109,7 @@ func testRevocation(t *testing.T, open opener) {
 	}
 	wantKind(t, s.AddCertificates(ctx, []record.Certificate{cert}), tandem.Conflict, "revoked")
 	_, err := s.RotateKey(ctx, d.ID, nil, time.Time{})
-	wantKind(t, err, tandem.Conflict, "tandem device claim --device")
+	wantKind(t, err, tandem.Conflict, "tandem device claim add --device")
 	must[record.Credentials](t)(s.RotateKey(ctx, d.ID, record.Hash("third"), s.stamp().Add(time.Hour)))
 	for key, want := range map[string]record.KeyVerdict{"old": record.WrongKey, "third": record.GoodKey} {
 		if got := verdict(t, s, d.ID, key); got != want {

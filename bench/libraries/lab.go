@@ -66,7 +66,7 @@ func newLab(ctx context.Context, tandem string, verbose bool) (l *lab, err error
 		}
 		<-time.After(50 * time.Millisecond)
 	}
-	out, err := l.output(ctx, "device", "add", "--product", "libraries", "--group", "libraries")
+	out, err := l.output(ctx, "device", "add")
 	if err != nil {
 		return l, err
 	}
@@ -193,7 +193,7 @@ func (l *lab) deploy(ctx context.Context, p *program, session string, from int) 
 			return err
 		}
 	}
-	return l.command(ctx, "deploy", "--product", "libraries", "--group", "libraries", dir)
+	return l.command(ctx, "deploy", dir)
 }
 
 // watch follows a run in the log.

@@ -12,18 +12,15 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/central"
+	"github.com/tandem-iot/tandem/central/client"
 )
 
 type accountCmd struct {
+	List     accountListCmd     `cmd:"" help:"List the accounts that you can see."`
+	Show     accountShowCmd     `cmd:"" help:"Show an account; by default yours."`
 	Add      accountAddCmd      `cmd:"" help:"Make an account. Its password is asked for, or is the input's first line."`
-	List     accountListCmd     `cmd:"" help:"List the accounts: id, user name, e-mail address."`
 	Password accountPasswordCmd `cmd:"" help:"Set the password of an account, with which it logs in at POST /v5/auth."`
-}
-
-// account is an account as the API shows it.
-type account struct {
-	ID         string
-	Attributes struct{ Username, Email string }
+	OTP      accountOTPCmd      `cmd:"" name:"otp" help:"Ask for one-time passwords, too, when an account logs in."`
 }
 
 type accountAddCmd struct {
@@ -33,7 +30,7 @@ type accountAddCmd struct {
 }
 
 func (c *accountAddCmd) Run(ctx context.Context, s *streams) error {
-	api, err := c.dial(ctx)
+	n, err := c.dial(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -44,73 +41,209 @@ func (c *accountAddCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	attributes := map[string]string{"username": c.Name, "email": c.Email, "password": password}
-	made, err := api.create(ctx, "accounts", "account", attributes, nil)
+	a, err := n.AddAccount(ctx, c.Name, c.Email, password)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(s.out, made.ID)
-	return nil
+	return s.made(a, a.ID)
 }
 
-type accountListCmd struct{ nodeFlags }
+type accountListCmd struct {
+	nodeFlags
+	listFlags
+}
 
 func (c *accountListCmd) Run(ctx context.Context, s *streams) error {
-	api, err := c.dial(ctx)
+	n, err := c.dial(ctx, s)
 	if err != nil {
 		return err
 	}
-	list, err := api.accounts(ctx)
-	for _, a := range list {
-		fmt.Fprintf(s.out, "%s\t%s\t%s\n", a.ID, a.Attributes.Username, a.Attributes.Email)
+	all, err := n.allAccounts(ctx)
+	if err != nil {
+		return err
 	}
-	return err
+	return listed(s, c.listFlags, all, []column[client.Account]{
+		{"account", func(a client.Account) string { return a.ID }},
+		{"name", func(a client.Account) string { return a.Username }},
+		{"email", func(a client.Account) string { return a.Email }},
+		{"created", func(a client.Account) string { return at(a.CreatedAt) }},
+	})
 }
 
-func (c *client) accounts(ctx context.Context) (all []account, err error) {
-	for number := 1; ; number++ {
-		var page struct {
-			Data  []account
-			Links map[string]string
-		}
-		path := fmt.Sprintf("/accounts?page[number]=%d&page[size]=100", number)
-		if err := c.do(ctx, "GET", path, nil, &page); err != nil {
-			return nil, err
-		}
-		all = append(all, page.Data...)
-		if page.Links["next"] == "" {
-			return all, nil
-		}
+type accountShowCmd struct {
+	nodeFlags
+	Account string `arg:"" optional:"" help:"User name, e-mail address or id of the account."`
+}
+
+func (c *accountShowCmd) Run(ctx context.Context, s *streams) error {
+	n, err := c.dial(ctx, s)
+	if err != nil {
+		return err
 	}
+	a, err := n.Account(ctx, "me")
+	if c.Account != "" {
+		a, err = n.account(ctx, c.Account)
+	}
+	if err != nil {
+		return err
+	}
+	may, err := n.Capabilities(ctx, a.ID)
+	if err != nil {
+		return err
+	}
+	return described(s, struct {
+		client.Account
+		Operate bool `json:"operates_the_installation"`
+	}{a, may.Operate}, a.ID)
 }
 
 type accountPasswordCmd struct {
 	nodeFlags
-	Name string `arg:"" optional:"" default:"operator" help:"The user name or e-mail address (${default})."`
+	Account string `arg:"" optional:"" help:"User name, e-mail address or id of the account; by default yours."`
 }
 
 func (c *accountPasswordCmd) Run(ctx context.Context, s *streams) error {
-	api, err := c.dial(ctx)
+	n, err := c.dial(ctx, s)
 	if err != nil {
 		return err
 	}
-	list, err := api.accounts(ctx)
+	me, err := n.Account(ctx, "me")
 	if err != nil {
 		return err
 	}
-	for _, a := range list {
-		if !strings.EqualFold(a.Attributes.Username, c.Name) && !strings.EqualFold(a.Attributes.Email, c.Name) {
-			continue
+	a := me
+	if c.Account != "" {
+		if a, err = n.account(ctx, c.Account); err != nil {
+			return err
 		}
-		password, err := askPassword(s, a.Attributes.Username)
+	}
+	may, err := n.Capabilities(ctx, me.ID)
+	if err != nil {
+		return err
+	}
+	old := ""
+	if !may.Operate { // the operator confirms nothing: who can read its key can set any password
+		in := bufio.NewReader(s.in)
+		if old, err = askSecret(s, in, "Present password of "+a.Username+": "); err != nil {
+			return err
+		}
+		s.in = keepTerminal(s.in, in)
+	}
+	password, err := askPassword(s, a.Username)
+	if err != nil {
+		return err
+	}
+	if a, err = n.SetPassword(ctx, a.ID, old, password); err != nil {
+		return err
+	}
+	return s.result(a, "")
+}
+
+// keepTerminal returns the input after a line of it was read; a terminal gives a line at a time.
+func keepTerminal(in io.Reader, rest *bufio.Reader) io.Reader {
+	if isTerminal(in) {
+		return in
+	}
+	return rest
+}
+
+type accountOTPCmd struct {
+	Show    otpShowCmd    `cmd:"" help:"Show whether your account has one-time passwords."`
+	Enable  otpEnableCmd  `cmd:"" help:"${help_otp_enable}"`
+	Disable otpDisableCmd `cmd:"" help:"${help_otp_disable}"`
+}
+
+type otpShowCmd struct{ nodeFlags }
+
+func (c *otpShowCmd) Run(ctx context.Context, s *streams) error {
+	n, err := c.dial(ctx, s)
+	if err != nil {
+		return err
+	}
+	o, err := n.OneTime(ctx)
+	if tandem.KindOf(err) == tandem.NotFound {
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	text := "disabled\n"
+	if o.Enabled {
+		text = "enabled\n"
+	}
+	return s.result(map[string]bool{"enabled": o.Enabled}, text)
+}
+
+type otpEnableCmd struct{ nodeFlags }
+
+func (c *otpEnableCmd) Run(ctx context.Context, s *streams) error {
+	n, err := c.dial(ctx, s)
+	if err != nil {
+		return err
+	}
+	password, err := n.password(ctx)
+	if err != nil {
+		return err
+	}
+	o, err := n.AddOneTime(ctx, password)
+	if err != nil {
+		return err
+	}
+	picture, err := qrCode(o.URL)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.err, "%sScan this with an authenticator, or type its secret: %s\n", picture, o.Secret)
+	code, err := ask(s, bufio.NewReader(s.in), "The one-time password that it shows: ")
+	if err != nil {
+		return err
+	}
+	if o, err = n.ConfirmOneTime(ctx, code); err != nil {
+		return err
+	}
+	s.say("One-time passwords are enabled. Keep these recovery codes; each replaces one, once:")
+	return s.result(o, strings.Join(o.RecoveryCodes, "\n")+"\n")
+}
+
+type otpDisableCmd struct {
+	nodeFlags
+	yesFlag
+	Account string `arg:"" optional:"" help:"${help_otp_account}"`
+}
+
+func (c *otpDisableCmd) Run(ctx context.Context, s *streams) error {
+	n, err := c.dial(ctx, s)
+	if err != nil {
+		return err
+	}
+	me, err := n.Account(ctx, "me")
+	if err != nil {
+		return err
+	}
+	a := me
+	if c.Account != "" {
+		if a, err = n.account(ctx, c.Account); err != nil {
+			return err
+		}
+	}
+	if err := c.confirm(s, "This lets account %s log in with its password alone", a.Username); err != nil {
+		return err
+	}
+	var password, code string
+	if a.ID == me.ID {
+		in := bufio.NewReader(s.in)
+		password, err = askSecret(s, in, "Password of "+a.Username+": ")
+		if err == nil {
+			code, err = ask(s, in, "One-time password: ")
+		}
 		if err != nil {
 			return err
 		}
-		attributes := map[string]string{"password": password}
-		in := map[string]any{"data": map[string]any{"type": "account", "id": a.ID, "attributes": attributes}}
-		return api.do(ctx, "PATCH", "/accounts/"+a.ID, in, nil)
 	}
-	return tandem.Errorf(tandem.NotFound, "there is no account %s: tandem account list shows all", c.Name)
+	if err := n.RemoveOneTime(ctx, a.ID, password, code); err != nil {
+		return err
+	}
+	return s.made(gone{a.ID}, a.ID)
 }
 
 // askPassword reads a new password: twice from a terminal, where it is not shown, or else the
@@ -118,11 +251,7 @@ func (c *accountPasswordCmd) Run(ctx context.Context, s *streams) error {
 func askPassword(s *streams, name string) (string, error) {
 	tty, ok := s.in.(*os.File)
 	if !ok || !term.IsTerminal(int(tty.Fd())) {
-		line, err := bufio.NewReader(s.in).ReadString('\n')
-		if err != nil && err != io.EOF {
-			return "", err
-		}
-		return strings.TrimRight(line, "\r\n"), nil
+		return ask(s, bufio.NewReader(s.in), "New password of "+name+": ")
 	}
 	var typed [2]string
 	for i, text := range []string{"New password of " + name + ": ", "Again: "} {
@@ -142,13 +271,13 @@ func askPassword(s *streams, name string) (string, error) {
 
 // adviseAccount says how other clients of the API can log in, before the operator's account
 // has a password.
-func adviseAccount(ctx context.Context, out io.Writer, service *central.Service, data string) {
+func adviseAccount(ctx context.Context, s *streams, service *central.Service, data string) {
 	if has, err := service.HasPassword(ctx); err != nil || has {
 		return
 	}
-	command := "tandem account password"
+	command := "tandem account password operator"
 	if data != defaultData {
 		command += " --data " + data
 	}
-	fmt.Fprintf(out, "The account operator has no password yet; other clients of the API can log in after: %s\n", command)
+	s.say("The account operator has no password yet; other clients of the API can log in after: %s", command)
 }

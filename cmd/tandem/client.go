@@ -1,189 +1,163 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/central"
+	"github.com/tandem-iot/tandem/central/client"
 	"github.com/tandem-iot/tandem/server"
 	"github.com/tandem-iot/tandem/squirrel/syntax"
 )
 
 // nodeFlags are the flags that select the node of a command.
 type nodeFlags struct {
-	Data string `placeholder:"DIR" default:"${data}" env:"TANDEM_DATA" help:"${help_node}"`
-	URL  string `name:"url" placeholder:"URL" env:"TANDEM_URL" help:"A node elsewhere; needs --login-key."`
-	Key  string `name:"login-key" placeholder:"KEY" env:"TANDEM_LOGIN_KEY" help:"Login key for --url."`
+	Context string `placeholder:"CONTEXT" env:"TANDEM_CONTEXT" help:"${help_context}"`
+	Data    string `placeholder:"DIR" env:"TANDEM_DATA" help:"${help_node}"`
+	URL     string `name:"url" placeholder:"URL" env:"TANDEM_URL" help:"A node elsewhere; needs --login-key."`
+	Key     string `name:"login-key" placeholder:"KEY" env:"TANDEM_LOGIN_KEY" help:"Login key for --url."`
+	CACert  string `name:"cacert" placeholder:"FILE" env:"TANDEM_CACERT" help:"${help_cacert}"`
 }
 
 // defaultData is the default data directory of a node.
 const defaultData = "tandem-data"
 
-// access returns the node's URL and login key.
-func (f nodeFlags) access() (central.Access, error) {
-	if f.URL == "" {
-		a, err := central.ReadAccess(filepath.Join(f.Data, server.AccessFile))
-		a.URL = cmp.Or(a.Local, a.URL)
-		return a, err
-	}
-	if f.Key == "" {
-		return central.Access{}, tandem.Errorf(tandem.Unauthorized, "--url needs --login-key")
-	}
-	return central.Access{URL: strings.TrimRight(f.URL, "/"), Key: f.Key}, nil
+// devData is the data directory of the node of tandem dev, in the directory of the pair.
+var devData = filepath.Join(".tandem", "node")
+
+// access is how a node is reached.
+type access struct {
+	url     string
+	login   client.Login
+	cacert  string // PEM; "": the authorities that the machine knows
+	context string // its name; "": the login is from no context
 }
 
-// client talks to a node's API.
-type client struct {
-	base  string // URL up to and including /v5
-	token string
-	http  http.Client
+// access returns how the node is reached that the flags select.
+func (f nodeFlags) access() (a access, err error) {
+	switch {
+	case f.URL != "" && f.Key == "":
+		return a, tandem.Errorf(tandem.Unauthorized, "--url needs --login-key")
+	case f.URL != "":
+		a = access{url: f.URL, login: client.Login{Key: f.Key}}
+	default:
+		if a, err = f.known(); err != nil {
+			return a, err
+		}
+	}
+	if f.CACert != "" {
+		if a.cacert, err = readCACert(f.CACert); err != nil {
+			return a, err
+		}
+	}
+	return a, checkNodeURL(a.url)
 }
 
-func (f nodeFlags) dial(ctx context.Context) (*client, error) {
-	a, err := f.access()
-	if err != nil {
-		return nil, err
+// known returns how the node of a context or of a data directory is reached.
+func (f nodeFlags) known() (a access, err error) {
+	if f.Context != "" || f.Data == "" {
+		all, err := readContexts()
+		if err != nil {
+			return a, err
+		}
+		x, ok, err := all.named(cmp.Or(f.Context, all.Current))
+		switch {
+		case err != nil:
+			return a, err
+		case f.Context != "" && f.Data != "":
+			return a, tandem.Errorf(tandem.Invalid,
+				"--context %s and --data %s are two nodes: name one of them; TANDEM_CONTEXT and TANDEM_DATA count, too",
+				f.Context, f.Data)
+		case ok:
+			return x.access(), nil
+		}
 	}
-	u, err := url.Parse(a.URL)
+	file, err := central.ReadAccess(filepath.Join(f.dataDir(), server.AccessFile))
+	return access{url: cmp.Or(file.Local, file.URL), login: client.Login{Key: file.Key}}, err
+}
+
+// dataDir returns the data directory of a node on this machine. Without --data it is that of tandem
+// dev in the current directory, when only that is there.
+func (f nodeFlags) dataDir() string {
+	if f.Data == "" && !isDirectory(defaultData) && isDirectory(devData) {
+		return devData
+	}
+	return cmp.Or(f.Data, defaultData)
+}
+
+func checkNodeURL(text string) error {
+	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, tandem.Errorf(tandem.Invalid,
-			"%s is not the URL of a node: write http://host:port or https://host", a.URL)
-	}
-	c := &client{base: a.URL + "/v5"}
-	var out struct {
-		Token string `json:"access_token"`
-	}
-	if err := c.do(ctx, "POST", "/auth/token", map[string]string{"key": a.Key}, &out); err != nil {
-		return nil, err
-	}
-	c.token = out.Token
-	return c, nil
-}
-
-// do makes an API call. in and out may be nil.
-func (c *client) do(ctx context.Context, method, path string, in, out any) error {
-	r, err := c.request(ctx, method, path, in)
-	if err != nil {
-		return err
-	}
-	defer r.Body.Close()
-	if out == nil {
-		return nil
-	}
-	if err := json.NewDecoder(r.Body).Decode(out); err != nil {
-		return fmt.Errorf("%s does not answer as a node does: %w", strings.TrimSuffix(c.base, "/v5"), err)
+		return tandem.Errorf(tandem.Invalid, "%s is not the URL of a node: write http://host:port or https://host", text)
 	}
 	return nil
 }
 
-// request makes an API call and returns the response, whose body the caller must
-// close.
-func (c *client) request(ctx context.Context, method, path string, in any) (*http.Response, error) {
-	var body io.Reader
-	if in != nil {
-		data, err := json.Marshal(in)
-		if err != nil {
-			return nil, err
-		}
-		body = bytes.NewReader(data)
+// readCACert reads the certificates of authorities from a file.
+func readCACert(file string) (string, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("--cacert: %w", err)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		return "", tandem.Errorf(tandem.Invalid, "--cacert: %s has no certificate in PEM", file)
+	}
+	return string(pem), nil
+}
+
+// client returns a client of the node, which has not been asked for anything yet.
+func (a access) client() *client.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if a.cacert != "" {
+		pool := x509.NewCertPool()
+		pool.AppendCertsFromPEM([]byte(a.cacert))
+		transport.TLSClientConfig = &tls.Config{RootCAs: pool}
+	}
+	return client.New(a.url, a.login, transport)
+}
+
+// node is a node as commands use it: a client of its API, which knows the names of things.
+type node struct {
+	*client.Client
+	s     *streams
+	flags nodeFlags
+
+	products []client.Product // nil: not read yet
+	groups   []client.Group   // nil: not read yet
+	accounts []client.Account // nil: not read yet
+}
+
+// dial logs into the node that the flags select.
+func (f nodeFlags) dial(ctx context.Context, s *streams) (*node, error) {
+	a, err := f.access()
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Content-Type", "application/vnd.api+json")
-	if c.token != "" {
-		req.Header.Set("Authorization", "Bearer "+c.token)
+	n := &node{Client: a.client(), s: s, flags: f}
+	err = n.Authenticate(ctx)
+	if a.context != "" && tandem.KindOf(err) == tandem.Unauthorized {
+		return nil, tandem.Errorf(tandem.Unauthorized,
+			"the login of context %s is invalid or expired: log in again with tandem login --context %s", a.context, a.context)
 	}
-	r, err := c.http.Do(req)
-	if err != nil {
-		var at *url.Error
-		if errors.As(err, &at) {
-			err = at.Err
-		}
-		return nil, &tandem.Error{
-			Kind: tandem.Unavailable,
-			Msg:  fmt.Sprintf("no node answers at %s: is it running?", strings.TrimSuffix(c.base, "/v5")),
-			Err:  err,
-		}
+	if a.cacert == "" && errors.As(err, new(x509.UnknownAuthorityError)) {
+		err = fmt.Errorf("%w: name the authority's certificate with --cacert FILE", err)
 	}
-	if r.StatusCode == http.StatusTooManyRequests && r.Header.Get("X-RateLimit-Limit") != "" {
-		r.Body.Close()
-		select {
-		case <-time.After(time.Second): // the account has requests again then
-			return c.request(ctx, method, path, in)
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-	if r.StatusCode >= 300 {
-		defer r.Body.Close()
-		return nil, failure(r)
-	}
-	return r, nil
+	return n, err
 }
 
-// failure returns the error in the response to an API call.
-func failure(r *http.Response) error {
-	var out struct {
-		Errors []struct {
-			Code, Detail string
-			Meta         []place // when code does not compile
-		}
-	}
-	if json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&out) != nil || len(out.Errors) == 0 {
-		return fmt.Errorf("the node answered %s", r.Status)
-	}
-	if out.Errors[0].Code == "CX005" {
-		return notCompiled(out.Errors[0].Meta)
-	}
-	kind := tandem.Invalid
-	switch r.StatusCode {
-	case http.StatusNotFound:
-		kind = tandem.NotFound
-	case http.StatusConflict:
-		kind = tandem.Conflict
-	}
-	return tandem.Errorf(kind, "%s", out.Errors[0].Detail)
-}
-
-// place is an error in code that does not compile.
-type place struct {
-	Row, Column int
-	Text        string
-	File        string // as the node names it
-
-	Plain   string // Text in plain words; "" from a node that does not say it
-	Excerpt excerpt
-}
-
-// excerpt is where the offending text of a place begins; Row is 0 when there is none.
-type excerpt struct {
-	File        string
-	Row, Column int
-	Text        string // of the line
-	Caret       int    // characters of Text before the place
-}
-
-// notCompiled is the error for code that does not compile.
-type notCompiled []place
-
-func (e notCompiled) Error() string {
-	return strings.Join(e.lines(nil, nodeFlags{Data: defaultData}), "\n")
-}
+// notCompiled are the places where code does not compile.
+type notCompiled []client.Place
 
 // lines returns the lines for each place, in the format of tandem check. files maps
 // the node's names of files to local ones; f selects the node.
@@ -205,7 +179,7 @@ func (e notCompiled) lines(files fileNames, f nodeFlags) (lines []string) {
 
 // remedy says when tandem dev deploys the code.
 func (e notCompiled) remedy() string {
-	if slices.ContainsFunc(e, func(p place) bool { return !strings.Contains(p.Text, addLibrary) }) {
+	if slices.ContainsFunc(e, func(p client.Place) bool { return !strings.Contains(p.Text, addLibrary) }) {
 		return "correct the file and save it again"
 	}
 	return "it will be when the library is added"
@@ -214,11 +188,11 @@ func (e notCompiled) remedy() string {
 // compiled handles the error of a command that has sent code: it prints the
 // places where files do not compile, and returns other errors.
 func compiled(s *streams, f nodeFlags, files fileNames, err error) error {
-	var bad notCompiled
-	if !errors.As(err, &bad) {
+	var bad *client.NotCompiled
+	if s.json || !errors.As(err, &bad) {
 		return err
 	}
-	fmt.Fprintln(s.err, strings.Join(bad.lines(files, f), "\n"))
+	fmt.Fprintln(s.err, strings.Join(notCompiled(bad.Places).lines(files, f), "\n"))
 	return errSilent
 }
 
@@ -227,173 +201,238 @@ const addLibrary = "tandem library add "
 
 // again returns the flags with which another command selects the same node.
 func (f nodeFlags) again() string {
+	more := ""
+	if f.CACert != "" {
+		more = "--cacert " + f.CACert + " "
+	}
 	switch {
 	case f.URL != "":
-		return "--url " + f.URL + " --login-key KEY "
-	case f.Data != defaultData:
-		return "--data " + f.Data + " "
+		return "--url " + f.URL + " --login-key KEY " + more
+	case f.Context != "":
+		return "--context " + f.Context + " " + more
+	case f.Data != "" && f.Data != defaultData:
+		return "--data " + f.Data + " " + more
 	}
-	return ""
+	return more
 }
 
-// dialDevice returns a client of the node, and a device by its id or name.
-func (f nodeFlags) dialDevice(ctx context.Context, name string) (*client, resource, error) {
-	api, err := f.dial(ctx)
+// dialDevice returns the node, and a device by its id or name.
+func (f nodeFlags) dialDevice(ctx context.Context, s *streams, name string) (*node, client.Device, error) {
+	n, err := f.dial(ctx, s)
 	if err != nil {
-		return nil, resource{}, err
+		return nil, client.Device{}, err
 	}
-	d, err := api.device(ctx, name)
-	return api, d, err
+	d, err := n.device(ctx, name)
+	return n, d, err
 }
 
-// resource has the parts of the API's objects that the commands read.
-type resource struct {
-	ID         string `json:"id"`
-	Attributes struct {
-		Name   string `json:"name"`
-		URL    string `json:"url"`
-		Agent  string `json:"agent_url"`
-		Online bool   `json:"device_online"`
-		Key    string `json:"key"`
-	} `json:"attributes"`
-	Relationships map[string]struct{ ID string } `json:"relationships"`
-}
-
-// list reads all pages of a collection.
-func (c *client) list(ctx context.Context, collection, filter string) (all []resource, err error) {
-	for number := 1; ; number++ {
-		var out struct {
-			Data  []resource
-			Links map[string]string
-		}
-		path := fmt.Sprintf("/%s?page[number]=%d&page[size]=100%s", collection, number, filter)
-		if err := c.do(ctx, "GET", path, nil, &out); err != nil {
-			return nil, err
-		}
-		all = append(all, out.Data...)
-		if out.Links["next"] == "" {
-			return all, nil
-		}
+// allProducts returns the products, which are read once.
+func (n *node) allProducts(ctx context.Context) (_ []client.Product, err error) {
+	if n.products == nil {
+		n.products, err = collect(n.s, "products", n.Products(ctx))
 	}
+	return n.products, err
 }
 
-// create makes an object.
-func (c *client) create(
-	ctx context.Context, collection, typ string, attributes any, relationships map[string]any,
-) (resource, error) {
-	var out struct{ Data resource }
-	in := map[string]any{"data": map[string]any{"type": typ, "attributes": attributes, "relationships": relationships}}
-	err := c.do(ctx, "POST", "/"+collection, in, &out)
-	return out.Data, err
+// allGroups returns the device groups, which are read once.
+func (n *node) allGroups(ctx context.Context) (_ []client.Group, err error) {
+	if n.groups == nil {
+		n.groups, err = collect(n.s, "device groups", n.Groups(ctx, client.GroupFilter{}))
+	}
+	return n.groups, err
 }
 
-// group returns the id of a device group by its name and its product's name. With
-// make it creates what does not exist.
-func (c *client) group(ctx context.Context, product, name string, make bool) (string, error) {
-	products, err := c.list(ctx, "products", "")
+// product returns the product with an id or a name.
+func (n *node) product(ctx context.Context, name string) (client.Product, error) {
+	all, err := n.allProducts(ctx)
 	if err != nil {
-		return "", err
+		return client.Product{}, err
 	}
-	id := named(products, product)
-	if id == "" {
-		if !make {
-			return "", tandem.Errorf(tandem.NotFound, "there is no product %s", product)
+	var names []string
+	for _, p := range all {
+		if p.ID == name || p.Name == name {
+			return p, nil
 		}
-		p, err := c.create(ctx, "products", "product", map[string]string{"name": product}, nil)
-		if tandem.KindOf(err) == tandem.Conflict { // another command has made it meanwhile
-			return c.group(ctx, product, name, make)
-		}
+		names = append(names, p.Name)
+	}
+	return client.Product{}, unknown("product", name, names, "tandem product list shows all, tandem product add makes one")
+}
+
+// group returns the device group with an id or a name, of a product if that is named.
+func (n *node) group(ctx context.Context, product, name string) (client.Group, error) {
+	all, err := n.allGroups(ctx)
+	if err != nil {
+		return client.Group{}, err
+	}
+	of := ""
+	if product != "" {
+		p, err := n.product(ctx, product)
 		if err != nil {
-			return "", err
+			return client.Group{}, err
 		}
-		id = p.ID
+		all = slices.DeleteFunc(slices.Clone(all), func(g client.Group) bool { return g.Product == nil || g.Product.ID != p.ID })
+		of = " in product " + p.Name
 	}
-	groups, err := c.list(ctx, "devicegroups", "&filter[product.id]="+id)
-	if err != nil {
-		return "", err
-	}
-	if g := named(groups, name); g != "" {
-		return g, nil
-	}
-	if !make {
-		const msg = "product %s has no device group %s: tandem deploy creates it"
-		return "", tandem.Errorf(tandem.NotFound, msg, product, name)
-	}
-	g, err := c.create(ctx, "devicegroups", "development_devicegroup", map[string]string{"name": name},
-		map[string]any{"product": map[string]string{"type": "product", "id": id}})
-	if tandem.KindOf(err) == tandem.Conflict {
-		return c.group(ctx, product, name, make)
-	}
-	return g.ID, err
-}
-
-func named(list []resource, name string) string {
-	for _, r := range list {
-		if r.Attributes.Name == name {
-			return r.ID
+	var found []client.Group
+	var names []string
+	for _, g := range all {
+		if g.ID == name {
+			return g, nil
 		}
+		if g.Name == name {
+			found = append(found, g)
+		}
+		names = append(names, g.Name)
 	}
-	return ""
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return client.Group{}, unknown("device group"+of, name, names,
+			"tandem group list shows all, tandem group add makes one")
+	}
+	return client.Group{}, tandem.Errorf(tandem.Conflict,
+		"%d device groups are named %s: name the product, too, or use the id; tandem group list shows both", len(found), name)
 }
 
 // device returns the device with an id, or with a name that only one device has.
-func (c *client) device(ctx context.Context, name string) (resource, error) {
-	list, err := c.list(ctx, "devices", "")
-	if err != nil {
-		return resource{}, err
-	}
-	var found []resource
-	for _, d := range list {
-		if d.ID == strings.ToLower(name) {
-			return d, nil
+func (n *node) device(ctx context.Context, name string) (client.Device, error) {
+	if id := strings.ToLower(name); tandem.DeviceID(id).Valid() || strings.Count(name, ":") == 5 {
+		d, err := n.Device(ctx, id)
+		if tandem.KindOf(err) != tandem.NotFound {
+			return d, err
 		}
-		if d.Attributes.Name == name {
+	}
+	list, err := collect(n.s, "devices", n.Devices(ctx, client.DeviceFilter{}))
+	if err != nil {
+		return client.Device{}, err
+	}
+	var found []client.Device
+	var names []string
+	for _, d := range list {
+		if d.Name == name {
 			found = append(found, d)
 		}
+		names = append(names, d.Name)
 	}
 	switch len(found) {
 	case 0:
-		return resource{}, tandem.Errorf(tandem.NotFound, "there is no device %s: tandem device list shows all", name)
+		return client.Device{}, unknown("device", name, names, "tandem device list shows all")
 	case 1:
 		return found[0], nil
 	}
-	return resource{}, tandem.Errorf(tandem.Conflict, "%d devices are named %s: use the id", len(found), name)
+	return client.Device{}, tandem.Errorf(tandem.Conflict, "%d devices are named %s: use the id", len(found), name)
 }
 
-// follow shows the devices' last lines and then new ones, without gaps and
-// duplicates, until ctx ends.
-func (c *client) follow(ctx context.Context, devices []resource, lines int, show func(tandem.LogEntry)) error {
-	ids := make([]string, len(devices))
-	for i, d := range devices {
-		ids[i] = d.ID
-	}
-	stream, err := c.create(ctx, "logstream", "logstream", map[string]any{"devices": ids, "lines": lines}, nil)
+// account returns the account with an id, a user name or an e-mail address.
+func (n *node) account(ctx context.Context, name string) (client.Account, error) {
+	all, err := n.allAccounts(ctx)
 	if err != nil {
-		return err
+		return client.Account{}, err
 	}
-	r, err := c.request(ctx, "GET", "/logstream/"+stream.ID+"?format=json", nil)
-	if err != nil {
-		return err
+	var names []string
+	for _, a := range all {
+		if a.ID == name || strings.EqualFold(a.Username, name) || strings.EqualFold(a.Email, name) {
+			return a, nil
+		}
+		names = append(names, a.Username)
 	}
-	defer r.Body.Close()
-	events := bufio.NewScanner(r.Body)
-	events.Buffer(nil, 1<<20)
-	for events.Scan() {
-		data, ok := strings.CutPrefix(events.Text(), "data: ")
-		if !ok {
+	return client.Account{}, unknown("account", name, names, "tandem account list shows all")
+}
+
+func (n *node) allAccounts(ctx context.Context) (_ []client.Account, err error) {
+	if n.accounts == nil {
+		n.accounts, err = collect(n.s, "accounts", n.Accounts(ctx))
+	}
+	return n.accounts, err
+}
+
+// name fills in the names of products, device groups and accounts that others are related to.
+func (n *node) name(ctx context.Context, refs ...*client.Ref) error {
+	for _, r := range refs {
+		if r == nil {
 			continue
 		}
-		var e tandem.LogEntry
-		if err := json.Unmarshal([]byte(data), &e); err != nil {
-			return err
-		}
-		if e.Type != "" { // events about the stream itself have none
-			show(e)
+		switch {
+		case r.Type == "product":
+			all, err := n.allProducts(ctx)
+			if err != nil {
+				return err
+			}
+			if i := slices.IndexFunc(all, func(p client.Product) bool { return p.ID == r.ID }); i >= 0 {
+				r.Name = all[i].Name
+			}
+		case strings.HasSuffix(r.Type, groupSuffix):
+			all, err := n.allGroups(ctx)
+			if err != nil {
+				return err
+			}
+			if i := slices.IndexFunc(all, func(g client.Group) bool { return g.ID == r.ID }); i >= 0 {
+				r.Name = all[i].Name
+			}
+		case r.Type == "account":
+			all, err := n.allAccounts(ctx)
+			if err != nil {
+				return err
+			}
+			if i := slices.IndexFunc(all, func(a client.Account) bool { return a.ID == r.ID }); i >= 0 {
+				r.Name = all[i].Username
+			}
 		}
 	}
-	if ctx.Err() != nil {
-		return nil
+	return nil
+}
+
+// groupSuffix is the API's suffix of a device group's type.
+const groupSuffix = "devicegroup"
+
+// dev is the name of the product and of the device group that commands use, and make, when none is
+// named.
+const devName = "dev"
+
+// groupFlags name a device group, to which something is added.
+type groupFlags struct {
+	Product string `placeholder:"PRODUCT" help:"${help_product}"`
+	Group   string `placeholder:"GROUP" help:"${help_group}"`
+}
+
+// target returns the device group that flags name. One that is named must exist, for a mistyped
+// name must not become another group; the group dev is made when it is needed first.
+func (n *node) target(ctx context.Context, f groupFlags) (client.Group, error) {
+	if f.Group != "" {
+		return n.group(ctx, f.Product, f.Group)
 	}
-	return tandem.Errorf(tandem.Unavailable,
-		"the node has ended the log: it is stopping, or too many logs are being followed")
+	for {
+		g, err := n.devGroup(ctx, f.Product)
+		if tandem.KindOf(err) != tandem.Conflict {
+			return g, err
+		}
+		n.products, n.groups = nil, nil // another command has made it meanwhile
+	}
+}
+
+// devGroup returns the group dev of a product, dev if none is named, and makes what does not exist.
+func (n *node) devGroup(ctx context.Context, product string) (g client.Group, err error) {
+	var p client.Product
+	switch p, err = n.product(ctx, cmp.Or(product, devName)); {
+	case tandem.KindOf(err) == tandem.NotFound && product == "":
+		name := devName
+		if p, err = n.AddProduct(ctx, client.ProductChange{Name: &name}); err != nil {
+			return g, err
+		}
+		n.s.say("Product %s is new.", p.Name)
+		n.products = append(n.products, p)
+	case err != nil:
+		return g, err
+	}
+	g, err = n.group(ctx, p.ID, devName)
+	if tandem.KindOf(err) != tandem.NotFound {
+		return g, err
+	}
+	name := devName
+	g, err = n.AddGroup(ctx, p.ID, "development_devicegroup", client.GroupChange{Name: &name})
+	if err == nil {
+		n.s.say("Device group %s of product %s is new.", g.Name, p.Name)
+	}
+	return g, err
 }

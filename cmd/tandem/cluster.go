@@ -2,15 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"net/url"
 	"text/tabwriter"
 	"time"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/cluster"
+	"github.com/tandem-iot/tandem/central/client"
 )
 
 type clusterCmd struct {
@@ -19,27 +17,29 @@ type clusterCmd struct {
 	Undrain clusterUndrainCmd `cmd:"" help:"Let a drained node get agents again."`
 }
 
-type clusterStatusCmd struct {
-	nodeFlags
-	JSON bool `name:"json" help:"Print the status as JSON."`
-}
+type clusterStatusCmd struct{ nodeFlags }
 
 func (c *clusterStatusCmd) Run(ctx context.Context, s *streams) error {
-	api, err := c.dial(ctx)
+	n, err := c.dial(ctx, s)
 	if err != nil {
 		return err
 	}
-	st, err := api.cluster(ctx)
-	if err != nil {
+	st, err := n.Cluster(ctx)
+	switch {
+	case err != nil:
 		return err
-	}
-	if c.JSON {
-		return json.NewEncoder(s.out).Encode(st)
+	case s.json:
+		return encode(s.out, st)
+	case s.quiet:
+		for _, x := range st.Nodes {
+			fmt.Fprintln(s.out, x.ID)
+		}
+		return nil
 	}
 	return printStatus(s.out, st)
 }
 
-func printStatus(w io.Writer, st cluster.Status) error {
+func printStatus(w io.Writer, st client.Cluster) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "NODE\tSTATE\tLOAD\tSHARDS\tMOVING\tAGENTS\tVERSION\tUP\tHTTP\tMQTT")
 	for _, n := range st.Nodes {
@@ -72,30 +72,36 @@ type clusterDrainCmd struct {
 const drainLook = 200 * time.Millisecond
 
 func (c *clusterDrainCmd) Run(ctx context.Context, s *streams) error {
-	api, err := c.dial(ctx)
+	n, err := c.dial(ctx, s)
 	if err != nil {
 		return err
 	}
-	if err := api.do(ctx, "POST", "/cluster/nodes/"+url.PathEscape(c.Node)+"/drain", nil, nil); err != nil {
+	if err := n.Drain(ctx, c.Node); err != nil {
 		return err
 	}
+	var bar *progress
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	for {
-		st, err := api.cluster(ctx)
+		st, err := n.Cluster(ctx)
 		if err != nil {
 			return err
 		}
 		left, there := 0, false
-		for _, n := range st.Nodes {
-			if n.ID == c.Node {
-				left, there = n.Shards, true
+		for _, x := range st.Nodes {
+			if x.ID == c.Node {
+				left, there = x.Shards, true
 			}
 		}
 		if !there || left == 0 {
-			fmt.Fprintf(s.err, "%s has no more agents\n", c.Node)
-			return nil
+			bar.end()
+			s.say("%s has no more agents", c.Node)
+			return s.result(map[string]string{"id": c.Node}, "")
 		}
+		if bar == nil {
+			bar = s.progress("Moving shards", left)
+		}
+		bar.show(bar.total-left, time.Now())
 		select {
 		case <-ctx.Done():
 			return tandem.Errorf(tandem.Unavailable,
@@ -111,23 +117,13 @@ type clusterUndrainCmd struct {
 }
 
 func (c *clusterUndrainCmd) Run(ctx context.Context, s *streams) error {
-	api, err := c.dial(ctx)
+	n, err := c.dial(ctx, s)
 	if err != nil {
 		return err
 	}
-	if err := api.do(ctx, "POST", "/cluster/nodes/"+url.PathEscape(c.Node)+"/undrain", nil, nil); err != nil {
+	if err := n.Undrain(ctx, c.Node); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.err, "%s gets agents again\n", c.Node)
-	return nil
-}
-
-func (c *client) cluster(ctx context.Context) (cluster.Status, error) {
-	var out struct {
-		Data struct {
-			Attributes cluster.Status `json:"attributes"`
-		} `json:"data"`
-	}
-	err := c.do(ctx, "GET", "/cluster", nil, &out)
-	return out.Data.Attributes, err
+	s.say("%s gets agents again", c.Node)
+	return s.result(map[string]string{"id": c.Node}, "")
 }

@@ -2,16 +2,17 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"text/tabwriter"
 	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/central"
+	"github.com/tandem-iot/tandem/central/client"
 	"github.com/tandem-iot/tandem/device/enrol"
 )
 
@@ -27,59 +28,37 @@ type keyRotateCmd struct {
 	Device string        `arg:"" help:"Id or name of the device."`
 }
 
-// credentials are the API's.
-type credentials struct {
-	ID         string
-	Attributes struct {
-		Key      string
-		Rotation string
-		Began    *time.Time `json:"began_at"`
-		Handed   *time.Time `json:"handed_at"`
-		Deadline *time.Time
-		Revoked  bool
-		At       *time.Time `json:"revoked_at"`
-
-		Certificates []struct {
-			Fingerprint, Subject, Issuer string
-
-			Expires *time.Time `json:"expires_at"`
-			Revoked *time.Time `json:"revoked_at"`
-		}
-	}
-}
-
 func (c *keyRotateCmd) Run(ctx context.Context, s *streams) error {
 	if c.Print && c.Within <= 0 {
 		return tandem.Errorf(tandem.Invalid,
 			"--print needs --within, the time for which the old key stays valid, such as 24h")
 	}
-	api, d, err := c.dialDevice(ctx, c.Device)
+	n, d, err := c.dialDevice(ctx, s, c.Device)
 	if err != nil {
 		return err
 	}
-	in := map[string]any{"data": map[string]any{"type": "key", "attributes": map[string]any{
-		"print": c.Print, "within": c.Within.Seconds(),
-	}}}
-	var out struct{ Data credentials }
-	if err := api.do(ctx, "POST", "/devices/"+d.ID+"/key", in, &out); err != nil {
+	k, err := n.RotateKey(ctx, d.ID, c.Print, c.Within)
+	if err != nil {
 		return err
 	}
-	a := out.Data.Attributes
-	fmt.Fprintf(s.out, "ID=%s\n", d.ID)
+	text := fmt.Sprintf("ID=%s\n", d.ID)
+	if k.Key != "" {
+		text += fmt.Sprintf("KEY=%s\n", k.Key)
+	}
+	if err := s.result(k, text); err != nil {
+		return err
+	}
 	until := "until the device has used the new one"
-	if a.Deadline != nil {
-		until = "until " + a.Deadline.Format(time.RFC3339)
+	if k.Deadline != nil {
+		until = "until " + k.Deadline.Format(time.RFC3339)
 	}
 	switch {
-	case a.Key == "":
-		const msg = "The device gets its new key over its connection, or with the next one. The old key stays valid %s.\n"
-		fmt.Fprintf(s.err, msg, until)
-	case a.Rotation == "": // it was revoked, and has no old key
-		fmt.Fprintf(s.out, "KEY=%s\n", a.Key)
-		fmt.Fprintln(s.err, "The key is shown only once.")
+	case k.Key == "":
+		s.say("The device gets its new key over its connection, or with the next one. The old key stays valid %s.", until)
+	case k.Rotation == "": // it was revoked, and has no old key
+		s.say("The key is shown only once.")
 	default:
-		fmt.Fprintf(s.out, "KEY=%s\n", a.Key)
-		fmt.Fprintf(s.err, "The key is shown only once. The old key stays valid %s.\n", until)
+		s.say("The key is shown only once. The old key stays valid %s.", until)
 	}
 	return nil
 }
@@ -90,43 +69,51 @@ type keyShowCmd struct {
 }
 
 func (c *keyShowCmd) Run(ctx context.Context, s *streams) error {
-	api, d, err := c.dialDevice(ctx, c.Device)
+	n, d, err := c.dialDevice(ctx, s, c.Device)
 	if err != nil {
 		return err
 	}
-	var out struct{ Data credentials }
-	if err := api.do(ctx, "GET", "/devices/"+d.ID+"/credentials", nil, &out); err != nil {
+	k, err := n.Credentials(ctx, d.ID)
+	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "KEY  %s\n", out.Data.keyState())
-	if len(out.Data.Attributes.Certificates) == 0 {
+	if s.json {
+		return encode(s.out, k)
+	}
+	fmt.Fprintf(s.out, "KEY  %s\n", keyState(k))
+	if len(k.Certificates) == 0 {
 		return nil
 	}
-	t := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "CERTIFICATE\tSTATE\tEXPIRES\tSUBJECT\tISSUER")
-	for _, x := range out.Data.Attributes.Certificates {
-		state, expires := "valid", "unknown"
-		if x.Expires != nil {
-			expires = x.Expires.Format(time.DateOnly)
-			if time.Now().After(*x.Expires) {
-				state = "expired"
+	return listed(s, listFlags{}, k.Certificates, []column[client.Certificate]{
+		{"certificate", func(x client.Certificate) string { return x.Fingerprint }},
+		{"state", func(x client.Certificate) string { return certificateState(x, time.Now()) }},
+		{"expires", func(x client.Certificate) string {
+			if x.ExpiresAt == nil {
+				return "unknown"
 			}
-		}
-		if x.Revoked != nil {
-			state = "revoked"
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", x.Fingerprint, state, expires, x.Subject, x.Issuer)
+			return x.ExpiresAt.Format(time.DateOnly)
+		}},
+		{"subject", func(x client.Certificate) string { return x.Subject }},
+		{"issuer", func(x client.Certificate) string { return x.Issuer }},
+	})
+}
+
+func certificateState(x client.Certificate, now time.Time) string {
+	switch {
+	case x.RevokedAt != nil:
+		return "revoked"
+	case x.ExpiresAt != nil && now.After(*x.ExpiresAt):
+		return "expired"
 	}
-	return t.Flush()
+	return "valid"
 }
 
 // keyState says in words what the device's key is.
-func (c credentials) keyState() string {
-	a := c.Attributes
+func keyState(a client.Credentials) string {
 	if a.Revoked {
 		state := "revoked"
-		if a.At != nil {
-			state += " at " + a.At.Format(time.RFC3339)
+		if a.RevokedAt != nil {
+			state += " at " + a.RevokedAt.Format(time.RFC3339)
 		}
 		return state
 	}
@@ -150,20 +137,23 @@ func (c credentials) keyState() string {
 
 type deviceRevokeCmd struct {
 	nodeFlags
+	yesFlag
 	Device string `arg:"" help:"Id or name of the device."`
 }
 
 func (c *deviceRevokeCmd) Run(ctx context.Context, s *streams) error {
-	api, d, err := c.dialDevice(ctx, c.Device)
+	n, d, err := c.dialDevice(ctx, s, c.Device)
 	if err != nil {
 		return err
 	}
-	if err := api.do(ctx, "POST", "/devices/"+d.ID+"/revoke", nil, nil); err != nil {
+	if err := c.confirm(s, "This makes the key and the certificates of device %s worthless", shownDevice(d)); err != nil {
 		return err
 	}
-	fmt.Fprintln(s.out, d.ID)
-	fmt.Fprintf(s.err, "To let it in again: tandem device claim --device %s\n", d.ID)
-	return nil
+	if err := n.Revoke(ctx, d.ID); err != nil {
+		return err
+	}
+	s.say("To let it in again: tandem device claim add --device %s", d.ID)
+	return s.made(gone{d.ID}, d.ID)
 }
 
 type deviceCertificateCmd struct {
@@ -178,7 +168,7 @@ type certificateIssueCmd struct {
 }
 
 func (c *certificateIssueCmd) Run(ctx context.Context, s *streams) error {
-	api, d, err := c.dialDevice(ctx, c.Device)
+	n, d, err := c.dialDevice(ctx, s, c.Device)
 	if err != nil {
 		return err
 	}
@@ -193,18 +183,15 @@ func (c *certificateIssueCmd) Run(ctx context.Context, s *streams) error {
 	if err := writeNew(name+".key", private); err != nil { // before there is a certificate for it
 		return err
 	}
-	var out struct {
-		Data struct{ Attributes struct{ Certificate string } }
-	}
-	in := map[string]any{"data": map[string]any{"type": "certificate", "attributes": map[string]any{"csr": csr}}}
-	if err := api.do(ctx, "POST", "/devices/"+d.ID+"/certificates", in, &out); err != nil {
+	x, err := n.AddCertificate(ctx, d.ID, base64.StdEncoding.EncodeToString(csr))
+	if err != nil {
 		return errors.Join(err, os.Remove(name+".key"))
 	}
-	if err := writeNew(name+".crt", out.Data.Attributes.Certificate); err != nil {
+	if err := writeNew(name+".crt", x.Certificate); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "%s.crt\n%s.key\n", name, name)
-	return nil
+	files := map[string]string{"id": d.ID, "certificate": name + ".crt", "key": name + ".key"}
+	return s.result(files, fmt.Sprintf("%s.crt\n%s.key\n", name, name))
 }
 
 // writeNew writes a file that must not exist, for its owner alone.
@@ -225,22 +212,28 @@ func writeNew(name, text string) error {
 
 type certificateRevokeCmd struct {
 	nodeFlags
+	yesFlag
 	Device      string `arg:"" help:"Id or name of the device."`
 	Fingerprint string `arg:"" help:"SHA-256 of the certificate in hexadecimal, from tandem device key show."`
 }
 
-func (c *certificateRevokeCmd) Run(ctx context.Context) error {
-	print := central.Fingerprint(c.Fingerprint)
-	if print == "" {
+func (c *certificateRevokeCmd) Run(ctx context.Context, s *streams) error {
+	fingerprint := central.Fingerprint(c.Fingerprint)
+	if fingerprint == "" {
 		return tandem.Errorf(tandem.Invalid, "%q is not a fingerprint, the SHA-256 of a certificate in hexadecimal: "+
 			"tandem device key show %s lists those of the device", c.Fingerprint, c.Device)
 	}
-	api, d, err := c.dialDevice(ctx, c.Device)
+	n, d, err := c.dialDevice(ctx, s, c.Device)
 	if err != nil {
 		return err
 	}
-	path := "/devices/" + d.ID + "/certificates/" + print
-	return api.do(ctx, "DELETE", path, nil, nil)
+	if err := c.confirm(s, "This revokes the certificate %s of device %s", fingerprint, shownDevice(d)); err != nil {
+		return err
+	}
+	if err := n.RevokeCertificate(ctx, d.ID, fingerprint); err != nil {
+		return err
+	}
+	return s.result(map[string]string{"id": d.ID, "fingerprint": fingerprint}, "")
 }
 
 type caCmd struct {
@@ -250,19 +243,16 @@ type caCmd struct {
 type caShowCmd struct{ nodeFlags }
 
 func (c *caShowCmd) Run(ctx context.Context, s *streams) error {
-	api, err := c.dial(ctx)
+	n, err := c.dial(ctx, s)
 	if err != nil {
 		return err
 	}
-	var out struct {
-		Data struct{ Attributes struct{ Certificate string } }
-	}
-	if err := api.do(ctx, "GET", "/authority", nil, &out); err != nil {
+	x, err := n.Authority(ctx)
+	if err != nil {
 		return err
 	}
-	if block, _ := pem.Decode([]byte(out.Data.Attributes.Certificate)); block == nil {
+	if block, _ := pem.Decode([]byte(x.Certificate)); block == nil {
 		return errors.New("the node's answer has no certificate")
 	}
-	fmt.Fprint(s.out, out.Data.Attributes.Certificate)
-	return nil
+	return s.result(x, x.Certificate)
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/central"
+	"github.com/tandem-iot/tandem/central/client"
 	"github.com/tandem-iot/tandem/device/launch"
 	"github.com/tandem-iot/tandem/device/runner"
 	"github.com/tandem-iot/tandem/imp"
@@ -99,7 +100,7 @@ func (c *devCmd) Run(ctx context.Context, s *streams) error {
 	}
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
-	d := &dev{devCmd: c, s: s, out: newLineWriter(s.out), wiring: hardware}
+	d := &dev{devCmd: c, s: s, out: newLineWriter(s), wiring: hardware}
 	d.out.files = pairFiles(c.Dir)
 	d.lines.out = d.out
 	d.traffic.out, d.traffic.bodies = &d.lines, c.Verbose
@@ -107,7 +108,7 @@ func (c *devCmd) Run(ctx context.Context, s *streams) error {
 	if c.Verbose {
 		level = slog.LevelDebug
 	}
-	d.logger = slog.New(slog.NewTextHandler(&sayer{d.out}, &slog.HandlerOptions{Level: level}))
+	d.logger = slog.New(s.logHandler(&sayer{d.out}, level))
 	all, restore := keys(s.in, d.out)
 	defer restore()
 	context.AfterFunc(ctx, restore) // Ctrl-C is a signal again, and may end what takes too long
@@ -155,7 +156,7 @@ func (d *dev) explain(err error) error {
 }
 
 // run runs everything but the node itself.
-func (d *dev) run(ctx context.Context, quit func(), all <-chan typed) error {
+func (d *dev) run(ctx context.Context, quit func(), all <-chan keystroke) error {
 	made, err := d.enrol(ctx)
 	if err != nil {
 		return err
@@ -303,9 +304,11 @@ func (d *dev) deploy(ctx context.Context, src pairSource) {
 		d.refused = true
 		var places notCompiled
 		for _, p := range bad.Problems {
-			places = append(places, place{
+			places = append(places, client.Place{
 				Row: p.Line, Column: p.Column, Text: p.Text, File: cmp.Or(p.File, imp.SourceName(p.Side)),
-				Plain: p.Plain, Excerpt: excerpt{p.Excerpt.File, p.Excerpt.Line, p.Excerpt.Col, p.Excerpt.Text, p.Excerpt.Caret},
+				Plain: p.Plain, Excerpt: client.Excerpt{
+					File: p.Excerpt.File, Row: p.Excerpt.Line, Column: p.Excerpt.Col, Text: p.Excerpt.Text, Caret: p.Excerpt.Caret,
+				},
 			})
 		}
 		for _, line := range places.lines(pairFiles(d.Dir), nodeFlags{Data: filepath.Join(d.Dir, ".tandem", "node")}) {

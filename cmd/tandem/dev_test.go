@@ -263,7 +263,7 @@ func TestFilesComeAndGo(t *testing.T) {
 	p.stop()
 }
 
-// tandem log -f shows every line once, from the past on.
+// tandem log -f shows every line once, from the past on, also when the node is started again.
 func TestLogFollow(t *testing.T) {
 	const lines = 400
 	p := startDev(t, map[string]string{"agent.nut": `n <- 0;
@@ -285,10 +285,15 @@ tick();`})
 	again := start(t, "log", "-f", "--data", filepath.Join(p.dir, ".tandem", "node"))
 	again.expect(`line 399\.`)
 	p.stop()
-	if status := again.wait(); status != 1 {
-		t.Errorf("following a node that stops: exit status %d", status)
+	again.expect(`the node has ended the log.*; trying again`)
+	p.restart(t)
+	p.press("r")
+	again.expect(`Agent restarted: restart\.`)
+	again.stop()
+	if n := again.count(`line 399\.`); n != 1 {
+		t.Errorf("with a start of the node between, line 399 is there %d times", n)
 	}
-	again.expect(`the node has ended the log`)
+	p.stop()
 }
 
 // A node that is stopped and started again restarts no agent.

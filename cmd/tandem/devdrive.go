@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -156,7 +153,7 @@ type deviceSetCmd struct {
 }
 
 // Run has lines happen at the simulated board of a device on this machine.
-func (c *deviceSetCmd) Run(ctx context.Context) error {
+func (c *deviceSetCmd) Run(ctx context.Context, s *streams) error {
 	lines := boardLines(c.Lines)
 	for _, line := range lines {
 		if err := launch.CheckLine(line); err != nil {
@@ -170,17 +167,12 @@ func (c *deviceSetCmd) Run(ctx context.Context) error {
 		}
 		return launch.SetBoard(ctx, c.Dir, id, lines)
 	}
-	if _, err := os.Stat(c.Data); errors.Is(err, fs.ErrNotExist) && c.Data == defaultData {
-		if here := filepath.Join(".tandem", "node"); isDirectory(here) {
-			c.Data = here // that of tandem dev in this directory
-		}
-	}
-	_, device, err := c.dialDevice(ctx, c.Name)
+	_, device, err := c.dialDevice(ctx, s, c.Name)
 	if err != nil {
 		return err
 	}
 	for _, dir := range []string{
-		filepath.Join(filepath.Dir(filepath.Clean(c.Data)), "device"), launch.DefaultDir + "-" + device.ID, launch.DefaultDir,
+		filepath.Join(filepath.Dir(filepath.Clean(c.dataDir())), "device"), launch.DefaultDir + "-" + device.ID, launch.DefaultDir,
 	} {
 		err := launch.SetBoard(ctx, dir, tandem.DeviceID(device.ID), lines)
 		if tandem.KindOf(err) != tandem.NotFound {

@@ -16,10 +16,13 @@ type docCmd struct {
 // Run prints from the reference manual.
 func (c *docCmd) Run(s *streams) error {
 	if c.Site != "" {
-		return reference.Write(c.Site)
+		if err := reference.Write(c.Site); err != nil {
+			return err
+		}
+		return s.result(map[string]string{"dir": c.Site}, "")
 	}
 	if c.Name == "" {
-		return reference.Index(s.out)
+		return reference.Index(s.text())
 	}
 	found := reference.Lookup(c.Name)
 	if len(found) == 0 {
@@ -31,5 +34,5 @@ func (c *docCmd) Run(s *streams) error {
 		}
 		return tandem.Errorf(tandem.NotFound, "%s", msg)
 	}
-	return reference.Text(s.out, found)
+	return reference.Text(s.text(), found)
 }

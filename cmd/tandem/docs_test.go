@@ -16,7 +16,12 @@ var update = flag.Bool("update", false, "rewrite the reference in docs/commands.
 func TestCommandsDocument(t *testing.T) {
 	const name, heading = "../../docs/commands.md", "## Reference\n"
 	var list strings.Builder
-	list.WriteString(heading)
+	list.WriteString(heading + "\nEvery command has these:\n\n| | |\n|---|---|\n")
+	for _, f := range newParser(&commands{}).Model.Flags {
+		if f.Name != "help" {
+			flagRow(&list, f)
+		}
+	}
 	for _, command := range newParser(&commands{}).Model.Leaves(true) {
 		describe(&list, command)
 	}
@@ -42,32 +47,31 @@ func TestCommandsDocument(t *testing.T) {
 
 func describe(out *strings.Builder, command *kong.Node) {
 	fmt.Fprintf(out, "\n### %s\n\n%s\n", command.FullPath(), command.Help)
-	row := func(name, help string) { fmt.Fprintf(out, "| `%s` | %s |\n", name, help) }
-	flags := command.AllFlags(true)
-	if len(command.Positional) == 0 && len(flags) == 1 { // --help
+	if len(command.Positional) == 0 && len(command.Flags) == 0 {
 		return
 	}
 	out.WriteString("\n| | |\n|---|---|\n")
 	for _, arg := range command.Positional {
-		row(arg.Summary(), arg.Help)
+		fmt.Fprintf(out, "| `%s` | %s |\n", arg.Summary(), arg.Help)
 	}
-	for _, group := range flags {
-		for _, f := range group {
-			if f.Name == "help" {
-				continue
-			}
-			name := "--" + f.Name
-			if f.Short != 0 {
-				name = "-" + string(f.Short) + ", " + name
-			}
-			if !f.IsBool() {
-				name += " " + f.FormatPlaceHolder()
-			}
-			help := f.Help
-			for _, env := range f.Envs {
-				help += " Environment: `" + env + "`."
-			}
-			row(name, help)
+	for _, f := range command.Flags {
+		if !f.Hidden {
+			flagRow(out, f)
 		}
 	}
+}
+
+func flagRow(out *strings.Builder, f *kong.Flag) {
+	name := "--" + f.Name
+	if f.Short != 0 {
+		name = "-" + string(f.Short) + ", " + name
+	}
+	if !f.IsBool() {
+		name += " " + f.FormatPlaceHolder()
+	}
+	help := f.Help
+	for _, env := range f.Envs {
+		help += " Environment: `" + env + "`."
+	}
+	fmt.Fprintf(out, "| `%s` | %s |\n", name, help)
 }

@@ -4,17 +4,23 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"net/url"
+	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/piglig/go-qr"
 
+	"github.com/tandem-iot/tandem/central/client"
 	"github.com/tandem-iot/tandem/device/launch"
 )
 
 type deviceClaimCmd struct {
+	Add    claimAddCmd    `cmd:"" help:"Make a claim code, with which a device enrols."`
+	List   claimListCmd   `cmd:"" help:"List the claim codes, without the codes themselves."`
+	Revoke claimRevokeCmd `cmd:"" help:"Revoke an unused claim code."`
+}
+
+type claimAddCmd struct {
 	nodeFlags
 	groupFlags
 	Count   int           `placeholder:"N" default:"1" help:"Number of codes (${default})."`
@@ -24,64 +30,60 @@ type deviceClaimCmd struct {
 	QR      bool          `name:"qr" negatable:"" default:"true" help:"${help_claim_qr}"`
 }
 
-// claim is a claim code in the API's form.
-type claim struct {
-	ID         string
-	Attributes struct {
-		Code, Ticket, Name string
-		Expires            time.Time  `json:"expires_at"`
-		Used               *time.Time `json:"used_at"`
-	}
-	Relationships map[string]struct{ ID string }
-}
-
-func (c *deviceClaimCmd) Run(ctx context.Context, s *streams) error {
-	api, err := c.dial(ctx)
+func (c *claimAddCmd) Run(ctx context.Context, s *streams) error {
+	n, err := c.dial(ctx, s)
 	if err != nil {
 		return err
 	}
-	to := map[string]any{}
+	wanted := client.NewClaims{Count: c.Count, Expires: c.Expires, Name: c.Name}
 	if c.Device != "" {
-		d, err := api.device(ctx, c.Device)
+		d, err := n.device(ctx, c.Device)
 		if err != nil {
 			return err
 		}
-		to["device"] = map[string]string{"type": "device", "id": d.ID}
+		wanted.Device = d.ID
 	} else {
-		group, err := api.group(ctx, c.Product, c.Group, true)
+		g, err := n.target(ctx, c.groupFlags)
 		if err != nil {
 			return err
 		}
-		to["devicegroup"] = map[string]string{"type": "devicegroup", "id": group}
+		wanted.Group = g.ID
 	}
 	if c.Name != "" {
-		if err := api.free(ctx, c.Name); err != nil {
+		if err := n.free(ctx, c.Name); err != nil {
 			return err
 		}
 	}
-	in := map[string]any{"data": map[string]any{"type": "claim", "relationships": to, "attributes": map[string]any{
-		"count": c.Count, "expires_in": c.Expires.Seconds(), "name": c.Name,
-	}}}
-	var out struct{ Data []claim }
-	if err := api.do(ctx, "POST", "/claims", in, &out); err != nil {
+	list, err := n.AddClaims(ctx, wanted)
+	if err != nil {
 		return err
 	}
-	for _, d := range out.Data {
-		if len(out.Data) > 1 {
-			fmt.Fprintln(s.out, d.Attributes.Code)
+	if err := c.show(s, list); err != nil {
+		return err
+	}
+	s.say("Each code is for one device, and is shown only once.")
+	return nil
+}
+
+// show writes claim codes: a single one with its ticket.
+func (c *claimAddCmd) show(s *streams, list []client.Claim) error {
+	if s.json {
+		return encode(s.out, list)
+	}
+	for _, d := range list {
+		if len(list) > 1 || s.quiet {
+			fmt.Fprintln(s.out, d.Code)
 			continue
 		}
-		fmt.Fprintf(s.out, "CODE=%s\nTICKET=%s\nEXPIRES=%s\n", d.Attributes.Code, d.Attributes.Ticket,
-			d.Attributes.Expires.Format(time.RFC3339))
+		fmt.Fprintf(s.out, "CODE=%s\nTICKET=%s\nEXPIRES=%s\n", d.Code, d.Ticket, d.ExpiresAt.Format(time.RFC3339))
 		if c.QR {
-			picture, err := qrCode(d.Attributes.Ticket)
+			picture, err := qrCode(d.Ticket)
 			if err != nil {
 				return err
 			}
 			fmt.Fprint(s.err, picture)
 		}
 	}
-	fmt.Fprintln(s.err, "Each code is for one device, and is shown only once.")
 	return nil
 }
 
@@ -116,59 +118,70 @@ func qrCode(text string) (string, error) {
 	return b.String(), nil
 }
 
-type deviceClaimsCmd struct {
-	List   claimsListCmd   `cmd:"" help:"List the claim codes, without the codes themselves."`
-	Revoke claimsRevokeCmd `cmd:"" help:"Revoke an unused claim code."`
+type claimListCmd struct {
+	nodeFlags
+	listFlags
 }
 
-type claimsListCmd struct{ nodeFlags }
-
-func (c *claimsListCmd) Run(ctx context.Context, s *streams) error {
-	api, err := c.dial(ctx)
+func (c *claimListCmd) Run(ctx context.Context, s *streams) error {
+	n, err := c.dial(ctx, s)
 	if err != nil {
 		return err
 	}
-	t := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "CLAIM\tSTATE\tEXPIRES\tDEVICE\tNAME")
-	for number := 1; ; number++ {
-		var out struct {
-			Data  []claim
-			Links map[string]string
-		}
-		if err := api.do(ctx, "GET", fmt.Sprintf("/claims?page[number]=%d&page[size]=100", number), nil, &out); err != nil {
+	all, err := collect(s, "claim codes", n.Claims(ctx))
+	if err != nil {
+		return err
+	}
+	for _, x := range all {
+		if err := n.name(ctx, x.Group); err != nil {
 			return err
 		}
-		for _, d := range out.Data {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", d.ID, d.state(time.Now()), d.Attributes.Expires.Format(time.RFC3339),
-				d.Relationships["device"].ID, d.Attributes.Name)
-		}
-		if out.Links["next"] == "" {
-			return t.Flush()
-		}
 	}
+	return listed(s, c.listFlags, all, []column[client.Claim]{
+		{"claim", func(x client.Claim) string { return x.ID }},
+		{"state", func(x client.Claim) string { return claimState(x, time.Now()) }},
+		{"expires", func(x client.Claim) string { return at(x.ExpiresAt) }},
+		{"group", func(x client.Claim) string { return called(x.Group) }},
+		{"device", func(x client.Claim) string { return called(x.Device) }},
+		{"name", func(x client.Claim) string { return x.Name }},
+	})
 }
 
-func (d claim) state(now time.Time) string {
+func claimState(x client.Claim, now time.Time) string {
 	switch {
-	case d.Attributes.Used != nil:
+	case x.UsedAt != nil:
 		return "used"
-	case now.After(d.Attributes.Expires):
+	case now.After(x.ExpiresAt):
 		return "expired"
 	}
 	return "unused"
 }
 
-type claimsRevokeCmd struct {
+type claimRevokeCmd struct {
 	nodeFlags
-	Claim string `arg:"" help:"Id of the claim code, from tandem device claims list."`
+	yesFlag
+	Claim string `arg:"" help:"Id of the claim code, from tandem device claim list."`
 }
 
-func (c *claimsRevokeCmd) Run(ctx context.Context) error {
-	api, err := c.dial(ctx)
+func (c *claimRevokeCmd) Run(ctx context.Context, s *streams) error {
+	n, err := c.dial(ctx, s)
 	if err != nil {
 		return err
 	}
-	return api.do(ctx, "DELETE", "/claims/"+url.PathEscape(c.Claim), nil, nil)
+	all, err := collect(s, "claim codes", n.Claims(ctx))
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(all, func(x client.Claim) bool { return x.ID == c.Claim }) {
+		return unknown("claim code", c.Claim, nil, "tandem device claim list shows all")
+	}
+	if err := c.confirm(s, "This makes the claim code %s worthless", c.Claim); err != nil {
+		return err
+	}
+	if err := n.RemoveClaim(ctx, c.Claim); err != nil {
+		return err
+	}
+	return s.made(gone{c.Claim}, c.Claim)
 }
 
 type deviceEnrolCmd struct {
@@ -195,11 +208,14 @@ func (c *deviceEnrolCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "ID=%s\nNODE=%s\n", who.Device, who.Server)
+	enrolled := map[string]string{"id": string(who.Device), "node": who.Server, "dir": c.Dir}
+	if err := s.result(enrolled, fmt.Sprintf("ID=%s\nNODE=%s\n", who.Device, who.Server)); err != nil {
+		return err
+	}
 	run := "tandem device run"
 	if c.Dir != launch.DefaultDir {
 		run += " --dir " + c.Dir
 	}
-	fmt.Fprintf(s.err, "The device's key is in %s. Run the device with: %s\n", c.Dir, run)
+	s.say("The device's key is in %s. Run the device with: %s", c.Dir, run)
 	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,7 +16,7 @@ func TestGroupAtOnce(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	node := start(t, "up", "--data", data, "--http", freeAddr(t), "--agents", freeAddr(t), "--mqtt", freeAddr(t))
 	node.expect(`HTTP at`)
-	c, err := nodeFlags{Data: data}.dial(t.Context())
+	c, err := nodeFlags{Data: data}.dial(t.Context(), &streams{out: io.Discard, err: io.Discard})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,11 +24,12 @@ func TestGroupAtOnce(t *testing.T) {
 	groups := make([]string, 8)
 	for i := range groups {
 		at.Go(func() {
-			id, err := c.group(t.Context(), "dev", "dev", true)
+			own := *c // what it has read is its own
+			g, err := own.target(t.Context(), groupFlags{})
 			if err != nil {
 				t.Error(err)
 			}
-			groups[i] = id
+			groups[i] = g.ID
 		})
 	}
 	at.Wait()
@@ -59,18 +61,19 @@ func TestFleet(t *testing.T) {
 		status      int
 		stdout, err string // patterns
 	}{
-		{"deploy DIR/bad", 1, `^$`, `^DIR/bad/agent\.nut:1:11: expected an expression, found ';'\n    local x = ;\n {14}\^\n` +
+		{"deploy DIR/bad", 1, `^$`, `^Product dev is new\.\nDevice group dev of product dev is new\.\nDIR/bad/agent\.nut:1:11: expected an expression, found ';'\n    local x = ;\n {14}\^\n` +
 			`DIR/bad/device\.nut:3:5: expected an expression, found ';'\n    foo\(;\n {8}\^\n$`},
 		{"deploy DIR/asks", 1, `^$`, `^DIR/asks/agent\.nut:1:1: there is no library Nope:1\.0\.0 here; add it with: tandem library add --data DIR/data Nope:1\.0\.0 FILE\n    #require "Nope:1\.0\.0"\n    \^\n$`},
 		{"library add F:1.0.0 DIR/lib.nut", 1, `^$`, `^DIR/lib\.nut:1:13: .*\n    function f\( \{\}\n {16}\^\n$`},
-		{"deploy DIR/good", 0, `^\S+\n$`, `^$`},
+		{"deploy DIR/good", 0, `^\S+\n$`, `^Deployed to device group dev of product dev, whose devices restart\.\n$`},
 		{"device add desk", 0, `^ID=\S+\nKEY=\S+\nURL=\S+\n$`, `only once`},
 		{"device add desk", 1, `^$`, `already has the name desk: choose another name`},
 		{"device add", 0, `^ID=(\S+)\n`, `only once`},
 		{"device remove lamp", 1, `^$`, `there is no device lamp`},
-		{"device remove desk", 0, `^\S+\n$`, `^$`},
-		{"device remove ID", 0, `^ID\n$`, `^$`},
-		{"device list", 0, `^DEVICE +NAME +ONLINE +AGENT\n$`, `^$`},
+		{"device remove desk", 1, `^$`, `This removes device desk .*: say --yes`},
+		{"device remove --yes desk", 0, `^\S+\n$`, `^$`},
+		{"device remove -y ID", 0, `^ID\n$`, `^$`},
+		{"device list", 0, `^DEVICE +NAME +PRODUCT +GROUP +ONLINE +CHANGED +AGENT\n$`, `^$`},
 		{"device add desk", 0, `^ID=`, `only once`},
 		{"help device remove", 0, `^Usage: tandem device remove`, `^$`},
 	} {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"maps"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -9,15 +10,45 @@ import (
 	"github.com/tandem-iot/tandem/server"
 )
 
+// putVars puts the variables into the texts of a model. The library would look through all of them
+// again for each flag of each command, which takes longer than most commands.
+func putVars(k *kong.Kong) error {
+	var pairs []string
+	for name, text := range vars() {
+		pairs = append(pairs, "${"+name+"}", text)
+	}
+	words := strings.NewReplacer(pairs...)
+	return kong.Visit(k.Model, func(at kong.Visitable, next kong.Next) error {
+		switch at := at.(type) {
+		case *kong.Application:
+			at.Help = words.Replace(at.Help)
+		case *kong.Node:
+			at.Help = words.Replace(at.Help)
+		case *kong.Value:
+			putVarsOf(at, words)
+		case *kong.Flag:
+			putVarsOf(at.Value, words)
+		}
+		return next(nil)
+	})
+}
+
+func putVarsOf(v *kong.Value, words *strings.Replacer) {
+	v.Help, v.Default = words.Replace(v.Help), words.Replace(v.Default)
+	v.Enum = words.Replace(v.Enum)
+}
+
 // vars are the variables in the grammar's tags: defaults, and the help texts that
 // do not fit a line with their field.
 func vars() kong.Vars {
 	all := kong.Vars(launch.Words()).CloneWith(kong.Vars{
-		"data":    defaultData,
-		"http":    server.DefaultHTTP,
-		"agents":  server.DefaultAgents,
-		"mqtt":    server.DefaultMQTT,
-		"cluster": server.DefaultCluster,
+		"data": defaultData,
+
+		"group_types": strings.Join(groupTypes, ","),
+		"http":        server.DefaultHTTP,
+		"agents":      server.DefaultAgents,
+		"mqtt":        server.DefaultMQTT,
+		"cluster":     server.DefaultCluster,
 
 		"device_dir": launch.DefaultDir,
 
@@ -36,11 +67,11 @@ func vars() kong.Vars {
 			"current directory.",
 		"help_set_line": "What happens at the board: pin1=1, \"i2c89 0x90 00 = 1a 20\" or another line, as for --board.",
 		"help_deploy": "Deploy a directory's agent.nut and device.nut to a device group of a running node, " +
-			"and restart its devices. Prints the deployment's id.",
+			"and restart its devices. Prints the deployment's id. See --group for what happens without one.",
 		"help_validate_tls": "Have the group's agents verify the servers of their HTTPS requests unless the program " +
 			"says otherwise; --no-validate-tls turns this off. Without either flag the setting does not change.",
-		"help_node": "Data directory of a node on this machine (" + defaultData +
-			"; that of tandem dev DIR is DIR/.tandem/node).",
+		"help_node": "Data directory of a node on this machine; without it and --context the current context's node, or " +
+			defaultData + ", or that of tandem dev in this directory. That of tandem dev DIR is DIR/.tandem/node.",
 		"help_library_add": "Add a library, which code requires with #require \"NAME:VERSION\". It cannot be changed or " +
 			"removed. Adding the same source again changes nothing.",
 		"help_device_remove": "Remove a device with its agent, the agent's saved state, and their log.",
@@ -51,10 +82,80 @@ func vars() kong.Vars {
 		"help_doc_site": "Write the manual as a web site into a directory instead; " +
 			"a node serves the same at /docs/.",
 	})
+	maps.Copy(all, fleetVars())
+	maps.Copy(all, loginVars())
+	maps.Copy(all, logVars())
 	maps.Copy(all, deviceVars())
 	maps.Copy(all, upVars())
 	maps.Copy(all, testVars())
 	return all
+}
+
+// fleetVars are the help texts of what is managed.
+func fleetVars() kong.Vars {
+	return kong.Vars{
+		"help_filter": "Only rows whose column is like the pattern, in which * stands for any text; with != only the " +
+			"others. May be given more than once.",
+		"help_product": "Name or id of the product to which the device group belongs; not needed when no other product has " +
+			"a group of its name.",
+		"help_group": "Name or id of the device group, which must exist. Without one it is the group dev of the product " +
+			"dev, or of --product, which is made if it does not exist.",
+		"help_group_product": "The product to which the device group belongs; not needed when no other product has a group " +
+			"of its name.",
+		"help_group_change": "Change the name and the settings of a device group, which agents get when they start next.",
+		"help_group_remove": "Remove a device group with its deployments. It must have no devices.",
+		"help_group_type": "What kind of group it is, development if nothing is said: one of " +
+			strings.Join(groupTypes, ", ") + ".",
+		"help_env": "Set a variable that programs find in __EI.ENVVARS: a string, or JSON. An empty value takes it away. " +
+			"May be given more than once.",
+		"help_production_target": "For a fixture: the (pre_)production group for which its devices are made.",
+		"help_dut_target":        "For a fixture: the (pre_)dut group of the devices that it tests.",
+		"help_load_after_blessing": "Load the group's code onto devices as soon as they are blessed (production types); " +
+			"--no-load-code-after-blessing turns this off.",
+		"help_min_supported": "The oldest deployment that devices may run, which can only become newer.",
+		"help_deployment_remove": "Remove a deployment, which must not be flagged, and be older than the oldest that its " +
+			"group supports.",
+		"help_webhook_event": "What it is called for: deployment, blinkup or blessing.",
+		"help_webhook_type":  "How what is sent is written: json or form.",
+		"help_init": "Begin a project: write agent.nut, device.nut and a test of both into a directory, which is made if " +
+			"it does not exist.",
+		"help_completion": "Print what makes a shell complete commands, flags and names. For bash: source <(tandem " +
+			"completion bash).",
+	}
+}
+
+// loginVars are the help texts of logging in.
+func loginVars() kong.Vars {
+	return kong.Vars{
+		"help_context": "A login of tandem login, by its name, or local; by default the one that was used or made last.",
+		"help_cacert": "Certificates of authorities, in PEM, of which one has signed the node's certificate; by default " +
+			"those that this machine knows.",
+		"help_context_use": "Name of the context, or local for the node on this machine.",
+		"help_login_url":   "URL of the node; by default the current context's, which is logged in again.",
+		"help_login_account": "User name or e-mail address; otherwise it is asked for. The password is asked for, or is " +
+			"the input's next line.",
+		"help_login_otp":     "One-time password or recovery code, if the account has them; otherwise it is asked for.",
+		"help_login_key":     "Log in with a login key instead of a password.",
+		"help_login_context": "Name of the context (ACCOUNT@HOST).",
+		"help_key_password":  "The account's password is asked for, or is the input's first line.",
+		"help_otp_enable": "Make a secret for an authenticator, and enable one-time passwords. The account's password and " +
+			"the first one-time password are asked for, or are the input's lines. Prints recovery codes.",
+		"help_otp_disable": "Disable one-time passwords. The password and a one-time password are asked for, or are the " +
+			"input's lines.",
+		"help_otp_account": "An account whose owner has lost them, if you are the operator; by default yours.",
+	}
+}
+
+// logVars are the help texts of tandem log.
+func logVars() kong.Vars {
+	return kong.Vars{
+		"help_log_lines": "Number of past lines of each device (20; all with --since).",
+		"help_log_since": "Only lines from then on: how long ago, such as 90m or 2d, or when, such as 2026-11-23T17:35 or " +
+			"17:35.",
+		"help_log_grep": "Only lines whose text has this in it, a regular expression of Go; (?i) before it ignores case.",
+		"help_line_level": "Only error, the errors of programs; or status, these and what happens to the pair; or log, " +
+			"everything, if nothing is said.",
+	}
 }
 
 func deviceVars() kong.Vars {

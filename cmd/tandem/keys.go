@@ -17,8 +17,8 @@ const (
 	lineKey      = ':' // begins a line
 )
 
-// typed is what comes from the keyboard: a key, or, after lineKey, a line.
-type typed struct {
+// keystroke is what comes from the keyboard: a key, or, after lineKey, a line.
+type keystroke struct {
 	key  byte
 	line string
 }
@@ -30,9 +30,9 @@ type typed struct {
 // The goroutine that reads cannot be stopped; it ends with the input or the
 // process. The end of the input is not a key: `tandem dev DIR </dev/null &` keeps
 // running.
-func keys(in io.Reader, out *lineWriter) (all <-chan typed, restore func()) {
+func keys(in io.Reader, out *lineWriter) (all <-chan keystroke, restore func()) {
 	restore = func() {}
-	c := make(chan typed)
+	c := make(chan keystroke)
 	if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		if old, err := term.MakeRaw(int(f.Fd())); err == nil {
 			out.setRaw(true)
@@ -65,7 +65,7 @@ func newKeyboard(tty *os.File, out *lineWriter) *keyboard {
 	return k
 }
 
-func (k *keyboard) read(c chan<- typed) {
+func (k *keyboard) read(c chan<- keystroke) {
 	buf := make([]byte, 256)
 	for {
 		n, err := k.tty.Read(buf)
@@ -75,10 +75,10 @@ func (k *keyboard) read(c chan<- typed) {
 		}
 		for i, key := range chunk {
 			if key == lineKey {
-				c <- typed{lineKey, k.line(chunk[i+1:])}
+				c <- keystroke{lineKey, k.line(chunk[i+1:])}
 				break
 			}
-			c <- typed{key: key}
+			c <- keystroke{key: key}
 		}
 		if err != nil {
 			return
@@ -101,16 +101,16 @@ func (k *keyboard) line(begun []byte) string {
 	return text
 }
 
-func lineKeys(in io.Reader, c chan<- typed) {
+func lineKeys(in io.Reader, c chan<- keystroke) {
 	for s := bufio.NewScanner(in); s.Scan(); {
 		line := s.Text()
 		switch text, isLine := strings.CutPrefix(line, string(lineKey)); {
 		case isLine:
-			c <- typed{lineKey, text}
+			c <- keystroke{lineKey, text}
 		case line == "":
-			c <- typed{key: enterKey}
+			c <- keystroke{key: enterKey}
 		default:
-			c <- typed{key: line[0]}
+			c <- keystroke{key: line[0]}
 		}
 	}
 }

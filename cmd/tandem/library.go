@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/tandem-iot/tandem"
@@ -11,7 +11,7 @@ import (
 
 type libraryCmd struct {
 	Add  libraryAddCmd  `cmd:"" help:"${help_library_add}"`
-	List libraryListCmd `cmd:"" help:"List the libraries, one NAME:VERSION a line."`
+	List libraryListCmd `cmd:"" help:"List the libraries that code can #require."`
 }
 
 type libraryAddCmd struct {
@@ -32,42 +32,46 @@ func (c *libraryAddCmd) Run(ctx context.Context, s *streams) error {
 	if !utf8.Valid(code) { // JSON would change it
 		return tandem.Errorf(tandem.Invalid, "%s is not UTF-8 text: convert it first", c.File)
 	}
-	api, err := c.dial(ctx)
+	n, err := c.dial(ctx, s)
 	if err != nil {
 		return err
 	}
-	attributes := map[string]string{"name": id.Name, "version": id.Version, "code": string(code)}
-	err = api.do(ctx, "POST", "/libraries",
-		map[string]any{"data": map[string]any{"type": "library", "attributes": attributes}}, nil)
-	return compiled(s, c.nodeFlags, map[string]string{id.Name: c.File}, err)
+	if _, err := n.AddLibrary(ctx, id, string(code)); err != nil {
+		return compiled(s, c.nodeFlags, map[string]string{id.Name: c.File}, err)
+	}
+	return s.result(libraryVersion{id.String(), id.Name, id.Version}, "")
 }
 
-type libraryListCmd struct{ nodeFlags }
+// libraryVersion is a version of a library, whose ID code requires.
+type libraryVersion struct {
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Version string `json:"version"`
+}
+
+type libraryListCmd struct {
+	nodeFlags
+	listFlags
+}
 
 func (c *libraryListCmd) Run(ctx context.Context, s *streams) error {
-	api, err := c.dial(ctx)
+	n, err := c.dial(ctx, s)
 	if err != nil {
 		return err
 	}
-	for number, more := 1, true; more; number++ {
-		var page struct {
-			Data []struct {
-				Relationships struct {
-					Versions []struct{ ID string } `json:"versions"`
-				} `json:"relationships"`
-			}
-			Links map[string]string
-		}
-		path := fmt.Sprintf("/libraries?page[number]=%d&page[size]=100", number)
-		if err := api.do(ctx, "GET", path, nil, &page); err != nil {
-			return err
-		}
-		for _, l := range page.Data {
-			for _, v := range l.Relationships.Versions {
-				fmt.Fprintln(s.out, v.ID)
-			}
-		}
-		more = page.Links["next"] != ""
+	all, err := collect(s, "libraries", n.Libraries(ctx))
+	if err != nil {
+		return err
 	}
-	return nil
+	var list []libraryVersion
+	for _, l := range all {
+		for _, v := range l.Versions {
+			list = append(list, libraryVersion{v.ID, l.Name, strings.TrimPrefix(v.ID, l.Name+":")})
+		}
+	}
+	return listed(s, c.listFlags, list, []column[libraryVersion]{
+		{"library", func(l libraryVersion) string { return l.ID }},
+		{"name", func(l libraryVersion) string { return l.Name }},
+		{"version", func(l libraryVersion) string { return l.Version }},
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/term"
 
@@ -36,6 +37,9 @@ const colourError = "31"
 type lineWriter struct {
 	colour bool
 	ids    bool // show device ids, for a log of several devices
+	json   bool // entries and messages are objects
+	quiet  bool // no messages
+	names  map[tandem.DeviceID]string
 	files  fileNames
 
 	mu  sync.Mutex
@@ -44,8 +48,11 @@ type lineWriter struct {
 	to  io.Writer // nil: w
 }
 
-func newLineWriter(w io.Writer) *lineWriter {
-	return &lineWriter{w: w, files: pairFiles(""), colour: isTerminal(w) && os.Getenv("NO_COLOR") == ""}
+func newLineWriter(s *streams) *lineWriter {
+	return &lineWriter{
+		w: s.out, json: s.json, quiet: s.quiet, names: map[tandem.DeviceID]string{}, files: pairFiles(""),
+		colour: isTerminal(s.out) && os.Getenv("NO_COLOR") == "",
+	}
 }
 
 func isTerminal(stream any) bool {
@@ -71,6 +78,13 @@ const timeFormat = "2006-01-02 15:04:05"
 
 // entry writes one log entry: 2026-11-23 17:35:47 [Agent] text
 func (l *lineWriter) entry(e tandem.LogEntry) {
+	if l.json {
+		l.object(struct {
+			loggedLine
+			*tandem.Where
+		}{loggedLine{e.Device, l.names[e.Device], e.TS, e.Type, e.Msg}, e.Where})
+		return
+	}
 	tag, ok := tags[e.Type]
 	if !ok {
 		tag = e.Type
@@ -88,6 +102,9 @@ func (l *lineWriter) entry(e tandem.LogEntry) {
 	}
 	head := e.TS.Local().Format(timeFormat) + " "
 	if l.ids {
+		if name := l.names[e.Device]; name != "" {
+			head += printable(name) + " "
+		}
 		head += string(e.Device) + " "
 	}
 	mark := "[" + tag + "]"
@@ -106,14 +123,42 @@ func (l *lineWriter) entry(e tandem.LogEntry) {
 	l.write(head + mark + " " + body + "\n")
 }
 
+// loggedLine is an entry as JSON has it.
+type loggedLine struct {
+	Device tandem.DeviceID `json:"device_id"`
+	Name   string          `json:"device_name,omitempty"`
+	TS     time.Time       `json:"ts"`
+	Type   string          `json:"type"`
+	Msg    string          `json:"msg"`
+}
+
+// object writes a line of JSON.
+func (l *lineWriter) object(v any) {
+	var b strings.Builder
+	if encode(&b, v) == nil {
+		l.write(b.String())
+	}
+}
+
 // say writes a message of the command itself.
 func (l *lineWriter) say(format string, args ...any) {
+	if l.json {
+		l.object(map[string]string{"message": fmt.Sprintf(format, args...)})
+		return
+	}
+	if l.quiet {
+		return
+	}
 	l.write(fmt.Sprintf(format, args...) + "\n")
 }
 
 // warn writes a warning.
 func (l *lineWriter) warn(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
+	if l.json {
+		l.object(map[string]string{"warning": text})
+		return
+	}
 	if l.colour {
 		text = paint(colourError, text)
 	}

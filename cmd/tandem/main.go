@@ -2,6 +2,7 @@
 //
 //	tandem dev DIR            run a pair from a directory, redeploying as files change
 //	tandem up                 run a node
+//	tandem login URL          use a node elsewhere
 //	tandem library add        give a node a library that code can #require
 //	tandem cluster status     show the nodes of a cluster
 //	tandem device run         run a device on this machine against a node
@@ -19,12 +20,14 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/tandem-iot/tandem"
 )
 
 func main() {
@@ -35,29 +38,47 @@ func main() {
 // commands is the grammar of the command line; each command's flags are the
 // fields of its struct and its code is its Run method.
 type commands struct {
-	Dev     devCmd     `cmd:"" help:"${help_dev}"`
-	Up      upCmd      `cmd:"" help:"Run a node."`
-	Deploy  deployCmd  `cmd:"" help:"${help_deploy}"`
-	Account accountCmd `cmd:"" help:"Make accounts of the API, list them, or set a password."`
-	Library libraryCmd `cmd:"" help:"Add a library that code can #require, or list the libraries of a running node."`
-	Device  deviceCmd  `cmd:"" help:"Add devices to a running node, list them, or run one on this machine."`
-	CA      caCmd      `cmd:"" name:"ca" help:"Show the authority that issues certificates of devices."`
-	Log     logCmd     `cmd:"" help:"Print the log of devices and agents."`
-	Restart restartCmd `cmd:"" help:"Restart a device or its agent."`
-	Cluster clusterCmd `cmd:"" help:"Show the nodes of a cluster, or drain one."`
-	Run     runCmd     `cmd:"" help:"Run a Squirrel program."`
-	Check   checkCmd   `cmd:"" help:"Look for mistakes in Squirrel files: prints FILE:LINE:COLUMN: MESSAGE for each."`
-	Test    testCmd    `cmd:"" help:"${help_test}"`
-	Doc     docCmd     `cmd:"" help:"Show the manual of what agent and device code can call."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	JSON  bool `name:"json" help:"Print results as JSON, and errors, too."`
+	Quiet bool `short:"q" help:"Print results only: of lists the ids, and no messages."`
+
+	Dev        devCmd        `cmd:"" help:"${help_dev}"`
+	Up         upCmd         `cmd:"" help:"Run a node."`
+	Init       initCmd       `cmd:"" help:"${help_init}"`
+	Login      loginCmd      `cmd:"" help:"Log in at a node, which commands use from then on."`
+	Logout     logoutCmd     `cmd:"" help:"End a login, and forget it."`
+	Context    contextCmd    `cmd:"" help:"Manage logins at nodes: which there are, and which one commands use."`
+	Deploy     deployCmd     `cmd:"" help:"${help_deploy}"`
+	Account    accountCmd    `cmd:"" help:"Manage accounts, their passwords and one-time passwords."`
+	Key        keyCmd        `cmd:"" help:"Manage the login keys of your account."`
+	Product    productCmd    `cmd:"" help:"Manage products, to which device groups belong."`
+	Group      groupCmd      `cmd:"" help:"Manage device groups, whose devices run the same code."`
+	Device     deviceCmd     `cmd:"" help:"Manage devices, and what they show; or run one on this machine."`
+	Webhook    webhookCmd    `cmd:"" help:"Manage URLs that are called for events of device groups."`
+	Library    libraryCmd    `cmd:"" help:"Manage the libraries that code can #require."`
+	CA         caCmd         `cmd:"" name:"ca" help:"Show the authority that issues certificates of devices."`
+	Deployment deploymentCmd `cmd:"" help:"Manage deployments, the code of device groups."`
+	Log        logCmd        `cmd:"" help:"Print the log of devices and agents."`
+	Restart    restartCmd    `cmd:"" help:"Restart a device or its agent."`
+	Cluster    clusterCmd    `cmd:"" help:"Show the nodes of a cluster, or drain one."`
+	Run        runCmd        `cmd:"" help:"Run a Squirrel program."`
+	Check      checkCmd      `cmd:"" help:"Look for mistakes in Squirrel files: prints FILE:LINE:COLUMN: MESSAGE for each."`
+	Test       testCmd       `cmd:"" help:"${help_test}"`
+	Doc        docCmd        `cmd:"" help:"Show the manual of what agent and device code can call."`
+	Version    versionCmd    `cmd:"" help:"Print the version, and the commit that it was built from."`
+
+	Completion completionCmd `cmd:"" help:"${help_completion}"`
 }
 
-// streams are the standard streams of a command, and what takes requests to stop it.
+// streams are the standard streams of a command, how it writes to them, and what takes requests to
+// stop it.
 type streams struct {
 	in   io.Reader
 	out  io.Writer
 	err  io.Writer
 	stop *stopper
+
+	json  bool // results and errors are JSON
+	quiet bool // no messages
 }
 
 // exit carries an exit status out of kong, which would end the process itself
@@ -72,7 +93,7 @@ func newParser(grammar *commands, options ...kong.Option) *kong.Kong {
 	parser, err := kong.New(grammar, append(options,
 		kong.Name("tandem"),
 		kong.Description("An open, self-hosted platform for pairs of device and agent code, compatible with Electric Imp."),
-		vars(),
+		kong.PostBuild(putVars),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)...)
 	if err != nil {
@@ -91,7 +112,8 @@ func run(ctx context.Context, args []string, s *streams) (status int) {
 			panic(x)
 		}
 	}()
-	parser := newParser(&commands{},
+	grammar := &commands{}
+	parser := newParser(grammar,
 		kong.Writers(s.out, s.err),
 		kong.Exit(func(code int) { panic(exit(code)) }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
@@ -104,13 +126,18 @@ func run(ctx context.Context, args []string, s *streams) (status int) {
 		args = append(args[1:len(args):len(args)], "--help")
 	case args[0] == "--version":
 		args = append([]string{"version"}, args[1:]...)
+	case args[0] == completeWord:
+		complete(ctx, parser, args[1:], s)
+		return 0
 	}
 	command, err := parser.Parse(args)
+	s.json, s.quiet = grammar.JSON, grammar.Quiet
 	if err == nil {
 		err = checkFlags(command)
 	}
 	if err != nil {
-		fmt.Fprintf(s.err, "tandem: %s\n", misused(err))
+		s.json = s.json || slices.Contains(args, "--json") // it may stand after the mistake
+		s.report("usage", misused(err), err)
 		return 2
 	}
 	err = command.Run()
@@ -119,7 +146,7 @@ func run(ctx context.Context, args []string, s *streams) (status int) {
 		return 0
 	case errors.Is(err, errSilent):
 	default:
-		fmt.Fprintf(s.err, "tandem: %s\n", strings.TrimSpace(inWords(err)))
+		s.report(tandem.KindOf(err).String(), strings.TrimSpace(inWords(err)), err)
 	}
 	return 1
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/central"
+	"github.com/tandem-iot/tandem/central/client"
 	"github.com/tandem-iot/tandem/device/enrol"
 )
 
@@ -49,39 +50,43 @@ func (c *deviceProvisionCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	api, err := c.dial(ctx)
+	n, err := c.dial(ctx, s)
 	if err != nil {
 		return err
 	}
-	group, err := api.group(ctx, c.Product, c.Group, true)
+	group, err := n.target(ctx, c.groupFlags)
 	if err != nil {
 		return err
 	}
 	if c.Out != "" {
 		for i := range rows {
-			rows[i].complete(strings.TrimSuffix(api.base, "/v5"))
+			rows[i].complete(n.Node())
 		}
 		// The file is on disk before there is any of the devices: the keys are in no other place.
 		if err := writeRows(c.Out, rows); err != nil {
 			return err
 		}
 	}
-	made, known := 0, 0
+	var all client.Provisioned
+	bar := s.progress("Making devices", len(rows))
+	defer bar.end()
 	for batch := range slices.Chunk(rows, central.MaxProvision) {
-		m, k, err := api.provision(ctx, group, batch)
+		p, err := n.Provision(ctx, group.ID, newcomers(batch))
 		if err != nil {
 			file := c.Out
 			if file == "" {
 				file = c.In
 			}
-			return fmt.Errorf("%w\n%d devices are made; to go on: tandem device provision %s--product %s --group %s --in %s",
-				err, made, c.again(), c.Product, c.Group, file)
+			return fmt.Errorf("%w\n%d devices are made; to go on: tandem device provision %s--group %s --in %s",
+				err, all.Made, c.again(), group.ID, file)
 		}
-		made += m
-		known += k
+		all.Made += p.Made
+		all.Known += p.Known
+		bar.add(len(batch))
 	}
-	fmt.Fprintf(s.err, "%d devices made, %d were there already\n", made, known)
-	return nil
+	bar.end()
+	s.say("%d devices made, %d were there already", all.Made, all.Known)
+	return s.result(all, "")
 }
 
 // rows returns the devices that are asked for.
@@ -130,25 +135,17 @@ func (r *row) complete(server string) {
 	}
 }
 
-// provision makes up to central.MaxProvision devices, in one transaction of the node.
-func (c *client) provision(ctx context.Context, group string, rows []row) (made, known int, err error) {
-	list := make([]map[string]string, len(rows))
+// newcomers returns devices as they are sent: of a key only the hash.
+func newcomers(rows []row) []client.Newcomer {
+	list := make([]client.Newcomer, len(rows))
 	for i, r := range rows {
-		list[i] = map[string]string{"id": r.ID, "name": r.Name, "certificate": r.Certificate}
+		list[i] = client.Newcomer{ID: r.ID, Name: r.Name, Certificate: r.Certificate}
 		if r.Key != "" {
 			sum := sha256.Sum256([]byte(r.Key))
-			list[i]["key_hash"] = hex.EncodeToString(sum[:])
+			list[i].KeyHash = hex.EncodeToString(sum[:])
 		}
 	}
-	var out struct {
-		Data struct{ Attributes struct{ Made, Known int } }
-	}
-	in := map[string]any{"data": map[string]any{
-		"type": "provisioning", "attributes": map[string]any{"devices": list},
-		"relationships": map[string]any{"devicegroup": map[string]string{"type": "devicegroup", "id": group}},
-	}}
-	err = c.do(ctx, "POST", "/provision", in, &out)
-	return out.Data.Attributes.Made, out.Data.Attributes.Known, err
+	return list
 }
 
 var columns = []string{"id", "name", "key", "certificate", "ticket"}

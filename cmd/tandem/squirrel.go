@@ -12,8 +12,10 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/squirrel"
 	"github.com/tandem-iot/tandem/squirrel/compile"
+	"github.com/tandem-iot/tandem/squirrel/syntax"
 )
 
 type runCmd struct {
@@ -42,8 +44,7 @@ func (c *runCmd) Run(ctx context.Context, s *streams) error {
 	}
 	prog, err := compile.Compile(name, src, compile.Options{})
 	if err != nil {
-		fmt.Fprintln(s.err, notCompilable(err))
-		return errSilent
+		return s.failed(notCompilable(err))
 	}
 	v, flush := newMachine(s, c.Memory<<20)
 	defer flush()
@@ -61,8 +62,7 @@ func (c *runCmd) Run(ctx context.Context, s *streams) error {
 			}
 		case squirrel.Failed:
 			flush()
-			io.WriteString(s.err, crashed(v.Err()))
-			return errSilent
+			return s.failed(crashed(v.Err()))
 		case squirrel.OutOfMemory:
 			return fmt.Errorf("the program needs more than %d MiB of memory: see --memory", c.Memory)
 		case squirrel.Suspended:
@@ -75,7 +75,7 @@ func (c *runCmd) Run(ctx context.Context, s *streams) error {
 // and writes to s. Its output is buffered; flush writes it.
 func newMachine(s *streams, memory int) (v *squirrel.VM, flush func() error) {
 	v = squirrel.New(squirrel.Standard(), memory)
-	out := bufio.NewWriterSize(s.out, 32<<10)
+	out := bufio.NewWriterSize(s.text(), 32<<10)
 	v.SetOutput(func(b []byte, isErr bool) {
 		if isErr {
 			out.Flush()
@@ -104,19 +104,47 @@ type checkCmd struct {
 	Files []string `arg:"" help:"Squirrel sources."`
 }
 
+// checked is what check has found in a file.
+type checked struct {
+	File    string `json:"file"`
+	OK      bool   `json:"ok"`
+	Line    int    `json:"line,omitempty"`
+	Column  int    `json:"column,omitempty"`
+	Message string `json:"message,omitempty"`
+}
+
 // Run compiles files and prints the first error of each.
 func (c *checkCmd) Run(s *streams) error {
 	failed := false
+	list := []checked{}
 	for _, file := range c.Files {
 		name, src, err := readSource(file, s.in)
 		if err != nil {
 			failed = true
-			fmt.Fprintf(s.err, "tandem: %s\n", inWords(err))
+			s.report(tandem.KindOf(err).String(), inWords(err), err)
 			continue
 		}
+		x := checked{File: file, OK: true}
 		if _, err := compile.Compile(name, src, compile.Options{}); err != nil {
 			failed = true
-			fmt.Fprintln(s.out, notCompilable(err))
+			x.OK = false
+			x.Message = err.Error()
+			var at *syntax.Error
+			if errors.As(err, &at) {
+				x.Line, x.Column, x.Message = int(at.Pos.Line), int(at.Pos.Col), at.Plain()
+			}
+			if at != nil && at.Excerpt.Line != 0 {
+				x.File, x.Line, x.Column = at.Excerpt.File, at.Excerpt.Line, at.Excerpt.Col
+			}
+			if !s.json {
+				fmt.Fprintln(s.out, notCompilable(err))
+			}
+		}
+		list = append(list, x)
+	}
+	if s.json {
+		if err := encode(s.out, list); err != nil {
+			return err
 		}
 	}
 	if failed {

@@ -24,7 +24,6 @@ import (
 type testCmd struct {
 	Dir      string            `arg:"" optional:"" default:"." help:"${help_test_dir}"`
 	Tests    string            `placeholder:"FILE[:CASE][::METHOD]" help:"${help_test_tests}"`
-	JSON     bool              `name:"json" help:"Print the results as JSON, a file a line."`
 	JUnit    string            `name:"junit" placeholder:"FILE" help:"Also write the results as JUnit's XML."`
 	Coverage string            `placeholder:"FILE" help:"${help_test_coverage}"`
 	Real     bool              `help:"${help_test_real}"`
@@ -40,13 +39,14 @@ type testCmd struct {
 type tests struct {
 	*testCmd
 	s          *streams
+	json       bool
 	limit      time.Duration                                           // 0: that of package impunit
 	only, rest string                                                  // of Tests: the file, and what follows it
 	find       func(context.Context, tandem.LibraryID) (string, error) // nil: see library
 }
 
 func (c *testCmd) Run(ctx context.Context, s *streams) error {
-	t := &tests{testCmd: c, s: s}
+	t := &tests{testCmd: c, s: s, json: s.json}
 	if err := t.check(); err != nil {
 		return err
 	}
@@ -57,12 +57,14 @@ func (c *testCmd) Run(ctx context.Context, s *streams) error {
 	for {
 		known := t.stamps() // a file that is saved meanwhile has them run again
 		if err := t.run(ctx); err != nil && !errors.Is(err, errSilent) && ctx.Err() == nil {
-			fmt.Fprintf(s.err, "tandem: %v\n", err)
+			s.report(tandem.KindOf(err).String(), err.Error(), err)
 		}
 		if !t.changed(ctx, known) {
 			return nil
 		}
-		fmt.Fprintf(s.out, "\n")
+		if !s.json && !s.quiet {
+			fmt.Fprintf(s.out, "\n")
+		}
 	}
 }
 
@@ -129,7 +131,7 @@ func (t *tests) run(ctx context.Context) error {
 		o.Case, o.Method = "", strings.TrimPrefix(t.rest, ":")
 	}
 	out := t.s.out
-	if t.JSON {
+	if t.json || t.s.quiet {
 		out = io.Discard
 	}
 	o.Ended = func(x *impunit.Test) { impunit.WriteTest(out, x) }
@@ -197,11 +199,12 @@ func (t *tests) finish(results []impunit.Result, covered *impunit.Coverage, took
 		failures += f
 		virtual += results[i].Virtual
 	}
-	if t.JSON {
+	switch {
+	case t.json:
 		if err := impunit.WriteJSON(t.s.out, results); err != nil {
 			return err
 		}
-	} else {
+	case !t.s.quiet:
 		fmt.Fprintf(t.s.out, "Tests: %d, Assertions: %d, Failures: %d (%s in %s)\n", count, assertions, failures,
 			impunit.Span(virtual), impunit.Span(took))
 	}
@@ -215,7 +218,7 @@ func (t *tests) finish(results []impunit.Result, covered *impunit.Coverage, took
 		if err := written(t.Coverage, covered.WritePage); err != nil {
 			return err
 		}
-		if !t.JSON {
+		if !t.json && !t.s.quiet {
 			t.tellCoverage(covered)
 		}
 	}

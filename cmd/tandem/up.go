@@ -44,17 +44,25 @@ type upCmd struct {
 
 func (c *upCmd) Run(ctx context.Context, s *streams) error {
 	level := slog.LevelInfo
-	if c.Verbose {
+	switch {
+	case c.Verbose:
 		level = slog.LevelDebug
+	case s.quiet:
+		level = slog.LevelWarn
 	}
 	node := &server.Server{
 		Dir: c.Data, HTTP: c.HTTP, MQTT: c.MQTT, MQTTS: c.MQTTS, URL: c.URL, Version: version.String(), ClockOffset: c.Clock,
 		MemoryTarget: int64(c.Memory), ClientCAs: c.ClientCAs, DeviceAuth: central.DeviceAuth(c.Auth),
-		Logger: slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level})),
+		Logger: slog.New(s.logHandler(s.err, level)),
 		Ready: func(n *server.Node) {
-			fmt.Fprintf(s.err, "HTTP at %s, MQTT at %s, agents at %s, data in %s, manual at %s/docs/\n",
+			if s.json {
+				addresses := map[string]string{"http": n.URL, "mqtt": n.MQTT, "agents": fmt.Sprint(n.Agents), "data": c.Data}
+				_ = encode(s.out, addresses) // ignored as for text: a node runs without a reader, too
+				return
+			}
+			s.say("HTTP at %s, MQTT at %s, agents at %s, data in %s, manual at %s/docs/",
 				n.URL, n.MQTT, n.Agents, c.Data, n.URL)
-			adviseAccount(ctx, s.err, n.Central, c.Data)
+			adviseAccount(ctx, s, n.Central, c.Data)
 		},
 		Agents: server.Agents{Domain: c.Domain, Listen: c.Agents, URL: c.AgentsURL, SandboxPages: c.Sandbox},
 	}

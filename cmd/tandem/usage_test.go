@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"os"
 	"path/filepath"
@@ -14,26 +15,37 @@ import (
 
 // wrongValues are values that no flag with a placeholder takes.
 var wrongValues = map[string][]string{
-	"ADDR":     {"x", ":x", "127.0.0.1", "127.0.0.1:99999", "a b:1"},
-	"CIDR":     {"x", "10.0.0.0/33"},
-	"CODE":     {"x", "7K3M-Q0D4-X9TX", "tandem:x:y@http://localhost", "tandem:7K3M-Q0D4-X9TW@localhost"},
-	"DEVICE":   {"nosuch"},
-	"DIR":      {"file"},
-	"DOMAIN":   {"a b", "-x-"},
-	"DURATION": {"x", "5"},
-	"FILE":     {"nofile", "."},
-	"ID":       {"x", ""},
-	"KEY":      {""},
-	"MIB":      {"0", "x", "-1", "99999999"},
-	"MB":       {"0", "x", "-1"},
-	"N":        {"-3", "x", "1e99", ""},
-	"NAME":     {},
-	"PROOF":    {"x", "ANY"},
-	"TIME":     {"x", "-5h"},
-	"SIZE":     {"x", "-1", "1", "5XB", "0"},
-	"SPAN":     {"x", "5", "0 days", "-1 day", "31 years", ""},
-	"TYPE":     {"imp009"},
-	"URL":      {"nonsense", "ftp://x", "http://[::1", "tcp://127.0.0.1:99999"},
+	"ADDR":       {"x", ":x", "127.0.0.1", "127.0.0.1:99999", "a b:1"},
+	"CIDR":       {"x", "10.0.0.0/33"},
+	"COLUMN":     {"nosuch"},
+	"CONTEXT":    {"nosuch"},
+	"CODE":       {"x", "7K3M-Q0D4-X9TX", "tandem:x:y@http://localhost", "tandem:7K3M-Q0D4-X9TW@localhost"},
+	"DEPLOYMENT": {"nosuch", "../devices"},
+	"DEVICE":     {"nosuch"},
+	"DIR":        {"file"},
+	"DOMAIN":     {"a b", "-x-"},
+	"DURATION":   {"x", "5"},
+	"FILE":       {"nofile", "."},
+	"GROUP":      {"nosuch", "de"},
+	"ID":         {"x", ""},
+	"KEY":        {""},
+	"MIB":        {"0", "x", "-1", "99999999"},
+	"MB":         {"0", "x", "-1"},
+	"N":          {"-3", "x", "1e99", ""},
+	"NAME":       {},
+	"PRODUCT":    {"nosuch", "de"},
+	"PROOF":      {"x", "ANY"},
+	"REGEXP":     {"(", "a**"},
+	"TEXT":       {},
+	"TIME":       {"x", "-5h"},
+	"SIZE":       {"x", "-1", "1", "5XB", "0"},
+	"SPAN":       {"x", "5", "0 days", "-1 day", "31 years", ""},
+	"TYPE":       {"imp009"},
+	"URL":        {"nonsense", "ftp://x", "http://[::1", "tcp://127.0.0.1:99999"},
+
+	"COLUMN=PATTERN": {"x", "nosuch=1", "=", ""},
+	"NAME=VALUE":     {"x", "=1"},
+	"WHEN":           {"x", "-5h", "5", "17:99", "2026-13-01"},
 
 	"FILE[:CASE][::METHOD]": {"nofile", "nofile:Case::test", ".", "../pair/x.test.nut"},
 	"PREFIX=DIR":            {"x", "", "x=nodir", "x=file", "x="},
@@ -47,21 +59,66 @@ var harmless = []string{"--login-key ", "--out nofile", "--junit nofile", "--cov
 var wrongArguments = map[string][]string{
 	"dir": {"nodir", "file"}, "name:version": {"x", "a b:1.0.0"}, "file": {"nofile", "."}, "device": {"nosuch"},
 	"devices": {"nosuch"}, "side": {"both"}, "files": {"nofile", "."}, "name": {"nosuch.x"}, "node": {"nosuch"},
-	"email": {"nosuch", ""}, "claim": {"nosuch", "a b", "../devices"}, "fingerprint": {"nosuch", ""},
+	"email": {"nosuch", ""}, "claim": {"nosuch", "a b", "../devices"}, "product": {"nosuch", "de", ""}, "group": {"nosuch", "de", ""},
+	"deployment": {"nosuch", "a b", "../devices", ""}, "webhook": {"nosuch", "a b", "../devices", ""},
+	"login-key": {"nosuch", "../devices", ""}, "account": {"nosuch", "operatr"}, "context": {"nosuch", "locl"},
+	"event": {"nosuch", ""}, "url": {"nonsense", "ftp://x"}, "shell": {"sh", ""}, "project": {"pair", "file"},
+	"description": {strings.Repeat("x", 300)}, "fingerprint": {"nosuch", ""},
 	"line": {"x", "pin1 = often"},
 	"code": {"x", "7K3M-Q0D4-X9TX", "tandem:x:y@http://localhost"},
 }
 
-// wrongNames are names that a command does not take which makes something of any other name.
-var wrongNames = map[string][]string{"device add": {}, "account add": {"", " ", "a\nb"}}
+// wrongFor are those of arguments that take other values in a command, by the command and the argument.
+var wrongFor = map[string][]string{
+	"device add name": {}, "account add name": {"", " ", "a\nb"}, "product add name": {"", " ", "a\nb", "dev"},
+	"group add name": {"", "a\nb", "dev"}, "login url": {"nonsense", "ftp://x"},
+}
 
 // unsaid are arguments that an error calls by their name, and does not repeat.
-var unsaid = []string{"account add name", "device claims revoke claim", "device enrol code"}
+var unsaid = []string{
+	"account add name", "device enrol code", "product add name", "group add name", "key add description",
+	"key change description",
+}
 
-// rightArguments are arguments of commands, by their names.
+// rightArguments are arguments of commands, by their names; thingsAtNode adds those that a node makes.
 var rightArguments = map[string]string{
-	"dir": "pair", "name:version": "x:1.0.0", "file": "file", "device": "d", "side": "agent", "files": "file", "node": "n",
-	"name": "x", "email": "x@example.com", "claim": "x", "line": "pin1=1", "fingerprint": strings.Repeat("0", 64),
+	"dir": "pair", "name:version": "x:1.0.0", "file": "file", "device": "d", "devices": "d", "side": "agent",
+	"files": "file", "node": "n", "name": "x", "email": "x@example.com", "fingerprint": strings.Repeat("0", 64),
+	"line":    "pin1=1",
+	"product": "dev", "group": "dev", "account": "operator", "event": "deployment", "url": "http://127.0.0.1:1/",
+	"description": "x", "shell": "bash", "context": "local",
+}
+
+// password is that of the accounts in tests.
+const password = "correct-horse"
+
+// thingsAtNode makes what commands need at the node of TANDEM_DATA.
+func thingsAtNode(t *testing.T) {
+	t.Helper()
+	make := func(args ...string) string {
+		t.Helper()
+		status, out, errs := within(t, password+"\n", args...)
+		if status != 0 {
+			t.Fatalf("tandem %q: %d %s", args, status, errs)
+		}
+		return strings.TrimSpace(out)
+	}
+	make("account", "password")
+	make("device", "add", "d", "--group", "dev", "--product", "dev")
+	rightArguments["login-key"] = make("key", "add", "of tests")
+	rightArguments["deployment"], _, _ = strings.Cut(make("deployment", "list", "--quiet"), "\n")
+	rightArguments["webhook"] = strings.Fields(make("webhook", "add", "deployment", "http://127.0.0.1:1/"))[0][len("ID="):]
+	make("device", "claim", "add", "--quiet")
+	rightArguments["claim"] = make("device", "claim", "list", "--quiet")
+}
+
+// within runs a command to its end in this process, which takes less time than a process of its own.
+func within(t *testing.T, stdin string, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	s := &streams{in: strings.NewReader(stdin), out: &out, err: &errs, stop: &stopper{cancel: func() {}}}
+	status = run(t.Context(), args, s)
+	return status, out.String(), errs.String()
 }
 
 // libraryWords are what libraries say, and people should not have to read.
@@ -77,6 +134,7 @@ func TestMistakes(t *testing.T) {
 	}
 	node := startDev(t, map[string]string{"agent.nut": ""})
 	t.Setenv("TANDEM_DATA", filepath.Join(node.dir, ".tandem", "node"))
+	t.Setenv("TANDEM_CONFIG", filepath.Join(t.TempDir(), "contexts.json"))
 	t.Chdir(t.TempDir())
 	if err := os.Mkdir("pair", 0o700); err != nil {
 		t.Fatal(err)
@@ -85,8 +143,9 @@ func TestMistakes(t *testing.T) {
 	write(t, filepath.Join("pair", "x.test.nut"), "class X extends ImpTestCase { function testX() {} }")
 	write(t, "file", "")
 	write(t, "devices.csv", "id,key\n0123456789abcdef,0123456789abcdef\n")
+	thingsAtNode(t)
 	try := func(name, wrong string, args ...string) {
-		status, _, errs := runCommand(t, "", args...)
+		status, _, errs := within(t, password+"\n", args...)
 		head, _, _ := strings.Cut(wrong, ":")
 		switch first, more, _ := strings.Cut(strings.TrimPrefix(errs, "tandem: "), "\n"); {
 		case status == 0:
@@ -98,11 +157,18 @@ func TestMistakes(t *testing.T) {
 			t.Errorf("tandem %q: %s", args, errs)
 		}
 	}
+	tried := map[string]bool{}
 	for _, leaf := range newParser(&commands{}).Model.Leaves(false) {
 		command := strings.Fields(leaf.Path())
 		right := rightOf(leaf)
 		for _, f := range leaf.Flags {
-			for _, wrong := range wrongOf(t, f) {
+			list := wrongOf(t, f)
+			if same := f.Name + f.Help; tried[same] && len(list) > 0 {
+				list = list[:1] // many commands have it; one of them was tried with all values
+			} else {
+				tried[same] = true
+			}
+			for _, wrong := range list {
 				flag := "--" + f.Name
 				if !slices.Contains(harmless, flag+" "+wrong) {
 					try(flag, wrong, slices.Concat(command, needs(leaf, f), right, []string{flag, wrong})...)
@@ -110,12 +176,13 @@ func TestMistakes(t *testing.T) {
 			}
 		}
 		for i, p := range leaf.Positional {
+			own := needs(leaf, &kong.Flag{Value: &kong.Value{}})
 			list, ok := wrongArguments[p.Name]
 			if !ok {
 				t.Errorf("%s has an argument %s: name wrong ones", leaf.Path(), p.Name)
 			}
-			if own, ok := wrongNames[leaf.Path()]; ok && p.Name == "name" {
-				list = own
+			if others, ok := wrongFor[leaf.Path()+" "+p.Name]; ok {
+				list = others
 			}
 			for _, wrong := range list {
 				args := slices.Clone(right)
@@ -127,7 +194,7 @@ func TestMistakes(t *testing.T) {
 				if slices.Contains(unsaid, leaf.Path()+" "+p.Name) {
 					name = p.Name
 				}
-				try(name, wrong, slices.Concat(command, args[:max(i+1, len(right))])...)
+				try(name, wrong, slices.Concat(command, own, args[:max(i+1, len(right))])...)
 			}
 		}
 		try("nosuch", "", slices.Concat(command, right, []string{"--nosuch"})...)
@@ -139,6 +206,9 @@ func TestMistakes(t *testing.T) {
 func rightOf(leaf *kong.Node) (right []string) {
 	if leaf.Name == "dev" || leaf.Name == "deploy" || leaf.Name == "test" {
 		return []string{"pair"}
+	}
+	if leaf.Name == "login" {
+		return []string{"http://127.0.0.1:1"}
 	}
 	for _, p := range leaf.Positional {
 		if p.Required {
@@ -171,6 +241,8 @@ func needs(leaf *kong.Node, f *kong.Flag) (all []string) {
 		run := leaf.Name == "run" && f.Name != "claim"
 		switch {
 		case other.Name == f.Name:
+		case other.Name == "group" && other.Required:
+			all = append(all, "--group", "dev")
 		case other.Name == "id" && run:
 			all = append(all, "--id", "0123456789abcdef")
 		case other.Name == "key" && run:

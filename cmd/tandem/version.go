@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"runtime"
 
 	"github.com/tandem-iot/tandem/internal/version"
 )
@@ -9,6 +10,8 @@ import (
 type versionCmd struct{}
 
 func (versionCmd) Run(s *streams) error {
-	_, err := fmt.Fprintf(s.out, "tandem %s\n", version.Long())
-	return err
+	return s.result(map[string]string{
+		"version": version.String(), "commit": version.Commit(), "go": runtime.Version(),
+		"platform": runtime.GOOS + "/" + runtime.GOARCH,
+	}, fmt.Sprintf("tandem %s\n", version.Long()))
 }

@@ -174,7 +174,7 @@ func TestDamagedIdentity(t *testing.T) {
 	w.cfg.Key = ""
 	files := []File{{Name: identity.Files[0]}, {Name: identity.Files[1], Data: []byte("{}")}}
 	_, err := New(w.cfg, Contents{Files: files})
-	if err == nil || !strings.Contains(err.Error(), "tandem device claim --device") {
+	if err == nil || !strings.Contains(err.Error(), "tandem device claim add --device") {
 		t.Errorf("without any key: %v", err)
 	}
 }

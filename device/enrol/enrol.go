@@ -152,7 +152,7 @@ func (e *Enrolment) ticket(i *identity.Identity, text string) (t Ticket, err err
 		t.Code, err = ParseCode(i.Pending.Code)
 	case i.Device == "":
 		err = tandem.Errorf(tandem.Invalid,
-			"the device has not enrolled: give it a claim code, which tandem device claim makes")
+			"the device has not enrolled: give it a claim code, which tandem device claim add makes")
 	}
 	if err != nil || t.Code == "" {
 		return t, err

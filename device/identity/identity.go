@@ -104,7 +104,7 @@ func Open(contents [2][]byte) (newest Identity, damaged []string, err error) {
 	}
 	if !found && len(damaged) > 0 {
 		err = tandem.Errorf(tandem.Invalid, "%s is damaged, and so is its copy: delete both, and enrol the device again "+
-			"with a code of tandem device claim --device ID", damaged[0])
+			"with a code of tandem device claim add --device ID", damaged[0])
 	}
 	return newest, damaged, err
 }

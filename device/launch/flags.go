@@ -30,6 +30,9 @@ func optionsOf(v reflect.Value, words map[string]string) (list []option) {
 			continue
 		}
 		tag := field.Tag.Get
+		if tag("kong") == "-" {
+			continue // it is no option
+		}
 		x := option{name: tag("name"), placeholder: tag("placeholder"), env: tag("env"), otherwise: tag("default")}
 		if x.name == "" {
 			x.name = flagName(field.Name)

@@ -34,6 +34,7 @@ type Options struct {
 	Hardware
 
 	LogLevel string `placeholder:"LEVEL" default:"info" enum:"debug,info,warn,error" help:"${help_log_level}"`
+	LogJSON  bool   `kong:"-"` // lines are JSON; tandem device run has a flag for all commands
 }
 
 // Words returns the texts that the tags of Options refer to.
@@ -92,6 +93,14 @@ func (o *Options) Runner(ctx context.Context, w io.Writer) (*runner.Runner, erro
 	return r, err
 }
 
+func (o *Options) logHandler(w io.Writer, level slog.Level) slog.Handler {
+	options := &slog.HandlerOptions{Level: level}
+	if o.LogJSON {
+		return slog.NewJSONHandler(w, options)
+	}
+	return slog.NewTextHandler(w, options)
+}
+
 // build returns the device and its board.
 func (o *Options) build(ctx context.Context, w io.Writer) (*runner.Runner, *Wiring, error) {
 	who, err := o.identity()
@@ -108,7 +117,7 @@ func (o *Options) build(ctx context.Context, w io.Writer) (*runner.Runner, *Wiri
 	}
 	r := &runner.Runner{
 		ID: who.id, Key: who.key, Dir: o.directory(who.id), Code: o.Code, Module: o.Module, Board: hardware.Simulated,
-		Logger: slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})),
+		Logger: slog.New(o.logHandler(w, level)),
 	}
 	if o.Claim != "" {
 		if err := o.enrol(ctx, r.Dir, r.Logger); err != nil {

@@ -4,6 +4,7 @@ package version
 import (
 	"runtime"
 	"runtime/debug"
+	"strings"
 )
 
 // String returns the module's version, as the go command recorded it, or the commit when the
@@ -16,19 +17,46 @@ func String() string {
 	if v := info.Main.Version; v != "" && v != "(devel)" {
 		return v
 	}
+	if at := commit(info); at != "" {
+		return "devel-" + at
+	}
+	return "devel"
+}
+
+// Commit returns the commit that the program was built from, with -modified after it if files were
+// not as in it; "" when that was not recorded.
+func Commit() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	return commit(info)
+}
+
+// commitLength is how many digits of a commit are shown: enough to be the only one.
+const commitLength = 12
+
+func commit(info *debug.BuildInfo) string {
 	revision, modified := "", ""
 	for _, setting := range info.Settings {
 		switch {
-		case setting.Key == "vcs.revision" && len(setting.Value) >= 12:
-			revision = "-" + setting.Value[:12]
+		case setting.Key == "vcs.revision" && len(setting.Value) >= commitLength:
+			revision = setting.Value[:commitLength]
 		case setting.Key == "vcs.modified" && setting.Value == "true":
 			modified = "-modified"
 		}
 	}
-	return "devel" + revision + modified
+	if revision == "" {
+		return ""
+	}
+	return revision + modified
 }
 
-// Long returns the version with that of Go and what the program was built for.
+// Long returns the version with the commit, the version of Go, and what the program was built for.
 func Long() string {
-	return String() + " " + runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH
+	at := ""
+	if c := Commit(); c != "" && !strings.Contains(String(), c) {
+		at = " commit " + c
+	}
+	return String() + at + " " + runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH
 }

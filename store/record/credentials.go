@@ -193,10 +193,10 @@ func (c *ClaimCode) Check(keyHash []byte, now time.Time) error {
 		return nil // the answer was lost
 	case !c.Used.IsZero():
 		return tandem.Errorf(tandem.Conflict,
-			"another device has used this claim code: each device needs a code of its own, from tandem device claim")
+			"another device has used this claim code: each device needs a code of its own, from tandem device claim add")
 	case !now.Before(c.Expires):
 		return tandem.Errorf(tandem.Forbidden,
-			"this claim code expired at %s: ask for a new one, from tandem device claim",
+			"this claim code expired at %s: ask for a new one, from tandem device claim add",
 			c.Expires.UTC().Format(time.RFC3339))
 	}
 	return nil
