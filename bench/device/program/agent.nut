@@ -6,6 +6,9 @@ function place(r) { return format("%d/%d/%d", r.life, r.run, r.n); }
 
 device.on("reading", function(r) {
     local last = state.last;
+    // An old copy of the device's directory has the readings again that were not acknowledged
+    // when it was made.
+    if (r.life < last.life) return;
     local next = r.life == last.life && r.run == last.run && r.n == last.n + 1;
     local begins = (r.life > last.life || r.life == last.life && r.run > last.run) && r.n == 1;
     if (next || begins) {

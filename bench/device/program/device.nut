@@ -12,14 +12,17 @@ life <- bytes[0] << 8 | bytes[1];
 run <- tandem.incarnation();
 n <- 0;
 kept <- imp.getuserconfiguration();
-orders <- kept == null ? 0 : kept.tostring().tointeger();
+kept = kept == null ? ["0", "0"] : split(kept.tostring(), " ");
+orders <- kept[1].tointeger();
+// An old copy of the directory has an old number.
+current <- kept[0].tointeger() == life;
 say(format("start %d %d %d", life, run, orders));
 
 agent.on("order", function(order) {
-    if (kept != null && order != orders + 1) say(format("wrong order %d after %d", order, orders));
+    if (current ? order != orders + 1 : order <= orders) say(format("wrong order %d after %d", order, orders));
     orders = order;
-    kept = order.tostring();
-    imp.setuserconfiguration(kept);
+    current = true;
+    imp.setuserconfiguration(life + " " + orders);
     later("order " + order);
 });
 
