@@ -14,7 +14,8 @@ export PATH := $(PATH):/usr/sbin:/sbin
 # Packages whose tests run PostgreSQL or mosquitto's clients; a test looks for them.
 SERVERS = cluster cmd/tandem gateway internal/pgtest server store
 # Cores and what runs them have no goroutines: the race detector would only make them five times as slow.
-PURE = device/core rehearsal impunit
+PURE = cluster/protocol codec device/core device/identity device/spool gateway/session impunit mqtt placement rehearsal \
+	squirrel/compile squirrel/regexp squirrel/syntax squirrel/text store/record store/twin world
 UNITS = $$(go list ./... | grep -vxF $(SERVERS:%=-e github.com/tandem-iot/tandem/%) $(PURE:%=-e github.com/tandem-iot/tandem/%))
 # What a device links; its tests pass where an int has 32 bits too.
 DEVICE = . ./hlc ./board ./codec ./mqtt ./internal/dirlock ./squirrel/... ./imp ./device/... ./cmd/tandem-device

@@ -219,6 +219,7 @@ func (c *Cluster) begin(e protocol.Begin) {
 		moves.Refuse()
 	}
 	c.moves.replace(moves)
+	c.logs.renew()
 	c.runs.mu.Lock()
 	c.runs.last = r
 	c.runs.mu.Unlock()

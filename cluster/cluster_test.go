@@ -493,6 +493,74 @@ func TestLog(t *testing.T) {
 	third.until("it is not watched any more", func() bool { return second.watched()+third.watched() == 0 })
 }
 
+// TestLogAfterLoss: a node that was declared lost, and has joined again, shows what the others log,
+// in the logs that were shown before.
+func TestLogAfterLoss(t *testing.T) {
+	f := newFleet(t, 2, 16, code)
+	first, second := f.nodes[0], f.nodes[1]
+	ctx, stop := context.WithCancel(t.Context())
+	var all []tandem.DeviceID
+	for _, d := range f.devices {
+		all = append(all, d.ID)
+	}
+	shown := make(chan string, 1000)
+	follower := first.Log.Follow(func(e tandem.LogEntry) { shown <- e.Msg })
+	f.must(follower.Add(ctx, all, 0))
+	ended := make(chan error, 1)
+	go func() { ended <- follower.Run(ctx) }()
+	earlier, _ := second.table().Peer("n1")
+	db, err := pgx.Connect(t.Context(), f.url)
+	f.must(err)
+	defer db.Close(context.Background())
+	_, err = db.Exec(t.Context(), "DELETE FROM leases WHERE node = 'n1'")
+	f.must(err)
+	second.until("the node has joined again", func() bool {
+		now, ok := second.table().Peer("n1")
+		return ok && now != earlier
+	})
+	f.settle(2)
+	there := f.at(second)[0]
+	line := "line of " + second.get(there, "/begun")
+	second.until("its lines are shown", func() bool {
+		second.get(there, "/log")
+		for len(shown) > 0 {
+			if <-shown == line {
+				return true
+			}
+		}
+		return false
+	})
+	stop()
+	f.must(<-ended)
+}
+
+// TestAskedAgain: a node that has not answered is asked for its lines again, one that refuses is
+// not, and a new run of this node asks all.
+func TestAskedAgain(t *testing.T) {
+	a, b, c := protocol.Peer{Node: "a"}, protocol.Peer{Node: "b"}, protocol.Peer{Node: "c"}
+	all := []protocol.Peer{a, b, c}
+	l := &logs{asked: map[uint64]map[protocol.Peer]bool{7: {}}}
+	want := func(what string, want ...protocol.Peer) {
+		t.Helper()
+		if got := l.fresh(7, all); !slices.Equal(got, want) {
+			t.Errorf("%s: %v are asked, want %v", what, got, want)
+		}
+	}
+	want("at first", all...)
+	want("at once again")
+	late := tandem.Errorf(tandem.Unavailable, "no answer in time")
+	full := tandem.Errorf(tandem.Limit, "too many logs")
+	if !l.unanswered(7, map[protocol.Peer]error{b: late, c: full}) {
+		t.Error("the node that did not answer is given up")
+	}
+	want("after an answer that was late", b)
+	if l.unanswered(7, map[protocol.Peer]error{c: full}) || l.unanswered(8, map[protocol.Peer]error{a: late}) {
+		t.Error("a node that refuses, or one of a log that is not shown, is asked again")
+	}
+	l.renew()
+	want("after this node was lost", all...)
+}
+
 // TestStatus: what the table says of each node, and where devices are sent.
 func TestStatus(t *testing.T) {
 	c := &Cluster{Info: record.Node{ID: "a"}}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/cluster/protocol"
@@ -19,7 +20,7 @@ var _ logbook.Others = (*Cluster)(nil)
 type logs struct {
 	mu    sync.Mutex
 	views map[uint64]*view                  // views here, of the other nodes' lines
-	asked map[uint64]map[protocol.Peer]bool // by view: nodes that have been asked for their lines
+	asked map[uint64]map[protocol.Peer]bool // by view: nodes that this run has asked for their lines
 	serve map[viewer]func()                 // views on other nodes of our lines, with functions to stop them
 }
 
@@ -42,9 +43,12 @@ type viewer struct {
 // History returns the last n lines of devices from the other nodes. The logbook calls
 // it.
 func (c *Cluster) History(ctx context.Context, devices []tandem.DeviceID, n int) (list []tandem.LogEntry) {
-	for _, f := range c.askOthers(ctx, c.table().Others(c.Info.ID), &protocol.History{Devices: devices, Lines: n}) {
+	question := &protocol.History{Devices: devices, Lines: n}
+	answers, missing := c.askOthers(ctx, c.table().Others(c.Info.ID), question)
+	for _, f := range answers {
 		list = append(list, f.Lines...)
 	}
+	c.warnOf(missing)
 	return list
 }
 
@@ -60,32 +64,74 @@ func (c *Cluster) Follow(ctx context.Context, devices []tandem.DeviceID, fn func
 	c.logs.views[v.id] = v
 	c.logs.asked[v.id] = map[protocol.Peer]bool{}
 	c.logs.mu.Unlock()
-	c.extend(ctx, v)
+	c.warnOf(c.extend(ctx, v))
 	return func() {
 		c.logs.mu.Lock()
 		delete(c.logs.views, v.id)
-		peers := slices.Collect(maps.Keys(c.logs.asked[v.id]))
 		delete(c.logs.asked, v.id)
 		c.logs.mu.Unlock()
-		for _, p := range peers {
+		for _, p := range c.table().Others(c.Info.ID) { // also those whose answer was late
 			c.say(p, &protocol.Ask{Question: &protocol.Unfollow{View: v.id}})
 		}
 	}
 }
 
-// extend asks the nodes that have not been asked yet for a view's lines.
-func (c *Cluster) extend(ctx context.Context, v *view) {
-	var fresh []protocol.Peer
-	c.logs.mu.Lock()
-	asked, shown := c.logs.asked[v.id]
-	for _, p := range c.table().Others(c.Info.ID) {
+// extend asks the nodes that have not been asked yet for a view's lines. Those that have not
+// answered, because they are slow or do not know this run yet, are asked again. It returns
+// what went wrong.
+func (c *Cluster) extend(ctx context.Context, v *view) (missing map[protocol.Peer]error) {
+	fresh := c.logs.fresh(v.id, c.table().Others(c.Info.ID))
+	_, missing = c.askOthers(ctx, fresh, &protocol.Follow{View: v.id, Devices: v.devices})
+	if c.logs.unanswered(v.id, missing) {
+		r := c.runNow()
+		c.apart(c.Info.ID, func() {
+			select {
+			case <-time.After(insistEvery):
+				c.extend(r.ctx, v)
+			case <-r.ctx.Done(): // the next run asks
+			}
+		})
+	}
+	return missing
+}
+
+// fresh returns those of some nodes that have not been asked for a view's lines, if that is
+// still shown. They are asked now.
+func (l *logs) fresh(view uint64, nodes []protocol.Peer) (fresh []protocol.Peer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	asked, shown := l.asked[view]
+	for _, p := range nodes {
 		if shown && !asked[p] {
 			asked[p] = true
 			fresh = append(fresh, p)
 		}
 	}
-	c.logs.mu.Unlock()
-	c.askOthers(ctx, fresh, &protocol.Follow{View: v.id, Devices: v.devices})
+	return fresh
+}
+
+// unanswered records which nodes are to be asked again for a view's lines, and reports
+// whether there are any. One that refuses because of a limit is not.
+func (l *logs) unanswered(view uint64, missing map[protocol.Peer]error) (again bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for p, err := range missing {
+		if asked, shown := l.asked[view]; shown && tandem.KindOf(err) != tandem.Limit {
+			delete(asked, p)
+			again = true
+		}
+	}
+	return again
+}
+
+// renew forgets whom views have been asked of: the other nodes have ended the views of this
+// node's earlier runs.
+func (l *logs) renew() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, asked := range l.asked {
+		clear(asked)
+	}
 }
 
 // extendAll extends all views to new nodes.
@@ -94,7 +140,7 @@ func (c *Cluster) extendAll(ctx context.Context) {
 	views := slices.Collect(maps.Values(c.logs.views))
 	c.logs.mu.Unlock()
 	for _, v := range views {
-		c.extend(ctx, v)
+		c.warnOf(c.extend(ctx, v))
 	}
 }
 
@@ -114,13 +160,14 @@ func (l *logs) forget(gone func(protocol.Peer) bool) {
 }
 
 // askOthers asks several nodes the same question, and returns the answers that arrive in
-// time.
+// time, and why others are missing.
 func (c *Cluster) askOthers(
 	ctx context.Context, peers []protocol.Peer, q protocol.Question,
-) (answers []protocol.Finish) {
+) (answers []protocol.Finish, missing map[protocol.Peer]error) {
 	type answer struct {
 		protocol.Finish
-		err error
+		from protocol.Peer
+		err  error
 	}
 	got := make(chan answer, len(peers))
 	for _, p := range peers {
@@ -130,18 +177,24 @@ func (c *Cluster) askOthers(
 				f, err = c.question(ctx, protocol.Target{Run: p}, q, protocol.LogWait)
 				return err
 			})
-			got <- answer{f, err}
+			got <- answer{f, p, err}
 		}()
 	}
+	missing = map[protocol.Peer]error{}
 	for range peers {
-		a := <-got
-		if a.err != nil {
-			c.logger.Warn("a node's part of a log is missing", "err", a.err)
-			continue
+		if a := <-got; a.err != nil {
+			missing[a.from] = a.err
+		} else {
+			answers = append(answers, a.Finish)
 		}
-		answers = append(answers, a.Finish)
 	}
-	return answers
+	return answers, missing
+}
+
+func (c *Cluster) warnOf(missing map[protocol.Peer]error) {
+	for p, err := range missing {
+		c.logger.Warn("a node's part of a log is missing", "node", p.Node, "err", err)
+	}
 }
 
 // Limits of what another node may ask of a log.

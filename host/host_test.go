@@ -429,7 +429,7 @@ func TestStopAndStart(t *testing.T) {
 	w.stop()
 	w.open(nil)
 	w.lines.expect(`^status Agent moved: shutdown\.$`)
-	w.lines.expect("^agent.log timer 3$")
+	w.lines.expectAnywhere("^agent.log timer 3$") // it is over before the stop on a slow machine
 	if got := w.get("/"); got != "4 1 false" {
 		t.Errorf("after stop and start: %q", got)
 	}

@@ -257,6 +257,19 @@ func (l *lines) expect(pattern string) {
 	}
 }
 
+// expectAnywhere is expect for a line that may have come before those that were expected.
+func (l *lines) expectAnywhere(pattern string) {
+	l.t.Helper()
+	l.mu.Lock()
+	seen := l.seen
+	l.seen = 0
+	l.mu.Unlock()
+	l.expect(pattern)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.seen = max(l.seen, seen)
+}
+
 func (l *lines) count(text string) (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

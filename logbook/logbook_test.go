@@ -386,6 +386,7 @@ func TestEngineAway(t *testing.T) {
 	stop := run(t, l)
 	say(l, 1, "kept")
 	flush(t, l)
+	l.mending.wait() // the engine is not opened again
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -300,8 +300,8 @@ func remove(ctx context.Context, tx *sql.Tx, node string, session int64) error {
 	return abandon(ctx, tx, node)
 }
 
-// Leave removes this node from the cluster, and gives up its claim of its name. Its later
-// writes are refused.
+// Leave removes this node from the cluster, and gives up its claim of its name; if it is the
+// planner, another can be at once. Its later writes are refused.
 func (s *Store) Leave(ctx context.Context) error {
 	id := s.identity()
 	err := s.placeOver(ctx, id.Node, func(ctx context.Context, tx *sql.Tx) error {
@@ -315,6 +315,9 @@ func (s *Store) Leave(ctx context.Context) error {
 			return nil // another node has already buried this one
 		}
 		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "UPDATE planner SET expires = '-infinity' WHERE node = $1", id.Node); err != nil {
 			return err
 		}
 		return remove(ctx, tx, id.Node, id.Session)

@@ -234,3 +234,21 @@ func TestSource(t *testing.T) {
 		t.Errorf("without a program, it is %s", got)
 	}
 }
+
+// TestServed: what a quiet user would have begun while it waited is counted, and not begun.
+func TestServed(t *testing.T) {
+	began := time.Unix(1000, 0)
+	for _, tc := range []struct {
+		took  time.Duration
+		count int
+		last  time.Duration // after began
+	}{
+		{pace / 2, 1, 0}, {3 * pace / 2, 1, 0}, {2 * pace, 2, pace}, {100*pace + pace/2, 100, 99 * pace},
+	} {
+		q := new(quiet)
+		last := q.served(began, began.Add(tc.took))
+		if len(q.took) != tc.count || q.took[0] != tc.took || !last.Equal(began.Add(tc.last)) {
+			t.Errorf("after %v: %v, the last at %v", tc.took, q.took, last.Sub(began))
+		}
+	}
+}

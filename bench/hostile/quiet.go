@@ -41,8 +41,9 @@ type quiet struct {
 	failed int
 }
 
-// run works at its pace until ctx ends. What begins late because the one before took long
-// counts from when it should have begun.
+// run works at its pace until ctx ends. What should have begun while the one before took long
+// counts as if it had waited for that, and is not made up for: a user who asks for hundreds at
+// once is not quiet, and meets the API's limit.
 func (q *quiet) run(ctx context.Context) {
 	connected := false
 	defer func() {
@@ -71,9 +72,20 @@ func (q *quiet) run(ctx context.Context) {
 			q.hang()
 			continue
 		}
-		q.Lock()
-		q.took = append(q.took, time.Since(next))
-		q.Unlock()
+		next = q.served(next, time.Now())
+	}
+}
+
+// served counts what began at a time and was done at another, and what should have begun in
+// between. It returns when the last of these should have.
+func (q *quiet) served(began, done time.Time) (last time.Time) {
+	q.Lock()
+	defer q.Unlock()
+	for ; ; began = began.Add(pace) {
+		q.took = append(q.took, done.Sub(began))
+		if done.Sub(began) < 2*pace {
+			return began
+		}
 	}
 }
 
@@ -102,8 +114,8 @@ func (q *quiet) take() (s client.Sample, failed int, errors []string) {
 	return s, failed, errors
 }
 
-// served reports whether take would return something.
-func (q *quiet) served() bool {
+// busy reports whether take would return something.
+func (q *quiet) busy() bool {
 	q.Lock()
 	defer q.Unlock()
 	return len(q.took) > 0 || q.failed > 0

@@ -270,7 +270,7 @@ func (t *trial) operate(ctx context.Context, r *running) time.Duration {
 func (t *trial) awaitServed(ctx context.Context) {
 	deadline := time.Now().Add(slowest)
 	for _, q := range t.users {
-		for t.short && !q.served() && time.Now().Before(deadline) && ctx.Err() == nil {
+		for t.short && !q.busy() && time.Now().Before(deadline) && ctx.Err() == nil {
 			client.Pause(ctx, 50*time.Millisecond) // ignore the error, as above
 		}
 	}

@@ -1,6 +1,9 @@
 package tidy
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
 	"path"
 	"path/filepath"
@@ -35,13 +38,7 @@ func TestTiers(t *testing.T) {
 			want[dir] = true
 		}
 	}
-	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(makefile), "\nSERVERS = ")
-	line, _, _ := strings.Cut(rest, "\n")
-	have := strings.Fields(line)
+	have := makeList(t, "SERVERS")
 	for dir := range want {
 		if !slices.Contains(have, dir) {
 			t.Errorf("the tests of %s run programs of others: add it to SERVERS in the Makefile", dir)
@@ -52,6 +49,61 @@ func TestTiers(t *testing.T) {
 			t.Errorf("the tests of %s run no programs of others: take it out of SERVERS in the Makefile", dir)
 		}
 	}
+}
+
+// makeList returns the words of a variable of the Makefile.
+func makeList(t *testing.T, name string) []string {
+	t.Helper()
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(string(makefile), "\\\n", "")
+	_, rest, _ := strings.Cut(text, "\n"+name+" = ")
+	line, _, _ := strings.Cut(rest, "\n")
+	return strings.Fields(line)
+}
+
+// TestPure: the packages that the Makefile tests without the race detector, and their tests, start
+// no goroutines: no race could be found there.
+func TestPure(t *testing.T) {
+	list := makeList(t, "PURE")
+	if len(list) == 0 {
+		t.Fatal("the Makefile has no PURE")
+	}
+	for _, dir := range list {
+		files, err := filepath.Glob(filepath.Join(root, dir, "*.go"))
+		if err != nil || len(files) == 0 {
+			t.Errorf("%s: there is no such package: mend PURE in the Makefile (%v)", dir, err)
+		}
+		for _, name := range files {
+			set := token.NewFileSet()
+			file, err := parser.ParseFile(set, name, nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, at := range goroutines(file) {
+				t.Errorf("%s: a goroutine: take %s out of PURE in the Makefile", set.Position(at), dir)
+			}
+		}
+	}
+}
+
+// goroutines returns the places of a file that start goroutines.
+func goroutines(file *ast.File) (list []token.Pos) {
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.GoStmt:
+			list = append(list, n.Pos())
+		case *ast.CallExpr:
+			s, ok := n.Fun.(*ast.SelectorExpr)
+			if ok && (s.Sel.Name == "Go" || s.Sel.Name == "Parallel" || s.Sel.Name == "AfterFunc") {
+				list = append(list, n.Pos())
+			}
+		}
+		return true
+	})
+	return list
 }
 
 func TestRunsOutside(t *testing.T) {

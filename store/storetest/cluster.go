@@ -277,4 +277,10 @@ func planner(t *testing.T, a, b Node) {
 			t.Errorf("%s plans for %v: %v, want %v", tt.id, tt.lease, mine, tt.mine)
 		}
 	}
+	// One that leaves is not waited for.
+	register(t, b, "b", alive)
+	do(t, b, twin.Leave{})
+	if !value[bool](t, a, twin.Planner{Node: "a", Lease: alive}) {
+		t.Error("the planner has left, and no other node can plan")
+	}
 }

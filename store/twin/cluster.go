@@ -107,6 +107,9 @@ func (o Renew) perform(t transaction) (any, error) {
 
 func (Leave) perform(t transaction) (any, error) {
 	if n := t.db.nodes[t.fence.Node]; n.leased && n.session == t.fence.Session {
+		if t.db.planner.Node == t.fence.Node {
+			t.db.planner.Expires = time.Time{}
+		}
 		t.db.remove(t.fence.Node)
 	}
 	return nil, nil
