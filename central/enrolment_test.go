@@ -105,8 +105,12 @@ func TestEnrolment(t *testing.T) {
 		if err != nil || now.Device != who.Device || now.Keys[0] == who.Keys[0] {
 			t.Fatalf("%+v, %v", now, err)
 		}
-		if err := w.shows(gateway.Login{Device: who.Device, Key: now.Keys[0]}); err != nil {
-			t.Error(err)
+		login := gateway.Login{Device: who.Device, Key: now.Keys[0]}
+		if now.Certificate != "" { // a device shows all that it has
+			login.Certificate = parsed(t, now.Certificate)
+		}
+		if err := w.shows(login); err != nil || (login.Certificate != nil) != (dir == e.Dir) {
+			t.Errorf("enrolled once more: %v", err)
 		}
 		if err := w.shows(gateway.Login{Device: who.Device, Key: who.Keys[0]}); tandem.KindOf(err) != tandem.Unauthorized {
 			t.Errorf("the key of before: %v", err)

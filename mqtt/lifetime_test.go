@@ -202,9 +202,9 @@ func TestServerKeepAlive(t *testing.T) {
 	if !s.Deadline().Equal(t0.Add(connectTimeout)) {
 		t.Errorf("Deadline before CONNECT is %v", s.Deadline())
 	}
-	_, _, err := s.Feed(ms(299_000), unhex(t, connect5)[:5])
+	_, _, err := s.Feed(ms(599_000), unhex(t, connect5)[:5])
 	must(t, err)
-	if err := s.Tick(ms(300_000)); err != ErrTimeout {
+	if err := s.Tick(ms(600_000)); err != ErrTimeout {
 		t.Errorf("a CONNECT that takes for ever: %v", err)
 	}
 	says(t, s, "")

@@ -6,9 +6,10 @@ import (
 )
 
 // connectTimeout is how long a server waits for CONNECT. It is for links of 30 s each way on
-// which every fifth packet is lost: TCP repeats a packet after 120 s at the most, so two
-// repetitions in a row may be lost.
-const connectTimeout = 5 * time.Minute
+// which every fifth packet is lost: TCP repeats a packet after 120 s at the most. Before CONNECT
+// the client has to get what it was last told, such as the answer to the request for a WebSocket,
+// so each of the two may be lost two times in a row.
+const connectTimeout = 10 * time.Minute
 
 // Server is the server's end of one connection. Its events are *Connect, which is
 // answered with Accept or Refuse; *Publish, answered with Ack unless its QoS is

@@ -65,7 +65,7 @@ type Enrolment struct {
 	// Link is where the device connects afterwards, as a runner.Runner takes it; "": to the
 	// server, by WebSocket.
 	Link        string
-	Certificate bool         // ask for a certificate, too
+	Certificate bool         // ask for a certificate, too; also asked for in place of one that the device has
 	HTTP        *http.Client // nil: http.DefaultClient
 }
 
@@ -216,7 +216,9 @@ func (e *Enrolment) claim(ctx context.Context, i identity.Identity, t Ticket) (i
 	}
 	if i.Pending == nil {
 		p := &identity.Pending{Code: string(t.Code), Key: tandem.NewKey()}
-		if e.Certificate {
+		// A new code is used because the device is not let in any more. With the certificate of before it would still
+		// not be if that was revoked.
+		if e.Certificate || i.Certificate != "" {
 			key, err := newPrivateKey()
 			if err != nil {
 				return i, err

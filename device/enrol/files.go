@@ -23,7 +23,7 @@ func Load(dir string) (identity.Identity, error) {
 func read(dir string) (identity.Identity, []string, error) {
 	var contents [2][]byte
 	for n, name := range identity.Files {
-		data, err := os.ReadFile(filepath.Join(dir, name))
+		data, err := durable.Read(filepath.Join(dir, name))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return identity.Identity{}, nil, err
 		}

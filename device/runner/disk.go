@@ -27,7 +27,6 @@ type disk struct {
 const (
 	flashFile = "flash"
 	postsDir  = "posts" // the one subdirectory
-	fileMode  = 0o600
 )
 
 // largestFile bounds what is read of a file, in bytes. What is larger is not ours.
@@ -91,7 +90,7 @@ func (d *disk) readDir(sub string, c *core.Contents) {
 		_, isSegment := core.SegmentNumber(name)
 		switch {
 		case strings.HasSuffix(name, durable.Suffix):
-			if err := os.Remove(d.path(name)); err != nil {
+			if err := os.RemoveAll(d.path(name)); err != nil {
 				d.note("what a loss of power has left cannot be removed", err)
 			}
 		case isSegment:
@@ -111,7 +110,7 @@ func (d *disk) readWhole(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return os.ReadFile(d.path(name))
+	return durable.Read(d.path(name))
 }
 
 // unreadable is a file that cannot be read.
@@ -121,14 +120,14 @@ func (u unreadable) ReadAt([]byte, int64) (int, error) { return 0, u.err }
 
 // scan reads a segment of the log.
 func (d *disk) scan(name string) *core.Segment {
-	f, err := os.Open(d.path(name))
+	f, err := durable.Open(d.path(name), os.O_RDONLY)
 	if err != nil {
 		return core.ScanSegment(name, 0, unreadable{err})
 	}
 	defer f.Close() // it was only read
 	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return core.ScanSegment(name, 0, f)
+	if err != nil {
+		return core.ScanSegment(name, 0, unreadable{err})
 	}
 	return core.ScanSegment(name, info.Size(), f)
 }
@@ -190,7 +189,7 @@ func writeZeros(f *os.File, size int64) error {
 
 // writeAt writes in place.
 func (d *disk) writeAt(e *core.WriteAt) error {
-	f, err := os.OpenFile(d.path(e.Name), os.O_WRONLY, 0)
+	f, err := durable.Open(d.path(e.Name), os.O_WRONLY)
 	if err != nil {
 		return err
 	}
@@ -202,7 +201,7 @@ func (d *disk) writeAt(e *core.WriteAt) error {
 }
 
 func (d *disk) readAt(e *core.ReadFile) ([]byte, error) {
-	f, err := os.Open(d.path(e.Name))
+	f, err := durable.Open(d.path(e.Name), os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}

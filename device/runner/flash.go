@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/tandem-iot/tandem/device"
+	"github.com/tandem-iot/tandem/internal/durable"
 )
 
 // flashSize is a chip of 4 MB without the part that an imp's own software takes. Imps have
@@ -22,17 +23,14 @@ type flash struct{ file *os.File }
 // openFlash opens the device's flash. One that cannot be used is set aside, and where no other
 // can be made the flash is erased and cannot be written.
 func (d *disk) openFlash() *flash {
-	open := func() (*os.File, error) { return os.OpenFile(d.path(flashFile), os.O_RDWR|os.O_CREATE, fileMode) }
+	open := func() (*os.File, error) { return durable.Open(d.path(flashFile), os.O_RDWR|os.O_CREATE) }
 	file, err := open()
 	if err == nil {
 		return &flash{file}
 	}
-	if readable, readErr := os.Open(d.path(flashFile)); readErr == nil {
-		if info, statErr := readable.Stat(); statErr == nil && info.Mode().IsRegular() {
-			d.note("the device's flash cannot be written", err)
-			return &flash{readable}
-		}
-		readable.Close() // it was not used
+	if readable, readErr := durable.Open(d.path(flashFile), os.O_RDONLY); readErr == nil {
+		d.note("the device's flash cannot be written", err)
+		return &flash{readable}
 	}
 	d.note("the device's flash is set aside", err)
 	if err = d.setAside(flashFile); err == nil {

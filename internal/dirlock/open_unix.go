@@ -14,7 +14,7 @@ import (
 func openLocked(path string) (file *os.File, held bool, err error) {
 	file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if readOnly(err) {
-		readable, openErr := os.Open(path)
+		readable, openErr := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe is not waited for
 		if openErr != nil {
 			return nil, false, err
 		}
@@ -56,11 +56,12 @@ func lock(file *os.File) (_ *os.File, held bool, err error) {
 	return nil, false, errors.Join(err, file.Close())
 }
 
-// readOnly reports whether an error says that a file cannot be made or written, though the
-// directory may be usable.
+// readOnly reports whether an error says that a file cannot be made or written, or that something else is
+// in its place, though the directory may be usable.
 func readOnly(err error) bool {
 	for _, e := range []syscall.Errno{
 		syscall.EROFS, syscall.EACCES, syscall.EPERM, syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.EISDIR,
+		syscall.ENOENT, syscall.ENOTDIR, syscall.ELOOP, syscall.ENXIO,
 	} {
 		if errors.Is(err, e) {
 			return true
