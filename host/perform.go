@@ -23,8 +23,9 @@ func (p *pair) perform(effects []life.Effect) {
 				f.done()
 			}
 		case *life.Log:
-			line := tandem.LogEntry{Device: p.device, TS: e.TS, Type: e.Type, Msg: e.Msg, Where: e.Where, Mark: e.Mark}
-			p.host.Log.Append(line)
+			p.host.Log.Append(tandem.LogEntry{
+				Device: p.device, TS: e.TS, Type: e.Type, Msg: e.Msg, Where: e.Where, Mark: e.Mark,
+			})
 		case *life.Send:
 			p.send(e)
 		case *life.AnswerAway:

@@ -335,28 +335,30 @@ func (l *Life) logged(m tandem.Mark) bool {
 	return false
 }
 
+// logSaid logs a line of the device.
+func (l *Life) logSaid(s *said, typ, msg string, at *tandem.Where) {
+	l.emit(&Log{TS: l.now.Wall, Type: typ, Msg: msg, Where: at, Mark: s.Mark})
+}
+
 func (l *Life) heard(s said) {
 	if s.Topic != "sys/handled" && l.logged(s.Mark) {
 		return
 	}
-	line := func(typ, msg string, at *tandem.Where) {
-		l.emit(&Log{TS: l.now.Wall, Type: typ, Msg: msg, Where: at, Mark: s.Mark})
-	}
 	switch s.Topic {
 	case "log":
-		line(tandem.LogDevice, string(s.Data), nil)
+		l.logSaid(&s, tandem.LogDevice, string(s.Data), nil)
 	case "log/error":
-		line(tandem.LogDeviceError, string(s.Data), whereOf(s.Where))
+		l.logSaid(&s, tandem.LogDeviceError, string(s.Data), whereOf(s.Where))
 	case "sys/status":
 		var status statusMessage
 		err := json.Unmarshal(s.Data, &status)
 		types := []string{tandem.LogStatus, tandem.LogExitCode, tandem.LogSleep}
 		if err != nil || !slices.Contains(types, status.Type) {
-			line(tandem.LogDeviceError,
-				"sys/status is invalid: it must be JSON with a type (status, lastexitcode or server.sleep) and a msg", nil)
+			l.log(tandem.LogDeviceError,
+				"sys/status is invalid: it must be JSON with a type (status, lastexitcode or server.sleep) and a msg")
 			return
 		}
-		line(status.Type, status.Msg, nil)
+		l.logSaid(&s, status.Type, status.Msg, nil)
 	case "sys/handled":
 		l.handledPost(s.Data)
 	}

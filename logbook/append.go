@@ -139,7 +139,7 @@ func (l *Logbook) enqueue(w *writer, e tandem.LogEntry) bool {
 		e.Msg = cut(e.Msg)
 	}
 	w.ts = max(w.ts, e.TS.UnixMilli())
-	it := item{msg: &nats.Msg{Subject: subject(e.Device), Header: header(e), Data: encode(e, w.ts)}}
+	it := item{msg: &nats.Msg{Subject: subject(e.Device), Header: header(&e), Data: encode(e, w.ts)}}
 	select {
 	case l.queue <- it:
 		l.written.Add(1)

@@ -57,7 +57,7 @@ const (
 )
 
 // header returns the header of a line, nil when it is about no place and not numbered.
-func header(e tandem.LogEntry) nats.Header {
+func header(e *tandem.LogEntry) nats.Header {
 	if e.Where == nil && e.Mark.Boot == 0 {
 		return nil
 	}
