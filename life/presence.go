@@ -354,8 +354,8 @@ func (l *Life) heard(s said) {
 		err := json.Unmarshal(s.Data, &status)
 		types := []string{tandem.LogStatus, tandem.LogExitCode, tandem.LogSleep}
 		if err != nil || !slices.Contains(types, status.Type) {
-			l.log(tandem.LogDeviceError,
-				"sys/status is invalid: it must be JSON with a type (status, lastexitcode or server.sleep) and a msg")
+			l.logSaid(&s, tandem.LogDeviceError,
+				"sys/status is invalid: it must be JSON with a type (status, lastexitcode or server.sleep) and a msg", nil)
 			return
 		}
 		l.logSaid(&s, status.Type, status.Msg, nil)
