@@ -126,7 +126,7 @@ func (s *Service) finish() { <-s.working }
 
 // check compiles both sides with their libraries. It returns a *CompileError if one
 // of them does not compile.
-func (s *Service) check(ctx context.Context, c Code) error {
+func (s *Service) check(ctx context.Context, c Code, env imp.Environment) error {
 	if err := s.begin(ctx); err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func (s *Service) check(ctx context.Context, c Code) error {
 	}{{tandem.AgentSide, c.Agent}, {tandem.DeviceSide, c.Device}} {
 		text, err := imp.Include(ctx, part.side, part.src, s.Store.LibraryCode)
 		if err == nil {
-			_, err = imp.Compile(part.side, []byte(text), nil)
+			_, err = imp.Compile(part.side, []byte(text), env)
 		}
 		var at *syntax.Error
 		switch {
@@ -176,7 +176,11 @@ type Deployment struct {
 // devices of the group use it from their next restart; see Restart. The error is a
 // *CompileError when the code does not compile.
 func (s *Service) AddDeployment(ctx context.Context, d Deployment) (record.Deployment, error) {
-	if err := s.check(ctx, d.Code); err != nil {
+	g, err := s.Store.Group(ctx, d.Group)
+	if err != nil {
+		return record.Deployment{}, err
+	}
+	if err := s.check(ctx, d.Code, imp.Variables(g.Env)); err != nil {
 		return record.Deployment{}, err
 	}
 	record := record.Deployment{

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -103,14 +104,17 @@ func (p *program) compile(ctx context.Context, s *store.Store, d record.Deployme
 		sum := sha256.Sum256([]byte(code))
 		p.Device, p.DeviceSHA = code, hex.EncodeToString(sum[:])
 	}
+	p.Env = imp.Environment(p.Env).For(p.Device)
 	return nil
 }
 
-// environment returns the values of the enum __EI.
+// environment returns the values of the enums __EI and __VARS.
 func environment(product record.Product, g record.Group, d record.Deployment) imp.Environment {
-	return imp.Environment{
+	env := imp.Environment{
 		"PRODUCT_ID": product.ID, "PRODUCT_NAME": product.Name,
 		"DEVICEGROUP_ID": g.ID, "DEVICEGROUP_NAME": g.Name, "DEVICEGROUP_TYPE": g.Type,
 		"DEPLOYMENT_ID": d.ID, "DEPLOYMENT_SHA": d.SHA, "DEPLOYMENT_CREATED_AT": d.Created.UTC().Format(time.RFC3339Nano),
 	}
+	maps.Copy(env, imp.Variables(g.Env))
+	return env
 }

@@ -120,3 +120,30 @@ func TestOneStart(t *testing.T) {
 		}
 	}
 }
+
+// TestVariables: both sides have the variables of their group, the device those that it mentions.
+func TestVariables(t *testing.T) {
+	w := newWorld(t, lifeCode, 1, nil)
+	ctx := t.Context()
+	_, err := w.store.ChangeGroup(ctx, w.group.ID, func(g *record.Group) error {
+		g.Env = `{"PLACE": "Bristol", "TOKEN": "secret"}`
+		return nil
+	})
+	w.must(err)
+	d, err := w.store.Deploy(ctx, record.Deployment{
+		Group: w.group.ID, DeviceCode: "server.log(__VARS.PLACE);",
+		AgentCode: `http.onrequest(@(q, r) r.send(200, __VARS.PLACE + " " + __VARS.TOKEN));`,
+	})
+	w.must(err)
+	w.must(w.host.Deployed(ctx, w.group.ID, d.ID))
+	if got := w.get("/"); got != "Bristol secret" {
+		t.Errorf("the agent answers %s", got)
+	}
+	l := w.connect()
+	w.say("sys/hello", tandem.Message{Data: []byte(`{"boot":1,"code":""}`)}, func() {})
+	var sent struct{ Env map[string]string }
+	w.must(json.Unmarshal([]byte(strings.TrimPrefix(l.next(t, "sys/code "), "sys/code ")), &sent))
+	if sent.Env["__VARS.PLACE"] != `"Bristol"` || sent.Env["__VARS.TOKEN"] != "" || sent.Env["DEPLOYMENT_ID"] != d.ID {
+		t.Errorf("the device gets %v", sent.Env)
+	}
+}

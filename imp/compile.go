@@ -2,13 +2,15 @@ package imp
 
 import (
 	"maps"
+	"strings"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/squirrel/compile"
 )
 
-// Environment holds the members of the enum __EI with which a program is compiled, by
-// name. Members that imps always have are "" when they are missing.
+// Environment holds the members of the enum __EI with which a program is compiled, by name, and
+// those of the enum __VARS; see Variables. Members that imps always have are "" when they are
+// missing. There is no enum __VARS without members.
 type Environment map[string]string
 
 // environmentNames are the members that __EI always has.
@@ -35,9 +37,17 @@ func CompileWith(side tandem.Side, src []byte, env Environment, opts compile.Opt
 	for _, name := range environmentNames {
 		members[name] = ""
 	}
+	variables := map[string]any{}
 	for name, val := range maps.All(env) {
-		members[name] = val
+		if v, ok := strings.CutPrefix(name, variablePrefix); !ok {
+			members[name] = val
+		} else if c := constant(val); c != nil {
+			variables[v] = c
+		}
 	}
 	opts.Enums = map[string]map[string]any{"__EI": members}
+	if len(variables) > 0 {
+		opts.Enums["__VARS"] = variables
+	}
 	return compile.Compile(SourceName(side), src, opts)
 }

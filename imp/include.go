@@ -3,6 +3,7 @@ package imp
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -92,9 +93,9 @@ func Include(
 		return src, err
 	}
 	in := includer{ctx: ctx, find: find, state: map[string]*included{}}
-	for _, r := range list {
+	for i, r := range list {
 		if err := in.add(r); err != nil {
-			return "", err
+			return "", in.withOthers(err, list[i+1:])
 		}
 	}
 	in.write(SourceName(side), rest)
@@ -109,7 +110,29 @@ type includer struct {
 	find  func(context.Context, tandem.LibraryID) (string, error)
 	state map[string]*included // by name
 	path  []string             // libraries that are being read, each required by the one before
+	away  bool                 // a library was not found
 	out   bytes.Buffer
+}
+
+// withOthers adds to the error about a library that was not found which others of the program are
+// not found either, so that they can be added at once.
+func (in *includer) withOthers(err error, rest []requirement) error {
+	bad := new(syntax.Error)
+	if !in.away || !errors.As(err, &bad) {
+		return err
+	}
+	var names []string
+	for _, r := range rest {
+		if _, err := in.find(in.ctx, r.LibraryID); tandem.KindOf(err) == tandem.NotFound {
+			names = append(names, r.String())
+		}
+	}
+	if names == nil {
+		return err
+	}
+	more := *bad
+	more.Msg += "; these are not here either: " + strings.Join(names, ", ")
+	return &more
 }
 
 // included is a library that is being added to the program.
@@ -132,6 +155,7 @@ func (in *includer) add(r requirement) error {
 	}
 	code, err := in.find(in.ctx, r.LibraryID)
 	if tandem.KindOf(err) == tandem.NotFound {
+		in.away = true
 		return r.fail("there is no library %s here; add it with: tandem library add %s FILE", r.LibraryID, r.LibraryID)
 	}
 	if err != nil {

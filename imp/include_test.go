@@ -65,6 +65,11 @@ func TestInclude(t *testing.T) {
 func TestIncludeErrors(t *testing.T) {
 	for _, c := range []struct{ src, want string }{
 		{"// mine\n#require \"Gone.lib.nut:1\"", "agent_code:2:1: there is no library Gone.lib.nut:1 here; add it with: tandem library add Gone.lib.nut:1 FILE"},
+		{
+			"#require \"Gone.lib.nut:1\"\n#require \"A.lib.nut:1.0.0\"\n#require \"Far.lib.nut:1\"\n#require \"Off.lib.nut:2\"",
+			"agent_code:1:1: there is no library Gone.lib.nut:1 here; add it with: tandem library add Gone.lib.nut:1 FILE; " +
+				"these are not here either: Far.lib.nut:1, Off.lib.nut:2",
+		},
 		{"#require \"Missing.lib.nut:1\"", "Missing.lib.nut:3:3: there is no library Nowhere.lib.nut:1 here; add it with: tandem library add Nowhere.lib.nut:1 FILE"},
 		{"#require \"A.lib.nut:1.0.0\"\n#require \"D.lib.nut:2\"", "D.lib.nut:2:1: the library A.lib.nut:2.0.0 is required in version 1.0.0 too: a program can have only one version"},
 		{"#require \"E.lib.nut:1\"", "G.lib.nut:1:1: libraries require each other: E.lib.nut:1, F.lib.nut:1, G.lib.nut:1, E.lib.nut:1"},

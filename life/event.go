@@ -142,7 +142,7 @@ type Program struct {
 	Validate  bool              // the agent's requests verify servers unless they say otherwise
 	Device    string            // the device's code, with its libraries; "" when there is none
 	DeviceSHA string            // of Device
-	Env       map[string]string // members of the device's enum __EI
+	Env       map[string]string // the imp.Environment of the device's code
 }
 
 // Outcomes of effects.

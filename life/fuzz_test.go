@@ -41,7 +41,8 @@ func work(w *world, l *Life) {
 		&Linked{Ref: tandem.LinkRef{ID: 7}}, &Said{Topic: "sys/hello", Data: []byte(`{"boot":1,"incarnation":1,"code":"x"}`)},
 		&Message{Token: 2, Seq: 1, Message: tandem.Message{Name: "act", Data: []byte(`"post"`)}}, &Again{Token: 3, Seq: 1},
 		&Tick{}, &Restart{tandem.ReasonRestart}, &NodeLost{Node: "n0"}, &Unlinked{Ref: tandem.LinkRef{ID: 7}}, &Tick{},
-		&MQTT{Conn: 1, Event: &agent.MQTTLost{}}, &Reload{"g", "d"}, &Refuse{}, &Leave{Node: "n", Patience: time.Second}, &Stop{},
+		&MQTT{Conn: 1, Event: &agent.MQTTLost{}}, &Reload{"g", "d"}, &Refuse{},
+		&Leave{Node: "n", Patience: time.Second}, &Stop{},
 	}
 	for len(events) > 0 {
 		effects := l.Take(w.now, 0, events[0])

@@ -93,7 +93,8 @@ var (
 var (
 	quietOps = []string{
 		"request", "request", "request", "gaveup", "link", "link", "relink", "unlink", "lost", "goodbye",
-		"message", "message", "post", "again", "hello", "log", "handled", "handled", "reload", "started", "restart", "restartdevice",
+		"message", "message", "post", "again", "hello", "log", "handled", "handled", "reload", "started",
+		"restart", "restartdevice",
 		"wait", "wait", "wait", "fetched", "fetched", "part",
 	}
 	roughOps = append([]string{

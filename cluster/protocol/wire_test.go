@@ -89,7 +89,8 @@ func someMessages() []Message {
 	for _, q := range []Question{
 		&RestartAgent{Device: testDevice}, &RestartDevice{Device: testDevice}, &Online{Device: testDevice},
 		&Runs{Device: testDevice},
-		&Deployed{Group: "g", Deployment: "d"}, &Assigned{Device: testDevice, Shard: 7}, &Deleted{Device: testDevice}, &Drain{Undo: true},
+		&Deployed{Group: "g", Deployment: "d"},
+		&Assigned{Device: testDevice, Shard: 7}, &Deleted{Device: testDevice}, &Drain{Undo: true},
 		&History{Devices: []tandem.DeviceID{testDevice}, Lines: 3},
 		&Follow{View: 7, Devices: []tandem.DeviceID{testDevice}},
 		&Unfollow{View: 7},

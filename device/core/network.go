@@ -327,7 +327,8 @@ func inWords(err error) string {
 	case errors.Is(err, mqtt.ErrTimeout):
 		return "the server does not answer: if this goes on, check that it is the node's address for MQTT"
 	case errors.As(err, &broken):
-		return "the server does not speak MQTT as a node does (" + broken.Msg + "): check that it is the node's address for MQTT"
+		return "the server does not speak MQTT as a node does (" + broken.Msg +
+			"): check that it is the node's address for MQTT"
 	}
 	return err.Error()
 }
