@@ -109,7 +109,7 @@ func line(msg jetstream.Msg) (e tandem.LogEntry, seq uint64, err error) {
 		return e, 0, err
 	}
 	e, err = decode(msg.Subject(), msg.Data())
-	e.Where, e.Written = where(msg.Headers()), written(msg.Headers())
+	e.Where, e.Written = where(msg.Headers()), writtenAt(msg.Headers())
 	return e, meta.Sequence.Stream, err
 }
 
