@@ -108,7 +108,7 @@ func drawEvent(t *rapid.T) Event {
 		return &AgentMessage{Message: tandem.Message{Name: name, Data: []byte(text)}}
 	}
 	small := rapid.IntRange(0, 12)
-	switch rapid.IntRange(0, 20).Draw(t, "event") {
+	switch rapid.IntRange(0, 21).Draw(t, "event") {
 	case 0:
 		return &Linked{Address: "10.0.0.2"}
 	case 1:
@@ -149,6 +149,8 @@ func drawEvent(t *rapid.T) Event {
 		return m
 	case 16:
 		return &Changed{Bus: "uart57", Data: []byte("bytes")}
+	case 21:
+		return message("keep", fmt.Sprint(small.Draw(t, "what")))
 	}
 	return nil // time passes
 }

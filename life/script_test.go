@@ -213,7 +213,15 @@ func (w *world) event(d *datadriven.TestData) {
 		topic := d.CmdArgs[0].Key
 		mark := tandem.Mark{Boot: number(d, "boot", 0), Seq: number(d, "mark", 0)}
 		seq := number(d, "seq", 0)
-		w.take(&Said{Token: w.newToken("said " + topic), Seq: seq, Topic: topic, Data: []byte(d.Input), Mark: mark})
+		ev := &Said{Token: w.newToken("said " + topic), Seq: seq, Topic: topic, Data: []byte(d.Input), Mark: mark}
+		if d.HasArg("ago") { // when a line was written
+			ago, err := time.ParseDuration(option(d, "ago", ""))
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			ev.Written = w.now.Wall.Add(-ago).UnixMilli()
+		}
+		w.take(ev)
 	case "saidagain": // what was said with this seq
 		w.take(&Again{Token: w.newToken("said again"), Seq: first(d)})
 	case "notsent":

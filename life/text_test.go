@@ -3,6 +3,7 @@ package life
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/agent"
@@ -29,7 +30,11 @@ func textOfEffect(w *world, e Effect) string {
 	case *Send:
 		return sendText(e)
 	case *Log:
-		return e.Type + ": " + e.Msg
+		text := e.Type + ": " + e.Msg
+		if !e.Written.IsZero() {
+			text += fmt.Sprintf(" (written %v before)", e.TS.Sub(e.Written).Round(time.Millisecond))
+		}
+		return text
 	case *Report:
 		return "report: " + e.Msg + ": " + firstLine(textOf(e.Err))
 	case *Over:

@@ -91,8 +91,8 @@ func mark(h nats.Header) tandem.Mark {
 	return tandem.Mark{Boot: b, Seq: s}
 }
 
-// written returns when a line was written from its header; zero: that is not known.
-func written(h nats.Header) time.Time {
+// writtenAt returns when a line was written from its header; zero: that is not known.
+func writtenAt(h nats.Header) time.Time {
 	ms, err := strconv.ParseInt(h.Get(headerWritten), 10, 64)
 	if err != nil {
 		return time.Time{}

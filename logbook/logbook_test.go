@@ -141,6 +141,26 @@ func TestPlacesComeBack(t *testing.T) {
 	}
 }
 
+// TestWrittenComesBack: when a device wrote a line comes back with it, with a place or without.
+func TestWrittenComesBack(t *testing.T) {
+	l := open(t, Options{})
+	written := time.Now().Add(-time.Hour).Truncate(time.Millisecond).UTC()
+	for _, at := range []*tandem.Where{nil, {File: "device_code", Line: 4}} {
+		l.Append(tandem.LogEntry{Device: device(7), Type: tandem.LogDeviceError, Msg: "no", Where: at, Written: written})
+	}
+	flush(t, l)
+	for _, e := range history(t, l, 7, 2) {
+		if !e.Written.Equal(written) || time.Since(e.TS) > time.Minute {
+			t.Errorf("written %v and came %v, not %v", e.Written, e.TS, written)
+		}
+	}
+	for _, text := range []string{"no number", ""} {
+		if at := writtenAt(nats.Header{headerWritten: {text}}); !at.IsZero() {
+			t.Errorf("got %v", at)
+		}
+	}
+}
+
 // TestWrongClocks checks that a device with a wrong clock spoils nothing.
 func TestWrongClocks(t *testing.T) {
 	l := open(t, Options{})

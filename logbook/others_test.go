@@ -256,3 +256,42 @@ func TestThrottleAtItsBounds(t *testing.T) {
 		t.Errorf("after a minute: %v", v)
 	}
 }
+
+// TestKeptLinesHaveTheirTime: what a device has kept, at the rate that it may have, is not throttled because it comes
+// at once; but the same time cannot be used twice, nor a time that is long over or still to come.
+func TestKeptLinesHaveTheirTime(t *testing.T) {
+	now := time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC)
+	passed := func(w *writer, from, every time.Duration, count int) (n int) {
+		for i := range count {
+			w.earn(now.Add(from+time.Duration(i)*every), now)
+			if v := w.throttle(tandem.LogDevice, 0); v == pass || v == opening {
+				n++
+				w.discarded = 0
+			}
+		}
+		return n
+	}
+	var w writer
+	const week = 7 * 24 * time.Hour
+	if n := passed(&w, -week, 10*time.Second, 60_480); n != 60_480 {
+		t.Errorf("of a week's lines every ten seconds %d pass", n)
+	}
+	if n := passed(&w, -week, 10*time.Second, 60_480); n > tandem.LogBurst {
+		t.Errorf("of the same week %d pass again", n)
+	}
+	w = writer{}
+	if n := passed(&w, -week, time.Millisecond, 100_000); n > tandem.LogBurst+200 {
+		t.Errorf("%d lines of 100 seconds pass", n)
+	}
+	for _, from := range []time.Duration{time.Second, -80 * lateFor} {
+		w = writer{}
+		if n := passed(&w, from, time.Second, 20_000); n > tandem.LogBurst {
+			t.Errorf("%d lines from %v on pass", n, from)
+		}
+	}
+	d := desk{writers: map[uint64]writer{1: {late: now.UnixMilli()}, 2: {late: now.Add(-2 * lateFor).UnixMilli()}}}
+	d.evict(now.UnixMilli(), 0)
+	if len(d.writers) != 1 {
+		t.Errorf("%d writers are left: one of kept lines is forgotten, or kept for ever", len(d.writers))
+	}
+}

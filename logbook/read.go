@@ -112,7 +112,7 @@ func line(msg jetstream.Msg) (e tandem.LogEntry, seq uint64, err error) {
 	h := msg.Headers()
 	e.Where = where(h)
 	e.Mark = mark(h)
-	e.Written = written(h)
+	e.Written = writtenAt(h)
 	return e, meta.Sequence.Stream, err
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"syscall"
 	"time"
 
@@ -36,6 +37,7 @@ type lab struct {
 	net    *proxy
 	volume *volume.Volume // nil: power cuts only kill
 	url    string         // of the agent
+	id     string         // of the device
 
 	device  *exec.Cmd // nil: it is off
 	ended   chan error
@@ -104,7 +106,7 @@ func (l *lab) deploy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.url = d.URL
+	l.url, l.id = d.URL, d.ID
 	return os.WriteFile(l.file("identity"), []byte(d.Identity), 0o600)
 }
 
@@ -209,6 +211,25 @@ func (l *lab) ask(ctx context.Context) (s state, err error) {
 	defer cancel()
 	return s, client.GetJSON(ctx, http.DefaultClient, l.url, &s)
 }
+
+// logged returns the readings of which the device's log has lines, in the order of the log, as far as the node
+// keeps it.
+func (l *lab) logged(ctx context.Context) (list []place, err error) {
+	out, err := child.Output(ctx, l.node.Binary, "log", l.id, "--data", l.node.Data, "--lines", "1000")
+	if err != nil {
+		return nil, err
+	}
+	for _, words := range logLine.FindAllStringSubmatch(out, -1) {
+		var p place
+		if _, err := fmt.Sscan(words[1], &p.Life, &p.Run, &p.N); err != nil {
+			return nil, err
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
+
+var logLine = regexp.MustCompile(`(?m) reading (\d+ \d+ \d+)$`)
 
 // keepLogs copies the logs and the device's directory.
 func (l *lab) keepLogs(to string) error {

@@ -4,10 +4,11 @@
 //
 //	go run ./device -tandem ../bin/tandem -for 2h
 //
-// The device posts numbered readings all the time, and says on a wire of its board what is on
-// its disk: each reading after tandem.post has returned and a further event has come. The
-// agent counts them, saves the count, and gives orders back, which the device counts in its
+// The device posts numbered readings all the time, every second one by an agent.send that is kept, and
+// says on a wire of its board what is on its disk: each reading after the call has returned and a further
+// event has come. It logs a line for every tenth, which is kept too. The agent counts them, saves the count, and gives orders back, which the device counts in its
 // configuration. Whatever happens, each reading said must reach the agent, once and in order;
+// lines must reach the log so, unless the node was killed meanwhile, whose log may lose or double a few;
 // orders must reach the device once and in order; no timer and no count of milliseconds may
 // follow the clock; and the device must never fall silent.
 //
@@ -61,6 +62,7 @@ type report struct {
 	Readings int            `json:"readings"` // that the device has said
 	Agent    int            `json:"agent"`    // that the agent has counted; it may have one more of each power cut
 	Lates    int            `json:"lates"`    // that a restored directory had kept
+	Lines    int            `json:"lines"`    // of the log that were looked for
 	Orders   int            `json:"orders"`
 	Full     int            `json:"full"` // posts that the device refused because too many waited
 	Blocks   int            `json:"lost_blocks"`

@@ -141,6 +141,56 @@ func (w *witness) last() (p place, posted int) {
 	return p, w.posted
 }
 
+// run returns the number of the newest run.
+func (w *witness) run() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.runs) == 0 {
+		return 0
+	}
+	return w.runs[len(w.runs)-1].Run
+}
+
+// lineEvery is how many readings there are to a line of the log.
+const lineEvery = 10
+
+// logbook judges the lines of the device's log.
+type logbook struct {
+	from  int   // runs before it are not looked at: the node was killed
+	last  place // of which all was there at the last reckoning
+	lines int   // that were looked for
+}
+
+// compare returns what is wrong with the lines of the device's present directory, in the order of the log. The agent
+// has had all that was made before; the last run goes on.
+func (l *logbook) compare(life int, log []place, s state) (bad []string) {
+	counts := map[int]int{}
+	before := place{Life: life}
+	for _, p := range log {
+		if p.Life != life || p.Run < l.from {
+			continue
+		}
+		if !before.sameRun(p) && p.Run <= before.Run || before.sameRun(p) && p.N != before.N+lineEvery {
+			bad = append(bad, fmt.Sprintf("the log has a line of %v after that of %v", p, before))
+		}
+		before = p
+		counts[p.Run] = p.N
+	}
+	for _, run := range s.Ended {
+		if run.Life != life || run.Run < l.from || run.Run <= l.last.Run && l.last.Life == life {
+			continue
+		}
+		// The power may have gone between a reading and its line.
+		last := run.N / lineEvery * lineEvery
+		if has := counts[run.Run]; has != last && (run.N != last || has != last-lineEvery) {
+			bad = append(bad, fmt.Sprintf("the agent has %v, and of that run the log has lines up to %d", run, has))
+		}
+		l.lines += last / lineEvery
+		l.last = run
+	}
+	return bad
+}
+
 // compare returns what is wrong with what the agent has, once it has reached target, which was the
 // last reading a moment ago. It forgets the runs before.
 func (w *witness) compare(s state, target place) (bad []string) {

@@ -35,6 +35,7 @@ type story struct {
 	posted int      // readings that the device had said at the last reckoning
 	has    state    // of the agent then
 	blocks int      // that power cuts have lost
+	log    logbook
 }
 
 // fault is something that happens. do returns details, if there are some.
@@ -208,6 +209,7 @@ func (s *story) stepClock(context.Context) (string, error) {
 // killNode kills the node, which loses nothing that it has flushed, and starts it again.
 func (s *story) killNode(ctx context.Context) (string, error) {
 	s.node.Kill()
+	s.log.from = s.witness.run() + 1
 	return "", s.node.Up(ctx)
 }
 
@@ -235,6 +237,7 @@ func (s *story) loseDir(ctx context.Context) error {
 	}
 	s.backup = now
 	s.life++
+	s.log = logbook{lines: s.log.lines}
 	if s.volume != nil {
 		err = errors.Join(err, s.volume.Sync(ctx))
 	}
@@ -266,6 +269,11 @@ func (s *story) reckon(ctx context.Context) error {
 		}
 	}
 	bad := s.witness.compare(s.has, target)
+	logged, err := s.logged(ctx)
+	if err != nil {
+		return err
+	}
+	bad = append(bad, s.log.compare(s.life, logged, s.has)...)
 	if len(bad) > 0 {
 		return errors.New(strings.Join(bad, "\n"))
 	}
@@ -281,7 +289,7 @@ func (s *story) report() report {
 	defer w.mu.Unlock()
 	return report{
 		Seed: s.seed, Seconds: int(time.Since(s.began).Seconds()), Disk: s.volume != nil, Faults: s.faults,
-		Runs: w.started, Readings: s.posted, Agent: s.has.Count, Lates: s.has.Lates, Orders: w.orders, Full: w.full,
-		Blocks: s.blocks,
+		Runs: w.started, Readings: s.posted, Agent: s.has.Count, Lates: s.has.Lates, Lines: s.log.lines, Orders: w.orders,
+		Full: w.full, Blocks: s.blocks,
 	}
 }

@@ -18,13 +18,14 @@ type Machine struct {
 	MQTT     string // where it listens for devices
 	Database string // URL; "" for SQLite
 
-	binary string // of tandem
-	mesh   string // where it listens for other nodes
+	Binary string // of tandem
+
+	mesh string // where it listens for other nodes
 }
 
 // NewMachine returns a node with free addresses. A database makes it one of a cluster.
 func NewMachine(binary, data, log, database string) (*Machine, error) {
-	m := &Machine{Process: Process{Name: "the node", Log: log}, Data: data, Database: database, binary: binary}
+	m := &Machine{Process: Process{Name: "the node", Log: log}, Data: data, Database: database, Binary: binary}
 	for _, addr := range []*string{&m.Web, &m.Agents, &m.MQTT, &m.mesh} {
 		var err error
 		if *addr, err = FreeAddr(); err != nil {
@@ -36,7 +37,7 @@ func NewMachine(binary, data, log, database string) (*Machine, error) {
 
 // Up starts the process and waits until it answers.
 func (m *Machine) Up(ctx context.Context) error {
-	args := []string{m.binary, "up", "--data", m.Data, "--http", m.Web, "--agents", m.Agents, "--mqtt", m.MQTT}
+	args := []string{m.Binary, "up", "--data", m.Data, "--http", m.Web, "--agents", m.Agents, "--mqtt", m.MQTT}
 	if m.Database != "" {
 		args = append(args, "--database", m.Database, "--node", "one", "--cluster", m.mesh)
 	}
@@ -51,7 +52,7 @@ func (m *Machine) Deploy(ctx context.Context, dir string, code map[string]string
 		err = errors.Join(err, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 	}
 	if err == nil {
-		_, err = child.Output(ctx, m.binary, "deploy", dir, "--data", m.Data)
+		_, err = child.Output(ctx, m.Binary, "deploy", dir, "--data", m.Data)
 	}
 	return err
 }
@@ -64,7 +65,7 @@ var made = regexp.MustCompile(`^ID=(\S+)\nKEY=(\S+)\nURL=(\S+)\n`)
 
 // AddDevice makes a device that runs what was deployed.
 func (m *Machine) AddDevice(ctx context.Context, name string) (Device, error) {
-	out, err := child.Output(ctx, m.binary, "device", "add", name, "--data", m.Data)
+	out, err := child.Output(ctx, m.Binary, "device", "add", name, "--data", m.Data)
 	if err != nil {
 		return Device{}, err
 	}

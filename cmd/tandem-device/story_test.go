@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"debug/elf"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -66,6 +67,89 @@ func TestStory(t *testing.T) {
 	} {
 		n.tell(t, deviceCommand(t, "--identity", filepath.Join(dir, "identity"), "--board", filepath.Join(dir, "board"),
 			"--dir", filepath.Join(dir, "state")), lines)
+	}
+}
+
+// keepDevice knows nothing of Tandem.
+const keepDevice = `
+server.setsendtimeoutpolicy(RETURN_ON_ERROR, WAIT_TIL_SENT, 10);
+server.log("line 1");
+agent.send("reading", { n = 2, c = 20 });
+server.log("line 3");`
+
+// TestKeepStory: what a program says without a link, and the power that goes then, arrive in order when there is
+// one, with the time at which it was said.
+func TestKeepStory(t *testing.T) {
+	n := startNode(t)
+	id, key := n.add(t)
+	dir := t.TempDir()
+	code, state := filepath.Join(dir, "device.nut"), filepath.Join(dir, "state")
+	if err := os.WriteFile(code, []byte(keepDevice), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	nowhere, err := freeaddr.Loopback()
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"--id", string(id), "--key", key, "--dir", state, "--code", code, "--keep-sends", "--keep-log"}
+	cmd := deviceCommand(t, append(args, "--node", "tcp://"+nowhere)...)
+	cmd.Stderr = t.Output()
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for kept := false; !kept; {
+		if time.Since(began) > patience {
+			t.Fatal("nothing is kept")
+		}
+		<-time.After(10 * time.Millisecond)
+		// Segments are made with room for more; an error is that there is none yet.
+		segment, _ := os.ReadFile(filepath.Join(state, "posts", "0000000000000001.lines"))
+		kept = strings.Contains(string(segment), "line 3")
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err == nil {
+		t.Error("the device has ended in good order")
+	}
+	cmd = deviceCommand(t, append(args, "--node", "tcp://"+n.MQTT)...)
+	cmd.Stderr = t.Output()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	timeout := time.After(patience)
+	for came := 0; came < 6; { // three of each run
+		select {
+		case line := <-n.lines:
+			if strings.HasPrefix(line, "line ") || strings.HasPrefix(line, "agent has ") {
+				came++
+			}
+		case <-timeout:
+			t.Fatalf("%d of what was kept has come", came)
+		}
+	}
+	if err := errors.Join(cmd.Process.Signal(syscall.SIGTERM), cmd.Wait()); err != nil {
+		t.Error(err)
+	}
+	lines, err := n.Central.Log.History(t.Context(), id, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var own, handled []string // the agent's handlers need not keep up with the log
+	for _, e := range lines {
+		switch {
+		case strings.HasPrefix(e.Msg, "agent has "):
+			handled = append(handled, e.Msg)
+		case strings.HasPrefix(e.Msg, "line "):
+			own = append(own, e.Msg)
+			if len(own) < 3 && (e.Written.Before(began.Add(-time.Second)) || e.Written.After(e.TS)) {
+				t.Errorf("%q was written at %v, and the device began at %v", e.Msg, e.Written, began)
+			}
+		}
+	}
+	if got := strings.Join(own, ", "); got != "line 1, line 3, line 1, line 3" || len(handled) != 2 {
+		t.Errorf("the log has %s, and of the agent %q", got, handled)
 	}
 }
 

@@ -34,4 +34,9 @@ func TestLineWriter(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", tc.name, b.String(), tc.want)
 		}
 	}
+	var b strings.Builder
+	(&lineWriter{w: &b}).entry(tandem.LogEntry{TS: at, Type: tandem.LogDeviceError, Msg: "boom", Written: at.Add(-time.Hour)})
+	if want := "2026-11-23 17:35:47 [Device] (written 2026-11-23 16:35:47) ERROR: boom\n"; b.String() != want {
+		t.Errorf("a line that was kept: got %q, want %q", b.String(), want)
+	}
 }

@@ -34,6 +34,10 @@
 // is on disk, be it alone or together with a user configuration that its handler
 // has set; one that comes again is acknowledged only.
 //
+// When the code or the configuration asks for it, an agent.send is kept like a tandem.post, and so are
+// lines of the log, in their place among the messages. The oldest lines make room for
+// messages.
+//
 // # What waits for the disk
 //
 // While counters, code, state or posts are being written, the core holds back everything

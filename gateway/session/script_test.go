@@ -422,6 +422,9 @@ func describe(q *Question) string {
 	if m.Post != 0 {
 		text += " post"
 	}
+	if m.Written != 0 {
+		text += fmt.Sprintf(" written=%d", m.Written)
+	}
 	if q.Stamp != 0 {
 		text += fmt.Sprintf(" stamp=%d", q.Stamp)
 	}

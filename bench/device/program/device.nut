@@ -1,4 +1,4 @@
-// Posts numbered readings, and says on the wire, which the trial reads, what is on its disk:
+// Posts numbered readings, every second one by agent.send, logs a line for every tenth, and says on the wire, which the trial reads, what is on its disk:
 // the function of a timer runs only after all that was kept before is durable.
 wire <- hardware.uart12;
 wire.configure(115200, 8, PARITY_NONE, 1, NO_CTSRTS);
@@ -12,6 +12,8 @@ life <- bytes[0] << 8 | bytes[1];
 run <- tandem.incarnation();
 n <- 0;
 kept <- imp.getuserconfiguration();
+tandem.keepsends(true);
+tandem.keeplog(true);
 orders <- 0;
 orderly <- false; // the order before the next one was handled in this directory
 if (kept != null) {
@@ -38,11 +40,13 @@ function read() {
     local now = hardware.millis();
     if (now < millis || now - millis > 60000) say(format("wrong millis: %d after %d", now, millis));
     millis = now;
-    if (tandem.post("reading", { life = life, run = run, n = n + 1 }) != 0) {
+    local reading = { life = life, run = run, n = n + 1 };
+    if ((n & 1 ? agent.send("reading", reading) : tandem.post("reading", reading)) != 0) {
         say("full");
         return;
     }
     n++;
+    if (n % 10 == 0) server.log(format("reading %d %d %d", life, run, n));
     later(format("reading %d %d %d", life, run, n));
 }
 read();
