@@ -133,7 +133,9 @@ func TestTraffic(t *testing.T) {
 // TestReachOfDev: an agent under development reaches this machine's own servers and agents, and
 // neither the API, the manual nor the MQTT listener of its node.
 func TestReachOfDev(t *testing.T) {
-	outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hi") }))
+	outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, "hi")
+	}))
 	defer outside.Close()
 	p := startDev(t, map[string]string{"agent.nut": driveAgent}, "--egress", "10.1.0.0/16", "--egress", "192.168.7.7")
 	_, port, err := net.SplitHostPort(strings.TrimPrefix(outside.URL, "http://"))

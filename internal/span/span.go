@@ -29,7 +29,7 @@ func Parse(text string) (sum time.Duration, err error) {
 		if !ok {
 			unit, ok = units[strings.TrimSuffix(words[i+1], "s")]
 		}
-		if err != nil || !ok || n < 0 || n > 1e9 {
+		if err != nil || !ok || !(n >= 0 && n <= 1e9) {
 			return 0, fmt.Errorf(`%q is not a span of time such as "3 weeks" or "1 hour 30 minutes"`, text)
 		}
 		if span := n * float64(unit); span > float64(Longest-sum) {
