@@ -179,9 +179,8 @@ func (c *deviceSetCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, dir := range []string{
-		filepath.Join(filepath.Dir(filepath.Clean(c.Data)), "device"), launch.DefaultDir + "-" + device.ID, launch.DefaultDir,
-	} {
+	own := filepath.Join(filepath.Dir(filepath.Clean(c.Data)), "device") // of tandem dev
+	for _, dir := range []string{own, launch.DefaultDir + "-" + device.ID, launch.DefaultDir} {
 		err := launch.SetBoard(ctx, dir, tandem.DeviceID(device.ID), lines)
 		if tandem.KindOf(err) != tandem.NotFound {
 			return err

@@ -113,8 +113,8 @@ func TestTraffic(t *testing.T) {
 		p.request("POST", "/tell?to=device", `["`+long+`"]`)
 		p.expect(`\[Message\] agent → device  told \["x+`)
 		p.expect(`\[HTTP\] in   POST /tell\?to=device → 200, 4 bytes, `)
-		if status, body := p.request("POST", "/fetch?url="+outside.URL+"/there", "question"); body != "200 heard question" {
-			t.Fatalf("%d %s", status, body)
+		if _, body := p.request("POST", "/fetch?url="+outside.URL+"/there", "question"); body != "200 heard question" {
+			t.Fatalf("the agent has heard %s", body)
 		}
 		p.expect(`\[HTTP\] out  POST ` + outside.URL + `/there → 200, 14 bytes, `)
 		if verbose {
@@ -148,8 +148,8 @@ func TestReachOfDev(t *testing.T) {
 		{"http://localhost:" + p.addr("--http")[strings.Index(p.addr("--http"), ":")+1:] + "/docs/", "9 "},
 		{"http://" + p.addr("--mqtt") + "/", "9 "},
 	} {
-		if status, body := p.request("POST", "/fetch?url="+tc.url, ""); status != 200 || !strings.HasPrefix(body, tc.want) {
-			t.Errorf("%s: %d %s, want %s", tc.url, status, body, tc.want)
+		if _, body := p.request("POST", "/fetch?url="+tc.url, ""); !strings.HasPrefix(body, tc.want) {
+			t.Errorf("%s: %s, want %s", tc.url, body, tc.want)
 		}
 	}
 	p.expect(`\[HTTP\] out  POST http://` + p.addr("--mqtt") + `/ → 9, `)

@@ -12,8 +12,8 @@ import (
 const Longest = 30 * 365 * 24 * time.Hour
 
 var units = map[string]time.Duration{
-	"ms": time.Millisecond, "millisecond": time.Millisecond,
-	"s": time.Second, "second": time.Second, "min": time.Minute, "minute": time.Minute, "h": time.Hour, "hour": time.Hour,
+	"ms": time.Millisecond, "millisecond": time.Millisecond, "s": time.Second, "second": time.Second,
+	"min": time.Minute, "minute": time.Minute, "h": time.Hour, "hour": time.Hour,
 	"day": 24 * time.Hour, "week": 7 * 24 * time.Hour, "year": 365 * 24 * time.Hour,
 }
 

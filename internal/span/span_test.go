@@ -14,7 +14,9 @@ func TestParse(t *testing.T) {
 			t.Errorf("%q: %v, %v, want %v", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "5", "s", "5 moons", "-1 s", "NaN s", "31 years", "30 years 1 s", "1 s 2", "1e300 s"} {
+	for _, text := range []string{
+		"", "5", "s", "5 moons", "-1 s", "NaN s", "31 years", "30 years 1 s", "1 s 2", "1e300 s",
+	} {
 		if got, err := Parse(text); err == nil {
 			t.Errorf("%q: %v", text, got)
 		}
