@@ -160,7 +160,7 @@ func (c *deviceSetCmd) Run(ctx context.Context) error {
 	lines := boardLines(c.Lines)
 	for _, line := range lines {
 		if err := launch.CheckLine(line); err != nil {
-			return tandem.Errorf(tandem.Invalid, "%s: %v", line, err)
+			return tandem.Errorf(tandem.Invalid, "the line %s: %v", line, err)
 		}
 	}
 	if c.Dir != "" {
