@@ -79,7 +79,7 @@ type shared struct {
 }
 
 // startWait bounds the time until the node runs.
-const startWait = 30 * time.Second
+const startWait = 2 * time.Minute
 
 // Start runs a pair. Close ends it.
 func Start(ctx context.Context, cfg Config) (*Stand, error) {
