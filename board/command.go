@@ -29,7 +29,7 @@ func (s *Simulated) Command(line string) error {
 	if name, text, ok := strings.Cut(line, "<"); ok {
 		data, err := strconv.Unquote(`"` + strings.ReplaceAll(strings.TrimSpace(text), `"`, `\"`) + `"`)
 		if err != nil {
-			return fmt.Errorf("%q: not a string: %w", text, err)
+			return fmt.Errorf("%q: not a string", text)
 		}
 		s.Feed(strings.TrimSpace(name), []byte(data))
 		return nil
@@ -64,7 +64,7 @@ func (s *Simulated) drive(name, value string) error {
 	}
 	level, err := strconv.ParseFloat(value, 64)
 	if err != nil {
-		return fmt.Errorf("%q: not a level: %w", value, err)
+		return fmt.Errorf("%q: not a level", value)
 	}
 	s.Drive(name, level)
 	return nil
@@ -80,7 +80,7 @@ func (s *Simulated) driveWave(name string, square bool, words []string) error {
 	for i, word := range words {
 		x, err := strconv.ParseFloat(word, 64)
 		if err != nil {
-			return fmt.Errorf("%q: not a number: %w", word, err)
+			return fmt.Errorf("%q: not a number", word)
 		}
 		numbers[i] = x
 	}
@@ -90,7 +90,7 @@ func (s *Simulated) driveWave(name string, square bool, words []string) error {
 func (s *Simulated) setThermometer(busName, number, value string) error {
 	n, err := strconv.ParseUint(number, 10, 16)
 	if err != nil {
-		return fmt.Errorf("%q: not the number of a thermometer: %w", number, err)
+		return fmt.Errorf("%q: not the number of a thermometer", number)
 	}
 	celsius, err := strconv.ParseFloat(value, 64)
 	if err != nil || math.IsNaN(celsius) {
@@ -114,15 +114,15 @@ func (s *Simulated) setThermometer(busName, number, value string) error {
 func (s *Simulated) setRegisters(busName, addr, reg, value string) error {
 	a, err := strconv.ParseUint(addr, 0, 8)
 	if err != nil {
-		return fmt.Errorf("%q: not an address: %w", addr, err)
+		return fmt.Errorf("%q: not an address, which is a number such as 0x90", addr)
 	}
 	r, err := strconv.ParseUint(strings.TrimPrefix(reg, "0x"), 16, 8)
 	if err != nil {
-		return fmt.Errorf("%q: not a register: %w", reg, err)
+		return fmt.Errorf("%q: not a register, which is a number in hexadecimal such as 1a", reg)
 	}
 	data, err := hex.DecodeString(strings.ReplaceAll(value, " ", ""))
 	if err != nil {
-		return fmt.Errorf("%q: not bytes in hexadecimal: %w", value, err)
+		return fmt.Errorf("%q: not bytes in hexadecimal, such as 1a 20", value)
 	}
 	s.registers(busName, int(a)).Set(byte(r), data...)
 	return nil

@@ -13,7 +13,7 @@ import (
 // its node, and one that moves is put to sleep and taken up as when a node is stopped and started.
 
 // drillWait bounds a drill, and the time for which a request waits for one.
-const drillWait = 10 * time.Second
+const drillWait = 30 * time.Second
 
 // drill is a Lose or a Move under way.
 type drill struct{ over chan struct{} }

@@ -5,12 +5,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // notForReal is what tests are told that do what only virtual time can.
 var notForReal = map[string]string{
 	"testClock":  "world.agent.clock: the agent has the clock of this machine",
-	"testCut":    "that takes 3600 s, and --limit is 60 s",
+	"testCut":    "that takes 3600 s, and --limit is 600 s",
 	"testLose":   "world.host.lose: for real the agent is back at once",
 	"testRefuse": "world.store.refuse: the node's store is a real one",
 	"testSkip":   "world.time.skip: for real that takes 3600 s",
@@ -29,7 +30,7 @@ func TestReal(t *testing.T) {
 	for _, f := range p.Files {
 		t.Run(filepath.Base(f.Path), func(t *testing.T) {
 			t.Parallel() // each waits for most of the time
-			r := p.Run(t.Context(), f, Options{Real: true})
+			r := p.Run(t.Context(), f, Options{Real: true, Limit: 10 * time.Minute})
 			if r.Err != nil || len(r.Tests) < 2 {
 				t.Errorf("%d tests, %v", len(r.Tests), r.Err)
 			}

@@ -79,7 +79,8 @@ type run struct {
 	tester *compile.Program
 	values map[string]string
 
-	world   ground
+	ground  ground
+	turn    turn // the last
 	current *Test
 	log     int           // lines before the current test
 	limit   time.Duration // when the current test has taken too long
@@ -163,19 +164,19 @@ func (r *run) session() (again bool) {
 		}
 	}
 	r.values["done"] = strings.Join(done, "\n")
-	w, err := r.open()
+	g, err := r.open()
 	if err != nil {
 		r.result.Err = err
 		return false
 	}
-	defer func() { r.result.Err = cmp.Or(r.result.Err, w.Close()) }()
-	r.world = w
+	defer func() { r.result.Err = cmp.Or(r.result.Err, g.close()) }()
+	r.ground, r.turn = g, turn{}
 	r.current, r.log = nil, 0
 	r.restrain(startLimit)
-	defer func() { r.result.Virtual += w.Now(); r.result.Steps += w.Steps() }()
+	defer func() { r.result.Virtual += r.turn.now; r.result.Steps += r.turn.steps }()
 	for {
-		happened := w.Step(r.limit)
-		for _, report := range w.Reports() {
+		r.turn = g.next(r.limit)
+		for _, report := range r.turn.reports {
 			switch end, more := r.heard(&report); {
 			case end:
 				return more
@@ -184,19 +185,19 @@ func (r *run) session() (again bool) {
 			}
 		}
 		switch {
-		case w.Err() != nil:
-			r.result.Err = w.Err()
+		case r.turn.err != nil:
+			r.result.Err = r.turn.err
 			return false
-		case (r.o.Real || w.Steps()%256 == 0) && r.ctx.Err() != nil:
+		case r.turn.steps%256 == 0 && r.ctx.Err() != nil:
 			r.result.Err = errors.New("interrupted")
 			return false
-		case !happened:
+		case r.turn.idle:
 			return r.giveUp(fmt.Sprintf("the test has not ended after %s of its time; see --limit", Span(r.o.Limit)))
-		case w.Used() > r.used:
+		case r.turn.used > r.used:
 			return r.giveUp(fmt.Sprintf("the test has not ended after %s of processor time", Span(usedLimit)))
-		case w.Steps() > r.steps:
+		case r.turn.steps > r.steps:
 			return r.giveUp(fmt.Sprintf("the test has not ended after %d steps of its world, in %s of its time", r.o.Steps,
-				Span(w.Now()-r.began())))
+				Span(r.turn.now-r.began())))
 		}
 	}
 }
@@ -238,7 +239,7 @@ func (r *run) mistake() (text string) {
 	types := map[Where]string{
 		OnAgent: tandem.LogAgentError, OnDevice: tandem.LogDeviceError, Beside: rehearsal.LogTestError,
 	}
-	lines := r.world.LogFrom(r.log)
+	lines, _ := r.ground.log(r.log)
 	for i := len(lines) - 1; i >= 0; i-- {
 		l := lines[i]
 		if l.Type != types[r.file.Where] || strings.HasPrefix(l.Text, "  at ") {
@@ -295,9 +296,9 @@ func (r *run) restarted() string {
 
 // restrain says how much what follows may take, beside d of the world's time.
 func (r *run) restrain(d time.Duration) {
-	r.limit = r.world.Now() + d
-	r.steps = r.world.Steps() + r.o.Steps
-	r.used = r.world.Used() + usedLimit
+	r.limit = r.turn.now + d
+	r.steps = r.turn.steps + r.o.Steps
+	r.used = r.turn.used + usedLimit
 }
 
 func (r *run) begin(x *rehearsal.Report) {
@@ -321,10 +322,10 @@ func (r *run) fail(text string, x *rehearsal.Report) {
 	if x != nil {
 		f.place(x.Thrown)
 	}
-	lines := slices.DeleteFunc(slices.Clone(r.world.LogFrom(r.log)), func(l rehearsal.Line) bool {
+	lines, messages := r.ground.log(r.log)
+	lines = slices.DeleteFunc(slices.Clone(lines), func(l rehearsal.Line) bool {
 		return l.Where != nil && l.Where.File == frameworkName
 	})
-	messages := r.world.MessagesFrom(r.log)
 	f.Log = rehearsal.Merge(lines[max(0, len(lines)-shownLines):], messages[max(0, len(messages)-shownMessages):])
 	r.current.Failure = f
 	r.end()
@@ -332,7 +333,7 @@ func (r *run) fail(text string, x *rehearsal.Report) {
 
 func (r *run) end() {
 	t := r.current
-	t.Took = r.world.Now() - t.Began
+	t.Took = r.turn.now - t.Began
 	r.result.Tests = append(r.result.Tests, *t)
 	r.current = nil
 	r.restrain(startLimit)

@@ -104,12 +104,15 @@ type seenMessages struct {
 	witness witnessed
 }
 
-func (s seenMessages) Connect(ctx context.Context, id tandem.DeviceID, l tandem.Link, next uint64, address string) error {
+func (s seenMessages) Connect(
+	ctx context.Context, id tandem.DeviceID, l tandem.Link, next uint64, address string,
+) error {
 	return s.Host.Connect(ctx, id, seenLink{l, id, s.witness}, next, address)
 }
 
 func (s seenMessages) FromDevice(
-	ctx context.Context, id tandem.DeviceID, ref tandem.LinkRef, seq uint64, topic string, m tandem.Message, handled func(),
+	ctx context.Context, id tandem.DeviceID, ref tandem.LinkRef, seq uint64, topic string, m tandem.Message,
+	handled func(),
 ) error {
 	name, toAgent := strings.CutPrefix(topic, "agent/")
 	if !toAgent {

@@ -243,7 +243,7 @@ func level(x *side, _ *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
 }
 
 // peekWait is how long a look at a program may wait for the end of what it does.
-const peekWait = 5 * time.Second
+const peekWait = 30 * time.Second
 
 // peek returns a copy of a variable of the agent or of the device, global or local to its file. It is
 // made between two events of that side, by its goroutine.

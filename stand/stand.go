@@ -7,6 +7,7 @@
 package stand
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -78,7 +79,7 @@ type shared struct {
 }
 
 // startWait bounds the time until the node runs.
-const startWait = 30 * time.Second
+const startWait = 2 * time.Minute
 
 // Start runs a pair. Close ends it.
 func Start(ctx context.Context, cfg Config) (*Stand, error) {
@@ -166,7 +167,7 @@ func (s *Stand) startNode() error {
 		s.fail(fmt.Errorf("the node has not started within %v", startWait))
 	case <-s.ctx.Done():
 	}
-	return s.Err()
+	return cmp.Or(s.Err(), s.ctx.Err(), errors.New("the node has ended"))
 }
 
 // addPair makes the device and gives it its code.
@@ -180,7 +181,8 @@ func (s *Stand) addPair() error {
 	if err != nil {
 		return err
 	}
-	s.device, s.agent, s.key = device.ID, device.Agent, key
+	s.device, s.agent = device.ID, device.Agent
+	s.key = key
 	if s.url, err = c.AgentURL(s.ctx, device.ID); err != nil {
 		return err
 	}
@@ -288,10 +290,6 @@ func (s *Stand) Err() error {
 
 // Now returns how long the Stand has run.
 func (s *Stand) Now() time.Duration { return time.Since(s.began) }
-
-// Steps and Used are those of virtual time: here the time that passes says enough.
-func (s *Stand) Steps() uint64       { return 0 }
-func (s *Stand) Used() time.Duration { return 0 }
 
 // logLag is how long the log holds its lines back, to have them in order.
 const logLag = 300 * time.Millisecond

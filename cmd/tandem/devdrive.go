@@ -157,7 +157,7 @@ func (c *deviceSetCmd) Run(ctx context.Context, s *streams) error {
 	lines := boardLines(c.Lines)
 	for _, line := range lines {
 		if err := launch.CheckLine(line); err != nil {
-			return tandem.Errorf(tandem.Invalid, "%v", err)
+			return tandem.Errorf(tandem.Invalid, "the line %s: %v", line, err)
 		}
 	}
 	if c.Dir != "" {
@@ -171,9 +171,8 @@ func (c *deviceSetCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	for _, dir := range []string{
-		filepath.Join(filepath.Dir(filepath.Clean(c.dataDir())), "device"), launch.DefaultDir + "-" + device.ID, launch.DefaultDir,
-	} {
+	own := filepath.Join(filepath.Dir(filepath.Clean(c.dataDir())), "device") // of tandem dev
+	for _, dir := range []string{own, launch.DefaultDir + "-" + device.ID, launch.DefaultDir} {
 		err := launch.SetBoard(ctx, dir, tandem.DeviceID(device.ID), lines)
 		if tandem.KindOf(err) != tandem.NotFound {
 			return err

@@ -113,8 +113,8 @@ func TestTraffic(t *testing.T) {
 		p.request("POST", "/tell?to=device", `["`+long+`"]`)
 		p.expect(`\[Message\] agent → device  told \["x+`)
 		p.expect(`\[HTTP\] in   POST /tell\?to=device → 200, 4 bytes, `)
-		if status, body := p.request("POST", "/fetch?url="+outside.URL+"/there", "question"); body != "200 heard question" {
-			t.Fatalf("%d %s", status, body)
+		if _, body := p.request("POST", "/fetch?url="+outside.URL+"/there", "question"); body != "200 heard question" {
+			t.Fatalf("the agent has heard %s", body)
 		}
 		p.expect(`\[HTTP\] out  POST ` + outside.URL + `/there → 200, 14 bytes, `)
 		if verbose {
@@ -133,7 +133,9 @@ func TestTraffic(t *testing.T) {
 // TestReachOfDev: an agent under development reaches this machine's own servers and agents, and
 // neither the API, the manual nor the MQTT listener of its node.
 func TestReachOfDev(t *testing.T) {
-	outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hi") }))
+	outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, "hi")
+	}))
 	defer outside.Close()
 	p := startDev(t, map[string]string{"agent.nut": driveAgent}, "--egress", "10.1.0.0/16", "--egress", "192.168.7.7")
 	_, port, err := net.SplitHostPort(strings.TrimPrefix(outside.URL, "http://"))
@@ -146,8 +148,8 @@ func TestReachOfDev(t *testing.T) {
 		{"http://localhost:" + p.addr("--http")[strings.Index(p.addr("--http"), ":")+1:] + "/docs/", "9 "},
 		{"http://" + p.addr("--mqtt") + "/", "9 "},
 	} {
-		if status, body := p.request("POST", "/fetch?url="+tc.url, ""); status != 200 || !strings.HasPrefix(body, tc.want) {
-			t.Errorf("%s: %d %s, want %s", tc.url, status, body, tc.want)
+		if _, body := p.request("POST", "/fetch?url="+tc.url, ""); !strings.HasPrefix(body, tc.want) {
+			t.Errorf("%s: %s, want %s", tc.url, body, tc.want)
 		}
 	}
 	p.expect(`\[HTTP\] out  POST http://` + p.addr("--mqtt") + `/ → 9, `)
@@ -157,29 +159,29 @@ func TestReachOfDev(t *testing.T) {
 // TestFreePorts: a second tandem dev finds ports of its own, and one that is told to use a port that is
 // taken says so.
 func TestFreePorts(t *testing.T) {
-	seen := map[string]bool{}
-	for range 3 {
+	origins := map[string]bool{}
+	for range 2 {
 		dir := t.TempDir()
 		write(t, filepath.Join(dir, "agent.nut"), driveAgent)
-		write(t, filepath.Join(dir, "device.nut"), driveDevice)
 		p := &pair{dir: dir, args: []string{"dev", dir}}
 		p.restart(t)
-		if seen[p.url[:len("http://127.0.0.1:7881")]] {
-			t.Errorf("two agents have the origin of %s", p.url)
+		agents, _, _ := strings.Cut(strings.TrimPrefix(p.url, "http://"), "/")
+		if origins[agents] {
+			t.Errorf("two agents are at %s", agents)
 		}
-		seen[p.url[:len("http://127.0.0.1:7881")]] = true
-		p.expect(`\[Status\] Device started`)
+		origins[agents] = true
 		p.until("/", "^0 1$")
-		if len(seen) < 3 {
-			continue
+		if len(origins) == 1 {
+			continue // it may have the usual ports
 		}
 		if n := p.count(`^Ports   others than usual`); n != 1 {
-			t.Errorf("the third says %d times that it uses other ports", n)
+			t.Errorf("the second says %d times that it uses other ports", n)
 		}
-		_, agents, _ := strings.Cut(p.url, "//")
-		status, _, errs := runCommand(t, "", "dev", t.TempDir(), "--agents", agents[:strings.Index(agents, "/")])
-		if status != 1 {
-			t.Errorf("%d %s", status, errs)
+		busy := t.TempDir()
+		write(t, filepath.Join(busy, "agent.nut"), "")
+		status, _, errs := runCommand(t, "", "dev", busy, "--agents", agents)
+		if status != 1 || !strings.Contains(errs, "the address "+agents+" for agents is in use") {
+			t.Errorf("an address that is taken: %d %s", status, errs)
 		}
 	}
 }

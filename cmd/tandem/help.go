@@ -57,9 +57,9 @@ func vars() kong.Vars {
 		"help_dev_dir": "Directory with agent.nut and, for a device that runs here too, device.nut; by default the " +
 			"current one.",
 		"help_deploy_dir": "Directory with agent.nut and, if devices run code, device.nut; by default the current one.",
-		"help_dev_http":   "Where the node listens for HTTP (" + server.DefaultHTTP + ", or another port if that is taken).",
-		"help_dev_agents": "Where the node listens for requests to the agent (" + server.DefaultAgents + ", as before).",
-		"help_dev_mqtt":   "Where the node listens for MQTT (" + server.DefaultMQTT + ", as before).",
+		"help_dev_http":   "Where the node listens for HTTP (" + server.DefaultHTTP + "); at another port if that is taken.",
+		"help_dev_agents": "Where the node listens for requests to the agent (" + server.DefaultAgents + "), as before.",
+		"help_dev_mqtt":   "Where the node listens for MQTT (" + server.DefaultMQTT + "), as before.",
 		"help_dev_egress": "Private network that the agent may reach beside this machine's own servers; may be given more " +
 			"than once.",
 		"help_dev_verbose": "Also show the bodies of requests, messages in full length, and the node's own log.",

@@ -28,7 +28,10 @@ var tags = map[string]string{
 }
 
 // colours has a colour for each tag. It carries no information besides the tag.
-var colours = map[string]string{"Agent": "36", "Device": "32", "Status": "33", "Exit Code": "33", "HTTP": "35", "Message": "34"}
+var colours = map[string]string{
+	"Agent": "36", "Device": "32", "Status": "33", "Exit Code": "33",
+	"HTTP": "35", "Message": "34",
+}
 
 const colourError = "31"
 

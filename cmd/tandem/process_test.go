@@ -35,7 +35,7 @@ func command(args ...string) *exec.Cmd {
 }
 
 // patience is how long a test waits for something that must happen.
-const patience = 12 * time.Second
+const patience = 3 * time.Minute
 
 // process is a running tandem command whose output is looked through as it
 // comes.

@@ -54,7 +54,7 @@ func TestTestingGuide(t *testing.T) {
 			rest = after
 		}
 	}
-	if out, status := tandemTest(t, dir); status != 0 || commands != 3 {
+	if out, status := tandemTest(t, dir); status != 0 || commands != 4 {
 		t.Errorf("status %d at the end, after %d commands:\n%s", status, commands, out)
 	}
 }
@@ -71,6 +71,7 @@ func guideParts(t *testing.T, name string) (parts []part) {
 		}
 		for _, m := range block.FindAllStringSubmatch(d.Text, -1) {
 			switch file, isTest := strings.CutPrefix(m[1], "test "); {
+			case strings.HasPrefix(m[0], "    # Tests a pair on each push"): // see TestWorkflows
 			case m[1] == "":
 				parts = append(parts, part{"", regexp.MustCompile("(?m)^    ").ReplaceAllString(m[0], "")})
 			case isTest:
@@ -86,9 +87,17 @@ func guideParts(t *testing.T, name string) (parts []part) {
 	return parts
 }
 
-// TestExamplesPass runs the tests of the examples.
+// TestExamplesPass runs the tests of each example: all have some.
 func TestExamplesPass(t *testing.T) {
-	files := map[string]map[string]string{"thermostat": example(t, "thermostat"), "sync": example(t, "sync")}
+	files := map[string]map[string]string{}
+	pairs, err := filepath.Glob("../../examples/*/agent.nut")
+	if err != nil || len(pairs) < 4 {
+		t.Fatal(pairs, err)
+	}
+	for _, pair := range pairs {
+		name := filepath.Base(filepath.Dir(pair))
+		files[name] = example(t, name)
+	}
 	for name := range files {
 		dir := t.TempDir()
 		for file, text := range files[name] {
@@ -101,6 +110,56 @@ func TestExamplesPass(t *testing.T) {
 		}
 		if text, err := os.ReadFile(page); err != nil || !bytes.Contains(text, []byte(`class="hit"`)) {
 			t.Errorf("%s: the page of the coverage is %q, %v", name, text, err)
+		}
+	}
+}
+
+// TestWorkflows runs what the workflow files for hosts of code run, on a pair, and compares the files
+// with what the guide shows.
+func TestWorkflows(t *testing.T) {
+	guide, err := os.ReadFile("../../docs/guides/testing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair := example(t, "thermostat")
+	names, err := filepath.Glob("../../examples/ci/*.yml")
+	if err != nil || len(names) != 2 {
+		t.Fatal(names, err)
+	}
+	var texts []string
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts = append(texts, string(text))
+	}
+	indented := regexp.MustCompile(`(?m)^.+$`)
+	commands := regexp.MustCompile(`(?m)^ +- (?:run: )?tandem (.*)$`)
+	for i, text := range texts {
+		if !strings.Contains(string(guide), indented.ReplaceAllString(text, "    $0")) {
+			t.Errorf("the guide does not show %s as it is", names[i])
+		}
+		dir := t.TempDir()
+		for file, code := range pair {
+			write(t, filepath.Join(dir, file), code)
+		}
+		t.Chdir(dir)
+		all := commands.FindAllStringSubmatch(text, -1)
+		for _, c := range all {
+			var out bytes.Buffer
+			s := &streams{out: &out, err: &out}
+			if status := run(t.Context(), strings.Fields(c[1]), s); status != 0 {
+				t.Errorf("%s: tandem %s: status %d:\n%s", names[i], c[1], status, out.String())
+			}
+		}
+		if len(all) != 2 || strings.Count(text, "tandem ") != len(all) {
+			t.Errorf("%s has the commands %q", names[i], all)
+		}
+		for _, result := range []string{"results.xml", "coverage.html"} {
+			if _, err := os.Stat(result); err != nil || strings.Count(text, result) < 2 {
+				t.Errorf("%s: %s is not kept: %v", names[i], result, err)
+			}
 		}
 	}
 }
@@ -120,6 +179,7 @@ func TestOfTests(t *testing.T) {
 		{"", "", "", 1, "no tests in the current directory"},
 		{"", "", "nowhere", 1, "there is no directory nowhere"},
 		{"", "", "--limit soon", 1, "--limit soon: give a span of time"},
+		{"", "", "--real --coverage x.html", 1, "--coverage counts lines in virtual time: leave out --real"},
 		{"", "", "--module imp999", 1, "--module imp999: there is no such type"},
 		{
 			"a.test.nut", "class A extends ImpTestCase {}\n", "", 1,
@@ -137,6 +197,7 @@ func TestOfTests(t *testing.T) {
 		{"", "", "--library Greeter.lib.nut:1.0.0=lib.nut --tests b.test.nut", 1, "there is no file b.test.nut with tests"},
 		{"", "", "--library Greeter.lib.nut:1.0.0=lib.nut --tests a.test.nut:B", 1, "no test has run"},
 		{"", "", "--library Greeter.lib.nut:1.0.0=lib.nut --json", 0, `"case":"A","method":"test","ok":true`},
+		{"", "", "--library Greeter.lib.nut:1.0.0=lib.nut --real", 0, "ok    A::test"},
 		{"", "", "--library Greeter.lib.nut:1.0.0=none.nut", 1, "none.nut"},
 	} {
 		if row.file != "" {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"sync"
 
@@ -76,7 +77,8 @@ func (o *Options) Run(ctx context.Context, w io.Writer) error {
 	beside.Go(func() { hardware.follow(ctx, r.Logger) })
 	beside.Go(func() { hardware.Play(ctx) })
 	beside.Go(func() {
-		if err := hardware.Serve(ctx, r.Dir, r.ID); err != nil {
+		// What is wrong with the directory, the device says itself.
+		if err := hardware.Serve(ctx, r.Dir, r.ID); err != nil && !errors.As(err, new(*fs.PathError)) {
 			r.Logger.Error("tandem device set does not reach the board: " + err.Error())
 		}
 	})

@@ -1,7 +1,6 @@
 package launch
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -11,28 +10,33 @@ import (
 	"io"
 	"io/fs"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tandem-iot/tandem"
 )
 
 // boardFile is the file in a device's directory by which commands on the same machine reach its board.
-// Only its owner can read it.
+// Only its owner can read it. A command sends the secret and, in further lines, what is to happen; the
+// answer is what is wrong with them, nothing when it has happened.
 const boardFile = "board.json"
 
 // reach is what the file says.
 type reach struct {
 	Device tandem.DeviceID `json:"device"`
-	URL    string          `json:"url"`
+	Addr   string          `json:"addr"`
 	Secret string          `json:"secret"`
 }
 
-// maxLines bounds what one request has happen at a board.
-const maxLines = 64 << 10
+// Bounds of what one command has happen at a board.
+const (
+	maxLines    = 64 << 10 // bytes
+	reachWait   = 10 * time.Second
+	wrongSecret = "the secret is another one"
+)
 
 // Serve takes lines for the board from commands on this machine, until ctx ends. dir is the device's
 // directory.
@@ -41,34 +45,46 @@ func (w *Wiring) Serve(ctx context.Context, dir string, id tandem.DeviceID) erro
 	if err != nil {
 		return err
 	}
-	at := reach{id, "http://" + l.Addr().String(), rand.Text()}
+	stop := context.AfterFunc(ctx, func() { l.Close() })
+	defer stop()
+	at := reach{id, l.Addr().String(), rand.Text()}
 	if err := at.write(dir); err != nil {
 		l.Close()
 		return err
 	}
 	defer os.Remove(filepath.Join(dir, boardFile)) // ignore the error: a stale file is noticed
-	srv := &http.Server{
-		ReadTimeout: time.Minute,
-		Handler: http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
-			if subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte(at.Secret)) != 1 {
-				http.Error(out, "the secret is in "+boardFile, http.StatusUnauthorized)
-				return
-			}
-			lines, err := io.ReadAll(http.MaxBytesReader(out, r.Body, maxLines))
-			if err == nil {
-				err = w.setAll(string(lines))
-			}
-			if err != nil {
-				http.Error(out, err.Error(), http.StatusBadRequest)
-			}
-		}),
+	var clients sync.WaitGroup
+	defer clients.Wait()
+	for {
+		c, err := l.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		clients.Go(func() { w.serve(c, at.Secret) })
 	}
-	stop := context.AfterFunc(ctx, func() { srv.Close() })
-	defer stop()
-	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return err
+}
+
+// serve takes lines from one command.
+func (w *Wiring) serve(c net.Conn, secret string) {
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(reachWait)); err != nil {
+		return
 	}
-	return nil
+	text, err := io.ReadAll(io.LimitReader(c, maxLines))
+	if err != nil {
+		return // the command has gone
+	}
+	given, lines, _ := strings.Cut(string(text), "\n")
+	answer := ""
+	if subtle.ConstantTimeCompare([]byte(given), []byte(secret)) != 1 {
+		answer = wrongSecret
+	} else if err := w.setAll(lines); err != nil {
+		answer = err.Error()
+	}
+	io.WriteString(c, answer) // ignore the error: the command has gone
 }
 
 // setAll has lines happen, or none when there is a mistake in one.
@@ -123,24 +139,33 @@ func SetBoard(ctx context.Context, dir string, id tandem.DeviceID, lines []strin
 	if id != "" && at.Device != id {
 		return none
 	}
-	req, err := http.NewRequestWithContext(ctx, "POST", at.URL, bytes.NewReader([]byte(strings.Join(lines, "\n"))))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Authorization", at.Secret)
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return none // it has ended without a word, and left the file
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxLines))
+	answer, err := at.ask(ctx, lines)
 	switch {
-	case err != nil:
-		return err
-	case resp.StatusCode == http.StatusBadRequest:
-		return tandem.Errorf(tandem.Invalid, "%s", strings.TrimSpace(string(text)))
-	case resp.StatusCode != http.StatusOK:
-		return none
+	case err != nil || answer == wrongSecret:
+		return none // it has ended without a word, and left the file
+	case answer != "":
+		return tandem.Errorf(tandem.Invalid, "%s", answer)
 	}
 	return nil
+}
+
+// ask sends lines and returns the answer.
+func (r *reach) ask(ctx context.Context, lines []string) (string, error) {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "tcp", r.Addr)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(reachWait)); err != nil {
+		return "", err
+	}
+	if _, err := io.WriteString(c, r.Secret+"\n"+strings.Join(lines, "\n")); err != nil {
+		return "", err
+	}
+	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+		return "", err
+	}
+	answer, err := io.ReadAll(io.LimitReader(c, maxLines))
+	return string(answer), err
 }

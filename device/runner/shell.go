@@ -100,7 +100,9 @@ func (s *shell) run(ctx context.Context) error {
 			s.step(&core.Leave{})
 		case <-bell:
 			for _, ev := range s.r.mail.take() {
-				s.read(ev)
+				if !s.left {
+					s.read(ev)
+				}
 			}
 		case d := <-s.dialed:
 			s.opened(d)

@@ -231,9 +231,11 @@ func (l *Link) until(p *passage, due time.Time) bool {
 func (l *Link) await(over <-chan struct{}) bool {
 	for {
 		l.mu.Lock()
-		cut, ended, changed := l.cut, l.ended, l.changed
+		whole := !l.cut || l.ended
+		ended := l.ended
+		changed := l.changed
 		l.mu.Unlock()
-		if !cut || ended {
+		if whole {
 			return !ended
 		}
 		select {

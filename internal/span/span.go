@@ -12,8 +12,8 @@ import (
 const Longest = 30 * 365 * 24 * time.Hour
 
 var units = map[string]time.Duration{
-	"ms": time.Millisecond, "millisecond": time.Millisecond,
-	"s": time.Second, "second": time.Second, "min": time.Minute, "minute": time.Minute, "h": time.Hour, "hour": time.Hour,
+	"ms": time.Millisecond, "millisecond": time.Millisecond, "s": time.Second, "second": time.Second,
+	"min": time.Minute, "minute": time.Minute, "h": time.Hour, "hour": time.Hour,
 	"day": 24 * time.Hour, "week": 7 * 24 * time.Hour, "year": 365 * 24 * time.Hour,
 }
 
@@ -29,7 +29,7 @@ func Parse(text string) (sum time.Duration, err error) {
 		if !ok {
 			unit, ok = units[strings.TrimSuffix(words[i+1], "s")]
 		}
-		if err != nil || !ok || n < 0 || n > 1e9 {
+		if err != nil || !ok || !(n >= 0 && n <= 1e9) {
 			return 0, fmt.Errorf(`%q is not a span of time such as "3 weeks" or "1 hour 30 minutes"`, text)
 		}
 		if span := n * float64(unit); span > float64(Longest-sum) {

@@ -12,7 +12,7 @@ class RealTest extends ImpTestCase {
         local before = world.http.request("GET", "/").body.tointeger();
         open();
         open();
-        assertTrue(world.time.until(@() agent.saved.count == before + 2, 20));
+        assertTrue(world.time.until(@() agent.saved.count == before + 2, 200));
         assertEqual((before + 2).tostring(), world.http.request("GET", "/").body);
     }
 
@@ -24,12 +24,12 @@ class RealTest extends ImpTestCase {
         ]) {
             what();
             world.time.skip(0.2);
-            assertTrue(world.time.until(@() world.link.up() && device.opened >= 0 && agent.saved.count >= 0, 20));
+            assertTrue(world.time.until(@() world.link.up() && device.opened >= 0 && agent.saved.count >= 0, 200));
             local before = agent.saved.count;
             assertTrue(world.time.until(function() {
                 open();
                 return agent.saved.count > before;
-            }.bindenv(this), 20));
+            }.bindenv(this), 200));
         }
         assertTrue(agent.starts >= 4); // it was lost, deployed and restarted, and has moved without a start
     }
@@ -45,11 +45,11 @@ class RealTest extends ImpTestCase {
         world.time.skip(0.1);
         assertEqual(false, world.link.up());
         world.device.on();
-        assertTrue(world.time.until(@() world.link.up() && device.opened == 0, 20));
+        assertTrue(world.time.until(@() world.link.up() && device.opened == 0, 200));
     }
 
     function testLog() {
         open();
-        assertTrue(world.time.until(@() world.log.filter(@(i, l) l.text == "opened").len() > 0, 20));
+        assertTrue(world.time.until(@() world.log.filter(@(i, l) l.text == "opened").len() > 0, 200));
     }
 }
