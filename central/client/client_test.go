@@ -150,7 +150,8 @@ func TestErrors(t *testing.T) {
 			t.Errorf("%d: %v of kind %s", status, err, tandem.KindOf(err))
 		}
 	}
-	_, err := server(t, `400 {"errors": [{"code": "CX005", "meta": [{"row": 3, "column": 1, "text": "t", "file": "f"}]}]}`).
+	const places = `[{"row": 3, "column": 1, "text": "t", "file": "f"}]`
+	_, err := server(t, `400 {"errors": [{"code": "CX005", "meta": `+places+`}]}`).
 		AddDeployment(t.Context(), "g", NewDeployment{})
 	var bad *NotCompiled
 	if !errors.As(err, &bad) || err.Error() != "f:3:1: t" {

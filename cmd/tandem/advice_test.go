@@ -34,7 +34,8 @@ func wrongCommand(app *kong.Application, line string, strict bool) string {
 		}
 		switch {
 		case next != nil:
-		case at == app.Node && !strict, strings.HasPrefix(word, "-"), strings.HasPrefix(word, "<"), word == "help", strings.ToUpper(word) == word:
+		case at == app.Node && !strict, strings.HasPrefix(word, "-"), strings.HasPrefix(word, "<"), word == "help",
+			strings.ToUpper(word) == word:
 			return ""
 		case at == app.Node || at.Positional == nil:
 			return "there is no " + word

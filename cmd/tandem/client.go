@@ -258,7 +258,8 @@ func (n *node) group(ctx context.Context, product, name string) (client.Group, e
 		if err != nil {
 			return client.Group{}, err
 		}
-		all = slices.DeleteFunc(slices.Clone(all), func(g client.Group) bool { return g.Product == nil || g.Product.ID != p.ID })
+		elsewhere := func(g client.Group) bool { return g.Product == nil || g.Product.ID != p.ID }
+		all = slices.DeleteFunc(slices.Clone(all), elsewhere)
 		of = " in product " + p.Name
 	}
 	var found []client.Group

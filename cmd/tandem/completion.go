@@ -17,7 +17,7 @@ type completionCmd struct {
 }
 
 // completeWord is how the shells' scripts ask for what a command line can go on with. It is no
-// command, for nobody types it.
+// command, for only scripts type it.
 const completeWord = "__complete"
 
 // filesWord is the answer that the shell shall complete names of files.

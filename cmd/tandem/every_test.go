@@ -314,7 +314,8 @@ func TestNoRight(t *testing.T) {
 	// What an account does with its own things, or with all libraries, needs no right.
 	own := func(leaf *kong.Node) bool {
 		return leaf.Name == "list" || leaf.Name == "log" || slices.Contains([]string{
-			"account otp show", "account otp enable", "product add", "device claim add", "ca show", "key add", "deploy", "device add",
+			"account otp show", "account otp enable", "product add", "device claim add", "ca show", "key add", "deploy",
+			"device add",
 		}, leaf.Path())
 	}
 	for _, leaf := range newParser(&commands{}).Model.Leaves(true) {

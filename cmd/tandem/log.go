@@ -80,7 +80,7 @@ func (c *logCmd) filter(now time.Time) (f *lineFilter, err error) {
 	case c.Lines != nil && *c.Lines < 0:
 		return nil, tandem.Errorf(tandem.Invalid, "--lines %d: the number of lines cannot be below 0", *c.Lines)
 	case c.Follow && c.Until != "":
-		return nil, tandem.Errorf(tandem.Invalid, "--until %s ends the log, and --follow goes on: leave one of them out", c.Until)
+		return nil, tandem.Errorf(tandem.Invalid, "--until %s ends the log, and --follow goes on: leave one out", c.Until)
 	case !f.until.IsZero() && f.until.Before(f.since):
 		return nil, tandem.Errorf(tandem.Invalid, "--until %s is before --since %s", c.Until, c.Since)
 	}

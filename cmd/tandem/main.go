@@ -61,7 +61,7 @@ type commands struct {
 	Restart    restartCmd    `cmd:"" help:"Restart a device or its agent."`
 	Cluster    clusterCmd    `cmd:"" help:"Show the nodes of a cluster, or drain one."`
 	Run        runCmd        `cmd:"" help:"Run a Squirrel program."`
-	Check      checkCmd      `cmd:"" help:"Look for mistakes in Squirrel files: prints FILE:LINE:COLUMN: MESSAGE for each."`
+	Check      checkCmd      `cmd:"" help:"Look for mistakes in Squirrel files: print FILE:LINE:COLUMN: MESSAGE for each."`
 	Test       testCmd       `cmd:"" help:"${help_test}"`
 	Doc        docCmd        `cmd:"" help:"Show the manual of what agent and device code can call."`
 	Version    versionCmd    `cmd:"" help:"Print the version, and the commit that it was built from."`
