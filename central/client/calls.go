@@ -166,7 +166,8 @@ type GroupChange struct {
 
 func (g GroupChange) targets() map[string]Ref {
 	return map[string]Ref{
-		"production_target": {Type: "devicegroup", ID: g.ProductionTarget}, "dut_target": {Type: "devicegroup", ID: g.DUTTarget},
+		"production_target": {Type: "devicegroup", ID: g.ProductionTarget},
+		"dut_target":        {Type: "devicegroup", ID: g.DUTTarget},
 	}
 }
 

@@ -136,6 +136,8 @@ type node struct {
 	products []client.Product // nil: not read yet
 	groups   []client.Group   // nil: not read yet
 	accounts []client.Account // nil: not read yet
+
+	names map[string]string // of what was read, by ids
 }
 
 // dial logs into the node that the flags select.
@@ -270,7 +272,8 @@ func (n *node) group(ctx context.Context, product, name string) (client.Group, e
 		if err != nil {
 			return client.Group{}, err
 		}
-		all = slices.DeleteFunc(slices.Clone(all), func(g client.Group) bool { return g.Product == nil || g.Product.ID != p.ID })
+		elsewhere := func(g client.Group) bool { return g.Product == nil || g.Product.ID != p.ID }
+		all = slices.DeleteFunc(slices.Clone(all), elsewhere)
 		of = " in product " + p.Name
 	}
 	var found []client.Group
@@ -350,35 +353,44 @@ func (n *node) allAccounts(ctx context.Context) (_ []client.Account, err error) 
 // name fills in the names of products, device groups and accounts that others are related to.
 func (n *node) name(ctx context.Context, refs ...*client.Ref) error {
 	for _, r := range refs {
-		if r == nil {
+		if r == nil || r.ID == "" {
 			continue
 		}
-		switch {
-		case r.Type == "product":
-			all, err := n.allProducts(ctx)
-			if err != nil {
+		if _, known := n.names[r.ID]; !known {
+			if err := n.learn(ctx, r); err != nil {
 				return err
-			}
-			if i := slices.IndexFunc(all, func(p client.Product) bool { return p.ID == r.ID }); i >= 0 {
-				r.Name = all[i].Name
-			}
-		case strings.HasSuffix(r.Type, groupSuffix):
-			all, err := n.allGroups(ctx)
-			if err != nil {
-				return err
-			}
-			if i := slices.IndexFunc(all, func(g client.Group) bool { return g.ID == r.ID }); i >= 0 {
-				r.Name = all[i].Name
-			}
-		case r.Type == "account":
-			all, err := n.allAccounts(ctx)
-			if err != nil {
-				return err
-			}
-			if i := slices.IndexFunc(all, func(a client.Account) bool { return a.ID == r.ID }); i >= 0 {
-				r.Name = all[i].Username
 			}
 		}
+		r.Name = n.names[r.ID]
+	}
+	return nil
+}
+
+// learn notes the names of all that are of the kind of r.
+func (n *node) learn(ctx context.Context, r *client.Ref) error {
+	if n.names == nil {
+		n.names = map[string]string{}
+	}
+	n.names[r.ID] = "" // if it is none of them
+	switch {
+	case r.Type == "product":
+		all, err := n.allProducts(ctx)
+		for _, p := range all {
+			n.names[p.ID] = p.Name
+		}
+		return err
+	case strings.HasSuffix(r.Type, groupSuffix):
+		all, err := n.allGroups(ctx)
+		for _, g := range all {
+			n.names[g.ID] = g.Name
+		}
+		return err
+	case r.Type == "account":
+		all, err := n.allAccounts(ctx)
+		for _, a := range all {
+			n.names[a.ID] = a.Username
+		}
+		return err
 	}
 	return nil
 }

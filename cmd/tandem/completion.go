@@ -17,7 +17,7 @@ type completionCmd struct {
 }
 
 // completeWord is how the shells' scripts ask for what a command line can go on with. It is no
-// command, for nobody types it.
+// command, for only scripts type it.
 const completeWord = "__complete"
 
 // filesWord is the answer that the shell shall complete names of files.
@@ -26,17 +26,19 @@ const filesWord = ":files"
 // scripts have the shells ask tandem. A line of the answer is a word, a tab and what it means.
 var scripts = map[string]string{
 	"bash": `_tandem() {
-  local IFS=$'\n' words lines line
-  words=("${COMP_WORDS[@]:1:COMP_CWORD}")
-  _get_comp_words_by_ref -n =: words 2>/dev/null && words=("${words[@]:1}")
+  local IFS=$'\n' words cword cur lines line
+  words=("${COMP_WORDS[@]}") cword=$COMP_CWORD cur=${COMP_WORDS[COMP_CWORD]}
+  declare -F _get_comp_words_by_ref >/dev/null && _get_comp_words_by_ref -n =:@ words cword cur
+  words=("${words[@]:1:cword}")
   lines=($(tandem __complete "${words[@]}" 2>/dev/null))
   COMPREPLY=()
   if [ "${lines[0]}" = ":files" ]; then
     compopt -o filenames 2>/dev/null
-    COMPREPLY=($(compgen -f -- "${COMP_WORDS[COMP_CWORD]}"))
+    COMPREPLY=($(compgen -f -- "$cur"))
     return
   fi
   for line in "${lines[@]}"; do COMPREPLY+=("$(printf '%q' "${line%%$'\t'*}")"); done
+  declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "$cur"
 }
 complete -F _tandem tandem
 `,
@@ -96,10 +98,11 @@ func complete(ctx context.Context, parser *kong.Kong, words []string, s *streams
 	}
 	for _, c := range t.choices(ctx, begun, s) {
 		if strings.HasPrefix(c.word, begun) || c.word == filesWord {
-			fmt.Fprintf(s.out, "%s\t%s\n", c.word, c.about)
 			if c.word == filesWord {
+				fmt.Fprintln(s.out, filesWord)
 				return
 			}
+			fmt.Fprintf(s.out, "%s\t%s\n", c.word, c.about)
 		}
 	}
 }

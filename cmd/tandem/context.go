@@ -143,7 +143,8 @@ func (c *loginCmd) Run(ctx context.Context, s *streams) error {
 	a.login = client.Login{Key: c.Key}
 	api := a.client()
 	if c.Key != "" {
-		p.Key, p.Refresh, p.Token = c.Key, "", ""
+		p.Key = c.Key
+		p.Refresh, p.Token = "", ""
 		if err := api.Authenticate(ctx); err != nil {
 			return err
 		}
@@ -167,7 +168,7 @@ func (c *loginCmd) Run(ctx context.Context, s *streams) error {
 	if err := all.write(); err != nil {
 		return err
 	}
-	s.say("Logged in at %s as %s. Commands use this node from now on: it is context", p.URL, p.Account)
+	s.say("Logged in at %s as %s.", p.URL, p.Account)
 	return s.made(shownPlace(p, true), p.Name)
 }
 

@@ -277,6 +277,10 @@ func (d *dev) welcome(src pairSource) {
 	if err != nil {
 		d.out.say("%v", err)
 	}
+	if d.s.json {
+		d.out.object(map[string]string{"agent": url, "device": string(d.who.Device), "node": d.node.URL, "mqtt": d.node.MQTT})
+		return
+	}
 	d.out.say("Agent   %s", url)
 	if src.hasDevice {
 		d.out.say("Device  %s, runs here", d.who.Device)

@@ -391,7 +391,7 @@ func TestCommandLine(t *testing.T) {
 		stdout, err string // fragments
 	}{
 		{"", 0, "Usage: tandem <command>", ""},
-		{"--help", 0, "device add", ""},
+		{"--help", 0, "Manage devices", ""},
 		{"dev --help", 0, "(127.0.0.1:7880)", ""},
 		{"version", 0, "tandem ", ""},
 		{"frobnicate", 2, "", "unexpected argument frobnicate"},

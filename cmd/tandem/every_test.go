@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -73,6 +74,7 @@ group restart beds
 log tulip
 CLAIM = device claim add --group beds --no-qr
 device claim list
+device claim revoke --yes CLAIM
 device provision --count 2 --out made.csv --group beds
 device unassign --yes tulip
 device assign tulip --group beds
@@ -97,7 +99,7 @@ product remove --yes Empty
 // device or a certificate's fingerprint, or go on until they are stopped.
 var elsewhere = []string{
 	"dev", "up", "device run", "device enrol", "cluster status", "cluster drain", "cluster undrain", "account otp enable",
-	"account otp disable", "device certificate revoke", "device claim revoke",
+	"account otp disable", "device certificate revoke",
 }
 
 // recorder passes requests on to a node, and notes those that destroy something.
@@ -180,6 +182,9 @@ func TestEveryCommand(t *testing.T) {
 		}
 		e.withoutArguments()
 		id := e.asJSON()
+		if leaf.Name == "list" || leaf.Name == "show" {
+			e.quietly()
+		}
 		if keeps {
 			words = append(words, name, id)
 		}
@@ -294,6 +299,16 @@ func (e every) asJSON() (id string) {
 	return id
 }
 
+// quietly runs a command that only looks: a list has an id a line, and no message comes with it.
+func (e every) quietly() {
+	e.t.Helper()
+	status, out, errs := within(e.t, e.input, e.at(e.access.URL, "--quiet")...)
+	table := regexp.MustCompile(`(?m)^[A-Z]{4,}  `).MatchString(out)
+	if status != 0 || errs != "" || table || e.leaf.Name == "list" && strings.Contains(out, "  ") {
+		e.t.Errorf("tandem %q --quiet: %d %q %s", e.args, status, errs, out)
+	}
+}
+
 // TestNoRight: to an account without rights nothing of another one exists, and what is the
 // operator's alone is refused.
 func TestNoRight(t *testing.T) {
@@ -314,7 +329,8 @@ func TestNoRight(t *testing.T) {
 	// What an account does with its own things, or with all libraries, needs no right.
 	own := func(leaf *kong.Node) bool {
 		return leaf.Name == "list" || leaf.Name == "log" || slices.Contains([]string{
-			"account otp show", "account otp enable", "product add", "device claim add", "ca show", "key add", "deploy", "device add",
+			"account otp show", "account otp enable", "product add", "device claim add", "ca show", "key add", "deploy",
+			"device add",
 		}, leaf.Path())
 	}
 	for _, leaf := range newParser(&commands{}).Model.Leaves(true) {

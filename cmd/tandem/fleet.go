@@ -412,7 +412,8 @@ func (c *restartCmd) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	if c.GiveUpSaved {
-		if err := c.confirm(s, "This gives up what is damaged of what the agent of device %s has saved", shownDevice(d)); err != nil {
+		err := c.confirm(s, "This gives up what is damaged of what the agent of device %s has saved", shownDevice(d))
+		if err != nil {
 			return err
 		}
 	}

@@ -114,15 +114,19 @@ func (c groupSettings) change(ctx context.Context, n *node, product string, had 
 			return g, err
 		}
 	}
-	for name, into := range map[string]*string{c.ProductionTarget: &g.ProductionTarget, c.DUTTarget: &g.DUTTarget} {
-		if name == "" {
-			continue
-		}
-		target, err := n.group(ctx, product, name)
+	if c.ProductionTarget != "" {
+		target, err := n.group(ctx, product, c.ProductionTarget)
 		if err != nil {
 			return g, err
 		}
-		*into = target.ID
+		g.ProductionTarget = target.ID
+	}
+	if c.DUTTarget != "" {
+		target, err := n.group(ctx, product, c.DUTTarget)
+		if err != nil {
+			return g, err
+		}
+		g.DUTTarget = target.ID
 	}
 	return g, nil
 }

@@ -44,7 +44,8 @@ func TestLibrary(t *testing.T) {
 			t.Errorf("library %s: %d %q %q", tc.args, status, out, errs)
 		}
 	}
-	if status, out, _ := library("list", "--quiet"); status != 0 || out != "Another.class.nut:0.1\nGreeter.lib.nut:1.0.0\n" {
+	const both = "Another.class.nut:0.1\nGreeter.lib.nut:1.0.0\n"
+	if status, out, _ := library("list", "--quiet"); status != 0 || out != both {
 		t.Errorf("library list: %d %q", status, out)
 	}
 

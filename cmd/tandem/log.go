@@ -78,9 +78,9 @@ func (c *logCmd) filter(now time.Time) (f *lineFilter, err error) {
 	}
 	switch {
 	case c.Lines != nil && *c.Lines < 0:
-		return nil, tandem.Errorf(tandem.Invalid, "--lines %d: the number of lines cannot be below 0", *c.Lines)
+		return nil, tandem.Errorf(tandem.Invalid, "--lines needs a number, 0 or more; %d is none", *c.Lines)
 	case c.Follow && c.Until != "":
-		return nil, tandem.Errorf(tandem.Invalid, "--until %s ends the log, and --follow goes on: leave one of them out", c.Until)
+		return nil, tandem.Errorf(tandem.Invalid, "--until %s ends the log, and --follow goes on: leave one out", c.Until)
 	case !f.until.IsZero() && f.until.Before(f.since):
 		return nil, tandem.Errorf(tandem.Invalid, "--until %s is before --since %s", c.Until, c.Since)
 	}
@@ -319,6 +319,13 @@ func (t *tail) follow(ctx context.Context, lines int) error {
 	}
 }
 
+// again expects lines that were shown before.
+func (t *tail) again() {
+	for _, known := range t.seen {
+		known.again, known.skip = true, slices.Clone(known.lines)
+	}
+}
+
 // read reads a stream, which it opens if there is none.
 func (t *tail) read(ctx context.Context, stream **client.Stream, lines int) error {
 	if *stream == nil {
@@ -327,9 +334,7 @@ func (t *tail) read(ctx context.Context, stream **client.Stream, lines int) erro
 			return err
 		}
 		*stream = s
-		for _, known := range t.seen {
-			known.again, known.skip = true, slices.Clone(known.lines)
-		}
+		t.again()
 	}
 	return t.n.ReadStream(ctx, *stream, func(e tandem.LogEntry) error {
 		t.take(e)

@@ -11,7 +11,7 @@
 //	tandem test DIR           run the tests of a pair in virtual time
 //	tandem doc server.save    show the manual
 //
-// `tandem --help` lists every command, `tandem COMMAND --help` its flags.
+// `tandem --help` lists the commands, `tandem COMMAND --help` what is below one, or its flags.
 //
 // Results go to stdout and messages go to stderr. The exit status is 0 on success,
 // 1 on failure, and 2 when the command line is invalid.
@@ -41,31 +41,33 @@ type commands struct {
 	JSON  bool `name:"json" help:"Print results as JSON, and errors, too."`
 	Quiet bool `short:"q" help:"Print results only: of lists the ids, and no messages."`
 
-	Dev        devCmd        `cmd:"" help:"${help_dev}"`
-	Up         upCmd         `cmd:"" help:"Run a node."`
-	Init       initCmd       `cmd:"" help:"${help_init}"`
-	Login      loginCmd      `cmd:"" help:"Log in at a node, which commands use from then on."`
-	Logout     logoutCmd     `cmd:"" help:"End a login, and forget it."`
-	Context    contextCmd    `cmd:"" help:"Manage logins at nodes: which there are, and which one commands use."`
-	Deploy     deployCmd     `cmd:"" help:"${help_deploy}"`
+	Init    initCmd    `cmd:"" help:"${help_init}"`
+	Dev     devCmd     `cmd:"" help:"${help_dev}"`
+	Up      upCmd      `cmd:"" help:"Run a node."`
+	Deploy  deployCmd  `cmd:"" help:"${help_deploy}"`
+	Log     logCmd     `cmd:"" help:"Print the log of devices and agents."`
+	Restart restartCmd `cmd:"" help:"Restart a device or its agent."`
+	Run     runCmd     `cmd:"" help:"Run a Squirrel program."`
+	Check   checkCmd   `cmd:"" help:"Look for mistakes in Squirrel files: print FILE:LINE:COLUMN: MESSAGE for each."`
+	Test    testCmd    `cmd:"" help:"${help_test}"`
+	Doc     docCmd     `cmd:"" help:"Show the manual of what agent and device code can call."`
+
+	Login   loginCmd   `cmd:"" help:"Log in at a node, which commands use from then on."`
+	Logout  logoutCmd  `cmd:"" help:"End a login, and forget it."`
+	Context contextCmd `cmd:"" help:"Manage logins at nodes: which there are, and which one commands use."`
+
 	Account    accountCmd    `cmd:"" help:"Manage accounts, their passwords and one-time passwords."`
 	Key        keyCmd        `cmd:"" help:"Manage the login keys of your account."`
 	Product    productCmd    `cmd:"" help:"Manage products, to which device groups belong."`
 	Group      groupCmd      `cmd:"" help:"Manage device groups, whose devices run the same code."`
 	Device     deviceCmd     `cmd:"" help:"Manage devices, and what they show; or run one on this machine."`
+	Deployment deploymentCmd `cmd:"" help:"Manage deployments, the code of device groups."`
 	Webhook    webhookCmd    `cmd:"" help:"Manage URLs that are called for events of device groups."`
 	Library    libraryCmd    `cmd:"" help:"Manage the libraries that code can #require."`
 	CA         caCmd         `cmd:"" name:"ca" help:"Show the authority that issues certificates of devices."`
-	Deployment deploymentCmd `cmd:"" help:"Manage deployments, the code of device groups."`
-	Log        logCmd        `cmd:"" help:"Print the log of devices and agents."`
-	Restart    restartCmd    `cmd:"" help:"Restart a device or its agent."`
 	Cluster    clusterCmd    `cmd:"" help:"Show the nodes of a cluster, or drain one."`
-	Run        runCmd        `cmd:"" help:"Run a Squirrel program."`
-	Check      checkCmd      `cmd:"" help:"Look for mistakes in Squirrel files: prints FILE:LINE:COLUMN: MESSAGE for each."`
-	Test       testCmd       `cmd:"" help:"${help_test}"`
-	Doc        docCmd        `cmd:"" help:"Show the manual of what agent and device code can call."`
-	Version    versionCmd    `cmd:"" help:"Print the version, and the commit that it was built from."`
 
+	Version    versionCmd    `cmd:"" help:"Print the version, and the commit that it was built from."`
 	Completion completionCmd `cmd:"" help:"${help_completion}"`
 }
 
@@ -94,7 +96,7 @@ func newParser(grammar *commands, options ...kong.Option) *kong.Kong {
 		kong.Name("tandem"),
 		kong.Description("An open, self-hosted platform for pairs of device and agent code, compatible with Electric Imp."),
 		kong.PostBuild(putVars),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
 	)...)
 	if err != nil {
 		panic(err) // the grammar above is wrong

@@ -131,10 +131,12 @@ func (c *checkCmd) Run(s *streams) error {
 			x.Message = err.Error()
 			var at *syntax.Error
 			if errors.As(err, &at) {
-				x.Line, x.Column, x.Message = int(at.Pos.Line), int(at.Pos.Col), at.Plain()
+				x.Message = at.Plain()
+				x.Line, x.Column = int(at.Pos.Line), int(at.Pos.Col)
 			}
 			if at != nil && at.Excerpt.Line != 0 {
-				x.File, x.Line, x.Column = at.Excerpt.File, at.Excerpt.Line, at.Excerpt.Col
+				x.File = at.Excerpt.File
+				x.Line, x.Column = at.Excerpt.Line, at.Excerpt.Col
 			}
 			if !s.json {
 				fmt.Fprintln(s.out, notCompilable(err))

@@ -59,7 +59,8 @@ var harmless = []string{"--login-key ", "--out nofile", "--junit nofile", "--cov
 var wrongArguments = map[string][]string{
 	"dir": {"nodir", "file"}, "name:version": {"x", "a b:1.0.0"}, "file": {"nofile", "."}, "device": {"nosuch"},
 	"devices": {"nosuch"}, "side": {"both"}, "files": {"nofile", "."}, "name": {"nosuch.x"}, "node": {"nosuch"},
-	"email": {"nosuch", ""}, "claim": {"nosuch", "a b", "../devices"}, "product": {"nosuch", "de", ""}, "group": {"nosuch", "de", ""},
+	"email": {"nosuch", ""}, "claim": {"nosuch", "a b", "../devices"}, "product": {"nosuch", "de", ""},
+	"group":      {"nosuch", "de", ""},
 	"deployment": {"nosuch", "a b", "../devices", ""}, "webhook": {"nosuch", "a b", "../devices", ""},
 	"login-key": {"nosuch", "../devices", ""}, "account": {"nosuch", "operatr"}, "context": {"nosuch", "locl"},
 	"event": {"nosuch", ""}, "url": {"nonsense", "ftp://x"}, "shell": {"sh", ""}, "project": {"pair", "file"},
@@ -144,7 +145,7 @@ func TestMistakes(t *testing.T) {
 	write(t, "file", "")
 	write(t, "devices.csv", "id,key\n0123456789abcdef,0123456789abcdef\n")
 	thingsAtNode(t)
-	try := func(name, wrong string, args ...string) {
+	walkMistakes(t, func(name, wrong string, args ...string) {
 		status, _, errs := within(t, password+"\n", args...)
 		head, _, _ := strings.Cut(wrong, ":")
 		switch first, more, _ := strings.Cut(strings.TrimPrefix(errs, "tandem: "), "\n"); {
@@ -156,7 +157,12 @@ func TestMistakes(t *testing.T) {
 		case libraryWords.MatchString(first) || more != "":
 			t.Errorf("tandem %q: %s", args, errs)
 		}
-	}
+	})
+}
+
+// walkMistakes calls try for each mistake: with the name of what is wrong, its value, and the command
+// line.
+func walkMistakes(t *testing.T, try func(name, wrong string, args ...string)) {
 	tried := map[string]bool{}
 	for _, leaf := range newParser(&commands{}).Model.Leaves(false) {
 		command := strings.Fields(leaf.Path())

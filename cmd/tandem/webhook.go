@@ -151,7 +151,8 @@ func (c *webhookRemoveCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	err = c.confirm(s, "This removes the webhook to %s for the event %s of device group %s", w.URL, w.Event, called(w.Group))
+	err = c.confirm(s, "This removes the webhook to %s, for the event %s of device group %s", w.URL, w.Event,
+		called(w.Group))
 	if err != nil {
 		return err
 	}

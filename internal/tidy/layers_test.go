@@ -14,7 +14,7 @@ internal/chargetest internal/child internal/crew internal/freeaddr internal/inde
 internal/badlink internal/span
 . admit squirrel/syntax squirrel/text squirrel/regexp hlc meter mqtt docs internal/pgtest bench/client bench/node
 internal/dirlock internal/version squirrel/compile internal/brokertest placement store/record codec mqtt/batch
-device/identity internal/durable
+device/identity internal/durable central/client
 squirrel store/twin cluster/protocol gateway/session bench/volume device/enrol
 imp store/storetest cluster/nonsense device/spool
 agent device internal/callbacktest internal/wrongtest
