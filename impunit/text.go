@@ -78,11 +78,11 @@ func LineText(l rehearsal.Line) string {
 		}
 		text += fmt.Sprintf("  (%s:%d)", at.File, at.Line)
 	}
-	return fmt.Sprintf("%s  %-7s %s", clock(l.At), lineWords[l.Type], text)
+	return fmt.Sprintf("%s  %-7s %s", Clock(l.At), lineWords[l.Type], text)
 }
 
-// clock returns a time of a world: hours, minutes and seconds.
-func clock(d time.Duration) string {
+// Clock returns a time of a world: hours, minutes and seconds.
+func Clock(d time.Duration) string {
 	ms := d.Milliseconds()
 	return fmt.Sprintf("%02d:%02d:%02d.%03d", ms/3600_000, ms/60_000%60, ms/1000%60, ms%1000)
 }

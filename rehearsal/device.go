@@ -102,6 +102,7 @@ func (w *World) stepDevice(ev core.Event) {
 	if !d.on {
 		return
 	}
+	w.seen.device = true
 	for _, e := range slices.Clone(d.core.Step(w.deviceNow(), ev)) {
 		w.performDevice(e)
 	}

@@ -1,12 +1,15 @@
 package rehearsal
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/device/core"
+	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/life"
+	"github.com/tandem-iot/tandem/squirrel"
 )
 
 // Kind is a kind of Fault.
@@ -32,6 +35,11 @@ const (
 	AgentClock    Kind = "agentclock"    // the agent's wall clock is off by For
 	DeviceClock   Kind = "deviceclock"   // the device's wall clock is off by For
 	Board         Kind = "board"         // the line Text for the simulated board; see board.Command
+	Quiet         Kind = "quiet"         // the tester makes no request for For; 0: never again
+	Hibernate     Kind = "hibernate"     // the agent becomes bytes, as after a long rest
+	Sleep         Kind = "sleep"         // the device sleeps deeply for For, as if its code had wanted that
+	MemoryFull    Kind = "memoryfull"    // the agent, or the device if Text says so, finds no memory next
+	Overtake      Kind = "overtake"      // the device loses its connection; what it has sent arrives after For
 )
 
 // Fault is something that is done to the pair from outside.
@@ -80,6 +88,23 @@ func (f Fault) String() string {
 	case DeviceClock:
 		return fmt.Sprintf("the device's clock is off by %v", f.For)
 	}
+	return f.ofRest()
+}
+
+// ofRest is String for kinds that come to rest, or to an end, by themselves.
+func (f Fault) ofRest() string {
+	switch f.Kind {
+	case Quiet:
+		return "nobody asks from outside any more" + lasting(f.For)
+	case Hibernate:
+		return "the agent hibernates"
+	case Sleep:
+		return "the device sleeps deeply" + lasting(f.For)
+	case MemoryFull:
+		return "the memory of the " + f.program().String() + " is full"
+	case Overtake:
+		return fmt.Sprintf("the device loses its connection; what is on its way arrives %v later", f.For)
+	}
 	return string(f.Kind) + ": " + f.Text
 }
 
@@ -98,6 +123,12 @@ var reasons = []tandem.Reason{
 
 // Do does something to the pair, as the next thing that happens.
 func (w *World) Do(f Fault) { w.soon(f) }
+
+// Later does something to the pair after a while.
+func (w *World) Later(d time.Duration, f Fault) { w.after(d, f) }
+
+// Strike does something to the pair at once: after what has happened, and before what is due.
+func (w *World) Strike(f Fault) { f.happen(w) }
 
 func (f Fault) happen(w *World) {
 	w.line(LogFault, f.String(), nil)
@@ -121,8 +152,12 @@ func (f Fault) happen(w *World) {
 		}
 	case Silence:
 		w.outside.silent = w.now + f.For
-	case Restart, Move, Lose, Deploy, Refuse, AgentClock:
+	case Restart, Move, Lose, Deploy, Refuse, AgentClock, Hibernate:
 		f.toNode(w)
+	case Quiet:
+		w.outside.quiet = w.now + cmp.Or(f.For, longest)
+	case Sleep, MemoryFull:
+		f.toProgram(w)
 	default:
 		f.toLink(w)
 	}
@@ -145,7 +180,51 @@ func (f Fault) toLink(w *World) {
 			brokenAtHost{id}.happen(w)
 			closedAtDevice{id}.happen(w)
 		}
+	case Overtake:
+		w.overtake(f.For)
 	}
+}
+
+// program is the one that MemoryFull is about.
+func (f Fault) program() program {
+	if f.Text == deviceProgram.String() {
+		return deviceProgram
+	}
+	return agentProgram
+}
+
+// toProgram acts on a machine, which needs a Script.
+func (f Fault) toProgram(w *World) {
+	p := f.program()
+	if f.Kind == Sleep {
+		p = deviceProgram
+	}
+	core := w.running(p)
+	if core == nil {
+		return
+	}
+	if f.Kind == MemoryFull {
+		core.VM.Exhaust()
+		return
+	}
+	vm := core.VM
+	sleep := vm.Field(vm.Field(vm.Root(), "imp"), "deepsleepfor")
+	if _, ok := core.After(0, sleep, squirrel.Float(float32(f.For.Seconds()))); ok {
+		w.after(tickTime, wakeDevice{w.device.power})
+	}
+}
+
+// running returns what runs a side's program; nil when nothing does.
+func (w *World) running(p program) *imp.Core {
+	x := w.script.sides[p]
+	switch {
+	case x == nil:
+	case p == deviceProgram && !w.device.on:
+	case p == agentProgram && (!w.host.up || !w.host.life.Runs()):
+	default:
+		return x.beside.Core()
+	}
+	return nil
 }
 
 func (f Fault) toNode(w *World) {
@@ -170,5 +249,12 @@ func (f Fault) toNode(w *World) {
 		h.away = w.now + f.For
 	case AgentClock:
 		h.skew = f.For
+	case Hibernate:
+		if h.up && !h.onWay {
+			after := h.cfg.HibernateAfter
+			h.cfg.HibernateAfter = 0
+			w.arrive(arrival{event: &life.Tick{}})
+			h.cfg.HibernateAfter = after
+		}
 	}
 }

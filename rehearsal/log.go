@@ -51,6 +51,7 @@ func (w *World) message(way string, m *tandem.Message) {
 	if w.cfg.Script == nil {
 		return
 	}
+	w.seen.count(way, tandem.UnescapeName(m.Name))
 	data := m.Data
 	switch m.Format {
 	case tandem.FormatCompact:
@@ -62,7 +63,7 @@ func (w *World) message(way string, m *tandem.Message) {
 	case tandem.FormatCBOR:
 		data = fmt.Appendf(nil, "%d bytes", len(m.Data))
 	}
-	w.keep(&w.messages, maxMessages, LogMessage, way+"  "+tandem.UnescapeName(m.Name)+brief(data), nil)
+	w.keep(&w.messages, cmp.Or(w.cfg.Script.Messages, maxMessages), LogMessage, way+"  "+tandem.UnescapeName(m.Name)+brief(data), nil)
 }
 
 // Log returns the lines but the messages, the newest maxLog at most.
@@ -85,3 +86,6 @@ func Merge(a, b []Line) []Line {
 	slices.SortFunc(all, func(a, b Line) int { return cmp.Compare(a.number, b.number) })
 	return all
 }
+
+// Lines returns how many lines there were so far, as LogFrom and MessagesFrom count them.
+func (w *World) Lines() int { return w.lines }

@@ -8,6 +8,7 @@
 //	tandem run FILE.nut       run plain Squirrel
 //	tandem check FILE.nut…    look for errors without running
 //	tandem test DIR           run the tests of a pair in virtual time
+//	tandem rehearse DIR       look for what goes wrong with a pair under faults
 //	tandem doc server.save    show the manual
 //
 // `tandem --help` lists every command, `tandem COMMAND --help` its flags.
@@ -48,6 +49,9 @@ type commands struct {
 	Run     runCmd     `cmd:"" help:"Run a Squirrel program."`
 	Check   checkCmd   `cmd:"" help:"Look for mistakes in Squirrel files: prints FILE:LINE:COLUMN: MESSAGE for each."`
 	Test    testCmd    `cmd:"" help:"${help_test}"`
+
+	Rehearse rehearseCmd `cmd:"" help:"${help_rehearse}"`
+
 	Doc     docCmd     `cmd:"" help:"Show the manual of what agent and device code can call."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

@@ -81,23 +81,11 @@ func (t *tests) check() (err error) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.Library)) {
-		if _, err := tandem.ParseLibraryID(name); err != nil {
-			return fmt.Errorf("--library: %w", err)
-		}
-		if _, err := os.ReadFile(t.Library[name]); err != nil {
-			return fmt.Errorf("--library %s: %w", name, err)
+		if err := checkLibrary(name, t.Library[name]); err != nil {
+			return err
 		}
 	}
-	for flag, file := range map[string]string{"--junit": t.JUnit, "--coverage": t.Coverage} {
-		switch {
-		case file == "":
-		case isDirectory(file):
-			return tandem.Errorf(tandem.Invalid, "%s: %s is a directory, not a file", flag, file)
-		case !isDirectory(filepath.Dir(file)):
-			return tandem.Errorf(tandem.NotFound, "%s %s: there is no directory %s", flag, file, filepath.Dir(file))
-		}
-	}
-	return nil
+	return errors.Join(checkOutput("--junit", t.JUnit), checkOutput("--coverage", t.Coverage))
 }
 
 func isDirectory(name string) bool {

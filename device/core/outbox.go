@@ -116,6 +116,10 @@ func (o *outbox) addPost(it *item) {
 	o.posts.push(it)
 }
 
+// Outgoing returns how much is to be sent, or waits for its acknowledgement, beside posts in the
+// journal that are not in memory.
+func (c *Core) Outgoing() int { return len(c.out.given) + c.out.queue.len() + c.out.posts.len() }
+
 // mayHold reports whether a post that was just made may be in memory, too.
 func (o *outbox) mayHold() bool { return o.posts.len() < readPosts }
 

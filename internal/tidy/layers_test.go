@@ -25,6 +25,7 @@ gateway ingress cluster device/runner
 central device/launch
 server world rehearsal
 impunit
+trial
 cmd/tandem cmd/tandem-device examples/embed internal/mutate internal/tidy
 bench/cluster bench/device bench/hostile bench/libraries bench/link bench/pair bench/powercut bench/simulate bench/squirrel bench/squirrel/peers/goja bench/squirrel/peers/gopherlua
 `
