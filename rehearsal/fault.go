@@ -31,7 +31,7 @@ const (
 	Lose          Kind = "lose"          // the agent's node is lost; the next one has the agent after For
 	Deploy        Kind = "deploy"        // both sides get their code again, as from a new deployment
 	Refuse        Kind = "refuse"        // the store refuses all for For
-	Silence       Kind = "silence"       // no server outside answers for For
+	Silence       Kind = "silence"       // no server outside answers for For; Text may be Late or Unreachable
 	AgentClock    Kind = "agentclock"    // the agent's wall clock is off by For
 	DeviceClock   Kind = "deviceclock"   // the device's wall clock is off by For
 	Board         Kind = "board"         // the line Text for the simulated board; see board.Command
@@ -40,6 +40,12 @@ const (
 	Sleep         Kind = "sleep"         // the device sleeps deeply for For, as if its code had wanted that
 	MemoryFull    Kind = "memoryfull"    // the agent, or the device if Text says so, finds no memory next
 	Overtake      Kind = "overtake"      // the device loses its connection; what it has sent arrives after For
+)
+
+// How servers are silent, if not for good for what comes in the time of the fault.
+const (
+	Late        = "late"        // they answer after it
+	Unreachable = "unreachable" // they accept no connection
 )
 
 // Fault is something that is done to the pair from outside.
@@ -82,7 +88,10 @@ func (f Fault) String() string {
 	case Refuse:
 		return "the store refuses everything" + lasting(f.For)
 	case Silence:
-		return "no server outside answers" + lasting(f.For)
+		return map[string]string{
+			"": "no server outside answers", Late: "all servers outside hang",
+			Unreachable: "no server outside can be reached",
+		}[f.Text] + lasting(f.For)
 	case AgentClock:
 		return fmt.Sprintf("the agent's clock is off by %v", f.For)
 	case DeviceClock:
@@ -151,7 +160,7 @@ func (f Fault) happen(w *World) {
 			w.line(LogFault, err.Error(), nil)
 		}
 	case Silence:
-		w.outside.silent = w.now + f.For
+		w.outside.silent, w.outside.silence = w.now+f.For, f.Text
 	case Restart, Move, Lose, Deploy, Refuse, AgentClock, Hibernate:
 		f.toNode(w)
 	case Quiet:

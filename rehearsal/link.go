@@ -149,7 +149,7 @@ type conn struct {
 	ended   bool // the session is over, and the life has been told
 	tickAt  time.Duration
 	pending []pending // that the life has taken and not handled
-	acked   []string  // names of messages whose acknowledgements go with what is written next
+	acked   []pending // messages whose acknowledgements go with what is written next
 	sent    []string  // names of messages that do
 
 	lastUp, lastDown time.Duration // when the newest of both flows arrives
@@ -160,6 +160,7 @@ type pending struct {
 	seq     uint64
 	toAgent bool
 	name    string
+	mark    tandem.Mark
 }
 
 func (c *conn) ref() tandem.LinkRef { return tandem.LinkRef{Node: "gateway", ID: c.run<<32 + c.id} }
@@ -262,7 +263,7 @@ func (w *World) questions(c *conn) {
 			err := w.fromDevice(c, &q)
 			if err == nil {
 				name, toAgent := cutTopic(q.Topic)
-				c.pending = append(c.pending, pending{q.Seq, toAgent, name})
+				c.pending = append(c.pending, pending{q.Seq, toAgent, name, q.Message.Mark})
 			}
 			c.session.Taken(q.Seq, err)
 		case session.Disconnect:
@@ -323,7 +324,7 @@ func (e handledAt) happen(w *World) {
 	}
 	if i := slices.IndexFunc(c.pending, func(p pending) bool { return p.seq == e.seq }); i >= 0 {
 		if p := c.pending[i]; p.toAgent {
-			c.acked = append(c.acked, tandem.UnescapeName(p.name))
+			c.acked = append(c.acked, p)
 		}
 		c.pending = slices.Delete(c.pending, i, i+1)
 	}
@@ -390,12 +391,12 @@ func (w *World) setConnTimer(c *conn) {
 	w.after(max(at-w.hostNow().Mono, 0), connTick{c.id, c.tickAt})
 }
 
-// atDevice is bytes of the node that arrive at the device, and the names of the messages that they
-// acknowledge, and of those that they are.
+// atDevice is bytes of the node that arrive at the device, the messages that they acknowledge, and
+// the names of those that they are.
 type atDevice struct {
 	conn  uint64
 	data  []byte
-	acked []string
+	acked []pending
 	sent  []string
 }
 
@@ -407,8 +408,8 @@ func (e atDevice) happen(w *World) {
 		}
 		return
 	}
-	for _, name := range e.acked {
-		w.seen.count(acknowledged, name)
+	for _, p := range e.acked {
+		w.seen.acks(tandem.UnescapeName(p.name), p.mark)
 	}
 	if len(e.sent) > 0 {
 		w.seen.name = e.sent[0]

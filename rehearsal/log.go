@@ -51,7 +51,11 @@ func (w *World) message(way string, m *tandem.Message) {
 	if w.cfg.Script == nil {
 		return
 	}
-	w.seen.count(way, tandem.UnescapeName(m.Name))
+	if way == ToAgent {
+		w.seen.arrives(tandem.UnescapeName(m.Name), m.Mark)
+	} else {
+		w.seen.count(way, tandem.UnescapeName(m.Name))
+	}
 	data := m.Data
 	switch m.Format {
 	case tandem.FormatCompact:

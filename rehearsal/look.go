@@ -25,6 +25,40 @@ type sight struct {
 	name          string     // of a message that the device got last
 	happened      happening  // what happened last
 	counts        map[string]int
+	known         map[tandem.Mark]knowledge // of numbered messages of the device
+}
+
+// knowledge is what is counted of a message already.
+type knowledge struct{ arrived, acked bool }
+
+// arrives counts a message of the device, unless it was counted already.
+func (s *sight) arrives(name string, mark tandem.Mark) {
+	if k := s.of(mark); !k.arrived {
+		k.arrived = true
+		s.learn(mark, k)
+		s.count(ToAgent, name)
+	}
+}
+
+// acks counts an acknowledgement.
+func (s *sight) acks(name string, mark tandem.Mark) {
+	if k := s.of(mark); !k.acked {
+		k.acked = true
+		s.learn(mark, k)
+		s.count(acknowledged, name)
+	}
+}
+
+func (s *sight) of(mark tandem.Mark) knowledge { return s.known[mark] }
+
+func (s *sight) learn(mark tandem.Mark, k knowledge) {
+	if mark == (tandem.Mark{}) {
+		return // it has no number: each is another
+	}
+	if s.known == nil {
+		s.known = map[tandem.Mark]knowledge{}
+	}
+	s.known[mark] = k
 }
 
 func (s *sight) count(way, name string) {

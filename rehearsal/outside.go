@@ -18,6 +18,7 @@ type outside struct {
 	last    uint64 // number of a call or a fetch
 	routes  []route
 	silent  time.Duration // the servers outside answer nothing until then
+	silence string        // Text of that fault
 	quiet   time.Duration // the tester makes no request until then
 	done    []Exchange    // the newest requests of the tester with their answers
 }
@@ -236,8 +237,13 @@ func (e fetchedAt) happen(w *World) {
 	if i < 0 {
 		return
 	}
-	if o.silent > w.now { // nothing accepts the connection
-		w.after(connectTime-httpTime, fetchTimeout{e.number})
+	if o.silent > w.now {
+		switch o.silence {
+		case Late:
+			w.after(o.silent-w.now, e)
+		case Unreachable:
+			w.after(connectTime-httpTime, fetchTimeout{e.number})
+		}
 		return
 	}
 	f := o.fetches[i].fetch

@@ -70,7 +70,14 @@ var Kinds = slices.Concat([]Kind{
 	{Name: "move", Parts: once(rehearsal.Fault{Kind: rehearsal.Move})},
 	{Name: "hibernate", Parts: once(rehearsal.Fault{Kind: rehearsal.Hibernate})},
 	{Name: "refuse", Spans: spans(10 * time.Second), Parts: once(rehearsal.Fault{Kind: rehearsal.Refuse})},
-	{Name: "silence", Spans: spans(time.Minute), Parts: once(rehearsal.Fault{Kind: rehearsal.Silence})},
+	{
+		Name: "late answers", Spans: spans(time.Minute),
+		Parts: once(rehearsal.Fault{Kind: rehearsal.Silence, Text: rehearsal.Late}),
+	},
+	{
+		Name: "no server", Spans: spans(time.Minute),
+		Parts: once(rehearsal.Fault{Kind: rehearsal.Silence, Text: rehearsal.Unreachable}),
+	},
 	{Name: "quiet", Parts: once(rehearsal.Fault{Kind: rehearsal.Quiet})},
 }, deviceKinds, linkKinds)
 

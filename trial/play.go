@@ -2,6 +2,7 @@ package trial
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tandem-iot/tandem"
@@ -28,10 +29,10 @@ type assertion struct {
 
 // Times of a run.
 const (
-	longest    = 30 * 24 * time.Hour
-	glanceTime = time.Second     // between looks at a pair that never rests
-	wholeTime  = 5 * time.Minute // after which a pair is no more waited for to be whole again
-	never      = time.Duration(1<<63 - 1)
+	longest     = 30 * 24 * time.Hour
+	glanceTime  = time.Second          // between looks at a pair that never rests
+	failingTime = 5 * time.Millisecond // the same while an assertion fails
+	wholeTime   = 5 * time.Minute      // after which a pair is no more waited for to be whole again
 )
 
 // play is a run of a story.
@@ -217,10 +218,15 @@ func (r *play) look() {
 	case r.w.Resting():
 		r.w.Check(true)
 		r.glanced = now
-	case now-r.glanced >= glanceTime:
+	case now-r.glanced >= glanceTime || r.failing() && now-r.glanced >= failingTime:
 		r.w.Check(false)
 		r.glanced = now
 	}
+}
+
+// failing reports whether an assertion fails that may for a while.
+func (r *play) failing() bool {
+	return slices.ContainsFunc(r.checks, func(a assertion) bool { return a.within != 0 && a.state == rehearsal.Fails })
 }
 
 // recover notes when the faults are over.
