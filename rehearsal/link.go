@@ -1,6 +1,7 @@
 package rehearsal
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"slices"
@@ -225,9 +226,13 @@ func (w *World) settle(c *conn) {
 	if c.busy || c.ended {
 		return
 	}
-	for out := c.session.Output(nil); len(out) > 0; out = c.session.Output(nil) {
+	for {
+		w.out = c.session.Output(w.out[:0])
+		if len(w.out) == 0 {
+			break
+		}
 		c.session.Written(w.hostNow().Mono, nil)
-		w.send(flow{conn: c.id}, atDevice{c.id, out, c.acked, c.sent})
+		w.send(flow{conn: c.id}, atDevice{c.id, bytes.Clone(w.out), c.acked, c.sent})
 		c.acked, c.sent = nil, nil
 	}
 	if !c.session.Leaving() {
@@ -323,7 +328,7 @@ func (e handledAt) happen(w *World) {
 		return
 	}
 	if i := slices.IndexFunc(c.pending, func(p pending) bool { return p.seq == e.seq }); i >= 0 {
-		if p := c.pending[i]; p.toAgent {
+		if p := c.pending[i]; p.toAgent && w.cfg.Script != nil {
 			c.acked = append(c.acked, p)
 		}
 		c.pending = slices.Delete(c.pending, i, i+1)

@@ -57,6 +57,7 @@ type World struct {
 
 	messages []Line // if there is a Script
 	seen     sight
+	out      []byte // of a session, before it is sent
 }
 
 // New returns a world in which the node has just started and the device has just got power.

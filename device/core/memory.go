@@ -105,7 +105,7 @@ func (m *Memory) writeAt(e *WriteAt) error {
 	if f == nil || end > len(f.data) {
 		return errNoFile
 	}
-	if f.flush == nil {
+	if f.flush == nil && !e.Flush {
 		f.flush = slices.Clone(f.data)
 	}
 	copy(f.data[e.Offset:], e.Data)
