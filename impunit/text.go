@@ -65,7 +65,7 @@ func (f *Failure) String() string {
 var lineWords = map[string]string{
 	tandem.LogAgent: "agent", tandem.LogAgentError: "agent!", tandem.LogDevice: "device",
 	tandem.LogDeviceError: "device!", tandem.LogStatus: "status", tandem.LogSleep: "device",
-	tandem.LogExitCode: "device", rehearsal.LogFault: "FAULT", rehearsal.LogHTTP: "http",
+	tandem.LogExitCode: "device", rehearsal.LogFault: "FAULT", rehearsal.LogHTTP: "http", rehearsal.LogBoard: "board",
 	rehearsal.LogMessage: "message", rehearsal.LogTest: "test", rehearsal.LogTestError: "test!",
 }
 

@@ -140,7 +140,11 @@ func (w *World) Later(d time.Duration, f Fault) { w.after(d, f) }
 func (w *World) Strike(f Fault) { f.happen(w) }
 
 func (f Fault) happen(w *World) {
-	w.line(LogFault, f.String(), nil)
+	if f.Kind == Board {
+		w.line(LogBoard, f.Text, nil)
+	} else {
+		w.line(LogFault, f.String(), nil)
+	}
 	switch f.Kind {
 	case PowerCycle:
 		w.cutPower()

@@ -24,6 +24,7 @@ type Line struct {
 // Types of lines that production does not have.
 const (
 	LogFault     = "fault"      // what a Fault did
+	LogBoard     = "board"      // what drives the device's board
 	LogHTTP      = "http"       // requests to the agent and of it
 	LogTest      = "test"       // what the tester wrote
 	LogTestError = "test.error" // the same about a mistake

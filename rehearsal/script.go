@@ -163,9 +163,8 @@ func (e ring) happen(w *World) {
 	case testerProgram:
 		if core.Ring(ringHandler) {
 			w.setTesterTimer()
-		} else {
-			w.tester.release(w)
 		}
+		w.tester.release(w) // it may wait for what it has done to the pair
 	case agentProgram:
 		if core.Ring(ringHandler) && w.host.up {
 			w.setLifeTimer()

@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -144,10 +145,11 @@ func (r *play) mistake() string {
 		if l.Type != rehearsal.LogTestError {
 			continue
 		}
+		text := l.Text
 		if at := l.Where; at != nil && at.Line > 0 {
-			return fmt.Sprintf("%s (%s:%d)", at.Plain, at.File, at.Line)
+			text = fmt.Sprintf("%s (%s:%d)", cmp.Or(at.Plain, text), at.File, at.Line)
 		}
-		return l.Text
+		return text
 	}
 	return "it has ended"
 }

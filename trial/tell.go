@@ -147,8 +147,10 @@ func (s *Searcher) WriteFinding(w io.Writer, f *Finding) error {
 		return err
 	}
 	switch {
-	case f.Name == "":
+	case len(f.Found.Blows) == 0 && len(f.Story.Blows) == 0:
 		fmt.Fprintf(w, "without any fault\n")
+	case strings.HasSuffix(f.Name, Suffix):
+		fmt.Fprintf(w, "%s, with %s\n", f.Name, faults(len(f.Story.Blows)))
 	case f.Runs == 0 || len(f.Found.Blows) == len(f.Story.Blows):
 		fmt.Fprintf(w, "seed %s, %s\n", f.Name, faults(len(f.Story.Blows)))
 	default:

@@ -24,7 +24,7 @@ import (
 type rehearseCmd struct {
 	Dir      string            `arg:"" optional:"" default:"." help:"${help_rehearse_dir}"`
 	Seed     string            `placeholder:"SEED" help:"${help_rehearse_seed}"`
-	Seeds    uint32            `placeholder:"N" default:"1000" help:"${help_rehearse_seeds}"`
+	Seeds    uint64            `placeholder:"N" default:"1000" help:"${help_rehearse_seeds}"`
 	First    uint64            `placeholder:"N" default:"1" help:"The first of these seeds (${default})."`
 	Length   string            `placeholder:"SPAN" default:"10 minutes" help:"${help_rehearse_length}"`
 	Coverage string            `placeholder:"FILE" help:"${help_rehearse_coverage}"`
@@ -45,7 +45,7 @@ func (c *rehearseCmd) Run(ctx context.Context, s *streams) error {
 	}
 	p.Module = c.Module
 	began := time.Now()
-	search, err := trial.NewSearcher(p, trial.Options{Length: length, Seeds: int(c.Seeds), First: c.First})
+	search, err := trial.NewSearcher(p, trial.Options{Length: length, Seeds: int(min(c.Seeds, 1<<40)), First: c.First})
 	if err != nil {
 		return err
 	}

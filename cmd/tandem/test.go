@@ -130,15 +130,15 @@ func (t *tests) run(ctx context.Context) error {
 		}
 		results = append(results, r)
 	}
-	if ctx.Err() != nil {
-		return errors.New("interrupted")
-	}
+	told, err := t.stories(ctx, out)
+	results = append(results, told...)
 	switch {
-	case !ran && t.only != "":
-		return tandem.Errorf(tandem.NotFound, "there is no file %s with tests in %s", t.only, dirName(t.Dir))
-	case !ran:
-		return tandem.Errorf(tandem.NotFound, "no tests in %s: they are in files NAME.test.nut, NAME.agent.test.nut and "+
-			"NAME.device.test.nut", dirName(t.Dir))
+	case ctx.Err() != nil:
+		return errors.New("interrupted")
+	case err != nil:
+		return err
+	case !ran && len(told) == 0:
+		return t.noTests()
 	}
 	return t.finish(results, o.Coverage, time.Since(began))
 }
@@ -271,7 +271,11 @@ func (t *tests) stamps() string {
 	if err != nil {
 		return err.Error()
 	}
-	for _, name := range p.Watched() {
+	stories, err := t.storyFiles()
+	if err != nil {
+		return err.Error()
+	}
+	for _, name := range append(p.Watched(), stories...) {
 		if info, err := os.Stat(name); err == nil {
 			fmt.Fprintln(&b, name, info.ModTime().UnixNano(), info.Size())
 		}

@@ -29,6 +29,7 @@ var wrongValues = map[string][]string{
 	"N":        {"-3", "x", "1e99", ""},
 	"NAME":     {},
 	"PROOF":    {"x", "ANY"},
+	"SEED":     {"x", "-1", "1.x", "2.1", "1.99999999"},
 	"TIME":     {"x", "-5h"},
 	"SIZE":     {"x", "-1", "1", "5XB", "0"},
 	"SPAN":     {"x", "5", "0 days", "-1 day", "31 years", ""},
@@ -136,7 +137,7 @@ func TestMistakes(t *testing.T) {
 
 // rightOf returns arguments that a command takes.
 func rightOf(leaf *kong.Node) (right []string) {
-	if leaf.Name == "dev" || leaf.Name == "deploy" || leaf.Name == "test" {
+	if leaf.Name == "dev" || leaf.Name == "deploy" || leaf.Name == "test" || leaf.Name == "rehearse" {
 		return []string{"pair"}
 	}
 	for _, p := range leaf.Positional {
