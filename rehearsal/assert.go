@@ -191,9 +191,10 @@ func (w *World) askCopy(r *tandem.Request) (*tandem.Response, error) {
 		return nil, err
 	}
 	h := &w.host
+	beside := &imp.Beside{Library: w.script.sides[agentProgram].beside.Library}
 	m, err := agent.Restore(agent.Config{
 		Program: w.cfg.Pair.program.Agent, Agent: AgentID, Device: DeviceID, URL: URL, Memory: h.cfg.Memory,
-		Budget: h.cfg.Budget, Version: h.cfg.Version, Beside: &imp.Beside{Library: w.script.sides[agentProgram].beside.Library},
+		Budget: h.cfg.Budget, Version: h.cfg.Version, Beside: beside,
 	}, data, w.hostNow().Wall)
 	if err != nil {
 		return nil, err

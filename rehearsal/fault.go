@@ -104,7 +104,7 @@ func (f Fault) String() string {
 func (f Fault) ofRest() string {
 	switch f.Kind {
 	case Quiet:
-		return "nobody asks from outside any more" + lasting(f.For)
+		return "no request comes from outside any more" + lasting(f.For)
 	case Hibernate:
 		return "the agent hibernates"
 	case Sleep:

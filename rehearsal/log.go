@@ -68,7 +68,8 @@ func (w *World) message(way string, m *tandem.Message) {
 	case tandem.FormatCBOR:
 		data = fmt.Appendf(nil, "%d bytes", len(m.Data))
 	}
-	w.keep(&w.messages, cmp.Or(w.cfg.Script.Messages, maxMessages), LogMessage, way+"  "+tandem.UnescapeName(m.Name)+brief(data), nil)
+	most := cmp.Or(w.cfg.Script.Messages, maxMessages)
+	w.keep(&w.messages, most, LogMessage, way+"  "+tandem.UnescapeName(m.Name)+brief(data), nil)
 }
 
 // Log returns the lines but the messages, the newest maxLog at most.

@@ -242,7 +242,7 @@ func (e fetchedAt) happen(w *World) {
 		case Late:
 			w.after(o.silent-w.now, e)
 		case Unreachable:
-			w.after(connectTime-httpTime, fetchTimeout{e.number})
+			w.after(connectTime-httpTime, fetchTimeout(e))
 		}
 		return
 	}

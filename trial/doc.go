@@ -1,4 +1,4 @@
-// Package trial rehearses a pair: it looks for the failure that nobody has thought of. It runs the
+// Package trial rehearses a pair: it looks for the failure that was not thought of. It runs the
 // pair of a project under faults, in the worlds of package rehearsal, and says what goes wrong.
 //
 //	p, err := trial.Open("fridge", libraries)

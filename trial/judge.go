@@ -32,11 +32,11 @@ type tail struct {
 	begun bool
 	lines int // of the log before it
 
-	counts, before map[string]int
-	atFirst        rehearsal.Vitals
-	unwhole        int // looks at which the pair was not whole
-	looks          int
-	nextLook       time.Duration
+	before   map[string]int // counts of messages
+	atFirst  rehearsal.Vitals
+	unwhole  int // looks at which the pair was not whole
+	looks    int
+	nextLook time.Duration
 }
 
 // lookEvery is how often the tail is looked at.
@@ -173,8 +173,8 @@ func judgeMessages(run, base *end) (what, why string) {
 func judgeErrors(run, base *end) (what, why string) {
 	for _, line := range slices.Sorted(maps.Keys(run.errors)) {
 		if n := run.errors[line]; n >= 3 && base.errors[line] == 0 {
-			_, text, _ := strings.Cut(line, "  ")
-			return errorsStay, fmt.Sprintf("%q, %d times in the last part of the run", text, n)
+			text := strings.TrimLeft(line, "abcdefghijklmnopqrstuvwxyz.") // without its type
+			return errorsStay, fmt.Sprintf("%q, %d times in the last part of the run", text[2:], n)
 		}
 	}
 	return "", ""

@@ -51,10 +51,12 @@ func restart(reason, simpler string) Kind {
 // usualLatency is that of a link without faults.
 const usualLatency = 10 * time.Millisecond
 
-// Cuts on both sides of the grace within which a reconnect is not told.
+// Cuts on both sides of the grace within which a reconnect is not told, and of what a node bears of a
+// silent device.
 const (
 	shortCut = time.Second
 	longCut  = 8 * time.Second
+	lostCut  = 90 * time.Second
 )
 
 // Kinds are all kinds of faults, in the order in which they are tried.
@@ -66,7 +68,10 @@ var Kinds = slices.Concat([]Kind{
 		Name: "agent memory", Simpler: "restart restart",
 		Parts: once(rehearsal.Fault{Kind: rehearsal.MemoryFull, Text: "agent"}),
 	},
-	{Name: "lose", Simpler: "restart restart", Spans: spans(time.Second), Parts: once(rehearsal.Fault{Kind: rehearsal.Lose})},
+	{
+		Name: "lose", Simpler: "restart restart", Spans: spans(time.Second),
+		Parts: once(rehearsal.Fault{Kind: rehearsal.Lose}),
+	},
 	{Name: "move", Parts: once(rehearsal.Fault{Kind: rehearsal.Move})},
 	{Name: "hibernate", Parts: once(rehearsal.Fault{Kind: rehearsal.Hibernate})},
 	{Name: "refuse", Spans: spans(10 * time.Second), Parts: once(rehearsal.Fault{Kind: rehearsal.Refuse})},
@@ -82,7 +87,10 @@ var Kinds = slices.Concat([]Kind{
 }, deviceKinds, linkKinds)
 
 var deviceKinds = []Kind{
-	{Name: "power", Where: AtDevice, Spans: spans(time.Second), Parts: once(rehearsal.Fault{Kind: rehearsal.PowerCycle})},
+	{
+		Name: "power", Where: AtDevice, Spans: spans(time.Second),
+		Parts: once(rehearsal.Fault{Kind: rehearsal.PowerCycle}),
+	},
 	{
 		Name: "device restart", Where: AtDevice, Simpler: "power",
 		Parts: once(rehearsal.Fault{Kind: rehearsal.RestartDevice}),
@@ -91,13 +99,22 @@ var deviceKinds = []Kind{
 		Name: "device memory", Where: AtDevice, Simpler: "device restart",
 		Parts: once(rehearsal.Fault{Kind: rehearsal.MemoryFull, Text: "device"}),
 	},
-	{Name: "sleep", Where: AtDevice, Spans: spans(20 * time.Second), Parts: once(rehearsal.Fault{Kind: rehearsal.Sleep})},
+	{
+		Name: "sleep", Where: AtDevice, Spans: spans(20 * time.Second),
+		Parts: once(rehearsal.Fault{Kind: rehearsal.Sleep}),
+	},
 }
 
 var linkKinds = []Kind{
-	{Name: "cut", Where: AtBoth, Spans: spans(shortCut, longCut), Parts: once(rehearsal.Fault{Kind: rehearsal.Cut})},
+	{
+		Name: "cut", Where: AtBoth, Spans: spans(shortCut, longCut, lostCut),
+		Parts: once(rehearsal.Fault{Kind: rehearsal.Cut}),
+	},
 	{Name: "reset", Where: AtBoth, Parts: once(rehearsal.Fault{Kind: rehearsal.Reset})},
-	{Name: "overtake", Where: AtBoth, Spans: spans(2 * time.Second), Parts: once(rehearsal.Fault{Kind: rehearsal.Overtake})},
+	{
+		Name: "overtake", Where: AtBoth, Spans: spans(2 * time.Second),
+		Parts: once(rehearsal.Fault{Kind: rehearsal.Overtake}),
+	},
 	{Name: "slow", Spans: spans(time.Minute), Parts: func(d time.Duration) []Part {
 		return []Part{
 			{0, rehearsal.Fault{Kind: rehearsal.Latency, For: 30 * time.Second}},
@@ -105,15 +122,24 @@ var linkKinds = []Kind{
 		}
 	}},
 	{Name: "lossy", Spans: spans(time.Minute), Parts: func(d time.Duration) []Part {
-		return []Part{{0, rehearsal.Fault{Kind: rehearsal.Loss, Value: 0.3}}, {d, rehearsal.Fault{Kind: rehearsal.Loss}}}
+		return []Part{
+			{0, rehearsal.Fault{Kind: rehearsal.Loss, Value: 0.3}},
+			{d, rehearsal.Fault{Kind: rehearsal.Loss}},
+		}
 	}},
 	{Name: "deploy", Simpler: "restart restart", Parts: once(rehearsal.Fault{Kind: rehearsal.Deploy})},
 	// The agent runs the new code, and the device does not hear of it for a while.
 	{Name: "half a deployment", Simpler: "deploy", Spans: spans(20 * time.Second), Parts: func(d time.Duration) []Part {
 		return []Part{{0, rehearsal.Fault{Kind: rehearsal.Deploy}}, {0, rehearsal.Fault{Kind: rehearsal.Cut, For: d}}}
 	}},
-	{Name: "agent clock", Spans: spans(time.Hour, -time.Hour), Parts: once(rehearsal.Fault{Kind: rehearsal.AgentClock})},
-	{Name: "device clock", Where: AtDevice, Spans: spans(time.Hour, -time.Hour), Parts: once(rehearsal.Fault{Kind: rehearsal.DeviceClock})},
+	{
+		Name: "agent clock", Spans: spans(time.Hour, -time.Hour),
+		Parts: once(rehearsal.Fault{Kind: rehearsal.AgentClock}),
+	},
+	{
+		Name: "device clock", Where: AtDevice, Spans: spans(time.Hour, -time.Hour),
+		Parts: once(rehearsal.Fault{Kind: rehearsal.DeviceClock}),
+	},
 }
 
 func spans(d ...time.Duration) []time.Duration { return d }
@@ -125,6 +151,11 @@ func KindOf(name string) (k *Kind, ok bool) {
 		return nil, false
 	}
 	return &Kinds[i], true
+}
+
+func kindOf(name string) *Kind {
+	k, _ := KindOf(name)
+	return k
 }
 
 // lasts reports whether the span of a fault of the kind is the time that it takes.

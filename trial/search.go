@@ -23,7 +23,6 @@ type Options struct {
 	NoSingles bool          // go to the seeds at once
 	Oracles   Oracles
 	Workers   int // 0: one for each processor
-	Progress  func(done, all int, what string)
 }
 
 // Oracles says what is judged.
@@ -131,7 +130,8 @@ func (s *Searcher) base(story Story) (*base, error) {
 	if err := r.run(); err != nil {
 		return nil, err
 	}
-	b.breach, b.checks, b.without, b.mistake, b.end = r.breach, r.checks, r.without, r.firstMistake(), r.end()
+	b.breach, b.checks, b.without = r.breach, r.checks, r.without
+	b.mistake, b.end = r.firstMistake(), r.end()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.known) < maxBases || story.Blows == nil {
@@ -230,19 +230,21 @@ func (s *Searcher) mixture(seed uint64) (Story, error) {
 		}
 		story.Blows = append(story.Blows, x)
 	}
+	// Traffic heals much: in some stories it ends soon after the faults.
+	if n := len(story.Blows); n > 0 && s.p.asserts && c.below(3) == 0 && slices.Contains(kinds, kindOf(quiet)) {
+		at := story.Blows[n-1].At + time.Duration(c.below(uint64(30*time.Second)))
+		story.Blows = append(story.Blows, Blow{Moment: Moment{At: at}, Kind: quiet})
+	}
 	story.sort()
 	return story, nil
 }
 
 // Play plays a story, and returns what was wrong in it; nil: nothing was.
 func (s *Searcher) Play(story Story) (*Breach, error) {
-	b, err := s.base(story.silent())
-	if err != nil {
-		return nil, err
-	}
 	if story.faultless() {
-		if s.o.Oracles == OraclesOnly {
-			return nil, nil
+		b, err := s.base(story)
+		if err != nil || s.o.Oracles == OraclesOnly {
+			return nil, err
 		}
 		return b.breach, nil
 	}
@@ -259,8 +261,12 @@ func (s *Searcher) Play(story Story) (*Breach, error) {
 	switch {
 	case r.breach != nil && (s.o.Oracles != OraclesOnly || r.breach.Check == neverRests):
 		return r.breach, nil
-	case s.o.Oracles == AssertionsOnly || b.breach != nil:
+	case s.o.Oracles == AssertionsOnly || r.breach != nil:
 		return nil, nil
+	}
+	b, err := s.base(story.silent())
+	if err != nil || b.breach != nil {
+		return nil, err
 	}
 	return judge(r.end(), b.end, story.Length), nil
 }
@@ -283,8 +289,8 @@ func (s *Searcher) Named(name string) (Story, error) {
 	}
 	switch {
 	case err != nil || err2 != nil || single && seed != 1:
-		return Story{}, tandem.Errorf(tandem.Invalid, "a seed is a number, or 1.N for the single fault with the number N; %q is "+
-			"neither", name)
+		return Story{}, tandem.Errorf(tandem.Invalid,
+			"a seed is a number, or 1.N for the single fault with the number N; %q is neither", name)
 	case !single:
 		return s.mixture(seed)
 	}
@@ -293,8 +299,8 @@ func (s *Searcher) Named(name string) (Story, error) {
 		return Story{}, err
 	}
 	if number >= uint64(len(list)) {
-		return Story{}, tandem.Errorf(tandem.NotFound, "there are %d single faults, from 1.0 on; %s is none of them", len(list),
-			name)
+		return Story{}, tandem.Errorf(tandem.NotFound,
+			"there are %d single faults, from 1.0 on; %s is none of them", len(list), name)
 	}
 	return s.single(&list[number]), nil
 }
@@ -336,7 +342,7 @@ func (s *Searcher) Search(ctx context.Context) (*Result, error) {
 		if err != nil {
 			return nil, err
 		}
-		n, at, breach, err := s.each(ctx, len(list), "single faults", func(i int) (Story, error) { return s.single(&list[i]), nil })
+		n, at, breach, err := s.each(ctx, len(list), func(i int) (Story, error) { return s.single(&list[i]), nil })
 		if err != nil {
 			return nil, err
 		}
@@ -349,7 +355,7 @@ func (s *Searcher) Search(ctx context.Context) (*Result, error) {
 		}
 	}
 	mixture := func(i int) (Story, error) { return s.mixture(s.o.First + uint64(i)) }
-	n, at, breach, err := s.each(ctx, s.o.Seeds, "seeds", mixture)
+	n, at, breach, err := s.each(ctx, s.o.Seeds, mixture)
 	res.Mixtures = n
 	if err != nil || breach == nil {
 		return res, err
@@ -369,7 +375,7 @@ func (s *Searcher) found(ctx context.Context, res *Result, name string, story St
 
 // each plays stories by their numbers, until one is wrong: the first, whatever the order in which
 // they are played. It returns how many have been played up to it.
-func (s *Searcher) each(ctx context.Context, n int, what string, story func(int) (Story, error)) (
+func (s *Searcher) each(ctx context.Context, n int, story func(int) (Story, error)) (
 	played, at int, breach *Breach, err error,
 ) {
 	var mu sync.Mutex
@@ -383,9 +389,6 @@ func (s *Searcher) each(ctx context.Context, n int, what string, story func(int)
 				return
 			}
 			next++
-			if s.o.Progress != nil {
-				s.o.Progress(i, n, what)
-			}
 			mu.Unlock()
 			var b *Breach
 			x, bad := story(i)
@@ -397,7 +400,8 @@ func (s *Searcher) each(ctx context.Context, n int, what string, story func(int)
 			case bad != nil:
 				err = bad
 			case b != nil && i < end:
-				at, breach, end = i, b, i
+				at, end = i, i
+				breach = b
 			}
 			mu.Unlock()
 		}

@@ -105,7 +105,8 @@ func (x *shrinker) earlier() (done bool) {
 		return false
 	}
 	for i := range x.best.Blows {
-		here, _ := slices.BinarySearchFunc(b.points, x.best.Blows[i].Moment, func(p point, m Moment) int { return p.compare(m) })
+		later := func(p point, m Moment) int { return p.compare(m) }
+		here, _ := slices.BinarySearchFunc(b.points, x.best.Blows[i].Moment, later)
 		here = min(here, len(b.points))
 		low := 0
 		for low < here {

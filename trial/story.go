@@ -89,7 +89,7 @@ type Written struct {
 // Write writes the story as text. Read reads it.
 func (s *Written) Write(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# A story that tandem rehearse has found. tandem test plays it: it must not end like this again.\n")
+	fmt.Fprintf(&b, "# tandem rehearse has found this story, and tandem test plays it: nothing may be wrong in it.\n")
 	fmt.Fprintf(&b, "broken %s\nseed %d\nlength %s\n", s.Broken, s.Seed, s.Length)
 	for _, x := range s.Blows {
 		fmt.Fprintf(&b, "at %s", x.At)

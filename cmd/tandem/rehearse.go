@@ -69,7 +69,8 @@ func (c *rehearseCmd) Run(ctx context.Context, s *streams) error {
 		fmt.Fprintf(s.out, "Nothing is wrong in the story of seed %s.\n", c.Seed)
 	}
 	if c.Seed == "" {
-		summary := fmt.Sprintf("%s, %s: %s.", counted(r.Singles, "single fault"), counted(r.Mixtures, "seed"), outcome(r))
+		singles, seeds := counted(r.Singles, "single fault"), counted(r.Mixtures, "seed")
+		summary := fmt.Sprintf("%s, %s: %s.", singles, seeds, outcome(r))
 		if err := c.report(s, r, summary, story); err != nil {
 			return err
 		}
@@ -110,8 +111,8 @@ const defaultLength = "10 minutes"
 // check says what is wrong with the options, before stories are played for nothing.
 func (c *rehearseCmd) check() (length time.Duration, err error) {
 	if length, err = rehearsal.ParseSpan(c.Length); err != nil || length < time.Minute || length > 30*24*time.Hour {
-		return 0, tandem.Errorf(tandem.Invalid, "--length %s: give a span of time such as \"10 minutes\", from 1 minute to 30 days",
-			c.Length)
+		return 0, tandem.Errorf(tandem.Invalid,
+			"--length %s: give a span of time such as \"10 minutes\", from 1 minute to 30 days", c.Length)
 	}
 	switch {
 	case !isDirectory(c.Dir):
@@ -120,7 +121,8 @@ func (c *rehearseCmd) check() (length time.Duration, err error) {
 		return 0, tandem.Errorf(tandem.Invalid, "--module %s: there is no such type; use one of %s", c.Module,
 			strings.Join(device.Modules(), ", "))
 	case c.Keep != "" && !strings.HasSuffix(c.Keep, trial.Suffix):
-		return 0, tandem.Errorf(tandem.Invalid, "--keep %s: tandem test takes stories from files NAME%s", c.Keep, trial.Suffix)
+		return 0, tandem.Errorf(tandem.Invalid, "--keep %s: tandem test takes stories from files NAME%s", c.Keep,
+			trial.Suffix)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Library)) {
 		if err := checkLibrary(name, c.Library[name]); err != nil {

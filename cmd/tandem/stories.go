@@ -77,7 +77,8 @@ func (t *tests) story(ctx context.Context, r *impunit.Result) error {
 	test := impunit.Test{Case: "story", Method: kept.Broken, Counts: true, Assertions: 1, Took: kept.Length}
 	if breach != nil {
 		var text strings.Builder
-		if err := search.WriteFinding(&text, &trial.Finding{Name: r.File, Story: kept.Story, Breach: *breach}); err != nil {
+		found := trial.Finding{Name: r.File, Story: kept.Story, Breach: *breach}
+		if err := search.WriteFinding(&text, &found); err != nil {
 			return err
 		}
 		test.Took = breach.At
