@@ -22,7 +22,7 @@ type Document struct {
 
 // Guides returns the guides in the order in which to read them.
 func Guides() []Document {
-	return read("guides/", "getting-started", "agent-life", "in-step", "offline", "testing", "enrolling",
+	return read("guides/", "getting-started", "agent-life", "in-step", "offline", "testing", "rehearsing", "enrolling",
 		"running-a-device", "from-electric-imp")
 }
 

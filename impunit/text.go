@@ -65,7 +65,7 @@ func (f *Failure) String() string {
 var lineWords = map[string]string{
 	tandem.LogAgent: "agent", tandem.LogAgentError: "agent!", tandem.LogDevice: "device",
 	tandem.LogDeviceError: "device!", tandem.LogStatus: "status", tandem.LogSleep: "device",
-	tandem.LogExitCode: "device", rehearsal.LogFault: "FAULT", rehearsal.LogHTTP: "http",
+	tandem.LogExitCode: "device", rehearsal.LogFault: "FAULT", rehearsal.LogHTTP: "http", rehearsal.LogBoard: "board",
 	rehearsal.LogMessage: "message", rehearsal.LogTest: "test", rehearsal.LogTestError: "test!",
 }
 
@@ -78,11 +78,11 @@ func LineText(l rehearsal.Line) string {
 		}
 		text += fmt.Sprintf("  (%s:%d)", at.File, at.Line)
 	}
-	return fmt.Sprintf("%s  %-7s %s", clock(l.At), lineWords[l.Type], text)
+	return fmt.Sprintf("%s  %-7s %s", Clock(l.At), lineWords[l.Type], text)
 }
 
-// clock returns a time of a world: hours, minutes and seconds.
-func clock(d time.Duration) string {
+// Clock returns a time of a world: hours, minutes and seconds.
+func Clock(d time.Duration) string {
 	ms := d.Milliseconds()
 	return fmt.Sprintf("%02d:%02d:%02d.%03d", ms/3600_000, ms/60_000%60, ms/1000%60, ms%1000)
 }

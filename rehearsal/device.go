@@ -2,7 +2,6 @@ package rehearsal
 
 import (
 	"io"
-	"slices"
 	"time"
 
 	"github.com/tandem-iot/tandem"
@@ -102,7 +101,8 @@ func (w *World) stepDevice(ev core.Event) {
 	if !d.on {
 		return
 	}
-	for _, e := range slices.Clone(d.core.Step(w.deviceNow(), ev)) {
+	w.seen.device = true
+	for _, e := range d.core.Step(w.deviceNow(), ev) { // what it wants is an entry: no Step is within another
 		w.performDevice(e)
 	}
 	at, ok := d.core.Deadline()

@@ -1,12 +1,15 @@
 package rehearsal
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/device/core"
+	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/life"
+	"github.com/tandem-iot/tandem/squirrel"
 )
 
 // Kind is a kind of Fault.
@@ -28,10 +31,21 @@ const (
 	Lose          Kind = "lose"          // the agent's node is lost; the next one has the agent after For
 	Deploy        Kind = "deploy"        // both sides get their code again, as from a new deployment
 	Refuse        Kind = "refuse"        // the store refuses all for For
-	Silence       Kind = "silence"       // no server outside answers for For
+	Silence       Kind = "silence"       // no server outside answers for For; Text may be Late or Unreachable
 	AgentClock    Kind = "agentclock"    // the agent's wall clock is off by For
 	DeviceClock   Kind = "deviceclock"   // the device's wall clock is off by For
 	Board         Kind = "board"         // the line Text for the simulated board; see board.Command
+	Quiet         Kind = "quiet"         // the tester makes no request for For; 0: never again
+	Hibernate     Kind = "hibernate"     // the agent becomes bytes, as after a long rest
+	Sleep         Kind = "sleep"         // the device sleeps deeply for For, as if its code had wanted that
+	MemoryFull    Kind = "memoryfull"    // the agent, or the device if Text says so, finds no memory next
+	Overtake      Kind = "overtake"      // the device loses its connection; what it has sent arrives after For
+)
+
+// How servers are silent, if not for good for what comes in the time of the fault.
+const (
+	Late        = "late"        // they answer after it
+	Unreachable = "unreachable" // they accept no connection
 )
 
 // Fault is something that is done to the pair from outside.
@@ -74,11 +88,31 @@ func (f Fault) String() string {
 	case Refuse:
 		return "the store refuses everything" + lasting(f.For)
 	case Silence:
-		return "no server outside answers" + lasting(f.For)
+		return map[string]string{
+			"": "no server outside answers", Late: "all servers outside hang",
+			Unreachable: "no server outside can be reached",
+		}[f.Text] + lasting(f.For)
 	case AgentClock:
 		return fmt.Sprintf("the agent's clock is off by %v", f.For)
 	case DeviceClock:
 		return fmt.Sprintf("the device's clock is off by %v", f.For)
+	}
+	return f.ofRest()
+}
+
+// ofRest is String for kinds that come to rest, or to an end, by themselves.
+func (f Fault) ofRest() string {
+	switch f.Kind {
+	case Quiet:
+		return "no request comes from outside any more" + lasting(f.For)
+	case Hibernate:
+		return "the agent hibernates"
+	case Sleep:
+		return "the device sleeps deeply" + lasting(f.For)
+	case MemoryFull:
+		return "the memory of the " + f.program().String() + " is full"
+	case Overtake:
+		return fmt.Sprintf("the device loses its connection; what is on its way arrives %v later", f.For)
 	}
 	return string(f.Kind) + ": " + f.Text
 }
@@ -99,8 +133,18 @@ var reasons = []tandem.Reason{
 // Do does something to the pair, as the next thing that happens.
 func (w *World) Do(f Fault) { w.soon(f) }
 
+// Later does something to the pair after a while.
+func (w *World) Later(d time.Duration, f Fault) { w.after(d, f) }
+
+// Strike does something to the pair at once: after what has happened, and before what is due.
+func (w *World) Strike(f Fault) { f.happen(w) }
+
 func (f Fault) happen(w *World) {
-	w.line(LogFault, f.String(), nil)
+	if f.Kind == Board {
+		w.line(LogBoard, f.Text, nil)
+	} else {
+		w.line(LogFault, f.String(), nil)
+	}
 	switch f.Kind {
 	case PowerCycle:
 		w.cutPower()
@@ -120,9 +164,13 @@ func (f Fault) happen(w *World) {
 			w.line(LogFault, err.Error(), nil)
 		}
 	case Silence:
-		w.outside.silent = w.now + f.For
-	case Restart, Move, Lose, Deploy, Refuse, AgentClock:
+		w.outside.silent, w.outside.silence = w.now+f.For, f.Text
+	case Restart, Move, Lose, Deploy, Refuse, AgentClock, Hibernate:
 		f.toNode(w)
+	case Quiet:
+		w.outside.quiet = w.now + cmp.Or(f.For, longest)
+	case Sleep, MemoryFull:
+		f.toProgram(w)
 	default:
 		f.toLink(w)
 	}
@@ -145,7 +193,51 @@ func (f Fault) toLink(w *World) {
 			brokenAtHost{id}.happen(w)
 			closedAtDevice{id}.happen(w)
 		}
+	case Overtake:
+		w.overtake(f.For)
 	}
+}
+
+// program is the one that MemoryFull is about.
+func (f Fault) program() program {
+	if f.Text == deviceProgram.String() {
+		return deviceProgram
+	}
+	return agentProgram
+}
+
+// toProgram acts on a machine, which needs a Script.
+func (f Fault) toProgram(w *World) {
+	p := f.program()
+	if f.Kind == Sleep {
+		p = deviceProgram
+	}
+	core := w.running(p)
+	if core == nil {
+		return
+	}
+	if f.Kind == MemoryFull {
+		core.VM.Exhaust()
+		return
+	}
+	vm := core.VM
+	sleep := vm.Field(vm.Field(vm.Root(), "imp"), "deepsleepfor")
+	if _, ok := core.After(0, sleep, squirrel.Float(float32(f.For.Seconds()))); ok {
+		w.after(tickTime, wakeDevice{w.device.power})
+	}
+}
+
+// running returns what runs a side's program; nil when nothing does.
+func (w *World) running(p program) *imp.Core {
+	x := w.script.sides[p]
+	switch {
+	case x == nil:
+	case p == deviceProgram && !w.device.on:
+	case p == agentProgram && (!w.host.up || !w.host.life.Runs()):
+	default:
+		return x.beside.Core()
+	}
+	return nil
 }
 
 func (f Fault) toNode(w *World) {
@@ -170,5 +262,12 @@ func (f Fault) toNode(w *World) {
 		h.away = w.now + f.For
 	case AgentClock:
 		h.skew = f.For
+	case Hibernate:
+		if h.up && !h.onWay {
+			after := h.cfg.HibernateAfter
+			h.cfg.HibernateAfter = 0
+			w.arrive(arrival{event: &life.Tick{}})
+			h.cfg.HibernateAfter = after
+		}
 	}
 }

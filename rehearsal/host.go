@@ -117,6 +117,7 @@ func (w *World) runLife() {
 		return
 	}
 	h.busy = true
+	w.seen.agent = true
 	l := h.life
 	for h.life == l && !h.onWay && (len(h.inbox) > 0 || l.Ready()) {
 		if len(h.inbox) == 0 {
@@ -125,6 +126,7 @@ func (w *World) runLife() {
 			a := h.inbox[0]
 			h.inbox = h.inbox[1:]
 			h.prepare(&a)
+			w.seen.event = a.event
 			w.perform(l.Take(w.hostNow(), a.cause, a.event))
 		}
 		l.Counted()
@@ -221,7 +223,7 @@ func (w *World) fromDevice(c *conn, q *session.Question) error {
 		w.arrive(arrival{event: &life.Again{Seq: q.Seq}, waiter: who})
 	case toAgent:
 		m.Name = name
-		w.message("device → agent", &m)
+		w.message(ToAgent, &m)
 		w.arrive(arrival{event: &life.Message{Seq: q.Seq, Message: m}, waiter: who})
 	default:
 		said := &life.Said{Seq: q.Seq, Topic: q.Topic, Data: m.Data, Mark: m.Mark, Where: m.Name}

@@ -1,6 +1,7 @@
 package rehearsal
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"slices"
@@ -118,6 +119,26 @@ func (w *World) mendWire() {
 	x.held = nil
 }
 
+// overtake ends the device's connection for the device alone. What it has sent, and the end of the
+// connection, arrive later: perhaps behind what comes by the next one.
+func (w *World) overtake(d time.Duration) {
+	c := w.connOf(w.device.conn)
+	if c == nil || !w.device.on {
+		return
+	}
+	var later queue
+	for _, e := range w.queue {
+		if sent, ok := e.what.(atHost); ok && sent.conn == c.id {
+			e.at = max(e.at, w.now+d)
+		}
+		later.push(e)
+	}
+	w.queue = later
+	c.lastUp = max(c.lastUp, w.now+d)
+	closedAtDevice{c.id}.happen(w)
+	w.deliver(flow{c.id, true}, w.now+d, brokenAtHost{c.id})
+}
+
 // conn is a connection of the device at the node.
 type conn struct {
 	id  uint64
@@ -129,6 +150,8 @@ type conn struct {
 	ended   bool // the session is over, and the life has been told
 	tickAt  time.Duration
 	pending []pending // that the life has taken and not handled
+	acked   []pending // messages whose acknowledgements go with what is written next
+	sent    []string  // names of messages that do
 
 	lastUp, lastDown time.Duration // when the newest of both flows arrives
 }
@@ -137,6 +160,8 @@ type conn struct {
 type pending struct {
 	seq     uint64
 	toAgent bool
+	name    string
+	mark    tandem.Mark
 }
 
 func (c *conn) ref() tandem.LinkRef { return tandem.LinkRef{Node: "gateway", ID: c.run<<32 + c.id} }
@@ -201,9 +226,14 @@ func (w *World) settle(c *conn) {
 	if c.busy || c.ended {
 		return
 	}
-	for out := c.session.Output(nil); len(out) > 0; out = c.session.Output(nil) {
+	for {
+		w.out = c.session.Output(w.out[:0])
+		if len(w.out) == 0 {
+			break
+		}
 		c.session.Written(w.hostNow().Mono, nil)
-		w.send(flow{conn: c.id}, atDevice{c.id, out})
+		w.send(flow{conn: c.id}, atDevice{c.id, bytes.Clone(w.out), c.acked, c.sent})
+		c.acked, c.sent = nil, nil
 	}
 	if !c.session.Leaving() {
 		w.setConnTimer(c)
@@ -237,8 +267,8 @@ func (w *World) questions(c *conn) {
 		case session.Deliver:
 			err := w.fromDevice(c, &q)
 			if err == nil {
-				_, toAgent := cutTopic(q.Topic)
-				c.pending = append(c.pending, pending{q.Seq, toAgent})
+				name, toAgent := cutTopic(q.Topic)
+				c.pending = append(c.pending, pending{q.Seq, toAgent, name, q.Message.Mark})
 			}
 			c.session.Taken(q.Seq, err)
 		case session.Disconnect:
@@ -297,7 +327,12 @@ func (e handledAt) happen(w *World) {
 	if c == nil || c.ended {
 		return
 	}
-	c.pending = slices.DeleteFunc(c.pending, func(p pending) bool { return p.seq == e.seq })
+	if i := slices.IndexFunc(c.pending, func(p pending) bool { return p.seq == e.seq }); i >= 0 {
+		if p := c.pending[i]; p.toAgent && w.cfg.Script != nil {
+			c.acked = append(c.acked, p)
+		}
+		c.pending = slices.Delete(c.pending, i, i+1)
+	}
 	c.session.Handled(w.hostNow().Mono, e.seq)
 	w.take(c)
 }
@@ -320,7 +355,8 @@ func (w *World) sendTo(c *conn, topic string, m tandem.Message) bool {
 	if name, is := strings.CutPrefix(topic, "device/"); is {
 		seen := m
 		seen.Name = name
-		w.message("agent → device", &seen)
+		w.message(ToDevice, &seen)
+		c.sent = append(c.sent, tandem.UnescapeName(name))
 	}
 	ok, _ := c.session.Send(topic, m)
 	w.soon(settleConn{c.id})
@@ -360,10 +396,13 @@ func (w *World) setConnTimer(c *conn) {
 	w.after(max(at-w.hostNow().Mono, 0), connTick{c.id, c.tickAt})
 }
 
-// atDevice is bytes of the node that arrive at the device.
+// atDevice is bytes of the node that arrive at the device, the messages that they acknowledge, and
+// the names of those that they are.
 type atDevice struct {
-	conn uint64
-	data []byte
+	conn  uint64
+	data  []byte
+	acked []pending
+	sent  []string
 }
 
 func (e atDevice) happen(w *World) {
@@ -373,6 +412,12 @@ func (e atDevice) happen(w *World) {
 			w.send(flow{}, brokenAtHost{e.conn})
 		}
 		return
+	}
+	for _, p := range e.acked {
+		w.seen.acks(tandem.UnescapeName(p.name), p.mark)
+	}
+	if len(e.sent) > 0 {
+		w.seen.name = e.sent[0]
 	}
 	w.stepDevice(&core.Received{Number: d.dialed, Data: e.data})
 }

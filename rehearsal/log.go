@@ -24,6 +24,7 @@ type Line struct {
 // Types of lines that production does not have.
 const (
 	LogFault     = "fault"      // what a Fault did
+	LogBoard     = "board"      // what drives the device's board
 	LogHTTP      = "http"       // requests to the agent and of it
 	LogTest      = "test"       // what the tester wrote
 	LogTestError = "test.error" // the same about a mistake
@@ -51,6 +52,11 @@ func (w *World) message(way string, m *tandem.Message) {
 	if w.cfg.Script == nil {
 		return
 	}
+	if way == ToAgent {
+		w.seen.arrives(tandem.UnescapeName(m.Name), m.Mark)
+	} else {
+		w.seen.count(way, tandem.UnescapeName(m.Name))
+	}
 	data := m.Data
 	switch m.Format {
 	case tandem.FormatCompact:
@@ -62,7 +68,8 @@ func (w *World) message(way string, m *tandem.Message) {
 	case tandem.FormatCBOR:
 		data = fmt.Appendf(nil, "%d bytes", len(m.Data))
 	}
-	w.keep(&w.messages, maxMessages, LogMessage, way+"  "+tandem.UnescapeName(m.Name)+brief(data), nil)
+	most := cmp.Or(w.cfg.Script.Messages, maxMessages)
+	w.keep(&w.messages, most, LogMessage, way+"  "+tandem.UnescapeName(m.Name)+brief(data), nil)
 }
 
 // Log returns the lines but the messages, the newest maxLog at most.
@@ -85,3 +92,6 @@ func Merge(a, b []Line) []Line {
 	slices.SortFunc(all, func(a, b Line) int { return cmp.Compare(a.number, b.number) })
 	return all
 }
+
+// Lines returns how many lines there were so far, as LogFrom and MessagesFrom count them.
+func (w *World) Lines() int { return w.lines }

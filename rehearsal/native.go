@@ -75,6 +75,13 @@ var acts = map[string]func(x *side, core *imp.Core, c *squirrel.Call) (squirrel.
 	"peek":    peek,
 	"linked":  linked,
 	"ready":   ready,
+	"checks":  checks,
+	"verdict": verdict,
+	"visit":   visit,
+	"sent":    sent,
+	"acked":   acked,
+	"answers": answers,
+	"get":     get,
 }
 
 // value returns one of Script.Values, or null.
@@ -329,9 +336,8 @@ func peek(x *side, core *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
 		p = deviceProgram
 	}
 	name := c.Str(3)
-	there := x.w.script.sides[p].beside.Core()
-	running := there != nil && (p != deviceProgram || x.w.device.on)
-	if !running || there == core {
+	there := x.w.running(p)
+	if there == nil || there == core {
 		return c.Errorf("the %s does not run", p)
 	}
 	found, ok := there.VM.Lookup(name)

@@ -18,6 +18,9 @@ type outside struct {
 	last    uint64 // number of a call or a fetch
 	routes  []route
 	silent  time.Duration // the servers outside answer nothing until then
+	silence string        // Text of that fault
+	quiet   time.Duration // the tester makes no request until then
+	done    []Exchange    // the newest requests of the tester with their answers
 }
 
 // call is a request to the agent that has no answer yet.
@@ -26,6 +29,8 @@ type call struct {
 	program program // that has made it, unless agent
 	agent   uint64  // number of the fetch of the agent to itself; 0: another has made it
 	text    string  // for the log
+	request *tandem.Request
+	visit   bool // the program does not want to hear of the answer
 }
 
 // fetching is a request of the agent that has no answer yet.
@@ -46,6 +51,8 @@ type route struct {
 const (
 	httpTime   = 20 * time.Millisecond // one direction between the agent and a server outside
 	callerTime = 5 * time.Millisecond  // one direction between a caller and the node
+	// connectTime is after how long the node gives up connecting to a server, as package egress does.
+	connectTime = 30 * time.Second
 )
 
 // request makes a request to the agent and returns its number. The answer is news for the program.
@@ -56,7 +63,7 @@ func (w *World) request(p program, agent uint64, r *tandem.Request) uint64 {
 	if r.Query != "" {
 		text += "?" + r.Query
 	}
-	o.calls = append(o.calls, call{o.last, p, agent, text})
+	o.calls = append(o.calls, call{o.last, p, agent, text, r, false})
 	w.line(LogHTTP, "→ agent  "+text+brief(r.Body), nil)
 	w.after(callerTime, requested{o.last, r})
 	return o.last
@@ -150,6 +157,10 @@ func (e callEnd) happen(w *World) {
 		w.outside.fetched(w, e.call.agent, e.response)
 		return
 	}
+	if e.call.visit {
+		w.outside.note(e.call.request, e.response)
+		return
+	}
 	w.script.tell(e.call.program, news{kind: newsAnswer, number: e.call.number, response: e.response})
 }
 
@@ -223,7 +234,16 @@ type fetchedAt struct{ number uint64 }
 func (e fetchedAt) happen(w *World) {
 	o := &w.outside
 	i := o.find(func(f *fetching) bool { return f.number == e.number })
-	if i < 0 || o.silent > w.now {
+	if i < 0 {
+		return
+	}
+	if o.silent > w.now {
+		switch o.silence {
+		case Late:
+			w.after(o.silent-w.now, e)
+		case Unreachable:
+			w.after(connectTime-httpTime, fetchTimeout(e))
+		}
 		return
 	}
 	f := o.fetches[i].fetch

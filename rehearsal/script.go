@@ -20,6 +20,10 @@ type Script struct {
 	Tester *compile.Program
 	// Values are what the programs can ask for by name.
 	Values map[string]string
+	// Messages is how many messages between the sides are kept; 0: 64.
+	Messages int
+	// Verdict is told of an assertion of the tester whose state has changed; nil: nothing is.
+	Verdict func(Verdict)
 }
 
 // Native is the name of the function by which a program with a Script acts on its world.
@@ -157,7 +161,10 @@ func (e ring) happen(w *World) {
 	}
 	switch e.program {
 	case testerProgram:
-		w.tester.release(w)
+		if core.Ring(ringHandler) {
+			w.setTesterTimer()
+		}
+		w.tester.release(w) // it may wait for what it has done to the pair
 	case agentProgram:
 		if core.Ring(ringHandler) && w.host.up {
 			w.setLifeTimer()

@@ -56,6 +56,8 @@ type World struct {
 	lines   int // so far, messages included
 
 	messages []Line // if there is a Script
+	seen     sight
+	out      []byte // of a session, before it is sent
 }
 
 // New returns a world in which the node has just started and the device has just got power.
@@ -113,6 +115,10 @@ func (w *World) next(until time.Duration) bool {
 	e := w.queue.pop()
 	w.now = e.at
 	w.steps++
+	w.seen.happened = e.what
+	if moves(e.what) {
+		w.seen.moving--
+	}
 	e.what.happen(w)
 	return true
 }
@@ -123,6 +129,9 @@ func (w *World) soon(what happening) { w.after(0, what) }
 // after has something happen after a while.
 func (w *World) after(d time.Duration, what happening) {
 	w.number++
+	if moves(what) {
+		w.seen.moving++
+	}
 	w.queue.push(entry{w.now + max(d, 0), w.number, what})
 }
 

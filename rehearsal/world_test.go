@@ -100,7 +100,11 @@ func TestFaults(t *testing.T) {
 		run(t, w, 5*time.Minute)
 		got := text(w.Log()[from:])
 		rest := got
-		for _, line := range append([]string{f.fault.String()}, f.want...) {
+		said := f.fault.String()
+		if f.fault.Kind == Board {
+			said = LogBoard + " " + f.fault.Text
+		}
+		for _, line := range append([]string{said}, f.want...) {
 			_, after, found := strings.Cut(rest, line)
 			if !found {
 				t.Errorf("%s: %q is not in\n%s", f.fault, line, got)

@@ -46,6 +46,7 @@ type mem struct {
 	soft   uint32         // allocation past this takes the slow path
 	perm   uint32         // end of the image
 	limit  uint32         // limit of the live words of a program
+	full   bool           // for tests: a program gets no memory any more
 	serial uint32         // of the newest object
 	live   uint32         // words alive after the last collection
 }
@@ -94,7 +95,8 @@ const identityKinds = 1<<tagTable | 1<<tagArray | 1<<tagClosure | 1<<tagGenerato
 // limit: no program can use more than that.
 func (v *VM) allocSlow(words uint32) {
 	end := uint64(v.top) + uint64(words)
-	if words > maxObjSize || end > 1<<31 || v.inLoop && end > 2*uint64(v.limit)+uint64(v.perm)+2*minHeadroom {
+	most := 2*uint64(v.limit) + uint64(v.perm) + 2*minHeadroom
+	if words > maxObjSize || end > 1<<31 || v.inLoop && (v.full || end > most) {
 		panic(errOutOfMemory)
 	}
 	if end > uint64(len(v.w)) {
@@ -118,7 +120,14 @@ func (v *VM) allocSlow(words uint32) {
 	} else if v.soft > v.gcAt {
 		v.soft = v.gcAt
 	}
+	if v.full {
+		v.soft = 0
+	}
 }
+
+// Exhaust has the program run out of memory as soon as it allocates something. It is for tests, and
+// no part of a snapshot.
+func (v *VM) Exhaust() { v.full, v.soft = true, 0 }
 
 // Strings, tables and so on have fixed layouts, in words from the header:
 //

@@ -88,6 +88,7 @@ func vars() kong.Vars {
 	maps.Copy(all, deviceVars())
 	maps.Copy(all, upVars())
 	maps.Copy(all, testVars())
+	maps.Copy(all, rehearseVars())
 	return all
 }
 
@@ -236,5 +237,22 @@ func testVars() kong.Vars {
 			"github:electricimp=../libraries; may be given more than once.",
 		"help_test_library": "Source of a library that the code or the tests require; may be given more than once. Others " +
 			"are those of tandem dev's node, in DIR/.tandem/node.",
+	}
+}
+
+// rehearseVars are the help texts of tandem rehearse.
+func rehearseVars() kong.Vars {
+	return kong.Vars{
+		"help_rehearse": "Look for what goes wrong with a pair: in virtual time, under restarts, power cuts, bad links and " +
+			"other faults.",
+		"help_rehearse_dir": "Directory with agent.nut, device.nut and, with what must hold, rehearse.nut; by default the " +
+			"current one.",
+		"help_rehearse_seed": "Play only the story of a seed again: a number, or 1.N for the single fault with the number N.",
+		"help_rehearse_seeds": "How many stories with several faults are played, after each fault was tried alone at each " +
+			"point (1000).",
+		"help_rehearse_length":   "How long the pair runs in each story (10 minutes); faults happen in the first two fifths.",
+		"help_rehearse_coverage": "Write a page with the faults that were tried, and after what, to FILE.",
+		"help_rehearse_keep": "Write the story that is found to FILE, which is called NAME.story: tandem test plays it from " +
+			"then on.",
 	}
 }

@@ -9,6 +9,7 @@
 //	tandem run FILE.nut       run plain Squirrel
 //	tandem check FILE.nut…    look for errors without running
 //	tandem test DIR           run the tests of a pair in virtual time
+//	tandem rehearse DIR       look for what goes wrong with a pair under faults
 //	tandem doc server.save    show the manual
 //
 // `tandem --help` lists the commands, `tandem COMMAND --help` what is below one, or its flags.
@@ -50,6 +51,9 @@ type commands struct {
 	Run     runCmd     `cmd:"" help:"Run a Squirrel program."`
 	Check   checkCmd   `cmd:"" help:"Look for mistakes in Squirrel files: print FILE:LINE:COLUMN: MESSAGE for each."`
 	Test    testCmd    `cmd:"" help:"${help_test}"`
+
+	Rehearse rehearseCmd `cmd:"" help:"${help_rehearse}"`
+
 	Doc     docCmd     `cmd:"" help:"Show the manual of what agent and device code can call."`
 
 	Login   loginCmd   `cmd:"" help:"Log in at a node, which commands use from then on."`

@@ -89,23 +89,11 @@ func (t *tests) check() (err error) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.Library)) {
-		if _, err := tandem.ParseLibraryID(name); err != nil {
-			return fmt.Errorf("--library: %w", err)
-		}
-		if _, err := os.ReadFile(t.Library[name]); err != nil {
-			return fmt.Errorf("--library %s: %w", name, err)
+		if err := checkLibrary(name, t.Library[name]); err != nil {
+			return err
 		}
 	}
-	for flag, file := range map[string]string{"--junit": t.JUnit, "--coverage": t.Coverage} {
-		switch {
-		case file == "":
-		case isDirectory(file):
-			return tandem.Errorf(tandem.Invalid, "%s: %s is a directory, not a file", flag, file)
-		case !isDirectory(filepath.Dir(file)):
-			return tandem.Errorf(tandem.NotFound, "%s %s: there is no directory %s", flag, file, filepath.Dir(file))
-		}
-	}
-	return nil
+	return errors.Join(checkOutput("--junit", t.JUnit), checkOutput("--coverage", t.Coverage))
 }
 
 func isDirectory(name string) bool {
@@ -150,15 +138,15 @@ func (t *tests) run(ctx context.Context) error {
 		}
 		results = append(results, r)
 	}
-	if ctx.Err() != nil {
-		return errors.New("interrupted")
-	}
+	told, err := t.stories(ctx, out)
+	results = append(results, told...)
 	switch {
-	case !ran && t.only != "":
-		return tandem.Errorf(tandem.NotFound, "there is no file %s with tests in %s", t.only, dirName(t.Dir))
-	case !ran:
-		return tandem.Errorf(tandem.NotFound, "no tests in %s: they are in files NAME.test.nut, NAME.agent.test.nut and "+
-			"NAME.device.test.nut", dirName(t.Dir))
+	case ctx.Err() != nil:
+		return errors.New("interrupted")
+	case err != nil:
+		return err
+	case !ran && len(told) == 0:
+		return t.noTests()
 	}
 	return t.finish(results, o.Coverage, time.Since(began))
 }
@@ -292,7 +280,11 @@ func (t *tests) stamps() string {
 	if err != nil {
 		return err.Error()
 	}
-	for _, name := range p.Watched() {
+	stories, err := t.storyFiles()
+	if err != nil {
+		return err.Error()
+	}
+	for _, name := range append(p.Watched(), stories...) {
 		if info, err := os.Stat(name); err == nil {
 			fmt.Fprintln(&b, name, info.ModTime().UnixNano(), info.Size())
 		}

@@ -15,22 +15,39 @@ import (
 // tandemTest runs the command in a directory, and returns what it prints and its status.
 func tandemTest(t *testing.T, dir string, args ...string) (out string, status int) {
 	t.Helper()
+	return tandemIn(t, dir, append([]string{"test"}, args...)...)
+}
+
+// tandemIn runs a command in a directory, and returns what it prints and its status.
+func tandemIn(t *testing.T, dir string, args ...string) (out string, status int) {
+	t.Helper()
 	t.Chdir(dir)
 	var text bytes.Buffer
-	status = run(context.Background(), append([]string{"test"}, args...), &streams{out: &text, err: &text})
+	status = run(context.Background(), args, &streams{out: &text, err: &text})
 	return text.String(), status
 }
 
 // duration is what of a result depends on the machine.
 var duration = regexp.MustCompile(` \([^()]* in [^()]*\)`)
 
-// TestTestingGuide follows the guide: each block of code is saved in its file, each command is run,
-// and each line that the guide shows below it is printed, in that order.
-func TestTestingGuide(t *testing.T) {
+// TestGuidesOfTests follows the guides: each block of code is saved in its file, each command is run,
+// and each line that the guide shows below it is printed, in that order. The last command succeeds.
+func TestGuidesOfTests(t *testing.T) {
+	for name, count := range map[string]int{"testing": 4, "rehearsing": 4} {
+		t.Run(name, func(t *testing.T) {
+			commands, status := followGuide(t, name)
+			if status != 0 || commands != count {
+				t.Errorf("status %d at the end, after %d commands", status, commands)
+			}
+		})
+	}
+}
+
+func followGuide(t *testing.T, name string) (commands, status int) {
+	t.Helper()
 	dir := t.TempDir()
 	shown := ""
-	commands := 0
-	for _, part := range guideParts(t, "testing") {
+	for _, part := range guideParts(t, name) {
 		name, code := part.file, part.text
 		if name != "" {
 			if err := os.WriteFile(filepath.Join(dir, name), []byte(code), 0o644); err != nil {
@@ -39,10 +56,11 @@ func TestTestingGuide(t *testing.T) {
 			continue
 		}
 		lines := strings.Split(strings.TrimRight(code, "\n"), "\n")
-		if args, ok := strings.CutPrefix(lines[0], "$ tandem test"); ok {
+		if command, ok := strings.CutPrefix(lines[0], "$ tandem "); ok {
 			commands++
-			out, _ := tandemTest(t, dir, strings.Fields(args)...)
-			shown = duration.ReplaceAllString(out, "")
+			args := strings.Fields(command)
+			shown, status = tandemIn(t, dir, args...)
+			shown = duration.ReplaceAllString(shown, "")
 			lines = lines[1:]
 		}
 		rest := shown
@@ -54,9 +72,7 @@ func TestTestingGuide(t *testing.T) {
 			rest = after
 		}
 	}
-	if out, status := tandemTest(t, dir); status != 0 || commands != 4 {
-		t.Errorf("status %d at the end, after %d commands:\n%s", status, commands, out)
-	}
+	return commands, status
 }
 
 // part is a block of a guide: a file, or text that is indented.

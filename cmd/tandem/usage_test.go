@@ -35,6 +35,7 @@ var wrongValues = map[string][]string{
 	"NAME":       {},
 	"PRODUCT":    {"nosuch", "de"},
 	"PROOF":      {"x", "ANY"},
+	"SEED":       {"x", "-1", "1.x", "2.1", "1.99999999"},
 	"REGEXP":     {"(", "a**"},
 	"TEXT":       {},
 	"TIME":       {"x", "-5h"},
@@ -210,7 +211,7 @@ func walkMistakes(t *testing.T, try func(name, wrong string, args ...string)) {
 
 // rightOf returns arguments that a command takes.
 func rightOf(leaf *kong.Node) (right []string) {
-	if leaf.Name == "dev" || leaf.Name == "deploy" || leaf.Name == "test" {
+	if leaf.Name == "dev" || leaf.Name == "deploy" || leaf.Name == "test" || leaf.Name == "rehearse" {
 		return []string{"pair"}
 	}
 	if leaf.Name == "login" {

@@ -59,6 +59,7 @@ type conn struct {
 	hello   uint16 // its packet, until it is acknowledged
 	writing bool
 	batched []*item // in what is being written
+	out     []byte  // kept for the next Write, to have room
 }
 
 // Ends of a connection that the network has caused.

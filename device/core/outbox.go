@@ -142,6 +142,12 @@ func (o *outbox) addPost(it *item) {
 	o.posts.push(it)
 }
 
+// Outgoing returns how much is to be sent, or waits for its acknowledgement, beside what is in the
+// journals and not in memory.
+func (c *Core) Outgoing() int {
+	return len(c.out.given) + c.out.queue.len() + c.out.posts.len() + c.out.kept.len()
+}
+
 // makeWay loses the oldest line that waits and that the server cannot have. The first of
 // the lost gives its place and its number to a line that stands for all of them. There is
 // always one: no more than maxSaid lines were tried.

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"time"
@@ -21,6 +22,9 @@ func elapsed(t time.Time) time.Duration        { return t.Sub(sessionOrigin) }
 // maxPacket is the largest packet taken, in bytes: code comes in one, with its
 // libraries.
 const maxPacket = 8 << 20
+
+// maxOut is the size of a buffer for output that is kept, in bytes.
+const maxOut = 4096
 
 func (c *Core) newClient() (*mqtt.Client, error) {
 	id, trip := string(c.cfg.ID), &c.net.trip
@@ -209,7 +213,7 @@ func (c *Core) write(n *conn) {
 	if n.writing {
 		return
 	}
-	var out []byte
+	out := n.out[:0]
 	for {
 		k := len(out)
 		if out = n.client.Output(out); len(out) == k {
@@ -218,7 +222,10 @@ func (c *Core) write(n *conn) {
 	}
 	if len(out) > 0 {
 		n.writing = true
-		c.emit(&Write{Number: n.number, Data: out})
+		c.emit(&Write{Number: n.number, Data: bytes.Clone(out)})
+	}
+	if n.out = out; cap(out) > maxOut {
+		n.out = nil
 	}
 }
 

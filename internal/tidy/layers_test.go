@@ -27,6 +27,7 @@ central device/launch
 server world rehearsal
 stand
 impunit
+trial
 cmd/tandem cmd/tandem-device examples/embed internal/mutate internal/tidy
 bench/cluster bench/device bench/hostile bench/libraries bench/link bench/pair bench/powercut bench/simulate bench/squirrel bench/squirrel/peers/goja bench/squirrel/peers/gopherlua
 `

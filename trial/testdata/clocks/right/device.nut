@@ -1,0 +1,9 @@
+server.setsendtimeoutpolicy(RETURN_ON_ERROR, WAIT_TIL_SENT, 10);
+
+n <- 0;
+local run = hardware.micros() + "." + time();
+function measure() {
+    imp.wakeup(5, measure);
+    agent.send("reading", { n = ++n, run = run });
+}
+measure();

@@ -1,0 +1,2 @@
+every(30, "POST", "/job");
+eventually(100, "no job is left behind", @() !("job" in agent.saved));

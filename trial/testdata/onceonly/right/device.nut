@@ -1,0 +1,9 @@
+server.setsendtimeoutpolicy(RETURN_ON_ERROR, WAIT_TIL_SENT, 10);
+
+target <- null;
+agent.on("target", function(t) { target = t; });
+function hello() {
+    imp.wakeup(15, hello);
+    agent.send("hello", null);
+}
+hello();

@@ -1,0 +1,27 @@
+server.setsendtimeoutpolicy(RETURN_ON_ERROR, WAIT_TIL_SENT, 10);
+
+loggedIn <- false;
+n <- 0;
+acked <- 0;
+
+function login() {
+    if (loggedIn) return;
+    agent.send("login", null);
+    imp.wakeup(10, login);
+}
+
+agent.on("welcome", function(_) { loggedIn = true; });
+agent.on("ok", function(n) { acked = n; });
+agent.on("who", function(_) {
+    if (!loggedIn) return;
+    loggedIn = false;
+    login();
+});
+
+function measure() {
+    imp.wakeup(5, measure);
+    if (loggedIn) agent.send("reading", { n = ++n });
+}
+
+login();
+measure();

@@ -1,0 +1,1 @@
+always("each answer belongs to its question", @() device.wrong == 0);

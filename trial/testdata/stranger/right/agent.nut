@@ -1,0 +1,3 @@
+device.on("ask", function(q) {
+    imp.wakeup(3, @() device.send("answer", q));
+});
