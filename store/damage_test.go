@@ -59,6 +59,7 @@ var unprotected = map[string]string{
 	"credentials.device":         "credentials of another device are not found: what revokes a device is in its own record",
 	"credential_changes.n":       "by it nodes notice changes; when it is lower than before, they look at all devices",
 	"claim_codes.hash":           "a code with another hash is not found, and is refused",
+	"webhooks.product":           "it only selects lists; the webhook's group has it",
 	"devices.product":            "it only selects lists; the device's group has it",
 	"devices.group_type":         "it only selects lists; the device's group has it",
 }
@@ -110,6 +111,13 @@ func newSpecimen(t *testing.T, s *Store) *specimen {
 	must[bool](t)(s.Deliver(ctx, g.ID, hook.Event, "{}"))
 	factor := SecondFactor{Account: g.Owner, Secret: []byte("s"), Recovery: []string{"r"}}
 	must[SecondFactor](t)(s.AddSecondFactor(ctx, factor))
+	invited := record.Invitation{Hash: record.Hash("i"), Place: record.Place{Owner: g.Owner, Product: g.Product, Group: g.ID}}
+	invited = must[record.Invitation](t)(s.AddInvitation(ctx, invited))
+	member := must[Account](t)(s.AddAccount(ctx, Account{Username: "member", Email: "m"}))
+	must[record.Grant](t)(s.AddGrant(ctx, record.Grant{Member: member.ID, Place: invited.Place}))
+	if err := s.RecordAction(ctx, &Trail{}, "x"); err != nil {
+		t.Fatal(err)
+	}
 	if token.ID == "" {
 		t.Fatal("a token without id")
 	}
@@ -135,6 +143,9 @@ func newSpecimen(t *testing.T, s *Store) *specimen {
 			_, err := deliveries.query(ctx, s.read, condition{}, Page{})
 			return err
 		},
+		"grants":      func(ctx context.Context) error { _, err := grants.query(ctx, s.read, condition{}, Page{}); return err },
+		"audit":       func(ctx context.Context) error { _, err := audits.query(ctx, s.read, condition{}, Page{}); return err },
+		"invitations": func(ctx context.Context) error { _, err := s.Invitation(ctx, invited.ID); return err },
 		"second_factors": func(ctx context.Context) error {
 			_, err := secondFactors.query(ctx, s.read, condition{}, Page{})
 			return err
@@ -250,7 +261,7 @@ func changed(column, kind string) string {
 		return "NOT " + column
 	}
 	if column == "refresh" || column == "load_after_blessing" || column == "validate_tls" ||
-		column == "enabled" { // booleans, on SQLite
+		column == "enabled" || column == "administrator" { // booleans, on SQLite
 		return "1 - " + column
 	}
 	return column + " + 1"
