@@ -84,9 +84,7 @@ type AuditFilter struct {
 // Audit returns entries of the audit log, the newest first, and the After of the next page.
 func (s *Store) Audit(ctx context.Context, f AuditFilter, page Page) ([]AuditEntry, int, error) {
 	var c condition
-	c.equal("owner", f.Place.Owner)
-	c.equal("product", f.Place.Product)
-	c.equal("device_group", f.Place.Group)
+	c.at(narrow(f.Place), "device_group")
 	c.equal("actor", f.Actor)
 	return audits.list(ctx, s, c, page)
 }
@@ -142,6 +140,9 @@ func (s *Store) recorded(trail *Trail, run func() error) func() error {
 // entries returns what the audit log gets: of what was changed only what differs.
 func (n *noted) entries(trail *Trail, at time.Time) (list []AuditEntry) {
 	for _, c := range n.list {
+		if trail.Place.Owner == "" {
+			trail.Place = placeOf(append(slices.Clone(c.before), c.after...))
+		}
 		before, after := map[string]any{}, map[string]any{}
 		for _, was := range c.before {
 			before[was.name] = was.shown
@@ -162,6 +163,22 @@ func (n *noted) entries(trail *Trail, at time.Time) (list []AuditEntry) {
 		list = append(list, e)
 	}
 	return list
+}
+
+// placeOf returns where a record is by its columns.
+func placeOf(cells []cell) (p record.Place) {
+	for _, c := range cells {
+		text, _ := c.value.(string)
+		switch c.name {
+		case "owner":
+			p.Owner = text
+		case "product":
+			p.Product = text
+		case "device_group":
+			p.Group = text
+		}
+	}
+	return p
 }
 
 func jsonOf(shown map[string]any, cells []cell) string {

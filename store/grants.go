@@ -239,6 +239,9 @@ func (s *Store) joined(i record.Invitation, by Account) (a Account, err error) {
 		if a, err = accounts.one(s.inside(), s.write, where("id = ?", i.Account)); err != nil {
 			return a, err
 		}
+		if a.Password != "" {
+			return a, tandem.Errorf(tandem.Conflict, "the account %s has a password already: log in with it", a.Username)
+		}
 		a.Password, a.Updated = by.Password, s.stamp()
 		if by.Email != "" {
 			a.Email = by.Email

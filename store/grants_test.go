@@ -192,6 +192,10 @@ func testInvitations(t *testing.T, open opener) {
 	_, err = s.Accept(ctx, "taken", Account{Username: "EVE", Email: "other@example.com"})
 	wantKind(t, err, tandem.Conflict, "")
 	must[record.Invitation](t)(s.InvitationWith(ctx, "taken")) // it can still be used
+	invite("late setup", record.Invitation{Account: eve.ID})
+	_, err = s.Accept(ctx, "late setup", Account{Password: "q"})
+	wantKind(t, err, tandem.Conflict, "password already")
+	must[Account](t)(s.ChangeAccount(ctx, eve.ID, func(a *Account) error { a.Password = ""; return nil }))
 	invite("setup", record.Invitation{Account: eve.ID})
 	a := must[Account](t)(s.Accept(ctx, "setup", Account{Password: "q", Email: "new@example.com"}))
 	if a.ID != eve.ID || a.Password != "q" || a.Email != "new@example.com" || a.Username != "eve" {

@@ -76,6 +76,19 @@ func Visible(account string, grants []Grant) []Place {
 	})
 }
 
+// Within returns the parts of places that lie in another place.
+func Within(places []Place, at Place) (parts []Place) {
+	for _, p := range places {
+		switch {
+		case p.Holds(at):
+			parts = append(parts, at)
+		case at.Holds(p):
+			parts = append(parts, p)
+		}
+	}
+	return parts
+}
+
 // An Invitation lets the bearer of its link have a role, an account, or both. It can be used once.
 type Invitation struct {
 	ID      string

@@ -65,3 +65,20 @@ func TestVisible(t *testing.T) {
 		}
 	}
 }
+
+// TestWithin: a filter selects the parts of what is seen.
+func TestWithin(t *testing.T) {
+	seen := []Place{{Owner: "m"}, {"a", "p", ""}, {"a", "q", "g"}, {"a", "q", "h"}}
+	for _, tt := range []struct {
+		at   Place
+		want []Place
+	}{
+		{Place{"m", "x", ""}, []Place{{"m", "x", ""}}}, {Place{"a", "p", "k"}, []Place{{"a", "p", "k"}}},
+		{Place{"a", "q", ""}, []Place{{"a", "q", "g"}, {"a", "q", "h"}}}, {Place{"a", "r", ""}, nil},
+		{Place{"b", "p", ""}, nil}, {Place{"a", "q", "g"}, []Place{{"a", "q", "g"}}},
+	} {
+		if got := Within(seen, tt.at); !slices.Equal(got, tt.want) {
+			t.Errorf("%v: %v, want %v", tt.at, got, tt.want)
+		}
+	}
+}
