@@ -54,7 +54,7 @@ func (c *call) listAudit() error {
 	if err != nil {
 		return err
 	}
-	f := store.AuditFilter{Place: at, Actor: c.filter("actor.id")}
+	f := store.AuditFilter{Place: at, Actor: c.accountFilter("actor.id")}
 	if f.Actor != "" && at == (record.Place{}) {
 		return tandem.Errorf(tandem.Invalid, "filter[actor.id] goes with filter[owner.id], the id of an account")
 	}
@@ -68,7 +68,7 @@ func (c *call) listAudit() error {
 
 // auditPlace returns the place of which the audit log is wanted. Administrators may read all of it.
 func (c *call) auditPlace() (record.Place, error) {
-	owner := c.filter("owner.id")
+	owner := c.accountFilter("owner.id")
 	whole := c.filter("product.id") == "" && c.filter("devicegroup.id") == ""
 	switch {
 	case owner == anyOwner:
@@ -90,7 +90,7 @@ func (c *call) thePlace() (at record.Place, err error) {
 		p, err := c.product(c.filter("product.id"))
 		return placeOf(p), err
 	}
-	at.Owner = c.filter("owner.id")
+	at.Owner = c.accountFilter("owner.id")
 	if at.Owner == "" {
 		at.Owner = c.account.ID
 	}

@@ -100,16 +100,14 @@ func (c *call) showCollaborator(g record.Grant) (object, error) {
 // listCollaborators sends the roles at a place and in it, or those of the caller.
 func (c *call) listCollaborators() (err error) {
 	var at record.Place
-	member := c.filter("member.id")
+	member := c.accountFilter("member.id")
 	switch {
 	case member == "":
 		if at, err = c.thePlace(); err != nil {
 			return err
 		}
-	case member != c.account.ID && member != "me":
+	case member != c.account.ID:
 		return c.sendNone()
-	default:
-		member = c.account.ID
 	}
 	number, page := c.page()
 	list, next, err := c.Store.Grants(c.ctx, member, at, page)

@@ -71,6 +71,15 @@ func (c *call) checkQuery(r route) error {
 
 func (c *call) filter(name string) string { return c.query.Get("filter[" + name + "]") }
 
+// accountFilter is filter for an account, which is the caller's if it is me.
+func (c *call) accountFilter(name string) string {
+	id := c.filter(name)
+	if id == "me" {
+		id = c.account.ID
+	}
+	return id
+}
+
 // filterType returns the group type that a filter names, without its suffix.
 func (c *call) filterType(name string) (string, error) {
 	text := c.filter(name)

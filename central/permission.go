@@ -143,7 +143,7 @@ func (c *call) seen(owners ...string) ([]record.Place, error) {
 	able := slices.DeleteFunc(slices.Clone(grants), func(g record.Grant) bool { return !g.Role.Covers(c.need) })
 	places := record.Visible(c.account.ID, able)
 	for _, name := range owners {
-		if id := c.filter(name); id != "" {
+		if id := c.accountFilter(name); id != "" {
 			places = slices.DeleteFunc(places, func(p record.Place) bool { return p.Owner != id })
 		}
 	}

@@ -18,6 +18,13 @@ type accountCmd struct {
 	Add      accountAddCmd      `cmd:"" help:"Make an account. Its password is asked for, or is the input's first line."`
 	List     accountListCmd     `cmd:"" help:"List the accounts: id, user name, e-mail address."`
 	Password accountPasswordCmd `cmd:"" help:"Set the password of an account, with which it logs in at POST /v5/auth."`
+
+	Grant       accountGrantCmd       `cmd:"" help:"Give an account a role. Prints its id."`
+	Roles       accountRolesCmd       `cmd:"" help:"List who has a role: id, user name, role and place."`
+	Revoke      accountRevokeCmd      `cmd:"" help:"End a role, or withdraw an invitation."`
+	Invite      accountInviteCmd      `cmd:"" help:"Make a link that gives a role, and an account. Prints it."`
+	Invitations accountInvitationsCmd `cmd:"" help:"List the invitations: id, role, for whom, and whether they were used."`
+	Join        accountJoinCmd        `cmd:"" help:"Use the link of an invitation. A password is asked for."`
 }
 
 // account is an account as the API shows it.
@@ -144,11 +151,14 @@ func askPassword(s *streams, name string) (string, error) {
 // has a password.
 func adviseAccount(ctx context.Context, out io.Writer, service *central.Service, data string) {
 	if has, err := service.HasPassword(ctx); err != nil || has {
-		return
+		return // what cannot be read now, the next start tells
 	}
 	command := "tandem account password"
 	if data != defaultData {
 		command += " --data " + data
 	}
 	fmt.Fprintf(out, "The account operator has no password yet; other clients of the API can log in after: %s\n", command)
+	if link, err := service.SetUpLink(ctx); err == nil && link != "" {
+		fmt.Fprintf(out, "Or set up the administrator's account with this link, once and within a day: %s\n", link)
+	}
 }

@@ -290,11 +290,10 @@ func (c *client) create(
 // group returns the id of a device group by its name and its product's name. With
 // make it creates what does not exist.
 func (c *client) group(ctx context.Context, product, name string, make bool) (string, error) {
-	products, err := c.list(ctx, "products", "")
+	id, err := c.product(ctx, product)
 	if err != nil {
 		return "", err
 	}
-	id := named(products, product)
 	if id == "" {
 		if !make {
 			return "", tandem.Errorf(tandem.NotFound, "there is no product %s", product)

@@ -38,7 +38,8 @@ type commands struct {
 	Dev     devCmd     `cmd:"" help:"${help_dev}"`
 	Up      upCmd      `cmd:"" help:"Run a node."`
 	Deploy  deployCmd  `cmd:"" help:"${help_deploy}"`
-	Account accountCmd `cmd:"" help:"Make accounts of the API, list them, or set a password."`
+	Account accountCmd `cmd:"" help:"Make accounts of the API, give them roles, or set a password."`
+	Audit   auditCmd   `cmd:"" help:"Show who has changed what, and from where, the newest first."`
 	Library libraryCmd `cmd:"" help:"Add a library that code can #require, or list the libraries of a running node."`
 	Device  deviceCmd  `cmd:"" help:"Add devices to a running node, list them, or run one on this machine."`
 	CA      caCmd      `cmd:"" name:"ca" help:"Show the authority that issues certificates of devices."`
