@@ -100,7 +100,8 @@ func (c *call) getCapabilities() error {
 	return c.sendObject(http.StatusOK, object{
 		Type: "capabilities", ID: a.ID, Links: c.self("accounts", a.ID+"/capabilities"),
 		Attributes: map[string]any{
-			"operate": a.Administrator, "production": true, "role": orNull(string(role)), "login_keys": store.LoginKeysPerAccount,
+			"operate": a.Administrator, "production": true, "role": orNull(string(role)),
+			"login_keys": store.LoginKeysPerAccount,
 		},
 		Relationships: map[string]ref{"account": {"account", a.ID}},
 	})

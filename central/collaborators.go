@@ -350,7 +350,8 @@ func (s *Service) accept(ctx context.Context, r *http.Request, n Newcomer, id st
 		return err
 	})
 	if tandem.KindOf(err) == tandem.NotFound {
-		return a, tandem.Errorf(tandem.NotFound, "this invitation was used, was withdrawn, or has expired: ask for another one")
+		return a, tandem.Errorf(tandem.NotFound,
+			"this invitation was used, was withdrawn, or has expired: ask for another one")
 	}
 	if err != nil {
 		return a, err

@@ -52,7 +52,8 @@ func (s *Service) Join(w http.ResponseWriter, r *http.Request) {
 		n := Newcomer{
 			r.PostFormValue("token"), r.PostFormValue("username"), r.PostFormValue("email"), r.PostFormValue("password"),
 		}
-		page.Token, page.Username, page.Email = n.Token, n.Username, n.Email
+		page.Token = n.Token
+		page.Username, page.Email = n.Username, n.Email
 		trail := &store.Trail{
 			ActorName: n.Username, Source: s.Proxies.ClientAddress(r).String(), Action: "POST " + joinPath,
 		}

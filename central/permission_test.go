@@ -28,7 +28,7 @@ type bench struct {
 	count                 int
 	owner, member         store.Account
 	owns, joins, stranger string // their tokens
-	asks                  string // the token of whoever makes the call
+	asks                  string // the token of the next call
 	csr                   string
 }
 
@@ -98,13 +98,26 @@ func (b *bench) object(name string) string {
 		p, err := b.Store.AddProduct(ctx, record.Product{Owner: b.owner.ID, Name: unique})
 		id = made(b, p, err).ID
 	case "group":
-		g, err := b.Store.AddGroup(ctx, record.Group{Product: b.object("product"), Name: unique, Type: tandem.GroupDevelopment})
+		g := record.Group{Product: b.object("product"), Name: unique, Type: tandem.GroupDevelopment}
+		g, err := b.Store.AddGroup(ctx, g)
 		id = made(b, g, err).ID
 	case "deployment":
 		for range 2 { // so that it is not the oldest that may run
 			d, err := b.Store.Deploy(ctx, record.Deployment{Group: b.object("group")})
 			id = made(b, d, err).ID
 		}
+	default:
+		return b.rest(name, unique)
+	}
+	b.names[name] = id
+	return id
+}
+
+// rest is object for what is not a product, a group or a deployment.
+func (b *bench) rest(name, unique string) (id string) {
+	b.t.Helper()
+	ctx := b.t.Context()
+	switch name {
 	case "device", "spare":
 		d := record.Device{Owner: b.owner.ID, KeyHash: record.Hash("")}
 		if name == "device" {
@@ -118,7 +131,8 @@ func (b *bench) object(name string) string {
 		id = made(b, w, err).ID
 	case "collaborator":
 		third, err := b.Store.AddAccount(ctx, store.Account{Username: unique, Email: unique})
-		g, err := b.Store.AddGrant(ctx, record.Grant{Member: made(b, third, err).ID, Place: b.place("devicegroup"), Role: record.Viewer})
+		g := record.Grant{Member: made(b, third, err).ID, Place: b.place("devicegroup"), Role: record.Viewer}
+		g, err = b.Store.AddGrant(ctx, g)
 		id = made(b, g, err).ID
 	case "invitation":
 		i, err := b.Store.AddInvitation(ctx, record.Invitation{Hash: record.Hash(unique), Place: b.place("devicegroup"),
@@ -138,7 +152,7 @@ func (b *bench) object(name string) string {
 		x := store.Token{Account: b.owner.ID, Refresh: true, Expires: time.Now().Add(time.Hour)}
 		token, err := b.Store.AddToken(ctx, x, unique)
 		id = made(b, token, err).ID
-	case "stream": // of whoever makes the call
+	case "stream": // of the account that makes the call
 		asks := b.asks
 		if len(asks) <= len(none) {
 			asks = b.owns
@@ -274,7 +288,8 @@ func (b *bench) audited(o *operation, what string, by store.Account) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	if len(list) == 0 || list[0].Actor != by.ID || list[0].Action != o.method+" /"+o.path || list[0].Source != "127.0.0.1" {
+	action := o.method + " /" + o.path
+	if len(list) == 0 || list[0].Actor != by.ID || list[0].Action != action || list[0].Source != "127.0.0.1" {
 		b.t.Errorf("%s: the audit log has %+v", what, list)
 		return
 	}
@@ -323,7 +338,9 @@ func TestPermissions(t *testing.T) {
 			t.Errorf("%s without a token: %d %s", name, status, answer)
 		}
 	}
-	for _, rule := range append([]string{needsNothing, needsAccount, needsAdministrator}, viewer, operator, developer, admin) {
+	for _, rule := range []string{
+		needsNothing, needsAccount, needsAdministrator, viewer, operator, developer, admin,
+	} {
 		if tried[rule] == 0 {
 			t.Errorf("no operation has the rule %s", rule)
 		}
@@ -335,7 +352,8 @@ func (b *bench) ofPlace(o *operation) {
 	b.t.Helper()
 	name := o.method + " " + o.path
 	if !slices.Contains(record.Roles, record.Role(o.Needs)) || !slices.Contains(levels, o.At) {
-		b.t.Errorf("%s has no rule: say in openapi.json, as x-tandem-at, at which of %q it needs the role %q", name, levels, o.Needs)
+		const msg = "%s has no rule: say in openapi.json, as x-tandem-at, at which of %q it needs the role %q"
+		b.t.Errorf(msg, name, levels, o.Needs)
 		return
 	}
 	status, answer := b.call(o, b.stranger)

@@ -73,7 +73,10 @@ var routes = []route{
 		"ends them, with the password and a one-time password in the headers; administrators need neither for another " +
 			"account (Tandem's own)",
 	},
-	{"GET", "accounts/:id/capabilities", (*call).getCapabilities, false, "what an account may do, and the caller's `role` with it (Tandem's own)"},
+	{
+		"GET", "accounts/:id/capabilities", (*call).getCapabilities, false,
+		"what an account may do, and the caller's `role` with it (Tandem's own)",
+	},
 	{
 		"GET", "collaborators", (*call).listCollaborators, false,
 		"who has a role at a place and in it, and which: `role`, `username`; `filter[owner.id]`, by default the caller, " +
@@ -101,20 +104,21 @@ var routes = []route{
 	{
 		"POST", "invitations", (*call).addInvitation, false,
 		"makes a link that gives who opens it a `role`, and an account if they have none; `email`, for people, and " +
-			"`expires_in` seconds, a week by default; relationship `devicegroup`, `product` or `owner`. Without a role it is for " +
-			"an account alone, and only administrators make it. Only this answer has the `token` and the `url` (Tandem's own)",
+			"`expires_in` seconds, a week by default; relationship `devicegroup`, `product` or `owner`. Without a role it is " +
+			"for an account alone, and only administrators make it. Only this answer has the `token` and the " +
+			"`url` (Tandem's own)",
 	},
 	{"DELETE", "invitations/:id", (*call).deleteInvitation, false, "withdraws an invitation (Tandem's own)"},
 	{
 		"POST", "invitations/accept", (*call).acceptInvitation, true,
-		"uses an invitation: `{\"token\": …}` with an access token for the caller's account, or with `username`, `email` and " +
-			"`password` for a new one (Tandem's own)",
+		"uses an invitation: `{\"token\": …}` with an access token for the caller's account, or with `username`, `email` " +
+			"and `password` for a new one (Tandem's own)",
 	},
 	{
 		"GET", "audit", (*call).listAudit, false,
-		"what was changed, the newest first: `at`, `actor`, `source`, an address, `action`, `kind` and `object`, `before` and " +
-			"`after`; `filter[owner.id]`, by default the caller (`any` for administrators), `[product.id]`, `[devicegroup.id]`, " +
-			"`[actor.id]` (Tandem's own)",
+		"what was changed, the newest first: `at`, `actor`, `source`, an address, `action`, `kind` and `object`, `before` " +
+			"and `after`; `filter[owner.id]`, by default the caller (`any` for administrators), `[product.id]`, " +
+			"`[devicegroup.id]`, `[actor.id]` (Tandem's own)",
 	},
 	{"GET", "products", (*call).listProducts, false, "products; `filter[owner.id]`"},
 	{

@@ -70,7 +70,8 @@ func (l *lent) take() []tandem.DeviceID {
 // lookAgain ends what the stream's account may not see any more. It is called for as long as the
 // stream has a reader.
 func (c *call) lookAgain(s *stream) {
-	c.account, c.need, c.shared = store.Account{ID: s.account}, record.Viewer, nil
+	c.account = store.Account{ID: s.account}
+	c.need, c.shared = record.Viewer, nil
 	for _, id := range s.lent.take() {
 		if _, err := c.device(string(id)); tandem.KindOf(err) != tandem.NotFound || err == nil {
 			s.lent.add(id) // when it is not known, it is looked at again

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"database/sql"
 	"path/filepath"
 	"slices"
@@ -22,50 +23,8 @@ func testAudit(t *testing.T, open opener) {
 		Place: record.Place{Owner: g.Owner, Product: g.Product, Group: g.ID},
 	}
 	ctx := WithTrail(t.Context(), trail)
-	const secret = "hush-hush"
-	steps := []struct {
-		do   func() error
-		want []string // kind, before, after of each entry, the newest first
-	}{
-		{func() error {
-			_, err := s.ChangeGroup(ctx, g.ID, func(g *record.Group) error { g.Name, g.Env = "two", `{"KEY":"hush-hush"}`; return nil })
-			return err
-		}, []string{`device group {"env":"","name":"ann"} {"env":["KEY"],"name":"two"}`}},
-		{func() error {
-			_, err := s.ChangeGroup(ctx, g.ID, func(g *record.Group) error { g.Env = `{"KEY":"` + secret + `2"}`; return nil })
-			return err
-		}, []string{`device group {"env":["KEY"]} {"env":["KEY"]}`}},
-		{func() error {
-			_, err := s.ChangeGroup(ctx, g.ID, func(g *record.Group) error { return nil })
-			return err
-		}, nil},
-		{func() error { _, err := s.SetPassword(ctx, g.Owner, secret); return err },
-			[]string{`account {"password":"(not shown)"} {"password":"(not shown)"}`}},
-		{func() error {
-			_, err := s.AddLoginKey(ctx, LoginKey{ID: secret, Account: g.Owner, Description: "tools"})
-			return err
-		}, []string{`login key  {"account":`}},
-		{func() error { return s.DeleteLoginKey(ctx, secret) }, []string{`login key {"account":`}},
-		{func() error {
-			_, err := s.AddWebhook(ctx, Webhook{Group: g.ID, URL: "https://u:" + secret + "@x.test/" + secret, Event: "blinkup"})
-			return err
-		}, []string{`webhook  {"content_type":"","created":`}},
-		{func() error {
-			_, err := s.Deploy(ctx, record.Deployment{Group: g.ID, AgentCode: secret, Tags: []string{"v1"}})
-			return err
-		}, []string{`device group {"current":"","min_supported":""} {"current":`, `deployment  {"agent_sha":`}},
-		{func() error {
-			_, err := s.AddSecondFactor(ctx, SecondFactor{Account: g.Owner, Secret: []byte(secret), Recovery: []string{secret}})
-			return err
-		}, []string{`second factor  {"created":`}},
-		{func() error {
-			_, err := s.AddInvitation(ctx, record.Invitation{Hash: []byte(secret), Place: trail.Place, Role: record.Viewer})
-			return err
-		}, []string{`invitation  {"account":""`}},
-		{func() error { return s.RecordAction(ctx, trail, "there") }, []string{`  `}},
-	}
 	seen := 0
-	for i, step := range steps {
+	for i, step := range s.auditSteps(ctx, g, trail) {
 		if err := step.do(); err != nil {
 			t.Fatal(i, err)
 		}
@@ -79,7 +38,7 @@ func testAudit(t *testing.T, open opener) {
 			if got := e.Kind + " " + e.Before + " " + e.After; !strings.HasPrefix(got, step.want[j]) {
 				t.Errorf("%d: %s, want %s", i, got, step.want[j])
 			}
-			if strings.Contains(e.Before+e.After+e.Object, secret) {
+			if strings.Contains(e.Before+e.After+e.Object, hush) {
 				t.Errorf("%d: a secret is in the audit log: %+v", i, e)
 			}
 			if e.Actor != g.Owner || e.ActorName != "ann" || e.Source != "192.0.2.1" || e.Place != trail.Place {
@@ -91,6 +50,59 @@ func testAudit(t *testing.T, open opener) {
 		t.Error("the trail does not know of the records")
 	}
 	s.auditRefused(t, trail)
+}
+
+// hush is a secret.
+const hush = "hush-hush"
+
+// auditStep is a change, and the kind, before and after of each entry that it makes, the newest first.
+type auditStep struct {
+	do   func() error
+	want []string
+}
+
+func (s *Store) auditSteps(ctx context.Context, g record.Group, trail *Trail) []auditStep {
+	return []auditStep{
+		{func() error {
+			_, err := s.ChangeGroup(ctx, g.ID, func(g *record.Group) error {
+				g.Name, g.Env = "two", `{"KEY":"`+hush+`"}`
+				return nil
+			})
+			return err
+		}, []string{`device group {"env":"","name":"ann"} {"env":["KEY"],"name":"two"}`}},
+		{func() error {
+			_, err := s.ChangeGroup(ctx, g.ID, func(g *record.Group) error { g.Env = `{"KEY":"` + hush + `2"}`; return nil })
+			return err
+		}, []string{`device group {"env":["KEY"]} {"env":["KEY"]}`}},
+		{func() error {
+			_, err := s.ChangeGroup(ctx, g.ID, func(g *record.Group) error { return nil })
+			return err
+		}, nil},
+		{func() error { _, err := s.SetPassword(ctx, g.Owner, hush); return err },
+			[]string{`account {"password":"(not shown)"} {"password":"(not shown)"}`}},
+		{func() error {
+			_, err := s.AddLoginKey(ctx, LoginKey{ID: hush, Account: g.Owner, Description: "tools"})
+			return err
+		}, []string{`login key  {"account":`}},
+		{func() error { return s.DeleteLoginKey(ctx, hush) }, []string{`login key {"account":`}},
+		{func() error {
+			_, err := s.AddWebhook(ctx, Webhook{Group: g.ID, URL: "https://u:" + hush + "@x.test/" + hush, Event: "blinkup"})
+			return err
+		}, []string{`webhook  {"content_type":"","created":`}},
+		{func() error {
+			_, err := s.Deploy(ctx, record.Deployment{Group: g.ID, AgentCode: hush, Tags: []string{"v1"}})
+			return err
+		}, []string{`device group {"current":"","min_supported":""} {"current":`, `deployment  {"agent_sha":`}},
+		{func() error {
+			_, err := s.AddSecondFactor(ctx, SecondFactor{Account: g.Owner, Secret: []byte(hush), Recovery: []string{hush}})
+			return err
+		}, []string{`second factor  {"created":`}},
+		{func() error {
+			_, err := s.AddInvitation(ctx, record.Invitation{Hash: []byte(hush), Place: trail.Place, Role: record.Viewer})
+			return err
+		}, []string{`invitation  {"account":""`}},
+		{func() error { return s.RecordAction(ctx, trail, "there") }, []string{`  `}},
+	}
 }
 
 // auditRefused: a change that is refused leaves no entry.

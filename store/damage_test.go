@@ -111,13 +111,6 @@ func newSpecimen(t *testing.T, s *Store) *specimen {
 	must[bool](t)(s.Deliver(ctx, g.ID, hook.Event, "{}"))
 	factor := SecondFactor{Account: g.Owner, Secret: []byte("s"), Recovery: []string{"r"}}
 	must[SecondFactor](t)(s.AddSecondFactor(ctx, factor))
-	invited := record.Invitation{Hash: record.Hash("i"), Place: record.Place{Owner: g.Owner, Product: g.Product, Group: g.ID}}
-	invited = must[record.Invitation](t)(s.AddInvitation(ctx, invited))
-	member := must[Account](t)(s.AddAccount(ctx, Account{Username: "member", Email: "m"}))
-	must[record.Grant](t)(s.AddGrant(ctx, record.Grant{Member: member.ID, Place: invited.Place}))
-	if err := s.RecordAction(ctx, &Trail{}, "x"); err != nil {
-		t.Fatal(err)
-	}
 	if token.ID == "" {
 		t.Fatal("a token without id")
 	}
@@ -143,9 +136,6 @@ func newSpecimen(t *testing.T, s *Store) *specimen {
 			_, err := deliveries.query(ctx, s.read, condition{}, Page{})
 			return err
 		},
-		"grants":      func(ctx context.Context) error { _, err := grants.query(ctx, s.read, condition{}, Page{}); return err },
-		"audit":       func(ctx context.Context) error { _, err := audits.query(ctx, s.read, condition{}, Page{}); return err },
-		"invitations": func(ctx context.Context) error { _, err := s.Invitation(ctx, invited.ID); return err },
 		"second_factors": func(ctx context.Context) error {
 			_, err := secondFactors.query(ctx, s.read, condition{}, Page{})
 			return err
@@ -160,6 +150,7 @@ func newSpecimen(t *testing.T, s *Store) *specimen {
 		},
 	}
 	x.enrol(g.ID, device.ID)
+	x.share(g)
 	return x
 }
 
@@ -186,6 +177,31 @@ func (x *specimen) enrol(group string, id tandem.DeviceID) {
 			_, err := claims.one(ctx, s.read, where("hash = ?", record.Hash("code")))
 			return err
 		},
+	})
+}
+
+// share adds what there is of roles and of the audit log, and how it is read.
+func (x *specimen) share(g record.Group) {
+	x.t.Helper()
+	s, ctx := x.s, x.t.Context()
+	place := record.Place{Owner: g.Owner, Product: g.Product, Group: g.ID}
+	invited := record.Invitation{Hash: record.Hash("i"), Place: place}
+	invited = must[record.Invitation](x.t)(s.AddInvitation(ctx, invited))
+	member := must[Account](x.t)(s.AddAccount(ctx, Account{Username: "member", Email: "m"}))
+	must[record.Grant](x.t)(s.AddGrant(ctx, record.Grant{Member: member.ID, Place: place}))
+	if err := s.RecordAction(ctx, &Trail{}, "x"); err != nil {
+		x.t.Fatal(err)
+	}
+	maps.Copy(x.reads, map[string]func(context.Context) error{
+		"grants": func(ctx context.Context) error {
+			_, err := grants.query(ctx, s.read, condition{}, Page{})
+			return err
+		},
+		"audit": func(ctx context.Context) error {
+			_, err := audits.query(ctx, s.read, condition{}, Page{})
+			return err
+		},
+		"invitations": func(ctx context.Context) error { _, err := s.Invitation(ctx, invited.ID); return err },
 	})
 }
 

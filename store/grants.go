@@ -170,7 +170,8 @@ func (s *Store) AddInvitation(ctx context.Context, i record.Invitation) (record.
 			return err
 		}
 		if open >= InvitationsKept && i.Creator != "" {
-			return tandem.Errorf(tandem.Limit, "Account Limit Reached: An account can have %d open invitations.", InvitationsKept)
+			return tandem.Errorf(tandem.Limit, "Account Limit Reached: An account can have %d open invitations.",
+				InvitationsKept)
 		}
 		return named(invitations.insert(s, &i), "the place of the invitation does not exist")
 	})

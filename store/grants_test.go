@@ -91,7 +91,8 @@ func TestShared(t *testing.T) { onBoth(t, testShared) }
 
 func testShared(t *testing.T, open opener) {
 	x := newShared(t, open(t))
-	a, b, c := x.groups[0], x.groups[1], x.groups[2]
+	a, b := x.groups[0], x.groups[1]
+	c := x.groups[2]
 	own := []record.Place{{Owner: x.member.ID}}
 	for _, tt := range []struct {
 		in   []record.Place
@@ -123,7 +124,8 @@ func testGrants(t *testing.T, open opener) {
 	wantKind(t, err, tandem.Conflict, "")
 	_, err = s.AddGrant(ctx, record.Grant{Member: "none", Place: one.Place, Role: record.Admin})
 	wantKind(t, err, tandem.NotFound, "")
-	if g := must[record.Grant](t)(s.ChangeGrant(ctx, one.ID, record.Admin)); g.Role != record.Admin || g.Place != one.Place {
+	g := must[record.Grant](t)(s.ChangeGrant(ctx, one.ID, record.Admin))
+	if g.Role != record.Admin || g.Place != one.Place {
 		t.Errorf("%+v", g)
 	}
 	two := x.grant(t, record.Place{Product: c.Product, Group: c.ID}, record.Viewer)

@@ -94,39 +94,6 @@ func testListPlans(t *testing.T, open opener) {
 	} {
 		s.checkPlans(t, what, list)
 	}
-	for _, p := range []record.Place{{Owner: "o"}, {Owner: "o", Product: "p"}, {Owner: "o", Product: "p", Group: "g"}} {
-		s.checkPlans(t, fmt.Sprintf("of %+v", p), func() error {
-			_, _, one := s.Grants(ctx, "", p, page)
-			_, _, two := s.Invitations(ctx, "", p, page)
-			_, _, three := s.Audit(ctx, AuditFilter{Place: p}, page)
-			return errors.Join(one, two, three)
-		})
-	}
-	for _, in := range [][]record.Place{
-		{{Owner: "a"}, {Owner: "o"}, {Owner: "x", Product: "p"}, {Owner: "x", Product: "q", Group: "g"}},
-		{{Owner: "x", Product: "p"}}, {{Owner: "x", Product: "q", Group: "g"}},
-	} {
-		s.checkPlans(t, fmt.Sprintf("in %+v", in), func() error {
-			skip := Page{After: 7, Limit: 20, Skip: 3}
-			_, _, products := s.ProductsIn(ctx, in, page)
-			_, _, skipped := s.Devices(ctx, DeviceFilter{In: in}, skip)
-			_, _, hooks := s.WebhooksIn(ctx, in, page)
-			errs := []error{products, skipped, hooks}
-			for _, f := range []DeviceFilter{{In: in}, {In: in, GroupType: "t"}, {In: in, Unassigned: true}, {In: in, Assigned: true}} {
-				_, _, err := s.Devices(ctx, f, page)
-				errs = append(errs, err)
-			}
-			for _, f := range []DeploymentFilter{{In: in}, {In: in, Creator: "c", SHA: "s"}, {In: in, Flagged: &yes, Tags: []string{"x"}}} {
-				_, _, err := s.Deployments(ctx, f, page)
-				errs = append(errs, err)
-			}
-			for _, f := range []GroupFilter{{In: in}, {In: in, Type: "t"}} {
-				_, _, err := s.Groups(ctx, f, page)
-				errs = append(errs, err)
-			}
-			return errors.Join(errs...)
-		})
-	}
 	for _, f := range []GroupFilter{
 		{Owner: "a"}, {Owner: "a", Type: "t"}, {Product: "p"}, {Product: "p", Type: "t"},
 	} {
@@ -145,6 +112,52 @@ func testListPlans(t *testing.T, open opener) {
 	} {
 		s.checkPlans(t, fmt.Sprintf("deployments %+v", f),
 			func() error { _, _, err := s.Deployments(ctx, f, page); return err })
+	}
+}
+
+// TestSharedPlans: lists with what is shared merge indexes, and read and sort nothing else.
+func TestSharedPlans(t *testing.T) { onBoth(t, testSharedPlans) }
+
+func testSharedPlans(t *testing.T, open opener) {
+	s, ctx := open(t), t.Context()
+	yes := true
+	page := Page{After: 7, Limit: 20}
+	for _, p := range []record.Place{{Owner: "o"}, {Owner: "o", Product: "p"}, {Owner: "o", Product: "p", Group: "g"}} {
+		s.checkPlans(t, fmt.Sprintf("of %+v", p), func() error {
+			_, _, one := s.Grants(ctx, "", p, page)
+			_, _, two := s.Invitations(ctx, "", p, page)
+			_, _, three := s.Audit(ctx, AuditFilter{Place: p}, page)
+			return errors.Join(one, two, three)
+		})
+	}
+	for _, in := range [][]record.Place{
+		{{Owner: "a"}, {Owner: "o"}, {Owner: "x", Product: "p"}, {Owner: "x", Product: "q", Group: "g"}},
+		{{Owner: "x", Product: "p"}}, {{Owner: "x", Product: "q", Group: "g"}},
+	} {
+		s.checkPlans(t, fmt.Sprintf("in %+v", in), func() error {
+			skip := Page{After: 7, Limit: 20, Skip: 3}
+			_, _, products := s.ProductsIn(ctx, in, page)
+			_, _, skipped := s.Devices(ctx, DeviceFilter{In: in}, skip)
+			_, _, hooks := s.WebhooksIn(ctx, in, page)
+			errs := []error{products, skipped, hooks}
+			for _, f := range []DeviceFilter{
+				{In: in}, {In: in, GroupType: "t"}, {In: in, Unassigned: true}, {In: in, Assigned: true},
+			} {
+				_, _, err := s.Devices(ctx, f, page)
+				errs = append(errs, err)
+			}
+			for _, f := range []DeploymentFilter{
+				{In: in}, {In: in, Creator: "c", SHA: "s"}, {In: in, Flagged: &yes, Tags: []string{"x"}},
+			} {
+				_, _, err := s.Deployments(ctx, f, page)
+				errs = append(errs, err)
+			}
+			for _, f := range []GroupFilter{{In: in}, {In: in, Type: "t"}} {
+				_, _, err := s.Groups(ctx, f, page)
+				errs = append(errs, err)
+			}
+			return errors.Join(errs...)
+		})
 	}
 }
 

@@ -17,7 +17,7 @@ type auditCmd struct {
 	placeFlags
 	All   bool          `help:"Of all accounts; only administrators can."`
 	Actor string        `placeholder:"NAME" help:"Only what this account has changed."`
-	Since time.Duration `placeholder:"DURATION" help:"Only of so long ago and later, such as 24h; by default all that is kept."`
+	Since time.Duration `placeholder:"DURATION" help:"Only what is newer, such as 24h; by default all that is kept."`
 	JSON  bool          `name:"json" help:"Print each entry as JSON, on one line."`
 }
 

@@ -261,7 +261,8 @@ func (c *accountJoinCmd) Run(ctx context.Context, s *streams) error {
 		if err != nil {
 			return err
 		}
-		in["username"], in["email"], in["password"] = c.Name, c.Email, password
+		in["username"], in["email"] = c.Name, c.Email
+		in["password"] = password
 	}
 	var out struct{ Data account }
 	if err := api.do(ctx, "POST", "/invitations/accept", in, &out); err != nil {

@@ -39,7 +39,8 @@ func TestSharing(t *testing.T) {
 	tandem("", 0, "dave@example.com  open until", with("account", "invitations")...)
 	tandem("other-horse\n", 0, "-", "account", "join", invite, "dave", "dave@example.com")
 	tandem("", 0, "dave@example.com  used", with("account", "invitations")...)
-	if out := tandem("", 0, "developer", with("account", "roles")...); !regexp.MustCompile(`dave +developer +account`).MatchString(out) {
+	out := tandem("", 0, "developer", with("account", "roles")...)
+	if !regexp.MustCompile(`dave +developer +account`).MatchString(out) {
 		t.Error(out)
 	}
 	alone := tandem("", 0, "/join?token=", with("account", "invite")...)

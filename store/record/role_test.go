@@ -23,7 +23,8 @@ func TestRoles(t *testing.T) {
 
 // TestRoleAt: the greatest role counts that is given at the place or above it.
 func TestRoleAt(t *testing.T) {
-	account, product, group := Place{Owner: "o"}, Place{"o", "p", ""}, Place{"o", "p", "g"}
+	account := Place{Owner: "o"}
+	product, group := Place{"o", "p", ""}, Place{"o", "p", "g"}
 	grants := []Grant{
 		{Member: "m", Place: product, Role: Operator}, {Member: "m", Place: group, Role: Admin},
 		{Member: "n", Place: account, Role: Owner}, {Member: "m", Place: Place{"x", "", ""}, Role: "root"},
