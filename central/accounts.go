@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"net/mail"
+	"slices"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/store"
@@ -16,6 +17,7 @@ func (c *call) showAccount(a store.Account) any {
 		Type: "account", ID: a.ID, Links: c.self("accounts", a.ID),
 		Attributes: map[string]any{
 			"username": a.Username, "email": a.Email, "created_at": stamp(a.Created), "updated_at": stamp(a.Updated),
+			"administrator": a.Administrator,
 		},
 		Relationships: map[string]ref{},
 	}
@@ -25,10 +27,11 @@ func (c *call) showAccount(a store.Account) any {
 func (c *call) listAccounts() error {
 	number, page := c.page()
 	if c.mayOperate() != nil {
-		if number > 1 {
-			return c.sendNone()
+		list, err := c.seenAccounts()
+		if err != nil {
+			return err
 		}
-		return sendList(c, number, page, 0, []store.Account{c.account}, c.showAccount)
+		return sendPart(c, number, page, list, c.showAccount)
 	}
 	list, next, err := c.Store.Accounts(c.ctx, page)
 	if err != nil {
@@ -37,14 +40,40 @@ func (c *call) listAccounts() error {
 	return sendList(c, number, page, next, list, c.showAccount)
 }
 
-// theAccount returns the account that the path names, by its id or as me.
+// seenAccounts returns the caller's account and those that share something with it.
+func (c *call) seenAccounts() ([]store.Account, error) {
+	grants, err := c.shares()
+	if err != nil {
+		return nil, err
+	}
+	list := []store.Account{c.account}
+	for _, g := range grants {
+		if slices.ContainsFunc(list, func(a store.Account) bool { return a.ID == g.Place.Owner }) {
+			continue
+		}
+		a, err := c.Store.Account(c.ctx, g.Place.Owner)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, a)
+	}
+	return list, nil
+}
+
+// theAccount returns the account that the path names, by its id or as me. To change another than
+// its own a caller must be an administrator.
 func (c *call) theAccount() (store.Account, error) {
 	if c.arg(1) == "me" || c.arg(1) == c.account.ID {
+		c.changes(record.Place{Owner: c.account.ID})
 		return c.account, nil
 	}
 	a, err := c.Store.Account(c.ctx, c.arg(1))
 	if err == nil {
 		err = c.mayLook(a)
+	}
+	if err == nil && c.trail != nil {
+		err = c.mayOperate()
+		c.changes(record.Place{Owner: a.ID})
 	}
 	return a, err
 }
@@ -57,16 +86,22 @@ func (c *call) getAccount() error {
 	return c.sendObject(http.StatusOK, c.showAccount(a).(object))
 }
 
-// getCapabilities says what an account may do, as some clients ask before they show it.
+// getCapabilities says what an account may do, as some clients ask before they show it, and which role
+// the caller has with it.
 func (c *call) getCapabilities() error {
 	a, err := c.theAccount()
+	if err != nil {
+		return err
+	}
+	role, err := c.roleAt(record.Place{Owner: a.ID})
 	if err != nil {
 		return err
 	}
 	return c.sendObject(http.StatusOK, object{
 		Type: "capabilities", ID: a.ID, Links: c.self("accounts", a.ID+"/capabilities"),
 		Attributes: map[string]any{
-			"operate": a.Username == operatorName, "production": true, "login_keys": store.LoginKeysPerAccount,
+			"operate": a.Administrator, "production": true, "role": orNull(string(role)),
+			"login_keys": store.LoginKeysPerAccount,
 		},
 		Relationships: map[string]ref{"account": {"account", a.ID}},
 	})
@@ -76,9 +111,6 @@ var accountShape = shape{types: []string{"account"}}
 
 // addAccount makes an account.
 func (c *call) addAccount() error {
-	if err := c.mayOperate(); err != nil {
-		return err
-	}
 	var in struct{ Username, Email, Password string }
 	if _, err := c.readAs(accountShape, &in); err != nil {
 		return err
@@ -113,9 +145,13 @@ func (s *Service) AddAccount(ctx context.Context, name, email, password string) 
 	return s.Store.AddAccount(ctx, store.Account{Username: name, Email: email, Password: hash})
 }
 
-// changeAccount sets a password. The operator sets that of any account; others confirm their own.
+// changeAccount sets a password, or makes an administrator. Administrators set the password of any
+// account; others confirm their own.
 func (c *call) changeAccount() error {
-	var in struct{ Password *string }
+	var in struct {
+		Password      *string
+		Administrator *bool
+	}
 	if _, err := c.readAs(accountShape, &in); err != nil {
 		return err
 	}
@@ -134,6 +170,21 @@ func (c *call) changeAccount() error {
 			return err
 		}
 		if a, err = c.Store.SetPassword(c.ctx, a.ID, hash); err != nil {
+			return err
+		}
+	}
+	if in.Administrator != nil {
+		if err := c.mayOperate(); err != nil {
+			return err
+		}
+		if a.ID == c.account.ID && !*in.Administrator {
+			return tandem.Errorf(tandem.Conflict, "an administrator cannot step down: let another one do it")
+		}
+		a, err = c.Store.ChangeAccount(c.ctx, a.ID, func(a *store.Account) error {
+			a.Administrator = *in.Administrator
+			return nil
+		})
+		if err != nil {
 			return err
 		}
 	}

@@ -40,7 +40,7 @@ func (w *world) legible(body string) string {
 		{regexp.MustCompile(`"agent_url": "[^"]*"`), `"agent_url": "{url}"`},
 		{regexp.MustCompile(`"mac_address": "[^"]*"`), `"mac_address": "{mac}"`},
 		{regexp.MustCompile(`"agent_state_changed_at": [^,]*`), `"agent_state_changed_at": "{in its own time}"`},
-		{regexp.MustCompile(`"(key|access_token|refresh_token|url|secret)": "[^"]*"`), `"$1": "{secret}"`},
+		{regexp.MustCompile(`"(key|access_token|refresh_token|url|secret|token)": "[^"]*"`), `"$1": "{secret}"`},
 		{regexp.MustCompile(`-----BEGIN[^"]*`), "{PEM}"},
 		{regexp.MustCompile(`Tandem devices [0-9a-f]{8}`), "Tandem devices {number}"},
 		{regexp.MustCompile(`\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b`), "{code}"},

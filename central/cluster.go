@@ -15,9 +15,6 @@ type Cluster interface {
 }
 
 func (c *call) cluster() (Cluster, error) {
-	if err := c.mayOperate(); err != nil {
-		return nil, err
-	}
 	if c.Cluster == nil {
 		return nil, tandem.Errorf(tandem.NotFound, "this node is alone: it was started without --database")
 	}
@@ -37,6 +34,9 @@ func (c *call) drainNode() error {
 	if err != nil {
 		return err
 	}
+	if err := c.act(c.arg(2)); err != nil {
+		return err
+	}
 	if err := all.DrainNode(c.ctx, c.arg(2)); err != nil {
 		return err
 	}
@@ -46,6 +46,9 @@ func (c *call) drainNode() error {
 func (c *call) undrainNode() error {
 	all, err := c.cluster()
 	if err != nil {
+		return err
+	}
+	if err := c.act(c.arg(2)); err != nil {
 		return err
 	}
 	if err := all.UndrainNode(c.ctx, c.arg(2)); err != nil {

@@ -37,7 +37,7 @@ func (c *call) showDeployment(d record.Deployment) (object, error) {
 // deploymentFilter reads the filters of a list. none says that nothing can meet them.
 func (c *call) deploymentFilter() (f store.DeploymentFilter, none bool, err error) {
 	f = store.DeploymentFilter{
-		Owner: c.account.ID, Creator: c.filter("creator.id"), SHA: c.filter("sha"), Flagger: c.filter("flagger.id"),
+		Creator: c.filter("creator.id"), SHA: c.filter("sha"), Flagger: c.filter("flagger.id"),
 	}
 	switch text := c.filter("flagged"); text {
 	case "", "any":
@@ -50,28 +50,8 @@ func (c *call) deploymentFilter() (f store.DeploymentFilter, none bool, err erro
 	if text := c.filter("tags"); text != "" {
 		f.Tags = strings.Split(text, ",")
 	}
-	// Who owns a product or a group owns its deployments, so that these filters select by
-	// themselves.
-	if id := c.filter("product.id"); id != "" {
-		p, err := c.product(id)
-		if err != nil {
-			return f, tandem.KindOf(err) == tandem.NotFound, err
-		}
-		f.Product, f.Owner = p.ID, ""
-	}
-	if id := c.filter("devicegroup.id"); id != "" {
-		g, err := c.ownGroup(id)
-		if err != nil {
-			return f, tandem.KindOf(err) == tandem.NotFound, err
-		}
-		if f.Product != "" && f.Product != g.Product {
-			return f, true, nil
-		}
-		f.Group = g.ID
-		f.Product = ""
-		f.Owner = ""
-	}
-	return f, !c.filterOwner("owner.id"), nil
+	f.In, err = c.seenWithin("owner.id")
+	return f, len(f.In) == 0 && err == nil, err
 }
 
 func (c *call) listDeployments() error {

@@ -25,7 +25,10 @@ func (c *call) device(id string) (d record.Device, err error) {
 		d, err = c.Store.DeviceAt(c.ctx, low)
 	}
 	if err == nil {
-		err = c.may(d.Owner, "device")
+		var at record.Place
+		if at, err = c.placeIn(d.Owner, d.Group); err == nil {
+			err = c.may(at, "device")
+		}
 	}
 	if tandem.KindOf(err) == tandem.NotFound {
 		return record.Device{}, tandem.Errorf(tandem.NotFound, "there is no device %s", id)
@@ -104,38 +107,22 @@ func (c *call) sendDevice(d record.Device) error {
 
 // deviceFilter reads the filters of a list. none says that nothing can meet them.
 func (c *call) deviceFilter() (f store.DeviceFilter, none bool, err error) {
-	f = store.DeviceFilter{Owner: c.account.ID}
 	if f.GroupType, err = c.filterType("devicegroup.type"); err != nil {
 		return f, false, err
 	}
-	if id := c.filter("product.id"); id != "" {
-		p, err := c.product(id)
-		if err != nil {
-			return f, tandem.KindOf(err) == tandem.NotFound, err
-		}
-		f.Product = p.ID
-	}
-	if id := c.filter("devicegroup.id"); id != "" {
-		g, err := c.ownGroup(id)
-		if err != nil {
-			return f, tandem.KindOf(err) == tandem.NotFound, err
-		}
-		if f.Product != "" && f.Product != g.Product || f.GroupType != "" && f.GroupType != g.Type {
-			return f, true, nil
-		}
-		f = store.DeviceFilter{Group: g.ID} // who owns the group owns its devices
-	}
-	switch owner := c.filter("devicegroup.owner.id"); owner {
+	owners := []string{"owner.id", "account.id"}
+	narrow := f.GroupType != "" || c.filter("product.id") != "" || c.filter("devicegroup.id") != ""
+	switch c.filter("devicegroup.owner.id") {
 	case "":
 	case "null":
 		f.Unassigned = true
-		none = f.Group != "" || f.Product != "" || f.GroupType != ""
-	case c.account.ID:
-		f.Assigned = f.Group == "" && f.Product == "" && f.GroupType == ""
+		none = narrow
 	default:
-		none = true
+		owners = append(owners, "devicegroup.owner.id")
+		f.Assigned = !narrow
 	}
-	return f, none || !c.filterOwner("owner.id", "account.id"), nil
+	f.In, err = c.seenWithin(owners...)
+	return f, (none || len(f.In) == 0) && err == nil, err
 }
 
 func (c *call) listDevices() error {
@@ -168,13 +155,15 @@ func (c *call) addDevice() error {
 	if err := checkDeviceName(in.Name); err != nil {
 		return err
 	}
-	group := body.Data.Relationships["devicegroup"].ID
+	group, owner := body.Data.Relationships["devicegroup"].ID, c.account.ID
 	if group != "" {
-		if _, err := c.ownGroup(group); err != nil {
+		g, err := c.ownGroup(group)
+		if err != nil {
 			return err
 		}
+		owner = g.Owner
 	}
-	d, key, err := c.AddDevice(c.ctx, NewDevice{Owner: c.account.ID, Name: in.Name, Group: group})
+	d, key, err := c.AddDevice(c.ctx, NewDevice{Owner: owner, Name: in.Name, Group: group})
 	if err != nil {
 		return err
 	}
@@ -266,6 +255,9 @@ func (c *call) restartDevice() error {
 	case d.Group == "":
 		return tandem.Errorf(tandem.Invalid, "device %s is in no device group, so it has no code to restart", d.ID)
 	}
+	if err := c.act(string(d.ID)); err != nil {
+		return err
+	}
 	if c.query.Has("give_up_saved") {
 		if _, err := c.Store.GiveUp(c.ctx, d.Agent); err != nil {
 			return err
@@ -294,6 +286,9 @@ func (c *call) restartConditionally() error {
 	}
 	if d.Group == "" {
 		return tandem.Errorf(tandem.Invalid, "device %s is in no device group, so it has no code to restart", d.ID)
+	}
+	if err := c.act(string(d.ID)); err != nil {
+		return err
 	}
 	if err := c.Host.Assigned(c.ctx, d.ID); err != nil {
 		return err

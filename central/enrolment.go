@@ -228,7 +228,8 @@ func (c *call) provision() error {
 		return err
 	}
 	group := body.Data.Relationships["devicegroup"].ID
-	if _, err := c.ownGroup(group); err != nil {
+	g, err := c.ownGroup(group)
+	if err != nil {
 		return err
 	}
 	if n := len(in.Devices); n == 0 || n > MaxProvision {
@@ -236,7 +237,7 @@ func (c *call) provision() error {
 	}
 	list := make([]store.Newcomer, len(in.Devices))
 	for i, n := range in.Devices {
-		if list[i], err = n.record(c.account.ID, group); err != nil {
+		if list[i], err = n.record(g.Owner, group); err != nil {
 			return &tandem.Error{Kind: tandem.KindOf(err), Msg: fmt.Sprintf("device %d of the list", i+1), Err: err}
 		}
 	}

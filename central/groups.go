@@ -118,22 +118,15 @@ func (c *call) listGroups() error {
 	if err != nil {
 		return err
 	}
-	f := store.GroupFilter{Owner: c.account.ID, Product: c.filter("product.id"), Type: kind}
-	if f.Product != "" {
-		p, err := c.product(f.Product)
-		if tandem.KindOf(err) == tandem.NotFound {
-			return c.sendNone()
-		}
-		if err != nil {
-			return err
-		}
-		f.Product, f.Owner = p.ID, "" // who owns the product owns its groups
+	in, err := c.seenWithin("owner.id")
+	if err != nil {
+		return err
 	}
-	if !c.filterOwner("owner.id") {
+	if len(in) == 0 {
 		return c.sendNone()
 	}
 	number, page := c.page()
-	list, next, err := c.Store.Groups(c.ctx, f, page)
+	list, next, err := c.Store.Groups(c.ctx, store.GroupFilter{In: in, Type: kind}, page)
 	if err != nil {
 		return err
 	}
@@ -312,6 +305,9 @@ func (c *call) restartGroup() error {
 	if err != nil {
 		return err
 	}
+	if err := c.act(g.ID); err != nil {
+		return err
+	}
 	if err := c.Host.Deployed(c.ctx, g.ID, ""); err != nil {
 		return err
 	}
@@ -379,6 +375,14 @@ func (c *call) eachDevice(do func(record.Device, record.Group) error) error {
 
 func (c *call) assignDevices() error {
 	return c.eachDevice(func(d record.Device, g record.Group) error {
+		if d.Owner != g.Owner {
+			return tandem.Errorf(tandem.Invalid, "device %s and the device group belong to different accounts", d.ID)
+		}
+		if d.Group == g.ID { // then it is a restart
+			if err := c.act(string(d.ID)); err != nil {
+				return err
+			}
+		}
 		if err := c.assignBy(c.ctx, d.ID, g.ID, c.account.ID); err != nil {
 			return err
 		}

@@ -31,6 +31,9 @@ type call struct {
 	w       http.ResponseWriter
 	path    []string // below /v5, unescaped; clients put names where ids belong
 	account store.Account
+	need    record.Role             // that the caller must have at the place of each object
+	shared  []record.Grant          // what others share with the caller; nil: not read yet
+	trail   *store.Trail            // of what the call changes; nil: it changes nothing
 	query   url.Values              // which the route knows
 	began   int                     // After of the page, if the index was walked to it; see store.Page
 	groups  map[string]record.Group // groups looked up for this answer

@@ -25,6 +25,9 @@ var params = map[string][]string{
 	"GET devices": filters("owner.id", "account.id", "product.id", "devicegroup.id", "devicegroup.owner.id",
 		"devicegroup.type"),
 	"GET webhooks":                 filters("owner.id", "devicegroup.id"),
+	"GET collaborators":            filters("owner.id", "product.id", "devicegroup.id", "member.id"),
+	"GET invitations":              filters("owner.id", "product.id", "devicegroup.id"),
+	"GET audit":                    filters("owner.id", "product.id", "devicegroup.id", "actor.id"),
 	"POST devices/:id/restart":     {"side", "give_up_saved"},
 	"POST logstream":               {"format"},
 	"GET logstream/:id":            {"format"},
@@ -68,15 +71,13 @@ func (c *call) checkQuery(r route) error {
 
 func (c *call) filter(name string) string { return c.query.Get("filter[" + name + "]") }
 
-// filterOwner reports whether what is listed can be of the account that a filter names: the
-// caller sees only its own.
-func (c *call) filterOwner(names ...string) bool {
-	for _, name := range names {
-		if id := c.filter(name); id != "" && id != c.account.ID {
-			return false
-		}
+// accountFilter is filter for an account, which is the caller's if it is me.
+func (c *call) accountFilter(name string) string {
+	id := c.filter(name)
+	if id == "me" {
+		id = c.account.ID
 	}
-	return true
+	return id
 }
 
 // filterType returns the group type that a filter names, without its suffix.

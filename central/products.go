@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"net/http"
 
-	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/store/record"
 )
 
@@ -22,11 +21,15 @@ func (c *call) showProduct(p record.Product) any {
 }
 
 func (c *call) listProducts() error {
-	if !c.filterOwner("owner.id") {
+	in, err := c.seen("owner.id")
+	if err != nil {
+		return err
+	}
+	if len(in) == 0 {
 		return c.sendNone()
 	}
 	number, page := c.page()
-	list, next, err := c.Store.Products(c.ctx, c.account.ID, page)
+	list, next, err := c.Store.ProductsIn(c.ctx, in, page)
 	if err != nil {
 		return err
 	}
@@ -57,11 +60,11 @@ func (c *call) addProduct() error {
 	if err := in.set(&p); err != nil {
 		return err
 	}
-	if owner, ok := body.Data.Relationships["owner"]; ok && owner.ID != c.account.ID {
-		if _, err := c.Store.Account(c.ctx, owner.ID); err != nil {
-			return err
-		}
-		return tandem.Errorf(tandem.Forbidden, "Invalid Permission: An account makes products of its own only.")
+	if owner, ok := body.Data.Relationships["owner"]; ok {
+		p.Owner = owner.ID
+	}
+	if _, err := c.inAccount(p.Owner); err != nil {
+		return err
 	}
 	if p, err = c.Store.AddProduct(c.ctx, p); err != nil {
 		return err
@@ -70,7 +73,7 @@ func (c *call) addProduct() error {
 }
 
 func (c *call) getProduct() error {
-	p, err := c.product(c.arg(1))
+	p, err := c.glimpse(c.arg(1))
 	if err != nil {
 		return err
 	}

@@ -28,13 +28,14 @@ var routes = []route{
 		"POST", "auth/token", (*call).exchange, true,
 		"exchanges a login key, `{\"key\": …}`, or a refresh token, `{\"token\": …}`, for an access token",
 	},
+	{"GET", "openapi.json", (*call).getDescription, true, "this API in OpenAPI 3.1 (Tandem's own)"},
 	{
 		"GET", "accounts", (*call).listAccounts, false,
-		"the accounts that the caller can see: its own; the operator sees all",
+		"the accounts that the caller can see: its own, and those that share something with it; administrators see all",
 	},
 	{
 		"POST", "accounts", (*call).addAccount, false,
-		"makes an account: `username`, `email`, `password`; only the operator can (Tandem's own)",
+		"makes an account: `username`, `email`, `password`; only administrators can (Tandem's own)",
 	},
 	{"GET", "accounts/me/refresh_tokens", (*call).listRefreshTokens, false, "the account's refresh tokens"},
 	{
@@ -53,8 +54,8 @@ var routes = []route{
 	{"GET", "accounts/:id", (*call).getAccount, false, "an account, by its id; `me` is the caller's"},
 	{
 		"PATCH", "accounts/:id", (*call).changeAccount, false,
-		"changes the `password`, which ends all its tokens. The header `X-Electricimp-Password` has the old one; the " +
-			"operator needs none (Tandem's own)",
+		"changes the `password`, which ends all its tokens. The header `X-Electricimp-Password` has the old one; " +
+			"administrators need none, and change any account, and whether it is an `administrator` (Tandem's own)",
 	},
 	{"GET", "accounts/me/otp", (*call).getSecond, false, "whether the account has one-time passwords (Tandem's own)"},
 	{
@@ -69,14 +70,60 @@ var routes = []route{
 	},
 	{
 		"DELETE", "accounts/:id/otp", (*call).deleteSecond, false,
-		"ends them, with the password and a one-time password in the headers; the operator needs neither for another " +
+		"ends them, with the password and a one-time password in the headers; administrators need neither for another " +
 			"account (Tandem's own)",
 	},
-	{"GET", "accounts/:id/capabilities", (*call).getCapabilities, false, "what an account may do (Tandem's own)"},
+	{
+		"GET", "accounts/:id/capabilities", (*call).getCapabilities, false,
+		"what an account may do, and the caller's `role` with it (Tandem's own)",
+	},
+	{
+		"GET", "collaborators", (*call).listCollaborators, false,
+		"who has a role at a place and in it, and which: `role`, `username`; `filter[owner.id]`, by default the caller, " +
+			"`[product.id]`, `[devicegroup.id]`, or `[member.id]`, the caller: where it has roles (Tandem's own)",
+	},
+	{
+		"POST", "collaborators", (*call).addCollaborator, false,
+		"gives an account a `role`: `username`, which may be its e-mail address; relationship `devicegroup`, `product` or " +
+			"`owner`, an account (Tandem's own)",
+	},
+	{
+		"PATCH", "collaborators/:id", (*call).changeCollaborator, false,
+		"changes the `role` (Tandem's own)",
+	},
+	{
+		"DELETE", "collaborators/:id", (*call).deleteCollaborator, false,
+		"ends a role, with the claim codes and invitations that its account has made there and that were not used. An " +
+			"account can end its own (Tandem's own)",
+	},
+	{
+		"GET", "invitations", (*call).listInvitations, false,
+		"invitations to a place and to what is in it: `role`, `email`, `expires_at`, `used_at`; filters as for " +
+			"collaborators (Tandem's own)",
+	},
+	{
+		"POST", "invitations", (*call).addInvitation, false,
+		"makes a link that gives who opens it a `role`, and an account if they have none; `email`, for people, and " +
+			"`expires_in` seconds, a week by default; relationship `devicegroup`, `product` or `owner`. Without a role it is " +
+			"for an account alone, and only administrators make it. Only this answer has the `token` and the " +
+			"`url` (Tandem's own)",
+	},
+	{"DELETE", "invitations/:id", (*call).deleteInvitation, false, "withdraws an invitation (Tandem's own)"},
+	{
+		"POST", "invitations/accept", (*call).acceptInvitation, true,
+		"uses an invitation: `{\"token\": …}` with an access token for the caller's account, or with `username`, `email` " +
+			"and `password` for a new one (Tandem's own)",
+	},
+	{
+		"GET", "audit", (*call).listAudit, false,
+		"what was changed, the newest first: `at`, `actor`, `source`, an address, `action`, `kind` and `object`, `before` " +
+			"and `after`; `filter[owner.id]`, by default the caller (`any` for administrators), `[product.id]`, " +
+			"`[devicegroup.id]`, `[actor.id]` (Tandem's own)",
+	},
 	{"GET", "products", (*call).listProducts, false, "products; `filter[owner.id]`"},
 	{
 		"POST", "products", (*call).addProduct, false,
-		"makes a product: `name`, `description`; relationship `owner`, which is the caller",
+		"makes a product: `name`, `description`; relationship `owner`, by default the caller",
 	},
 	{"GET", "products/:id", (*call).getProduct, false, "a product"},
 	{"PATCH", "products/:id", (*call).changeProduct, false, "changes `name`, `description`"},
@@ -298,6 +345,10 @@ func (c *call) serve() error {
 				return err
 			}
 		}
+		if err := c.enter(needs[r.method+" "+r.path]); err != nil {
+			return err
+		}
+		c.record(r)
 		if err := c.checkQuery(r); err != nil {
 			return err
 		}

@@ -273,7 +273,8 @@ func called[T any](name string, list []T, nameOf func(T) string, err error) (one
 	return one, tandem.Errorf(tandem.NotFound, "there is no %s", name)
 }
 
-// operatorName is the account that owns the resources made by the node's own tools.
+// operatorName is the account that owns the resources made by the node's own tools. It is the first
+// administrator.
 const operatorName = "operator"
 
 // operator returns the operator's account. It has no password before it is given one: the node's
@@ -282,7 +283,9 @@ func (s *Service) operator(ctx context.Context) (store.Account, error) {
 	return ensure(func() (store.Account, error) {
 		return s.Store.AccountNamed(ctx, operatorName)
 	}, func() (store.Account, error) {
-		return s.Store.AddAccount(ctx, store.Account{Username: operatorName, Email: operatorName + "@localhost"})
+		return s.Store.AddAccount(ctx, store.Account{
+			Username: operatorName, Email: operatorName + "@localhost", Administrator: true,
+		})
 	})
 }
 

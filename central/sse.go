@@ -68,6 +68,7 @@ func (c *call) readStream() error {
 			if out.write(": keep-alive\n\n") != nil {
 				return nil
 			}
+			c.lookAgain(s)
 		case <-s.closed:
 			_ = out.write(out.text(event{state: "closed"})) // the stream ends in any case
 			return nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/logbook"
+	"github.com/tandem-iot/tandem/store"
 	"github.com/tandem-iot/tandem/store/record"
 )
 
@@ -37,6 +39,47 @@ type stream struct {
 	unread      *time.Timer        // closes a stream that no client reads
 	leave       chan struct{}      // closed when another reader takes over; nil: there is no reader
 	events      events
+	lent        lent
+}
+
+// lent are the devices of a stream that others share with its account. What is shared can be taken
+// back while the stream is open.
+type lent struct {
+	mu  sync.Mutex
+	all map[tandem.DeviceID]bool
+}
+
+func (l *lent) add(id tandem.DeviceID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.all == nil {
+		l.all = map[tandem.DeviceID]bool{}
+	}
+	l.all[id] = true
+}
+
+// take returns the devices, and forgets them.
+func (l *lent) take() []tandem.DeviceID {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	list := slices.Sorted(maps.Keys(l.all))
+	l.all = nil
+	return list
+}
+
+// lookAgain ends what the stream's account may not see any more. It is called for as long as the
+// stream has a reader.
+func (c *call) lookAgain(s *stream) {
+	c.account = store.Account{ID: s.account}
+	c.need, c.shared = record.Viewer, nil
+	for _, id := range s.lent.take() {
+		if _, err := c.device(string(id)); tandem.KindOf(err) != tandem.NotFound || err == nil {
+			s.lent.add(id) // when it is not known, it is looked at again
+			continue
+		}
+		s.follower.Remove(id)
+		s.events.add(event{state: "unsubscribed", entry: tandem.LogEntry{Device: id}})
+	}
 }
 
 // Limits of the API.
@@ -137,18 +180,24 @@ func (c *call) openStream() error {
 	if in.Lines < 0 || in.Lines > keptLines {
 		return tandem.Errorf(tandem.Invalid, "a log stream can begin with 0 to %d lines of each device", keptLines)
 	}
-	var ids []tandem.DeviceID
+	var ids, shared []tandem.DeviceID
 	for _, id := range in.Devices {
 		d, err := c.device(id)
 		if err != nil {
 			return err
 		}
 		ids = append(ids, d.ID)
+		if d.Owner != c.account.ID {
+			shared = append(shared, d.ID)
+		}
 	}
 	s := &stream{
 		id: rand.Text(), account: c.account.ID, opened: time.Now(),
 		closed: make(chan struct{}), followed: make(chan struct{}),
 		events: newEvents(),
+	}
+	for _, id := range shared {
+		s.lent.add(id)
 	}
 	s.follower = c.Log.Follow(s.line)
 	if err := s.follower.Add(c.ctx, ids, in.Lines); err != nil {
@@ -329,6 +378,9 @@ func (c *call) addToStream() error {
 	}
 	if err := s.follower.Add(c.ctx, []tandem.DeviceID{d.ID}, 0); err != nil {
 		return err
+	}
+	if d.Owner != c.account.ID {
+		s.lent.add(d.ID)
 	}
 	s.events.add(event{state: "subscribed", entry: tandem.LogEntry{Device: d.ID}})
 	return c.noContent()

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
-	"github.com/tandem-iot/tandem/device/enrol"
 	"github.com/tandem-iot/tandem/egress"
 	"github.com/tandem-iot/tandem/store"
 )
@@ -39,73 +38,6 @@ func (w *world) ann() (token string) {
 
 // someHash is that of a key or a certificate that is not in use.
 var someHash = strings.Repeat("ab", 32)
-
-// TestForeign: what belongs to another account does not exist, for any route; and what is the
-// installation's is the operator's.
-func TestForeign(t *testing.T) {
-	w := newWorld(t)
-	w.pair("", "")
-	w.names["deployment"] = regexp.MustCompile(`"id":"([^"]*)"`).FindStringSubmatch(w.get("/deployments"))[1]
-	w.names["hook"] = w.must("POST", "/webhooks", `{"data":{"type":"webhook","attributes":{"url":"http://hooks.test/",`+
-		`"event":"blinkup","content_type":"application/json"},"relationships":{"devicegroup":{"type":"devicegroup","id":"{group}"}}}}`).ID
-	w.names["stream"] = w.must("POST", "/logstream", "null").ID
-	w.claimCode(toGroup)
-	w.names["claim"] = regexp.MustCompile(`"id":"([^"]*)"`).FindStringSubmatch(w.get("/claims"))[1]
-	w.names["me"] = w.operatorID()
-	ann := w.ann()
-	ids := map[string]string{
-		"products": "{product}", "devicegroups": "{group}", "deployments": "{deployment}", "devices": "{device}",
-		"webhooks": "{hook}", "logstream": "{stream}", "accounts": "{me}", "cluster": "n1", "claims": "{claim}",
-	}
-	bodies := map[string]string{
-		"POST devicegroups": `{"data":{"type":"dut_devicegroup","attributes":{"name":"x"},"relationships":{"product":{"type":"product","id":"{product}"}}}}`,
-		"POST deployments":  `{"data":{"type":"deployment","attributes":{"agent_code":"","device_code":""},"relationships":{"devicegroup":{"type":"devicegroup","id":"{group}"}}}}`,
-		"POST webhooks":     `{"data":{"type":"webhook","attributes":{"url":"http://hooks.test/","event":"blinkup","content_type":"application/json"},"relationships":{"devicegroup":{"type":"devicegroup","id":"{group}"}}}}`,
-		"POST devices":      `{"data":{"type":"device","attributes":{"name":"x"},"relationships":{"devicegroup":{"type":"devicegroup","id":"{group}"}}}}`,
-		"POST libraries":    `{"data":{"type":"library","attributes":{"name":"L","version":"1.0.0","code":"x"}}}`,
-		"POST claims":       `{"data":{"type":"claim","relationships":` + toGroup + `}}`,
-		"POST provision": `{"data":{"type":"provisioning","attributes":{"devices":[{"id":"` + noDevice + `","key_hash":"` + someHash +
-			`"}]},"relationships":` + toGroup + `}}`,
-		"POST enrol":    `{"code":"` + enrol.NewCode().String() + `","key_hash":"` + someHash + `"}`, // of no device
-		"POST accounts": `{"data":{"type":"account","attributes":{"username":"bob","email":"bob@example.com","password":"correct-horse"}}}`,
-	}
-	// Of one's own: what they make or show is the caller's, or everybody's.
-	own := map[string]bool{
-		"POST auth": true, "POST auth/token": true, "GET accounts": true, "GET accounts/me/refresh_tokens": true,
-		"GET accounts/me/login_keys": true, "GET accounts/me/otp": true, "POST accounts/me/otp": true,
-		"POST accounts/me/otp/confirm": true, "POST accounts/me/login_keys": true, "GET products": true, "POST products": true,
-		"GET devicegroups": true, "GET deployments": true, "GET devices": true, "GET webhooks": true, "GET libraries": true,
-		"POST logstream": true, "GET logstream/:id": true, "GET claims": true, "GET authority": true,
-	}
-	for _, r := range routes {
-		name := r.method + " " + r.path
-		first, _, _ := strings.Cut(r.path, "/")
-		path := "/" + strings.NewReplacer(":id", ids[first], ":device", "{device}", ":fingerprint", someHash).Replace(r.path)
-		if own[name] {
-			if r.method == "GET" && !r.open && !strings.HasSuffix(r.path, "otp") { // she has none
-				if status, body := w.do("GET", w.fill(path), ann, ""); status != 200 || strings.Contains(body, w.names["product"]) {
-					t.Errorf("%s: %d %s", name, status, body)
-				}
-			}
-			continue
-		}
-		body := bodies[name]
-		if body == "" {
-			body = `{"data":[{"type":"device","id":"{device}"}]}`
-			if !strings.Contains(r.path, "relationships/devices") {
-				body = `{"data":{"attributes":{}}}`
-			}
-		}
-		if status, answer := w.do(r.method, w.fill(path), ann, w.fill(body)); status != 404 && status != 403 {
-			t.Errorf("%s of another account: %d %s", name, status, answer)
-		}
-	}
-	for _, collection := range []string{"products", "devicegroups", "deployments", "devices", "webhooks", "claims"} {
-		if body := w.get("/" + collection); strings.Contains(body, `"data":[]`) {
-			t.Errorf("the operator has lost its %s: %s", collection, body)
-		}
-	}
-}
 
 // get returns the answer to a GET of the operator.
 func (w *world) get(path string) string {

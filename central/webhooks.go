@@ -40,22 +40,15 @@ func (c *call) showWebhook(w store.Webhook) (object, error) {
 }
 
 func (c *call) listWebhooks() error {
-	owner, group := c.account.ID, c.filter("devicegroup.id")
-	if group != "" {
-		g, err := c.ownGroup(group)
-		if tandem.KindOf(err) == tandem.NotFound {
-			return c.sendNone()
-		}
-		if err != nil {
-			return err
-		}
-		owner, group = "", g.ID
+	in, err := c.seenWithin("owner.id")
+	if err != nil {
+		return err
 	}
-	if !c.filterOwner("owner.id") {
+	if len(in) == 0 {
 		return c.sendNone()
 	}
 	number, page := c.page()
-	list, next, err := c.Store.Webhooks(c.ctx, owner, group, page)
+	list, next, err := c.Store.WebhooksIn(c.ctx, in, page)
 	if err != nil {
 		return err
 	}

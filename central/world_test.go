@@ -152,6 +152,7 @@ func (w *world) do(method, path, token, body string) (int, string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	w.conforms(method, path, body, r.StatusCode, r.Header, string(data))
 	return r.StatusCode, string(data)
 }
 

@@ -28,8 +28,8 @@ func Guides() []Document {
 
 // Documents returns the documents that are no guides.
 func Documents() []Document {
-	return read("", "squirrel", "serialisation", "limits", "link", "modules", "commands", "agents", "api", "metrics",
-		"cluster", "storage", "opcodes")
+	return read("", "squirrel", "serialisation", "limits", "link", "modules", "commands", "agents", "api", "accounts",
+		"metrics", "cluster", "storage", "opcodes")
 }
 
 func read(dir string, names ...string) (all []Document) {

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/central"
 	"github.com/tandem-iot/tandem/egress"
 	"github.com/tandem-iot/tandem/ingress"
 )
@@ -231,6 +232,8 @@ func (n *node) mainHandler(agents *ingress.Handler) http.Handler {
 			n.gateway.ServeHTTP(w, r)
 		case strings.HasPrefix(path, "/v5/") || path == "/v5":
 			api.ServeHTTP(w, r)
+		case central.Joins(r):
+			n.central.Join(w, r)
 		case strings.HasPrefix(path, "/docs/") || path == "/docs":
 			manual.ServeHTTP(w, r)
 		default:

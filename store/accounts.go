@@ -17,6 +17,7 @@ type Account struct {
 	Username, Email  string // each unique, ignoring case
 	Password         string // encoded by the caller's hash function; opaque to the store
 	Created, Updated time.Time
+	Administrator    bool // it controls the installation
 }
 
 // A Token lets its bearer act for an account. Only a hash of the secret is kept.
@@ -42,14 +43,15 @@ type LoginKey struct {
 
 var accounts = table[Account]{
 	name: "accounts", noun: "account", order: "rowid",
-	columns: "id, username, email, password, created, updated",
+	columns: "id, username, email, password, created, updated, administrator",
 	fields: func(a *Account) []any {
-		return []any{&a.ID, &a.Username, &a.Email, &a.Password, (*milli)(&a.Created), (*milli)(&a.Updated)}
+		return []any{&a.ID, &a.Username, &a.Email, &a.Password, (*milli)(&a.Created), (*milli)(&a.Updated),
+			&a.Administrator}
 	},
 }
 
 var tokens = table[Token]{
-	name: "tokens", noun: "token", order: "rowid",
+	name: "tokens", noun: "token", order: "rowid", quiet: true,
 	columns: "id, account, hash, refresh, created, expires",
 	fields: func(t *Token) []any {
 		return []any{&t.ID, &t.Account, &t.hash, &t.Refresh, (*milli)(&t.Created), (*milli)(&t.Expires)}
@@ -66,12 +68,20 @@ var loginKeys = table[LoginKey]{
 
 // AddAccount makes an account.
 func (s *Store) AddAccount(ctx context.Context, a Account) (Account, error) {
-	a.ID, a.Created = newID(), s.stamp()
-	a.Updated = a.Created
-	err := s.do(ctx, func() error {
-		return named(accounts.insert(s, &a), "Duplicate Resource: Accounts must have unique names and e-mail addresses.")
+	err := s.do(ctx, func() (err error) {
+		a, err = s.addAccount(a)
+		return err
 	})
 	return a, err
+}
+
+const duplicateAccount = "Duplicate Resource: Accounts must have unique names and e-mail addresses."
+
+// addAccount is AddAccount inside a transaction.
+func (s *Store) addAccount(a Account) (Account, error) {
+	a.ID, a.Created = newID(), s.stamp()
+	a.Updated = a.Created
+	return a, named(accounts.insert(s, &a), duplicateAccount)
 }
 
 // Account returns an account by its id.
@@ -98,7 +108,7 @@ func (s *Store) ChangeAccount(ctx context.Context, id string, edit func(*Account
 		a.Updated = s.stamp()
 		return edit(a)
 	})
-	return a, named(err, "Duplicate Resource: Accounts must have unique names and e-mail addresses.")
+	return a, named(err, duplicateAccount)
 }
 
 // SetPassword gives an account a password, encoded by the caller, and ends what was logged in

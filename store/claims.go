@@ -52,7 +52,7 @@ func (s *Store) AddClaims(ctx context.Context, list []record.ClaimCode) ([]recor
 				}
 			}
 		}
-		_, err := s.write.perform(s.inside(), claims.inserts(made))
+		_, err := s.write.perform(s.inside(), claims.inserts(s, made))
 		return named(err, "the device group of the claim code does not exist")
 	})
 	return made, err
@@ -134,9 +134,17 @@ func noClaim(err error) error {
 		"there is no such claim code, or it was revoked: compare it with what tandem device claim add has printed")
 }
 
-// addClaimed makes the device of a claim code.
+// addClaimed makes the device of a claim code, which is the group's owner's.
 func (s *Store) addClaimed(c *record.ClaimCode, by Claim) (record.Device, error) {
-	d := newDevice(record.Device{Owner: c.Creator, Group: c.Group, Name: c.Name, KeyHash: by.KeyHash}, s.stamp())
+	owner := c.Creator
+	if c.Group != "" {
+		g, err := groups.one(s.inside(), s.write, where("id = ?", c.Group))
+		if err != nil {
+			return record.Device{}, err
+		}
+		owner = g.Owner
+	}
+	d := newDevice(record.Device{Owner: owner, Group: c.Group, Name: c.Name, KeyHash: by.KeyHash}, s.stamp())
 	_, err := s.insertDevices([]record.Device{d})
 	return d, err
 }

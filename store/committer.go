@@ -83,6 +83,9 @@ func (s *Store) submit(o *op) {
 // transaction begins, the write is withdrawn; after that, do waits for the
 // outcome, so that its result is always the true one.
 func (s *Store) do(ctx context.Context, run func() error) error {
+	if trail := trailOf(ctx); trail != nil {
+		run = s.recorded(trail, run)
+	}
 	return s.wait(ctx, &op{run: run})
 }
 

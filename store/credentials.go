@@ -181,7 +181,8 @@ func (s *Store) KeyChanges(ctx context.Context, since int) (list []tandem.Device
 	if err := s.read.scan(rctx, "SELECT n FROM credential_changes", nil, &newest); err != nil || newest <= since {
 		return nil, newest, s.describe(err)
 	}
-	changed, damage, _, err := credentials.scan(ctx, s.read, where("changed > ? AND changed <= ?", since, newest), Page{})
+	changed, damage, _, err := credentials.scan(ctx, s.read,
+		[]condition{where("changed > ? AND changed <= ?", since, newest)}, Page{})
 	for _, d := range damage {
 		s.noteDamage(d)
 	}

@@ -59,6 +59,7 @@ var unprotected = map[string]string{
 	"credentials.device":         "credentials of another device are not found: what revokes a device is in its own record",
 	"credential_changes.n":       "by it nodes notice changes; when it is lower than before, they look at all devices",
 	"claim_codes.hash":           "a code with another hash is not found, and is refused",
+	"webhooks.product":           "it only selects lists; the webhook's group has it",
 	"devices.product":            "it only selects lists; the device's group has it",
 	"devices.group_type":         "it only selects lists; the device's group has it",
 }
@@ -149,6 +150,7 @@ func newSpecimen(t *testing.T, s *Store) *specimen {
 		},
 	}
 	x.enrol(g.ID, device.ID)
+	x.share(g)
 	return x
 }
 
@@ -175,6 +177,31 @@ func (x *specimen) enrol(group string, id tandem.DeviceID) {
 			_, err := claims.one(ctx, s.read, where("hash = ?", record.Hash("code")))
 			return err
 		},
+	})
+}
+
+// share adds what there is of roles and of the audit log, and how it is read.
+func (x *specimen) share(g record.Group) {
+	x.t.Helper()
+	s, ctx := x.s, x.t.Context()
+	place := record.Place{Owner: g.Owner, Product: g.Product, Group: g.ID}
+	invited := record.Invitation{Hash: record.Hash("i"), Place: place}
+	invited = must[record.Invitation](x.t)(s.AddInvitation(ctx, invited))
+	member := must[Account](x.t)(s.AddAccount(ctx, Account{Username: "member", Email: "m"}))
+	must[record.Grant](x.t)(s.AddGrant(ctx, record.Grant{Member: member.ID, Place: place}))
+	if err := s.RecordAction(ctx, &Trail{}, "x"); err != nil {
+		x.t.Fatal(err)
+	}
+	maps.Copy(x.reads, map[string]func(context.Context) error{
+		"grants": func(ctx context.Context) error {
+			_, err := grants.query(ctx, s.read, condition{}, Page{})
+			return err
+		},
+		"audit": func(ctx context.Context) error {
+			_, err := audits.query(ctx, s.read, condition{}, Page{})
+			return err
+		},
+		"invitations": func(ctx context.Context) error { _, err := s.Invitation(ctx, invited.ID); return err },
 	})
 }
 
@@ -250,7 +277,7 @@ func changed(column, kind string) string {
 		return "NOT " + column
 	}
 	if column == "refresh" || column == "load_after_blessing" || column == "validate_tls" ||
-		column == "enabled" { // booleans, on SQLite
+		column == "enabled" || column == "administrator" { // booleans, on SQLite
 		return "1 - " + column
 	}
 	return column + " + 1"

@@ -12,7 +12,8 @@ import (
 type DeploymentFilter struct {
 	Owner, Creator, Product, Group, SHA, Flagger string
 	Flagged                                      *bool
-	Tags                                         []string // all of them
+	Tags                                         []string       // all of them
+	In                                           []record.Place // in any of these, which hold no deployment together
 }
 
 // deploymentHeads is the table without the code, which lists do not need.
@@ -98,7 +99,9 @@ func (s *Store) Deployments(ctx context.Context, f DeploymentFilter, page Page) 
 	for _, tag := range f.Tags {
 		c.and(s.tagged(), tag)
 	}
-	return deploymentHeads.list(ctx, s, c, page)
+	return deploymentHeads.listAny(ctx, s, c.in(f.In, func(c *condition, p record.Place) {
+		c.at(narrow(p), "device_group")
+	}), page)
 }
 
 // ChangeDeployment edits a deployment's description, origin, flagger and tags;

@@ -26,7 +26,7 @@ const (
 )
 
 var deviceEvents = table[DeviceEvent]{
-	name: "device_events", noun: "event", order: "rowid DESC",
+	name: "device_events", noun: "event", order: "rowid DESC", quiet: true,
 	columns: "id, device, event, device_group, owner, actor, at",
 	fields: func(e *DeviceEvent) []any {
 		return []any{&e.ID, &e.Device, &e.Event, &e.Group, &e.Owner, &e.Actor, (*milli)(&e.At)}
@@ -55,7 +55,7 @@ func (s *Store) enrolling(made []record.Device) (steps []step) {
 			ID: newID(), Device: d.ID, Event: DeviceEnrolled, Group: d.Group, Owner: d.Owner, Actor: d.Owner, At: d.Enrolled,
 		}
 	}
-	return append(steps, deviceEvents.inserts(events)...)
+	return append(steps, deviceEvents.inserts(s, events)...)
 }
 
 // AgentChanged returns when an agent last started to run or stopped, the zero time when it

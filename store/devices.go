@@ -11,7 +11,8 @@ import (
 // DeviceFilter selects devices. An empty field matches all.
 type DeviceFilter struct {
 	Owner, Product, Group, GroupType string
-	Assigned, Unassigned             bool // they are, or are not, in a group
+	Assigned, Unassigned             bool           // they are, or are not, in a group
+	In                               []record.Place // in any of these, which hold no device together
 }
 
 var devices = table[record.Device]{
@@ -65,7 +66,7 @@ func newDevice(d record.Device, now time.Time) record.Device {
 // insertDevices makes devices inside a transaction. With an error it returns the index of the
 // one that was refused.
 func (s *Store) insertDevices(made []record.Device) (refused int, err error) {
-	if i, err := s.write.perform(s.inside(), devices.inserts(made)); err != nil {
+	if i, err := s.write.perform(s.inside(), devices.inserts(s, made)); err != nil {
 		return i, err
 	}
 	_, err = s.write.perform(s.inside(), s.enrolling(made))
@@ -103,7 +104,12 @@ func (s *Store) Devices(ctx context.Context, f DeviceFilter, page Page) ([]recor
 	case f.Assigned:
 		c.and("device_group IS NOT NULL")
 	}
-	return devices.list(ctx, s, c, page)
+	return devices.listAny(ctx, s, c.in(f.In, func(c *condition, p record.Place) {
+		if p.Group != "" {
+			p = record.Place{Group: p.Group}
+		}
+		c.at(p, "device_group")
+	}), page)
 }
 
 // RenameDevice gives a device a name.

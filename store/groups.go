@@ -8,7 +8,10 @@ import (
 )
 
 // GroupFilter selects groups. An empty field matches all.
-type GroupFilter struct{ Owner, Product, Type string }
+type GroupFilter struct {
+	Owner, Product, Type string
+	In                   []record.Place // in any of these, which hold no group together
+}
 
 var groups = table[record.Group]{
 	name: "device_groups", noun: "device group", order: "rowid",
@@ -68,7 +71,9 @@ func (s *Store) Groups(ctx context.Context, f GroupFilter, page Page) ([]record.
 	c.equal("owner", f.Owner)
 	c.equal("product", f.Product)
 	c.equal("type", f.Type)
-	return groups.list(ctx, s, c, page)
+	return groups.listAny(ctx, s, c.in(f.In, func(c *condition, p record.Place) {
+		c.at(narrow(p), "id")
+	}), page)
 }
 
 // ChangeGroup edits a device group. Changes of its product, owner and type are

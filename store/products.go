@@ -39,13 +39,28 @@ func (s *Store) Product(ctx context.Context, id string) (record.Product, error) 
 	return p, s.describe(err)
 }
 
-// Products returns products, the oldest first, and the After of the
-// next page.
+// Products returns an account's products, the oldest first, and the After of the next page.
 // An empty owner selects the products of all accounts.
 func (s *Store) Products(ctx context.Context, owner string, page Page) ([]record.Product, int, error) {
-	var c condition
-	c.equal("owner", owner)
-	return products.list(ctx, s, c, page)
+	return s.ProductsIn(ctx, []record.Place{{Owner: owner}}, page)
+}
+
+// ProductsIn is Products for places that hold no object together. Groups are in none of them.
+func (s *Store) ProductsIn(ctx context.Context, in []record.Place, page Page) ([]record.Product, int, error) {
+	var either []condition
+	for _, p := range in {
+		var c condition
+		switch {
+		case p.Group != "":
+			continue
+		case p.Product != "":
+			c.equal("id", p.Product)
+		default:
+			c.equal("owner", p.Owner)
+		}
+		either = append(either, c)
+	}
+	return products.listAny(ctx, s, either, page)
 }
 
 // ChangeProduct edits a product.

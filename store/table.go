@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,6 +37,7 @@ type table[T any] struct {
 	// others have a checksum of their own when coded is set.
 	covered int
 	coded   bool
+	quiet   bool // the audit log does not have its changes
 }
 
 // querier is the read pool, or the committer's connection.
@@ -49,6 +51,7 @@ type querier interface {
 type condition struct {
 	terms []string
 	args  []any
+	limit int // of the records that are read, as one of several conditions; 0: none
 }
 
 func (c *condition) and(term string, args ...any) {
@@ -76,22 +79,41 @@ func (c condition) String() string {
 
 // query returns the records that meet c. A damaged one is an error.
 func (t table[T]) query(ctx context.Context, q querier, c condition, page Page) (list []T, err error) {
-	list, damage, _, err := t.scan(ctx, q, c, page)
+	list, damage, _, err := t.scan(ctx, q, []condition{c}, page)
 	if err == nil && len(damage) > 0 {
 		err = damage[0]
 	}
 	return list, err
 }
 
-// scan is query with the damaged records apart. next is the place of the last record, if
-// more than Limit records are there.
+// selecting returns the query of columns of the records that meet any of some conditions, in the
+// order of a list. No record may meet two of them: so the database merges the indexes of all, and
+// neither sorts nor compares.
+func (t table[T]) selecting(columns string, either []condition) (text string, args []any) {
+	parts := make([]string, len(either))
+	for i, c := range either {
+		parts[i] = "SELECT " + columns + " FROM " + t.name + c.String()
+		args = append(args, c.args...)
+		if c.limit > 0 {
+			parts[i] = "SELECT * FROM (" + parts[i] + " ORDER BY " + t.order + " LIMIT ?) AS p" + strconv.Itoa(i)
+			args = append(args, int64(c.limit))
+		}
+	}
+	text = strings.Join(parts, " UNION ALL ")
+	if len(parts) > 1 {
+		text = "SELECT * FROM (" + text + ") AS t"
+	}
+	return text + " ORDER BY " + t.order, args
+}
+
+// scan is query, for any of some conditions, with the damaged records apart. next is the place of
+// the last record, if more than Limit records are there.
 func (t table[T]) scan(
-	ctx context.Context, q querier, c condition, page Page,
+	ctx context.Context, q querier, either []condition, page Page,
 ) (list []T, damage []error, next int, err error) {
 	ctx, cancel := q.bounded(ctx)
 	defer cancel()
-	text := "SELECT " + t.columns + t.sums() + ", rowid FROM " + t.name + c.String() + " ORDER BY " + t.order
-	args := c.args[:len(c.args):len(c.args)]
+	text, args := t.selecting(t.columns+t.sums()+", rowid", either)
 	if page.Limit > 0 {
 		text += " LIMIT ?"
 		args = append(args, int64(page.Limit)+1)
@@ -114,6 +136,7 @@ func (t table[T]) scan(
 			return nil, nil, 0, err
 		}
 		if t.intact(fields, kept) {
+			t.saw(q, &record)
 			list = append(list, record)
 		} else {
 			damage = append(damage, t.damaged(fields))
@@ -141,13 +164,23 @@ func (t table[T]) absent() error {
 // list returns a page of the records that meet c, without damaged ones. next is the After of
 // the page that follows, 0 when there is none.
 func (t table[T]) list(ctx context.Context, s *Store, c condition, page Page) (list []T, next int, err error) {
-	if page, err = t.pass(ctx, s, c, page); err != nil {
+	return t.listAny(ctx, s, []condition{c}, page)
+}
+
+// listAny is list for the records that meet any of some conditions; see selecting.
+func (t table[T]) listAny(
+	ctx context.Context, s *Store, either []condition, page Page,
+) (list []T, next int, err error) {
+	if len(either) == 0 {
+		return nil, 0, nil
+	}
+	if page, err = t.pass(ctx, s, either, page); err != nil {
 		return nil, 0, s.describe(err)
 	}
 	if page.After < 0 {
 		return nil, 0, nil
 	}
-	list, damage, next, err := t.scan(ctx, s.read, t.after(c, page.After), page)
+	list, damage, next, err := t.scan(ctx, s.read, s.parts(t.after(either, page.After), page.Limit+1), page)
 	if err != nil {
 		return nil, 0, s.describe(err)
 	}
@@ -157,30 +190,45 @@ func (t table[T]) list(ctx context.Context, s *Store, c condition, page Page) (l
 	return list, next, nil
 }
 
+// parts has PostgreSQL read at most limit records of each of several conditions, in their order. It
+// would else read all of them and sort; SQLite reads as many as it needs, and would sort with a limit.
+func (s *Store) parts(either []condition, limit int) []condition {
+	if s.postgres == nil || len(either) == 1 || limit <= 1 {
+		return either
+	}
+	list := slices.Clone(either)
+	for i := range list {
+		list[i].limit = limit
+	}
+	return list
+}
+
 // after requires records to follow a place in the list.
-func (t table[T]) after(c condition, place int) condition {
+func (t table[T]) after(either []condition, place int) []condition {
 	if place == 0 {
-		return c
+		return either
 	}
-	c = condition{slices.Clone(c.terms), slices.Clone(c.args)}
+	term := "rowid > ?"
 	if strings.HasSuffix(t.order, " DESC") {
-		c.and("rowid < ?", int64(place))
-	} else {
-		c.and("rowid > ?", int64(place))
+		term = "rowid < ?"
 	}
-	return c
+	list := make([]condition, len(either))
+	for i, c := range either {
+		list[i] = condition{terms: slices.Clone(c.terms), args: slices.Clone(c.args)}
+		list[i].and(term, int64(place))
+	}
+	return list
 }
 
 // pass turns a page's Skip into its After, which is negative when the list is not so long.
-func (t table[T]) pass(ctx context.Context, s *Store, c condition, page Page) (Page, error) {
+func (t table[T]) pass(ctx context.Context, s *Store, either []condition, page Page) (Page, error) {
 	if page.Skip == 0 {
 		return page, nil
 	}
-	c = t.after(c, page.After)
 	ctx, cancel := s.read.bounded(ctx)
 	defer cancel()
-	text := "SELECT rowid FROM " + t.name + c.String() + " ORDER BY " + t.order + " LIMIT 1 OFFSET ?"
-	err := s.read.scan(ctx, text, append(c.args[:len(c.args):len(c.args)], int64(page.Skip)-1), &page.After)
+	text, args := t.selecting("rowid", s.parts(t.after(either, page.After), page.Skip))
+	err := s.read.scan(ctx, text+" LIMIT 1 OFFSET ?", append(args, int64(page.Skip)-1), &page.After)
 	if errors.Is(err, sql.ErrNoRows) {
 		page.After, err = -1, nil
 	}
@@ -192,13 +240,15 @@ func (t table[T]) pass(ctx context.Context, s *Store, c condition, page Page) (P
 }
 
 func (t table[T]) insert(s *Store, record *T) error {
+	t.note(s, record)
 	return s.exec(t.inserting(), t.values(record)...)
 }
 
 // inserts returns what inserts records, for perform.
-func (t table[T]) inserts(list []T) []step {
+func (t table[T]) inserts(s *Store, list []T) []step {
 	steps := make([]step, len(list))
 	for i := range list {
+		t.note(s, &list[i])
 		steps[i] = step{query: t.inserting(), args: t.values(&list[i])}
 	}
 	return steps
@@ -211,6 +261,7 @@ func (t table[T]) inserting() string {
 }
 
 func (t table[T]) update(s *Store, record *T) error {
+	t.note(s, record)
 	key, rest, _ := strings.Cut(t.columns+t.sums(), ", ")
 	fields := t.values(record)
 	return s.exec("UPDATE "+t.name+" SET "+strings.ReplaceAll(rest, ",", " = ?,")+" = ? WHERE "+key+" = ?",
@@ -235,6 +286,9 @@ func (t table[T]) change(ctx context.Context, s *Store, id string, edit func(*T)
 // remove deletes the record with the given key.
 func (t table[T]) remove(s *Store, id string) error {
 	key, _, _ := strings.Cut(t.columns, ", ")
+	if err := t.noteRemoved(s, key, id); err != nil {
+		return err
+	}
 	n, err := s.write.exec(s.inside(), "DELETE FROM "+t.name+" WHERE "+key+" = ?", id)
 	if err == nil && n == 0 {
 		err = t.absent()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/store/record"
 )
 
 // A Webhook is a URL that is called for a device group's events. It is deleted
@@ -43,7 +44,10 @@ func (s *Store) AddWebhook(ctx context.Context, w Webhook) (Webhook, error) {
 		}
 		w.Owner = g.Owner
 		w.Secret = rand.Text()
-		return webhooks.insert(s, &w)
+		if err := webhooks.insert(s, &w); err != nil {
+			return err
+		}
+		return s.exec("UPDATE webhooks SET product = ? WHERE id = ?", g.Product, w.ID)
 	})
 	return w, err
 }
@@ -61,6 +65,12 @@ func (s *Store) Webhooks(ctx context.Context, owner, group string, page Page) ([
 	c.equal("owner", owner)
 	c.equal("device_group", group)
 	return webhooks.list(ctx, s, c, page)
+}
+
+// WebhooksIn is Webhooks for places that hold no webhook together.
+func (s *Store) WebhooksIn(ctx context.Context, in []record.Place, page Page) ([]Webhook, int, error) {
+	var c condition
+	return webhooks.listAny(ctx, s, c.in(in, func(c *condition, p record.Place) { c.at(narrow(p), "device_group") }), page)
 }
 
 // ChangeWebhook edits a webhook.
@@ -89,7 +99,7 @@ type Delivery struct {
 }
 
 var deliveries = table[Delivery]{
-	name: "deliveries", noun: "delivery", order: "rowid DESC",
+	name: "deliveries", noun: "delivery", order: "rowid DESC", quiet: true,
 	columns: "id, webhook, event, body, attempts, due, reason, created, updated",
 	fields: func(d *Delivery) []any {
 		return []any{&d.ID, &d.Webhook, &d.Event, &d.Body, &d.Attempts, (*milli)(&d.Due), &d.Reason,
@@ -156,7 +166,8 @@ func (s *Store) Due(ctx context.Context, lease time.Duration) (taken []Delivery,
 }
 
 func (s *Store) due(ctx context.Context, q querier) ([]Delivery, error) {
-	list, _, _, err := dueDeliveries.scan(ctx, q, where("due > 0 AND due <= ?", milli(s.stamp())), Page{Limit: dueAtOnce})
+	is := []condition{where("due > 0 AND due <= ?", milli(s.stamp()))}
+	list, _, _, err := dueDeliveries.scan(ctx, q, is, Page{Limit: dueAtOnce})
 	return list, err
 }
 

@@ -33,6 +33,9 @@ type writer struct {
 	ctx      context.Context // of the transaction under way; watchdog cancels it
 	watchdog *time.Timer     // fires when a server does not answer in time
 	named    string          // the node that the connection is named after
+
+	noted  *noted // changes of the op under way, for the audit log; nil: they are not recorded
+	audits int    // transactions that the audit log has recorded
 }
 
 func newWriter(db *sql.DB, p *postgres) *writer {

@@ -28,7 +28,7 @@ type wire struct {
 }
 
 // flat reads an object in the API's form: its type, its id, its attributes and its relationships
-// become fields of one struct.
+// become fields of one struct. An attribute goes before a relationship of the same name.
 type flat[T any] struct{ value T }
 
 func (f *flat[T]) UnmarshalJSON(data []byte) error {
@@ -37,7 +37,7 @@ func (f *flat[T]) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	all := map[string]json.RawMessage{}
-	for _, part := range []map[string]json.RawMessage{w.Attributes, w.Relationships} {
+	for _, part := range []map[string]json.RawMessage{w.Relationships, w.Attributes} {
 		for name, value := range part {
 			all[name] = value
 		}

@@ -21,6 +21,10 @@ type accountCmd struct {
 	Add      accountAddCmd      `cmd:"" help:"Make an account. Its password is asked for, or is the input's first line."`
 	Password accountPasswordCmd `cmd:"" help:"Set the password of an account, with which it logs in at POST /v5/auth."`
 	OTP      accountOTPCmd      `cmd:"" name:"otp" help:"Ask for one-time passwords, too, when an account logs in."`
+
+	Role       roleCmd       `cmd:"" help:"Give accounts roles at what is yours, list them, or end one."`
+	Invitation invitationCmd `cmd:"" help:"Make links that give a role, and an account; list them, or withdraw one."`
+	Join       joinCmd       `cmd:"" help:"Use the link of an invitation. A password is asked for, or is the input's first line."`
 }
 
 type accountAddCmd struct {
@@ -273,11 +277,14 @@ func askPassword(s *streams, name string) (string, error) {
 // has a password.
 func adviseAccount(ctx context.Context, s *streams, service *central.Service, data string) {
 	if has, err := service.HasPassword(ctx); err != nil || has {
-		return
+		return // what cannot be read now, the next start tells
 	}
 	command := "tandem account password operator"
 	if data != defaultData {
 		command += " --data " + data
 	}
 	s.say("The account operator has no password yet; other clients of the API can log in after: %s", command)
+	if link, err := service.SetUpLink(ctx); err == nil && link != "" {
+		s.say("Or set up the administrator's account with this link, once and within a day: %s", link)
+	}
 }

@@ -70,6 +70,11 @@ func vars() kong.Vars {
 			"and restart its devices. Prints the deployment's id. See --group for what happens without one.",
 		"help_validate_tls": "Have the group's agents verify the servers of their HTTPS requests unless the program " +
 			"says otherwise; --no-validate-tls turns this off. Without either flag the setting does not change.",
+		"help_place_product": "A product, by its name or its id, and all that is in it; without it and --group all of your " +
+			"account.",
+		"help_role": "viewer, operator, developer, admin or owner; each can do what the one before it can.",
+		"help_join_key": "A login key of the account that is to have the role; without it a new account is made, or the " +
+			"administrator's is set up.",
 		"help_node": "Data directory of a node on this machine; without it and --context the current context's node, or " +
 			defaultData + ", or that of tandem dev in this directory. That of tandem dev DIR is DIR/.tandem/node.",
 		"help_library_add": "Add a library, which code requires with #require \"NAME:VERSION\". It cannot be changed or " +

@@ -54,7 +54,7 @@ type commands struct {
 
 	Rehearse rehearseCmd `cmd:"" help:"${help_rehearse}"`
 
-	Doc     docCmd     `cmd:"" help:"Show the manual of what agent and device code can call."`
+	Doc docCmd `cmd:"" help:"Show the manual of what agent and device code can call."`
 
 	Login   loginCmd   `cmd:"" help:"Log in at a node, which commands use from then on."`
 	Logout  logoutCmd  `cmd:"" help:"End a login, and forget it."`
@@ -67,6 +67,7 @@ type commands struct {
 	Device     deviceCmd     `cmd:"" help:"Manage devices, and what they show; or run one on this machine."`
 	Deployment deploymentCmd `cmd:"" help:"Manage deployments, the code of device groups."`
 	Webhook    webhookCmd    `cmd:"" help:"Manage URLs that are called for events of device groups."`
+	Audit      auditCmd      `cmd:"" help:"Show who has changed what, and from where."`
 	Library    libraryCmd    `cmd:"" help:"Manage the libraries that code can #require."`
 	CA         caCmd         `cmd:"" name:"ca" help:"Show the authority that issues certificates of devices."`
 	Cluster    clusterCmd    `cmd:"" help:"Show the nodes of a cluster, or drain one."`

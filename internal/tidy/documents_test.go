@@ -12,7 +12,7 @@ import (
 
 // maxDependencies is the budget of the main module: every module we build on
 // is somebody we depend on for years.
-const maxDependencies = 16
+const maxDependencies = 17
 
 // TestDependencies compares what our packages and tests import with the tables
 // in RATIONALE.md: one for the main module, one for what the others have
