@@ -135,6 +135,20 @@ func (p *process) expect(pattern string) []string {
 	}
 }
 
+// expectAnywhere is expect for output that may have come before what was expected, because
+// another part of the process writes it.
+func (p *process) expectAnywhere(pattern string) {
+	p.t.Helper()
+	p.mu.Lock()
+	seen := p.seen
+	p.seen = 0
+	p.mu.Unlock()
+	p.expect(pattern)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.seen = max(p.seen, seen)
+}
+
 // count returns how often a pattern has occurred so far.
 func (p *process) count(pattern string) int {
 	return len(regexp.MustCompile("(?m)"+pattern).FindAllString(p.text(), -1))
