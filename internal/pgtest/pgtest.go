@@ -83,7 +83,7 @@ func (s *shared) stop() error {
 		errs = append(errs, s.server.Stop(false))
 	}
 	if s.dir != "" {
-		errs = append(errs, os.RemoveAll(s.dir))
+		errs = append(errs, remove(s.dir))
 	}
 	return errors.Join(errs...)
 }
@@ -102,7 +102,7 @@ func Dir(tb testing.TB) string {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
+		if err := remove(dir); err != nil {
 			tb.Error(err)
 		}
 	})
@@ -121,7 +121,7 @@ func sweep() error {
 		if err != nil || !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 			continue
 		}
-		if err := os.RemoveAll(dir); err != nil {
+		if err := remove(dir); err != nil {
 			return err
 		}
 	}

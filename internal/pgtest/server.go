@@ -26,7 +26,7 @@ import (
 const superuser = "tandem"
 
 // patience is the limit of the time that a server takes to start or stop.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 // Server is a PostgreSQL server on 127.0.0.1.
 type Server struct {
@@ -151,12 +151,23 @@ func (s *Server) Restore(dir string) error {
 	if err := s.Start(); err != nil {
 		return err
 	}
-	return os.RemoveAll(old)
+	return remove(old)
 }
 
 func (s *Server) data() string { return filepath.Join(s.Dir, "data") }
 
 func pause() { time.Sleep(20 * time.Millisecond) }
+
+// remove removes the files of a server that is stopped. Children of one that was killed may
+// still be running, and make files meanwhile.
+func remove(dir string) error {
+	for deadline := time.Now().Add(patience); ; pause() {
+		err := os.RemoveAll(dir)
+		if !errors.Is(err, syscall.ENOTEMPTY) || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
 
 // find returns the directory of PostgreSQL's programs.
 func find() (string, error) {
