@@ -130,7 +130,7 @@ func (l *lab) close() error {
 	if l.pg != nil {
 		errs = append(errs, l.pg.Stop(true))
 	}
-	return errors.Join(append(errs, os.RemoveAll(l.dir))...)
+	return errors.Join(append(errs, pgtest.Remove(l.dir))...)
 }
 
 // add starts another node, and waits until it answers. If alone is set, the node has a

@@ -307,5 +307,5 @@ func (s *site) close(keep bool) error {
 		fmt.Fprintln(os.Stderr, "the nodes' directories and logs are kept in", s.dir)
 		return errors.Join(errs...)
 	}
-	return errors.Join(append(errs, os.RemoveAll(s.dir))...)
+	return errors.Join(append(errs, pgtest.Remove(s.dir))...)
 }

@@ -83,12 +83,12 @@ func (s *shared) stop() error {
 		errs = append(errs, s.server.Stop(false))
 	}
 	if s.dir != "" {
-		errs = append(errs, remove(s.dir))
+		errs = append(errs, Remove(s.dir))
 	}
 	return errors.Join(errs...)
 }
 
-// MakeDir makes a directory for a server's files. The caller must remove it.
+// MakeDir makes a directory for a server's files. The caller must Remove it.
 func MakeDir() (string, error) {
 	return os.MkdirTemp("", prefix+strconv.Itoa(os.Getpid())+"-")
 }
@@ -102,7 +102,7 @@ func Dir(tb testing.TB) string {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
-		if err := remove(dir); err != nil {
+		if err := Remove(dir); err != nil {
 			tb.Error(err)
 		}
 	})
@@ -121,7 +121,7 @@ func sweep() error {
 		if err != nil || !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 			continue
 		}
-		if err := remove(dir); err != nil {
+		if err := Remove(dir); err != nil {
 			return err
 		}
 	}

@@ -151,16 +151,16 @@ func (s *Server) Restore(dir string) error {
 	if err := s.Start(); err != nil {
 		return err
 	}
-	return remove(old)
+	return Remove(old)
 }
 
 func (s *Server) data() string { return filepath.Join(s.Dir, "data") }
 
 func pause() { time.Sleep(20 * time.Millisecond) }
 
-// remove removes the files of a server that is stopped. Children of one that was killed may
+// Remove removes the files of a server that is stopped. Children of one that was killed may
 // still be running, and make files meanwhile.
-func remove(dir string) error {
+func Remove(dir string) error {
 	for deadline := time.Now().Add(patience); ; pause() {
 		err := os.RemoveAll(dir)
 		if !errors.Is(err, syscall.ENOTEMPTY) || time.Now().After(deadline) {
