@@ -80,7 +80,7 @@ func (s *shared) start() {
 func (s *shared) stop() error {
 	var errs []error
 	if s.server != nil {
-		errs = append(errs, s.server.Stop(false))
+		errs = append(errs, s.server.Quit())
 	}
 	if s.dir != "" {
 		errs = append(errs, Remove(s.dir))

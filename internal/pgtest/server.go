@@ -103,12 +103,19 @@ func (s *Server) Start() error {
 // Stop stops the server: at once, with kill -9, or with a fast shutdown, which ends its
 // connections. It does nothing when the server is stopped.
 func (s *Server) Stop(immediate bool) error {
+	if immediate {
+		return s.end(syscall.SIGKILL)
+	}
+	return s.end(syscall.SIGINT) // PostgreSQL's "fast"
+}
+
+// Quit stops a server whose files are not needed any more. It writes nothing: on a disk that
+// has much to do a fast shutdown takes minutes.
+func (s *Server) Quit() error { return s.end(syscall.SIGQUIT) } // PostgreSQL's "immediate"
+
+func (s *Server) end(signal syscall.Signal) error {
 	if s.process == nil {
 		return nil
-	}
-	signal := syscall.SIGINT // PostgreSQL's "fast"
-	if immediate {
-		signal = syscall.SIGKILL
 	}
 	err := s.process.Signal(signal)
 	if err != nil && !errors.Is(err, os.ErrProcessDone) {
