@@ -128,7 +128,7 @@ func (l *lab) close() error {
 		errs = append(errs, l.hosts.close())
 	}
 	if l.pg != nil {
-		errs = append(errs, l.pg.Stop(true))
+		errs = append(errs, l.pg.Quit())
 	}
 	return errors.Join(append(errs, pgtest.Remove(l.dir))...)
 }
