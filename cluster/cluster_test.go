@@ -537,7 +537,9 @@ func TestLogAfterLoss(t *testing.T) {
 // TestAskedAgain: a node that has not answered is asked for its lines again, one that refuses is
 // not, and a new run of this node asks all.
 func TestAskedAgain(t *testing.T) {
-	a, b, c := protocol.Peer{Node: "a"}, protocol.Peer{Node: "b"}, protocol.Peer{Node: "c"}
+	a := protocol.Peer{Node: "a"}
+	b := protocol.Peer{Node: "b"}
+	c := protocol.Peer{Node: "c"}
 	all := []protocol.Peer{a, b, c}
 	l := &logs{asked: map[uint64]map[protocol.Peer]bool{7: {}}}
 	want := func(what string, want ...protocol.Peer) {

@@ -29,7 +29,7 @@ func newServer(t *testing.T) (server *pgtest.Server, url string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := server.Stop(true); err != nil {
+		if err := server.Quit(); err != nil {
 			t.Error(err)
 		}
 	})

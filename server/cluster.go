@@ -36,6 +36,8 @@ type Cluster struct {
 	Listen    string // address for other nodes; "" is DefaultCluster
 	Advertise string // address at which other nodes reach this one, if it is not Listen
 	Lease     time.Duration
+
+	leave time.Duration // for moving its agents to other nodes when it stops; 0: leaveWait
 }
 
 // nodeFile is the name of the file in a node's directory that holds the node's name.
@@ -170,7 +172,7 @@ func (n *node) drain(ctx context.Context) {
 	if n.cluster == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, leaveWait)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(n.Cluster.leave, leaveWait))
 	defer cancel()
 	if err := n.cluster.Drain(ctx); err != nil {
 		n.logger.Error("the node stops before all agents have moved; it saves those that are left, "+

@@ -45,7 +45,7 @@ func (f *fleet) add() *running {
 	f.t.Helper()
 	c := &Cluster{
 		Database: f.url, Node: fmt.Sprintf("n%d", len(f.nodes)+1), Listen: freeAddr(f.t),
-		Lease: cmp.Or(f.lease, time.Minute),
+		Lease: cmp.Or(f.lease, time.Minute), leave: 2 * patience / 3,
 	}
 	s := &Server{Cluster: c, Version: "test"}
 	if testing.Verbose() {

@@ -159,7 +159,7 @@ func ownServer(t *testing.T) (*pgtest.Server, *Store) {
 	t.Helper()
 	server := must[*pgtest.Server](t)(pgtest.StartServer(pgtest.Dir(t), 0))
 	t.Cleanup(func() {
-		if err := server.Stop(true); err != nil {
+		if err := server.Quit(); err != nil {
 			t.Error(err)
 		}
 	})

@@ -128,9 +128,9 @@ func (l *lab) close() error {
 		errs = append(errs, l.hosts.close())
 	}
 	if l.pg != nil {
-		errs = append(errs, l.pg.Stop(true))
+		errs = append(errs, l.pg.Quit())
 	}
-	return errors.Join(append(errs, os.RemoveAll(l.dir))...)
+	return errors.Join(append(errs, pgtest.Remove(l.dir))...)
 }
 
 // add starts another node, and waits until it answers. If alone is set, the node has a

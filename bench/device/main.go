@@ -18,7 +18,8 @@
 // killed only. Links are cut, reset, stalled and refused by a proxy. Clocks step by a minute up
 // to some years, forwards and back, or to 1970, where a board without a battery begins: the device
 // is built with the tag trial, which gives it a clock that steps. The node is killed too. With
-// -lose the device also loses its directory, or gets an old copy of it.
+// -lose the device also loses its directory, or gets an old copy of it, with an old configuration
+// and with readings that the agent may have already.
 //
 // -seed decides what happens, but not the timing of the processes. A line comes with each
 // reckoning; the last line is one JSON object. It ends with status 1 at the first fault.

@@ -301,11 +301,11 @@ func (s *site) close(keep bool) error {
 	}
 	var errs []error
 	if s.pg != nil {
-		errs = append(errs, s.pg.Stop(true))
+		errs = append(errs, s.pg.Quit())
 	}
 	if keep {
 		fmt.Fprintln(os.Stderr, "the nodes' directories and logs are kept in", s.dir)
 		return errors.Join(errs...)
 	}
-	return errors.Join(append(errs, os.RemoveAll(s.dir))...)
+	return errors.Join(append(errs, pgtest.Remove(s.dir))...)
 }

@@ -84,7 +84,7 @@ func (b *busy) measure(ctx context.Context, r *report) (err error) {
 		if err != nil {
 			return err
 		}
-		defer pg.Stop(true)
+		defer pg.Quit()
 		url, err := pg.Create(ctx)
 		if err != nil {
 			return err

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tandem-iot/tandem/internal/child"
 	"github.com/tandem-iot/tandem/internal/freeaddr"
 )
 
@@ -40,10 +41,11 @@ const patience = 3 * time.Minute
 // process is a running tandem command whose output is looked through as it
 // comes.
 type process struct {
-	t    *testing.T
-	cmd  *exec.Cmd
-	in   io.WriteCloser
-	done chan struct{}
+	t     *testing.T
+	cmd   *exec.Cmd
+	in    io.WriteCloser
+	done  chan struct{} // closed when all output was read
+	ended chan error
 
 	mu   sync.Mutex
 	news *sync.Cond
@@ -66,16 +68,14 @@ func start(t *testing.T, args ...string) *process {
 		t.Fatal(err)
 	}
 	p.cmd.Stdout, p.cmd.Stderr = w, w
-	if err := p.cmd.Start(); err != nil {
+	if p.ended, err = child.Start(p.cmd, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	w.Close()
 	go p.read(r)
 	t.Cleanup(func() {
-		if p.cmd.ProcessState == nil {
-			p.cmd.Process.Kill()
-			p.wait()
-		}
+		p.cmd.Process.Kill() // it may have ended
+		p.wait()
 		if t.Failed() {
 			t.Logf("output of tandem %s:\n%s", strings.Join(args, " "), p.text())
 		}
@@ -135,6 +135,20 @@ func (p *process) expect(pattern string) []string {
 	}
 }
 
+// expectAnywhere is expect for output that may have come before what was expected, because
+// another part of the process writes it.
+func (p *process) expectAnywhere(pattern string) {
+	p.t.Helper()
+	p.mu.Lock()
+	seen := p.seen
+	p.seen = 0
+	p.mu.Unlock()
+	p.expect(pattern)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.seen = max(p.seen, seen)
+}
+
 // count returns how often a pattern has occurred so far.
 func (p *process) count(pattern string) int {
 	return len(regexp.MustCompile("(?m)"+pattern).FindAllString(p.text(), -1))
@@ -170,7 +184,8 @@ func (p *process) stop() {
 
 func (p *process) wait() int {
 	<-p.done
-	p.cmd.Wait()
+	err := <-p.ended
+	p.ended <- err
 	return p.cmd.ProcessState.ExitCode()
 }
 

@@ -80,15 +80,15 @@ func (s *shared) start() {
 func (s *shared) stop() error {
 	var errs []error
 	if s.server != nil {
-		errs = append(errs, s.server.Stop(false))
+		errs = append(errs, s.server.Quit())
 	}
 	if s.dir != "" {
-		errs = append(errs, os.RemoveAll(s.dir))
+		errs = append(errs, Remove(s.dir))
 	}
 	return errors.Join(errs...)
 }
 
-// MakeDir makes a directory for a server's files. The caller must remove it.
+// MakeDir makes a directory for a server's files. The caller must Remove it.
 func MakeDir() (string, error) {
 	return os.MkdirTemp("", prefix+strconv.Itoa(os.Getpid())+"-")
 }
@@ -102,7 +102,7 @@ func Dir(tb testing.TB) string {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
+		if err := Remove(dir); err != nil {
 			tb.Error(err)
 		}
 	})
@@ -121,7 +121,7 @@ func sweep() error {
 		if err != nil || !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 			continue
 		}
-		if err := os.RemoveAll(dir); err != nil {
+		if err := Remove(dir); err != nil {
 			return err
 		}
 	}

@@ -61,7 +61,7 @@ func TestKill(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if err := s.Stop(true); err != nil {
+	if err := s.Quit(); err != nil {
 		t.Error(err)
 	}
 }
@@ -95,7 +95,7 @@ func TestRestore(t *testing.T) {
 	if err := query(t, url, "SELECT FROM late"); err == nil {
 		t.Error("what was made after the copy is in the copy")
 	}
-	if err := s.Stop(true); err != nil {
+	if err := s.Quit(); err != nil {
 		t.Error(err)
 	}
 }

@@ -26,7 +26,7 @@ import (
 const superuser = "tandem"
 
 // patience is the limit of the time that a server takes to start or stop.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 // Server is a PostgreSQL server on 127.0.0.1.
 type Server struct {
@@ -103,12 +103,19 @@ func (s *Server) Start() error {
 // Stop stops the server: at once, with kill -9, or with a fast shutdown, which ends its
 // connections. It does nothing when the server is stopped.
 func (s *Server) Stop(immediate bool) error {
+	if immediate {
+		return s.end(syscall.SIGKILL)
+	}
+	return s.end(syscall.SIGINT) // PostgreSQL's "fast"
+}
+
+// Quit stops a server whose files are not needed any more. It writes nothing: on a disk that
+// has much to do a fast shutdown takes minutes.
+func (s *Server) Quit() error { return s.end(syscall.SIGQUIT) } // PostgreSQL's "immediate"
+
+func (s *Server) end(signal syscall.Signal) error {
 	if s.process == nil {
 		return nil
-	}
-	signal := syscall.SIGINT // PostgreSQL's "fast"
-	if immediate {
-		signal = syscall.SIGKILL
 	}
 	err := s.process.Signal(signal)
 	if err != nil && !errors.Is(err, os.ErrProcessDone) {
@@ -151,12 +158,23 @@ func (s *Server) Restore(dir string) error {
 	if err := s.Start(); err != nil {
 		return err
 	}
-	return os.RemoveAll(old)
+	return Remove(old)
 }
 
 func (s *Server) data() string { return filepath.Join(s.Dir, "data") }
 
 func pause() { time.Sleep(20 * time.Millisecond) }
+
+// Remove removes the files of a server that is stopped. Children of one that was killed may
+// still be running, and make files meanwhile.
+func Remove(dir string) error {
+	for deadline := time.Now().Add(patience); ; pause() {
+		err := os.RemoveAll(dir)
+		if !errors.Is(err, syscall.ENOTEMPTY) || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
 
 // find returns the directory of PostgreSQL's programs.
 func find() (string, error) {
