@@ -8,9 +8,9 @@
 // plain client of MQTT 3.1.1, one of MQTT 5, and our own runtime. In each a device connects, is answered by
 // its agent, sends 300 messages of 100 bytes (60 from 10 s on), and then does nothing for ten minutes; a
 // row says whether all that went well, when the first message came, and at which rate the others did. A plain
-// client has the TCP of its system, which repeats a lost packet after two minutes on a link of 30 s; with a loss of 20 %
-// it takes up to half an hour for the dozen packets that it waits for. All cases run beside each other, so the
-// whole takes an hour. After that the network of a device goes and comes: it must not take seconds until the
+// client has the TCP of its system, which repeats a lost packet after two minutes on a link of 30 s; with a
+// loss of 20 % it takes up to half an hour for the dozen packets that it waits for. All cases run beside each
+// other, so the whole takes an hour. After that the network of a device goes and comes: it must not take seconds until the
 // device notices.
 //
 // Of a case that went wrong the last line has the story: what became of the connections, and who ended them.
