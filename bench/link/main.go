@@ -10,8 +10,8 @@
 // row says whether all that went well, when the first message came, and at which rate the others did. A plain
 // client has the TCP of its system, which repeats a lost packet after two minutes on a link of 30 s; with a
 // loss of 20 % it takes up to half an hour for the dozen packets that it waits for. All cases run beside each
-// other, so the whole takes an hour. After that the network of a device goes and comes: it must not take seconds until the
-// device notices.
+// other, so the whole takes an hour. After that the network of a device goes and comes: it must not take
+// seconds until the device notices.
 //
 // Of a case that went wrong the last line has the story: what became of the connections, and who ended them.
 //
