@@ -91,7 +91,7 @@ func (c *plain) run(ctx context.Context, p pair, tell *teller) (err error) {
 	if err != nil {
 		return err
 	}
-	c.client.Patient(10 * time.Minute)
+	c.client.Patient(15 * time.Minute) // as long as a node bears its silence
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go c.read(ctx)
