@@ -39,7 +39,7 @@ func (w *World) announce(version int) {
 	}
 	left, run := 0, n.run
 	failed, over := false, false
-	q := &protocol.Deployed{Group: "group"}
+	q := &protocol.Deployed{Group: "group", Deployment: deploymentOf(version)}
 	names := n.news.Say(n.now(), q, n.table)
 	for _, name := range names {
 		left++
@@ -69,7 +69,8 @@ func (n *node) answerNews(from protocol.Peer, m *protocol.Ask) {
 		return
 	}
 	n.forgetProgram()
-	n.eachDevice(func(p *pair) { p.bring(arrival{event: &life.Reload{Group: "group"}}) }, func(err error) {
+	reload := &life.Reload{Group: "group", Deployment: m.Question.(*protocol.Deployed).Deployment}
+	n.eachDevice(func(p *pair) { p.bring(arrival{event: reload}) }, func(err error) {
 		if m.ID != 0 {
 			n.say(from, &protocol.Told{ID: m.ID, Failure: failureOf(err)})
 		}

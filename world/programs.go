@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"sync"
 
 	"github.com/tandem-iot/tandem"
@@ -143,6 +144,9 @@ next();`
 // programs has the versions of both sides' code, compiled once for all worlds.
 var programs sync.Map
 
+// deploymentOf returns the id of the deployment of a version.
+func deploymentOf(version int) string { return strconv.Itoa(version) }
+
 // program returns a version of both sides' code.
 func program(version int) *life.Program {
 	if p, ok := programs.Load(version); ok {
@@ -154,7 +158,10 @@ func program(version int) *life.Program {
 	}
 	device := fmt.Sprintf(deviceCode, version)
 	sum := sha256.Sum256([]byte(device))
-	made := &life.Program{Agent: agent, Device: device, DeviceSHA: hex.EncodeToString(sum[:])}
+	made := &life.Program{
+		Agent: agent, Device: device, DeviceSHA: hex.EncodeToString(sum[:]),
+		Env: map[string]string{"DEPLOYMENT_ID": deploymentOf(version)},
+	}
 	p, _ := programs.LoadOrStore(version, made)
 	return p.(*life.Program)
 }
