@@ -288,6 +288,7 @@ func (s *story) report() report {
 	defer w.mu.Unlock()
 	return report{
 		Seed: s.seed, Seconds: int(time.Since(s.began).Seconds()), Disk: s.volume != nil, Faults: s.faults,
-		Runs: w.started, Readings: s.posted, Agent: s.has.Count, Orders: w.orders, Lines: s.log.lines, Full: w.full, Blocks: s.blocks,
+		Runs: w.started, Readings: s.posted, Agent: s.has.Count, Orders: w.orders, Lines: s.log.lines, Full: w.full,
+		Blocks: s.blocks,
 	}
 }
