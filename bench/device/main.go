@@ -6,11 +6,11 @@
 //
 // The device posts numbered readings all the time, every second one by an agent.send that is kept, and
 // says on a wire of its board what is on its disk: each reading after the call has returned and a further
-// event has come. It logs a line for every tenth, which is kept too. The agent counts them, saves the count, and gives orders back, which the device counts in its
-// configuration. Whatever happens, each reading said must reach the agent, once and in order;
-// lines must reach the log so, unless the node was killed meanwhile, whose log may lose or double a few;
-// orders must reach the device once and in order; no timer and no count of milliseconds may
-// follow the clock; and the device must never fall silent.
+// event has come. It logs a line for every tenth, which is kept too. The agent counts them, saves the
+// count, and gives orders back, which the device counts in its configuration. Whatever happens, each
+// reading said must reach the agent, once and in order; lines must reach the log so, unless the node was
+// killed meanwhile, whose log may lose or double a few; orders must reach the device once and in order; no
+// timer and no count of milliseconds may follow the clock; and the device must never fall silent.
 //
 // Power cuts kill the process, and its disk loses in whole or part what was not flushed: ext4
 // on a loop device on a disk that bench/volume makes. That needs root, Linux with FUSE and

@@ -98,15 +98,7 @@ func TestKeepStory(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for kept := false; !kept; {
-		if time.Since(began) > patience {
-			t.Fatal("nothing is kept")
-		}
-		<-time.After(10 * time.Millisecond)
-		// Segments are made with room for more; an error is that there is none yet.
-		segment, _ := os.ReadFile(filepath.Join(state, "posts", "0000000000000001.lines"))
-		kept = strings.Contains(string(segment), "line 3")
-	}
+	waitForFile(t, filepath.Join(state, "posts", "0000000000000001.lines"), "line 3")
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -150,6 +142,20 @@ func TestKeepStory(t *testing.T) {
 	}
 	if got := strings.Join(own, ", "); got != "line 1, line 3, line 1, line 3" || len(handled) != 2 {
 		t.Errorf("the log has %s, and of the agent %q", got, handled)
+	}
+}
+
+// waitForFile waits until a file has a text, which another process writes.
+func waitForFile(t *testing.T, name, text string) {
+	t.Helper()
+	for began := time.Now(); ; <-time.After(10 * time.Millisecond) {
+		data, err := os.ReadFile(name)
+		if strings.Contains(string(data), text) {
+			return
+		}
+		if time.Since(began) > patience {
+			t.Fatalf("%q is not in %s: %v", text, name, err)
+		}
 	}
 }
 

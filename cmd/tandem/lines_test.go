@@ -35,7 +35,8 @@ func TestLineWriter(t *testing.T) {
 		}
 	}
 	var b strings.Builder
-	(&lineWriter{w: &b}).entry(tandem.LogEntry{TS: at, Type: tandem.LogDeviceError, Msg: "boom", Written: at.Add(-time.Hour)})
+	kept := tandem.LogEntry{TS: at, Type: tandem.LogDeviceError, Msg: "boom", Written: at.Add(-time.Hour)}
+	(&lineWriter{w: &b}).entry(kept)
 	if want := "2026-11-23 17:35:47 [Device] (written 2026-11-23 16:35:47) ERROR: boom\n"; b.String() != want {
 		t.Errorf("a line that was kept: got %q, want %q", b.String(), want)
 	}

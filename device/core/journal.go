@@ -24,7 +24,7 @@ type journal struct {
 	durable uint64 // number of the newest that is on disk
 	settled spans  // entries that need no more sending, or never were any
 	marked  uint64 // how many were when the last mark was written
-	unsaid  bool   // what a power cut has torn is settled, and no mark says so: no entry may be taken for durable before
+	unsaid  bool   // what a power cut has torn is settled, and no mark says so yet
 
 	batch    []byte // records that are not written yet
 	batchAt  int64  // where in the active segment they go

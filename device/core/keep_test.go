@@ -243,7 +243,8 @@ func TestLostRecordsAreFew(t *testing.T) {
 	w := newWorld(t)
 	w.on()
 	for i := range 20 {
-		w.core.tellLost(lostLines{Mark: tandem.Mark{Boot: 1, Seq: uint64(10 * (i + 1))}, Entry: uint64(10 * (i + 1)), Count: 10})
+		n := uint64(10 * (i + 1))
+		w.core.tellLost(lostLines{Mark: tandem.Mark{Boot: 1, Seq: n}, Entry: n, Count: 10})
 		w.core.disk.Lost[len(w.core.disk.Lost)-1].old = true
 	}
 	sum := uint64(0)
