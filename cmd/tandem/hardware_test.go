@@ -54,7 +54,8 @@ func TestBoardInDeviceRun(t *testing.T) {
 	p.expect(`\[Device\] it reads 27`)
 	write(t, file, "pin1 = often")
 	d.expect(`board\.txt:1: \\"often\\": not a level`)
-	status, _, errs := runCommand(t, "", "device", "set", "--dir", filepath.Join(dir, "state"), who[1], "i2c89 0x90 00 = 1c")
+	state := filepath.Join(dir, "state")
+	status, _, errs := runCommand(t, "", "device", "set", "--dir", state, who[1], "i2c89 0x90 00 = 1c")
 	if status != 0 {
 		t.Error(errs)
 	}
