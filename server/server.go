@@ -264,9 +264,12 @@ func (n *node) openDir() (err error) {
 // AddressInUse is the error of a node one of whose addresses another process uses.
 type AddressInUse struct{ Addr, For string }
 
-func (e *AddressInUse) Error() string {
-	return fmt.Sprintf("the address %s for %s is in use: stop what uses it, or choose others with --http, --agents and "+
-		"--mqtt, such as 127.0.0.1:0 for any free port", e.Addr, e.For)
+func (e *AddressInUse) Error() string { return e.Unwrap().Error() }
+
+// Unwrap returns the error with its kind.
+func (e *AddressInUse) Unwrap() error {
+	return tandem.Errorf(tandem.Conflict, "the address %s for %s is in use: stop what uses it, or choose others with "+
+		"--http, --agents and --mqtt, such as 127.0.0.1:0 for any free port", e.Addr, e.For)
 }
 
 // InUse is the error of a node whose data directory another process uses.

@@ -23,8 +23,7 @@ const keysHelp = `Keys    r  restart the agent
         b  bad moment: the agent restarts right after its next message or request
         t  hide the lines of messages and requests, and show them again
         :  something happens at the device's board: pin1 = 1 (Enter does it; ↑ brings lines back)
-        q  quit, as Ctrl-C
-From another terminal: tandem device set NAME pin1=1`
+        q  quit, as Ctrl-C`
 
 // latencies and losses are what the keys for them go through.
 var (
@@ -55,11 +54,20 @@ func (d *dev) press(ctx context.Context, key byte) {
 		}
 	case '?':
 		d.out.say("%s", keysHelp)
+		d.out.say("From another terminal: tandem device set %s%s pin1=1", d.selected(), d.who.Device)
 	case enterKey, '\n': // people part what comes next from what came before
 		d.out.say("")
 	default:
 		d.out.say("%s", keysLine)
 	}
+}
+
+// selected returns the flag by which other commands select dev's node, from the same directory.
+func (d *dev) selected() string {
+	if d.Dir == "." {
+		return ""
+	}
+	return nodeFlags{Data: filepath.Join(d.Dir, ".tandem", "node")}.again()
 }
 
 // pressDevice handles a key about the device and its link. The lock is held.

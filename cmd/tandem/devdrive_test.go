@@ -89,6 +89,11 @@ func TestDriveByKeys(t *testing.T) {
 	for _, key := range "rdolxhmfbt:q" {
 		p.expect(fmt.Sprintf(`^(Keys)? +%c  \w`, key))
 	}
+	words := strings.Fields(p.expect(`^From another terminal: tandem (.*)$`)[1])
+	if status, _, errs := runCommand(t, "", words...); status != 0 {
+		t.Errorf("tandem %q: %s", words, errs)
+	}
+	p.expect(`\[Device\] button 1`)
 	p.press("~")
 	p.expect(`^Keys    r restart agent`)
 	p.stop()

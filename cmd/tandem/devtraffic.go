@@ -12,6 +12,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/codec"
+	"github.com/tandem-iot/tandem/hlc"
 	"github.com/tandem-iot/tandem/server"
 )
 
@@ -21,24 +22,36 @@ const (
 	lineMessage = "message"
 )
 
-// traffic has a line for each message and each HTTP request of the pair. It is dev's witness.
+// traffic has a line for each message and each HTTP request of the pair. It is dev's witness, whose
+// callers never wait for the terminal.
 type traffic struct {
 	bodies bool
-	out    *curtain
 	waiting
+	printer
 }
 
 // waiting has lines until they are shown, under its lock. The log holds its lines back for a moment,
 // to have them in order; so do these.
 type waiting struct {
-	mu    sync.Mutex
-	lines []tandem.LogEntry
-	muted bool
-	moved func() // is called after the next event of the agent; nil: nothing is
+	mu      sync.Mutex
+	lines   []tandem.LogEntry
+	dropped int    // lines that are not shown
+	due     bool   // flush will be called
+	muted   bool   // there are no lines
+	moved   func() // is called after the next event of the agent; nil: nothing is
+}
+
+// printer shows lines, one list after the other.
+type printer struct {
+	turn sync.Mutex
+	out  *curtain
 }
 
 // trafficWait is how long a line waits for lines of the log that are older.
 const trafficWait = 200 * time.Millisecond
+
+// maxTraffic bounds the lines that wait, while the terminal is held, say.
+const maxTraffic = 10_000
 
 // Saw adds a line.
 func (t *traffic) Saw(s *server.Sight) {
@@ -62,33 +75,67 @@ func (t *traffic) Saw(s *server.Sight) {
 	if t.muted {
 		return
 	}
+	if len(t.lines) == maxTraffic {
+		t.lines = slices.Delete(t.lines, 0, maxTraffic/2)
+		t.dropped += maxTraffic / 2
+	}
 	t.lines = append(t.lines, e)
-	time.AfterFunc(trafficWait, func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		t.showUntil(e.Clock)
-	})
+	if !t.due {
+		t.due = true
+		time.AfterFunc(trafficWait, t.flush)
+	}
 }
 
 // Answer leaves all requests to their servers.
 func (t *traffic) Answer(context.Context, *tandem.Fetch) *tandem.Response { return nil }
 
-// showUntil shows the lines until a time, by the clock of the log. The lock is held.
-func (t *traffic) showUntil(clock uint64) {
-	slices.SortFunc(t.lines, func(a, b tandem.LogEntry) int { return cmp.Compare(a.Clock, b.Clock) })
-	n := 0
-	for ; n < len(t.lines) && t.lines[n].Clock <= clock; n++ {
-		t.out.entry(t.lines[n])
+// flush shows the lines that have waited long enough.
+func (t *traffic) flush() {
+	t.turn.Lock()
+	defer t.turn.Unlock()
+	t.show(uint64(hlc.At(time.Now().Add(-trafficWait))))
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.due = len(t.lines) > 0; t.due {
+		time.AfterFunc(trafficWait, t.flush)
 	}
-	t.lines = slices.Delete(t.lines, 0, n)
 }
 
 // logged shows a line of the log, after what was seen before it.
 func (t *traffic) logged(e tandem.LogEntry) {
+	t.turn.Lock()
+	defer t.turn.Unlock()
+	t.show(e.Clock)
+	t.out.entry(e)
+}
+
+// show shows the lines until a time, by the clock of the log. The caller has the turn.
+func (t *traffic) show(until uint64) {
+	lines, dropped := t.take(until)
+	if dropped > 0 {
+		t.out.entry(tandem.LogEntry{
+			TS: time.Now(), Type: lineMessage, Msg: fmt.Sprintf("%d lines before this one are left out.", dropped),
+		})
+	}
+	for _, e := range lines {
+		t.out.entry(e)
+	}
+}
+
+// take takes the lines until a time.
+func (t *traffic) take(until uint64) (lines []tandem.LogEntry, dropped int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.showUntil(e.Clock)
-	t.out.entry(e)
+	slices.SortFunc(t.lines, func(a, b tandem.LogEntry) int { return cmp.Compare(a.Clock, b.Clock) })
+	n := 0
+	for n < len(t.lines) && t.lines[n].Clock <= until {
+		n++
+	}
+	lines = slices.Clone(t.lines[:n])
+	t.lines = slices.Delete(t.lines, 0, n)
+	dropped = t.dropped
+	t.dropped = 0
+	return lines, dropped
 }
 
 // mute hides the lines, or shows them again, and reports which.

@@ -54,4 +54,10 @@ func TestBoardInDeviceRun(t *testing.T) {
 	p.expect(`\[Device\] it reads 27`)
 	write(t, file, "pin1 = often")
 	d.expect(`board\.txt:1: \\"often\\": not a level`)
+	state := filepath.Join(dir, "state")
+	status, _, errs := runCommand(t, "", "device", "set", "--dir", state, who[1], "i2c89 0x90 00 = 1c")
+	if status != 0 {
+		t.Error(errs)
+	}
+	p.expect(`\[Device\] it reads 28`)
 }

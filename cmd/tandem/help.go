@@ -63,8 +63,8 @@ func vars() kong.Vars {
 		"help_dev_egress": "Private network that the agent may reach beside this machine's own servers; may be given more " +
 			"than once.",
 		"help_dev_verbose": "Also show the bodies of requests, messages in full length, and the node's own log.",
-		"help_set_dir": "Directory of the device, as tandem device run has it; by default that of tandem dev, or one in the " +
-			"current directory.",
+		"help_set_dir": "Directory of the device, as tandem device run has it; by default that of tandem dev, or one in " +
+			"the current directory.",
 		"help_set_line": "What happens at the board: pin1=1, \"i2c89 0x90 00 = 1a 20\" or another line, as for --board.",
 		"help_deploy": "Deploy a directory's agent.nut and device.nut to a device group of a running node, " +
 			"and restart its devices. Prints the deployment's id. See --group for what happens without one.",
