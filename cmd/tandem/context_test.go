@@ -36,7 +36,7 @@ func TestContexts(t *testing.T) {
 		{"", "product add Garden", 0, ""},
 		{"", "context use lokal", 1, "there is no context lokal; did you mean local"},
 		{"", "context use local", 0, "local"},
-		{"", "product list", 1, "there is no tandem-data"},
+		{"", "product list", 1, "there is no node here: log in at one with tandem login URL"},
 		{"", "product list --context second -q --filter name=Garden", 0, `^\S+\n$`},
 		{"", "product list --context secnd", 1, "did you mean second"},
 		{"", "product list --context second --data x", 1, "are two nodes"},
