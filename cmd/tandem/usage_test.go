@@ -245,6 +245,8 @@ func needs(leaf *kong.Node, f *kong.Flag) (all []string) {
 		run := leaf.Name == "run" && f.Name != "claim"
 		switch {
 		case other.Name == f.Name:
+		case slices.Contains([]string{"http", "agents", "mqtt"}, other.Name):
+			all = append(all, "--"+other.Name, "127.0.0.1:0") // those of other programs may be in use
 		case other.Name == "group" && other.Required:
 			all = append(all, "--group", "dev")
 		case other.Name == "id" && run:
