@@ -84,6 +84,10 @@ func (f nodeFlags) known() (a access, err error) {
 		}
 	}
 	file, err := central.ReadAccess(filepath.Join(f.dataDir(), server.AccessFile))
+	if f.Data == "" && tandem.KindOf(err) == tandem.NotFound {
+		return a, tandem.Errorf(tandem.NotFound, "there is no node here: log in at one with tandem login URL, start one "+
+			"with tandem up, or name the data directory of one with --data; that of tandem dev DIR is DIR/.tandem/node")
+	}
 	return access{url: cmp.Or(file.Local, file.URL), login: client.Login{Key: file.Key}}, err
 }
 

@@ -299,15 +299,15 @@ type contextCmd struct {
 	Use  contextUseCmd  `cmd:"" help:"Choose the node that commands use when none is named."`
 }
 
-// shown is a context without its secrets.
-type shown struct {
+// loginRow is a context without its secrets.
+type loginRow struct {
 	Name    string `json:"name"`
 	URL     string `json:"url"`
 	Account string `json:"account"`
 	Current bool   `json:"current"`
 }
 
-func shownPlace(p place, current bool) shown { return shown{p.Name, p.URL, p.Account, current} }
+func shownPlace(p place, current bool) loginRow { return loginRow{p.Name, p.URL, p.Account, current} }
 
 type contextListCmd struct{ listFlags }
 
@@ -316,15 +316,15 @@ func (c *contextListCmd) Run(s *streams) error {
 	if err != nil {
 		return err
 	}
-	list := []shown{{Name: localPlace, Current: all.Current == "" || all.Current == localPlace}}
+	list := []loginRow{{Name: localPlace, Current: all.Current == "" || all.Current == localPlace}}
 	for _, p := range all.Contexts {
 		list = append(list, shownPlace(p, p.Name == all.Current))
 	}
-	return listed(s, c.listFlags, list, []column[shown]{
-		{"context", func(p shown) string { return p.Name }},
-		{"current", func(p shown) string { return yesNo(p.Current) }},
-		{"node", func(p shown) string { return cmp.Or(p.URL, "the one of --data ("+defaultData+")") }},
-		{"account", func(p shown) string { return p.Account }},
+	return listed(s, c.listFlags, list, []column[loginRow]{
+		{"context", func(p loginRow) string { return p.Name }},
+		{"current", func(p loginRow) string { return yesNo(p.Current) }},
+		{"node", func(p loginRow) string { return cmp.Or(p.URL, "the one of --data ("+defaultData+")") }},
+		{"account", func(p loginRow) string { return p.Account }},
 	})
 }
 

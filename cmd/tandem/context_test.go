@@ -3,7 +3,7 @@ package main
 import (
 	"encoding/pem"
 	"io"
-	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -36,7 +36,7 @@ func TestContexts(t *testing.T) {
 		{"", "product add Garden", 0, ""},
 		{"", "context use lokal", 1, "there is no context lokal; did you mean local"},
 		{"", "context use local", 0, "local"},
-		{"", "product list", 1, "there is no tandem-data"},
+		{"", "product list", 1, "there is no node here: log in at one with tandem login URL"},
 		{"", "product list --context second -q --filter name=Garden", 0, `^\S+\n$`},
 		{"", "product list --context secnd", 1, "did you mean second"},
 		{"", "product list --context second --data x", 1, "are two nodes"},
@@ -76,12 +76,14 @@ func TestCACert(t *testing.T) {
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"access_token": "t", "data": []}`)
 	}))
-	s.Config.ErrorLog = log.New(io.Discard, "", 0) // a handshake fails on purpose
+	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // a handshake fails on purpose
 	s.StartTLS()
 	defer s.Close()
 	at := []string{"product", "list", "--url", s.URL, "--login-key", "k"}
 	status, _, errs := within(t, "", at...)
-	if status != 1 || !strings.Contains(errs, "no authority that this machine knows") || !strings.Contains(errs, "--cacert FILE") {
+	const want = "no authority that this machine knows has signed its certificate: name the authority's certificate " +
+		"with --cacert FILE"
+	if status != 1 || !strings.Contains(errs, want) {
 		t.Errorf("without --cacert: %d %s", status, errs)
 	}
 	file := filepath.Join(t.TempDir(), "node.crt")
@@ -90,7 +92,8 @@ func TestCACert(t *testing.T) {
 		t.Errorf("with --cacert: %d %s", status, errs)
 	}
 	write(t, file, "no certificate")
-	if status, _, errs := within(t, "", append(at, "--cacert", file)...); status != 1 || !strings.Contains(errs, "--cacert: ") {
+	status, _, errs = within(t, "", append(at, "--cacert", file)...)
+	if status != 1 || !strings.Contains(errs, "--cacert: ") {
 		t.Errorf("with a file that has none: %d %s", status, errs)
 	}
 }

@@ -201,6 +201,7 @@ type seenLines struct {
 	lines []tandem.LogEntry // of that time
 
 	again bool              // a stream may show lines again, up to at
+	met   bool              // it has shown one
 	skip  []tandem.LogEntry // of lines, those which it has not shown again yet
 }
 
@@ -228,8 +229,14 @@ func (t *tail) know(e tandem.LogEntry) bool {
 		t.seen[e.Device] = s
 	}
 	same := func(x tandem.LogEntry) bool { return x.Type == e.Type && x.Msg == e.Msg }
+	missed := s.again && !s.met && e.TS.After(s.at)
+	s.met = true
 	switch i := slices.IndexFunc(s.skip, same); {
 	case e.TS.After(s.at):
+		if missed {
+			t.n.s.say("Lines of device %s after %s may be missing: tandem log %s --since %s", e.Device,
+				at(s.at), e.Device, s.at.Format(time.RFC3339))
+		}
 		*s = seenLines{at: e.TS}
 	case s.again && e.TS.Before(s.at):
 		return false
@@ -271,14 +278,13 @@ func (t *tail) pastOf(ctx context.Context, id string, want int) (wanted []tandem
 		if err != nil {
 			return nil, err
 		}
-		if len(wanted) == want || e.TS.Before(t.filter.since) {
-			break
-		}
 		e.Device = tandem.DeviceID(id)
 		if len(newest) == 0 || e.TS.Equal(newest[0].TS) {
 			newest = append(newest, e)
+		} else if len(wanted) == want || e.TS.Before(t.filter.since) {
+			break
 		}
-		if t.filter.wants(e) {
+		if len(wanted) != want && t.filter.wants(e) {
 			wanted = append(wanted, e)
 		}
 	}
@@ -322,7 +328,8 @@ func (t *tail) follow(ctx context.Context, lines int) error {
 // again expects lines that were shown before.
 func (t *tail) again() {
 	for _, known := range t.seen {
-		known.again, known.skip = true, slices.Clone(known.lines)
+		known.again, known.met = true, false
+		known.skip = slices.Clone(known.lines)
 	}
 }
 

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,8 +75,9 @@ func TestCatchUp(t *testing.T) {
 		return tandem.LogEntry{Device: "d", TS: time.Unix(int64(second), 0), Type: tandem.LogAgent, Msg: msg}
 	}
 	var got []string
+	var errs bytes.Buffer
 	tail := &tail{
-		filter: &lineFilter{}, show: func(e tandem.LogEntry) { got = append(got, e.Msg) },
+		n: &node{s: &streams{err: &errs}}, filter: &lineFilter{}, show: func(e tandem.LogEntry) { got = append(got, e.Msg) },
 		seen: map[tandem.DeviceID]*seenLines{},
 	}
 	for _, e := range []tandem.LogEntry{at(1, "a"), at(2, "b"), at(2, "b"), at(2, "c")} {
@@ -88,5 +91,13 @@ func TestCatchUp(t *testing.T) {
 	}
 	if want := []string{"a", "b", "b", "c", "b", "d", "late"}; !slices.Equal(got, want) {
 		t.Errorf("shown %q, want %q", got, want)
+	}
+	if errs.Len() > 0 {
+		t.Errorf("nothing is missing, and it says %s", errs.String())
+	}
+	tail.again()
+	tail.take(at(9, "much later"))
+	if !strings.Contains(errs.String(), "may be missing: tandem log d --since ") {
+		t.Errorf("lines are missing, and it says %q", errs.String())
 	}
 }

@@ -57,7 +57,8 @@ func TestOneTime(t *testing.T) {
 	if status != 1 || errs == "" {
 		t.Errorf("a login with a used one: %d %s", status, errs)
 	}
-	if status, _, errs := within(t, "", append([]string{"account", "otp", "disable", "ann"}, operator...)...); status != 1 {
+	status, _, errs = within(t, "", append([]string{"account", "otp", "disable", "ann"}, operator...)...)
+	if status != 1 {
 		t.Errorf("without --yes: %d %s", status, errs)
 	}
 	status, _, errs = within(t, "", append([]string{"account", "otp", "disable", "--yes", "ann"}, operator...)...)

@@ -43,11 +43,13 @@ func TestLists(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	if err := listed(&streams{out: &out}, listFlags{}, all, columns); err != nil || strings.Contains(out.String(), "\x1b") {
+	err := listed(&streams{out: &out}, listFlags{}, all, columns)
+	if err != nil || strings.Contains(out.String(), "\x1b") {
 		t.Errorf("a name can control the terminal: %q %v", out.String(), err)
 	}
 	out.Reset()
-	if err := listed(&streams{out: &out, json: true}, listFlags{}, []thing(nil), columns); err != nil || out.String() != "[]\n" {
+	err = listed(&streams{out: &out, json: true}, listFlags{}, []thing(nil), columns)
+	if err != nil || out.String() != "[]\n" {
 		t.Errorf("an empty list is %q %v", out.String(), err)
 	}
 }

@@ -15,35 +15,35 @@ import (
 
 // wrongValues are values that no flag with a placeholder takes.
 var wrongValues = map[string][]string{
-	"ADDR":       {"x", ":x", "127.0.0.1", "127.0.0.1:99999", "a b:1"},
-	"CIDR":       {"x", "10.0.0.0/33"},
-	"COLUMN":     {"nosuch"},
-	"CONTEXT":    {"nosuch"},
-	"CODE":       {"x", "7K3M-Q0D4-X9TX", "tandem:x:y@http://localhost", "tandem:7K3M-Q0D4-X9TW@localhost"},
-	"DEPLOYMENT": {"nosuch", "../devices"},
-	"DEVICE":     {"nosuch"},
-	"DIR":        {"file"},
-	"DOMAIN":     {"a b", "-x-"},
-	"DURATION":   {"x", "5"},
-	"FILE":       {"nofile", "."},
-	"GROUP":      {"nosuch", "de"},
-	"ID":         {"x", ""},
-	"KEY":        {""},
-	"MIB":        {"0", "x", "-1", "99999999"},
-	"MB":         {"0", "x", "-1"},
-	"N":          {"-3", "x", "1e99", ""},
-	"NAME":       {},
-	"PRODUCT":    {"nosuch", "de"},
-	"PROOF":      {"x", "ANY"},
-	"SEED":       {"x", "-1", "1.x", "2.1", "1.99999999"},
-	"REGEXP":     {"(", "a**"},
-	"TEXT":       {},
-	"TIME":       {"x", "-5h"},
-	"SIZE":       {"x", "-1", "1", "5XB", "0"},
-	"SPAN":       {"x", "5", "0 days", "-1 day", "31 years", ""},
-	"TYPE":       {"imp009"},
-	"URL":        {"nonsense", "ftp://x", "http://[::1", "tcp://127.0.0.1:99999"},
+	"ADDR":     {"x", ":x", "127.0.0.1", "127.0.0.1:99999", "a b:1"},
+	"CIDR":     {"x", "10.0.0.0/33"},
+	"COLUMN":   {"nosuch"},
+	"CONTEXT":  {"nosuch"},
+	"CODE":     {"x", "7K3M-Q0D4-X9TX", "tandem:x:y@http://localhost", "tandem:7K3M-Q0D4-X9TW@localhost"},
+	"DEVICE":   {"nosuch"},
+	"DIR":      {"file"},
+	"DOMAIN":   {"a b", "-x-"},
+	"DURATION": {"x", "5"},
+	"FILE":     {"nofile", "."},
+	"GROUP":    {"nosuch", "de"},
+	"ID":       {"x", ""},
+	"KEY":      {""},
+	"MIB":      {"0", "x", "-1", "99999999"},
+	"MB":       {"0", "x", "-1"},
+	"N":        {"-3", "x", "1e99", ""},
+	"NAME":     {},
+	"PRODUCT":  {"nosuch", "de"},
+	"PROOF":    {"x", "ANY"},
+	"SEED":     {"x", "-1", "1.x", "2.1", "1.99999999"},
+	"REGEXP":   {"(", "a**"},
+	"TEXT":     {},
+	"TIME":     {"x", "-5h"},
+	"SIZE":     {"x", "-1", "1", "5XB", "0"},
+	"SPAN":     {"x", "5", "0 days", "-1 day", "31 years", ""},
+	"TYPE":     {"imp009"},
+	"URL":      {"nonsense", "ftp://x", "http://[::1", "tcp://127.0.0.1:99999"},
 
+	"DEPLOYMENT":     {"nosuch", "../devices"},
 	"COLUMN=PATTERN": {"x", "nosuch=1", "=", ""},
 	"NAME=VALUE":     {"x", "=1"},
 	"WHEN":           {"x", "-5h", "5", "17:99", "2026-13-01"},
@@ -248,6 +248,8 @@ func needs(leaf *kong.Node, f *kong.Flag) (all []string) {
 		run := leaf.Name == "run" && f.Name != "claim"
 		switch {
 		case other.Name == f.Name:
+		case slices.Contains([]string{"http", "agents", "mqtt"}, other.Name):
+			all = append(all, "--"+other.Name, "127.0.0.1:0") // those of other programs may be in use
 		case other.Name == "group" && other.Required:
 			all = append(all, "--group", "dev")
 		case other.Name == "id" && run:
