@@ -127,7 +127,8 @@ type Vitals struct {
 // Vitals returns how the pair is.
 func (w *World) Vitals() (v Vitals) {
 	h := &w.host
-	v.Agent, v.Device, v.Linked = h.up && h.life.Runs(), w.device.on, w.linked()
+	v.Agent = h.up && h.life.Runs()
+	v.Device, v.Linked = w.device.on, w.linked()
 	if h.up {
 		v.Waiting = h.life.Queued() + len(h.inbox)
 		if m := h.life.Machine(); m != nil && m.Busy() {

@@ -47,23 +47,23 @@ type Library func(context.Context, tandem.LibraryID) (string, error)
 // Open compiles the pair of a directory. An error of its code is a *syntax.Error.
 func Open(ctx context.Context, dir string, find Library) (*Project, error) {
 	p := &Project{Dir: dir}
-	var code rehearsal.Code
-	var err error
-	if code.Agent, err = p.read(agentFile); err != nil {
+	agent, err := p.read(agentFile)
+	if err != nil {
 		return nil, err
 	}
-	if code.Device, err = p.read(deviceFile); err != nil {
+	device, err := p.read(deviceFile)
+	if err != nil {
 		return nil, err
 	}
-	if code.Agent == "" && code.Device == "" {
+	if agent == nil && device == nil {
 		return nil, tandem.Errorf(tandem.NotFound, "there is no pair in %s: it is in the files agent.nut and device.nut", dir)
 	}
 	asserted, err := p.read(Assertions)
 	if err != nil {
 		return nil, err
 	}
-	p.asserts = asserted != ""
-	return p, p.compile(ctx, code, asserted, find)
+	p.asserts = asserted != nil
+	return p, p.compile(ctx, rehearsal.Code{Agent: string(agent), Device: string(device)}, string(asserted), find)
 }
 
 // Of returns the project of a pair whose source is given, for tests.
@@ -102,11 +102,11 @@ func (p *Project) compile(ctx context.Context, code rehearsal.Code, asserted str
 	return err
 }
 
-// read returns a file of the project, "" when there is none.
-func (p *Project) read(name string) (string, error) {
+// read returns a file of the project, nil when there is none.
+func (p *Project) read(name string) ([]byte, error) {
 	text, err := os.ReadFile(filepath.Join(p.Dir, name))
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
+		return nil, nil
 	}
-	return string(text), err
+	return text, err
 }

@@ -91,8 +91,8 @@ func NewSearcher(p *Project, o Options) (*Searcher, error) {
 	}
 	for _, a := range b.checks {
 		if !a.decided && b.breach == nil {
-			return nil, tandem.Errorf(tandem.Invalid, "%s: %q can never be looked at, also without faults: %s", Assertions, a.text,
-				cmp.Or(b.mistake, a.why))
+			return nil, tandem.Errorf(tandem.Invalid, "%s: %q can never be looked at, also without faults: %s", Assertions,
+				a.text, cmp.Or(b.mistake, a.why))
 		}
 	}
 	return s, nil
@@ -130,8 +130,9 @@ func (s *Searcher) base(story Story) (*base, error) {
 	if err := r.run(); err != nil {
 		return nil, err
 	}
-	b.breach, b.checks, b.without = r.breach, r.checks, r.without
-	b.mistake, b.end = r.firstMistake(), r.end()
+	b.breach, b.without = r.breach, r.without
+	b.checks, b.mistake = r.checks, r.firstMistake()
+	b.end = r.end()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.known) < maxBases || story.Blows == nil {

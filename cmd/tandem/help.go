@@ -257,7 +257,7 @@ func rehearseVars() kong.Vars {
 			"point (1000).",
 		"help_rehearse_length":   "How long the pair runs in each story (10 minutes); faults happen in the first two fifths.",
 		"help_rehearse_coverage": "Write a page with the faults that were tried, and after what, to FILE.",
-		"help_rehearse_keep": "Write the story that is found to FILE, which is called NAME.story: tandem test plays it from " +
-			"then on.",
+		"help_rehearse_keep": "Write the story that is found to FILE, which is called NAME.story: tandem test plays it " +
+			"from then on.",
 	}
 }

@@ -110,9 +110,9 @@ const defaultLength = "10 minutes"
 
 // check says what is wrong with the options, before stories are played for nothing.
 func (c *rehearseCmd) check() (length time.Duration, err error) {
-	if length, err = rehearsal.ParseSpan(c.Length); err != nil || length < time.Minute || length > 30*24*time.Hour {
+	if length, err = rehearsal.ParseSpan(c.Length); err != nil || length < 5*time.Minute || length > 30*24*time.Hour {
 		return 0, tandem.Errorf(tandem.Invalid,
-			"--length %s: give a span of time such as \"10 minutes\", from 1 minute to 30 days", c.Length)
+			"--length %s: give a span of time such as \"10 minutes\", from 5 minutes to 30 days", c.Length)
 	}
 	switch {
 	case !isDirectory(c.Dir):
