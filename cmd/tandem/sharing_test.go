@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/http"
 	"regexp"
 	"strings"
 	"testing"
@@ -22,6 +23,14 @@ func TestSharing(t *testing.T) {
 	}
 	data := []string{"--data", dir}
 	with := func(args ...string) []string { return append(args, data...) }
+	r, err := http.Get(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body.Close()
+	if r.StatusCode != 200 || r.Header.Get("Referrer-Policy") != "no-referrer" {
+		t.Errorf("the page of the link: %s, %v", r.Status, r.Header)
+	}
 	tandem("short\n", 1, "at least 8", "account", "join", link)
 	tandem("correct-horse\n", 0, "-", "account", "join", link)
 	tandem("correct-horse\n", 1, "ask for another one", "account", "join", link)
