@@ -29,7 +29,6 @@ func TestReal(t *testing.T) {
 	}
 	for _, f := range p.Files {
 		t.Run(filepath.Base(f.Path), func(t *testing.T) {
-			t.Parallel() // each waits for most of the time
 			r := p.Run(t.Context(), f, Options{Real: true, Limit: 10 * time.Minute})
 			if r.Err != nil || len(r.Tests) < 2 {
 				t.Errorf("%d tests, %v", len(r.Tests), r.Err)

@@ -71,7 +71,9 @@ func (c *Client) Invitations(ctx context.Context, p Scope) iter.Seq2[Invitation,
 }
 
 // AddInvitation makes a link that is good for a time. Without a role it is for an account alone.
-func (c *Client) AddInvitation(ctx context.Context, role, email string, p Scope, life time.Duration) (Invitation, error) {
+func (c *Client) AddInvitation(
+	ctx context.Context, role, email string, p Scope, life time.Duration,
+) (Invitation, error) {
 	attributes := map[string]any{"email": email, "expires_in": life.Seconds()}
 	in := sent{Type: "invitation", Attributes: attributes}
 	if role != "" {

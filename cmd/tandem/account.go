@@ -24,7 +24,7 @@ type accountCmd struct {
 
 	Role       roleCmd       `cmd:"" help:"Give accounts roles at what is yours, list them, or end one."`
 	Invitation invitationCmd `cmd:"" help:"Make links that give a role, and an account; list them, or withdraw one."`
-	Join       joinCmd       `cmd:"" help:"Use the link of an invitation. A password is asked for, or is the input's first line."`
+	Join       joinCmd       `cmd:"" help:"${help_join}"`
 }
 
 type accountAddCmd struct {

@@ -73,6 +73,7 @@ func vars() kong.Vars {
 		"help_place_product": "A product, by its name or its id, and all that is in it; without it and --group all of your " +
 			"account.",
 		"help_role": "viewer, operator, developer, admin or owner; each can do what the one before it can.",
+		"help_join": "Use the link of an invitation. A password is asked for, or is the input's first line.",
 		"help_join_key": "A login key of the account that is to have the role; without it a new account is made, or the " +
 			"administrator's is set up.",
 		"help_node": "Data directory of a node on this machine; without it and --context the current context's node, or " +

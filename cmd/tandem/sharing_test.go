@@ -44,7 +44,8 @@ func TestSharing(t *testing.T) {
 	tandem("", 0, "ann", with("account", "role", "list")...)
 	tandem("", 0, "ID", with("account", "role", "list", "--mine")...)
 
-	invite := tandem("", 0, "/join?token=", with("account", "invitation", "add", "developer", "--email", "dave@example.com")...)
+	invite := tandem("", 0, "/join?token=",
+		with("account", "invitation", "add", "developer", "--email", "dave@example.com")...)
 	tandem("", 0, "dave@example.com  open until", with("account", "invitation", "list")...)
 	tandem("other-horse\n", 0, "-", "account", "join", invite, "dave", "dave@example.com")
 	tandem("", 0, "dave@example.com  used", with("account", "invitation", "list")...)

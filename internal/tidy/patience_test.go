@@ -35,6 +35,7 @@ var brief = map[string]string{
 	"host TestLostEndsRequests":      "the lease may end at any time",
 	"host Fetched":                   "nothing waits for it",
 	"ingress open":                   "it runs in bubbles",
+	"internal/badlink silent":        "for what must not come",
 	"internal/child TestStart":       "for what must not come",
 	"logbook TestMends":              "the limit is a second for each of the lines together",
 	"logbook TestEndedContexts":      "for what cannot succeed",
