@@ -128,35 +128,39 @@ func (o *outside) note(r *tandem.Request, answer *tandem.Response) {
 
 // answers returns the newest answers, the oldest first; with a method the newest to that, or null.
 func answers(x *side, _ *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
-	vm := c.VM()
+	vm, done := c.VM(), x.w.outside.done
+	if !c.Arg(2).IsNull() {
+		method := strings.ToUpper(c.Str(2))
+		for i := len(done) - 1; i >= 0; i-- {
+			if done[i].Method == method {
+				return done[i].table(c)
+			}
+		}
+		return squirrel.Null, nil
+	}
 	list := vm.NewArray()
-	for i := range x.w.outside.done {
-		e := &x.w.outside.done[i]
-		if err := c.Charge(50 + len(e.Body) + len(e.Answer)); err != nil {
+	for i := range done {
+		t, err := done[i].table(c)
+		if err != nil {
 			return squirrel.Null, err
 		}
-		vm.Append(list, e.table(vm))
+		vm.Append(list, t)
 	}
-	if c.Arg(2).IsNull() {
-		return list, nil
-	}
-	method := strings.ToUpper(c.Str(2))
-	for i := len(x.w.outside.done) - 1; i >= 0; i-- {
-		if x.w.outside.done[i].Method == method {
-			return vm.Index(list, i), nil
-		}
-	}
-	return squirrel.Null, nil
+	return list, nil
 }
 
-func (e *Exchange) table(vm *squirrel.VM) squirrel.Value {
+func (e *Exchange) table(c *squirrel.Call) (squirrel.Value, error) {
+	if err := c.Charge(50 + len(e.Body) + len(e.Answer)); err != nil {
+		return squirrel.Null, err
+	}
+	vm := c.VM()
 	t := vm.NewTable()
 	vm.SetField(t, "method", vm.NewString(e.Method))
 	vm.SetField(t, "path", vm.NewString(e.Path))
 	vm.SetField(t, "body", vm.NewStringBytes(e.Body))
 	vm.SetField(t, "status", imp.Int32(e.Status))
 	vm.SetField(t, "answer", vm.NewStringBytes(e.Answer))
-	return t
+	return t, nil
 }
 
 // get returns what the agent would answer to a GET now: a copy of its machine is asked, which is
