@@ -18,8 +18,8 @@ import (
 	"github.com/tandem-iot/tandem"
 )
 
-// elsewhere are routes that are no part of this client: devices call them.
-var elsewhere = []string{"POST /enrol"}
+// elsewhere are routes that are no part of this client: devices call one, and the other is a document.
+var elsewhere = []string{"POST /enrol", "GET /openapi.json"}
 
 // asked notes which routes are called, with : in place of the ids that the test uses.
 type asked struct {

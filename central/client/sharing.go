@@ -50,6 +50,12 @@ func (c *Client) AddCollaborator(ctx context.Context, name, role string, p Scope
 	return object[Collaborator](ctx, c, call{method: "POST", path: "/collaborators", in: in})
 }
 
+// ChangeCollaborator changes a role.
+func (c *Client) ChangeCollaborator(ctx context.Context, id, role string) (Collaborator, error) {
+	in := sent{Type: "collaborator", ID: id, Attributes: map[string]string{"role": role}}
+	return object[Collaborator](ctx, c, call{method: "PATCH", path: at("collaborators", id), in: in})
+}
+
 // RemoveCollaborator ends a role.
 func (c *Client) RemoveCollaborator(ctx context.Context, id string) error {
 	return c.do(ctx, call{method: "DELETE", path: at("collaborators", id)}, nil)

@@ -555,6 +555,6 @@ func TestEnter(t *testing.T) {
 	p.press("r")
 	p.expect(`\A\n\n[^\n]+\[Status\] Agent restarted: restart\.`)
 	p.press("?")
-	p.expect(`^Keys    r restart agent`)
+	p.expect(`^Keys    r  restart the agent`)
 	p.stop()
 }

@@ -36,6 +36,15 @@ account show
 account password | correct-horse
 account add ann ann@example.com | correct-horse
 account otp show
+ROLE = account role add ann viewer
+account role list
+account role change ROLE operator
+account role remove --yes ROLE
+account invitation add viewer
+INVITATION = account invitation list -q
+account invitation list
+account invitation remove --yes INVITATION
+audit list
 KEY = key add of-a-test | correct-horse
 key list
 key change KEY other | correct-horse
@@ -99,7 +108,7 @@ product remove --yes Empty
 // device or a certificate's fingerprint, or go on until they are stopped.
 var elsewhere = []string{
 	"dev", "up", "device run", "device enrol", "cluster status", "cluster drain", "cluster undrain", "account otp enable",
-	"account otp disable", "device certificate revoke",
+	"account otp disable", "device certificate revoke", "account join", "device set", "rehearse",
 }
 
 // recorder passes requests on to a node, and notes those that destroy something.
@@ -357,7 +366,7 @@ func TestNoRight(t *testing.T) {
 		}
 		args = append(args, "--context", "ann")
 		status, _, errs := within(t, password+"\n"+password+"\n", args...)
-		refused := strings.Contains(errs, "there is no ") || strings.Contains(errs, "Only the account operator") ||
+		refused := strings.Contains(errs, "there is no ") || strings.Contains(errs, "Only an administrator") ||
 			strings.Contains(errs, "the cluster has no node") || strings.Contains(errs, "this node is alone")
 		if status != 1 || !refused {
 			t.Errorf("tandem %q: %d %s", args, status, errs)

@@ -41,6 +41,7 @@ func (f placeFlags) at(ctx context.Context, s *streams, of nodeFlags) (n *node, 
 type roleCmd struct {
 	List   roleListCmd   `cmd:"" help:"List who has a role, and where."`
 	Add    roleAddCmd    `cmd:"" help:"Give an account a role. Prints the role's id."`
+	Change roleChangeCmd `cmd:"" help:"Change a role into another one."`
 	Remove roleRemoveCmd `cmd:"" help:"End a role."`
 }
 
@@ -107,6 +108,27 @@ func (c *roleAddCmd) Run(ctx context.Context, s *streams) error {
 	return s.made(x, x.ID)
 }
 
+type roleChangeCmd struct {
+	nodeFlags
+	ID   string `arg:"" name:"role-id" help:"The role's id, as tandem account role list shows it."`
+	Role string `arg:"" help:"${help_role}"`
+}
+
+func (c *roleChangeCmd) Run(ctx context.Context, s *streams) error {
+	n, err := c.dial(ctx, s)
+	if err != nil {
+		return err
+	}
+	x, err := n.ChangeCollaborator(ctx, c.ID, c.Role)
+	if c.ID == "" || tandem.KindOf(err) == tandem.NotFound {
+		return unknown("role", c.ID, nil, "tandem account role list shows all")
+	}
+	if err != nil {
+		return err
+	}
+	return s.made(x, x.ID)
+}
+
 type roleRemoveCmd struct {
 	nodeFlags
 	yesFlag
@@ -118,12 +140,16 @@ func (c *roleRemoveCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
+	none := unknown("role", c.Role, nil, "tandem account role list shows all")
+	if c.Role == "" {
+		return none
+	}
 	if err := c.confirm(s, "This ends the role %s", c.Role); err != nil {
 		return err
 	}
 	err = n.RemoveCollaborator(ctx, c.Role)
-	if c.Role == "" || tandem.KindOf(err) == tandem.NotFound {
-		return unknown("role", c.Role, nil, "tandem account role list shows all")
+	if tandem.KindOf(err) == tandem.NotFound {
+		return none
 	}
 	if err != nil {
 		return err
@@ -202,12 +228,16 @@ func (c *invitationRemoveCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
+	none := unknown("invitation", c.Invitation, nil, "tandem account invitation list shows all")
+	if c.Invitation == "" {
+		return none
+	}
 	if err := c.confirm(s, "This withdraws the invitation %s", c.Invitation); err != nil {
 		return err
 	}
 	err = n.RemoveInvitation(ctx, c.Invitation)
-	if c.Invitation == "" || tandem.KindOf(err) == tandem.NotFound {
-		return unknown("invitation", c.Invitation, nil, "tandem account invitation list shows all")
+	if tandem.KindOf(err) == tandem.NotFound {
+		return none
 	}
 	if err != nil {
 		return err
@@ -217,8 +247,8 @@ func (c *invitationRemoveCmd) Run(ctx context.Context, s *streams) error {
 
 type joinCmd struct {
 	Link   string `arg:"" help:"The link of an invitation."`
-	Name   string `arg:"" name:"new-name" optional:"" help:"The user name of a new account."`
-	Email  string `arg:"" optional:"" help:"Its e-mail address."`
+	Name   string `placeholder:"NAME" help:"The user name of a new account."`
+	Email  string `placeholder:"TEXT" help:"Its e-mail address."`
 	Key    string `name:"login-key" placeholder:"KEY" env:"TANDEM_LOGIN_KEY" help:"${help_join_key}"`
 	CACert string `name:"cacert" placeholder:"FILE" env:"TANDEM_CACERT" help:"${help_cacert}"`
 }

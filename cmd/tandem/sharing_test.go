@@ -47,14 +47,14 @@ func TestSharing(t *testing.T) {
 	invite := tandem("", 0, "/join?token=",
 		with("account", "invitation", "add", "developer", "--email", "dave@example.com")...)
 	tandem("", 0, "dave@example.com  open until", with("account", "invitation", "list")...)
-	tandem("other-horse\n", 0, "-", "account", "join", invite, "dave", "dave@example.com")
+	tandem("other-horse\n", 0, "-", "account", "join", invite, "--name", "dave", "--email", "dave@example.com")
 	tandem("", 0, "dave@example.com  used", with("account", "invitation", "list")...)
 	out := tandem("", 0, "developer", with("account", "role", "list")...)
 	if !regexp.MustCompile(`dave +developer +account`).MatchString(out) {
 		t.Error(out)
 	}
 	alone := tandem("", 0, "/join?token=", with("account", "invitation", "add")...)
-	tandem("other-horse\n", 1, "unique", "account", "join", alone, "dave", "dave@example.com")
+	tandem("other-horse\n", 1, "unique", "account", "join", alone, "--name", "dave", "--email", "dave@example.com")
 	tandem("", 0, "", with("account", "role", "remove", "--yes", role)...)
 	tandem("", 1, "no role", with("account", "role", "remove", "--yes", role)...)
 

@@ -66,7 +66,8 @@ var wrongArguments = map[string][]string{
 	"login-key": {"nosuch", "../devices", ""}, "account": {"nosuch", "operatr"}, "context": {"nosuch", "locl"},
 	"event": {"nosuch", ""}, "url": {"nonsense", "ftp://x"}, "shell": {"sh", ""}, "project": {"pair", "file"},
 	"description": {strings.Repeat("x", 300)}, "fingerprint": {"nosuch", ""},
-	"line": {"x", "pin1 = often"},
+	"line": {"x", "pin1 = often"}, "role": {"king", ""}, "role-id": {"nosuch", "../devices", ""},
+	"invitation": {"nosuch", "../devices", ""}, "link": {"nonsense", "http://x/", "ftp://x/join?token=y"},
 	"code": {"x", "7K3M-Q0D4-X9TX", "tandem:x:y@http://localhost"},
 }
 
@@ -74,6 +75,7 @@ var wrongArguments = map[string][]string{
 var wrongFor = map[string][]string{
 	"device add name": {}, "account add name": {"", " ", "a\nb"}, "product add name": {"", " ", "a\nb", "dev"},
 	"group add name": {"", "a\nb", "dev"}, "login url": {"nonsense", "ftp://x"},
+	"account invitation add role": {"king"},
 }
 
 // unsaid are arguments that an error calls by their name, and does not repeat.
@@ -86,7 +88,7 @@ var unsaid = []string{
 var rightArguments = map[string]string{
 	"dir": "pair", "name:version": "x:1.0.0", "file": "file", "device": "d", "devices": "d", "side": "agent",
 	"files": "file", "node": "n", "name": "x", "email": "x@example.com", "fingerprint": strings.Repeat("0", 64),
-	"line":    "pin1=1",
+	"line": "pin1=1", "role": "viewer",
 	"product": "dev", "group": "dev", "account": "operator", "event": "deployment", "url": "http://127.0.0.1:1/",
 	"description": "x", "shell": "bash", "context": "local",
 }
@@ -111,6 +113,10 @@ func thingsAtNode(t *testing.T) {
 	rightArguments["deployment"], _, _ = strings.Cut(make("deployment", "list", "--quiet"), "\n")
 	rightArguments["webhook"] = strings.Fields(make("webhook", "add", "deployment", "http://127.0.0.1:1/"))[0][len("ID="):]
 	make("device", "claim", "add", "--quiet")
+	make("account", "add", "ann", "ann@example.com")
+	rightArguments["role-id"] = make("account", "role", "add", "ann", "viewer")
+	rightArguments["link"] = make("account", "invitation", "add", "viewer")
+	rightArguments["invitation"] = make("account", "invitation", "list", "--quiet")
 	rightArguments["claim"] = make("device", "claim", "list", "--quiet")
 }
 

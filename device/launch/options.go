@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/device/enrol"
 	"github.com/tandem-iot/tandem/device/runner"
 )
 
@@ -71,21 +72,37 @@ func (o *Options) Run(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
+	// Once it runs, the fields of r are its own.
+	dir := r.Dir
+	id := deviceIn(r)
+	logger := r.Logger
 	ctx, end := context.WithCancel(ctx)
 	var beside sync.WaitGroup
 	defer func() { end(); beside.Wait() }()
-	beside.Go(func() { hardware.follow(ctx, r.Logger) })
+	beside.Go(func() { hardware.follow(ctx, logger) })
 	beside.Go(func() { hardware.Play(ctx) })
 	beside.Go(func() {
 		// What is wrong with the directory, the device says itself.
-		if err := hardware.Serve(ctx, r.Dir, r.ID); err != nil && !errors.As(err, new(*fs.PathError)) {
-			r.Logger.Error("tandem device set does not reach the board: " + err.Error())
+		if err := hardware.Serve(ctx, dir, id); err != nil && !errors.As(err, new(*fs.PathError)) {
+			logger.Error("tandem device set does not reach the board: " + err.Error())
 		}
 	})
 	if err := r.Run(ctx); !errors.Is(err, context.Canceled) {
 		return err
 	}
 	return nil
+}
+
+// deviceIn returns the id of a device, which may be known in its directory alone; "" if it is not.
+func deviceIn(r *runner.Runner) tandem.DeviceID {
+	if r.ID != "" {
+		return r.ID
+	}
+	who, err := enrol.Load(r.Dir)
+	if err != nil {
+		return "" // the device says why
+	}
+	return who.Device
 }
 
 // Runner returns the device as the options say, whose lines go to w. With a claim code it enrols
