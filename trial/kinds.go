@@ -37,8 +37,9 @@ type Part struct {
 
 func once(f rehearsal.Fault) func(time.Duration) []Part {
 	return func(d time.Duration) []Part {
-		f.For = d
-		return []Part{{0, f}}
+		part := f // searches on several processors share the kinds
+		part.For = d
+		return []Part{{0, part}}
 	}
 }
 
