@@ -37,6 +37,7 @@ type bugs struct {
 	repeatAll      bool // requests that may have been done are repeated, whatever their method
 	serveWhenEmpty bool // an empty node serves later requests
 	emptyIsLost    bool // requests that an empty node has not answered count as possibly done
+	emptyOnce      bool // an empty node does not tell those that join
 	askTheLost     bool // a call waits for a run that is known to be lost
 
 	// Moves

@@ -43,6 +43,7 @@ var mistakes = []struct {
 	{"what may have been done is asked again", "calls/lost", func(b *bugs) { b.repeatAll = true }},
 	{"an emptied node serves what comes later", "calls/serving", func(b *bugs) { b.serveWhenEmpty = true }},
 	{"an emptied node counts as lost", "calls/emptied", func(b *bugs) { b.emptyIsLost = true }},
+	{"an emptied node does not tell those that join", "calls/serving", func(b *bugs) { b.emptyOnce = true }},
 	{"a run that is known to be lost is waited for", "calls/lost", func(b *bugs) { b.askTheLost = true }},
 
 	{"an offer that was taken back is activated", "moves/stale_offer", func(b *bugs) { b.keepTakenBack = true }},

@@ -45,8 +45,8 @@ type Calls struct {
 	empty   map[Peer]bool // runs that have sent Empty
 	lost    runs
 	serving int
-	closed  bool // requests of other nodes are answered Elsewhere: Empty was sent or will be
-	said    bool // Empty was sent
+	closed  bool          // requests of other nodes are answered Elsewhere: Empty was sent or will be
+	said    map[Peer]bool // runs to which Empty was sent
 }
 
 // call is one request or question.
@@ -69,7 +69,7 @@ type call struct {
 
 // NewCalls returns a Calls without calls.
 func NewCalls(self string, shardOf func(tandem.AgentID) int) *Calls {
-	return &Calls{self: self, shardOf: shardOf, calls: map[uint64]*call{}, empty: map[Peer]bool{}, lost: runs{}}
+	return &Calls{self: self, shardOf: shardOf, calls: map[uint64]*call{}, empty: map[Peer]bool{}, said: map[Peer]bool{}, lost: runs{}}
 }
 
 // Ask begins a request to an agent. This node must never have used its number.
@@ -276,6 +276,7 @@ func (c *Calls) Abandoned(now tandem.Now) (out []Effect) {
 // Table replaces the table, and makes another attempt for the calls that wait for one.
 func (c *Calls) Table(now tandem.Now, t *Table) (out []Effect) {
 	c.table = t
+	out = c.sayEmpty() // to those that are new
 	for _, k := range c.sorted() {
 		if k.pause != 0 {
 			out = append(out, c.attempt(now, k)...)
@@ -364,20 +365,25 @@ func (c *Calls) Served(from Peer, id uint64, r *tandem.Response, failure *Failur
 func (c *Calls) Serving() int { return c.serving }
 
 // Empty tells the other nodes that this node has no agents, as soon as their requests have
-// been answered. Later requests are not served, even if agents still arrive, so that
+// been answered, and those that join before it has left, too. Later requests are not served, even if agents still arrive, so that
 // requests without an answer from an empty node have certainly had no effect.
 func (c *Calls) Empty() []Effect {
-	c.closed, c.said = true, false
+	c.closed = true
+	clear(c.said)
 	return c.sayEmpty()
 }
 
 func (c *Calls) sayEmpty() (out []Effect) {
-	if !c.closed || c.said || c.serving > 0 {
+	if !c.closed || c.serving > 0 {
 		return nil
 	}
-	c.said = true
 	for _, p := range c.table.Others(c.self) {
-		out = append(out, Tell{To: p, Message: &Empty{}})
+		if !c.said[p] && !(c.bugs.emptyOnce && len(c.said) > 0) {
+			out = append(out, Tell{To: p, Message: &Empty{}})
+		}
+	}
+	for _, e := range out {
+		c.said[e.(Tell).To] = true
 	}
 	return out
 }
