@@ -69,7 +69,10 @@ type call struct {
 
 // NewCalls returns a Calls without calls.
 func NewCalls(self string, shardOf func(tandem.AgentID) int) *Calls {
-	return &Calls{self: self, shardOf: shardOf, calls: map[uint64]*call{}, empty: map[Peer]bool{}, said: map[Peer]bool{}, lost: runs{}}
+	return &Calls{
+		self: self, shardOf: shardOf,
+		calls: map[uint64]*call{}, empty: map[Peer]bool{}, said: map[Peer]bool{}, lost: runs{},
+	}
 }
 
 // Ask begins a request to an agent. This node must never have used its number.
@@ -365,8 +368,9 @@ func (c *Calls) Served(from Peer, id uint64, r *tandem.Response, failure *Failur
 func (c *Calls) Serving() int { return c.serving }
 
 // Empty tells the other nodes that this node has no agents, as soon as their requests have
-// been answered, and those that join before it has left, too. Later requests are not served, even if agents still arrive, so that
-// requests without an answer from an empty node have certainly had no effect.
+// been answered, and those that join before it has left, too. Later requests are not served, even
+// if agents still arrive, so that requests without an answer from an empty node have certainly had
+// no effect.
 func (c *Calls) Empty() []Effect {
 	c.closed = true
 	clear(c.said)
