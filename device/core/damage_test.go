@@ -148,7 +148,7 @@ func linesIn(t *testing.T, w *world) int {
 func (o *outcome) wantLines(t *testing.T, most int) {
 	t.Helper()
 	lost := keeperLines - o.lines
-	told := fmt.Sprintf("%d lines of the log are lost", lost)
+	told := fmt.Sprintf("%d lines of the log cannot be read", lost)
 	if lost > most || lost > 0 && !strings.Contains(strings.Join(o.said, "\n"), told) {
 		t.Fatalf("%d lines are lost, %d at most, and the log says %q\n%s", lost, most, o.said, o.w.out.String())
 	}
@@ -161,7 +161,7 @@ func (o *outcome) wantLoss(t *testing.T, most int) {
 	if lost > most {
 		t.Fatalf("%d posts are lost, %d at most: got %v\n%s", lost, most, o.got, o.w.out.String())
 	}
-	told := fmt.Sprintf("%d kept messages are lost", lost)
+	told := fmt.Sprintf("%d kept messages cannot be read", lost)
 	if lost > 0 && !strings.Contains(strings.Join(o.said, "\n"), told) {
 		t.Fatalf("%d posts are lost, and the log says %q\n%s", lost, o.said, o.w.out.String())
 	}
@@ -505,7 +505,7 @@ func TestRot(t *testing.T) {
 	w.pass(time.Minute)
 	got := len(w.seenPayloads("agent/n"))
 	said := strings.Join(w.seenPayloads("log/error"), "\n")
-	if got != keeperPosts-1 || !strings.Contains(said, "1 kept messages are lost") || rotten == 0 {
+	if got != keeperPosts-1 || !strings.Contains(said, "1 kept messages cannot be read") || rotten == 0 {
 		t.Errorf("%d of %d come, and the log says %q", got, keeperPosts, said)
 	}
 	if n := w.core.disk.journal.waiting(); n != 0 {

@@ -211,7 +211,8 @@ func (c *Core) tellFindings(f *findings, what string) {
 	}
 }
 
-// lostText says which entries of a journal are lost, and what they were.
+// lostText says which entries of a journal cannot be read, and what they were. The marks that would say
+// which of them were handled may be lost with them.
 func lostText(lost []span, what string) string {
 	n, numbers := uint64(0), []string{}
 	for _, p := range lost {
@@ -226,6 +227,6 @@ func lostText(lost []span, what string) string {
 			numbers = append(numbers, decimal(p.first)+" to "+decimal(p.last))
 		}
 	}
-	return fmt.Sprintf("%d %s are lost, because their files are damaged: the numbers %s",
-		n, what, strings.Join(numbers, ", "))
+	return fmt.Sprintf("%d %s cannot be read, because their files are damaged; those that were not handled yet are lost: "+
+		"the numbers %s", n, what, strings.Join(numbers, ", "))
 }

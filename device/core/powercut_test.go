@@ -178,7 +178,7 @@ func (a *agentModel) logged(m *agentView) {
 	if fresh {
 		a.log = m.mark
 	}
-	if strings.Contains(m.payload, "are lost, because") {
+	if strings.Contains(m.payload, "files are damaged") {
 		a.t.Errorf("a power cut has damaged something: %s", m.payload)
 	}
 	lost := 0
