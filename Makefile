@@ -67,7 +67,7 @@ test-faults:
 	$(MAKE) device DURATION=25s
 	$(MAKE) devices
 
-lint: ; test -z "$$(gofmt -l .)" && for m in $(MODULES); do go vet -C $$m ./... && (cd $$m && $(STATICCHECK) ./...) || exit 1; done
+lint: ; gofmt -l . && test -z "$$(gofmt -l .)" && for m in $(MODULES); do go vet -C $$m ./... && (cd $$m && $(STATICCHECK) ./...) || exit 1; done
 tidy: ; for m in $(MODULES); do (cd $$m && go mod tidy) || exit 1; done
 check: ; go test -tags squirrelcheck -timeout 30m ./squirrel/... ./imp ./agent ./device
 costs: ; go test -v -run TestCosts ./squirrel ./agent ./device -costs

@@ -109,7 +109,7 @@ type LogEntry struct {
 
 	// Written is when a device wrote a line that it has kept until now; zero: it came at once.
 	Written time.Time `json:"written,omitzero"`
-	*Where           // nil: the line is about no place in a program
+	*Where            // nil: the line is about no place in a program
 	// Mark is of a line that the device has numbered, and may send again after its node is lost.
 	Mark Mark `json:"-" cbor:"mark"`
 }

@@ -219,6 +219,26 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+// TestMissing: the log says which file of the counters and the code's state is gone. Of a new directory
+// it says nothing.
+func TestMissing(t *testing.T) {
+	files, newest := keeper(t)
+	for _, name := range []string{countersFile, stateFile, ""} {
+		damaged := maps.Clone(files)
+		delete(damaged, name)
+		o := revive(t, damaged, newest, nil)
+		if said := strings.Contains(o.w.out.String(), name+" is missing"); said != (name != "") {
+			t.Errorf("without %q: said %v\n%s", name, said, o.w.out.String())
+		}
+	}
+	w := newWorld(t)
+	w.on()
+	w.pass(time.Minute)
+	if strings.Contains(w.out.String(), "is missing") {
+		t.Errorf("a new device: %s", w.out.String())
+	}
+}
+
 // TestUnreadable: a file that cannot be read is set aside, or in part passed over.
 func TestUnreadable(t *testing.T) {
 	files, newest := keeper(t)

@@ -121,6 +121,10 @@ func (c *Core) loadCounters(files map[string]*File) {
 	}
 	f := files[countersFile]
 	if f == nil {
+		// The first start makes them before all else.
+		if files[stateFile] != nil && files[oldCountersFile] == nil {
+			c.note("%s is missing: starts are counted from what else is known", countersFile)
+		}
 		d.counters = old
 		return
 	}
@@ -148,6 +152,10 @@ func (c *Core) loadState(files map[string]*File) {
 	}
 	f := files[stateFile]
 	if f == nil {
+		// Each start makes it, and the first may have been cut off before that.
+		if d.Boot > 1 && files[oldStateFile] == nil {
+			c.note("%s is missing: the user configuration and server.permanent are lost, if the code had kept any", stateFile)
+		}
 		d.state = old
 		return
 	}
