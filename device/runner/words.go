@@ -28,7 +28,7 @@ func (e *told) Unwrap() error { return e.err }
 // error that has its own is left as it is.
 func inWords(addr string, err error) error {
 	addr = cmp.Or(addr, "the node")
-	for _, words := range []func(string, error) string{certificateWords, protocolWords, networkWords} {
+	for _, words := range []func(string, error) string{certificateWords, protocolWords, networkWords, otherWords} {
 		if text := words(addr, err); text != "" {
 			return &told{text, err}
 		}
@@ -70,7 +70,7 @@ func protocolWords(addr string, err error) string {
 	switch {
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return addr + " does not speak TLS: use tcp:// or ws://, or the port of the node for TLS"
-	case errors.As(err, &status):
+	case errors.As(err, &status) && status.text != "":
 		return addr + " answers " + status.text + " and does not speak MQTT over WebSocket: " +
 			"a node does at its HTTP address, with the path /mqtt"
 	}
@@ -102,9 +102,20 @@ func networkWords(addr string, err error) string {
 	return ""
 }
 
+// otherWords is about what else goes wrong before there is a WebSocket: net/http has many errors, and exports
+// few of them.
+func otherWords(addr string, err error) string {
+	var web *notWebSocket
+	if !errors.As(err, &web) {
+		return ""
+	}
+	return addr + " has closed the connection, or does not speak HTTP: a node takes MQTT over WebSocket at its HTTP " +
+		"address, with the path /mqtt"
+}
+
 // notWebSocket says that a server has answered the request for a WebSocket with something else.
 type notWebSocket struct {
-	text string
+	text string // status of the answer; "": there was none
 	err  error
 }
 
@@ -114,7 +125,7 @@ func (e *notWebSocket) Unwrap() error { return e.err }
 // webSocketErr keeps the status of an answer that is none of a WebSocket.
 func webSocketErr(r *http.Response, err error) error {
 	if r == nil || r.StatusCode == http.StatusSwitchingProtocols {
-		return err
+		return &notWebSocket{"", err}
 	}
 	return &notWebSocket{r.Status, err}
 }

@@ -55,6 +55,20 @@ func TestInWords(t *testing.T) {
 			c.Close()
 		}
 	}()
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	go func() {
+		for {
+			c, err := other.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, "SSH-2.0-OpenSSH_9.2\r\n") // the client may have gone
+		}
+	}()
 	demanding := httptest.NewUnstartedServer(http.NotFoundHandler())
 	demanding.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}
 	demanding.StartTLS()
@@ -76,6 +90,7 @@ func TestInWords(t *testing.T) {
 		{"wss://" + private + "/", trust, "answers 404 Not Found"},
 		{"tls://" + mute.Addr().String(), nil, "connection"},
 		{"ws://" + mute.Addr().String(), nil, "connection"},
+		{"ws://" + other.Addr().String(), nil, "does not speak HTTP"},
 		{"tls://" + demanding.Listener.Addr().String(), trust, "has refused TLS"},
 	} {
 		r := &Runner{Addr: tc.addr, TLS: &tls.Config{RootCAs: tc.trust}}
@@ -111,6 +126,7 @@ func TestNetworkWords(t *testing.T) {
 		{op(syscall.ECONNRESET), "was cut"},
 		{op(syscall.EPIPE), "was cut"},
 		{io.EOF, "has closed the connection"},
+		{webSocketErr(nil, errors.New("http: server closed idle connection")), "has closed the connection"},
 		{os.ErrDeadlineExceeded, "does not answer"},
 		{context.DeadlineExceeded, "does not answer"},
 		{errors.Join(context.DeadlineExceeded, op(syscall.ECONNREFUSED)), "nothing answers at"},
