@@ -41,34 +41,8 @@ func TestInWords(t *testing.T) {
 	trust := x509.NewCertPool()
 	trust.AddCert(secure.Certificate())
 	_, port, _ := net.SplitHostPort(secure.Listener.Addr().String())
-	mute, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer mute.Close()
-	go func() {
-		for {
-			c, err := mute.Accept()
-			if err != nil {
-				return
-			}
-			c.Close()
-		}
-	}()
-	other, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	go func() {
-		for {
-			c, err := other.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = io.WriteString(c, "SSH-2.0-OpenSSH_9.2\r\n") // the client may have gone
-		}
-	}()
+	mute := listen(t, "")
+	other := listen(t, "SSH-2.0-OpenSSH_9.2\r\n")
 	demanding := httptest.NewUnstartedServer(http.NotFoundHandler())
 	demanding.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}
 	demanding.StartTLS()
@@ -88,9 +62,9 @@ func TestInWords(t *testing.T) {
 		{"tls://localhost:" + port, trust, "not for localhost"},
 		{"ws://" + plain + "/", nil, "answers 404 Not Found"},
 		{"wss://" + private + "/", trust, "answers 404 Not Found"},
-		{"tls://" + mute.Addr().String(), nil, "connection"},
-		{"ws://" + mute.Addr().String(), nil, "connection"},
-		{"ws://" + other.Addr().String(), nil, "does not speak HTTP"},
+		{"tls://" + mute, nil, "connection"},
+		{"ws://" + mute, nil, "connection"},
+		{"ws://" + other, nil, "does not speak HTTP"},
 		{"tls://" + demanding.Listener.Addr().String(), trust, "has refused TLS"},
 	} {
 		r := &Runner{Addr: tc.addr, TLS: &tls.Config{RootCAs: tc.trust}}
@@ -108,6 +82,27 @@ func TestInWords(t *testing.T) {
 		}
 		checkWords(t, tc.addr, err, tc.want)
 	}
+}
+
+// listen returns the address of a server that says a text to each client, which may be empty, and hangs up.
+func listen(t *testing.T, text string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, text) // the client may have gone
+			c.Close()
+		}
+	}()
+	return l.Addr().String()
 }
 
 // TestNetworkWords: errors that no server on this machine can cause.
