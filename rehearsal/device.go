@@ -57,7 +57,7 @@ func (powerOn) happen(w *World) {
 	}
 	c, err := core.New(core.Config{
 		ID: DeviceID, Key: key, Server: "rehearsal", Module: w.cfg.Module, Board: d.board, Flash: d.flash,
-		Compile: w.cfg.Pair.compile, Chance: w.chance.below, Beside: w.script.beside(deviceProgram),
+		Compile: w.cfg.Pair.compile, Chance: w.chance.Below, Beside: w.script.beside(deviceProgram),
 		JournalSize: journalSize,
 	}, d.disk.Contents())
 	if err != nil {
@@ -83,7 +83,7 @@ func (w *World) cutPower() {
 	if len(d.pending) > 0 {
 		during = d.pending[0]
 	}
-	d.disk.Cut(during, w.chance.below)
+	d.disk.Cut(during, w.chance.Below)
 	d.on, d.core = false, nil
 	d.pending = nil
 	d.conn = 0

@@ -75,11 +75,11 @@ func (w *World) send(f flow, what happening) {
 		return
 	}
 	at, wait := w.now, firstResend
-	for x.loss > 0 && w.chance.share() < x.loss {
+	for x.loss > 0 && w.chance.Share() < x.loss {
 		at += wait
 		wait = min(2*wait, lastResend)
 	}
-	w.deliver(f, at+x.latency+w.chance.between(0, x.latency/10+1), what)
+	w.deliver(f, at+x.latency+w.chance.Between(0, x.latency/10+1), what)
 }
 
 // cutWire has nothing arrive, for a while or until it is mended.
@@ -112,7 +112,7 @@ func (w *World) mendWire() {
 	}
 	x.cut = false
 	wait := min(w.now-x.since, lastResend)
-	at := w.now + x.latency + w.chance.between(0, max(wait, firstResend))
+	at := w.now + x.latency + w.chance.Between(0, max(wait, firstResend))
 	for _, h := range x.held {
 		w.deliver(h.flow, at, h.what)
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/internal/chance"
 	"github.com/tandem-iot/tandem/store/record"
 	"github.com/tandem-iot/tandem/store/twin"
 )
@@ -38,7 +39,7 @@ var origin = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 // World is a pair and its surroundings. One goroutine at a time may use it.
 type World struct {
 	cfg    Config
-	chance chance
+	chance chance.Source
 	now    time.Duration // since the beginning
 	queue  queue
 	number uint64 // of entries
@@ -62,7 +63,7 @@ type World struct {
 
 // New returns a world in which the node has just started and the device has just got power.
 func New(cfg Config) (*World, error) {
-	w := &World{cfg: cfg, chance: chance(cfg.Seed), db: twin.New(1)}
+	w := &World{cfg: cfg, chance: chance.Source(cfg.Seed), db: twin.New(1)}
 	w.db.PutDevice(record.Device{ID: DeviceID, Agent: AgentID, Group: group, KeyHash: record.Hash(key)})
 	w.wire.latency = 10 * time.Millisecond
 	w.script = newScripts(w, cfg.Script)
@@ -196,25 +197,3 @@ func (q *queue) pop() entry {
 		i = least
 	}
 }
-
-// chance is a source of random numbers: SplitMix64, whose whole state is one number.
-type chance uint64
-
-func (c *chance) next() uint64 {
-	*c += 0x9e3779b97f4a7c15
-	z := uint64(*c)
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return z ^ z>>31
-}
-
-// below returns a number below n, which is not 0.
-func (c *chance) below(n uint64) uint64 { return c.next() % n }
-
-// between returns a duration of at least low, and less than high.
-func (c *chance) between(low, high time.Duration) time.Duration {
-	return low + time.Duration(c.below(uint64(high-low)))
-}
-
-// share returns a number of at least 0, and less than 1.
-func (c *chance) share() float64 { return float64(c.next()>>11) / (1 << 53) }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/internal/chance"
 )
 
 // example compiles a pair of ../examples.
@@ -129,12 +130,12 @@ func TestFaults(t *testing.T) {
 func story(t testing.TB, p *Pair, seed uint64) *World {
 	t.Helper()
 	w := newWorld(t, Config{Seed: seed, Pair: p})
-	fate := chance(seed + 1000)
+	fate := chance.Source(seed + 1000)
 	run(t, w, time.Second)
 	for range 40 {
-		f := faults[fate.below(uint64(len(faults)))].fault
+		f := faults[fate.Below(uint64(len(faults)))].fault
 		w.Do(f)
-		run(t, w, fate.between(0, 40*time.Second))
+		run(t, w, fate.Between(0, 40*time.Second))
 	}
 	w.Do(Fault{Kind: Mend})
 	w.Do(Fault{Kind: Latency, For: 10 * time.Millisecond})

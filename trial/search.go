@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/internal/chance"
 )
 
 // Options say how much is searched.
@@ -193,9 +194,9 @@ func (s *Searcher) Singles() ([]Single, error) {
 			}
 		}
 	}
-	c := chance(1)
+	c := chance.Source(1)
 	for i := len(list) - 1; i > 0; i-- {
-		j := c.below(uint64(i + 1))
+		j := c.Below(uint64(i + 1))
 		list[i], list[j] = list[j], list[i]
 	}
 	return list, nil
@@ -208,32 +209,32 @@ func (s *Searcher) mixture(seed uint64) (Story, error) {
 	if err != nil {
 		return story, err
 	}
-	c := chance(seed)
-	c.next()
+	c := chance.Source(seed)
+	c.Next()
 	kinds := s.kinds(b)
 	if len(kinds) == 0 || len(b.points) == 0 {
 		return story, nil
 	}
-	for range 1 + c.below(5) {
-		k := kinds[c.below(uint64(len(kinds)))]
-		at := b.points[c.below(uint64(len(b.points)))].Moment
-		if n := len(story.Blows); n > 0 && c.below(10) < 6 {
-			at = Moment{At: story.Blows[n-1].At + time.Duration(c.below(uint64(20*time.Second))) + time.Millisecond}
+	for range 1 + c.Below(5) {
+		k := kinds[c.Below(uint64(len(kinds)))]
+		at := b.points[c.Below(uint64(len(b.points)))].Moment
+		if n := len(story.Blows); n > 0 && c.Below(10) < 6 {
+			at = Moment{At: story.Blows[n-1].At + time.Duration(c.Below(uint64(20*time.Second))) + time.Millisecond}
 		}
 		if at.At >= s.window() {
 			continue
 		}
 		x := Blow{Moment: at, Kind: k.Name}
 		if k.Spans != nil {
-			x.Span = k.Spans[c.below(uint64(len(k.Spans)))]
-			x.Span = min(x.Span*time.Duration(25+c.below(376))/100, s.o.Length*3/20)
+			x.Span = k.Spans[c.Below(uint64(len(k.Spans)))]
+			x.Span = min(x.Span*time.Duration(25+c.Below(376))/100, s.o.Length*3/20)
 			x.Span = x.Span.Round(time.Millisecond)
 		}
 		story.Blows = append(story.Blows, x)
 	}
 	// Traffic heals much: in some stories it ends soon after the faults.
-	if n := len(story.Blows); n > 0 && s.p.asserts && c.below(3) == 0 && slices.Contains(kinds, kindOf(quiet)) {
-		at := story.Blows[n-1].At + time.Duration(c.below(uint64(30*time.Second)))
+	if n := len(story.Blows); n > 0 && s.p.asserts && c.Below(3) == 0 && slices.Contains(kinds, kindOf(quiet)) {
+		at := story.Blows[n-1].At + time.Duration(c.Below(uint64(30*time.Second)))
 		story.Blows = append(story.Blows, Blow{Moment: Moment{At: at}, Kind: quiet})
 	}
 	story.sort()
@@ -426,17 +427,3 @@ func (s *Searcher) each(ctx context.Context, n int, story func(int) (Story, erro
 	}
 	return n, -1, nil, nil
 }
-
-// chance is a source of random numbers: SplitMix64.
-type chance uint64
-
-func (c *chance) next() uint64 {
-	*c += 0x9e3779b97f4a7c15
-	z := uint64(*c)
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return z ^ z>>31
-}
-
-// below returns a number below n, which is not 0.
-func (c *chance) below(n uint64) uint64 { return c.next() % n }

@@ -11,7 +11,7 @@ import (
 // make a build pass. ARCHITECTURE.md says what each package is for.
 const layers = `
 internal/chargetest internal/child internal/crew internal/freeaddr internal/indextest internal/snapshottest
-internal/badlink internal/span
+internal/badlink internal/chance internal/span internal/spelling
 . admit squirrel/syntax squirrel/text squirrel/regexp hlc meter mqtt docs internal/pgtest bench/client bench/node
 internal/dirlock internal/version squirrel/compile internal/brokertest placement store/record codec mqtt/batch
 device/identity internal/durable central/client
