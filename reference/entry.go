@@ -11,6 +11,7 @@ import (
 	"github.com/tandem-iot/tandem/agent"
 	"github.com/tandem-iot/tandem/device"
 	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/internal/spelling"
 )
 
 // Kind is the kind of an Entry.
@@ -248,11 +249,11 @@ func Suggest(name string) (names []string) {
 	var all []near
 	consider := func(candidate string) {
 		low := strings.ToLower(candidate)
-		d := distance(name, low)
+		d := spelling.Distance(name, low)
 		if _, last, ok := strings.Cut(low, "."); ok {
-			d = min(d, distance(name, last)+1)
+			d = min(d, spelling.Distance(name, last)+1)
 		}
-		if d <= 1+len(name)/4 && !slices.ContainsFunc(all, func(n near) bool { return n.name == candidate }) {
+		if spelling.Near(name, d) && !slices.ContainsFunc(all, func(n near) bool { return n.name == candidate }) {
 			all = append(all, near{candidate, d})
 		}
 	}
@@ -267,26 +268,4 @@ func Suggest(name string) (names []string) {
 		names = append(names, n.name)
 	}
 	return names
-}
-
-// distance returns the number of letters to insert, remove or replace to turn a
-// into b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
