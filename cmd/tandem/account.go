@@ -84,10 +84,7 @@ func (c *accountShowCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	a, err := n.Account(ctx, "me")
-	if c.Account != "" {
-		a, err = n.account(ctx, c.Account)
-	}
+	_, a, err := n.meAnd(ctx, c.Account)
 	if err != nil {
 		return err
 	}
@@ -101,6 +98,15 @@ func (c *accountShowCmd) Run(ctx context.Context, s *streams) error {
 	}{a, may.Operate}, a.ID)
 }
 
+// meAnd returns one's own account and the named one, which is one's own for "".
+func (n *node) meAnd(ctx context.Context, name string) (me, named client.Account, err error) {
+	if me, err = n.Account(ctx, "me"); err != nil || name == "" {
+		return me, me, err
+	}
+	named, err = n.account(ctx, name)
+	return me, named, err
+}
+
 type accountPasswordCmd struct {
 	nodeFlags
 	Account string `arg:"" optional:"" help:"User name, e-mail address or id of the account; by default yours."`
@@ -111,15 +117,9 @@ func (c *accountPasswordCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	me, err := n.Account(ctx, "me")
+	me, a, err := n.meAnd(ctx, c.Account)
 	if err != nil {
 		return err
-	}
-	a := me
-	if c.Account != "" {
-		if a, err = n.account(ctx, c.Account); err != nil {
-			return err
-		}
 	}
 	may, err := n.Capabilities(ctx, me.ID)
 	if err != nil {
@@ -220,15 +220,9 @@ func (c *otpDisableCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	me, err := n.Account(ctx, "me")
+	me, a, err := n.meAnd(ctx, c.Account)
 	if err != nil {
 		return err
-	}
-	a := me
-	if c.Account != "" {
-		if a, err = n.account(ctx, c.Account); err != nil {
-			return err
-		}
 	}
 	if err := c.confirm(s, "This lets account %s log in with its password alone", a.Username); err != nil {
 		return err

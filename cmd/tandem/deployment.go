@@ -182,12 +182,7 @@ func (c *deploymentRemoveCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	err = c.confirm(s, "This removes deployment %s of device group %s from %s", d.ID, called(d.Group), n.Node())
-	if err != nil {
-		return err
-	}
-	if err := n.RemoveDeployment(ctx, d.ID); err != nil {
-		return err
-	}
-	return s.made(gone{d.ID}, d.ID)
+	remove := func() error { return n.RemoveDeployment(ctx, d.ID) }
+	return c.remove(s, d.ID, remove, "This removes deployment %s of device group %s from %s",
+		d.ID, called(d.Group), n.Node())
 }

@@ -175,13 +175,8 @@ func (c *claimRevokeCmd) Run(ctx context.Context, s *streams) error {
 	if !slices.ContainsFunc(all, func(x client.Claim) bool { return x.ID == c.Claim }) {
 		return unknown("claim code", c.Claim, nil, "tandem device claim list shows all")
 	}
-	if err := c.confirm(s, "This makes the claim code %s worthless", c.Claim); err != nil {
-		return err
-	}
-	if err := n.RemoveClaim(ctx, c.Claim); err != nil {
-		return err
-	}
-	return s.made(gone{c.Claim}, c.Claim)
+	remove := func() error { return n.RemoveClaim(ctx, c.Claim) }
+	return c.remove(s, c.Claim, remove, "This makes the claim code %s worthless", c.Claim)
 }
 
 type deviceEnrolCmd struct {

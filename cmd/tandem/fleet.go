@@ -182,18 +182,15 @@ func (c *deviceRemoveCmd) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	const msg = "This removes device %s with its agent, what that has saved, and their log, from %s"
-	if err := c.confirm(s, msg, shownDevice(d), n.Node()); err != nil {
-		return err
-	}
-	if d.Group != nil {
-		if err := n.Unassign(ctx, d.Group.ID, d.ID); err != nil {
-			return err
+	remove := func() error {
+		if d.Group != nil {
+			if err := n.Unassign(ctx, d.Group.ID, d.ID); err != nil {
+				return err
+			}
 		}
+		return n.RemoveDevice(ctx, d.ID)
 	}
-	if err := n.RemoveDevice(ctx, d.ID); err != nil {
-		return err
-	}
-	return s.made(gone{d.ID}, d.ID)
+	return c.remove(s, d.ID, remove, msg, shownDevice(d), n.Node())
 }
 
 // someDevices is the argument of a command for devices.

@@ -231,15 +231,9 @@ func (c *groupRemoveCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	err = c.confirm(s, "This removes device group %s of product %s, and its deployments, from %s",
+	remove := func() error { return n.RemoveGroup(ctx, g.ID) }
+	return c.remove(s, g.ID, remove, "This removes device group %s of product %s, and its deployments, from %s",
 		g.Name, called(g.Product), n.Node())
-	if err != nil {
-		return err
-	}
-	if err := n.RemoveGroup(ctx, g.ID); err != nil {
-		return err
-	}
-	return s.made(gone{g.ID}, g.ID)
 }
 
 type groupRestartCmd struct {

@@ -117,15 +117,12 @@ func (c *keyRemoveCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	if err := c.confirm(s, "This removes the login key %s (%s)", k.ID, k.Description); err != nil {
-		return err
+	remove := func() error {
+		password, err := n.password(ctx)
+		if err != nil {
+			return err
+		}
+		return n.RemoveLoginKey(ctx, k.ID, password)
 	}
-	password, err := n.password(ctx)
-	if err != nil {
-		return err
-	}
-	if err := n.RemoveLoginKey(ctx, k.ID, password); err != nil {
-		return err
-	}
-	return s.made(gone{k.ID}, k.ID)
+	return c.remove(s, k.ID, remove, "This removes the login key %s (%s)", k.ID, k.Description)
 }

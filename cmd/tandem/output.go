@@ -307,6 +307,17 @@ func (f yesFlag) confirm(s *streams, format string, args ...any) error {
 	return nil
 }
 
+// remove asks, removes the object with an id, and says that it is gone. what says what happens.
+func (f yesFlag) remove(s *streams, id string, remove func() error, what string, args ...any) error {
+	if err := f.confirm(s, what, args...); err != nil {
+		return err
+	}
+	if err := remove(); err != nil {
+		return err
+	}
+	return s.made(gone{id}, id)
+}
+
 // barAfter is how long a command may take before it shows how far it is.
 const barAfter = 500 * time.Millisecond
 

@@ -121,11 +121,6 @@ func (c *productRemoveCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	if err := c.confirm(s, "This removes product %s from %s", p.Name, n.Node()); err != nil {
-		return err
-	}
-	if err := n.RemoveProduct(ctx, p.ID); err != nil {
-		return err
-	}
-	return s.made(gone{p.ID}, p.ID)
+	remove := func() error { return n.RemoveProduct(ctx, p.ID) }
+	return c.remove(s, p.ID, remove, "This removes product %s from %s", p.Name, n.Node())
 }

@@ -141,20 +141,23 @@ func (c *roleRemoveCmd) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	none := unknown("role", c.Role, nil, "tandem account role list shows all")
-	if c.Role == "" {
+	remove := func(id string) error { return n.RemoveCollaborator(ctx, id) }
+	return c.removeGiven(s, c.Role, remove, none, "This ends the role %s")
+}
+
+// removeGiven removes what has an id that is not looked up before. none is the error if there is none.
+func (f yesFlag) removeGiven(s *streams, id string, remove func(id string) error, none error, what string) error {
+	if id == "" {
 		return none
 	}
-	if err := c.confirm(s, "This ends the role %s", c.Role); err != nil {
+	given := func() error {
+		err := remove(id)
+		if tandem.KindOf(err) == tandem.NotFound {
+			return none
+		}
 		return err
 	}
-	err = n.RemoveCollaborator(ctx, c.Role)
-	if tandem.KindOf(err) == tandem.NotFound {
-		return none
-	}
-	if err != nil {
-		return err
-	}
-	return s.made(gone{c.Role}, c.Role)
+	return f.remove(s, id, given, what, id)
 }
 
 type invitationCmd struct {
@@ -229,20 +232,8 @@ func (c *invitationRemoveCmd) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	none := unknown("invitation", c.Invitation, nil, "tandem account invitation list shows all")
-	if c.Invitation == "" {
-		return none
-	}
-	if err := c.confirm(s, "This withdraws the invitation %s", c.Invitation); err != nil {
-		return err
-	}
-	err = n.RemoveInvitation(ctx, c.Invitation)
-	if tandem.KindOf(err) == tandem.NotFound {
-		return none
-	}
-	if err != nil {
-		return err
-	}
-	return s.made(gone{c.Invitation}, c.Invitation)
+	remove := func(id string) error { return n.RemoveInvitation(ctx, id) }
+	return c.removeGiven(s, c.Invitation, remove, none, "This withdraws the invitation %s")
 }
 
 type joinCmd struct {

@@ -151,15 +151,9 @@ func (c *webhookRemoveCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	err = c.confirm(s, "This removes the webhook to %s, for the event %s of device group %s", w.URL, w.Event,
-		called(w.Group))
-	if err != nil {
-		return err
-	}
-	if err := n.RemoveWebhook(ctx, w.ID); err != nil {
-		return err
-	}
-	return s.made(gone{w.ID}, w.ID)
+	remove := func() error { return n.RemoveWebhook(ctx, w.ID) }
+	return c.remove(s, w.ID, remove, "This removes the webhook to %s, for the event %s of device group %s",
+		w.URL, w.Event, called(w.Group))
 }
 
 type webhookDeliveriesCmd struct {
