@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/tandem-iot/tandem"
+	"github.com/tandem-iot/tandem/internal/durable"
 	"github.com/tandem-iot/tandem/store"
 )
 
@@ -51,11 +52,7 @@ func (s *Service) WriteAccess(ctx context.Context, file, mqtt string) error {
 	if err != nil {
 		return err
 	}
-	tmp := file + ".new"
-	if err := os.WriteFile(tmp, append(data, '\n'), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(tmp, file)
+	return durable.Write(file, append(data, '\n'))
 }
 
 // ReadAccess reads the access file of a node.

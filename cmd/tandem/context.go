@@ -19,6 +19,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/central/client"
+	"github.com/tandem-iot/tandem/internal/durable"
 )
 
 // place is a login at a node, which commands find by its name.
@@ -89,11 +90,7 @@ func (all places) write() error {
 	if err != nil {
 		return err
 	}
-	temporary := file + ".new"
-	if err := os.WriteFile(temporary, append(data, '\n'), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(temporary, file)
+	return durable.Write(file, append(data, '\n'))
 }
 
 // named returns a context; ok is false for the node on this machine, which needs none.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 )
 
 // Suffix is added to a file's name while it is written. A loss of power may leave such a file.
@@ -67,8 +68,11 @@ func Write(path string, data []byte) error {
 	})
 }
 
-// SyncDir makes the names in a directory durable.
+// SyncDir makes the names in a directory durable, on systems that can be asked to.
 func SyncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
 	f, err := os.Open(dir)
 	if err != nil {
 		return err
