@@ -10,6 +10,7 @@ import (
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/agent"
 	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/rehearsal/ground"
 	"github.com/tandem-iot/tandem/squirrel"
 )
 
@@ -48,7 +49,7 @@ func (w *World) Check(all bool) {
 	if t == nil || t.over || t.machine.Busy() {
 		return
 	}
-	core := w.script.sides[testerProgram].beside.Core()
+	core := w.script.sides[ground.Tester].beside.Core()
 	name := glanceHandle
 	if all {
 		name = checkHandler
@@ -76,7 +77,7 @@ func verdict(x *side, _ *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
 	}
 	v := Verdict{Number: int(c.Int(2)), State: State(c.Int(3)), Text: c.VM().ToString(c.Arg(4))}
 	if !c.Arg(5).IsNull() {
-		d, err := duration(c, 5)
+		d, err := ground.Span(c, 5)
 		if err != nil {
 			return c.Errorf("%v", err)
 		}
@@ -166,11 +167,11 @@ func (e *Exchange) table(c *squirrel.Call) (squirrel.Value, error) {
 // get returns what the agent would answer to a GET now: a copy of its machine is asked, which is
 // dropped then. null: it would not answer at once.
 func get(x *side, _ *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
-	if x.w.running(agentProgram) == nil || x.w.host.life.Machine() == nil || x.w.host.life.Machine().Busy() {
+	if x.w.running(ground.Agent) == nil || x.w.host.life.Machine() == nil || x.w.host.life.Machine().Busy() {
 		return c.Errorf("the agent does not run")
 	}
 	path, query, _ := strings.Cut(cmp.Or(c.Str(2), "/"), "?")
-	r, err := x.w.askCopy(requestOf(http.MethodGet, path, query, nil, nil))
+	r, err := x.w.askCopy(requestOf(ground.Request{Method: http.MethodGet, Path: path, Query: query}))
 	switch {
 	case err != nil:
 		return c.Errorf("the agent cannot be copied: %v", err)
@@ -180,7 +181,7 @@ func get(x *side, _ *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
 	vm := c.VM()
 	t := vm.NewTable()
 	vm.SetField(t, "status", imp.Int32(r.Status))
-	vm.SetField(t, "headers", headersTable(vm, r.Headers))
+	vm.SetField(t, "headers", ground.HeadersTable(vm, r.Headers))
 	vm.SetField(t, "body", vm.NewStringBytes(r.Body))
 	return t, nil
 }
@@ -195,7 +196,7 @@ func (w *World) askCopy(r *tandem.Request) (*tandem.Response, error) {
 		return nil, err
 	}
 	h := &w.host
-	beside := &imp.Beside{Library: w.script.sides[agentProgram].beside.Library}
+	beside := &imp.Beside{Library: w.script.sides[ground.Agent].beside.Library}
 	m, err := agent.Restore(agent.Config{
 		Program: w.cfg.Pair.program.Agent, Agent: AgentID, Device: DeviceID, URL: URL, Memory: h.cfg.Memory,
 		Budget: h.cfg.Budget, Version: h.cfg.Version, Beside: beside,

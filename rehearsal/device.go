@@ -8,6 +8,7 @@ import (
 	"github.com/tandem-iot/tandem/board"
 	hw "github.com/tandem-iot/tandem/device"
 	"github.com/tandem-iot/tandem/device/core"
+	"github.com/tandem-iot/tandem/rehearsal/ground"
 )
 
 // hardware is the device: its disk, its flash and its board, which outlive its power, and the core
@@ -57,7 +58,7 @@ func (powerOn) happen(w *World) {
 	}
 	c, err := core.New(core.Config{
 		ID: DeviceID, Key: key, Server: "rehearsal", Module: w.cfg.Module, Board: d.board, Flash: d.flash,
-		Compile: w.cfg.Pair.compile, Chance: w.chance.Below, Beside: w.script.beside(deviceProgram),
+		Compile: w.cfg.Pair.compile, Chance: w.chance.Below, Beside: w.script.beside(ground.Device),
 		JournalSize: journalSize,
 	}, d.disk.Contents())
 	if err != nil {

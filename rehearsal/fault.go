@@ -8,7 +8,9 @@ import (
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/device/core"
 	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/internal/span"
 	"github.com/tandem-iot/tandem/life"
+	"github.com/tandem-iot/tandem/rehearsal/ground"
 	"github.com/tandem-iot/tandem/squirrel"
 )
 
@@ -168,7 +170,7 @@ func (f Fault) happen(w *World) {
 	case Restart, Move, Lose, Deploy, Refuse, AgentClock, Hibernate:
 		f.toNode(w)
 	case Quiet:
-		w.outside.quiet = w.now + cmp.Or(f.For, longest)
+		w.outside.quiet = w.now + cmp.Or(f.For, span.Longest)
 	case Sleep, MemoryFull:
 		f.toProgram(w)
 	default:
@@ -199,18 +201,18 @@ func (f Fault) toLink(w *World) {
 }
 
 // program is the one that MemoryFull is about.
-func (f Fault) program() program {
-	if f.Text == deviceProgram.String() {
-		return deviceProgram
+func (f Fault) program() ground.Program {
+	if f.Text == ground.Device.String() {
+		return ground.Device
 	}
-	return agentProgram
+	return ground.Agent
 }
 
 // toProgram acts on a machine, which needs a Script.
 func (f Fault) toProgram(w *World) {
 	p := f.program()
 	if f.Kind == Sleep {
-		p = deviceProgram
+		p = ground.Device
 	}
 	core := w.running(p)
 	if core == nil {
@@ -228,12 +230,12 @@ func (f Fault) toProgram(w *World) {
 }
 
 // running returns what runs a side's program; nil when nothing does.
-func (w *World) running(p program) *imp.Core {
+func (w *World) running(p ground.Program) *imp.Core {
 	x := w.script.sides[p]
 	switch {
 	case x == nil:
-	case p == deviceProgram && !w.device.on:
-	case p == agentProgram && (!w.host.up || !w.host.life.Runs()):
+	case p == ground.Device && !w.device.on:
+	case p == ground.Agent && (!w.host.up || !w.host.life.Runs()):
 	default:
 		return x.beside.Core()
 	}

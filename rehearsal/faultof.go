@@ -8,6 +8,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/board"
+	"github.com/tandem-iot/tandem/rehearsal/ground"
 	"github.com/tandem-iot/tandem/squirrel"
 )
 
@@ -17,13 +18,13 @@ var spans = map[Kind]time.Duration{
 	Silence: 30 * time.Second,
 }
 
-// faultOf reads the fault that a program wants: its kind, and what belongs to it.
-func faultOf(what string, c *squirrel.Call) (f Fault, err error) {
+// FaultOf reads the fault that a program wants: its kind, and what belongs to it.
+func FaultOf(what string, c *squirrel.Call) (f Fault, err error) {
 	f.Kind = Kind(what)
 	if span, ok := spans[f.Kind]; ok {
 		f.For = span
 		if !c.Arg(2).IsNull() {
-			f.For, err = duration(c, 2)
+			f.For, err = ground.Span(c, 2)
 		}
 		return f, err
 	}
@@ -40,7 +41,7 @@ func faultOf(what string, c *squirrel.Call) (f Fault, err error) {
 		if !ok || n < -1e9 || n > 1e9 {
 			return f, fmt.Errorf("a clock is off by a number of seconds")
 		}
-		f.For = spanOf(float64(n))
+		f.For = ground.Seconds(float64(n))
 	case Restart:
 		f.Text, err = reasonOf(c)
 	case Board:

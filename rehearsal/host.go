@@ -11,6 +11,7 @@ import (
 	"github.com/tandem-iot/tandem/gateway/session"
 	"github.com/tandem-iot/tandem/hlc"
 	"github.com/tandem-iot/tandem/life"
+	"github.com/tandem-iot/tandem/rehearsal/ground"
 	"github.com/tandem-iot/tandem/store/twin"
 )
 
@@ -80,7 +81,7 @@ func (w *World) startHost() {
 		Version: "tandem", URL: func(tandem.AgentID) string { return URL }, Memory: tandem.AgentMemory,
 		Budget: tandem.EventBudget, Grace: tandem.ReconnectGrace,
 		HibernateAfter: cmp.Or(w.cfg.HibernateAfter, tandem.HibernateAfterIdle),
-		CrashPause:     tandem.CrashPause, Beside: w.script.beside(agentProgram),
+		CrashPause:     tandem.CrashPause, Beside: w.script.beside(ground.Agent),
 	}
 	h.sessions = session.Config{KeepAlive: tandem.PresenceTimeout * 2 / 3, Stamp: h.clock.Now}
 	h.newLife(life.New(&h.cfg, DeviceID, AgentID))

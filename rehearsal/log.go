@@ -21,6 +21,15 @@ type Line struct {
 	number int // in the order of all lines
 }
 
+// Numbered returns the line with its place in the order of all lines.
+func (l Line) Numbered(n int) Line {
+	l.number = n
+	return l
+}
+
+// Number returns the line's place in the order of all lines.
+func (l Line) Number() int { return l.number }
+
 // Types of lines that production does not have.
 const (
 	LogFault     = "fault"      // what a Fault did
@@ -69,7 +78,7 @@ func (w *World) message(way string, m *tandem.Message) {
 		data = fmt.Appendf(nil, "%d bytes", len(m.Data))
 	}
 	most := cmp.Or(w.cfg.Script.Messages, maxMessages)
-	w.keep(&w.messages, most, LogMessage, way+"  "+tandem.UnescapeName(m.Name)+brief(data), nil)
+	w.keep(&w.messages, most, LogMessage, way+"  "+tandem.UnescapeName(m.Name)+Brief(data), nil)
 }
 
 // Log returns the lines but the messages, the newest maxLog at most.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/life"
+	"github.com/tandem-iot/tandem/rehearsal/ground"
 )
 
 // Ways of messages between the sides, as they are counted and as the log has them.
@@ -144,7 +145,7 @@ func (w *World) Vitals() (v Vitals) {
 // Sizes returns how large the snapshots of both sides are, 0 for one that does not run. Garbage is
 // collected for that, which a program may notice: nothing comparable happens afterwards.
 func (w *World) Sizes() (agent, device int) {
-	size := func(p program) int {
+	size := func(p ground.Program) int {
 		core := w.running(p)
 		if core == nil {
 			return 0
@@ -155,7 +156,7 @@ func (w *World) Sizes() (agent, device int) {
 		}
 		return len(data)
 	}
-	return size(agentProgram), size(deviceProgram)
+	return size(ground.Agent), size(ground.Device)
 }
 
 // What returns what a step of the world has meant for the side that has run in it: what its program

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/life"
+	"github.com/tandem-iot/tandem/rehearsal/ground"
 )
 
 // outside is what is around the pair: who calls the agent by HTTP, and whom it calls.
@@ -26,9 +27,9 @@ type outside struct {
 // call is a request to the agent that has no answer yet.
 type call struct {
 	number  uint64
-	program program // that has made it, unless agent
-	agent   uint64  // number of the fetch of the agent to itself; 0: another has made it
-	text    string  // for the log
+	program ground.Program // that has made it, unless agent
+	agent   uint64         // number of the fetch of the agent to itself; 0: another has made it
+	text    string         // for the log
 	request *tandem.Request
 	visit   bool // the program does not want to hear of the answer
 }
@@ -44,7 +45,7 @@ type fetching struct {
 // route says which program answers the requests to an address.
 type route struct {
 	url     string
-	program program
+	program ground.Program
 }
 
 // Times that HTTP takes.
@@ -56,7 +57,7 @@ const (
 )
 
 // request makes a request to the agent and returns its number. The answer is news for the program.
-func (w *World) request(p program, agent uint64, r *tandem.Request) uint64 {
+func (w *World) request(p ground.Program, agent uint64, r *tandem.Request) uint64 {
 	o := &w.outside
 	o.last++
 	text := r.Method + " " + r.Path
@@ -64,13 +65,13 @@ func (w *World) request(p program, agent uint64, r *tandem.Request) uint64 {
 		text += "?" + r.Query
 	}
 	o.calls = append(o.calls, call{o.last, p, agent, text, r, false})
-	w.line(LogHTTP, "→ agent  "+text+brief(r.Body), nil)
+	w.line(LogHTTP, "→ agent  "+text+Brief(r.Body), nil)
 	w.after(callerTime, requested{o.last, r})
 	return o.last
 }
 
-// brief is what the log shows of a body.
-func brief(body []byte) string {
+// Brief is what the log shows of a body.
+func Brief(body []byte) string {
 	const most = 60
 	text := strings.ToValidUTF8(string(body[:min(len(body), most)]), "\ufffd")
 	text = strings.Join(strings.Fields(text), " ")
@@ -152,7 +153,7 @@ type callEnd struct {
 }
 
 func (e callEnd) happen(w *World) {
-	w.line(LogHTTP, fmt.Sprintf("agent →  %d to %s%s", e.response.Status, e.call.text, brief(e.response.Body)), nil)
+	w.line(LogHTTP, fmt.Sprintf("agent →  %d to %s%s", e.response.Status, e.call.text, Brief(e.response.Body)), nil)
 	if e.call.agent != 0 {
 		w.outside.fetched(w, e.call.agent, e.response)
 		return
@@ -161,7 +162,7 @@ func (e callEnd) happen(w *World) {
 		w.outside.note(e.call.request, e.response)
 		return
 	}
-	w.script.tell(e.call.program, news{kind: newsAnswer, number: e.call.number, response: e.response})
+	w.script.tell(e.call.program, ground.News{Number: int(e.call.number), Response: e.response})
 }
 
 // nodeLost ends the requests that the lost process had.
@@ -247,10 +248,11 @@ func (e fetchedAt) happen(w *World) {
 		return
 	}
 	f := o.fetches[i].fetch
-	w.line(LogHTTP, "agent →  "+f.Method+" "+f.URL+brief(f.Body), nil)
+	w.line(LogHTTP, "agent →  "+f.Method+" "+f.URL+Brief(f.Body), nil)
 	if rest, own := strings.CutPrefix(f.URL, URL); own && (rest == "" || rest[0] == '/' || rest[0] == '?') {
 		path, query, _ := strings.Cut(rest, "?")
-		w.request(agentProgram, e.number, requestOf(f.Method, path, query, f.Headers, f.Body))
+		r := ground.Request{Method: f.Method, Path: path, Query: query, Headers: f.Headers, Body: f.Body}
+		w.request(ground.Agent, e.number, requestOf(r))
 		return
 	}
 	p, ok := o.routed(f.URL)
@@ -258,7 +260,7 @@ func (e fetchedAt) happen(w *World) {
 		w.outside.fetched(w, e.number, &tandem.Response{Status: tandem.FetchNoConnection})
 		return
 	}
-	w.script.tell(p.program, news{kind: newsServe, number: e.number, route: p.url, fetch: f})
+	w.script.tell(p.program, ground.News{Number: int(e.number), Route: p.url, Fetch: f})
 }
 
 // routed returns the route of an address: the longest that is it, or that it begins with.
@@ -274,12 +276,12 @@ func (o *outside) routed(url string) (best route, ok bool) {
 }
 
 // requestOf makes a request as the agent's node brings it.
-func requestOf(method, path, query string, headers []tandem.Header, body []byte) *tandem.Request {
+func requestOf(x ground.Request) *tandem.Request {
 	r := &tandem.Request{
-		Method: method, Path: path, Query: query, Headers: map[string][]string{}, Body: body, Proto: "https",
+		Method: x.Method, Path: x.Path, Query: x.Query, Headers: map[string][]string{}, Body: x.Body, Proto: "https",
 		From: "192.0.2.9",
 	}
-	for _, h := range headers {
+	for _, h := range x.Headers {
 		name := http.CanonicalHeaderKey(h.Name)
 		r.Headers[name] = append(r.Headers[name], h.Value)
 	}
@@ -296,7 +298,7 @@ func (o *outside) fetched(w *World, number uint64, r *tandem.Response) {
 	}
 	f := o.fetches[i]
 	o.fetches = slices.Delete(o.fetches, i, i+1)
-	w.line(LogHTTP, fmt.Sprintf("→ agent  %d to %s %s%s", r.Status, f.fetch.Method, f.fetch.URL, brief(r.Body)), nil)
+	w.line(LogHTTP, fmt.Sprintf("→ agent  %d to %s %s%s", r.Status, f.fetch.Method, f.fetch.URL, Brief(r.Body)), nil)
 	if len(r.Body) > tandem.FetchBodySize {
 		r = &tandem.Response{Status: tandem.FetchTooLarge}
 	}

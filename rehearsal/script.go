@@ -5,15 +5,15 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/agent"
 	"github.com/tandem-iot/tandem/device"
 	"github.com/tandem-iot/tandem/imp"
+	"github.com/tandem-iot/tandem/rehearsal/ground"
 	"github.com/tandem-iot/tandem/squirrel"
 	"github.com/tandem-iot/tandem/squirrel/compile"
 )
 
-// Script has programs act on their world, by the native function Native.
+// Script has programs act on their world, by the native function ground.Native.
 type Script struct {
 	// Tester is a third program, with what agents can call. It belongs to neither side. nil: there
 	// is none.
@@ -25,21 +25,6 @@ type Script struct {
 	// Verdict is told of an assertion of the tester whose state has changed; nil: nothing is.
 	Verdict func(Verdict)
 }
-
-// Native is the name of the function by which a program with a Script acts on its world.
-const Native = "__world"
-
-// program is one of the three programs of a world.
-type program uint8
-
-const (
-	agentProgram program = iota
-	deviceProgram
-	testerProgram
-	programs
-)
-
-func (p program) String() string { return [...]string{"agent", "device", "test"}[p] }
 
 // Report is what a program with a Script says for the owner of its world.
 type Report struct {
@@ -57,34 +42,20 @@ type Report struct {
 type scripts struct {
 	w       *World
 	values  map[string]string
-	sides   [programs]*side
+	sides   [ground.Programs]*side
 	reports []Report
 }
 
 // side is a program that acts on its world.
 type side struct {
 	w       *World
-	program program
+	program ground.Program
 	beside  *imp.Beside
 	starts  int
-	news    []news
-	rung    bool             // it has been told that there is news
-	thrown  []squirrel.Error // the newest exceptions
+	news    []ground.News
+	rung    bool // it has been told that there is news
+	thrown  ground.Thrown
 }
-
-// news is what a program has not asked for yet.
-type news struct {
-	kind     string
-	number   uint64
-	route    string
-	response *tandem.Response
-	fetch    *tandem.Fetch
-}
-
-const (
-	newsAnswer = "answer" // to its request
-	newsServe  = "serve"  // a request of the agent, to an address that it serves
-)
 
 func newScripts(w *World, cfg *Script) *scripts {
 	s := &scripts{w: w}
@@ -92,7 +63,7 @@ func newScripts(w *World, cfg *Script) *scripts {
 		return s
 	}
 	s.values = cfg.Values
-	for p := range programs {
+	for p := range ground.Programs {
 		x := &side{w: w, program: p}
 		x.beside = &imp.Beside{Host: x, Library: libraryOf(p), Thrown: x.caught}
 		s.sides[p] = x
@@ -101,7 +72,7 @@ func newScripts(w *World, cfg *Script) *scripts {
 }
 
 // beside is what a program's machine gets; nil without a Script.
-func (s *scripts) beside(p program) *imp.Beside {
+func (s *scripts) beside(p ground.Program) *imp.Beside {
 	if s.sides[p] == nil {
 		return nil
 	}
@@ -114,31 +85,21 @@ var (
 	deviceLibrary = sync.OnceValue(func() *squirrel.Library { return device.Library(nativeAPI) })
 )
 
-func libraryOf(p program) *squirrel.Library {
-	if p == deviceProgram {
+func libraryOf(p ground.Program) *squirrel.Library {
+	if p == ground.Device {
 		return deviceLibrary()
 	}
 	return agentLibrary()
 }
 
-// maxThrown is the number of exceptions that are kept.
-const maxThrown = 16
-
 // caught notes an exception, whether or not it is caught.
-func (x *side) caught() {
-	core := x.beside.Core()
-	if len(x.thrown) >= maxThrown {
-		x.thrown = slices.Delete(x.thrown, 0, 1)
-	}
-	e := squirrel.Error{Message: core.VM.Thrown(), Source: core.VM.SourceLine(), Stack: core.VM.Stack()}
-	x.thrown = append(x.thrown, e)
-}
+func (x *side) caught() { x.thrown.Note(x.beside.Core().VM) }
 
 // ringHandler is the name under which a program's function is kept that is called for news.
 const ringHandler = "rehearsal"
 
 // tell gives a program news.
-func (s *scripts) tell(p program, n news) {
+func (s *scripts) tell(p ground.Program, n ground.News) {
 	x := s.sides[p]
 	if x == nil {
 		return
@@ -151,7 +112,7 @@ func (s *scripts) tell(p program, n news) {
 }
 
 // ring has a program hear that there is news.
-type ring struct{ program program }
+type ring struct{ program ground.Program }
 
 func (e ring) happen(w *World) {
 	x := w.script.sides[e.program]
@@ -160,16 +121,16 @@ func (e ring) happen(w *World) {
 		return
 	}
 	switch e.program {
-	case testerProgram:
+	case ground.Tester:
 		if core.Ring(ringHandler) {
 			w.setTesterTimer()
 		}
 		w.tester.release(w) // it may wait for what it has done to the pair
-	case agentProgram:
+	case ground.Agent:
 		if core.Ring(ringHandler) && w.host.up {
 			w.setLifeTimer()
 		}
-	case deviceProgram:
+	case ground.Device:
 		if w.device.on && core.Ring(ringHandler) {
 			w.after(tickTime, wakeDevice{w.device.power})
 		}

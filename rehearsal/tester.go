@@ -5,6 +5,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/agent"
+	"github.com/tandem-iot/tandem/rehearsal/ground"
 	"github.com/tandem-iot/tandem/squirrel/compile"
 )
 
@@ -16,16 +17,10 @@ type tester struct {
 	over    bool
 }
 
-// Limits of the tester.
-const (
-	testerMemory = 16 << 20
-	testerBudget = 10 * time.Second
-)
-
 func newTester(w *World, program *compile.Program) *tester {
 	m := agent.New(agent.Config{
-		Program: program, Agent: AgentID, Device: DeviceID, URL: URL, Incarnation: 1, Memory: testerMemory,
-		Budget: testerBudget, Version: "tandem", Beside: w.script.beside(testerProgram),
+		Program: program, Agent: AgentID, Device: DeviceID, URL: URL, Incarnation: 1, Memory: ground.TesterMemory,
+		Budget: ground.TesterBudget, Version: "tandem", Beside: w.script.beside(ground.Tester),
 	}, w.wall())
 	return &tester{machine: m}
 }
@@ -57,7 +52,7 @@ func (w *World) stepTester(ev agent.Event) {
 			w.after(httpTime, testerEvent{&agent.Fetched{ID: e.ID, Response: none}})
 		case *agent.Restart:
 			t.over = true
-			w.script.sides[testerProgram].report("crash", string(e.Reason))
+			w.script.sides[ground.Tester].report("crash", string(e.Reason))
 		}
 	}
 	if saved {
@@ -80,7 +75,7 @@ func (t *tester) release(w *World) {
 	if t.over {
 		return
 	}
-	c := w.script.sides[testerProgram].beside.Core()
+	c := w.script.sides[ground.Tester].beside.Core()
 	c.Now = w.wall()
 	c.Release()
 	if t.machine.Busy() {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/rehearsal"
+	"github.com/tandem-iot/tandem/rehearsal/ground"
 )
 
 // bootTime is how long the device is without power at least.
@@ -34,7 +35,7 @@ func (x *side) do(f rehearsal.Fault) error {
 	x.s.line(rehearsal.LogFault, f.String(), nil)
 	switch f.Kind {
 	case rehearsal.Move, rehearsal.Lose:
-		if x.program == testerProgram {
+		if x.program == ground.Tester {
 			return x.s.toAgent(f)
 		}
 		x.s.run(func(_ context.Context) error { return x.s.toAgent(f) })
@@ -42,7 +43,7 @@ func (x *side) do(f rehearsal.Fault) error {
 	case rehearsal.Restart, rehearsal.Deploy:
 		return x.s.toAgent(f)
 	case rehearsal.PowerCycle, rehearsal.PowerOff:
-		if x.program != deviceProgram {
+		if x.program != ground.Device {
 			return x.s.toDevice(f)
 		}
 		x.s.run(func(_ context.Context) error { return x.s.toDevice(f) })

@@ -3,28 +3,17 @@ package stand
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/rehearsal"
+	"github.com/tandem-iot/tandem/rehearsal/ground"
 	"github.com/tandem-iot/tandem/squirrel"
 )
 
-// nativeAPI is the function by which programs act on their ground, as in package rehearsal: the name of
-// what is to be done comes first.
-var nativeAPI = imp.API{Functions: []imp.Function{{
-	Name: rehearsal.Native, On: imp.OnBoth, Result: "any",
-	Params: []imp.Param{
-		{Name: "what", Type: "string"},
-		{Name: "a", Type: "any", Optional: true}, {Name: "b", Type: "any", Optional: true},
-		{Name: "c", Type: "any", Optional: true}, {Name: "d", Type: "any", Optional: true},
-		{Name: "e", Type: "any", Optional: true},
-	},
-	Doc: "Acts on the ground of a test.",
-	Fn:  act,
-}}}
+// nativeAPI is the function by which programs act on their ground, as in package rehearsal.
+var nativeAPI = ground.API(act)
 
 // act does what a program wants of its ground.
 func act(c *squirrel.Call) (squirrel.Value, error) {
@@ -97,11 +86,7 @@ func listen(_ *side, core *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
 }
 
 func secondsOf(_ *side, _ *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
-	d, err := rehearsal.SpanOf(c, 2)
-	if err != nil {
-		return c.Errorf("%v", err)
-	}
-	return squirrel.Float(float32(d.Seconds())), nil
+	return ground.SpanInSeconds(c)
 }
 
 // now returns the seconds since the Stand began.
@@ -112,11 +97,11 @@ func now(x *side, _ *imp.Core, _ *squirrel.Call) (squirrel.Value, error) {
 // wait has the tester wait for a span of time, or go on with such a wait when there is none, until
 // it is over or there is news.
 func wait(x *side, core *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
-	if x.program != testerProgram {
+	if x.program != ground.Tester {
 		return c.Errorf("only a test that runs beside the pair can wait")
 	}
 	if !c.Arg(2).IsNull() {
-		d, err := rehearsal.SpanOf(c, 2)
+		d, err := ground.Span(c, 2)
 		if err != nil {
 			return c.Errorf("%v", err)
 		}
@@ -138,14 +123,7 @@ func waited(x *side, _ *imp.Core, _ *squirrel.Call) (squirrel.Value, error) {
 // report tells the owner of the Stand something: its kind, a text, and numbers. A wait that is too long
 // for real time is refused.
 func report(x *side, _ *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
-	var numbers []int
-	for i := 4; i <= c.NArgs(); i++ {
-		numbers = append(numbers, int(c.Int(i)))
-	}
-	kind, text := c.Str(2), ""
-	if !c.Arg(3).IsNull() {
-		text = c.VM().ToString(c.Arg(3))
-	}
+	kind, text, numbers := ground.Said(c)
 	if kind == "skip" && time.Duration(numbers[0]-1)*time.Second > x.s.cfg.Longest {
 		return c.Errorf("world.time.skip: %v", x.s.tooLong(time.Duration(numbers[0]-1)*time.Second))
 	}
@@ -159,37 +137,16 @@ func takeNews(x *side, _ *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
 	if !ok {
 		return squirrel.Null, nil
 	}
-	vm := c.VM()
-	t := vm.NewTable()
-	vm.SetField(t, "kind", vm.NewString(n.kind))
-	vm.SetField(t, "number", imp.Int32(n.number))
-	if n.kind == newsAnswer {
-		vm.SetField(t, "status", imp.Int32(n.response.Status))
-		vm.SetField(t, "headers", rehearsal.HeadersTable(vm, n.response.Headers))
-		vm.SetField(t, "body", vm.NewStringBytes(n.response.Body))
-		return t, nil
-	}
-	path, query, _ := strings.Cut(n.fetch.URL, "?")
-	vm.SetField(t, "route", vm.NewString(n.route))
-	vm.SetField(t, "method", vm.NewString(n.fetch.Method))
-	vm.SetField(t, "url", vm.NewString(path))
-	vm.SetField(t, "query", vm.NewString(query))
-	vm.SetField(t, "headers", rehearsal.HeadersTable(vm, n.fetch.Headers))
-	vm.SetField(t, "body", vm.NewStringBytes(n.fetch.Body))
-	return t, nil
+	return n.Table(c.VM()), nil
 }
 
 // request makes a request to the agent: method, path, headers, body. The result is its number.
 func request(x *side, _ *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
-	path := c.Str(3)
-	if path != "" && !strings.HasPrefix(path, "/") && path[0] != '?' {
-		return c.Errorf("a path begins with '/': %q", path)
-	}
-	body, err := rehearsal.BodyOf(c, 5)
+	r, err := ground.Requested(c)
 	if err != nil {
-		return c.Errorf("the body cannot be sent: %v", err)
+		return c.Errorf("%v", err)
 	}
-	n, err := x.s.request(x.program, strings.ToUpper(c.Str(2)), path, rehearsal.HeadersOf(c.VM(), c.Arg(4)), body)
+	n, err := x.s.request(x.program, r)
 	if err != nil {
 		return c.Errorf("the request cannot be made: %v", err)
 	}
@@ -198,22 +155,21 @@ func request(x *side, _ *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
 
 // serve has the program answer the agent's requests to an address.
 func serve(x *side, _ *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
-	url := c.Str(2)
-	if !strings.Contains(url, "://") {
-		return c.Errorf("an address begins with http:// or https://: %q", url)
+	url, on, err := ground.Serving(c)
+	if err != nil {
+		return c.Errorf("%v", err)
 	}
-	x.s.serve(x.program, url, c.Arg(3).AsBool())
+	x.s.serve(x.program, url, on)
 	return squirrel.Null, nil
 }
 
 // reply answers a request of the agent: its number, status, headers, body.
 func reply(x *side, _ *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
-	r := &tandem.Response{Status: int(c.Int(3)), Headers: rehearsal.HeadersOf(c.VM(), c.Arg(4))}
-	var err error
-	if r.Body, err = rehearsal.BodyOf(c, 5); err != nil {
-		return c.Errorf("the answer cannot be sent: %v", err)
+	number, r, err := ground.Reply(c)
+	if err != nil {
+		return c.Errorf("%v", err)
 	}
-	x.s.reply(int(c.Int(2)), r)
+	x.s.reply(number, r)
 	return squirrel.Null, nil
 }
 
@@ -222,17 +178,11 @@ func readLog(x *side, _ *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
 	x.s.mu.Lock()
 	lines := linesFrom(x.s.log, 0)
 	x.s.mu.Unlock()
-	vm := c.VM()
-	list := vm.NewArray()
+	list := c.VM().NewArray()
 	for _, l := range lines {
-		if err := c.Charge(50 + len(l.Text)/8); err != nil {
+		if err := ground.AppendLine(c, list, l.At, l.Type, l.Text); err != nil {
 			return squirrel.Null, err
 		}
-		t := vm.NewTable()
-		vm.SetField(t, "at", squirrel.Float(float32(l.At.Seconds())))
-		vm.SetField(t, "type", vm.NewString(l.Type))
-		vm.SetField(t, "text", vm.NewString(l.Text))
-		vm.Append(list, t)
 	}
 	return list, nil
 }
@@ -248,59 +198,37 @@ const peekWait = 30 * time.Second
 // peek returns a copy of a variable of the agent or of the device, global or local to its file. It is
 // made between two events of that side, by its goroutine.
 func peek(x *side, _ *imp.Core, c *squirrel.Call) (squirrel.Value, error) {
-	there := x.s.sides[agentProgram]
-	if c.Str(2) == deviceProgram.String() {
-		there = x.s.sides[deviceProgram]
+	there := x.s.sides[ground.Agent]
+	if c.Str(2) == ground.Device.String() {
+		there = x.s.sides[ground.Device]
 	}
 	if there == x {
 		return c.Errorf("a program cannot look into itself")
 	}
 	name := c.Str(3)
-	var seen look
-	if !x.s.aside(there.program, func() { seen = there.look(name) }) {
+	var data []byte
+	var err error
+	look := func() {
+		var vm *squirrel.VM
+		if core := there.beside.Core(); core != nil {
+			vm = core.VM
+		}
+		data, err = ground.Look(vm, there.program, name)
+	}
+	if !x.s.aside(there.program, look) {
 		return c.Errorf("the %s does not run", there.program)
 	}
-	if seen.wrong != "" {
-		return c.Errorf("%s", seen.wrong)
-	}
-	if err := c.Charge(len(seen.data)); err != nil {
-		return squirrel.Null, err
-	}
-	v, err := imp.Decode(c.VM(), seen.data)
 	if err != nil {
-		return c.Errorf("%s.%s cannot be copied: %v", there.program, name, err)
+		return c.Errorf("%v", err)
 	}
-	return v, nil
-}
-
-// look is what a look at a variable has found.
-type look struct {
-	data  []byte
-	wrong string // why there is none
-}
-
-func (x *side) look(name string) (l look) {
-	core := x.beside.Core()
-	if core == nil {
-		return look{wrong: "the " + x.program.String() + " does not run"}
-	}
-	found, ok := core.VM.Lookup(name)
-	if !ok {
-		return look{wrong: "the " + x.program.String() + " has no variable \"" + name + "\""}
-	}
-	var err error
-	core.VM.Aside(func() { l.data, _, err = imp.Encode(nil, core.VM, found, imp.ForMessage) })
-	if err != nil {
-		return look{wrong: x.program.String() + "." + name + " cannot be copied: " + err.Error()}
-	}
-	return l
+	return ground.Seen(c, there.program, name, data)
 }
 
 // aside calls f between two events of a side, and reports whether it could.
-func (s *Stand) aside(p program, f func()) bool {
+func (s *Stand) aside(p ground.Program, f func()) bool {
 	ctx, cancel := context.WithTimeout(s.ctx, peekWait)
 	defer cancel()
-	if p == agentProgram {
+	if p == ground.Agent {
 		return s.node.Host.Aside(ctx, s.device, f) == nil
 	}
 	r := s.running()
@@ -335,7 +263,7 @@ func ready(x *side, _ *imp.Core, _ *squirrel.Call) (squirrel.Value, error) {
 	}
 	ok := s.node.Host.Runs(s.device)
 	if ok && s.cfg.Code.Device != "" {
-		ok = s.linked() && s.aside(deviceProgram, func() { ok = s.sides[deviceProgram].beside.Core() != nil }) && ok
+		ok = s.linked() && s.aside(ground.Device, func() { ok = s.sides[ground.Device].beside.Core() != nil }) && ok
 	}
 	return squirrel.Bool(ok), nil
 }

@@ -13,13 +13,14 @@ import (
 	"github.com/tandem-iot/tandem"
 	"github.com/tandem-iot/tandem/codec"
 	"github.com/tandem-iot/tandem/rehearsal"
+	"github.com/tandem-iot/tandem/rehearsal/ground"
 	"github.com/tandem-iot/tandem/server"
 )
 
 // route says which program answers the agent's requests to an address.
 type route struct {
 	url     string
-	program program
+	program ground.Program
 }
 
 // Saw notes messages and requests for the log.
@@ -76,7 +77,7 @@ func (s *Stand) Answer(ctx context.Context, f *tandem.Fetch) *tandem.Response {
 	n := s.last
 	s.answers[n] = answer
 	s.mu.Unlock()
-	s.sides[r.program].tell(news{kind: newsServe, number: n, route: r.url, fetch: f})
+	s.sides[r.program].tell(ground.News{Number: n, Route: r.url, Fetch: f})
 	select {
 	case a := <-answer:
 		return a
@@ -116,7 +117,7 @@ func (s *Stand) routed(url string) (best route, ok bool) {
 }
 
 // serve has a program answer an address from now on, or not any more.
-func (s *Stand) serve(p program, url string, on bool) {
+func (s *Stand) serve(p ground.Program, url string, on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.routes = slices.DeleteFunc(s.routes, func(r route) bool { return r.url == url })
@@ -136,19 +137,23 @@ func (s *Stand) reply(n int, r *tandem.Response) {
 }
 
 // request makes a request to the agent and returns its number. The answer is news for the program.
-func (s *Stand) request(p program, method, path string, headers []tandem.Header, body []byte) (int, error) {
-	req, err := http.NewRequestWithContext(s.ctx, method, s.url+path, bytes.NewReader(body))
+func (s *Stand) request(p ground.Program, r ground.Request) (int, error) {
+	url := s.url + r.Path
+	if r.Query != "" {
+		url += "?" + r.Query
+	}
+	req, err := http.NewRequestWithContext(s.ctx, r.Method, url, bytes.NewReader(r.Body))
 	if err != nil {
 		return 0, err
 	}
-	for _, h := range headers {
+	for _, h := range r.Headers {
 		req.Header.Add(h.Name, h.Value)
 	}
 	s.mu.Lock()
 	s.last++
 	n := s.last
 	s.mu.Unlock()
-	s.work.Go(func() { s.sides[p].tell(news{kind: newsAnswer, number: n, response: answerOf(req)}) })
+	s.work.Go(func() { s.sides[p].tell(ground.News{Number: n, Response: answerOf(req)}) })
 	return n, nil
 }
 

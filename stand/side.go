@@ -2,7 +2,6 @@ package stand
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -11,52 +10,28 @@ import (
 	"github.com/tandem-iot/tandem/device"
 	"github.com/tandem-iot/tandem/imp"
 	"github.com/tandem-iot/tandem/rehearsal"
+	"github.com/tandem-iot/tandem/rehearsal/ground"
 	"github.com/tandem-iot/tandem/squirrel"
 )
-
-// program is one of the three programs of a Stand.
-type program uint8
-
-const (
-	agentProgram program = iota
-	deviceProgram
-	testerProgram
-	programs
-)
-
-func (p program) String() string { return [...]string{"agent", "device", "test"}[p] }
 
 // side is a program that acts on its ground. But for what is in its mail it belongs to the goroutine
 // that runs its machine.
 type side struct {
 	s       *Stand
-	program program
+	program ground.Program
 	beside  *imp.Beside
 	starts  int
-	thrown  []squirrel.Error // the newest exceptions
-	bell    chan struct{}    // of the tester: has a value when there is news
+	thrown  ground.Thrown
+	bell    chan struct{} // of the tester: has a value when there is news
 	mail
 }
 
 // mail is the news that a program has not asked for yet, under its lock.
 type mail struct {
 	mu   sync.Mutex
-	news []news
+	news []ground.News
 	rung bool // it has been told that there is news
 }
-
-type news struct {
-	kind     string
-	number   int
-	route    string
-	response *tandem.Response
-	fetch    *tandem.Fetch
-}
-
-const (
-	newsAnswer = "answer" // to its request
-	newsServe  = "serve"  // a request of the agent, to an address that it serves
-)
 
 // Libraries are expensive to make, and all Stands have the same.
 var (
@@ -64,33 +39,24 @@ var (
 	deviceLibrary = sync.OnceValue(func() *squirrel.Library { return device.Library(nativeAPI) })
 )
 
-func newSide(s *Stand, p program) *side {
+func newSide(s *Stand, p ground.Program) *side {
 	x := &side{s: s, program: p, bell: make(chan struct{}, 1)}
 	library := agentLibrary()
-	if p == deviceProgram {
+	if p == ground.Device {
 		library = deviceLibrary()
 	}
 	x.beside = &imp.Beside{Host: x, Library: library, Thrown: x.caught}
 	return x
 }
 
-// maxThrown is the number of exceptions that are kept.
-const maxThrown = 16
-
 // caught notes an exception, whether or not it is caught.
-func (x *side) caught() {
-	vm := x.beside.Core().VM
-	if len(x.thrown) >= maxThrown {
-		x.thrown = slices.Delete(x.thrown, 0, 1)
-	}
-	x.thrown = append(x.thrown, squirrel.Error{Message: vm.Thrown(), Source: vm.SourceLine(), Stack: vm.Stack()})
-}
+func (x *side) caught() { x.thrown.Note(x.beside.Core().VM) }
 
 // handler is the name under which a program's function is kept that is called for news.
 const handler = "stand"
 
 // tell gives the program news.
-func (x *side) tell(n news) {
+func (x *side) tell(n ground.News) {
 	x.mu.Lock()
 	x.news = append(x.news, n)
 	first := !x.rung
@@ -109,13 +75,13 @@ func (x *side) wake() {
 		}
 	}
 	switch x.program {
-	case agentProgram:
+	case ground.Agent:
 		_ = x.s.node.Host.Aside(x.s.ctx, x.s.device, ring) // an error is the end of the Stand
-	case deviceProgram:
+	case ground.Device:
 		if r := x.s.running(); r != nil {
 			r.Aside(ring)
 		}
-	case testerProgram:
+	case ground.Tester:
 		select {
 		case x.bell <- struct{}{}:
 		default: // it has not looked yet
@@ -124,7 +90,7 @@ func (x *side) wake() {
 }
 
 // take returns the oldest news.
-func (x *side) take() (n news, ok bool) {
+func (x *side) take() (n ground.News, ok bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.rung = false
@@ -147,12 +113,7 @@ func (x *side) some() bool {
 func (x *side) report(kind, text string, numbers ...int) {
 	r := rehearsal.Report{
 		At: x.s.Now(), Program: x.program.String(), Kind: kind, Text: text, Numbers: numbers, Lines: number(),
-	}
-	for _, thrown := range slices.Backward(x.thrown) {
-		if thrown.Message == text {
-			r.Thrown = &thrown
-			break
-		}
+		Thrown: x.thrown.Newest(text),
 	}
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
@@ -160,17 +121,11 @@ func (x *side) report(kind, text string, numbers ...int) {
 	x.s.ring()
 }
 
-// Limits of the tester.
-const (
-	testerMemory = 16 << 20
-	testerBudget = 10 * time.Second
-)
-
 // test runs the third program, whose machine is an agent's without a device.
 func (x *side) test(ctx context.Context) {
 	m := agent.New(agent.Config{
 		Program: x.s.cfg.Script.Tester, Agent: x.s.agent, Device: x.s.device, URL: x.s.url, Incarnation: 1,
-		Memory: testerMemory, Budget: testerBudget, Version: "tandem", Beside: x.beside,
+		Memory: ground.TesterMemory, Budget: ground.TesterBudget, Version: "tandem", Beside: x.beside,
 	}, time.Now())
 	timer := time.NewTimer(0)
 	defer timer.Stop()

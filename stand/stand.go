@@ -28,6 +28,7 @@ import (
 	"github.com/tandem-iot/tandem/internal/version"
 	"github.com/tandem-iot/tandem/logbook"
 	"github.com/tandem-iot/tandem/rehearsal"
+	"github.com/tandem-iot/tandem/rehearsal/ground"
 	"github.com/tandem-iot/tandem/server"
 )
 
@@ -57,7 +58,7 @@ type Stand struct {
 	board  *board.Simulated
 	wire   *badlink.Link
 	skew   atomic.Int64 // of the device's clock, in nanoseconds
-	sides  [programs]*side
+	sides  [ground.Programs]*side
 	until  atomic.Int64 // the tester waits until then, since began
 	shared
 }
@@ -86,7 +87,7 @@ func Start(ctx context.Context, cfg Config) (*Stand, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &Stand{cfg: cfg, ctx: ctx, cancel: cancel, began: time.Now(), board: board.New()}
 	s.bell, s.answers = make(chan struct{}, 1), map[int]chan *tandem.Response{}
-	for p := range programs {
+	for p := range ground.Programs {
 		s.sides[p] = newSide(s, p)
 	}
 	if err := s.start(); err != nil {
@@ -113,7 +114,7 @@ func (s *Stand) start() (err error) {
 		s.powerOn()
 	}
 	if s.cfg.Script.Tester != nil {
-		s.run(func(ctx context.Context) error { s.sides[testerProgram].test(ctx); return nil })
+		s.run(func(ctx context.Context) error { s.sides[ground.Tester].test(ctx); return nil })
 	}
 	return nil
 }
@@ -154,7 +155,7 @@ func (s *Stand) startNode() error {
 		// An agent that is frozen has no machine into which a test could look.
 		HibernateAfter: 1000 * time.Hour,
 		Opened:         func(_ context.Context, l *logbook.Logbook) error { s.follow = l.Follow(s.logged); return nil },
-		Witness:        s, Beside: s.sides[agentProgram].beside,
+		Witness:        s, Beside: s.sides[ground.Agent].beside,
 		Ready: func(n *server.Node) { ready <- n },
 	}
 	failed := make(chan struct{})
@@ -201,7 +202,7 @@ func (s *Stand) addPair() error {
 func (s *Stand) powerOn() {
 	r := &runner.Runner{
 		ID: s.device, Key: s.key, Addr: "tcp://" + s.wire.Addr(), Dir: filepath.Join(s.dir, "device"), Module: s.cfg.Module,
-		Board: s.board, Beside: s.sides[deviceProgram].beside,
+		Board: s.board, Beside: s.sides[ground.Device].beside,
 		Wall: func() time.Time { return time.Now().Add(time.Duration(s.skew.Load())) },
 	}
 	s.mu.Lock()

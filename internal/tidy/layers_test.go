@@ -17,7 +17,7 @@ internal/dirlock internal/version squirrel/compile internal/brokertest placement
 device/identity internal/durable central/client
 squirrel store/twin cluster/protocol gateway/session bench/volume device/enrol
 imp store/storetest cluster/nonsense device/spool
-agent device internal/callbacktest internal/wrongtest
+agent device internal/callbacktest internal/wrongtest rehearsal/ground
 reference life device/core
 mesh board egress egress/broker
 store logbook
