@@ -94,6 +94,19 @@ func TestLost(t *testing.T) {
 	}
 }
 
+// TestBegunMeanwhile: what is posted for the first time while the trial reckons is not looked for.
+func TestBegunMeanwhile(t *testing.T) {
+	w := told("start 1 1 0")
+	target, _ := w.last()
+	w.hear("reading 1 1 1", time.Time{})
+	if bad := w.compare(state{}, target); len(bad) > 0 {
+		t.Errorf("%q", bad)
+	}
+	if bad := w.compare(state{}, place{1, 2, 1}); len(bad) != 1 {
+		t.Errorf("a run that has ended, and is lost: %q", bad)
+	}
+}
+
 func TestReached(t *testing.T) {
 	order := []place{{}, {1, 1, 1}, {1, 1, 2}, {1, 2, 1}, {2, 1, 1}}
 	for i, p := range order {

@@ -201,6 +201,9 @@ func (w *witness) compare(s state, target place) (bad []string) {
 		bad = append(bad, "the agent has got "+line)
 	}
 	for i, said := range w.runs {
+		if !target.reached(place{Life: said.Life, Run: said.Run}) {
+			break // it began after the reckoning did
+		}
 		if said.sameRun(target) {
 			if s.Last.sameRun(target) { // or the device has started again by itself
 				w.runs = slices.Clone(w.runs[i:])
