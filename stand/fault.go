@@ -137,7 +137,7 @@ func (s *Stand) toLink(f rehearsal.Fault) error {
 	case rehearsal.Loss:
 		s.wire.Lose(f.Value)
 	case rehearsal.Reset:
-		s.wire.Reset()
+		s.wire.End(false)
 	default:
 		return fmt.Errorf("%q cannot be done for real", f.Kind)
 	}

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -127,75 +124,4 @@ func TestChosen(t *testing.T) {
 	if _, err := chosen("rain"); err == nil {
 		t.Error("there is rain")
 	}
-}
-
-// TestProxy: bytes pass, wait while it stalls, and end with a cut.
-func TestProxy(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	go func() { // it answers each line
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				for lines := bufio.NewScanner(c); lines.Scan(); {
-					fmt.Fprintln(c, "heard", lines.Text())
-				}
-			}()
-		}
-	}()
-	p, err := newProxy(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.close()
-	c, answers := dial(t, p.addr())
-	fmt.Fprintln(c, "one")
-	if got := <-answers; got != "heard one" {
-		t.Fatalf("got %q", got)
-	}
-	p.stall()
-	fmt.Fprintln(c, "two")
-	select {
-	case got := <-answers:
-		t.Fatalf("%q came through a network that stalls", got)
-	case <-time.After(50 * time.Millisecond):
-	}
-	p.pass()
-	if got := <-answers; got != "heard two" {
-		t.Fatalf("got %q", got)
-	}
-	p.cut(true)
-	if got, ok := <-answers; ok {
-		t.Fatalf("%q came after a cut", got)
-	}
-	p.refuse()
-	_, answers = dial(t, p.addr())
-	if got, ok := <-answers; ok {
-		t.Fatalf("%q came through a network that refuses", got)
-	}
-}
-
-// dial returns a connection, and the lines that come from it until it ends.
-func dial(t *testing.T, addr string) (net.Conn, <-chan string) {
-	t.Helper()
-	c, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	lines := make(chan string)
-	go func() {
-		defer close(lines)
-		for s := bufio.NewScanner(c); s.Scan(); {
-			lines <- s.Text()
-		}
-	}()
-	return c, lines
 }

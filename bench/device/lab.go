@@ -18,6 +18,7 @@ import (
 	"github.com/tandem-iot/tandem/bench/client"
 	"github.com/tandem-iot/tandem/bench/node"
 	"github.com/tandem-iot/tandem/bench/volume"
+	"github.com/tandem-iot/tandem/internal/badlink"
 	"github.com/tandem-iot/tandem/internal/child"
 )
 
@@ -34,7 +35,8 @@ const diskSize = 64 << 20 // bytes of the device's disk
 type lab struct {
 	dir    string // of all files but the device's
 	node   *node.Machine
-	net    *proxy
+	net    *badlink.Link
+	endNet func() error
 	volume *volume.Volume // nil: power cuts only kill
 	url    string         // of the agent
 	id     string         // of the device
@@ -80,10 +82,25 @@ func newLab(ctx context.Context, o options) (l *lab, err error) {
 	if err := os.MkdirAll(l.deviceDir(), 0o700); err != nil {
 		return l, err
 	}
-	if l.net, err = newProxy(l.node.MQTT); err != nil {
+	if err := l.startNet(); err != nil {
 		return l, err
 	}
 	return l, errors.Join(l.setClock(0), l.startDevice())
+}
+
+// startNet makes the network between the device and the node.
+func (l *lab) startNet() (err error) {
+	if l.net, err = badlink.Listen(l.node.MQTT); err != nil {
+		return err
+	}
+	ctx, end := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- l.net.Run(ctx) }()
+	l.endNet = func() error {
+		end()
+		return <-ended
+	}
+	return nil
 }
 
 func (l *lab) file(name string) string { return filepath.Join(l.dir, name) }
@@ -128,7 +145,7 @@ func (l *lab) startDevice() error {
 		return err
 	}
 	defer log.Close() // the process has its own descriptor
-	cmd := exec.Command(l.file("tandem-device"), "--identity", l.file("identity"), "--node", "tcp://"+l.net.addr(),
+	cmd := exec.Command(l.file("tandem-device"), "--identity", l.file("identity"), "--node", "tcp://"+l.net.Addr(),
 		"--dir", l.deviceDir(), "--board", l.file("board"))
 	cmd.Env = append(os.Environ(), "TANDEM_TRIAL_CLOCK="+l.file("clock"))
 	cmd.Stderr = log
@@ -261,8 +278,8 @@ func (l *lab) close() error {
 	} else {
 		err = l.waited()
 	}
-	if l.net != nil {
-		l.net.close()
+	if l.endNet != nil {
+		err = errors.Join(err, l.endNet())
 	}
 	if l.node != nil {
 		l.node.Kill()

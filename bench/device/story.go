@@ -165,30 +165,30 @@ func (s *story) powerCut(ctx context.Context) (string, error) {
 }
 
 func (s *story) cutLink(context.Context) (string, error) {
-	s.net.cut(false)
+	s.net.End(false)
 	return "", nil
 }
 
 func (s *story) resetLink(context.Context) (string, error) {
-	s.net.cut(true)
+	s.net.End(true)
 	return "", nil
 }
 
 // stallLink lets no bytes through for a while, after which the link may be lost.
 func (s *story) stallLink(ctx context.Context) (string, error) {
-	defer s.net.pass()
-	s.net.stall()
+	defer s.net.Cut(false)
+	s.net.Cut(true)
 	err := s.wait(ctx, time.Second, 8*time.Second)
 	if s.random.IntN(2) == 0 {
-		s.net.cut(true)
+		s.net.End(true)
 	}
 	return "", err
 }
 
 // refuseLink leaves no way to the node for a while.
 func (s *story) refuseLink(ctx context.Context) (string, error) {
-	defer s.net.pass()
-	s.net.refuse()
+	defer s.net.Refuse(false)
+	s.net.Refuse(true)
 	return "", s.wait(ctx, time.Second, 5*time.Second)
 }
 

@@ -16,7 +16,7 @@ import (
 // Link is a listener on loopback and a server to which its connections are passed on.
 type Link struct {
 	server   string
-	listener net.Listener
+	listener *net.TCPListener
 	work     sync.WaitGroup
 	state
 }
@@ -30,6 +30,8 @@ type state struct {
 	changed chan struct{} // closed at the next change
 	open    map[*passage]bool
 	ended   bool
+
+	refusing bool
 }
 
 // resend is the time after which a segment that was lost is sent again for the first time; each further
@@ -44,7 +46,7 @@ const segment = 1400
 
 // Listen returns a link to a server, at a free port of this machine.
 func Listen(server string) (*Link, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +61,7 @@ func (l *Link) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, l.close)
 	defer stop()
 	for {
-		c, err := l.listener.Accept()
+		c, err := l.listener.AcceptTCP()
 		if err != nil {
 			l.close()
 			l.work.Wait()
@@ -75,7 +77,7 @@ func (l *Link) Run(ctx context.Context) error {
 func (l *Link) close() {
 	l.listener.Close() // ignore the error: nothing more comes by it
 	l.change(func() { l.ended = true })
-	l.Reset()
+	l.End(false)
 }
 
 // Slow has everything take a time in each direction from now on.
@@ -87,11 +89,24 @@ func (l *Link) Lose(share float64) { l.change(func() { l.loss = min(max(share, 0
 // Cut has nothing arrive, until it is called with false.
 func (l *Link) Cut(cut bool) { l.change(func() { l.cut = cut }) }
 
-// Reset ends all connections; both ends hear of it.
-func (l *Link) Reset() {
+// Refuse ends all connections and makes no others, until it is called with false.
+func (l *Link) Refuse(refuse bool) {
+	l.change(func() { l.refusing = refuse })
+	if refuse {
+		l.End(false)
+	}
+}
+
+// End ends all connections, in good order or with a reset; both ends hear of it.
+func (l *Link) End(reset bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for p := range l.open {
+		if reset {
+			// A connection that has ended already needs none.
+			_ = p.from.SetLinger(0)
+			_ = p.to.SetLinger(0)
+		}
 		p.end()
 	}
 }
@@ -113,7 +128,7 @@ func (l *Link) change(f func()) {
 
 // passage is a connection that is passed on.
 type passage struct {
-	from, to net.Conn
+	from, to *net.TCPConn
 	over     chan struct{}
 	once     sync.Once
 }
@@ -127,7 +142,7 @@ func (p *passage) end() {
 }
 
 // pass passes a connection on. One that comes while the link is cut waits, as its first packet would.
-func (l *Link) pass(from net.Conn) {
+func (l *Link) pass(from *net.TCPConn) {
 	if !l.await(nil) {
 		from.Close()
 		return
@@ -137,7 +152,7 @@ func (l *Link) pass(from net.Conn) {
 		from.Close()
 		return
 	}
-	p := &passage{from: from, to: to, over: make(chan struct{})}
+	p := &passage{from: from, to: to.(*net.TCPConn), over: make(chan struct{})}
 	if !l.enter(p) {
 		p.end()
 		return
@@ -151,7 +166,7 @@ func (l *Link) enter(p *passage) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.open[p] = true
-	return !l.ended
+	return !l.ended && !l.refusing
 }
 
 func (l *Link) leave(p *passage) {
@@ -227,16 +242,16 @@ func (l *Link) until(p *passage, due time.Time) bool {
 	return l.await(p.over)
 }
 
-// await waits while the link is cut.
+// await waits while the link is cut. It reports false when there is nothing to wait for any more.
 func (l *Link) await(over <-chan struct{}) bool {
 	for {
 		l.mu.Lock()
-		whole := !l.cut || l.ended
-		ended := l.ended
+		cut := l.cut
+		gone := l.ended || l.refusing
 		changed := l.changed
 		l.mu.Unlock()
-		if whole {
-			return !ended
+		if gone || !cut {
+			return !gone
 		}
 		select {
 		case <-changed:

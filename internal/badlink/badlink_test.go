@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -166,7 +167,7 @@ func TestLoss(t *testing.T) {
 func TestReset(t *testing.T) {
 	l, c := link(t)
 	ask(t, c, "hello")
-	l.Reset()
+	l.End(false)
 	if n, err := c.Read(make([]byte, 1)); err == nil {
 		t.Errorf("%d bytes after the reset", n)
 	}
@@ -196,4 +197,35 @@ func TestNoServer(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
+}
+
+// TestFaultsInTurn: bytes pass, wait while the link is cut, and end with a reset; a link that refuses has no
+// connections, until it has some again.
+func TestFaultsInTurn(t *testing.T) {
+	l, c := link(t)
+	ask(t, c, "one")
+	l.Cut(true)
+	if _, err := io.WriteString(c, "two"); err != nil {
+		t.Fatal(err)
+	}
+	silent(t, c)
+	l.Cut(false)
+	got := make([]byte, 3)
+	if _, err := io.ReadFull(c, got); err != nil || string(got) != "two" {
+		t.Fatalf("%q, %v", got, err)
+	}
+	l.End(true)
+	if n, err := c.Read(got); n != 0 || !errors.Is(err, syscall.ECONNRESET) {
+		t.Fatalf("%d bytes, %v after a reset", n, err)
+	}
+	other := dial(t, l)
+	ask(t, other, "on")
+	l.Refuse(true)
+	for _, c := range []net.Conn{other, dial(t, l)} {
+		if n, err := c.Read(got); n != 0 || err == nil {
+			t.Fatalf("%d bytes come through a link that refuses", n)
+		}
+	}
+	l.Refuse(false)
+	ask(t, dial(t, l), "again")
 }

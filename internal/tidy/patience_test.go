@@ -20,7 +20,6 @@ const leastPatience = time.Minute
 // says, with the reason why none of them fails on a slow machine.
 var brief = map[string]string{
 	"admit isClosed":                 "a pipe whose other end is closed says so, however late it is asked",
-	"bench/device TestProxy":         "for what must not come",
 	"cluster short":                  "for what cannot succeed",
 	"cluster TestUnreachable":        "for what cannot succeed",
 	"egress TestTooManyAtOnce":       "for what cannot succeed",
